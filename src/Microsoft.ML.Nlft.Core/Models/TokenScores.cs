@@ -1,0 +1,21 @@
+namespace Microsoft.ML.Nlft.Models;
+
+/// <summary>What an engine says of the n response tokens of one <see cref="TokenSequence"/>.</summary>
+public sealed class TokenScores
+{
+    /// <summary>Creates the scores of one response.</summary>
+    /// <param name="logProbabilities">n natural log-probabilities.</param>
+    /// <param name="mostLikely">n flags.</param>
+    /// <param name="hiddenStates">n x H values in row-major order, or empty.</param>
+    public TokenScores(float[] logProbabilities, bool[] mostLikely, float[] hiddenStates) =>
+        (LogProbabilities, MostLikely, HiddenStates) = (logProbabilities, mostLikely, hiddenStates);
+
+    /// <summary>log p(y_t | everything before it), natural logarithm, one per response token.</summary>
+    public float[] LogProbabilities { get; }
+
+    /// <summary>Whether y_t was the model's most likely token there: the mean is the token accuracy.</summary>
+    public bool[] MostLikely { get; }
+
+    /// <summary>The final-norm outputs at the positions that PREDICT the response tokens (n x H, row-major); empty unless asked for.</summary>
+    public float[] HiddenStates { get; }
+}

@@ -1,0 +1,30 @@
+namespace Microsoft.ML.Nlft;
+
+/// <summary>
+/// Bad input: a file, a row, an option or a model that cannot be used. The message always names the thing, what was found,
+/// what was expected and what to do, in that order.
+/// </summary>
+public sealed class NlftException : Exception
+{
+    /// <summary>Creates the exception and its message "<c>subject: found X; expected Y. Remedy.</c>".</summary>
+    /// <param name="subject">The thing at fault with its place, for example <c>rows.jsonl, line 3, "response"</c> or <c>option LearningRate</c>.</param>
+    /// <param name="found">The value or condition that was found.</param>
+    /// <param name="expected">What would have been accepted.</param>
+    /// <param name="remedy">One sentence that says what to do.</param>
+    /// <param name="innerException">The cause, when another exception revealed the fault.</param>
+    public NlftException(string subject, string found, string expected, string remedy, Exception? innerException = null)
+        : base($"{subject}: found {found}; expected {expected}. {remedy}", innerException) =>
+        (Subject, Found, Expected, Remedy) = (subject, found, expected, remedy);
+
+    /// <summary>The thing at fault with its place.</summary>
+    public string Subject { get; }
+
+    /// <summary>The value or condition that was found.</summary>
+    public string Found { get; }
+
+    /// <summary>What would have been accepted.</summary>
+    public string Expected { get; }
+
+    /// <summary>What to do.</summary>
+    public string Remedy { get; }
+}

@@ -1,0 +1,76 @@
+using Microsoft.ML.Nlft.Data;
+
+namespace Microsoft.ML.Nlft.Objectives;
+
+/// <summary>
+/// Turns the token scores of one response into a loss and one coefficient per token. Plain arithmetic on small arrays in double
+/// precision: no tensors, no engine, no batch (NLFT-SPEC section 3).
+/// </summary>
+public interface ITokenObjective
+{
+    /// <summary>A short name for logs and reports, for example "NLFT".</summary>
+    string Name { get; }
+
+    /// <summary>The contexts whose scores <see cref="Evaluate"/> reads for a response of this polarity.</summary>
+    PromptContexts ScoredContexts(Polarity polarity);
+
+    /// <summary>The contexts that receive a gradient: a subset of <see cref="ScoredContexts"/>.</summary>
+    PromptContexts TrainedContexts(Polarity polarity);
+
+    /// <summary>Whether <see cref="Evaluate"/> reads the base context's hidden states.</summary>
+    bool NeedsHiddenStates(Polarity polarity);
+
+    /// <summary>The loss of one response and its coefficients.</summary>
+    TokenObjectiveResult Evaluate(ExampleScores scores);
+}
+
+/// <summary>The scores of one response of n tokens in the contexts that an objective asked for.</summary>
+public sealed record ExampleScores
+{
+    /// <summary>Whether the response is right.</summary>
+    public required Polarity Polarity { get; init; }
+
+    /// <summary>log b_t, n values.</summary>
+    public required double[] Base { get; init; }
+
+    /// <summary>log j_t, n values; empty when not scored.</summary>
+    public double[] Judge { get; init; } = [];
+
+    /// <summary>log s_t, n values; empty when not scored.</summary>
+    public double[] Standard { get; init; } = [];
+
+    /// <summary>h_t of the base context, n x H row-major; empty when not asked for.</summary>
+    public float[] HiddenStates { get; init; } = [];
+}
+
+/// <summary>The loss of one response, its gradient as coefficients, and how every token was seen.</summary>
+public sealed record TokenObjectiveResult
+{
+    /// <summary>L of NLFT-SPEC section 2, the scale included; finite.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>c_t for the base context, n values: the gradient of the loss with respect to the logits is c_t (softmax - onehot).</summary>
+    public required double[] Coefficients { get; init; }
+
+    /// <summary>c_t for the judge context's tokens; empty unless the objective trains that context.</summary>
+    public double[] JudgeCoefficients { get; init; } = [];
+
+    /// <summary>Role and weight of every token, n entries.</summary>
+    public required TokenSaliency[] Tokens { get; init; }
+}
+
+/// <summary>How an objective sees a token.</summary>
+public enum TokenRole
+{
+    /// <summary>Neither salient nor near a salient token.</summary>
+    Ordinary,
+
+    /// <summary>Added by clustering around a salient token.</summary>
+    ClusterNeighbour,
+
+    /// <summary>The feedback lands on this token.</summary>
+    Salient,
+}
+
+/// <summary>The saliency of one token: its role, its weight w_t and its coefficient c_t in the base context.</summary>
+public readonly record struct TokenSaliency(TokenRole Role, double Weight, double Coefficient);

@@ -1,0 +1,41 @@
+namespace Microsoft.ML.Nlft.Training;
+
+/// <summary>The state of a run after an optimizer step.</summary>
+public sealed record TrainingProgress
+{
+    /// <summary>Optimizer steps done, from 1.</summary>
+    public required int Step { get; init; }
+
+    /// <summary>Optimizer steps of the whole run.</summary>
+    public required int TotalSteps { get; init; }
+
+    /// <summary>Epochs done, as a fraction (2.5: half-way through the third).</summary>
+    public required double Epoch { get; init; }
+
+    /// <summary>Loss of this step's window (the objective's, its scale included), before the step.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>Share of this window's response tokens that were the base context's most likely token.</summary>
+    public required double TokenAccuracy { get; init; }
+
+    /// <summary>Share of this window's response tokens that were salient.</summary>
+    public required double SalientShare { get; init; }
+
+    /// <summary>Global L2 norm of the gradients before clipping.</summary>
+    public required double GradientNorm { get; init; }
+
+    /// <summary>Learning rate of this step.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>Tokens processed so far, all contexts.</summary>
+    public required long TokensSeen { get; init; }
+
+    /// <summary>Tokens of all contexts per second, over this step.</summary>
+    public required double TokensPerSecond { get; init; }
+
+    /// <summary>Time since the run began.</summary>
+    public required TimeSpan Elapsed { get; init; }
+
+    /// <summary>Estimated time to the end.</summary>
+    public required TimeSpan Remaining { get; init; }
+}

@@ -1,0 +1,26 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+
+namespace Microsoft.ML.Nlft.Tests;
+
+/// <summary>The shared test data: the folder named by NLFT_FIXTURES, default ../shared beside the repository. It is never part of the repository.</summary>
+internal static class Fixtures
+{
+    public static string Root { get; } =
+        Path.GetFullPath(Environment.GetEnvironmentVariable("NLFT_FIXTURES") ?? Path.Combine(RepositoryRoot(), "..", "shared"));
+
+    public static bool Available => Directory.Exists(Root);
+
+    public static string Path_(params string[] parts) => Path.Combine([Root, .. parts]);
+
+    /// <summary>Folders directly below <paramref name="parts"/>, as test data rows; inconclusive rows are never produced, so an empty folder yields nothing.</summary>
+    public static IEnumerable<object[]> Folders(params string[] parts)
+    {
+        var folder = Path_(parts);
+        return Directory.Exists(folder) ? Directory.GetDirectories(folder).Order(StringComparer.Ordinal).Select(f => new object[] { Path.GetFileName(f) }) : [];
+    }
+
+    public static JsonDocument Json(params string[] parts) => JsonDocument.Parse(File.ReadAllBytes(Path_(parts)));
+
+    public static string RepositoryRoot([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", ".."));
+}
