@@ -38,6 +38,9 @@ public interface ICausalLanguageModel : IDisposable
     /// <returns>The global L2 norm of the gradients before clipping.</returns>
     double ApplyGradients(AdamWOptions options, double learningRate);
 
+    /// <summary>Forgets the accumulated gradients.</summary>
+    void ClearGradients();
+
     /// <summary>Copies out the named tensors of one kind.</summary>
     IReadOnlyList<NamedTensor> Export(ModelState state);
 
@@ -75,7 +78,7 @@ public interface IForwardPass : IDisposable
     /// Adds the gradient of a loss to the accumulated gradients. The loss enters by its gradient with respect to the logits at the
     /// positions that predict the response tokens: c_t (softmax - onehot(y_t)); that is, the loss -sum c_t log p_t with c constant.
     /// </summary>
-    /// <param name="coefficients">For every sequence its n coefficients c_t (NLFT-SPEC section 3); an empty entry counts as zeros.</param>
+    /// <param name="coefficients">For every sequence its n coefficients c_t (docs/method.md, section 3); an empty entry counts as zeros.</param>
     /// <param name="cancellationToken">Observed between layers; a cancelled call leaves the gradients unusable until they are applied or cleared.</param>
     void Backward(IReadOnlyList<ReadOnlyMemory<float>> coefficients, CancellationToken cancellationToken = default);
 }

@@ -59,35 +59,18 @@ public sealed record ModelConfiguration
 
     /// <summary>End-of-sequence ids of config.json (one or several; may be empty).</summary>
     public IReadOnlyList<int> EndOfSequenceIds { get; init; } = [];
-}
 
-/// <summary>Rotary position embedding (rope_theta with rope_scaling, or rope_parameters): the frequencies and the factor on cos and sin.</summary>
-public sealed record RopeConfiguration
-{
-    /// <summary>Base of the frequencies. Default 10000.</summary>
-    public double Theta { get; init; } = 10000;
+    /// <summary>Beginning-of-sequence id of config.json, or null; the forward pass does not use it.</summary>
+    public int? BeginningOfSequenceId { get; init; }
 
-    /// <summary>default, linear, llama3 or yarn.</summary>
-    public string Type { get; init; } = "default";
+    /// <summary>Reads config.json. Keys that are missing take the defaults of Hugging Face's configuration class of that model_type.</summary>
+    /// <param name="path">config.json, or the folder it lies in.</param>
+    /// <exception cref="NlftException">The file is missing, the model_type or a setting is not supported, a key is missing, or a value cannot
+    /// be.</exception>
+    public static ModelConfiguration Load(string path) =>
+        ModelConfigurationReader.Load(Directory.Exists(path) ? Path.Combine(path, "config.json") : path);
 
-    /// <summary>Scaling factor of linear, llama3 and yarn.</summary>
-    public double Factor { get; init; } = 1;
-
-    /// <summary>low_freq_factor of llama3.</summary>
-    public double LowFrequencyFactor { get; init; } = 1;
-
-    /// <summary>high_freq_factor of llama3.</summary>
-    public double HighFrequencyFactor { get; init; } = 4;
-
-    /// <summary>original_max_position_embeddings of llama3 and yarn.</summary>
-    public int OriginalMaximumPositions { get; init; } = 8192;
-
-    /// <summary>beta_fast of yarn.</summary>
-    public double BetaFast { get; init; } = 32;
-
-    /// <summary>beta_slow of yarn.</summary>
-    public double BetaSlow { get; init; } = 1;
-
-    /// <summary>attention_factor of yarn; null: computed as 0.1 ln(factor) + 1.</summary>
-    public double? AttentionFactor { get; init; }
+    /// <summary>Checks that the sizes are possible and fit together, and that the model_type has the settings given.</summary>
+    /// <exception cref="NlftException">A value is out of range; the message names it by its key in config.json.</exception>
+    public void Validate() => ModelConfigurationRules.Check(this, nameof(ModelConfiguration));
 }

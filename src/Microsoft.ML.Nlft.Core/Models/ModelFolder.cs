@@ -1,12 +1,52 @@
+using System.Security.Cryptography;
+
 namespace Microsoft.ML.Nlft.Models;
 
-/// <summary>A model folder in Hugging Face layout, opened for reading: configuration, weights (memory-mapped) and where its other files lie.</summary>
+/// <summary>
+/// A model folder in Hugging Face layout, opened for reading: configuration, weights (memory-mapped) and where its other files lie.
+/// </summary>
 public sealed class ModelFolder : IDisposable
 {
-    private ModelFolder(string path, ModelConfiguration configuration) => (Path, Configuration) = (path, configuration);
+    private readonly ModelWeights _weights;
+    private readonly Lazy<string> _fingerprint;
 
-    /// <summary>Opens a folder.</summary>
-    public static ModelFolder Open(string path) => throw new NotSupportedException();
+    private ModelFolder(string path, byte[] configurationJson, ModelConfiguration configuration, ModelWeights weights)
+    {
+        (Path, ConfigurationJson, Configuration, _weights) = (path, configurationJson, configuration, weights);
+        GenerationDefaults = GenerationDefaults.Load(System.IO.Path.Combine(path, "generation_config.json"));
+        EndOfSequenceIds = [.. (GenerationDefaults?.EndOfSequenceIds ?? []).Union(configuration.EndOfSequenceIds)];
+        _fingerprint = new Lazy<string>(ComputeFingerprint);
+    }
+
+    /// <summary>
+    /// Opens a folder: reads config.json and generation_config.json, maps model.safetensors or the shards of model.safetensors.index.json,
+    /// and checks that every weight is there.
+    /// </summary>
+    /// <exception cref="NlftException">A file is missing, damaged or of another format, or a weight is missing or has another shape.</exception>
+    public static ModelFolder Open(string path)
+    {
+        path = System.IO.Path.GetFullPath(path);
+        if (!Directory.Exists(path))
+            throw new NlftException(path, "no such folder", "a folder with config.json, model.safetensors and tokenizer.json",
+                "Check the path, or download the model there.");
+        var configurationPath = System.IO.Path.Combine(path, "config.json");
+        if (!File.Exists(configurationPath))
+            throw new NlftException(configurationPath, "no such file", ModelConfigurationReader.WhatItIs,
+                "Name the folder that holds the model's files.");
+        var json = File.ReadAllBytes(configurationPath);
+        var configuration = ModelConfigurationReader.Read(JsonKeys.Parse(configurationPath, json, ModelConfigurationReader.WhatItIs));
+        var weights = ModelWeights.Open(path);
+        try
+        {
+            foreach (var weight in ModelLayout.Weights(configuration)) weights.Find(weight.Name, weight.Shape);
+            return new ModelFolder(path, json, configuration, weights);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Full path of the folder.</summary>
     public string Path { get; }
@@ -14,16 +54,58 @@ public sealed class ModelFolder : IDisposable
     /// <summary>config.json.</summary>
     public ModelConfiguration Configuration { get; }
 
-    /// <summary>SHA-256 over config.json and the header and length of every weight file, as lower-case hex: tells base models apart cheaply.</summary>
-    public string Fingerprint => throw new NotSupportedException();
+    /// <summary>generation_config.json; null when there is none.</summary>
+    public GenerationDefaults? GenerationDefaults { get; }
+
+    /// <summary>The ids that end an answer by generation_config.json and config.json together; may be empty.</summary>
+    public IReadOnlyList<int> EndOfSequenceIds { get; }
+
+    /// <summary>
+    /// SHA-256 over config.json and the header and length of every weight file, as lower-case hex: tells base models apart cheaply.
+    /// </summary>
+    public string Fingerprint => _fingerprint.Value;
 
     /// <summary>Names of all tensors.</summary>
-    public IReadOnlyCollection<string> TensorNames => throw new NotSupportedException();
+    public IReadOnlyCollection<string> TensorNames => _weights.Names;
+
+    /// <summary>config.json as it stands in the folder.</summary>
+    internal byte[] ConfigurationJson { get; }
+
+    /// <summary>The weight files.</summary>
+    internal IReadOnlyList<SafetensorsFile> WeightFiles => _weights.Files;
+
+    /// <summary>Whether model.safetensors.index.json says which weight lies in which file.</summary>
+    internal bool IsSharded => _weights.IsSharded;
 
     /// <summary>The tensor of that name with that shape.</summary>
     /// <exception cref="NlftException">It is missing, has another shape, or an element type that is no float.</exception>
-    public TensorData Tensor(string name, params long[] shape) => throw new NotSupportedException();
+    public TensorData Tensor(string name, params long[] shape)
+    {
+        _weights.Find(name, shape);
+        return _weights.Read(name);
+    }
+
+    /// <summary>A tensor as it lies in the file, whatever its shape and type.</summary>
+    internal TensorData RawTensor(string name) => _weights.Read(name);
 
     /// <inheritdoc/>
-    public void Dispose() { }
+    public void Dispose() => _weights.Dispose();
+
+    private string ComputeFingerprint()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Append(ConfigurationJson);
+        foreach (var file in _weights.Files)
+        {
+            Append(file.HeaderJson.Span);
+            hash.AppendData(BitConverter.GetBytes(file.Length));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+
+        void Append(ReadOnlySpan<byte> bytes)
+        {
+            hash.AppendData(BitConverter.GetBytes((long)bytes.Length));
+            hash.AppendData(bytes);
+        }
+    }
 }

@@ -20,7 +20,7 @@ public sealed record TokenSequence
     /// <summary>Number of prompt tokens.</summary>
     public int PromptLength { get; }
 
-    /// <summary>Number of response tokens, n in NLFT-SPEC section 1.</summary>
+    /// <summary>Number of response tokens, n in docs/method.md, section 1.</summary>
     public int ResponseLength => Tokens.Length - PromptLength;
 
     /// <summary>

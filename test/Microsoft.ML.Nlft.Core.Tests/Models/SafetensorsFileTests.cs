@@ -1,0 +1,134 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Tests.Models;
+
+[TestClass]
+public sealed class SafetensorsFileTests
+{
+    [TestMethod]
+    public void RandomTensorsSurviveARoundTrip()
+    {
+        for (var seed = 0; seed < 50; seed++)
+        {
+            using var folder = new TemporaryFolder();
+            var random = new Random(seed);
+            var expected = new Dictionary<string, (TensorType Type, long[] Shape, byte[] Bytes)>();
+            for (var i = random.Next(12); i > 0; i--)
+            {
+                var type = (TensorType)random.Next(Enum.GetValues<TensorType>().Length);
+                var shape = Enumerable.Range(0, random.Next(4)).Select(_ => (long)random.Next(5)).Append(4).ToArray();
+                var bytes = new byte[shape.Aggregate(1L, (product, size) => product * size) * type.BitSize() / 8];
+                random.NextBytes(bytes);
+                expected[$"Schicht.{random.Next(100)}.ü\"\\{i}"] = (type, shape, bytes);
+            }
+            var path = folder.File("t.safetensors");
+            SafetensorsWriter.Write(path,
+                expected.Select(pair => new SafetensorsSource(pair.Key, pair.Value.Type, pair.Value.Shape, stream => stream.Write(pair.Value.Bytes))),
+                new Dictionary<string, string> { ["seed"] = $"{seed}" });
+
+            using var file = SafetensorsFile.Open(path);
+            Assert.AreEqual($"{seed}", file.Metadata["seed"]);
+            Assert.HasCount(expected.Count, file.Entries);
+            foreach (var (name, tensor) in expected)
+            {
+                var read = file.Tensor(name);
+                Assert.AreEqual(tensor.Type, read.Type);
+                CollectionAssert.AreEqual(tensor.Shape, read.Shape);
+                Assert.IsTrue(read.Bytes.Span.SequenceEqual(tensor.Bytes), name);
+            }
+        }
+    }
+
+    [TestMethod]
+    public void TheWriterSortsByTypeThenNameAndPadsTheHeader()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("t.safetensors");
+        SafetensorsWriter.Write(path,
+        [
+            SafetensorsSource.From(new NamedTensor("b", [1], [1]), TensorType.BF16),
+            SafetensorsSource.From(new NamedTensor("z", [2], [1, 2]), TensorType.F32),
+            SafetensorsSource.From(new NamedTensor("a", [], [-2]), TensorType.F32),
+        ]);
+        var bytes = File.ReadAllBytes(path);
+        const string Header = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"z":{"dtype":"F32","shape":[2],"data_offsets":[4,12]},"b":{"dtype":"BF16","shape":[1],"data_offsets":[12,14]}}""";
+        var padded = Header.PadRight((Header.Length + 7) / 8 * 8);
+        Assert.AreEqual(padded.Length, BitConverter.ToInt64(bytes));
+        Assert.AreEqual(padded, Encoding.UTF8.GetString(bytes, 8, padded.Length));
+        CollectionAssert.AreEqual(new byte[] { 0, 0, 0, 0xC0, 0, 0, 0x80, 0x3F, 0, 0, 0, 0x40, 0x80, 0x3F }, bytes[(8 + padded.Length)..]);
+    }
+
+    [TestMethod]
+    public void AnUnfinishedWriteLeavesTheOldFileAndNothingElse()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("t.safetensors", "old");
+        Assert.ThrowsExactly<IOException>(() =>
+            SafetensorsWriter.Write(path, [new SafetensorsSource("a", TensorType.F32, [1], _ => throw new IOException("disk full"))]));
+        Assert.AreEqual("old", File.ReadAllText(path));
+        CollectionAssert.AreEqual(new[] { "t.safetensors" }, folder.Files());
+    }
+
+    [TestMethod]
+    public void TheWriterRefusesAWrongNumberOfValuesAndATakenName()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("t.safetensors");
+        Assert.AreEqual("t.safetensors, tensor \"a\": found 8 bytes of values; expected 12 for shape [3] of F32. Give as many values as the shape says.",
+            folder.Refusal(() => SafetensorsWriter.Write(path, [SafetensorsSource.From(new NamedTensor("a", [3], [1, 2]), TensorType.F32)])));
+        var one = SafetensorsSource.From(new NamedTensor("a", [1], [1]), TensorType.F32);
+        Assert.AreEqual("t.safetensors, tensor \"a\": found a name that is taken; expected every name once, and none called __metadata__. Rename the tensor.",
+            folder.Refusal(() => SafetensorsWriter.Write(path, [one, one])));
+        Assert.IsEmpty(folder.Files());
+    }
+
+    [TestMethod]
+    public void MemoryOfADisposedFileThrowsAndPinnedMemoryStays()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("t.safetensors");
+        SafetensorsWriter.Write(path, [SafetensorsSource.From(new NamedTensor("a", [2], [1, 2]), TensorType.F32)]);
+        var file = SafetensorsFile.Open(path);
+        var bytes = file.Tensor("a").Bytes;
+        using var pin = bytes.Pin();
+        file.Dispose();
+        file.Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => bytes.Span.Length);
+        Assert.ThrowsExactly<ObjectDisposedException>(() => file.Tensor("a"));
+        unsafe { Assert.AreEqual(2f, ((float*)pin.Pointer)[1]); }
+    }
+
+    [TestMethod]
+    public void AFileBeyondTwoGigabytesIsReadAndATensorBeyondTheLimitIsNamed()
+    {
+        using var folder = new TemporaryFolder();
+        const long Large = 2_200_000_000;
+        var header = Encoding.UTF8.GetBytes($$$"""{"large":{"dtype":"U8","shape":[{{{Large}}}],"data_offsets":[0,{{{Large}}}]},"last":{"dtype":"U8","shape":[1],"data_offsets":[{{{Large}}},{{{Large + 1}}}]}}""");
+        var path = folder.Write("t.safetensors", TemporaryFolder.Safetensors(header, 0));
+        using (var stream = File.OpenWrite(path)) // a sparse file: nothing but the last byte is written
+        {
+            stream.Position = 8 + header.Length + Large;
+            stream.WriteByte(42);
+        }
+        using var file = SafetensorsFile.Open(path);
+        Assert.AreEqual(42, file.Tensor("last").Bytes.Span[0]);
+        Assert.AreEqual($"t.safetensors, tensor \"large\": found 2200000000 bytes; expected at most {Array.MaxLength}. Store the tensor in a 16-bit type, or use a smaller model.", folder.Refusal(() => file.Tensor("large")));
+        StringAssert.StartsWith(folder.Refusal(() => file.Tensor("none")),
+            "t.safetensors, tensor \"none\": found no such tensor; expected one of the file's 2 tensors.");
+    }
+
+    [TestMethod]
+    public void AnOpenFileCanBeReplaced()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("t.safetensors");
+        SafetensorsWriter.Write(path, [SafetensorsSource.From(new NamedTensor("a", [1], [1]), TensorType.F32)]);
+        using var old = SafetensorsFile.Open(path);
+        SafetensorsWriter.Write(path, [SafetensorsSource.From(new NamedTensor("a", [1], [2]), TensorType.F32)]);
+        using var replaced = SafetensorsFile.Open(path);
+        Assert.AreEqual(1f, old.Tensor("a").ToArray()[0]);
+        Assert.AreEqual(2f, replaced.Tensor("a").ToArray()[0]);
+    }
+}
