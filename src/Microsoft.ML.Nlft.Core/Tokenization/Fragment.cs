@@ -1,0 +1,114 @@
+using System.Text;
+
+namespace Microsoft.ML.Nlft.Tokenization;
+
+/// <summary>
+/// A run of text on its way through normalising and splitting, which remembers for each of its UTF-16 units
+/// the range of the original text it stands for.
+/// </summary>
+internal sealed class Fragment
+{
+    private readonly int[]? _starts;
+    private readonly int[]? _ends;
+    private readonly int _first;
+
+    /// <summary>An untouched run of the original that begins at <paramref name="origin"/>.</summary>
+    public Fragment(string text, int origin) => (Text, _first) = (text, origin);
+
+    private Fragment(string text, int[]? starts, int[]? ends, int first) => (Text, _starts, _ends, _first) = (text, starts, ends, first);
+
+    public string Text { get; }
+
+    /// <summary>The added token this run is, or null when it is text still to be tokenized.</summary>
+    public int? TokenId { get; private init; }
+
+    public Rune RuneAt(int index) => Rune.GetRuneAt(Text, index);
+
+    public int StartOf(int index) => _starts is null ? _first + index : _starts[_first + index];
+
+    public int EndOf(int index) => _ends is null ? _first + index + 1 : _ends[_first + index];
+
+    /// <summary>Where the units <paramref name="start"/> to <paramref name="end"/> (exclusive, not empty) come from.</summary>
+    public Range OriginOf(int start, int end) => StartOf(start)..EndOf(end - 1);
+
+    public Fragment Slice(int start, int end) =>
+        start == 0 && end == Text.Length ? this : new(Text[start..end], _starts, _ends, _first + start);
+
+    public Fragment AsToken(int id) => new(Text, _starts, _ends, _first) { TokenId = id };
+
+    /// <summary>Another text of the same length, unit by unit from the same places.</summary>
+    public Fragment WithText(string text) => new(text, _starts, _ends, _first);
+
+    /// <summary>This text with something put before it, which comes from nowhere: from the empty range where the text begins.</summary>
+    public Fragment Prepend(string prefix)
+    {
+        var text = new Builder(prefix.Length + Text.Length);
+        text.Append(prefix, StartOf(0), StartOf(0));
+        text.Copy(this, 0, Text.Length);
+        return text.Build();
+    }
+
+    /// <summary>This text with every match replaced; the replacement comes from all that it replaces.</summary>
+    public Fragment Replace(IMatcher matcher, string replacement)
+    {
+        var matches = new List<(int Start, int End)>();
+        matcher.Find(Text, matches);
+        if (matches.Count == 0)
+        {
+            return this;
+        }
+
+        var text = new Builder(Text.Length);
+        var last = 0;
+        foreach (var (start, end) in matches)
+        {
+            text.Copy(this, last, start);
+            var place = start < Text.Length ? StartOf(start) : EndOf(start - 1);
+            text.Append(replacement, place, end > start ? EndOf(end - 1) : place);
+            last = end;
+        }
+
+        text.Copy(this, last, Text.Length);
+        return text.Build();
+    }
+
+    /// <summary>Composes the text that replaces a fragment, unit by unit, each with its origin.</summary>
+    internal sealed class Builder(int capacity)
+    {
+        private readonly StringBuilder _text = new(capacity);
+        private readonly List<int> _starts = new(capacity);
+        private readonly List<int> _ends = new(capacity);
+
+        public void Append(char unit, int start, int end)
+        {
+            _text.Append(unit);
+            _starts.Add(start);
+            _ends.Add(end);
+        }
+
+        public void Append(ReadOnlySpan<char> units, int start, int end)
+        {
+            foreach (var unit in units)
+            {
+                Append(unit, start, end);
+            }
+        }
+
+        public void Append(Rune rune, int start, int end)
+        {
+            Span<char> units = stackalloc char[2];
+            Append(units[..rune.EncodeToUtf16(units)], start, end);
+        }
+
+        /// <summary>Takes units of another fragment over as they are.</summary>
+        public void Copy(Fragment source, int start, int end)
+        {
+            for (var i = start; i < end; i++)
+            {
+                Append(source.Text[i], source.StartOf(i), source.EndOf(i));
+            }
+        }
+
+        public Fragment Build() => new(_text.ToString(), [.. _starts], [.. _ends], 0);
+    }
+}

@@ -1,0 +1,79 @@
+using System.Text;
+
+namespace Microsoft.ML.Nlft.Tokenization;
+
+/// <summary>One step of rewriting text before it is split.</summary>
+internal interface INormalizer
+{
+    /// <param name="fragment">Text; may be empty.</param>
+    Fragment Normalize(Fragment fragment);
+}
+
+/// <summary>Puts a text before every text that is not empty.</summary>
+internal sealed class PrependNormalizer(string prefix) : INormalizer
+{
+    public Fragment Normalize(Fragment fragment) => fragment.Text.Length == 0 ? fragment : fragment.Prepend(prefix);
+}
+
+/// <summary>Replaces every match of a pattern.</summary>
+internal sealed class ReplaceNormalizer(IMatcher matcher, string content) : INormalizer
+{
+    public Fragment Normalize(Fragment fragment) => fragment.Text.Length == 0 ? fragment : fragment.Replace(matcher, content);
+}
+
+/// <summary>Lower case, character by character.</summary>
+internal sealed class LowercaseNormalizer : INormalizer
+{
+    private const int CapitalDottedI = 0x130;
+
+    public Fragment Normalize(Fragment fragment)
+    {
+        var text = new Fragment.Builder(fragment.Text.Length);
+        for (var i = 0; i < fragment.Text.Length;)
+        {
+            var rune = fragment.RuneAt(i);
+            var next = i + rune.Utf16SequenceLength;
+            var (start, end) = (fragment.StartOf(i), fragment.EndOf(next - 1));
+            if (rune.Value == CapitalDottedI)
+            {
+                // The one character whose full lower case is two, and which .NET leaves alone.
+                text.Append("i\u0307", start, end);
+            }
+            else
+            {
+                text.Append(Rune.ToLowerInvariant(rune), start, end);
+            }
+
+            i = next;
+        }
+
+        return text.Build();
+    }
+}
+
+/// <summary>Removes white space at the ends.</summary>
+internal sealed class StripNormalizer(bool left, bool right) : INormalizer
+{
+    public Fragment Normalize(Fragment fragment)
+    {
+        // White space is never a surrogate pair, and char.IsWhiteSpace is the White_Space property.
+        var (start, end) = (0, fragment.Text.Length);
+        while (left && start < end && char.IsWhiteSpace(fragment.Text[start]))
+        {
+            start++;
+        }
+
+        while (right && start < end && char.IsWhiteSpace(fragment.Text[end - 1]))
+        {
+            end--;
+        }
+
+        return fragment.Slice(start, end);
+    }
+}
+
+/// <summary>Step after step.</summary>
+internal sealed class SequenceNormalizer(IReadOnlyList<INormalizer> steps) : INormalizer
+{
+    public Fragment Normalize(Fragment fragment) => steps.Aggregate(fragment, (text, step) => step.Normalize(text));
+}

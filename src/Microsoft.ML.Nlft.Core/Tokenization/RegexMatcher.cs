@@ -1,0 +1,129 @@
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace Microsoft.ML.Nlft.Tokenization;
+
+/// <summary>
+/// A regular expression of a tokenizer.json, run by .NET's engine. That engine sees UTF-16 units, so characters beyond U+FFFF are
+/// stood in for, one by one, by a character of the same general category from scripts that patterns do not name; matches are mapped back.
+/// </summary>
+internal sealed class RegexMatcher : IMatcher
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private readonly Regex _regex;
+    private readonly string _subject;
+
+    private RegexMatcher(Regex regex, string subject) => (_regex, _subject) = (regex, subject);
+
+    /// <summary>The matcher of the pattern at a place in the file; spellings whose meaning differs from .NET's are refused.</summary>
+    /// <param name="place">Where the pattern stands.</param>
+    /// <param name="patience">The time from one match to the next after which a text is given up; 10 seconds by default.</param>
+    public static RegexMatcher Compile(JsonPlace place, TimeSpan? patience = null)
+    {
+        var pattern = OnigurumaPattern.Translate(place.String(), out var foreign);
+        if (foreign is not null)
+        {
+            throw place.Refuse($"a regular expression without {foreign}", "This pattern cannot be run as Hugging Face runs it: use a model with another tokenizer.");
+        }
+
+        try
+        {
+            return new RegexMatcher(Build(pattern, patience ?? Patience), place.Subject);
+        }
+        catch (ArgumentException cause)
+        {
+            throw place.Refuse($"a regular expression that .NET can read ({cause.Message})", "This pattern cannot be run as Hugging Face runs it: use a model with another tokenizer.", cause);
+        }
+    }
+
+    public void Find(string text, List<(int Start, int End)> matches)
+    {
+        var (proxy, places) = text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0 ? (text, null) : WithStandIns(text);
+        try
+        {
+            foreach (var match in _regex.EnumerateMatches(proxy))
+            {
+                var (start, end) = (match.Index, match.Index + match.Length);
+                if (places is not null)
+                {
+                    (start, end) = (places[start], places[end]);
+                }
+
+                // Right after a match, an empty one is the same cut once more.
+                if (start < end || matches.Count == 0 || matches[^1].End != start)
+                {
+                    matches.Add((start, end));
+                }
+            }
+        }
+        catch (RegexMatchTimeoutException cause)
+        {
+            throw new NlftException(
+                _subject,
+                $"no end to matching a text of {text.Length} characters",
+                $"a match within {_regex.MatchTimeout.TotalSeconds.ToString(CultureInfo.InvariantCulture)} seconds",
+                "Shorten the text, or use a model with another tokenizer.",
+                cause);
+        }
+    }
+
+    private static Regex Build(string pattern, TimeSpan patience)
+    {
+        try
+        {
+            return new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+        }
+        catch (NotSupportedException)
+        {
+            // Lookarounds and the like need backtracking.
+            return new Regex(pattern, RegexOptions.CultureInvariant, patience);
+        }
+    }
+
+    private static (string Proxy, int[] Places) WithStandIns(string text)
+    {
+        var proxy = new StringBuilder(text.Length);
+        var places = new List<int>(text.Length + 1);
+        for (var i = 0; i < text.Length;)
+        {
+            var rune = Rune.GetRuneAt(text, i);
+            proxy.Append(rune.IsBmp ? text[i] : StandIn(Rune.GetUnicodeCategory(rune)));
+            places.Add(i);
+            i += rune.Utf16SequenceLength;
+        }
+
+        places.Add(text.Length);
+        return (proxy.ToString(), [.. places]);
+    }
+
+    private static char StandIn(UnicodeCategory category) => category switch
+    {
+        UnicodeCategory.UppercaseLetter => '\uA640',
+        UnicodeCategory.LowercaseLetter => '\uA641',
+        UnicodeCategory.TitlecaseLetter => '\u1F88',
+        UnicodeCategory.ModifierLetter => '\uA015',
+        UnicodeCategory.OtherLetter => '\uA000',
+        UnicodeCategory.NonSpacingMark => '\uA66F',
+        UnicodeCategory.SpacingCombiningMark => '\uA823',
+        UnicodeCategory.EnclosingMark => '\uA670',
+        UnicodeCategory.DecimalDigitNumber => '\uA620',
+        UnicodeCategory.LetterNumber => '\uA6E6',
+        UnicodeCategory.OtherNumber => '\uA830',
+        UnicodeCategory.ConnectorPunctuation => '\uFE33',
+        UnicodeCategory.DashPunctuation => '\u2E3A',
+        UnicodeCategory.OpenPunctuation => '\u2E28',
+        UnicodeCategory.ClosePunctuation => '\u2E29',
+        UnicodeCategory.InitialQuotePunctuation => '\u2E20',
+        UnicodeCategory.FinalQuotePunctuation => '\u2E21',
+        UnicodeCategory.OtherPunctuation => '\uA60D',
+        UnicodeCategory.MathSymbol => '\u2A00',
+        UnicodeCategory.CurrencySymbol => '\uA838',
+        UnicodeCategory.ModifierSymbol => '\uA720',
+        UnicodeCategory.OtherSymbol => '\uA490',
+        UnicodeCategory.Format => '\u2060',
+        UnicodeCategory.PrivateUse => '\uE000',
+        _ => '\uFFFE',
+    };
+}

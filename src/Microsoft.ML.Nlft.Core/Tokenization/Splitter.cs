@@ -1,0 +1,99 @@
+namespace Microsoft.ML.Nlft.Tokenization;
+
+/// <summary>What becomes of a match: the names of tokenizer.json.</summary>
+internal enum SplitBehavior
+{
+    /// <summary>Matches disappear.</summary>
+    Removed,
+
+    /// <summary>Each match is a piece of its own.</summary>
+    Isolated,
+
+    /// <summary>A match joins the piece before it; of matches in a row, the first.</summary>
+    MergedWithPrevious,
+
+    /// <summary>A match joins the piece after it; of matches in a row, the last.</summary>
+    MergedWithNext,
+
+    /// <summary>Matches in a row are one piece.</summary>
+    Contiguous,
+}
+
+/// <summary>Cuts fragments at the matches of a pattern.</summary>
+internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool invert)
+{
+    public void Split(Fragment fragment, List<Fragment> pieces)
+    {
+        foreach (var (start, end) in Ranges(fragment.Text))
+        {
+            if (start < end)
+            {
+                pieces.Add(fragment.Slice(start, end));
+            }
+        }
+    }
+
+    internal List<(int Start, int End)> Ranges(string text)
+    {
+        var spans = Spans(text);
+        if (behavior == SplitBehavior.MergedWithNext)
+        {
+            spans.Reverse();
+        }
+
+        var ranges = new List<(int Start, int End)>(spans.Count);
+        var afterMatch = false;
+        foreach (var (start, end, isMatch) in spans)
+        {
+            var joins = behavior switch
+            {
+                SplitBehavior.MergedWithPrevious or SplitBehavior.MergedWithNext => isMatch && !afterMatch,
+                SplitBehavior.Contiguous => isMatch == afterMatch,
+                _ => false,
+            };
+            if (joins && ranges.Count > 0)
+            {
+                ranges[^1] = (Math.Min(ranges[^1].Start, start), Math.Max(ranges[^1].End, end));
+            }
+            else if (!(isMatch && behavior == SplitBehavior.Removed))
+            {
+                ranges.Add((start, end));
+            }
+
+            afterMatch = isMatch;
+        }
+
+        if (behavior == SplitBehavior.MergedWithNext)
+        {
+            ranges.Reverse();
+        }
+
+        return ranges;
+    }
+
+    /// <summary>The whole text as matches and what lies between them; <c>invert</c> swaps the two.</summary>
+    private List<(int Start, int End, bool IsMatch)> Spans(string text)
+    {
+        var matches = new List<(int Start, int End)>();
+        matcher.Find(text, matches);
+        var spans = new List<(int, int, bool)>((2 * matches.Count) + 1);
+        var last = 0;
+        foreach (var (start, end) in matches)
+        {
+            if (last < start)
+            {
+                spans.Add((last, start, invert));
+            }
+
+            spans.Add((start, end, !invert));
+            last = end;
+        }
+
+        if (last < text.Length)
+        {
+            spans.Add((last, text.Length, invert));
+        }
+
+        return spans;
+    }
+}

@@ -1,0 +1,193 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Microsoft.ML.Nlft.Tokenization;
+
+/// <summary>
+/// NFC, NFD, NFKC and NFKD (Unicode Standard Annex 15) that keep track of where each character came from. .NET's own
+/// <see cref="string.Normalize()"/> does not, and does nothing at all in invariant globalization mode.
+/// </summary>
+internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INormalizer
+{
+    private const string Resource = "Microsoft.ML.Nlft.Tokenization.UnicodeDecompositions.txt";
+    private const int FirstNotComposed = 0x300;
+    private const int HangulBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7;
+    private const int LeadCount = 19, VowelCount = 21, TailCount = 28, HangulCount = LeadCount * VowelCount * TailCount;
+
+    private static readonly Lazy<Tables> Data = new(Tables.Read);
+
+    public Fragment Normalize(Fragment fragment)
+    {
+        var untouchable = compose && !compatibility ? FirstNotComposed : 0x80;
+        if (fragment.Text.AsSpan().IndexOfAnyExceptInRange('\0', (char)(untouchable - 1)) < 0)
+        {
+            return fragment;
+        }
+
+        var characters = Decompose(fragment);
+        Order(characters);
+        if (compose)
+        {
+            Compose(characters);
+        }
+
+        var text = new Fragment.Builder(characters.Count);
+        foreach (var character in characters)
+        {
+            text.Append(new Rune(character.Code), character.Start, character.End);
+        }
+
+        return text.Build();
+    }
+
+    private List<Character> Decompose(Fragment fragment)
+    {
+        var characters = new List<Character>(fragment.Text.Length);
+        for (var i = 0; i < fragment.Text.Length;)
+        {
+            var rune = fragment.RuneAt(i);
+            var next = i + rune.Utf16SequenceLength;
+            Decompose(rune.Value, fragment.StartOf(i), fragment.EndOf(next - 1), characters);
+            i = next;
+        }
+
+        return characters;
+    }
+
+    private void Decompose(int code, int start, int end, List<Character> characters)
+    {
+        if (code is >= HangulBase and < HangulBase + HangulCount)
+        {
+            var (index, tail) = Math.DivRem(code - HangulBase, TailCount);
+            characters.Add(new Character(LeadBase + (index / VowelCount), 0, start, end));
+            characters.Add(new Character(VowelBase + (index % VowelCount), 0, start, end));
+            if (tail > 0)
+            {
+                characters.Add(new Character(TailBase + tail, 0, start, end));
+            }
+        }
+        else if (Data.Value.Canonical.TryGetValue(code, out var parts) || (compatibility && Data.Value.Compatibility.TryGetValue(code, out parts)))
+        {
+            foreach (var part in parts)
+            {
+                Decompose(part, start, end, characters);
+            }
+        }
+        else
+        {
+            characters.Add(new Character(code, Data.Value.CombiningClass.GetValueOrDefault(code), start, end));
+        }
+    }
+
+    /// <summary>Canonical ordering: marks between two starters by combining class, equal classes in their order.</summary>
+    private static void Order(List<Character> characters)
+    {
+        for (var i = 0; i < characters.Count; i++)
+        {
+            var start = i;
+            while (i < characters.Count && characters[i].Class != 0)
+            {
+                i++;
+            }
+
+            if (i - start > 1)
+            {
+                var sorted = characters.GetRange(start, i - start).OrderBy(c => c.Class).ToArray();
+                sorted.CopyTo(CollectionsMarshal.AsSpan(characters)[start..]);
+            }
+        }
+    }
+
+    /// <summary>Canonical composition: each character joins the last starter unless a mark of its class or a higher one stands between.</summary>
+    private static void Compose(List<Character> characters)
+    {
+        var (starter, written) = (-1, 0);
+        foreach (var character in CollectionsMarshal.AsSpan(characters).ToArray())
+        {
+            var blocked = starter >= 0 && starter < written - 1 && (characters[written - 1].Class == 0 || characters[written - 1].Class >= character.Class);
+            if (starter >= 0 && !blocked && Composed(characters[starter].Code, character.Code) is { } code)
+            {
+                var first = characters[starter];
+                characters[starter] = new Character(code, 0, Math.Min(first.Start, character.Start), Math.Max(first.End, character.End));
+                continue;
+            }
+
+            if (character.Class == 0)
+            {
+                starter = written;
+            }
+
+            characters[written++] = character;
+        }
+
+        characters.RemoveRange(written, characters.Count - written);
+    }
+
+    private static int? Composed(int first, int second)
+    {
+        if (first is >= LeadBase and < LeadBase + LeadCount && second is >= VowelBase and < VowelBase + VowelCount)
+        {
+            return HangulBase + ((((first - LeadBase) * VowelCount) + second - VowelBase) * TailCount);
+        }
+
+        if (first is >= HangulBase and < HangulBase + HangulCount && (first - HangulBase) % TailCount == 0 && second is > TailBase and < TailBase + TailCount)
+        {
+            return first + second - TailBase;
+        }
+
+        return Data.Value.Compositions.TryGetValue((first, second), out var composed) ? composed : null;
+    }
+
+    private readonly record struct Character(int Code, byte Class, int Start, int End);
+
+    private sealed class Tables
+    {
+        public Dictionary<int, int[]> Canonical { get; } = [];
+
+        public Dictionary<int, int[]> Compatibility { get; } = [];
+
+        public Dictionary<(int First, int Second), int> Compositions { get; } = [];
+
+        public Dictionary<int, byte> CombiningClass { get; } = [];
+
+        public static Tables Read()
+        {
+            var tables = new Tables();
+            using var reader = new StreamReader(typeof(UnicodeNormalizer).Assembly.GetManifestResourceStream(Resource)!);
+            while (reader.ReadLine() is { } line)
+            {
+                if (!line.StartsWith('#'))
+                {
+                    tables.Add(line, line.AsSpan().IndexOfAny("=!~:"));
+                }
+            }
+
+            return tables;
+        }
+
+        private void Add(string line, int mark)
+        {
+            var (left, right) = (line[..mark], line[(mark + 1)..]);
+            if (line[mark] == ':')
+            {
+                var range = left.Split('-');
+                for (var code = Hex(range[0]); code <= Hex(range[^1]); code++)
+                {
+                    CombiningClass[code] = byte.Parse(right, CultureInfo.InvariantCulture);
+                }
+
+                return;
+            }
+
+            var parts = Array.ConvertAll(right.Split(' '), Hex);
+            (line[mark] == '~' ? Compatibility : Canonical).Add(Hex(left), parts);
+            if (line[mark] == '=')
+            {
+                Compositions.Add((parts[0], parts[1]), Hex(left));
+            }
+        }
+
+        private static int Hex(string text) => int.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    }
+}
