@@ -2,31 +2,131 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Data;
 
-/// <summary>The wording of the three contexts and the length limit. See NLFT-SPEC section 1.</summary>
-public sealed record PromptOptions
-{
-    /// <summary>Most tokens of prompt and response together. Default 8192.</summary>
-    public int MaximumTokens { get; init; } = 8192;
-}
-
-/// <summary>Turns rows and questions into token ids with the model folder's tokenizer and chat template.</summary>
+/// <summary>
+/// Turns rows and questions into token ids with the model folder's tokenizer and chat template. A response is encoded once and follows
+/// every prompt of its row: its tokens are the same in all contexts by construction.
+/// </summary>
 public sealed class PromptEncoder
 {
+    private static readonly string[] Names = ["instruction", "question", "judgment", "answer"];
+
+    private readonly PromptRenderer _renderer;
+    private readonly int _limit;
+    private readonly int? _beginningOfSequence;
+    private readonly PromptText _baseSystem, _baseUser, _judgeSystem, _judgeUser, _standardSystem, _standardUser;
+
     /// <summary>Creates an encoder.</summary>
     /// <param name="tokenizer">The model's tokenizer.</param>
-    /// <param name="template">The folder's chat template, or null for the plain instruction template.</param>
+    /// <param name="template">The folder's chat template, or null for the plain prompt.</param>
     /// <param name="options">Wording and limits.</param>
     /// <param name="endOfSequenceIds">End-of-sequence ids of generation_config.json and config.json.</param>
-    public PromptEncoder(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, IReadOnlyList<int> endOfSequenceIds) =>
-        throw new NotSupportedException();
+    /// <exception cref="NlftException">An option has a wrong placeholder or value, or nothing says how a response ends.</exception>
+    public PromptEncoder(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, IReadOnlyList<int> endOfSequenceIds)
+    {
+        if (options.MaximumTokens < 2)
+            throw new NlftException("option PromptOptions.MaximumTokens", $"{options.MaximumTokens}", "2 or more", "Set the most tokens of prompt and response together.");
+        int? Id(string? token) => token is null ? null : tokenizer.TokenToId(token);
+        var endOfSequence = Id(tokenizer.EndOfSequenceToken) ?? (endOfSequenceIds.Count > 0 ? endOfSequenceIds[0] : null);
+        _renderer = new PromptRenderer(tokenizer, template, options, endOfSequence);
+        (_limit, _beginningOfSequence) = (options.MaximumTokens, Id(tokenizer.BeginningOfSequenceToken));
+        _baseSystem = new PromptText(nameof(options.BaseSystem), options.BaseSystem, Names[..1]);
+        _baseUser = new PromptText(nameof(options.BaseUser), options.BaseUser, Names[..2], "question");
+        _judgeSystem = new PromptText(nameof(options.JudgeSystem), options.JudgeSystem, Names);
+        _judgeUser = new PromptText(nameof(options.JudgeUser), options.JudgeUser, Names, "question");
+        _standardSystem = new PromptText(nameof(options.StandardSystem), options.StandardSystem, Names);
+        _standardUser = new PromptText(nameof(options.StandardUser), options.StandardUser, Names, "question");
+        StopIds = [.. endOfSequenceIds.Append(_renderer.EndOfTurn).Concat(endOfSequence is { } id ? [id] : []).Distinct().Order()];
+    }
 
-    /// <summary>Ids that end a response: generation_config's and config's eos, the tokenizer's eos and the template's end of turn.</summary>
-    public IReadOnlyList<int> StopIds => throw new NotSupportedException();
+    /// <summary>Ids that end a response: generation_config's and config's eos, the tokenizer's eos and the template's end of turn; ascending.</summary>
+    public IReadOnlyList<int> StopIds { get; }
 
-    /// <summary>Encodes a row in all the contexts it has.</summary>
-    /// <exception cref="NlftException">The response alone is longer than the limit, or a text is missing.</exception>
-    public EncodedExample Encode(TrainingExample example) => throw new NotSupportedException();
+    /// <summary>Encodes a row in all the contexts it has: base and standard, and judge when the response is wrong.</summary>
+    /// <exception cref="NlftException">A text is missing, or the response leaves no room for a prompt.</exception>
+    public EncodedExample Encode(TrainingExample example)
+    {
+        ArgumentNullException.ThrowIfNull(example);
+        Require(example.Source, nameof(example.Question), example.Question);
+        Require(example.Source, nameof(example.Response), example.Response);
+        Require(example.Source, nameof(example.Answer), example.Answer);
+        var response = _renderer.Response(example.Response);
+        if (response.Length >= _limit)
+            throw new NlftException($"{example.Source}, Response", $"{response.Length} tokens", $"at most {_limit - 1}, which leaves room for a prompt in MaximumTokens = {_limit}",
+                "Shorten the response, leave the row out, or raise MaximumTokens up to what the model allows.");
+        var room = _limit - response.Length;
+        return new EncodedExample(example.Polarity, response,
+            Prompt(_baseSystem, _baseUser, example, room),
+            example.Polarity == Polarity.Incorrect ? Prompt(_judgeSystem, _judgeUser, example, room) : [],
+            Prompt(_standardSystem, _standardUser, example, room), example.Source);
+    }
 
     /// <summary>Encodes a question as the prompt of the base context, ready for generation.</summary>
-    public int[] EncodeQuestion(string question, string? instruction = null) => throw new NotSupportedException();
+    /// <param name="question">What the model is asked.</param>
+    /// <param name="instruction">An instruction for the system text, or null.</param>
+    /// <param name="answerTokens">Tokens to leave free for the answer, as far as half the limit allows. Default 1.</param>
+    /// <exception cref="NlftException">The question is empty.</exception>
+    public int[] EncodeQuestion(string question, string? instruction = null, int answerTokens = 1)
+    {
+        Require("a question", "text", question);
+        var row = new TrainingExample { Question = question, Instruction = instruction, Response = "", Answer = "" };
+        return Prompt(_baseSystem, _baseUser, row, _limit - Math.Clamp(answerTokens, 1, _limit / 2));
+    }
+
+    /// <summary>
+    /// Encodes a conversation as the prompt of its next answer, in the wording of the base context: system texts that come first are the
+    /// instruction, every user text is a question. One user text alone gives what <see cref="EncodeQuestion"/> gives.
+    /// </summary>
+    /// <param name="turns">
+    /// Turns of system, user and assistant, of which the last is the user's. In their texts no special token is recognised. A folder
+    /// without a chat template gets the plain prompts of all questions one after another, each followed by its answer and an empty line;
+    /// a system text goes with the question after it, as it does where the template has no place for one.
+    /// </param>
+    /// <param name="instruction">An instruction to put before the first system text, or null.</param>
+    /// <exception cref="NlftException">A turn cannot be used, the template refuses the conversation, or it leaves no room for an answer.</exception>
+    public int[] EncodeConversation(IReadOnlyList<ChatTurn> turns, string? instruction = null)
+    {
+        ArgumentNullException.ThrowIfNull(turns);
+        for (var i = 0; i < turns.Count; i++)
+        {
+            if (turns[i].Role is not ("system" or "user" or "assistant"))
+                throw new NlftException($"message {i + 1}", $"the role {turns[i].Role}", "system, user or assistant", "Give it one of these roles.");
+            if (turns[i].Role == "user" && string.IsNullOrWhiteSpace(turns[i].Content))
+                throw new NlftException($"message {i + 1}", "an empty text", "a text", "Fill it in or leave the message out.");
+        }
+        if (turns is not [.., { Role: "user" }])
+            throw new NlftException("the conversation", turns.Count == 0 ? "no message" : $"a message of the role {turns[^1].Role} at its end", "a user's message at its end",
+                "Add the message that the model shall answer.");
+        var leading = turns.TakeWhile(turn => turn.Role == "system").ToArray();
+        var instructions = string.Join("\n\n", leading.Select(turn => turn.Content).Prepend(instruction).Where(text => !string.IsNullOrWhiteSpace(text)));
+        var system = _baseSystem.Fill(_ => instructions).Text.Trim();
+        var worded = turns.Skip(leading.Length).Select(turn => turn.Role != "user" ? turn
+            : turn with { Content = _baseUser.Fill(name => name == "question" ? turn.Content : instructions).Text });
+        var prompt = _renderer.Conversation([.. system.Length > 0 ? [new ChatTurn("system", system)] : Array.Empty<ChatTurn>(), .. worded]);
+        if (prompt.Length < _limit) return prompt;
+        throw new NlftException("the conversation", $"{prompt.Length} tokens", $"fewer than {_limit}, the most that prompt and answer may have together",
+            "Leave out earlier turns, or raise MaximumTokens up to what the model allows.");
+    }
+
+    private int[] Prompt(PromptText system, PromptText user, TrainingExample row, int room)
+    {
+        string? Value(string name) => name switch
+        {
+            "instruction" => row.Instruction,
+            "question" => row.Question,
+            "judgment" => row.Judgment,
+            _ => row.Answer,
+        };
+        var prompt = _renderer.Prompt(system.Fill(Value).Text.Trim(), user.Fill(Value).Text);
+        if (prompt.Length == 0)
+            throw new NlftException($"{row.Source}, Question", "no prompt token", "one or more", "Give the row a question that the tokenizer knows.");
+        if (prompt.Length <= room) return prompt;
+        // Too long: the beginning goes, but for the token that begins every sequence.
+        return prompt[0] == _beginningOfSequence && room > 1 ? [prompt[0], .. prompt.AsSpan(prompt.Length - room + 1)] : prompt[^room..];
+    }
+
+    private static void Require(string source, string column, string? text)
+    {
+        if (string.IsNullOrWhiteSpace(text))
+            throw new NlftException($"{source}, {column}", text is null ? "null" : "an empty text", "a text", "Fill it in or leave the row out.");
+    }
 }

@@ -10,7 +10,7 @@ public enum Polarity
     Correct,
 }
 
-/// <summary>The prompt contexts in which a response can be scored (NLFT-SPEC section 1).</summary>
+/// <summary>The prompt contexts in which a response can be scored (docs/method.md, section 1).</summary>
 [Flags]
 public enum PromptContexts
 {

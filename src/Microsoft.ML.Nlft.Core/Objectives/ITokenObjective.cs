@@ -4,7 +4,7 @@ namespace Microsoft.ML.Nlft.Objectives;
 
 /// <summary>
 /// Turns the token scores of one response into a loss and one coefficient per token. Plain arithmetic on small arrays in double
-/// precision: no tensors, no engine, no batch (NLFT-SPEC section 3).
+/// precision: no tensors, no engine, no batch (docs/method.md, section 3).
 /// </summary>
 public interface ITokenObjective
 {
@@ -46,7 +46,7 @@ public sealed record ExampleScores
 /// <summary>The loss of one response, its gradient as coefficients, and how every token was seen.</summary>
 public sealed record TokenObjectiveResult
 {
-    /// <summary>L of NLFT-SPEC section 2, the scale included; finite.</summary>
+    /// <summary>L of docs/method.md, section 2, the scale included; finite.</summary>
     public required double Loss { get; init; }
 
     /// <summary>c_t for the base context, n values: the gradient of the loss with respect to the logits is c_t (softmax - onehot).</summary>

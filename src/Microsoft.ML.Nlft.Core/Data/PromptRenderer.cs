@@ -1,0 +1,174 @@
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+using Microsoft.ML.Nlft.Tokenization;
+using Microsoft.ML.Nlft.Tokenization.ChatTemplates;
+
+namespace Microsoft.ML.Nlft.Data;
+
+/// <summary>
+/// Turns a system and a user text into prompt tokens, through the folder's chat template or, without one, the plain prompt of
+/// <see cref="PromptOptions"/>; knows how a response begins and ends after such a prompt.
+/// </summary>
+internal sealed partial class PromptRenderer
+{
+    private readonly HuggingFaceTokenizer _tokenizer;
+    private readonly ChatTemplate? _template;
+    private readonly PromptText _plain, _plainWithSystem;
+    private readonly bool _takesSystem;
+    private readonly int[] _opening; // what the post-processor puts before a text that no template has rendered
+    private readonly string _gap = ""; // white space that a template puts between the generation prompt and the response
+    private readonly char _last; // the last character before the response
+
+    public PromptRenderer(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, int? endOfSequence)
+    {
+        (_tokenizer, _template) = (tokenizer, template);
+        _plain = new PromptText(nameof(options.PlainPrompt), options.PlainPrompt, ["user"], "user");
+        _plainWithSystem = new PromptText(nameof(options.PlainPromptWithSystem), options.PlainPromptWithSystem, ["system", "user"], "system", "user");
+        if (template is null)
+        {
+            (_opening, _takesSystem, _last) = (Opening(), true, options.PlainPrompt[^1]);
+        }
+        else
+        {
+            const string Probe = "qwertzuiop";
+            _opening = [];
+            _takesSystem = TakesSystem(template);
+            var prompt = template.Render([new("user", "?")], addGenerationPrompt: true);
+            var whole = template.Render([new("user", "?"), new("assistant", Probe)], addGenerationPrompt: false);
+            var response = whole.LastIndexOf(Probe, StringComparison.Ordinal);
+            if (response >= prompt.Length && whole.StartsWith(prompt, StringComparison.Ordinal))
+            {
+                // Anything but white space (Qwen3's empty thoughts) a model writes itself: its response may hold it already.
+                var gap = whole[prompt.Length..response];
+                _gap = string.IsNullOrWhiteSpace(gap) ? gap : "";
+            }
+            _last = prompt.Length > 0 ? prompt[^1] : '\n';
+            if (response >= 0)
+            {
+                var tail = tokenizer.Encode(whole[(response + Probe.Length)..], addSpecialTokens: false);
+                if (tail.Length > 0 && tokenizer.SpecialTokens.Values.Contains(tail[0])) endOfSequence = tail[0];
+            }
+        }
+        EndOfTurn = endOfSequence ?? throw new NlftException("the model folder", "no end-of-sequence token in generation_config.json, config.json or tokenizer_config.json",
+            "eos_token_id or eos_token", "Add the one the model was trained with: without it no answer would end.");
+    }
+
+    /// <summary>The id that ends a response: the template's end of turn, else the end of the sequence.</summary>
+    public int EndOfTurn { get; }
+
+    /// <summary>Prompt tokens. In the two texts no special token is recognised, whatever a user wrote.</summary>
+    public int[] Prompt(string system, string user) =>
+        Conversation(system.Length == 0 ? [new("user", user)] : [new("system", system), new("user", user)]);
+
+    /// <summary>Prompt tokens of a conversation that ends with a user's turn. In its texts no special token is recognised.</summary>
+    public int[] Conversation(IReadOnlyList<ChatTurn> turns)
+    {
+        if (_template is null) return Plain(turns);
+        var shown = _takesSystem ? turns : [.. Questions(turns).Select(q => q.Turn with { Content = Join(q.System, q.Turn.Content) })];
+        var rendered = _template.Render(shown, addGenerationPrompt: true);
+        return _tokenizer.Encode(rendered, addSpecialTokens: false, PlainRanges(shown, rendered));
+    }
+
+    private int[] Plain(IReadOnlyList<ChatTurn> turns)
+    {
+        var text = new StringBuilder();
+        var values = new List<Range>();
+        foreach (var (system, turn) in Questions(turns))
+        {
+            if (turn.Role == "user" && text.Length > 0) text.Append("\n\n");
+            var (piece, ranges) = turn.Role == "assistant" ? (turn.Content, [Range.All])
+                : system.Length > 0 ? _plainWithSystem.Fill(name => name == "system" ? system : turn.Content)
+                : _plain.Fill(_ => turn.Content);
+            values.AddRange(ranges.Select(range => range.GetOffsetAndLength(piece.Length)).Select(r => (text.Length + r.Offset)..(text.Length + r.Offset + r.Length)));
+            text.Append(piece);
+        }
+        return [.. _opening, .. _tokenizer.Encode(text.ToString(), addSpecialTokens: false, values)];
+    }
+
+    /// <summary>The turns of user and assistant; a user's with the system texts before it.</summary>
+    private static IEnumerable<(string System, ChatTurn Turn)> Questions(IEnumerable<ChatTurn> turns)
+    {
+        var system = "";
+        foreach (var turn in turns)
+        {
+            if (turn.Role == "system") system = Join(system, turn.Content);
+            else yield return (turn.Role == "user" ? system : "", turn);
+            if (turn.Role == "user") system = "";
+        }
+    }
+
+    private static string Join(string first, string second) => first.Length == 0 ? second : $"{first}\n\n{second}";
+
+    /// <summary>Response tokens as they follow any prompt, end of turn included.</summary>
+    public int[] Response(string response)
+    {
+        // After a character, not at the beginning of a text, where some tokenizers would add a space.
+        var text = _last + _gap + response;
+        int[] before = _tokenizer.Encode(_last.ToString(), addSpecialTokens: false), all = _tokenizer.Encode(text, addSpecialTokens: false, [(1 + _gap.Length)..]);
+        var tokens = all.AsSpan().StartsWith(before) ? all[before.Length..] : _tokenizer.Encode(_gap + response, addSpecialTokens: false, [_gap.Length..]);
+        return [.. tokens, EndOfTurn];
+    }
+
+    /// <summary>
+    /// Where the contents of the turns lie in the rendered text. It matters only when one of them spells an added token (special or not):
+    /// then the turns are rendered with markers in place of their contents, and putting the contents back must give the same text.
+    /// </summary>
+    private List<Range>? PlainRanges(IReadOnlyList<ChatTurn> turns, string rendered)
+    {
+        if (!turns.Any(turn => SpellsAddedToken(turn.Content))) return null;
+        var skeleton = _template!.Render([.. turns.Select((turn, i) => turn with { Content = $"\uE000{i}\uE001" })], addGenerationPrompt: true);
+        var pieces = Marker().Split(skeleton); // text of the template and numbers of turns, alternately
+        var (ranges, at, same) = (new List<Range>(), pieces[0].Length, rendered.StartsWith(pieces[0], StringComparison.Ordinal));
+        for (var i = 1; same && i < pieces.Length; i += 2)
+        {
+            var (turn, after) = (turns[int.Parse(pieces[i], CultureInfo.InvariantCulture)], pieces[i + 1]);
+            var shown = Forms(turn).FirstOrDefault(form => rendered.AsSpan(at).StartsWith(form) && rendered.AsSpan(at + form.Length).StartsWith(after));
+            if (shown is not null) ranges.Add(at..(at + shown.Length));
+            at += (shown?.Length ?? 0) + after.Length;
+            same = shown is not null;
+        }
+        if (same && at == rendered.Length) return ranges;
+        throw new NlftException("a prompt", "the text of a special token inside a message that the chat template rewrites",
+            "messages that the template renders as they are, trimmed or without thoughts", "Remove the special token's text from the row.");
+    }
+
+    /// <summary>What templates make of a content: itself, trimmed, and an earlier answer without the thoughts before it.</summary>
+    private static IEnumerable<string> Forms(ChatTurn turn)
+    {
+        yield return turn.Content;
+        yield return turn.Content.Trim();
+        if (turn.Role != "assistant") yield break;
+        var answer = turn.Content.Split("</think>")[^1];
+        yield return answer;
+        yield return answer.TrimStart('\n');
+        yield return answer.Trim();
+    }
+
+    [GeneratedRegex("\uE000([0-9]+)\uE001", RegexOptions.CultureInvariant)]
+    private static partial Regex Marker();
+
+    private bool SpellsAddedToken(string text) =>
+        !_tokenizer.Encode(text, addSpecialTokens: false).AsSpan().SequenceEqual(_tokenizer.Encode(text, addSpecialTokens: false, [Range.All]));
+
+    /// <summary>Whether a system text is shown: some templates refuse it, others drop it without a word.</summary>
+    private static bool TakesSystem(ChatTemplate template)
+    {
+        const string Probe = "qwertzuiop";
+        try
+        {
+            return template.Render([new("system", Probe), new("user", "?")], addGenerationPrompt: true).Contains(Probe, StringComparison.Ordinal);
+        }
+        catch (NlftException exception) when (exception.InnerException is TemplateRaised)
+        {
+            return false;
+        }
+    }
+
+    private int[] Opening()
+    {
+        int[] bare = _tokenizer.Encode("a", addSpecialTokens: false), dressed = _tokenizer.Encode("a", addSpecialTokens: true);
+        var at = dressed.AsSpan().IndexOf(bare);
+        return at > 0 ? dressed[..at] : [];
+    }
+}

@@ -1,0 +1,52 @@
+using Microsoft.ML.Nlft.Data;
+
+namespace Microsoft.ML.Nlft.Objectives;
+
+/// <summary>
+/// Supervised fine-tuning (SFT) on the responses as they are: L = -(1/n) sum log b_t, c_t = 1/n, for either polarity. It sees neither the
+/// judgment nor the answer, and is the baseline to show beside <see cref="NaturalLanguageObjective"/>.
+/// </summary>
+public sealed class LikelihoodObjective : ITokenObjective
+{
+    /// <summary>Creates the objective.</summary>
+    /// <param name="zeroGuard">Stands in for a probability of exactly 0 in the loss, in (0, 1); the coefficient stays 1/n. Default 1e-5.</param>
+    /// <exception cref="NlftException">The guard lies outside its range.</exception>
+    public LikelihoodObjective(double zeroGuard = 1e-5)
+    {
+        if (zeroGuard is not (> 0 and < 1))
+            throw new NlftException("option zeroGuard", FormattableString.Invariant($"{zeroGuard}"), "a number in (0, 1)",
+                "Set it within the range; the default is 1E-05.");
+        _zeroGuard = zeroGuard;
+    }
+
+    private readonly double _zeroGuard;
+
+    /// <inheritdoc/>
+    public string Name => "SFT";
+
+    /// <inheritdoc/>
+    public PromptContexts ScoredContexts(Polarity polarity) => PromptContexts.Base;
+
+    /// <inheritdoc/>
+    public PromptContexts TrainedContexts(Polarity polarity) => PromptContexts.Base;
+
+    /// <inheritdoc/>
+    public bool NeedsHiddenStates(Polarity polarity) => false;
+
+    /// <inheritdoc/>
+    /// <exception cref="NlftException">A log-probability is NaN or above 0, or there is none.</exception>
+    public TokenObjectiveResult Evaluate(ExampleScores scores)
+    {
+        ArgumentNullException.ThrowIfNull(scores);
+        var n = scores.Base.Length;
+        var logB = ScoreChecks.Context(PromptContexts.Base, scores.Base, n);
+        var coefficients = new double[n];
+        Array.Fill(coefficients, 1.0 / n);
+        return new TokenObjectiveResult
+        {
+            Loss = -logB.Sum(logP => TokenTerms.Guarded(logP, _zeroGuard)) / n,
+            Coefficients = coefficients,
+            Tokens = Array.ConvertAll(coefficients, c => new TokenSaliency(TokenRole.Ordinary, 1, c)),
+        };
+    }
+}

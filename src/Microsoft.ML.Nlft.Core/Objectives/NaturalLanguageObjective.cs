@@ -1,0 +1,148 @@
+using Microsoft.ML.Nlft.Data;
+
+namespace Microsoft.ML.Nlft.Objectives;
+
+/// <summary>
+/// The objective of Natural Language Fine-Tuning (J. Liu et al., arXiv 2412.20382): the judgment of a wrong response and the standard
+/// answer, seen through the probabilities they give each response token, decide what every token teaches (docs/method.md, section 2 to 4).
+/// </summary>
+/// <remarks>
+/// Correct: L = scale [-(1/n) sum w log b - (1/n) sum log b]. Incorrect: L = scale [-(1/n) sum w log q] with q = 1 - b on salient tokens and b
+/// elsewhere. Only b carries gradient; j, s, hidden states and weights are constants. Everything is computed per response, whatever the
+/// batch, from log-probabilities; b = 0, b = 1 and j = b = 0 give finite numbers.
+/// </remarks>
+public sealed class NaturalLanguageObjective : ITokenObjective
+{
+    /// <summary>
+    /// A threshold counts as exceeded only by more than this, in log-probability, so that a value exactly on it is never salient through rounding.
+    /// </summary>
+    private const double Margin = 1e-9;
+
+    private readonly double _logSalientLevel, _logRatioToBase, _logRatioToStandard, _logJudgeFloor;
+
+    /// <summary>Creates the objective.</summary>
+    /// <param name="options">The constants; null: the published ones.</param>
+    /// <exception cref="NlftException">An option lies outside its range.</exception>
+    public NaturalLanguageObjective(NaturalLanguageObjectiveOptions? options = null)
+    {
+        Options = options ?? new();
+        Options.Validate();
+        _logSalientLevel = Math.Log(Options.SalientLevel);
+        _logRatioToBase = Math.Log(Options.SalientRatioToBase);
+        _logRatioToStandard = Math.Log(Options.SalientRatioToStandard);
+        _logJudgeFloor = Math.Log(Options.MinimumJudgeProbability);
+    }
+
+    /// <summary>The constants in use.</summary>
+    public NaturalLanguageObjectiveOptions Options { get; }
+
+    /// <inheritdoc/>
+    public string Name => "NLFT";
+
+    /// <inheritdoc/>
+    public PromptContexts ScoredContexts(Polarity polarity) => polarity == Polarity.Correct
+        ? PromptContexts.Base | PromptContexts.Standard
+        : PromptContexts.Base | PromptContexts.Judge | PromptContexts.Standard;
+
+    /// <inheritdoc/>
+    public PromptContexts TrainedContexts(Polarity polarity) => polarity == Polarity.Incorrect && Options.JudgeLikelihood
+        ? PromptContexts.Base | PromptContexts.Judge
+        : PromptContexts.Base;
+
+    /// <inheritdoc/>
+    public bool NeedsHiddenStates(Polarity polarity) => Options.ClusterRule != ClusterRule.None;
+
+    /// <inheritdoc/>
+    /// <exception cref="NlftException">Lengths differ, a log-probability is NaN or above 0, or hidden states are missing or not finite.</exception>
+    public TokenObjectiveResult Evaluate(ExampleScores scores)
+    {
+        ArgumentNullException.ThrowIfNull(scores);
+        var n = scores.Base.Length;
+        var logB = ScoreChecks.Context(PromptContexts.Base, scores.Base, n);
+        var logS = ScoreChecks.Context(PromptContexts.Standard, scores.Standard, n);
+        if (NeedsHiddenStates(scores.Polarity)) ScoreChecks.HiddenStates(scores.HiddenStates, n);
+        return scores.Polarity == Polarity.Correct
+            ? EvaluateCorrect(logB, logS, scores.HiddenStates)
+            : EvaluateIncorrect(logB, ScoreChecks.Context(PromptContexts.Judge, scores.Judge, n), logS, scores.HiddenStates);
+    }
+
+    /// <summary>L = scale [-(1/n) sum w log b - (1/n) sum log b];  c = (scale/n) (w + 1).</summary>
+    private TokenObjectiveResult EvaluateCorrect(double[] logB, double[] logS, float[] hidden)
+    {
+        var n = logB.Length;
+        var salient = Array.ConvertAll(logS, s => s > _logSalientLevel + Margin);
+        var roles = Roles(salient, hidden);
+
+        var likelihood = Options.CorrectLikelihood ? 1.0 : 0.0;
+        var (loss, factor, tokens) = (0.0, Options.Scale / n, new TokenSaliency[n]);
+        for (var t = 0; t < n; t++)
+        {
+            var weight = CorrectWeight(roles[t], logS[t]);
+            var term = TokenTerms.Likelihood(weight, logB[t], Options.ZeroGuard);
+            loss += term.Loss - likelihood * TokenTerms.Guarded(logB[t], Options.ZeroGuard);
+            tokens[t] = new TokenSaliency(roles[t], weight, factor * (term.Coefficient + likelihood));
+        }
+        return Result(factor * loss, tokens, []);
+    }
+
+    /// <summary>w of a token of a correct response: grows with s, from the ordinary tokens over the neighbours to the salient ones.</summary>
+    private double CorrectWeight(TokenRole role, double logS) => role switch
+    {
+        TokenRole.Salient => 1 + Math.Pow((Math.Exp(logS) - Options.SalientLevel) / (1 - Options.SalientLevel), Options.CorrectSalientExponent),
+        TokenRole.ClusterNeighbour => Math.Exp(Options.CorrectNeighbourExponent * (logS - _logSalientLevel)),
+        _ => Math.Exp(Options.CorrectOrdinaryExponent * (logS - _logSalientLevel)),
+    };
+
+    /// <summary>L = scale [-(1/n) sum w log q];  c = (scale/n) w, on salient tokens -(scale/n) w b/(1-b).</summary>
+    private TokenObjectiveResult EvaluateIncorrect(double[] logB, double[] logJ, double[] logS, float[] hidden)
+    {
+        var n = logB.Length;
+        var salient = new bool[n];
+        for (var t = 0; t < n; t++)
+            salient[t] = logJ[t] > logB[t] + _logRatioToBase + Margin
+                && logJ[t] > logS[t] + _logRatioToStandard + Margin
+                && logJ[t] > _logJudgeFloor + Margin;
+        var roles = Roles(salient, hidden);
+        var salientAlone = salient.Count(flag => flag) / (double)n > Options.MaximumSalientShare;
+
+        var (loss, factor, tokens) = (0.0, Options.Scale / n, new TokenSaliency[n]);
+        for (var t = 0; t < n; t++)
+        {
+            var weight = IncorrectWeight(roles[t], logB[t], logJ[t], logS[t], salientAlone);
+            var term = salient[t] ? TokenTerms.Unlikelihood(weight, logB[t]) : TokenTerms.Likelihood(weight, logB[t], Options.ZeroGuard);
+            loss += term.Loss;
+            tokens[t] = new TokenSaliency(roles[t], weight, factor * term.Coefficient);
+        }
+        if (!Options.JudgeLikelihood) return Result(factor * loss, tokens, []);
+
+        // The judge context's own likelihood: adds -(scale/n) sum log j, with coefficient scale/n on each of its tokens.
+        loss -= logJ.Sum(logP => TokenTerms.Guarded(logP, Options.ZeroGuard));
+        return Result(factor * loss, tokens, Array.ConvertAll(logJ, _ => factor));
+    }
+
+    /// <summary>
+    /// w of a token of an incorrect response: feedback on the salient tokens, none around them, elsewhere the more the likelier the standard
+    /// answer makes the token.
+    /// </summary>
+    private double IncorrectWeight(TokenRole role, double logB, double logJ, double logS, bool salientAlone) => role switch
+    {
+        TokenRole.Salient => 2 * TokenTerms.Sigmoid(Math.Exp(logJ - logB) - Options.SalientWeightCenter),
+        TokenRole.ClusterNeighbour => 0,
+        _ => salientAlone ? 0 : Math.Exp(Options.IncorrectOrdinaryExponent * logS),
+    };
+
+    private TokenRole[] Roles(bool[] salient, float[] hidden)
+    {
+        var cluster = Clustering.Find(Options.ClusterRule, Options.ClusterThreshold, hidden, salient);
+        return [.. salient.Zip(cluster, (isSalient, inCluster) =>
+            isSalient ? TokenRole.Salient : inCluster ? TokenRole.ClusterNeighbour : TokenRole.Ordinary)];
+    }
+
+    private static TokenObjectiveResult Result(double loss, TokenSaliency[] tokens, double[] judgeCoefficients) => new()
+    {
+        Loss = loss,
+        Coefficients = Array.ConvertAll(tokens, token => token.Coefficient),
+        JudgeCoefficients = judgeCoefficients,
+        Tokens = tokens,
+    };
+}

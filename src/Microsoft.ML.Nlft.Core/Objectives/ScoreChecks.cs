@@ -1,0 +1,39 @@
+using Microsoft.ML.Nlft.Data;
+
+namespace Microsoft.ML.Nlft.Objectives;
+
+/// <summary>Refuses scores that no objective can use.</summary>
+internal static class ScoreChecks
+{
+    /// <summary>A log-probability may exceed 0 by this much: the rounding of a float32 log-softmax.</summary>
+    private const double Rounding = 1e-4;
+
+    /// <summary>Checks one context's log-probabilities.</summary>
+    /// <returns>The same values, none above 0.</returns>
+    public static double[] Context(PromptContexts context, double[] logProbabilities, int n)
+    {
+        if (n == 0) throw new NlftException("scores of the Base context", "no response token", "at least one",
+            "Leave rows with an empty response out.");
+        if (logProbabilities.Length != n)
+            throw new NlftException($"scores of the {context} context", $"{logProbabilities.Length} log-probabilities",
+                $"{n}, as many as the Base context has",
+                $"Score the same response tokens in the {context} context.");
+        for (var t = 0; t < n; t++)
+        {
+            if (logProbabilities[t] <= Rounding) continue;
+            var found = double.IsNaN(logProbabilities[t]) ? "NaN" : FormattableString.Invariant($"log-probability {logProbabilities[t]}");
+            throw new NlftException($"scores of the {context} context, response token {t}", found, "a natural log-probability, 0 or less",
+                double.IsNaN(logProbabilities[t]) ? "Check the model's weights and the learning rate: the network has diverged."
+                    : "Pass logarithms of probabilities, not probabilities.");
+        }
+        return Array.ConvertAll(logProbabilities, logP => Math.Min(logP, 0));
+    }
+
+    /// <summary>Checks that hidden states are n rows of equal width.</summary>
+    public static void HiddenStates(float[] hidden, int n)
+    {
+        if (hidden.Length == 0 || hidden.Length % n != 0)
+            throw new NlftException("hidden states of the Base context", $"{hidden.Length} values", $"a positive multiple of n = {n}",
+                "Ask the engine for hidden states when NeedsHiddenStates says so.");
+    }
+}
