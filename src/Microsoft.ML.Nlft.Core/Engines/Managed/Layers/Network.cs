@@ -1,0 +1,76 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
+
+/// <summary>The layers of a Llama-family decoder, built from a model folder, and every tensor of it that can be trained.</summary>
+internal sealed class Network : IDisposable
+{
+    private readonly List<Weight> _weights = [];
+    private readonly List<Parameter> _parameters = [];
+    private readonly ModelFolder _folder;
+    private readonly bool _trainAll;
+
+    public Network(ModelLoadOptions options, CancellationToken cancellationToken)
+    {
+        _folder = options.Folder;
+        _trainAll = options.Trainable == TrainableWeights.All;
+        var c = _folder.Configuration;
+        Embedding = Load("model.embed_tokens.weight", c.VocabularySize, c.HiddenSize);
+        Layers = new DecoderLayer[c.LayerCount];
+        for (var i = 0; i < Layers.Length; i++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            Layers[i] = CreateLayer(c, $"model.layers.{i}", c.SlidingWindows[i]);
+        }
+        FinalNorm = Norm("model.norm.weight", c.HiddenSize);
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize));
+        if (_trainAll)
+            _parameters.AddRange(_weights.Select(weight => weight.Parameter!));
+        else if (options.Adapter is not null || options.Trainable == TrainableWeights.Lora)
+            Lora = LoraBuilder.Attach(Layers.SelectMany(layer => layer.Linears), options, _parameters);
+    }
+
+    public Weight Embedding { get; }
+    public DecoderLayer[] Layers { get; }
+    public RmsNorm FinalNorm { get; }
+    public TokenHead Head { get; }
+    public LoraConfiguration? Lora { get; }
+
+    /// <summary>What an optimizer would step: all weights, or the LoRA factors.</summary>
+    public IReadOnlyList<Parameter> Parameters => _parameters;
+
+    public void Dispose() => _weights.ForEach(weight => weight.Dispose());
+
+    private DecoderLayer CreateLayer(ModelConfiguration c, string path, int window)
+    {
+        int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
+        return new DecoderLayer
+        {
+            InputNorm = Norm($"{path}.input_layernorm.weight", c.HiddenSize),
+            Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
+            K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
+            V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
+            O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
+            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", c.HeadSize) : null,
+            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", c.HeadSize) : null,
+            Attention = new Attention(c, window),
+            MiddleNorm = Norm($"{path}.post_attention_layernorm.weight", c.HiddenSize),
+            FeedForward = new FeedForward(
+                Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
+                Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
+                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias)),
+        };
+    }
+
+    private Linear Linear(string module, int outputs, int inputs, bool bias) =>
+        new(module, Load($"{module}.weight", outputs, inputs), bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
+
+    private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon);
+
+    private Weight Load(string name, int rows, int columns, bool vector = false)
+    {
+        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll);
+        _weights.Add(weight);
+        return weight;
+    }
+}

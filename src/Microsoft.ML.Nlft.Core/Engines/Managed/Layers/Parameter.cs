@@ -1,0 +1,12 @@
+namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
+
+/// <summary>A trainable float32 tensor: its values, the gradient that backward passes add to, and AdamW's two moments.</summary>
+internal sealed class Parameter(string name, int[] shape, float[] values)
+{
+    public string Name { get; } = name;
+    public int[] Shape { get; } = shape;
+    public float[] Values { get; } = values;
+    public float[] Gradient { get; } = new float[values.Length];
+    public float[] Moment1 { get; } = new float[values.Length];
+    public float[] Moment2 { get; } = new float[values.Length];
+}

@@ -1,0 +1,64 @@
+using System.Runtime.Intrinsics;
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
+
+/// <summary>
+/// Rotary position embedding (Su et al., arXiv 2104.09864) in the rotate-half layout: with a = position * f_i, the pair
+/// (x_i, x_{i+d/2}) turns by the angle a. The backward pass turns by -a.
+/// </summary>
+internal sealed class RotaryEmbedding
+{
+    private readonly int _half;
+    private readonly float[] _cosine, _sine; // [position * half + i]
+
+    public RotaryEmbedding(ModelConfiguration configuration, int positions)
+    {
+        _half = configuration.HeadSize / 2;
+        var (frequencies, magnitude) = RopeFrequencies.Of(configuration.Rope, configuration.HeadSize);
+        (_cosine, _sine, Positions) = (new float[positions * _half], new float[positions * _half], positions);
+        for (var position = 0; position < positions; position++)
+            for (var i = 0; i < _half; i++)
+            {
+                var (sine, cosine) = Math.SinCos(position * frequencies[i]);
+                _cosine[position * _half + i] = (float)(cosine * magnitude);
+                _sine[position * _half + i] = (float)(sine * magnitude);
+            }
+    }
+
+    /// <summary>Number of positions the table holds.</summary>
+    public int Positions { get; }
+
+    /// <summary>Turns every head of x[N x heads d] in place; <paramref name="direction"/> is 1 forward and -1 backward.</summary>
+    public void Rotate(EngineContext context, Matrix x, int direction)
+    {
+        var positions = context.Batch.Positions;
+        context.Workers.ForBlocks(x.Rows, EngineContext.RowBlock, (start, end) =>
+        {
+            for (var row = start; row < end; row++)
+            {
+                var cosine = _cosine.AsSpan(positions[row] * _half, _half);
+                var sine = _sine.AsSpan(positions[row] * _half, _half);
+                for (var head = x[row]; head.Length > 0; head = head[(2 * _half)..])
+                {
+                    Span<float> first = head[.._half], second = head.Slice(_half, _half);
+                    var i = 0;
+                    for (; i + 8 <= first.Length; i += 8)
+                    {
+                        Vector256<float> a = Vector256.Create(first.Slice(i, 8)), b = Vector256.Create(second.Slice(i, 8));
+                        Vector256<float> c = Vector256.Create(cosine.Slice(i, 8)), s = Vector256.Create(sine.Slice(i, 8)) * direction;
+                        (a * c - b * s).CopyTo(first[i..]);
+                        (b * c + a * s).CopyTo(second[i..]);
+                    }
+                    for (; i < first.Length; i++)
+                    {
+                        float a = first[i], b = second[i], s = sine[i] * direction;
+                        first[i] = a * cosine[i] - b * s;
+                        second[i] = b * cosine[i] + a * s;
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,117 @@
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
+using Microsoft.ML.Nlft.Engines.Managed.Layers;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Engines.Managed;
+
+/// <summary>A model on the managed engine: runs packed batches through the network, forward and backward.</summary>
+internal sealed class ManagedLanguageModel : ICausalLanguageModel
+{
+    private readonly Workers _workers;
+    private readonly Workspace _workspace = new();
+    private readonly Network _network;
+    private readonly AdamW _optimizer;
+    private readonly bool _recompute;
+    private RotaryEmbedding _rope;
+
+    public ManagedLanguageModel(ManagedEngine engine, ModelLoadOptions options, CancellationToken cancellationToken)
+    {
+        (_workers, _recompute) = (new Workers(engine.Threads), engine.RecomputeActivations);
+        (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
+        _network = new Network(options, cancellationToken);
+        _optimizer = new AdamW(_network.Parameters);
+        _rope = new RotaryEmbedding(Configuration, Math.Min(512, Configuration.MaximumPositions));
+    }
+
+    public ModelConfiguration Configuration { get; }
+    public LoraConfiguration? Lora => _network.Lora;
+    public TrainableWeights Trainable { get; }
+
+    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+    {
+        using var pass = new ManagedForwardPass(this, batch, hiddenStates, keep: false, cancellationToken);
+        return pass.Scores;
+    }
+
+    public IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+    {
+        RequireTrainable();
+        return new ManagedForwardPass(this, batch, hiddenStates, keep: true, cancellationToken);
+    }
+
+    public double ApplyGradients(AdamWOptions options, double learningRate)
+    {
+        RequireTrainable();
+        var norm = _optimizer.GradientNorm();
+        if (double.IsFinite(norm)) _optimizer.Step(_workers, options, learningRate, norm);
+        _optimizer.ClearGradients();
+        return norm;
+    }
+
+    public void ClearGradients() => _optimizer.ClearGradients();
+
+    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
+        new ManagedDecodingSession(this, prompts, maximumNewTokens, cancellationToken);
+
+    public IReadOnlyList<NamedTensor> Export(ModelState state)
+    {
+        IEnumerable<NamedTensor> Tensors(Func<Parameter, float[]> values, string suffix = "") =>
+            _network.Parameters.Select(p => new NamedTensor(p.Name + suffix, p.Shape, [.. values(p)]));
+        return state switch
+        {
+            ModelState.Weights => [.. Tensors(p => p.Values)],
+            ModelState.Gradients => [.. Tensors(p => p.Gradient)],
+            ModelState.Optimizer => [.. Tensors(p => p.Moment1, ".exp_avg"), .. Tensors(p => p.Moment2, ".exp_avg_sq"), new("step", [], [_optimizer.Steps])],
+            _ => throw new ArgumentOutOfRangeException(nameof(state), state, null),
+        };
+    }
+
+    public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors)
+    {
+        var targets = new Dictionary<string, (int[] Shape, float[] Values)>();
+        foreach (var p in _network.Parameters)
+            if (state == ModelState.Optimizer)
+                (targets[p.Name + ".exp_avg"], targets[p.Name + ".exp_avg_sq"]) = ((p.Shape, p.Moment1), (p.Shape, p.Moment2));
+            else
+                targets[p.Name] = (p.Shape, state == ModelState.Weights ? p.Values : p.Gradient);
+        var step = new float[] { _optimizer.Steps };
+        if (state == ModelState.Optimizer) targets["step"] = ([], step);
+
+        NamedTensors.RequireExactly(tensors, targets.ToDictionary(target => target.Key, target => target.Value.Shape));
+        foreach (var tensor in tensors) tensor.Values.CopyTo(targets[tensor.Name].Values, 0);
+        _optimizer.Steps = (int)step[0];
+    }
+
+    public void Dispose() => _network.Dispose();
+
+    internal Network Network => _network;
+
+    internal bool Recompute => _recompute;
+
+    internal EngineContext Context(PackedBatch batch, bool training) => new(_workers, _workspace, batch, training);
+
+    /// <summary>The rotary table, grown when longer sequences come.</summary>
+    internal RotaryEmbedding Rope(PackedBatch batch)
+    {
+        var needed = batch.Positions.Length == 0 ? 1 : batch.Positions.Max() + 1;
+        if (needed > _rope.Positions) _rope = new RotaryEmbedding(Configuration, (int)Math.Min(Configuration.MaximumPositions, needed * 2L));
+        return _rope;
+    }
+
+    /// <summary>x[N x H]: the embedding row of every token.</summary>
+    internal Matrix Embed(EngineContext context)
+    {
+        var x = context.Rent(context.Batch.Rows, Configuration.HiddenSize);
+        _workers.ForBlocks(x.Rows, EngineContext.RowBlock, (start, end) =>
+        {
+            for (var row = start; row < end; row++) _network.Embedding.ReadRow(context.Batch.Tokens[row], x[row]);
+        });
+        return x;
+    }
+
+    private void RequireTrainable()
+    {
+        if (Trainable == TrainableWeights.None)
+            throw new InvalidOperationException("The model was loaded for inference: load it with Trainable = Lora or All to train it.");
+    }
+}

@@ -1,0 +1,171 @@
+using System.Text.Json;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Tests.Engines;
+
+/// <summary>
+/// What every engine must satisfy: the float64 goldens of every model in golden/llama. A test class derives from this and names its
+/// engine and, for low-precision engines, wider tolerances.
+/// </summary>
+public abstract class EngineConformance
+{
+    protected abstract IModelEngine Engine { get; }
+
+    /// <summary>Largest absolute error of a log-probability, logit or hidden state.</summary>
+    protected virtual double ScoreTolerance => 2e-4;
+
+    /// <summary>Largest error of a gradient relative to the largest entry of its matrix.</summary>
+    protected virtual double GradientTolerance => 1e-3;
+
+    /// <summary>Largest relative error of a training loss.</summary>
+    protected virtual double LossTolerance => 1e-3;
+
+    /// <summary>How far below the largest logit that of the golden continuation may lie.</summary>
+    protected virtual double TieTolerance => 0;
+
+    public static IEnumerable<object[]> Models => Fixtures.Folders("golden", "llama");
+
+    [TestMethod]
+    [TestCategory("Conformance")]
+    [DynamicData(nameof(Models))]
+    public void Score_GoldenModel_GivesItsLogProbabilitiesAndHiddenStates(string name)
+    {
+        using var golden = new Golden(name);
+        foreach (var adapter in (LoraAdapter?[])[null, golden.Adapter])
+        {
+            using var model = Engine.Load(new ModelLoadOptions { Folder = golden.Folder, Adapter = adapter });
+            var expected = golden.Expected(adapter is not null);
+            var scores = model.Score([golden.Sequence], hiddenStates: true)[0];
+            Numbers.AreClose(expected.Doubles("log_probs"), scores.LogProbabilities, ScoreTolerance, $"{name} log_probs");
+            if (expected.TryGetProperty("hidden_states", out var hidden))
+                Numbers.AreClose([.. hidden.EnumerateArray().SelectMany(row => row.Doubles())], scores.HiddenStates, ScoreTolerance, $"{name} hidden_states");
+        }
+    }
+
+    [TestMethod]
+    [TestCategory("Conformance")]
+    [DynamicData(nameof(Models))]
+    public void Decode_GoldenModel_GivesItsLogitsAndGreedyContinuation(string name)
+    {
+        using var golden = new Golden(name);
+        foreach (var adapter in (LoraAdapter?[])[null, golden.Adapter])
+        {
+            using var model = Engine.Load(new ModelLoadOptions { Folder = golden.Folder, Adapter = adapter });
+            var expected = golden.Expected(adapter is not null);
+            using (var session = model.StartDecoding([golden.Sequence.Tokens], 0))
+                Numbers.AreClose(expected.Doubles("last_logits"), session.Logits(0).ToArray(), ScoreTolerance, $"{name} last_logits");
+
+            // the golden "greedy" holds the prompt and what follows it
+            int[] greedy = [.. expected.GetProperty("greedy").EnumerateArray().Select(id => id.GetInt32())];
+            var prompt = golden.Sequence.Tokens[..golden.Sequence.PromptLength];
+            var wanted = greedy.AsSpan().StartsWith(prompt.Span) && greedy.Length > prompt.Length ? greedy[prompt.Length..] : greedy;
+            using (var session = model.StartDecoding([prompt, prompt[..5]], wanted.Length))
+                for (var i = 0; i < wanted.Length; i++)
+                {
+                    var logits = session.Logits(0);
+                    var next = ArgMax(logits);
+                    Assert.IsGreaterThanOrEqualTo(logits[next] - TieTolerance, logits[wanted[i]], $"{name}: greedy token {i} is {next} instead of {wanted[i]}");
+                    session.Append([wanted[i], ArgMax(session.Logits(1))]);
+                }
+        }
+    }
+
+    [TestMethod]
+    [TestCategory("Conformance")]
+    [DynamicData(nameof(Models))]
+    public void Backward_GoldenModel_GivesEveryLoraGradient(string name)
+    {
+        using var golden = new Golden(name);
+        using var model = Engine.Load(new ModelLoadOptions { Folder = golden.Folder, Adapter = golden.Adapter, Trainable = TrainableWeights.Lora });
+        float[] coefficients = [.. golden.Root.Doubles("coefficients").Select(c => (float)c)];
+        using (var pass = model.Forward([golden.Sequence]))
+        {
+            var loss = -pass.Scores[0].LogProbabilities.Zip(coefficients, (p, c) => (double)p * c).Sum();
+            Assert.AreEqual(golden.Expected(true).GetProperty("loss").GetDouble(), loss, LossTolerance * coefficients.Sum(Math.Abs), $"{name} loss");
+            pass.Backward([coefficients]);
+        }
+        var expected = golden.Expected(true).GetProperty("gradients");
+        var gradients = model.Export(ModelState.Gradients).ToDictionary(tensor => tensor.Name);
+        Assert.AreEqual(expected.EnumerateObject().Count(), gradients.Count, "number of gradients");
+        foreach (var gradient in expected.EnumerateObject())
+        {
+            var values = gradient.Value.Doubles();
+            Numbers.AreClose(values, gradients[gradient.Name].Values, GradientTolerance * values.Max(Math.Abs), $"{name} {gradient.Name}");
+        }
+    }
+
+    [TestMethod]
+    [TestCategory("Conformance")]
+    [DynamicData(nameof(Models))]
+    public void Train_GoldenModel_GivesItsLossesAndGradientNorms(string name)
+    {
+        using var golden = new Golden(name);
+        using var model = Engine.Load(new ModelLoadOptions { Folder = golden.Folder, Adapter = golden.Adapter, Trainable = TrainableWeights.Lora });
+        var training = golden.Root.GetProperty("training");
+        var hyper = training.GetProperty("hyper");
+        var options = new AdamWOptions
+        {
+            Beta1 = hyper.GetProperty("beta1").GetDouble(),
+            Beta2 = hyper.GetProperty("beta2").GetDouble(),
+            Epsilon = hyper.GetProperty("epsilon").GetDouble(),
+            WeightDecay = hyper.GetProperty("weight_decay").GetDouble(),
+            MaximumGradientNorm = hyper.GetProperty("max_gradient_norm").GetDouble(),
+        };
+        var n = golden.Sequence.ResponseLength;
+        float[] coefficients = [.. Enumerable.Repeat(1f / n, n)];
+        double[] losses = training.Doubles("losses"), norms = training.Doubles("gradient_norms");
+        for (var step = 0; step < losses.Length; step++)
+        {
+            using (var pass = model.Forward([golden.Sequence]))
+            {
+                Assert.AreEqual(losses[step], -pass.Scores[0].LogProbabilities.Average(), LossTolerance * losses[step], $"{name}: loss before step {step}");
+                pass.Backward([coefficients]);
+            }
+            Assert.AreEqual(norms[step], model.ApplyGradients(options, hyper.GetProperty("learning_rate").GetDouble()), 2 * LossTolerance * norms[step], $"{name}: norm of step {step}");
+        }
+        var final = training.GetProperty("final_loss").GetDouble();
+        Assert.AreEqual(final, -model.Score([golden.Sequence])[0].LogProbabilities.Average(), LossTolerance * final, $"{name}: loss after the last step");
+    }
+
+    private static int ArgMax(ReadOnlySpan<float> logits)
+    {
+        var best = 0;
+        for (var i = 1; i < logits.Length; i++)
+            if (logits[i] > logits[best]) best = i;
+        return best;
+    }
+}
+
+/// <summary>One folder of golden/llama.</summary>
+internal sealed class Golden : IDisposable
+{
+    private readonly JsonDocument _expected;
+
+    public Golden(string name)
+    {
+        Folder = ModelFolder.Open(Fixtures.Path_("golden", "llama", name));
+        Adapter = LoraAdapter.Load(Fixtures.Path_("golden", "llama", name, "adapter"));
+        _expected = Fixtures.Json("golden", "llama", name, "expected.json");
+        Sequence = new TokenSequence((int[])[.. Root.GetProperty("token_ids").EnumerateArray().Select(id => id.GetInt32())], Root.GetProperty("prompt_length").GetInt32());
+    }
+
+    public ModelFolder Folder { get; }
+    public LoraAdapter Adapter { get; }
+    public TokenSequence Sequence { get; }
+    public JsonElement Root => _expected.RootElement;
+
+    public JsonElement Expected(bool withAdapter) => Root.GetProperty(withAdapter ? "with_adapter" : "without_adapter");
+
+    public void Dispose()
+    {
+        _expected.Dispose();
+        Folder.Dispose();
+    }
+}
+
+internal static class JsonNumbers
+{
+    public static double[] Doubles(this JsonElement array) => [.. array.EnumerateArray().Select(value => value.GetDouble())];
+
+    public static double[] Doubles(this JsonElement parent, string name) => parent.GetProperty(name).Doubles();
+}

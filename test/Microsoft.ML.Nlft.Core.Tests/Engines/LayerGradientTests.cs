@@ -1,0 +1,165 @@
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
+using Microsoft.ML.Nlft.Engines.Managed.Layers;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Tests.Engines;
+
+/// <summary>Every backward pass against finite differences of its forward pass: the loss is sum y * r for a fixed random r.</summary>
+[TestClass]
+public class LayerGradientTests
+{
+    private const int Hidden = 12;
+
+    [TestMethod]
+    [DataRow(Hidden, Hidden)]
+    [DataRow(Hidden, 4)]
+    public void RmsNorm_Backward_IsTheGradient(int columns, int group)
+    {
+        using var folder = TinyModels.Create();
+        var weight = new Weight(folder, group == Hidden ? "model.norm.weight" : "model.layers.0.self_attn.q_norm.weight", 1, group, vector: true, trainable: true);
+        Numbers.Random(1, group, 9).Span.CopyTo(weight.Parameter!.Values);
+        var norm = new RmsNorm(weight, 1e-5);
+        var context = Context(5);
+        Matrix x = Numbers.Random(5, columns, 1), y = Matrix.Zeros(5, columns), r = Numbers.Random(5, columns, 2), dx = Matrix.Zeros(5, columns);
+        double Loss()
+        {
+            norm.Forward(context, x, y);
+            return Numbers.Dot(y, r);
+        }
+        norm.Backward(context, x, r, dx, accumulate: false);
+        Numbers.CheckGradient("x", x.Span, dx.Span, Loss);
+        Numbers.CheckGradient("w", weight.Parameter.Values, weight.Parameter.Gradient, Loss);
+
+        var twice = Numbers.Random(5, columns, 3);
+        var start = twice.Span.ToArray();
+        norm.Backward(context, x, r, twice, accumulate: true);
+        for (var i = 0; i < start.Length; i++) Assert.AreEqual(start[i] + dx.Span[i], twice.Span[i], 1e-6);
+    }
+
+    [TestMethod]
+    [DataRow(3, 0)]
+    [DataRow(3, 2)]
+    [DataRow(1, 0)]
+    public void Attention_Backward_IsTheGradient(int keyValueHeads, int window)
+    {
+        var c = TinyModels.Configuration with { HeadCount = 3, KeyValueHeadCount = keyValueHeads, HeadSize = 4 };
+        var attention = new Attention(c, window);
+        var context = Context(5, 1, 3);
+        Matrix q = Numbers.Random(9, 12, 1), k = Numbers.Random(9, keyValueHeads * 4, 2), v = Numbers.Random(9, keyValueHeads * 4, 3);
+        Matrix o = Matrix.Zeros(9, 12), r = Numbers.Random(9, 12, 4);
+        Matrix dq = Matrix.Zeros(9, 12), dk = Matrix.Zeros(9, k.Columns), dv = Matrix.Zeros(9, k.Columns);
+        double Loss()
+        {
+            attention.Forward(context, q, k, v, o);
+            return Numbers.Dot(o, r);
+        }
+        attention.Backward(context, q, k, v, r, dq, dk, dv);
+        Numbers.CheckGradient("q", q.Span, dq.Span, Loss);
+        Numbers.CheckGradient("k", k.Span, dk.Span, Loss);
+        Numbers.CheckGradient("v", v.Span, dv.Span, Loss);
+    }
+
+    [TestMethod]
+    [DataRow(0)]
+    [DataRow(20)]
+    public void Attention_SeveralTiles_EqualsTheNaiveSum(int window)
+    {
+        const int Length = 150;
+        var c = TinyModels.Configuration with { HeadCount = 2, KeyValueHeadCount = 1, HeadSize = 8 };
+        var context = Context(Length);
+        Matrix q = Numbers.Random(Length, 16, 1), k = Numbers.Random(Length, 8, 2), v = Numbers.Random(Length, 8, 3), o = Matrix.Zeros(Length, 16);
+        new Attention(c, window).Forward(context, q, k, v, o);
+        for (var t = 0; t < Length; t++)
+            for (var head = 0; head < 2; head++)
+            {
+                var first = window == 0 ? 0 : Math.Max(0, t - window + 1);
+                var scores = Enumerable.Range(first, t + 1 - first)
+                    .Select(s => Math.Exp(Enumerable.Range(0, 8).Sum(i => (double)q[t][head * 8 + i] * k[s][i]) / Math.Sqrt(8))).ToArray();
+                for (var i = 0; i < 8; i++)
+                    Assert.AreEqual(scores.Select((p, s) => p * v[first + s][i]).Sum() / scores.Sum(), o[t][head * 8 + i], 1e-5, $"query {t}, head {head}");
+            }
+    }
+
+    [TestMethod]
+    public void Rotary_Backward_TurnsBack()
+    {
+        var rope = new RotaryEmbedding(TinyModels.Configuration, 16);
+        var context = Context(7);
+        Matrix x = Numbers.Random(7, Hidden, 1), y = Matrix.Zeros(7, Hidden);
+        x.CopyTo(y);
+        rope.Rotate(context, y, 1);
+        Assert.AreNotEqual(x[3][0], y[3][0]);
+        Assert.AreEqual(Numbers.Dot(x, x), Numbers.Dot(y, y), 1e-4, "A rotation keeps lengths.");
+        rope.Rotate(context, y, -1);
+        Numbers.AreClose(x, y, 1e-6);
+    }
+
+    [TestMethod]
+    public void SwiGlu_Backward_IsTheGradient()
+    {
+        var context = Context(3);
+        Matrix g = Numbers.Random(3, 10, 1), u = Numbers.Random(3, 10, 2), a = Matrix.Zeros(3, 10), r = Numbers.Random(3, 10, 3);
+        Matrix dg = Matrix.Zeros(3, 10), du = Matrix.Zeros(3, 10);
+        double Loss()
+        {
+            FeedForward.Activate(context, g, u, a);
+            return Numbers.Dot(a, r);
+        }
+        FeedForward.ActivateBackward(context, g, u, r, dg, du);
+        Numbers.CheckGradient("gate", g.Span, dg.Span, Loss);
+        Numbers.CheckGradient("up", u.Span, du.Span, Loss);
+    }
+
+    [TestMethod]
+    [DataRow(0.0)]
+    [DataRow(0.3)]
+    public void Linear_Backward_IsTheGradientOfEveryInput(double dropout)
+    {
+        using var folder = TinyModels.Create(1, TinyModels.Configuration with { ModelType = "llama", QueryKeyNorm = false, MlpBias = true });
+        var weight = new Weight(folder, "model.layers.0.mlp.up_proj.weight", TinyModels.Intermediate, Hidden, vector: false, trainable: true);
+        var bias = new Weight(folder, "model.layers.0.mlp.up_proj.bias", 1, TinyModels.Intermediate, vector: true, trainable: true);
+        var linear = new Linear("m", weight, bias);
+        Parameter a = new("a", [3, Hidden], Numbers.Random(3, Hidden, 1).Data), b = new("b", [TinyModels.Intermediate, 3], Numbers.Random(TinyModels.Intermediate, 3, 2).Data);
+        linear.Lora = new LoraFactors("m", a, b, 0.7, dropout);
+        var context = Context(4, 3) with { Training = true };
+        Matrix x = Numbers.Random(7, Hidden, 3), y = Matrix.Zeros(7, TinyModels.Intermediate), r = Numbers.Random(7, TinyModels.Intermediate, 4), dx = Matrix.Zeros(7, Hidden);
+        double Loss()
+        {
+            linear.Forward(context, x, y);
+            return Numbers.Dot(y, r);
+        }
+        linear.Backward(context, x, r, dx, accumulate: false);
+        Numbers.CheckGradient("x", x.Span, dx.Span, Loss);
+        Numbers.CheckGradient("W", weight.Parameter!.Values, weight.Parameter.Gradient, Loss);
+        Numbers.CheckGradient("bias", bias.Parameter!.Values, bias.Parameter.Gradient, Loss);
+        Numbers.CheckGradient("A", a.Values, a.Gradient, Loss);
+        Numbers.CheckGradient("B", b.Values, b.Gradient, Loss);
+    }
+
+    [TestMethod]
+    public void TokenHead_Backward_IsTheGradientOfTheLogProbabilities()
+    {
+        using var folder = TinyModels.Create();
+        var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable: true);
+        var head = new TokenHead(weight);
+        var context = Context(4);
+        var h = Numbers.Random(4, Hidden, 1);
+        int[] targets = [0, 5, TinyModels.Vocabulary - 1, 5];
+        float[] c = [0.5f, -1.25f, 2, 0], logP = new float[4], logSums = new float[4];
+        var mostLikely = new bool[4];
+        foreach (ref var value in weight.Parameter!.Values.AsSpan()) value *= 20; // far from uniform
+        double Loss()
+        {
+            head.Forward(context, h, targets, logP, logSums, mostLikely);
+            return -logP.Zip(c, (p, w) => (double)p * w).Sum();
+        }
+        Loss();
+        var dh = Matrix.Zeros(4, Hidden);
+        head.Backward(context, h, targets, logSums, c, dh);
+        Numbers.CheckGradient("h", h.Span, dh.Span, Loss);
+        Numbers.CheckGradient("W", weight.Parameter.Values, weight.Parameter.Gradient, Loss);
+    }
+
+    private static EngineContext Context(params int[] lengths) => new(new Workers(2), new Workspace(),
+        PackedBatch.Create([.. lengths.Select(n => (ReadOnlyMemory<int>)new int[n])], TinyModels.Configuration, [.. lengths.Select((_, i) => (ulong)i + 7)]), Training: false);
+}

@@ -1,0 +1,33 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Tests.Engines;
+
+/// <summary>A random qwen3-shaped model of a few thousand weights in a temporary folder.</summary>
+internal static class TinyModels
+{
+    public const int Vocabulary = 31, Intermediate = 20, HeadSize = 4;
+
+    public static ModelConfiguration Configuration { get; } = new()
+    {
+        ModelType = "qwen3",
+        VocabularySize = Vocabulary,
+        HiddenSize = 12,
+        IntermediateSize = Intermediate,
+        LayerCount = 2,
+        HeadCount = 3,
+        KeyValueHeadCount = 1,
+        HeadSize = HeadSize,
+        MaximumPositions = 256,
+        QueryKeyNorm = true,
+        TieWordEmbeddings = true,
+        SlidingWindows = [0, 0],
+    };
+
+    /// <summary>Creates the folder; it is deleted with the opened model folder's path left behind for the operating system to clean.</summary>
+    public static ModelFolder Create(int seed = 1, ModelConfiguration? configuration = null)
+    {
+        var path = Directory.CreateTempSubdirectory("nlft-tiny-").FullName;
+        ModelInitializer.Create(path, configuration ?? Configuration, seed);
+        return ModelFolder.Open(path);
+    }
+}
