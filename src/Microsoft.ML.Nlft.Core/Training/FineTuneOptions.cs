@@ -2,20 +2,7 @@ using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>How the learning rate falls after the warm-up.</summary>
-public enum LearningRateSchedule
-{
-    /// <summary>Half a cosine down to 0.</summary>
-    Cosine,
-
-    /// <summary>A straight line down to 0.</summary>
-    Linear,
-
-    /// <summary>Stays.</summary>
-    Constant,
-}
-
-/// <summary>When the judge and standard contexts are scored again (NLFT-SPEC 4.8).</summary>
+/// <summary>When the judge and standard contexts are scored again (docs/method.md 4.8).</summary>
 public enum ContextRefresh
 {
     /// <summary>With the weights of every step (as published).</summary>
@@ -28,7 +15,7 @@ public enum ContextRefresh
     Once,
 }
 
-/// <summary>How the losses of a window's examples are averaged (NLFT-SPEC 4.7).</summary>
+/// <summary>How the losses of a window's examples are averaged (docs/method.md 4.7).</summary>
 public enum LossReduction
 {
     /// <summary>Mean over examples of the per-example loss, each already divided by its own n.</summary>
@@ -38,7 +25,7 @@ public enum LossReduction
     TokenMean,
 }
 
-/// <summary>The training set-up; the defaults are the published runs' (NLFT-SPEC section 5).</summary>
+/// <summary>The training set-up; the defaults are the published runs' (docs/method.md, section 5).</summary>
 public sealed record FineTuneOptions
 {
     /// <summary>Passes over the rows, 1 or more. Default 10.</summary>
@@ -47,7 +34,10 @@ public sealed record FineTuneOptions
     /// <summary>Rows of one optimizer step, 1 or more. Default 4.</summary>
     public int BatchSize { get; init; } = 4;
 
-    /// <summary>Rows sent through the engine together, from 1 to <see cref="BatchSize"/>; 0 means all of the batch. Smaller saves memory and changes nothing else. Default 0.</summary>
+    /// <summary>
+    /// Rows sent through the engine together, from 1 to <see cref="BatchSize"/>; 0 means all of the batch. Smaller saves memory and
+    /// changes nothing else. Default 0.
+    /// </summary>
     public int MicroBatchSize { get; init; }
 
     /// <summary>Peak learning rate, above 0. Default 5e-5.</summary>
@@ -56,7 +46,10 @@ public sealed record FineTuneOptions
     /// <summary>Shape of the learning rate after the warm-up. Default cosine.</summary>
     public LearningRateSchedule Schedule { get; init; } = LearningRateSchedule.Cosine;
 
-    /// <summary>Share of the steps in which the learning rate rises linearly from 0, in [0, 1]. Default 0.1.</summary>
+    /// <summary>
+    /// Share of the steps in which the learning rate rises linearly from 0, in [0, 1], rounded up to whole steps; the first of them has
+    /// rate 0, as in the Hugging Face schedules. A run of one step has no warm-up. Default 0.1.
+    /// </summary>
     public double WarmupRatio { get; init; } = 0.1;
 
     /// <summary>AdamW and clipping.</summary>
@@ -76,4 +69,23 @@ public sealed record FineTuneOptions
 
     /// <summary>Whether a cancelled run returns what was trained so far instead of throwing <see cref="OperationCanceledException"/>. Default false.</summary>
     public bool ReturnPartialOnCancel { get; init; }
+
+    /// <summary>Refuses the first option that lies outside its range.</summary>
+    /// <exception cref="NlftException">Names the option, the value and the range.</exception>
+    internal void Validate()
+    {
+        OptionCheck.Require(Epochs >= 1, nameof(Epochs), Epochs, "1 or more", "Set the number of passes over the rows; the published runs take 10.");
+        OptionCheck.Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "1 or more", "Set the rows per optimizer step; the published runs take 4.");
+        OptionCheck.Require(MicroBatchSize >= 0 && MicroBatchSize <= BatchSize, nameof(MicroBatchSize), MicroBatchSize,
+            $"0 (all of the batch) to BatchSize, {BatchSize}", "Lower MicroBatchSize or raise BatchSize.");
+        OptionCheck.Require(double.IsFinite(LearningRate) && LearningRate > 0, nameof(LearningRate), LearningRate, "a finite number above 0",
+            "Use 5e-5 as the published runs do, or up to 1e-3 for a small model.");
+        OptionCheck.Require(Enum.IsDefined(Schedule), nameof(Schedule), Schedule, "Cosine, Linear or Constant", "Name one of the schedules.");
+        OptionCheck.Require(WarmupRatio is >= 0 and <= 1, nameof(WarmupRatio), WarmupRatio, "a share from 0 to 1",
+            "Give the share of the steps, for example 0.1 for 10 %, not a number of steps.");
+        OptionCheck.Require(Optimizer is not null, nameof(Optimizer), Optimizer, "AdamW options", "Leave it out to use the defaults.");
+        Optimizer!.Validate();
+        OptionCheck.Require(Enum.IsDefined(Refresh), nameof(Refresh), Refresh, "EveryStep, EveryEpoch or Once", "Name one of the refresh modes.");
+        OptionCheck.Require(Enum.IsDefined(Reduction), nameof(Reduction), Reduction, "ExampleMean or TokenMean", "Name one of the reductions.");
+    }
 }

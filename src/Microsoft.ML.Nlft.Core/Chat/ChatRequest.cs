@@ -1,0 +1,62 @@
+using System.Globalization;
+using Microsoft.Extensions.AI;
+using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.Tokenization;
+
+namespace Microsoft.ML.Nlft.Chat;
+
+/// <summary>Messages and options of Microsoft.Extensions.AI in the terms of this library. What cannot be honoured is refused by its name.</summary>
+internal static class ChatRequest
+{
+    /// <summary>The conversation.</summary>
+    /// <exception cref="NlftException">A message has a role or a content that a text model cannot take.</exception>
+    public static IReadOnlyList<ChatTurn> Turns(IReadOnlyList<ChatMessage> messages) =>
+        [.. messages.Select((message, i) => new ChatTurn(Role(message, i), Text(message, i)))];
+
+    /// <summary>The settings of one answer.</summary>
+    /// <param name="options">What the request asks for.</param>
+    /// <param name="defaults">What holds where it is silent.</param>
+    /// <param name="modelId">The only model there is.</param>
+    /// <exception cref="NlftException">An option asks for what this client does not do.</exception>
+    public static GenerationOptions Generation(ChatOptions? options, GenerationOptions defaults, string modelId)
+    {
+        if (options is null) return defaults;
+        Refuse(options.Tools is { Count: > 0 }, nameof(options.Tools), $"{options.Tools?.Count} of them", "none: the model calls no tools", "Leave them out.");
+        Refuse(options.ToolMode is RequiredChatToolMode, nameof(options.ToolMode), "RequireAny", "Auto or None: the model calls no tools", "Leave it out.");
+        Refuse(options.ResponseFormat is not (null or ChatResponseFormatText), nameof(options.ResponseFormat), "JSON", "text",
+            "Ask for the form in the prompt and check the answer.");
+        Refuse(options.ConversationId is not null, nameof(options.ConversationId), $"\"{options.ConversationId}\"", "nothing: no conversation is kept here",
+            "Send the earlier messages with each request.");
+        Refuse(options.ModelId is { } id && id != modelId, nameof(options.ModelId), $"\"{options.ModelId}\"", $"\"{modelId}\"", "Leave it out: a client has one model.");
+        return defaults with
+        {
+            MaximumNewTokens = options.MaxOutputTokens ?? defaults.MaximumNewTokens,
+            Temperature = Exact(options.Temperature) ?? defaults.Temperature,
+            TopP = Exact(options.TopP) ?? defaults.TopP,
+            TopK = options.TopK ?? defaults.TopK,
+            FrequencyPenalty = Exact(options.FrequencyPenalty) ?? defaults.FrequencyPenalty,
+            PresencePenalty = Exact(options.PresencePenalty) ?? defaults.PresencePenalty,
+            Seed = options.Seed is { } seed ? (int)(seed is >= int.MinValue and <= int.MaxValue ? seed : seed ^ (seed >> 32)) : defaults.Seed,
+            StopStrings = options.StopSequences is { } stops ? [.. defaults.StopStrings.Union(stops)] : defaults.StopStrings,
+        };
+    }
+
+    private static string Role(ChatMessage message, int index) =>
+        message.Role == ChatRole.System ? "system"
+        : message.Role == ChatRole.User ? "user"
+        : message.Role == ChatRole.Assistant ? "assistant"
+        : throw new NlftException($"message {index + 1}", $"the role {message.Role}", "system, user or assistant", "Give it one of these roles.");
+
+    private static string Text(ChatMessage message, int index) =>
+        message.Contents.FirstOrDefault(content => content is not TextContent) is { } other
+            ? throw new NlftException($"message {index + 1}", $"a {other.GetType().Name}", "TextContent: the model reads text only", "Leave it out or put it into words.")
+            : message.Text;
+
+    /// <summary>The double that reads like the float: 0.7f is 0.7.</summary>
+    private static double? Exact(float? value) => value is { } number ? double.Parse(number.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) : null;
+
+    private static void Refuse(bool refused, string option, string found, string expected, string remedy)
+    {
+        if (refused) throw new NlftException($"option ChatOptions.{option}", found, expected, remedy);
+    }
+}

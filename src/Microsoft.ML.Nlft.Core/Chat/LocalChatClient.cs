@@ -1,0 +1,177 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.AI;
+using Microsoft.ML.Nlft.Generation;
+
+namespace Microsoft.ML.Nlft.Chat;
+
+/// <summary>A <see cref="LocalModel"/> as an <see cref="IChatClient"/> of Microsoft.Extensions.AI.</summary>
+/// <remarks>
+/// <para>Safe for use from many threads. Requests are answered in the order of their arrival away from the callers' threads; those that wait when
+/// the model becomes free are answered together, at most <see cref="GenerationOptions.MaximumBatchSize"/> at a time. A stream runs on while its
+/// reader pauses. Cancelling, or leaving a stream, ends the request's generation.</para>
+/// <para>Of <see cref="ChatOptions"/> it honours Instructions, Temperature, MaxOutputTokens, TopP, TopK, Seed, StopSequences (besides the
+/// client's own stop strings), FrequencyPenalty, PresencePenalty and ModelId (the client's own name only); a
+/// <see cref="ChatOptions.RawRepresentationFactory"/> that makes <see cref="GenerationOptions"/> replaces the client's defaults. It refuses Tools,
+/// a required ToolMode, a JSON ResponseFormat and a ConversationId, and messages with other content than text. The others have no effect.</para>
+/// <para>Without a Seed every request draws anew: the n-th of a client, counted from 0, with the default seed plus n. The raw representation of a
+/// response, and of the last update of a stream, is the <see cref="GeneratedText"/>.</para>
+/// </remarks>
+/// <example>
+/// <code>
+/// using var client = LocalChatClient.Load("models/tiny");
+/// Console.WriteLine(await client.GetResponseAsync("What is 2 + 3?"));
+/// </code>
+/// </example>
+public sealed class LocalChatClient : IChatClient
+{
+    private readonly LocalModel _model;
+    private readonly bool _ownsModel;
+    private readonly GenerationOptions _defaults;
+    private readonly ChatClientMetadata _metadata;
+    private readonly TimeProvider _clock;
+    private readonly ChatQueue _queue;
+    private int _requests = -1;
+
+    /// <summary>Creates a client for a model that the caller keeps and disposes after the client.</summary>
+    /// <param name="model">The model. Its other members can be used at the same time as far as <see cref="LocalModel"/> says.</param>
+    /// <param name="options">How; null: the defaults.</param>
+    /// <exception cref="NlftException">An option lies outside its range.</exception>
+    public LocalChatClient(LocalModel model, LocalChatClientOptions? options = null)
+        : this(model, options ?? new(), ownsModel: false)
+    {
+    }
+
+    internal LocalChatClient(LocalModel model, LocalChatClientOptions options, bool ownsModel)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        _defaults = options.Generation ?? new();
+        _defaults.Validate();
+        (_model, _ownsModel, _clock) = (model, ownsModel, options.TimeProvider);
+        ModelId = options.ModelId ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Folder.Path));
+        _metadata = new ChatClientMetadata("nlft", providerUri: null, ModelId);
+        _queue = new ChatQueue(model, _defaults.MaximumBatchSize);
+    }
+
+    /// <summary>Opens a model for chat; the client disposes it.</summary>
+    /// <param name="folder">A model folder in Hugging Face layout, or a folder that <c>mlContext.Nlft().Save</c> wrote: base model, adapter, prompts and generation options are then as saved.</param>
+    /// <param name="options">How; null: the defaults.</param>
+    /// <param name="cancellationToken">Observed while weights load.</param>
+    /// <exception cref="NlftException">The folder cannot be used, or an option lies outside its range.</exception>
+    public static LocalChatClient Load(string folder, LocalChatClientOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        options ??= new();
+        var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
+        options = options with { ModelId = options.ModelId ?? name };
+        options.Generation?.Validate();
+        var saved = SavedModelFile.Find(folder);
+        var model = saved is null
+            ? LocalModel.Load(folder, new() { Engine = options.Engine }, cancellationToken)
+            : saved.Open(options.BaseModelFolder, options.Engine, cancellationToken);
+        try
+        {
+            return new LocalChatClient(model, options with { Generation = options.Generation ?? saved?.Settings.Generation }, ownsModel: true);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The model's name in responses.</summary>
+    public string ModelId { get; }
+
+    /// <summary>Answers a conversation.</summary>
+    /// <param name="messages">Messages of system, user and assistant with text, of which the last is the user's.</param>
+    /// <param name="options">How to answer; null: the client's defaults.</param>
+    /// <param name="cancellationToken">Observed while waiting and between tokens.</param>
+    /// <exception cref="NlftException">A message or option cannot be used.</exception>
+    /// <exception cref="ObjectDisposedException">The client or its model has been disposed.</exception>
+    public async Task<ChatResponse> GetResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        using var job = await StartAsync(messages, options, cancellationToken).ConfigureAwait(false);
+        await foreach (var _ in job.ReadTexts(cancellationToken).ConfigureAwait(false))
+        {
+            // The whole is what counts.
+        }
+        var (answer, id) = (job.Row.Result(), NewId());
+        return new ChatResponse(new ChatMessage(ChatRole.Assistant, answer.Text) { MessageId = id, CreatedAt = _clock.GetUtcNow() })
+        {
+            ResponseId = id,
+            ModelId = ModelId,
+            CreatedAt = _clock.GetUtcNow(),
+            FinishReason = Finish(answer),
+            Usage = Usage(answer),
+            RawRepresentation = answer,
+        };
+    }
+
+    /// <summary>Answers a conversation as a stream of texts; the last update has no text but the finish reason and the usage.</summary>
+    /// <param name="messages">Messages of system, user and assistant with text, of which the last is the user's.</param>
+    /// <param name="options">How to answer; null: the client's defaults.</param>
+    /// <param name="cancellationToken">Observed while waiting and between tokens.</param>
+    /// <exception cref="NlftException">A message or option cannot be used; thrown when the enumeration begins.</exception>
+    /// <exception cref="ObjectDisposedException">The client or its model has been disposed.</exception>
+    public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        using var job = await StartAsync(messages, options, cancellationToken).ConfigureAwait(false);
+        var (id, created) = (NewId(), _clock.GetUtcNow());
+        await foreach (var text in job.ReadTexts(cancellationToken).ConfigureAwait(false)) yield return Update(new TextContent(text));
+        var answer = job.Row.Result();
+        var last = Update(new UsageContent(Usage(answer)));
+        (last.FinishReason, last.RawRepresentation) = (Finish(answer), answer);
+        yield return last;
+
+        ChatResponseUpdate Update(AIContent content) =>
+            new(ChatRole.Assistant, [content]) { ResponseId = id, MessageId = id, ModelId = ModelId, CreatedAt = created };
+    }
+
+    /// <summary>The client itself, its <see cref="LocalModel"/> or its <see cref="ChatClientMetadata"/>.</summary>
+    /// <param name="serviceType">What is asked for.</param>
+    /// <param name="serviceKey">Null; nothing has a key.</param>
+    public object? GetService(Type serviceType, object? serviceKey = null)
+    {
+        ArgumentNullException.ThrowIfNull(serviceType);
+        return serviceKey is not null ? null
+            : serviceType.IsInstanceOfType(this) ? this
+            : serviceType.IsInstanceOfType(_model) ? _model
+            : serviceType.IsInstanceOfType(_metadata) ? _metadata
+            : null;
+    }
+
+    /// <summary>Ends what is under way and what waits with <see cref="ObjectDisposedException"/>; disposes the model if the client opened it.</summary>
+    public void Dispose()
+    {
+        _queue.Dispose();
+        if (_ownsModel) _model.Dispose();
+    }
+
+    private async Task<ChatJob> StartAsync(IEnumerable<ChatMessage> messages, ChatOptions? options, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        ChatMessage[] conversation = [.. messages];
+        var defaults = options?.RawRepresentationFactory?.Invoke(this) as GenerationOptions
+            ?? _defaults with { Seed = unchecked(_defaults.Seed + Interlocked.Increment(ref _requests)) };
+        var settings = ChatRequest.Generation(options, defaults, ModelId);
+        // Templates and tokenizer are safe for many threads: only the network has to be waited for.
+        var job = await Task.Run(
+            () => new ChatJob(_model.Generator.Row(_model.Prompts.EncodeConversation(ChatRequest.Turns(conversation), options?.Instructions), settings)),
+            cancellationToken).ConfigureAwait(false);
+        _queue.Enqueue(job);
+        return job;
+    }
+
+    private static string NewId() => $"chatcmpl-{Guid.NewGuid():N}";
+
+    private static ChatFinishReason Finish(GeneratedText answer) => answer.FinishReason == FinishReason.Stop ? ChatFinishReason.Stop : ChatFinishReason.Length;
+
+    private static UsageDetails Usage(GeneratedText answer) => new()
+    {
+        InputTokenCount = answer.PromptTokens,
+        OutputTokenCount = answer.Tokens.Count,
+        TotalTokenCount = answer.PromptTokens + answer.Tokens.Count,
+    };
+}

@@ -1,0 +1,76 @@
+using Microsoft.ML.Nlft.Tokenization;
+
+namespace Microsoft.ML.Nlft.Generation;
+
+/// <summary>One row while it grows: chooses tokens, turns them into text, and knows when to end.</summary>
+internal sealed class DecodingRow
+{
+    private readonly IReadOnlySet<int> _stopIds;
+    private readonly TokenSampler _sampler;
+    private readonly TokenStreamDecoder _decoder;
+    private readonly StopStringText _text;
+    private readonly List<int> _tokens = [];
+    private readonly List<double>? _logProbabilities;
+
+    /// <summary>Creates a row.</summary>
+    /// <param name="prompt">Its prompt.</param>
+    /// <param name="row">Its index in the call.</param>
+    /// <param name="limit">Most new tokens, 1 or more.</param>
+    /// <param name="options">Valid options.</param>
+    /// <param name="stopIds">Tokens that end the row.</param>
+    /// <param name="tokenizer">Turns tokens into text.</param>
+    public DecodingRow(int[] prompt, int row, int limit, GenerationOptions options, IReadOnlySet<int> stopIds, HuggingFaceTokenizer tokenizer)
+    {
+        (Prompt, Limit, _stopIds) = (prompt, limit, stopIds);
+        _sampler = new TokenSampler(options, row, prompt);
+        _decoder = new TokenStreamDecoder(tokenizer, skipSpecialTokens: true);
+        _text = new StopStringText(options.StopStrings);
+        _logProbabilities = options.LogProbabilities ? [] : null;
+    }
+
+    /// <summary>What the answer continues.</summary>
+    public int[] Prompt { get; }
+
+    /// <summary>Most new tokens.</summary>
+    public int Limit { get; }
+
+    /// <summary>Why the row ended; null while it grows, and when it was abandoned.</summary>
+    public FinishReason? Finish { get; private set; }
+
+    /// <summary>Set when nobody waits for the answer any more: the row then grows no further.</summary>
+    public volatile bool Abandoned;
+
+    /// <summary>Whether the row grows no further.</summary>
+    public bool Ended => Finish is not null || Abandoned;
+
+    /// <summary>Chooses the next token.</summary>
+    /// <returns>The token to append, or -1 when the row has ended.</returns>
+    public int Next(ReadOnlySpan<float> logits)
+    {
+        var token = _sampler.Next(logits);
+        _tokens.Add(token);
+        _logProbabilities?.Add(LogProbability(logits, token));
+        var stopped = _stopIds.Contains(token);
+        if (!stopped) _text.Append(_decoder.Append(token));
+        if (stopped || _tokens.Count == Limit) _text.Append(_decoder.Finish());
+        if (stopped || _text.Stopped) Finish = FinishReason.Stop;
+        else if (_tokens.Count == Limit) Finish = FinishReason.Length;
+        return Finish is null ? token : -1;
+    }
+
+    /// <summary>The text that became certain since the last call.</summary>
+    public string TakeText() => _text.Take(final: Finish is not null);
+
+    /// <summary>The answer of a row that has ended.</summary>
+    public GeneratedText Result() =>
+        new(_text.ToString(), _tokens, Prompt.Length, Finish!.Value) { LogProbabilities = _logProbabilities };
+
+    /// <summary>logit(token) - ln sum exp(logits).</summary>
+    private static double LogProbability(ReadOnlySpan<float> logits, int token)
+    {
+        double maximum = float.NegativeInfinity, sum = 0;
+        foreach (var logit in logits) maximum = Math.Max(maximum, logit);
+        foreach (var logit in logits) sum += Math.Exp(logit - maximum);
+        return logits[token] - maximum - Math.Log(sum);
+    }
+}

@@ -1,0 +1,150 @@
+using System.Buffers;
+
+namespace Microsoft.ML.Nlft.Generation;
+
+/// <summary>
+/// Chooses the next token of one row from its logits: penalties, temperature, top-k, top-p, min-p and a draw, as
+/// <see cref="GenerationOptions"/> describes them. All arithmetic is in double precision.
+/// </summary>
+internal sealed class TokenSampler
+{
+    private readonly GenerationOptions _options;
+    private readonly HashSet<int> _seen = [];
+    private readonly Dictionary<int, int> _counts = []; // how often the answer has a token
+    private SplitMix64 _random;
+
+    /// <summary>Creates the sampler of one row.</summary>
+    /// <param name="options">Valid options.</param>
+    /// <param name="row">Index of the row in its call: together with the seed it names the row's stream.</param>
+    /// <param name="prompt">Tokens that count as seen.</param>
+    public TokenSampler(GenerationOptions options, int row, ReadOnlySpan<int> prompt)
+    {
+        _options = options;
+        _random = new SplitMix64(SplitMix64.Hash((ulong)options.Seed, (ulong)row));
+        if (options.RepetitionPenalty != 1) _seen.UnionWith(prompt.ToArray());
+    }
+
+    /// <summary>The next token.</summary>
+    /// <param name="logits">V values; minus infinity excludes a token.</param>
+    /// <exception cref="NlftException">A logit is NaN or infinite, or all are minus infinity.</exception>
+    public int Next(ReadOnlySpan<float> logits)
+    {
+        var rented = ArrayPool<double>.Shared.Rent(logits.Length);
+        try
+        {
+            var weights = rented.AsSpan(0, logits.Length);
+            for (var i = 0; i < weights.Length; i++) weights[i] = logits[i];
+            Penalise(weights);
+            var likeliest = Likeliest(weights);
+            var next = _options.Temperature == 0 ? likeliest : Sample(weights, weights[likeliest]);
+            if (_options.RepetitionPenalty != 1) _seen.Add(next);
+            if (_options.FrequencyPenalty != 0 || _options.PresencePenalty != 0) _counts[next] = _counts.GetValueOrDefault(next) + 1;
+            return next;
+        }
+        finally
+        {
+            ArrayPool<double>.Shared.Return(rented);
+        }
+    }
+
+    private void Penalise(Span<double> logits)
+    {
+        foreach (var token in _seen)
+        {
+            logits[token] = logits[token] < 0 ? logits[token] * _options.RepetitionPenalty : logits[token] / _options.RepetitionPenalty;
+        }
+
+        foreach (var (token, count) in _counts) logits[token] -= count * _options.FrequencyPenalty + _options.PresencePenalty;
+    }
+
+    /// <summary>The token with the largest logit, the lowest id among equals.</summary>
+    private static int Likeliest(ReadOnlySpan<double> logits)
+    {
+        var best = 0;
+        for (var i = 0; i < logits.Length; i++)
+        {
+            if (double.IsNaN(logits[i]) || double.IsPositiveInfinity(logits[i])) throw Unusable(logits[i], i);
+            if (logits[i] > logits[best]) best = i;
+        }
+
+        return double.IsNegativeInfinity(logits[best]) ? throw Unusable(logits[best], best) : best;
+
+        static NlftException Unusable(double logit, int token) =>
+            new($"the logit of token {token}", logit.ToString(System.Globalization.CultureInfo.InvariantCulture), "a finite number",
+                "Check the model folder's weights and the adapter: the network's output cannot be used.");
+    }
+
+    /// <summary>Turns logits into weights exp((logit - max) / temperature), sets to 0 what the filters exclude, and draws.</summary>
+    private int Sample(Span<double> weights, double maximum)
+    {
+        if (_options.TopK > 0 && _options.TopK < weights.Length) KeepTop(weights, _options.TopK);
+        for (var i = 0; i < weights.Length; i++) weights[i] = Math.Exp((weights[i] - maximum) / _options.Temperature);
+        if (_options.TopP < 1) KeepNucleus(weights, _options.TopP);
+        for (var i = 0; i < weights.Length; i++)
+        {
+            if (weights[i] < _options.MinP) weights[i] = 0; // the likeliest token weighs 1
+        }
+
+        return Draw(weights, _random.NextDouble());
+    }
+
+    /// <summary>Excludes all but the k largest logits; of equal ones the lowest ids stay.</summary>
+    private static void KeepTop(Span<double> logits, int k)
+    {
+        var top = new PriorityQueue<int, (double Logit, int MinusId)>(k + 1); // the least of them comes out first
+        for (var i = 0; i < logits.Length; i++)
+        {
+            if (top.Count < k) top.Enqueue(i, (logits[i], -i));
+            else top.EnqueueDequeue(i, (logits[i], -i));
+        }
+
+        KeepOnly(logits, top.UnorderedItems.Select(item => (item.Element, item.Priority.Logit)).ToArray(), double.NegativeInfinity);
+    }
+
+    /// <summary>Excludes all but the smallest set of largest weights whose sum reaches the share <paramref name="p"/> of all.</summary>
+    private static void KeepNucleus(Span<double> weights, double p)
+    {
+        var total = Sum(weights);
+        // All V weights below this together are less than the share 1 - p: the nucleus lies among the others, and few are sorted.
+        var negligible = total * (1 - p) / weights.Length;
+        var candidates = new List<(int Id, double Weight)>();
+        for (var i = 0; i < weights.Length; i++)
+        {
+            if (weights[i] >= negligible && weights[i] > 0) candidates.Add((i, weights[i]));
+        }
+
+        candidates.Sort((a, b) => b.Weight != a.Weight ? b.Weight.CompareTo(a.Weight) : a.Id.CompareTo(b.Id));
+        var (size, sum) = (0, 0.0);
+        while (size < candidates.Count && sum < p * total) sum += candidates[size++].Weight;
+        KeepOnly(weights, candidates.Take(size).ToArray(), 0);
+    }
+
+    private static void KeepOnly(Span<double> values, (int Id, double Value)[] kept, double excluded)
+    {
+        values.Fill(excluded);
+        foreach (var (id, value) in kept) values[id] = value;
+    }
+
+    /// <summary>The token at which the running sum of weights passes the share <paramref name="uniform"/>, in [0, 1), of their total.</summary>
+    private static int Draw(ReadOnlySpan<double> weights, double uniform)
+    {
+        var left = uniform * Sum(weights);
+        var last = 0;
+        for (var i = 0; i < weights.Length; i++)
+        {
+            if (weights[i] == 0) continue;
+            if (left < weights[i]) return i;
+            left -= weights[i];
+            last = i;
+        }
+
+        return last; // only rounding leads here
+    }
+
+    private static double Sum(ReadOnlySpan<double> values)
+    {
+        var sum = 0.0;
+        foreach (var value in values) sum += value;
+        return sum;
+    }
+}

@@ -1,0 +1,53 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Objectives;
+
+namespace Microsoft.ML.Nlft.Training;
+
+/// <summary>From an engine's scores to what an objective reads, and the checks between the two.</summary>
+internal static class ObjectiveInput
+{
+    /// <summary>Widens log-probabilities; NaN is refused, minus infinity (a probability of exactly 0) is not.</summary>
+    /// <param name="scores">Scores of one response, or null: not scored.</param>
+    /// <param name="place">Row and context, for the message.</param>
+    /// <param name="remedy">What to do about NaN.</param>
+    public static double[] LogProbabilities(TokenScores? scores, string place, string remedy)
+    {
+        if (scores is null) return [];
+        var values = Array.ConvertAll(scores.LogProbabilities, value => (double)value);
+        var bad = Array.FindIndex(values, double.IsNaN);
+        if (bad >= 0) throw new NlftException(place, $"log-probability NaN at response token {bad + 1}", "numbers", remedy);
+        return values;
+    }
+
+    /// <summary>Evaluates the objective and refuses a result that no optimizer could use.</summary>
+    public static TokenObjectiveResult Evaluate(
+        ITokenObjective objective, EncodedExample example, ExampleScores scores, string place, string remedy)
+    {
+        TokenObjectiveResult result;
+        try
+        {
+            result = objective.Evaluate(scores);
+        }
+        catch (NlftException e) // the objective does not know the row
+        {
+            throw new NlftException($"{place}, {e.Subject}", e.Found, e.Expected, e.Remedy, e);
+        }
+
+        var n = example.Response.Length;
+        if (result.Coefficients.Length != n || (result.JudgeCoefficients.Length is var judged && judged != 0 && judged != n) || result.Tokens.Length != n)
+            throw new InvalidOperationException($"The {objective.Name} objective gave {result.Coefficients.Length} base coefficients, " +
+                $"{result.JudgeCoefficients.Length} judge coefficients and {result.Tokens.Length} tokens for the {n} tokens of {place}.");
+        if (!double.IsFinite(result.Loss)) throw new NlftException($"{place}, {objective.Name} loss", Show(result.Loss), "a finite number", remedy);
+        foreach (var coefficient in result.Coefficients.Concat(result.JudgeCoefficients))
+        {
+            if (!float.IsFinite((float)coefficient))
+                throw new NlftException($"{place}, {objective.Name} coefficient", Show(coefficient), "a finite number", remedy);
+        }
+
+        return result;
+    }
+
+    /// <summary>A number for a message.</summary>
+    public static string Show(double value) => value.ToString(System.Globalization.CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,75 @@
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Objectives;
+
+namespace Microsoft.ML.Nlft.Training;
+
+/// <summary>What is counted while the gradients of one window accumulate.</summary>
+internal sealed class WindowMetrics
+{
+    private int _tokens, _mostLikely, _salient;
+
+    /// <summary>Loss of the window: the weighted sum of its examples' losses.</summary>
+    public double Loss { get; private set; }
+
+    /// <summary>Share of the response tokens that were the base context's most likely token.</summary>
+    public double TokenAccuracy => (double)_mostLikely / _tokens;
+
+    /// <summary>Share of the response tokens that were salient.</summary>
+    public double SalientShare => (double)_salient / _tokens;
+
+    /// <summary>Tokens of the trained sequences.</summary>
+    public long TokensTrained { get; set; }
+
+    /// <summary>Counts one example that enters the window's loss with <paramref name="weight"/>.</summary>
+    public void Add(TokenObjectiveResult result, TokenScores scores, double weight)
+    {
+        Loss += weight * result.Loss;
+        _tokens += result.Tokens.Length;
+        _mostLikely += scores.MostLikely.Count(flag => flag);
+        _salient += result.Tokens.Count(token => token.Role == TokenRole.Salient);
+    }
+}
+
+/// <summary>The clock of a run: turns the numbers of a step into a <see cref="TrainingProgress"/>.</summary>
+internal sealed class ProgressMeter(TimeProvider time, int totalSteps)
+{
+    private readonly long _runStart = time.GetTimestamp();
+    private long _loopStart = time.GetTimestamp(), _stepStart = time.GetTimestamp(), _tokensBefore;
+
+    /// <summary>The first step begins now: what came before (contexts scored once) will not come again and stays out of rate and estimate.</summary>
+    public void StartSteps(long tokensSeen)
+    {
+        _loopStart = _stepStart = time.GetTimestamp();
+        _tokensBefore = tokensSeen;
+    }
+
+    /// <summary>Completes a step.</summary>
+    /// <param name="step">Steps done, this one included.</param>
+    /// <param name="epoch">Epochs done, as a fraction.</param>
+    /// <param name="window">What the step's window counted.</param>
+    /// <param name="gradientNorm">Global norm before clipping.</param>
+    /// <param name="learningRate">The step's learning rate.</param>
+    /// <param name="tokensSeen">Tokens of all contexts since the run began.</param>
+    public TrainingProgress Complete(int step, double epoch, WindowMetrics window, double gradientNorm, double learningRate, long tokensSeen)
+    {
+        var now = time.GetTimestamp();
+        var seconds = time.GetElapsedTime(_stepStart, now).TotalSeconds;
+        var tokensPerSecond = seconds > 0 ? (tokensSeen - _tokensBefore) / seconds : 0;
+        (_stepStart, _tokensBefore) = (now, tokensSeen);
+        return new TrainingProgress
+        {
+            Step = step,
+            TotalSteps = totalSteps,
+            Epoch = epoch,
+            Loss = window.Loss,
+            TokenAccuracy = window.TokenAccuracy,
+            SalientShare = window.SalientShare,
+            GradientNorm = gradientNorm,
+            LearningRate = learningRate,
+            TokensSeen = tokensSeen,
+            TokensPerSecond = tokensPerSecond,
+            Elapsed = time.GetElapsedTime(_runStart, now),
+            Remaining = time.GetElapsedTime(_loopStart, now) / step * (totalSteps - step),
+        };
+    }
+}

@@ -1,0 +1,119 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Objectives;
+
+namespace Microsoft.ML.Nlft.Training;
+
+/// <summary>Shows how an objective sees every response token, without training: which tokens the feedback lands on and with what weight.</summary>
+/// <example>
+/// <code>
+/// var row = new SaliencyAnalyzer(model.Network, objective).Analyze([model.Prompts.Encode(example)])[0];
+/// Console.WriteLine(row.Report([.. row.Tokens.Select(id => model.Tokenizer.Decode([id], skipSpecialTokens: false))]));
+/// </code>
+/// </example>
+public sealed class SaliencyAnalyzer
+{
+    private readonly ICausalLanguageModel _model;
+    private readonly ITokenObjective _objective;
+    private readonly int _batchSize;
+
+    /// <summary>Creates an analyzer.</summary>
+    /// <param name="model">Any loaded model; it need not be trainable.</param>
+    /// <param name="objective">The objective to look through.</param>
+    /// <param name="batchSize">Rows scored together, 1 or more. Default 4.</param>
+    /// <exception cref="NlftException"><paramref name="batchSize"/> is below 1.</exception>
+    public SaliencyAnalyzer(ICausalLanguageModel model, ITokenObjective objective, int batchSize = 4)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(objective);
+        OptionCheck.Require(batchSize >= 1, "batchSize", batchSize, "1 or more", "Set the rows to score together.");
+        (_model, _objective, _batchSize) = (model, objective, batchSize);
+    }
+
+    /// <summary>Scores every context of every row with dropout off and evaluates the objective.</summary>
+    /// <returns>One entry per row, in order.</returns>
+    /// <exception cref="NlftException">A row does not fit the objective or the model, or a number is not finite.</exception>
+    public IReadOnlyList<ExampleSaliency> Analyze(IReadOnlyList<EncodedExample> examples, CancellationToken cancellationToken = default)
+    {
+        ExampleCheck.Validate(examples, _objective, _model.Configuration);
+        return [.. examples.Chunk(_batchSize).SelectMany(batch => AnalyzeBatch(batch, cancellationToken))];
+    }
+
+    private ExampleSaliency[] AnalyzeBatch(EncodedExample[] batch, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var contexts = Array.ConvertAll(batch, Contexts);
+        var sequences = batch.SelectMany((example, i) => contexts[i].Select(example.Sequence)).ToArray();
+        var scored = _model.Score(sequences, batch.Any(example => _objective.NeedsHiddenStates(example.Polarity)), cancellationToken);
+        var next = 0;
+        return [.. batch.Select((example, i) => Evaluate(example, contexts[i].ToDictionary(context => context, _ => scored[next++])))];
+    }
+
+    private PromptContexts[] Contexts(EncodedExample example)
+    {
+        var needed = _objective.ScoredContexts(example.Polarity) | PromptContexts.Base;
+        return Array.FindAll(ExampleCheck.AllContexts, context => needed.HasFlag(context));
+    }
+
+    private ExampleSaliency Evaluate(EncodedExample example, Dictionary<PromptContexts, TokenScores> scores)
+    {
+        const string remedy = "Check the model folder's weights, or leave out the row.";
+        double[] LogProbabilities(PromptContexts context) =>
+            ObjectiveInput.LogProbabilities(scores.GetValueOrDefault(context), $"{example.Source}, {ExampleCheck.Name(context)} context", remedy);
+
+        var input = new ExampleScores
+        {
+            Polarity = example.Polarity,
+            Base = LogProbabilities(PromptContexts.Base),
+            Judge = LogProbabilities(PromptContexts.Judge),
+            Standard = LogProbabilities(PromptContexts.Standard),
+            HiddenStates = _objective.NeedsHiddenStates(example.Polarity) ? scores[PromptContexts.Base].HiddenStates : [],
+        };
+        var result = ObjectiveInput.Evaluate(_objective, example, input, example.Source, remedy);
+        return new ExampleSaliency
+        {
+            Source = example.Source,
+            Polarity = example.Polarity,
+            Tokens = example.Response.ToArray(),
+            Base = input.Base,
+            Judge = input.Judge,
+            Standard = input.Standard,
+            Saliency = result.Tokens,
+            Loss = result.Loss,
+        };
+    }
+}
+
+/// <summary>How an objective sees one response of n tokens.</summary>
+public sealed record ExampleSaliency
+{
+    /// <summary>Where the row came from.</summary>
+    public required string Source { get; init; }
+
+    /// <summary>Whether the response is right.</summary>
+    public required Polarity Polarity { get; init; }
+
+    /// <summary>The n response token ids.</summary>
+    public required int[] Tokens { get; init; }
+
+    /// <summary>log b_t, natural logarithm, n values.</summary>
+    public required double[] Base { get; init; }
+
+    /// <summary>log j_t, n values; empty when the objective does not read the judge context for this row.</summary>
+    public required double[] Judge { get; init; }
+
+    /// <summary>log s_t, n values; empty when the objective does not read the standard context for this row.</summary>
+    public required double[] Standard { get; init; }
+
+    /// <summary>Role, weight w_t and coefficient c_t of every token, n entries.</summary>
+    public required TokenSaliency[] Saliency { get; init; }
+
+    /// <summary>The objective's loss of this response.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>The same as a table of probabilities.</summary>
+    /// <param name="texts">The text of each token; null: their positions.</param>
+    public SaliencyReport Report(IReadOnlyList<string>? texts = null) => new(
+        new ExampleScores { Polarity = Polarity, Base = Base, Judge = Judge, Standard = Standard },
+        new TokenObjectiveResult { Loss = Loss, Coefficients = Array.ConvertAll(Saliency, token => token.Coefficient), Tokens = Saliency }, texts);
+}

@@ -1,0 +1,47 @@
+using System.Text.Json;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Tests;
+
+/// <summary>A whole model folder made by hand: random weights, and a tokenizer whose tokens are the 256 bytes and four special ones.</summary>
+internal sealed class ByteModelFolder : IDisposable
+{
+    public const int Vocabulary = 260, EndOfTurn = 259;
+
+    /// <summary>ChatML: the turns between &lt;|im_start|&gt; and &lt;|im_end|&gt;.</summary>
+    public const string ChatMl = """
+        {%- for message in messages %}
+        {{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' + '\n' }}
+        {%- endfor %}
+        {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
+        """;
+
+    public ByteModelFolder(string? template = ChatMl, int maximumPositions = 1024)
+    {
+        ModelInitializer.Create(Path, new()
+        {
+            ModelType = "llama", VocabularySize = Vocabulary, HiddenSize = 12, IntermediateSize = 20, LayerCount = 2, HeadCount = 3, KeyValueHeadCount = 1,
+            HeadSize = 4, MaximumPositions = maximumPositions, TieWordEmbeddings = true, SlidingWindows = [0, 0], EndOfSequenceIds = [257],
+        }, seed: 3);
+        // GPT-2's alphabet: printable bytes stand for themselves, the others for the characters from U+0100 on.
+        var next = 0x100;
+        var alphabet = Enumerable.Range(0, 256).ToDictionary(b => ((char)(b is >= '!' and <= '~' or >= 0xA1 and <= 0xAC or >= 0xAE ? b : next++)).ToString());
+        Write("tokenizer.json", new
+        {
+            added_tokens = new[] { "<s>", "</s>", "<|im_start|>", "<|im_end|>" }.Select((content, i) =>
+                new { id = 256 + i, content, special = true, single_word = false, lstrip = false, rstrip = false, normalized = false }),
+            pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false, trim_offsets = true, use_regex = true },
+            decoder = new { type = "ByteLevel", add_prefix_space = true, trim_offsets = true, use_regex = true },
+            model = new { type = "BPE", vocab = alphabet, merges = Array.Empty<string>() },
+        });
+        Write("tokenizer_config.json", new { bos_token = "<s>", eos_token = "</s>", chat_template = template });
+    }
+
+    public string Path { get; } = Directory.CreateTempSubdirectory("nlft-chat-").FullName;
+
+    public string Name => System.IO.Path.GetFileName(Path);
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+
+    private void Write(string name, object content) => File.WriteAllText(System.IO.Path.Combine(Path, name), JsonSerializer.Serialize(content));
+}
