@@ -1,0 +1,99 @@
+using Microsoft.Extensions.AI;
+using Microsoft.ML.Nlft.Cards;
+using Microsoft.ML.Nlft.Chat;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft;
+
+/// <summary>Natural Language Fine-Tuning on an <see cref="MLContext"/>: what <c>mlContext.Nlft()</c> returns.</summary>
+public sealed partial class NlftCatalog
+{
+    private readonly MLContext _mlContext;
+
+    internal NlftCatalog(MLContext mlContext) => (_mlContext, Trainers) = (mlContext, new NlftTrainers(mlContext));
+
+    /// <summary>The trainers.</summary>
+    public NlftTrainers Trainers { get; }
+
+    /// <summary>Opens a base model as it is, without fine-tuning: the baseline to compare with.</summary>
+    /// <param name="modelFolder">Folder of the base model in Hugging Face layout.</param>
+    /// <param name="questionColumnName">Text column with the questions.</param>
+    /// <param name="outputColumnName">Column that answers are written to.</param>
+    /// <param name="instructionColumnName">Text column with instructions for the system prompt, or null.</param>
+    /// <param name="generation">How answers are generated; null: greedily, up to 512 new tokens.</param>
+    /// <param name="prompts">Wording and length limit of the prompts; null: the defaults.</param>
+    /// <param name="engine">The engine; null: the managed CPU engine.</param>
+    /// <exception cref="NlftException">The folder cannot be used.</exception>
+    public TextGenerationTransformer LoadBaseModel(
+        string modelFolder, string questionColumnName = ColumnNames.Question, string outputColumnName = ColumnNames.GeneratedAnswer,
+        string? instructionColumnName = null, GenerationOptions? generation = null, PromptOptions? prompts = null, IModelEngine? engine = null)
+    {
+        ArgumentNullException.ThrowIfNull(modelFolder);
+        var settings = new GenerationSettings
+        {
+            QuestionColumnName = questionColumnName,
+            InstructionColumnName = instructionColumnName,
+            OutputColumnName = outputColumnName,
+            Generation = generation ?? new(),
+            Prompts = prompts ?? new(),
+        };
+        return SavedModel.Open(modelFolder, adapter: null, settings, engine);
+    }
+
+    /// <summary>
+    /// Saves a model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its model card (README.md) and nlft.json
+    /// with the rest. The base model is not copied; its path and fingerprint are kept.
+    /// </summary>
+    /// <param name="model">The model.</param>
+    /// <param name="folder">
+    /// The folder; created when missing, and its files of those names replaced, except a README.md that is no card of this library.
+    /// </param>
+    /// <param name="card">The card; null: <see cref="TextGenerationTransformer.Card"/>.</param>
+    /// <example>
+    /// <code>
+    /// mlContext.Nlft().Save(model, "adapter", model.Card with { BaseModel = "HuggingFaceTB/SmolLM2-135M-Instruct" });
+    /// </code>
+    /// </example>
+    public void Save(TextGenerationTransformer model, string folder, ModelCard? card = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        SavedModel.Save(model, folder, card ?? model.Card);
+    }
+
+    /// <summary>
+    /// Saves a fine-tuned model as a whole: the base model's folder with the adapter merged into its weights, and a model card (README.md). Everything that
+    /// reads Hugging Face folders opens it, <see cref="LoadBaseModel"/> too. <see cref="LoraAdapter.MergeInto"/> says how close it is to the adapter.
+    /// </summary>
+    /// <param name="model">The model, with an adapter.</param>
+    /// <param name="folder">The new folder: not there yet, or empty.</param>
+    /// <param name="card">The card; null: <see cref="TextGenerationTransformer.Card"/>.</param>
+    /// <exception cref="NlftException">
+    /// The model has no adapter, the folder is that of the base model or not empty, or a merged weight is beyond its type's range.
+    /// </exception>
+    public void SaveMerged(TextGenerationTransformer model, string folder, ModelCard? card = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        SavedModel.SaveMerged(model, folder, card ?? model.Card);
+    }
+
+    /// <summary>Loads what <see cref="Save"/> wrote.</summary>
+    /// <param name="folder">The saved folder.</param>
+    /// <param name="modelFolder">Where the base model lies now; null: where it lay when the model was saved.</param>
+    /// <param name="engine">The engine; null: the managed CPU engine.</param>
+    /// <exception cref="NlftException">A file is missing or damaged, or the base model is not the one the adapter was trained on.</exception>
+    public TextGenerationTransformer Load(string folder, string? modelFolder = null, IModelEngine? engine = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        return SavedModel.Load(folder, modelFolder, engine);
+    }
+
+    /// <summary>Opens a model as a chat client of Microsoft.Extensions.AI; the client disposes the model.</summary>
+    /// <param name="folder">What <see cref="Save"/> wrote, or a model folder in Hugging Face layout.</param>
+    /// <param name="options">How it answers, where the base model lies now, the engine; null: the defaults.</param>
+    /// <exception cref="NlftException">The folder cannot be used, or an option lies outside its range.</exception>
+    public IChatClient LoadChatClient(string folder, LocalChatClientOptions? options = null) => LocalChatClient.Load(folder, options);
+}

@@ -1,0 +1,151 @@
+using Microsoft.Extensions.AI;
+using Microsoft.ML.Data;
+using Microsoft.ML.Nlft.Cards;
+using Microsoft.ML.Nlft.Chat;
+using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Training;
+using Microsoft.ML.Nlft.Views;
+
+namespace Microsoft.ML.Nlft;
+
+/// <summary>Writes an answer for every question: a base model, usually with a fine-tuned adapter, as an ML.NET transformer.</summary>
+/// <remarks>
+/// <para>Lazy: an answer is generated when a cursor's getter asks for it, once per row however many consumers a row has. Cursors run ahead of their
+/// consumer by up to <see cref="GenerationOptions.MaximumBatchSize"/> rows to answer them together. A second pass over the view generates again: put
+/// <c>AppendCacheCheckpoint</c> behind the transformer when what follows passes several times.</para>
+/// <para>Views, mappers and prediction engines may be used from several threads; generation itself takes turns on the one model. Disposing releases
+/// the model, whose views then fail with <see cref="ObjectDisposedException"/>. A <c>PredictionEngine</c> disposes the transformer with itself unless
+/// told otherwise.</para>
+/// </remarks>
+public sealed partial class TextGenerationTransformer : ITransformer, IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly LocalModel _model;
+    private readonly AppendedColumn<ReadOnlyMemory<char>> _column;
+    private bool _disposed;
+
+    /// <summary>Takes over the model.</summary>
+    internal TextGenerationTransformer(LocalModel model, LoraAdapter? adapter, GenerationSettings settings, FineTuneResult? training, ModelCard? card)
+    {
+        settings.Validate();
+        (_model, Adapter, Settings, Training) = (model, adapter, settings, training);
+        Card = card ?? new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Folder.Path)) };
+        string?[] inputs = [settings.QuestionColumnName, settings.InstructionColumnName];
+        _column = new AppendedColumn<ReadOnlyMemory<char>>(
+            settings.OutputColumnName, TextDataViewType.Instance, [.. inputs.OfType<string>()], settings.Generation.MaximumBatchSize, Answer);
+    }
+
+    /// <summary>Text column that is read.</summary>
+    public string QuestionColumnName => Settings.QuestionColumnName;
+
+    /// <summary>Text column with instructions for the system prompt, or null.</summary>
+    public string? InstructionColumnName => Settings.InstructionColumnName;
+
+    /// <summary>Text column that is written.</summary>
+    public string OutputColumnName => Settings.OutputColumnName;
+
+    /// <summary>How answers are generated.</summary>
+    public GenerationOptions Generation => Settings.Generation;
+
+    /// <summary>The fine-tuned adapter, or null for a bare base model.</summary>
+    public LoraAdapter? Adapter { get; }
+
+    /// <summary>What the training run did, or null when the model was loaded.</summary>
+    public FineTuneResult? Training { get; }
+
+    /// <summary>
+    /// The model card that is saved with the model: rows, options and metrics of the run that trained it. Fill in more with a <c>with</c> expression.
+    /// </summary>
+    public ModelCard Card { get; }
+
+    internal GenerationSettings Settings { get; }
+
+    /// <summary>The base model's folder.</summary>
+    internal ModelFolder BaseModel
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return _model.Folder;
+        }
+    }
+
+    /// <summary>Adds the output column to a schema.</summary>
+    /// <exception cref="NlftException">The question (or instruction) column is missing or does not hold text.</exception>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Mapper(inputSchema).OutputSchema;
+
+    /// <summary>A lazy view with the output column.</summary>
+    /// <exception cref="NlftException">The question (or instruction) column is missing or does not hold text.</exception>
+    public IDataView Transform(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new AppendedColumnView<ReadOnlyMemory<char>>(input, _column);
+    }
+
+    /// <summary>True.</summary>
+    public bool IsRowToRowMapper => true;
+
+    /// <summary>The transformer as a function of single rows: what a <c>PredictionEngine</c> uses.</summary>
+    /// <exception cref="NlftException">The question (or instruction) column is missing or does not hold text.</exception>
+    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => Mapper(inputSchema);
+
+    private AppendedColumnMapper<ReadOnlyMemory<char>> Mapper(DataViewSchema inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new AppendedColumnMapper<ReadOnlyMemory<char>>(inputSchema, _column);
+    }
+
+    private IReadOnlyList<ReadOnlyMemory<char>> Answer(IReadOnlyList<TextRow> rows)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            // A call draws from streams numbered from 0: the first row's position keeps the draws of one batch from repeating in the next.
+            var options = Settings.Generation with { Seed = unchecked(Settings.Generation.Seed + (int)Math.Max(rows[0].Position, 0)) };
+            return [.. _model.Generate([.. rows.Select(Prompt)], options).Select(answer => answer.Text.AsMemory())];
+        }
+    }
+
+    /// <summary>Answers a question that stands in no view.</summary>
+    internal string AnswerOne(string question, string instruction) => Answer([new TextRow(-1, [question, instruction])])[0].ToString();
+
+    private int[] Prompt(TextRow row)
+    {
+        try
+        {
+            var instruction = InstructionColumnName is null || string.IsNullOrWhiteSpace(row.Texts[1]) ? null : row.Texts[1];
+            return _model.Prompts.EncodeQuestion(row.Texts[0], instruction, Settings.Generation.MaximumNewTokens);
+        }
+        catch (NlftException e)
+        {
+            throw new NlftException($"{row.Name}, column \"{QuestionColumnName}\": {e.Subject}", e.Found, e.Expected, e.Remedy, e);
+        }
+    }
+
+    /// <summary>
+    /// The model as a chat client of Microsoft.Extensions.AI, which answers as <see cref="Generation"/> says where a request is silent. The model stays
+    /// the transformer's, and the two take turns on it: dispose the client first.
+    /// </summary>
+    /// <param name="options">Other settings; null: the transformer's.</param>
+    /// <exception cref="NlftException">An option lies outside its range.</exception>
+    public IChatClient AsChatClient(LocalChatClientOptions? options = null)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        options ??= new();
+        return _model.AsChatClient(options with { Generation = options.Generation ?? Settings.Generation });
+    }
+
+    /// <summary>Releases the model. Waits for a generation that is under way.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_disposed) return;
+            _disposed = true;
+            _model.Dispose();
+        }
+    }
+}

@@ -1,0 +1,98 @@
+using System.Globalization;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Training;
+using Microsoft.ML.Nlft.Views;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Nlft;
+
+/// <summary>What both trainers do: rows to examples, examples through the training loop, the trained model into a transformer.</summary>
+internal sealed class FineTuneJob
+{
+    private readonly MLContext _mlContext;
+    private readonly IHost _host;
+    private readonly FineTuneTrainerOptions _options;
+    private readonly TrainingColumns _columns;
+    private readonly ITokenObjective _objective;
+    private readonly int _seed;
+
+    public FineTuneJob(MLContext mlContext, FineTuneTrainerOptions options, TrainingColumns columns, ITokenObjective objective)
+    {
+        (_mlContext, _options, _columns, _objective) = (mlContext, options, columns, objective);
+        _host = ((IHostEnvironment)mlContext).Register("Nlft");
+        _seed = options.Seed ?? _host.Rand.Next();
+        if (string.IsNullOrWhiteSpace(options.ModelFolder))
+            throw new NlftException("option ModelFolder", "an empty path", "the folder of a base model in Hugging Face layout",
+                "Name a folder that holds config.json, the safetensors files and tokenizer.json.");
+        columns.Names();
+        Settings().Validate();
+    }
+
+    public TextGenerationTransformer Fit(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        var cancellation = _options.CancellationToken;
+        using var channel = _host.Start("Training");
+        var rows = _columns.Read(input, cancellation);
+        LocalModel? model = null;
+        try
+        {
+            model = LocalModel.Load(_options.ModelFolder, new LocalModelOptions
+            {
+                Engine = _options.Engine,
+                Lora = _options.Lora,
+                Trainable = TrainableWeights.Lora,
+                Prompts = _options.Prompts,
+                Seed = _seed,
+            }, cancellation);
+            channel.Info(MessageSensitivity.None, string.Create(CultureInfo.InvariantCulture,
+                $"{_objective.Name}: {rows.Count} rows, {_options.Epochs} epochs, seed {_seed}."));
+            var progress = new ChannelProgress(channel, _options.Progress);
+            var training = _options.ToFineTuneOptions(_seed);
+            var result = model.FineTune(rows, _objective, training, progress, cancellation);
+            if (result.Cancelled)
+                channel.Warning(MessageSensitivity.None,
+                    $"Training was cancelled after {result.Steps.Count} steps; the model is returned as it stood then.");
+            var card = model.CreateCard(rows, _objective, training, result, DateOnly.FromDateTime(_options.TimeProvider.GetUtcNow().UtcDateTime));
+            return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, card);
+        }
+        catch
+        {
+            model?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The output column has the question's type, so the shape is the one that copying the question column there would give.</summary>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        foreach (var name in _columns.Names()) TextColumns.Check(inputSchema, name);
+        return _mlContext.Transforms.CopyColumns(_options.OutputColumnName, _columns.Question).GetOutputSchema(inputSchema);
+    }
+
+    private GenerationSettings Settings() => new()
+    {
+        QuestionColumnName = _options.QuestionColumnName,
+        InstructionColumnName = _options.InstructionColumnName,
+        OutputColumnName = _options.OutputColumnName,
+        Generation = _options.Generation,
+        Prompts = _options.Prompts,
+    };
+
+    /// <summary>One log line per step, then the user's own listener.</summary>
+    private sealed class ChannelProgress(IChannel channel, IProgress<TrainingProgress>? next) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value)
+        {
+            channel.Info(MessageSensitivity.None, Line(value));
+            next?.Report(value);
+        }
+
+        private static string Line(TrainingProgress p) => string.Create(CultureInfo.InvariantCulture,
+            $"Step {p.Step} of {p.TotalSteps}, epoch {p.Epoch:0.00}: loss {p.Loss:0.0000}, token accuracy {p.TokenAccuracy:0.000}, " +
+            $"salient share {p.SalientShare:0.000}, gradient norm {p.GradientNorm:0.000}, learning rate {p.LearningRate:0.00e+0}, " +
+            $"{p.TokensPerSecond:0} tokens/s, {p.Remaining:hh\\:mm\\:ss} left.");
+    }
+}

@@ -1,0 +1,70 @@
+namespace Microsoft.ML.Nlft;
+
+/// <summary>The trainers of <c>mlContext.Nlft().Trainers</c>.</summary>
+public sealed class NlftTrainers
+{
+    private readonly MLContext _mlContext;
+
+    internal NlftTrainers(MLContext mlContext) => _mlContext = mlContext;
+
+    /// <summary>Natural Language Fine-Tuning with the published settings.</summary>
+    /// <param name="modelFolder">Folder of the base model in Hugging Face layout.</param>
+    /// <param name="questionColumnName">Text column with the questions.</param>
+    /// <param name="responseColumnName">Text column with the responses that the model wrote earlier.</param>
+    /// <param name="judgmentColumnName">Text column that says why a response is wrong; empty where it is right.</param>
+    /// <param name="answerColumnName">Text column with the gold answers.</param>
+    /// <param name="outputColumnName">Column that the fine-tuned model writes its answers to.</param>
+    /// <param name="epochs">Passes over the rows, 1 or more.</param>
+    /// <param name="learningRate">Peak learning rate, above 0.</param>
+    /// <param name="batchSize">Rows of one optimizer step, 1 or more.</param>
+    /// <exception cref="NlftException">A name is empty or plays two parts.</exception>
+    public NaturalLanguageFineTuneTrainer NaturalLanguageFineTune(
+        string modelFolder, string questionColumnName = ColumnNames.Question, string responseColumnName = ColumnNames.Response,
+        string judgmentColumnName = ColumnNames.Judgment, string answerColumnName = ColumnNames.Answer,
+        string outputColumnName = ColumnNames.GeneratedAnswer, int epochs = 10, double learningRate = 5e-5, int batchSize = 4) =>
+        NaturalLanguageFineTune(new NaturalLanguageFineTuneTrainer.Options
+        {
+            ModelFolder = modelFolder,
+            QuestionColumnName = questionColumnName,
+            ResponseColumnName = responseColumnName,
+            JudgmentColumnName = judgmentColumnName,
+            AnswerColumnName = answerColumnName,
+            OutputColumnName = outputColumnName,
+            Epochs = epochs,
+            LearningRate = learningRate,
+            BatchSize = batchSize,
+        });
+
+    /// <summary>Natural Language Fine-Tuning with all its options.</summary>
+    /// <param name="options">The options; <see cref="FineTuneTrainerOptions.ModelFolder"/> must be set.</param>
+    /// <exception cref="NlftException">A name is empty or plays two parts.</exception>
+    public NaturalLanguageFineTuneTrainer NaturalLanguageFineTune(NaturalLanguageFineTuneTrainer.Options options) => new(_mlContext, options);
+
+    /// <summary>Supervised fine-tuning: the baseline that learns to reproduce a column.</summary>
+    /// <param name="modelFolder">Folder of the base model in Hugging Face layout.</param>
+    /// <param name="questionColumnName">Text column with the questions.</param>
+    /// <param name="targetColumnName">Text column with what the model shall learn to write.</param>
+    /// <param name="outputColumnName">Column that the fine-tuned model writes its answers to.</param>
+    /// <param name="epochs">Passes over the rows, 1 or more.</param>
+    /// <param name="learningRate">Peak learning rate, above 0.</param>
+    /// <param name="batchSize">Rows of one optimizer step, 1 or more.</param>
+    /// <exception cref="NlftException">A name is empty or plays two parts.</exception>
+    public SupervisedFineTuneTrainer SupervisedFineTune(
+        string modelFolder, string questionColumnName = ColumnNames.Question, string targetColumnName = ColumnNames.Response,
+        string outputColumnName = ColumnNames.GeneratedAnswer, int epochs = 10, double learningRate = 5e-5, int batchSize = 4) =>
+        SupervisedFineTune(new SupervisedFineTuneTrainer.Options
+        {
+            ModelFolder = modelFolder,
+            QuestionColumnName = questionColumnName,
+            TargetColumnName = targetColumnName,
+            OutputColumnName = outputColumnName,
+            Epochs = epochs,
+            LearningRate = learningRate,
+            BatchSize = batchSize,
+        });
+
+    /// <summary>Supervised fine-tuning with all its options.</summary>
+    /// <param name="options">The options; <see cref="FineTuneTrainerOptions.ModelFolder"/> must be set.</param>
+    /// <exception cref="NlftException">A name is empty or plays two parts.</exception>
+    public SupervisedFineTuneTrainer SupervisedFineTune(SupervisedFineTuneTrainer.Options options) => new(_mlContext, options);
+}

@@ -1,0 +1,26 @@
+namespace Microsoft.ML.Nlft.Views;
+
+/// <summary>A view with an <see cref="AppendedColumn{T}"/>. Lazy: nothing is computed before a cursor's getter asks for it.</summary>
+internal sealed class AppendedColumnView<T>(IDataView source, AppendedColumn<T> column) : IDataView
+{
+    private readonly AppendedColumnMapper<T> _mapper = new(source.Schema, column);
+
+    public DataViewSchema Schema => _mapper.OutputSchema;
+
+    public bool CanShuffle => source.CanShuffle;
+
+    public long? GetRowCount() => source.GetRowCount();
+
+    public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
+    {
+        var needed = columnsNeeded.ToArray();
+        return new AppendedColumnCursor<T>(source.GetRowCursor(_mapper.GetDependencies(needed), rand), _mapper, needed);
+    }
+
+    /// <summary>
+    /// Always one cursor: mappers that follow would otherwise open one per processor, and each would queue for the model with rows read ahead in
+    /// vain.
+    /// </summary>
+    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
+        [GetRowCursor(columnsNeeded, rand)];
+}

@@ -1,0 +1,51 @@
+using System.Reflection;
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.Nlft.Views;
+
+/// <summary>The values of one column for the rows of a window.</summary>
+internal interface IColumnBuffer
+{
+    /// <summary>Keeps the source's current value in a slot.</summary>
+    void Read(int slot);
+}
+
+/// <summary>A typed <see cref="IColumnBuffer"/>: each slot owns its value, so vectors are copied on the way out.</summary>
+internal sealed class ColumnBuffer<TValue>(ValueGetter<TValue> getter, int size) : IColumnBuffer
+{
+    private readonly TValue[] _slots = new TValue[size];
+    private readonly ValueCopier<TValue> _copy = ValueCopier.For<TValue>();
+
+    /// <summary>Called through reflection, with the type that the column has at run time.</summary>
+    public ColumnBuffer(DataViewRow row, DataViewSchema.Column column, int size) : this(row.GetGetter<TValue>(column), size)
+    {
+    }
+
+    public void Read(int slot) => getter(ref _slots[slot]);
+
+    public void Write(int slot, ref TValue value) => _copy(in _slots[slot], ref value);
+}
+
+/// <summary>Makes buffers for columns whose type is known only at run time.</summary>
+internal static class ColumnBuffer
+{
+    public static IColumnBuffer Create(DataViewRow row, DataViewSchema.Column column, int size) => (IColumnBuffer)Activator.CreateInstance(
+        typeof(ColumnBuffer<>).MakeGenericType(column.Type.RawType), BindingFlags.Public | BindingFlags.Instance | BindingFlags.DoNotWrapExceptions,
+        binder: null, [row, column, size], culture: null)!;
+}
+
+/// <summary>Hands a buffered value to a consumer, who may overwrite what it points to.</summary>
+internal delegate void ValueCopier<TValue>(in TValue source, ref TValue destination);
+
+/// <summary>Chooses a <see cref="ValueCopier{TValue}"/>: vectors share their arrays when assigned, everything else can be.</summary>
+internal static partial class ValueCopier
+{
+    public static ValueCopier<TValue> For<TValue>()
+    {
+        Delegate? vector = null;
+        ForVector(typeof(TValue), ref vector);
+        return (ValueCopier<TValue>?)vector ?? (static (in source, ref destination) => destination = source);
+    }
+
+    static partial void ForVector(Type type, ref Delegate? copier);
+}

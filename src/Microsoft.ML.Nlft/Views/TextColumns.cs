@@ -1,0 +1,40 @@
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.Nlft.Views;
+
+/// <summary>Finds text columns, and says clearly what is there when they are not.</summary>
+internal static class TextColumns
+{
+    /// <summary>The text column of that name.</summary>
+    /// <exception cref="NlftException">There is no such column, or it does not hold one text per row.</exception>
+    public static DataViewSchema.Column Find(DataViewSchema schema, string name)
+    {
+        Check(schema.Where(c => !c.IsHidden).Select(c => new Entry(c.Name, $"{c.Type}", c.Type is TextDataViewType)), name);
+        return schema[name];
+    }
+
+    /// <summary>The same check while a pipeline is put together.</summary>
+    public static void Check(SchemaShape shape, string name) => Check(shape.Select(c => new Entry(c.Name, Describe(c), IsText(c))), name);
+
+    private static void Check(IEnumerable<Entry> columns, string name)
+    {
+        var there = columns.ToList();
+        var index = there.FindLastIndex(c => c.Name == name);
+        if (index >= 0 && there[index].IsText) return;
+        var list = there.Count == 0 ? "none" : string.Join(", ", there.Select(c => $"{c.Name} ({c.Type})"));
+        throw new NlftException($"column \"{name}\"", index < 0 ? "no such column" : $"type {there[index].Type}",
+            "a column of type String (one text per row)",
+            $"Name the right column in the trainer's or transform's column options, or convert it first. Columns there are: {list}.");
+    }
+
+    private static bool IsText(SchemaShape.Column column) =>
+        column is { Kind: SchemaShape.Column.VectorKind.Scalar, IsKey: false, ItemType: TextDataViewType };
+
+    private static string Describe(SchemaShape.Column column)
+    {
+        var item = column.IsKey ? $"Key<{column.ItemType}>" : $"{column.ItemType}";
+        return column.Kind == SchemaShape.Column.VectorKind.Scalar ? item : $"{column.Kind}<{item}>";
+    }
+
+    private readonly record struct Entry(string Name, string Type, bool IsText);
+}

@@ -1,0 +1,225 @@
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Tests.Fakes;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Nlft.Tests.Trainers;
+
+[TestClass]
+public sealed class TrainerTests : ModelTest
+{
+    [TestMethod]
+    public void FitTrainsAnAdapterAndReportsEveryStep()
+    {
+        var reports = new Reports();
+        var options = Options();
+        options.Progress = reports;
+
+        using var model = Fit(options);
+
+        Assert.AreEqual(4, reports.Steps.Count);
+        CollectionAssert.AreEqual(reports.Steps, model.Training!.Steps.ToList());
+        CollectionAssert.AreEqual(new[] { 1, 2, 3, 4 }, reports.Steps.ConvertAll(s => s.Step));
+        Assert.IsFalse(model.Training.Cancelled);
+        Assert.AreEqual(2, model.Adapter!.Configuration.Rank);
+        Assert.IsTrue(model.Adapter.Factors.Any(f => f.Name.EndsWith("lora_B", StringComparison.Ordinal) && f.Values.Any(v => v != 0)),
+            "lora_B begins at 0 and was trained");
+        Assert.AreEqual(TrainableWeights.Lora, Engine.Options!.Trainable);
+    }
+
+    [TestMethod]
+    public void TheOptionsReachTheTrainingLoop()
+    {
+        var reports = new Reports();
+        var options = Options();
+        (options.Progress, options.Epochs, options.BatchSize, options.LearningRate, options.Schedule, options.WarmupRatio) =
+            (reports, 5, 1, 0.25, Nlft.Training.LearningRateSchedule.Constant, 0);
+
+        using var model = Fit(options);
+
+        Assert.AreEqual(15, reports.Steps.Count);
+        Assert.IsTrue(reports.Steps.TrueForAll(s => s.LearningRate == 0.25));
+    }
+
+    [TestMethod]
+    public void TheFittedModelAnswersQuestionsWithoutTheOtherColumns()
+    {
+        using var model = Fit();
+        var questions = MLContext.Data.LoadFromEnumerable(new List<OnlyQuestion> { new() { Question = "1 + 1?" } });
+
+        var answered = MLContext.Data.CreateEnumerable<OnlyQuestionAnswered>(model.Transform(questions), reuseRowObject: false).Single();
+
+        StringAssert.StartsWith(answered.GeneratedAnswer, "It is ");
+    }
+
+    [TestMethod]
+    public void SupervisedFineTuneTrainsOnTheChosenTarget()
+    {
+        var rows = MLContext.Data.LoadFromEnumerable(new List<OnlyQuestionAnswered> { new() { Question = "1 + 1?", GeneratedAnswer = "#### 2" } });
+        var options = new SupervisedFineTuneTrainer.Options
+        {
+            ModelFolder = Disk.Folder, Engine = Engine, TargetColumnName = "GeneratedAnswer", Epochs = 3, BatchSize = 1, OutputColumnName = "Out",
+        };
+
+        using var model = MLContext.Nlft().Trainers.SupervisedFineTune(options).Fit(rows);
+
+        Assert.AreEqual(3, model.Training!.Steps.Count);
+        Assert.AreEqual(1.0, model.Training.Steps[0].Loss, 1e-6, "the fake scores every token with log p = -1");
+        Assert.AreEqual("Out", model.OutputColumnName);
+    }
+
+    [TestMethod]
+    public void EqualSeedsGiveEqualAdaptersAndOthersDoNot()
+    {
+        float[] Train(int? contextSeed, int? seed)
+        {
+            var options = Options();
+            options.Seed = seed;
+            using var model = new MLContext(contextSeed).Nlft().Trainers.NaturalLanguageFineTune(options).Fit(View(ThreeRows));
+            return Weights(model);
+        }
+
+        CollectionAssert.AreEqual(Train(1, null), Train(1, null), "the context's seed");
+        CollectionAssert.AreNotEqual(Train(1, null), Train(2, null), "another context's seed");
+        CollectionAssert.AreEqual(Train(1, 5), Train(2, 5), "the option's seed comes first");
+        CollectionAssert.AreEqual(Train(null, 5), Train(null, 5), "no context seed is needed with the option");
+    }
+
+    [TestMethod]
+    public void FittingATrainerTwiceGivesTheSameAdapter()
+    {
+        var trainer = MLContext.Nlft().Trainers.NaturalLanguageFineTune(Options());
+        using var first = trainer.Fit(View(ThreeRows));
+        using var second = trainer.Fit(View(ThreeRows));
+
+        CollectionAssert.AreEqual(Weights(first), Weights(second));
+    }
+
+    [TestMethod]
+    public void TheLogSaysWhatIsTrainedAndOneLinePerStep()
+    {
+        var lines = new List<(ChannelMessageKind Kind, string Message, string Source)>();
+        MLContext.Log += (_, e) => lines.Add((e.Kind, e.RawMessage, e.Source));
+        var options = Options();
+        options.Seed = 9;
+
+        using var model = Fit(options);
+
+        var info = lines.Where(l => l.Kind == ChannelMessageKind.Info && l.Source.Contains("Training", StringComparison.Ordinal))
+            .Select(l => l.Message).ToList();
+        Assert.AreEqual(5, info.Count);
+        Assert.AreEqual("NLFT: 3 rows, 2 epochs, seed 9.", info[0]);
+        for (var i = 1; i <= 4; i++) StringAssert.StartsWith(info[i], $"Step {i} of 4, epoch ");
+        StringAssert.Contains(info[1], "loss ");
+        StringAssert.Contains(info[1], "salient share ");
+        StringAssert.EndsWith(info[1], " left.");
+    }
+
+    [TestMethod]
+    public void BracesInTheTextsDoNotDisturbTheLog()
+    {
+        MLContext.Log += (_, e) => _ = e.Message;
+        var rows = ThreeRows;
+        foreach (var row in rows) (row.Question, row.Response, row.Judgment) = ("{0} {x", "{1}} {", row.Judgment + "{2:x}");
+
+        using var model = Fit(rows: rows);
+
+        Assert.AreEqual(4, model.Training!.Steps.Count);
+    }
+
+    [TestMethod]
+    public void ACancelledRunThrowsAndReleasesTheModel()
+    {
+        using var cancel = new CancellationTokenSource();
+        var options = Options();
+        (options.CancellationToken, options.Progress) = (cancel.Token, new Reports(step => cancel.Cancel()));
+
+        Assert.Throws<OperationCanceledException>(() => Fit(options));
+
+        Assert.AreEqual(Engine.Loaded, Engine.Disposed);
+    }
+
+    [TestMethod]
+    public void ACancelledRunCanReturnTheModelSoFar()
+    {
+        using var cancel = new CancellationTokenSource();
+        var warnings = new List<string>();
+        MLContext.Log += (_, e) => { if (e.Kind == ChannelMessageKind.Warning) warnings.Add(e.RawMessage); };
+        var options = Options();
+        (options.CancellationToken, options.ReturnPartialOnCancel) = (cancel.Token, true);
+        options.Progress = new Reports(step => { if (step.Step == 2) cancel.Cancel(); });
+
+        using var model = Fit(options);
+
+        Assert.IsTrue(model.Training!.Cancelled);
+        Assert.AreEqual(2, model.Training.Steps.Count);
+        Assert.AreEqual(1, Answers(model.Transform(Questions(1))).Count);
+        CollectionAssert.AreEqual(new[] { "Training was cancelled after 2 steps; the model is returned as it stood then." }, warnings);
+    }
+
+    [TestMethod]
+    public void WhatAListenerThrowsEndsTheRunAndReleasesTheModel()
+    {
+        var options = Options();
+        options.Progress = new Reports(_ => throw new InvalidOperationException("listener"));
+
+        Assert.AreEqual("listener", Assert.ThrowsExactly<InvalidOperationException>(() => Fit(options)).Message);
+        Assert.AreEqual(Engine.Loaded, Engine.Disposed);
+    }
+
+    [TestMethod]
+    [DataRow("", "x", "a", "row 4, Question")]
+    [DataRow("q", "", "a", "row 4, Response")]
+    [DataRow("q", "x", "", "row 4, Answer")]
+    public void ARowWithoutATextIsNamed(string question, string response, string answer, string subject)
+    {
+        var rows = ThreeRows;
+        rows.Add(new Row { Question = question, Response = response, Judgment = "No.", Answer = answer });
+
+        var error = Assert.ThrowsExactly<NlftException>(() => Fit(rows: rows));
+
+        Assert.AreEqual(subject, error.Subject);
+        Assert.AreEqual(Engine.Loaded, Engine.Disposed);
+    }
+
+    [TestMethod]
+    public void AResponseLongerThanTheLimitIsNamed()
+    {
+        var rows = ThreeRows;
+        rows[1].Response = new string('x', 300);
+        var options = Options();
+        options.Prompts = new() { MaximumTokens = 200 };
+
+        StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() => Fit(options, rows)).Subject, "row 2");
+    }
+
+    [TestMethod]
+    public void AnOptionOutOfRangeIsNamed()
+    {
+        var options = Options();
+        options.Epochs = 0;
+
+        StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() => Fit(options)).Message, "Epochs");
+        Assert.AreEqual(Engine.Loaded, Engine.Disposed);
+    }
+
+    [TestMethod]
+    public void AMissingModelFolderIsNamed()
+    {
+        var options = Options();
+        options.ModelFolder = Disk.Beside("nothing");
+
+        StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() => Fit(options)).Message, "nothing");
+    }
+
+    private sealed class OnlyQuestion
+    {
+        public string Question { get; set; } = "";
+    }
+
+    private sealed class OnlyQuestionAnswered
+    {
+        public string Question { get; set; } = "";
+
+        public string GeneratedAnswer { get; set; } = "";
+    }
+}

@@ -1,0 +1,128 @@
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Tests.Fakes;
+
+namespace Microsoft.ML.Nlft.Tests.Transformer;
+
+[TestClass]
+public sealed class SaveTests : ModelTest
+{
+    private string Folder => Disk.Beside("saved");
+
+    private string Description => Path.Combine(Folder, "nlft.json");
+
+    [TestMethod]
+    public void ASavedModelComesBackWithItsAdapterAndSettings()
+    {
+        var options = Options();
+        options.Generation = new() { MaximumBatchSize = 3, MaximumNewTokens = 40, StopStrings = ["\n\n"] };
+        options.Prompts = new() { MaximumTokens = 500 };
+        using var model = Fit(options);
+        var answers = Answers(model.Transform(Questions(5)));
+
+        MLContext.Nlft().Save(model, Folder);
+        using var loaded = MLContext.Nlft().Load(Folder, engine: Engine);
+
+        CollectionAssert.AreEqual(answers, Answers(loaded.Transform(Questions(5))));
+        CollectionAssert.AreEqual(Weights(model), Weights(loaded));
+        Assert.AreEqual(40, loaded.Generation.MaximumNewTokens);
+        Assert.AreEqual(3, loaded.Generation.MaximumBatchSize);
+        CollectionAssert.AreEqual(new[] { "\n\n" }, loaded.Generation.StopStrings.ToArray());
+        Assert.AreEqual(500, loaded.Settings.Prompts.MaximumTokens);
+        Assert.AreEqual(TrainableWeights.None, Engine.Options!.Trainable);
+    }
+
+    [TestMethod]
+    public void TheFolderIsAPeftAdapterWithADescription()
+    {
+        using var model = Fit();
+        MLContext.Nlft().Save(model, Folder);
+
+        CollectionAssert.AreEquivalent(new[] { "README.md", "adapter_config.json", "adapter_model.safetensors", "nlft.json" },
+            Directory.GetFiles(Folder).Select(Path.GetFileName).ToArray());
+        StringAssert.Contains(File.ReadAllText(Description), "\"baseModelFingerprint\"");
+        using var opened = ModelFolder.Open(Disk.Folder);
+        StringAssert.Contains(File.ReadAllText(Description), opened.Fingerprint);
+    }
+
+    [TestMethod]
+    public void SavingAgainReplacesTheFiles()
+    {
+        using var first = Fit();
+        MLContext.Nlft().Save(first, Folder);
+        var options = Options();
+        options.Epochs = 4;
+        using var second = Fit(options);
+        MLContext.Nlft().Save(second, Folder);
+        using var loaded = MLContext.Nlft().Load(Folder, engine: Engine);
+
+        CollectionAssert.AreEqual(Weights(second), Weights(loaded));
+        Assert.AreEqual(4, Directory.GetFiles(Folder).Length, "no temporary file stays");
+    }
+
+    [TestMethod]
+    public void ABareBaseModelIsSavedWithoutAnAdapter()
+    {
+        using var model = BaseModel();
+        MLContext.Nlft().Save(model, Folder);
+        using var loaded = MLContext.Nlft().Load(Folder, engine: Engine);
+
+        Assert.IsNull(loaded.Adapter);
+        CollectionAssert.AreEqual(Answers(model.Transform(Questions(2))), Answers(loaded.Transform(Questions(2))));
+    }
+
+    [TestMethod]
+    public void AMovedBaseModelCanBeNamed()
+    {
+        using (var model = Fit()) MLContext.Nlft().Save(model, Folder);
+        var moved = Disk.Move("elsewhere");
+
+        var error = Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().Load(Folder, engine: Engine));
+        StringAssert.Contains(error.Message, "Name its folder as modelFolder.");
+        StringAssert.Contains(error.Found, "model");
+        using var loaded = MLContext.Nlft().Load(Folder, moved, Engine);
+        Assert.AreEqual(1, Answers(loaded.Transform(Questions(1))).Count);
+    }
+
+    [TestMethod]
+    public void AnotherBaseModelIsRefused()
+    {
+        using (var model = Fit()) MLContext.Nlft().Save(model, Folder);
+        using var other = new ModelOnDisk(normEpsilon: 1e-6);
+
+        var error = Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().Load(Folder, other.Folder, Engine));
+
+        StringAssert.StartsWith(error.Subject, "base model in ");
+        StringAssert.StartsWith(error.Found, "fingerprint ");
+        Assert.AreEqual(1, Engine.Loaded, "refused before the weights are read");
+    }
+
+    [TestMethod]
+    [DataRow(null, "no such file")]
+    [DataRow("{", "")]
+    [DataRow("[1]", "")]
+    [DataRow("null", "null")]
+    [DataRow("{}", "")]
+    [DataRow("{\"baseModelPath\": null, \"baseModelFingerprint\": \"\", \"hasAdapter\": false, \"settings\": {}}", "")]
+    public void ADamagedDescriptionIsNamed(string? content, string found)
+    {
+        using (var model = Fit()) MLContext.Nlft().Save(model, Folder);
+        if (content is null) File.Delete(Description);
+        else File.WriteAllText(Description, content);
+
+        var error = Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().Load(Folder, engine: Engine));
+
+        Assert.AreEqual(Description, error.Subject);
+        StringAssert.StartsWith(error.Found, found);
+        Assert.AreEqual("a file written by mlContext.Nlft().Save", error.Expected);
+    }
+
+    [TestMethod]
+    public void ANewerFormatIsRefused()
+    {
+        using (var model = Fit()) MLContext.Nlft().Save(model, Folder);
+        File.WriteAllText(Description, File.ReadAllText(Description).Replace("\"format\": 1", "\"format\": 2", StringComparison.Ordinal));
+
+        StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().Load(Folder, engine: Engine)).Remedy,
+            "use that version or a newer one");
+    }
+}
