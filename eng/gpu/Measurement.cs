@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.TorchSharp;
+using Microsoft.ML.Nlft.Training;
+using TorchSharp;
+
+namespace Microsoft.ML.Nlft.Gpu;
+
+/// <summary>One mode's figures.</summary>
+/// <param name="SecondsPerStep">Median of the steps after the first two.</param>
+/// <param name="ProductRate">Operations a second of a large matrix product in the mode's type.</param>
+/// <param name="PeakBytes">Most memory in use (GPU: of the device; CPU: resident).</param>
+internal sealed record Measurement(double SecondsPerStep, double ProductRate, long PeakBytes)
+{
+    public const string Prefix = "MEASURED ";
+    private const int WarmUp = 2;
+
+    /// <summary>Trains a few steps as a program would, with the published settings, and takes the time of each.</summary>
+    public static Measurement Take(Workload work)
+    {
+        var engine = new TorchSharpEngine(new() { Device = work.Device, RecomputeActivations = work.Only == "recompute", Int8Weights = work.Only == "int8" });
+        var type = engine.ComputeType == TensorType.BF16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
+        var device = torch.device(engine.Device);
+        using var folder = ModelFolder.Open(Path.Combine(work.Folder, work.Shape));
+        using var model = engine.Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora });
+        var random = new Random(2);
+        EncodedExample[] rows = [.. Enumerable.Range(0, work.Rows * (WarmUp + work.Steps)).Select(i => new EncodedExample(
+            Polarity.Incorrect, Tokens(work.Response), Tokens(work.Prompt), Tokens(work.Prompt + work.Extra), Tokens(work.Prompt + work.Extra), $"row {i}"))];
+        var tuner = new FineTuner(model, new NaturalLanguageObjective(), new FineTuneOptions { Epochs = 1, BatchSize = work.Rows, Shuffle = false });
+        var steps = tuner.Run(rows).Steps;
+        var seconds = steps.Zip(steps.Skip(1)).Skip(WarmUp - 1).Select(pair => (pair.Second.Elapsed - pair.First.Elapsed).TotalSeconds).Order().ToArray();
+        var peak = engine.MeasureMemory().PeakBytes;
+        return new Measurement(seconds[seconds.Length / 2], MeasureProducts(device, type), peak);
+
+        int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(work.Model.VocabularySize))];
+    }
+
+    private static double MeasureProducts(torch.Device device, torch.ScalarType type)
+    {
+        using var scope = torch.NewDisposeScope();
+        var size = device.type == DeviceType.CPU ? 1024 : 8192;
+        var (a, b) = (torch.rand(size, size, type, device), torch.rand(size, size, type, device));
+        var best = double.PositiveInfinity;
+        for (var i = 0; i < 8; i++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            using var c = a.mm(b);
+            using var one = c[0, 0].cpu(); // waits for the device
+            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        return 2.0 * size * size * size / best;
+    }
+}

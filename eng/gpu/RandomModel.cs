@@ -1,0 +1,33 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Gpu;
+
+/// <summary>A model folder of random BF16 weights: speed and memory do not depend on their values, so one block of them is repeated.</summary>
+internal static class RandomModel
+{
+    private const int BlockValues = 1 << 20;
+
+    /// <summary>Writes the folder unless it is there already.</summary>
+    public static void Write(Workload work)
+    {
+        var folder = Path.Combine(work.Folder, work.Shape);
+        if (File.Exists(Path.Combine(folder, "model.safetensors"))) return;
+        var random = new Random(1);
+        var values = new float[BlockValues];
+        for (var i = 0; i < values.Length; i++) values[i] = (random.NextSingle() - 0.5f) * 0.07f; // standard deviation 0.02
+        var (matrix, ones) = (Bytes(values), Bytes([.. Enumerable.Repeat(1f, BlockValues)]));
+        ModelFolderWriter.Write(folder, ModelConfigurationWriter.ToJson(work.Model, TensorType.BF16), ModelLayout.Weights(work.Model).Select(weight =>
+            new SafetensorsSource(weight.Name, TensorType.BF16, weight.Shape, stream =>
+            {
+                var left = 2 * weight.Shape.Aggregate(1L, (product, size) => product * size);
+                for (; left > 0; left -= matrix.Length) stream.Write((weight.Shape.Length > 1 ? matrix : ones).AsSpan(0, (int)Math.Min(left, matrix.Length)));
+            })));
+    }
+
+    private static byte[] Bytes(float[] values)
+    {
+        var bytes = new byte[2 * values.Length];
+        TensorConversion.FromSingle(TensorType.BF16, values, bytes);
+        return bytes;
+    }
+}

@@ -1,0 +1,86 @@
+using System.Globalization;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Gpu;
+
+/// <summary>What is measured: a shape, a batch of rows, and where it runs.</summary>
+internal sealed record Workload
+{
+    private static readonly Dictionary<string, ModelConfiguration> Shapes = new()
+    {
+        ["tiny"] = Llama(64, 176, 2, 4, 2, 16, 512),
+        ["small"] = Llama(384, 1024, 8, 6, 2, 64, 8192),
+        ["135m"] = Llama(576, 1536, 30, 9, 3, 64, 49152),
+        ["1b"] = Llama(2048, 8192, 16, 32, 8, 64, 128256),
+        ["8b"] = Llama(4096, 14336, 32, 32, 8, 128, 128256),
+    };
+
+    public string Shape { get; init; } = "8b";
+    public string Device { get; init; } = "cuda";
+    public string Folder { get; init; } = Path.Combine(Path.GetTempPath(), "nlft-gpu");
+    public string[] Modes { get; init; } = ["plain", "recompute", "int8", "pytorch-lean", "pytorch-published"];
+    public int Steps { get; init; } = 5;
+    public int Rows { get; init; } = 4;
+    public int Prompt { get; init; } = 160;
+    public int Extra { get; init; } = 120;
+    public int Response { get; init; } = 140;
+
+    /// <summary>Set in the process that measures one mode.</summary>
+    public string? Only { get; init; }
+
+    public ModelConfiguration Model => Shapes[Shape];
+    public int BaseLength => Prompt + Response;
+    public int LongLength => Prompt + Extra + Response;
+    public int TokensPerStep => Rows * (BaseLength + 2 * LongLength);
+
+    /// <summary>
+    /// Operations that the method asks of the model in one step, recomputation not counted: the judge and standard contexts forward; the base
+    /// context forward and, to its activations alone, backward; the output layer at response tokens only; causal attention.
+    /// </summary>
+    public double Operations
+    {
+        get
+        {
+            double layers = ModelLayout.LinearModules(Model).Sum(linear => (double)linear.Outputs * linear.Inputs), head = (double)Model.VocabularySize * Model.HiddenSize;
+            double Attention(double length) => 2 * length * length * Model.HeadCount * Model.HeadSize * Model.LayerCount;
+            double Forward(double length) => 2 * layers * length + 2 * head * Response + Attention(length);
+            var backward = 2 * layers * BaseLength + 2 * head * Response + 2 * Attention(BaseLength);
+            return Rows * (2 * Forward(LongLength) + Forward(BaseLength) + backward);
+        }
+    }
+
+    public static Workload Parse(string[] arguments)
+    {
+        var work = new Workload();
+        for (var i = 0; i < arguments.Length; i += 2)
+        {
+            var (name, value) = (arguments[i], i + 1 < arguments.Length ? arguments[i + 1] : throw new ArgumentException($"{arguments[i]} needs a value."));
+            work = name switch
+            {
+                "--shape" when Shapes.ContainsKey(value) => work with { Shape = value },
+                "--device" => work with { Device = value },
+                "--folder" => work with { Folder = value },
+                "--modes" => work with { Modes = value.Split(',') },
+                "--steps" => work with { Steps = Number(name, value) },
+                "--rows" => work with { Rows = Number(name, value) },
+                "--prompt" => work with { Prompt = Number(name, value) },
+                "--extra" => work with { Extra = Number(name, value) },
+                "--response" => work with { Response = Number(name, value) },
+                "--only" => work with { Only = value },
+                _ => throw new ArgumentException($"{name} {value}: expected --shape {string.Join('|', Shapes.Keys)}, --device cuda|cuda:N|cpu, --steps, --rows, --prompt, "
+                    + "--extra, --response N, --modes A,B or --folder PATH."),
+            };
+        }
+        return work;
+    }
+
+    private static int Number(string name, string value) =>
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number
+            : throw new ArgumentException($"{name} {value}: expected a whole number above 0.");
+
+    private static ModelConfiguration Llama(int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headSize, int vocabulary) => new()
+    {
+        ModelType = "llama", HiddenSize = hidden, IntermediateSize = intermediate, LayerCount = layers, HeadCount = heads, KeyValueHeadCount = keyValueHeads,
+        HeadSize = headSize, VocabularySize = vocabulary, MaximumPositions = 4096, SlidingWindows = new int[layers], Rope = new() { Theta = 500000 },
+    };
+}

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Measures the TorchSharp engine on the GPU of this machine and prints one table. Options go through:
+#   eng/gpu/run.sh                                an 8B-shaped Llama with random weights, beside plain PyTorch (python3 with torch)
+#   eng/gpu/run.sh --shape tiny --device cpu      the same in seconds, without a GPU
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+native=TorchSharp-cuda-linux
+[[ " $* " != *" --device cpu "* ]] || native=
+dotnet build eng/gpu --configuration Release --nologo --verbosity quiet ${native:+-p:NlftLibTorch=$native}
+exec artifacts/Packages/bin/Microsoft.ML.Nlft.Gpu/release/Microsoft.ML.Nlft.Gpu "$@"

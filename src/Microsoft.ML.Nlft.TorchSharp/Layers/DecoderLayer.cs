@@ -1,0 +1,57 @@
+using Microsoft.ML.Nlft.Models;
+using static TorchSharp.torch.nn;
+
+namespace Microsoft.ML.Nlft.TorchSharp.Layers;
+
+/// <summary>One decoder layer: m = x + o(attention(norm(x))), y = m + down(silu(gate(n)) * up(n)) with n = norm(m).</summary>
+internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
+{
+    public required RmsNorm InputNorm { get; init; }
+    public required Linear Q { get; init; }
+    public required Linear K { get; init; }
+    public required Linear V { get; init; }
+    public required Linear O { get; init; }
+
+    /// <summary>The per-head norms of queries and keys (qwen3), or null.</summary>
+    public RmsNorm? QueryNorm { get; init; }
+    public RmsNorm? KeyNorm { get; init; }
+    public required RmsNorm MiddleNorm { get; init; }
+    public required Linear Gate { get; init; }
+    public required Linear Up { get; init; }
+    public required Linear Down { get; init; }
+
+    /// <summary>The seven linear layers.</summary>
+    public IEnumerable<Linear> Linears => [Q, K, V, O, Gate, Up, Down];
+
+    /// <summary>y[N, H] from x[N, H].</summary>
+    public Tensor Forward(PassContext context, Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        var middle = x + Attend(context, x);
+        return (middle + FeedForward(context, middle)).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Attend(PassContext context, Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        var normed = InputNorm.Forward(x);
+        var q = Heads(Q.Forward(context, normed));
+        var k = Heads(K.Forward(context, normed));
+        var v = Heads(V.Forward(context, normed));
+        q = RotaryEmbedding.Rotate(QueryNorm?.Forward(q) ?? q, context.Rotation);
+        k = RotaryEmbedding.Rotate(KeyNorm?.Forward(k) ?? k, context.Rotation);
+        return O.Forward(context, context.Attend(index, q, k, v)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>SwiGLU (Shazeer, arXiv 2002.05202).</summary>
+    private Tensor FeedForward(PassContext context, Tensor middle)
+    {
+        using var scope = NewDisposeScope();
+        var normed = MiddleNorm.Forward(middle);
+        var activated = functional.silu(Gate.Forward(context, normed)) * Up.Forward(context, normed);
+        return Down.Forward(context, activated).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>[N, heads, d] from [N, heads d].</summary>
+    private Tensor Heads(Tensor x) => x.view([x.shape[0], -1, configuration.HeadSize]);
+}

@@ -1,0 +1,134 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.TorchSharp.Layers;
+
+/// <summary>
+/// Every trainable tensor, float32, laid end to end in one flat tensor on the device, with three more of the same length for gradients and
+/// AdamW's moments: a step is a handful of launches whatever the number of parameters.
+/// </summary>
+internal sealed class ParameterStore : IDisposable
+{
+    private readonly List<Parameter> _parameters = [];
+    private readonly Dictionary<string, Parameter> _byName = new(StringComparer.Ordinal);
+    private readonly Tensor _values;
+    private readonly Tensor[] _training = []; // gradients, first and second moments
+
+    /// <param name="layout">Names and shapes; the values begin as zeros.</param>
+    /// <param name="trainable">Whether there are gradients and moments.</param>
+    /// <param name="device">Where they lie.</param>
+    public ParameterStore(IReadOnlyList<(string Name, int[] Shape)> layout, bool trainable, Device device)
+    {
+        var total = layout.Sum(tensor => Length(tensor.Shape));
+        _values = zeros(total, float32, device).DetachFromDisposeScope();
+        if (trainable) _training = [.. Enumerable.Range(0, 3).Select(_ => zeros(total, float32, device).DetachFromDisposeScope())];
+        var offset = 0L;
+        foreach (var (name, shape) in layout)
+        {
+            var values = View(_values, offset, shape);
+            var gradient = trainable ? View(Gradients, offset, shape) : null;
+            if (gradient is not null)
+            {
+                values.requires_grad = true;
+                values.grad = gradient; // backward passes add to it in place
+            }
+            _parameters.Add(new Parameter(name, shape, offset, values, gradient));
+            _byName.Add(name, _parameters[^1]);
+            offset += Length(shape);
+        }
+    }
+
+    public Parameter this[string name] => _byName[name];
+
+    /// <summary>Steps taken.</summary>
+    public int Steps { get; set; }
+
+    public Tensor Values => _values;
+    public Tensor Gradients => Training(0);
+    public Tensor Moment1 => Training(1);
+    public Tensor Moment2 => Training(2);
+
+    public void ClearGradients()
+    {
+        if (_training.Length > 0) Gradients.zero_().Dispose();
+    }
+
+    public IReadOnlyList<NamedTensor> Export(ModelState state) => state switch
+    {
+        ModelState.Weights => [.. Export(_values)],
+        ModelState.Gradients => [.. Export(Gradients)],
+        ModelState.Optimizer => [.. Export(Moment1, ".exp_avg"), .. Export(Moment2, ".exp_avg_sq"), new("step", [], [Steps])],
+        _ => throw new ArgumentOutOfRangeException(nameof(state), state, null),
+    };
+
+    public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors)
+    {
+        (string Suffix, Tensor Flat)[] targets = state switch
+        {
+            ModelState.Weights => [("", _values)],
+            ModelState.Gradients => [("", Gradients)],
+            ModelState.Optimizer => [(".exp_avg", Moment1), (".exp_avg_sq", Moment2)],
+            _ => throw new ArgumentOutOfRangeException(nameof(state), state, null),
+        };
+        var shapes = _parameters.SelectMany(p => targets.Select(target => (Name: p.Name + target.Suffix, p.Shape))).ToDictionary(t => t.Name, t => t.Shape);
+        if (state == ModelState.Optimizer) shapes.Add("step", []);
+        NamedTensors.RequireExactly(tensors, shapes); // everything before anything is replaced
+
+        var values = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Values);
+        foreach (var (suffix, flat) in targets)
+            foreach (var p in _parameters)
+            {
+                using var scope = NewDisposeScope();
+                flat.narrow(0, p.Offset, Length(p.Shape)).copy_(tensor(values[p.Name + suffix], [Length(p.Shape)]));
+            }
+        if (state == ModelState.Optimizer) Steps = (int)values["step"][0];
+    }
+
+    /// <summary>Fills a parameter.</summary>
+    public void Fill(string name, float[] values) => Fill(name, () => tensor(values, [values.Length]));
+
+    /// <summary>Fills a parameter from a file, widened to float32.</summary>
+    public void Fill(string name, TensorData data) => Fill(name, () => Weight.FromFile(data).flatten());
+
+    private void Fill(string name, Func<Tensor> values)
+    {
+        using var scope = NewDisposeScope();
+        var parameter = _byName[name];
+        _values.narrow(0, parameter.Offset, Length(parameter.Shape)).copy_(values());
+    }
+
+    public void Dispose()
+    {
+        foreach (var parameter in _parameters)
+        {
+            parameter.Values.Dispose();
+            parameter.Gradient?.Dispose();
+        }
+        _values.Dispose();
+        foreach (var flat in _training) flat.Dispose();
+    }
+
+    private IEnumerable<NamedTensor> Export(Tensor flat, string suffix = "")
+    {
+        foreach (var p in _parameters)
+        {
+            using var part = flat.narrow(0, p.Offset, Length(p.Shape));
+            using var host = part.cpu();
+            yield return new NamedTensor(p.Name + suffix, p.Shape, host.data<float>().ToArray());
+        }
+    }
+
+    private static Tensor View(Tensor flat, long offset, int[] shape)
+    {
+        using var part = flat.narrow(0, offset, Length(shape));
+        using var view = part.view([.. shape.Select(size => (long)size)]);
+        return view.detach().DetachFromDisposeScope();
+    }
+
+    private static long Length(int[] shape) => shape.Aggregate(1L, (product, size) => product * size);
+
+    private Tensor Training(int index) => _training.Length > 0 ? _training[index]
+        : throw new InvalidOperationException("The model was loaded for inference: load it with Trainable = Lora or All to train it.");
+}
+
+/// <summary>One trainable float32 tensor: a view of its part of the flat ones.</summary>
+internal sealed record Parameter(string Name, int[] Shape, long Offset, Tensor Values, Tensor? Gradient);

@@ -1,0 +1,86 @@
+using static TorchSharp.torch.nn;
+
+namespace Microsoft.ML.Nlft.TorchSharp.Layers;
+
+/// <summary>
+/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z), z = h W^T. Logits exist for one block of rows
+/// and one chunk of the vocabulary at a time; the backward pass computes them again. Products are in the compute type, everything else in float32.
+/// </summary>
+internal sealed class TokenHead(Weight weight)
+{
+    private const int Chunk = 8192, RowsPerBlock = 1024;
+
+    /// <summary>The output matrix [V, H], the embedding when tied.</summary>
+    public Weight Weight { get; } = weight;
+
+    /// <summary>The log-probabilities, the log-sum-exps and whether the target was the most likely token (1 or 0): three rows of [3, R].</summary>
+    /// <param name="h">Final-norm outputs [R, H].</param>
+    /// <param name="targets">The predicted tokens [R].</param>
+    public Tensor Forward(Tensor h, Tensor targets)
+    {
+        using var scope = NewDisposeScope();
+        var blocks = new List<Tensor>();
+        for (var row = 0L; row < h.shape[0]; row += RowsPerBlock)
+        {
+            var (hidden, y) = Block(h, targets, row);
+            var target = zeros_like(y, float32);
+            var (logSum, largest) = (full_like(target, float.NegativeInfinity), full_like(target, float.NegativeInfinity));
+            for (var first = 0L; first < Weight.Rows; first += Chunk)
+            {
+                using var chunk = NewDisposeScope();
+                var z = Logits(hidden, first);
+                var (column, inside) = Column(y, first, z.shape[1]);
+                target.copy_(where(inside, z.gather(1, column.unsqueeze(1)).squeeze(1), target));
+                logSum.copy_(logaddexp(logSum, z.logsumexp(1)));
+                largest.copy_(maximum(largest, z.amax([1])));
+            }
+            blocks.Add(stack([(target - logSum).clamp_max_(0), logSum, target.ge(largest).to_type(float32)]));
+        }
+        return cat(blocks, 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>With g = c (softmax(z) - onehot(y)): dh = g W in float32, dW += g^T h.</summary>
+    public Tensor Backward(Tensor h, Tensor targets, Tensor logSums, Tensor coefficients)
+    {
+        using var scope = NewDisposeScope();
+        var dh = zeros_like(h, float32);
+        for (var row = 0L; row < h.shape[0]; row += RowsPerBlock)
+        {
+            var (hidden, y) = Block(h, targets, row);
+            var rows = y.shape[0];
+            var (logSum, c) = (logSums.narrow(0, row, rows).unsqueeze(1), coefficients.narrow(0, row, rows).unsqueeze(1));
+            for (var first = 0L; first < Weight.Rows; first += Chunk)
+            {
+                using var chunk = NewDisposeScope();
+                var g = Logits(hidden, first).sub_(logSum).exp_();
+                var (column, inside) = Column(y, first, g.shape[1]);
+                g.scatter_add_(1, column.unsqueeze(1), inside.to_type(float32).neg_().unsqueeze(1));
+                var narrow = g.mul_(c).to_type(h.dtype);
+                dh.narrow(0, row, rows).add_(narrow.mm(Weight.Range(first, g.shape[1])));
+                Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden));
+            }
+        }
+        return dh.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>z[B, V] in float32, all of it: for decoding.</summary>
+    public Tensor Logits(Tensor h) => functional.linear(h, Weight.Values).to_type(float32);
+
+    private Tensor Logits(Tensor h, long first) =>
+        functional.linear(h, Weight.Range(first, Math.Min(Chunk, Weight.Rows - first))).to_type(float32);
+
+    private static (Tensor Hidden, Tensor Targets) Block(Tensor h, Tensor targets, long row)
+    {
+        var rows = Math.Min(RowsPerBlock, h.shape[0] - row);
+        return (h.narrow(0, row, rows), targets.narrow(0, row, rows));
+    }
+
+    /// <summary>Every target's column in the chunk that begins at <paramref name="first"/>, the nearest one when it lies outside, and whether it lies inside.</summary>
+    private static (Tensor Column, Tensor Inside) Column(Tensor targets, long first, long count)
+    {
+        using Scalar start = first, zero = 0L, last = count - 1;
+        var offset = targets.sub(start);
+        var column = offset.clamp(zero, last);
+        return (column, offset.eq(column));
+    }
+}

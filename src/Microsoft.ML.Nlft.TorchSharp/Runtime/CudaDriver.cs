@@ -1,0 +1,35 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+
+namespace Microsoft.ML.Nlft.TorchSharp.Runtime;
+
+/// <summary>The few facts that NVIDIA's driver library tells and TorchSharp does not: the CUDA version it supports, and memory in use.</summary>
+internal static unsafe class CudaDriver
+{
+    private static readonly Lazy<nint> Library = new(() =>
+        NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out var handle) ? handle : 0);
+
+    /// <summary>Most bytes that any pass left in use, by device.</summary>
+    private static readonly ConcurrentDictionary<int, long> Peaks = new();
+
+    /// <summary>The newest CUDA version the installed driver supports, for example 12.8; null without a driver.</summary>
+    public static Version? SupportedVersion()
+    {
+        var address = Find("cuDriverGetVersion");
+        if (address == 0) return null;
+        int version;
+        return ((delegate* unmanaged<int*, int>)address)(&version) == 0 ? new Version(version / 1000, version % 1000 / 10) : null;
+    }
+
+    /// <summary>Memory of the device whose context is current on this thread, which is the one libtorch last used here; zeros when the driver does not tell.</summary>
+    public static TorchSharpMemory Memory(int device)
+    {
+        nuint free = 0, total = 0;
+        var address = Find("cuMemGetInfo_v2");
+        if (address != 0) _ = ((delegate* unmanaged<nuint*, nuint*, int>)address)(&free, &total);
+        var used = (long)(total - free);
+        return new(used, Peaks.AddOrUpdate(device, used, (_, peak) => Math.Max(peak, used)), (long)total);
+    }
+
+    private static nint Find(string function) => Library.Value != 0 && NativeLibrary.TryGetExport(Library.Value, function, out var address) ? address : 0;
+}

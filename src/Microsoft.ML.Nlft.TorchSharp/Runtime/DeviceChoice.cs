@@ -1,0 +1,70 @@
+using System.Globalization;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.TorchSharp.Runtime;
+
+/// <summary>From the options to a device that works, or one message that says why there is none and which package to add.</summary>
+internal static class DeviceChoice
+{
+    /// <summary>Refuses the first option that lies outside its range; loads nothing.</summary>
+    public static void Validate(TorchSharpEngineOptions options)
+    {
+        OptionCheck.Require(options.Device is null || Parse(options.Device) is not null, nameof(options.Device), options.Device,
+            "cpu, cuda or cuda:N", "Leave it out to take the first GPU, or the CPU where there is none.");
+        OptionCheck.Require(options.GpuDeviceId is not < 0, nameof(options.GpuDeviceId), options.GpuDeviceId, "0 or more", "Use 0 for the first GPU.");
+        OptionCheck.Require(options.Device is null || options.GpuDeviceId is null, nameof(options.GpuDeviceId), options.GpuDeviceId,
+            $"nothing beside Device = \"{options.Device}\"", "Give one of the two.");
+        OptionCheck.Require(options.ComputeType is null or TensorType.BF16 or TensorType.F32, nameof(options.ComputeType), options.ComputeType,
+            "BF16 or F32", "Leave it out for BF16 on a GPU and F32 on the CPU.");
+        OptionCheck.Require(options.Threads >= 0, nameof(options.Threads), options.Threads, "0 (libtorch's choice) or more", "Leave it out.");
+    }
+
+    /// <summary>Loads the native library and chooses the device.</summary>
+    public static Device Make(TorchSharpEngineOptions options)
+    {
+        LibTorch.Load();
+        if (options.Threads > 0) set_num_threads(options.Threads);
+        var wanted = options.Device is { } name ? Parse(name)! : new DeviceName(IsCuda: true, options.GpuDeviceId ?? 0);
+        if (!wanted.IsCuda) return new Device(DeviceType.CPU);
+        var obstacle = CudaObstacle(wanted.Index);
+        if (obstacle is null) return InitializeDevice(new Device(DeviceType.CUDA, wanted.Index));
+        if (options.Device is null && options.FallbackToCpu) return new Device(DeviceType.CPU);
+        throw new NlftException($"device cuda:{wanted.Index}", obstacle.Value.Found, obstacle.Value.Expected, obstacle.Value.Remedy
+            + (options.Device is null ? " Or allow FallbackToCpu." : " Or set Device to \"cpu\"."));
+    }
+
+    private static (string Found, string Expected, string Remedy)? CudaObstacle(int index)
+    {
+        var works = false;
+        try
+        {
+            works = cuda.is_available();
+        }
+        catch (Exception exception) when (exception is TypeInitializationException or NotSupportedException or DllNotFoundException) { }
+        return Obstacle(works, works ? cuda.device_count() : 0, index, LibTorch.FolderOf(LibTorch.CudaFile), CudaDriver.SupportedVersion());
+    }
+
+    /// <summary>Why a GPU cannot be used, or null: the device's number, the CUDA build of libtorch, the driver, in that order.</summary>
+    internal static (string Found, string Expected, string Remedy)? Obstacle(bool works, int devices, int index, string? libraryFolder, Version? driver)
+    {
+        if (works && index < devices) return null;
+        if (works) return ($"{devices} GPUs", $"at least {index + 1}", $"Use a device from cuda:0 to cuda:{devices - 1}.");
+        var library = libraryFolder is null ? "no CUDA build of libtorch beside the program" : $"the CUDA build of libtorch in {libraryFolder}";
+        var driverText = driver is null ? "no NVIDIA driver" : $"an NVIDIA driver for CUDA up to {driver}";
+        return ($"no usable GPU ({library}, {driverText})", $"TorchSharp {LibTorch.ManagedVersion} with its CUDA package, and a GPU whose driver supports that package's CUDA version",
+            libraryFolder is null ? $"Add the package TorchSharp-cuda-linux or TorchSharp-cuda-windows ({LibTorch.ManagedVersion}) in place of TorchSharp-cpu."
+            : driver is null ? "Install NVIDIA's driver, or run where there is a GPU."
+            : "Update NVIDIA's driver.");
+    }
+
+    private static DeviceName? Parse(string name) => name switch
+    {
+        "cpu" => new(IsCuda: false, 0),
+        "cuda" => new(IsCuda: true, 0),
+        _ when name.StartsWith("cuda:", StringComparison.Ordinal)
+            && int.TryParse(name.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out var index) => new(IsCuda: true, index),
+        _ => null,
+    };
+
+    private sealed record DeviceName(bool IsCuda, int Index);
+}

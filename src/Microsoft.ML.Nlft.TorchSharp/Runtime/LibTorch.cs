@@ -1,0 +1,74 @@
+using System.Runtime.InteropServices;
+
+namespace Microsoft.ML.Nlft.TorchSharp.Runtime;
+
+/// <summary>The native library behind TorchSharp, which comes in packages of its own: loading it, and saying why it does not load.</summary>
+internal static class LibTorch
+{
+    /// <summary>The file that only a CUDA build has.</summary>
+    public static string CudaFile => OperatingSystem.IsWindows() ? "torch_cuda.dll" : "libtorch_cuda.so";
+
+    /// <summary>The version that the packages must have.</summary>
+    public static string ManagedVersion => typeof(torch).Assembly.GetName().Version!.ToString(3);
+
+    private static string CpuFile => FileName("torch_cpu");
+    private static string BridgeFile => FileName("LibTorchSharp");
+
+    /// <summary>Loads the library.</summary>
+    /// <exception cref="NlftException">It is not there, or does not load.</exception>
+    public static void Load()
+    {
+        try
+        {
+            InitializeDeviceType(DeviceType.CPU);
+            using var _ = empty(1);
+        }
+        catch (Exception exception) when (exception is TypeInitializationException or NotSupportedException or DllNotFoundException
+            or EntryPointNotFoundException or BadImageFormatException)
+        {
+            throw Missing(FolderOf(CpuFile), LoadError(), exception);
+        }
+    }
+
+    /// <summary>The folder among those in which the runtime looks for native libraries that holds a file; null when none does.</summary>
+    public static string? FolderOf(string file)
+    {
+        var searched = (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        return searched.Append(AppContext.BaseDirectory).FirstOrDefault(folder => File.Exists(Path.Combine(folder, file)));
+    }
+
+    /// <param name="folder">Where libtorch lies; null when it is nowhere.</param>
+    /// <param name="loadError">What the system's loader says of TorchSharp's bridge to it.</param>
+    /// <param name="exception">What TorchSharp threw.</param>
+    internal static NlftException Missing(string? folder, string? loadError, Exception exception) => folder is null
+        ? new NlftException("TorchSharp", $"no libtorch in {AppContext.BaseDirectory} and the folders of the program's packages",
+            "the native library in a package of its own",
+            $"Add one package to the program, version {ManagedVersion}: TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, TorchSharp-cpu for the CPU.",
+            exception)
+        : new NlftException("TorchSharp", $"libtorch in {folder} that does not load ({loadError ?? FirstLine(exception.GetBaseException().Message)})",
+            $"the build for this system and TorchSharp {ManagedVersion}, and the system libraries it was built with",
+            loadError?.Contains("GLIBCXX", StringComparison.Ordinal) == true
+                ? "Use a system whose libstdc++ is GCC 13's or newer, for example Debian 13 or Ubuntu 24.04."
+                : $"Use TorchSharp-cpu, TorchSharp-cuda-linux or TorchSharp-cuda-windows of version {ManagedVersion}, whichever fits this system.",
+            exception);
+
+    /// <summary>The line of the loader's report that names the cause; null when the bridge is not there or loads.</summary>
+    private static string? LoadError()
+    {
+        if (FolderOf(BridgeFile) is not { } folder) return null;
+        try
+        {
+            NativeLibrary.Load(Path.Combine(folder, BridgeFile));
+            return null;
+        }
+        catch (Exception exception) when (exception is DllNotFoundException or BadImageFormatException)
+        {
+            var lines = exception.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+            return lines.FirstOrDefault(line => line.Contains("not found", StringComparison.Ordinal)) ?? lines[^1];
+        }
+    }
+
+    private static string FileName(string name) => OperatingSystem.IsWindows() ? $"{name}.dll" : OperatingSystem.IsMacOS() ? $"lib{name}.dylib" : $"lib{name}.so";
+
+    private static string FirstLine(string text) => text.Split('\n', 2)[0].Trim();
+}

@@ -1,0 +1,124 @@
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.TorchSharp.Layers;
+using static TorchSharp.torch.nn;
+
+namespace Microsoft.ML.Nlft.TorchSharp;
+
+/// <summary>
+/// Decoding with a key/value cache: the prompts run as one packed batch, then one row per sequence and step, all rows in one launch per
+/// operation. Only the token ids go to the device and only the logits come back. A retired row goes on as a dummy: the weights are read
+/// for the others anyway.
+/// </summary>
+internal sealed class TorchDecodingSession : IDecodingSession
+{
+    private const int FirstRoom = 64; // new tokens that the cache holds before it grows
+
+    private readonly TorchLanguageModel _model;
+    private readonly ModelConfiguration _configuration;
+    private readonly KeyValueCache _cache;
+    private readonly int[] _lengths;
+    private readonly bool[] _retired;
+    private float[] _logits;
+
+    public TorchDecodingSession(TorchLanguageModel model, IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken)
+    {
+        if (prompts.Count == 0) throw new ArgumentException("There is no prompt.", nameof(prompts));
+        ArgumentOutOfRangeException.ThrowIfNegative(maximumNewTokens);
+        (_model, _configuration) = (model, model.Configuration);
+        var batch = PackedBatch.Create(prompts, _configuration);
+        _lengths = [.. prompts.Select(prompt => prompt.Length)];
+        _retired = new bool[prompts.Count];
+        _cache = new KeyValueCache(_configuration, model.Context, prompts.Count,
+            Math.Min(_configuration.MaximumPositions, _lengths.Max() + Math.Min(maximumNewTokens, FirstRoom)));
+        var attention = new PackedAttention(_configuration, batch, model.Context);
+        try
+        {
+            var last = Enumerable.Range(1, prompts.Count).Select(s => batch.Starts[s] - 1).ToArray();
+            _logits = Run(batch, last, (layer, q, k, v) =>
+            {
+                _cache.Store(layer, batch, k, v);
+                return attention.Forward(layer, q, k, v);
+            }, cancellationToken);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+        finally
+        {
+            attention.Release();
+        }
+    }
+
+    public int Count => _lengths.Length;
+
+    public ReadOnlySpan<float> Logits(int sequence) => !_retired[sequence] ? _logits.AsSpan(sequence * _configuration.VocabularySize, _configuration.VocabularySize)
+        : throw new InvalidOperationException($"Sequence {sequence} was retired.");
+
+    public void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default)
+    {
+        if (tokens.Length != Count) throw new ArgumentException($"{tokens.Length} tokens for {Count} sequences.", nameof(tokens));
+        var (ids, positions) = (new int[Count], new int[Count]);
+        for (var s = 0; s < Count; s++)
+        {
+            _retired[s] |= tokens[s] < 0;
+            if (!_retired[s] && _lengths[s] >= _configuration.MaximumPositions)
+                throw new NlftException($"sequence {s}", $"{_lengths[s] + 1} tokens", $"at most {_configuration.MaximumPositions} (max_position_embeddings)",
+                    "Lower the limit of new tokens or shorten the prompt.");
+            (ids[s], positions[s]) = _retired[s] ? (0, _lengths[s] - 1) : (tokens[s], _lengths[s]);
+        }
+        if (Array.TrueForAll(_retired, retired => retired)) return;
+        var batch = PackedBatch.Step(ids, positions, _configuration);
+        for (var s = 0; s < Count; s++)
+            if (!_retired[s]) _lengths[s]++;
+        _logits = _model.Run(() => Step(batch, cancellationToken));
+    }
+
+    public void Dispose() => _cache.Dispose();
+
+    private float[] Step(PackedBatch batch, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        using var off = no_grad();
+        var length = batch.Positions.Max() + 1;
+        _cache.Reserve(length);
+        var slots = _model.Context.Indices([.. batch.Positions.Select((position, s) => s * _cache.Capacity + position)]);
+        var masks = Masks(batch.Positions, length);
+        return Run(batch, null, (layer, q, k, v) =>
+        {
+            _cache.Append(layer, slots, k, v);
+            var (keys, values) = _cache.Layer(layer, length);
+            // the heads that share a key/value head stand where queries of one head would: [B, kvHeads, group, d]
+            var queries = q.view([Count, _configuration.KeyValueHeadCount, -1, _configuration.HeadSize]);
+            return functional.scaled_dot_product_attention(queries, keys, values, masks[_configuration.SlidingWindows[layer]]).reshape([Count, -1]);
+        }, cancellationToken);
+    }
+
+    /// <summary>For every window of the model, which slots a new query sees: [B, 1, 1, length].</summary>
+    private Dictionary<int, Tensor> Masks(int[] positions, int length)
+    {
+        var distance = _model.Context.Indices(positions).unsqueeze(1) - arange(length, dtype: ScalarType.Int64, device: _model.Context.Device);
+        var past = distance.ge(0);
+        return _configuration.SlidingWindows.Distinct().ToDictionary(window => window, window =>
+            (window > 0 ? past.logical_and(distance.lt(window)) : past).view([Count, 1, 1, length]));
+    }
+
+    /// <summary>Runs a batch through all layers and brings back the logits of some rows, or of all.</summary>
+    private float[] Run(PackedBatch batch, int[]? rows, Func<int, Tensor, Tensor, Tensor, Tensor> attend, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        using var off = no_grad();
+        var context = new PassContext { Batch = batch, Rotation = _model.Rope.Rows(batch.Positions), Attend = attend };
+        var x = _model.Embed(batch.Tokens, withGraph: false);
+        foreach (var layer in _model.Network.Layers)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var y = layer.Forward(context, x);
+            x.Dispose();
+            x = y;
+        }
+        if (rows is not null) x = x.index_select(0, _model.Context.Indices(rows));
+        return TorchLanguageModel.ToHost(_model.Network.Head.Logits(_model.Network.FinalNorm.Forward(x)));
+    }
+}

@@ -1,0 +1,157 @@
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.TorchSharp.Layers;
+using Microsoft.ML.Nlft.TorchSharp.Runtime;
+
+namespace Microsoft.ML.Nlft.TorchSharp;
+
+/// <summary>
+/// One pass of a packed batch through the network. Kept for training, every layer is an autograd graph of its own, from its input to its
+/// output; when activations are recomputed only the input is kept, and the graph is made when the backward pass comes to it.
+/// </summary>
+internal sealed class TorchForwardPass : IForwardPass
+{
+    private readonly TorchLanguageModel _model;
+    private readonly List<Tensor> _owned = [];
+    private readonly PassContext _context;
+    private readonly PackedAttention _attention;
+    private readonly int[] _firsts; // of every sequence among the R response rows, and R at the end
+    private readonly Tensor _predicting, _targets, _logSums;
+    private readonly Graph?[] _graphs; // of every layer from the lowest trainable one on
+    private readonly Graph _top; // the final norm at the rows that predict a response token
+    private readonly Tensor? _embedded; // with its graph when the embedding is trained
+    private bool _usable;
+
+    public TorchForwardPass(TorchLanguageModel model, IReadOnlyList<TokenSequence> sequences, bool hiddenStates, bool keep, CancellationToken cancellationToken)
+    {
+        (_model, _usable) = (model, keep);
+        var batch = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
+        (var rows, var targets, _firsts) = batch.Responses(sequences);
+        _attention = new PackedAttention(model.Configuration, batch, model.Context);
+        _graphs = new Graph?[model.Network.Layers.Length];
+        using var scope = NewDisposeScope();
+        using var off = no_grad();
+        try
+        {
+            (_predicting, _targets) = (Own(model.Context.Indices(rows)), Own(model.Context.Indices(targets)));
+            var rotation = model.Rope.Rows(batch.Positions);
+            _context = new PassContext
+            {
+                Batch = batch,
+                Rotation = (Own(rotation.Cosine), Own(rotation.Sine)),
+                Attend = _attention.Forward,
+                Dropout = keep ? model.Dropout : null,
+            };
+            var x = model.Embed(batch.Tokens, withGraph: keep);
+            if (x.requires_grad) x = (_embedded = Own(x)).detach();
+            for (var i = 0; i < _graphs.Length; i++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                var y = keep && i >= model.Network.FirstTrainable ? Keep(i, x) : model.Network.Layers[i].Forward(_context, x);
+                x.Dispose();
+                x = y;
+            }
+            _top = new Graph(Own(x.detach()), needsGradient: keep);
+            using (set_grad_enabled(keep)) _top.Output = Own(model.Network.FinalNorm.Forward(_top.Input.index_select(0, _predicting)));
+            var results = model.Network.Head.Forward(_top.Output.detach(), _targets);
+            _logSums = Own(results.narrow(0, 1, 1).squeeze(0));
+            Scores = ReadScores(results, hiddenStates ? _top.Output.detach() : null);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public IReadOnlyList<TokenScores> Scores { get; }
+
+    public void Backward(IReadOnlyList<ReadOnlyMemory<float>> coefficients, CancellationToken cancellationToken = default)
+    {
+        if (!_usable) throw new InvalidOperationException("A forward pass can be differentiated once.");
+        _usable = false;
+        _model.Run(() => Backward(PackedBatch.Flatten(coefficients, _firsts), cancellationToken));
+    }
+
+    public void Dispose()
+    {
+        _usable = false;
+        foreach (var tensor in _owned) tensor.Dispose();
+        _owned.Clear();
+        _attention.Release();
+    }
+
+    private bool Backward(float[] coefficients, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        var network = _model.Network;
+        var c = tensor(coefficients, [coefficients.Length], device: _model.Context.Device);
+        Tensor gradient;
+        using (no_grad()) gradient = network.Head.Backward(_top.Output!.detach(), _targets, _logSums, c).to_type(_model.Context.ComputeType);
+        gradient = _top.Backward(gradient);
+        for (var i = _graphs.Length - 1; i >= network.FirstTrainable; i--)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using var layer = NewDisposeScope();
+            var graph = _graphs[i]!;
+            if (graph.Output is null)
+                using (enable_grad()) graph.Output = network.Layers[i].Forward(_context, graph.Input);
+            var next = graph.Backward(gradient);
+            gradient.Dispose();
+            gradient = next.MoveToOuterDisposeScope();
+        }
+        _embedded?.backward([gradient]);
+        return true;
+    }
+
+    /// <summary>Runs a layer so that it can be differentiated later, now with its graph or then again. The last layer is always the first to be asked.</summary>
+    private Tensor Keep(int index, Tensor x)
+    {
+        var layer = _model.Network.Layers[index];
+        var graph = _graphs[index] = new Graph(Own(x.detach()), needsGradient: index > _model.Network.FirstTrainable || _embedded is not null);
+        if (_model.Recompute && index < _graphs.Length - 1) return layer.Forward(_context, graph.Input);
+        using (enable_grad()) graph.Output = Own(layer.Forward(_context, graph.Input));
+        return graph.Output.detach();
+    }
+
+    private List<TokenScores> ReadScores(Tensor results, Tensor? hidden)
+    {
+        int count = _firsts[^1], width = _model.Configuration.HiddenSize;
+        var values = TorchLanguageModel.ToHost(results);
+        var states = hidden is null ? [] : TorchLanguageModel.ToHost(hidden);
+        return [.. Enumerable.Range(0, _firsts.Length - 1).Select(s => (First: _firsts[s], End: _firsts[s + 1])).Select(part => new TokenScores(
+            values[part.First..part.End],
+            [.. values[(2 * count + part.First)..(2 * count + part.End)].Select(flag => flag > 0)],
+            hidden is null ? [] : states[(part.First * width)..(part.End * width)]))];
+    }
+
+    private Tensor Own(Tensor tensor)
+    {
+        _owned.Add(tensor.DetachFromDisposeScope());
+        return tensor;
+    }
+
+    /// <summary>A stretch of the network between two tensors: a leaf, and what autograd made of it.</summary>
+    private sealed class Graph
+    {
+        private readonly bool _needsGradient;
+
+        public Graph(Tensor input, bool needsGradient)
+        {
+            (Input, _needsGradient) = (input, needsGradient);
+            input.requires_grad = needsGradient;
+        }
+
+        public Tensor Input { get; }
+        public Tensor? Output { get; set; }
+
+        /// <summary>Adds to the gradients of the stretch's parameters, frees the graph and returns the gradient of the input (the one given, if it needs none).</summary>
+        public Tensor Backward(Tensor gradient)
+        {
+            Output!.backward([gradient]);
+            Output.Dispose();
+            var result = _needsGradient ? Input.grad!.alias() : gradient.alias();
+            Input.Dispose();
+            return result;
+        }
+    }
+}

@@ -1,0 +1,94 @@
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.TorchSharp.Layers;
+using Microsoft.ML.Nlft.TorchSharp.Runtime;
+
+namespace Microsoft.ML.Nlft.TorchSharp;
+
+/// <summary>A model on a TorchSharp device. Nothing it holds lives in a caller's dispose scope; what a call allocates is freed when it ends.</summary>
+internal sealed class TorchLanguageModel : ICausalLanguageModel
+{
+    private readonly TorchSharpEngine _engine;
+    private readonly string _device;
+
+    public TorchLanguageModel(TorchSharpEngine engine, Device device, ModelLoadOptions options, CancellationToken cancellationToken)
+    {
+        (_engine, _device) = (engine, engine.Device);
+        (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
+        Context = new DeviceContext(device, engine.ComputeType == TensorType.BF16 ? ScalarType.BFloat16 : ScalarType.Float32);
+        Recompute = engine.Options.RecomputeActivations || engine.Options.Int8Weights;
+        Dropout = new Dropout(device);
+        Rope = new RotaryEmbedding(Configuration, Context);
+        Network = new Network(options, Context, engine.Options.Int8Weights, cancellationToken);
+    }
+
+    public ModelConfiguration Configuration { get; }
+    public LoraConfiguration? Lora => Network.Lora;
+    public TrainableWeights Trainable { get; }
+
+    internal DeviceContext Context { get; }
+    internal Network Network { get; }
+    internal RotaryEmbedding Rope { get; }
+    internal Dropout Dropout { get; }
+    internal bool Recompute { get; }
+
+    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+    {
+        if (batch.Count == 0) return [];
+        using var pass = Run(() => new TorchForwardPass(this, batch, hiddenStates, keep: false, cancellationToken));
+        return pass.Scores;
+    }
+
+    public IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+    {
+        RequireTrainable();
+        return Run(() => new TorchForwardPass(this, batch, hiddenStates, keep: true, cancellationToken));
+    }
+
+    public double ApplyGradients(AdamWOptions options, double learningRate)
+    {
+        RequireTrainable();
+        return Run(() => AdamW.Step(Network.Parameters, options, learningRate));
+    }
+
+    public void ClearGradients() => Network.Parameters.ClearGradients();
+
+    public IReadOnlyList<NamedTensor> Export(ModelState state) => Network.Parameters.Export(state);
+
+    public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors) => Network.Parameters.Import(state, tensors);
+
+    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
+        Run(() => new TorchDecodingSession(this, prompts, maximumNewTokens, cancellationToken));
+
+    public void Dispose()
+    {
+        Network.Dispose();
+        Rope.Dispose();
+    }
+
+    /// <summary>Does the work of one call: memory that runs out is explained, and what was in use at the end is noted.</summary>
+    internal T Run<T>(Func<T> work)
+    {
+        var result = TorchErrors.Explain(_device, work);
+        if (Context.Device.type == DeviceType.CUDA) _engine.MeasureMemory();
+        return result;
+    }
+
+    /// <summary>x[N, H] in the compute type: the embedding row of every token, with its graph when that is trained and asked for.</summary>
+    internal Tensor Embed(int[] tokens, bool withGraph)
+    {
+        using var mode = set_grad_enabled(withGraph && Network.Embedding.Parameter is not null);
+        return Network.Embedding.Select(Context.Indices(tokens));
+    }
+
+    internal static float[] ToHost(Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        return tensor.to_type(ScalarType.Float32).cpu().contiguous().data<float>().ToArray();
+    }
+
+    private void RequireTrainable()
+    {
+        if (Trainable == TrainableWeights.None)
+            throw new InvalidOperationException("The model was loaded for inference: load it with Trainable = Lora or All to train it.");
+    }
+}

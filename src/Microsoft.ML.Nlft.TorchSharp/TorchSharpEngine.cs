@@ -1,0 +1,53 @@
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.TorchSharp.Runtime;
+
+namespace Microsoft.ML.Nlft.TorchSharp;
+
+/// <summary>
+/// The GPU engine: Llama-family models on TorchSharp, on NVIDIA GPUs or the CPU. The native library is the program's choice: reference
+/// TorchSharp-cuda-linux, TorchSharp-cuda-windows or TorchSharp-cpu beside this package.
+/// </summary>
+/// <example><code>
+/// var engine = new TorchSharpEngine(new() { Device = "cuda:0", RecomputeActivations = true });
+/// </code></example>
+public sealed class TorchSharpEngine : IModelEngine
+{
+    private readonly Lazy<Device> _device;
+
+    /// <summary>Creates an engine. The native library is loaded when the device is first needed.</summary>
+    /// <param name="options">Where and how to compute; null: the defaults.</param>
+    /// <exception cref="NlftException">An option is out of its range.</exception>
+    public TorchSharpEngine(TorchSharpEngineOptions? options = null)
+    {
+        Options = options ?? new();
+        DeviceChoice.Validate(Options);
+        _device = new Lazy<Device>(() => DeviceChoice.Make(Options));
+    }
+
+    /// <summary>The options.</summary>
+    public TorchSharpEngineOptions Options { get; }
+
+    /// <inheritdoc/>
+    public string Name => "torchsharp";
+
+    /// <summary>The device in use, for example <c>cuda:0</c>.</summary>
+    /// <exception cref="NlftException">The native library or the device cannot be used; the message says what was tried and which package to add.</exception>
+    public string Device => _device.Value.type == DeviceType.CPU ? "cpu" : $"cuda:{_device.Value.index}";
+
+    /// <summary>The type of frozen weights, activations and products on that device: BF16 or F32.</summary>
+    /// <exception cref="NlftException">As for <see cref="Device"/>.</exception>
+    public TensorType ComputeType => Options.ComputeType ?? (_device.Value.type == DeviceType.CPU ? TensorType.F32 : TensorType.BF16);
+
+    /// <inheritdoc/>
+    public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (Options.Int8Weights && options.Trainable == TrainableWeights.All)
+            throw new NlftException("option Int8Weights", "true", "false when all weights are trained", "Train a LoRA adapter, or leave Int8Weights out.");
+        return TorchErrors.Explain(Device, () => new TorchLanguageModel(this, _device.Value, options, cancellationToken));
+    }
+
+    /// <summary>The memory of the device, now and at its highest so far.</summary>
+    /// <exception cref="NlftException">As for <see cref="Device"/>.</exception>
+    public TorchSharpMemory MeasureMemory() => TorchSharpMemory.Measure(_device.Value);
+}

@@ -1,0 +1,43 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.TorchSharp;
+
+/// <summary>Where and how the TorchSharp engine computes.</summary>
+public sealed record TorchSharpEngineOptions
+{
+    /// <summary>
+    /// The device: <c>cpu</c>, <c>cuda</c> (the first GPU) or <c>cuda:N</c>. Nothing replaces a device that is named here. Null (default):
+    /// <see cref="GpuDeviceId"/> decides, and without it the first GPU, or the CPU where there is none.
+    /// </summary>
+    public string? Device { get; init; }
+
+    /// <summary>The GPU's number, 0 or more, as <c>MLContext.GpuDeviceId</c> gives it; null (default) leaves the choice open. Not together with <see cref="Device"/>.</summary>
+    public int? GpuDeviceId { get; init; }
+
+    /// <summary>
+    /// Whether the CPU may stand in when <see cref="Device"/> is null and no GPU can be used, as <c>MLContext.FallbackToCpu</c> says. Default true.
+    /// </summary>
+    public bool FallbackToCpu { get; init; } = true;
+
+    /// <summary>
+    /// The type of frozen weights, activations and products: BF16 or F32. Null (default): BF16 on a GPU, F32 on the CPU. Trainable weights,
+    /// their gradients, the optimizer, sums and softmax are float32 in any case.
+    /// </summary>
+    public TensorType? ComputeType { get; init; }
+
+    /// <summary>
+    /// Whether the frozen matrices of the decoder layers are held as int8 with one scale per row (absmax, rounded to nearest) and widened
+    /// layer by layer: about half the memory of BF16, with an error of up to half a step of 1/127 of the row's largest weight. Implies
+    /// <see cref="RecomputeActivations"/>; not possible when all weights are trained. Default false.
+    /// </summary>
+    public bool Int8Weights { get; init; }
+
+    /// <summary>
+    /// Whether a training pass keeps only the input of every layer and computes the rest again on the way back: about a third more time,
+    /// far less memory. Default false.
+    /// </summary>
+    public bool RecomputeActivations { get; init; }
+
+    /// <summary>Threads of libtorch on the CPU, 1 or more, for the whole process; 0 (default) leaves libtorch's own choice.</summary>
+    public int Threads { get; init; }
+}

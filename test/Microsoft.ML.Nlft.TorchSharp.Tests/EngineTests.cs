@@ -1,0 +1,111 @@
+using System.Runtime.InteropServices;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Tests.Engines;
+using Microsoft.ML.Nlft.TorchSharp;
+using Microsoft.ML.Nlft.TorchSharp.Runtime;
+using static Microsoft.ML.Nlft.Tests.Models;
+
+namespace Microsoft.ML.Nlft.Tests;
+
+/// <summary>Choosing a device, and every refusal with its message.</summary>
+[TestClass]
+public class EngineTests
+{
+    public static IEnumerable<object[]> BadOptions =>
+    [
+        [new TorchSharpEngineOptions { Device = "gpu" }, "option Device: found \"gpu\"; expected cpu, cuda or cuda:N. Leave it out to take the first GPU, or the CPU where there is none."],
+        [new TorchSharpEngineOptions { Device = "cuda:-1" }, "option Device: found \"cuda:-1\"; expected cpu, cuda or cuda:N. Leave it out to take the first GPU, or the CPU where there is none."],
+        [new TorchSharpEngineOptions { GpuDeviceId = -2 }, "option GpuDeviceId: found -2; expected 0 or more. Use 0 for the first GPU."],
+        [new TorchSharpEngineOptions { Device = "cpu", GpuDeviceId = 0 }, "option GpuDeviceId: found 0; expected nothing beside Device = \"cpu\". Give one of the two."],
+        [new TorchSharpEngineOptions { ComputeType = TensorType.F16 }, "option ComputeType: found F16; expected BF16 or F32. Leave it out for BF16 on a GPU and F32 on the CPU."],
+        [new TorchSharpEngineOptions { Threads = -1 }, "option Threads: found -1; expected 0 (libtorch's choice) or more. Leave it out."],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(BadOptions))]
+    public void BadOption_IsRefusedWithItsMessage(TorchSharpEngineOptions options, string message) =>
+        Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() => new TorchSharpEngine(options)).Message);
+
+    [TestMethod]
+    public void Device_WithoutGpu_FallsBackToTheCpu_OnlyWhereThatIsAllowed()
+    {
+        if (global::TorchSharp.torch.cuda.is_available()) Assert.Inconclusive("There is a GPU.");
+        Assert.AreEqual("cpu", new TorchSharpEngine().Device);
+        Assert.AreEqual("cpu", new TorchSharpEngine(new() { GpuDeviceId = 1 }).Device);
+        Assert.AreEqual(TensorType.F32, new TorchSharpEngine().ComputeType);
+        foreach (var (options, subject, remedy) in ((TorchSharpEngineOptions, string, string)[])
+                 [
+                     (new() { Device = "cuda" }, "device cuda:0", "Or set Device to \"cpu\"."),
+                     (new() { Device = "cuda:2" }, "device cuda:2", "Or set Device to \"cpu\"."),
+                     (new() { GpuDeviceId = 1, FallbackToCpu = false }, "device cuda:1", "Or allow FallbackToCpu."),
+                     (new() { FallbackToCpu = false }, "device cuda:0", "Or allow FallbackToCpu."),
+                 ])
+        {
+            var exception = Assert.ThrowsExactly<NlftException>(() => new TorchSharpEngine(options).Device);
+            Assert.AreEqual(subject, exception.Subject);
+            StringAssert.StartsWith(exception.Found, "no usable GPU (no CUDA build of libtorch beside the program, ");
+            StringAssert.StartsWith(exception.Remedy, "Add the package TorchSharp-cuda-linux or TorchSharp-cuda-windows (0.107.0) in place of TorchSharp-cpu.");
+            StringAssert.EndsWith(exception.Remedy, remedy);
+        }
+    }
+
+    public static IEnumerable<object?[]> Obstacles =>
+    [
+        [true, 2, 1, "/app", new Version(12, 8), null, null],
+        [true, 2, 2, "/app", new Version(12, 8), "2 GPUs", "Use a device from cuda:0 to cuda:1."],
+        [false, 0, 0, null, null, "no usable GPU (no CUDA build of libtorch beside the program, no NVIDIA driver)",
+            "Add the package TorchSharp-cuda-linux or TorchSharp-cuda-windows (0.107.0) in place of TorchSharp-cpu."],
+        [false, 0, 0, "/app", null, "no usable GPU (the CUDA build of libtorch in /app, no NVIDIA driver)", "Install NVIDIA's driver, or run where there is a GPU."],
+        [false, 0, 0, "/app", new Version(12, 2), "no usable GPU (the CUDA build of libtorch in /app, an NVIDIA driver for CUDA up to 12.2)", "Update NVIDIA's driver."],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Obstacles))]
+    public void Obstacle_SaysWhatWasTriedAndWhatToDo(bool works, int devices, int index, string? folder, Version? driver, string? found, string? remedy)
+    {
+        var obstacle = DeviceChoice.Obstacle(works, devices, index, folder, driver);
+        Assert.AreEqual(found, obstacle?.Found);
+        Assert.AreEqual(remedy, obstacle?.Remedy);
+    }
+
+    [TestMethod]
+    public void OutOfMemory_IsExplained()
+    {
+        var exception = Assert.ThrowsExactly<NlftException>(() => TorchErrors.Explain<int>("cuda:0", () =>
+            throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from malloc")));
+        Assert.AreEqual("device cuda:0: found not enough memory (CUDA out of memory. Tried to allocate 2.00 GiB.); expected room for the model and the batch. "
+            + "Use smaller batches or shorter sequences, or set RecomputeActivations or Int8Weights of TorchSharpEngineOptions.", exception.Message);
+        Assert.ThrowsExactly<ExternalException>(() => TorchErrors.Explain<int>("cuda:0", () => throw new ExternalException("another fault")));
+    }
+
+    [TestMethod]
+    public void Int8Weights_WithAllWeightsTrained_IsRefused()
+    {
+        using var folder = TinyModels.Create();
+        var exception = Assert.ThrowsExactly<NlftException>(() => Load(folder, TrainableWeights.All, Engine(int8: true)));
+        Assert.AreEqual("option Int8Weights: found true; expected false when all weights are trained. Train a LoRA adapter, or leave Int8Weights out.", exception.Message);
+    }
+
+    public static IEnumerable<object[]> BadInput =>
+    [
+        [(Action<ICausalLanguageModel>)(model => _ = model.Score([new TokenSequence((int[])[1, TinyModels.Vocabulary], 1)])),
+            "sequence 0 of the batch, token 2: found id 31; expected 0 to 30. Use the tokenizer that belongs to the model."],
+        [(Action<ICausalLanguageModel>)(model => _ = model.Score([new TokenSequence(new int[257], 1)])),
+            "sequence 0 of the batch: found 257 tokens; expected 1 to 256 (max_position_embeddings). Shorten the prompt or lower the limit of tokens."],
+        [(Action<ICausalLanguageModel>)(model => model.StartDecoding([new int[256]], 1).Append([1])),
+            "sequence 0: found 257 tokens; expected at most 256 (max_position_embeddings). Lower the limit of new tokens or shorten the prompt."],
+        [(Action<ICausalLanguageModel>)(model => model.Import(ModelState.Weights, [new NamedTensor("x", [1], [0])])),
+            "tensor x: found shape [1]; expected one of the 20 tensors that Export names. Import what Export gave for the same model and adapter settings."],
+        [(Action<ICausalLanguageModel>)(model => model.Import(ModelState.Weights, [.. model.Export(ModelState.Weights).Skip(1)])),
+            "tensor model.layers.0.self_attn.q_proj.lora_A: found nothing; expected every tensor that Export names. Import what Export gave for the same model and adapter settings."],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(BadInput))]
+    public void BadInput_IsRefusedWithItsMessage(Action<ICausalLanguageModel> action, string message)
+    {
+        using var folder = TinyModels.Create();
+        using var model = Load(folder);
+        Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() => action(model)).Message);
+    }
+}
