@@ -1,0 +1,57 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Numerics;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Tool.Inspection;
+using Microsoft.ML.Nlft.Tool.Options;
+
+namespace Microsoft.ML.Nlft.Tool.Commands;
+
+/// <summary>nlft doctor: what this machine offers, and whether the engine computes rightly on it.</summary>
+internal sealed class DoctorCommand : ToolCommand
+{
+    public DoctorCommand(ToolConsole console) : base(console, "doctor", "Shows what this machine offers and checks that the engine computes rightly on it.", nameof(ToolOptions.Engine)) =>
+        AddGeneratedFlags();
+
+    protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
+    {
+        Line("nlft", typeof(DoctorCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
+        Line(".NET", $"{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}");
+        Line("system", RuntimeInformation.OSDescription);
+        Line("processors", $"{Environment.ProcessorCount}");
+        Line("SIMD", $"{SimdWidth()} bits ({SimdNames()}); {Vector<float>.Count} floats in Vector<T>");
+        Line("memory", $"{InspectCommand.Size(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)} available to this process");
+        var engine = options.Engine.Create();
+        Line("engine", $"{engine.Name}, {(options.Engine.Threads == 0 ? Environment.ProcessorCount : options.Engine.Threads)} threads");
+
+        var sound = true;
+        foreach (var type in (TensorType[])[TensorType.F32, TensorType.BF16, TensorType.F16])
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var difference = SelfTest.LargestDifference(engine, type);
+            var passed = difference <= SelfTest.Tolerance;
+            sound &= passed;
+            Line($"self-test {type}", string.Create(CultureInfo.InvariantCulture,
+                $"{(passed ? "passed" : "FAILED")}: log-probabilities differ from plain arithmetic by at most {difference:0.0e+0}, allowed {SelfTest.Tolerance:0.0e+0}"));
+        }
+        return Task.FromResult(sound ? ExitCode.Success : ExitCode.BadInput);
+    }
+
+    private static int SimdWidth() => Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 0;
+
+    private static string SimdNames()
+    {
+        (string Name, bool Supported)[] sets =
+        [
+            ("AVX-512F", Avx512F.IsSupported), ("AVX2", Avx2.IsSupported), ("FMA", Fma.IsSupported),
+            ("AdvSimd", System.Runtime.Intrinsics.Arm.AdvSimd.IsSupported),
+        ];
+        return string.Join(", ", sets.Where(set => set.Supported).Select(set => set.Name)) is { Length: > 0 } names ? names : "none";
+    }
+
+    private void Line(string name, string value) => Console.Out.WriteLine($"{name,-15}{value}");
+}

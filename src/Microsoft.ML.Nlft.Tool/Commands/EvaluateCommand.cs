@@ -1,0 +1,75 @@
+using System.CommandLine;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Evaluation;
+using Microsoft.ML.Nlft.Tool.Data;
+using Microsoft.ML.Nlft.Tool.Options;
+
+namespace Microsoft.ML.Nlft.Tool.Commands;
+
+/// <summary>nlft evaluate: exact-match accuracy of a model's answers, or of the responses in a file.</summary>
+internal sealed class EvaluateCommand : ToolCommand
+{
+    private readonly ModelArguments _model;
+    private readonly DataArguments _data;
+    private readonly Option<AnswerComparison> _comparison = new("--comparison")
+    {
+        Description = "number: final numbers as numbers. published-string: as the published evaluation, string by string. text: whole answers as words. Default number.",
+        HelpName = "number|published-string|text",
+        CustomParser = result => result.Tokens[0].Value switch
+        {
+            "number" => AnswerComparison.Number,
+            "published-string" => AnswerComparison.PublishedString,
+            "text" => AnswerComparison.Text,
+            var other => Refuse(result, other),
+        },
+    };
+    private readonly Option<string> _output = new("--output", "-o") { Description = "JSON Lines file for every row with its response and outcome.", HelpName = "FILE" };
+
+    public EvaluateCommand(ToolConsole console) : base(console, "evaluate",
+        "Compares answers with the gold ones: the model's own, or, without a model, the responses in the file.",
+        nameof(ToolOptions.Generation), nameof(ToolOptions.Prompts), nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
+    {
+        _model = new ModelArguments(console, this, required: false);
+        _data = new DataArguments(console, this);
+        _comparison.CompletionSources.Add("number", "published-string", "text");
+        Add(_comparison);
+        Add(_output);
+        AddGeneratedFlags();
+    }
+
+    protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
+    {
+        options.Generation.Validate();
+        var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Answer));
+        var responses = Responses(parsed, options, rows, cancellationToken);
+        var comparison = parsed.GetValue(_comparison);
+        // Every gold answer is checked under its own line before they are counted together.
+        var compared = rows.Zip(responses, (row, response) => ExactMatchEvaluator.Compare(response, row.Answer!, comparison, row.Source)).ToList();
+        var result = ExactMatchEvaluator.Evaluate(responses, [.. rows.Select(row => row.Answer!)], comparison);
+        if (parsed.GetValue(_output) is { } output)
+            RowWriter.Write(Console.PathOf(output), rows.Zip(responses, compared).Select(row => RowWriter.Line(
+                (options.Columns.Question, row.First.Question), (options.Columns.Response, row.Second), (options.Columns.Answer, row.First.Answer),
+                (nameof(row.Third.Expected), row.Third.Expected), (nameof(row.Third.Found), row.Third.Found), (nameof(row.Third.Outcome), row.Third.Outcome.ToString()))));
+        Console.Out.Write(result);
+        return Task.FromResult(ExitCode.Success);
+    }
+
+    private IReadOnlyList<string?> Responses(ParseResult parsed, ToolOptions options, IReadOnlyList<JsonLinesRow> rows, CancellationToken cancellationToken)
+    {
+        if (!_model.Given(parsed))
+        {
+            if (rows.All(row => row.Response is null))
+                throw new NlftException(rows[0].Source, $"no \"{options.Columns.Response}\", here or in any row", "responses to evaluate, or a model to answer the questions",
+                    "Name a model with --model, or the column with --column-response.");
+            return [.. rows.Select(row => row.Response)];
+        }
+        using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
+        return [.. GenerateCommand.Answer(Console, model, rows, options.Generation, cancellationToken).Select(answer => answer.Text)];
+    }
+
+    private static AnswerComparison Refuse(System.CommandLine.Parsing.ArgumentResult result, string found)
+    {
+        result.AddError($"--comparison: found \"{found}\"; expected number, published-string or text.");
+        return default;
+    }
+}

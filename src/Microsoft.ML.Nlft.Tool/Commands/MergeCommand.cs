@@ -1,0 +1,32 @@
+using System.CommandLine;
+using Microsoft.ML.Nlft.Cards;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Tool.Options;
+
+namespace Microsoft.ML.Nlft.Tool.Commands;
+
+/// <summary>nlft merge: an adapter and its base model become a model folder of their own.</summary>
+internal sealed class MergeCommand : ToolCommand
+{
+    private readonly ModelArguments _model;
+    private readonly Option<string> _output = new("--output", "-o") { Description = "The new model's folder: not there yet, or empty.", HelpName = "FOLDER", Required = true };
+
+    public MergeCommand(ToolConsole console) : base(console, "merge",
+        "Writes the base model with the adapter added to its weights, in the original layout and type, for programs that know no adapters.")
+    {
+        _model = new ModelArguments(console, this);
+        Add(_output);
+        AddGeneratedFlags();
+    }
+
+    protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
+    {
+        var adapter = _model.Adapter(parsed) ?? throw new NlftException("option --adapter", "nothing", "the folder of an adapter", "Name the adapter to merge with --adapter.");
+        using var model = ModelFolder.Open(_model.Folder(parsed, adapter));
+        var output = Console.PathOf(parsed.GetValue(_output)!);
+        adapter.MergeInto(model, output, cancellationToken);
+        new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Path)) }.Save(output, ModelCardKind.Merged);
+        Console.Out.WriteLine($"{adapter.Factors.Count / 2} layers merged, model in {output}");
+        return Task.FromResult(ExitCode.Success);
+    }
+}

@@ -1,0 +1,45 @@
+using System.CommandLine;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Tool.Data;
+using Microsoft.ML.Nlft.Tool.Options;
+using Microsoft.ML.Nlft.Training;
+
+namespace Microsoft.ML.Nlft.Tool.Commands;
+
+/// <summary>nlft saliency: which tokens of the responses the feedback lands on.</summary>
+internal sealed class SaliencyCommand : ToolCommand
+{
+    private readonly ModelArguments _model;
+    private readonly DataArguments _data;
+    private readonly Option<int?> _rows = new("--rows") { Description = "Only the first N rows. Default all.", HelpName = "N" };
+
+    public SaliencyCommand(ToolConsole console) : base(console, "saliency",
+        "Shows a table per row: every response token with its probabilities in the three contexts, its weight and its coefficient; * salient, + neighbour.",
+        nameof(ToolOptions.Objective), nameof(ToolOptions.Prompts), nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
+    {
+        _model = new ModelArguments(console, this);
+        _data = new DataArguments(console, this);
+        _rows.Validators.Add(result =>
+        {
+            if (result.Tokens is [var token] && int.TryParse(token.Value, out var rows) && rows < 1) result.AddError($"--rows: found \"{token.Value}\"; expected 1 or more.");
+        });
+        Add(_rows);
+        AddGeneratedFlags();
+    }
+
+    protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
+    {
+        var objective = new NaturalLanguageObjective(options.Objective);
+        var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer));
+        using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
+        var analyzer = new SaliencyAnalyzer(model.Network, objective, batchSize: 1);
+        foreach (var row in rows.Take(parsed.GetValue(_rows) ?? int.MaxValue))
+        {
+            var seen = analyzer.Analyze([model.Prompts.Encode(RowReader.ToExample(row))], cancellationToken)[0];
+            Console.Out.WriteLine($"{row.Source}: {(seen.Polarity == Polarity.Correct ? "a right response" : row.Judgment)}");
+            Console.Out.WriteLine(seen.Report([.. seen.Tokens.Select(id => model.Tokenizer.Decode([id], skipSpecialTokens: false))]));
+        }
+        return Task.FromResult(ExitCode.Success);
+    }
+}

@@ -1,0 +1,55 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using Microsoft.ML.Nlft.Tool.Options;
+
+namespace Microsoft.ML.Nlft.Tool.Commands;
+
+/// <summary>
+/// A command of the tool. It names the sections of <see cref="ToolOptions"/> that it uses; their flags are generated, and the values
+/// come from the defaults, then the options file, then the flags.
+/// </summary>
+internal abstract class ToolCommand : Command
+{
+    private readonly Option<string> _file = new("--options") { Description = "A JSON file with options, by the names of the library's option records; flags come on top.", HelpName = "FILE" };
+    private readonly IReadOnlyList<OptionFlag> _flags;
+
+    protected ToolCommand(ToolConsole console, string name, string description, params string[] sections) : base(name, description)
+    {
+        Console = console;
+        var documentation = new XmlDocumentation();
+        _flags = [.. OptionProperty.All.Where(property => sections.Contains(property.Path[0].Name))
+            .Select(property => new OptionFlag(property, documentation.Summary(property.Property)))];
+        SetAction((parsed, cancellationToken) => RunAsync(parsed, OptionsOf(parsed), cancellationToken));
+    }
+
+    /// <summary>Where it reads and writes.</summary>
+    protected ToolConsole Console { get; }
+
+    /// <summary>Runs the command.</summary>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    protected abstract Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken);
+
+    /// <summary>Adds the options file and the generated flags, after the command's own.</summary>
+    protected void AddGeneratedFlags()
+    {
+        Add(_file);
+        foreach (var flag in _flags) Add(flag);
+    }
+
+    private ToolOptions OptionsOf(ParseResult parsed)
+    {
+        var options = new ToolOptions();
+        if (parsed.GetValue(_file) is { } file) OptionsFile.Read(Console.PathOf(file), options);
+        foreach (var flag in _flags)
+            if (parsed.GetResult(flag) is { Implicit: false }) flag.Property.Set(options, parsed.GetValue(flag));
+        return options;
+    }
+}
+
+/// <summary>What the commands ask of a parsed command line.</summary>
+internal static class ParseResultExtensions
+{
+    /// <summary>The names from the root to a command.</summary>
+    public static IEnumerable<string> PathOfNames(this CommandResult result) =>
+        result.Parent is CommandResult parent ? [.. parent.PathOfNames(), result.Command.Name] : ["nlft"];
+}

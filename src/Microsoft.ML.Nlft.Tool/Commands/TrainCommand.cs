@@ -1,0 +1,105 @@
+using System.CommandLine;
+using System.Globalization;
+using Microsoft.ML.Nlft.Cards;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Tool.Data;
+using Microsoft.ML.Nlft.Tool.Display;
+using Microsoft.ML.Nlft.Tool.Options;
+using Microsoft.ML.Nlft.Training;
+
+namespace Microsoft.ML.Nlft.Tool.Commands;
+
+/// <summary>nlft train: rows in, a LoRA adapter (or a whole model) out.</summary>
+internal sealed class TrainCommand : ToolCommand
+{
+    /// <summary>The options of a run, beside what it trained; can be given to --options again.</summary>
+    public const string OptionsFileName = "nlft-options.json";
+
+    private readonly ModelArguments _model;
+    private readonly DataArguments _data;
+    private readonly Option<string> _output = new("--output", "-o") { Description = "Folder for the adapter, or for the whole model with --weights all.", HelpName = "FOLDER", Required = true };
+    private readonly Option<string> _method = new("--method")
+    {
+        Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. sft: the likelihood of the responses, for comparison. Default nlft.",
+        HelpName = "nlft|sft",
+    };
+    private readonly Option<string> _weights = new("--weights") { Description = "What is trained: lora or all. All needs 16 bytes per parameter. Default lora.", HelpName = "lora|all" };
+
+    public TrainCommand(ToolConsole console) : base(console, "train", "Fine-tunes a model on rows of questions, responses, judgments and answers.",
+        nameof(ToolOptions.FineTune), nameof(ToolOptions.Lora), nameof(ToolOptions.Objective), nameof(ToolOptions.Prompts), nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
+    {
+        _model = new ModelArguments(console, this);
+        _data = new DataArguments(console, this);
+        _method.AcceptOnlyFromAmong("nlft", "sft");
+        _weights.AcceptOnlyFromAmong("lora", "all");
+        Add(_output);
+        Add(_method);
+        Add(_weights);
+        AddGeneratedFlags();
+        Validators.Add(result =>
+        {
+            if (result.GetValue(_weights) == "all" && _model.AdapterGiven(result)) result.AddError("--weights all trains the model itself: leave --adapter out, or merge it first.");
+        });
+    }
+
+    protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
+    {
+        var supervised = parsed.GetValue(_method) == "sft";
+        var trainable = parsed.GetValue(_weights) == "all" ? TrainableWeights.All : TrainableWeights.Lora;
+        ITokenObjective objective = supervised ? new LikelihoodObjective() : new NaturalLanguageObjective(options.Objective);
+        var rows = supervised ? _data.Read(parsed, options, nameof(JsonLinesRow.Response))
+            : _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer));
+        var output = Console.PathOf(parsed.GetValue(_output)!);
+        RequirePlace(output, trainable);
+        using var model = _model.Open(parsed, options, trainable, cancellationToken);
+        if (Path.GetFullPath(output) == model.Folder.Path)
+            throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
+        var tuner = new FineTuner(model.Network, objective, options.FineTune with { ReturnPartialOnCancel = true }, Console.Time);
+        var examples = rows.Select(RowReader.ToExample).ToList();
+        var encoded = examples.Select(model.Prompts.Encode).ToList();
+        Console.Error.WriteLine($"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
+        var result = ProgressDisplay.Run(Console, "Training", progress => tuner.Run(encoded, new Steps(progress), cancellationToken));
+        if (result.Cancelled && result.Steps.Count == 0)
+        {
+            Console.Error.WriteLine("nlft: cancelled before the first step was complete: nothing was written.");
+            return Task.FromResult(ExitCode.Cancelled);
+        }
+
+        Save(model, output, trainable);
+        if (trainable == TrainableWeights.Lora) // the card knows adapters and merged models
+            model.CreateCard(examples, objective, options.FineTune, result, DateOnly.FromDateTime(Console.Time.GetLocalNow().Date)).Save(output, ModelCardKind.Adapter);
+        RowWriter.Write(Path.Combine(output, OptionsFileName), [OptionsFile.Write(options).TrimEnd()]);
+        Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Steps.Count} steps, last loss {result.Steps[^1].Loss:0.0000}, {(trainable == TrainableWeights.All ? "model" : "adapter")} in {output}"));
+        if (!result.Cancelled) return Task.FromResult(ExitCode.Success);
+        Console.Error.WriteLine($"nlft: cancelled after step {result.Steps.Count} of {result.Steps[^1].TotalSteps}: what was trained so far is kept in {output}.");
+        return Task.FromResult(ExitCode.Cancelled);
+    }
+
+    /// <summary>Found out before the training, not after it.</summary>
+    private static void RequirePlace(string output, TrainableWeights trainable)
+    {
+        if (File.Exists(output)) throw new NlftException(output, "a file", "a folder, or a place for a new one", "Name another folder with --output.");
+        if (trainable == TrainableWeights.All && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any())
+            throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one", "Name another folder with --output.");
+    }
+
+    private static void Save(LocalModel model, string output, TrainableWeights trainable)
+    {
+        if (trainable == TrainableWeights.Lora)
+        {
+            model.ExportAdapter().Save(output, model.Folder.Path);
+            return;
+        }
+        var weights = model.Network.Export(ModelState.Weights).ToDictionary(tensor => tensor.Name, tensor => tensor.Values);
+        ModelFolderWriter.Copy(output, model.Folder, tensor => weights.GetValueOrDefault(tensor.Name));
+    }
+
+    /// <summary>A step as share and words.</summary>
+    private sealed class Steps(IProgress<(double Share, string Words)> progress) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => progress.Report(((double)value.Step / value.TotalSteps, string.Create(CultureInfo.InvariantCulture,
+            $"step {value.Step} of {value.TotalSteps}, loss {value.Loss:0.0000}, token accuracy {100 * value.TokenAccuracy:0} %, {value.TokensPerSecond:0} tokens/s")));
+    }
+}

@@ -1,0 +1,54 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace Microsoft.ML.Nlft.Tool.Data;
+
+/// <summary>Writes results as JSON Lines: to a file that appears whole or not at all, or to the standard output.</summary>
+internal static class RowWriter
+{
+    private static readonly JsonWriterOptions s_format = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>One row as a line of JSON; values that are null are left out.</summary>
+    public static string Line(params IEnumerable<(string Name, string? Value)> fields)
+    {
+        using var stream = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(stream, s_format))
+        {
+            writer.WriteStartObject();
+            foreach (var (name, value) in fields)
+                if (value is not null) writer.WriteString(name, value);
+            writer.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(stream.ToArray());
+    }
+
+    /// <summary>Writes lines beside the file's place, then renames.</summary>
+    public static void Write(string path, IEnumerable<string> lines)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        Directory.CreateDirectory(folder);
+        var temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}");
+        try
+        {
+            File.WriteAllText(temporary, string.Concat(lines.Select(line => line + "\n")));
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
+    }
+
+    /// <summary>Writes to the file if there is one, else to the standard output.</summary>
+    public static void WriteTo(ToolConsole console, string? path, IReadOnlyList<string> lines)
+    {
+        if (path is not null)
+        {
+            Write(console.PathOf(path), lines);
+            return;
+        }
+        foreach (var line in lines) console.Out.WriteLine(line);
+    }
+}

@@ -1,0 +1,42 @@
+using Spectre.Console;
+
+namespace Microsoft.ML.Nlft.Tool.Display;
+
+/// <summary>How far a long piece of work is: a bar on a terminal, a line at every tenth and after half a minute of silence elsewhere.</summary>
+internal static class ProgressDisplay
+{
+    private const int Milestones = 10;
+    private static readonly TimeSpan s_longestSilence = TimeSpan.FromSeconds(30);
+
+    /// <summary>Runs the work; it reports the share done, in [0, 1], and a few words.</summary>
+    public static T Run<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, T> work) =>
+        console.ErrorIsTerminal ? RunWithBar(console, title, work) : work(new Lines(console, title));
+
+    private static T RunWithBar<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, T> work) =>
+        console.Messages.Progress().AutoClear(false)
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Start(context => work(new Bar(context.AddTask(Markup.Escape(title), maxValue: 1), title)));
+
+    private sealed class Bar(ProgressTask task, string title) : IProgress<(double Share, string Words)>
+    {
+        public void Report((double Share, string Words) value)
+        {
+            task.Description = Markup.Escape($"{title}: {value.Words}");
+            task.Value = value.Share;
+        }
+    }
+
+    private sealed class Lines(ToolConsole console, string title) : IProgress<(double Share, string Words)>
+    {
+        private int _milestone = -1;
+        private long _last = console.Time.GetTimestamp();
+
+        public void Report((double Share, string Words) value)
+        {
+            var milestone = (int)(value.Share * Milestones + 1e-9);
+            if (milestone == _milestone && console.Time.GetElapsedTime(_last) < s_longestSilence) return;
+            (_milestone, _last) = (milestone, console.Time.GetTimestamp());
+            console.Error.WriteLine(FormattableString.Invariant($"{title}: {value.Share * 100,3:0} %, {value.Words}"));
+        }
+    }
+}

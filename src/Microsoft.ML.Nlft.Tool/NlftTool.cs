@@ -1,0 +1,104 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using Microsoft.ML.Nlft.Tool.Commands;
+using Microsoft.ML.Nlft.Tool.Display;
+using Microsoft.ML.Nlft.Tool.Options;
+
+namespace Microsoft.ML.Nlft.Tool;
+
+/// <summary>The whole tool: its commands, how a command line is run, and how a failure becomes one line and an exit code.</summary>
+internal sealed class NlftTool
+{
+    private readonly ToolConsole _console;
+    private readonly Option<bool> _verbose = new("--verbose")
+    {
+        Description = "Show the full exception, with its stack trace, when something fails.",
+        Recursive = true,
+    };
+
+    public NlftTool(ToolConsole console)
+    {
+        _console = console;
+        Root = new RootCommand("Fine-tunes language models with natural language feedback (arXiv 2412.20382) and works with the results.")
+        {
+            new TrainCommand(console),
+            new GenerateCommand(console),
+            new ChatCommand(console),
+            new JudgeCommand(console),
+            new EvaluateCommand(console),
+            new SaliencyCommand(console),
+            new MergeCommand(console),
+            new InspectCommand(console),
+            new DoctorCommand(console),
+            new CompletionCommand(console),
+            _verbose,
+        };
+        var help = Root.Options.OfType<HelpOption>().Single();
+        help.Description = "Show help and usage.";
+        help.Action = new HelpText(console);
+        Root.Options.OfType<VersionOption>().Single().Description = "Show the version.";
+    }
+
+    /// <summary>The commands.</summary>
+    public RootCommand Root { get; }
+
+    /// <summary>Runs one command line.</summary>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public async Task<int> RunAsync(IReadOnlyList<string> args, CancellationToken cancellationToken = default)
+    {
+        var parsed = Root.Parse(args.Count == 0 ? ["--help"] : args);
+        if (parsed.Errors.Count > 0 && !(parsed.Action?.ClearsParseErrors ?? false)) return RefuseUsage(parsed);
+        try
+        {
+            var settings = new InvocationConfiguration
+            {
+                Output = _console.Out,
+                Error = _console.Error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            };
+            return await parsed.InvokeAsync(settings, cancellationToken);
+        }
+        catch (Exception error)
+        {
+            if (parsed.GetValue(_verbose)) _console.Error.WriteLine(error);
+            return Report(error, cancellationToken);
+        }
+    }
+
+    private int Report(Exception error, CancellationToken cancellationToken)
+    {
+        switch (error)
+        {
+            case OperationCanceledException when cancellationToken.IsCancellationRequested:
+                Say("cancelled.");
+                return ExitCode.Cancelled;
+            case NlftException or IOException or UnauthorizedAccessException:
+                Say(error.Message);
+                return ExitCode.BadInput;
+            default:
+                Say($"an unexpected {error.GetType().Name}: {error.Message} Run again with --verbose to see where, and report it.");
+                return ExitCode.BadInput;
+        }
+    }
+
+    /// <summary>One line for the first thing that cannot be understood, with the nearest word that could be meant.</summary>
+    private int RefuseUsage(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        var path = string.Join(' ', parsed.CommandResult.PathOfNames());
+        var reason = parsed.Errors[0].Message;
+        if (parsed.UnmatchedTokens.Count > 0)
+        {
+            var token = parsed.UnmatchedTokens[0];
+            var isFlag = token.StartsWith('-');
+            IEnumerable<string> known = isFlag
+                ? command.Options.Select(option => option.Name) : command.Subcommands.Select(subcommand => subcommand.Name);
+            reason = $"unknown {(isFlag ? "option" : "argument")} '{token}'.{NearestName.Suggestion(token, known)}";
+        }
+        Say($"{reason} See '{path} --help'.");
+        return ExitCode.Usage;
+    }
+
+    private void Say(string message) => _console.Error.WriteLine($"nlft: {string.Join(' ', message.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))}");
+}

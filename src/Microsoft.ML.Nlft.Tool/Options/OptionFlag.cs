@@ -1,0 +1,83 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+
+namespace Microsoft.ML.Nlft.Tool.Options;
+
+/// <summary>The flag of one <see cref="OptionProperty"/>: its type, completions and the words for a value that does not fit.</summary>
+internal sealed class OptionFlag : Option<object?>
+{
+    public OptionFlag(OptionProperty property, string description) : base(property.Flag)
+    {
+        Property = property;
+        Description = description;
+        HelpName = Placeholder(property.Type);
+        (Arity, AllowMultipleArgumentsPerToken) = property.Type == typeof(bool) ? (ArgumentArity.ZeroOrOne, false)
+            : IsMany(property.Type) ? (ArgumentArity.OneOrMore, true)
+            : (ArgumentArity.ExactlyOne, false);
+        CustomParser = Parse;
+        if (Words(property.Type) is { Length: > 0 } words) CompletionSources.Add(_ => words.Select(word => new System.CommandLine.Completions.CompletionItem(word)));
+    }
+
+    /// <summary>What it sets.</summary>
+    public OptionProperty Property { get; }
+
+    private static bool IsMany(Type type) => type.IsGenericType;
+
+    /// <summary>The words a value is chosen from; empty when there is no such list.</summary>
+    private static string[] Words(Type type) =>
+        type == typeof(bool) ? ["true", "false"] : type.IsEnum ? [.. Enum.GetNames(type).Select(OptionProperty.Kebab)] : [];
+
+    private static string Placeholder(Type type) =>
+        type == typeof(int) ? "N"
+        : type == typeof(double) ? "X"
+        : Words(type) is { Length: > 0 } words ? string.Join('|', words)
+        : type == typeof(string) ? "TEXT"
+        : type == typeof(IReadOnlyList<int>) ? "N..."
+        : type == typeof(IReadOnlyList<string>) ? "TEXT..."
+        : "NAME=X...";
+
+    private object? Parse(ArgumentResult result)
+    {
+        string[] values = [.. result.Tokens.Select(token => token.Value)];
+        var type = Property.Type;
+        if (values.Length == 0) return true; // a bare flag: only those of type bool may stand alone
+        if (type == typeof(IReadOnlyList<string>)) return values;
+        if (type == typeof(IReadOnlyList<int>)) return values.Select(value => One<int>(result, value)).ToArray();
+        if (type == typeof(IReadOnlyDictionary<string, int>)) return Pairs<int>(result, values);
+        if (type == typeof(IReadOnlyDictionary<string, double>)) return Pairs<double>(result, values);
+        return One(result, type, values[0]);
+    }
+
+    private Dictionary<string, T> Pairs<T>(ArgumentResult result, string[] values)
+    {
+        var pairs = new Dictionary<string, T>();
+        foreach (var value in values)
+        {
+            var at = value.LastIndexOf('=');
+            if (at < 1) Refuse(result, value, "NAME=VALUE");
+            else pairs[value[..at]] = One<T>(result, value[(at + 1)..]);
+        }
+        return pairs;
+    }
+
+    private T One<T>(ArgumentResult result, string text) => One(result, typeof(T), text) is T value ? value : default!;
+
+    private object? One(ArgumentResult result, Type type, string text)
+    {
+        var invariant = CultureInfo.InvariantCulture;
+        if (type == typeof(string)) return text.Replace("\\n", "\n", StringComparison.Ordinal);
+        if (type == typeof(int)) return int.TryParse(text, NumberStyles.AllowLeadingSign, invariant, out var number) ? number : Refuse(result, text, "a whole number");
+        if (type == typeof(double)) return double.TryParse(text, NumberStyles.Float, invariant, out var real) ? real : Refuse(result, text, "a number, with a point for decimals");
+        var names = type.IsEnum ? Enum.GetNames(type) : ["True", "False"];
+        var name = Array.Find(names, name => string.Equals(name, text, StringComparison.OrdinalIgnoreCase) || OptionProperty.Kebab(name) == text.ToLowerInvariant());
+        if (name is null) return Refuse(result, text, string.Join(", ", Words(type)));
+        return type.IsEnum ? Enum.Parse(type, name) : name == "True";
+    }
+
+    private object? Refuse(ArgumentResult result, string found, string expected)
+    {
+        result.AddError($"{Name}: found \"{found}\"; expected {expected}.");
+        return null;
+    }
+}

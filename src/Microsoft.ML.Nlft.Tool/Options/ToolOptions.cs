@@ -1,0 +1,52 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Training;
+
+namespace Microsoft.ML.Nlft.Tool.Options;
+
+/// <summary>
+/// Everything that can be set: the library's option records, one property each. An options file is this record as JSON; flags are its
+/// leaves. Commands share one file: each takes the sections that it needs.
+/// </summary>
+internal sealed record ToolOptions
+{
+    /// <summary>Training.</summary>
+    [Section("Training")]
+    public FineTuneOptions FineTune { get; init; } = new();
+
+    /// <summary>The LoRA adapter.</summary>
+    [Section("LoRA adapter", "lora")]
+    public LoraConfiguration Lora { get; init; } = new();
+
+    /// <summary>The natural language objective.</summary>
+    [Section("Objective", "objective")]
+    public NaturalLanguageObjectiveOptions Objective { get; init; } = new();
+
+    /// <summary>Wording of the prompts.</summary>
+    [Section("Prompts", "prompt")]
+    public PromptOptions Prompts { get; init; } = new();
+
+    /// <summary>Generation of answers.</summary>
+    [Section("Generation")]
+    public GenerationOptions Generation { get; init; } = new();
+
+    /// <summary>Columns of the data.</summary>
+    [Section("Columns of the data", "column")]
+    public JsonLinesNames Columns { get; init; } = new();
+
+    /// <summary>The engine.</summary>
+    [Section("Engine")]
+    public EngineOptions Engine { get; init; } = new();
+}
+
+/// <summary>How the flags of a section are headed and named.</summary>
+/// <param name="title">Its heading in the help.</param>
+/// <param name="prefix">What its flags begin with; null: nothing.</param>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class SectionAttribute(string title, string? prefix = null) : Attribute
+{
+    public string Title { get; } = title;
+    public string? Prefix { get; } = prefix;
+}

@@ -1,0 +1,17 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.ML.Nlft.Tool;
+
+// The first Ctrl+C asks the command to stop and to keep what it can; the second one ends the process.
+Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+using var cancellation = new CancellationTokenSource();
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+return await new NlftTool(ToolConsole.OfProcess()).RunAsync(args, cancellation.Token);
+
+void Stop(PosixSignalContext signal)
+{
+    if (cancellation.IsCancellationRequested) return;
+    signal.Cancel = true;
+    cancellation.Cancel();
+}

@@ -1,0 +1,93 @@
+using System.Text;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace Microsoft.ML.Nlft.Tool;
+
+/// <summary>
+/// Where a command reads and writes: results go to <see cref="Out"/>, progress and messages to <see cref="Error"/>, so that results can
+/// be piped. Paths of the command line are relative to <see cref="WorkingDirectory"/>.
+/// </summary>
+internal sealed class ToolConsole
+{
+    private const int PlainWidth = 120;
+
+    /// <summary>What the user types or pipes in.</summary>
+    public required TextReader In { get; init; }
+
+    /// <summary>Results.</summary>
+    public required TextWriter Out { get; init; }
+
+    /// <summary>Progress, summaries and errors.</summary>
+    public required TextWriter Error { get; init; }
+
+    /// <summary>What relative paths start from; empty: the process's own.</summary>
+    public string WorkingDirectory { get; init; } = "";
+
+    /// <summary>Whether results go to a terminal.</summary>
+    public bool OutIsTerminal { get; init; }
+
+    /// <summary>Whether messages go to a terminal: bars instead of lines.</summary>
+    public bool ErrorIsTerminal { get; init; }
+
+    /// <summary>Whether a person types: a prompt is shown.</summary>
+    public bool InIsTerminal { get; init; }
+
+    /// <summary>Columns of a line; 0: the terminal's own.</summary>
+    public int Width { get; init; } = PlainWidth;
+
+    /// <summary>The clock of progress lines.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>The console of this process.</summary>
+    public static ToolConsole OfProcess() => new()
+    {
+        In = Console.In,
+        Out = Console.Out,
+        Error = Console.Error,
+        OutIsTerminal = !Console.IsOutputRedirected,
+        ErrorIsTerminal = !Console.IsErrorRedirected,
+        InIsTerminal = !Console.IsInputRedirected,
+        Width = Console.IsOutputRedirected || Console.WindowWidth <= 0 ? PlainWidth : Console.WindowWidth,
+    };
+
+    /// <summary>A path of the command line.</summary>
+    public string PathOf(string path) => Path.Combine(WorkingDirectory, path);
+
+    /// <summary>Writes a table or other Spectre output as a result.</summary>
+    public void Write(IRenderable renderable)
+    {
+        if (OutIsTerminal)
+        {
+            Styled(Out, terminal: true).Write(renderable);
+            return;
+        }
+        var text = new StringWriter();
+        Styled(text, terminal: false).Write(renderable);
+        foreach (var line in text.ToString().TrimEnd().Split('\n')) Out.WriteLine(line.TrimEnd());
+    }
+
+    /// <summary>The message side, for bars.</summary>
+    public IAnsiConsole Messages => Styled(Error, ErrorIsTerminal);
+
+    private IAnsiConsole Styled(TextWriter writer, bool terminal) => AnsiConsole.Create(new AnsiConsoleSettings
+    {
+        Ansi = terminal ? AnsiSupport.Detect : AnsiSupport.No,
+        ColorSystem = terminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+        Interactive = terminal ? InteractionSupport.Detect : InteractionSupport.No,
+        Out = new Output(writer, terminal, Width),
+    });
+
+    /// <summary>A writer of a known width: Spectre's own output asks the process's console.</summary>
+    private sealed class Output(TextWriter writer, bool terminal, int width) : IAnsiConsoleOutput
+    {
+        public TextWriter Writer => writer;
+        public bool IsTerminal => terminal;
+        public int Width => width;
+        public int Height => 50;
+
+        public void SetEncoding(Encoding encoding)
+        {
+        }
+    }
+}

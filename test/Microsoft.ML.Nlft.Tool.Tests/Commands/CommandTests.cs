@@ -1,0 +1,165 @@
+using System.Text.Json;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
+
+/// <summary>Judging, generating, evaluating, talking and looking, each through its command line.</summary>
+[TestClass]
+public sealed class CommandTests
+{
+    [TestMethod]
+    public void Judge_fills_in_judgments_that_the_reader_reads()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+
+        tool.Succeed("judge --data rows.csv --output judged.jsonl");
+
+        var rows = JsonLinesReader.Read(tool.PathOf("judged.jsonl"));
+        Assert.AreEqual("3 rows: 1 right, 2 with a judgment.", tool.Error.Trim());
+        Assert.AreEqual("The final answer 6 is wrong: the right answer is 5.", rows[0].Judgment);
+        Assert.IsNull(rows[1].Judgment);
+        Assert.StartsWith("The calculation 4+4 = 9 is wrong: 4+4 is 8, not 9.", rows[2].Judgment!);
+    }
+
+    [TestMethod]
+    public void Judge_keeps_judgments_when_asked()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+
+        var lines = tool.Succeed("judge --data rows.csv --keep").Trim().Split('\n');
+
+        Assert.AreEqual("The sum is 5.", JsonDocument.Parse(lines[0]).RootElement.GetProperty("Judgment").GetString());
+    }
+
+    [TestMethod]
+    public void Evaluate_without_a_model_compares_the_responses_of_the_file()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+
+        var table = tool.Succeed("evaluate --data rows.csv --output outcomes.jsonl");
+
+        Assert.StartsWith("accuracy        33.33 %", table);
+        Assert.Contains("wrong               2", table);
+        var outcomes = File.ReadLines(tool.PathOf("outcomes.jsonl")).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("Outcome").GetString());
+        CollectionAssert.AreEqual(new[] { "Wrong", "Correct", "Wrong" }, outcomes.ToArray());
+    }
+
+    [TestMethod]
+    public void Evaluate_with_a_model_compares_its_own_answers()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+
+        var table = tool.Succeed("evaluate --model MODEL --data rows.csv --maximum-new-tokens 4 --maximum-batch-size 2");
+
+        Assert.Contains("total               3", table);
+        Assert.Contains("Answering: 100 %, 3 of 3 rows", tool.Error);
+    }
+
+    [TestMethod]
+    public void Generate_writes_the_answer_of_the_library()
+    {
+        using var tool = new ToolRun();
+        using var model = LocalModel.Load(tool.Model);
+        var expected = model.Answer(["2+3?"], new() { MaximumNewTokens = 8 })[0].Text;
+
+        Assert.AreEqual(expected, tool.Succeed("generate --model MODEL --question 2+3? --maximum-new-tokens 8")[..^1]);
+    }
+
+    [TestMethod]
+    public void Generate_answers_the_rows_of_a_file()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        using var model = LocalModel.Load(tool.Model);
+        var expected = model.Answer(["2+3?", "1+1?", "4+4?"], new() { MaximumNewTokens = 5, Temperature = 1, Seed = 3 }).Select(answer => answer.Text).ToArray();
+
+        tool.Succeed("generate --model MODEL --data rows.csv --output answers.jsonl --maximum-new-tokens 5 --temperature 1 --seed 3");
+
+        var rows = File.ReadLines(tool.PathOf("answers.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).ToArray();
+        CollectionAssert.AreEqual(expected, rows.Select(row => row.GetProperty("Response").GetString()).ToArray());
+        Assert.AreEqual("#### 8", rows[2].GetProperty("Answer").GetString());
+        Assert.AreEqual("Length", rows[2].GetProperty("FinishReason").GetString());
+    }
+
+    [TestMethod]
+    public void Saliency_shows_a_table_per_row()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+
+        var tables = tool.Succeed("saliency --model MODEL --data rows.csv --rows 2");
+
+        Assert.Contains("rows.csv, line 2: The sum is 5.", tables);
+        Assert.Contains("rows.csv, line 4: a right response", tables);
+        Assert.DoesNotContain("line 5", tables);
+        Assert.Contains("       base    judge  standard  weight  coefficient  token", tables);
+        Assert.HasCount("2+3=6\n#### 6".Length + 1, tables.Split("\n\n")[0].Split('\n')[2..^1]); // one token per character and the end
+    }
+
+    [TestMethod]
+    public void Inspect_shows_architecture_memory_and_prompts()
+    {
+        using var tool = new ToolRun();
+
+        var shown = tool.Succeed("inspect --model MODEL --lora-rank 4 --prompt-judge-user {question}:{judgment}");
+
+        Assert.MatchesRegex("model_type +llama", shown);
+        Assert.Contains("8,800", shown); // 257 x 16; twice 2 x 16 x 16 + 2 x 8 x 16 + 3 x 16 x 32 + 2 x 16; 16
+        Assert.Contains("train, rank 4: 1,152 parameters", shown); // twice 3 x 4 x (16 + 32)
+        Assert.Contains("the folder has no chat template", shown);
+        Assert.Contains("What is 2 + 3?:2 + 3 is 5, not 6.", shown);
+        Assert.Contains("an answer ends at: <eos> (256)", shown);
+    }
+
+    [TestMethod]
+    public void Doctor_finds_the_engine_sound()
+    {
+        using var tool = new ToolRun();
+
+        var report = tool.Succeed("doctor --threads 1");
+
+        foreach (var type in (TensorType[])[TensorType.F32, TensorType.BF16, TensorType.F16]) Assert.MatchesRegex($"self-test {type} +passed", report);
+        Assert.MatchesRegex(@"engine +managed, 1 threads", report);
+    }
+
+    [TestMethod]
+    [DataRow("bash", "complete -F _nlft_complete nlft")]
+    [DataRow("zsh", "compdef _nlft nlft")]
+    [DataRow("pwsh", "Register-ArgumentCompleter")]
+    public void Completion_prints_a_script(string shell, string line)
+    {
+        using var tool = new ToolRun();
+
+        Assert.Contains(line, tool.Succeed($"completion {shell}"));
+    }
+
+    [TestMethod]
+    [DataRow("nlft tra", "train")]
+    [DataRow("nlft train --learn", "--learning-rate")]
+    [DataRow("nlft train --schedule ", "linear")]
+    public void The_shell_can_ask_what_may_follow(string line, string suggestion)
+    {
+        using var tool = new ToolRun();
+        Assert.AreEqual(0, tool.Run([$"[suggest:{line.Length}]", line]));
+        Assert.Contains(suggestion, tool.Out.Split('\n'));
+    }
+
+    [TestMethod]
+    public void Help_groups_the_options_under_their_sections()
+    {
+        using var tool = new ToolRun();
+
+        var help = tool.Succeed("train --help");
+
+        Assert.Contains("Usage: nlft train --data FILE --output FOLDER [options]", help);
+        Assert.Contains("Training (\"FineTune\" in an options file):\n  --epochs N\n      Passes over the rows, 1 or more. Default 10.\n", help);
+        Assert.Contains("  --objective-cluster-rule dissimilar|similar|none\n", help);
+        Assert.Contains("Default \"{question}\\n\\nJudgment: {judgment}\".", help.ReplaceLineEndings(" ").Replace("      ", ""));
+        foreach (var line in help.Split('\n')) Assert.IsLessThanOrEqualTo(120, line.Length, line);
+    }
+}

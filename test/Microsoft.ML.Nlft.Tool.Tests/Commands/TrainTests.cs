@@ -1,0 +1,117 @@
+using System.Text.Json;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
+
+[TestClass]
+public sealed class TrainTests
+{
+    [TestMethod]
+    public void Writes_an_adapter_that_knows_its_base_model()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+
+        var said = tool.Succeed("train --model MODEL --data rows.csv --output out --epochs 2 --batch-size 2 --learning-rate 0.01");
+
+        Assert.MatchesRegex(@"^4 steps, last loss -?\d+\.\d{4}, adapter in ", said);
+        Assert.Contains("3 rows (2 with a judgment)", tool.Error);
+        Assert.Contains("Training: 100 %, step 4 of 4", tool.Error);
+        var adapter = LoraAdapter.Load(tool.PathOf("out"));
+        Assert.AreEqual(tool.Model, adapter.BaseModel);
+        Assert.Contains("3 rows: 1 with a right response, 2 with a wrong one", File.ReadAllText(tool.PathOf("out/README.md")));
+        Assert.IsTrue(adapter.Factors.Any(factor => factor.Name.EndsWith("lora_B", StringComparison.Ordinal) && factor.Values.Any(value => value != 0)));
+        tool.Succeed("generate --adapter out --question 2+3? --maximum-new-tokens 3");
+    }
+
+    [TestMethod]
+    public void Goes_on_from_an_adapter()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        tool.Succeed("train --model MODEL --data rows.csv --output first --epochs 2 --learning-rate 0.01 --lora-rank 3");
+
+        tool.Succeed("train --adapter first --data rows.csv --output second --epochs 2 --learning-rate 0.01");
+
+        var (first, second) = (LoraAdapter.Load(tool.PathOf("first")), LoraAdapter.Load(tool.PathOf("second")));
+        Assert.AreEqual(3, second.Configuration.Rank);
+        CollectionAssert.AreNotEqual(first.Factors[0].Values, second.Factors[0].Values);
+    }
+
+    [TestMethod]
+    public void Supervised_rows_need_no_answer()
+    {
+        using var tool = new ToolRun();
+        tool.Write("rows.jsonl", """{"q": "2+3?", "r": "5"}""");
+
+        tool.Succeed("train --model MODEL --data rows.jsonl --output out --method sft --epochs 1 --column-question q --column-response r");
+
+        Assert.IsTrue(File.Exists(tool.PathOf("out/adapter_model.safetensors")));
+    }
+
+    [TestMethod]
+    public void Trains_all_weights_into_a_model_folder()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+
+        tool.Succeed("train --model MODEL --data rows.csv --output whole --weights all --epochs 2 --learning-rate 0.01");
+
+        using ModelFolder before = ModelFolder.Open(tool.Model), after = ModelFolder.Open(tool.PathOf("whole"));
+        CollectionAssert.AreNotEqual(before.Tensor("model.norm.weight", 16).ToArray(), after.Tensor("model.norm.weight", 16).ToArray());
+        tool.Succeed("generate --model whole --question 2+3? --maximum-new-tokens 3");
+    }
+
+    [TestMethod]
+    public void A_merged_model_answers_as_model_and_adapter_do()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        tool.Succeed("train --model MODEL --data rows.csv --output adapter --epochs 3 --learning-rate 0.01");
+
+        Assert.StartsWith("6 layers merged, model in ", tool.Succeed("merge --adapter adapter --output merged"));
+
+        Assert.AreEqual(
+            tool.Succeed("generate --adapter adapter --question 2+3? --maximum-new-tokens 12"),
+            tool.Succeed("generate --model merged --question 2+3? --maximum-new-tokens 12"));
+    }
+
+    [TestMethod]
+    public void Interrupted_keeps_the_adapter_so_far_and_says_so()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        using var interrupt = new CancellationTokenSource();
+        var progress = new Interrupting(interrupt);
+        var console = new ToolConsole { In = TextReader.Null, Out = new StringWriter(), Error = progress, WorkingDirectory = tool.Folder };
+
+        var code = new NlftTool(console).RunAsync(["train", "--model", tool.Model, "--data", "rows.csv", "--output", "out", "--epochs", "1000"], interrupt.Token).GetAwaiter().GetResult();
+
+        Assert.AreEqual(ExitCode.Cancelled, code);
+        Assert.MatchesRegex(@"nlft: cancelled after step \d+ of 1000: what was trained so far is kept in ", progress.ToString());
+        Assert.IsGreaterThan(0, LoraAdapter.Load(tool.PathOf("out")).Factors.Count);
+    }
+
+    [TestMethod]
+    public void Interrupted_before_the_first_step_writes_nothing()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+
+        var code = tool.Run("train --model MODEL --data rows.csv --output out", cancellationToken: new CancellationToken(canceled: true));
+
+        Assert.AreEqual(ExitCode.Cancelled, code);
+        Assert.Contains("cancelled", tool.Error);
+        Assert.IsFalse(Directory.Exists(tool.PathOf("out")));
+    }
+
+    /// <summary>Presses Ctrl+C when the first line of progress appears.</summary>
+    private sealed class Interrupting(CancellationTokenSource interrupt) : StringWriter
+    {
+        public override void WriteLine(string? value)
+        {
+            base.WriteLine(value);
+            if (value!.StartsWith("Training:", StringComparison.Ordinal)) interrupt.Cancel();
+        }
+    }
+}

@@ -1,0 +1,81 @@
+namespace Microsoft.ML.Nlft.Tool.Tests;
+
+/// <summary>Every failure is one line that names the thing and the way out, and an exit code.</summary>
+[TestClass]
+public sealed class ErrorTests
+{
+    [TestMethod]
+    [DataRow(2, "trian", "unknown argument 'trian'. Did you mean 'train'? See 'nlft --help'.")]
+    [DataRow(2, "train --epoch 3", "unknown option '--epoch'. Did you mean '--epochs'? See 'nlft train --help'.")]
+    [DataRow(2, "generate --max 3", "Did you mean '--maximum-batch-size'?")]
+    [DataRow(2, "train --epochs three --model MODEL --data rows.csv --output out", "--epochs: found \"three\"; expected a whole number.")]
+    [DataRow(2, "train --learning-rate 0,1 --model MODEL --data rows.csv --output out", "--learning-rate: found \"0,1\"; expected a number, with a point for decimals.")]
+    [DataRow(2, "train --schedule sawtooth --model MODEL --data rows.csv --output out", "--schedule: found \"sawtooth\"; expected cosine, linear, constant.")]
+    [DataRow(2, "train --lora-rank-pattern up_proj --model MODEL --data rows.csv --output out", "--lora-rank-pattern: found \"up_proj\"; expected NAME=VALUE.")]
+    [DataRow(2, "train --model MODEL --data rows.csv", "Option '--output' is required.")]
+    [DataRow(2, "train --data rows.csv --output out", "a model is needed: give --model FOLDER.")]
+    [DataRow(2, "train --weights all --adapter a --data rows.csv --output out", "leave --adapter out")]
+    [DataRow(2, "generate --model MODEL", "give either --question TEXT or --data FILE.")]
+    [DataRow(2, "generate --model MODEL --question a --data rows.csv", "give either --question TEXT or --data FILE.")]
+    [DataRow(2, "evaluate --comparison exact --data rows.csv", "--comparison: found \"exact\"; expected number, published-string or text.")]
+    [DataRow(2, "judge --data rows.csv --delimiter ;;", "--delimiter: found \";;\"; expected one character.")]
+    [DataRow(2, "inspect --model MODEL --rows 0", "--rows: found \"0\"; expected 1 or more.")]
+    [DataRow(2, "completion fish", "fish")]
+    [DataRow(1, "train --epochs 0 --model MODEL --data rows.csv --output out", "option Epochs: found 0; expected 1 or more.")]
+    [DataRow(1, "train --objective-scale -1 --model MODEL --data rows.csv --output out", "option Scale: found -1; expected a finite number above 0.")]
+    [DataRow(1, "train --lora-rank 0 --model MODEL --data rows.csv --output out", "option Rank: found 0; expected an integer from 1 to 65536.")]
+    [DataRow(1, "train --model MODEL --data none.csv --output out", "none.csv: found no file; expected a CSV or TSV file. Check the path.")]
+    [DataRow(1, "train --model MODEL --data none.jsonl --output out", "none.jsonl: found no file; expected a JSON Lines file. Check the path.")]
+    [DataRow(1, "train --model MODEL --data rows.xlsx --output out", "rows.xlsx: found the extension .xlsx; expected .jsonl, .csv or .tsv.")]
+    [DataRow(1, "train --model nowhere --data rows.csv --output out", "nowhere: found no such folder; expected a folder with config.json")]
+    [DataRow(1, "train --model MODEL --data rows.csv --output rows.csv", "rows.csv: found a file; expected a folder, or a place for a new one.")]
+    [DataRow(1, "train --model MODEL --data rows.csv --output MODEL", "model: found the folder of the base model; expected another folder.")]
+    [DataRow(1, "train --model MODEL --data rows.csv --output . --weights all", "found a folder that is not empty; expected an empty folder, or a place for a new one.")]
+    [DataRow(1, "train --model MODEL --data questions.csv --output out", "questions.csv, line 1: found the columns \"Question\", \"Answer\"; expected a column \"Response\". Add it")]
+    [DataRow(1, "train --model MODEL --data rows.csv --output out --options none.json", "none.json: found no such file; expected a JSON file with options.")]
+    [DataRow(1, "train --model MODEL --data rows.csv --output out --options typo.json", "typo.json, FineTune.Epoch: found a key that is no option; expected one of Epochs, BatchSize")]
+    [DataRow(1, "generate --adapter rows.csv --question a", "adapter_config.json")]
+    [DataRow(1, "generate --model MODEL --question a --temperature -1", "option Temperature: found -1; expected a finite number, 0 or more.")]
+    [DataRow(1, "evaluate --data questions.csv", "questions.csv, line 2: found no \"Response\", here or in any row; expected responses to evaluate, or a model to answer the questions.")]
+    [DataRow(1, "evaluate --data wordy.csv", "gold answer of wordy.csv, line 2: found \"five\"; expected a number, alone or after ####.", DisplayName = "a gold answer without a number")]
+    [DataRow(1, "saliency --model MODEL --data gap.csv", "gap.csv, line 3, \"Response\": found nothing; expected a text. Fill it in or leave the row out.")]
+    [DataRow(1, "merge --model MODEL --output out", "option --adapter: found nothing; expected the folder of an adapter. Name the adapter to merge with --adapter.")]
+    public void A_failure_is_one_line_and_an_exit_code(int code, string commandLine, string message)
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        tool.Write("questions.csv", "Question,Answer\n1+1?,2\n");
+        tool.Write("wordy.csv", "Question,Response,Answer\n2+3?,5,five\n");
+        tool.Write("gap.csv", "Question,Response,Answer\na,b,c\nd,,f\n");
+        tool.Write("rows.xlsx", "");
+        tool.Write("typo.json", """{ "FineTune": { "Epoch": 3 } }""");
+
+        Assert.AreEqual(code, tool.Run(commandLine), tool.Error);
+
+        Assert.AreEqual("", tool.Out);
+        Assert.HasCount(1, tool.Error.TrimEnd('\n').Split('\n'), tool.Error);
+        Assert.StartsWith("nlft: ", tool.Error);
+        Assert.Contains(message, tool.Error.Replace(tool.Folder + Path.DirectorySeparatorChar, ""));
+    }
+
+    [TestMethod]
+    public void Verbose_adds_the_stack_trace()
+    {
+        using var tool = new ToolRun();
+
+        tool.Run("inspect --model nowhere --verbose");
+
+        Assert.Contains("   at Microsoft.ML.Nlft.", tool.Error);
+    }
+
+    [TestMethod]
+    public void A_failed_run_writes_nothing()
+    {
+        using var tool = new ToolRun();
+        tool.Write("gap.csv", "Question,Response,Answer\na,b,c\nd,,f\n");
+
+        tool.Run("judge --data gap.csv --output judged.jsonl");
+
+        Assert.HasCount(1, Directory.GetFiles(tool.Folder));
+    }
+}

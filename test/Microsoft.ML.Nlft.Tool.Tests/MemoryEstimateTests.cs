@@ -1,0 +1,59 @@
+using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Tool.Inspection;
+
+namespace Microsoft.ML.Nlft.Tool.Tests;
+
+/// <summary>The estimate against what the engine really allocates.</summary>
+[TestClass]
+[DoNotParallelize]
+public sealed class MemoryEstimateTests
+{
+    private static readonly ModelConfiguration s_model = new()
+    {
+        ModelType = "llama",
+        VocabularySize = 512,
+        HiddenSize = 64,
+        IntermediateSize = 160,
+        LayerCount = 6,
+        HeadCount = 4,
+        KeyValueHeadCount = 2,
+        HeadSize = 16,
+        MaximumPositions = 512,
+        TieWordEmbeddings = true,
+        SlidingWindows = [0, 0, 0, 0, 0, 0],
+        EndOfSequenceIds = [0],
+    };
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void A_training_pass_allocates_what_the_formula_says(bool recompute)
+    {
+        var allocated = Allocated(recompute, rows: 4, tokens: 256);
+        var estimated = new MemoryEstimate(s_model, storedBytes: 0, rows: 4, tokensPerRow: 256).Activations(recompute);
+
+        Assert.AreEqual(1, (double)allocated / estimated, 0.3, $"{allocated} bytes were allocated, {estimated} estimated");
+    }
+
+    /// <summary>Bytes of the first forward and backward pass: the engine keeps its buffers, so they are what a run holds.</summary>
+    private static long Allocated(bool recompute, int rows, int tokens)
+    {
+        var place = Directory.CreateTempSubdirectory("nlft-tests");
+        try
+        {
+            ModelInitializer.Create(place.FullName, s_model, seed: 1);
+            using var folder = ModelFolder.Open(place.FullName);
+            using var model = new ManagedEngine(threads: 1, recompute).Load(new() { Folder = folder, Trainable = TrainableWeights.Lora, Lora = new() { Dropout = 0 } });
+            TokenSequence[] batch = [.. Enumerable.Range(0, rows).Select(row => new TokenSequence(Enumerable.Range(0, tokens).Select(i => (i * 31 + row) % 512).ToArray(), tokens / 2))];
+            var before = GC.GetTotalAllocatedBytes(precise: true);
+            using (var pass = model.Forward(batch))
+                pass.Backward([.. batch.Select(sequence => (ReadOnlyMemory<float>)new float[sequence.ResponseLength])]);
+            return GC.GetTotalAllocatedBytes(precise: true) - before;
+        }
+        finally
+        {
+            place.Delete(recursive: true);
+        }
+    }
+}
