@@ -1,0 +1,79 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.TinyModel.Pretraining;
+
+/// <summary>Everything that decides what the tiny base model becomes.</summary>
+public sealed record Recipe
+{
+    /// <summary>Ends an answer; also pads.</summary>
+    public const string EndOfText = "<|endoftext|>";
+
+    /// <summary>The special tokens in the order of their ids: end of text, then one marker per role.</summary>
+    public static IReadOnlyList<string> SpecialTokens { get; } = [EndOfText, "<|system|>", "<|user|>", "<|assistant|>"];
+
+    /// <summary>One marker per role, the text, and the end after an answer: five tokens around a whole conversation.</summary>
+    public const string ChatTemplate =
+        "{%- for message in messages %}{{- '<|' + message['role'] + '|>' + message['content'] }}"
+        + "{%- if message['role'] == 'assistant' %}{{- eos_token }}{%- endif %}{%- endfor %}"
+        + "{%- if add_generation_prompt %}{{- '<|assistant|>' }}{%- endif %}";
+
+    /// <summary>Seeds weights, rows and their order.</summary>
+    public int Seed { get; init; } = 20250101;
+
+    /// <summary>Most token ids.</summary>
+    public int VocabularySize { get; init; } = 768;
+
+    /// <summary>Rows that the tokenizer is trained on.</summary>
+    public int TokenizerRows { get; init; } = 5000;
+
+    /// <summary>Width of the residual stream.</summary>
+    public int HiddenSize { get; init; } = 128;
+
+    /// <summary>Width of the feed-forward layer.</summary>
+    public int IntermediateSize { get; init; } = 384;
+
+    /// <summary>Decoder layers.</summary>
+    public int LayerCount { get; init; } = 4;
+
+    /// <summary>Attention heads.</summary>
+    public int HeadCount { get; init; } = 4;
+
+    /// <summary>Positions that config.json names.</summary>
+    public int MaximumPositions { get; init; } = 1024;
+
+    /// <summary>Optimizer steps.</summary>
+    public int Steps { get; init; } = 2500;
+
+    /// <summary>Rows per step; every row is drawn once.</summary>
+    public int BatchSize { get; init; } = 32;
+
+    /// <summary>Peak learning rate.</summary>
+    public double LearningRate { get; init; } = 3e-3;
+
+    /// <summary>Share of the steps with a rising learning rate.</summary>
+    public double WarmupRatio { get; init; } = 0.04;
+
+    /// <summary>The optimizer: a shorter memory than AdamW's default suits a short run.</summary>
+    public AdamWOptions Optimizer { get; init; } = new() { Beta2 = 0.97 };
+
+    /// <summary>The mix of rows.</summary>
+    public MixShares Shares { get; init; } = new();
+
+    /// <summary>The architecture.</summary>
+    public ModelConfiguration Configuration => new()
+    {
+        ModelType = "llama",
+        VocabularySize = VocabularySize,
+        HiddenSize = HiddenSize,
+        IntermediateSize = IntermediateSize,
+        LayerCount = LayerCount,
+        HeadCount = HeadCount,
+        KeyValueHeadCount = HeadCount,
+        HeadSize = HiddenSize / HeadCount,
+        MaximumPositions = MaximumPositions,
+        NormEpsilon = 1e-5,
+        TieWordEmbeddings = true,
+        SlidingWindows = new int[LayerCount],
+        EndOfSequenceIds = [256],
+    };
+}

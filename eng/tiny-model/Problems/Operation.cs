@@ -1,0 +1,48 @@
+namespace Microsoft.ML.Nlft.TinyModel.Problems;
+
+/// <summary>What a step of a solution does with its two numbers.</summary>
+public enum Operation
+{
+    /// <summary>a + b.</summary>
+    Add,
+
+    /// <summary>a - b.</summary>
+    Subtract,
+
+    /// <summary>a * b.</summary>
+    Multiply,
+
+    /// <summary>a / b, without remainder.</summary>
+    Divide,
+
+    /// <summary>a + b as one who forgets to carry: every digit is added by itself, modulo ten.</summary>
+    AddWithoutCarry,
+}
+
+/// <summary>How operations compute and how they are written.</summary>
+public static class Operations
+{
+    /// <summary>The result, or null when there is none in whole numbers from 0 up.</summary>
+    public static int? Apply(this Operation operation, int left, int right) => operation switch
+    {
+        Operation.Add => left + right,
+        Operation.Subtract => left >= right ? left - right : null,
+        Operation.Multiply => left * right,
+        Operation.Divide => right > 0 && left % right == 0 ? left / right : null,
+        Operation.AddWithoutCarry => AddDigits(left, right),
+        _ => throw new ArgumentOutOfRangeException(nameof(operation), operation, "unknown operation"),
+    };
+
+    /// <summary>The sign as GSM8K writes it.</summary>
+    public static char Sign(this Operation operation) => operation switch
+    {
+        Operation.Add or Operation.AddWithoutCarry => '+',
+        Operation.Subtract => '-',
+        Operation.Multiply => '*',
+        Operation.Divide => '/',
+        _ => throw new ArgumentOutOfRangeException(nameof(operation), operation, "unknown operation"),
+    };
+
+    private static int AddDigits(int left, int right) =>
+        left == 0 && right == 0 ? 0 : (AddDigits(left / 10, right / 10) * 10) + (((left % 10) + (right % 10)) % 10);
+}

@@ -1,0 +1,95 @@
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+
+namespace ChatServer;
+
+/// <summary>The endpoints: POST /v1/chat/completions and GET /v1/models, on the container's <see cref="IChatClient"/>.</summary>
+internal static class ChatCompletions
+{
+    /// <summary>Opens the model, so that a wrong folder shows at once, and adds the endpoints.</summary>
+    public static void MapChatCompletions(this WebApplication app)
+    {
+        var client = app.Services.GetRequiredService<IChatClient>();
+        var model = client.GetService<ChatClientMetadata>()?.DefaultModelId;
+        var started = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
+        app.UseStatusCodePages(context => WriteError(context.HttpContext, StatusError(context.HttpContext)));
+        app.Use(TellFailures);
+        app.MapGet("/v1/models", () => Results.Json(new ModelList("list", [new ModelEntry(model, "model", started, "local")]), Wire.Json));
+        app.MapPost("/v1/chat/completions", context => CompleteAsync(context, client, model));
+    }
+
+    private static async Task CompleteAsync(HttpContext context, IChatClient client, string? model)
+    {
+        // A page in a browser cannot send this type to another origin unasked.
+        if (!context.Request.HasJsonContentType())
+            throw ApiException.Invalid(null, "The body must have the content type application/json.", status: StatusCodes.Status415UnsupportedMediaType);
+        var request = await JsonSerializer.DeserializeAsync<CompletionRequest>(context.Request.Body, Wire.Json, context.RequestAborted)
+            ?? throw ApiException.Invalid(null, "The body is null.");
+        if (request.Model is { } name && name != model)
+            throw ApiException.Invalid("model", $"There is no model '{name}' here; there is '{model}'.", "model_not_found", StatusCodes.Status404NotFound);
+        var (messages, options) = (request.ToMessages(), request.ToOptions());
+        if (request.Stream is true)
+        {
+            await StreamAsync(context, client.GetStreamingResponseAsync(messages, options, context.RequestAborted), request.StreamOptions?.IncludeUsage is true);
+            return;
+        }
+        var response = await client.GetResponseAsync(messages, options, context.RequestAborted);
+        await context.Response.WriteAsJsonAsync(CompletionResponse.Whole(response), Wire.Json, context.RequestAborted);
+    }
+
+    /// <summary>Server-sent events: a chunk for every text, the finish reason, the usage when asked for, and [DONE].</summary>
+    private static async Task StreamAsync(HttpContext context, IAsyncEnumerable<ChatResponseUpdate> updates, bool includeUsage)
+    {
+        var first = true;
+        await foreach (var update in updates) // what fails before the first one is still an HTTP error
+        {
+            if (first)
+            {
+                (context.Response.ContentType, context.Response.Headers.CacheControl) = ("text/event-stream", "no-cache");
+                await WriteEvent(CompletionResponse.Chunk(update, new("assistant", "")).Unfinished());
+                first = false;
+            }
+            await WriteEvent(CompletionResponse.Chunk(update, new(null, update.Text.Length > 0 ? update.Text : null)));
+            if (includeUsage && update.FinishReason is not null) await WriteEvent(CompletionResponse.UsageChunk(update));
+        }
+        await WriteText("[DONE]");
+
+        Task WriteEvent(CompletionResponse body) => WriteText(JsonSerializer.Serialize(body, Wire.Json));
+
+        async Task WriteText(string data)
+        {
+            await context.Response.WriteAsync($"data: {data}\n\n", context.RequestAborted);
+            await context.Response.Body.FlushAsync(context.RequestAborted);
+        }
+    }
+
+    private static async Task TellFailures(HttpContext context, RequestDelegate next)
+    {
+        try
+        {
+            await next(context);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody is there to be told.
+        }
+        catch (Exception failure)
+        {
+            var told = ApiException.Of(failure);
+            if (told.Status >= StatusCodes.Status500InternalServerError)
+                context.RequestServices.GetRequiredService<ILogger<CompletionRequest>>().LogError(failure, "A request failed.");
+            if (context.Response.HasStarted) await context.Response.WriteAsync($"data: {JsonSerializer.Serialize(told.Body, Wire.Json)}\n\n", context.RequestAborted);
+            else await WriteError(context, told);
+        }
+    }
+
+    private static ApiException StatusError(HttpContext context) =>
+        ApiException.Invalid(null, $"{context.Request.Method} {context.Request.Path} is not served: there are POST /v1/chat/completions and GET /v1/models.",
+            status: context.Response.StatusCode);
+
+    private static Task WriteError(HttpContext context, ApiException error)
+    {
+        context.Response.StatusCode = error.Status;
+        return context.Response.WriteAsJsonAsync(error.Body, Wire.Json);
+    }
+}

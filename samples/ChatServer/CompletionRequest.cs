@@ -1,0 +1,122 @@
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+
+namespace ChatServer;
+
+/// <summary>The body of POST /v1/chat/completions, as far as it is honoured; what would change the answer otherwise is refused by its name.</summary>
+internal sealed record CompletionRequest
+{
+    public string? Model { get; init; }
+
+    public IReadOnlyList<Message>? Messages { get; init; }
+
+    public bool? Stream { get; init; }
+
+    public StreamSettings? StreamOptions { get; init; }
+
+    public float? Temperature { get; init; }
+
+    public float? TopP { get; init; }
+
+    public int? MaxTokens { get; init; }
+
+    public int? MaxCompletionTokens { get; init; }
+
+    public float? FrequencyPenalty { get; init; }
+
+    public float? PresencePenalty { get; init; }
+
+    public long? Seed { get; init; }
+
+    public JsonElement? Stop { get; init; }
+
+    public int? N { get; init; }
+
+    public bool? Logprobs { get; init; }
+
+    public JsonElement? LogitBias { get; init; }
+
+    public JsonElement? Tools { get; init; }
+
+    public JsonElement? Functions { get; init; }
+
+    public JsonElement? ResponseFormat { get; init; }
+
+    internal sealed record Message(string? Role, JsonElement? Content);
+
+    internal sealed record StreamSettings(bool? IncludeUsage);
+
+    /// <summary>The conversation in the terms of Microsoft.Extensions.AI.</summary>
+    /// <exception cref="ApiException">A message has no role, or content other than text.</exception>
+    public IReadOnlyList<ChatMessage> ToMessages()
+    {
+        if (Messages is not { Count: > 0 }) throw ApiException.Invalid("messages", "'messages' must be a list of one message or more.");
+        return [.. Messages.Select((message, i) => new ChatMessage(Role(message, i), [.. Texts(message, i)]))];
+    }
+
+    /// <summary>The settings in the terms of Microsoft.Extensions.AI.</summary>
+    /// <exception cref="ApiException">A setting asks for what this server does not do.</exception>
+    public ChatOptions ToOptions()
+    {
+        Refuse(N is not (null or 1), "n", "one answer a request");
+        Refuse(Logprobs is true, "logprobs", "texts without log-probabilities");
+        Refuse(IsFilled(LogitBias), "logit_bias", "the model's own probabilities");
+        Refuse(IsFilled(Tools), "tools", "a model that calls no tools");
+        Refuse(IsFilled(Functions), "functions", "a model that calls no functions");
+        Refuse(IsFilled(ResponseFormat) && !(ResponseFormat!.Value.TryGetProperty("type", out var type) && type.ValueEquals("text")), "response_format", "text");
+        return new ChatOptions
+        {
+            Temperature = Temperature,
+            TopP = TopP,
+            MaxOutputTokens = MaxCompletionTokens ?? MaxTokens,
+            FrequencyPenalty = FrequencyPenalty,
+            PresencePenalty = PresencePenalty,
+            Seed = Seed,
+            StopSequences = Stops(),
+        };
+    }
+
+    private List<string>? Stops() => Stop switch
+    {
+        null or { ValueKind: JsonValueKind.Null } => null,
+        { ValueKind: JsonValueKind.String } one => [one.GetString()!],
+        { ValueKind: JsonValueKind.Array } many when many.EnumerateArray().All(stop => stop.ValueKind == JsonValueKind.String) =>
+            [.. many.EnumerateArray().Select(stop => stop.GetString()!)],
+        _ => throw ApiException.Invalid("stop", "'stop' must be a text or a list of texts."),
+    };
+
+    private static ChatRole Role(Message message, int index) => message.Role switch
+    {
+        "system" or "developer" => ChatRole.System,
+        { Length: > 0 } role => new ChatRole(role),
+        _ => throw ApiException.Invalid($"messages[{index}].role", $"'messages[{index}].role' is missing."),
+    };
+
+    private static IEnumerable<AIContent> Texts(Message message, int index)
+    {
+        var parts = message.Content switch
+        {
+            { ValueKind: JsonValueKind.String } text => [text.GetString()],
+            { ValueKind: JsonValueKind.Array } list => list.EnumerateArray().Select(Part),
+            _ => [null],
+        };
+        return parts.Select(text => new TextContent(text
+            ?? throw ApiException.Invalid($"messages[{index}].content", $"'messages[{index}].content' must be a text or a list of parts of the type text.")));
+
+        static string? Part(JsonElement part) =>
+            part.ValueKind == JsonValueKind.Object && part.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String ? text.GetString() : null;
+    }
+
+    private static bool IsFilled(JsonElement? element) => element switch
+    {
+        null or { ValueKind: JsonValueKind.Null } => false,
+        { ValueKind: JsonValueKind.Array } list => list.GetArrayLength() > 0,
+        { ValueKind: JsonValueKind.Object } map => map.EnumerateObject().Any(),
+        _ => true,
+    };
+
+    private static void Refuse(bool refused, string parameter, string supported)
+    {
+        if (refused) throw ApiException.Invalid(parameter, $"'{parameter}' is not supported: this server gives {supported}. Leave it out.", "unsupported_parameter");
+    }
+}

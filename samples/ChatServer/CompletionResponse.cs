@@ -1,0 +1,59 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.Extensions.AI;
+
+namespace ChatServer;
+
+/// <summary>An answer, or a piece of one, on the wire: <c>chat.completion</c> and <c>chat.completion.chunk</c>.</summary>
+internal sealed record CompletionResponse(string? Id, string Object, long Created, string? Model, IReadOnlyList<Choice> Choices, TokenUsage? Usage)
+{
+    public static CompletionResponse Whole(ChatResponse response) => new(
+        response.ResponseId, "chat.completion", Seconds(response.CreatedAt), response.ModelId,
+        [new Choice(0, new Text("assistant", response.Text), null, response.FinishReason?.Value)], TokenUsage.Of(response.Usage));
+
+    public static CompletionResponse Chunk(ChatResponseUpdate update, Text delta) => new(
+        update.ResponseId, "chat.completion.chunk", Seconds(update.CreatedAt), update.ModelId, [new Choice(0, null, delta, update.FinishReason?.Value)], null);
+
+    /// <summary>The same chunk, when it is not the last.</summary>
+    public CompletionResponse Unfinished() => this with { Choices = [.. Choices.Select(choice => choice with { FinishReason = null })] };
+
+    /// <summary>The chunk after the last, for those who ask for it.</summary>
+    public static CompletionResponse UsageChunk(ChatResponseUpdate last) => Chunk(last, new(null, null)) with
+    {
+        Choices = [],
+        Usage = TokenUsage.Of(last.Contents.OfType<UsageContent>().FirstOrDefault()?.Details),
+    };
+
+    private static long Seconds(DateTimeOffset? time) => time?.ToUnixTimeSeconds() ?? 0;
+}
+
+internal sealed record Choice(
+    int Index,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Text? Message,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Text? Delta,
+    string? FinishReason);
+
+internal sealed record Text(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Role,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Content);
+
+internal sealed record TokenUsage(long? PromptTokens, long? CompletionTokens, long? TotalTokens)
+{
+    public static TokenUsage? Of(UsageDetails? usage) => usage is null ? null : new(usage.InputTokenCount, usage.OutputTokenCount, usage.TotalTokenCount);
+}
+
+/// <summary>GET /v1/models.</summary>
+internal sealed record ModelList(string Object, IReadOnlyList<ModelEntry> Data);
+
+internal sealed record ModelEntry(string? Id, string Object, long Created, string OwnedBy);
+
+/// <summary>How the wire spells names.</summary>
+internal static class Wire
+{
+    public static JsonSerializerOptions Json { get; } = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // the body is JSON, never a part of a page
+    };
+}

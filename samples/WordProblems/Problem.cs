@@ -1,0 +1,15 @@
+namespace WordProblems;
+
+/// <summary>A test problem.</summary>
+internal class Problem
+{
+    public string Question { get; set; } = "";
+
+    public string Answer { get; set; } = "";
+}
+
+/// <summary>A test problem with what a model wrote.</summary>
+internal sealed class AnsweredProblem : Problem
+{
+    public string GeneratedAnswer { get; set; } = "";
+}
