@@ -1,0 +1,23 @@
+using System.Text.RegularExpressions;
+
+namespace Microsoft.ML.Nlft.Architecture;
+
+/// <summary>The pages of the repository do not point into the void.</summary>
+[TestClass]
+public sealed partial class DocumentationTests
+{
+    public static IEnumerable<object[]> Pages => Repository.Files("*.md").Select(page => new object[] { page });
+
+    [TestMethod]
+    [DynamicData(nameof(Pages))]
+    public void A_relative_link_leads_to_a_file(string page)
+    {
+        var folder = Path.GetDirectoryName(Repository.PathOf(page))!;
+        var links = Link().Matches(File.ReadAllText(Repository.PathOf(page))).Select(match => match.Groups[1].Value).Where(link => !link.Contains(':') && !link.StartsWith('#'));
+        Expect.Nothing(links.Where(link => !Path.Exists(Path.Combine(folder, link.Split('#')[0]))), $"Links of {page} that lead nowhere:");
+    }
+
+    /// <summary>The target of <c>[text](target)</c>.</summary>
+    [GeneratedRegex(@"\]\(([^)\s]+)\)")]
+    private static partial Regex Link();
+}

@@ -1,0 +1,60 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
+
+/// <summary>
+/// Decoding: one sequence against the time in which all threads can read the weights once (the floor: every weight meets every token), and
+/// 16 sequences against one.
+/// </summary>
+internal static class GenerationYardstick
+{
+    private const int Prompt = 16, Tokens = 64;
+
+    public static void Run(int threads, string artifacts)
+    {
+        var table = new MeasurementTable("Generation", artifacts);
+        var bandwidth = Bandwidth(threads);
+        foreach (var (shape, type) in ((Shape, TensorType)[])[(Shape.SmolLm2, TensorType.BF16), (Shape.SmolLm2, TensorType.F32)])
+        {
+            using var folder = ModelFolder.Open(shape.Folder(artifacts, type));
+            using var model = new ManagedEngine(threads).Load(new ModelLoadOptions { Folder = folder });
+            double one = TokensPerSecond(model, 1), sixteen = TokensPerSecond(model, 16);
+            var bound = bandwidth / shape.WeightBytes(type == TensorType.F32 ? 4 : 2);
+            table.Add($"{shape.Name} {type}, batch 1", Rate(one), $"bound {Rate(bound)} at {bandwidth / 1e9:0.0} GB/s", one / bound, "0.8", one / bound >= 0.8);
+            table.Add($"{shape.Name} {type}, batch 16", Rate(sixteen), $"batch 1 {Rate(one)}", sixteen / one, "6", sixteen / one >= 6);
+        }
+        table.Save();
+    }
+
+    private static double TokensPerSecond(ICausalLanguageModel model, int batch)
+    {
+        var best = 0.0;
+        for (var round = 0; round < 3; round++)
+        {
+            using var session = model.StartDecoding([.. Enumerable.Range(0, batch).Select(i => (ReadOnlyMemory<int>)Enumerable.Range(i, Prompt).ToArray())], Tokens);
+            int[] next = [.. Enumerable.Range(5, batch)];
+            var start = Stopwatch.GetTimestamp();
+            for (var i = 0; i < Tokens; i++) session.Append(next);
+            best = Math.Max(best, batch * Tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        return best;
+    }
+
+    /// <summary>Bytes per second that all threads read from an array far larger than the caches.</summary>
+    private static double Bandwidth(int threads)
+    {
+        const int Block = 1 << 20;
+        var data = new float[256 << 20 >> 2];
+        var sums = new float[data.Length / Block];
+        var workers = new Workers(threads);
+        void Read() => workers.For(sums.Length, i => sums[i] = VectorMath.Sum(data.AsSpan(i * Block, Block)));
+        Read();
+        return data.Length * 4.0 / MeasurementTable.Best(10, Read);
+    }
+
+    private static string Rate(double tokensPerSecond) => string.Create(CultureInfo.InvariantCulture, $"{tokensPerSecond:0.0} tokens/s");
+}

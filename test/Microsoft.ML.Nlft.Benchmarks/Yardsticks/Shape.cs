@@ -1,0 +1,42 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
+
+/// <summary>The shapes of models that are measured; weights are random, which speed and memory do not depend on.</summary>
+internal sealed record Shape(string Name, int Hidden, int Intermediate, int Layers, int Heads, int KeyValueHeads, int HeadSize, int Vocabulary)
+{
+    public static readonly Shape Tiny = new("tiny-3m", 160, 448, 6, 5, 5, 32, 2048);
+    public static readonly Shape Small = new("small-20m", 384, 1024, 8, 6, 2, 64, 8192);
+    public static readonly Shape SmolLm2 = new("smollm2-135m", 576, 1536, 30, 9, 3, 64, 49152);
+    public static readonly Shape Qwen25 = new("qwen2.5-0.5b", 896, 4864, 24, 14, 2, 64, 151936);
+
+    public static Shape Named(string name) => new[] { Tiny, Small, SmolLm2, Qwen25 }.Single(shape => shape.Name == name);
+
+    public ModelConfiguration Configuration => new()
+    {
+        ModelType = "llama",
+        VocabularySize = Vocabulary,
+        HiddenSize = Hidden,
+        IntermediateSize = Intermediate,
+        LayerCount = Layers,
+        HeadCount = Heads,
+        KeyValueHeadCount = KeyValueHeads,
+        HeadSize = HeadSize,
+        MaximumPositions = 4096,
+        NormEpsilon = 1e-5,
+        TieWordEmbeddings = true,
+        SlidingWindows = [.. new int[Layers]],
+    };
+
+    /// <summary>A folder with random weights of this shape, made once below the artifacts.</summary>
+    public string Folder(string artifacts, TensorType type)
+    {
+        var folder = Path.Combine(artifacts, "models", $"{Name}-{type.ToString().ToLowerInvariant()}");
+        if (!File.Exists(Path.Combine(folder, "model.safetensors"))) ModelInitializer.Create(folder, Configuration, seed: 1, type);
+        return folder;
+    }
+
+    /// <summary>Bytes of all weights in one type: what decoding a token reads.</summary>
+    public long WeightBytes(int bytesPerWeight) => (long)bytesPerWeight *
+        ((long)Vocabulary * Hidden + Layers * ((long)Hidden * HeadSize * (2 * Heads + 2 * KeyValueHeads) + 3L * Hidden * Intermediate));
+}
