@@ -73,24 +73,6 @@ internal static class VectorMath
         return sum;
     }
 
-    /// <summary>sum x_i.</summary>
-    public static float Sum(ReadOnlySpan<float> x)
-    {
-        ref var p = ref MemoryMarshal.GetReference(x);
-        Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
-        nuint i = 0, n = (nuint)x.Length;
-        for (; i + 32 <= n; i += 32)
-        {
-            s0 += Vector256.LoadUnsafe(ref p, i);
-            s1 += Vector256.LoadUnsafe(ref p, i + 8);
-            s2 += Vector256.LoadUnsafe(ref p, i + 16);
-            s3 += Vector256.LoadUnsafe(ref p, i + 24);
-        }
-        var sum = Vector256.Sum(s0 + s1 + (s2 + s3));
-        for (; i < n; i++) sum += x[(int)i];
-        return sum;
-    }
-
     /// <summary>sum x_i y_i z_i.</summary>
     public static float Dot(ReadOnlySpan<float> x, ReadOnlySpan<float> y, ReadOnlySpan<float> z)
     {

@@ -17,7 +17,7 @@ internal sealed class Attention(ModelConfiguration configuration, int window)
     private readonly float _scale = (float)(1 / Math.Sqrt(configuration.HeadSize));
 
     /// <summary>o[N x heads d] from q[N x heads d] and k, v[N x kvHeads d].</summary>
-    public void Forward(EngineContext context, Matrix q, Matrix k, Matrix v, Matrix o) => ForEachTile(context, (sequence, head, tile) =>
+    public void Forward(EngineContext context, Matrix q, Matrix k, Matrix v, Matrix o) => ForEachTile(context, (head, tile) =>
     {
         var (queries, keys) = (tile.Queries(q, head), tile.Keys(k, head));
         var p = context.Rent(tile.Rows, tile.KeyCount);
@@ -33,7 +33,7 @@ internal sealed class Attention(ModelConfiguration configuration, int window)
     {
         dk.Clear();
         dv.Clear();
-        ForEachTile(context, (sequence, head, tile) =>
+        ForEachTile(context, (head, tile) =>
         {
             var (queries, keys, upstream) = (tile.Queries(q, head), tile.Keys(k, head), tile.Queries(dO, head));
             Matrix p = context.Rent(tile.Rows, tile.KeyCount), ds = context.Rent(tile.Rows, tile.KeyCount);
@@ -87,7 +87,7 @@ internal sealed class Attention(ModelConfiguration configuration, int window)
         }
     }
 
-    private void ForEachTile(EngineContext context, Action<int, int, QueryTile> body)
+    private void ForEachTile(EngineContext context, Action<int, QueryTile> body)
     {
         var batch = context.Batch;
         context.Workers.For(batch.Count * _keyValueHeads, item =>
@@ -99,7 +99,7 @@ internal sealed class Attention(ModelConfiguration configuration, int window)
                 {
                     var rows = Math.Min(Tile, length - query);
                     var firstKey = window > 0 ? Math.Max(0, query - window + 1) : 0;
-                    body(sequence, head, new QueryTile(start, query, rows, firstKey, query + rows - firstKey, _size, _group));
+                    body(head, new QueryTile(start, query, rows, firstKey, query + rows - firstKey, _size, _group));
                 }
         });
     }
