@@ -85,6 +85,14 @@ public sealed class ModelFolder : IDisposable
         return _weights.Read(name);
     }
 
+    /// <summary>The matrix of that name and shape, to be read row by row without mapping it into memory.</summary>
+    /// <exception cref="NlftException">As with <see cref="Tensor"/>.</exception>
+    internal TensorRows ReadRows(string name, int rows, int columns)
+    {
+        _weights.Find(name, [rows, columns]);
+        return _weights.ReadRows(name, columns);
+    }
+
     /// <summary>A tensor as it lies in the file, whatever its shape and type.</summary>
     internal TensorData RawTensor(string name) => _weights.Read(name);
 

@@ -61,6 +61,8 @@ internal sealed class ModelWeights : IDisposable
     public TensorData Read(string name) => _byTensor.TryGetValue(name, out var file) ? file.Tensor(name)
         : throw new NlftException($"{_folder}, tensor \"{name}\"", "no such tensor", "one of the model's tensors", DownloadAgain);
 
+    public TensorRows ReadRows(string name, int columns) => _byTensor[name].ReadRows(name, columns);
+
     public void Dispose() => _files.ForEach(file => file.Dispose());
 
     private void Add(SafetensorsFile file)

@@ -87,6 +87,13 @@ internal sealed unsafe class SafetensorsFile : IDisposable
         return new TensorData(name, entry.Type, entry.Shape, bytes);
     }
 
+    /// <summary>A reader of one matrix that goes through the file, not through the mapping.</summary>
+    public TensorRows ReadRows(string name, int columns)
+    {
+        var entry = Entry(name);
+        return new TensorRows(Path, name, entry.Type, _header.DataOffset + entry.Begin, columns);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

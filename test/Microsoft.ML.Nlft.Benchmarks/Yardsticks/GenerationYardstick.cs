@@ -51,7 +51,7 @@ internal static class GenerationYardstick
         var data = new float[256 << 20 >> 2];
         var sums = new float[data.Length / Block];
         var workers = new Workers(threads);
-        void Read() => workers.For(sums.Length, i => sums[i] = VectorMath.Dot(data.AsSpan(i * Block, Block), data.AsSpan(i * Block, Block)));
+        void Read() => workers.For(sums.Length, 0, (_, i) => sums[i] = VectorMath.Dot(data.AsSpan(i * Block, Block), data.AsSpan(i * Block, Block)));
         Read();
         return data.Length * 4.0 / MeasurementTable.Best(10, Read);
     }

@@ -19,7 +19,7 @@ internal sealed unsafe class OpenBlas
     public static OpenBlas? TryLoad(int threads) => NativeLibrary.TryLoad("libopenblas.so.0", out var library) ? new OpenBlas(library, threads) : null;
 
     /// <summary>C[m x n] = A[m x k] B, with B[n x k] transposed or B[k x n].</summary>
-    public void Multiply(int m, int n, int k, float[] a, float[] b, bool transposed, float[] c)
+    public void Multiply(int m, int n, int k, ReadOnlySpan<float> a, ReadOnlySpan<float> b, bool transposed, Span<float> c)
     {
         fixed (float* pa = a, pb = b, pc = c)
             _sgemm(RowMajor, NoTranspose, transposed ? Transpose : NoTranspose, m, n, k, 1, pa, k, pb, transposed ? k : n, 0, pc, n);

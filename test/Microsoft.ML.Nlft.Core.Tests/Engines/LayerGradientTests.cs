@@ -46,14 +46,15 @@ public class LayerGradientTests
         var attention = new Attention(c, window);
         var context = Context(5, 1, 3);
         Matrix q = Numbers.Random(9, 12, 1), k = Numbers.Random(9, keyValueHeads * 4, 2), v = Numbers.Random(9, keyValueHeads * 4, 3);
-        Matrix o = Matrix.Zeros(9, 12), r = Numbers.Random(9, 12, 4);
+        Matrix o = Matrix.Zeros(9, 12), logSums = Matrix.Zeros(9, 3), r = Numbers.Random(9, 12, 4);
         Matrix dq = Matrix.Zeros(9, 12), dk = Matrix.Zeros(9, k.Columns), dv = Matrix.Zeros(9, k.Columns);
         double Loss()
         {
-            attention.Forward(context, q, k, v, o);
+            attention.Forward(context, q, k, v, o, logSums);
             return Numbers.Dot(o, r);
         }
-        attention.Backward(context, q, k, v, r, dq, dk, dv);
+        Loss();
+        attention.Backward(context, q, k, v, o, logSums, r, dq, dk, dv);
         Numbers.CheckGradient("q", q.Span, dq.Span, Loss);
         Numbers.CheckGradient("k", k.Span, dk.Span, Loss);
         Numbers.CheckGradient("v", v.Span, dv.Span, Loss);
@@ -68,7 +69,7 @@ public class LayerGradientTests
         var c = TinyModels.Configuration with { HeadCount = 2, KeyValueHeadCount = 1, HeadSize = 8 };
         var context = Context(Length);
         Matrix q = Numbers.Random(Length, 16, 1), k = Numbers.Random(Length, 8, 2), v = Numbers.Random(Length, 8, 3), o = Matrix.Zeros(Length, 16);
-        new Attention(c, window).Forward(context, q, k, v, o);
+        new Attention(c, window).Forward(context, q, k, v, o, Matrix.Zeros(Length, 2));
         for (var t = 0; t < Length; t++)
             for (var head = 0; head < 2; head++)
             {

@@ -12,7 +12,7 @@ public class ManagedEngineConformanceTests : EngineConformance
 [TestClass]
 public class ManagedEngineRecomputingConformanceTests : EngineConformance
 {
-    protected override IModelEngine Engine { get; } = new ManagedEngine(1, recomputeActivations: true);
+    protected override IModelEngine Engine { get; } = new ManagedEngine(new ManagedEngineOptions { Threads = 1, ActivationMemory = 0 });
 }
 
 [TestClass]
@@ -28,12 +28,12 @@ public class ManagedEngineTests
     {
         using var folder = TinyModels.Create();
         float[]? first = null;
-        foreach (var engine in (ManagedEngine[])[new(1), new(2), new(2, recomputeActivations: true)])
+        foreach (var engine in (ManagedEngine[])[new(1), new(2), new(new ManagedEngineOptions { Threads = 2, ActivationMemory = 0 })])
         {
             using var model = Load(folder, trainable, engine);
             var losses = Enumerable.Range(0, 4).Select(_ => Step(model, Batch(40, 3, 17))).ToArray();
             first ??= losses;
-            CollectionAssert.AreEqual(first, losses, $"{engine.Threads} threads, recompute {engine.RecomputeActivations}");
+            CollectionAssert.AreEqual(first, losses, $"{engine.Options}");
             Assert.IsLessThan(losses[0], losses[3], "The loss falls.");
         }
     }

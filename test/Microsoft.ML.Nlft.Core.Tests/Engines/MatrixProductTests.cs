@@ -24,8 +24,8 @@ public class MatrixProductTests
         MatrixProduct.MultiplyNaively(a, b, expected, 0.5f, accumulate: true);
 
         Operand left = transposeA ? new Operand(Transpose(a)).Transposed : a, right = transposeB ? new Operand(Transpose(b)).Transposed : b;
-        MatrixProduct.Multiply<Tile512>(new Workers(2), new Workspace(), left, right, wide, 0.5f, accumulate: true);
-        MatrixProduct.Multiply<Tile256>(new Workers(1), new Workspace(), left, right, narrow, 0.5f, accumulate: true);
+        MatrixProduct.Multiply<Tile512>(new Workers(2), wide, wide, new Term(left, right, 0.5f));
+        MatrixProduct.Multiply<Tile256>(new Workers(1), narrow, narrow, new Term(left, right, 0.5f));
 
         Numbers.AreClose(expected, wide, 2e-5 * Math.Sqrt(k));
         Assert.IsTrue(wide.Span.SequenceEqual(narrow.Span), "Kernels of both widths sum in the same order and give the same bits.");
@@ -37,7 +37,7 @@ public class MatrixProductTests
         Matrix a = Numbers.Random(20, 10, 1), b = Numbers.Random(10, 40, 2), c = Matrix.Zeros(30, 60);
         c.Span.Fill(7);
         var part = c.Part(4, 20, 9, 40);
-        MatrixProduct.Multiply(new Workers(2), new Workspace(), a, b, part);
+        MatrixProduct.Multiply(new Workers(2), a, b, part);
 
         var expected = Matrix.Zeros(20, 40);
         MatrixProduct.MultiplyNaively(a, b, expected);
@@ -62,22 +62,22 @@ public class MatrixProductTests
         fixed (byte* mapped = bytes)
         {
             var weight = new Operand(mapped, type, Outputs, Inputs);
-            MatrixProduct.Multiply(new Workers(2), new Workspace(), x, weight.Transposed, y);
+            MatrixProduct.Multiply(new Workers(2), x, weight.Transposed, y);
             Numbers.AreClose(expected, y, 1e-4);
 
             foreach (var rows in (int[])[1, 3, 4, 7, 16])
             {
                 var product = Matrix.Zeros(rows, Outputs);
-                FewRowsProduct.Multiply(new Workers(2), new Workspace(), x.RowRange(0, rows), weight, product);
+                FewRowsProduct.Multiply(new Workers(2), product, null, new Term(x.RowRange(0, rows), weight));
                 Numbers.AreClose(expected.RowRange(0, rows), product, 1e-4);
                 var alone = Matrix.Zeros(1, Outputs);
-                FewRowsProduct.Multiply(new Workers(1), new Workspace(), x.RowRange(rows - 1, 1), weight, alone);
+                FewRowsProduct.Multiply(new Workers(1), alone, null, new Term(x.RowRange(rows - 1, 1), weight));
                 Assert.IsTrue(alone.Span.SequenceEqual(product[rows - 1]), "A row gets the same bits alone or among others.");
             }
 
             Matrix back = Matrix.Zeros(30, Inputs), expectedBack = Matrix.Zeros(30, Inputs);
             MatrixProduct.MultiplyNaively(expected, values, expectedBack);
-            MatrixProduct.Multiply(new Workers(2), new Workspace(), expected, weight, back);
+            MatrixProduct.Multiply(new Workers(2), expected, weight, back);
             Numbers.AreClose(expectedBack, back, 1e-3);
         }
     }
@@ -86,7 +86,7 @@ public class MatrixProductTests
     public void Multiply_ShapesThatDoNotFit_SaysSo()
     {
         var error = Assert.ThrowsExactly<ArgumentException>(() =>
-            MatrixProduct.Multiply(new Workers(1), new Workspace(), Matrix.Zeros(2, 3), Matrix.Zeros(4, 5), Matrix.Zeros(2, 5)));
+            MatrixProduct.Multiply(new Workers(1), Matrix.Zeros(2, 3), Matrix.Zeros(4, 5), Matrix.Zeros(2, 5)));
         Assert.AreEqual("[2 x 3] times [4 x 5] does not give [2 x 5].", error.Message);
     }
 

@@ -4,13 +4,17 @@ using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
-/// <summary>Decoding with a key/value cache per sequence: the prompts run as one packed batch, then one row per live sequence and step.</summary>
+/// <summary>
+/// Decoding with a key/value cache per sequence: the prompts run as one packed batch, whose last layer computes only the prompts' last tokens, then
+/// one row per live sequence and step. A step allocates nothing unless a cache takes a new page.
+/// </summary>
 internal sealed class ManagedDecodingSession : IDecodingSession
 {
     private readonly ManagedLanguageModel _model;
     private readonly KeyValueCache[] _caches;
     private readonly int[] _lengths;
     private readonly int[] _rows; // row of every sequence in _logits, -1 when retired
+    private DecodingStep? _step;
     private Matrix _logits;
 
     public ManagedDecodingSession(ManagedLanguageModel model, IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken)
@@ -20,20 +24,16 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         _model = model;
         var batch = PackedBatch.Create(prompts, model.Configuration);
         _lengths = [.. prompts.Select(prompt => prompt.Length)];
-        _caches = [.. _lengths.Select(length => new KeyValueCache(model.Configuration, Math.Min(model.Configuration.MaximumPositions, length + maximumNewTokens)))];
+        _caches = [.. _lengths.Select(_ => new KeyValueCache(model.Configuration, model.Workspace))];
         _rows = [.. Enumerable.Range(0, prompts.Count)];
+        _logits = Matrix.Zeros(Count, model.Configuration.VocabularySize);
 
         var context = model.Context(batch, training: false);
-        var last = Enumerable.Range(0, prompts.Count).Select(s => batch.Starts[s + 1] - 1).ToArray();
-        Run(context, last, cancellationToken, (layer, index, a) =>
-        {
-            for (var s = 0; s < _caches.Length; s++)
-                _caches[s].Append(index, a.Key.RowRange(batch.Starts[s], batch.Length(s)), a.Value.RowRange(batch.Starts[s], batch.Length(s)));
-            layer.Attention.Forward(context, a.Query, a.Key, a.Value, a.Attended);
-        });
+        using var activations = new LayerActivations(context, model.Configuration, batch.Rows);
+        Run(context, QueryRows.Ends(batch, [.. Enumerable.Repeat(1, Count)], before: 0), activations, new Prefill(_caches), cancellationToken);
     }
 
-    public int Count => _rows.Length;
+    public int Count => _lengths.Length;
 
     public ReadOnlySpan<float> Logits(int sequence) =>
         _rows[sequence] >= 0 ? _logits[_rows[sequence]] : throw new InvalidOperationException($"Sequence {sequence} was retired.");
@@ -41,53 +41,69 @@ internal sealed class ManagedDecodingSession : IDecodingSession
     public void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default)
     {
         if (tokens.Length != Count) throw new ArgumentException($"{tokens.Length} tokens for {Count} sequences.", nameof(tokens));
-        List<int> live = [], ids = [], positions = [];
         for (var s = 0; s < Count; s++)
         {
-            if (tokens[s] < 0) _rows[s] = -1;
-            if (_rows[s] < 0) continue;
-            if (_lengths[s] >= _model.Configuration.MaximumPositions)
+            if (tokens[s] < 0) Retire(s);
+            else if (_rows[s] >= 0 && _lengths[s] >= _model.Configuration.MaximumPositions)
                 throw new NlftException($"sequence {s}", $"{_lengths[s] + 1} tokens", $"at most {_model.Configuration.MaximumPositions} (max_position_embeddings)",
                     "Lower the limit of new tokens or shorten the prompt.");
-            _rows[s] = live.Count;
-            live.Add(s);
-            ids.Add(tokens[s]);
-            positions.Add(_lengths[s]++);
         }
-        if (live.Count == 0) return;
-        var batch = PackedBatch.Step([.. ids], [.. positions], _model.Configuration);
-        var context = _model.Context(batch, training: false);
-        KeyValueCache[] caches = [.. live.Select(s => _caches[s])];
-        Run(context, [.. Enumerable.Range(0, live.Count)], cancellationToken, (layer, index, a) =>
+        var live = 0;
+        for (var s = 0; s < Count; s++)
+            if (_rows[s] >= 0) _rows[s] = live++;
+        if (live == 0) return;
+        if (_step?.Count != live)
         {
-            for (var row = 0; row < caches.Length; row++) caches[row].Append(index, a.Key.RowRange(row, 1), a.Value.RowRange(row, 1));
-            layer.Attention.Decode(context, a.Query, caches, index, a.Attended);
-        });
+            _step?.Dispose();
+            _step = new DecodingStep(_model, live);
+        }
+        for (var s = 0; s < Count; s++)
+            if (_rows[s] >= 0) _step.Set(_rows[s], tokens[s], _lengths[s]++, _caches[s]);
+        Run(_step.Context, _step.Context.Rows, _step.Activations, _step, cancellationToken);
     }
 
-    public void Dispose() { }
-
-    /// <summary>Runs the batch through all layers and leaves the logits of <paramref name="rows"/>.</summary>
-    private void Run(EngineContext context, int[] rows, CancellationToken cancellationToken, Action<DecoderLayer, int, LayerActivations> attend)
+    public void Dispose()
     {
-        var c = _model.Configuration;
-        var rope = _model.Rope(context.Batch);
-        Matrix x = _model.Embed(context), y = context.Rent(context.Batch.Rows, c.HiddenSize);
-        using (var activations = new LayerActivations(context, c))
-            for (var i = 0; i < c.LayerCount; i++)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                var (layer, index) = (_model.Network.Layers[i], i);
-                layer.Forward(context, rope, x, activations, y, a => attend(layer, index, a));
-                (x, y) = (y, x);
-            }
-        var hidden = context.Rent(rows.Length, c.HiddenSize);
-        for (var i = 0; i < rows.Length; i++) x[rows[i]].CopyTo(hidden[i]);
+        for (var s = 0; s < Count; s++) Retire(s);
+        _step?.Dispose();
+        _step = null;
+    }
+
+    private void Retire(int sequence)
+    {
+        _rows[sequence] = -1;
+        _caches[sequence].Dispose();
+    }
+
+    /// <summary>Runs the batch through all layers and leaves the logits of <paramref name="rows"/>, one for each live sequence.</summary>
+    private void Run(EngineContext context, QueryRows rows, LayerActivations activations, IAttend attention, CancellationToken cancellationToken)
+    {
+        var (layers, rope) = (_model.Network.Layers, _model.Rope(context.Batch));
+        Matrix x = _model.Embed(context), y = context.Rent(x.Rows, x.Columns), hidden = context.Rent(rows.Rows, x.Columns);
+        foreach (var layer in layers.AsSpan(..^1))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            layer.Forward(context, context.Rows, rope, x, activations, y, attention);
+            (x, y) = (y, x);
+        }
+        using (var own = rows.IsAll ? null : new LayerActivations(context, _model.Configuration, rows.Rows))
+            layers[^1].Forward(context, rows, rope, x, own ?? activations, hidden, attention);
         _model.Network.FinalNorm.Forward(context, hidden, hidden);
-        if (_logits.Rows != rows.Length) _logits = Matrix.Zeros(rows.Length, c.VocabularySize);
-        _model.Network.Head.Logits(context, hidden, _logits);
+        _model.Network.Head.Logits(context, hidden, _logits.RowRange(0, rows.Rows));
         context.Return(x);
         context.Return(y);
         context.Return(hidden);
+    }
+
+    /// <summary>Attention over the prompts, whose keys and values go into the caches on the way.</summary>
+    private sealed class Prefill(KeyValueCache[] caches) : IAttend
+    {
+        public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
+        {
+            var batch = context.Batch;
+            for (var s = 0; s < caches.Length; s++)
+                caches[s].Append(layer.Index, a.Key.RowRange(batch.Starts[s], batch.Length(s)), a.Value.RowRange(batch.Starts[s], batch.Length(s)));
+            layer.Attention.Forward(context, a.Query, a.Key, a.Value, a.Attended, a.LogSums);
+        }
     }
 }

@@ -5,8 +5,8 @@ using Microsoft.ML.Nlft.Models;
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
-/// One pass of a packed batch through the network. Kept for training, it holds the input of every layer and either all its
-/// activations or, when they are recomputed, one set that every layer fills in turn.
+/// One pass of a packed batch through the network. The last layer computes only the rows that predict a response token. Kept for training, the pass
+/// holds the input of every layer, and of as many layers as the budget allows what their backward passes read; the others compute it again.
 /// </summary>
 internal sealed class ManagedForwardPass : IForwardPass
 {
@@ -14,40 +14,39 @@ internal sealed class ManagedForwardPass : IForwardPass
     private readonly EngineContext _context;
     private readonly RotaryEmbedding _rope;
     private readonly List<Matrix> _rented = [];
+    private readonly QueryRows _predicting;
+    private readonly int[] _targets, _firsts; // the tokens that these rows predict; the first one of every sequence, and R at the end
     private readonly Matrix[] _inputs; // of every layer, and of the final norm
-    private readonly LayerActivations[] _activations;
-    private readonly int[] _predicting; // the rows that predict a response token
-    private readonly int[] _targets;
-    private readonly int[] _firsts; // of every sequence in _predicting, and R at the end
+    private readonly LayerActivations?[] _activations; // of the kept layers, the upper ones
     private readonly float[] _logSums;
     private readonly Matrix _hidden; // final-norm outputs, R x H
+    private LayerActivations? _shared; // of the other layers, in turn
     private bool _usable;
 
     public ManagedForwardPass(ManagedLanguageModel model, IReadOnlyList<TokenSequence> sequences, bool hiddenStates, bool keep, CancellationToken cancellationToken)
     {
-        _model = model;
-        _usable = keep;
+        (_model, _usable) = (model, keep);
         var batch = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
         _context = model.Context(batch, training: keep);
         _rope = model.Rope(batch);
-        (_predicting, _targets, _firsts) = batch.Responses(sequences);
+        (_, _targets, _firsts) = batch.Responses(sequences);
+        _predicting = QueryRows.Ends(batch, [.. sequences.Select(s => s.ResponseLength)], before: 1);
 
-        var layers = model.Network.Layers;
-        _inputs = new Matrix[layers.Length + 1];
-        _activations = new LayerActivations[keep && !model.Recompute ? layers.Length : Math.Min(1, layers.Length)];
+        var (layers, hiddenSize) = (model.Network.Layers, model.Configuration.HiddenSize);
+        (_inputs, _activations) = (new Matrix[layers.Length + 1], new LayerActivations?[layers.Length]);
         try
         {
+            var kept = keep ? Math.Min(layers.Length, model.ActivationMemory / LayerActivations.Size(model.Configuration, batch.Rows)) : 0;
             _inputs[0] = Own(model.Embed(_context));
             for (var i = 0; i < layers.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                if (i < _activations.Length) _activations[i] = new LayerActivations(_context, model.Configuration);
-                _inputs[i + 1] = keep || i == 0 ? Own(_context.Rent(batch.Rows, model.Configuration.HiddenSize)) : _inputs[i - 1]; // two in turn when nothing is kept
-                layers[i].Forward(_context, _rope, _inputs[i], Activations(i), _inputs[i + 1]);
+                if (layers.Length - i <= kept) _activations[i] = new LayerActivations(_context, model.Configuration, RowsOf(i).Rows);
+                _inputs[i + 1] = keep || i == 0 || i == layers.Length - 1 ? Own(_context.Rent(RowsOf(i).Rows, hiddenSize)) : _inputs[i - 1]; // two in turn when nothing is kept
+                ForwardLayer(i);
             }
-            _hidden = Own(_context.Rent(_predicting.Length, model.Configuration.HiddenSize));
-            Gather(_inputs[^1], _hidden);
-            model.Network.FinalNorm.Forward(_context, _hidden, _hidden);
+            _hidden = Own(_context.Rent(_predicting.Rows, hiddenSize));
+            model.Network.FinalNorm.Forward(_context, _inputs[^1], _hidden);
 
             var logProbabilities = new float[_targets.Length];
             var mostLikely = new bool[_targets.Length];
@@ -72,17 +71,14 @@ internal sealed class ManagedForwardPass : IForwardPass
         var network = _model.Network;
         Matrix dHidden = Own(_context.Rent(_hidden.Rows, _hidden.Columns)), gradient = Own(_context.Rent(_context.Batch.Rows, _hidden.Columns));
         network.Head.Backward(_context, _hidden, _targets, _logSums, PackedBatch.Flatten(coefficients, _firsts), dHidden);
-        Gather(_inputs[^1], _hidden); // the final norm's inputs, where its outputs are no longer needed
-        network.FinalNorm.Backward(_context, _hidden, dHidden, dHidden, accumulate: false);
-        gradient.Clear();
-        for (var i = 0; i < _predicting.Length; i++) dHidden[i].CopyTo(gradient[_predicting[i]]);
+        network.FinalNorm.Backward(_context, _inputs[^1], dHidden, dHidden, accumulate: false);
 
-        for (var i = network.Layers.Length - 1; i >= 0; i--)
+        var lowest = network.LowestGradient;
+        for (var i = network.Layers.Length - 1; i >= Math.Max(0, lowest - 1); i--)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (_model.Recompute && i < network.Layers.Length - 1)
-                network.Layers[i].Forward(_context, _rope, _inputs[i], Activations(i), _inputs[i + 1]);
-            network.Layers[i].Backward(_context, _rope, _inputs[i], Activations(i), gradient);
+            if (_activations[i] is null) ForwardLayer(i);
+            network.Layers[i].Backward(_context, RowsOf(i), _rope, _inputs[i], ActivationsOf(i), i == network.Layers.Length - 1 ? dHidden : gradient, i < lowest ? null : gradient);
         }
         if (network.Embedding.Parameter is not null)
             for (var row = 0; row < gradient.Rows; row++) VectorMath.Add(gradient[row], network.Embedding.Gradient[_context.Batch.Tokens[row]]);
@@ -93,21 +89,30 @@ internal sealed class ManagedForwardPass : IForwardPass
         _usable = false;
         foreach (var activations in _activations) activations?.Dispose();
         Array.Clear(_activations);
+        _shared?.Dispose();
+        _shared = null;
         foreach (var matrix in _rented) _context.Return(matrix);
         _rented.Clear();
     }
 
-    private LayerActivations Activations(int layer) => _activations[Math.Min(layer, _activations.Length - 1)];
+    private void ForwardLayer(int layer) =>
+        _model.Network.Layers[layer].Forward(_context, RowsOf(layer), _rope, _inputs[layer], ActivationsOf(layer), _inputs[layer + 1]);
+
+    /// <summary>The rows that a layer computes.</summary>
+    private QueryRows RowsOf(int layer) => layer == _model.Network.Layers.Length - 1 ? _predicting : _context.Rows;
+
+    private LayerActivations ActivationsOf(int layer)
+    {
+        if (_activations[layer] is { } kept) return kept;
+        var rows = RowsOf(layer).Rows;
+        if (_shared is { } shared && shared.Middle.Rows == rows) return shared;
+        _shared?.Dispose();
+        return _shared = new LayerActivations(_context, _model.Configuration, rows);
+    }
 
     private Matrix Own(Matrix matrix)
     {
         _rented.Add(matrix);
         return matrix;
-    }
-
-    /// <summary>Copies the rows of the last layer's output that predict a response token.</summary>
-    private void Gather(Matrix x, Matrix rows)
-    {
-        for (var i = 0; i < _predicting.Length; i++) x[_predicting[i]].CopyTo(rows[i]);
     }
 }

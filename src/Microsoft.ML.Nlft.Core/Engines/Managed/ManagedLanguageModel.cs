@@ -11,14 +11,14 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     private readonly Workspace _workspace = new();
     private readonly Network _network;
     private readonly AdamW _optimizer;
-    private readonly bool _recompute;
     private RotaryEmbedding _rope;
 
-    public ManagedLanguageModel(ManagedEngine engine, ModelLoadOptions options, CancellationToken cancellationToken)
+    public ManagedLanguageModel(ManagedEngineOptions engine, ModelLoadOptions options, CancellationToken cancellationToken)
     {
-        (_workers, _recompute) = (new Workers(engine.Threads), engine.RecomputeActivations);
+        _workers = new Workers(engine.Threads == 0 ? Environment.ProcessorCount : engine.Threads);
+        ActivationMemory = engine.ActivationMemory ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
-        _network = new Network(options, cancellationToken);
+        _network = new Network(options, engine.Int8Weights, cancellationToken);
         _optimizer = new AdamW(_network.Parameters);
         _rope = new RotaryEmbedding(Configuration, Math.Min(512, Configuration.MaximumPositions));
     }
@@ -86,14 +86,18 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     internal Network Network => _network;
 
-    internal bool Recompute => _recompute;
+    internal Workspace Workspace => _workspace;
+
+    /// <summary>Most bytes of activations that a training pass keeps.</summary>
+    internal long ActivationMemory { get; }
 
     internal EngineContext Context(PackedBatch batch, bool training) => new(_workers, _workspace, batch, training);
 
     /// <summary>The rotary table, grown when longer sequences come.</summary>
     internal RotaryEmbedding Rope(PackedBatch batch)
     {
-        var needed = batch.Positions.Length == 0 ? 1 : batch.Positions.Max() + 1;
+        var needed = 1;
+        foreach (var position in batch.Positions) needed = Math.Max(needed, position + 1);
         if (needed > _rope.Positions) _rope = new RotaryEmbedding(Configuration, (int)Math.Min(Configuration.MaximumPositions, needed * 2L));
         return _rope;
     }
@@ -102,10 +106,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     internal Matrix Embed(EngineContext context)
     {
         var x = context.Rent(context.Batch.Rows, Configuration.HiddenSize);
-        _workers.ForBlocks(x.Rows, EngineContext.RowBlock, (start, end) =>
-        {
-            for (var row = start; row < end; row++) _network.Embedding.ReadRow(context.Batch.Tokens[row], x[row]);
-        });
+        context.ForRows(x.Rows, (_network.Embedding, context.Batch.Tokens, x), static (work, row) => work.Embedding.ReadRow(work.Tokens[row], work.x[row]));
         return x;
     }
 

@@ -15,6 +15,9 @@ internal readonly record struct Matrix(float[] Data, int Offset, int Rows, int C
     /// <summary>Row <paramref name="row"/> as a span.</summary>
     public Span<float> this[int row] => Data.AsSpan(Offset + row * Stride, Columns);
 
+    /// <summary>Index of an element in the array.</summary>
+    public int Index(int row, int column) => Offset + row * Stride + column;
+
     /// <summary>All elements of a matrix whose rows lie back to back.</summary>
     public Span<float> Span => Stride == Columns ? Data.AsSpan(Offset, Rows * Columns) : throw new InvalidOperationException("The rows do not lie back to back.");
 

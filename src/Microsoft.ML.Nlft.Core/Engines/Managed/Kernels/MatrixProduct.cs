@@ -1,32 +1,40 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
+/// <summary>alpha A B, one summand of a product.</summary>
+/// <param name="A">The left factor, a float matrix.</param>
+/// <param name="B">The right factor.</param>
+/// <param name="Alpha">The factor on both.</param>
+internal readonly record struct Term(Operand A, Operand B, float Alpha = 1);
+
 /// <summary>
-/// C (+)= alpha A B. B is packed into panels of a tile's width; every tile of C is one call of a register-blocked kernel. Tiles
-/// are shared out over threads, sums are not: an element of C is summed in the order of k whatever the threads or the shape around it.
+/// C = D + alpha A B, and a second such term where a LoRA adapter adds its own. A thread packs one panel of B, a tile wide, while all rows of A pass
+/// by it; C is met once per panel. Panels are shared out over threads, sums are not: an element of C is summed in the order of the terms and of k,
+/// whatever the threads or the shape around it.
 /// </summary>
 internal static unsafe class MatrixProduct
 {
-    private const int DepthBlock = 384, ColumnBlock = 2048, RowsPerTask = 96, PanelsPerTask = 8;
-    private const long SequentialBelow = 1L << 18; // multiply-adds: below this a fork costs more than it brings
+    private const int DeepestPanel = 1536; // within the second-level cache beside the rows of A
+    private const int RowsPerTask = 768;   // rows of A that one packing serves: enough to make it cheap, few enough for the third-level cache
+    private const int LeastRowsPerTask = 24;
+    private const long SequentialBelow = 1L << 17; // multiply-adds: below this, sharing out costs more than it brings
 
-    /// <summary>C[M x N] (+)= alpha A[M x K] B[K x N], on all threads.</summary>
-    public static void Multiply(Workers workers, Workspace workspace, Operand a, Operand b, Matrix c, float alpha = 1, bool accumulate = false)
+    /// <summary>C[M x N] (+)= alpha A[M x K] B[K x N].</summary>
+    public static void Multiply(Workers workers, Operand a, Operand b, Matrix c, float alpha = 1, bool accumulate = false) =>
+        Multiply(workers, c, accumulate ? c : null, new Term(a, b, alpha));
+
+    /// <summary>C[M x N] = D + the terms, each [M x K] times [K x N] with a K of its own.</summary>
+    /// <param name="workers">The threads.</param>
+    /// <param name="c">The result.</param>
+    /// <param name="d">What is added to, of the shape of <paramref name="c"/>: <paramref name="c"/> itself to accumulate, null for nothing.</param>
+    /// <param name="term">The product.</param>
+    /// <param name="second">A second product, or null.</param>
+    public static void Multiply(Workers workers, Matrix c, Matrix? d, Term term, Term? second = null)
     {
-        if (a.Columns != b.Rows || a.Rows != c.Rows || b.Columns != c.Columns)
-            throw new ArgumentException($"[{a.Rows} x {a.Columns}] times [{b.Rows} x {b.Columns}] does not give [{c.Rows} x {c.Columns}].");
-        if (a.Array is null) throw new ArgumentException("The left factor must be a float matrix.", nameof(a));
-        if ((long)a.Rows * a.Columns * b.Columns < SequentialBelow || workers.Threads == 1)
-            workers = Sequential;
-        if (Vector512.IsHardwareAccelerated) Multiply<Tile512>(workers, workspace, a, b, c, alpha, accumulate);
-        else Multiply<Tile256>(workers, workspace, a, b, c, alpha, accumulate);
+        if (Vector512.IsHardwareAccelerated) Multiply<Tile512>(workers, c, d, term, second);
+        else Multiply<Tile256>(workers, c, d, term, second);
     }
-
-    /// <summary>The same on the calling thread alone: for use inside a piece of parallel work.</summary>
-    public static void MultiplySequentially(Workspace workspace, Operand a, Operand b, Matrix c, float alpha = 1, bool accumulate = false) =>
-        Multiply(Sequential, workspace, a, b, c, alpha, accumulate);
 
     /// <summary>The oracle: three loops in double precision.</summary>
     public static void MultiplyNaively(Matrix a, Matrix b, Matrix c, float alpha = 1, bool accumulate = false)
@@ -40,97 +48,73 @@ internal static unsafe class MatrixProduct
             }
     }
 
-    private static Workers Sequential { get; } = new(1);
-
-    internal static void Multiply<TKernel>(Workers workers, Workspace workspace, Operand a, Operand b, Matrix c, float alpha, bool accumulate)
-        where TKernel : ITileKernel
+    internal static void Multiply<TTile>(Workers workers, Matrix c, Matrix? d, Term term, Term? second = null) where TTile : ITile
     {
-        int m = a.Rows, n = b.Columns, depth = a.Columns, width = TKernel.Columns;
-        if (depth == 0 && !accumulate) c.Clear();
-        var columnBlock = Math.Min(ColumnBlock, (n + width - 1) / width * width);
-        var panels = workspace.Rent(columnBlock * Math.Min(DepthBlock, Math.Max(1, depth)));
-        for (var n0 = 0; n0 < n; n0 += ColumnBlock)
+        if (d is { } addend && (addend.Rows != c.Rows || addend.Columns != c.Columns))
+            throw new ArgumentException($"[{addend.Rows} x {addend.Columns}] cannot be added to [{c.Rows} x {c.Columns}].");
+        var work = Check(term, c) + (second is { } other ? Check(other, c) : 0);
+        var (product, panels) = (new Product(workers, c, d, term, second), (c.Columns + TTile.Columns - 1) / TTile.Columns);
+        if (workers.Threads == 1 || work < SequentialBelow)
         {
-            var columns = Math.Min(ColumnBlock, n - n0);
-            for (var k0 = 0; k0 < depth; k0 += DepthBlock)
-            {
-                var block = new Block<TKernel>(a, b, c.Part(0, m, n0, columns), panels, n0, k0, Math.Min(DepthBlock, depth - k0), alpha, accumulate || k0 > 0);
-                var panelCount = (columns + width - 1) / width;
-                var panelTasks = (panelCount + PanelsPerTask - 1) / PanelsPerTask;
-                var rowTasks = (m + RowsPerTask - 1) / RowsPerTask;
-                if (workers.Threads == 1)
-                {
-                    for (var panel = 0; panel < panelCount; panel++) block.Pack(panel);
-                    for (var task = 0; task < panelTasks * rowTasks; task++) block.Compute(task / rowTasks, task % rowTasks);
-                }
-                else
-                {
-                    workers.For(panelTasks, task =>
-                    {
-                        for (var panel = task * PanelsPerTask; panel < Math.Min(panelCount, (task + 1) * PanelsPerTask); panel++) block.Pack(panel);
-                    });
-                    workers.For(panelTasks * rowTasks, task => block.Compute(task / rowTasks, task % rowTasks));
-                }
-            }
+            for (var panel = 0; panel < panels; panel++) product.Compute<TTile>(panel, 0, c.Rows);
+            return;
         }
-        workspace.Return(panels);
+        // A few pieces for every thread, so that none waits long for the last: rows are split where there are few panels.
+        var rowTasks = Math.Max((c.Rows + RowsPerTask - 1) / RowsPerTask, Math.Min(c.Rows / LeastRowsPerTask, 4 * workers.Threads / panels));
+        var rowsPerTask = rowTasks <= 1 ? c.Rows : ((c.Rows + rowTasks - 1) / rowTasks + TTile.Rows - 1) / TTile.Rows * TTile.Rows;
+        rowTasks = (c.Rows + rowsPerTask - 1) / rowsPerTask;
+        workers.For(panels * rowTasks, (product, rowTasks, rowsPerTask), static (work, task) =>
+        {
+            var row = task % work.rowTasks * work.rowsPerTask;
+            work.product.Compute<TTile>(task / work.rowTasks, row, Math.Min(work.rowsPerTask, work.product.C.Rows - row));
+        });
     }
 
-    /// <summary>One block of depth and columns: its packed panels and its tiles.</summary>
-    private readonly struct Block<TKernel>(Operand a, Operand b, Matrix c, float[] panels, int firstColumn, int firstDepth, int depth, float alpha, bool accumulate)
-        where TKernel : ITileKernel
+    /// <summary>Refuses shapes that do not fit; returns the number of multiply-adds.</summary>
+    private static long Check(Term term, Matrix c)
     {
-        /// <summary>Packs columns [panel * width, ...) of B.</summary>
-        public void Pack(int panel)
+        var (a, b) = (term.A, term.B);
+        if (a.Columns != b.Rows || a.Rows != c.Rows || b.Columns != c.Columns)
+            throw new ArgumentException($"[{a.Rows} x {a.Columns}] times [{b.Rows} x {b.Columns}] does not give [{c.Rows} x {c.Columns}].");
+        if (a.Array is null) throw new ArgumentException("The left factor must be a float matrix.", nameof(term));
+        return (long)c.Rows * a.Columns * c.Columns;
+    }
+
+    private readonly struct Product(Workers workers, Matrix c, Matrix? d, Term term, Term? second)
+    {
+        public Matrix C => c;
+
+        /// <summary>Computes one panel's columns of rows [row, row + rows).</summary>
+        public void Compute<TTile>(int panel, int row, int rows) where TTile : ITile
         {
-            var column = panel * TKernel.Columns;
-            fixed (float* destination = &panels[column * depth])
-                b.Pack(firstDepth, depth, firstColumn + column, Math.Min(TKernel.Columns, c.Columns - column), TKernel.Columns, destination);
+            var column = panel * TTile.Columns;
+            var part = c.Part(row, rows, column, Math.Min(TTile.Columns, c.Columns - column));
+            var sum = d?.Part(row, rows, column, part.Columns);
+            sum = Add<TTile>(term, part, sum, row, column);
+            if (second is { } other) sum = Add<TTile>(other, part, sum, row, column);
+            if (sum is null) part.Clear(); // a sum of nothing
         }
 
-        /// <summary>Computes the tiles of one group of panels in one group of rows.</summary>
-        [SkipLocalsInit]
-        public void Compute(int panelTask, int rowTask)
+        /// <summary>Adds one term to <paramref name="sum"/>, a part of D or of C or nothing, and returns where the new sum lies.</summary>
+        private Matrix? Add<TTile>(Term summand, Matrix part, Matrix? sum, int row, int column) where TTile : ITile
         {
-            int rows = TKernel.Rows, width = TKernel.Columns;
-            int firstRow = rowTask * RowsPerTask, endRow = Math.Min(c.Rows, firstRow + RowsPerTask);
-            int firstPanel = panelTask * PanelsPerTask, endPanel = Math.Min((c.Columns + width - 1) / width, firstPanel + PanelsPerTask);
-            var tile = stackalloc float[rows * width];
-            var edge = stackalloc float[rows * DepthBlock];
-            fixed (float* pinnedA = a.Array, pinnedB = panels, pinnedC = c.Data)
+            var (a, b, alpha) = summand;
+            var blocks = (a.Columns + DeepestPanel - 1) / DeepestPanel;
+            for (var block = 0; block < blocks; block++)
             {
-                var origin = pinnedA + a.Offset + firstDepth * a.ColumnStride;
-                var tail = firstRow + (endRow - firstRow) / rows * rows;
-                if (tail < endRow) // fewer rows than a tile has: give the kernel a copy filled up with zeros
-                    for (var k = 0; k < depth; k++)
-                        for (var i = 0; i < rows; i++)
-                            edge[k * rows + i] = tail + i < endRow ? origin[(tail + i) * a.RowStride + k * a.ColumnStride] : 0;
-                for (var panel = firstPanel; panel < endPanel; panel++)
+                int first = (int)((long)a.Columns * block / blocks), depth = (int)((long)a.Columns * (block + 1) / blocks) - first;
+                var packed = workers.Scratch(depth * TTile.Columns);
+                b.Pack(first, depth, column, part.Columns, TTile.Columns, packed);
+                fixed (float* pinnedA = a.Array, pinnedC = part.Data, pinnedD = sum?.Data)
                 {
-                    var column = panel * width;
-                    var packed = pinnedB + column * depth;
-                    var whole = column + width <= c.Columns;
-                    for (var row = firstRow; row < endRow; row += rows)
-                    {
-                        var target = pinnedC + c.Offset + (nint)row * c.Stride + column;
-                        var (left, leftRow, leftStep) = row < tail ? ((nint)(origin + row * a.RowStride), a.RowStride, a.ColumnStride) : ((nint)edge, 1, rows);
-                        if (whole && row + rows <= endRow)
-                            TKernel.Multiply((float*)left, leftRow, leftStep, packed, depth, target, c.Stride, alpha, accumulate);
-                        else
-                        {
-                            TKernel.Multiply((float*)left, leftRow, leftStep, packed, depth, tile, width, alpha, accumulate: false);
-                            CopyTile(tile, width, target, Math.Min(rows, endRow - row), Math.Min(width, c.Columns - column));
-                        }
-                    }
+                    var (origin, rowStride, columnStride) = a.Address(pinnedA);
+                    var left = (float*)origin + row * rowStride + first * columnStride;
+                    var addend = sum is { } matrix ? pinnedD + matrix.Offset : null;
+                    Tiles<TTile>.Multiply(part.Rows, part.Columns, left, rowStride, columnStride, packed, depth, pinnedC + part.Offset, part.Stride, alpha, addend, sum?.Stride ?? 0);
                 }
+                sum = part;
             }
-        }
-
-        private void CopyTile(float* tile, int width, float* target, int rows, int columns)
-        {
-            for (var i = 0; i < rows; i++, tile += width, target += c.Stride)
-                for (var j = 0; j < columns; j++)
-                    target[j] = accumulate ? target[j] + tile[j] : tile[j];
+            return sum;
         }
     }
 }

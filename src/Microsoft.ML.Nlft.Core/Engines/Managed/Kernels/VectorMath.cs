@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -43,16 +44,42 @@ internal static class VectorMath
         for (; i < n; i++) y[(int)i] += x[(int)i];
     }
 
-    /// <summary>The largest x_i; negative infinity for none.</summary>
+    /// <summary>The largest x_i; negative infinity for none. NaN may be passed over.</summary>
     public static float Max(ReadOnlySpan<float> x)
     {
-        var best = Vector256.Create(float.NegativeInfinity);
-        var i = 0;
-        for (; i + 8 <= x.Length; i += 8) best = Vector256.Max(best, Vector256.Create(x.Slice(i, 8)));
-        var max = float.NegativeInfinity;
-        for (var lane = 0; lane < 8; lane++) max = Math.Max(max, best[lane]);
-        for (; i < x.Length; i++) max = Math.Max(max, x[i]);
+        ref var p = ref MemoryMarshal.GetReference(x);
+        Vector256<float> m0 = Vector256.Create(float.NegativeInfinity), m1 = m0;
+        nuint i = 0, n = (nuint)x.Length;
+        for (; i + 16 <= n; i += 16)
+        {
+            m0 = Vector256.MaxNative(m0, Vector256.LoadUnsafe(ref p, i));
+            m1 = Vector256.MaxNative(m1, Vector256.LoadUnsafe(ref p, i + 8));
+        }
+        m0 = Vector256.MaxNative(m0, m1);
+        var half = Vector128.MaxNative(m0.GetLower(), m0.GetUpper());
+        var max = MathF.Max(MathF.Max(half[0], half[1]), MathF.Max(half[2], half[3]));
+        for (; i < n; i++) max = MathF.Max(max, x[(int)i]);
         return max;
+    }
+
+    /// <summary>
+    /// exp(x) to 2 units in the last place, for x from -87.3 to 88; below that range as at -87.3 (10^-38), above it as at 88. x = n log 2 + r with
+    /// |r| at most half of log 2; exp(r) by the polynomial of Cephes' expf (Moshier), 2^n through the exponent's bits.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Exp(Vector256<float> x)
+    {
+        x = Vector256.MinNative(Vector256.Create(88f), Vector256.MaxNative(Vector256.Create(-87.3f), x)); // in this order NaN stays NaN
+        var n = Vector256.Round(x * 1.44269504088896341f);
+        var r = Vector256.FusedMultiplyAdd(n, Vector256.Create(-0.693359375f), x);
+        r = Vector256.FusedMultiplyAdd(n, Vector256.Create(2.12194440e-4f), r);
+        var p = Vector256.FusedMultiplyAdd(Vector256.Create(1.9875691500e-4f), r, Vector256.Create(1.3981999507e-3f));
+        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(8.3334519073e-3f));
+        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(4.1665795894e-2f));
+        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(1.6666665459e-1f));
+        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(5.0000001201e-1f));
+        p = Vector256.FusedMultiplyAdd(p, r * r, r + Vector256<float>.One);
+        return p * ((Vector256.ConvertToInt32Native(n) + Vector256.Create(127)) << 23).AsSingle();
     }
 
     /// <summary>x_i = exp(x_i - shift); returns their sum.</summary>
@@ -64,14 +91,17 @@ internal static class VectorMath
         nuint i = 0, n = (nuint)x.Length;
         for (; i + 8 <= n; i += 8)
         {
-            var e = Vector256.Exp(Vector256.LoadUnsafe(ref p, i) - s);
+            var e = Exp(Vector256.LoadUnsafe(ref p, i) - s);
             e.StoreUnsafe(ref p, i);
             sums += e;
         }
         var sum = Vector256.Sum(sums);
-        for (; i < n; i++) sum += x[(int)i] = MathF.Exp(x[(int)i] - shift);
+        for (; i < n; i++) sum += x[(int)i] = Exp(x[(int)i] - shift);
         return sum;
     }
+
+    /// <summary>exp(x), the same bits as in a vector.</summary>
+    public static float Exp(float x) => Exp(Vector256.CreateScalar(x)).ToScalar();
 
     /// <summary>sum x_i y_i z_i.</summary>
     public static float Dot(ReadOnlySpan<float> x, ReadOnlySpan<float> y, ReadOnlySpan<float> z)
@@ -99,6 +129,16 @@ internal static class VectorMath
         for (; i < n; i++) result[(int)i] = x[(int)i] * factor * y[(int)i] + (accumulate ? result[(int)i] : 0);
     }
 
+    /// <summary>x_i = factor (x_i - shift) y_i.</summary>
+    public static void MultiplyShifted(Span<float> x, float shift, ReadOnlySpan<float> y, float factor)
+    {
+        ref float px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y);
+        nuint i = 0, n = (nuint)x.Length;
+        var s = Vector256.Create(shift);
+        for (; i + 8 <= n; i += 8) ((Vector256.LoadUnsafe(ref px, i) - s) * factor * Vector256.LoadUnsafe(ref py, i)).StoreUnsafe(ref px, i);
+        for (; i < n; i++) x[(int)i] = (x[(int)i] - shift) * factor * y[(int)i];
+    }
+
     /// <summary>x_i *= factor.</summary>
     public static void Scale(Span<float> x, float factor)
     {
@@ -111,19 +151,31 @@ internal static class VectorMath
     /// <summary>Softmax in place.</summary>
     public static void Softmax(Span<float> x) => Scale(x, 1 / ExpShifted(x, Max(x)));
 
-    /// <summary>sum x_i^2 in double precision.</summary>
+    /// <summary>sum x_i^2: lanes of float32 products, their sums in double precision.</summary>
     public static double SumOfSquares(ReadOnlySpan<float> x)
     {
-        Vector256<double> s0 = default, s1 = default;
-        var i = 0;
-        for (; i + 8 <= x.Length; i += 8)
+        const int Run = 2048; // elements per lane sum: each lane adds 64 numbers
+        var sum = 0.0;
+        for (; x.Length > Run; x = x[Run..]) sum += RunOfSquares(x[..Run]);
+        return sum + RunOfSquares(x);
+    }
+
+    private static double RunOfSquares(ReadOnlySpan<float> x)
+    {
+        ref var p = ref MemoryMarshal.GetReference(x);
+        Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
+        nuint i = 0, n = (nuint)x.Length;
+        for (; i + 32 <= n; i += 32)
         {
-            var (low, high) = Vector256.Widen(Vector256.Create(x.Slice(i, 8)));
-            s0 += low * low;
-            s1 += high * high;
+            Vector256<float> a = Vector256.LoadUnsafe(ref p, i), b = Vector256.LoadUnsafe(ref p, i + 8), c = Vector256.LoadUnsafe(ref p, i + 16), d = Vector256.LoadUnsafe(ref p, i + 24);
+            s0 = Vector256.FusedMultiplyAdd(a, a, s0);
+            s1 = Vector256.FusedMultiplyAdd(b, b, s1);
+            s2 = Vector256.FusedMultiplyAdd(c, c, s2);
+            s3 = Vector256.FusedMultiplyAdd(d, d, s3);
         }
-        var sum = Vector256.Sum(s0 + s1);
-        for (; i < x.Length; i++) sum += (double)x[i] * x[i];
+        var (low, high) = Vector256.Widen((s0 + s1) + (s2 + s3));
+        var sum = Vector256.Sum(low + high);
+        for (; i < n; i++) sum += (double)x[(int)i] * x[(int)i];
         return sum;
     }
 }

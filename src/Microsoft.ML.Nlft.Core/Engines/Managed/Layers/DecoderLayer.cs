@@ -5,6 +5,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// <summary>One decoder layer: m = x + o(attention(norm(x))), y = m + feedforward(norm(m)).</summary>
 internal sealed class DecoderLayer
 {
+    /// <summary>Number of layers below.</summary>
+    public required int Index { get; init; }
     public required RmsNorm InputNorm { get; init; }
     public required Linear Q { get; init; }
     public required Linear K { get; init; }
@@ -21,51 +23,119 @@ internal sealed class DecoderLayer
     /// <summary>The seven linear layers.</summary>
     public IEnumerable<Linear> Linears => [Q, K, V, O, FeedForward.Gate, FeedForward.Up, FeedForward.Down];
 
-    /// <summary>y[N x H] from x[N x H]; x and y may not be the same matrix. <paramref name="attend"/> computes attended from q, k and v.</summary>
-    public void Forward(EngineContext context, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix y, Action<LayerActivations>? attend = null)
+    /// <summary>Whether anything up to the attention has a gradient, so that it must be reached even when the input's is not asked for.</summary>
+    private bool IsAttentionTrainable => Q.IsTrainable || K.IsTrainable || V.IsTrainable || O.IsTrainable || InputNorm.Weight.Parameter is not null || MiddleNorm.Weight.Parameter is not null;
+
+    /// <summary>Whether anything has a gradient.</summary>
+    public bool IsTrainable => IsAttentionTrainable || Linears.Any(linear => linear.IsTrainable);
+
+    /// <summary>y[R x H] from x[N x H], for the rows that are asked for; x and y may not be the same matrix.</summary>
+    /// <param name="context">Threads, arrays, batch.</param>
+    /// <param name="rows">The R rows that are computed.</param>
+    /// <param name="rope">The rotary table.</param>
+    /// <param name="x">The input.</param>
+    /// <param name="a">Filled for the backward pass.</param>
+    /// <param name="y">The output.</param>
+    /// <param name="attention">Computes a.Attended from a.Query, a.Key and a.Value instead of <see cref="Attention"/>.</param>
+    public void Forward(EngineContext context, QueryRows rows, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix y, IAttend? attention = null)
     {
-        InputNorm.Forward(context, x, a.Normed);
-        Q.Forward(context, a.Normed, a.RawQuery);
-        K.Forward(context, a.Normed, a.RawKey);
-        V.Forward(context, a.Normed, a.Value);
-        QueryNorm?.Forward(context, a.RawQuery, a.Query);
+        var asked = context with { Rows = rows };
+        var normed = context.Rent(x.Rows, x.Columns);
+        InputNorm.Forward(context, x, normed);
+        K.Forward(context, normed, a.RawKey);
+        V.Forward(context, normed, a.Value);
+        Matrix queryInput = Pick(asked, normed), residual = Pick(asked, x);
+        Q.Forward(asked, queryInput, a.RawQuery);
+        QueryNorm?.Forward(asked, a.RawQuery, a.Query);
         KeyNorm?.Forward(context, a.RawKey, a.Key);
-        rope.Rotate(context, a.Query, 1);
+        rope.Rotate(asked, a.Query, 1);
         rope.Rotate(context, a.Key, 1);
-        if (attend is null) Attention.Forward(context, a.Query, a.Key, a.Value, a.Attended);
-        else attend(a);
-        O.Forward(context, a.Attended, a.Middle);
-        Add(context, x, a.Middle);
-        MiddleNorm.Forward(context, a.Middle, a.MiddleNormed);
-        FeedForward.Forward(context, a.MiddleNormed, a.Gate, a.Up, a.Activated, y);
-        Add(context, a.Middle, y);
-    }
-
-    /// <summary>Turns <paramref name="gradient"/>[N x H] from dy into dx, in place, and adds to the gradients of trainable weights.</summary>
-    public void Backward(EngineContext context, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix gradient)
-    {
-        var dNormed = context.Rent(x.Rows, x.Columns);
-        FeedForward.Backward(context, a.MiddleNormed, a.Gate, a.Up, a.Activated, gradient, dNormed);
-        MiddleNorm.Backward(context, a.Middle, dNormed, gradient, accumulate: true);
-
-        Matrix dAttended = context.Rent(x.Rows, a.Attended.Columns), dq = context.Rent(x.Rows, a.Query.Columns);
-        Matrix dk = context.Rent(x.Rows, a.Key.Columns), dv = context.Rent(x.Rows, a.Value.Columns);
-        O.Backward(context, a.Attended, gradient, dAttended, accumulate: false);
-        Attention.Backward(context, a.Query, a.Key, a.Value, dAttended, dq, dk, dv);
-        rope.Rotate(context, dq, -1);
-        rope.Rotate(context, dk, -1);
-        QueryNorm?.Backward(context, a.RawQuery, dq, dq, accumulate: false);
-        KeyNorm?.Backward(context, a.RawKey, dk, dk, accumulate: false);
-        Q.Backward(context, a.Normed, dq, dNormed, accumulate: false);
-        K.Backward(context, a.Normed, dk, dNormed, accumulate: true);
-        V.Backward(context, a.Normed, dv, dNormed, accumulate: true);
-        InputNorm.Backward(context, x, dNormed, gradient, accumulate: true);
-        foreach (var matrix in (Matrix[])[dNormed, dAttended, dq, dk, dv]) context.Return(matrix);
-    }
-
-    private static void Add(EngineContext context, Matrix x, Matrix y) =>
-        context.Workers.ForBlocks(x.Rows, EngineContext.RowBlock, (start, end) =>
+        if (attention is null) Attention.Forward(asked, a.Query, a.Key, a.Value, a.Attended, a.LogSums);
+        else attention.Attend(asked, this, a);
+        O.Forward(asked, a.Attended, a.Middle, residual);
+        MiddleNorm.Forward(asked, a.Middle, queryInput);
+        FeedForward.Forward(asked, queryInput, a.Gate, a.Up, a.Middle, y);
+        if (!rows.IsAll)
         {
-            for (var row = start; row < end; row++) VectorMath.Add(x[row], y[row]);
-        });
+            context.Return(queryInput);
+            context.Return(residual);
+        }
+        context.Return(normed);
+    }
+
+    /// <summary>
+    /// Adds to the gradients of what is trainable, and computes dx[N x H] from dy[R x H] unless <paramref name="dx"/> is null. dy is overwritten;
+    /// with all rows dx and dy may be the same matrix.
+    /// </summary>
+    public void Backward(EngineContext context, QueryRows rows, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix dy, Matrix? dx)
+    {
+        var asked = context with { Rows = rows };
+        var through = dx is not null || IsAttentionTrainable;
+        Matrix normed = context.Rent(dy.Rows, dy.Columns), dNormed = context.Rent(dy.Rows, dy.Columns);
+        MiddleNorm.Forward(asked, a.Middle, normed); // again: cheaper than to keep
+        FeedForward.Backward(asked, normed, a.Gate, a.Up, dy, through ? dNormed : null);
+        if (through)
+        {
+            MiddleNorm.Backward(asked, a.Middle, dNormed, dy, accumulate: true);
+            BackwardAttention(context, asked, rope, x, a, dy, dx);
+        }
+        context.Return(normed);
+        context.Return(dNormed);
+    }
+
+    private void BackwardAttention(EngineContext context, EngineContext asked, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix dMiddle, Matrix? dx)
+    {
+        Matrix dAttended = context.Rent(dMiddle.Rows, a.Attended.Columns), dq = context.Rent(dMiddle.Rows, a.Query.Columns);
+        Matrix dk = context.Rent(x.Rows, a.Key.Columns), dv = context.Rent(x.Rows, a.Value.Columns);
+        O.Backward(asked, a.Attended, dMiddle, dAttended, accumulate: false);
+        Attention.Backward(asked, a.Query, a.Key, a.Value, a.Attended, a.LogSums, dAttended, dq, dk, dv);
+        rope.Rotate(asked, dq, -1);
+        rope.Rotate(context, dk, -1);
+        QueryNorm?.Backward(asked, a.RawQuery, dq, dq, accumulate: false);
+        KeyNorm?.Backward(context, a.RawKey, dk, dk, accumulate: false);
+
+        Matrix normed = context.Rent(x.Rows, x.Columns), dNormed = context.Rent(x.Rows, x.Columns);
+        Matrix? wanted = dx is null ? null : dNormed;
+        InputNorm.Forward(context, x, normed);
+        K.Backward(context, normed, dk, wanted, accumulate: false);
+        V.Backward(context, normed, dv, wanted, accumulate: true);
+        if (asked.Rows.IsAll) Q.Backward(context, normed, dq, wanted, accumulate: true);
+        else
+        {
+            Matrix queryInput = Pick(asked, normed), dQueryInput = context.Rent(dMiddle.Rows, x.Columns);
+            Q.Backward(asked, queryInput, dq, dx is null ? null : dQueryInput, accumulate: false);
+            if (dx is { } spread)
+            {
+                AddAt(asked.Rows, dQueryInput, dNormed);
+                spread.Clear();
+                AddAt(asked.Rows, dMiddle, spread);
+            }
+            context.Return(queryInput);
+            context.Return(dQueryInput);
+        }
+        if (dx is { } sum) InputNorm.Backward(context, x, dNormed, sum, accumulate: true);
+        foreach (var matrix in (ReadOnlySpan<Matrix>)[dAttended, dq, dk, dv, normed, dNormed]) context.Return(matrix);
+    }
+
+    /// <summary>The rows that are asked for: the matrix itself when these are all, else a rented copy.</summary>
+    private static Matrix Pick(EngineContext asked, Matrix x)
+    {
+        if (asked.Rows.IsAll) return x;
+        var picked = asked.Rent(asked.Rows.Rows, x.Columns);
+        for (var row = 0; row < picked.Rows; row++) x[asked.Rows.InBatch(row)].CopyTo(picked[row]);
+        return picked;
+    }
+
+    /// <summary>Adds rows [R x H] to the rows of x[N x H] that they are.</summary>
+    private static void AddAt(QueryRows rows, Matrix values, Matrix x)
+    {
+        for (var row = 0; row < values.Rows; row++) VectorMath.Add(values[row], x[rows.InBatch(row)]);
+    }
+}
+
+/// <summary>Another way to attend than within the batch: over the key/value caches of decoding.</summary>
+internal interface IAttend
+{
+    /// <summary>Computes a.Attended from a.Query, a.Key and a.Value.</summary>
+    void Attend(EngineContext context, DecoderLayer layer, LayerActivations a);
 }

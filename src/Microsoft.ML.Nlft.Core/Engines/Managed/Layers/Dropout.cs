@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
@@ -9,21 +11,28 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 internal static class Dropout
 {
     /// <summary>y = x / (1 - p) where kept, 0 where dropped. <paramref name="x"/> and <paramref name="y"/> may be the same.</summary>
-    public static void Apply(EngineContext context, ulong module, double probability, Matrix x, Matrix y)
+    public static void Apply(EngineContext context, ulong module, double probability, Matrix x, Matrix y) =>
+        context.ForRows(x.Rows, (context.Rows, module, threshold: (uint)(probability * uint.MaxValue), scale: (float)(1 / (1 - probability)), x, y), static (work, row) =>
+            Apply(work.x[row], work.y[row], (uint)SplitMix64.Hash(work.Rows.DropoutSeed(row), work.module, (ulong)work.Rows.Positions[row]), work.threshold, work.scale));
+
+    private static void Apply(ReadOnlySpan<float> x, Span<float> y, uint key, uint threshold, float scale)
     {
-        var batch = context.Batch;
-        var threshold = (uint)(probability * uint.MaxValue);
-        var scale = (float)(1 / (1 - probability));
-        context.Workers.For(batch.Count, sequence =>
+        ref float px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y);
+        nuint i = 0, n = (nuint)x.Length;
+        for (; i + 8 <= n; i += 8)
         {
-            for (var row = batch.Starts[sequence]; row < batch.Starts[sequence + 1]; row++)
-            {
-                var key = (uint)SplitMix64.Hash(batch.DropoutSeeds[sequence], module, (ulong)batch.Positions[row]);
-                Span<float> input = x[row], output = y[row];
-                for (var i = 0; i < input.Length; i++)
-                    output[i] = Hash((uint)i * 0x9E3779B9u ^ key) >= threshold ? input[i] * scale : 0;
-            }
-        });
+            var feature = Vector256.Create((uint)i) + Vector256.Create(0u, 1, 2, 3, 4, 5, 6, 7);
+            var kept = Vector256.GreaterThanOrEqual(Hash((feature * 0x9E3779B9u) ^ Vector256.Create(key)), Vector256.Create(threshold)).AsSingle();
+            (Vector256.LoadUnsafe(ref px, i) * scale & kept).StoreUnsafe(ref py, i);
+        }
+        for (; i < n; i++) y[(int)i] = Hash((uint)i * 0x9E3779B9u ^ key) >= threshold ? x[(int)i] * scale : 0;
+    }
+
+    private static Vector256<uint> Hash(Vector256<uint> x)
+    {
+        x = (x ^ x >> 16) * 0x7FEB352Du;
+        x = (x ^ x >> 15) * 0x846CA68Bu;
+        return x ^ x >> 16;
     }
 
     private static uint Hash(uint x)

@@ -8,11 +8,11 @@ internal sealed class Network : IDisposable
     private readonly List<Weight> _weights = [];
     private readonly List<Parameter> _parameters = [];
     private readonly ModelFolder _folder;
-    private readonly bool _trainAll;
+    private readonly bool _trainAll, _int8;
 
-    public Network(ModelLoadOptions options, CancellationToken cancellationToken)
+    public Network(ModelLoadOptions options, bool int8, CancellationToken cancellationToken)
     {
-        _folder = options.Folder;
+        (_folder, _int8) = (options.Folder, int8);
         _trainAll = options.Trainable == TrainableWeights.All;
         var c = _folder.Configuration;
         Embedding = Load("model.embed_tokens.weight", c.VocabularySize, c.HiddenSize);
@@ -20,7 +20,7 @@ internal sealed class Network : IDisposable
         for (var i = 0; i < Layers.Length; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            Layers[i] = CreateLayer(c, $"model.layers.{i}", c.SlidingWindows[i]);
+            Layers[i] = CreateLayer(c, i, $"model.layers.{i}", c.SlidingWindows[i]);
         }
         FinalNorm = Norm("model.norm.weight", c.HiddenSize);
         Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize));
@@ -39,13 +39,25 @@ internal sealed class Network : IDisposable
     /// <summary>What an optimizer would step: all weights, or the LoRA factors.</summary>
     public IReadOnlyList<Parameter> Parameters => _parameters;
 
+    /// <summary>The lowest layer whose input's gradient is needed, or the number of layers when none's is: below it nothing can be trained.</summary>
+    public int LowestGradient
+    {
+        get
+        {
+            if (Embedding.Parameter is not null) return 0;
+            var lowest = Array.FindIndex(Layers, layer => layer.IsTrainable);
+            return lowest < 0 ? Layers.Length : lowest + 1;
+        }
+    }
+
     public void Dispose() => _weights.ForEach(weight => weight.Dispose());
 
-    private DecoderLayer CreateLayer(ModelConfiguration c, string path, int window)
+    private DecoderLayer CreateLayer(ModelConfiguration c, int index, string path, int window)
     {
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         return new DecoderLayer
         {
+            Index = index,
             InputNorm = Norm($"{path}.input_layernorm.weight", c.HiddenSize),
             Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
             K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
@@ -69,7 +81,7 @@ internal sealed class Network : IDisposable
 
     private Weight Load(string name, int rows, int columns, bool vector = false)
     {
-        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll);
+        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, _int8);
         _weights.Add(weight);
         return weight;
     }

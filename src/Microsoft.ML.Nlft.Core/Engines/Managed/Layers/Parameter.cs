@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
+
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>A trainable float32 tensor: its values, the gradient that backward passes add to, and AdamW's two moments.</summary>
@@ -9,4 +11,7 @@ internal sealed class Parameter(string name, int[] shape, float[] values)
     public float[] Gradient { get; } = new float[values.Length];
     public float[] Moment1 { get; } = new float[values.Length];
     public float[] Moment2 { get; } = new float[values.Length];
+
+    /// <summary>One of the arrays as the matrix that <see cref="Shape"/> says.</summary>
+    public Matrix AsMatrix(float[] array) => new(array, Shape[0], Shape[1]);
 }

@@ -11,20 +11,15 @@ internal sealed class RmsNorm(Weight weight, double epsilon)
     public Weight Weight { get; } = weight;
 
     /// <summary>y[N x G n] = norm(x[N x G n]); x and y may be the same matrix.</summary>
-    public void Forward(EngineContext context, Matrix x, Matrix y)
+    public void Forward(EngineContext context, Matrix x, Matrix y) => context.ForRows(x.Rows, (norm: this, x, y), static (work, row) =>
     {
-        int n = Weight.Columns;
-        context.Workers.ForBlocks(x.Rows, EngineContext.RowBlock, (start, end) =>
+        var w = work.norm.Weight.Vector;
+        for (var column = 0; column < work.x.Columns; column += w.Length)
         {
-            var w = Weight.Vector;
-            for (var row = start; row < end; row++)
-                for (var column = 0; column < x.Columns; column += n)
-                {
-                    Span<float> input = x[row].Slice(column, n), output = y[row].Slice(column, n);
-                    VectorMath.Multiply(input, w, InverseRms(input), output);
-                }
-        });
-    }
+            var input = work.x[row].Slice(column, w.Length);
+            VectorMath.Multiply(input, w, work.norm.InverseRms(input), work.y[row].Slice(column, w.Length));
+        }
+    });
 
     /// <summary>
     /// With u = x / rms and g = dy * w: dx (+)= (g - u mean(g u)) / rms, dw += sum over rows of dy u. dy and dx may be the same
@@ -32,20 +27,18 @@ internal sealed class RmsNorm(Weight weight, double epsilon)
     /// </summary>
     public void Backward(EngineContext context, Matrix x, Matrix dy, Matrix dx, bool accumulate)
     {
-        int n = Weight.Columns;
         if (Weight.Parameter is { } parameter) AddWeightGradient(x, dy, parameter.Gradient);
-        context.Workers.ForBlocks(x.Rows, EngineContext.RowBlock, (start, end) =>
+        context.ForRows(x.Rows, (norm: this, x, dy, dx, accumulate), static (work, row) =>
         {
-            var w = Weight.Vector;
-            for (var row = start; row < end; row++)
-                for (var column = 0; column < x.Columns; column += n)
-                {
-                    Span<float> input = x[row].Slice(column, n), upstream = dy[row].Slice(column, n), output = dx[row].Slice(column, n);
-                    var scale = InverseRms(input);
-                    var pull = VectorMath.Dot(upstream, w, input) / n * scale * scale * scale;
-                    VectorMath.Multiply(upstream, w, scale, output, accumulate);
-                    VectorMath.AddScaled(input, -pull, output);
-                }
+            var w = work.norm.Weight.Vector;
+            for (var column = 0; column < work.x.Columns; column += w.Length)
+            {
+                Span<float> input = work.x[row].Slice(column, w.Length), upstream = work.dy[row].Slice(column, w.Length), output = work.dx[row].Slice(column, w.Length);
+                var scale = work.norm.InverseRms(input);
+                var pull = VectorMath.Dot(upstream, w, input) / w.Length * scale * scale * scale;
+                VectorMath.Multiply(upstream, w, scale, output, work.accumulate);
+                VectorMath.AddScaled(input, -pull, output);
+            }
         });
     }
 

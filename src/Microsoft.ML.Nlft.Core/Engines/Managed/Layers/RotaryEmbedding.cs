@@ -31,34 +31,29 @@ internal sealed class RotaryEmbedding
     public int Positions { get; }
 
     /// <summary>Turns every head of x[N x heads d] in place; <paramref name="direction"/> is 1 forward and -1 backward.</summary>
-    public void Rotate(EngineContext context, Matrix x, int direction)
+    public void Rotate(EngineContext context, Matrix x, int direction) => context.ForRows(x.Rows, (rope: this, x, context.Rows.Positions, direction), static (work, row) =>
     {
-        var positions = context.Batch.Positions;
-        context.Workers.ForBlocks(x.Rows, EngineContext.RowBlock, (start, end) =>
+        var half = work.rope._half;
+        var start = work.Positions[row] * half;
+        ReadOnlySpan<float> cosine = work.rope._cosine.AsSpan(start, half), sine = work.rope._sine.AsSpan(start, half);
+        for (var head = work.x[row]; head.Length > 0; head = head[(2 * half)..]) Rotate(head[..half], head.Slice(half, half), cosine, sine, work.direction);
+    });
+
+    private static void Rotate(Span<float> first, Span<float> second, ReadOnlySpan<float> cosine, ReadOnlySpan<float> sine, int direction)
+    {
+        var i = 0;
+        for (; i + 8 <= first.Length; i += 8)
         {
-            for (var row = start; row < end; row++)
-            {
-                var cosine = _cosine.AsSpan(positions[row] * _half, _half);
-                var sine = _sine.AsSpan(positions[row] * _half, _half);
-                for (var head = x[row]; head.Length > 0; head = head[(2 * _half)..])
-                {
-                    Span<float> first = head[.._half], second = head.Slice(_half, _half);
-                    var i = 0;
-                    for (; i + 8 <= first.Length; i += 8)
-                    {
-                        Vector256<float> a = Vector256.Create(first.Slice(i, 8)), b = Vector256.Create(second.Slice(i, 8));
-                        Vector256<float> c = Vector256.Create(cosine.Slice(i, 8)), s = Vector256.Create(sine.Slice(i, 8)) * direction;
-                        (a * c - b * s).CopyTo(first[i..]);
-                        (b * c + a * s).CopyTo(second[i..]);
-                    }
-                    for (; i < first.Length; i++)
-                    {
-                        float a = first[i], b = second[i], s = sine[i] * direction;
-                        first[i] = a * cosine[i] - b * s;
-                        second[i] = b * cosine[i] + a * s;
-                    }
-                }
-            }
-        });
+            Vector256<float> a = Vector256.Create(first.Slice(i, 8)), b = Vector256.Create(second.Slice(i, 8));
+            Vector256<float> c = Vector256.Create(cosine.Slice(i, 8)), s = Vector256.Create(sine.Slice(i, 8)) * direction;
+            (a * c - b * s).CopyTo(first[i..]);
+            (b * c + a * s).CopyTo(second[i..]);
+        }
+        for (; i < first.Length; i++)
+        {
+            float a = first[i], b = second[i], s = sine[i] * direction;
+            first[i] = a * cosine[i] - b * s;
+            second[i] = b * cosine[i] + a * s;
+        }
     }
 }

@@ -5,30 +5,37 @@ using Microsoft.ML.Nlft.Models;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// A weight of the base model: frozen, read where it lies in the mapped file (a vector is copied to float32), or a trainable
+/// A weight of the base model: frozen, read where it lies in the mapped file or rounded to int8 (a vector is copied to float32), or a trainable
 /// <see cref="Layers.Parameter"/>. A matrix is out x in, a vector 1 x n.
 /// </summary>
 internal sealed unsafe class Weight : IDisposable
 {
     private readonly MemoryHandle _pin;
-    private readonly byte* _mapped;
-    private readonly TensorType _type;
+    private readonly Int8Matrix? _int8;
     private readonly float[]? _values;
 
-    public Weight(ModelFolder folder, string name, int rows, int columns, bool vector, bool trainable)
+    public Weight(ModelFolder folder, string name, int rows, int columns, bool vector, bool trainable, bool int8 = false)
     {
+        (Name, Rows, Columns) = (name, rows, columns);
+        if (int8 && !vector && !trainable)
+        {
+            using var reader = folder.ReadRows(name, rows, columns); // not through the mapping, whose pages would stay in memory
+            _int8 = new Int8Matrix(rows, columns, reader.Read);
+            Operand = _int8.Operand;
+            return;
+        }
         var tensor = vector ? folder.Tensor(name, columns) : folder.Tensor(name, rows, columns);
-        (Name, Rows, Columns, _type) = (name, rows, columns, tensor.Type);
         if (trainable || vector || tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
         {
             _values = new float[rows * columns];
             TensorConversion.ToSingle(tensor.Type, tensor.Bytes.Span, _values);
             if (trainable) Parameter = new Parameter(name, vector ? [columns] : [rows, columns], _values);
+            Operand = new Operand(new Matrix(_values, rows, columns));
         }
         else
         {
             _pin = tensor.Bytes.Pin();
-            _mapped = (byte*)_pin.Pointer;
+            Operand = new Operand((byte*)_pin.Pointer, tensor.Type, rows, columns);
         }
     }
 
@@ -40,7 +47,7 @@ internal sealed unsafe class Weight : IDisposable
     public Parameter? Parameter { get; }
 
     /// <summary>The matrix as a factor of a product.</summary>
-    public Operand Operand => _values is not null ? new Operand(new Matrix(_values, Rows, Columns)) : new Operand(_mapped, _type, Rows, Columns);
+    public Operand Operand { get; }
 
     /// <summary>The values of a vector.</summary>
     public ReadOnlySpan<float> Vector => _values ?? throw new InvalidOperationException($"{Name} is not held as float32.");
@@ -48,15 +55,18 @@ internal sealed unsafe class Weight : IDisposable
     /// <summary>The gradient as a matrix.</summary>
     public Matrix Gradient => new(Parameter!.Gradient, Rows, Columns);
 
+    /// <summary>The vector as the same row <paramref name="rows"/> times.</summary>
+    public Matrix RepeatedRow(int rows) => new(_values!, 0, rows, Columns, Stride: 0);
+
     /// <summary>Copies one row as float32.</summary>
     public void ReadRow(int row, Span<float> destination)
     {
-        if (_values is not null)
-            _values.AsSpan(row * Columns, Columns).CopyTo(destination);
-        else
-            fixed (float* target = destination)
-                Operand.Widen(_mapped + (nint)row * Columns * (_type == TensorType.F32 ? 4 : 2), _type, target, Columns);
+        fixed (float* target = destination) Operand.Pack(row, 1, 0, Columns, Columns, target);
     }
 
-    public void Dispose() => _pin.Dispose();
+    public void Dispose()
+    {
+        _pin.Dispose();
+        _int8?.Dispose();
+    }
 }

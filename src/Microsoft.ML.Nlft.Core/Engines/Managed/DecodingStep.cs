@@ -1,0 +1,42 @@
+using Microsoft.ML.Nlft.Engines.Managed.Layers;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Engines.Managed;
+
+/// <summary>One further token for each of several sequences: what does not change from step to step, and the tokens, positions and caches that do.</summary>
+internal sealed class DecodingStep : IAttend, IDisposable
+{
+    private readonly ModelConfiguration _configuration;
+    private readonly KeyValueCache[] _caches;
+
+    public DecodingStep(ManagedLanguageModel model, int count)
+    {
+        _configuration = model.Configuration;
+        _caches = new KeyValueCache[count];
+        Context = model.Context(PackedBatch.Step(new int[count], new int[count], _configuration), training: false);
+        Activations = new LayerActivations(Context, _configuration, count);
+    }
+
+    /// <summary>Number of sequences.</summary>
+    public int Count => _caches.Length;
+
+    public EngineContext Context { get; }
+
+    public LayerActivations Activations { get; }
+
+    /// <summary>Sets the token of one row, its position, and the cache of its sequence.</summary>
+    public void Set(int row, int token, int position, KeyValueCache cache)
+    {
+        var batch = Context.Batch;
+        (batch.Tokens[row], batch.Positions[row], _caches[row]) = (token, position, cache);
+        TokenCheck.RefuseForeign(batch.Tokens.AsSpan(row, 1), "next tokens", _configuration);
+    }
+
+    public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
+    {
+        for (var row = 0; row < _caches.Length; row++) _caches[row].Append(layer.Index, a.Key.RowRange(row, 1), a.Value.RowRange(row, 1));
+        layer.Attention.Decode(context, a.Query, _caches, layer.Index, a.Attended);
+    }
+
+    public void Dispose() => Activations.Dispose();
+}

@@ -1,0 +1,71 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
+
+/// <summary>A type in which weights are stored, and how its elements become float32. Kernels are compiled once for each.</summary>
+internal unsafe interface IElement
+{
+    /// <summary>Bytes of one element.</summary>
+    static abstract int Size { get; }
+
+    /// <summary>Whether every row has a factor.</summary>
+    static virtual bool IsScaled => false;
+
+    /// <summary>The eight elements at <paramref name="source"/>, without the row's factor.</summary>
+    static abstract Vector256<float> Load(byte* source);
+
+    /// <summary>One element, without the row's factor.</summary>
+    static abstract float LoadOne(byte* source);
+}
+
+internal readonly unsafe struct Float32 : IElement
+{
+    public static int Size => 4;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load(byte* source) => Vector256.Load((float*)source);
+    public static float LoadOne(byte* source) => *(float*)source;
+}
+
+/// <summary>The upper half of a float32.</summary>
+internal readonly unsafe struct BFloat16 : IElement
+{
+    public static int Size => 2;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load(byte* source) => (Vector256.WidenLower(Vector128.Load((ushort*)source).ToVector256Unsafe()) << 16).AsSingle();
+    public static float LoadOne(byte* source) => BitConverter.UInt32BitsToSingle((uint)*(ushort*)source << 16);
+}
+
+internal readonly unsafe struct Float16 : IElement
+{
+    private const float ExponentShift = 5.192296858534828e33f; // 2^112 = 2^(127 - 15): from one exponent bias to the other
+
+    public static int Size => 2;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load(byte* source)
+    {
+        var bits = Vector256.WidenLower(Vector128.Load((ushort*)source).ToVector256Unsafe());
+        var magnitude = ((bits & Vector256.Create(0x7FFFu)) << 13).AsSingle() * Vector256.Create(ExponentShift); // exact, subnormal numbers too
+        var special = Vector256.GreaterThanOrEqual(magnitude, Vector256.Create(65536f)); // an exponent of all ones: infinity or NaN
+        return (magnitude.AsUInt32() | (special.AsUInt32() & Vector256.Create(0x7F800000u)) | ((bits & Vector256.Create(0x8000u)) << 16)).AsSingle();
+    }
+
+    public static float LoadOne(byte* source) => (float)*(Half*)source;
+}
+
+/// <summary>A signed byte times its row's factor; see <see cref="Layers.Int8Matrix"/>.</summary>
+internal readonly unsafe struct Int8 : IElement
+{
+    public static int Size => 1;
+    public static bool IsScaled => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load(byte* source)
+    {
+        var bytes = Vector128.CreateScalarUnsafe(*(long*)source).AsSByte();
+        return Vector256.ConvertToSingle(Vector256.WidenLower(Vector128.WidenLower(bytes).ToVector256Unsafe()));
+    }
+
+    public static float LoadOne(byte* source) => *(sbyte*)source;
+}

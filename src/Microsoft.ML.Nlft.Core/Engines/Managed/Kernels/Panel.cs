@@ -1,0 +1,99 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
+
+/// <summary>A panel is a slice of a product's right factor in float32, as wide as a tile and as deep as the sum: panel[k * width + j].</summary>
+internal static unsafe class Panel
+{
+    /// <summary>Fills a panel from a stored matrix.</summary>
+    /// <param name="type">Type of the stored elements.</param>
+    /// <param name="source">The first element.</param>
+    /// <param name="stride">Elements from one stored row to the next.</param>
+    /// <param name="scales">With I8, the factors of the stored rows, from the first one on.</param>
+    /// <param name="transposed">Whether a stored row becomes a column of the panel; otherwise it becomes a row.</param>
+    /// <param name="depth">Rows of the panel.</param>
+    /// <param name="width">Columns that are filled.</param>
+    /// <param name="panelWidth">Columns of the panel; those beyond <paramref name="width"/> become zeros.</param>
+    /// <param name="panel">Where it goes.</param>
+    public static void Pack(TensorType type, byte* source, nint stride, float* scales, bool transposed, int depth, int width, int panelWidth, float* panel)
+    {
+        switch (type)
+        {
+            case TensorType.F32: Pack<Float32>(source, stride, scales, transposed, depth, width, panelWidth, panel); break;
+            case TensorType.BF16: Pack<BFloat16>(source, stride, scales, transposed, depth, width, panelWidth, panel); break;
+            case TensorType.F16: Pack<Float16>(source, stride, scales, transposed, depth, width, panelWidth, panel); break;
+            case TensorType.I8: Pack<Int8>(source, stride, scales, transposed, depth, width, panelWidth, panel); break;
+            default: throw new InvalidOperationException($"{type} is no type of weights.");
+        }
+    }
+
+    private static void Pack<T>(byte* source, nint stride, float* scales, bool transposed, int depth, int width, int panelWidth, float* panel) where T : IElement
+    {
+        if (width < panelWidth && (transposed || depth > 0)) new Span<float>(panel, depth * panelWidth).Clear();
+        if (transposed) Turn<T>(source, stride * T.Size, scales, depth, width, panelWidth, panel);
+        else Copy<T>(source, stride * T.Size, scales, depth, width, panelWidth, panel);
+    }
+
+    /// <summary>panel[k, j] = source[k, j].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Copy<T>(byte* source, nint stride, float* scales, int depth, int width, int panelWidth, float* panel) where T : IElement
+    {
+        for (var k = 0; k < depth; k++, source += stride, panel += panelWidth)
+        {
+            var scale = T.IsScaled ? scales[k] : 1;
+            var j = 0;
+            for (; j + 8 <= width; j += 8) Load<T>(source + j * T.Size, scale).Store(panel + j);
+            for (; j < width; j++) panel[j] = T.IsScaled ? T.LoadOne(source + j * T.Size) * scale : T.LoadOne(source + j * T.Size);
+        }
+    }
+
+    /// <summary>panel[k, j] = source[j, k]: eight by eight elements at a time, in registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Turn<T>(byte* source, nint stride, float* scales, int depth, int width, int panelWidth, float* panel) where T : IElement
+    {
+        int wholeWidth = Avx.IsSupported ? width / 8 * 8 : 0, wholeDepth = Avx.IsSupported ? depth / 8 * 8 : 0;
+        for (var k = 0; k < wholeDepth; k += 8)
+            for (var j = 0; j < wholeWidth; j += 8)
+                TurnBlock<T>(source + j * stride + k * T.Size, stride, T.IsScaled ? scales + j : null, panel + (nint)k * panelWidth + j, panelWidth);
+        for (var j = 0; j < width; j++)
+            for (var k = j < wholeWidth ? wholeDepth : 0; k < depth; k++)
+            {
+                var value = T.LoadOne(source + j * stride + k * T.Size);
+                panel[(nint)k * panelWidth + j] = T.IsScaled ? value * scales[j] : value;
+            }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void TurnBlock<T>(byte* s, nint stride, float* scales, float* t, nint width) where T : IElement
+    {
+        float Scale(int row) => T.IsScaled ? scales[row] : 1;
+        // Pairs and quadruples of rows within the 128-bit halves, then the halves across.
+        var (a, b, c, d) = Quadruples(Load<T>(s, Scale(0)), Load<T>(s + stride, Scale(1)), Load<T>(s + 2 * stride, Scale(2)), Load<T>(s + 3 * stride, Scale(3)));
+        s += 4 * stride;
+        var (e, f, g, h) = Quadruples(Load<T>(s, Scale(4)), Load<T>(s + stride, Scale(5)), Load<T>(s + 2 * stride, Scale(6)), Load<T>(s + 3 * stride, Scale(7)));
+        Avx.Permute2x128(a, e, 0x20).Store(t);
+        Avx.Permute2x128(b, f, 0x20).Store(t + width);
+        Avx.Permute2x128(c, g, 0x20).Store(t + 2 * width);
+        Avx.Permute2x128(d, h, 0x20).Store(t + 3 * width);
+        t += 4 * width;
+        Avx.Permute2x128(a, e, 0x31).Store(t);
+        Avx.Permute2x128(b, f, 0x31).Store(t + width);
+        Avx.Permute2x128(c, g, 0x31).Store(t + 2 * width);
+        Avx.Permute2x128(d, h, 0x31).Store(t + 3 * width);
+    }
+
+    /// <summary>Transposes the two 4 x 4 halves of four rows of eight.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector256<float>, Vector256<float>, Vector256<float>, Vector256<float>) Quadruples(
+        Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
+    {
+        Vector256<float> ab = Avx.UnpackLow(a, b), ab2 = Avx.UnpackHigh(a, b), cd = Avx.UnpackLow(c, d), cd2 = Avx.UnpackHigh(c, d);
+        return (Avx.Shuffle(ab, cd, 0x44), Avx.Shuffle(ab, cd, 0xEE), Avx.Shuffle(ab2, cd2, 0x44), Avx.Shuffle(ab2, cd2, 0xEE));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Load<T>(byte* source, float scale) where T : IElement => T.IsScaled ? T.Load(source) * scale : T.Load(source);
+}

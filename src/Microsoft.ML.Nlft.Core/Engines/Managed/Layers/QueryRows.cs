@@ -1,0 +1,89 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
+
+/// <summary>
+/// The rows of a batch whose output a layer computes: all of them, or in the last layer only those that somebody reads, the end of every sequence.
+/// Keys and values belong to all rows; queries, and whatever follows them, to these.
+/// </summary>
+internal sealed class QueryRows
+{
+    private readonly PackedBatch _batch;
+    private readonly int[] _sequences; // of every row
+
+    private QueryRows(PackedBatch batch, int[] starts, int[] positions)
+    {
+        (_batch, Starts, Positions, _sequences) = (batch, starts, positions, new int[starts[^1]]);
+        for (var sequence = 0; sequence < Count; sequence++) _sequences.AsSpan(starts[sequence]..starts[sequence + 1]).Fill(sequence);
+    }
+
+    /// <summary>All rows.</summary>
+    public static QueryRows All(PackedBatch batch) => new(batch, batch.Starts, batch.Positions);
+
+    /// <summary>For every sequence <paramref name="counts"/> rows that end <paramref name="before"/> rows before its end.</summary>
+    public static QueryRows Ends(PackedBatch batch, ReadOnlySpan<int> counts, int before)
+    {
+        var starts = new int[batch.Count + 1];
+        for (var sequence = 0; sequence < batch.Count; sequence++) starts[sequence + 1] = starts[sequence] + counts[sequence];
+        var positions = new int[starts[^1]];
+        for (var sequence = 0; sequence < batch.Count; sequence++)
+            for (var i = 0; i < counts[sequence]; i++) positions[starts[sequence] + i] = batch.Length(sequence) - before - counts[sequence] + i;
+        return new QueryRows(batch, starts, positions);
+    }
+
+    /// <summary>First row of every sequence among these rows, and R at the end.</summary>
+    public int[] Starts { get; }
+
+    /// <summary>First row of every sequence in the batch, and N at the end.</summary>
+    public int[] KeyStarts => _batch.Starts;
+
+    /// <summary>The position of every row within its sequence.</summary>
+    public int[] Positions { get; }
+
+    /// <summary>Whether these are all rows of the batch.</summary>
+    public bool IsAll => Rows == _batch.Rows;
+
+    /// <summary>Number of sequences.</summary>
+    public int Count => Starts.Length - 1;
+
+    /// <summary>R.</summary>
+    public int Rows => Starts[^1];
+
+    /// <summary>The row of the batch that row <paramref name="row"/> is.</summary>
+    public int InBatch(int row) => KeyStarts[_sequences[row]] + Positions[row];
+
+    /// <summary>The dropout seed of a row's sequence.</summary>
+    public ulong DropoutSeed(int row) => _batch.DropoutSeeds[_sequences[row]];
+
+    /// <summary>Number of tiles of at most <paramref name="size"/> rows, over all sequences.</summary>
+    public int Tiles(int size)
+    {
+        var tiles = 0;
+        for (var sequence = 0; sequence < Count; sequence++) tiles += TilesOf(sequence, size);
+        return tiles;
+    }
+
+    public int TilesOf(int sequence, int size) => (Starts[sequence + 1] - Starts[sequence] + size - 1) / size;
+
+    /// <summary>Tile <paramref name="index"/> of all sequences.</summary>
+    public QueryTile TileAt(int size, int index)
+    {
+        var sequence = 0;
+        for (; index >= TilesOf(sequence, size); sequence++) index -= TilesOf(sequence, size);
+        return TileAt(sequence, size, index);
+    }
+
+    /// <summary>Tile <paramref name="index"/> of one sequence.</summary>
+    public QueryTile TileAt(int sequence, int size, int index)
+    {
+        var first = index * size;
+        return new QueryTile(Starts[sequence] + first, Math.Min(size, Starts[sequence + 1] - Starts[sequence] - first), Positions[Starts[sequence] + first], KeyStarts[sequence]);
+    }
+}
+
+/// <summary>A run of query rows of one sequence.</summary>
+/// <param name="FirstRow">The first one.</param>
+/// <param name="Rows">Their number.</param>
+/// <param name="FirstPosition">The first one's position in its sequence.</param>
+/// <param name="KeyStart">The sequence's first row in the batch.</param>
+internal readonly record struct QueryTile(int FirstRow, int Rows, int FirstPosition, int KeyStart);
