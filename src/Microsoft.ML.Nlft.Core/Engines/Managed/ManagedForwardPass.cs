@@ -19,7 +19,7 @@ internal sealed class ManagedForwardPass : IForwardPass
     private readonly Matrix[] _inputs; // of every layer, and of the final norm
     private readonly LayerActivations?[] _activations; // of the kept layers, the upper ones
     private readonly float[] _logSums;
-    private readonly Matrix _hidden; // final-norm outputs, R x H
+    private readonly Matrix _hidden, _headMean; // the final norm's outputs and what the head keeps for the way back, R x H
     private LayerActivations? _shared; // of the other layers, in turn
     private bool _usable;
 
@@ -51,7 +51,8 @@ internal sealed class ManagedForwardPass : IForwardPass
             var logProbabilities = new float[_targets.Length];
             var mostLikely = new bool[_targets.Length];
             _logSums = new float[_targets.Length];
-            model.Network.Head.Forward(_context, _hidden, _targets, logProbabilities, _logSums, mostLikely);
+            if (keep) _headMean = Own(_context.Rent(_hidden.Rows, hiddenSize));
+            model.Network.Head.Forward(_context, _hidden, _targets, logProbabilities, _logSums, mostLikely, keep ? _headMean : null);
             Scores = [.. sequences.Select((_, s) => new TokenScores(logProbabilities[_firsts[s].._firsts[s + 1]], mostLikely[_firsts[s].._firsts[s + 1]],
                 hiddenStates ? _hidden.RowRange(_firsts[s], _firsts[s + 1] - _firsts[s]).Span.ToArray() : []))];
         }
@@ -69,7 +70,7 @@ internal sealed class ManagedForwardPass : IForwardPass
         if (!_usable) throw new InvalidOperationException("A forward pass can be differentiated once.");
         _usable = false;
         var network = _model.Network;
-        Matrix dHidden = Own(_context.Rent(_hidden.Rows, _hidden.Columns)), gradient = Own(_context.Rent(_context.Batch.Rows, _hidden.Columns));
+        Matrix dHidden = _headMean, gradient = Own(_context.Rent(_context.Batch.Rows, _hidden.Columns));
         network.Head.Backward(_context, _hidden, _targets, _logSums, PackedBatch.Flatten(coefficients, _firsts), dHidden);
         network.FinalNorm.Backward(_context, _inputs[^1], dHidden, dHidden, accumulate: false);
 

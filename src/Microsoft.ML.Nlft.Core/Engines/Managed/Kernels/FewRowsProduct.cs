@@ -67,7 +67,7 @@ internal static unsafe class FewRowsProduct
                 else
                 {
                     var widened = workers.Scratch(Outputs * depth);
-                    for (var i = 0; i < outputs; i++) Widen<T>(w + i * stride, depth, widened + i * (nint)depth);
+                    for (var i = 0; i < outputs; i++) Operand.Widen<T>(w + i * stride, depth, widened + i * (nint)depth);
                     SeveralRows((float*)origin, xRow, y.Rows, widened, depth, outputs, depth, sums);
                 }
                 for (var row = 0; row < y.Rows; row++)
@@ -78,13 +78,6 @@ internal static unsafe class FewRowsProduct
                     }
             }
         }
-    }
-
-    private static void Widen<T>(byte* source, int count, float* target) where T : IElement
-    {
-        var k = 0;
-        for (; k + 8 <= count; k += 8) T.Load(source + k * T.Size).Store(target + k);
-        for (; k < count; k++) target[k] = T.LoadOne(source + k * T.Size);
     }
 
     /// <summary>sums[i] = x w_i for up to eight outputs, as they are stored.</summary>

@@ -9,15 +9,14 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 internal readonly record struct Term(Operand A, Operand B, float Alpha = 1);
 
 /// <summary>
-/// C = D + alpha A B, and a second such term where a LoRA adapter adds its own. A thread packs one panel of B, a tile wide, while all rows of A pass
-/// by it; C is met once per panel. Panels are shared out over threads, sums are not: an element of C is summed in the order of the terms and of k,
-/// whatever the threads or the shape around it.
+/// C = D + alpha A B, and a second such term where a LoRA adapter adds its own. A thread packs a few panels of B, each a tile wide, and lets all rows of
+/// A pass by them. Panels are shared out over threads, sums are not: an element of C is summed in the order of the terms and of k, whatever the
+/// threads or the shape around it.
 /// </summary>
 internal static unsafe class MatrixProduct
 {
-    private const int DeepestPanel = 1536; // within the second-level cache beside the rows of A
-    private const int RowsPerTask = 768;   // rows of A that one packing serves: enough to make it cheap, few enough for the third-level cache
-    private const int LeastRowsPerTask = 24;
+    private const int Deepest = 1024, MostColumns = 64; // of the panels packed at a time, which stay in the second-level cache
+    private const int RowsPerTask = 768, LeastRowsPerTask = 24;
     private const long SequentialBelow = 1L << 17; // multiply-adds: below this, sharing out costs more than it brings
 
     /// <summary>C[M x N] (+)= alpha A[M x K] B[K x N].</summary>
@@ -54,20 +53,24 @@ internal static unsafe class MatrixProduct
             throw new ArgumentException($"[{addend.Rows} x {addend.Columns}] cannot be added to [{c.Rows} x {c.Columns}].");
         var work = Check(term, c) + (second is { } other ? Check(other, c) : 0);
         var (product, panels) = (new Product(workers, c, d, term, second), (c.Columns + TTile.Columns - 1) / TTile.Columns);
-        if (workers.Threads == 1 || work < SequentialBelow)
-        {
-            for (var panel = 0; panel < panels; panel++) product.Compute<TTile>(panel, 0, c.Rows);
-            return;
-        }
-        // A few pieces for every thread, so that none waits long for the last: rows are split where there are few panels.
-        var rowTasks = Math.Max((c.Rows + RowsPerTask - 1) / RowsPerTask, Math.Min(c.Rows / LeastRowsPerTask, 4 * workers.Threads / panels));
+        var alone = workers.Threads == 1 || work < SequentialBelow;
+        // Groups of panels that differ by one at most, as many for every thread; where there are few panels, the rows are split too.
+        int share = alone ? 1 : workers.Threads, most = share * MostColumns / TTile.Columns;
+        var groups = Math.Min(panels, share * ((panels + most - 1) / most));
+        var rowTasks = Math.Max((c.Rows + RowsPerTask - 1) / RowsPerTask, alone ? 1 : Math.Min(c.Rows / LeastRowsPerTask, 4 * share / groups));
         var rowsPerTask = rowTasks <= 1 ? c.Rows : ((c.Rows + rowTasks - 1) / rowTasks + TTile.Rows - 1) / TTile.Rows * TTile.Rows;
-        rowTasks = (c.Rows + rowsPerTask - 1) / rowsPerTask;
-        workers.For(panels * rowTasks, (product, rowTasks, rowsPerTask), static (work, task) =>
+        rowTasks = rowsPerTask == 0 ? 0 : (c.Rows + rowsPerTask - 1) / rowsPerTask;
+        var split = (product, panels, groups, rowTasks, rowsPerTask);
+        if (!alone) workers.For(groups * rowTasks, split, static (work, task) => Run(work, task));
+        else
+            for (var task = 0; task < groups * rowTasks; task++) Run(split, task);
+
+        static void Run((Product Product, int Panels, int Groups, int RowTasks, int RowsPerTask) work, int task)
         {
-            var row = task % work.rowTasks * work.rowsPerTask;
-            work.product.Compute<TTile>(task / work.rowTasks, row, Math.Min(work.rowsPerTask, work.product.C.Rows - row));
-        });
+            var (group, row) = (task / work.RowTasks, task % work.RowTasks * work.RowsPerTask);
+            int first = (int)((long)work.Panels * group / work.Groups), end = (int)((long)work.Panels * (group + 1) / work.Groups);
+            work.Product.Compute<TTile>(first * TTile.Columns, end * TTile.Columns, row, Math.Min(work.RowsPerTask, work.Product.C.Rows - row));
+        }
     }
 
     /// <summary>Refuses shapes that do not fit; returns the number of multiply-adds.</summary>
@@ -84,11 +87,10 @@ internal static unsafe class MatrixProduct
     {
         public Matrix C => c;
 
-        /// <summary>Computes one panel's columns of rows [row, row + rows).</summary>
-        public void Compute<TTile>(int panel, int row, int rows) where TTile : ITile
+        /// <summary>Computes columns [column, end) of rows [row, row + rows).</summary>
+        public void Compute<TTile>(int column, int end, int row, int rows) where TTile : ITile
         {
-            var column = panel * TTile.Columns;
-            var part = c.Part(row, rows, column, Math.Min(TTile.Columns, c.Columns - column));
+            var part = c.Part(row, rows, column, Math.Min(end, c.Columns) - column);
             var sum = d?.Part(row, rows, column, part.Columns);
             sum = Add<TTile>(term, part, sum, row, column);
             if (second is { } other) sum = Add<TTile>(other, part, sum, row, column);
@@ -99,18 +101,21 @@ internal static unsafe class MatrixProduct
         private Matrix? Add<TTile>(Term summand, Matrix part, Matrix? sum, int row, int column) where TTile : ITile
         {
             var (a, b, alpha) = summand;
-            var blocks = (a.Columns + DeepestPanel - 1) / DeepestPanel;
+            var padded = (part.Columns + TTile.Columns - 1) / TTile.Columns * TTile.Columns;
+            var blocks = (a.Columns + Deepest - 1) / Deepest;
             for (var block = 0; block < blocks; block++)
             {
                 int first = (int)((long)a.Columns * block / blocks), depth = (int)((long)a.Columns * (block + 1) / blocks) - first;
-                var packed = workers.Scratch(depth * TTile.Columns);
+                var packed = workers.Scratch(depth * padded);
                 b.Pack(first, depth, column, part.Columns, TTile.Columns, packed);
                 fixed (float* pinnedA = a.Array, pinnedC = part.Data, pinnedD = sum?.Data)
                 {
                     var (origin, rowStride, columnStride) = a.Address(pinnedA);
                     var left = (float*)origin + row * rowStride + first * columnStride;
                     var addend = sum is { } matrix ? pinnedD + matrix.Offset : null;
-                    Tiles<TTile>.Multiply(part.Rows, part.Columns, left, rowStride, columnStride, packed, depth, pinnedC + part.Offset, part.Stride, alpha, addend, sum?.Stride ?? 0);
+                    for (var at = 0; at < part.Columns; at += TTile.Columns)
+                        Tiles<TTile>.Multiply(part.Rows, Math.Min(TTile.Columns, part.Columns - at), left, rowStride, columnStride, packed + (nint)at * depth, depth,
+                            pinnedC + part.Offset + at, part.Stride, alpha, addend is null ? null : addend + at, sum?.Stride ?? 0);
                 }
                 sum = part;
             }

@@ -48,17 +48,43 @@ internal readonly unsafe struct Operand
     public (nint Origin, nint RowStride, nint ColumnStride) Address(float* pinned) =>
         ((nint)(pinned + _offset), _transposed ? 1 : _stride, _transposed ? _stride : 1);
 
-    /// <summary>
-    /// Copies columns [column, column + width) of rows [row, row + depth) to a panel: panel[k * panelWidth + j], zeros for j beyond width.
-    /// </summary>
-    public void Pack(int row, int depth, int column, int width, int panelWidth, float* panel)
+    /// <summary>Packs columns [column, column + columns) of rows [row, row + depth) into panels of a width; see <see cref="Panel.Pack"/>.</summary>
+    public void Pack(int row, int depth, int column, int columns, int width, float* panels)
     {
         fixed (float* pinned = Array)
         {
             var (first, offset) = _transposed ? (column, row) : (row, column); // of the matrix as it is stored
             var source = (Array is null ? _stored : (byte*)(pinned + _offset)) + (first * _stride + offset) * Type.ByteSize();
-            Panel.Pack(Type, source, _stride, _scales is null ? null : _scales + first, _transposed, depth, width, panelWidth, panel);
+            Panel.Pack(Type, source, _stride, _scales is null ? null : _scales + first, _transposed, depth, columns, width, panels);
         }
+    }
+
+    /// <summary>Row <paramref name="row"/> of a factor that is not transposed, as float32.</summary>
+    public void ReadRow(int row, Span<float> destination)
+    {
+        fixed (float* pinned = Array, target = destination)
+        {
+            var (source, _, scale) = Stored(row, pinned);
+            switch (Type)
+            {
+                case TensorType.F32: Widen<Float32>((byte*)source, Columns, target); break;
+                case TensorType.BF16: Widen<BFloat16>((byte*)source, Columns, target); break;
+                case TensorType.F16: Widen<Float16>((byte*)source, Columns, target); break;
+                case TensorType.I8:
+                    Widen<Int8>((byte*)source, Columns, target);
+                    VectorMath.Scale(destination, *(float*)scale);
+                    break;
+                default: throw new InvalidOperationException($"{Type} is no type of weights.");
+            }
+        }
+    }
+
+    /// <summary>Stored elements as float32, without their row's factor.</summary>
+    public static void Widen<T>(byte* source, int count, float* target) where T : IElement
+    {
+        var k = 0;
+        for (; k + 8 <= count; k += 8) T.Load(source + k * T.Size).Store(target + k);
+        for (; k < count; k++) target[k] = T.LoadOne(source + k * T.Size);
     }
 
     /// <summary>

@@ -19,8 +19,7 @@ internal readonly unsafe struct PackedFactor(float* panels, int depth, int colum
     /// <summary>Packs a factor at <paramref name="panels"/>.</summary>
     public static PackedFactor Pack(Operand b, float* panels)
     {
-        for (var column = 0; column < b.Columns; column += Width)
-            b.Pack(0, b.Rows, column, Math.Min(Width, b.Columns - column), Width, panels + (nint)column * b.Rows);
+        b.Pack(0, b.Rows, 0, b.Columns, Width, panels);
         return new PackedFactor(panels, b.Rows, RoundUp(b.Columns));
     }
 

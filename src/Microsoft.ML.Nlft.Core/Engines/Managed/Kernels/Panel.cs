@@ -5,64 +5,77 @@ using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
-/// <summary>A panel is a slice of a product's right factor in float32, as wide as a tile and as deep as the sum: panel[k * width + j].</summary>
+/// <summary>
+/// A panel is a slice of a product's right factor in float32, as wide as a tile and as deep as the sum: panel[k * width + j]. Several panels lie one
+/// after the other.
+/// </summary>
 internal static unsafe class Panel
 {
-    /// <summary>Fills a panel from a stored matrix.</summary>
+    /// <summary>Fills panels from a stored matrix.</summary>
     /// <param name="type">Type of the stored elements.</param>
     /// <param name="source">The first element.</param>
     /// <param name="stride">Elements from one stored row to the next.</param>
     /// <param name="scales">With I8, the factors of the stored rows, from the first one on.</param>
-    /// <param name="transposed">Whether a stored row becomes a column of the panel; otherwise it becomes a row.</param>
-    /// <param name="depth">Rows of the panel.</param>
-    /// <param name="width">Columns that are filled.</param>
-    /// <param name="panelWidth">Columns of the panel; those beyond <paramref name="width"/> become zeros.</param>
-    /// <param name="panel">Where it goes.</param>
-    public static void Pack(TensorType type, byte* source, nint stride, float* scales, bool transposed, int depth, int width, int panelWidth, float* panel)
+    /// <param name="transposed">Whether a stored row becomes a column; otherwise it becomes a row.</param>
+    /// <param name="depth">Rows of a panel.</param>
+    /// <param name="columns">Columns of all panels together.</param>
+    /// <param name="width">Columns of a panel, a multiple of 16; where the last one has more than are left, they become zeros.</param>
+    /// <param name="panels">Where they go.</param>
+    public static void Pack(TensorType type, byte* source, nint stride, float* scales, bool transposed, int depth, int columns, int width, float* panels)
     {
         switch (type)
         {
-            case TensorType.F32: Pack<Float32>(source, stride, scales, transposed, depth, width, panelWidth, panel); break;
-            case TensorType.BF16: Pack<BFloat16>(source, stride, scales, transposed, depth, width, panelWidth, panel); break;
-            case TensorType.F16: Pack<Float16>(source, stride, scales, transposed, depth, width, panelWidth, panel); break;
-            case TensorType.I8: Pack<Int8>(source, stride, scales, transposed, depth, width, panelWidth, panel); break;
+            case TensorType.F32: Pack<Float32>(source, stride, scales, transposed, depth, columns, width, panels); break;
+            case TensorType.BF16: Pack<BFloat16>(source, stride, scales, transposed, depth, columns, width, panels); break;
+            case TensorType.F16: Pack<Float16>(source, stride, scales, transposed, depth, columns, width, panels); break;
+            case TensorType.I8: Pack<Int8>(source, stride, scales, transposed, depth, columns, width, panels); break;
             default: throw new InvalidOperationException($"{type} is no type of weights.");
         }
     }
 
-    private static void Pack<T>(byte* source, nint stride, float* scales, bool transposed, int depth, int width, int panelWidth, float* panel) where T : IElement
+    private static void Pack<T>(byte* source, nint stride, float* scales, bool transposed, int depth, int columns, int width, float* panels) where T : IElement
     {
-        if (width < panelWidth && (transposed || depth > 0)) new Span<float>(panel, depth * panelWidth).Clear();
-        if (transposed) Turn<T>(source, stride * T.Size, scales, depth, width, panelWidth, panel);
-        else Copy<T>(source, stride * T.Size, scales, depth, width, panelWidth, panel);
+        if (columns % width != 0) new Span<float>(panels + columns / width * (nint)depth * width, depth * width).Clear();
+        if (!transposed) Copy<T>(source, stride * T.Size, scales, depth, columns, width, panels);
+        else
+            for (var column = 0; column < columns; column += width)
+                Turn<T>(source + column * stride * T.Size, stride * T.Size, T.IsScaled ? scales + column : null, depth, Math.Min(width, columns - column), width, panels + (nint)column * depth);
     }
 
-    /// <summary>panel[k, j] = source[k, j].</summary>
+    /// <summary>The panels' element [k, j] = source[k, j]. All panels together, since every row lies on another page of memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Copy<T>(byte* source, nint stride, float* scales, int depth, int width, int panelWidth, float* panel) where T : IElement
+    private static void Copy<T>(byte* source, nint stride, float* scales, int depth, int columns, int width, float* panels) where T : IElement
     {
-        for (var k = 0; k < depth; k++, source += stride, panel += panelWidth)
+        var whole = columns / width * width;
+        var size = (nint)depth * width;
+        for (var k = 0; k < depth; k++, source += stride, panels += width)
         {
             var scale = T.IsScaled ? scales[k] : 1;
-            var j = 0;
-            for (; j + 8 <= width; j += 8) Load<T>(source + j * T.Size, scale).Store(panel + j);
-            for (; j < width; j++) panel[j] = T.IsScaled ? T.LoadOne(source + j * T.Size) * scale : T.LoadOne(source + j * T.Size);
+            var (from, to, column) = ((nint)source, (nint)panels, 0);
+            for (; column < whole; column += width, to += size * sizeof(float))
+                for (var j = 0; j < width; j += 16, from += 16 * T.Size)
+                {
+                    Load<T>((byte*)from, scale).Store((float*)to + j);
+                    Load<T>((byte*)from + 8 * T.Size, scale).Store((float*)to + j + 8);
+                }
+            for (var j = 0; column < columns; column++, j++, from += T.Size)
+                ((float*)to)[j] = T.IsScaled ? T.LoadOne((byte*)from) * scale : T.LoadOne((byte*)from);
         }
     }
 
-    /// <summary>panel[k, j] = source[j, k]: eight by eight elements at a time, in registers.</summary>
+    /// <summary>panel[k, j] = source[j, k] for one panel: eight by eight elements at a time, in registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Turn<T>(byte* source, nint stride, float* scales, int depth, int width, int panelWidth, float* panel) where T : IElement
+    private static void Turn<T>(byte* source, nint stride, float* scales, int depth, int columns, int width, float* panel) where T : IElement
     {
-        int wholeWidth = Avx.IsSupported ? width / 8 * 8 : 0, wholeDepth = Avx.IsSupported ? depth / 8 * 8 : 0;
+        int wholeColumns = Avx.IsSupported ? columns / 8 * 8 : 0, wholeDepth = Avx.IsSupported ? depth / 8 * 8 : 0;
         for (var k = 0; k < wholeDepth; k += 8)
-            for (var j = 0; j < wholeWidth; j += 8)
-                TurnBlock<T>(source + j * stride + k * T.Size, stride, T.IsScaled ? scales + j : null, panel + (nint)k * panelWidth + j, panelWidth);
-        for (var j = 0; j < width; j++)
-            for (var k = j < wholeWidth ? wholeDepth : 0; k < depth; k++)
+            for (var j = 0; j < wholeColumns; j += 8)
+                TurnBlock<T>(source + j * stride + k * T.Size, stride, T.IsScaled ? scales + j : null, panel + (nint)k * width + j, width);
+        for (var j = 0; j < columns; j++)
+            for (var k = j < wholeColumns ? wholeDepth : 0; k < depth; k++)
             {
                 var value = T.LoadOne(source + j * stride + k * T.Size);
-                panel[(nint)k * panelWidth + j] = T.IsScaled ? value * scales[j] : value;
+                panel[(nint)k * width + j] = T.IsScaled ? value * scales[j] : value;
             }
     }
 

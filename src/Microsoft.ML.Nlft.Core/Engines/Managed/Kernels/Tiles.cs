@@ -9,33 +9,51 @@ internal static unsafe class Tiles<TTile> where TTile : ITile
     private const int LeastRows = 4;
 
     /// <summary>C[rows x columns] = D + alpha A[rows x depth] panel[depth x columns]; columns beyond <paramref name="columns"/> are left alone.</summary>
-    [SkipLocalsInit]
     public static void Multiply(int rows, int columns, float* a, nint aRow, nint aStep, float* panel, int depth, float* c, nint cRow, float alpha, float* d, nint dRow)
     {
-        var edge = stackalloc float[TTile.Rows * TTile.Columns];
-        for (var row = 0; row < rows;)
+        if (columns < TTile.Columns)
         {
-            var height = Height(rows - row);
-            float* left = a + row * aRow, target = c + row * cRow, addend = d is null ? null : d + row * dRow;
-            if (columns == TTile.Columns) One(height, left, aRow, aStep, panel, depth, target, cRow, alpha, addend, dRow);
-            else
-            {
-                One(height, left, aRow, aStep, panel, depth, edge, TTile.Columns, alpha, null, 0);
-                for (var i = 0; i < height; i++)
-                    for (var j = 0; j < columns; j++)
-                        target[i * cRow + j] = edge[i * TTile.Columns + j] + (addend is null ? 0 : addend[i * dRow + j]);
-            }
-            row += height;
+            MultiplyEdge(rows, columns, a, aRow, aStep, panel, depth, c, cRow, alpha, d, dRow);
+            return;
+        }
+        if (d is null) dRow = 0;
+        int rest = Rest(rows), whole = rows - rest;
+        for (var row = 0; row < whole; row += TTile.Rows)
+            One(TTile.Rows, a + row * aRow, aRow, aStep, panel, depth, c + row * cRow, cRow, alpha, d + row * dRow, dRow);
+        for (int row = whole, height; row < rows; row += height)
+        {
+            height = Height(rows - row);
+            One(height, a + row * aRow, aRow, aStep, panel, depth, c + row * cRow, cRow, alpha, d + row * dRow, dRow);
         }
     }
 
-    /// <summary>Full tiles, then what is left; where that would be very low, the last full tile shares its rows with it.</summary>
-    public static int Height(int rows)
+    /// <summary>The same for the last columns of C, which do not fill a tile: each tile is computed beside C and copied.</summary>
+    [SkipLocalsInit]
+    private static void MultiplyEdge(int rows, int columns, float* a, nint aRow, nint aStep, float* panel, int depth, float* c, nint cRow, float alpha, float* d, nint dRow)
+    {
+        var tile = stackalloc float[TTile.Rows * TTile.Columns];
+        for (int row = 0, height; row < rows; row += height)
+        {
+            height = Height(rows - row);
+            One(height, a + row * aRow, aRow, aStep, panel, depth, tile, TTile.Columns, alpha, null, 0);
+            for (var i = 0; i < height; i++)
+                for (var j = 0; j < columns; j++)
+                    c[(row + i) * cRow + j] = tile[i * TTile.Columns + j] + (d is null ? 0 : d[(row + i) * dRow + j]);
+        }
+    }
+
+    /// <summary>The rows at the end that are not left to full tiles: a very low last tile shares the rows of the full one before it.</summary>
+    private static int Rest(int rows)
     {
         var rest = rows % TTile.Rows;
-        if (rows >= 2 * TTile.Rows || rest == 0) return TTile.Rows;
-        if (rows < TTile.Rows) return rows;
-        return rest >= LeastRows - 1 ? TTile.Rows : TTile.Rows + rest - LeastRows;
+        return rest is > 0 and < LeastRows - 1 && rows > TTile.Rows ? rest + TTile.Rows : rest;
+    }
+
+    /// <summary>The height of the next tile when so many rows are left.</summary>
+    public static int Height(int rows)
+    {
+        var rest = Rest(rows);
+        return rows > rest ? TTile.Rows : rows > TTile.Rows ? rows - LeastRows : rows;
     }
 
     private static void One(int height, float* a, nint aRow, nint aStep, float* b, int depth, float* c, nint cRow, float alpha, float* d, nint dRow)

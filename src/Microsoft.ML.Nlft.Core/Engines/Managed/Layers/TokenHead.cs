@@ -3,104 +3,105 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z), z = h W^T. Logits exist for one block of rows and
-/// one chunk of the vocabulary at a time, in the caches of the thread that made them; the backward pass computes them again.
+/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z), z = h W^T. Logits exist for one chunk of the vocabulary
+/// and one block of rows at a time. Since d log p / dh = W_y - E[W] with the mean over p, the forward pass of training adds up that mean as it goes by
+/// (rescaled whenever a larger logit appears), and the backward pass needs no logits at all.
 /// </summary>
-internal sealed unsafe class TokenHead(Weight weight)
+internal sealed class TokenHead(Weight weight)
 {
-    private const int Chunk = 128, RowBlock = 512, GradientChunk = 16 * Chunk;
+    private const int Chunk = 2048, RowBlock = 1024;
 
     /// <summary>The output matrix [V x H], the embedding when tied.</summary>
     public Weight Weight { get; } = weight;
 
     /// <summary>Log-probabilities, log-sum-exps and whether the target was the most likely token, for h[R x H].</summary>
-    public void Forward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logProbabilities, float[] logSums, bool[] mostLikely)
+    /// <param name="context">Threads and arrays.</param>
+    /// <param name="h">The final norm's outputs.</param>
+    /// <param name="targets">The R tokens.</param>
+    /// <param name="logProbabilities">Receives log p.</param>
+    /// <param name="logSums">Receives log sum exp(z).</param>
+    /// <param name="mostLikely">Receives whether no logit is larger than the target's.</param>
+    /// <param name="mean">Receives E[W] [R x H] for the backward pass; null when there will be none.</param>
+    public void Forward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logProbabilities, float[] logSums, bool[] mostLikely, Matrix? mean)
     {
-        int chunks = (Weight.Rows + Chunk - 1) / Chunk, blocks = (h.Rows + RowBlock - 1) / RowBlock;
-        Matrix maxima = context.Rent(chunks, h.Rows), sums = context.Rent(chunks, h.Rows); // of every chunk: which thread made it changes nothing
-        context.Workers.For(chunks * blocks, (head: this, context, h, targets, logProbabilities, maxima, sums, chunks), static (work, item) =>
+        mean?.Clear();
+        var running = context.Rent(2, h.Rows); // the largest logit so far, and the sum of exp(z - largest)
+        running[0].Fill(float.NegativeInfinity);
+        running[1].Clear();
+        ForEachChunk(context, h, (z, row, first) =>
         {
-            var (chunk, row) = (item % work.chunks, item / work.chunks * RowBlock);
-            work.head.Forward(work.context, chunk, row, work.h, work.targets.Span, work.logProbabilities, work.maxima[chunk], work.sums[chunk]);
+            context.ForRows(z.Rows, (z, row, first, targets, logProbabilities, running, mean), static (work, i) =>
+            {
+                var row = work.row + i;
+                var logits = work.z[i];
+                var target = work.targets.Span[row] - work.first;
+                if ((uint)target < (uint)logits.Length) work.logProbabilities[row] = logits[target];
+                ref float largest = ref work.running[0][row], sum = ref work.running[1][row];
+                var max = VectorMath.Max(logits);
+                if (max > largest)
+                {
+                    var scale = MathF.Exp(largest - max);
+                    (largest, sum) = (max, sum * scale);
+                    if (work.mean is { } matrix) VectorMath.Scale(matrix[row], scale);
+                }
+                sum += VectorMath.ExpShifted(logits, largest);
+            });
+            if (mean is { } sums) context.Multiply(z, Weight.Operand.RowRange(first, z.Columns), sums.RowRange(row, z.Rows), accumulate: true);
         });
-        context.ForRows(h.Rows, (maxima, sums, chunks, logProbabilities, logSums, mostLikely), static (work, row) =>
+        for (var row = 0; row < h.Rows; row++)
         {
-            var (max, sum) = (float.NegativeInfinity, 0.0);
-            for (var chunk = 0; chunk < work.chunks; chunk++) max = MathF.Max(max, work.maxima[chunk][row]);
-            for (var chunk = 0; chunk < work.chunks; chunk++) sum += work.sums[chunk][row] * Math.Exp(work.maxima[chunk][row] - max);
+            var (max, sum) = (running[0][row], running[1][row]);
             var logSum = max + Math.Log(sum);
-            work.mostLikely[row] = work.logProbabilities[row] >= max;
-            work.logProbabilities[row] = (float)Math.Min(0, work.logProbabilities[row] - logSum);
-            work.logSums[row] = (float)logSum;
-        });
-        context.Return(maxima);
-        context.Return(sums);
-    }
-
-    private void Forward(EngineContext context, int chunk, int firstRow, Matrix h, ReadOnlySpan<int> targets, float[] targetLogits, Span<float> maxima, Span<float> sums)
-    {
-        int first = chunk * Chunk, columns = Math.Min(Chunk, Weight.Rows - first), rows = Math.Min(RowBlock, h.Rows - firstRow);
-        var panel = PackedFactor.Size(Weight.Columns, 1);
-        var scratch = context.Workers.Scratch(panel + rows * Chunk);
-        Logits(h.RowRange(firstRow, rows), first, columns, scratch, scratch + panel, Chunk);
-        for (var i = 0; i < rows; i++)
-        {
-            int row = firstRow + i, target = targets[row] - first;
-            var logits = new Span<float>(scratch + panel + i * Chunk, columns);
-            if ((uint)target < (uint)columns) targetLogits[row] = logits[target];
-            maxima[row] = VectorMath.Max(logits);
-            sums[row] = VectorMath.ExpShifted(logits, maxima[row]);
+            mostLikely[row] = logProbabilities[row] >= max;
+            (logProbabilities[row], logSums[row]) = ((float)Math.Min(0, logProbabilities[row] - logSum), (float)logSum);
+            if (mean is { } matrix) VectorMath.Scale(matrix[row], 1 / sum);
         }
+        context.Return(running);
     }
 
-    /// <summary>With g = c (softmax(z) - onehot(y)): dh = g W, dW += g^T h.</summary>
-    public void Backward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix dh)
+    /// <summary>With c the coefficients: dh = c (E[W] - W_y) in place of <paramref name="mean"/>, and dW += c (softmax(z) - onehot(y))^T h where it is trainable.</summary>
+    public void Backward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix mean)
     {
-        dh.Clear();
-        var g = context.Rent(Math.Min(RowBlock, h.Rows), Math.Min(GradientChunk, Weight.Rows));
+        if (Weight.Parameter is not null) AddWeightGradient(context, h, targets, logSums, coefficients);
+        var targetRows = context.Rent(h.Rows, h.Columns);
+        context.ForRows(h.Rows, (Weight, targets, coefficients, mean, targetRows), static (work, row) =>
+        {
+            work.Weight.ReadRow(work.targets.Span[row], work.targetRows[row]);
+            VectorMath.AddScaled(work.targetRows[row], -1, work.mean[row]);
+            VectorMath.Scale(work.mean[row], work.coefficients[row]);
+        });
+        context.Return(targetRows);
+    }
+
+    private void AddWeightGradient(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients) =>
+        ForEachChunk(context, h, (z, row, first) =>
+        {
+            context.ForRows(z.Rows, (z, row, first, targets, logSums, coefficients), static (work, i) =>
+            {
+                var row = work.row + i;
+                var logits = work.z[i];
+                var target = work.targets.Span[row] - work.first;
+                VectorMath.ExpShifted(logits, work.logSums[row]);
+                if ((uint)target < (uint)logits.Length) logits[target] -= 1;
+                VectorMath.Scale(logits, work.coefficients[row]);
+            });
+            context.Multiply(new Operand(z).Transposed, h.RowRange(row, z.Rows), Weight.Gradient.RowRange(first, z.Columns), accumulate: true);
+        });
+
+    /// <summary>Calls body(z, row, first) with the logits of every block of rows, from <paramref name="h"/>'s row on, and chunk of the vocabulary, from first on.</summary>
+    private void ForEachChunk(EngineContext context, Matrix h, Action<Matrix, int, int> body)
+    {
         for (var row = 0; row < h.Rows; row += RowBlock)
         {
-            var rows = h.RowRange(row, Math.Min(RowBlock, h.Rows - row));
-            for (var first = 0; first < Weight.Rows; first += GradientChunk)
+            var rows = Math.Min(RowBlock, h.Rows - row);
+            for (var first = 0; first < Weight.Rows; first += Chunk)
             {
-                var part = g.Part(0, rows.Rows, 0, Math.Min(GradientChunk, Weight.Rows - first));
-                context.Workers.For((part.Columns + Chunk - 1) / Chunk, (head: this, context, rows, row, first, part, targets, logSums, coefficients), static (work, chunk) =>
-                    work.head.LogitGradients(work.context, work.rows, work.first, chunk * Chunk, work.targets.Span[work.row..], work.logSums.AsSpan(work.row), work.coefficients.AsSpan(work.row), work.part));
-                context.Multiply(part, Weight.Operand.RowRange(first, part.Columns), dh.RowRange(row, rows.Rows), accumulate: true);
-                if (Weight.Parameter is not null)
-                    context.Multiply(new Operand(part).Transposed, rows, Weight.Gradient.RowRange(first, part.Columns), accumulate: true);
+                var z = context.Rent(rows, Math.Min(Chunk, Weight.Rows - first));
+                context.Multiply(h.RowRange(row, rows), Weight.Operand.RowRange(first, z.Columns).Transposed, z);
+                body(z, row, first);
+                context.Return(z);
             }
         }
-        context.Return(g);
-    }
-
-    /// <summary>Columns [column, column + Chunk) of g for the vocabulary from <paramref name="first"/> on.</summary>
-    private void LogitGradients(EngineContext context, Matrix h, int first, int column, ReadOnlySpan<int> targets, ReadOnlySpan<float> logSums, ReadOnlySpan<float> coefficients, Matrix g)
-    {
-        var columns = Math.Min(Chunk, g.Columns - column);
-        fixed (float* pinned = g.Data)
-            Logits(h, first + column, columns, context.Workers.Scratch(PackedFactor.Size(Weight.Columns, 1)), pinned + g.Index(0, column), g.Stride);
-        for (var i = 0; i < h.Rows; i++)
-        {
-            var logits = g[i].Slice(column, columns);
-            var target = targets[i] - first - column;
-            VectorMath.ExpShifted(logits, logSums[i]);
-            if ((uint)target < (uint)columns) logits[target] -= 1;
-            VectorMath.Scale(logits, coefficients[i]);
-        }
-    }
-
-    /// <summary>z[rows x columns] = h W^T for the vocabulary from <paramref name="first"/> on, on the calling thread.</summary>
-    private void Logits(Matrix h, int first, int columns, float* panel, float* z, int stride)
-    {
-        var width = PackedFactor.RoundUp(1);
-        fixed (float* pinned = h.Data)
-            for (var column = 0; column < columns; column += width)
-            {
-                var n = Math.Min(width, columns - column);
-                PackedFactor.Pack(Weight.Operand.RowRange(first + column, n).Transposed, panel)
-                    .Multiply(h.Rows, h.Columns, n, pinned + h.Offset, h.Stride, 1, z + column, stride);
-            }
     }
 
     /// <summary>z[B x V] = h W^T, all of it: for decoding.</summary>

@@ -59,10 +59,7 @@ internal sealed unsafe class Weight : IDisposable
     public Matrix RepeatedRow(int rows) => new(_values!, 0, rows, Columns, Stride: 0);
 
     /// <summary>Copies one row as float32.</summary>
-    public void ReadRow(int row, Span<float> destination)
-    {
-        fixed (float* target = destination) Operand.Pack(row, 1, 0, Columns, Columns, target);
-    }
+    public void ReadRow(int row, Span<float> destination) => Operand.ReadRow(row, destination);
 
     public void Dispose()
     {
