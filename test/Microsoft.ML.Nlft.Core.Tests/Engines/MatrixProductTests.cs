@@ -24,8 +24,8 @@ public class MatrixProductTests
         MatrixProduct.MultiplyNaively(a, b, expected, 0.5f, accumulate: true);
 
         Operand left = transposeA ? new Operand(Transpose(a)).Transposed : a, right = transposeB ? new Operand(Transpose(b)).Transposed : b;
-        MatrixProduct.Multiply<Tile512>(new Workers(2), wide, wide, new Term(left, right, 0.5f));
-        MatrixProduct.Multiply<Tile256>(new Workers(1), narrow, narrow, new Term(left, right, 0.5f));
+        MatrixProduct.Multiply<Tile512>(new Workers(2), wide, wide, new Term(left, right), null, 0.5f);
+        MatrixProduct.Multiply<Tile256>(new Workers(1), narrow, narrow, new Term(left, right), null, 0.5f);
 
         Numbers.AreClose(expected, wide, 2e-5 * Math.Sqrt(k));
         Assert.IsTrue(wide.Span.SequenceEqual(narrow.Span), "Kernels of both widths sum in the same order and give the same bits.");

@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.Models;
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// Y = D + alpha X W^T for a few rows of X, as in decoding: W is read once, row by row as it is stored, and meets every row of X while it is in the
+/// Y = D + X W^T for a few rows of X, as in decoding: W is read once, row by row as it is stored, and meets every row of X while it is in the
 /// caches. An element is summed in eight lanes over k and then across the lanes, whatever the number of rows, so a sequence gets the same bits
 /// alone or in a batch.
 /// </summary>
@@ -17,11 +17,11 @@ internal static unsafe class FewRowsProduct
     private const int Outputs = 8, OutputsPerTask = 32;
     private const long SequentialBelow = 1L << 15; // multiply-adds
 
-    /// <summary>Y[M x N] = D + alpha X[M x K] W^T + the second term, with W[N x K] not transposed.</summary>
+    /// <summary>Y[M x N] = D + X[M x K] W^T + the second term, with W[N x K] not transposed.</summary>
     /// <param name="workers">The threads.</param>
     /// <param name="y">The result.</param>
     /// <param name="d">What is added to, of the shape of <paramref name="y"/>, or null.</param>
-    /// <param name="term">X, W and alpha.</param>
+    /// <param name="term">X and W.</param>
     /// <param name="second">A second product, or null.</param>
     public static void Multiply(Workers workers, Matrix y, Matrix? d, Term term, Term? second = null)
     {
@@ -55,25 +55,25 @@ internal static unsafe class FewRowsProduct
         var sums = stackalloc float[MostRows * Outputs];
         fixed (float* pinnedX = term.A.Array, pinnedW = term.B.Array)
         {
-            var (origin, xRow, _) = term.A.Address(pinnedX);
+            var left = term.A.Left(pinnedX, 0, 0, depth);
             for (var output = start; output < end; output += Outputs)
             {
                 var outputs = Math.Min(Outputs, end - output);
                 var (address, stride, scaleAddress) = term.B.Stored(output, pinnedW);
                 var w = (byte*)address;
                 var scales = (float*)scaleAddress;
-                if (y.Rows == 1) OneRow<T>((float*)origin, w, stride, outputs, depth, sums);
-                else if (T.Size == sizeof(float)) SeveralRows((float*)origin, xRow, y.Rows, (float*)w, stride / sizeof(float), outputs, depth, sums);
+                if (y.Rows == 1) OneRow<T>(left.A, w, stride, outputs, depth, sums);
+                else if (T.Size == sizeof(float)) SeveralRows(left.A, left.Row, y.Rows, (float*)w, stride / sizeof(float), outputs, depth, sums);
                 else
                 {
                     var widened = workers.Scratch(Outputs * depth);
                     for (var i = 0; i < outputs; i++) Operand.Widen<T>(w + i * stride, depth, widened + i * (nint)depth);
-                    SeveralRows((float*)origin, xRow, y.Rows, widened, depth, outputs, depth, sums);
+                    SeveralRows(left.A, left.Row, y.Rows, widened, depth, outputs, depth, sums);
                 }
                 for (var row = 0; row < y.Rows; row++)
                     for (var i = 0; i < outputs; i++)
                     {
-                        var sum = term.Alpha * (T.IsScaled ? sums[row * Outputs + i] * scales[i] : sums[row * Outputs + i]);
+                        var sum = T.IsScaled ? sums[row * Outputs + i] * scales[i] : sums[row * Outputs + i];
                         y[row][output + i] = d is { } addend ? addend[row][output + i] + sum : sum;
                     }
             }

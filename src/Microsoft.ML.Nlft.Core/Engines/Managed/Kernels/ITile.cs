@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// C[rows x Columns] = D + alpha A[rows x depth] B[depth x Columns], with C kept in registers over the whole depth. Each element is one chain of
-/// fused multiply-adds in the order of k, so every tile of every width and height gives the same bits.
+/// C[rows x Columns] = D + alpha A B, with C kept in registers over the whole depth. A may have two parts side by side, [A1 A2], of which each lies where
+/// it is. Each element is one chain of fused multiply-adds in the order of k, so every tile of every width and height gives the same bits.
 /// </summary>
 internal unsafe interface ITile
 {
@@ -13,18 +13,25 @@ internal unsafe interface ITile
     static abstract int Columns { get; }
 
     /// <summary>One tile of <c>TRows.Count</c> rows, at most <see cref="Rows"/>: a kernel is compiled for every height.</summary>
-    /// <param name="a">A[0, 0]; element [i, k] lies at a + i * aRow + k * aStep.</param>
-    /// <param name="aRow">Elements from one row of A to the next.</param>
-    /// <param name="aStep">Elements from one column of A to the next.</param>
-    /// <param name="b">The packed panel: b[k * Columns + j].</param>
-    /// <param name="depth">Number of products summed.</param>
+    /// <param name="left">The parts of A.</param>
+    /// <param name="count">Their number.</param>
+    /// <param name="row">The first row of A.</param>
+    /// <param name="b">The packed panel: b[k * Columns + j], k over all parts.</param>
     /// <param name="c">C[0, 0], row-major.</param>
     /// <param name="cRow">Elements from one row of C to the next.</param>
     /// <param name="alpha">Factor on the product.</param>
     /// <param name="d">D[0, 0], what the product is added to: null for nothing, C itself to accumulate.</param>
     /// <param name="dRow">Elements from one row of D to the next: 0 for the same row everywhere, as with a bias.</param>
-    static abstract void Multiply<TRows>(float* a, nint aRow, nint aStep, float* b, int depth, float* c, nint cRow, float alpha, float* d, nint dRow)
+    static abstract void Multiply<TRows>(LeftFactor* left, int count, nint row, float* b, float* c, nint cRow, float alpha, float* d, nint dRow)
         where TRows : IRowCount;
+}
+
+/// <summary>A part of a left factor: element [i, k] lies at A + i * Row + k * Step, k below Depth.</summary>
+internal unsafe struct LeftFactor(float* a, nint row, nint step, int depth)
+{
+    public float* A = a;
+    public readonly nint Row = row, Step = step;
+    public readonly int Depth = depth;
 }
 
 /// <summary>The height of a tile as a type, so that rows beyond it are never compiled.</summary>

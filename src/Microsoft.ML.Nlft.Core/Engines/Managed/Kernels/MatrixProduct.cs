@@ -2,14 +2,13 @@ using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
-/// <summary>alpha A B, one summand of a product.</summary>
+/// <summary>A B, one summand of a product.</summary>
 /// <param name="A">The left factor, a float matrix.</param>
 /// <param name="B">The right factor.</param>
-/// <param name="Alpha">The factor on both.</param>
-internal readonly record struct Term(Operand A, Operand B, float Alpha = 1);
+internal readonly record struct Term(Operand A, Operand B);
 
 /// <summary>
-/// C = D + alpha A B, and a second such term where a LoRA adapter adds its own. A thread packs a few panels of B, each a tile wide, and lets all rows of
+/// C = D + alpha (A B + A2 B2), where the second term is what a LoRA adapter adds. A thread packs a few panels of B, each a tile wide, and lets all rows of
 /// A pass by them. Panels are shared out over threads, sums are not: an element of C is summed in the order of the terms and of k, whatever the
 /// threads or the shape around it.
 /// </summary>
@@ -21,18 +20,19 @@ internal static unsafe class MatrixProduct
 
     /// <summary>C[M x N] (+)= alpha A[M x K] B[K x N].</summary>
     public static void Multiply(Workers workers, Operand a, Operand b, Matrix c, float alpha = 1, bool accumulate = false) =>
-        Multiply(workers, c, accumulate ? c : null, new Term(a, b, alpha));
+        Multiply(workers, c, accumulate ? c : null, new Term(a, b), null, alpha);
 
-    /// <summary>C[M x N] = D + the terms, each [M x K] times [K x N] with a K of its own.</summary>
+    /// <summary>C[M x N] = D + alpha times the terms, each [M x K] times [K x N] with a K of its own.</summary>
     /// <param name="workers">The threads.</param>
     /// <param name="c">The result.</param>
     /// <param name="d">What is added to, of the shape of <paramref name="c"/>: <paramref name="c"/> itself to accumulate, null for nothing.</param>
     /// <param name="term">The product.</param>
     /// <param name="second">A second product, or null.</param>
-    public static void Multiply(Workers workers, Matrix c, Matrix? d, Term term, Term? second = null)
+    /// <param name="alpha">The factor on both.</param>
+    public static void Multiply(Workers workers, Matrix c, Matrix? d, Term term, Term? second = null, float alpha = 1)
     {
-        if (Vector512.IsHardwareAccelerated) Multiply<Tile512>(workers, c, d, term, second);
-        else Multiply<Tile256>(workers, c, d, term, second);
+        if (Vector512.IsHardwareAccelerated) Multiply<Tile512>(workers, c, d, term, second, alpha);
+        else Multiply<Tile256>(workers, c, d, term, second, alpha);
     }
 
     /// <summary>The oracle: three loops in double precision.</summary>
@@ -47,12 +47,12 @@ internal static unsafe class MatrixProduct
             }
     }
 
-    internal static void Multiply<TTile>(Workers workers, Matrix c, Matrix? d, Term term, Term? second = null) where TTile : ITile
+    internal static void Multiply<TTile>(Workers workers, Matrix c, Matrix? d, Term term, Term? second = null, float alpha = 1) where TTile : ITile
     {
         if (d is { } addend && (addend.Rows != c.Rows || addend.Columns != c.Columns))
             throw new ArgumentException($"[{addend.Rows} x {addend.Columns}] cannot be added to [{c.Rows} x {c.Columns}].");
         var work = Check(term, c) + (second is { } other ? Check(other, c) : 0);
-        var (product, panels) = (new Product(workers, c, d, term, second), (c.Columns + TTile.Columns - 1) / TTile.Columns);
+        var (product, panels) = (new Product(workers, c, d, term, second, alpha), (c.Columns + TTile.Columns - 1) / TTile.Columns);
         var alone = workers.Threads == 1 || work < SequentialBelow;
         // Groups of panels that differ by one at most, as many for every thread; where there are few panels, the rows are split too.
         int share = alone ? 1 : workers.Threads, most = share * MostColumns / TTile.Columns;
@@ -83,7 +83,7 @@ internal static unsafe class MatrixProduct
         return (long)c.Rows * a.Columns * c.Columns;
     }
 
-    private readonly struct Product(Workers workers, Matrix c, Matrix? d, Term term, Term? second)
+    private readonly struct Product(Workers workers, Matrix c, Matrix? d, Term term, Term? second, float alpha)
     {
         public Matrix C => c;
 
@@ -91,35 +91,28 @@ internal static unsafe class MatrixProduct
         public void Compute<TTile>(int column, int end, int row, int rows) where TTile : ITile
         {
             var part = c.Part(row, rows, column, Math.Min(end, c.Columns) - column);
-            var sum = d?.Part(row, rows, column, part.Columns);
-            sum = Add<TTile>(term, part, sum, row, column);
-            if (second is { } other) sum = Add<TTile>(other, part, sum, row, column);
-            if (sum is null) part.Clear(); // a sum of nothing
-        }
-
-        /// <summary>Adds one term to <paramref name="sum"/>, a part of D or of C or nothing, and returns where the new sum lies.</summary>
-        private Matrix? Add<TTile>(Term summand, Matrix part, Matrix? sum, int row, int column) where TTile : ITile
-        {
-            var (a, b, alpha) = summand;
-            var padded = (part.Columns + TTile.Columns - 1) / TTile.Columns * TTile.Columns;
-            var blocks = (a.Columns + Deepest - 1) / Deepest;
+            var sum = d?.Part(row, rows, column, part.Columns); // what to add to: D, then C itself
+            var (padded, blocks) = ((part.Columns + TTile.Columns - 1) / TTile.Columns * TTile.Columns, Math.Max(1, (term.A.Columns + Deepest - 1) / Deepest));
+            var left = stackalloc LeftFactor[2];
             for (var block = 0; block < blocks; block++)
             {
-                int first = (int)((long)a.Columns * block / blocks), depth = (int)((long)a.Columns * (block + 1) / blocks) - first;
-                var packed = workers.Scratch(depth * padded);
-                b.Pack(first, depth, column, part.Columns, TTile.Columns, packed);
-                fixed (float* pinnedA = a.Array, pinnedC = part.Data, pinnedD = sum?.Data)
+                int first = (int)((long)term.A.Columns * block / blocks), depth = (int)((long)term.A.Columns * (block + 1) / blocks) - first;
+                var last = block == blocks - 1 ? second : null; // goes along with the last block
+                var secondDepth = last?.A.Columns ?? 0;
+                var packed = workers.Scratch((depth + secondDepth) * padded);
+                term.B.Pack(first, depth, column, part.Columns, TTile.Columns, depth + secondDepth, packed);
+                last?.B.Pack(0, secondDepth, column, part.Columns, TTile.Columns, depth + secondDepth, packed + (nint)depth * TTile.Columns);
+                fixed (float* pinnedA = term.A.Array, pinnedSecond = last?.A.Array, pinnedC = part.Data, pinnedD = sum?.Data)
                 {
-                    var (origin, rowStride, columnStride) = a.Address(pinnedA);
-                    var left = (float*)origin + row * rowStride + first * columnStride;
-                    var addend = sum is { } matrix ? pinnedD + matrix.Offset : null;
+                    left[0] = term.A.Left(pinnedA, row, first, depth);
+                    if (last is { } other) left[1] = other.A.Left(pinnedSecond, row, 0, secondDepth);
+                    float* target = pinnedC + part.Offset, addend = sum is { } matrix ? pinnedD + matrix.Offset : null;
                     for (var at = 0; at < part.Columns; at += TTile.Columns)
-                        Tiles<TTile>.Multiply(part.Rows, Math.Min(TTile.Columns, part.Columns - at), left, rowStride, columnStride, packed + (nint)at * depth, depth,
-                            pinnedC + part.Offset + at, part.Stride, alpha, addend is null ? null : addend + at, sum?.Stride ?? 0);
+                        Tiles<TTile>.Multiply(rows, Math.Min(TTile.Columns, part.Columns - at), left, last is null ? 1 : 2, packed + (nint)at * (depth + secondDepth),
+                            target + at, part.Stride, alpha, addend is null ? null : addend + at, sum?.Stride ?? 0);
                 }
                 sum = part;
             }
-            return sum;
         }
     }
 }

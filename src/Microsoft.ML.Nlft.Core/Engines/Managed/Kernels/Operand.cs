@@ -45,18 +45,21 @@ internal readonly unsafe struct Operand
         ? new(Array, _offset + (int)(row * _stride), null, null, Type, rows, Columns, _stride, false)
         : new(null, 0, _stored + row * _stride * Type.ByteSize(), _scales is null ? null : _scales + row, Type, rows, Columns, _stride, false);
 
-    /// <summary>Element [0, 0] in an array pinned at <paramref name="pinned"/>, and the strides of rows and columns.</summary>
-    public (nint Origin, nint RowStride, nint ColumnStride) Address(float* pinned) =>
-        ((nint)(pinned + _offset), _transposed ? 1 : _stride, _transposed ? _stride : 1);
+    /// <summary>Columns [column, column + depth) from row <paramref name="row"/> on as a part of a left factor, in an array pinned at <paramref name="pinned"/>.</summary>
+    public LeftFactor Left(float* pinned, int row, int column, int depth)
+    {
+        var (rowStride, columnStride) = _transposed ? ((nint)1, _stride) : (_stride, 1);
+        return new LeftFactor(pinned + _offset + row * rowStride + column * columnStride, rowStride, columnStride, depth);
+    }
 
     /// <summary>Packs columns [column, column + columns) of rows [row, row + depth) into panels of a width; see <see cref="Panel.Pack"/>.</summary>
-    public void Pack(int row, int depth, int column, int columns, int width, float* panels)
+    public void Pack(int row, int depth, int column, int columns, int width, int panelDepth, float* panels)
     {
         fixed (float* pinned = Array)
         {
             var (first, offset) = _transposed ? (column, row) : (row, column); // of the matrix as it is stored
             var source = (Array is null ? _stored : (byte*)(pinned + _offset)) + (first * _stride + offset) * Type.ByteSize();
-            Panel.Pack(Type, source, _stride, _scales is null ? null : _scales + first, _transposed, depth, columns, width, panels);
+            Panel.Pack(Type, source, _stride, _scales is null ? null : _scales + first, _transposed, depth, columns, width, panelDepth, panels);
         }
     }
 

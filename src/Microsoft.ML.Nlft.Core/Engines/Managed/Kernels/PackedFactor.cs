@@ -19,7 +19,7 @@ internal readonly unsafe struct PackedFactor(float* panels, int depth, int colum
     /// <summary>Packs a factor at <paramref name="panels"/>.</summary>
     public static PackedFactor Pack(Operand b, float* panels)
     {
-        b.Pack(0, b.Rows, 0, b.Columns, Width, panels);
+        b.Pack(0, b.Rows, 0, b.Columns, Width, b.Rows, panels);
         return new PackedFactor(panels, b.Rows, RoundUp(b.Columns));
     }
 
@@ -27,12 +27,13 @@ internal readonly unsafe struct PackedFactor(float* panels, int depth, int colum
     public void Multiply(int rows, int k, int n, float* a, nint aRow, nint aStep, float* c, nint cRow, float alpha = 1, bool accumulate = false)
     {
         if (k > depth || n > columns) throw new ArgumentException($"The factor is [{depth} x {columns}], not [{k} x {n}].");
+        var left = new LeftFactor(a, aRow, aStep, k);
         for (var column = 0; column < n; column += Width)
         {
             float* panel = panels + (nint)column * depth, target = c + column, addend = accumulate ? target : null;
             var width = Math.Min(Width, n - column);
-            if (Vector512.IsHardwareAccelerated) Tiles<Tile512>.Multiply(rows, width, a, aRow, aStep, panel, k, target, cRow, alpha, addend, cRow);
-            else Tiles<Tile256>.Multiply(rows, width, a, aRow, aStep, panel, k, target, cRow, alpha, addend, cRow);
+            if (Vector512.IsHardwareAccelerated) Tiles<Tile512>.Multiply(rows, width, &left, 1, panel, target, cRow, alpha, addend, cRow);
+            else Tiles<Tile256>.Multiply(rows, width, &left, 1, panel, target, cRow, alpha, addend, cRow);
         }
     }
 }

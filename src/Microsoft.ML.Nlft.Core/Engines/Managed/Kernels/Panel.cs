@@ -20,34 +20,35 @@ internal static unsafe class Panel
     /// <param name="depth">Rows of a panel.</param>
     /// <param name="columns">Columns of all panels together.</param>
     /// <param name="width">Columns of a panel, a multiple of 16; where the last one has more than are left, they become zeros.</param>
+    /// <param name="panelDepth">Rows from the beginning of one panel to that of the next.</param>
     /// <param name="panels">Where they go.</param>
-    public static void Pack(TensorType type, byte* source, nint stride, float* scales, bool transposed, int depth, int columns, int width, float* panels)
+    public static void Pack(TensorType type, byte* source, nint stride, float* scales, bool transposed, int depth, int columns, int width, int panelDepth, float* panels)
     {
         switch (type)
         {
-            case TensorType.F32: Pack<Float32>(source, stride, scales, transposed, depth, columns, width, panels); break;
-            case TensorType.BF16: Pack<BFloat16>(source, stride, scales, transposed, depth, columns, width, panels); break;
-            case TensorType.F16: Pack<Float16>(source, stride, scales, transposed, depth, columns, width, panels); break;
-            case TensorType.I8: Pack<Int8>(source, stride, scales, transposed, depth, columns, width, panels); break;
+            case TensorType.F32: Pack<Float32>(source, stride, scales, transposed, depth, columns, width, panelDepth, panels); break;
+            case TensorType.BF16: Pack<BFloat16>(source, stride, scales, transposed, depth, columns, width, panelDepth, panels); break;
+            case TensorType.F16: Pack<Float16>(source, stride, scales, transposed, depth, columns, width, panelDepth, panels); break;
+            case TensorType.I8: Pack<Int8>(source, stride, scales, transposed, depth, columns, width, panelDepth, panels); break;
             default: throw new InvalidOperationException($"{type} is no type of weights.");
         }
     }
 
-    private static void Pack<T>(byte* source, nint stride, float* scales, bool transposed, int depth, int columns, int width, float* panels) where T : IElement
+    private static void Pack<T>(byte* source, nint stride, float* scales, bool transposed, int depth, int columns, int width, int panelDepth, float* panels) where T : IElement
     {
-        if (columns % width != 0) new Span<float>(panels + columns / width * (nint)depth * width, depth * width).Clear();
-        if (!transposed) Copy<T>(source, stride * T.Size, scales, depth, columns, width, panels);
+        if (columns % width != 0) new Span<float>(panels + columns / width * (nint)panelDepth * width, depth * width).Clear();
+        if (!transposed) Copy<T>(source, stride * T.Size, scales, depth, columns, width, panelDepth, panels);
         else
             for (var column = 0; column < columns; column += width)
-                Turn<T>(source + column * stride * T.Size, stride * T.Size, T.IsScaled ? scales + column : null, depth, Math.Min(width, columns - column), width, panels + (nint)column * depth);
+                Turn<T>(source + column * stride * T.Size, stride * T.Size, T.IsScaled ? scales + column : null, depth, Math.Min(width, columns - column), width, panels + (nint)column * panelDepth);
     }
 
     /// <summary>The panels' element [k, j] = source[k, j]. All panels together, since every row lies on another page of memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Copy<T>(byte* source, nint stride, float* scales, int depth, int columns, int width, float* panels) where T : IElement
+    private static void Copy<T>(byte* source, nint stride, float* scales, int depth, int columns, int width, int panelDepth, float* panels) where T : IElement
     {
         var whole = columns / width * width;
-        var size = (nint)depth * width;
+        var size = (nint)panelDepth * width;
         for (var k = 0; k < depth; k++, source += stride, panels += width)
         {
             var scale = T.IsScaled ? scales[k] : 1;

@@ -10,21 +10,24 @@ internal readonly unsafe struct Tile256 : ITile
     public static int Columns => 16;
 
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply<TRows>(float* a, nint aRow, nint aStep, float* b, int depth, float* c, nint cRow, float alpha, float* d, nint dRow) where TRows : IRowCount
+    public static void Multiply<TRows>(LeftFactor* left, int count, nint row, float* b, float* c, nint cRow, float alpha, float* d, nint dRow) where TRows : IRowCount
     {
         Vector256<float> c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
         Vector256<float> c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
-        float* a0 = a, a3 = a + 3 * aRow; // two pointers and two strides reach all rows
-        var row2 = 2 * aRow;
-        for (var end = b + 16 * (nint)depth; b < end; b += 16, a0 += aStep, a3 += aStep)
+        for (var last = left + count; left < last; left++)
         {
-            Vector256<float> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 8), x = Vector256.Create(a0[0]);
-            c00 = Vector256.FusedMultiplyAdd(x, b0, c00); c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
-            if (TRows.Count > 1) { x = Vector256.Create(a0[aRow]); c10 = Vector256.FusedMultiplyAdd(x, b0, c10); c11 = Vector256.FusedMultiplyAdd(x, b1, c11); }
-            if (TRows.Count > 2) { x = Vector256.Create(a0[row2]); c20 = Vector256.FusedMultiplyAdd(x, b0, c20); c21 = Vector256.FusedMultiplyAdd(x, b1, c21); }
-            if (TRows.Count > 3) { x = Vector256.Create(a3[0]); c30 = Vector256.FusedMultiplyAdd(x, b0, c30); c31 = Vector256.FusedMultiplyAdd(x, b1, c31); }
-            if (TRows.Count > 4) { x = Vector256.Create(a3[aRow]); c40 = Vector256.FusedMultiplyAdd(x, b0, c40); c41 = Vector256.FusedMultiplyAdd(x, b1, c41); }
-            if (TRows.Count > 5) { x = Vector256.Create(a3[row2]); c50 = Vector256.FusedMultiplyAdd(x, b0, c50); c51 = Vector256.FusedMultiplyAdd(x, b1, c51); }
+            float* a0 = left->A + row * left->Row, a3 = a0 + 3 * left->Row; // two pointers and two strides reach all rows
+            nint aRow = left->Row, row2 = 2 * aRow, step = left->Step;
+            for (var end = b + 16 * (nint)left->Depth; b < end; b += 16, a0 += step, a3 += step)
+            {
+                Vector256<float> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 8), x = Vector256.Create(a0[0]);
+                c00 = Vector256.FusedMultiplyAdd(x, b0, c00); c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
+                if (TRows.Count > 1) { x = Vector256.Create(a0[aRow]); c10 = Vector256.FusedMultiplyAdd(x, b0, c10); c11 = Vector256.FusedMultiplyAdd(x, b1, c11); }
+                if (TRows.Count > 2) { x = Vector256.Create(a0[row2]); c20 = Vector256.FusedMultiplyAdd(x, b0, c20); c21 = Vector256.FusedMultiplyAdd(x, b1, c21); }
+                if (TRows.Count > 3) { x = Vector256.Create(a3[0]); c30 = Vector256.FusedMultiplyAdd(x, b0, c30); c31 = Vector256.FusedMultiplyAdd(x, b1, c31); }
+                if (TRows.Count > 4) { x = Vector256.Create(a3[aRow]); c40 = Vector256.FusedMultiplyAdd(x, b0, c40); c41 = Vector256.FusedMultiplyAdd(x, b1, c41); }
+                if (TRows.Count > 5) { x = Vector256.Create(a3[row2]); c50 = Vector256.FusedMultiplyAdd(x, b0, c50); c51 = Vector256.FusedMultiplyAdd(x, b1, c51); }
+            }
         }
         if (d is null) dRow = 0;
         Store(c, c00, c01, alpha, d);

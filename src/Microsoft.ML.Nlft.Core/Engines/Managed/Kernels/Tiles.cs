@@ -8,34 +8,33 @@ internal static unsafe class Tiles<TTile> where TTile : ITile
     // A tile of fewer rows than this waits for its own sums: two vectors a row, and a fused multiply-add takes four cycles on two ports.
     private const int LeastRows = 4;
 
-    /// <summary>C[rows x columns] = D + alpha A[rows x depth] panel[depth x columns]; columns beyond <paramref name="columns"/> are left alone.</summary>
-    public static void Multiply(int rows, int columns, float* a, nint aRow, nint aStep, float* panel, int depth, float* c, nint cRow, float alpha, float* d, nint dRow)
+    /// <summary>C[rows x columns] = D + alpha A panel; columns beyond <paramref name="columns"/> are left alone. See <see cref="ITile"/>.</summary>
+    public static void Multiply(int rows, int columns, LeftFactor* left, int count, float* panel, float* c, nint cRow, float alpha, float* d, nint dRow)
     {
         if (columns < TTile.Columns)
         {
-            MultiplyEdge(rows, columns, a, aRow, aStep, panel, depth, c, cRow, alpha, d, dRow);
+            MultiplyEdge(rows, columns, left, count, panel, c, cRow, alpha, d, dRow);
             return;
         }
         if (d is null) dRow = 0;
         int rest = Rest(rows), whole = rows - rest;
-        for (var row = 0; row < whole; row += TTile.Rows)
-            One(TTile.Rows, a + row * aRow, aRow, aStep, panel, depth, c + row * cRow, cRow, alpha, d + row * dRow, dRow);
+        for (var row = 0; row < whole; row += TTile.Rows) One(TTile.Rows, left, count, row, panel, c + row * cRow, cRow, alpha, d + row * dRow, dRow);
         for (int row = whole, height; row < rows; row += height)
         {
             height = Height(rows - row);
-            One(height, a + row * aRow, aRow, aStep, panel, depth, c + row * cRow, cRow, alpha, d + row * dRow, dRow);
+            One(height, left, count, row, panel, c + row * cRow, cRow, alpha, d + row * dRow, dRow);
         }
     }
 
     /// <summary>The same for the last columns of C, which do not fill a tile: each tile is computed beside C and copied.</summary>
     [SkipLocalsInit]
-    private static void MultiplyEdge(int rows, int columns, float* a, nint aRow, nint aStep, float* panel, int depth, float* c, nint cRow, float alpha, float* d, nint dRow)
+    private static void MultiplyEdge(int rows, int columns, LeftFactor* left, int count, float* panel, float* c, nint cRow, float alpha, float* d, nint dRow)
     {
         var tile = stackalloc float[TTile.Rows * TTile.Columns];
         for (int row = 0, height; row < rows; row += height)
         {
             height = Height(rows - row);
-            One(height, a + row * aRow, aRow, aStep, panel, depth, tile, TTile.Columns, alpha, null, 0);
+            One(height, left, count, row, panel, tile, TTile.Columns, alpha, null, 0);
             for (var i = 0; i < height; i++)
                 for (var j = 0; j < columns; j++)
                     c[(row + i) * cRow + j] = tile[i * TTile.Columns + j] + (d is null ? 0 : d[(row + i) * dRow + j]);
@@ -56,22 +55,22 @@ internal static unsafe class Tiles<TTile> where TTile : ITile
         return rows > rest ? TTile.Rows : rows > TTile.Rows ? rows - LeastRows : rows;
     }
 
-    private static void One(int height, float* a, nint aRow, nint aStep, float* b, int depth, float* c, nint cRow, float alpha, float* d, nint dRow)
+    private static void One(int height, LeftFactor* left, int count, nint row, float* b, float* c, nint cRow, float alpha, float* d, nint dRow)
     {
         switch (height)
         {
-            case 1: TTile.Multiply<Rows1>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 2: TTile.Multiply<Rows2>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 3: TTile.Multiply<Rows3>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 4: TTile.Multiply<Rows4>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 5: TTile.Multiply<Rows5>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 6: TTile.Multiply<Rows6>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 7: TTile.Multiply<Rows7>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 8: TTile.Multiply<Rows8>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 9: TTile.Multiply<Rows9>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 10: TTile.Multiply<Rows10>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 11: TTile.Multiply<Rows11>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
-            case 12: TTile.Multiply<Rows12>(a, aRow, aStep, b, depth, c, cRow, alpha, d, dRow); break;
+            case 1: TTile.Multiply<Rows1>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 2: TTile.Multiply<Rows2>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 3: TTile.Multiply<Rows3>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 4: TTile.Multiply<Rows4>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 5: TTile.Multiply<Rows5>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 6: TTile.Multiply<Rows6>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 7: TTile.Multiply<Rows7>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 8: TTile.Multiply<Rows8>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 9: TTile.Multiply<Rows9>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 10: TTile.Multiply<Rows10>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 11: TTile.Multiply<Rows11>(left, count, row, b, c, cRow, alpha, d, dRow); break;
+            case 12: TTile.Multiply<Rows12>(left, count, row, b, c, cRow, alpha, d, dRow); break;
         }
     }
 }

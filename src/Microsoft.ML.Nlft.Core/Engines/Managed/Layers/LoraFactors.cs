@@ -4,7 +4,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
 /// The two factors of one adapted layer, A [r x in] and B [out x r], trainable or not: y += scaling * drop(x) A^T B^T. The product with the rank r
-/// comes first; the other one is a second term of the layer's own product.
+/// comes first and takes the scaling; the other one is a second term of the layer's own product.
 /// </summary>
 internal sealed class LoraFactors
 {
@@ -20,18 +20,19 @@ internal sealed class LoraFactors
 
     private int Rank => A.Shape[0];
 
-    /// <summary>drop(x) A^T [N x r], rented.</summary>
+    /// <summary>scaling * drop(x) A^T [N x r], rented.</summary>
     public Matrix Lower(EngineContext context, Matrix x)
     {
         var (low, dropped) = (context.Rent(x.Rows, Rank), Drop(context, x));
         if (x.Rows <= FewRowsProduct.MostRows) FewRowsProduct.Multiply(context.Workers, low, null, new Term(dropped, A.AsMatrix(A.Values)));
         else context.Multiply(dropped, new Operand(A.AsMatrix(A.Values)).Transposed, low);
+        VectorMath.Scale(low.Span, _scaling);
         Free(context, x, dropped);
         return low;
     }
 
-    /// <summary>scaling * low B^T, to be added to y.</summary>
-    public Term Raise(Matrix low) => new(low, low.Rows <= FewRowsProduct.MostRows ? B.AsMatrix(B.Values) : new Operand(B.AsMatrix(B.Values)).Transposed, _scaling);
+    /// <summary>low B^T, to be added to y.</summary>
+    public Term Raise(Matrix low) => new(low, low.Rows <= FewRowsProduct.MostRows ? B.AsMatrix(B.Values) : new Operand(B.AsMatrix(B.Values)).Transposed);
 
     /// <summary>
     /// With u = drop(x) A^T and g = scaling * dy B: dB += scaling * dy^T u, dA += g^T drop(x), and, unless <paramref name="dx"/> is null,
