@@ -43,6 +43,12 @@ public sealed record GenerationOptions
     /// <summary>Whether <see cref="GeneratedText.LogProbabilities"/> is filled. Default false.</summary>
     public bool LogProbabilities { get; init; }
 
+    /// <summary>
+    /// How many of the likeliest tokens <see cref="GeneratedText.TopLogProbabilities"/> tells at every place, from 0 to 20 as in OpenAI's interface.
+    /// Default 0.
+    /// </summary>
+    public int TopLogProbabilities { get; init; }
+
     /// <summary>Most rows that grow together, 1 or more: memory is shared by their key/value caches. Answers do not depend on it. Default 16.</summary>
     public int MaximumBatchSize { get; init; } = 16;
 
@@ -64,6 +70,7 @@ public sealed record GenerationOptions
         OptionCheck.Require(StopStrings is not null, nameof(StopStrings), StopStrings, "a list of texts", "Leave it out for none.");
         OptionCheck.Require(!StopStrings!.Any(string.IsNullOrEmpty), nameof(StopStrings), "", "texts of one character or more",
             "Remove the empty text: it would end every answer at once.");
+        OptionCheck.Require(TopLogProbabilities is >= 0 and <= 20, nameof(TopLogProbabilities), TopLogProbabilities, "0 to 20", "Use 0 for none.");
         OptionCheck.Require(MaximumBatchSize >= 1, nameof(MaximumBatchSize), MaximumBatchSize, "1 or more", "Use 1 to generate row by row.");
 
         static void RequirePenalty(string option, double value) =>
@@ -93,4 +100,15 @@ public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens, int P
     /// before penalties, temperature and filters. Null unless <see cref="GenerationOptions.LogProbabilities"/> asked for it.
     /// </summary>
     public IReadOnlyList<double>? LogProbabilities { get; init; }
+
+    /// <summary>
+    /// For every token of <see cref="Tokens"/> the likeliest tokens of its place, the likeliest first and the lowest id first among equals, under the
+    /// same distribution as <see cref="LogProbabilities"/>. Null unless <see cref="GenerationOptions.TopLogProbabilities"/> asked for it.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<TokenLogProbability>>? TopLogProbabilities { get; init; }
 }
+
+/// <summary>A token that could stand at a place of an answer.</summary>
+/// <param name="Token">Its id.</param>
+/// <param name="LogProbability">ln p, in nats.</param>
+public readonly record struct TokenLogProbability(int Token, double LogProbability);

@@ -37,6 +37,8 @@ internal sealed class EvaluateCommand : ToolCommand
         AddGeneratedFlags();
     }
 
+    protected override ToolOptions Defaults(ParseResult parsed) => _model.Defaults(parsed);
+
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         options.Generation.Validate();

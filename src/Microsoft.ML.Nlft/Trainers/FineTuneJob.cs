@@ -72,7 +72,7 @@ internal sealed class FineTuneJob
         return _mlContext.Transforms.CopyColumns(_options.OutputColumnName, _columns.Question).GetOutputSchema(inputSchema);
     }
 
-    private GenerationSettings Settings() => new()
+    private LocalModelSettings Settings() => new()
     {
         QuestionColumnName = _options.QuestionColumnName,
         InstructionColumnName = _options.InstructionColumnName,
