@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Tokenization;
@@ -23,7 +22,7 @@ internal sealed record TokenLine(string Text, double? LogProbability, IReadOnlyL
     /// <summary>For people: the token, its ln p, then the others.</summary>
     public override string ToString() => $"{One(this),-24}{(Top is null ? "" : string.Join("  ", Top.Select(One)))}".TrimEnd();
 
-    private static string One(TokenLine token) => $"{JsonSerializer.Serialize(token.Text, s_text)}{token.LogProbability?.ToString(" 0.000", CultureInfo.InvariantCulture)}";
+    private static string One(TokenLine token) => $"{JsonSerializer.Serialize(token.Text, s_text)}{(token.LogProbability is { } log ? FormattableString.Invariant($" {log:0.000}") : "")}";
 
     private static readonly JsonSerializerOptions s_text = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 }
