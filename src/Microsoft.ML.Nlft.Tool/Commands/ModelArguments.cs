@@ -42,6 +42,14 @@ internal sealed class ModelArguments
     public LocalModelDescription? Saved(ParseResult parsed) => (Path(parsed, _adapter) ?? Path(parsed, _model)) is { } folder && LocalModelDescription.IsIn(folder)
         ? LocalModelDescription.Load(folder) : null;
 
+    /// <summary>The saved model with the folder that it lies in.</summary>
+    /// <exception cref="NlftException">Neither --adapter nor --model is a saved model.</exception>
+    public (string Folder, LocalModelDescription Saved) SavedPlace(ParseResult parsed)
+    {
+        var folder = Path(parsed, _adapter) ?? Path(parsed, _model) ?? throw new NlftException("option --card", "no model", "a saved model", "Name one with --adapter.");
+        return (folder, LocalModelDescription.Load(folder));
+    }
+
     /// <summary>The adapter given and the folder of its base model: --model, else the one that it was trained on.</summary>
     /// <exception cref="NlftException">There is no adapter, or nothing says where the base model is.</exception>
     public (LoraAdapter Adapter, string Model) Adapter(ParseResult parsed)

@@ -62,6 +62,22 @@ public sealed class CommandTests
     }
 
     [TestMethod]
+    public void Evaluate_puts_its_result_into_the_card_when_asked()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        tool.Succeed("train --model MODEL --data rows.csv --output out --epochs 1");
+        Assert.DoesNotContain("rows of rows.csv", File.ReadAllText(tool.PathOf("out/README.md")));
+
+        tool.Succeed("evaluate --adapter out --data rows.csv --maximum-new-tokens 4 --card");
+
+        Assert.Contains("3 rows of rows.csv", File.ReadAllText(tool.PathOf("out/README.md")));
+        Assert.AreEqual(3, LocalModelDescription.Load(tool.PathOf("out")).Card!.Evaluation!.Total);
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("evaluate --model MODEL --data rows.csv --card"));
+        Assert.Contains("expected the description of a saved model", tool.Error);
+    }
+
+    [TestMethod]
     public void Generate_writes_the_answer_of_the_library()
     {
         using var tool = new ToolRun();
