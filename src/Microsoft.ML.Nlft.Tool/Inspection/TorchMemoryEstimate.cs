@@ -14,7 +14,7 @@ internal sealed class TorchMemoryEstimate(ModelFacts model, LoraConfiguration lo
         "weights      2 bytes each; with Int8Weights 1 byte each in the decoder layers' matrices and 2 per row of them",
         "cache        4 bytes x L x K x T  (keys and values, bfloat16)",
         "adapter      16 bytes x trained parameters  (float32)",
-        "activations  2 bytes x T x (L x H + S x (H + 4Q + 3I + D)) + 10 bytes x min(T, 1024) x min(V, 8192)",
+        "activations  2 bytes x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + 10 bytes x min(T, 1024) x min(V, 8192)",
         "             D = inputs of a layer's adapted matrices, twice with dropout; S = L, or 1 when recomputed, as with Int8Weights",
     ];
 
@@ -44,7 +44,7 @@ internal sealed class TorchMemoryEstimate(ModelFacts model, LoraConfiguration lo
         var linears = ModelLayout.LinearModules(_c).ToDictionary(linear => linear.Name);
         var adapted = lora.Resolve(_c).Sum(target => (long)linears[target.Module].Inputs) / _c.LayerCount * (lora.Dropout > 0 ? 2 : 1);
         var set = hidden + 4 * queries + 3L * _c.IntermediateSize + adapted;
-        return Size * _tokens * (_c.LayerCount * hidden + (recompute ? 1 : _c.LayerCount) * set)
+        return Size * _tokens * (_c.LayerCount * hidden + ((recompute ? 1 : _c.LayerCount) + 1) * set) // one set is at work
             + HeadBytes * Math.Min(_tokens, HeadRows) * Math.Min(HeadColumns, _c.VocabularySize);
     }
 }
