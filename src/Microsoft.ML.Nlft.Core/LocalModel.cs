@@ -14,8 +14,8 @@ namespace Microsoft.ML.Nlft;
 /// command-line tool stand on.
 /// </summary>
 /// <remarks>
-/// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="FineTune"/>, disposal and the chat clients of the model take turns, whatever the
-/// thread. The other members, <see cref="AnswerStreaming"/> among them, are for one caller at a time.
+/// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="FineTune"/>, <see cref="ExportAdapter"/>, <see cref="Save"/>, disposal and the chat clients of the
+/// model take turns, whatever the thread. The other members, <see cref="AnswerStreaming"/> among them, are for one caller at a time.
 /// </remarks>
 /// <example>
 /// <code>
@@ -149,12 +149,12 @@ public sealed class LocalModel : IDisposable
     public LoraAdapter ExportAdapter() => CurrentAdapter()
         ?? throw new NlftException($"the model of {Folder.Path}", "no adapter of its own", "one", "Load it with Trainable = TrainableWeights.Lora or with an Adapter.");
 
-    private LoraAdapter? CurrentAdapter() => Network.Trainable switch
+    private LoraAdapter? CurrentAdapter() => InTurn(() => Network.Trainable switch
     {
         TrainableWeights.None => _adapter,
         TrainableWeights.Lora => new LoraAdapter(Network.Lora!, Network.Export(ModelState.Weights)),
         _ => null,
-    };
+    });
 
     /// <summary>
     /// Saves the model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its card (README.md) and nlft.json with the

@@ -25,10 +25,19 @@ internal static class SavedModel
         return new TextGenerationTransformer(model, saved.HasAdapter ? model.ExportAdapter() : null, saved.Settings, training: null, saved.Card);
     }
 
+    /// <summary>Refuses a saved model where a base model is wanted: its adapter would go in unseen.</summary>
+    public static void RequireBase(string modelFolder)
+    {
+        if (LocalModelDescription.IsIn(modelFolder))
+            throw new NlftException(modelFolder, "a saved model", "the folder of a base model in Hugging Face layout",
+                $"Open it with mlContext.Nlft().Load, or name its base model: {LocalModelDescription.Load(modelFolder).BaseModelPath}.");
+    }
+
     /// <summary>Opens a base model for generation.</summary>
     public static TextGenerationTransformer Open(string modelFolder, LocalModelSettings settings, IModelEngine? engine)
     {
         settings.Validate();
+        RequireBase(modelFolder);
         var model = LocalModel.Load(modelFolder, new LocalModelOptions { Engine = engine, Prompts = settings.Prompts });
         return new TextGenerationTransformer(model, adapter: null, settings, training: null, card: null);
     }

@@ -32,6 +32,7 @@ internal sealed class FineTuneJob
     public TextGenerationTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
+        SavedModel.RequireBase(_options.ModelFolder);
         var cancellation = _options.CancellationToken;
         using var channel = _host.Start("Training");
         var rows = _columns.Read(input, cancellation);

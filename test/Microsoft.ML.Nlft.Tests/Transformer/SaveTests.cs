@@ -45,6 +45,18 @@ public sealed class SaveTests : ModelTest
     }
 
     [TestMethod]
+    public void ASavedModelIsNoBaseModel()
+    {
+        using (var model = Fit()) MLContext.Nlft().Save(model, Folder);
+        var expected = $"{Folder}: found a saved model; expected the folder of a base model in Hugging Face layout. Open it with mlContext.Nlft().Load, or name its base model: {Disk.Folder}.";
+        var options = Options();
+        options.ModelFolder = Folder;
+
+        Assert.AreEqual(expected, Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().LoadBaseModel(Folder, engine: Engine)).Message);
+        Assert.AreEqual(expected, Assert.ThrowsExactly<NlftException>(() => Fit(options)).Message);
+    }
+
+    [TestMethod]
     public void SavingAgainReplacesTheFiles()
     {
         using var first = Fit();
