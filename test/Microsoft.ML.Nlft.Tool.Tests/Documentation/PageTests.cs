@@ -1,4 +1,5 @@
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -50,6 +51,20 @@ public sealed partial class PageTests
         File.WriteAllText(place.PathOf("rows.csv"), "Question,Response,Answer\n\"2+3?,6,5\n");
         Assert.AreEqual(ExitCode.BadInput, place.Start("judge --data rows.csv", out _, out var error));
         Assert.Contains($"```text\n{error.Replace("nlft: ", "").Replace(place.PathOf(""), "").TrimEnd()}\n```", File.ReadAllText(Path.Combine(Root, "docs", "troubleshooting.md")));
+    }
+
+    [TestMethod]
+    public void Every_option_stands_on_the_page_of_options_with_its_default()
+    {
+        var page = File.ReadAllText(Path.Combine(Root, "docs", "options.md"));
+        foreach (var option in OptionProperty.All)
+        {
+            var mention = Regex.Matches(page, $@"`(?:\w+\.)*{option.Property.Name}`(?: \(([^)]*)\))?");
+            Assert.IsNotEmpty(mention, $"docs/options.md says nothing of {option.Name}.");
+            foreach (var named in mention.Select(match => match.Groups[1].Value).Where(named => named.Length > 0))
+                Assert.IsTrue(double.TryParse(named, CultureInfo.InvariantCulture, out var number) ? Convert.ToDouble(option.Default, CultureInfo.InvariantCulture) == number : named == option.DefaultText,
+                    $"docs/options.md: the default of {option.Name} is {option.DefaultText}, not {named}.");
+        }
     }
 
     /// <summary>The session of docs/cli.md has a test of its own, at a terminal.</summary>
