@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.AI;
+using Microsoft.ML.Nlft;
 
 namespace ChatServer;
 
@@ -28,17 +29,20 @@ internal static class ChatCompletions
         if (request.Model is { } name && name != model)
             throw ApiException.Invalid("model", $"There is no model '{name}' here; there is '{model}'.", "model_not_found", StatusCodes.Status404NotFound);
         var (messages, options) = (request.ToMessages(), request.ToOptions());
+        var local = client.GetService<LocalModel>();
         if (request.Stream is true)
         {
-            await StreamAsync(context, client.GetStreamingResponseAsync(messages, options, context.RequestAborted), request.StreamOptions?.IncludeUsage is true);
+            await StreamAsync(context, client.GetStreamingResponseAsync(messages, options, context.RequestAborted), local, request.StreamOptions?.IncludeUsage is true);
             return;
         }
         var response = await client.GetResponseAsync(messages, options, context.RequestAborted);
-        await context.Response.WriteAsJsonAsync(CompletionResponse.Whole(response), Wire.Json, context.RequestAborted);
+        await context.Response.WriteAsJsonAsync(CompletionResponse.Whole(response, TokenLogprobs.Of(response.RawRepresentation, local)), Wire.Json, context.RequestAborted);
     }
 
-    /// <summary>Server-sent events: a chunk for every text, the finish reason, the usage when asked for, and [DONE].</summary>
-    private static async Task StreamAsync(HttpContext context, IAsyncEnumerable<ChatResponseUpdate> updates, bool includeUsage)
+    /// <summary>
+    /// Server-sent events: a chunk for every text, the finish reason with the log-probabilities when asked for, the usage when asked for, and [DONE].
+    /// </summary>
+    private static async Task StreamAsync(HttpContext context, IAsyncEnumerable<ChatResponseUpdate> updates, LocalModel? local, bool includeUsage)
     {
         var first = true;
         await foreach (var update in updates) // what fails before the first one is still an HTTP error
@@ -49,7 +53,7 @@ internal static class ChatCompletions
                 await WriteEvent(CompletionResponse.Chunk(update, new("assistant", "")).Unfinished());
                 first = false;
             }
-            await WriteEvent(CompletionResponse.Chunk(update, new(null, update.Text.Length > 0 ? update.Text : null)));
+            await WriteEvent(CompletionResponse.Chunk(update, new(null, update.Text.Length > 0 ? update.Text : null), TokenLogprobs.Of(update.RawRepresentation, local)));
             if (includeUsage && update.FinishReason is not null) await WriteEvent(CompletionResponse.UsageChunk(update));
         }
         await WriteText("[DONE]");

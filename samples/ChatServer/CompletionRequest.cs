@@ -34,6 +34,11 @@ internal sealed record CompletionRequest
 
     public bool? Logprobs { get; init; }
 
+    public int? TopLogprobs { get; init; }
+
+    /// <summary>Variables of the chat template, as other servers of local models take them: <c>{"enable_thinking": false}</c>.</summary>
+    public JsonElement? ChatTemplateKwargs { get; init; }
+
     public JsonElement? LogitBias { get; init; }
 
     public JsonElement? Tools { get; init; }
@@ -59,7 +64,7 @@ internal sealed record CompletionRequest
     public ChatOptions ToOptions()
     {
         Refuse(N is not (null or 1), "n", "one answer a request");
-        Refuse(Logprobs is true, "logprobs", "texts without log-probabilities");
+        if (TopLogprobs is > 0 && Logprobs is not true) throw ApiException.Invalid("top_logprobs", "'top_logprobs' needs 'logprobs': true.");
         Refuse(IsFilled(LogitBias), "logit_bias", "the model's own probabilities");
         Refuse(IsFilled(Tools), "tools", "a model that calls no tools");
         Refuse(IsFilled(Functions), "functions", "a model that calls no functions");
@@ -73,6 +78,7 @@ internal sealed record CompletionRequest
             PresencePenalty = PresencePenalty,
             Seed = Seed,
             StopSequences = Stops(),
+            AdditionalProperties = new() { ["logprobs"] = Logprobs, ["top_logprobs"] = TopLogprobs, ["chat_template_kwargs"] = ChatTemplateKwargs },
         };
     }
 

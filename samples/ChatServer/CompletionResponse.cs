@@ -8,12 +8,12 @@ namespace ChatServer;
 /// <summary>An answer, or a piece of one, on the wire: <c>chat.completion</c> and <c>chat.completion.chunk</c>.</summary>
 internal sealed record CompletionResponse(string? Id, string Object, long Created, string? Model, IReadOnlyList<Choice> Choices, TokenUsage? Usage)
 {
-    public static CompletionResponse Whole(ChatResponse response) => new(
+    public static CompletionResponse Whole(ChatResponse response, TokenLogprobs? logprobs) => new(
         response.ResponseId, "chat.completion", Seconds(response.CreatedAt), response.ModelId,
-        [new Choice(0, new Text("assistant", response.Text), null, response.FinishReason?.Value)], TokenUsage.Of(response.Usage));
+        [new Choice(0, new Text("assistant", response.Text), null, logprobs, response.FinishReason?.Value)], TokenUsage.Of(response.Usage));
 
-    public static CompletionResponse Chunk(ChatResponseUpdate update, Text delta) => new(
-        update.ResponseId, "chat.completion.chunk", Seconds(update.CreatedAt), update.ModelId, [new Choice(0, null, delta, update.FinishReason?.Value)], null);
+    public static CompletionResponse Chunk(ChatResponseUpdate update, Text delta, TokenLogprobs? logprobs = null) => new(
+        update.ResponseId, "chat.completion.chunk", Seconds(update.CreatedAt), update.ModelId, [new Choice(0, null, delta, logprobs, update.FinishReason?.Value)], null);
 
     /// <summary>The same chunk, when it is not the last.</summary>
     public CompletionResponse Unfinished() => this with { Choices = [.. Choices.Select(choice => choice with { FinishReason = null })] };
@@ -32,6 +32,7 @@ internal sealed record Choice(
     int Index,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Text? Message,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Text? Delta,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] TokenLogprobs? Logprobs,
     string? FinishReason);
 
 internal sealed record Text(

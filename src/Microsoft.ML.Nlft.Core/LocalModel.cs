@@ -10,41 +10,62 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft;
 
 /// <summary>
-/// A model folder ready for use: network, tokenizer and prompts together. What a plain .NET program works with, and what the ML.NET
-/// face wraps.
+/// A model ready for use: network, tokenizer and prompts together. What a plain .NET program works with, and what the ML.NET face, the chat client and the
+/// command-line tool stand on.
 /// </summary>
 /// <remarks>
-/// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="FineTune"/>, disposal and the chat clients of the model take turns, whatever the
-/// thread. The other members, <see cref="AnswerStreaming"/> among them, are for one caller at a time.
+/// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="FineTune"/>, <see cref="ExportAdapter"/>, <see cref="Save"/>, disposal and the chat clients of the
+/// model take turns, whatever the thread. The other members, <see cref="AnswerStreaming"/> among them, are for one caller at a time.
 /// </remarks>
 /// <example>
 /// <code>
 /// using var model = LocalModel.Load("models/tiny", new() { Trainable = TrainableWeights.Lora, Lora = new() });
 /// model.FineTune(rows, objective);
 /// Console.WriteLine(model.Answer(["What is 2 + 3?"])[0].Text);
-/// model.ExportAdapter().Save("adapter");
+/// model.Save("tuned");
+///
+/// using var again = LocalModel.Load("tuned");
 /// </code>
 /// </example>
 public sealed class LocalModel : IDisposable
 {
     private readonly PromptOptions _wording;
+    private readonly LoraAdapter? _adapter;
     private readonly Lock _turn = new();
     private bool _disposed;
 
-    private LocalModel(ModelFolder folder, ICausalLanguageModel network, HuggingFaceTokenizer tokenizer, PromptEncoder prompts, PromptOptions wording)
+    private LocalModel(ModelFolder folder, ICausalLanguageModel network, HuggingFaceTokenizer tokenizer, PromptEncoder prompts, LocalModelOptions options)
     {
-        (Folder, Network, Tokenizer, Prompts, _wording) = (folder, network, tokenizer, prompts, wording);
+        (Folder, Network, Tokenizer, Prompts, _wording, _adapter) = (folder, network, tokenizer, prompts, options.Prompts!, options.Adapter);
         Generator = new TextGenerator(network, tokenizer, prompts.StopIds);
     }
 
-    /// <summary>Opens a model folder on an engine.</summary>
-    /// <param name="folder">Model folder in Hugging Face layout.</param>
+    /// <summary>Opens a model on an engine.</summary>
+    /// <param name="folder">
+    /// A model folder in Hugging Face layout, or a saved model: what <see cref="Save"/>, <c>mlContext.Nlft().Save</c> or <c>nlft train</c> wrote. Base model,
+    /// adapter and prompts of a saved model are as saved unless <paramref name="options"/> say otherwise.
+    /// </param>
     /// <param name="options">Engine, adapter, what to train, prompts.</param>
     /// <param name="cancellationToken">Observed while weights load.</param>
-    /// <exception cref="NlftException">A file of the folder cannot be used, or its tokenizer has ids that its network lacks.</exception>
+    /// <exception cref="NlftException">
+    /// A file of the folder cannot be used, the base model of a saved model is missing or another, or the tokenizer has ids that the network lacks.
+    /// </exception>
     public static LocalModel Load(string folder, LocalModelOptions? options = null, CancellationToken cancellationToken = default)
     {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new LocalModelOptions();
+        if (!LocalModelDescription.IsIn(folder)) return Open(folder, options, saved: null, cancellationToken);
+        var saved = LocalModelDescription.Load(folder);
+        var filled = options with
+        {
+            Adapter = options.Adapter ?? (saved.HasAdapter ? LoraAdapter.Load(folder) : null),
+            Prompts = options.Prompts ?? saved.Settings.Prompts,
+        };
+        return Open(saved.FindBaseModel(folder, options.BaseModelFolder), filled, saved, cancellationToken);
+    }
+
+    private static LocalModel Open(string folder, LocalModelOptions options, LocalModelDescription? saved, CancellationToken cancellationToken)
+    {
         var opened = ModelFolder.Open(folder);
         try
         {
@@ -53,11 +74,11 @@ public sealed class LocalModel : IDisposable
                 throw new NlftException($"the tokenizer of {opened.Path}", $"{tokenizer.VocabularySize} token ids",
                     $"at most {opened.Configuration.VocabularySize} (vocab_size of config.json)",
                     "Use the tokenizer.json that was published with these weights.");
-            var limit = Math.Min(options.Prompts.MaximumTokens, opened.Configuration.MaximumPositions);
-            var wording = options.Prompts with { MaximumTokens = limit };
+            var asked = options.Prompts ?? new PromptOptions();
+            var wording = asked with { MaximumTokens = Math.Min(asked.MaximumTokens, opened.Configuration.MaximumPositions) };
             var prompts = new PromptEncoder(tokenizer, ChatTemplate.Load(opened.Path), wording, opened.EndOfSequenceIds);
             var network = (options.Engine ?? new ManagedEngine()).Load(options.For(opened), cancellationToken);
-            return new LocalModel(opened, network, tokenizer, prompts, wording);
+            return new LocalModel(opened, network, tokenizer, prompts, options with { Prompts = wording }) { Description = saved };
         }
         catch
         {
@@ -68,6 +89,9 @@ public sealed class LocalModel : IDisposable
 
     /// <summary>The opened folder.</summary>
     public ModelFolder Folder { get; }
+
+    /// <summary>What the model was saved with; null when it was opened from a model folder.</summary>
+    public LocalModelDescription? Description { get; private init; }
 
     /// <summary>The network on its engine.</summary>
     public ICausalLanguageModel Network { get; }
@@ -120,12 +144,53 @@ public sealed class LocalModel : IDisposable
         return InTurn(() => tuner.Run([.. rows.Select(Prompts.Encode)], progress, cancellationToken));
     }
 
-    /// <summary>A copy of the adapter as it stands now.</summary>
+    /// <summary>A copy of the adapter as it stands now; the one that it was loaded with when nothing can be trained.</summary>
     /// <exception cref="NlftException">The model was loaded without an adapter.</exception>
-    public LoraAdapter ExportAdapter() => Network.Lora is { } lora && Network.Trainable != TrainableWeights.All
-        ? new LoraAdapter(lora, Network.Export(ModelState.Weights))
-        : throw new NlftException($"the model of {Folder.Path}", "no adapter of its own", "one",
-            "Load it with Trainable = TrainableWeights.Lora or with an Adapter.");
+    public LoraAdapter ExportAdapter() => CurrentAdapter()
+        ?? throw new NlftException($"the model of {Folder.Path}", "no adapter of its own", "one", "Load it with Trainable = TrainableWeights.Lora or with an Adapter.");
+
+    private LoraAdapter? CurrentAdapter() => InTurn(() => Network.Trainable switch
+    {
+        TrainableWeights.None => _adapter,
+        TrainableWeights.Lora => new LoraAdapter(Network.Lora!, Network.Export(ModelState.Weights)),
+        _ => null,
+    });
+
+    /// <summary>
+    /// Saves the model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its card (README.md) and nlft.json with the
+    /// rest. The base model is not copied; its path and fingerprint are kept. <see cref="Load"/>, <c>mlContext.Nlft().Load</c>, the chat client and the
+    /// command-line tool open the folder.
+    /// </summary>
+    /// <param name="folder">
+    /// The folder; created when missing, and its files of those names replaced, except a README.md that is no card of this library.
+    /// </param>
+    /// <param name="settings">Columns, generation and prompts; null: as it was saved before, else the defaults with the prompts the model was opened with.</param>
+    /// <param name="card">The card; null: as it was saved before, else one that names the base model.</param>
+    /// <exception cref="NlftException">A setting lies outside its range, or all weights of the model are trained: then there is no adapter to save.</exception>
+    public void Save(string folder, LocalModelSettings? settings = null, ModelCard? card = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        settings ??= (Description?.Settings ?? new()) with { Prompts = _wording };
+        settings.Validate();
+        card ??= Description?.Card ?? new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(Folder.Path)) };
+        if (Network.Trainable == TrainableWeights.All)
+            throw new NlftException($"the model of {Folder.Path}", "all of its weights trained", "an adapter, or nothing trained", "Train with Trainable = TrainableWeights.Lora.");
+        var adapter = CurrentAdapter();
+        if (adapter is not null)
+        {
+            adapter.Save(folder, Folder.Path);
+            card.Save(folder, ModelCardKind.Adapter);
+        }
+        // Last: a folder without it is not a saved model.
+        new LocalModelDescription
+        {
+            BaseModelPath = Folder.Path,
+            BaseModelFingerprint = Folder.Fingerprint,
+            HasAdapter = adapter is not null,
+            Settings = settings,
+            Card = card,
+        }.Save(folder);
+    }
 
     /// <summary>The card of what <see cref="FineTune"/> made of this model: every option with its value, the rows, and what the run did.</summary>
     /// <param name="rows">The rows it was trained on.</param>
@@ -179,34 +244,5 @@ public sealed class LocalModel : IDisposable
             Network.Dispose();
             Folder.Dispose();
         }
-    }
-}
-
-/// <summary>How <see cref="LocalModel"/> opens a folder.</summary>
-public sealed record LocalModelOptions
-{
-    /// <summary>The engine; null: the managed CPU engine.</summary>
-    public IModelEngine? Engine { get; init; }
-
-    /// <summary>An adapter to apply, or null.</summary>
-    public LoraAdapter? Adapter { get; init; }
-
-    /// <summary>The fresh adapter to create when training LoRA without <see cref="Adapter"/>; null: the published settings.</summary>
-    public LoraConfiguration? Lora { get; init; }
-
-    /// <summary>What can be trained. Default nothing.</summary>
-    public TrainableWeights Trainable { get; init; }
-
-    /// <summary>Wording and limits of the prompts; no more tokens than the model has positions.</summary>
-    public PromptOptions Prompts { get; init; } = new();
-
-    /// <summary>Seeds a fresh adapter. Default 42.</summary>
-    public int Seed { get; init; } = 42;
-
-    /// <summary>What the engine is asked to load.</summary>
-    internal ModelLoadOptions For(ModelFolder folder)
-    {
-        var freshAdapter = Trainable == TrainableWeights.Lora && Adapter is null;
-        return new() { Folder = folder, Adapter = Adapter, Lora = freshAdapter ? Lora ?? new() : Lora, Trainable = Trainable, Seed = Seed };
     }
 }

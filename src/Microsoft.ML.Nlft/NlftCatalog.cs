@@ -31,7 +31,7 @@ public sealed partial class NlftCatalog
         string? instructionColumnName = null, GenerationOptions? generation = null, PromptOptions? prompts = null, IModelEngine? engine = null)
     {
         ArgumentNullException.ThrowIfNull(modelFolder);
-        var settings = new GenerationSettings
+        var settings = new LocalModelSettings
         {
             QuestionColumnName = questionColumnName,
             InstructionColumnName = instructionColumnName,
@@ -39,7 +39,7 @@ public sealed partial class NlftCatalog
             Generation = generation ?? new(),
             Prompts = prompts ?? new(),
         };
-        return SavedModel.Open(modelFolder, adapter: null, settings, engine);
+        return SavedModel.Open(modelFolder, settings, engine);
     }
 
     /// <summary>
@@ -60,7 +60,7 @@ public sealed partial class NlftCatalog
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        SavedModel.Save(model, folder, card ?? model.Card);
+        model.Model.Save(folder, model.Settings, card ?? model.Card);
     }
 
     /// <summary>
@@ -80,7 +80,7 @@ public sealed partial class NlftCatalog
         SavedModel.SaveMerged(model, folder, card ?? model.Card);
     }
 
-    /// <summary>Loads what <see cref="Save"/> wrote.</summary>
+    /// <summary>Loads what <see cref="Save"/>, <see cref="LocalModel.Save"/> or <c>nlft train</c> wrote.</summary>
     /// <param name="folder">The saved folder.</param>
     /// <param name="modelFolder">Where the base model lies now; null: where it lay when the model was saved.</param>
     /// <param name="engine">The engine; null: the managed CPU engine.</param>
@@ -95,5 +95,5 @@ public sealed partial class NlftCatalog
     /// <param name="folder">What <see cref="Save"/> wrote, or a model folder in Hugging Face layout.</param>
     /// <param name="options">How it answers, where the base model lies now, the engine; null: the defaults.</param>
     /// <exception cref="NlftException">The folder cannot be used, or an option lies outside its range.</exception>
-    public IChatClient LoadChatClient(string folder, LocalChatClientOptions? options = null) => LocalChatClient.Load(folder, options);
+    public IChatClient LoadChatClient(string folder, LocalChatClientOptions? options = null) => NlftModel.LoadChatClient(folder, options);
 }

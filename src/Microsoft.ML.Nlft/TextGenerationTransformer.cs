@@ -26,7 +26,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     private bool _disposed;
 
     /// <summary>Takes over the model.</summary>
-    internal TextGenerationTransformer(LocalModel model, LoraAdapter? adapter, GenerationSettings settings, FineTuneResult? training, ModelCard? card)
+    internal TextGenerationTransformer(LocalModel model, LoraAdapter? adapter, LocalModelSettings settings, FineTuneResult? training, ModelCard? card)
     {
         settings.Validate();
         (_model, Adapter, Settings, Training) = (model, adapter, settings, training);
@@ -59,15 +59,15 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     /// </summary>
     public ModelCard Card { get; }
 
-    internal GenerationSettings Settings { get; }
+    internal LocalModelSettings Settings { get; }
 
-    /// <summary>The base model's folder.</summary>
-    internal ModelFolder BaseModel
+    /// <summary>The model, while it is open.</summary>
+    internal LocalModel Model
     {
         get
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            return _model.Folder;
+            return _model;
         }
     }
 

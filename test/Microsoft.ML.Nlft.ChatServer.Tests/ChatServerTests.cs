@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace ChatServer.Tests;
@@ -71,6 +72,25 @@ public sealed class ChatServerTests
     }
 
     [TestMethod]
+    public async Task LogProbabilitiesComeOnRequest_AtTheEndOfAStream()
+    {
+        var expected = _server.Model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 5, LogProbabilities = true, TopLogProbabilities = 2 })[0];
+        var settings = $"{Question}, 'max_tokens': 5, 'logprobs': true, 'top_logprobs': 2";
+        var whole = (await _server.PostAsync($"{{{settings}}}")).Body.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content");
+        Assert.AreEqual(5, whole.GetArrayLength());
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.AreEqual(expected.LogProbabilities![i], whole[i].GetProperty("logprob").GetDouble(), 1e-12);
+            Assert.AreEqual(expected.TopLogProbabilities![i][1].LogProbability, whole[i].GetProperty("top_logprobs")[1].GetProperty("logprob").GetDouble(), 1e-12);
+            var (token, bytes) = (whole[i].GetProperty("token").GetString()!, whole[i].GetProperty("bytes"));
+            if (!token.Contains('\uFFFD')) Assert.AreEqual(token, Encoding.UTF8.GetString([.. bytes.EnumerateArray().Select(value => value.GetByte())]));
+        }
+        var events = await _server.StreamAsync($"{{{settings}, 'stream': true}}").ToListAsync();
+        Assert.AreEqual(whole.GetRawText(), JsonElement.Parse(events[^2]).GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content").GetRawText());
+        Assert.IsFalse((await _server.PostAsync($"{{{Question}}}")).Body.GetProperty("choices")[0].TryGetProperty("logprobs", out _));
+    }
+
+    [TestMethod]
     public async Task EightRequestsAtOnceGetTheirOwnAnswers()
     {
         static string Body(int i) => $"{{'messages': [{{'role': 'system', 'content': 'Be number {i}.'}}, {{'role': 'user', 'content': [{{'type': 'text', 'text': '{i}?'}}]}}], 'temperature': 1, 'seed': {i}}}";
@@ -111,7 +131,9 @@ public sealed class ChatServerTests
     [DataRow("{'temperature': -1, 'stream': true, " + Question + "}", 400, null, null, "option Temperature: found -1")]
     [DataRow("{'stop': 5, " + Question + "}", 400, "stop", null, "'stop' must be a text or a list of texts.")]
     [DataRow("{'n': 2, " + Question + "}", 400, "n", "unsupported_parameter", "'n' is not supported: this server gives one answer a request. Leave it out.")]
-    [DataRow("{'logprobs': true, " + Question + "}", 400, "logprobs", "unsupported_parameter", "not supported")]
+    [DataRow("{'top_logprobs': 2, " + Question + "}", 400, "top_logprobs", null, "'top_logprobs' needs 'logprobs': true.")]
+    [DataRow("{'logprobs': true, 'top_logprobs': 21, " + Question + "}", 400, null, null, "option TopLogProbabilities: found 21")]
+    [DataRow("{'chat_template_kwargs': 5, " + Question + "}", 400, null, null, "expected an object of names and values")]
     [DataRow("{'logit_bias': {'1': 5}, " + Question + "}", 400, "logit_bias", "unsupported_parameter", "not supported")]
     [DataRow("{'tools': [{}], " + Question + "}", 400, "tools", "unsupported_parameter", "not supported")]
     [DataRow("{'functions': [{}], " + Question + "}", 400, "functions", "unsupported_parameter", "not supported")]
@@ -129,7 +151,7 @@ public sealed class ChatServerTests
 
     [TestMethod]
     public async Task WhatChangesNothingIsAccepted() => Assert.AreEqual(200, (await _server.PostAsync(
-        $"{{{Question}, 'n': 1, 'tools': [], 'logit_bias': {{}}, 'logprobs': false, 'response_format': {{'type': 'text'}}, 'user': 'me', 'stop': null, 'frequency_penalty': 0.5, 'presence_penalty': 0}}")).Status);
+        $"{{{Question}, 'n': 1, 'tools': [], 'logit_bias': {{}}, 'logprobs': false, 'top_logprobs': 0, 'chat_template_kwargs': {{'enable_thinking': false}}, 'response_format': {{'type': 'text'}}, 'user': 'me', 'stop': null, 'frequency_penalty': 0.5, 'presence_penalty': 0}}")).Status);
 
     [TestMethod]
     public async Task OtherPathsMethodsAndTypesAreRefusedInTheSameShape()

@@ -34,6 +34,7 @@ public sealed record ModelCardOption(string Group, string Name, string Value)
         bool flag => flag ? "true" : "false",
         string text => CardText.Quoted(text),
         Enum name => name.ToString(),
+        System.Text.Json.JsonElement json => json.GetRawText(),
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
         IDictionary pairs => $"{{{string.Join(", ", pairs.Keys.Cast<object>().Select(key => $"{Text(key)}: {Text(pairs[key])}"))}}}",
         IEnumerable values => $"[{string.Join(", ", values.Cast<object>().Select(Text))}]",

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Tokenization;
@@ -8,6 +9,9 @@ namespace Microsoft.ML.Nlft.Chat;
 /// <summary>Messages and options of Microsoft.Extensions.AI in the terms of this library. What cannot be honoured is refused by its name.</summary>
 internal static class ChatRequest
 {
+    /// <summary>Names in <see cref="ChatOptions.AdditionalProperties"/>: those that OpenAI's interface and the servers after its pattern use.</summary>
+    private const string LogProbabilities = "logprobs", TopLogProbabilities = "top_logprobs", TemplateVariables = "chat_template_kwargs";
+
     /// <summary>The conversation.</summary>
     /// <exception cref="NlftException">A message has a role or a content that a text model cannot take.</exception>
     public static IReadOnlyList<ChatTurn> Turns(IReadOnlyList<ChatMessage> messages) =>
@@ -38,8 +42,58 @@ internal static class ChatRequest
             PresencePenalty = Exact(options.PresencePenalty) ?? defaults.PresencePenalty,
             Seed = options.Seed is { } seed ? (int)(seed is >= int.MinValue and <= int.MaxValue ? seed : seed ^ (seed >> 32)) : defaults.Seed,
             StopStrings = options.StopSequences is { } stops ? [.. defaults.StopStrings.Union(stops)] : defaults.StopStrings,
+            LogProbabilities = Additional<bool>(options, LogProbabilities, "true or false") ?? defaults.LogProbabilities,
+            TopLogProbabilities = Additional<int>(options, TopLogProbabilities, "a whole number") ?? defaults.TopLogProbabilities,
         };
     }
+
+    /// <summary>Variables of the chat template: what the effort of reasoning says, under the names that templates read, then what is given by name.</summary>
+    public static IReadOnlyDictionary<string, object?>? Variables(ChatOptions? options)
+    {
+        var variables = new Dictionary<string, object?>();
+        if (options?.Reasoning?.Effort is { } effort)
+        {
+            variables["enable_thinking"] = effort != ReasoningEffort.None;
+            if (effort != ReasoningEffort.None) variables["reasoning_effort"] = effort switch { ReasoningEffort.Low => "low", ReasoningEffort.Medium => "medium", _ => "high" };
+        }
+        switch (options?.AdditionalProperties?.GetValueOrDefault(TemplateVariables))
+        {
+            case null or JsonElement { ValueKind: JsonValueKind.Null }:
+                break;
+            case IEnumerable<KeyValuePair<string, object?>> pairs:
+                foreach (var (name, value) in pairs) variables[name] = value;
+                break;
+            case JsonElement { ValueKind: JsonValueKind.Object } json:
+                foreach (var property in json.EnumerateObject()) variables[property.Name] = property.Value;
+                break;
+            case var other:
+                throw UnfitAdditional(TemplateVariables, other, "an object of names and values");
+        }
+        return variables;
+    }
+
+    private static T? Additional<T>(ChatOptions options, string name, string expected) where T : struct
+    {
+        var value = options.AdditionalProperties?.GetValueOrDefault(name);
+        try
+        {
+            return value switch
+            {
+                null or JsonElement { ValueKind: JsonValueKind.Null } => null,
+                T fitting => fitting,
+                JsonElement json => json.Deserialize<T>(),
+                long number when number == (int)number && typeof(T) == typeof(int) => (T)(object)(int)number,
+                _ => throw UnfitAdditional(name, value, expected),
+            };
+        }
+        catch (JsonException)
+        {
+            throw UnfitAdditional(name, value, expected);
+        }
+    }
+
+    private static NlftException UnfitAdditional(string name, object? found, string expected) =>
+        new($"option ChatOptions.AdditionalProperties[\"{name}\"]", string.Create(CultureInfo.InvariantCulture, $"{found}"), expected, "Correct the value or leave it out.");
 
     private static string Role(ChatMessage message, int index) =>
         message.Role == ChatRole.System ? "system"

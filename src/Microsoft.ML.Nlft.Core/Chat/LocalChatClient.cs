@@ -10,15 +10,18 @@ namespace Microsoft.ML.Nlft.Chat;
 /// the model becomes free are answered together, at most <see cref="GenerationOptions.MaximumBatchSize"/> at a time. A stream runs on while its
 /// reader pauses. Cancelling, or leaving a stream, ends the request's generation.</para>
 /// <para>Of <see cref="ChatOptions"/> it honours Instructions, Temperature, MaxOutputTokens, TopP, TopK, Seed, StopSequences (besides the
-/// client's own stop strings), FrequencyPenalty, PresencePenalty and ModelId (the client's own name only); a
-/// <see cref="ChatOptions.RawRepresentationFactory"/> that makes <see cref="GenerationOptions"/> replaces the client's defaults. It refuses Tools,
-/// a required ToolMode, a JSON ResponseFormat and a ConversationId, and messages with other content than text. The others have no effect.</para>
+/// client's own stop strings), FrequencyPenalty, PresencePenalty and ModelId (the client's own name only). Reasoning.Effort becomes the variables
+/// <c>enable_thinking</c> (false for None) and <c>reasoning_effort</c> (low, medium, high) of the chat template. Of the AdditionalProperties it honours
+/// <c>chat_template_kwargs</c> (variables of the chat template, over <see cref="Data.PromptOptions.TemplateVariables"/>), <c>logprobs</c> and
+/// <c>top_logprobs</c>. A <see cref="ChatOptions.RawRepresentationFactory"/> that makes <see cref="GenerationOptions"/> replaces the client's defaults. It
+/// refuses Tools, a required ToolMode, a JSON ResponseFormat and a ConversationId, and messages with other content than text. The others have no
+/// effect.</para>
 /// <para>Without a Seed every request draws anew: the n-th of a client, counted from 0, with the default seed plus n. The raw representation of a
 /// response, and of the last update of a stream, is the <see cref="GeneratedText"/>.</para>
 /// </remarks>
 /// <example>
 /// <code>
-/// using var client = LocalChatClient.Load("models/tiny");
+/// using IChatClient client = NlftModel.LoadChatClient("models/tiny");
 /// Console.WriteLine(await client.GetResponseAsync("What is 2 + 3?"));
 /// </code>
 /// </example>
@@ -44,7 +47,7 @@ public sealed class LocalChatClient : IChatClient
     internal LocalChatClient(LocalModel model, LocalChatClientOptions options, bool ownsModel)
     {
         ArgumentNullException.ThrowIfNull(model);
-        _defaults = options.Generation ?? new();
+        _defaults = options.Generation ?? model.Description?.Settings.Generation ?? new();
         _defaults.Validate();
         (_model, _ownsModel, _clock) = (model, ownsModel, options.TimeProvider);
         ModelId = options.ModelId ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Folder.Path));
@@ -52,25 +55,18 @@ public sealed class LocalChatClient : IChatClient
         _queue = new ChatQueue(model, _defaults.MaximumBatchSize);
     }
 
-    /// <summary>Opens a model for chat; the client disposes it.</summary>
-    /// <param name="folder">A model folder in Hugging Face layout, or a folder that <c>mlContext.Nlft().Save</c> wrote: base model, adapter, prompts and generation options are then as saved.</param>
-    /// <param name="options">How; null: the defaults.</param>
-    /// <param name="cancellationToken">Observed while weights load.</param>
-    /// <exception cref="NlftException">The folder cannot be used, or an option lies outside its range.</exception>
-    public static LocalChatClient Load(string folder, LocalChatClientOptions? options = null, CancellationToken cancellationToken = default)
+    /// <summary>See <see cref="NlftModel.LoadChatClient"/>.</summary>
+    internal static LocalChatClient Load(string folder, LocalChatClientOptions? options, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new();
         var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
         options = options with { ModelId = options.ModelId ?? name };
         options.Generation?.Validate();
-        var saved = SavedModelFile.Find(folder);
-        var model = saved is null
-            ? LocalModel.Load(folder, new() { Engine = options.Engine }, cancellationToken)
-            : saved.Open(options.BaseModelFolder, options.Engine, cancellationToken);
+        var model = LocalModel.Load(folder, new() { Engine = options.Engine, BaseModelFolder = options.BaseModelFolder }, cancellationToken);
         try
         {
-            return new LocalChatClient(model, options with { Generation = options.Generation ?? saved?.Settings.Generation }, ownsModel: true);
+            return new LocalChatClient(model, options, ownsModel: true);
         }
         catch
         {
@@ -157,9 +153,11 @@ public sealed class LocalChatClient : IChatClient
             ?? _defaults with { Seed = unchecked(_defaults.Seed + Interlocked.Increment(ref _requests)) };
         var settings = ChatRequest.Generation(options, defaults, ModelId);
         // Templates and tokenizer are safe for many threads: only the network has to be waited for.
-        var job = await Task.Run(
-            () => new ChatJob(_model.Generator.Row(_model.Prompts.EncodeConversation(ChatRequest.Turns(conversation), options?.Instructions), settings)),
-            cancellationToken).ConfigureAwait(false);
+        var job = await Task.Run(() =>
+        {
+            var prompt = _model.Prompts.EncodeConversation(ChatRequest.Turns(conversation), options?.Instructions, ChatRequest.Variables(options));
+            return new ChatJob(_model.Generator.Row(prompt, settings));
+        }, cancellationToken).ConfigureAwait(false);
         _queue.Enqueue(job);
         return job;
     }

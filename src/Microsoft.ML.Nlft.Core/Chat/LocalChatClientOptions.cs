@@ -15,10 +15,10 @@ public sealed record LocalChatClientOptions
     /// <summary>The model's name in responses and metadata. Null: the name of its folder.</summary>
     public string? ModelId { get; init; }
 
-    /// <summary>Where the base model of a saved model lies now. Null: where it lay when the model was saved. Used by <see cref="LocalChatClient.Load"/> only.</summary>
+    /// <summary>Where the base model of a saved model lies now. Null: where it lay when the model was saved. Used by <see cref="NlftModel.LoadChatClient"/> only.</summary>
     public string? BaseModelFolder { get; init; }
 
-    /// <summary>The engine. Null: the managed CPU engine. Used by <see cref="LocalChatClient.Load"/> only.</summary>
+    /// <summary>The engine. Null: the managed CPU engine. Used by <see cref="NlftModel.LoadChatClient"/> only.</summary>
     public IModelEngine? Engine { get; init; }
 
     /// <summary>Dates the responses. Default the system's clock.</summary>

@@ -82,8 +82,9 @@ public sealed class PromptEncoder
     /// a system text goes with the question after it, as it does where the template has no place for one.
     /// </param>
     /// <param name="instruction">An instruction to put before the first system text, or null.</param>
+    /// <param name="variables">Variables of the chat template for this conversation, over <see cref="PromptOptions.TemplateVariables"/>; null: none.</param>
     /// <exception cref="NlftException">A turn cannot be used, the template refuses the conversation, or it leaves no room for an answer.</exception>
-    public int[] EncodeConversation(IReadOnlyList<ChatTurn> turns, string? instruction = null)
+    public int[] EncodeConversation(IReadOnlyList<ChatTurn> turns, string? instruction = null, IReadOnlyDictionary<string, object?>? variables = null)
     {
         ArgumentNullException.ThrowIfNull(turns);
         for (var i = 0; i < turns.Count; i++)
@@ -101,7 +102,7 @@ public sealed class PromptEncoder
         var system = _baseSystem.Fill(_ => instructions).Text.Trim();
         var worded = turns.Skip(leading.Length).Select(turn => turn.Role != "user" ? turn
             : turn with { Content = _baseUser.Fill(name => name == "question" ? turn.Content : instructions).Text });
-        var prompt = _renderer.Conversation([.. system.Length > 0 ? [new ChatTurn("system", system)] : Array.Empty<ChatTurn>(), .. worded]);
+        var prompt = _renderer.Conversation([.. system.Length > 0 ? [new ChatTurn("system", system)] : Array.Empty<ChatTurn>(), .. worded], variables);
         if (prompt.Length < _limit) return prompt;
         throw new NlftException("the conversation", $"{prompt.Length} tokens", $"fewer than {_limit}, the most that prompt and answer may have together",
             "Leave out earlier turns, or raise MaximumTokens up to what the model allows.");

@@ -24,6 +24,12 @@ public sealed record PromptOptions
     /// <summary>User text of the standard context: the question and the gold answer.</summary>
     public string StandardUser { get; init; } = "{question}\n\nStandard answer: {answer}";
 
+    /// <summary>
+    /// More variables of the folder's chat template, by name, for example <c>enable_thinking</c> = false: null, true, false, numbers, texts, lists and
+    /// dictionaries. They count in training, generation and chat alike; a template that does not read them is as without. Default none.
+    /// </summary>
+    public IReadOnlyDictionary<string, object?> TemplateVariables { get; init; } = new Dictionary<string, object?>();
+
     /// <summary>The whole prompt of a model folder without a chat template, with <c>{user}</c>; ends where the response begins.</summary>
     public string PlainPrompt { get; init; } = "### Question:\n{user}\n\n### Response:\n";
 

@@ -14,6 +14,7 @@ internal sealed partial class PromptRenderer
 {
     private readonly HuggingFaceTokenizer _tokenizer;
     private readonly ChatTemplate? _template;
+    private readonly IReadOnlyDictionary<string, object?> _variables;
     private readonly PromptText _plain, _plainWithSystem;
     private readonly bool _takesSystem;
     private readonly int[] _opening; // what the post-processor puts before a text that no template has rendered
@@ -22,7 +23,7 @@ internal sealed partial class PromptRenderer
 
     public PromptRenderer(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, int? endOfSequence)
     {
-        (_tokenizer, _template) = (tokenizer, template);
+        (_tokenizer, _template, _variables) = (tokenizer, template, RequireVariables(options.TemplateVariables, "option PromptOptions.TemplateVariables"));
         _plain = new PromptText(nameof(options.PlainPrompt), options.PlainPrompt, ["user"], "user");
         _plainWithSystem = new PromptText(nameof(options.PlainPromptWithSystem), options.PlainPromptWithSystem, ["system", "user"], "system", "user");
         if (template is null)
@@ -34,8 +35,8 @@ internal sealed partial class PromptRenderer
             const string Probe = "qwertzuiop";
             _opening = [];
             _takesSystem = TakesSystem(template);
-            var prompt = template.Render([new("user", "?")], addGenerationPrompt: true);
-            var whole = template.Render([new("user", "?"), new("assistant", Probe)], addGenerationPrompt: false);
+            var prompt = template.Render([new("user", "?")], addGenerationPrompt: true, _variables);
+            var whole = template.Render([new("user", "?"), new("assistant", Probe)], addGenerationPrompt: false, _variables);
             var response = whole.LastIndexOf(Probe, StringComparison.Ordinal);
             if (response >= prompt.Length && whole.StartsWith(prompt, StringComparison.Ordinal))
             {
@@ -62,12 +63,30 @@ internal sealed partial class PromptRenderer
         Conversation(system.Length == 0 ? [new("user", user)] : [new("system", system), new("user", user)]);
 
     /// <summary>Prompt tokens of a conversation that ends with a user's turn. In its texts no special token is recognised.</summary>
-    public int[] Conversation(IReadOnlyList<ChatTurn> turns)
+    /// <param name="turns">The conversation.</param>
+    /// <param name="variables">Variables of the template for this conversation, over those of the options; null: none.</param>
+    public int[] Conversation(IReadOnlyList<ChatTurn> turns, IReadOnlyDictionary<string, object?>? variables = null)
     {
         if (_template is null) return Plain(turns);
         var shown = _takesSystem ? turns : [.. Questions(turns).Select(q => q.Turn with { Content = Join(q.System, q.Turn.Content) })];
-        var rendered = _template.Render(shown, addGenerationPrompt: true);
-        return _tokenizer.Encode(rendered, addSpecialTokens: false, PlainRanges(shown, rendered));
+        var all = Over(variables);
+        var rendered = _template.Render(shown, addGenerationPrompt: true, all);
+        return _tokenizer.Encode(rendered, addSpecialTokens: false, PlainRanges(shown, rendered, all));
+    }
+
+    private IReadOnlyDictionary<string, object?> Over(IReadOnlyDictionary<string, object?>? variables)
+    {
+        if (variables is null or { Count: 0 }) return _variables;
+        var all = new Dictionary<string, object?>(_variables);
+        foreach (var (name, value) in RequireVariables(variables, "the template variables of the conversation")) all[name] = value;
+        return all;
+    }
+
+    private static IReadOnlyDictionary<string, object?> RequireVariables(IReadOnlyDictionary<string, object?>? variables, string subject)
+    {
+        if (variables is null) throw new NlftException(subject, "null", "names and values", "Leave it out for none.");
+        var own = variables.Keys.FirstOrDefault(name => name is "messages" or "add_generation_prompt");
+        return own is null ? variables : throw new NlftException(subject, $"a value for {own}", "other names: the library itself gives this one", $"Remove {own}.");
     }
 
     private int[] Plain(IReadOnlyList<ChatTurn> turns)
@@ -114,10 +133,10 @@ internal sealed partial class PromptRenderer
     /// Where the contents of the turns lie in the rendered text. It matters only when one of them spells an added token (special or not):
     /// then the turns are rendered with markers in place of their contents, and putting the contents back must give the same text.
     /// </summary>
-    private List<Range>? PlainRanges(IReadOnlyList<ChatTurn> turns, string rendered)
+    private List<Range>? PlainRanges(IReadOnlyList<ChatTurn> turns, string rendered, IReadOnlyDictionary<string, object?> variables)
     {
         if (!turns.Any(turn => SpellsAddedToken(turn.Content))) return null;
-        var skeleton = _template!.Render([.. turns.Select((turn, i) => turn with { Content = $"\uE000{i}\uE001" })], addGenerationPrompt: true);
+        var skeleton = _template!.Render([.. turns.Select((turn, i) => turn with { Content = $"\uE000{i}\uE001" })], addGenerationPrompt: true, variables);
         var pieces = Marker().Split(skeleton); // text of the template and numbers of turns, alternately
         var (ranges, at, same) = (new List<Range>(), pieces[0].Length, rendered.StartsWith(pieces[0], StringComparison.Ordinal));
         for (var i = 1; same && i < pieces.Length; i += 2)
@@ -152,12 +171,12 @@ internal sealed partial class PromptRenderer
         !_tokenizer.Encode(text, addSpecialTokens: false).AsSpan().SequenceEqual(_tokenizer.Encode(text, addSpecialTokens: false, [Range.All]));
 
     /// <summary>Whether a system text is shown: some templates refuse it, others drop it without a word.</summary>
-    private static bool TakesSystem(ChatTemplate template)
+    private bool TakesSystem(ChatTemplate template)
     {
         const string Probe = "qwertzuiop";
         try
         {
-            return template.Render([new("system", Probe), new("user", "?")], addGenerationPrompt: true).Contains(Probe, StringComparison.Ordinal);
+            return template.Render([new("system", Probe), new("user", "?")], addGenerationPrompt: true, _variables).Contains(Probe, StringComparison.Ordinal);
         }
         catch (NlftException exception) when (exception.InnerException is TemplateRaised)
         {

@@ -11,6 +11,8 @@ internal sealed class DecodingRow
     private readonly StopStringText _text;
     private readonly List<int> _tokens = [];
     private readonly List<double>? _logProbabilities;
+    private readonly List<IReadOnlyList<TokenLogProbability>>? _alternatives;
+    private readonly int _alternativeCount;
 
     /// <summary>Creates a row.</summary>
     /// <param name="prompt">Its prompt.</param>
@@ -26,6 +28,7 @@ internal sealed class DecodingRow
         _decoder = new TokenStreamDecoder(tokenizer, skipSpecialTokens: true);
         _text = new StopStringText(options.StopStrings);
         _logProbabilities = options.LogProbabilities ? [] : null;
+        (_alternativeCount, _alternatives) = (options.TopLogProbabilities, options.TopLogProbabilities > 0 ? [] : null);
     }
 
     /// <summary>What the answer continues.</summary>
@@ -49,7 +52,7 @@ internal sealed class DecodingRow
     {
         var token = _sampler.Next(logits);
         _tokens.Add(token);
-        _logProbabilities?.Add(LogProbability(logits, token));
+        if (_logProbabilities is not null || _alternatives is not null) Tell(logits, token);
         var stopped = _stopIds.Contains(token);
         if (!stopped) _text.Append(_decoder.Append(token));
         if (stopped || _tokens.Count == Limit) _text.Append(_decoder.Finish());
@@ -63,14 +66,31 @@ internal sealed class DecodingRow
 
     /// <summary>The answer of a row that has ended.</summary>
     public GeneratedText Result() =>
-        new(_text.ToString(), _tokens, Prompt.Length, Finish!.Value) { LogProbabilities = _logProbabilities };
+        new(_text.ToString(), _tokens, Prompt.Length, Finish!.Value) { LogProbabilities = _logProbabilities, TopLogProbabilities = _alternatives };
 
-    /// <summary>logit(token) - ln sum exp(logits).</summary>
-    private static double LogProbability(ReadOnlySpan<float> logits, int token)
+    /// <summary>ln p of the token and of the likeliest ones.</summary>
+    private void Tell(ReadOnlySpan<float> logits, int token)
+    {
+        var logSum = LogSumExp(logits);
+        _logProbabilities?.Add(logits[token] - logSum);
+        if (_alternatives is null) return;
+        var top = new PriorityQueue<int, (float Logit, int MinusId)>(_alternativeCount + 1); // the least of them comes out first
+        for (var i = 0; i < logits.Length; i++)
+        {
+            if (top.Count < _alternativeCount) top.Enqueue(i, (logits[i], -i));
+            else top.EnqueueDequeue(i, (logits[i], -i));
+        }
+        var likeliest = new TokenLogProbability[top.Count];
+        for (var i = likeliest.Length - 1; top.TryDequeue(out var id, out var rank); i--) likeliest[i] = new(id, rank.Logit - logSum);
+        _alternatives.Add(likeliest);
+    }
+
+    /// <summary>ln sum exp(logits).</summary>
+    private static double LogSumExp(ReadOnlySpan<float> logits)
     {
         double maximum = float.NegativeInfinity, sum = 0;
         foreach (var logit in logits) maximum = Math.Max(maximum, logit);
         foreach (var logit in logits) sum += Math.Exp(logit - maximum);
-        return logits[token] - maximum - Math.Log(sum);
+        return maximum + Math.Log(sum);
     }
 }

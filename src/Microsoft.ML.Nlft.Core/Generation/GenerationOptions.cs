@@ -43,6 +43,12 @@ public sealed record GenerationOptions
     /// <summary>Whether <see cref="GeneratedText.LogProbabilities"/> is filled. Default false.</summary>
     public bool LogProbabilities { get; init; }
 
+    /// <summary>
+    /// How many of the likeliest tokens <see cref="GeneratedText.TopLogProbabilities"/> tells at every place, from 0 to 20 as in OpenAI's interface.
+    /// Default 0.
+    /// </summary>
+    public int TopLogProbabilities { get; init; }
+
     /// <summary>Most rows that grow together, 1 or more: memory is shared by their key/value caches. Answers do not depend on it. Default 16.</summary>
     public int MaximumBatchSize { get; init; } = 16;
 
@@ -64,33 +70,10 @@ public sealed record GenerationOptions
         OptionCheck.Require(StopStrings is not null, nameof(StopStrings), StopStrings, "a list of texts", "Leave it out for none.");
         OptionCheck.Require(!StopStrings!.Any(string.IsNullOrEmpty), nameof(StopStrings), "", "texts of one character or more",
             "Remove the empty text: it would end every answer at once.");
+        OptionCheck.Require(TopLogProbabilities is >= 0 and <= 20, nameof(TopLogProbabilities), TopLogProbabilities, "0 to 20", "Use 0 for none.");
         OptionCheck.Require(MaximumBatchSize >= 1, nameof(MaximumBatchSize), MaximumBatchSize, "1 or more", "Use 1 to generate row by row.");
 
         static void RequirePenalty(string option, double value) =>
             OptionCheck.Require(value is >= -2 and <= 2, option, value, "a number from -2 to 2", "Use 0 to turn the penalty off.");
     }
-}
-
-/// <summary>Why an answer ended.</summary>
-public enum FinishReason
-{
-    /// <summary>A stop token or a stop string.</summary>
-    Stop,
-
-    /// <summary>The limit of new tokens, or the end of the model's positions.</summary>
-    Length,
-}
-
-/// <summary>A generated answer.</summary>
-/// <param name="Text">The text, without special tokens; it ends before a stop string.</param>
-/// <param name="Tokens">All generated token ids, those of the stop token or stop string included when there was one.</param>
-/// <param name="PromptTokens">Number of prompt tokens.</param>
-/// <param name="FinishReason">Why it ended.</param>
-public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens, int PromptTokens, FinishReason FinishReason)
-{
-    /// <summary>
-    /// ln p of every token of <see cref="Tokens"/>, given the prompt and the tokens before it, in nats, under the model's own distribution:
-    /// before penalties, temperature and filters. Null unless <see cref="GenerationOptions.LogProbabilities"/> asked for it.
-    /// </summary>
-    public IReadOnlyList<double>? LogProbabilities { get; init; }
 }

@@ -38,6 +38,11 @@ public sealed record LoraConfiguration
     /// <summary>Modules left out although they are targeted, written like <see cref="TargetModules"/> (exclude_modules). Default none.</summary>
     public IReadOnlyList<string> ExcludedModules { get; init; } = [];
 
+    /// <summary>
+    /// The same as a regular expression that the whole module path must match; null (default): <see cref="ExcludedModules"/> alone says what is left out.
+    /// </summary>
+    public string? ExcludedPattern { get; init; }
+
     /// <summary>Only these layers are adapted (layers_to_transform); null (default): all. Needs <see cref="TargetModules"/>.</summary>
     public IReadOnlyList<int>? Layers { get; init; }
 
@@ -87,6 +92,8 @@ public sealed record LoraConfiguration
                 "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
         if (TargetModules.Concat(ExcludedModules).Any(string.IsNullOrWhiteSpace))
             throw Fault(nameof(TargetModules), "an empty name", "names of modules");
+        if (ExcludedPattern is not null && ExcludedModules.Count > 0)
+            throw Fault(nameof(ExcludedPattern), ExcludedPattern, "none beside ExcludedModules", "Put the names into the pattern.");
         if (Layers is not null && TargetPattern is not null)
             throw Fault(nameof(Layers), string.Join(", ", Layers), "none beside a TargetPattern", "Put the layers into the pattern.");
         foreach (var (key, rank) in RankPattern)
@@ -103,6 +110,7 @@ public sealed record LoraConfiguration
     private void RequireExpressions()
     {
         if (TargetPattern is not null && !IsAllLinear) Matches(TargetPattern, nameof(TargetPattern), "");
+        if (ExcludedPattern is not null) Matches(ExcludedPattern, nameof(ExcludedPattern), "");
         foreach (var key in RankPattern.Keys) Matches(key, nameof(RankPattern), "");
         foreach (var key in AlphaPattern.Keys) Matches(key, nameof(AlphaPattern), "");
     }
@@ -111,7 +119,7 @@ public sealed record LoraConfiguration
 
     private bool IsTargeted(string module)
     {
-        if (IsNamed(module, ExcludedModules)) return false;
+        if (IsNamed(module, ExcludedModules) || (ExcludedPattern is not null && Matches(ExcludedPattern, nameof(ExcludedPattern), module))) return false;
         if (IsAllLinear) return module.EndsWith("_proj", StringComparison.Ordinal);
         if (TargetPattern is not null) return Matches(TargetPattern, nameof(TargetPattern), module);
         if (TargetModules.Contains(module)) return true;

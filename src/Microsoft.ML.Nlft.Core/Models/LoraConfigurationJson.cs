@@ -30,7 +30,8 @@ internal static class LoraConfigurationJson
                 : throw keys.Error("lora_dropout", "a number of at least 0 and below 1"),
             TargetModules = modules ?? defaults.TargetModules,
             TargetPattern = pattern,
-            ExcludedModules = keys.Has("exclude_modules") ? keys.Texts("exclude_modules")! : [],
+            ExcludedModules = !keys.Has("exclude_modules") || IsText(keys["exclude_modules"]) ? [] : keys.Texts("exclude_modules")!,
+            ExcludedPattern = keys.Has("exclude_modules") && IsText(keys["exclude_modules"]) ? keys.Text("exclude_modules") : null,
             Layers = keys.IntOrInts("layers_to_transform"),
             RankPattern = Pattern(keys, "rank_pattern", (owner, key) => InRange(owner, key, owner.Int(key) ?? throw owner.Error(key, "an integer"))),
             AlphaPattern = Pattern(keys, "alpha_pattern", (owner, key) =>
@@ -72,7 +73,8 @@ internal static class LoraConfigurationJson
             ["use_dora"] = false,
             ["use_rslora"] = configuration.UseRankStabilizedScaling,
         };
-        if (configuration.ExcludedModules.Count > 0) keys["exclude_modules"] = configuration.ExcludedModules;
+        if (configuration.ExcludedPattern is not null) keys["exclude_modules"] = configuration.ExcludedPattern;
+        else if (configuration.ExcludedModules.Count > 0) keys["exclude_modules"] = configuration.ExcludedModules;
         return HuggingFaceJson.Write(keys);
     }
 
@@ -94,14 +96,14 @@ internal static class LoraConfigurationJson
                 "Convert the adapter with PEFT's path_initial_model_for_weight_conversion: this initialisation changes the base weights.");
         if (keys.Has("layers_pattern") && keys["layers_pattern"] is var layers && !IsEmpty(layers) && !IsLayers(layers))
             throw keys.Error("layers_pattern", "null or \"layers\"", Merge);
-        if (keys.Has("exclude_modules") && keys["exclude_modules"].ValueKind == JsonValueKind.String)
-            throw keys.Error("exclude_modules", "a list of names", "Write the excluded modules as a list.");
         var refused = NotHonoured.Concat(keys.Names.Where(name => name.StartsWith("use_", StringComparison.Ordinal) && name != "use_rslora"));
         foreach (var name in refused)
         {
             if (keys.Has(name) && !IsEmpty(keys[name])) throw keys.Error(name, "nothing, null or false", Merge);
         }
     }
+
+    private static bool IsText(JsonElement value) => value.ValueKind == JsonValueKind.String;
 
     private static bool IsEmpty(JsonElement value) => value.ValueKind switch
     {

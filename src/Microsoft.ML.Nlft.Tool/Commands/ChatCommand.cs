@@ -21,6 +21,8 @@ internal sealed class ChatCommand : ToolCommand
         AddGeneratedFlags();
     }
 
+    protected override ToolOptions Defaults(ParseResult parsed) => _model.Defaults(parsed);
+
     protected override async Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         options.Generation.Validate();

@@ -24,9 +24,13 @@ internal sealed class DoctorCommand : ToolCommand
         Line("system", RuntimeInformation.OSDescription);
         Line("processors", $"{Environment.ProcessorCount}");
         Line("SIMD", $"{SimdWidth()} bits ({SimdNames()}); {Vector<float>.Count} floats in Vector<T>");
-        Line("memory", $"{InspectCommand.Size(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)} available to this process");
+        var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        Line("memory", $"{InspectCommand.Size(memory)} available to this process");
+        Line("models", string.Create(CultureInfo.InvariantCulture,
+            $"weights of up to {memory / 2e9:0.0} billion parameters in 16 bits fit; 'nlft inspect --model FOLDER' says what a model needs besides"));
         var engine = options.Engine.Create();
         Line("engine", $"{engine.Name}, {(options.Engine.Threads == 0 ? Environment.ProcessorCount : options.Engine.Threads)} threads");
+        Line("GPU engine", GpuAdvice(NvidiaDriver.SupportedCuda()));
 
         var sound = true;
         foreach (var type in (TensorType[])[TensorType.F32, TensorType.BF16, TensorType.F16])
@@ -39,6 +43,15 @@ internal sealed class DoctorCommand : ToolCommand
                 $"{(passed ? "passed" : "FAILED")}: log-probabilities differ from plain arithmetic by at most {difference:0.0e+0}, allowed {SelfTest.Tolerance:0.0e+0}"));
         }
         return Task.FromResult(sound ? ExitCode.Success : ExitCode.BadInput);
+    }
+
+    /// <summary>The tool is the managed engine's: what a program of one's own needs for a GPU, and whether this machine could have one.</summary>
+    internal static string GpuAdvice(Version? cuda)
+    {
+        const string package = "Microsoft.ML.Nlft.TorchSharp";
+        var native = OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : null;
+        return cuda is null ? $"no NVIDIA driver here; a program without a GPU can use {package} with the package TorchSharp-cpu"
+            : $"NVIDIA driver for CUDA up to {cuda}; not in this tool: a program of yours needs the packages {package} and {native ?? "TorchSharp-cpu"}";
     }
 
     private static int SimdWidth() => Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 0;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Evaluation;
 using Microsoft.ML.Nlft.Tool.Data;
@@ -23,6 +24,7 @@ internal sealed class EvaluateCommand : ToolCommand
             var other => Refuse(result, other),
         },
     };
+    private readonly Option<bool> _card = new("--card") { Description = "Put the result into the model card of the saved model." };
     private readonly Option<string> _output = new("--output", "-o") { Description = "JSON Lines file for every row with its response and outcome.", HelpName = "FILE" };
 
     public EvaluateCommand(ToolConsole console) : base(console, "evaluate",
@@ -34,12 +36,16 @@ internal sealed class EvaluateCommand : ToolCommand
         _comparison.CompletionSources.Add("number", "published-string", "text");
         Add(_comparison);
         Add(_output);
+        Add(_card);
         AddGeneratedFlags();
     }
+
+    protected override ToolOptions Defaults(ParseResult parsed) => _model.Defaults(parsed);
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         options.Generation.Validate();
+        (string Folder, LocalModelDescription Saved)? card = parsed.GetValue(_card) ? _model.SavedPlace(parsed) : null; // refused before the answering, not after it
         var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Answer));
         var responses = Responses(parsed, options, rows, cancellationToken);
         var comparison = parsed.GetValue(_comparison);
@@ -51,7 +57,15 @@ internal sealed class EvaluateCommand : ToolCommand
                 (options.Columns.Question, row.First.Question), (options.Columns.Response, row.Second), (options.Columns.Answer, row.First.Answer),
                 (nameof(row.Third.Expected), row.Third.Expected), (nameof(row.Third.Found), row.Third.Found), (nameof(row.Third.Outcome), row.Third.Outcome.ToString()))));
         Console.Out.Write(result);
+        if (card is var (folder, saved)) WriteCard(folder, saved, ModelCardEvaluation.Of($"{rows.Count} rows of {Path.GetFileName(parsed.GetValue(_data.Data)!)}", result));
         return Task.FromResult(ExitCode.Success);
+    }
+
+    private static void WriteCard(string folder, LocalModelDescription saved, ModelCardEvaluation evaluation)
+    {
+        var card = (saved.Card ?? new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(saved.BaseModelPath)) }) with { Evaluation = evaluation };
+        if (saved.HasAdapter) card.Save(folder, ModelCardKind.Adapter);
+        (saved with { Card = card }).Save(folder);
     }
 
     private IReadOnlyList<string?> Responses(ParseResult parsed, ToolOptions options, IReadOnlyList<JsonLinesRow> rows, CancellationToken cancellationToken)

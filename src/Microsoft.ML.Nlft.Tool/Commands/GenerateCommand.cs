@@ -29,6 +29,8 @@ internal sealed class GenerateCommand : ToolCommand
         });
     }
 
+    protected override ToolOptions Defaults(ParseResult parsed) => _model.Defaults(parsed);
+
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         options.Generation.Validate();
@@ -37,7 +39,9 @@ internal sealed class GenerateCommand : ToolCommand
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
         if (question is not null)
         {
-            Console.Out.WriteLine(model.Answer([question], options.Generation, cancellationToken)[0].Text);
+            var answer = model.Answer([question], options.Generation, cancellationToken)[0];
+            Console.Out.WriteLine(answer.Text);
+            foreach (var token in TokenLine.Of(answer, model.Tokenizer) ?? []) Console.Out.WriteLine(token);
             return Task.FromResult(ExitCode.Success);
         }
 
@@ -45,7 +49,7 @@ internal sealed class GenerateCommand : ToolCommand
         var names = options.Columns;
         RowWriter.WriteTo(Console, parsed.GetValue(_output), [.. rows.Zip(answers, (row, answer) => RowWriter.Line(
             (names.Instruction, row.Instruction), (names.Question, row.Question), (names.Response, answer.Text), (names.Answer, row.Answer),
-            (nameof(answer.FinishReason), answer.FinishReason.ToString())))]);
+            (nameof(answer.FinishReason), answer.FinishReason.ToString()), (nameof(answer.Tokens), TokenLine.Of(answer, model.Tokenizer))))]);
         Console.Error.WriteLine($"{rows.Count} answers, {answers.Count(answer => answer.FinishReason == FinishReason.Length)} of them cut at the limit of {options.Generation.MaximumNewTokens} tokens.");
         return Task.FromResult(ExitCode.Success);
     }

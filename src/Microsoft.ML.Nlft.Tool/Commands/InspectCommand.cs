@@ -9,7 +9,7 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft inspect: what a model folder holds, what it will need, and how its prompts look.</summary>
+/// <summary>nlft inspect: what a model folder holds, what it will need, and how its prompts look; several models side by side.</summary>
 internal sealed class InspectCommand : ToolCommand
 {
     private static readonly TrainingExample s_sample = new()
@@ -20,11 +20,17 @@ internal sealed class InspectCommand : ToolCommand
         Answer = "5",
     };
 
-    private readonly Option<string> _model = new("--model", "-m") { Description = "Folder of the model in Hugging Face layout.", HelpName = "FOLDER", Required = true };
+    private readonly Option<string[]> _model = new("--model", "-m")
+    {
+        Description = "Folder of the model in Hugging Face layout, or of a saved model; config.json alone is enough for sizes. Several are compared.",
+        HelpName = "FOLDER...",
+        Required = true,
+        AllowMultipleArgumentsPerToken = true,
+    };
     private readonly Option<int> _rows = new("--rows") { Description = "Rows that go through the engine together, for the memory estimate. Default 4.", HelpName = "N", DefaultValueFactory = _ => 4 };
     private readonly Option<int> _tokens = new("--tokens") { Description = "Tokens of prompt and response of a row, for the memory estimate. Default 512.", HelpName = "N", DefaultValueFactory = _ => 512 };
 
-    public InspectCommand(ToolConsole console) : base(console, "inspect", "Shows a model folder: architecture, sizes, memory by option, and its prompts in the three contexts.",
+    public InspectCommand(ToolConsole console) : base(console, "inspect", "Shows a model folder: architecture, sizes, memory by engine and option, and its prompts in the three contexts.",
         nameof(ToolOptions.Lora), nameof(ToolOptions.Prompts))
     {
         Add(_model);
@@ -41,23 +47,33 @@ internal sealed class InspectCommand : ToolCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        using var folder = ModelFolder.Open(Console.PathOf(parsed.GetValue(_model)!));
-        var tensors = ModelLayout.Weights(folder.Configuration).Select(weight => folder.Tensor(weight.Name, weight.Shape)).ToList();
-        Console.Out.WriteLine(folder.Path);
+        var (rows, tokens) = (parsed.GetValue(_rows), parsed.GetValue(_tokens));
+        string[] folders = [.. parsed.GetValue(_model)!.Select(Console.PathOf)];
+        if (folders.Length > 1)
+        {
+            Compare([.. folders.Select(folder => ModelFacts.Read(BaseOf(folder)))], options.Lora, rows, tokens);
+            return Task.FromResult(ExitCode.Success);
+        }
+
+        var model = ModelFacts.Read(BaseOf(folders[0]));
+        Console.Out.WriteLine(model.Folder);
+        if (LocalModelDescription.IsIn(folders[0])) Console.Out.WriteLine($"  the base model of {folders[0]}");
         Console.Out.WriteLine();
-        ShowArchitecture(folder, tensors);
-        ShowMemory(folder, tensors, options.Lora, parsed.GetValue(_rows), parsed.GetValue(_tokens));
-        ShowPrompts(folder, options.Prompts);
+        ShowArchitecture(model);
+        ShowMemory(model, options.Lora, rows, Math.Min(tokens, model.Configuration.MaximumPositions));
+        ShowPrompts(model, options.Prompts);
         return Task.FromResult(ExitCode.Success);
     }
 
-    private void ShowArchitecture(ModelFolder folder, List<TensorData> tensors)
+    private static string BaseOf(string folder) => LocalModelDescription.IsIn(folder) ? LocalModelDescription.Load(folder).FindBaseModel(folder) : folder;
+
+    private void ShowArchitecture(ModelFacts model)
     {
-        var c = folder.Configuration;
+        var c = model.Configuration;
         Console.Out.WriteLine("Architecture");
         var table = Plain("", "");
         table.AddRow("model_type", c.ModelType);
-        table.AddRow("parameters", Number(tensors.Sum(Elements)));
+        table.AddRow("parameters", Number(model.Parameters));
         table.AddRow("layers", $"{c.LayerCount}");
         table.AddRow("hidden size, intermediate size", $"{c.HiddenSize}, {c.IntermediateSize}");
         table.AddRow("heads, key/value heads, head size", $"{c.HeadCount}, {c.KeyValueHeadCount}, {c.HeadSize}");
@@ -65,37 +81,57 @@ internal sealed class InspectCommand : ToolCommand
         table.AddRow("positions", Number(c.MaximumPositions));
         table.AddRow("rotary embedding", string.Create(CultureInfo.InvariantCulture, $"{c.Rope.Type}, theta {c.Rope.Theta}"));
         if (c.SlidingWindows.Any(window => window > 0)) table.AddRow("sliding window", $"{c.SlidingWindows.Max()} in {c.SlidingWindows.Count(window => window > 0)} layers");
-        table.AddRow("end-of-sequence ids", string.Join(", ", folder.EndOfSequenceIds));
-        foreach (var type in tensors.GroupBy(tensor => tensor.Type).OrderByDescending(group => group.Sum(tensor => (long)tensor.Bytes.Length)))
-            table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, {Size(type.Sum(tensor => (long)tensor.Bytes.Length))}");
-        if (folder.TensorNames.Count > tensors.Count) table.AddRow("tensors that are not used", $"{folder.TensorNames.Count - tensors.Count}");
+        table.AddRow("end-of-sequence ids", string.Join(", ", model.EndOfSequenceIds));
+        foreach (var type in model.Tensors.GroupBy(tensor => tensor.Type).OrderByDescending(group => group.Sum(tensor => tensor.Bytes)))
+            table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, {Size(type.Sum(tensor => tensor.Bytes))}{(model.HasWeights ? "" : ", by config.json: no weight file is here")}");
+        if (model.Unused > 0) table.AddRow("tensors that are not used", $"{model.Unused}");
         Console.Write(table);
         Console.Out.WriteLine();
     }
 
-    private void ShowMemory(ModelFolder folder, List<TensorData> tensors, LoraConfiguration lora, int rows, int tokens)
+    private void ShowMemory(ModelFacts model, LoraConfiguration lora, int rows, int tokens)
     {
-        var held = tensors.Sum(tensor => tensor.Shape.Length > 1 && tensor.Type != TensorType.F64 ? tensor.Bytes.Length : 4 * Elements(tensor));
-        var estimate = new MemoryEstimate(folder.Configuration, held, rows, Math.Min(tokens, folder.Configuration.MaximumPositions));
-        var trained = MemoryEstimate.AdapterParameters(lora, folder.Configuration);
-        Console.Out.WriteLine($"Memory on the managed engine, {rows} rows of {Math.Min(tokens, folder.Configuration.MaximumPositions)} tokens together");
-        var table = Plain("", "weights", "cache", "trained", "activations", "sum");
-        Row("generate, evaluate, chat", estimate.Weights, estimate.Cache, 0, 0);
-        Row($"train, rank {lora.Rank}: {Number(trained)} parameters", estimate.Weights, 0, MemoryEstimate.Trained(trained), estimate.Activations(recompute: false));
-        Row("train --recompute-activations", estimate.Weights, 0, MemoryEstimate.Trained(trained), estimate.Activations(recompute: true));
-        Row("train --weights all", 0, 0, MemoryEstimate.Trained(estimate.Parameters), estimate.Activations(recompute: false));
+        var trained = MemoryEstimate.AdapterParameters(lora, model.Configuration);
+        Console.Out.WriteLine($"Memory, {rows} rows of {tokens} tokens together; train, rank {lora.Rank}: {Number(trained)} parameters");
+        var table = Plain("engine", "use", "weights", "cache", "trained", "activations", "sum");
+        foreach (var row in MemoryRow.Of(model, lora, rows, tokens))
+            table.AddRow([row.Engine, row.Use, .. new[] { row.Weights, row.Cache, row.Trained, row.Activations, row.Sum }.Select(part => part == 0 ? "-" : Size(part))]);
         Console.Write(table);
-        foreach (var formula in MemoryEstimate.Formulas) Console.Out.WriteLine($"  {formula}");
+        Console.Out.WriteLine("  managed, on the CPU:");
+        foreach (var formula in MemoryEstimate.Formulas) Console.Out.WriteLine($"    {formula}");
+        Console.Out.WriteLine("  torchsharp, on a GPU:");
+        foreach (var formula in TorchMemoryEstimate.Formulas) Console.Out.WriteLine($"    {formula}");
         Console.Out.WriteLine();
-
-        void Row(string name, params long[] parts) => table.AddRow([name, .. parts.Append(parts.Sum()).Select(part => part == 0 ? "-" : Size(part))]);
     }
 
-    private void ShowPrompts(ModelFolder folder, PromptOptions wording)
+    /// <summary>One row a model: the sums alone.</summary>
+    private void Compare(IReadOnlyList<ModelFacts> models, LoraConfiguration lora, int rows, int tokens)
     {
-        Console.Out.WriteLine($"Prompts ({(ChatTemplate.Load(folder.Path) is null ? "plain: the folder has no chat template" : "the folder's chat template")})");
-        var tokenizer = HuggingFaceTokenizer.Load(folder.Path);
-        var prompts = new PromptEncoder(tokenizer, ChatTemplate.Load(folder.Path), wording, folder.EndOfSequenceIds);
+        var memory = models.Select(model => MemoryRow.Of(model, lora, rows, Math.Min(tokens, model.Configuration.MaximumPositions))).ToList();
+        Console.Out.WriteLine($"Memory, {rows} rows of {tokens} tokens together; train: LoRA of rank {lora.Rank} on {lora.TargetPattern ?? string.Join(", ", lora.TargetModules)}");
+        foreach (var engine in memory[0].Select(row => row.Engine).Distinct())
+        {
+            Console.Out.WriteLine();
+            Console.Out.WriteLine(engine);
+            var uses = memory[0].Where(row => row.Engine == engine).Select(row => row.Use).ToArray();
+            var table = Plain(["model", "parameters", .. uses.Select(use => use.Replace("train --", "--").Replace("train, ", ""))]);
+            foreach (var (model, own) in models.Zip(memory))
+                table.AddRow([Markup.Escape(Path.GetFileName(model.Folder)), Number(model.Parameters), .. uses.Select(use => Size(own.Single(row => row.Engine == engine && row.Use == use).Sum))]);
+            Console.Write(table);
+        }
+    }
+
+    private void ShowPrompts(ModelFacts model, PromptOptions wording)
+    {
+        if (!File.Exists(Path.Combine(model.Folder, "tokenizer.json")))
+        {
+            Console.Out.WriteLine("Prompts: not shown, there is no tokenizer.json");
+            return;
+        }
+        var template = ChatTemplate.Load(model.Folder);
+        Console.Out.WriteLine($"Prompts ({(template is null ? "plain: the folder has no chat template" : "the folder's chat template")})");
+        var tokenizer = HuggingFaceTokenizer.Load(model.Folder);
+        var prompts = new PromptEncoder(tokenizer, template, wording, model.EndOfSequenceIds);
         var example = prompts.Encode(s_sample);
         foreach (var context in (PromptContexts[])[PromptContexts.Base, PromptContexts.Judge, PromptContexts.Standard])
         {
@@ -109,6 +145,7 @@ internal sealed class InspectCommand : ToolCommand
         Console.Out.WriteLine($"  an answer ends at: {string.Join(", ", prompts.StopIds.Select(id => $"{tokenizer.IdToToken(id)} ({id})"))}");
     }
 
+    /// <summary>A table without lines; numbers stand to the right.</summary>
     private static Table Plain(params string[] columns)
     {
         var table = new Table { Border = TableBorder.None, ShowHeaders = columns.Any(column => column.Length > 0) };
@@ -117,12 +154,10 @@ internal sealed class InspectCommand : ToolCommand
             {
                 NoWrap = true,
                 Padding = new Padding(0, 0, 2, 0),
-                Alignment = i > 0 && columns.Length > 2 ? Justify.Right : Justify.Left,
+                Alignment = i > 0 && columns.Length > 2 && columns[i] != "use" ? Justify.Right : Justify.Left,
             });
         return table;
     }
-
-    private static long Elements(TensorData tensor) => tensor.Shape.Aggregate(1L, (product, size) => product * size);
 
     private static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 

@@ -21,11 +21,12 @@ internal sealed class MergeCommand : ToolCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        var adapter = _model.Adapter(parsed) ?? throw new NlftException("option --adapter", "nothing", "the folder of an adapter", "Name the adapter to merge with --adapter.");
-        using var model = ModelFolder.Open(_model.Folder(parsed, adapter));
+        var (adapter, folder) = _model.Adapter(parsed);
+        using var model = ModelFolder.Open(folder);
         var output = Console.PathOf(parsed.GetValue(_output)!);
         adapter.MergeInto(model, output, cancellationToken);
-        new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Path)) }.Save(output, ModelCardKind.Merged);
+        var card = _model.Saved(parsed)?.Card ?? new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Path)) };
+        card.Save(output, ModelCardKind.Merged);
         Console.Out.WriteLine($"{adapter.Factors.Count / 2} layers merged, model in {output}");
         return Task.FromResult(ExitCode.Success);
     }

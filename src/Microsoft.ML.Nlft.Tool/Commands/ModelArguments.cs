@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tool.Commands;
 /// <summary>--model and --adapter, and how they are opened.</summary>
 internal sealed class ModelArguments
 {
-    private readonly Option<string> _model = new("--model", "-m") { Description = "Folder of the model in Hugging Face layout; not needed when --adapter names its base model.", HelpName = "FOLDER" };
+    private readonly Option<string> _model = new("--model", "-m") { Description = "Folder of the model in Hugging Face layout, or of a saved model; not needed when --adapter names its base model.", HelpName = "FOLDER" };
     private readonly Option<string> _adapter = new("--adapter", "-a") { Description = "Folder of a LoRA adapter to apply, as PEFT and 'nlft train' write it.", HelpName = "FOLDER" };
     private readonly ToolConsole _console;
 
@@ -34,32 +34,53 @@ internal sealed class ModelArguments
     /// <summary>Whether an adapter was given.</summary>
     public bool AdapterGiven(CommandResult result) => result.GetResult(_adapter) is not null;
 
-    /// <summary>Folder of the base model: --model, else the one that the adapter was trained on.</summary>
-    /// <exception cref="NlftException">Neither says where it is.</exception>
-    public string Folder(ParseResult parsed, LoraAdapter? adapter)
+    /// <summary>The options that hold where neither file nor flag says anything: the prompts and the generation of a saved model, else the library's.</summary>
+    public ToolOptions Defaults(ParseResult parsed) => Saved(parsed) is { } saved
+        ? new ToolOptions { Prompts = saved.Settings.Prompts, Generation = saved.Settings.Generation } : new ToolOptions();
+
+    /// <summary>What nlft.json says, when the adapter or the model is a saved model.</summary>
+    public LocalModelDescription? Saved(ParseResult parsed) => (Path(parsed, _adapter) ?? Path(parsed, _model)) is { } folder && LocalModelDescription.IsIn(folder)
+        ? LocalModelDescription.Load(folder) : null;
+
+    /// <summary>The saved model with the folder that it lies in.</summary>
+    /// <exception cref="NlftException">Neither --adapter nor --model is a saved model.</exception>
+    public (string Folder, LocalModelDescription Saved) SavedPlace(ParseResult parsed)
     {
-        if (parsed.GetValue(_model) is { } model) return _console.PathOf(model);
-        if (adapter?.BaseModel is { Length: > 0 } named && Directory.Exists(_console.PathOf(named))) return _console.PathOf(named);
-        throw new NlftException($"{parsed.GetValue(_adapter)}, base_model_name_or_path",
-            adapter?.BaseModel is { Length: > 0 } elsewhere ? $"\"{elsewhere}\", which is no folder here" : "nothing", "the folder of the base model",
-            "Name the base model's folder with --model.");
+        var folder = Path(parsed, _adapter) ?? Path(parsed, _model) ?? throw new NlftException("option --card", "no model", "a saved model", "Name one with --adapter.");
+        return (folder, LocalModelDescription.Load(folder));
     }
 
-    /// <summary>The adapter given, or null.</summary>
-    public LoraAdapter? Adapter(ParseResult parsed) => parsed.GetValue(_adapter) is { } folder ? LoraAdapter.Load(_console.PathOf(folder)) : null;
+    /// <summary>The adapter given and the folder of its base model: --model, else the one that it was trained on.</summary>
+    /// <exception cref="NlftException">There is no adapter, or nothing says where the base model is.</exception>
+    public (LoraAdapter Adapter, string Model) Adapter(ParseResult parsed)
+    {
+        var folder = Path(parsed, _adapter) ?? throw new NlftException("option --adapter", "nothing", "the folder of an adapter", "Name the adapter with --adapter.");
+        var adapter = LoraAdapter.Load(folder);
+        return (adapter, Saved(parsed)?.FindBaseModel(folder, Path(parsed, _model)) ?? Path(parsed, _model) ?? BaseOf(adapter, parsed));
+    }
 
     /// <summary>Opens the model with its adapter.</summary>
     public LocalModel Open(ParseResult parsed, ToolOptions options, TrainableWeights trainable = TrainableWeights.None, CancellationToken cancellationToken = default)
     {
-        var adapter = Adapter(parsed);
-        return LocalModel.Load(Folder(parsed, adapter), new LocalModelOptions
+        var (adapter, folder) = AdapterGiven(parsed.CommandResult) ? Adapter(parsed) : (null, Path(parsed, _model)!);
+        return LocalModel.Load(folder, new LocalModelOptions
         {
             Engine = options.Engine.Create(),
             Adapter = adapter,
-            Lora = trainable == TrainableWeights.Lora && adapter is null ? options.Lora : null,
+            Lora = options.Lora,
             Trainable = trainable,
             Prompts = options.Prompts,
             Seed = options.FineTune.Seed,
         }, cancellationToken);
     }
+
+    private string BaseOf(LoraAdapter adapter, ParseResult parsed)
+    {
+        if (adapter.BaseModel is { Length: > 0 } named && Directory.Exists(_console.PathOf(named))) return _console.PathOf(named);
+        throw new NlftException($"{parsed.GetValue(_adapter)}, base_model_name_or_path",
+            adapter.BaseModel is { Length: > 0 } elsewhere ? $"\"{elsewhere}\", which is no folder here" : "nothing", "the folder of the base model",
+            "Name the base model's folder with --model.");
+    }
+
+    private string? Path(ParseResult parsed, Option<string> option) => parsed.GetValue(option) is { } path ? _console.PathOf(path) : null;
 }

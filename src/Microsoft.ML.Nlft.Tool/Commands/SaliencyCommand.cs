@@ -28,6 +28,8 @@ internal sealed class SaliencyCommand : ToolCommand
         AddGeneratedFlags();
     }
 
+    protected override ToolOptions Defaults(ParseResult parsed) => _model.Defaults(parsed);
+
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var objective = new NaturalLanguageObjective(options.Objective);

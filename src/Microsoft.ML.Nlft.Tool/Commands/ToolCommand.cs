@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Tool.Commands;
 
 /// <summary>
 /// A command of the tool. It names the sections of <see cref="ToolOptions"/> that it uses; their flags are generated, and the values
-/// come from the defaults, then the options file, then the flags.
+/// come from the defaults (those of a saved model are its own), then the options file, then the flags.
 /// </summary>
 internal abstract class ToolCommand : Command
 {
@@ -36,9 +36,12 @@ internal abstract class ToolCommand : Command
         foreach (var flag in _flags) Add(flag);
     }
 
+    /// <summary>What holds where neither the options file nor a flag says anything.</summary>
+    protected virtual ToolOptions Defaults(ParseResult parsed) => new();
+
     private ToolOptions OptionsOf(ParseResult parsed)
     {
-        var options = new ToolOptions();
+        var options = Defaults(parsed);
         if (parsed.GetValue(_file) is { } file) OptionsFile.Read(Console.PathOf(file), options);
         foreach (var flag in _flags)
             if (parsed.GetResult(flag) is { Implicit: false }) flag.Property.Set(options, parsed.GetValue(flag));

@@ -44,6 +44,8 @@ internal sealed class TrainCommand : ToolCommand
         });
     }
 
+    protected override ToolOptions Defaults(ParseResult parsed) => _model.Defaults(parsed);
+
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var supervised = parsed.GetValue(_method) == "sft";
@@ -53,6 +55,8 @@ internal sealed class TrainCommand : ToolCommand
             : _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer));
         var output = Console.PathOf(parsed.GetValue(_output)!);
         RequirePlace(output, trainable);
+        var settings = new LocalModelSettings { QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts };
+        settings.Validate();
         using var model = _model.Open(parsed, options, trainable, cancellationToken);
         if (Path.GetFullPath(output) == model.Folder.Path)
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
@@ -67,9 +71,8 @@ internal sealed class TrainCommand : ToolCommand
             return Task.FromResult(ExitCode.Cancelled);
         }
 
-        Save(model, output, trainable);
-        if (trainable == TrainableWeights.Lora) // the card knows adapters and merged models
-            model.CreateCard(examples, objective, options.FineTune, result, DateOnly.FromDateTime(Console.Time.GetLocalNow().Date)).Save(output, ModelCardKind.Adapter);
+        if (trainable == TrainableWeights.All) SaveAllWeights(model, output); // the card knows adapters and merged models
+        else model.Save(output, settings, model.CreateCard(examples, objective, options.FineTune, result, DateOnly.FromDateTime(Console.Time.GetLocalNow().Date)));
         RowWriter.Write(Path.Combine(output, OptionsFileName), [OptionsFile.Write(options).TrimEnd()]);
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Steps.Count} steps, last loss {result.Steps[^1].Loss:0.0000}, {(trainable == TrainableWeights.All ? "model" : "adapter")} in {output}"));
         if (!result.Cancelled) return Task.FromResult(ExitCode.Success);
@@ -85,13 +88,8 @@ internal sealed class TrainCommand : ToolCommand
             throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one", "Name another folder with --output.");
     }
 
-    private static void Save(LocalModel model, string output, TrainableWeights trainable)
+    private static void SaveAllWeights(LocalModel model, string output)
     {
-        if (trainable == TrainableWeights.Lora)
-        {
-            model.ExportAdapter().Save(output, model.Folder.Path);
-            return;
-        }
         var weights = model.Network.Export(ModelState.Weights).ToDictionary(tensor => tensor.Name, tensor => tensor.Values);
         ModelFolderWriter.Copy(output, model.Folder, tensor => weights.GetValueOrDefault(tensor.Name));
     }

@@ -76,6 +76,7 @@ internal sealed class DelimitedReader
     {
         var raw = parser.RawRecord;
         var place = $"{_path}, line {parser.RawRow - Breaks(raw.AsSpan().TrimEnd("\r\n"))}";
+        for (var i = 0; i < parser.Count; i++) _ = parser[i]; // a field's quotes are looked at when it is read, and a lost one explains the count
         if (parser.Count != _header.Length)
             throw new NlftException(place, $"{parser.Count} fields", $"{_header.Length}, as in the header",
                 "Put quotes around fields that hold the separator, and double the quotes inside.");

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
 
@@ -9,15 +10,21 @@ internal static class RowWriter
 {
     private static readonly JsonWriterOptions s_format = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>One row as a line of JSON; values that are null are left out.</summary>
-    public static string Line(params IEnumerable<(string Name, string? Value)> fields)
+    private static readonly JsonSerializerOptions s_values = new() { Encoder = s_format.Encoder, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
+
+    /// <summary>One row as a line of JSON: texts, or records and lists of them; values that are null are left out.</summary>
+    public static string Line(params IEnumerable<(string Name, object? Value)> fields)
     {
         using var stream = new MemoryStream();
         using (var writer = new Utf8JsonWriter(stream, s_format))
         {
             writer.WriteStartObject();
             foreach (var (name, value) in fields)
-                if (value is not null) writer.WriteString(name, value);
+            {
+                if (value is null) continue;
+                writer.WritePropertyName(name);
+                JsonSerializer.Serialize(writer, value, s_values);
+            }
             writer.WriteEndObject();
         }
         return Encoding.UTF8.GetString(stream.ToArray());

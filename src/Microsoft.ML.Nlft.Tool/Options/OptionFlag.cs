@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using System.Text.Json;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
 
@@ -46,6 +47,7 @@ internal sealed class OptionFlag : Option<object?>
         if (type == typeof(IReadOnlyList<int>)) return values.Select(value => One<int>(result, value)).ToArray();
         if (type == typeof(IReadOnlyDictionary<string, int>)) return Pairs<int>(result, values);
         if (type == typeof(IReadOnlyDictionary<string, double>)) return Pairs<double>(result, values);
+        if (type == typeof(IReadOnlyDictionary<string, object>)) return Pairs<object>(result, values);
         return One(result, type, values[0]);
     }
 
@@ -66,6 +68,7 @@ internal sealed class OptionFlag : Option<object?>
     private object? One(ArgumentResult result, Type type, string text)
     {
         var invariant = CultureInfo.InvariantCulture;
+        if (type == typeof(object)) return JsonOrText(text);
         if (type == typeof(string)) return text.Replace("\\n", "\n", StringComparison.Ordinal);
         if (type == typeof(int)) return int.TryParse(text, NumberStyles.AllowLeadingSign, invariant, out var number) ? number : Refuse(result, text, "a whole number");
         if (type == typeof(double)) return double.TryParse(text, NumberStyles.Float, invariant, out var real) ? real : Refuse(result, text, "a number, with a point for decimals");
@@ -73,6 +76,19 @@ internal sealed class OptionFlag : Option<object?>
         var name = Array.Find(names, name => string.Equals(name, text, StringComparison.OrdinalIgnoreCase) || OptionProperty.Kebab(name) == text.ToLowerInvariant());
         if (name is null) return Refuse(result, text, string.Join(", ", Words(type)));
         return type.IsEnum ? Enum.Parse(type, name) : name == "True";
+    }
+
+    /// <summary>A value as JSON spells it (true, 3, "a", [1, 2]); what is no JSON is a text.</summary>
+    private static object JsonOrText(string text)
+    {
+        try
+        {
+            return JsonElement.Parse(text);
+        }
+        catch (JsonException)
+        {
+            return text;
+        }
     }
 
     private object? Refuse(ArgumentResult result, string found, string expected)

@@ -66,7 +66,7 @@ internal static class ModelZip
         var folder = Directory.CreateTempSubdirectory("nlft");
         try
         {
-            SavedModel.Save(model, folder.FullName, model.Card);
+            model.Model.Save(folder.FullName, model.Settings, model.Card);
             using var archive = new MemoryStream();
             ZipFile.CreateFromDirectory(folder.FullName, archive);
             return Convert.ToBase64String(archive.GetBuffer(), 0, (int)archive.Length);

@@ -32,6 +32,7 @@ internal sealed class FineTuneJob
     public TextGenerationTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
+        SavedModel.RequireBase(_options.ModelFolder);
         var cancellation = _options.CancellationToken;
         using var channel = _host.Start("Training");
         var rows = _columns.Read(input, cancellation);
@@ -72,7 +73,7 @@ internal sealed class FineTuneJob
         return _mlContext.Transforms.CopyColumns(_options.OutputColumnName, _columns.Question).GetOutputSchema(inputSchema);
     }
 
-    private GenerationSettings Settings() => new()
+    private LocalModelSettings Settings() => new()
     {
         QuestionColumnName = _options.QuestionColumnName,
         InstructionColumnName = _options.InstructionColumnName,

@@ -114,6 +114,41 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
+    public async Task LogProbabilitiesAndAlternativesComeOnRequest()
+    {
+        var asked = new AdditionalPropertiesDictionary { ["logprobs"] = true, ["top_logprobs"] = System.Text.Json.JsonElement.Parse("2") };
+        var answer = (GeneratedText)(await _client.GetResponseAsync("x", new() { AdditionalProperties = asked })).RawRepresentation!;
+        var expected = _model.Answer(["x"], new() { MaximumNewTokens = 12, LogProbabilities = true, TopLogProbabilities = 2 })[0];
+        CollectionAssert.AreEqual(expected.LogProbabilities!.ToArray(), answer.LogProbabilities!.ToArray());
+        CollectionAssert.AreEqual(expected.TopLogProbabilities!.SelectMany(top => top).ToArray(), answer.TopLogProbabilities!.SelectMany(top => top).ToArray());
+        var last = (await _client.GetStreamingResponseAsync("x", new() { AdditionalProperties = asked }).ToListAsync())[^1];
+        CollectionAssert.AreEqual(expected.LogProbabilities!.ToArray(), ((GeneratedText)last.RawRepresentation!).LogProbabilities!.ToArray());
+    }
+
+    [TestMethod]
+    public async Task TheTemplateSeesTheRequestsVariables()
+    {
+        using var folder = new ByteModelFolder("{%- for m in messages %}{{- m.content }}{%- endfor %}{{- enable_thinking|default('?') }}{{- reasoning_effort|default('?') }}{{- date|default('') }}");
+        using var client = NlftModel.LoadChatClient(folder.Path, new() { Generation = new() { MaximumNewTokens = 1 } });
+        async Task<long?> Length(ChatOptions? options) => (await client.GetResponseAsync("x", options)).Usage!.InputTokenCount;
+        Assert.AreEqual("x??".Length, await Length(null));
+        Assert.AreEqual("xFalse?".Length, await Length(new() { Reasoning = new() { Effort = ReasoningEffort.None } }));
+        Assert.AreEqual("xTruemedium".Length, await Length(new() { Reasoning = new() { Effort = ReasoningEffort.Medium } }));
+        var named = new AdditionalPropertiesDictionary { ["chat_template_kwargs"] = new Dictionary<string, object?> { ["date"] = "today", ["enable_thinking"] = 12345 } };
+        Assert.AreEqual("x12345lowtoday".Length, await Length(new() { Reasoning = new() { Effort = ReasoningEffort.Low }, AdditionalProperties = named }));
+        named["chat_template_kwargs"] = System.Text.Json.JsonElement.Parse("""{"date": "now"}""");
+        Assert.AreEqual("x??now".Length, await Length(new() { AdditionalProperties = named }));
+    }
+
+    [TestMethod]
+    [DataRow("logprobs", "yes", "true or false")]
+    [DataRow("top_logprobs", 1.5, "a whole number")]
+    [DataRow("chat_template_kwargs", 7, "an object of names and values")]
+    public async Task AnAdditionalPropertyOfAnotherTypeIsRefused(string name, object value, string expected) => Assert.AreEqual(
+        FormattableString.Invariant($"option ChatOptions.AdditionalProperties[\"{name}\"]: found {value}; expected {expected}. Correct the value or leave it out."),
+        (await Assert.ThrowsExactlyAsync<NlftException>(() => _client.GetResponseAsync("x", new() { AdditionalProperties = new() { [name] = value } }))).Message);
+
+    [TestMethod]
     public async Task EightRequestsAtOnceGetTheirOwnAnswers()
     {
         var options = Enumerable.Range(0, 8).Select(i => new ChatOptions { MaxOutputTokens = 5 + 4 * i, Temperature = i % 2, Seed = i }).ToArray();
@@ -177,7 +212,7 @@ public sealed class LocalChatClientTests : IDisposable
     [TestMethod]
     public async Task AFolderLoadsAsAClientThatClosesItsModel()
     {
-        var client = LocalChatClient.Load(_folder.Path, new() { ModelId = "mine", Generation = new() { MaximumNewTokens = 12 } });
+        var client = NlftModel.LoadChatClient(_folder.Path, new() { ModelId = "mine", Generation = new() { MaximumNewTokens = 12 } });
         var response = await client.GetResponseAsync("x");
         Assert.AreEqual((await _client.GetResponseAsync("x")).Text, response.Text);
         Assert.AreEqual("mine", response.ModelId);

@@ -141,6 +141,32 @@ public class PromptEncoderTests
         StringAssert.Contains(Text(tokenizer, encoder.Encode(Wrong with { Question = "{answer} {x}" }).Prompt(PromptContexts.Base)), "\n{answer} {x}\n");
     }
 
+    private const string Thinking = """
+        {%- for m in messages %}{{- '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{%- endfor %}
+        {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think></think>' }}{%- endif %}{%- endif %}
+        """;
+
+    [TestMethod]
+    public void TemplateVariables_CountInTrainingQuestionsAndConversations()
+    {
+        var quiet = new PromptOptions { TemplateVariables = new Dictionary<string, object?> { ["enable_thinking"] = false } };
+        var (tokenizer, encoder) = Create(Thinking, quiet);
+        const string Question = "<|im_start|>user\nWhat is 2+3?<|im_end|>\n<|im_start|>assistant\n", Quiet = Question + "<think></think>";
+        var row = encoder.Encode(Wrong with { Instruction = null });
+        Assert.AreEqual(Quiet, Text(tokenizer, row.Prompt(PromptContexts.Base)));
+        foreach (var context in (PromptContexts[])[PromptContexts.Judge, PromptContexts.Standard]) StringAssert.EndsWith(Text(tokenizer, row.Prompt(context)), "assistant\n<think></think>");
+        Assert.AreEqual("2+3 = 6<|im_end|>", Text(tokenizer, row.Response));
+        Assert.AreEqual(Quiet, Text(tokenizer, encoder.EncodeQuestion(Wrong.Question)));
+        Assert.AreEqual(Quiet, Text(tokenizer, encoder.EncodeConversation([new("user", Wrong.Question)])));
+        var loud = new Dictionary<string, object?> { ["enable_thinking"] = true };
+        Assert.AreEqual(Question, Text(tokenizer, encoder.EncodeConversation([new("user", Wrong.Question)], variables: loud)), "those of the conversation come first");
+    }
+
+    [TestMethod]
+    public void TemplateVariables_ThatTheLibraryGives_AreRefused() => Assert.AreEqual(
+        "option PromptOptions.TemplateVariables: found a value for messages; expected other names: the library itself gives this one. Remove messages.",
+        Assert.ThrowsExactly<NlftException>(() => Create(ChatMl, new PromptOptions { TemplateVariables = new Dictionary<string, object?> { ["messages"] = null } })).Message);
+
     [TestMethod]
     [DataRow(null, 60)]
     [DataRow(ChatMl, 40)]

@@ -121,6 +121,29 @@ public class TextGeneratorTests
     }
 
     [TestMethod]
+    public void TheLikeliestTokensOfEveryPlaceAreToldOnRequest()
+    {
+        var model = new TableLanguageModel(8);
+        foreach (var count in (int[])[1, 3, 20])
+        {
+            var answer = Generator(model, 1).Generate([[5, 7, 3]], new() { TopLogProbabilities = count, Temperature = 2, MaximumNewTokens = 6 })[0];
+            Assert.IsNull(answer.LogProbabilities, "not asked for");
+            Assert.HasCount(answer.Tokens.Count, answer.TopLogProbabilities!);
+            var previous = 3;
+            foreach (var (token, top) in answer.Tokens.Zip(answer.TopLogProbabilities!))
+            {
+                var expected = model.LogProbabilities(5, previous).Select((log, id) => (log, id)).OrderByDescending(pair => pair.log).ThenBy(pair => pair.id).Take(count).ToArray();
+                CollectionAssert.AreEqual(expected.Select(pair => pair.id).ToArray(), top.Select(other => other.Token).ToArray());
+                foreach (var (pair, other) in expected.Zip(top)) Assert.AreEqual(pair.log, other.LogProbability, 1e-6);
+                previous = token;
+            }
+        }
+        Assert.IsNull(Generator(model, 1).Generate([[5]], new() { LogProbabilities = true, MaximumNewTokens = 2 })[0].TopLogProbabilities);
+        Assert.AreEqual("option TopLogProbabilities: found 21; expected 0 to 20. Use 0 for none.",
+            Assert.ThrowsExactly<NlftException>(() => Generator(model).Generate([[5]], new() { TopLogProbabilities = 21 })).Message);
+    }
+
+    [TestMethod]
     public void LogProbabilitiesAreThoseOfTheModelItself_WhateverTheSettings()
     {
         var model = new TableLanguageModel(8);

@@ -63,6 +63,7 @@ public sealed class LoraAdapterTests
         [Configuration],
         [Configuration with { TargetPattern = LoraConfiguration.AllLinear }],
         [Configuration with { TargetPattern = ".*\\.(up|down)_proj" }],
+        [Configuration with { TargetPattern = LoraConfiguration.AllLinear, ExcludedPattern = ".*self_attn.*" }],
         [Configuration with { UseRankStabilizedScaling = true, Dropout = 0.1, ExcludedModules = ["q_proj"], Layers = [0, 2] }],
         [Configuration with { Rank = 16, RankPattern = new Dictionary<string, int> { ["up_proj"] = 2, ["layers\\.[12]\\.mlp.up_proj"] = 4 } }],
     ];
@@ -101,6 +102,8 @@ public sealed class LoraAdapterTests
     [DataRow("""{}""", "model.layers.0.self_attn.v_proj", 8, 1.0)]
     [DataRow("""{}""", "model.layers.0.self_attn.k_proj", 0, 0.0)]
     [DataRow("""{"target_modules": ["up_proj"], "exclude_modules": ["layers.1.mlp.up_proj"]}""", "model.layers.1.mlp.up_proj", 0, 0.0)]
+    [DataRow("""{"target_modules": "all-linear", "exclude_modules": ".*\\.1\\.mlp\\..*"}""", "model.layers.1.mlp.up_proj", 0, 0.0)]
+    [DataRow("""{"target_modules": "all-linear", "exclude_modules": "mlp"}""", "model.layers.1.mlp.up_proj", 8, 1.0)]
     [DataRow("""{"target_modules": ["up_proj"], "layers_to_transform": [1, 3]}""", "model.layers.3.mlp.up_proj", 8, 1.0)]
     [DataRow("""{"target_modules": ["up_proj"], "layers_to_transform": 1, "layers_pattern": "layers"}""", "model.layers.3.mlp.up_proj", 0, 0.0)]
     [DataRow("""{"target_modules": ["up_proj"], "layers_to_transform": []}""", "model.layers.3.mlp.up_proj", 8, 1.0)]
@@ -170,8 +173,7 @@ public sealed class LoraAdapterTests
             "\"init_lora_weights\": found \"pissa_niter_4\"; expected true, false, \"gaussian\", \"orthogonal\" or \"eva\". Convert the adapter with PEFT's path_initial_model_for_weight_conversion: this initialisation changes the base weights."],
         ["""{"layers_pattern": "blocks", "layers_to_transform": [1]}""",
             $"\"layers_pattern\": found \"blocks\"; expected null or \"layers\". {Merge}"],
-        ["""{"exclude_modules": ".*q_proj"}""",
-            "\"exclude_modules\": found \".*q_proj\"; expected a list of names. Write the excluded modules as a list."],
+        ["""{"exclude_modules": 3}""", $"\"exclude_modules\": found 3; expected a list of texts. {Correct}"],
         ["""{"target_modules": "all-linear", "layers_to_transform": [1]}""",
             $"\"layers_to_transform\": found [1]; expected null, as target_modules is a pattern. {Correct}"],
         ["""{"target_modules": []}""", $"\"target_modules\": found []; expected a list of names, a regular expression or \"all-linear\". {Correct}"],
@@ -266,6 +268,8 @@ public sealed class LoraAdapterTests
             "option TargetModules: found an empty list; expected at least one name. Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj."],
         [Configuration with { TargetModules = [" "] },
             "option TargetModules: found an empty name; expected names of modules. Choose a value in this range."],
+        [Configuration with { ExcludedModules = ["q_proj"], ExcludedPattern = ".*" },
+            "option ExcludedPattern: found .*; expected none beside ExcludedModules. Put the names into the pattern."],
         [Configuration with { TargetPattern = "all-linear", Layers = [1, 2] },
             "option Layers: found 1, 2; expected none beside a TargetPattern. Put the layers into the pattern."],
         [Configuration with { RankPattern = new Dictionary<string, int> { ["up_proj"] = -1 } },

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.AI;
-using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Tests.Fakes;
 
 namespace Microsoft.ML.Nlft.Tests.Transformer;
@@ -50,41 +49,5 @@ public sealed class ChatClientTests : ModelTest
         Assert.AreEqual("saved", response.ModelId);
         using var untuned = MLContext.Nlft().LoadChatClient(Disk.Folder, new() { Generation = new() { MaximumNewTokens = 9 } });
         Assert.AreNotEqual(expected, (await untuned.GetResponseAsync("Solve: 0 + 0?")).Text);
-    }
-
-    [TestMethod]
-    public async Task AMovedBaseModelIsNamed()
-    {
-        using (var model = BaseModel()) MLContext.Nlft().Save(model, Folder);
-        var (was, now) = (Disk.Folder, Disk.Move("elsewhere"));
-        Assert.AreEqual($"base model of {Folder}: found no folder {was}; expected the base model where it lay when the model was saved. Name its folder as BaseModelFolder.",
-            Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().LoadChatClient(Folder)).Message);
-        using var client = MLContext.Nlft().LoadChatClient(Folder, new() { BaseModelFolder = now, Engine = Engine });
-        Assert.IsNotNull((await client.GetResponseAsync("x")).Text);
-    }
-
-    [TestMethod]
-    public void AnotherBaseModelIsRefused()
-    {
-        using (var model = BaseModel()) MLContext.Nlft().Save(model, Folder);
-        using var other = new ModelOnDisk(normEpsilon: 1e-4);
-        using var opened = ModelFolder.Open(other.Folder);
-        StringAssert.StartsWith(
-            Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().LoadChatClient(Folder, new() { BaseModelFolder = other.Folder })).Message,
-            $"base model in {other.Folder}: found fingerprint {opened.Fingerprint}; expected ");
-    }
-
-    [TestMethod]
-    [DataRow("{", "found Expected depth to be zero")]
-    [DataRow("null", "found null; expected a saved model of format 1. Save the model again, or use the version of the library that wrote it.")]
-    [DataRow("""{"format":2,"baseModelPath":"","baseModelFingerprint":"","hasAdapter":false,"settings":{}}""", "found format 2; expected a saved model of format 1.")]
-    [DataRow("""{"format":1}""", "missing required properties")]
-    public void ADamagedDescriptionIsRefused(string json, string message)
-    {
-        Directory.CreateDirectory(Folder);
-        File.WriteAllText(Path.Combine(Folder, "nlft.json"), json);
-        var fault = Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().LoadChatClient(Folder)).Message;
-        StringAssert.StartsWith(fault, $"{Path.Combine(Folder, "nlft.json")}: found ");
-        StringAssert.Contains(fault, message);
     }
 }

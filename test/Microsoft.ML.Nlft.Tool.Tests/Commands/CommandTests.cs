@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Tool.Commands;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 
@@ -61,6 +62,22 @@ public sealed class CommandTests
     }
 
     [TestMethod]
+    public void Evaluate_puts_its_result_into_the_card_when_asked()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        tool.Succeed("train --model MODEL --data rows.csv --output out --epochs 1");
+        Assert.DoesNotContain("rows of rows.csv", File.ReadAllText(tool.PathOf("out/README.md")));
+
+        tool.Succeed("evaluate --adapter out --data rows.csv --maximum-new-tokens 4 --card");
+
+        Assert.Contains("3 rows of rows.csv", File.ReadAllText(tool.PathOf("out/README.md")));
+        Assert.AreEqual(3, LocalModelDescription.Load(tool.PathOf("out")).Card!.Evaluation!.Total);
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("evaluate --model MODEL --data rows.csv --card"));
+        Assert.Contains("expected the description of a saved model", tool.Error);
+    }
+
+    [TestMethod]
     public void Generate_writes_the_answer_of_the_library()
     {
         using var tool = new ToolRun();
@@ -111,9 +128,59 @@ public sealed class CommandTests
         Assert.MatchesRegex("model_type +llama", shown);
         Assert.Contains("8,800", shown); // 257 x 16; twice 2 x 16 x 16 + 2 x 8 x 16 + 3 x 16 x 32 + 2 x 16; 16
         Assert.Contains("train, rank 4: 1,152 parameters", shown); // twice 3 x 4 x (16 + 32)
+        foreach (var use in (string[])["managed +generate", "managed +train ", "managed +train --recompute-activations", "torchsharp +train, Int8Weights"]) Assert.MatchesRegex($"{use}.+ [KM]iB", shown);
         Assert.Contains("the folder has no chat template", shown);
         Assert.Contains("What is 2 + 3?:2 + 3 is 5, not 6.", shown);
         Assert.Contains("an answer ends at: <eos> (256)", shown);
+    }
+
+    [TestMethod]
+    public void Inspect_needs_no_weights_for_sizes()
+    {
+        using var tool = new ToolRun();
+        Directory.CreateDirectory(tool.PathOf("bare"));
+        File.Copy(Path.Combine(tool.Model, "config.json"), tool.PathOf("bare/config.json"));
+
+        var (whole, bare) = (tool.Succeed("inspect --model MODEL"), tool.Succeed("inspect --model bare"));
+
+        Assert.Contains("by config.json: no weight file is here", bare);
+        Assert.Contains("Prompts: not shown, there is no tokenizer.json", bare);
+        Assert.AreEqual(Line(whole, "managed     train "), Line(bare, "managed     train "));
+
+        static string Line(string text, string start) => text.Split('\n').First(line => line.StartsWith(start, StringComparison.Ordinal));
+    }
+
+    [TestMethod]
+    public void Inspect_compares_models_side_by_side()
+    {
+        using var tool = new ToolRun();
+
+        var shown = tool.Succeed("inspect --model MODEL MODEL --rows 2 --tokens 64");
+
+        Assert.StartsWith("Memory, 2 rows of 64 tokens together; train: LoRA of rank 16 on gate_proj, up_proj, down_proj", shown);
+        Assert.HasCount(4, shown.Split('\n').Where(line => line.StartsWith("model  ", StringComparison.Ordinal) && line.Contains("8,800", StringComparison.Ordinal)).ToArray());
+    }
+
+    [TestMethod]
+    public void Log_probabilities_are_written_on_request()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        using var model = LocalModel.Load(tool.Model);
+        var expected = model.Answer(["2+3?"], new() { MaximumNewTokens = 3, LogProbabilities = true, TopLogProbabilities = 2 })[0];
+
+        tool.Succeed("generate --model MODEL --data rows.csv --output answers.jsonl --maximum-new-tokens 3 --log-probabilities --top-log-probabilities 2");
+
+        var tokens = JsonDocument.Parse(File.ReadLines(tool.PathOf("answers.jsonl")).First()).RootElement.GetProperty("Tokens");
+        Assert.AreEqual(3, tokens.GetArrayLength());
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.AreEqual(expected.LogProbabilities![i], tokens[i].GetProperty("LogProbability").GetDouble());
+            Assert.AreEqual(expected.TopLogProbabilities![i][1].LogProbability, tokens[i].GetProperty("Top")[1].GetProperty("LogProbability").GetDouble());
+        }
+        var lines = tool.Succeed("generate --model MODEL --question 2+3? --maximum-new-tokens 3 --log-probabilities").TrimEnd().Split('\n');
+        Assert.MatchesRegex(@"^"".*"" -\d+\.\d{3}$", lines[^1]);
+        Assert.DoesNotContain("Tokens", tool.Succeed("generate --model MODEL --data rows.csv --maximum-new-tokens 3"));
     }
 
     [TestMethod]
@@ -125,6 +192,16 @@ public sealed class CommandTests
 
         foreach (var type in (TensorType[])[TensorType.F32, TensorType.BF16, TensorType.F16]) Assert.MatchesRegex($"self-test {type} +passed", report);
         Assert.MatchesRegex(@"engine +managed, 1 threads", report);
+        Assert.MatchesRegex(@"GPU engine +(no NVIDIA driver|NVIDIA driver for CUDA up to \d+\.\d+)", report);
+        Assert.MatchesRegex(@"models +weights of up to \d+\.\d billion parameters in 16 bits fit", report);
+    }
+
+    [TestMethod]
+    public void Doctor_names_the_packages_that_a_GPU_needs()
+    {
+        Assert.AreEqual("no NVIDIA driver here; a program without a GPU can use Microsoft.ML.Nlft.TorchSharp with the package TorchSharp-cpu", DoctorCommand.GpuAdvice(null));
+        var native = OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : "TorchSharp-cpu";
+        Assert.AreEqual($"NVIDIA driver for CUDA up to 12.8; not in this tool: a program of yours needs the packages Microsoft.ML.Nlft.TorchSharp and {native}", DoctorCommand.GpuAdvice(new(12, 8)));
     }
 
     [TestMethod]

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Microsoft.Extensions.AI;
+using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
@@ -22,6 +24,29 @@ public sealed class TrainTests
         Assert.Contains("3 rows: 1 with a right response, 2 with a wrong one", File.ReadAllText(tool.PathOf("out/README.md")));
         Assert.IsTrue(adapter.Factors.Any(factor => factor.Name.EndsWith("lora_B", StringComparison.Ordinal) && factor.Values.Any(value => value != 0)));
         tool.Succeed("generate --adapter out --question 2+3? --maximum-new-tokens 3");
+    }
+
+    [TestMethod]
+    public async Task What_is_trained_remembers_its_prompts_everywhere()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        tool.Succeed(["train", "--model", tool.Model, "--data", "rows.csv", "--output", "out", "--epochs", "3", "--learning-rate", "0.01", "--prompt-base-user", "Solve: {question}", "--prompt-template-variables", "enable_thinking=false"]);
+
+        var said = tool.Succeed("generate --adapter out --question 2+3? --maximum-new-tokens 6");
+
+        Assert.AreEqual(said, tool.Succeed("generate --model out --question 2+3? --maximum-new-tokens 6"), "a saved model is a model");
+        Assert.AreEqual(said, tool.Succeed(["generate", "--adapter", "out", "--question", "2+3?", "--maximum-new-tokens", "6", "--prompt-base-user", "Solve: {question}"]));
+        using (var client = NlftModel.LoadChatClient(tool.PathOf("out")))
+            Assert.AreEqual(said.TrimEnd('\n'), (await client.GetResponseAsync("2+3?", new() { MaxOutputTokens = 6 })).Text.TrimEnd('\n'));
+        var saved = LocalModelDescription.Load(tool.PathOf("out"));
+        Assert.AreEqual("False", saved.Settings.Prompts.TemplateVariables["enable_thinking"]!.ToString());
+        Assert.AreEqual("NLFT", saved.Card!.Method);
+        tool.Succeed("merge --adapter out --output merged");
+        Assert.Contains("3 rows: 1 with a right response, 2 with a wrong one", File.ReadAllText(tool.PathOf("merged/README.md")), "the card goes along");
+        tool.Succeed("train --adapter out --data rows.csv --output more --epochs 1");
+        Assert.AreEqual("Solve: {question}", LocalModelDescription.Load(tool.PathOf("more")).Settings.Prompts.BaseUser);
+        Assert.Contains("  the base model of ", tool.Succeed("inspect --model out"));
     }
 
     [TestMethod]

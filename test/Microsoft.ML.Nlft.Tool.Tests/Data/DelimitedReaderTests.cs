@@ -38,6 +38,7 @@ public sealed class DelimitedReaderTests
     [DataRow("Question,Response\n\"a\nb\",c\nd,e,f\n", "rows.csv, line 4", "3 fields")]
     [DataRow("Question,Response\na,b\n,c\n", "rows.csv, line 3, \"Question\"", "an empty field")]
     [DataRow("Question,Response\nx,y\na,\"b\nc,d\n", "rows.csv, line 3, column 3", "a quote that is never closed")]
+    [DataRow("Question,Response\n\"x,y\na,b\n", "rows.csv, line 2, column 1", "a quote that is never closed")]
     [DataRow("Question,Response\n\"x\ny\",z\na,b\"c\n", "rows.csv, line 4, column 3", "a quote inside the field b\"c")]
     [DataRow("Question,Response\n\"ab\"c,d\n", "rows.csv, line 2, column 1", "a quote inside the field \"ab\"c")]
     public void A_fault_is_named_with_its_place(string text, string subject, string found)

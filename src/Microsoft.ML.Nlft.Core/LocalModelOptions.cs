@@ -1,0 +1,36 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft;
+
+/// <summary>How <see cref="LocalModel"/> opens a folder.</summary>
+public sealed record LocalModelOptions
+{
+    /// <summary>The engine; null: the managed CPU engine.</summary>
+    public IModelEngine? Engine { get; init; }
+
+    /// <summary>An adapter to apply, or null: that of a saved model, else none.</summary>
+    public LoraAdapter? Adapter { get; init; }
+
+    /// <summary>Where the base model of a saved model lies now; null: where it lay when the model was saved.</summary>
+    public string? BaseModelFolder { get; init; }
+
+    /// <summary>The fresh adapter to create when training LoRA without <see cref="Adapter"/>; null: the published settings.</summary>
+    public LoraConfiguration? Lora { get; init; }
+
+    /// <summary>What can be trained. Default nothing.</summary>
+    public TrainableWeights Trainable { get; init; }
+
+    /// <summary>Wording and limits of the prompts, with no more tokens than the model has positions; null: those of a saved model, else the defaults.</summary>
+    public PromptOptions? Prompts { get; init; }
+
+    /// <summary>Seeds a fresh adapter. Default 42.</summary>
+    public int Seed { get; init; } = 42;
+
+    /// <summary>What the engine is asked to load.</summary>
+    internal ModelLoadOptions For(ModelFolder folder)
+    {
+        var freshAdapter = Trainable == TrainableWeights.Lora && Adapter is null;
+        return new() { Folder = folder, Adapter = Adapter, Lora = freshAdapter ? Lora ?? new() : null, Trainable = Trainable, Seed = Seed };
+    }
+}

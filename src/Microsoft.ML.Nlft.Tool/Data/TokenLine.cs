@@ -1,0 +1,28 @@
+using System.Text.Json;
+using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.Tokenization;
+
+namespace Microsoft.ML.Nlft.Tool.Data;
+
+/// <summary>A token of an answer with its log-probability, as generate tells it on request.</summary>
+/// <param name="Text">The token as text.</param>
+/// <param name="LogProbability">ln p; null when only the likeliest tokens were asked for.</param>
+/// <param name="Top">The likeliest tokens of its place; null when they were not asked for.</param>
+internal sealed record TokenLine(string Text, double? LogProbability, IReadOnlyList<TokenLine>? Top)
+{
+    /// <summary>The tokens of an answer; null when nothing was asked for.</summary>
+    public static IReadOnlyList<TokenLine>? Of(GeneratedText answer, HuggingFaceTokenizer tokenizer)
+    {
+        if (answer.LogProbabilities is null && answer.TopLogProbabilities is null) return null;
+        string Text(int token) => tokenizer.Decode([token], skipSpecialTokens: false);
+        return [.. answer.Tokens.Select((token, i) => new TokenLine(Text(token), answer.LogProbabilities?[i],
+            answer.TopLogProbabilities?[i].Select(other => new TokenLine(Text(other.Token), other.LogProbability, null)).ToArray()))];
+    }
+
+    /// <summary>For people: the token, its ln p, then the others.</summary>
+    public override string ToString() => $"{One(this),-24}{(Top is null ? "" : string.Join("  ", Top.Select(One)))}".TrimEnd();
+
+    private static string One(TokenLine token) => $"{JsonSerializer.Serialize(token.Text, s_text)}{(token.LogProbability is { } log ? FormattableString.Invariant($" {log:0.000}") : "")}";
+
+    private static readonly JsonSerializerOptions s_text = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+}

@@ -1,0 +1,35 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Tool.Inspection;
+
+/// <summary>An engine with an option, and the bytes it needs of each kind.</summary>
+internal sealed record MemoryRow(string Engine, string Use, long Weights, long Cache, long Trained, long Activations)
+{
+    /// <summary>All of them.</summary>
+    public long Sum => Weights + Cache + Trained + Activations;
+
+    /// <summary>The estimates of a model.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="lora">The adapter to train.</param>
+    /// <param name="rows">Rows together.</param>
+    /// <param name="tokens">Tokens of prompt and response of a row.</param>
+    public static IReadOnlyList<MemoryRow> Of(ModelFacts model, LoraConfiguration lora, int rows, int tokens)
+    {
+        // The managed engine reads matrices where the file lies; vectors, and what is wider than a float, become float32.
+        var held = model.Tensors.Sum(tensor => tensor.Shape.Length > 1 && tensor.Type != TensorType.F64 ? tensor.Bytes : 4 * tensor.Elements);
+        var managed = new MemoryEstimate(model.Configuration, held, rows, tokens);
+        var torch = new TorchMemoryEstimate(model, lora, rows, tokens);
+        var trained = MemoryEstimate.Trained(MemoryEstimate.AdapterParameters(lora, model.Configuration));
+        return
+        [
+            new("managed", "generate", managed.Weights, managed.Cache, 0, 0),
+            new("managed", "train", managed.Weights, 0, trained, managed.Activations(recompute: false)),
+            new("managed", "train --recompute-activations", managed.Weights, 0, trained, managed.Activations(recompute: true)),
+            new("managed", "train --weights all", 0, 0, MemoryEstimate.Trained(managed.Parameters), managed.Activations(recompute: false)),
+            new("torchsharp", "generate", torch.Weights(int8: false), torch.Cache, 0, 0),
+            new("torchsharp", "train", torch.Weights(int8: false), 0, trained, torch.Activations(recompute: false)),
+            new("torchsharp", "train, RecomputeActivations", torch.Weights(int8: false), 0, trained, torch.Activations(recompute: true)),
+            new("torchsharp", "train, Int8Weights", torch.Weights(int8: true), 0, trained, torch.Activations(recompute: true)),
+        ];
+    }
+}

@@ -1,0 +1,25 @@
+using System.Runtime.InteropServices;
+
+namespace Microsoft.ML.Nlft.Tool.Inspection;
+
+/// <summary>Whether NVIDIA's driver is on this machine, asked of its own library.</summary>
+internal static class NvidiaDriver
+{
+    [UnmanagedFunctionPointer(CallingConvention.Winapi)]
+    private delegate int GetVersion(out int version);
+
+    /// <summary>The newest CUDA version that the driver supports, for example 12.8; null without a driver.</summary>
+    public static Version? SupportedCuda()
+    {
+        if (!NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out var library)) return null;
+        try
+        {
+            return NativeLibrary.TryGetExport(library, "cuDriverGetVersion", out var address) && Marshal.GetDelegateForFunctionPointer<GetVersion>(address)(out var version) == 0
+                ? new Version(version / 1000, version % 1000 / 10) : null;
+        }
+        finally
+        {
+            NativeLibrary.Free(library);
+        }
+    }
+}

@@ -1,0 +1,2 @@
+// The pages' folder is the process's current one.
+[assembly: DoNotParallelize]

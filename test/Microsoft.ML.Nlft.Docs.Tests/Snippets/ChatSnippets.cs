@@ -1,0 +1,70 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.ML.Nlft.Chat;
+using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Docs;
+
+/// <summary>What docs/chat.md shows.</summary>
+[TestClass]
+public sealed class ChatSnippets : Workplace
+{
+    [TestInitialize]
+    public void Save()
+    {
+        using var model = LocalModel.Load("model", new() { Trainable = TrainableWeights.Lora });
+        model.Save("tuned", new() { Generation = new() { MaximumNewTokens = 48 } });
+    }
+
+    [TestMethod]
+    public async Task Client()
+    {
+        #region a client
+        using IChatClient client = NlftModel.LoadChatClient("tuned");
+        var response = await client.GetResponseAsync("What is 2 + 3?", new() { MaxOutputTokens = 40, Temperature = 0.7f, TopP = 0.9f, Seed = 1 });
+        Console.WriteLine($"{response.Text} ({response.FinishReason}, {response.Usage!.OutputTokenCount} tokens of {response.ModelId})");
+        #endregion
+        Assert.AreEqual("tuned", response.ModelId);
+        #region a stream
+        await foreach (var update in client.GetStreamingResponseAsync([new(ChatRole.System, "Be brief."), new(ChatRole.User, "What is 2 + 3?")]))
+            Console.Write(update.Text);
+        #endregion
+        #region log-probabilities
+        var options = new ChatOptions { AdditionalProperties = new() { ["logprobs"] = true, ["top_logprobs"] = 3 }, Reasoning = new() { Effort = ReasoningEffort.None } };
+        var answer = (GeneratedText)(await client.GetResponseAsync("What is 2 + 3?", options)).RawRepresentation!;
+        Console.WriteLine($"ln p of the first token {answer.LogProbabilities![0]:0.000}; the likeliest were {string.Join(", ", answer.TopLogProbabilities![0])}");
+        #endregion
+        Assert.HasCount(3, answer.TopLogProbabilities![0]);
+    }
+
+    [TestMethod]
+    public async Task OpenModel()
+    {
+        #region an open model
+        using var model = LocalModel.Load("tuned");
+        using var chat = model.AsChatClient(new() { Generation = new() { MaximumNewTokens = 64 } });
+        Console.WriteLine(await chat.GetResponseAsync("What is 2 + 3?"));
+        #endregion
+        Assert.AreSame(model, chat.GetService<LocalModel>());
+    }
+
+    [TestMethod]
+    public async Task DependencyInjection()
+    {
+        #region dependency injection
+        var builder = WebApplication.CreateBuilder();
+        builder.Services.AddNlftChatClient("tuned");                          // one client for all, opened when it is first asked for
+        builder.Services.AddNlftChatClient("model", serviceKey: "base");      // and one by a key
+        await using var app = builder.Build();
+        app.MapGet("/ask", async (string question, IChatClient chat) => (await chat.GetResponseAsync(question)).Text);
+        #endregion
+        app.Urls.Add("http://127.0.0.1:0");
+        await app.StartAsync();
+        using var http = new HttpClient { BaseAddress = new Uri(app.Urls.Single()) };
+        var expected = (await app.Services.GetRequiredService<IChatClient>().GetResponseAsync("2 + 3?")).Text;
+        Assert.AreEqual(expected, await http.GetStringAsync("/ask?question=2%20%2B%203%3F"));
+        Assert.AreNotSame(app.Services.GetRequiredService<IChatClient>(), app.Services.GetRequiredKeyedService<IChatClient>("base"));
+    }
+}

@@ -1,0 +1,36 @@
+using System.Text.Json;
+
+namespace Microsoft.ML.Nlft.Docs;
+
+/// <summary>A folder as the pages suppose it: the sample model as <c>model</c>, a few rows, and it is the current one.</summary>
+public abstract class Workplace
+{
+    private static readonly string[] s_columns = ["Question", "Response", "Judgment", "Answer"];
+
+    private readonly string _before = Environment.CurrentDirectory;
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("nlft-docs");
+
+    [TestInitialize]
+    public void Enter()
+    {
+        Environment.CurrentDirectory = _folder.FullName;
+        foreach (var name in (string[])["model", "models/SmolLM2-135M-Instruct"])
+        {
+            Directory.CreateDirectory(name);
+            foreach (var file in Directory.GetFiles(Path.Combine(Pages.Root, "samples", "models", "tiny-word-problems"))) File.Copy(file, Path.Combine(name, Path.GetFileName(file)));
+        }
+        var rows = Samples("rows.jsonl").Take(4).ToArray();
+        File.WriteAllLines("rows.jsonl", rows);
+        File.WriteAllLines("test.jsonl", Samples("test-corrected.jsonl").Take(3));
+        File.WriteAllLines("rows.csv", rows.Select(row => JsonElement.Parse(row)).Select(row => string.Join(',', s_columns.Select(column => $"\"{row.GetProperty(column).GetString()!.Replace("\"", "\"\"")}\""))).Prepend(string.Join(',', s_columns)));
+    }
+
+    [TestCleanup]
+    public void Leave()
+    {
+        Environment.CurrentDirectory = _before;
+        _folder.Delete(recursive: true);
+    }
+
+    private static IEnumerable<string> Samples(string name) => File.ReadLines(Path.Combine(Pages.Root, "samples", "data", name));
+}
