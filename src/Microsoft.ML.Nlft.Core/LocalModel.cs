@@ -5,6 +5,7 @@ using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tokenization;
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft;
@@ -139,7 +140,7 @@ public sealed class LocalModel : IDisposable
         ArgumentNullException.ThrowIfNull(objective);
         return new ModelCard
         {
-            BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(Folder.Path)),
+            BaseModel = Name,
             Method = objective.Name,
             Date = date,
             Data = ModelCardData.Of(rows),
@@ -151,6 +152,43 @@ public sealed class LocalModel : IDisposable
             ],
         };
     }
+
+    /// <summary>What training on these rows would teach now, token by token; nothing is trained.</summary>
+    /// <param name="rows">One or more rows.</param>
+    /// <param name="objective">Thresholds and exponents; null: the published ones.</param>
+    /// <param name="cancellationToken">Observed between rows.</param>
+    /// <exception cref="NlftException">A row or an option does not fit, or a number is not finite.</exception>
+    /// <example>
+    /// <code>
+    /// using var model = LocalModel.Load("models/tiny");
+    /// model.CreateSaliencyMap(JsonLinesReader.Read("rows.jsonl")).Save("map.html");
+    /// </code>
+    /// </example>
+    public SaliencyMap CreateSaliencyMap(
+        IReadOnlyList<TrainingExample> rows, NaturalLanguageObjectiveOptions? objective = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        var language = new NaturalLanguageObjective(objective);
+        var analyzer = new SaliencyAnalyzer(Network, language) { ClusterThresholds = ClusterReach.ThresholdsWith(language.Options.ClusterThreshold) };
+        var seen = InTurn(() => analyzer.Analyze([.. rows.Select(Prompts.Encode)], cancellationToken));
+        return CreateSaliencyMap(rows, language.Options, [new RecordedEpoch(0, seen)]);
+    }
+
+    /// <summary>What <see cref="FineTune"/> recorded (<see cref="FineTuneOptions.RecordedRows"/>), as a map with one moment per epoch.</summary>
+    /// <param name="rows">The rows that were recorded, in the order of <see cref="FineTuneOptions.RecordedRows"/>.</param>
+    /// <param name="objective">The options of the objective that was trained with.</param>
+    /// <param name="recorded">What was recorded: one epoch or more.</param>
+    /// <exception cref="NlftException">Nothing was recorded, or of other rows.</exception>
+    public SaliencyMap CreateSaliencyMap(IReadOnlyList<TrainingExample> rows, NaturalLanguageObjectiveOptions objective, IReadOnlyList<RecordedEpoch> recorded)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentNullException.ThrowIfNull(objective);
+        ArgumentNullException.ThrowIfNull(recorded);
+        return SaliencyMap.Create(Name, objective, rows, recorded, id => Tokenizer.Decode([id], skipSpecialTokens: false));
+    }
+
+    /// <summary>The folder's own name: what people call the model.</summary>
+    private string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Folder.Path));
 
     private int[] Encode(string question, GenerationOptions? options) =>
         Prompts.EncodeQuestion(question, instruction: null, (options ?? new GenerationOptions()).MaximumNewTokens);
