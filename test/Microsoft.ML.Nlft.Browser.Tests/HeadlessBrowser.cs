@@ -11,13 +11,13 @@ internal sealed class HeadlessBrowser : IDisposable
 
     private readonly string _profile = Directory.CreateTempSubdirectory("nlft-browser").FullName;
 
-    private HeadlessBrowser(string chromium, string driver)
+    private HeadlessBrowser(string chromium, string driver, bool watchRequests)
     {
         var options = new ChromeOptions { BinaryLocation = chromium };
         options.AddArguments("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--hide-scrollbars", $"--user-data-dir={_profile}");
         options.SetLoggingPreference(LogType.Browser, LogLevel.All);
-        options.SetLoggingPreference(LogType.Performance, LogLevel.All);
+        if (watchRequests) options.SetLoggingPreference(LogType.Performance, LogLevel.All);
         var service = ChromeDriverService.CreateDefaultService(Path.GetDirectoryName(driver)!, Path.GetFileName(driver));
         service.SuppressInitialDiagnosticInformation = true;
         Driver = new ChromeDriver(service, options, TimeSpan.FromMinutes(2));
@@ -27,13 +27,18 @@ internal sealed class HeadlessBrowser : IDisposable
     public ChromeDriver Driver { get; }
 
     /// <summary>Starts a browser of that width; without one on this machine the test is skipped, in one line.</summary>
-    public static HeadlessBrowser Start(int width = 1400, int height = 1000)
+    /// <param name="width">CSS pixels.</param>
+    /// <param name="height">CSS pixels.</param>
+    /// <param name="watchRequests">Whether <see cref="Requests"/> will be asked; being watched makes a browser slower.</param>
+    public static HeadlessBrowser Start(int width = 1400, int height = 1000, bool watchRequests = true)
     {
         var (chromium, driver) = (Find("chromium"), Find("chromedriver"));
         if (chromium is null || driver is null)
             Assert.Inconclusive($"No {(chromium is null ? "chromium" : "chromedriver")} on this machine: install the Debian packages chromium and chromium-driver to run the browser tests.");
-        var browser = new HeadlessBrowser(chromium, driver);
+        var browser = new HeadlessBrowser(chromium, driver, watchRequests);
         browser.Resize(width, height);
+        browser.Driver.Navigate().GoToUrl("about:blank"); // the browser's own first page has asked for its parts
+        _ = (watchRequests ? browser.Requests() : [], browser.Complaints());
         return browser;
     }
 

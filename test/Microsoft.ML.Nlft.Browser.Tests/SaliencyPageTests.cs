@@ -178,8 +178,8 @@ public sealed partial class SaliencyPageTests
             browser.Run("scrollTo(0, 0); return new Promise(resolve => setTimeout(resolve, 100));");
             browser.Screenshot($"map-{eyes}-{width}");
         }
-        Assert.IsEmpty(browser.Requests());
-        Assert.IsEmpty(browser.Complaints());
+        Assert.AreEqual("", string.Join('\n', browser.Requests()));
+        Assert.AreEqual("", string.Join('\n', browser.Complaints()));
     }
 
     [TestMethod]

@@ -8,7 +8,7 @@ nlft.inspector = (() => {
         if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';
         if (value === 0) return '0';
         const size = Math.abs(value);
-        return (size >= 1e5 || size < 1e-4 ? value.toExponential(3) : value.toPrecision(4).replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')).replace('-', '−');
+        return (size >= 1e5 || size < 1e-3 ? value.toExponential(3) : value.toPrecision(4).replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')).replace('-', '−');
     };
 
     function numbers(row, result, t) {
@@ -58,7 +58,7 @@ nlft.inspector = (() => {
             ...(row.correct ? [] : [...entry('toBase', 'j / b', digits(n.toBase)), ...entry('toStandard', 'j / s', digits(n.toStandard))]),
             ...entry('role', 'role', roleNames[n.role]), ...entry('weight', 'weight w', digits(n.weight)), ...entry('coefficient', 'coefficient c', digits(n.coefficient)));
         const effect = n.coefficient > 0 ? 'reinforced' : n.coefficient < 0 ? 'made unlikely' : 'left alone';
-        const text = create('span', { className: `t ${nlft.rows.shade(n.coefficient, row.tokens, options.Scale)}` }, nlft.rows.visible(map.texts[row.text[t]]) || '(empty)');
+        const text = create('span', { className: `t ${nlft.rows.shade(n.coefficient, row.tokens, options.Scale)}` }, nlft.rows.visible(map.texts[row.text[t]]).replace(/^ +$/, spaces => '␣'.repeat(spaces.length)) || '(empty)');
         const close = create('button', { type: 'button', className: 'close', title: 'Close' }, '×');
         close.addEventListener('click', () => view.select(null));
         panel.replaceChildren(

@@ -149,8 +149,9 @@ nlft.page = (async () => {
     const fold = () => byId('settings-fold').open = wide.matches;
     wide.addEventListener('change', fold);
     fold();
-    refresh();
+    evaluate();
     arrange();
+    refresh();
     const first = map.rows.findIndex((row, r) => !row.correct && view.results[r].salient > 0);
     if (wide.matches && first >= 0) select(first, view.results[first].roles.indexOf(nlft.objective.SALIENT));
     return view;

@@ -1,14 +1,21 @@
 
 // Reads the data of the page: the counterpart of SaliencyPayload.cs, which describes the layout.
 nlft.payload = (() => {
+    function bytesOf(base64) {
+        if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+        const text = atob(base64), bytes = new Uint8Array(text.length);
+        for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+        return bytes;
+    }
+
     async function unpack(text) {
-        const packed = Uint8Array.from(atob(text), character => character.charCodeAt(0));
+        const packed = bytesOf(text);
         return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer();
     }
 
     // Reads one varint after the other.
     function varints(bytes, at) {
-        const read = () => {
+        return () => {
             let value = 0;
             for (let shift = 0; ; shift += 7) {
                 const part = bytes[at++];
@@ -16,20 +23,22 @@ nlft.payload = (() => {
                 if (part < 0x80) return value;
             }
         };
-        read.at = () => at;
-        return read;
     }
 
     // Where the walks of each token begin: per moment, per row, per rule (dissimilar, similar), per token.
     function indexWalks(bytes, rows, moments) {
-        const read = varints(bytes, 0), begins = [];
+        const begins = [];
+        let at = 0;
         for (let moment = 0; moment < moments; moment++) {
             for (const row of rows) {
                 for (let rule = 0; rule < 2; rule++) {
                     const begin = new Uint32Array(row.tokens);
                     for (let t = 0; t < row.tokens; t++) {
-                        begin[t] = read.at();
-                        for (let rest = 3 * read(); rest > 0; rest--) read();
+                        begin[t] = at;
+                        let groups = 0, shift = 0;
+                        for (; bytes[at] >= 0x80; shift += 7) groups |= (bytes[at++] & 0x7F) << shift;
+                        groups |= bytes[at++] << shift;
+                        for (let rest = 3 * groups; rest > 0;) if (bytes[at++] < 0x80) rest--; // a varint ends with a byte below 128
                     }
                     begins.push(begin);
                 }

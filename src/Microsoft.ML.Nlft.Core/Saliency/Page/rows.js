@@ -1,7 +1,7 @@
 
 // The list of rows. A row's text and strips exist only while it is near the window, so a thousand rows cost no more than those in view.
 nlft.rows = (() => {
-    const { create } = nlft.settings;
+    const { create } = nlft.settings, MARGIN = 600;
     const LEVELS = [0, 0.1, 0.3, 0.6, 1, 1.6, 2.4]; // of |c| n / scale: the same for every row and setting
     const percent = share => `${(100 * share).toFixed(1)} %`;
 
@@ -27,14 +27,14 @@ nlft.rows = (() => {
 
         const observer = new IntersectionObserver(entries => {
             for (const entry of entries) entry.isIntersecting ? fill(Number(entry.target.dataset.row)) : empty(Number(entry.target.dataset.row));
-        }, { rootMargin: '600px 0px' });
+        }, { rootMargin: `${MARGIN}px 0px` });
 
         map.rows.forEach((row, r) => {
             const share = create('span', { className: 'share' });
             const gauge = create('span', { className: 'gauge' }, create('i', {}), create('b', {}));
-            const head = create('header', {}, create('span', { className: row.correct ? 'verdict right' : 'verdict wrong' }, row.correct ? '✓ right' : '✗ wrong'),
+            const head = create('header', {}, create('span', { className: row.correct ? 'verdict well' : 'verdict wrong' }, row.correct ? '✓ right' : '✗ wrong'),
                 create('h3', {}, row.source), gauge, share);
-            const article = create('article', { className: 'row', id: `row-${r}` }, head);
+            const article = create('article', { className: row.correct ? 'row right' : 'row', id: `row-${r}` }, head);
             article.dataset.row = r;
             cards.push({ article, share, gauge, filled: false });
             container.append(article);
@@ -93,22 +93,19 @@ nlft.rows = (() => {
 
         // Which rows are shown, in which order.
         function arrange(rows) {
-            order = rows;
             const shown = new Set(rows);
             cards.forEach((card, r) => card.article.hidden = !shown.has(r));
-            container.append(...rows.map(r => cards[r].article));
+            if (rows.some((r, i) => r !== order[i])) container.append(...rows.map(r => cards[r].article));
+            order = rows;
         }
 
-        const near = card => {
-            const box = card.article.getBoundingClientRect();
-            return box.bottom > -600 && box.top < window.innerHeight + 600;
-        };
-
-        // Colours what can be seen; the others follow when they come near.
+        // Colours what can be seen; the others follow when they come near. All places are read before anything is changed.
         function repaint() {
-            cards.forEach((card, r) => {
-                if (!card.article.hidden && (card.filled || near(card))) paint(r);
+            const near = order.filter(r => {
+                const box = cards[r].article.getBoundingClientRect();
+                return cards[r].filled || (box.bottom > -MARGIN && box.top < window.innerHeight + MARGIN);
             });
+            near.forEach(paint);
         }
 
         function focus(r, t) {
