@@ -3,6 +3,7 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tokenization;
 using Microsoft.ML.Nlft.Saliency;
@@ -110,15 +111,49 @@ public sealed class LocalModel : IDisposable
     /// <param name="rows">One or more rows.</param>
     /// <param name="objective">What is minimised.</param>
     /// <param name="options">The set-up; null: the published one.</param>
-    /// <param name="progress">Told of every step.</param>
+    /// <param name="progress">Told of every step; an <see cref="ITrainingMonitor"/> of beginning and end, too.</param>
     /// <param name="cancellationToken">Observed between micro-batches.</param>
     /// <exception cref="NlftException">An option, a row or the model does not fit; see <see cref="FineTuner.Run"/>.</exception>
     public FineTuneResult FineTune(
         IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        var tuner = new FineTuner(Network, objective, options ?? new FineTuneOptions());
-        return InTurn(() => tuner.Run([.. rows.Select(Prompts.Encode)], progress, cancellationToken));
+        options ??= new FineTuneOptions();
+        var tuner = new FineTuner(Network, objective, options);
+        return InTurn(() =>
+        {
+            var monitor = progress as ITrainingMonitor;
+            monitor?.Begin(DescribeRun(rows, objective, options));
+            FineTuneResult? result = null;
+            try
+            {
+                return result = tuner.Run([.. rows.Select(Prompts.Encode)], progress, cancellationToken);
+            }
+            finally
+            {
+                monitor?.End(result);
+            }
+        });
+    }
+
+    /// <summary>What <see cref="FineTune"/> tells an <see cref="ITrainingMonitor"/> at the beginning: for who works with <see cref="FineTuner"/> directly.</summary>
+    /// <param name="rows">The rows to train on.</param>
+    /// <param name="objective">The objective.</param>
+    /// <param name="options">The set-up.</param>
+    public TrainingRun DescribeRun(IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentNullException.ThrowIfNull(objective);
+        ArgumentNullException.ThrowIfNull(options);
+        return new TrainingRun
+        {
+            Model = Name,
+            Method = objective.Name,
+            Rows = rows.Count,
+            Options = AllOptions(objective, options),
+            Map = objective is NaturalLanguageObjective language
+                ? recorded => CreateSaliencyMap([.. options.RecordedRows.Select(row => rows[row])], language.Options, recorded) : null,
+        };
     }
 
     /// <summary>A copy of the adapter as it stands now.</summary>
@@ -145,13 +180,15 @@ public sealed class LocalModel : IDisposable
             Date = date,
             Data = ModelCardData.Of(rows),
             Training = ModelCardTraining.Of(result),
-            Options =
-            [
-                .. ModelCardOption.Of("Training", options), .. ModelCardOption.Of("LoRA", Network.Lora),
-                .. ModelCardOption.Of("Objective", objective is NaturalLanguageObjective nlft ? nlft.Options : objective), .. ModelCardOption.Of("Prompts", _wording),
-            ],
+            Options = AllOptions(objective, options),
         };
     }
+
+    private IReadOnlyList<ModelCardOption> AllOptions(ITokenObjective objective, FineTuneOptions options) =>
+    [
+        .. ModelCardOption.Of("Training", options), .. ModelCardOption.Of("LoRA", Network.Lora),
+        .. ModelCardOption.Of("Objective", objective is NaturalLanguageObjective nlft ? nlft.Options : objective), .. ModelCardOption.Of("Prompts", _wording),
+    ];
 
     /// <summary>What training on these rows would teach now, token by token; nothing is trained.</summary>
     /// <param name="rows">One or more rows.</param>
