@@ -7,18 +7,18 @@ namespace Microsoft.ML.Nlft.Browser;
 /// <summary>A headless Chromium for one test, and what it noticed: errors on the console, requests, pictures.</summary>
 internal sealed class HeadlessBrowser : IDisposable
 {
-    private static readonly string[] s_places = ["/usr/bin", "/usr/lib/chromium", "/usr/local/bin"];
+    private const string Chromium = "/usr/bin/chromium", Chromedriver = "/usr/bin/chromedriver";
 
     private readonly string _profile = Directory.CreateTempSubdirectory("nlft-browser").FullName;
 
-    private HeadlessBrowser(string chromium, string driver, bool watchRequests)
+    private HeadlessBrowser(bool watchRequests)
     {
-        var options = new ChromeOptions { BinaryLocation = chromium };
+        var options = new ChromeOptions { BinaryLocation = Chromium };
         options.AddArguments("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--hide-scrollbars", $"--user-data-dir={_profile}");
         options.SetLoggingPreference(LogType.Browser, LogLevel.All);
         if (watchRequests) options.SetLoggingPreference(LogType.Performance, LogLevel.All);
-        var service = ChromeDriverService.CreateDefaultService(Path.GetDirectoryName(driver)!, Path.GetFileName(driver));
+        var service = ChromeDriverService.CreateDefaultService(Path.GetDirectoryName(Chromedriver)!, Path.GetFileName(Chromedriver));
         service.SuppressInitialDiagnosticInformation = true;
         Driver = new ChromeDriver(service, options, TimeSpan.FromMinutes(2));
     }
@@ -32,17 +32,14 @@ internal sealed class HeadlessBrowser : IDisposable
     /// <param name="watchRequests">Whether <see cref="Requests"/> will be asked; being watched makes a browser slower.</param>
     public static HeadlessBrowser Start(int width = 1400, int height = 1000, bool watchRequests = true)
     {
-        var (chromium, driver) = (Find("chromium"), Find("chromedriver"));
-        if (chromium is null || driver is null)
-            Assert.Inconclusive($"No {(chromium is null ? "chromium" : "chromedriver")} on this machine: install the Debian packages chromium and chromium-driver to run the browser tests.");
-        var browser = new HeadlessBrowser(chromium, driver, watchRequests);
+        if (Array.Find([Chromium, Chromedriver], path => !File.Exists(path)) is { } missing)
+            Assert.Inconclusive($"There is no {missing}: install the Debian packages chromium and chromium-driver to run the tests in a browser.");
+        var browser = new HeadlessBrowser(watchRequests);
         browser.Resize(width, height);
         browser.Driver.Navigate().GoToUrl("about:blank"); // the browser's own first page has asked for its parts
         _ = (watchRequests ? browser.Requests() : [], browser.Complaints());
         return browser;
     }
-
-    private static string? Find(string name) => s_places.Select(place => Path.Combine(place, name)).FirstOrDefault(File.Exists);
 
     /// <summary>Gives the page that many CSS pixels, below the least width of a window, too.</summary>
     public void Resize(int width, int height) => Driver.ExecuteCdpCommand("Emulation.setDeviceMetricsOverride",
@@ -81,10 +78,18 @@ internal sealed class HeadlessBrowser : IDisposable
     }
 
     /// <summary>Writes artifacts/screenshots/NAME.png.</summary>
-    public void Screenshot(string name)
+    public void Screenshot(string name) => Save("artifacts/screenshots", name);
+
+    /// <summary>Writes docs/images/NAME.png when UPDATE_PICTURES is 1: the pictures of the documentation.</summary>
+    public void Picture(string name)
     {
-        var folder = Directory.CreateDirectory(Path.Combine(Fixtures.RepositoryRoot(), "artifacts", "screenshots"));
-        Driver.GetScreenshot().SaveAsFile(Path.Combine(folder.FullName, $"{name}.png"));
+        if (Environment.GetEnvironmentVariable("UPDATE_PICTURES") == "1") Save("docs/images", name);
+    }
+
+    private void Save(string folder, string name)
+    {
+        var place = Directory.CreateDirectory(Path.Combine(Fixtures.RepositoryRoot(), folder));
+        Driver.GetScreenshot().SaveAsFile(Path.Combine(place.FullName, $"{name}.png"));
     }
 
     /// <summary>Errors and warnings that the console showed since the last call.</summary>

@@ -166,6 +166,13 @@ public sealed partial class SaliencyPageTests
     {
         using var browser = Open(s_page, width);
         browser.Screenshot($"map-{width}");
+        if (width == 1400)
+        {
+            browser.Resize(1280, 800);
+            browser.Run("return new Promise(resolve => setTimeout(resolve, 100));");
+            browser.Picture("saliency-map");
+            browser.Resize(width, 1000);
+        }
         for (var y = 0; y < 6000; y += 900) browser.Run("scrollTo(0, arguments[0]); return new Promise(resolve => setTimeout(resolve, 50));", y);
         Assert.AreEqual(width, browser.Run("return document.documentElement.scrollWidth;").GetInt32(), "no sideways scrolling");
         browser.Run("document.getElementById('row-26').scrollIntoView();");

@@ -12,7 +12,7 @@ nlft.charts = (() => {
 
     // Bars over bins, with a marked position. bins: counts; ticks: [position in bins, label]; mark: {at, label}.
     function histogram(title, bins, ticks, mark, description) {
-        const width = 300, height = 96, top = 20, bottom = 78, step = width / bins.length, most = Math.max(1, ...bins);
+        const width = 300, height = 120, top = 22, bottom = 102, step = width / bins.length, most = Math.max(1, ...bins);
         const y = count => count === 0 ? bottom : bottom - Math.max(2, Math.sqrt(count / most) * (bottom - top));
         const x = Math.min(Math.max(mark.at, 0), bins.length) * step;
         const right = x > width * 0.62;

@@ -68,12 +68,13 @@ nlft.page = (async () => {
         byId('charts').replaceChildren(...charts);
     }
 
-    const texts = map.rows.map((row, r) => [row.source, row.question, row.judgment, row.answer, Array.from(map.moments[0][r].text, id => map.texts[id]).join('')].join('\n').toLowerCase());
+    let texts; // of every row, in lower case; made for the first search
+    const textsOf = () => texts ??= map.rows.map((row, r) => [row.source, row.question, row.judgment, row.answer, Array.from(map.moments[0][r].text, id => map.texts[id]).join('')].join('\n').toLowerCase());
 
     function arrange() {
         const filter = byId('filter').value, sort = byId('sort').value, wanted = byId('search').value.trim().toLowerCase();
         const share = r => view.results[r].salient / map.rows[r].tokens;
-        const shown = map.rows.map((_, r) => r).filter(r => texts[r].includes(wanted) && {
+        const shown = map.rows.map((_, r) => r).filter(r => (wanted === '' || textsOf()[r].includes(wanted)) && {
             all: true, wrong: !map.rows[r].correct, right: map.rows[r].correct,
             over: !map.rows[r].correct && share(r) > view.options.MaximumSalientShare, none: view.results[r].salient === 0,
         }[filter]);
