@@ -123,10 +123,10 @@ public sealed class LocalModel : IDisposable
         return InTurn(() =>
         {
             var monitor = progress as ITrainingMonitor;
-            monitor?.Begin(DescribeRun(rows, objective, options));
             FineTuneResult? result = null;
             try
             {
+                monitor?.Begin(DescribeRun(rows, objective, options));
                 return result = tuner.Run([.. rows.Select(Prompts.Encode)], progress, cancellationToken);
             }
             finally

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Saliency;
 /// <summary>Puts a map's data, the styles and the scripts of Page/ into one HTML file that asks nothing of the network.</summary>
 internal static class SaliencyPage
 {
-    private static readonly string[] s_scripts = ["objective.js", "payload.js", "charts.js", "settings.js", "rows.js", "inspector.js", "epochs.js", "page.js"];
+    private static readonly string[] s_scripts = ["objective.js", "payload.js", "dom.js", "charts.js", "settings.js", "rows.js", "inspector.js", "epochs.js", "page.js"];
 
     public static void Write(SaliencyMap map, Stream stream)
     {

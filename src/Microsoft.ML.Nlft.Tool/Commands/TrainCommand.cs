@@ -66,10 +66,10 @@ internal sealed class TrainCommand : ToolCommand
         var result = ProgressDisplay.Run(Console, "Training", progress =>
         {
             using var monitors = _monitors.Create(parsed, new Steps(progress));
-            monitors.All.Begin(model.DescribeRun(examples, objective, training));
             FineTuneResult? done = null;
             try
             {
+                monitors.All.Begin(model.DescribeRun(examples, objective, training));
                 return done = tuner.Run(encoded, monitors.All, cancellationToken);
             }
             finally

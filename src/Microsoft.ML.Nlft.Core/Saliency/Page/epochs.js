@@ -1,7 +1,7 @@
 
 // Plays the epochs of a recorded run.
 nlft.epochs = (() => {
-    const { create } = nlft.settings, PAUSE = 900;
+    const { create } = nlft, PAUSE = 900;
 
     const name = epoch => epoch === 0 ? 'before training' : `after epoch ${epoch}`;
 

@@ -1,7 +1,7 @@
 
 // One token: its numbers, and in words why it has the part it has.
 nlft.inspector = (() => {
-    const { create } = nlft.settings, { ORDINARY, NEIGHBOUR, SALIENT } = nlft.objective;
+    const { create } = nlft, { ORDINARY, NEIGHBOUR, SALIENT } = nlft.objective;
 
     const digits = value => {
         if (Number.isNaN(value)) return '–';

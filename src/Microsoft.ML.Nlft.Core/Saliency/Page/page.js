@@ -1,7 +1,7 @@
 
 // Puts the page together: what is shown, and what follows from a change.
 nlft.page = (async () => {
-    const { create } = nlft.settings, { percent } = nlft.rows, byId = id => document.getElementById(id);
+    const { create } = nlft, { percent } = nlft.rows, byId = id => document.getElementById(id);
     const map = await nlft.payload.open(byId('payload').textContent);
     byId('payload').remove();
 
@@ -78,7 +78,7 @@ nlft.page = (async () => {
             all: true, wrong: !map.rows[r].correct, right: map.rows[r].correct,
             over: !map.rows[r].correct && share(r) > view.options.MaximumSalientShare, none: view.results[r].salient === 0,
         }[filter]);
-        const by = { file: () => 0, wrong: r => map.rows[r].correct ? 1 : 0, salient: r => -share(r), loss: r => -view.results[r].loss }[sort];
+        const by = { file: () => 0, wrong: r => map.rows[r].correct ? 2 - share(r) : -share(r), salient: r => -share(r), loss: r => -view.results[r].loss }[sort];
         shown.sort((a, b) => by(a) - by(b) || a - b);
         rows.arrange(shown);
         rows.repaint();

@@ -1,7 +1,7 @@
 
 // The list of rows. A row's text and strips exist only while it is near the window, so a thousand rows cost no more than those in view.
 nlft.rows = (() => {
-    const { create } = nlft.settings, MARGIN = 600;
+    const { create } = nlft, MARGIN = 600;
     const LEVELS = [0, 0.1, 0.3, 0.6, 1, 1.6, 2.4]; // of |c| n / scale: the same for every row and setting
     const percent = share => `${(100 * share).toFixed(1)} %`;
 

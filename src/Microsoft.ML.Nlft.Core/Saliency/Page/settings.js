@@ -1,6 +1,8 @@
 
 // The settings: a slider with a number for every constant of the objective, and the same as C#.
 nlft.settings = (() => {
+    const { create } = nlft;
+
     const groups = [
         ['Wrong responses: what is salient', [
             ['SalientRatioToBase', 'j / b above', 1, 10, 0.05, 'The judgment must make the token this much likelier than the question alone.'],
@@ -38,12 +40,6 @@ nlft.settings = (() => {
         ClusterThreshold: [value => value >= 0 && value <= 2, 'from 0 to 2'], ZeroGuard: [value => value > 0 && value < 1, 'between 0 and 1'],
     };
     const positive = [value => value > 0, 'above 0'];
-
-    const create = (name, properties, ...children) => {
-        const node = Object.assign(document.createElement(name), properties);
-        node.append(...children);
-        return node;
-    };
 
     // The threshold of a cluster is one of those that walks were kept for.
     const nearest = (list, value) => list.reduce((best, other) => Math.abs(other - value) < Math.abs(best - value) ? other : best);
@@ -115,5 +111,5 @@ nlft.settings = (() => {
         return lines.length === 0 ? 'new NaturalLanguageObjectiveOptions()' : `new NaturalLanguageObjectiveOptions\n{\n${lines.join('')}}`;
     }
 
-    return { build, code, create };
+    return { build, code };
 })();
