@@ -76,6 +76,7 @@ public sealed partial class SaliencyPageTests
             Same("coef.token_plus_likelihood", expected.GetProperty("coef").GetProperty("token_plus_likelihood"), Numbers("bothCoefficients"));
         }
         Assert.IsEmpty(failures, string.Join("\n", failures));
+        Assert.AreEqual("", string.Join('\n', browser.Complaints()), "probabilities of exactly 0 and 1 can be shown, too");
         Console.WriteLine($"{cases.Count} golden cases in the page");
     }
 
@@ -187,6 +188,17 @@ public sealed partial class SaliencyPageTests
         }
         Assert.AreEqual("", string.Join('\n', browser.Requests()));
         Assert.AreEqual("", string.Join('\n', browser.Complaints()));
+    }
+
+    [TestMethod]
+    public void The_pointer_shows_the_numbers_of_what_it_is_over()
+    {
+        using var browser = Open(s_page);
+        var token = browser.Driver.FindElement(By.CssSelector("#row-1 .t:nth-child(6)"));
+        new OpenQA.Selenium.Interactions.Actions(browser.Driver).MoveToElement(token).Perform();
+        Assert.AreEqual($"token 6 of {s_map.Rows[1].Tokens.Count}, rows.jsonl, line 2", browser.Driver.FindElement(By.CssSelector("#inspector .where")).Text);
+        browser.Driver.FindElement(By.CssSelector("#row-1 canvas")).Click(); // the middle of the strips
+        Assert.AreEqual($"1:{s_map.Rows[1].Tokens.Count / 2}", Place(browser));
     }
 
     [TestMethod]

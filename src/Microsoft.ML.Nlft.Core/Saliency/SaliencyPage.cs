@@ -11,9 +11,14 @@ internal static class SaliencyPage
     public static void Write(SaliencyMap map, Stream stream)
     {
         if (map.Rows.Count == 0) throw new NlftException("saliency map", "no rows", "one or more", "Give it rows to show.");
-        if (map.Rows.FirstOrDefault(row => row.Epochs.Any(seen => seen.Reach is null)) is { } row)
-            throw new NlftException($"saliency map, {row.Example.Source}", "no cluster walks", "a row that was analyzed for a map",
-                "Make the map with CreateSaliencyMap, ExplainTraining or a recorded training run.");
+        const string remedy = "Make the map with CreateSaliencyMap, ExplainTraining or a recorded run of natural language fine-tuning.";
+        foreach (var row in map.Rows)
+        {
+            var place = $"saliency map, {row.Example.Source}";
+            if (row.Epochs.Any(seen => seen.Reach is null)) throw new NlftException(place, "no cluster walks", "a row that was analyzed for a map", remedy);
+            if (row.Epochs.Any(seen => !seen.Reach!.Thresholds.SequenceEqual(map.Rows[0].Epochs[0].Reach!.Thresholds) || !seen.Reach.Thresholds.Contains(map.Options.ClusterThreshold)))
+                throw new NlftException(place, "cluster walks for other thresholds", "rows that were analyzed with the map's options", remedy);
+        }
         var page = PageResource.Read("Saliency", "page.html")
             .Replace("{{title}}", WebUtility.HtmlEncode($"Saliency map: {map.Model}"), StringComparison.Ordinal)
             .Replace("{{style}}", PageResource.Read("Saliency", "page.css"), StringComparison.Ordinal)

@@ -24,18 +24,19 @@ internal static class SaliencyPayload
     /// <summary>The compressed bytes (gzip).</summary>
     public static byte[] Of(SaliencyMap map)
     {
-        var texts = new Dictionary<string, uint>();
-        var ids = map.Rows.SelectMany(row => row.Texts).Select(text => texts.TryGetValue(text, out var id) ? id : texts[text] = (uint)texts.Count).ToArray();
+        string[] texts = [.. map.Rows.SelectMany(row => row.Texts).Distinct()];
+        var idOf = texts.Select((text, id) => (text, id)).ToDictionary(pair => pair.text, pair => (uint)pair.id);
+        var ids = map.Rows.SelectMany(row => row.Texts).Select(text => idOf[text]).ToArray();
         var single = Seen(map).All(seen => IsSingle(seen.Base) && IsSingle(seen.Judge) && IsSingle(seen.Standard));
         var header = JsonSerializer.SerializeToUtf8Bytes(new
         {
             model = map.Model,
             options = OptionValues(map.Options),
             defaults = OptionValues(new NaturalLanguageObjectiveOptions()),
-            thresholds = map.Rows.SelectMany(row => row.Epochs).Select(seen => seen.Reach!.Thresholds).FirstOrDefault() ?? ClusterReach.ThresholdsWith(map.Options.ClusterThreshold),
+            thresholds = map.Rows[0].Epochs[0].Reach!.Thresholds,
             epochs = map.Epochs,
             single,
-            texts = texts.Keys,
+            texts,
             rows = map.Rows.Select(row => new
             {
                 source = row.Example.Source,

@@ -71,6 +71,23 @@ public sealed partial class SaliencyMapTests
     }
 
     [TestMethod]
+    public void Write_MapThatIsNoWhole_IsRefused()
+    {
+        using var folder = new ByteModelFolder();
+        using var model = LocalModel.Load(folder.Path);
+        var map = model.CreateSaliencyMap(Three);
+        string Refused(Nlft.Saliency.SaliencyMap wrong) => Assert.ThrowsExactly<NlftException>(() => wrong.Write(Stream.Null)).Message;
+        const string remedy = "Make the map with CreateSaliencyMap, ExplainTraining or a recorded run of natural language fine-tuning.";
+        Assert.AreEqual("saliency map: found no rows; expected one or more. Give it rows to show.", Refused(map with { Rows = [] }));
+        Assert.AreEqual($"saliency map, row: found cluster walks for other thresholds; expected rows that were analyzed with the map's options. {remedy}",
+            Refused(map with { Options = new() { ClusterThreshold = 0.333 } }));
+        var plain = new SaliencyAnalyzer(model.Network, new NaturalLanguageObjective()).Analyze([model.Prompts.Encode(Three[0])]);
+        Assert.AreEqual($"saliency map, row: found no cluster walks; expected a row that was analyzed for a map. {remedy}",
+            Refused(map with { Rows = [map.Rows[0] with { Epochs = plain }] }));
+        map.Write(Stream.Null);
+    }
+
+    [TestMethod]
     public void FineTune_TellsItsMonitorsAndWritesTheMapAfterEveryEpoch()
     {
         using var folder = new ByteModelFolder();
