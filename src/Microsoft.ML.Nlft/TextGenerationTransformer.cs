@@ -2,11 +2,8 @@ using Microsoft.Extensions.AI;
 using Microsoft.ML.Data;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Chat;
-using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Models;
-using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 using Microsoft.ML.Nlft.Views;
 
@@ -61,12 +58,6 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     /// The model card that is saved with the model: rows, options and metrics of the run that trained it. Fill in more with a <c>with</c> expression.
     /// </summary>
     public ModelCard Card { get; }
-
-    /// <summary>
-    /// How the tokens of the recorded rows looked before training and after every epoch (<see cref="NaturalLanguageFineTuneTrainer.Options.RecordedRows"/>); null
-    /// when nothing was recorded, or the model was loaded.
-    /// </summary>
-    public SaliencyMap? TrainingMap { get; internal init; }
 
     internal GenerationSettings Settings { get; }
 
@@ -131,34 +122,6 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
         catch (NlftException e)
         {
             throw new NlftException($"{row.Name}, column \"{QuestionColumnName}\": {e.Subject}", e.Found, e.Expected, e.Remedy, e);
-        }
-    }
-
-    /// <summary>What training on a row would teach this model, token by token; nothing is trained.</summary>
-    /// <param name="row">A question, a response, the judgment when it is wrong, and the right answer.</param>
-    /// <param name="objective">Thresholds and exponents; null: the published ones.</param>
-    /// <returns>A map of that row: its tokens as records, or as a page with <see cref="SaliencyMap.Save"/>.</returns>
-    /// <exception cref="NlftException">The row or an option does not fit.</exception>
-    /// <example>
-    /// <code>
-    /// var map = model.ExplainTraining(new TrainingExample { Question = "2 + 3?", Response = "2 + 3 = 6", Judgment = "2 + 3 is not 6.", Answer = "5" });
-    /// foreach (var token in map.Rows[0].Tokens) Console.WriteLine($"{token.Text}: {token.Saliency.Role}, {token.Saliency.Coefficient}");
-    /// map.Save("row.html");
-    /// </code>
-    /// </example>
-    public SaliencyMap ExplainTraining(TrainingExample row, NaturalLanguageObjectiveOptions? objective = null)
-    {
-        ArgumentNullException.ThrowIfNull(row);
-        return ExplainTraining([row], objective, CancellationToken.None);
-    }
-
-    /// <summary>The same of several rows.</summary>
-    internal SaliencyMap ExplainTraining(IReadOnlyList<TrainingExample> rows, NaturalLanguageObjectiveOptions? objective, CancellationToken cancellationToken)
-    {
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return _model.CreateSaliencyMap(rows, objective, cancellationToken);
         }
     }
 
