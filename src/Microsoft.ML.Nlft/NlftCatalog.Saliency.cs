@@ -27,7 +27,7 @@ public sealed partial class NlftCatalog
         if (string.IsNullOrWhiteSpace(options.ModelFolder))
             throw new NlftException("option ModelFolder", "an empty path", "the folder of a model in Hugging Face layout, or of a saved model",
                 "Name a folder that holds config.json, the safetensors files and tokenizer.json, or one that Save wrote.");
-        var saved = File.Exists(Path.Combine(options.ModelFolder, ModelDescription.FileName));
+        var saved = File.Exists(Path.Combine(options.ModelFolder, "nlft.json"));
         using var model = saved ? Load(options.ModelFolder, engine: options.Engine) : LoadBaseModel(options.ModelFolder, prompts: options.Prompts, engine: options.Engine);
         return model.ExplainTraining(rows, options.Objective, options.CancellationToken);
     }
