@@ -147,7 +147,7 @@ nlft.page = (async () => {
         refresh();
     });
     const wide = matchMedia('(min-width: 900px)');
-    const fold = () => byId('settings-fold').open = wide.matches;
+    const fold = () => byId('settings-fold').open = byId('charts-fold').open = wide.matches;
     wide.addEventListener('change', fold);
     fold();
     evaluate();
