@@ -6,6 +6,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Nlft;
 using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.Monitoring;
 using WordProblems;
 
 const int Epochs = 5;
@@ -28,7 +29,7 @@ table.Add("base model", Measure(baseModel, "base model"), null);
 var nlftTrainer = mlContext.Nlft().Trainers.NaturalLanguageFineTune(new NaturalLanguageFineTuneTrainer.Options
 {
     ModelFolder = modelFolder, Epochs = Epochs, LearningRate = LearningRate, Generation = generation,
-    Progress = new ConsoleProgress("NLFT on 25 wrong answers with judgments"),
+    RecordedRows = [0, 1, 2, 3], Progress = new ConsoleReporter(),
 });
 using var nlft = nlftTrainer.Fit(rows);
 table.Add("NLFT, 25 rows", Measure(nlft, "NLFT"), nlft.Training);
@@ -36,7 +37,7 @@ table.Add("NLFT, 25 rows", Measure(nlft, "NLFT"), nlft.Training);
 var sftTrainer = mlContext.Nlft().Trainers.SupervisedFineTune(new SupervisedFineTuneTrainer.Options
 {
     ModelFolder = modelFolder, Epochs = Epochs, LearningRate = LearningRate, Generation = generation,
-    Progress = new ConsoleProgress("SFT on the same 25 responses"),
+    Progress = new ConsoleReporter(),
 });
 using var sft = sftTrainer.Fit(rows);
 table.Add("SFT, same rows", Measure(sft, "SFT"), sft.Training);
@@ -45,6 +46,7 @@ Console.WriteLine();
 table.Write();
 ShowThreeAnswers();
 SaveAndLoad();
+ShowWhereTheFeedbackLanded();
 
 Measurement Measure(TextGenerationTransformer model, string name)
 {
@@ -75,6 +77,13 @@ void SaveAndLoad()
     Console.WriteLine($"  {answer.GeneratedAnswer.ReplaceLineEndings(" | ")}");
     var same = answer.GeneratedAnswer == expected.GeneratedAnswer;
     Console.WriteLine(same ? "  The same answer as before saving." : "  ANOTHER answer than before saving.");
+}
+
+void ShowWhereTheFeedbackLanded()
+{
+    var page = Path.Combine(Path.GetTempPath(), "nlft-word-problems", "map.html");
+    nlft.TrainingMap!.Save(page);
+    Console.WriteLine($"\nWhere the judgments landed in four rows, before training and after every epoch: open {page}");
 }
 
 List<AnsweredProblem> Answers(TextGenerationTransformer model, IDataView problems) =>

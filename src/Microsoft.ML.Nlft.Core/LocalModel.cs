@@ -3,8 +3,10 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tokenization;
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft;
@@ -133,15 +135,49 @@ public sealed class LocalModel : IDisposable
     /// <param name="rows">One or more rows.</param>
     /// <param name="objective">What is minimised.</param>
     /// <param name="options">The set-up; null: the published one.</param>
-    /// <param name="progress">Told of every step.</param>
+    /// <param name="progress">Told of every step; an <see cref="ITrainingMonitor"/> of beginning and end, too.</param>
     /// <param name="cancellationToken">Observed between micro-batches.</param>
     /// <exception cref="NlftException">An option, a row or the model does not fit; see <see cref="FineTuner.Run"/>.</exception>
     public FineTuneResult FineTune(
         IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        var tuner = new FineTuner(Network, objective, options ?? new FineTuneOptions());
-        return InTurn(() => tuner.Run([.. rows.Select(Prompts.Encode)], progress, cancellationToken));
+        options ??= new FineTuneOptions();
+        var tuner = new FineTuner(Network, objective, options);
+        return InTurn(() =>
+        {
+            var monitor = progress as ITrainingMonitor;
+            FineTuneResult? result = null;
+            try
+            {
+                monitor?.Begin(DescribeRun(rows, objective, options));
+                return result = tuner.Run([.. rows.Select(Prompts.Encode)], progress, cancellationToken);
+            }
+            finally
+            {
+                monitor?.End(result);
+            }
+        });
+    }
+
+    /// <summary>What <see cref="FineTune"/> tells an <see cref="ITrainingMonitor"/> at the beginning: for who works with <see cref="FineTuner"/> directly.</summary>
+    /// <param name="rows">The rows to train on.</param>
+    /// <param name="objective">The objective.</param>
+    /// <param name="options">The set-up.</param>
+    public TrainingRun DescribeRun(IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentNullException.ThrowIfNull(objective);
+        ArgumentNullException.ThrowIfNull(options);
+        return new TrainingRun
+        {
+            Model = Name,
+            Method = objective.Name,
+            Rows = rows.Count,
+            Options = AllOptions(objective, options),
+            Map = objective is NaturalLanguageObjective language
+                ? recorded => CreateSaliencyMap([.. options.RecordedRows.Select(row => rows[row])], language.Options, recorded) : null,
+        };
     }
 
     /// <summary>A copy of the adapter as it stands now; the one that it was loaded with when nothing can be trained.</summary>
@@ -204,18 +240,57 @@ public sealed class LocalModel : IDisposable
         ArgumentNullException.ThrowIfNull(objective);
         return new ModelCard
         {
-            BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(Folder.Path)),
+            BaseModel = Name,
             Method = objective.Name,
             Date = date,
             Data = ModelCardData.Of(rows),
             Training = ModelCardTraining.Of(result),
-            Options =
-            [
-                .. ModelCardOption.Of("Training", options), .. ModelCardOption.Of("LoRA", Network.Lora),
-                .. ModelCardOption.Of("Objective", objective is NaturalLanguageObjective nlft ? nlft.Options : objective), .. ModelCardOption.Of("Prompts", _wording),
-            ],
+            Options = AllOptions(objective, options),
         };
     }
+
+    private IReadOnlyList<ModelCardOption> AllOptions(ITokenObjective objective, FineTuneOptions options) =>
+    [
+        .. ModelCardOption.Of("Training", options), .. ModelCardOption.Of("LoRA", Network.Lora),
+        .. ModelCardOption.Of("Objective", objective is NaturalLanguageObjective nlft ? nlft.Options : objective), .. ModelCardOption.Of("Prompts", _wording),
+    ];
+
+    /// <summary>What training on these rows would teach now, token by token; nothing is trained.</summary>
+    /// <param name="rows">One or more rows.</param>
+    /// <param name="objective">Thresholds and exponents; null: the published ones.</param>
+    /// <param name="cancellationToken">Observed between rows.</param>
+    /// <exception cref="NlftException">A row or an option does not fit, or a number is not finite.</exception>
+    /// <example>
+    /// <code>
+    /// using var model = LocalModel.Load("models/tiny");
+    /// model.CreateSaliencyMap(JsonLinesReader.Read("rows.jsonl")).Save("map.html");
+    /// </code>
+    /// </example>
+    public SaliencyMap CreateSaliencyMap(
+        IReadOnlyList<TrainingExample> rows, NaturalLanguageObjectiveOptions? objective = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        var language = new NaturalLanguageObjective(objective);
+        var analyzer = new SaliencyAnalyzer(Network, language) { ClusterThresholds = ClusterReach.ThresholdsWith(language.Options.ClusterThreshold) };
+        var seen = InTurn(() => analyzer.Analyze([.. rows.Select(Prompts.Encode)], cancellationToken));
+        return CreateSaliencyMap(rows, language.Options, [new RecordedEpoch(0, seen)]);
+    }
+
+    /// <summary>What <see cref="FineTune"/> recorded (<see cref="FineTuneOptions.RecordedRows"/>), as a map with one moment per epoch.</summary>
+    /// <param name="rows">The rows that were recorded, in the order of <see cref="FineTuneOptions.RecordedRows"/>.</param>
+    /// <param name="objective">The options of the objective that was trained with.</param>
+    /// <param name="recorded">What was recorded: one epoch or more.</param>
+    /// <exception cref="NlftException">Nothing was recorded, or of other rows.</exception>
+    public SaliencyMap CreateSaliencyMap(IReadOnlyList<TrainingExample> rows, NaturalLanguageObjectiveOptions objective, IReadOnlyList<RecordedEpoch> recorded)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentNullException.ThrowIfNull(objective);
+        ArgumentNullException.ThrowIfNull(recorded);
+        return SaliencyMap.Create(Name, objective, rows, recorded, id => Tokenizer.Decode([id], skipSpecialTokens: false));
+    }
+
+    /// <summary>The folder's own name: what people call the model.</summary>
+    private string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Folder.Path));
 
     private int[] Encode(string question, GenerationOptions? options) =>
         Prompts.EncodeQuestion(question, instruction: null, (options ?? new GenerationOptions()).MaximumNewTokens);

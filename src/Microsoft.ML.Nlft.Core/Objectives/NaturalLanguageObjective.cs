@@ -60,7 +60,7 @@ public sealed class NaturalLanguageObjective : ITokenObjective
         var n = scores.Base.Length;
         var logB = ScoreChecks.Context(PromptContexts.Base, scores.Base, n);
         var logS = ScoreChecks.Context(PromptContexts.Standard, scores.Standard, n);
-        if (NeedsHiddenStates(scores.Polarity)) ScoreChecks.HiddenStates(scores.HiddenStates, n);
+        if (NeedsHiddenStates(scores.Polarity)) ScoreChecks.HiddenStates(scores.HiddenStates.Length, n);
         return scores.Polarity == Polarity.Correct
             ? EvaluateCorrect(logB, logS, scores.HiddenStates)
             : EvaluateIncorrect(logB, ScoreChecks.Context(PromptContexts.Judge, scores.Judge, n), logS, scores.HiddenStates);

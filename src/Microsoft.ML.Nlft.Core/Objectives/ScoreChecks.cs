@@ -30,10 +30,10 @@ internal static class ScoreChecks
     }
 
     /// <summary>Checks that hidden states are n rows of equal width.</summary>
-    public static void HiddenStates(float[] hidden, int n)
+    public static void HiddenStates(int values, int n)
     {
-        if (hidden.Length == 0 || hidden.Length % n != 0)
-            throw new NlftException("hidden states of the Base context", $"{hidden.Length} values", $"a positive multiple of n = {n}",
+        if (values == 0 || values % n != 0)
+            throw new NlftException("hidden states of the Base context", $"{values} values", $"a positive multiple of n = {n}",
                 "Ask the engine for hidden states when NeedsHiddenStates says so.");
     }
 }

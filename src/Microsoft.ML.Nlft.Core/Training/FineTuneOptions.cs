@@ -70,6 +70,12 @@ public sealed record FineTuneOptions
     /// <summary>Whether a cancelled run returns what was trained so far instead of throwing <see cref="OperationCanceledException"/>. Default false.</summary>
     public bool ReturnPartialOnCancel { get; init; }
 
+    /// <summary>
+    /// Rows to record, by their index from 0: before training and after every epoch they are scored once more, and <see cref="TrainingProgress.Recorded"/>
+    /// shows every token as the objective sees it then. Training itself is not changed by it. Default none.
+    /// </summary>
+    public IReadOnlyList<int> RecordedRows { get; init; } = [];
+
     /// <summary>Refuses the first option that lies outside its range.</summary>
     /// <exception cref="NlftException">Names the option, the value and the range.</exception>
     internal void Validate()
@@ -86,6 +92,7 @@ public sealed record FineTuneOptions
         OptionCheck.Require(Optimizer is not null, nameof(Optimizer), Optimizer, "AdamW options", "Leave it out to use the defaults.");
         Optimizer!.Validate();
         OptionCheck.Require(Enum.IsDefined(Refresh), nameof(Refresh), Refresh, "EveryStep, EveryEpoch or Once", "Name one of the refresh modes.");
+        OptionCheck.Require(RecordedRows is not null, nameof(RecordedRows), RecordedRows, "row indices, or an empty list", "Leave it out to record nothing.");
         OptionCheck.Require(Enum.IsDefined(Reduction), nameof(Reduction), Reduction, "ExampleMean or TokenMean", "Name one of the reductions.");
     }
 }

@@ -67,11 +67,13 @@ public sealed class FineTuner
         var totalSteps = TotalSteps(examples.Count);
         var learningRate = new LearningRateCurve(_options.Schedule, _options.LearningRate, _options.WarmupRatio, totalSteps);
         var constants = new ConstantContexts(_model, _objective, examples);
+        var recorder = new EpochRecorder(_model, _objective, examples, _options.RecordedRows, MicroBatchSize);
         var meter = new ProgressMeter(_time, totalSteps);
         var steps = new List<TrainingProgress>();
         try
         {
             if (_options.Refresh == ContextRefresh.Once) constants.ScoreAll(MicroBatchSize, cancellationToken);
+            var recorded = recorder.Record(epoch: 0, cancellationToken);
             meter.StartSteps(constants.TokensScored);
             long tokensTrained = 0;
             for (var epoch = 0; epoch < _options.Epochs; epoch++)
@@ -87,8 +89,13 @@ public sealed class FineTuner
                     rowsDone += rows.Length;
                     tokensTrained += metrics.TokensTrained;
                     var epochsDone = epoch + (double)rowsDone / examples.Count;
-                    steps.Add(meter.Complete(window.Step, epochsDone, metrics, norm, rate, tokensTrained + constants.TokensScored));
+                    var done = meter.Complete(window.Step, epochsDone, metrics, norm, rate, tokensTrained + constants.TokensScored);
+                    steps.Add(done);
+                    if (rowsDone == examples.Count) recorded = [.. recorded, .. recorder.Record(epoch + 1, cancellationToken)];
+                    steps[^1] = done with { Recorded = recorded };
+                    recorded = [];
                     progress?.Report(steps[^1]);
+                    meter.StartStep();
                 }
             }
 
@@ -201,4 +208,8 @@ public sealed class FineTuner
 /// <summary>What a run did.</summary>
 /// <param name="Steps">One entry per optimizer step.</param>
 /// <param name="Cancelled">Whether the run was cancelled and stopped early.</param>
-public sealed record FineTuneResult(IReadOnlyList<TrainingProgress> Steps, bool Cancelled);
+public sealed record FineTuneResult(IReadOnlyList<TrainingProgress> Steps, bool Cancelled)
+{
+    /// <summary>Everything that was recorded, by epoch; empty unless <see cref="FineTuneOptions.RecordedRows"/> asked for it.</summary>
+    public IReadOnlyList<RecordedEpoch> Recorded => [.. Steps.SelectMany(step => step.Recorded)];
+}

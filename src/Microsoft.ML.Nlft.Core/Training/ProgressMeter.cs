@@ -43,6 +43,9 @@ internal sealed class ProgressMeter(TimeProvider time, int totalSteps)
         _tokensBefore = tokensSeen;
     }
 
+    /// <summary>The next step begins now: what came in between (recording, listeners) stays out of its rate.</summary>
+    public void StartStep() => _stepStart = time.GetTimestamp();
+
     /// <summary>Completes a step.</summary>
     /// <param name="step">Steps done, this one included.</param>
     /// <param name="epoch">Epochs done, as a fraction.</param>
@@ -55,7 +58,7 @@ internal sealed class ProgressMeter(TimeProvider time, int totalSteps)
         var now = time.GetTimestamp();
         var seconds = time.GetElapsedTime(_stepStart, now).TotalSeconds;
         var tokensPerSecond = seconds > 0 ? (tokensSeen - _tokensBefore) / seconds : 0;
-        (_stepStart, _tokensBefore) = (now, tokensSeen);
+        _tokensBefore = tokensSeen;
         return new TrainingProgress
         {
             Step = step,

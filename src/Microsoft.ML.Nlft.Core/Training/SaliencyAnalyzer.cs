@@ -30,6 +30,9 @@ public sealed class SaliencyAnalyzer
         (_model, _objective, _batchSize) = (model, objective, batchSize);
     }
 
+    /// <summary>The cluster thresholds that someone will want to try on the results; null: none, and nothing is kept for it.</summary>
+    internal IReadOnlyList<double>? ClusterThresholds { get; init; }
+
     /// <summary>Scores every context of every row with dropout off and evaluates the objective.</summary>
     /// <returns>One entry per row, in order.</returns>
     /// <exception cref="NlftException">A row does not fit the objective or the model, or a number is not finite.</exception>
@@ -44,10 +47,12 @@ public sealed class SaliencyAnalyzer
         cancellationToken.ThrowIfCancellationRequested();
         var contexts = Array.ConvertAll(batch, Contexts);
         var sequences = batch.SelectMany((example, i) => contexts[i].Select(example.Sequence)).ToArray();
-        var scored = _model.Score(sequences, batch.Any(example => _objective.NeedsHiddenStates(example.Polarity)), cancellationToken);
+        var scored = _model.Score(sequences, batch.Any(NeedsHiddenStates), cancellationToken);
         var next = 0;
         return [.. batch.Select((example, i) => Evaluate(example, contexts[i].ToDictionary(context => context, _ => scored[next++])))];
     }
+
+    private bool NeedsHiddenStates(EncodedExample example) => ClusterThresholds is not null || _objective.NeedsHiddenStates(example.Polarity);
 
     private PromptContexts[] Contexts(EncodedExample example)
     {
@@ -67,7 +72,7 @@ public sealed class SaliencyAnalyzer
             Base = LogProbabilities(PromptContexts.Base),
             Judge = LogProbabilities(PromptContexts.Judge),
             Standard = LogProbabilities(PromptContexts.Standard),
-            HiddenStates = _objective.NeedsHiddenStates(example.Polarity) ? scores[PromptContexts.Base].HiddenStates : [],
+            HiddenStates = NeedsHiddenStates(example) ? scores[PromptContexts.Base].HiddenStates : [],
         };
         var result = ObjectiveInput.Evaluate(_objective, example, input, example.Source, remedy);
         return new ExampleSaliency
@@ -80,8 +85,13 @@ public sealed class SaliencyAnalyzer
             Standard = input.Standard,
             Saliency = result.Tokens,
             Loss = result.Loss,
+            Reach = ClusterThresholds is null ? null : ClusterReach.Of(ClusterThresholds, input.HiddenStates, CanBeSalient(input)),
         };
     }
+
+    /// <summary>Under some setting of the natural language objective: j above b in a wrong response (the ratio's threshold is 1 or more), any token in a right one.</summary>
+    private static bool[] CanBeSalient(ExampleScores scores) =>
+        [.. scores.Base.Select((logB, t) => scores.Polarity == Polarity.Correct || scores.Judge.Length == 0 || scores.Judge[t] > logB)];
 }
 
 /// <summary>How an objective sees one response of n tokens.</summary>
@@ -110,6 +120,9 @@ public sealed record ExampleSaliency
 
     /// <summary>The objective's loss of this response.</summary>
     public required double Loss { get; init; }
+
+    /// <summary>How far clusters would reach at other thresholds, where the analyzer was asked to keep that.</summary>
+    internal ClusterReach? Reach { get; init; }
 
     /// <summary>The same as a table of probabilities.</summary>
     /// <param name="texts">The text of each token; null: their positions.</param>

@@ -38,4 +38,15 @@ public sealed record TrainingProgress
 
     /// <summary>Estimated time to the end.</summary>
     public required TimeSpan Remaining { get; init; }
+
+    /// <summary>
+    /// What was recorded since the report before (<see cref="FineTuneOptions.RecordedRows"/>): with the first step the model before training, with the last
+    /// step of an epoch the model after it. Usually empty.
+    /// </summary>
+    public IReadOnlyList<RecordedEpoch> Recorded { get; init; } = [];
 }
+
+/// <summary>How the objective sees the recorded rows at one moment of a run, dropout off.</summary>
+/// <param name="Epoch">Epochs done; 0: before training.</param>
+/// <param name="Rows">One entry per row of <see cref="FineTuneOptions.RecordedRows"/>, in that order.</param>
+public sealed record RecordedEpoch(int Epoch, IReadOnlyList<ExampleSaliency> Rows);

@@ -13,6 +13,7 @@ internal sealed class SaliencyCommand : ToolCommand
     private readonly ModelArguments _model;
     private readonly DataArguments _data;
     private readonly Option<int?> _rows = new("--rows") { Description = "Only the first N rows. Default all.", HelpName = "N" };
+    private readonly Option<string> _output = new("--output", "-o") { Description = "An HTML file for the saliency map instead of tables: one page to read, filter and try settings in.", HelpName = "FILE" };
 
     public SaliencyCommand(ToolConsole console) : base(console, "saliency",
         "Shows a table per row: every response token with its probabilities in the three contexts, its weight and its coefficient; * salient, + neighbour.",
@@ -25,6 +26,7 @@ internal sealed class SaliencyCommand : ToolCommand
             if (result.Tokens is [var token] && int.TryParse(token.Value, out var rows) && rows < 1) result.AddError($"--rows: found \"{token.Value}\"; expected 1 or more.");
         });
         Add(_rows);
+        Add(_output);
         AddGeneratedFlags();
     }
 
@@ -33,10 +35,16 @@ internal sealed class SaliencyCommand : ToolCommand
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var objective = new NaturalLanguageObjective(options.Objective);
-        var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer));
+        var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer)).Take(parsed.GetValue(_rows) ?? int.MaxValue).ToList();
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
+        if (parsed.GetValue(_output) is { } output)
+        {
+            model.CreateSaliencyMap([.. rows.Select(RowReader.ToExample)], options.Objective, cancellationToken).Save(Console.PathOf(output));
+            Console.Out.WriteLine($"{rows.Count} rows, map in {output}");
+            return Task.FromResult(ExitCode.Success);
+        }
         var analyzer = new SaliencyAnalyzer(model.Network, objective, batchSize: 1);
-        foreach (var row in rows.Take(parsed.GetValue(_rows) ?? int.MaxValue))
+        foreach (var row in rows)
         {
             var seen = analyzer.Analyze([model.Prompts.Encode(RowReader.ToExample(row))], cancellationToken)[0];
             Console.Out.WriteLine($"{row.Source}: {(seen.Polarity == Polarity.Correct ? "a right response" : row.Judgment)}");

@@ -19,6 +19,7 @@ internal sealed class TrainCommand : ToolCommand
 
     private readonly ModelArguments _model;
     private readonly DataArguments _data;
+    private readonly MonitorArguments _monitors;
     private readonly Option<string> _output = new("--output", "-o") { Description = "Folder for the adapter, or for the whole model with --weights all.", HelpName = "FOLDER", Required = true };
     private readonly Option<string> _method = new("--method")
     {
@@ -37,6 +38,7 @@ internal sealed class TrainCommand : ToolCommand
         Add(_output);
         Add(_method);
         Add(_weights);
+        _monitors = new MonitorArguments(console, this);
         AddGeneratedFlags();
         Validators.Add(result =>
         {
@@ -60,11 +62,25 @@ internal sealed class TrainCommand : ToolCommand
         using var model = _model.Open(parsed, options, trainable, cancellationToken);
         if (Path.GetFullPath(output) == model.Folder.Path)
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
-        var tuner = new FineTuner(model.Network, objective, options.FineTune with { ReturnPartialOnCancel = true }, Console.Time);
+        var training = _monitors.Record(parsed, options.FineTune, rows.Count, supervised) with { ReturnPartialOnCancel = true };
+        var tuner = new FineTuner(model.Network, objective, training, Console.Time);
         var examples = rows.Select(RowReader.ToExample).ToList();
         var encoded = examples.Select(model.Prompts.Encode).ToList();
         Console.Error.WriteLine($"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
-        var result = ProgressDisplay.Run(Console, "Training", progress => tuner.Run(encoded, new Steps(progress), cancellationToken));
+        var result = ProgressDisplay.Run(Console, "Training", progress =>
+        {
+            using var monitors = _monitors.Create(parsed, new Steps(progress));
+            FineTuneResult? done = null;
+            try
+            {
+                monitors.All.Begin(model.DescribeRun(examples, objective, training));
+                return done = tuner.Run(encoded, monitors.All, cancellationToken);
+            }
+            finally
+            {
+                monitors.All.End(done);
+            }
+        });
         if (result.Cancelled && result.Steps.Count == 0)
         {
             Console.Error.WriteLine("nlft: cancelled before the first step was complete: nothing was written.");

@@ -12,8 +12,8 @@ namespace Microsoft.ML.Nlft.Tool.Options;
 /// <param name="Default">The value of a new record.</param>
 internal sealed record OptionProperty(SectionAttribute Section, IReadOnlyList<PropertyInfo> Path, string Flag, object? Default)
 {
-    /// <summary>A cancelled run keeps the model so far: the tool's own behaviour, not a choice.</summary>
-    private static readonly string[] NotOffered = [nameof(Training.FineTuneOptions.ReturnPartialOnCancel)];
+    /// <summary>A cancelled run keeps the model so far: the tool's own behaviour, not a choice. What is recorded is a matter of the command's own options.</summary>
+    private static readonly string[] NotOffered = [nameof(Training.FineTuneOptions.ReturnPartialOnCancel), nameof(Training.FineTuneOptions.RecordedRows)];
 
     /// <summary>The leaf.</summary>
     public PropertyInfo Property => Path[^1];

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 using Microsoft.ML.Nlft.Views;
@@ -56,7 +57,9 @@ internal sealed class FineTuneJob
                 channel.Warning(MessageSensitivity.None,
                     $"Training was cancelled after {result.Steps.Count} steps; the model is returned as it stood then.");
             var card = model.CreateCard(rows, _objective, training, result, DateOnly.FromDateTime(_options.TimeProvider.GetUtcNow().UtcDateTime));
-            return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, card);
+            var map = _objective is NaturalLanguageObjective language && result.Recorded.Count > 0
+                ? model.CreateSaliencyMap([.. training.RecordedRows.Select(row => rows[row])], language.Options, result.Recorded) : null;
+            return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, card) { TrainingMap = map };
         }
         catch
         {
@@ -83,8 +86,12 @@ internal sealed class FineTuneJob
     };
 
     /// <summary>One log line per step, then the user's own listener.</summary>
-    private sealed class ChannelProgress(IChannel channel, IProgress<TrainingProgress>? next) : IProgress<TrainingProgress>
+    private sealed class ChannelProgress(IChannel channel, IProgress<TrainingProgress>? next) : ITrainingMonitor
     {
+        public void Begin(TrainingRun run) => (next as ITrainingMonitor)?.Begin(run);
+
+        public void End(FineTuneResult? result) => (next as ITrainingMonitor)?.End(result);
+
         public void Report(TrainingProgress value)
         {
             channel.Info(MessageSensitivity.None, Line(value));

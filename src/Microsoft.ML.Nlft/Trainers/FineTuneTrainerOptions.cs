@@ -74,7 +74,11 @@ public abstract class FineTuneTrainerOptions
     /// <summary>The engine to train and generate on. Default null: the managed CPU engine.</summary>
     public IModelEngine? Engine;
 
-    /// <summary>Told after every optimizer step, on the training thread. Default null.</summary>
+    /// <summary>
+    /// Told after every optimizer step, on the training thread. <see cref="Monitoring.ConsoleReporter"/>, <see cref="Monitoring.LivePage"/>,
+    /// <see cref="Monitoring.TensorBoardWriter"/> and <see cref="Monitoring.SaliencyMapFile"/> are such listeners; <see cref="Monitoring.TrainingMonitors"/> joins
+    /// several. Default null.
+    /// </summary>
     public IProgress<TrainingProgress>? Progress;
 
     /// <summary>The clock that dates the model card. Default the system's.</summary>

@@ -59,6 +59,12 @@ public sealed class NaturalLanguageFineTuneTrainer : IEstimator<TextGenerationTr
         /// <summary>When the contexts with judgment and with gold answer are scored again. Default every step; the others are cheaper.</summary>
         public ContextRefresh Refresh = Published.Refresh;
 
-        internal override FineTuneOptions ToFineTuneOptions(int seed) => base.ToFineTuneOptions(seed) with { Refresh = Refresh };
+        /// <summary>
+        /// Rows to record, by their index from 0: <see cref="TextGenerationTransformer.TrainingMap"/> then shows their tokens before training and after every
+        /// epoch. Default none.
+        /// </summary>
+        public IReadOnlyList<int> RecordedRows = Published.RecordedRows;
+
+        internal override FineTuneOptions ToFineTuneOptions(int seed) => base.ToFineTuneOptions(seed) with { Refresh = Refresh, RecordedRows = RecordedRows };
     }
 }

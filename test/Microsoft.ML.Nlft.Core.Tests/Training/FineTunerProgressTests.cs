@@ -128,13 +128,4 @@ public class FineTunerProgressTests
         var tuner = new FineTuner(model, new ScriptedObjective(), options);
         return (model, snapshots, () => tuner.Run(Rows.Seven(), new Listener(_ => snapshots.Add([.. model.Weights])), source.Token));
     }
-
-    private sealed class ManualTime : TimeProvider
-    {
-        private long _ticks;
-
-        public void Advance(double seconds) => _ticks += (long)(seconds * TimestampFrequency);
-
-        public override long GetTimestamp() => _ticks;
-    }
 }

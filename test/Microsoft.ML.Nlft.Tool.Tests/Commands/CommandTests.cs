@@ -119,6 +119,17 @@ public sealed class CommandTests
     }
 
     [TestMethod]
+    public void Saliency_writes_a_map()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+
+        Assert.AreEqual("2 rows, map in map.html\n", tool.Succeed("saliency --model MODEL --data rows.csv --rows 2 --output map.html --objective-cluster-rule none"));
+
+        Assert.Contains("<title>Saliency map: model</title>", File.ReadAllText(tool.PathOf("map.html")));
+    }
+
+    [TestMethod]
     public void Inspect_shows_architecture_memory_and_prompts()
     {
         using var tool = new ToolRun();

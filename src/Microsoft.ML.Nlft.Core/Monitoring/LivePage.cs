@@ -1,0 +1,133 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.ML.Nlft.Cards;
+using Microsoft.ML.Nlft.Training;
+
+namespace Microsoft.ML.Nlft.Monitoring;
+
+/// <summary>
+/// A web page on this machine that follows a run while it goes on: progress, loss, token accuracy and salient share as curves, the options, and the saliency map
+/// of what is recorded. Nothing listens unless one is created.
+/// </summary>
+/// <remarks>
+/// It listens on 127.0.0.1 alone, answers GET requests that name that address, and sends the page's data as server-sent events. A slow or lost browser never holds
+/// the run up. The page may be opened, closed and opened again at any time until the object is disposed; it shows a run from its beginning.
+/// </remarks>
+/// <example>
+/// <code>
+/// using var live = new LivePage();
+/// Console.WriteLine($"Follow the run at {live.Address}");
+/// model.FineTune(rows, objective, progress: live);
+/// </code>
+/// </example>
+public sealed class LivePage : ITrainingMonitor, IDisposable
+{
+    private const string PagePolicy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:";
+    private const string MapPolicy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:";
+
+    private static readonly TimeSpan s_heartbeat = TimeSpan.FromSeconds(10), s_farewell = TimeSpan.FromSeconds(1);
+
+    private readonly LoopbackServer _server;
+    private readonly Lock _lock = new();
+    private readonly List<RecordedEpoch> _recorded = [];
+    private readonly LiveFeed _feed = new();
+    private TrainingRun? _run;
+    private int _followers;
+
+    /// <summary>Starts to listen.</summary>
+    /// <param name="port">0, the default: any that is free.</param>
+    /// <exception cref="NlftException">The port is taken.</exception>
+    public LivePage(int port = 0) => _server = new LoopbackServer(port, AnswerAsync);
+
+    /// <summary>Where to open the page.</summary>
+    public Uri Address => new(string.Create(CultureInfo.InvariantCulture, $"http://{_server.EndPoint}/"));
+
+    /// <inheritdoc/>
+    public void Begin(TrainingRun run)
+    {
+        ArgumentNullException.ThrowIfNull(run);
+        lock (_lock)
+        {
+            _recorded.Clear();
+            _run = run;
+            _feed.Add("run", new { model = run.Model, method = run.Method, rows = run.Rows, options = run.Options.Select(option => new[] { option.Group, option.Name, option.Value }) });
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Report(TrainingProgress value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        _feed.Add("step", new
+        {
+            step = value.Step, total = value.TotalSteps, epoch = value.Epoch, loss = value.Loss, accuracy = value.TokenAccuracy, salient = value.SalientShare,
+            norm = value.GradientNorm, rate = value.LearningRate, tokens = value.TokensSeen, speed = value.TokensPerSecond,
+            elapsed = value.Elapsed.TotalSeconds, left = value.Remaining.TotalSeconds,
+        });
+        if (value.Recorded.Count == 0) return;
+        lock (_lock) _recorded.AddRange(value.Recorded);
+        if (_run?.Map is not null) _feed.Add("recorded", new { epoch = value.Recorded[^1].Epoch, rows = value.Recorded[^1].Rows.Count });
+    }
+
+    /// <inheritdoc/>
+    public void End(FineTuneResult? result) => _feed.Add("end", new { how = result is null ? "failed" : result.Cancelled ? "cancelled" : "finished" });
+
+    /// <summary>Sends open pages what they have not seen yet, for a second at most, and stops listening.</summary>
+    public void Dispose()
+    {
+        _feed.Close();
+        SpinWait.SpinUntil(() => Volatile.Read(ref _followers) == 0, s_farewell);
+        _server.Dispose();
+    }
+
+    private Task AnswerAsync(LoopbackServer.Request request, CancellationToken cancellationToken) => request.Path switch
+    {
+        "/" => request.AnswerAsync("200 OK", "text/html; charset=utf-8", Encoding.UTF8.GetBytes(PageResource.Read("Monitoring", "live.html")), PagePolicy, cancellationToken),
+        "/events" => SendEventsAsync(request, cancellationToken),
+        "/map" when Map() is { } map => request.AnswerAsync("200 OK", "text/html; charset=utf-8", map, MapPolicy, cancellationToken),
+        _ => request.AnswerAsync("404 Not Found", "text/plain", "404 Not Found"u8.ToArray(), "default-src 'none'", cancellationToken),
+    };
+
+    /// <summary>The saliency map of what was recorded so far.</summary>
+    private byte[]? Map()
+    {
+        Func<IReadOnlyList<RecordedEpoch>, Saliency.SaliencyMap>? create;
+        RecordedEpoch[] recorded;
+        lock (_lock) (create, recorded) = (_run?.Map, [.. _recorded]);
+        if (create is null || recorded.Length == 0) return null;
+        var page = new MemoryStream();
+        create(recorded).Write(page);
+        return page.ToArray();
+    }
+
+    /// <summary>Server-sent events: what was said so far, then what is said, each with its number, so that a browser that lost the connection goes on where it was.</summary>
+    private async Task SendEventsAsync(LoopbackServer.Request request, CancellationToken cancellationToken)
+    {
+        Interlocked.Increment(ref _followers);
+        try
+        {
+            await FollowAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _followers);
+        }
+    }
+
+    private async Task FollowAsync(LoopbackServer.Request request, CancellationToken cancellationToken)
+    {
+        await request.BeginAsync("200 OK", "text/event-stream", "default-src 'none'", cancellationToken).ConfigureAwait(false);
+        var next = request.Headers.TryGetValue("Last-Event-ID", out var last) && int.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id + 1 : 0;
+        while (true)
+        {
+            var (messages, more, closed) = _feed.From(next);
+            var text = new StringBuilder();
+            foreach (var message in messages) text.Append(CultureInfo.InvariantCulture, $"id: {next++}\ndata: {message}\n\n");
+            if (text.Length == 0) text.Append(":\n\n"); // a sign of life; writing it shows whether the browser is still there
+            await request.Stream.WriteAsync(Encoding.UTF8.GetBytes(text.ToString()), cancellationToken).ConfigureAwait(false);
+            if (closed) return;
+            await Task.WhenAny(more, Task.Delay(s_heartbeat, cancellationToken)).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+}

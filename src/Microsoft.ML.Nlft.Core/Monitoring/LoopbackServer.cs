@@ -1,0 +1,142 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Microsoft.ML.Nlft.Monitoring;
+
+/// <summary>
+/// The little of HTTP/1.1 that a page which follows a run needs: GET of a few paths, and one that never ends. It listens on the loopback address and nowhere else,
+/// and answers only requests that name that address, so that no other site can reach it through a browser (DNS rebinding).
+/// </summary>
+/// <remarks>
+/// On a TcpListener: HttpListener cannot be asked for a free port and goes through the kernel's HTTP service on Windows; ASP.NET Core would be a framework reference of a
+/// library that has none.
+/// </remarks>
+internal sealed class LoopbackServer : IDisposable
+{
+    private const int LongestHead = 16 * 1024;
+
+    private static readonly TimeSpan s_headTime = TimeSpan.FromSeconds(10);
+
+    private readonly TcpListener _listener;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Func<Request, CancellationToken, Task> _answer;
+
+    /// <summary>Starts to listen.</summary>
+    /// <param name="port">0: any that is free.</param>
+    /// <param name="answer">Answers one request; failures of the connection end there.</param>
+    /// <exception cref="NlftException">The port is taken.</exception>
+    public LoopbackServer(int port, Func<Request, CancellationToken, Task> answer)
+    {
+        OptionCheck.Require(port is >= 0 and <= ushort.MaxValue, nameof(port), port, "0 (any that is free) to 65535", "Leave it out for a free one.");
+        (_listener, _answer) = (new TcpListener(IPAddress.Loopback, port), answer);
+        try
+        {
+            _listener.Start();
+        }
+        catch (SocketException e)
+        {
+            _listener.Dispose();
+            throw new NlftException($"port {port} of {IPAddress.Loopback}", e.Message, "a port that is free", "Name another port, or 0 for any.", e);
+        }
+        EndPoint = (IPEndPoint)_listener.LocalEndpoint;
+        _ = Task.Run(AcceptAsync);
+    }
+
+    /// <summary>Where it listens.</summary>
+    public IPEndPoint EndPoint { get; }
+
+    /// <summary>One request and the way to answer it.</summary>
+    /// <param name="Path">The path, without a query.</param>
+    /// <param name="Headers">By name, in any case.</param>
+    /// <param name="Stream">The connection; closed afterwards.</param>
+    internal sealed record Request(string Path, IReadOnlyDictionary<string, string> Headers, Stream Stream)
+    {
+        /// <summary>Begins an answer whose body ends with the connection.</summary>
+        public async Task BeginAsync(string status, string contentType, string policy, CancellationToken cancellationToken)
+        {
+            var head = $"HTTP/1.1 {status}\r\nContent-Type: {contentType}\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n" +
+                $"Content-Security-Policy: {policy}\r\nReferrer-Policy: no-referrer\r\n\r\n";
+            await Stream.WriteAsync(Encoding.ASCII.GetBytes(head), cancellationToken).ConfigureAwait(false);
+        }
+
+        /// <summary>A whole answer.</summary>
+        public async Task AnswerAsync(string status, string contentType, byte[] body, string policy, CancellationToken cancellationToken)
+        {
+            await BeginAsync(status, contentType, policy, cancellationToken).ConfigureAwait(false);
+            await Stream.WriteAsync(body, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task AcceptAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                var client = await _listener.AcceptTcpClientAsync(_stop.Token).ConfigureAwait(false);
+                _ = Task.Run(() => ServeAsync(client));
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
+            {
+                if (e is not SocketException) return;
+            }
+        }
+    }
+
+    /// <summary>One connection, one request. Whatever goes wrong with it is the client's affair and never the run's.</summary>
+    private async Task ServeAsync(TcpClient client)
+    {
+        using var owned = client;
+        try
+        {
+            client.NoDelay = true;
+            var stream = client.GetStream();
+            if (await ReadHeadAsync(stream).ConfigureAwait(false) is not { } head) return;
+            var lines = head.Split("\r\n");
+            var first = lines[0].Split(' ');
+            var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+            foreach (var line in lines.Skip(1))
+            {
+                if (line.Split(':', 2) is [var name, var value]) headers[name.Trim()] = value.Trim();
+            }
+            var request = new Request(first.Length > 1 ? first[1].Split('?')[0] : "", headers, stream);
+            var host = headers.GetValueOrDefault("Host", "");
+            var refusal = first is not ["GET", _, "HTTP/1.1" or "HTTP/1.0"] ? "405 Method Not Allowed"
+                : host != Name(IPAddress.Loopback.ToString()) && host != Name("localhost") ? "403 Forbidden" : null;
+            if (refusal is null) await _answer(request, _stop.Token).ConfigureAwait(false);
+            else await request.AnswerAsync(refusal, "text/plain", Encoding.ASCII.GetBytes(refusal), "default-src 'none'", _stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The browser went away, or the run did.
+        }
+    }
+
+    private string Name(string host) => string.Create(CultureInfo.InvariantCulture, $"{host}:{EndPoint.Port}");
+
+    /// <summary>The request line and the headers; null when they do not come, or do not end.</summary>
+    private async Task<string?> ReadHeadAsync(NetworkStream stream)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        patience.CancelAfter(s_headTime);
+        var (buffer, length) = (new byte[LongestHead], 0);
+        while (length < buffer.Length)
+        {
+            var read = await stream.ReadAsync(buffer.AsMemory(length), patience.Token).ConfigureAwait(false);
+            if (read == 0) return null;
+            length += read;
+            var end = buffer.AsSpan(0, length).IndexOf("\r\n\r\n"u8);
+            if (end >= 0) return Encoding.ASCII.GetString(buffer, 0, end);
+        }
+        return null;
+    }
+
+    /// <summary>Stops listening and ends every connection.</summary>
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _listener.Dispose();
+    }
+}

@@ -1,0 +1,32 @@
+using System.Net;
+using System.Text;
+
+namespace Microsoft.ML.Nlft.Saliency;
+
+/// <summary>Puts a map's data, the styles and the scripts of Page/ into one HTML file that asks nothing of the network.</summary>
+internal static class SaliencyPage
+{
+    private static readonly string[] s_scripts = ["objective.js", "payload.js", "dom.js", "charts.js", "settings.js", "rows.js", "inspector.js", "epochs.js", "page.js"];
+
+    public static void Write(SaliencyMap map, Stream stream)
+    {
+        if (map.Rows.Count == 0) throw new NlftException("saliency map", "no rows", "one or more", "Give it rows to show.");
+        const string remedy = "Make the map with CreateSaliencyMap, ExplainTraining or a recorded run of natural language fine-tuning.";
+        foreach (var row in map.Rows)
+        {
+            var place = $"saliency map, {row.Example.Source}";
+            if (row.Epochs.Any(seen => seen.Reach is null)) throw new NlftException(place, "no cluster walks", "a row that was analyzed for a map", remedy);
+            if (row.Epochs.Any(seen => !seen.Reach!.Thresholds.SequenceEqual(map.Rows[0].Epochs[0].Reach!.Thresholds) || !seen.Reach.Thresholds.Contains(map.Options.ClusterThreshold)))
+                throw new NlftException(place, "cluster walks for other thresholds", "rows that were analyzed with the map's options", remedy);
+        }
+        var page = PageResource.Read("Saliency", "page.html")
+            .Replace("{{title}}", WebUtility.HtmlEncode($"Saliency map: {map.Model}"), StringComparison.Ordinal)
+            .Replace("{{style}}", PageResource.Read("Saliency", "page.css"), StringComparison.Ordinal)
+            .Replace("{{script}}", string.Concat(s_scripts.Select(script => PageResource.Read("Saliency", script))), StringComparison.Ordinal);
+        var parts = page.Split("{{payload}}");
+        using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 1 << 16, leaveOpen: true);
+        writer.Write(parts[0]);
+        writer.Write(Convert.ToBase64String(SaliencyPayload.Of(map)));
+        writer.Write(parts[1]);
+    }
+}

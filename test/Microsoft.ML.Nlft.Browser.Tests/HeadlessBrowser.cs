@@ -1,0 +1,125 @@
+using System.Text.Json;
+using OpenQA.Selenium;
+using OpenQA.Selenium.Chrome;
+
+namespace Microsoft.ML.Nlft.Browser;
+
+/// <summary>A headless Chromium for one test, and what it noticed: errors on the console, requests, pictures.</summary>
+internal sealed class HeadlessBrowser : IDisposable
+{
+    private const string Chromium = "/usr/bin/chromium", Chromedriver = "/usr/bin/chromedriver";
+
+    private readonly string _profile = Directory.CreateTempSubdirectory("nlft-browser").FullName;
+
+    private HeadlessBrowser(bool watchRequests)
+    {
+        var options = new ChromeOptions { BinaryLocation = Chromium };
+        options.AddArguments("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync", "--hide-scrollbars", $"--user-data-dir={_profile}");
+        options.SetLoggingPreference(LogType.Browser, LogLevel.All);
+        if (watchRequests) options.SetLoggingPreference(LogType.Performance, LogLevel.All);
+        var service = ChromeDriverService.CreateDefaultService(Path.GetDirectoryName(Chromedriver)!, Path.GetFileName(Chromedriver));
+        service.SuppressInitialDiagnosticInformation = true;
+        Driver = new ChromeDriver(service, options, TimeSpan.FromMinutes(2));
+    }
+
+    /// <summary>The driver, for what a user does.</summary>
+    public ChromeDriver Driver { get; }
+
+    /// <summary>Starts a browser of that width; without one on this machine the test is skipped, in one line.</summary>
+    /// <param name="width">CSS pixels.</param>
+    /// <param name="height">CSS pixels.</param>
+    /// <param name="watchRequests">Whether <see cref="Requests"/> will be asked; being watched makes a browser slower.</param>
+    public static HeadlessBrowser Start(int width = 1400, int height = 1000, bool watchRequests = true)
+    {
+        if (Array.Find([Chromium, Chromedriver], path => !File.Exists(path)) is { } missing)
+            Assert.Inconclusive($"There is no {missing}: install the Debian packages chromium and chromium-driver to run the tests in a browser.");
+        var browser = new HeadlessBrowser(watchRequests);
+        browser.Resize(width, height);
+        browser.Driver.Navigate().GoToUrl("about:blank"); // the browser's own first page has asked for its parts
+        _ = (watchRequests ? browser.Requests() : [], browser.Complaints());
+        return browser;
+    }
+
+    /// <summary>Gives the page that many CSS pixels, below the least width of a window, too.</summary>
+    public void Resize(int width, int height) => Driver.ExecuteCdpCommand("Emulation.setDeviceMetricsOverride",
+        new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = 1, ["mobile"] = false });
+
+    /// <summary>Shows colours as people with a colour vision deficiency see them: none, achromatopsia, deuteranopia, protanopia or tritanopia.</summary>
+    public void SeeAs(string deficiency) => Driver.ExecuteCdpCommand("Emulation.setEmulatedVisionDeficiency", new() { ["type"] = deficiency });
+
+    /// <summary>Runs JavaScript in the page; what it returns (a promise, too) comes back through JSON.</summary>
+    public JsonElement Run(string body, params object[] arguments)
+    {
+        var script = $"const done = arguments[arguments.length - 1]; (async () => {{ {body} }})().then(value => done(JSON.stringify(value ?? null)), error => done(JSON.stringify({{ failure: String(error) }})));";
+        var value = JsonSerializer.Deserialize<JsonElement>((string)((IJavaScriptExecutor)Driver).ExecuteAsyncScript(script, arguments)!);
+        if (value.ValueKind == JsonValueKind.Object && value.TryGetProperty("failure", out var failure)) Assert.Fail($"In the page: {failure}");
+        return value;
+    }
+
+    /// <summary>Opens a file.</summary>
+    public void OpenFile(string path) => Driver.Navigate().GoToUrl(new Uri(path).AbsoluteUri);
+
+    /// <summary>Waits until an expression holds.</summary>
+    public void Until(string expression)
+    {
+        var deadline = DateTime.UtcNow.AddSeconds(20);
+        while (!Run($"return !!({expression});").GetBoolean())
+        {
+            Assert.IsLessThan(deadline, DateTime.UtcNow, $"This did not come true within 20 s: {expression}");
+            Thread.Sleep(20);
+        }
+    }
+
+    /// <summary>Types one key at whatever has the focus.</summary>
+    public void Press(string key, int times = 1)
+    {
+        for (; times > 0; times--) Driver.SwitchTo().ActiveElement().SendKeys(key);
+    }
+
+    /// <summary>Writes artifacts/screenshots/NAME.png.</summary>
+    public void Screenshot(string name) => Save("artifacts/screenshots", name);
+
+    /// <summary>Writes docs/images/NAME.png when UPDATE_PICTURES is 1: the pictures of the documentation.</summary>
+    public void Picture(string name)
+    {
+        if (Environment.GetEnvironmentVariable("UPDATE_PICTURES") == "1") Save("docs/images", name);
+    }
+
+    private void Save(string folder, string name)
+    {
+        var place = Directory.CreateDirectory(Path.Combine(Fixtures.RepositoryRoot(), folder));
+        Driver.GetScreenshot().SaveAsFile(Path.Combine(place.FullName, $"{name}.png"));
+    }
+
+    /// <summary>Errors and warnings that the console showed since the last call.</summary>
+    public IReadOnlyList<string> Complaints() =>
+        [.. Driver.Manage().Logs.GetLog(LogType.Browser).Where(entry => entry.Level >= LogLevel.Warning).Select(entry => entry.Message)];
+
+    /// <summary>Addresses asked for since the last call, the page's own file and data: aside.</summary>
+    public IReadOnlyList<string> Requests()
+    {
+        var urls = new List<string>();
+        foreach (var entry in Driver.Manage().Logs.GetLog(LogType.Performance))
+        {
+            var message = JsonSerializer.Deserialize<JsonElement>(entry.Message).GetProperty("message");
+            if (message.GetProperty("method").GetString() == "Network.requestWillBeSent")
+                urls.Add(message.GetProperty("params").GetProperty("request").GetProperty("url").GetString()!);
+        }
+        return [.. urls.Where(url => !url.StartsWith("file:", StringComparison.Ordinal) && !url.StartsWith("data:", StringComparison.Ordinal) && !url.StartsWith("about:", StringComparison.Ordinal))];
+    }
+
+    public void Dispose()
+    {
+        Driver.Quit();
+        Driver.Dispose();
+        try
+        {
+            Directory.Delete(_profile, recursive: true);
+        }
+        catch (IOException)
+        {
+            // The browser may still be writing; the folder is a temporary one.
+        }
+    }
+}

@@ -1,0 +1,152 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Microsoft.ML.Nlft.Monitoring;
+using Microsoft.ML.Nlft.Training;
+
+namespace Microsoft.ML.Nlft.Tests.Monitoring;
+
+[TestClass]
+public sealed class LivePageTests
+{
+    public TestContext TestContext { get; set; } = null!;
+
+    [TestMethod]
+    public void Address_IsOfTheLoopbackOnly()
+    {
+        using var live = new LivePage();
+        Assert.AreEqual("127.0.0.1", live.Address.Host);
+        var others = Dns.GetHostAddresses(Dns.GetHostName()).Where(address => address.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(address)).ToArray();
+        foreach (var address in others)
+        {
+            using var client = new TcpClient();
+            Assert.ThrowsExactly<SocketException>(() => client.Connect(address, live.Address.Port), $"{address} answers");
+        }
+    }
+
+    [TestMethod]
+    public async Task Get_Page_IsOneFileThatAllowsNoOtherSource()
+    {
+        using var live = new LivePage();
+        using var client = new HttpClient();
+        var answer = await client.GetAsync(live.Address, TestContext.CancellationToken);
+        Assert.AreEqual(HttpStatusCode.OK, answer.StatusCode);
+        Assert.AreEqual("text/html; charset=utf-8", answer.Content.Headers.ContentType!.ToString());
+        Assert.Contains("default-src 'none'", answer.Headers.GetValues("Content-Security-Policy").Single());
+        Assert.AreEqual(HttpStatusCode.NotFound, (await client.GetAsync(new Uri(live.Address, "map"), TestContext.CancellationToken)).StatusCode);
+        Assert.AreEqual(HttpStatusCode.NotFound, (await client.GetAsync(new Uri(live.Address, "../../etc/passwd"), TestContext.CancellationToken)).StatusCode);
+        Assert.AreEqual(HttpStatusCode.MethodNotAllowed, (await client.PostAsync(live.Address, null, TestContext.CancellationToken)).StatusCode);
+    }
+
+    [TestMethod]
+    [DataRow("evil.example")]
+    [DataRow("evil.example:{port}")]
+    [DataRow("127.0.0.1")]
+    [DataRow("")]
+    public async Task Get_ForeignHost_IsForbidden(string host)
+    {
+        using var live = new LivePage();
+        Assert.StartsWith("HTTP/1.1 403 ", await SendAsync(live, $"GET / HTTP/1.1\r\nHost: {host.Replace("{port}", $"{live.Address.Port}")}\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 200 ", await SendAsync(live, $"GET / HTTP/1.1\r\nHost: localhost:{live.Address.Port}\r\n\r\n"));
+    }
+
+    [TestMethod]
+    public async Task Get_EndlessHead_IsGivenUp()
+    {
+        using var live = new LivePage();
+        Assert.AreEqual("", await SendAsync(live, "GET / HTTP/1.1\r\n" + new string('a', 20_000)));
+    }
+
+    [TestMethod]
+    public async Task Events_TellTheRunFromItsBeginningAndGoOn()
+    {
+        using var live = new LivePage();
+        live.Begin(Steps.Run);
+        live.Report(Steps.At(1));
+        using var client = new HttpClient();
+        using var first = await EventsAsync(client, live, last: null);
+        Assert.AreEqual("NLFT", (await first.NextAsync()).GetProperty("run").GetProperty("method").GetString());
+        Assert.AreEqual(1, (await first.NextAsync()).GetProperty("step").GetProperty("loss").GetDouble());
+        var waiting = first.NextAsync();
+        live.Report(Steps.At(2));
+        Assert.AreEqual(0.5, (await waiting).GetProperty("step").GetProperty("loss").GetDouble());
+        Assert.AreEqual("2", first.LastId);
+
+        // A browser that lost the connection goes on where it was; a new one hears everything.
+        live.End(new FineTuneResult([], Cancelled: true));
+        using var again = await EventsAsync(client, live, last: "1");
+        Assert.AreEqual(0.5, (await again.NextAsync()).GetProperty("step").GetProperty("loss").GetDouble());
+        Assert.AreEqual("cancelled", (await again.NextAsync()).GetProperty("end").GetProperty("how").GetString());
+        live.Dispose();
+        Assert.AreEqual("cancelled", (await first.NextAsync()).GetProperty("end").GetProperty("how").GetString());
+        Assert.AreEqual(JsonValueKind.Undefined, (await first.NextAsync()).ValueKind, "closed");
+    }
+
+    [TestMethod]
+    public async Task Report_ReaderThatStopsReading_HoldsNothingUp()
+    {
+        using var live = new LivePage();
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, live.Address.Port, TestContext.CancellationToken);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{live.Address.Port}\r\n\r\n"), TestContext.CancellationToken);
+        live.Begin(Steps.Run);
+        for (var step = 1; step <= 50_000; step++) live.Report(Steps.At(step, 50_000)); // far more than the buffers of a connection hold
+        using var other = new HttpClient();
+        Assert.AreEqual(HttpStatusCode.OK, (await other.GetAsync(live.Address, TestContext.CancellationToken)).StatusCode);
+    }
+
+    [TestMethod]
+    public void Constructor_TakenPort_IsRefused()
+    {
+        using var live = new LivePage();
+        var error = Assert.ThrowsExactly<NlftException>(() => new LivePage(live.Address.Port));
+        Assert.AreEqual($"port {live.Address.Port} of 127.0.0.1", error.Subject);
+        Assert.AreEqual("option port: found 70000; expected 0 (any that is free) to 65535. Leave it out for a free one.", Assert.ThrowsExactly<NlftException>(() => new LivePage(70000)).Message);
+    }
+
+    private async Task<string> SendAsync(LivePage live, string request)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, live.Address.Port, TestContext.CancellationToken);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request), TestContext.CancellationToken);
+        var answer = new StringBuilder();
+        var buffer = new byte[4096];
+        try
+        {
+            for (int read; (read = await client.GetStream().ReadAsync(buffer, TestContext.CancellationToken)) > 0;) answer.Append(Encoding.UTF8.GetString(buffer, 0, read));
+        }
+        catch (IOException)
+        {
+            // A connection that is given up with data unread is reset.
+        }
+        return answer.ToString();
+    }
+
+    private async Task<EventReader> EventsAsync(HttpClient client, LivePage live, string? last)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(live.Address, "events"));
+        if (last is not null) request.Headers.Add("Last-Event-ID", last);
+        var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.CancellationToken);
+        Assert.AreEqual("text/event-stream", answer.Content.Headers.ContentType!.ToString());
+        return new EventReader(new StreamReader(await answer.Content.ReadAsStreamAsync(TestContext.CancellationToken)));
+    }
+
+    /// <summary>Server-sent events as the standard describes them, as far as they are used here.</summary>
+    private sealed class EventReader(StreamReader reader) : IDisposable
+    {
+        public string LastId { get; private set; } = "";
+
+        public async Task<JsonElement> NextAsync()
+        {
+            while (await reader.ReadLineAsync() is { } line)
+            {
+                if (line.StartsWith("id: ", StringComparison.Ordinal)) LastId = line[4..];
+                if (line.StartsWith("data: ", StringComparison.Ordinal)) return JsonSerializer.Deserialize<JsonElement>(line[6..]);
+            }
+            return default;
+        }
+
+        public void Dispose() => reader.Dispose();
+    }
+}

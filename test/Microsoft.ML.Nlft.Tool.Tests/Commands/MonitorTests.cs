@@ -1,0 +1,26 @@
+namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
+
+/// <summary>What follows a run besides the console.</summary>
+[TestClass]
+public sealed class MonitorTests
+{
+    [TestMethod]
+    public void A_run_is_followed_by_a_page_TensorBoard_and_a_map_on_request()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+
+        tool.Succeed("train --model MODEL --data rows.csv --output out --epochs 2 --live --tensorboard runs/one --map map.html --map-rows 2");
+
+        Assert.MatchesRegex(@"Follow the run at http://127\.0\.0\.1:\d+/", tool.Error);
+        Assert.StartsWith("events.out.tfevents.", Path.GetFileName(Directory.GetFiles(tool.PathOf("runs/one")).Single()));
+        Assert.Contains("<title>Saliency map: model</title>", File.ReadAllText(tool.PathOf("map.html")));
+        Assert.DoesNotContain("RecordedRows", File.ReadAllText(tool.PathOf("out/nlft-options.json")));
+        tool.Succeed("train --model MODEL --options out/nlft-options.json --data rows.csv --output again"); // what was recorded is no option of the file
+
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output sft --method sft --map sft.html"));
+        Assert.Contains("--map sft.html: found --method sft; expected --method nlft.", tool.Error);
+        Assert.AreEqual(ExitCode.Usage, tool.Run("train --model MODEL --data rows.csv --output out --map map.html --map-rows 0"));
+        Assert.Contains("--map-rows: found \"0\"; expected 1 or more.", tool.Error);
+    }
+}
