@@ -14,7 +14,7 @@ internal readonly record struct Term(Operand A, Operand B);
 /// </summary>
 internal static unsafe class MatrixProduct
 {
-    private const int Deepest = 1024, MostColumns = 64; // of the panels packed at a time, which stay in the second-level cache
+    private const int Deepest = 1024, MostColumns = 64, LeftFloats = 49152; // of panels packed at a time, and of A beside them: together a second-level cache
     private const int RowsPerTask = 768, LeastRowsPerTask = 24;
     private const long SequentialBelow = 1L << 17; // multiply-adds: below this, sharing out costs more than it brings
 
@@ -107,9 +107,14 @@ internal static unsafe class MatrixProduct
                     left[0] = term.A.Left(pinnedA, row, first, depth);
                     if (last is { } other) left[1] = other.A.Left(pinnedSecond, row, 0, secondDepth);
                     float* target = pinnedC + part.Offset, addend = sum is { } matrix ? pinnedD + matrix.Offset : null;
-                    for (var at = 0; at < part.Columns; at += TTile.Columns)
-                        Tiles<TTile>.Multiply(rows, Math.Min(TTile.Columns, part.Columns - at), left, last is null ? 1 : 2, packed + (nint)at * (depth + secondDepth),
-                            target + at, part.Stride, alpha, addend is null ? null : addend + at, sum?.Stride ?? 0);
+                    // A block of rows meets all panels while it is in the second-level cache with them.
+                    var height = Math.Max(1, LeftFloats / Math.Max(1, depth) / TTile.Rows) * TTile.Rows;
+                    var dRow = sum?.Stride ?? 0;
+                    for (var top = 0; top < rows; top += height)
+                        for (var at = 0; at < part.Columns; at += TTile.Columns)
+                            Tiles<TTile>.Multiply(Math.Min(height, rows - top), Math.Min(TTile.Columns, part.Columns - at), left, last is null ? 1 : 2, top,
+                                packed + (nint)at * (depth + secondDepth), target + at + (nint)top * part.Stride, part.Stride, alpha,
+                                addend is null ? null : addend + at + (nint)top * dRow, dRow);
                 }
                 sum = part;
             }

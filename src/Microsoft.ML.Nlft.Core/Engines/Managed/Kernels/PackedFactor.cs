@@ -32,8 +32,8 @@ internal readonly unsafe struct PackedFactor(float* panels, int depth, int colum
         {
             float* panel = panels + (nint)column * depth, target = c + column, addend = accumulate ? target : null;
             var width = Math.Min(Width, n - column);
-            if (Vector512.IsHardwareAccelerated) Tiles<Tile512>.Multiply(rows, width, &left, 1, panel, target, cRow, alpha, addend, cRow);
-            else Tiles<Tile256>.Multiply(rows, width, &left, 1, panel, target, cRow, alpha, addend, cRow);
+            if (Vector512.IsHardwareAccelerated) Tiles<Tile512>.Multiply(rows, width, &left, 1, 0, panel, target, cRow, alpha, addend, cRow);
+            else Tiles<Tile256>.Multiply(rows, width, &left, 1, 0, panel, target, cRow, alpha, addend, cRow);
         }
     }
 }

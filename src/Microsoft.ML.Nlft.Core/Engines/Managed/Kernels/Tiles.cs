@@ -8,33 +8,36 @@ internal static unsafe class Tiles<TTile> where TTile : ITile
     // A tile of fewer rows than this waits for its own sums: two vectors a row, and a fused multiply-add takes four cycles on two ports.
     private const int LeastRows = 4;
 
-    /// <summary>C[rows x columns] = D + alpha A panel; columns beyond <paramref name="columns"/> are left alone. See <see cref="ITile"/>.</summary>
-    public static void Multiply(int rows, int columns, LeftFactor* left, int count, float* panel, float* c, nint cRow, float alpha, float* d, nint dRow)
+    /// <summary>
+    /// C[rows x columns] = D + alpha A panel, with the rows of A from <paramref name="firstRow"/> on; columns beyond <paramref name="columns"/> are left alone.
+    /// See <see cref="ITile"/>.
+    /// </summary>
+    public static void Multiply(int rows, int columns, LeftFactor* left, int count, nint firstRow, float* panel, float* c, nint cRow, float alpha, float* d, nint dRow)
     {
         if (columns < TTile.Columns)
         {
-            MultiplyEdge(rows, columns, left, count, panel, c, cRow, alpha, d, dRow);
+            MultiplyEdge(rows, columns, left, count, firstRow, panel, c, cRow, alpha, d, dRow);
             return;
         }
         if (d is null) dRow = 0;
         int rest = Rest(rows), whole = rows - rest;
-        for (var row = 0; row < whole; row += TTile.Rows) One(TTile.Rows, left, count, row, panel, c + row * cRow, cRow, alpha, d + row * dRow, dRow);
+        for (var row = 0; row < whole; row += TTile.Rows) One(TTile.Rows, left, count, firstRow + row, panel, c + row * cRow, cRow, alpha, d + row * dRow, dRow);
         for (int row = whole, height; row < rows; row += height)
         {
             height = Height(rows - row);
-            One(height, left, count, row, panel, c + row * cRow, cRow, alpha, d + row * dRow, dRow);
+            One(height, left, count, firstRow + row, panel, c + row * cRow, cRow, alpha, d + row * dRow, dRow);
         }
     }
 
     /// <summary>The same for the last columns of C, which do not fill a tile: each tile is computed beside C and copied.</summary>
     [SkipLocalsInit]
-    private static void MultiplyEdge(int rows, int columns, LeftFactor* left, int count, float* panel, float* c, nint cRow, float alpha, float* d, nint dRow)
+    private static void MultiplyEdge(int rows, int columns, LeftFactor* left, int count, nint firstRow, float* panel, float* c, nint cRow, float alpha, float* d, nint dRow)
     {
         var tile = stackalloc float[TTile.Rows * TTile.Columns];
         for (int row = 0, height; row < rows; row += height)
         {
             height = Height(rows - row);
-            One(height, left, count, row, panel, tile, TTile.Columns, alpha, null, 0);
+            One(height, left, count, firstRow + row, panel, tile, TTile.Columns, alpha, null, 0);
             for (var i = 0; i < height; i++)
                 for (var j = 0; j < columns; j++)
                     c[(row + i) * cRow + j] = tile[i * TTile.Columns + j] + (d is null ? 0 : d[(row + i) * dRow + j]);
