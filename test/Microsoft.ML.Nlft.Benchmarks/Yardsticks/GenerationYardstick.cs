@@ -47,8 +47,9 @@ internal static class GenerationYardstick
     /// <summary>Bytes per second that all threads read from an array far larger than the caches.</summary>
     private static double Bandwidth(int threads)
     {
-        const int Block = 1 << 20;
+        const int Block = 1 << 18;
         var data = new float[256 << 20 >> 2];
+        data.AsSpan().Fill(1); // written to: untouched pages are all one page of zeros
         var sums = new float[data.Length / Block];
         var workers = new Workers(threads);
         void Read() => workers.For(sums.Length, 0, (_, i) => sums[i] = VectorMath.Dot(data.AsSpan(i * Block, Block), data.AsSpan(i * Block, Block)));

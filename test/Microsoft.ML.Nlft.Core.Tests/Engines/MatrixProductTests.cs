@@ -68,10 +68,10 @@ public class MatrixProductTests
             foreach (var rows in (int[])[1, 3, 4, 7, 16])
             {
                 var product = Matrix.Zeros(rows, Outputs);
-                FewRowsProduct.Multiply(new Workers(2), product, null, new Term(x.RowRange(0, rows), weight));
+                FewRowsProduct.Multiply(new Workers(2), new RowProduct(product, null, new Term(x.RowRange(0, rows), weight)));
                 Numbers.AreClose(expected.RowRange(0, rows), product, 1e-4);
                 var alone = Matrix.Zeros(1, Outputs);
-                FewRowsProduct.Multiply(new Workers(1), alone, null, new Term(x.RowRange(rows - 1, 1), weight));
+                FewRowsProduct.Multiply(new Workers(1), new RowProduct(alone, null, new Term(x.RowRange(rows - 1, 1), weight)));
                 Assert.IsTrue(alone.Span.SequenceEqual(product[rows - 1]), "A row gets the same bits alone or among others.");
             }
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
@@ -17,24 +18,36 @@ internal static unsafe class FewRowsProduct
     private const int Outputs = 8, OutputsPerTask = 32;
     private const long SequentialBelow = 1L << 15; // multiply-adds
 
-    /// <summary>Y[M x N] = D + X[M x K] W^T + the second term, with W[N x K] not transposed.</summary>
-    /// <param name="workers">The threads.</param>
-    /// <param name="y">The result.</param>
-    /// <param name="d">What is added to, of the shape of <paramref name="y"/>, or null.</param>
-    /// <param name="term">X and W.</param>
-    /// <param name="second">A second product, or null.</param>
-    public static void Multiply(Workers workers, Matrix y, Matrix? d, Term term, Term? second = null)
+    /// <summary>Most products of one call.</summary>
+    public const int MostProducts = 3;
+
+    /// <summary>Y[M x N] = D + X[M x K] W^T + the second term for each of a few products of as many rows, shared out together.</summary>
+    public static void Multiply(Workers workers, params ReadOnlySpan<RowProduct> products)
     {
-        if (workers.Threads == 1 || (long)y.Rows * y.Columns * term.A.Columns < SequentialBelow) Compute(workers, y, d, term, second, 0, y.Columns);
+        var (buffer, tasks, work) = (new ProductBuffer(), 0, 0L);
+        for (var i = 0; i < products.Length; i++)
+        {
+            buffer[i] = products[i];
+            tasks += Tasks(products[i]);
+            work += (long)products[i].Y.Rows * products[i].Y.Columns * products[i].Term.A.Columns;
+        }
+        if (workers.Threads == 1 || work < SequentialBelow)
+            foreach (var product in products) Compute(workers, product, 0, product.Y.Columns);
         else
-            workers.ForBlocks(y.Columns, OutputsPerTask, (workers, y, d, term, second), static (work, start, end) =>
-                Compute(work.workers, work.y, work.d, work.term, work.second, start, end));
+            workers.For(tasks, (workers, buffer), static (work, task) =>
+            {
+                var product = 0;
+                for (; task >= Tasks(work.buffer[product]); product++) task -= Tasks(work.buffer[product]);
+                Compute(work.workers, work.buffer[product], task * OutputsPerTask, Math.Min(work.buffer[product].Y.Columns, (task + 1) * OutputsPerTask));
+            });
     }
 
-    private static void Compute(Workers workers, Matrix y, Matrix? d, Term term, Term? second, int start, int end)
+    private static int Tasks(in RowProduct product) => (product.Y.Columns + OutputsPerTask - 1) / OutputsPerTask;
+
+    private static void Compute(Workers workers, in RowProduct product, int start, int end)
     {
-        Add(workers, y, d, term, start, end);
-        if (second is { } other) Add(workers, y, y, other, start, end);
+        Add(workers, product.Y, product.D, product.Term, start, end);
+        if (product.Second is { } other) Add(workers, product.Y, product.Y, other, start, end);
     }
 
     private static void Add(Workers workers, Matrix y, Matrix? d, Term term, int start, int end)
@@ -53,7 +66,7 @@ internal static unsafe class FewRowsProduct
     {
         var depth = term.A.Columns;
         var sums = stackalloc float[MostRows * Outputs];
-        fixed (float* pinnedX = term.A.Array, pinnedW = term.B.Array)
+        fixed (float* pinnedX = term.A.Array, pinnedW = term.B.Array, pinnedY = y.Data, pinnedD = d?.Data)
         {
             var left = term.A.Left(pinnedX, 0, 0, depth);
             for (var output = start; output < end; output += Outputs)
@@ -71,16 +84,22 @@ internal static unsafe class FewRowsProduct
                     SeveralRows(left.A, left.Row, y.Rows, widened, depth, outputs, depth, sums);
                 }
                 for (var row = 0; row < y.Rows; row++)
+                {
+                    float* target = pinnedY + y.Index(row, output), addend = d is { } matrix ? pinnedD + matrix.Index(row, output) : null, sum = sums + row * Outputs;
                     for (var i = 0; i < outputs; i++)
                     {
-                        var sum = T.IsScaled ? sums[row * Outputs + i] * scales[i] : sums[row * Outputs + i];
-                        y[row][output + i] = d is { } addend ? addend[row][output + i] + sum : sum;
+                        if (T.IsScaled) sum[i] *= scales[i];
+                        target[i] = addend is null ? sum[i] : addend[i] + sum[i];
                     }
+                }
             }
         }
     }
 
-    /// <summary>sums[i] = x w_i for up to eight outputs, as they are stored.</summary>
+    /// <summary>
+    /// sums[i] = x w_i for up to eight outputs, as they are stored. Rows of narrow types are too short for the processor to foresee the next ones: these
+    /// are asked for in advance.
+    /// </summary>
     private static void OneRow<T>(float* x, byte* w, nint stride, int outputs, int depth, float* sums) where T : IElement
     {
         if (outputs < Outputs)
@@ -88,37 +107,43 @@ internal static unsafe class FewRowsProduct
             for (var i = 0; i < outputs; i++, w += stride)
             {
                 Vector256<float> s = default;
-                var at = 0;
-                for (; at + 8 <= depth; at += 8) s = Vector256.FusedMultiplyAdd(Vector256.Load(x + at), T.Load(w + at * T.Size), s);
-                sums[i] = Finish<T>(s, x, w, at, depth);
+                for (var at = 0; at + 8 <= depth; at += 8) s = Vector256.FusedMultiplyAdd(Vector256.Load(x + at), T.Load(w + at * T.Size), s);
+                sums[i] = AddRest<T>(Sums(s, s, s, s).ToScalar(), x, w, depth);
             }
             return;
         }
         Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default, s6 = default, s7 = default;
-        byte* w0 = w, w3 = w + 3 * stride, w6 = w + 6 * stride;
+        byte* w0 = w, w3 = w + 3 * stride, w6 = w + 6 * stride, next = w + Outputs * stride;
         var stride2 = 2 * stride;
         var k = 0;
-        for (; k + 8 <= depth; k += 8, w0 += 8 * T.Size, w3 += 8 * T.Size, w6 += 8 * T.Size)
+        for (; k + 8 <= depth; k += 8, w0 += 8 * T.Size, w3 += 8 * T.Size, w6 += 8 * T.Size, next += 64 * T.Size)
         {
+            if (Sse.IsSupported && T.Size < 4)
+            {
+                Sse.Prefetch0(next);
+                if (T.Size > 1) Sse.Prefetch0(next + 64);
+            }
             var v = Vector256.Load(x + k);
             s0 = Vector256.FusedMultiplyAdd(v, T.Load(w0), s0); s1 = Vector256.FusedMultiplyAdd(v, T.Load(w0 + stride), s1); s2 = Vector256.FusedMultiplyAdd(v, T.Load(w0 + stride2), s2);
             s3 = Vector256.FusedMultiplyAdd(v, T.Load(w3), s3); s4 = Vector256.FusedMultiplyAdd(v, T.Load(w3 + stride), s4); s5 = Vector256.FusedMultiplyAdd(v, T.Load(w3 + stride2), s5);
             s6 = Vector256.FusedMultiplyAdd(v, T.Load(w6), s6); s7 = Vector256.FusedMultiplyAdd(v, T.Load(w6 + stride), s7);
         }
-        (sums[0], sums[1], sums[2], sums[3]) = (Finish<T>(s0, x, w, k, depth), Finish<T>(s1, x, w + stride, k, depth), Finish<T>(s2, x, w + stride2, k, depth), Finish<T>(s3, x, w + 3 * stride, k, depth));
-        (sums[4], sums[5], sums[6], sums[7]) = (Finish<T>(s4, x, w + 4 * stride, k, depth), Finish<T>(s5, x, w + 5 * stride, k, depth), Finish<T>(s6, x, w + 6 * stride, k, depth), Finish<T>(s7, x, w + 7 * stride, k, depth));
+        Sums(s0, s1, s2, s3).Store(sums);
+        Sums(s4, s5, s6, s7).Store(sums + 4);
+        if (k < depth)
+            for (var i = 0; i < Outputs; i++) sums[i] = AddRest<T>(sums[i], x, w + i * stride, depth);
     }
 
     /// <summary>sums[row * 8 + i] = x_row w_i: two outputs and up to six rows at a time.</summary>
     private static void SeveralRows(float* x, nint xRow, int rows, float* w, nint stride, int outputs, int depth, float* sums)
     {
-        for (var output = 0; output < outputs; output += 2)
+        for (int row = 0, height; row < rows; row += height)
         {
-            float* left = w + output * stride, right = output + 1 < outputs ? left + stride : left;
-            for (var row = 0; row < rows;)
+            height = Tiles<Tile256>.Height(rows - row);
+            var a = x + row * xRow; // in the first-level cache for all outputs
+            for (var output = 0; output < outputs; output += 2)
             {
-                var height = Tiles<Tile256>.Height(rows - row);
-                float* a = x + row * xRow, target = sums + row * Outputs + output;
+                float* left = w + output * stride, right = output + 1 < outputs ? left + stride : left, target = sums + row * Outputs + output;
                 switch (height)
                 {
                     case 1: Pair<Rows1>(a, xRow, left, right, depth, target); break;
@@ -128,7 +153,6 @@ internal static unsafe class FewRowsProduct
                     case 5: Pair<Rows5>(a, xRow, left, right, depth, target); break;
                     case 6: Pair<Rows6>(a, xRow, left, right, depth, target); break;
                 }
-                row += height;
             }
         }
     }
@@ -151,23 +175,54 @@ internal static unsafe class FewRowsProduct
             if (TRows.Count > 4) { v = Vector256.Load(x3 + xRow); c40 = Vector256.FusedMultiplyAdd(v, l, c40); c41 = Vector256.FusedMultiplyAdd(v, r, c41); }
             if (TRows.Count > 5) { v = Vector256.Load(x3 + row2); c50 = Vector256.FusedMultiplyAdd(v, l, c50); c51 = Vector256.FusedMultiplyAdd(v, r, c51); }
         }
-        Finish(c00, c01, x, left, right, k, depth, sums);
-        if (TRows.Count > 1) Finish(c10, c11, x + xRow, left, right, k, depth, sums + Outputs);
-        if (TRows.Count > 2) Finish(c20, c21, x + 2 * xRow, left, right, k, depth, sums + 2 * Outputs);
-        if (TRows.Count > 3) Finish(c30, c31, x + 3 * xRow, left, right, k, depth, sums + 3 * Outputs);
-        if (TRows.Count > 4) Finish(c40, c41, x + 4 * xRow, left, right, k, depth, sums + 4 * Outputs);
-        if (TRows.Count > 5) Finish(c50, c51, x + 5 * xRow, left, right, k, depth, sums + 5 * Outputs);
+        Store(c00, c01, c10, c11, TRows.Count > 1, sums);
+        if (TRows.Count > 2) Store(c20, c21, c30, c31, TRows.Count > 3, sums + 2 * Outputs);
+        if (TRows.Count > 4) Store(c40, c41, c50, c51, TRows.Count > 5, sums + 4 * Outputs);
+        if (k < depth)
+            for (var row = 0; row < TRows.Count; row++, x += xRow, sums += Outputs)
+                (sums[0], sums[1]) = (AddRest<Float32>(sums[0], x, (byte*)left, depth), AddRest<Float32>(sums[1], x, (byte*)right, depth));
     }
 
+    /// <summary>The sums of two outputs for one row or two.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish(Vector256<float> s0, Vector256<float> s1, float* x, float* left, float* right, int k, int depth, float* sums) =>
-        (sums[0], sums[1]) = (Finish<Float32>(s0, x, (byte*)left, k, depth), Finish<Float32>(s1, x, (byte*)right, k, depth));
-
-    /// <summary>The sum over the lanes, and the last products that fill no vector.</summary>
-    private static float Finish<T>(Vector256<float> s, float* x, byte* w, int k, int depth) where T : IElement
+    private static void Store(Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d, bool two, float* sums)
     {
-        var sum = Vector256.Sum(s);
-        for (; k < depth; k++) sum = MathF.FusedMultiplyAdd(x[k], T.LoadOne(w + k * T.Size), sum);
+        var all = Sums(a, b, c, d);
+        all.GetLower().Store(sums);
+        if (two) all.GetUpper().Store(sums + Outputs);
+    }
+
+    /// <summary>The sums over the lanes of four vectors, each ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Sums(Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
+    {
+        if (Avx.IsSupported)
+        {
+            var halves = Avx.HorizontalAdd(Avx.HorizontalAdd(a, b), Avx.HorizontalAdd(c, d));
+            return halves.GetLower() + halves.GetUpper();
+        }
+        return Vector128.Create(Sum(a), Sum(b), Sum(c), Sum(d));
+
+        static float Sum(Vector256<float> v) => ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
+    }
+
+    /// <summary>A sum and the last products, which fill no vector.</summary>
+    private static float AddRest<T>(float sum, float* x, byte* w, int depth) where T : IElement
+    {
+        for (var k = depth / 8 * 8; k < depth; k++) sum = MathF.FusedMultiplyAdd(x[k], T.LoadOne(w + k * T.Size), sum);
         return sum;
     }
+
+    [InlineArray(MostProducts)]
+    private struct ProductBuffer
+    {
+        private RowProduct _first;
+    }
 }
+
+/// <summary>One product of <see cref="FewRowsProduct"/>: Y = D + X W^T, and a second term or none.</summary>
+/// <param name="Y">The result.</param>
+/// <param name="D">What is added to, of the shape of Y, or null.</param>
+/// <param name="Term">X and W, W not transposed.</param>
+/// <param name="Second">A second product, or null.</param>
+internal readonly record struct RowProduct(Matrix Y, Matrix? D, Term Term, Term? Second = null);

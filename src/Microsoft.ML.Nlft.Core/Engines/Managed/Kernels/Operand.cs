@@ -38,6 +38,9 @@ internal readonly unsafe struct Operand
     public int Rows { get; }
     public int Columns { get; }
 
+    /// <summary>The float matrix that this is, not transposed.</summary>
+    public Matrix Matrix => Array is not null && !_transposed ? new Matrix(Array, _offset, Rows, Columns, (int)_stride) : throw new InvalidOperationException("The factor is no float matrix as it lies.");
+
     public Operand Transposed => new(Array, _offset, _stored, _scales, Type, Columns, Rows, _stride, !_transposed);
 
     /// <summary>Rows [row, row + rows) of a factor that is not transposed.</summary>

@@ -42,10 +42,13 @@ internal sealed class DecoderLayer
         var asked = context with { Rows = rows };
         var normed = context.Rent(x.Rows, x.Columns);
         InputNorm.Forward(context, x, normed);
-        K.Forward(context, normed, a.RawKey);
-        V.Forward(context, normed, a.Value);
         Matrix queryInput = Pick(asked, normed), residual = Pick(asked, x);
-        Q.Forward(asked, queryInput, a.RawQuery);
+        if (rows.IsAll) Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value), (Q, a.RawQuery));
+        else
+        {
+            Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value));
+            Q.Forward(asked, queryInput, a.RawQuery);
+        }
         QueryNorm?.Forward(asked, a.RawQuery, a.Query);
         KeyNorm?.Forward(context, a.RawKey, a.Key);
         rope.Rotate(asked, a.Query, 1);

@@ -14,8 +14,7 @@ internal sealed class FeedForward(Linear gate, Linear up, Linear down)
     /// <summary>y[N x H] = residual + the result for x[N x H]; g[N x F] and u[N x F] are kept for the backward pass.</summary>
     public void Forward(EngineContext context, Matrix x, Matrix g, Matrix u, Matrix residual, Matrix y)
     {
-        Gate.Forward(context, x, g);
-        Up.Forward(context, x, u);
+        Linear.Forward(context, x, (Gate, g), (Up, u));
         var a = context.Rent(g.Rows, g.Columns);
         Activate(context, g, u, a);
         Down.Forward(context, a, y, residual);

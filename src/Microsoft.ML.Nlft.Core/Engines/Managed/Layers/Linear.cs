@@ -20,31 +20,47 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
     /// <summary>y[N x out] = residual[N x out] + the layer of x[N x in].</summary>
     public void Forward(EngineContext context, Matrix x, Matrix y, Matrix? residual = null)
     {
-        var addend = residual;
-        if (Bias is not null)
-        {
-            addend = residual is null ? Bias.RepeatedRow(x.Rows) : y;
-            if (residual is { } other)
-                context.ForRows(y.Rows, (Bias, other, y), static (work, row) =>
-                {
-                    work.other[row].CopyTo(work.y[row]);
-                    VectorMath.Add(work.Bias.Vector, work.y[row]);
-                });
-        }
-        if (Lora is null)
-        {
-            Multiply(context, x, y, addend, null);
-            return;
-        }
-        var low = Lora.Lower(context, x);
-        Multiply(context, x, y, addend, Lora.Raise(low));
-        context.Return(low);
+        var low = Lora?.Lower(context, x);
+        var addend = Addend(context, y, residual);
+        if (x.Rows <= FewRowsProduct.MostRows) FewRowsProduct.Multiply(context.Workers, Product(x, y, addend, low));
+        else MatrixProduct.Multiply(context.Workers, y, addend, new Term(x, Weight.Operand.Transposed), low is { } matrix ? Lora!.Raise(matrix) : null);
+        if (low is { } rented) context.Return(rented);
     }
 
-    private void Multiply(EngineContext context, Matrix x, Matrix y, Matrix? addend, Term? lora)
+    /// <summary>Up to three layers of the same input; with few rows, as in decoding, their products are shared out together.</summary>
+    public static void Forward(EngineContext context, Matrix x, params ReadOnlySpan<(Linear Layer, Matrix Y)> layers)
     {
-        if (x.Rows <= FewRowsProduct.MostRows) FewRowsProduct.Multiply(context.Workers, y, addend, new Term(x, Weight.Operand), lora);
-        else MatrixProduct.Multiply(context.Workers, y, addend, new Term(x, Weight.Operand.Transposed), lora);
+        if (x.Rows > FewRowsProduct.MostRows)
+        {
+            foreach (var (layer, y) in layers) layer.Forward(context, x, y);
+            return;
+        }
+        Span<RowProduct> products = [default, default, default];
+        products = products[..layers.Length];
+        for (var i = 0; i < layers.Length; i++)
+        {
+            var (layer, y) = layers[i];
+            products[i] = layer.Product(x, y, layer.Addend(context, y, null), layer.Lora?.Lower(context, x));
+        }
+        FewRowsProduct.Multiply(context.Workers, products);
+        foreach (var product in products)
+            if (product.Second is { } second) context.Return(second.A.Matrix);
+    }
+
+    private RowProduct Product(Matrix x, Matrix y, Matrix? addend, Matrix? low) =>
+        new(y, addend, new Term(x, Weight.Operand), low is { } matrix ? Lora!.Raise(matrix) : null);
+
+    /// <summary>What the product is added to: residual, bias, both (then in y) or nothing.</summary>
+    private Matrix? Addend(EngineContext context, Matrix y, Matrix? residual)
+    {
+        if (Bias is null) return residual;
+        if (residual is not { } other) return Bias.RepeatedRow(y.Rows);
+        context.ForRows(y.Rows, (Bias, other, y), static (work, row) =>
+        {
+            work.other[row].CopyTo(work.y[row]);
+            VectorMath.Add(work.Bias.Vector, work.y[row]);
+        });
+        return y;
     }
 
     /// <summary>dx[N x in] (+)= dy W, unless <paramref name="dx"/> is null, and the gradients of whatever is trainable.</summary>

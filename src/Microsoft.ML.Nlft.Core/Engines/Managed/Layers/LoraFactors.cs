@@ -24,7 +24,7 @@ internal sealed class LoraFactors
     public Matrix Lower(EngineContext context, Matrix x)
     {
         var (low, dropped) = (context.Rent(x.Rows, Rank), Drop(context, x));
-        if (x.Rows <= FewRowsProduct.MostRows) FewRowsProduct.Multiply(context.Workers, low, null, new Term(dropped, A.AsMatrix(A.Values)));
+        if (x.Rows <= FewRowsProduct.MostRows) FewRowsProduct.Multiply(context.Workers, new RowProduct(low, null, new Term(dropped, A.AsMatrix(A.Values))));
         else context.Multiply(dropped, new Operand(A.AsMatrix(A.Values)).Transposed, low);
         VectorMath.Scale(low.Span, _scaling);
         Free(context, x, dropped);
