@@ -76,13 +76,7 @@ internal static unsafe class FewRowsProduct
                 var w = (byte*)address;
                 var scales = (float*)scaleAddress;
                 if (y.Rows == 1) OneRow<T>(left.A, w, stride, outputs, depth, sums);
-                else if (T.Size == sizeof(float)) SeveralRows(left.A, left.Row, y.Rows, (float*)w, stride / sizeof(float), outputs, depth, sums);
-                else
-                {
-                    var widened = workers.Scratch(Outputs * depth);
-                    for (var i = 0; i < outputs; i++) Operand.Widen<T>(w + i * stride, depth, widened + i * (nint)depth);
-                    SeveralRows(left.A, left.Row, y.Rows, widened, depth, outputs, depth, sums);
-                }
+                else SeveralRows<T>(left.A, left.Row, y.Rows, w, stride, outputs, depth, sums);
                 for (var row = 0; row < y.Rows; row++)
                 {
                     float* target = pinnedY + y.Index(row, output), addend = d is { } matrix ? pinnedD + matrix.Index(row, output) : null, sum = sums + row * Outputs;
@@ -135,7 +129,7 @@ internal static unsafe class FewRowsProduct
     }
 
     /// <summary>sums[row * 8 + i] = x_row w_i: two outputs and up to six rows at a time.</summary>
-    private static void SeveralRows(float* x, nint xRow, int rows, float* w, nint stride, int outputs, int depth, float* sums)
+    private static void SeveralRows<T>(float* x, nint xRow, int rows, byte* w, nint stride, int outputs, int depth, float* sums) where T : IElement
     {
         for (int row = 0, height; row < rows; row += height)
         {
@@ -143,22 +137,23 @@ internal static unsafe class FewRowsProduct
             var a = x + row * xRow; // in the first-level cache for all outputs
             for (var output = 0; output < outputs; output += 2)
             {
-                float* left = w + output * stride, right = output + 1 < outputs ? left + stride : left, target = sums + row * Outputs + output;
+                byte* left = w + output * stride, right = output + 1 < outputs ? left + stride : left;
+                var target = sums + row * Outputs + output;
                 switch (height)
                 {
-                    case 1: Pair<Rows1>(a, xRow, left, right, depth, target); break;
-                    case 2: Pair<Rows2>(a, xRow, left, right, depth, target); break;
-                    case 3: Pair<Rows3>(a, xRow, left, right, depth, target); break;
-                    case 4: Pair<Rows4>(a, xRow, left, right, depth, target); break;
-                    case 5: Pair<Rows5>(a, xRow, left, right, depth, target); break;
-                    case 6: Pair<Rows6>(a, xRow, left, right, depth, target); break;
+                    case 1: Pair<T, Rows1>(a, xRow, left, right, depth, Outputs * stride, target); break;
+                    case 2: Pair<T, Rows2>(a, xRow, left, right, depth, Outputs * stride, target); break;
+                    case 3: Pair<T, Rows3>(a, xRow, left, right, depth, Outputs * stride, target); break;
+                    case 4: Pair<T, Rows4>(a, xRow, left, right, depth, Outputs * stride, target); break;
+                    case 5: Pair<T, Rows5>(a, xRow, left, right, depth, Outputs * stride, target); break;
+                    case 6: Pair<T, Rows6>(a, xRow, left, right, depth, Outputs * stride, target); break;
                 }
             }
         }
     }
 
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Pair<TRows>(float* x, nint xRow, float* left, float* right, int depth, float* sums) where TRows : IRowCount
+    private static void Pair<T, TRows>(float* x, nint xRow, byte* left, byte* right, int depth, nint ahead, float* sums) where T : IElement where TRows : IRowCount
     {
         Vector256<float> c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
         Vector256<float> c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
@@ -167,7 +162,12 @@ internal static unsafe class FewRowsProduct
         var k = 0;
         for (; k + 8 <= depth; k += 8, x0 += 8, x3 += 8)
         {
-            Vector256<float> l = Vector256.Load(left + k), r = Vector256.Load(right + k), v = Vector256.Load(x0);
+            if (Sse.IsSupported)
+            {
+                Sse.Prefetch0(left + k * T.Size + ahead);
+                Sse.Prefetch0(right + k * T.Size + ahead);
+            }
+            Vector256<float> l = T.Load(left + k * T.Size), r = T.Load(right + k * T.Size), v = Vector256.Load(x0);
             c00 = Vector256.FusedMultiplyAdd(v, l, c00); c01 = Vector256.FusedMultiplyAdd(v, r, c01);
             if (TRows.Count > 1) { v = Vector256.Load(x0 + xRow); c10 = Vector256.FusedMultiplyAdd(v, l, c10); c11 = Vector256.FusedMultiplyAdd(v, r, c11); }
             if (TRows.Count > 2) { v = Vector256.Load(x0 + row2); c20 = Vector256.FusedMultiplyAdd(v, l, c20); c21 = Vector256.FusedMultiplyAdd(v, r, c21); }
@@ -180,7 +180,7 @@ internal static unsafe class FewRowsProduct
         if (TRows.Count > 4) Store(c40, c41, c50, c51, TRows.Count > 5, sums + 4 * Outputs);
         if (k < depth)
             for (var row = 0; row < TRows.Count; row++, x += xRow, sums += Outputs)
-                (sums[0], sums[1]) = (AddRest<Float32>(sums[0], x, (byte*)left, depth), AddRest<Float32>(sums[1], x, (byte*)right, depth));
+                (sums[0], sums[1]) = (AddRest<T>(sums[0], x, left, depth), AddRest<T>(sums[1], x, right, depth));
     }
 
     /// <summary>The sums of two outputs for one row or two.</summary>
