@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.Engines.Managed.Layers;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
@@ -36,6 +37,62 @@ public class ManagedEngineTests
             CollectionAssert.AreEqual(first, losses, $"{engine.Options}");
             Assert.IsLessThan(losses[0], losses[3], "The loss falls.");
         }
+    }
+
+    /// <summary>
+    /// A narrow type gives the bits that float32 gives for the same values: every conformance test and finite difference of float32 weights holds for it.
+    /// </summary>
+    [TestMethod]
+    [DataRow(TensorType.BF16)]
+    [DataRow(TensorType.F16)]
+    [DataRow(TensorType.I8)]
+    public void Train_WeightsOfANarrowType_GivesTheBitsOfTheirFloat32Values(TensorType type)
+    {
+        using var source = TinyModels.Create(4);
+        using var wide = TinyModels.Rewrite(source, TensorType.F32, (_, values, columns) => Rounded(values, columns, type));
+        using var narrow = type == TensorType.I8 ? TinyModels.Rewrite(source, TensorType.F32, (_, values, _) => values) : TinyModels.Rewrite(source, type, (_, values, _) => values);
+        using var expected = Load(wide, TrainableWeights.Lora, new ManagedEngine(1));
+        using var actual = Load(narrow, TrainableWeights.Lora, new ManagedEngine(new ManagedEngineOptions { Threads = 2, Int8Weights = type == TensorType.I8 }));
+        for (var step = 0; step < 4; step++) Assert.AreEqual(Step(expected, Batch(40, 3, 17)), Step(actual, Batch(40, 3, 17)), $"{type}, step {step}");
+
+        ReadOnlyMemory<int>[] prompts = [.. Batch(20, 3, 17).Select(sequence => sequence.Tokens)];
+        using IDecodingSession one = expected.StartDecoding(prompts, 4), other = actual.StartDecoding(prompts, 4);
+        for (var step = 0; step < 4; step++)
+        {
+            for (var s = 0; s < prompts.Length; s++)
+                Numbers.AreClose([.. one.Logits(s).ToArray().Select(z => (double)z)], other.Logits(s).ToArray(), 1e-5, $"{type}, token {step} of sequence {s}");
+            one.Append([step, 7, 9]);
+            other.Append([step, 7, 9]);
+        }
+    }
+
+    private static float[] Rounded(float[] values, int columns, TensorType type)
+    {
+        var rounded = new float[values.Length];
+        var bytes = new byte[values.Length * type.ByteSize()];
+        if (type != TensorType.I8)
+        {
+            TensorConversion.FromSingle(type, values, bytes);
+            TensorConversion.ToSingle(type, bytes, rounded);
+            return rounded;
+        }
+        if (columns == values.Length) return values; // a vector is not rounded
+        for (var start = 0; start < values.Length; start += columns)
+        {
+            var row = new sbyte[columns];
+            var scale = Int8Matrix.Round(values.AsSpan(start, columns), row);
+            for (var i = 0; i < columns; i++) rounded[start + i] = row[i] * scale;
+        }
+        return rounded;
+    }
+
+    [TestMethod]
+    public void Train_Int8Weights_TrainsAllWeightsInFloat32()
+    {
+        using var folder = TinyModels.Create();
+        using var int8 = Load(folder, TrainableWeights.All, new ManagedEngine(new ManagedEngineOptions { Threads = 2, Int8Weights = true }));
+        using var plain = Load(folder, TrainableWeights.All, new ManagedEngine(2));
+        Assert.AreEqual(Step(plain, Batch(12)), Step(int8, Batch(12)), "Only frozen weights are rounded.");
     }
 
     [TestMethod]

@@ -1,4 +1,6 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
+using Microsoft.ML.Nlft.Engines.Managed.Layers;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
@@ -51,17 +53,36 @@ public class MatrixProductTests
     [DataRow(TensorType.F32)]
     [DataRow(TensorType.F16)]
     [DataRow(TensorType.BF16)]
+    [DataRow(TensorType.I8)]
     public unsafe void Multiply_WeightInItsFileType_EqualsTheWidenedWeight(TensorType type)
     {
         const int Inputs = 45, Outputs = 70;
         Matrix values = Numbers.Random(Outputs, Inputs, 5), x = Numbers.Random(30, Inputs, 6), y = Matrix.Zeros(30, Outputs), expected = Matrix.Zeros(30, Outputs);
-        var bytes = new byte[values.Span.Length * 4];
-        TensorConversion.FromSingle(type, values.Span, bytes.AsSpan(0, values.Span.Length * (type == TensorType.F32 ? 4 : 2)));
-        TensorConversion.ToSingle(type, bytes.AsSpan(0, values.Span.Length * (type == TensorType.F32 ? 4 : 2)), values.Span);
+        var bytes = new byte[values.Span.Length * type.ByteSize()];
+        var scales = new float[Outputs];
+        if (type == TensorType.I8)
+            for (var row = 0; row < Outputs; row++)
+            {
+                var stored = MemoryMarshal.Cast<byte, sbyte>(bytes.AsSpan(row * Inputs, Inputs));
+                scales[row] = Int8Matrix.Round(values[row], stored);
+                for (var i = 0; i < Inputs; i++) values[row][i] = stored[i] * scales[row];
+            }
+        else
+        {
+            TensorConversion.FromSingle(type, values.Span, bytes);
+            TensorConversion.ToSingle(type, bytes, values.Span);
+        }
         MatrixProduct.MultiplyNaively(x, Transpose(values), expected);
         fixed (byte* mapped = bytes)
+        fixed (float* factors = scales)
         {
-            var weight = new Operand(mapped, type, Outputs, Inputs);
+            var weight = new Operand(mapped, type, Outputs, Inputs, factors);
+            var read = new float[Inputs];
+            for (var row = 0; row < Outputs; row++)
+            {
+                weight.ReadRow(row, read);
+                CollectionAssert.AreEqual(values[row].ToArray(), read, $"row {row}");
+            }
             MatrixProduct.Multiply(new Workers(2), x, weight.Transposed, y);
             Numbers.AreClose(expected, y, 1e-4);
 
@@ -80,6 +101,45 @@ public class MatrixProductTests
             MatrixProduct.Multiply(new Workers(2), expected, weight, back);
             Numbers.AreClose(expectedBack, back, 1e-3);
         }
+    }
+
+    [TestMethod]
+    [DataRow(3, 7, 5, 2)]
+    [DataRow(31, 1100, 40, 16)]
+    public void Multiply_TwoTermsAndAnAddend_EqualsTheNaiveSum(int m, int k, int n, int rank)
+    {
+        Matrix a = Numbers.Random(m, k, 1), b = Numbers.Random(k, n, 2), low = Numbers.Random(m, rank, 3), up = Numbers.Random(rank, n, 4);
+        Matrix bias = Numbers.Random(1, n, 5), expected = Matrix.Zeros(m, n), wide = Matrix.Zeros(m, n), narrow = Matrix.Zeros(m, n);
+        MatrixProduct.MultiplyNaively(a, b, expected);
+        MatrixProduct.MultiplyNaively(low, up, expected, accumulate: true);
+        for (var i = 0; i < m; i++)
+            for (var j = 0; j < n; j++) expected[i][j] += bias[0][j];
+        var repeated = new Matrix(bias.Data, bias.Offset, m, n, Stride: 0);
+        MatrixProduct.Multiply<Tile512>(new Workers(1), wide, repeated, new Term(a, b), new Term(low, up));
+        MatrixProduct.Multiply<Tile256>(new Workers(2), narrow, repeated, new Term(a, b), new Term(low, up));
+        Numbers.AreClose(expected, wide, 2e-5 * Math.Sqrt(k));
+        Assert.IsTrue(wide.Span.SequenceEqual(narrow.Span), "Kernels of both widths give the same bits.");
+    }
+
+    [TestMethod]
+    public void Round_EveryWeight_IsOffByAtMostHalfAStep()
+    {
+        var row = Numbers.Random(1, 1000, 1).Span;
+        var rounded = new sbyte[row.Length];
+        var scale = Int8Matrix.Round(row, rounded);
+        var largest = row.ToArray().Max(MathF.Abs);
+        Assert.AreEqual(largest / 127, scale);
+        for (var i = 0; i < row.Length; i++) Assert.AreEqual(row[i], rounded[i] * scale, largest / 254 * 1.00001f, $"weight {i}");
+        Assert.AreEqual(0f, Int8Matrix.Round(new float[5], rounded.AsSpan(0, 5)));
+    }
+
+    [TestMethod]
+    public void Exp_OfAnyFloat_IsWithinTwoUnitsInTheLastPlace()
+    {
+        for (var x = -87.2f; x < 88; x += 0.0137f) Assert.AreEqual(1, VectorMath.Exp(x) / Math.Exp(x), 2.4e-7, $"exp({x})");
+        Assert.IsTrue(float.IsNaN(VectorMath.Exp(float.NaN)));
+        Assert.AreEqual(1.2e-38f, VectorMath.Exp(float.NegativeInfinity), 1e-38f);
+        Assert.IsTrue(float.IsFinite(VectorMath.Exp(float.PositiveInfinity)));
     }
 
     [TestMethod]

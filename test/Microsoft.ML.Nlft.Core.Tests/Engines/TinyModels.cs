@@ -30,4 +30,13 @@ internal static class TinyModels
         ModelInitializer.Create(path, configuration ?? Configuration, seed);
         return ModelFolder.Open(path);
     }
+
+    /// <summary>The same model with its weights changed (name, values, columns) and stored as <paramref name="type"/>.</summary>
+    public static ModelFolder Rewrite(ModelFolder source, TensorType type, Func<string, float[], int, float[]> change)
+    {
+        var path = Directory.CreateTempSubdirectory("nlft-tiny-").FullName;
+        ModelFolderWriter.Write(path, ModelConfigurationWriter.ToJson(source.Configuration, type), ModelLayout.Weights(source.Configuration).Select(weight =>
+            SafetensorsSource.FromFloats(weight.Name, type, weight.Shape, () => change(weight.Name, source.Tensor(weight.Name, weight.Shape).ToArray(), (int)weight.Shape[^1]))));
+        return ModelFolder.Open(path);
+    }
 }
