@@ -18,7 +18,7 @@ internal static class GenerationYardstick
     {
         var table = new MeasurementTable("Generation", artifacts);
         var bandwidth = Bandwidth(threads);
-        foreach (var (shape, type) in ((Shape, TensorType)[])[(Shape.SmolLm2, TensorType.BF16), (Shape.SmolLm2, TensorType.F32)])
+        foreach (var (shape, type) in ((Shape, TensorType)[])[(Shape.SmolLm2, TensorType.F32), (Shape.SmolLm2, TensorType.BF16)])
         {
             using var folder = ModelFolder.Open(shape.Folder(artifacts, type));
             using var model = new ManagedEngine(threads).Load(new ModelLoadOptions { Folder = folder });

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.Intrinsics;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Models;
 
@@ -8,7 +9,7 @@ namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 /// <summary>Matrix products of the training shapes, forward (x W^T) and backward (dy W), beside OpenBLAS in the same run.</summary>
 internal static class ProductYardstick
 {
-    public static unsafe void Run(int threads, string artifacts)
+    public static void Run(int threads, string artifacts)
     {
         var table = new MeasurementTable("Products of matrices", artifacts);
         if (OpenBlas.TryLoad(threads) is not { } rival)
@@ -17,7 +18,9 @@ internal static class ProductYardstick
             return;
         }
         var (workers, workspace, random) = (new Workers(threads), new Workspace(), new Random(1));
-        foreach (var (type, reach) in ((TensorType, double)[])[(TensorType.F32, 1.25), (TensorType.BF16, 1.1)])
+        var ceiling = Ceiling(workers);
+        Console.WriteLine($"\nThe tile kernel on data in the first-level cache, all threads: {Gigaflops(ceiling)}. No product can be faster than that.");
+        foreach (var (type, reach) in ((TensorType, double)[])[(TensorType.F32, 1.25), (TensorType.BF16, 1.1), (TensorType.I8, 1.0)])
             foreach (var shape in (Shape[])[Shape.Small, Shape.SmolLm2])
                 foreach (var backward in (bool[])[false, true])
                 {
@@ -26,29 +29,42 @@ internal static class ProductYardstick
                         foreach (var (inputs, outputs) in ((int, int)[])[(shape.Hidden, shape.Hidden), (shape.Hidden, shape.Intermediate), (shape.Intermediate, shape.Hidden)])
                         {
                             var (k, n) = backward ? (outputs, inputs) : (inputs, outputs);
-                            Matrix x = workspace.Rent(m, k), y = workspace.Rent(m, n);
-                            var (w, stored) = (new float[inputs * outputs], new byte[inputs * outputs * type.ByteSize()]);
-                            foreach (var values in (float[][])[x.Data, w]) // written to: untouched pages are all one page of zeros
-                                foreach (ref var value in values.AsSpan()) value = random.NextSingle() - 0.5f;
-                            TensorConversion.FromSingle(type, w, stored);
+                            Matrix x = workspace.Rent(m, k), y = workspace.Rent(m, n), w = workspace.Rent(outputs, inputs);
+                            foreach (var matrix in (Matrix[])[x, w]) // written to: untouched pages are all one page of zeros
+                                foreach (ref var value in matrix.Span) value = random.NextSingle() - 0.5f;
+                            using var weight = new StoredWeight(w, type);
                             var repeats = (int)Math.Max(1, 4e8 / (2.0 * m * n * k));
-                            fixed (byte* mapped = stored)
-                            {
-                                var weight = new Operand(mapped, type, outputs, inputs);
-                                void Ours() { for (var i = 0; i < repeats; i++) MatrixProduct.Multiply(workers, x, backward ? weight : weight.Transposed, y); }
-                                void Theirs() { for (var i = 0; i < repeats; i++) rival.Multiply(m, n, k, x.Span, w, transposed: !backward, y.Span); }
-                                double our = Settled(Ours) / repeats, their = Settled(Theirs) / repeats;
-                                if (Environment.GetEnvironmentVariable("DETAIL") is not null) Console.WriteLine($"{type} {shape.Name} m{m} k{k} n{n} {(backward ? "dyW" : "xWt")}: {Gigaflops(2.0 * m * n * k / our)} {Gigaflops(2.0 * m * n * k / their)}");
-                                ours += our;
-                                theirs += their;
-                                flops += 2.0 * m * n * k;
-                            }
+                            void Ours() { for (var i = 0; i < repeats; i++) MatrixProduct.Multiply(workers, x, backward ? weight.Operand : weight.Operand.Transposed, y); }
+                            void Theirs() { for (var i = 0; i < repeats; i++) rival.Multiply(m, n, k, x.Span, w.Span, transposed: !backward, y.Span); }
+                            ours += Settled(Ours) / repeats;
+                            theirs += Settled(Theirs) / repeats;
+                            flops += 2.0 * m * n * k;
+                            foreach (var matrix in (Matrix[])[x, y, w]) workspace.Return(matrix);
                         }
                     table.Add($"{shape.Name}, {(backward ? "dy W" : "x W^T")}, weights {type}, M 64-512",
-                        Gigaflops(flops / ours), $"OpenBLAS sgemm {Gigaflops(flops / theirs)}", theirs / ours,
+                        Gigaflops(flops / ours), $"OpenBLAS sgemm {Gigaflops(flops / theirs)}, at most {ceiling / (flops / theirs):0.00} possible", theirs / ours,
                         string.Create(CultureInfo.InvariantCulture, $"{reach}"), theirs / ours >= reach);
                 }
         table.Save();
+    }
+
+    /// <summary>Operations per second of full tiles on panels that stay in the first-level cache, on all threads.</summary>
+    private static unsafe double Ceiling(Workers workers)
+    {
+        const int Depth = 192, Times = 20_000;
+        static void Run(Workers workers, int _)
+        {
+            var wide = Vector512.IsHardwareAccelerated;
+            var (rows, columns) = wide ? (Tile512.Rows, Tile512.Columns) : (Tile256.Rows, Tile256.Columns);
+            float* panel = workers.Scratch((columns + rows) * Depth + rows * columns), a = panel + columns * Depth, c = a + rows * Depth;
+            new Span<float>(panel, (columns + rows) * Depth).Fill(1e-3f);
+            var left = new LeftFactor(a, Depth, 1, Depth);
+            for (var i = 0; i < Times; i++)
+                if (wide) Tile512.Multiply<Rows12>(&left, 1, 0, panel, c, columns, 1, null, 0);
+                else Tile256.Multiply<Rows6>(&left, 1, 0, panel, c, columns, 1, null, 0);
+        }
+        var flops = 2.0 * Depth * Times * workers.Threads * (Vector512.IsHardwareAccelerated ? Tile512.Rows * Tile512.Columns : Tile256.Rows * Tile256.Columns);
+        return flops / Settled(() => workers.For(workers.Threads, workers, Run));
     }
 
     /// <summary>
@@ -58,7 +74,7 @@ internal static class ProductYardstick
     private static double Settled(Action action)
     {
         Thread.Sleep(100);
-        for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < TimeSpan.FromMilliseconds(200);) action();
+        for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < TimeSpan.FromMilliseconds(100);) action();
         return MeasurementTable.Best(15, action);
     }
 

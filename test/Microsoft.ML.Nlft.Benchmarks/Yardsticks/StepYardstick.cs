@@ -39,11 +39,13 @@ internal static class StepYardstick
             table.Add($"{shape.Name}: NLFT on a right row over SFT", Seconds(right), $"our SFT step {Seconds(sft)}", right.Seconds / sft.Seconds, "at most 1.8", right.Seconds / sft.Seconds <= 1.8);
             table.Add($"{shape.Name}: NLFT with cached contexts over SFT", Seconds(cached), $"our SFT step {Seconds(sft)}", cached.Seconds / sft.Seconds, "at most 1.15", cached.Seconds / sft.Seconds <= 1.15);
         }
+        var half = Ours(Shape.Qwen25, TensorType.I8, "wrong", threads);
+        table.Add($"{Shape.Qwen25.Name}: peak memory, int8 weights", Memory(half), Seconds(half) + " a step", half.PeakMib, "below 1536 MiB", half.PeakMib < 1536);
         table.Save();
 
         Figure Ours(Shape shape, TensorType type, string kind, int threadCount)
         {
-            shape.Folder(artifacts, type);
+            shape.Folder(artifacts, Stored(type));
             var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
             foreach (var argument in (string[])["--step", shape.Name, type.ToString(), kind, threadCount.ToString(CultureInfo.InvariantCulture), artifacts]) start.ArgumentList.Add(argument);
             return Read(start);
@@ -54,8 +56,9 @@ internal static class StepYardstick
     public static void RunChild(string shapeName, TensorType type, string kind, int threads, string artifacts)
     {
         var shape = Shape.Named(shapeName);
-        using var folder = ModelFolder.Open(shape.Folder(artifacts, type));
-        using var model = new ManagedEngine(threads).Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora, Lora = new LoraConfiguration { Dropout = 0 } });
+        using var folder = ModelFolder.Open(shape.Folder(artifacts, Stored(type)));
+        var engine = new ManagedEngine(new ManagedEngineOptions { Threads = threads, Int8Weights = type == TensorType.I8 });
+        using var model = engine.Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora, Lora = new LoraConfiguration { Dropout = 0 } });
         var random = new Random(1);
         int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(shape.Vocabulary))];
         var row = new EncodedExample(kind == "right" ? Polarity.Correct : Polarity.Incorrect, Tokens(Response), Tokens(Prompt), Tokens(Prompt + Extra), Tokens(Prompt + Extra), "row");
@@ -71,6 +74,9 @@ internal static class StepYardstick
         var measured = steps.Skip(4).Order().ToArray(); // the first ones compile
         Console.WriteLine(JsonSerializer.Serialize(new { seconds = measured[measured.Length / 2], peak_mib = PeakMib() }));
     }
+
+    /// <summary>The type of the file; int8 is made of bfloat16 as it is loaded.</summary>
+    private static TensorType Stored(TensorType type) => type == TensorType.I8 ? TensorType.BF16 : type;
 
     private static Figure? PyTorch(Shape shape, string variant, int threads)
     {
