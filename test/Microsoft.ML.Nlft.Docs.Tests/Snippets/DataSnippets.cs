@@ -18,7 +18,7 @@ public sealed class DataSnippets : Workplace
         using var model = LocalModel.Load("model");
         IDataView responses = data.Generate(model, data.Load("test.jsonl"), new() { SamplesPerQuestion = 4, Generation = new() { Temperature = 1, MaximumNewTokens = 96 } });
         JudgedData judged = data.Judge(responses, new RuleJudge());
-        IDataView rows = data.Select(judged.Rows, count: 4, new ResponseRatio(1, 3));
+        IDataView rows = data.Select(judged.Rows, count: 4, ResponseRatio.AllIncorrect);
         data.Save(rows, "selected.jsonl");
         #endregion
         Assert.HasCount(4, JsonLinesReader.Read("selected.jsonl"));
