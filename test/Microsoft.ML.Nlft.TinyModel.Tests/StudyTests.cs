@@ -54,7 +54,7 @@ public sealed class StudyTests
         var one = Statistics.Accuracy([Result("a", 0)]);
         Assert.AreEqual(0.0, one.Mean);
         Assert.AreEqual(0.0, one.Lower, 1e-12);
-        Assert.AreEqual(0.036995, one.Upper, 1e-6); // z^2 / (n + z^2)
+        Assert.AreEqual(3.841459 / (100 + 3.841459), one.Upper, 1e-6); // z^2 / (n + z^2)
     }
 
     [TestMethod]

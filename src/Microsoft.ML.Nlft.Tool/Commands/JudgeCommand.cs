@@ -14,7 +14,7 @@ internal sealed class JudgeCommand : ToolCommand
     private readonly ModelArguments _model;
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "JSON Lines file for the rows with their judgments; without it they go to the standard output. An interrupted run goes on where it stopped (FILE.partial).",
+        Description = "JSON Lines file for the rows with their judgments; without it they go to the standard output. With --model an interrupted run goes on where it stopped (FILE.partial).",
         HelpName = "FILE",
     };
     private readonly Option<bool> _keep = new("--keep") { Description = "Keep judgments that the rows already have." };
@@ -46,7 +46,7 @@ internal sealed class JudgeCommand : ToolCommand
         {
             var set = new JudgingOptions
             {
-                Journal = output is null ? null : output + ".partial",
+                Journal = output is null || chat is null ? null : output + ".partial", // by rule it is done before anybody could stop it
                 RowCount = open.Count,
                 Progress = chat is null ? null : new DataSteps(progress, "verdicts"),
                 TimeProvider = Console.Time,
@@ -64,7 +64,7 @@ internal sealed class JudgeCommand : ToolCommand
         });
         RowWriter.WriteTo(Console, output, [.. judged.Select(row => RowWriter.Line(
             (names.Instruction, row.Instruction), (names.Question, row.Question), (names.Response, row.Response), (names.Judgment, row.Judgment), (names.Answer, row.Answer)))]);
-        if (output is not null) File.Delete(output + ".partial");
+        if (output is not null && chat is not null) File.Delete(output + ".partial");
         var wrong = judged.Count(row => row.Judgment is not null);
         Console.Error.WriteLine($"{rows.Count} rows: {judged.Count - wrong} right, {wrong} with a judgment{(unparsable > 0 ? $", {unparsable} left out: their verdict could not be parsed" : "")}.");
         return ExitCode.Success;
