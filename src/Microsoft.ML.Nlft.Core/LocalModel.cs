@@ -185,7 +185,8 @@ public sealed class LocalModel : IDisposable
     public LoraAdapter ExportAdapter() => CurrentAdapter()
         ?? throw new NlftException($"the model of {Folder.Path}", "no adapter of its own", "one", "Load it with Trainable = TrainableWeights.Lora or with an Adapter.");
 
-    private LoraAdapter? CurrentAdapter() => InTurn(() => Network.Trainable switch
+    /// <summary>The adapter as it stands now, or null.</summary>
+    internal LoraAdapter? CurrentAdapter() => InTurn(() => Network.Trainable switch
     {
         TrainableWeights.None => _adapter,
         TrainableWeights.Lora => new LoraAdapter(Network.Lora!, Network.Export(ModelState.Weights)),
@@ -291,6 +292,9 @@ public sealed class LocalModel : IDisposable
 
     /// <summary>The folder's own name: what people call the model.</summary>
     private string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Folder.Path));
+
+    /// <summary>The wording of the prompts in one text: runs of another wording are other runs.</summary>
+    internal string PromptFingerprint => System.Text.Json.JsonSerializer.Serialize(_wording);
 
     private int[] Encode(string question, GenerationOptions? options) =>
         Prompts.EncodeQuestion(question, instruction: null, (options ?? new GenerationOptions()).MaximumNewTokens);

@@ -25,6 +25,8 @@ internal sealed class NlftTool
             new GenerateCommand(console),
             new ChatCommand(console),
             new JudgeCommand(console),
+            new SelectCommand(console),
+            new ExportCommand(console),
             new EvaluateCommand(console),
             new SaliencyCommand(console),
             new MergeCommand(console),

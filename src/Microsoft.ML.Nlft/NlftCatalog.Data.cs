@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Views;
 
 namespace Microsoft.ML.Nlft;
 
@@ -15,19 +16,5 @@ public sealed partial class NlftCatalog
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         return _mlContext.Data.LoadFromEnumerable(JsonLinesReader.ReadRows(path, names).Select(row => new TextColumnsRow(row)).ToList());
-    }
-
-    /// <summary>The columns of <see cref="LoadFromJsonLines"/>; ML.NET reads them by reflection.</summary>
-    private sealed class TextColumnsRow(JsonLinesRow row)
-    {
-        public string Question { get; } = row.Question;
-
-        public string Response { get; } = row.Response ?? "";
-
-        public string Judgment { get; } = row.Judgment ?? "";
-
-        public string Answer { get; } = row.Answer ?? "";
-
-        public string Instruction { get; } = row.Instruction ?? "";
     }
 }

@@ -12,10 +12,13 @@ public sealed partial class NlftCatalog
 {
     private readonly MLContext _mlContext;
 
-    internal NlftCatalog(MLContext mlContext) => (_mlContext, Trainers) = (mlContext, new NlftTrainers(mlContext));
+    internal NlftCatalog(MLContext mlContext) => (_mlContext, Trainers, Data) = (mlContext, new NlftTrainers(mlContext), new NlftDataCatalog(mlContext));
 
     /// <summary>The trainers.</summary>
     public NlftTrainers Trainers { get; }
+
+    /// <summary>From questions to a training set: reading, generating, judging, selecting, writing.</summary>
+    public NlftDataCatalog Data { get; }
 
     /// <summary>Opens a base model as it is, without fine-tuning: the baseline to compare with.</summary>
     /// <param name="modelFolder">Folder of the base model in Hugging Face layout.</param>

@@ -26,7 +26,7 @@ public sealed class ErrorTests
     [DataRow(1, "train --lora-rank 0 --model MODEL --data rows.csv --output out", "option Rank: found 0; expected an integer from 1 to 65536.")]
     [DataRow(1, "train --model MODEL --data none.csv --output out", "none.csv: found no file; expected a CSV or TSV file. Check the path.")]
     [DataRow(1, "train --model MODEL --data none.jsonl --output out", "none.jsonl: found no file; expected a JSON Lines file. Check the path.")]
-    [DataRow(1, "train --model MODEL --data rows.xlsx --output out", "rows.xlsx: found the extension .xlsx; expected .jsonl, .csv or .tsv.")]
+    [DataRow(1, "train --model MODEL --data rows.xlsx --output out", "rows.xlsx: found the extension .xlsx; expected .jsonl, .csv, .tsv or .json.")]
     [DataRow(1, "train --model nowhere --data rows.csv --output out", "nowhere: found no such folder; expected a folder with config.json")]
     [DataRow(1, "train --model MODEL --data rows.csv --output rows.csv", "rows.csv: found a file; expected a folder, or a place for a new one.")]
     [DataRow(1, "train --model MODEL --data rows.csv --output MODEL", "model: found the folder of the base model; expected another folder.")]

@@ -27,7 +27,7 @@ public static class JsonLinesReader
         })];
     }
 
-    /// <summary>Reads rows of which only the question must be there: for answering and evaluating.</summary>
+    /// <summary>Reads rows of which only the question must be there: for answering, judging and evaluating. Properties "Id" and "Score" are read, too.</summary>
     /// <param name="path">The file.</param>
     /// <param name="names">Its property names; null: the default ones.</param>
     /// <exception cref="NlftException">As <see cref="Read"/>, for the question alone.</exception>
@@ -36,7 +36,7 @@ public static class JsonLinesReader
         names = Checked(names);
         return [.. JsonRow.ReadFile(path).Select(row => new JsonLinesRow(
             row.RequiredText(names.Question), row.OptionalText(names.Response), row.OptionalText(names.Judgment), row.OptionalText(names.Answer),
-            row.OptionalText(names.Instruction), row.Place))];
+            row.OptionalText(names.Instruction), row.Place) { Id = row.TextOrNumber("Id"), Score = row.OptionalNumber("Score") })];
     }
 
     private static JsonLinesNames Checked(JsonLinesNames? names)

@@ -18,23 +18,41 @@ public static class JsonLinesWriter
     /// <exception cref="NlftException">A row has an empty question, response or answer, or a text that is not valid Unicode.</exception>
     public static void Write(string path, IEnumerable<TrainingExample> examples, JsonLinesNames? names = null)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(path);
         ArgumentNullException.ThrowIfNull(examples);
+        Write(path, examples.Select(JsonLinesRow.Of), names, complete: true);
+    }
+
+    /// <summary>Writes rows of which only the question must be there; the file appears whole or not at all. Properties without a value are left out.</summary>
+    /// <param name="path">The file; one that is there is replaced.</param>
+    /// <param name="rows">The rows.</param>
+    /// <param name="names">Property names; null: the default ones.</param>
+    /// <exception cref="NlftException">A row has an empty question, or a text that is not valid Unicode.</exception>
+    public static void WriteRows(string path, IEnumerable<JsonLinesRow> rows, JsonLinesNames? names = null)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        Write(path, rows, names, complete: false);
+    }
+
+    private static void Write(string path, IEnumerable<JsonLinesRow> rows, JsonLinesNames? names, bool complete)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
         names ??= new();
         names.Validate();
         AtomicFile.Write(path, stream =>
         {
             using var writer = new Utf8JsonWriter(stream, s_format);
             var row = 0;
-            foreach (var example in examples)
+            foreach (var example in rows)
             {
                 row++;
                 writer.WriteStartObject();
+                Text("Id", example.Id);
                 Text(names.Question, example.Question, required: true);
-                Text(names.Response, example.Response, required: true);
+                Text(names.Response, example.Response, complete);
                 Text(names.Judgment, example.Judgment);
-                Text(names.Answer, example.Answer, required: true);
+                Text(names.Answer, example.Answer, complete);
                 Text(names.Instruction, example.Instruction);
+                if (example.Score is { } score) writer.WriteNumber("Score", score);
                 writer.WriteEndObject();
                 writer.Flush();
                 writer.Reset();
@@ -50,7 +68,7 @@ public static class JsonLinesWriter
         });
     }
 
-    private static string WellFormed(string text, string place)
+    internal static string WellFormed(string text, string place)
     {
         for (var at = 0; at < text.Length; at++)
         {

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tool.Commands;
 /// <summary>--data and --delimiter, and how the rows are read.</summary>
 internal sealed class DataArguments
 {
-    private readonly Option<string> _data = new("--data", "-d") { Description = "The rows: .jsonl (one JSON object per line), .csv or .tsv.", HelpName = "FILE" };
+    private readonly Option<string> _data = new("--data", "-d") { Description = "The rows: .jsonl (one JSON object per line), .csv, .tsv, or .json (a list in the form of the published data of NLFT or CUT).", HelpName = "FILE" };
     private readonly Option<string> _delimiter = new("--delimiter") { Description = "What separates the fields of a .csv file. Default a comma.", HelpName = "C" };
     private readonly ToolConsole _console;
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.DataSets;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Display;
@@ -13,7 +14,12 @@ internal sealed class GenerateCommand : ToolCommand
     private readonly ModelArguments _model;
     private readonly DataArguments _data;
     private readonly Option<string> _question = new("--question", "-q") { Description = "One question; its answer goes to the standard output.", HelpName = "TEXT" };
-    private readonly Option<string> _output = new("--output", "-o") { Description = "JSON Lines file for the rows with their responses; without it they go to the standard output.", HelpName = "FILE" };
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "JSON Lines file for the rows with their responses; without it they go to the standard output. An interrupted run goes on where it stopped (FILE.partial).",
+        HelpName = "FILE",
+    };
+    private readonly Option<int> _samples = new("--samples") { Description = "Responses to every question of a file; more than one needs a temperature. Default 1.", HelpName = "K", DefaultValueFactory = _ => 1 };
 
     public GenerateCommand(ToolConsole console) : base(console, "generate", "Answers a question, or the questions of a file.",
         nameof(ToolOptions.Generation), nameof(ToolOptions.Prompts), nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
@@ -22,6 +28,7 @@ internal sealed class GenerateCommand : ToolCommand
         Add(_question);
         _data = new DataArguments(console, this, required: false);
         Add(_output);
+        Add(_samples);
         AddGeneratedFlags();
         Validators.Add(result =>
         {
@@ -31,7 +38,7 @@ internal sealed class GenerateCommand : ToolCommand
 
     protected override ToolOptions Defaults(ParseResult parsed) => _model.Defaults(parsed);
 
-    protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
+    protected override async Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         options.Generation.Validate();
         var question = parsed.GetValue(_question);
@@ -42,16 +49,32 @@ internal sealed class GenerateCommand : ToolCommand
             var answer = model.Answer([question], options.Generation, cancellationToken)[0];
             Console.Out.WriteLine(answer.Text);
             foreach (var token in TokenLine.Of(answer, model.Tokenizer) ?? []) Console.Out.WriteLine(token);
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         }
 
-        var answers = Answer(Console, model, rows, options.Generation, cancellationToken);
+        var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
+        var responses = await ProgressDisplay.RunAsync(Console, "Answering", async progress =>
+        {
+            var set = new ResponseOptions
+            {
+                SamplesPerQuestion = parsed.GetValue(_samples),
+                Generation = options.Generation,
+                Journal = output is null ? null : output + ".partial",
+                QuestionCount = rows.Count,
+                Progress = new DataSteps(progress, "answers"),
+                TimeProvider = Console.Time,
+            };
+            var done = new List<GeneratedResponse>();
+            await foreach (var response in ResponseGenerator.GenerateAsync(model, rows.ToAsyncEnumerable(), set, cancellationToken)) done.Add(response);
+            return done;
+        });
         var names = options.Columns;
-        RowWriter.WriteTo(Console, parsed.GetValue(_output), [.. rows.Zip(answers, (row, answer) => RowWriter.Line(
-            (names.Instruction, row.Instruction), (names.Question, row.Question), (names.Response, answer.Text), (names.Answer, row.Answer),
-            (nameof(answer.FinishReason), answer.FinishReason.ToString()), (nameof(answer.Tokens), TokenLine.Of(answer, model.Tokenizer))))]);
-        Console.Error.WriteLine($"{rows.Count} answers, {answers.Count(answer => answer.FinishReason == FinishReason.Length)} of them cut at the limit of {options.Generation.MaximumNewTokens} tokens.");
-        return Task.FromResult(ExitCode.Success);
+        RowWriter.WriteTo(Console, output, [.. responses.Select(response => RowWriter.Line(
+            (names.Instruction, response.Row.Instruction), (names.Question, response.Row.Question), (names.Response, response.Row.Response), (names.Answer, response.Row.Answer),
+            (nameof(GeneratedText.FinishReason), response.Generated.FinishReason.ToString()), (nameof(GeneratedText.Tokens), TokenLine.Of(response.Generated, model.Tokenizer))))]);
+        if (output is not null) File.Delete(output + ".partial");
+        Console.Error.WriteLine($"{responses.Count} answers, {responses.Count(response => response.Generated.FinishReason == FinishReason.Length)} of them cut at the limit of {options.Generation.MaximumNewTokens} tokens.");
+        return ExitCode.Success;
     }
 
     /// <summary>Answers rows with a progress display.</summary>

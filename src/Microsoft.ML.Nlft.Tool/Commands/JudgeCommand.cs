@@ -1,36 +1,72 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.DataSets;
 using Microsoft.ML.Nlft.Tool.Data;
+using Microsoft.ML.Nlft.Tool.Display;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft judge: fills in the judgments of worked solutions by rule.</summary>
+/// <summary>nlft judge: fills in the judgments of responses, by rule or by a model.</summary>
 internal sealed class JudgeCommand : ToolCommand
 {
     private readonly DataArguments _data;
-    private readonly Option<string> _output = new("--output", "-o") { Description = "JSON Lines file for the rows with their judgments; without it they go to the standard output.", HelpName = "FILE" };
+    private readonly ModelArguments _model;
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "JSON Lines file for the rows with their judgments; without it they go to the standard output. With --model an interrupted run goes on where it stopped (FILE.partial).",
+        HelpName = "FILE",
+    };
     private readonly Option<bool> _keep = new("--keep") { Description = "Keep judgments that the rows already have." };
 
     public JudgeCommand(ToolConsole console) : base(console, "judge",
-        "Judges responses by rule: compares the final number with the answer's, and checks the arithmetic of <<a*b=c>> notes. It sees wrong results, not wrong reasoning.",
-        nameof(ToolOptions.Columns))
+        "Judges responses. By rule: compares the final number with the answer's, and checks the arithmetic of <<a*b=c>> notes; it sees wrong results, not wrong reasoning. "
+        + "With --model: asks a model, and leaves out rows whose verdict cannot be parsed.",
+        nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
         _data = new DataArguments(console, this);
+        _model = new ModelArguments(console, this, required: false);
         Add(_output);
         Add(_keep);
         AddGeneratedFlags();
     }
 
-    protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
+    protected override ToolOptions Defaults(ParseResult parsed) => _model.Defaults(parsed);
+
+    protected override async Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var (names, keep) = (options.Columns, parsed.GetValue(_keep));
-        var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer))
-            .Select(row => row with { Judgment = keep && row.Judgment is not null ? row.Judgment : RuleBasedJudge.Judge(row.Response!, row.Answer!, row.Source) }).ToList();
-        RowWriter.WriteTo(Console, parsed.GetValue(_output), [.. rows.Select(row => RowWriter.Line(
+        var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer));
+        using var model = _model.Given(parsed) ? _model.Open(parsed, options, cancellationToken: cancellationToken) : null;
+        using var chat = model is null ? null : ChatJudge.OfModel(model, new() { TimeProvider = Console.Time });
+        var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
+        IResponseJudge judge = chat is null ? new RuleJudge() : chat;
+        var (unparsable, open) = (0, keep ? rows.Where(row => row.Judgment is null).ToList() : rows);
+        var judged = await ProgressDisplay.RunAsync(Console, "Judging", async progress =>
+        {
+            var set = new JudgingOptions
+            {
+                Journal = output is null || chat is null ? null : output + ".partial", // by rule it is done before anybody could stop it
+                RowCount = open.Count,
+                Progress = chat is null ? null : new DataSteps(progress, "verdicts"),
+                TimeProvider = Console.Time,
+            };
+            var verdicts = new Queue<JudgedRow>();
+            await foreach (var one in judge.JudgeAllAsync(open.ToAsyncEnumerable(), set, cancellationToken)) verdicts.Enqueue(one);
+            var done = new List<JsonLinesRow>();
+            foreach (var row in rows)
+            {
+                if (keep && row.Judgment is not null) done.Add(row);
+                else if (verdicts.Dequeue() is { Verdict.Kind: not VerdictKind.Unparsable } one) done.Add(one.Row);
+                else unparsable++;
+            }
+            return done;
+        });
+        RowWriter.WriteTo(Console, output, [.. judged.Select(row => RowWriter.Line(
             (names.Instruction, row.Instruction), (names.Question, row.Question), (names.Response, row.Response), (names.Judgment, row.Judgment), (names.Answer, row.Answer)))]);
-        var wrong = rows.Count(row => row.Judgment is not null);
-        Console.Error.WriteLine($"{rows.Count} rows: {rows.Count - wrong} right, {wrong} with a judgment.");
-        return Task.FromResult(ExitCode.Success);
+        if (output is not null && chat is not null) File.Delete(output + ".partial");
+        var wrong = judged.Count(row => row.Judgment is not null);
+        Console.Error.WriteLine($"{rows.Count} rows: {judged.Count - wrong} right, {wrong} with a judgment{(unparsable > 0 ? $", {unparsable} left out: their verdict could not be parsed" : "")}.");
+        return ExitCode.Success;
     }
 }

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Data;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
 
-/// <summary>Reads rows from JSON Lines, CSV or TSV, by the file's extension.</summary>
+/// <summary>Reads rows from JSON Lines, CSV, TSV or a JSON list of the published form, by the file's extension.</summary>
 internal static class RowReader
 {
     /// <summary>Reads all rows.</summary>
@@ -15,10 +15,11 @@ internal static class RowReader
     {
         var rows = Path.GetExtension(path).ToLowerInvariant() switch
         {
+            ".json" when IsList(path) => DataFile.Read(path),
             ".jsonl" or ".ndjson" or ".json" => JsonLinesReader.ReadRows(path, names),
             ".csv" or ".txt" => DelimitedReader.Read(path, delimiter ?? ',', names, required),
             ".tsv" or ".tab" => DelimitedReader.Read(path, delimiter ?? '\t', names, required),
-            var other => throw new NlftException(path, other.Length == 0 ? "a name without an extension" : $"the extension {other}", ".jsonl, .csv or .tsv",
+            var other => throw new NlftException(path, other.Length == 0 ? "a name without an extension" : $"the extension {other}", ".jsonl, .csv, .tsv or .json",
                 "Name the file by its format."),
         };
         foreach (var row in rows)
@@ -38,6 +39,17 @@ internal static class RowReader
         Instruction = row.Instruction,
         Source = row.Source,
     };
+
+    /// <summary>Whether a file is one JSON list, as the published data files are; JSON Lines begin with a brace.</summary>
+    private static bool IsList(string path)
+    {
+        if (!File.Exists(path)) return false;
+        using var text = new StreamReader(path);
+        int letter;
+        while ((letter = text.Read()) >= 0)
+            if (!char.IsWhiteSpace((char)letter)) return letter == '[';
+        return false;
+    }
 
     private static IEnumerable<(string Property, string Name, string? Text)> Fields(JsonLinesRow row, JsonLinesNames names) =>
     [

@@ -12,9 +12,18 @@ internal static class ProgressDisplay
     public static T Run<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, T> work) =>
         console.ErrorIsTerminal ? RunWithBar(console, title, work) : work(new Lines(console, title));
 
+    /// <summary>The same for work that waits.</summary>
+    public static async Task<T> RunAsync<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, Task<T>> work) =>
+        console.ErrorIsTerminal
+            ? await console.Messages.Progress().AutoClear(false).Columns(Columns()).StartAsync(context => work(new Bar(context.AddTask(Markup.Escape(title), maxValue: 1), title)))
+            : await work(new Lines(console, title));
+
+    private static ProgressColumn[] Columns() =>
+        [new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()];
+
     private static T RunWithBar<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, T> work) =>
         console.Messages.Progress().AutoClear(false)
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Columns(Columns())
             .Start(context => work(new Bar(context.AddTask(Markup.Escape(title), maxValue: 1), title)));
 
     private sealed class Bar(ProgressTask task, string title) : IProgress<(double Share, string Words)>

@@ -116,5 +116,5 @@ internal static class ColumnNames
 {
     public const string Question = "Question", Response = "Response", Judgment = "Judgment", Answer = "Answer";
 
-    public const string GeneratedAnswer = "GeneratedAnswer", IsCorrect = "IsCorrect";
+    public const string Instruction = "Instruction", GeneratedAnswer = "GeneratedAnswer", IsCorrect = "IsCorrect";
 }

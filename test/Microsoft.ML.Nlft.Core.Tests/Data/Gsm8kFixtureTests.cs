@@ -39,7 +39,7 @@ public sealed class Gsm8kFixtureTests
             $"judgments: {judgments.Count(j => j.StartsWith("The calculation", StringComparison.Ordinal))} name a calculation, {judgments.Count(j => j.Contains("does not state", StringComparison.Ordinal))} a missing answer");
         foreach (var (solution, row) in disagreements)
             Console.WriteLine($"{solution.Source}: recorded {solution.IsCorrect}, judged \"{row.Judgment}\", ends \"{solution.Response[^Math.Min(60, solution.Response.Length)..]}\"");
-        Assert.IsGreaterThanOrEqualTo(0.99, 1 - disagreements.Count / (double)solutions.Count);
+        Assert.IsEmpty(disagreements, "a class of disagreements: name it in docs/data.md");
     }
 
     private static string Fixture(string file)

@@ -1,7 +1,6 @@
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Tool.Data;
 
-namespace Microsoft.ML.Nlft.Tool.Tests.Data;
+namespace Microsoft.ML.Nlft.Tests.Data;
 
 [TestClass]
 public sealed class DelimitedReaderTests
@@ -50,28 +49,27 @@ public sealed class DelimitedReaderTests
     }
 
     [TestMethod]
-    [DataRow("Question;Response\na;b\n", "Separate the fields by --delimiter \";\".")]
-    [DataRow("Questions,Response\na,b\n", "If it is the column Questions, say --column-question Questions.")]
-    [DataRow("Prompt,Response\na,b\n", "Add it, or name the column that holds it with --column-question.")]
+    [DataRow("Question;Response\na;b\n", "Name the delimiter ; (nlft: --delimiter \";\").")]
+    [DataRow("Prompt,Response\na,b\n", "Add it, or name the column that holds it (JsonLinesNames.Question; nlft: --column-question).")]
     public void A_missing_column_comes_with_the_likely_way_out(string text, string remedy) =>
         Assert.AreEqual(remedy, Assert.ThrowsExactly<NlftException>(() => Read(text)).Remedy);
 
     [TestMethod]
     public void Bytes_that_are_not_UTF8_are_refused()
     {
-        using var tool = new ToolRun();
-        File.WriteAllBytes(tool.PathOf("rows.csv"), [.. "Question\nGr"u8, 0xFC, .. "n?\n"u8]);
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("rows.csv", [.. "Question\nGr"u8, 0xFC, .. "n?\n"u8]);
 
-        Assert.Contains("bytes that are not UTF-8", Assert.ThrowsExactly<NlftException>(() => DelimitedReader.Read(tool.PathOf("rows.csv"), ',', new())).Message);
+        Assert.Contains("bytes that are not UTF-8", Assert.ThrowsExactly<NlftException>(() => DelimitedReader.Read(path)).Message);
     }
 
     private static IReadOnlyList<JsonLinesRow> Read(string text, char delimiter = ',')
     {
-        using var tool = new ToolRun();
-        tool.Write("rows.csv", text);
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("rows.csv", text);
         try
         {
-            return [.. DelimitedReader.Read(tool.PathOf("rows.csv"), delimiter, new()).Select(row => row with { Source = Path.GetFileName(row.Source) })];
+            return [.. DelimitedReader.Read(path, delimiter).Select(row => row with { Source = Path.GetFileName(row.Source) })];
         }
         catch (NlftException error)
         {

@@ -1,0 +1,104 @@
+using System.Globalization;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.DataSets;
+using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.TinyModel.Problems;
+
+namespace Microsoft.ML.Nlft.Study;
+
+/// <summary>The rows and tests of one family: the base model's own responses, and problems that neither they nor the pretraining hold.</summary>
+internal sealed class StudyData
+{
+    private const int TestProblems = 100, TrainingProblems = 200, SamplesPerQuestion = 4, Seed = 4711;
+
+    private readonly List<TrainingExample> _pool = [];
+    private readonly Dictionary<string, WordProblem> _problems;
+
+    private StudyData(IReadOnlyList<WordProblem> training, IReadOnlyList<WordProblem> test) =>
+        (_problems, Test) = (training.ToDictionary(problem => problem.Question), test);
+
+    /// <summary>The test problems.</summary>
+    public IReadOnlyList<WordProblem> Test { get; }
+
+    /// <summary>Right and wrong responses that rows are drawn from.</summary>
+    public (int Correct, int Incorrect) Pool => (_pool.Count(row => row.Polarity == Polarity.Correct), _pool.Count(row => row.Polarity == Polarity.Incorrect));
+
+    /// <summary>Draws the problems, lets the base model respond at temperature 1 and judges the responses.</summary>
+    /// <param name="family">The family.</param>
+    /// <param name="model">The base model.</param>
+    /// <param name="seen">Questions of the pretraining.</param>
+    /// <param name="journal">Keeps the responses.</param>
+    /// <param name="cancellationToken">Cancels.</param>
+    public static async Task<StudyData> MakeAsync(StudyFamily family, LocalModel model, IReadOnlySet<string> seen, string journal, CancellationToken cancellationToken)
+    {
+        var (training, test) = Draw(family, seen);
+        var data = new StudyData(training, test);
+        var options = new ResponseOptions
+        {
+            SamplesPerQuestion = SamplesPerQuestion,
+            Generation = new() { Temperature = 1, MaximumNewTokens = 160, MaximumBatchSize = 100, Seed = Seed },
+            Journal = journal,
+        };
+        var random = new Random(Seed);
+        var questions = training.Select((problem, i) => new JsonLinesRow(problem.Question, null, null, Text(problem.Answer), null, $"problem {i} of {family.Name}"));
+        await foreach (var response in ResponseGenerator.GenerateAsync(model, questions.ToAsyncEnumerable(), options, cancellationToken))
+        {
+            if (string.IsNullOrWhiteSpace(response.Row.Response)) continue;
+            var verdict = await new RuleJudge().JudgeAsync(response.Row, cancellationToken);
+            // A wrong step is named as a person would; where the steps cannot be read, the rule's words stand.
+            var named = verdict.Kind == VerdictKind.Incorrect && SolutionReader.Read(data._problems[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
+                ? JudgmentWriter.Write(solution, random) : verdict.Judgment;
+            data._pool.Add((response.Row with { Judgment = named }).ToExample());
+        }
+        return data;
+    }
+
+    /// <summary>Rows of a mix; null when there are too few of a kind.</summary>
+    public IReadOnlyList<StudyRow>? Rows(Mix mix, int count, int seed)
+    {
+        try
+        {
+            var rows = mix switch
+            {
+                Mix.AllWrong => RowSelection.WithRatio(_pool, count, ResponseRatio.AllIncorrect, seed),
+                Mix.AllCorrect => RowSelection.WithRatio(_pool, count, ResponseRatio.AllCorrect, seed),
+                _ => RowSelection.First(_pool, count, seed),
+            };
+            return [.. rows.Select(row => new StudyRow(row, _problems[row.Question].Solve().Text))];
+        }
+        catch (NlftException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Share of the test problems that a model answers rightly.</summary>
+    public int CountRight(LocalModel model, CancellationToken cancellationToken)
+    {
+        var answers = model.Answer([.. Test.Select(problem => problem.Question)], new GenerationOptions { MaximumNewTokens = 160, MaximumBatchSize = Test.Count }, cancellationToken);
+        return Test.Zip(answers).Count(pair => Evaluation.ExactMatchEvaluator.Compare(pair.Second.Text, Text(pair.First.Answer)).Outcome == Evaluation.AnswerOutcome.Correct);
+    }
+
+    /// <summary>Test problems first; a family with too few problems gets a test of a third of them, and fewer questions with the same responses each.</summary>
+    private static (IReadOnlyList<WordProblem> Training, IReadOnlyList<WordProblem> Test) Draw(StudyFamily family, IReadOnlySet<string> seen)
+    {
+        var generator = new ProblemGenerator(Seed, seen);
+        if (family.Problems.Count > 1)
+        {
+            // Kinds with few problems may run out, and then repeat what pretraining knew: the others take their turn.
+            var each = (TestProblems + TrainingProblems) / family.Problems.Count + 1;
+            var drawn = family.Problems.SelectMany(kind => generator.UpTo(each, kind)).ToArray();
+            new Random(Seed).Shuffle(drawn);
+            return Split(drawn);
+        }
+        return Split(generator.UpTo(TestProblems + TrainingProblems, family.Problems[0]));
+    }
+
+    private static (IReadOnlyList<WordProblem>, IReadOnlyList<WordProblem>) Split(IReadOnlyList<WordProblem> problems)
+    {
+        var test = Math.Min(TestProblems, problems.Count / 3);
+        return ([.. problems.Skip(test).Take(TrainingProblems)], [.. problems.Take(test)]);
+    }
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,171 @@
+using System.Globalization;
+using System.Text;
+
+namespace Microsoft.ML.Nlft.Study;
+
+/// <summary>The study as a page of Markdown with its plot. It says what ran and what came out; nothing on it is written by hand.</summary>
+internal sealed class StudyPage(
+    StudyOptions options, IReadOnlyList<StudyFamily> families, IReadOnlyDictionary<string, (int Right, int Total, (int Correct, int Incorrect) Pool)> basic,
+    IReadOnlyDictionary<Method, RateChoice> rates, IReadOnlyList<(Cell Cell, RunResult? Result)> results, string code)
+{
+    private readonly StringBuilder _text = new();
+
+    /// <summary>Writes page and plot, each whole or not at all.</summary>
+    public void Write(string path)
+    {
+        var plot = Path.Combine(Path.GetDirectoryName(path)!, "images", "study.svg");
+        Directory.CreateDirectory(Path.GetDirectoryName(plot)!);
+        Replace(plot, new StudyPlot(families, options.Rows, MainPoint).Write());
+        Replace(path, Markdown());
+    }
+
+    public string Markdown()
+    {
+        _text.Clear();
+        Line("# NLFT and supervised fine-tuning, compared");
+        Line("");
+        Line("This page is written by `./build.sh study`; nothing on it is typed by hand. It compares methods on a model of a million parameters and generated word problems:");
+        Line("what it shows about large models is a guess at best.");
+        Line("");
+        Line($"- Command: `./build.sh study{(options.CommandLine.Length > 0 ? " " + options.CommandLine : "")}`; code {string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
+        Line($"- Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}: each draws the rows, the adapter's first weights, the order of the rows and dropout.");
+        Line($"- Training: LoRA as published, batches of {StudyRun.BatchSize}, about {StudyRun.TargetSteps} steps ({string.Join(", ", options.Rows.Select(rows => Invariant($"{rows} rows: {StudyRun.EpochsFor(rows) * ((rows + StudyRun.BatchSize - 1) / StudyRun.BatchSize)}")))}), the same number for every method.");
+        Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} on a family that is in no table below ({StudyFamily.Development.Name}, {StudyRun.DevelopmentRows} rows, two seeds), for every method by itself; of equals the smaller.");
+        Line("- Rows: the base model's own responses at temperature 1, four to a question; tests: greedy answers to problems that neither rows nor pretraining hold.");
+        Line(options.Seeds > 1 ? "- Intervals: 95 %, Student's t over the seeds' accuracies." : "- Intervals: 95 %, Wilson's over the test problems; with one seed they say nothing of how much seeds differ.");
+        Line("");
+        Families();
+        Methods();
+        Line("## Accuracy by number of rows, responses as they come");
+        Line("");
+        Line("![Accuracy by number of rows](images/study.svg)");
+        Line("");
+        foreach (var family in families) Sizes(family, Mix.AsTheyCome);
+        Mixes();
+        Differences();
+        Cost();
+        return _text.ToString();
+    }
+
+    private IEnumerable<RunResult> Done => results.Select(pair => pair.Result).OfType<RunResult>();
+
+    private void Families()
+    {
+        Line("## Families");
+        Line("");
+        Line("| family | what is difficult | base model right | responses: right | wrong |");
+        Line("|---|---|---|---|---|");
+        foreach (var family in families)
+        {
+            var (right, total, pool) = basic[family.Name];
+            Line(Invariant($"| {family.Name} | {family.What} | {100.0 * right / total:0.0} % of {total} | {pool.Correct} | {pool.Incorrect} |"));
+        }
+        foreach (var family in families)
+        {
+            var found = results.Where(pair => pair.Cell.Family == family && pair.Result is not null).ToList();
+            if (found.Count > 0 && found.All(pair => pair.Result!.Right == pair.Result.Total)) Line($"\nEvery method answers all tests of {family.Name}: it decides nothing and must be made harder.");
+        }
+        Line("");
+    }
+
+    private void Methods()
+    {
+        Line("## Methods");
+        Line("");
+        Line("| method | what it does | learning rate |");
+        Line("|---|---|---|");
+        foreach (var method in Method.All) Line($"| {method.Name} | {method.What} | {rates[method]} |");
+        foreach (var method in Method.All.Where(method => rates[method].Tried is { Count: > 1 } tried && (rates[method].Rate == tried[0].Rate || rates[method].Rate == tried[^1].Rate)))
+            Line($"\nThe best rate of {method.Name} lies at the end of those tried: a better one may lie beyond.");
+        Line("");
+    }
+
+    private void Sizes(StudyFamily family, Mix mix)
+    {
+        Line($"### {family.Name}");
+        Line("");
+        Line($"| method | {string.Join(" | ", options.Rows.Select(rows => $"{rows} rows"))} |");
+        Line($"|---|{string.Concat(options.Rows.Select(_ => "---|"))}");
+        foreach (var method in Method.All.Where(method => mix == Mix.AsTheyCome || !method.NeedsBothKinds))
+            Line($"| {method.Name} | {string.Join(" | ", options.Rows.Select(rows => Shown(family, mix, rows, method)))} |");
+        Line("");
+    }
+
+    private void Mixes()
+    {
+        foreach (var (mix, title) in new[] { (Mix.AllWrong, "all of them wrong"), (Mix.AllCorrect, "all of them correct") })
+        {
+            Line($"## Accuracy by number of rows, {title}");
+            Line("");
+            foreach (var family in families) Sizes(family, mix);
+        }
+        Line("A dash: the base model gave too few such responses.");
+        Line("");
+    }
+
+    /// <summary>NLFT against the others, paired by family, size and seed.</summary>
+    private void Differences()
+    {
+        Line("## NLFT against the others");
+        Line("");
+        Line("Percentage points of accuracy that NLFT is above the other method on the same family, number of rows and seed, responses as they come; the interval treats families and seeds as a sample.");
+        Line("");
+        Line($"| NLFT minus | {string.Join(" | ", options.Rows.Select(rows => $"{rows} rows"))} |");
+        Line($"|---|{string.Concat(options.Rows.Select(_ => "---|"))}");
+        foreach (var method in Method.All.Skip(1))
+            Line($"| {method.Name} | {string.Join(" | ", options.Rows.Select(rows => Difference(method, rows)))} |");
+        Line("");
+    }
+
+    private string Difference(Method other, int rows)
+    {
+        var mine = results.Where(pair => pair.Result is not null && pair.Cell.Mix == Mix.AsTheyCome && pair.Cell.Rows == rows).ToList();
+        var pairs = from a in mine.Where(pair => pair.Cell.Method == Method.All[0])
+                    join b in mine.Where(pair => pair.Cell.Method == other) on (a.Cell.Family, a.Cell.Seed) equals (b.Cell.Family, b.Cell.Seed)
+                    select 100 * (a.Result!.Accuracy - b.Result!.Accuracy);
+        var values = pairs.ToList();
+        if (values.Count == 0) return "-";
+        var estimate = Statistics.Mean(values);
+        return values.Count == 1 ? Invariant($"{estimate.Mean:+0.0;-0.0;0.0} (one pair)") : Invariant($"{estimate.Mean:+0.0;-0.0;0.0} [{estimate.Lower:+0.0;-0.0;0.0} to {estimate.Upper:+0.0;-0.0;0.0}]");
+    }
+
+    private void Cost()
+    {
+        Line("## Time and memory of training");
+        Line("");
+        Line("Mean over all runs of a method. Time is the training alone, on the machine of the run; memory is the peak of the whole process, in which the runtime and the data of the study lie, too.");
+        Line("");
+        Line("| method | runs | steps | seconds | peak memory |");
+        Line("|---|---|---|---|---|");
+        foreach (var method in Method.All)
+        {
+            var runs = results.Where(pair => pair.Cell.Method == method).Select(pair => pair.Result).OfType<RunResult>().ToList();
+            if (runs.Count == 0) continue;
+            Line(Invariant($"| {method.Name} | {runs.Count} | {runs.Average(run => run.Steps):0.0} | {runs.Average(run => run.Seconds):0.0} | {runs.Average(run => run.PeakMegabytes):0} MiB |"));
+        }
+    }
+
+    private List<RunResult> Seeds(StudyFamily family, Mix mix, int rows, Method method) =>
+        [.. results.Where(pair => pair.Result is not null && pair.Cell.Family == family && pair.Cell.Mix == mix && pair.Cell.Rows == rows && pair.Cell.Method == method).Select(pair => pair.Result!)];
+
+    private Estimate? MainPoint(StudyFamily family, int rows, Method method) =>
+        Seeds(family, Mix.AsTheyCome, rows, method) is { Count: > 0 } seeds ? Statistics.Accuracy(seeds) : null;
+
+    private string Shown(StudyFamily family, Mix mix, int rows, Method method)
+    {
+        var seeds = Seeds(family, mix, rows, method);
+        if (seeds.Count == 0) return "-";
+        var estimate = Statistics.Accuracy(seeds);
+        return Invariant($"{100 * estimate.Mean:0.0} [{100 * estimate.Lower:0.0} to {100 * estimate.Upper:0.0}]") + (seeds.Count < options.Seeds ? $" ({seeds.Count} seeds)" : "");
+    }
+
+    private void Line(string text) => _text.Append(text).Append('\n');
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private static void Replace(string path, string text)
+    {
+        File.WriteAllText(path + ".partial", text);
+        File.Move(path + ".partial", path, overwrite: true);
+    }
+}

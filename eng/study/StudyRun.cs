@@ -1,0 +1,157 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.TinyModel.Pretraining;
+using Microsoft.ML.Nlft.Training;
+
+namespace Microsoft.ML.Nlft.Study;
+
+/// <summary>One training run of the study.</summary>
+internal sealed record Cell(StudyFamily Family, Mix Mix, int Rows, Method Method, int Seed)
+{
+    public string Key(double rate) => string.Create(CultureInfo.InvariantCulture, $"{Family.Name} | {Mix} | {Rows} | {Method.Name} | {rate} | {Seed}");
+}
+
+/// <summary>The study as a whole: data, learning rates, runs, page.</summary>
+internal sealed class StudyRun(string root, StudyOptions options, TextWriter log)
+{
+    public const int BatchSize = 4, TargetSteps = 50, DevelopmentRows = 50;
+
+    private static readonly int[] s_developmentSeeds = [101, 102];
+
+    private readonly string _place = Path.Combine(root, "artifacts", "study");
+    private readonly Dictionary<string, StudyData> _data = [];
+    private readonly Stopwatch _watch = new();
+    private int _fresh;
+
+    private string ModelFolder => Path.Combine(root, "samples", "models", "tiny-word-problems");
+
+    private RunLedger Ledger => field ??= new RunLedger(Path.Combine(_place, "runs.jsonl"));
+
+    private string Code => field ??= CodeVersion();
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var families = StudyFamily.All.Where(family => options.Families.Count == 0 || options.Families.Contains(family.Name)).ToList();
+        var basic = await MakeDataAsync([.. families, StudyFamily.Development], cancellationToken);
+        var search = Search(cancellationToken);
+        var cells = Plan(families, options).ToList();
+        var results = new List<(Cell Cell, RunResult? Result)>();
+        foreach (var cell in cells)
+        {
+            var result = Run(cell, search[cell.Method].Rate, cancellationToken);
+            results.Add((cell, result));
+            if (result is not null) Say($"{results.Count} of {cells.Count}", cell, result, cells.Count - results.Count);
+        }
+        var page = options.Output is { } given ? Path.GetFullPath(given) : Path.Combine(root, "docs", "study.md");
+        new StudyPage(options, families, basic, search, results, Code).Write(page);
+        log.WriteLine($"Written: {page}");
+    }
+
+    /// <summary>
+    /// The runs: every method at every size and mix, except that gold answers do not depend on the mix, and that the right ones among all wrong or all right
+    /// responses are none or all.
+    /// </summary>
+    public static IEnumerable<Cell> Plan(IReadOnlyList<StudyFamily> families, StudyOptions options) =>
+        from seed in Enumerable.Range(1, options.Seeds)
+        from family in families
+        from mix in Enum.GetValues<Mix>()
+        from rows in options.Rows
+        from method in Method.All
+        where mix == Mix.AsTheyCome || method.NeedsBothKinds == false
+        select new Cell(family, mix, rows, method, seed);
+
+    /// <summary>Passes over so many rows that come to about the same number of steps for every size.</summary>
+    public static int EpochsFor(int rows) => Math.Max(1, (int)Math.Round((double)TargetSteps / ((rows + BatchSize - 1) / BatchSize)));
+
+    private async Task<IReadOnlyDictionary<string, (int Right, int Total, (int Correct, int Incorrect) Pool)>> MakeDataAsync(
+        IReadOnlyList<StudyFamily> families, CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(_place);
+        using var model = LocalModel.Load(ModelFolder, cancellationToken: cancellationToken);
+        var seen = TrainingMix.Rows(new Recipe()).Select(row => row.Example.Question).ToHashSet();
+        var basic = new Dictionary<string, (int, int, (int, int))>();
+        foreach (var family in families)
+        {
+            var data = _data[family.Name] = await StudyData.MakeAsync(family, model, seen, Path.Combine(_place, $"responses-{family.Name}.jsonl"), cancellationToken);
+            basic[family.Name] = (data.CountRight(model, cancellationToken), data.Test.Count, data.Pool);
+            log.WriteLine($"{family.Name}: {data.Pool.Correct} right and {data.Pool.Incorrect} wrong responses, {data.Test.Count} test problems, the base model has {basic[family.Name].Item1} right");
+        }
+        return basic;
+    }
+
+    /// <summary>The best rate of every method on the development family: the same rates, rows and seeds for each; of equals the smaller.</summary>
+    private IReadOnlyDictionary<Method, RateChoice> Search(CancellationToken cancellationToken)
+    {
+        var choices = new Dictionary<Method, RateChoice>();
+        foreach (var method in Method.All)
+        {
+            var tried = new List<(double Rate, double Accuracy)>();
+            foreach (var rate in options.Rates.Count > 1 ? options.Rates : [])
+            {
+                var runs = s_developmentSeeds.Select(seed => Run(new Cell(StudyFamily.Development, Mix.AsTheyCome, DevelopmentRows, method, seed), rate, cancellationToken))
+                    .OfType<RunResult>().ToList();
+                if (runs.Count > 0) tried.Add((rate, runs.Average(run => run.Accuracy)));
+            }
+            choices[method] = new RateChoice(tried.Count == 0 ? options.Rates[0] : tried.MaxBy(pair => pair.Accuracy).Rate, tried);
+            log.WriteLine($"learning rate of {method.Name}: {choices[method]}");
+        }
+        return choices;
+    }
+
+    /// <summary>Trains and tests, or looks the result up; null when the rows cannot be had.</summary>
+    private RunResult? Run(Cell cell, double rate, CancellationToken cancellationToken)
+    {
+        if (Ledger.Find(cell.Key(rate)) is { } known) return known;
+        var data = _data[cell.Family.Name];
+        if (data.Rows(cell.Mix, cell.Rows, cell.Seed) is not { } drawn || cell.Method.Rows(drawn) is not { Count: > 0 } rows) return null;
+        cancellationToken.ThrowIfCancellationRequested();
+        _watch.Start();
+        using var model = LocalModel.Load(ModelFolder, new() { Trainable = TrainableWeights.Lora, Seed = cell.Seed }, cancellationToken);
+        var training = new FineTuneOptions { Epochs = EpochsFor(rows.Count), BatchSize = BatchSize, LearningRate = rate, Refresh = cell.Method.Refresh, Seed = cell.Seed };
+        var memory = new PeakMemory();
+        var watch = Stopwatch.StartNew();
+        var result = model.FineTune(rows, cell.Method.Objective(), training, new Look(memory), cancellationToken);
+        var (seconds, peak) = (watch.Elapsed.TotalSeconds, memory.Megabytes());
+        var run = new RunResult(cell.Key(rate), data.CountRight(model, cancellationToken), data.Test.Count, result.Steps.Count, seconds, peak, Code);
+        Ledger.Add(run);
+        _watch.Stop();
+        _fresh++;
+        return run;
+    }
+
+    private void Say(string place, Cell cell, RunResult result, int left)
+    {
+        var remaining = _fresh == 0 ? "" : $", about {_watch.Elapsed / _fresh * left:hh\\:mm\\:ss} left";
+        log.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{place}: {cell.Family.Name}, {cell.Rows} rows {cell.Mix}, {cell.Method.Name}, seed {cell.Seed}: {100 * result.Accuracy:0.0} %, {result.Seconds:0.0} s{remaining}"));
+    }
+
+    /// <summary>Commit and date of the code, as git tells them.</summary>
+    private string CodeVersion()
+    {
+        try
+        {
+            using var git = Process.Start(new ProcessStartInfo("git", ["-C", root, "log", "-1", "--format=%h of %cs"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            var said = git.StandardOutput.ReadToEnd().Trim();
+            git.WaitForExit();
+            return git.ExitCode == 0 && said.Length > 0 ? said : "unknown";
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return "unknown"; // no git here
+        }
+    }
+
+    private sealed class Look(PeakMemory memory) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => memory.Look();
+    }
+}
+
+/// <summary>The learning rate of a method, with what every rate came to on the development family; nothing tried when there was no choice.</summary>
+internal sealed record RateChoice(double Rate, IReadOnlyList<(double Rate, double Accuracy)> Tried)
+{
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"{Rate:0.0e+0}{(Tried.Count == 0 ? " (given)" : $" of {string.Join(", ", Tried.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Rate:0.0e+0}: {100 * pair.Accuracy:0.0} %")))}")}");
+}

@@ -1,0 +1,90 @@
+using System.Text;
+
+namespace Microsoft.ML.Nlft.Data;
+
+/// <summary>A record of a delimited file.</summary>
+/// <param name="Fields">Its fields, without their quotes.</param>
+/// <param name="Line">The line that it begins on, from 1.</param>
+internal sealed record DelimitedRecord(IReadOnlyList<string> Fields, int Line);
+
+/// <summary>
+/// Splits delimited text into records (RFC 4180): records end at a line break, fields at the delimiter; a field between quotes may hold both, and quotes
+/// written twice. Blank lines are skipped.
+/// </summary>
+internal sealed class DelimitedText(TextReader text, string path, char delimiter)
+{
+    private const int End = -1;
+    private readonly StringBuilder _field = new();
+    private int _line = 1, _column = 1;
+
+    /// <summary>The line that is read now.</summary>
+    public int Line => _line;
+
+    /// <summary>All records.</summary>
+    /// <exception cref="NlftException">A quote that is never closed, or one in the middle of a field.</exception>
+    public IEnumerable<DelimitedRecord> Records()
+    {
+        while (text.Peek() != End)
+        {
+            var line = _line;
+            var fields = new List<string>();
+            do fields.Add(Field()); while (Take(delimiter));
+            EndRecord();
+            if (fields is not [""]) yield return new DelimitedRecord(fields, line);
+        }
+    }
+
+    private string Field()
+    {
+        _field.Clear();
+        var (line, column) = (_line, _column);
+        var quoted = text.Peek() == '"';
+        if (quoted) Quoted(line, column);
+        var closed = _field.Length;
+        while (!AtEndOfField()) _field.Append(Next());
+        if (quoted ? _field.Length == closed : _field.ToString().IndexOf('"') < 0) return _field.ToString();
+        // Something follows the closing quote, or a quote stands inside a field that does not begin with one.
+        if (quoted) _field.Insert(closed, '"').Insert(0, '"');
+        throw new NlftException($"{path}, line {line}, column {column}", $"a quote inside the field {Shortened(_field.ToString())}", "quotes around whole fields only",
+            "Put quotes around the field and double those inside.");
+    }
+
+    private void Quoted(int line, int column)
+    {
+        Next();
+        while (true)
+        {
+            if (text.Peek() == End)
+                throw new NlftException($"{path}, line {line}, column {column}", "a quote that is never closed", "a closing quote", "Close it, or double the quotes inside the field.");
+            var letter = Next();
+            if (letter == '"' && !Take('"')) return;
+            _field.Append(letter);
+        }
+    }
+
+    private bool AtEndOfField() => text.Peek() is var next && (next == End || next == delimiter || next is '\r' or '\n');
+
+    private void EndRecord()
+    {
+        Take('\r');
+        Take('\n');
+    }
+
+    private bool Take(char letter)
+    {
+        if (text.Peek() != letter) return false;
+        Next();
+        return true;
+    }
+
+    private char Next()
+    {
+        var letter = (char)text.Read();
+        // A line ends at \n, and at a \r that no \n follows.
+        if (letter == '\n' || (letter == '\r' && text.Peek() != '\n')) (_line, _column) = (_line + 1, 1);
+        else _column++;
+        return letter;
+    }
+
+    private static string Shortened(string field) => field.Length <= 40 ? field : field[..40] + "...";
+}

@@ -1,0 +1,10 @@
+using Microsoft.ML.Nlft.DataSets;
+
+namespace Microsoft.ML.Nlft.Tool.Display;
+
+/// <summary>How far a data set is, as share and words.</summary>
+internal sealed class DataSteps(IProgress<(double Share, string Words)> progress, string results) : IProgress<DataProgress>
+{
+    public void Report(DataProgress value) =>
+        progress.Report((value.Total is > 0 and var total ? (double)value.Done / total : 0, $"{value.Done} of {value.Total} {results}{(value.Unparsable > 0 ? $", {value.Unparsable} unparsable" : "")}"));
+}

@@ -1,0 +1,86 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.DataSets;
+using Microsoft.ML.Nlft.Tests.Fakes;
+
+namespace Microsoft.ML.Nlft.Tests.Data;
+
+/// <summary>mlContext.Nlft().Data: from questions to a training set and a file.</summary>
+[TestClass]
+public sealed class DataCatalogTests
+{
+    private readonly MLContext _mlContext = new(seed: 1);
+    private readonly ModelOnDisk _model = new();
+
+    private NlftDataCatalog Data => _mlContext.Nlft().Data;
+
+    [TestCleanup]
+    public void Clean() => _model.Dispose();
+
+    [TestMethod]
+    public void A_view_goes_the_whole_way_from_questions_to_a_file()
+    {
+        using var model = LocalModel.Load(_model.Folder);
+        var questions = Data.Load(Write("questions.csv", "Question,Answer\n2+3?,5\n1+1?,2\n4+4?,8\n"));
+        var options = new ResponseOptions { SamplesPerQuestion = 4, Generation = new() { Temperature = 1, MaximumNewTokens = 6 } };
+        var responses = Data.Generate(model, questions, options);
+        var rows = Rows(responses);
+        Assert.IsInRange(1, 12, rows.Count);
+        CollectionAssert.IsSubsetOf(rows.Select(row => row.Question).Distinct().ToList(), new[] { "2+3?", "1+1?", "4+4?" });
+
+        var judged = Data.Judge(responses, new RuleJudge());
+        Assert.AreEqual((rows.Count, 0), (judged.Correct + judged.Incorrect, judged.Unparsable));
+        Assert.AreEqual(judged.Incorrect, Rows(judged.Rows).Count(row => row.Judgment.Length > 0));
+        var chosen = Data.Select(judged.Rows, 1, seed: 3);
+        var file = _model.Beside("chosen.json");
+        Data.Save(chosen, file);
+        Assert.AreEqual(Rows(chosen).Single().Response, DataFile.Read(file, RowFormat.Nlft).Single().Response);
+    }
+
+    [TestMethod]
+    public void Rows_without_a_verdict_are_left_out_and_counted()
+    {
+        var rows = Data.Load(Write("rows.csv", "Question,Response,Answer\na,1,1\nb,2,1\nc,3,1\n"));
+        var judged = Data.Judge(rows, new Judge());
+        Assert.AreEqual((1, 1, 1), (judged.Correct, judged.Incorrect, judged.Unparsable));
+        CollectionAssert.AreEqual(new[] { "a:", "b:too large" }, Rows(judged.Rows).Select(row => $"{row.Question}:{row.Judgment}").ToArray());
+    }
+
+    [TestMethod]
+    public void A_ratio_that_cannot_be_met_and_a_missing_column_are_refused()
+    {
+        var rows = Data.Load(Write("rows.csv", "Question,Response,Judgment,Answer\na,1,,1\nb,2,no,1\n"));
+        Assert.Contains("found 2 rows, 1 correct and 1 incorrect; expected 0 correct and 2 incorrect",
+            Assert.ThrowsExactly<NlftException>(() => Data.Select(rows, 2, ResponseRatio.AllIncorrect)).Message);
+        var other = _mlContext.Data.LoadFromEnumerable([new { Prompt = "q" }]);
+        Assert.Contains("column \"Question\": found no such column", Assert.ThrowsExactly<NlftException>(() => Data.Judge(other, new RuleJudge())).Message);
+    }
+
+    private string Write(string name, string text)
+    {
+        var path = _model.Beside(name);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    private List<LoadedRow> Rows(IDataView view) => [.. _mlContext.Data.CreateEnumerable<LoadedRow>(view, reuseRowObject: false)];
+
+    private sealed class LoadedRow
+    {
+        public string Question { get; set; } = "";
+
+        public string Response { get; set; } = "";
+
+        public string Judgment { get; set; } = "";
+    }
+
+    /// <summary>Knows a and b.</summary>
+    private sealed class Judge : IResponseJudge
+    {
+        public string Name => "test";
+
+        public int MaximumParallelism => 2;
+
+        public Task<Verdict> JudgeAsync(JsonLinesRow row, CancellationToken cancellationToken = default) =>
+            Task.FromResult(Verdict.Parse(row.Question switch { "a" => "VERDICT: CORRECT", "b" => "VERDICT: INCORRECT\nJUDGMENT: too large", _ => "perhaps" }));
+    }
+}

@@ -1,0 +1,101 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Study;
+
+namespace Microsoft.ML.Nlft.TinyModel.Tests;
+
+/// <summary>The study program without its training: plan, options, statistics, ledger, page.</summary>
+[TestClass]
+public sealed class StudyTests
+{
+    [TestMethod]
+    public void The_full_plan_has_every_family_size_mix_method_and_seed_once()
+    {
+        var cells = StudyRun.Plan(StudyFamily.All, new StudyOptions()).ToList();
+        Assert.HasCount(5 * 5 * 5 * (7 + 5 + 5), cells);
+        Assert.HasCount(cells.Count, cells.Select(cell => cell.Key(1e-3)).Distinct());
+        Assert.IsFalse(cells.Any(cell => cell.Family == StudyFamily.Development));
+    }
+
+    [TestMethod]
+    public void Every_size_takes_about_the_same_number_of_steps()
+    {
+        foreach (var rows in new StudyOptions().Rows)
+            Assert.IsInRange(48, 52, StudyRun.EpochsFor(rows) * ((rows + StudyRun.BatchSize - 1) / StudyRun.BatchSize), $"{rows} rows");
+    }
+
+    [TestMethod]
+    public void A_quick_study_has_one_seed_and_two_sizes()
+    {
+        var options = StudyOptions.Parse(["--quick", "--families", "bus,mix"])!;
+        Assert.AreEqual((1, "25 50", "bus mix"), (options.Seeds, string.Join(' ', options.Rows), string.Join(' ', options.Families)));
+        foreach (var wrong in (string[][])[["--families", "cars"], ["--rows"], ["--seeds", "0"], ["--rows", "1.5"], ["quick"]]) Assert.IsNull(StudyOptions.Parse(wrong), string.Join(' ', wrong));
+    }
+
+    [TestMethod]
+    public void Correct_responses_alone_are_repeated_up_to_the_same_number_of_rows()
+    {
+        StudyRow[] rows = [.. Enumerable.Range(0, 5).Select(i => new StudyRow(
+            new TrainingExample { Question = $"{i}", Response = "r", Judgment = i is 1 or 3 ? null : "wrong", Answer = "a" }, $"gold {i}"))];
+        var method = Method.All.Single(method => method.Name == "SFT, correct responses");
+        CollectionAssert.AreEqual(new[] { "1", "3", "1", "3", "1" }, method.Rows(rows).Select(row => row.Question).ToArray());
+        Assert.IsEmpty(method.Rows([rows[0]]));
+        var gold = Method.All.Single(method => method.Name == "SFT, gold answers").Rows(rows);
+        Assert.AreEqual(("gold 4", null), (gold[4].Response, gold[4].Judgment));
+    }
+
+    [TestMethod]
+    public void Intervals_are_Students_over_seeds_and_Wilsons_over_tests()
+    {
+        // Mean 0.7, standard deviation 0.1, t(2) = 4.303: half width 4.303 * 0.1 / sqrt(3).
+        var seeds = Statistics.Accuracy([Result("a", 60), Result("b", 70), Result("c", 80)]);
+        Assert.AreEqual(0.7, seeds.Mean, 1e-12);
+        Assert.AreEqual(0.7 - 0.24843, seeds.Lower, 1e-5);
+        Assert.AreEqual(0.7 + 0.24843, seeds.Upper, 1e-5);
+        var one = Statistics.Accuracy([Result("a", 0)]);
+        Assert.AreEqual(0.0, one.Mean);
+        Assert.AreEqual(0.0, one.Lower, 1e-12);
+        Assert.AreEqual(3.841459 / (100 + 3.841459), one.Upper, 1e-6); // z^2 / (n + z^2)
+    }
+
+    [TestMethod]
+    public void The_ledger_keeps_what_is_done_and_drops_half_a_line()
+    {
+        var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName(), "runs.jsonl");
+        var ledger = new RunLedger(path);
+        ledger.Add(Result("a", 1));
+        ledger.Add(Result("a", 2));
+        File.AppendAllText(path, "{\"Key\":\"b\",");
+        var again = new RunLedger(path);
+        again.Add(Result("b", 3));
+        var last = new RunLedger(path);
+        Assert.AreEqual((1, 3), (last.Find("a")!.Right, last.Find("b")!.Right));
+        Assert.HasCount(2, File.ReadAllLines(path));
+        Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
+    }
+
+    [TestMethod]
+    public void The_page_shows_what_came_out_and_says_when_a_family_decides_nothing()
+    {
+        var options = new StudyOptions { Seeds = 1, Rows = [25, 50] };
+        StudyFamily[] families = [StudyFamily.All[0], StudyFamily.All[3]];
+        var results = StudyRun.Plan(families, options)
+            .Select(cell => (cell, (RunResult?)Result(cell.Key(1e-3), cell.Family == families[0] ? 100 : cell.Method.Name == "NLFT" ? 90 : 70))).ToList();
+        var basic = families.ToDictionary(family => family.Name, _ => (Right: 8, Total: 100, Pool: (Correct: 300, Incorrect: 500)));
+        var rates = Method.All.ToDictionary(method => method, _ => new RateChoice(1e-3, [(1e-3, 0.9), (3e-3, 0.5)]));
+        var place = Directory.CreateTempSubdirectory("nlft-study");
+        var page = Path.Combine(place.FullName, "study.md");
+        new StudyPage(options, families, basic, rates, results, "abc of 2026-01-01").Write(page);
+
+        var text = File.ReadAllText(page);
+        Assert.Contains("Every method answers all tests of fewer-than-twice: it decides nothing", text);
+        Assert.DoesNotContain("Every method answers all tests of bus", text);
+        Assert.Contains("| NLFT | 90.0 [82.6 to 94.5] | 90.0 [82.6 to 94.5] |", text);
+        Assert.Contains("The best rate of NLFT lies at the end of those tried", text);
+        Assert.Contains("| SFT, same responses | +10.0 [", text);
+        var plot = System.Xml.Linq.XDocument.Load(Path.Combine(place.FullName, "images", "study.svg"));
+        Assert.HasCount(2 * 4, plot.Descendants().Where(element => element.Name.LocalName == "polyline"));
+        place.Delete(recursive: true);
+    }
+
+    private static RunResult Result(string key, int right) => new(key, right, 100, 50, 1.5, 200, "abc of 2026-01-01");
+}
