@@ -12,11 +12,11 @@ internal sealed class MemoryEstimate
     public static readonly string[] Formulas =
     [
         "L layers, H hidden size, I intermediate size, V vocabulary, Q = heads x head size, K = key/value heads x head size",
-        "weights      matrices as they lie in the mapped file (64-bit ones as float32), vectors as float32",
+        "weights      matrices as they lie in the mapped file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row",
         "cache        8 bytes x L x K x T  (keys and values, float32)",
         "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
-        "activations  4 bytes x (T x ((L + 3) x H + (S + 1) x (3H + 2Q + 2K + 3I)) + min(T, 1024) x min(V, 2048))",
-        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more in the inner sum",
+        "activations  4 bytes x (T x ((L + 3) x H + S x (H + 2Q + 2K + 2I) + 4H + 4Q + 2K + 2I) + min(T, 1024) x min(V, 2048))",
+        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more beside S",
     ];
 
     private readonly ModelConfiguration _model;
@@ -39,6 +39,10 @@ internal sealed class MemoryEstimate
     /// <summary>Bytes of the frozen weights.</summary>
     public long Weights { get; }
 
+    /// <summary>Bytes of the frozen weights rounded to 8 bits.</summary>
+    public long Int8Weights => ModelLayout.Weights(_model).Sum(weight =>
+        weight.Shape.Length == 1 ? 4 * weight.Shape[0] : weight.Shape.Aggregate(1L, (product, size) => product * size) + 4 * weight.Shape[0]);
+
     /// <summary>Bytes of the keys and values while answers grow.</summary>
     public long Cache => 8L * _model.LayerCount * Keys * _tokens;
 
@@ -46,9 +50,10 @@ internal sealed class MemoryEstimate
     /// <param name="recompute">Whether activations are computed again on the way back.</param>
     public long Activations(bool recompute)
     {
-        long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1;
-        var set = 3 * hidden + 2 * Queries + 2 * Keys + 3L * _model.IntermediateSize + (_model.QueryKeyNorm ? Queries + Keys : 0);
-        return 4 * _tokens * ((layers + 3) * hidden + sets * set) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
+        long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
+        var set = hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize + (_model.QueryKeyNorm ? Queries + Keys : 0);
+        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize;
+        return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
     }
 
     /// <summary>Bytes of trained parameters with gradient and two moments.</summary>
