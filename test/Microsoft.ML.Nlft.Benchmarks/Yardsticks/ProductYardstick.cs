@@ -49,7 +49,7 @@ internal static class ProductYardstick
     }
 
     /// <summary>Operations per second of full tiles on panels that stay in the first-level cache, on all threads.</summary>
-    private static unsafe double Ceiling(Workers workers)
+    public static unsafe double Ceiling(Workers workers)
     {
         const int Depth = 192, Times = 20_000;
         static void Run(Workers workers, int _)

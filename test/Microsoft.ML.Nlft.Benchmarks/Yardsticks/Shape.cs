@@ -36,6 +36,25 @@ internal sealed record Shape(string Name, int Hidden, int Intermediate, int Laye
         return folder;
     }
 
+    /// <summary>Floating-point operations of the layers' products for one token, forward: two for every weight.</summary>
+    public double LayerFlops => 2.0 * Layers * ((double)Hidden * HeadSize * (2 * Heads + 2 * KeyValueHeads) + 3.0 * Hidden * Intermediate);
+
+    /// <summary>Operations of causal attention over a sequence, forward: scores and values of every pair of positions.</summary>
+    public double AttentionFlops(int tokens) => 2.0 * Layers * Heads * HeadSize * tokens * tokens;
+
+    /// <summary>Operations of the output layer for one token, forward.</summary>
+    public double HeadFlops => 2.0 * Hidden * Vocabulary;
+
+    /// <summary>
+    /// Least operations of a step on a wrong row with frozen weights: three contexts forward, one backward (a product for a product, and five for two
+    /// in attention), the head's mean row; LoRA's own are left out.
+    /// </summary>
+    public double WrongStepFlops(int prompt, int extra, int response)
+    {
+        int trained = prompt + response, constant = trained + extra;
+        return LayerFlops * (2 * trained + 2 * constant) + AttentionFlops(trained) * 3.5 + AttentionFlops(constant) * 2 + HeadFlops * 4 * response;
+    }
+
     /// <summary>Bytes of all weights in one type: what decoding a token reads.</summary>
     public long WeightBytes(int bytesPerWeight) => (long)bytesPerWeight *
         ((long)Vocabulary * Hidden + Layers * ((long)Hidden * HeadSize * (2 * Heads + 2 * KeyValueHeads) + 3L * Hidden * Intermediate));

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
@@ -23,6 +24,7 @@ internal static class StepYardstick
     public static void Run(int threads, string artifacts)
     {
         var table = new MeasurementTable("Steps of training", artifacts);
+        var ceiling = ProductYardstick.Ceiling(new Workers(threads));
         foreach (var shape in (Shape[])[Shape.Small, Shape.SmolLm2])
         {
             Figure wrong = Ours(shape, TensorType.F32, "wrong", threads), right = Ours(shape, TensorType.F32, "right", threads);
@@ -35,6 +37,9 @@ internal static class StepYardstick
                 table.Add($"{shape.Name}: peak memory, bfloat16 weights", Memory(small), $"PyTorch published {Memory(published)}", published.PeakMib / small.PeakMib, "8", published.PeakMib / small.PeakMib >= 8);
             }
             else MeasurementTable.Skip("PyTorch", "python3-torch libopenblas0-pthread");
+            var floor = shape.WrongStepFlops(Prompt, Extra, Response) / ceiling;
+            table.Add($"{shape.Name}: NLFT step against its floor, {shape.WrongStepFlops(Prompt, Extra, Response) / 1e9:0} GFLOP at the kernel's {ceiling / 1e9:0} GFLOP/s", Seconds(wrong),
+                string.Create(CultureInfo.InvariantCulture, $"floor {floor:0.000} s"), wrong.Seconds / floor, "at most 1.25", wrong.Seconds / floor <= 1.25);
             table.Add($"{shape.Name}: NLFT on a wrong row over SFT", Seconds(wrong), $"our SFT step {Seconds(sft)}", wrong.Seconds / sft.Seconds, "at most 2.5", wrong.Seconds / sft.Seconds <= 2.5);
             table.Add($"{shape.Name}: NLFT on a right row over SFT", Seconds(right), $"our SFT step {Seconds(sft)}", right.Seconds / sft.Seconds, "at most 1.8", right.Seconds / sft.Seconds <= 1.8);
             table.Add($"{shape.Name}: NLFT with cached contexts over SFT", Seconds(cached), $"our SFT step {Seconds(sft)}", cached.Seconds / sft.Seconds, "at most 1.15", cached.Seconds / sft.Seconds <= 1.15);
