@@ -137,13 +137,14 @@ public sealed class LocalModel : IDisposable
     /// <param name="options">The set-up; null: the published one.</param>
     /// <param name="progress">Told of every step; an <see cref="ITrainingMonitor"/> of beginning and end, too.</param>
     /// <param name="cancellationToken">Observed between micro-batches.</param>
+    /// <param name="timeProvider">The clock of progress and checkpoints; null: the system's.</param>
     /// <exception cref="NlftException">An option, a row or the model does not fit; see <see cref="FineTuner.Run"/>.</exception>
     public FineTuneResult FineTune(
         IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
-        IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
+        IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default, TimeProvider? timeProvider = null)
     {
         options ??= new FineTuneOptions();
-        var tuner = new FineTuner(Network, objective, options);
+        var tuner = new FineTuner(Network, objective, options, timeProvider) { BaseModel = Folder.WeightFingerprint };
         return InTurn(() =>
         {
             var monitor = progress as ITrainingMonitor;
