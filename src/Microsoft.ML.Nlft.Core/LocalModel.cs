@@ -138,7 +138,9 @@ public sealed class LocalModel : IDisposable
     /// <param name="progress">Told of every step; an <see cref="ITrainingMonitor"/> of beginning and end, too.</param>
     /// <param name="cancellationToken">Observed between micro-batches.</param>
     /// <param name="timeProvider">The clock of progress and checkpoints; null: the system's.</param>
-    /// <exception cref="NlftException">An option, a row or the model does not fit; see <see cref="FineTuner.Run"/>.</exception>
+    /// <exception cref="NlftException">
+    /// An option, a row or the model does not fit; see <see cref="FineTuner.Run"/>. Or the managed engine is certain to need more memory than there is.
+    /// </exception>
     public FineTuneResult FineTune(
         IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default, TimeProvider? timeProvider = null)
@@ -152,7 +154,9 @@ public sealed class LocalModel : IDisposable
             try
             {
                 monitor?.Begin(DescribeRun(rows, objective, options));
-                return result = tuner.Run([.. rows.Select(Prompts.Encode)], progress, cancellationToken);
+                EncodedExample[] encoded = [.. rows.Select(Prompts.Encode)];
+                if (Network is ManagedLanguageModel) LocalModelMemory.Require(Network, options, encoded, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+                return result = tuner.Run(encoded, progress, cancellationToken);
             }
             finally
             {

@@ -99,8 +99,14 @@ public sealed class FineTuner
                     var window = new Window(examples, constants, rows, epoch, state.Step + 1);
                     var rate = learningRate.At(state.Step);
                     var metrics = TryAccumulate(window, cancellationToken);
-                    whole = false;
-                    var norm = metrics is null ? null : TryStep(window, rate);
+                    whole = false; // an exception out of the middle of a step must not leave a checkpoint
+                    double? norm = metrics is null ? null : _model.ApplyGradients(_options.Optimizer, rate);
+                    if (norm is { } found && !double.IsFinite(found))
+                    {
+                        whole = true; // the model has left its weights alone
+                        RefuseUnlessSkipped(window, found);
+                        norm = null;
+                    }
                     state.Advance(rows.Length, examples.Count);
                     whole = true;
                     if (norm is null) state.Skipped++;
@@ -255,12 +261,9 @@ public sealed class FineTuner
 
     private static float[] Scale(double[] coefficients, double weight) => Array.ConvertAll(coefficients, c => (float)(c * weight));
 
-    /// <summary>Takes the optimizer step; a norm that is not finite, with which the model has left its weights alone, is refused, or null when steps are skipped.</summary>
-    private double? TryStep(Window window, double learningRate)
+    private void RefuseUnlessSkipped(Window window, double norm)
     {
-        var norm = _model.ApplyGradients(_options.Optimizer, learningRate);
-        if (double.IsFinite(norm)) return norm;
-        if (_options.SkipNonFiniteSteps) return null;
+        if (_options.SkipNonFiniteSteps) return;
         var rows = string.Join("; ", window.Rows.Select(row => window.Examples[row].Source));
         throw new NlftException($"training step {window.Step}, gradient norm of {rows}", ObjectiveInput.Show(norm), "a finite number", window.Remedy) { NotFinite = true };
     }
