@@ -13,7 +13,8 @@ namespace Microsoft.ML.Nlft.Training;
 /// </summary>
 internal sealed class Checkpoint
 {
-    private const string Kind = "a checkpoint of this library", StateKey = "nlft.checkpoint", HashKey = "sha256", Extension = ".safetensors";
+    internal const string StateKey = "nlft.checkpoint", HashKey = "sha256";
+    private const string Kind = "a checkpoint of this library", Extension = ".safetensors";
     private const string Prefix = "step-", Weights = "weights/", Optimizer = "optimizer/", Contexts = "contexts/", Metrics = "metrics", Recorded = "recorded";
     private const string UseAnother = "Use another checkpoint, or start anew without ResumeFrom.";
     private const int CurrentFormat = 1, Numbers = 12;
@@ -52,8 +53,8 @@ internal sealed class Checkpoint
         var recorded = JsonSerializer.SerializeToUtf8Bytes(new Recordings(State.Steps.Index().Where(pair => pair.Item.Recorded.Count > 0)
             .ToDictionary(pair => pair.Index, pair => pair.Item.Recorded), State.Pending), Json);
         var tensors = Named(Weights, ModelWeights).Concat(Named(Optimizer, OptimizerState)).Concat(Named(Contexts, KeptContexts))
-            .Append(new Blob(Metrics, TensorType.F64, [State.Steps.Count, Numbers], MemoryMarshal.AsBytes<double>([.. State.Steps.SelectMany(ToNumbers)]).ToArray()))
-            .Append(new Blob(Recorded, TensorType.U8, [recorded.Length], recorded)).ToList();
+            .Append(new TensorData(Metrics, TensorType.F64, [State.Steps.Count, Numbers], MemoryMarshal.AsBytes<double>([.. State.Steps.SelectMany(ToNumbers)]).ToArray()))
+            .Append(new TensorData(Recorded, TensorType.U8, [recorded.Length], recorded)).ToList();
         var metadata = new Dictionary<string, string> { [StateKey] = state, [HashKey] = Hash(state, tensors) };
         SafetensorsWriter.Write(path, tensors.Select(tensor => new SafetensorsSource(tensor.Name, tensor.Type, tensor.Shape, stream => stream.Write(tensor.Bytes.Span))), metadata);
     }
@@ -65,12 +66,12 @@ internal sealed class Checkpoint
         using var file = SafetensorsFile.Open(path);
         if (!file.Metadata.TryGetValue(StateKey, out var state) || !file.Metadata.TryGetValue(HashKey, out var hash))
             throw new NlftException(path, "a safetensors file without the state of a run", Kind, UseAnother);
-        var blobs = file.Entries.Select(entry => file.Tensor(entry.Name)).Select(tensor => new Blob(tensor.Name, tensor.Type, tensor.Shape, tensor.Bytes)).ToList();
-        var found = Hash(state, blobs);
+        var tensors = file.Entries.Select(entry => file.Tensor(entry.Name)).ToList();
+        var found = Hash(state, tensors);
         if (found != hash) throw new NlftException(path, $"contents with the hash {found[..12]}", $"{Start(hash)}, as it was written", "The file is damaged. " + UseAnother);
         try
         {
-            return Read(path, state, blobs);
+            return Read(path, state, tensors);
         }
         catch (Exception e) when (e is JsonException or FormatException or OverflowException or ArgumentException or InvalidOperationException or KeyNotFoundException)
         {
@@ -99,7 +100,7 @@ internal sealed class Checkpoint
         return first is null ? null : throw first;
     }
 
-    private static Checkpoint Read(string path, string state, IReadOnlyList<Blob> blobs)
+    private static Checkpoint Read(string path, string state, IReadOnlyList<TensorData> tensors)
     {
         var document = JsonSerializer.Deserialize<Document>(state, Json) ?? throw new JsonException("it is null");
         if (document.Format is < 1 or > CurrentFormat) throw new NlftException($"{path}, format", $"{document.Format}", $"{CurrentFormat}", "It was written by a newer version: use that one.");
@@ -107,12 +108,12 @@ internal sealed class Checkpoint
         var (epoch, row, step) = (document.Epoch, document.RowsDone, document.Step);
         if (epoch < 0 || row < 0 || row >= Math.Max(1, document.Run.Rows.Count) || step < 1 || document.Skipped < 0 || document.Reported + document.Skipped != step)
             throw new JsonException($"epoch {epoch}, row {row}, step {step}, {document.Skipped} skipped");
-        var metrics = blobs.FirstOrDefault(blob => blob.Name == Metrics) ?? throw new JsonException("there are no metrics");
+        var metrics = tensors.FirstOrDefault(tensor => tensor.Name == Metrics) ?? throw new JsonException("there are no metrics");
         if (metrics.Type != TensorType.F64 || !metrics.Shape.SequenceEqual([document.Reported, Numbers])) throw new JsonException("the metrics are not those of the run's steps");
         var numbers = new double[metrics.Bytes.Length / sizeof(double)];
         metrics.Bytes.Span.CopyTo(MemoryMarshal.AsBytes(numbers.AsSpan()));
         var steps = numbers.Chunk(Numbers).Select(FromNumbers).ToList();
-        var recordings = JsonSerializer.Deserialize<Recordings>((blobs.FirstOrDefault(blob => blob.Name == Recorded) ?? throw new JsonException("nothing about recorded rows")).Bytes.Span, Json);
+        var recordings = JsonSerializer.Deserialize<Recordings>((tensors.FirstOrDefault(tensor => tensor.Name == Recorded) ?? throw new JsonException("nothing about recorded rows")).Bytes.Span, Json);
         foreach (var (at, recorded) in recordings?.OfSteps ?? throw new JsonException("nothing about recorded rows")) steps[at] = steps[at] with { Recorded = recorded };
         return new Checkpoint
         {
@@ -126,16 +127,16 @@ internal sealed class Checkpoint
 
         IReadOnlyList<NamedTensor> Floats(string prefix) =>
         [
-            .. blobs.Where(blob => blob.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(blob => blob.Type != TensorType.F32 ? throw new JsonException($"{blob.Name} is no float32 tensor")
-                : new NamedTensor(blob.Name[prefix.Length..], [.. blob.Shape.Select(size => checked((int)size))], MemoryMarshal.Cast<byte, float>(blob.Bytes.Span).ToArray())),
+            .. tensors.Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(tensor => tensor.Type != TensorType.F32 ? throw new JsonException($"{tensor.Name} is no float32 tensor")
+                : new NamedTensor(tensor.Name[prefix.Length..], [.. tensor.Shape.Select(size => checked((int)size))], MemoryMarshal.Cast<byte, float>(tensor.Bytes.Span).ToArray())),
         ];
     }
 
-    private static IEnumerable<Blob> Named(string prefix, IReadOnlyList<NamedTensor> tensors) => tensors.Select(tensor =>
-        new Blob(prefix + tensor.Name, TensorType.F32, [.. tensor.Shape.Select(size => (long)size)], MemoryMarshal.AsBytes(tensor.Values.AsSpan()).ToArray()));
+    private static IEnumerable<TensorData> Named(string prefix, IReadOnlyList<NamedTensor> tensors) => tensors.Select(tensor =>
+        new TensorData(prefix + tensor.Name, TensorType.F32, [.. tensor.Shape.Select(size => (long)size)], MemoryMarshal.AsBytes(tensor.Values.AsSpan()).ToArray()));
 
     /// <summary>Over state, names, types, shapes and bytes, tensors by name: whatever order a writer chose.</summary>
-    private static string Hash(string state, IEnumerable<Blob> tensors)
+    internal static string Hash(string state, IEnumerable<TensorData> tensors)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Append(state);
@@ -166,9 +167,6 @@ internal sealed class Checkpoint
         Step = checked((int)n[0]), TotalSteps = checked((int)n[1]), Epoch = n[2], Loss = n[3], TokenAccuracy = n[4], SalientShare = n[5], GradientNorm = n[6], LearningRate = n[7],
         TokensSeen = checked((long)n[8]), TokensPerSecond = n[9], Elapsed = TimeSpan.FromTicks(checked((long)n[10])), Remaining = TimeSpan.FromTicks(checked((long)n[11])),
     };
-
-    /// <summary>A tensor's bytes.</summary>
-    private sealed record Blob(string Name, TensorType Type, long[] Shape, ReadOnlyMemory<byte> Bytes);
 
     /// <summary>The JSON under <see cref="StateKey"/>.</summary>
     private sealed record Document(int Format, int Epoch, int RowsDone, int Step, int Skipped, long TokensTrained, long TokensScored, int Reported, RunIdentity Run);
