@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Reliability.Fuzzing;
+using Microsoft.ML.Nlft.Reliability.Torture;
 
 namespace Microsoft.ML.Nlft.Reliability;
 
@@ -11,14 +12,42 @@ internal static class Program
         return args.FirstOrDefault() switch
         {
             "fuzz" => Fuzz(options),
+            "torture" => Torture(options),
+            "job" => DoJob(args[1], args[2], args[3], int.Parse(args[4])),
+            "disk" => FullDisks.One(args[1], args[2], args[3], int.Parse(args[4])),
             _ => Usage(),
         };
     }
 
     private static int Usage()
     {
-        Console.Error.WriteLine("fuzz [--target NAME] [--count N] [--seconds S] [--seed N]");
+        Console.Error.WriteLine("fuzz [--target NAME] [--count N] [--seconds S] [--seed N]\ntorture [--kills N] [--disks N] [--steps N] [--seed N] [--minutes M]");
         return 2;
+    }
+
+    /// <summary>The process that is killed.</summary>
+    private static int DoJob(string folder, string model, string questions, int threads)
+    {
+        Job.Run(folder, model, questions, threads, phase =>
+        {
+            Console.WriteLine(phase);
+            Console.Out.Flush();
+        });
+        return 0;
+    }
+
+    private static int Torture(Dictionary<string, string> options)
+    {
+        int Of(string name, int otherwise) => options.TryGetValue(name, out var value) ? int.Parse(value) : otherwise;
+        using var place = new Place(Directory.GetCurrentDirectory());
+        var wrong = Of("kills", 200) > 0 ? Kills.Run(place, Of("kills", 200), Of("seed", 1), TimeSpan.FromMinutes(Of("minutes", 15))) : 0;
+        if (Of("disks", 20) > 0)
+        {
+            if (FullDisks.Run(place, Of("disks", 20), Of("seed", 1)) is { } bad) wrong += bad;
+            else Console.WriteLine("Full disks were left out: nothing can be mounted here. They need Linux with unshare, as root or with user namespaces.");
+        }
+        if (Of("steps", 2000) > 0) wrong += FlatMemory.Run(place, Of("steps", 2000));
+        return wrong == 0 ? 0 : 1;
     }
 
     private static int Fuzz(Dictionary<string, string> options)

@@ -11,7 +11,7 @@ internal sealed class Fuzzer(Target target, int seed, string folder)
     /// <summary>Longest time for one input.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    private const long MemoryOfAll = 16 << 20, MemoryPerByte = 2000;
+    private const long MemoryPerByte = 2000;
     private const int PoolSize = 200;
 
     private readonly List<byte[]> _pool = [.. target.Seeds];
@@ -74,7 +74,7 @@ internal sealed class Fuzzer(Target target, int seed, string folder)
         }
         var (elapsed, memory) = (Stopwatch.GetElapsedTime(clock), GC.GetAllocatedBytesForCurrentThread() - before);
         if (elapsed > Patience) return $"it took {elapsed.TotalSeconds:0.0} seconds";
-        return memory > MemoryOfAll + MemoryPerByte * input.Length ? $"{memory} bytes were allocated for a file of {input.Length}" : null;
+        return memory > target.Memory + MemoryPerByte * input.Length ? $"{memory} bytes were allocated for a file of {input.Length}" : null;
     }
 
     private static int HashCode(int seed, long number) => (int)SplitMix64.Hash((ulong)seed, (ulong)number);

@@ -6,4 +6,8 @@ namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 /// <param name="Seeds">Valid inputs.</param>
 /// <param name="Mutate">Makes a new input of one that was accepted.</param>
 /// <param name="Read">Reads the folder that holds the input, and uses what it gets.</param>
-internal sealed record Target(string Name, string FileName, IReadOnlyList<byte[]> Seeds, Func<Random, byte[], byte[]> Mutate, Action<string> Read);
+internal sealed record Target(string Name, string FileName, IReadOnlyList<byte[]> Seeds, Func<Random, byte[], byte[]> Mutate, Action<string> Read)
+{
+    /// <summary>Bytes that reading and using may allocate in all, besides what the size explains.</summary>
+    public long Memory { get; init; } = 16 << 20;
+}

@@ -36,7 +36,7 @@ internal static class Targets
         {
             var tokenizer = HuggingFaceTokenizer.Load(folder);
             foreach (var text in s_texts) _ = tokenizer.Decode([.. tokenizer.EncodeToIds(text)], skipSpecialTokens: false);
-        }),
+        }) { Memory = 256 << 20 }, // encoding goes through every step, each of which makes the pieces anew
         new("adapter", "adapter_config.json", Seeds("adapter"), Json.Mutate, folder =>
         {
             var (configuration, _) = LoraConfigurationJson.Load(Path.Combine(folder, "adapter_config.json"));
