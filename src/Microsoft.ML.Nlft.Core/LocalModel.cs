@@ -16,8 +16,8 @@ namespace Microsoft.ML.Nlft;
 /// command-line tool stand on.
 /// </summary>
 /// <remarks>
-/// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="FineTune"/>, <see cref="ExportAdapter"/>, <see cref="Save"/>, disposal and the chat clients of the
-/// model take turns, whatever the thread. The other members, <see cref="AnswerStreaming"/> among them, are for one caller at a time.
+/// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="AnswerStreaming"/> (a token at a time), <see cref="FineTune"/>, <see cref="ExportAdapter"/>, <see cref="Save"/>, disposal and the chat clients of the
+/// model take turns, whatever the thread. The other members are for one caller at a time.
 /// </remarks>
 /// <example>
 /// <code>
@@ -39,7 +39,14 @@ public sealed class LocalModel : IDisposable
     private LocalModel(ModelFolder folder, ICausalLanguageModel network, HuggingFaceTokenizer tokenizer, PromptEncoder prompts, LocalModelOptions options)
     {
         (Folder, Network, Tokenizer, Prompts, _wording, _adapter) = (folder, network, tokenizer, prompts, options.Prompts!, options.Adapter);
-        Generator = new TextGenerator(network, tokenizer, prompts.StopIds);
+        Generator = new TextGenerator(network, tokenizer, prompts.StopIds)
+        {
+            Turn = action => InTurn(() =>
+            {
+                action();
+                return true;
+            }),
+        };
     }
 
     /// <summary>Opens a model on an engine.</summary>

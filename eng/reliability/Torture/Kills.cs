@@ -18,9 +18,10 @@ internal static class Kills
         while (killed < kills && clock.Elapsed < limit)
         {
             var folder = place.PathOf($"job-{jobs++}");
-            for (var i = 0; i < KillsOfOneJob && killed < kills; i++)
+            var targets = Enumerable.Range(0, KillsOfOneJob).Select(_ => random.Next(Job.Phases.Length)).Order().Take(kills - killed);
+            foreach (var target in targets)
             {
-                if (Kill(place, folder, Job.Phases[random.Next(Job.Phases.Length)], random) is not { } phase) break;
+                if (Kill(place, folder, Job.Phases[target], random) is not { } phase) break;
                 during[phase]++;
                 killed++;
             }
