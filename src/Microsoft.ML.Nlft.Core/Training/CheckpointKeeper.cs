@@ -28,7 +28,7 @@ internal sealed class CheckpointKeeper
             throw new NlftException($"option CheckpointFolder, {folder}", $"{Path.GetFileName(newest)} of an earlier run", "a folder without checkpoints",
                 "Set ResumeFrom to that folder to go on from there, or name another folder.");
         AtomicFile.TryFolder(folder);
-        foreach (var leftOver in Directory.EnumerateFiles(folder, $".{Checkpoint.FileName(0)[..5]}*")) File.Delete(leftOver); // of a process that was killed while writing
+        foreach (var leftOver in Directory.EnumerateFiles(folder, $".{Checkpoint.FileName(0)[..5]}*")) WriteFault.Ignore(() => File.Delete(leftOver)); // of a process that was killed while writing
     }
 
     /// <summary>The newest checkpoint written or resumed from, or null.</summary>
@@ -90,7 +90,7 @@ internal sealed class CheckpointKeeper
             throw new NlftException(e.Subject, e.Found, e.Expected, $"{e.Remedy} Then go on with ResumeFrom; the last checkpoint is {Last}.", e);
         }
         (Last, _lastStep, _lastTime) = (path, state.Step, _time.GetTimestamp());
-        foreach (var old in Checkpoint.In(folder).Skip(_options.CheckpointsKept)) File.Delete(old);
+        foreach (var old in Checkpoint.In(folder).Skip(_options.CheckpointsKept)) WriteFault.Ignore(() => File.Delete(old));
     }
 
     private bool IsResumed(string folder) => _options.ResumeFrom is { } from

@@ -12,7 +12,7 @@ namespace Microsoft.ML.Nlft.Training;
 /// <param name="Rows">One hash per row.</param>
 internal sealed record RunIdentity(string BaseModel, IReadOnlyDictionary<string, string> Options, IReadOnlyList<string> Rows)
 {
-    /// <summary>A cancelled run may go on as one that throws, and may look at other rows on its way.</summary>
+    /// <summary>What a run does when it is cancelled changes nothing of what it has done.</summary>
     private static readonly string[] NotCompared = [nameof(FineTuneOptions.ReturnPartialOnCancel)];
 
     private const int NamedRows = 5;

@@ -68,6 +68,7 @@ internal sealed class TrainCommand : ToolCommand
             CheckpointFolder = Resolve(options.FineTune.CheckpointFolder),
             ResumeFrom = Resolve(options.FineTune.ResumeFrom),
         };
+        _ = new FineTuner(model.Network, objective, training); // refuses options before anything is said
         var examples = rows.Select(RowReader.ToExample).ToList();
         Console.Error.WriteLine($"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
         var result = ProgressDisplay.Run(Console, "Training", progress =>
