@@ -16,17 +16,17 @@ internal static class FullDisks
             var kilobytes = random.Next(8, 1200);
             using var process = Process.Start(new ProcessStartInfo("unshare")
             {
-                ArgumentList = { "--mount", "--map-root-user", Environment.ProcessPath!, typeof(FullDisks).Assembly.Location, "disk", place.Work, place.Model, place.Questions, $"{kilobytes}" },
+                ArgumentList = { "--mount", "--map-root-user", "dotnet", typeof(FullDisks).Assembly.Location, "disk", place.Work, place.Model, place.Questions, $"{kilobytes}" },
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
             })!;
             var error = process.StandardError.ReadToEndAsync();
             var said = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
-            if (process.ExitCode is not (0 or 3 or 4)) return null;
-            if (process.ExitCode == 4) wrong++;
+            if (process.ExitCode is 1 or 5) return null; // unshare's own refusal, or no mount
+            if (process.ExitCode != 0) wrong++;
             if (said.Contains("a full disk", StringComparison.Ordinal)) full++;
-            if (process.ExitCode == 4) Console.WriteLine($"    {kilobytes} KiB: {said} {error.Result}");
+            if (process.ExitCode != 0) Console.WriteLine($"    {kilobytes} KiB, exit code {process.ExitCode}: {said} {error.Result}");
         }
         Console.WriteLine($"{runs} runs on small disks, {full} of which filled up: {runs - wrong} said so, kept what was there and went on to the files of the unbroken run");
         return wrong;

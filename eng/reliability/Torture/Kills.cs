@@ -61,7 +61,7 @@ internal static class Kills
         return rest.Split('\n', StringSplitOptions.RemoveEmptyEntries) is [.., var later] ? later : now;
     }
 
-    private static Process Start(Place place, string folder, Random random) => Process.Start(new ProcessStartInfo(Environment.ProcessPath!)
+    private static Process Start(Place place, string folder, Random random) => Process.Start(new ProcessStartInfo("dotnet")
     {
         ArgumentList = { typeof(Kills).Assembly.Location, "job", folder, place.Model, place.Questions, $"{random.Next(1, 3)}" },
         RedirectStandardOutput = true,
