@@ -16,8 +16,8 @@ namespace Microsoft.ML.Nlft;
 /// command-line tool stand on.
 /// </summary>
 /// <remarks>
-/// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="FineTune"/>, <see cref="ExportAdapter"/>, <see cref="Save"/>, disposal and the chat clients of the
-/// model take turns, whatever the thread. The other members, <see cref="AnswerStreaming"/> among them, are for one caller at a time.
+/// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="AnswerStreaming"/> (a token at a time), <see cref="FineTune"/>, <see cref="ExportAdapter"/>, <see cref="Save"/>, disposal and the chat clients of the
+/// model take turns, whatever the thread. The other members are for one caller at a time.
 /// </remarks>
 /// <example>
 /// <code>
@@ -39,7 +39,14 @@ public sealed class LocalModel : IDisposable
     private LocalModel(ModelFolder folder, ICausalLanguageModel network, HuggingFaceTokenizer tokenizer, PromptEncoder prompts, LocalModelOptions options)
     {
         (Folder, Network, Tokenizer, Prompts, _wording, _adapter) = (folder, network, tokenizer, prompts, options.Prompts!, options.Adapter);
-        Generator = new TextGenerator(network, tokenizer, prompts.StopIds);
+        Generator = new TextGenerator(network, tokenizer, prompts.StopIds)
+        {
+            Turn = action => InTurn(() =>
+            {
+                action();
+                return true;
+            }),
+        };
     }
 
     /// <summary>Opens a model on an engine.</summary>
@@ -137,13 +144,16 @@ public sealed class LocalModel : IDisposable
     /// <param name="options">The set-up; null: the published one.</param>
     /// <param name="progress">Told of every step; an <see cref="ITrainingMonitor"/> of beginning and end, too.</param>
     /// <param name="cancellationToken">Observed between micro-batches.</param>
-    /// <exception cref="NlftException">An option, a row or the model does not fit; see <see cref="FineTuner.Run"/>.</exception>
+    /// <param name="timeProvider">The clock of progress and checkpoints; null: the system's.</param>
+    /// <exception cref="NlftException">
+    /// An option, a row or the model does not fit; see <see cref="FineTuner.Run"/>. Or the managed engine is certain to need more memory than there is.
+    /// </exception>
     public FineTuneResult FineTune(
         IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
-        IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
+        IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default, TimeProvider? timeProvider = null)
     {
         options ??= new FineTuneOptions();
-        var tuner = new FineTuner(Network, objective, options);
+        var tuner = new FineTuner(Network, objective, options, timeProvider) { BaseModel = Folder.WeightFingerprint };
         return InTurn(() =>
         {
             var monitor = progress as ITrainingMonitor;
@@ -151,7 +161,9 @@ public sealed class LocalModel : IDisposable
             try
             {
                 monitor?.Begin(DescribeRun(rows, objective, options));
-                return result = tuner.Run([.. rows.Select(Prompts.Encode)], progress, cancellationToken);
+                EncodedExample[] encoded = [.. rows.Select(Prompts.Encode)];
+                if (Network is ManagedLanguageModel) LocalModelMemory.Require(Network, options, encoded, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+                return result = tuner.Run(encoded, progress, cancellationToken);
             }
             finally
             {

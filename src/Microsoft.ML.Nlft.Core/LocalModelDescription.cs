@@ -22,6 +22,7 @@ public sealed record LocalModelDescription
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
         WriteIndented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
@@ -63,7 +64,9 @@ public sealed record LocalModelDescription
         LocalModelDescription? description;
         try
         {
-            description = JsonSerializer.Deserialize<LocalModelDescription>(File.ReadAllBytes(path), Json);
+            var bytes = File.ReadAllBytes(path);
+            JsonText.Check(bytes);
+            description = JsonSerializer.Deserialize<LocalModelDescription>(bytes, Json);
         }
         catch (JsonException e)
         {

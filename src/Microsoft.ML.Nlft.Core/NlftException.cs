@@ -25,6 +25,9 @@ public sealed class NlftException : Exception
     /// <summary>What would have been accepted.</summary>
     public string Expected { get; }
 
+    /// <summary>Whether a number is at fault that is not finite: what <see cref="Training.FineTuneOptions.SkipNonFiniteSteps"/> steps over.</summary>
+    internal bool NotFinite { get; init; }
+
     /// <summary>What to do.</summary>
     public string Remedy { get; }
 }

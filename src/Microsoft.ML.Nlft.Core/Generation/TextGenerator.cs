@@ -58,18 +58,34 @@ public sealed class TextGenerator
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var row = Row(prompt, options);
-        using var session = await Task.Run(() => _model.StartDecoding([prompt], row.Limit, cancellationToken), cancellationToken).ConfigureAwait(false);
-        while (row.Finish is null)
+        IDecodingSession? session = null;
+        var next = 0;
+        try
         {
-            var next = row.Next(session.Logits(0));
-            var text = row.TakeText();
-            if (text.Length > 0) yield return text;
-            cancellationToken.ThrowIfCancellationRequested();
-            if (next >= 0) await Task.Run(() => session.Append([next], cancellationToken), cancellationToken).ConfigureAwait(false);
+            while (row.Finish is null)
+            {
+                // A token at a time in turn, its logits included: others may use the model in between, or dispose it.
+                await Task.Run(() => Turn(() =>
+                {
+                    if (session is null) session = _model.StartDecoding([prompt], row.Limit, cancellationToken);
+                    else session.Append([next], cancellationToken);
+                    next = row.Next(session.Logits(0));
+                }), cancellationToken).ConfigureAwait(false);
+                var text = row.TakeText();
+                if (text.Length > 0) yield return text;
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+        }
+        finally
+        {
+            session?.Dispose();
         }
 
         completed?.Invoke(row.Result());
     }
+
+    /// <summary>Waits for the model to be free and keeps it busy while the action runs; by default nobody else uses it.</summary>
+    internal Action<Action> Turn { get; init; } = action => action();
 
     /// <summary>Checks options and prompt and makes a row of them.</summary>
     /// <param name="prompt">The prompt as token ids.</param>

@@ -6,7 +6,7 @@ internal static class AtomicFolder
     /// <summary>Creates a folder.</summary>
     /// <param name="folder">The folder: not there yet, or empty.</param>
     /// <param name="fill">Puts the files into the folder that it is given.</param>
-    /// <exception cref="NlftException">There is something at that place already.</exception>
+    /// <exception cref="NlftException">There is something at that place already, the disk is full, or the place cannot be written.</exception>
     public static void Write(string folder, Action<string> fill)
     {
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
@@ -21,9 +21,10 @@ internal static class AtomicFolder
             if (Directory.Exists(folder)) Directory.Delete(folder);
             Directory.Move(staging, folder);
         }
-        catch
+        catch (Exception e)
         {
-            if (Directory.Exists(staging)) Directory.Delete(staging, recursive: true);
+            if (Directory.Exists(staging)) WriteFault.Ignore(() => Directory.Delete(staging, recursive: true));
+            if (WriteFault.Of(folder, e) is { } fault) throw fault;
             throw;
         }
     }

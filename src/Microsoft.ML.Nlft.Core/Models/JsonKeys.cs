@@ -34,7 +34,7 @@ internal sealed class JsonKeys
         JsonElement root;
         try
         {
-            using var document = JsonDocument.Parse(json);
+            using var document = JsonText.Parse(json);
             root = document.RootElement.Clone();
         }
         catch (JsonException exception)

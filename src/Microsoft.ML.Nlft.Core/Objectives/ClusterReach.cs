@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Nlft.Objectives;
 
@@ -15,19 +16,24 @@ internal sealed class ClusterReach
 {
     private const int Steps = 100;
 
-    private readonly byte[] _dissimilar, _similar;
-
+    [JsonConstructor]
     private ClusterReach(IReadOnlyList<double> thresholds, byte[] dissimilar, byte[] similar) =>
-        (Thresholds, _dissimilar, _similar) = (thresholds, dissimilar, similar);
+        (Thresholds, Dissimilar, Similar) = (thresholds, dissimilar, similar);
 
     /// <summary>The thresholds that can be tried, ascending.</summary>
     public IReadOnlyList<double> Thresholds { get; }
+
+    /// <summary><see cref="Walks"/> of the dissimilar rule.</summary>
+    public byte[] Dissimilar { get; }
+
+    /// <summary><see cref="Walks"/> of the similar rule.</summary>
+    public byte[] Similar { get; }
 
     /// <summary>
     /// The walks of all tokens under one rule, each as varints: the number of groups of neighbouring thresholds, then per group how many thresholds, how
     /// far left and how far right. Thresholds after the last group reach nowhere.
     /// </summary>
-    public ReadOnlySpan<byte> Walks(ClusterRule rule) => rule == ClusterRule.Similar ? _similar : _dissimilar;
+    public ReadOnlySpan<byte> Walks(ClusterRule rule) => rule == ClusterRule.Similar ? Similar : Dissimilar;
 
     /// <summary>0 to 2 in hundredths, and <paramref name="configured"/> where it lies between.</summary>
     public static double[] ThresholdsWith(double configured) =>
@@ -61,7 +67,7 @@ internal sealed class ClusterReach
     public (int Left, int Right) At(ClusterRule rule, int from, int threshold)
     {
         var at = 0;
-        var walks = rule == ClusterRule.Similar ? _similar : _dissimilar;
+        var walks = rule == ClusterRule.Similar ? Similar : Dissimilar;
         for (var i = 0; i < from; i++)
             for (var rest = 3 * Read(); rest > 0; rest--) Read();
         var passed = 0;

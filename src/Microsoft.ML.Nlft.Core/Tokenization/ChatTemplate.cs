@@ -136,7 +136,7 @@ public sealed class ChatTemplate
     {
         try
         {
-            return JsonDocument.Parse(ReadText(path));
+            return JsonText.Parse(System.Text.Encoding.UTF8.GetBytes(ReadText(path)));
         }
         catch (JsonException exception)
         {

@@ -75,5 +75,10 @@ internal sealed class StripNormalizer(bool left, bool right) : INormalizer
 /// <summary>Step after step.</summary>
 internal sealed class SequenceNormalizer(IReadOnlyList<INormalizer> steps) : INormalizer
 {
-    public Fragment Normalize(Fragment fragment) => steps.Aggregate(fragment, (text, step) => step.Normalize(text));
+    public Fragment Normalize(Fragment fragment) => steps.Aggregate(fragment, (text, step) =>
+    {
+        var rewritten = step.Normalize(text);
+        TextGrowth.Require(fragment.Text.Length, rewritten.Text.Length, "normalizer");
+        return rewritten;
+    });
 }

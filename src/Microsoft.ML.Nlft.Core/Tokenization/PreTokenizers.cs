@@ -139,6 +139,7 @@ internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> steps) :
             }
 
             current = next;
+            TextGrowth.Require(fragment.Text.Length, current.Sum(piece => (long)piece.Text.Length), "pre_tokenizer");
         }
 
         pieces.AddRange(current);

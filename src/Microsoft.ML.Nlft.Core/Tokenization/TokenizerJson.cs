@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tokenization;
 /// </remarks>
 internal static class TokenizerJson
 {
-    private const int IdLimit = 1 << 24;
+    private const int IdLimit = 1 << 24, DenseIds = 1 << 16;
     private const string OtherModel = "Use a model with a byte-pair tokenizer (Llama, Qwen, SmolLM, Phi, Mistral, GPT-2 and others).";
 
     public static TokenizerDefinition Read(string path)
@@ -45,7 +45,7 @@ internal static class TokenizerJson
     {
         try
         {
-            return JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowTrailingCommas = false, CommentHandling = JsonCommentHandling.Disallow });
+            return JsonText.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowTrailingCommas = false, CommentHandling = JsonCommentHandling.Disallow });
         }
         catch (JsonException cause)
         {
@@ -69,10 +69,11 @@ internal static class TokenizerJson
         var place = model["vocab"];
         var entries = place.RequireObject();
         var vocabulary = new Vocabulary(entries.GetPropertyCount());
+        var limit = (int)Math.Min(IdLimit, DenseIds + 16L * entries.GetPropertyCount());
         foreach (var entry in entries.EnumerateObject())
         {
-            var token = Name(entry, place);
-            var id = entry.Value.ValueKind == JsonValueKind.Number && entry.Value.TryGetInt32(out var number) && number is >= 0 and < IdLimit ? number : Id(Place(token, entry));
+            var token = entry.Name;
+            var id = entry.Value.ValueKind == JsonValueKind.Number && entry.Value.TryGetInt32(out var number) && number >= 0 && number < limit ? number : Id(Place(token, entry), limit);
             if (!vocabulary.TryAdd(token, id))
             {
                 throw vocabulary[id] is { } other && other != token
@@ -86,20 +87,8 @@ internal static class TokenizerJson
         JsonPlace Place(string token, JsonProperty entry) => new(entry.Value, place.File, $"{place.Key}.{token}");
     }
 
-    /// <summary>An id. The limit, a hundred times the largest vocabularies, keeps a damaged file from asking for gigabytes.</summary>
-    private static int Id(JsonPlace place) => place.Index() is var id and < IdLimit ? id : throw place.Refuse($"an id below {IdLimit}");
-
-    private static string Name(JsonProperty entry, JsonPlace place)
-    {
-        try
-        {
-            return entry.Name;
-        }
-        catch (InvalidOperationException cause)
-        {
-            throw new NlftException(place.Subject, "a token with half a surrogate pair", "tokens of whole Unicode characters", "Correct the file or download it again.", cause);
-        }
-    }
+    /// <summary>An id. The limits, far beyond the sparsest vocabularies, keep a damaged file from asking for more memory than its size explains.</summary>
+    private static int Id(JsonPlace place, int limit = IdLimit) => place.Index() is var id && id < limit ? id : throw place.Refuse($"an id below {limit}");
 
     private static BytePairModel ReadModel(JsonPlace model, Vocabulary vocabulary)
     {

@@ -18,6 +18,38 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
     /// <summary>Tokens of all sequences scored so far.</summary>
     public long TokensScored { get; private set; }
 
+    /// <summary>The kept scores, the rows of each context one after the other; nothing when none are kept.</summary>
+    public IReadOnlyList<NamedTensor> Export() => _cache is not { } cache ? []
+        : [Flat("judge", cache.Select(row => row.Judge)), Flat("standard", cache.Select(row => row.Standard))];
+
+    /// <summary>Goes on with what <see cref="Export"/> gave.</summary>
+    /// <exception cref="NlftException">The numbers are not those of these rows.</exception>
+    public void Import(IReadOnlyList<NamedTensor> kept, long tokensScored)
+    {
+        TokensScored = tokensScored;
+        if (kept.Count == 0) return;
+        NamedTensors.RequireExactly(kept, new[] { PromptContexts.Judge, PromptContexts.Standard }.ToDictionary(ExampleCheck.Name,
+            context => new[] { examples.Where(example => Needed(example).Contains(context)).Sum(example => example.Response.Length) }));
+        var (judge, standard) = (Values("judge"), Values("standard"));
+        _cache = [.. examples.Select(example => new RowScores(Take(example, PromptContexts.Judge, ref judge), Take(example, PromptContexts.Standard, ref standard)))];
+
+        ReadOnlyMemory<float> Values(string name) => kept.First(tensor => tensor.Name == name).Values;
+
+        TokenScores? Take(EncodedExample example, PromptContexts context, ref ReadOnlyMemory<float> rest)
+        {
+            if (!Needed(example).Contains(context)) return null;
+            var scores = new TokenScores(rest[..example.Response.Length].ToArray(), new bool[example.Response.Length], []);
+            rest = rest[example.Response.Length..];
+            return scores;
+        }
+    }
+
+    private static NamedTensor Flat(string name, IEnumerable<TokenScores?> scores)
+    {
+        float[] values = [.. scores.SelectMany(row => row?.LogProbabilities ?? [])];
+        return new NamedTensor(name, [values.Length], values);
+    }
+
     /// <summary>Scores every row with the present weights and keeps the result for <see cref="Score"/>.</summary>
     public void ScoreAll(int batchSize, CancellationToken cancellationToken) =>
         _cache = [.. Enumerable.Range(0, examples.Count).Chunk(batchSize).SelectMany(rows => ScoreNow(rows, cancellationToken))];

@@ -76,6 +76,38 @@ public sealed record FineTuneOptions
     /// </summary>
     public IReadOnlyList<int> RecordedRows { get; init; } = [];
 
+    /// <summary>
+    /// Whether a step whose loss or gradient is not finite is left out and counted (<see cref="FineTuneResult.SkippedSteps"/>) instead of ending the run. The
+    /// schedule goes on. Default false.
+    /// </summary>
+    public bool SkipNonFiniteSteps { get; init; }
+
+    /// <summary>
+    /// A folder for checkpoints, created when missing: weights, optimizer, position and metrics, so that a run that was killed goes on with
+    /// <see cref="ResumeFrom"/>. One is written also at the end, at cancellation and when a run stops with an error. Null: none are written. Default null.
+    /// </summary>
+    [ChangesNoResult]
+    public string? CheckpointFolder { get; init; }
+
+    /// <summary>Steps between two checkpoints, 0 or more; 0: only time counts. Default 0.</summary>
+    [ChangesNoResult]
+    public int CheckpointSteps { get; init; }
+
+    /// <summary>Minutes between two checkpoints, 0 or more; 0: only steps count. Default 10.</summary>
+    [ChangesNoResult]
+    public double CheckpointMinutes { get; init; } = 10;
+
+    /// <summary>How many checkpoints stay, the newest ones, 1 or more. Default 3.</summary>
+    [ChangesNoResult]
+    public int CheckpointsKept { get; init; } = 3;
+
+    /// <summary>
+    /// A checkpoint, or a folder of them, of which the newest whole one is taken, to go on from: same base model, options and rows, or the run is refused. A
+    /// folder without checkpoints begins at the beginning, so that the same call starts a run and takes it up again. Default null: from the beginning.
+    /// </summary>
+    [ChangesNoResult]
+    public string? ResumeFrom { get; init; }
+
     /// <summary>Refuses the first option that lies outside its range.</summary>
     /// <exception cref="NlftException">Names the option, the value and the range.</exception>
     internal void Validate()
@@ -93,6 +125,11 @@ public sealed record FineTuneOptions
         Optimizer!.Validate();
         OptionCheck.Require(Enum.IsDefined(Refresh), nameof(Refresh), Refresh, "EveryStep, EveryEpoch or Once", "Name one of the refresh modes.");
         OptionCheck.Require(RecordedRows is not null, nameof(RecordedRows), RecordedRows, "row indices, or an empty list", "Leave it out to record nothing.");
+        OptionCheck.Require(CheckpointFolder is null || !string.IsNullOrWhiteSpace(CheckpointFolder), nameof(CheckpointFolder), CheckpointFolder, "a path, or null", "Leave it out to write no checkpoints.");
+        OptionCheck.Require(CheckpointSteps >= 0, nameof(CheckpointSteps), CheckpointSteps, "0 or more", "Set the steps between two checkpoints.");
+        OptionCheck.Require(double.IsFinite(CheckpointMinutes) && CheckpointMinutes >= 0, nameof(CheckpointMinutes), CheckpointMinutes, "0 or more", "Set the minutes between two checkpoints.");
+        OptionCheck.Require(CheckpointsKept >= 1, nameof(CheckpointsKept), CheckpointsKept, "1 or more", "Set how many checkpoints stay.");
+        OptionCheck.Require(ResumeFrom is null || !string.IsNullOrWhiteSpace(ResumeFrom), nameof(ResumeFrom), ResumeFrom, "a path, or null", "Leave it out to begin at the beginning.");
         OptionCheck.Require(Enum.IsDefined(Reduction), nameof(Reduction), Reduction, "ExampleMean or TokenMean", "Name one of the reductions.");
     }
 }

@@ -46,6 +46,9 @@ public sealed class FineTuner
         (_model, _objective, _options, _time) = (model, objective, options, timeProvider ?? TimeProvider.System);
     }
 
+    /// <summary>What tells the base model apart (<see cref="ModelFolder.WeightFingerprint"/>): a checkpoint of another is refused. Null: that is not checked.</summary>
+    public string? BaseModel { get; init; }
+
     /// <summary>Trains on the rows.</summary>
     /// <param name="examples">One or more rows.</param>
     /// <param name="progress">
@@ -67,44 +70,94 @@ public sealed class FineTuner
         var totalSteps = TotalSteps(examples.Count);
         var learningRate = new LearningRateCurve(_options.Schedule, _options.LearningRate, _options.WarmupRatio, totalSteps);
         var constants = new ConstantContexts(_model, _objective, examples);
+        var run = new Lazy<RunIdentity>(() => RunIdentity.Of(BaseModel, _model, _objective, _options, examples));
+        var keeper = new CheckpointKeeper(_options, _model, run, constants, _time);
         var recorder = new EpochRecorder(_model, _objective, examples, _options.RecordedRows, MicroBatchSize);
         var meter = new ProgressMeter(_time, totalSteps);
-        var steps = new List<TrainingProgress>();
+        var resumed = keeper.Resume();
+        var state = resumed?.State ?? new RunState();
+        var (resumedSteps, whole) = (state.Step, true);
         try
         {
-            if (_options.Refresh == ContextRefresh.Once) constants.ScoreAll(MicroBatchSize, cancellationToken);
-            var recorded = recorder.Record(epoch: 0, cancellationToken);
-            meter.StartSteps(constants.TokensScored);
-            long tokensTrained = 0;
-            for (var epoch = 0; epoch < _options.Epochs; epoch++)
+            if (resumed is not null)
             {
-                if (_options.Refresh == ContextRefresh.EveryEpoch) constants.ScoreAll(MicroBatchSize, cancellationToken);
-                var rowsDone = 0;
-                foreach (var rows in RowOrder.OfEpoch(examples.Count, _options.Shuffle, _options.Seed, epoch).Chunk(_options.BatchSize))
+                constants.Import(resumed.KeptContexts, resumed.TokensScored);
+                meter.Resume(state.Step, state.Steps is [.., var last] ? last.Elapsed : default);
+            }
+            else
+            {
+                if (_options.Refresh == ContextRefresh.Once) constants.ScoreAll(MicroBatchSize, cancellationToken);
+                state.Pending = recorder.Record(epoch: 0, cancellationToken);
+            }
+            meter.StartSteps(state.TokensTrained + constants.TokensScored);
+            while (state.Epoch < _options.Epochs)
+            {
+                var epoch = state.Epoch;
+                if (_options.Refresh == ContextRefresh.EveryEpoch && state.RowsDone == 0) constants.ScoreAll(MicroBatchSize, cancellationToken);
+                foreach (var rows in RowOrder.OfEpoch(examples.Count, _options.Shuffle, _options.Seed, epoch)[state.RowsDone..].Chunk(_options.BatchSize))
                 {
-                    var window = new Window(examples, constants, rows, epoch, steps.Count + 1);
-                    var metrics = Accumulate(window, cancellationToken);
-                    var rate = learningRate.At(steps.Count);
-                    var norm = Step(window, rate);
-                    rowsDone += rows.Length;
-                    tokensTrained += metrics.TokensTrained;
-                    var epochsDone = epoch + (double)rowsDone / examples.Count;
-                    var done = meter.Complete(window.Step, epochsDone, metrics, norm, rate, tokensTrained + constants.TokensScored);
-                    steps.Add(done);
-                    if (rowsDone == examples.Count) recorded = [.. recorded, .. recorder.Record(epoch + 1, cancellationToken)];
-                    steps[^1] = done with { Recorded = recorded };
-                    recorded = [];
-                    progress?.Report(steps[^1]);
+                    var window = new Window(examples, constants, rows, epoch, state.Step + 1);
+                    var rate = learningRate.At(state.Step);
+                    var metrics = TryAccumulate(window, cancellationToken);
+                    whole = false; // an exception out of the middle of a step must not leave a checkpoint
+                    double? norm = metrics is null ? null : _model.ApplyGradients(_options.Optimizer, rate);
+                    if (norm is { } found && !double.IsFinite(found))
+                    {
+                        whole = true; // the model has left its weights alone
+                        RefuseUnlessSkipped(window, found);
+                        norm = null;
+                    }
+                    state.Advance(rows.Length, examples.Count);
+                    whole = true;
+                    if (norm is null) state.Skipped++;
+                    else
+                    {
+                        state.TokensTrained += metrics!.TokensTrained;
+                        var epochsDone = state.RowsDone == 0 ? state.Epoch : state.Epoch + (double)state.RowsDone / examples.Count;
+                        state.Steps.Add(meter.Complete(window.Step, epochsDone, metrics, norm.Value, rate, state.TokensTrained + constants.TokensScored));
+                    }
+                    if (state.Epoch > epoch)
+                    {
+                        whole = false; // a checkpoint that lacked this epoch's record would not be taken up as the same run
+                        state.Pending = [.. state.Pending, .. recorder.Record(state.Epoch, cancellationToken)];
+                        whole = true;
+                    }
+                    if (norm is not null || state.Step == totalSteps) HandOverRecorded(state);
+                    keeper.AfterStep(state, end: state.Step == totalSteps);
+                    if (norm is not null) progress?.Report(state.Steps[^1]);
                     meter.StartStep();
                 }
             }
 
-            return new FineTuneResult(steps, Cancelled: false);
+            return Result(cancelled: false);
         }
-        catch (OperationCanceledException) when (_options.ReturnPartialOnCancel && cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            return new FineTuneResult(steps, Cancelled: true);
+            if (whole) keeper.AtStop(state);
+            if (!_options.ReturnPartialOnCancel) throw;
+            return Result(cancelled: true);
         }
+        catch (NlftException e) when (e.NotFinite)
+        {
+            if (whole) keeper.AtStop(state);
+            if (keeper.Last is null) throw;
+            throw new NlftException(e.Subject, e.Found, e.Expected, $"{e.Remedy} The last checkpoint is {keeper.Last}.", e.InnerException);
+        }
+        catch
+        {
+            if (whole) keeper.AtStop(state);
+            throw;
+        }
+
+        FineTuneResult Result(bool cancelled) =>
+            new(state.Steps, cancelled) { SkippedSteps = state.Skipped, ResumedSteps = resumedSteps, LastCheckpoint = keeper.Last };
+    }
+
+    private static void HandOverRecorded(RunState state)
+    {
+        if (state.Steps.Count == 0 || state.Pending.Count == 0) return;
+        state.Steps[^1] = state.Steps[^1] with { Recorded = [.. state.Steps[^1].Recorded, .. state.Pending] };
+        state.Pending = [];
     }
 
     /// <summary>The rows of one optimizer step.</summary>
@@ -126,6 +179,19 @@ public sealed class FineTuner
         OptionCheck.Require(steps <= int.MaxValue, nameof(_options.Epochs), _options.Epochs, $"at most {int.MaxValue} steps in all, not {steps}",
             "Train for fewer epochs.");
         return (int)steps;
+    }
+
+    /// <summary>As <see cref="Accumulate"/>; null for a window to be skipped.</summary>
+    private WindowMetrics? TryAccumulate(Window window, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return Accumulate(window, cancellationToken);
+        }
+        catch (NlftException e) when (e.NotFinite && _options.SkipNonFiniteSteps)
+        {
+            return null;
+        }
     }
 
     /// <summary>Adds up the gradient of a window's loss; when that fails half-way, nothing of it remains.</summary>
@@ -195,21 +261,28 @@ public sealed class FineTuner
 
     private static float[] Scale(double[] coefficients, double weight) => Array.ConvertAll(coefficients, c => (float)(c * weight));
 
-    /// <summary>Takes the optimizer step and refuses a norm that is not finite; the model has then left its weights alone.</summary>
-    private double Step(Window window, double learningRate)
+    private void RefuseUnlessSkipped(Window window, double norm)
     {
-        var norm = _model.ApplyGradients(_options.Optimizer, learningRate);
-        if (double.IsFinite(norm)) return norm;
+        if (_options.SkipNonFiniteSteps) return;
         var rows = string.Join("; ", window.Rows.Select(row => window.Examples[row].Source));
-        throw new NlftException($"training step {window.Step}, gradient norm of {rows}", ObjectiveInput.Show(norm), "a finite number", window.Remedy);
+        throw new NlftException($"training step {window.Step}, gradient norm of {rows}", ObjectiveInput.Show(norm), "a finite number", window.Remedy) { NotFinite = true };
     }
 }
 
 /// <summary>What a run did.</summary>
-/// <param name="Steps">One entry per optimizer step.</param>
+/// <param name="Steps">One entry per optimizer step, those before a checkpoint included.</param>
 /// <param name="Cancelled">Whether the run was cancelled and stopped early.</param>
 public sealed record FineTuneResult(IReadOnlyList<TrainingProgress> Steps, bool Cancelled)
 {
     /// <summary>Everything that was recorded, by epoch; empty unless <see cref="FineTuneOptions.RecordedRows"/> asked for it.</summary>
     public IReadOnlyList<RecordedEpoch> Recorded => [.. Steps.SelectMany(step => step.Recorded)];
+
+    /// <summary>Steps that were left out because a number was not finite; they have no entry in <see cref="Steps"/>.</summary>
+    public int SkippedSteps { get; init; }
+
+    /// <summary>Steps that were done already in the checkpoint that the run went on from; 0: it began at the beginning.</summary>
+    public int ResumedSteps { get; init; }
+
+    /// <summary>The newest checkpoint, or null.</summary>
+    public string? LastCheckpoint { get; init; }
 }

@@ -16,7 +16,7 @@ internal static class ObjectiveInput
         if (scores is null) return [];
         var values = Array.ConvertAll(scores.LogProbabilities, value => (double)value);
         var bad = Array.FindIndex(values, double.IsNaN);
-        if (bad >= 0) throw new NlftException(place, $"log-probability NaN at response token {bad + 1}", "numbers", remedy);
+        if (bad >= 0) throw new NlftException(place, $"log-probability NaN at response token {bad + 1}", "numbers", remedy) { NotFinite = true };
         return values;
     }
 
@@ -38,11 +38,11 @@ internal static class ObjectiveInput
         if (result.Coefficients.Length != n || (result.JudgeCoefficients.Length is var judged && judged != 0 && judged != n) || result.Tokens.Length != n)
             throw new InvalidOperationException($"The {objective.Name} objective gave {result.Coefficients.Length} base coefficients, " +
                 $"{result.JudgeCoefficients.Length} judge coefficients and {result.Tokens.Length} tokens for the {n} tokens of {place}.");
-        if (!double.IsFinite(result.Loss)) throw new NlftException($"{place}, {objective.Name} loss", Show(result.Loss), "a finite number", remedy);
+        if (!double.IsFinite(result.Loss)) throw new NlftException($"{place}, {objective.Name} loss", Show(result.Loss), "a finite number", remedy) { NotFinite = true };
         foreach (var coefficient in result.Coefficients.Concat(result.JudgeCoefficients))
         {
             if (!float.IsFinite((float)coefficient))
-                throw new NlftException($"{place}, {objective.Name} coefficient", Show(coefficient), "a finite number", remedy);
+                throw new NlftException($"{place}, {objective.Name} coefficient", Show(coefficient), "a finite number", remedy) { NotFinite = true };
         }
 
         return result;

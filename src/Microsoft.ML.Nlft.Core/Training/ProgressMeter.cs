@@ -33,6 +33,8 @@ internal sealed class WindowMetrics
 /// <summary>The clock of a run: turns the numbers of a step into a <see cref="TrainingProgress"/>.</summary>
 internal sealed class ProgressMeter(TimeProvider time, int totalSteps)
 {
+    private int _stepsBefore;
+    private TimeSpan _elapsedBefore;
     private readonly long _runStart = time.GetTimestamp();
     private long _loopStart = time.GetTimestamp(), _stepStart = time.GetTimestamp(), _tokensBefore;
 
@@ -42,6 +44,9 @@ internal sealed class ProgressMeter(TimeProvider time, int totalSteps)
         _loopStart = _stepStart = time.GetTimestamp();
         _tokensBefore = tokensSeen;
     }
+
+    /// <summary>The run goes on after <paramref name="steps"/> steps that took <paramref name="elapsed"/>.</summary>
+    public void Resume(int steps, TimeSpan elapsed) => (_stepsBefore, _elapsedBefore) = (steps, elapsed);
 
     /// <summary>The next step begins now: what came in between (recording, listeners) stays out of its rate.</summary>
     public void StartStep() => _stepStart = time.GetTimestamp();
@@ -71,8 +76,8 @@ internal sealed class ProgressMeter(TimeProvider time, int totalSteps)
             LearningRate = learningRate,
             TokensSeen = tokensSeen,
             TokensPerSecond = tokensPerSecond,
-            Elapsed = time.GetElapsedTime(_runStart, now),
-            Remaining = time.GetElapsedTime(_loopStart, now) / step * (totalSteps - step),
+            Elapsed = _elapsedBefore + time.GetElapsedTime(_runStart, now),
+            Remaining = time.GetElapsedTime(_loopStart, now) / (step - _stepsBefore) * (totalSteps - step),
         };
     }
 }

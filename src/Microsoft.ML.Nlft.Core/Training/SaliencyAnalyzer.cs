@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Objectives;
@@ -122,6 +123,7 @@ public sealed record ExampleSaliency
     public required double Loss { get; init; }
 
     /// <summary>How far clusters would reach at other thresholds, where the analyzer was asked to keep that.</summary>
+    [JsonInclude]
     internal ClusterReach? Reach { get; init; }
 
     /// <summary>The same as a table of probabilities.</summary>

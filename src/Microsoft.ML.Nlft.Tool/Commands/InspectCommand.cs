@@ -162,11 +162,5 @@ internal sealed class InspectCommand : ToolCommand
     private static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 
     /// <summary>Bytes in binary units.</summary>
-    internal static string Size(long bytes)
-    {
-        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
-        var (value, unit) = ((double)bytes, 0);
-        for (; value >= 1024 && unit < units.Length - 1; unit++) value /= 1024;
-        return string.Create(CultureInfo.InvariantCulture, $"{value.ToString(unit == 0 ? "0" : "0.0", CultureInfo.InvariantCulture)} {units[unit]}");
-    }
+    internal static string Size(long bytes) => MemoryEstimate.Text(bytes);
 }

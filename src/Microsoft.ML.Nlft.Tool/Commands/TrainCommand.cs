@@ -62,25 +62,25 @@ internal sealed class TrainCommand : ToolCommand
         using var model = _model.Open(parsed, options, trainable, cancellationToken);
         if (Path.GetFullPath(output) == model.Folder.Path)
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
-        var training = _monitors.Record(parsed, options.FineTune, rows.Count, supervised) with { ReturnPartialOnCancel = true };
-        var tuner = new FineTuner(model.Network, objective, training, Console.Time);
+        var training = _monitors.Record(parsed, options.FineTune, rows.Count, supervised) with
+        {
+            ReturnPartialOnCancel = true,
+            CheckpointFolder = Resolve(options.FineTune.CheckpointFolder),
+            ResumeFrom = Resolve(options.FineTune.ResumeFrom),
+        };
+        _ = new FineTuner(model.Network, objective, training); // refuses options before anything is said
         var examples = rows.Select(RowReader.ToExample).ToList();
-        var encoded = examples.Select(model.Prompts.Encode).ToList();
         Console.Error.WriteLine($"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
         var result = ProgressDisplay.Run(Console, "Training", progress =>
         {
             using var monitors = _monitors.Create(parsed, new Steps(progress));
-            FineTuneResult? done = null;
-            try
-            {
-                monitors.All.Begin(model.DescribeRun(examples, objective, training));
-                return done = tuner.Run(encoded, monitors.All, cancellationToken);
-            }
-            finally
-            {
-                monitors.All.End(done);
-            }
+            return model.FineTune(examples, objective, training, monitors.All, cancellationToken, Console.Time);
         });
+        if (training.ResumeFrom is { } from)
+            Console.Error.WriteLine(result.ResumedSteps > 0 ? $"Went on after step {result.ResumedSteps}." : $"There was no checkpoint in {from}: the run began at the beginning.");
+        if (result.SkippedSteps > 0) Console.Error.WriteLine($"{result.SkippedSteps} steps were skipped: their loss or gradient was not finite.");
+        if (result.Steps.Count == 0 && !result.Cancelled)
+            throw new NlftException("the training", $"{result.SkippedSteps} steps, all of them skipped", "at least one with finite numbers", "Lower --learning-rate, or check the model's weights.");
         if (result.Cancelled && result.Steps.Count == 0)
         {
             Console.Error.WriteLine("nlft: cancelled before the first step was complete: nothing was written.");
@@ -89,12 +89,14 @@ internal sealed class TrainCommand : ToolCommand
 
         if (trainable == TrainableWeights.All) SaveAllWeights(model, output); // the card knows adapters and merged models
         else model.Save(output, settings, model.CreateCard(examples, objective, options.FineTune, result, DateOnly.FromDateTime(Console.Time.GetLocalNow().Date)));
-        RowWriter.Write(Path.Combine(output, OptionsFileName), [OptionsFile.Write(options).TrimEnd()]);
+        RowWriter.Write(Path.Combine(output, OptionsFileName), [OptionsFile.Write(options with { FineTune = options.FineTune with { ResumeFrom = null } }).TrimEnd()]);
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Steps.Count} steps, last loss {result.Steps[^1].Loss:0.0000}, {(trainable == TrainableWeights.All ? "model" : "adapter")} in {output}"));
         if (!result.Cancelled) return Task.FromResult(ExitCode.Success);
-        Console.Error.WriteLine($"nlft: cancelled after step {result.Steps.Count} of {result.Steps[^1].TotalSteps}: what was trained so far is kept in {output}.");
+        Console.Error.WriteLine($"nlft: cancelled after step {result.Steps.Count} of {result.Steps[^1].TotalSteps}: what was trained so far is kept in {output}.{(training.CheckpointFolder is { } folder ? $" To go on, run it again with --resume-from {folder}." : "")}");
         return Task.FromResult(ExitCode.Cancelled);
     }
+
+    private string? Resolve(string? path) => path is null ? null : Console.PathOf(path);
 
     /// <summary>Found out before the training, not after it.</summary>
     private static void RequirePlace(string output, TrainableWeights trainable)

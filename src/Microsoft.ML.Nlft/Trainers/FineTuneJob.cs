@@ -53,6 +53,8 @@ internal sealed class FineTuneJob
             var progress = new ChannelProgress(channel, _options.Progress);
             var training = _options.ToFineTuneOptions(_seed);
             var result = model.FineTune(rows, _objective, training, progress, cancellation);
+            if (result.ResumedSteps > 0) channel.Info(MessageSensitivity.None, $"Went on after step {result.ResumedSteps}.");
+            if (result.SkippedSteps > 0) channel.Warning(MessageSensitivity.None, $"{result.SkippedSteps} steps were skipped: their loss or gradient was not finite.");
             if (result.Cancelled)
                 channel.Warning(MessageSensitivity.None,
                     $"Training was cancelled after {result.Steps.Count} steps; the model is returned as it stood then.");

@@ -92,6 +92,29 @@ public abstract class FineTuneTrainerOptions
     /// </summary>
     public bool ReturnPartialOnCancel = Published.ReturnPartialOnCancel;
 
+    /// <summary>
+    /// Whether a step whose loss or gradient is not finite is left out instead of ending the run; the log says how many were. Default false.
+    /// </summary>
+    public bool SkipNonFiniteSteps = Published.SkipNonFiniteSteps;
+
+    /// <summary>A folder for checkpoints, from which <see cref="ResumeFrom"/> takes a run up that was killed; null: none are written. Default null.</summary>
+    public string? CheckpointFolder;
+
+    /// <summary>Steps between two checkpoints, 0 or more; 0: only time counts. Default 0.</summary>
+    public int CheckpointSteps = Published.CheckpointSteps;
+
+    /// <summary>Minutes between two checkpoints, 0 or more; 0: only steps count. Default 10.</summary>
+    public double CheckpointMinutes = Published.CheckpointMinutes;
+
+    /// <summary>How many checkpoints stay, the newest ones, 1 or more. Default 3.</summary>
+    public int CheckpointsKept = Published.CheckpointsKept;
+
+    /// <summary>
+    /// A checkpoint, or a folder of them, to go on from; it must be of the same base model, options and rows. That includes <see cref="Seed"/>: set it, or give
+    /// the context one. A folder without checkpoints begins at the beginning. Default null.
+    /// </summary>
+    public string? ResumeFrom;
+
     private protected static FineTuneOptions Published { get; } = new();
 
     /// <summary>The options of the training loop.</summary>
@@ -108,6 +131,12 @@ public abstract class FineTuneTrainerOptions
         Shuffle = Shuffle,
         Seed = seed,
         ReturnPartialOnCancel = ReturnPartialOnCancel,
+        SkipNonFiniteSteps = SkipNonFiniteSteps,
+        CheckpointFolder = CheckpointFolder,
+        CheckpointSteps = CheckpointSteps,
+        CheckpointMinutes = CheckpointMinutes,
+        CheckpointsKept = CheckpointsKept,
+        ResumeFrom = ResumeFrom,
     };
 }
 

@@ -65,7 +65,7 @@ public sealed class SafetensorsFileTests
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("t.safetensors", "old");
-        Assert.ThrowsExactly<IOException>(() =>
+        Assert.ThrowsExactly<NlftException>(() =>
             SafetensorsWriter.Write(path, [new SafetensorsSource("a", TensorType.F32, [1], _ => throw new IOException("disk full"))]));
         Assert.AreEqual("old", File.ReadAllText(path));
         CollectionAssert.AreEqual(new[] { "t.safetensors" }, folder.Files());

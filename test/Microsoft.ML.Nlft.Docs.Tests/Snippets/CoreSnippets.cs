@@ -30,6 +30,24 @@ public sealed class CoreSnippets : Workplace
     }
 
     [TestMethod]
+    public void Checkpoints()
+    {
+        var rows = JsonLinesReader.Read("rows.jsonl");
+        using var model = LocalModel.Load("model", new() { Trainable = TrainableWeights.Lora });
+        #region checkpoints
+        var result = model.FineTune(rows, new NaturalLanguageObjective(), new()
+        {
+            Epochs = 4,
+            CheckpointFolder = "checkpoints",
+            CheckpointMinutes = 5,
+            ResumeFrom = "checkpoints",                                           // nothing there yet: begins at the beginning
+        });
+        Console.WriteLine($"{result.ResumedSteps} steps were done before, {result.SkippedSteps} skipped; the newest checkpoint is {result.LastCheckpoint}");
+        #endregion
+        Assert.AreEqual(Path.Combine("checkpoints", "step-00000004.safetensors"), result.LastCheckpoint);
+    }
+
+    [TestMethod]
     public void TemplateVariables()
     {
         #region template variables

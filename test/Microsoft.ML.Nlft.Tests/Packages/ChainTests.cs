@@ -64,6 +64,24 @@ public sealed class ChainTests : ModelTest
     }
 
     [TestMethod]
+    public void PredictionEnginesOfOneTransformerOnSeveralThreadsTakeTurns_AndAreRefusedAfterItsEnd()
+    {
+        var model = BaseModel();
+        var expected = Answers(model.Transform(Questions(3)));
+        var engines = Enumerable.Range(0, 4).Select(_ => MLContext.Model.CreatePredictionEngine<Row, AnsweredRow>(model)).ToList();
+
+        Parallel.ForEach(engines, engine =>
+        {
+            for (var i = 0; i < 12; i++) Assert.AreEqual(expected[i % 3], engine.Predict(new Row { Question = $"{i % 3} + {i % 3}?" }).GeneratedAnswer);
+        });
+
+        engines[0].Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => engines[1].Predict(new Row { Question = "0 + 0?" }));
+        engines.ForEach(engine => engine.Dispose());
+        Assert.AreEqual(1, Engine.Disposed);
+    }
+
+    [TestMethod]
     public void APredictionEngineNamesTheFaultBare()
     {
         using var engine = MLContext.Model.CreatePredictionEngine<Row, AnsweredRow>(BaseModel());

@@ -36,6 +36,37 @@ public sealed class ManagedEngineTests : ModelTest
     }
 
     [TestMethod]
+    public void ARunThatWasCancelledGoesOnToTheSameModelBitForBit()
+    {
+        using var unbroken = MLContext.Nlft().Trainers.NaturalLanguageFineTune(Checkpointed(null)).Fit(View(ThreeRows));
+        using var source = new CancellationTokenSource();
+        var first = Checkpointed(Disk.Beside("checkpoints"));
+        first.CancellationToken = source.Token;
+        first.Progress = new CancelAt(2, source);
+        Assert.ThrowsExactly<OperationCanceledException>(() => MLContext.Nlft().Trainers.NaturalLanguageFineTune(first).Fit(View(ThreeRows)));
+
+        using var model = MLContext.Nlft().Trainers.NaturalLanguageFineTune(Checkpointed(Disk.Beside("checkpoints"))).Fit(View(ThreeRows));
+
+        Assert.AreEqual(2, model.Training!.ResumedSteps);
+        CollectionAssert.AreEqual(Weights(unbroken), Weights(model));
+
+        NaturalLanguageFineTuneTrainer.Options Checkpointed(string? folder)
+        {
+            var options = OnTheManagedEngine();
+            (options.Seed, options.Epochs, options.BatchSize, options.CheckpointFolder, options.ResumeFrom) = (5, 2, 1, folder, folder);
+            return options;
+        }
+    }
+
+    private sealed class CancelAt(int step, CancellationTokenSource source) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value)
+        {
+            if (value.Step == step) source.Cancel();
+        }
+    }
+
+    [TestMethod]
     public void SupervisedFineTuneLearnsItsTarget()
     {
         var target = ThreeRows[1];

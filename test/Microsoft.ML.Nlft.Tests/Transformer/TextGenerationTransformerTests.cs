@@ -79,6 +79,32 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
+    public void DisposedWhileCursorsRun_TheyEndOrAreRefused()
+    {
+        for (var round = 0; round < 10; round++)
+        {
+            var model = BaseModel(batchSize: 1);
+            var view = model.Transform(Questions(20));
+            var expected = Answers(view);
+            var begun = 0;
+            var readers = Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
+            {
+                Interlocked.Increment(ref begun);
+                try
+                {
+                    while (true) CollectionAssert.AreEqual(expected, Answers(view));
+                }
+                catch (ObjectDisposedException)
+                {
+                }
+            })).ToArray();
+            SpinWait.SpinUntil(() => Volatile.Read(ref begun) == 4);
+            model.Dispose();
+            Assert.IsTrue(Task.WaitAll(readers, TimeSpan.FromSeconds(20)), "a reader hangs");
+        }
+    }
+
+    [TestMethod]
     public void TheInstructionColumnReachesThePrompt()
     {
         using var model = MLContext.Nlft().LoadBaseModel(Disk.Folder, instructionColumnName: "Response", engine: Engine);

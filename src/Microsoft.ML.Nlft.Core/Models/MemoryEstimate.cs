@@ -1,15 +1,15 @@
-using Microsoft.ML.Nlft.Models;
+using System.Globalization;
 
-namespace Microsoft.ML.Nlft.Tool.Inspection;
+namespace Microsoft.ML.Nlft.Models;
 
 /// <summary>
 /// What the managed engine needs, in bytes, from the sizes of the arrays it makes. Small buffers are left out, and the operating system
 /// counts mapped weights only once they are read.
 /// </summary>
-internal sealed class MemoryEstimate
+public sealed class MemoryEstimate
 {
     /// <summary>The formulas, as they are shown.</summary>
-    public static readonly string[] Formulas =
+    public static IReadOnlyList<string> Formulas { get; } =
     [
         "L layers, H hidden size, I intermediate size, V vocabulary, Q = heads x head size, K = key/value heads x head size",
         "weights      matrices as they lie in the mapped file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row",
@@ -57,13 +57,26 @@ internal sealed class MemoryEstimate
     }
 
     /// <summary>Bytes of trained parameters with gradient and two moments.</summary>
+    /// <param name="parameters">Number of trained parameters.</param>
     public static long Trained(long parameters) => 16 * parameters;
 
     /// <summary>Parameters of an adapter.</summary>
+    /// <param name="lora">The adapter's settings.</param>
+    /// <param name="model">The architecture.</param>
     public static long AdapterParameters(LoraConfiguration lora, ModelConfiguration model)
     {
         var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
         return lora.Resolve(model).Sum(target => (long)target.Rank * (linears[target.Module].Inputs + linears[target.Module].Outputs));
+    }
+
+    /// <summary>A number of bytes for people, in binary units.</summary>
+    /// <param name="bytes">The number.</param>
+    public static string Text(long bytes)
+    {
+        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
+        var (value, unit) = ((double)bytes, 0);
+        for (; value >= 1024 && unit < units.Length - 1; unit++) value /= 1024;
+        return string.Create(CultureInfo.InvariantCulture, $"{value.ToString(unit == 0 ? "0" : "0.0", CultureInfo.InvariantCulture)} {units[unit]}");
     }
 
     private long Queries => (long)_model.HeadCount * _model.HeadSize;

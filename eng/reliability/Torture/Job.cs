@@ -1,0 +1,54 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Training;
+
+namespace Microsoft.ML.Nlft.Reliability.Torture;
+
+/// <summary>
+/// The work that is killed: generates answers with the sample model, has them judged, trains on them with checkpoints and saves the model. Run again in the same
+/// folder it goes on where it was.
+/// </summary>
+internal static class Job
+{
+    /// <summary>The files that a finished job leaves, and that must be those of the unbroken one.</summary>
+    public static readonly string[] Results = ["answers.jsonl", "rows.jsonl", "model/adapter_model.safetensors", "model/adapter_config.json", "model/README.md", "model/nlft.json"];
+
+    /// <summary>The parts of the work.</summary>
+    public static readonly string[] Phases = ["generating", "judging", "training", "saving"];
+
+    private static readonly FineTuneOptions s_options = new() { Epochs = 2, BatchSize = 2, LearningRate = 1e-3, CheckpointSteps = 1 };
+
+    /// <summary>Does what is not done yet.</summary>
+    /// <param name="folder">Where results and checkpoints lie.</param>
+    /// <param name="modelFolder">The base model.</param>
+    /// <param name="questions">Rows with questions and answers.</param>
+    /// <param name="threads">Threads of the engine; results do not depend on it.</param>
+    /// <param name="begins">Told of each of <see cref="Phases"/> as it begins.</param>
+    public static void Run(string folder, string modelFolder, string questions, int threads, Action<string> begins)
+    {
+        Directory.CreateDirectory(folder);
+        string PathOf(string name) => Path.Combine(folder, name);
+        using var model = LocalModel.Load(modelFolder, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 4 }, Engine = new Engines.Managed.ManagedEngine(threads) });
+        if (!File.Exists(PathOf("answers.jsonl")))
+        {
+            begins("generating");
+            var rows = JsonLinesReader.ReadRows(questions).Take(4).ToList();
+            var answers = model.Answer([.. rows.Select(row => row.Question)], new() { MaximumNewTokens = 24 });
+            JsonLinesWriter.Write(PathOf("answers.jsonl"), rows.Zip(answers, (row, answer) => new TrainingExample { Question = row.Question, Response = answer.Text.Length > 0 ? answer.Text : "?", Answer = row.Answer! }));
+        }
+        if (!File.Exists(PathOf("rows.jsonl")))
+        {
+            begins("judging");
+            JsonLinesWriter.Write(PathOf("rows.jsonl"), [.. JsonLinesReader.Read(PathOf("answers.jsonl")).Select(row => row with { Judgment = RuleBasedJudge.Judge(row.Response, row.Answer, row.Source) ?? "The result is wrong." })]);
+        }
+        if (File.Exists(PathOf("model/nlft.json"))) return;
+        var examples = JsonLinesReader.Read(PathOf("rows.jsonl"));
+        begins("training");
+        var objective = new NaturalLanguageObjective();
+        var options = s_options with { CheckpointFolder = PathOf("checkpoints"), ResumeFrom = PathOf("checkpoints") };
+        var result = model.FineTune(examples, objective, options);
+        begins("saving");
+        model.Save(PathOf("model"), card: model.CreateCard(examples, objective, options, result));
+    }
+}

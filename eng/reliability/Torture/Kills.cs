@@ -1,0 +1,70 @@
+using System.Diagnostics;
+
+namespace Microsoft.ML.Nlft.Reliability.Torture;
+
+/// <summary>Kills a job with SIGKILL, at a random moment after one of its phases began, again and again; each time it is started anew, and at last may finish.</summary>
+internal static class Kills
+{
+    private const int KillsOfOneJob = 4, LongestDelay = 120;
+
+    /// <summary>Kills that many times.</summary>
+    /// <returns>How many finished jobs had other files than the unbroken one, or none.</returns>
+    public static int Run(Place place, int kills, int seed, TimeSpan limit)
+    {
+        var random = new Random(seed);
+        var during = Job.Phases.ToDictionary(phase => phase, _ => 0);
+        var (killed, jobs, wrong) = (0, 0, 0);
+        var clock = Stopwatch.StartNew();
+        while (killed < kills && clock.Elapsed < limit)
+        {
+            var folder = place.PathOf($"job-{jobs++}");
+            var targets = Enumerable.Range(0, KillsOfOneJob).Select(_ => random.Next(Job.Phases.Length)).Order().Take(kills - killed);
+            foreach (var target in targets)
+            {
+                if (Kill(place, folder, Job.Phases[target], random) is not { } phase) break;
+                during[phase]++;
+                killed++;
+            }
+            using var last = Start(place, folder, random);
+            var error = last.StandardError.ReadToEndAsync();
+            last.StandardOutput.ReadToEnd();
+            last.WaitForExit();
+            var differences = place.Differences(folder);
+            if (last.ExitCode != 0 || differences.Count > 0)
+            {
+                wrong++;
+                Console.WriteLine($"    {folder}: exit code {last.ExitCode}, differs in {string.Join(", ", differences)}. {error.Result}");
+            }
+            else Directory.Delete(folder, recursive: true);
+        }
+        Console.WriteLine(FormattableString.Invariant(
+            $"{killed} kills ({string.Join(", ", during.Select(pair => $"{pair.Key} {pair.Value}"))}), {jobs} jobs, {jobs - wrong} with the files of the unbroken one, {clock.Elapsed.TotalSeconds:0} s"));
+        return wrong + (killed < kills ? 1 : 0);
+    }
+
+    /// <summary>The phase that was killed, or null when the job was faster.</summary>
+    private static string? Kill(Place place, string folder, string phase, Random random)
+    {
+        using var job = Start(place, folder, random);
+        var now = "";
+        while (job.StandardOutput.ReadLine() is { } line)
+        {
+            now = line;
+            if (Array.IndexOf(Job.Phases, line) < Array.IndexOf(Job.Phases, phase)) continue;
+            Thread.Sleep(random.Next(line is "training" or "generating" ? LongestDelay : 8));
+            break;
+        }
+        job.Kill(); // SIGKILL
+        var rest = job.StandardOutput.ReadToEnd();
+        job.WaitForExit();
+        if (job.ExitCode == 0) return null;
+        return rest.Split('\n', StringSplitOptions.RemoveEmptyEntries) is [.., var later] ? later : now;
+    }
+
+    private static Process Start(Place place, string folder, Random random) => Process.Start(new ProcessStartInfo("dotnet")
+    {
+        ArgumentList = { typeof(Kills).Assembly.Location, "job", folder, place.Model, place.Questions, $"{random.Next(1, 3)}" },
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
+    })!;
+}

@@ -1,0 +1,30 @@
+namespace Microsoft.ML.Nlft.Reliability.Torture;
+
+/// <summary>The sample model and its rows, and what an unbroken job makes of them.</summary>
+internal sealed class Place : IDisposable
+{
+    public Place(string root)
+    {
+        (Model, Questions) = (Path.Combine(root, "samples", "models", "tiny-word-problems"), Path.Combine(root, "samples", "data", "rows.jsonl"));
+        Work = Directory.CreateTempSubdirectory("nlft-torture-").FullName;
+        Job.Run(PathOf("unbroken"), Model, Questions, threads: 1, _ => { });
+    }
+
+    /// <summary>The base model's folder.</summary>
+    public string Model { get; }
+
+    /// <summary>Rows with questions and answers.</summary>
+    public string Questions { get; }
+
+    /// <summary>A folder for everything.</summary>
+    public string Work { get; }
+
+    /// <summary>A place in it.</summary>
+    public string PathOf(string name) => Path.Combine(Work, name);
+
+    /// <summary>The results of a job that are missing or not those of the unbroken one.</summary>
+    public IReadOnlyList<string> Differences(string folder) =>
+        [.. Job.Results.Where(name => !File.Exists(Path.Combine(folder, name)) || !File.ReadAllBytes(Path.Combine(folder, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(PathOf("unbroken"), name))))];
+
+    public void Dispose() => Directory.Delete(Work, recursive: true);
+}

@@ -1,0 +1,98 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Training;
+
+/// <summary>Writes the checkpoints of one run when they are due and deletes the oldest.</summary>
+internal sealed class CheckpointKeeper
+{
+    private readonly FineTuneOptions _options;
+    private readonly ICausalLanguageModel _model;
+    private readonly Lazy<RunIdentity> _run;
+    private readonly ConstantContexts _constants;
+    private readonly TimeProvider _time;
+    private long _lastTime;
+    private int _lastStep;
+
+    /// <param name="options">Where, how often, how many.</param>
+    /// <param name="model">Its weights and optimizer.</param>
+    /// <param name="run">What the run is.</param>
+    /// <param name="constants">The kept contexts.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="NlftException">The folder holds checkpoints of another run, or cannot be created.</exception>
+    public CheckpointKeeper(FineTuneOptions options, ICausalLanguageModel model, Lazy<RunIdentity> run, ConstantContexts constants, TimeProvider time)
+    {
+        (_options, _model, _run, _constants, _time) = (options, model, run, constants, time);
+        _lastTime = time.GetTimestamp();
+        if (options.CheckpointFolder is not { } folder) return;
+        if (Checkpoint.In(folder) is [var newest, ..] && !IsResumed(folder))
+            throw new NlftException($"option CheckpointFolder, {folder}", $"{Path.GetFileName(newest)} of an earlier run", "a folder without checkpoints",
+                "Set ResumeFrom to that folder to go on from there, or name another folder.");
+        AtomicFile.TryFolder(folder);
+        foreach (var leftOver in Directory.EnumerateFiles(folder, $".{Checkpoint.FileName(0)[..5]}*")) WriteFault.Ignore(() => File.Delete(leftOver)); // of a process that was killed while writing
+    }
+
+    /// <summary>The newest checkpoint written or resumed from, or null.</summary>
+    public string? Last { get; private set; }
+
+    /// <summary>The checkpoint to go on from; null: from the beginning.</summary>
+    /// <exception cref="NlftException">It is damaged, or of other data, options or another base model.</exception>
+    public Checkpoint? Resume()
+    {
+        if (_options.ResumeFrom is not { } place || Checkpoint.Find(place) is not { } found) return null;
+        if (_run.Value.DifferencesFrom(found.Checkpoint.Run).ToList() is { Count: > 0 } differences)
+            throw new NlftException($"checkpoint {found.Path}", $"another run ({string.Join("; ", differences)})", "the same base model, options and rows",
+                "Give what it was written with, or start anew without ResumeFrom.");
+        _model.Import(ModelState.Weights, found.Checkpoint.ModelWeights);
+        _model.Import(ModelState.Optimizer, found.Checkpoint.OptimizerState);
+        (Last, _lastStep) = (found.Path, found.Checkpoint.State.Step);
+        return found.Checkpoint;
+    }
+
+    /// <summary>Writes one when it is due.</summary>
+    public void AfterStep(RunState state, bool end)
+    {
+        var due = end || (_options.CheckpointSteps > 0 && state.Step % _options.CheckpointSteps == 0)
+            || (_options.CheckpointMinutes > 0 && _time.GetElapsedTime(_lastTime).TotalMinutes >= _options.CheckpointMinutes);
+        if (due) Save(state);
+    }
+
+    /// <summary>Writes one because the run ends early; that it cannot be written does not hide why the run ends.</summary>
+    public void AtStop(RunState state)
+    {
+        try
+        {
+            Save(state);
+        }
+        catch (NlftException)
+        {
+        }
+    }
+
+    private void Save(RunState state)
+    {
+        if (_options.CheckpointFolder is not { } folder || state.Step == 0 || state.Step == _lastStep) return;
+        var path = Path.Combine(folder, Checkpoint.FileName(state.Step));
+        var checkpoint = new Checkpoint
+        {
+            Run = _run.Value,
+            State = state,
+            TokensScored = _constants.TokensScored,
+            KeptContexts = _constants.Export(),
+            ModelWeights = _model.Export(ModelState.Weights),
+            OptimizerState = _model.Export(ModelState.Optimizer),
+        };
+        try
+        {
+            checkpoint.Save(path);
+        }
+        catch (NlftException e) when (Last is not null)
+        {
+            throw new NlftException(e.Subject, e.Found, e.Expected, $"{e.Remedy} Then go on with ResumeFrom; the last checkpoint is {Last}.", e);
+        }
+        (Last, _lastStep, _lastTime) = (path, state.Step, _time.GetTimestamp());
+        foreach (var old in Checkpoint.In(folder).Skip(_options.CheckpointsKept)) WriteFault.Ignore(() => File.Delete(old));
+    }
+
+    private bool IsResumed(string folder) => _options.ResumeFrom is { } from
+        && Path.GetFullPath(folder) == Path.TrimEndingDirectorySeparator(Path.GetFullPath(File.Exists(from) ? Path.GetDirectoryName(Path.GetFullPath(from))! : from));
+}

@@ -1,0 +1,70 @@
+using System.Collections.Concurrent;
+
+namespace Microsoft.ML.Nlft.Tests.Reliability;
+
+/// <summary>One model, many threads: the right answer or a refusal, never another answer.</summary>
+[TestClass]
+public sealed class ConcurrencyTests
+{
+    private static readonly string[] s_questions = [.. Enumerable.Range(0, 6).Select(i => $"{i} + {i}?")];
+
+    private readonly ByteModelFolder _folder = new();
+
+    [TestCleanup]
+    public void Clean() => _folder.Dispose();
+
+    [TestMethod]
+    public void Answer_AndStream_FromManyThreads_AreThoseOfOneThread()
+    {
+        using var model = LocalModel.Load(_folder.Path);
+        var expected = s_questions.Select(question => model.Answer([question], new() { MaximumNewTokens = 12 })[0].Text).ToArray();
+        Parallel.For(0, 48, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+        {
+            var question = i % s_questions.Length;
+            var answer = i % 2 == 0 ? model.Answer([s_questions[question]], new() { MaximumNewTokens = 12 })[0].Text : Stream(model, s_questions[question]);
+            Assert.AreEqual(expected[question], answer);
+        });
+    }
+
+    [TestMethod]
+    public void Dispose_WhileOthersAnswerAndStream_LetsThemEndOrRefusesThem()
+    {
+        for (var round = 0; round < 10; round++)
+        {
+            var model = LocalModel.Load(_folder.Path);
+            var expected = s_questions.Select(question => model.Answer([question], new() { MaximumNewTokens = 12 })[0].Text).ToArray();
+            var others = new ConcurrentBag<Exception>();
+            var answered = 0;
+            var threads = Enumerable.Range(0, 4).Select(thread => new Thread(() =>
+            {
+                for (var i = 0; ; i++)
+                {
+                    var question = (thread + i) % s_questions.Length;
+                    try
+                    {
+                        var answer = thread % 2 == 0 ? model.Answer([s_questions[question]], new() { MaximumNewTokens = 12 })[0].Text : Stream(model, s_questions[question]);
+                        if (answer != expected[question]) others.Add(new InvalidDataException($"{answer} instead of {expected[question]}"));
+                        Interlocked.Increment(ref answered);
+                    }
+                    catch (ObjectDisposedException)
+                    {
+                        return;
+                    }
+                    catch (Exception e)
+                    {
+                        others.Add(e);
+                        return;
+                    }
+                }
+            })).ToList();
+            threads.ForEach(thread => thread.Start());
+            SpinWait.SpinUntil(() => Volatile.Read(ref answered) > 3 || !others.IsEmpty, TimeSpan.FromSeconds(10));
+            model.Dispose();
+            threads.ForEach(thread => Assert.IsTrue(thread.Join(TimeSpan.FromSeconds(10)), "a thread hangs"));
+            Assert.IsEmpty(others.Select(e => e.ToString()).ToList());
+        }
+    }
+
+    private static string Stream(LocalModel model, string question) =>
+        string.Concat(model.AnswerStreaming(question, new() { MaximumNewTokens = 12 }).ToBlockingEnumerable());
+}
