@@ -33,12 +33,13 @@ public sealed class LocalModel : IDisposable
 {
     private readonly PromptOptions _wording;
     private readonly LoraAdapter? _adapter;
+    private readonly IModelEngine _engine;
     private readonly Lock _turn = new();
     private bool _disposed;
 
     private LocalModel(ModelFolder folder, ICausalLanguageModel network, HuggingFaceTokenizer tokenizer, PromptEncoder prompts, LocalModelOptions options)
     {
-        (Folder, Network, Tokenizer, Prompts, _wording, _adapter) = (folder, network, tokenizer, prompts, options.Prompts!, options.Adapter);
+        (Folder, Network, Tokenizer, Prompts, _wording, _adapter, _engine) = (folder, network, tokenizer, prompts, options.Prompts!, options.Adapter, options.Engine!);
         Generator = new TextGenerator(network, tokenizer, prompts.StopIds)
         {
             Turn = action => InTurn(() =>
@@ -86,8 +87,9 @@ public sealed class LocalModel : IDisposable
             var asked = options.Prompts ?? new PromptOptions();
             var wording = asked with { MaximumTokens = Math.Min(asked.MaximumTokens, opened.Configuration.MaximumPositions) };
             var prompts = new PromptEncoder(tokenizer, ChatTemplate.Load(opened.Path), wording, opened.EndOfSequenceIds);
-            var network = (options.Engine ?? new ManagedEngine()).Load(options.For(opened), cancellationToken);
-            return new LocalModel(opened, network, tokenizer, prompts, options with { Prompts = wording }) { Description = saved };
+            var engine = options.Engine ?? new ManagedEngine();
+            var network = engine.Load(options.For(opened), cancellationToken);
+            return new LocalModel(opened, network, tokenizer, prompts, options with { Prompts = wording, Engine = engine }) { Description = saved };
         }
         catch
         {
@@ -153,7 +155,7 @@ public sealed class LocalModel : IDisposable
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default, TimeProvider? timeProvider = null)
     {
         options ??= new FineTuneOptions();
-        var tuner = new FineTuner(Network, objective, options, timeProvider) { BaseModel = Folder.WeightFingerprint };
+        var tuner = new FineTuner(Network, objective, options, timeProvider) { BaseModel = Folder.WeightFingerprint, Engine = _engine.Arithmetic };
         return InTurn(() =>
         {
             var monitor = progress as ITrainingMonitor;

@@ -30,6 +30,10 @@ public sealed class TorchSharpEngine : IModelEngine
     /// <inheritdoc/>
     public string Name => "torchsharp";
 
+    /// <summary>The name with kind of device, <see cref="ComputeType"/> and int8 weights, for example "torchsharp on cuda, BF16".</summary>
+    /// <exception cref="NlftException">As for <see cref="Device"/>.</exception>
+    public string Arithmetic => $"torchsharp on {(_device.Value.type == DeviceType.CPU ? "cpu" : "cuda")}, {ComputeType}{(Options.Int8Weights ? ", int8 weights" : "")}";
+
     /// <summary>The device in use, for example <c>cuda:0</c>.</summary>
     /// <exception cref="NlftException">The native library or the device cannot be used; the message says what was tried and which package to add.</exception>
     public string Device => _device.Value.type == DeviceType.CPU ? "cpu" : $"cuda:{_device.Value.index}";

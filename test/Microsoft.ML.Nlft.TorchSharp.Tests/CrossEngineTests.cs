@@ -27,14 +27,35 @@ public class CrossEngineTests
         Models.AreClose(managed, torch, 1e-2);
     }
 
-    private static (IReadOnlyList<NamedTensor> Weights, FineTuneResult Result) Train(ModelFolder folder, IModelEngine engine)
+    /// <summary>Begun on one engine and ended on the other: only when asked, and then as near to the unbroken run as the engines are to one another.</summary>
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void Run_CheckpointOfTheOtherEngine_IsRefusedUnlessAsked(bool beginsManaged)
+    {
+        using var folder = TinyModels.Create();
+        IModelEngine managed = new ManagedEngine(1), other = Models.Engine();
+        var (first, second) = beginsManaged ? (managed, other) : (other, managed);
+        var place = Path.Combine(folder.Path, "checkpoints");
+        var (expected, _) = Train(folder, first, new() { CheckpointFolder = place, CheckpointSteps = 7, CheckpointsKept = 9 });
+        var path = Path.Combine(place, "step-00000007.safetensors");
+        var torch = "torchsharp on cpu, F32";
+        var (there, here) = beginsManaged ? ("managed", torch) : (torch, "managed");
+        Assert.AreEqual($"checkpoint {path}: found another run (engine \"{there}\" there, \"{here}\" here); expected the same base model, engine, options and rows. Give what it was written with, " +
+            "or start anew without ResumeFrom. ResumeOnAnotherEngine goes on all the same, to another result than the unbroken run's.", Assert.ThrowsExactly<NlftException>(() => Train(folder, second, new() { ResumeFrom = path })).Message);
+        var (actual, result) = Train(folder, second, new() { ResumeFrom = path, ResumeOnAnotherEngine = true });
+        Assert.AreEqual(7, result.ResumedSteps);
+        Models.AreClose(expected, actual, 1e-2);
+    }
+
+    private static (IReadOnlyList<NamedTensor> Weights, FineTuneResult Result) Train(ModelFolder folder, IModelEngine engine, FineTuneOptions? checkpoints = null)
     {
         // dropout masks come from each engine's own generator, so there is none here
         using var model = Models.Load(folder, engine: engine, lora: Models.Lora with { Dropout = 0 });
         var random = new Random(4);
         EncodedExample[] rows = [.. Enumerable.Range(0, 20).Select(i => new EncodedExample(
             i % 3 == 2 ? Polarity.Incorrect : Polarity.Correct, Tokens(5 + i % 7), Tokens(4 + i % 5), Tokens(9 + i % 4), Tokens(8 + i % 3), $"row {i}"))];
-        var tuner = new FineTuner(model, new NaturalLanguageObjective(new()), new FineTuneOptions { Epochs = 4, BatchSize = 4, LearningRate = 5e-3, WarmupRatio = 0 });
+        var tuner = new FineTuner(model, new NaturalLanguageObjective(new()), (checkpoints ?? new()) with { Epochs = 4, BatchSize = 4, LearningRate = 5e-3, WarmupRatio = 0 }) { Engine = engine.Arithmetic };
         var result = tuner.Run(rows);
         return (model.Export(ModelState.Weights), result);
 

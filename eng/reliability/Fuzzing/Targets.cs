@@ -101,7 +101,7 @@ internal static class Targets
         var path = Path.Combine(Path.GetTempPath(), $"nlft-seed-{Guid.NewGuid()}.safetensors");
         new Checkpoint
         {
-            Run = new RunIdentity("base", new Dictionary<string, string> { ["Epochs"] = "2" }, ["0123456789abcdef", "fedcba9876543210"]),
+            Run = new RunIdentity("base", "managed", new Dictionary<string, string> { ["Epochs"] = "2" }, ["0123456789abcdef", "fedcba9876543210"]),
             State = new RunState { RowsDone = 1, Step = 1, Steps = { step } },
             TokensScored = 3,
             KeptContexts = [new NamedTensor("judge", [2], [1, 2]), new NamedTensor("standard", [0], [])],

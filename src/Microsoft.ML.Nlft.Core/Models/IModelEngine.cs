@@ -6,6 +6,12 @@ public interface IModelEngine
     /// <summary>A short name for logs and reports, for example "managed".</summary>
     string Name { get; }
 
+    /// <summary>
+    /// What of the engine and its options results depend on, be it in the last digits, for example "managed, int8 weights". A run goes on from the checkpoint
+    /// of another only when asked (<c>FineTuneOptions.ResumeOnAnotherEngine</c>). Default: <see cref="Name"/>.
+    /// </summary>
+    string Arithmetic => Name;
+
     /// <summary>Loads the model in <see cref="ModelLoadOptions.Folder"/>.</summary>
     /// <exception cref="NlftException">The folder, its configuration, weights or adapter cannot be used.</exception>
     ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default);

@@ -39,9 +39,10 @@ internal sealed class CheckpointKeeper
     public Checkpoint? Resume()
     {
         if (_options.ResumeFrom is not { } place || Checkpoint.Find(place) is not { } found) return null;
-        if (_run.Value.DifferencesFrom(found.Checkpoint.Run).ToList() is { Count: > 0 } differences)
-            throw new NlftException($"checkpoint {found.Path}", $"another run ({string.Join("; ", differences)})", "the same base model, options and rows",
-                "Give what it was written with, or start anew without ResumeFrom.");
+        if (_run.Value.DifferencesFrom(found.Checkpoint.Run, _options.ResumeOnAnotherEngine).ToList() is { Count: > 0 } differences)
+            throw new NlftException($"checkpoint {found.Path}", $"another run ({string.Join("; ", differences)})", "the same base model, engine, options and rows",
+                "Give what it was written with, or start anew without ResumeFrom."
+                + (_run.Value.IsOnAnotherEngineThan(found.Checkpoint.Run) ? " ResumeOnAnotherEngine goes on all the same, to another result than the unbroken run's." : ""));
         _model.Import(ModelState.Weights, found.Checkpoint.ModelWeights);
         _model.Import(ModelState.Optimizer, found.Checkpoint.OptimizerState);
         (Last, _lastStep) = (found.Path, found.Checkpoint.State.Step);

@@ -108,6 +108,12 @@ public sealed record FineTuneOptions
     [ChangesNoResult]
     public string? ResumeFrom { get; init; }
 
+    /// <summary>
+    /// Whether a run may go on from the checkpoint of another engine, or of the same with other number types (<see cref="IModelEngine.Arithmetic"/>). The result is
+    /// then not, to the bit, the one of the unbroken run. Default false: refused.
+    /// </summary>
+    public bool ResumeOnAnotherEngine { get; init; }
+
     /// <summary>Refuses the first option that lies outside its range.</summary>
     /// <exception cref="NlftException">Names the option, the value and the range.</exception>
     internal void Validate()

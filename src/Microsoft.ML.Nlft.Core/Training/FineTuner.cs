@@ -49,6 +49,9 @@ public sealed class FineTuner
     /// <summary>What tells the base model apart (<see cref="ModelFolder.WeightFingerprint"/>): a checkpoint of another is refused. Null: that is not checked.</summary>
     public string? BaseModel { get; init; }
 
+    /// <summary>What computes (<see cref="IModelEngine.Arithmetic"/>): a checkpoint of another is refused unless <see cref="FineTuneOptions.ResumeOnAnotherEngine"/>. Null: that is not checked.</summary>
+    public string? Engine { get; init; }
+
     /// <summary>Trains on the rows.</summary>
     /// <param name="examples">One or more rows.</param>
     /// <param name="progress">
@@ -70,7 +73,7 @@ public sealed class FineTuner
         var totalSteps = TotalSteps(examples.Count);
         var learningRate = new LearningRateCurve(_options.Schedule, _options.LearningRate, _options.WarmupRatio, totalSteps);
         var constants = new ConstantContexts(_model, _objective, examples);
-        var run = new Lazy<RunIdentity>(() => RunIdentity.Of(BaseModel, _model, _objective, _options, examples));
+        var run = new Lazy<RunIdentity>(() => RunIdentity.Of(BaseModel, Engine, _model, _objective, _options, examples));
         var keeper = new CheckpointKeeper(_options, _model, run, constants, _time);
         var recorder = new EpochRecorder(_model, _objective, examples, _options.RecordedRows, MicroBatchSize);
         var meter = new ProgressMeter(_time, totalSteps);

@@ -8,17 +8,17 @@ namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>What a run's result depends on, small enough to lie in every checkpoint: a run goes on only from a checkpoint of the same.</summary>
 /// <param name="BaseModel">What tells the base model apart; empty when nobody said.</param>
+/// <param name="Engine">What computes (<see cref="IModelEngine.Arithmetic"/>); null when nobody said.</param>
 /// <param name="Options">Every option of training, adapter and objective by name.</param>
 /// <param name="Rows">One hash per row.</param>
-internal sealed record RunIdentity(string BaseModel, IReadOnlyDictionary<string, string> Options, IReadOnlyList<string> Rows)
+internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDictionary<string, string> Options, IReadOnlyList<string> Rows)
 {
-    /// <summary>What a run does when it is cancelled changes nothing of what it has done.</summary>
-    private static readonly string[] NotCompared = [nameof(FineTuneOptions.ReturnPartialOnCancel)];
-
+    /// <summary>What a run does when it is cancelled, or once it has gone on, changes nothing of what it has done.</summary>
+    private static readonly string[] NotCompared = [nameof(FineTuneOptions.ReturnPartialOnCancel), nameof(FineTuneOptions.ResumeOnAnotherEngine)];
     private const int NamedRows = 5;
 
     /// <summary>The identity of a run.</summary>
-    public static RunIdentity Of(string? baseModel, ICausalLanguageModel model, ITokenObjective objective, FineTuneOptions options, IReadOnlyList<EncodedExample> rows)
+    public static RunIdentity Of(string? baseModel, string? engine, ICausalLanguageModel model, ITokenObjective objective, FineTuneOptions options, IReadOnlyList<EncodedExample> rows)
     {
         var values = new SortedDictionary<string, string>(StringComparer.Ordinal) { ["Trainable"] = model.Trainable.ToString(), ["Objective"] = objective.Name };
         void Add(string prefix, object? record)
@@ -29,13 +29,17 @@ internal sealed record RunIdentity(string BaseModel, IReadOnlyDictionary<string,
         Add("", options);
         Add("Lora.", model.Lora);
         Add("Objective.", (objective as NaturalLanguageObjective)?.Options); // of an objective of somebody else's only the name is known
-        return new RunIdentity(baseModel ?? "", values, [.. rows.Select(Hash)]);
+        return new RunIdentity(baseModel ?? "", engine, values, [.. rows.Select(Hash)]);
     }
 
+    /// <summary>Whether another engine computed the other; false when one of the two does not say which.</summary>
+    public bool IsOnAnotherEngineThan(RunIdentity saved) => Engine is not null && saved.Engine is not null && Engine != saved.Engine;
+
     /// <summary>Each difference in words, this run's value second; none when a run may go on from the other.</summary>
-    public IEnumerable<string> DifferencesFrom(RunIdentity saved)
+    public IEnumerable<string> DifferencesFrom(RunIdentity saved, bool anyEngine)
     {
         if (saved.BaseModel != BaseModel) yield return $"base model {Short(saved.BaseModel)} there, {Short(BaseModel)} here";
+        if (!anyEngine && IsOnAnotherEngineThan(saved)) yield return $"engine \"{saved.Engine}\" there, \"{Engine}\" here";
         foreach (var name in saved.Options.Keys.Union(Options.Keys).Order(StringComparer.Ordinal))
         {
             var (there, here) = (saved.Options.GetValueOrDefault(name, "none"), Options.GetValueOrDefault(name, "none"));

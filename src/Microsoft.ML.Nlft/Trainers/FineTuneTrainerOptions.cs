@@ -115,6 +115,9 @@ public abstract class FineTuneTrainerOptions
     /// </summary>
     public string? ResumeFrom;
 
+    /// <summary>Whether a run may go on from the checkpoint of another engine, to a result that is not, to the bit, the unbroken run's. Default false: refused.</summary>
+    public bool ResumeOnAnotherEngine = Published.ResumeOnAnotherEngine;
+
     private protected static FineTuneOptions Published { get; } = new();
 
     /// <summary>The options of the training loop.</summary>
@@ -137,6 +140,7 @@ public abstract class FineTuneTrainerOptions
         CheckpointMinutes = CheckpointMinutes,
         CheckpointsKept = CheckpointsKept,
         ResumeFrom = ResumeFrom,
+        ResumeOnAnotherEngine = ResumeOnAnotherEngine,
     };
 }
 

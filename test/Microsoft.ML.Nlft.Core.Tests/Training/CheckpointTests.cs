@@ -132,7 +132,7 @@ public sealed class CheckpointTests
         rows[4] = new EncodedExample(Polarity.Incorrect, [1], [1], [1], [1], "row 5");
         var before = State(other);
         Assert.AreEqual($"checkpoint {path}: found another run (base model 0123456789ab there, fedcba987654 here; Epochs 1 there, 2 here; LearningRate 0.005 there, 0.1 here; Lora.Alpha 8 there, 16 here; " +
-            "7 rows there, 6 here; another row 5); expected the same base model, options and rows. Give what it was written with, or start anew without ResumeFrom.",
+            "7 rows there, 6 here; another row 5); expected the same base model, engine, options and rows. Give what it was written with, or start anew without ResumeFrom.",
             Refusal(() => Run(other, Options with { Epochs = 2, LearningRate = 0.1, ResumeFrom = Place }, rows: rows[..6], baseModel: "fedcba9876543210")));
         CollectionAssert.AreEqual(before, State(other));
         Assert.AreEqual($"option CheckpointFolder, {Place}: found step-00000003.safetensors of an earlier run; expected a folder without checkpoints. Set ResumeFrom to that folder to go on from there, or name another folder.",

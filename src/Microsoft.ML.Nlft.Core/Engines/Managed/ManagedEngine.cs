@@ -30,6 +30,9 @@ public sealed class ManagedEngine : IModelEngine
     public string Name => "managed";
 
     /// <inheritdoc/>
+    public string Arithmetic => Options.Int8Weights ? "managed, int8 weights" : Name;
+
+    /// <inheritdoc/>
     public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default) =>
         new ManagedLanguageModel(Options, options, cancellationToken);
 }
