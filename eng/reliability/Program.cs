@@ -21,19 +21,30 @@ internal static class Program
 
     private static int Usage()
     {
-        Console.Error.WriteLine("fuzz [--target NAME] [--count N] [--seconds S] [--seed N]\ntorture [--kills N] [--disks N] [--steps N] [--seed N] [--minutes M]");
+        Console.Error.WriteLine("fuzz [--target NAME] [--count N] [--seconds S] [--seed N]\ntorture [--kills N] [--disks N] [--changes N] [--steps N] [--seed N] [--minutes M]");
         return 2;
     }
 
-    /// <summary>The process that is killed.</summary>
+    /// <summary>The process that is killed, or whose files are changed.</summary>
     private static int DoJob(string folder, string model, string questions, int threads)
     {
-        Job.Run(folder, model, questions, threads, phase =>
+        try
+        {
+            Say("loading");
+            Job.Run(folder, model, questions, threads, Say);
+            return 0;
+        }
+        catch (NlftException e)
+        {
+            Console.Error.WriteLine(e.Message);
+            return Job.Refused;
+        }
+
+        static void Say(string phase)
         {
             Console.WriteLine(phase);
             Console.Out.Flush();
-        });
-        return 0;
+        }
     }
 
     private static int Torture(Dictionary<string, string> options)
@@ -46,6 +57,7 @@ internal static class Program
             if (FullDisks.Run(place, Of("disks", 20), Of("seed", 1)) is { } bad) wrong += bad;
             else Console.WriteLine("Full disks were left out: nothing can be mounted here. They need Linux with unshare, as root or with user namespaces.");
         }
+        if (Of("changes", 60) > 0) wrong += Changes.Run(place, Of("changes", 60), Of("seed", 1));
         if (Of("steps", 2000) > 0) wrong += FlatMemory.Run(place, Of("steps", 2000));
         return wrong == 0 ? 0 : 1;
     }

@@ -88,6 +88,8 @@ public sealed class LocalModel : IDisposable
             var wording = asked with { MaximumTokens = Math.Min(asked.MaximumTokens, opened.Configuration.MaximumPositions) };
             var prompts = new PromptEncoder(tokenizer, ChatTemplate.Load(opened.Path), wording, opened.EndOfSequenceIds);
             var engine = options.Engine ?? new ManagedEngine();
+            if (engine is ManagedEngine managed) LocalModelMemory.RequireWeights(opened, LocalModelMemory.Frozen(opened, options.Trainable, managed.Options), AvailableMemory);
+            if (options.Trainable != TrainableWeights.None) _ = opened.WeightFingerprint; // now, of the files that are read now
             var network = engine.Load(options.For(opened), cancellationToken);
             return new LocalModel(opened, network, tokenizer, prompts, options with { Prompts = wording, Engine = engine }) { Description = saved };
         }
@@ -97,6 +99,8 @@ public sealed class LocalModel : IDisposable
             throw;
         }
     }
+
+    private static long AvailableMemory => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
     /// <summary>The opened folder.</summary>
     public ModelFolder Folder { get; }
@@ -164,7 +168,8 @@ public sealed class LocalModel : IDisposable
             {
                 monitor?.Begin(DescribeRun(rows, objective, options));
                 EncodedExample[] encoded = [.. rows.Select(Prompts.Encode)];
-                if (Network is ManagedLanguageModel) LocalModelMemory.Require(Network, options, encoded, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+                if (_engine is ManagedEngine managed)
+                    LocalModelMemory.Require(Network, LocalModelMemory.Frozen(Folder, Network.Trainable, managed.Options), options, encoded, AvailableMemory);
                 return result = tuner.Run(encoded, progress, cancellationToken);
             }
             finally
@@ -327,7 +332,7 @@ public sealed class LocalModel : IDisposable
         }
     }
 
-    /// <summary>Waits for what is under way, then releases the network and the folder whose mapped weights it may read.</summary>
+    /// <summary>Waits for what is under way, then releases the network and the folder.</summary>
     public void Dispose()
     {
         lock (_turn)

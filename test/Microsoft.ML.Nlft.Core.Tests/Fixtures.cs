@@ -22,5 +22,7 @@ internal static class Fixtures
 
     public static JsonDocument Json(params string[] parts) => JsonDocument.Parse(File.ReadAllBytes(Path_(parts)));
 
-    public static string RepositoryRoot([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", ".."));
+    public static string RepositoryRoot() => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", ".."));
+
+    private static string ThisFile([CallerFilePath] string path = "") => path;
 }

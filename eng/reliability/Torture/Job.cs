@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Objectives;
@@ -14,10 +15,24 @@ internal static class Job
     /// <summary>The files that a finished job leaves, and that must be those of the unbroken one.</summary>
     public static readonly string[] Results = ["answers.jsonl", "rows.jsonl", "model/adapter_model.safetensors", "model/adapter_config.json", "model/README.md", "model/nlft.json"];
 
+    /// <summary>Those of them that do not name the base model's folder.</summary>
+    public static readonly string[] Numbers = Results[..3];
+
+    /// <summary>The exit code of a job that refused a file; its message is on the error stream.</summary>
+    public const int Refused = 3;
+
     /// <summary>The parts of the work.</summary>
     public static readonly string[] Phases = ["generating", "judging", "training", "saving"];
 
     private static readonly FineTuneOptions s_options = new() { Epochs = 2, BatchSize = 2, LearningRate = 1e-3, CheckpointSteps = 1 };
+
+    /// <summary>Starts <see cref="Run"/> in a process of its own, which writes a line as it begins to load and as each of <see cref="Phases"/> begins.</summary>
+    public static Process Start(string folder, string modelFolder, string questions, int threads) => Process.Start(new ProcessStartInfo("dotnet")
+    {
+        ArgumentList = { typeof(Job).Assembly.Location, "job", folder, modelFolder, questions, $"{threads}" },
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
+    })!;
 
     /// <summary>Does what is not done yet.</summary>
     /// <param name="folder">Where results and checkpoints lie.</param>

@@ -25,7 +25,7 @@ internal static class Kills
                 during[phase]++;
                 killed++;
             }
-            using var last = Start(place, folder, random);
+            using var last = Job.Start(folder, place.Model, place.Questions, threads: random.Next(1, 3));
             var error = last.StandardError.ReadToEndAsync();
             last.StandardOutput.ReadToEnd();
             last.WaitForExit();
@@ -45,7 +45,7 @@ internal static class Kills
     /// <summary>The phase that was killed, or null when the job was faster.</summary>
     private static string? Kill(Place place, string folder, string phase, Random random)
     {
-        using var job = Start(place, folder, random);
+        using var job = Job.Start(folder, place.Model, place.Questions, threads: random.Next(1, 3));
         var now = "";
         while (job.StandardOutput.ReadLine() is { } line)
         {
@@ -60,11 +60,4 @@ internal static class Kills
         if (job.ExitCode == 0) return null;
         return rest.Split('\n', StringSplitOptions.RemoveEmptyEntries) is [.., var later] ? later : now;
     }
-
-    private static Process Start(Place place, string folder, Random random) => Process.Start(new ProcessStartInfo("dotnet")
-    {
-        ArgumentList = { typeof(Kills).Assembly.Location, "job", folder, place.Model, place.Questions, $"{random.Next(1, 3)}" },
-        RedirectStandardOutput = true,
-        RedirectStandardError = true,
-    })!;
 }

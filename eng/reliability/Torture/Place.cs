@@ -23,8 +23,10 @@ internal sealed class Place : IDisposable
     public string PathOf(string name) => Path.Combine(Work, name);
 
     /// <summary>The results of a job that are missing or not those of the unbroken one.</summary>
-    public IReadOnlyList<string> Differences(string folder) =>
-        [.. Job.Results.Where(name => !File.Exists(Path.Combine(folder, name)) || !File.ReadAllBytes(Path.Combine(folder, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(PathOf("unbroken"), name))))];
+    /// <param name="folder">The job's folder.</param>
+    /// <param name="names">Which of them; null: all.</param>
+    public IReadOnlyList<string> Differences(string folder, string[]? names = null) =>
+        [.. (names ?? Job.Results).Where(name => !File.Exists(Path.Combine(folder, name)) || !File.ReadAllBytes(Path.Combine(folder, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(PathOf("unbroken"), name))))];
 
     public void Dispose() => Directory.Delete(Work, recursive: true);
 }

@@ -3,8 +3,7 @@ using System.Globalization;
 namespace Microsoft.ML.Nlft.Models;
 
 /// <summary>
-/// What the managed engine needs, in bytes, from the sizes of the arrays it makes. Small buffers are left out, and the operating system
-/// counts mapped weights only once they are read.
+/// What the managed engine needs, in bytes, from the sizes of the arrays it makes. Small buffers are left out.
 /// </summary>
 public sealed class MemoryEstimate
 {
@@ -12,7 +11,7 @@ public sealed class MemoryEstimate
     public static IReadOnlyList<string> Formulas { get; } =
     [
         "L layers, H hidden size, I intermediate size, V vocabulary, Q = heads x head size, K = key/value heads x head size",
-        "weights      matrices as they lie in the mapped file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row",
+        "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row",
         "cache        8 bytes x L x K x T  (keys and values, float32)",
         "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
         "activations  4 bytes x (T x ((L + 3) x H + S x (H + 2Q + 2K + 2I) + 4H + 4Q + 2K + 2I) + min(T, 1024) x min(V, 2048))",

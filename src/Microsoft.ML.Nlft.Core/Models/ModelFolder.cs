@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 namespace Microsoft.ML.Nlft.Models;
 
 /// <summary>
-/// A model folder in Hugging Face layout, opened for reading: configuration, weights (memory-mapped) and where its other files lie.
+/// A model folder in Hugging Face layout, opened for reading: configuration, weights (read as they are asked for) and where its other files lie.
 /// </summary>
 public sealed class ModelFolder : IDisposable
 {
@@ -20,7 +20,7 @@ public sealed class ModelFolder : IDisposable
     }
 
     /// <summary>
-    /// Opens a folder: reads config.json and generation_config.json, maps model.safetensors or the shards of model.safetensors.index.json,
+    /// Opens a folder: reads config.json and generation_config.json and the header of model.safetensors or of the shards of model.safetensors.index.json,
     /// and checks that every weight is there.
     /// </summary>
     /// <exception cref="NlftException">A file is missing, damaged or of another format, or a weight is missing or has another shape.</exception>
@@ -81,6 +81,9 @@ public sealed class ModelFolder : IDisposable
     /// <summary>The weight files.</summary>
     internal IReadOnlyList<SafetensorsFile> WeightFiles => _weights.Files;
 
+    /// <summary>Bytes of the architecture's weights in the files.</summary>
+    internal long WeightBytes => ModelLayout.Weights(Configuration).Sum(weight => _weights.BytesOf(weight.Name));
+
     /// <summary>Whether model.safetensors.index.json says which weight lies in which file.</summary>
     internal bool IsSharded => _weights.IsSharded;
 
@@ -92,7 +95,7 @@ public sealed class ModelFolder : IDisposable
         return _weights.Read(name);
     }
 
-    /// <summary>The matrix of that name and shape, to be read row by row without mapping it into memory.</summary>
+    /// <summary>The matrix of that name and shape, to be read row by row.</summary>
     /// <exception cref="NlftException">As with <see cref="Tensor"/>.</exception>
     internal TensorRows ReadRows(string name, int rows, int columns)
     {
@@ -131,9 +134,8 @@ public sealed class ModelFolder : IDisposable
         hash.AppendData(Convert.FromHexString(Fingerprint));
         foreach (var name in TensorNames.Order(StringComparer.Ordinal))
         {
-            var bytes = _weights.Read(name).Bytes.Span;
-            hash.AppendData(bytes[..Math.Min(Sample, bytes.Length)]);
-            hash.AppendData(bytes.Slice(bytes.Length / 2, Math.Min(Sample, bytes.Length - bytes.Length / 2)));
+            hash.AppendData(_weights.Sample(name, Sample, middle: false));
+            hash.AppendData(_weights.Sample(name, Sample, middle: true));
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }

@@ -61,6 +61,19 @@ internal sealed class ModelWeights : IDisposable
     public TensorData Read(string name) => _byTensor.TryGetValue(name, out var file) ? file.Tensor(name)
         : throw new NlftException($"{_folder}, tensor \"{name}\"", "no such tensor", "one of the model's tensors", DownloadAgain);
 
+    /// <summary>The size of a tensor that is there.</summary>
+    public long BytesOf(string name) => _byTensor[name].Entry(name) is var entry ? entry.End - entry.Begin : 0;
+
+    /// <summary>Some bytes of a tensor that is there: at most so many, from its beginning or its middle.</summary>
+    public byte[] Sample(string name, int most, bool middle)
+    {
+        var entry = _byTensor[name].Entry(name);
+        var (length, offset) = (entry.End - entry.Begin, middle ? (entry.End - entry.Begin) / 2 : 0);
+        var bytes = new byte[Math.Min(most, length - offset)];
+        _byTensor[name].Read(entry, offset, bytes);
+        return bytes;
+    }
+
     public TensorRows ReadRows(string name, int columns) => _byTensor[name].ReadRows(name, columns);
 
     public void Dispose() => _files.ForEach(file => file.Dispose());

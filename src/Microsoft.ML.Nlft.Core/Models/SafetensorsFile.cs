@@ -1,40 +1,37 @@
 using System.Buffers;
-using System.IO.MemoryMappedFiles;
+using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.Nlft.Models;
 
 /// <summary>
-/// A safetensors file, memory-mapped: opening reads the header only, tensors are views of the mapping. Memory taken from a tensor
-/// after <see cref="Dispose"/> throws <see cref="ObjectDisposedException"/>; a span taken before must not be used after it, pinned memory may.
+/// A safetensors file. Opening reads and checks the header; the bytes of a tensor are read into memory of the process's own when they are first asked for. It is not
+/// mapped: of a mapped file, a program that shortens it would end this process, and one that writes to it would change the weights in use. Bytes that were read stay
+/// as they are, after <see cref="Dispose"/> too; a file that has been written to since it was opened is refused.
 /// </summary>
-internal sealed unsafe class SafetensorsFile : IDisposable
+internal sealed class SafetensorsFile : IDisposable
 {
     private readonly Dictionary<string, SafetensorsEntry> _entries;
     private readonly SafetensorsHeader _header;
-    private readonly MemoryMappedFile _mapping;
-    private readonly MemoryMappedViewAccessor _view;
-    private byte* _data;
+    private readonly SafeFileHandle _handle;
+    private readonly DateTime _written;
 
-    private SafetensorsFile(string path, FileStream stream)
+    private SafetensorsFile(string path, SafeFileHandle handle)
     {
-        Path = path;
-        _header = SafetensorsHeader.Read(stream.SafeFileHandle, path);
+        (Path, _handle) = (path, handle);
+        _written = File.GetLastWriteTimeUtc(handle);
+        _header = SafetensorsHeader.Read(handle, path);
         _entries = _header.Entries.ToDictionary(entry => entry.Name, StringComparer.Ordinal);
-        Length = stream.Length;
-        _mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
-        _view = _mapping.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
-        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _data);
-        _data += _view.PointerOffset + _header.DataOffset;
+        Length = RandomAccess.GetLength(handle);
     }
 
     /// <summary>Opens a file and checks its header against every rule of the format.</summary>
     /// <exception cref="NlftException">There is no such file, or it breaks a rule.</exception>
     public static SafetensorsFile Open(string path)
     {
-        FileStream stream;
+        SafeFileHandle handle;
         try
         {
-            stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
+            handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -44,11 +41,11 @@ internal sealed unsafe class SafetensorsFile : IDisposable
         }
         try
         {
-            return new SafetensorsFile(path, stream);
+            return new SafetensorsFile(path, handle);
         }
         catch
         {
-            stream.Dispose();
+            handle.Dispose();
             throw;
         }
     }
@@ -73,58 +70,83 @@ internal sealed unsafe class SafetensorsFile : IDisposable
         : throw new NlftException($"{Path}, tensor \"{name}\"", "no such tensor", $"one of the file's {_entries.Count} tensors",
             "Check that the file belongs to the model.");
 
-    /// <summary>A view of one tensor.</summary>
+    /// <summary>One tensor; its bytes are read when they are first looked at.</summary>
     /// <exception cref="NlftException">There is none of that name, or it is larger than one block of memory can be.</exception>
     public TensorData Tensor(string name)
     {
-        ObjectDisposedException.ThrowIf(_data is null, this);
+        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
         var entry = Entry(name);
         var length = entry.End - entry.Begin;
         if (length > Array.MaxLength)
             throw new NlftException($"{Path}, tensor \"{name}\"", $"{length} bytes", $"at most {Array.MaxLength}",
                 "Store the tensor in a 16-bit type, or use a smaller model.");
-        var bytes = length == 0 ? default : new View(this, entry.Begin, (int)length).Memory;
-        return new TensorData(name, entry.Type, entry.Shape, bytes);
+        return new TensorData(name, entry.Type, entry.Shape, length == 0 ? default : new Content(this, entry, (int)length).Memory);
     }
 
-    /// <summary>A reader of one matrix that goes through the file, not through the mapping.</summary>
-    public TensorRows ReadRows(string name, int columns)
+    /// <summary>A reader of one matrix, row by row.</summary>
+    public TensorRows ReadRows(string name, int columns) => new(this, Entry(name), columns);
+
+    /// <summary>Reads some bytes of one tensor.</summary>
+    /// <param name="entry">The tensor.</param>
+    /// <param name="offset">Where in the tensor to begin.</param>
+    /// <param name="bytes">Filled.</param>
+    /// <exception cref="NlftException">The file cannot be read, or has been written to since it was opened.</exception>
+    public void Read(SafetensorsEntry entry, long offset, Span<byte> bytes)
     {
-        var entry = Entry(name);
-        return new TensorRows(Path, name, entry.Type, _header.DataOffset + entry.Begin, columns);
+        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
+        var position = _header.DataOffset + entry.Begin + offset;
+        try
+        {
+            while (bytes.Length > 0)
+            {
+                var read = RandomAccess.Read(_handle, bytes, position);
+                if (read == 0) throw Changed(entry, $"a file that was shortened from {Length} to {RandomAccess.GetLength(_handle)} bytes after it was opened");
+                position += read;
+                bytes = bytes[read..];
+            }
+        }
+        catch (IOException exception)
+        {
+            throw Changed(entry, $"a file that cannot be read any more ({exception.Message})", exception);
+        }
+        if (File.GetLastWriteTimeUtc(_handle) != _written) throw Changed(entry, "a file that was written to after it was opened");
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public void Dispose() => _handle.Dispose();
+
+    private NlftException Changed(SafetensorsEntry entry, string found, Exception? inner = null) =>
+        new($"{Path}, tensor \"{entry.Name}\"", found, "the file as it was when it was opened", "Open it again once nothing else writes to it.", inner);
+
+    /// <summary>A tensor's bytes, read once.</summary>
+    private sealed class Content(SafetensorsFile file, SafetensorsEntry entry, int length) : MemoryManager<byte>
     {
-        if (_data is null) return;
-        _data = null;
-        _view.SafeMemoryMappedViewHandle.ReleasePointer();
-        _view.Dispose();
-        _mapping.Dispose();
-    }
+        private byte[]? _bytes;
 
-    private sealed class View(SafetensorsFile file, long offset, int length) : MemoryManager<byte>
-    {
-        public override Span<byte> GetSpan()
-        {
-            var data = file._data;
-            ObjectDisposedException.ThrowIf(data is null, file);
-            return new Span<byte>(data + offset, length);
-        }
+        public override Memory<byte> Memory => CreateMemory(length);
 
-        public override MemoryHandle Pin(int elementIndex = 0)
-        {
-            ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)elementIndex, (uint)length, nameof(elementIndex));
-            var data = file._data;
-            ObjectDisposedException.ThrowIf(data is null, file);
-            byte* held = null;
-            file._view.SafeMemoryMappedViewHandle.AcquirePointer(ref held); // keeps the mapping until Unpin, even past Dispose
-            return new MemoryHandle(data + offset + elementIndex, default, this);
-        }
+        public override Span<byte> GetSpan() => _bytes ??= Load();
 
-        public override void Unpin() => file._view.SafeMemoryMappedViewHandle.ReleasePointer();
+        public override MemoryHandle Pin(int elementIndex = 0) => (_bytes ??= Load()).AsMemory(elementIndex).Pin();
+
+        public override void Unpin() { } // the handle is the array's own
 
         protected override void Dispose(bool disposing) { }
+
+        private byte[] Load()
+        {
+            byte[] bytes;
+            try
+            {
+                bytes = GC.AllocateUninitializedArray<byte>(length);
+            }
+            catch (OutOfMemoryException exception)
+            {
+                throw new NlftException($"{file.Path}, tensor \"{entry.Name}\"", "too little memory", $"room for its {MemoryEstimate.Text(length)}",
+                    "Give the process more memory, set Int8Weights of the engine, or use a smaller model.", exception);
+            }
+            file.Read(entry, 0, bytes);
+            return bytes;
+        }
     }
 }

@@ -8,11 +8,14 @@ public enum TensorType
 #pragma warning restore CS1591
 }
 
-/// <summary>A tensor as it lies in a file: raw little-endian bytes in row-major order, valid while the file is open.</summary>
+/// <summary>A tensor as it lies in a file: raw little-endian bytes in row-major order.</summary>
 /// <param name="Name">The tensor's name.</param>
 /// <param name="Type">Element type.</param>
 /// <param name="Shape">Dimensions, outermost first; empty for a scalar.</param>
-/// <param name="Bytes">The raw bytes: a view of the memory-mapped file, not a copy.</param>
+/// <param name="Bytes">
+/// The raw bytes. Those of a model folder are read when they are first looked at: an <see cref="NlftException"/> then names a file that has been written to since it
+/// was opened, an <see cref="ObjectDisposedException"/> says that it was closed before. What was read stays.
+/// </param>
 public sealed record TensorData(string Name, TensorType Type, long[] Shape, ReadOnlyMemory<byte> Bytes)
 {
     /// <summary>A copy of the values as float32, row-major.</summary>

@@ -1,41 +1,33 @@
 namespace Microsoft.ML.Nlft.Models;
 
-/// <summary>
-/// Reads the rows of a stored matrix as float32 through a buffer of its own: a mapped file's pages count as the process's memory once they are
-/// read, these do not.
-/// </summary>
-internal sealed class TensorRows : IDisposable
+/// <summary>Reads the rows of a stored matrix as float32, some of them together, so that the whole matrix need not be held.</summary>
+internal sealed class TensorRows
 {
     private const int BufferSize = 1 << 18;
 
-    private readonly FileStream _stream;
-    private readonly TensorType _type;
-    private readonly long _start;
-    private readonly string _place;
-    private readonly byte[] _row;
+    private readonly SafetensorsFile _file;
+    private readonly SafetensorsEntry _entry;
+    private readonly byte[] _buffer;
+    private readonly int _rowSize;
+    private long _begin, _end;
 
-    public TensorRows(string path, string name, TensorType type, long start, int columns)
+    public TensorRows(SafetensorsFile file, SafetensorsEntry entry, int columns)
     {
-        (_type, _start, _place, _row) = (type, start, $"{path}, tensor \"{name}\"", new byte[columns * type.ByteSize()]);
-        _stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, BufferSize, FileOptions.SequentialScan);
+        (_file, _entry, _rowSize) = (file, entry, columns * entry.Type.ByteSize());
+        _buffer = new byte[Math.Max(1, BufferSize / _rowSize) * _rowSize];
     }
 
     /// <summary>Reads one row.</summary>
-    /// <exception cref="NlftException">The file has become shorter since it was opened.</exception>
+    /// <exception cref="NlftException">The file cannot be read, or has been written to since it was opened.</exception>
     public void Read(int row, Span<float> destination)
     {
-        var position = _start + (long)row * _row.Length;
-        if (_stream.Position != position) _stream.Position = position;
-        try
+        var begin = (long)row * _rowSize;
+        if (begin < _begin || begin >= _end)
         {
-            _stream.ReadExactly(_row);
+            var length = (int)Math.Min(_buffer.Length, _entry.End - _entry.Begin - begin);
+            _file.Read(_entry, begin, _buffer.AsSpan(0, length));
+            (_begin, _end) = (begin, begin + length);
         }
-        catch (EndOfStreamException exception)
-        {
-            throw new NlftException(_place, $"a file that ends within row {row}", "the whole tensor", "Do not change the model's files while it is loaded.", exception);
-        }
-        TensorConversion.ToSingle(_type, _row, destination);
+        TensorConversion.ToSingle(_entry.Type, _buffer.AsSpan((int)(begin - _begin), _rowSize), destination);
     }
-
-    public void Dispose() => _stream.Dispose();
 }

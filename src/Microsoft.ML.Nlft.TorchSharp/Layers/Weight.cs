@@ -48,7 +48,7 @@ internal sealed class Weight : IDisposable
         Scales?.Dispose();
     }
 
-    /// <summary>A tensor of the file's own type on the host: the one copy that is made of the mapped bytes.</summary>
+    /// <summary>A tensor of the file's own type on the host.</summary>
     public static Tensor FromFile(TensorData data)
     {
         var type = data.Type switch

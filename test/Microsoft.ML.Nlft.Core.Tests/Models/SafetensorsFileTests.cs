@@ -85,19 +85,43 @@ public sealed class SafetensorsFileTests
     }
 
     [TestMethod]
-    public void MemoryOfADisposedFileThrowsAndPinnedMemoryStays()
+    public void WhatWasReadBeforeDisposeStaysAndNothingIsReadAfterIt()
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("t.safetensors");
-        SafetensorsWriter.Write(path, [SafetensorsSource.From(new NamedTensor("a", [2], [1, 2]), TensorType.F32)]);
+        SafetensorsWriter.Write(path, [SafetensorsSource.From(new NamedTensor("a", [2], [1, 2]), TensorType.F32), SafetensorsSource.From(new NamedTensor("b", [1], [3]), TensorType.F32)]);
         var file = SafetensorsFile.Open(path);
-        var bytes = file.Tensor("a").Bytes;
-        using var pin = bytes.Pin();
+        var (read, unread) = (file.Tensor("a"), file.Tensor("b"));
+        using var pin = read.Bytes.Pin();
         file.Dispose();
         file.Dispose();
-        Assert.ThrowsExactly<ObjectDisposedException>(() => bytes.Span.Length);
-        Assert.ThrowsExactly<ObjectDisposedException>(() => file.Tensor("a"));
+        CollectionAssert.AreEqual(new[] { 1f, 2f }, read.ToArray());
         unsafe { Assert.AreEqual(2f, ((float*)pin.Pointer)[1]); }
+        Assert.ThrowsExactly<ObjectDisposedException>(() => unread.ToArray());
+        Assert.ThrowsExactly<ObjectDisposedException>(() => file.Tensor("a"));
+    }
+
+    [TestMethod]
+    [DataRow("shorten", "a file that was shortened from 108 to 104 bytes after it was opened")]
+    [DataRow("overwrite", "a file that was written to after it was opened")]
+    public void AFileChangedSinceItWasOpenedIsRefusedAndWhatWasReadStays(string change, string found)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("t.safetensors");
+        SafetensorsWriter.Write(path, [SafetensorsSource.From(new NamedTensor("a", [3], [1, 2, 3]), TensorType.F32)]);
+        using var file = SafetensorsFile.Open(path);
+        var (read, unread) = (file.Tensor("a"), file.Tensor("a"));
+        CollectionAssert.AreEqual(new[] { 1f, 2f, 3f }, read.ToArray());
+        using (var stream = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+        {
+            if (change == "shorten") stream.SetLength(file.Length - 4);
+            else stream.Write(new byte[(int)file.Length]);
+        }
+        File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddSeconds(1)); // whatever the file system's clock ticks in
+        CollectionAssert.AreEqual(new[] { 1f, 2f, 3f }, read.ToArray());
+        var message = $"t.safetensors, tensor \"a\": found {found}; expected the file as it was when it was opened. Open it again once nothing else writes to it.";
+        Assert.AreEqual(message, folder.Refusal(() => unread.ToArray()));
+        Assert.AreEqual(message, folder.Refusal(() => file.ReadRows("a", 3).Read(0, new float[3])));
     }
 
     [TestMethod]

@@ -3,11 +3,11 @@ using Microsoft.ML.Nlft.Reliability.Fuzzing;
 
 namespace Microsoft.ML.Nlft.Tests.Reliability;
 
-/// <summary>The harness of <c>./build.sh fuzz</c> for a short while: NLFT_FUZZ_SECONDS for all readers together, 18 unless set.</summary>
+/// <summary>The harness of <c>./build.sh fuzz</c> for a short while: NLFT_FUZZ_SECONDS for all readers together, 60 unless set.</summary>
 [TestClass]
 public sealed class FuzzTests
 {
-    private const double DefaultSeconds = 18;
+    private const double DefaultSeconds = 60;
 
     public static IEnumerable<object[]> AllTargets => Targets.All.Select(target => new object[] { target.Name });
 

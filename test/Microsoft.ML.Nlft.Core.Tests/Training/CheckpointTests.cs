@@ -1,9 +1,6 @@
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Tests.Engines;
-using Microsoft.ML.Nlft.Tests.Models;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Training;
@@ -12,33 +9,12 @@ namespace Microsoft.ML.Nlft.Tests.Training;
 [TestClass]
 public sealed class CheckpointTests
 {
-    private static readonly LoraConfiguration Lora = new() { Rank = 4, Alpha = 8, Dropout = 0.1 };
+    private readonly SmallRun _run = new();
 
-    private readonly TemporaryFolder _folder = new();
-
-    private string Place => Path.Combine(_folder.Path, "checkpoints");
-
-    private FineTuneOptions Options => new() { Epochs = 4, BatchSize = 3, MicroBatchSize = 2, LearningRate = 5e-3, CheckpointFolder = Place, CheckpointSteps = 1, CheckpointsKept = 100 };
+    private FineTuneOptions Options => new() { Epochs = 4, BatchSize = 3, MicroBatchSize = 2, LearningRate = 5e-3, CheckpointFolder = _run.Checkpoints, CheckpointSteps = 1, CheckpointsKept = 100 };
 
     [TestCleanup]
-    public void Clean() => _folder.Dispose();
-
-    internal static EncodedExample[] Examples() =>
-    [
-        .. Enumerable.Range(0, 7).Select(i =>
-        {
-            int[] response = [.. Enumerable.Range(0, 3 + i % 4).Select(t => (7 * i + 3 * t) % 31)];
-            return new EncodedExample(i % 3 == 0 ? Polarity.Correct : Polarity.Incorrect, response, [1, 2, i], i % 3 == 0 ? [] : [1, 3, 4, i], [5, i, 6], $"row {i + 1}");
-        }),
-    ];
-
-    internal static ICausalLanguageModel Load(ModelFolder folder, int threads = 1, LoraConfiguration? lora = null, TrainableWeights trainable = TrainableWeights.Lora) =>
-        new ManagedEngine(threads).Load(new ModelLoadOptions { Folder = folder, Trainable = trainable, Lora = trainable == TrainableWeights.Lora ? lora ?? Lora : null });
-
-    private static FineTuneResult Run(ICausalLanguageModel model, FineTuneOptions options, IProgress<TrainingProgress>? progress = null, CancellationToken cancellation = default, EncodedExample[]? rows = null, string? baseModel = null) =>
-        new FineTuner(model, new NaturalLanguageObjective(), options) { BaseModel = baseModel }.Run(rows ?? Examples(), progress, cancellation);
-
-    private static float[] State(ICausalLanguageModel model) => [.. model.Export(ModelState.Weights).Concat(model.Export(ModelState.Optimizer)).SelectMany(tensor => tensor.Values)];
+    public void Clean() => _run.Dispose();
 
     [TestMethod]
     [DataRow(ContextRefresh.EveryStep, TrainableWeights.Lora)]
@@ -47,17 +23,16 @@ public sealed class CheckpointTests
     [DataRow(ContextRefresh.EveryStep, TrainableWeights.All)]
     public void Run_ResumedFromEveryStep_EndsAsTheUnbrokenRunToTheBit(ContextRefresh refresh, TrainableWeights trainable)
     {
-        using var folder = TinyModels.Create();
-        using var unbroken = Load(folder, trainable: trainable);
+        using var unbroken = _run.Load(trainable: trainable);
         var options = Options with { Refresh = refresh, RecordedRows = [1, 0] };
-        var expected = Run(unbroken, options);
-        Assert.HasCount(12, Directory.GetFiles(Place));
+        var expected = SmallRun.Run(unbroken, options);
+        Assert.HasCount(12, Directory.GetFiles(_run.Checkpoints));
         for (var step = 1; step <= 12; step++)
         {
-            using var model = Load(folder, threads: 1 + step % 2, trainable: trainable);
-            var result = Run(model, options with { CheckpointFolder = null, ResumeFrom = Path.Combine(Place, Checkpoint.FileName(step)) });
+            using var model = _run.Load(threads: 1 + step % 2, trainable: trainable);
+            var result = SmallRun.Run(model, options with { CheckpointFolder = null, ResumeFrom = _run.CheckpointOf(step) });
             Assert.AreEqual(step, result.ResumedSteps);
-            CollectionAssert.AreEqual(State(unbroken), State(model), $"resumed after step {step}");
+            CollectionAssert.AreEqual(SmallRun.State(unbroken), SmallRun.State(model), $"resumed after step {step}");
             CollectionAssert.AreEqual(Numbers(expected), Numbers(result));
             CollectionAssert.AreEqual(expected.Recorded.SelectMany(epoch => epoch.Rows).SelectMany(row => row.Saliency).ToArray(), result.Recorded.SelectMany(epoch => epoch.Rows).SelectMany(row => row.Saliency).ToArray());
             foreach (var (a, b) in expected.Recorded.SelectMany(epoch => epoch.Rows).Zip(result.Recorded.SelectMany(epoch => epoch.Rows)))
@@ -71,105 +46,96 @@ public sealed class CheckpointTests
     [TestMethod]
     public void Run_Cancelled_LeavesACheckpointOfTheLastStep_AndGoesOnFromTheFolder()
     {
-        using var folder = TinyModels.Create();
-        using var unbroken = Load(folder);
-        Run(unbroken, Options with { CheckpointFolder = null });
-        using var model = Load(folder);
+        using var unbroken = _run.Load();
+        SmallRun.Run(unbroken, Options with { CheckpointFolder = null });
+        using var model = _run.Load();
         using var source = new CancellationTokenSource();
-        var options = Options with { CheckpointSteps = 0, ReturnPartialOnCancel = true, ResumeFrom = Place }; // there is none yet: from the beginning
-        var cancelled = Run(model, options, new Listener(step => { if (step.Step == 5) source.Cancel(); }), source.Token);
+        var options = Options with { CheckpointSteps = 0, ReturnPartialOnCancel = true, ResumeFrom = _run.Checkpoints }; // there is none yet: from the beginning
+        var cancelled = SmallRun.Run(model, options, step => { if (step.Step == 5) source.Cancel(); }, cancellation: source.Token);
         Assert.IsTrue(cancelled.Cancelled);
         Assert.AreEqual(0, cancelled.ResumedSteps);
-        Assert.AreEqual(Path.Combine(Place, "step-00000005.safetensors"), cancelled.LastCheckpoint);
-        using var again = Load(folder);
-        Assert.AreEqual(5, Run(again, options).ResumedSteps);
-        CollectionAssert.AreEqual(State(unbroken), State(again));
-        using var done = Load(folder);
-        Assert.AreEqual(12, Run(done, options).ResumedSteps, "the last one is that of the end");
-        CollectionAssert.AreEqual(State(unbroken), State(done));
+        Assert.AreEqual(_run.CheckpointOf(5), cancelled.LastCheckpoint);
+        using var again = _run.Load();
+        Assert.AreEqual(5, SmallRun.Run(again, options).ResumedSteps);
+        CollectionAssert.AreEqual(SmallRun.State(unbroken), SmallRun.State(again));
+        using var done = _run.Load();
+        Assert.AreEqual(12, SmallRun.Run(done, options).ResumedSteps, "the last one is that of the end");
+        CollectionAssert.AreEqual(SmallRun.State(unbroken), SmallRun.State(done));
     }
 
     [TestMethod]
     public void Run_ListenerThrows_LeavesACheckpointOfThatStep()
     {
-        using var folder = TinyModels.Create();
-        using var model = Load(folder);
-        var thrown = Assert.ThrowsExactly<InvalidDataException>(() => Run(model, Options with { CheckpointSteps = 0 }, new Listener(step => { if (step.Step == 2) throw new InvalidDataException("mine"); })));
+        using var model = _run.Load();
+        var thrown = Assert.ThrowsExactly<InvalidDataException>(() => SmallRun.Run(model, Options with { CheckpointSteps = 0 }, step => { if (step.Step == 2) throw new InvalidDataException("mine"); }));
         Assert.AreEqual("mine", thrown.Message);
-        CollectionAssert.AreEqual(new[] { Path.Combine(Place, "step-00000002.safetensors") }, Checkpoint.In(Place).ToArray());
+        CollectionAssert.AreEqual(new[] { Checkpoint.FileName(2) }, _run.CheckpointNames);
     }
 
     [TestMethod]
     public void Run_KeepsTheNewest_AndRemovesWhatAKilledProcessLeft()
     {
-        using var folder = TinyModels.Create();
-        using var model = Load(folder);
-        Directory.CreateDirectory(Place);
-        File.WriteAllText(Path.Combine(Place, ".step-00000003.safetensors.x7y"), "half a file");
-        Run(model, Options with { CheckpointSteps = 5, CheckpointsKept = 2 });
-        CollectionAssert.AreEqual(new[] { "step-00000010.safetensors", "step-00000012.safetensors" }, Directory.GetFiles(Place).Select(Path.GetFileName).Order().ToArray());
+        using var model = _run.Load();
+        Directory.CreateDirectory(_run.Checkpoints);
+        File.WriteAllText(Path.Combine(_run.Checkpoints, ".step-00000003.safetensors.x7y"), "half a file");
+        SmallRun.Run(model, Options with { CheckpointSteps = 5, CheckpointsKept = 2 });
+        CollectionAssert.AreEqual(new[] { "checkpoints/step-00000010.safetensors", "checkpoints/step-00000012.safetensors" }, _run.Folder.Files());
     }
 
     [TestMethod]
     public void Run_Minutes_CheckpointsByTheClock()
     {
-        using var folder = TinyModels.Create();
-        using var model = Load(folder);
+        using var model = _run.Load();
         var time = new ManualTime();
-        new FineTuner(model, new NaturalLanguageObjective(), Options with { CheckpointSteps = 0, CheckpointMinutes = 2 }, time).Run(Examples(), new Listener(_ => time.Advance(50)));
-        CollectionAssert.AreEqual(new[] { 4, 7, 10, 12 }.Select(Checkpoint.FileName).ToArray(), Directory.GetFiles(Place).Select(Path.GetFileName).Order().ToArray());
+        SmallRun.Run(model, Options with { CheckpointSteps = 0, CheckpointMinutes = 2 }, _ => time.Advance(50), time: time);
+        CollectionAssert.AreEqual(new[] { 4, 7, 10, 12 }.Select(Checkpoint.FileName).ToArray(), _run.CheckpointNames);
     }
 
     [TestMethod]
     public void Run_CheckpointOfAnotherRun_IsRefusedWithEachDifference()
     {
-        using var folder = TinyModels.Create();
-        using var model = Load(folder);
-        Run(model, Options with { Epochs = 1 }, baseModel: "0123456789abcdef");
-        var path = Path.Combine(Place, Checkpoint.FileName(3));
-        using var other = Load(folder, lora: Lora with { Alpha = 16 });
-        var rows = Examples();
+        using var model = _run.Load();
+        SmallRun.Run(model, Options with { Epochs = 1 }, baseModel: "0123456789abcdef");
+        using var other = _run.Load(lora: SmallRun.Lora with { Alpha = 16 });
+        var rows = SmallRun.Rows();
         rows[4] = new EncodedExample(Polarity.Incorrect, [1], [1], [1], [1], "row 5");
-        var before = State(other);
-        Assert.AreEqual($"checkpoint {path}: found another run (base model 0123456789ab there, fedcba987654 here; Epochs 1 there, 2 here; LearningRate 0.005 there, 0.1 here; Lora.Alpha 8 there, 16 here; " +
+        var before = SmallRun.State(other);
+        Assert.AreEqual("checkpoint checkpoints/step-00000003.safetensors: found another run (base model 0123456789ab there, fedcba987654 here; Epochs 1 there, 2 here; LearningRate 0.005 there, 0.1 here; Lora.Alpha 8 there, 16 here; " +
             "7 rows there, 6 here; another row 5); expected the same base model, engine, options and rows. Give what it was written with, or start anew without ResumeFrom.",
-            Refusal(() => Run(other, Options with { Epochs = 2, LearningRate = 0.1, ResumeFrom = Place }, rows: rows[..6], baseModel: "fedcba9876543210")));
-        CollectionAssert.AreEqual(before, State(other));
-        Assert.AreEqual($"option CheckpointFolder, {Place}: found step-00000003.safetensors of an earlier run; expected a folder without checkpoints. Set ResumeFrom to that folder to go on from there, or name another folder.",
-            Refusal(() => Run(other, Options)));
+            _run.Folder.Refusal(() => SmallRun.Run(other, Options with { Epochs = 2, LearningRate = 0.1, ResumeFrom = _run.Checkpoints }, rows: rows[..6], baseModel: "fedcba9876543210")));
+        CollectionAssert.AreEqual(before, SmallRun.State(other));
+        Assert.AreEqual("option CheckpointFolder, checkpoints: found step-00000003.safetensors of an earlier run; expected a folder without checkpoints. Set ResumeFrom to that folder to go on from there, or name another folder.",
+            _run.Folder.Refusal(() => SmallRun.Run(other, Options)));
     }
 
     [TestMethod]
     public void Find_DamagedCheckpoints_AreSteppedOverOrRefused()
     {
-        using var folder = TinyModels.Create();
-        using var model = Load(folder);
-        Run(model, Options with { Epochs = 1 });
-        string Of(int step) => Path.Combine(Place, Checkpoint.FileName(step));
-        var bytes = File.ReadAllBytes(Of(3));
+        using var model = _run.Load();
+        SmallRun.Run(model, Options with { Epochs = 1 });
+        var (first, second, third) = (_run.CheckpointOf(1), _run.CheckpointOf(2), _run.CheckpointOf(3));
+        var bytes = File.ReadAllBytes(third);
         bytes[^9] ^= 1;
-        File.WriteAllBytes(Of(3), bytes);
-        Assert.AreEqual(Of(2), Checkpoint.Find(Place)!.Value.Path);
-        StringAssert.Matches(Refusal(() => Checkpoint.Find(Of(3))), new($"^{Of(3)}: found contents with the hash [0-9a-f]{{12}}; expected [0-9a-f]{{12}}, as it was written. The file is damaged. Use another checkpoint, or start anew without ResumeFrom.$"));
-        File.WriteAllBytes(Of(2), bytes[..100]);
-        File.Delete(Of(1));
-        StringAssert.StartsWith(Refusal(() => Checkpoint.Find(Place)), $"{Of(3)}: found contents");
-        Assert.AreEqual($"{Of(1)}: found no such file; expected a checkpoint of this library. Use another checkpoint, or start anew without ResumeFrom.", Refusal(() => Checkpoint.Find(Of(1))));
-        SafetensorsWriter.Write(Of(1), []);
-        Assert.AreEqual($"{Of(1)}: found a safetensors file without the state of a run; expected a checkpoint of this library. Use another checkpoint, or start anew without ResumeFrom.", Refusal(() => Checkpoint.Find(Of(1))));
+        File.WriteAllBytes(third, bytes);
+        Assert.AreEqual(second, Checkpoint.Find(_run.Checkpoints)!.Value.Path);
+        StringAssert.Matches(_run.Folder.Refusal(() => Checkpoint.Find(third)), new("^checkpoints/step-00000003.safetensors: found contents with the hash [0-9a-f]{12}; expected [0-9a-f]{12}, as it was written. The file is damaged. Use another checkpoint, or start anew without ResumeFrom.$"));
+        File.WriteAllBytes(second, bytes[..100]);
+        File.Delete(first);
+        StringAssert.StartsWith(_run.Folder.Refusal(() => Checkpoint.Find(_run.Checkpoints)), "checkpoints/step-00000003.safetensors: found contents");
+        Assert.AreEqual("checkpoints/step-00000001.safetensors: found no such file; expected a checkpoint of this library. Use another checkpoint, or start anew without ResumeFrom.", _run.Folder.Refusal(() => Checkpoint.Find(first)));
+        SafetensorsWriter.Write(first, []);
+        Assert.AreEqual("checkpoints/step-00000001.safetensors: found a safetensors file without the state of a run; expected a checkpoint of this library. Use another checkpoint, or start anew without ResumeFrom.", _run.Folder.Refusal(() => Checkpoint.Find(first)));
     }
 
     [TestMethod]
     public void Run_OptionsOutOfRange_AreRefused()
     {
-        using var folder = TinyModels.Create();
-        using var model = Load(folder);
-        Assert.AreEqual("option CheckpointFolder: found \" \"; expected a path, or null. Leave it out to write no checkpoints.", Refusal(() => Run(model, new() { CheckpointFolder = " " })));
-        Assert.AreEqual("option CheckpointSteps: found -1; expected 0 or more. Set the steps between two checkpoints.", Refusal(() => Run(model, new() { CheckpointSteps = -1 })));
-        Assert.AreEqual("option CheckpointMinutes: found NaN; expected 0 or more. Set the minutes between two checkpoints.", Refusal(() => Run(model, new() { CheckpointMinutes = double.NaN })));
-        Assert.AreEqual("option CheckpointsKept: found 0; expected 1 or more. Set how many checkpoints stay.", Refusal(() => Run(model, new() { CheckpointsKept = 0 })));
-        Assert.AreEqual("option ResumeFrom: found \"\"; expected a path, or null. Leave it out to begin at the beginning.", Refusal(() => Run(model, new() { ResumeFrom = "" })));
+        using var model = _run.Load();
+        Assert.AreEqual("option CheckpointFolder: found \" \"; expected a path, or null. Leave it out to write no checkpoints.", _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointFolder = " " })));
+        Assert.AreEqual("option CheckpointSteps: found -1; expected 0 or more. Set the steps between two checkpoints.", _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointSteps = -1 })));
+        Assert.AreEqual("option CheckpointMinutes: found NaN; expected 0 or more. Set the minutes between two checkpoints.", _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointMinutes = double.NaN })));
+        Assert.AreEqual("option CheckpointsKept: found 0; expected 1 or more. Set how many checkpoints stay.", _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointsKept = 0 })));
+        Assert.AreEqual("option ResumeFrom: found \"\"; expected a path, or null. Leave it out to begin at the beginning.", _run.Folder.Refusal(() => SmallRun.Run(model, new() { ResumeFrom = "" })));
     }
 
-    internal static string Refusal(Action action) => Assert.ThrowsExactly<NlftException>(action).Message;
 }

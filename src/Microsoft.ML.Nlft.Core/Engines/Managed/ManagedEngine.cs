@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Models;
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
-/// The built-in CPU engine: C# and SIMD, no native code. Frozen weights stay in the mapped file in its own type, or in int8; compute is float32.
+/// The built-in CPU engine: C# and SIMD, no native code. Frozen weights stay in the type they have in the file, or in int8; compute is float32.
 /// </summary>
 public sealed class ManagedEngine : IModelEngine
 {

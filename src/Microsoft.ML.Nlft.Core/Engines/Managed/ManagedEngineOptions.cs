@@ -8,8 +8,8 @@ public sealed record ManagedEngineOptions
 
     /// <summary>
     /// Whether frozen weight matrices are rounded to 8 bits with one factor per row as they are loaded: w = s q, s = max |w| / 127, so that no weight is
-    /// off by more than 1/254 of the largest of its row. Half of bfloat16's memory, which is then the process's own; norms, biases and whatever is
-    /// trained stay float32. Otherwise they stay in the memory-mapped file, in its own type. Default false.
+    /// off by more than 1/254 of the largest of its row. Half of bfloat16's memory; norms, biases and whatever is
+    /// trained stay float32. Otherwise they stay in the type they have in the file. Default false.
     /// </summary>
     public bool Int8Weights { get; init; }
 

@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.Models;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// A weight of the base model: frozen, read where it lies in the mapped file or rounded to int8 (a vector is copied to float32), or a trainable
+/// A weight of the base model: frozen, in the type it has in the file or rounded to int8 (a vector is copied to float32), or a trainable
 /// <see cref="Layers.Parameter"/>. A matrix is out x in, a vector 1 x n.
 /// </summary>
 internal sealed unsafe class Weight : IDisposable
@@ -19,8 +19,7 @@ internal sealed unsafe class Weight : IDisposable
         (Name, Rows, Columns) = (name, rows, columns);
         if (int8 && !vector && !trainable)
         {
-            using var reader = folder.ReadRows(name, rows, columns); // not through the mapping, whose pages would stay in memory
-            _int8 = new Int8Matrix(rows, columns, reader.Read);
+            _int8 = new Int8Matrix(rows, columns, folder.ReadRows(name, rows, columns).Read); // never held as a whole in the file's type
             Operand = _int8.Operand;
             return;
         }
