@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.DataSets;
 
@@ -67,6 +68,7 @@ internal sealed class Journal<T> : IDisposable
     }
 
     /// <summary>Adds a result; it is on the disk when this returns.</summary>
+    /// <exception cref="NlftException">The disk is full; the results before it are kept.</exception>
     public void Append(int index, string row, T result)
     {
         if (_file is null) return;
@@ -135,8 +137,15 @@ internal sealed class Journal<T> : IDisposable
 
     private void WriteLine<TLine>(TLine line)
     {
-        _file!.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(line, s_json) + "\n"));
-        _file.Flush(flushToDisk: true);
+        try
+        {
+            _file!.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(line, s_json) + "\n"));
+            _file.Flush(flushToDisk: true);
+        }
+        catch (IOException e) when (WriteFault.Of(_path!, e) is { } fault)
+        {
+            throw fault; // a line that was cut off is dropped when the run goes on
+        }
     }
 
     private sealed record Beginning(string Run);

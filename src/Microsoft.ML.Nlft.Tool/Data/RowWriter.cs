@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
 
@@ -30,23 +31,12 @@ internal static class RowWriter
         return Encoding.UTF8.GetString(stream.ToArray());
     }
 
-    /// <summary>Writes lines beside the file's place, then renames.</summary>
-    public static void Write(string path, IEnumerable<string> lines)
+    /// <summary>Writes lines to a file.</summary>
+    /// <exception cref="NlftException">The disk is full or the place cannot be written; the file is as it was.</exception>
+    public static void Write(string path, IEnumerable<string> lines) => AtomicFile.Write(path, stream =>
     {
-        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        Directory.CreateDirectory(folder);
-        var temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}");
-        try
-        {
-            File.WriteAllText(temporary, string.Concat(lines.Select(line => line + "\n")));
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(temporary);
-            throw;
-        }
-    }
+        foreach (var line in lines) stream.Write(Encoding.UTF8.GetBytes(line + "\n"));
+    });
 
     /// <summary>Writes to the file if there is one, else to the standard output.</summary>
     public static void WriteTo(ToolConsole console, string? path, IReadOnlyList<string> lines)
