@@ -29,7 +29,7 @@ internal sealed class Journal<T> : IDisposable
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path!))!);
         try
         {
-            _file = new FileStream(path!, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+            _file = new FileStream(path!, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
         }
         catch (IOException error)
         {
@@ -102,7 +102,7 @@ internal sealed class Journal<T> : IDisposable
             else break; // the disk lost what follows: it is done again
             kept += length + 1;
         }
-        _file.SetLength(kept);
+        if (kept < bytes.Length) _file.SetLength(kept);
         _file.Position = kept;
         if (kept == 0) WriteLine(new Beginning(run));
     }

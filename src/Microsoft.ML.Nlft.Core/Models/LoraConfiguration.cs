@@ -146,12 +146,25 @@ public sealed record LoraConfiguration
     {
         try
         {
-            return Regex.IsMatch(module, $"\\A(?:{expression})\\z", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+            return Compile($"\\A(?:{expression})\\z").IsMatch(module);
         }
         catch (Exception exception) when (exception is ArgumentException or RegexMatchTimeoutException)
         {
             throw new NlftException($"option {option}", $"\"{expression}\" ({exception.Message})", "a regular expression for module paths",
                 "Correct the expression.", exception);
+        }
+    }
+
+    /// <summary>On the engine that cannot backtrack; look-arounds and the like, which it does not know, with a time limit.</summary>
+    private static Regex Compile(string pattern)
+    {
+        try
+        {
+            return new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+        }
+        catch (NotSupportedException)
+        {
+            return new Regex(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
         }
     }
 

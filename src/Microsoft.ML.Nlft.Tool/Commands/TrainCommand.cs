@@ -104,6 +104,9 @@ internal sealed class TrainCommand : ToolCommand
         if (File.Exists(output)) throw new NlftException(output, "a file", "a folder, or a place for a new one", "Name another folder with --output.");
         if (trainable == TrainableWeights.All && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any())
             throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one", "Name another folder with --output.");
+        var above = Path.GetFullPath(output);
+        while (!Directory.Exists(above) && !File.Exists(above) && Path.GetDirectoryName(above) is { } parent) above = parent;
+        AtomicFile.TryFolder(above);
     }
 
     private static void SaveAllWeights(LocalModel model, string output)

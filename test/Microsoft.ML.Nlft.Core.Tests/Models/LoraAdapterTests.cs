@@ -259,6 +259,19 @@ public sealed class LoraAdapterTests
             folder.Refusal(() => LoraAdapter.Load(folder.Path)));
     }
 
+    /// <summary>What can run without backtracking does; what cannot has a second.</summary>
+    [TestMethod]
+    public void APatternThatDoesNotEndIsRefused()
+    {
+        var module = $"model.layers.0.mlp.{new string('a', 40)}!";
+        Assert.IsNull(new LoraConfiguration { TargetPattern = "(a+|.)+b" }.Resolve(module));
+        var message = Assert.ThrowsExactly<NlftException>(() => new LoraConfiguration { TargetPattern = "(?=m)(a+|.)+b" }.Resolve(module)).Message;
+        StringAssert.StartsWith(message, "option TargetPattern: found \"(?=m)(a+|.)+b\" (");
+        StringAssert.EndsWith(message, "); expected a regular expression for module paths. Correct the expression.");
+        var deep = string.Concat(Enumerable.Repeat("(", 50_000)) + "a" + string.Concat(Enumerable.Repeat(")", 50_000));
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => new LoraConfiguration { TargetPattern = deep + "(" }.Resolve(module)).Message, "option TargetPattern: found ");
+    }
+
     public static IEnumerable<object[]> Options =>
     [
         [Configuration with { Rank = 0 }, "option Rank: found 0; expected an integer from 1 to 65536. Choose a value in this range."],

@@ -121,10 +121,14 @@ public sealed class ModelFolderTests
         folder.Write("config.json", ModelConfigurationTests.Config());
         Assert.AreEqual("FOLDER: found no weights; expected model.safetensors or model.safetensors.index.json. Name the folder that holds the model's weights, or download them.",
             folder.Refusal(() => ModelFolder.Open(folder.Path)));
-        folder.Write("pytorch_model.bin", "PK");
-        Assert.AreEqual("pytorch_model.bin: found weights in another format; expected model.safetensors or model.safetensors.index.json. Download the safetensors files, or convert: "
-            + "in Python, AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True).",
-                folder.Refusal(() => ModelFolder.Open(folder.Path)));
+        foreach (var name in (string[])["pytorch_model.bin", "model.pt", "consolidated.00.pth"])
+        {
+            folder.Write(name, "PK");
+            Assert.AreEqual($"{name}: found weights in another format; expected model.safetensors or model.safetensors.index.json. Download the safetensors files, or convert: "
+                + "in Python, AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True).",
+                    folder.Refusal(() => ModelFolder.Open(folder.Path)));
+            File.Delete(folder.File(name));
+        }
     }
 
     [TestMethod]

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Tests.Reliability;
 
@@ -63,6 +65,36 @@ public sealed class ConcurrencyTests
             threads.ForEach(thread => Assert.IsTrue(thread.Join(TimeSpan.FromSeconds(10)), "a thread hangs"));
             Assert.IsEmpty(others.Select(e => e.ToString()).ToList());
         }
+    }
+
+    [TestMethod]
+    public void Dispose_WhileItTrains_WaitsForTheEnd()
+    {
+        var model = LocalModel.Load(_folder.Path, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 2 } });
+        using var begun = new ManualResetEventSlim();
+        var training = Task.Run(() => model.FineTune([new() { Question = "1 + 1?", Response = "2", Answer = "2" }], new LikelihoodObjective(), new() { Epochs = 20 }, new Training.Listener(_ => begun.Set())));
+        Assert.IsTrue(begun.Wait(TimeSpan.FromSeconds(20)));
+        model.Dispose();
+        Assert.IsTrue(training.IsCompletedSuccessfully || training.Wait(TimeSpan.FromSeconds(20)), "it ends");
+        Assert.HasCount(20, training.Result.Steps);
+        Assert.IsTrue(training.Result.Steps.All(step => double.IsFinite(step.Loss)));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => model.Answer(["1 + 1?"]));
+    }
+
+    /// <summary>A training and answers at once: the answer is that of the trained weights, never of half-trained ones.</summary>
+    [TestMethod]
+    public void Answer_WhileItTrains_WaitsForItsTurn()
+    {
+        using var model = LocalModel.Load(_folder.Path, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 2 } });
+        string Answer() => model.Answer(["1 + 1?"], new() { MaximumNewTokens = 12 })[0].Text;
+        var before = Answer();
+        using var begun = new ManualResetEventSlim();
+        var training = Task.Run(() => model.FineTune([new() { Question = "1 + 1?", Response = "2", Answer = "2" }], new LikelihoodObjective(), new() { Epochs = 20, LearningRate = 0.05 }, new Training.Listener(_ => begun.Set())));
+        Assert.IsTrue(begun.Wait(TimeSpan.FromSeconds(20)));
+        var after = Answer();
+        Assert.IsTrue(training.Wait(TimeSpan.FromSeconds(20)));
+        Assert.AreEqual(Answer(), after, "the training was over when the answer began");
+        Assert.AreNotEqual(before, after);
     }
 
     private static string Stream(LocalModel model, string question) =>

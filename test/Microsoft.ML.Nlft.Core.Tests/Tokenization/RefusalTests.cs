@@ -124,7 +124,26 @@ public sealed class RefusalTests
         var matcher = RegexMatcher.Compile(place, TimeSpan.FromMilliseconds(50));
         var refusal = Assert.ThrowsExactly<NlftException>(() => matcher.Find(new string('a', 40) + "!", []));
 
-        Assert.AreEqual("no end to matching a text of 41 characters", refusal.Found);
+        Assert.AreEqual("tokenizer.json, key \"pre_tokenizer.pattern.Regex\": found no end to matching a text of 41 characters; expected a match within 0.05 seconds. Shorten the text, or use a model with another tokenizer.", refusal.Message);
+    }
+
+    /// <summary>Groups in groups: .NET reads them as deep as they go, on other stacks when its own ends.</summary>
+    [TestMethod]
+    [DataRow("(", "a", ")", 50_000)]
+    [DataRow("(?=", "a", ")", 50_000)]
+    [DataRow("[a-z-[", "b", "]]", 20_000)]
+    public void A_pattern_nested_deeply_does_not_end_the_process(string open, string inside, string close, int depth)
+    {
+        var pattern = string.Concat(Enumerable.Repeat(open, depth)) + inside + string.Concat(Enumerable.Repeat(close, depth));
+        var place = new JsonPlace(System.Text.Json.JsonSerializer.SerializeToElement(pattern), "tokenizer.json", "pre_tokenizer.pattern.Regex");
+        try
+        {
+            RegexMatcher.Compile(place).Find("ab", []);
+        }
+        catch (NlftException refusal)
+        {
+            StringAssert.StartsWith(refusal.Message, "tokenizer.json, key \"pre_tokenizer.pattern.Regex\": found ");
+        }
     }
 
     private static NlftException Refusal(string json)

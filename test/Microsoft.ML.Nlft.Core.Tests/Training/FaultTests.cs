@@ -30,6 +30,23 @@ public sealed class FaultTests
         Assert.IsFalse(Directory.EnumerateDirectories(_run.Folder.Path).Any());
     }
 
+    /// <summary>Permissions do not bind every user, so that the error is made by hand.</summary>
+    [TestMethod]
+    public void Of_NoPermission_SaysSo()
+    {
+        Assert.AreEqual("place/file: found a place that may not be written; expected a folder with permission to write. Change its permissions, or name another place. What was there before is unchanged.",
+            WriteFault.Of("place/file", new UnauthorizedAccessException())!.Message);
+        Assert.IsNull(WriteFault.Of("place/file", new InvalidOperationException()), "an error of another kind goes on as it is");
+    }
+
+    [TestMethod]
+    public void Journal_FullDisk_IsSaid()
+    {
+        if (!File.Exists("/dev/full")) Assert.Inconclusive("There is no /dev/full here.");
+        Assert.AreEqual("/dev/full: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was there before is unchanged.",
+            _run.Folder.Refusal(() => new Microsoft.ML.Nlft.DataSets.Journal<string>("/dev/full", "run")));
+    }
+
     private static void Full(Stream stream)
     {
         using var full = new FileStream("/dev/full", FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);

@@ -49,6 +49,32 @@ public sealed class TrainTests
         Assert.Contains("  the base model of ", tool.Succeed("inspect --model out"));
     }
 
+    /// <summary>A place below a file can be written by nobody: said before the training, not after it.</summary>
+    [TestMethod]
+    public void An_output_that_cannot_be_written_is_refused_before_the_training()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output rows.csv/deep/out --epochs 1"));
+        Assert.Contains($"nlft: {tool.PathOf("rows.csv")}: found a place that cannot be written (", tool.Error);
+        Assert.DoesNotContain("Training:", tool.Error);
+    }
+
+    [TestMethod]
+    public void Steps_that_are_not_finite_end_the_run_or_are_counted()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        const string train = "train --model MODEL --data rows.csv --output out --epochs 3 --batch-size 3 --learning-rate 1e30 --schedule constant --warmup-ratio 0";
+        Assert.AreEqual(ExitCode.BadInput, tool.Run($"{train} --checkpoint-folder steps"));
+        Assert.Contains($"nlft: training step 2, {tool.PathOf("rows.csv")}, line 2, base context: ", tool.Error);
+        Assert.Contains("found log-probability NaN at response token 1; expected numbers. The weights are those after step 1; lower LearningRate, or leave out the row if it is at fault. " +
+            $"The last checkpoint is {tool.PathOf("steps/step-00000001.safetensors")}.", tool.Error);
+        Assert.IsFalse(Directory.Exists(tool.PathOf("out")));
+        tool.Succeed($"{train} --skip-non-finite-steps");
+        Assert.Contains("2 steps were skipped: their loss or gradient was not finite.", tool.Error);
+    }
+
     [TestMethod]
     public void Goes_on_from_an_adapter()
     {
