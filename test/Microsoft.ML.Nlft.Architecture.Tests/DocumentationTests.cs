@@ -6,6 +6,8 @@ namespace Microsoft.ML.Nlft.Architecture;
 [TestClass]
 public sealed partial class DocumentationTests
 {
+    private static readonly Lazy<string[]> s_tests = new(() => [.. Repository.Files("*.cs", "test").Select(file => File.ReadAllText(Repository.PathOf(file)))]);
+
     public static IEnumerable<object[]> Pages => Repository.Files("*.md").Select(page => new object[] { page });
 
     [TestMethod]
@@ -16,6 +18,18 @@ public sealed partial class DocumentationTests
         var links = Link().Matches(File.ReadAllText(Repository.PathOf(page))).Select(match => match.Groups[1].Value).Where(link => !link.Contains(':') && !link.StartsWith('#'));
         Expect.Nothing(links.Where(link => !Path.Exists(Path.Combine(folder, link.Split('#')[0]))), $"Links of {page} that lead nowhere:");
     }
+
+    [TestMethod]
+    [DynamicData(nameof(Pages))]
+    public void A_named_test_is_there(string page)
+    {
+        var named = Filter().Matches(File.ReadAllText(Repository.PathOf(page))).Select(match => match.Groups[1].Value);
+        Expect.Nothing(named.Where(name => !s_tests.Value.Any(text => text.Contains(name, StringComparison.Ordinal))), $"Tests that {page} names and that are not there:");
+    }
+
+    /// <summary>The class or method in <c>./build.sh test --filter NAME</c>.</summary>
+    [GeneratedRegex(@"build\.sh test --filter (\w+)(?![\w=~])")]
+    private static partial Regex Filter();
 
     /// <summary>The target of <c>[text](target)</c>.</summary>
     [GeneratedRegex(@"\]\(([^)\s]+)\)")]

@@ -14,6 +14,9 @@ internal sealed class Fuzzer(Target target, int seed, string folder)
     private const long MemoryPerByte = 2000;
     private const int PoolSize = 200;
 
+    /// <summary>One of so many inputs begins at a seed: the pool may come to hold little that is accepted.</summary>
+    private const int SeedsEvery = 3;
+
     private readonly List<byte[]> _pool = [.. target.Seeds];
 
     /// <summary>What was tried.</summary>
@@ -31,7 +34,8 @@ internal sealed class Fuzzer(Target target, int seed, string folder)
         for (var number = 0L; number < count && (limit is null || clock.Elapsed < limit) && report.Failures.Count < mostFailures; number++)
         {
             var random = new Random(HashCode(seed, number));
-            var input = target.Mutate(random, _pool[random.Next(_pool.Count)]);
+            var from = random.Next(SeedsEvery) == 0 ? target.Seeds[random.Next(target.Seeds.Count)] : _pool[random.Next(_pool.Count)];
+            var input = target.Mutate(random, from);
             var fault = Try(path, input, out var refusal);
             report.Inputs++;
             if (_accepted) report.Accepted++;
