@@ -16,19 +16,22 @@ internal static class Changes
     public static int Run(Place place, int changes, int seed)
     {
         var random = new Random(seed);
-        var (finished, refused) = (0, 0);
+        var (finished, refused) = (s_ways.ToDictionary(way => way, _ => 0), s_ways.ToDictionary(way => way, _ => 0));
         for (var i = 0; i < changes; i++)
         {
             var how = s_ways[i % s_ways.Length];
             switch (One(place, i, how, random, out var said))
             {
-                case true: finished++; break;
-                case false: refused++; break;
+                case true: finished[how]++; break;
+                case false: refused[how]++; break;
                 default: Console.WriteLine($"    {how}: {said}"); break;
             }
         }
-        Console.WriteLine($"{changes} weight files changed under a job: {finished} jobs ended with the files of the unbroken one, {refused} refused the file, {changes - finished - refused} did neither");
-        return changes - finished - refused;
+        var neither = changes - finished.Values.Sum() - refused.Values.Sum();
+        Console.WriteLine($"{changes} weight files changed under a job: {Text(finished)} and the job ended with the files of the unbroken one, {Text(refused)} and refused, {neither} with another end");
+        return neither;
+
+        static string Text(Dictionary<string, int> counts) => string.Join(", ", counts.Select(pair => $"{pair.Value} {pair.Key}"));
     }
 
     /// <summary>True: the files of the unbroken job; false: a refusal that names the file; null: neither.</summary>

@@ -146,7 +146,7 @@ public sealed record LoraConfiguration
     {
         try
         {
-            return Compile($"\\A(?:{expression})\\z").IsMatch(module);
+            return IsMatch(module, $"\\A(?:{expression})\\z");
         }
         catch (Exception exception) when (exception is ArgumentException or RegexMatchTimeoutException)
         {
@@ -156,15 +156,15 @@ public sealed record LoraConfiguration
     }
 
     /// <summary>On the engine that cannot backtrack; look-arounds and the like, which it does not know, with a time limit.</summary>
-    private static Regex Compile(string pattern)
+    private static bool IsMatch(string module, string pattern)
     {
         try
         {
-            return new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+            return Regex.IsMatch(module, pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
         }
         catch (NotSupportedException)
         {
-            return new Regex(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+            return Regex.IsMatch(module, pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
         }
     }
 
