@@ -58,7 +58,8 @@ public sealed class LocalModel : IDisposable
     /// <param name="options">Engine, adapter, what to train, prompts.</param>
     /// <param name="cancellationToken">Observed while weights load.</param>
     /// <exception cref="NlftException">
-    /// A file of the folder cannot be used, the base model of a saved model is missing or another, or the tokenizer has ids that the network lacks.
+    /// A file of the folder cannot be used, the base model of a saved model is missing or another, the tokenizer has ids that the network lacks, or
+    /// the frozen weights are certain not to fit the memory that this process may use (managed engine).
     /// </exception>
     public static LocalModel Load(string folder, LocalModelOptions? options = null, CancellationToken cancellationToken = default)
     {
