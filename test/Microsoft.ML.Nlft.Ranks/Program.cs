@@ -12,6 +12,7 @@ internal static class Program
             switch (arguments[0])
             {
                 case "talk": Talk.Run(Communicator.Current); break;
+                case "train": Training.Run(arguments[1]); break;
                 default: throw new ArgumentException($"No scene \"{arguments[0]}\".");
             }
             return 0;
