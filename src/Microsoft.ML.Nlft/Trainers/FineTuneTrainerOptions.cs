@@ -118,6 +118,12 @@ public abstract class FineTuneTrainerOptions
     /// <summary>Whether a run may go on from the checkpoint of another engine, to a result that is not, to the bit, the unbroken run's. Default false: refused.</summary>
     public bool ResumeOnAnotherEngine = Published.ResumeOnAnotherEngine;
 
+    /// <summary>
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together train one model; false: each trains by itself. Default true, which changes
+    /// nothing in a process on its own.
+    /// </summary>
+    public bool Distributed = Published.Distributed;
+
     private protected static FineTuneOptions Published { get; } = new();
 
     /// <summary>The options of the training loop.</summary>
@@ -141,6 +147,7 @@ public abstract class FineTuneTrainerOptions
         CheckpointsKept = CheckpointsKept,
         ResumeFrom = ResumeFrom,
         ResumeOnAnotherEngine = ResumeOnAnotherEngine,
+        Distributed = Distributed,
     };
 }
 

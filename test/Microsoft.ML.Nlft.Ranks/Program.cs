@@ -1,0 +1,31 @@
+using Microsoft.ML.Nlft.Distributed;
+
+namespace Microsoft.ML.Nlft.Ranks;
+
+/// <summary>What one rank does in the tests: the first argument names it. Every rank checks for itself; a process that ends with 0 found nothing wrong.</summary>
+internal static class Program
+{
+    private static int Main(string[] arguments)
+    {
+        try
+        {
+            switch (arguments[0])
+            {
+                case "talk": Talk.Run(Communicator.Current); break;
+                case "train": Training.Run(arguments[1]); break;
+                default: throw new ArgumentException($"No scene \"{arguments[0]}\".");
+            }
+            return 0;
+        }
+        catch (NlftException e)
+        {
+            Console.Error.WriteLine($"refused: {e.Message}");
+            return 2;
+        }
+        catch (Exception e)
+        {
+            Console.Error.WriteLine($"failed: {e}");
+            return 1;
+        }
+    }
+}
