@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.DataSets;
@@ -26,11 +27,21 @@ public sealed record ResponseOptions
     /// <summary>Measures the run. Default the system's clock.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
+    /// <summary>The processes that divide the work; all of them must call. Null: those of the job that this process belongs to (<see cref="Distributed.Communicator.Current"/>).</summary>
+    public Communicator? Communicator { get; init; }
+
+    /// <summary>
+    /// Responses that a process is given at a time, 0 or more; the responses do not depend on it. Default 0: a batch, or less where there would be fewer than four
+    /// chunks for each process. Of no meaning to a single process.
+    /// </summary>
+    public int ChunkSize { get; init; }
+
     internal void Validate()
     {
         OptionCheck.Require(Generation is not null, nameof(Generation), Generation, "generation options", "Leave it out for the defaults.");
         Generation!.Validate();
         OptionCheck.Require(SamplesPerQuestion >= 1, nameof(SamplesPerQuestion), SamplesPerQuestion, "1 or more", "Use 1 for one response per question.");
+        OptionCheck.Require(ChunkSize >= 0, nameof(ChunkSize), ChunkSize, "0 or more", "Use 0 for a size that fits the number of processes.");
         OptionCheck.Require(SamplesPerQuestion == 1 || Generation.Temperature > 0, nameof(SamplesPerQuestion), SamplesPerQuestion, "1 at temperature 0",
             "Raise Temperature: the most likely response is always the same.");
     }
