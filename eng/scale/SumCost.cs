@@ -1,0 +1,46 @@
+using System.Numerics;
+
+namespace Microsoft.ML.Nlft.Scale;
+
+/// <summary>How a sum over all processes is formed.</summary>
+internal enum SumAlgorithm
+{
+    /// <summary>Up a binomial tree to process 0 and down again, the whole array each time: what Open MPI's non-blocking sum in place does.</summary>
+    Tree,
+
+    /// <summary>Everybody exchanges the whole array with a partner at distance 1, 2, 4, ...</summary>
+    RecursiveDoubling,
+
+    /// <summary>Halves of halves are exchanged and summed, then collected again (Rabenseifner): what MPICH does with long arrays.</summary>
+    HalvingDoubling,
+
+    /// <summary>An N-th of the array at a time goes round, twice.</summary>
+    Ring,
+}
+
+/// <summary>What a sum of an array of B bytes over N processes costs: so many messages one after another, and so many times B bytes through one process's connection.</summary>
+internal static class SumCost
+{
+    /// <summary>Messages one after another.</summary>
+    public static int Rounds(SumAlgorithm algorithm, int processes) => processes == 1 ? 0 : algorithm switch
+    {
+        SumAlgorithm.Tree or SumAlgorithm.HalvingDoubling => 2 * Doublings(processes),
+        SumAlgorithm.RecursiveDoubling => Doublings(processes),
+        _ => 2 * (processes - 1),
+    };
+
+    /// <summary>Bytes one after another, in multiples of the array.</summary>
+    public static double Factor(SumAlgorithm algorithm, int processes) => processes == 1 ? 0 : algorithm switch
+    {
+        SumAlgorithm.Tree => 2 * Doublings(processes),
+        SumAlgorithm.RecursiveDoubling => Doublings(processes),
+        _ => 2.0 * (processes - 1) / processes,
+    };
+
+    /// <summary>Bytes that all processes send together, in multiples of the array.</summary>
+    public static double Traffic(SumAlgorithm algorithm, int processes) =>
+        algorithm == SumAlgorithm.RecursiveDoubling ? (double)processes * Doublings(processes) : 2.0 * (processes - 1);
+
+    /// <summary>log2 N, rounded up.</summary>
+    private static int Doublings(int processes) => BitOperations.Log2((uint)processes - 1) + 1 is var up && processes > 1 ? up : 0;
+}
