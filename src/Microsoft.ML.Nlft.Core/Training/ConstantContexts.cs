@@ -8,15 +8,18 @@ namespace Microsoft.ML.Nlft.Training;
 /// The contexts that enter the loss as constants: the judge and standard contexts that the objective reads but does not train. They are
 /// scored without gradient and with dropout off, either afresh for every micro-batch or once for all rows at a time (docs/method.md 4.2, 4.8).
 /// </summary>
-internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjective objective, IReadOnlyList<EncodedExample> examples)
+internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjective objective, IReadOnlyList<EncodedExample> examples, TrainingTeam team)
 {
     private RowScores[]? _cache;
 
     /// <summary>The scores of one row: null where a context is not needed or is trained.</summary>
     internal readonly record struct RowScores(TokenScores? Judge, TokenScores? Standard);
 
-    /// <summary>Tokens of all sequences scored so far.</summary>
-    public long TokensScored { get; private set; }
+    /// <summary>Tokens of all sequences scored so far, on all processes.</summary>
+    public long TokensScored { get; set; }
+
+    /// <summary>Tokens to score for a row at every visit; 0 while its scores are kept.</summary>
+    public long TokensToScore(int row) => _cache is null ? Needed(examples[row]).Sum(context => (long)examples[row].Sequence(context).Tokens.Length) : 0;
 
     /// <summary>The kept scores, the rows of each context one after the other; nothing when none are kept.</summary>
     public IReadOnlyList<NamedTensor> Export() => _cache is not { } cache ? []
@@ -34,14 +37,14 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
         _cache = [.. examples.Select(example => new RowScores(Take(example, PromptContexts.Judge, ref judge), Take(example, PromptContexts.Standard, ref standard)))];
 
         ReadOnlyMemory<float> Values(string name) => kept.First(tensor => tensor.Name == name).Values;
+    }
 
-        TokenScores? Take(EncodedExample example, PromptContexts context, ref ReadOnlyMemory<float> rest)
-        {
-            if (!Needed(example).Contains(context)) return null;
-            var scores = new TokenScores(rest[..example.Response.Length].ToArray(), new bool[example.Response.Length], []);
-            rest = rest[example.Response.Length..];
-            return scores;
-        }
+    private TokenScores? Take(EncodedExample example, PromptContexts context, ref ReadOnlyMemory<float> rest)
+    {
+        if (!Needed(example).Contains(context)) return null;
+        var scores = new TokenScores(rest[..example.Response.Length].ToArray(), new bool[example.Response.Length], []);
+        rest = rest[example.Response.Length..];
+        return scores;
     }
 
     private static NamedTensor Flat(string name, IEnumerable<TokenScores?> scores)
@@ -50,9 +53,28 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
         return new NamedTensor(name, [values.Length], values);
     }
 
-    /// <summary>Scores every row with the present weights and keeps the result for <see cref="Score"/>.</summary>
-    public void ScoreAll(int batchSize, CancellationToken cancellationToken) =>
-        _cache = [.. Enumerable.Range(0, examples.Count).Chunk(batchSize).SelectMany(rows => ScoreNow(rows, cancellationToken))];
+    /// <summary>Scores every row with the present weights and keeps the result for <see cref="Score"/>; each process scores its share.</summary>
+    public void ScoreAll(int batchSize, CancellationToken cancellationToken)
+    {
+        _cache = null;
+        var shares = WindowShares.Deal([.. Enumerable.Range(0, examples.Count)], TokensToScore, team.Size);
+        var before = TokensScored;
+        var mine = team.Together(token => shares[team.Rank].Chunk(batchSize).SelectMany(rows => ScoreNow(rows, token)).ToList(), cancellationToken);
+        TokensScored = before + Enumerable.Range(0, examples.Count).Sum(TokensToScore);
+        if (team.Size == 1)
+        {
+            _cache = [.. mine];
+            return;
+        }
+        var all = team.Exchange([.. mine.SelectMany(row => (float[])[.. row.Judge?.LogProbabilities ?? [], .. row.Standard?.LogProbabilities ?? []])]);
+        var cache = new RowScores[examples.Count];
+        for (var process = 0; process < team.Size; process++)
+        {
+            ReadOnlyMemory<float> rest = all[process];
+            foreach (var row in shares[process]) cache[row] = new RowScores(Take(examples[row], PromptContexts.Judge, ref rest), Take(examples[row], PromptContexts.Standard, ref rest));
+        }
+        _cache = cache;
+    }
 
     /// <summary>The scores of some rows: the kept ones if there are any, else new ones.</summary>
     public IReadOnlyList<RowScores> Score(int[] rows, CancellationToken cancellationToken) =>

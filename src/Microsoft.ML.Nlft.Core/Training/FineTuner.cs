@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Objectives;
 
@@ -49,6 +50,17 @@ public sealed class FineTuner
     /// <summary>What tells the base model apart (<see cref="ModelFolder.WeightFingerprint"/>): a checkpoint of another is refused. Null: that is not checked.</summary>
     public string? BaseModel { get; init; }
 
+    /// <summary>
+    /// The processes that train this model together: each calls <see cref="Run"/> with the same rows, options and weights, and all end with the same weights, those of
+    /// one process but for rounding. Default this process alone.
+    /// </summary>
+    public Communicator Ranks
+    {
+        init => Group = value.Size == 1 ? null : new CommunicatorGroup(value);
+    }
+
+    internal ITrainingGroup? Group { get; init; }
+
     /// <summary>Trains on the rows.</summary>
     /// <param name="examples">One or more rows.</param>
     /// <param name="progress">
@@ -64,18 +76,46 @@ public sealed class FineTuner
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled, unless <see cref="FineTuneOptions.ReturnPartialOnCancel"/>.</exception>
     public FineTuneResult Run(
-        IReadOnlyList<EncodedExample> examples, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
+        IReadOnlyList<EncodedExample> examples, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        RunMade(() => examples, progress, cancellationToken);
+
+    /// <summary>As <see cref="Run"/>; what making the rows throws on one process all throw.</summary>
+    internal FineTuneResult RunMade(Func<IReadOnlyList<EncodedExample>> examples, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
-        ExampleCheck.Validate(examples, _objective, _model.Configuration);
+        var team = new TrainingTeam(Group);
+        try
+        {
+            return Train(team, examples, team.Rank == 0 ? progress : null, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            team.Leave(e);
+            throw;
+        }
+    }
+
+    private FineTuneResult Train(TrainingTeam team, Func<IReadOnlyList<EncodedExample>> rowsOfRun, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    {
+        var examples = team.Together(_ =>
+        {
+            var made = rowsOfRun();
+            ExampleCheck.Validate(made, _objective, _model.Configuration);
+            return made;
+        }, cancellationToken);
         var totalSteps = TotalSteps(examples.Count);
         var learningRate = new LearningRateCurve(_options.Schedule, _options.LearningRate, _options.WarmupRatio, totalSteps);
-        var constants = new ConstantContexts(_model, _objective, examples);
+        var constants = new ConstantContexts(_model, _objective, examples, team);
         var run = new Lazy<RunIdentity>(() => RunIdentity.Of(BaseModel, _model, _objective, _options, examples));
-        var keeper = new CheckpointKeeper(_options, _model, run, constants, _time);
         var recorder = new EpochRecorder(_model, _objective, examples, _options.RecordedRows, MicroBatchSize);
+        var speeds = new RankSpeeds(team.Size);
         var meter = new ProgressMeter(_time, totalSteps);
-        var resumed = keeper.Resume();
+        var (keeper, resumed) = team.Together(_ =>
+        {
+            var made = new CheckpointKeeper(team.Rank == 0 ? _options : _options with { CheckpointFolder = null }, _model, run, constants, _time);
+            return (made, made.Resume());
+        }, cancellationToken);
         var state = resumed?.State ?? new RunState();
+        team.RequireSame(run, state.Step, _model);
         var (resumedSteps, whole) = (state.Step, true);
         try
         {
@@ -87,7 +127,7 @@ public sealed class FineTuner
             else
             {
                 if (_options.Refresh == ContextRefresh.Once) constants.ScoreAll(MicroBatchSize, cancellationToken);
-                state.Pending = recorder.Record(epoch: 0, cancellationToken);
+                state.Pending = team.Together(token => recorder.Record(epoch: 0, token), cancellationToken);
             }
             meter.StartSteps(state.TokensTrained + constants.TokensScored);
             while (state.Epoch < _options.Epochs)
@@ -98,7 +138,7 @@ public sealed class FineTuner
                 {
                     var window = new Window(examples, constants, rows, epoch, state.Step + 1);
                     var rate = learningRate.At(state.Step);
-                    var metrics = TryAccumulate(window, cancellationToken);
+                    var metrics = TryAccumulate(window, team, speeds, cancellationToken);
                     whole = false; // an exception out of the middle of a step must not leave a checkpoint
                     double? norm = metrics is null ? null : _model.ApplyGradients(_options.Optimizer, rate);
                     if (norm is { } found && !double.IsFinite(found))
@@ -114,12 +154,13 @@ public sealed class FineTuner
                     {
                         state.TokensTrained += metrics!.TokensTrained;
                         var epochsDone = state.RowsDone == 0 ? state.Epoch : state.Epoch + (double)state.RowsDone / examples.Count;
-                        state.Steps.Add(meter.Complete(window.Step, epochsDone, metrics, norm.Value, rate, state.TokensTrained + constants.TokensScored));
+                        state.Steps.Add(meter.Complete(window.Step, epochsDone, metrics, norm.Value, rate, state.TokensTrained + constants.TokensScored) with { SlowProcess = speeds.Slow(team.Name) });
                     }
                     if (state.Epoch > epoch)
                     {
                         whole = false; // a checkpoint that lacked this epoch's record would not be taken up as the same run
-                        state.Pending = [.. state.Pending, .. recorder.Record(state.Epoch, cancellationToken)];
+                        team.KeepEqual(_model);
+                        state.Pending = [.. state.Pending, .. team.Together(token => recorder.Record(state.Epoch, token), cancellationToken)];
                         whole = true;
                     }
                     if (norm is not null || state.Step == totalSteps) HandOverRecorded(state);
@@ -131,7 +172,7 @@ public sealed class FineTuner
 
             return Result(cancelled: false);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested || team.Cancelled)
         {
             if (whole) keeper.AtStop(state);
             if (!_options.ReturnPartialOnCancel) throw;
@@ -141,7 +182,7 @@ public sealed class FineTuner
         {
             if (whole) keeper.AtStop(state);
             if (keeper.Last is null) throw;
-            throw new NlftException(e.Subject, e.Found, e.Expected, $"{e.Remedy} The last checkpoint is {keeper.Last}.", e.InnerException);
+            throw new NlftException(e.Subject, e.Found, e.Expected, $"{e.Remedy} The last checkpoint is {keeper.Last}.", e);
         }
         catch
         {
@@ -182,11 +223,11 @@ public sealed class FineTuner
     }
 
     /// <summary>As <see cref="Accumulate"/>; null for a window to be skipped.</summary>
-    private WindowMetrics? TryAccumulate(Window window, CancellationToken cancellationToken)
+    private WindowMetrics? TryAccumulate(Window window, TrainingTeam team, RankSpeeds speeds, CancellationToken cancellationToken)
     {
         try
         {
-            return Accumulate(window, cancellationToken);
+            return Accumulate(window, team, speeds, cancellationToken);
         }
         catch (NlftException e) when (e.NotFinite && _options.SkipNonFiniteSteps)
         {
@@ -194,13 +235,27 @@ public sealed class FineTuner
         }
     }
 
-    /// <summary>Adds up the gradient of a window's loss; when that fails half-way, nothing of it remains.</summary>
-    private WindowMetrics Accumulate(Window window, CancellationToken cancellationToken)
+    /// <summary>Adds up the gradient of a window's loss, each process of its share; when that fails half-way, nothing of it remains.</summary>
+    private WindowMetrics Accumulate(Window window, TrainingTeam team, RankSpeeds speeds, CancellationToken cancellationToken)
     {
         var metrics = new WindowMetrics();
         try
         {
-            foreach (var rows in window.Rows.Chunk(MicroBatchSize)) AddMicroBatch(window, rows, metrics, cancellationToken);
+            var shares = WindowShares.Deal(window.Rows, Cost, team.Size);
+            var counted = metrics.Numbers.Length;
+            var numbers = new double[counted + team.Size]; // then every process's seconds
+            team.Together(token =>
+            {
+                var start = _time.GetTimestamp();
+                foreach (var rows in shares[team.Rank].Chunk(MicroBatchSize)) AddMicroBatch(window, rows, metrics, token);
+                metrics.Numbers.CopyTo(numbers, 0);
+                numbers[counted + team.Rank] = _time.GetElapsedTime(start).TotalSeconds;
+                return true;
+            }, cancellationToken, numbers);
+            team.SumGradients(_model);
+            window.Constants.TokensScored += (long)numbers[counted - 1] - metrics.TokensScored; // those of the other processes
+            metrics.Numbers = numbers;
+            speeds.Add(numbers.AsSpan(counted), Array.ConvertAll(shares, rows => rows.Sum(Cost)));
             return metrics;
         }
         catch
@@ -208,12 +263,20 @@ public sealed class FineTuner
             _model.ClearGradients();
             throw;
         }
+
+        // A trained token goes forward and, at twice the price, backward.
+        long Cost(int row) => 3 * TrainedContexts(window.Examples[row]).Sum(context => (long)window.Examples[row].Sequence(context).Tokens.Length) + window.Constants.TokensToScore(row);
     }
+
+    private IEnumerable<PromptContexts> TrainedContexts(EncodedExample example) =>
+        _objective.TrainedContexts(example.Polarity).HasFlag(PromptContexts.Judge) ? [PromptContexts.Base, PromptContexts.Judge] : [PromptContexts.Base];
 
     private void AddMicroBatch(Window window, int[] rows, WindowMetrics metrics, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        var scoredBefore = window.Constants.TokensScored;
         var constants = window.Constants.Score(rows, cancellationToken);
+        metrics.TokensScored += window.Constants.TokensScored - scoredBefore;
 
         // The sequences to train: every row's base context, then the judge contexts of the rows whose objective trains them.
         var examples = Array.ConvertAll(rows, row => window.Examples[row]);

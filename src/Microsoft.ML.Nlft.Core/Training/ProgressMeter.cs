@@ -20,6 +20,16 @@ internal sealed class WindowMetrics
     /// <summary>Tokens of the trained sequences.</summary>
     public long TokensTrained { get; set; }
 
+    /// <summary>Tokens of the sequences scored as constants.</summary>
+    public long TokensScored { get; set; }
+
+    /// <summary>What is counted, to be added up over processes that share a window.</summary>
+    public double[] Numbers
+    {
+        get => [Loss, _tokens, _mostLikely, _salient, TokensTrained, TokensScored];
+        set => (Loss, _tokens, _mostLikely, _salient, TokensTrained, TokensScored) = (value[0], (int)value[1], (int)value[2], (int)value[3], (long)value[4], (long)value[5]);
+    }
+
     /// <summary>Counts one example that enters the window's loss with <paramref name="weight"/>.</summary>
     public void Add(TokenObjectiveResult result, TokenScores scores, double weight)
     {

@@ -32,16 +32,19 @@ internal sealed record RunIdentity(string BaseModel, IReadOnlyDictionary<string,
         return new RunIdentity(baseModel ?? "", values, [.. rows.Select(Hash)]);
     }
 
-    /// <summary>Each difference in words, this run's value second; none when a run may go on from the other.</summary>
-    public IEnumerable<string> DifferencesFrom(RunIdentity saved)
+    /// <summary>Each difference in words, this run's value second; none when both are the same run.</summary>
+    /// <param name="saved">The other.</param>
+    /// <param name="otherPlace">What the words call its place.</param>
+    /// <param name="place">What they call this one's.</param>
+    public IEnumerable<string> DifferencesFrom(RunIdentity saved, string otherPlace = "there", string place = "here")
     {
-        if (saved.BaseModel != BaseModel) yield return $"base model {Short(saved.BaseModel)} there, {Short(BaseModel)} here";
+        if (saved.BaseModel != BaseModel) yield return $"base model {Short(saved.BaseModel)} {otherPlace}, {Short(BaseModel)} {place}";
         foreach (var name in saved.Options.Keys.Union(Options.Keys).Order(StringComparer.Ordinal))
         {
             var (there, here) = (saved.Options.GetValueOrDefault(name, "none"), Options.GetValueOrDefault(name, "none"));
-            if (there != here) yield return $"{name} {there} there, {here} here";
+            if (there != here) yield return $"{name} {there} {otherPlace}, {here} {place}";
         }
-        if (saved.Rows.Count != Rows.Count) yield return $"{saved.Rows.Count} rows there, {Rows.Count} here";
+        if (saved.Rows.Count != Rows.Count) yield return $"{saved.Rows.Count} rows {otherPlace}, {Rows.Count} {place}";
         var changed = Enumerable.Range(0, Math.Min(saved.Rows.Count, Rows.Count)).Where(row => saved.Rows[row] != Rows[row]).Select(row => row + 1).ToList();
         if (changed.Count > 0)
             yield return $"another row {string.Join(", ", changed.Take(NamedRows))}{(changed.Count > NamedRows ? $" and {changed.Count - NamedRows} more" : "")}";

@@ -40,6 +40,12 @@ public sealed record TrainingProgress
     public required TimeSpan Remaining { get; init; }
 
     /// <summary>
+    /// With several processes: the slowest one, when it keeps all waiting: it has taken more than 1.5 times as long per token as the median for five steps
+    /// in a row. A sentence with its number, process and machine; usually null.
+    /// </summary>
+    public string? SlowProcess { get; init; }
+
+    /// <summary>
     /// What was recorded since the report before (<see cref="FineTuneOptions.RecordedRows"/>): with the first step the model before training, with the last
     /// step of an epoch the model after it. Usually empty.
     /// </summary>

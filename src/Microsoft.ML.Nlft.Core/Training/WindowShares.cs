@@ -1,0 +1,29 @@
+namespace Microsoft.ML.Nlft.Training;
+
+/// <summary>Deals rows to processes so that all finish together: the costliest row first, always to the process with least to do.</summary>
+internal static class WindowShares
+{
+    /// <summary>Deals.</summary>
+    /// <param name="rows">Rows in their order.</param>
+    /// <param name="cost">What a row costs, in any unit.</param>
+    /// <param name="processes">How many to deal to; some get nothing when there are fewer rows.</param>
+    /// <returns>The rows of each process, in the order of <paramref name="rows"/>. Of processes with equally much to do the last one gets the next row: process 0 also reports and writes.</returns>
+    public static int[][] Deal(IReadOnlyList<int> rows, Func<int, long> cost, int processes)
+    {
+        if (processes == 1) return [[.. rows]];
+        var shares = new List<int>[processes];
+        var loads = new PriorityQueue<int, (long Load, int Order)>(processes);
+        for (var process = 0; process < processes; process++)
+        {
+            shares[process] = [];
+            loads.Enqueue(process, (0, -process)); // of equal ones the last
+        }
+        foreach (var (place, row) in rows.Index().OrderByDescending(pair => cost(pair.Item)).ThenBy(pair => pair.Index))
+        {
+            loads.TryDequeue(out var process, out var load);
+            shares[process].Add(place);
+            loads.Enqueue(process, (load.Load + cost(row), -process));
+        }
+        return Array.ConvertAll(shares, places => places.Order().Select(place => rows[place]).ToArray());
+    }
+}
