@@ -32,7 +32,8 @@ internal static class SumCost
     /// <summary>Bytes one after another, in multiples of the array.</summary>
     public static double Factor(SumAlgorithm algorithm, int processes) => processes == 1 ? 0 : algorithm switch
     {
-        SumAlgorithm.Tree => 2 * Doublings(processes),
+        // Up one level after the other; down, a process sends to all below it at once: the first L copies, the next L - 1, ...
+        SumAlgorithm.Tree => Doublings(processes) is var levels ? levels + levels * (levels + 1) / 2.0 : 0,
         SumAlgorithm.RecursiveDoubling => Doublings(processes),
         _ => 2.0 * (processes - 1) / processes,
     };

@@ -20,7 +20,7 @@ namespace Microsoft.ML.Nlft;
 /// <para>Views, mappers and prediction engines may be used from several threads; generation itself takes turns on the one model. Disposing releases
 /// the model, whose views then fail with <see cref="ObjectDisposedException"/>. A <c>PredictionEngine</c> disposes the transformer with itself unless
 /// told otherwise.</para>
-/// <para>In a job of several processes (<see cref="Communicator"/>) <see cref="Transform"/> is not lazy: all processes call it with the same rows, divide the
+/// <para>In a job of several processes (<see cref="Ranks"/>) <see cref="Transform"/> is not lazy: all processes call it with the same rows, divide the
 /// answering among them, and each gets a view with all answers. A cursor that answered when asked could not do that: it may be opened by one process alone, and
 /// would wait for the others in vain. Prediction engines and mappers answer in their own process.</para>
 /// </remarks>
@@ -85,7 +85,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     /// The processes that divide the rows of <see cref="Transform"/>; default those of the job that this process belongs to. <see cref="Communicator.Single"/>: this
     /// process answers for itself, lazily.
     /// </summary>
-    public Communicator Communicator
+    public Communicator Ranks
     {
         get => field ?? Communicator.Current;
         set;
@@ -100,7 +100,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     {
         ArgumentNullException.ThrowIfNull(input);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new AppendedColumnView<ReadOnlyMemory<char>>(input, Communicator.Size == 1 ? _column : SharedColumn(input));
+        return new AppendedColumnView<ReadOnlyMemory<char>>(input, Ranks.Size == 1 ? _column : SharedColumn(input));
     }
 
     /// <summary>True.</summary>
@@ -131,7 +131,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     {
         var rows = AppendedColumnMapper<ReadOnlyMemory<char>>.ReadInputs(input, _column);
         foreach (var row in rows) Prompt(row); // a row that cannot be answered is refused before the work begins, on every process
-        var options = new ResponseOptions { Generation = Settings.Generation, Communicator = Communicator };
+        var options = new ResponseOptions { Generation = Settings.Generation, Ranks = Ranks };
         var questions = rows.Select(row => new JsonLinesRow(row.Texts[0], null, null, null, Instruction(row), row.Name)).ToAsyncEnumerable();
         string[] answers = [.. ResponseGenerator.GenerateAsync(_model, questions, options).ToBlockingEnumerable().Select(response => response.Generated.Text)];
         return _column with { InOrder = true, Compute = asked => [.. asked.Select(row => AnswerOf(row).AsMemory())] };

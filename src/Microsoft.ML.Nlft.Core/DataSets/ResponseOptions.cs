@@ -27,8 +27,8 @@ public sealed record ResponseOptions
     /// <summary>Measures the run. Default the system's clock.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
-    /// <summary>The processes that divide the work; all of them must call. Null: those of the job that this process belongs to (<see cref="Distributed.Communicator.Current"/>).</summary>
-    public Communicator? Communicator { get; init; }
+    /// <summary>The processes that divide the work; all of them must call. Null: those of the job that this process belongs to (<see cref="Communicator.Current"/>).</summary>
+    public Communicator? Ranks { get; init; }
 
     /// <summary>
     /// Responses that a process is given at a time, 0 or more; the responses do not depend on it. Default 0: a batch, or less where there would be fewer than four
