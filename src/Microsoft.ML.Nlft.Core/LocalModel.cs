@@ -1,5 +1,6 @@
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Models;
@@ -34,6 +35,7 @@ public sealed class LocalModel : IDisposable
     private readonly PromptOptions _wording;
     private readonly LoraAdapter? _adapter;
     private readonly Lock _turn = new();
+    private Communicator _trainedOn = Communicator.Single;
     private bool _disposed;
 
     private LocalModel(ModelFolder folder, ICausalLanguageModel network, HuggingFaceTokenizer tokenizer, PromptEncoder prompts, LocalModelOptions options)
@@ -148,7 +150,10 @@ public sealed class LocalModel : IDisposable
         string question, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         Generator.GenerateStreaming(Encode(question, options), options ?? new GenerationOptions(), completed: null, cancellationToken);
 
-    /// <summary>Encodes rows and trains on them: <see cref="FineTuner"/> in one call.</summary>
+    /// <summary>
+    /// Encodes rows and trains on them: <see cref="FineTuner"/> in one call. Processes that a launcher of MPI has started train one model together
+    /// (<see cref="FineTuneOptions.Distributed"/>).
+    /// </summary>
     /// <param name="rows">One or more rows.</param>
     /// <param name="objective">What is minimised.</param>
     /// <param name="options">The set-up; null: the published one.</param>
@@ -163,17 +168,23 @@ public sealed class LocalModel : IDisposable
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default, TimeProvider? timeProvider = null)
     {
         options ??= new FineTuneOptions();
-        var tuner = new FineTuner(Network, objective, options, timeProvider) { BaseModel = Folder.WeightFingerprint };
+        var ranks = options.Distributed ? Communicator.Current : Communicator.Single;
+        var tuner = new FineTuner(Network, objective, options, timeProvider) { BaseModel = Folder.WeightFingerprint, Ranks = ranks };
         return InTurn(() =>
         {
-            var monitor = progress as ITrainingMonitor;
+            var monitor = ranks.IsFirst ? progress as ITrainingMonitor : null;
             FineTuneResult? result = null;
             try
             {
-                monitor?.Begin(DescribeRun(rows, objective, options));
-                EncodedExample[] encoded = [.. rows.Select(Prompts.Encode)];
-                if (Network is ManagedLanguageModel) LocalModelMemory.Require(Network, options, encoded, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
-                return result = tuner.Run(encoded, progress, cancellationToken);
+                result = tuner.RunMade(() =>
+                {
+                    monitor?.Begin(DescribeRun(rows, objective, options));
+                    EncodedExample[] encoded = [.. rows.Select(Prompts.Encode)];
+                    if (Network is ManagedLanguageModel) LocalModelMemory.Require(Network, options, encoded, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / ranks.SizeOnThisHost);
+                    return encoded;
+                }, progress, cancellationToken);
+                _trainedOn = ranks;
+                return result;
             }
             finally
             {
@@ -218,7 +229,7 @@ public sealed class LocalModel : IDisposable
     /// <summary>
     /// Saves the model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its card (README.md) and nlft.json with the
     /// rest. The base model is not copied; its path and fingerprint are kept. <see cref="Load"/>, <c>mlContext.Nlft().Load</c>, the chat client and the
-    /// command-line tool open the folder.
+    /// command-line tool open the folder. Of processes that trained together the first one writes, and the others return when it has.
     /// </summary>
     /// <param name="folder">
     /// The folder; created when missing, and its files of those names replaced, except a README.md that is no card of this library.
@@ -234,21 +245,24 @@ public sealed class LocalModel : IDisposable
         card ??= Description?.Card ?? new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(Folder.Path)) };
         if (Network.Trainable == TrainableWeights.All)
             throw new NlftException($"the model of {Folder.Path}", "all of its weights trained", "an adapter, or nothing trained", "Train with Trainable = TrainableWeights.Lora.");
-        var adapter = CurrentAdapter();
-        if (adapter is not null)
+        _trainedOn.OnFirst($"saving {folder}", () =>
         {
-            adapter.Save(folder, Folder.Path);
-            card.Save(folder, ModelCardKind.Adapter);
-        }
-        // Last: a folder without it is not a saved model.
-        new LocalModelDescription
-        {
-            BaseModelPath = Folder.Path,
-            BaseModelFingerprint = Folder.Fingerprint,
-            HasAdapter = adapter is not null,
-            Settings = settings,
-            Card = card,
-        }.Save(folder);
+            var adapter = CurrentAdapter();
+            if (adapter is not null)
+            {
+                adapter.Save(folder, Folder.Path);
+                card.Save(folder, ModelCardKind.Adapter);
+            }
+            // Last: a folder without it is not a saved model.
+            new LocalModelDescription
+            {
+                BaseModelPath = Folder.Path,
+                BaseModelFingerprint = Folder.Fingerprint,
+                HasAdapter = adapter is not null,
+                Settings = settings,
+                Card = card,
+            }.Save(folder);
+        });
     }
 
     /// <summary>The card of what <see cref="FineTune"/> made of this model: every option with its value, the rows, and what the run did.</summary>

@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft;
@@ -6,7 +7,7 @@ namespace Microsoft.ML.Nlft;
 /// <summary>How <see cref="LocalModel"/> opens a folder.</summary>
 public sealed record LocalModelOptions
 {
-    /// <summary>The engine; null: the managed CPU engine.</summary>
+    /// <summary>The engine; null: the managed CPU engine. Processes that a launcher of MPI has started on one machine share its processors.</summary>
     public IModelEngine? Engine { get; init; }
 
     /// <summary>An adapter to apply, or null: that of a saved model, else none.</summary>
@@ -31,6 +32,6 @@ public sealed record LocalModelOptions
     internal ModelLoadOptions For(ModelFolder folder)
     {
         var freshAdapter = Trainable == TrainableWeights.Lora && Adapter is null;
-        return new() { Folder = folder, Adapter = Adapter, Lora = freshAdapter ? Lora ?? new() : null, Trainable = Trainable, Seed = Seed };
+        return new() { Folder = folder, Adapter = Adapter, Lora = freshAdapter ? Lora ?? new() : null, Trainable = Trainable, Seed = Seed, Processors = Communicator.Current is { Size: > 1 } ranks ? ranks.Processors : 0 };
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.ML.Nlft;
 using Microsoft.ML.Nlft.Tool;
 
 // The first Ctrl+C asks the command to stop and to keep what it can; the second one ends the process.
@@ -7,7 +8,15 @@ Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false
 using var cancellation = new CancellationTokenSource();
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-return await new NlftTool(ToolConsole.OfProcess()).RunAsync(args, cancellation.Token);
+try
+{
+    return await new NlftTool(ToolConsole.OfProcess()).RunAsync(args, cancellation.Token);
+}
+catch (NlftException e) // before the tool could begin: MPI
+{
+    Console.Error.WriteLine($"nlft: {e.Message}");
+    return ExitCode.BadInput;
+}
 
 void Stop(PosixSignalContext signal)
 {

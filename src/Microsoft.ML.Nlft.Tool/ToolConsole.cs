@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.ML.Nlft.Distributed;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
@@ -39,8 +40,14 @@ internal sealed class ToolConsole
     /// <summary>The clock of progress lines.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
-    /// <summary>The console of this process.</summary>
-    public static ToolConsole OfProcess() => new()
+    /// <summary>The console of this process; of processes that a launcher of MPI has started the first one speaks.</summary>
+    /// <exception cref="NlftException">There is a launcher, and its library cannot be used.</exception>
+    public static ToolConsole OfProcess() => Communicator.Current is { IsFirst: false } ranks ? new()
+    {
+        In = TextReader.Null,
+        Out = TextWriter.Null,
+        Error = new SpeakerWriter(Console.Error, ranks),
+    } : new()
     {
         In = Console.In,
         Out = Console.Out,
@@ -77,6 +84,22 @@ internal sealed class ToolConsole
         Interactive = terminal ? InteractionSupport.Detect : InteractionSupport.No,
         Out = new Output(writer, terminal, Width),
     });
+
+    /// <summary>Says something only where the processes before this one were killed.</summary>
+    private sealed class SpeakerWriter(TextWriter writer, Communicator ranks) : TextWriter
+    {
+        public override Encoding Encoding => writer.Encoding;
+
+        public override void Write(char value)
+        {
+            if (ranks.IsSpeaker) writer.Write(value);
+        }
+
+        public override void Write(string? value)
+        {
+            if (ranks.IsSpeaker) writer.Write(value);
+        }
+    }
 
     /// <summary>A writer of a known width: Spectre's own output asks the process's console.</summary>
     private sealed class Output(TextWriter writer, bool terminal, int width) : IAnsiConsoleOutput

@@ -20,7 +20,7 @@ namespace Microsoft.ML.Nlft;
 /// <para>Views, mappers and prediction engines may be used from several threads; generation itself takes turns on the one model. Disposing releases
 /// the model, whose views then fail with <see cref="ObjectDisposedException"/>. A <c>PredictionEngine</c> disposes the transformer with itself unless
 /// told otherwise.</para>
-/// <para>In a job of several processes (<see cref="Ranks"/>) <see cref="Transform"/> is not lazy: all processes call it with the same rows, divide the
+/// <para>In a job of several processes (<see cref="Distributed"/>) <see cref="Transform"/> is not lazy: all processes call it with the same rows, divide the
 /// answering among them, and each gets a view with all answers. A cursor that answered when asked could not do that: it may be opened by one process alone, and
 /// would wait for the others in vain. Prediction engines and mappers answer in their own process.</para>
 /// </remarks>
@@ -82,14 +82,10 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Mapper(inputSchema).OutputSchema;
 
     /// <summary>
-    /// The processes that divide the rows of <see cref="Transform"/>; default those of the job that this process belongs to. <see cref="Communicator.Single"/>: this
-    /// process answers for itself, lazily.
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together divide the rows of <see cref="Transform"/>; all of them must call it. False: each
+    /// answers for itself, lazily. Default true, which changes nothing in a process on its own.
     /// </summary>
-    public Communicator Ranks
-    {
-        get => field ?? Communicator.Current;
-        set;
-    }
+    public bool Distributed { get; set; } = true;
 
     /// <summary>A view with the output column: lazy in a single process, complete in a job of several, all of which must call.</summary>
     /// <exception cref="NlftException">
@@ -100,7 +96,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     {
         ArgumentNullException.ThrowIfNull(input);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new AppendedColumnView<ReadOnlyMemory<char>>(input, Ranks.Size == 1 ? _column : SharedColumn(input));
+        return new AppendedColumnView<ReadOnlyMemory<char>>(input, !Distributed || Communicator.Current.Size == 1 ? _column : SharedColumn(input));
     }
 
     /// <summary>True.</summary>
@@ -131,7 +127,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     {
         var rows = AppendedColumnMapper<ReadOnlyMemory<char>>.ReadInputs(input, _column);
         foreach (var row in rows) Prompt(row); // a row that cannot be answered is refused before the work begins, on every process
-        var options = new ResponseOptions { Generation = Settings.Generation, Ranks = Ranks };
+        var options = new ResponseOptions { Generation = Settings.Generation };
         var questions = rows.Select(row => new JsonLinesRow(row.Texts[0], null, null, null, Instruction(row), row.Name)).ToAsyncEnumerable();
         string[] answers = [.. ResponseGenerator.GenerateAsync(_model, questions, options).ToBlockingEnumerable().Select(response => response.Generated.Text)];
         return _column with { InOrder = true, Compute = asked => [.. asked.Select(row => AnswerOf(row).AsMemory())] };

@@ -17,7 +17,7 @@ public sealed record GeneratedResponse(JsonLinesRow Row, int Question, int Sampl
 
 /// <summary>Lets a model answer questions, several times each when asked to: the responses that it will learn from.</summary>
 /// <remarks>
-/// The processes of a job (<see cref="ResponseOptions.Ranks"/>) divide the work: each of them calls with the same questions and options, each gets all
+/// The processes of a job (<see cref="ResponseOptions.Distributed"/>) divide the work: each of them calls with the same questions and options, each gets all
 /// responses, and they come when all are there. Process 0 keeps the journal and reports progress. A run that was stopped goes on with any number of processes.
 /// </remarks>
 /// <example>
@@ -42,7 +42,7 @@ public static class ResponseGenerator
         ArgumentNullException.ThrowIfNull(questions);
         options ??= new();
         options.Validate();
-        var processes = options.Ranks ?? Communicator.Current;
+        var processes = options.Distributed ? Communicator.Current : Communicator.Single;
         return processes.Size == 1 ? Run(model, questions, options, cancellationToken) : RunShared(model, questions, options, processes, cancellationToken);
     }
 

@@ -24,8 +24,11 @@ public sealed record JudgingOptions
     /// <summary>Measures the run. Default the system's clock.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
-    /// <summary>The processes that divide the work; all of them must call. Null: those of the job that this process belongs to (<see cref="Communicator.Current"/>).</summary>
-    public Communicator? Ranks { get; init; }
+    /// <summary>
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together divide the rows; all of them must call. False: each judges all of them for itself.
+    /// Default true, which changes nothing in a process on its own.
+    /// </summary>
+    public bool Distributed { get; init; } = true;
 
     /// <summary>
     /// Rows that a process is given at a time, 0 or more. Default 0: as many as the judge judges at the same time, or less where there would be fewer than four chunks
@@ -48,7 +51,7 @@ public sealed record JudgedSet(IReadOnlyList<TrainingExample> Rows, IReadOnlyLis
 
 /// <summary>Runs judges over rows.</summary>
 /// <remarks>
-/// The processes of a job (<see cref="JudgingOptions.Ranks"/>) divide the rows: each of them calls with the same rows and an equal judge, each gets all
+/// The processes of a job (<see cref="JudgingOptions.Distributed"/>) divide the rows: each of them calls with the same rows and an equal judge, each gets all
 /// verdicts, and they come when all are there. Each judges <see cref="IResponseJudge.MaximumParallelism"/> rows at the same time: a service is asked by all of them.
 /// </remarks>
 public static class ResponseJudging
@@ -67,7 +70,7 @@ public static class ResponseJudging
         ArgumentNullException.ThrowIfNull(rows);
         options ??= new();
         OptionCheck.Require(options.ChunkSize >= 0, nameof(options.ChunkSize), options.ChunkSize, "0 or more", "Use 0 for a size that fits the number of processes.");
-        var processes = options.Ranks ?? Communicator.Current;
+        var processes = options.Distributed ? Communicator.Current : Communicator.Single;
         return processes.Size == 1 ? Run(judge, rows, options, cancellationToken) : RunShared(judge, rows, options, processes, cancellationToken);
     }
 

@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.DataSets;
@@ -27,8 +26,11 @@ public sealed record ResponseOptions
     /// <summary>Measures the run. Default the system's clock.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
-    /// <summary>The processes that divide the work; all of them must call. Null: those of the job that this process belongs to (<see cref="Communicator.Current"/>).</summary>
-    public Communicator? Ranks { get; init; }
+    /// <summary>
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together divide the responses; all of them must call. False: each makes all of them for itself.
+    /// Default true, which changes nothing in a process on its own.
+    /// </summary>
+    public bool Distributed { get; init; } = true;
 
     /// <summary>
     /// Responses that a process is given at a time, 0 or more; the responses do not depend on it. Default 0: a batch, or less where there would be fewer than four

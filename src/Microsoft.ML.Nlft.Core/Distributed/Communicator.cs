@@ -61,11 +61,17 @@ public sealed class Communicator : IDisposable
     /// <summary>Whether this is process 0: the one that prints and writes files.</summary>
     public bool IsFirst => Rank == 0;
 
+    /// <summary>Whether this process is the one to say why the job ends: the first, unless it was killed.</summary>
+    public bool IsSpeaker => Rank == (_mpi?.FirstAlive ?? 0);
+
     /// <summary>Where each process runs, by rank.</summary>
     public IReadOnlyList<RankPlace> Places { get; }
 
-    /// <summary>How many of the processes run on this machine, this one included: what shares its cores.</summary>
+    /// <summary>How many of the processes run on this machine, this one included: what shares its memory.</summary>
     public int SizeOnThisHost => Places.Count(place => place.Host == Places[Rank].Host);
+
+    /// <summary>Processors for this process alone, 1 or more: those that it may run on, divided among the processes that may run on the same ones.</summary>
+    public int Processors => Math.Max(1, Environment.ProcessorCount / Places.Count(place => place.Host == Places[Rank].Host && place.Processors == Places[Rank].Processors));
 
     /// <summary>The library in use, as it names itself; null for a job of one without MPI.</summary>
     public string? Library => _mpi?.Library.Version;
@@ -197,6 +203,47 @@ public sealed class Communicator : IDisposable
     }
 
     /// <summary>
+    /// Has process 0 alone do something, writing a file for example; elsewhere waits until it is done. Process 0 waits for nobody, so a program may as well call
+    /// it there only.
+    /// </summary>
+    /// <param name="what">Which work, in words: the same on every process that calls it, and another one for other work.</param>
+    /// <param name="work">The work.</param>
+    /// <exception cref="NlftException">Process 0 could not do it, or has ended.</exception>
+    public void OnFirst(string what, Action work)
+    {
+        ArgumentNullException.ThrowIfNull(what);
+        ArgumentNullException.ThrowIfNull(work);
+        if (_mpi is null)
+        {
+            work();
+            return;
+        }
+        if (!IsFirst)
+        {
+            string[] told;
+            do told = Encoding.UTF8.GetString(_mpi.WaitForMessage(0, MpiSession.DoneTag, what)).Split('\0'); while (told[0] != what);
+            if (told[1].Length > 0) throw new NlftException($"{what} on {Places[0]}", $"a failure (\"{told[1]}\")", "it to be done", "See what that process says.");
+            return;
+        }
+        try
+        {
+            work();
+            Tell("");
+        }
+        catch (Exception e)
+        {
+            Tell(e.Message);
+            throw;
+        }
+
+        void Tell(string fault)
+        {
+            var bytes = Encoding.UTF8.GetBytes($"{what}\0{fault}");
+            for (var rank = 1; rank < Size; rank++) _mpi.Send(rank, MpiSession.DoneTag, bytes);
+        }
+    }
+
+    /// <summary>
     /// Tells the others that this process cannot go on. Their waits, now or later, end in an <see cref="NlftException"/> that names this process and the reason.
     /// </summary>
     /// <param name="reason">One sentence.</param>
@@ -239,9 +286,9 @@ public sealed class Communicator : IDisposable
     private static class PlaceText
     {
         public static byte[] Write(RankPlace place) =>
-            Encoding.UTF8.GetBytes(string.Join('\n', place.Rank, place.Host, place.ProcessId, place.Neighbourhood, place.Began));
+            Encoding.UTF8.GetBytes(string.Join('\n', place.Rank, place.Host, place.ProcessId, place.Neighbourhood, place.Began, place.Processors));
 
         public static RankPlace Read(byte[] bytes) => Encoding.UTF8.GetString(bytes).Split('\n') is var parts
-            ? new RankPlace(int.Parse(parts[0]), parts[1], int.Parse(parts[2])) { Neighbourhood = parts[3], Began = parts[4] } : null!;
+            ? new RankPlace(int.Parse(parts[0]), parts[1], int.Parse(parts[2])) { Neighbourhood = parts[3], Began = parts[4], Processors = parts[5] } : null!;
     }
 }

@@ -13,6 +13,11 @@ internal sealed unsafe class MpiSession : IDisposable
     /// <summary>The tag of what <see cref="Communicator.Gather"/> collects.</summary>
     public const int GatherTag = 4;
 
+    /// <summary>The tag of what <see cref="Communicator.OnFirst"/> tells.</summary>
+    public const int DoneTag = 5;
+
+    private const string Ended = "it has ended";
+
     private const int FailureTag = 1, FarewellTag = 2, BeatTag = 3;
 
     private static readonly TimeSpan
@@ -26,13 +31,13 @@ internal sealed unsafe class MpiSession : IDisposable
     private readonly nint _collective, _messages, _control;
     private readonly List<(nint Request, nint Bytes)> _sending = [];
     private readonly CancellationTokenSource _failed = new();
-    private readonly PosixSignalRegistration? _terminated;
     private readonly bool _ownsMpi;
     private readonly bool[] _left;
     private IReadOnlyList<RankPlace> _places = [];
     private Thread? _watch;
     private volatile NlftException? _failure;
-    private volatile bool _stopped, _hurried;
+    private volatile bool _stopped;
+    private int _firstAlive;
     private long _waitedTicks;
     private bool _disposed;
 
@@ -49,7 +54,6 @@ internal sealed unsafe class MpiSession : IDisposable
         // Messages of three kinds that must not meet.
         (_collective, _messages, _control) = (library.Duplicate(library.World), library.Duplicate(library.World), library.Duplicate(library.World));
         _left = new bool[Size];
-        if (!OperatingSystem.IsWindows()) _terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => _hurried = true);
     }
 
     public MpiLibrary Library { get; }
@@ -63,6 +67,9 @@ internal sealed unsafe class MpiSession : IDisposable
 
     /// <summary>What went wrong with another process.</summary>
     public NlftException? Failure => _failure;
+
+    /// <summary>The first of the processes that are not known to have been killed.</summary>
+    public int FirstAlive => Volatile.Read(ref _firstAlive);
 
     /// <summary>Time spent in <see cref="Wait"/>.</summary>
     public TimeSpan Waited => new(Interlocked.Read(ref _waitedTicks));
@@ -192,22 +199,18 @@ internal sealed unsafe class MpiSession : IDisposable
     {
         if (_disposed) return;
         _disposed = true;
-        if (_failure is null && !_hurried && !_stopped)
+        try
         {
-            try
-            {
-                lock (_calls) TellAll(FarewellTag, []);
-                while (_failure is null && !_hurried && !(SentAll() && AllLeft())) Thread.Sleep(1);
-            }
-            catch (NlftException)
-            {
-                _hurried = true;
-            }
+            if (_failure is null) lock (_calls) TellAll(FarewellTag, []);
+            while (_failure is null && !(SentAll() && AllLeft())) Thread.Sleep(1);
+        }
+        catch (NlftException e)
+        {
+            SetFailure(e);
         }
         _stopped = true;
-        _watch?.Join(TimeSpan.FromSeconds(5));
-        _terminated?.Dispose();
-        if (_ownsMpi && _failure is null && !_hurried) lock (_calls) Library.Finish();
+        _watch?.Join(s_grace);
+        if (_ownsMpi && _failure is null) lock (_calls) Library.Finish();
     }
 
     private void WaitUntil(Func<bool> done, string what, int? on)
@@ -355,6 +358,7 @@ internal sealed unsafe class MpiSession : IDisposable
         {
             var text = Encoding.UTF8.GetString(failure.Content).Split('\n', 2);
             SetFailure(Failing(text[0], text[1]));
+            if (_places.Count > 0 && text[1].StartsWith(Ended, StringComparison.Ordinal) && text[0] == $"{_places[_firstAlive]}") Volatile.Write(ref _firstAlive, _firstAlive + 1);
         }
         while (Take(null, FarewellTag) is { } farewell) _left[farewell.From] = true;
     }
@@ -379,9 +383,10 @@ internal sealed unsafe class MpiSession : IDisposable
 
     private void Declare(RankPlace place, string sign)
     {
-        SetFailure(new NlftException($"{place}", $"that it has ended ({sign})", "all processes to go on",
+        if (place.Rank == _firstAlive) Volatile.Write(ref _firstAlive, place.Rank + 1);
+        SetFailure(new NlftException($"{place}", $"that {Ended} ({sign})", "all processes to go on",
             "It was killed or crashed, often for lack of memory. Start the job again, with fewer processes if need be; training goes on from its last checkpoint with ResumeFrom."));
-        lock (_calls) TellAll(FailureTag, Encoding.UTF8.GetBytes($"{place}\nit has ended: {sign}"));
+        lock (_calls) TellAll(FailureTag, Encoding.UTF8.GetBytes($"{place}\n{Ended} ({sign})"));
     }
 
     private void SetFailure(NlftException failure)

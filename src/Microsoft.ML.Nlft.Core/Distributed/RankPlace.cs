@@ -12,6 +12,9 @@ public sealed record RankPlace(int Rank, string Host, int ProcessId)
     /// <summary>What the processes that can see each other share: the same boot of the same machine and the same numbering of processes.</summary>
     internal string Neighbourhood { get; init; } = "";
 
+    /// <summary>The processors that it may run on, as its system names them; empty where it does not say.</summary>
+    internal string Processors { get; init; } = "";
+
     /// <summary>When the process began, as its system counts: another process with the same id began at another time.</summary>
     internal string Began { get; init; } = "";
 
@@ -21,22 +24,24 @@ public sealed record RankPlace(int Rank, string Host, int ProcessId)
     /// <summary>This process.</summary>
     internal static RankPlace OfThisProcess(int rank) => new(rank, Environment.MachineName, Environment.ProcessId)
     {
-        Neighbourhood = OperatingSystem.IsLinux() ? $"{BootId()} {new FileInfo("/proc/self/ns/pid").LinkTarget}" : Environment.MachineName,
+        Neighbourhood = OperatingSystem.IsLinux() ? $"{Line("/proc/sys/kernel/random/boot_id", "")} {Environment.MachineName} {new FileInfo("/proc/self/ns/pid").LinkTarget}" : Environment.MachineName,
         Began = Start(Environment.ProcessId) ?? "",
+        Processors = OperatingSystem.IsLinux() ? Line("/proc/self/status", "Cpus_allowed_list:") : "",
     };
 
     /// <summary>Whether the process still runs; only to be asked of a place in the same <see cref="Neighbourhood"/>.</summary>
     internal bool IsAlive() => Start(ProcessId) == Began;
 
-    private static string BootId()
+    /// <summary>The rest of the first line of a file that begins so; empty: there is none.</summary>
+    private static string Line(string file, string beginning)
     {
         try
         {
-            return File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+            return File.ReadLines(file).FirstOrDefault(line => line.StartsWith(beginning, StringComparison.Ordinal))?[beginning.Length..].Trim() ?? "";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return Environment.MachineName;
+            return "";
         }
     }
 

@@ -41,4 +41,7 @@ public sealed record ModelLoadOptions
 
     /// <summary>Seeds the initial values of a fresh adapter. Default 42.</summary>
     public int Seed { get; init; } = 42;
+
+    /// <summary>Processors to use when the engine was not told a number of threads, 1 or more; 0: all of this machine. Default 0.</summary>
+    public int Processors { get; init; }
 }

@@ -19,6 +19,7 @@ public sealed class ConsoleReporter : ITrainingMonitor
     private readonly int _width;
     private readonly TimeProvider _time;
     private int _milestone = -1, _drawn;
+    private string? _slow;
     private long? _last;
 
     /// <summary>Reports to the standard output, as a terminal or not as the process finds it.</summary>
@@ -45,7 +46,7 @@ public sealed class ConsoleReporter : ITrainingMonitor
     public void Begin(TrainingRun run)
     {
         ArgumentNullException.ThrowIfNull(run);
-        (_milestone, _drawn, _last) = (-1, 0, null);
+        (_milestone, _drawn, _last, _slow) = (-1, 0, null, null);
         _writer.WriteLine($"{_title}: {run.Method} on {run.Rows} rows, model {run.Model}.");
     }
 
@@ -53,6 +54,12 @@ public sealed class ConsoleReporter : ITrainingMonitor
     public void Report(TrainingProgress value)
     {
         ArgumentNullException.ThrowIfNull(value);
+        if (value.SlowProcess is { } slow && _slow is null)
+        {
+            if (_terminal && _drawn > 0) _writer.WriteLine();
+            (_slow, _drawn) = (slow, 0);
+            _writer.WriteLine($"{_title}: {slow}.");
+        }
         var share = (double)value.Step / value.TotalSteps;
         var silence = _last is { } last ? _time.GetElapsedTime(last) : TimeSpan.MaxValue;
         if (_terminal)

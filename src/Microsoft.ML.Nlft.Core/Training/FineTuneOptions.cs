@@ -108,6 +108,13 @@ public sealed record FineTuneOptions
     [ChangesNoResult]
     public string? ResumeFrom { get; init; }
 
+    /// <summary>
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together train one model: each takes its share of every batch, and all end with the same
+    /// weights, those of one process but for rounding. False: each trains by itself. Default true, which changes nothing in a process on its own.
+    /// </summary>
+    [ChangesNoResult]
+    public bool Distributed { get; init; } = true;
+
     /// <summary>Refuses the first option that lies outside its range.</summary>
     /// <exception cref="NlftException">Names the option, the value and the range.</exception>
     internal void Validate()

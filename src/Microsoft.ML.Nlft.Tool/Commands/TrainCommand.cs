@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tool.Data;
@@ -71,10 +72,12 @@ internal sealed class TrainCommand : ToolCommand
         _ = new FineTuner(model.Network, objective, training); // refuses options before anything is said
         var examples = rows.Select(RowReader.ToExample).ToList();
         Console.Error.WriteLine($"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
+        var ranks = training.Distributed ? Communicator.Current : Communicator.Single;
+        if (ranks.Size > 1) Console.Error.WriteLine($"{ranks.Size} processes train together ({ranks.Library}).");
         var result = ProgressDisplay.Run(Console, "Training", progress =>
         {
-            using var monitors = _monitors.Create(parsed, new Steps(progress));
-            return model.FineTune(examples, objective, training, monitors.All, cancellationToken, Console.Time);
+            using var monitors = ranks.IsFirst ? _monitors.Create(parsed, new Steps(progress)) : null;
+            return model.FineTune(examples, objective, training, monitors?.All, cancellationToken, Console.Time);
         });
         if (training.ResumeFrom is { } from)
             Console.Error.WriteLine(result.ResumedSteps > 0 ? $"Went on after step {result.ResumedSteps}." : $"There was no checkpoint in {from}: the run began at the beginning.");
@@ -87,9 +90,12 @@ internal sealed class TrainCommand : ToolCommand
             return Task.FromResult(ExitCode.Cancelled);
         }
 
-        if (trainable == TrainableWeights.All) SaveAllWeights(model, output); // the card knows adapters and merged models
-        else model.Save(output, settings, model.CreateCard(examples, objective, options.FineTune, result, DateOnly.FromDateTime(Console.Time.GetLocalNow().Date)));
-        RowWriter.Write(Path.Combine(output, OptionsFileName), [OptionsFile.Write(options with { FineTune = options.FineTune with { ResumeFrom = null } }).TrimEnd()]);
+        ranks.OnFirst($"writing {output}", () =>
+        {
+            if (trainable == TrainableWeights.All) SaveAllWeights(model, output); // the card knows adapters and merged models
+            else model.Save(output, settings, model.CreateCard(examples, objective, options.FineTune, result, DateOnly.FromDateTime(Console.Time.GetLocalNow().Date)));
+            RowWriter.Write(Path.Combine(output, OptionsFileName), [OptionsFile.Write(options with { FineTune = options.FineTune with { ResumeFrom = null } }).TrimEnd()]);
+        });
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Steps.Count} steps, last loss {result.Steps[^1].Loss:0.0000}, {(trainable == TrainableWeights.All ? "model" : "adapter")} in {output}"));
         if (!result.Cancelled) return Task.FromResult(ExitCode.Success);
         Console.Error.WriteLine($"nlft: cancelled after step {result.Steps.Count} of {result.Steps[^1].TotalSteps}: what was trained so far is kept in {output}.{(training.CheckpointFolder is { } folder ? $" To go on, run it again with --resume-from {folder}." : "")}");
@@ -116,6 +122,6 @@ internal sealed class TrainCommand : ToolCommand
     private sealed class Steps(IProgress<(double Share, string Words)> progress) : IProgress<TrainingProgress>
     {
         public void Report(TrainingProgress value) => progress.Report(((double)value.Step / value.TotalSteps, string.Create(CultureInfo.InvariantCulture,
-            $"step {value.Step} of {value.TotalSteps}, loss {value.Loss:0.0000}, token accuracy {100 * value.TokenAccuracy:0} %, {value.TokensPerSecond:0} tokens/s")));
+            $"step {value.Step} of {value.TotalSteps}, loss {value.Loss:0.0000}, token accuracy {100 * value.TokenAccuracy:0} %, {value.TokensPerSecond:0} tokens/s{(value.SlowProcess is { } slow ? $"; {slow}" : "")}")));
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Objectives;
@@ -22,7 +23,8 @@ internal sealed class FineTuneJob
     {
         (_mlContext, _options, _columns, _objective) = (mlContext, options, columns, objective);
         _host = ((IHostEnvironment)mlContext).Register("Nlft");
-        _seed = options.Seed ?? _host.Rand.Next();
+        // A seed that is drawn must be the same for all who train together: that of process 0.
+        _seed = options.Seed ?? BitConverter.ToInt32((options.Distributed ? Communicator.Current : Communicator.Single).Broadcast(BitConverter.GetBytes(_host.Rand.Next())));
         if (string.IsNullOrWhiteSpace(options.ModelFolder))
             throw new NlftException("option ModelFolder", "an empty path", "the folder of a base model in Hugging Face layout",
                 "Name a folder that holds config.json, the safetensors files and tokenizer.json.");
@@ -103,6 +105,6 @@ internal sealed class FineTuneJob
         private static string Line(TrainingProgress p) => string.Create(CultureInfo.InvariantCulture,
             $"Step {p.Step} of {p.TotalSteps}, epoch {p.Epoch:0.00}: loss {p.Loss:0.0000}, token accuracy {p.TokenAccuracy:0.000}, " +
             $"salient share {p.SalientShare:0.000}, gradient norm {p.GradientNorm:0.000}, learning rate {p.LearningRate:0.00e+0}, " +
-            $"{p.TokensPerSecond:0} tokens/s, {p.Remaining:hh\\:mm\\:ss} left.");
+            $"{p.TokensPerSecond:0} tokens/s, {p.Remaining:hh\\:mm\\:ss} left.{(p.SlowProcess is { } slow ? $" {slow}." : "")}");
     }
 }

@@ -115,6 +115,12 @@ public abstract class FineTuneTrainerOptions
     /// </summary>
     public string? ResumeFrom;
 
+    /// <summary>
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together train one model; false: each trains by itself. Default true, which changes
+    /// nothing in a process on its own.
+    /// </summary>
+    public bool Distributed = Published.Distributed;
+
     private protected static FineTuneOptions Published { get; } = new();
 
     /// <summary>The options of the training loop.</summary>
@@ -137,6 +143,7 @@ public abstract class FineTuneTrainerOptions
         CheckpointMinutes = CheckpointMinutes,
         CheckpointsKept = CheckpointsKept,
         ResumeFrom = ResumeFrom,
+        Distributed = Distributed,
     };
 }
 

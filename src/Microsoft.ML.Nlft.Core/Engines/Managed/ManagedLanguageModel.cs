@@ -15,7 +15,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     public ManagedLanguageModel(ManagedEngineOptions engine, ModelLoadOptions options, CancellationToken cancellationToken)
     {
-        _workers = new Workers(engine.Threads == 0 ? Environment.ProcessorCount : engine.Threads);
+        _workers = new Workers(engine.Threads != 0 ? engine.Threads : options.Processors != 0 ? options.Processors : Environment.ProcessorCount);
         ActivationMemory = engine.ActivationMemory ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
         _network = new Network(options, engine.Int8Weights, cancellationToken);
