@@ -22,6 +22,9 @@ internal sealed record StepWork
     /// <summary>Rounds of short messages besides: for each doubling of the processes.</summary>
     public double ShortRounds { get; init; }
 
+    /// <summary>How many times as long a row takes beside other processes of the same machine. 1: each has a machine of its own.</summary>
+    public double Crowding { get; init; } = 1;
+
     /// <summary>How the long sum is formed.</summary>
     public SumAlgorithm Algorithm { get; init; } = SumAlgorithm.Tree;
 
@@ -39,7 +42,7 @@ internal static class CostModel
 
     /// <summary>Seconds of a sum.</summary>
     public static double Sum(SumAlgorithm algorithm, int processes, double bytes, Link link, Overhead overhead) =>
-        SumCost.Rounds(algorithm, processes) * (link.Latency + overhead.PerRound) + SumCost.Factor(algorithm, processes) * bytes * (1 / link.BytesPerSecond + overhead.PerByte);
+        SumCost.Latencies(algorithm, processes, bytes) * (link.Latency + overhead.PerRound) + SumCost.Factor(algorithm, processes) * bytes * (1 / link.BytesPerSecond + overhead.PerByte);
 
     /// <summary>Rows of mean length that the process with the most to do has.</summary>
     /// <param name="rows">Rows of the window.</param>
@@ -56,7 +59,7 @@ internal static class CostModel
     /// <param name="processes">Processes that share it.</param>
     /// <param name="cores">Cores that they have together, one for each if there are enough.</param>
     public static double Compute(StepWork work, int processes, int cores = int.MaxValue) =>
-        work.SecondsPerRow * Math.Max(LongestShare(work.Rows, processes, work.Spread), (double)work.Rows / Math.Min(cores, processes));
+        work.SecondsPerRow * (processes == 1 ? 1 : work.Crowding) * Math.Max(LongestShare(work.Rows, processes, work.Spread), (double)work.Rows / Math.Min(cores, processes));
 
     /// <summary>Seconds that a step waits for others.</summary>
     public static double Communicate(StepWork work, int processes, Link link, Overhead overhead) => processes == 1 ? 0

@@ -3,8 +3,13 @@ namespace Microsoft.ML.Nlft.Scale;
 /// <summary>A sum that was measured.</summary>
 internal sealed record MeasuredSum(int Processes, double Bytes, Link Link, double Seconds)
 {
+    /// <summary>The algorithm that the library was told to use; null: the one it uses by itself.</summary>
+    public SumAlgorithm? Told { get; init; }
+
     /// <summary>How far a prediction is off, as a share of what was measured.</summary>
-    public double Error(SumAlgorithm algorithm, Overhead overhead) => CostModel.Sum(algorithm, Processes, Bytes, Link, overhead) / Seconds - 1;
+    /// <param name="algorithm">What the library uses when it is told nothing.</param>
+    /// <param name="overhead">What messages cost.</param>
+    public double Error(SumAlgorithm algorithm, Overhead overhead) => CostModel.Sum(Told ?? algorithm, Processes, Bytes, Link, overhead) / Seconds - 1;
 }
 
 /// <summary>Fits what is not known of the cost of messages.</summary>
@@ -15,9 +20,9 @@ internal static class Fit
     /// <param name="algorithm">How they were formed.</param>
     public static Overhead Overhead(IReadOnlyList<MeasuredSum> measured, SumAlgorithm algorithm)
     {
-        // seconds - known = rounds * a + factor * bytes * b; each equation divided by its seconds.
+        // seconds - known = latencies * a + factor * bytes * b; each equation divided by its seconds.
         var none = new Overhead(0, 0);
-        var rows = measured.Select(one => (X: SumCost.Rounds(algorithm, one.Processes) / one.Seconds, Y: SumCost.Factor(algorithm, one.Processes) * one.Bytes / one.Seconds,
+        var rows = measured.Select(one => (X: SumCost.Latencies(algorithm, one.Processes, one.Bytes) / one.Seconds, Y: SumCost.Factor(algorithm, one.Processes) * one.Bytes / one.Seconds,
             Z: 1 - CostModel.Sum(algorithm, one.Processes, one.Bytes, one.Link, none) / one.Seconds)).ToList();
         double xx = rows.Sum(row => row.X * row.X), xy = rows.Sum(row => row.X * row.Y), yy = rows.Sum(row => row.Y * row.Y), xz = rows.Sum(row => row.X * row.Z), yz = rows.Sum(row => row.Y * row.Z);
         var determinant = xx * yy - xy * xy;

@@ -36,6 +36,8 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
 {
     private const int WindowRows = 8, LargeWindowRows = 4, LargestNetwork = 8;
 
+    private static readonly IReadOnlyList<string> s_halves = ["--mca", "coll_libnbc_iallreduce_algorithm", "3"]; // Open MPI's number for Rabenseifner's
+
     private static readonly int[] s_localBytes = [4096, 65536, 1 << 20, 8 << 20];
     private static readonly int[] s_networkBytes = [4096, 1 << 18, 1 << 21];
 
@@ -56,7 +58,7 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
         var sums = ((int[])[2, 4]).SelectMany(processes => Sums(measured, "sums", processes, s_localBytes, Link.OneMachine, OnThisMachine)).ToList();
         measured = measured with { Steps = steps, Sums = sums };
 
-        using var network = NetworkRig.TryCreate(LargestNetwork, out var reason);
+        using var network = NetworkRig.TryCreate(LargestNetwork, folder, out var reason);
         if (network is null)
         {
             log.WriteLine($"The network is left out: {reason}.");
@@ -66,12 +68,17 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
         foreach (var link in NetworkLinks)
         {
             network.Link = link;
-            foreach (var processes in (int[])[2, 4, LargestNetwork])
+            foreach (var processes in (int[])[2, 4])
             {
                 networkSums.AddRange(Sums(measured, "network sums", processes, s_networkBytes, link, network.Launch));
-                if (link.BytesPerSecond < 20e6 && processes <= 4) networkSteps.Add(Train(measured, "network steps", processes, "small", link, network.Launch));
+                if (link.BytesPerSecond < 20e6) networkSteps.Add(Train(measured, "network steps", processes, "small", link, network.Launch));
             }
         }
+        network.Link = NetworkLinks[1];
+        networkSums.AddRange(Sums(measured, "network sums", LargestNetwork, s_networkBytes, NetworkLinks[1], network.Launch));
+        foreach (var processes in (int[])[4, LargestNetwork])
+            networkSums.AddRange(Sums(measured, "network sums in halves", processes, s_networkBytes[1..], NetworkLinks[1], (count, program) => network.Launch(count, [.. s_halves, .. program]))
+                .Select(sum => sum with { Told = SumAlgorithm.HalvingDoubling }));
         return measured with { NetworkSteps = networkSteps, NetworkSums = networkSums };
     }
 
@@ -80,7 +87,7 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
 
     private MeasuredStep Train(Measurements measured, string name, int processes, string shape, Link link, Func<int, IReadOnlyList<string>, IReadOnlyList<string>> launch)
     {
-        var (rows, steps) = shape == "small" ? (WindowRows, 4) : (LargeWindowRows, 3);
+        var (rows, steps) = shape == "small" ? (WindowRows, processes == 1 ? 4 : 7) : (LargeWindowRows, 2 + processes); // the first ones compile
         var figure = Start<StepFigure>(measured, name, launch(processes, [Environment.ProcessPath!, "rank", "train", shape, folder, $"{rows}", $"{steps}"])).Single();
         Say($"{shape}, {processes} processes, {link.Name}: a step {figure.Seconds:0.000} s");
         return new MeasuredStep(shape, processes, link, figure);
@@ -88,15 +95,16 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
 
     private IReadOnlyList<MeasuredSum> Sums(Measurements measured, string name, int processes, int[] bytes, Link link, Func<int, IReadOnlyList<string>, IReadOnlyList<string>> launch)
     {
-        var times = options.Quick ? 3 : 5;
+        const int times = 3; // short ones twice as often
         var figures = Start<SumFigure>(measured, name, launch(processes, [Environment.ProcessPath!, "rank", "sum", $"{times}", .. bytes.Select(one => one.ToString(CultureInfo.InvariantCulture))]));
         foreach (var figure in figures) Say($"{processes} processes, {link.Name}: a sum of {figure.Bytes / 1024:0} KiB {1000 * figure.Seconds:0.00} ms");
         return [.. figures.Select(figure => new MeasuredSum(processes, figure.Bytes, link, figure.Seconds))];
     }
 
-    private static IReadOnlyList<T> Start<T>(Measurements measured, string name, IReadOnlyList<string> command)
+    private IReadOnlyList<T> Start<T>(Measurements measured, string name, IReadOnlyList<string> command)
     {
-        measured.Commands.TryAdd(name, string.Join(' ', command).Replace(Environment.ProcessPath!, Path.GetFileName(Environment.ProcessPath!), StringComparison.Ordinal));
+        measured.Commands.TryAdd(name, string.Join(' ', command).Replace(Environment.ProcessPath!, Path.GetFileName(Environment.ProcessPath!), StringComparison.Ordinal)
+            .Replace(Path.GetFullPath(Path.Combine(folder, "..", "..")) + Path.DirectorySeparatorChar, "", StringComparison.Ordinal));
         return Shell.Run<T>(command);
     }
 

@@ -12,11 +12,11 @@ internal sealed class NetworkRig : IDisposable
 
     private readonly int _nodes;
     private readonly PacketRelay _relay;
-    private readonly string _agent = Path.Combine(Path.GetTempPath(), $"nlft-scale-agent-{Environment.ProcessId}.sh");
+    private readonly string _agent;
 
-    private NetworkRig(int nodes)
+    private NetworkRig(int nodes, string folder)
     {
-        _nodes = nodes;
+        (_nodes, _agent) = (nodes, Path.Combine(folder, "agent.sh"));
         Remove();
         _relay = new PacketRelay([.. Enumerable.Range(0, nodes).Select(Device)]);
         for (var node = 0; node < nodes; node++)
@@ -48,14 +48,17 @@ internal sealed class NetworkRig : IDisposable
     }
 
     /// <summary>Makes the machines; null, with a reason, where that cannot be done.</summary>
-    public static NetworkRig? TryCreate(int nodes, out string reason)
+    /// <param name="nodes">How many.</param>
+    /// <param name="folder">For the script that stands in for ssh.</param>
+    /// <param name="reason">Why not.</param>
+    public static NetworkRig? TryCreate(int nodes, string folder, out string reason)
     {
         reason = !OperatingSystem.IsLinux() ? "this is not Linux" : Environment.UserName != "root" ? "it takes root" : !File.Exists("/dev/net/tun") ? "there is no /dev/net/tun"
             : Shell.Find("ip") is null ? "there is no program ip (apt install iproute2)" : "";
         if (reason.Length > 0) return null;
         try
         {
-            return new NetworkRig(nodes);
+            return new NetworkRig(nodes, folder);
         }
         catch (InvalidOperationException e)
         {

@@ -7,6 +7,7 @@ namespace Microsoft.ML.Nlft.Scale;
 internal sealed class Prediction
 {
     private readonly Measurements _measured;
+    private readonly Dictionary<string, double> _crowding = [];
 
     public Prediction(Measurements measured)
     {
@@ -17,6 +18,8 @@ internal sealed class Prediction
         Network = fitted.Count > 0 ? Fit.Overhead(fitted, Algorithm) : Local;
         var largest = measured.Steps.Where(step => step.Processes == 1).MaxBy(step => step.Figure.Operations / step.Figure.Rows)!;
         (OperationsPerSecond, RateShape) = (largest.Figure.Operations / largest.Figure.Seconds, largest.Shape);
+        foreach (var pair in measured.Steps.Where(step => step.Processes == 2))
+            _crowding[pair.Shape] = Math.Max(1, (pair.Figure.Seconds - CostModel.Communicate(WorkOf(pair), 2, pair.Link, Local)) / CostModel.Compute(WorkOf(pair), 2, measured.Cores));
         // What a step over the network takes besides computing and the long sum, in rounds of short messages.
         var step = measured.NetworkSteps.FirstOrDefault(step => Measuring.IsFitted(step.Processes, step.Link));
         if (step is not null)
@@ -35,6 +38,9 @@ internal sealed class Prediction
     /// <summary>Rounds of short messages of a step, for each doubling of the processes.</summary>
     public double ShortRounds { get; }
 
+    /// <summary>How many times as long a row takes when two processes of this machine compute.</summary>
+    public double Crowding(string shape) => _crowding.GetValueOrDefault(shape, 1);
+
     /// <summary>What one core does of the operations that the method asks for.</summary>
     public double OperationsPerSecond { get; }
 
@@ -45,7 +51,7 @@ internal sealed class Prediction
     public StepWork WorkOf(MeasuredStep step)
     {
         var alone = _measured.Steps.Single(one => one.Shape == step.Shape && one.Processes == 1).Figure;
-        return new StepWork { SecondsPerRow = alone.Seconds / alone.Rows, Rows = step.Figure.Rows, Bytes = step.Figure.Bytes, ShortRounds = ShortRounds, Algorithm = Algorithm };
+        return new StepWork { SecondsPerRow = alone.Seconds / alone.Rows, Rows = step.Figure.Rows, Bytes = step.Figure.Bytes, ShortRounds = ShortRounds, Algorithm = Algorithm, Crowding = Crowding(step.Shape) };
     }
 
     /// <summary>What the model says of a step that was measured.</summary>

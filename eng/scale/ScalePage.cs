@@ -57,8 +57,9 @@ internal sealed class ScalePage
         Line("## The model");
         Line("");
         Line("    step      = compute + communicate");
-        Line("    compute   = seconds a row x rows of mean length that the busiest process has (dealt as training deals them; lengths from 0.5 to 1.5 of the mean)");
-        Line("    sum       = rounds x (latency + a) + factor x bytes x (1 / bandwidth + b)");
+        Line("    compute   = seconds a row x rows of mean length that the busiest process has, dealt as training deals them; x crowding where processes share a machine");
+        Line("    sum       = latencies x (latency + a) + factor x bytes x (1 / bandwidth + b)");
+        Line(F($"    latencies = one for each round; three where the round's messages have more than {SumCost.Unasked / 1024} KiB: sender and receiver ask and answer first"));
         Line("    communicate = sum of the gradients + short messages, k rounds for each doubling of the processes; divided by the steps between sums");
         Line("");
         Line("| sum of B bytes over N processes, L = ceil(log2 N) | rounds | factor | bytes sent by all |");
@@ -75,6 +76,8 @@ internal sealed class ScalePage
         Line("| fitted | value | to |");
         Line("|---|---|---|");
         Line(F($"| operations a second of a core | {_prediction.OperationsPerSecond / 1e9:0.0} GFLOP/s | steps of {_prediction.RateShape} on one process |"));
+        foreach (var shape in _measured.Steps.Select(step => step.Shape).Distinct())
+            Line(F($"| crowding, {shape} | {_prediction.Crowding(shape):0.00} | a step of 2 processes on this machine |"));
         Line(F($"| a, b on one machine | {1e6 * _prediction.Local.PerRound:0.0} us, {1e9 * _prediction.Local.PerByte:0.000} ns a byte | sums of 2 processes |"));
         if (_measured.NoNetwork is null)
         {
@@ -96,10 +99,10 @@ internal sealed class ScalePage
         {
             var alone = _measured.Steps.Single(one => one.Shape == step.Shape && one.Processes == 1).Figure.Seconds;
             var says = _prediction.Step(step);
-            Line(F($"| {step.Shape}, window {step.Figure.Rows} | {step.Processes} | {step.Figure.Seconds:0.000} | {step.Figure.Operations / step.Figure.Seconds / 1e9:0} | {alone / step.Figure.Seconds:0.00} | {(step.Processes == 1 ? "fitted" : F($"{says:0.000}"))} | {(step.Processes == 1 ? "" : Off(says, step.Figure.Seconds))} |"));
+            Line(F($"| {step.Shape}, window {step.Figure.Rows} | {step.Processes} | {step.Figure.Seconds:0.000} | {step.Figure.Operations / step.Figure.Seconds / 1e9:0} | {alone / step.Figure.Seconds:0.00} | {(step.Processes <= 2 ? "fitted" : F($"{says:0.000}"))} | {(step.Processes <= 2 ? "" : Off(says, step.Figure.Seconds))} |"));
         }
         Line("");
-        Line(F($"With more processes than the {_measured.Cores} cores nothing is gained; the model lets them share."));
+        Line(F($"Rows have from half to one and a half of the mean length: {Rank.MeanPrompt} tokens of prompt, {Rank.MeanExtra} of feedback, {Rank.MeanResponse} of response. With more processes than the {_measured.Cores} cores nothing is gained; the model lets them share."));
         Line("");
     }
 
@@ -127,7 +130,12 @@ internal sealed class ScalePage
         Line("");
         Command("network sums");
         Line("");
-        SumTable(_measured.NetworkSums, _prediction.Network, sum => Measuring.IsFitted(sum.Processes, sum.Link));
+        SumTable([.. _measured.NetworkSums.Where(sum => sum.Told is null)], _prediction.Network, sum => Measuring.IsFitted(sum.Processes, sum.Link));
+        Line("The same, Open MPI told to sum in halves:");
+        Line("");
+        Command("network sums in halves");
+        Line("");
+        SumTable([.. _measured.NetworkSums.Where(sum => sum.Told is not null)], _prediction.Network, _ => false);
         Command("network steps");
         Line("");
         Line("| model | processes | link | s a step | the model says | off by | efficiency measured | the model says |");
@@ -139,7 +147,7 @@ internal sealed class ScalePage
             Line(F($"| {step.Shape}, window {step.Figure.Rows} | {step.Processes} | {step.Link.Name} | {step.Figure.Seconds:0.000} | {says:0.000}{(Measuring.IsFitted(step.Processes, step.Link) ? ", fitted" : "")} | {Off(says, step.Figure.Seconds)} | {Percent(alone / (used * step.Figure.Seconds))} | {Percent(alone / (used * says))} |"));
         }
         Line("");
-        Errors("Steps that the model was not fitted to", [.. _measured.Steps.Where(step => step.Processes > 1).Concat(_measured.NetworkSteps.Where(step => !Measuring.IsFitted(step.Processes, step.Link)))
+        Errors("Steps that the model was not fitted to", [.. _measured.Steps.Where(step => step.Processes > 2).Concat(_measured.NetworkSteps.Where(step => !Measuring.IsFitted(step.Processes, step.Link)))
             .Select(step => _prediction.Step(step) / step.Figure.Seconds - 1)]);
     }
 
@@ -149,7 +157,7 @@ internal sealed class ScalePage
         Line("|---|---|---|---|---|---|");
         foreach (var sum in sums)
         {
-            var says = CostModel.Sum(_prediction.Algorithm, sum.Processes, sum.Bytes, sum.Link, overhead);
+            var says = CostModel.Sum(sum.Told ?? _prediction.Algorithm, sum.Processes, sum.Bytes, sum.Link, overhead);
             Line(F($"| {sum.Processes} | {sum.Link.Name} | {sum.Bytes / 1024:0} | {1000 * sum.Seconds:0.00} | {1000 * says:0.00}{(fitted(sum) ? ", fitted" : "")} | {Off(says, sum.Seconds)} |"));
         }
         Line("");

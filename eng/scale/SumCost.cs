@@ -21,12 +21,23 @@ internal enum SumAlgorithm
 /// <summary>What a sum of an array of B bytes over N processes costs: so many messages one after another, and so many times B bytes through one process's connection.</summary>
 internal static class SumCost
 {
+    /// <summary>Bytes up to which a message is sent unasked; before a longer one, sender and receiver ask and answer (Open MPI's btl_tcp_eager_limit).</summary>
+    public const int Unasked = 65536;
+
     /// <summary>Messages one after another.</summary>
-    public static int Rounds(SumAlgorithm algorithm, int processes) => processes == 1 ? 0 : algorithm switch
+    public static int Rounds(SumAlgorithm algorithm, int processes) => Messages(algorithm, processes).Sum(message => message.Count);
+
+    /// <summary>Latencies one after another: one for a short message, three for a long one.</summary>
+    public static int Latencies(SumAlgorithm algorithm, int processes, double bytes) =>
+        Messages(algorithm, processes).Sum(message => message.Count * (bytes * message.Share > Unasked ? 3 : 1));
+
+    /// <summary>How many messages of which share of the array come one after another.</summary>
+    private static IEnumerable<(int Count, double Share)> Messages(SumAlgorithm algorithm, int processes) => processes == 1 ? [] : algorithm switch
     {
-        SumAlgorithm.Tree or SumAlgorithm.HalvingDoubling => 2 * Doublings(processes),
-        SumAlgorithm.RecursiveDoubling => Doublings(processes),
-        _ => 2 * (processes - 1),
+        SumAlgorithm.Tree => [(2 * Doublings(processes), 1)],
+        SumAlgorithm.RecursiveDoubling => [(Doublings(processes), 1)],
+        SumAlgorithm.HalvingDoubling => Enumerable.Range(1, Doublings(processes)).Select(level => (2, Math.Pow(2, -level))),
+        _ => [(2 * (processes - 1), 1.0 / processes)],
     };
 
     /// <summary>Bytes one after another, in multiples of the array.</summary>
