@@ -92,7 +92,7 @@ public sealed class Communicator : IDisposable
     {
         if (MpiLauncher.Detect(variable) is not { } launcher) return Single;
         Communicator communicator;
-        using (RuntimeSignals.Keep()) communicator = new Communicator(MpiSession.Start(MpiFinder.Open(launcher, variable), launcher));
+        using (RuntimeSignals.Keep()) communicator = new Communicator(MpiSession.Start(MpiFinder.Open(launcher, variable, name => NativeLibrary.TryLoad(name, out var library) ? library : null), launcher));
         // Ends MPI when the program ends. A program that dies of an exception does not come by there: the others are told why.
         AppDomain.CurrentDomain.ProcessExit += (_, _) => communicator.Dispose();
         AppDomain.CurrentDomain.UnhandledException += (_, e) => communicator.Fail(e.ExceptionObject is Exception exception ? exception.Message : "an unhandled exception");

@@ -11,12 +11,13 @@ internal static class MpiFinder
     /// <summary>Opens it.</summary>
     /// <param name="launcher">What started the process.</param>
     /// <param name="variable">The environment.</param>
+    /// <param name="load">Loads a library by name or path; null when there is none.</param>
     /// <exception cref="NlftException">None is installed that fits, or the one that was named cannot be used.</exception>
-    public static MpiLibrary Open(MpiLauncher launcher, Func<string, string?> variable)
+    public static MpiLibrary Open(MpiLauncher launcher, Func<string, string?> variable, Func<string, nint?> load)
     {
         if (variable(Variable) is { Length: > 0 } named)
         {
-            if (!NativeLibrary.TryLoad(named, out var handle))
+            if (load(named) is not { } handle)
                 throw new NlftException($"environment variable {Variable}", $"\"{named}\", which cannot be loaded", "an MPI library, as a path or a name",
                     "Correct it, or leave it out to have the installed library found.");
             return new MpiLibrary(named, handle);
@@ -26,7 +27,7 @@ internal static class MpiFinder
         {
             foreach (var name in Candidates(family, variable))
             {
-                if (!NativeLibrary.TryLoad(name, out var handle)) continue;
+                if (load(name) is not { } handle) continue;
                 if (MpiLibrary.FamilyOf(handle) == family) return new MpiLibrary(name, handle);
                 others.Add(name);
                 NativeLibrary.Free(handle);

@@ -31,6 +31,7 @@ internal sealed unsafe class MpiSession : IDisposable
     private readonly nint _collective, _messages, _control;
     private readonly List<(nint Request, nint Bytes)> _sending = [];
     private readonly CancellationTokenSource _failed = new();
+    private readonly PosixSignalRegistration? _peerEnded;
     private readonly bool _ownsMpi;
     private readonly bool[] _left;
     private IReadOnlyList<RankPlace> _places = [];
@@ -54,6 +55,9 @@ internal sealed unsafe class MpiSession : IDisposable
         // Messages of three kinds that must not meet.
         (_collective, _messages, _control) = (library.Duplicate(library.World), library.Duplicate(library.World), library.Duplicate(library.World));
         _left = new bool[Size];
+        // MPICH's launcher, when it leaves the others alone, tells them of a dead process with SIGUSR1, which would end them.
+        if (library.Family == MpiFamily.Mpich && !OperatingSystem.IsWindows())
+            _peerEnded = PosixSignalRegistration.Create((PosixSignal)(OperatingSystem.IsLinux() ? 10 : 30), signal => signal.Cancel = true);
     }
 
     public MpiLibrary Library { get; }
@@ -210,6 +214,7 @@ internal sealed unsafe class MpiSession : IDisposable
         }
         _stopped = true;
         _watch?.Join(s_grace);
+        _peerEnded?.Dispose();
         if (_ownsMpi && _failure is null) lock (_calls) Library.Finish();
     }
 
