@@ -54,6 +54,21 @@ internal sealed class Sharing(Communicator ranks, IReadOnlyList<string> argument
         if (ranks.IsFirst) Console.WriteLine($"done {last.Done}, responded {string.Join(' ', last.DoneByProcess)}");
     }
 
+    /// <summary>Answers the rows of a view; rank 0 alone reads the first answer, then all read all of them.</summary>
+    public void Transform()
+    {
+        var mlContext = new MLContext();
+        using var model = mlContext.Nlft().LoadBaseModel(_options["model"], generation: new() { Temperature = 0.8, MaximumNewTokens = 16, MaximumBatchSize = 4 }, engine: new ManagedEngine(threads: 1));
+        var rows = mlContext.Data.LoadFromEnumerable(Rows().ToBlockingEnumerable().Select(row => new Asked { Question = row.Question }));
+        var answered = model.Transform(rows);
+        var first = !ranks.IsFirst ? null : mlContext.Data.CreateEnumerable<AnsweredQuestion>(answered, reuseRowObject: false).First(); // no other process reads here
+        Write(mlContext.Data.CreateEnumerable<AnsweredQuestion>(answered, reuseRowObject: false).Select(row => $"{row.Question} {row.GeneratedAnswer}"));
+        model.Distributed = false;
+        var alone = mlContext.Data.CreateEnumerable<AnsweredQuestion>(model.Transform(rows), reuseRowObject: false).First();
+        Talk.Require(first is null || first.GeneratedAnswer == alone.GeneratedAnswer, "another answer than a process gives alone");
+        if (ranks.IsFirst) Console.WriteLine("transformed");
+    }
+
     private async IAsyncEnumerable<JsonLinesRow> Rows()
     {
         await Task.Yield();
@@ -83,6 +98,17 @@ internal sealed class Sharing(Communicator ranks, IReadOnlyList<string> argument
             await Task.Delay(2 + milliseconds, cancellationToken);
             return row.Response!.Contains($" {row.Answer}.", StringComparison.Ordinal) ? Verdict.Correct : Verdict.Incorrect($"{row.Answer} is right.");
         }
+    }
+
+    private sealed class Asked
+    {
+        public string Question { get; set; } = "";
+    }
+
+    private sealed class AnsweredQuestion
+    {
+        public string Question { get; set; } = "";
+        public string GeneratedAnswer { get; set; } = "";
     }
 
     private sealed class Told<T>(Action<T> tell) : IProgress<T>

@@ -46,10 +46,4 @@ internal sealed class ChunkBoard
             _done[chunk] = true;
         }
     }
-
-    /// <summary>Places of the chunks that a process has done.</summary>
-    public int DoneBy(int rank)
-    {
-        lock (_turn) return Enumerable.Range(0, _chunks.Length).Where(chunk => _done[chunk] && _holders[chunk] == rank).Sum(chunk => _chunks[chunk].Length);
-    }
 }

@@ -12,7 +12,7 @@ namespace Microsoft.ML.Nlft.Distributed;
 /// end; the results that process 0 was told of are kept, and started again, with any number of processes, the work that is missing is done.
 /// </remarks>
 /// <typeparam name="T">A result; goes to JSON and back.</typeparam>
-internal sealed class SharedWork<T>
+internal sealed record SharedWork<T>
     where T : class
 {
     /// <summary>Tags of messages to process 0, with the results of a chunk, and from it, with the number of the next.</summary>
