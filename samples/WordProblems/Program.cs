@@ -5,10 +5,12 @@
 using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Nlft;
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Monitoring;
 using WordProblems;
 
+if (!Communicator.Current.IsFirst) Console.SetOut(TextWriter.Null); // under mpirun the first process speaks
 const int Epochs = 5;
 const double LearningRate = 1e-3;
 var samples = Path.Combine(Path.GetDirectoryName(ThisFile())!, "..");
@@ -82,7 +84,7 @@ void SaveAndLoad()
 void ShowWhereTheFeedbackLanded()
 {
     var page = Path.Combine(Path.GetTempPath(), "nlft-word-problems", "map.html");
-    nlft.TrainingMap!.Save(page);
+    Communicator.Current.OnFirst("the map", () => nlft.TrainingMap!.Save(page));
     Console.WriteLine($"\nWhere the judgments landed in four rows, before training and after every epoch: open {page}");
 }
 
