@@ -136,7 +136,17 @@ public sealed class LocalModel : IDisposable
     /// <exception cref="NlftException">An option lies outside its range, or a prompt is empty, too long, or has a foreign token.</exception>
     public IReadOnlyList<GeneratedText> Generate(
         IReadOnlyList<int[]> prompts, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        InTurn(() => Generator.Generate(prompts, options ?? new GenerationOptions(), cancellationToken));
+        GeneratePart(prompts, options, firstRow: 0, cancellationToken);
+
+    /// <summary>Answers a part of many prompts: together the parts give what one call would.</summary>
+    /// <param name="prompts">Prompts as token ids; none gives no answers.</param>
+    /// <param name="options">How; null: the most likely answer of at most 512 tokens.</param>
+    /// <param name="firstRow">Place of the first prompt among all, 0 or more: a row draws from the stream of random numbers of its place.</param>
+    /// <param name="cancellationToken">Observed between tokens.</param>
+    /// <exception cref="NlftException">An option lies outside its range, or a prompt is empty, too long, or has a foreign token.</exception>
+    public IReadOnlyList<GeneratedText> GeneratePart(
+        IReadOnlyList<int[]> prompts, GenerationOptions? options, int firstRow, CancellationToken cancellationToken = default) =>
+        InTurn(() => Generator.GeneratePart(prompts, options ?? new GenerationOptions(), firstRow, cancellationToken));
 
     /// <summary>Answers one question as a stream of texts.</summary>
     /// <param name="question">What to answer.</param>

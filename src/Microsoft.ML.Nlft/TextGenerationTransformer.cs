@@ -2,6 +2,9 @@ using Microsoft.Extensions.AI;
 using Microsoft.ML.Data;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Chat;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.DataSets;
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Training;
@@ -17,6 +20,9 @@ namespace Microsoft.ML.Nlft;
 /// <para>Views, mappers and prediction engines may be used from several threads; generation itself takes turns on the one model. Disposing releases
 /// the model, whose views then fail with <see cref="ObjectDisposedException"/>. A <c>PredictionEngine</c> disposes the transformer with itself unless
 /// told otherwise.</para>
+/// <para>In a job of several processes (<see cref="Distributed"/>) <see cref="Transform"/> is not lazy: all processes call it with the same rows, divide the
+/// answering among them, and each gets a view with all answers. A cursor that answered when asked could not do that: it may be opened by one process alone, and
+/// would wait for the others in vain. Prediction engines and mappers answer in their own process.</para>
 /// </remarks>
 public sealed partial class TextGenerationTransformer : ITransformer, IDisposable
 {
@@ -75,13 +81,22 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     /// <exception cref="NlftException">The question (or instruction) column is missing or does not hold text.</exception>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Mapper(inputSchema).OutputSchema;
 
-    /// <summary>A lazy view with the output column.</summary>
-    /// <exception cref="NlftException">The question (or instruction) column is missing or does not hold text.</exception>
+    /// <summary>
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together divide the rows of <see cref="Transform"/>; all of them must call it. False: each
+    /// answers for itself, lazily. Default true, which changes nothing in a process on its own.
+    /// </summary>
+    public bool Distributed { get; set; } = true;
+
+    /// <summary>A view with the output column: lazy in a single process, complete in a job of several, all of which must call.</summary>
+    /// <exception cref="NlftException">
+    /// The question (or instruction) column is missing or does not hold text; in a job of several processes also: a row cannot be answered, the processes have
+    /// different rows or models, or one of them has failed.
+    /// </exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new AppendedColumnView<ReadOnlyMemory<char>>(input, _column);
+        return new AppendedColumnView<ReadOnlyMemory<char>>(input, !Distributed || Communicator.Current.Size == 1 ? _column : SharedColumn(input));
     }
 
     /// <summary>True.</summary>
@@ -103,21 +118,34 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            // A call draws from streams numbered from 0: the first row's position keeps the draws of one batch from repeating in the next.
-            var options = Settings.Generation with { Seed = unchecked(Settings.Generation.Seed + (int)Math.Max(rows[0].Position, 0)) };
-            return [.. _model.Generate([.. rows.Select(Prompt)], options).Select(answer => answer.Text.AsMemory())];
+            return [.. _model.GeneratePart([.. rows.Select(Prompt)], Settings.Generation, firstRow: (int)Math.Max(rows[0].Position, 0)).Select(answer => answer.Text.AsMemory())];
         }
+    }
+
+    /// <summary>The column with all answers, made by all processes of the job.</summary>
+    private AppendedColumn<ReadOnlyMemory<char>> SharedColumn(IDataView input)
+    {
+        var rows = AppendedColumnMapper<ReadOnlyMemory<char>>.ReadInputs(input, _column);
+        foreach (var row in rows) Prompt(row); // a row that cannot be answered is refused before the work begins, on every process
+        var options = new ResponseOptions { Generation = Settings.Generation };
+        var questions = rows.Select(row => new JsonLinesRow(row.Texts[0], null, null, null, Instruction(row), row.Name)).ToAsyncEnumerable();
+        string[] answers = [.. ResponseGenerator.GenerateAsync(_model, questions, options).ToBlockingEnumerable().Select(response => response.Generated.Text)];
+        return _column with { InOrder = true, Compute = asked => [.. asked.Select(row => AnswerOf(row).AsMemory())] };
+
+        string AnswerOf(TextRow row) => row.Position >= 0 && row.Position < answers.Length && row.Texts.SequenceEqual(rows[(int)row.Position].Texts) ? answers[row.Position]
+            : throw new NlftException($"{row.Name} of the view", "other texts than when it was answered", "the same rows in every pass", "Cache the rows before they are transformed: mlContext.Data.Cache.");
     }
 
     /// <summary>Answers a question that stands in no view.</summary>
     internal string AnswerOne(string question, string instruction) => Answer([new TextRow(-1, [question, instruction])])[0].ToString();
 
+    private string? Instruction(TextRow row) => InstructionColumnName is null || string.IsNullOrWhiteSpace(row.Texts[1]) ? null : row.Texts[1];
+
     private int[] Prompt(TextRow row)
     {
         try
         {
-            var instruction = InstructionColumnName is null || string.IsNullOrWhiteSpace(row.Texts[1]) ? null : row.Texts[1];
-            return _model.Prompts.EncodeQuestion(row.Texts[0], instruction, Settings.Generation.MaximumNewTokens);
+            return _model.Prompts.EncodeQuestion(row.Texts[0], Instruction(row), Settings.Generation.MaximumNewTokens);
         }
         catch (NlftException e)
         {

@@ -11,6 +11,9 @@ internal static class Program
         {
             switch (arguments[0])
             {
+                case "judge": new Sharing(Communicator.Current, arguments[1..]).JudgeAsync().GetAwaiter().GetResult(); break;
+                case "respond": new Sharing(Communicator.Current, arguments[1..]).RespondAsync().GetAwaiter().GetResult(); break;
+                case "transform": new Sharing(Communicator.Current, arguments[1..]).Transform(); break;
                 case "talk": Talk.Run(Communicator.Current); break;
                 case "train": Training.Run(arguments[1]); break;
                 default: throw new ArgumentException($"No scene \"{arguments[0]}\".");

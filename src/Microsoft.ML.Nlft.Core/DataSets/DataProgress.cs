@@ -23,18 +23,22 @@ public sealed record DataProgress
 
     /// <summary>Judgments so far that could not be parsed; 0 while responses are generated.</summary>
     public int Unparsable { get; init; }
+
+    /// <summary>New results so far of each process of the job, by rank: a slow one has fewer. Those of an interrupted run are not among them.</summary>
+    public IReadOnlyList<int> DoneByProcess { get; init; } = [];
 }
 
 /// <summary>Measures a run; results taken over from an interrupted one say nothing of its speed.</summary>
-internal sealed class DataMeter(int? total, IProgress<DataProgress>? progress, TimeProvider time)
+internal sealed class DataMeter(int? total, IProgress<DataProgress>? progress, TimeProvider time, int processes = 1)
 {
     private readonly long _begin = time.GetTimestamp();
+    private readonly int[] _doneByProcess = new int[processes];
     private int _done, _fresh, _correct, _incorrect, _unparsable;
 
-    public void Report(bool fresh, Verdict? verdict = null)
+    public void Report(bool fresh, Verdict? verdict = null, int rank = 0)
     {
         _done++;
-        if (fresh) _fresh++;
+        if (fresh) (_fresh, _doneByProcess[rank]) = (_fresh + 1, _doneByProcess[rank] + 1);
         switch (verdict?.Kind)
         {
             case VerdictKind.Correct: _correct++; break;
@@ -51,6 +55,7 @@ internal sealed class DataMeter(int? total, IProgress<DataProgress>? progress, T
             Correct = _correct,
             Incorrect = _incorrect,
             Unparsable = _unparsable,
+            DoneByProcess = [.. _doneByProcess],
         });
     }
 }

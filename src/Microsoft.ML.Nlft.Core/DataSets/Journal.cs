@@ -68,14 +68,22 @@ internal sealed class Journal<T> : IDisposable
     }
 
     /// <summary>Adds a result; it is on the disk when this returns.</summary>
-    /// <exception cref="NlftException">The disk is full; the results before it are kept.</exception>
-    public void Append(int index, string row, T result)
+    public void Append(int index, string row, T result) => Append([(index, row, result)]);
+
+    /// <summary>Adds results; they are on the disk when this returns.</summary>
+    /// <exception cref="NlftException">The disk is full; the results before them are kept.</exception>
+    public void Append(IEnumerable<(int Index, string Row, T Result)> results)
     {
         if (_file is null) return;
         lock (_turn)
         {
-            var entry = new Entry(index, row, result);
-            if (_done.TryAdd(index, entry)) WriteLine(entry);
+            var lines = new StringBuilder();
+            foreach (var (index, row, result) in results)
+            {
+                var entry = new Entry(index, row, result);
+                if (_done.TryAdd(index, entry)) lines.Append(LineOf(entry));
+            }
+            Write(lines.ToString());
         }
     }
 
@@ -104,7 +112,7 @@ internal sealed class Journal<T> : IDisposable
         }
         if (kept < bytes.Length) _file.SetLength(kept);
         _file.Position = kept;
-        if (kept == 0) WriteLine(new Beginning(run));
+        if (kept == 0) Write(LineOf(new Beginning(run)));
     }
 
     private void RequireRun(ReadOnlySpan<byte> line, string run)
@@ -135,11 +143,13 @@ internal sealed class Journal<T> : IDisposable
         }
     }
 
-    private void WriteLine<TLine>(TLine line)
+    private static string LineOf<TLine>(TLine line) => JsonSerializer.Serialize(line, s_json) + "\n";
+
+    private void Write(string lines)
     {
         try
         {
-            _file!.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(line, s_json) + "\n"));
+            _file!.Write(Encoding.UTF8.GetBytes(lines));
             _file.Flush(flushToDisk: true);
         }
         catch (IOException e) when (WriteFault.Of(_path!, e) is { } fault)

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.DataSets;
@@ -15,6 +16,10 @@ namespace Microsoft.ML.Nlft.DataSets;
 public sealed record GeneratedResponse(JsonLinesRow Row, int Question, int Sample, GeneratedText Generated);
 
 /// <summary>Lets a model answer questions, several times each when asked to: the responses that it will learn from.</summary>
+/// <remarks>
+/// The processes of a job (<see cref="ResponseOptions.Distributed"/>) divide the work: each of them calls with the same questions and options, each gets all
+/// responses, and they come when all are there. Process 0 keeps the journal and reports progress. A run that was stopped goes on with any number of processes.
+/// </remarks>
 /// <example>
 /// <code>
 /// await foreach (var response in ResponseGenerator.GenerateAsync(model, DataFile.ReadAsync("questions.jsonl"), new() { Journal = "responses.partial" }))
@@ -37,7 +42,8 @@ public static class ResponseGenerator
         ArgumentNullException.ThrowIfNull(questions);
         options ??= new();
         options.Validate();
-        return Run(model, questions, options, cancellationToken);
+        var processes = options.Distributed ? Communicator.Current : Communicator.Single;
+        return processes.Size == 1 ? Run(model, questions, options, cancellationToken) : RunShared(model, questions, options, processes, cancellationToken);
     }
 
     private static async IAsyncEnumerable<GeneratedResponse> Run(
@@ -77,6 +83,47 @@ public static class ResponseGenerator
                 return new GeneratedResponse(place.Row with { Response = text.Text }, place.Question, place.Sample, text);
             })];
         }
+    }
+
+    private static async IAsyncEnumerable<GeneratedResponse> RunShared(
+        LocalModel model, IAsyncEnumerable<JsonLinesRow> questions, ResponseOptions options, Communicator processes, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var (samples, generation) = (options.SamplesPerQuestion, options.Generation);
+        var places = new List<Place>();
+        var question = 0;
+        await foreach (var row in questions.WithCancellation(cancellationToken).ConfigureAwait(false))
+        {
+            var identity = IdentityOf(row.Instruction, row.Question);
+            for (var sample = 0; sample < samples; sample++) places.Add(new Place(row, question, sample, checked(question * samples + sample), identity, Done: null));
+            question++;
+        }
+        var run = Describe(model, options);
+        JobAgreement.Require(processes, "rows to respond to", IdentityOf([.. places.Select(place => place.Identity)]));
+        JobAgreement.Require(processes, "model, prompts and options of the responses", run);
+        var texts = await Task.Run(() => SharedWork.Together(processes, () =>
+        {
+            using var journal = new Journal<GeneratedText>(processes.IsFirst ? options.Journal : null, run);
+            var meter = new DataMeter(places.Count, processes.IsFirst ? options.Progress : null, options.TimeProvider, processes.Size);
+            return new SharedWork<GeneratedText>
+            {
+                Communicator = processes,
+                Count = places.Count,
+                ChunkSize = options.ChunkSize > 0 ? options.ChunkSize : SharedWork.SizeFor(places.Count, generation.MaximumBatchSize, processes.Size),
+                Work = (chunk, stop) => [.. chunk.Chunk(generation.MaximumBatchSize).SelectMany(batch => model.InTurn(() => Grow(model, [.. batch.Select(place => places[place])], generation, stop)))],
+                Known = place =>
+                {
+                    if (!journal.TryGet(place, places[place].Identity, out var done)) return null;
+                    meter.Report(fresh: false);
+                    return done;
+                },
+                Keep = (chunk, made, rank) =>
+                {
+                    journal.Append(chunk.Select((place, i) => (place, places[place].Identity, made[i])));
+                    foreach (var _ in made) meter.Report(fresh: true, rank: rank);
+                },
+            }.Run(cancellationToken);
+        }, cancellationToken), CancellationToken.None).ConfigureAwait(false);
+        for (var i = 0; i < texts.Length; i++) yield return new GeneratedResponse(places[i].Row with { Response = texts[i].Text }, places[i].Question, places[i].Sample, texts[i]);
     }
 
     private static GeneratedText[] Grow(LocalModel model, List<Place> places, GenerationOptions options, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Distributed;
 
 namespace Microsoft.ML.Nlft.DataSets;
 
@@ -22,6 +23,18 @@ public sealed record JudgingOptions
 
     /// <summary>Measures the run. Default the system's clock.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <summary>
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together divide the rows; all of them must call. False: each judges all of them for itself.
+    /// Default true, which changes nothing in a process on its own.
+    /// </summary>
+    public bool Distributed { get; init; } = true;
+
+    /// <summary>
+    /// Rows that a process is given at a time, 0 or more. Default 0: as many as the judge judges at the same time, or less where there would be fewer than four chunks
+    /// for each process. Of no meaning to a single process.
+    /// </summary>
+    public int ChunkSize { get; init; }
 }
 
 /// <summary>What came of judging: the rows to learn from, and how many could not be used.</summary>
@@ -37,6 +50,10 @@ public sealed record JudgedSet(IReadOnlyList<TrainingExample> Rows, IReadOnlyLis
 }
 
 /// <summary>Runs judges over rows.</summary>
+/// <remarks>
+/// The processes of a job (<see cref="JudgingOptions.Distributed"/>) divide the rows: each of them calls with the same rows and an equal judge, each gets all
+/// verdicts, and they come when all are there. Each judges <see cref="IResponseJudge.MaximumParallelism"/> rows at the same time: a service is asked by all of them.
+/// </remarks>
 public static class ResponseJudging
 {
     /// <summary>Judges rows, as many at a time as the judge wants.</summary>
@@ -46,12 +63,20 @@ public static class ResponseJudging
     /// <param name="cancellationToken">Cancels; what is done stays in the journal.</param>
     /// <returns>The rows in order, the unparsable ones among them.</returns>
     /// <exception cref="NlftException">A row cannot be judged, the judge cannot be reached, or the journal is that of another run.</exception>
-    public static async IAsyncEnumerable<JudgedRow> JudgeAllAsync(
-        this IResponseJudge judge, IAsyncEnumerable<JsonLinesRow> rows, JudgingOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public static IAsyncEnumerable<JudgedRow> JudgeAllAsync(
+        this IResponseJudge judge, IAsyncEnumerable<JsonLinesRow> rows, JudgingOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(judge);
         ArgumentNullException.ThrowIfNull(rows);
         options ??= new();
+        OptionCheck.Require(options.ChunkSize >= 0, nameof(options.ChunkSize), options.ChunkSize, "0 or more", "Use 0 for a size that fits the number of processes.");
+        var processes = options.Distributed ? Communicator.Current : Communicator.Single;
+        return processes.Size == 1 ? Run(judge, rows, options, cancellationToken) : RunShared(judge, rows, options, processes, cancellationToken);
+    }
+
+    private static async IAsyncEnumerable<JudgedRow> Run(
+        IResponseJudge judge, IAsyncEnumerable<JsonLinesRow> rows, JudgingOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         using var journal = new Journal<Verdict>(options.Journal, judge.Name);
         var meter = new DataMeter(options.RowCount, options.Progress, options.TimeProvider);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -75,7 +100,7 @@ public static class ResponseJudging
 
         async Task<(JudgedRow, bool)> JudgeOneAsync(JsonLinesRow row, int index)
         {
-            var identity = ResponseGenerator.IdentityOf(row.Instruction, row.Question, row.Response, row.Answer);
+            var identity = IdentityOf(row);
             var known = journal.TryGet(index, identity, out var verdict);
             if (!known) journal.Append(index, identity, verdict = await judge.JudgeAsync(row, stop.Token).ConfigureAwait(false));
             return (new JudgedRow(row with { Judgment = verdict.Judgment }, verdict), !known);
@@ -89,6 +114,49 @@ public static class ResponseJudging
             return judged;
         }
     }
+
+    private static async IAsyncEnumerable<JudgedRow> RunShared(
+        IResponseJudge judge, IAsyncEnumerable<JsonLinesRow> rows, JudgingOptions options, Communicator processes, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var all = await rows.ToListAsync(cancellationToken).ConfigureAwait(false);
+        string[] identities = [.. all.Select(IdentityOf)];
+        JobAgreement.Require(processes, "rows to judge", ResponseGenerator.IdentityOf(identities));
+        JobAgreement.Require(processes, "judge", judge.Name);
+        var verdicts = await Task.Run(() => SharedWork.Together(processes, () =>
+        {
+            using var journal = new Journal<Verdict>(processes.IsFirst ? options.Journal : null, judge.Name);
+            var meter = new DataMeter(all.Count, processes.IsFirst ? options.Progress : null, options.TimeProvider, processes.Size);
+            return new SharedWork<Verdict>
+            {
+                Communicator = processes,
+                Count = all.Count,
+                ChunkSize = options.ChunkSize > 0 ? options.ChunkSize : SharedWork.SizeFor(all.Count, judge.MaximumParallelism, processes.Size),
+                Work = (chunk, stop) => JudgeAsync(chunk, stop).GetAwaiter().GetResult(),
+                Known = place =>
+                {
+                    if (!journal.TryGet(place, identities[place], out var verdict)) return null;
+                    meter.Report(fresh: false, verdict);
+                    return verdict;
+                },
+                Keep = (chunk, made, rank) =>
+                {
+                    journal.Append(chunk.Select((place, i) => (place, identities[place], made[i])));
+                    foreach (var verdict in made) meter.Report(fresh: true, verdict, rank);
+                },
+            }.Run(cancellationToken);
+        }, cancellationToken), CancellationToken.None).ConfigureAwait(false);
+        for (var i = 0; i < all.Count; i++) yield return new JudgedRow(all[i] with { Judgment = verdicts[i].Judgment }, verdicts[i]);
+
+        async Task<Verdict[]> JudgeAsync(IReadOnlyList<int> chunk, CancellationToken stop)
+        {
+            var made = new Verdict[chunk.Count];
+            var together = new ParallelOptions { MaxDegreeOfParallelism = judge.MaximumParallelism, CancellationToken = stop };
+            await Parallel.ForAsync(0, made.Length, together, async (i, end) => made[i] = await judge.JudgeAsync(all[chunk[i]], end).ConfigureAwait(false)).ConfigureAwait(false);
+            return made;
+        }
+    }
+
+    private static string IdentityOf(JsonLinesRow row) => ResponseGenerator.IdentityOf(row.Instruction, row.Question, row.Response, row.Answer);
 
     /// <summary>Collects judged rows: those to learn from, and those whose verdict could not be parsed.</summary>
     /// <param name="judged">What <see cref="JudgeAllAsync"/> gives.</param>

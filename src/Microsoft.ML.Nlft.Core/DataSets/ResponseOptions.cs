@@ -26,11 +26,24 @@ public sealed record ResponseOptions
     /// <summary>Measures the run. Default the system's clock.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
+    /// <summary>
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together divide the responses; all of them must call. False: each makes all of them for itself.
+    /// Default true, which changes nothing in a process on its own.
+    /// </summary>
+    public bool Distributed { get; init; } = true;
+
+    /// <summary>
+    /// Responses that a process is given at a time, 0 or more; the responses do not depend on it. Default 0: a batch, or less where there would be fewer than four
+    /// chunks for each process. Of no meaning to a single process.
+    /// </summary>
+    public int ChunkSize { get; init; }
+
     internal void Validate()
     {
         OptionCheck.Require(Generation is not null, nameof(Generation), Generation, "generation options", "Leave it out for the defaults.");
         Generation!.Validate();
         OptionCheck.Require(SamplesPerQuestion >= 1, nameof(SamplesPerQuestion), SamplesPerQuestion, "1 or more", "Use 1 for one response per question.");
+        OptionCheck.Require(ChunkSize >= 0, nameof(ChunkSize), ChunkSize, "0 or more", "Use 0 for a size that fits the number of processes.");
         OptionCheck.Require(SamplesPerQuestion == 1 || Generation.Temperature > 0, nameof(SamplesPerQuestion), SamplesPerQuestion, "1 at temperature 0",
             "Raise Temperature: the most likely response is always the same.");
     }

@@ -34,10 +34,18 @@ public sealed class TextGenerator
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public IReadOnlyList<GeneratedText> Generate(
-        IReadOnlyList<int[]> prompts, GenerationOptions options, CancellationToken cancellationToken = default)
+        IReadOnlyList<int[]> prompts, GenerationOptions options, CancellationToken cancellationToken = default) => GeneratePart(prompts, options, firstRow: 0, cancellationToken);
+
+    /// <summary>Generates one answer per prompt of a part of many.</summary>
+    /// <param name="prompts">Prompts as token ids.</param>
+    /// <param name="options">How to choose tokens and when to end.</param>
+    /// <param name="firstRow">Place of the first prompt among all.</param>
+    /// <param name="cancellationToken">Observed between tokens and inside the engine.</param>
+    internal IReadOnlyList<GeneratedText> GeneratePart(IReadOnlyList<int[]> prompts, GenerationOptions options, int firstRow, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(prompts);
-        DecodingRow[] rows = [.. prompts.Select((prompt, i) => Row(prompt, options, i))];
+        ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
+        DecodingRow[] rows = [.. prompts.Select((prompt, i) => Row(prompt, options, checked(firstRow + i)))];
         foreach (var batch in rows.Chunk(options.MaximumBatchSize)) Grow(batch, grown: null, cancellationToken);
         return Array.ConvertAll(rows, row => row.Result());
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Evaluation;
 using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Options;
@@ -42,23 +43,24 @@ internal sealed class EvaluateCommand : ToolCommand
 
     protected override ToolOptions Defaults(ParseResult parsed) => _model.Defaults(parsed);
 
-    protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
+    protected override async Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         options.Generation.Validate();
         (string Folder, LocalModelDescription Saved)? card = parsed.GetValue(_card) ? _model.SavedPlace(parsed) : null; // refused before the answering, not after it
         var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Answer));
-        var responses = Responses(parsed, options, rows, cancellationToken);
+        var responses = await ResponsesAsync(parsed, options, rows, cancellationToken);
         var comparison = parsed.GetValue(_comparison);
         // Every gold answer is checked under its own line before they are counted together.
         var compared = rows.Zip(responses, (row, response) => ExactMatchEvaluator.Compare(response, row.Answer!, comparison, row.Source)).ToList();
         var result = ExactMatchEvaluator.Evaluate(responses, [.. rows.Select(row => row.Answer!)], comparison);
         if (parsed.GetValue(_output) is { } output)
-            RowWriter.Write(Console.PathOf(output), rows.Zip(responses, compared).Select(row => RowWriter.Line(
+            RowWriter.WriteTo(Console, output, [.. rows.Zip(responses, compared).Select(row => RowWriter.Line(
                 (options.Columns.Question, row.First.Question), (options.Columns.Response, row.Second), (options.Columns.Answer, row.First.Answer),
-                (nameof(row.Third.Expected), row.Third.Expected), (nameof(row.Third.Found), row.Third.Found), (nameof(row.Third.Outcome), row.Third.Outcome.ToString()))));
+                (nameof(row.Third.Expected), row.Third.Expected), (nameof(row.Third.Found), row.Third.Found), (nameof(row.Third.Outcome), row.Third.Outcome.ToString())))]);
         Console.Out.Write(result);
-        if (card is var (folder, saved)) WriteCard(folder, saved, ModelCardEvaluation.Of($"{rows.Count} rows of {Path.GetFileName(parsed.GetValue(_data.Data)!)}", result));
-        return Task.FromResult(ExitCode.Success);
+        if (card is var (folder, saved))
+            Communicator.Current.OnFirst($"writing the card of {folder}", () => WriteCard(folder, saved, ModelCardEvaluation.Of($"{rows.Count} rows of {Path.GetFileName(parsed.GetValue(_data.Data)!)}", result)));
+        return ExitCode.Success;
     }
 
     private static void WriteCard(string folder, LocalModelDescription saved, ModelCardEvaluation evaluation)
@@ -68,7 +70,7 @@ internal sealed class EvaluateCommand : ToolCommand
         (saved with { Card = card }).Save(folder);
     }
 
-    private IReadOnlyList<string?> Responses(ParseResult parsed, ToolOptions options, IReadOnlyList<JsonLinesRow> rows, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<string?>> ResponsesAsync(ParseResult parsed, ToolOptions options, IReadOnlyList<JsonLinesRow> rows, CancellationToken cancellationToken)
     {
         if (!_model.Given(parsed))
         {
@@ -78,7 +80,7 @@ internal sealed class EvaluateCommand : ToolCommand
             return [.. rows.Select(row => row.Response)];
         }
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
-        return [.. GenerateCommand.Answer(Console, model, rows, options.Generation, cancellationToken).Select(answer => answer.Text)];
+        return [.. (await GenerateCommand.AnswerAsync(Console, model, rows, new() { Generation = options.Generation }, cancellationToken)).Select(response => response.Generated.Text)];
     }
 
     private static AnswerComparison Refuse(System.CommandLine.Parsing.ArgumentResult result, string found)

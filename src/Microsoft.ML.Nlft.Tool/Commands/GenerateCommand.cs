@@ -53,46 +53,27 @@ internal sealed class GenerateCommand : ToolCommand
         }
 
         var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
-        var responses = await ProgressDisplay.RunAsync(Console, "Answering", async progress =>
+        var journal = output is null ? null : output + ".partial";
+        var responses = await AnswerAsync(Console, model, rows, new()
         {
-            var set = new ResponseOptions
-            {
-                SamplesPerQuestion = parsed.GetValue(_samples),
-                Generation = options.Generation,
-                Journal = output is null ? null : output + ".partial",
-                QuestionCount = rows.Count,
-                Progress = new DataSteps(progress, "answers"),
-                TimeProvider = Console.Time,
-            };
-            var done = new List<GeneratedResponse>();
-            await foreach (var response in ResponseGenerator.GenerateAsync(model, rows.ToAsyncEnumerable(), set, cancellationToken)) done.Add(response);
-            return done;
-        });
+            SamplesPerQuestion = parsed.GetValue(_samples),
+            Generation = options.Generation,
+            Journal = journal,
+        }, cancellationToken);
         var names = options.Columns;
         RowWriter.WriteTo(Console, output, [.. responses.Select(response => RowWriter.Line(
             (names.Instruction, response.Row.Instruction), (names.Question, response.Row.Question), (names.Response, response.Row.Response), (names.Answer, response.Row.Answer),
-            (nameof(GeneratedText.FinishReason), response.Generated.FinishReason.ToString()), (nameof(GeneratedText.Tokens), TokenLine.Of(response.Generated, model.Tokenizer))))]);
-        if (output is not null) File.Delete(output + ".partial");
+            (nameof(GeneratedText.FinishReason), response.Generated.FinishReason.ToString()), (nameof(GeneratedText.Tokens), TokenLine.Of(response.Generated, model.Tokenizer))))], journal);
         Console.Error.WriteLine($"{responses.Count} answers, {responses.Count(response => response.Generated.FinishReason == FinishReason.Length)} of them cut at the limit of {options.Generation.MaximumNewTokens} tokens.");
         return ExitCode.Success;
     }
 
-    /// <summary>Answers rows with a progress display.</summary>
-    internal static IReadOnlyList<GeneratedText> Answer(
-        ToolConsole console, LocalModel model, IReadOnlyList<JsonLinesRow> rows, GenerationOptions options, CancellationToken cancellationToken)
-    {
-        var prompts = rows.Select(row => model.Prompts.EncodeQuestion(row.Question, row.Instruction, options.MaximumNewTokens)).ToArray();
-        // The most likely answers do not depend on how rows are split into calls; sampled ones draw by the row's place in the call.
-        var portion = options.Temperature == 0 ? options.MaximumBatchSize : Math.Max(1, prompts.Length);
-        return ProgressDisplay.Run(console, "Answering", progress =>
+    /// <summary>Answers rows with a progress display; the processes of a job divide them.</summary>
+    internal static Task<List<GeneratedResponse>> AnswerAsync(
+        ToolConsole console, LocalModel model, IReadOnlyList<JsonLinesRow> rows, ResponseOptions options, CancellationToken cancellationToken) =>
+        ProgressDisplay.RunAsync(console, "Answering", async progress =>
         {
-            var answers = new List<GeneratedText>();
-            foreach (var prompt in prompts.Chunk(portion))
-            {
-                answers.AddRange(model.Generate(prompt, options, cancellationToken));
-                progress.Report(((double)answers.Count / prompts.Length, $"{answers.Count} of {prompts.Length} rows"));
-            }
-            return answers;
+            var set = options with { QuestionCount = rows.Count, Progress = new DataSteps(progress, "answers"), TimeProvider = console.Time };
+            return await ResponseGenerator.GenerateAsync(model, rows.ToAsyncEnumerable(), set, cancellationToken).ToListAsync(cancellationToken);
         });
-    }
 }

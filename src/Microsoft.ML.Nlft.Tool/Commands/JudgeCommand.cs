@@ -42,11 +42,12 @@ internal sealed class JudgeCommand : ToolCommand
         var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
         IResponseJudge judge = chat is null ? new RuleJudge() : chat;
         var (unparsable, open) = (0, keep ? rows.Where(row => row.Judgment is null).ToList() : rows);
+        var journal = output is null || chat is null ? null : output + ".partial"; // by rule it is done before anybody could stop it
         var judged = await ProgressDisplay.RunAsync(Console, "Judging", async progress =>
         {
             var set = new JudgingOptions
             {
-                Journal = output is null || chat is null ? null : output + ".partial", // by rule it is done before anybody could stop it
+                Journal = journal,
                 RowCount = open.Count,
                 Progress = chat is null ? null : new DataSteps(progress, "verdicts"),
                 TimeProvider = Console.Time,
@@ -63,8 +64,7 @@ internal sealed class JudgeCommand : ToolCommand
             return done;
         });
         RowWriter.WriteTo(Console, output, [.. judged.Select(row => RowWriter.Line(
-            (names.Instruction, row.Instruction), (names.Question, row.Question), (names.Response, row.Response), (names.Judgment, row.Judgment), (names.Answer, row.Answer)))]);
-        if (output is not null && chat is not null) File.Delete(output + ".partial");
+            (names.Instruction, row.Instruction), (names.Question, row.Question), (names.Response, row.Response), (names.Judgment, row.Judgment), (names.Answer, row.Answer)))], journal);
         var wrong = judged.Count(row => row.Judgment is not null);
         Console.Error.WriteLine($"{rows.Count} rows: {judged.Count - wrong} right, {wrong} with a judgment{(unparsable > 0 ? $", {unparsable} left out: their verdict could not be parsed" : "")}.");
         return ExitCode.Success;

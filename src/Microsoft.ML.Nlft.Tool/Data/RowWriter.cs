@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
@@ -38,12 +39,22 @@ internal static class RowWriter
         foreach (var line in lines) stream.Write(Encoding.UTF8.GetBytes(line + "\n"));
     });
 
-    /// <summary>Writes to the file if there is one, else to the standard output.</summary>
-    public static void WriteTo(ToolConsole console, string? path, IReadOnlyList<string> lines)
+    /// <summary>
+    /// Writes to the file if there is one, else to the standard output. Of the processes of a job the first one writes.
+    /// </summary>
+    /// <param name="console">The console.</param>
+    /// <param name="path">The file; null: none.</param>
+    /// <param name="lines">What to write.</param>
+    /// <param name="journal">The journal of the run, which has done its work then; null: there is none.</param>
+    public static void WriteTo(ToolConsole console, string? path, IReadOnlyList<string> lines, string? journal = null)
     {
         if (path is not null)
         {
-            Write(console.PathOf(path), lines);
+            Communicator.Current.OnFirst($"writing {path}", () =>
+            {
+                Write(console.PathOf(path), lines);
+                if (journal is not null) File.Delete(journal);
+            });
             return;
         }
         foreach (var line in lines) console.Out.WriteLine(line);

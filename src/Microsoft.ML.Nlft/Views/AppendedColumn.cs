@@ -10,7 +10,11 @@ namespace Microsoft.ML.Nlft.Views;
 /// <param name="BatchSize">Most rows computed together, 1 or more.</param>
 /// <param name="Compute">One value per row, in order; called by several threads when several cursors are open.</param>
 internal sealed record AppendedColumn<T>(
-    string Name, PrimitiveDataViewType Type, IReadOnlyList<string> Inputs, int BatchSize, Func<IReadOnlyList<TextRow>, IReadOnlyList<T>> Compute);
+    string Name, PrimitiveDataViewType Type, IReadOnlyList<string> Inputs, int BatchSize, Func<IReadOnlyList<TextRow>, IReadOnlyList<T>> Compute)
+{
+    /// <summary>Whether the rows must come in the order of their view, because their values belong to positions.</summary>
+    public bool InOrder { get; init; }
+}
 
 /// <summary>The input texts of one row.</summary>
 /// <param name="Position">Position of the row in its view, from 0; negative when it is in none.</param>

@@ -36,6 +36,16 @@ internal sealed class AppendedColumnMapper<T> : IRowToRowMapper
         return [.. InputSchema.Where(c => wanted.Contains(c.Index))];
     }
 
+    /// <summary>The input texts of all rows of a view, in order.</summary>
+    public static IReadOnlyList<TextRow> ReadInputs(IDataView view, AppendedColumn<T> column)
+    {
+        var mapper = new AppendedColumnMapper<T>(view.Schema, column);
+        using var cursor = view.GetRowCursor(mapper.GetDependencies([mapper.OutputSchema[view.Schema.Count]]));
+        var rows = new List<TextRow>();
+        for (var reader = new TextRowReader(cursor, mapper.Inputs); cursor.MoveNext();) rows.Add(reader.Read());
+        return rows;
+    }
+
     public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
         if (input.Schema != InputSchema)

@@ -7,14 +7,14 @@ internal sealed class AppendedColumnView<T>(IDataView source, AppendedColumn<T> 
 
     public DataViewSchema Schema => _mapper.OutputSchema;
 
-    public bool CanShuffle => source.CanShuffle;
+    public bool CanShuffle => source.CanShuffle && !column.InOrder;
 
     public long? GetRowCount() => source.GetRowCount();
 
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {
         var needed = columnsNeeded.ToArray();
-        return new AppendedColumnCursor<T>(source.GetRowCursor(_mapper.GetDependencies(needed), rand), _mapper, needed);
+        return new AppendedColumnCursor<T>(source.GetRowCursor(_mapper.GetDependencies(needed), column.InOrder ? null : rand), _mapper, needed);
     }
 
     /// <summary>

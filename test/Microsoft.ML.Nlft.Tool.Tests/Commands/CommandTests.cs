@@ -58,7 +58,7 @@ public sealed class CommandTests
         var table = tool.Succeed("evaluate --model MODEL --data rows.csv --maximum-new-tokens 4 --maximum-batch-size 2");
 
         Assert.Contains("total               3", table);
-        Assert.Contains("Answering: 100 %, 3 of 3 rows", tool.Error);
+        Assert.Contains("Answering: 100 %, 3 of 3 answers", tool.Error);
     }
 
     [TestMethod]
