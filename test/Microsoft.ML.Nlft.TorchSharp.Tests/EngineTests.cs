@@ -49,6 +49,18 @@ public class EngineTests
         }
     }
 
+    [TestMethod]
+    public void OnGpu_TakesTheHostsChoice_UnlessTheOptionsMadeOne()
+    {
+        IModelEngine open = new TorchSharpEngine(new() { ComputeType = TensorType.BF16 }), fixed_ = new TorchSharpEngine(new() { Device = "cpu" });
+        var chosen = (TorchSharpEngine)open.OnGpu(3, fallbackToCpu: false);
+        Assert.AreEqual(new TorchSharpEngineOptions { ComputeType = TensorType.BF16, GpuDeviceId = 3, FallbackToCpu = false }, chosen.Options);
+        Assert.AreSame(fixed_, fixed_.OnGpu(3, fallbackToCpu: true));
+        Assert.AreSame(chosen, chosen.OnGpu(0, fallbackToCpu: true));
+        Assert.IsFalse(((TorchSharpEngine)((IModelEngine)new TorchSharpEngine(new() { FallbackToCpu = false })).OnGpu(0, true)).Options.FallbackToCpu);
+        Assert.AreEqual("option GpuDeviceId: found -1; expected 0 or more. Use 0 for the first GPU.", Assert.ThrowsExactly<NlftException>(() => open.OnGpu(-1, true)).Message);
+    }
+
     public static IEnumerable<object?[]> Obstacles =>
     [
         [true, 2, 1, "/app", new Version(12, 8), null, null],
