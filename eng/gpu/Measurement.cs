@@ -29,9 +29,10 @@ internal sealed record Measurement(double SecondsPerStep, double? ProductRate, l
             return new Measurement(seconds, null, process.PeakWorkingSet64);
         }
         var engine = new TorchSharpEngine(new() { Device = work.Device, RecomputeActivations = mode == "recompute", Int8Weights = mode == "int8", Threads = work.Threads });
+        var (device, type) = (torch.device(engine.Device), engine.ComputeType == TensorType.BF16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32);
         var median = Train(work, engine);
         var peak = engine.MeasureMemory().PeakBytes;
-        return new Measurement(median, MeasureProducts(torch.device(engine.Device), engine.ComputeType == TensorType.BF16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32), peak);
+        return new Measurement(median, MeasureProducts(device, type), peak);
     }
 
     /// <summary>The median time of a step.</summary>
