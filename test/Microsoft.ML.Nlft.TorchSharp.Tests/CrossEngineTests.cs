@@ -24,13 +24,13 @@ public class CrossEngineTests
             Assert.AreEqual(wanted.SalientShare, found.SalientShare, $"salient share of step {wanted.Step}");
         }
         Assert.AreNotEqual(expected.Steps[0].Loss, expected.Steps[^1].Loss, 0.1, "The run learns something.");
-        Models.AreClose(managed, torch, 1e-2);
+        EngineSteps.AreClose(managed, torch, 1e-2);
     }
 
     private static (IReadOnlyList<NamedTensor> Weights, FineTuneResult Result) Train(ModelFolder folder, IModelEngine engine)
     {
         // dropout masks come from each engine's own generator, so there is none here
-        using var model = Models.Load(folder, engine: engine, lora: Models.Lora with { Dropout = 0 });
+        using var model = Models.Load(folder, engine: engine, lora: EngineSteps.Lora with { Dropout = 0 });
         var random = new Random(4);
         EncodedExample[] rows = [.. Enumerable.Range(0, 20).Select(i => new EncodedExample(
             i % 3 == 2 ? Polarity.Incorrect : Polarity.Correct, Tokens(5 + i % 7), Tokens(4 + i % 5), Tokens(9 + i % 4), Tokens(8 + i % 3), $"row {i}"))];
