@@ -15,30 +15,39 @@ try
         return 0;
     }
     RandomModel.Write(work);
+    if (work.Rows > 1 && Array.Exists(work.Modes, mode => mode.StartsWith("peer-", StringComparison.Ordinal)))
+        throw new ArgumentException($"--rows {work.Rows}: expected 1 beside a peer- mode.");
     Console.WriteLine($"{work.Shape} on {work.Device}: {work.Rows} rows of {work.Prompt}+{work.Response} tokens, judge and standard +{work.Extra}; " +
-        $"{work.TokensPerStep} tokens and {work.Operations / 1e12:0.###} T operations a step");
+        $"{work.TokensPerStep("")} tokens and {work.Operations("") / 1e12:0.###} T operations a step");
     Console.WriteLine($"{"mode",-18} {"s/step",9} {"tokens/s",10} {"TFLOP/s",9} {"product",9} {"use",6} {"peak GiB",9}");
-    var failed = false;
+    var (failed, measured) = (false, new List<(string Mode, double Seconds)>());
     foreach (var mode in work.Modes)
     {
-        var (measured, complaint) = RunAlone(mode);
-        failed |= measured is null;
-        if (measured is null) Console.WriteLine($"{mode,-18} not measured: {complaint}");
-        else Console.WriteLine($"{mode,-18} {measured.SecondsPerStep,9:0.0000} {work.TokensPerStep / measured.SecondsPerStep,10:0} " +
-            $"{work.Operations / measured.SecondsPerStep / 1e12,9:0.000} {measured.ProductRate / 1e12,9:0.000} " +
-            $"{work.Operations / measured.SecondsPerStep / measured.ProductRate,6:0.0 %} {measured.PeakBytes / (double)(1 << 30),9:0.00}");
+        var (found, complaint) = RunAlone(mode);
+        failed |= found is null;
+        if (found is null)
+        {
+            Console.WriteLine($"{mode,-18} not measured: {complaint}");
+            continue;
+        }
+        measured.Add((mode, found.SecondsPerStep));
+        var rate = work.Operations(mode) / found.SecondsPerStep;
+        Console.WriteLine($"{mode,-18} {found.SecondsPerStep,9:0.0000} {work.TokensPerStep(mode) / found.SecondsPerStep,10:0} {rate / 1e12,9:0.000} " +
+            $"{found.ProductRate / 1e12,9:0.000} {rate / found.ProductRate,6:0.0 %} {found.PeakBytes / (double)(1 << 30),9:0.00}");
     }
     Console.WriteLine("product: the measured rate of large matrix products in the mode's type; use: the step's rate as a share of it.");
+    foreach (var (rival, seconds) in measured.Where(one => PyTorch.IsRival(one.Mode)))
+        Console.WriteLine($"times the step of {rival}: " + string.Join(", ", measured.Where(one => !PyTorch.IsRival(one.Mode) && Workload.IsSupervised(one.Mode) == Workload.IsSupervised(rival))
+            .Select(one => $"{one.Mode} {one.Seconds / seconds:0.00}")));
     return failed ? 1 : 0;
 
     (Measurement?, string) RunAlone(string mode)
     {
-        var start = mode.StartsWith("pytorch-", StringComparison.Ordinal)
-            ? new ProcessStartInfo("python3", [Path.Combine(AppContext.BaseDirectory, "pytorch_step.py"), Path.Combine(work.Folder, work.Shape, "config.json"), work.Device,
-                mode["pytorch-".Length..], $"{work.Rows}", $"{work.Prompt}", $"{work.Extra}", $"{work.Response}", $"{work.Steps}"])
+        var start = PyTorch.IsRival(mode) ? PyTorch.Command(work, mode)
             : new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, typeof(Workload).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : "")), [.. args, "--only", mode]);
         (start.RedirectStandardOutput, start.RedirectStandardError) = (true, true);
         start.Environment["OMP_WAIT_POLICY"] = "passive"; // spinning threads cost a factor of two where cores are few
+        if (work.Threads > 0) start.Environment["OMP_NUM_THREADS"] = $"{work.Threads}";
         try
         {
             using var process = Process.Start(start)!;
@@ -46,7 +55,8 @@ try
             var lines = process.StandardOutput.ReadToEnd().Split('\n');
             process.WaitForExit();
             var row = lines.FirstOrDefault(line => line.StartsWith(Measurement.Prefix, StringComparison.Ordinal));
-            return row is null ? (null, errors.Result.Trim().Split('\n')[^1]) : (JsonSerializer.Deserialize<Measurement>(row[Measurement.Prefix.Length..]), "");
+            var found = row is null ? PyTorch.Read(mode, lines) : JsonSerializer.Deserialize<Measurement>(row[Measurement.Prefix.Length..]);
+            return (found, errors.Result.Trim().Split('\n')[^1]);
         }
         catch (System.ComponentModel.Win32Exception exception)
         {

@@ -9,8 +9,8 @@ internal sealed record Workload
     private static readonly Dictionary<string, ModelConfiguration> Shapes = new()
     {
         ["tiny"] = Llama(64, 176, 2, 4, 2, 16, 512),
-        ["small"] = Llama(384, 1024, 8, 6, 2, 64, 8192),
-        ["135m"] = Llama(576, 1536, 30, 9, 3, 64, 49152),
+        ["small-20m"] = Llama(384, 1024, 8, 6, 2, 64, 8192) with { TieWordEmbeddings = true },
+        ["smollm2-135m"] = Llama(576, 1536, 30, 9, 3, 64, 49152) with { TieWordEmbeddings = true },
         ["1b"] = Llama(2048, 8192, 16, 32, 8, 64, 128256),
         ["8b"] = Llama(4096, 14336, 32, 32, 8, 128, 128256),
     };
@@ -19,6 +19,12 @@ internal sealed record Workload
     public string Device { get; init; } = "cuda";
     public string Folder { get; init; } = Path.Combine(Path.GetTempPath(), "nlft-gpu");
     public string[] Modes { get; init; } = ["plain", "recompute", "int8", "pytorch-lean", "pytorch-published"];
+
+    /// <summary>Threads of every mode on the CPU; 0: what each takes by itself.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>The interpreter that has torch.</summary>
+    public string Python { get; init; } = "python3";
     public int Steps { get; init; } = 5;
     public int Rows { get; init; } = 4;
     public int Prompt { get; init; } = 160;
@@ -31,23 +37,26 @@ internal sealed record Workload
     public ModelConfiguration Model => Shapes[Shape];
     public int BaseLength => Prompt + Response;
     public int LongLength => Prompt + Extra + Response;
-    public int TokensPerStep => Rows * (BaseLength + 2 * LongLength);
+
+    /// <summary>Tokens that one step of a mode takes through the model.</summary>
+    public int TokensPerStep(string mode) => Rows * (BaseLength + (IsSupervised(mode) ? 0 : 2 * LongLength));
 
     /// <summary>
-    /// Operations that the method asks of the model in one step, recomputation not counted: the judge and standard contexts forward; the base
-    /// context forward and, to its activations alone, backward; the output layer at response tokens only; causal attention.
+    /// Operations that the method asks of the model in one step, recomputation not counted: the judge and standard contexts forward (not in
+    /// supervised fine-tuning); the base context forward and, to its activations alone, backward; the output layer at response tokens only;
+    /// causal attention.
     /// </summary>
-    public double Operations
+    public double Operations(string mode)
     {
-        get
-        {
-            double layers = ModelLayout.LinearModules(Model).Sum(linear => (double)linear.Outputs * linear.Inputs), head = (double)Model.VocabularySize * Model.HiddenSize;
-            double Attention(double length) => 2 * length * length * Model.HeadCount * Model.HeadSize * Model.LayerCount;
-            double Forward(double length) => 2 * layers * length + 2 * head * Response + Attention(length);
-            var backward = 2 * layers * BaseLength + 2 * head * Response + 2 * Attention(BaseLength);
-            return Rows * (2 * Forward(LongLength) + Forward(BaseLength) + backward);
-        }
+        double layers = ModelLayout.LinearModules(Model).Sum(linear => (double)linear.Outputs * linear.Inputs), head = (double)Model.VocabularySize * Model.HiddenSize;
+        double Attention(double length) => 2 * length * length * Model.HeadCount * Model.HeadSize * Model.LayerCount;
+        double Forward(double length) => 2 * layers * length + 2 * head * Response + Attention(length);
+        var backward = 2 * layers * BaseLength + 2 * head * Response + 2 * Attention(BaseLength);
+        return Rows * ((IsSupervised(mode) ? 0 : 2 * Forward(LongLength)) + Forward(BaseLength) + backward);
     }
+
+    /// <summary>Whether a mode trains on the response alone, without the judge and standard contexts.</summary>
+    public static bool IsSupervised(string mode) => mode.EndsWith("sft", StringComparison.Ordinal);
 
     public static Workload Parse(string[] arguments)
     {
@@ -62,13 +71,15 @@ internal sealed record Workload
                 "--folder" => work with { Folder = value },
                 "--modes" => work with { Modes = value.Split(',') },
                 "--steps" => work with { Steps = Number(name, value) },
+                "--threads" => work with { Threads = Number(name, value) },
+                "--python" => work with { Python = value },
                 "--rows" => work with { Rows = Number(name, value) },
                 "--prompt" => work with { Prompt = Number(name, value) },
                 "--extra" => work with { Extra = Number(name, value) },
                 "--response" => work with { Response = Number(name, value) },
                 "--only" => work with { Only = value },
                 _ => throw new ArgumentException($"{name} {value}: expected --shape {string.Join('|', Shapes.Keys)}, --device cuda|cuda:N|cpu, --steps, --rows, --prompt, "
-                    + "--extra, --response N, --modes A,B or --folder PATH."),
+                    + "--extra, --response, --threads N, --modes A,B, --python or --folder PATH."),
             };
         }
         return work;

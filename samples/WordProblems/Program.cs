@@ -1,7 +1,8 @@
 // A small language model solves word problems, but one kind it gets wrong: "5 fewer than twice as many" it adds. This program
 // corrects it with 25 of its own wrong answers, each with a judgment in plain words, and compares three models:
 //   the base model; fine-tuned by NLFT on the 25 rows; fine-tuned on the same rows in the ordinary way (SFT on the responses).
-// Arguments: the model folder and the folder with rows.jsonl, test-corrected.jsonl and test-others.jsonl; both may be left out.
+// Arguments: the model folder and the folder with rows.jsonl, test-corrected.jsonl and test-others.jsonl; both may be left out. --engine torch before or
+// behind them: TorchSharp instead of the managed engine.
 using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Nlft;
@@ -13,10 +14,24 @@ using WordProblems;
 if (!Communicator.Current.IsFirst) Console.SetOut(TextWriter.Null); // under mpirun the first process speaks
 const int Epochs = 5;
 const double LearningRate = 1e-3;
+var engineArgument = Array.IndexOf(args, "--engine");
+var engineName = engineArgument < 0 ? "managed" : args.ElementAtOrDefault(engineArgument + 1) ?? "";
+if (engineArgument >= 0) args = [.. args[..engineArgument], .. args.Skip(engineArgument + 2)];
 var samples = Path.Combine(Path.GetDirectoryName(ThisFile())!, "..");
 var modelFolder = Path.GetFullPath(args.Length > 0 ? args[0] : Path.Combine(samples, "models", "tiny-word-problems"));
 var dataFolder = Path.GetFullPath(args.Length > 1 ? args[1] : Path.Combine(samples, "data"));
 var generation = new GenerationOptions { MaximumNewTokens = 200, MaximumBatchSize = 200 };
+
+Microsoft.ML.Nlft.Models.IModelEngine? engine;
+try
+{
+    engine = Engines.Named(engineName);
+}
+catch (NlftException e)
+{
+    Console.Error.WriteLine(e.Message);
+    return 2;
+}
 
 var mlContext = new MLContext(seed: 42);
 IDataView rows = mlContext.Nlft().LoadFromJsonLines(Path.Combine(dataFolder, "rows.jsonl"));
@@ -25,13 +40,13 @@ IDataView others = mlContext.Nlft().LoadFromJsonLines(Path.Combine(dataFolder, "
 var table = new ComparisonTable(Console.Out);
 
 Console.WriteLine($"Base model: {modelFolder}");
-using var baseModel = mlContext.Nlft().LoadBaseModel(modelFolder, generation: generation);
+using var baseModel = mlContext.Nlft().LoadBaseModel(modelFolder, generation: generation, engine: engine);
 table.Add("base model", Measure(baseModel, "base model"), null);
 
 var nlftTrainer = mlContext.Nlft().Trainers.NaturalLanguageFineTune(new NaturalLanguageFineTuneTrainer.Options
 {
     ModelFolder = modelFolder, Epochs = Epochs, LearningRate = LearningRate, Generation = generation,
-    RecordedRows = [0, 1, 2, 3], Progress = new ConsoleReporter(),
+    RecordedRows = [0, 1, 2, 3], Progress = new ConsoleReporter(), Engine = engine,
 });
 using var nlft = nlftTrainer.Fit(rows);
 table.Add("NLFT, 25 rows", Measure(nlft, "NLFT"), nlft.Training);
@@ -39,7 +54,7 @@ table.Add("NLFT, 25 rows", Measure(nlft, "NLFT"), nlft.Training);
 var sftTrainer = mlContext.Nlft().Trainers.SupervisedFineTune(new SupervisedFineTuneTrainer.Options
 {
     ModelFolder = modelFolder, Epochs = Epochs, LearningRate = LearningRate, Generation = generation,
-    Progress = new ConsoleReporter(),
+    Progress = new ConsoleReporter(), Engine = engine,
 });
 using var sft = sftTrainer.Fit(rows);
 table.Add("SFT, same rows", Measure(sft, "SFT"), sft.Training);
@@ -49,6 +64,7 @@ table.Write();
 ShowThreeAnswers();
 SaveAndLoad();
 ShowWhereTheFeedbackLanded();
+return 0;
 
 Measurement Measure(TextGenerationTransformer model, string name)
 {
@@ -72,7 +88,7 @@ void SaveAndLoad()
 {
     var folder = Path.Combine(Path.GetTempPath(), "nlft-word-problems");
     mlContext.Nlft().Save(nlft, folder);
-    using var loaded = new MLContext().Nlft().Load(folder);
+    using var loaded = new MLContext().Nlft().Load(folder, engine: engine);
     var one = mlContext.Data.LoadFromEnumerable(mlContext.Data.CreateEnumerable<Problem>(corrected, reuseRowObject: false).Take(1).ToList());
     var (expected, answer) = (Answers(nlft, one).Single(), Answers(loaded, one).Single());
     Console.WriteLine($"\nSaved to {folder}, loaded again, asked once more:");

@@ -51,6 +51,13 @@ public sealed class TorchSharpEngine : IModelEngine
         return TorchErrors.Explain(Device, () => new TorchLanguageModel(this, _device.Value, options, cancellationToken));
     }
 
+    /// <summary>An engine with the same options on that GPU; this one when <see cref="TorchSharpEngineOptions.Device"/> or <see cref="TorchSharpEngineOptions.GpuDeviceId"/> is set.</summary>
+    /// <param name="deviceId">The GPU's number, 0 or more.</param>
+    /// <param name="fallbackToCpu">Whether the CPU may stand in; not when <see cref="TorchSharpEngineOptions.FallbackToCpu"/> is off.</param>
+    /// <exception cref="NlftException">The number is below 0.</exception>
+    public IModelEngine OnGpu(int deviceId, bool fallbackToCpu) => Options.Device is not null || Options.GpuDeviceId is not null ? this
+        : new TorchSharpEngine(Options with { GpuDeviceId = deviceId, FallbackToCpu = Options.FallbackToCpu && fallbackToCpu });
+
     /// <summary>The memory of the device, now and at its highest so far.</summary>
     /// <exception cref="NlftException">As for <see cref="Device"/>.</exception>
     public TorchSharpMemory MeasureMemory() => TorchSharpMemory.Measure(_device.Value);

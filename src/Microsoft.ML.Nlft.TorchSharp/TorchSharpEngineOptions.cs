@@ -11,11 +11,14 @@ public sealed record TorchSharpEngineOptions
     /// </summary>
     public string? Device { get; init; }
 
-    /// <summary>The GPU's number, 0 or more, as <c>MLContext.GpuDeviceId</c> gives it; null (default) leaves the choice open. Not together with <see cref="Device"/>.</summary>
+    /// <summary>
+    /// The GPU's number, 0 or more. Null (default) leaves the choice open: to <c>MLContext.GpuDeviceId</c>, with its <c>FallbackToCpu</c>, where the engine is
+    /// used through ML.NET and that is set. Not together with <see cref="Device"/>.
+    /// </summary>
     public int? GpuDeviceId { get; init; }
 
     /// <summary>
-    /// Whether the CPU may stand in when <see cref="Device"/> is null and no GPU can be used, as <c>MLContext.FallbackToCpu</c> says. Default true.
+    /// Whether the CPU may stand in when <see cref="Device"/> is null and no GPU can be used. Default true.
     /// </summary>
     public bool FallbackToCpu { get; init; } = true;
 

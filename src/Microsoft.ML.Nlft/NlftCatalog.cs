@@ -42,7 +42,7 @@ public sealed partial class NlftCatalog
             Generation = generation ?? new(),
             Prompts = prompts ?? new(),
         };
-        return SavedModel.Open(modelFolder, settings, engine);
+        return SavedModel.Open(modelFolder, settings, EngineChoice.Of(_mlContext, engine));
     }
 
     /// <summary>
@@ -91,12 +91,13 @@ public sealed partial class NlftCatalog
     public TextGenerationTransformer Load(string folder, string? modelFolder = null, IModelEngine? engine = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        return SavedModel.Load(folder, modelFolder, engine);
+        return SavedModel.Load(folder, modelFolder, EngineChoice.Of(_mlContext, engine));
     }
 
     /// <summary>Opens a model as a chat client of Microsoft.Extensions.AI; the client disposes the model.</summary>
     /// <param name="folder">What <see cref="Save"/> wrote, or a model folder in Hugging Face layout.</param>
     /// <param name="options">How it answers, where the base model lies now, the engine; null: the defaults.</param>
     /// <exception cref="NlftException">The folder cannot be used, or an option lies outside its range.</exception>
-    public IChatClient LoadChatClient(string folder, LocalChatClientOptions? options = null) => NlftModel.LoadChatClient(folder, options);
+    public IChatClient LoadChatClient(string folder, LocalChatClientOptions? options = null) =>
+        NlftModel.LoadChatClient(folder, options is null ? null : options with { Engine = EngineChoice.Of(_mlContext, options.Engine) });
 }

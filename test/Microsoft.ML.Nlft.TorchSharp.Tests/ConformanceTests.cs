@@ -35,3 +35,15 @@ public class BFloat16ConformanceTests : EngineConformance
 
     protected override double LossTolerance => 0.1;
 }
+
+[TestClass]
+public class BehaviourTests : EngineBehaviour
+{
+    protected override IModelEngine Engine { get; } = Tests.Models.Engine();
+}
+
+[TestClass]
+public class RecomputingBehaviourTests : EngineBehaviour
+{
+    protected override IModelEngine Engine { get; } = Tests.Models.Engine(recompute: true);
+}

@@ -24,7 +24,7 @@ public class CrossEngineTests
             Assert.AreEqual(wanted.SalientShare, found.SalientShare, $"salient share of step {wanted.Step}");
         }
         Assert.AreNotEqual(expected.Steps[0].Loss, expected.Steps[^1].Loss, 0.1, "The run learns something.");
-        Models.AreClose(managed, torch, 1e-2);
+        EngineSteps.AreClose(managed, torch, 1e-2);
     }
 
     /// <summary>On the same engine the resumed run ends where the unbroken one does, to the bit.</summary>
@@ -57,13 +57,13 @@ public class CrossEngineTests
             "or start anew without ResumeFrom. ResumeOnAnotherEngine goes on all the same, to another result than the unbroken run's.", Assert.ThrowsExactly<NlftException>(() => Train(folder, second, new() { ResumeFrom = path })).Message);
         var (actual, result) = Train(folder, second, new() { ResumeFrom = path, ResumeOnAnotherEngine = true });
         Assert.AreEqual(7, result.ResumedSteps);
-        Models.AreClose(expected, actual, 1e-2);
+        EngineSteps.AreClose(expected, actual, 1e-2);
     }
 
     private static (IReadOnlyList<NamedTensor> Weights, FineTuneResult Result) Train(ModelFolder folder, IModelEngine engine, FineTuneOptions? checkpoints = null, double dropout = 0)
     {
         // dropout masks come from each engine's own generator, so that engines are compared without
-        using var model = Models.Load(folder, engine: engine, lora: Models.Lora with { Dropout = dropout });
+        using var model = Models.Load(folder, engine: engine, lora: EngineSteps.Lora with { Dropout = dropout });
         var random = new Random(4);
         EncodedExample[] rows = [.. Enumerable.Range(0, 20).Select(i => new EncodedExample(
             i % 3 == 2 ? Polarity.Incorrect : Polarity.Correct, Tokens(5 + i % 7), Tokens(4 + i % 5), Tokens(9 + i % 4), Tokens(8 + i % 3), $"row {i}"))];

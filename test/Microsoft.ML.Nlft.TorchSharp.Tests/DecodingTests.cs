@@ -1,5 +1,6 @@
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Tests.Engines;
+using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;
 
 namespace Microsoft.ML.Nlft.Tests;
@@ -8,27 +9,6 @@ namespace Microsoft.ML.Nlft.Tests;
 [TestClass]
 public class DecodingTests
 {
-    [TestMethod]
-    public void Decode_TokenByToken_GivesTheLogitsOfTheWholeSequence()
-    {
-        using var folder = TinyModels.Create(2, TinyModels.Configuration with { SlidingWindows = [0, 6] });
-        using var model = Load(folder, TrainableWeights.None);
-        var tokens = Batch(25)[0].Tokens;
-        ReadOnlyMemory<int>[] prompts = [tokens[..4], tokens[..9], tokens[..1], tokens[..6], tokens[..2], tokens[..3]];
-        using var session = model.StartDecoding(prompts, 16);
-        for (var step = 0; step < 10; step++)
-        {
-            for (var s = 0; s < prompts.Length; s++)
-                if (s != 1 || step < 5)
-                {
-                    using var oracle = model.StartDecoding([tokens[..(prompts[s].Length + step)]], 0);
-                    Numbers.AreClose(Doubles(oracle.Logits(0).ToArray()), session.Logits(s).ToArray(), 1e-5, $"step {step}, sequence {s}");
-                }
-            session.Append([.. prompts.Select((prompt, s) => s == 1 && step >= 4 ? -1 : tokens.Span[prompt.Length + step])]);
-        }
-        Assert.ThrowsExactly<InvalidOperationException>(() => session.Logits(1).ToArray());
-    }
-
     [TestMethod]
     public void Decode_BeyondTheFirstRoomOfTheCache_GivesTheLogitsOfTheWholeSequence()
     {

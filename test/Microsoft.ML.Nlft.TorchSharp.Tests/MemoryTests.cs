@@ -1,6 +1,8 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Tests.Engines;
 using Microsoft.ML.Nlft.TorchSharp;
+using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;
 
 namespace Microsoft.ML.Nlft.Tests;
@@ -12,11 +14,14 @@ public class MemoryTests
 {
     private const long MiB = 1 << 20;
 
-    // wide enough that what one forgotten activation per step adds up to is far above the noise
+    // wide enough that what one forgotten activation per step adds up to is far above the bound
     private static readonly ModelConfiguration Wide = TinyModels.Configuration with { HiddenSize = 128, IntermediateSize = 256, HeadCount = 4, KeyValueHeadCount = 2, HeadSize = 32 };
 
-    // Known to fail now and then: growth of 17 to 43 MiB over 300 steps was seen where 16 are allowed, and its cause is not found.
-    [Ignore("resident memory grows by more than the bound on some runs; the cause is not found")]
+    /// <summary>
+    /// Two numbers must not grow: the tensors alive, exactly; and the bytes that malloc has given out and not got back, within what the JIT compiler
+    /// holds while it compiles hot methods again (8 MiB here, returned later; without tiered compilation nothing moves at all). Resident memory
+    /// does not serve: glibc keeps freed blocks, 15 to 40 MiB of them here, more the more the tests before have fragmented its heap.
+    /// </summary>
     [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
@@ -27,19 +32,13 @@ public class MemoryTests
         using var model = Load(folder, engine: engine);
         var batch = Batch(120, 60); // one activation [180, 128] is 90 KiB: 300 of them 27 MiB
         Run(60);
-        var before = Measure();
+        var (alive, before) = (Alive(), CLibrary.BytesGivenOut());
         Run(300);
-        var after = Measure();
-        Assert.IsLessThan(before.AllocatedBytes + 16 * MiB, after.AllocatedBytes, "resident memory after 300 more steps");
-        Assert.IsGreaterThanOrEqualTo(after.AllocatedBytes, after.PeakBytes);
-        Assert.IsGreaterThan(after.PeakBytes, after.TotalBytes);
-
-        TorchSharpMemory Measure()
-        {
-            GC.Collect(); // what is resident includes the managed heap
-            GC.WaitForPendingFinalizers();
-            return engine.MeasureMemory();
-        }
+        Assert.AreEqual(alive, Alive(), "tensors after 300 more steps");
+        Assert.IsLessThan(before + 16 * MiB, CLibrary.BytesGivenOut(), "native bytes after 300 more steps");
+        var memory = engine.MeasureMemory();
+        Assert.IsGreaterThanOrEqualTo(memory.AllocatedBytes, memory.PeakBytes);
+        Assert.IsGreaterThan(memory.PeakBytes, memory.TotalBytes);
 
         void Run(int steps)
         {
@@ -48,7 +47,37 @@ public class MemoryTests
                 Step(model, batch);
                 if (i % 10 == 0) Everything(model, batch);
             }
+            GC.Collect();
+            GC.WaitForPendingFinalizers(); // the few objects of TorchSharp's that only finalizers free
         }
+    }
+
+    [TestMethod]
+    [DataRow(TensorType.BF16)]
+    [DataRow(TensorType.F32)]
+    public void Load_OnTheCpu_HoldsTheModelOnceAndOneMatrixAtATime(TensorType computeType)
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Reads /proc.");
+        var configuration = TinyModels.Configuration with { HiddenSize = 512, IntermediateSize = 2048, LayerCount = 8, SlidingWindows = new int[8] };
+        var path = Directory.CreateTempSubdirectory("nlft-load-").FullName;
+        ModelFolderWriter.Write(path, ModelConfigurationWriter.ToJson(configuration, TensorType.BF16), ModelLayout.Weights(configuration).Select(weight =>
+            new SafetensorsSource(weight.Name, TensorType.BF16, weight.Shape, stream => stream.Write(new byte[2 * Length(weight.Shape)]))));
+        using var folder = ModelFolder.Open(path);
+        var parameters = ModelLayout.Weights(configuration).Sum(weight => Length(weight.Shape));
+        var (model, matrix) = (parameters * (computeType == TensorType.BF16 ? 2 : 4), 512L * 2048 * 6); // a matrix: as mapped, as copied and as widened at most
+        new TorchSharpEngine(new() { Device = "cpu" }).MeasureMemory(); // the library itself
+        CLibrary.GiveBackFreedBlocks();
+        File.WriteAllText("/proc/self/clear_refs", "5"); // the peak begins anew
+        var before = Peak();
+        using (var loaded = new TorchSharpEngine(new() { Device = "cpu", Threads = 1, ComputeType = computeType }).Load(new ModelLoadOptions { Folder = folder }))
+        {
+            Assert.IsGreaterThan(before + model * 9 / 10, Peak(), "The measurement sees the model.");
+            Assert.IsLessThan(before + model + 3 * matrix, Peak(), $"A model of {model / MiB} MiB.");
+        }
+
+        static long Length(long[] shape) => shape.Aggregate(1L, (product, size) => product * size);
+
+        static long Peak() => 1024 * long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM", StringComparison.Ordinal)).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1]);
     }
 
     [TestMethod]
@@ -89,4 +118,30 @@ public class MemoryTests
     }
 
     private static long Alive() => global::TorchSharp.torch.Tensor.TotalCount;
+}
+
+/// <summary>What glibc tells of its heap; elsewhere nothing.</summary>
+internal static partial class CLibrary
+{
+    /// <summary>malloc_trim(3): freed blocks go back to the system.</summary>
+    public static void GiveBackFreedBlocks()
+    {
+        if (OperatingSystem.IsLinux()) _ = Trim(0);
+    }
+
+    /// <summary>mallinfo2(3): bytes in use, in the heap and in mappings of their own.</summary>
+    public static long BytesGivenOut() => OperatingSystem.IsLinux() && Information() is var now ? now.InUse + now.Mapped : 0;
+
+    [LibraryImport("libc.so.6", EntryPoint = "malloc_trim")]
+    private static partial int Trim(nuint keep);
+
+    [LibraryImport("libc.so.6", EntryPoint = "mallinfo2")]
+    private static partial HeapInformation Information();
+
+    [StructLayout(LayoutKind.Explicit, Size = 80)]
+    private struct HeapInformation
+    {
+        [FieldOffset(32)] public nint Mapped; // hblkhd
+        [FieldOffset(56)] public nint InUse; // uordblks
+    }
 }

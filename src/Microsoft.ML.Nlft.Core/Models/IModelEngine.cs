@@ -15,6 +15,14 @@ public interface IModelEngine
     /// <summary>Loads the model in <see cref="ModelLoadOptions.Folder"/>.</summary>
     /// <exception cref="NlftException">The folder, its configuration, weights or adapter cannot be used.</exception>
     ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// This engine on the GPU that the host program chose, for ML.NET with <c>MLContext.GpuDeviceId</c> and <c>FallbackToCpu</c>. Default: the engine
+    /// as it is, which is right for one that uses no GPU, or whose own options name a device.
+    /// </summary>
+    /// <param name="deviceId">The GPU's number, 0 or more.</param>
+    /// <param name="fallbackToCpu">Whether the CPU may stand in for a GPU that cannot be used.</param>
+    IModelEngine OnGpu(int deviceId, bool fallbackToCpu) => this;
 }
 
 /// <summary>Which weights a loaded model can train.</summary>

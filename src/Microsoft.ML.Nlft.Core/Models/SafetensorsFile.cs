@@ -119,13 +119,21 @@ internal sealed class SafetensorsFile : IDisposable
         new($"{Path}, tensor \"{entry.Name}\"", found, "the file as it was when it was opened", "Open it again once nothing else writes to it.", inner);
 
     /// <summary>A tensor's bytes, read once.</summary>
-    private sealed class Content(SafetensorsFile file, SafetensorsEntry entry, int length) : MemoryManager<byte>
+    internal sealed class Content(SafetensorsFile file, SafetensorsEntry entry, int length) : MemoryManager<byte>
     {
         private byte[]? _bytes;
 
         public override Memory<byte> Memory => CreateMemory(length);
 
         public override Span<byte> GetSpan() => _bytes ??= Load();
+
+        /// <summary>Copies the bytes, from the file when they were not read yet.</summary>
+        public void CopyTo(Span<byte> destination)
+        {
+            if (destination.Length < length) throw new ArgumentException($"{destination.Length} bytes of room for {length}", nameof(destination));
+            if (_bytes is { } read) read.CopyTo(destination);
+            else file.Read(entry, 0, destination[..length]);
+        }
 
         public override MemoryHandle Pin(int elementIndex = 0) => (_bytes ??= Load()).AsMemory(elementIndex).Pin();
 

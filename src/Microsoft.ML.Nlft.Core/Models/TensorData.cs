@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Microsoft.ML.Nlft.Models;
 
 /// <summary>Element types of a safetensors file, in the order of the format's own list.</summary>
@@ -18,6 +20,16 @@ public enum TensorType
 /// </param>
 public sealed record TensorData(string Name, TensorType Type, long[] Shape, ReadOnlyMemory<byte> Bytes)
 {
+    /// <summary>Copies the raw bytes; those of a model folder that were not looked at yet are read straight to where they go, and not kept.</summary>
+    /// <param name="destination">As many bytes as <see cref="Bytes"/> has, or more.</param>
+    /// <exception cref="ArgumentException">It is too short.</exception>
+    /// <exception cref="NlftException">The file has been written to since it was opened.</exception>
+    public void CopyTo(Span<byte> destination)
+    {
+        if (MemoryMarshal.TryGetMemoryManager<byte, SafetensorsFile.Content>(Bytes, out var content)) content.CopyTo(destination);
+        else Bytes.Span.CopyTo(destination);
+    }
+
     /// <summary>A copy of the values as float32, row-major.</summary>
     /// <exception cref="ArgumentOutOfRangeException"><see cref="Type"/> is not F32, F16, BF16 or F64.</exception>
     public float[] ToArray()

@@ -1,4 +1,6 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.TorchSharp.Runtime;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
@@ -17,7 +19,8 @@ internal sealed class Weight : IDisposable
         _compute = context.ComputeType;
         using var scope = NewDisposeScope();
         using var off = no_grad();
-        var stored = FromFile(data).to(context.Device);
+        // widened as it is read where it stays: a second block beside the one that stays would leave a hole in the heap
+        var stored = FromFile(data, widen: _compute == float32 && context.Device.type == DeviceType.CPU).to(context.Device);
         if (int8) (_values, Scales) = Quantize(stored);
         else _values = stored.to_type(_compute).DetachFromDisposeScope();
     }
@@ -48,11 +51,12 @@ internal sealed class Weight : IDisposable
         Scales?.Dispose();
     }
 
-    /// <summary>A tensor of the file's own type on the host.</summary>
-    public static Tensor FromFile(TensorData data)
+    /// <summary>A tensor on the host, of the file's own type or widened to float32: the one copy there is.</summary>
+    public static Tensor FromFile(TensorData data, bool widen = false)
     {
         var type = data.Type switch
         {
+            _ when widen => ScalarType.Float32,
             TensorType.F32 => ScalarType.Float32,
             TensorType.F16 => ScalarType.Float16,
             TensorType.BF16 => ScalarType.BFloat16,
@@ -60,7 +64,8 @@ internal sealed class Weight : IDisposable
             _ => throw new ArgumentOutOfRangeException(nameof(data), data.Type, "not a float type"),
         };
         var tensor = empty(data.Shape, type, new Device(DeviceType.CPU));
-        data.Bytes.Span.CopyTo(tensor.bytes);
+        if (widen) TensorConversion.ToSingle(data.Type, data.Bytes.Span, MemoryMarshal.Cast<byte, float>(tensor.bytes));
+        else data.CopyTo(tensor.bytes);
         return tensor;
     }
 
@@ -71,4 +76,5 @@ internal sealed class Weight : IDisposable
         var scales = wide.abs().amax([1]).mul(1.0 / 127).clamp_min(1e-30).to_type(_compute);
         var values = wide.div(scales.to_type(ScalarType.Float32).unsqueeze(1)).round_().clamp_(-127, 127).to_type(ScalarType.Int8);
         return (values.DetachFromDisposeScope(), scales.DetachFromDisposeScope());
-    }}
+    }
+}

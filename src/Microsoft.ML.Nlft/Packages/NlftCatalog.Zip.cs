@@ -19,6 +19,6 @@ public sealed partial class NlftCatalog
     public TransformerChain<ITransformer> Restore(ITransformer loaded, string? modelFolder = null, IModelEngine? engine = null)
     {
         ArgumentNullException.ThrowIfNull(loaded);
-        return ModelZip.Restore(loaded, modelFolder, engine);
+        return ModelZip.Restore(loaded, modelFolder, EngineChoice.Of(_mlContext, engine));
     }
 }

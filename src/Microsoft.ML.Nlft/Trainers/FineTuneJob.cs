@@ -44,7 +44,7 @@ internal sealed class FineTuneJob
         {
             model = LocalModel.Load(_options.ModelFolder, new LocalModelOptions
             {
-                Engine = _options.Engine,
+                Engine = EngineChoice.Of(_mlContext, _options.Engine),
                 Lora = _options.Lora,
                 Trainable = TrainableWeights.Lora,
                 Prompts = _options.Prompts,

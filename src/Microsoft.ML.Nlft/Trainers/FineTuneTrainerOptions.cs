@@ -71,7 +71,10 @@ public abstract class FineTuneTrainerOptions
     /// <summary>How the fine-tuned model generates, and how many rows together. Default greedy, up to 512 new tokens.</summary>
     public GenerationOptions Generation = new();
 
-    /// <summary>The engine to train and generate on. Default null: the managed CPU engine.</summary>
+    /// <summary>
+    /// The engine to train and generate on; one for GPUs, which names no device itself, takes <see cref="MLContext.GpuDeviceId"/> and
+    /// <see cref="MLContext.FallbackToCpu"/> where they are set. Default null: the managed CPU engine.
+    /// </summary>
     public IModelEngine? Engine;
 
     /// <summary>

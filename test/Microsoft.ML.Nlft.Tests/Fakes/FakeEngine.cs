@@ -29,6 +29,15 @@ internal sealed class FakeEngine : IModelEngine
     /// <summary>The options of the last load.</summary>
     public ModelLoadOptions? Options { get; private set; }
 
+    /// <summary>The GPU that was last asked for.</summary>
+    public (int DeviceId, bool FallbackToCpu)? Gpu { get; private set; }
+
+    public IModelEngine OnGpu(int deviceId, bool fallbackToCpu)
+    {
+        Gpu = (deviceId, fallbackToCpu);
+        return this;
+    }
+
     public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default)
     {
         Loaded++;

@@ -41,6 +41,16 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
+    public void TheGpuOfTheContextReachesTheEngine()
+    {
+        using (Fit()) Assert.IsNull(Engine.Gpu, "The context names none.");
+        (MLContext.GpuDeviceId, MLContext.FallbackToCpu) = (2, false);
+        using (Fit()) Assert.AreEqual((2, false), Engine.Gpu);
+        (MLContext.GpuDeviceId, MLContext.FallbackToCpu) = (1, true);
+        using (MLContext.Nlft().LoadBaseModel(Disk.Folder, engine: Engine)) Assert.AreEqual((1, true), Engine.Gpu);
+    }
+
+    [TestMethod]
     public void TheFittedModelAnswersQuestionsWithoutTheOtherColumns()
     {
         using var model = Fit();

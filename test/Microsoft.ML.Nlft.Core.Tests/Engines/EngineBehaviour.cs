@@ -1,0 +1,151 @@
+using Microsoft.ML.Nlft.Models;
+using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
+
+namespace Microsoft.ML.Nlft.Tests.Engines;
+
+/// <summary>
+/// What every engine must do whatever its numbers are: micro-batches, dropout, decoding with a cache, states in and out, refusals. A test class derives
+/// from this and names its engine, which computes in float32.
+/// </summary>
+public abstract class EngineBehaviour
+{
+    private static readonly LoraConfiguration NoDropout = Lora with { Dropout = 0 };
+
+    protected abstract IModelEngine Engine { get; }
+
+    [TestMethod]
+    [DataRow(TrainableWeights.Lora)]
+    [DataRow(TrainableWeights.All)]
+    public void Backward_InMicroBatches_AddsUpToTheWholeBatch_DropoutIncluded(TrainableWeights trainable)
+    {
+        using var folder = TinyModels.Create();
+        using var whole = Load(folder, trainable);
+        using var split = Load(folder, trainable);
+        foreach (var model in (ICausalLanguageModel[])[whole, split]) Step(model, Batch(20)); // dropout matters once B is not zero
+        split.Import(ModelState.Weights, whole.Export(ModelState.Weights));
+        var batch = Batch(9, 30, 4, 12, 21);
+        Backward(whole, batch);
+        Backward(split, batch[2..]);
+        Backward(split, batch[..1]);
+        Backward(split, batch[1..2]);
+        AreClose(whole.Export(ModelState.Gradients), split.Export(ModelState.Gradients), 1e-4, floor: 1e-3);
+    }
+
+    [TestMethod]
+    public void Forward_DropoutOn_DependsOnTheSequenceAlone_AndIsOffInScore()
+    {
+        using var folder = TinyModels.Create();
+        using var model = Load(folder);
+        Step(model, Batch(20, 20));
+        var batch = Batch(9, 30, 14);
+        using var together = model.Forward(batch);
+        for (var s = 0; s < batch.Length; s++)
+        {
+            using var alone = model.Forward([batch[s]]);
+            Numbers.AreClose(Doubles(alone.Scores[0].LogProbabilities), together.Scores[s].LogProbabilities, 1e-5, $"sequence {s}");
+        }
+        var plain = model.Score(batch);
+        Assert.AreNotEqual(plain[0].LogProbabilities[3], together.Scores[0].LogProbabilities[3], "Dropout is on in Forward and off in Score.");
+        using var otherSeed = model.Forward([batch[0] with { DropoutSeed = 99 }]);
+        Assert.AreNotEqual(otherSeed.Scores[0].LogProbabilities[3], together.Scores[0].LogProbabilities[3], "The seed makes the mask.");
+
+        using var without = Load(folder, lora: NoDropout);
+        without.Import(ModelState.Weights, model.Export(ModelState.Weights));
+        using var pass = without.Forward(batch);
+        Numbers.AreClose(Doubles(plain[1].LogProbabilities), pass.Scores[1].LogProbabilities, 1e-6, "without dropout");
+    }
+
+    [TestMethod]
+    public void Decode_TokenByToken_GivesTheLogitsOfTheWholeSequence()
+    {
+        using var folder = TinyModels.Create(2, TinyModels.Configuration with { SlidingWindows = [0, 6] });
+        using var model = Load(folder, TrainableWeights.None);
+        var tokens = Batch(25)[0].Tokens;
+        ReadOnlyMemory<int>[] prompts = [tokens[..4], tokens[..9], tokens[..1], tokens[..6], tokens[..2], tokens[..3]];
+        using var session = model.StartDecoding(prompts, 16);
+        for (var step = 0; step < 10; step++)
+        {
+            for (var s = 0; s < prompts.Length; s++)
+                if (s != 1 || step < 5)
+                {
+                    using var oracle = model.StartDecoding([tokens[..(prompts[s].Length + step)]], 0);
+                    Numbers.AreClose(Doubles(oracle.Logits(0).ToArray()), session.Logits(s).ToArray(), 1e-5, $"step {step}, sequence {s}");
+                }
+            session.Append([.. prompts.Select((prompt, s) => s == 1 && step >= 4 ? -1 : tokens.Span[prompt.Length + step])]);
+        }
+        Assert.ThrowsExactly<InvalidOperationException>(() => session.Logits(1).ToArray());
+    }
+
+    [TestMethod]
+    public void Import_WhatExportGave_ContinuesBitForBit()
+    {
+        using var folder = TinyModels.Create();
+        using var straight = Load(folder);
+        using var resumed = Load(folder);
+        var batch = Batch(15, 8);
+        Step(straight, batch);
+        Step(straight, batch);
+        resumed.Import(ModelState.Weights, straight.Export(ModelState.Weights));
+        resumed.Import(ModelState.Optimizer, straight.Export(ModelState.Optimizer));
+        for (var i = 0; i < 3; i++) Assert.AreEqual(Step(straight, batch), Step(resumed, batch), $"step {i}");
+    }
+
+    [TestMethod]
+    public void ApplyGradients_NotFinite_ChangesNothing()
+    {
+        using var folder = TinyModels.Create();
+        using var model = Load(folder);
+        var batch = Batch(10);
+        Step(model, batch);
+        var (weights, optimizer) = (model.Export(ModelState.Weights), model.Export(ModelState.Optimizer));
+        using (var pass = model.Forward(batch)) pass.Backward([Enumerable.Repeat(float.NaN, batch[0].ResponseLength).ToArray()]);
+        Assert.IsTrue(double.IsNaN(model.ApplyGradients(AdamW, 0.1)));
+        AreClose(weights, model.Export(ModelState.Weights), 0);
+        AreClose(optimizer, model.Export(ModelState.Optimizer), 0);
+        Assert.IsTrue(double.IsFinite(Step(model, batch)), "The bad gradient is gone.");
+    }
+
+    [TestMethod]
+    public void Adapter_ExportedAndLoadedForInference_ScoresAlike_AndCannotBeTrained()
+    {
+        using var folder = TinyModels.Create();
+        using var model = Load(folder);
+        var batch = Batch(12, 9);
+        Step(model, batch);
+        var adapter = new LoraAdapter(model.Lora!, model.Export(ModelState.Weights));
+        using var loaded = Engine.Load(new ModelLoadOptions { Folder = folder, Adapter = adapter });
+        CollectionAssert.AreEqual(model.Score(batch)[1].LogProbabilities, loaded.Score(batch)[1].LogProbabilities);
+        AreClose(adapter.Factors, loaded.Export(ModelState.Weights), 0);
+        Assert.ThrowsExactly<InvalidOperationException>(() => loaded.Forward(batch));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(EngineRefusals.BadInput), typeof(EngineRefusals))]
+    public void BadInput_IsRefusedWithItsMessage(Action<ICausalLanguageModel> action, string message)
+    {
+        using var folder = TinyModels.Create();
+        using var model = Load(folder);
+        Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() => action(model)).Message);
+    }
+
+    [TestMethod]
+    public void Forward_Cancelled_Stops_AndBackwardWorksOnce()
+    {
+        using var folder = TinyModels.Create();
+        using var model = Load(folder);
+        var batch = Batch(10);
+        Assert.ThrowsExactly<OperationCanceledException>(() => model.Forward(batch, cancellationToken: new CancellationToken(true)));
+        Assert.ThrowsExactly<OperationCanceledException>(() => model.StartDecoding([batch[0].Tokens], 1, new CancellationToken(true)));
+        using (var pass = model.Forward(batch))
+            Assert.ThrowsExactly<OperationCanceledException>(() => pass.Backward([Coefficients(batch[0])], new CancellationToken(true)));
+        model.ClearGradients();
+        Assert.IsTrue(double.IsFinite(Step(model, batch)), "The model is usable afterwards.");
+        using var again = model.Forward(batch);
+        again.Backward([default]);
+        Assert.AreEqual(0, model.ApplyGradients(AdamW, 0.1), "An empty entry counts as zeros.");
+        Assert.ThrowsExactly<InvalidOperationException>(() => again.Backward([default]));
+    }
+
+    private ICausalLanguageModel Load(ModelFolder folder, TrainableWeights trainable = TrainableWeights.Lora, LoraConfiguration? lora = null) =>
+        Engine.Load(new ModelLoadOptions { Folder = folder, Trainable = trainable, Lora = lora ?? Lora });
+}
