@@ -121,7 +121,7 @@ internal sealed class TorchForwardPass : IForwardPass
         return [.. Enumerable.Range(0, _firsts.Length - 1).Select(s => (First: _firsts[s], End: _firsts[s + 1])).Select(part => new TokenScores(
             values[part.First..part.End],
             [.. values[(2 * count + part.First)..(2 * count + part.End)].Select(flag => flag > 0)],
-            hidden is null ? [] : states[(part.First * width)..(part.End * width)]))];
+            hidden is null ? default : states.AsMemory((part.First * width)..(part.End * width))))];
     }
 
     private Tensor Own(Tensor tensor)

@@ -58,7 +58,7 @@ internal static class GoldenCases
             Base = Logs("p_base"),
             Judge = correct ? [] : Logs("p_judge"),
             Standard = Logs("p_standard"),
-            HiddenStates = [.. from row in input.GetProperty("hidden").EnumerateArray() from x in row.EnumerateArray() select (float)x.GetDouble()],
+            HiddenStates = (float[])[.. from row in input.GetProperty("hidden").EnumerateArray() from x in row.EnumerateArray() select (float)x.GetDouble()],
         };
         var result = new NaturalLanguageObjective().Evaluate(scores);
         var thresholds = ClusterReach.ThresholdsWith(one.GetProperty("hyper").GetProperty("cluster_distance").GetDouble());

@@ -67,7 +67,7 @@ public sealed class LargeMapTests
                 Base = [.. Enumerable.Range(0, Tokens).Select(_ => Log(Math.Pow(random.NextDouble(), 0.5)))],
                 Standard = [.. Enumerable.Range(0, Tokens).Select(_ => Log(Math.Pow(random.NextDouble(), 0.5)))],
                 Judge = correct ? [] : [.. Enumerable.Range(0, Tokens).Select(_ => Log(Math.Pow(random.NextDouble(), 0.5)))],
-                HiddenStates = [.. Enumerable.Range(0, Tokens).SelectMany(_ => Vector(random).Zip(shared, (own, common) => own + common))],
+                HiddenStates = (float[])[.. Enumerable.Range(0, Tokens).SelectMany(_ => Vector(random).Zip(shared, (own, common) => own + common))],
             };
             var result = objective.Evaluate(scores);
             return new ExampleSaliency

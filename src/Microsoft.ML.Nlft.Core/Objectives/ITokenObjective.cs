@@ -39,8 +39,8 @@ public sealed record ExampleScores
     /// <summary>log s_t, n values; empty when not scored.</summary>
     public double[] Standard { get; init; } = [];
 
-    /// <summary>h_t of the base context, n x H row-major; empty when not asked for.</summary>
-    public float[] HiddenStates { get; init; } = [];
+    /// <summary>h_t of the base context, n x H row-major; empty when not asked for. While training they are valid only during <see cref="ITokenObjective.Evaluate"/>.</summary>
+    public ReadOnlyMemory<float> HiddenStates { get; init; }
 }
 
 /// <summary>The loss of one response, its gradient as coefficients, and how every token was seen.</summary>

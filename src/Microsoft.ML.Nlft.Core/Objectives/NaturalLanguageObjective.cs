@@ -62,12 +62,12 @@ public sealed class NaturalLanguageObjective : ITokenObjective
         var logS = ScoreChecks.Context(PromptContexts.Standard, scores.Standard, n);
         if (NeedsHiddenStates(scores.Polarity)) ScoreChecks.HiddenStates(scores.HiddenStates.Length, n);
         return scores.Polarity == Polarity.Correct
-            ? EvaluateCorrect(logB, logS, scores.HiddenStates)
-            : EvaluateIncorrect(logB, ScoreChecks.Context(PromptContexts.Judge, scores.Judge, n), logS, scores.HiddenStates);
+            ? EvaluateCorrect(logB, logS, scores.HiddenStates.Span)
+            : EvaluateIncorrect(logB, ScoreChecks.Context(PromptContexts.Judge, scores.Judge, n), logS, scores.HiddenStates.Span);
     }
 
     /// <summary>L = scale [-(1/n) sum w log b - (1/n) sum log b];  c = (scale/n) (w + 1).</summary>
-    private TokenObjectiveResult EvaluateCorrect(double[] logB, double[] logS, float[] hidden)
+    private TokenObjectiveResult EvaluateCorrect(double[] logB, double[] logS, ReadOnlySpan<float> hidden)
     {
         var n = logB.Length;
         var salient = Array.ConvertAll(logS, s => s > _logSalientLevel + Margin);
@@ -94,7 +94,7 @@ public sealed class NaturalLanguageObjective : ITokenObjective
     };
 
     /// <summary>L = scale [-(1/n) sum w log q];  c = (scale/n) w, on salient tokens -(scale/n) w b/(1-b).</summary>
-    private TokenObjectiveResult EvaluateIncorrect(double[] logB, double[] logJ, double[] logS, float[] hidden)
+    private TokenObjectiveResult EvaluateIncorrect(double[] logB, double[] logJ, double[] logS, ReadOnlySpan<float> hidden)
     {
         var n = logB.Length;
         var salient = new bool[n];
@@ -131,7 +131,7 @@ public sealed class NaturalLanguageObjective : ITokenObjective
         _ => salientAlone ? 0 : Math.Exp(Options.IncorrectOrdinaryExponent * logS),
     };
 
-    private TokenRole[] Roles(bool[] salient, float[] hidden)
+    private TokenRole[] Roles(bool[] salient, ReadOnlySpan<float> hidden)
     {
         var cluster = Clustering.Find(Options.ClusterRule, Options.ClusterThreshold, hidden, salient);
         return [.. salient.Zip(cluster, (isSalient, inCluster) =>

@@ -42,7 +42,7 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
     private TokenScores? Take(EncodedExample example, PromptContexts context, ref ReadOnlyMemory<float> rest)
     {
         if (!Needed(example).Contains(context)) return null;
-        var scores = new TokenScores(rest[..example.Response.Length].ToArray(), new bool[example.Response.Length], []);
+        var scores = new TokenScores(rest[..example.Response.Length].ToArray(), new bool[example.Response.Length], default);
         rest = rest[example.Response.Length..];
         return scores;
     }

@@ -302,7 +302,7 @@ public sealed class FineTuner
                 Base = ObjectiveInput.LogProbabilities(pass.Scores[i], $"{place}, base context", window.Remedy),
                 Judge = ObjectiveInput.LogProbabilities(judge, $"{place}, judge context", window.Remedy),
                 Standard = ObjectiveInput.LogProbabilities(constants[i].Standard, $"{place}, standard context", window.Remedy),
-                HiddenStates = _objective.NeedsHiddenStates(examples[i].Polarity) ? pass.Scores[i].HiddenStates : [],
+                HiddenStates = _objective.NeedsHiddenStates(examples[i].Polarity) ? pass.Scores[i].HiddenStates : default,
             };
             var result = ObjectiveInput.Evaluate(_objective, examples[i], scores, place, window.Remedy);
             var weight = Weight(window, examples[i]);

@@ -73,7 +73,7 @@ public sealed class SaliencyAnalyzer
             Base = LogProbabilities(PromptContexts.Base),
             Judge = LogProbabilities(PromptContexts.Judge),
             Standard = LogProbabilities(PromptContexts.Standard),
-            HiddenStates = NeedsHiddenStates(example) ? scores[PromptContexts.Base].HiddenStates : [],
+            HiddenStates = NeedsHiddenStates(example) ? scores[PromptContexts.Base].HiddenStates : default,
         };
         var result = ObjectiveInput.Evaluate(_objective, example, input, example.Source, remedy);
         return new ExampleSaliency

@@ -50,22 +50,26 @@ public class MatrixProductTests
     }
 
     [TestMethod]
-    [DataRow(TensorType.F32)]
-    [DataRow(TensorType.F16)]
-    [DataRow(TensorType.BF16)]
-    [DataRow(TensorType.I8)]
-    public unsafe void Multiply_WeightInItsFileType_EqualsTheWidenedWeight(TensorType type)
+    [DataRow(TensorType.F32, 45, 70)]
+    [DataRow(TensorType.F16, 45, 70)]
+    [DataRow(TensorType.BF16, 45, 70)]
+    [DataRow(TensorType.I8, 45, 70)]
+    [DataRow(TensorType.F32, 8, 12)]
+    [DataRow(TensorType.BF16, 48, 12)]
+    [DataRow(TensorType.BF16, 16, 5)]
+    [DataRow(TensorType.BF16, 1, 2)]
+    [DataRow(TensorType.I8, 64, 1)]
+    public unsafe void Multiply_WeightInItsFileType_EqualsTheWidenedWeight(TensorType type, int inputs, int outputs)
     {
-        const int Inputs = 45, Outputs = 70;
-        Matrix values = Numbers.Random(Outputs, Inputs, 5), x = Numbers.Random(30, Inputs, 6), y = Matrix.Zeros(30, Outputs), expected = Matrix.Zeros(30, Outputs);
+        Matrix values = Numbers.Random(outputs, inputs, 5), x = Numbers.Random(30, inputs, 6), y = Matrix.Zeros(30, outputs), expected = Matrix.Zeros(30, outputs);
         var bytes = new byte[values.Span.Length * type.ByteSize()];
-        var scales = new float[Outputs];
+        var scales = new float[outputs];
         if (type == TensorType.I8)
-            for (var row = 0; row < Outputs; row++)
+            for (var row = 0; row < outputs; row++)
             {
-                var stored = MemoryMarshal.Cast<byte, sbyte>(bytes.AsSpan(row * Inputs, Inputs));
+                var stored = MemoryMarshal.Cast<byte, sbyte>(bytes.AsSpan(row * inputs, inputs));
                 scales[row] = Int8Matrix.Round(values[row], stored);
-                for (var i = 0; i < Inputs; i++) values[row][i] = stored[i] * scales[row];
+                for (var i = 0; i < inputs; i++) values[row][i] = stored[i] * scales[row];
             }
         else
         {
@@ -76,9 +80,9 @@ public class MatrixProductTests
         fixed (byte* mapped = bytes)
         fixed (float* factors = scales)
         {
-            var weight = new Operand(mapped, type, Outputs, Inputs, factors);
-            var read = new float[Inputs];
-            for (var row = 0; row < Outputs; row++)
+            var weight = new Operand(mapped, type, outputs, inputs, factors);
+            var read = new float[inputs];
+            for (var row = 0; row < outputs; row++)
             {
                 weight.ReadRow(row, read);
                 CollectionAssert.AreEqual(values[row].ToArray(), read, $"row {row}");
@@ -88,15 +92,15 @@ public class MatrixProductTests
 
             foreach (var rows in (int[])[1, 3, 4, 7, 16])
             {
-                var product = Matrix.Zeros(rows, Outputs);
+                var product = Matrix.Zeros(rows, outputs);
                 FewRowsProduct.Multiply(new Workers(2), new RowProduct(product, null, new Term(x.RowRange(0, rows), weight)));
                 Numbers.AreClose(expected.RowRange(0, rows), product, 1e-4);
-                var alone = Matrix.Zeros(1, Outputs);
+                var alone = Matrix.Zeros(1, outputs);
                 FewRowsProduct.Multiply(new Workers(1), new RowProduct(alone, null, new Term(x.RowRange(rows - 1, 1), weight)));
                 Assert.IsTrue(alone.Span.SequenceEqual(product[rows - 1]), "A row gets the same bits alone or among others.");
             }
 
-            Matrix back = Matrix.Zeros(30, Inputs), expectedBack = Matrix.Zeros(30, Inputs);
+            Matrix back = Matrix.Zeros(30, inputs), expectedBack = Matrix.Zeros(30, inputs);
             MatrixProduct.MultiplyNaively(expected, values, expectedBack);
             MatrixProduct.Multiply(new Workers(2), expected, weight, back);
             Numbers.AreClose(expectedBack, back, 1e-3);

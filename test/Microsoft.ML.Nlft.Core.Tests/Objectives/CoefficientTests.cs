@@ -28,7 +28,7 @@ public sealed class CoefficientTests
                 Base = [.. logits.Select(LogSoftmax)],
                 Judge = [.. Enumerable.Range(0, n).Select(_ => Math.Log(random.NextDouble()))],
                 Standard = [.. Enumerable.Range(0, n).Select(_ => Math.Log(Math.Sqrt(Math.Sqrt(random.NextDouble()))))],
-                HiddenStates = [.. Enumerable.Range(0, n * 3).Select(_ => (float)(random.NextDouble() - 0.4))],
+                HiddenStates = (float[])[.. Enumerable.Range(0, n * 3).Select(_ => (float)(random.NextDouble() - 0.4))],
             };
             var result = objective.Evaluate(scores);
             Assert.AreEqual(result.Loss, FrozenLoss(polarity, result.Tokens, scores.Base), 1e-12 * Math.Max(1, Math.Abs(result.Loss)));
@@ -87,7 +87,7 @@ public sealed class CoefficientTests
             {
                 Polarity = polarity,
                 Base = Draw(), Judge = Draw(), Standard = Draw(),
-                HiddenStates = [.. Enumerable.Range(0, n * 4).Select(_ => random.Next(10) == 0 ? 0 : (float)(random.NextDouble() - 0.4))],
+                HiddenStates = (float[])[.. Enumerable.Range(0, n * 4).Select(_ => random.Next(10) == 0 ? 0 : (float)(random.NextDouble() - 0.4))],
             };
             var result = new NaturalLanguageObjective(options).Evaluate(scores);
 

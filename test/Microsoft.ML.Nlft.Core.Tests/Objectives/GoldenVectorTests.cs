@@ -51,7 +51,7 @@ public sealed class GoldenVectorTests
             Base = Logs(input.GetProperty("p_base")),
             Judge = correct ? [] : Logs(input.GetProperty("p_judge")),
             Standard = Logs(input.GetProperty("p_standard")),
-            HiddenStates = [.. from row in input.GetProperty("hidden").EnumerateArray() from x in row.EnumerateArray() select (float)x.GetDouble()],
+            HiddenStates = (float[])[.. from row in input.GetProperty("hidden").EnumerateArray() from x in row.EnumerateArray() select (float)x.GetDouble()],
         };
         var n = c.GetProperty("n").GetInt32();
         var failures = new List<string>();

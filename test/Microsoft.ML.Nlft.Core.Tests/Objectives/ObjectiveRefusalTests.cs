@@ -52,9 +52,9 @@ public sealed class ObjectiveRefusalTests
             "scores of the Base context, response token 1: found NaN; expected a natural log-probability, 0 or less. Check the model's weights and the learning rate: the network has diverged."];
         yield return [good with { Judge = [0.5, -1] },
             "scores of the Judge context, response token 0: found log-probability 0.5; expected a natural log-probability, 0 or less. Pass logarithms of probabilities, not probabilities."];
-        yield return [good with { HiddenStates = [] },
+        yield return [good with { HiddenStates = default },
             "hidden states of the Base context: found 0 values; expected a positive multiple of n = 2. Ask the engine for hidden states when NeedsHiddenStates says so."];
-        yield return [good with { HiddenStates = [1, 2, 3] },
+        yield return [good with { HiddenStates = (float[])[1, 2, 3] },
             "hidden states of the Base context: found 3 values; expected a positive multiple of n = 2. Ask the engine for hidden states when NeedsHiddenStates says so."];
     }
 

@@ -169,8 +169,8 @@ public class FineTunerTests
         var objective = new ScriptedObjective { HiddenStates = true }; // for incorrect rows
         var (model, _, _) = Train(Plain with { BatchSize = 1 }, objective);
         CollectionAssert.AreEqual(new[] { false, true, false, true, false, true, false }, model.ForwardCalls.Select(call => call.HiddenStates).ToArray());
-        CollectionAssert.AreEqual(new float[] { 0, 4, 0, 4, 0, 4, 0, 3 }, objective.Seen[1].HiddenStates);
-        Assert.IsEmpty(objective.Seen[0].HiddenStates);
+        CollectionAssert.AreEqual(new float[] { 0, 4, 0, 4, 0, 4, 0, 3 }, objective.Seen[1].HiddenStates.ToArray());
+        Assert.IsTrue(objective.Seen[0].HiddenStates.IsEmpty);
     }
 
     [TestMethod]

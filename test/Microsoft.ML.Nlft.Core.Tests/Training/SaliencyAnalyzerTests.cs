@@ -36,7 +36,7 @@ public class SaliencyAnalyzerTests
             else Assert.IsEmpty(shown.Judge);
             Assert.AreEqual(new TokenSaliency(TokenRole.Salient, 1, 1.0 / row.Response.Length), shown.Saliency[0]);
             Assert.AreEqual(ScriptedObjective.Weighted(objective.Seen[i], t => t + 1).Loss, shown.Loss);
-            Assert.HasCount(row.Polarity == Polarity.Incorrect ? 2 * row.Response.Length : 0, objective.Seen[i].HiddenStates);
+            Assert.AreEqual(row.Polarity == Polarity.Incorrect ? 2 * row.Response.Length : 0, objective.Seen[i].HiddenStates.Length);
 
             var report = shown.Report();
             Assert.AreEqual(shown.Loss, report.Loss);

@@ -65,7 +65,7 @@ internal sealed class FakeEngine : IModelEngine
             IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
             [.. batch.Select(s => new TokenScores(
                 [.. Enumerable.Repeat(-1f, s.ResponseLength)], [.. Enumerable.Repeat(true, s.ResponseLength)],
-                hiddenStates ? [.. Enumerable.Repeat(1f, s.ResponseLength * Configuration.HiddenSize)] : []))];
+                hiddenStates ? Enumerable.Repeat(1f, s.ResponseLength * Configuration.HiddenSize).ToArray() : default))];
 
         public IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
             new Pass(Score(batch, hiddenStates, cancellationToken));

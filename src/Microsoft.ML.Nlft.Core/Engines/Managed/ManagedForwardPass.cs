@@ -54,7 +54,7 @@ internal sealed class ManagedForwardPass : IForwardPass
             if (keep) _headMean = Own(_context.Rent(_hidden.Rows, hiddenSize));
             model.Network.Head.Forward(_context, _hidden, _targets, logProbabilities, _logSums, mostLikely, keep ? _headMean : null);
             Scores = [.. sequences.Select((_, s) => new TokenScores(logProbabilities[_firsts[s].._firsts[s + 1]], mostLikely[_firsts[s].._firsts[s + 1]],
-                hiddenStates ? _hidden.RowRange(_firsts[s], _firsts[s + 1] - _firsts[s]).Span.ToArray() : []))];
+                hiddenStates ? HiddenStates(s) : default))];
         }
         catch
         {
@@ -64,6 +64,13 @@ internal sealed class ManagedForwardPass : IForwardPass
     }
 
     public IReadOnlyList<TokenScores> Scores { get; }
+
+    /// <summary>The rows of one sequence: the pass's own memory where the pass is handed out, else a copy.</summary>
+    private ReadOnlyMemory<float> HiddenStates(int sequence)
+    {
+        var rows = _hidden.RowRange(_firsts[sequence], _firsts[sequence + 1] - _firsts[sequence]);
+        return _usable ? rows.Data.AsMemory(rows.Offset, rows.Rows * rows.Columns) : rows.Span.ToArray();
+    }
 
     public void Backward(IReadOnlyList<ReadOnlyMemory<float>> coefficients, CancellationToken cancellationToken = default)
     {
