@@ -91,7 +91,10 @@ internal sealed class StudyData
             new Random(Seed).Shuffle(drawn);
             return Split(drawn);
         }
-        return Split(generator.UpTo(TestProblems + TrainingProblems, family.Problems[0]));
+        var (training, test) = Split(generator.UpTo(TestProblems + TrainingProblems, family.Problems[0]));
+        if (family.Kept is not { Count: > 0 } kept) return (training, test);
+        var half = test.Count / 2;
+        return (training, [.. test.Take(half), .. kept.SelectMany(kind => generator.UpTo(half / kept.Count, kind))]);
     }
 
     private static (IReadOnlyList<WordProblem>, IReadOnlyList<WordProblem>) Split(IReadOnlyList<WordProblem> problems)

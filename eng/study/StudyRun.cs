@@ -15,9 +15,10 @@ internal sealed record Cell(StudyFamily Family, Mix Mix, int Rows, Method Method
 /// <summary>The study as a whole: data, learning rates, runs, page.</summary>
 internal sealed class StudyRun(string root, StudyOptions options, TextWriter log)
 {
-    public const int BatchSize = 4, TargetSteps = 50, DevelopmentRows = 50;
+    public const int BatchSize = 4, TargetSteps = 50;
 
-    private static readonly int[] s_developmentSeeds = [101, 102];
+    /// <summary>Rows and seeds of the search for learning rates.</summary>
+    public static readonly int[] DevelopmentRows = [10, 50], DevelopmentSeeds = [101, 102, 103];
 
     private readonly string _place = Path.Combine(root, "artifacts", "study");
     private readonly Dictionary<string, StudyData> _data = [];
@@ -89,7 +90,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             var tried = new List<(double Rate, double Accuracy)>();
             foreach (var rate in options.Rates.Count > 1 ? options.Rates : [])
             {
-                var runs = s_developmentSeeds.Select(seed => Run(new Cell(StudyFamily.Development, Mix.AsTheyCome, DevelopmentRows, method, seed), rate, cancellationToken))
+                var runs = (from rows in DevelopmentRows from seed in DevelopmentSeeds select Run(new Cell(StudyFamily.Development, Mix.AsTheyCome, rows, method, seed), rate, cancellationToken))
                     .OfType<RunResult>().ToList();
                 if (runs.Count > 0) tried.Add((rate, runs.Average(run => run.Accuracy)));
             }
