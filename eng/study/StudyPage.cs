@@ -163,7 +163,8 @@ internal sealed class StudyPage(
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private static void Replace(string path, string text)
+    /// <summary>Writes a file whole or not at all.</summary>
+    public static void Replace(string path, string text)
     {
         File.WriteAllText(path + ".partial", text);
         File.Move(path + ".partial", path, overwrite: true);
