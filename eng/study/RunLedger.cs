@@ -10,7 +10,9 @@ namespace Microsoft.ML.Nlft.Study;
 /// <param name="Seconds">Training time.</param>
 /// <param name="PeakMegabytes">Peak of the process's resident memory while it trained, in MiB.</param>
 /// <param name="Code">Commit and date of the code that ran.</param>
-internal sealed record RunResult(string Key, int Right, int Total, int Steps, double Seconds, double PeakMegabytes, string Code)
+/// <param name="Salient">Share of salient tokens in the first and in the last five steps.</param>
+/// <param name="FirstWrong">The first test that was answered wrongly: question and answer.</param>
+internal sealed record RunResult(string Key, int Right, int Total, int Steps, double Seconds, double PeakMegabytes, string Code, double[]? Salient = null, string? FirstWrong = null)
 {
     public double Accuracy => (double)Right / Total;
 }

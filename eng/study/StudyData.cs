@@ -72,11 +72,12 @@ internal sealed class StudyData
         }
     }
 
-    /// <summary>Share of the test problems that a model answers rightly.</summary>
-    public int CountRight(LocalModel model, CancellationToken cancellationToken)
+    /// <summary>How many of the test problems a model answers rightly, and the first that it does not, with its answer.</summary>
+    public (int Right, string? FirstWrong) TestModel(LocalModel model, CancellationToken cancellationToken)
     {
         var answers = model.Answer([.. Test.Select(problem => problem.Question)], new GenerationOptions { MaximumNewTokens = 160, MaximumBatchSize = Test.Count }, cancellationToken);
-        return Test.Zip(answers).Count(pair => Evaluation.ExactMatchEvaluator.Compare(pair.Second.Text, Text(pair.First.Answer)).Outcome == Evaluation.AnswerOutcome.Correct);
+        var wrong = Test.Zip(answers).Where(pair => Evaluation.ExactMatchEvaluator.Compare(pair.Second.Text, Text(pair.First.Answer)).Outcome != Evaluation.AnswerOutcome.Correct).ToList();
+        return (Test.Count - wrong.Count, wrong.Count == 0 ? null : $"{wrong[0].First.Question}\n{wrong[0].Second.Text}");
     }
 
     /// <summary>Test problems first; a family with too few problems gets a test of a third of them, and fewer questions with the same responses each.</summary>
@@ -91,7 +92,10 @@ internal sealed class StudyData
             new Random(Seed).Shuffle(drawn);
             return Split(drawn);
         }
-        return Split(generator.UpTo(TestProblems + TrainingProblems, family.Problems[0]));
+        var (training, test) = Split(generator.UpTo(TestProblems + TrainingProblems, family.Problems[0]));
+        if (family.Kept is not { Count: > 0 } kept) return (training, test);
+        var half = test.Count / 2;
+        return (training, [.. test.Take(half), .. kept.SelectMany(kind => generator.UpTo(half / kept.Count, kind))]);
     }
 
     private static (IReadOnlyList<WordProblem>, IReadOnlyList<WordProblem>) Split(IReadOnlyList<WordProblem> problems)

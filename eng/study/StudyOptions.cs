@@ -17,7 +17,10 @@ internal sealed record StudyOptions
     /// <summary>The learning rates that every method is tried with.</summary>
     public IReadOnlyList<double> Rates { get; init; } = [3e-4, 1e-3, 3e-3, 1e-2];
 
-    /// <summary>The page; null: docs/study.md.</summary>
+    /// <summary>Whether variants of NLFT are compared instead of methods.</summary>
+    public bool Variants { get; init; }
+
+    /// <summary>The page; null: docs/study.md, or docs/study-variants.md.</summary>
     public string? Output { get; init; }
 
     /// <summary>The arguments as they were given.</summary>
@@ -32,6 +35,11 @@ internal sealed record StudyOptions
             if (arguments[i] == "--quick")
             {
                 options = options with { Seeds = 1, Rows = [25, 50] };
+                continue;
+            }
+            if (arguments[i] == "--variants")
+            {
+                options = options with { Variants = true };
                 continue;
             }
             if (i + 1 == arguments.Count) return null;

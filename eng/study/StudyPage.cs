@@ -30,7 +30,7 @@ internal sealed class StudyPage(
         Line($"- Command: `./build.sh study{(options.CommandLine.Length > 0 ? " " + options.CommandLine : "")}`; code {string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
         Line($"- Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}: each draws the rows, the adapter's first weights, the order of the rows and dropout.");
         Line($"- Training: LoRA as published, batches of {StudyRun.BatchSize}, about {StudyRun.TargetSteps} steps ({string.Join(", ", options.Rows.Select(rows => Invariant($"{rows} rows: {StudyRun.EpochsFor(rows) * ((rows + StudyRun.BatchSize - 1) / StudyRun.BatchSize)}")))}), the same number for every method.");
-        Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} on a family that is in no table below ({StudyFamily.Development.Name}, {StudyRun.DevelopmentRows} rows, two seeds), for every method by itself; of equals the smaller.");
+        Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} on a family that is in no table below ({StudyFamily.Development.Name}, {string.Join(" and ", StudyRun.DevelopmentRows)} rows, {StudyRun.DevelopmentSeeds.Length} seeds each), for every method by itself; of equals the smaller.");
         Line("- Rows: the base model's own responses at temperature 1, four to a question; tests: greedy answers to problems that neither rows nor pretraining hold.");
         Line(options.Seeds > 1 ? "- Intervals: 95 %, Student's t over the seeds' accuracies." : "- Intervals: 95 %, Wilson's over the test problems; with one seed they say nothing of how much seeds differ.");
         Line("");
@@ -163,7 +163,8 @@ internal sealed class StudyPage(
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private static void Replace(string path, string text)
+    /// <summary>Writes a file whole or not at all.</summary>
+    public static void Replace(string path, string text)
     {
         File.WriteAllText(path + ".partial", text);
         File.Move(path + ".partial", path, overwrite: true);

@@ -15,9 +15,10 @@ internal sealed record Cell(StudyFamily Family, Mix Mix, int Rows, Method Method
 /// <summary>The study as a whole: data, learning rates, runs, page.</summary>
 internal sealed class StudyRun(string root, StudyOptions options, TextWriter log)
 {
-    public const int BatchSize = 4, TargetSteps = 50, DevelopmentRows = 50;
+    public const int BatchSize = 4, TargetSteps = 50;
 
-    private static readonly int[] s_developmentSeeds = [101, 102];
+    /// <summary>Rows and seeds of the search for learning rates.</summary>
+    public static readonly int[] DevelopmentRows = [10, 50], DevelopmentSeeds = [101, 102, 103];
 
     private readonly string _place = Path.Combine(root, "artifacts", "study");
     private readonly Dictionary<string, StudyData> _data = [];
@@ -26,13 +27,18 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
 
     private string ModelFolder => Path.Combine(root, "samples", "models", "tiny-word-problems");
 
-    private RunLedger Ledger => field ??= new RunLedger(Path.Combine(_place, "runs.jsonl"));
+    private RunLedger Ledger => field ??= new RunLedger(Path.Combine(_place, options.Variants ? "variants.jsonl" : "runs.jsonl"));
 
     private string Code => field ??= CodeVersion();
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var families = StudyFamily.All.Where(family => options.Families.Count == 0 || options.Families.Contains(family.Name)).ToList();
+        if (options.Variants)
+        {
+            await CompareVariantsAsync(families, cancellationToken);
+            return;
+        }
         var basic = await MakeDataAsync([.. families, StudyFamily.Development], cancellationToken);
         var search = Search(cancellationToken);
         var cells = Plan(families, options).ToList();
@@ -43,10 +49,28 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             results.Add((cell, result));
             if (result is not null) Say($"{results.Count} of {cells.Count}", cell, result, cells.Count - results.Count);
         }
-        var page = options.Output is { } given ? Path.GetFullPath(given) : Path.Combine(root, "docs", "study.md");
+        var page = Page("study.md");
         new StudyPage(options, families, basic, search, results, Code).Write(page);
         log.WriteLine($"Written: {page}");
     }
+
+    private async Task CompareVariantsAsync(IReadOnlyList<StudyFamily> families, CancellationToken cancellationToken)
+    {
+        await MakeDataAsync(families, cancellationToken);
+        var plan = Variant.Plan(families).ToList();
+        var results = new List<(Cell, Variant, RunResult?)>();
+        foreach (var (cell, variant) in plan)
+        {
+            var result = Run(cell, variant.Rate, cancellationToken);
+            results.Add((cell, variant, result));
+            if (result is not null) Say($"{results.Count} of {plan.Count}", cell, result, plan.Count - results.Count);
+        }
+        var page = Page("study-variants.md");
+        StudyPage.Replace(page, new VariantPage(options, families, results).Markdown());
+        log.WriteLine($"Written: {page}");
+    }
+
+    private string Page(string name) => options.Output is { } given ? Path.GetFullPath(given) : Path.Combine(root, "docs", name);
 
     /// <summary>
     /// The runs: every method at every size and mix, except that gold answers do not depend on the mix, and that the right ones among all wrong or all right
@@ -74,7 +98,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         foreach (var family in families)
         {
             var data = _data[family.Name] = await StudyData.MakeAsync(family, model, seen, Path.Combine(_place, $"responses-{family.Name}.jsonl"), cancellationToken);
-            basic[family.Name] = (data.CountRight(model, cancellationToken), data.Test.Count, data.Pool);
+            basic[family.Name] = (data.TestModel(model, cancellationToken).Right, data.Test.Count, data.Pool);
             log.WriteLine($"{family.Name}: {data.Pool.Correct} right and {data.Pool.Incorrect} wrong responses, {data.Test.Count} test problems, the base model has {basic[family.Name].Item1} right");
         }
         return basic;
@@ -89,7 +113,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             var tried = new List<(double Rate, double Accuracy)>();
             foreach (var rate in options.Rates.Count > 1 ? options.Rates : [])
             {
-                var runs = s_developmentSeeds.Select(seed => Run(new Cell(StudyFamily.Development, Mix.AsTheyCome, DevelopmentRows, method, seed), rate, cancellationToken))
+                var runs = (from rows in DevelopmentRows from seed in DevelopmentSeeds select Run(new Cell(StudyFamily.Development, Mix.AsTheyCome, rows, method, seed), rate, cancellationToken))
                     .OfType<RunResult>().ToList();
                 if (runs.Count > 0) tried.Add((rate, runs.Average(run => run.Accuracy)));
             }
@@ -113,7 +137,9 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         var watch = Stopwatch.StartNew();
         var result = model.FineTune(rows, cell.Method.Objective(), training, new Look(memory), cancellationToken);
         var (seconds, peak) = (watch.Elapsed.TotalSeconds, memory.Megabytes());
-        var run = new RunResult(cell.Key(rate), data.CountRight(model, cancellationToken), data.Test.Count, result.Steps.Count, seconds, peak, Code);
+        var tests = data.TestModel(model, cancellationToken);
+        double[] salient = [result.Steps.Take(5).Average(step => step.SalientShare), result.Steps.TakeLast(5).Average(step => step.SalientShare)];
+        var run = new RunResult(cell.Key(rate), tests.Right, data.Test.Count, result.Steps.Count, seconds, peak, Code, salient, tests.FirstWrong);
         Ledger.Add(run);
         _watch.Stop();
         _fresh++;

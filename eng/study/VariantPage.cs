@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Text;
+
+namespace Microsoft.ML.Nlft.Study;
+
+/// <summary>The comparison of variants as a page of Markdown; nothing on it is written by hand.</summary>
+internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamily> families, IReadOnlyList<(Cell Cell, Variant Variant, RunResult? Result)> results)
+{
+    private readonly StringBuilder _text = new();
+
+    public string Markdown()
+    {
+        _text.Clear();
+        Line("# What in NLFT does what");
+        Line("");
+        Line("This page is written by `./build.sh study --variants`; nothing on it is typed by hand. Every row changes one thing of the published objective (docs/options.md says what each option means); families, rows and tests are those");
+        Line("of [the study](study.md).");
+        Line("");
+        Line($"- Command: `./build.sh study {options.CommandLine}`; code {string.Join(", ", results.Select(run => run.Result?.Code).OfType<string>().Distinct().Order(StringComparer.Ordinal))}.");
+        Line(Invariant($"- {Variant.Rows} rows, {Variant.Seeds} seeds, about {StudyRun.TargetSteps} steps, learning rate {Variant.CommonRate:0.0e+0} unless the row says otherwise: the rate is not searched again for each variant, so a small difference may be one of rates."));
+        Line("- Accuracy in percent, mean over seeds, the least and the greatest in brackets.");
+        Line("- Salient: share of the response tokens that were salient in the first and in the last five steps, in percent.");
+        Line("");
+        foreach (var mix in Variant.Mixes)
+        {
+            Line(mix == Mix.AsTheyCome ? "## Responses as they come" : "## Wrong responses alone");
+            Line("");
+            Line($"| method | {string.Join(" | ", families.Select(family => family.Name))} | mean |");
+            Line($"|---|{string.Concat(families.Select(_ => "---|"))}---|");
+            foreach (var variant in Variant.All.Where(variant => Runs(variant, mix).Any()))
+                Line($"| {variant.Method.Name} | {string.Join(" | ", families.Select(family => Accuracy(Runs(variant, mix, family))))} | {Mean(Runs(variant, mix))} |");
+            Line("");
+            Line($"| salient tokens: first, last steps | {string.Join(" | ", families.Select(family => family.Name))} |");
+            Line($"|---|{string.Concat(families.Select(_ => "---|"))}");
+            foreach (var variant in Variant.All.Where(variant => Runs(variant, mix).Any(run => run.Salient is [> 0, ..] or [_, > 0])))
+                Line($"| {variant.Method.Name} | {string.Join(" | ", families.Select(family => Salient(Runs(variant, mix, family))))} |");
+            Line("");
+        }
+        Line("## What the models write");
+        Line("");
+        Line("The first test that a model got wrong, seed 1, wrong responses alone.");
+        Line("");
+        foreach (var family in families)
+        {
+            foreach (var (cell, _, result) in results.Where(run => run.Cell.Family == family && run.Cell.Mix == Mix.AllWrong && run.Cell.Seed == 1).Take(4))
+            {
+                if (result?.FirstWrong is not { } wrote) continue;
+                Line($"{cell.Method.Name}, {family.Name}:");
+                Line("");
+                foreach (var line in wrote.Split('\n')) Line($"    {line}");
+                Line("");
+            }
+        }
+        return _text.ToString().TrimEnd('\n') + "\n";
+    }
+
+    private IEnumerable<RunResult> Runs(Variant variant, Mix mix, StudyFamily? family = null) =>
+        results.Where(run => run.Variant == variant && run.Cell.Mix == mix && (family is null || run.Cell.Family == family)).Select(run => run.Result).OfType<RunResult>();
+
+    private static string Accuracy(IEnumerable<RunResult> runs)
+    {
+        var all = runs.Select(run => 100 * run.Accuracy).ToList();
+        return all.Count == 0 ? "-" : Invariant($"{all.Average():0.0} [{all.Min():0} to {all.Max():0}]");
+    }
+
+    private static string Mean(IEnumerable<RunResult> runs) => Invariant($"{runs.Average(run => 100 * run.Accuracy):0.0}");
+
+    private static string Salient(IEnumerable<RunResult> runs)
+    {
+        var all = runs.Select(run => run.Salient).OfType<double[]>().ToList();
+        return all.Count == 0 ? "-" : Invariant($"{100 * all.Average(pair => pair[0]):0.0}, {100 * all.Average(pair => pair[1]):0.0}");
+    }
+
+    private void Line(string text) => _text.Append(text).Append('\n');
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
