@@ -50,10 +50,10 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
 
     public Measurements Run()
     {
-        string[] shapes = options.Quick ? ["small"] : ["small", "135m"];
+        string[] shapes = options.Quick ? ["small-20m"] : ["small-20m", "smollm2-135m"];
         foreach (var shape in shapes) RandomModel.Write(new Workload { Shape = shape, Folder = folder });
         var measured = new Measurements { Steps = [], Sums = [] };
-        var steps = shapes.SelectMany(shape => (shape == "small" ? (int[])[1, 2, 4] : [1, 2])
+        var steps = shapes.SelectMany(shape => (shape == "small-20m" ? (int[])[1, 2, 4] : [1, 2])
             .Select(processes => Train(measured, "steps", processes, shape, Link.OneMachine, OnThisMachine))).ToList();
         var sums = ((int[])[2, 4]).SelectMany(processes => Sums(measured, "sums", processes, s_localBytes, Link.OneMachine, OnThisMachine)).ToList();
         measured = measured with { Steps = steps, Sums = sums };
@@ -71,7 +71,7 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
             foreach (var processes in (int[])[2, 4])
             {
                 networkSums.AddRange(Sums(measured, "network sums", processes, s_networkBytes, link, network.Launch));
-                if (link.BytesPerSecond < 20e6) networkSteps.Add(Train(measured, "network steps", processes, "small", link, network.Launch));
+                if (link.BytesPerSecond < 20e6) networkSteps.Add(Train(measured, "network steps", processes, "small-20m", link, network.Launch));
             }
         }
         network.Link = NetworkLinks[1];
@@ -87,7 +87,7 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
 
     private MeasuredStep Train(Measurements measured, string name, int processes, string shape, Link link, Func<int, IReadOnlyList<string>, IReadOnlyList<string>> launch)
     {
-        var (rows, steps) = shape == "small" ? (WindowRows, processes == 1 ? 4 : 7) : (LargeWindowRows, 2 + processes); // the first ones compile
+        var (rows, steps) = shape == "small-20m" ? (WindowRows, processes == 1 ? 4 : 7) : (LargeWindowRows, 2 + processes); // the first ones compile
         var figure = Start<StepFigure>(measured, name, launch(processes, [Environment.ProcessPath!, "rank", "train", shape, folder, $"{rows}", $"{steps}"])).Single();
         Say($"{shape}, {processes} processes, {link.Name}: a step {figure.Seconds:0.000} s");
         return new MeasuredStep(shape, processes, link, figure);

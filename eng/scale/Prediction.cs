@@ -64,7 +64,7 @@ internal sealed class Prediction
     /// <param name="speed">How many times as fast as a core of this machine a process computes.</param>
     public StepWork WorkOf(Workload model, int rows, double speed) => new()
     {
-        SecondsPerRow = (model with { Rows = 1 }).Operations / (OperationsPerSecond * speed),
+        SecondsPerRow = (model with { Rows = 1 }).Operations("") / (OperationsPerSecond * speed),
         Rows = rows,
         Bytes = AdapterBytes(model.Model),
         ShortRounds = ShortRounds,

@@ -65,7 +65,7 @@ internal static class Rank
         new FineTuner(model, new NaturalLanguageObjective(), options) { Ranks = ranks }.Run(examples, new Clock(() => ends.Add(clock.Elapsed.TotalSeconds)));
         if (!ranks.IsFirst) return;
         var bytes = model.Export(ModelState.Weights).Sum(tensor => (double)tensor.Values.Length * sizeof(float));
-        Tell(ranks, new StepFigure(Median([.. ends.Zip(ends.Skip(1), (before, after) => after - before)]), rows, bytes, work.Sum(row => row.Operations)));
+        Tell(ranks, new StepFigure(Median([.. ends.Zip(ends.Skip(1), (before, after) => after - before)]), rows, bytes, work.Sum(row => row.Operations(""))));
     }
 
     /// <summary>Rows from half to one and a half of the mean length, as <see cref="StepWork.Spread"/> has them.</summary>

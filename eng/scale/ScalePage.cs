@@ -10,7 +10,7 @@ internal sealed class ScalePage
     private const int RowsPerProcess = 4, FixedWindow = 64;
     private const double Accelerator = 500;
 
-    private static readonly (string Name, string Shape)[] s_models = [("135 M", "135m"), ("1 B", "1b"), ("8 B", "8b")];
+    private static readonly (string Name, string Shape)[] s_models = [("135 M", "smollm2-135m"), ("1 B", "1b"), ("8 B", "8b")];
     private static readonly (string Name, double Speed)[] s_processors = [("a core", 1), ("an accelerator", Accelerator)];
     private static readonly int[] s_processes = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
     private static readonly Link[] s_links = [.. Link.Predicted, Link.Home];
@@ -184,7 +184,7 @@ internal sealed class ScalePage
         foreach (var (name, shape) in s_models)
         {
             var (core, accelerator) = (_prediction.WorkOf(new Workload { Shape = shape }, 1, 1), _prediction.WorkOf(new Workload { Shape = shape }, 1, Accelerator));
-            Line(F($"| {name} | {new Workload { Shape = shape, Rows = 1 }.Operations / 1e9:0} | {core.SecondsPerRow:0.0} | {accelerator.SecondsPerRow:0.000} | {core.Bytes / 1e6:0.0} |"));
+            Line(F($"| {name} | {new Workload { Shape = shape, Rows = 1 }.Operations("") / 1e9:0} | {core.SecondsPerRow:0.0} | {accelerator.SecondsPerRow:0.000} | {core.Bytes / 1e6:0.0} |"));
         }
         Line("");
         Line("![Predicted efficiency by number of processes](images/scale.svg)");

@@ -100,7 +100,7 @@ public sealed class ScaleTests
     public void Adapters_have_the_bytes_of_the_default_rank()
     {
         // 30 layers, three products of 576 and 1536, rank 16, four bytes.
-        Assert.AreEqual(30.0 * 3 * 16 * (576 + 1536) * 4, Prediction.AdapterBytes(new Gpu.Workload { Shape = "135m" }.Model));
+        Assert.AreEqual(30.0 * 3 * 16 * (576 + 1536) * 4, Prediction.AdapterBytes(new Gpu.Workload { Shape = "smollm2-135m" }.Model));
     }
 
     [TestMethod]
@@ -111,7 +111,7 @@ public sealed class ScaleTests
         {
             Cores = 2,
             NoNetwork = "it takes root",
-            Steps = [new("small", 1, Link.OneMachine, step), new("small", 2, Link.OneMachine, step with { Seconds = 1.25 })],
+            Steps = [new("small-20m", 1, Link.OneMachine, step), new("small-20m", 2, Link.OneMachine, step with { Seconds = 1.25 })],
             Sums = [.. Sums(SumAlgorithm.Tree, new(1e-5, 1e-9)).Where(sum => sum.Link == Link.OneMachine)],
         };
         var page = new ScalePage(new ScaleOptions(), measured).Markdown();

@@ -37,8 +37,10 @@ internal sealed class SmallRun : IDisposable
         }),
     ];
 
-    public ICausalLanguageModel Load(int threads = 1, LoraConfiguration? lora = null, TrainableWeights trainable = TrainableWeights.Lora) =>
-        new ManagedEngine(threads).Load(new ModelLoadOptions { Folder = Model, Trainable = trainable, Lora = trainable == TrainableWeights.Lora ? lora ?? Lora : null });
+    public ICausalLanguageModel Load(int threads = 1, LoraConfiguration? lora = null, TrainableWeights trainable = TrainableWeights.Lora) => Load(Model, threads, lora, trainable);
+
+    public static ICausalLanguageModel Load(ModelFolder folder, int threads = 1, LoraConfiguration? lora = null, TrainableWeights trainable = TrainableWeights.Lora) =>
+        new ManagedEngine(threads).Load(new ModelLoadOptions { Folder = folder, Trainable = trainable, Lora = trainable == TrainableWeights.Lora ? lora ?? Lora : null });
 
     public static FineTuneResult Run(
         ICausalLanguageModel model, FineTuneOptions options, Action<TrainingProgress>? told = null, ITokenObjective? objective = null, EncodedExample[]? rows = null, string? baseModel = null,

@@ -22,14 +22,14 @@ public sealed class TrainingTeamTests
 
     private static (FineTuneResult Result, float[] State) Alone(ModelFolder folder, FineTuneOptions options)
     {
-        using var model = CheckpointTests.Load(folder);
-        return (new FineTuner(model, WithJudge(), options).Run(CheckpointTests.Examples()), State(model));
+        using var model = SmallRun.Load(folder);
+        return (new FineTuner(model, WithJudge(), options).Run(SmallRun.Rows()), State(model));
     }
 
     private static (FineTuneResult Result, float[] State) Member(ThreadGroup group, ModelFolder folder, FineTuneOptions options, IProgress<TrainingProgress>? progress = null, CancellationToken token = default, EncodedExample[]? rows = null)
     {
-        using var model = CheckpointTests.Load(folder);
-        var result = new FineTuner(model, WithJudge(), options) { Group = group }.Run(rows ?? CheckpointTests.Examples(), progress, token);
+        using var model = SmallRun.Load(folder);
+        var result = new FineTuner(model, WithJudge(), options) { Group = group }.Run(rows ?? SmallRun.Rows(), progress, token);
         return (result, State(model));
     }
 
@@ -75,8 +75,8 @@ public sealed class TrainingTeamTests
         using var folder = TinyModels.Create();
         var bytes = ThreadGroup.Run(2, group =>
         {
-            using var model = CheckpointTests.Load(folder);
-            var steps = new FineTuner(model, WithJudge(), Options with { Epochs = 2 }) { Group = group }.Run(CheckpointTests.Examples()).Steps.Count;
+            using var model = SmallRun.Load(folder);
+            var steps = new FineTuner(model, WithJudge(), Options with { Epochs = 2 }) { Group = group }.Run(SmallRun.Rows()).Steps.Count;
             return (group.BytesSummed, Expected: steps * sizeof(float) * model.Export(ModelState.Weights).Sum(tensor => tensor.Values.Length));
         });
         foreach (var (result, _) in bytes) Assert.AreEqual(result.Expected, result.BytesSummed);
@@ -131,7 +131,7 @@ public sealed class TrainingTeamTests
     {
         using var folder = TinyModels.Create();
         var others = ThreadGroup.Run(3, group => Member(group, folder, Options with { LearningRate = group.Rank == 2 ? 1e-2 : 5e-3 },
-            rows: group.Rank == 1 ? [.. CheckpointTests.Examples().Reverse()] : CheckpointTests.Examples()));
+            rows: group.Rank == 1 ? [.. SmallRun.Rows().Reverse()] : SmallRun.Rows()));
         foreach (var (_, thrown) in others)
             Assert.AreEqual("3 processes that are to train one model: found different runs (rank 1: another row 1, 2, 3, 5, 6 and 1 more. rank 2: LearningRate 0.01 there, 0.005 on rank 0); " +
                 "expected the same rows, options, base model and library version on every process. Start every process with the same program, arguments and files.", Assert.IsInstanceOfType<NlftException>(thrown).Message);
@@ -141,7 +141,7 @@ public sealed class TrainingTeamTests
     public void Run_ABadRowOnOneProcess_IsRefusedOnAll()
     {
         using var folder = TinyModels.Create();
-        EncodedExample[] bad = [.. CheckpointTests.Examples(), new(Polarity.Correct, new[] { 1, 99 }, [1], [], [2], "row 8")];
+        EncodedExample[] bad = [.. SmallRun.Rows(), new(Polarity.Correct, new[] { 1, 99 }, [1], [], [2], "row 8")];
         var thrown = ThreadGroup.Run(2, group => Member(group, folder, Options, rows: group.Rank == 1 ? bad : null)).Select(member => Assert.IsInstanceOfType<NlftException>(member.Thrown).Message).ToArray();
         Assert.AreEqual(thrown[0], thrown[1]);
         StringAssert.StartsWith(thrown[0], "row 8, response");
@@ -163,7 +163,7 @@ public sealed class TrainingTeamTests
         using var folder = TinyModels.Create();
         var members = ThreadGroup.Run(2, group =>
         {
-            using var model = CheckpointTests.Load(folder);
+            using var model = SmallRun.Load(folder);
             var team = new TrainingTeam(group);
             if (group.Rank == 1)
             {
