@@ -60,7 +60,7 @@ internal sealed class Weight : IDisposable
             _ => throw new ArgumentOutOfRangeException(nameof(data), data.Type, "not a float type"),
         };
         var tensor = empty(data.Shape, type, new Device(DeviceType.CPU));
-        data.Bytes.Span.CopyTo(tensor.bytes);
+        data.Read(tensor.bytes);
         return tensor;
     }
 
