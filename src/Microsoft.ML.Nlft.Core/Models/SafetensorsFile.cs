@@ -1,4 +1,3 @@
-using System.Buffers;
 using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.Nlft.Models;
@@ -80,7 +79,7 @@ internal sealed class SafetensorsFile : IDisposable
         if (length > Array.MaxLength)
             throw new NlftException($"{Path}, tensor \"{name}\"", $"{length} bytes", $"at most {Array.MaxLength}",
                 "Store the tensor in a 16-bit type, or use a smaller model.");
-        return new TensorData(name, entry.Type, entry.Shape, length == 0 ? default : new Content(this, entry, (int)length).Memory);
+        return new TensorData(name, entry.Type, entry.Shape, length == 0 ? default : new StoredBytes(this, entry, (int)length).Memory);
     }
 
     /// <summary>A reader of one matrix, row by row.</summary>
@@ -117,44 +116,4 @@ internal sealed class SafetensorsFile : IDisposable
 
     private NlftException Changed(SafetensorsEntry entry, string found, Exception? inner = null) =>
         new($"{Path}, tensor \"{entry.Name}\"", found, "the file as it was when it was opened", "Open it again once nothing else writes to it.", inner);
-
-    /// <summary>A tensor's bytes, read once.</summary>
-    internal sealed class Content(SafetensorsFile file, SafetensorsEntry entry, int length) : MemoryManager<byte>
-    {
-        private byte[]? _bytes;
-
-        public override Memory<byte> Memory => CreateMemory(length);
-
-        public override Span<byte> GetSpan() => _bytes ??= Load();
-
-        /// <summary>Copies the bytes, from the file when they were not read yet.</summary>
-        public void CopyTo(Span<byte> destination)
-        {
-            if (destination.Length < length) throw new ArgumentException($"{destination.Length} bytes of room for {length}", nameof(destination));
-            if (_bytes is { } read) read.CopyTo(destination);
-            else file.Read(entry, 0, destination[..length]);
-        }
-
-        public override MemoryHandle Pin(int elementIndex = 0) => (_bytes ??= Load()).AsMemory(elementIndex).Pin();
-
-        public override void Unpin() { } // the handle is the array's own
-
-        protected override void Dispose(bool disposing) { }
-
-        private byte[] Load()
-        {
-            byte[] bytes;
-            try
-            {
-                bytes = GC.AllocateUninitializedArray<byte>(length);
-            }
-            catch (OutOfMemoryException exception)
-            {
-                throw new NlftException($"{file.Path}, tensor \"{entry.Name}\"", "too little memory", $"room for its {MemoryEstimate.Text(length)}",
-                    "Give the process more memory, set Int8Weights of the engine, or use a smaller model.", exception);
-            }
-            file.Read(entry, 0, bytes);
-            return bytes;
-        }
-    }
 }

@@ -15,29 +15,48 @@ public enum TensorType
 /// <param name="Type">Element type.</param>
 /// <param name="Shape">Dimensions, outermost first; empty for a scalar.</param>
 /// <param name="Bytes">
-/// The raw bytes. Those of a model folder are read when they are first looked at: an <see cref="NlftException"/> then names a file that has been written to since it
+/// The raw bytes. Those of a model folder are read when they are first looked at, and held from then on: an <see cref="NlftException"/> then names a file that has been written to since it
 /// was opened, an <see cref="ObjectDisposedException"/> says that it was closed before. What was read stays.
 /// </param>
 public sealed record TensorData(string Name, TensorType Type, long[] Shape, ReadOnlyMemory<byte> Bytes)
 {
-    /// <summary>Copies the raw bytes; those of a model folder that were not looked at yet are read straight to where they go, and not kept.</summary>
-    /// <param name="destination">As many bytes as <see cref="Bytes"/> has, or more.</param>
-    /// <exception cref="ArgumentException">It is too short.</exception>
-    /// <exception cref="NlftException">The file has been written to since it was opened.</exception>
-    public void CopyTo(Span<byte> destination)
-    {
-        if (MemoryMarshal.TryGetMemoryManager<byte, SafetensorsFile.Content>(Bytes, out var content)) content.CopyTo(destination);
-        else Bytes.Span.CopyTo(destination);
-    }
-
-    /// <summary>A copy of the values as float32, row-major.</summary>
+    /// <summary>A copy of the values as float32, row-major; of a file's tensor nothing else is held.</summary>
     /// <exception cref="ArgumentOutOfRangeException"><see cref="Type"/> is not F32, F16, BF16 or F64.</exception>
     public float[] ToArray()
     {
         var values = new float[Bytes.Length / Type.ByteSize()];
-        TensorConversion.ToSingle(Type, Bytes.Span, values);
+        Read(values);
         return values;
     }
+
+    /// <summary>Copies the bytes out; those of a file go straight to their place, without a copy in between.</summary>
+    internal void Read(Span<byte> destination)
+    {
+        if (MemoryMarshal.TryGetMemoryManager<byte, StoredBytes>(Bytes, out var stored)) stored!.Read(0, destination);
+        else Bytes.Span.CopyTo(destination);
+    }
+
+    /// <summary>Copies the values out as float32; those of a file go through a small buffer.</summary>
+    internal void Read(Span<float> destination)
+    {
+        if (!MemoryMarshal.TryGetMemoryManager<byte, StoredBytes>(Bytes, out var stored))
+        {
+            TensorConversion.ToSingle(Type, Bytes.Span, destination);
+            return;
+        }
+        var size = Type.ByteSize();
+        var buffer = new byte[Math.Min(BufferSize, destination.Length * (long)size)];
+        for (var done = 0; done < destination.Length;)
+        {
+            var count = Math.Min(destination.Length - done, BufferSize / size);
+            var bytes = buffer.AsSpan(0, count * size);
+            stored!.Read(done * (long)size, bytes);
+            TensorConversion.ToSingle(Type, bytes, destination.Slice(done, count));
+            done += count;
+        }
+    }
+
+    private const int BufferSize = 1 << 18;
 }
 
 /// <summary>Names and sizes of the element types.</summary>

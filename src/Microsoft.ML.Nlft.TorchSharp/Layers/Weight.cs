@@ -64,8 +64,8 @@ internal sealed class Weight : IDisposable
             _ => throw new ArgumentOutOfRangeException(nameof(data), data.Type, "not a float type"),
         };
         var tensor = empty(data.Shape, type, new Device(DeviceType.CPU));
-        if (widen) TensorConversion.ToSingle(data.Type, data.Bytes.Span, MemoryMarshal.Cast<byte, float>(tensor.bytes));
-        else data.CopyTo(tensor.bytes);
+        if (widen) data.Read(MemoryMarshal.Cast<byte, float>(tensor.bytes));
+        else data.Read(tensor.bytes);
         return tensor;
     }
 

@@ -27,7 +27,7 @@ internal sealed unsafe class Weight : IDisposable
         if (trainable || vector || tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
         {
             _values = new float[rows * columns];
-            TensorConversion.ToSingle(tensor.Type, tensor.Bytes.Span, _values);
+            tensor.Read(_values);
             if (trainable) Parameter = new Parameter(name, vector ? [columns] : [rows, columns], _values);
             Operand = new Operand(new Matrix(_values, rows, columns));
         }
