@@ -30,8 +30,7 @@ public sealed class CommunicatorTests
     public void Start_WithTheLibraryOfAnotherLauncher_SaysSo()
     {
         _ = new Launcher("Open MPI").Run(1, ["talk"]).Require(0); // its library is here
-        var run = new Launcher("MPICH").Run(2, ["talk"], [("NLFT_MPI_LIBRARY", "libmpi.so.40")]);
-        Assert.AreNotEqual(0, run.ExitCode);
+        var run = Launcher.RunAlone(["talk"], ("NLFT_MPI_LIBRARY", "libmpi.so.40"), ("PMI_SIZE", "2")).Require(2); // what MPICH's launcher leaves in the environment
         StringAssert.Contains(run.Error, "refused: MPI library libmpi.so.40: found a job of 1 (Open MPI v");
         StringAssert.Contains(run.Error, "; expected the 2 processes that MPICH's mpiexec says it started. Start the program with the launcher of that library (srun: --mpi=pmix or --mpi=pmi2), or name the launcher's library in NLFT_MPI_LIBRARY.");
     }

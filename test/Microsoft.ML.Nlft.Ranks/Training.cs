@@ -38,7 +38,7 @@ public sealed record TrainingScene
     /// <summary>Milliseconds that rank 1 sleeps in every step.</summary>
     public int Delay { get; init; }
 
-    /// <summary>A folder for the outcome of every rank: <c>rank-N.json</c>.</summary>
+    /// <summary>A folder for what becomes of every rank: <c>rank-N.json</c> or <c>refused-N.txt</c>.</summary>
     public required string Out { get; init; }
 
     /// <summary>A folder to save the model in; null: it is not saved.</summary>
@@ -67,7 +67,17 @@ internal static class Training
                 if (step.Step == scene.CancelAt) source.Cancel();
                 if (step.Step == scene.KillAt) Process.GetProcessById(ranks.Places[1].ProcessId).Kill();
             });
-            var result = model.FineTune([.. JsonLinesReader.Read(scene.Rows).Take(scene.RowCount)], new NaturalLanguageObjective(), options, listener, source.Token);
+            Directory.CreateDirectory(scene.Out);
+            FineTuneResult result;
+            try
+            {
+                result = model.FineTune([.. JsonLinesReader.Read(scene.Rows).Take(scene.RowCount)], new NaturalLanguageObjective(), options, listener, source.Token);
+            }
+            catch (NlftException e)
+            {
+                File.WriteAllText(Path.Combine(scene.Out, $"refused-{ranks.Rank}.txt"), e.Message); // the launcher mixes what several processes say
+                throw;
+            }
             if (scene.Save is { } folder)
             {
                 model.Save(folder);
@@ -75,7 +85,6 @@ internal static class Training
                 Talk.Require(Hash(again.ExportAdapter()) == Hash(model.ExportAdapter()), "the adapter saved is another");
             }
             var adapter = model.ExportAdapter();
-            Directory.CreateDirectory(scene.Out);
             File.WriteAllText(Path.Combine(scene.Out, $"rank-{ranks.Rank}.json"), JsonSerializer.Serialize(new TrainingOutcome(ranks.Rank, ranks.Size, [.. result.Steps.Select(step => step.Loss)], Hash(adapter),
                 result.ResumedSteps, result.Cancelled, result.Steps.LastOrDefault()?.SlowProcess, result.LastCheckpoint, reports, ranks.BytesGiven - given, adapter.Factors.Sum(factor => sizeof(float) * (long)factor.Values.Length))));
         }

@@ -320,6 +320,9 @@ internal sealed unsafe class MpiSession : IDisposable
     private static NlftException Failing(string place, string reason) =>
         new(place, $"a failure (\"{reason}\")", "all processes to go on", "Remove its cause and start the job again; training goes on from its last checkpoint with ResumeFrom.");
 
+    private static NlftException Ending(string place, string sign) => new(place, $"that {sign}", "all processes to go on",
+        "It was killed or crashed, often for lack of memory. Start the job again, with fewer processes if need be; training goes on from its last checkpoint with ResumeFrom.");
+
     private void WatchOthers()
     {
         var here = _places[Rank].Neighbourhood;
@@ -362,7 +365,7 @@ internal sealed unsafe class MpiSession : IDisposable
         while (Take(null, FailureTag) is { } failure)
         {
             var text = Encoding.UTF8.GetString(failure.Content).Split('\n', 2);
-            SetFailure(Failing(text[0], text[1]));
+            SetFailure(text[1].StartsWith(Ended, StringComparison.Ordinal) ? Ending(text[0], text[1]) : Failing(text[0], text[1]));
             if (_places.Count > 0 && text[1].StartsWith(Ended, StringComparison.Ordinal) && text[0] == $"{_places[_firstAlive]}") Volatile.Write(ref _firstAlive, _firstAlive + 1);
         }
         while (Take(null, FarewellTag) is { } farewell) _left[farewell.From] = true;
@@ -389,8 +392,7 @@ internal sealed unsafe class MpiSession : IDisposable
     private void Declare(RankPlace place, string sign)
     {
         if (place.Rank == _firstAlive) Volatile.Write(ref _firstAlive, place.Rank + 1);
-        SetFailure(new NlftException($"{place}", $"that {Ended} ({sign})", "all processes to go on",
-            "It was killed or crashed, often for lack of memory. Start the job again, with fewer processes if need be; training goes on from its last checkpoint with ResumeFrom."));
+        SetFailure(Ending($"{place}", $"{Ended} ({sign})"));
         lock (_calls) TellAll(FailureTag, Encoding.UTF8.GetBytes($"{place}\n{Ended} ({sign})"));
     }
 
