@@ -13,6 +13,12 @@ if (args is ["--step", var shape, var type, var kind, var threads, var folder])
     return 0;
 }
 
+if (args is ["--rank-steps", var rankShape, var rankFolder])
+{
+    RankYardstick.RunChild(rankShape, rankFolder);
+    return 0;
+}
+
 var place = Array.IndexOf(args, "--artifacts");
 var artifacts = place >= 0 && place + 1 < args.Length ? args[place + 1] : Path.Combine("artifacts", "bench");
 if (args.Contains("--filter") || args.Contains("--list"))
@@ -25,6 +31,6 @@ if (args.Contains("--filter") || args.Contains("--list"))
 
 Console.WriteLine(Machine.Description(Threads));
 foreach (var (name, run) in ((string, Action<int, string>)[])[
-    ("products", ProductYardstick.Run), ("steps", StepYardstick.Run), ("generation", GenerationYardstick.Run), ("growth", GrowthYardstick.Run)])
+    ("products", ProductYardstick.Run), ("steps", StepYardstick.Run), ("generation", GenerationYardstick.Run), ("growth", GrowthYardstick.Run), ("ranks", RankYardstick.Run)])
     if (!args.Contains("--only") || args.Contains(name)) run(Threads, artifacts);
 return 0;

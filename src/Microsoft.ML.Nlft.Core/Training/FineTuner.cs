@@ -107,7 +107,7 @@ public sealed class FineTuner
         var constants = new ConstantContexts(_model, _objective, examples, team);
         var run = new Lazy<RunIdentity>(() => RunIdentity.Of(BaseModel, _model, _objective, _options, examples));
         var recorder = new EpochRecorder(_model, _objective, examples, _options.RecordedRows, MicroBatchSize);
-        var speeds = new RankSpeeds(team.Size);
+        var gradient = new WindowGradient(_model, _objective, _options, MicroBatchSize, constants, team, _time);
         var meter = new ProgressMeter(_time, totalSteps);
         var (keeper, resumed) = team.Together(_ =>
         {
@@ -136,9 +136,9 @@ public sealed class FineTuner
                 if (_options.Refresh == ContextRefresh.EveryEpoch && state.RowsDone == 0) constants.ScoreAll(MicroBatchSize, cancellationToken);
                 foreach (var rows in RowOrder.OfEpoch(examples.Count, _options.Shuffle, _options.Seed, epoch)[state.RowsDone..].Chunk(_options.BatchSize))
                 {
-                    var window = new Window(examples, constants, rows, epoch, state.Step + 1);
+                    var window = new TrainingWindow(examples, rows, epoch, state.Step + 1);
                     var rate = learningRate.At(state.Step);
-                    var metrics = TryAccumulate(window, team, speeds, cancellationToken);
+                    var metrics = TryAccumulate(gradient, window, cancellationToken);
                     whole = false; // an exception out of the middle of a step must not leave a checkpoint
                     double? norm = metrics is null ? null : _model.ApplyGradients(_options.Optimizer, rate);
                     if (norm is { } found && !double.IsFinite(found))
@@ -154,7 +154,7 @@ public sealed class FineTuner
                     {
                         state.TokensTrained += metrics!.TokensTrained;
                         var epochsDone = state.RowsDone == 0 ? state.Epoch : state.Epoch + (double)state.RowsDone / examples.Count;
-                        state.Steps.Add(meter.Complete(window.Step, epochsDone, metrics, norm.Value, rate, state.TokensTrained + constants.TokensScored) with { SlowProcess = speeds.Slow(team.Name) });
+                        state.Steps.Add(meter.Complete(window.Step, epochsDone, metrics, norm.Value, rate, state.TokensTrained + constants.TokensScored) with { SlowProcess = gradient.SlowProcess });
                     }
                     if (state.Epoch > epoch)
                     {
@@ -201,17 +201,6 @@ public sealed class FineTuner
         state.Pending = [];
     }
 
-    /// <summary>The rows of one optimizer step.</summary>
-    private sealed record Window(IReadOnlyList<EncodedExample> Examples, ConstantContexts Constants, int[] Rows, int Epoch, int Step)
-    {
-        /// <summary>What to do when this window's numbers are not finite.</summary>
-        public string Remedy => $"The weights are those {(Step == 1 ? "before the first step" : $"after step {Step - 1}")}; " +
-            "lower LearningRate, or leave out the row if it is at fault.";
-
-        /// <summary>The row's name in messages.</summary>
-        public string Place(int row) => $"training step {Step}, {Examples[row].Source}";
-    }
-
     private int MicroBatchSize => _options.MicroBatchSize == 0 ? _options.BatchSize : _options.MicroBatchSize;
 
     private int TotalSteps(int rows)
@@ -222,12 +211,12 @@ public sealed class FineTuner
         return (int)steps;
     }
 
-    /// <summary>As <see cref="Accumulate"/>; null for a window to be skipped.</summary>
-    private WindowMetrics? TryAccumulate(Window window, TrainingTeam team, RankSpeeds speeds, CancellationToken cancellationToken)
+    /// <summary>The gradient of a window; null for a window to be skipped.</summary>
+    private WindowMetrics? TryAccumulate(WindowGradient gradient, TrainingWindow window, CancellationToken cancellationToken)
     {
         try
         {
-            return Accumulate(window, team, speeds, cancellationToken);
+            return gradient.Accumulate(window, cancellationToken);
         }
         catch (NlftException e) when (e.NotFinite && _options.SkipNonFiniteSteps)
         {
@@ -235,96 +224,7 @@ public sealed class FineTuner
         }
     }
 
-    /// <summary>Adds up the gradient of a window's loss, each process of its share; when that fails half-way, nothing of it remains.</summary>
-    private WindowMetrics Accumulate(Window window, TrainingTeam team, RankSpeeds speeds, CancellationToken cancellationToken)
-    {
-        var metrics = new WindowMetrics();
-        try
-        {
-            var shares = WindowShares.Deal(window.Rows, Cost, team.Size);
-            var counted = metrics.Numbers.Length;
-            var numbers = new double[counted + team.Size]; // then every process's seconds
-            team.Together(token =>
-            {
-                var start = _time.GetTimestamp();
-                foreach (var rows in shares[team.Rank].Chunk(MicroBatchSize)) AddMicroBatch(window, rows, metrics, token);
-                metrics.Numbers.CopyTo(numbers, 0);
-                numbers[counted + team.Rank] = _time.GetElapsedTime(start).TotalSeconds;
-                return true;
-            }, cancellationToken, numbers);
-            team.SumGradients(_model);
-            window.Constants.TokensScored += (long)numbers[counted - 1] - metrics.TokensScored; // those of the other processes
-            metrics.Numbers = numbers;
-            speeds.Add(numbers.AsSpan(counted), Array.ConvertAll(shares, rows => rows.Sum(Cost)));
-            return metrics;
-        }
-        catch
-        {
-            _model.ClearGradients();
-            throw;
-        }
-
-        // A trained token goes forward and, at twice the price, backward.
-        long Cost(int row) => 3 * TrainedContexts(window.Examples[row]).Sum(context => (long)window.Examples[row].Sequence(context).Tokens.Length) + window.Constants.TokensToScore(row);
-    }
-
-    private IEnumerable<PromptContexts> TrainedContexts(EncodedExample example) =>
-        _objective.TrainedContexts(example.Polarity).HasFlag(PromptContexts.Judge) ? [PromptContexts.Base, PromptContexts.Judge] : [PromptContexts.Base];
-
-    private void AddMicroBatch(Window window, int[] rows, WindowMetrics metrics, CancellationToken cancellationToken)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        var scoredBefore = window.Constants.TokensScored;
-        var constants = window.Constants.Score(rows, cancellationToken);
-        metrics.TokensScored += window.Constants.TokensScored - scoredBefore;
-
-        // The sequences to train: every row's base context, then the judge contexts of the rows whose objective trains them.
-        var examples = Array.ConvertAll(rows, row => window.Examples[row]);
-        var judged = rows.Where((_, i) => _objective.TrainedContexts(examples[i].Polarity).HasFlag(PromptContexts.Judge)).ToArray();
-        TokenSequence[] sequences =
-            [.. rows.Select(row => Sequence(window, row, PromptContexts.Base)), .. judged.Select(row => Sequence(window, row, PromptContexts.Judge))];
-        var hiddenStates = examples.Any(example => _objective.NeedsHiddenStates(example.Polarity));
-        using var pass = _model.Forward(sequences, hiddenStates, cancellationToken);
-
-        var coefficients = new ReadOnlyMemory<float>[sequences.Length];
-        for (var i = 0; i < rows.Length; i++)
-        {
-            var place = window.Place(rows[i]);
-            var judgeSequence = rows.Length + Array.IndexOf(judged, rows[i]);
-            var trainsJudge = judgeSequence >= rows.Length;
-            var judge = trainsJudge ? pass.Scores[judgeSequence] : constants[i].Judge;
-            var scores = new ExampleScores
-            {
-                Polarity = examples[i].Polarity,
-                Base = ObjectiveInput.LogProbabilities(pass.Scores[i], $"{place}, base context", window.Remedy),
-                Judge = ObjectiveInput.LogProbabilities(judge, $"{place}, judge context", window.Remedy),
-                Standard = ObjectiveInput.LogProbabilities(constants[i].Standard, $"{place}, standard context", window.Remedy),
-                HiddenStates = _objective.NeedsHiddenStates(examples[i].Polarity) ? pass.Scores[i].HiddenStates : [],
-            };
-            var result = ObjectiveInput.Evaluate(_objective, examples[i], scores, place, window.Remedy);
-            var weight = Weight(window, examples[i]);
-            coefficients[i] = Scale(result.Coefficients, weight);
-            if (trainsJudge) coefficients[judgeSequence] = Scale(result.JudgeCoefficients, weight);
-            metrics.Add(result, pass.Scores[i], weight);
-        }
-
-        pass.Backward(coefficients, cancellationToken);
-        metrics.TokensTrained += sequences.Sum(sequence => (long)sequence.Tokens.Length);
-    }
-
-    private TokenSequence Sequence(Window window, int row, PromptContexts context) =>
-        window.Examples[row].Sequence(context) with { DropoutSeed = RowOrder.DropoutSeed(_options.Seed, window.Epoch, row, context) };
-
-    /// <summary>An example's share of its window's loss; the shares of a window add up to 1 whatever the micro-batches.</summary>
-    private double Weight(Window window, EncodedExample example) => _options.Reduction switch
-    {
-        LossReduction.TokenMean => example.Response.Length / (double)window.Rows.Sum(row => (long)window.Examples[row].Response.Length),
-        _ => 1.0 / window.Rows.Length,
-    };
-
-    private static float[] Scale(double[] coefficients, double weight) => Array.ConvertAll(coefficients, c => (float)(c * weight));
-
-    private void RefuseUnlessSkipped(Window window, double norm)
+    private void RefuseUnlessSkipped(TrainingWindow window, double norm)
     {
         if (_options.SkipNonFiniteSteps) return;
         var rows = string.Join("; ", window.Rows.Select(row => window.Examples[row].Source));
