@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.ML.Nlft.Gpu;
 
 namespace Microsoft.ML.Nlft.Scale;
@@ -24,11 +26,26 @@ internal sealed record Measurements
     /// <summary>Why there is no network; null: there is one.</summary>
     public string? NoNetwork { get; init; }
 
+    /// <summary>The arguments that the measuring was started with.</summary>
+    public string Arguments { get; init; } = "";
+
     /// <summary>Cores of the machine.</summary>
     public int Cores { get; init; } = Environment.ProcessorCount;
 
     /// <summary>The commands of what is measured, by its name.</summary>
-    public Dictionary<string, string> Commands { get; } = [];
+    public Dictionary<string, string> Commands { get; init; } = [];
+
+    private static readonly JsonSerializerOptions s_json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, WriteIndented = true };
+
+    /// <summary>Keeps them, so that the page can be written again.</summary>
+    public void Save(string path)
+    {
+        File.WriteAllText(path + ".partial", JsonSerializer.Serialize(this, s_json));
+        File.Move(path + ".partial", path, overwrite: true);
+    }
+
+    /// <summary>Those that were kept.</summary>
+    public static Measurements Load(string path) => JsonSerializer.Deserialize<Measurements>(File.ReadAllText(path), s_json)!;
 }
 
 /// <summary>Starts the processes and collects what they measure.</summary>
@@ -52,7 +69,7 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
     {
         string[] shapes = options.Quick ? ["small-20m"] : ["small-20m", "smollm2-135m"];
         foreach (var shape in shapes) RandomModel.Write(new Workload { Shape = shape, Folder = folder });
-        var measured = new Measurements { Steps = [], Sums = [] };
+        var measured = new Measurements { Steps = [], Sums = [], Arguments = options.Quick ? "--quick" : "" };
         var steps = shapes.SelectMany(shape => (shape == "small-20m" ? (int[])[1, 2, 4] : [1, 2])
             .Select(processes => Train(measured, "steps", processes, shape, Link.OneMachine, OnThisMachine))).ToList();
         var sums = ((int[])[2, 4]).SelectMany(processes => Sums(measured, "sums", processes, s_localBytes, Link.OneMachine, OnThisMachine)).ToList();

@@ -1,7 +1,8 @@
 // Measures how training scales over processes, fits a cost model to it, and writes docs/scale.md with what the model predicts.
 //   ./build.sh scale             about four minutes; needs Open MPI (apt install openmpi-bin), and root for the network between namespaces
 //   ./build.sh scale --quick     the small model alone
-// Options: --quick, --output FILE (the page; the plot goes to images/ beside it). What cannot be measured here is left out with a line that says so.
+//   ./build.sh scale --page      nothing is measured: the page again from what the last run measured (artifacts/scale/measured.json)
+// Options: --quick, --page, --output FILE (the page; the plot goes to images/ beside it). What cannot be measured here is left out with a line that says so.
 using System.Runtime.CompilerServices;
 using Microsoft.ML.Nlft.Scale;
 
@@ -13,18 +14,28 @@ switch (args)
 if (ScaleOptions.Parse(args) is not { } options)
 {
     Console.Error.WriteLine($"Unknown arguments: {string.Join(' ', args)}.");
-    Console.Error.WriteLine("Expected --quick or --output FILE.");
+    Console.Error.WriteLine("Expected --quick, --page or --output FILE.");
     return 2;
 }
-if (Shell.Find("mpirun.openmpi") is null)
+var root = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", ".."));
+var folder = Path.Combine(root, "artifacts", "scale");
+var kept = Path.Combine(folder, "measured.json");
+if (!options.PageOnly)
 {
-    Console.Error.WriteLine("There is no mpirun.openmpi: apt install openmpi-bin.");
+    if (Shell.Find("mpirun.openmpi") is null)
+    {
+        Console.Error.WriteLine("There is no mpirun.openmpi: apt install openmpi-bin.");
+        return 1;
+    }
+    new Measuring(folder, options, Console.Out).Run().Save(kept);
+}
+else if (!File.Exists(kept))
+{
+    Console.Error.WriteLine($"There is no {kept}: run ./build.sh scale without --page.");
     return 1;
 }
-var root = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", ".."));
-var measured = new Measuring(Path.Combine(root, "artifacts", "scale"), options, Console.Out).Run();
 var page = Path.GetFullPath(options.Output ?? Path.Combine(root, "docs", "scale.md"));
-new ScalePage(options, measured).Write(page);
+new ScalePage(Measurements.Load(kept)).Write(page);
 Console.WriteLine($"Wrote {page}.");
 return 0;
 

@@ -15,12 +15,11 @@ internal sealed class ScalePage
     private static readonly int[] s_processes = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
     private static readonly Link[] s_links = [.. Link.Predicted, Link.Home];
 
-    private readonly ScaleOptions _options;
     private readonly Measurements _measured;
     private readonly Prediction _prediction;
     private readonly StringBuilder _text = new();
 
-    public ScalePage(ScaleOptions options, Measurements measured) => (_options, _measured, _prediction) = (options, measured, new Prediction(measured));
+    public ScalePage(Measurements measured) => (_measured, _prediction) = (measured, new Prediction(measured));
 
     /// <summary>Writes page and plot, each whole or not at all.</summary>
     public void Write(string path)
@@ -40,7 +39,7 @@ internal sealed class ScalePage
         Line("This page is written by `./build.sh scale`; nothing on it is typed by hand. It says what a step of training costs on several processes: measured on one machine, also with slow links between");
         Line("Linux network namespaces, and predicted by a model for machines that nobody measured here. Every table says which of the two it is.");
         Line("");
-        Line($"- Command: `./build.sh scale{(_options.CommandLine.Length > 0 ? " " + _options.CommandLine : "")}`; the commands under the tables are what it starts, the program being `eng/scale`.");
+        Line($"- Command: `./build.sh scale{(_measured.Arguments.Length > 0 ? " " + _measured.Arguments : "")}`; the commands under the tables are what it starts, the program being `eng/scale`.");
         Line(F($"- Machine: {_measured.Cores} cores; one thread a process; Open MPI. More processes than cores share them."));
         Line("");
         Model();

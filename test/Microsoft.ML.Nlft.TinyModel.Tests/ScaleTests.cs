@@ -114,18 +114,23 @@ public sealed class ScaleTests
             Steps = [new("small-20m", 1, Link.OneMachine, step), new("small-20m", 2, Link.OneMachine, step with { Seconds = 1.25 })],
             Sums = [.. Sums(SumAlgorithm.Tree, new(1e-5, 1e-9)).Where(sum => sum.Link == Link.OneMachine)],
         };
-        var page = new ScalePage(new ScaleOptions(), measured).Markdown();
+        var page = new ScalePage(measured).Markdown();
         Assert.Contains("| small, window 8 | 2 | 1.250 | 80 | 1.60 | fitted |", page);
         Assert.Contains("| operations a second of a core | 50.0 GFLOP/s |", page);
         Assert.Contains("Left out: it takes root.", page);
         Assert.Contains("### A window of 4 rows for each process, each an accelerator", page);
         Assert.DoesNotContain("NaN", page);
         Assert.DoesNotContain("∞", page);
+        var kept = Path.GetTempFileName();
+        measured.Save(kept);
+        Assert.AreEqual(page, new ScalePage(Measurements.Load(kept)).Markdown());
+        File.Delete(kept);
     }
 
     [TestMethod]
     public void Unknown_arguments_are_refused()
     {
+        Assert.IsTrue(ScaleOptions.Parse(["--page"])!.PageOnly);
         Assert.AreEqual((true, "page.md"), (ScaleOptions.Parse(["--quick", "--output", "page.md"])!.Quick, ScaleOptions.Parse(["--output", "page.md"])!.Output));
         foreach (var wrong in (string[][])[["--fast"], ["--output"], ["quick"]]) Assert.IsNull(ScaleOptions.Parse(wrong), string.Join(' ', wrong));
     }

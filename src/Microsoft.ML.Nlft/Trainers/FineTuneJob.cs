@@ -63,7 +63,7 @@ internal sealed class FineTuneJob
             var card = model.CreateCard(rows, _objective, training, result, DateOnly.FromDateTime(_options.TimeProvider.GetUtcNow().UtcDateTime));
             var map = _objective is NaturalLanguageObjective language && result.Recorded.Count > 0
                 ? model.CreateSaliencyMap([.. training.RecordedRows.Select(row => rows[row])], language.Options, result.Recorded) : null;
-            return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, card) { TrainingMap = map };
+            return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, card) { TrainingMap = map, Distributed = _options.Distributed };
         }
         catch
         {
