@@ -9,13 +9,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 internal sealed class QueryRows
 {
     private readonly PackedBatch _batch;
-    private readonly int[] _sequences; // of every row
 
-    private QueryRows(PackedBatch batch, int[] starts, int[] positions)
-    {
-        (_batch, Starts, Positions, _sequences) = (batch, starts, positions, new int[starts[^1]]);
-        for (var sequence = 0; sequence < Count; sequence++) _sequences.AsSpan(starts[sequence]..starts[sequence + 1]).Fill(sequence);
-    }
+    private QueryRows(PackedBatch batch, int[] starts, int[] positions) => (_batch, Starts, Positions) = (batch, starts, positions);
 
     /// <summary>All rows.</summary>
     public static QueryRows All(PackedBatch batch) => new(batch, batch.Starts, batch.Positions);
@@ -50,10 +45,17 @@ internal sealed class QueryRows
     public int Rows => Starts[^1];
 
     /// <summary>The row of the batch that row <paramref name="row"/> is.</summary>
-    public int InBatch(int row) => KeyStarts[_sequences[row]] + Positions[row];
+    public int InBatch(int row) => KeyStarts[SequenceOf(row)] + Positions[row];
 
     /// <summary>The dropout seed of a row's sequence.</summary>
-    public ulong DropoutSeed(int row) => _batch.DropoutSeeds[_sequences[row]];
+    public ulong DropoutSeed(int row) => _batch.DropoutSeeds[SequenceOf(row)];
+
+    private int SequenceOf(int row)
+    {
+        var sequence = 0;
+        while (Starts[sequence + 1] <= row) sequence++;
+        return sequence;
+    }
 
     /// <summary>Number of tiles of at most <paramref name="size"/> rows, over all sequences.</summary>
     public int Tiles(int size)
