@@ -111,14 +111,14 @@ internal sealed class TorchDecodingSession : IDecodingSession
         using var off = no_grad();
         var context = new PassContext { Batch = batch, Rotation = _model.Rope.Rows(batch.Positions), Attend = attend };
         var x = _model.Embed(batch.Tokens, withGraph: false);
-        foreach (var layer in _model.Network.Layers)
+        var layers = _model.Network.Layers;
+        for (var i = 0; i < layers.Length; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var y = layer.Forward(context, x);
+            var y = layers[i].Forward(context, x, rows is not null && i == layers.Length - 1 ? _model.Context.Indices(rows) : null);
             x.Dispose();
             x = y;
         }
-        if (rows is not null) x = x.index_select(0, _model.Context.Indices(rows));
         return TorchLanguageModel.ToHost(_model.Network.Head.Logits(_model.Network.FinalNorm.Forward(x)));
     }
 }

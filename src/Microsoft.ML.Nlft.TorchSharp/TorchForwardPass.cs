@@ -17,7 +17,7 @@ internal sealed class TorchForwardPass : IForwardPass
     private readonly int[] _firsts; // of every sequence among the R response rows, and R at the end
     private readonly Tensor _predicting, _targets, _logSums;
     private readonly Graph?[] _graphs; // of every layer from the lowest trainable one on
-    private readonly Graph _top; // the final norm at the rows that predict a response token
+    private readonly Graph _top; // the final norm, at the rows that predict a response token: the last layer gives these alone
     private readonly Tensor? _embedded; // with its graph when the embedding is trained
     private bool _usable;
 
@@ -46,12 +46,12 @@ internal sealed class TorchForwardPass : IForwardPass
             for (var i = 0; i < _graphs.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                var y = keep && i >= model.Network.FirstTrainable ? Keep(i, x) : model.Network.Layers[i].Forward(_context, x);
+                var y = keep && i >= model.Network.FirstTrainable ? Keep(i, x) : model.Network.Layers[i].Forward(_context, x, RowsOf(i));
                 x.Dispose();
                 x = y;
             }
             _top = new Graph(Own(x.detach()), needsGradient: keep);
-            using (set_grad_enabled(keep)) _top.Output = Own(model.Network.FinalNorm.Forward(_top.Input.index_select(0, _predicting)));
+            using (set_grad_enabled(keep)) _top.Output = Own(model.Network.FinalNorm.Forward(_top.Input));
             var results = model.Network.Head.Forward(_top.Output.detach(), _targets);
             _logSums = Own(results.narrow(0, 1, 1).squeeze(0));
             Scores = ReadScores(results, hiddenStates ? _top.Output.detach() : null);
@@ -94,7 +94,7 @@ internal sealed class TorchForwardPass : IForwardPass
             using var layer = NewDisposeScope();
             var graph = _graphs[i]!;
             if (graph.Output is null)
-                using (enable_grad()) graph.Output = network.Layers[i].Forward(_context, graph.Input);
+                using (enable_grad()) graph.Output = network.Layers[i].Forward(_context, graph.Input, RowsOf(i));
             var next = graph.Backward(gradient);
             gradient.Dispose();
             gradient = next.MoveToOuterDisposeScope();
@@ -109,9 +109,12 @@ internal sealed class TorchForwardPass : IForwardPass
         var layer = _model.Network.Layers[index];
         var graph = _graphs[index] = new Graph(Own(x.detach()), needsGradient: index > _model.Network.FirstTrainable || _embedded is not null);
         if (_model.Recompute && index < _graphs.Length - 1) return layer.Forward(_context, graph.Input);
-        using (enable_grad()) graph.Output = Own(layer.Forward(_context, graph.Input));
+        using (enable_grad()) graph.Output = Own(layer.Forward(_context, graph.Input, RowsOf(index)));
         return graph.Output.detach();
     }
+
+    /// <summary>The rows whose outputs anybody asks for, null for all: after the last layer only those that predict.</summary>
+    private Tensor? RowsOf(int layer) => layer == _graphs.Length - 1 ? _predicting : null;
 
     private List<TokenScores> ReadScores(Tensor results, Tensor? hidden)
     {

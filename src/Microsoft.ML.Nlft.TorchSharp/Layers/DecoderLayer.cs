@@ -23,15 +23,15 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     /// <summary>The seven linear layers.</summary>
     public IEnumerable<Linear> Linears => [Q, K, V, O, Gate, Up, Down];
 
-    /// <summary>y[N, H] from x[N, H].</summary>
-    public Tensor Forward(PassContext context, Tensor x)
+    /// <summary>y[N, H] from x[N, H]; y[R, H] of R rows alone, when nobody asks for the others: keys and values come from all, the rest from these.</summary>
+    public Tensor Forward(PassContext context, Tensor x, Tensor? rows = null)
     {
         using var scope = NewDisposeScope();
-        var middle = x + Attend(context, x);
-        return (middle + FeedForward(context, middle)).MoveToOuterDisposeScope();
+        var middle = (rows is null ? x : x.index_select(0, rows)) + Attend(context, x, rows);
+        return (middle + FeedForward(context, middle, rows)).MoveToOuterDisposeScope();
     }
 
-    private Tensor Attend(PassContext context, Tensor x)
+    private Tensor Attend(PassContext context, Tensor x, Tensor? rows)
     {
         using var scope = NewDisposeScope();
         var normed = InputNorm.Forward(x);
@@ -40,16 +40,17 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
         var v = Heads(V.Forward(context, normed));
         q = RotaryEmbedding.Rotate(QueryNorm?.Forward(q) ?? q, context.Rotation);
         k = RotaryEmbedding.Rotate(KeyNorm?.Forward(k) ?? k, context.Rotation);
-        return O.Forward(context, context.Attend(index, q, k, v)).MoveToOuterDisposeScope();
+        var attended = context.Attend(index, q, k, v);
+        return O.Forward(context, rows is null ? attended : attended.index_select(0, rows), rows).MoveToOuterDisposeScope();
     }
 
     /// <summary>SwiGLU (Shazeer, arXiv 2002.05202).</summary>
-    private Tensor FeedForward(PassContext context, Tensor middle)
+    private Tensor FeedForward(PassContext context, Tensor middle, Tensor? rows)
     {
         using var scope = NewDisposeScope();
         var normed = MiddleNorm.Forward(middle);
-        var activated = functional.silu(Gate.Forward(context, normed)) * Up.Forward(context, normed);
-        return Down.Forward(context, activated).MoveToOuterDisposeScope();
+        var activated = functional.silu(Gate.Forward(context, normed, rows)) * Up.Forward(context, normed, rows);
+        return Down.Forward(context, activated, rows).MoveToOuterDisposeScope();
     }
 
     /// <summary>[N, heads, d] from [N, heads d].</summary>

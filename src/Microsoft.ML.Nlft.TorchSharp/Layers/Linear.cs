@@ -14,8 +14,8 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
     /// <summary>Whether anything here has a gradient.</summary>
     public bool IsTrainable => Weight.Parameter is not null || Lora is { A.Gradient: not null };
 
-    /// <summary>y[N, out] from x[N, in].</summary>
-    public Tensor Forward(PassContext context, Tensor x)
+    /// <summary>y[N, out] from x[N, in], or of some rows of the batch when x has those alone.</summary>
+    public Tensor Forward(PassContext context, Tensor x, Tensor? rows = null)
     {
         Tensor y;
         if (Weight.Scales is null)
@@ -27,7 +27,7 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
             y = functional.linear(x, Weight.Values) * Weight.Scales; // the scales of W's rows are those of y's columns
             if (Bias is not null) y = y + Bias.Values;
         }
-        return Lora is null ? y : Lora.AddTo(context, x, y);
+        return Lora is null ? y : Lora.AddTo(context, x, y, rows);
     }
 }
 
@@ -41,10 +41,11 @@ internal sealed class LoraFactors(string module, Parameter a, Parameter b, doubl
     public Parameter B { get; } = b;
 
     /// <summary>y + scaling * dropout(x) A^T B^T, with dropout's 1 / (1 - p) drawn into the scaling.</summary>
-    public Tensor AddTo(PassContext context, Tensor x, Tensor y)
+    public Tensor AddTo(PassContext context, Tensor x, Tensor y, Tensor? rows)
     {
         var drops = context.Dropout is not null && dropout > 0;
-        var kept = drops ? x * context.Dropout!.Mask(context.Batch, _key, dropout, x.shape[1]) : x;
+        var mask = drops ? context.Dropout!.Mask(context.Batch, _key, dropout, x.shape[1]) : null;
+        var kept = mask is null ? x : x * (rows is null ? mask : mask.index_select(0, rows));
         var low = functional.linear(kept, A.Values.to_type(x.dtype));
         return y.add(functional.linear(low, B.Values.to_type(x.dtype)), alpha: drops ? _trainingScaling : _scaling);
     }
