@@ -7,6 +7,7 @@ namespace Microsoft.ML.Nlft.Ranks;
 internal sealed class SlowEngine(int milliseconds) : IModelEngine
 {
     public string Name => "managed, slow";
+    public string Arithmetic => "managed";
 
     public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default) => new SlowModel(new ManagedEngine(1).Load(options, cancellationToken), milliseconds);
 

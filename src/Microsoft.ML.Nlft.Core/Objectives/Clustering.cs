@@ -5,6 +5,8 @@ namespace Microsoft.ML.Nlft.Objectives;
 /// <summary>Spreads salience to neighbouring tokens by the cosine between hidden states (docs/method.md, section 2, <c>cluster</c>).</summary>
 internal static class Clustering
 {
+    private const int MostOnStack = 4096; // numbers of a hidden state
+
     /// <summary>The salient tokens and the neighbours that join them.</summary>
     /// <param name="rule">How neighbours join.</param>
     /// <param name="threshold">What the distance or similarity must exceed.</param>
@@ -21,17 +23,17 @@ internal static class Clustering
         if (rule == ClusterRule.None) return cluster;
 
         int n = salient.Length, width = hidden.Length / n, missing = cluster.Count(member => !member);
-        var centre = new double[width];
+        Span<double> centre = width <= MostOnStack ? stackalloc double[width] : new double[width];
         for (var i = 0; i < n && missing > 0; i++)
         {
             if (!salient[i]) continue;
             Start(centre, hidden.Slice(i * width, width));
-            for (var k = i - 1; k >= 0 && Value(rule, centre, hidden.Slice(k * width, width), k) > threshold; k--) Add(hidden.Slice(k * width, width), k);
-            for (var k = i + 1; k < n && Value(rule, centre, hidden.Slice(k * width, width), k) > threshold; k++) Add(hidden.Slice(k * width, width), k);
+            for (var k = i - 1; k >= 0 && Value(rule, centre, hidden.Slice(k * width, width), k) > threshold; k--) Add(hidden.Slice(k * width, width), k, centre);
+            for (var k = i + 1; k < n && Value(rule, centre, hidden.Slice(k * width, width), k) > threshold; k++) Add(hidden.Slice(k * width, width), k, centre);
         }
         return cluster;
 
-        void Add(ReadOnlySpan<float> h, int k)
+        void Add(ReadOnlySpan<float> h, int k, Span<double> centre)
         {
             if (!cluster[k]) (cluster[k], missing) = (true, missing - 1);
             Move(centre, h);

@@ -134,8 +134,9 @@ public sealed class NaturalLanguageObjective : ITokenObjective
     private TokenRole[] Roles(bool[] salient, ReadOnlySpan<float> hidden)
     {
         var cluster = Clustering.Find(Options.ClusterRule, Options.ClusterThreshold, hidden, salient);
-        return [.. salient.Zip(cluster, (isSalient, inCluster) =>
-            isSalient ? TokenRole.Salient : inCluster ? TokenRole.ClusterNeighbour : TokenRole.Ordinary)];
+        var roles = new TokenRole[salient.Length];
+        for (var t = 0; t < roles.Length; t++) roles[t] = salient[t] ? TokenRole.Salient : cluster[t] ? TokenRole.ClusterNeighbour : TokenRole.Ordinary;
+        return roles;
     }
 
     private static TokenObjectiveResult Result(double loss, TokenSaliency[] tokens, double[] judgeCoefficients) => new()
