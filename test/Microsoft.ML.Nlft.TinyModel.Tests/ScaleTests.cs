@@ -115,7 +115,7 @@ public sealed class ScaleTests
             Sums = [.. Sums(SumAlgorithm.Tree, new(1e-5, 1e-9)).Where(sum => sum.Link == Link.OneMachine)],
         };
         var page = new ScalePage(measured).Markdown();
-        Assert.Contains("| small, window 8 | 2 | 1.250 | 80 | 1.60 | fitted |", page);
+        Assert.Contains("| small-20m, window 8 | 2 | 1.250 | 80 | 1.60 | fitted |", page);
         Assert.Contains("| operations a second of a core | 50.0 GFLOP/s |", page);
         Assert.Contains("Left out: it takes root.", page);
         Assert.Contains("### A window of 4 rows for each process, each an accelerator", page);
