@@ -25,7 +25,7 @@ internal sealed class StudyPage(
         Line("# NLFT and supervised fine-tuning, compared");
         Line("");
         Line("This page is written by `./build.sh study`; nothing on it is typed by hand. It compares methods on a model of a million parameters and generated word problems:");
-        Line("what it shows about large models is a guess at best.");
+        Line("what it shows about large models is a guess at best. What was learned from it: [findings](findings.md); what each option does: [variants](study-variants.md).");
         Line("");
         Line($"- Command: `./build.sh study{(options.CommandLine.Length > 0 ? " " + options.CommandLine : "")}`; code {string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
         Line($"- Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}: each draws the rows, the adapter's first weights, the order of the rows and dropout.");

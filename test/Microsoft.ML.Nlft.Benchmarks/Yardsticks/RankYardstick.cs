@@ -53,7 +53,7 @@ internal static class RankYardstick
                 using var process = Process.Start(start)!;
                 var output = process.StandardOutput.ReadToEnd();
                 process.WaitForExit();
-                return JsonSerializer.Deserialize<Figure>(output.Split('\n').Single(line => line.StartsWith('{')));
+                return JsonSerializer.Deserialize<Figure>(output[output.IndexOf('{')..(output.LastIndexOf('}') + 1)]); // a launcher's terminal may put its own signs around it
             }
             catch (System.ComponentModel.Win32Exception) // no such launcher
             {
