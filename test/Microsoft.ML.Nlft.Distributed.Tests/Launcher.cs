@@ -8,6 +8,9 @@ internal sealed record Launcher(string Name)
 {
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(90);
 
+    /// <summary>The program of the ranks: one of its own, or this assembly, where its entry point is one.</summary>
+    private static readonly string s_ranks = Path.Combine(AppContext.BaseDirectory, "nlft-ranks.dll") is var own && File.Exists(own) ? own : typeof(Launcher).Assembly.Location;
+
     private bool IsOpenMpi => Name == "Open MPI";
 
     /// <summary>A program by the name that Debian gives it, or by its own when that is of the right family; else the test is skipped and says what to install.</summary>
@@ -37,7 +40,7 @@ internal sealed record Launcher(string Name)
             (false, false) => [],
             (false, true) => ["-disable-auto-cleanup"],
         };
-        string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "nlft-ranks.dll"), .. arguments];
+        string[] program = ["dotnet", s_ranks, .. arguments];
         // MPICH's launcher kills what it started itself, but not what that has started; and it sends SIGUSR1, of which a shell would die.
         if (survive && !IsOpenMpi) program = ["bash", "-c", $"trap : USR1; {string.Join(' ', program)}; true"];
         return Start(Program, [.. options, "-n", $"{size}", .. program], variables);
@@ -45,7 +48,7 @@ internal sealed record Launcher(string Name)
 
     /// <summary>Runs the program of the ranks without a launcher.</summary>
     public static Run RunAlone(string[] arguments, params (string Name, string Value)[] variables) =>
-        Start("dotnet", [Path.Combine(AppContext.BaseDirectory, "nlft-ranks.dll"), .. arguments], variables);
+        Start("dotnet", [s_ranks, .. arguments], variables);
 
     private static bool Found(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, program)));
 

@@ -1,15 +1,15 @@
-using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Ranks;
 
-/// <summary>The managed engine on a machine that is slower than the others.</summary>
-internal sealed class SlowEngine(int milliseconds) : IModelEngine
+/// <summary>An engine on a machine that is slower than the others.</summary>
+internal sealed class SlowEngine(IModelEngine engine, int milliseconds) : IModelEngine
 {
-    public string Name => "managed, slow";
-    public string Arithmetic => "managed";
+    public string Name => $"{engine.Name}, slow";
 
-    public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default) => new SlowModel(new ManagedEngine(1).Load(options, cancellationToken), milliseconds);
+    public string Arithmetic => engine.Arithmetic;
+
+    public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default) => new SlowModel(engine.Load(options, cancellationToken), milliseconds);
 
     private sealed class SlowModel(ICausalLanguageModel model, int milliseconds) : ICausalLanguageModel
     {

@@ -51,12 +51,12 @@ public sealed record TrainingOutcome(int Rank, int Size, double[] Losses, string
 /// <summary>Scenes with training, one after the other.</summary>
 internal static class Training
 {
-    public static void Run(string file)
+    public static void Run(string file, IModelEngine engine)
     {
         var ranks = Communicator.Current;
         foreach (var scene in JsonSerializer.Deserialize<TrainingScene[]>(File.ReadAllBytes(file))!)
         {
-            using var model = LocalModel.Load(scene.Model, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 4 }, Engine = scene.Delay > 0 && ranks.Rank == 1 ? new SlowEngine(scene.Delay) : null });
+            using var model = LocalModel.Load(scene.Model, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 4 }, Engine = scene.Delay > 0 && ranks.Rank == 1 ? new SlowEngine(engine, scene.Delay) : engine });
             var given = ranks.BytesGiven;
             using var source = new CancellationTokenSource();
             var reports = 0;

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Tests;
 
 /// <summary>Real processes train the sample model together, under the launchers that are installed, and it comes out as on one.</summary>
 [TestClass]
-public sealed class TrainingTests
+public sealed class DistributedTrainingTests
 {
     private static readonly string s_samples = Path.Combine(Fixtures.RepositoryRoot(), "samples");
     private static readonly Lazy<TrainingOutcome[]> s_alone = new(Alone);
