@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML.Nlft.Gpu;
+using Microsoft.ML.Nlft.Report;
 
 namespace Microsoft.ML.Nlft.Scale;
 
@@ -38,11 +39,7 @@ internal sealed record Measurements
     private static readonly JsonSerializerOptions s_json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, WriteIndented = true };
 
     /// <summary>Keeps them, so that the page can be written again.</summary>
-    public void Save(string path)
-    {
-        File.WriteAllText(path + ".partial", JsonSerializer.Serialize(this, s_json));
-        File.Move(path + ".partial", path, overwrite: true);
-    }
+    public void Save(string path) => ReportFile.Write(path, JsonSerializer.Serialize(this, s_json));
 
     /// <summary>Those that were kept.</summary>
     public static Measurements Load(string path) => JsonSerializer.Deserialize<Measurements>(File.ReadAllText(path), s_json)!;

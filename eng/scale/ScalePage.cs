@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.ML.Nlft.Gpu;
+using Microsoft.ML.Nlft.Report;
 
 namespace Microsoft.ML.Nlft.Scale;
 
@@ -25,10 +26,9 @@ internal sealed class ScalePage
     public void Write(string path)
     {
         var plot = Path.Combine(Path.GetDirectoryName(path)!, "images", "scale.svg");
-        Directory.CreateDirectory(Path.GetDirectoryName(plot)!);
-        Replace(plot, new ScalePlot([.. s_models.Select(model => model.Name)], [.. s_processors.Select(processor => processor.Name)], [.. s_links.Select(link => link.Name)], s_processes,
+        ReportFile.Write(plot, new ScalePlot([.. s_models.Select(model => model.Name)], [.. s_processors.Select(processor => processor.Name)], [.. s_links.Select(link => link.Name)], s_processes,
             (model, processor, link, processes) => Grown(s_models[model].Shape, s_processors[processor].Speed, s_links[link], processes)).Write());
-        Replace(path, Markdown());
+        ReportFile.Write(path, Markdown());
     }
 
     public string Markdown()
@@ -255,10 +255,4 @@ internal sealed class ScalePage
     private static string F(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private void Line(string text) => _text.Append(text).Append('\n');
-
-    private static void Replace(string path, string text)
-    {
-        File.WriteAllText(path + ".partial", text);
-        File.Move(path + ".partial", path, overwrite: true);
-    }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.ML.Nlft.Report;
 
 namespace Microsoft.ML.Nlft.Study;
 
@@ -14,9 +15,8 @@ internal sealed class StudyPage(
     public void Write(string path)
     {
         var plot = Path.Combine(Path.GetDirectoryName(path)!, "images", "study.svg");
-        Directory.CreateDirectory(Path.GetDirectoryName(plot)!);
-        Replace(plot, new StudyPlot(families, options.Rows, MainPoint).Write());
-        Replace(path, Markdown());
+        ReportFile.Write(plot, new StudyPlot(families, options.Rows, MainPoint).Write());
+        ReportFile.Write(path, Markdown());
     }
 
     public string Markdown()
@@ -162,11 +162,4 @@ internal sealed class StudyPage(
     private void Line(string text) => _text.Append(text).Append('\n');
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
-    /// <summary>Writes a file whole or not at all.</summary>
-    public static void Replace(string path, string text)
-    {
-        File.WriteAllText(path + ".partial", text);
-        File.Move(path + ".partial", path, overwrite: true);
-    }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Report;
 using Microsoft.ML.Nlft.TinyModel.Pretraining;
 using Microsoft.ML.Nlft.Training;
 
@@ -66,7 +67,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             if (result is not null) Say($"{results.Count} of {plan.Count}", cell, result, plan.Count - results.Count);
         }
         var page = Page("study-variants.md");
-        StudyPage.Replace(page, new VariantPage(options, families, results).Markdown());
+        ReportFile.Write(page, new VariantPage(options, families, results).Markdown());
         log.WriteLine($"Written: {page}");
     }
 

@@ -30,4 +30,7 @@ public sealed class NlftException : Exception
 
     /// <summary>What to do.</summary>
     public string Remedy { get; }
+
+    /// <summary>The same to throw where the fault is met again, with this one as its cause.</summary>
+    internal NlftException Again() => new(Subject, Found, Expected, Remedy, this);
 }

@@ -33,13 +33,19 @@ public static class MisconceptionFamilies
             ]);
     }
 
-    private static (string, SolutionStep[]) SharedBack(Random random)
+    private static (string, SolutionStep[]) SharedBack(Random random) => SharedBack(random, story =>
+    {
+        var friends = story.Number(2, 4);
+        var more = story.Number(5, 9, n => n % friends != 0);
+        return (story.Number(5, 24 - more, n => (n + more) % friends == 0 && n + more > 2 * friends), more, friends);
+    });
+
+    /// <summary>The problem of sharing, told with numbers of the caller's.</summary>
+    public static (string, SolutionStep[]) SharedBack(Random random, Func<Story, (int Had, int More, int Friends)> numbers)
     {
         var story = new Story(random);
         var (person, things) = (story.Person, story.Things);
-        var friends = story.Number(2, 4);
-        var more = story.Number(5, 9, n => n % friends != 0);
-        var had = story.Number(5, 24 - more, n => (n + more) % friends == 0 && n + more > 2 * friends);
+        var (had, more, friends) = numbers(story);
         return (story.OneOf(
                 $"{person} has {had} {things}, gets {more} more and shares all of them equally among {friends} friends. How many {things} does each friend get?",
                 $"{had} {things} and {more} more are shared equally by {friends} friends of {person}. How many {things} are there for each friend?"),
@@ -49,11 +55,13 @@ public static class MisconceptionFamilies
             ]);
     }
 
-    private static (string, SolutionStep[]) Snail(Random random)
+    private static (string, SolutionStep[]) Snail(Random random) => Snail(random, story => (story.Number(6, 9), story.Number(2, 4), story.Number(3, 9)));
+
+    /// <summary>The problem of the snail, told with numbers of the caller's.</summary>
+    public static (string, SolutionStep[]) Snail(Random random, Func<Story, (int Up, int Back, int Days)> numbers)
     {
         var story = new Story(random);
-        var (up, back) = (story.Number(6, 9), story.Number(2, 4));
-        var days = story.Number(3, 9);
+        var (up, back, days) = numbers(story);
         return (story.OneOf(
                 $"A snail climbs {up} metres each day and slips back {back} metres each night. How many metres up is it after {days} days?",
                 $"Each day a snail goes up {up} metres, each night it slips back {back}. How many metres has it climbed in {days} days?"),
@@ -63,12 +71,14 @@ public static class MisconceptionFamilies
             ]);
     }
 
-    private static (string, SolutionStep[]) Dozens(Random random)
+    private static (string, SolutionStep[]) Dozens(Random random) => Dozens(random, story => (story.Number(2, 8), story.Number(3, 18)));
+
+    /// <summary>The problem of dozens, told with numbers of the caller's.</summary>
+    public static (string, SolutionStep[]) Dozens(Random random, Func<Story, (int Dozens, int Sold)> numbers)
     {
         var story = new Story(random, 10, 12);
         var (person, things) = (story.Person, story.Things);
-        var dozens = story.Number(2, 8);
-        var sold = story.Number(3, 18);
+        var (dozens, sold) = numbers(story);
         return (story.OneOf(
                 $"{person} has {dozens} dozen {things} and sells {sold} of them. How many {things} are left?",
                 $"A crate holds {dozens} dozen {things}. {person} takes {sold} out. How many {things} are left?"),

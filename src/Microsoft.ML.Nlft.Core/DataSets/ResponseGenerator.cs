@@ -97,32 +97,18 @@ public static class ResponseGenerator
             for (var sample = 0; sample < samples; sample++) places.Add(new Place(row, question, sample, checked(question * samples + sample), identity, Done: null));
             question++;
         }
-        var run = Describe(model, options);
-        JobAgreement.Require(processes, "rows to respond to", IdentityOf([.. places.Select(place => place.Identity)]));
-        JobAgreement.Require(processes, "model, prompts and options of the responses", run);
-        var texts = await Task.Run(() => SharedWork.Together(processes, () =>
+        var texts = await new SharedResults<GeneratedText>
         {
-            using var journal = new Journal<GeneratedText>(processes.IsFirst ? options.Journal : null, run);
-            var meter = new DataMeter(places.Count, processes.IsFirst ? options.Progress : null, options.TimeProvider, processes.Size);
-            return new SharedWork<GeneratedText>
-            {
-                Communicator = processes,
-                Count = places.Count,
-                ChunkSize = options.ChunkSize > 0 ? options.ChunkSize : SharedWork.SizeFor(places.Count, generation.MaximumBatchSize, processes.Size),
-                Work = (chunk, stop) => [.. chunk.Chunk(generation.MaximumBatchSize).SelectMany(batch => model.InTurn(() => Grow(model, [.. batch.Select(place => places[place])], generation, stop)))],
-                Known = place =>
-                {
-                    if (!journal.TryGet(place, places[place].Identity, out var done)) return null;
-                    meter.Report(fresh: false);
-                    return done;
-                },
-                Keep = (chunk, made, rank) =>
-                {
-                    journal.Append(chunk.Select((place, i) => (place, places[place].Identity, made[i])));
-                    foreach (var _ in made) meter.Report(fresh: true, rank: rank);
-                },
-            }.Run(cancellationToken);
-        }, cancellationToken), CancellationToken.None).ConfigureAwait(false);
+            Processes = processes,
+            Rows = ("rows to respond to", [.. places.Select(place => place.Identity)]),
+            Run = ("model, prompts and options of the responses", Describe(model, options)),
+            Journal = options.Journal,
+            Progress = options.Progress,
+            Time = options.TimeProvider,
+            ChunkSize = options.ChunkSize,
+            Batch = generation.MaximumBatchSize,
+            Work = (chunk, stop) => [.. chunk.Chunk(generation.MaximumBatchSize).SelectMany(batch => model.InTurn(() => Grow(model, [.. batch.Select(place => places[place])], generation, stop)))],
+        }.RunAsync(cancellationToken).ConfigureAwait(false);
         for (var i = 0; i < texts.Length; i++) yield return new GeneratedResponse(places[i].Row with { Response = texts[i].Text }, places[i].Question, places[i].Sample, texts[i]);
     }
 

@@ -119,32 +119,19 @@ public static class ResponseJudging
         IResponseJudge judge, IAsyncEnumerable<JsonLinesRow> rows, JudgingOptions options, Communicator processes, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var all = await rows.ToListAsync(cancellationToken).ConfigureAwait(false);
-        string[] identities = [.. all.Select(IdentityOf)];
-        JobAgreement.Require(processes, "rows to judge", ResponseGenerator.IdentityOf(identities));
-        JobAgreement.Require(processes, "judge", judge.Name);
-        var verdicts = await Task.Run(() => SharedWork.Together(processes, () =>
+        var verdicts = await new SharedResults<Verdict>
         {
-            using var journal = new Journal<Verdict>(processes.IsFirst ? options.Journal : null, judge.Name);
-            var meter = new DataMeter(all.Count, processes.IsFirst ? options.Progress : null, options.TimeProvider, processes.Size);
-            return new SharedWork<Verdict>
-            {
-                Communicator = processes,
-                Count = all.Count,
-                ChunkSize = options.ChunkSize > 0 ? options.ChunkSize : SharedWork.SizeFor(all.Count, judge.MaximumParallelism, processes.Size),
-                Work = (chunk, stop) => JudgeAsync(chunk, stop).GetAwaiter().GetResult(),
-                Known = place =>
-                {
-                    if (!journal.TryGet(place, identities[place], out var verdict)) return null;
-                    meter.Report(fresh: false, verdict);
-                    return verdict;
-                },
-                Keep = (chunk, made, rank) =>
-                {
-                    journal.Append(chunk.Select((place, i) => (place, identities[place], made[i])));
-                    foreach (var verdict in made) meter.Report(fresh: true, verdict, rank);
-                },
-            }.Run(cancellationToken);
-        }, cancellationToken), CancellationToken.None).ConfigureAwait(false);
+            Processes = processes,
+            Rows = ("rows to judge", [.. all.Select(IdentityOf)]),
+            Run = ("judge", judge.Name),
+            Journal = options.Journal,
+            Progress = options.Progress,
+            Time = options.TimeProvider,
+            ChunkSize = options.ChunkSize,
+            Batch = judge.MaximumParallelism,
+            VerdictOf = verdict => verdict,
+            Work = (chunk, stop) => JudgeAsync(chunk, stop).GetAwaiter().GetResult(),
+        }.RunAsync(cancellationToken).ConfigureAwait(false);
         for (var i = 0; i < all.Count; i++) yield return new JudgedRow(all[i] with { Judgment = verdicts[i].Judgment }, verdicts[i]);
 
         async Task<Verdict[]> JudgeAsync(IReadOnlyList<int> chunk, CancellationToken stop)

@@ -29,7 +29,7 @@ internal sealed unsafe class MpiSession : IDisposable
 
     private readonly Lock _calls = new();
     private readonly nint _collective, _messages, _control;
-    private readonly List<(nint Request, nint Bytes)> _sending = [];
+    private readonly MpiOutbox _outbox;
     private readonly CancellationTokenSource _failed = new();
     private readonly PosixSignalRegistration? _peerEnded;
     private readonly bool _ownsMpi;
@@ -44,7 +44,7 @@ internal sealed unsafe class MpiSession : IDisposable
 
     private MpiSession(MpiLibrary library, MpiLauncher launcher)
     {
-        Library = library;
+        (Library, _outbox) = (library, new MpiOutbox(library));
         if (library.IsFinalized) throw new NlftException("MPI", "already ended in this process", "not ended", "Let the program end MPI after its last use of this library.");
         _ownsMpi = !library.IsInitialized;
         if (_ownsMpi) library.Initialize();
@@ -134,14 +134,14 @@ internal sealed unsafe class MpiSession : IDisposable
     public void Send(int to, int tag, ReadOnlySpan<byte> content)
     {
         ThrowIfFailed();
-        lock (_calls) _sending.Add(BeginSend(to, tag, content, _control));
+        lock (_calls) _outbox.Send(to, tag, content, _control);
     }
 
     /// <summary>Sends a message of the user's; the bytes are copied.</summary>
     public void Post(int to, int tag, ReadOnlySpan<byte> content)
     {
         ThrowIfFailed();
-        lock (_calls) _sending.Add(BeginSend(to, tag, content, _messages));
+        lock (_calls) _outbox.Send(to, tag, content, _messages);
     }
 
     /// <summary>Takes a message of the user's that has arrived.</summary>
@@ -152,7 +152,7 @@ internal sealed unsafe class MpiSession : IDisposable
         byte[] content;
         lock (_calls)
         {
-            ClearSent();
+            _outbox.Clear();
             if (Library.Probe(null, tag, _messages) is not { } found) return null;
             (from, content) = (found.From, new byte[found.Length]);
         }
@@ -228,7 +228,7 @@ internal sealed unsafe class MpiSession : IDisposable
                 lock (_calls)
                 {
                     if (done()) return;
-                    ClearSent();
+                    _outbox.Clear();
                 }
                 ThrowIfFailed();
                 // Who left before it came here will not come.
@@ -268,36 +268,18 @@ internal sealed unsafe class MpiSession : IDisposable
         }
     }
 
-    private (nint Request, nint Bytes) BeginSend(int to, int tag, ReadOnlySpan<byte> content, nint communicator)
-    {
-        var bytes = (byte*)NativeMemory.Alloc((nuint)Math.Max(1, content.Length));
-        content.CopyTo(new Span<byte>(bytes, content.Length));
-        return (Library.BeginSend(bytes, content.Length, to, tag, communicator), (nint)bytes);
-    }
-
     private void TellAll(int tag, ReadOnlySpan<byte> content)
     {
         for (var rank = 0; rank < Size; rank++)
-            if (rank != Rank) _sending.Add(BeginSend(rank, tag, content, _control));
-    }
-
-    private void ClearSent()
-    {
-        for (var i = _sending.Count - 1; i >= 0; i--)
-        {
-            var (request, bytes) = _sending[i];
-            if (!Library.IsDone(ref request)) continue;
-            NativeMemory.Free((void*)bytes);
-            _sending.RemoveAt(i);
-        }
+            if (rank != Rank) _outbox.Send(rank, tag, content, _control);
     }
 
     private bool SentAll()
     {
         lock (_calls)
         {
-            ClearSent();
-            return _sending.Count == 0;
+            _outbox.Clear();
+            return _outbox.IsEmpty;
         }
     }
 
@@ -314,7 +296,7 @@ internal sealed unsafe class MpiSession : IDisposable
 
     private void ThrowIfFailed()
     {
-        if (_failure is { } failure) throw new NlftException(failure.Subject, failure.Found, failure.Expected, failure.Remedy, failure);
+        if (_failure is { } failure) throw failure.Again();
     }
 
     private static NlftException Failing(string place, string reason) =>
@@ -340,11 +322,11 @@ internal sealed unsafe class MpiSession : IDisposable
                     Listen();
                     if (next >= 0 && (lastBeat == 0 || Stopwatch.GetElapsedTime(lastBeat) > s_beatPeriod))
                     {
-                        _sending.Add(BeginSend(next, BeatTag, [], _control));
+                        _outbox.Send(next, BeatTag, [], _control);
                         lastBeat = Stopwatch.GetTimestamp();
                     }
                     if (before >= 0 && Take(before, BeatTag) is not null) lastHeard = Stopwatch.GetTimestamp();
-                    ClearSent();
+                    _outbox.Clear();
                 }
                 foreach (var neighbour in neighbours)
                     if (!neighbour.IsAlive() && !HasLeft(neighbour.Rank)) Declare(neighbour, "no such process any more");

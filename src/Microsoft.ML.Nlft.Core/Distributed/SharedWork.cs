@@ -160,7 +160,7 @@ internal static class SharedWork
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested && communicator.Failure is { } failure)
         {
-            throw new NlftException(failure.Subject, failure.Found, failure.Expected, failure.Remedy, failure);
+            throw failure.Again();
         }
         catch (Exception error)
         {

@@ -47,7 +47,7 @@ public sealed class FineTuner
         (_model, _objective, _options, _time) = (model, objective, options, timeProvider ?? TimeProvider.System);
     }
 
-    /// <summary>What tells the base model apart (<see cref="ModelFolder.WeightFingerprint"/>): a checkpoint of another is refused. Null: that is not checked.</summary>
+    /// <summary>What tells the base model apart (<see cref="ModelFolder.WeightFingerprint"/>): a checkpoint of another is refused, and without a name here one that has a name.</summary>
     public string? BaseModel { get; init; }
 
     /// <summary>What computes (<see cref="IModelEngine.Arithmetic"/>): a checkpoint of another is refused unless <see cref="FineTuneOptions.ResumeOnAnotherEngine"/>. Null: that is not checked.</summary>

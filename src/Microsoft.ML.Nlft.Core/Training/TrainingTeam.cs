@@ -46,7 +46,7 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
             }
             catch (OperationCanceledException e) when (linked.IsCancellationRequested)
             {
-                if (group.Failure is { } failure) throw new NlftException(failure.Subject, failure.Found, failure.Expected, failure.Remedy, failure);
+                if (group.Failure is { } failure) throw failure.Again();
                 mine = e;
             }
             catch (NlftException e)

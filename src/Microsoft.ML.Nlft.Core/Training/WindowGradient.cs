@@ -23,7 +23,7 @@ internal sealed class WindowGradient(
         {
             var shares = WindowShares.Deal(window.Rows, Cost, team.Size);
             var counted = metrics.Numbers.Length;
-            var numbers = new double[counted + team.Size]; // then every process's seconds
+            var numbers = new double[counted + team.Size]; // what is counted, then every process's seconds
             team.Together(token =>
             {
                 var start = time.GetTimestamp();
@@ -33,8 +33,9 @@ internal sealed class WindowGradient(
                 return true;
             }, cancellationToken, numbers);
             team.SumGradients(model);
-            constants.TokensScored += (long)numbers[counted - 1] - metrics.TokensScored; // those of the other processes
+            var scoredHere = metrics.TokensScored;
             metrics.Numbers = numbers;
+            constants.TokensScored += metrics.TokensScored - scoredHere; // those of the other processes
             _speeds.Add(numbers.AsSpan(counted), Array.ConvertAll(shares, rows => rows.Sum(Cost)));
             return metrics;
         }
@@ -45,11 +46,12 @@ internal sealed class WindowGradient(
         }
 
         // A trained token goes forward and, at twice the price, backward.
-        long Cost(int row) => 3 * TrainedContexts(window.Examples[row]).Sum(context => (long)window.Examples[row].Sequence(context).Tokens.Length) + constants.TokensToScore(row);
+        long Cost(int row) => 3 * (Tokens(row, PromptContexts.Base) + (TrainsJudge(window.Examples[row]) ? Tokens(row, PromptContexts.Judge) : 0)) + constants.TokensToScore(row);
+
+        long Tokens(int row, PromptContexts context) => window.Examples[row].Sequence(context).Tokens.Length;
     }
 
-    private IEnumerable<PromptContexts> TrainedContexts(EncodedExample example) =>
-        objective.TrainedContexts(example.Polarity).HasFlag(PromptContexts.Judge) ? [PromptContexts.Base, PromptContexts.Judge] : [PromptContexts.Base];
+    private bool TrainsJudge(EncodedExample example) => objective.TrainedContexts(example.Polarity).HasFlag(PromptContexts.Judge);
 
     private void AddMicroBatch(TrainingWindow window, int[] rows, WindowMetrics metrics, CancellationToken cancellationToken)
     {
@@ -60,7 +62,7 @@ internal sealed class WindowGradient(
 
         // The sequences to train: every row's base context, then the judge contexts of the rows whose objective trains them.
         var examples = Array.ConvertAll(rows, row => window.Examples[row]);
-        var judged = rows.Where((_, i) => objective.TrainedContexts(examples[i].Polarity).HasFlag(PromptContexts.Judge)).ToArray();
+        var judged = rows.Where((_, i) => TrainsJudge(examples[i])).ToArray();
         TokenSequence[] sequences =
             [.. rows.Select(row => Sequence(window, row, PromptContexts.Base)), .. judged.Select(row => Sequence(window, row, PromptContexts.Judge))];
         var hiddenStates = examples.Any(example => objective.NeedsHiddenStates(example.Polarity));

@@ -126,7 +126,7 @@ public class ManagedEngineTrainingTests
     private static float[] Flat(ICausalLanguageModel model, ModelState state) => [.. model.Export(state).SelectMany(tensor => tensor.Values)];
 
     /// <summary>Passes everything on and notes the gradient of every step.</summary>
-    private sealed class GradientSpy(ICausalLanguageModel model) : ICausalLanguageModel
+    private sealed class GradientSpy(ICausalLanguageModel model) : PassingModel(model)
     {
         private int _forwards;
 
@@ -134,38 +134,16 @@ public class ManagedEngineTrainingTests
 
         public List<float[]> Gradients { get; } = [];
 
-        public ModelConfiguration Configuration => model.Configuration;
-
-        public LoraConfiguration? Lora => model.Lora;
-
-        public TrainableWeights Trainable => model.Trainable;
-
-        public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
-            model.Score(batch, hiddenStates, cancellationToken);
-
-        public IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+        public override IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
         {
             OnForward?.Invoke(++_forwards);
-            return model.Forward(batch, hiddenStates, cancellationToken);
+            return base.Forward(batch, hiddenStates, cancellationToken);
         }
 
-        public double ApplyGradients(AdamWOptions options, double learningRate)
+        public override double ApplyGradients(AdamWOptions options, double learningRate)
         {
-            Gradients.Add(Flat(model, ModelState.Gradients));
-            return model.ApplyGradients(options, learningRate);
-        }
-
-        public void ClearGradients() => model.ClearGradients();
-
-        public IReadOnlyList<NamedTensor> Export(ModelState state) => model.Export(state);
-
-        public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors) => model.Import(state, tensors);
-
-        public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
-            model.StartDecoding(prompts, maximumNewTokens, cancellationToken);
-
-        public void Dispose()
-        {
+            Gradients.Add(Flat(this, ModelState.Gradients));
+            return base.ApplyGradients(options, learningRate);
         }
     }
 }

@@ -1,0 +1,34 @@
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Tests.Engines;
+
+/// <summary>Passes everything on to another model, which it does not own; what looks on or comes between overrides that.</summary>
+internal abstract class PassingModel(ICausalLanguageModel model) : ICausalLanguageModel
+{
+    public ModelConfiguration Configuration => model.Configuration;
+
+    public LoraConfiguration? Lora => model.Lora;
+
+    public TrainableWeights Trainable => model.Trainable;
+
+    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
+        model.Score(batch, hiddenStates, cancellationToken);
+
+    public virtual IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
+        model.Forward(batch, hiddenStates, cancellationToken);
+
+    public virtual double ApplyGradients(AdamWOptions options, double learningRate) => model.ApplyGradients(options, learningRate);
+
+    public void ClearGradients() => model.ClearGradients();
+
+    public IReadOnlyList<NamedTensor> Export(ModelState state) => model.Export(state);
+
+    public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors) => model.Import(state, tensors);
+
+    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
+        model.StartDecoding(prompts, maximumNewTokens, cancellationToken);
+
+    public virtual void Dispose()
+    {
+    }
+}
