@@ -11,6 +11,9 @@ internal sealed record Launcher(string Name)
     /// <summary>The program of the ranks: one of its own, or this assembly, where its entry point is one.</summary>
     private static readonly string s_ranks = Path.Combine(AppContext.BaseDirectory, "nlft-ranks.dll") is var own && File.Exists(own) ? own : typeof(Launcher).Assembly.Location;
 
+    /// <summary>The assembly to run.</summary>
+    public string Assembly { get; init; } = s_ranks;
+
     private bool IsOpenMpi => Name == "Open MPI";
 
     /// <summary>A program by the name that Debian gives it, or by its own when that is of the right family; else the test is skipped and says what to install.</summary>
@@ -26,7 +29,7 @@ internal sealed record Launcher(string Name)
         }
     }
 
-    /// <summary>Runs the program of the ranks.</summary>
+    /// <summary>Runs <see cref="Assembly"/>.</summary>
     /// <param name="size">How many processes.</param>
     /// <param name="arguments">What each is to do.</param>
     /// <param name="variables">Environment.</param>
@@ -40,7 +43,7 @@ internal sealed record Launcher(string Name)
             (false, false) => [],
             (false, true) => ["-disable-auto-cleanup"],
         };
-        string[] program = ["dotnet", s_ranks, .. arguments];
+        string[] program = ["dotnet", Assembly, .. arguments];
         // MPICH's launcher kills what it started itself, but not what that has started; and it sends SIGUSR1, of which a shell would die.
         if (survive && !IsOpenMpi) program = ["bash", "-c", $"trap : USR1; {string.Join(' ', program)}; true"];
         return Start(Program, [.. options, "-n", $"{size}", .. program], variables);
