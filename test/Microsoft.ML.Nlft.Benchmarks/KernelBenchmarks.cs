@@ -1,5 +1,4 @@
 using BenchmarkDotNet.Attributes;
-using Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Models;
 
@@ -12,7 +11,7 @@ public class KernelBenchmarks
 
     private readonly Workers _workers = new(Environment.ProcessorCount);
     private readonly Workspace _workspace = new();
-    private StoredWeight _weight = null!;
+    private PackedWeight _weight = null!;
     private Matrix _x, _y, _dx;
 
     /// <summary>Type of the weights.</summary>
@@ -27,7 +26,7 @@ public class KernelBenchmarks
         (_x, _y, _dx) = (_workspace.Rent(Tokens, Hidden), _workspace.Rent(Tokens, Intermediate), _workspace.Rent(Tokens, Hidden));
         foreach (var matrix in (Matrix[])[w, _x, _y])
             foreach (ref var value in matrix.Span) value = random.NextSingle() - 0.5f;
-        _weight = new StoredWeight(w, Type);
+        _weight = PackedWeight.Create(Type, Intermediate, Hidden, (row, target) => w[row].CopyTo(target), Panel.Width);
     }
 
     [GlobalCleanup]
@@ -35,17 +34,17 @@ public class KernelBenchmarks
 
     /// <summary>y = x W^T, 300 rows.</summary>
     [Benchmark]
-    public void Forward() => MatrixProduct.Multiply(_workers, _x, _weight.Operand.Transposed, _y);
+    public void Forward() => MatrixProduct.Multiply(_workers, _x, new Operand(_weight).Transposed, _y);
 
     /// <summary>dx = dy W, 300 rows.</summary>
     [Benchmark]
-    public void Backward() => MatrixProduct.Multiply(_workers, _y, _weight.Operand, _dx);
+    public void Backward() => MatrixProduct.Multiply(_workers, _y, new Operand(_weight), _dx);
 
     /// <summary>y = x W^T, one row.</summary>
     [Benchmark]
-    public void DecodeOne() => FewRowsProduct.Multiply(_workers, new RowProduct(_y.RowRange(0, 1), null, new Term(_x.RowRange(0, 1), _weight.Operand)));
+    public void DecodeOne() => MatrixProduct.Multiply(_workers, _x.RowRange(0, 1), new Operand(_weight).Transposed, _y.RowRange(0, 1));
 
     /// <summary>y = x W^T, sixteen rows.</summary>
     [Benchmark]
-    public void DecodeSixteen() => FewRowsProduct.Multiply(_workers, new RowProduct(_y.RowRange(0, 16), null, new Term(_x.RowRange(0, 16), _weight.Operand)));
+    public void DecodeSixteen() => MatrixProduct.Multiply(_workers, _x.RowRange(0, 16), new Operand(_weight).Transposed, _y.RowRange(0, 16));
 }

@@ -17,6 +17,9 @@ internal sealed class TensorRows
         _buffer = new byte[Math.Max(1, BufferSize / _rowSize) * _rowSize];
     }
 
+    /// <summary>The type of the elements in the file.</summary>
+    public TensorType Type => _entry.Type;
+
     /// <summary>Reads one row.</summary>
     /// <exception cref="NlftException">The file cannot be read, or has been written to since it was opened.</exception>
     public void Read(int row, Span<float> destination)

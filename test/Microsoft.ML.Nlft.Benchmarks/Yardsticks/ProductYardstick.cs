@@ -32,9 +32,9 @@ internal static class ProductYardstick
                             Matrix x = workspace.Rent(m, k), y = workspace.Rent(m, n), w = workspace.Rent(outputs, inputs);
                             foreach (var matrix in (Matrix[])[x, w]) // written to: untouched pages are all one page of zeros
                                 foreach (ref var value in matrix.Span) value = random.NextSingle() - 0.5f;
-                            using var weight = new StoredWeight(w, type);
+                            using var weight = PackedWeight.Create(type, outputs, inputs, (row, target) => w[row].CopyTo(target), Panel.Width);
                             var repeats = (int)Math.Max(1, 4e8 / (2.0 * m * n * k));
-                            void Ours() { for (var i = 0; i < repeats; i++) MatrixProduct.Multiply(workers, x, backward ? weight.Operand : weight.Operand.Transposed, y); }
+                            void Ours() { for (var i = 0; i < repeats; i++) MatrixProduct.Multiply(workers, x, backward ? new Operand(weight) : new Operand(weight).Transposed, y); }
                             void Theirs() { for (var i = 0; i < repeats; i++) rival.Multiply(m, n, k, x.Span, w.Span, transposed: !backward, y.Span); }
                             ours += Settled(Ours) / repeats;
                             theirs += Settled(Theirs) / repeats;
@@ -58,10 +58,10 @@ internal static class ProductYardstick
             var (rows, columns) = wide ? (Tile512.Rows, Tile512.Columns) : (Tile256.Rows, Tile256.Columns);
             float* panel = workers.Scratch((columns + rows) * Depth + rows * columns), a = panel + columns * Depth, c = a + rows * Depth;
             new Span<float>(panel, (columns + rows) * Depth).Fill(1e-3f);
-            var left = new LeftFactor(a, Depth, 1, Depth);
+            var column = new TileColumn { Rows = rows, A = new LeftFactor(a, Depth, 1, Depth), B = (byte*)panel, C = c, CRow = columns, Alpha = 1 };
             for (var i = 0; i < Times; i++)
-                if (wide) Tile512.Multiply<Rows12>(&left, 1, 0, panel, c, columns, 1, null, 0);
-                else Tile256.Multiply<Rows6>(&left, 1, 0, panel, c, columns, 1, null, 0);
+                if (wide) Tile512.Multiply<Rows12, Float32>(column, 0);
+                else Tile256.Multiply<Rows6, Float32>(column, 0);
         }
         var flops = 2.0 * Depth * Times * workers.Threads * (Vector512.IsHardwareAccelerated ? Tile512.Rows * Tile512.Columns : Tile256.Rows * Tile256.Columns);
         return flops / Settled(() => workers.For(workers.Threads, workers, Run));

@@ -1,5 +1,5 @@
 using Microsoft.ML.Nlft.Engines.Managed;
-using Microsoft.ML.Nlft.Engines.Managed.Layers;
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Models;
 using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
 
@@ -44,27 +44,28 @@ public class ManagedEngineTests
     }
 
     /// <summary>
-    /// A narrow type gives the bits that float32 gives for the same values: every conformance test and finite difference of float32 weights holds for it.
+    /// A narrow type gives the bits that float32 gives for the same values, int8, whose factor comes after the sum, the same to rounding: every conformance test and
+    /// finite difference of float32 weights holds for it.
     /// </summary>
     [TestMethod]
     [DataRow(TensorType.BF16)]
     [DataRow(TensorType.F16)]
     [DataRow(TensorType.I8)]
-    public void Train_WeightsOfANarrowType_GivesTheBitsOfTheirFloat32Values(TensorType type)
+    public void Train_WeightsOfANarrowType_GivesWhatTheirFloat32ValuesGive(TensorType type)
     {
         using var source = TinyModels.Create(4);
         using var wide = TinyModels.Rewrite(source, TensorType.F32, (_, values, columns) => Rounded(values, columns, type));
         using var narrow = type == TensorType.I8 ? TinyModels.Rewrite(source, TensorType.F32, (_, values, _) => values) : TinyModels.Rewrite(source, type, (_, values, _) => values);
         using var expected = Load(wide, TrainableWeights.Lora, new ManagedEngine(1));
         using var actual = Load(narrow, TrainableWeights.Lora, new ManagedEngine(new ManagedEngineOptions { Threads = 2, Int8Weights = type == TensorType.I8 }));
-        for (var step = 0; step < 4; step++) Assert.AreEqual(Step(expected, Batch(40, 3, 17)), Step(actual, Batch(40, 3, 17)), $"{type}, step {step}");
+        for (var step = 0; step < 4; step++) Assert.AreEqual(Step(expected, Batch(40, 3, 17)), Step(actual, Batch(40, 3, 17)), type == TensorType.I8 ? 1e-5 : 0, $"{type}, step {step}");
 
         ReadOnlyMemory<int>[] prompts = [.. Batch(20, 3, 17).Select(sequence => sequence.Tokens)];
         using IDecodingSession one = expected.StartDecoding(prompts, 4), other = actual.StartDecoding(prompts, 4);
         for (var step = 0; step < 4; step++)
         {
             for (var s = 0; s < prompts.Length; s++)
-                Numbers.AreClose([.. one.Logits(s).ToArray().Select(z => (double)z)], other.Logits(s).ToArray(), 1e-5, $"{type}, token {step} of sequence {s}");
+                Numbers.AreClose([.. one.Logits(s).ToArray().Select(z => (double)z)], other.Logits(s).ToArray(), type == TensorType.I8 ? 1e-5 : 0, $"{type}, token {step} of sequence {s}");
             one.Append([step, 7, 9]);
             other.Append([step, 7, 9]);
         }
@@ -83,9 +84,10 @@ public class ManagedEngineTests
         if (columns == values.Length) return values; // a vector is not rounded
         for (var start = 0; start < values.Length; start += columns)
         {
-            var row = new sbyte[columns];
-            var scale = Int8Matrix.Round(values.AsSpan(start, columns), row);
-            for (var i = 0; i < columns; i++) rounded[start + i] = row[i] * scale;
+            var row = rounded.AsSpan(start, columns);
+            values.AsSpan(start, columns).CopyTo(row);
+            var scale = Int8.Round(row);
+            foreach (ref var value in row) value *= scale;
         }
         return rounded;
     }

@@ -1,6 +1,4 @@
-using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
-using Microsoft.ML.Nlft.Engines.Managed.Layers;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
@@ -26,8 +24,8 @@ public class MatrixProductTests
         MatrixProduct.MultiplyNaively(a, b, expected, 0.5f, accumulate: true);
 
         Operand left = transposeA ? new Operand(Transpose(a)).Transposed : a, right = transposeB ? new Operand(Transpose(b)).Transposed : b;
-        MatrixProduct.Multiply<Tile512>(new Workers(2), wide, wide, new Term(left, right), null, 0.5f);
-        MatrixProduct.Multiply<Tile256>(new Workers(1), narrow, narrow, new Term(left, right), null, 0.5f);
+        MatrixProduct.Multiply<Tile512>(new Workers(2), new Product(wide, wide, new Term(left, right), null, 0.5f));
+        MatrixProduct.Multiply<Tile256>(new Workers(1), new Product(narrow, narrow, new Term(left, right), null, 0.5f));
 
         Numbers.AreClose(expected, wide, 2e-5 * Math.Sqrt(k));
         Assert.IsTrue(wide.Span.SequenceEqual(narrow.Span), "Kernels of both widths sum in the same order and give the same bits.");
@@ -55,55 +53,88 @@ public class MatrixProductTests
     [DataRow(TensorType.BF16, 45, 70)]
     [DataRow(TensorType.I8, 45, 70)]
     [DataRow(TensorType.F32, 8, 12)]
+    [DataRow(TensorType.F32, 1100, 1030)]
+    [DataRow(TensorType.BF16, 2060, 40)]
     [DataRow(TensorType.BF16, 48, 12)]
     [DataRow(TensorType.BF16, 16, 5)]
     [DataRow(TensorType.BF16, 1, 2)]
+    [DataRow(TensorType.I8, 1050, 9)]
     [DataRow(TensorType.I8, 64, 1)]
-    public unsafe void Multiply_WeightInItsFileType_EqualsTheWidenedWeight(TensorType type, int inputs, int outputs)
+    public void Multiply_PackedWeight_EqualsTheWidenedWeight(TensorType type, int inputs, int outputs)
     {
-        Matrix values = Numbers.Random(outputs, inputs, 5), x = Numbers.Random(30, inputs, 6), y = Matrix.Zeros(30, outputs), expected = Matrix.Zeros(30, outputs);
-        var bytes = new byte[values.Span.Length * type.ByteSize()];
-        var scales = new float[outputs];
-        if (type == TensorType.I8)
-            for (var row = 0; row < outputs; row++)
-            {
-                var stored = MemoryMarshal.Cast<byte, sbyte>(bytes.AsSpan(row * inputs, inputs));
-                scales[row] = Int8Matrix.Round(values[row], stored);
-                for (var i = 0; i < inputs; i++) values[row][i] = stored[i] * scales[row];
-            }
-        else
+        Matrix values = Numbers.Random(outputs, inputs, 5), x = Numbers.Random(30, inputs, 6), up = Numbers.Random(30, outputs, 7), expected = Matrix.Zeros(30, outputs), expectedBack = Matrix.Zeros(30, inputs);
+        using var narrow = PackedWeight.Create(type, outputs, inputs, (row, target) => values[row].CopyTo(target), Tile256.Columns);
+        using var wide = PackedWeight.Create(type, outputs, inputs, (row, target) => values[row].CopyTo(target), Tile512.Columns);
+        for (var row = 0; row < outputs; row++)
         {
-            TensorConversion.FromSingle(type, values.Span, bytes);
-            TensorConversion.ToSingle(type, bytes, values.Span);
-        }
-        MatrixProduct.MultiplyNaively(x, Transpose(values), expected);
-        fixed (byte* mapped = bytes)
-        fixed (float* factors = scales)
-        {
-            var weight = new Operand(mapped, type, outputs, inputs, factors);
-            var read = new float[inputs];
-            for (var row = 0; row < outputs; row++)
+            var (rounded, read) = (Rounded(type, values[row]), new float[inputs]);
+            foreach (var weight in (PackedWeight[])[narrow, wide])
             {
                 weight.ReadRow(row, read);
-                CollectionAssert.AreEqual(values[row].ToArray(), read, $"row {row}");
+                CollectionAssert.AreEqual(rounded, read, $"row {row}, {weight.Width} lanes");
             }
-            MatrixProduct.Multiply(new Workers(2), x, weight.Transposed, y);
-            Numbers.AreClose(expected, y, 1e-4);
+            read.CopyTo(values[row]);
+        }
+        MatrixProduct.MultiplyNaively(x, Transpose(values), expected);
+        MatrixProduct.MultiplyNaively(up, values, expectedBack);
+        Matrix forward = Multiply<Tile256>(new Operand(narrow).Transposed, 2, x), back = Multiply<Tile256>(new Operand(narrow), 1, up);
+        Numbers.AreClose(expected, forward, 1e-5 * Math.Sqrt(inputs));
+        Numbers.AreClose(expectedBack, back, 1e-5 * Math.Sqrt(outputs));
+        Assert.IsTrue(forward.Span.SequenceEqual(Multiply<Tile512>(new Operand(wide).Transposed, 1, x).Span), "Kernels of both widths give the same bits.");
+        Assert.IsTrue(back.Span.SequenceEqual(Multiply<Tile512>(new Operand(wide), 2, up).Span), "Kernels of both widths give the same bits, backward too.");
+        if (type != TensorType.I8) // whose factor comes after the sum
+            Assert.IsTrue(forward.Span.SequenceEqual(Multiply<Tile256>(new Operand(Transpose(values)), 1, x).Span), "A packed weight gives the bits of a float matrix.");
+        foreach (var rows in (int[])[1, 3, 4, 7, 16])
+            Assert.IsTrue(Multiply<Tile256>(new Operand(narrow).Transposed, 2, x.RowRange(30 - rows, rows)).Span.SequenceEqual(forward.RowRange(30 - rows, rows).Span),
+                "A row gets the same bits alone or among others.");
 
-            foreach (var rows in (int[])[1, 3, 4, 7, 16])
+        static Matrix Multiply<TTile>(Operand b, int threads, Matrix a) where TTile : ITile
+        {
+            var c = Matrix.Zeros(a.Rows, b.Columns);
+            MatrixProduct.Multiply<TTile>(new Workers(threads), new Product(c, null, new Term(a, b)));
+            return c;
+        }
+
+        static float[] Rounded(TensorType type, Span<float> row)
+        {
+            float[] rounded = [.. row];
+            if (type == TensorType.I8)
             {
-                var product = Matrix.Zeros(rows, outputs);
-                FewRowsProduct.Multiply(new Workers(2), new RowProduct(product, null, new Term(x.RowRange(0, rows), weight)));
-                Numbers.AreClose(expected.RowRange(0, rows), product, 1e-4);
-                var alone = Matrix.Zeros(1, outputs);
-                FewRowsProduct.Multiply(new Workers(1), new RowProduct(alone, null, new Term(x.RowRange(rows - 1, 1), weight)));
-                Assert.IsTrue(alone.Span.SequenceEqual(product[rows - 1]), "A row gets the same bits alone or among others.");
+                var scale = Int8.Round(rounded);
+                for (var i = 0; i < rounded.Length; i++) rounded[i] *= scale;
+                return rounded;
             }
+            var bytes = new byte[row.Length * type.ByteSize()];
+            TensorConversion.FromSingle(type, row, bytes);
+            TensorConversion.ToSingle(type, bytes, rounded);
+            return rounded;
+        }
+    }
 
-            Matrix back = Matrix.Zeros(30, inputs), expectedBack = Matrix.Zeros(30, inputs);
-            MatrixProduct.MultiplyNaively(expected, values, expectedBack);
-            MatrixProduct.Multiply(new Workers(2), expected, weight, back);
-            Numbers.AreClose(expectedBack, back, 1e-3);
+    [TestMethod]
+    public void Multiply_RowsOfAPackedWeight_AreAPartOfItsProduct()
+    {
+        Matrix values = Numbers.Random(70, 20, 1), x = Numbers.Random(9, 20, 2), whole = Matrix.Zeros(9, 70), part = Matrix.Zeros(9, 22);
+        using var weight = PackedWeight.Create(TensorType.F32, 70, 20, (row, target) => values[row].CopyTo(target), Panel.Width);
+        var workers = new Workers(2);
+        MatrixProduct.Multiply(workers, x, new Operand(weight).Transposed, whole);
+        MatrixProduct.Multiply(workers, x, new Operand(weight).RowRange(32, 22).Transposed, part);
+        for (var row = 0; row < 9; row++) CollectionAssert.AreEqual(whole[row].Slice(32, 22).ToArray(), part[row].ToArray());
+        var error = Assert.ThrowsExactly<ArgumentException>(() => new Operand(weight).RowRange(5, 22));
+        StringAssert.Contains(error.Message, "Row 5 begins no panel.");
+    }
+
+    [TestMethod]
+    public void Multiply_SeveralProductsTogether_EqualsThemOneByOne()
+    {
+        Matrix x = Numbers.Random(33, 40, 1);
+        var products = new[] { 70, 16, 5 }.Select((n, i) => new Product(Matrix.Zeros(33, n), null, new Term(x, Numbers.Random(40, n, i)))).ToArray();
+        MatrixProduct.Multiply(new Workers(3), products);
+        foreach (var product in products)
+        {
+            var alone = Matrix.Zeros(33, product.C.Columns);
+            MatrixProduct.Multiply(new Workers(1), product with { C = alone });
+            Assert.IsTrue(alone.Span.SequenceEqual(product.C.Span));
         }
     }
 
@@ -119,8 +150,8 @@ public class MatrixProductTests
         for (var i = 0; i < m; i++)
             for (var j = 0; j < n; j++) expected[i][j] += bias[0][j];
         var repeated = new Matrix(bias.Data, bias.Offset, m, n, Stride: 0);
-        MatrixProduct.Multiply<Tile512>(new Workers(1), wide, repeated, new Term(a, b), new Term(low, up));
-        MatrixProduct.Multiply<Tile256>(new Workers(2), narrow, repeated, new Term(a, b), new Term(low, up));
+        MatrixProduct.Multiply<Tile512>(new Workers(1), new Product(wide, repeated, new Term(a, b), new Term(low, up)));
+        MatrixProduct.Multiply<Tile256>(new Workers(2), new Product(narrow, repeated, new Term(a, b), new Term(low, up)));
         Numbers.AreClose(expected, wide, 2e-5 * Math.Sqrt(k));
         Assert.IsTrue(wide.Span.SequenceEqual(narrow.Span), "Kernels of both widths give the same bits.");
     }
@@ -128,13 +159,17 @@ public class MatrixProductTests
     [TestMethod]
     public void Round_EveryWeight_IsOffByAtMostHalfAStep()
     {
-        var row = Numbers.Random(1, 1000, 1).Span;
-        var rounded = new sbyte[row.Length];
-        var scale = Int8Matrix.Round(row, rounded);
-        var largest = row.ToArray().Max(MathF.Abs);
+        var row = Numbers.Random(1, 1000, 1).Span.ToArray();
+        float[] rounded = [.. row];
+        var scale = Int8.Round(rounded);
+        var largest = row.Max(MathF.Abs);
         Assert.AreEqual(largest / 127, scale);
-        for (var i = 0; i < row.Length; i++) Assert.AreEqual(row[i], rounded[i] * scale, largest / 254 * 1.00001f, $"weight {i}");
-        Assert.AreEqual(0f, Int8Matrix.Round(new float[5], rounded.AsSpan(0, 5)));
+        for (var i = 0; i < row.Length; i++)
+        {
+            Assert.AreEqual(row[i], rounded[i] * scale, largest / 254 * 1.00001f, $"weight {i}");
+            Assert.AreEqual(MathF.Round(rounded[i]), rounded[i], $"weight {i} is no whole number.");
+        }
+        Assert.AreEqual(0f, Int8.Round(new float[5]));
     }
 
     [TestMethod]

@@ -1,93 +1,123 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
+using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
-/// <summary>A type in which weights are stored, and how its elements become float32. Kernels are compiled once for each.</summary>
+/// <summary>
+/// A type in which a <see cref="PackedWeight"/> holds its panels, and how their elements become float32 on the way into a product. A row of a panel is as
+/// wide as a tile, 16 or 32 lanes. Kernels are compiled once for each type.
+/// </summary>
 internal unsafe interface IElement
 {
+    /// <summary>The type of the elements.</summary>
+    static abstract TensorType Type { get; }
+
     /// <summary>Bytes of one element.</summary>
     static abstract int Size { get; }
 
-    /// <summary>Whether every row has a factor.</summary>
+    /// <summary>Whether every row of the weight has a factor.</summary>
     static virtual bool IsScaled => false;
 
-    /// <summary>The eight elements at <paramref name="source"/>, without the row's factor.</summary>
-    static abstract Vector256<float> Load(byte* source);
+    /// <summary>Where a lane lies in a row of <paramref name="width"/> lanes.</summary>
+    static virtual int Place(int lane, int width) => lane;
 
-    /// <summary>One element, without the row's factor.</summary>
-    static abstract float LoadOne(byte* source);
+    /// <summary>One lane.</summary>
+    static abstract float One(byte* row, int lane, int width);
+
+    /// <summary>Eight lanes from <paramref name="lane"/>, a multiple of eight, on.</summary>
+    static abstract Vector256<float> Eight(byte* row, int lane, int width);
+
+    /// <summary>Sixteen lanes from <paramref name="lane"/>, a multiple of sixteen, on.</summary>
+    static abstract Vector512<float> Sixteen(byte* row, int lane, int width);
 }
 
 internal readonly unsafe struct Float32 : IElement
 {
+    public static TensorType Type => TensorType.F32;
     public static int Size => 4;
+    public static float One(byte* row, int lane, int width) => ((float*)row)[lane];
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Load(byte* source) => Vector256.Load((float*)source);
-    public static float LoadOne(byte* source) => *(float*)source;
+    public static Vector256<float> Eight(byte* row, int lane, int width) => Vector256.Load((float*)row + lane);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Sixteen(byte* row, int lane, int width) => Vector512.Load((float*)row + lane);
 }
 
-/// <summary>The upper half of a float32.</summary>
+/// <summary>
+/// The upper half of a float32. The first half of a row's lanes takes the even places and the second half the odd ones, so that one shift makes a vector of
+/// neighbours. For the odd ones it is a shift of what lies one place further: a mask would take turns from the multipliers.
+/// </summary>
 internal readonly unsafe struct BFloat16 : IElement
 {
+    public static TensorType Type => TensorType.BF16;
     public static int Size => 2;
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Load(byte* source) => (Vector256.WidenLower(Vector128.Load((ushort*)source).ToVector256Unsafe()) << 16).AsSingle();
-    public static float LoadOne(byte* source) => BitConverter.UInt32BitsToSingle((uint)*(ushort*)source << 16);
 
-    /// <summary>Elements 0, 2, ..., 14 of sixteen: one shift, where neighbours take a shuffle too.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> LoadEven(byte* source) => (Vector256.Load((uint*)source) << 16).AsSingle();
+    public static int Place(int lane, int width) => lane < width / 2 ? 2 * lane : 2 * (lane - width / 2) + 1;
 
-    /// <summary>Elements 1, 3, ..., 15 of sixteen. Reads the seventeenth: a shift, unlike a mask, keeps clear of the multipliers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> LoadOdd(byte* source) => LoadEven(source + Size);
+    public static float One(byte* row, int lane, int width) => BitConverter.UInt32BitsToSingle((uint)((ushort*)row)[Place(lane, width)] << 16);
 
-    /// <summary>Copies sixteen floats to meet <see cref="LoadEven"/> and <see cref="LoadOdd"/>.</summary>
-    public static void Split(float* source, float* target)
-    {
-        if (Avx.IsSupported)
-        {
-            Vector256<float> a = Vector256.Create(Vector128.Load(source), Vector128.Load(source + 8)), b = Vector256.Create(Vector128.Load(source + 4), Vector128.Load(source + 12));
-            Avx.Shuffle(a, b, 0x88).Store(target);
-            Avx.Shuffle(a, b, 0xDD).Store(target + 8);
-        }
-        else
-            for (var i = 0; i < 8; i++) (target[i], target[8 + i]) = (source[2 * i], source[2 * i + 1]);
-    }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Eight(byte* row, int lane, int width) => (Vector256.Load((uint*)At(row, lane, width)) << 16).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Sixteen(byte* row, int lane, int width) => (Vector512.Load((uint*)At(row, lane, width)) << 16).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static byte* At(byte* row, int lane, int width) => lane < width / 2 ? row + 4 * lane : row + 4 * (lane - width / 2) + 2;
 }
 
 internal readonly unsafe struct Float16 : IElement
 {
     private const float ExponentShift = 5.192296858534828e33f; // 2^112 = 2^(127 - 15): from one exponent bias to the other
 
+    public static TensorType Type => TensorType.F16;
     public static int Size => 2;
+    public static float One(byte* row, int lane, int width) => (float)((Half*)row)[lane];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Load(byte* source)
+    public static Vector256<float> Eight(byte* row, int lane, int width)
     {
-        var bits = Vector256.WidenLower(Vector128.Load((ushort*)source).ToVector256Unsafe());
+        var bits = Vector256.WidenLower(Vector128.Load((ushort*)row + lane).ToVector256Unsafe());
         var magnitude = ((bits & Vector256.Create(0x7FFFu)) << 13).AsSingle() * Vector256.Create(ExponentShift); // exact, subnormal numbers too
         var special = Vector256.GreaterThanOrEqual(magnitude, Vector256.Create(65536f)); // an exponent of all ones: infinity or NaN
         return (magnitude.AsUInt32() | (special.AsUInt32() & Vector256.Create(0x7F800000u)) | ((bits & Vector256.Create(0x8000u)) << 16)).AsSingle();
     }
 
-    public static float LoadOne(byte* source) => (float)*(Half*)source;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Sixteen(byte* row, int lane, int width) => Vector512.Create(Eight(row, lane, width), Eight(row, lane + 8, width));
 }
 
-/// <summary>A signed byte times its row's factor; see <see cref="Layers.Int8Matrix"/>.</summary>
+/// <summary>
+/// A signed byte q with one factor per row: w = s q, s = max |w| / 127 and q = round(w / s), so that every weight is off by at most s / 2, that is 1/254 of
+/// the largest of its row.
+/// </summary>
 internal readonly unsafe struct Int8 : IElement
 {
+    public static TensorType Type => TensorType.I8;
     public static int Size => 1;
     public static bool IsScaled => true;
+    public static float One(byte* row, int lane, int width) => ((sbyte*)row)[lane];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Load(byte* source)
+    public static Vector256<float> Eight(byte* row, int lane, int width)
     {
-        var bytes = Vector128.CreateScalarUnsafe(*(long*)source).AsSByte();
+        var bytes = Vector128.CreateScalarUnsafe(*(long*)(row + lane)).AsSByte();
         return Vector256.ConvertToSingle(Vector256.WidenLower(Vector128.WidenLower(bytes).ToVector256Unsafe()));
     }
 
-    public static float LoadOne(byte* source) => *(sbyte*)source;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Sixteen(byte* row, int lane, int width) => Vector512.Create(Eight(row, lane, width), Eight(row, lane + 8, width));
+
+    /// <summary>Replaces a row by its q, whole numbers from -127 to 127, and returns s; a row of zeros has the factor 0.</summary>
+    public static float Round(Span<float> row)
+    {
+        var largest = 0f;
+        foreach (var value in row) largest = MathF.Max(largest, MathF.Abs(value));
+        var scale = largest / 127;
+        var inverse = scale > 0 ? 1 / scale : 0;
+        foreach (ref var value in row) value = MathF.Round(Math.Clamp(value * inverse, -127, 127));
+        return scale;
+    }
 }

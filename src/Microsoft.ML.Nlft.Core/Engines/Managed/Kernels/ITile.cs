@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// C[rows x Columns] = D + alpha A B, with C kept in registers over the whole depth. A may have two parts side by side, [A1 A2], of which each lies where
-/// it is. Each element is one chain of fused multiply-adds in the order of k, so every tile of every width and height gives the same bits.
+/// A tile of C in registers over the whole depth; see <see cref="TileColumn"/>. Each element is one chain of fused multiply-adds in the order of k, so
+/// every tile of every width and height gives the same bits.
 /// </summary>
 internal unsafe interface ITile
 {
@@ -12,21 +12,58 @@ internal unsafe interface ITile
     /// <summary>The width, two vectors.</summary>
     static abstract int Columns { get; }
 
-    /// <summary>One tile of <c>TRows.Count</c> rows, at most <see cref="Rows"/>: a kernel is compiled for every height.</summary>
-    /// <param name="left">The parts of A.</param>
-    /// <param name="count">Their number.</param>
-    /// <param name="row">The first row of A.</param>
-    /// <param name="b">The packed panel: b[k * Columns + j], k over all parts.</param>
-    /// <param name="c">C[0, 0], row-major.</param>
-    /// <param name="cRow">Elements from one row of C to the next.</param>
-    /// <param name="alpha">Factor on the product.</param>
-    /// <param name="d">D[0, 0], what the product is added to: null for nothing, C itself to accumulate.</param>
-    /// <param name="dRow">Elements from one row of D to the next: 0 for the same row everywhere, as with a bias.</param>
-    static abstract void Multiply<TRows>(LeftFactor* left, int count, nint row, float* b, float* c, nint cRow, float alpha, float* d, nint dRow)
-        where TRows : IRowCount;
+    /// <summary>One tile of <c>TRows.Count</c> rows, at most <see cref="Rows"/>, from <paramref name="row"/> on: a kernel is compiled for every height and type of B.</summary>
+    static abstract void Multiply<TRows, T>(in TileColumn column, nint row) where TRows : IRowCount where T : IElement;
 }
 
-/// <summary>A part of a left factor: element [i, k] lies at A + i * Row + k * Step, k below Depth.</summary>
+/// <summary>
+/// A column of tiles, all rows of a left factor against one panel: C = D + alpha (s (A B) + A2 B2), with a factor s for every column where the type of B
+/// has one, and a second product that goes through the same registers.
+/// </summary>
+internal unsafe struct TileColumn
+{
+    /// <summary>M.</summary>
+    public int Rows;
+
+    /// <summary>The left factors; the second one has the depth 0 when there is none.</summary>
+    public LeftFactor A, A2;
+
+    /// <summary>The panel, in the type of its elements; see <see cref="IElement"/>.</summary>
+    public byte* B;
+
+    /// <summary>The panel of the second product, float32.</summary>
+    public float* B2;
+
+    /// <summary>The factors s, or null.</summary>
+    public float* Scales;
+
+    /// <summary>C[0, 0], and elements from one row to the next.</summary>
+    public float* C;
+    public nint CRow;
+
+    /// <summary>The factor on both products.</summary>
+    public float Alpha;
+
+    /// <summary>D[0, 0], what the products are added to: null for nothing, C itself to accumulate. DRow is 0 for the same row everywhere, as with a bias.</summary>
+    public float* D;
+    public nint DRow;
+
+    private byte* _next;
+    private float _nextStep;
+
+    /// <summary>While it is computed, the memory is asked for so many bytes from <paramref name="next"/> on, which will be wanted later; every tile asks for its part.</summary>
+    public void Ask(byte* next, nint bytes)
+    {
+        _next = next;
+        _nextStep = bytes / ((float)Rows * A.Depth);
+    }
+
+    /// <summary>What tile <paramref name="row"/> asks for, and by how many bytes it goes on with every k. With nothing to ask for it is B, which is there already.</summary>
+    public readonly (nint First, nint Step) Asked(nint row, int rows) =>
+        _next is null ? ((nint)B, 0) : ((nint)(_next + (nint)(_nextStep * row * A.Depth)), (nint)(_nextStep * rows) + 1);
+}
+
+/// <summary>A left factor: element [i, k] lies at A + i * Row + k * Step, k below Depth.</summary>
 internal unsafe struct LeftFactor(float* a, nint row, nint step, int depth)
 {
     public float* A = a;

@@ -8,18 +8,16 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 /// <param name="columns">N, rounded up to whole panels: the columns added are zero.</param>
 internal readonly unsafe struct PackedFactor(float* panels, int depth, int columns)
 {
-    private static int Width => Vector512.IsHardwareAccelerated ? Tile512.Columns : Tile256.Columns;
-
     /// <summary>Floats that a packed factor takes; a multiple of a cache line's, so that one can follow the other.</summary>
     public static int Size(int depth, int columns) => RoundUp(columns) * depth;
 
     /// <summary>A number of columns, rounded up to whole panels.</summary>
-    public static int RoundUp(int columns) => (columns + Width - 1) / Width * Width;
+    public static int RoundUp(int columns) => (columns + Panel.Width - 1) / Panel.Width * Panel.Width;
 
     /// <summary>Packs a factor at <paramref name="panels"/>.</summary>
     public static PackedFactor Pack(Operand b, float* panels)
     {
-        b.Pack(0, b.Rows, 0, b.Columns, Width, b.Rows, panels);
+        b.Pack(0, b.Rows, 0, b.Columns, Panel.Width, panels);
         return new PackedFactor(panels, b.Rows, RoundUp(b.Columns));
     }
 
@@ -27,13 +25,15 @@ internal readonly unsafe struct PackedFactor(float* panels, int depth, int colum
     public void Multiply(int rows, int k, int n, float* a, nint aRow, nint aStep, float* c, nint cRow, float alpha = 1, bool accumulate = false)
     {
         if (k > depth || n > columns) throw new ArgumentException($"The factor is [{depth} x {columns}], not [{k} x {n}].");
-        var left = new LeftFactor(a, aRow, aStep, k);
-        for (var column = 0; column < n; column += Width)
+        for (var at = 0; at < n; at += Panel.Width)
         {
-            float* panel = panels + (nint)column * depth, target = c + column, addend = accumulate ? target : null;
-            var width = Math.Min(Width, n - column);
-            if (Vector512.IsHardwareAccelerated) Tiles<Tile512>.Multiply(rows, width, &left, 1, 0, panel, target, cRow, alpha, addend, cRow);
-            else Tiles<Tile256>.Multiply(rows, width, &left, 1, 0, panel, target, cRow, alpha, addend, cRow);
+            var column = new TileColumn
+            {
+                Rows = rows, A = new LeftFactor(a, aRow, aStep, k), B = (byte*)(panels + (nint)at * depth), Alpha = alpha,
+                C = c + at, CRow = cRow, D = accumulate ? c + at : null, DRow = cRow,
+            };
+            if (Vector512.IsHardwareAccelerated) Tiles<Tile512>.Multiply<Float32>(column, Math.Min(Panel.Width, n - at));
+            else Tiles<Tile256>.Multiply<Float32>(column, Math.Min(Panel.Width, n - at));
         }
     }
 }

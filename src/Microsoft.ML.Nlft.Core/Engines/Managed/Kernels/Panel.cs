@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
-using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
@@ -11,93 +10,85 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 /// </summary>
 internal static unsafe class Panel
 {
-    /// <summary>Fills panels from a stored matrix.</summary>
-    /// <param name="type">Type of the stored elements.</param>
+    /// <summary>The width on this processor.</summary>
+    public static int Width => Vector512.IsHardwareAccelerated ? Tile512.Columns : Tile256.Columns;
+
+    /// <summary>Fills panels from a matrix.</summary>
     /// <param name="source">The first element.</param>
-    /// <param name="stride">Elements from one stored row to the next.</param>
-    /// <param name="scales">With I8, the factors of the stored rows, from the first one on.</param>
-    /// <param name="transposed">Whether a stored row becomes a column; otherwise it becomes a row.</param>
+    /// <param name="stride">Elements from one row of the matrix to the next.</param>
+    /// <param name="transposed">Whether a row of the matrix becomes a column; otherwise it becomes a row.</param>
     /// <param name="depth">Rows of a panel.</param>
     /// <param name="columns">Columns of all panels together.</param>
     /// <param name="width">Columns of a panel, a multiple of 16; where the last one has more than are left, they become zeros.</param>
-    /// <param name="panelDepth">Rows from the beginning of one panel to that of the next.</param>
     /// <param name="panels">Where they go.</param>
-    public static void Pack(TensorType type, byte* source, nint stride, float* scales, bool transposed, int depth, int columns, int width, int panelDepth, float* panels)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Pack(float* source, nint stride, bool transposed, int depth, int columns, int width, float* panels)
     {
-        switch (type)
-        {
-            case TensorType.F32: Pack<Float32>(source, stride, scales, transposed, depth, columns, width, panelDepth, panels); break;
-            case TensorType.BF16: Pack<BFloat16>(source, stride, scales, transposed, depth, columns, width, panelDepth, panels); break;
-            case TensorType.F16: Pack<Float16>(source, stride, scales, transposed, depth, columns, width, panelDepth, panels); break;
-            case TensorType.I8: Pack<Int8>(source, stride, scales, transposed, depth, columns, width, panelDepth, panels); break;
-            default: throw new InvalidOperationException($"{type} is no type of weights.");
-        }
-    }
-
-    private static void Pack<T>(byte* source, nint stride, float* scales, bool transposed, int depth, int columns, int width, int panelDepth, float* panels) where T : IElement
-    {
-        if (columns % width != 0) new Span<float>(panels + columns / width * (nint)panelDepth * width, depth * width).Clear();
-        if (!transposed) Copy<T>(source, stride * T.Size, scales, depth, columns, width, panelDepth, panels);
+        if (columns % width != 0) new Span<float>(panels + columns / width * (nint)depth * width, depth * width).Clear();
+        if (!transposed) // all panels together, since every row lies on another page of memory
+            for (var k = 0; k < depth; k++, source += stride, panels += width)
+                for (var j = 0; j < columns; j += width)
+                    Copy(source + j, Math.Min(width, columns - j), width, panels + (nint)j * depth);
         else
-            for (var column = 0; column < columns; column += width)
-                Turn<T>(source + column * stride * T.Size, stride * T.Size, T.IsScaled ? scales + column : null, depth, Math.Min(width, columns - column), width, panels + (nint)column * panelDepth);
+            for (var j = 0; j < columns; j += 8)
+                for (var k = 0; k < depth; k += 8)
+                    Turn<Float32>((byte*)(source + j * stride + k), stride * sizeof(float), 0, width, Math.Min(8, columns - j), Math.Min(8, depth - k), null,
+                        panels + ((nint)(j / width) * depth + k) * width + j % width, width);
     }
 
-    /// <summary>The panels' element [k, j] = source[k, j]. All panels together, since every row lies on another page of memory.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Copy<T>(byte* source, nint stride, float* scales, int depth, int columns, int width, int panelDepth, float* panels) where T : IElement
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Copy(float* source, int count, int width, float* target)
     {
-        var whole = columns / width * width;
-        var size = (nint)panelDepth * width;
-        for (var k = 0; k < depth; k++, source += stride, panels += width)
+        if (count == width)
+            for (var j = 0; j < width; j += 8) Vector256.Load(source + j).Store(target + j);
+        else
+            for (var j = 0; j < count; j++) target[j] = source[j];
+    }
+
+    /// <summary>target[k * targetRow + j] = source[j, k] for up to eight rows j and eight elements k, in registers where these are whole.</summary>
+    /// <param name="source">Row 0.</param>
+    /// <param name="stride">Bytes from one row to the next.</param>
+    /// <param name="lane">The first element's lane; see <see cref="IElement.Eight"/>.</param>
+    /// <param name="width">The lanes of a row.</param>
+    /// <param name="rows">Number of rows, 1 to 8.</param>
+    /// <param name="elements">Number of elements, 1 to 8; those beyond can be read.</param>
+    /// <param name="scales">Factors of the elements k, where the type has them.</param>
+    /// <param name="target">Where they go.</param>
+    /// <param name="targetRow">Floats from one k to the next there.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Turn<T>(byte* source, nint stride, int lane, int width, int rows, int elements, float* scales, float* target, nint targetRow) where T : IElement
+    {
+        if (Avx.IsSupported && rows == 8 && elements == 8)
         {
-            var scale = T.IsScaled ? scales[k] : 1;
-            var (from, to, column) = ((nint)source, (nint)panels, 0);
-            for (; column < whole; column += width, to += size * sizeof(float))
-                for (var j = 0; j < width; j += 16, from += 16 * T.Size)
-                {
-                    Load<T>((byte*)from, scale).Store((float*)to + j);
-                    Load<T>((byte*)from + 8 * T.Size, scale).Store((float*)to + j + 8);
-                }
-            for (var j = 0; column < columns; column++, j++, from += T.Size)
-                ((float*)to)[j] = T.IsScaled ? T.LoadOne((byte*)from) * scale : T.LoadOne((byte*)from);
+            // Pairs and quadruples of rows within the 128-bit halves, then the halves across.
+            var (a, b, c, d) = Quadruples(T.Eight(source, lane, width), T.Eight(source + stride, lane, width), T.Eight(source + 2 * stride, lane, width), T.Eight(source + 3 * stride, lane, width));
+            source += 4 * stride;
+            var (e, f, g, h) = Quadruples(T.Eight(source, lane, width), T.Eight(source + stride, lane, width), T.Eight(source + 2 * stride, lane, width), T.Eight(source + 3 * stride, lane, width));
+            Scale<T>(Avx.Permute2x128(a, e, 0x20), scales, 0).Store(target);
+            Scale<T>(Avx.Permute2x128(b, f, 0x20), scales, 1).Store(target + targetRow);
+            Scale<T>(Avx.Permute2x128(c, g, 0x20), scales, 2).Store(target + 2 * targetRow);
+            Scale<T>(Avx.Permute2x128(d, h, 0x20), scales, 3).Store(target + 3 * targetRow);
+            target += 4 * targetRow;
+            Scale<T>(Avx.Permute2x128(a, e, 0x31), scales, 4).Store(target);
+            Scale<T>(Avx.Permute2x128(b, f, 0x31), scales, 5).Store(target + targetRow);
+            Scale<T>(Avx.Permute2x128(c, g, 0x31), scales, 6).Store(target + 2 * targetRow);
+            Scale<T>(Avx.Permute2x128(d, h, 0x31), scales, 7).Store(target + 3 * targetRow);
         }
+        else TurnPart<T>(source, stride, lane, width, rows, elements, scales, target, targetRow);
     }
 
-    /// <summary>panel[k, j] = source[j, k] for one panel: eight by eight elements at a time, in registers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Turn<T>(byte* source, nint stride, float* scales, int depth, int columns, int width, float* panel) where T : IElement
+    private static void TurnPart<T>(byte* source, nint stride, int lane, int width, int rows, int elements, float* scales, float* target, nint targetRow) where T : IElement
     {
-        int wholeColumns = Avx.IsSupported ? columns / 8 * 8 : 0, wholeDepth = Avx.IsSupported ? depth / 8 * 8 : 0;
-        for (var k = 0; k < wholeDepth; k += 8)
-            for (var j = 0; j < wholeColumns; j += 8)
-                TurnBlock<T>(source + j * stride + k * T.Size, stride, T.IsScaled ? scales + j : null, panel + (nint)k * width + j, width);
-        for (var j = 0; j < columns; j++)
-            for (var k = j < wholeColumns ? wholeDepth : 0; k < depth; k++)
+        for (var j = 0; j < rows; j++)
+            for (var k = 0; k < elements; k++)
             {
-                var value = T.LoadOne(source + j * stride + k * T.Size);
-                panel[(nint)k * width + j] = T.IsScaled ? value * scales[j] : value;
+                var value = T.One(source + j * stride, lane + k, width);
+                target[k * targetRow + j] = T.IsScaled ? value * scales[k] : value;
             }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TurnBlock<T>(byte* s, nint stride, float* scales, float* t, nint width) where T : IElement
-    {
-        float Scale(int row) => T.IsScaled ? scales[row] : 1;
-        // Pairs and quadruples of rows within the 128-bit halves, then the halves across.
-        var (a, b, c, d) = Quadruples(Load<T>(s, Scale(0)), Load<T>(s + stride, Scale(1)), Load<T>(s + 2 * stride, Scale(2)), Load<T>(s + 3 * stride, Scale(3)));
-        s += 4 * stride;
-        var (e, f, g, h) = Quadruples(Load<T>(s, Scale(4)), Load<T>(s + stride, Scale(5)), Load<T>(s + 2 * stride, Scale(6)), Load<T>(s + 3 * stride, Scale(7)));
-        Avx.Permute2x128(a, e, 0x20).Store(t);
-        Avx.Permute2x128(b, f, 0x20).Store(t + width);
-        Avx.Permute2x128(c, g, 0x20).Store(t + 2 * width);
-        Avx.Permute2x128(d, h, 0x20).Store(t + 3 * width);
-        t += 4 * width;
-        Avx.Permute2x128(a, e, 0x31).Store(t);
-        Avx.Permute2x128(b, f, 0x31).Store(t + width);
-        Avx.Permute2x128(c, g, 0x31).Store(t + 2 * width);
-        Avx.Permute2x128(d, h, 0x31).Store(t + 3 * width);
-    }
+    private static Vector256<float> Scale<T>(Vector256<float> values, float* scales, int k) where T : IElement => T.IsScaled ? values * scales[k] : values;
 
     /// <summary>Transposes the two 4 x 4 halves of four rows of eight.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -107,7 +98,4 @@ internal static unsafe class Panel
         Vector256<float> ab = Avx.UnpackLow(a, b), ab2 = Avx.UnpackHigh(a, b), cd = Avx.UnpackLow(c, d), cd2 = Avx.UnpackHigh(c, d);
         return (Avx.Shuffle(ab, cd, 0x44), Avx.Shuffle(ab, cd, 0xEE), Avx.Shuffle(ab2, cd2, 0x44), Avx.Shuffle(ab2, cd2, 0xEE));
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Load<T>(byte* source, float scale) where T : IElement => T.IsScaled ? T.Load(source) * scale : T.Load(source);
 }

@@ -20,35 +20,29 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
     /// <summary>y[N x out] = residual[N x out] + the layer of x[N x in].</summary>
     public void Forward(EngineContext context, Matrix x, Matrix y, Matrix? residual = null)
     {
-        var low = Lora?.Lower(context, x);
-        var addend = Addend(context, y, residual);
-        if (x.Rows <= FewRowsProduct.MostRows) FewRowsProduct.Multiply(context.Workers, Product(x, y, addend, low));
-        else MatrixProduct.Multiply(context.Workers, y, addend, new Term(x, Weight.Operand.Transposed), low is { } matrix ? Lora!.Raise(matrix) : null);
-        if (low is { } rented) context.Return(rented);
+        var product = Product(context, x, y, residual);
+        MatrixProduct.Multiply(context.Workers, product);
+        Return(context, product);
     }
 
-    /// <summary>Up to three layers of the same input; with few rows, as in decoding, their products are shared out together.</summary>
+    /// <summary>Up to three layers of the same input, their products shared out together.</summary>
     public static void Forward(EngineContext context, Matrix x, params ReadOnlySpan<(Linear Layer, Matrix Y)> layers)
     {
-        if (x.Rows > FewRowsProduct.MostRows)
-        {
-            foreach (var (layer, y) in layers) layer.Forward(context, x, y);
-            return;
-        }
-        Span<RowProduct> products = [default, default, default];
+        Span<Product> products = [default, default, default];
         products = products[..layers.Length];
-        for (var i = 0; i < layers.Length; i++)
-        {
-            var (layer, y) = layers[i];
-            products[i] = layer.Product(x, y, layer.Addend(context, y, null), layer.Lora?.Lower(context, x));
-        }
-        FewRowsProduct.Multiply(context.Workers, products);
-        foreach (var product in products)
-            if (product.Second is { } second) context.Return(second.A.Matrix);
+        for (var i = 0; i < layers.Length; i++) products[i] = layers[i].Layer.Product(context, x, layers[i].Y, null);
+        MatrixProduct.Multiply(context.Workers, products);
+        foreach (var product in products) Return(context, product);
     }
 
-    private RowProduct Product(Matrix x, Matrix y, Matrix? addend, Matrix? low) =>
-        new(y, addend, new Term(x, Weight.Operand), low is { } matrix ? Lora!.Raise(matrix) : null);
+    private Product Product(EngineContext context, Matrix x, Matrix y, Matrix? residual) =>
+        new(y, Addend(context, y, residual), new Term(x, Weight.Operand.Transposed), Lora?.Term(context, x));
+
+    /// <summary>Gives back what the adapter's term has rented.</summary>
+    private static void Return(EngineContext context, Product product)
+    {
+        if (product.Second?.A.Matrix is { } low) context.Return(low);
+    }
 
     /// <summary>What the product is added to: residual, bias, both (then in y) or nothing.</summary>
     private Matrix? Addend(EngineContext context, Matrix y, Matrix? residual)
@@ -71,6 +65,6 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
             for (var row = 0; row < dy.Rows; row++) VectorMath.Add(dy[row], bias.Gradient);
         var own = new Term(dy, Weight.Operand);
         if (Lora is not null) Lora.Backward(context, x, dy, own, dx, accumulate);
-        else if (dx is { } target) MatrixProduct.Multiply(context.Workers, target, accumulate ? target : null, own);
+        else if (dx is { } target) MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, own));
     }
 }

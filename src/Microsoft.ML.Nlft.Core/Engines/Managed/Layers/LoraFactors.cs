@@ -20,19 +20,14 @@ internal sealed class LoraFactors
 
     private int Rank => A.Shape[0];
 
-    /// <summary>scaling * drop(x) A^T [N x r], rented.</summary>
-    public Matrix Lower(EngineContext context, Matrix x)
+    /// <summary>What is added to the layer's product: low B^T with low = scaling * drop(x) A^T [N x r], which is rented.</summary>
+    public Term Term(EngineContext context, Matrix x)
     {
         var (low, dropped) = (context.Rent(x.Rows, Rank), Drop(context, x));
-        if (x.Rows <= FewRowsProduct.MostRows) FewRowsProduct.Multiply(context.Workers, new RowProduct(low, null, new Term(dropped, A.AsMatrix(A.Values))));
-        else context.Multiply(dropped, new Operand(A.AsMatrix(A.Values)).Transposed, low);
-        VectorMath.Scale(low.Span, _scaling);
+        context.Multiply(dropped, new Operand(A.AsMatrix(A.Values)).Transposed, low, _scaling);
         Free(context, x, dropped);
-        return low;
+        return new Term(low, new Operand(B.AsMatrix(B.Values)).Transposed);
     }
-
-    /// <summary>low B^T, to be added to y.</summary>
-    public Term Raise(Matrix low) => new(low, low.Rows <= FewRowsProduct.MostRows ? B.AsMatrix(B.Values) : new Operand(B.AsMatrix(B.Values)).Transposed);
 
     /// <summary>
     /// With u = drop(x) A^T and g = scaling * dy B: dB += scaling * dy^T u, dA += g^T drop(x), and, unless <paramref name="dx"/> is null,
@@ -53,10 +48,10 @@ internal sealed class LoraFactors
             {
                 context.Multiply(through.A, through.B, dropped); // its values are no longer needed
                 Dropout.Apply(context, _key, _dropout, dropped, dropped);
-                MatrixProduct.Multiply(context.Workers, target, accumulate ? target : null, own);
+                MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, own));
                 context.ForRows(target.Rows, (dropped, target), static (work, row) => VectorMath.Add(work.dropped[row], work.target[row]));
             }
-            else MatrixProduct.Multiply(context.Workers, target, accumulate ? target : null, own, through);
+            else MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, own, through));
         }
         Free(context, x, dropped);
         context.Return(low);

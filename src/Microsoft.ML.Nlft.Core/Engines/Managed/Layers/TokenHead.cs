@@ -105,9 +105,5 @@ internal sealed class TokenHead(Weight weight)
     }
 
     /// <summary>z[B x V] = h W^T, all of it: for decoding.</summary>
-    public void Logits(EngineContext context, Matrix h, Matrix z)
-    {
-        if (h.Rows <= FewRowsProduct.MostRows) FewRowsProduct.Multiply(context.Workers, new RowProduct(z, null, new Term(h, Weight.Operand)));
-        else context.Multiply(h, Weight.Operand.Transposed, z);
-    }
+    public void Logits(EngineContext context, Matrix h, Matrix z) => context.Multiply(h, Weight.Operand.Transposed, z);
 }

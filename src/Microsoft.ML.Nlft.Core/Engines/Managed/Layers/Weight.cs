@@ -1,41 +1,32 @@
-using System.Buffers;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// A weight of the base model: frozen, in the type it has in the file or rounded to int8 (a vector is copied to float32), or a trainable
+/// A weight of the base model: a frozen matrix, packed in the type it has in the file or rounded to int8; a frozen vector, in float32; or a trainable
 /// <see cref="Layers.Parameter"/>. A matrix is out x in, a vector 1 x n.
 /// </summary>
-internal sealed unsafe class Weight : IDisposable
+internal sealed class Weight : IDisposable
 {
-    private readonly MemoryHandle _pin;
-    private readonly Int8Matrix? _int8;
+    private readonly PackedWeight? _packed;
     private readonly float[]? _values;
 
     public Weight(ModelFolder folder, string name, int rows, int columns, bool vector, bool trainable, bool int8 = false)
     {
         (Name, Rows, Columns) = (name, rows, columns);
-        if (int8 && !vector && !trainable)
+        if (!vector && !trainable)
         {
-            _int8 = new Int8Matrix(rows, columns, folder.ReadRows(name, rows, columns).Read); // never held as a whole in the file's type
-            Operand = _int8.Operand;
+            var stored = folder.ReadRows(name, rows, columns); // never held as a whole in the file's layout
+            var type = int8 ? TensorType.I8 : stored.Type is TensorType.F64 ? TensorType.F32 : stored.Type;
+            _packed = PackedWeight.Create(type, rows, columns, stored.Read, Panel.Width);
+            Operand = new Operand(_packed);
             return;
         }
-        var tensor = vector ? folder.Tensor(name, columns) : folder.Tensor(name, rows, columns);
-        if (trainable || vector || tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
-        {
-            _values = new float[rows * columns];
-            tensor.Read(_values);
-            if (trainable) Parameter = new Parameter(name, vector ? [columns] : [rows, columns], _values);
-            Operand = new Operand(new Matrix(_values, rows, columns));
-        }
-        else
-        {
-            _pin = tensor.Bytes.Pin();
-            Operand = new Operand((byte*)_pin.Pointer, tensor.Type, rows, columns);
-        }
+        _values = new float[rows * columns];
+        (vector ? folder.Tensor(name, columns) : folder.Tensor(name, rows, columns)).Read(_values);
+        if (trainable) Parameter = new Parameter(name, vector ? [columns] : [rows, columns], _values);
+        Operand = new Operand(new Matrix(_values, rows, columns));
     }
 
     public string Name { get; }
@@ -58,11 +49,11 @@ internal sealed unsafe class Weight : IDisposable
     public Matrix RepeatedRow(int rows) => new(_values!, 0, rows, Columns, Stride: 0);
 
     /// <summary>Copies one row as float32.</summary>
-    public void ReadRow(int row, Span<float> destination) => Operand.ReadRow(row, destination);
-
-    public void Dispose()
+    public void ReadRow(int row, Span<float> destination)
     {
-        _pin.Dispose();
-        _int8?.Dispose();
+        if (_packed is not null) _packed.ReadRow(row, destination);
+        else _values.AsSpan(row * Columns, Columns).CopyTo(destination);
     }
+
+    public void Dispose() => _packed?.Dispose();
 }

@@ -1,0 +1,98 @@
+using System.Runtime.CompilerServices;
+
+namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
+
+/// <summary>
+/// How a product is shared out over threads: groups of panels that differ by one at most, as many for every thread, and where there are few panels, the rows
+/// too. A piece of work is a group and its rows.
+/// </summary>
+internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
+{
+    private const int Deepest = 1024, MostColumns = 64, LeftFloats = 49152; // of the panels at a time, and of A beside them: together a second-level cache
+    private const int LeastRows = 24; // of a piece
+
+    private readonly Product _product;
+    private readonly int _threads, _panels, _groups, _rowsAtATime, _first;
+
+    /// <param name="product">The product.</param>
+    /// <param name="threads">Threads that share it.</param>
+    /// <param name="first">Number of its first piece.</param>
+    public SharedProduct(in Product product, int threads, int first)
+    {
+        (_product, _threads, _first) = (product, threads, first);
+        var rows = product.C.Rows;
+        _panels = (product.C.Columns + TTile.Columns - 1) / TTile.Columns;
+        var most = threads * MostColumns / TTile.Columns;
+        _groups = Math.Min(_panels, threads * ((_panels + most - 1) / most));
+        var parts = threads == 1 || _groups == 0 ? 1 : Math.Clamp(4 * threads / _groups, 1, Math.Max(1, rows / LeastRows));
+        _rowsAtATime = parts == 1 ? rows : ((rows + parts - 1) / parts + TTile.Rows - 1) / TTile.Rows * TTile.Rows;
+        End = first + (rows == 0 ? 0 : _groups * RowParts);
+    }
+
+    /// <summary>The number after its last piece.</summary>
+    public int End { get; }
+
+    private int RowParts => (_product.C.Rows + _rowsAtATime - 1) / _rowsAtATime;
+
+    /// <summary>Computes one piece.</summary>
+    public void Run(Workers workers, int piece)
+    {
+        var (group, part) = Math.DivRem(piece - _first, RowParts);
+        var row = part * _rowsAtATime;
+        Compute(workers, group, row, Math.Min(_rowsAtATime, _product.C.Rows - row));
+    }
+
+    /// <summary>The first column of a group.</summary>
+    private int Column(int group) => (int)((long)_panels * group / _groups) * TTile.Columns;
+
+    private void Compute(Workers workers, int group, int row, int rows)
+    {
+        var (term, column, depths) = (_product.Term, Column(group), (_product.Term.A.Columns + Deepest - 1) / Deepest);
+        var c = _product.C.Part(row, rows, column, Math.Min(Column(group + 1), _product.C.Columns) - column);
+        var d = _product.D?.Part(row, rows, column, c.Columns); // what to add to: D, then C itself
+        var padded = (c.Columns + TTile.Columns - 1) / TTile.Columns * TTile.Columns;
+        var weight = term.B.InPlace;
+        for (int block = 0, first = 0; block < Math.Max(1, depths); block++)
+        {
+            var last = block >= depths - 1;
+            var depth = last ? term.A.Columns - first : (int)((long)term.A.Columns * (block + 1) / depths) / 8 * 8 - first;
+            var second = last ? _product.Second : null; // goes along with the last block
+            var secondDepth = second?.A.Columns ?? 0;
+            var secondPanels = workers.Scratch((secondDepth + (weight is null ? depth : 0)) * padded);
+            var panels = secondPanels + (nint)secondDepth * padded;
+            second?.B.Pack(0, secondDepth, column, c.Columns, TTile.Columns, secondPanels);
+            if (weight is null) term.B.Pack(first, depth, column, c.Columns, TTile.Columns, panels);
+
+            fixed (float* pinnedA = term.A.Matrix?.Data, pinnedA2 = second?.A.Matrix?.Data, pinnedC = c.Data, pinnedD = d?.Data)
+            {
+                // A block of rows meets all panels while it is in the second-level cache with them.
+                var height = Math.Max(1, LeftFloats / Math.Max(1, depth) / TTile.Rows) * TTile.Rows;
+                for (var top = 0; top < rows; top += height)
+                    for (var at = 0; at < c.Columns; at += TTile.Columns)
+                    {
+                        var tiles = new TileColumn
+                        {
+                            Rows = Math.Min(height, rows - top), Alpha = _product.Alpha,
+                            A = term.A.Left(pinnedA, row + top, first, depth), A2 = second is { } other ? other.A.Left(pinnedA2, row + top, 0, secondDepth) : default,
+                            B = (byte*)(panels + (nint)at * depth), B2 = secondPanels + (nint)at * secondDepth,
+                            C = pinnedC + c.Index(top, at), CRow = c.Stride, D = d is { } addend ? pinnedD + addend.Index(top, at) : null, DRow = d?.Stride ?? 0,
+                        };
+                        var columns = Math.Min(TTile.Columns, c.Columns - at);
+                        if (weight is null) Tiles<TTile>.Multiply<Float32>(tiles, columns);
+                        else
+                        {
+                            var here = term.B.WeightRow(column + at);
+                            tiles.B = weight.Panel(here) + first * weight.RowBytes;
+                            tiles.Scales = weight.Scales(here);
+                            // What comes next: the next panel, which later rows find in the cache, or the first one of a piece that may be this thread's.
+                            if (at + TTile.Columns < c.Columns && top == 0) tiles.Ask(tiles.B + weight.PanelBytes, depth * weight.RowBytes);
+                            else if (at + TTile.Columns >= c.Columns && top + height >= rows && group + _threads < _groups)
+                                tiles.Ask(weight.Panel(term.B.WeightRow(Column(group + _threads))) + first * weight.RowBytes, depth * weight.RowBytes);
+                            weight.Multiply<TTile>(tiles, columns);
+                        }
+                    }
+            }
+            (first, d) = (first + depth, c);
+        }
+    }
+}
