@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
@@ -103,6 +104,7 @@ internal readonly unsafe struct Int8 : IElement
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Eight(byte* row, int lane, int width)
     {
+        if (Avx2.IsSupported) return Avx.ConvertToVector256Single(Avx2.ConvertToVector256Int32((sbyte*)row + lane)); // from memory, in two instructions
         var bytes = Vector128.CreateScalarUnsafe(*(long*)(row + lane)).AsSByte();
         return Vector256.ConvertToSingle(Vector256.WidenLower(Vector128.WidenLower(bytes).ToVector256Unsafe()));
     }

@@ -8,7 +8,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 /// </summary>
 internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
 {
-    private const int Deepest = 1024, MostColumns = 64, LeftFloats = 49152; // of the panels at a time, and of A beside them: together a second-level cache
+    private const int Deepest = 2048, MostColumns = 64, LeftFloats = 49152; // of the panels at a time, and of A beside them: together a second-level cache
+    private const int MostColumnsForFew = 512; // when panels go by once, since all rows of A stay: long runs of memory
     private const int LeastRows = 24; // of a piece
 
     private readonly Product _product;
@@ -22,7 +23,8 @@ internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
         (_product, _threads, _first) = (product, threads, first);
         var rows = product.C.Rows;
         _panels = (product.C.Columns + TTile.Columns - 1) / TTile.Columns;
-        var most = threads * MostColumns / TTile.Columns;
+        var once = product.Term.B.InPlace is not null && rows <= RowBlock(product.Term.A.Columns);
+        var most = threads * (once ? MostColumnsForFew : MostColumns) / TTile.Columns;
         _groups = Math.Min(_panels, threads * ((_panels + most - 1) / most));
         var parts = threads == 1 || _groups == 0 ? 1 : Math.Clamp(4 * threads / _groups, 1, Math.Max(1, rows / LeastRows));
         _rowsAtATime = parts == 1 ? rows : ((rows + parts - 1) / parts + TTile.Rows - 1) / TTile.Rows * TTile.Rows;
@@ -41,6 +43,9 @@ internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
         var row = part * _rowsAtATime;
         Compute(workers, group, row, Math.Min(_rowsAtATime, _product.C.Rows - row));
     }
+
+    /// <summary>The rows of A that meet all panels of a group while they are in the second-level cache with them.</summary>
+    private static int RowBlock(int depth) => Math.Max(1, LeftFloats / Math.Clamp(depth, 1, Deepest) / TTile.Rows) * TTile.Rows;
 
     /// <summary>The first column of a group.</summary>
     private int Column(int group) => (int)((long)_panels * group / _groups) * TTile.Columns;
@@ -65,8 +70,7 @@ internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
 
             fixed (float* pinnedA = term.A.Matrix?.Data, pinnedA2 = second?.A.Matrix?.Data, pinnedC = c.Data, pinnedD = d?.Data)
             {
-                // A block of rows meets all panels while it is in the second-level cache with them.
-                var height = Math.Max(1, LeftFloats / Math.Max(1, depth) / TTile.Rows) * TTile.Rows;
+                var height = RowBlock(depth);
                 for (var top = 0; top < rows; top += height)
                     for (var at = 0; at < c.Columns; at += TTile.Columns)
                     {
