@@ -32,11 +32,8 @@ internal sealed class DecodingStep : IAttend, IDisposable
         TokenCheck.RefuseForeign(batch.Tokens.AsSpan(row, 1), "next tokens", _configuration);
     }
 
-    public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
-    {
-        for (var row = 0; row < _caches.Length; row++) _caches[row].Append(layer.Index, a.Key.RowRange(row, 1), a.Value.RowRange(row, 1));
-        layer.Attention.Decode(context, a.Query, _caches, layer.Index, a.Attended);
-    }
+    public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a) =>
+        layer.Attention.Decode(context, a.Query, a.Key, a.Value, _caches, layer.Index, a.Attended);
 
     public void Dispose() => Activations.Dispose();
 }

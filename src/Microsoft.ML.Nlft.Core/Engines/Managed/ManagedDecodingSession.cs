@@ -100,9 +100,7 @@ internal sealed class ManagedDecodingSession : IDecodingSession
     {
         public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
         {
-            var batch = context.Batch;
-            for (var s = 0; s < caches.Length; s++)
-                caches[s].Append(layer.Index, a.Key.RowRange(batch.Starts[s], batch.Length(s)), a.Value.RowRange(batch.Starts[s], batch.Length(s)));
+            layer.Attention.Store(context, a.Key, a.Value, caches, layer.Index);
             layer.Attention.Forward(context, a.Query, a.Key, a.Value, a.Attended, a.LogSums);
         }
     }

@@ -51,11 +51,21 @@ internal unsafe struct TileColumn
     private byte* _next;
     private float _nextStep;
 
-    /// <summary>While it is computed, the memory is asked for so many bytes from <paramref name="next"/> on, which will be wanted later; every tile asks for its part.</summary>
+    /// <summary>While it is computed, the memory is asked for so many bytes from <paramref name="next"/> on, which will be wanted later; every tile asks for its part. Null for nothing.</summary>
     public void Ask(byte* next, nint bytes)
     {
         _next = next;
         _nextStep = bytes / ((float)Rows * A.Depth);
+    }
+
+    /// <summary>Goes on to the next panel, so many bytes away, and its columns.</summary>
+    public void Advance(nint panelBytes, int columns, int secondDepth)
+    {
+        B += panelBytes;
+        B2 += (nint)secondDepth * columns;
+        C += columns;
+        if (D is not null) D += columns;
+        if (Scales is not null) Scales += columns;
     }
 
     /// <summary>What tile <paramref name="row"/> asks for, and by how many bytes it goes on with every k. With nothing to ask for it is B, which is there already.</summary>

@@ -73,8 +73,8 @@ internal abstract unsafe class PackedWeight : IDisposable
     /// <summary>Copies one row as float32.</summary>
     public abstract void ReadRow(int row, Span<float> destination);
 
-    /// <summary>Computes a column of tiles whose B is a panel of this weight.</summary>
-    public abstract void Multiply<TTile>(in TileColumn column, int columns) where TTile : ITile;
+    /// <summary>What computes a column of tiles whose B is a panel of this weight.</summary>
+    public abstract delegate*<in TileColumn, int, void> Kernel<TTile>() where TTile : ITile;
 
     /// <summary>
     /// Packs columns [column, column + columns) of rows [row, row + depth), row a multiple of eight, into float32 panels for dy W: element [k, j] is
@@ -120,7 +120,7 @@ internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
 
     public override TensorType Type => T.Type;
 
-    public override void Multiply<TTile>(in TileColumn column, int columns) => Tiles<TTile>.Multiply<T>(column, columns);
+    public override delegate*<in TileColumn, int, void> Kernel<TTile>() => &Tiles<TTile>.Multiply<T>;
 
     public override void ReadRow(int row, Span<float> destination)
     {

@@ -57,6 +57,7 @@ internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
         var d = _product.D?.Part(row, rows, column, c.Columns); // what to add to: D, then C itself
         var padded = (c.Columns + TTile.Columns - 1) / TTile.Columns * TTile.Columns;
         var weight = term.B.InPlace;
+        var multiply = weight is null ? &Tiles<TTile>.Multiply<Float32> : weight.Kernel<TTile>();
         for (int block = 0, first = 0; block < Math.Max(1, depths); block++)
         {
             var last = block >= depths - 1;
@@ -65,6 +66,7 @@ internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
             var secondDepth = second?.A.Columns ?? 0;
             var secondPanels = workers.Scratch((secondDepth + (weight is null ? depth : 0)) * padded);
             var panels = secondPanels + (nint)secondDepth * padded;
+            var panelBytes = weight?.PanelBytes ?? (nint)depth * TTile.Columns * sizeof(float);
             second?.B.Pack(0, secondDepth, column, c.Columns, TTile.Columns, secondPanels);
             if (weight is null) term.B.Pack(first, depth, column, c.Columns, TTile.Columns, panels);
 
@@ -72,29 +74,25 @@ internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
             {
                 var height = RowBlock(depth);
                 for (var top = 0; top < rows; top += height)
-                    for (var at = 0; at < c.Columns; at += TTile.Columns)
+                {
+                    var tiles = new TileColumn
                     {
-                        var tiles = new TileColumn
-                        {
-                            Rows = Math.Min(height, rows - top), Alpha = _product.Alpha,
-                            A = term.A.Left(pinnedA, row + top, first, depth), A2 = second is { } other ? other.A.Left(pinnedA2, row + top, 0, secondDepth) : default,
-                            B = (byte*)(panels + (nint)at * depth), B2 = secondPanels + (nint)at * secondDepth,
-                            C = pinnedC + c.Index(top, at), CRow = c.Stride, D = d is { } addend ? pinnedD + addend.Index(top, at) : null, DRow = d?.Stride ?? 0,
-                        };
-                        var columns = Math.Min(TTile.Columns, c.Columns - at);
-                        if (weight is null) Tiles<TTile>.Multiply<Float32>(tiles, columns);
-                        else
-                        {
-                            var here = term.B.WeightRow(column + at);
-                            tiles.B = weight.Panel(here) + first * weight.RowBytes;
-                            tiles.Scales = weight.Scales(here);
-                            // What comes next: the next panel, which later rows find in the cache, or the first one of a piece that may be this thread's.
-                            if (at + TTile.Columns < c.Columns && top == 0) tiles.Ask(tiles.B + weight.PanelBytes, depth * weight.RowBytes);
-                            else if (at + TTile.Columns >= c.Columns && top + height >= rows && group + _threads < _groups)
-                                tiles.Ask(weight.Panel(term.B.WeightRow(Column(group + _threads))) + first * weight.RowBytes, depth * weight.RowBytes);
-                            weight.Multiply<TTile>(tiles, columns);
-                        }
+                        Rows = Math.Min(height, rows - top), Alpha = _product.Alpha,
+                        A = term.A.Left(pinnedA, row + top, first, depth), A2 = second is { } other ? other.A.Left(pinnedA2, row + top, 0, secondDepth) : default,
+                        B = weight is null ? (byte*)panels : weight.Panel(term.B.WeightRow(column)) + first * weight.RowBytes, B2 = secondPanels,
+                        Scales = weight is null ? null : weight.Scales(term.B.WeightRow(column)),
+                        C = pinnedC + c.Index(top, 0), CRow = c.Stride, D = d is { } addend ? pinnedD + addend.Index(top, 0) : null, DRow = d?.Stride ?? 0,
+                    };
+                    for (var left = c.Columns; left > 0; left -= TTile.Columns)
+                    {
+                        // What comes next: the next panel, which later rows find in the cache, or the first one of a piece that may be this thread's.
+                        if (weight is null) { }
+                        else if (left > TTile.Columns) tiles.Ask(top == 0 ? tiles.B + panelBytes : null, depth * weight.RowBytes);
+                        else tiles.Ask(top + height >= rows && group + _threads < _groups ? weight.Panel(term.B.WeightRow(Column(group + _threads))) + first * weight.RowBytes : null, depth * weight.RowBytes);
+                        multiply(tiles, Math.Min(TTile.Columns, left));
+                        tiles.Advance(panelBytes, TTile.Columns, secondDepth);
                     }
+                }
             }
             (first, d) = (first + depth, c);
         }

@@ -121,34 +121,58 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
             }
     }
 
-    /// <summary>One new query per sequence against its cache, which already holds the new key and value: o[B x heads d].</summary>
-    public void Decode(EngineContext context, Matrix q, KeyValueCache[] caches, int layer, Matrix o) =>
-        context.Workers.For(q.Rows * _keyValueHeads, (attention: this, context.Workers, q, caches, layer, o), static (work, item) =>
+    /// <summary>Stores keys and values k, v[N x kvHeads d] of whole sequences in their caches.</summary>
+    public void Store(EngineContext context, Matrix k, Matrix v, KeyValueCache[] caches, int layer)
+    {
+        for (var s = 0; s < caches.Length; s++) caches[s].Extend(layer, context.Batch.Length(s));
+        context.Workers.For(caches.Length * _keyValueHeads, (_keyValueHeads, _size, context.Batch, k, v, caches, layer), static (work, item) =>
+        {
+            var (s, head) = Math.DivRem(item, work._keyValueHeads);
+            for (var i = 0; i < work.Batch.Length(s); i++)
+                work.caches[s].Store(work.layer, head, i, work.k[work.Batch.Starts[s] + i].Slice(head * work._size, work._size), work.v[work.Batch.Starts[s] + i].Slice(head * work._size, work._size));
+        });
+    }
+
+    /// <summary>
+    /// One new query per sequence against its cache, o[B x heads d], after the new key and value k, v[B x kvHeads d] have been stored there. A piece of work
+    /// is one key/value head of one sequence.
+    /// </summary>
+    public void Decode(EngineContext context, Matrix q, Matrix k, Matrix v, KeyValueCache[] caches, int layer, Matrix o)
+    {
+        foreach (var cache in caches) cache.Extend(layer, 1);
+        context.Workers.For(q.Rows * _keyValueHeads, (attention: this, context.Workers, q, k, v, caches, layer, o), static (work, item) =>
         {
             var (row, head) = Math.DivRem(item, work.attention._keyValueHeads);
-            work.attention.Decode(work.Workers, work.caches[row], work.layer, head, work.q[row], work.o[row]);
+            var (cache, size, later) = (work.caches[row], work.attention._size, item + work.Workers.Threads);
+            cache.Store(work.layer, head, cache.Length(work.layer) - 1, work.k[row].Slice(head * size, size), work.v[row].Slice(head * size, size));
+            var next = later < work.caches.Length * work.attention._keyValueHeads ? work.attention.FirstKeys(work.caches[later / work.attention._keyValueHeads], work.layer, later % work.attention._keyValueHeads) : null;
+            fixed (float* query = work.q[row], output = work.o[row])
+                work.attention.Decode(work.Workers, cache, work.layer, head, query + head * work.attention._group * size, output + head * work.attention._group * size, next);
         });
+    }
 
-    private void Decode(Workers workers, KeyValueCache cache, int layer, int keyValueHead, ReadOnlySpan<float> query, Span<float> output)
+    private int FirstVisible(KeyValueCache cache, int layer) => window > 0 ? Math.Max(0, cache.Length(layer) - window) : 0;
+
+    private float* FirstKeys(KeyValueCache cache, int layer, int head) => cache.Keys(layer, head, FirstVisible(cache, layer) / KeyValueCache.Page).Panels;
+
+    /// <summary>The heads that share a key/value head, q and o[group d]; <paramref name="next"/> is what this thread may want next.</summary>
+    private void Decode(Workers workers, KeyValueCache cache, int layer, int keyValueHead, float* q, float* o, float* next)
     {
         const int Page = KeyValueCache.Page;
-        var end = cache.Length(layer);
-        var first = window > 0 ? Math.Max(0, end - window) : 0;
-        int firstPage = first / Page, endPage = (end + Page - 1) / Page;
-        var scores = new Span<float>(workers.Scratch(endPage * Page), endPage * Page);
-        for (var head = keyValueHead * _group; head < (keyValueHead + 1) * _group; head++)
+        int first = FirstVisible(cache, layer), end = cache.Length(layer), firstPage = first / Page, endPage = (end + Page - 1) / Page, stride = (endPage - firstPage) * Page;
+        var p = workers.Scratch(_group * stride);
+        for (var page = firstPage; page < endPage; page++)
+            cache.Keys(layer, keyValueHead, page).Multiply(_group, _size, PackedFactor.RoundUp(Math.Min(Page, end - page * Page)), q, _size, 1, p + (page - firstPage) * Page, stride, _scale,
+                next: cache.Values(layer, keyValueHead, page).Panels);
+        for (var head = 0; head < _group; head++)
         {
-            var part = output.Slice(head * _size, _size);
-            part.Clear();
-            for (var page = firstPage; page < endPage; page++)
-                DecodeKernels.Scores(query.Slice(head * _size, _size), cache.Keys(layer, keyValueHead, page), _scale, scores.Slice(page * Page, Page));
-            VectorMath.Softmax(scores[first..end]);
-            for (var page = firstPage; page < endPage; page++)
-            {
-                var (from, to) = (Math.Max(first, page * Page), Math.Min(end, (page + 1) * Page));
-                DecodeKernels.AddWeighted(scores[from..to], cache.Values(layer, keyValueHead, page)[((from - page * Page) * _size)..], part);
-            }
+            var row = new Span<float>(p + head * stride, end - firstPage * Page);
+            VectorMath.Softmax(row[(first - firstPage * Page)..]);
+            row[..(first - firstPage * Page)].Clear();
         }
+        for (var page = firstPage; page < endPage; page++)
+            cache.Values(layer, keyValueHead, page).Multiply(_group, Math.Min(Page, end - page * Page), _size, p + (page - firstPage) * Page, stride, 1, o, _size, accumulate: page > firstPage,
+                next: page + 1 < endPage ? cache.Keys(layer, keyValueHead, page + 1).Panels : next);
     }
 
     /// <summary>target[kvHeads d] = the sum over the heads of each group of source[heads d].</summary>

@@ -28,7 +28,7 @@ internal readonly record struct EngineContext(Workers Workers, Workspace Workspa
         if (rows < SequentialBelow) // sharing out so little would cost more than it brings
             for (var row = 0; row < rows; row++) body(state, row);
         else
-            Workers.ForBlocks(rows, RowBlock, (state, body), static (work, start, end) =>
+            Workers.ForBlocks(rows, Math.Min(RowBlock, (rows + Workers.Threads - 1) / Workers.Threads), (state, body), static (work, start, end) =>
             {
                 for (var row = start; row < end; row++) work.body(work.state, row);
             });

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Models;
 
@@ -5,7 +7,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
 /// The keys (after RoPE) and values of one sequence in every layer, in pages of <see cref="Page"/> positions that are taken as the sequence grows.
-/// In a page, head by head, keys lie transposed, [d x page], and values upright, [page x d], so that a new query meets both in whole vectors.
+/// A page holds, head by head, the panels of K^T [d x page] and of V [page x d], the right factors of the two products of a new query.
 /// </summary>
 internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace workspace) : IDisposable
 {
@@ -13,31 +15,34 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
     public const int Page = 64;
 
     private readonly int _heads = configuration.KeyValueHeadCount, _size = configuration.HeadSize;
-    private readonly List<Matrix>[] _pages = [.. Enumerable.Range(0, configuration.LayerCount).Select(_ => new List<Matrix>())]; // [2 x heads d page]: keys, values
+    private readonly int _keySize = PackedFactor.Size(configuration.HeadSize, Page), _valueSize = PackedFactor.Size(Page, configuration.HeadSize); // floats of one head
+    private readonly List<Matrix>[] _pages = [.. Enumerable.Range(0, configuration.LayerCount).Select(_ => new List<Matrix>())]; // [heads x (keys, values)]
     private readonly int[] _lengths = new int[configuration.LayerCount];
 
     /// <summary>Number of positions that one layer holds.</summary>
     public int Length(int layer) => _lengths[layer];
 
-    /// <summary>Adds rows [n x heads d] to one layer.</summary>
-    public void Append(int layer, Matrix keys, Matrix values)
+    /// <summary>Makes room for further positions of one layer; what they hold is then stored head by head.</summary>
+    public void Extend(int layer, int count)
     {
-        var pages = _pages[layer];
-        for (var row = 0; row < keys.Rows; row++)
-        {
-            var (page, at) = Math.DivRem(_lengths[layer]++, Page);
-            if (page == pages.Count) pages.Add(NewPage());
-            Span<float> pageKeys = pages[page][0], pageValues = pages[page][1], key = keys[row], value = values[row];
-            for (var i = 0; i < key.Length; i++) pageKeys[i * Page + at] = key[i];
-            for (var head = 0; head < _heads; head++) value.Slice(head * _size, _size).CopyTo(pageValues[((head * Page + at) * _size)..]);
-        }
+        _lengths[layer] += count;
+        while (_pages[layer].Count * Page < _lengths[layer]) _pages[layer].Add(NewPage());
     }
 
-    /// <summary>The keys of one head in one page, [d x page].</summary>
-    public ReadOnlySpan<float> Keys(int layer, int head, int page) => _pages[layer][page][0].Slice(head * _size * Page, _size * Page);
+    /// <summary>Stores the key and value of one head at a position, d each.</summary>
+    public void Store(int layer, int head, int position, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
+    {
+        var (page, at) = Math.DivRem(position, Page);
+        var data = _pages[layer][page][head];
+        PackedFactor.SetColumn(data[.._keySize], at, key);
+        PackedFactor.SetRow(data[_keySize..], Page, at, value);
+    }
 
-    /// <summary>The values of one head in one page, [page x d].</summary>
-    public ReadOnlySpan<float> Values(int layer, int head, int page) => _pages[layer][page][1].Slice(head * _size * Page, _size * Page);
+    /// <summary>K^T of one head in one page [d x page].</summary>
+    public unsafe PackedFactor Keys(int layer, int head, int page) => new(At(layer, head, page), _size, Page);
+
+    /// <summary>V of one head in one page [page x d].</summary>
+    public unsafe PackedFactor Values(int layer, int head, int page) => new(At(layer, head, page) + _keySize, Page, PackedFactor.RoundUp(_size));
 
     public void Dispose()
     {
@@ -48,9 +53,11 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
         }
     }
 
+    private unsafe float* At(int layer, int head, int page) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(_pages[layer][page][head])); // rented arrays do not move
+
     private Matrix NewPage()
     {
-        var page = workspace.Rent(2, _heads * _size * Page);
+        var page = workspace.Rent(_heads, _keySize + _valueSize);
         page.Clear(); // scores of the positions beyond the length are computed with the others and passed over: they must be numbers
         return page;
     }
