@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.Models;
 
@@ -130,6 +131,7 @@ internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
         for (var k = 0; k < destination.Length; k++, source += RowBytes) destination[k] = T.One(source, lane, Width) * scale;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Unpack(int row, int depth, int column, int columns, float* panels)
     {
         if (columns % Width != 0) new Span<float>(panels + columns / Width * (nint)depth * Width, depth * Width).Clear();
