@@ -69,14 +69,15 @@ internal static class StepYardstick
         var row = new EncodedExample(kind == "right" ? Polarity.Correct : Polarity.Incorrect, Tokens(Response), Tokens(Prompt), Tokens(Prompt + Extra), Tokens(Prompt + Extra), "row");
         ITokenObjective objective = kind == "sft" ? new LikelihoodObjective() : new NaturalLanguageObjective();
         var steps = new List<double>();
+        var warm = shape.Layers <= Shape.Small.Layers ? 20 : 4;
         var last = Stopwatch.GetTimestamp();
-        var options = new FineTuneOptions { Epochs = Steps + 4, BatchSize = 1, Refresh = kind == "cached" ? ContextRefresh.Once : ContextRefresh.EveryStep };
+        var options = new FineTuneOptions { Epochs = warm + Steps, BatchSize = 1, Refresh = kind == "cached" ? ContextRefresh.Once : ContextRefresh.EveryStep };
         new FineTuner(model, objective, options).Run([row], new StepClock(() =>
         {
             steps.Add(Stopwatch.GetElapsedTime(last).TotalSeconds);
             last = Stopwatch.GetTimestamp();
         }));
-        var measured = steps.Skip(4).Order().ToArray(); // the first ones compile
+        var measured = steps.Skip(warm).Order().ToArray(); // those before were compiled, and compiled again, meanwhile
         Console.WriteLine(JsonSerializer.Serialize(new { seconds = measured[measured.Length / 2], peak_mib = PeakMib() }));
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
@@ -141,8 +142,11 @@ internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
             var source = Panel(row + k - lane) + column * RowBytes;
             var scales = T.IsScaled ? Scales(row + k) : null;
             for (var j = 0; j < columns; j += 8, source += 8 * RowBytes)
+            {
+                for (var ahead = lane * 8 * T.Size; Sse.IsSupported && ahead < (lane + 8) * 8 * T.Size; ahead += 64) Sse.Prefetch0(source + 2 * PanelBytes + ahead); // of the second next panel
                 Kernels.Panel.Turn<T>(source, RowBytes, lane, Width, Math.Min(8, columns - j), Math.Min(8, depth - k), scales,
                     panels + ((nint)(j / Width) * depth + k) * Width + j % Width, Width);
+            }
         }
     }
 }

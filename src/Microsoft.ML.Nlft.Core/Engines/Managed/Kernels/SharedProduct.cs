@@ -26,6 +26,12 @@ internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
         var once = product.Term.B.InPlace is not null && rows <= RowBlock(product.Term.A.Columns);
         var most = threads * (once ? MostColumnsForFew : MostColumns) / TTile.Columns;
         _groups = Math.Min(_panels, threads * ((_panels + most - 1) / most));
+        for (var even = _groups; even > 0 && even <= Math.Min(_panels, 2 * _groups); even += threads) // rather more of them, if all are alike
+            if (_panels % even == 0)
+            {
+                _groups = even;
+                break;
+            }
         var parts = threads == 1 || _groups == 0 ? 1 : Math.Clamp(4 * threads / _groups, 1, Math.Max(1, rows / LeastRows));
         _rowsAtATime = parts == 1 ? rows : ((rows + parts - 1) / parts + TTile.Rows - 1) / TTile.Rows * TTile.Rows;
         End = first + (rows == 0 ? 0 : _groups * RowParts);
