@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Nlft.Models;
 
@@ -49,8 +50,7 @@ public static class TensorConversion
                 MemoryMarshal.AsBytes(source).CopyTo(destination);
                 break;
             case TensorType.BF16:
-                var shorts = MemoryMarshal.Cast<byte, ushort>(destination);
-                for (var i = 0; i < source.Length; i++) shorts[i] = ToBFloat16(source[i]);
+                NarrowToBFloat16(source, MemoryMarshal.Cast<byte, ushort>(destination));
                 break;
             case TensorType.F16:
                 var halves = MemoryMarshal.Cast<byte, Half>(destination);
@@ -70,6 +70,21 @@ public static class TensorConversion
     {
         var bits = BitConverter.SingleToUInt32Bits(value);
         return float.IsNaN(value) ? (ushort)((bits >> 16) | 0x40) : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+    }
+
+    private static void NarrowToBFloat16(ReadOnlySpan<float> source, Span<ushort> destination)
+    {
+        var i = 0;
+        for (; i <= source.Length - 16; i += 16) Vector256.Narrow(Upper(source[i..]), Upper(source[(i + 8)..])).CopyTo(destination[i..]);
+        for (; i < source.Length; i++) destination[i] = ToBFloat16(source[i]);
+
+        static Vector256<uint> Upper(ReadOnlySpan<float> source) // as ToBFloat16
+        {
+            var value = Vector256.Create(source);
+            var bits = value.AsUInt32();
+            var rounded = (bits + Vector256.Create(0x7FFFu) + ((bits >> 16) & Vector256<uint>.One)) >> 16;
+            return Vector256.ConditionalSelect(Vector256.IsNaN(value).AsUInt32(), (bits >> 16) | Vector256.Create(0x40u), rounded);
+        }
     }
 
     private static void WidenBFloat16(ReadOnlySpan<ushort> source, Span<float> destination)

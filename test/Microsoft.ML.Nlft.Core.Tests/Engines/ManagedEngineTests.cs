@@ -93,6 +93,15 @@ public class ManagedEngineTests
     }
 
     [TestMethod]
+    public void Score_AModelThatWasDisposedOf_SaysSo()
+    {
+        using var folder = TinyModels.Create();
+        var model = Load(folder, TrainableWeights.None, new ManagedEngine(2));
+        model.Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => model.Score(Batch(5)));
+    }
+
+    [TestMethod]
     public void Train_Int8Weights_TrainsAllWeightsInFloat32()
     {
         using var folder = TinyModels.Create();

@@ -74,9 +74,9 @@ internal unsafe struct TileColumn
 }
 
 /// <summary>A left factor: element [i, k] lies at A + i * Row + k * Step, k below Depth.</summary>
-internal unsafe struct LeftFactor(float* a, nint row, nint step, int depth)
+internal readonly unsafe struct LeftFactor(float* a, nint row, nint step, int depth)
 {
-    public float* A = a;
+    public readonly float* A = a;
     public readonly nint Row = row, Step = step;
     public readonly int Depth = depth;
 }

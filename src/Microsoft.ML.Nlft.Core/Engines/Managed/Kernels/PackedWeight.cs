@@ -67,7 +67,12 @@ internal abstract unsafe class PackedWeight : IDisposable
     };
 
     /// <summary>The panel that begins with row <paramref name="row"/>, a multiple of the width.</summary>
-    public byte* Panel(int row) => _panels + row / Width * PanelBytes;
+    /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
+    public byte* Panel(int row)
+    {
+        ObjectDisposedException.ThrowIf(_block is null, this);
+        return _panels + row / Width * PanelBytes;
+    }
 
     /// <summary>The factors from row <paramref name="row"/> on, or null.</summary>
     public float* Scales(int row) => _scales is null ? null : _scales + row;
@@ -102,22 +107,23 @@ internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
 {
     public PackedWeight(int rows, int columns, Action<int, Span<float>> readRow, int width) : base(rows, columns, width, T.Size, T.IsScaled)
     {
-        var values = new float[columns];
-        var panel = new float[columns * width];
-        for (var row = 0; row < rows; row += width)
-        {
-            if (rows - row < width) Array.Clear(panel);
-            for (var lane = 0; lane < Math.Min(width, rows - row); lane++)
+        float[] values = new float[width * columns], panel = new float[columns * width];
+        fixed (float* source = values, turned = panel)
+            for (var row = 0; row < rows; row += width)
             {
-                readRow(row + lane, values);
-                if (T.IsScaled) Scales(row)[lane] = Int8.Round(values);
-                for (int k = 0, at = T.Place(lane, width); k < values.Length; k++, at += width) panel[at] = values[k];
+                if (rows - row < width) Array.Clear(values);
+                for (var lane = 0; lane < Math.Min(width, rows - row); lane++)
+                {
+                    var line = values.AsSpan(T.Place(lane, width) * columns, columns);
+                    readRow(row + lane, line);
+                    if (T.IsScaled) Scales(row)[lane] = Int8.Round(line);
+                }
+                Kernels.Panel.Pack(source, columns, transposed: true, columns, width, width, turned);
+                var target = new Span<byte>(Panel(row), (int)PanelBytes);
+                if (T.IsScaled)
+                    for (var i = 0; i < panel.Length; i++) target[i] = (byte)(sbyte)panel[i];
+                else TensorConversion.FromSingle(T.Type, panel, target);
             }
-            var target = new Span<byte>(Panel(row), (int)PanelBytes);
-            if (T.IsScaled)
-                for (var i = 0; i < panel.Length; i++) target[i] = (byte)(sbyte)panel[i];
-            else TensorConversion.FromSingle(T.Type, panel, target);
-        }
     }
 
     public override TensorType Type => T.Type;

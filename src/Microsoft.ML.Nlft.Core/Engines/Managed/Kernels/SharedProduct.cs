@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// How a product is shared out over threads: groups of panels that differ by one at most, as many for every thread, and where there are few panels, the rows
+/// How a product is shared out over threads: groups of panels, alike or different by one, as many for every thread, and where there are few panels, the rows
 /// too. A piece of work is a group and its rows.
 /// </summary>
 internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
@@ -26,10 +26,10 @@ internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
         var once = product.Term.B.InPlace is not null && rows <= RowBlock(product.Term.A.Columns);
         var most = threads * (once ? MostColumnsForFew : MostColumns) / TTile.Columns;
         _groups = Math.Min(_panels, threads * ((_panels + most - 1) / most));
-        for (var even = _groups; even > 0 && even <= Math.Min(_panels, 2 * _groups); even += threads) // rather more of them, if all are alike
-            if (_panels % even == 0)
+        for (var alike = _groups; alike > 0 && alike <= Math.Min(_panels, 2 * _groups); alike += threads) // rather more of them, if all are alike
+            if (_panels % alike == 0)
             {
-                _groups = even;
+                _groups = alike;
                 break;
             }
         var parts = threads == 1 || _groups == 0 ? 1 : Math.Clamp(4 * threads / _groups, 1, Math.Max(1, rows / LeastRows));
@@ -71,35 +71,30 @@ internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
             var second = last ? _product.Second : null; // goes along with the last block
             var secondDepth = second?.A.Columns ?? 0;
             var secondPanels = workers.Scratch((secondDepth + (weight is null ? depth : 0)) * padded);
-            var panels = secondPanels + (nint)secondDepth * padded;
+            var panels = weight is null ? (byte*)(secondPanels + (nint)secondDepth * padded) : weight.Panel(term.B.WeightRow(column)) + first * weight.RowBytes;
             var panelBytes = weight?.PanelBytes ?? (nint)depth * TTile.Columns * sizeof(float);
+            if (weight is null) term.B.Pack(first, depth, column, c.Columns, TTile.Columns, (float*)panels);
             second?.B.Pack(0, secondDepth, column, c.Columns, TTile.Columns, secondPanels);
-            if (weight is null) term.B.Pack(first, depth, column, c.Columns, TTile.Columns, panels);
 
+            // What will be read from memory next: the next panel, which later rows find in the cache; at last the first one of a piece that may be this thread's.
+            var later = weight is null || group + _threads >= _groups ? null : weight.Panel(term.B.WeightRow(Column(group + _threads))) + first * weight.RowBytes;
+            var height = RowBlock(depth);
             fixed (float* pinnedA = term.A.Matrix?.Data, pinnedA2 = second?.A.Matrix?.Data, pinnedC = c.Data, pinnedD = d?.Data)
-            {
-                var height = RowBlock(depth);
                 for (var top = 0; top < rows; top += height)
                 {
                     var tiles = new TileColumn
                     {
-                        Rows = Math.Min(height, rows - top), Alpha = _product.Alpha,
+                        Rows = Math.Min(height, rows - top), Alpha = _product.Alpha, B = panels, Scales = weight is null ? null : weight.Scales(term.B.WeightRow(column)), B2 = secondPanels,
                         A = term.A.Left(pinnedA, row + top, first, depth), A2 = second is { } other ? other.A.Left(pinnedA2, row + top, 0, secondDepth) : default,
-                        B = weight is null ? (byte*)panels : weight.Panel(term.B.WeightRow(column)) + first * weight.RowBytes, B2 = secondPanels,
-                        Scales = weight is null ? null : weight.Scales(term.B.WeightRow(column)),
                         C = pinnedC + c.Index(top, 0), CRow = c.Stride, D = d is { } addend ? pinnedD + addend.Index(top, 0) : null, DRow = d?.Stride ?? 0,
                     };
                     for (var left = c.Columns; left > 0; left -= TTile.Columns)
                     {
-                        // What comes next: the next panel, which later rows find in the cache, or the first one of a piece that may be this thread's.
-                        if (weight is null) { }
-                        else if (left > TTile.Columns) tiles.Ask(top == 0 ? tiles.B + panelBytes : null, depth * weight.RowBytes);
-                        else tiles.Ask(top + height >= rows && group + _threads < _groups ? weight.Panel(term.B.WeightRow(Column(group + _threads))) + first * weight.RowBytes : null, depth * weight.RowBytes);
+                        if (weight is not null) tiles.Ask(left > TTile.Columns ? top == 0 ? tiles.B + panelBytes : null : top + height >= rows ? later : null, depth * weight.RowBytes);
                         multiply(tiles, Math.Min(TTile.Columns, left));
                         tiles.Advance(panelBytes, TTile.Columns, secondDepth);
                     }
                 }
-            }
             (first, d) = (first + depth, c);
         }
     }
