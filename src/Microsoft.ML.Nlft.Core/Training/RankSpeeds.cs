@@ -4,7 +4,7 @@ namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
 /// How fast the processes of a run are: seconds per token as a mean that forgets. A process whose mean has stayed above <see cref="Factor"/> times the median for
-/// <see cref="Windows"/> windows in a row is slow; with two processes the faster one counts as the median.
+/// <see cref="Windows"/> windows in a row is slow; with two processes the faster one counts as the median. The first window in which a process computes does not count: it compiles there.
 /// </summary>
 internal sealed class RankSpeeds(int processes)
 {
@@ -13,6 +13,7 @@ internal sealed class RankSpeeds(int processes)
 
     private const double Newest = 0.3; // weight of the newest window
 
+    private readonly bool[] _warm = new bool[processes];
     private readonly double[] _mean = new double[processes];
     private readonly int[] _slowFor = new int[processes];
 
@@ -24,6 +25,11 @@ internal sealed class RankSpeeds(int processes)
         for (var process = 0; process < processes; process++)
         {
             if (costs[process] == 0) continue;
+            if (!_warm[process])
+            {
+                _warm[process] = true;
+                continue;
+            }
             var now = seconds[process] / costs[process];
             _mean[process] = _mean[process] == 0 ? now : (1 - Newest) * _mean[process] + Newest * now;
         }

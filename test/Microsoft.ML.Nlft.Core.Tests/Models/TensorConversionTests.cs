@@ -34,9 +34,10 @@ public sealed class TensorConversionTests
     [DataRow(0x80000000u, 0x8000, DisplayName = "minus zero")]
     public void BFloat16RoundsToNearestEven(uint bits, int expected)
     {
-        var bytes = new byte[2];
-        TensorConversion.FromSingle(TensorType.BF16, [BitConverter.UInt32BitsToSingle(bits)], bytes);
-        Assert.AreEqual(expected, BitConverter.ToUInt16(bytes));
+        const int Count = 19; // a whole vector and what is left
+        var bytes = new byte[2 * Count];
+        TensorConversion.FromSingle(TensorType.BF16, [.. Enumerable.Repeat(BitConverter.UInt32BitsToSingle(bits), Count)], bytes);
+        for (var i = 0; i < Count; i++) Assert.AreEqual(expected, BitConverter.ToUInt16(bytes, 2 * i), $"value {i}");
     }
 
     [TestMethod]

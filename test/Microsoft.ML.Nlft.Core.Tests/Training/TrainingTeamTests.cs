@@ -208,7 +208,7 @@ public sealed class TrainingTeamTests
     public void Slow_NamesAProcessOnlyAfterFiveSlowWindowsInARow()
     {
         var speeds = new RankSpeeds(3);
-        for (var window = 1; window <= 4; window++)
+        for (var window = 0; window <= 4; window++) // the first does not count
         {
             speeds.Add([1, 1, 4], [10, 10, 20]);
             Assert.IsNull(speeds.Slow(rank => $"rank {rank}"));
@@ -219,5 +219,20 @@ public sealed class TrainingTeamTests
         Assert.IsNotNull(speeds.Slow(rank => ""));
         for (var window = 0; window < 9; window++) speeds.Add([1, 1, 1], [10, 10, 10]);
         Assert.IsNull(speeds.Slow(rank => ""));
+    }
+
+    [TestMethod]
+    [DataRow(0)]
+    [DataRow(2)] // windows in which it has nothing to do before
+    public void Slow_AFirstWindowThatCompiles_NamesNobody(int idle)
+    {
+        var speeds = new RankSpeeds(3);
+        for (var window = 0; window < idle; window++) speeds.Add([1, 1, 0], [10, 10, 0]);
+        speeds.Add([1, 1, 50], [10, 10, 10]);
+        for (var window = 0; window < 9; window++)
+        {
+            speeds.Add([1, 1, 1], [10, 10, 10]);
+            Assert.IsNull(speeds.Slow(rank => $"rank {rank}"), $"window {window}");
+        }
     }
 }
