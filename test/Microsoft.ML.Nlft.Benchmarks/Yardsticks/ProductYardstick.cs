@@ -66,18 +66,18 @@ internal static class ProductYardstick
                 else Tile256.Multiply<Rows6, Float32>(column, 0);
         }
         var flops = 2.0 * Depth * Times * workers.Threads * (Vector512.IsHardwareAccelerated ? Tile512.Rows * Tile512.Columns : Tile256.Rows * Tile256.Columns);
-        return flops / Settled(() => workers.For(workers.Threads, workers, Run));
+        return flops / Settled(() => workers.For(workers.Threads, workers, Run), rounds: 400); // for some seconds: whatever ran before may still be ending
     }
 
     /// <summary>
     /// The shortest of several timings, after the threads of the other side, which go on spinning for a while after their work, have gone to
     /// sleep and the code has been compiled.
     /// </summary>
-    private static double Settled(Action action)
+    private static double Settled(Action action, int rounds = 15)
     {
         Thread.Sleep(100);
         for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < TimeSpan.FromMilliseconds(100);) action();
-        return MeasurementTable.Best(15, action);
+        return MeasurementTable.Best(rounds, action);
     }
 
     private static string Gigaflops(double perSecond) => string.Create(CultureInfo.InvariantCulture, $"{perSecond / 1e9:0} GFLOP/s");
