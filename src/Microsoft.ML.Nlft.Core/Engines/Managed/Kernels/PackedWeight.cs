@@ -68,7 +68,7 @@ internal abstract unsafe class PackedWeight : IDisposable
 
     /// <summary>The panel that begins with row <paramref name="row"/>, a multiple of the width.</summary>
     /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
-    public byte* Panel(int row)
+    public byte* PanelAt(int row)
     {
         ObjectDisposedException.ThrowIf(_block is null, this);
         return _panels + row / Width * PanelBytes;
@@ -85,7 +85,7 @@ internal abstract unsafe class PackedWeight : IDisposable
 
     /// <summary>
     /// Packs columns [column, column + columns) of rows [row, row + depth), row a multiple of eight, into float32 panels for dy W: element [k, j] is
-    /// W[row + k, column + j]. See <see cref="Kernels.Panel.Pack"/>.
+    /// W[row + k, column + j]. See <see cref="Panel.Pack"/>.
     /// </summary>
     public abstract void Unpack(int row, int depth, int column, int columns, float* panels);
 
@@ -118,8 +118,8 @@ internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
                     readRow(row + lane, line);
                     if (T.IsScaled) Scales(row)[lane] = Int8.Round(line);
                 }
-                Kernels.Panel.Pack(source, columns, transposed: true, columns, width, width, turned);
-                var target = new Span<byte>(Panel(row), (int)PanelBytes);
+                Panel.Pack(source, columns, transposed: true, columns, width, width, turned);
+                var target = new Span<byte>(PanelAt(row), (int)PanelBytes);
                 if (T.IsScaled)
                     for (var i = 0; i < panel.Length; i++) target[i] = (byte)(sbyte)panel[i];
                 else TensorConversion.FromSingle(T.Type, panel, target);
@@ -134,7 +134,7 @@ internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
     {
         var lane = row % Width;
         var scale = T.IsScaled ? Scales(row)[0] : 1;
-        var source = Panel(row - lane);
+        var source = PanelAt(row - lane);
         for (var k = 0; k < destination.Length; k++, source += RowBytes) destination[k] = T.One(source, lane, Width) * scale;
     }
 
@@ -145,12 +145,12 @@ internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
         for (var k = 0; k < depth; k += 8)
         {
             var lane = (row + k) % Width;
-            var source = Panel(row + k - lane) + column * RowBytes;
+            var source = PanelAt(row + k - lane) + column * RowBytes;
             var scales = T.IsScaled ? Scales(row + k) : null;
             for (var j = 0; j < columns; j += 8, source += 8 * RowBytes)
             {
                 for (var ahead = lane * 8 * T.Size; Sse.IsSupported && ahead < (lane + 8) * 8 * T.Size; ahead += 64) Sse.Prefetch0(source + 2 * PanelBytes + ahead); // of the second next panel
-                Kernels.Panel.Turn<T>(source, RowBytes, lane, Width, Math.Min(8, columns - j), Math.Min(8, depth - k), scales,
+                Panel.Turn<T>(source, RowBytes, lane, Width, Math.Min(8, columns - j), Math.Min(8, depth - k), scales,
                     panels + ((nint)(j / Width) * depth + k) * Width + j % Width, Width);
             }
         }

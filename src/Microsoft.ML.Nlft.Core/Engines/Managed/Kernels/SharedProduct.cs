@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
@@ -71,13 +69,13 @@ internal readonly unsafe struct SharedProduct<TTile> where TTile : ITile
             var second = last ? _product.Second : null; // goes along with the last block
             var secondDepth = second?.A.Columns ?? 0;
             var secondPanels = workers.Scratch((secondDepth + (weight is null ? depth : 0)) * padded);
-            var panels = weight is null ? (byte*)(secondPanels + (nint)secondDepth * padded) : weight.Panel(term.B.WeightRow(column)) + first * weight.RowBytes;
+            var panels = weight is null ? (byte*)(secondPanels + (nint)secondDepth * padded) : weight.PanelAt(term.B.WeightRow(column)) + first * weight.RowBytes;
             var panelBytes = weight?.PanelBytes ?? (nint)depth * TTile.Columns * sizeof(float);
             if (weight is null) term.B.Pack(first, depth, column, c.Columns, TTile.Columns, (float*)panels);
             second?.B.Pack(0, secondDepth, column, c.Columns, TTile.Columns, secondPanels);
 
             // What will be read from memory next: the next panel, which later rows find in the cache; at last the first one of a piece that may be this thread's.
-            var later = weight is null || group + _threads >= _groups ? null : weight.Panel(term.B.WeightRow(Column(group + _threads))) + first * weight.RowBytes;
+            var later = weight is null || group + _threads >= _groups ? null : weight.PanelAt(term.B.WeightRow(Column(group + _threads))) + first * weight.RowBytes;
             var height = RowBlock(depth);
             fixed (float* pinnedA = term.A.Matrix?.Data, pinnedA2 = second?.A.Matrix?.Data, pinnedC = c.Data, pinnedD = d?.Data)
                 for (var top = 0; top < rows; top += height)

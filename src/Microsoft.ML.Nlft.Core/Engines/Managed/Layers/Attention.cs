@@ -125,11 +125,10 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
     public void Store(EngineContext context, Matrix k, Matrix v, KeyValueCache[] caches, int layer)
     {
         for (var s = 0; s < caches.Length; s++) caches[s].Extend(layer, context.Batch.Length(s));
-        context.Workers.For(caches.Length * _keyValueHeads, (_keyValueHeads, _size, context.Batch, k, v, caches, layer), static (work, item) =>
+        context.Workers.For(caches.Length * _keyValueHeads, (_keyValueHeads, context.Batch, k, v, caches, layer), static (work, item) =>
         {
             var (s, head) = Math.DivRem(item, work._keyValueHeads);
-            for (var i = 0; i < work.Batch.Length(s); i++)
-                work.caches[s].Store(work.layer, head, i, work.k[work.Batch.Starts[s] + i].Slice(head * work._size, work._size), work.v[work.Batch.Starts[s] + i].Slice(head * work._size, work._size));
+            for (int position = 0, row = work.Batch.Starts[s]; position < work.Batch.Length(s); position++, row++) work.caches[s].Store(work.layer, head, position, work.k[row], work.v[row]);
         });
     }
 
@@ -143,17 +142,21 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
         context.Workers.For(q.Rows * _keyValueHeads, (attention: this, context.Workers, q, k, v, caches, layer, o), static (work, item) =>
         {
             var (row, head) = Math.DivRem(item, work.attention._keyValueHeads);
-            var (cache, size, later) = (work.caches[row], work.attention._size, item + work.Workers.Threads);
-            cache.Store(work.layer, head, cache.Length(work.layer) - 1, work.k[row].Slice(head * size, size), work.v[row].Slice(head * size, size));
-            var next = later < work.caches.Length * work.attention._keyValueHeads ? work.attention.FirstKeys(work.caches[later / work.attention._keyValueHeads], work.layer, later % work.attention._keyValueHeads) : null;
+            var (cache, group) = (work.caches[row], head * work.attention._group * work.attention._size);
+            cache.Store(work.layer, head, cache.Length(work.layer) - 1, work.k[row], work.v[row]);
             fixed (float* query = work.q[row], output = work.o[row])
-                work.attention.Decode(work.Workers, cache, work.layer, head, query + head * work.attention._group * size, output + head * work.attention._group * size, next);
+                work.attention.Decode(work.Workers, cache, work.layer, head, query + group, output + group, work.attention.FirstKeys(work.caches, work.layer, item + work.Workers.Threads));
         });
     }
 
     private int FirstVisible(KeyValueCache cache, int layer) => window > 0 ? Math.Max(0, cache.Length(layer) - window) : 0;
 
-    private float* FirstKeys(KeyValueCache cache, int layer, int head) => cache.Keys(layer, head, FirstVisible(cache, layer) / KeyValueCache.Page).Panels;
+    /// <summary>The keys that a piece of work begins with; null when there is no such piece.</summary>
+    private float* FirstKeys(KeyValueCache[] caches, int layer, int item)
+    {
+        var (row, head) = Math.DivRem(item, _keyValueHeads);
+        return row < caches.Length ? caches[row].Keys(layer, head, FirstVisible(caches[row], layer) / KeyValueCache.Page).Panels : null;
+    }
 
     /// <summary>The heads that share a key/value head, q and o[group d]; <paramref name="next"/> is what this thread may want next.</summary>
     private void Decode(Workers workers, KeyValueCache cache, int layer, int keyValueHead, float* q, float* o, float* next)

@@ -29,13 +29,13 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
         while (_pages[layer].Count * Page < _lengths[layer]) _pages[layer].Add(NewPage());
     }
 
-    /// <summary>Stores the key and value of one head at a position, d each.</summary>
+    /// <summary>Stores what rows [heads d] of keys and values hold of one head at a position.</summary>
     public void Store(int layer, int head, int position, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
     {
         var (page, at) = Math.DivRem(position, Page);
         var data = _pages[layer][page][head];
-        PackedFactor.SetColumn(data[.._keySize], at, key);
-        PackedFactor.SetRow(data[_keySize..], Page, at, value);
+        PackedFactor.SetColumn(data[.._keySize], at, key.Slice(head * _size, _size));
+        PackedFactor.SetRow(data[_keySize..], Page, at, value.Slice(head * _size, _size));
     }
 
     /// <summary>K^T of one head in one page [d x page].</summary>
