@@ -1,31 +1,30 @@
 using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Tests.Engines;
-using Microsoft.ML.Nlft.TorchSharp;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>float32 on the CPU: the tolerances of the managed engine.</summary>
+/// <summary>float32: the tolerances of the managed engine.</summary>
 [TestClass]
 public class Float32ConformanceTests : EngineConformance
 {
-    protected override IModelEngine Engine { get; } = new TorchSharpEngine(new() { Device = "cpu", Threads = 1 });
+    protected override IModelEngine Engine { get; } = Tests.Models.Engine();
 }
 
 /// <summary>Activations computed again on the way back.</summary>
 [TestClass]
 public class RecomputingConformanceTests : EngineConformance
 {
-    protected override IModelEngine Engine { get; } = new TorchSharpEngine(new() { Device = "cpu", Threads = 1, RecomputeActivations = true });
+    protected override IModelEngine Engine { get; } = Tests.Models.Engine(recompute: true);
 }
 
 /// <summary>
-/// bfloat16 on the CPU against float64 goldens. The golden models are random, with logits up to 25 in size, of which eight bits are steps of
+/// bfloat16 against float64 goldens. The golden models are random, with logits up to 25 in size, of which eight bits are steps of
 /// 0.06 to 0.125 in every single product: hence these tolerances.
 /// </summary>
 [TestClass]
 public class BFloat16ConformanceTests : EngineConformance
 {
-    protected override IModelEngine Engine { get; } = new TorchSharpEngine(new() { Device = "cpu", Threads = 1, ComputeType = TensorType.BF16 });
+    protected override IModelEngine Engine { get; } = Tests.Models.Engine(type: TensorType.BF16);
 
     protected override double ScoreTolerance => 1;
 

@@ -7,8 +7,11 @@ namespace Microsoft.ML.Nlft.Tests;
 /// <summary>Engines and models that the tests share.</summary>
 internal static class Models
 {
-    public static TorchSharpEngine Engine(bool recompute = false, bool int8 = false) =>
-        new(new() { Device = "cpu", RecomputeActivations = recompute, Int8Weights = int8, Threads = 1 }); // what is this small gains nothing from threads
+    /// <summary>Where the tests compute: the CPU, unless NLFT_TORCH_DEVICE names a GPU.</summary>
+    public static string Device { get; } = Environment.GetEnvironmentVariable("NLFT_TORCH_DEVICE") is { Length: > 0 } named ? named : "cpu";
+
+    public static TorchSharpEngine Engine(bool recompute = false, bool int8 = false, TensorType type = TensorType.F32) =>
+        new(new() { Device = Device, ComputeType = type, RecomputeActivations = recompute, Int8Weights = int8, Threads = 1 }); // what is this small gains nothing from threads
 
     public static ICausalLanguageModel Load(ModelFolder folder, TrainableWeights trainable = TrainableWeights.Lora, IModelEngine? engine = null, LoraConfiguration? lora = null) =>
         (engine ?? Engine()).Load(new ModelLoadOptions { Folder = folder, Trainable = trainable, Lora = lora ?? EngineSteps.Lora });

@@ -75,17 +75,24 @@ public class TrainingTests
     }
 
     [TestMethod]
-    public void Dropout_DropsTheShareItSays_AndKeepsTheMean()
+    public void Dropout_IsTheMaskThatItsDefinitionGives_AndDropsTheShareItSays()
     {
         using var folder = TinyModels.Create();
         using var model = (TorchLanguageModel)Load(folder);
         var batch = PackedBatch.Create([new int[200], new int[56]], model.Configuration, [7, 8]);
-        using var mask = model.Dropout.Mask(batch, 1, 0.2, 500);
-        using var other = model.Dropout.Mask(batch, 2, 0.2, 500);
-        Assert.AreEqual(0.8, Share(mask), 5 * Math.Sqrt(0.2 * 0.8 / (256 * 500)));
-        Assert.AreEqual(0.68, Share(mask.eq(other)), 0.01, "Two modules have independent masks: 0.8^2 + 0.2^2 agree.");
+        var (mask, other) = (Mask(1), Mask(2));
+        for (var row = 0; row < 256; row++)
+            for (var feature = 0; feature < 500; feature++)
+                Assert.AreEqual(DropoutMask.IsKept(DropoutMask.RowKey(row < 200 ? 7ul : 8, 1, row % 200), (uint)feature, DropoutMask.Threshold(0.2)), mask[500 * row + feature], $"row {row}, feature {feature}");
+        Assert.AreEqual(0.8, mask.Average(kept => kept ? 1.0 : 0), 5 * Math.Sqrt(0.2 * 0.8 / (256 * 500)));
+        Assert.AreEqual(0.68, mask.Zip(other).Average(pair => pair.First == pair.Second ? 1.0 : 0), 0.01, "Two modules have independent masks: 0.8^2 + 0.2^2 agree.");
+        CollectionAssert.AreEqual((bool[])[.. mask[(500 * 201)..(500 * 202)], .. mask[..500]], Mask(1, 201, 0), "Rows of the batch have the masks they have in all of it.");
 
-        static double Share(global::TorchSharp.torch.Tensor flags) => flags.to_type(global::TorchSharp.torch.ScalarType.Float64).mean().item<double>();
+        bool[] Mask(ulong module, params long[] rows)
+        {
+            using var scope = global::TorchSharp.torch.NewDisposeScope();
+            return [.. model.Dropout.Mask(batch, module, 0.2, 500, rows.Length == 0 ? null : global::TorchSharp.torch.tensor(rows, device: Device)).cpu().data<bool>()];
+        }
     }
 
     [TestMethod]
@@ -93,7 +100,7 @@ public class TrainingTests
     {
         using var folder = TinyModels.Create();
         using var full = Load(folder, lora: NoDropout);
-        using var half = Load(folder, engine: new TorchSharpEngine(new() { Device = "cpu", ComputeType = TensorType.BF16 }), lora: NoDropout);
+        using var half = Load(folder, engine: Engine(type: TensorType.BF16), lora: NoDropout);
         var batch = Batch(25, 13);
         for (var step = 0; step < 3; step++)
         {

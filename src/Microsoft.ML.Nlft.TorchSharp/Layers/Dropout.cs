@@ -3,22 +3,37 @@ using Microsoft.ML.Nlft.Models;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// Dropout masks from the device's own generator, seeded anew for every sequence and module: a mask depends on the sequence's dropout seed,
-/// its length, the module and the kind of device, on nothing else, and comes out the same when activations are computed again.
+/// Dropout by <see cref="DropoutMask"/>, computed on the device in 32-bit integers. Not by a generator of libtorch: TorchSharp makes none for a GPU, and the
+/// GPU's default one is everybody's.
 /// </summary>
 internal sealed class Dropout(Device device)
 {
-    private readonly Generator _generator = new(0, device);
+    private const int SignBit = int.MinValue;
 
-    /// <summary>[N, features], true where kept.</summary>
-    public Tensor Mask(PackedBatch batch, ulong module, double probability, long features)
+    /// <summary>[N, features], true where kept; only those rows of the batch when <paramref name="rows"/> names some.</summary>
+    public Tensor Mask(PackedBatch batch, ulong module, double probability, long features, Tensor? rows = null)
     {
-        var mask = empty(batch.Rows, features, ScalarType.Bool, device);
+        using var scope = NewDisposeScope();
+        var keys = new int[batch.Rows];
         for (var s = 0; s < batch.Count; s++)
+            for (var row = batch.Starts[s]; row < batch.Starts[s + 1]; row++)
+                keys[row] = unchecked((int)DropoutMask.RowKey(batch.DropoutSeeds[s], module, batch.Positions[row]));
+        var key = tensor(keys, device: device);
+        if (rows is not null) key = key.index_select(0, rows);
+        var x = key.unsqueeze(1) ^ arange(features, ScalarType.Int32, device).mul_(unchecked((int)DropoutMask.FeatureStep));
+        XorShift(16);
+        x.mul_(unchecked((int)DropoutMask.FirstFactor));
+        XorShift(15);
+        x.mul_(unchecked((int)DropoutMask.SecondFactor));
+        XorShift(16);
+        // unsigned numbers compare as signed ones do, once the sign bit of both is the other way round
+        return x.bitwise_xor_(SignBit).ge(unchecked((int)DropoutMask.Threshold(probability)) ^ SignBit).MoveToOuterDisposeScope();
+
+        // x ^= x >> bits, without the copies of the sign bit that a shift of signed numbers brings in
+        void XorShift(int bits)
         {
-            _generator.manual_seed((long)SplitMix64.Hash(batch.DropoutSeeds[s], module));
-            mask.narrow(0, batch.Starts[s], batch.Length(s)).bernoulli_(1 - probability, _generator);
+            using var shifted = x.bitwise_right_shift(bits).bitwise_and_(int.MaxValue >> bits - 1);
+            x.bitwise_xor_(shifted);
         }
-        return mask;
     }
 }

@@ -44,8 +44,7 @@ internal sealed class LoraFactors(string module, Parameter a, Parameter b, doubl
     public Tensor AddTo(PassContext context, Tensor x, Tensor y, Tensor? rows)
     {
         var drops = context.Dropout is not null && dropout > 0;
-        var mask = drops ? context.Dropout!.Mask(context.Batch, _key, dropout, x.shape[1]) : null;
-        var kept = mask is null ? x : x * (rows is null ? mask : mask.index_select(0, rows));
+        var kept = drops ? x * context.Dropout!.Mask(context.Batch, _key, dropout, x.shape[1], rows) : x;
         var low = functional.linear(kept, A.Values.to_type(x.dtype));
         return y.add(functional.linear(low, B.Values.to_type(x.dtype)), alpha: drops ? _trainingScaling : _scaling);
     }

@@ -87,7 +87,13 @@ internal readonly unsafe struct Float16 : IElement
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Sixteen(byte* row, int lane, int width) => Vector512.Create(Eight(row, lane, width), Eight(row, lane + 8, width));
+    public static Vector512<float> Sixteen(byte* row, int lane, int width)
+    {
+        var bits = Vector512.WidenLower(Vector256.Load((ushort*)row + lane).ToVector512Unsafe());
+        var magnitude = ((bits & Vector512.Create(0x7FFFu)) << 13).AsSingle() * Vector512.Create(ExponentShift);
+        var special = Vector512.GreaterThanOrEqual(magnitude, Vector512.Create(65536f));
+        return (magnitude.AsUInt32() | (special.AsUInt32() & Vector512.Create(0x7F800000u)) | ((bits & Vector512.Create(0x8000u)) << 16)).AsSingle();
+    }
 }
 
 /// <summary>
@@ -110,7 +116,9 @@ internal readonly unsafe struct Int8 : IElement
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Sixteen(byte* row, int lane, int width) => Vector512.Create(Eight(row, lane, width), Eight(row, lane + 8, width));
+    public static Vector512<float> Sixteen(byte* row, int lane, int width) => Avx512F.IsSupported
+        ? Avx512F.ConvertToVector512Single(Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)row + lane)))
+        : Vector512.Create(Eight(row, lane, width), Eight(row, lane + 8, width));
 
     /// <summary>Replaces a row by its q, whole numbers from -127 to 127, and returns s; a row of zeros has the factor 0.</summary>
     public static float Round(Span<float> row)

@@ -13,10 +13,10 @@ internal readonly unsafe struct Tile256 : ITile
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply<TRows, T>(in TileColumn column, nint row) where TRows : IRowCount where T : IElement
     {
+        var (next, nextStep) = column.Asked(row, TRows.Count); // before the sums are in registers, which a call would send to memory for the whole loop
         Vector256<float> c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
         Vector256<float> c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
 
-        var (next, nextStep) = column.Asked(row, TRows.Count);
         float* a0 = column.A.A + row * column.A.Row, a3 = a0 + 3 * column.A.Row; // two pointers and two strides reach all rows
         nint aRow = column.A.Row, row2 = 2 * aRow, step = column.A.Step;
         byte* b = column.B;

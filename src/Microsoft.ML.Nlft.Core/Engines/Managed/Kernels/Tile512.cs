@@ -13,11 +13,11 @@ internal readonly unsafe struct Tile512 : ITile
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply<TRows, T>(in TileColumn column, nint row) where TRows : IRowCount where T : IElement
     {
+        var (next, nextStep) = column.Asked(row, TRows.Count); // before the sums are in registers, which a call would send to memory for the whole loop
         Vector512<float> c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default, c30 = default, c31 = default;
         Vector512<float> c40 = default, c41 = default, c50 = default, c51 = default, c60 = default, c61 = default, c70 = default, c71 = default;
         Vector512<float> c80 = default, c81 = default, c90 = default, c91 = default, ca0 = default, ca1 = default, cb0 = default, cb1 = default;
 
-        var (next, nextStep) = column.Asked(row, TRows.Count);
         float* a0 = column.A.A + row * column.A.Row, a4 = a0 + 4 * column.A.Row, a8 = a4 + 4 * column.A.Row; // three pointers and three strides reach all rows
         nint aRow = column.A.Row, row2 = 2 * aRow, row3 = 3 * aRow, step = column.A.Step;
         byte* b = column.B;
