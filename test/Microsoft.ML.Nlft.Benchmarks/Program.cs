@@ -5,7 +5,8 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 using Microsoft.ML.Nlft.Models;
 
-// Without arguments: the yardsticks, a table of ratios against named rivals. With BenchmarkDotNet's own (--filter PATTERN, --list): its benchmarks.
+// Without arguments: the yardsticks, a table of ratios against named rivals; --only NAMES for some of them, and with names of shapes too the steps of these
+// alone. With BenchmarkDotNet's own (--filter PATTERN, --list): its benchmarks.
 const int Threads = 2;
 if (args is ["--step", var shape, var type, var kind, var threads, var folder])
 {
@@ -31,6 +32,6 @@ if (args.Contains("--filter") || args.Contains("--list"))
 
 Console.WriteLine(Machine.Description(Threads));
 foreach (var (name, run) in ((string, Action<int, string>)[])[
-    ("products", ProductYardstick.Run), ("steps", StepYardstick.Run), ("generation", GenerationYardstick.Run), ("growth", GrowthYardstick.Run), ("ranks", RankYardstick.Run)])
+    ("products", ProductYardstick.Run), ("steps", (threads, folder) => StepYardstick.Run(threads, folder, args)), ("generation", GenerationYardstick.Run), ("growth", GrowthYardstick.Run), ("ranks", RankYardstick.Run)])
     if (!args.Contains("--only") || args.Contains(name)) run(Threads, artifacts);
 return 0;

@@ -21,31 +21,35 @@ internal static class ProductYardstick
         var (workers, workspace, random) = (new Workers(threads), new Workspace(), new Random(1));
         var ceiling = Ceiling(workers);
         Console.WriteLine($"\nThe tile kernel on data in the first-level cache, all threads: {Gigaflops(ceiling)}. No product can be faster than that.");
-        foreach (var (type, reach) in ((TensorType, double)[])[(TensorType.F32, 1.25), (TensorType.BF16, 1.1), (TensorType.I8, 1.0)])
-            foreach (var shape in (Shape[])[Shape.Small, Shape.SmolLm2])
-                foreach (var backward in (bool[])[false, true])
-                {
-                    double ours = 0, theirs = 0, flops = 0;
-                    foreach (var m in (int[])[64, 128, 256, 512])
-                        foreach (var (inputs, outputs) in ((int, int)[])[(shape.Hidden, shape.Hidden), (shape.Hidden, shape.Intermediate), (shape.Intermediate, shape.Hidden)])
+        (TensorType Type, double Reach)[] types = [(TensorType.F32, 1.25), (TensorType.BF16, 1.1), (TensorType.I8, 1.0)];
+        foreach (var shape in (Shape[])[Shape.Small, Shape.SmolLm2])
+            foreach (var backward in (bool[])[false, true])
+            {
+                var ours = new double[types.Length];
+                double theirs = 0, flops = 0;
+                foreach (var m in (int[])[64, 128, 256, 512])
+                    foreach (var (inputs, outputs) in ((int, int)[])[(shape.Hidden, shape.Hidden), (shape.Hidden, shape.Intermediate), (shape.Intermediate, shape.Hidden)])
+                    {
+                        var (k, n) = backward ? (outputs, inputs) : (inputs, outputs);
+                        Matrix x = workspace.Rent(m, k), y = workspace.Rent(m, n), w = workspace.Rent(outputs, inputs);
+                        foreach (var matrix in (Matrix[])[x, w]) // written to: untouched pages are all one page of zeros
+                            foreach (ref var value in matrix.Span) value = random.NextSingle() - 0.5f;
+                        var repeats = (int)Math.Max(1, 4e8 / (2.0 * m * n * k));
+                        theirs += Settled(() => { for (var i = 0; i < repeats; i++) rival.Multiply(m, n, k, x.Span, w.Span, transposed: !backward, y.Span); }) / repeats;
+                        for (var t = 0; t < types.Length; t++)
                         {
-                            var (k, n) = backward ? (outputs, inputs) : (inputs, outputs);
-                            Matrix x = workspace.Rent(m, k), y = workspace.Rent(m, n), w = workspace.Rent(outputs, inputs);
-                            foreach (var matrix in (Matrix[])[x, w]) // written to: untouched pages are all one page of zeros
-                                foreach (ref var value in matrix.Span) value = random.NextSingle() - 0.5f;
-                            using var weight = PackedWeight.Create(type, outputs, inputs, (row, target) => w[row].CopyTo(target), Panel.Width);
-                            var repeats = (int)Math.Max(1, 4e8 / (2.0 * m * n * k));
-                            void Ours() { for (var i = 0; i < repeats; i++) MatrixProduct.Multiply(workers, x, backward ? new Operand(weight) : new Operand(weight).Transposed, y); }
-                            void Theirs() { for (var i = 0; i < repeats; i++) rival.Multiply(m, n, k, x.Span, w.Span, transposed: !backward, y.Span); }
-                            ours += Settled(Ours) / repeats;
-                            theirs += Settled(Theirs) / repeats;
-                            flops += 2.0 * m * n * k;
-                            foreach (var matrix in (Matrix[])[x, y, w]) workspace.Return(matrix);
+                            using var weight = PackedWeight.Create(types[t].Type, outputs, inputs, (row, target) => w[row].CopyTo(target), Panel.Width);
+                            var right = backward ? new Operand(weight) : new Operand(weight).Transposed;
+                            ours[t] += Settled(() => { for (var i = 0; i < repeats; i++) MatrixProduct.Multiply(workers, x, right, y); }) / repeats;
                         }
-                    table.Add($"{shape.Name}, {(backward ? "dy W" : "x W^T")}, weights {type}, M 64-512",
-                        Gigaflops(flops / ours), $"OpenBLAS sgemm {Gigaflops(flops / theirs)}, at most {ceiling / (flops / theirs):0.00} possible", theirs / ours,
-                        string.Create(CultureInfo.InvariantCulture, $"{reach}"), theirs / ours >= reach);
-                }
+                        flops += 2.0 * m * n * k;
+                        foreach (var matrix in (Matrix[])[x, y, w]) workspace.Return(matrix);
+                    }
+                for (var t = 0; t < types.Length; t++)
+                    table.Add($"{shape.Name}, {(backward ? "dy W" : "x W^T")}, weights {types[t].Type}, M 64-512",
+                        Gigaflops(flops / ours[t]), $"OpenBLAS sgemm {Gigaflops(flops / theirs)}, at most {ceiling / (flops / theirs):0.00} possible", theirs / ours[t],
+                        string.Create(CultureInfo.InvariantCulture, $"{types[t].Reach}"), theirs / ours[t] >= types[t].Reach);
+            }
         table.Save();
     }
 
