@@ -34,12 +34,14 @@ internal sealed class TorchForwardPass : IForwardPass
         {
             (_predicting, _targets) = (Own(model.Context.Indices(rows)), Own(model.Context.Indices(targets)));
             var rotation = model.Rope.Rows(batch.Positions);
+            var dropout = keep && model.Lora is { Dropout: > 0 } ? new Dropout(batch, model.Network.Adapted, model.Context.Device) : null;
+            if (dropout is not null) Own(dropout.Keys);
             _context = new PassContext
             {
                 Batch = batch,
                 Rotation = (Own(rotation.Cosine), Own(rotation.Sine)),
                 Attend = _attention.Forward,
-                Dropout = keep ? model.Dropout : null,
+                Dropout = dropout,
             };
             var x = model.Embed(batch.Tokens, withGraph: keep);
             if (x.requires_grad) x = (_embedded = Own(x)).detach();

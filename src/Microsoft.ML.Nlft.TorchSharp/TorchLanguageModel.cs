@@ -16,7 +16,6 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
         Context = new DeviceContext(device, engine.ComputeType == TensorType.BF16 ? ScalarType.BFloat16 : ScalarType.Float32);
         Recompute = engine.Options.RecomputeActivations || engine.Options.Int8Weights;
-        Dropout = new Dropout(device);
         Rope = new RotaryEmbedding(Configuration, Context);
         Network = new Network(options, Context, engine.Options.Int8Weights, cancellationToken);
     }
@@ -28,7 +27,6 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     internal DeviceContext Context { get; }
     internal Network Network { get; }
     internal RotaryEmbedding Rope { get; }
-    internal Dropout Dropout { get; }
     internal bool Recompute { get; }
 
     public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)

@@ -59,7 +59,7 @@ public class MemoryTests
     {
         if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Reads /proc.");
         var configuration = TinyModels.Configuration with { HiddenSize = 512, IntermediateSize = 2048, LayerCount = 8, SlidingWindows = new int[8] };
-        var path = Directory.CreateTempSubdirectory("nlft-load-").FullName;
+        var path = TinyModels.NewFolder();
         ModelFolderWriter.Write(path, ModelConfigurationWriter.ToJson(configuration, TensorType.BF16), ModelLayout.Weights(configuration).Select(weight =>
             new SafetensorsSource(weight.Name, TensorType.BF16, weight.Shape, stream => stream.Write(new byte[2 * Length(weight.Shape)]))));
         using var folder = ModelFolder.Open(path);

@@ -32,9 +32,13 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
 }
 
 /// <summary>The two factors of one adapted layer, A [r, in] and B [out, r]: float32, multiplied in the compute type.</summary>
-internal sealed class LoraFactors(string module, Parameter a, Parameter b, double scaling, double dropout)
+/// <param name="number">Of the module among the adapted ones.</param>
+/// <param name="a">A.</param>
+/// <param name="b">B.</param>
+/// <param name="scaling">The factor on the product.</param>
+/// <param name="dropout">The probability, 0 for none.</param>
+internal sealed class LoraFactors(int number, Parameter a, Parameter b, double scaling, double dropout)
 {
-    private readonly ulong _key = SplitMix64.Hash(module.AsSpan());
     private readonly Scalar _scaling = scaling, _trainingScaling = scaling / (1 - dropout);
 
     public Parameter A { get; } = a;
@@ -43,9 +47,8 @@ internal sealed class LoraFactors(string module, Parameter a, Parameter b, doubl
     /// <summary>y + scaling * dropout(x) A^T B^T, with dropout's 1 / (1 - p) drawn into the scaling.</summary>
     public Tensor AddTo(PassContext context, Tensor x, Tensor y, Tensor? rows)
     {
-        var drops = context.Dropout is not null && dropout > 0;
-        var kept = drops ? x * context.Dropout!.Mask(context.Batch, _key, dropout, x.shape[1], rows) : x;
+        var kept = context.Dropout is { } masks ? x * masks.Mask(number, dropout, x.shape[1], rows) : x;
         var low = functional.linear(kept, A.Values.to_type(x.dtype));
-        return y.add(functional.linear(low, B.Values.to_type(x.dtype)), alpha: drops ? _trainingScaling : _scaling);
+        return y.add(functional.linear(low, B.Values.to_type(x.dtype)), alpha: context.Dropout is null ? _scaling : _trainingScaling);
     }
 }

@@ -6,6 +6,7 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 internal sealed class Network : IDisposable
 {
     private readonly List<Weight> _weights = [];
+    private readonly List<ulong> _adapted = [];
     private readonly ModelFolder _folder;
     private readonly DeviceContext _context;
     private readonly bool _trainAll, _int8;
@@ -48,6 +49,9 @@ internal sealed class Network : IDisposable
     public RmsNorm FinalNorm { get; }
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
+
+    /// <summary>The hash of every adapted module's name, in the order of their numbers.</summary>
+    public IReadOnlyList<ulong> Adapted => _adapted;
 
     /// <summary>What an optimizer steps: all weights, or the LoRA factors.</summary>
     public ParameterStore Parameters { get; }
@@ -101,7 +105,10 @@ internal sealed class Network : IDisposable
         foreach (var factor in adapter.Factors) Parameters.Fill(factor.Name, factor.Values);
         foreach (var linear in Layers.SelectMany(layer => layer.Linears))
             if (adapter.Configuration.Resolve(linear.Module) is { } target)
-                linear.Lora = new LoraFactors(linear.Module, Parameters[$"{linear.Module}.lora_A"], Parameters[$"{linear.Module}.lora_B"],
+            {
+                linear.Lora = new LoraFactors(_adapted.Count, Parameters[$"{linear.Module}.lora_A"], Parameters[$"{linear.Module}.lora_B"],
                     target.Scaling, adapter.Configuration.Dropout);
+                _adapted.Add(SplitMix64.Hash(linear.Module.AsSpan()));
+            }
     }
 }

@@ -23,10 +23,16 @@ internal static class TinyModels
         SlidingWindows = [0, 0],
     };
 
-    /// <summary>Creates the folder; it is deleted with the opened model folder's path left behind for the operating system to clean.</summary>
+    /// <summary>Where the models of this process lie until it ends, since opened ones are mapped into it.</summary>
+    private static readonly DirectoryInfo s_place = MakePlace();
+
+    /// <summary>The path of a new folder.</summary>
+    public static string NewFolder() => s_place.CreateSubdirectory(Guid.NewGuid().ToString("N")).FullName;
+
+    /// <summary>Creates and opens a model.</summary>
     public static ModelFolder Create(int seed = 1, ModelConfiguration? configuration = null)
     {
-        var path = Directory.CreateTempSubdirectory("nlft-tiny-").FullName;
+        var path = NewFolder();
         ModelInitializer.Create(path, configuration ?? Configuration, seed);
         return ModelFolder.Open(path);
     }
@@ -34,9 +40,26 @@ internal static class TinyModels
     /// <summary>The same model with its weights changed (name, values, columns) and stored as <paramref name="type"/>.</summary>
     public static ModelFolder Rewrite(ModelFolder source, TensorType type, Func<string, float[], int, float[]> change)
     {
-        var path = Directory.CreateTempSubdirectory("nlft-tiny-").FullName;
+        var path = NewFolder();
         ModelFolderWriter.Write(path, ModelConfigurationWriter.ToJson(source.Configuration, type), ModelLayout.Weights(source.Configuration).Select(weight =>
             SafetensorsSource.FromFloats(weight.Name, type, weight.Shape, () => change(weight.Name, source.Tensor(weight.Name, weight.Shape).ToArray(), (int)weight.Shape[^1]))));
         return ModelFolder.Open(path);
+    }
+
+    private static DirectoryInfo MakePlace()
+    {
+        var place = Directory.CreateTempSubdirectory("nlft-tiny-");
+        AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+        {
+            try
+            {
+                place.Delete(recursive: true);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // Windows keeps files that are mapped.
+            }
+        };
+        return place;
     }
 }
