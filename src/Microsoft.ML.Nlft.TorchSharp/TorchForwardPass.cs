@@ -38,7 +38,6 @@ internal sealed class TorchForwardPass : IForwardPass
             if (dropout is not null) Own(dropout.Keys);
             _context = new PassContext
             {
-                Batch = batch,
                 Rotation = (Own(rotation.Cosine), Own(rotation.Sine)),
                 Attend = _attention.Forward,
                 Dropout = dropout,

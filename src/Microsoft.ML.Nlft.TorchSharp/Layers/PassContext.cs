@@ -1,12 +1,8 @@
-using Microsoft.ML.Nlft.Models;
-
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
-/// <summary>What every layer sees of one pass: the packed batch, its rows of the rotary table, and how to attend.</summary>
+/// <summary>What every layer sees of one pass: the rows of the rotary table, how to attend, and what to drop.</summary>
 internal sealed class PassContext
 {
-    public required PackedBatch Batch { get; init; }
-
     /// <summary>Cosine and sine of every row's position, [N, 1, d/2].</summary>
     public required (Tensor Cosine, Tensor Sine) Rotation { get; init; }
 

@@ -1,0 +1,32 @@
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
+using Microsoft.ML.Nlft.Engines.Managed.Layers;
+using Microsoft.ML.Nlft.Models;
+
+namespace Microsoft.ML.Nlft.Tests.Engines;
+
+/// <summary>The vectors of the managed engine's dropout against the definition of the mask.</summary>
+[TestClass]
+public class DropoutTests
+{
+    private const ulong Module = 11;
+    private const double Probability = 0.2;
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(8)]
+    [DataRow(43)]
+    [DataRow(500)]
+    public void Apply_KeepsWhatTheDefinitionKeeps_AndEnlargesIt(int features)
+    {
+        var (batch, workspace) = (PackedBatch.Create([new int[90], new int[7]], TinyModels.Configuration, [7, 8]), new Workspace());
+        var x = workspace.Rent(batch.Rows, features);
+        x.Span.Fill(4);
+        Dropout.Apply(new EngineContext(new Workers(2), workspace, batch, Training: true), Module, Probability, x, x);
+        for (var row = 0; row < batch.Rows; row++)
+            for (var feature = 0; feature < features; feature++)
+            {
+                var kept = DropoutMask.IsKept(DropoutMask.RowKey(row < 90 ? 7ul : 8, Module, row % 90), (uint)feature, DropoutMask.Threshold(Probability));
+                Assert.AreEqual(kept ? 5f : 0, x[row][feature], 1e-6f, $"row {row}, feature {feature}");
+            }
+    }
+}
