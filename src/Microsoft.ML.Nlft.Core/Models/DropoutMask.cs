@@ -13,8 +13,11 @@ internal static class DropoutMask
     /// <summary>The factors of the hash, between shifts by 16, 15 and 16 (Wellons, "Prospecting for hash functions", 2018: lowbias32).</summary>
     public const uint FirstFactor = 0x7FEB352D, SecondFactor = 0x846CA68B;
 
+    /// <summary>What all masks of a module share, from its path, for example model.layers.0.mlp.gate_proj.</summary>
+    public static ulong ModuleKey(string module) => SplitMix64.Hash(module.AsSpan());
+
     /// <summary>What all features of a row share.</summary>
-    public static uint RowKey(ulong sequenceSeed, ulong module, int position) => (uint)SplitMix64.Hash(sequenceSeed, module, (ulong)position);
+    public static uint RowKey(ulong sequenceSeed, ulong moduleKey, int position) => (uint)SplitMix64.Hash(sequenceSeed, moduleKey, (ulong)position);
 
     /// <summary>Hashes below it are dropped.</summary>
     public static uint Threshold(double probability) => (uint)(probability * uint.MaxValue);

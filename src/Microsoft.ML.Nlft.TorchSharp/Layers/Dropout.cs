@@ -11,7 +11,7 @@ internal sealed class Dropout
     private const int SignBit = int.MinValue;
 
     /// <param name="batch">The N rows.</param>
-    /// <param name="modules">The hash of every adapted module's name.</param>
+    /// <param name="modules">The keys of the adapted modules, <see cref="DropoutMask.ModuleKey"/>.</param>
     /// <param name="device">Where the masks are computed.</param>
     public Dropout(PackedBatch batch, IReadOnlyList<ulong> modules, Device device)
     {

@@ -50,7 +50,7 @@ internal sealed class Network : IDisposable
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
-    /// <summary>The hash of every adapted module's name, in the order of their numbers.</summary>
+    /// <summary>The dropout keys of the adapted modules, in the order of their numbers.</summary>
     public IReadOnlyList<ulong> Adapted => _adapted;
 
     /// <summary>What an optimizer steps: all weights, or the LoRA factors.</summary>
@@ -108,7 +108,7 @@ internal sealed class Network : IDisposable
             {
                 linear.Lora = new LoraFactors(_adapted.Count, Parameters[$"{linear.Module}.lora_A"], Parameters[$"{linear.Module}.lora_B"],
                     target.Scaling, adapter.Configuration.Dropout);
-                _adapted.Add(SplitMix64.Hash(linear.Module.AsSpan()));
+                _adapted.Add(DropoutMask.ModuleKey(linear.Module));
             }
     }
 }

@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
 using Microsoft.ML.Nlft.Models;
 
@@ -18,11 +17,11 @@ public class DropoutTests
     [DataRow(500)]
     public void Apply_KeepsWhatTheDefinitionKeeps_AndEnlargesIt(int features)
     {
-        var (batch, workspace) = (PackedBatch.Create([new int[90], new int[7]], TinyModels.Configuration, [7, 8]), new Workspace());
-        var x = workspace.Rent(batch.Rows, features);
+        var context = LayerGradientTests.Context(90, 7);
+        var x = context.Rent(97, features);
         x.Span.Fill(4);
-        Dropout.Apply(new EngineContext(new Workers(2), workspace, batch, Training: true), Module, Probability, x, x);
-        for (var row = 0; row < batch.Rows; row++)
+        Dropout.Apply(context, Module, Probability, x, x);
+        for (var row = 0; row < x.Rows; row++)
             for (var feature = 0; feature < features; feature++)
             {
                 var kept = DropoutMask.IsKept(DropoutMask.RowKey(row < 90 ? 7ul : 8, Module, row % 90), (uint)feature, DropoutMask.Threshold(Probability));

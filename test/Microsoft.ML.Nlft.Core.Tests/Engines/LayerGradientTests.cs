@@ -162,6 +162,7 @@ public class LayerGradientTests
         Numbers.CheckGradient("W", weight.Parameter.Values, weight.Parameter.Gradient, Loss);
     }
 
-    private static EngineContext Context(params int[] lengths) => new(new Workers(2), new Workspace(),
+    /// <summary>Sequences of some lengths with the dropout seeds 7, 8, ...</summary>
+    internal static EngineContext Context(params int[] lengths) => new(new Workers(2), new Workspace(),
         PackedBatch.Create([.. lengths.Select(n => (ReadOnlyMemory<int>)new int[n])], TinyModels.Configuration, [.. lengths.Select((_, i) => (ulong)i + 7)]), Training: false);
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
+using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
@@ -13,7 +14,7 @@ internal sealed class LoraFactors
     private readonly float _scaling;
 
     public LoraFactors(string module, Parameter a, Parameter b, double scaling, double dropout) =>
-        (A, B, _scaling, _dropout, _key) = (a, b, (float)scaling, dropout, SplitMix64.Hash(module.AsSpan()));
+        (A, B, _scaling, _dropout, _key) = (a, b, (float)scaling, dropout, DropoutMask.ModuleKey(module));
 
     public Parameter A { get; }
     public Parameter B { get; }
