@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.TorchSharp;
 using Microsoft.ML.Nlft.Training;

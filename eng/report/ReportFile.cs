@@ -1,5 +1,5 @@
 using System.Text;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Report;
 

@@ -1,5 +1,5 @@
 using Microsoft.ML.Nlft.Gpu;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Scale;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.DataSets;
+using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.TinyModel.Problems;
 

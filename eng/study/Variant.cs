@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 

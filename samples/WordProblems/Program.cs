@@ -22,7 +22,7 @@ var modelFolder = Path.GetFullPath(args.Length > 0 ? args[0] : Path.Combine(samp
 var dataFolder = Path.GetFullPath(args.Length > 1 ? args[1] : Path.Combine(samples, "data"));
 var generation = new GenerationOptions { MaximumNewTokens = 200, MaximumBatchSize = 200 };
 
-Microsoft.ML.Nlft.Models.IModelEngine? engine;
+Microsoft.ML.Nlft.Engines.IModelEngine? engine;
 try
 {
     engine = Engines.Named(engineName);

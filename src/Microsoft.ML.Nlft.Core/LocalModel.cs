@@ -1,13 +1,15 @@
 using Microsoft.ML.Nlft.Cards;
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Tokenization;
 using Microsoft.ML.Nlft.Saliency;
+using Microsoft.ML.Nlft.Tokenization;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft;

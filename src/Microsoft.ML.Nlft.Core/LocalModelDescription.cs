@@ -3,7 +3,8 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Cards;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft;
 

@@ -1,6 +1,7 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft;
 

@@ -1,4 +1,4 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.TorchSharp.Layers;
 using Microsoft.ML.Nlft.TorchSharp.Runtime;
 

@@ -2,8 +2,9 @@ using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft;
 

@@ -1,5 +1,5 @@
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.DataSets;
+using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Views;
 
 namespace Microsoft.ML.Nlft;

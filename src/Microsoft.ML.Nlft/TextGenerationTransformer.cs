@@ -3,10 +3,10 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.DataSets;
 using Microsoft.ML.Nlft.Distributed;
+using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Training;
 using Microsoft.ML.Nlft.Views;
 

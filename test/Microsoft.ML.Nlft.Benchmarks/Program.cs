@@ -3,7 +3,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Microsoft.ML.Nlft.Benchmarks.Yardsticks;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 
 // Without arguments: the yardsticks, a table of ratios against named rivals; --only NAMES for some of them, and with names of shapes too the steps of these
 // alone. With BenchmarkDotNet's own (--filter PATTERN, --list): its benchmarks.

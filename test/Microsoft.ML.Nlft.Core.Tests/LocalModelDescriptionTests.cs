@@ -2,7 +2,8 @@ using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Tests;

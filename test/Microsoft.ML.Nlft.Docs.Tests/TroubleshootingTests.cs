@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Models;
-using Microsoft.ML.Nlft.Tokenization;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Docs;
 

@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.DataSets;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Ranks;

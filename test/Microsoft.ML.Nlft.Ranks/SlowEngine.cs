@@ -1,4 +1,4 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Tests.Engines;
 
 namespace Microsoft.ML.Nlft.Ranks;

@@ -1,4 +1,4 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Tests.Engines;
 using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tests.Engines;
 using Microsoft.ML.Nlft.TorchSharp;
 using Microsoft.ML.Nlft.TorchSharp.Runtime;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 

@@ -1,7 +1,8 @@
 using System.Text;
 using System.Text.Json;
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tokenization;
 using Microsoft.ML.Nlft.Training;
 

@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Common;
+
 namespace Microsoft.ML.Nlft.Cards;
 
 /// <summary>An option of a <see cref="ModelCard"/> with its value.</summary>

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Chat;
 

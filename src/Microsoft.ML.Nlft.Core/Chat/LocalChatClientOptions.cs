@@ -1,5 +1,5 @@
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Chat;
 

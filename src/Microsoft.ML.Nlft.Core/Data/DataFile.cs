@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Evaluation;
-using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Data;
 

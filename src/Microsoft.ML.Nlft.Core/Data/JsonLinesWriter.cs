@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Data;
 

@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Data;

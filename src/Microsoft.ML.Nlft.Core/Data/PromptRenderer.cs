@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Tokenization;
-using Microsoft.ML.Nlft.Tokenization.ChatTemplates;
 
 namespace Microsoft.ML.Nlft.Data;
 

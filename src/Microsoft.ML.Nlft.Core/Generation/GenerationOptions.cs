@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Common;
+
 namespace Microsoft.ML.Nlft.Generation;
 
 /// <summary>How an answer is generated.</summary>

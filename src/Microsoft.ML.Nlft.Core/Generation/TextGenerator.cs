@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Generation;

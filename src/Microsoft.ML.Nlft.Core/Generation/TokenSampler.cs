@@ -1,4 +1,5 @@
 using System.Buffers;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Generation;
 

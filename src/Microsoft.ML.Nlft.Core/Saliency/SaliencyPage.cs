@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Saliency;
 

@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Common;
+
 namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>

@@ -1,4 +1,6 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Training;
 

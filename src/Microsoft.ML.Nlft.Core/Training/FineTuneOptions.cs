@@ -1,4 +1,5 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Training;
 

@@ -1,4 +1,4 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Training;

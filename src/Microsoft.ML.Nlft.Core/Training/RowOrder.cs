@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 
 namespace Microsoft.ML.Nlft.Training;

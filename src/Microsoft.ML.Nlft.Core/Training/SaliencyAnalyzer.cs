@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Training;

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Training;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text;
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Tokenization;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;

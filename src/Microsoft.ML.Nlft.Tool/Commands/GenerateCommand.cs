@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.DataSets;
+using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Display;

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tokenization;
 using Microsoft.ML.Nlft.Tool.Inspection;
 using Microsoft.ML.Nlft.Tool.Options;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Cards;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;

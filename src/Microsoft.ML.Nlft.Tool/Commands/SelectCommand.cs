@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Options;
 

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.ML.Nlft.Cards;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Display;

@@ -2,8 +2,8 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Distributed;
-using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
 

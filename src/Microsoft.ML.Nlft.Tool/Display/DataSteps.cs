@@ -1,4 +1,4 @@
-using Microsoft.ML.Nlft.DataSets;
+using Microsoft.ML.Nlft.Feedback;
 
 namespace Microsoft.ML.Nlft.Tool.Display;
 

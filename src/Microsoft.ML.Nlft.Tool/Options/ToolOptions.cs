@@ -1,6 +1,6 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 

@@ -1,4 +1,4 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 

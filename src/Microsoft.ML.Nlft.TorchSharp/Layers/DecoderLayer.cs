@@ -1,4 +1,4 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;

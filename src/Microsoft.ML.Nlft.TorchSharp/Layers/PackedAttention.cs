@@ -1,4 +1,5 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;

@@ -1,5 +1,6 @@
 using System.Globalization;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Runtime;
 

@@ -78,7 +78,7 @@ internal static class ModelZip
     }
 
     /// <summary>The reverse of <see cref="Pack"/>.</summary>
-    public static TextGenerationTransformer Unpack(string payload, string? modelFolder, Models.IModelEngine? engine)
+    public static TextGenerationTransformer Unpack(string payload, string? modelFolder, Engines.IModelEngine? engine)
     {
         var folder = Directory.CreateTempSubdirectory("nlft");
         try
@@ -94,7 +94,7 @@ internal static class ModelZip
     }
 
     /// <summary>The same chain with every chain that <see cref="Save"/> wrote replaced by its model.</summary>
-    public static TransformerChain<ITransformer> Restore(ITransformer loaded, string? modelFolder, Models.IModelEngine? engine)
+    public static TransformerChain<ITransformer> Restore(ITransformer loaded, string? modelFolder, Engines.IModelEngine? engine)
     {
         var found = 0;
         var restored = Replace(loaded);

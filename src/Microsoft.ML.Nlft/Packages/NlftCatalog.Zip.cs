@@ -1,5 +1,5 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Packages;
 
 namespace Microsoft.ML.Nlft;

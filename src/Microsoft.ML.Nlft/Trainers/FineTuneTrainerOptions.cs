@@ -1,6 +1,7 @@
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft;

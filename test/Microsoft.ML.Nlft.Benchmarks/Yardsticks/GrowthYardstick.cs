@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 

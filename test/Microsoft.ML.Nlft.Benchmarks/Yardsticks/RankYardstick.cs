@@ -3,8 +3,9 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 

@@ -2,10 +2,11 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Evaluation;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.Tests.ModelFiles;
 using Microsoft.ML.Nlft.Training;
-using Microsoft.ML.Nlft.Tests.Models;
 
 namespace Microsoft.ML.Nlft.Tests.Cards;
 

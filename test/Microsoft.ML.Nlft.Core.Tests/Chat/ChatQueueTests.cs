@@ -1,6 +1,6 @@
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.Chat;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Tests.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Chat;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Tokenization;
 

@@ -1,5 +1,5 @@
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 

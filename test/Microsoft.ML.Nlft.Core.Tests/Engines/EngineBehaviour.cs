@@ -1,4 +1,5 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;

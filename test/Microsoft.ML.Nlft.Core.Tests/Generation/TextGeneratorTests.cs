@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Tests.Training;
 using Microsoft.ML.Nlft.Tokenization;
 

@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Tests.Objectives;

@@ -1,8 +1,8 @@
 using FsCheck;
 using FsCheck.Fluent;
-using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Feedback;
 
-namespace Microsoft.ML.Nlft.Tests.Data;
+namespace Microsoft.ML.Nlft.Tests.Feedback;
 
 /// <summary>What holds of every selection, whatever the rows, the number, the ratio and the seed.</summary>
 [TestClass]

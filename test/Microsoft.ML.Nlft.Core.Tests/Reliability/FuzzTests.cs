@@ -35,7 +35,7 @@ public sealed class FuzzTests
     {
         string Inputs(int seed)
         {
-            using var folder = new Models.TemporaryFolder();
+            using var folder = new ModelFiles.TemporaryFolder();
             var seen = new List<string>();
             var target = new Target("spy", "a.json", ["{\"a\": [1, 2]}"u8.ToArray()], Json.Mutate, path => seen.Add(Convert.ToHexString(File.ReadAllBytes(Path.Combine(path, "a.json")))));
             new Fuzzer(target, seed, folder.Path).Run(50);
@@ -51,7 +51,7 @@ public sealed class FuzzTests
     {
         FuzzReport Report(Action<string> read)
         {
-            using var folder = new Models.TemporaryFolder();
+            using var folder = new ModelFiles.TemporaryFolder();
             return new Fuzzer(new Target("bad", "a.json", ["{}"u8.ToArray()], Json.Mutate, read), 1, folder.Path).Run(3, mostFailures: 1);
         }
         StringAssert.StartsWith(Report(_ => throw new NullReferenceException("mine")).Failures[0].Fault, "a seed is refused or fails: NullReferenceException: mine");

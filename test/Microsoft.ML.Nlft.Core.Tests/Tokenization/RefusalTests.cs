@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Tokenization;

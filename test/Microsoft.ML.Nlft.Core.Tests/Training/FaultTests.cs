@@ -1,5 +1,7 @@
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 
@@ -44,7 +46,7 @@ public sealed class FaultTests
     {
         if (!File.Exists("/dev/full")) Assert.Inconclusive("There is no /dev/full here.");
         Assert.AreEqual("/dev/full: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was there before is unchanged.",
-            _run.Folder.Refusal(() => new Microsoft.ML.Nlft.DataSets.Journal<string>("/dev/full", "run")));
+            _run.Folder.Refusal(() => new Microsoft.ML.Nlft.Feedback.Journal<string>("/dev/full", "run")));
     }
 
     private static void Full(Stream stream)

@@ -1,5 +1,5 @@
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 

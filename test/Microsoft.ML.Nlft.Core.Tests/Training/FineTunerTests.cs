@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 

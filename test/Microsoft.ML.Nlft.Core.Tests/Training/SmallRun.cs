@@ -1,9 +1,10 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines.Managed;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tests.Engines;
-using Microsoft.ML.Nlft.Tests.Models;
+using Microsoft.ML.Nlft.Tests.ModelFiles;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Training;

@@ -2,8 +2,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.ML.Nlft.Chat;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Docs;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.DataSets;
+using Microsoft.ML.Nlft.Feedback;
 
 namespace Microsoft.ML.Nlft.Docs;
 

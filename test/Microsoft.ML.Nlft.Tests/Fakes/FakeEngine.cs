@@ -1,5 +1,6 @@
 using System.Text;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tests.Fakes;
 

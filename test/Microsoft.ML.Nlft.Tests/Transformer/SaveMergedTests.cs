@@ -1,6 +1,5 @@
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Engines.Managed;
-using Microsoft.ML.Nlft.Models;
 using Microsoft.ML.Nlft.Tests.Fakes;
 
 namespace Microsoft.ML.Nlft.Tests.Transformer;

@@ -1,5 +1,5 @@
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 

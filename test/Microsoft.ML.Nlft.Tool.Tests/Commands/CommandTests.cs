@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tool.Commands;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;

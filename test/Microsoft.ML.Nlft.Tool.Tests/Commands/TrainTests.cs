@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.Chat;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 

@@ -94,7 +94,7 @@ public sealed partial class PageTests
                 .Select(row => string.Join(',', columns.Select(column => $"\"{row.GetProperty(column).GetString()!.Replace("\"", "\"\"")}\"")))]);
             File.Copy(PathOf("rows.csv"), PathOf("questions.csv"));
             // An adapter as Python leaves it: no nlft.json, and a base model by its name on the hub.
-            using var model = LocalModel.Load(PathOf("model"), new() { Trainable = Models.TrainableWeights.Lora });
+            using var model = LocalModel.Load(PathOf("model"), new() { Trainable = Engines.TrainableWeights.Lora });
             model.ExportAdapter().Save(PathOf("python-adapter"), "someone/some-model");
         }
 

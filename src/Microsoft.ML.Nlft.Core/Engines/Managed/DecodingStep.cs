@@ -1,5 +1,5 @@
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed;
 

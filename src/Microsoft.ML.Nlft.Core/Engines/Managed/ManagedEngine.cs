@@ -1,4 +1,4 @@
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Engines.Managed;
 

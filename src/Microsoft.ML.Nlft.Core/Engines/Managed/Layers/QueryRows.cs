@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.Models;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 

@@ -1,6 +1,6 @@
 using System.Runtime.Intrinsics;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
-using Microsoft.ML.Nlft.Models;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 

@@ -1,0 +1,72 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Microsoft.ML.Nlft.ChatTemplates;
+
+/// <summary>The arguments of a call, a filter or a test, matched to parameter names on demand.</summary>
+/// <param name="callee">As messages name it.</param>
+/// <param name="positional">Arguments by position.</param>
+/// <param name="named">Arguments by name.</param>
+internal sealed class CallArguments(string callee, IReadOnlyList<object?> positional, IReadOnlyDictionary<string, object?>? named = null)
+{
+    private static readonly Dictionary<string, object?> NoNames = [];
+
+    private readonly Dictionary<string, object?> _bound = new(StringComparer.Ordinal);
+
+    public string Callee { get; } = callee;
+
+    public IReadOnlyList<object?> Positional { get; } = positional;
+
+    public IReadOnlyDictionary<string, object?> Named { get; } = named ?? NoNames;
+
+    /// <summary>The same arguments without the first ones by position.</summary>
+    public CallArguments Skip(int count, string callee) => new(callee, [.. Positional.Skip(count)], Named);
+
+    /// <summary>Matches the arguments to parameters and refuses those that fit none.</summary>
+    public CallArguments Bind(params ReadOnlySpan<string> parameters)
+    {
+        if (Positional.Count > parameters.Length)
+        {
+            throw new TemplateError($"{Positional.Count} arguments of {Callee}", parameters.Length == 0 ? "none" : $"at most {parameters.Length}");
+        }
+
+        for (var i = 0; i < Positional.Count; i++) _bound[parameters[i]] = Positional[i];
+        foreach (var (name, value) in Named)
+        {
+            if (!parameters.Contains(name)) throw new TemplateError($"the argument {name} of {Callee}", Expected(parameters));
+            if (!_bound.TryAdd(name, value)) throw new TemplateError($"the argument {name} of {Callee} twice", "it once");
+        }
+
+        return this;
+
+        static string Expected(ReadOnlySpan<string> parameters) => parameters.Length == 0 ? "no argument" : string.Join(", ", parameters.ToArray());
+    }
+
+    public bool TryGet(string name, out object? value) => _bound.TryGetValue(name, out value);
+
+    public object? Get(string name) =>
+        _bound.TryGetValue(name, out var value) ? value : throw new TemplateError($"no argument {name} of {Callee}", "it to be given");
+
+    public object? Get(string name, object? fallback) => _bound.GetValueOrDefault(name, fallback);
+
+    public string Text(string name) => AsText(name, Get(name));
+
+    [return: NotNullIfNotNull(nameof(fallback))]
+    public string? Text(string name, string? fallback) =>
+        _bound.TryGetValue(name, out var value) && value is not null ? AsText(name, value) : fallback;
+
+    public bool Flag(string name, bool fallback = false) => _bound.TryGetValue(name, out var value) ? Operators.IsTrue(value) : fallback;
+
+    public long Integer(string name, long fallback) => _bound.TryGetValue(name, out var value) ? AsInteger(name, value) : fallback;
+
+    public long? IntegerOrNone(string name) => _bound.TryGetValue(name, out var value) && value is not null ? AsInteger(name, value) : null;
+
+    private string AsText(string name, object? value) =>
+        value as string ?? throw new TemplateError($"{PythonText.TypeName(value)} as {name} of {Callee}", "a string");
+
+    private long AsInteger(string name, object? value) => value switch
+    {
+        long i => i,
+        bool b => b ? 1 : 0,
+        _ => throw new TemplateError($"{PythonText.TypeName(value)} as {name} of {Callee}", "an integer"),
+    };
+}

@@ -1,0 +1,21 @@
+using System.Collections.Frozen;
+
+namespace Microsoft.ML.Nlft.ChatTemplates;
+
+/// <summary>A filter: the value, its other arguments, and what it may use up.</summary>
+internal delegate object? Filter(object? value, CallArguments arguments, RenderBudget budget);
+
+/// <summary>The filters by name.</summary>
+internal static class Filters
+{
+    private static readonly FrozenDictionary<string, Filter> All =
+        TextFilters.All.Concat(NumberFilters.All).Concat(SequenceFilters.All)
+            .ToFrozenDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
+
+    public static bool Exists(string name) => All.ContainsKey(name);
+
+    public static object? Apply(string name, object? value, CallArguments arguments, RenderBudget budget) =>
+        All.TryGetValue(name, out var filter)
+            ? filter(value, arguments, budget)
+            : throw new TemplateError($"the filter '{name}'", $"one of {string.Join(", ", All.Keys.Order(StringComparer.Ordinal))}");
+}

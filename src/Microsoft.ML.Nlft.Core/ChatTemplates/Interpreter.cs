@@ -1,0 +1,167 @@
+using System.Text;
+
+namespace Microsoft.ML.Nlft.ChatTemplates;
+
+/// <summary>Runs the statements of a template and collects what they print.</summary>
+internal sealed class Interpreter(RenderBudget budget)
+{
+    private readonly Evaluator _evaluator = new(budget);
+    private StringBuilder _output = new();
+
+    /// <summary>Offset of what is being run, for messages.</summary>
+    public int Position => _evaluator.Position;
+
+    /// <summary>Renders a template.</summary>
+    public string Run(IReadOnlyList<Statement> statements, Scope scope)
+    {
+        Execute(statements, scope);
+        return _output.ToString();
+    }
+
+    private Completion Execute(IReadOnlyList<Statement> statements, Scope scope)
+    {
+        foreach (var statement in statements)
+        {
+            budget.Step();
+            budget.Enter();
+            _evaluator.Position = statement.Position;
+            var completion = Execute(statement, scope);
+            budget.Leave();
+            if (completion != Completion.Normal) return completion;
+        }
+
+        return Completion.Normal;
+    }
+
+    private Completion Execute(Statement statement, Scope scope)
+    {
+        switch (statement)
+        {
+            case TextOutput text:
+                Print(text.Text);
+                break;
+            case ExpressionOutput output:
+                Print(_evaluator.Text(_evaluator.Evaluate(output.Value, scope)));
+                break;
+            case If @if:
+                return Execute(@if, scope);
+            case For @for:
+                return Execute(@for, scope);
+            case Set set:
+                Assign(set.Target, _evaluator.Evaluate(set.Value, scope), scope);
+                break;
+            case SetBlock block:
+                object? body = Capture(block.Body, new Scope(scope));
+                Assign(block.Target, block.Filters is null ? body : _evaluator.ApplyFilters(block.Filters, body, scope), scope);
+                break;
+            case MacroDefinition macro:
+                scope[macro.Name] = new TemplateCallable(macro.Name, arguments => CallMacro(macro, arguments, scope));
+                break;
+            case Generation generation:
+                Execute(generation.Body, new Scope(scope));
+                break;
+            case LoopControl control:
+                return control.Completion;
+            default:
+                throw new InvalidOperationException(statement.GetType().Name);
+        }
+
+        return Completion.Normal;
+    }
+
+    private void Print(string text)
+    {
+        budget.Text(text.Length);
+        budget.Visit(_output.Length + text.Length);
+        _output.Append(text);
+    }
+
+    private string Capture(IReadOnlyList<Statement> body, Scope scope)
+    {
+        var outer = _output;
+        _output = new StringBuilder();
+        Execute(body, scope);
+        var text = _output.ToString();
+        _output = outer;
+        return text;
+    }
+
+    private Completion Execute(If statement, Scope scope)
+    {
+        foreach (var (condition, body) in statement.Branches)
+        {
+            if (Operators.IsTrue(_evaluator.Evaluate(condition, scope))) return Execute(body, scope);
+        }
+
+        return Execute(statement.Else, scope);
+    }
+
+    /// <summary>Every iteration has a scope of its own. As in Jinja, else runs when no iteration reached its end.</summary>
+    private Completion Execute(For statement, Scope scope)
+    {
+        var items = Operators.ToList(_evaluator.Evaluate(statement.Items, scope), budget);
+        if (statement.Filter is { } filter)
+        {
+            items = items.FindAll(item =>
+            {
+                var inner = new Scope(scope);
+                Assign(statement.Target, item, inner);
+                return Operators.IsTrue(_evaluator.Evaluate(filter, inner));
+            });
+        }
+
+        var loop = new LoopState(items, budget);
+        var completed = false;
+        for (var i = 0; i < items.Count; i++)
+        {
+            loop.Index = i;
+            var inner = new Scope(scope) { ["loop"] = loop };
+            Assign(statement.Target, items[i], inner);
+            var completion = Execute(statement.Body, inner);
+            if (completion == Completion.Break) break;
+            completed |= completion == Completion.Normal;
+        }
+
+        return completed ? Completion.Normal : Execute(statement.Else, scope);
+    }
+
+    private void Assign(AssignmentTarget target, object? value, Scope scope)
+    {
+        switch (target)
+        {
+            case NameTarget name:
+                scope[name.Name] = value;
+                break;
+            case NamespaceTarget attribute:
+                _evaluator.Position = attribute.Position;
+                var owner = scope[attribute.Name] as TemplateNamespace
+                    ?? throw new TemplateError($"an attribute set on {PythonText.TypeName(scope[attribute.Name])}", "a namespace");
+                owner.Attributes[attribute.Attribute] = value;
+                break;
+            case TupleTarget tuple:
+                _evaluator.Position = tuple.Position;
+                var items = Operators.ToList(value, budget);
+                if (items.Count != tuple.Items.Count)
+                {
+                    throw new TemplateError($"{items.Count} values for {tuple.Items.Count} names", "one value per name");
+                }
+                foreach (var (inner, item) in tuple.Items.Zip(items)) Assign(inner, item, scope);
+                break;
+        }
+    }
+
+    /// <summary>A macro sees the names around its definition, not those around its call.</summary>
+    private string CallMacro(MacroDefinition macro, CallArguments arguments, Scope definition)
+    {
+        arguments.Bind([.. macro.Parameters.Select(parameter => parameter.Name)]);
+        var scope = new Scope(definition);
+        foreach (var (name, fallback) in macro.Parameters)
+        {
+            scope[name] = arguments.TryGet(name, out var value) ? value
+                : fallback is not null ? _evaluator.Evaluate(fallback, scope)
+                : new Undefined($"parameter '{name}' was not provided");
+        }
+
+        return budget.Made(Capture(macro.Body, scope));
+    }
+}

@@ -1,0 +1,159 @@
+namespace Microsoft.ML.Nlft.ChatTemplates;
+
+/// <summary>What <c>.name</c>, <c>[index]</c> and <c>[a:b]</c> find in a value.</summary>
+internal static class Members
+{
+    /// <summary><c>target.name</c>: a method before a key of that name, as in Jinja.</summary>
+    public static object? Attribute(object? target, string name, RenderBudget budget)
+    {
+        if (target is Undefined undefined) throw undefined.Error();
+        if (TryGetMember(target, name, budget, out var value)) return value;
+        return target is TemplateMap map && map.TryGetValue(name, out value) ? value : Missing(target, name);
+    }
+
+    /// <summary>The attr filter: a method or an attribute, never a key.</summary>
+    public static object? Method(object? target, string name, RenderBudget budget) =>
+        target is Undefined undefined ? throw undefined.Error() : TryGetMember(target, name, budget, out var value) ? value : Missing(target, name);
+
+    /// <summary><c>target[index]</c>: a key or an item before a method of that name.</summary>
+    public static object? Item(object? target, object? index, RenderBudget budget)
+    {
+        switch (target)
+        {
+            case Undefined undefined:
+                throw undefined.Error();
+            case TemplateMap map when index is null or bool or long or double or string && map.TryGetValue(index, out var value):
+                return value;
+            case IReadOnlyList<object?> list when index is long or bool:
+                return At(list.Count, index, out var i) ? list[i] : Missing(target, index);
+            case string text when index is long or bool:
+                var characters = PythonText.Characters(text, budget);
+                return At(characters.Count, index, out i) ? characters[i] : Missing(target, index);
+            default:
+                return index is string name && TryGetMember(target, name, budget, out var member) ? member : Missing(target, index);
+        }
+    }
+
+    private static bool At(int count, object index, out int result)
+    {
+        var i = index is bool b ? (b ? 1 : 0) : (long)index;
+        if (i < 0) i += count;
+        result = (int)Math.Clamp(i, 0, int.MaxValue);
+        return i >= 0 && i < count;
+    }
+
+    /// <summary><c>target[start:stop:step]</c></summary>
+    public static object? Slice(object? target, object? start, object? stop, object? step, RenderBudget budget)
+    {
+        if (target is Undefined undefined) throw undefined.Error();
+        IReadOnlyList<object?>? items = target is string text ? PythonText.Characters(text, budget) : target as IReadOnlyList<object?>;
+        if (items is null) throw new TemplateError($"a slice of {PythonText.TypeName(target)}", "a string or a list");
+        var taken = Indices(items.Count, Bound(start), Bound(stop), Bound(step) ?? 1).Select(i => items[i]).ToArray();
+        budget.Items(taken.Length);
+        return target switch
+        {
+            string => string.Concat(taken),
+            TemplateTuple => new TemplateTuple(taken),
+            _ => taken.ToList(),
+        };
+    }
+
+    private static long? Bound(object? value) => value switch
+    {
+        null => null,
+        long i => i,
+        bool b => b ? 1 : 0,
+        Undefined undefined => throw undefined.Error(),
+        _ => throw new TemplateError($"{PythonText.TypeName(value)} in a slice", "an integer or nothing"),
+    };
+
+    private static IEnumerable<int> Indices(int count, long? start, long? stop, long step)
+    {
+        if (step == 0) throw new TemplateError("a slice with step 0", "another step");
+        var (low, high) = step > 0 ? (0L, (long)count) : (-1L, count - 1L);
+        var first = start is { } a ? Math.Clamp(a < 0 ? a + count : a, low, high) : step > 0 ? low : high;
+        var last = stop is { } b ? Math.Clamp(b < 0 ? b + count : b, low, high) : step > 0 ? high : low;
+        step = Math.Clamp(step, -count - 1L, count + 1L);
+        return Walk();
+
+        IEnumerable<int> Walk()
+        {
+            for (var i = first; step > 0 ? i < last : i > last; i += step) yield return (int)i;
+        }
+    }
+
+    private static bool TryGetMember(object? target, string name, RenderBudget budget, out object? value)
+    {
+        switch (target)
+        {
+            case LoopState loop:
+                return loop.TryGet(name, out value);
+            case TemplateNamespace @namespace:
+                return @namespace.Attributes.TryGetValue(name, out value);
+            case string text:
+                value = StringMethods.Find(text, name, budget);
+                return value is not null;
+            case TemplateMap map:
+                value = MapMethod(map, name);
+                return value is not null;
+            case IReadOnlyList<object?> list:
+                value = ListMethod(list, name, budget);
+                return value is not null;
+            default:
+                value = null;
+                return false;
+        }
+    }
+
+    private static Undefined Missing(object? target, object? key) => new(key is string name
+        ? $"{PythonText.TypeName(target)} has no attribute '{name}'"
+        : $"{PythonText.TypeName(target)} has no element {(key is long i ? i : PythonText.TypeName(key))}");
+
+    private static TemplateCallable? MapMethod(TemplateMap map, string name) => name switch
+    {
+        "get" => Bound(name, a => map.TryGetValue(a.Bind("key", "default").Get("key"), out var value) ? value : a.Get("default", null)),
+        "keys" => Bound(name, a => a.Bind() is var _ ? map.Keys.ToList() : null),
+        "values" => Bound(name, a => a.Bind() is var _ ? map.Values.ToList() : null),
+        "items" => Bound(name, a => a.Bind() is var _ ? Items(map) : null),
+        "copy" => Bound(name, a => a.Bind() is var _ ? Copy(map) : null),
+        "clear" or "pop" or "popitem" or "setdefault" or "update" => Immutable(name),
+        _ => null,
+    };
+
+    private static TemplateCallable? ListMethod(IReadOnlyList<object?> list, string name, RenderBudget budget) => name switch
+    {
+        "count" => Bound(name, a =>
+        {
+            var value = a.Bind("value").Get("value");
+            return (long)list.Count(item => Operators.AreEqual(item, value, budget));
+        }),
+        "index" => Bound(name, a =>
+        {
+            var value = a.Bind("value").Get("value");
+            for (var i = 0; i < list.Count; i++)
+            {
+                if (Operators.AreEqual(list[i], value, budget)) return (long)i;
+            }
+
+            throw new TemplateError("a value that index does not find", "one that is in the list");
+        }),
+        "copy" when list is List<object?> => Bound(name, a => a.Bind() is var _ ? list.ToList() : null),
+        "append" or "clear" or "pop" or "reverse" or "insert" or "sort" or "extend" or "remove" when list is List<object?> => Immutable(name),
+        _ => null,
+    };
+
+    /// <summary>The pairs of a mapping.</summary>
+    public static List<object?> Items(TemplateMap map) => [.. map.Select(pair => new TemplateTuple(pair.Key, pair.Value))];
+
+    private static TemplateMap Copy(TemplateMap map)
+    {
+        var copy = new TemplateMap();
+        foreach (var (key, value) in map) copy.Add(key, value);
+        return copy;
+    }
+
+    private static TemplateCallable Bound(string name, Func<CallArguments, object?> body) => new(name, body);
+
+    private static TemplateCallable Immutable(string name) =>
+        new(name, _ => throw new TemplateError($"{name}(), which changes a value", "an expression that makes a new value"));
+}

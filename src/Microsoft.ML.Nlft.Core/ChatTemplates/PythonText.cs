@@ -1,0 +1,200 @@
+using System.Globalization;
+using System.Text;
+
+namespace Microsoft.ML.Nlft.ChatTemplates;
+
+/// <summary>Values as text, and text as a sequence of characters (Unicode code points), as in Python.</summary>
+internal static class PythonText
+{
+    /// <summary>White space as str.isspace and the regular expressions of Python see it.</summary>
+    public static bool IsSpace(char c) => char.IsWhiteSpace(c) || c is >= '\x1c' and <= '\x1f';
+
+    /// <summary>How a value prints.</summary>
+    public static string Of(object? value, RenderBudget budget) => value switch
+    {
+        string text => text,
+        Undefined => "",
+        null => "None",
+        bool b => b ? "True" : "False",
+        long i => i.ToString(CultureInfo.InvariantCulture),
+        double d => OfDouble(d),
+        _ => Represent(value, budget),
+    };
+
+    /// <summary>How a value prints inside a list: strings are quoted.</summary>
+    public static string Represent(object? value, RenderBudget budget)
+    {
+        var result = new StringBuilder();
+        Represent(value, result, budget);
+        return budget.Made(result.ToString());
+    }
+
+    private static void Represent(object? value, StringBuilder result, RenderBudget budget)
+    {
+        budget.Visit(result.Length);
+        switch (value)
+        {
+            case string text:
+                Quote(text, result);
+                break;
+            case Undefined:
+                result.Append("Undefined");
+                break;
+            case List<object?> list:
+                Join("[", list, "]");
+                break;
+            case TemplateTuple tuple:
+                Join("(", tuple, tuple.Count == 1 ? ",)" : ")");
+                break;
+            case TemplateMap map:
+                result.Append('{');
+                foreach (var (key, item) in map)
+                {
+                    Represent(key, result, budget);
+                    result.Append(": ");
+                    Represent(item, result, budget);
+                    result.Append(", ");
+                }
+
+                if (map.Count > 0) result.Length -= 2;
+                result.Append('}');
+                break;
+            case null or bool or long or double:
+                result.Append(Of(value, budget));
+                break;
+            default:
+                throw new TemplateError($"{TypeName(value)} to print", "a value that has a text");
+        }
+
+        void Join(string open, IReadOnlyList<object?> items, string close)
+        {
+            result.Append(open);
+            for (var i = 0; i < items.Count; i++)
+            {
+                if (i > 0) result.Append(", ");
+                Represent(items[i], result, budget);
+            }
+
+            result.Append(close);
+        }
+    }
+
+    private static void Quote(string text, StringBuilder result)
+    {
+        var quote = text.Contains('\'') && !text.Contains('"') ? '"' : '\'';
+        result.Append(quote);
+        for (var i = 0; i < text.Length;)
+        {
+            var valid = Rune.TryGetRuneAt(text, i, out var rune);
+            var code = valid ? rune.Value : text[i];
+            i += valid ? rune.Utf16SequenceLength : 1;
+            switch (code)
+            {
+                case '\n': result.Append("\\n"); break;
+                case '\r': result.Append("\\r"); break;
+                case '\t': result.Append("\\t"); break;
+                case '\\': result.Append("\\\\"); break;
+                case var c when c == quote: result.Append('\\').Append(quote); break;
+                case var c when valid && IsPrintable(rune): result.Append(rune.ToString()); break;
+                case <= 0xFF: result.Append(CultureInfo.InvariantCulture, $"\\x{code:x2}"); break;
+                case <= 0xFFFF: result.Append(CultureInfo.InvariantCulture, $"\\u{code:x4}"); break;
+                default: result.Append(CultureInfo.InvariantCulture, $"\\U{code:x8}"); break;
+            }
+        }
+
+        result.Append(quote);
+    }
+
+    private static bool IsPrintable(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (
+        UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse
+        or UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator);
+
+    /// <summary>The shortest digits that read back as the same double; an exponent below 1e-4 and from 1e16 on.</summary>
+    public static string OfDouble(double value)
+    {
+        if (double.IsNaN(value)) return "nan";
+        if (double.IsInfinity(value)) return value > 0 ? "inf" : "-inf";
+        if (value == 0) return double.IsNegative(value) ? "-0.0" : "0.0";
+        var (digits, exponent) = Digits(value);
+        var sign = value < 0 ? "-" : "";
+        if (exponent is < -4 or >= 16)
+        {
+            var fraction = digits.Length > 1 ? "." + digits[1..] : "";
+            return string.Create(CultureInfo.InvariantCulture, $"{sign}{digits[0]}{fraction}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent):00}");
+        }
+
+        if (exponent < 0) return sign + "0." + new string('0', -exponent - 1) + digits;
+        digits = digits.PadRight(exponent + 1, '0');
+        return sign + digits[..(exponent + 1)] + "." + (digits.Length > exponent + 1 ? digits[(exponent + 1)..] : "0");
+    }
+
+    /// <summary>The significant digits d1 d2 ... and e of d1.d2... x 10^e.</summary>
+    private static (string Digits, int Exponent) Digits(double value)
+    {
+        var parts = Math.Abs(value).ToString("R", CultureInfo.InvariantCulture).Split('E');
+        var point = parts[0].IndexOf('.');
+        var whole = point < 0 ? parts[0].Length : point;
+        var digits = parts[0].Replace(".", "");
+        var leadingZeros = digits.Length - digits.TrimStart('0').Length;
+        var exponent = whole - 1 - leadingZeros + (parts.Length > 1 ? int.Parse(parts[1], CultureInfo.InvariantCulture) : 0);
+        return (digits.Trim('0'), exponent);
+    }
+
+    /// <summary>The type as messages name it.</summary>
+    public static string TypeName(object? value) => value switch
+    {
+        null => "none",
+        Undefined => "an undefined value",
+        bool => "a boolean",
+        long => "an integer",
+        double => "a float",
+        string => "a string",
+        List<object?> => "a list",
+        TemplateTuple => "a tuple",
+        TemplateMap => "a mapping",
+        TemplateNamespace => "a namespace",
+        TemplateGenerator => "a generator",
+        TemplateCallable callable => $"the function {callable.Name}",
+        LoopState => "loop",
+        _ => value.GetType().Name,
+    };
+
+    /// <summary>The number of characters (code points).</summary>
+    public static int Length(string text)
+    {
+        var length = text.Length;
+        for (var i = 1; i < text.Length; i++)
+        {
+            if (char.IsSurrogatePair(text[i - 1], text[i])) length--;
+        }
+
+        return length;
+    }
+
+    /// <summary>The characters (code points), one string each.</summary>
+    public static IReadOnlyList<string> Characters(string text, RenderBudget budget)
+    {
+        budget.Items(text.Length);
+        var characters = new List<string>(text.Length);
+        for (var i = 0; i < text.Length; i++)
+        {
+            var pair = i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1]);
+            characters.Add(text.Substring(i, pair ? 2 : 1));
+            if (pair) i++;
+        }
+
+        return characters;
+    }
+
+    /// <summary>Order by code point.</summary>
+    public static int Compare(string a, string b)
+    {
+        for (var i = 0; i < Math.Min(a.Length, b.Length); i++)
+        {
+            if (a[i] == b[i]) continue;
+            return char.IsSurrogate(a[i]) == char.IsSurrogate(b[i]) ? a[i].CompareTo(b[i]) : char.IsSurrogate(a[i]) ? 1 : -1;
+        }
+
+        return a.Length.CompareTo(b.Length);
+    }
+}

@@ -1,0 +1,23 @@
+namespace Microsoft.ML.Nlft.ChatTemplates;
+
+/// <summary>The names visible at one place: a for block, a macro and a set block have their own and see those around them.</summary>
+internal sealed class Scope(Scope? parent)
+{
+    private readonly Dictionary<string, object?> _names = new(StringComparer.Ordinal);
+
+    public object? this[string name]
+    {
+        get
+        {
+            for (var scope = this; scope is not null; scope = scope.Parent)
+            {
+                if (scope._names.TryGetValue(name, out var value)) return value;
+            }
+
+            return new Undefined($"'{name}' is undefined");
+        }
+        set => _names[name] = value;
+    }
+
+    private Scope? Parent { get; } = parent;
+}

@@ -1,0 +1,76 @@
+using System.Collections;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Microsoft.ML.Nlft.ChatTemplates;
+
+/// <summary>Turns .NET values and JSON into values of a template.</summary>
+internal static class TemplateInput
+{
+    private const int DeepestNesting = 64;
+
+    /// <summary>Null, booleans, numbers, strings, JSON, dictionaries, sequences and <see cref="ChatTurn"/>.</summary>
+    public static object? Convert(object? value, string name) => Convert(value, name, 0);
+
+    private static object? Convert(object? value, string name, int depth)
+    {
+        if (depth > DeepestNesting) throw Unfit(name, $"more than {DeepestNesting} levels of nesting");
+        switch (value)
+        {
+            case null or bool or string or long or double:
+                return value;
+            case sbyte or byte or short or ushort or int or uint:
+                return System.Convert.ToInt64(value, CultureInfo.InvariantCulture);
+            case float or decimal:
+                return System.Convert.ToDouble(value, CultureInfo.InvariantCulture);
+            case ChatTurn turn:
+                return new TemplateMap { { "role", turn.Role }, { "content", turn.Content } };
+            case JsonDocument document:
+                return Convert(document.RootElement, name, depth);
+            case JsonElement element:
+                return Convert(element, name, depth);
+            case IDictionary dictionary:
+                var map = new TemplateMap();
+                foreach (DictionaryEntry entry in dictionary)
+                {
+                    var key = entry.Key as string ?? throw Unfit(name, $"a key of type {entry.Key.GetType()}");
+                    map.Add(key, Convert(entry.Value, name, depth + 1));
+                }
+
+
+                return map;
+            case IEnumerable items:
+                return items.Cast<object?>().Select(item => Convert(item, name, depth + 1)).ToList();
+            default:
+                throw Unfit(name, value.GetType().ToString());
+        }
+    }
+
+    private static object? Convert(JsonElement element, string name, int depth)
+    {
+        switch (element.ValueKind)
+        {
+            case JsonValueKind.Object:
+                var map = new TemplateMap();
+                foreach (var property in element.EnumerateObject()) map.Add(property.Name, Convert(property.Value, name, depth + 1));
+                return map;
+            case JsonValueKind.Array:
+                return element.EnumerateArray().Select(item => Convert((object)item, name, depth + 1)).ToList();
+            case JsonValueKind.String:
+                return element.GetString();
+            case JsonValueKind.Number:
+                var isInteger = element.GetRawText().AsSpan().IndexOfAny('.', 'e', 'E') < 0;
+                return isInteger && element.TryGetInt64(out var integer) ? (object)integer : element.GetDouble();
+            case JsonValueKind.True or JsonValueKind.False:
+                return element.GetBoolean();
+            default:
+                return null;
+        }
+    }
+
+    private static NlftException Unfit(string name, string found) => new(
+        $"variable {name} of the chat template",
+        found,
+        $"null, booleans, numbers, strings, JSON, dictionaries with string keys and sequences, at most {DeepestNesting} levels deep",
+        "Convert the value first.");
+}

@@ -1,0 +1,85 @@
+namespace Microsoft.ML.Nlft.Common;
+
+/// <summary>Files that appear whole or not at all: written beside their place under a temporary name, then renamed over it.</summary>
+internal static class AtomicFile
+{
+    /// <summary>Writes one file.</summary>
+    /// <exception cref="NlftException">The disk is full, the folder cannot be written, or <paramref name="write"/> threw it; the file is as it was.</exception>
+    public static void Write(string path, Action<Stream> write) => WriteAll((path, write));
+
+    /// <summary>Writes files that belong together: none is renamed before all are written. Folders are created.</summary>
+    /// <exception cref="NlftException">As with <see cref="Write"/>.</exception>
+    public static void WriteAll(params (string Path, Action<Stream> Write)[] files)
+    {
+        var staged = new List<(string Temporary, string Path)>();
+        var current = files[0].Path;
+        try
+        {
+            foreach (var (path, write) in files)
+            {
+                current = path;
+                var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+                Directory.CreateDirectory(folder);
+                var temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}");
+                staged.Add((temporary, path));
+                using var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16);
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
+            foreach (var (temporary, path) in staged) File.Move(temporary, current = path, overwrite: true);
+        }
+        catch (Exception e)
+        {
+            foreach (var (temporary, _) in staged) WriteFault.Ignore(() => File.Delete(temporary));
+            if (WriteFault.Of(current, e) is { } fault) throw fault;
+            throw;
+        }
+    }
+
+    /// <summary>Creates a folder and tries whether files can be written there.</summary>
+    /// <exception cref="NlftException">They cannot.</exception>
+    public static void TryFolder(string folder)
+    {
+        var trial = Path.Combine(folder, $".trial.{Path.GetRandomFileName()}");
+        try
+        {
+            Directory.CreateDirectory(folder);
+            File.WriteAllBytes(trial, [0]);
+            File.Delete(trial);
+        }
+        catch (Exception e) when (WriteFault.Of(folder, e) is { } fault)
+        {
+            WriteFault.Ignore(() => File.Delete(trial));
+            throw fault;
+        }
+    }
+}
+
+/// <summary>What the operating system says when it cannot write, in this library's words.</summary>
+internal static class WriteFault
+{
+    // ENOSPC, EDQUOT and EROFS of Linux and macOS; ERROR_HANDLE_DISK_FULL and ERROR_DISK_FULL of Windows, as HRESULTs.
+    private static readonly int[] DiskFull = [28, 69, 122, unchecked((int)0x80070027), unchecked((int)0x80070070)];
+
+    /// <summary>The exception to throw for one that came of writing <paramref name="path"/>; null: it is of another kind and goes on as it is.</summary>
+    public static NlftException? Of(string path, Exception e) => e switch
+    {
+        IOException when DiskFull.Contains(e.HResult) =>
+            new(path, "a full disk", "room for the file", "Free space on the disk, or name a place on another one. What was there before is unchanged.", e),
+        UnauthorizedAccessException => new(path, "a place that may not be written", "a folder with permission to write", "Change its permissions, or name another place. What was there before is unchanged.", e),
+        IOException => new(path, $"a place that cannot be written ({e.Message.TrimEnd('.')})", "a place for a file", "Name another place. What was there before is unchanged.", e),
+        _ => null,
+    };
+
+    /// <summary>Does something that may fail without harm.</summary>
+    public static void Ignore(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+}

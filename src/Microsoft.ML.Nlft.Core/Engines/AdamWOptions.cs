@@ -1,0 +1,35 @@
+using Microsoft.ML.Nlft.Common;
+
+namespace Microsoft.ML.Nlft.Engines;
+
+/// <summary>AdamW (Loshchilov and Hutter, arXiv 1711.05101) with clipping by global norm, as in PyTorch's <c>AdamW</c> and <c>clip_grad_norm_</c>.</summary>
+public sealed record AdamWOptions
+{
+    /// <summary>Decay of the first moment, in [0, 1). Default 0.9.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>Decay of the second moment, in [0, 1). Default 0.999.</summary>
+    public double Beta2 { get; init; } = 0.999;
+
+    /// <summary>Added to the root of the second moment, above 0. Default 1e-8.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Decoupled weight decay, 0 or more. Default 0 (the published runs).</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>Largest global L2 norm of the gradients, above 0; infinity turns clipping off. Default 1.0.</summary>
+    public double MaximumGradientNorm { get; init; } = 1.0;
+
+    /// <summary>Refuses the first option that lies outside its range.</summary>
+    /// <exception cref="NlftException">Names the option, the value and the range.</exception>
+    internal void Validate()
+    {
+        OptionCheck.Require(Beta1 is >= 0 and < 1, "Optimizer.Beta1", Beta1, "a number in [0, 1)", "Use 0.9.");
+        OptionCheck.Require(Beta2 is >= 0 and < 1, "Optimizer.Beta2", Beta2, "a number in [0, 1)", "Use 0.999.");
+        OptionCheck.Require(double.IsFinite(Epsilon) && Epsilon > 0, "Optimizer.Epsilon", Epsilon, "a finite number above 0", "Use 1e-8.");
+        OptionCheck.Require(double.IsFinite(WeightDecay) && WeightDecay >= 0, "Optimizer.WeightDecay", WeightDecay, "a finite number, 0 or more",
+            "Use 0 to turn weight decay off.");
+        OptionCheck.Require(MaximumGradientNorm > 0, "Optimizer.MaximumGradientNorm", MaximumGradientNorm, "a number above 0",
+            "Use 1.0, or double.PositiveInfinity to turn clipping off.");
+    }
+}

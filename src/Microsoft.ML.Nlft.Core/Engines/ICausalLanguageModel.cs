@@ -1,0 +1,100 @@
+using Microsoft.ML.Nlft.ChatTemplates;
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.Engines;
+
+/// <summary>
+/// A causal language model on some engine: the narrow seam between tensors and everything else. An engine scores tokens and
+/// back-propagates one coefficient per token; it knows nothing of objectives, prompts or schedules.
+/// </summary>
+/// <remarks>
+/// Not safe for concurrent use: callers serialise. Results depend neither on the number of threads nor, beyond rounding, on how
+/// sequences are split into batches. Sequences of a batch may differ in length.
+/// </remarks>
+public interface ICausalLanguageModel : IDisposable
+{
+    /// <summary>The architecture, as config.json gives it.</summary>
+    ModelConfiguration Configuration { get; }
+
+    /// <summary>The adapter's configuration, or null without one.</summary>
+    LoraConfiguration? Lora { get; }
+
+    /// <summary>What can be trained.</summary>
+    TrainableWeights Trainable { get; }
+
+    /// <summary>Scores the response tokens of every sequence without keeping anything for a gradient; dropout is off.</summary>
+    /// <param name="batch">Sequences to score.</param>
+    /// <param name="hiddenStates">Whether to fill <see cref="TokenScores.HiddenStates"/>.</param>
+    /// <param name="cancellationToken">Observed between layers.</param>
+    /// <returns>One entry per sequence, in order.</returns>
+    /// <exception cref="NlftException">A token id lies outside the vocabulary, or a sequence is longer than the model allows.</exception>
+    IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default);
+
+    /// <summary>Scores like <see cref="Score"/>, with dropout on, and keeps what <see cref="IForwardPass.Backward"/> needs.</summary>
+    /// <exception cref="InvalidOperationException">Nothing is trainable.</exception>
+    IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Clips the accumulated gradients to a global norm, takes one AdamW step and clears them. When the norm is NaN or infinite
+    /// the weights and the optimizer state stay as they were (the gradients are cleared) and that norm is returned.
+    /// </summary>
+    /// <returns>The global L2 norm of the gradients before clipping.</returns>
+    double ApplyGradients(AdamWOptions options, double learningRate);
+
+    /// <summary>Forgets the accumulated gradients.</summary>
+    void ClearGradients();
+
+    /// <summary>Copies out the named tensors of one kind.</summary>
+    IReadOnlyList<NamedTensor> Export(ModelState state);
+
+    /// <summary>Replaces the tensors of one kind by those given, which must be exactly the ones that <see cref="Export"/> names.</summary>
+    /// <exception cref="NlftException">A name or a shape does not fit.</exception>
+    void Import(ModelState state, IReadOnlyList<NamedTensor> tensors);
+
+    /// <summary>Reads the prompts into a key/value cache and stands ready to be asked for the next token of each.</summary>
+    /// <param name="prompts">One or more non-empty prompts.</param>
+    /// <param name="maximumNewTokens">Most tokens that will be appended to each.</param>
+    /// <param name="cancellationToken">Observed between layers.</param>
+    IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default);
+}
+
+/// <summary>Which tensors <see cref="ICausalLanguageModel.Export"/> and Import carry.</summary>
+public enum ModelState
+{
+    /// <summary>The trainable weights (or, on a model loaded for inference, the adapter's).</summary>
+    Weights,
+
+    /// <summary>The accumulated gradients, under the names of their weights.</summary>
+    Gradients,
+
+    /// <summary>AdamW's state: <c>NAME.exp_avg</c>, <c>NAME.exp_avg_sq</c> for every weight, and one scalar <c>step</c>.</summary>
+    Optimizer,
+}
+
+/// <summary>A forward pass that can be differentiated once.</summary>
+public interface IForwardPass : IDisposable
+{
+    /// <summary>The scores, one entry per sequence.</summary>
+    IReadOnlyList<TokenScores> Scores { get; }
+
+    /// <summary>
+    /// Adds the gradient of a loss to the accumulated gradients. The loss enters by its gradient with respect to the logits at the
+    /// positions that predict the response tokens: c_t (softmax - onehot(y_t)); that is, the loss -sum c_t log p_t with c constant.
+    /// </summary>
+    /// <param name="coefficients">For every sequence its n coefficients c_t (docs/method.md, section 3); an empty entry counts as zeros.</param>
+    /// <param name="cancellationToken">Observed between layers; a cancelled call leaves the gradients unusable until they are applied or cleared.</param>
+    void Backward(IReadOnlyList<ReadOnlyMemory<float>> coefficients, CancellationToken cancellationToken = default);
+}
+
+/// <summary>Next-token logits for several sequences that grow together, with a key/value cache.</summary>
+public interface IDecodingSession : IDisposable
+{
+    /// <summary>Number of sequences.</summary>
+    int Count { get; }
+
+    /// <summary>The logits that follow the last token of sequence <paramref name="sequence"/> (V values), valid until the next <see cref="Append"/>.</summary>
+    ReadOnlySpan<float> Logits(int sequence);
+
+    /// <summary>Appends one token to each sequence and computes its logits; a negative id retires a sequence for good.</summary>
+    void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default);
+}

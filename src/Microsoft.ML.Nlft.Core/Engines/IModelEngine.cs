@@ -1,0 +1,63 @@
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.Engines;
+
+/// <summary>Loads causal language models for inference or training: the managed CPU engine and the TorchSharp engine are the two there are.</summary>
+public interface IModelEngine
+{
+    /// <summary>A short name for logs and reports, for example "managed".</summary>
+    string Name { get; }
+
+    /// <summary>
+    /// What of the engine and its options results depend on, be it in the last digits, for example "managed, int8 weights". A run goes on from the checkpoint
+    /// of another only when asked (<c>FineTuneOptions.ResumeOnAnotherEngine</c>). Default: <see cref="Name"/>.
+    /// </summary>
+    string Arithmetic => Name;
+
+    /// <summary>Loads the model in <see cref="ModelLoadOptions.Folder"/>.</summary>
+    /// <exception cref="NlftException">The folder, its configuration, weights or adapter cannot be used.</exception>
+    ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// This engine on the GPU that the host program chose, for ML.NET with <c>MLContext.GpuDeviceId</c> and <c>FallbackToCpu</c>. Default: the engine
+    /// as it is, which is right for one that uses no GPU, or whose own options name a device.
+    /// </summary>
+    /// <param name="deviceId">The GPU's number, 0 or more.</param>
+    /// <param name="fallbackToCpu">Whether the CPU may stand in for a GPU that cannot be used.</param>
+    IModelEngine OnGpu(int deviceId, bool fallbackToCpu) => this;
+}
+
+/// <summary>Which weights a loaded model can train.</summary>
+public enum TrainableWeights
+{
+    /// <summary>None: scoring and generation only.</summary>
+    None,
+
+    /// <summary>The LoRA factors; the base weights are frozen.</summary>
+    Lora,
+
+    /// <summary>All base weights, in float32.</summary>
+    All,
+}
+
+/// <summary>What to load and what of it can be trained.</summary>
+public sealed record ModelLoadOptions
+{
+    /// <summary>The opened model folder. The engine does not dispose it; it must stay open as long as the model.</summary>
+    public required ModelFolder Folder { get; init; }
+
+    /// <summary>An adapter to apply (and to go on training, with <see cref="TrainableWeights.Lora"/>), or null.</summary>
+    public LoraAdapter? Adapter { get; init; }
+
+    /// <summary>The fresh adapter to create when <see cref="Trainable"/> is Lora and <see cref="Adapter"/> is null.</summary>
+    public LoraConfiguration? Lora { get; init; }
+
+    /// <summary>What can be trained. Default: nothing.</summary>
+    public TrainableWeights Trainable { get; init; }
+
+    /// <summary>Seeds the initial values of a fresh adapter. Default 42.</summary>
+    public int Seed { get; init; } = 42;
+
+    /// <summary>Processors to use when the engine was not told a number of threads, 1 or more; 0: all of this machine. Default 0.</summary>
+    public int Processors { get; init; }
+}

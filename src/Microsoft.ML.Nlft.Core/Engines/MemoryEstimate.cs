@@ -1,0 +1,79 @@
+using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.Engines;
+
+/// <summary>
+/// What the managed engine needs, in bytes, from the sizes of the arrays it makes. Small buffers are left out.
+/// </summary>
+public sealed class MemoryEstimate
+{
+    /// <summary>The formulas, as they are shown.</summary>
+    public static IReadOnlyList<string> Formulas { get; } =
+    [
+        "L layers, H hidden size, I intermediate size, V vocabulary, Q = heads x head size, K = key/value heads x head size",
+        "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row",
+        "cache        8 bytes x L x K x T  (keys and values, float32)",
+        "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
+        "activations  4 bytes x (T x ((L + 3) x H + S x (H + 2Q + 2K + 2I) + 4H + 4Q + 2K + 2I) + min(T, 1024) x min(V, 2048))",
+        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more beside S",
+    ];
+
+    private readonly ModelConfiguration _model;
+    private readonly long _tokens;
+
+    /// <summary>An estimate for a number of rows that go through the engine together.</summary>
+    /// <param name="model">The architecture.</param>
+    /// <param name="storedBytes">The weights' bytes in their files.</param>
+    /// <param name="rows">Rows together.</param>
+    /// <param name="tokensPerRow">Tokens of prompt and response.</param>
+    public MemoryEstimate(ModelConfiguration model, long storedBytes, int rows, int tokensPerRow)
+    {
+        (_model, Weights, _tokens) = (model, storedBytes, (long)rows * tokensPerRow);
+        Parameters = ModelLayout.Weights(model).Sum(weight => weight.Shape.Aggregate(1L, (product, size) => product * size));
+    }
+
+    /// <summary>Number of parameters of the model.</summary>
+    public long Parameters { get; }
+
+    /// <summary>Bytes of the frozen weights.</summary>
+    public long Weights { get; }
+
+    /// <summary>Bytes of the frozen weights rounded to 8 bits.</summary>
+    public long Int8Weights => ModelLayout.Weights(_model).Sum(weight =>
+        weight.Shape.Length == 1 ? 4 * weight.Shape[0] : weight.Shape.Aggregate(1L, (product, size) => product * size) + 4 * weight.Shape[0]);
+
+    /// <summary>Bytes of the keys and values while answers grow.</summary>
+    public long Cache => 8L * _model.LayerCount * Keys * _tokens;
+
+    /// <summary>Bytes of what a training pass keeps.</summary>
+    /// <param name="recompute">Whether activations are computed again on the way back.</param>
+    public long Activations(bool recompute)
+    {
+        long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
+        var set = hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize + (_model.QueryKeyNorm ? Queries + Keys : 0);
+        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize;
+        return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
+    }
+
+    /// <summary>Bytes of trained parameters with gradient and two moments.</summary>
+    /// <param name="parameters">Number of trained parameters.</param>
+    public static long Trained(long parameters) => 16 * parameters;
+
+    /// <summary>Parameters of an adapter.</summary>
+    /// <param name="lora">The adapter's settings.</param>
+    /// <param name="model">The architecture.</param>
+    public static long AdapterParameters(LoraConfiguration lora, ModelConfiguration model)
+    {
+        var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
+        return lora.Resolve(model).Sum(target => (long)target.Rank * (linears[target.Module].Inputs + linears[target.Module].Outputs));
+    }
+
+    /// <summary>A number of bytes for people, in binary units.</summary>
+    /// <param name="bytes">The number.</param>
+    public static string Text(long bytes) => ByteSize.Text(bytes);
+
+    private long Queries => (long)_model.HeadCount * _model.HeadSize;
+
+    private long Keys => (long)_model.KeyValueHeadCount * _model.HeadSize;
+}

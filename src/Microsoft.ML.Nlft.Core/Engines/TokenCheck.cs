@@ -1,0 +1,19 @@
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.Engines;
+
+/// <summary>Refuses token ids that a model does not have.</summary>
+internal static class TokenCheck
+{
+    /// <summary>Refuses the first token id outside the vocabulary, by its place.</summary>
+    /// <exception cref="NlftException">Names the place, the id and the range.</exception>
+    public static void RefuseForeign(ReadOnlySpan<int> tokens, string place, ModelConfiguration model)
+    {
+        for (var i = 0; i < tokens.Length; i++)
+        {
+            if ((uint)tokens[i] >= (uint)model.VocabularySize)
+                throw new NlftException($"{place}, token {i + 1}", $"id {tokens[i]}", $"0 to {model.VocabularySize - 1}",
+                    "Use the tokenizer that belongs to the model.");
+        }
+    }
+}

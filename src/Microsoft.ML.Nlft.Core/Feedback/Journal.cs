@@ -1,0 +1,164 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
+
+namespace Microsoft.ML.Nlft.Feedback;
+
+/// <summary>
+/// What a long run has done so far, one line a result, appended and flushed as results come: a killed run goes on where it stopped. The first line names the
+/// run; a line that was cut off is dropped. Without a path nothing is kept.
+/// </summary>
+/// <typeparam name="T">A result.</typeparam>
+internal sealed class Journal<T> : IDisposable
+{
+    private static readonly JsonSerializerOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly Lock _turn = new();
+    private readonly string? _path;
+    private readonly FileStream? _file;
+    private readonly Dictionary<int, Entry> _done = [];
+
+    /// <summary>Opens a journal, or begins one.</summary>
+    /// <param name="path">The file; null: nothing is kept.</param>
+    /// <param name="run">What the run is: a journal of another run is refused.</param>
+    /// <exception cref="NlftException">The file belongs to another run, is no journal, or is in use.</exception>
+    public Journal(string? path, string run)
+    {
+        if ((_path = path) is null) return;
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path!))!);
+        try
+        {
+            _file = new FileStream(path!, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+        }
+        catch (IOException error)
+        {
+            throw new NlftException(path!, $"a file that cannot be opened ({error.Message})", "a journal that no other run uses", "Wait for the other run, or name another file.", error);
+        }
+        try
+        {
+            Resume(run);
+        }
+        catch
+        {
+            _file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Results there are.</summary>
+    public int Count => _done.Count;
+
+    /// <summary>The result of a row, or nothing when it is not done yet.</summary>
+    /// <param name="index">The row's place.</param>
+    /// <param name="row">What the row is: its result must be of the same.</param>
+    /// <param name="result">The result.</param>
+    /// <exception cref="NlftException">The journal has the result of another row at that place.</exception>
+    public bool TryGet(int index, string row, out T result)
+    {
+        lock (_turn)
+        {
+            var found = _done.TryGetValue(index, out var entry);
+            result = found ? entry!.Result : default!;
+            if (found && entry!.Row != row)
+                throw new NlftException($"{_path}, result {index}", "the result of another row", "the rows that the run began with",
+                    "Go on with the same rows in the same order, or delete the file to begin anew.");
+            return found;
+        }
+    }
+
+    /// <summary>Adds a result; it is on the disk when this returns.</summary>
+    public void Append(int index, string row, T result) => Append([(index, row, result)]);
+
+    /// <summary>Adds results; they are on the disk when this returns.</summary>
+    /// <exception cref="NlftException">The disk is full; the results before them are kept.</exception>
+    public void Append(IEnumerable<(int Index, string Row, T Result)> results)
+    {
+        if (_file is null) return;
+        lock (_turn)
+        {
+            var lines = new StringBuilder();
+            foreach (var (index, row, result) in results)
+            {
+                var entry = new Entry(index, row, result);
+                if (_done.TryAdd(index, entry)) lines.Append(LineOf(entry));
+            }
+            Write(lines.ToString());
+        }
+    }
+
+    /// <summary>Forgets the run: its results have found their place.</summary>
+    public void Delete()
+    {
+        Dispose();
+        if (_path is not null) File.Delete(_path);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file?.Dispose();
+
+    private void Resume(string run)
+    {
+        var bytes = new byte[checked((int)_file!.Length)];
+        _file.ReadExactly(bytes);
+        var kept = 0;
+        for (var line = 1; bytes.AsSpan(kept).IndexOf((byte)'\n') is var length and >= 0; line++)
+        {
+            var text = bytes.AsSpan(kept, length);
+            if (line == 1) RequireRun(text, run);
+            else if (Parse(text) is { } entry) _done.TryAdd(entry.Index, entry);
+            else break; // the disk lost what follows: it is done again
+            kept += length + 1;
+        }
+        if (kept < bytes.Length) _file.SetLength(kept);
+        _file.Position = kept;
+        if (kept == 0) Write(LineOf(new Beginning(run)));
+    }
+
+    private void RequireRun(ReadOnlySpan<byte> line, string run)
+    {
+        string? found = null;
+        try
+        {
+            found = JsonSerializer.Deserialize<Beginning>(line, s_json)?.Run;
+        }
+        catch (JsonException)
+        {
+            // said below
+        }
+        if (found is null) throw new NlftException(_path!, "no journal", "the journal of an interrupted run, or no file", "Name another file: this one would be overwritten.");
+        if (found != run)
+            throw new NlftException(_path!, $"an interrupted run of {found}", run, "Go on with the options and the model that it began with, or delete the file to begin anew.");
+    }
+
+    private static Entry? Parse(ReadOnlySpan<byte> line)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<Entry>(line, s_json) is { Row: not null, Result: not null } entry ? entry : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static string LineOf<TLine>(TLine line) => JsonSerializer.Serialize(line, s_json) + "\n";
+
+    private void Write(string lines)
+    {
+        try
+        {
+            _file!.Write(Encoding.UTF8.GetBytes(lines));
+            _file.Flush(flushToDisk: true);
+        }
+        catch (IOException e) when (WriteFault.Of(_path!, e) is { } fault)
+        {
+            throw fault; // a line that was cut off is dropped when the run goes on
+        }
+    }
+
+    private sealed record Beginning(string Run);
+
+    private sealed record Entry(int Index, string Row, T Result);
+}

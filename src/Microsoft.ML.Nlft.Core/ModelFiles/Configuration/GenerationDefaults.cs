@@ -1,0 +1,57 @@
+using Microsoft.ML.Nlft.Common;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>generation_config.json: how the model's makers would have it generate. A key that is missing is null (or empty).</summary>
+public sealed record GenerationDefaults
+{
+    /// <summary>eos_token_id: the ids that end an answer; may be empty.</summary>
+    public IReadOnlyList<int> EndOfSequenceIds { get; init; } = [];
+
+    /// <summary>do_sample.</summary>
+    public bool? DoSample { get; init; }
+
+    /// <summary>temperature, 0 or more.</summary>
+    public double? Temperature { get; init; }
+
+    /// <summary>top_p, in [0, 1].</summary>
+    public double? TopP { get; init; }
+
+    /// <summary>top_k, 0 or more; 0 means all.</summary>
+    public int? TopK { get; init; }
+
+    /// <summary>repetition_penalty, above 0.</summary>
+    public double? RepetitionPenalty { get; init; }
+
+    /// <summary>max_new_tokens, 1 or more.</summary>
+    public int? MaximumNewTokens { get; init; }
+
+    /// <summary>Reads the file; null when there is none.</summary>
+    internal static GenerationDefaults? Load(string path)
+    {
+        if (!File.Exists(path)) return null;
+        var keys = JsonKeys.Load(path, "generation_config.json of a model");
+        var defaults = new GenerationDefaults
+        {
+            EndOfSequenceIds = keys.IntOrInts("eos_token_id") ?? [],
+            DoSample = keys.Flag("do_sample"),
+            Temperature = keys.Number("temperature"),
+            TopP = keys.Number("top_p"),
+            TopK = keys.Int("top_k"),
+            RepetitionPenalty = keys.Number("repetition_penalty"),
+            MaximumNewTokens = keys.Int("max_new_tokens"),
+        };
+        Require(defaults.EndOfSequenceIds.All(id => id >= 0), "eos_token_id", "token ids of at least 0");
+        Require(defaults.Temperature is not < 0, "temperature", "a number of at least 0");
+        Require(defaults.TopP is not (< 0 or > 1), "top_p", "a number from 0 to 1");
+        Require(defaults.TopK is not < 0, "top_k", "an integer of at least 0");
+        Require(defaults.RepetitionPenalty is not <= 0, "repetition_penalty", "a number above 0");
+        Require(defaults.MaximumNewTokens is not < 1, "max_new_tokens", "an integer of at least 1");
+        return defaults;
+
+        void Require(bool holds, string key, string expected)
+        {
+            if (!holds) throw keys.Error(key, expected);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>The architecture of a Llama-family decoder: every key of config.json that changes the forward pass.</summary>
+public sealed record ModelConfiguration
+{
+    /// <summary>model_type: llama, mistral, qwen2 or qwen3.</summary>
+    public required string ModelType { get; init; }
+
+    /// <summary>V, the number of token ids.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>H, the width of the residual stream.</summary>
+    public required int HiddenSize { get; init; }
+
+    /// <summary>Width of the feed-forward layer.</summary>
+    public required int IntermediateSize { get; init; }
+
+    /// <summary>Number of decoder layers.</summary>
+    public required int LayerCount { get; init; }
+
+    /// <summary>Number of query heads.</summary>
+    public required int HeadCount { get; init; }
+
+    /// <summary>Number of key/value heads; divides <see cref="HeadCount"/>.</summary>
+    public required int KeyValueHeadCount { get; init; }
+
+    /// <summary>Width of a head; even.</summary>
+    public required int HeadSize { get; init; }
+
+    /// <summary>Most positions the model was made for (max_position_embeddings).</summary>
+    public required int MaximumPositions { get; init; }
+
+    /// <summary>Epsilon of RMSNorm.</summary>
+    public double NormEpsilon { get; init; } = 1e-6;
+
+    /// <summary>Rotary position settings.</summary>
+    public RopeConfiguration Rope { get; init; } = new();
+
+    /// <summary>Whether lm_head shares the embedding matrix.</summary>
+    public bool TieWordEmbeddings { get; init; }
+
+    /// <summary>Whether q_proj, k_proj and v_proj have a bias (qwen2: always).</summary>
+    public bool QkvBias { get; init; }
+
+    /// <summary>Whether o_proj has a bias (llama's attention_bias).</summary>
+    public bool OutputBias { get; init; }
+
+    /// <summary>Whether gate_proj, up_proj and down_proj have a bias (mlp_bias).</summary>
+    public bool MlpBias { get; init; }
+
+    /// <summary>Whether queries and keys are normalised per head before RoPE (qwen3).</summary>
+    public bool QueryKeyNorm { get; init; }
+
+    /// <summary>Per layer the sliding window in positions (a query sees itself and window - 1 before it), or 0 for full attention.</summary>
+    public required IReadOnlyList<int> SlidingWindows { get; init; }
+
+    /// <summary>Element type that config.json names (dtype or torch_dtype), for writing; null when it names none.</summary>
+    public string? DataType { get; init; }
+
+    /// <summary>End-of-sequence ids of config.json (one or several; may be empty).</summary>
+    public IReadOnlyList<int> EndOfSequenceIds { get; init; } = [];
+
+    /// <summary>Beginning-of-sequence id of config.json, or null; the forward pass does not use it.</summary>
+    public int? BeginningOfSequenceId { get; init; }
+
+    /// <summary>Reads config.json. Keys that are missing take the defaults of Hugging Face's configuration class of that model_type.</summary>
+    /// <param name="path">config.json, or the folder it lies in.</param>
+    /// <exception cref="NlftException">The file is missing, the model_type or a setting is not supported, a key is missing, or a value cannot
+    /// be.</exception>
+    public static ModelConfiguration Load(string path) =>
+        ModelConfigurationReader.Load(Directory.Exists(path) ? Path.Combine(path, "config.json") : path);
+
+    /// <summary>Checks that the sizes are possible and fit together, and that the model_type has the settings given.</summary>
+    /// <exception cref="NlftException">A value is out of range; the message names it by its key in config.json.</exception>
+    public void Validate() => ModelConfigurationRules.Check(this, nameof(ModelConfiguration));
+}

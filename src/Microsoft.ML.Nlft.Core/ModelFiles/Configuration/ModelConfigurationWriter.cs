@@ -1,0 +1,68 @@
+using Microsoft.ML.Nlft.Common;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>Writes config.json with the keys that every version of transformers reads (rope_theta, rope_scaling, torch_dtype), sorted.</summary>
+internal static class ModelConfigurationWriter
+{
+    public static byte[] ToJson(ModelConfiguration configuration, TensorType type)
+    {
+        var c = configuration;
+        var keys = new SortedDictionary<string, object?>(StringComparer.Ordinal)
+        {
+            ["architectures"] = new[] { char.ToUpperInvariant(c.ModelType[0]) + c.ModelType[1..] + "ForCausalLM" },
+            ["attention_dropout"] = 0.0,
+            ["bos_token_id"] = c.BeginningOfSequenceId,
+            ["eos_token_id"] = c.EndOfSequenceIds switch { [] => null, [var one] => one, var several => several },
+            ["head_dim"] = c.HeadSize,
+            ["hidden_act"] = "silu",
+            ["hidden_size"] = c.HiddenSize,
+            ["initializer_range"] = ModelInitializer.StandardDeviation,
+            ["intermediate_size"] = c.IntermediateSize,
+            ["max_position_embeddings"] = c.MaximumPositions,
+            ["model_type"] = c.ModelType,
+            ["num_attention_heads"] = c.HeadCount,
+            ["num_hidden_layers"] = c.LayerCount,
+            ["num_key_value_heads"] = c.KeyValueHeadCount,
+            ["rms_norm_eps"] = c.NormEpsilon,
+            ["rope_scaling"] = RopeScaling(c.Rope),
+            ["rope_theta"] = c.Rope.Theta,
+            ["tie_word_embeddings"] = c.TieWordEmbeddings,
+            ["torch_dtype"] = type.TorchName(),
+            ["use_cache"] = true,
+            ["vocab_size"] = c.VocabularySize,
+        };
+        if (c.ModelType is "llama" or "qwen3") keys["attention_bias"] = c.QkvBias;
+        if (c.ModelType == "llama") keys["mlp_bias"] = c.MlpBias;
+        AddWindows(keys, c);
+        return HuggingFaceJson.Write(keys);
+    }
+
+    private static void AddWindows(SortedDictionary<string, object?> keys, ModelConfiguration c)
+    {
+        if (c.ModelType == "llama") return;
+        var window = c.SlidingWindows.Max();
+        keys["sliding_window"] = window == 0 ? null : window;
+        if (c.ModelType != "mistral")
+        {
+            keys["use_sliding_window"] = window > 0;
+            keys["max_window_layers"] = c.SlidingWindows.TakeWhile(layer => layer == 0).Count();
+        }
+        if (window > 0 && c.SlidingWindows.Contains(0))
+            keys["layer_types"] = c.SlidingWindows.Select(layer => layer > 0 ? "sliding_attention" : "full_attention").ToArray();
+    }
+
+    private static SortedDictionary<string, object?>? RopeScaling(RopeConfiguration rope)
+    {
+        if (rope.Type == "default") return null;
+        var keys = new SortedDictionary<string, object?>(StringComparer.Ordinal) { ["factor"] = rope.Factor, ["rope_type"] = rope.Type };
+        if (rope.Type is "llama3" or "yarn") keys["original_max_position_embeddings"] = rope.OriginalMaximumPositions;
+        if (rope.Type == "llama3") (keys["low_freq_factor"], keys["high_freq_factor"]) = (rope.LowFrequencyFactor, rope.HighFrequencyFactor);
+        if (rope.Type == "yarn")
+        {
+            (keys["beta_fast"], keys["beta_slow"]) = (rope.BetaFast, rope.BetaSlow);
+            if (rope.AttentionFactor is { } factor) keys["attention_factor"] = factor;
+        }
+        return keys;
+    }
+}

@@ -1,0 +1,45 @@
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>
+/// The frequencies of rotary position embedding: f_i = theta^(-2i/d), scaled as rope_scaling says (linear, llama3, yarn: arXiv 2309.00071).
+/// </summary>
+internal static class RopeFrequencies
+{
+    /// <summary>The d/2 frequencies and the factor on cosine and sine.</summary>
+    public static (double[] Frequencies, double Magnitude) Of(RopeConfiguration rope, int headSize)
+    {
+        var frequencies = new double[headSize / 2];
+        for (var i = 0; i < frequencies.Length; i++)
+        {
+            var f = Math.Pow(rope.Theta, -2.0 * i / headSize);
+            frequencies[i] = rope.Type switch
+            {
+                "default" => f,
+                "linear" => f / rope.Factor,
+                "llama3" => Llama3(rope, f),
+                "yarn" => Yarn(rope, f, i, headSize),
+                _ => throw new NlftException("config.json, rope_type", $"\"{rope.Type}\"", "default, linear, llama3 or yarn", "Use a model with one of these."),
+            };
+        }
+        return (frequencies, rope.Type == "yarn" ? rope.AttentionFactor ?? (rope.Factor <= 1 ? 1 : 0.1 * Math.Log(rope.Factor) + 1) : 1);
+    }
+
+    private static double Llama3(RopeConfiguration rope, double f)
+    {
+        var wavelength = 2 * Math.PI / f;
+        if (wavelength < rope.OriginalMaximumPositions / rope.HighFrequencyFactor) return f;
+        if (wavelength > rope.OriginalMaximumPositions / rope.LowFrequencyFactor) return f / rope.Factor;
+        var share = (rope.OriginalMaximumPositions / wavelength - rope.LowFrequencyFactor) / (rope.HighFrequencyFactor - rope.LowFrequencyFactor);
+        return (1 - share) * f / rope.Factor + share * f;
+    }
+
+    private static double Yarn(RopeConfiguration rope, double f, int i, int headSize)
+    {
+        double Dimension(double rotations) =>
+            headSize * Math.Log(rope.OriginalMaximumPositions / (rotations * 2 * Math.PI)) / (2 * Math.Log(rope.Theta));
+        var low = Math.Max(Math.Floor(Dimension(rope.BetaFast)), 0);
+        var high = Math.Min(Math.Ceiling(Dimension(rope.BetaSlow)), headSize - 1);
+        var ramp = Math.Clamp((i - low) / Math.Max(high - low, 0.001), 0, 1);
+        return f / rope.Factor * ramp + f * (1 - ramp);
+    }
+}

@@ -1,0 +1,113 @@
+using Microsoft.ML.Nlft.ChatTemplates;
+using Microsoft.ML.Nlft.Common;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>A LoRA adapter in memory: its configuration and its factors. Reads and writes the folder that PEFT reads and writes.</summary>
+public sealed class LoraAdapter
+{
+    /// <summary>Creates an adapter.</summary>
+    public LoraAdapter(LoraConfiguration configuration, IReadOnlyList<NamedTensor> factors) => (Configuration, Factors) = (configuration, factors);
+
+    /// <summary>The settings.</summary>
+    public LoraConfiguration Configuration { get; }
+
+    /// <summary>
+    /// The factors, named <c>MODULE.lora_A</c> (r x in) and <c>MODULE.lora_B</c> (out x r), for example
+    /// <c>model.layers.0.mlp.up_proj.lora_A</c>.
+    /// </summary>
+    public IReadOnlyList<NamedTensor> Factors { get; }
+
+    /// <summary>base_model_name_or_path: the model it was trained on, or null.</summary>
+    public string? BaseModel { get; init; }
+
+    /// <summary>
+    /// A fresh adapter as PEFT initialises it: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt 5), B zero, so that it changes nothing yet.
+    /// </summary>
+    /// <param name="configuration">The settings.</param>
+    /// <param name="model">The model it is for.</param>
+    /// <param name="seed">Seeds A; every factor draws from its own stream.</param>
+    /// <exception cref="NlftException">A setting is out of range, or no layer of the model is targeted.</exception>
+    public static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed)
+    {
+        var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
+        var factors = new List<NamedTensor>();
+        foreach (var target in configuration.Resolve(model))
+        {
+            var linear = linears[target.Module];
+            var random = new SeededRandom(seed, target.Module);
+            var bound = 1 / Math.Sqrt(linear.Inputs);
+            var a = new float[checked(target.Rank * linear.Inputs)];
+            for (var i = 0; i < a.Length; i++) a[i] = (float)((2 * random.NextUniform() - 1) * bound);
+            factors.Add(new NamedTensor(target.Module + ".lora_A", [target.Rank, linear.Inputs], a));
+            factors.Add(new NamedTensor(target.Module + ".lora_B", [linear.Outputs, target.Rank], new float[checked(linear.Outputs * target.Rank)]));
+        }
+        return new LoraAdapter(configuration, factors);
+    }
+
+    /// <summary>Reads adapter_config.json and adapter_model.safetensors.</summary>
+    /// <param name="folder">The adapter's folder.</param>
+    /// <exception cref="NlftException">A file is missing or damaged, a setting cannot be honoured, or factors and settings do not agree.</exception>
+    public static LoraAdapter Load(string folder) => LoraAdapterFolder.Load(folder);
+
+    /// <summary>Writes adapter_config.json and adapter_model.safetensors (float32); the folder is created, files in it are replaced.</summary>
+    /// <param name="folder">The adapter's folder.</param>
+    /// <param name="baseModel">Written as base_model_name_or_path; null: <see cref="BaseModel"/>.</param>
+    /// <exception cref="NlftException">A setting is out of range, or factors and settings do not agree.</exception>
+    public void Save(string folder, string? baseModel = null) => LoraAdapterFolder.Save(this, folder, baseModel ?? BaseModel);
+
+    /// <summary>
+    /// Writes a model folder with this adapter worked into the weights: W' = W + scaling * B A, computed in float32 and rounded once to the type that
+    /// the file stores W in. Weight files keep their names, headers and places; config.json, index, tokenizer, templates and the other small files are
+    /// copied byte for byte, except README.md, which speaks of the base model.
+    /// </summary>
+    /// <remarks>
+    /// The merged model differs from base model and adapter by rounding alone. With u = 2^-24 for F32 and F64 weights, 2^-11 for F16 and 2^-8 for BF16,
+    /// a merged weight is within u |W'| of the exact sum (F16 below 2^-14: within 2^-25). To first order a token's log-probability then moves by no more
+    /// than u times the sum of |d log p / d W'| |W'| over the merged weights. For logits: the relative change of one linear layer's output has standard
+    /// deviation u / sqrt(3) at most, the roundings being independent, and those of the m adapted layers add up as sqrt(m); so logits move by no more than
+    /// (4e-6 + 2 u sqrt(m)) times the largest of them, 3.5 standard deviations, where 4e-6 is the engine's own float32 arithmetic. That is below 1e-4 for
+    /// float32 weights and logits up to 20. Rounding once, after adding, is what keeps it there.
+    /// </remarks>
+    /// <param name="model">The base model.</param>
+    /// <param name="folder">The new folder: not there yet, or empty. It appears whole or not at all.</param>
+    /// <param name="cancellationToken">Observed between rows of a weight.</param>
+    /// <exception cref="NlftException">
+    /// The folder is that of the base model or not empty, the adapter does not fit, or a merged weight is beyond its type's range.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">Merging was cancelled; nothing is left.</exception>
+    public void MergeInto(ModelFolder model, string folder, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        MergedModel.Write(folder, model, this, cancellationToken);
+    }
+
+    /// <summary>Checks that the adapter belongs to a model: two factors of the right shape for every targeted layer, and no others.</summary>
+    /// <exception cref="NlftException">A factor is missing, too many, or has another shape.</exception>
+    public void EnsureFits(ModelConfiguration model)
+    {
+        var expected = new Dictionary<string, int[]>(StringComparer.Ordinal);
+        var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
+        foreach (var target in Configuration.Resolve(model))
+        {
+            expected.Add(target.Module + ".lora_A", [target.Rank, linears[target.Module].Inputs]);
+            expected.Add(target.Module + ".lora_B", [linears[target.Module].Outputs, target.Rank]);
+        }
+        foreach (var factor in Factors)
+        {
+            if (!expected.Remove(factor.Name, out var shape))
+                throw new NlftException($"adapter, tensor \"{factor.Name}\"", "a factor that no targeted layer of the model has, or a second one",
+                    $"factors of the model's {model.LayerCount} layers", Remedy);
+            if (!factor.Shape.AsSpan().SequenceEqual(shape))
+                throw new NlftException($"adapter, tensor \"{factor.Name}\"", $"shape {Text(factor.Shape)}", $"{Text(shape)}", Remedy);
+        }
+        if (expected.Count > 0)
+            throw new NlftException($"adapter, tensor \"{expected.Keys.First()}\"", "no such factor",
+                $"one of shape {Text(expected.Values.First())}", Remedy);
+    }
+
+    private const string Remedy = "Use the adapter with the model it was trained on.";
+
+    private static string Text(int[] shape) => $"[{string.Join(", ", shape)}]";
+}

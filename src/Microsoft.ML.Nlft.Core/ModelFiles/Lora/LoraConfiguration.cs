@@ -1,0 +1,181 @@
+using System.Text.RegularExpressions;
+using Microsoft.ML.Nlft.ChatTemplates;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>
+/// A LoRA adapter's settings (Hu et al., arXiv 2106.09685), with the names of PEFT's adapter_config.json: 
+/// y = W x + scaling * B A dropout(x).
+/// </summary>
+public sealed record LoraConfiguration
+{
+    /// <summary>The value of <see cref="TargetPattern"/> that means every linear layer of the decoder layers.</summary>
+    public const string AllLinear = "all-linear";
+
+    /// <summary>Largest rank that is accepted.</summary>
+    public const int MaximumRank = 1 << 16;
+
+    /// <summary>Rank r of the factors, from 1 to 65536. Default 16.</summary>
+    public int Rank { get; init; } = 16;
+
+    /// <summary>Alpha, above 0: scaling is alpha / r, or alpha / sqrt(r) with <see cref="UseRankStabilizedScaling"/>. Default 16.</summary>
+    public double Alpha { get; init; } = 16;
+
+    /// <summary>Probability of dropping an input feature of the adapter while training, in [0, 1). Default 0.05.</summary>
+    public double Dropout { get; init; } = 0.05;
+
+    /// <summary>
+    /// The linear layers that are adapted: last names (<c>up_proj</c>), longer ends of their paths, or whole paths. Default gate_proj,
+    /// up_proj, down_proj. Not used when there is a <see cref="TargetPattern"/>.
+    /// </summary>
+    public IReadOnlyList<string> TargetModules { get; init; } = ["gate_proj", "up_proj", "down_proj"];
+
+    /// <summary>
+    /// <see cref="AllLinear"/>, or a regular expression that the whole module path must match; null (default): <see cref="TargetModules"/>
+    /// says what is adapted.
+    /// </summary>
+    public string? TargetPattern { get; init; }
+
+    /// <summary>Modules left out although they are targeted, written like <see cref="TargetModules"/> (exclude_modules). Default none.</summary>
+    public IReadOnlyList<string> ExcludedModules { get; init; } = [];
+
+    /// <summary>
+    /// The same as a regular expression that the whole module path must match; null (default): <see cref="ExcludedModules"/> alone says what is left out.
+    /// </summary>
+    public string? ExcludedPattern { get; init; }
+
+    /// <summary>Only these layers are adapted (layers_to_transform); null (default): all. Needs <see cref="TargetModules"/>.</summary>
+    public IReadOnlyList<int>? Layers { get; init; }
+
+    /// <summary>
+    /// Ranks that differ from <see cref="Rank"/>: the key is a regular expression for the end of the module path, the first that matches
+    /// counts.
+    /// </summary>
+    public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>Alphas that differ from <see cref="Alpha"/>, with keys like <see cref="RankPattern"/>'s.</summary>
+    public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>Whether scaling is alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). Default false.</summary>
+    public bool UseRankStabilizedScaling { get; init; }
+
+    /// <summary>The rank and scaling of a linear layer, by PEFT's matching rules.</summary>
+    /// <param name="module">Module path, for example <c>model.layers.0.mlp.up_proj</c>.</param>
+    /// <returns>Null when the layer is not adapted.</returns>
+    public LoraTarget? Resolve(string module)
+    {
+        if (!IsTargeted(module)) return null;
+        var rank = FirstMatch(RankPattern, nameof(RankPattern), module, Rank);
+        var alpha = FirstMatch(AlphaPattern, nameof(AlphaPattern), module, Alpha);
+        return new LoraTarget(module, rank, alpha, alpha / (UseRankStabilizedScaling ? Math.Sqrt(rank) : rank));
+    }
+
+    /// <summary>The adapted linear layers of a model, in the order of the forward pass.</summary>
+    /// <exception cref="NlftException">There are none.</exception>
+    public IReadOnlyList<LoraTarget> Resolve(ModelConfiguration model)
+    {
+        Validate();
+        var targets = ModelLayout.LinearModules(model).Select(linear => Resolve(linear.Name)).OfType<LoraTarget>().ToList();
+        return targets.Count > 0 ? targets
+            : throw Fault(TargetPattern is null ? nameof(TargetModules) : nameof(TargetPattern), TargetPattern ?? string.Join(", ", TargetModules),
+                "at least one linear layer of the model", "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
+    }
+
+    /// <summary>Checks every setting against its range.</summary>
+    /// <exception cref="NlftException">One is out of range; the message names it.</exception>
+    public void Validate()
+    {
+        if (Rank is < 1 or > MaximumRank) throw Fault(nameof(Rank), Rank, $"an integer from 1 to {MaximumRank}");
+        if (!(Alpha > 0 && double.IsFinite(Alpha))) throw Fault(nameof(Alpha), Alpha, "a finite number above 0");
+        if (!(Dropout >= 0 && Dropout < 1)) throw Fault(nameof(Dropout), Dropout, "a number of at least 0 and below 1", "Set 0 to turn dropout off.");
+        if (TargetPattern is null && TargetModules.Count == 0)
+            throw Fault(nameof(TargetModules), "an empty list", "at least one name",
+                "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
+        if (TargetModules.Concat(ExcludedModules).Any(string.IsNullOrWhiteSpace))
+            throw Fault(nameof(TargetModules), "an empty name", "names of modules");
+        if (ExcludedPattern is not null && ExcludedModules.Count > 0)
+            throw Fault(nameof(ExcludedPattern), ExcludedPattern, "none beside ExcludedModules", "Put the names into the pattern.");
+        if (Layers is not null && TargetPattern is not null)
+            throw Fault(nameof(Layers), string.Join(", ", Layers), "none beside a TargetPattern", "Put the layers into the pattern.");
+        foreach (var (key, rank) in RankPattern)
+        {
+            if (rank is < 1 or > MaximumRank) throw Fault($"{nameof(RankPattern)} \"{key}\"", rank, $"an integer from 1 to {MaximumRank}");
+        }
+        foreach (var (key, alpha) in AlphaPattern)
+        {
+            if (!(alpha > 0 && double.IsFinite(alpha))) throw Fault($"{nameof(AlphaPattern)} \"{key}\"", alpha, "a finite number above 0");
+        }
+        RequireExpressions();
+    }
+
+    private void RequireExpressions()
+    {
+        if (TargetPattern is not null && !IsAllLinear) Matches(TargetPattern, nameof(TargetPattern), "");
+        if (ExcludedPattern is not null) Matches(ExcludedPattern, nameof(ExcludedPattern), "");
+        foreach (var key in RankPattern.Keys) Matches(key, nameof(RankPattern), "");
+        foreach (var key in AlphaPattern.Keys) Matches(key, nameof(AlphaPattern), "");
+    }
+
+    private bool IsAllLinear => string.Equals(TargetPattern, AllLinear, StringComparison.OrdinalIgnoreCase);
+
+    private bool IsTargeted(string module)
+    {
+        if (IsNamed(module, ExcludedModules) || (ExcludedPattern is not null && Matches(ExcludedPattern, nameof(ExcludedPattern), module))) return false;
+        if (IsAllLinear) return module.EndsWith("_proj", StringComparison.Ordinal);
+        if (TargetPattern is not null) return Matches(TargetPattern, nameof(TargetPattern), module);
+        if (TargetModules.Contains(module)) return true;
+        return IsNamed(module, TargetModules) && (Layers is not { Count: > 0 } || (LayerOf(module) is { } layer && Layers.Contains(layer)));
+    }
+
+    private static bool IsNamed(string module, IReadOnlyList<string> names) =>
+        names.Any(name => module == name || module.EndsWith("." + name, StringComparison.Ordinal));
+
+    private static int? LayerOf(string module) =>
+        module.Split('.').Skip(2).Select(part => int.TryParse(part, out var number) ? number : (int?)null).FirstOrDefault(number => number >= 0);
+
+    /// <summary>PEFT's pattern keys: the expression must match the path's end, whole names only.</summary>
+    private static T FirstMatch<T>(IReadOnlyDictionary<string, T> pattern, string option, string module, T otherwise)
+    {
+        foreach (var (key, value) in pattern)
+        {
+            if (Matches($"(.*\\.)?({key})", option, module)) return value;
+        }
+        return otherwise;
+    }
+
+    private static bool Matches(string expression, string option, string module)
+    {
+        try
+        {
+            return IsMatch(module, $"\\A(?:{expression})\\z");
+        }
+        catch (Exception exception) when (exception is ArgumentException or RegexMatchTimeoutException)
+        {
+            throw new NlftException($"option {option}", $"\"{expression}\" ({exception.Message})", "a regular expression for module paths",
+                "Correct the expression.", exception);
+        }
+    }
+
+    /// <summary>On the engine that cannot backtrack; look-arounds and the like, which it does not know, with a time limit.</summary>
+    private static bool IsMatch(string module, string pattern)
+    {
+        try
+        {
+            return Regex.IsMatch(module, pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+        }
+        catch (NotSupportedException)
+        {
+            return Regex.IsMatch(module, pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+        }
+    }
+
+    private static NlftException Fault(string option, object found, string expected, string remedy = "Choose a value in this range.") =>
+        new($"option {option}", FormattableString.Invariant($"{found}"), expected, remedy);
+}
+
+/// <summary>How one linear layer is adapted.</summary>
+/// <param name="Module">Module path, for example <c>model.layers.0.mlp.up_proj</c>.</param>
+/// <param name="Rank">r, 1 or more.</param>
+/// <param name="Alpha">alpha.</param>
+/// <param name="Scaling">The factor on B A x: alpha / r, or alpha / sqrt(r) with rsLoRA.</param>
+public sealed record LoraTarget(string Module, int Rank, double Alpha, double Scaling);

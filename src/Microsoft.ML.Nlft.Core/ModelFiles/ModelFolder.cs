@@ -1,0 +1,143 @@
+using System.Security.Cryptography;
+using Microsoft.ML.Nlft.Common;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>
+/// A model folder in Hugging Face layout, opened for reading: configuration, weights (read as they are asked for) and where its other files lie.
+/// </summary>
+public sealed class ModelFolder : IDisposable
+{
+    private readonly ModelWeights _weights;
+    private readonly Lazy<string> _fingerprint, _weightFingerprint;
+
+    private ModelFolder(string path, byte[] configurationJson, ModelConfiguration configuration, ModelWeights weights)
+    {
+        (Path, ConfigurationJson, Configuration, _weights) = (path, configurationJson, configuration, weights);
+        GenerationDefaults = GenerationDefaults.Load(System.IO.Path.Combine(path, "generation_config.json"));
+        EndOfSequenceIds = [.. (GenerationDefaults?.EndOfSequenceIds ?? []).Union(configuration.EndOfSequenceIds)];
+        _fingerprint = new Lazy<string>(ComputeFingerprint);
+        _weightFingerprint = new Lazy<string>(ComputeWeightFingerprint);
+    }
+
+    /// <summary>
+    /// Opens a folder: reads config.json and generation_config.json and the header of model.safetensors or of the shards of model.safetensors.index.json,
+    /// and checks that every weight is there.
+    /// </summary>
+    /// <exception cref="NlftException">A file is missing, damaged or of another format, or a weight is missing or has another shape.</exception>
+    public static ModelFolder Open(string path)
+    {
+        path = System.IO.Path.GetFullPath(path);
+        if (!Directory.Exists(path))
+            throw new NlftException(path, "no such folder", "a folder with config.json, model.safetensors and tokenizer.json",
+                "Check the path, or download the model there.");
+        var configurationPath = System.IO.Path.Combine(path, "config.json");
+        if (!File.Exists(configurationPath))
+            throw new NlftException(configurationPath, "no such file", ModelConfigurationReader.WhatItIs,
+                "Name the folder that holds the model's files.");
+        var json = File.ReadAllBytes(configurationPath);
+        var configuration = ModelConfigurationReader.Read(JsonKeys.Parse(configurationPath, json, ModelConfigurationReader.WhatItIs));
+        var weights = ModelWeights.Open(path);
+        try
+        {
+            foreach (var weight in ModelLayout.Weights(configuration)) weights.Find(weight.Name, weight.Shape);
+            return new ModelFolder(path, json, configuration, weights);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Full path of the folder.</summary>
+    public string Path { get; }
+
+    /// <summary>config.json.</summary>
+    public ModelConfiguration Configuration { get; }
+
+    /// <summary>generation_config.json; null when there is none.</summary>
+    public GenerationDefaults? GenerationDefaults { get; }
+
+    /// <summary>The ids that end an answer by generation_config.json and config.json together; may be empty.</summary>
+    public IReadOnlyList<int> EndOfSequenceIds { get; }
+
+    /// <summary>
+    /// SHA-256 over config.json and the header and length of every weight file, as lower-case hex: tells base models apart cheaply.
+    /// </summary>
+    public string Fingerprint => _fingerprint.Value;
+
+    /// <summary>
+    /// SHA-256 over <see cref="Fingerprint"/> and a sample of every weight (its first and middle 4 KiB), as lower-case hex: tells apart, at the price of a few
+    /// reads per weight, what only training did, too. Checkpoints carry it.
+    /// </summary>
+    public string WeightFingerprint => _weightFingerprint.Value;
+
+    /// <summary>Names of all tensors.</summary>
+    public IReadOnlyCollection<string> TensorNames => _weights.Names;
+
+    /// <summary>config.json as it stands in the folder.</summary>
+    internal byte[] ConfigurationJson { get; }
+
+    /// <summary>The weight files.</summary>
+    internal IReadOnlyList<SafetensorsFile> WeightFiles => _weights.Files;
+
+    /// <summary>Bytes of the architecture's weights in the files.</summary>
+    internal long WeightBytes => ModelLayout.Weights(Configuration).Sum(weight => _weights.BytesOf(weight.Name));
+
+    /// <summary>Whether model.safetensors.index.json says which weight lies in which file.</summary>
+    internal bool IsSharded => _weights.IsSharded;
+
+    /// <summary>The tensor of that name with that shape.</summary>
+    /// <exception cref="NlftException">It is missing, has another shape, or an element type that is no float.</exception>
+    public TensorData Tensor(string name, params long[] shape)
+    {
+        _weights.Find(name, shape);
+        return _weights.Read(name);
+    }
+
+    /// <summary>The matrix of that name and shape, to be read row by row.</summary>
+    /// <exception cref="NlftException">As with <see cref="Tensor"/>.</exception>
+    internal TensorRows ReadRows(string name, int rows, int columns)
+    {
+        _weights.Find(name, [rows, columns]);
+        return _weights.ReadRows(name, columns);
+    }
+
+    /// <summary>A tensor as it lies in the file, whatever its shape and type.</summary>
+    internal TensorData RawTensor(string name) => _weights.Read(name);
+
+    /// <inheritdoc/>
+    public void Dispose() => _weights.Dispose();
+
+    private string ComputeFingerprint()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Append(ConfigurationJson);
+        foreach (var file in _weights.Files)
+        {
+            Append(file.HeaderJson.Span);
+            hash.AppendData(BitConverter.GetBytes(file.Length));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+
+        void Append(ReadOnlySpan<byte> bytes)
+        {
+            hash.AppendData(BitConverter.GetBytes((long)bytes.Length));
+            hash.AppendData(bytes);
+        }
+    }
+
+    private string ComputeWeightFingerprint()
+    {
+        const int Sample = 4096;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Convert.FromHexString(Fingerprint));
+        foreach (var name in TensorNames.Order(StringComparer.Ordinal))
+        {
+            hash.AppendData(_weights.Sample(name, Sample, middle: false));
+            hash.AppendData(_weights.Sample(name, Sample, middle: true));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}

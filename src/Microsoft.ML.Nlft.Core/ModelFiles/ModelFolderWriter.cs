@@ -1,0 +1,129 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>Writes model folders in Hugging Face layout: config.json and model.safetensors, both written beside their place and renamed.</summary>
+public static class ModelFolderWriter
+{
+    /// <summary>Where transformers keeps chat templates besides the default one.</summary>
+    private const string AdditionalTemplates = "additional_chat_templates";
+
+    private static readonly string[] WeightExtensions = [".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx", ".ot"];
+
+    /// <summary>Writes a model whose weights are in memory.</summary>
+    /// <param name="folder">The folder; created if need be.</param>
+    /// <param name="configuration">The architecture; <see cref="ModelConfiguration.DataType"/> gives way to <paramref name="type"/>.</param>
+    /// <param name="tensors">Exactly the weights of <see cref="ModelLayout.Weights"/>, in any order.</param>
+    /// <param name="type">Element type of the file: F32, F16, BF16 or F64.</param>
+    /// <exception cref="NlftException">The configuration is not possible, a weight is missing, unknown, or has another shape.</exception>
+    public static void Write(string folder, ModelConfiguration configuration, IReadOnlyList<NamedTensor> tensors, TensorType type)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        ArgumentNullException.ThrowIfNull(tensors);
+        configuration.Validate();
+        RequireLayout(folder, configuration, tensors);
+        Write(folder, ModelConfigurationWriter.ToJson(configuration, type), tensors.Select(tensor => SafetensorsSource.From(tensor, type)));
+    }
+
+    /// <summary>
+    /// Copies a model with other weights, one tensor at a time. config.json is kept byte for byte but for its dtype (torch_dtype); tokenizer,
+    /// templates and other small files are copied.
+    /// </summary>
+    /// <param name="folder">The new folder.</param>
+    /// <param name="source">The model to copy.</param>
+    /// <param name="replace">Gives the new values of a tensor (as many as its shape says), or null to keep the stored ones.</param>
+    /// <param name="type">Element type of the new file; null: every tensor keeps its own.</param>
+    /// <exception cref="NlftException"><paramref name="folder"/> is the source folder, or other values were given than a shape says.</exception>
+    public static void Copy(string folder, ModelFolder source, Func<TensorData, float[]?> replace, TensorType? type = null)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(replace);
+        if (Path.GetFullPath(folder) == source.Path)
+            throw new NlftException(folder, "the folder of the model itself", "another folder", "Write the new model beside the old one.");
+        var tensors = source.TensorNames.Select(name =>
+        {
+            var tensor = source.RawTensor(name);
+            var target = tensor.Type.IsSupportedFloat() ? type ?? tensor.Type : tensor.Type;
+            return new SafetensorsSource(name, target, tensor.Shape, stream => WriteTensor(stream, tensor, target, replace));
+        });
+        Write(folder, type is { } changed ? WithDataType(source.ConfigurationJson, changed) : source.ConfigurationJson, tensors);
+        foreach (var name in Companions(source)) CopyFile(Path.Combine(source.Path, name), Path.Combine(folder, name));
+    }
+
+    /// <summary>The files of a model besides config.json and weights (tokenizer, templates, licence), as paths inside the folder.</summary>
+    internal static IEnumerable<string> Companions(ModelFolder model)
+    {
+        var templates = Path.Combine(model.Path, AdditionalTemplates);
+        return Directory.EnumerateFiles(model.Path).Where(IsCompanion)
+            .Concat(Directory.Exists(templates) ? Directory.EnumerateFiles(templates, "*.jinja") : [])
+            .Select(file => Path.GetRelativePath(model.Path, file)).Order(StringComparer.Ordinal);
+    }
+
+    internal static void CopyFile(string from, string to) => AtomicFile.Write(to, stream =>
+    {
+        using var original = File.OpenRead(from);
+        original.CopyTo(stream);
+    });
+
+    internal static void Write(string folder, byte[] configurationJson, IEnumerable<SafetensorsSource> tensors)
+    {
+        if (File.Exists(Path.Combine(folder, ModelWeights.IndexFile)))
+            throw new NlftException(Path.Combine(folder, ModelWeights.IndexFile), "a sharded model",
+                "an empty folder, or one with a single weight file", "Write to another folder.");
+        var weights = Path.Combine(folder, ModelWeights.SingleFile);
+        AtomicFile.WriteAll(
+            (weights, stream => SafetensorsWriter.WriteTo(stream, weights, tensors)),
+            (Path.Combine(folder, "config.json"), stream => stream.Write(configurationJson)));
+    }
+
+    private static void WriteTensor(Stream stream, TensorData tensor, TensorType target, Func<TensorData, float[]?> replace)
+    {
+        var values = tensor.Type.IsSupportedFloat() ? replace(tensor) : null;
+        if (values is null && target == tensor.Type) stream.Write(tensor.Bytes.Span);
+        else SafetensorsSource.FromFloats(tensor.Name, target, tensor.Shape, () => values ?? tensor.ToArray()).Write(stream);
+    }
+
+    private static bool IsCompanion(string file) =>
+        // With an adapter_config.json beside the weights, transformers would apply that adapter to them.
+        Path.GetFileName(file) is not ("config.json" or ModelWeights.IndexFile or LoraAdapterFolder.ConfigurationFile)
+        && !WeightExtensions.Contains(Path.GetExtension(file)) && !Path.GetFileName(file).StartsWith('.')
+        && !file.EndsWith(".index.json", StringComparison.Ordinal);
+
+    /// <summary>config.json with another dtype: only that value's bytes change.</summary>
+    private static byte[] WithDataType(byte[] json, TensorType type)
+    {
+        var edited = new MemoryStream();
+        var reader = new Utf8JsonReader(json);
+        var copied = 0;
+        while (reader.Read())
+        {
+            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1
+                || !(reader.ValueTextEquals("dtype"u8) || reader.ValueTextEquals("torch_dtype"u8))) continue;
+            reader.Read();
+            edited.Write(json, copied, (int)reader.TokenStartIndex - copied);
+            edited.Write(Encoding.UTF8.GetBytes($"\"{type.TorchName()}\""));
+            copied = (int)reader.BytesConsumed;
+        }
+        edited.Write(json, copied, json.Length - copied);
+        return edited.ToArray();
+    }
+
+    private static void RequireLayout(string folder, ModelConfiguration configuration, IReadOnlyList<NamedTensor> tensors)
+    {
+        var missing = ModelLayout.Weights(configuration).ToDictionary(weight => weight.Name, weight => weight.Shape);
+        foreach (var tensor in tensors)
+        {
+            if (!missing.Remove(tensor.Name, out var shape))
+                throw new NlftException($"{folder}, tensor \"{tensor.Name}\"", "a tensor that the configuration does not have, or a second one",
+                    "the weights of the configuration", "Leave it out.");
+            if (!shape.SequenceEqual(tensor.Shape.Select(size => (long)size)))
+                throw new NlftException($"{folder}, tensor \"{tensor.Name}\"", $"shape [{string.Join(", ", tensor.Shape)}]", TensorTypes.Text(shape),
+                    "Give the tensor the configuration's shape.");
+        }
+        if (missing.Count > 0)
+            throw new NlftException($"{folder}, tensor \"{missing.Keys.First()}\"", "no such tensor",
+                $"one of shape {TensorTypes.Text(missing.Values.First())}", "Give every weight of the configuration.");
+    }
+}

@@ -1,0 +1,69 @@
+using Microsoft.ML.Nlft.ChatTemplates;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>The weights that a configuration asks for: their names in a Hugging Face checkpoint and their shapes.</summary>
+public static class ModelLayout
+{
+    /// <summary>Every weight, in the order of the forward pass. A tied model has no lm_head.weight.</summary>
+    public static IReadOnlyList<WeightShape> Weights(ModelConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        long hidden = configuration.HiddenSize;
+        var weights = new List<WeightShape> { new("model.embed_tokens.weight", [configuration.VocabularySize, hidden]) };
+        for (var layer = 0; layer < configuration.LayerCount; layer++)
+        {
+            var prefix = $"model.layers.{layer}.";
+            weights.Add(new(prefix + "input_layernorm.weight", [hidden]));
+            if (configuration.QueryKeyNorm)
+            {
+                weights.Add(new(prefix + "self_attn.q_norm.weight", [configuration.HeadSize]));
+                weights.Add(new(prefix + "self_attn.k_norm.weight", [configuration.HeadSize]));
+            }
+            weights.Add(new(prefix + "post_attention_layernorm.weight", [hidden]));
+            foreach (var linear in LinearModules(configuration, layer))
+            {
+                weights.Add(new(linear.Name + ".weight", [linear.Outputs, linear.Inputs]));
+                if (linear.HasBias) weights.Add(new(linear.Name + ".bias", [linear.Outputs]));
+            }
+        }
+        weights.Add(new("model.norm.weight", [hidden]));
+        if (!configuration.TieWordEmbeddings) weights.Add(new("lm_head.weight", [configuration.VocabularySize, hidden]));
+        return weights;
+    }
+
+    /// <summary>The linear layers of all decoder layers: what LoRA can adapt.</summary>
+    public static IEnumerable<LinearModule> LinearModules(ModelConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        return Enumerable.Range(0, configuration.LayerCount).SelectMany(layer => LinearModules(configuration, layer));
+    }
+
+    private static LinearModule[] LinearModules(ModelConfiguration c, int layer)
+    {
+        var (attention, mlp) = ($"model.layers.{layer}.self_attn.", $"model.layers.{layer}.mlp.");
+        var (queries, keys) = (c.HeadCount * c.HeadSize, c.KeyValueHeadCount * c.HeadSize);
+        return
+        [
+            new(attention + "q_proj", queries, c.HiddenSize, c.QkvBias),
+            new(attention + "k_proj", keys, c.HiddenSize, c.QkvBias),
+            new(attention + "v_proj", keys, c.HiddenSize, c.QkvBias),
+            new(attention + "o_proj", c.HiddenSize, queries, c.OutputBias),
+            new(mlp + "gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
+            new(mlp + "up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
+            new(mlp + "down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias),
+        ];
+    }
+}
+
+/// <summary>A weight's name and shape, outermost dimension first.</summary>
+/// <param name="Name">For example <c>model.layers.0.mlp.up_proj.weight</c>.</param>
+/// <param name="Shape">Dimensions.</param>
+public sealed record WeightShape(string Name, long[] Shape);
+
+/// <summary>A linear layer y = W x (+ b) of a decoder layer; W is out x in.</summary>
+/// <param name="Name">Module path, for example <c>model.layers.0.mlp.up_proj</c>.</param>
+/// <param name="Outputs">Rows of W.</param>
+/// <param name="Inputs">Columns of W.</param>
+/// <param name="HasBias">Whether there is a bias.</param>
+public sealed record LinearModule(string Name, int Outputs, int Inputs, bool HasBias);

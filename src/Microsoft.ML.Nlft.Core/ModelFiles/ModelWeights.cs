@@ -1,0 +1,151 @@
+using Microsoft.ML.Nlft.ChatTemplates;
+using Microsoft.ML.Nlft.Common;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>The weight files of a model folder: model.safetensors, or the shards that model.safetensors.index.json names.</summary>
+internal sealed class ModelWeights : IDisposable
+{
+    public const string SingleFile = "model.safetensors";
+    public const string IndexFile = "model.safetensors.index.json";
+
+    private const string DownloadAgain = "Download the model's files again.";
+
+    private readonly string _folder;
+    private readonly List<SafetensorsFile> _files = [];
+    private readonly Dictionary<string, SafetensorsFile> _byTensor = new(StringComparer.Ordinal);
+
+    private ModelWeights(string folder) => _folder = folder;
+
+    /// <summary>The weight files by name.</summary>
+    public IReadOnlyList<SafetensorsFile> Files => _files;
+
+    /// <summary>Whether the files are the shards of an index.</summary>
+    public bool IsSharded { get; private set; }
+
+    public IReadOnlyCollection<string> Names => _byTensor.Keys;
+
+    public static ModelWeights Open(string folder)
+    {
+        var weights = new ModelWeights(folder);
+        try
+        {
+            if (File.Exists(Path.Combine(folder, SingleFile))) weights.Add(SafetensorsFile.Open(Path.Combine(folder, SingleFile)));
+            else if (File.Exists(Path.Combine(folder, IndexFile))) weights.OpenShards(Path.Combine(folder, IndexFile));
+            else throw NoWeights(folder);
+            return weights;
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Checks that a tensor is there with that shape and a float type.</summary>
+    public void Find(string name, ReadOnlySpan<long> shape)
+    {
+        if (!_byTensor.TryGetValue(name, out var file))
+        {
+            throw new NlftException($"{_folder}, tensor \"{name}\"", "no such tensor",
+                $"one of shape {TensorTypes.Text(shape)} in the weight files", name == "lm_head.weight"
+                ? "Set tie_word_embeddings to true in config.json if the model shares its embedding matrix, else download its files again."
+                : "Check that config.json belongs to the weights, or download the model's files again.");
+        }
+        var entry = file.Entry(name);
+        if (!shape.SequenceEqual(entry.Shape))
+            throw new NlftException($"{file.Path}, tensor \"{name}\"", $"shape {TensorTypes.Text(entry.Shape)}", TensorTypes.Text(shape),
+                "Check that config.json belongs to the weights.");
+        if (!entry.Type.IsSupportedFloat())
+            throw new NlftException($"{file.Path}, tensor \"{name}\"", $"element type {entry.Type.FileName()}", "F32, F16, BF16 or F64",
+                "Use the model's unquantised weights.");
+    }
+
+    public TensorData Read(string name) => _byTensor.TryGetValue(name, out var file) ? file.Tensor(name)
+        : throw new NlftException($"{_folder}, tensor \"{name}\"", "no such tensor", "one of the model's tensors", DownloadAgain);
+
+    /// <summary>The size of a tensor that is there.</summary>
+    public long BytesOf(string name) => _byTensor[name].Entry(name) is var entry ? entry.End - entry.Begin : 0;
+
+    /// <summary>Some bytes of a tensor that is there: at most so many, from its beginning or its middle.</summary>
+    public byte[] Sample(string name, int most, bool middle)
+    {
+        var entry = _byTensor[name].Entry(name);
+        var (length, offset) = (entry.End - entry.Begin, middle ? (entry.End - entry.Begin) / 2 : 0);
+        var bytes = new byte[Math.Min(most, length - offset)];
+        _byTensor[name].Read(entry, offset, bytes);
+        return bytes;
+    }
+
+    public TensorRows ReadRows(string name, int columns) => _byTensor[name].ReadRows(name, columns);
+
+    public void Dispose() => _files.ForEach(file => file.Dispose());
+
+    private void Add(SafetensorsFile file)
+    {
+        _files.Add(file);
+        foreach (var entry in file.Entries) _byTensor[entry.Name] = file;
+    }
+
+    /// <summary>
+    /// Every tensor of the index must lie in the shard it names, and every tensor of a shard must be in the index. total_size is advisory.
+    /// </summary>
+    private void OpenShards(string indexPath)
+    {
+        IsSharded = true;
+        var map = ReadWeightMap(indexPath);
+        foreach (var shard in map.Values.Distinct().Order(StringComparer.Ordinal))
+        {
+            var path = Path.Combine(_folder, shard);
+            if (!File.Exists(path))
+                throw new NlftException(path, "no such file", $"a shard that {IndexFile} names for {map.Count(pair => pair.Value == shard)} tensors",
+                    DownloadAgain);
+            var file = SafetensorsFile.Open(path);
+            Add(file);
+            foreach (var entry in file.Entries)
+            {
+                if (!map.TryGetValue(entry.Name, out var named) || named != shard)
+                {
+                    throw new NlftException($"{path}, tensor \"{entry.Name}\"",
+                        named is null ? $"a tensor that {IndexFile} does not name" : $"a tensor that {IndexFile} places in {named}",
+                        "shards as the index names them", DownloadAgain);
+                }
+            }
+        }
+        foreach (var (tensor, shard) in map)
+        {
+            if (!_byTensor.ContainsKey(tensor))
+                throw new NlftException($"{Path.Combine(_folder, shard)}, tensor \"{tensor}\"", "no such tensor",
+                    $"the tensor, as {IndexFile} places it there", DownloadAgain);
+        }
+    }
+
+    private static Dictionary<string, string> ReadWeightMap(string indexPath)
+    {
+        var index = JsonKeys.Load(indexPath, "index of a sharded model");
+        var entries = index.Object("weight_map") ?? throw index.Error("weight_map", "an object of tensor and file names", DownloadAgain);
+        var map = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var tensor in entries.Names)
+        {
+            var shard = entries.Text(tensor) ?? throw entries.Error(tensor, "a file name", DownloadAgain);
+            if (shard.AsSpan().ContainsAny("/\\:") || shard is "" or "." or "..")
+                throw entries.Error(tensor, "the name of a file in the folder itself, without a path",
+                    "Put the shards into the model's folder and name them without a path.");
+            if (!map.TryAdd(tensor, shard)) throw new NlftException(entries.Place(tensor), "the tensor twice", "every tensor once", DownloadAgain);
+        }
+        return map.Count > 0 ? map : throw index.Error("weight_map", "at least one tensor", DownloadAgain);
+    }
+
+    private static NlftException NoWeights(string folder)
+    {
+        var other = Directory.EnumerateFiles(folder).Select(Path.GetFileName)
+            .Where(name => Path.GetExtension(name) is ".bin" or ".pt" or ".pth" or ".gguf" or ".h5" or ".msgpack")
+            .Order(StringComparer.Ordinal).FirstOrDefault();
+        return other is null
+            ? new NlftException(folder, "no weights", $"{SingleFile} or {IndexFile}",
+                "Name the folder that holds the model's weights, or download them.")
+            : new NlftException(Path.Combine(folder, other), "weights in another format", $"{SingleFile} or {IndexFile}",
+                "Download the safetensors files, or convert: in Python, "
+                + "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True).");
+    }
+}

@@ -1,0 +1,21 @@
+using Microsoft.ML.Nlft.Engines;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>Checks the tensors that are given to <see cref="ICausalLanguageModel.Import"/>.</summary>
+internal static class NamedTensors
+{
+    private const string Remedy = "Import what Export gave for the same model and adapter settings.";
+
+    /// <summary>Refuses a tensor that is too many, has another shape, or is missing.</summary>
+    /// <exception cref="NlftException">Names the first such tensor.</exception>
+    public static void RequireExactly(IReadOnlyList<NamedTensor> tensors, IReadOnlyDictionary<string, int[]> shapes)
+    {
+        foreach (var tensor in tensors)
+            if (!shapes.TryGetValue(tensor.Name, out var shape) || !shape.SequenceEqual(tensor.Shape) || tensor.Values.Length != shape.Aggregate(1L, (n, size) => n * size))
+                throw new NlftException($"tensor {tensor.Name}", $"shape [{string.Join(" x ", tensor.Shape)}]",
+                    shape is null ? $"one of the {shapes.Count} tensors that Export names" : $"[{string.Join(" x ", shape)}]", Remedy);
+        if (shapes.Keys.Except(tensors.Select(tensor => tensor.Name)).FirstOrDefault() is { } missing)
+            throw new NlftException($"tensor {missing}", "nothing", "every tensor that Export names", Remedy);
+    }
+}

@@ -1,0 +1,44 @@
+using Microsoft.ML.Nlft.Common;
+using System.Buffers;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>The bytes of one tensor of a file: read as a whole, once, when they are looked at or pinned; or in parts by <see cref="Read"/>, which keeps nothing.</summary>
+internal sealed class StoredBytes(SafetensorsFile file, SafetensorsEntry entry, int length) : MemoryManager<byte>
+{
+    private byte[]? _bytes;
+
+    public override Memory<byte> Memory => CreateMemory(length);
+
+    /// <summary>Copies some of the bytes out, from the file unless they are held.</summary>
+    /// <exception cref="NlftException">The file cannot be read, or has been written to since it was opened.</exception>
+    public void Read(long offset, Span<byte> destination)
+    {
+        if (_bytes is { } held) held.AsSpan((int)offset, destination.Length).CopyTo(destination);
+        else file.Read(entry, offset, destination);
+    }
+
+    public override Span<byte> GetSpan() => _bytes ??= Load();
+
+    public override MemoryHandle Pin(int elementIndex = 0) => (_bytes ??= Load()).AsMemory(elementIndex).Pin();
+
+    public override void Unpin() { } // the handle is the array's own
+
+    protected override void Dispose(bool disposing) { }
+
+    private byte[] Load()
+    {
+        byte[] bytes;
+        try
+        {
+            bytes = GC.AllocateUninitializedArray<byte>(length);
+        }
+        catch (OutOfMemoryException exception)
+        {
+            throw new NlftException($"{file.Path}, tensor \"{entry.Name}\"", "too little memory", $"room for its {ByteSize.Text(length)}",
+                "Give the process more memory, set Int8Weights of the engine, or use a smaller model.", exception);
+        }
+        file.Read(entry, 0, bytes);
+        return bytes;
+    }
+}

@@ -1,0 +1,102 @@
+using System.Runtime.InteropServices;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>Element types of a safetensors file, in the order of the format's own list.</summary>
+public enum TensorType
+{
+#pragma warning disable CS1591 // the names are the format's own
+    Bool, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64,
+#pragma warning restore CS1591
+}
+
+/// <summary>A tensor as it lies in a file: raw little-endian bytes in row-major order.</summary>
+/// <param name="Name">The tensor's name.</param>
+/// <param name="Type">Element type.</param>
+/// <param name="Shape">Dimensions, outermost first; empty for a scalar.</param>
+/// <param name="Bytes">
+/// The raw bytes. Those of a model folder are read when they are first looked at, and held from then on: an <see cref="NlftException"/> then names a file that has been written to since it
+/// was opened, an <see cref="ObjectDisposedException"/> says that it was closed before. What was read stays.
+/// </param>
+public sealed record TensorData(string Name, TensorType Type, long[] Shape, ReadOnlyMemory<byte> Bytes)
+{
+    /// <summary>A copy of the values as float32, row-major; of a file's tensor nothing else is held.</summary>
+    /// <exception cref="ArgumentOutOfRangeException"><see cref="Type"/> is not F32, F16, BF16 or F64.</exception>
+    public float[] ToArray()
+    {
+        var values = new float[Bytes.Length / Type.ByteSize()];
+        Read(values);
+        return values;
+    }
+
+    /// <summary>Copies the bytes out; those of a file go straight to their place, without a copy in between.</summary>
+    internal void Read(Span<byte> destination)
+    {
+        if (MemoryMarshal.TryGetMemoryManager<byte, StoredBytes>(Bytes, out var stored)) stored!.Read(0, destination);
+        else Bytes.Span.CopyTo(destination);
+    }
+
+    /// <summary>Copies the values out as float32; those of a file go through a small buffer.</summary>
+    internal void Read(Span<float> destination)
+    {
+        if (!MemoryMarshal.TryGetMemoryManager<byte, StoredBytes>(Bytes, out var stored))
+        {
+            TensorConversion.ToSingle(Type, Bytes.Span, destination);
+            return;
+        }
+        var size = Type.ByteSize();
+        var buffer = new byte[Math.Min(BufferSize, destination.Length * (long)size)];
+        for (var done = 0; done < destination.Length;)
+        {
+            var count = Math.Min(destination.Length - done, BufferSize / size);
+            var bytes = buffer.AsSpan(0, count * size);
+            stored!.Read(done * (long)size, bytes);
+            TensorConversion.ToSingle(Type, bytes, destination.Slice(done, count));
+            done += count;
+        }
+    }
+
+    private const int BufferSize = 1 << 18;
+}
+
+/// <summary>Names and sizes of the element types.</summary>
+internal static class TensorTypes
+{
+    private static readonly Dictionary<string, TensorType> ByName = Enum.GetValues<TensorType>().ToDictionary(FileName, StringComparer.Ordinal);
+
+    /// <summary>The name in a safetensors header: that of the enum, but BOOL.</summary>
+    public static string FileName(this TensorType type) => type == TensorType.Bool ? "BOOL" : type.ToString();
+
+    public static bool TryParse(string name, out TensorType type) => ByName.TryGetValue(name, out type);
+
+    public static string AllNames => string.Join(", ", ByName.Keys);
+
+    public static int BitSize(this TensorType type) => type switch
+    {
+        TensorType.F4 => 4,
+        TensorType.F6_E2M3 or TensorType.F6_E3M2 => 6,
+        TensorType.Bool or TensorType.U8 or TensorType.I8 or TensorType.F8_E5M2 or TensorType.F8_E4M3 or TensorType.F8_E8M0 => 8,
+        TensorType.I16 or TensorType.U16 or TensorType.F16 or TensorType.BF16 => 16,
+        TensorType.I32 or TensorType.U32 or TensorType.F32 => 32,
+        TensorType.C64 or TensorType.F64 or TensorType.I64 or TensorType.U64 => 64,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not an element type"),
+    };
+
+    /// <summary>Bytes of one element; the types below a byte have none.</summary>
+    public static int ByteSize(this TensorType type) => type.BitSize() / 8;
+
+    /// <summary>Whether the library computes with this type.</summary>
+    public static bool IsSupportedFloat(this TensorType type) => type is TensorType.F32 or TensorType.F16 or TensorType.BF16 or TensorType.F64;
+
+    /// <summary>The name in config.json's dtype (torch_dtype).</summary>
+    public static string TorchName(this TensorType type) => type switch
+    {
+        TensorType.F32 => "float32",
+        TensorType.F16 => "float16",
+        TensorType.BF16 => "bfloat16",
+        TensorType.F64 => "float64",
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "expected F32, F16, BF16 or F64"),
+    };
+
+    public static string Text(ReadOnlySpan<long> shape) => $"[{string.Join(", ", shape.ToArray())}]";
+}

@@ -1,0 +1,36 @@
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>Reads the rows of a stored matrix as float32, some of them together, so that the whole matrix need not be held.</summary>
+internal sealed class TensorRows
+{
+    private const int BufferSize = 1 << 18;
+
+    private readonly SafetensorsFile _file;
+    private readonly SafetensorsEntry _entry;
+    private readonly byte[] _buffer;
+    private readonly int _rowSize;
+    private long _begin, _end;
+
+    public TensorRows(SafetensorsFile file, SafetensorsEntry entry, int columns)
+    {
+        (_file, _entry, _rowSize) = (file, entry, columns * entry.Type.ByteSize());
+        _buffer = new byte[Math.Max(1, BufferSize / _rowSize) * _rowSize];
+    }
+
+    /// <summary>The type of the elements in the file.</summary>
+    public TensorType Type => _entry.Type;
+
+    /// <summary>Reads one row.</summary>
+    /// <exception cref="NlftException">The file cannot be read, or has been written to since it was opened.</exception>
+    public void Read(int row, Span<float> destination)
+    {
+        var begin = (long)row * _rowSize;
+        if (begin < _begin || begin >= _end)
+        {
+            var length = (int)Math.Min(_buffer.Length, _entry.End - _entry.Begin - begin);
+            _file.Read(_entry, begin, _buffer.AsSpan(0, length));
+            (_begin, _end) = (begin, begin + length);
+        }
+        TensorConversion.ToSingle(_entry.Type, _buffer.AsSpan((int)(begin - _begin), _rowSize), destination);
+    }
+}

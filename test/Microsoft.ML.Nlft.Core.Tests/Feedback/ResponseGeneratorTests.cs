@@ -1,0 +1,83 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Feedback;
+using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.Tests.Data;
+
+namespace Microsoft.ML.Nlft.Tests.Feedback;
+
+[TestClass]
+public sealed class ResponseGeneratorTests
+{
+    private static readonly GenerationOptions s_generation = new() { Temperature = 1, MaximumNewTokens = 8, Seed = 5, MaximumBatchSize = 4 };
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly ByteModelFolder _model = new();
+
+    [TestCleanup]
+    public void Clean()
+    {
+        _folder.Dispose();
+        _model.Dispose();
+    }
+
+    [TestMethod]
+    public async Task Samples_come_in_order_differ_and_do_not_depend_on_the_batches()
+    {
+        using var model = LocalModel.Load(_model.Path);
+        var options = new ResponseOptions { SamplesPerQuestion = 3, Generation = s_generation };
+        var responses = await ResponseGenerator.GenerateAsync(model, Questions(5), options).ToListAsync();
+
+        CollectionAssert.AreEqual(Enumerable.Range(0, 15).Select(i => ($"question {i / 3}", i / 3, i % 3)).ToArray(), responses.Select(r => (r.Row.Question, r.Question, r.Sample)).ToArray());
+        Assert.HasCount(15, responses.Select(r => r.Row.Response).Distinct());
+        var one = await ResponseGenerator.GenerateAsync(model, Questions(5), options with { Generation = s_generation with { MaximumBatchSize = 1 } }).ToListAsync();
+        CollectionAssert.AreEqual(Texts(responses), Texts(one));
+        var other = await ResponseGenerator.GenerateAsync(model, Questions(5), options with { Generation = s_generation with { Seed = 6 } }).ToListAsync();
+        CollectionAssert.AreNotEqual(Texts(responses), Texts(other));
+    }
+
+    [TestMethod]
+    public async Task A_killed_run_goes_on_where_it_stopped()
+    {
+        using var model = LocalModel.Load(_model.Path);
+        var journal = Path.Combine(_folder.Root, "journal");
+        var options = new ResponseOptions { SamplesPerQuestion = 2, Generation = s_generation };
+        var whole = await ResponseGenerator.GenerateAsync(model, Questions(10), options).ToListAsync();
+
+        using var stop = new CancellationTokenSource();
+        var killed = options with { Journal = journal, Progress = new Stopper(stop, 9), QuestionCount = 10 };
+        await Assert.ThrowsAsync<OperationCanceledException>(async () => await ResponseGenerator.GenerateAsync(model, Questions(10), killed, stop.Token).ToListAsync());
+        var kept = File.ReadAllLines(journal).Length - 1;
+        Assert.IsInRange(9, 16, kept);
+        File.AppendAllText(journal, "{\"Index\":19,"); // the disk had half of a line
+
+        var resumed = await ResponseGenerator.GenerateAsync(model, Questions(10), options with { Journal = journal }).ToListAsync();
+        CollectionAssert.AreEqual(Texts(whole), Texts(resumed));
+        Assert.HasCount(21, File.ReadAllLines(journal));
+        Assert.Contains("the result of another row", (await Assert.ThrowsExactlyAsync<NlftException>(async () =>
+            await ResponseGenerator.GenerateAsync(model, Questions(10).Select(row => row with { Question = "another" }), options with { Journal = journal }).ToListAsync())).Message);
+        Assert.Contains("found an interrupted run of responses", (await Assert.ThrowsExactlyAsync<NlftException>(async () =>
+            await ResponseGenerator.GenerateAsync(model, Questions(10), options with { Journal = journal, Generation = s_generation with { Seed = 6 } }).ToListAsync())).Message);
+    }
+
+    [TestMethod]
+    public void Several_responses_at_temperature_0_are_refused()
+    {
+        using var model = LocalModel.Load(_model.Path);
+        var error = Assert.ThrowsExactly<NlftException>(() => ResponseGenerator.GenerateAsync(model, Questions(1), new() { SamplesPerQuestion = 2, Generation = new() }));
+        Assert.AreEqual("option SamplesPerQuestion: found 2; expected 1 at temperature 0. Raise Temperature: the most likely response is always the same.", error.Message);
+    }
+
+    private static string[] Texts(IEnumerable<GeneratedResponse> responses) => [.. responses.Select(response => response.Row.Response!)];
+
+    private static IAsyncEnumerable<JsonLinesRow> Questions(int count) =>
+        Enumerable.Range(0, count).Select(i => new JsonLinesRow($"question {i}", null, null, $"{i}", null, $"row {i}")).ToAsyncEnumerable();
+
+    /// <summary>Kills the run after so many responses.</summary>
+    private sealed class Stopper(CancellationTokenSource stop, int after) : IProgress<DataProgress>
+    {
+        public void Report(DataProgress value)
+        {
+            if (value.Done == after) stop.Cancel();
+        }
+    }
+}

@@ -1,0 +1,103 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Feedback;
+using Microsoft.ML.Nlft.Tests.Data;
+
+namespace Microsoft.ML.Nlft.Tests.Feedback;
+
+[TestClass]
+public sealed class ResponseJudgingTests
+{
+    private readonly TemporaryFolder _folder = new();
+
+    private string Journal => Path.Combine(_folder.Root, "journal");
+
+    [TestCleanup]
+    public void Clean() => _folder.Dispose();
+
+    [TestMethod]
+    public async Task Unparsable_verdicts_are_marked_kept_out_and_counted()
+    {
+        var reports = new List<DataProgress>();
+        var client = new ScriptedChatClient((_, text) => text.Contains("q1\n") ? "It cannot be said that it is correct." : text.Contains("q2\n") ? "VERDICT: INCORRECT\nJUDGMENT: No." : "VERDICT: CORRECT");
+        var judged = await new ChatJudge(client).JudgeAllAsync(Rows(5), new() { Progress = new Listener(reports), RowCount = 5 }).ToSetAsync();
+
+        Assert.AreEqual((3, 1, 1), (judged.Correct, judged.Incorrect, judged.Unparsable.Count));
+        Assert.AreEqual("q1", judged.Unparsable[0].Row.Question);
+        CollectionAssert.AreEqual(new[] { "q0", "q2", "q3", "q4" }, judged.Rows.Select(row => row.Question).ToArray());
+        Assert.AreEqual((5, 5, 3, 1, 1), (reports[^1].Done, reports[^1].Total, reports[^1].Correct, reports[^1].Incorrect, reports[^1].Unparsable));
+    }
+
+    [TestMethod]
+    public async Task Slow_replies_keep_their_order_and_the_limit()
+    {
+        var client = new ScriptedChatClient(async (call, text, stop) =>
+        {
+            await Task.Delay(call % 3 * 10, stop);
+            return ScriptedChatClient.Reply($"VERDICT: INCORRECT\nJUDGMENT: {text}");
+        });
+        var judge = new ChatJudge(client, new() { Template = "{question}|{answer}|{response}", MaximumParallelism = 3 });
+        var judged = await judge.JudgeAllAsync(Rows(20)).ToSetAsync();
+
+        CollectionAssert.AreEqual(Enumerable.Range(0, 20).Select(i => $"q{i}|5|6").ToArray(), judged.Rows.Select(row => row.Judgment).ToArray());
+        Assert.IsInRange(2, 3, client.Most);
+    }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(4)]
+    public async Task A_killed_run_goes_on_where_it_stopped(int parallelism)
+    {
+        const int count = 30;
+        var asked = new List<string>();
+        var fails = true;
+        var client = new ScriptedChatClient((_, text) =>
+        {
+            lock (asked)
+            {
+                if (fails && asked.Count >= 11) throw new InvalidOperationException("the process ends");
+                asked.Add(text);
+            }
+            return text.Contains('7') ? "nonsense" : $"VERDICT: INCORRECT\nJUDGMENT: {text}";
+        });
+        var judge = new ChatJudge(client, new() { Template = "{question}|{answer}|{response}", MaximumParallelism = parallelism });
+        await Assert.ThrowsExactlyAsync<InvalidOperationException>(() => judge.JudgeAllAsync(Rows(count), new() { Journal = Journal }).ToSetAsync());
+        File.AppendAllText(Journal, "{\"Index\":29,\"Row\":\"ab"); // the disk had half of a line
+
+        fails = false;
+        var judged = await judge.JudgeAllAsync(Rows(count), new() { Journal = Journal }).ToSetAsync();
+        Assert.HasCount(count, asked.Distinct());
+        Assert.HasCount(count, asked, "a row was judged twice");
+        Assert.AreEqual((27, 3), (judged.Rows.Count, judged.Unparsable.Count));
+        Assert.IsTrue(judged.Rows.All(row => row.Judgment == $"{row.Question}|5|6"));
+    }
+
+    [TestMethod]
+    public async Task A_journal_of_another_run_is_refused()
+    {
+        await new RuleJudge().JudgeAllAsync(Rows(3), new() { Journal = Journal }).ToSetAsync();
+
+        var chat = new ChatJudge(new ScriptedChatClient((_, _) => "VERDICT: CORRECT"));
+        Assert.Contains("found an interrupted run of rule-based judge; expected chat judge ScriptedChatClient", await Refused(chat, Rows(3)));
+        Assert.Contains("result 0: found the result of another row", await Refused(new RuleJudge(), Rows(3).Select(row => row with { Response = "7" })));
+        _folder.Write("journal", "{\"Question\":\"q\"}\n");
+        Assert.Contains("found no journal", await Refused(new RuleJudge(), Rows(3)));
+        _folder.Write("journal", "my notes\n");
+        Assert.Contains("found no journal", await Refused(new RuleJudge(), Rows(3)));
+        Assert.AreEqual("my notes\n", File.ReadAllText(Journal));
+    }
+
+    [TestMethod]
+    public async Task The_rule_judge_names_the_row_that_lacks_a_text() =>
+        Assert.AreEqual("row 1, Answer: found nothing; expected a text. Fill it in or leave the row out.",
+            (await Assert.ThrowsExactlyAsync<NlftException>(() => new RuleJudge().JudgeAsync(ChatJudgeTests.Row() with { Answer = null }))).Message);
+
+    private async Task<string> Refused(IResponseJudge judge, IAsyncEnumerable<JsonLinesRow> rows) =>
+        (await Assert.ThrowsExactlyAsync<NlftException>(() => judge.JudgeAllAsync(rows, new() { Journal = Journal }).ToSetAsync())).Message;
+
+    private static IAsyncEnumerable<JsonLinesRow> Rows(int count) => Enumerable.Range(0, count).Select(i => ChatJudgeTests.Row($"q{i}", "6", i)).ToAsyncEnumerable();
+
+    private sealed class Listener(List<DataProgress> reports) : IProgress<DataProgress>
+    {
+        public void Report(DataProgress value) => reports.Add(value);
+    }
+}

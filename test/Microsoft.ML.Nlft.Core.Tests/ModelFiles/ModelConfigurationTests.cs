@@ -1,0 +1,237 @@
+using System.Text.Json.Nodes;
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.Tests.ModelFiles;
+
+[TestClass]
+public sealed class ModelConfigurationTests
+{
+    private const string Correct = "Correct the value, or take the file that belongs to the model.";
+    private const string CorrectConfiguration = "Correct the value, or take the configuration that belongs to the model.";
+
+    /// <summary>A small llama with the keys of <paramref name="changes"/> set, or removed where the change is the text "(remove)".</summary>
+    internal static string Config(string changes = "{}")
+    {
+        var config = JsonNode.Parse("""
+            {"model_type": "llama", "vocab_size": 97, "hidden_size": 32, "intermediate_size": 56, "num_hidden_layers": 3, "num_attention_heads": 4,
+             "num_key_value_heads": 2, "max_position_embeddings": 256, "rms_norm_eps": 1e-05}
+            """)!.AsObject();
+        foreach (var (key, value) in JsonNode.Parse(changes)!.AsObject())
+        {
+            if (value?.ToString() == "(remove)") config.Remove(key);
+            else config[key] = value?.DeepClone();
+        }
+        return config.ToJsonString();
+    }
+
+    private static ModelConfiguration Load(string changes)
+    {
+        using var folder = new TemporaryFolder();
+        return ModelConfiguration.Load(folder.Write("config.json", Config(changes)));
+    }
+
+    [TestMethod]
+    public void MissingKeysTakeTheDefaultsOfTheLlamaClass()
+    {
+        var c = Load("""{"num_key_value_heads": "(remove)", "max_position_embeddings": "(remove)", "rms_norm_eps": "(remove)"}""");
+        Assert.AreEqual((4, 8, 2048, 1e-6, false), (c.KeyValueHeadCount, c.HeadSize, c.MaximumPositions, c.NormEpsilon, c.TieWordEmbeddings));
+        Assert.AreEqual(new RopeConfiguration(), c.Rope);
+        Assert.AreEqual((false, false, false, false), (c.QkvBias, c.OutputBias, c.MlpBias, c.QueryKeyNorm));
+        CollectionAssert.AreEqual(new[] { 0, 0, 0 }, c.SlidingWindows.ToArray());
+        CollectionAssert.AreEqual(new[] { 2 }, c.EndOfSequenceIds.ToArray());
+        Assert.IsNull(c.DataType);
+    }
+
+    [TestMethod]
+    public void MissingKeysTakeTheDefaultsOfTheMistralClass()
+    {
+        var c = Load("""{"model_type": "mistral", "num_attention_heads": 16, "num_key_value_heads": "(remove)", "max_position_embeddings": "(remove)"}""");
+        Assert.AreEqual((8, 131072), (c.KeyValueHeadCount, c.MaximumPositions));
+        CollectionAssert.AreEqual(new[] { 4096, 4096, 4096 }, c.SlidingWindows.ToArray());
+    }
+
+    [TestMethod]
+    public void MissingKeysTakeTheDefaultsOfTheQwenClasses()
+    {
+        var c = Load("""{"model_type": "qwen2", "max_position_embeddings": "(remove)", "sliding_window": 8, "attention_bias": true}""");
+        Assert.AreEqual((32768, true, false), (c.MaximumPositions, c.QkvBias, c.OutputBias));
+        CollectionAssert.AreEqual(new[] { 0, 0, 0 }, c.SlidingWindows.ToArray(), "use_sliding_window is false");
+        Assert.IsEmpty(c.EndOfSequenceIds);
+        c = Load("""{"model_type": "qwen3"}""");
+        Assert.AreEqual((128, true, false), (c.HeadSize, c.QueryKeyNorm, c.QkvBias));
+        c = Load("""{"model_type": "qwen3", "head_dim": 16, "attention_bias": true, "num_attention_heads": 64, "num_key_value_heads": "(remove)"}""");
+        Assert.AreEqual((16, true, true, 32), (c.HeadSize, c.QkvBias, c.OutputBias, c.KeyValueHeadCount));
+    }
+
+    [TestMethod]
+    public void AnExplicitNullCountsAsHuggingFaceCountsIt()
+    {
+        var c = Load("""{"model_type": "mistral", "num_key_value_heads": null, "head_dim": null, "sliding_window": null, "eos_token_id": null, "rope_scaling": null}""");
+        Assert.AreEqual((4, 8), (c.KeyValueHeadCount, c.HeadSize));
+        Assert.IsEmpty(c.EndOfSequenceIds);
+        CollectionAssert.AreEqual(new[] { 0, 0, 0 }, c.SlidingWindows.ToArray());
+    }
+
+    [TestMethod]
+    [DataRow("""{"model_type": "mistral", "sliding_window": 7}""", "7,7,7")]
+    [DataRow("""{"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 2}""", "0,0,7")]
+    [DataRow("""{"model_type": "qwen3", "use_sliding_window": true, "sliding_window": 7}""", "0,0,0")]
+    [DataRow("""{"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 2, "layer_types": ["sliding_attention", "full_attention", "full_attention"]}""", "7,0,0")]
+    [DataRow("""{"model_type": "llama", "sliding_window": 7}""", "0,0,0")]
+    public void SlidingWindowsFollowTheArchitecture(string changes, string expected) =>
+        Assert.AreEqual(expected, string.Join(",", Load(changes).SlidingWindows));
+
+    [TestMethod]
+    public void OldAndNewSpellingsOfRopeAreTheSame()
+    {
+        var expected = new RopeConfiguration { Theta = 500000, Type = "llama3", Factor = 8, LowFrequencyFactor = 1, HighFrequencyFactor = 4,
+            OriginalMaximumPositions = 32 };
+        const string Keys = "\"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 32";
+        Assert.AreEqual(expected, Load($$$"""{"rope_theta": 500000, "rope_scaling": {"rope_type": "llama3", {{{Keys}}}}}""").Rope);
+        Assert.AreEqual(expected, Load($$$"""{"rope_theta": 500000.0, "rope_scaling": {"type": "llama3", {{{Keys}}}}}""").Rope);
+        Assert.AreEqual(expected, Load($$$"""{"rope_parameters": {"rope_type": "llama3", "rope_theta": 500000.0, {{{Keys}}}}}""").Rope);
+        Assert.AreEqual(new RopeConfiguration { Theta = 1e6 }, Load("""{"rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0}, "partial_rotary_factor": 1.0}""").Rope);
+        Assert.AreEqual(new RopeConfiguration { Type = "linear", Factor = 2.5 }, Load("""{"rope_scaling": {"type": "linear", "factor": 2.5}}""").Rope);
+    }
+
+    [TestMethod]
+    public void YarnTakesItsOriginalLengthAndMagnitudesAsTransformersDoes()
+    {
+        Assert.AreEqual(new RopeConfiguration { Type = "yarn", Factor = 4, OriginalMaximumPositions = 256 }, Load("""{"rope_scaling": {"type": "yarn", "factor": 4.0}}""").Rope);
+        Assert.AreEqual(new RopeConfiguration { Type = "yarn", Factor = 8, OriginalMaximumPositions = 32, BetaFast = 16, BetaSlow = 2,
+            AttentionFactor = 1.25 },
+            Load("""{"rope_scaling": {"rope_type": "yarn", "original_max_position_embeddings": 32, "beta_fast": 16, "beta_slow": 2, "attention_factor": 1.25}}""").Rope);
+        var mscale = Load("""{"rope_scaling": {"rope_type": "yarn", "factor": 40, "mscale": 1.0, "mscale_all_dim": 0.5}}""").Rope.AttentionFactor;
+        Assert.AreEqual((0.1 * Math.Log(40) + 1) / (0.05 * Math.Log(40) + 1), mscale!.Value, 1e-15);
+    }
+
+    [TestMethod]
+    [DataRow("""{"dtype": "bfloat16", "eos_token_id": 5}""", "bfloat16", "5")]
+    [DataRow("""{"torch_dtype": "float16", "eos_token_id": [128001, 128009]}""", "float16", "128001,128009")]
+    public void ElementTypeAndEndOfSequenceAreReadInEverySpelling(string changes, string type, string ends)
+    {
+        var c = Load(changes);
+        Assert.AreEqual(type, c.DataType);
+        Assert.AreEqual(ends, string.Join(",", c.EndOfSequenceIds));
+    }
+
+    public static IEnumerable<object[]> Malformed =>
+    [
+        ["""{"model_type": "phi3"}""",
+            "config.json, \"model_type\": found \"phi3\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these architectures."],
+        ["""{"model_type": "gemma3_text"}""",
+            "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these architectures."],
+        ["""{"model_type": "(remove)"}""",
+            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2 or qwen3. Take the config.json that belongs to the model."],
+        ["""{"hidden_size": "(remove)"}""", $"config.json, \"hidden_size\": found no such key; expected an integer from 1 to 4194304. {Correct}"],
+        ["""{"vocab_size": "97"}""", $"config.json, \"vocab_size\": found \"97\"; expected an integer below 2147483648. {Correct}"],
+        ["""{"vocab_size": 97.5}""", $"config.json, \"vocab_size\": found 97.5; expected an integer below 2147483648. {Correct}"],
+        ["""{"vocab_size": 0}""", $"config.json, \"vocab_size\": found 0; expected an integer from 1 to 16777216. {Correct}"],
+        ["""{"intermediate_size": -56}""", $"config.json, \"intermediate_size\": found -56; expected an integer from 1 to 4194304. {Correct}"],
+        ["""{"num_hidden_layers": 100000}""", $"config.json, \"num_hidden_layers\": found 100000; expected an integer from 1 to 4096. {Correct}"],
+        ["""{"hidden_size": 99999999999}""", $"config.json, \"hidden_size\": found 99999999999; expected an integer below 2147483648. {Correct}"],
+        ["""{"hidden_size": 33}""",
+            $"config.json, \"hidden_size\": found 33; expected a multiple of num_attention_heads, 4, or a key head_dim. {Correct}"],
+        ["""{"num_key_value_heads": 3}""",
+            $"config.json, \"num_key_value_heads\": found 3; expected a divisor of num_attention_heads, 4. {CorrectConfiguration}"],
+        ["""{"num_key_value_heads": 0}""",
+            $"config.json, \"num_key_value_heads\": found 0; expected an integer from 1 to 16384. {CorrectConfiguration}"],
+        ["""{"head_dim": 7}""",
+            $"config.json, \"head_dim\": found 7; expected an even head size (rotary embedding turns pairs). {CorrectConfiguration}"],
+        ["""{"head_dim": -8}""", $"config.json, \"head_dim\": found -8; expected an integer from 1 to 16384. {CorrectConfiguration}"],
+        ["""{"rms_norm_eps": 0}""", $"config.json, \"rms_norm_eps\": found 0; expected a number above 0 and below 1. {CorrectConfiguration}"],
+        ["""{"rms_norm_eps": "small"}""", $"config.json, \"rms_norm_eps\": found \"small\"; expected a finite number. {Correct}"],
+        ["""{"max_position_embeddings": 0}""",
+            $"config.json, \"max_position_embeddings\": found 0; expected an integer from 1 to 2147483647. {CorrectConfiguration}"],
+        ["""{"hidden_act": "gelu"}""", "config.json, \"hidden_act\": found \"gelu\"; expected \"silu\". Use a model with SiLU feed-forward layers."],
+        ["""{"tie_word_embeddings": 1}""", $"config.json, \"tie_word_embeddings\": found 1; expected true or false. {Correct}"],
+        ["""{"model_type": "mistral", "attention_bias": true}""",
+            $"config.json, \"attention_bias\": found True; expected false: mistral has no biases. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen2", "mlp_bias": true}""",
+            $"config.json, \"mlp_bias\": found True; expected false: qwen2 has no feed-forward biases. {CorrectConfiguration}"],
+        ["""{"quantization_config": {"bits": 4}}""",
+            "config.json, \"quantization_config\": found {\"bits\":4}; expected none. Use the model's unquantised weights (float32, float16 or bfloat16)."],
+        ["""{"eos_token_id": "end"}""", $"config.json, \"eos_token_id\": found \"end\"; expected an integer or a list of integers. {Correct}"],
+        ["""{"eos_token_id": [2, -1]}""", $"config.json, \"eos_token_id\": found -1; expected token ids of at least 0. {CorrectConfiguration}"],
+        ["""{"partial_rotary_factor": 0.5}""",
+            "config.json, \"partial_rotary_factor\": found 0.5; expected 1. Use a model that rotates whole heads."],
+        ["""{"rope_theta": 0}""", $"config.json, \"rope_theta\": found 0; expected a number above 1. {Correct}"],
+        ["""{"rope_scaling": [8]}""", $"config.json, \"rope_scaling\": found [8]; expected an object. {Correct}"],
+        ["""{"rope_scaling": {"type": "dynamic", "factor": 2.0}}""",
+            "config.json, \"rope_scaling.type\": found \"dynamic\"; expected default, linear, llama3 or yarn. Use a model with one of these rotary embeddings; this one would compute other positions."],
+        ["""{"rope_parameters": {"rope_type": "longrope"}}""",
+            "config.json, \"rope_parameters.rope_type\": found \"longrope\"; expected default, linear, llama3 or yarn. Use a model with one of these rotary embeddings; this one would compute other positions."],
+        ["""{"rope_scaling": {"rope_type": "linear"}}""",
+            $"config.json, \"rope_scaling.factor\": found no such key; expected a number above 0. {Correct}"],
+        ["""{"rope_scaling": {"rope_type": "linear", "factor": 0.5}}""",
+            $"config.json, \"rope_scaling.factor\": found 0.5; expected a number of at least 1. {Correct}"],
+        ["""{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 1}}""",
+            $"config.json, \"rope_scaling.high_freq_factor\": found 1; expected a number above low_freq_factor, 4. {Correct}"],
+        ["""{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}}""",
+            $"config.json, \"rope_scaling.original_max_position_embeddings\": found no such key; expected an integer. {Correct}"],
+        ["""{"rope_scaling": {"rope_type": "yarn", "factor": 8, "truncate": false}}""",
+            "config.json, \"rope_scaling.truncate\": found false; expected true. Use a model whose yarn ranges are whole dimensions."],
+        ["""{"model_type": "mistral", "sliding_window": 0}""",
+            $"config.json, \"sliding_window\": found 0; expected an integer above 0, or null. {Correct}"],
+        ["""{"layer_types": ["full_attention"]}""",
+            $"config.json, \"layer_types\": found [\"full_attention\"]; expected 3 entries, one per layer. {Correct}"],
+        ["""{"model_type": "qwen2", "layer_types": ["full_attention", "full_attention", "sliding_attention"]}""",
+            $"config.json, \"layer_types\": found [\"full_attention\",\"full_attention\",\"sliding_attention\"]; expected full_attention only, as there is no sliding window. {Correct}"],
+        ["""{"layer_types": ["full_attention", "full_attention", "linear_attention"]}""",
+            $"config.json, \"layer_types\": found [\"full_attention\",\"full_attention\",\"linear_attention\"]; expected full_attention or sliding_attention. {Correct}"],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Malformed))]
+    public void AnImpossibleConfigurationIsRefusedByKeyAndValue(string changes, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("config.json", Config(changes));
+        Assert.AreEqual(expected, folder.Refusal(() => ModelConfiguration.Load(path)));
+    }
+
+    [TestMethod]
+    [DataRow("{\"model_type\": ", "config.json: found invalid JSON (")]
+    [DataRow("[]", "config.json: found []; expected config.json of a model: one JSON object. Correct the file, or download it again.")]
+    public void AFileThatIsNoJsonObjectIsRefused(string text, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("config.json", text);
+        StringAssert.StartsWith(folder.Refusal(() => ModelConfiguration.Load(path)), expected);
+    }
+
+    [TestMethod]
+    public void AConfigurationBuiltInCodeIsCheckedByTheSameRules()
+    {
+        var c = Load("{}");
+        c.Validate();
+        using var folder = new TemporaryFolder();
+        Assert.AreEqual($"ModelConfiguration, \"num_key_value_heads\": found 3; expected a divisor of num_attention_heads, 4. {CorrectConfiguration}", folder.Refusal((c with { KeyValueHeadCount = 3 }).Validate));
+        Assert.AreEqual($"ModelConfiguration, \"layer_types\": found 2 entries; expected 3, one per layer. {CorrectConfiguration}",
+            folder.Refusal((c with { SlidingWindows = [0, 0] }).Validate));
+        Assert.AreEqual($"ModelConfiguration, \"sliding_window\": found 7; expected none: llama attends to all positions. {CorrectConfiguration}",
+            folder.Refusal((c with { SlidingWindows = [0, 7, 0] }).Validate));
+        Assert.AreEqual($"ModelConfiguration, \"attention_bias\": found True for q, k, v and False for o; expected the same for q, k, v and o. {CorrectConfiguration}", folder.Refusal((c with { QkvBias = true }).Validate));
+    }
+
+    [TestMethod]
+    [DataRow("{}")]
+    [DataRow("""{"tie_word_embeddings": true, "attention_bias": true, "mlp_bias": true, "head_dim": 16, "bos_token_id": 1, "eos_token_id": [2, 3]}""")]
+    [DataRow("""{"rope_theta": 500000, "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 32}}""")]
+    [DataRow("""{"rope_scaling": {"rope_type": "yarn", "factor": 8, "attention_factor": 1.5}, "eos_token_id": null}""")]
+    [DataRow("""{"model_type": "mistral", "sliding_window": 7}""")]
+    [DataRow("""{"model_type": "mistral", "sliding_window": null}""")]
+    [DataRow("""{"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 1}""")]
+    [DataRow("""{"model_type": "qwen3", "head_dim": 16, "attention_bias": true}""")]
+    public void AWrittenConfigurationReadsBackAsItWas(string changes)
+    {
+        var c = Load(changes);
+        using var folder = new TemporaryFolder();
+        var read = ModelConfiguration.Load(folder.Write("config.json", ModelConfigurationWriter.ToJson(c, TensorType.BF16)));
+        Assert.AreEqual("bfloat16", read.DataType);
+        CollectionAssert.AreEqual(c.SlidingWindows.ToArray(), read.SlidingWindows.ToArray());
+        CollectionAssert.AreEqual(c.EndOfSequenceIds.ToArray(), read.EndOfSequenceIds.ToArray());
+        Assert.AreEqual(c with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [] },
+            read with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [] });
+    }
+}
