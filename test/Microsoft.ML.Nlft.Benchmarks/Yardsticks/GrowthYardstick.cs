@@ -9,7 +9,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 
-/// <summary>How time and memory grow with the number of rows, and whether a step stays as fast and allocates as little after a thousand others.</summary>
+/// <summary>How time and memory grow with the number of rows, and how fast a step is and what it allocates after a thousand others.</summary>
 internal static class GrowthYardstick
 {
     public static void Run(int threads, string artifacts)

@@ -22,7 +22,8 @@ internal sealed class MeasurementTable(string title, string artifacts)
     {
         if (_rows.Count == 0) Console.WriteLine($"\n## {title}\n\n| what | ours | baseline | ratio | target | met |\n|---|---|---|---|---|---|");
         _rows.Add(new Measurement(what, ours, baseline, ratio, target, met));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {what} | {ours} | {baseline} | {ratio:0.00} | {target} | {(met ? "yes" : "no")} |"));
+        var figure = ratio.ToString("0.00", CultureInfo.InvariantCulture);
+        Console.WriteLine($"| {what} | {ours} | {baseline} | {figure} | {target} | {(met ? "yes" : "no")} |");
     }
 
     /// <summary>Says that a baseline is not installed.</summary>

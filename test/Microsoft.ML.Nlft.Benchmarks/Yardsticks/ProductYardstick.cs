@@ -22,7 +22,8 @@ internal static class ProductYardstick
         }
         var (workers, workspace) = (new Workers(threads), new Workspace());
         var ceiling = Ceiling(workers);
-        Console.WriteLine($"\nThe tile kernel on data in the first-level cache, all threads: {Gigaflops(ceiling)}. No product can be faster than that.");
+        Console.WriteLine($"\nThe tile kernel on data in the first-level cache, all threads: {Gigaflops(ceiling)}. "
+            + "No product can be faster than that.");
         foreach (var shape in (Shape[])[Shape.Small, Shape.SmolLm2])
         {
             foreach (var backward in (bool[])[false, true])

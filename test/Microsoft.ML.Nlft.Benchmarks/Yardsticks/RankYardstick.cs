@@ -45,8 +45,8 @@ internal static class RankYardstick
         table.Add($"{shape.Name}: bytes a process passes to sums in a step", Megabytes(two.Given), $"the adapter {Megabytes(two.Adapter)}", given,
             "1.00 to 1.01", given is >= 1 and <= 1.01);
         var travelled = two.Travelled / (2 * two.Adapter); // in a sum over N processes, each sends 2 (N - 1) / N times its length: once for N = 2
-        table.Add($"{shape.Name}: bytes on the network in a step", Megabytes(two.Travelled), $"twice the adapter {Megabytes(2 * two.Adapter)}", travelled,
-            "1.00 to 1.05", travelled is >= 1 and <= 1.05);
+        table.Add($"{shape.Name}: bytes on the network in a step", Megabytes(two.Travelled), $"twice the adapter {Megabytes(2 * two.Adapter)}",
+            travelled, "1.00 to 1.05", travelled is >= 1 and <= 1.05);
         table.Save();
 
         Figure? Job(int size)

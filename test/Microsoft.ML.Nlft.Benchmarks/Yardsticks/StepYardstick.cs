@@ -51,7 +51,8 @@ internal static class StepYardstick
             AddSpeed("NLFT step", $"PyTorch lean {Seconds(lean)}", lean.Seconds / wrong.Seconds, 2.2);
             AddSpeed("NLFT step", $"PyTorch published {Seconds(published)}", published.Seconds / wrong.Seconds, 4);
             var saving = published.PeakMib / narrow.PeakMib;
-            table.Add($"{shape.Name}: peak memory, bfloat16 weights", Memory(narrow), $"PyTorch published {Memory(published)}", saving, "8", saving >= 8);
+            table.Add($"{shape.Name}: peak memory, bfloat16 weights", Memory(narrow), $"PyTorch published {Memory(published)}", saving,
+                "8", saving >= 8);
         }
         else
         {
@@ -64,11 +65,12 @@ internal static class StepYardstick
         AddLimit("NLFT on a right row over SFT", right, $"our SFT step {Seconds(sft)}", sft.Seconds, 1.8);
         AddLimit("NLFT with cached contexts over SFT", cached, $"our SFT step {Seconds(sft)}", sft.Seconds, 1.15);
 
-        void AddSpeed(string what, string baseline, double ratio, double target) => table.Add($"{shape.Name}: {what}", Seconds(wrong), baseline, ratio,
-            target.ToString(CultureInfo.InvariantCulture), ratio >= target);
+        void AddSpeed(string what, string baseline, double ratio, double target) =>
+            table.Add($"{shape.Name}: {what}", Seconds(wrong), baseline, ratio, target.ToString(CultureInfo.InvariantCulture), ratio >= target);
 
-        void AddLimit(string what, Figure figure, string baseline, double seconds, double limit) => table.Add($"{shape.Name}: {what}", Seconds(figure),
-            baseline, figure.Seconds / seconds, string.Create(CultureInfo.InvariantCulture, $"at most {limit}"), figure.Seconds / seconds <= limit);
+        void AddLimit(string what, Figure figure, string baseline, double seconds, double limit) =>
+            table.Add($"{shape.Name}: {what}", Seconds(figure), baseline, figure.Seconds / seconds,
+                string.Create(CultureInfo.InvariantCulture, $"at most {limit}"), figure.Seconds / seconds <= limit);
     }
 
     private static Figure Ours(Shape shape, TensorType type, string kind, int threads, string artifacts)
