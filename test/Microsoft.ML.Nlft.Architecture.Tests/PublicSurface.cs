@@ -7,7 +7,8 @@ namespace Microsoft.ML.Nlft.Architecture;
 /// <summary>What other assemblies see of a type, one line per fact: the type itself, what it derives from, and each public or protected member.</summary>
 internal static class PublicSurface
 {
-    private const BindingFlags Everything = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static;
+    private const BindingFlags Declared =
+        BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
 
     private static readonly Dictionary<Type, string> Keywords = new()
     {
@@ -17,11 +18,9 @@ internal static class PublicSurface
     };
 
     public static IEnumerable<string> Of(Assembly assembly) =>
-        assembly.GetExportedTypes().SelectMany(type => Of(type)).Distinct().Order(StringComparer.Ordinal);
+        assembly.GetExportedTypes().SelectMany(Of).Distinct().Order(StringComparer.Ordinal);
 
-    /// <param name="type">The type.</param>
-    /// <param name="inherited">Whether members that it inherits count as its own.</param>
-    public static IEnumerable<string> Of(Type type, bool inherited = false)
+    private static IEnumerable<string> Of(Type type)
     {
         var name = Name(type);
         yield return $"{name} : {Kind(type)}{Constraints(type.GetGenericArguments())}";
@@ -30,8 +29,7 @@ internal static class PublicSurface
         {
             foreach (var contract in type.GetInterfaces().Where(i => i.IsVisible)) yield return $"{name} : {Name(contract)}";
         }
-        var flags = inherited ? Everything | BindingFlags.FlattenHierarchy : Everything | BindingFlags.DeclaredOnly;
-        foreach (var member in type.GetMembers(flags))
+        foreach (var member in type.GetMembers(Declared))
         {
             var line = member switch
             {

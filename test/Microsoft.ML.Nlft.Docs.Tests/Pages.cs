@@ -17,8 +17,7 @@ internal static partial class Pages
 
     /// <summary>Every region of the snippets' sources, without its indentation.</summary>
     public static IEnumerable<(string Name, string Text)> Snippets =>
-        from folder in (string[])["Snippets", "Packages"]
-        from file in Directory.GetFiles(Path.Combine(Path.GetDirectoryName(ThisFile())!, folder), "*.cs")
+        from file in Directory.GetFiles(Path.Combine(Path.GetDirectoryName(ThisFile())!, "Snippets"), "*.cs")
         from Match region in Region().Matches(File.ReadAllText(file).ReplaceLineEndings("\n"))
         select ($"{Path.GetFileName(file)}, {region.Groups[1].Value}", Outdent(region.Groups[2].Value));
 
