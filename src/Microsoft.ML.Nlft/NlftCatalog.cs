@@ -13,7 +13,8 @@ public sealed partial class NlftCatalog
 {
     private readonly MLContext _mlContext;
 
-    internal NlftCatalog(MLContext mlContext) => (_mlContext, Trainers, Data) = (mlContext, new NlftTrainers(mlContext), new NlftDataCatalog(mlContext));
+    internal NlftCatalog(MLContext mlContext) =>
+        (_mlContext, Trainers, Data) = (mlContext, new NlftTrainers(mlContext), new NlftDataCatalog(mlContext));
 
     /// <summary>The trainers.</summary>
     public NlftTrainers Trainers { get; }
@@ -47,8 +48,8 @@ public sealed partial class NlftCatalog
     }
 
     /// <summary>
-    /// Saves a model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its model card (README.md) and nlft.json
-    /// with the rest. The base model is not copied; its path and fingerprint are kept.
+    /// Saves a model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its model card (README.md) and
+    /// nlft.json with the rest. The base model is not copied; its path and fingerprint are kept.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="folder">
@@ -68,8 +69,9 @@ public sealed partial class NlftCatalog
     }
 
     /// <summary>
-    /// Saves a fine-tuned model as a whole: the base model's folder with the adapter merged into its weights, and a model card (README.md). Everything that
-    /// reads Hugging Face folders opens it, <see cref="LoadBaseModel"/> too. <see cref="LoraAdapter.MergeInto"/> says how close it is to the adapter.
+    /// Saves a fine-tuned model as a whole: the base model's folder with the adapter merged into its weights, and a model card (README.md).
+    /// Everything that reads Hugging Face folders opens it, <see cref="LoadBaseModel"/> too. <see cref="LoraAdapter.MergeInto"/> says how
+    /// close it is to the adapter.
     /// </summary>
     /// <param name="model">The model, with an adapter.</param>
     /// <param name="folder">The new folder: not there yet, or empty.</param>

@@ -14,9 +14,11 @@ public sealed class PublicApiTests
     {
         var file = Repository.PathOf("src", project, "PublicAPI.txt");
         var surface = PublicSurface.Of(Assembly.Load(project)).ToArray();
-        if (Environment.GetEnvironmentVariable("UPDATE_PUBLIC_API") == "1") File.WriteAllText(file, string.Concat(surface.Select(line => line + "\n")));
+        if (Environment.GetEnvironmentVariable("UPDATE_PUBLIC_API") == "1")
+            File.WriteAllText(file, string.Concat(surface.Select(line => line + "\n")));
         var expected = File.Exists(file) ? File.ReadAllLines(file) : [];
         Expect.Nothing(expected.Except(surface).Select(line => "- " + line).Concat(surface.Except(expected).Select(line => "+ " + line)),
-            $"The public surface of {project} changed. If that is meant, run: UPDATE_PUBLIC_API=1 ./build.sh test --filter PublicApi, and describe the change in CHANGELOG.md.");
+            $"The public surface of {project} changed. If that is meant, run: UPDATE_PUBLIC_API=1 ./build.sh test --filter PublicApi, " +
+            "and describe the change in CHANGELOG.md.");
     }
 }

@@ -4,7 +4,9 @@ using System.Runtime.CompilerServices;
 
 namespace Microsoft.ML.Nlft.Architecture;
 
-/// <summary>What other assemblies see of a type, one line per fact: the type itself, what it derives from, and each public or protected member.</summary>
+/// <summary>
+/// Lists what other assemblies see of a type, one line per fact: the type itself, what it derives from, and each public or protected member.
+/// </summary>
 internal static class PublicSurface
 {
     private const BindingFlags Declared =
@@ -24,7 +26,8 @@ internal static class PublicSurface
     {
         var name = Name(type);
         yield return $"{name} : {Kind(type)}{Constraints(type.GetGenericArguments())}";
-        for (var ancestor = type.BaseType; ancestor is not null && !IsRoot(ancestor); ancestor = ancestor.BaseType) yield return $"{name} : {Name(ancestor)}";
+        for (var ancestor = type.BaseType; ancestor is not null && !IsRoot(ancestor); ancestor = ancestor.BaseType)
+            yield return $"{name} : {Name(ancestor)}";
         if (!type.IsEnum && !type.IsSubclassOf(typeof(Delegate)))
         {
             foreach (var contract in type.GetInterfaces().Where(i => i.IsVisible)) yield return $"{name} : {Name(contract)}";
@@ -36,7 +39,8 @@ internal static class PublicSurface
                 FieldInfo field => Field(field),
                 PropertyInfo property => Property(property),
                 EventInfo { AddMethod: { } add } happening when IsSeen(add) => $"event {Name(happening.EventHandlerType!)} {happening.Name}",
-                ConstructorInfo constructor when IsSeen(constructor) && !constructor.IsStatic => $"{Access(constructor)}new({Parameters(constructor.GetParameters())})",
+                ConstructorInfo constructor when IsSeen(constructor) && !constructor.IsStatic =>
+                    $"{Access(constructor)}new({Parameters(constructor.GetParameters())})",
                 MethodInfo method when IsSeen(method) && !IsGenerated(method) => $"{Access(method)}{Signature(method)}",
                 _ => null,
             };
@@ -76,7 +80,8 @@ internal static class PublicSurface
 
     /// <summary>Accessors are shown with their property; what the compiler adds to records is not shown.</summary>
     private static bool IsGenerated(MethodInfo method) =>
-        method.IsSpecialName && !method.Name.StartsWith("op_", StringComparison.Ordinal) || method.IsDefined(typeof(CompilerGeneratedAttribute), false) ||
+        method.IsSpecialName && !method.Name.StartsWith("op_", StringComparison.Ordinal) ||
+        method.IsDefined(typeof(CompilerGeneratedAttribute), false) ||
         method.DeclaringType == typeof(object) || method.DeclaringType == typeof(ValueType);
 
     private static string Access(MethodBase method)
@@ -97,7 +102,14 @@ internal static class PublicSurface
     private static string? Field(FieldInfo field)
     {
         if (!field.IsPublic && !field.IsFamily && !field.IsFamilyOrAssembly || field.IsSpecialName) return null;
-        var modifiers = field switch { { IsLiteral: true } => "const ", { IsStatic: true, IsInitOnly: true } => "static readonly ", { IsStatic: true } => "static ", { IsInitOnly: true } => "readonly ", _ => "" };
+        var modifiers = field switch
+        {
+            { IsLiteral: true } => "const ",
+            { IsStatic: true, IsInitOnly: true } => "static readonly ",
+            { IsStatic: true } => "static ",
+            { IsInitOnly: true } => "readonly ",
+            _ => "",
+        };
         return $"{modifiers}{Name(field.FieldType)} {field.Name}{(field.IsLiteral ? " = " + Value(field.GetRawConstantValue()) : "")}";
     }
 
@@ -108,7 +120,8 @@ internal static class PublicSurface
         var shown = accessors.Select(a => (a.IsPublic ? "" : "protected ") + (a == property.GetMethod ? "get; " : IsInit(a) ? "init; " : "set; "));
         var index = property.GetIndexParameters();
         var access = accessors[0].IsPublic ? Access(accessors[0]) : Access(accessors[0]).Replace("protected ", "", StringComparison.Ordinal);
-        return $"{access}{Name(property.PropertyType)} {property.Name}{(index.Length == 0 ? "" : $"[{Parameters(index)}]")} {{ {string.Concat(shown)}}}";
+        var brackets = index.Length == 0 ? "" : $"[{Parameters(index)}]";
+        return $"{access}{Name(property.PropertyType)} {property.Name}{brackets} {{ {string.Concat(shown)}}}";
     }
 
     private static bool IsInit(MethodInfo setter) => setter.ReturnParameter.GetRequiredCustomModifiers().Contains(typeof(IsExternalInit));

@@ -26,7 +26,8 @@ public sealed class RoomTests
 
     [TestMethod]
     public void Every_type_lives_in_a_room_of_the_table() =>
-        Expect.Nothing(OurTypes.Where(type => !Map.Rooms.ContainsKey(Map.RoomOf(type))).Select(type => PublicSurface.Name(RoomMap.Outermost(type))), "Types outside the rooms of docs/architecture.md:");
+        Expect.Nothing(OurTypes.Where(type => !Map.Rooms.ContainsKey(Map.RoomOf(type))).Select(type => PublicSurface.Name(RoomMap.Outermost(type))),
+            "Types outside the rooms of docs/architecture.md:");
 
     [TestMethod]
     public void Every_room_of_the_table_is_lived_in() =>
@@ -65,5 +66,6 @@ public sealed class RoomTests
 
     /// <summary>The compiler puts helpers of its own into the assembly, outside our namespaces.</summary>
     private static bool IsOurs(Type type) =>
-        Assemblies.Contains(type.Assembly) && RoomMap.Outermost(type).Namespace is { } space && space.StartsWith("Microsoft.ML", StringComparison.Ordinal);
+        Assemblies.Contains(type.Assembly) && RoomMap.Outermost(type).Namespace is { } space &&
+        space.StartsWith("Microsoft.ML", StringComparison.Ordinal);
 }

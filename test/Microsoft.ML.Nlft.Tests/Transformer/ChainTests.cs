@@ -72,7 +72,8 @@ public sealed class ChainTests : ModelTest
 
         Parallel.ForEach(engines, engine =>
         {
-            for (var i = 0; i < 12; i++) Assert.AreEqual(expected[i % 3], engine.Predict(new Row { Question = $"{i % 3} + {i % 3}?" }).GeneratedAnswer);
+            for (var i = 0; i < 12; i++)
+                Assert.AreEqual(expected[i % 3], engine.Predict(new Row { Question = $"{i % 3} + {i % 3}?" }).GeneratedAnswer);
         });
 
         engines[0].Dispose();
