@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Nlft.Docs;
 
 /// <summary>
-/// What the pages show is what runs: a C# block is a region of a test in Snippets/ or Packages/, letter for letter; commands and files are run by the tests
+/// What the pages show is what runs: a C# block is a region of a test in Snippets/, letter for letter; commands and files are run by the tests
 /// of the command-line tool, messages by <see cref="TroubleshootingTests"/>.
 /// </summary>
 [TestClass]

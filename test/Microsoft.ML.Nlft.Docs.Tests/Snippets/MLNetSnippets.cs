@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Docs;
 
-/// <summary>What the pages show of ML.NET, as far as the offline platform has it.</summary>
+/// <summary>What the pages show of ML.NET.</summary>
 [TestClass]
 public sealed class MLNetSnippets : Workplace
 {
