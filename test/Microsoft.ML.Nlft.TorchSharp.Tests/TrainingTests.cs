@@ -3,10 +3,10 @@ using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tests.Engines;
 using Microsoft.ML.Nlft.TorchSharp;
+using TorchSharp;
 using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;
 using Dropout = Microsoft.ML.Nlft.TorchSharp.Layers.Dropout;
-using torch = TorchSharp.torch;
 
 namespace Microsoft.ML.Nlft.Tests;
 

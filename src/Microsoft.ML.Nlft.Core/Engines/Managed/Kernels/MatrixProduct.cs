@@ -35,9 +35,9 @@ internal readonly record struct Product(Matrix C, Matrix? D, Term First, Term? S
 }
 
 /// <summary>
-/// Computes matrix products, for training and decoding alike; docs/kernels.md explains how. Panels are split among threads, sums are not: each
-/// element of C is one chain of fused multiply-adds in the order of k and then of the terms, whatever the threads and the shape. A row therefore
-/// gets the same bits alone or among others.
+/// Computes matrix products, for training and decoding alike; docs/kernels.md explains how. Panels are split among threads, sums are not: an element
+/// of C is summed in the order of k, then of the terms, whatever the number of threads and of rows. A row therefore gets the same bits alone or
+/// among others.
 /// </summary>
 internal static unsafe class MatrixProduct
 {
