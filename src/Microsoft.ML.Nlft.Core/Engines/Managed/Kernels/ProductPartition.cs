@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 /// </summary>
 internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
 {
-    // What is held at a time in a second-level cache: so deep a part of so many columns of B, and beside it so many floats of A.
+    // The parts of B and A that a second-level cache holds at a time: columns and depth of B, floats of A.
     private const int MaximumDepth = 2048, MaximumColumns = 64, MaximumLeftFloats = 49152;
     private const int MaximumStreamedColumns = 512; // where all rows of A stay in the cache, each panel is read once: long runs of memory
     private const int MinimumRows = 24; // of a task

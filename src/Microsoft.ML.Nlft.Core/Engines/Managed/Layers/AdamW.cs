@@ -16,7 +16,7 @@ internal sealed class AdamW(IReadOnlyList<Parameter> parameters)
     /// <summary>Number of steps taken.</summary>
     public int Steps { get; set; }
 
-    /// <summary>Returns the L2 norm of all gradients together.</summary>
+    /// <summary>Returns the global L2 norm of the gradients.</summary>
     public double GradientNorm()
     {
         var sum = 0.0;

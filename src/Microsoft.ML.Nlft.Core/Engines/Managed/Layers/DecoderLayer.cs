@@ -48,7 +48,10 @@ internal sealed class DecoderLayer
         var normed = context.Rent(x.Rows, x.Columns);
         InputNorm.Forward(context, x, normed);
         Matrix queryInput = Gather(queryContext, normed), residual = Gather(queryContext, x);
-        if (rows.IsAll) Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value), (Q, a.RawQuery));
+        if (rows.IsAll)
+        {
+            Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value), (Q, a.RawQuery));
+        }
         else
         {
             Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value));
@@ -108,7 +111,10 @@ internal sealed class DecoderLayer
         InputNorm.Forward(context, x, normed);
         K.Backward(context, normed, dk, input, accumulate: false);
         V.Backward(context, normed, dv, input, accumulate: true);
-        if (queryContext.Rows.IsAll) Q.Backward(context, normed, dq, input, accumulate: true);
+        if (queryContext.Rows.IsAll)
+        {
+            Q.Backward(context, normed, dq, input, accumulate: true);
+        }
         else
         {
             Matrix queryInput = Gather(queryContext, normed), dQueryInput = context.Rent(dResidual.Rows, x.Columns);

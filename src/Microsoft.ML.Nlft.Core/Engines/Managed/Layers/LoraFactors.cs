@@ -51,7 +51,10 @@ internal sealed class LoraFactors
                 MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, term));
                 context.ForRows(target.Rows, (dropped, target), static (loop, row) => VectorMath.Add(loop.dropped[row], loop.target[row]));
             }
-            else MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, term, second));
+            else
+            {
+                MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, term, second));
+            }
         }
         ReturnDropped(context, x, dropped);
         context.Return(low);
