@@ -58,10 +58,7 @@ public sealed partial class BpeTrainer
         var words = CountWords(texts)
             .Select(word => new Word([.. Encoding.UTF8.GetBytes(word.Key).Select(b => idOfByte[b])], word.Value))
             .ToArray();
-        for (var w = 0; w < words.Length; w++)
-        {
-            pairs.Change(w, words[w], +1);
-        }
+        for (var w = 0; w < words.Length; w++) pairs.Change(w, words[w], +1);
 
         pairs.Queue();
         while (_tokens.Count < _vocabularySize && pairs.TryTakeMostFrequent(out var best, out var inWords))
@@ -96,10 +93,7 @@ public sealed partial class BpeTrainer
             }
         }
 
-        if (_tokens.Count == 0)
-        {
-            throw new InvalidOperationException("Train must be called before Save.");
-        }
+        if (_tokens.Count == 0) throw new InvalidOperationException("Train must be called before Save.");
 
         Write(Path.Combine(folder, "tokenizer.json"), WriteTokenizer);
         Write(Path.Combine(folder, "tokenizer_config.json"), json =>
@@ -166,10 +160,7 @@ public sealed partial class BpeTrainer
         json.WriteBoolean("byte_fallback", false);
         json.WriteBoolean("ignore_merges", false);
         json.WriteStartObject("vocab");
-        for (var id = 0; id < _tokens.Count; id++)
-        {
-            json.WriteNumber(_tokens[id], id);
-        }
+        for (var id = 0; id < _tokens.Count; id++) json.WriteNumber(_tokens[id], id);
 
         json.WriteEndObject();
         json.WriteStartArray("merges");
@@ -281,10 +272,7 @@ public sealed partial class BpeTrainer
             {
                 var pair = (word.Symbols[i], word.Symbols[i + 1]);
                 _counts[pair] = _counts.GetValueOrDefault(pair) + (sign * word.Count);
-                if (sign > 0)
-                {
-                    (_words.TryGetValue(pair, out var words) ? words : _words[pair] = []).Add(index);
-                }
+                if (sign > 0) (_words.TryGetValue(pair, out var words) ? words : _words[pair] = []).Add(index);
 
                 _changed.Add(pair);
             }
@@ -296,10 +284,7 @@ public sealed partial class BpeTrainer
             foreach (var pair in _changed)
             {
                 var count = _counts[pair];
-                if (count >= 2)
-                {
-                    _queue.Enqueue((pair, count), (-count, pair.Left, pair.Right));
-                }
+                if (count >= 2) _queue.Enqueue((pair, count), (-count, pair.Left, pair.Right));
             }
 
             _changed.Clear();

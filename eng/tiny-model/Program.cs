@@ -77,6 +77,8 @@ void Show()
         var problem = generator.Next(family);
         Console.WriteLine($"[{family}] {problem.Question}\n{problem.Solve().Text}");
         foreach (var wrong in problem.Misunderstandings())
+        {
             Console.WriteLine($"  misunderstood: {wrong.Answer}. {JudgmentWriter.Write(wrong, new Random(MeasureSeed))}");
+        }
     }
 }

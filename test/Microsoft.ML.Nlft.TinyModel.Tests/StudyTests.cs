@@ -20,7 +20,9 @@ public sealed class StudyTests
     public void Every_size_takes_about_the_same_number_of_steps()
     {
         foreach (var rows in new StudyOptions().Rows)
+        {
             Assert.IsInRange(48, 52, StudyRun.EpochsFor(rows) * ((rows + StudyRun.BatchSize - 1) / StudyRun.BatchSize), $"{rows} rows");
+        }
     }
 
     [TestMethod]

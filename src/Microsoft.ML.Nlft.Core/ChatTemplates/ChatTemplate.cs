@@ -113,10 +113,7 @@ public sealed class ChatTemplate
 
     private static Dictionary<string, string> ReadSpecialTokens(JsonElement configuration, string path)
     {
-        if (configuration.ValueKind != JsonValueKind.Object)
-        {
-            throw Wrong(path, $"a JSON {configuration.ValueKind}", "a JSON object");
-        }
+        if (configuration.ValueKind != JsonValueKind.Object) throw Wrong(path, $"a JSON {configuration.ValueKind}", "a JSON object");
         var tokens = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var name in (string[])["bos_token", "eos_token", "pad_token", "unk_token"])
         {

@@ -16,8 +16,7 @@ public static partial class AnswerExtraction
     public static AnswerNumber? FinalNumber(string? text)
     {
         text ??= "";
-        if (text.Contains(Marker, StringComparison.Ordinal))
-            return AfterMarker(text, RightAfter()) ?? AfterMarker(text, RestOfLine());
+        if (text.Contains(Marker, StringComparison.Ordinal)) return AfterMarker(text, RightAfter()) ?? AfterMarker(text, RestOfLine());
         return AfterMarker(text, AfterAnswerLabel()) ?? LastNumber(text);
     }
 
@@ -47,7 +46,9 @@ public static partial class AnswerExtraction
     {
         AnswerNumber? last = null;
         for (var match = AnswerNumber.Pattern().Match(text); match.Success; match = match.NextMatch())
+        {
             last = AnswerNumber.TryCreate(match, out var number) ? number : null;
+        }
         return last;
     }
 

@@ -27,8 +27,10 @@ public static class ExactMatchEvaluator
         ArgumentNullException.ThrowIfNull(responses);
         ArgumentNullException.ThrowIfNull(answers);
         if (responses.Count != answers.Count)
+        {
             throw new NlftException("evaluation", $"{responses.Count} responses and {answers.Count} gold answers", "as many of one as of the other",
                 "Pass one gold answer per response.");
+        }
         if (responses.Count == 0) throw new NlftException("evaluation", "no row", "at least one", "Pass the rows to evaluate.");
         return new EvaluationResult([.. responses.Select((response, row) => Compare(response, answers[row], comparison, $"evaluation row {row}"))]);
     }

@@ -136,10 +136,14 @@ public sealed class TextGenerator
     {
         var positions = _model.Configuration.MaximumPositions;
         if (prompt.Length == 0)
+        {
             throw new NlftException(place, "no tokens", "one or more", "Begin it with the model's beginning-of-sequence token or a chat template.");
+        }
         if (prompt.Length >= positions)
+        {
             throw new NlftException(place, $"{prompt.Length} tokens", $"fewer than {positions} (max_position_embeddings)",
                 "Shorten the prompt: it leaves no room for an answer.");
+        }
         TokenCheck.RefuseForeign(prompt, place, _model.Configuration);
         return Math.Min(options.MaximumNewTokens, positions - prompt.Length);
     }

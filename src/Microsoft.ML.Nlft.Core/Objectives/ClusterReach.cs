@@ -69,7 +69,9 @@ internal sealed class ClusterReach
         var at = 0;
         var walks = rule == ClusterRule.Similar ? Similar : Dissimilar;
         for (var i = 0; i < from; i++)
+        {
             for (var rest = 3 * Read(); rest > 0; rest--) Read();
+        }
         var passed = 0;
         for (var groups = Read(); groups > 0; groups--)
         {

@@ -58,8 +58,10 @@ internal static class Clustering
     {
         var similarity = Cosine(centre, h);
         if (double.IsNaN(similarity))
+        {
             throw new NlftException($"hidden state of response token {k}", "a value that is not finite", "finite numbers",
                 "Check the model's weights and the learning rate: the network has diverged.");
+        }
         return rule == ClusterRule.Similar ? similarity : 1 - similarity;
     }
 

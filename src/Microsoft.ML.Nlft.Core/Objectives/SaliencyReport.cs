@@ -17,8 +17,10 @@ public sealed class SaliencyReport
         ArgumentNullException.ThrowIfNull(result);
         var n = result.Tokens.Length;
         if (scores.Base.Length != n || (texts is not null && texts.Count != n))
+        {
             throw new ArgumentException($"The result has {n} tokens, the scores {scores.Base.Length}, the texts {texts?.Count ?? n}.",
                 nameof(result));
+        }
 
         (Loss, SalientShare) = (result.Loss, result.Tokens.Count(token => token.Role == TokenRole.Salient) / (double)n);
         Tokens = [.. result.Tokens.Select((saliency, t) => new TokenReport(

@@ -15,9 +15,11 @@ internal static class ScoreChecks
         if (n == 0) throw new NlftException("scores of the Base context", "no response token", "at least one",
             "Leave rows with an empty response out.");
         if (logProbabilities.Length != n)
+        {
             throw new NlftException($"scores of the {context} context", $"{logProbabilities.Length} log-probabilities",
                 $"{n}, as many as the Base context has",
                 $"Score the same response tokens in the {context} context.");
+        }
         for (var t = 0; t < n; t++)
         {
             if (logProbabilities[t] <= Rounding) continue;
@@ -33,7 +35,9 @@ internal static class ScoreChecks
     public static void HiddenStates(int values, int n)
     {
         if (values == 0 || values % n != 0)
+        {
             throw new NlftException("hidden states of the Base context", $"{values} values", $"a positive multiple of n = {n}",
                 "Ask the engine for hidden states when NeedsHiddenStates says so.");
+        }
     }
 }

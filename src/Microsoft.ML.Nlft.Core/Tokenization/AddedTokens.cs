@@ -41,35 +41,20 @@ internal sealed class AddedTokens
         for (var i = 0; Find(fragment, i, plainText) is var (start, length, token) && token is not null; i = start + length)
         {
             var end = start + length;
-            if (token.SingleWord && (IsWordBefore(text, start) || IsWordAt(text, end)))
-            {
-                continue;
-            }
+            if (token.SingleWord && (IsWordBefore(text, start) || IsWordAt(text, end))) continue;
 
             var from = start;
-            while (token.StripLeft && from > done && char.IsWhiteSpace(text[from - 1]))
-            {
-                from--;
-            }
+            while (token.StripLeft && from > done && char.IsWhiteSpace(text[from - 1])) from--;
 
-            while (token.StripRight && end < text.Length && char.IsWhiteSpace(text[end]))
-            {
-                end++;
-            }
+            while (token.StripRight && end < text.Length && char.IsWhiteSpace(text[end])) end++;
 
-            if (done < from)
-            {
-                pieces.Add(fragment.Slice(done, from));
-            }
+            if (done < from) pieces.Add(fragment.Slice(done, from));
 
             pieces.Add(fragment.Slice(from, end).AsToken(token.Id));
             done = end;
         }
 
-        if (done < text.Length)
-        {
-            pieces.Add(fragment.Slice(done, text.Length));
-        }
+        if (done < text.Length) pieces.Add(fragment.Slice(done, text.Length));
     }
 
     private (int Start, int Length, AddedToken? Token) Find(Fragment fragment, int from, IReadOnlyList<(int Start, int End)> plainText)
@@ -78,10 +63,7 @@ internal sealed class AddedTokens
         for (var i = from; i < text.Length; i++)
         {
             var skipped = text.AsSpan(i).IndexOfAny(_firsts);
-            if (skipped < 0)
-            {
-                break;
-            }
+            if (skipped < 0) break;
 
             i += skipped;
             foreach (var (pattern, token) in _byFirst[text[i]])
@@ -98,10 +80,7 @@ internal sealed class AddedTokens
 
     private static bool Touches(Fragment fragment, int start, int end, IReadOnlyList<(int Start, int End)> plainText)
     {
-        if (plainText.Count == 0)
-        {
-            return false;
-        }
+        if (plainText.Count == 0) return false;
 
         var (first, last) = (fragment.StartOf(start), fragment.EndOf(end - 1));
         return plainText.Any(range => first < range.End && range.Start < last);

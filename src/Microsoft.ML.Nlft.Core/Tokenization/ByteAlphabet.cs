@@ -26,10 +26,7 @@ internal static class ByteAlphabet
     {
         var bytes = new short[Characters.Max() + 1];
         Array.Fill(bytes, (short)-1);
-        for (var b = 0; b < Size; b++)
-        {
-            bytes[Characters[b]] = (short)b;
-        }
+        for (var b = 0; b < Size; b++) bytes[Characters[b]] = (short)b;
 
         return bytes;
     }

@@ -38,23 +38,14 @@ internal sealed class BytePairModel
     {
         (_vocabulary, _merges, _options) = (vocabulary, merges, options);
         _byteIds = new int[ByteCount];
-        for (var b = 0; b < ByteCount; b++)
-        {
-            _byteIds[b] = vocabulary[string.Create(CultureInfo.InvariantCulture, $"<0x{b:X2}>")];
-        }
+        for (var b = 0; b < ByteCount; b++) _byteIds[b] = vocabulary[string.Create(CultureInfo.InvariantCulture, $"<0x{b:X2}>")];
     }
 
     public PieceTokens Tokenize(string piece)
     {
-        if (_options.IgnoreMerges && _vocabulary[piece] is var whole and >= 0)
-        {
-            return new PieceTokens([whole], [0], [piece.Length]);
-        }
+        if (_options.IgnoreMerges && _vocabulary[piece] is var whole and >= 0) return new PieceTokens([whole], [0], [piece.Length]);
 
-        if (_cache.TryGetValue(piece, out var known))
-        {
-            return known;
-        }
+        if (_cache.TryGetValue(piece, out var known)) return known;
 
         var tokens = Merge(Characters(piece));
         if (piece.Length <= LongestCachedPiece && Volatile.Read(ref _cached) < CachedPieces && _cache.TryAdd(piece, tokens))
@@ -110,16 +101,10 @@ internal sealed class BytePairModel
         {
             foreach (var b in bytes)
             {
-                if (_byteIds[b] < 0)
-                {
-                    return false;
-                }
+                if (_byteIds[b] < 0) return false;
             }
 
-            foreach (var b in bytes)
-            {
-                symbols.Add(new Symbol(_byteIds[b], start, end));
-            }
+            foreach (var b in bytes) symbols.Add(new Symbol(_byteIds[b], start, end));
 
             return true;
         }
@@ -138,24 +123,15 @@ internal sealed class BytePairModel
     {
         var symbols = list.ToArray();
         var queue = new PriorityQueue<(int Left, int Id), (int Rank, int Left)>();
-        for (var i = 0; i < symbols.Length; i++)
-        {
-            (symbols[i].Previous, symbols[i].Next) = (i - 1, i + 1 < symbols.Length ? i + 1 : -1);
-        }
+        for (var i = 0; i < symbols.Length; i++) (symbols[i].Previous, symbols[i].Next) = (i - 1, i + 1 < symbols.Length ? i + 1 : -1);
 
-        for (var i = 0; i + 1 < symbols.Length; i++)
-        {
-            Offer(i);
-        }
+        for (var i = 0; i + 1 < symbols.Length; i++) Offer(i);
 
         while (queue.TryDequeue(out var merge, out _))
         {
             ref var left = ref symbols[merge.Left];
             // An offer is stale once either side has been merged into something else.
-            if (left.IsGone || left.Next < 0 || !_merges.TryGetValue((left.Id, symbols[left.Next].Id), out var now) || now.Id != merge.Id)
-            {
-                continue;
-            }
+            if (left.IsGone || left.Next < 0 || !_merges.TryGetValue((left.Id, symbols[left.Next].Id), out var now) || now.Id != merge.Id) continue;
 
             ref var right = ref symbols[left.Next];
             left.Id = merge.Id;
@@ -168,10 +144,7 @@ internal sealed class BytePairModel
                 Offer(merge.Left);
             }
 
-            if (left.Previous >= 0)
-            {
-                Offer(left.Previous);
-            }
+            if (left.Previous >= 0) Offer(left.Previous);
         }
 
         var kept = Array.FindAll(symbols, s => !s.IsGone);

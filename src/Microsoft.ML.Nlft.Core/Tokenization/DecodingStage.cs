@@ -98,10 +98,7 @@ internal sealed class ByteFallbackStage : WholeTokenStage
 
     private void EmitBytes()
     {
-        if (_bytes.Count == 0)
-        {
-            return;
-        }
+        if (_bytes.Count == 0) return;
 
         try
         {
@@ -198,10 +195,7 @@ internal sealed class StripStage(char content, int start, int stop) : DecodingSt
         // What may yet turn out to be the end: up to "stop" characters that would be cut.
         _end.Append(text, first, text.Length - first);
         var kept = _end.Length;
-        while (kept > 0 && _end.Length - kept < stop && _end[kept - 1] == content)
-        {
-            kept--;
-        }
+        while (kept > 0 && _end.Length - kept < stop && _end[kept - 1] == content) kept--;
 
         Next.Part(_end.ToString(0, kept));
         _end.Remove(0, kept);

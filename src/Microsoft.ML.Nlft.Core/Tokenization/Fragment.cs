@@ -53,10 +53,7 @@ internal sealed class Fragment
     {
         var matches = new List<(int Start, int End)>();
         matcher.Find(Text, matches);
-        if (matches.Count == 0)
-        {
-            return this;
-        }
+        if (matches.Count == 0) return this;
 
         var text = new Builder(Text.Length);
         var last = 0;
@@ -88,10 +85,7 @@ internal sealed class Fragment
 
         public void Append(ReadOnlySpan<char> units, int start, int end)
         {
-            foreach (var unit in units)
-            {
-                Append(unit, start, end);
-            }
+            foreach (var unit in units) Append(unit, start, end);
         }
 
         public void Append(Rune rune, int start, int end)
@@ -103,10 +97,7 @@ internal sealed class Fragment
         /// <summary>Takes units of another fragment over as they are.</summary>
         public void Copy(Fragment source, int start, int end)
         {
-            for (var i = start; i < end; i++)
-            {
-                Append(source.Text[i], source.StartOf(i), source.EndOf(i));
-            }
+            for (var i = start; i < end; i++) Append(source.Text[i], source.StartOf(i), source.EndOf(i));
         }
 
         public Fragment Build() => new(_text.ToString(), [.. _starts], [.. _ends], 0);

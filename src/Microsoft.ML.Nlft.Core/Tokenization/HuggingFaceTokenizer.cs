@@ -87,14 +87,8 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         var ids = new List<int>(text.Length / 2);
         foreach (var piece in Pieces(text, plain, normalize: true, split: true))
         {
-            if (piece.TokenId is { } id)
-            {
-                ids.Add(id);
-            }
-            else
-            {
-                ids.AddRange(_definition.Model.Tokenize(piece.Text).Ids);
-            }
+            if (piece.TokenId is { } id) ids.Add(id);
+            else ids.AddRange(_definition.Model.Tokenize(piece.Text).Ids);
         }
 
         return addSpecialTokens ? [.. _definition.PostProcessing.Before, .. ids, .. _definition.PostProcessing.After] : [.. ids];
@@ -107,10 +101,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     {
         var decoder = new TokenStreamDecoder(this, skipSpecialTokens);
         var text = new StringBuilder();
-        foreach (var id in ids)
-        {
-            text.Append(decoder.Append(id));
-        }
+        foreach (var id in ids) text.Append(decoder.Append(id));
 
         return text.Append(decoder.Finish()).ToString();
     }
@@ -137,22 +128,13 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         (idsConsumed, charsWritten) = (0, 0);
         foreach (var id in ids)
         {
-            if (!Write(decoder.Append(id), destination, ref length))
-            {
-                return OperationStatus.DestinationTooSmall;
-            }
+            if (!Write(decoder.Append(id), destination, ref length)) return OperationStatus.DestinationTooSmall;
 
             count++;
-            if (!decoder.HoldsText)
-            {
-                (idsConsumed, charsWritten) = (count, length);
-            }
+            if (!decoder.HoldsText) (idsConsumed, charsWritten) = (count, length);
         }
 
-        if (!Write(decoder.Finish(), destination, ref length))
-        {
-            return OperationStatus.DestinationTooSmall;
-        }
+        if (!Write(decoder.Finish(), destination, ref length)) return OperationStatus.DestinationTooSmall;
 
         (idsConsumed, charsWritten) = (count, length);
         return OperationStatus.Done;
@@ -174,10 +156,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
             }
 
             var (ids, starts, ends) = _definition.Model.Tokenize(piece.Text);
-            for (var i = 0; i < ids.Length; i++)
-            {
-                tokens.Add(new EncodedToken(ids[i], IdToToken(ids[i])!, piece.OriginOf(starts[i], ends[i])));
-            }
+            for (var i = 0; i < ids.Length; i++) tokens.Add(new EncodedToken(ids[i], IdToToken(ids[i])!, piece.OriginOf(starts[i], ends[i])));
         }
 
         var consumed = text.Length;
@@ -185,10 +164,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         {
             var count = Math.Max(settings.MaxTokenCount, 0);
             // The bytes of one character stay together.
-            while (count > 0 && tokens[count].Offset.Start.Value < tokens[count - 1].Offset.End.Value)
-            {
-                count--;
-            }
+            while (count > 0 && tokens[count].Offset.Start.Value < tokens[count - 1].Offset.End.Value) count--;
 
             consumed = count == 0 ? 0 : tokens[count - 1].Offset.End.Value;
             tokens.RemoveRange(count, tokens.Count - count);
@@ -199,10 +175,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
 
     private static bool Write(string text, Span<char> destination, ref int length)
     {
-        if (!text.TryCopyTo(destination[length..]))
-        {
-            return false;
-        }
+        if (!text.TryCopyTo(destination[length..])) return false;
 
         length += text.Length;
         return true;
@@ -216,32 +189,17 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         var normalized = new List<Fragment>(given.Count);
         foreach (var piece in given)
         {
-            if (piece.TokenId is null)
-            {
-                _normalizedTokens.Split(normalize ? Normalize(piece) : piece, plainText, normalized);
-            }
-            else
-            {
-                normalized.Add(piece);
-            }
+            if (piece.TokenId is null) _normalizedTokens.Split(normalize ? Normalize(piece) : piece, plainText, normalized);
+            else normalized.Add(piece);
         }
 
-        if (_definition.PreTokenizer is not { } preTokenizer)
-        {
-            return normalized;
-        }
+        if (_definition.PreTokenizer is not { } preTokenizer) return normalized;
 
         var pieces = new List<Fragment>(text.Length / 4);
         foreach (var piece in normalized)
         {
-            if (piece.TokenId is null)
-            {
-                preTokenizer.Apply(piece, split, pieces);
-            }
-            else
-            {
-                pieces.Add(piece);
-            }
+            if (piece.TokenId is null) preTokenizer.Apply(piece, split, pieces);
+            else pieces.Add(piece);
         }
 
         return pieces;
@@ -252,24 +210,15 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     /// <summary>The text with U+FFFD for each half of a surrogate pair that stands alone: the same length.</summary>
     private static string WellFormed(string text)
     {
-        if (text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0)
-        {
-            return text;
-        }
+        if (text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0) return text;
 
         return string.Create(text.Length, text, static (units, source) =>
         {
             source.CopyTo(units);
             for (var i = 0; i < units.Length; i++)
             {
-                if (char.IsHighSurrogate(units[i]) && i + 1 < units.Length && char.IsLowSurrogate(units[i + 1]))
-                {
-                    i++;
-                }
-                else if (char.IsSurrogate(units[i]))
-                {
-                    units[i] = '\uFFFD';
-                }
+                if (char.IsHighSurrogate(units[i]) && i + 1 < units.Length && char.IsLowSurrogate(units[i + 1])) i++;
+                else if (char.IsSurrogate(units[i])) units[i] = '\uFFFD';
             }
         });
     }

@@ -16,10 +16,7 @@ internal sealed class RuneMatcher(Func<Rune, bool> property) : IMatcher
         for (var i = 0; i < text.Length;)
         {
             var rune = Rune.GetRuneAt(text, i);
-            if (property(rune))
-            {
-                matches.Add((i, i + rune.Utf16SequenceLength));
-            }
+            if (property(rune)) matches.Add((i, i + rune.Utf16SequenceLength));
 
             i += rune.Utf16SequenceLength;
         }
@@ -61,10 +58,7 @@ internal sealed class WordOrSymbolMatcher : IMatcher
 
         void Close(int end)
         {
-            if (kind != Kind.Space)
-            {
-                matches.Add((start, end));
-            }
+            if (kind != Kind.Space) matches.Add((start, end));
         }
     }
 

@@ -58,15 +58,9 @@ internal sealed class StripNormalizer(bool left, bool right) : INormalizer
     {
         // White space is never a surrogate pair, and char.IsWhiteSpace is the White_Space property.
         var (start, end) = (0, fragment.Text.Length);
-        while (left && start < end && char.IsWhiteSpace(fragment.Text[start]))
-        {
-            start++;
-        }
+        while (left && start < end && char.IsWhiteSpace(fragment.Text[start])) start++;
 
-        while (right && start < end && char.IsWhiteSpace(fragment.Text[end - 1]))
-        {
-            end--;
-        }
+        while (right && start < end && char.IsWhiteSpace(fragment.Text[end - 1])) end--;
 
         return fragment.Slice(start, end);
     }

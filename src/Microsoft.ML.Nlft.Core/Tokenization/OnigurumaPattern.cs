@@ -30,10 +30,7 @@ internal static class OnigurumaPattern
                 continue;
             }
 
-            if (isInClass && pattern[i] == '[')
-            {
-                foreign ??= "classes in classes";
-            }
+            if (isInClass && pattern[i] == '[') foreign ??= "classes in classes";
 
             // A bracket right after the opening one, or its ^, is a member.
             var isFirst = i == opening + 1 || (i == opening + 2 && pattern[i - 1] == '^');

@@ -17,14 +17,8 @@ internal sealed class SplitPreTokenizer(Splitter splitter) : IPreTokenizer
 {
     public void Apply(Fragment fragment, bool split, List<Fragment> pieces)
     {
-        if (split)
-        {
-            splitter.Split(fragment, pieces);
-        }
-        else
-        {
-            pieces.Add(fragment);
-        }
+        if (split) splitter.Split(fragment, pieces);
+        else pieces.Add(fragment);
     }
 }
 
@@ -35,25 +29,13 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex) 
 
     public void Apply(Fragment fragment, bool split, List<Fragment> pieces)
     {
-        if (addPrefixSpace && fragment.Text[0] != ' ')
-        {
-            fragment = fragment.Prepend(" ");
-        }
+        if (addPrefixSpace && fragment.Text[0] != ' ') fragment = fragment.Prepend(" ");
 
         var words = new List<Fragment>();
-        if (useRegex && split)
-        {
-            Words.Split(fragment, words);
-        }
-        else
-        {
-            words.Add(fragment);
-        }
+        if (useRegex && split) Words.Split(fragment, words);
+        else words.Add(fragment);
 
-        foreach (var word in words)
-        {
-            pieces.Add(ToBytes(word));
-        }
+        foreach (var word in words) pieces.Add(ToBytes(word));
     }
 
     private static Fragment ToBytes(Fragment word)
@@ -62,10 +44,7 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex) 
         {
             return word.WithText(string.Create(word.Text.Length, word.Text, static (bytes, text) =>
             {
-                for (var i = 0; i < bytes.Length; i++)
-                {
-                    bytes[i] = ByteAlphabet.ToCharacter((byte)text[i]);
-                }
+                for (var i = 0; i < bytes.Length; i++) bytes[i] = ByteAlphabet.ToCharacter((byte)text[i]);
             }));
         }
 
@@ -75,10 +54,7 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex) 
         {
             var rune = word.RuneAt(i);
             var next = i + rune.Utf16SequenceLength;
-            foreach (var b in utf8[..rune.EncodeToUtf8(utf8)])
-            {
-                bytes.Append(ByteAlphabet.ToCharacter(b), word.StartOf(i), word.EndOf(next - 1));
-            }
+            foreach (var b in utf8[..rune.EncodeToUtf8(utf8)]) bytes.Append(ByteAlphabet.ToCharacter(b), word.StartOf(i), word.EndOf(next - 1));
 
             i = next;
         }
@@ -113,14 +89,8 @@ internal sealed class MetaspacePreTokenizer(char replacement, PrependScheme sche
             marked = marked.Prepend(replacement.ToString());
         }
 
-        if (splits && split)
-        {
-            _splitter.Split(marked, pieces);
-        }
-        else
-        {
-            pieces.Add(marked);
-        }
+        if (splits && split) _splitter.Split(marked, pieces);
+        else pieces.Add(marked);
     }
 }
 
@@ -133,10 +103,7 @@ internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> steps) :
         foreach (var step in steps)
         {
             var next = new List<Fragment>(current.Count);
-            foreach (var piece in current)
-            {
-                step.Apply(piece, split, next);
-            }
+            foreach (var piece in current) step.Apply(piece, split, next);
 
             current = next;
             TextGrowth.Require(fragment.Text.Length, current.Sum(piece => (long)piece.Text.Length), "pre_tokenizer");

@@ -47,16 +47,10 @@ internal sealed class RegexMatcher : IMatcher
             foreach (var match in _regex.EnumerateMatches(proxy))
             {
                 var (start, end) = (match.Index, match.Index + match.Length);
-                if (places is not null)
-                {
-                    (start, end) = (places[start], places[end]);
-                }
+                if (places is not null) (start, end) = (places[start], places[end]);
 
                 // Right after a match, an empty one is the same cut once more.
-                if (start < end || matches.Count == 0 || matches[^1].End != start)
-                {
-                    matches.Add((start, end));
-                }
+                if (start < end || matches.Count == 0 || matches[^1].End != start) matches.Add((start, end));
             }
         }
         catch (RegexMatchTimeoutException cause)

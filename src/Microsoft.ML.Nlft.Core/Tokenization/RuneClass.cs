@@ -19,10 +19,7 @@ internal static class RuneClass
     /// <summary>ASCII punctuation (symbols such as <c>$</c> and <c>+</c> among it) and <c>\p{P}</c> of Unicode 8.0, the version Hugging Face splits by.</summary>
     public static bool IsPunctuation(Rune rune)
     {
-        if (rune.IsAscii)
-        {
-            return !char.IsAsciiLetterOrDigit((char)rune.Value) && rune.Value is > ' ' and < 0x7F;
-        }
+        if (rune.IsAscii) return !char.IsAsciiLetterOrDigit((char)rune.Value) && rune.Value is > ' ' and < 0x7F;
 
         var isPunctuationNow = Rune.GetUnicodeCategory(rune) is >= UnicodeCategory.ConnectorPunctuation and <= UnicodeCategory.OtherPunctuation;
         return isPunctuationNow ? !IsNewPunctuation(rune.Value) : rune.Value is 0x166D or 0x111C9;

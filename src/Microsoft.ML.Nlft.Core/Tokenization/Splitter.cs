@@ -26,20 +26,14 @@ internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool in
     {
         foreach (var (start, end) in Ranges(fragment.Text))
         {
-            if (start < end)
-            {
-                pieces.Add(fragment.Slice(start, end));
-            }
+            if (start < end) pieces.Add(fragment.Slice(start, end));
         }
     }
 
     internal List<(int Start, int End)> Ranges(string text)
     {
         var spans = Spans(text);
-        if (behavior == SplitBehavior.MergedWithNext)
-        {
-            spans.Reverse();
-        }
+        if (behavior == SplitBehavior.MergedWithNext) spans.Reverse();
 
         var ranges = new List<(int Start, int End)>(spans.Count);
         var afterMatch = false;
@@ -51,22 +45,13 @@ internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool in
                 SplitBehavior.Contiguous => isMatch == afterMatch,
                 _ => false,
             };
-            if (joins && ranges.Count > 0)
-            {
-                ranges[^1] = (Math.Min(ranges[^1].Start, start), Math.Max(ranges[^1].End, end));
-            }
-            else if (!(isMatch && behavior == SplitBehavior.Removed))
-            {
-                ranges.Add((start, end));
-            }
+            if (joins && ranges.Count > 0) ranges[^1] = (Math.Min(ranges[^1].Start, start), Math.Max(ranges[^1].End, end));
+            else if (!(isMatch && behavior == SplitBehavior.Removed)) ranges.Add((start, end));
 
             afterMatch = isMatch;
         }
 
-        if (behavior == SplitBehavior.MergedWithNext)
-        {
-            ranges.Reverse();
-        }
+        if (behavior == SplitBehavior.MergedWithNext) ranges.Reverse();
 
         return ranges;
     }
@@ -80,19 +65,13 @@ internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool in
         var last = 0;
         foreach (var (start, end) in matches)
         {
-            if (last < start)
-            {
-                spans.Add((last, start, invert));
-            }
+            if (last < start) spans.Add((last, start, invert));
 
             spans.Add((start, end, !invert));
             last = end;
         }
 
-        if (last < text.Length)
-        {
-            spans.Add((last, text.Length, invert));
-        }
+        if (last < text.Length) spans.Add((last, text.Length, invert));
 
         return spans;
     }

@@ -13,7 +13,9 @@ internal static class TextGrowth
     public static void Require(long before, long after, string key)
     {
         if (after > Always + Factor * before)
+        {
             throw new NlftException($"tokenizer.json, key \"{key}\"", $"{after} characters made of a text of {before}", $"at most {Always + Factor * before}",
                 "Use the tokenizer.json that was published with the model.");
+        }
     }
 }

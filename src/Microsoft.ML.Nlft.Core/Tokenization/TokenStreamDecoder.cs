@@ -20,10 +20,7 @@ public sealed class TokenStreamDecoder
         ArgumentNullException.ThrowIfNull(tokenizer);
         (_tokenizer, _skipSpecialTokens) = (tokenizer, skipSpecialTokens);
         _stages = [.. tokenizer.CreateDecodingStages()];
-        for (var i = 0; i < _stages.Length; i++)
-        {
-            _stages[i].Next = i + 1 < _stages.Length ? _stages[i + 1] : _sink;
-        }
+        for (var i = 0; i < _stages.Length; i++) _stages[i].Next = i + 1 < _stages.Length ? _stages[i + 1] : _sink;
     }
 
     /// <summary>Whether text of earlier ids is being held back.</summary>

@@ -20,23 +20,14 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
     public Fragment Normalize(Fragment fragment)
     {
         var untouchable = compose && !compatibility ? FirstNotComposed : 0x80;
-        if (fragment.Text.AsSpan().IndexOfAnyExceptInRange('\0', (char)(untouchable - 1)) < 0)
-        {
-            return fragment;
-        }
+        if (fragment.Text.AsSpan().IndexOfAnyExceptInRange('\0', (char)(untouchable - 1)) < 0) return fragment;
 
         var characters = Decompose(fragment);
         Order(characters);
-        if (compose)
-        {
-            Compose(characters);
-        }
+        if (compose) Compose(characters);
 
         var text = new Fragment.Builder(characters.Count);
-        foreach (var character in characters)
-        {
-            text.Append(new Rune(character.Code), character.Start, character.End);
-        }
+        foreach (var character in characters) text.Append(new Rune(character.Code), character.Start, character.End);
 
         return text.Build();
     }
@@ -62,17 +53,11 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
             var (index, tail) = Math.DivRem(code - HangulBase, TailCount);
             characters.Add(new Character(LeadBase + (index / VowelCount), 0, start, end));
             characters.Add(new Character(VowelBase + (index % VowelCount), 0, start, end));
-            if (tail > 0)
-            {
-                characters.Add(new Character(TailBase + tail, 0, start, end));
-            }
+            if (tail > 0) characters.Add(new Character(TailBase + tail, 0, start, end));
         }
         else if (Data.Value.Canonical.TryGetValue(code, out var parts) || (compatibility && Data.Value.Compatibility.TryGetValue(code, out parts)))
         {
-            foreach (var part in parts)
-            {
-                Decompose(part, start, end, characters);
-            }
+            foreach (var part in parts) Decompose(part, start, end, characters);
         }
         else
         {
@@ -86,10 +71,7 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
         for (var i = 0; i < characters.Count; i++)
         {
             var start = i;
-            while (i < characters.Count && characters[i].Class != 0)
-            {
-                i++;
-            }
+            while (i < characters.Count && characters[i].Class != 0) i++;
 
             if (i - start > 1)
             {
@@ -113,10 +95,7 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
                 continue;
             }
 
-            if (character.Class == 0)
-            {
-                starter = written;
-            }
+            if (character.Class == 0) starter = written;
 
             characters[written++] = character;
         }
@@ -157,10 +136,7 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
             using var reader = new StreamReader(typeof(UnicodeNormalizer).Assembly.GetManifestResourceStream(Resource)!);
             while (reader.ReadLine() is { } line)
             {
-                if (!line.StartsWith('#'))
-                {
-                    tables.Add(line, line.AsSpan().IndexOfAny("=!~:"));
-                }
+                if (!line.StartsWith('#')) tables.Add(line, line.AsSpan().IndexOfAny("=!~:"));
             }
 
             return tables;
@@ -172,20 +148,14 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
             if (line[mark] == ':')
             {
                 var range = left.Split('-');
-                for (var code = Hex(range[0]); code <= Hex(range[^1]); code++)
-                {
-                    CombiningClass[code] = byte.Parse(right, CultureInfo.InvariantCulture);
-                }
+                for (var code = Hex(range[0]); code <= Hex(range[^1]); code++) CombiningClass[code] = byte.Parse(right, CultureInfo.InvariantCulture);
 
                 return;
             }
 
             var parts = Array.ConvertAll(right.Split(' '), Hex);
             (line[mark] == '~' ? Compatibility : Canonical).Add(Hex(left), parts);
-            if (line[mark] == '=')
-            {
-                Compositions.Add((parts[0], parts[1]), Hex(left));
-            }
+            if (line[mark] == '=') Compositions.Add((parts[0], parts[1]), Hex(left));
         }
 
         private static int Hex(string text) => int.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture);

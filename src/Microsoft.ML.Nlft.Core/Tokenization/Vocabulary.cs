@@ -30,15 +30,9 @@ internal sealed class Vocabulary
     /// <summary>Adds a token, unless its text or its id is taken.</summary>
     public bool TryAdd(string token, int id)
     {
-        if (this[id] is not null || !_ids.TryAdd(token, id))
-        {
-            return false;
-        }
+        if (this[id] is not null || !_ids.TryAdd(token, id)) return false;
 
-        if (id >= _tokens.Length)
-        {
-            Array.Resize(ref _tokens, Math.Max(id + 1, _tokens.Length * 2));
-        }
+        if (id >= _tokens.Length) Array.Resize(ref _tokens, Math.Max(id + 1, _tokens.Length * 2));
 
         _tokens[id] = token;
         Size = Math.Max(Size, id + 1);

@@ -50,10 +50,7 @@ internal sealed class WordMatcher : IMatcher
 
     private int EndOfMatch(string text, int start)
     {
-        if (text[start] == '\'' && EndOfContraction(text, start) is var contraction && contraction > start)
-        {
-            return contraction;
-        }
+        if (text[start] == '\'' && EndOfContraction(text, start) is var contraction && contraction > start) return contraction;
 
         var first = At(text, start);
         var second = At(text, start + first.Length);
@@ -62,23 +59,14 @@ internal sealed class WordMatcher : IMatcher
             return EndOfRun(text, start + first.Length, Kind.Letter);
         }
 
-        if (first.Kind == Kind.Number)
-        {
-            return EndOfRun(text, start + first.Length, Kind.Number, _longestNumber - 1);
-        }
+        if (first.Kind == Kind.Number) return EndOfRun(text, start + first.Length, Kind.Number, _longestNumber - 1);
 
-        if (_isGpt2 && first.IsBlank && second.Kind == Kind.Number)
-        {
-            return EndOfRun(text, start + first.Length, Kind.Number);
-        }
+        if (_isGpt2 && first.IsBlank && second.Kind == Kind.Number) return EndOfRun(text, start + first.Length, Kind.Number);
 
         if (first.Kind == Kind.Other || (first.IsBlank && second.Kind == Kind.Other))
         {
             var end = EndOfRun(text, start + first.Length, Kind.Other);
-            while (!_isGpt2 && end < text.Length && text[end] is '\r' or '\n')
-            {
-                end++;
-            }
+            while (!_isGpt2 && end < text.Length && text[end] is '\r' or '\n') end++;
 
             return end;
         }
@@ -92,10 +80,7 @@ internal sealed class WordMatcher : IMatcher
     private int EndOfSpaces(string text, int start, int end)
     {
         var newline = _isGpt2 ? -1 : text.AsSpan(start, end - start).LastIndexOfAny('\r', '\n');
-        if (newline >= 0)
-        {
-            return start + newline + 1;
-        }
+        if (newline >= 0) return start + newline + 1;
 
         // \s+(?!\S): the last one is left to what follows, unless it is alone. White space is never a surrogate pair.
         return end == text.Length || end - start == 1 ? end : end - 1;
@@ -104,10 +89,7 @@ internal sealed class WordMatcher : IMatcher
     private int EndOfContraction(string text, int start)
     {
         var first = Letter(start + 1);
-        if (first is 's' or 't' or 'm' or 'd')
-        {
-            return start + 2;
-        }
+        if (first is 's' or 't' or 'm' or 'd') return start + 2;
 
         return (first, Letter(start + 2)) is ('r', 'e') or ('v', 'e') or ('l', 'l') ? start + 3 : start;
 
@@ -126,10 +108,7 @@ internal sealed class WordMatcher : IMatcher
 
     private static Character At(string text, int i)
     {
-        if (i >= text.Length)
-        {
-            return new Character(Kind.None, 0, '\0');
-        }
+        if (i >= text.Length) return new Character(Kind.None, 0, '\0');
 
         var rune = Rune.GetRuneAt(text, i);
         var kind = RuneClass.IsLetter(rune) ? Kind.Letter : RuneClass.IsNumber(rune) ? Kind.Number : RuneClass.IsSpace(rune) ? Kind.Space : Kind.Other;

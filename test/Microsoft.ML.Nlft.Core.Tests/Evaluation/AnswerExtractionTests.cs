@@ -86,7 +86,9 @@ public sealed class AnswerExtractionTests
     public void Only_a_whole_number_text_parses()
     {
         foreach (var text in new[] { null, "", " ", "five", "5 apples", "1 2", "-", "$", "1.2.3", "--5" })
+        {
             Assert.IsFalse(AnswerNumber.TryParse(text, out _), text);
+        }
         Assert.IsTrue(AnswerNumber.TryParse(" -2.50 ", out var number));
         Assert.AreEqual((new BigInteger(-5), new BigInteger(2), "-2.5"), (number.Numerator, number.Denominator, number.ToString()));
         Assert.AreEqual("0", default(AnswerNumber).ToString());

@@ -20,7 +20,9 @@ public class StopStringTextTests
         Assert.AreEqual(expected, text.ToString());
         if (!stops.Contains('c')) Assert.AreEqual(expected, shown, "nothing of a stop string was shown");
         foreach (var size in new[] { 2, 3, 100 }.Where(_ => !stops.Contains('c')))
+        {
             Assert.AreEqual(expected, Feed(whole.Chunk(size).Select(c => new string(c)), stops, out _).ToString());
+        }
     }
 
     [TestMethod]

@@ -36,7 +36,9 @@ public sealed class GoldenVectorTests
             var root = JsonSerializer.Deserialize<JsonElement>(File.ReadAllBytes(file));
             var cases = root.ValueKind == JsonValueKind.Array ? root : root.GetProperty("cases");
             foreach (var testCase in cases.EnumerateArray().Where(c => c.TryGetProperty("hyper", out _)))
+            {
                 yield return ($"{Path.GetFileName(file)} {testCase.GetProperty("id").GetString()}", testCase);
+            }
         }
     }
 
@@ -59,9 +61,15 @@ public sealed class GoldenVectorTests
         {
             if (wanted.Count != found.Count) failures.Add($"{what}: {found.Count} values, {wanted.Count} wanted");
             else
+            {
                 for (var t = 0; t < wanted.Count; t++)
+                {
                     if (!(Math.Abs(wanted[t] - found[t]) <= Tolerance * Math.Max(1, Math.Abs(wanted[t]))))
+                    {
                         failures.Add($"{what}[{t}] = {found[t]:R}, wanted {wanted[t]:R}");
+                    }
+                }
+            }
         }
 
         // The token term alone: for a correct response the plain likelihood is switched off.

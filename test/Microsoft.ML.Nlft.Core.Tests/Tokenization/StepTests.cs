@@ -74,10 +74,7 @@ public sealed class StepTests
     public void Decoders_turn_tokens_into_text(string step, string tokens, string expected)
     {
         DecodingStage[] stages = [.. TokenizerSteps.Decoder(Json(step))(), new TextSink()];
-        for (var i = 0; i + 1 < stages.Length; i++)
-        {
-            stages[i].Next = stages[i + 1];
-        }
+        for (var i = 0; i + 1 < stages.Length; i++) stages[i].Next = stages[i + 1];
 
         foreach (var token in tokens.Split('|'))
         {

@@ -22,10 +22,7 @@ internal sealed class TokenizerFolder : IDisposable
         var model = Parse(options);
         model["type"] = "BPE";
         var vocabulary = new JsonObject();
-        foreach (var token in tokens.Split(' '))
-        {
-            vocabulary[token] = vocabulary.Count;
-        }
+        foreach (var token in tokens.Split(' ')) vocabulary[token] = vocabulary.Count;
 
         model["vocab"] = vocabulary;
         model["merges"] = new JsonArray([.. merges.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(m => (JsonNode)m)]);
