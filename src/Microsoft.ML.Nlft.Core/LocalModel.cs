@@ -46,7 +46,7 @@ public sealed class LocalModel : IDisposable
         (Folder, Network, Tokenizer, Prompts, _wording, _adapter, _engine) = (folder, network, tokenizer, prompts, options.Prompts!, options.Adapter, options.Engine!);
         Generator = new TextGenerator(network, tokenizer, prompts.StopIds)
         {
-            Turn = action => InTurn(() =>
+            Serialize = action => InTurn(() =>
             {
                 action();
                 return true;

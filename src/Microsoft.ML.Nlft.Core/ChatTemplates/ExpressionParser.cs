@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
 /// <summary>
-/// Parses expressions, loosest first: <c>if else</c>, <c>or</c>, <c>and</c>, <c>not</c>, comparisons, <c>+ -</c>, <c>~</c>, <c>* / // %</c>,
-/// <c>**</c>, signs, then attributes, calls, filters and tests.
+/// Parses expressions, from lowest to highest precedence: <c>if else</c>, <c>or</c>, <c>and</c>, <c>not</c>, comparisons, <c>+ -</c>, <c>~</c>,
+/// <c>* / // %</c>, <c>**</c>, signs, then attributes, calls, filters and tests.
 /// </summary>
 internal sealed class ExpressionParser(TokenCursor cursor)
 {
@@ -10,7 +10,7 @@ internal sealed class ExpressionParser(TokenCursor cursor)
 
     public Expression Parse(bool withConditional = true) => cursor.Nested(() => withConditional ? ParseConditional() : ParseOr());
 
-    /// <summary>One expression, or several with commas between them as a tuple.</summary>
+    /// <summary>Parses an expression, or several separated by commas as a tuple.</summary>
     public Expression ParseTuple(bool withConditional = true, bool allowEmpty = false)
     {
         var start = cursor.Current.Position;
@@ -232,7 +232,7 @@ internal sealed class ExpressionParser(TokenCursor cursor)
         }
     }
 
-    /// <summary><c>| name(arguments)</c></summary>
+    /// <summary>Parses <c>| name(arguments)</c>.</summary>
     public FilterCall ParseFilter(Expression? target)
     {
         cursor.ExpectOperator("|");

@@ -1,25 +1,25 @@
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>What becomes of a match: the names of tokenizer.json.</summary>
+/// <summary>What happens to a match. The names are those of tokenizer.json.</summary>
 internal enum SplitBehavior
 {
-    /// <summary>Matches disappear.</summary>
+    /// <summary>Matches are removed.</summary>
     Removed,
 
-    /// <summary>Each match is a piece of its own.</summary>
+    /// <summary>Each match is a separate piece.</summary>
     Isolated,
 
-    /// <summary>A match joins the piece before it; of matches in a row, the first.</summary>
+    /// <summary>A match joins the piece before it; of consecutive matches only the first does.</summary>
     MergedWithPrevious,
 
-    /// <summary>A match joins the piece after it; of matches in a row, the last.</summary>
+    /// <summary>A match joins the piece after it; of consecutive matches only the last does.</summary>
     MergedWithNext,
 
-    /// <summary>Matches in a row are one piece.</summary>
+    /// <summary>Consecutive matches are one piece.</summary>
     Contiguous,
 }
 
-/// <summary>Cuts fragments at the matches of a pattern.</summary>
+/// <summary>Splits fragments at the matches of a pattern.</summary>
 internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool invert)
 {
     public void Split(Fragment fragment, List<Fragment> pieces)
@@ -56,7 +56,7 @@ internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool in
         return ranges;
     }
 
-    /// <summary>The whole text as matches and what lies between them; <c>invert</c> swaps the two.</summary>
+    /// <summary>Divides the text into matches and the gaps between them; <c>invert</c> swaps the two.</summary>
     private List<(int Start, int End, bool IsMatch)> Spans(string text)
     {
         var matches = new List<(int Start, int End)>();

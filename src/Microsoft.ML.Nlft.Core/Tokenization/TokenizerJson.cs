@@ -3,9 +3,9 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>Reads a tokenizer.json whose model is byte-pair encoding. The parts read in <see cref="TokenizerSteps"/> and here; what is not known is refused by name.</summary>
+/// <summary>Reads a tokenizer.json with a byte-pair model, together with <see cref="TokenizerSteps"/>. Refuses unknown parts by name.</summary>
 /// <remarks>
-/// The format is that of Hugging Face tokenizers, version 1.0. The keys "truncation" and "padding" are left unread: transformers sets both on every call.
+/// The format is version 1.0 of Hugging Face tokenizers. The keys "truncation" and "padding" are ignored: transformers sets both on every call.
 /// </remarks>
 internal static class TokenizerJson
 {
@@ -88,7 +88,7 @@ internal static class TokenizerJson
         JsonPlace Place(string token, JsonProperty entry) => new(entry.Value, place.File, $"{place.Key}.{token}");
     }
 
-    /// <summary>An id. The limits, far beyond the sparsest vocabularies, keep a damaged file from asking for more memory than its size explains.</summary>
+    /// <summary>Reads an id. The limit keeps a damaged file from claiming more memory than its size explains; no known vocabulary reaches it.</summary>
     private static int Id(JsonPlace place, int limit = IdLimit) => place.Index() is var id && id < limit ? id : throw place.Refuse($"an id below {limit}");
 
     private static BytePairModel ReadModel(JsonPlace model, Vocabulary vocabulary)
@@ -118,7 +118,7 @@ internal static class TokenizerJson
         var rank = 0;
         foreach (var merge in place.Items())
         {
-            // Either spelling: "left right", or ["left", "right"], which alone allows spaces in tokens.
+            // A merge is "left right" or ["left", "right"]; only the latter allows spaces in tokens.
             string left, right;
             if (merge.Value.ValueKind == JsonValueKind.String)
             {
@@ -138,7 +138,7 @@ internal static class TokenizerJson
                 (left, right) = pair.Length == 2 ? (pair[0], pair[1]) : throw merge.Refuse("two tokens");
             }
 
-            // As with Hugging Face, a pair that is there twice has its last rank.
+            // As in Hugging Face, a repeated pair takes its last rank.
             merges[(Id(left, merge), Id(right, merge))] = (rank++, Id(left + right, merge));
         }
 

@@ -38,7 +38,7 @@ internal static class TokenizerSteps
 
     public static PostProcessing PostProcessor(JsonPlace place, int depth = 0) => Type(place) switch
     {
-        // ByteLevel trims offsets, never ids.
+        // ByteLevel changes offsets only, never ids.
         "ByteLevel" => PostProcessing.None,
         "TemplateProcessing" => Template(place),
         "Sequence" => Sequence(place, "processors", depth, PostProcessor).Where(step => step != PostProcessing.None).ToArray() is var steps && steps.Length < 2
@@ -117,7 +117,7 @@ internal static class TokenizerSteps
             "first" => PrependScheme.First,
             _ => throw given.Refuse("one of always, never, first"),
         };
-        // The older spelling knew only whether.
+        // Older files have only the flag.
         return scheme ?? (place["add_prefix_space"].Boolean(true) ? PrependScheme.Always : PrependScheme.Never);
     }
 
