@@ -49,8 +49,14 @@ public static class SampleData
             {
                 asked++;
                 var solution = SolutionReader.Read(problem, answer.Text);
-                if (solution is null) unreadable++;
-                else if (solution.Answer == problem.Answer) right++;
+                if (solution is null)
+                {
+                    unreadable++;
+                }
+                else if (solution.Answer == problem.Answer)
+                {
+                    right++;
+                }
                 else if (rows.Count < WrongRows)
                 {
                     rows.Add(TrainingMix.Row(solution, JudgmentWriter.Write(solution, random)) with { Response = answer.Text });

@@ -109,7 +109,10 @@ internal sealed partial class ExpressionLexer(string source, int position)
         var quote = source[start];
         for (var i = start + 1; i < source.Length; i++)
         {
-            if (source[i] == '\\') i++;
+            if (source[i] == '\\')
+            {
+                i++;
+            }
             else if (source[i] == quote)
             {
                 Position = i + 1;

@@ -75,14 +75,20 @@ internal sealed class ExpressionParser(TokenCursor cursor)
             {
                 rest.Add((cursor.Take().Text, ParseSum()));
             }
-            else if (cursor.TakeName("in")) rest.Add(("in", ParseSum()));
+            else if (cursor.TakeName("in"))
+            {
+                rest.Add(("in", ParseSum()));
+            }
             else if (cursor.AtName("not") && cursor.Following is { Kind: TokenKind.Name, Text: "in" })
             {
                 cursor.Take();
                 cursor.Take();
                 rest.Add(("not in", ParseSum()));
             }
-            else return rest.Count == 0 ? first : new Comparison(first, rest, start);
+            else
+            {
+                return rest.Count == 0 ? first : new Comparison(first, rest, start);
+            }
         }
     }
 
@@ -206,8 +212,14 @@ internal sealed class ExpressionParser(TokenCursor cursor)
                 target = ParseSubscript(target, start);
                 cursor.ExpectOperator("]");
             }
-            else if (cursor.AtOperator("(")) target = new Call(target, ParseArguments(), start);
-            else return target;
+            else if (cursor.AtOperator("("))
+            {
+                target = new Call(target, ParseArguments(), start);
+            }
+            else
+            {
+                return target;
+            }
         }
     }
 
@@ -246,7 +258,10 @@ internal sealed class ExpressionParser(TokenCursor cursor)
         var negated = cursor.TakeName("not");
         var name = cursor.Expect(TokenKind.Name, "the name of a test");
         var arguments = ArgumentList.Empty;
-        if (cursor.AtOperator("(")) arguments = ParseArguments();
+        if (cursor.AtOperator("("))
+        {
+            arguments = ParseArguments();
+        }
         else if (StartsArgument())
         {
             if (cursor.AtName("is")) throw cursor.Unexpected("'and' or 'or' between two tests");
@@ -280,8 +295,14 @@ internal sealed class ExpressionParser(TokenCursor cursor)
                 if (named.Any(item => item.Item1 == name.Text)) throw new TemplateError($"the argument {name.Text} twice", "it once", name.Position);
                 named.Add((name.Text, Parse()));
             }
-            else if (named.Count > 0) throw cursor.Unexpected("an argument by name, as the one before");
-            else positional.Add(Parse());
+            else if (named.Count > 0)
+            {
+                throw cursor.Unexpected("an argument by name, as the one before");
+            }
+            else
+            {
+                positional.Add(Parse());
+            }
             return 0;
         });
         return new ArgumentList(positional, named);

@@ -60,7 +60,10 @@ public sealed class GoldenVectorTests
         var failures = new List<string>();
         void Same(string what, IReadOnlyList<double> wanted, IReadOnlyList<double> found)
         {
-            if (wanted.Count != found.Count) failures.Add($"{what}: {found.Count} values, {wanted.Count} wanted");
+            if (wanted.Count != found.Count)
+            {
+                failures.Add($"{what}: {found.Count} values, {wanted.Count} wanted");
+            }
             else
             {
                 for (var t = 0; t < wanted.Count; t++)
