@@ -101,7 +101,7 @@ public sealed class ChatTemplate
                 {
                     if (item.ValueKind != JsonValueKind.Object || Text(item, "name") is not { } title || Text(item, "template") is not { } template)
                     {
-                        throw Invalid(name, "an entry without a name and a template", "{\"name\": ..., \"template\": ...}");
+                        throw Wrong(name, "an entry without a name and a template", "{\"name\": ..., \"template\": ...}");
                     }
 
                     if (title == "default") return template;
@@ -109,9 +109,9 @@ public sealed class ChatTemplate
                 }
 
                 if (names.Count == 0) return null;
-                throw Invalid(name, $"the templates {string.Join(", ", names)}", "one named default");
+                throw Wrong(name, $"the templates {string.Join(", ", names)}", "one named default");
             default:
-                throw Invalid(name, $"a JSON {element.ValueKind}", "a text, or a list of name and template");
+                throw Wrong(name, $"a JSON {element.ValueKind}", "a text, or a list of name and template");
         }
 
         static string? Text(JsonElement item, string key) =>
@@ -120,7 +120,7 @@ public sealed class ChatTemplate
 
     private static Dictionary<string, string> ReadSpecialTokens(JsonElement configuration, string path)
     {
-        if (configuration.ValueKind != JsonValueKind.Object) throw Invalid(path, $"a JSON {configuration.ValueKind}", "a JSON object");
+        if (configuration.ValueKind != JsonValueKind.Object) throw Wrong(path, $"a JSON {configuration.ValueKind}", "a JSON object");
         var tokens = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var name in (string[])["bos_token", "eos_token", "pad_token", "unk_token"])
         {
@@ -128,13 +128,13 @@ public sealed class ChatTemplate
             if (token.ValueKind == JsonValueKind.Object && token.TryGetProperty("content", out var content)) token = content;
             tokens[name] = token.ValueKind == JsonValueKind.String
                 ? token.GetString()!
-                : throw Invalid($"{path}, \"{name}\"", $"a JSON {token.ValueKind}", "a text or an object with \"content\"");
+                : throw Wrong($"{path}, \"{name}\"", $"a JSON {token.ValueKind}", "a text or an object with \"content\"");
         }
 
         return tokens;
     }
 
-    private static NlftException Invalid(string subject, string found, string expected) => new(subject, found, expected, "Correct the file.");
+    private static NlftException Wrong(string subject, string found, string expected) => new(subject, found, expected, "Correct the file.");
 
     private static JsonDocument ReadJson(string path)
     {
