@@ -34,7 +34,6 @@ public sealed class StudyTests
         {
             Assert.IsNull(StudyOptions.Parse(wrong), string.Join(' ', wrong));
         }
-
     }
 
     [TestMethod]
