@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Gpu;
@@ -14,6 +13,9 @@ internal sealed record Workload
         ["1b"] = Llama(2048, 8192, 16, 32, 8, 64, 128256),
         ["8b"] = Llama(4096, 14336, 32, 32, 8, 128, 128256),
     };
+
+    /// <summary>The names that <see cref="Shape"/> may have.</summary>
+    public static IEnumerable<string> ShapeNames => Shapes.Keys;
 
     public string Shape { get; init; } = "8b";
     public string Device { get; init; } = "cuda";
@@ -57,37 +59,6 @@ internal sealed record Workload
 
     /// <summary>Whether a mode trains on the response alone, without the judge and standard contexts.</summary>
     public static bool IsSupervised(string mode) => mode.EndsWith("sft", StringComparison.Ordinal);
-
-    public static Workload Parse(string[] arguments)
-    {
-        var work = new Workload();
-        for (var i = 0; i < arguments.Length; i += 2)
-        {
-            var (name, value) = (arguments[i], i + 1 < arguments.Length ? arguments[i + 1] : throw new ArgumentException($"{arguments[i]} needs a value."));
-            work = name switch
-            {
-                "--shape" when Shapes.ContainsKey(value) => work with { Shape = value },
-                "--device" => work with { Device = value },
-                "--folder" => work with { Folder = value },
-                "--modes" => work with { Modes = value.Split(',') },
-                "--steps" => work with { Steps = Number(name, value) },
-                "--threads" => work with { Threads = Number(name, value) },
-                "--python" => work with { Python = value },
-                "--rows" => work with { Rows = Number(name, value) },
-                "--prompt" => work with { Prompt = Number(name, value) },
-                "--extra" => work with { Extra = Number(name, value) },
-                "--response" => work with { Response = Number(name, value) },
-                "--only" => work with { Only = value },
-                _ => throw new ArgumentException($"{name} {value}: expected --shape {string.Join('|', Shapes.Keys)}, --device cuda|cuda:N|cpu, --steps, --rows, --prompt, "
-                    + "--extra, --response, --threads N, --modes A,B, --python or --folder PATH."),
-            };
-        }
-        return work;
-    }
-
-    private static int Number(string name, string value) =>
-        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number
-            : throw new ArgumentException($"{name} {value}: expected a whole number above 0.");
 
     private static ModelConfiguration Llama(int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headSize, int vocabulary) => new()
     {

@@ -128,11 +128,26 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Unknown_arguments_are_refused()
+    public void ScaleCommand_KnownOptions_ReadsThem()
     {
-        Assert.IsTrue(ScaleOptions.Parse(["--page"])!.PageOnly);
-        Assert.AreEqual((true, "page.md"), (ScaleOptions.Parse(["--quick", "--output", "page.md"])!.Quick, ScaleOptions.Parse(["--output", "page.md"])!.Output));
-        foreach (var wrong in (string[][])[["--fast"], ["--output"], ["quick"]]) Assert.IsNull(ScaleOptions.Parse(wrong), string.Join(' ', wrong));
+        var command = new ScaleCommand(_ => 0);
+        Assert.AreEqual(new ScaleOptions { PageOnly = true }, command.Read(command.Parse(["--page"])));
+        Assert.AreEqual(new ScaleOptions { Quick = true, Output = "page.md" }, command.Read(command.Parse(["--quick", "--output", "page.md"])));
+    }
+
+    [TestMethod]
+    [DataRow("--fast")]
+    [DataRow("--output")]
+    [DataRow("quick")]
+    public void ScaleCommand_UnknownArguments_AreRefused(string arguments) => Assert.IsNotEmpty(new ScaleCommand(_ => 0).Parse(arguments).Errors);
+
+    [TestMethod]
+    public void ScaleCommand_Rank_TakesItsArguments()
+    {
+        var command = new ScaleCommand(_ => 0);
+        Assert.IsEmpty(command.Parse(["rank", "sum", "3", "4096", "65536"]).Errors);
+        Assert.IsEmpty(command.Parse(["rank", "train", "small-20m", "folder", "8", "4"]).Errors);
+        Assert.IsNotEmpty(command.Parse(["rank", "sum", "many"]).Errors);
     }
 
     private static IReadOnlyList<MeasuredSum> Sums(SumAlgorithm algorithm, Overhead overhead) =>

@@ -24,11 +24,38 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void A_quick_study_has_one_seed_and_two_sizes()
+    public void StudyCommand_Quick_HasOneSeedAndTwoSizes()
     {
-        var options = StudyOptions.Parse(["--quick", "--families", "bus,mix"])!;
+        var options = Read("--quick --families bus,mix");
         Assert.AreEqual((1, "25 50", "bus mix"), (options.Seeds, string.Join(' ', options.Rows), string.Join(' ', options.Families)));
-        foreach (var wrong in (string[][])[["--families", "cars"], ["--rows"], ["--seeds", "0"], ["--rows", "1.5"], ["quick"]]) Assert.IsNull(StudyOptions.Parse(wrong), string.Join(' ', wrong));
+        Assert.AreEqual("--quick --families bus,mix", options.CommandLine);
+    }
+
+    [TestMethod]
+    public void StudyCommand_Lists_AreDistinctAndSorted()
+    {
+        var options = Read("--variants --seeds 3 --rows 50,10,50 --rates 1e-2,3e-4 --output page.md");
+        Assert.AreEqual((3, true, "page.md"), (options.Seeds, options.Variants, options.Output));
+        CollectionAssert.AreEqual(new[] { 10, 50 }, options.Rows.ToArray());
+        CollectionAssert.AreEqual(new[] { 3e-4, 1e-2 }, options.Rates.ToArray());
+    }
+
+    [TestMethod]
+    [DataRow("--families cars")]
+    [DataRow("--rows")]
+    [DataRow("--seeds 0")]
+    [DataRow("--rows 1.5")]
+    [DataRow("--rates 0")]
+    [DataRow("quick")]
+    public void StudyCommand_UnknownArguments_AreRefused(string arguments) =>
+        Assert.IsNotEmpty(new StudyCommand(_ => Task.FromResult(0)).Parse(arguments).Errors);
+
+    private static StudyOptions Read(string arguments)
+    {
+        var command = new StudyCommand(_ => Task.FromResult(0));
+        var parsed = command.Parse(arguments);
+        Assert.IsEmpty(parsed.Errors);
+        return command.Read(parsed);
     }
 
     [TestMethod]

@@ -89,6 +89,24 @@ public sealed class TensorBoardTests
     }
 
     [TestMethod]
+    public void EventFile_ScalarsAndMarkdown_WritesTheseBytes()
+    {
+        using var folder = new TemporaryFolder();
+        var path = Path.Combine(folder.Root, "events");
+        using (var file = new EventFile(path, Now))
+        {
+            file.Scalars(Now, 300, [("train/loss", 0.75), ("train/epoch", 0)]);
+            file.Markdown(Now, "options", "caf\u00e9 | \U0001F600");
+        }
+        // One record a line, encoded by hand from event.proto, summary.proto and tensor.proto. A zero is written, though proto3 may leave it out.
+        Assert.AreEqual(
+            "1800000000000000A37F4B220900002040FC54D9411A0D627261696E2E4576656E743A322B353110"
+            + "3500000000000000D6C55DE60900002040FC54D94110AC022A270A110A0A747261696E2F6C6F7373150000403F0A120A0B747261696E2F65706F636815000000003CA64EA7"
+            + "3800000000000000A3797D570900002040FC54D94110002A2B0A290A076F7074696F6E734A0A0A060A04746578742002421208071200420C636166C3A9207C20F09F9880B6AF244B",
+            Convert.ToHexString(File.ReadAllBytes(path)));
+    }
+
+    [TestMethod]
     public void The_crc_is_the_published_one()
     {
         // CRC-32C of "123456789" is E3069283 (RFC 3720, appendix B.4, and every catalogue of CRCs).
