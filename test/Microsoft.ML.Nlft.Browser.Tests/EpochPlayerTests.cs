@@ -11,7 +11,7 @@ namespace Microsoft.ML.Nlft.Browser;
 public sealed class EpochPlayerTests
 {
     [TestMethod]
-    public void The_page_plays_the_epochs_of_a_real_run()
+    public void Play_RealRun_ShowsEveryEpoch()
     {
         var path = Path.Combine(Directory.CreateTempSubdirectory("nlft-page").FullName, "run.html");
         using var model = SampleRows.Load(trainable: true);

@@ -17,7 +17,7 @@ public sealed class LargeMapTests
     private const long LargestFile = 25_000_000;
 
     [TestMethod]
-    public void A_thousand_rows_of_300_tokens_stay_small_and_quick()
+    public void Page_ThousandRowsOf300Tokens_StaysSmallAndFast()
     {
         var path = Path.Combine(Directory.CreateTempSubdirectory("nlft-page").FullName, "large.html");
         var made = Stopwatch.StartNew();

@@ -12,7 +12,7 @@ namespace Microsoft.ML.Nlft.Browser;
 public sealed class LivePageTests
 {
     [TestMethod]
-    public void The_page_follows_a_real_run_to_its_end_and_can_be_opened_late()
+    public void Page_RealRun_FollowsToTheEndAndOpensLate()
     {
         using var browser = HeadlessBrowser.Start();
         using var model = SampleRows.Load(trainable: true);
@@ -74,7 +74,7 @@ public sealed class LivePageTests
     }
 
     [TestMethod]
-    public void The_page_says_when_the_program_is_gone()
+    public void Page_ProgramEnded_ReportsLostConnection()
     {
         using var browser = HeadlessBrowser.Start();
         var live = new LivePage();

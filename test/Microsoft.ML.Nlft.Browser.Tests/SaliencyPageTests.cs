@@ -36,7 +36,7 @@ public sealed partial class SaliencyPageTests
     public static void RemoveThePage() => Directory.Delete(Path.GetDirectoryName(s_page)!, recursive: true);
 
     [TestMethod]
-    public void The_script_of_the_page_passes_every_golden_vector()
+    public void Script_GoldenVectors_Match()
     {
         var cases = GoldenCases.Read();
         if (cases.Count == 0) Assert.Inconclusive($"no golden/nlft under {Fixtures.Root}");
@@ -83,7 +83,7 @@ public sealed partial class SaliencyPageTests
     [TestMethod]
     [DataRow(1400)]
     [DataRow(360)]
-    public void Every_setting_moved_by_the_keyboard_gives_the_numbers_of_the_library(int width)
+    public void Settings_MovedByKeyboard_MatchTheLibrary(int width)
     {
         using var browser = Open(s_page, width);
         OpenSettings(browser, width);
@@ -108,7 +108,7 @@ public sealed partial class SaliencyPageTests
     }
 
     [TestMethod]
-    public void A_typed_number_counts_and_one_out_of_range_is_refused()
+    public void Settings_TypedNumber_AppliesOrIsRefused()
     {
         using var browser = Open(s_page);
         var number = browser.Driver.FindElement(By.Id("number-SalientRatioToBase"));
@@ -125,7 +125,7 @@ public sealed partial class SaliencyPageTests
     [TestMethod]
     [DataRow(1400)]
     [DataRow(360)]
-    public void By_keyboard_alone_one_reads_tokens_and_copies_settings(int width)
+    public void Keyboard_Alone_ReadsTokensAndCopiesSettings(int width)
     {
         using var browser = Open(s_page, width);
         browser.Run("document.getElementById('search').focus();");
@@ -163,7 +163,7 @@ public sealed partial class SaliencyPageTests
     [TestMethod]
     [DataRow(1400)]
     [DataRow(360)]
-    public void The_page_fits_asks_nothing_of_the_network_and_complains_of_nothing(int width)
+    public void Page_AnyWidth_FitsWithoutRequestsOrErrors(int width)
     {
         using var browser = Open(s_page, width);
         browser.Screenshot($"map-{width}");
@@ -191,7 +191,7 @@ public sealed partial class SaliencyPageTests
     }
 
     [TestMethod]
-    public void The_pointer_shows_the_numbers_of_what_it_is_over()
+    public void Pointer_OverToken_ShowsItsNumbers()
     {
         using var browser = Open(s_page);
         var token = browser.Driver.FindElement(By.CssSelector("#row-1 .t:nth-child(6)"));
@@ -202,7 +202,7 @@ public sealed partial class SaliencyPageTests
     }
 
     [TestMethod]
-    public void Rows_are_filtered_sorted_and_searched()
+    public void Rows_FilterSortSearch_ShowTheMatches()
     {
         using var browser = Open(s_page);
         int[] Shown() => [.. browser.Run("return [...document.querySelectorAll('article')].filter(row => !row.hidden).map(row => Number(row.dataset.row));").EnumerateArray().Select(value => value.GetInt32())];
@@ -232,7 +232,7 @@ public sealed partial class SaliencyPageTests
     }
 
     [TestMethod]
-    public void Tokens_can_be_read_and_told_apart_without_colour()
+    public void Tokens_WithoutColour_RemainReadableAndDistinct()
     {
         using var browser = Open(s_page);
         var styles = browser.Run("""

@@ -18,7 +18,7 @@ public sealed class ChatServerTests
     public static async Task StopAsync() => await _server.DisposeAsync();
 
     [TestMethod]
-    public async Task ACompletionIsTheModelsAnswer()
+    public async Task Post_Completion_ReturnsTheModelsAnswer()
     {
         var expected = _server.Model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 7 })[0];
         var (status, body) = await _server.PostAsync($"{{'model': 'tiny', {Question}, 'max_tokens': 7}}");
@@ -38,7 +38,7 @@ public sealed class ChatServerTests
     }
 
     [TestMethod]
-    public async Task AStreamIsTheCompletionInChunks()
+    public async Task Post_Stream_ReturnsTheCompletionInChunks()
     {
         var settings = $"{Question}, 'max_completion_tokens': 40, 'temperature': 1, 'seed': 5";
         var (_, whole) = await _server.PostAsync($"{{{settings}}}");
@@ -59,7 +59,7 @@ public sealed class ChatServerTests
     }
 
     [TestMethod]
-    public async Task AStopStringEndsBothKindsOfAnswer()
+    public async Task Post_StopString_EndsCompletionAndStream()
     {
         var text = Text((await _server.PostAsync($"{{{Question}, 'temperature': 1, 'seed': 3, 'max_tokens': 40}}")).Body);
         var stop = text.Substring(text.Length / 2, 2);
@@ -72,7 +72,7 @@ public sealed class ChatServerTests
     }
 
     [TestMethod]
-    public async Task LogProbabilitiesComeOnRequest_AtTheEndOfAStream()
+    public async Task Post_Logprobs_ReturnsThemAtTheEndOfAStream()
     {
         var expected = _server.Model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 5, LogProbabilities = true, TopLogProbabilities = 2 })[0];
         var settings = $"{Question}, 'max_tokens': 5, 'logprobs': true, 'top_logprobs': 2";
@@ -91,7 +91,7 @@ public sealed class ChatServerTests
     }
 
     [TestMethod]
-    public async Task EightRequestsAtOnceGetTheirOwnAnswers()
+    public async Task EightRequests_Concurrent_GetTheirOwnAnswers()
     {
         static string Body(int i) => $"{{'messages': [{{'role': 'system', 'content': 'Be number {i}.'}}, {{'role': 'user', 'content': [{{'type': 'text', 'text': '{i}?'}}]}}], 'temperature': 1, 'seed': {i}}}";
         var serial = new List<string>();
@@ -103,14 +103,14 @@ public sealed class ChatServerTests
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task AClientThatGoesAwayFreesTheModel()
+    public async Task Stream_ClientDisconnects_FreesTheModel()
     {
         await foreach (var _ in _server.StreamAsync($"{{{Question}, 'stream': true, 'max_tokens': 16000}}")) break; // minutes, if it ran on
         Assert.AreEqual(200, (await _server.PostAsync($"{{{Question}}}")).Status);
     }
 
     [TestMethod]
-    public async Task TheModelIsListed()
+    public async Task Get_Models_ListsTheModel()
     {
         var entry = JsonElement.Parse(await _server.Http.GetStringAsync("/v1/models")).GetProperty("data").EnumerateArray().Single();
         Assert.AreEqual("tiny", entry.GetProperty("id").GetString());
@@ -150,11 +150,11 @@ public sealed class ChatServerTests
     }
 
     [TestMethod]
-    public async Task WhatChangesNothingIsAccepted() => Assert.AreEqual(200, (await _server.PostAsync(
+    public async Task Post_OptionsWithoutEffect_AreAccepted() => Assert.AreEqual(200, (await _server.PostAsync(
         $"{{{Question}, 'n': 1, 'tools': [], 'logit_bias': {{}}, 'logprobs': false, 'top_logprobs': 0, 'chat_template_kwargs': {{'enable_thinking': false}}, 'response_format': {{'type': 'text'}}, 'user': 'me', 'stop': null, 'frequency_penalty': 0.5, 'presence_penalty': 0}}")).Status);
 
     [TestMethod]
-    public async Task OtherPathsMethodsAndTypesAreRefusedInTheSameShape()
+    public async Task Request_OtherPathMethodOrType_ReturnsAnErrorObject()
     {
         foreach (var (response, status) in new[]
         {

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tests;
 public sealed class CommunicatorTests
 {
     [TestMethod]
-    public void EveryCall_WithoutALauncher_WorksInAJobOfOne()
+    public void EveryCall_NoLauncher_WorksOnOneProcess()
     {
         var run = Launcher.RunAlone(["talk"]).Require(0);
         StringAssert.Contains(run.Output, "1 ranks on no MPI: rank 0 (process ");
@@ -17,7 +17,7 @@ public sealed class CommunicatorTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void EveryCall_WithOneToFourProcesses_GivesWhatItMust(string launcher)
+    public void EveryCall_OneToFourProcesses_ReturnsTheExpectedValues(string launcher)
     {
         for (var size = 1; size <= 4; size++)
         {
@@ -27,7 +27,7 @@ public sealed class CommunicatorTests
     }
 
     [TestMethod]
-    public void Start_WithTheLibraryOfAnotherLauncher_SaysSo()
+    public void Start_LibraryOfAnotherLauncher_IsRefused()
     {
         _ = new Launcher("Open MPI").Run(1, ["talk"]).Require(0); // its library is here
         var run = Launcher.RunAlone(["talk"], ("NLFT_MPI_LIBRARY", "libmpi.so.40"), ("PMI_SIZE", "2")).Require(2); // what MPICH's launcher leaves in the environment
@@ -38,14 +38,14 @@ public sealed class CommunicatorTests
     [TestMethod]
     [DataRow("libc.so.6", "refused: MPI library libc.so.6: found no function MPI_Get_library_version; expected MPI 3.0 or newer. It is older than 2012 or no MPI library: install a newer one, or name another in NLFT_MPI_LIBRARY.")]
     [DataRow("/no/such.so", "refused: environment variable NLFT_MPI_LIBRARY: found \"/no/such.so\", which cannot be loaded; expected an MPI library, as a path or a name. Correct it, or leave it out to have the installed library found.")]
-    public void Start_WithALibraryThatIsNone_SaysWhatItWants(string library, string message)
+    public void Start_NotAnMpiLibrary_IsRefused(string library, string message)
     {
         if (!OperatingSystem.IsLinux()) Assert.Inconclusive("the names are Linux's");
         Assert.AreEqual(message, Launcher.RunAlone(["talk"], ("NLFT_MPI_LIBRARY", library), ("PMI_SIZE", "2")).Require(2).Error.Trim());
     }
 
     [TestMethod]
-    public void Open_WithoutALibrary_NamesThePackage()
+    public void Open_NoLibrary_NamesThePackage()
     {
         if (!OperatingSystem.IsLinux()) Assert.Inconclusive("the words are Linux's");
         var open = Assert.ThrowsExactly<NlftException>(() => MpiFinder.Open(MpiLauncher.Detect(Variables("OMPI_COMM_WORLD_SIZE=4"))!, _ => null, _ => null));
@@ -56,7 +56,7 @@ public sealed class CommunicatorTests
     }
 
     [TestMethod]
-    public void Open_OnlyAnotherFamilysLibrary_NamesIt()
+    public void Open_OtherFamilyOnly_NamesTheLibrary()
     {
         if (!OperatingSystem.IsLinux() || !NativeLibrary.TryLoad("libm.so.6", out var library)) return;
         var found = Assert.ThrowsExactly<NlftException>(() => MpiFinder.Open(new("srun", 2, [MpiFamily.OpenMpi]), _ => null, name => name == "libmpi.so" ? library : null));
@@ -82,7 +82,7 @@ public sealed class CommunicatorTests
     }
 
     [TestMethod]
-    public void Single_TellsItsPlace()
+    public void Single_Place_NamesThisProcess()
     {
         var single = Communicator.Single;
         Assert.AreEqual((0, 1, true, true, 1), (single.Rank, single.Size, single.IsFirst, single.IsSpeaker, single.SizeOnThisHost));

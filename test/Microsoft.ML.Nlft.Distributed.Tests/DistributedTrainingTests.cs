@@ -80,7 +80,7 @@ public sealed class DistributedTrainingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void FineTune_OnSeveralProcesses_EqualsOne_AndGoesOnWithAnotherNumber(string launcher)
+    public void FineTune_SeveralProcesses_EqualsOneAndResumesWithAnotherNumber(string launcher)
     {
         Assert.IsGreaterThanOrEqualTo(50, s_alone.Value[0].Losses.Length);
         var checkpoints = Path.Combine(_folder, "checkpoints");
@@ -149,7 +149,7 @@ public sealed class DistributedTrainingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void FineTune_ProcessesDisagree_IsRefused_AndASlowOneIsNamed(string launcher)
+    public void FineTune_DisagreeingOrSlowProcess_IsRefusedOrNamed(string launcher)
     {
         var slow = Even(_folder) with { Delay = 40, RowCount = 6, Options = new() { Epochs = 3, BatchSize = 2, LearningRate = 5e-4, Refresh = ContextRefresh.Once } };
         var disagreeing = Uneven(_folder) with { Disagree = true };

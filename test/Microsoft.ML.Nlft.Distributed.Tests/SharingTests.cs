@@ -16,7 +16,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void JudgeAll_WithASlowProcess_GivesItLess_AndEveryProcessAllInOrder(string launcher)
+    public void JudgeAll_SlowProcess_GetsLessWorkAndAllResultsInOrder(string launcher)
     {
         Launcher.RunAlone(["judge", "rows=600", Output("alone")]).Require(0);
         var run = new Launcher(launcher).Run(3, ["judge", "rows=600", "slow=1", "chunk=4", Output("shared")]).Require(0);
@@ -30,7 +30,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void JudgeAll_AProcessIsKilled_AnotherNumberDoesWhatIsMissing(string launcher)
+    public void JudgeAll_ProcessKilled_ResumesWithAnotherNumber(string launcher)
     {
         Launcher.RunAlone(["judge", "rows=200", Output("alone")]).Require(0);
         string[] rows = ["judge", "rows=200", $"journal={Path.Combine(_folder, "journal")}"];
@@ -49,7 +49,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void Generate_OnSeveralProcesses_EqualsOne_AndGoesOnWithAnotherNumberAfterAKill(string launcher)
+    public void Generate_SeveralProcesses_EqualsOneAndResumesAfterAKill(string launcher)
     {
         string[] rows = ["respond", "rows=10", $"model={s_model}"], journal = [$"journal={Path.Combine(_folder, "journal")}"];
         Launcher.RunAlone([.. rows, Output("alone")]).Require(0);
@@ -71,7 +71,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void Transform_OnSeveralProcesses_EqualsOne_AndAnyProcessMayReadAlone(string launcher)
+    public void Transform_SeveralProcesses_EqualsOneAndAllowsReadingAlone(string launcher)
     {
         string[] rows = ["transform", "rows=13", $"model={s_model}"];
         Launcher.RunAlone([.. rows, Output("alone")]).Require(0);
@@ -82,7 +82,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void JudgeAll_ProcessesHaveDifferentRows_IsRefused(string launcher)
+    public void JudgeAll_RowsDiffer_IsRefused(string launcher)
     {
         var run = new Launcher(launcher).Run(2, ["judge", "rows=8", "differs=1"]);
         Assert.AreNotEqual(0, run.ExitCode);

@@ -25,7 +25,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void A_long_message_takes_three_latencies()
+    public void Latencies_LongMessage_TakesThree()
     {
         Assert.AreEqual(4, SumCost.Latencies(SumAlgorithm.Tree, 4, 65536));
         Assert.AreEqual(12, SumCost.Latencies(SumAlgorithm.Tree, 4, 65540));
@@ -35,7 +35,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void A_sum_takes_its_latencies_and_its_bytes()
+    public void Sum_KnownLink_AddsLatenciesAndBytes()
     {
         var link = Link.Of("link", 0.01, 8); // 10 ms, a million bytes a second
         Assert.AreEqual(2 * 3 * (0.01 + 0.001) + 2 * 100_000 * (1e-6 + 1e-7), CostModel.Sum(SumAlgorithm.Tree, 2, 100_000, link, new Overhead(0.001, 1e-7)), 1e-12);
@@ -43,7 +43,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Rows_of_equal_length_are_dealt_evenly_and_those_that_are_left_over_tell()
+    public void LongestShare_EqualRows_IsTheRoundedUpShare()
     {
         Assert.AreEqual(4.0, CostModel.LongestShare(8, 2, spread: 0), 1e-9);
         Assert.AreEqual(4.0, CostModel.LongestShare(7, 2, spread: 0), 1e-9);
@@ -53,7 +53,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Efficiency_is_what_is_left_of_N_times_the_speed()
+    public void Efficiency_SeveralProcesses_IsTheShareOfIdealSpeed()
     {
         var link = Link.Of("link", 0, 8);
         var work = new StepWork { SecondsPerRow = 1, Rows = 4, Bytes = 1e6, Spread = 0 };
@@ -66,7 +66,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void More_processes_than_cores_share_them()
+    public void Compute_MoreProcessesThanCores_SharesThem()
     {
         var work = new StepWork { SecondsPerRow = 1, Rows = 8, Bytes = 0, Spread = 0 };
         Assert.AreEqual((4.0, 2.0), (CostModel.Compute(work, 4, cores: 2), CostModel.Compute(work, 4)));
@@ -74,7 +74,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void A_fit_finds_the_overhead_and_the_algorithm_again()
+    public void Fit_SyntheticSums_RecoversOverheadAndAlgorithm()
     {
         var overhead = new Overhead(3e-4, 2e-9);
         foreach (var algorithm in (SumAlgorithm[])[SumAlgorithm.Tree, SumAlgorithm.HalvingDoubling])
@@ -89,7 +89,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void An_overhead_is_never_below_zero()
+    public void Overhead_NoisySums_IsNeverNegative()
     {
         var faster = Sums(SumAlgorithm.Tree, s_free).Where(sum => sum.Seconds > 0).Select(sum => sum with { Seconds = 0.9 * sum.Seconds }).ToList();
         var found = Fit.Overhead(faster, SumAlgorithm.Tree);
@@ -97,14 +97,14 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Adapters_have_the_bytes_of_the_default_rank()
+    public void AdapterBytes_KnownShapes_MatchTheDefaultRank()
     {
         // 30 layers, three products of 576 and 1536, rank 16, four bytes.
         Assert.AreEqual(30.0 * 3 * 16 * (576 + 1536) * 4, Prediction.AdapterBytes(new Gpu.Workload { Shape = "smollm2-135m" }.Model));
     }
 
     [TestMethod]
-    public void The_page_says_what_was_measured_and_what_was_left_out()
+    public void ScalePage_NoNetwork_ShowsWhatWasMeasuredAndLeftOut()
     {
         var step = new StepFigure(2, 8, 1e6, 1e11);
         var measured = new Measurements

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.TinyModel.Tests;
 public sealed class StudyTests
 {
     [TestMethod]
-    public void The_full_plan_has_every_family_size_mix_method_and_seed_once()
+    public void Plan_FullStudy_HasEveryCellOnce()
     {
         var cells = StudyRun.Plan(StudyFamily.All, new StudyOptions()).ToList();
         Assert.HasCount(5 * 5 * 5 * (7 + 5 + 5), cells);
@@ -17,7 +17,7 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void Every_size_takes_about_the_same_number_of_steps()
+    public void EpochsFor_EverySize_GivesAboutTheSameSteps()
     {
         foreach (var rows in new StudyOptions().Rows)
             Assert.IsInRange(48, 52, StudyRun.EpochsFor(rows) * ((rows + StudyRun.BatchSize - 1) / StudyRun.BatchSize), $"{rows} rows");
@@ -59,7 +59,7 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void Correct_responses_alone_are_repeated_up_to_the_same_number_of_rows()
+    public void Rows_CorrectResponses_RepeatToTheSameCount()
     {
         StudyRow[] rows = [.. Enumerable.Range(0, 5).Select(i => new StudyRow(
             new TrainingExample { Question = $"{i}", Response = "r", Judgment = i is 1 or 3 ? null : "wrong", Answer = "a" }, $"gold {i}"))];
@@ -71,7 +71,7 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void Intervals_are_Students_over_seeds_and_Wilsons_over_tests()
+    public void Accuracy_SeveralOrOneSeed_UsesStudentOrWilson()
     {
         // Mean 0.7, standard deviation 0.1, t(2) = 4.303: half width 4.303 * 0.1 / sqrt(3).
         var seeds = Statistics.Accuracy([Result("a", 60), Result("b", 70), Result("c", 80)]);
@@ -85,7 +85,7 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void The_ledger_keeps_what_is_done_and_drops_half_a_line()
+    public void RunLedger_HalfALine_DropsIt()
     {
         var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName(), "runs.jsonl");
         var ledger = new RunLedger(path);
@@ -101,7 +101,7 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void The_page_shows_what_came_out_and_says_when_a_family_decides_nothing()
+    public void StudyPage_SaturatedFamily_ShowsResultsAndSaysSo()
     {
         var options = new StudyOptions { Seeds = 1, Rows = [25, 50] };
         StudyFamily[] families = [StudyFamily.All[0], StudyFamily.All[3]];

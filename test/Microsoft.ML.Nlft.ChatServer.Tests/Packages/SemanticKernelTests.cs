@@ -23,7 +23,7 @@ public sealed class SemanticKernelTests
     public static async Task StopAsync() => await _server.DisposeAsync();
 
     [TestMethod]
-    public async Task APromptIsAnswered()
+    public async Task InvokePrompt_Question_ReturnsTheAnswer()
     {
         var expected = _server.Model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 9 })[0];
         var result = await _kernel.InvokePromptAsync("What is {{$a}} + {{$b}}?", new(new OpenAIPromptExecutionSettings { MaxTokens = 9, Temperature = 0 }) { ["a"] = "2", ["b"] = "3" });
@@ -35,7 +35,7 @@ public sealed class SemanticKernelTests
     }
 
     [TestMethod]
-    public async Task AHistoryIsStreamed()
+    public async Task GetStreaming_History_StreamsTheAnswer()
     {
         var history = new ChatHistory("Be brief.");
         history.AddUserMessage("1?");
@@ -50,7 +50,7 @@ public sealed class SemanticKernelTests
     }
 
     [TestMethod]
-    public async Task ARefusalArrivesWithItsReason()
+    public async Task InvokePrompt_Refused_ThrowsWithTheReason()
     {
         var chat = _kernel.GetRequiredService<IChatCompletionService>();
         var refusal = await Assert.ThrowsExactlyAsync<HttpOperationException>(() => chat.GetChatMessageContentAsync("x", new OpenAIPromptExecutionSettings { ResponseFormat = "json_object" }));

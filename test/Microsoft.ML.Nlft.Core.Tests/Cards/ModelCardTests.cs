@@ -26,7 +26,7 @@ public sealed class ModelCardTests
     };
 
     [TestMethod]
-    public void AnAdapterCardSaysWhatItIsWhatItWasTrainedOnAndHowToUseIt() => Assert.AreEqual("""
+    public void ToMarkdown_Adapter_DescribesDataOptionsMetricsAndUse() => Assert.AreEqual("""
         ---
         base_model: "org/plain"
         base_model_relation: adapter
@@ -101,7 +101,7 @@ public sealed class ModelCardTests
         """.ReplaceLineEndings("\n"), Card().ToMarkdown(ModelCardKind.Adapter));
 
     [TestMethod]
-    public void AMergedCardIsThatOfAWholeModelAndWhatIsNotKnownIsSaidSo()
+    public void ToMarkdown_MergedAndUnknown_DescribesAWholeModelAndSaysNotRecorded()
     {
         var text = new ModelCard { BaseModel = "base" }.ToMarkdown(ModelCardKind.Merged);
         StringAssert.StartsWith(text, "---\nbase_model: \"base\"\nbase_model_relation: finetune\nlibrary_name: transformers\n");
@@ -124,7 +124,7 @@ public sealed class ModelCardTests
     /// <summary>Whatever a user's text holds, the card keeps its lines, and every line stays what it was.</summary>
     [TestMethod]
     [DynamicData(nameof(HostileTexts))]
-    public void NoTextCanBreakTheCard(string text)
+    public void ToMarkdown_HostileText_KeepsTheCardWhole(string text)
     {
         foreach (var kind in Enum.GetValues<ModelCardKind>())
         {
@@ -173,7 +173,7 @@ public sealed class ModelCardTests
     }
 
     [TestMethod]
-    public void EveryOptionIsListedWithItsValue()
+    public void Options_EveryProperty_IsListedWithItsValue()
     {
         var options = ModelCardOption.Of("Training", new FineTuneOptions { LearningRate = 1e-4, Optimizer = new AdamWOptions { WeightDecay = 0.5 } });
         string[] names =
@@ -200,7 +200,7 @@ public sealed class ModelCardTests
     }
 
     [TestMethod]
-    public void RowsRunsAndEvaluationsAreSummedUp()
+    public void Of_RowsRunAndEvaluation_SummarizesThem()
     {
         TrainingExample Row(string source, string? judgment = null) => new() { Question = "q", Response = "r", Answer = "a", Judgment = judgment, Source = source };
         var rows = new[] { Row("/home/me/a.jsonl, line 1"), Row("/home/me/a.jsonl, line 22", "wrong"), Row("b, c.jsonl, line 3", " "), Row("row 4"), Row("d\\e.jsonl, line 1") };
@@ -217,7 +217,7 @@ public sealed class ModelCardTests
     }
 
     [TestMethod]
-    public void ACardReplacesACardButNoOtherText()
+    public void Save_ExistingFile_ReplacesOnlyACard()
     {
         using var folder = new TemporaryFolder();
         Assert.IsTrue(Card("one").Save(folder.Path, ModelCardKind.Adapter));

@@ -36,7 +36,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task RequestsThatWaitAreAnsweredTogether_AsManyAsTheOptionsSay()
+    public async Task GetResponse_WaitingRequests_AreBatchedUpToTheLimit()
     {
         var first = _client.GetResponseAsync("x");
         await Working(1);
@@ -53,7 +53,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task AStreamComesPieceByPiece()
+    public async Task GetStreamingResponse_LongAnswer_ArrivesInPieces()
     {
         var stream = _client.GetStreamingResponseAsync("x", new() { MaxOutputTokens = 50 }).GetAsyncEnumerator();
         var next = stream.MoveNextAsync();
@@ -75,7 +75,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task ACancelledRequestReturnsAtOnce_AndTheModelIsFree()
+    public async Task GetResponse_Cancelled_ReturnsAtOnceAndFreesTheModel()
     {
         using var source = new CancellationTokenSource();
         var cancelled = _client.GetResponseAsync("x", new() { MaxOutputTokens = 900 }, source.Token);
@@ -89,7 +89,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task AStreamThatIsLeftEndsItsGeneration()
+    public async Task GetStreamingResponse_ReaderLeaves_EndsTheGeneration()
     {
         _steps.Release(3);
         await foreach (var _ in _client.GetStreamingResponseAsync("x", new() { MaxOutputTokens = 900 })) break;
@@ -100,7 +100,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task CancellingOneOfSeveralLeavesTheOthersAlone()
+    public async Task GetResponse_OneOfSeveralCancelled_LeavesTheOthers()
     {
         var first = _client.GetResponseAsync("x", new() { Seed = 1 });
         await Working(1);
@@ -120,7 +120,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task ACancelledRequestThatStillWaitsIsNeverBegun()
+    public async Task GetResponse_CancelledWhileQueued_NeverStarts()
     {
         var first = _client.GetResponseAsync("x");
         await Working(1);
@@ -137,7 +137,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task AnEngineThatFailsFailsTheRequest_NotTheClient()
+    public async Task GetResponse_EngineFails_FailsTheRequestOnly()
     {
         _steps.Release(1000);
         var step = _network.OnAppend;
@@ -149,7 +149,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task DisposingEndsWhatIsUnderWayAndWhatWaits()
+    public async Task Dispose_RunningAndQueuedRequests_EndsThem()
     {
         var working = _client.GetResponseAsync("x");
         await Working(1);

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tests.Chat;
 public sealed class ChatServiceCollectionTests
 {
     [TestMethod]
-    public async Task AClientIsOneForAll_OpenedWhenItIsFirstAskedFor()
+    public async Task AddNlftChatClient_Resolved_IsOneLazySingleton()
     {
         using var folder = new ByteModelFolder();
         var services = new Services();

@@ -28,7 +28,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task AResponseIsTheModelsAnswer_WithUsageAndNames()
+    public async Task GetResponse_Question_ReturnsAnswerUsageAndNames()
     {
         var expected = _model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 12 })[0];
         var response = await _client.GetResponseAsync("What is 2 + 3?");
@@ -46,7 +46,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task AStreamIsTheResponseInPieces()
+    public async Task GetStreamingResponse_Question_ReturnsTheResponseInPieces()
     {
         var whole = await _client.GetResponseAsync("1 + 1?", new() { MaxOutputTokens = 40 });
         var updates = await _client.GetStreamingResponseAsync("1 + 1?", new() { MaxOutputTokens = 40 }).ToListAsync();
@@ -61,7 +61,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task TheWholeConversationIsThePrompt()
+    public async Task GetResponse_Conversation_IsThePrompt()
     {
         ChatMessage[] messages = [new(ChatRole.System, "Be brief."), new(ChatRole.User, [new TextContent("a"), new TextContent("b")]), new(ChatRole.Assistant, "c"), new(ChatRole.User, "d")];
         var response = await _client.GetResponseAsync(messages, new() { Instructions = "Add." });
@@ -72,7 +72,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task OptionsAreThoseOfTheRequest()
+    public async Task GetResponse_RequestOptions_OverrideTheDefaults()
     {
         var options = new ChatOptions { Temperature = 0.7f, TopP = 0.9f, TopK = 50, Seed = 7, MaxOutputTokens = 30, FrequencyPenalty = 0.5f, PresencePenalty = -0.25f, ModelId = _folder.Name };
         var expected = _model.Answer(["x"], new() { Temperature = 0.7, TopP = 0.9, TopK = 50, Seed = 7, MaximumNewTokens = 30, FrequencyPenalty = 0.5, PresencePenalty = -0.25 })[0];
@@ -83,7 +83,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task WithoutASeedEveryRequestDrawsAnew_TheSameInEveryClient()
+    public async Task GetResponse_NoSeed_DrawsAnewReproducibly()
     {
         var options = new ChatOptions { Temperature = 1 };
         string[] first = [(await _client.GetResponseAsync("x", options)).Text, (await _client.GetResponseAsync("x", options)).Text];
@@ -93,7 +93,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task AStopSequenceEndsTheAnswerBeforeIt()
+    public async Task GetResponse_StopSequence_EndsTheAnswerBeforeIt()
     {
         var text = (await _client.GetResponseAsync("x", new() { MaxOutputTokens = 40, Temperature = 1, Seed = 2 })).Text;
         var stop = text.Substring(text.Length / 2, 3);
@@ -105,7 +105,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task GenerationOptionsOfTheRequestReplaceTheDefaults()
+    public async Task GetResponse_RawGenerationOptions_ReplaceTheDefaults()
     {
         var options = new ChatOptions { MaxOutputTokens = 5, RawRepresentationFactory = _ => new GenerationOptions { LogProbabilities = true, RepetitionPenalty = 1.5 } };
         var answer = (GeneratedText)(await _client.GetResponseAsync("x", options)).RawRepresentation!;
@@ -114,7 +114,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task LogProbabilitiesAndAlternativesComeOnRequest()
+    public async Task GetResponse_Logprobs_ReturnsAlternatives()
     {
         var asked = new AdditionalPropertiesDictionary { ["logprobs"] = true, ["top_logprobs"] = System.Text.Json.JsonElement.Parse("2") };
         var answer = (GeneratedText)(await _client.GetResponseAsync("x", new() { AdditionalProperties = asked })).RawRepresentation!;
@@ -126,7 +126,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task TheTemplateSeesTheRequestsVariables()
+    public async Task GetResponse_TemplateVariables_ReachTheTemplate()
     {
         using var folder = new ByteModelFolder("{%- for m in messages %}{{- m.content }}{%- endfor %}{{- enable_thinking|default('?') }}{{- reasoning_effort|default('?') }}{{- date|default('') }}");
         using var client = NlftModel.LoadChatClient(folder.Path, new() { Generation = new() { MaximumNewTokens = 1 } });
@@ -149,7 +149,7 @@ public sealed class LocalChatClientTests : IDisposable
         (await Assert.ThrowsExactlyAsync<NlftException>(() => _client.GetResponseAsync("x", new() { AdditionalProperties = new() { [name] = value } }))).Message);
 
     [TestMethod]
-    public async Task EightRequestsAtOnceGetTheirOwnAnswers()
+    public async Task EightRequests_Concurrent_GetTheirOwnAnswers()
     {
         var options = Enumerable.Range(0, 8).Select(i => new ChatOptions { MaxOutputTokens = 5 + 4 * i, Temperature = i % 2, Seed = i }).ToArray();
         var serial = new List<string>();
@@ -162,7 +162,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public void ServicesAreTheClientItsModelAndItsMetadata()
+    public void GetService_KnownTypes_ReturnsClientModelAndMetadata()
     {
         Assert.AreSame(_client, _client.GetService<IChatClient>());
         Assert.AreSame(_client, _client.GetService<LocalChatClient>());
@@ -197,7 +197,7 @@ public sealed class LocalChatClientTests : IDisposable
 
     [TestMethod]
     [DynamicData(nameof(Refusals))]
-    public async Task WhatCannotBeHonouredIsRefusedByName(ChatMessage message, ChatOptions? options, string fault)
+    public async Task GetResponse_UnsupportedOption_IsRefusedByName(ChatMessage message, ChatOptions? options, string fault)
     {
         Assert.AreEqual(fault, (await Assert.ThrowsExactlyAsync<NlftException>(() => _client.GetResponseAsync([message], options))).Message);
         Assert.AreEqual(fault, (await Assert.ThrowsExactlyAsync<NlftException>(async () => await _client.GetStreamingResponseAsync([message], options).ToListAsync())).Message);
@@ -205,12 +205,12 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task AnotherModelsNameIsRefused() => Assert.AreEqual(
+    public async Task GetResponse_OtherModelId_IsRefused() => Assert.AreEqual(
         $"option ChatOptions.ModelId: found \"gpt-x\"; expected \"{_folder.Name}\". Leave it out: a client has one model.",
         (await Assert.ThrowsExactlyAsync<NlftException>(() => _client.GetResponseAsync("x", new() { ModelId = "gpt-x" }))).Message);
 
     [TestMethod]
-    public async Task AFolderLoadsAsAClientThatClosesItsModel()
+    public async Task LoadChatClient_Folder_OwnsItsModel()
     {
         var client = NlftModel.LoadChatClient(_folder.Path, new() { ModelId = "mine", Generation = new() { MaximumNewTokens = 12 } });
         var response = await client.GetResponseAsync("x");
@@ -223,7 +223,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task AModelStaysItsOwners()
+    public async Task Dispose_CallersModel_StaysOpen()
     {
         var client = _model.AsChatClient();
         client.Dispose();

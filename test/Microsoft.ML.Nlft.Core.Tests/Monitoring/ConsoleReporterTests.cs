@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tests.Monitoring;
 public sealed class ConsoleReporterTests
 {
     [TestMethod]
-    public void Report_NoTerminal_WritesALineAtEveryTenthAndAfterSilence()
+    public void Report_NoTerminal_WritesALineEveryTenthAndAfterSilence()
     {
         var (writer, time) = (new StringWriter { NewLine = "\n" }, new ManualTime());
         var reporter = new ConsoleReporter(writer, terminal: false, timeProvider: time);
@@ -26,7 +26,7 @@ public sealed class ConsoleReporterTests
     }
 
     [TestMethod]
-    public void Report_Terminal_DrawsOneLineOverAndOverWithinItsWidth()
+    public void Report_Terminal_RedrawsOneLineWithinItsWidth()
     {
         var (writer, time) = (new StringWriter { NewLine = "\n" }, new ManualTime());
         var reporter = new ConsoleReporter(writer, terminal: true, "NLFT", width: 70, time);
@@ -45,7 +45,7 @@ public sealed class ConsoleReporterTests
     }
 
     [TestMethod]
-    public void Report_TerminalWithFastSteps_DrawsTenTimesASecondAtMostAndTheEnd()
+    public void Report_FastSteps_RedrawsAtMostTenTimesASecond()
     {
         var (writer, time) = (new StringWriter(), new ManualTime());
         var reporter = new ConsoleReporter(writer, terminal: true, timeProvider: time);
@@ -56,7 +56,7 @@ public sealed class ConsoleReporterTests
     }
 
     [TestMethod]
-    public void End_CancelledOrFailed_SaysSo()
+    public void End_CancelledOrFailed_WritesTheOutcome()
     {
         var writer = new StringWriter { NewLine = "\n" };
         var reporter = new ConsoleReporter(writer, terminal: false);

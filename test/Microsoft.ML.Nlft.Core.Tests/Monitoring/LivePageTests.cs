@@ -13,7 +13,7 @@ public sealed class LivePageTests
     public TestContext TestContext { get; set; } = null!;
 
     [TestMethod]
-    public void Address_IsOfTheLoopbackOnly()
+    public void Address_Default_IsLoopbackOnly()
     {
         using var live = new LivePage();
         Assert.AreEqual("127.0.0.1", live.Address.Host);
@@ -26,7 +26,7 @@ public sealed class LivePageTests
     }
 
     [TestMethod]
-    public async Task Get_Page_IsOneFileThatAllowsNoOtherSource()
+    public async Task Get_Page_ForbidsOtherSources()
     {
         using var live = new LivePage();
         using var client = new HttpClient();
@@ -52,14 +52,14 @@ public sealed class LivePageTests
     }
 
     [TestMethod]
-    public async Task Get_EndlessHead_IsGivenUp()
+    public async Task Get_EndlessHead_IsClosed()
     {
         using var live = new LivePage();
         Assert.AreEqual("", await SendAsync(live, "GET / HTTP/1.1\r\n" + new string('a', 20_000)));
     }
 
     [TestMethod]
-    public async Task Events_TellTheRunFromItsBeginningAndGoOn()
+    public async Task Events_LateReader_ReplaysAndFollowsTheRun()
     {
         using var live = new LivePage();
         live.Begin(Steps.Run);
@@ -84,7 +84,7 @@ public sealed class LivePageTests
     }
 
     [TestMethod]
-    public async Task Report_ReaderThatStopsReading_HoldsNothingUp()
+    public async Task Report_StalledReader_DoesNotBlock()
     {
         using var live = new LivePage();
         using var client = new TcpClient();
@@ -97,7 +97,7 @@ public sealed class LivePageTests
     }
 
     [TestMethod]
-    public void Constructor_TakenPort_IsRefused()
+    public void Constructor_PortInUse_IsRefused()
     {
         using var live = new LivePage();
         var error = Assert.ThrowsExactly<NlftException>(() => new LivePage(live.Address.Port));

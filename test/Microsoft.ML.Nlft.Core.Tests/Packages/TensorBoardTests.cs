@@ -16,7 +16,7 @@ public sealed class TensorBoardTests
     private const double Now = 1_700_000_000.5;
 
     [TestMethod]
-    public void A_run_is_a_file_of_scalars_and_options_that_another_reader_understands()
+    public void Run_Reported_WritesScalarsAndOptions()
     {
         using var folder = new TemporaryFolder();
         using (var board = new TensorBoardWriter(Path.Combine(folder.Root, "run"), new FixedTime()))
@@ -54,7 +54,7 @@ public sealed class TensorBoardTests
     }
 
     [TestMethod]
-    public void Every_step_can_be_read_while_the_run_goes_on()
+    public void Report_EachStep_IsReadableAtOnce()
     {
         using var folder = new TemporaryFolder();
         using var board = new TensorBoardWriter(folder.Root);
@@ -69,7 +69,7 @@ public sealed class TensorBoardTests
     }
 
     [TestMethod]
-    public void Two_runs_in_one_folder_are_two_files()
+    public void Begin_Twice_WritesTwoFiles()
     {
         using var folder = new TemporaryFolder();
         using var board = new TensorBoardWriter(folder.Root, new FixedTime());
@@ -79,7 +79,7 @@ public sealed class TensorBoardTests
     }
 
     [TestMethod]
-    public void A_file_in_the_place_of_the_folder_is_refused()
+    public void Constructor_FileInPlaceOfFolder_IsRefused()
     {
         using var folder = new TemporaryFolder();
         var path = Path.Combine(folder.Root, "runs");
@@ -107,7 +107,7 @@ public sealed class TensorBoardTests
     }
 
     [TestMethod]
-    public void The_crc_is_the_published_one()
+    public void MaskedCrc_EveryLength_MatchesThePublishedCrc()
     {
         // CRC-32C of "123456789" is E3069283 (RFC 3720, appendix B.4, and every catalogue of CRCs).
         Assert.AreEqual(0xE3069283, Crc("123456789"u8));

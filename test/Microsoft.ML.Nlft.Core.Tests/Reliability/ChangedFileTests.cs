@@ -8,7 +8,7 @@ public sealed class ChangedFileTests
 {
     [TestMethod]
     [OSCondition(OperatingSystems.Linux)]
-    public void Run_WeightFileChangedUnderAProcess_EndsAsTheUnbrokenOrRefusesTheFile()
+    public void Run_WeightFileChanged_FinishesIdenticallyOrRefusesTheFile()
     {
         using var place = new Place(Fixtures.RepositoryRoot());
         Assert.AreEqual(0, Changes.Run(place, changes: 6, seed: 1));

@@ -16,7 +16,7 @@ public sealed class ConcurrencyTests
     public void Clean() => _folder.Dispose();
 
     [TestMethod]
-    public void Answer_AndStream_FromManyThreads_AreThoseOfOneThread()
+    public void AnswerAndStream_ManyThreads_MatchOneThread()
     {
         using var model = LocalModel.Load(_folder.Path);
         var expected = s_questions.Select(question => model.Answer([question], new() { MaximumNewTokens = 12 })[0].Text).ToArray();
@@ -29,7 +29,7 @@ public sealed class ConcurrencyTests
     }
 
     [TestMethod]
-    public void Dispose_WhileOthersAnswerAndStream_LetsThemEndOrRefusesThem()
+    public void Dispose_WhileAnswering_LetsCallsFinishOrRefusesThem()
     {
         for (var round = 0; round < 10; round++)
         {
@@ -68,7 +68,7 @@ public sealed class ConcurrencyTests
     }
 
     [TestMethod]
-    public void Dispose_WhileItTrains_WaitsForTheEnd()
+    public void Dispose_WhileTraining_WaitsForTheEnd()
     {
         var model = LocalModel.Load(_folder.Path, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 2 } });
         using var begun = new ManualResetEventSlim();
@@ -83,7 +83,7 @@ public sealed class ConcurrencyTests
 
     /// <summary>A training and answers at once: the answer is that of the trained weights, never of half-trained ones.</summary>
     [TestMethod]
-    public void Answer_WhileItTrains_WaitsForItsTurn()
+    public void Answer_WhileTraining_WaitsForTheEnd()
     {
         using var model = LocalModel.Load(_folder.Path, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 2 } });
         string Answer() => model.Answer(["1 + 1?"], new() { MaximumNewTokens = 12 })[0].Text;

@@ -13,7 +13,7 @@ public sealed class FuzzTests
 
     [TestMethod]
     [DynamicData(nameof(AllTargets))]
-    public void Read_ChangedFiles_AcceptsOrRefuses(string name)
+    public void Read_MutatedFiles_AcceptsOrRefuses(string name)
     {
         var all = double.TryParse(Environment.GetEnvironmentVariable("NLFT_FUZZ_SECONDS"), CultureInfo.InvariantCulture, out var given) ? given : DefaultSeconds;
         var folder = Directory.CreateTempSubdirectory("nlft-fuzz-");
@@ -31,7 +31,7 @@ public sealed class FuzzTests
     }
 
     [TestMethod]
-    public void Run_SameSeed_MakesTheSameInputs()
+    public void Run_SameSeed_GeneratesTheSameInputs()
     {
         string Inputs(int seed)
         {
@@ -47,7 +47,7 @@ public sealed class FuzzTests
 
     /// <summary>The harness sees what it is there to see.</summary>
     [TestMethod]
-    public void Run_ReaderThatFails_IsReported()
+    public void Run_FailingReader_IsReported()
     {
         FuzzReport Report(Action<string> read)
         {

@@ -18,7 +18,7 @@ public sealed partial class SaliencyMapTests
     ];
 
     [TestMethod]
-    public void Rows_ShowWhatTheAnalyzerSees()
+    public void Rows_AnalyzedRows_MatchTheAnalyzer()
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
@@ -45,7 +45,7 @@ public sealed partial class SaliencyMapTests
     [TestMethod]
     [DataRow(ClusterRule.None)]
     [DataRow(ClusterRule.Similar)]
-    public void Save_WritesOneFileThatRefersToNothing(ClusterRule rule)
+    public void Save_Map_WritesOneSelfContainedFile(ClusterRule rule)
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
@@ -59,7 +59,7 @@ public sealed partial class SaliencyMapTests
     }
 
     [TestMethod]
-    public void CreateSaliencyMap_OtherRowsThanRecorded_IsRefused()
+    public void CreateSaliencyMap_RowsDiffer_IsRefused()
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
@@ -71,7 +71,7 @@ public sealed partial class SaliencyMapTests
     }
 
     [TestMethod]
-    public void Write_MapThatIsNoWhole_IsRefused()
+    public void Write_IncompleteMap_IsRefused()
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
@@ -88,7 +88,7 @@ public sealed partial class SaliencyMapTests
     }
 
     [TestMethod]
-    public void FineTune_TellsItsMonitorsAndWritesTheMapAfterEveryEpoch()
+    public void FineTune_WithMonitors_ReportsAndWritesTheMapEveryEpoch()
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path, new() { Trainable = TrainableWeights.Lora });
