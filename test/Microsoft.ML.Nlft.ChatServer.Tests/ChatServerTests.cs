@@ -138,7 +138,7 @@ public sealed class ChatServerTests
     [DataRow("{'tools': [{}], " + Question + "}", 400, "tools", "unsupported_parameter", "not supported")]
     [DataRow("{'functions': [{}], " + Question + "}", 400, "functions", "unsupported_parameter", "not supported")]
     [DataRow("{'response_format': {'type': 'json_object'}, " + Question + "}", 400, "response_format", "unsupported_parameter", "not supported")]
-    public async Task ABadRequestIsRefusedInTheShapeOfErrors(string json, int status, string? parameter, string? code, string message)
+    public async Task Post_BadRequest_ReturnsAnErrorObject(string json, int status, string? parameter, string? code, string message)
     {
         var (answered, body) = await _server.PostAsync(json);
         Assert.AreEqual(status, answered);

@@ -132,8 +132,8 @@ public sealed class DistributedTrainingTests
             {
                 var said = Refusal(scene, rank, run);
                 StringAssert.StartsWith(said, "rank 1 (process ");
-                StringAssert.EndsWith(said, $" on host {Environment.MachineName}): found that it has ended (no such process any more); expected all processes to go on. It was killed or crashed, " +
-                    "often for lack of memory. Start the job again, with fewer processes if need be; training goes on from its last checkpoint with ResumeFrom.");
+                StringAssert.EndsWith(said, $" on host {Environment.MachineName}): found that it has ended (no such process any more); expected all processes to continue. It was killed or crashed, " +
+                    "often for lack of memory. Start the job again, with fewer processes if need be; training resumes from its last checkpoint with ResumeFrom.");
             }
         }
         else Assert.AreNotEqual(0, run.ExitCode);

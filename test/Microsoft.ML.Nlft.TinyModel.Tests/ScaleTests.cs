@@ -17,7 +17,7 @@ public sealed class ScaleTests
     [DataRow(nameof(SumAlgorithm.HalvingDoubling), 8, 6, 1.75, 14.0)]
     [DataRow(nameof(SumAlgorithm.Ring), 4, 6, 1.5, 6.0)]
     [DataRow(nameof(SumAlgorithm.Ring), 1, 0, 0.0, 0.0)]
-    public void A_sum_has_rounds_a_factor_and_traffic(string algorithm, int processes, int rounds, double factor, double traffic)
+    public void SumCost_KnownAlgorithm_HasRoundsFactorAndTraffic(string algorithm, int processes, int rounds, double factor, double traffic)
     {
         var way = Enum.Parse<SumAlgorithm>(algorithm);
         Assert.AreEqual((rounds, factor), (SumCost.Rounds(way, processes), SumCost.Factor(way, processes)));

@@ -144,7 +144,7 @@ public sealed class LocalChatClientTests : IDisposable
     [DataRow("logprobs", "yes", "true or false")]
     [DataRow("top_logprobs", 1.5, "a whole number")]
     [DataRow("chat_template_kwargs", 7, "an object of names and values")]
-    public async Task AnAdditionalPropertyOfAnotherTypeIsRefused(string name, object value, string expected) => Assert.AreEqual(
+    public async Task GetResponse_AdditionalPropertyOfWrongType_IsRefused(string name, object value, string expected) => Assert.AreEqual(
         FormattableString.Invariant($"option ChatOptions.AdditionalProperties[\"{name}\"]: found {value}; expected {expected}. Correct the value or leave it out."),
         (await Assert.ThrowsExactlyAsync<NlftException>(() => _client.GetResponseAsync("x", new() { AdditionalProperties = new() { [name] = value } }))).Message);
 

@@ -76,7 +76,7 @@ public sealed class ChunkBoardTests
     public void Run_WorkFails_ThrowsItsException()
     {
         var work = new SharedWork<string> { Communicator = Communicator.Single, Count = 3, ChunkSize = 1, Work = (places, _) => places[0] == 1 ? throw new InvalidDataException("place 1") : ["made"] };
-        Assert.AreEqual("place 1", Assert.ThrowsExactly<InvalidDataException>(() => SharedWork.Together(Communicator.Single, () => work.Run(CancellationToken.None), CancellationToken.None)).Message);
+        Assert.AreEqual("place 1", Assert.ThrowsExactly<InvalidDataException>(() => SharedWork.RunOnAll(Communicator.Single, () => work.Run(CancellationToken.None), CancellationToken.None)).Message);
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
         Assert.Throws<OperationCanceledException>(() => (work with { Work = (_, stop) => { stop.ThrowIfCancellationRequested(); return ["made"]; } }).Run(cancelled.Token));
