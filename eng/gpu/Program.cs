@@ -49,19 +49,22 @@ int Measure(Workload work)
         }
         measured.Add((mode, found.SecondsPerStep));
         var rate = work.Operations(mode) / found.SecondsPerStep;
-        Console.WriteLine($"{mode,-18} {found.SecondsPerStep,9:0.0000} {work.TokensPerStep(mode) / found.SecondsPerStep,10:0} {rate / 1e12,9:0.000} " +
+        Console.WriteLine(
+            $"{mode,-18} {found.SecondsPerStep,9:0.0000} {work.TokensPerStep(mode) / found.SecondsPerStep,10:0} {rate / 1e12,9:0.000} " +
             $"{found.ProductRate / 1e12,9:0.000} {rate / found.ProductRate,6:0.0 %} {found.PeakBytes / (double)(1 << 30),9:0.00}");
     }
     Console.WriteLine("product: the measured rate of large matrix products in the mode's type; use: the step's rate as a share of it.");
-    foreach (var (rival, seconds) in measured.Where(one => PyTorch.IsRival(one.Mode)))
-        Console.WriteLine($"times the step of {rival}: " + string.Join(", ", measured.Where(one => !PyTorch.IsRival(one.Mode) && Workload.IsSupervised(one.Mode) == Workload.IsSupervised(rival))
+    foreach (var (baseline, seconds) in measured.Where(one => PyTorch.IsBaseline(one.Mode)))
+        Console.WriteLine($"times the step of {baseline}: " + string.Join(", ",
+            measured.Where(one => !PyTorch.IsBaseline(one.Mode) && Workload.IsSupervised(one.Mode) == Workload.IsSupervised(baseline))
             .Select(one => $"{one.Mode} {one.Seconds / seconds:0.00}")));
     return failed ? 1 : 0;
 
     (Measurement?, string) RunAlone(string mode)
     {
-        var start = PyTorch.IsRival(mode) ? PyTorch.Command(work, mode)
-            : new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, typeof(Workload).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : "")), [.. args, "--only", mode]);
+        var start = PyTorch.IsBaseline(mode) ? PyTorch.Command(work, mode)
+            : new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory,
+                typeof(Workload).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : "")), [.. args, "--only", mode]);
         (start.RedirectStandardOutput, start.RedirectStandardError) = (true, true);
         start.Environment["OMP_WAIT_POLICY"] = "passive"; // spinning threads cost a factor of two where cores are few
         if (work.Threads > 0) start.Environment["OMP_NUM_THREADS"] = $"{work.Threads}";

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Gpu;
 
-/// <summary>What is measured: a shape, a batch of rows, and where it runs.</summary>
+/// <summary>The measured workload: a shape, a batch of rows and a device.</summary>
 internal sealed record Workload
 {
     private static readonly Dictionary<string, ModelConfiguration> Shapes = new()
@@ -22,10 +22,10 @@ internal sealed record Workload
     public string Folder { get; init; } = Path.Combine(Path.GetTempPath(), "nlft-gpu");
     public string[] Modes { get; init; } = ["plain", "recompute", "int8", "pytorch-lean", "pytorch-published"];
 
-    /// <summary>Threads of every mode on the CPU; 0: what each takes by itself.</summary>
+    /// <summary>The CPU threads of every mode. Default 0: each mode's own.</summary>
     public int Threads { get; init; }
 
-    /// <summary>The interpreter that has torch.</summary>
+    /// <summary>The Python interpreter with torch.</summary>
     public string Python { get; init; } = "python3";
     public int Steps { get; init; } = 5;
     public int Rows { get; init; } = 4;
@@ -33,36 +33,39 @@ internal sealed record Workload
     public int Extra { get; init; } = 120;
     public int Response { get; init; } = 140;
 
-    /// <summary>Set in the process that measures one mode.</summary>
+    /// <summary>The mode to measure in this process; null: all modes, each in its own process.</summary>
     public string? Only { get; init; }
 
     public ModelConfiguration Model => Shapes[Shape];
     public int BaseLength => Prompt + Response;
     public int LongLength => Prompt + Extra + Response;
 
-    /// <summary>Tokens that one step of a mode takes through the model.</summary>
+    /// <summary>Returns the tokens of a step through the model.</summary>
     public int TokensPerStep(string mode) => Rows * (BaseLength + (IsSupervised(mode) ? 0 : 2 * LongLength));
 
     /// <summary>
-    /// Operations that the method asks of the model in one step, recomputation not counted: the judge and standard contexts forward (not in
-    /// supervised fine-tuning); the base context forward and, to its activations alone, backward; the output layer at response tokens only;
-    /// causal attention.
+    /// Returns the floating-point operations of a step without recomputation: the forward pass of the judge and standard contexts (not in supervised
+    /// fine-tuning); the forward pass of the base context and its backward pass with respect to activations only; the output layer at response tokens
+    /// only; causal attention.
     /// </summary>
     public double Operations(string mode)
     {
-        double layers = ModelLayout.LinearModules(Model).Sum(linear => (double)linear.Outputs * linear.Inputs), head = (double)Model.VocabularySize * Model.HiddenSize;
+        double layers = ModelLayout.LinearModules(Model).Sum(linear => (double)linear.Outputs * linear.Inputs),
+        head = (double)Model.VocabularySize * Model.HiddenSize;
         double Attention(double length) => 2 * length * length * Model.HeadCount * Model.HeadSize * Model.LayerCount;
         double Forward(double length) => 2 * layers * length + 2 * head * Response + Attention(length);
         var backward = 2 * layers * BaseLength + 2 * head * Response + 2 * Attention(BaseLength);
         return Rows * ((IsSupervised(mode) ? 0 : 2 * Forward(LongLength)) + Forward(BaseLength) + backward);
     }
 
-    /// <summary>Whether a mode trains on the response alone, without the judge and standard contexts.</summary>
+    /// <summary>Returns whether a mode trains on the response only, without the judge and standard contexts.</summary>
     public static bool IsSupervised(string mode) => mode.EndsWith("sft", StringComparison.Ordinal);
 
-    private static ModelConfiguration Llama(int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headSize, int vocabulary) => new()
+    private static ModelConfiguration Llama(int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headSize, int vocabulary) =>
+        new()
     {
-        ModelType = "llama", HiddenSize = hidden, IntermediateSize = intermediate, LayerCount = layers, HeadCount = heads, KeyValueHeadCount = keyValueHeads,
+        ModelType = "llama", HiddenSize = hidden, IntermediateSize = intermediate, LayerCount = layers, HeadCount = heads,
+        KeyValueHeadCount = keyValueHeads,
         HeadSize = headSize, VocabularySize = vocabulary, MaximumPositions = 4096, SlidingWindows = new int[layers], Rope = new() { Theta = 500000 },
     };
 }

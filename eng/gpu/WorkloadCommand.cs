@@ -9,7 +9,8 @@ internal sealed class WorkloadCommand : RootCommand
 
     private readonly Option<string> _shape = new("--shape") { Description = "Shape of the model.", DefaultValueFactory = _ => s_defaults.Shape };
     private readonly Option<string> _device = new("--device") { Description = "cuda, cuda:N or cpu.", DefaultValueFactory = _ => s_defaults.Device };
-    private readonly Option<string> _folder = new("--folder") { Description = "Where the model is written.", DefaultValueFactory = _ => s_defaults.Folder };
+    private readonly Option<string> _folder = new("--folder") { Description = "Where the model is written.", DefaultValueFactory = _ =>
+        s_defaults.Folder };
     private readonly Option<string> _modes = new("--modes")
     {
         Description = "What to measure, separated by commas.",
@@ -17,7 +18,8 @@ internal sealed class WorkloadCommand : RootCommand
     };
     private readonly Option<int> _steps = Number("--steps", "Steps to time, 1 or more.", s_defaults.Steps);
     private readonly Option<int> _threads = Number("--threads", "CPU threads of every mode. Default: each mode's own.", s_defaults.Threads);
-    private readonly Option<string> _python = new("--python") { Description = "A Python interpreter with torch.", DefaultValueFactory = _ => s_defaults.Python };
+    private readonly Option<string> _python = new("--python") { Description = "A Python interpreter with torch.", DefaultValueFactory = _ =>
+        s_defaults.Python };
     private readonly Option<int> _rows = Number("--rows", "Rows of a step, 1 or more.", s_defaults.Rows);
     private readonly Option<int> _prompt = Number("--prompt", "Tokens of a prompt, 1 or more.", s_defaults.Prompt);
     private readonly Option<int> _extra = Number("--extra", "Tokens of the feedback, 1 or more.", s_defaults.Extra);
@@ -30,7 +32,8 @@ internal sealed class WorkloadCommand : RootCommand
         : base("Measures a step of natural language fine-tuning on a model with random weights, beside PyTorch.")
     {
         _shape.AcceptOnlyFromAmong([.. Workload.ShapeNames]);
-        foreach (var option in (Option[])[_shape, _device, _folder, _modes, _steps, _threads, _python, _rows, _prompt, _extra, _response, _only]) Options.Add(option);
+        foreach (var option in (Option[])[_shape, _device, _folder, _modes, _steps, _threads, _python, _rows, _prompt, _extra, _response, _only])
+            Options.Add(option);
         SetAction(parsed => run(Read(parsed)));
     }
 

@@ -23,7 +23,8 @@ internal static class Program
             var folder = Directory.CreateTempSubdirectory($"nlft-fuzz-{target.Name}-").FullName;
             var report = new Fuzzer(target, seed, folder).Run(count, limit);
             Console.WriteLine(FormattableString.Invariant($"{report.Target,-12} {report.Inputs,9} inputs, {report.Accepted,8} accepted, ")
-                + FormattableString.Invariant($"{report.Refusals.Count,4} different refusals, {report.Failures.Count} failures, {report.Elapsed.TotalSeconds,6:0.0} s"));
+                + FormattableString.Invariant(
+                    $"{report.Refusals.Count,4} different refusals, {report.Failures.Count} failures, {report.Elapsed.TotalSeconds,6:0.0} s"));
             foreach (var (fault, input) in report.Failures)
             {
                 var kept = Path.Combine(Path.GetTempPath(), $"nlft-fuzz-{target.Name}-{failed++}.bin");
@@ -43,7 +44,8 @@ internal static class Program
         if (options.Disks > 0)
         {
             if (FullDisks.Run(place, options.Disks, options.Seed) is { } failed) wrong += failed;
-            else Console.WriteLine("Full disks were left out: nothing can be mounted here. They need Linux with unshare, as root or with user namespaces.");
+            else Console.WriteLine(
+                "Full disks were left out: nothing can be mounted here. They need Linux with unshare, as root or with user namespaces.");
         }
         if (options.Changes > 0) wrong += Changes.Run(place, options.Changes, options.Seed);
         if (options.Steps > 0) wrong += FlatMemory.Run(place, options.Steps);

@@ -19,7 +19,8 @@ internal sealed class ReliabilityCommand : RootCommand
         var target = new Option<string?>("--target") { Description = "One reader. Default: all of them." };
         target.AcceptOnlyFromAmong([.. Targets.All.Select(one => one.Name)]);
         var count = new Option<long?>("--count") { Description = "Inputs per reader. Default: no limit.", HelpName = "N" };
-        var seconds = new Option<double?>("--seconds") { Description = "Seconds per reader. Default: no limit with --count, else 10.", HelpName = "S" };
+        var seconds = new Option<double?>("--seconds") { Description = "Seconds per reader. Default: no limit with --count, else 10.",
+            HelpName = "S" };
         var seed = Number("--seed", "Seed of the inputs.", 1);
         var command = new Command("fuzz", "Feeds damaged and hostile files to every reader.") { target, count, seconds, seed };
         command.SetAction(parsed =>
@@ -44,7 +45,8 @@ internal sealed class ReliabilityCommand : RootCommand
         {
             kills, disks, changes, steps, minutes, seed,
         };
-        command.SetAction(parsed => Program.Torture(new TortureOptions(parsed.GetValue(kills), parsed.GetValue(disks), parsed.GetValue(changes), parsed.GetValue(steps),
+        command.SetAction(parsed => Program.Torture(new TortureOptions(parsed.GetValue(kills), parsed.GetValue(disks), parsed.GetValue(changes),
+            parsed.GetValue(steps),
             TimeSpan.FromMinutes(parsed.GetValue(minutes)), parsed.GetValue(seed))));
         return command;
     }

@@ -35,13 +35,14 @@ internal static class Rank
         {
             var values = new float[bytes / sizeof(float)];
             var seconds = new List<double>();
-            var together = bytes <= SumCost.Unasked ? 8 : 2; // processes leave the barrier up to a latency apart: several sums share that error
-            for (var i = 0; i < WarmUps + (bytes <= SumCost.Unasked ? 2 * times : times); i++)
+            var together = bytes <= SumCost.EagerLimit ? 8 : 2; // processes leave the barrier up to a latency apart: several sums share that error
+            for (var i = 0; i < WarmUps + (bytes <= SumCost.EagerLimit ? 2 * times : times); i++)
             {
                 ranks.Barrier();
                 var start = Stopwatch.GetTimestamp();
                 for (var j = 0; j < together; j++) ranks.AllReduceSum(values);
-                var all = ranks.AllGather(BitConverter.GetBytes(Stopwatch.GetElapsedTime(start).TotalSeconds)).Select(one => BitConverter.ToDouble(one));
+                var all = ranks.AllGather(BitConverter.GetBytes(Stopwatch.GetElapsedTime(start).TotalSeconds))
+                    .Select(one => BitConverter.ToDouble(one));
                 if (i >= WarmUps) seconds.Add(all.Max() / together); // a sum is done when the last process has it
             }
             Tell(ranks, new SumFigure(values.Length * sizeof(float), Median(seconds)));
@@ -59,18 +60,22 @@ internal static class Rank
         var work = RowsOf(shape, modelFolder, rows);
         using var folder = ModelFolder.Open(Path.Combine(work[0].Folder, work[0].Shape));
         var lora = new LoraConfiguration { Dropout = 0 };
-        using var model = new ManagedEngine(threads: 1).Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora, Lora = lora });
+        using var model = new ManagedEngine(threads: 1).Load(
+            new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora, Lora = lora });
         var random = new Random(1);
         int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(work[0].Model.VocabularySize))];
         EncodedExample[] examples = [.. work.Select((row, i) => new EncodedExample(
-            Polarity.Incorrect, Tokens(row.Response), Tokens(row.Prompt), Tokens(row.Prompt + row.Extra), Tokens(row.Prompt + row.Extra), $"row {i + 1}"))];
+            Polarity.Incorrect, Tokens(row.Response), Tokens(row.Prompt), Tokens(row.Prompt + row.Extra), Tokens(row.Prompt + row.Extra),
+            $"row {i + 1}"))];
         var ends = new List<double>();
         var clock = Stopwatch.StartNew();
         var options = new FineTuneOptions { Epochs = steps + 1, BatchSize = rows, MicroBatchSize = 1 };
-        new FineTuner(model, new NaturalLanguageObjective(), options) { Ranks = ranks }.Run(examples, new Clock(() => ends.Add(clock.Elapsed.TotalSeconds)));
+        new FineTuner(model, new NaturalLanguageObjective(), options) { Ranks = ranks }.Run(examples,
+            new Clock(() => ends.Add(clock.Elapsed.TotalSeconds)));
         if (!ranks.IsFirst) return;
         var bytes = model.Export(ModelState.Weights).Sum(tensor => (double)tensor.Values.Length * sizeof(float));
-        Tell(ranks, new StepFigure(Median([.. ends.Zip(ends.Skip(1), (before, after) => after - before)]), rows, bytes, work.Sum(row => row.Operations(""))));
+        Tell(ranks, new StepFigure(Median([.. ends.Zip(ends.Skip(1), (before, after) => after - before)]), rows, bytes,
+            work.Sum(row => row.Operations(""))));
     }
 
     /// <summary>Creates rows with lengths from 0.5 to 1.5 times the mean, the default of <see cref="StepWork.Spread"/>.</summary>

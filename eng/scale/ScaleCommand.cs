@@ -6,7 +6,8 @@ namespace Microsoft.ML.Nlft.Scale;
 internal sealed class ScaleCommand : RootCommand
 {
     private readonly Option<bool> _quick = new("--quick") { Description = "Trains the small model only." };
-    private readonly Option<bool> _page = new("--page") { Description = "Measures nothing: writes the page again from artifacts/scale/measured.json." };
+    private readonly Option<bool> _page = new("--page") { Description =
+        "Measures nothing: writes the page again from artifacts/scale/measured.json." };
     private readonly Option<string?> _output = new("--output")
     {
         Description = "The page. Default: docs/scale.md. Its plot is written to the folder images beside it.",

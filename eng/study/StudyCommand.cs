@@ -10,7 +10,8 @@ internal sealed class StudyCommand : RootCommand
     private static readonly StudyOptions s_full = new(), s_quick = new() { Seeds = 1, Rows = [25, 50] };
 
     private readonly Option<bool> _quick = new("--quick") { Description = "One seed, 25 and 50 rows." };
-    private readonly Option<bool> _variants = new("--variants") { Description = "Compares NLFT with one option changed at a time; writes docs/study-variants.md." };
+    private readonly Option<bool> _variants = new("--variants") { Description =
+        "Compares NLFT with one option changed at a time; writes docs/study-variants.md." };
     private readonly Option<int?> _seeds = new("--seeds")
     {
         Description = $"Seeds per cell, 1 or more. Default: {s_full.Seeds}.",
@@ -37,7 +38,8 @@ internal sealed class StudyCommand : RootCommand
         Description = "Families. Default: all.",
         HelpName = "NAME,NAME",
         Arity = ArgumentArity.ExactlyOne,
-        CustomParser = result => result.Tokens[0].Value.Split(',') is var names && names.All(name => StudyFamily.All.Any(family => family.Name == name)) ? names
+        CustomParser = result => result.Tokens[0].Value.Split(',') is var names
+            && names.All(name => StudyFamily.All.Any(family => family.Name == name)) ? names
             : Refuse<string[]>(result, string.Join(", ", StudyFamily.All.Select(family => family.Name))),
     };
     private readonly Option<string?> _output = new("--output")

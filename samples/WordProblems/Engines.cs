@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft;
 
 namespace WordProblems;
 
-/// <summary>The engine by its name on the command line.</summary>
+/// <summary>Creates an engine from its name on the command line.</summary>
 internal static class Engines
 {
     public static IModelEngine? Named(string name) => name switch
@@ -14,7 +14,7 @@ internal static class Engines
     };
 
 #if NLFT_TORCH
-    // The first GPU, or the CPU where there is none. What is missing, a package with libtorch above all, is named when the device is first needed.
+    // The first GPU, or the CPU without one. A missing package, such as libtorch, is reported when the device is first used.
     private static Microsoft.ML.Nlft.TorchSharp.TorchSharpEngine TorchSharp()
     {
         var engine = new Microsoft.ML.Nlft.TorchSharp.TorchSharpEngine();
@@ -22,7 +22,8 @@ internal static class Engines
         return engine;
     }
 #else
-    private static IModelEngine TorchSharp() => throw new NlftException("--engine torch", "a build without TorchSharp", "the package Microsoft.ML.Nlft.TorchSharp and one with libtorch",
+    private static IModelEngine TorchSharp() => throw new NlftException("--engine torch", "a build without TorchSharp",
+        "the package Microsoft.ML.Nlft.TorchSharp and one with libtorch",
         "Build where the feeds have TorchSharp, or leave --engine out.");
 #endif
 }

@@ -2,7 +2,9 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>Real processes answer and judge rows together, under the launchers that are installed: the same results as one process, each made once.</summary>
+/// <summary>
+/// Real processes answer and judge rows under the installed launchers, with the results of one process, each computed once.
+/// </summary>
 [TestClass]
 public sealed class SharingTests
 {
@@ -38,7 +40,7 @@ public sealed class SharingTests
         Assert.AreNotEqual(0, killed.ExitCode, killed.Output);
         Assert.IsFalse(File.Exists(Path.Combine(_folder, "killed.0")));
         var done = File.ReadAllLines(Path.Combine(_folder, "journal")).Length - 1;
-        Assert.IsInRange(20, 199, done); // the chunks that the killed one handed over are there, the one it held is not
+        Assert.IsInRange(20, 199, done); // chunks that the killed process completed are kept, its current one is not
 
         var resumed = new Launcher(launcher).Run(2, [.. rows, Output("resumed")]).Require(0);
         RequireEqual("alone", "resumed", 2);
@@ -63,7 +65,7 @@ public sealed class SharingTests
         var resumed = new Launcher(launcher).Run(3, [.. rows, .. journal, Output("resumed")]).Require(0);
         RequireEqual("alone", "resumed", 3);
         Assert.AreEqual(20 - done, Counts(resumed, "responded").Sum(), resumed.Output);
-        // Alone again: nothing is left to do.
+        // A second run has nothing left to do.
         Assert.AreEqual(0, Counts(Launcher.RunAlone([.. rows, .. journal, Output("again")]).Require(0), "responded").Sum());
         RequireEqual("alone", "again", 1);
     }
@@ -86,7 +88,9 @@ public sealed class SharingTests
     {
         var run = new Launcher(launcher).Run(2, ["judge", "rows=8", "differs=1"]);
         Assert.AreNotEqual(0, run.ExitCode);
-        StringAssert.Matches(run.Error, new(@"refused: rows to judge of rank 1 \(process \d+ on host .+\): found ""[0-9a-f]+""; expected the same as on rank 0 \(process \d+ on host .+\), ""[0-9a-f]+"". " +
+        StringAssert.Matches(run.Error,
+            new(@"refused: rows to judge of rank 1 \(process \d+ on host .+\): found ""[0-9a-f]+""; expected the same as on rank 0 \(process \d+ on "
+            + "host .+\), ""[0-9a-f]+"". " +
             "Start every process with the same program, files and options."));
     }
 
@@ -96,9 +100,11 @@ public sealed class SharingTests
     {
         var expected = File.ReadAllText(Path.Combine(_folder, $"{alone}.0"));
         Assert.IsGreaterThan(100, expected.Length);
-        for (var rank = 0; rank < size; rank++) Assert.AreEqual(expected, File.ReadAllText(Path.Combine(_folder, $"{shared}.{rank}")), $"{shared}, rank {rank}");
+        for (var rank = 0; rank < size; rank++)
+            Assert.AreEqual(expected, File.ReadAllText(Path.Combine(_folder, $"{shared}.{rank}")), $"{shared}, rank {rank}");
     }
 
-    /// <summary>New results of each process.</summary>
-    private static int[] Counts(Run run, string word) => [.. Regex.Match(run.Output, $"{word}((?: \\d+)+)").Groups[1].Value.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
+    /// <summary>Returns the number of new results of each process.</summary>
+    private static int[] Counts(Run run, string word) => [.. Regex.Match(run.Output, $"{word}((?: \\d+)+)").Groups[1].Value.Split(' ',
+        StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
 }

@@ -38,7 +38,8 @@ public sealed class ScaleTests
     public void Sum_KnownLink_AddsLatenciesAndBytes()
     {
         var link = Link.Of("link", 0.01, 8); // 10 ms, a million bytes a second
-        Assert.AreEqual(2 * 3 * (0.01 + 0.001) + 2 * 100_000 * (1e-6 + 1e-7), CostModel.Sum(SumAlgorithm.Tree, 2, 100_000, link, new Overhead(0.001, 1e-7)), 1e-12);
+        Assert.AreEqual(2 * 3 * (0.01 + 0.001) + 2 * 100_000 * (1e-6 + 1e-7),
+            CostModel.Sum(SumAlgorithm.Tree, 2, 100_000, link, new Overhead(0.001, 1e-7)), 1e-12);
         Assert.AreEqual(0.0, CostModel.Sum(SumAlgorithm.Tree, 1, 100_000, link, new Overhead(0.001, 1e-7)));
     }
 
@@ -118,7 +119,7 @@ public sealed class ScaleTests
         Assert.Contains("| small-20m, window 8 | 2 | 1.250 | 80 | 1.60 | fitted |", page);
         Assert.Contains("| operations a second of a core | 50.0 GFLOP/s |", page);
         Assert.Contains("Left out: it takes root.", page);
-        Assert.Contains("### A window of 4 rows for each process, each an accelerator", page);
+        Assert.Contains("### A window of 4 rows per process, each an accelerator", page);
         Assert.DoesNotContain("NaN", page);
         Assert.DoesNotContain("∞", page);
         var kept = Path.GetTempFileName();

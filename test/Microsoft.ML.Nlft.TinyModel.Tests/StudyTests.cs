@@ -106,7 +106,8 @@ public sealed class StudyTests
         var options = new StudyOptions { Seeds = 1, Rows = [25, 50] };
         StudyFamily[] families = [StudyFamily.All[0], StudyFamily.All[3]];
         var results = StudyRun.Plan(families, options)
-            .Select(cell => (cell, (RunResult?)Result(cell.Key(1e-3), cell.Family == families[0] ? 100 : cell.Method.Name == "NLFT" ? 90 : 70))).ToList();
+            .Select(cell => (cell, (RunResult?)Result(cell.Key(1e-3), cell.Family == families[0] ? 100 : cell.Method.Name == "NLFT" ? 90 : 70)))
+                .ToList();
         var basic = families.ToDictionary(family => family.Name, _ => (Right: 8, Total: 100, Pool: (Correct: 300, Incorrect: 500)));
         var rates = Method.All.ToDictionary(method => method, _ => new RateChoice(1e-3, [(1e-3, 0.9), (3e-3, 0.5)]));
         var place = Directory.CreateTempSubdirectory("nlft-study");
@@ -114,10 +115,10 @@ public sealed class StudyTests
         new StudyPage(options, families, basic, rates, results, "abc of 2026-01-01").Write(page);
 
         var text = File.ReadAllText(page);
-        Assert.Contains("Every method answers all tests of fewer-than-twice: it decides nothing", text);
+        Assert.Contains("Every method answers all tests of fewer-than-twice: it does not distinguish them", text);
         Assert.DoesNotContain("Every method answers all tests of bus", text);
         Assert.Contains("| NLFT | 90.0 [82.6 to 94.5] | 90.0 [82.6 to 94.5] |", text);
-        Assert.Contains("The best rate of NLFT lies at the end of those tried", text);
+        Assert.Contains("The best rate of NLFT is the smallest or largest one tried", text);
         Assert.Contains("| SFT, same responses | +10.0 [", text);
         var plot = System.Xml.Linq.XDocument.Load(Path.Combine(place.FullName, "images", "study.svg"));
         Assert.HasCount(2 * 4, plot.Descendants().Where(element => element.Name.LocalName == "polyline"));

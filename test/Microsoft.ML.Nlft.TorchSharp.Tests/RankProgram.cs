@@ -6,5 +6,6 @@ namespace Microsoft.ML.Nlft.Tests;
 /// <summary>This assembly as a program: one rank of the tests with several processes, training on the TorchSharp engine.</summary>
 internal static class RankProgram
 {
-    private static int Main(string[] arguments) => Scenes.Play(() => Ranks.Training.Run(arguments[1], new TorchSharpEngine(new() { Device = "cpu", Threads = 1 })));
+    private static int Main(string[] arguments) =>
+        Scenario.Run(() => Ranks.Training.Run(arguments[1], new TorchSharpEngine(new() { Device = "cpu", Threads = 1 })));
 }

@@ -5,14 +5,14 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Distributed;
 
 /// <summary>
-/// Connects the processes of a job: collective operations and messages over the installed MPI library. Ranks count from 0. A process that no MPI launcher
-/// started is a job of one process.
+/// Connects the processes of a job: collective operations and messages over the installed MPI library. Ranks count from 0. A process that no MPI
+/// launcher started is a job of one process.
 /// </summary>
 /// <remarks>
 /// <para>
-/// <see cref="AllReduceSum(Span{float})"/>, <see cref="Broadcast"/>, <see cref="Gather"/> and <see cref="Barrier"/> are collective: every process must call them,
-/// in the same order. A waiting process yields the processor. When a process that it waits for has ended, the wait ends in an <see cref="NlftException"/> that
-/// names that process.
+/// <see cref="AllReduceSum(Span{float})"/>, <see cref="Broadcast"/>, <see cref="Gather"/> and <see cref="Barrier"/> are collective: every process
+/// must call them, in the same order. A waiting process yields the processor. When a process that it waits for has ended, the wait ends in an
+/// <see cref="NlftException"/> that names that process.
 /// </para>
 /// <para>Members may be called from any thread, collective ones from one thread at a time.</para>
 /// </remarks>
@@ -46,10 +46,12 @@ public sealed class Communicator : IDisposable
     public static Communicator Single { get; } = new(null);
 
     /// <summary>
-    /// Gets the communicator of this process: MPI's when an MPI launcher (mpirun, mpiexec, srun) started the process, else <see cref="Single"/>. MPI starts at the
-    /// first use and ends with the process, because a process can start it only once.
+    /// Gets the communicator of this process: MPI's when an MPI launcher (mpirun, mpiexec, srun) started the process, else <see cref="Single"/>. MPI
+    /// starts at the first use and ends with the process, because a process can start it only once.
     /// </summary>
-    /// <exception cref="NlftException">A launcher started this process, and its MPI library is missing, is too old, or reports a different number of processes.</exception>
+    /// <exception cref="NlftException">
+    /// A launcher started this process, and its MPI library is missing, is too old, or reports a different number of processes.
+    /// </exception>
     public static Communicator Current => s_current.Value;
 
     /// <summary>Gets the rank of this process, from 0.</summary>
@@ -70,7 +72,9 @@ public sealed class Communicator : IDisposable
     /// <summary>Gets the number of processes on this machine, this one included; they share its memory.</summary>
     public int SizeOnThisHost => Places.Count(place => place.Host == Places[Rank].Host);
 
-    /// <summary>Gets this process's share of processors, 1 or more: its allowed processors divided by the processes that are allowed on the same ones.</summary>
+    /// <summary>
+    /// Gets this process's share of processors, 1 or more: its allowed processors divided by the processes that are allowed on the same ones.
+    /// </summary>
     public int Processors => Math.Max(1, Environment.ProcessorCount
         / Places.Count(place => place.Host == Places[Rank].Host && place.Processors == Places[Rank].Processors));
 
@@ -83,7 +87,10 @@ public sealed class Communicator : IDisposable
     /// <summary>Gets the failure of another process, or null.</summary>
     public NlftException? Failure => _mpi?.Failure;
 
-    /// <summary>Gets the payload that this process has passed to sums, broadcasts and messages so far, in bytes, without the overhead of the library's algorithm.</summary>
+    /// <summary>
+    /// Gets the payload that this process has passed to sums, broadcasts and messages so far, in bytes, without the overhead of the library's
+    /// algorithm.
+    /// </summary>
     public long BytesGiven { get; private set; }
 
     /// <summary>Gets the time that this process has waited in collective calls so far.</summary>
@@ -209,8 +216,8 @@ public sealed class Communicator : IDisposable
     }
 
     /// <summary>
-    /// Runs work on rank 0 only, such as writing a file; the other processes wait until it is done. Rank 0 waits for nobody, so a program may also call this on
-    /// rank 0 only.
+    /// Runs work on rank 0 only, such as writing a file; the other processes wait until it is done. Rank 0 waits for nobody, so a program may also
+    /// call this on rank 0 only.
     /// </summary>
     /// <param name="what">A name for the work, equal on every process that calls it and different for other work.</param>
     /// <param name="work">The work, which runs on rank 0.</param>
@@ -251,13 +258,14 @@ public sealed class Communicator : IDisposable
     }
 
     /// <summary>
-    /// Tells the other processes that this one failed. Their present and later waits end in an <see cref="NlftException"/> that names this process and the reason.
+    /// Tells the other processes that this one failed. Their present and later waits end in an <see cref="NlftException"/> that names this process
+    /// and the reason.
     /// </summary>
     /// <param name="reason">One sentence.</param>
     public void Fail(string reason)
     {
         ArgumentNullException.ThrowIfNull(reason);
-        _mpi?.TellFailure(Places[Rank], reason);
+        _mpi?.BroadcastFailure(Places[Rank], reason);
     }
 
     /// <summary>Ends all processes at once, this one included (MPI_Abort).</summary>
@@ -277,7 +285,8 @@ public sealed class Communicator : IDisposable
         where T : unmanaged
     {
         if (_mpi is null) return;
-        for (var rest = values; rest.Length > 0; rest = rest[Math.Min(MaximumElements, rest.Length)..]) _mpi.Sum(rest[..Math.Min(MaximumElements, rest.Length)]);
+        for (var rest = values; rest.Length > 0; rest = rest[Math.Min(MaximumElements, rest.Length)..])
+            _mpi.Sum(rest[..Math.Min(MaximumElements, rest.Length)]);
         BytesGiven += (long)values.Length * Unsafe.SizeOf<T>();
     }
 
@@ -295,9 +304,11 @@ public sealed class Communicator : IDisposable
     private static class PlaceText
     {
         public static byte[] Write(RankPlace place) =>
-            Encoding.UTF8.GetBytes(string.Join('\n', place.Rank, place.Host, place.ProcessId, place.ProcessNamespace, place.StartTime, place.Processors));
+            Encoding.UTF8.GetBytes(string.Join('\n', place.Rank, place.Host, place.ProcessId, place.ProcessNamespace, place.StartTime,
+                place.Processors));
 
         public static RankPlace Read(byte[] bytes) => Encoding.UTF8.GetString(bytes).Split('\n') is var parts
-            ? new RankPlace(int.Parse(parts[0]), parts[1], int.Parse(parts[2])) { ProcessNamespace = parts[3], StartTime = parts[4], Processors = parts[5] } : null!;
+            ? new RankPlace(int.Parse(parts[0]), parts[1], int.Parse(parts[2])) { ProcessNamespace = parts[3], StartTime = parts[4],
+                Processors = parts[5] } : null!;
     }
 }

@@ -17,6 +17,7 @@ internal static class JobAgreement
         var other = all.ToList().FindIndex(theirs => !theirs.AsSpan().SequenceEqual(all[0]));
         if (other < 0) return;
         throw new NlftException($"{what} of {processes.Places[other]}", $"\"{Encoding.UTF8.GetString(all[other])}\"",
-            $"the same as on {processes.Places[0]}, \"{Encoding.UTF8.GetString(all[0])}\"", "Start every process with the same program, files and options.");
+            $"the same as on {processes.Places[0]}, \"{Encoding.UTF8.GetString(all[0])}\"",
+            "Start every process with the same program, files and options.");
     }
 }

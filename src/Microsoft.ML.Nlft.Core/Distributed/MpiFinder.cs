@@ -18,7 +18,8 @@ internal static class MpiFinder
         if (variable(Variable) is { Length: > 0 } named)
         {
             if (load(named) is not { } handle)
-                throw new NlftException($"environment variable {Variable}", $"\"{named}\", which cannot be loaded", "an MPI library, as a path or a name",
+                throw new NlftException($"environment variable {Variable}", $"\"{named}\", which cannot be loaded",
+                    "an MPI library, as a path or a name",
                     "Correct it, or leave it out to have the installed library found.");
             return new MpiLibrary(named, handle);
         }
@@ -33,7 +34,8 @@ internal static class MpiFinder
                 NativeLibrary.Free(handle);
             }
         }
-        throw new NlftException("MPI", others.Count == 0 ? "no MPI library on this machine" : $"no MPI library that fits, only {string.Join(", ", others.Distinct())}",
+        throw new NlftException("MPI", others.Count == 0 ? "no MPI library on this machine"
+            : $"no MPI library that fits, only {string.Join(", ", others.Distinct())}",
             $"the library of {launcher.Name}, which started this process", $"{Remedy(launcher.Families[0])} Or name the library in {Variable}.");
     }
 
@@ -41,10 +43,13 @@ internal static class MpiFinder
     public static string Remedy(MpiFamily family) =>
         OperatingSystem.IsWindows() ? "Install Microsoft MPI (msmpisetup.exe, https://github.com/microsoft/Microsoft-MPI/releases)."
         : OperatingSystem.IsMacOS() ? $"Install it: brew install {(family == MpiFamily.OpenMpi ? "open-mpi" : "mpich")}."
-        : family == MpiFamily.OpenMpi ? "Install it: apt install openmpi-bin (Debian, Ubuntu), dnf install openmpi (Fedora), or load your cluster's module."
+        : family == MpiFamily.OpenMpi
+            ? "Install it: apt install openmpi-bin (Debian, Ubuntu), dnf install openmpi (Fedora), or load your cluster's module."
         : "Install it: apt install mpich (Debian, Ubuntu), dnf install mpich (Fedora), or load your cluster's module.";
 
-    /// <summary>Lists the names for the loader, then files beside the launchers on the path: cluster modules do not always configure the loader.</summary>
+    /// <summary>
+    /// Lists the names for the loader, then files beside the launchers on the path: cluster modules do not always configure the loader.
+    /// </summary>
     private static IEnumerable<string> Candidates(MpiFamily family, Func<string, string?> variable)
     {
         var open = family == MpiFamily.OpenMpi;

@@ -44,7 +44,8 @@ internal sealed unsafe class MpiLibrary
     public MpiLibrary(string name, nint handle)
     {
         (Name, _handle) = (name, handle);
-        Version = VersionOf(handle) ?? throw new NlftException($"MPI library {name}", "no function MPI_Get_library_version", $"MPI {MinimumVersion}.0 or newer",
+        Version = VersionOf(handle) ?? throw new NlftException($"MPI library {name}", "no function MPI_Get_library_version",
+            $"MPI {MinimumVersion}.0 or newer",
             $"It is older than 2012 or no MPI library: install a newer one, or name another in {MpiFinder.Variable}.");
         Family = FamilyOf(handle) ?? throw new NlftException($"MPI library {name}", $"\"{Version}\"",
             $"Open MPI, or a library with the binary interface of {string.Join(", ", s_mpichNames)}",
@@ -52,7 +53,8 @@ internal sealed unsafe class MpiLibrary
         int version, subversion;
         Check(((delegate* unmanaged<int*, int*, int>)Function("MPI_Get_version"))(&version, &subversion), "MPI_Get_version");
         if (version < MinimumVersion)
-            throw new NlftException($"MPI library {name}", $"MPI {version}.{subversion} ({Version})", $"MPI {MinimumVersion}.0 or newer", $"{MpiFinder.Remedy(Family)}");
+            throw new NlftException($"MPI library {name}", $"MPI {version}.{subversion} ({Version})", $"MPI {MinimumVersion}.0 or newer",
+                $"{MpiFinder.Remedy(Family)}");
 
         if (Family == MpiFamily.OpenMpi && !OperatingSystem.IsWindows()) LoadGlobally(name);
         _initThread = (delegate* unmanaged<int*, byte***, int, int*, int>)Function("MPI_Init_thread");
@@ -120,7 +122,8 @@ internal sealed unsafe class MpiLibrary
         int provided;
         Check(_initThread(null, null, ThreadSerialized, &provided), "MPI_Init_thread");
         if (provided < ThreadSerialized)
-            throw new NlftException($"MPI library {Name}", $"support for single-threaded programs only ({Version})", "MPI_THREAD_SERIALIZED", "Use a build with thread support.");
+            throw new NlftException($"MPI library {Name}", $"support for single-threaded programs only ({Version})", "MPI_THREAD_SERIALIZED",
+                "Use a build with thread support.");
     }
 
     /// <summary>Finalizes MPI; waits until the other processes do the same.</summary>
@@ -263,7 +266,8 @@ internal sealed unsafe class MpiLibrary
         {
             if (!NativeLibrary.TryLoad(loader, out var library) || !NativeLibrary.TryGetExport(library, "dlopen", out var open)) continue;
             var bytes = Encoding.UTF8.GetBytes(name + '\0');
-            fixed (byte* path = bytes) ((delegate* unmanaged<byte*, int, nint>)open)(path, lazy | (OperatingSystem.IsMacOS() ? globalOnMac : globalOnLinux));
+            fixed (byte* path = bytes)
+                ((delegate* unmanaged<byte*, int, nint>)open)(path, lazy | (OperatingSystem.IsMacOS() ? globalOnMac : globalOnLinux));
             return;
         }
     }

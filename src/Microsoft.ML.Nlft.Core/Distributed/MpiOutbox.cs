@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace Microsoft.ML.Nlft.Distributed;
 
 /// <summary>
-/// Holds the bytes of pending sends until MPI has read them. MPI makes progress only inside its calls. Not thread-safe: the caller holds the session's lock.
+/// Holds the bytes of pending sends until MPI has read them. MPI makes progress only inside its calls. Not thread-safe: the caller holds the
+/// session's lock.
 /// </summary>
 internal sealed unsafe class MpiOutbox(MpiLibrary library)
 {

@@ -5,8 +5,8 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Distributed;
 
 /// <summary>
-/// Runs MPI in this process: serializes its calls, waits without occupying the processor, and watches the other processes. The watch checks that the processes on
-/// this machine still run and receives failure messages; between machines, one process of each sends heartbeats to the next.
+/// Runs MPI in this process: serializes its calls, waits without occupying the processor, and watches the other processes. The watch checks that the
+/// processes on this machine still run and receives failure messages; between machines, one process of each sends heartbeats to the next.
 /// </summary>
 internal sealed unsafe class MpiSession : IDisposable
 {
@@ -46,14 +46,16 @@ internal sealed unsafe class MpiSession : IDisposable
     {
         (Library, _outbox) = (library, new MpiOutbox(library));
         if (library.IsFinalized)
-            throw new NlftException("MPI", "already finalized in this process", "not finalized", "Let the program end MPI after its last use of this library.");
+            throw new NlftException("MPI", "already finalized in this process", "not finalized",
+                "Let the program end MPI after its last use of this library.");
         _ownsMpi = !library.IsInitialized;
         if (_ownsMpi) library.Initialize();
         (Rank, Size) = (library.Rank(library.World), library.Size(library.World));
         if (launcher.Size is { } told && told != Size)
             throw new NlftException($"MPI library {library.Name}", $"a job of {Size} ({library.Version})",
                 $"the {told} processes that {launcher.Name} says it started",
-                $"Start the program with the launcher of that library (srun: --mpi=pmix or --mpi=pmi2), or name the launcher's library in {MpiFinder.Variable}.");
+                $"Start the program with the launcher of that library (srun: --mpi=pmix or --mpi=pmi2), or name the launcher's library in "
+                    + $"{MpiFinder.Variable}.");
         // Three communicators keep the three kinds of messages apart.
         (_collective, _messages, _control) = (library.Duplicate(library.World), library.Duplicate(library.World), library.Duplicate(library.World));
         _left = new bool[Size];
@@ -200,7 +202,9 @@ internal sealed unsafe class MpiSession : IDisposable
         lock (_calls) Library.Abort(Library.World, exitCode);
     }
 
-    /// <summary>Sends a farewell, waits for the farewells of the others and finalizes MPI. After a failure MPI cannot be finalized, only abandoned.</summary>
+    /// <summary>
+    /// Sends a farewell, waits for the farewells of the others and finalizes MPI. After a failure MPI cannot be finalized, only abandoned.
+    /// </summary>
     public void Dispose()
     {
         if (_disposed) return;
@@ -315,7 +319,8 @@ internal sealed unsafe class MpiSession : IDisposable
         var neighbours = _places.Where(place => place.Rank != Rank && place.ProcessNamespace == here && place.IsAlive()).ToList();
         var first = _places.GroupBy(place => place.ProcessNamespace).Select(places => places.First().Rank).ToList();
         var mine = first.IndexOf(Rank);
-        var (next, before) = mine < 0 || first.Count == 1 ? (-1, -1) : (first[(mine + 1) % first.Count], first[(mine + first.Count - 1) % first.Count]);
+        var (next, before) = mine < 0 || first.Count == 1 ? (-1, -1)
+            : (first[(mine + 1) % first.Count], first[(mine + first.Count - 1) % first.Count]);
         var (lastHeartbeat, lastHeard) = (0L, Stopwatch.GetTimestamp());
         while (!_stopped && _failure is null)
         {

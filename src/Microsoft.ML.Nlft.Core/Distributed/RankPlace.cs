@@ -39,7 +39,8 @@ public sealed record RankPlace(int Rank, string Host, int ProcessId)
     {
         try
         {
-            return File.ReadLines(file).FirstOrDefault(line => line.StartsWith(beginning, StringComparison.Ordinal))?[beginning.Length..].Trim() ?? "";
+            return File.ReadLines(file).FirstOrDefault(line => line.StartsWith(beginning, StringComparison.Ordinal))?[beginning.Length..].Trim()
+                ?? "";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -4,12 +4,12 @@ using System.Text.Json;
 namespace Microsoft.ML.Nlft.Distributed;
 
 /// <summary>
-/// Divides work on numbered places among the processes of a job. Rank 0 assigns chunks of places to each requesting process, itself included, so that a fast
-/// process does more. It keeps every result; at the end all processes have all results, in the order of the places.
+/// Divides work on numbered places among the processes of a job. Rank 0 assigns chunks of places to each requesting process, itself included, so that
+/// a fast process does more. It keeps every result; at the end all processes have all results, in the order of the places.
 /// </summary>
 /// <remarks>
-/// A result must depend on its place only, not on the process or the chunk that computes it. When a process dies or fails, all processes end. The results that
-/// reached rank 0 are kept; a later run, with any number of processes, computes the missing ones.
+/// A result must depend on its place only, not on the process or the chunk that computes it. When a process dies or fails, all processes end. The
+/// results that reached rank 0 are kept; a later run, with any number of processes, computes the missing ones.
 /// </remarks>
 /// <typeparam name="T">A result, which is serialized as JSON.</typeparam>
 internal sealed record SharedWork<T>

@@ -37,8 +37,8 @@ public sealed class ChunkBoardTests
     {
         var board = new ChunkBoard([1, 2, 3], 1);
         _ = board.Take(1);
-        Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(0, 0)); // held by 1
-        Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(1, 1)); // nobody's
+        Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(0, 0)); // assigned to 1
+        Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(1, 1)); // unassigned
         Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(9, 1));
         board.Complete(0, 1);
         Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(0, 1)); // done
@@ -49,7 +49,8 @@ public sealed class ChunkBoardTests
     [DataRow(100, 16, 8, 3)]
     [DataRow(5, 16, 8, 1)]
     [DataRow(0, 16, 8, 1)]
-    public void SizeFor_ManyOrFewItems_FillsABatchOrGivesEachProcessFour(int count, int batch, int processes, int size) => Assert.AreEqual(size, SharedWork.SizeFor(count, batch, processes));
+    public void SizeFor_ManyOrFewItems_FillsABatchOrGivesEachProcessFour(int count, int batch, int processes, int size) =>
+        Assert.AreEqual(size, SharedWork.SizeFor(count, batch, processes));
 
     [TestMethod]
     public void Run_OneProcess_ComputesMissingResults()
@@ -68,17 +69,21 @@ public sealed class ChunkBoardTests
                 kept.AddRange(places);
             },
         };
-        CollectionAssert.AreEqual(Enumerable.Range(0, 10).Select(i => $"{(i % 2 == 0 ? "known" : "made")} {i}").ToArray(), work.Run(CancellationToken.None));
+        CollectionAssert.AreEqual(Enumerable.Range(0, 10).Select(i => $"{(i % 2 == 0 ? "known" : "made")} {i}").ToArray(),
+            work.Run(CancellationToken.None));
         CollectionAssert.AreEqual(new[] { 1, 3, 5, 7, 9 }, kept);
     }
 
     [TestMethod]
     public void Run_WorkFails_ThrowsItsException()
     {
-        var work = new SharedWork<string> { Communicator = Communicator.Single, Count = 3, ChunkSize = 1, Work = (places, _) => places[0] == 1 ? throw new InvalidDataException("place 1") : ["made"] };
-        Assert.AreEqual("place 1", Assert.ThrowsExactly<InvalidDataException>(() => SharedWork.RunOnAll(Communicator.Single, () => work.Run(CancellationToken.None), CancellationToken.None)).Message);
+        var work = new SharedWork<string> { Communicator = Communicator.Single, Count = 3, ChunkSize = 1, Work = (places, _) =>
+            places[0] == 1 ? throw new InvalidDataException("place 1") : ["made"] };
+        Assert.AreEqual("place 1", Assert.ThrowsExactly<InvalidDataException>(() =>
+            SharedWork.RunOnAll(Communicator.Single, () => work.Run(CancellationToken.None), CancellationToken.None)).Message);
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
-        Assert.Throws<OperationCanceledException>(() => (work with { Work = (_, stop) => { stop.ThrowIfCancellationRequested(); return ["made"]; } }).Run(cancelled.Token));
+        Assert.Throws<OperationCanceledException>(() => (work with { Work = (_, stop) => { stop.ThrowIfCancellationRequested(); return ["made"]; } })
+            .Run(cancelled.Token));
     }
 }

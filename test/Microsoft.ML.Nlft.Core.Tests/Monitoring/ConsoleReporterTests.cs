@@ -21,7 +21,8 @@ public sealed class ConsoleReporterTests
         reporter.End(new FineTuneResult([], Cancelled: false));
         var lines = writer.ToString().TrimEnd('\n').Split('\n');
         Assert.AreEqual("Training: NLFT on 25 rows, model tiny.", lines[0]);
-        CollectionAssert.AreEqual(new[] { 1, 3, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40 }, lines.Skip(1).Select(line => int.Parse(line.Split("step ")[1].Split(' ')[0])).ToArray());
+        CollectionAssert.AreEqual(new[] { 1, 3, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40 },
+            lines.Skip(1).Select(line => int.Parse(line.Split("step ")[1].Split(' ')[0])).ToArray());
         Assert.AreEqual("Training:  10 %, step 4 of 40, loss 0.2500, salient 2.0 %, 1235 tokens/s, 1:02:16 left", lines[3]);
     }
 

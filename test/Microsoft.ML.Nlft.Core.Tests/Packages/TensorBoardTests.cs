@@ -38,14 +38,16 @@ public sealed class TensorBoardTests
         Assert.AreEqual("text", options.Plugin);
         Assert.AreEqual(2, options.DataClass); // tensor
         Assert.AreEqual(7, options.DataType); // string
-        Assert.AreEqual("NLFT on 25 rows, model tiny.\n\n| | option | value |\n|---|---|---|\n| Training | Epochs | 10 |\n| Prompts | BaseUser | \"a\\|b c\" |\n", options.Text);
+        Assert.AreEqual("NLFT on 25 rows, model tiny.\n\n| | option | value |\n|---|---|---|\n"
+            + "| Training | Epochs | 10 |\n| Prompts | BaseUser | \"a\\|b c\" |\n", options.Text);
         for (var step = 1; step <= 3; step++)
         {
             var (one, told) = (events[step + 1], Steps.At(step));
             Assert.AreEqual(step, one.Step);
             var expected = new Dictionary<string, double>
             {
-                ["train/loss"] = told.Loss, ["train/token_accuracy"] = told.TokenAccuracy, ["train/salient_share"] = told.SalientShare, ["train/gradient_norm"] = told.GradientNorm,
+                ["train/loss"] = told.Loss, ["train/token_accuracy"] = told.TokenAccuracy, ["train/salient_share"] = told.SalientShare,
+                ["train/gradient_norm"] = told.GradientNorm,
                 ["train/learning_rate"] = told.LearningRate, ["train/tokens_per_second"] = told.TokensPerSecond, ["train/epoch"] = told.Epoch,
             };
             CollectionAssert.AreEquivalent(expected.Keys, one.Values.Select(value => value.Tag).ToArray());
@@ -101,8 +103,10 @@ public sealed class TensorBoardTests
         // One record a line, encoded by hand from event.proto, summary.proto and tensor.proto. A zero is written, though proto3 may leave it out.
         Assert.AreEqual(
             "1800000000000000A37F4B220900002040FC54D9411A0D627261696E2E4576656E743A322B353110"
-            + "3500000000000000D6C55DE60900002040FC54D94110AC022A270A110A0A747261696E2F6C6F7373150000403F0A120A0B747261696E2F65706F636815000000003CA64EA7"
-            + "3800000000000000A3797D570900002040FC54D94110002A2B0A290A076F7074696F6E734A0A0A060A04746578742002421208071200420C636166C3A9207C20F09F9880B6AF244B",
+            + "3500000000000000D6C55DE60900002040FC54D94110AC022A27"
+            + "0A110A0A747261696E2F6C6F7373150000403F0A120A0B747261696E2F65706F636815000000003CA64EA7"
+            + "3800000000000000A3797D570900002040FC54D94110002A2B"
+            + "0A290A076F7074696F6E734A0A0A060A04746578742002421208071200420C636166C3A9207C20F09F9880B6AF244B",
             Convert.ToHexString(File.ReadAllBytes(path)));
     }
 
@@ -113,7 +117,8 @@ public sealed class TensorBoardTests
         Assert.AreEqual(0xE3069283, Crc("123456789"u8));
         var bytes = new byte[61];
         new Random(1).NextBytes(bytes);
-        for (var length = 0; length <= bytes.Length; length++) Assert.AreEqual(Mask(Crc(bytes.AsSpan(0, length))), EventFile.MaskedCrc(bytes.AsSpan(0, length)));
+        for (var length = 0; length <= bytes.Length; length++)
+            Assert.AreEqual(Mask(Crc(bytes.AsSpan(0, length))), EventFile.MaskedCrc(bytes.AsSpan(0, length)));
     }
 
     /// <summary>The data of every record, both CRCs checked.</summary>

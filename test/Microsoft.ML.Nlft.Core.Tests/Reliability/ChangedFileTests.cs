@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Reliability.Torture;
 
 namespace Microsoft.ML.Nlft.Tests.Reliability;
 
-/// <summary>The part of <c>./build.sh torture</c> that changes weight files under a process, for a few of them.</summary>
+/// <summary>Runs a few of the weight-file changes of <c>./build.sh torture</c>.</summary>
 [TestClass]
 public sealed class ChangedFileTests
 {

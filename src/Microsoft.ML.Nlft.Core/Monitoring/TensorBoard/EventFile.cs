@@ -46,7 +46,8 @@ internal sealed class EventFile : IDisposable
     });
 
     /// <summary>Writes a text in Markdown: a string tensor of rank 0, marked for TensorBoard's text plugin.</summary>
-    public void Markdown(double wallTime, string tag, string text) => WriteEvent(wallTime, step: 0, summary => WriteMessage(summary, SummaryValue, value =>
+    public void Markdown(double wallTime, string tag, string text) =>
+        WriteEvent(wallTime, step: 0, summary => WriteMessage(summary, SummaryValue, value =>
     {
         WriteString(value, Tag, tag);
         WriteMessage(value, Metadata, metadata =>
@@ -64,11 +65,14 @@ internal sealed class EventFile : IDisposable
 
     public void Dispose() => _stream.Dispose();
 
-    /// <summary>Computes the CRC-32C (Castagnoli) of a record, rotated right by 15 bits and offset: a CRC over data that contains CRCs is weak.</summary>
+    /// <summary>
+    /// Computes the CRC-32C (Castagnoli) of a record, rotated right by 15 bits and offset: a CRC over data that contains CRCs is weak.
+    /// </summary>
     internal static uint MaskedCrc(ReadOnlySpan<byte> data)
     {
         var crc = uint.MaxValue;
-        for (; data.Length >= sizeof(ulong); data = data[sizeof(ulong)..]) crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(data));
+        for (; data.Length >= sizeof(ulong); data = data[sizeof(ulong)..])
+            crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(data));
         foreach (var part in data) crc = BitOperations.Crc32C(crc, part);
         return BitOperations.RotateRight(~crc, 15) + 0xA282EAD8;
     }
@@ -80,7 +84,9 @@ internal sealed class EventFile : IDisposable
         WriteMessage(record, Summary, summary);
     });
 
-    /// <summary>Writes the length of the message (8 bytes), its CRC, the message and its CRC, and flushes, so that a reader sees whole records.</summary>
+    /// <summary>
+    /// Writes the length of the message (8 bytes), its CRC, the message and its CRC, and flushes, so that a reader sees whole records.
+    /// </summary>
     private void WriteRecord(Action<CodedOutputStream> message)
     {
         var data = Encode(message);
