@@ -10,4 +10,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 native=TorchSharp-cuda-linux
 [[ " $* " != *" --device cpu "* ]] || native=
 dotnet build eng/gpu --configuration Release --nologo --verbosity quiet ${native:+-p:NlftLibTorch=$native}
-exec artifacts/Packages/bin/Microsoft.ML.Nlft.Gpu/release/Microsoft.ML.Nlft.Gpu "$@"
+exec artifacts/bin/Microsoft.ML.Nlft.Gpu/release/Microsoft.ML.Nlft.Gpu "$@"

@@ -13,7 +13,6 @@ internal static class Engines
         _ => throw new NlftException("--engine", name, "managed or torch", "Leave it out for the managed engine."),
     };
 
-#if NLFT_TORCH
     // The first GPU, or the CPU without one. A missing package, such as libtorch, is reported when the device is first used.
     private static Microsoft.ML.Nlft.TorchSharp.TorchSharpEngine TorchSharp()
     {
@@ -21,9 +20,4 @@ internal static class Engines
         Console.WriteLine($"Engine: TorchSharp on {engine.Device}, {engine.ComputeType}");
         return engine;
     }
-#else
-    private static IModelEngine TorchSharp() => throw new NlftException("--engine torch", "a build without TorchSharp",
-        "the package Microsoft.ML.Nlft.TorchSharp and one with libtorch",
-        "Build where the feeds have TorchSharp, or leave --engine out.");
-#endif
 }
