@@ -10,7 +10,7 @@ internal static class Kills
     private const int KillsOfOneJob = 4, LongestDelay = 120;
 
     /// <summary>Kills jobs a number of times.</summary>
-    /// <returns>How many finished jobs had other files than the unbroken one, or none.</returns>
+    /// <returns>The number of finished jobs whose files are missing or differ from the uninterrupted ones.</returns>
     public static int Run(Place place, int kills, int seed, TimeSpan limit)
     {
         var random = new Random(seed);

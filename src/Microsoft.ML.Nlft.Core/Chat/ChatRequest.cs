@@ -111,7 +111,7 @@ internal static class ChatRequest
         message.Role == ChatRole.System ? "system"
         : message.Role == ChatRole.User ? "user"
         : message.Role == ChatRole.Assistant ? "assistant"
-        : throw new NlftException($"message {index + 1}", $"the role {message.Role}", "system, user or assistant", "Use one of these roles.");
+        : throw new NlftException($"message {index + 1}", $"the role {message.Role}", "system, user or assistant", "Give it one of these roles.");
 
     private static string Text(ChatMessage message, int index) =>
         message.Contents.FirstOrDefault(content => content is not TextContent) is { } other

@@ -253,7 +253,7 @@ public class PromptEncoderTests
         [Array.Empty<ChatTurn>(), "the conversation: found no message; expected a user's message at its end. Add the message that the model shall answer."],
         [new ChatTurn[] { new("user", "a"), new("assistant", "b") }, "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that the model shall answer."],
         [new ChatTurn[] { new("system", "s"), new("user", " ") }, "message 2: found an empty text; expected a text. Fill it in or leave the message out."],
-        [new ChatTurn[] { new("tool", "5"), new("user", "a") }, "message 1: found the role tool; expected system, user or assistant. Use one of these roles."],
+        [new ChatTurn[] { new("tool", "5"), new("user", "a") }, "message 1: found the role tool; expected system, user or assistant. Give it one of these roles."],
         [new ChatTurn[] { new("user", new string('7', 100)) }, "the conversation: found 131 tokens; expected fewer than 100, the most that prompt and answer may have together. " +
             "Leave out earlier turns, or raise MaximumTokens up to what the model allows."],
     ];
