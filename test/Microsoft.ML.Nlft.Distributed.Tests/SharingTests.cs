@@ -89,9 +89,8 @@ public sealed class SharingTests
         var run = new Launcher(launcher).Run(2, ["judge", "rows=8", "differs=1"]);
         Assert.AreNotEqual(0, run.ExitCode);
         StringAssert.Matches(run.Error,
-            new(@"refused: rows to judge of rank 1 \(process \d+ on host .+\): found ""[0-9a-f]+""; expected the same as on rank 0 \(process \d+ on "
-            + "host .+\), ""[0-9a-f]+"". " +
-            "Start every process with the same program, files and options."));
+            new(@"refused: rows to judge of rank 1 \(process \d+ on host .+\): found ""[0-9a-f]+""; expected the same as on rank 0 "
+            + @"\(process \d+ on host .+\), ""[0-9a-f]+"". Start every process with the same program, files and options."));
     }
 
     private string Output(string name) => $"output={Path.Combine(_folder, name)}";
