@@ -21,7 +21,7 @@ public sealed class FuzzTests
         try
         {
             var report = new Fuzzer(Targets.All.Single(target => target.Name == name), seed: 7, folder.FullName)
-                .Run(long.MaxValue, TimeSpan.FromSeconds(all / Targets.All.Count), mostFailures: 1);
+                .Run(long.MaxValue, TimeSpan.FromSeconds(all / Targets.All.Count), maximumFailures: 1);
             foreach (var (fault, input) in report.Failures) Assert.Fail($"{fault}\n{Convert.ToBase64String(input)}");
             Assert.IsGreaterThan(0, report.Accepted);
             Assert.IsGreaterThan(1, report.Refusals.Count);
@@ -55,7 +55,7 @@ public sealed class FuzzTests
         FuzzReport Report(Action<string> read)
         {
             using var folder = new ModelFiles.TemporaryFolder();
-            return new Fuzzer(new Target("bad", "a.json", ["{}"u8.ToArray()], Json.Mutate, read), 1, folder.Path).Run(3, mostFailures: 1);
+            return new Fuzzer(new Target("bad", "a.json", ["{}"u8.ToArray()], Json.Mutate, read), 1, folder.Path).Run(3, maximumFailures: 1);
         }
         StringAssert.StartsWith(Report(_ => throw new NullReferenceException("mine")).Failures[0].Fault,
             "a seed is refused or fails: NullReferenceException: mine");
