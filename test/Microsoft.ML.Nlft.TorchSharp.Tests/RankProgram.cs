@@ -7,5 +7,5 @@ namespace Microsoft.ML.Nlft.Tests;
 internal static class RankProgram
 {
     private static int Main(string[] arguments) =>
-        Scenes.Play(() => Ranks.Training.Run(arguments[1], new TorchSharpEngine(new() { Device = "cpu", Threads = 1 })));
+        Scenario.Run(() => Ranks.Training.Run(arguments[1], new TorchSharpEngine(new() { Device = "cpu", Threads = 1 })));
 }
