@@ -40,7 +40,7 @@ internal sealed class ScalePage
         Line("");
         Line("`./build.sh scale` writes this page. It shows the cost of a training step on several processes: measured on one machine and over slow "
             + "links");
-        Line("between Linux network namespaces, and predicted by a model for larger machines. Every heading predicted which of the two follows.");
+        Line("between Linux network namespaces, and predicted by a model for larger machines. Every heading says which of the two follows.");
         Line("");
         Line($"- Command: `./build.sh scale{(_measured.Arguments.Length > 0 ? " " + _measured.Arguments : "")}`. It starts the "
             + "commands above the tables; the program is `eng/scale`.");

@@ -64,8 +64,8 @@ internal sealed class StudyCommand : RootCommand
         return size with
         {
             Seeds = parsed.GetValue(_seeds) ?? size.Seeds,
-            Rows = parsed.GetValue(_rows) ?? size.Rows,
-            Rates = parsed.GetValue(_rates) ?? size.Rates,
+            Rows = parsed.GetValue(_rows) is { Length: > 0 } rows ? rows : size.Rows,
+            Rates = parsed.GetValue(_rates) is { Length: > 0 } rates ? rates : size.Rates,
             Families = parsed.GetValue(_families) ?? size.Families,
             Variants = parsed.GetValue(_variants),
             Output = parsed.GetValue(_output),

@@ -89,7 +89,7 @@ internal static class ChatCompletions
                 context.RequestServices.GetRequiredService<ILogger<CompletionRequest>>().LogError(failure, "A request failed.");
             if (context.Response.HasStarted)
                 await context.Response.WriteAsync($"data: {JsonSerializer.Serialize(error.Body, Wire.Json)}\n\n", context.RequestAborted);
-            else await WriteError(context, told);
+            else await WriteError(context, error);
         }
     }
 

@@ -98,7 +98,7 @@ public sealed class CommunicatorTests
         Assert.AreEqual((0, 1, true, true, 1), (single.Rank, single.Size, single.IsFirst, single.IsSpeaker, single.SizeOnThisHost));
         Assert.AreEqual(Environment.ProcessorCount, single.Processors);
         Assert.IsTrue(single.Places[0].IsAlive());
-        Assert.IsFalse((single.Places[0] with { Began = "yesterday" }).IsAlive());
+        Assert.IsFalse((single.Places[0] with { StartTime = "yesterday" }).IsAlive());
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => single.Send(1, 0, []));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => single.Send(0, -1, []));
     }

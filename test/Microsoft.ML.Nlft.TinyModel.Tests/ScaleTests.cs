@@ -117,7 +117,7 @@ public sealed class ScaleTests
         };
         var page = new ScalePage(measured).Markdown();
         Assert.Contains("| small-20m, window 8 | 2 | 1.250 | 80 | 1.60 | fitted |", page);
-        Assert.Contains("| operations a second of a core | 50.0 GFLOP/s |", page);
+        Assert.Contains("| operations per second of a core | 50.0 GFLOP/s |", page);
         Assert.Contains("Left out: it takes root.", page);
         Assert.Contains("### A window of 4 rows per process, each an accelerator", page);
         Assert.DoesNotContain("NaN", page);
