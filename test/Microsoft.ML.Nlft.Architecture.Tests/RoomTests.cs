@@ -20,13 +20,13 @@ public sealed class RoomTests
         var arrows = from type in OurTypes.Where(type => Map.RoomOf(type) == room)
                      from known in TypeReferences.Of(type).Where(IsOurs)
                      where !allowed.Contains(Map.RoomOf(known))
-                     select $"{PublicSurface.Name(RoomMap.Outermost(type))} knows {PublicSurface.Name(known)} ({Map.RoomOf(known)})";
+                     select $"{RoomMap.Outermost(type)} knows {known} ({Map.RoomOf(known)})";
         Expect.Nothing(arrows, $"{room} may know no room but: {string.Join(", ", Map.Rooms[room])}.");
     }
 
     [TestMethod]
     public void Every_type_lives_in_a_room_of_the_table() =>
-        Expect.Nothing(OurTypes.Where(type => !Map.Rooms.ContainsKey(Map.RoomOf(type))).Select(type => PublicSurface.Name(RoomMap.Outermost(type))),
+        Expect.Nothing(OurTypes.Where(type => !Map.Rooms.ContainsKey(Map.RoomOf(type))).Select(type => RoomMap.Outermost(type).ToString()),
             "Types outside the rooms of docs/architecture.md:");
 
     [TestMethod]

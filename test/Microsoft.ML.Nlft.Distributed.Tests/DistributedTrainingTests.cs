@@ -120,6 +120,7 @@ public sealed class DistributedTrainingTests
     [DataRow("Open MPI", false)]
     [DataRow("MPICH", true)]
     [DataRow("MPICH", false)]
+    [TestCategory("Timing")]
     public void FineTune_OneProcessIsKilled_TheOthersStopAndSayWhich_FewerGoOn(string launcher, bool survive)
     {
         var scene = Uneven(_folder) with { KillAt = 8 };

@@ -16,6 +16,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
+    [TestCategory("Timing")]
     public void JudgeAll_WithASlowProcess_GivesItLess_AndEveryProcessAllInOrder(string launcher)
     {
         Launcher.RunAlone(["judge", "rows=600", Output("alone")]).Require(0);

@@ -1,8 +1,7 @@
-using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tests.Engines;
-using Microsoft.ML.Nlft.TorchSharp;
 using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;
 using Dropout = Microsoft.ML.Nlft.TorchSharp.Layers.Dropout;

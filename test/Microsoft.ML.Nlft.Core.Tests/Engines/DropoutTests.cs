@@ -1,5 +1,5 @@
-using Microsoft.ML.Nlft.Engines.Managed.Layers;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 

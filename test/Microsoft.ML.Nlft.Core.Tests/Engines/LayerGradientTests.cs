@@ -1,6 +1,6 @@
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
-using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 

@@ -68,6 +68,7 @@ public sealed class ConcurrencyTests
     }
 
     [TestMethod]
+    [TestCategory("Timing")]
     public void Dispose_WhileItTrains_WaitsForTheEnd()
     {
         var model = LocalModel.Load(_folder.Path, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 2 } });
@@ -83,6 +84,7 @@ public sealed class ConcurrencyTests
 
     /// <summary>A training and answers at once: the answer is that of the trained weights, never of half-trained ones.</summary>
     [TestMethod]
+    [TestCategory("Timing")]
     public void Answer_WhileItTrains_WaitsForItsTurn()
     {
         using var model = LocalModel.Load(_folder.Path, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 2 } });

@@ -119,6 +119,7 @@ public sealed class RefusalTests
     }
 
     [TestMethod]
+    [TestCategory("Timing")]
     public void A_pattern_that_does_not_end_is_given_up_with_a_message()
     {
         var place = new JsonPlace(System.Text.Json.JsonDocument.Parse("\"^(a+)+\\\\1[?]$\"").RootElement, "tokenizer.json", "pre_tokenizer.pattern.Regex");

@@ -79,6 +79,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
+    [TestCategory("Timing")]
     public void DisposedWhileCursorsRun_TheyEndOrAreRefused()
     {
         for (var round = 0; round < 10; round++)
