@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.Architecture;
 public sealed class SolutionTests
 {
     [TestMethod]
-    public void The_solution_lists_every_project()
+    public void Solution_Projects_AreAllListed()
     {
         var solution = File.ReadAllText(Repository.PathOf("Microsoft.ML.Nlft.sln")).Replace('\\', '/');
         var projects = new[] { "src", "test", "samples", "eng" }.SelectMany(folder => Repository.Files("*.csproj", folder));

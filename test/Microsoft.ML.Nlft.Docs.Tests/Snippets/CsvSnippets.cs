@@ -17,7 +17,7 @@ public sealed class CsvSnippets : Workplace
     #endregion
 
     [TestMethod]
-    public void GettingStarted()
+    public void GettingStarted_InCSharp_Runs()
     {
         #region train
         var mlContext = new MLContext(seed: 42);

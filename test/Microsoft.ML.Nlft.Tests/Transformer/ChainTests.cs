@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tests.Transformer;
 public sealed class ChainTests : ModelTest
 {
     [TestMethod]
-    public void AChainRunsWithBuiltInTransformsBeforeAndAfter()
+    public void Chain_BuiltInTransformsAround_Runs()
     {
         var pipeline = MLContext.Transforms.CopyColumns("Prompt", "Question")
             .Append(MLContext.Nlft().Trainers.NaturalLanguageFineTune(WithQuestion("Prompt")))
@@ -27,7 +27,7 @@ public sealed class ChainTests : ModelTest
     }
 
     [TestMethod]
-    public void DisposingAChainReleasesTheModel()
+    public void Dispose_Chain_ReleasesTheModel()
     {
         var trainer = MLContext.Nlft().Trainers.NaturalLanguageFineTune(WithQuestion("Prompt"));
         var model = MLContext.Transforms.CopyColumns("Prompt", "Question").Append(trainer).Fit(View(ThreeRows));
@@ -37,7 +37,7 @@ public sealed class ChainTests : ModelTest
     }
 
     [TestMethod]
-    public void VectorsOfTheSourceSurviveReadingAhead()
+    public void Cursor_VectorColumns_SurviveReadingAhead()
     {
         var words = MLContext.Transforms.Text.TokenizeIntoWords("Words", "Question").Fit(Questions(1)).Transform(Questions(9));
         using var model = BaseModel(batchSize: 4);
@@ -49,7 +49,7 @@ public sealed class ChainTests : ModelTest
     }
 
     [TestMethod]
-    public void APredictionEngineAnswersOneQuestionAtATime()
+    public void PredictionEngine_Question_IsAnswered()
     {
         var model = BaseModel();
         var expected = Answers(model.Transform(Questions(3)));
@@ -83,7 +83,7 @@ public sealed class ChainTests : ModelTest
     }
 
     [TestMethod]
-    public void APredictionEngineNamesTheFaultBare()
+    public void PredictionEngine_BadQuestion_ThrowsTheLibrarysException()
     {
         using var engine = MLContext.Model.CreatePredictionEngine<Row, AnsweredRow>(BaseModel());
 
@@ -91,7 +91,7 @@ public sealed class ChainTests : ModelTest
     }
 
     [TestMethod]
-    public void TrainAndTestSetsOfASplitWork()
+    public void TrainTestSplit_BothSets_Work()
     {
         var split = MLContext.Data.TrainTestSplit(Wrong(20), testFraction: 0.3);
         using var model = MLContext.Nlft().Trainers.NaturalLanguageFineTune(Options()).Fit(split.TrainSet);
@@ -102,7 +102,7 @@ public sealed class ChainTests : ModelTest
     }
 
     [TestMethod]
-    public void EachFoldOfACrossValidationTrainsAndTests()
+    public void CrossValidate_EachFold_TrainsAndTests()
     {
         var rows = Wrong(12);
         var trainer = MLContext.Nlft().Trainers.NaturalLanguageFineTune(Options());
@@ -118,7 +118,7 @@ public sealed class ChainTests : ModelTest
     }
 
     [TestMethod]
-    public void ACacheCheckpointBehindTheTrainerKeepsAnswers()
+    public void CacheCheckpoint_AfterTrainer_KeepsAnswers()
     {
         using var model = BaseModel();
         var cached = MLContext.Data.Cache(model.Transform(Questions(6)), "GeneratedAnswer");
@@ -134,7 +134,7 @@ public sealed class ChainTests : ModelTest
     }
 
     [TestMethod]
-    public void PreviewAndFiltersWorkBehindTheTransformer()
+    public void PreviewAndFilters_AfterTransformer_Work()
     {
         using var model = BaseModel(batchSize: 2);
         var view = MLContext.Data.SkipRows(MLContext.Data.TakeRows(model.Transform(Questions(50)), 6), 2);

@@ -10,7 +10,7 @@ public sealed class ModelZipTests : ModelTest
     private string Zip => Disk.Beside("model.zip");
 
     [TestMethod]
-    public void ASavedZipAnswersInANewContext()
+    public void ModelLoad_NewContext_Answers()
     {
         using var model = MLContext.Nlft().Trainers.NaturalLanguageFineTune(OnTheManagedEngine()).Fit(View(ThreeRows));
         var expected = Answers(model.Transform(Questions(3)));
@@ -23,7 +23,7 @@ public sealed class ModelZipTests : ModelTest
     }
 
     [TestMethod]
-    public void TheHelperColumnsOfTheZipDoNotShow()
+    public void ModelLoad_HelperColumns_AreHidden()
     {
         Save(BaseModel());
         var loaded = new MLContext().Model.Load(Zip, out _);
@@ -33,7 +33,7 @@ public sealed class ModelZipTests : ModelTest
     }
 
     [TestMethod]
-    public void APredictionEngineWorksOnALoadedZip()
+    public void PredictionEngine_LoadedZip_Answers()
     {
         using var model = MLContext.Nlft().Trainers.NaturalLanguageFineTune(OnTheManagedEngine()).Fit(View(ThreeRows));
         var expected = Answers(model.Transform(Questions(2)));
@@ -47,7 +47,7 @@ public sealed class ModelZipTests : ModelTest
     }
 
     [TestMethod]
-    public void RestorePutsTheTransformerBackAmongItsNeighbours()
+    public void Restore_Chain_KeepsTheNeighbours()
     {
         var options = Options();
         options.QuestionColumnName = "Prompt";
@@ -69,7 +69,7 @@ public sealed class ModelZipTests : ModelTest
     }
 
     [TestMethod]
-    public void RestoreFindsAMovedBaseModel()
+    public void Restore_MovedBaseModel_TakesTheNamedFolder()
     {
         Save(BaseModel());
         var moved = Disk.Move("elsewhere");
@@ -81,7 +81,7 @@ public sealed class ModelZipTests : ModelTest
     }
 
     [TestMethod]
-    public void RestoreRefusesAModelWithoutTextGeneration()
+    public void Restore_NoTextGeneration_IsRefused()
     {
         var copy = MLContext.Transforms.CopyColumns("Prompt", "Question").Fit(Questions(1));
 
@@ -89,7 +89,7 @@ public sealed class ModelZipTests : ModelTest
     }
 
     [TestMethod]
-    public void TheInstructionColumnTravelsInTheZip()
+    public void ModelSave_InstructionColumn_IsKept()
     {
         using var model = MLContext.Nlft().LoadBaseModel(Disk.Folder, instructionColumnName: "Response", engine: Engine);
         Save(model);
@@ -101,7 +101,7 @@ public sealed class ModelZipTests : ModelTest
     }
 
     [TestMethod]
-    public void AnAdapterOf9MegabytesTravelsWhole()
+    public void ModelSave_AdapterOf9MB_IsKeptWhole()
     {
         var options = Options();
         (options.Epochs, options.Lora) = (1, new() { Rank = 8_000 });
@@ -113,7 +113,7 @@ public sealed class ModelZipTests : ModelTest
     }
 
     [TestMethod]
-    public void AnAdapterAbove32MegabytesIsSentToItsOwnFolder()
+    public void ModelSave_AdapterAbove32MB_NamesTheFolderFormat()
     {
         var options = Options();
         options.Lora = new() { Rank = 40_000 };

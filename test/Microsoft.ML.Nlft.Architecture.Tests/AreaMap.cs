@@ -2,35 +2,37 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.Architecture;
 
-/// <summary>The two tables of docs/architecture.md: which room may know which, and which assembly may reference which.</summary>
-internal sealed partial class RoomMap
+/// <summary>The two tables of docs/architecture.md: which area may depend on which, and which assembly may reference which.</summary>
+internal sealed partial class AreaMap
 {
-    public const string Face = "Face", Common = "Common";
+    private const string Common = "Common", RootNamespace = "Microsoft.ML.Nlft";
 
-    private const string RootNamespace = "Microsoft.ML.Nlft";
+    private AreaMap(IReadOnlyDictionary<string, string[]> areas, IReadOnlyDictionary<string, string[]> assemblies) =>
+        (Areas, Assemblies) = (areas, assemblies);
 
-    private RoomMap(IReadOnlyDictionary<string, string[]> rooms, IReadOnlyDictionary<string, string[]> assemblies) => (Rooms, Assemblies) = (rooms, assemblies);
+    /// <summary>Each area and the areas it may depend on.</summary>
+    public IReadOnlyDictionary<string, string[]> Areas { get; }
 
-    /// <summary>Room to the rooms it may know.</summary>
-    public IReadOnlyDictionary<string, string[]> Rooms { get; }
-
-    /// <summary>Assembly to the assemblies it may reference; a name that ends in * stands for all that begin so.</summary>
+    /// <summary>Each assembly and the assemblies it may reference; a name that ends in * stands for all that begin so.</summary>
     public IReadOnlyDictionary<string, string[]> Assemblies { get; }
 
-    public static RoomMap Read()
+    public static AreaMap Read()
     {
         var lines = File.ReadAllLines(Repository.PathOf("docs", "architecture.md"));
-        return new RoomMap(Table(lines, "| Room "), Table(lines, "| Assembly "));
+        return new AreaMap(Table(lines, "| Area "), Table(lines, "| Assembly "));
     }
 
-    /// <summary>A face type is in <see cref="Face"/>. In Core the namespace names the room; in the root namespace a room whose name the type's begins with, else <see cref="Common"/>.</summary>
-    public string RoomOf(Type type)
+    /// <summary>
+    /// Outside Core an assembly is an area. In Core the namespace names the area; a type of the root namespace belongs to the area whose name its own name
+    /// begins with, else to <see cref="Common"/>.
+    /// </summary>
+    public string AreaOf(Type type)
     {
         type = Outermost(type);
         var assembly = type.Assembly.GetName().Name!;
-        if (assembly != RootNamespace + ".Core") return assembly == RootNamespace ? Face : assembly;
+        if (assembly != RootNamespace + ".Core") return assembly;
         if (type.Namespace != RootNamespace) return type.Namespace![(RootNamespace.Length + 1)..].Split('.')[0];
-        return Rooms.Keys.Where(room => type.Name.StartsWith(room, StringComparison.Ordinal)).MaxBy(room => room.Length) ?? Common;
+        return Areas.Keys.Where(area => type.Name.StartsWith(area, StringComparison.Ordinal)).MaxBy(area => area.Length) ?? Common;
     }
 
     public static Type Outermost(Type type) => type.DeclaringType is { } outer ? Outermost(outer) : type;
