@@ -80,6 +80,7 @@ public sealed class DistributedTrainingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
+    [TestCategory("Slow")]
     public void FineTune_OnSeveralProcesses_EqualsOne_AndGoesOnWithAnotherNumber(string launcher)
     {
         Assert.IsGreaterThanOrEqualTo(50, s_alone.Value[0].Losses.Length);
