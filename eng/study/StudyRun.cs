@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Report;
 using Microsoft.ML.Nlft.TinyModel.Pretraining;
 using Microsoft.ML.Nlft.Training;

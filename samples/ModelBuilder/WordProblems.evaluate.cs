@@ -1,5 +1,4 @@
 using Microsoft.ML;
-using Microsoft.ML.Nlft;
 using Microsoft.ML.Nlft.Evaluation;
 
 namespace WordProblems_ConsoleApp;

@@ -1,5 +1,4 @@
 using Microsoft.ML;
-using Microsoft.ML.Nlft;
 
 namespace WordProblems_ConsoleApp;
 

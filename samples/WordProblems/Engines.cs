@@ -1,5 +1,5 @@
-using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft;
+using Microsoft.ML.Nlft.Engines;
 
 namespace WordProblems;
 

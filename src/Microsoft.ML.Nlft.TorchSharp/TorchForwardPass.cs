@@ -1,6 +1,5 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.TorchSharp.Layers;
-using Microsoft.ML.Nlft.TorchSharp.Runtime;
 
 namespace Microsoft.ML.Nlft.TorchSharp;
 

@@ -1,6 +1,5 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft;

@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Saliency;
 using OpenQA.Selenium;
 
 namespace Microsoft.ML.Nlft.Browser;

@@ -83,6 +83,7 @@ public sealed class DistributedTrainingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
+    [TestCategory("Slow")]
     public void FineTune_SeveralProcesses_EqualsOneAndResumesWithAnotherNumber(string launcher)
     {
         Assert.IsGreaterThanOrEqualTo(50, s_alone.Value[0].Losses.Length);
@@ -124,6 +125,7 @@ public sealed class DistributedTrainingTests
     [DataRow("Open MPI", false)]
     [DataRow("MPICH", true)]
     [DataRow("MPICH", false)]
+    [TestCategory("Timing")]
     public void FineTune_OneProcessIsKilled_TheOthersStopAndSayWhich_FewerGoOn(string launcher, bool survive)
     {
         var scene = Uneven(_folder) with { KillAt = 8 };

@@ -18,6 +18,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
+    [TestCategory("Timing")]
     public void JudgeAll_SlowProcess_GetsLessWorkAndAllResultsInOrder(string launcher)
     {
         Launcher.RunAlone(["judge", "rows=600", Output("alone")]).Require(0);

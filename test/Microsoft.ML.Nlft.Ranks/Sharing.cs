@@ -4,7 +4,6 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Feedback;
-using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Ranks;
 

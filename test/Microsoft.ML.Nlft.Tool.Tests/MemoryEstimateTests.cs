@@ -1,7 +1,6 @@
-using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.Tool.Inspection;
 
 namespace Microsoft.ML.Nlft.Tool.Tests;
 

@@ -4,7 +4,6 @@ using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tests.Engines;
 using Microsoft.ML.Nlft.TorchSharp;
 using Microsoft.ML.Nlft.TorchSharp.Runtime;
-using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;
 
 namespace Microsoft.ML.Nlft.Tests;

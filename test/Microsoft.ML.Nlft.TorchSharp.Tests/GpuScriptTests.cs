@@ -8,6 +8,7 @@ namespace Microsoft.ML.Nlft.Tests;
 public class GpuScriptTests
 {
     [TestMethod]
+    [TestCategory("Slow")]
     public void Program_TinyShapeOnTheCpu_PrintsARowForEveryMode()
     {
         string[] modes = ["managed", "plain", "recompute", "int8", "sft"];

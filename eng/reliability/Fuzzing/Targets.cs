@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.ModelFiles;

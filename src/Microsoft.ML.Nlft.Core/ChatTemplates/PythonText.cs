@@ -95,7 +95,7 @@ internal static class PythonText
                 case '\t': result.Append("\\t"); break;
                 case '\\': result.Append("\\\\"); break;
                 case var c when c == quote: result.Append('\\').Append(quote); break;
-                case var c when valid && IsPrintable(rune): result.Append(rune.ToString()); break;
+                case var _ when valid && IsPrintable(rune): result.Append(rune.ToString()); break;
                 case <= 0xFF: result.Append(CultureInfo.InvariantCulture, $"\\x{code:x2}"); break;
                 case <= 0xFFFF: result.Append(CultureInfo.InvariantCulture, $"\\u{code:x4}"); break;
                 default: result.Append(CultureInfo.InvariantCulture, $"\\U{code:x8}"); break;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Microsoft.ML.Nlft.ChatTemplates;
 
 namespace Microsoft.ML.Nlft.Common;
 

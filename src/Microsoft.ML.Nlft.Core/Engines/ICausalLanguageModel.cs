@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines;

@@ -1,5 +1,4 @@
 using System.Net;
-using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Feedback;

@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;

@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Generation;
 

@@ -1,5 +1,3 @@
-using Microsoft.ML.Nlft.ChatTemplates;
-
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>The weights that a configuration asks for: their names in a Hugging Face checkpoint and their shapes.</summary>

@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;

@@ -1,5 +1,3 @@
-using Microsoft.ML.Nlft.ChatTemplates;
-
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>A float tensor with a name, row-major: how weights, gradients and optimizer state travel between an engine and the rest.</summary>

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Training;
 

@@ -1,6 +1,5 @@
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Training;
 

@@ -1,5 +1,5 @@
-using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
 

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.TorchSharp.Runtime;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 

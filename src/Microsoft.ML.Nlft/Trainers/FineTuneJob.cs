@@ -1,7 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;

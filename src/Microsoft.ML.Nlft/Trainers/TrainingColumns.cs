@@ -1,4 +1,3 @@
-using Microsoft.ML.Data;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Views;
 

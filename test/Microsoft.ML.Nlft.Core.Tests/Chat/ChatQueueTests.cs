@@ -7,6 +7,7 @@ namespace Microsoft.ML.Nlft.Tests.Chat;
 
 /// <summary>Requests that queue, batch, cancel and fail, on a model whose steps the test releases one by one.</summary>
 [TestClass]
+[TestCategory("Timing")]
 public sealed class ChatQueueTests : IDisposable
 {
     private readonly ByteModelFolder _folder = new();

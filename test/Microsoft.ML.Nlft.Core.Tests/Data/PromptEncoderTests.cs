@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Tests.Tokenization;

@@ -8,6 +8,7 @@ public sealed class ChangedFileTests
 {
     [TestMethod]
     [OSCondition(OperatingSystems.Linux)]
+    [TestCategory("Slow")]
     public void Run_WeightFileChanged_FinishesIdenticallyOrRefusesTheFile()
     {
         using var place = new Place(Fixtures.RepositoryRoot());

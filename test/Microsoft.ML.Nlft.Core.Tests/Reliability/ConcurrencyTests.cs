@@ -70,6 +70,7 @@ public sealed class ConcurrencyTests
     }
 
     [TestMethod]
+    [TestCategory("Timing")]
     public void Dispose_WhileTraining_WaitsForTheEnd()
     {
         var model = LocalModel.Load(_folder.Path, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 2 } });
@@ -86,6 +87,7 @@ public sealed class ConcurrencyTests
 
     /// <summary>An answer during training comes from the trained weights, never from the middle of a step.</summary>
     [TestMethod]
+    [TestCategory("Timing")]
     public void Answer_WhileTraining_WaitsForTheEnd()
     {
         using var model = LocalModel.Load(_folder.Path, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 2 } });

@@ -13,6 +13,7 @@ public sealed class FuzzTests
 
     [TestMethod]
     [DynamicData(nameof(AllTargets))]
+    [TestCategory("Fuzz")]
     public void Read_MutatedFiles_AcceptsOrRefuses(string name)
     {
         var all = double.TryParse(Environment.GetEnvironmentVariable("NLFT_FUZZ_SECONDS"), CultureInfo.InvariantCulture, out var given) ? given

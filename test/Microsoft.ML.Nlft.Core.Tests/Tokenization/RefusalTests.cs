@@ -156,6 +156,7 @@ public sealed class RefusalTests
     }
 
     [TestMethod]
+    [TestCategory("Timing")]
     public void Find_CatastrophicPattern_TimesOutWithAMessage()
     {
         var pattern = System.Text.Json.JsonDocument.Parse("\"^(a+)+\\\\1[?]$\"").RootElement;

@@ -1,5 +1,5 @@
-using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 

@@ -169,7 +169,5 @@ public class FineTunerRefusalTests
         Assert.AreEqual("The scripted objective gave 1 base coefficients, 0 judge coefficients and 3 tokens for the 3 tokens of training step 1, rows.jsonl, line 1.", thrown.Message);
     }
 
-    private static string Refusal(Action action) => Assert.ThrowsExactly<NlftException>(action).Message;
-
     private static string Refusal(Func<object> action) => Assert.ThrowsExactly<NlftException>(action).Message;
 }

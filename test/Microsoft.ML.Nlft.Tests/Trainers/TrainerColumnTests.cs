@@ -1,5 +1,3 @@
-using Microsoft.ML.Nlft;
-
 namespace Microsoft.ML.Nlft.Tests.Trainers;
 
 /// <summary>Columns and names are checked before any model is opened: the model folder of these trainers does not exist.</summary>

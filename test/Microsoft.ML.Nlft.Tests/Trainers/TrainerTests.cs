@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tests.Fakes;
 using Microsoft.ML.Runtime;
 

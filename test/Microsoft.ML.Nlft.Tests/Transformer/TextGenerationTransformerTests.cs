@@ -79,6 +79,8 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
+    [TestCategory("Timing")]
+    [TestCategory("Slow")]
     public void DisposedWhileCursorsRun_TheyEndOrAreRefused()
     {
         for (var round = 0; round < 10; round++)

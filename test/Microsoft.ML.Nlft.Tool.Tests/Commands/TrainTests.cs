@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.ModelFiles;

@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.ML.Nlft.Tool.Options;

@@ -14,7 +14,7 @@ internal sealed class ManagedDecodingSession : IDecodingSession
     private readonly int[] _lengths;
     private readonly int[] _rows; // the row of every sequence in _logits, -1 once retired
     private DecodingStep? _step;
-    private Matrix _logits;
+    private readonly Matrix _logits;
 
     public ManagedDecodingSession(ManagedLanguageModel model, IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens,
         CancellationToken cancellationToken)

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Microsoft.ML.Nlft.ChatTemplates;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 

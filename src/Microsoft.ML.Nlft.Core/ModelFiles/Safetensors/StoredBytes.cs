@@ -1,5 +1,5 @@
-using Microsoft.ML.Nlft.Common;
 using System.Buffers;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
