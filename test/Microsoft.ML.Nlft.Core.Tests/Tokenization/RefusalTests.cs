@@ -24,7 +24,7 @@ public sealed class RefusalTests
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":99999999999},"merges":[]}}""", "key \"model.vocab.a\": found 99999999999; expected a whole number")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":2147483647},"merges":[]}}""", "key \"model.vocab.a\": found 2147483647; expected an id below")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}}""", "key \"model.vocab.b\": found 0; expected an id of its own. \"a\" has the same id")]
-    [DataRow("""{"model":{"type":"BPE","vocab":{"a":0,"a":1},"merges":[]}}""", "key \"model.vocab.a\": found the key twice, the second time in line 1, column 40; expected each key once.")]
+    [DataRow("""{"model":{"type":"BPE","vocab":{"a":0,"a":1},"merges":[]}}""", "key \"model.vocab.a\": found the key twice, the second time in line 1, column 39; expected each key once.")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"\uD800":0},"merges":[]}}""", "key \"model.vocab\", a property name: found half of a surrogate pair")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":["a b"]}}""", "key \"model.merges[0]\": found \"a b\"; expected a merge of tokens into a token, each in model.vocab, which lacks \"ab\".")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0,"ab":1},"merges":[["a","b"]]}}""", "key \"model.merges[0]\": found an array; expected a merge of tokens into a token, each in model.vocab, which lacks \"b\".")]
