@@ -166,6 +166,9 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
         return _model.AsChatClient(options with { Generation = options.Generation ?? Settings.Generation });
     }
 
+    /// <summary>Writes the model into the zip of <c>mlContext.Model.Save</c>: see <see cref="ModelZip"/>.</summary>
+    void ICanSaveModel.Save(ModelSaveContext ctx) => ModelZip.Save(this, ctx);
+
     /// <summary>Releases the model. Waits for a generation that is under way.</summary>
     public void Dispose()
     {
