@@ -72,7 +72,7 @@ internal static class Training
             FineTuneResult result;
             try
             {
-                result = model.FineTune([.. JsonLinesReader.Read(scene.Rows).Take(scene.RowCount)], new NaturalLanguageObjective(), options, listener, source.Token);
+                result = model.FineTune([.. DataFile.ReadExamples(scene.Rows).Take(scene.RowCount)], new NaturalLanguageObjective(), options, listener, source.Token);
             }
             catch (NlftException e)
             {

@@ -179,7 +179,7 @@ public sealed class LocalChatClientTests : IDisposable
         (new(ChatRole.User, [new TextContent("Look:"), new DataContent(new byte[] { 1 }, "image/png")]), null,
             "message 1: found a DataContent; expected TextContent: the model reads text only. Leave it out or put it into words."),
         (new(ChatRole.Tool, [new FunctionResultContent("1", 5)]), null, "message 1: found the role tool; expected system, user or assistant. Give it one of these roles."),
-        (new(ChatRole.Assistant, "x"), null, "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that the model shall answer."),
+        (new(ChatRole.Assistant, "x"), null, "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that the model should answer."),
         (new(ChatRole.User, ""), new() { Instructions = "Add." }, "message 1: found an empty text; expected a text. Fill it in or leave the message out."),
         (Question, new() { Tools = [AIFunctionFactory.Create(() => 5, "five")] }, "option ChatOptions.Tools: found 1 of them; expected none: the model calls no tools. Leave them out."),
         (Question, new() { ToolMode = ChatToolMode.RequireAny }, "option ChatOptions.ToolMode: found RequireAny; expected Auto or None: the model calls no tools. Leave it out."),

@@ -165,7 +165,7 @@ public class PromptEncoderTests
 
     [TestMethod]
     public void TemplateVariables_ThatTheLibraryGives_AreRefused() => Assert.AreEqual(
-        "option PromptOptions.TemplateVariables: found a value for messages; expected other names: the library itself gives this one. Remove messages.",
+        "option PromptOptions.TemplateVariables: found a value for messages; expected other names: the library sets this one itself. Remove messages.",
         Assert.ThrowsExactly<NlftException>(() => Create(ChatMl, new PromptOptions { TemplateVariables = new Dictionary<string, object?> { ["messages"] = null } })).Message);
 
     [TestMethod]
@@ -250,8 +250,8 @@ public class PromptEncoderTests
 
     public static IEnumerable<object[]> BadConversations =>
     [
-        [Array.Empty<ChatTurn>(), "the conversation: found no message; expected a user's message at its end. Add the message that the model shall answer."],
-        [new ChatTurn[] { new("user", "a"), new("assistant", "b") }, "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that the model shall answer."],
+        [Array.Empty<ChatTurn>(), "the conversation: found no message; expected a user's message at its end. Add the message that the model should answer."],
+        [new ChatTurn[] { new("user", "a"), new("assistant", "b") }, "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that the model should answer."],
         [new ChatTurn[] { new("system", "s"), new("user", " ") }, "message 2: found an empty text; expected a text. Fill it in or leave the message out."],
         [new ChatTurn[] { new("tool", "5"), new("user", "a") }, "message 1: found the role tool; expected system, user or assistant. Give it one of these roles."],
         [new ChatTurn[] { new("user", new string('7', 100)) }, "the conversation: found 131 tokens; expected fewer than 100, the most that prompt and answer may have together. " +

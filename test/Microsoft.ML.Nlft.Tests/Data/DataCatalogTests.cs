@@ -27,7 +27,7 @@ public sealed class DataCatalogTests
         Assert.IsInRange(1, 12, rows.Count);
         CollectionAssert.IsSubsetOf(rows.Select(row => row.Question).Distinct().ToList(), new[] { "2+3?", "1+1?", "4+4?" });
 
-        var judged = Data.Judge(responses, new RuleJudge());
+        var judged = Data.Judge(responses, new RuleBasedJudge());
         Assert.AreEqual((rows.Count, 0), (judged.Correct + judged.Incorrect, judged.Unparsable));
         Assert.AreEqual(judged.Incorrect, Rows(judged.Rows).Count(row => row.Judgment.Length > 0));
         var chosen = Data.Select(judged.Rows, 1, seed: 3);
@@ -52,7 +52,7 @@ public sealed class DataCatalogTests
         Assert.Contains("found 2 rows, 1 correct and 1 incorrect; expected 0 correct and 2 incorrect",
             Assert.ThrowsExactly<NlftException>(() => Data.Select(rows, 2, ResponseRatio.AllIncorrect)).Message);
         var other = _mlContext.Data.LoadFromEnumerable([new { Prompt = "q" }]);
-        Assert.Contains("column \"Question\": found no such column", Assert.ThrowsExactly<NlftException>(() => Data.Judge(other, new RuleJudge())).Message);
+        Assert.Contains("column \"Question\": found no such column", Assert.ThrowsExactly<NlftException>(() => Data.Judge(other, new RuleBasedJudge())).Message);
     }
 
     private string Write(string name, string text)
@@ -80,7 +80,7 @@ public sealed class DataCatalogTests
 
         public int MaximumParallelism => 2;
 
-        public Task<Verdict> JudgeAsync(JsonLinesRow row, CancellationToken cancellationToken = default) =>
+        public Task<Verdict> JudgeAsync(DataRow row, CancellationToken cancellationToken = default) =>
             Task.FromResult(Verdict.Parse(row.Question switch { "a" => "VERDICT: CORRECT", "b" => "VERDICT: INCORRECT\nJUDGMENT: too large", _ => "perhaps" }));
     }
 }

@@ -51,7 +51,7 @@ public sealed class LoadFromJsonLinesTests : IDisposable
     public void AMissingFileIsNamed() =>
         StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() => _mlContext.Nlft().LoadFromJsonLines(_path)).Message, Path.GetFileName(_path));
 
-    private IDataView Load(string content, Nlft.Data.JsonLinesNames? names = null)
+    private IDataView Load(string content, Nlft.Data.DataColumns? names = null)
     {
         File.WriteAllText(_path, content);
         return _mlContext.Nlft().LoadFromJsonLines(_path, names);

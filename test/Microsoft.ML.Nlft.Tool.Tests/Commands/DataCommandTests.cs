@@ -52,7 +52,7 @@ public sealed class DataCommandTests
     {
         _tool.WriteRows();
         _tool.Succeed("select --data rows.csv --count 2 --ratio incorrect --output two.jsonl");
-        Assert.IsTrue(JsonLinesReader.Read(_tool.PathOf("two.jsonl")).All(row => row.Judgment is not null));
+        Assert.IsTrue(DataFile.ReadExamples(_tool.PathOf("two.jsonl")).All(row => row.Judgment is not null));
         Assert.Contains("2 of 3 rows: 0 correct, 2 incorrect.", _tool.Error);
 
         Assert.AreEqual(ExitCode.BadInput, _tool.Run("select --data rows.csv --count 3 --ratio 2:1"));
