@@ -8,8 +8,8 @@ internal sealed record SpecialTokenNames(string? BeginningOfSequence, string? En
 {
     public static SpecialTokenNames Read(string folder)
     {
-        using var configuration = Open(Path.Combine(folder, "tokenizer_config.json"), out var first);
-        using var map = Open(Path.Combine(folder, "special_tokens_map.json"), out var second);
+        var first = Open(Path.Combine(folder, "tokenizer_config.json"));
+        var second = Open(Path.Combine(folder, "special_tokens_map.json"));
         return new SpecialTokenNames(
             Token("bos_token"),
             Token("eos_token"),
@@ -21,20 +21,7 @@ internal sealed record SpecialTokenNames(string? BeginningOfSequence, string? En
         string? Token(string name) => (first is { } a ? Text(a[name]) : null) ?? (second is { } b ? Text(b[name]) : null);
     }
 
-    private static JsonDocument? Open(string path, out JsonPlace? root)
-    {
-        root = null;
-        if (!File.Exists(path))
-        {
-            return null;
-        }
-
-        var document = TokenizerJson.Parse(path);
-        var place = new JsonPlace(document.RootElement, Path.GetFileName(path), string.Empty);
-        place.RequireObject();
-        root = place;
-        return document;
-    }
+    private static JsonPlace? Open(string path) => File.Exists(path) ? TokenizerJson.Load(path) : null;
 
     /// <summary>A token is a string or an object with its "content".</summary>
     private static string? Text(JsonPlace token) =>

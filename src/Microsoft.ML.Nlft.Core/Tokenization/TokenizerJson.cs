@@ -14,9 +14,7 @@ internal static class TokenizerJson
 
     public static TokenizerDefinition Read(string path)
     {
-        using var document = Parse(path);
-        var root = new JsonPlace(document.RootElement, Path.GetFileName(path), string.Empty);
-        root.RequireObject();
+        var root = Load(path);
         if (root["version"] is { IsNull: false } version && version.String() != "1.0")
         {
             throw version.Refuse("\"1.0\"");
@@ -41,22 +39,19 @@ internal static class TokenizerJson
         };
     }
 
-    /// <summary>A JSON file as a document, or one clear refusal.</summary>
-    public static JsonDocument Parse(string path)
+    /// <summary>Reads a file of the tokenizer, with the words of its messages.</summary>
+    public static JsonPlace Load(string path) => JsonFile.Load(Source(path));
+
+    /// <summary>The words of messages about a file of the tokenizer.</summary>
+    public static JsonSource Source(string path) => new(path, "an object")
     {
-        try
-        {
-            return JsonText.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowTrailingCommas = false, CommentHandling = JsonCommentHandling.Disallow });
-        }
-        catch (JsonException cause)
-        {
-            throw new NlftException(path, $"no valid JSON ({cause.Message})", "a JSON object", "Correct the file or download it again.", cause);
-        }
-        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException)
-        {
-            throw new NlftException(path, $"no readable file ({cause.Message})", "a JSON file", "Check the path and the permissions.", cause);
-        }
-    }
+        FileRemedy = "Correct the file or download it again.",
+        ValueRemedy = "Correct the file or download it again.",
+        Invalid = "no valid JSON",
+        KeyWord = "key ",
+        Missing = "nothing",
+        NamesContainers = true,
+    };
 
     private static Vocabulary ReadVocabulary(JsonPlace model)
     {
@@ -71,21 +66,16 @@ internal static class TokenizerJson
         var entries = place.RequireObject();
         var vocabulary = new Vocabulary(entries.GetPropertyCount());
         var limit = (int)Math.Min(IdLimit, DenseIds + 16L * entries.GetPropertyCount());
-        foreach (var entry in entries.EnumerateObject())
+        foreach (var (token, value) in place.Members())
         {
-            var token = entry.Name;
-            var id = entry.Value.ValueKind == JsonValueKind.Number && entry.Value.TryGetInt32(out var number) && number >= 0 && number < limit ? number : Id(Place(token, entry), limit);
+            var id = Id(value, limit);
             if (!vocabulary.TryAdd(token, id))
             {
-                throw vocabulary[id] is { } other && other != token
-                    ? Place(token, entry).Refuse("an id of its own", $"\"{other}\" has the same id: correct the file or download it again.")
-                    : Place(token, entry).Refuse("each token once", "The token is there twice: correct the file or download it again.");
+                throw value.Refuse("an id of its own", $"\"{vocabulary[id]}\" has the same id: correct the file or download it again.");
             }
         }
 
         return vocabulary.Count > 0 ? vocabulary : throw new NlftException(place.Subject, "no tokens", "at least one token", "Correct the file or download it again.");
-
-        JsonPlace Place(string token, JsonProperty entry) => new(entry.Value, place.File, $"{place.Key}.{token}");
     }
 
     /// <summary>An id. The limits, far beyond the sparsest vocabularies, keep a damaged file from asking for more memory than its size explains.</summary>

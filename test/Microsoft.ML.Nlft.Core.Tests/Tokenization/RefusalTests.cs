@@ -24,8 +24,8 @@ public sealed class RefusalTests
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":99999999999},"merges":[]}}""", "key \"model.vocab.a\": found 99999999999; expected a whole number")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":2147483647},"merges":[]}}""", "key \"model.vocab.a\": found 2147483647; expected an id below")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}}""", "key \"model.vocab.b\": found 0; expected an id of its own. \"a\" has the same id")]
-    [DataRow("""{"model":{"type":"BPE","vocab":{"a":0,"a":1},"merges":[]}}""", "key \"model.vocab.a\": found 1; expected each token once.")]
-    [DataRow("""{"model":{"type":"BPE","vocab":{"\uD800":0},"merges":[]}}""", "found no valid JSON (Half a surrogate pair in the text at byte 32.)")]
+    [DataRow("""{"model":{"type":"BPE","vocab":{"a":0,"a":1},"merges":[]}}""", "key \"model.vocab.a\": found the key twice, the second time in line 1, column 40; expected each key once.")]
+    [DataRow("""{"model":{"type":"BPE","vocab":{"\uD800":0},"merges":[]}}""", "key \"model.vocab\", a property name: found half of a surrogate pair")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":["a b"]}}""", "key \"model.merges[0]\": found \"a b\"; expected a merge of tokens into a token, each in model.vocab, which lacks \"ab\".")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0,"ab":1},"merges":[["a","b"]]}}""", "key \"model.merges[0]\": found an array; expected a merge of tokens into a token, each in model.vocab, which lacks \"b\".")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0},"merges":["a"]}}""", "key \"model.merges[0]\": found \"a\"; expected two tokens with one space between them.")]
@@ -121,7 +121,7 @@ public sealed class RefusalTests
     [TestMethod]
     public void A_pattern_that_does_not_end_is_given_up_with_a_message()
     {
-        var place = new JsonPlace(System.Text.Json.JsonDocument.Parse("\"^(a+)+\\\\1[?]$\"").RootElement, "tokenizer.json", "pre_tokenizer.pattern.Regex");
+        var place = new JsonPlace(System.Text.Json.JsonDocument.Parse("\"^(a+)+\\\\1[?]$\"").RootElement, TokenizerJson.Source("tokenizer.json"), "pre_tokenizer.pattern.Regex");
         var matcher = RegexMatcher.Compile(place, TimeSpan.FromMilliseconds(50));
         var refusal = Assert.ThrowsExactly<NlftException>(() => matcher.Find(new string('a', 40) + "!", []));
 
@@ -136,7 +136,7 @@ public sealed class RefusalTests
     public void A_pattern_nested_deeply_does_not_end_the_process(string open, string inside, string close, int depth)
     {
         var pattern = string.Concat(Enumerable.Repeat(open, depth)) + inside + string.Concat(Enumerable.Repeat(close, depth));
-        var place = new JsonPlace(System.Text.Json.JsonSerializer.SerializeToElement(pattern), "tokenizer.json", "pre_tokenizer.pattern.Regex");
+        var place = new JsonPlace(System.Text.Json.JsonSerializer.SerializeToElement(pattern), TokenizerJson.Source("tokenizer.json"), "pre_tokenizer.pattern.Regex");
         try
         {
             RegexMatcher.Compile(place).Find("ab", []);

@@ -26,7 +26,7 @@ public sealed class WordMatcherTests
     [DataRow(WordMatcher.QwenPattern)]
     public void Cuts_are_those_of_the_pattern(string pattern)
     {
-        var oracle = RegexMatcher.Compile(new JsonPlace(JsonDocument.Parse(JsonSerializer.Serialize(pattern)).RootElement, "test", "pattern"));
+        var oracle = RegexMatcher.Compile(new JsonPlace(JsonDocument.Parse(JsonSerializer.Serialize(pattern)).RootElement, new("test"), "pattern"));
         var sut = WordMatcher.ForPattern(pattern)!;
         var random = new Random(20250101);
         for (var round = 0; round < 20_000; round++)
@@ -47,7 +47,7 @@ public sealed class WordMatcherTests
     [DataRow(WordMatcher.QwenPattern)]
     public void Every_character_is_classed_as_the_pattern_does(string pattern)
     {
-        var oracle = RegexMatcher.Compile(new JsonPlace(JsonDocument.Parse(JsonSerializer.Serialize(pattern)).RootElement, "test", "pattern"));
+        var oracle = RegexMatcher.Compile(new JsonPlace(JsonDocument.Parse(JsonSerializer.Serialize(pattern)).RootElement, new("test"), "pattern"));
         var sut = WordMatcher.ForPattern(pattern)!;
         foreach (var block in Enumerable.Range(0, 0x10000).Where(Rune.IsValid).Chunk(512))
         {

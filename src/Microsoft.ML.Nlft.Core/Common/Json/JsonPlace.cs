@@ -1,0 +1,227 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace Microsoft.ML.Nlft.Common;
+
+/// <summary>
+/// A JSON value together with its place (file and path), read by type; every refusal names the place, the value found and what was
+/// expected. A member that an object lacks is a value, too: its kind is undefined.
+/// </summary>
+internal readonly struct JsonPlace
+{
+    private const int LongestQuote = 80, LongestDescription = 40;
+
+    private readonly JsonPath _parent;
+    private readonly string? _name;
+    private readonly int _index;
+
+    /// <summary>The whole of a file.</summary>
+    public JsonPlace(JsonElement value, JsonSource source)
+        : this(value, new JsonPath(source), "", 0)
+    {
+    }
+
+    /// <summary>A value at a path.</summary>
+    public JsonPlace(JsonElement value, JsonSource source, string path)
+        : this(value, new JsonPath(source), path, 0)
+    {
+    }
+
+    private JsonPlace(JsonElement value, JsonPath parent, string? name, int index) => (Value, _parent, _name, _index) = (value, parent, name, index);
+
+    /// <summary>The value as System.Text.Json has it.</summary>
+    public JsonElement Value { get; }
+
+    /// <summary>The file, or the row of a file.</summary>
+    public JsonSource Source => _parent.Source;
+
+    /// <summary>The path of the value, for example <c>model.merges[3]</c>; empty for the whole.</summary>
+    public string Path => _parent.Of(_name, _index);
+
+    /// <summary>File and path, as messages begin.</summary>
+    public string Subject => Source.Subject(Path);
+
+    /// <summary>Whether the value is missing or null: the two spellings of "not set".</summary>
+    public bool IsNull => Value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null;
+
+    /// <summary>Whether the object lacks the member.</summary>
+    public bool IsMissing => Value.ValueKind == JsonValueKind.Undefined;
+
+    /// <summary>The value in a few words, for messages.</summary>
+    public string Found => Value.ValueKind switch
+    {
+        JsonValueKind.Undefined => Source.Missing,
+        JsonValueKind.Object when Source.NamesContainers => "an object",
+        JsonValueKind.Array when Source.NamesContainers => "an array",
+        _ => Quote(LongestQuote),
+    };
+
+    /// <summary>The value with its kind, for messages: <c>the number 18</c>.</summary>
+    public string Description => Value.ValueKind switch
+    {
+        JsonValueKind.Undefined => Source.Missing,
+        JsonValueKind.Object => "the object ",
+        JsonValueKind.Array => "the list ",
+        JsonValueKind.String => "the text ",
+        JsonValueKind.Number => "the number ",
+        _ => "the value ",
+    } + (IsMissing ? "" : Quote(LongestDescription));
+
+    /// <summary>A member of this object; its kind is undefined when the object lacks it. Searches all members: for many, see <see cref="Members()"/>.</summary>
+    public JsonPlace this[string name] => new(RequireObject().TryGetProperty(name, out var member) ? member : default, AsParent(), name, 0);
+
+    /// <summary>The members of this object in the order of the file.</summary>
+    public IEnumerable<(string Name, JsonPlace Value)> Members()
+    {
+        var value = RequireObject();
+        return Enumerate(value, AsParent());
+
+        static IEnumerable<(string, JsonPlace)> Enumerate(JsonElement value, JsonPath parent)
+        {
+            foreach (var member in value.EnumerateObject())
+            {
+                var name = member.Name;
+                yield return (name, new JsonPlace(member.Value, parent, name, 0));
+            }
+        }
+    }
+
+    /// <summary>The members of this object by name.</summary>
+    /// <param name="comparer">Which names are the same.</param>
+    /// <exception cref="NlftException">Two names are the same.</exception>
+    public Dictionary<string, JsonPlace> Members(IEqualityComparer<string> comparer)
+    {
+        var members = new Dictionary<string, JsonPlace>(RequireObject().GetPropertyCount(), comparer);
+        foreach (var (name, value) in Members())
+        {
+            if (!members.TryAdd(name, value))
+                throw new NlftException(value.Subject, "the property twice", "each property once (names ignore case)", "Remove one of them.");
+        }
+        return members;
+    }
+
+    /// <summary>The items of this array.</summary>
+    public IEnumerable<JsonPlace> Items()
+    {
+        var value = Require(JsonValueKind.Array, "an array");
+        return Enumerate(value, AsParent());
+
+        static IEnumerable<JsonPlace> Enumerate(JsonElement value, JsonPath parent)
+        {
+            var index = 0;
+            foreach (var item in value.EnumerateArray()) yield return new JsonPlace(item, parent, null, index++);
+        }
+    }
+
+    /// <summary>This value, which must be an object.</summary>
+    public JsonElement RequireObject() => Require(JsonValueKind.Object, "an object");
+
+    /// <summary>This object, or null when it is not set.</summary>
+    public JsonPlace? ObjectOrNull()
+    {
+        if (IsNull) return null;
+        RequireObject();
+        return this;
+    }
+
+    public string String() => Require(JsonValueKind.String, "a string").GetString()!;
+
+    public string? StringOrNull() => IsNull ? null : String();
+
+    /// <summary>A list of strings, or null when it is not set.</summary>
+    public IReadOnlyList<string>? StringsOrNull()
+    {
+        const string expected = "a list of strings";
+        if (IsNull) return null;
+        var strings = new List<string>();
+        foreach (var item in Require(JsonValueKind.Array, expected).EnumerateArray())
+            strings.Add(item.ValueKind == JsonValueKind.String ? item.GetString()! : throw Refuse(expected));
+        return strings;
+    }
+
+    public bool Boolean(bool ifMissing) => BooleanOrNull() ?? ifMissing;
+
+    public bool? BooleanOrNull() =>
+        IsNull ? null : Value.ValueKind is JsonValueKind.True or JsonValueKind.False ? Value.GetBoolean() : throw Refuse("true or false");
+
+    public int Int(string expected = "an integer") => IntOrNull() ?? throw Refuse(expected);
+
+    public int? IntOrNull() =>
+        IsNull ? null : IsInt(Value, out var number) ? number : throw Refuse("an integer from -2147483648 to 2147483647");
+
+    /// <summary>An integer or a list of integers, or null when it is not set.</summary>
+    public IReadOnlyList<int>? IntsOrNull()
+    {
+        const string expected = "an integer or a list of integers";
+        if (IsNull) return null;
+        if (Value.ValueKind == JsonValueKind.Number) return [Int()];
+        var numbers = new List<int>();
+        foreach (var item in Require(JsonValueKind.Array, expected).EnumerateArray())
+            numbers.Add(IsInt(item, out var number) ? number : throw Refuse(expected));
+        return numbers;
+    }
+
+    /// <summary>An integer of 0 or more.</summary>
+    public int Index() => IsInt(Value, out var number) && number >= 0 ? number : throw Refuse("a whole number from 0 to 2147483647");
+
+    public double Number(string expected = "a number") => NumberOrNull() ?? throw Refuse(expected);
+
+    /// <summary>A finite number, or null when it is not set.</summary>
+    public double? NumberOrNull() =>
+        IsNull ? null
+        : Value.ValueKind == JsonValueKind.Number && Value.TryGetDouble(out var number) && double.IsFinite(number) ? number
+        : throw Refuse("a finite number");
+
+    /// <summary>One of several names, as the enum value of the same name.</summary>
+    public T OneOf<T>()
+        where T : struct, Enum
+    {
+        var names = Enum.GetNames<T>();
+        return Value.ValueKind == JsonValueKind.String && Value.GetString() is { } name && names.Contains(name, StringComparer.Ordinal)
+            ? Enum.Parse<T>(name)
+            : throw Refuse("one of " + string.Join(", ", names));
+    }
+
+    /// <summary>The value as an object of .NET.</summary>
+    /// <exception cref="NlftException">The value does not fit: names the path at fault.</exception>
+    public T Deserialize<T>(JsonSerializerOptions options)
+        where T : class
+    {
+        try
+        {
+            return Value.Deserialize<T>(options) ?? throw Refuse(Source.Expected, Source.FileRemedy);
+        }
+        catch (JsonException e)
+        {
+            var inner = e.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : "";
+            var place = (Path, inner) switch { ("", _) => inner, (var outer, "") => outer, var (outer, _) => $"{outer}.{inner}" };
+            throw new NlftException(Source.Subject(place), JsonFile.Reason(e), Source.Expected, Source.FileRemedy, e);
+        }
+    }
+
+    /// <summary>The refusal of this value: something else was expected.</summary>
+    public NlftException Refuse(string expected, string? remedy = null, Exception? cause = null) =>
+        new(Subject, Found, expected, remedy ?? Source.ValueRemedy, cause);
+
+    private static bool IsInt(JsonElement value, out int number)
+    {
+        number = 0;
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out number);
+    }
+
+    private JsonPath AsParent() => _parent.Parent is null && _name is "" ? _parent : new JsonPath(Source, _parent, _name, _index);
+
+    private JsonElement Require(JsonValueKind kind, string name) => Value.ValueKind == kind ? Value : throw Refuse(name);
+
+    /// <summary>The value as the file spells it, cut off where it is long; decodes no more of it than it shows.</summary>
+    private string Quote(int longest)
+    {
+        var raw = JsonMarshal.GetRawUtf8Value(Value);
+        if (raw.Length <= longest) return Encoding.UTF8.GetString(raw);
+        var text = Encoding.UTF8.GetString(raw[..Math.Min(raw.Length, 4 * longest)]);
+        if (text.Length <= longest && raw.Length <= 4 * longest) return text;
+        var end = Math.Min(longest, text.Length);
+        return text[..(char.IsHighSurrogate(text[end - 1]) ? end - 1 : end)] + "...";
+    }
+}

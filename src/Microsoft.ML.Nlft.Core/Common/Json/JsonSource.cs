@@ -1,0 +1,29 @@
+namespace Microsoft.ML.Nlft.Common;
+
+/// <summary>Where JSON comes from, and the words of the messages about it.</summary>
+/// <param name="File">The file, or the row of a file, as messages name it.</param>
+/// <param name="Expected">What the whole should be, for example <c>config.json of a model: one JSON object</c>.</param>
+internal sealed record JsonSource(string File, string Expected = "one JSON object")
+{
+    /// <summary>What to do about a file that is no JSON object.</summary>
+    public string FileRemedy { get; init; } = "Correct the file, or download it again.";
+
+    /// <summary>What to do about a wrong value.</summary>
+    public string ValueRemedy { get; init; } = "Correct the value, or take the file that belongs to the model.";
+
+    /// <summary>What a missing value is called.</summary>
+    public string Missing { get; init; } = "no such key";
+
+    /// <summary>What precedes the path of a value.</summary>
+    public string KeyWord { get; init; } = "";
+
+    /// <summary>What text is called that is not JSON.</summary>
+    public string Invalid { get; init; } = "invalid JSON";
+
+    /// <summary>Whether messages say "an object" and "an array" instead of quoting them.</summary>
+    public bool NamesContainers { get; init; }
+
+    /// <summary>The subject of a message about the value at a path.</summary>
+    /// <param name="path">The path, for example <c>rope_scaling.type</c>; empty for the whole.</param>
+    public string Subject(string path) => path.Length == 0 ? File : $"{File}, {KeyWord}\"{path}\"";
+}
