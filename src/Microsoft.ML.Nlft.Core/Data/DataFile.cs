@@ -38,13 +38,13 @@ public static class DataFile
         columns.Validate();
         IReadOnlyList<DataRow> rows = (format ?? FormatOf(path)) switch
         {
-            RowFormat.JsonLines => ReadLines(JsonRowFile.Open(path, "a JSON Lines file"), columns, required),
+            RowFormat.JsonLines => ReadLines(path, columns, required),
             RowFormat.Csv => DelimitedFormat.Read(path, delimiter ?? ',', columns, required),
             RowFormat.Tsv => DelimitedFormat.Read(path, delimiter ?? '\t', columns, required),
-            RowFormat.Gsm8k => [.. JsonRowFile.Open(path, "a JSON Lines file").Lines().Select(JsonFormat.ReadGsm8k)],
-            RowFormat.Nlft when format is null => ReadJson(JsonRowFile.Open(path, "a JSON file"), columns, required),
-            RowFormat.Nlft => ReadList(JsonRowFile.Open(path, "a JSON file"), answers: true),
-            RowFormat.Cut => ReadList(JsonRowFile.Open(path, "a JSON file"), answers: false),
+            RowFormat.Gsm8k => [.. Lines(path).Select(JsonFormat.ReadGsm8k)],
+            RowFormat.Nlft when format is null && !IsList(path) => ReadLines(path, columns, required),
+            RowFormat.Nlft => ReadList(path, answers: format is null && !required.Contains(nameof(DataRow.Answer)) ? null : true),
+            RowFormat.Cut => ReadList(path, answers: false),
             var other => throw new NlftException($"{path}, format", $"{other}, which is for export", "JsonLines, Csv, Tsv, Gsm8k, Nlft or Cut",
                 "Name the format that the file has."),
         };
@@ -88,7 +88,7 @@ public static class DataFile
     public static IReadOnlyList<DataRow> ReadGsm8kSolutions(string path, string model = "6b_finetuning")
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        return [.. JsonRowFile.Open(path, "a JSON Lines file").Lines().Select(row => JsonFormat.ReadGsm8kSolution(row, model))];
+        return [.. Lines(path).Select(row => JsonFormat.ReadGsm8kSolution(row, model))];
     }
 
     /// <summary>Writes rows; the file appears whole or not at all.</summary>
@@ -167,19 +167,34 @@ public static class DataFile
             ".jsonl, .csv, .tsv or .json", "Name the file by its format, or name the format."),
     };
 
-    private static List<DataRow> ReadLines(JsonRowFile file, DataColumns columns, IReadOnlyList<string> required) =>
-        [.. file.Lines().Select(row => JsonFormat.ReadLine(row, columns, required))];
+    private static IEnumerable<JsonFields> Lines(string path) => JsonRows.ReadLines(path).Select(row => new JsonFields(row));
 
-    /// <summary>Reads a .json file of unknown layout: a list, or JSON Lines.</summary>
-    private static List<DataRow> ReadJson(JsonRowFile file, DataColumns columns, IReadOnlyList<string> required) =>
-        file.IsList ? ReadList(file, answers: required.Contains(nameof(DataRow.Answer)) ? true : null) : ReadLines(file, columns, required);
+    private static List<DataRow> ReadLines(string path, DataColumns columns, IReadOnlyList<string> required) =>
+        [.. Lines(path).Select(row => JsonFormat.ReadLine(row, columns, required))];
 
-    /// <param name="file">The file.</param>
+    /// <param name="path">The file.</param>
     /// <param name="answers">Whether every row must have an answer; null: as the first one has.</param>
-    private static List<DataRow> ReadList(JsonRowFile file, bool? answers)
+    private static List<DataRow> ReadList(string path, bool? answers) => [.. JsonRows.ReadList(path).Select(row =>
     {
-        var rows = file.List();
-        var needed = answers ?? rows[0].Has("answer");
-        return [.. rows.Select(row => JsonFormat.ReadPublished(row, needed))];
+        var fields = new JsonFields(row);
+        answers ??= fields.Has("answer");
+        return JsonFormat.ReadPublished(fields, answers.Value);
+    })];
+
+    /// <summary>Whether a .json file begins with a bracket; one that cannot be opened is left to the reader, which says why.</summary>
+    private static bool IsList(string path)
+    {
+        try
+        {
+            using var text = new StreamReader(path); // skips a byte order mark
+            int letter;
+            while ((letter = text.Read()) >= 0)
+                if (!char.IsWhiteSpace((char)letter)) return letter == '[';
+            return false;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return true;
+        }
     }
 }

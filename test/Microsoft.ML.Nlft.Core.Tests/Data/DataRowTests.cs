@@ -43,5 +43,6 @@ public sealed class DataRowTests
     [DataRow(" ", Polarity.Correct)]
     [DataRow("The sum is 5.", Polarity.Incorrect)]
     public void Polarity_Judgment_MakesTheResponseWrong(string? judgment, Polarity polarity) =>
-        Assert.AreEqual((polarity, polarity), ((s_row with { Judgment = judgment }).Polarity, (s_row with { Judgment = judgment }).ToExample().Polarity));
+        Assert.AreEqual((polarity, polarity),
+            ((s_row with { Judgment = judgment }).Polarity, (s_row with { Judgment = judgment }).ToExample().Polarity));
 }

@@ -145,7 +145,8 @@ public sealed class JsonLinesTests
         var path = _folder.Write("rows.jsonl", Good);
         Assert.AreEqual("option DataColumns: found the name \" \"; expected a name that is not blank. Name the column as the file does.",
             Assert.ThrowsExactly<NlftException>(() => DataFile.ReadExamples(path, columns: new() { Question = " " })).Message);
-        Assert.AreEqual("option DataColumns: found the name \"answer\" twice; expected five names that differ in more than case. Give each column its own name.",
+        Assert.AreEqual("option DataColumns: found the name \"answer\" twice; expected five names that differ in more than case. "
+            + "Give each column its own name.",
             Assert.ThrowsExactly<NlftException>(() => DataFile.ReadExamples(path, columns: new() { Response = "answer" })).Message);
     }
 

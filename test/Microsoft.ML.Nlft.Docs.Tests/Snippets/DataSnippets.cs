@@ -16,7 +16,8 @@ public sealed class DataSnippets : Workplace
         #region ml.net
         var data = mlContext.Nlft().Data;
         using var model = LocalModel.Load("model");
-        IDataView responses = data.Generate(model, data.Load("test.jsonl"), new() { SamplesPerQuestion = 4, Generation = new() { Temperature = 1, MaximumNewTokens = 96 } });
+        IDataView responses = data.Generate(model, data.Load("test.jsonl"),
+            new() { SamplesPerQuestion = 4, Generation = new() { Temperature = 1, MaximumNewTokens = 96 } });
         JudgedData judged = data.Judge(responses, new RuleBasedJudge());
         IDataView rows = data.Select(judged.Rows, count: 4, ResponseRatio.AllIncorrect);
         data.Save(rows, "selected.jsonl");

@@ -10,7 +10,7 @@ namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 public sealed class CommandTests
 {
     [TestMethod]
-    public void Judge_fills_in_judgments_that_the_reader_reads()
+    public void Judge_Rows_FillsInTheJudgments()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -25,7 +25,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Judge_keeps_judgments_when_asked()
+    public void Judge_Keep_KeepsTheJudgments()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -36,7 +36,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Evaluate_without_a_model_compares_the_responses_of_the_file()
+    public void Evaluate_NoModel_ComparesTheResponsesOfTheFile()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -50,7 +50,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Evaluate_with_a_model_compares_its_own_answers()
+    public void Evaluate_Model_ComparesItsAnswers()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
