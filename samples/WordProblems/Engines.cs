@@ -13,16 +13,11 @@ internal static class Engines
         _ => throw new NlftException("--engine", name, "managed or torch", "Leave it out for the managed engine."),
     };
 
-#if NLFT_TORCH
-    // The first GPU, or the CPU where there is none. What is missing, a package with libtorch above all, is named when the device is first needed.
+    // The first GPU, or the CPU where there is none. When the device is first needed, an exception names what is missing, such as libtorch.
     private static Microsoft.ML.Nlft.TorchSharp.TorchSharpEngine TorchSharp()
     {
         var engine = new Microsoft.ML.Nlft.TorchSharp.TorchSharpEngine();
         Console.WriteLine($"Engine: TorchSharp on {engine.Device}, {engine.ComputeType}");
         return engine;
     }
-#else
-    private static IModelEngine TorchSharp() => throw new NlftException("--engine torch", "a build without TorchSharp", "the package Microsoft.ML.Nlft.TorchSharp and one with libtorch",
-        "Build where the feeds have TorchSharp, or leave --engine out.");
-#endif
 }

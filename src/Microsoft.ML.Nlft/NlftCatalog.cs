@@ -1,4 +1,5 @@
 using Microsoft.Extensions.AI;
+using Microsoft.ML.Data;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.Data;
@@ -13,7 +14,8 @@ public sealed partial class NlftCatalog
 {
     private readonly MLContext _mlContext;
 
-    internal NlftCatalog(MLContext mlContext) => (_mlContext, Trainers, Data) = (mlContext, new NlftTrainers(mlContext), new NlftDataCatalog(mlContext));
+    internal NlftCatalog(MLContext mlContext) =>
+        (_mlContext, Trainers, Data) = (mlContext, new NlftTrainers(mlContext), new NlftDataCatalog(mlContext));
 
     /// <summary>The trainers.</summary>
     public NlftTrainers Trainers { get; }
@@ -47,8 +49,8 @@ public sealed partial class NlftCatalog
     }
 
     /// <summary>
-    /// Saves a model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its model card (README.md) and nlft.json
-    /// with the rest. The base model is not copied; its path and fingerprint are kept.
+    /// Saves a model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its model card (README.md) and
+    /// nlft.json with the rest. The base model is not copied; its path and fingerprint are kept.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="folder">
@@ -68,8 +70,9 @@ public sealed partial class NlftCatalog
     }
 
     /// <summary>
-    /// Saves a fine-tuned model as a whole: the base model's folder with the adapter merged into its weights, and a model card (README.md). Everything that
-    /// reads Hugging Face folders opens it, <see cref="LoadBaseModel"/> too. <see cref="LoraAdapter.MergeInto"/> says how close it is to the adapter.
+    /// Saves a fine-tuned model as a whole: the base model's folder with the adapter merged into its weights, and a model card (README.md).
+    /// Everything that reads Hugging Face folders opens it, <see cref="LoadBaseModel"/> too. <see cref="LoraAdapter.MergeInto"/> says how
+    /// close it is to the adapter.
     /// </summary>
     /// <param name="model">The model, with an adapter.</param>
     /// <param name="folder">The new folder: not there yet, or empty.</param>
@@ -93,6 +96,24 @@ public sealed partial class NlftCatalog
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         return SavedModel.Load(folder, modelFolder, EngineChoice.Of(_mlContext, engine));
+    }
+
+    /// <summary>
+    /// Puts <see cref="TextGenerationTransformer"/> back into a model that <c>mlContext.Model.Load</c> returned. The loaded model works as it is, one
+    /// row at a time on the managed engine; the restored one answers in batches, can move to another engine or another place of the base model, and
+    /// can be disposed.
+    /// </summary>
+    /// <param name="loaded">What <c>mlContext.Model.Load</c> returned.</param>
+    /// <param name="modelFolder">Where the base model lies now; null: where it lay when the model was saved.</param>
+    /// <param name="engine">The engine; null: the managed CPU engine.</param>
+    /// <returns>The same transforms in the same order; dispose the chain when it is no longer needed.</returns>
+    /// <exception cref="NlftException">
+    /// There is no text generation in it, or the base model is not the one the adapter was trained on.
+    /// </exception>
+    public TransformerChain<ITransformer> Restore(ITransformer loaded, string? modelFolder = null, IModelEngine? engine = null)
+    {
+        ArgumentNullException.ThrowIfNull(loaded);
+        return ModelZip.Restore(loaded, modelFolder, EngineChoice.Of(_mlContext, engine));
     }
 
     /// <summary>Opens a model as a chat client of Microsoft.Extensions.AI; the client disposes the model.</summary>

@@ -12,7 +12,7 @@ public sealed partial class DocumentationTests
 
     [TestMethod]
     [DynamicData(nameof(Pages))]
-    public void A_relative_link_leads_to_a_file(string page)
+    public void Page_RelativeLinks_LeadToFiles(string page)
     {
         var folder = Path.GetDirectoryName(Repository.PathOf(page))!;
         var links = Link().Matches(File.ReadAllText(Repository.PathOf(page))).Select(match => match.Groups[1].Value).Where(link => !link.Contains(':') && !link.StartsWith('#'));
@@ -21,7 +21,7 @@ public sealed partial class DocumentationTests
 
     [TestMethod]
     [DynamicData(nameof(Pages))]
-    public void A_named_test_is_there(string page)
+    public void Page_NamedTests_Exist(string page)
     {
         var named = Filter().Matches(File.ReadAllText(Repository.PathOf(page))).Select(match => match.Groups[1].Value);
         Expect.Nothing(named.Where(name => !s_tests.Value.Any(text => text.Contains(name, StringComparison.Ordinal))), $"Tests that {page} names and that are not there:");

@@ -4,10 +4,13 @@ using System.Runtime.CompilerServices;
 
 namespace Microsoft.ML.Nlft.Architecture;
 
-/// <summary>What other assemblies see of a type, one line per fact: the type itself, what it derives from, and each public or protected member.</summary>
+/// <summary>
+/// Lists what other assemblies see of a type, one line per fact: the type itself, what it derives from, and each public or protected member.
+/// </summary>
 internal static class PublicSurface
 {
-    private const BindingFlags Everything = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static;
+    private const BindingFlags Declared =
+        BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
 
     private static readonly Dictionary<Type, string> Keywords = new()
     {
@@ -17,28 +20,27 @@ internal static class PublicSurface
     };
 
     public static IEnumerable<string> Of(Assembly assembly) =>
-        assembly.GetExportedTypes().SelectMany(type => Of(type)).Distinct().Order(StringComparer.Ordinal);
+        assembly.GetExportedTypes().SelectMany(Of).Distinct().Order(StringComparer.Ordinal);
 
-    /// <param name="type">The type.</param>
-    /// <param name="inherited">Whether members that it inherits count as its own.</param>
-    public static IEnumerable<string> Of(Type type, bool inherited = false)
+    private static IEnumerable<string> Of(Type type)
     {
         var name = Name(type);
         yield return $"{name} : {Kind(type)}{Constraints(type.GetGenericArguments())}";
-        for (var ancestor = type.BaseType; ancestor is not null && !IsRoot(ancestor); ancestor = ancestor.BaseType) yield return $"{name} : {Name(ancestor)}";
+        for (var ancestor = type.BaseType; ancestor is not null && !IsRoot(ancestor); ancestor = ancestor.BaseType)
+            yield return $"{name} : {Name(ancestor)}";
         if (!type.IsEnum && !type.IsSubclassOf(typeof(Delegate)))
         {
             foreach (var contract in type.GetInterfaces().Where(i => i.IsVisible)) yield return $"{name} : {Name(contract)}";
         }
-        var flags = inherited ? Everything | BindingFlags.FlattenHierarchy : Everything | BindingFlags.DeclaredOnly;
-        foreach (var member in type.GetMembers(flags))
+        foreach (var member in type.GetMembers(Declared))
         {
             var line = member switch
             {
                 FieldInfo field => Field(field),
                 PropertyInfo property => Property(property),
                 EventInfo { AddMethod: { } add } happening when IsSeen(add) => $"event {Name(happening.EventHandlerType!)} {happening.Name}",
-                ConstructorInfo constructor when IsSeen(constructor) && !constructor.IsStatic => $"{Access(constructor)}new({Parameters(constructor.GetParameters())})",
+                ConstructorInfo constructor when IsSeen(constructor) && !constructor.IsStatic =>
+                    $"{Access(constructor)}new({Parameters(constructor.GetParameters())})",
                 MethodInfo method when IsSeen(method) && !IsGenerated(method) => $"{Access(method)}{Signature(method)}",
                 _ => null,
             };
@@ -78,7 +80,8 @@ internal static class PublicSurface
 
     /// <summary>Accessors are shown with their property; what the compiler adds to records is not shown.</summary>
     private static bool IsGenerated(MethodInfo method) =>
-        method.IsSpecialName && !method.Name.StartsWith("op_", StringComparison.Ordinal) || method.IsDefined(typeof(CompilerGeneratedAttribute), false) ||
+        method.IsSpecialName && !method.Name.StartsWith("op_", StringComparison.Ordinal) ||
+        method.IsDefined(typeof(CompilerGeneratedAttribute), false) ||
         method.DeclaringType == typeof(object) || method.DeclaringType == typeof(ValueType);
 
     private static string Access(MethodBase method)
@@ -99,7 +102,14 @@ internal static class PublicSurface
     private static string? Field(FieldInfo field)
     {
         if (!field.IsPublic && !field.IsFamily && !field.IsFamilyOrAssembly || field.IsSpecialName) return null;
-        var modifiers = field switch { { IsLiteral: true } => "const ", { IsStatic: true, IsInitOnly: true } => "static readonly ", { IsStatic: true } => "static ", { IsInitOnly: true } => "readonly ", _ => "" };
+        var modifiers = field switch
+        {
+            { IsLiteral: true } => "const ",
+            { IsStatic: true, IsInitOnly: true } => "static readonly ",
+            { IsStatic: true } => "static ",
+            { IsInitOnly: true } => "readonly ",
+            _ => "",
+        };
         return $"{modifiers}{Name(field.FieldType)} {field.Name}{(field.IsLiteral ? " = " + Value(field.GetRawConstantValue()) : "")}";
     }
 
@@ -110,7 +120,8 @@ internal static class PublicSurface
         var shown = accessors.Select(a => (a.IsPublic ? "" : "protected ") + (a == property.GetMethod ? "get; " : IsInit(a) ? "init; " : "set; "));
         var index = property.GetIndexParameters();
         var access = accessors[0].IsPublic ? Access(accessors[0]) : Access(accessors[0]).Replace("protected ", "", StringComparison.Ordinal);
-        return $"{access}{Name(property.PropertyType)} {property.Name}{(index.Length == 0 ? "" : $"[{Parameters(index)}]")} {{ {string.Concat(shown)}}}";
+        var brackets = index.Length == 0 ? "" : $"[{Parameters(index)}]";
+        return $"{access}{Name(property.PropertyType)} {property.Name}{brackets} {{ {string.Concat(shown)}}}";
     }
 
     private static bool IsInit(MethodInfo setter) => setter.ReturnParameter.GetRequiredCustomModifiers().Contains(typeof(IsExternalInit));

@@ -9,19 +9,8 @@ internal static class Repository
 
     public static string PathOf(params string[] parts) => Path.Combine([Root, .. parts]);
 
-    /// <summary>Names of the assemblies in src that this build leaves out: the command-line tool on Offline, the TorchSharp engine where no feed has its packages.</summary>
-    public static IReadOnlyList<string> LibrariesLeftOut { get; } =
-    [
-#if !NLFT_PACKAGES
-        "Microsoft.ML.Nlft.Tool",
-#endif
-#if !NLFT_TORCH
-        "Microsoft.ML.Nlft.TorchSharp",
-#endif
-    ];
-
-    /// <summary>Names of the assemblies in src that this build makes.</summary>
-    public static IEnumerable<string> Libraries => Files("*.csproj", "src").Select(project => Path.GetFileNameWithoutExtension(project)).Except(LibrariesLeftOut);
+    /// <summary>Names of the assemblies in src.</summary>
+    public static IEnumerable<string> Libraries => Files("*.csproj", "src").Select(project => Path.GetFileNameWithoutExtension(project));
 
     /// <summary>Files below a folder, build outputs left out, with forward slashes and relative to the root.</summary>
     public static IEnumerable<string> Files(string pattern, params string[] folder) =>

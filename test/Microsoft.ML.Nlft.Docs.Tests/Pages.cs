@@ -9,16 +9,18 @@ internal static partial class Pages
     public static string Root { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", ".."));
 
     /// <summary>README.md and docs/*.md, relative to the root.</summary>
-    public static IEnumerable<string> All => Directory.GetFiles(Path.Combine(Root, "docs"), "*.md").Select(page => Path.GetRelativePath(Root, page).Replace('\\', '/')).Append("README.md").Order(StringComparer.Ordinal);
+    public static IEnumerable<string> All =>
+        Directory.GetFiles(Path.Combine(Root, "docs"), "*.md").Select(page => Path.GetRelativePath(Root, page).Replace('\\', '/'))
+            .Append("README.md").Order(StringComparer.Ordinal);
 
     /// <summary>The fenced blocks of a page: language and text.</summary>
     public static IEnumerable<(string Language, string Text)> Blocks(string page) =>
-        Fence().Matches(File.ReadAllText(Path.Combine(Root, page)).ReplaceLineEndings("\n")).Select(match => (match.Groups[1].Value, match.Groups[2].Value.TrimEnd()));
+        Fence().Matches(File.ReadAllText(Path.Combine(Root, page)).ReplaceLineEndings("\n"))
+            .Select(match => (match.Groups[1].Value, match.Groups[2].Value.TrimEnd()));
 
     /// <summary>Every region of the snippets' sources, without its indentation.</summary>
     public static IEnumerable<(string Name, string Text)> Snippets =>
-        from folder in (string[])["Snippets", "Packages"]
-        from file in Directory.GetFiles(Path.Combine(Path.GetDirectoryName(ThisFile())!, folder), "*.cs")
+        from file in Directory.GetFiles(Path.Combine(Path.GetDirectoryName(ThisFile())!, "Snippets"), "*.cs")
         from Match region in Region().Matches(File.ReadAllText(file).ReplaceLineEndings("\n"))
         select ($"{Path.GetFileName(file)}, {region.Groups[1].Value}", Outdent(region.Groups[2].Value));
 

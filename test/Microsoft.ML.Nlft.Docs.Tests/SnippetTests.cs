@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Nlft.Docs;
 
 /// <summary>
-/// What the pages show is what runs: a C# block is a region of a test in Snippets/ or Packages/, letter for letter; commands and files are run by the tests
+/// What the pages show is what runs: a C# block is a region of a test in Snippets/, letter for letter; commands and files are run by the tests
 /// of the command-line tool, messages by <see cref="TroubleshootingTests"/>.
 /// </summary>
 [TestClass]
@@ -11,7 +11,7 @@ public sealed class SnippetTests
 
     [TestMethod]
     [DynamicData(nameof(AllPages))]
-    public void Every_C_sharp_block_is_a_region_that_a_test_runs(string page)
+    public void Page_CSharpBlock_IsARegionOfATest(string page)
     {
         var regions = Pages.Snippets.Select(snippet => snippet.Text).ToHashSet();
         foreach (var (_, text) in Pages.Blocks(page).Where(block => block.Language == "csharp"))
@@ -19,7 +19,7 @@ public sealed class SnippetTests
     }
 
     [TestMethod]
-    public void Every_region_is_shown_on_a_page()
+    public void Snippets_Region_IsShownOnAPage()
     {
         var shown = Pages.All.SelectMany(Pages.Blocks).Select(block => block.Text).ToHashSet();
         foreach (var (name, text) in Pages.Snippets) Assert.Contains(text, shown, $"{name} is on no page.");
@@ -27,7 +27,7 @@ public sealed class SnippetTests
 
     [TestMethod]
     [DynamicData(nameof(AllPages))]
-    public void Every_block_says_what_it_is_and_somebody_runs_it(string page)
+    public void Page_Block_NamesALanguageThatATestRuns(string page)
     {
         string[] known = ["csharp", "console", "json", "csv", "text", "mermaid"];
         foreach (var (language, text) in Pages.Blocks(page))

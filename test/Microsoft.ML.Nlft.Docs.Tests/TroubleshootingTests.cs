@@ -13,7 +13,7 @@ public sealed class TroubleshootingTests : Workplace
     private const string OfTheTool = "rows.csv, line 2, column 1: ";
 
     [TestMethod]
-    public void The_messages_of_the_page_are_the_librarys()
+    public void Troubleshooting_Messages_AreTheLibrarys()
     {
         Directory.CreateDirectory("FOLDER");
         var messages = new List<string> { Message(() => ModelFolder.Open("FOLDER")) };

@@ -10,7 +10,7 @@ namespace Microsoft.ML.Nlft.Tests;
 public sealed class SaliencyTests : ModelTest
 {
     [TestMethod]
-    public void A_view_becomes_a_map_and_the_map_a_view_of_tokens()
+    public void SaliencyMap_View_GivesTokensView()
     {
         var map = MLContext.Nlft().SaliencyMap(View(ThreeRows), new SaliencyMapOptions { ModelFolder = Disk.Folder, Objective = new() { SalientRatioToBase = 1 } });
         Assert.HasCount(3, map.Rows);
@@ -36,7 +36,7 @@ public sealed class SaliencyTests : ModelTest
     }
 
     [TestMethod]
-    public void A_map_of_a_saved_model_is_that_of_its_adapter()
+    public void SaliencyMap_SavedModel_UsesItsAdapter()
     {
         var options = Options();
         options.Engine = null; // the fake engine's scores would do, but not its adapter
@@ -52,7 +52,7 @@ public sealed class SaliencyTests : ModelTest
     }
 
     [TestMethod]
-    public void Recorded_rows_come_back_with_the_model_and_monitors_are_told()
+    public void Fit_RecordedRows_ReachModelAndMonitors()
     {
         var options = Options();
         options.Engine = null;
@@ -68,7 +68,7 @@ public sealed class SaliencyTests : ModelTest
     }
 
     [TestMethod]
-    public void What_cannot_be_mapped_is_refused()
+    public void SaliencyMap_UnusableRows_AreRefused()
     {
         Assert.StartsWith("option ModelFolder: found an empty path; expected", Refused(() => MLContext.Nlft().SaliencyMap(View(ThreeRows), new SaliencyMapOptions())));
         Assert.StartsWith("column \"Critique\": found no such column;", Refused(() =>

@@ -40,7 +40,7 @@ public sealed class ErrorTests
     [DataRow(1, "evaluate --data wordy.csv", "gold answer of wordy.csv, line 2: found \"five\"; expected a number, alone or after ####.", DisplayName = "a gold answer without a number")]
     [DataRow(1, "saliency --model MODEL --data gap.csv", "gap.csv, line 3, \"Response\": found an empty field; expected a text. Fill it in or leave the row out.")]
     [DataRow(1, "merge --model MODEL --output out", "option --adapter: found nothing; expected the folder of an adapter. Name the adapter with --adapter.")]
-    public void A_failure_is_one_line_and_an_exit_code(int code, string commandLine, string message)
+    public void Run_Failure_PrintsOneLineAndExitCode(int code, string commandLine, string message)
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -59,7 +59,7 @@ public sealed class ErrorTests
     }
 
     [TestMethod]
-    public void Verbose_adds_the_stack_trace()
+    public void Run_Verbose_AddsTheStackTrace()
     {
         using var tool = new ToolRun();
 
@@ -69,7 +69,7 @@ public sealed class ErrorTests
     }
 
     [TestMethod]
-    public void A_failed_run_writes_nothing()
+    public void Run_Failure_WritesNothing()
     {
         using var tool = new ToolRun();
         tool.Write("gap.csv", "Question,Response,Answer\na,b,c\nd,,f\n");

@@ -29,7 +29,7 @@ public sealed class MemoryEstimateTests
     [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
-    public void A_training_pass_allocates_what_the_formula_says(bool recompute)
+    public void Estimate_TrainingPass_MatchesAllocation(bool recompute)
     {
         var allocated = Allocated(recompute, rows: 4, tokens: 256);
         var estimated = new MemoryEstimate(s_model, storedBytes: 0, rows: 4, tokensPerRow: 256).Activations(recompute);

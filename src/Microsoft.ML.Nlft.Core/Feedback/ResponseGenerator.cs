@@ -134,9 +134,9 @@ public static class ResponseGenerator
         DecodingRow[] rows = [.. places.Select(place =>
         {
             var prompt = model.Prompts.EncodeQuestion(place.Row.Question, place.Row.Instruction, options.MaximumNewTokens);
-            return model.Generator.Row(prompt, options, place.Index);
+            return model.Generator.CreateRow(prompt, options, place.Index);
         })];
-        model.Generator.Grow(rows, grown: null, cancellationToken);
+        model.Generator.Extend(rows, extended: null, cancellationToken);
         return Array.ConvertAll(rows, row => row.Result());
     }
 

@@ -38,14 +38,17 @@ internal static class ColumnBuffer
 internal delegate void ValueCopier<TValue>(in TValue source, ref TValue destination);
 
 /// <summary>Chooses a <see cref="ValueCopier{TValue}"/>: vectors share their arrays when assigned, everything else can be.</summary>
-internal static partial class ValueCopier
+internal static class ValueCopier
 {
     public static ValueCopier<TValue> For<TValue>()
     {
-        Delegate? vector = null;
-        ForVector(typeof(TValue), ref vector);
-        return (ValueCopier<TValue>?)vector ?? (static (in source, ref destination) => destination = source);
+        var type = typeof(TValue);
+        if (!type.IsGenericType || type.GetGenericTypeDefinition() != typeof(VBuffer<>))
+            return static (in source, ref destination) => destination = source;
+        return typeof(ValueCopier).GetMethod(nameof(CopyVector), BindingFlags.Static | BindingFlags.NonPublic)!
+            .MakeGenericMethod(type.GetGenericArguments()).CreateDelegate<ValueCopier<TValue>>();
     }
 
-    static partial void ForVector(Type type, ref Delegate? copier);
+    /// <summary>Copies a vector into the consumer's own arrays.</summary>
+    private static void CopyVector<TItem>(in VBuffer<TItem> source, ref VBuffer<TItem> destination) => source.CopyTo(ref destination);
 }

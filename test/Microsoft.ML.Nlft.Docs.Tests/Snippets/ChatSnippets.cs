@@ -12,14 +12,14 @@ namespace Microsoft.ML.Nlft.Docs;
 public sealed class ChatSnippets : Workplace
 {
     [TestInitialize]
-    public void Save()
+    public void ChatPage_Save_Runs()
     {
         using var model = LocalModel.Load("model", new() { Trainable = TrainableWeights.Lora });
         model.Save("tuned", new() { Generation = new() { MaximumNewTokens = 48 } });
     }
 
     [TestMethod]
-    public async Task Client()
+    public async Task ChatPage_Client_Answers()
     {
         #region a client
         using IChatClient client = NlftModel.LoadChatClient("tuned");
@@ -40,7 +40,7 @@ public sealed class ChatSnippets : Workplace
     }
 
     [TestMethod]
-    public async Task OpenModel()
+    public async Task ChatPage_OpenModel_Answers()
     {
         #region an open model
         using var model = LocalModel.Load("tuned");
@@ -51,7 +51,7 @@ public sealed class ChatSnippets : Workplace
     }
 
     [TestMethod]
-    public async Task DependencyInjection()
+    public async Task ChatPage_DependencyInjection_Answers()
     {
         #region dependency injection
         var builder = WebApplication.CreateBuilder();

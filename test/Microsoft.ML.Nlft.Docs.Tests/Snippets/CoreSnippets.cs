@@ -12,7 +12,7 @@ namespace Microsoft.ML.Nlft.Docs;
 public sealed class CoreSnippets : Workplace
 {
     [TestMethod]
-    public async Task GettingStarted()
+    public async Task GettingStarted_WithoutMLNet_Runs()
     {
         {
             #region train
@@ -31,7 +31,7 @@ public sealed class CoreSnippets : Workplace
     }
 
     [TestMethod]
-    public void Checkpoints()
+    public void ReliabilityPage_Checkpoints_Resume()
     {
         var rows = DataFile.ReadExamples("rows.jsonl");
         using var model = LocalModel.Load("model", new() { Trainable = TrainableWeights.Lora });
@@ -49,7 +49,7 @@ public sealed class CoreSnippets : Workplace
     }
 
     [TestMethod]
-    public void TemplateVariables()
+    public void ModelsPage_TemplateVariables_Apply()
     {
         #region template variables
         var prompts = new PromptOptions { TemplateVariables = new Dictionary<string, object?> { ["enable_thinking"] = false } };
@@ -59,7 +59,7 @@ public sealed class CoreSnippets : Workplace
     }
 
     [TestMethod]
-    public void Adapters()
+    public void AdaptersPage_Adapters_Load()
     {
         var rows = DataFile.ReadExamples("rows.jsonl");
         var mlContext = new MLContext();

@@ -10,7 +10,7 @@ namespace Microsoft.ML.Nlft.Docs;
 public sealed class DataSnippets : Workplace
 {
     [TestMethod]
-    public void WithMLNet()
+    public void DataPage_WithMLNet_Runs()
     {
         var mlContext = new MLContext();
         #region ml.net
@@ -26,7 +26,7 @@ public sealed class DataSnippets : Workplace
     }
 
     [TestMethod]
-    public async Task AsStreams()
+    public async Task DataPage_AsStreams_Runs()
     {
         #region streams
         using var model = LocalModel.Load("model");
@@ -38,7 +38,7 @@ public sealed class DataSnippets : Workplace
     }
 
     [TestMethod]
-    public async Task ByAnotherModel()
+    public async Task DataPage_ChatJudge_Runs()
     {
         #region chat judge
         using IChatClient client = NlftModel.LoadChatClient("model"); // or any other client of Microsoft.Extensions.AI

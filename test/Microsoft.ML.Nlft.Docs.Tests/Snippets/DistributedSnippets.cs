@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Docs;
 public sealed class DistributedSnippets : Workplace
 {
     [TestMethod]
-    public void OneSpeaks()
+    public void DistributedPage_Broadcast_ReachesEveryProcess()
     {
         var output = Console.Out;
         #region One process speaks
@@ -17,7 +17,7 @@ public sealed class DistributedSnippets : Workplace
     }
 
     [TestMethod]
-    public void OneWrites()
+    public void DistributedPage_FirstProcess_Writes()
     {
         var report = "all is well";
         #region One process writes

@@ -3,12 +3,12 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Docs;
 
-/// <summary>What the pages show of ML.NET, as far as the offline platform has it.</summary>
+/// <summary>What the pages show of ML.NET.</summary>
 [TestClass]
 public sealed class MLNetSnippets : Workplace
 {
     [TestMethod]
-    public void Readme()
+    public void Readme_Program_Runs()
     {
         var testQuestions = new MLContext().Nlft().LoadFromJsonLines("test.jsonl");
         #region readme
@@ -27,7 +27,7 @@ public sealed class MLNetSnippets : Workplace
     }
 
     [TestMethod]
-    public void Options()
+    public void OptionsPage_AllOptions_Run()
     {
         var mlContext = new MLContext();
         var rows = mlContext.Nlft().LoadFromJsonLines("rows.jsonl");

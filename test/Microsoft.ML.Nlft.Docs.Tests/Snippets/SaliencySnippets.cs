@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Docs;
 public sealed class SaliencySnippets : Workplace
 {
     [TestMethod]
-    public void Saliency()
+    public void SaliencyPage_Program_Runs()
     {
         #region map
         var mlContext = new MLContext(seed: 42);

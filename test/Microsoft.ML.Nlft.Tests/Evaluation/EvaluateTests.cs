@@ -8,7 +8,7 @@ public sealed class EvaluateTests
     private readonly MLContext _mlContext = new(seed: 1);
 
     [TestMethod]
-    public void EvaluateCountsRightWrongAndUnansweredRows()
+    public void Evaluate_MixedRows_CountsEachOutcome()
     {
         var rows = Rows(("#### 7", "So 3 + 4 = 7. #### 7.0"), ("#### 8", "#### 9"), ("#### 10", "no idea"), ("1,080", "#### 1080"));
         var metrics = _mlContext.Nlft().Evaluate(rows);
@@ -25,7 +25,7 @@ public sealed class EvaluateTests
     }
 
     [TestMethod]
-    public void EvaluateRowsAddsTheOutcomeOfEveryRow()
+    public void EvaluateRows_MixedRows_AddsTheOutcome()
     {
         var view = _mlContext.Nlft().EvaluateRows(Rows(("#### 7", "#### 7"), ("#### 8", "#### 9"), ("#### 10", "")));
         var rows = _mlContext.Data.CreateEnumerable<JudgedRow>(view, reuseRowObject: false).ToList();
@@ -35,7 +35,7 @@ public sealed class EvaluateTests
     }
 
     [TestMethod]
-    public void ComparisonsCanBeChosen()
+    public void Evaluate_Comparison_IsHonoured()
     {
         var rows = Rows(("#### 7", "#### 7.0"));
 
@@ -45,7 +45,7 @@ public sealed class EvaluateTests
     }
 
     [TestMethod]
-    public void EvaluateNamesAMissingColumn()
+    public void Evaluate_MissingColumn_NamesIt()
     {
         var error = Assert.ThrowsExactly<NlftException>(() => _mlContext.Nlft().Evaluate(Rows(("1", "1")), generatedColumnName: "Written"));
 
@@ -54,7 +54,7 @@ public sealed class EvaluateTests
     }
 
     [TestMethod]
-    public void ARowWithoutAGoldAnswerIsNamed()
+    public void Evaluate_RowWithoutGoldAnswer_NamesTheRow()
     {
         var rows = Rows(("#### 7", "#### 7"), ("", "#### 9"));
         var judged = _mlContext.Nlft().EvaluateRows(rows);
@@ -65,7 +65,7 @@ public sealed class EvaluateTests
     }
 
     [TestMethod]
-    public void EvaluatingNoRowsIsRefused() => Assert.ThrowsExactly<NlftException>(() => _mlContext.Nlft().Evaluate(Rows()));
+    public void Evaluate_NoRows_IsRefused() => Assert.ThrowsExactly<NlftException>(() => _mlContext.Nlft().Evaluate(Rows()));
 
     private IDataView Rows(params (string Answer, string Generated)[] rows) =>
         _mlContext.Data.LoadFromEnumerable(rows.Select(r => new AnsweredRow { Answer = r.Answer, GeneratedAnswer = r.Generated }).ToList());

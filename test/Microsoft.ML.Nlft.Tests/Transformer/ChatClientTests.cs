@@ -21,7 +21,7 @@ public sealed class ChatClientTests : ModelTest
     }
 
     [TestMethod]
-    public async Task AChatAndATransformTakeTurnsOnTheModel()
+    public async Task Transform_WhileChatting_IsSerialized()
     {
         using var model = BaseModel();
         using var client = model.AsChatClient();

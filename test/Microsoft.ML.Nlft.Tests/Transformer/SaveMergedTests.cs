@@ -12,7 +12,7 @@ public sealed class SaveMergedTests : ModelTest
     private string Readme => File.ReadAllText(Path.Combine(Folder, "README.md"));
 
     [TestMethod]
-    public void AMergedModelAnswersLikeTheFineTunedOne()
+    public void SaveMerged_FineTuned_AnswersAlike()
     {
         var options = Options();
         options.Engine = new ManagedEngine();
@@ -32,7 +32,7 @@ public sealed class SaveMergedTests : ModelTest
     }
 
     [TestMethod]
-    public void TheCardTellsTheRunAndTakesWhatTheCallerKnows()
+    public void Card_Run_HoldsOptionsAndCallersData()
     {
         var options = Options();
         options.TimeProvider = new StoppedClock();
@@ -48,7 +48,7 @@ public sealed class SaveMergedTests : ModelTest
     }
 
     [TestMethod]
-    public void ALoadedModelStillKnowsHowItWasTrained()
+    public void Load_SavedModel_KeepsItsCard()
     {
         using (var model = Fit()) MLContext.Nlft().Save(model, Disk.Beside("saved"), model.Card with { BaseModel = "org/\"name\"" });
         using var loaded = MLContext.Nlft().Load(Disk.Beside("saved"), engine: Engine);
@@ -61,7 +61,7 @@ public sealed class SaveMergedTests : ModelTest
     }
 
     [TestMethod]
-    public void NothingIsMergedWithoutAnAdapterOrIntoAFolderInUse()
+    public void SaveMerged_NoAdapterOrFolderInUse_IsRefused()
     {
         using (var bare = BaseModel())
             Assert.AreEqual($"model to merge: found a base model without an adapter; expected a fine-tuned model. Use the base model's folder as it is: {Disk.Folder}.",

@@ -12,7 +12,7 @@ public sealed class SaveTests : ModelTest
     private string Description => Path.Combine(Folder, "nlft.json");
 
     [TestMethod]
-    public void ASavedModelComesBackWithItsAdapterAndSettings()
+    public void Load_SavedModel_RestoresAdapterAndSettings()
     {
         var options = Options();
         options.Generation = new() { MaximumBatchSize = 3, MaximumNewTokens = 40, StopStrings = ["\n\n"] };
@@ -33,7 +33,7 @@ public sealed class SaveTests : ModelTest
     }
 
     [TestMethod]
-    public void TheFolderIsAPeftAdapterWithADescription()
+    public void Save_Folder_IsAPeftAdapterWithDescription()
     {
         using var model = Fit();
         MLContext.Nlft().Save(model, Folder);
@@ -46,7 +46,7 @@ public sealed class SaveTests : ModelTest
     }
 
     [TestMethod]
-    public void ASavedModelIsNoBaseModel()
+    public void LoadBaseModel_SavedModel_IsRefused()
     {
         using (var model = Fit()) MLContext.Nlft().Save(model, Folder);
         var expected = $"{Folder}: found a saved model; expected the folder of a base model in Hugging Face layout. Open it with mlContext.Nlft().Load, or name its base model: {Disk.Folder}.";
@@ -58,7 +58,7 @@ public sealed class SaveTests : ModelTest
     }
 
     [TestMethod]
-    public void SavingAgainReplacesTheFiles()
+    public void Save_Twice_ReplacesTheFiles()
     {
         using var first = Fit();
         MLContext.Nlft().Save(first, Folder);
@@ -73,7 +73,7 @@ public sealed class SaveTests : ModelTest
     }
 
     [TestMethod]
-    public void ABareBaseModelIsSavedWithoutAnAdapter()
+    public void Save_BaseModel_HasNoAdapter()
     {
         using var model = BaseModel();
         MLContext.Nlft().Save(model, Folder);
@@ -84,7 +84,7 @@ public sealed class SaveTests : ModelTest
     }
 
     [TestMethod]
-    public void AMovedBaseModelCanBeNamed()
+    public void Load_MovedBaseModel_TakesTheNamedFolder()
     {
         using (var model = Fit()) MLContext.Nlft().Save(model, Folder);
         var moved = Disk.Move("elsewhere");
@@ -97,7 +97,7 @@ public sealed class SaveTests : ModelTest
     }
 
     [TestMethod]
-    public void AnotherBaseModelIsRefused()
+    public void Load_DifferentBaseModel_IsRefused()
     {
         using (var model = Fit()) MLContext.Nlft().Save(model, Folder);
         using var other = new ModelOnDisk(normEpsilon: 1e-6);

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Tests.Transformer;
 public sealed class TextGenerationTransformerTests : ModelTest
 {
     [TestMethod]
-    public void EveryRowIsAnsweredOnceInBatches()
+    public void Transform_Rows_AreAnsweredOnceInBatches()
     {
         using var model = BaseModel(batchSize: 4);
 
@@ -18,7 +18,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void AnswersDoNotDependOnTheBatchSize()
+    public void Transform_BatchSize_DoesNotChangeAnswers()
     {
         using var one = BaseModel(batchSize: 1);
         using var many = BaseModel(batchSize: 7);
@@ -27,7 +27,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void ThreeConsumersOfARowCauseOneGeneration()
+    public void Transform_ThreeConsumers_CauseOneGeneration()
     {
         using var model = BaseModel(batchSize: 1);
         var view = model.Transform(Questions(3));
@@ -41,7 +41,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void ARowMapperAnswersEachPositionOnce()
+    public void RowMapper_EachPosition_IsAnsweredOnce()
     {
         using var model = BaseModel();
         var questions = Questions(3);
@@ -67,7 +67,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void CursorsOnSeveralThreadsTakeTurnsOnTheModel()
+    public void Cursors_SeveralThreads_AreSerializedOnTheModel()
     {
         using var model = BaseModel(batchSize: 3);
         var view = model.Transform(Questions(12));
@@ -105,7 +105,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void TheInstructionColumnReachesThePrompt()
+    public void Transform_InstructionColumn_ReachesThePrompt()
     {
         using var model = MLContext.Nlft().LoadBaseModel(Disk.Folder, instructionColumnName: "Response", engine: Engine);
 
@@ -116,7 +116,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void ARowThatCannotBeAskedIsNamed()
+    public void Transform_UnusableRow_NamesTheRow()
     {
         using var model = BaseModel(batchSize: 2);
         var view = model.Transform(View([new Row { Question = "a" }, new Row { Question = "b" }, new Row { Question = "" }]));
@@ -127,7 +127,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void AMissingQuestionColumnIsNamedBeforeAnythingIsGenerated()
+    public void Transform_MissingQuestionColumn_NamesItFirst()
     {
         using var model = BaseModel();
         var rows = MLContext.Data.LoadFromEnumerable(new List<OtherRow>());
@@ -138,7 +138,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void TheOutputSchemaHasOneTextColumnMore()
+    public void GetOutputSchema_Transformer_AddsOneTextColumn()
     {
         using var model = BaseModel();
         var schema = model.GetOutputSchema(Questions(1).Schema);
@@ -149,7 +149,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void ADisposedModelSaysSo()
+    public void Transform_DisposedModel_Throws()
     {
         var model = BaseModel();
         var view = model.Transform(Questions(2));
@@ -163,7 +163,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void EvaluationGeneratesEveryAnswerOnce()
+    public void Evaluate_Predictions_GeneratesEachAnswerOnce()
     {
         using var model = BaseModel();
         var metrics = MLContext.Nlft().Evaluate(model.Transform(Questions(6)));
@@ -174,7 +174,7 @@ public sealed class TextGenerationTransformerTests : ModelTest
     }
 
     [TestMethod]
-    public void ALoadedBaseModelHasNeitherAdapterNorTraining()
+    public void LoadBaseModel_Model_HasNoAdapterOrTraining()
     {
         using var model = BaseModel();
 

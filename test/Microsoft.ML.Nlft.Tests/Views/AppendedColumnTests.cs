@@ -15,7 +15,7 @@ public sealed class AppendedColumnTests
     [DataRow(3, "3 3 1")]
     [DataRow(7, "7")]
     [DataRow(100, "7")]
-    public void RowsAreComputedInBatchesAndEveryValueStaysWithItsRow(int batchSize, string batches)
+    public void Cursor_Batches_KeepValuesWithTheirRows(int batchSize, string batches)
     {
         var answered = _mlContext.Data.CreateEnumerable<AnsweredRow>(View(7, batchSize), reuseRowObject: false).ToList();
 
@@ -27,7 +27,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void ThreeConsumersOfARowShareOneComputation()
+    public void Cursor_ThreeConsumers_ShareOneComputation()
     {
         var view = View(4, batchSize: 2);
         var column = view.Schema["GeneratedAnswer"];
@@ -48,7 +48,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void NothingIsComputedWhileNobodyAsks()
+    public void Cursor_ColumnNotRequested_ComputesNothing()
     {
         var view = View(5, batchSize: 2);
         using (var cursor = view.GetRowCursor([view.Schema["Question"]])) while (cursor.MoveNext()) { }
@@ -58,7 +58,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void AConsumerOfTwoRowsCausesOneBatch()
+    public void Cursor_TwoRowsRead_ComputesOneBatch()
     {
         var view = View(1000, batchSize: 8);
         _ = _mlContext.Data.CreateEnumerable<AnsweredRow>(view, reuseRowObject: false).Take(2).ToList();
@@ -67,7 +67,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void OneCursorComesBackHoweverManyAreAskedFor()
+    public void GetRowCursorSet_AnyCount_ReturnsOneCursor()
     {
         var view = View(5, batchSize: 2);
         var cursors = view.GetRowCursorSet(view.Schema, 8);
@@ -77,7 +77,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void PositionsAndIdsAreThoseOfTheRowAndNotOfTheRowReadAhead()
+    public void Cursor_PositionAndId_BelongToTheCurrentRow()
     {
         var view = View(5, batchSize: 3);
         using var cursor = view.GetRowCursor(view.Schema);
@@ -97,7 +97,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void AGetterFailsBeforeTheFirstRow()
+    public void Getter_BeforeFirstRow_Throws()
     {
         var view = View(1, batchSize: 1);
         using var cursor = view.GetRowCursor(view.Schema);
@@ -108,7 +108,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void AColumnThatWasNotAskedForHasNoGetter()
+    public void Getter_ColumnNotRequested_Throws()
     {
         var view = View(1, batchSize: 1);
         using var cursor = view.GetRowCursor([view.Schema["Question"]]);
@@ -120,7 +120,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void AGetterOfTheWrongTypeIsRefused()
+    public void Getter_WrongType_Throws()
     {
         var view = View(1, batchSize: 1);
         using var cursor = view.GetRowCursor(view.Schema);
@@ -133,7 +133,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void AnOutputColumnOfAnExistingNameHidesIt()
+    public void Schema_OutputNameExists_HidesTheOldColumn()
     {
         var view = new AppendedColumnView<ReadOnlyMemory<char>>(Rows(2), Column(2) with { Name = "Answer" });
         var answers = _mlContext.Data.CreateEnumerable<Row>(view, reuseRowObject: false).Select(r => r.Answer).ToList();
@@ -142,7 +142,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void TwoViewsInAChainComputeEachRowOnce()
+    public void Cursor_ChainOfTwoViews_ComputesEachRowOnce()
     {
         var inner = View(5, batchSize: 2);
         var outerRows = 0;
@@ -169,7 +169,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void CursorsOnSeveralThreadsEachGetTheirOwnRows()
+    public void Cursors_SeveralThreads_GetTheirOwnRows()
     {
         var view = View(50, batchSize: 7);
         Parallel.For(0, 4, _ =>
@@ -182,7 +182,7 @@ public sealed class AppendedColumnTests
     }
 
     [TestMethod]
-    public void TheRowCountIsTheSourceS() => Assert.AreEqual(Rows(9).GetRowCount(), View(9, 2).GetRowCount());
+    public void GetRowCount_View_EqualsSource() => Assert.AreEqual(Rows(9).GetRowCount(), View(9, 2).GetRowCount());
 
     private AppendedColumnView<ReadOnlyMemory<char>> View(int rows, int batchSize) => new(Rows(rows), Column(batchSize));
 

@@ -10,7 +10,7 @@ public sealed class ChatTests
     [DataRow("2+3?\n")]
     [DataRow("2+3?\n/exit\n1+1?\n")]
     [DataRow("\n  \n2+3?\n")]
-    public void Answers_lines_until_the_end_or_exit(string input)
+    public void Chat_Lines_AreAnsweredUntilEndOrExit(string input)
     {
         using var tool = new ToolRun();
         var expected = tool.Succeed("generate --model MODEL --question 2+3? --maximum-new-tokens 6");
@@ -19,7 +19,7 @@ public sealed class ChatTests
     }
 
     [TestMethod]
-    public void A_question_is_answered_with_those_before_it_in_mind()
+    public void Chat_SecondQuestion_SeesTheConversation()
     {
         using var tool = new ToolRun();
         var (first, _) = Expected(tool, "Be brief.", [], "2+3?");
@@ -31,7 +31,7 @@ public sealed class ChatTests
     }
 
     [TestMethod]
-    public void A_conversation_that_grows_too_long_loses_its_beginning()
+    public void Chat_LongConversation_DropsTheOldestTurns()
     {
         using var tool = new ToolRun();
 

@@ -10,7 +10,7 @@ namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 public sealed class CommandTests
 {
     [TestMethod]
-    public void Judge_Rows_FillsInTheJudgments()
+    public void Judge_ByRule_WritesReadableJudgments()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -25,7 +25,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Judge_Keep_KeepsTheJudgments()
+    public void Judge_KeepJudgments_LeavesThem()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -36,7 +36,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Evaluate_NoModel_ComparesTheResponsesOfTheFile()
+    public void Evaluate_WithoutModel_ComparesResponsesOfTheFile()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -50,7 +50,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Evaluate_Model_ComparesItsAnswers()
+    public void Evaluate_WithModel_ComparesItsAnswers()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -62,7 +62,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Evaluate_puts_its_result_into_the_card_when_asked()
+    public void Evaluate_UpdateCard_WritesTheResult()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -78,7 +78,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Generate_writes_the_answer_of_the_library()
+    public void Generate_Question_PrintsTheLibrarysAnswer()
     {
         using var tool = new ToolRun();
         using var model = LocalModel.Load(tool.Model);
@@ -88,7 +88,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Generate_answers_the_rows_of_a_file()
+    public void Generate_File_AnswersEveryRow()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -104,7 +104,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Saliency_shows_a_table_per_row()
+    public void Saliency_Rows_PrintsATableEach()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -119,7 +119,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Saliency_writes_a_map()
+    public void Saliency_Output_WritesAMap()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -130,7 +130,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Inspect_shows_architecture_memory_and_prompts()
+    public void Inspect_OneModel_ShowsArchitectureMemoryAndPrompts()
     {
         using var tool = new ToolRun();
 
@@ -146,7 +146,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Inspect_needs_no_weights_for_sizes()
+    public void Inspect_WithoutWeights_ShowsSizes()
     {
         using var tool = new ToolRun();
         Directory.CreateDirectory(tool.PathOf("bare"));
@@ -162,7 +162,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Inspect_compares_models_side_by_side()
+    public void Inspect_SeveralModels_ComparesThem()
     {
         using var tool = new ToolRun();
 
@@ -173,7 +173,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Log_probabilities_are_written_on_request()
+    public void Generate_LogProbabilities_AreWritten()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -195,7 +195,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Doctor_finds_the_engine_sound()
+    public void Doctor_SelfTest_Passes()
     {
         using var tool = new ToolRun();
 
@@ -208,7 +208,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Doctor_names_the_packages_that_a_GPU_needs()
+    public void Doctor_Gpu_NamesTheNeededPackages()
     {
         Assert.AreEqual("no NVIDIA driver here; a program without a GPU can use Microsoft.ML.Nlft.TorchSharp with the package TorchSharp-cpu", DoctorCommand.GpuAdvice(null));
         var native = OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : "TorchSharp-cpu";
@@ -219,7 +219,7 @@ public sealed class CommandTests
     [DataRow("bash", "complete -F _nlft_complete nlft")]
     [DataRow("zsh", "compdef _nlft nlft")]
     [DataRow("pwsh", "Register-ArgumentCompleter")]
-    public void Completion_prints_a_script(string shell, string line)
+    public void Completion_Shell_PrintsAScript(string shell, string line)
     {
         using var tool = new ToolRun();
 
@@ -230,7 +230,7 @@ public sealed class CommandTests
     [DataRow("nlft tra", "train")]
     [DataRow("nlft train --learn", "--learning-rate")]
     [DataRow("nlft train --schedule ", "linear")]
-    public void The_shell_can_ask_what_may_follow(string line, string suggestion)
+    public void Suggest_CommandLine_ListsContinuations(string line, string suggestion)
     {
         using var tool = new ToolRun();
         Assert.AreEqual(0, tool.Run([$"[suggest:{line.Length}]", line]));
@@ -238,7 +238,7 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Help_groups_the_options_under_their_sections()
+    public void Help_Options_AreGroupedBySection()
     {
         using var tool = new ToolRun();
 

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 public sealed class MonitorTests
 {
     [TestMethod]
-    public void A_run_is_followed_by_a_page_TensorBoard_and_a_map_on_request()
+    public void Train_Monitors_WritePageTensorBoardAndMap()
     {
         using var tool = new ToolRun();
         tool.WriteRows();

@@ -10,7 +10,7 @@ public sealed class SeveralProcessesTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void Train_and_evaluate_give_what_one_process_gives(string launcher)
+    public void TrainAndEvaluate_TwoProcesses_EqualOneProcess(string launcher)
     {
         using var tool = new ToolRun();
         var samples = Path.Combine(Fixtures.RepositoryRoot(), "samples");

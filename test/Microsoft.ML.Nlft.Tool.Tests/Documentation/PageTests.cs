@@ -19,7 +19,7 @@ public sealed partial class PageTests
 
     [TestMethod]
     [DynamicData(nameof(Pages))]
-    public void Commands_and_files_do_what_the_page_says(string page)
+    public void Page_CommandsAndFiles_PrintWhatIsShown(string page)
     {
         var path = Path.Combine(Root, "docs", page);
         var text = File.ReadAllText(path).ReplaceLineEndings("\n");
@@ -45,7 +45,7 @@ public sealed partial class PageTests
     }
 
     [TestMethod]
-    public void The_message_about_a_quote_is_the_one_of_the_page()
+    public void Troubleshooting_OpenQuote_IsTheMessageOfThePage()
     {
         using var place = new Place();
         File.WriteAllText(place.PathOf("rows.csv"), "Question,Response,Answer\n\"2+3?,6,5\n");
@@ -54,7 +54,7 @@ public sealed partial class PageTests
     }
 
     [TestMethod]
-    public void Every_option_stands_on_the_page_of_options_with_its_default()
+    public void OptionsPage_EveryOption_IsListedWithItsDefault()
     {
         var page = File.ReadAllText(Path.Combine(Root, "docs", "options.md"));
         foreach (var option in OptionProperty.All)

@@ -10,7 +10,7 @@ namespace Microsoft.ML.Nlft.Tool.Tests.Options;
 public sealed partial class OptionPropertyTests
 {
     [TestMethod]
-    public void Every_option_of_the_library_has_a_flag_with_documentation()
+    public void Flags_EveryOption_HasADocumentedFlag()
     {
         var documentation = new XmlDocumentation();
         Assert.IsGreaterThan(60, OptionProperty.All.Count);
@@ -22,7 +22,7 @@ public sealed partial class OptionPropertyTests
     }
 
     [TestMethod]
-    public void No_command_has_a_flag_twice()
+    public void Flags_Command_HasNoDuplicate()
     {
         using var tool = new ToolRun();
         var root = new NlftTool(new ToolConsole { In = TextReader.Null, Out = TextWriter.Null, Error = TextWriter.Null }).Root;
@@ -34,7 +34,7 @@ public sealed partial class OptionPropertyTests
     }
 
     [TestMethod]
-    public void The_default_that_the_documentation_names_is_the_real_one()
+    public void Documentation_Default_IsTheRealOne()
     {
         var documentation = new XmlDocumentation();
         var compared = 0;
@@ -53,10 +53,10 @@ public sealed partial class OptionPropertyTests
     [DataRow("TopK", "top-k")]
     [DataRow("Beta1", "beta1")]
     [DataRow("MaximumGradientNorm", "maximum-gradient-norm")]
-    public void A_flag_is_the_property_name_in_kebab_case(string name, string expected) => Assert.AreEqual(expected, OptionProperty.Kebab(name));
+    public void Kebab_PropertyName_GivesTheFlag(string name, string expected) => Assert.AreEqual(expected, OptionProperty.Kebab(name));
 
     [TestMethod]
-    public void References_in_the_documentation_become_flags_and_values()
+    public void Documentation_References_BecomeFlagsAndValues()
     {
         Assert.StartsWith("Rows sent through the engine together, from 1 to --batch-size; 0 means all of the batch.", Summary("FineTune.MicroBatchSize"));
         Assert.StartsWith("all-linear, or a regular expression that the whole module path must match; null", Summary("Lora.TargetPattern"));
@@ -70,7 +70,7 @@ public sealed partial class OptionPropertyTests
     [DataRow("learnrate", "LearningRate")]
     [DataRow("Beta", "Beta1")]
     [DataRow("quite something else", null)]
-    public void The_nearest_name_is_found_or_none(string word, string? expected) =>
+    public void Nearest_Word_FindsTheClosestNameOrNone(string word, string? expected) =>
         Assert.AreEqual(expected, NearestName.Find(word, ["Epochs", "LearningRate", "Beta1", "Beta2"]));
 
     [GeneratedRegex(@"Default (-?[0-9][0-9.e-]*[0-9]|[0-9]|true|false)\b")]

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tool.Tests.Options;
 public sealed class OptionsFileTests
 {
     [TestMethod]
-    public void Keys_are_the_property_names_of_the_records()
+    public void Load_Keys_ArePropertyNames()
     {
         var options = Read("""
             {
@@ -45,7 +45,7 @@ public sealed class OptionsFileTests
     [DataRow("""{ "FineTune": { "Schedule": 1 } }""", "FineTune.Schedule", "1", "Correct the value.")]
     [DataRow("""{ "Prompts": { "BaseUser": null } }""", "Prompts.BaseUser", "null", "Correct the value.")]
     [DataRow("""{ "FineTune": [] }""", "FineTune", "[]", "Write it between braces.")]
-    public void A_key_or_value_that_does_not_fit_is_refused_by_name(string json, string place, string found, string remedy)
+    public void Load_UnknownKeyOrBadValue_NamesIt(string json, string place, string found, string remedy)
     {
         var error = Assert.ThrowsExactly<NlftException>(() => Read(json));
 
@@ -57,7 +57,7 @@ public sealed class OptionsFileTests
     [TestMethod]
     [DataRow("{ \"FineTune\": { \"Epochs\": 3 }\n  \"Lora\": {} }", "line 2, column 3")]
     [DataRow("""{ "Lora": {}, "Lora": {} }""", "")]
-    public void Text_that_is_not_JSON_is_refused_with_its_place(string json, string place)
+    public void Load_InvalidJson_NamesThePlace(string json, string place)
     {
         var error = Assert.ThrowsExactly<NlftException>(() => Read(json));
 
@@ -66,7 +66,7 @@ public sealed class OptionsFileTests
     }
 
     [TestMethod]
-    public void Written_options_read_back_the_same()
+    public void Save_WrittenOptions_LoadUnchanged()
     {
         var options = new ToolOptions
         {

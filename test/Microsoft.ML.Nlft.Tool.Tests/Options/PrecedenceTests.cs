@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tool.Tests.Options;
 public sealed class PrecedenceTests
 {
     [TestMethod]
-    public void Flags_come_on_top_of_the_file_and_the_file_on_top_of_the_defaults()
+    public void Parse_FlagsAndFile_OverrideDefaultsInOrder()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -35,7 +35,7 @@ public sealed class PrecedenceTests
     }
 
     [TestMethod]
-    public void The_written_options_repeat_the_run()
+    public void Train_WrittenOptions_RepeatTheRun()
     {
         using var tool = new ToolRun();
         tool.WriteRows();

@@ -17,7 +17,7 @@ public sealed partial class TerminalTests
     public TestContext TestContext { get; set; } = null!;
 
     [TestMethod]
-    public async Task A_session_at_a_terminal_trains_talks_merges_and_evaluates()
+    public async Task Terminal_WholeSession_TrainsChatsMergesEvaluates()
     {
         if (!OperatingSystem.IsLinux() || !File.Exists("/usr/bin/script")) Assert.Inconclusive("No pseudo-terminal here: there is no script of util-linux.");
         using var place = new SessionFolder();
@@ -37,7 +37,7 @@ public sealed partial class TerminalTests
     }
 
     [TestMethod]
-    public async Task The_session_of_the_documentation_is_the_one_that_runs()
+    public async Task Terminal_DocumentedSession_IsTheOneThatRuns()
     {
         var path = Path.Combine(Root, "docs", "cli.md");
         var page = await File.ReadAllTextAsync(path, TestContext.CancellationToken);
@@ -60,7 +60,7 @@ public sealed partial class TerminalTests
     }
 
     [TestMethod]
-    public void Every_command_line_of_the_documentation_can_be_parsed()
+    public void Documentation_CommandLines_Parse()
     {
         var root = new NlftTool(new ToolConsole { In = TextReader.Null, Out = TextWriter.Null, Error = TextWriter.Null }).Root;
         var lines = File.ReadAllLines(Path.Combine(Root, "docs", "cli.md")).Select(line => line.TrimStart('$', ' ')).Where(line => line.StartsWith("nlft ", StringComparison.Ordinal)).ToArray();

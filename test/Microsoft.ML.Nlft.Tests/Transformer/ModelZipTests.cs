@@ -1,0 +1,139 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Nlft.Tests.Fakes;
+
+namespace Microsoft.ML.Nlft.Tests.Transformer;
+
+/// <summary><c>mlContext.Model.Save</c> and Load; a loaded zip answers on the managed engine.</summary>
+[TestClass]
+public sealed class ModelZipTests : ModelTest
+{
+    private string Zip => Disk.Beside("model.zip");
+
+    [TestMethod]
+    public void ModelLoad_NewContext_Answers()
+    {
+        using var model = MLContext.Nlft().Trainers.NaturalLanguageFineTune(OnTheManagedEngine()).Fit(View(ThreeRows));
+        var expected = Answers(model.Transform(Questions(3)));
+
+        MLContext.Model.Save(model, Questions(1).Schema, Zip);
+        var loaded = new MLContext().Model.Load(Zip, out var schema);
+
+        Assert.IsNotNull(schema.GetColumnOrNull("Question"));
+        CollectionAssert.AreEqual(expected, Answers(loaded.Transform(Questions(3))));
+    }
+
+    [TestMethod]
+    public void ModelLoad_HelperColumns_AreHidden()
+    {
+        Save(BaseModel());
+        var loaded = new MLContext().Model.Load(Zip, out _);
+
+        var names = loaded.GetOutputSchema(Questions(1).Schema).Select(c => c.Name).ToList();
+        CollectionAssert.AreEqual(Questions(1).Schema.Select(c => c.Name).Append("GeneratedAnswer").ToList(), names);
+    }
+
+    [TestMethod]
+    public void PredictionEngine_LoadedZip_Answers()
+    {
+        using var model = MLContext.Nlft().Trainers.NaturalLanguageFineTune(OnTheManagedEngine()).Fit(View(ThreeRows));
+        var expected = Answers(model.Transform(Questions(2)));
+        MLContext.Model.Save(model, Questions(1).Schema, Zip);
+
+        var loaded = new MLContext().Model.Load(Zip, out _);
+        using var engine = MLContext.Model.CreatePredictionEngine<Row, AnsweredRow>(loaded);
+
+        var answers = Enumerable.Range(0, 2).Select(i => engine.Predict(new Row { Question = $"{i} + {i}?" }).GeneratedAnswer).ToList();
+        CollectionAssert.AreEqual(expected, answers);
+    }
+
+    [TestMethod]
+    public void Restore_Chain_KeepsTheNeighbours()
+    {
+        var options = Options();
+        options.QuestionColumnName = "Prompt";
+        var pipeline = MLContext.Transforms.CopyColumns("Prompt", "Question")
+            .Append(MLContext.Nlft().Trainers.NaturalLanguageFineTune(options))
+            .Append(MLContext.Transforms.CopyColumns("Copied", "GeneratedAnswer"));
+        using var model = pipeline.Fit(View(ThreeRows));
+        var expected = model.Transform(Questions(5)).GetColumn<string>("Copied").ToList();
+        MLContext.Model.Save(model, Questions(1).Schema, Zip);
+
+        using var restored = MLContext.Nlft().Restore(new MLContext().Model.Load(Zip, out _), engine: Engine);
+        var batches = Engine.Batches.Count;
+
+        CollectionAssert.AreEqual(expected, restored.Transform(Questions(5)).GetColumn<string>("Copied").ToList());
+        Assert.AreEqual("4 1", string.Join(' ', Engine.Batches.Skip(batches)), "a restored model answers in batches");
+        Assert.AreEqual(1, restored.OfType<TextGenerationTransformer>().Count());
+        CollectionAssert.AreEqual(
+            Weights(model.OfType<TextGenerationTransformer>().Single()), Weights(restored.OfType<TextGenerationTransformer>().Single()));
+    }
+
+    [TestMethod]
+    public void Restore_MovedBaseModel_TakesTheNamedFolder()
+    {
+        Save(BaseModel());
+        var moved = Disk.Move("elsewhere");
+        var loaded = new MLContext().Model.Load(Zip, out _);
+
+        StringAssert.Contains(Root(Assert.Throws<Exception>(() => Answers(loaded.Transform(Questions(1))))).Message, "modelFolder");
+        using var restored = MLContext.Nlft().Restore(loaded, moved, Engine);
+        Assert.AreEqual(1, Answers(restored.Transform(Questions(1))).Count);
+    }
+
+    [TestMethod]
+    public void Restore_NoTextGeneration_IsRefused()
+    {
+        var copy = MLContext.Transforms.CopyColumns("Prompt", "Question").Fit(Questions(1));
+
+        Assert.AreEqual("no text generation in it", Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().Restore(copy)).Found);
+    }
+
+    [TestMethod]
+    public void ModelSave_InstructionColumn_IsKept()
+    {
+        using var model = MLContext.Nlft().LoadBaseModel(Disk.Folder, instructionColumnName: "Response", engine: Engine);
+        Save(model);
+        using var restored = MLContext.Nlft().Restore(new MLContext().Model.Load(Zip, out _), engine: Engine);
+
+        _ = Answers(restored.Transform(View([new Row { Question = "Why?", Response = "Be brief." }])));
+
+        StringAssert.Contains(Engine.Prompts.Last(), "Be brief.");
+    }
+
+    [TestMethod]
+    public void ModelSave_AdapterOf9MB_IsKeptWhole()
+    {
+        var options = Options();
+        (options.Epochs, options.Lora) = (1, new() { Rank = 8_000 });
+        using var model = Fit(options);
+        Save(model);
+        using var restored = MLContext.Nlft().Restore(new MLContext().Model.Load(Zip, out _), engine: Engine);
+
+        Assert.IsTrue(Weights(model).SequenceEqual(Weights((TextGenerationTransformer)restored.LastTransformer)));
+    }
+
+    [TestMethod]
+    public void ModelSave_AdapterAbove32MB_NamesTheFolderFormat()
+    {
+        var options = Options();
+        options.Lora = new() { Rank = 40_000 };
+        using var model = Fit(options);
+
+        var error = Root(Assert.Throws<Exception>(() => MLContext.Model.Save(model, Questions(1).Schema, Zip)));
+
+        Assert.IsInstanceOfType<NlftException>(error);
+        StringAssert.Contains(error.Message, "mlContext.Nlft().Save");
+    }
+
+    private void Save(TextGenerationTransformer model) => MLContext.Model.Save(model, Questions(1).Schema, Zip);
+
+    private NaturalLanguageFineTuneTrainer.Options OnTheManagedEngine()
+    {
+        var options = Options();
+        (options.Engine, options.LearningRate, options.Generation) = (null, 0.01, new() { MaximumNewTokens = 8 });
+        return options;
+    }
+
+    /// <summary>ML.NET wraps what a mapping or a save throws.</summary>
+    private static Exception Root(Exception e) => e is NlftException || e.InnerException is null ? e : Root(e.InnerException);
+}
