@@ -63,18 +63,7 @@ public sealed record LocalModelDescription
         const string expected = "the description of a saved model", again = "Name the folder that a model was saved to, or save it again.";
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) throw new NlftException(path, "no such file", expected, again);
-        LocalModelDescription? description;
-        try
-        {
-            var bytes = File.ReadAllBytes(path);
-            JsonText.Check(bytes);
-            description = JsonSerializer.Deserialize<LocalModelDescription>(bytes, Json);
-        }
-        catch (JsonException e)
-        {
-            throw new NlftException(path, e.Message, expected, again, e);
-        }
-        if (description is null) throw new NlftException(path, "null", expected, again);
+        var description = JsonFile.Load(new(path, expected) { FileRemedy = again }).Deserialize<LocalModelDescription>(Json);
         if (description.Format is < 1 or > CurrentFormat)
             throw new NlftException($"{path}, format", $"{description.Format}", $"{CurrentFormat}",
                 $"It was written by version {description.LibraryVersion}: use that version or a newer one.");

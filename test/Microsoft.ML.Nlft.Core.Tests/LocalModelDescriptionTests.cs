@@ -97,9 +97,9 @@ public sealed class LocalModelDescriptionTests : IDisposable
     }
 
     [TestMethod]
-    [DataRow("{", "found Expected depth to be zero")]
-    [DataRow("[1]", "found The JSON value could not be converted")]
-    [DataRow("null", "found null; expected the description of a saved model. " + Again)]
+    [DataRow("{", "found invalid JSON (line 1, column 2: Expected depth to be zero")]
+    [DataRow("[1]", "found [1]; expected the description of a saved model: one JSON object. " + Again)]
+    [DataRow("null", "found null; expected the description of a saved model: one JSON object. " + Again)]
     [DataRow("""{"format": 1}""", "missing required properties")]
     [DataRow("""{"baseModelPath": null, "baseModelFingerprint": "", "hasAdapter": false, "settings": {}}""", "found ")]
     [DataRow("""{"format": 2, "libraryVersion": "9.0", "baseModelPath": "", "baseModelFingerprint": "", "hasAdapter": false, "settings": {}}""",

@@ -14,6 +14,7 @@ namespace Microsoft.ML.Nlft.ChatTemplates;
 /// </remarks>
 public sealed class ChatTemplate
 {
+    private const string Correct = "Correct the file.";
     private const string TemplateFile = "chat_template.jinja", ConfigurationFile = "tokenizer_config.json";
 
     private readonly Template _template;
@@ -41,12 +42,11 @@ public sealed class ChatTemplate
     public static ChatTemplate? Load(string modelFolder, ChatTemplateOptions? options = null)
     {
         var (templatePath, configurationPath) = (Path.Combine(modelFolder, TemplateFile), Path.Combine(modelFolder, ConfigurationFile));
-        using var configuration = File.Exists(configurationPath) ? ReadJson(configurationPath) : null;
-        var tokens = configuration is null ? [] : ReadSpecialTokens(configuration.RootElement, configurationPath);
+        JsonPlace? configuration = File.Exists(configurationPath)
+            ? JsonFile.Load(new(configurationPath) { FileRemedy = "Download the file again.", ValueRemedy = Correct }) : null;
+        var tokens = configuration is { } given ? ReadSpecialTokens(given) : [];
         if (File.Exists(templatePath)) return new ChatTemplate(ReadText(templatePath), templatePath, tokens, options);
-        if (configuration is null || !configuration.RootElement.TryGetProperty("chat_template", out var element)) return null;
-        var name = $"{configurationPath}, \"chat_template\"";
-        return ReadTemplate(element, name) is { } source ? new ChatTemplate(source, name, tokens, options) : null;
+        return configuration?["chat_template"] is { } place && ReadTemplate(place) is { } source ? new ChatTemplate(source, place.Subject, tokens, options) : null;
     }
 
     /// <summary>Parses a template.</summary>
@@ -87,21 +87,21 @@ public sealed class ChatTemplate
         return _template.Render(all);
     }
 
-    private static string? ReadTemplate(JsonElement element, string name)
+    private static string? ReadTemplate(JsonPlace place)
     {
-        switch (element.ValueKind)
+        switch (place.Value.ValueKind)
         {
-            case JsonValueKind.Null:
+            case JsonValueKind.Undefined or JsonValueKind.Null:
                 return null;
             case JsonValueKind.String:
-                return element.GetString();
+                return place.String();
             case JsonValueKind.Array:
                 var names = new List<string>();
-                foreach (var item in element.EnumerateArray())
+                foreach (var item in place.Value.EnumerateArray())
                 {
                     if (item.ValueKind != JsonValueKind.Object || Text(item, "name") is not { } title || Text(item, "template") is not { } template)
                     {
-                        throw Wrong(name, "an entry without a name and a template", "{\"name\": ..., \"template\": ...}");
+                        throw Wrong(place.Subject, "an entry without a name and a template", "{\"name\": ..., \"template\": ...}");
                     }
 
                     if (title == "default") return template;
@@ -109,44 +109,30 @@ public sealed class ChatTemplate
                 }
 
                 if (names.Count == 0) return null;
-                throw Wrong(name, $"the templates {string.Join(", ", names)}", "one named default");
+                throw Wrong(place.Subject, $"the templates {string.Join(", ", names)}", "one named default");
             default:
-                throw Wrong(name, $"a JSON {element.ValueKind}", "a text, or a list of name and template");
+                throw place.Refuse("a text, or a list of name and template");
         }
 
         static string? Text(JsonElement item, string key) =>
             item.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
     }
 
-    private static Dictionary<string, string> ReadSpecialTokens(JsonElement configuration, string path)
+    private static Dictionary<string, string> ReadSpecialTokens(JsonPlace configuration)
     {
-        if (configuration.ValueKind != JsonValueKind.Object) throw Wrong(path, $"a JSON {configuration.ValueKind}", "a JSON object");
         var tokens = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var name in (string[])["bos_token", "eos_token", "pad_token", "unk_token"])
         {
-            if (!configuration.TryGetProperty(name, out var token) || token.ValueKind == JsonValueKind.Null) continue;
-            if (token.ValueKind == JsonValueKind.Object && token.TryGetProperty("content", out var content)) token = content;
-            tokens[name] = token.ValueKind == JsonValueKind.String
-                ? token.GetString()!
-                : throw Wrong($"{path}, \"{name}\"", $"a JSON {token.ValueKind}", "a text or an object with \"content\"");
+            var token = configuration[name];
+            if (token.IsNull) continue;
+            if (token.Value.ValueKind == JsonValueKind.Object && token["content"] is { IsMissing: false } content) token = content;
+            tokens[name] = token.Value.ValueKind == JsonValueKind.String ? token.String() : throw token.Refuse("a text or an object with \"content\"");
         }
 
         return tokens;
     }
 
-    private static NlftException Wrong(string subject, string found, string expected) => new(subject, found, expected, "Correct the file.");
-
-    private static JsonDocument ReadJson(string path)
-    {
-        try
-        {
-            return JsonText.Parse(System.Text.Encoding.UTF8.GetBytes(ReadText(path)));
-        }
-        catch (JsonException exception)
-        {
-            throw new NlftException(path, $"no valid JSON ({exception.Message})", "a JSON object", "Download the file again.", exception);
-        }
-    }
+    private static NlftException Wrong(string subject, string found, string expected) => new(subject, found, expected, Correct);
 
     private static string ReadText(string path)
     {

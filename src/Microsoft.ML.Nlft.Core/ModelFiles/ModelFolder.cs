@@ -36,7 +36,7 @@ public sealed class ModelFolder : IDisposable
             throw new NlftException(configurationPath, "no such file", ModelConfigurationReader.WhatItIs,
                 "Name the folder that holds the model's files.");
         var json = File.ReadAllBytes(configurationPath);
-        var configuration = ModelConfigurationReader.Read(JsonKeys.Parse(configurationPath, json, ModelConfigurationReader.WhatItIs));
+        var configuration = ModelConfigurationReader.Read(JsonFile.Parse(json, new(configurationPath, ModelConfigurationReader.WhatItIs)));
         var weights = ModelWeights.Open(path);
         try
         {

@@ -94,6 +94,7 @@ public static class ModelFolderWriter
     /// <summary>config.json with another dtype: only that value's bytes change.</summary>
     private static byte[] WithDataType(byte[] json, TensorType type)
     {
+        json = json[JsonFile.MarkLength(json, "config.json")..];
         var edited = new MemoryStream();
         var reader = new Utf8JsonReader(json);
         var copied = 0;

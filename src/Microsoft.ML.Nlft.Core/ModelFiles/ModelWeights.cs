@@ -98,7 +98,7 @@ internal sealed class ModelWeights : IDisposable
         {
             var path = Path.Combine(_folder, shard);
             if (!File.Exists(path))
-                throw new NlftException(path, "no such file", $"a shard that {IndexFile} names for {map.Count(pair => pair.Value == shard)} tensors",
+                throw new NlftException(path, "no such file", $"a shard that {IndexFile} names for {map.Values.Count(name => name == shard)} tensors",
                     DownloadAgain);
             var file = SafetensorsFile.Open(path);
             Add(file);
@@ -122,18 +122,18 @@ internal sealed class ModelWeights : IDisposable
 
     private static Dictionary<string, string> ReadWeightMap(string indexPath)
     {
-        var index = JsonKeys.Load(indexPath, "index of a sharded model");
-        var entries = index.Object("weight_map") ?? throw index.Error("weight_map", "an object of tensor and file names", DownloadAgain);
+        var index = JsonFile.Load(new(indexPath, "index of a sharded model"));
+        if (index["weight_map"].IsNull) throw index["weight_map"].Refuse("an object of tensor and file names", DownloadAgain);
         var map = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var tensor in entries.Names)
+        foreach (var (tensor, value) in index["weight_map"].Members())
         {
-            var shard = entries.Text(tensor) ?? throw entries.Error(tensor, "a file name", DownloadAgain);
+            var shard = value.StringOrNull() ?? throw value.Refuse("a file name", DownloadAgain);
             if (shard.AsSpan().ContainsAny("/\\:") || shard is "" or "." or "..")
-                throw entries.Error(tensor, "the name of a file in the folder itself, without a path",
+                throw value.Refuse("the name of a file in the folder itself, without a path",
                     "Put the shards into the model's folder and name them without a path.");
-            if (!map.TryAdd(tensor, shard)) throw new NlftException(entries.Place(tensor), "the tensor twice", "every tensor once", DownloadAgain);
+            map.Add(tensor, shard);
         }
-        return map.Count > 0 ? map : throw index.Error("weight_map", "at least one tensor", DownloadAgain);
+        return map.Count > 0 ? map : throw index["weight_map"].Refuse("at least one tensor", DownloadAgain);
     }
 
     private static NlftException NoWeights(string folder)

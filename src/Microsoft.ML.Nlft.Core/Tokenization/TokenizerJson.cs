@@ -43,8 +43,9 @@ internal static class TokenizerJson
     public static JsonPlace Load(string path) => JsonFile.Load(Source(path));
 
     /// <summary>The words of messages about a file of the tokenizer.</summary>
-    public static JsonSource Source(string path) => new(path, "an object")
+    public static JsonSource Source(string path) => new(path, "a JSON file")
     {
+        Expected = "an object",
         FileRemedy = "Correct the file or download it again.",
         ValueRemedy = "Correct the file or download it again.",
         Invalid = "no valid JSON",
@@ -148,9 +149,10 @@ internal static class TokenizerJson
     private static PostProcessing ReadPostProcessing(JsonPlace place, Vocabulary vocabulary, IReadOnlyList<AddedToken> addedTokens)
     {
         var processing = place.IsNull ? PostProcessing.None : TokenizerSteps.PostProcessor(place);
+        var added = addedTokens.Select(token => token.Id).ToHashSet();
         foreach (var id in processing.Before.Concat(processing.After))
         {
-            if (vocabulary[id] is null && addedTokens.All(token => token.Id != id))
+            if (vocabulary[id] is null && !added.Contains(id))
             {
                 throw new NlftException(place.Subject, $"id {id}", "ids of model.vocab or added_tokens", "Correct the file or download it again.");
             }

@@ -133,13 +133,14 @@ internal static class TokenizerSteps
     {
         var (before, after) = (new List<int>(), new List<int>());
         var current = before;
+        var known = place["special_tokens"] is { IsNull: false } tokens ? tokens.Members(StringComparer.Ordinal) : [];
         foreach (var piece in place["single"].Items())
         {
             piece.RequireObject();
             if (piece["SpecialToken"] is { IsNull: false } special)
             {
                 var name = special["id"].String();
-                var token = place["special_tokens"][name];
+                var token = known.GetValueOrDefault(name);
                 current.AddRange(token.IsNull ? throw special["id"].Refuse("a token of special_tokens beside it") : token["ids"].Items().Select(id => id.Index()));
             }
             else if (piece["Sequence"]["id"].String() == "A" && current == before)

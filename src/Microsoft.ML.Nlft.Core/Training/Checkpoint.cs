@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Training;
@@ -102,7 +103,7 @@ internal sealed class Checkpoint
 
     private static Checkpoint Read(string path, string state, IReadOnlyList<TensorData> tensors)
     {
-        var document = JsonSerializer.Deserialize<Document>(state, Json) ?? throw new JsonException("it is null");
+        var document = Parse<Document>(path, Encoding.UTF8.GetBytes(state));
         if (document.Format is < 1 or > CurrentFormat) throw new NlftException($"{path}, format", $"{document.Format}", $"{CurrentFormat}", "It was written by a newer version: use that one.");
         if (document.Run is not { BaseModel: not null, Options: not null, Rows: not null } || document.Run.Rows.Contains(null!)) throw new JsonException("the run's identity is missing");
         var (epoch, row, step) = (document.Epoch, document.RowsDone, document.Step);
@@ -113,8 +114,9 @@ internal sealed class Checkpoint
         var numbers = new double[metrics.Bytes.Length / sizeof(double)];
         metrics.Bytes.Span.CopyTo(MemoryMarshal.AsBytes(numbers.AsSpan()));
         var steps = numbers.Chunk(Numbers).Select(FromNumbers).ToList();
-        var recordings = JsonSerializer.Deserialize<Recordings>((tensors.FirstOrDefault(tensor => tensor.Name == Recorded) ?? throw new JsonException("nothing about recorded rows")).Bytes.Span, Json);
-        foreach (var (at, recorded) in recordings?.OfSteps ?? throw new JsonException("nothing about recorded rows")) steps[at] = steps[at] with { Recorded = recorded };
+        var recordings = tensors.FirstOrDefault(tensor => tensor.Name == Recorded) is { } bytes
+            ? Parse<Recordings>($"{path}, \"{Recorded}\"", bytes.Bytes.Span) : throw new JsonException("nothing about recorded rows");
+        foreach (var (at, recorded) in recordings.OfSteps ?? throw new JsonException("nothing about recorded rows")) steps[at] = steps[at] with { Recorded = recorded };
         return new Checkpoint
         {
             Run = document.Run,
@@ -131,6 +133,9 @@ internal sealed class Checkpoint
                 : new NamedTensor(tensor.Name[prefix.Length..], [.. tensor.Shape.Select(size => checked((int)size))], MemoryMarshal.Cast<byte, float>(tensor.Bytes.Span).ToArray())),
         ];
     }
+
+    private static T Parse<T>(string place, ReadOnlySpan<byte> json)
+        where T : class => JsonFile.Parse(json, new(place, Kind) { FileRemedy = UseAnother }).Deserialize<T>(Json);
 
     private static IEnumerable<TensorData> Named(string prefix, IReadOnlyList<NamedTensor> tensors) => tensors.Select(tensor =>
         new TensorData(prefix + tensor.Name, TensorType.F32, [.. tensor.Shape.Select(size => (long)size)], MemoryMarshal.AsBytes(tensor.Values.AsSpan()).ToArray()));

@@ -49,11 +49,11 @@ public sealed class ChatTemplateLoadTests
     [TestMethod]
     [DataRow("""{"chat_template": [{"name": "rag", "template": "t"}]}""", "found the templates rag; expected one named default")]
     [DataRow("""{"chat_template": [{"name": "rag"}]}""", "found an entry without a name and a template")]
-    [DataRow("""{"chat_template": 3}""", "found a JSON Number; expected a text, or a list of name and template")]
-    [DataRow("""{"chat_template": "{{", "bos_token": 1}""", "\"bos_token\": found a JSON Number")]
+    [DataRow("""{"chat_template": 3}""", "found 3; expected a text, or a list of name and template")]
+    [DataRow("""{"chat_template": "{{", "bos_token": 1}""", "\"bos_token\": found 1; expected a text or an object")]
     [DataRow("""{"chat_template": "a\n{{"}""", "\"chat_template\", line 2, column 1: found a tag that does not end")]
-    [DataRow("""[1]""", "found a JSON Array; expected a JSON object")]
-    [DataRow("""{""", "found no valid JSON")]
+    [DataRow("""[1]""", "found [1]; expected one JSON object")]
+    [DataRow("""{""", "found invalid JSON (line 1, column 2: ")]
     public void Load_InvalidConfiguration_NamesTheFileAndTheKey(string configuration, string message)
     {
         Write("tokenizer_config.json", configuration);

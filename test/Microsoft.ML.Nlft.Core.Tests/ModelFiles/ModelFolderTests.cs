@@ -191,7 +191,7 @@ public sealed class ModelFolderTests
             "model-00002-of-00002.safetensors, tensor \"lm_head.weight\": found no such tensor; expected the tensor, as model.safetensors.index.json places it there. Download the model's files again.");
         folder.Write("sharded/model.safetensors.index.json", """{"weight_map": {"a": "x.safetensors", "a": "y.safetensors"}}""");
         StringAssert.EndsWith(folder.Refusal(() => ModelFolder.Open(path)),
-            "\"weight_map.a\": found the tensor twice; expected every tensor once. Download the model's files again.");
+            "\"weight_map.a\": found the key twice, the second time in line 1, column 39; expected each key once. Remove one of them.");
         folder.Write("sharded/model.safetensors.index.json", "{}");
         StringAssert.EndsWith(folder.Refusal(() => ModelFolder.Open(path)),
             "\"weight_map\": found no such key; expected an object of tensor and file names. Download the model's files again.");

@@ -21,14 +21,14 @@ internal static class JsonFile
     public static JsonPlace Load(JsonSource source)
     {
         if (!File.Exists(source.File))
-            throw new NlftException(source.File, "no such file", source.Expected, "Check the path, or download the file again.");
+            throw new NlftException(source.File, "no such file", source.WhatItIs, "Check the path, or download the file again.");
         try
         {
             return Parse(File.ReadAllBytes(source.File), source);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new NlftException(source.File, $"no readable file ({e.Message})", source.Expected, "Check the path and the permissions.", e);
+            throw new NlftException(source.File, $"no readable file ({e.Message})", source.WhatItIs, "Check the path and the permissions.", e);
         }
     }
 

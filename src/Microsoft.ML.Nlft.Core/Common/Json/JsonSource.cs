@@ -2,9 +2,12 @@ namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>Where JSON comes from, and the words of the messages about it.</summary>
 /// <param name="File">The file, or the row of a file, as messages name it.</param>
-/// <param name="Expected">What the whole should be, for example <c>config.json of a model: one JSON object</c>.</param>
-internal sealed record JsonSource(string File, string Expected = "one JSON object")
+/// <param name="WhatItIs">What the file should be, for example <c>config.json of a model</c>.</param>
+internal sealed record JsonSource(string File, string WhatItIs = "")
 {
+    /// <summary>What the whole should be.</summary>
+    public string Expected { get; init; } = WhatItIs.Length == 0 ? "one JSON object" : $"{WhatItIs}: one JSON object";
+
     /// <summary>What to do about a file that is no JSON object.</summary>
     public string FileRemedy { get; init; } = "Correct the file, or download it again.";
 

@@ -30,16 +30,16 @@ public sealed record GenerationDefaults
     internal static GenerationDefaults? Load(string path)
     {
         if (!File.Exists(path)) return null;
-        var keys = JsonKeys.Load(path, "generation_config.json of a model");
+        var keys = JsonFile.Load(new(path, "generation_config.json of a model"));
         var defaults = new GenerationDefaults
         {
-            EndOfSequenceIds = keys.IntOrInts("eos_token_id") ?? [],
-            DoSample = keys.Flag("do_sample"),
-            Temperature = keys.Number("temperature"),
-            TopP = keys.Number("top_p"),
-            TopK = keys.Int("top_k"),
-            RepetitionPenalty = keys.Number("repetition_penalty"),
-            MaximumNewTokens = keys.Int("max_new_tokens"),
+            EndOfSequenceIds = keys["eos_token_id"].IntsOrNull() ?? [],
+            DoSample = keys["do_sample"].BooleanOrNull(),
+            Temperature = keys["temperature"].NumberOrNull(),
+            TopP = keys["top_p"].NumberOrNull(),
+            TopK = keys["top_k"].IntOrNull(),
+            RepetitionPenalty = keys["repetition_penalty"].NumberOrNull(),
+            MaximumNewTokens = keys["max_new_tokens"].IntOrNull(),
         };
         Require(defaults.EndOfSequenceIds.All(id => id >= 0), "eos_token_id", "token ids of at least 0");
         Require(defaults.Temperature is not < 0, "temperature", "a number of at least 0");
@@ -51,7 +51,7 @@ public sealed record GenerationDefaults
 
         void Require(bool holds, string key, string expected)
         {
-            if (!holds) throw keys.Error(key, expected);
+            if (!holds) throw keys[key].Refuse(expected);
         }
     }
 }

@@ -33,19 +33,19 @@ public sealed record RopeConfiguration
     public double? AttentionFactor { get; init; }
 
     /// <summary>Reads rope_parameters (transformers v5), or rope_theta and rope_scaling (before).</summary>
-    internal static RopeConfiguration Read(JsonKeys config, int maximumPositions)
+    internal static RopeConfiguration Read(JsonPlace config, int maximumPositions)
     {
-        var parameters = config.Object("rope_parameters");
-        var rope = parameters ?? config.Object("rope_scaling");
-        var thetaKeys = parameters is not null && parameters.Has("rope_theta") ? parameters : config;
-        var theta = thetaKeys.Number("rope_theta") ?? 10000;
-        if (theta <= 1) throw thetaKeys.Error("rope_theta", "a number above 1");
+        var parameters = config["rope_parameters"].ObjectOrNull();
+        var found = parameters ?? config["rope_scaling"].ObjectOrNull();
+        var thetaKeys = parameters is { } given && !given["rope_theta"].IsNull ? given : config;
+        var theta = thetaKeys["rope_theta"].NumberOrNull() ?? 10000;
+        if (theta <= 1) throw thetaKeys["rope_theta"].Refuse("a number above 1");
         RequireWholeHead(config);
-        if (rope is null) return new RopeConfiguration { Theta = theta };
+        if (found is not { } rope) return new RopeConfiguration { Theta = theta };
         RequireWholeHead(rope);
 
-        var typeKey = rope.Has("rope_type") || !rope.Has("type") ? "rope_type" : "type";
-        var type = rope.Text(typeKey) ?? "default";
+        var typeKey = !rope["rope_type"].IsNull || rope["type"].IsNull ? "rope_type" : "type";
+        var type = rope[typeKey].StringOrNull() ?? "default";
         var result = new RopeConfiguration { Theta = theta, Type = type };
         switch (type)
         {
@@ -55,24 +55,24 @@ public sealed record RopeConfiguration
                 return result with { Factor = ReadFactor(rope) };
             case "llama3":
                 var (low, high) = (Required(rope, "low_freq_factor"), Required(rope, "high_freq_factor"));
-                if (high <= low) throw rope.Error("high_freq_factor", $"a number above low_freq_factor, {low}");
+                if (high <= low) throw rope["high_freq_factor"].Refuse($"a number above low_freq_factor, {low}");
                 return result with { Factor = ReadFactor(rope), LowFrequencyFactor = low, HighFrequencyFactor = high,
-                    OriginalMaximumPositions = ReadOriginal(rope) ?? throw rope.Error("original_max_position_embeddings", "an integer") };
+                    OriginalMaximumPositions = ReadOriginal(rope) ?? throw rope["original_max_position_embeddings"].Refuse("an integer") };
             case "yarn":
                 return ReadYarn(rope, result, maximumPositions);
             default:
-                throw rope.Error(typeKey, "default, linear, llama3 or yarn",
+                throw rope[typeKey].Refuse("default, linear, llama3 or yarn",
                     "Use a model with one of these rotary embeddings; this one would compute other positions.");
         }
     }
 
-    private static RopeConfiguration ReadYarn(JsonKeys rope, RopeConfiguration result, int maximumPositions)
+    private static RopeConfiguration ReadYarn(JsonPlace rope, RopeConfiguration result, int maximumPositions)
     {
-        if (rope.Flag("truncate") == false) throw rope.Error("truncate", "true", "Use a model whose yarn ranges are whole dimensions.");
+        if (rope["truncate"].BooleanOrNull() == false) throw rope["truncate"].Refuse("true", "Use a model whose yarn ranges are whole dimensions.");
         var original = ReadOriginal(rope) ?? maximumPositions;
-        var factor = rope.Has("factor") ? ReadFactor(rope) : (double)maximumPositions / original;
+        var factor = !rope["factor"].IsNull ? ReadFactor(rope) : (double)maximumPositions / original;
         var (fast, slow) = (Optional(rope, "beta_fast") ?? 32, Optional(rope, "beta_slow") ?? 1);
-        if (fast < slow) throw rope.Error("beta_fast", $"a number of at least beta_slow, {slow}");
+        if (fast < slow) throw rope["beta_fast"].Refuse($"a number of at least beta_slow, {slow}");
         var attention = Optional(rope, "attention_factor");
         if (attention is null && Optional(rope, "mscale") is { } mscale && Optional(rope, "mscale_all_dim") is { } allDimensions)
             attention = Magnitude(mscale) / Magnitude(allDimensions);
@@ -81,21 +81,21 @@ public sealed record RopeConfiguration
         double Magnitude(double scale) => factor <= 1 ? 1 : 0.1 * scale * Math.Log(factor) + 1;
     }
 
-    private static void RequireWholeHead(JsonKeys keys)
+    private static void RequireWholeHead(JsonPlace keys)
     {
-        if (keys.Number("partial_rotary_factor") is not (null or 1.0))
-            throw keys.Error("partial_rotary_factor", "1", "Use a model that rotates whole heads.");
+        if (keys["partial_rotary_factor"].NumberOrNull() is not (null or 1.0))
+            throw keys["partial_rotary_factor"].Refuse("1", "Use a model that rotates whole heads.");
     }
 
-    private static double ReadFactor(JsonKeys rope) =>
-        Required(rope, "factor") is >= 1 and var factor ? factor : throw rope.Error("factor", "a number of at least 1");
+    private static double ReadFactor(JsonPlace rope) =>
+        Required(rope, "factor") is >= 1 and var factor ? factor : throw rope["factor"].Refuse("a number of at least 1");
 
-    private static double Required(JsonKeys rope, string key) => Optional(rope, key) ?? throw rope.Error(key, "a number above 0");
+    private static double Required(JsonPlace rope, string key) => Optional(rope, key) ?? throw rope[key].Refuse("a number above 0");
 
-    private static double? Optional(JsonKeys rope, string key) =>
-        rope.Number(key) is not <= 0 ? rope.Number(key) : throw rope.Error(key, "a number above 0");
+    private static double? Optional(JsonPlace rope, string key) =>
+        rope[key].NumberOrNull() is not <= 0 ? rope[key].NumberOrNull() : throw rope[key].Refuse("a number above 0");
 
-    private static int? ReadOriginal(JsonKeys rope) =>
-        rope.Int("original_max_position_embeddings") is not <= 0 ? rope.Int("original_max_position_embeddings")
-            : throw rope.Error("original_max_position_embeddings", "an integer above 0");
+    private static int? ReadOriginal(JsonPlace rope) =>
+        rope["original_max_position_embeddings"].IntOrNull() is not <= 0 ? rope["original_max_position_embeddings"].IntOrNull()
+            : throw rope["original_max_position_embeddings"].Refuse("an integer above 0");
 }

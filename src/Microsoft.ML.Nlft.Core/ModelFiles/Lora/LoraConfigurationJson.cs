@@ -19,27 +19,26 @@ internal static class LoraConfigurationJson
 
     public static (LoraConfiguration Configuration, string? BaseModel) Load(string path)
     {
-        var keys = JsonKeys.Load(path, "PEFT's adapter_config.json");
+        var keys = JsonFile.Load(new(path, "PEFT's adapter_config.json"));
         Refuse(keys);
         var (modules, pattern) = Targets(keys);
         var defaults = new LoraConfiguration();
         var configuration = new LoraConfiguration
         {
-            Rank = InRange(keys, "r", keys.Int("r") ?? 8),
-            Alpha = Positive(keys, "lora_alpha", keys.Number("lora_alpha") ?? 8),
-            Dropout = (keys.Number("lora_dropout") ?? 0) is >= 0 and < 1 and var dropout ? dropout
-                : throw keys.Error("lora_dropout", "a number of at least 0 and below 1"),
+            Rank = InRange(keys["r"], keys["r"].IntOrNull() ?? 8),
+            Alpha = Positive(keys["lora_alpha"], keys["lora_alpha"].NumberOrNull() ?? 8),
+            Dropout = (keys["lora_dropout"].NumberOrNull() ?? 0) is >= 0 and < 1 and var dropout ? dropout
+                : throw keys["lora_dropout"].Refuse("a number of at least 0 and below 1"),
             TargetModules = modules ?? defaults.TargetModules,
             TargetPattern = pattern,
-            ExcludedModules = !keys.Has("exclude_modules") || IsText(keys["exclude_modules"]) ? [] : keys.Texts("exclude_modules")!,
-            ExcludedPattern = keys.Has("exclude_modules") && IsText(keys["exclude_modules"]) ? keys.Text("exclude_modules") : null,
-            Layers = keys.IntOrInts("layers_to_transform"),
-            RankPattern = Pattern(keys, "rank_pattern", (owner, key) => InRange(owner, key, owner.Int(key) ?? throw owner.Error(key, "an integer"))),
-            AlphaPattern = Pattern(keys, "alpha_pattern", (owner, key) =>
-                Positive(owner, key, owner.Number(key) ?? throw owner.Error(key, "a number"))),
-            UseRankStabilizedScaling = keys.Flag("use_rslora") ?? false,
+            ExcludedModules = IsText(keys["exclude_modules"]) ? [] : keys["exclude_modules"].StringsOrNull() ?? [],
+            ExcludedPattern = IsText(keys["exclude_modules"]) ? keys["exclude_modules"].String() : null,
+            Layers = keys["layers_to_transform"].IntsOrNull(),
+            RankPattern = Pattern(keys["rank_pattern"], rank => InRange(rank, rank.Int())),
+            AlphaPattern = Pattern(keys["alpha_pattern"], alpha => Positive(alpha, alpha.Number())),
+            UseRankStabilizedScaling = keys["use_rslora"].Boolean(false),
         };
-        if (configuration.Layers is not null && pattern is not null) throw keys.Error("layers_to_transform", "null, as target_modules is a pattern");
+        if (configuration.Layers is not null && pattern is not null) throw keys["layers_to_transform"].Refuse("null, as target_modules is a pattern");
         try
         {
             configuration.Validate();
@@ -48,7 +47,7 @@ internal static class LoraConfigurationJson
         {
             throw new NlftException($"{path}, {fault.Subject}", fault.Found, fault.Expected, fault.Remedy, fault);
         }
-        return (configuration, keys.Text("base_model_name_or_path"));
+        return (configuration, keys["base_model_name_or_path"].StringOrNull());
     }
 
     public static byte[] Write(LoraConfiguration configuration, string? baseModel)
@@ -85,30 +84,30 @@ internal static class LoraConfigurationJson
     /// <summary>A whole alpha is an integer in PEFT's files.</summary>
     private static object Number(double value) => value == Math.Truncate(value) && Math.Abs(value) < 1e15 ? (object)(long)value : value;
 
-    private static void Refuse(JsonKeys keys)
+    private static void Refuse(JsonPlace keys)
     {
-        if (keys.Text("peft_type") != "LORA") throw keys.Error("peft_type", "\"LORA\"", "Use a LoRA adapter.");
-        if (keys.Text("task_type") is not (null or "CAUSAL_LM"))
-            throw keys.Error("task_type", "\"CAUSAL_LM\"", "Use an adapter of a causal language model.");
-        if (keys.Text("bias") is not (null or "none")) throw keys.Error("bias", "\"none\"", Merge);
-        if (keys.Has("init_lora_weights") && keys["init_lora_weights"] is { ValueKind: JsonValueKind.String } init
-            && init.GetString() is not ("gaussian" or "eva" or "orthogonal"))
-            throw keys.Error("init_lora_weights", "true, false, \"gaussian\", \"orthogonal\" or \"eva\"",
+        if (keys["peft_type"].StringOrNull() != "LORA") throw keys["peft_type"].Refuse("\"LORA\"", "Use a LoRA adapter.");
+        if (keys["task_type"].StringOrNull() is not (null or "CAUSAL_LM"))
+            throw keys["task_type"].Refuse("\"CAUSAL_LM\"", "Use an adapter of a causal language model.");
+        if (keys["bias"].StringOrNull() is not (null or "none")) throw keys["bias"].Refuse("\"none\"", Merge);
+        if (IsText(keys["init_lora_weights"])
+            && keys["init_lora_weights"].String() is not ("gaussian" or "eva" or "orthogonal"))
+            throw keys["init_lora_weights"].Refuse("true, false, \"gaussian\", \"orthogonal\" or \"eva\"",
                 "Convert the adapter with PEFT's path_initial_model_for_weight_conversion: this initialisation changes the base weights.");
-        if (keys.Has("layers_pattern") && keys["layers_pattern"] is var layers && !IsEmpty(layers) && !IsLayers(layers))
-            throw keys.Error("layers_pattern", "null or \"layers\"", Merge);
-        var refused = NotHonoured.Concat(keys.Names.Where(name => name.StartsWith("use_", StringComparison.Ordinal) && name != "use_rslora"));
-        foreach (var name in refused)
+        if (keys["layers_pattern"].Value is var layers && !IsEmpty(layers) && !IsLayers(layers))
+            throw keys["layers_pattern"].Refuse("null or \"layers\"", Merge);
+        foreach (var (name, place) in keys.Members())
         {
-            if (keys.Has(name) && !IsEmpty(keys[name])) throw keys.Error(name, "nothing, null or false", Merge);
+            var known = name == "use_rslora" || (!name.StartsWith("use_", StringComparison.Ordinal) && !NotHonoured.Contains(name));
+            if (!known && !IsEmpty(place.Value)) throw place.Refuse("nothing, null or false", Merge);
         }
     }
 
-    private static bool IsText(JsonElement value) => value.ValueKind == JsonValueKind.String;
+    private static bool IsText(JsonPlace place) => place.Value.ValueKind == JsonValueKind.String;
 
     private static bool IsEmpty(JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.Null or JsonValueKind.False => true,
+        JsonValueKind.Undefined or JsonValueKind.Null or JsonValueKind.False => true,
         JsonValueKind.Array => value.GetArrayLength() == 0,
         JsonValueKind.Object => !value.EnumerateObject().Any(),
         JsonValueKind.String => value.GetString() == "",
@@ -123,28 +122,26 @@ internal static class LoraConfigurationJson
     };
 
     /// <summary>A list of names or a pattern; missing: PEFT's own choice for these models.</summary>
-    private static (IReadOnlyList<string>? Modules, string? Pattern) Targets(JsonKeys keys)
+    private static (IReadOnlyList<string>? Modules, string? Pattern) Targets(JsonPlace keys)
     {
-        if (!keys.Has("target_modules")) return (["q_proj", "v_proj"], null);
-        var value = keys["target_modules"];
+        if (keys["target_modules"].IsNull) return (["q_proj", "v_proj"], null);
+        var value = keys["target_modules"].Value;
         if (value.ValueKind == JsonValueKind.String && value.GetString() != "") return (null, value.GetString());
         if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0)
-            throw keys.Error("target_modules", "a list of names, a regular expression or \"all-linear\"");
-        return (keys.Texts("target_modules"), null);
+            throw keys["target_modules"].Refuse("a list of names, a regular expression or \"all-linear\"");
+        return (keys["target_modules"].StringsOrNull(), null);
     }
 
-    private static OrderedDictionary<string, T> Pattern<T>(JsonKeys keys, string name, Func<JsonKeys, string, T> read)
+    private static OrderedDictionary<string, T> Pattern<T>(JsonPlace place, Func<JsonPlace, T> read)
     {
         var pattern = new OrderedDictionary<string, T>();
-        if (keys.Object(name) is { } entries)
-        {
-            foreach (var key in entries.Names) pattern[key] = read(entries, key);
-        }
+        if (place.IsNull) return pattern;
+        foreach (var (name, value) in place.Members()) pattern.Add(name, read(value));
         return pattern;
     }
 
-    private static int InRange(JsonKeys keys, string key, int value) =>
-        value is >= 1 and <= LoraConfiguration.MaximumRank ? value : throw keys.Error(key, $"an integer from 1 to {LoraConfiguration.MaximumRank}");
+    private static int InRange(JsonPlace place, int value) =>
+        value is >= 1 and <= LoraConfiguration.MaximumRank ? value : throw place.Refuse($"an integer from 1 to {LoraConfiguration.MaximumRank}");
 
-    private static double Positive(JsonKeys keys, string key, double value) => value > 0 ? value : throw keys.Error(key, "a number above 0");
+    private static double Positive(JsonPlace place, double value) => value > 0 ? value : throw place.Refuse("a number above 0");
 }
