@@ -11,7 +11,7 @@ internal sealed class StudyData
 {
     private const int TestProblems = 100, TrainingProblems = 200, SamplesPerQuestion = 4, Seed = 4711;
 
-    private readonly List<TrainingExample> _pool = [];
+    private readonly List<DataRow> _pool = [];
     private readonly Dictionary<string, WordProblem> _problems;
 
     private StudyData(IReadOnlyList<WordProblem> training, IReadOnlyList<WordProblem> test) =>
@@ -42,6 +42,7 @@ internal sealed class StudyData
             Journal = journal,
         };
         var random = new Random(Seed);
+<<<<<<< HEAD
         var questions = training.Select((problem, i) => new JsonLinesRow(problem.Question, null, null, Text(problem.Answer), null,
             $"problem {i} of {family.Name}"));
         await foreach (var response in ResponseGenerator.GenerateAsync(model, questions.ToAsyncEnumerable(), options, cancellationToken))
@@ -51,8 +52,22 @@ internal sealed class StudyData
             // Name the wrong step as a person would; where the steps cannot be parsed, keep the judgment of the rule.
             var named = verdict.Kind == VerdictKind.Incorrect
                 && SolutionReader.Read(data._problems[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
+=======
+        var questions = training.Select((problem, i) => new DataRow
+        {
+            Question = problem.Question,
+            Answer = Text(problem.Answer),
+            Source = $"problem {i} of {family.Name}",
+        });
+        await foreach (var response in ResponseGenerator.GenerateAsync(model, questions.ToAsyncEnumerable(), options, cancellationToken))
+        {
+            if (string.IsNullOrWhiteSpace(response.Row.Response)) continue;
+            var verdict = await new RuleBasedJudge().JudgeAsync(response.Row, cancellationToken);
+            // A wrong step is named as a person would; where the steps cannot be read, the rule's words stand.
+            var named = verdict.Kind == VerdictKind.Incorrect && SolutionReader.Read(data._problems[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
+>>>>>>> rows
                 ? JudgmentWriter.Write(solution, random) : verdict.Judgment;
-            data._pool.Add((response.Row with { Judgment = named }).ToExample());
+            data._pool.Add(response.Row with { Judgment = named });
         }
         return data;
     }
@@ -68,7 +83,7 @@ internal sealed class StudyData
                 Mix.AllCorrect => RowSelection.WithRatio(_pool, count, ResponseRatio.AllCorrect, seed),
                 _ => RowSelection.First(_pool, count, seed),
             };
-            return [.. rows.Select(row => new StudyRow(row, _problems[row.Question].Solve().Text))];
+            return [.. rows.Select(row => new StudyRow(row.ToExample(), _problems[row.Question].Solve().Text))];
         }
         catch (NlftException)
         {

@@ -21,7 +21,7 @@ public static class SampleData
         Directory.CreateDirectory(folder);
         var corrected = MisconceptionFamilies.Named(CorrectedFamily);
         var rows = WrongAnswers(model, corrected, new ProblemGenerator(seed, seen), new Random(seed), log);
-        JsonLinesWriter.Write(Path.Combine(folder, "rows.jsonl"), rows);
+        DataFile.WriteExamples(Path.Combine(folder, "rows.jsonl"), rows);
 
         var unseen = new ProblemGenerator(seed + 1, seen.Concat(rows.Select(row => row.Question)));
         WriteTest(Path.Combine(folder, "test-corrected.jsonl"), unseen.Distinct(TestRows, corrected));

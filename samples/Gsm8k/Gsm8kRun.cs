@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.ML.Nlft;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 
@@ -23,7 +24,11 @@ public static class Gsm8kRun
         {
             Trainable = TrainableWeights.Lora, Prompts = new() { MaximumTokens = MaximumTokens },
         });
-        var rows = ChooseRows(Gsm8kReader.ToTrainingExamples(Gsm8kReader.ReadSolutions(solutionsPath)), model);
+        var judged = DataFile.ReadGsm8kSolutions(solutionsPath).Select(row => row with
+        {
+            Judgment = RuleBasedJudge.Judge(row.Response!, row.Answer!, row.Source),
+        });
+        var rows = ChooseRows([.. judged.Select(row => row.ToExample())], model);
         var examples = rows.Select(model.Prompts.Encode).ToArray();
         var cut = examples.Count(row => row.Sequence(PromptContexts.Standard).Tokens.Length == MaximumTokens);
         var right = examples.Where(row => row.Polarity == Polarity.Correct).ToArray();

@@ -303,7 +303,7 @@ public sealed class LocalModel : IDisposable
     /// <example>
     /// <code>
     /// using var model = LocalModel.Load("models/tiny");
-    /// model.CreateSaliencyMap(JsonLinesReader.Read("rows.jsonl")).Save("map.html");
+    /// model.CreateSaliencyMap(DataFile.ReadExamples("rows.jsonl")).Save("map.html");
     /// </code>
     /// </example>
     public SaliencyMap CreateSaliencyMap(

@@ -128,8 +128,8 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
         var rows = AppendedColumnMapper<ReadOnlyMemory<char>>.ReadInputs(input, _column);
         foreach (var row in rows) Prompt(row); // a row that cannot be answered is refused before the work begins, on every process
         var options = new ResponseOptions { Generation = Settings.Generation };
-        var questions = rows.Select(row => new JsonLinesRow(row.Texts[0], null, null, null, Instruction(row), row.Name)).ToAsyncEnumerable();
-        string[] answers = [.. ResponseGenerator.GenerateAsync(_model, questions, options).ToBlockingEnumerable().Select(response => response.Generated.Text)];
+        var questions = rows.Select(row => new DataRow { Question = row.Texts[0], Instruction = Instruction(row), Source = row.Name });
+        string[] answers = [.. ResponseGenerator.GenerateAsync(_model, questions.ToAsyncEnumerable(), options).ToBlockingEnumerable().Select(response => response.Generated.Text)];
         return _column with { InOrder = true, Compute = asked => [.. asked.Select(row => AnswerOf(row).AsMemory())] };
 
         string AnswerOf(TextRow row) => row.Position >= 0 && row.Position < answers.Length && row.Texts.SequenceEqual(rows[(int)row.Position].Texts) ? answers[row.Position]

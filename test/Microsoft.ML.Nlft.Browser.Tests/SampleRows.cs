@@ -15,8 +15,8 @@ internal static class SampleRows
 
     public static IReadOnlyList<TrainingExample> Read(LocalModel model)
     {
-        var wrong = JsonLinesReader.Read(Path.Combine(s_samples, "data", "rows.jsonl"));
-        var questions = JsonLinesReader.ReadRows(Path.Combine(s_samples, "data", "test-others.jsonl")).Take(16).ToList();
+        var wrong = DataFile.ReadExamples(Path.Combine(s_samples, "data", "rows.jsonl"));
+        var questions = DataFile.Read(Path.Combine(s_samples, "data", "test-others.jsonl")).Take(16).ToList();
         var answers = model.Answer([.. questions.Select(row => row.Question)], new() { MaximumNewTokens = 96 });
         var right = questions.Zip(answers).Where(pair => ExactMatchEvaluator.Compare(pair.Second.Text, pair.First.Answer!, AnswerComparison.Number,
             "row").Outcome == AnswerOutcome.Correct)

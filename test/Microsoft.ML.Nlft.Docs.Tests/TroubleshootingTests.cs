@@ -27,7 +27,7 @@ public sealed class TroubleshootingTests : Workplace
         messages.Add(Message(() => LoraAdapter.Load("ADAPTER")));
         File.WriteAllText("rows.jsonl", """{"Question": "2+3?", "Response": "2+3=6 6 6", "Judgment": "5", "Answer": "5"}""");
         using (var model = LocalModel.Load("model", new() { Prompts = new() { MaximumTokens = 8 } }))
-            messages.Add(Message(() => model.Prompts.Encode(JsonLinesReader.Read("rows.jsonl")[0])));
+            messages.Add(Message(() => model.Prompts.Encode(DataFile.ReadExamples("rows.jsonl")[0])));
 
         CollectionAssert.AreEqual(Pages.Blocks("docs/troubleshooting.md").Where(block => block.Language == "text" && !block.Text.StartsWith(OfTheTool, StringComparison.Ordinal)).Select(block => block.Text).ToArray(), messages);
     }

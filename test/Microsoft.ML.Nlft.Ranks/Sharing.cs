@@ -77,12 +77,22 @@ internal sealed class Sharing(Communicator ranks, IReadOnlyList<string> argument
         if (ranks.IsFirst) Console.WriteLine("transformed");
     }
 
-    private async IAsyncEnumerable<JsonLinesRow> Rows()
+    private async IAsyncEnumerable<DataRow> Rows()
     {
         await Task.Yield();
         var other = ranks.Rank == Number("differs", -1) ? 1 : 0;
+<<<<<<< HEAD
         for (var i = 0; i < Number("rows", 40); i++)
             yield return new JsonLinesRow($"How much is {i + other} + {i}?", $"It is {i}.", null, $"{i + i % 2}", null, $"row {i + 1}");
+=======
+        for (var i = 0; i < Number("rows", 40); i++) yield return new DataRow
+        {
+            Question = $"How much is {i + other} + {i}?",
+            Response = $"It is {i}.",
+            Answer = $"{i + i % 2}",
+            Source = $"row {i + 1}",
+        };
+>>>>>>> rows
     }
 
     private int Number(string option, int otherwise) => _options.TryGetValue(option, out var text) ? int.Parse(text, CultureInfo.InvariantCulture)
@@ -102,7 +112,7 @@ internal sealed class Sharing(Communicator ranks, IReadOnlyList<string> argument
 
         public int MaximumParallelism => 2;
 
-        public async Task<Verdict> JudgeAsync(JsonLinesRow row, CancellationToken cancellationToken)
+        public async Task<Verdict> JudgeAsync(DataRow row, CancellationToken cancellationToken)
         {
             if (Interlocked.Increment(ref _judged) > dies) Process.GetCurrentProcess().Kill();
             await Task.Delay(2 + milliseconds, cancellationToken);

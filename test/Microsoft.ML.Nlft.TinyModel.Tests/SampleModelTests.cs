@@ -43,7 +43,7 @@ public sealed class SampleModelTests
     [TestMethod]
     public void Read_SampleTrainingRows_AreAllWrongAndJudged()
     {
-        var rows = JsonLinesReader.Read(Path.Combine(s_data, "rows.jsonl"));
+        var rows = DataFile.ReadExamples(Path.Combine(s_data, "rows.jsonl"));
         Assert.HasCount(25, rows);
         foreach (var row in rows)
         {
@@ -56,7 +56,7 @@ public sealed class SampleModelTests
     public void Read_SampleQuestions_AreUniqueAndUnseenInPretraining()
     {
         string[] files = ["rows.jsonl", "test-corrected.jsonl", "test-others.jsonl"];
-        var questions = files.SelectMany(file => JsonLinesReader.ReadRows(Path.Combine(s_data, file))).Select(row => row.Question).ToArray();
+        var questions = files.SelectMany(file => DataFile.Read(Path.Combine(s_data, file))).Select(row => row.Question).ToArray();
         Assert.HasCount(425, questions);
         CollectionAssert.AllItemsAreUnique(questions);
         var seen = TrainingMix.Rows(new Recipe()).Select(row => row.Example.Question).ToHashSet();

@@ -38,7 +38,7 @@ public sealed class ErrorTests
     [DataRow(1, "generate --model MODEL --question a --temperature -1", "option Temperature: found -1; expected a finite number, 0 or more.")]
     [DataRow(1, "evaluate --data questions.csv", "questions.csv, line 2: found no \"Response\", here or in any row; expected responses to evaluate, or a model to answer the questions.")]
     [DataRow(1, "evaluate --data wordy.csv", "gold answer of wordy.csv, line 2: found \"five\"; expected a number, alone or after ####.", DisplayName = "a gold answer without a number")]
-    [DataRow(1, "saliency --model MODEL --data gap.csv", "gap.csv, line 3, \"Response\": found nothing; expected a text. Fill it in or leave the row out.")]
+    [DataRow(1, "saliency --model MODEL --data gap.csv", "gap.csv, line 3, \"Response\": found an empty field; expected a text. Fill it in or leave the row out.")]
     [DataRow(1, "merge --model MODEL --output out", "option --adapter: found nothing; expected the folder of an adapter. Name the adapter with --adapter.")]
     public void Run_Failure_PrintsOneLineAndExitCode(int code, string commandLine, string message)
     {

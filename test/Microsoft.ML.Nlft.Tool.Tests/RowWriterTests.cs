@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Tool.Data;
 
 namespace Microsoft.ML.Nlft.Tool.Tests;
 
-/// <summary>Results appear whole or not at all.</summary>
+/// <summary>Tests that results appear whole or not at all.</summary>
 [TestClass]
 public sealed class RowWriterTests
 {
@@ -12,24 +12,26 @@ public sealed class RowWriterTests
     public void Clean() => _tool.Dispose();
 
     [TestMethod]
-    public void Lines_that_fail_half_way_leave_the_old_file_and_nothing_beside_it()
+    public void Write_LinesThatFailHalfWay_LeaveTheOldFileAlone()
     {
         var path = _tool.PathOf("out/rows.jsonl");
         RowWriter.Write(path, ["old"]);
-        Assert.ThrowsExactly<InvalidDataException>(() => RowWriter.Write(path, Enumerable.Range(0, 9).Select(i => i < 5 ? "new" : throw new InvalidDataException())));
+        var failing = Enumerable.Range(0, 9).Select(i => i < 5 ? "new" : throw new InvalidDataException());
+        Assert.ThrowsExactly<InvalidDataException>(() => RowWriter.Write(path, failing));
         Assert.AreEqual("old\n", File.ReadAllText(path));
         CollectionAssert.AreEqual(new[] { path }, Directory.GetFiles(Path.GetDirectoryName(path)!));
     }
 
-    /// <summary>Linux's device that is always full stands for the disk.</summary>
+    /// <summary>Linux's /dev/full stands for a full disk.</summary>
     [TestMethod]
-    public void A_full_disk_is_said_and_the_old_file_stays()
+    public void Write_FullDisk_SaysSoAndKeepsTheOldFile()
     {
         if (!File.Exists("/dev/full")) Assert.Inconclusive("There is no /dev/full here.");
         var path = _tool.PathOf("rows.jsonl");
         RowWriter.Write(path, ["old"]);
         var message = Assert.ThrowsExactly<NlftException>(() => RowWriter.Write(path, Enumerable.Range(0, 1).Select(_ => Full()))).Message;
-        Assert.AreEqual($"{path}: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was there before is unchanged.", message);
+        Assert.AreEqual($"{path}: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. "
+            + "What was there before is unchanged.", message);
         Assert.AreEqual("old\n", File.ReadAllText(path));
 
         static string Full()
@@ -40,7 +42,7 @@ public sealed class RowWriterTests
     }
 
     [TestMethod]
-    public void An_output_that_is_a_folder_is_refused_and_nothing_is_left()
+    public void Select_OutputThatIsAFolder_IsRefused()
     {
         _tool.WriteRows();
         Directory.CreateDirectory(_tool.PathOf("taken/inside"));

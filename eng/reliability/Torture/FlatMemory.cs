@@ -16,7 +16,7 @@ internal static class FlatMemory
     public static int Run(Place place, int steps)
     {
         using var model = LocalModel.Load(place.Model, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 4 } });
-        var rows = JsonLinesReader.Read(place.PathOf("unbroken/rows.jsonl")).Take(1).ToList();
+        var rows = DataFile.ReadExamples(place.PathOf("unbroken/rows.jsonl")).Take(1).ToList();
         var samples = new List<(int Step, long Live, long Process)>();
         var marks = new[] { steps / 10, steps / 2, steps };
         model.FineTune(rows, new NaturalLanguageObjective(),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.TinyModel.Problems;
 
 namespace Microsoft.ML.Nlft.TinyModel.Pretraining;

@@ -1,178 +1,200 @@
-using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
-using Microsoft.ML.Nlft.Evaluation;
 
 namespace Microsoft.ML.Nlft.Data;
 
-/// <summary>Reads and writes rows in every <see cref="RowFormat"/>.</summary>
+/// <summary>Reads and writes rows in every <see cref="RowFormat"/>. A file is read in time and memory that grow in step with its size.</summary>
+/// <example>
+/// <code>
+/// IReadOnlyList&lt;DataRow&gt; questions = DataFile.Read("questions.csv");
+/// IReadOnlyList&lt;TrainingExample&gt; examples = DataFile.ReadExamples("rows.jsonl");
+/// </code>
+/// </example>
 public static class DataFile
 {
-    private static readonly string[] s_columns = ["Id", "Question", "Response", "Judgment", "Answer", "Instruction", "Score"];
-
-    // Letters beyond ASCII stay readable; the files are no HTML.
-    private static readonly JsonWriterOptions s_line = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-    private static readonly JsonWriterOptions s_list = s_line with { Indented = true };
+    private static readonly string[] s_complete = [nameof(DataRow.Response), nameof(DataRow.Answer)];
 
     /// <summary>Reads all rows of a file.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="format">Its format; null: by its extension, a .json file whose first object has no "answer" being <see cref="RowFormat.Cut"/>.</param>
-    /// <exception cref="NlftException">The first fault: file, line and, where there is one, column or property, and what was expected.</exception>
-    public static IReadOnlyList<JsonLinesRow> Read(string path, RowFormat? format = null)
+    /// <param name="path">The file: UTF-8, with or without a byte order mark.</param>
+    /// <param name="format">
+    /// Its format; null: by its extension. A .json file that begins with a bracket is <see cref="RowFormat.Nlft"/>, or <see cref="RowFormat.Cut"/>
+    /// when its first object has no "answer"; any other .json file is <see cref="RowFormat.JsonLines"/>.
+    /// </param>
+    /// <param name="columns">The names of its columns or keys, where the format leaves them open; null: the default ones.</param>
+    /// <param name="delimiter">What separates the fields of CSV or TSV; null: a comma or a tab.</param>
+    /// <param name="required">
+    /// Properties of <see cref="DataRow"/> that every row must fill in besides the question, of Response, Judgment, Answer and Instruction; null:
+    /// none.
+    /// </param>
+    /// <returns>The rows in order, at least one, each with its place in <see cref="DataRow.Source"/>. Texts that are blank are null.</returns>
+    /// <exception cref="NlftException">
+    /// The first fault: file, line and, where there is one, column or key, and what was expected. A key or a column that occurs twice is one.
+    /// </exception>
+    public static IReadOnlyList<DataRow> Read(
+        string path, RowFormat? format = null, DataColumns? columns = null, char? delimiter = null, IReadOnlyList<string>? required = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        return (format ?? FormatOf(path)) switch
+        (columns, required) = (columns ?? new(), required ?? []);
+        columns.Validate();
+        IReadOnlyList<DataRow> rows = (format ?? FormatOf(path)) switch
         {
-            RowFormat.JsonLines => JsonLinesReader.ReadRows(path),
-            RowFormat.Csv => DelimitedReader.Read(path, ','),
-            RowFormat.Tsv => DelimitedReader.Read(path, '\t'),
-            RowFormat.Gsm8k => [.. Gsm8kReader.ReadQuestions(path).Select(row => new JsonLinesRow(row.Question, null, null, row.Answer, null, row.Source))],
-            RowFormat.Nlft => ReadList(path, answers: format is null ? null : true),
+            RowFormat.JsonLines => ReadLines(path, columns, required),
+            RowFormat.Csv => DelimitedFormat.Read(path, delimiter ?? ',', columns, required),
+            RowFormat.Tsv => DelimitedFormat.Read(path, delimiter ?? '\t', columns, required),
+            RowFormat.Gsm8k => [.. Lines(path).Select(JsonFormat.ReadGsm8k)],
+            RowFormat.Nlft when format is null && !IsList(path) => ReadLines(path, columns, required),
+            RowFormat.Nlft => ReadList(path, answers: format is null && !required.Contains(nameof(DataRow.Answer)) ? null : true),
             RowFormat.Cut => ReadList(path, answers: false),
-            var other => throw new NlftException($"{path}, format", $"{other}, which is for export", "JsonLines, Csv, Tsv, Gsm8k, Nlft or Cut", "Name the format that the file has."),
+            var other => throw new NlftException($"{path}, format", $"{other}, which is for export", "JsonLines, Csv, Tsv, Gsm8k, Nlft or Cut",
+                "Name the format that the file has."),
         };
+        foreach (var row in rows)
+            foreach (var property in required)
+                row.Require(property);
+        return rows;
     }
 
-    /// <summary>The rows of a file as a stream; the file is checked as it is read, and nothing is read before the first row is asked for.</summary>
+    /// <summary>Reads all rows of a file as rows to train on: question, response and answer must be there.</summary>
     /// <param name="path">The file.</param>
     /// <param name="format">As for <see cref="Read"/>.</param>
+    /// <param name="columns">As for <see cref="Read"/>.</param>
+    /// <exception cref="NlftException">As for <see cref="Read"/>.</exception>
+    public static IReadOnlyList<TrainingExample> ReadExamples(string path, RowFormat? format = null, DataColumns? columns = null) =>
+        [.. Read(path, format, columns, required: s_complete).Select(row => row.ToExample())];
+
+    /// <summary>Reads the rows of a file as a stream; nothing is read before the first row is asked for.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="format">As for <see cref="Read"/>.</param>
+    /// <param name="columns">As for <see cref="Read"/>.</param>
     /// <param name="cancellationToken">Observed between rows.</param>
     /// <exception cref="NlftException">As for <see cref="Read"/>.</exception>
-    public static async IAsyncEnumerable<JsonLinesRow> ReadAsync(string path, RowFormat? format = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public static async IAsyncEnumerable<DataRow> ReadAsync(
+        string path, RowFormat? format = null, DataColumns? columns = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        foreach (var row in await Task.Run(() => Read(path, format), cancellationToken).ConfigureAwait(false))
+        foreach (var row in await Task.Run(() => Read(path, format, columns), cancellationToken).ConfigureAwait(false))
         {
             cancellationToken.ThrowIfCancellationRequested();
             yield return row;
         }
     }
 
+    /// <summary>
+    /// Reads GSM8K's example_model_solutions.jsonl (K. Cobbe et al., arXiv 2110.14168): questions, gold solutions, and what one model answered.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="model">6b_finetuning, 6b_verification, 175b_finetuning or 175b_verification.</param>
+    /// <returns>Rows with question, answer and response; the score is 1 when the final answer was counted as right, else 0.</returns>
+    /// <exception cref="NlftException">As for <see cref="Read"/>; a row does not have the model, or its gold solution ends in no number.</exception>
+    public static IReadOnlyList<DataRow> ReadGsm8kSolutions(string path, string model = "6b_finetuning")
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        return [.. Lines(path).Select(row => JsonFormat.ReadGsm8kSolution(row, model))];
+    }
+
     /// <summary>Writes rows; the file appears whole or not at all.</summary>
-    /// <param name="path">The file; one that is there is replaced.</param>
+    /// <param name="path">The file; an existing one is replaced.</param>
     /// <param name="rows">The rows.</param>
-    /// <param name="format">The format; null: by the extension.</param>
-    /// <exception cref="NlftException">A row lacks a text that the format needs, has an ill-formed one, or the format is for reading only.</exception>
-    public static void Write(string path, IEnumerable<JsonLinesRow> rows, RowFormat? format = null)
+    /// <param name="format">The format; null: by the extension, .json being <see cref="RowFormat.Nlft"/>.</param>
+    /// <param name="columns">The names of the columns or keys, where the format leaves them open; null: the default ones.</param>
+    /// <exception cref="NlftException">
+    /// A row lacks a text that the format needs, has an ill-formed one, or the format is for reading only.
+    /// </exception>
+    public static void Write(string path, IEnumerable<DataRow> rows, RowFormat? format = null, DataColumns? columns = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         ArgumentNullException.ThrowIfNull(rows);
-        switch (format ?? FormatOf(path))
+        columns ??= new();
+        columns.Validate();
+        Action<Stream> write = (format ?? FormatOf(path)) switch
         {
-            case RowFormat.JsonLines: JsonLinesWriter.WriteRows(path, rows); break;
-            case RowFormat.Csv: WriteDelimited(path, rows, ','); break;
-            case RowFormat.Tsv: WriteDelimited(path, rows, '\t'); break;
-            case RowFormat.Nlft: WriteList(path, rows, (writer, at, row) => WritePublished(writer, at, row, answers: true)); break;
-            case RowFormat.Cut: WriteList(path, rows, (writer, at, row) => WritePublished(writer, at, row, answers: false)); break;
-            case RowFormat.Sft: WriteLines(path, rows, row => Need(row.Response, row, nameof(row.Response))); break;
-            case RowFormat.SftGold: WriteLines(path, rows, row => Need(row.Answer, row, nameof(row.Answer))); break;
-            case RowFormat.Reft: WriteList(path, rows, WriteReft); break;
-            case var other: throw new NlftException($"{path}, format", $"{other}, which is read only", "JsonLines, Csv, Tsv, Nlft, Cut, Sft, SftGold or Reft", "Name a format that can be written.");
-        }
+            RowFormat.JsonLines => stream => JsonFormat.WriteJsonLines(stream, rows, columns, row => $"row {row} to be written to {path}"),
+            RowFormat.Csv => stream => DelimitedFormat.Write(stream, rows, ',', columns),
+            RowFormat.Tsv => stream => DelimitedFormat.Write(stream, rows, '\t', columns),
+            RowFormat.Nlft => stream => JsonFormat.WritePublished(stream, rows, answers: true),
+            RowFormat.Cut => stream => JsonFormat.WritePublished(stream, rows, answers: false),
+            RowFormat.Sft => stream => JsonFormat.WriteCompletions(stream, rows, nameof(DataRow.Response)),
+            RowFormat.SftGold => stream => JsonFormat.WriteCompletions(stream, rows, nameof(DataRow.Answer)),
+            RowFormat.Reft => stream => JsonFormat.WriteReft(stream, rows),
+            var other => throw new NlftException($"{path}, format", $"{other}, which is read only",
+                "JsonLines, Csv, Tsv, Nlft, Cut, Sft, SftGold or Reft", "Name a format that can be written."),
+        };
+        AtomicFile.Write(path, write);
     }
 
+    /// <summary>Writes rows to train on as <see cref="Write"/> does.</summary>
+    /// <param name="path">The file; an existing one is replaced.</param>
+    /// <param name="examples">The rows.</param>
+    /// <param name="format">As for <see cref="Write"/>.</param>
+    /// <param name="columns">As for <see cref="Write"/>.</param>
+    /// <exception cref="NlftException">As for <see cref="Write"/>, or a row has an empty response or answer.</exception>
+    public static void WriteExamples(string path, IEnumerable<TrainingExample> examples, RowFormat? format = null, DataColumns? columns = null)
+    {
+        ArgumentNullException.ThrowIfNull(examples);
+        Write(path, examples.Select((example, at) =>
+        {
+            var row = DataRow.Of(example);
+            foreach (var property in s_complete) (row with { Source = $"row {at + 1} to be written to {path}" }).Require(property);
+            return row;
+        }), format, columns);
+    }
+
+    /// <summary>Writes rows to a stream as JSON Lines, with results beside them.</summary>
+    /// <param name="stream">The stream; it stays open.</param>
+    /// <param name="rows">The rows.</param>
+    /// <param name="columns">The keys; null: the default ones.</param>
+    /// <param name="results">
+    /// Further keys of a row by its place from 0: texts, numbers, records or lists of them, null being left out; null: no further keys.
+    /// </param>
+    /// <exception cref="NlftException">A row has a blank question, or a text that is not valid Unicode.</exception>
+    public static void WriteJsonLines(Stream stream, IEnumerable<DataRow> rows, DataColumns? columns = null,
+        Func<int, IEnumerable<(string Name, object? Value)>>? results = null)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ArgumentNullException.ThrowIfNull(rows);
+        columns ??= new();
+        columns.Validate();
+        JsonFormat.WriteJsonLines(stream, rows, columns, row => $"row {row} to be written", results);
+    }
+
+    /// <summary>The one place that maps extensions to formats.</summary>
     private static RowFormat FormatOf(string path) => Path.GetExtension(path).ToLowerInvariant() switch
     {
         ".jsonl" or ".ndjson" => RowFormat.JsonLines,
         ".csv" or ".txt" => RowFormat.Csv,
         ".tsv" or ".tab" => RowFormat.Tsv,
         ".json" => RowFormat.Nlft,
-        var other => throw new NlftException(path, other.Length == 0 ? "a name without an extension" : $"the extension {other}", ".jsonl, .csv, .tsv or .json",
-            "Name the file by its format, or name the format."),
+        var other => throw new NlftException(path, other.Length == 0 ? "a name without an extension" : $"the extension {other}",
+            ".jsonl, .csv, .tsv or .json", "Name the file by its format, or name the format."),
     };
+
+    private static IEnumerable<JsonFields> Lines(string path) => JsonRows.ReadLines(path).Select(row => new JsonFields(row));
+
+    private static List<DataRow> ReadLines(string path, DataColumns columns, IReadOnlyList<string> required) =>
+        [.. Lines(path).Select(row => JsonFormat.ReadLine(row, columns, required))];
 
     /// <param name="path">The file.</param>
     /// <param name="answers">Whether every row must have an answer; null: as the first one has.</param>
-    private static List<JsonLinesRow> ReadList(string path, bool? answers)
+    private static List<DataRow> ReadList(string path, bool? answers) => [.. JsonRows.ReadList(path).Select(row =>
     {
-        var rows = JsonRow.ReadList(path);
-        var needed = answers ?? rows[0].Has("answer");
-        return [.. rows.Select(row =>
+        var fields = new JsonFields(row);
+        answers ??= fields.Has("answer");
+        return JsonFormat.ReadPublished(fields, answers.Value);
+    })];
+
+    /// <summary>Whether a .json file begins with a bracket; one that cannot be opened is left to the reader, which says why.</summary>
+    private static bool IsList(string path)
+    {
+        try
         {
-            var (instruction, input) = (row.OptionalText("instruction"), row.OptionalText("input"));
-            return new JsonLinesRow(input ?? row.RequiredText("instruction"), row.RequiredText("output"), row.OptionalText("judgment"),
-                needed ? row.TextOrNumber("answer") ?? row.RequiredText("answer") : null, input is null ? null : instruction, row.Place)
-            {
-                Id = row.TextOrNumber("id"),
-                Score = row.OptionalNumber("score"),
-            };
-        })];
-    }
-
-    private static void WritePublished(Utf8JsonWriter writer, int at, JsonLinesRow row, bool answers)
-    {
-        if (long.TryParse(row.Id ?? $"{at}", NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)) writer.WriteNumber("id", number);
-        else Text(writer, "id", row.Id!, row);
-        Text(writer, "instruction", row.Instruction ?? row.Question, row);
-        Text(writer, "input", row.Instruction is null ? "" : row.Question, row);
-        Text(writer, "output", Need(row.Response, row, nameof(row.Response)), row);
-        if (row.Judgment is null) writer.WriteNull("judgment");
-        else Text(writer, "judgment", row.Judgment, row);
-        if (answers) Text(writer, "answer", Need(row.Answer, row, nameof(row.Answer)), row);
-        if (row.Score is { } score) writer.WriteNumber("score", score);
-    }
-
-    private static void WriteReft(Utf8JsonWriter writer, int at, JsonLinesRow row)
-    {
-        var answer = Need(row.Answer, row, nameof(row.Answer));
-        var value = AnswerExtraction.FinalNumber(answer)
-            ?? throw new NlftException($"{row.Source}, Answer", "an answer without a final number", "a number, alone or after ####", "Correct the answer or leave the row out.");
-        Text(writer, "item_id", row.Id ?? $"row_{at}", row);
-        Text(writer, "question", Prompt(row), row);
-        Text(writer, "answer_cot", answer, row);
-        Text(writer, "answer_value", value.ToString(), row);
-    }
-
-    private static void WriteList(string path, IEnumerable<JsonLinesRow> rows, Action<Utf8JsonWriter, int, JsonLinesRow> write) => AtomicFile.Write(path, stream =>
-    {
-        using var writer = new Utf8JsonWriter(stream, s_list);
-        writer.WriteStartArray();
-        var at = 0;
-        foreach (var row in rows)
-        {
-            writer.WriteStartObject();
-            write(writer, at++, row);
-            writer.WriteEndObject();
+            using var text = new StreamReader(path); // skips a byte order mark
+            int letter;
+            while ((letter = text.Read()) >= 0)
+                if (!char.IsWhiteSpace((char)letter)) return letter == '[';
+            return false;
         }
-        writer.WriteEndArray();
-        writer.Flush();
-        stream.WriteByte((byte)'\n');
-    });
-
-    private static void WriteLines(string path, IEnumerable<JsonLinesRow> rows, Func<JsonLinesRow, string> completion) => AtomicFile.Write(path, stream =>
-    {
-        using var writer = new Utf8JsonWriter(stream, s_line);
-        foreach (var row in rows)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            writer.WriteStartObject();
-            Text(writer, "prompt", Prompt(row), row);
-            Text(writer, "completion", completion(row), row);
-            writer.WriteEndObject();
-            writer.Flush();
-            writer.Reset();
-            stream.WriteByte((byte)'\n');
+            return true;
         }
-    });
-
-    private static void WriteDelimited(string path, IEnumerable<JsonLinesRow> rows, char delimiter) => AtomicFile.Write(path, stream =>
-    {
-        using var text = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true) { NewLine = "\n" };
-        text.WriteLine(string.Join(delimiter, s_columns));
-        foreach (var row in rows)
-        {
-            string?[] fields = [row.Id, row.Question, row.Response, row.Judgment, row.Answer, row.Instruction, row.Score?.ToString("R", CultureInfo.InvariantCulture)];
-            text.WriteLine(string.Join(delimiter, fields.Select((field, i) => Quoted(JsonLinesWriter.WellFormed(field ?? "", $"{row.Source}, {s_columns[i]}"), delimiter))));
-        }
-    });
-
-    private static string Quoted(string field, char delimiter) =>
-        field.AsSpan().IndexOfAny(['"', '\r', '\n', delimiter]) < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
-
-    private static string Prompt(JsonLinesRow row) => row.Instruction is null ? row.Question : $"{row.Instruction}\n\n{row.Question}";
-
-    private static string Need(string? text, JsonLinesRow row, string property) => text ?? throw row.Missing(property);
-
-    private static void Text(Utf8JsonWriter writer, string name, string text, JsonLinesRow row) => writer.WriteString(name, JsonLinesWriter.WellFormed(text, $"{row.Source}, \"{name}\""));
+    }
 }

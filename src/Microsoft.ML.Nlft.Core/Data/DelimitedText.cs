@@ -2,14 +2,9 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Data;
 
-/// <summary>A record of a delimited file.</summary>
-/// <param name="Fields">Its fields, without their quotes.</param>
-/// <param name="Line">The line that it begins on, from 1.</param>
-internal sealed record DelimitedRecord(IReadOnlyList<string> Fields, int Line);
-
 /// <summary>
-/// Splits delimited text into records (RFC 4180): records end at a line break, fields at the delimiter; a field between quotes may hold both, and quotes
-/// written twice. Blank lines are skipped.
+/// Splits delimited text into records (RFC 4180): records end at a line break, fields at the delimiter; a field between quotes may hold both, and
+/// quotes written twice. Blank lines are skipped.
 /// </summary>
 internal sealed class DelimitedText(TextReader text, string path, char delimiter)
 {
@@ -17,12 +12,12 @@ internal sealed class DelimitedText(TextReader text, string path, char delimiter
     private readonly StringBuilder _field = new();
     private int _line = 1, _column = 1;
 
-    /// <summary>The line that is read now.</summary>
+    /// <summary>The line being read, from 1.</summary>
     public int Line => _line;
 
-    /// <summary>All records.</summary>
-    /// <exception cref="NlftException">A quote that is never closed, or one in the middle of a field.</exception>
-    public IEnumerable<DelimitedRecord> Records()
+    /// <summary>Reads all records: the fields without their quotes, and the line that the record begins on.</summary>
+    /// <exception cref="NlftException">A quote is never closed, or stands in the middle of a field.</exception>
+    public IEnumerable<(IReadOnlyList<string> Fields, int Line)> Records()
     {
         while (text.Peek() != End)
         {
@@ -30,7 +25,7 @@ internal sealed class DelimitedText(TextReader text, string path, char delimiter
             var fields = new List<string>();
             do fields.Add(Field()); while (Take(delimiter));
             EndRecord();
-            if (fields is not [""]) yield return new DelimitedRecord(fields, line);
+            if (fields is not [""]) yield return (fields, line);
         }
     }
 
@@ -41,12 +36,18 @@ internal sealed class DelimitedText(TextReader text, string path, char delimiter
         var quoted = text.Peek() == '"';
         if (quoted) Quoted(line, column);
         var closed = _field.Length;
-        while (!AtEndOfField()) _field.Append(Next());
-        if (quoted ? _field.Length == closed : _field.ToString().IndexOf('"') < 0) return _field.ToString();
+        var strayQuote = false;
+        while (!AtEndOfField())
+        {
+            var letter = Next();
+            strayQuote |= quoted || letter == '"';
+            _field.Append(letter);
+        }
+        if (!strayQuote) return _field.ToString();
         // Something follows the closing quote, or a quote stands inside a field that does not begin with one.
         if (quoted) _field.Insert(closed, '"').Insert(0, '"');
-        throw new NlftException($"{path}, line {line}, column {column}", $"a quote inside the field {Shortened(_field.ToString())}", "quotes around whole fields only",
-            "Put quotes around the field and double those inside.");
+        throw new NlftException($"{path}, line {line}, column {column}", $"a quote inside the field {Shortened(_field.ToString())}",
+            "quotes around whole fields only", "Put quotes around the field and double those inside.");
     }
 
     private void Quoted(int line, int column)
@@ -55,7 +56,8 @@ internal sealed class DelimitedText(TextReader text, string path, char delimiter
         while (true)
         {
             if (text.Peek() == End)
-                throw new NlftException($"{path}, line {line}, column {column}", "a quote that is never closed", "a closing quote", "Close it, or double the quotes inside the field.");
+                throw new NlftException($"{path}, line {line}, column {column}", "a quote that is never closed", "a closing quote",
+                    "Close it, or double the quotes inside the field.");
             var letter = Next();
             if (letter == '"' && !Take('"')) return;
             _field.Append(letter);

@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.Tokenization;
 namespace Microsoft.ML.Nlft.Data;
 
 /// <summary>
-/// Turns rows and questions into token ids with the model folder's tokenizer and chat template. A response is encoded once and follows
-/// every prompt of its row: its tokens are the same in all contexts by construction.
+/// Encodes rows and questions as token ids with the model folder's tokenizer and chat template. A response is encoded once and follows every prompt
+/// of its row, so its tokens are the same in all contexts.
 /// </summary>
 public sealed class PromptEncoder
 {
@@ -25,7 +25,8 @@ public sealed class PromptEncoder
     public PromptEncoder(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, IReadOnlyList<int> endOfSequenceIds)
     {
         if (options.MaximumTokens < 2)
-            throw new NlftException("option PromptOptions.MaximumTokens", $"{options.MaximumTokens}", "2 or more", "Set the most tokens of prompt and response together.");
+            throw new NlftException("option PromptOptions.MaximumTokens", $"{options.MaximumTokens}", "2 or more",
+                "Set the most tokens of prompt and response together.");
         int? Id(string? token) => token is null ? null : tokenizer.TokenToId(token);
         var endOfSequence = Id(tokenizer.EndOfSequenceToken) ?? (endOfSequenceIds.Count > 0 ? endOfSequenceIds[0] : null);
         _renderer = new PromptRenderer(tokenizer, template, options, endOfSequence);
@@ -39,7 +40,9 @@ public sealed class PromptEncoder
         StopIds = [.. endOfSequenceIds.Append(_renderer.EndOfTurn).Concat(endOfSequence is { } id ? [id] : []).Distinct().Order()];
     }
 
-    /// <summary>Ids that end a response: generation_config's and config's eos, the tokenizer's eos and the template's end of turn; ascending.</summary>
+    /// <summary>
+    /// Ids that end a response: generation_config's and config's eos, the tokenizer's eos and the template's end of turn; ascending.
+    /// </summary>
     public IReadOnlyList<int> StopIds { get; }
 
     /// <summary>Encodes a row in all the contexts it has: base and standard, and judge when the response is wrong.</summary>
@@ -52,7 +55,8 @@ public sealed class PromptEncoder
         Require(example.Source, nameof(example.Answer), example.Answer);
         var response = _renderer.Response(example.Response);
         if (response.Length >= _limit)
-            throw new NlftException($"{example.Source}, Response", $"{response.Length} tokens", $"at most {_limit - 1}, which leaves room for a prompt in MaximumTokens = {_limit}",
+            throw new NlftException($"{example.Source}, Response", $"{response.Length} tokens",
+                $"at most {_limit - 1}, which leaves room for a prompt in MaximumTokens = {_limit}",
                 "Shorten the response, leave the row out, or raise MaximumTokens up to what the model allows.");
         var room = _limit - response.Length;
         return new EncodedExample(example.Polarity, response,
@@ -78,12 +82,14 @@ public sealed class PromptEncoder
     /// instruction, every user text is a question. One user text alone gives what <see cref="EncodeQuestion"/> gives.
     /// </summary>
     /// <param name="turns">
-    /// Turns of system, user and assistant, of which the last is the user's. In their texts no special token is recognised. A folder
-    /// without a chat template gets the plain prompts of all questions one after another, each followed by its answer and an empty line;
-    /// a system text goes with the question after it, as it does where the template has no place for one.
+    /// Turns of system, user and assistant; the last is the user's. No special token is recognised in their texts. Without a chat template the prompt
+    /// is the plain prompts of all questions one after another, each followed by its answer and an empty line; a system text goes with the question
+    /// after it, as it does where the template has no place for one.
     /// </param>
     /// <param name="instruction">An instruction to put before the first system text, or null.</param>
-    /// <param name="variables">Variables of the chat template for this conversation, over <see cref="PromptOptions.TemplateVariables"/>; null: none.</param>
+    /// <param name="variables">
+    /// Variables of the chat template for this conversation, over <see cref="PromptOptions.TemplateVariables"/>; null: none.
+    /// </param>
     /// <exception cref="NlftException">A turn cannot be used, the template refuses the conversation, or it leaves no room for an answer.</exception>
     public int[] EncodeConversation(IReadOnlyList<ChatTurn> turns, string? instruction = null, IReadOnlyDictionary<string, object?>? variables = null)
     {
@@ -96,16 +102,19 @@ public sealed class PromptEncoder
                 throw new NlftException($"message {i + 1}", "an empty text", "a text", "Fill it in or leave the message out.");
         }
         if (turns is not [.., { Role: "user" }])
-            throw new NlftException("the conversation", turns.Count == 0 ? "no message" : $"a message of the role {turns[^1].Role} at its end", "a user's message at its end",
-                "Add the message that the model shall answer.");
+            throw new NlftException("the conversation", turns.Count == 0 ? "no message" : $"a message of the role {turns[^1].Role} at its end",
+                "a user's message at its end", "Add the message that the model should answer.");
         var leading = turns.TakeWhile(turn => turn.Role == "system").ToArray();
-        var instructions = string.Join("\n\n", leading.Select(turn => turn.Content).Prepend(instruction).Where(text => !string.IsNullOrWhiteSpace(text)));
+        var instructions = string.Join("\n\n",
+            leading.Select(turn => turn.Content).Prepend(instruction).Where(text => !string.IsNullOrWhiteSpace(text)));
         var system = _baseSystem.Fill(_ => instructions).Text.Trim();
         var worded = turns.Skip(leading.Length).Select(turn => turn.Role != "user" ? turn
             : turn with { Content = _baseUser.Fill(name => name == "question" ? turn.Content : instructions).Text });
-        var prompt = _renderer.Conversation([.. system.Length > 0 ? [new ChatTurn("system", system)] : Array.Empty<ChatTurn>(), .. worded], variables);
+        var first = system.Length > 0 ? [new ChatTurn("system", system)] : Array.Empty<ChatTurn>();
+        var prompt = _renderer.Conversation([.. first, .. worded], variables);
         if (prompt.Length < _limit) return prompt;
-        throw new NlftException("the conversation", $"{prompt.Length} tokens", $"fewer than {_limit}, the most that prompt and answer may have together",
+        throw new NlftException("the conversation", $"{prompt.Length} tokens",
+            $"fewer than {_limit}, the most that prompt and answer may have together",
             "Leave out earlier turns, or raise MaximumTokens up to what the model allows.");
     }
 
@@ -122,7 +131,7 @@ public sealed class PromptEncoder
         if (prompt.Length == 0)
             throw new NlftException($"{row.Source}, Question", "no prompt token", "one or more", "Give the row a question that the tokenizer knows.");
         if (prompt.Length <= room) return prompt;
-        // Too long: the beginning goes, but for the token that begins every sequence.
+        // Too long: drop the beginning, except the token that begins every sequence.
         return prompt[0] == _beginningOfSequence && room > 1 ? [prompt[0], .. prompt.AsSpan(prompt.Length - room + 1)] : prompt[^room..];
     }
 

@@ -25,8 +25,8 @@ public sealed record PromptOptions
     public string StandardUser { get; init; } = "{question}\n\nStandard answer: {answer}";
 
     /// <summary>
-    /// More variables of the folder's chat template, by name, for example <c>enable_thinking</c> = false: null, true, false, numbers, texts, lists and
-    /// dictionaries. They count in training, generation and chat alike; a template that does not read them is as without. Default none.
+    /// More variables of the folder's chat template, by name, for example <c>enable_thinking</c> = false: null, true, false, numbers, texts, lists
+    /// and dictionaries. They count in training, generation and chat alike; a template that does not read them is as without. Default none.
     /// </summary>
     public IReadOnlyDictionary<string, object?> TemplateVariables { get; init; } = new Dictionary<string, object?>();
 

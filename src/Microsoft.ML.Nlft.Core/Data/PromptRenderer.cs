@@ -7,7 +7,7 @@ using Microsoft.ML.Nlft.Tokenization;
 namespace Microsoft.ML.Nlft.Data;
 
 /// <summary>
-/// Turns a system and a user text into prompt tokens, through the folder's chat template or, without one, the plain prompt of
+/// Renders a system and a user text as prompt tokens, through the folder's chat template or, without one, the plain prompt of
 /// <see cref="PromptOptions"/>; knows how a response begins and ends after such a prompt.
 /// </summary>
 internal sealed partial class PromptRenderer
@@ -23,7 +23,8 @@ internal sealed partial class PromptRenderer
 
     public PromptRenderer(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, int? endOfSequence)
     {
-        (_tokenizer, _template, _variables) = (tokenizer, template, RequireVariables(options.TemplateVariables, "option PromptOptions.TemplateVariables"));
+        (_tokenizer, _template) = (tokenizer, template);
+        _variables = RequireVariables(options.TemplateVariables, "option PromptOptions.TemplateVariables");
         _plain = new PromptText(nameof(options.PlainPrompt), options.PlainPrompt, ["user"], "user");
         _plainWithSystem = new PromptText(nameof(options.PlainPromptWithSystem), options.PlainPromptWithSystem, ["system", "user"], "system", "user");
         if (template is null)
@@ -40,7 +41,7 @@ internal sealed partial class PromptRenderer
             var response = whole.LastIndexOf(Probe, StringComparison.Ordinal);
             if (response >= prompt.Length && whole.StartsWith(prompt, StringComparison.Ordinal))
             {
-                // Anything but white space (Qwen3's empty thoughts) a model writes itself: its response may hold it already.
+                // A model writes anything but white space itself (Qwen3's empty thoughts): its response may hold it already.
                 var gap = whole[prompt.Length..response];
                 _gap = string.IsNullOrWhiteSpace(gap) ? gap : "";
             }
@@ -51,18 +52,19 @@ internal sealed partial class PromptRenderer
                 if (tail.Length > 0 && tokenizer.SpecialTokens.Values.Contains(tail[0])) endOfSequence = tail[0];
             }
         }
-        EndOfTurn = endOfSequence ?? throw new NlftException("the model folder", "no end-of-sequence token in generation_config.json, config.json or tokenizer_config.json",
-            "eos_token_id or eos_token", "Add the one the model was trained with: without it no answer would end.");
+        EndOfTurn = endOfSequence ?? throw new NlftException("the model folder",
+            "no end-of-sequence token in generation_config.json, config.json or tokenizer_config.json", "eos_token_id or eos_token",
+            "Add the one the model was trained with: without it no answer would end.");
     }
 
     /// <summary>The id that ends a response: the template's end of turn, else the end of the sequence.</summary>
     public int EndOfTurn { get; }
 
-    /// <summary>Prompt tokens. In the two texts no special token is recognised, whatever a user wrote.</summary>
+    /// <summary>Prompt tokens. No special token is recognised in the two texts.</summary>
     public int[] Prompt(string system, string user) =>
         Conversation(system.Length == 0 ? [new("user", user)] : [new("system", system), new("user", user)]);
 
-    /// <summary>Prompt tokens of a conversation that ends with a user's turn. In its texts no special token is recognised.</summary>
+    /// <summary>Prompt tokens of a conversation that ends with a user's turn. No special token is recognised in its texts.</summary>
     /// <param name="turns">The conversation.</param>
     /// <param name="variables">Variables of the template for this conversation, over those of the options; null: none.</param>
     public int[] Conversation(IReadOnlyList<ChatTurn> turns, IReadOnlyDictionary<string, object?>? variables = null)
@@ -86,7 +88,8 @@ internal sealed partial class PromptRenderer
     {
         if (variables is null) throw new NlftException(subject, "null", "names and values", "Leave it out for none.");
         var own = variables.Keys.FirstOrDefault(name => name is "messages" or "add_generation_prompt");
-        return own is null ? variables : throw new NlftException(subject, $"a value for {own}", "other names: the library itself gives this one", $"Remove {own}.");
+        return own is null ? variables
+            : throw new NlftException(subject, $"a value for {own}", "other names: the library sets this one itself", $"Remove {own}.");
     }
 
     private int[] Plain(IReadOnlyList<ChatTurn> turns)
@@ -99,7 +102,8 @@ internal sealed partial class PromptRenderer
             var (piece, ranges) = turn.Role == "assistant" ? (turn.Content, [Range.All])
                 : system.Length > 0 ? _plainWithSystem.Fill(name => name == "system" ? system : turn.Content)
                 : _plain.Fill(_ => turn.Content);
-            values.AddRange(ranges.Select(range => range.GetOffsetAndLength(piece.Length)).Select(r => (text.Length + r.Offset)..(text.Length + r.Offset + r.Length)));
+            foreach (var (offset, length) in ranges.Select(range => range.GetOffsetAndLength(piece.Length)))
+                values.Add((text.Length + offset)..(text.Length + offset + length));
             text.Append(piece);
         }
         return [.. _opening, .. _tokenizer.Encode(text.ToString(), addSpecialTokens: false, values)];
@@ -122,10 +126,12 @@ internal sealed partial class PromptRenderer
     /// <summary>Response tokens as they follow any prompt, end of turn included.</summary>
     public int[] Response(string response)
     {
-        // After a character, not at the beginning of a text, where some tokenizers would add a space.
+        // Encoded after a character: at the beginning of a text some tokenizers would add a space.
         var text = _last + _gap + response;
-        int[] before = _tokenizer.Encode(_last.ToString(), addSpecialTokens: false), all = _tokenizer.Encode(text, addSpecialTokens: false, [(1 + _gap.Length)..]);
-        var tokens = all.AsSpan().StartsWith(before) ? all[before.Length..] : _tokenizer.Encode(_gap + response, addSpecialTokens: false, [_gap.Length..]);
+        var before = _tokenizer.Encode(_last.ToString(), addSpecialTokens: false);
+        var all = _tokenizer.Encode(text, addSpecialTokens: false, [(1 + _gap.Length)..]);
+        var tokens = all.AsSpan().StartsWith(before) ? all[before.Length..]
+            : _tokenizer.Encode(_gap + response, addSpecialTokens: false, [_gap.Length..]);
         return [.. tokens, EndOfTurn];
     }
 
@@ -136,13 +142,15 @@ internal sealed partial class PromptRenderer
     private List<Range>? PlainRanges(IReadOnlyList<ChatTurn> turns, string rendered, IReadOnlyDictionary<string, object?> variables)
     {
         if (!turns.Any(turn => SpellsAddedToken(turn.Content))) return null;
-        var skeleton = _template!.Render([.. turns.Select((turn, i) => turn with { Content = $"\uE000{i}\uE001" })], addGenerationPrompt: true, variables);
+        var marked = turns.Select((turn, i) => turn with { Content = $"\uE000{i}\uE001" });
+        var skeleton = _template!.Render([.. marked], addGenerationPrompt: true, variables);
         var pieces = Marker().Split(skeleton); // text of the template and numbers of turns, alternately
         var (ranges, at, same) = (new List<Range>(), pieces[0].Length, rendered.StartsWith(pieces[0], StringComparison.Ordinal));
         for (var i = 1; same && i < pieces.Length; i += 2)
         {
             var (turn, after) = (turns[int.Parse(pieces[i], CultureInfo.InvariantCulture)], pieces[i + 1]);
-            var shown = Forms(turn).FirstOrDefault(form => rendered.AsSpan(at).StartsWith(form) && rendered.AsSpan(at + form.Length).StartsWith(after));
+            var shown = Forms(turn).FirstOrDefault(form =>
+                rendered.AsSpan(at).StartsWith(form) && rendered.AsSpan(at + form.Length).StartsWith(after));
             if (shown is not null) ranges.Add(at..(at + shown.Length));
             at += (shown?.Length ?? 0) + after.Length;
             same = shown is not null;
@@ -152,7 +160,7 @@ internal sealed partial class PromptRenderer
             "messages that the template renders as they are, trimmed or without thoughts", "Remove the special token's text from the row.");
     }
 
-    /// <summary>What templates make of a content: itself, trimmed, and an earlier answer without the thoughts before it.</summary>
+    /// <summary>The forms in which templates show a content: as it is, trimmed, and an earlier answer without the thoughts before it.</summary>
     private static IEnumerable<string> Forms(ChatTurn turn)
     {
         yield return turn.Content;
@@ -170,13 +178,14 @@ internal sealed partial class PromptRenderer
     private bool SpellsAddedToken(string text) =>
         !_tokenizer.Encode(text, addSpecialTokens: false).AsSpan().SequenceEqual(_tokenizer.Encode(text, addSpecialTokens: false, [Range.All]));
 
-    /// <summary>Whether a system text is shown: some templates refuse it, others drop it without a word.</summary>
+    /// <summary>Whether the template shows a system text: some refuse it, others drop it silently.</summary>
     private bool TakesSystem(ChatTemplate template)
     {
         const string Probe = "qwertzuiop";
         try
         {
-            return template.Render([new("system", Probe), new("user", "?")], addGenerationPrompt: true, _variables).Contains(Probe, StringComparison.Ordinal);
+            return template.Render([new("system", Probe), new("user", "?")], addGenerationPrompt: true, _variables)
+                .Contains(Probe, StringComparison.Ordinal);
         }
         catch (NlftException exception) when (exception.InnerException is TemplateRaised)
         {

@@ -3,7 +3,9 @@ namespace Microsoft.ML.Nlft.Data;
 /// <summary>The file formats of <see cref="DataFile"/>.</summary>
 public enum RowFormat
 {
-    /// <summary>JSON Lines with Question, Response, Judgment, Answer, Instruction, Id and Score: this library's own. Read and written; extension .jsonl.</summary>
+    /// <summary>
+    /// This library's own JSON Lines, with Question, Response, Judgment, Answer, Instruction, Id and Score. Read and written; extension .jsonl.
+    /// </summary>
     JsonLines,
 
     /// <summary>Comma-separated values with the same columns (RFC 4180). Read and written; extension .csv.</summary>
@@ -16,8 +18,8 @@ public enum RowFormat
     Gsm8k,
 
     /// <summary>
-    /// The published training files of NLFT: a JSON list of objects with "id", "instruction", "input" (the question; blank: the instruction is the question),
-    /// "output" (the response), "judgment" (null when it is right), "answer" and, not in all, "score". Read and written; extension .json.
+    /// The published training files of NLFT: a JSON list of objects with "id", "instruction", "input" (the question; blank: the instruction is the
+    /// question), "output" (the response), "judgment" (null when it is right), "answer" and, not in all, "score". Read and written; extension .json.
     /// </summary>
     Nlft,
 
@@ -31,7 +33,8 @@ public enum RowFormat
     SftGold,
 
     /// <summary>
-    /// ReFT (arXiv 2401.08967): a JSON list of objects with "item_id", "question", "answer_cot" (the gold answer) and "answer_value" (its final number). Written only.
+    /// ReFT (arXiv 2401.08967): a JSON list of objects with "item_id", "question", "answer_cot" (the gold answer) and "answer_value" (its final
+    /// number). Written only.
     /// </summary>
     Reft,
 }

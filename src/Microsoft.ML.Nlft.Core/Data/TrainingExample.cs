@@ -27,7 +27,7 @@ public enum PromptContexts
     Standard = 4,
 }
 
-/// <summary>One row: a question, the response the model wrote earlier, why it is wrong (when it is), and the gold answer.</summary>
+/// <summary>A row to train on: a question, the response the model wrote earlier, why it is wrong (when it is), and the gold answer.</summary>
 public sealed record TrainingExample
 {
     /// <summary>What the model is asked; not empty.</summary>
@@ -39,7 +39,7 @@ public sealed record TrainingExample
     /// <summary>Why the response is wrong, in plain words; null, empty or blank when it is right.</summary>
     public string? Judgment { get; init; }
 
-    /// <summary>The gold answer; not empty.</summary>
+    /// <summary>The gold answer; not empty. <see cref="DataRow.ToExample"/> says what takes its place where a row has none.</summary>
     public required string Answer { get; init; }
 
     /// <summary>An instruction for the system prompt, or null.</summary>
@@ -49,5 +49,8 @@ public sealed record TrainingExample
     public string Source { get; init; } = "row";
 
     /// <summary>Incorrect when there is a judgment, else Correct.</summary>
-    public Polarity Polarity => string.IsNullOrWhiteSpace(Judgment) ? Polarity.Correct : Polarity.Incorrect;
+    public Polarity Polarity => PolarityOf(Judgment);
+
+    /// <summary>A judgment says why a response is wrong: without one, the response is right.</summary>
+    internal static Polarity PolarityOf(string? judgment) => string.IsNullOrWhiteSpace(judgment) ? Polarity.Correct : Polarity.Incorrect;
 }

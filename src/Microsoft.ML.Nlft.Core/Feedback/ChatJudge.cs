@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.Common;
@@ -6,9 +7,13 @@ using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Feedback;
 
-/// <summary>Lets a chat client judge: any <see cref="IChatClient"/> of Microsoft.Extensions.AI, or the model itself (<see cref="OfModel"/>).</summary>
-/// <remarks>A transient failure is tried again after a wait; the verdict is parsed (<see cref="Verdict.Parse"/>), never guessed. Safe for use from many threads.</remarks>
-public sealed class ChatJudge : IResponseJudge, IDisposable
+/// <summary>
+/// Judges with a chat client: any <see cref="IChatClient"/> of Microsoft.Extensions.AI, or the model itself (<see cref="OfModel"/>).
+/// </summary>
+/// <remarks>
+/// Retries transient failures after a wait. The verdict is parsed (<see cref="Verdict.Parse"/>), never guessed. Thread-safe.
+/// </remarks>
+public sealed partial class ChatJudge : IResponseJudge, IDisposable
 {
     private readonly IChatClient _client;
     private readonly ChatJudgeOptions _options;
@@ -28,11 +33,12 @@ public sealed class ChatJudge : IResponseJudge, IDisposable
         options.Validate();
         (_client, _options, _ownsClient) = (client, options, ownsClient);
         var metadata = client.GetService(typeof(ChatClientMetadata)) as ChatClientMetadata;
-        Name = $"chat judge {metadata?.DefaultModelId ?? client.GetType().Name}, prompts {ResponseGenerator.IdentityOf(options.System, options.Template,
-            FormattableString.Invariant($"{options.Temperature} {options.MaximumOutputTokens}"))}";
+        var settings = FormattableString.Invariant($"{options.Temperature} {options.MaximumOutputTokens}");
+        var prompts = ResponseGenerator.IdentityOf(options.System, options.Template, settings);
+        Name = $"chat judge {metadata?.DefaultModelId ?? client.GetType().Name}, prompts {prompts}";
     }
 
-    /// <summary>A judge that asks a model of this machine; as many rows as it judges at the same time are answered together.</summary>
+    /// <summary>Creates a judge that asks a local model; the rows judged at the same time form one batch.</summary>
     /// <param name="model">The model; the caller keeps it.</param>
     /// <param name="options">How; null: the defaults.</param>
     /// <exception cref="NlftException">An option lies outside its range.</exception>
@@ -41,7 +47,8 @@ public sealed class ChatJudge : IResponseJudge, IDisposable
         options ??= new();
         options.Validate();
         var generation = new GenerationOptions { MaximumBatchSize = options.MaximumParallelism };
-        return new ChatJudge(new LocalChatClient(model, new() { Generation = generation, TimeProvider = options.TimeProvider }), options, ownsClient: true);
+        var client = new LocalChatClient(model, new() { Generation = generation, TimeProvider = options.TimeProvider });
+        return new ChatJudge(client, options, ownsClient: true);
     }
 
     /// <inheritdoc/>
@@ -51,7 +58,7 @@ public sealed class ChatJudge : IResponseJudge, IDisposable
     public int MaximumParallelism => _options.MaximumParallelism;
 
     /// <inheritdoc/>
-    public async Task<Verdict> JudgeAsync(JsonLinesRow row, CancellationToken cancellationToken = default)
+    public async Task<Verdict> JudgeAsync(DataRow row, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(row);
         ChatMessage[] messages = [new(ChatRole.System, _options.System), new(ChatRole.User, Fill(row))];
@@ -65,7 +72,8 @@ public sealed class ChatJudge : IResponseJudge, IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 if (attempt == _options.MaximumAttempts)
-                    throw new NlftException($"{row.Source}, judgment", $"{attempt} failed attempts, the last with {error.GetType().Name}: {error.Message}", "a reply",
+                    throw new NlftException($"{row.Source}, judgment",
+                        $"{attempt} failed attempts, the last with {error.GetType().Name}: {error.Message}", "a reply",
                         "Try again later: a journal keeps what is judged so far.", error);
             }
             await Task.Delay(Delay(row, attempt), _options.TimeProvider, cancellationToken).ConfigureAwait(false);
@@ -98,11 +106,11 @@ public sealed class ChatJudge : IResponseJudge, IDisposable
         : response.FinishReason == ChatFinishReason.ContentFilter ? Verdict.Unparsable(response.Text, "withheld by a content filter")
         : Verdict.Parse(response.Text);
 
-    /// <summary>Fills the template in one pass: a text that holds a placeholder stays as it is.</summary>
-    private string Fill(JsonLinesRow row)
+    /// <summary>Fills the template in one pass, so that a placeholder inside a text of the row stays as it is.</summary>
+    private string Fill(DataRow row)
     {
-        var (response, answer) = (row.Response ?? throw row.Missing(nameof(row.Response)), row.Answer ?? throw row.Missing(nameof(row.Answer)));
-        return System.Text.RegularExpressions.Regex.Replace(_options.Template, "\\{(question|answer|response|instruction)\\}", match => match.Groups[1].Value switch
+        var (response, answer) = (row.Require(nameof(row.Response)), row.Require(nameof(row.Answer)));
+        return Placeholder().Replace(_options.Template, match => match.Groups[1].Value switch
         {
             "question" => row.Question,
             "answer" => answer,
@@ -111,11 +119,15 @@ public sealed class ChatJudge : IResponseJudge, IDisposable
         });
     }
 
-    /// <summary>Half of the wait is fixed, half is drawn.</summary>
-    private TimeSpan Delay(JsonLinesRow row, int attempt)
+    [GeneratedRegex(@"\{(question|answer|response|instruction)\}", RegexOptions.CultureInvariant)]
+    private static partial Regex Placeholder();
+
+    /// <summary>The wait after an attempt: half of it is fixed, half is random.</summary>
+    private TimeSpan Delay(DataRow row, int attempt)
     {
         var whole = Math.Min(_options.MaximumDelay.TotalSeconds, _options.FirstDelay.TotalSeconds * Math.Pow(2, Math.Min(attempt - 1, 60)));
-        var random = new SplitMix64(SplitMix64.Hash((ulong)_options.Seed, SplitMix64.Hash(row.Source), SplitMix64.Hash(row.Question), (ulong)attempt));
+        var random = new SplitMix64(
+            SplitMix64.Hash((ulong)_options.Seed, SplitMix64.Hash(row.Source), SplitMix64.Hash(row.Question), (ulong)attempt));
         return TimeSpan.FromSeconds(whole * (0.5 + 0.5 * random.NextDouble()));
     }
 }

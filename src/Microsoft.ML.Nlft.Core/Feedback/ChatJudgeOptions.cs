@@ -3,18 +3,14 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Feedback;
 
-/// <summary>How <see cref="ChatJudge"/> asks, and what it does when it gets no reply.</summary>
+/// <summary>Sets how <see cref="ChatJudge"/> asks, and what it does when it gets no reply.</summary>
 public sealed record ChatJudgeOptions
 {
     /// <summary>The system text: says what a reply must look like for <see cref="Verdict.Parse"/>.</summary>
-    public string System { get; init; } = """
-        You check answers. You are given a question, the right answer, and a response. Decide whether the response reaches the right answer by sound steps.
-        Reply in exactly this form and nothing else. For a right response:
-        VERDICT: CORRECT
-        For a wrong response, with one or two sentences that name the first mistake and what should stand there:
-        VERDICT: INCORRECT
-        JUDGMENT: ...
-        """;
+    public string System { get; init; } =
+        "You check answers. You are given a question, the right answer, and a response. Decide whether the response reaches the right answer by "
+        + "sound steps.\nReply in exactly this form and nothing else. For a right response:\nVERDICT: CORRECT\nFor a wrong response, with one or two "
+        + "sentences that name the first mistake and what should stand there:\nVERDICT: INCORRECT\nJUDGMENT: ...";
 
     /// <summary>The user text, with <c>{question}</c>, <c>{answer}</c>, <c>{response}</c> and, if wanted, <c>{instruction}</c>.</summary>
     public string Template { get; init; } = "Question:\n{question}\n\nRight answer:\n{answer}\n\nResponse:\n{response}";
@@ -31,7 +27,9 @@ public sealed record ChatJudgeOptions
     /// <summary>Most attempts for a row, 1 or more. Default 6.</summary>
     public int MaximumAttempts { get; init; } = 6;
 
-    /// <summary>Wait before the second attempt; it doubles with every further one. Half of it is drawn at random, so that requests part. Default 1 s.</summary>
+    /// <summary>
+    /// Wait before the second attempt; it doubles with every further one. Half of it is random, so that requests do not coincide. Default 1 s.
+    /// </summary>
     public TimeSpan FirstDelay { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>Longest wait between two attempts. Default 1 min.</summary>
@@ -41,8 +39,8 @@ public sealed record ChatJudgeOptions
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// Which failures pass by themselves. Default <see cref="IsTransientByDefault"/>; clients with exceptions of their own (the rate limit of OpenAI's, for
-    /// example) need one that knows them.
+    /// Which failures to retry. Default <see cref="IsTransientByDefault"/>; clients with exceptions of their own (for OpenAI's rate limit, for
+    /// example) need a function that knows them.
     /// </summary>
     public Func<Exception, bool> IsTransient { get; init; } = IsTransientByDefault;
 
@@ -55,7 +53,8 @@ public sealed record ChatJudgeOptions
     /// <summary>Time-outs, broken connections, and HTTP failures without a status or with 408, 429 or 5xx.</summary>
     public static bool IsTransientByDefault(Exception error) => error switch
     {
-        HttpRequestException http => http.StatusCode is null or HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError,
+        HttpRequestException http =>
+            http.StatusCode is null or HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError,
         TimeoutException or IOException or OperationCanceledException => true,
         _ => false,
     };
@@ -63,14 +62,19 @@ public sealed record ChatJudgeOptions
     internal void Validate()
     {
         OptionCheck.Require(!string.IsNullOrWhiteSpace(System), nameof(System), System, "a text", "Say what to judge and how to reply.");
-        OptionCheck.Require(Template is not null && new[] { "{question}", "{answer}", "{response}" }.All(Template.Contains), nameof(Template), Template,
+        string[] needed = ["{question}", "{answer}", "{response}"];
+        OptionCheck.Require(Template is not null && needed.All(Template.Contains), nameof(Template), Template,
             "a text with {question}, {answer} and {response}", "Put the three where the row's texts belong.");
-        OptionCheck.Require(float.IsFinite(Temperature) && Temperature >= 0, nameof(Temperature), Temperature, "a finite number, 0 or more", "Use 0 for the likeliest verdict.");
-        OptionCheck.Require(MaximumOutputTokens >= 1, nameof(MaximumOutputTokens), MaximumOutputTokens, "1 or more", "Leave room for two sentences: 512, for example.");
-        OptionCheck.Require(MaximumParallelism >= 1, nameof(MaximumParallelism), MaximumParallelism, "1 or more", "Use 1 for one request after another.");
+        OptionCheck.Require(float.IsFinite(Temperature) && Temperature >= 0, nameof(Temperature), Temperature,
+            "a finite number, 0 or more", "Use 0 for the likeliest verdict.");
+        OptionCheck.Require(MaximumOutputTokens >= 1, nameof(MaximumOutputTokens), MaximumOutputTokens,
+            "1 or more", "Leave room for two sentences: 512, for example.");
+        OptionCheck.Require(MaximumParallelism >= 1, nameof(MaximumParallelism), MaximumParallelism,
+            "1 or more", "Use 1 for one request after another.");
         OptionCheck.Require(MaximumAttempts >= 1, nameof(MaximumAttempts), MaximumAttempts, "1 or more", "Use 1 to try once.");
         OptionCheck.Require(FirstDelay >= TimeSpan.Zero, nameof(FirstDelay), FirstDelay, "0 or more", "Use 00:00:01.");
-        OptionCheck.Require(MaximumDelay >= FirstDelay && MaximumDelay.TotalDays <= 1, nameof(MaximumDelay), MaximumDelay, $"FirstDelay, {FirstDelay}, to a day", "Use 00:01:00.");
+        OptionCheck.Require(MaximumDelay >= FirstDelay && MaximumDelay.TotalDays <= 1, nameof(MaximumDelay), MaximumDelay,
+            $"FirstDelay, {FirstDelay}, to a day", "Use 00:01:00.");
         OptionCheck.Require(Timeout > TimeSpan.Zero && Timeout.TotalDays <= 1, nameof(Timeout), Timeout, "above 0, at most a day", "Use 00:05:00.");
         OptionCheck.Require(IsTransient is not null, nameof(IsTransient), IsTransient, "a function", "Leave it out for the default.");
     }

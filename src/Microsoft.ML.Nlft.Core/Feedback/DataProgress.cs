@@ -1,18 +1,18 @@
 namespace Microsoft.ML.Nlft.Feedback;
 
-/// <summary>How far the making of a data set is.</summary>
+/// <summary>Reports how far generating or judging has come.</summary>
 public sealed record DataProgress
 {
-    /// <summary>Results so far, those of an interrupted run included.</summary>
+    /// <summary>Results so far, including those of an interrupted run.</summary>
     public required int Done { get; init; }
 
-    /// <summary>Results in all; null when nobody knows.</summary>
+    /// <summary>Results in all; null when unknown.</summary>
     public int? Total { get; init; }
 
     /// <summary>Time since this run began.</summary>
     public required TimeSpan Elapsed { get; init; }
 
-    /// <summary>Estimated time to the end; null when nobody knows.</summary>
+    /// <summary>Estimated time to the end; null when unknown.</summary>
     public TimeSpan? Remaining { get; init; }
 
     /// <summary>Responses judged correct so far; 0 while responses are generated.</summary>
@@ -24,11 +24,13 @@ public sealed record DataProgress
     /// <summary>Judgments so far that could not be parsed; 0 while responses are generated.</summary>
     public int Unparsable { get; init; }
 
-    /// <summary>New results so far of each process of the job, by rank: a slow one has fewer. Those of an interrupted run are not among them.</summary>
+    /// <summary>
+    /// New results so far of each process of the job, by rank: a slow one has fewer. Results of an interrupted run are not counted.
+    /// </summary>
     public IReadOnlyList<int> DoneByProcess { get; init; } = [];
 }
 
-/// <summary>Measures a run; results taken over from an interrupted one say nothing of its speed.</summary>
+/// <summary>Measures a run. Results taken over from an interrupted run do not count towards its speed.</summary>
 internal sealed class DataMeter(int? total, IProgress<DataProgress>? progress, TimeProvider time, int processes = 1)
 {
     private readonly long _begin = time.GetTimestamp();

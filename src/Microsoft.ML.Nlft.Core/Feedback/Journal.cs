@@ -6,22 +6,22 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.Feedback;
 
 /// <summary>
-/// What a long run has done so far, one line a result, appended and flushed as results come: a killed run goes on where it stopped. The first line names the
-/// run; a line that was cut off is dropped. Without a path nothing is kept.
+/// Keeps the results of a long run, one per line, appended and flushed as they come, so that a killed run resumes where it stopped. The first line
+/// names the run; a line that was cut off is dropped. Without a path nothing is kept.
 /// </summary>
 /// <typeparam name="T">A result.</typeparam>
 internal sealed class Journal<T> : IDisposable
 {
     private static readonly JsonSerializerOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private readonly Lock _turn = new();
+    private readonly Lock _lock = new();
     private readonly string? _path;
     private readonly FileStream? _file;
     private readonly Dictionary<int, Entry> _done = [];
 
-    /// <summary>Opens a journal, or begins one.</summary>
+    /// <summary>Opens a journal, or creates one.</summary>
     /// <param name="path">The file; null: nothing is kept.</param>
-    /// <param name="run">What the run is: a journal of another run is refused.</param>
+    /// <param name="run">Names the run: the journal of a run with another name is refused.</param>
     /// <exception cref="NlftException">The file belongs to another run, is no journal, or is in use.</exception>
     public Journal(string? path, string run)
     {
@@ -33,7 +33,8 @@ internal sealed class Journal<T> : IDisposable
         }
         catch (IOException error)
         {
-            throw new NlftException(path!, $"a file that cannot be opened ({error.Message})", "a journal that no other run uses", "Wait for the other run, or name another file.", error);
+            throw new NlftException(path!, $"a file that cannot be opened ({error.Message})", "a journal that no other run uses",
+                "Wait for the other run, or name another file.", error);
         }
         try
         {
@@ -46,23 +47,23 @@ internal sealed class Journal<T> : IDisposable
         }
     }
 
-    /// <summary>Results there are.</summary>
+    /// <summary>Number of results.</summary>
     public int Count => _done.Count;
 
-    /// <summary>The result of a row, or nothing when it is not done yet.</summary>
-    /// <param name="index">The row's place.</param>
-    /// <param name="row">What the row is: its result must be of the same.</param>
+    /// <summary>Gets the result of a row, if there is one yet.</summary>
+    /// <param name="index">The row's place, from 0.</param>
+    /// <param name="row">Identifies the row: the result at that place must be of the same row.</param>
     /// <param name="result">The result.</param>
     /// <exception cref="NlftException">The journal has the result of another row at that place.</exception>
     public bool TryGet(int index, string row, out T result)
     {
-        lock (_turn)
+        lock (_lock)
         {
             var found = _done.TryGetValue(index, out var entry);
             result = found ? entry!.Result : default!;
             if (found && entry!.Row != row)
                 throw new NlftException($"{_path}, result {index}", "the result of another row", "the rows that the run began with",
-                    "Go on with the same rows in the same order, or delete the file to begin anew.");
+                    "Resume with the same rows in the same order, or delete the file to start again.");
             return found;
         }
     }
@@ -75,7 +76,7 @@ internal sealed class Journal<T> : IDisposable
     public void Append(IEnumerable<(int Index, string Row, T Result)> results)
     {
         if (_file is null) return;
-        lock (_turn)
+        lock (_lock)
         {
             var lines = new StringBuilder();
             foreach (var (index, row, result) in results)
@@ -87,7 +88,7 @@ internal sealed class Journal<T> : IDisposable
         }
     }
 
-    /// <summary>Forgets the run: its results have found their place.</summary>
+    /// <summary>Closes and deletes the file.</summary>
     public void Delete()
     {
         Dispose();
@@ -107,7 +108,7 @@ internal sealed class Journal<T> : IDisposable
             var text = bytes.AsSpan(kept, length);
             if (line == 1) RequireRun(text, run);
             else if (Parse(text) is { } entry) _done.TryAdd(entry.Index, entry);
-            else break; // the disk lost what follows: it is done again
+            else break; // the disk lost what follows: those rows are done again
             kept += length + 1;
         }
         if (kept < bytes.Length) _file.SetLength(kept);
@@ -124,11 +125,14 @@ internal sealed class Journal<T> : IDisposable
         }
         catch (JsonException)
         {
-            // said below
+            // reported below
         }
-        if (found is null) throw new NlftException(_path!, "no journal", "the journal of an interrupted run, or no file", "Name another file: this one would be overwritten.");
+        if (found is null)
+            throw new NlftException(_path!, "no journal", "the journal of an interrupted run, or no file",
+                "Name another file: this one would be overwritten.");
         if (found != run)
-            throw new NlftException(_path!, $"an interrupted run of {found}", run, "Go on with the options and the model that it began with, or delete the file to begin anew.");
+            throw new NlftException(_path!, $"an interrupted run of {found}", run,
+                "Resume with the options and the model that it began with, or delete the file to start again.");
     }
 
     private static Entry? Parse(ReadOnlySpan<byte> line)
@@ -154,7 +158,7 @@ internal sealed class Journal<T> : IDisposable
         }
         catch (IOException e) when (WriteFault.Of(_path!, e) is { } fault)
         {
-            throw fault; // a line that was cut off is dropped when the run goes on
+            throw fault; // a line that was cut off is dropped when the run resumes
         }
     }
 

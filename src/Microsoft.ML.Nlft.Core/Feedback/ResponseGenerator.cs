@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -13,42 +14,51 @@ namespace Microsoft.ML.Nlft.Feedback;
 /// <param name="Row">The question's row with the response in it.</param>
 /// <param name="Question">The question's place, from 0.</param>
 /// <param name="Sample">Which of the question's responses it is, from 0.</param>
-/// <param name="Generated">The response with its tokens and the reason of its end.</param>
-public sealed record GeneratedResponse(JsonLinesRow Row, int Question, int Sample, GeneratedText Generated);
+/// <param name="Generated">The response with its tokens and why it ended.</param>
+public sealed record GeneratedResponse(DataRow Row, int Question, int Sample, GeneratedText Generated);
 
-/// <summary>Lets a model answer questions, several times each when asked to: the responses that it will learn from.</summary>
+/// <summary>Generates a model's responses to questions, one or several each: the responses that it will learn from.</summary>
 /// <remarks>
-/// The processes of a job (<see cref="ResponseOptions.Distributed"/>) divide the work: each of them calls with the same questions and options, each gets all
-/// responses, and they come when all are there. Process 0 keeps the journal and reports progress. A run that was stopped goes on with any number of processes.
+/// The processes of a job (<see cref="ResponseOptions.Distributed"/>) divide the work. Each of them calls with the same questions and options; each
+/// gets all responses, once the last one is there. Process 0 keeps the journal and reports progress. An interrupted run resumes with any number of
+/// processes.
 /// </remarks>
 /// <example>
 /// <code>
-/// await foreach (var response in ResponseGenerator.GenerateAsync(model, DataFile.ReadAsync("questions.jsonl"), new() { Journal = "responses.partial" }))
+/// var questions = DataFile.ReadAsync("questions.jsonl");
+/// await foreach (var response in ResponseGenerator.GenerateAsync(model, questions, new() { Journal = "responses.partial" }))
 ///     Console.WriteLine(response.Row.Response);
 /// </code>
 /// </example>
 public static class ResponseGenerator
 {
-    /// <summary>Answers questions in batches.</summary>
+    /// <summary>Generates responses in batches.</summary>
     /// <param name="model">The model; the caller keeps it.</param>
-    /// <param name="questions">Rows with questions; what else they hold goes along.</param>
-    /// <param name="options">How; null: as the published runs.</param>
+    /// <param name="questions">Rows with questions; whatever else they hold is kept.</param>
+    /// <param name="options">The options; null: those of the published runs.</param>
     /// <param name="cancellationToken">Observed between tokens; what is done stays in the journal.</param>
-    /// <returns>The responses in the order of the questions, the samples of a question one after another. A blank response stays a blank text.</returns>
-    /// <exception cref="NlftException">An option lies outside its range, a question cannot be encoded, or the journal is that of another run.</exception>
+    /// <returns>
+    /// The responses in the order of the questions, the samples of a question one after another. A blank response stays a blank text.
+    /// </returns>
+    /// <exception cref="NlftException">
+    /// An option lies outside its range, a question cannot be encoded, or the journal belongs to another run.
+    /// </exception>
     public static IAsyncEnumerable<GeneratedResponse> GenerateAsync(
-        LocalModel model, IAsyncEnumerable<JsonLinesRow> questions, ResponseOptions? options = null, CancellationToken cancellationToken = default)
+        LocalModel model, IAsyncEnumerable<DataRow> questions, ResponseOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(questions);
         options ??= new();
         options.Validate();
         var processes = options.Distributed ? Communicator.Current : Communicator.Single;
-        return processes.Size == 1 ? Run(model, questions, options, cancellationToken) : RunShared(model, questions, options, processes, cancellationToken);
+        return processes.Size == 1
+            ? Run(model, questions, options, cancellationToken)
+            : RunShared(model, questions, options, processes, cancellationToken);
     }
 
     private static async IAsyncEnumerable<GeneratedResponse> Run(
-        LocalModel model, IAsyncEnumerable<JsonLinesRow> questions, ResponseOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+        LocalModel model, IAsyncEnumerable<DataRow> questions, ResponseOptions options,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var (samples, generation) = (options.SamplesPerQuestion, options.Generation);
         using var journal = new Journal<GeneratedText>(options.Journal, options.Journal is null ? "" : Describe(model, options));
@@ -62,7 +72,8 @@ public static class ResponseGenerator
             {
                 var index = checked(question * samples + sample);
                 waiting.Add(new Place(row, question, sample, index, identity, journal.TryGet(index, identity, out var done) ? done : null));
-                if (waiting.Count(place => place.Done is null) < generation.MaximumBatchSize && waiting.Count < 4 * generation.MaximumBatchSize) continue;
+                if (waiting.Count(place => place.Done is null) < generation.MaximumBatchSize && waiting.Count < 4 * generation.MaximumBatchSize)
+                    continue;
                 foreach (var response in await Task.Run(Respond, cancellationToken).ConfigureAwait(false)) yield return response;
                 waiting.Clear();
             }
@@ -70,16 +81,16 @@ public static class ResponseGenerator
         }
         foreach (var response in await Task.Run(Respond, cancellationToken).ConfigureAwait(false)) yield return response;
 
-        // Those that wait, the missing ones grown together.
+        // The responses to the waiting places; those that no journal has are generated in one batch.
         IReadOnlyList<GeneratedResponse> Respond()
         {
             var missing = waiting.Where(place => place.Done is null).ToList();
-            var grown = missing.Count == 0 ? [] : model.InTurn(() => Grow(model, missing, generation, cancellationToken));
-            for (var i = 0; i < missing.Count; i++) journal.Append(missing[i].Index, missing[i].Identity, grown[i]);
+            var generated = missing.Count == 0 ? [] : model.InTurn(() => Generate(model, missing, generation, cancellationToken));
+            for (var i = 0; i < missing.Count; i++) journal.Append(missing[i].Index, missing[i].Identity, generated[i]);
             var next = 0;
             return [.. waiting.Select(place =>
             {
-                var text = place.Done ?? grown[next++];
+                var text = place.Done ?? generated[next++];
                 meter.Report(fresh: place.Done is null);
                 return new GeneratedResponse(place.Row with { Response = text.Text }, place.Question, place.Sample, text);
             })];
@@ -87,7 +98,8 @@ public static class ResponseGenerator
     }
 
     private static async IAsyncEnumerable<GeneratedResponse> RunShared(
-        LocalModel model, IAsyncEnumerable<JsonLinesRow> questions, ResponseOptions options, Communicator processes, [EnumeratorCancellation] CancellationToken cancellationToken)
+        LocalModel model, IAsyncEnumerable<DataRow> questions, ResponseOptions options, Communicator processes,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var (samples, generation) = (options.SamplesPerQuestion, options.Generation);
         var places = new List<Place>();
@@ -95,7 +107,8 @@ public static class ResponseGenerator
         await foreach (var row in questions.WithCancellation(cancellationToken).ConfigureAwait(false))
         {
             var identity = IdentityOf(row.Instruction, row.Question);
-            for (var sample = 0; sample < samples; sample++) places.Add(new Place(row, question, sample, checked(question * samples + sample), identity, Done: null));
+            for (var sample = 0; sample < samples; sample++)
+                places.Add(new Place(row, question, sample, checked(question * samples + sample), identity, Done: null));
             question++;
         }
         var texts = await new SharedResults<GeneratedText>
@@ -108,31 +121,36 @@ public static class ResponseGenerator
             Time = options.TimeProvider,
             ChunkSize = options.ChunkSize,
             Batch = generation.MaximumBatchSize,
-            Work = (chunk, stop) => [.. chunk.Chunk(generation.MaximumBatchSize).SelectMany(batch => model.InTurn(() => Grow(model, [.. batch.Select(place => places[place])], generation, stop)))],
+            Work = (chunk, stop) => [.. chunk.Chunk(generation.MaximumBatchSize).SelectMany(batch =>
+                model.InTurn(() => Generate(model, [.. batch.Select(place => places[place])], generation, stop)))],
         }.RunAsync(cancellationToken).ConfigureAwait(false);
-        for (var i = 0; i < texts.Length; i++) yield return new GeneratedResponse(places[i].Row with { Response = texts[i].Text }, places[i].Question, places[i].Sample, texts[i]);
+        foreach (var (place, text) in places.Zip(texts))
+            yield return new GeneratedResponse(place.Row with { Response = text.Text }, place.Question, place.Sample, text);
     }
 
-    private static GeneratedText[] Grow(LocalModel model, List<Place> places, GenerationOptions options, CancellationToken cancellationToken)
+    private static GeneratedText[] Generate(LocalModel model, List<Place> places, GenerationOptions options, CancellationToken cancellationToken)
     {
         DecodingRow[] rows = [.. places.Select(place =>
-            model.Generator.CreateRow(model.Prompts.EncodeQuestion(place.Row.Question, place.Row.Instruction, options.MaximumNewTokens), options, place.Index))];
+        {
+            var prompt = model.Prompts.EncodeQuestion(place.Row.Question, place.Row.Instruction, options.MaximumNewTokens);
+            return model.Generator.CreateRow(prompt, options, place.Index);
+        })];
         model.Generator.Extend(rows, extended: null, cancellationToken);
         return Array.ConvertAll(rows, row => row.Result());
     }
 
-    /// <summary>What decides over the responses: model, adapter, prompts and options.</summary>
+    /// <summary>Names what the responses depend on: model, adapter, prompts and options.</summary>
     private static string Describe(LocalModel model, ResponseOptions options)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(model.Folder.Fingerprint));
-        foreach (var factor in model.CurrentAdapter()?.Factors ?? []) hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes(factor.Values.AsSpan()));
+        foreach (var factor in model.CurrentAdapter()?.Factors ?? []) hash.AppendData(MemoryMarshal.AsBytes(factor.Values.AsSpan()));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options.Generation with { MaximumBatchSize = 1 }));
         hash.AppendData(Encoding.UTF8.GetBytes(model.PromptFingerprint));
         return $"responses, {options.SamplesPerQuestion} a question, set-up {Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
     }
 
-    /// <summary>A short name of a row's texts.</summary>
+    /// <summary>A short hash of a row's texts.</summary>
     internal static string IdentityOf(params ReadOnlySpan<string?> texts)
     {
         var hash = SplitMix64.Hash("row");
@@ -140,5 +158,5 @@ public static class ResponseGenerator
         return hash.ToString("x16");
     }
 
-    private sealed record Place(JsonLinesRow Row, int Question, int Sample, int Index, string Identity, GeneratedText? Done);
+    private sealed record Place(DataRow Row, int Question, int Sample, int Index, string Identity, GeneratedText? Done);
 }

@@ -3,39 +3,39 @@ using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Feedback;
 
-/// <summary>How <see cref="ResponseGenerator"/> lets a model respond.</summary>
+/// <summary>Sets how <see cref="ResponseGenerator"/> generates responses.</summary>
 public sealed record ResponseOptions
 {
     /// <summary>Responses per question, 1 or more; more than one needs a temperature above 0. Default 1.</summary>
     public int SamplesPerQuestion { get; init; } = 1;
 
     /// <summary>
-    /// Length, temperature, seed, batch size. Every response draws from a stream of random numbers of its own, named by the seed, the question's place and the
+    /// Length, temperature, seed, batch size. Every response has a random stream of its own, derived from the seed, the question's place and the
     /// sample: it does not depend on batches or interruptions. Default temperature 0.3 and at most 512 tokens, as in the published runs.
     /// </summary>
     public GenerationOptions Generation { get; init; } = new() { Temperature = 0.3 };
 
-    /// <summary>A file that keeps what is done, so that a killed run goes on; null: nothing is kept. It is left for the caller to delete.</summary>
+    /// <summary>A file that keeps finished results, so that a killed run resumes; null: none. The caller deletes it.</summary>
     public string? Journal { get; init; }
 
     /// <summary>Number of questions, for progress over a stream whose length is not known; null: unknown.</summary>
     public int? QuestionCount { get; init; }
 
-    /// <summary>Told of every response.</summary>
+    /// <summary>Receives a report after every response; null: none.</summary>
     public IProgress<DataProgress>? Progress { get; init; }
 
-    /// <summary>Measures the run. Default the system's clock.</summary>
+    /// <summary>The clock for progress. Default the system's.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
     /// <summary>
-    /// Whether processes that a launcher of MPI (mpirun, srun) has started together divide the responses; all of them must call. False: each makes all of them for itself.
-    /// Default true, which changes nothing in a process on its own.
+    /// Whether processes that an MPI launcher (mpirun, srun) has started together divide the responses; all of them must call. False: each generates
+    /// all responses itself. Default true, which changes nothing in a process on its own.
     /// </summary>
     public bool Distributed { get; init; } = true;
 
     /// <summary>
-    /// Responses that a process is given at a time, 0 or more; the responses do not depend on it. Default 0: a batch, or less where there would be fewer than four
-    /// chunks for each process. Of no meaning to a single process.
+    /// Responses that a process is given at a time, 0 or more; the responses do not depend on it. Default 0: a batch, or less where there would be
+    /// fewer than four chunks for each process. A single process ignores it.
     /// </summary>
     public int ChunkSize { get; init; }
 
@@ -43,9 +43,10 @@ public sealed record ResponseOptions
     {
         OptionCheck.Require(Generation is not null, nameof(Generation), Generation, "generation options", "Leave it out for the defaults.");
         Generation!.Validate();
-        OptionCheck.Require(SamplesPerQuestion >= 1, nameof(SamplesPerQuestion), SamplesPerQuestion, "1 or more", "Use 1 for one response per question.");
+        OptionCheck.Require(SamplesPerQuestion >= 1, nameof(SamplesPerQuestion), SamplesPerQuestion, "1 or more",
+            "Use 1 for one response per question.");
         OptionCheck.Require(ChunkSize >= 0, nameof(ChunkSize), ChunkSize, "0 or more", "Use 0 for a size that fits the number of processes.");
-        OptionCheck.Require(SamplesPerQuestion == 1 || Generation.Temperature > 0, nameof(SamplesPerQuestion), SamplesPerQuestion, "1 at temperature 0",
-            "Raise Temperature: the most likely response is always the same.");
+        OptionCheck.Require(SamplesPerQuestion == 1 || Generation.Temperature > 0, nameof(SamplesPerQuestion), SamplesPerQuestion,
+            "1 at temperature 0", "Raise Temperature: the most likely response is always the same.");
     }
 }

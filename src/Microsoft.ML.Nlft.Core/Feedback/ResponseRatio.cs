@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Microsoft.ML.Nlft.Feedback;
 
-/// <summary>How many correct responses come on how many incorrect ones.</summary>
+/// <summary>Gives a ratio of correct to incorrect responses.</summary>
 /// <param name="Correct">Parts of correct responses, 0 or more.</param>
 /// <param name="Incorrect">Parts of incorrect responses, 0 or more; not both parts are 0.</param>
 public readonly record struct ResponseRatio(int Correct, int Incorrect)
@@ -23,10 +23,11 @@ public readonly record struct ResponseRatio(int Correct, int Incorrect)
         if (text.Split(':') is [var left, var right] && int.TryParse(left, NumberStyles.None, CultureInfo.InvariantCulture, out var correct)
             && int.TryParse(right, NumberStyles.None, CultureInfo.InvariantCulture, out var incorrect) && (long)correct + incorrect > 0)
             return new ResponseRatio(correct, incorrect);
-        throw new NlftException("a ratio of correct to incorrect responses", $"\"{text}\"", "two whole numbers as 3:1, \"correct\" or \"incorrect\"", "Write it like 1:3.");
+        throw new NlftException("a ratio of correct to incorrect responses", $"\"{text}\"",
+            "two whole numbers as 3:1, \"correct\" or \"incorrect\"", "Write it like 1:3.");
     }
 
-    /// <summary>How many of so many rows are correct; a half is rounded up.</summary>
+    /// <summary>The number of correct rows among <paramref name="count"/>; a half is rounded up.</summary>
     internal int CorrectOf(int count) => (int)((2L * count * Correct + Correct + Incorrect) / (2L * ((long)Correct + Incorrect)));
 
     /// <inheritdoc/>

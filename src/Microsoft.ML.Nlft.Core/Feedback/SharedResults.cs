@@ -3,45 +3,48 @@ using Microsoft.ML.Nlft.Distributed;
 namespace Microsoft.ML.Nlft.Feedback;
 
 /// <summary>
-/// The results of many rows, made by all processes of a job (<see cref="SharedWork{T}"/>) once they have agreed on rows and set-up; process 0 keeps the journal and reports.
+/// Computes the results of many rows on all processes of a job (<see cref="SharedWork{T}"/>), after a check that they agree on rows and settings.
+/// Process 0 keeps the journal and reports progress.
 /// </summary>
-/// <typeparam name="T">A result; goes to JSON and back.</typeparam>
+/// <typeparam name="T">A result; it is sent as JSON.</typeparam>
 internal sealed record SharedResults<T>
     where T : class
 {
-    /// <summary>Who works; more than one process.</summary>
+    /// <summary>The processes: more than one.</summary>
     public required Communicator Processes { get; init; }
 
-    /// <summary>What the rows are, for messages, and what each of them is: the same on every process.</summary>
+    /// <summary>What the rows are, for messages, and an identity for each: the same on every process.</summary>
     public required (string What, IReadOnlyList<string> Identities) Rows { get; init; }
 
-    /// <summary>What decides over the results, for messages, and its name: the same on every process, and that of the journal's run.</summary>
+    /// <summary>What the results depend on, for messages, and its name: the same on every process and in the journal.</summary>
     public required (string What, string Name) Run { get; init; }
 
-    /// <summary>The journal's file; null: nothing is kept.</summary>
+    /// <summary>The journal's file; null: none.</summary>
     public required string? Journal { get; init; }
 
-    /// <summary>Told of every result, on process 0.</summary>
+    /// <summary>Receives a report after every result, on process 0; null: none.</summary>
     public required IProgress<DataProgress>? Progress { get; init; }
 
-    /// <summary>Measures the run.</summary>
+    /// <summary>The clock for progress.</summary>
     public required TimeProvider Time { get; init; }
 
     /// <summary>Rows of a chunk; 0: <see cref="SharedWork.SizeFor"/> of <see cref="Batch"/>.</summary>
     public required int ChunkSize { get; init; }
 
-    /// <summary>How many rows are best done together.</summary>
+    /// <summary>Rows that are best done in one batch.</summary>
     public required int Batch { get; init; }
 
-    /// <summary>The verdict that a result is; null: it is none.</summary>
+    /// <summary>Gets the verdict of a result; null: it has none.</summary>
     public Func<T, Verdict?> VerdictOf { get; init; } = _ => null;
 
-    /// <summary>Makes the results of the rows at some places, one each.</summary>
+    /// <summary>Computes the results of the rows at the given places, one each.</summary>
     public required Func<IReadOnlyList<int>, CancellationToken, IReadOnlyList<T>> Work { get; init; }
 
-    /// <summary>Does the work; every process calls it.</summary>
+    /// <summary>Runs the work; every process calls it.</summary>
     /// <returns>The results in the order of the rows, on every process.</returns>
-    /// <exception cref="NlftException">The processes have different rows or set-ups, the journal is that of another run, or another process has ended or failed.</exception>
+    /// <exception cref="NlftException">
+    /// The processes have different rows or settings, the journal belongs to another run, or another process has ended or failed.
+    /// </exception>
     public Task<T[]> RunAsync(CancellationToken cancellationToken)
     {
         var identities = Rows.Identities;

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.Feedback;
 
-/// <summary>What a judge says of a response.</summary>
+/// <summary>The kinds of a <see cref="Verdict"/>.</summary>
 public enum VerdictKind
 {
     /// <summary>The response is right.</summary>
@@ -9,14 +9,14 @@ public enum VerdictKind
     /// <summary>The response is wrong; the judgment says why.</summary>
     Incorrect,
 
-    /// <summary>The judge said nothing that can be relied on: the row belongs in no training set.</summary>
+    /// <summary>The judge's reply cannot be relied on: the row belongs in no training set.</summary>
     Unparsable,
 }
 
-/// <summary>What a judge says of a response.</summary>
-/// <param name="Kind">Right, wrong, or neither said.</param>
+/// <summary>What a judge says about a response.</summary>
+/// <param name="Kind">Right, wrong, or unparsable.</param>
 /// <param name="Judgment">Why the response is wrong; null unless it is.</param>
-/// <param name="Reply">What an unparsable reply was, with what is wrong with it; null for the others.</param>
+/// <param name="Reply">The text of an unparsable reply, after what is wrong with it; null for the other kinds.</param>
 public sealed record Verdict(VerdictKind Kind, string? Judgment = null, string? Reply = null)
 {
     /// <summary>The response is right.</summary>
@@ -31,13 +31,13 @@ public sealed record Verdict(VerdictKind Kind, string? Judgment = null, string? 
     }
 
     /// <summary>
-    /// Reads a reply: a line <c>VERDICT: CORRECT</c>, or a line <c>VERDICT: INCORRECT</c> and after it <c>JUDGMENT:</c> with the reason up to the end. Letter
-    /// case, emphasis (*, _) and a full stop at the end of the line do not matter; other lines before the verdict are passed over.
+    /// Reads a reply: a line <c>VERDICT: CORRECT</c>, or a line <c>VERDICT: INCORRECT</c> and after it <c>JUDGMENT:</c> with the reason up to the
+    /// end. Letter case, emphasis (*, _) and a full stop at the end of the line do not matter; other lines before the verdict are skipped.
     /// </summary>
     /// <param name="reply">The reply.</param>
     /// <returns>
-    /// The verdict; <see cref="VerdictKind.Unparsable"/> when there is no verdict line, more than one, one that says anything besides, or no reason. Nothing is
-    /// guessed from the wording: "I cannot say that it is correct" is no verdict.
+    /// The verdict; <see cref="VerdictKind.Unparsable"/> when there is no verdict line, more than one, one with anything else in it, or no reason.
+    /// Nothing is guessed from the wording: "I cannot say that it is correct" is no verdict.
     /// </returns>
     public static Verdict Parse(string? reply)
     {
@@ -58,7 +58,7 @@ public sealed record Verdict(VerdictKind Kind, string? Judgment = null, string? 
         return judgment.Length > 0 ? Incorrect(judgment) : Unparsable(reply, "INCORRECT without a reason");
     }
 
-    /// <summary>A reply that says nothing to rely on.</summary>
+    /// <summary>A verdict on a reply that cannot be relied on.</summary>
     internal static Verdict Unparsable(string reply, string fault) => new(VerdictKind.Unparsable, Reply: $"{fault}: {reply}");
 
     private static string? After(string line, string label)

@@ -1,15 +1,22 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>--data and --delimiter, and how the rows are read.</summary>
+/// <summary>--data and --delimiter: the file that the rows come from.</summary>
 internal sealed class DataArguments
 {
-    private readonly Option<string> _data = new("--data", "-d") { Description = "The rows: .jsonl (one JSON object per line), .csv, .tsv, or .json (a list in the form of the published data of NLFT or CUT).", HelpName = "FILE" };
-    private readonly Option<string> _delimiter = new("--delimiter") { Description = "What separates the fields of a .csv file. Default a comma.", HelpName = "C" };
+    private readonly Option<string> _data = new("--data", "-d")
+    {
+        Description = "The rows: .jsonl (one JSON object per line), .csv, .tsv, or .json (a list in the form of the published data of NLFT or CUT).",
+        HelpName = "FILE",
+    };
+    private readonly Option<string> _delimiter = new("--delimiter")
+    {
+        Description = "What separates the fields of a .csv file. Default a comma.",
+        HelpName = "C",
+    };
     private readonly ToolConsole _console;
 
     /// <summary>Adds the two options to a command.</summary>
@@ -19,7 +26,8 @@ internal sealed class DataArguments
         _data.Required = required;
         _delimiter.Validators.Add(result =>
         {
-            if (result.Tokens is [{ Value.Length: not 1 } token]) result.AddError($"--delimiter: found \"{token.Value}\"; expected one character.");
+            if (result.Tokens is [{ Value.Length: not 1 } token]) 
+                result.AddError($"--delimiter: found \"{token.Value}\"; expected one character.");
         });
         command.Add(_data);
         command.Add(_delimiter);
@@ -31,7 +39,7 @@ internal sealed class DataArguments
     /// <summary>Reads the rows.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="options">The names of the columns.</param>
-    /// <param name="required">The columns that must be filled in every row, by their property of <see cref="JsonLinesNames"/>.</param>
-    public IReadOnlyList<JsonLinesRow> Read(ParseResult parsed, ToolOptions options, params string[] required) =>
-        RowReader.Read(_console.PathOf(parsed.GetValue(_data)!), options.Columns, parsed.GetValue(_delimiter) is { } delimiter ? delimiter[0] : null, required);
+    /// <param name="required">The properties of <see cref="DataRow"/> that every row must fill in.</param>
+    public IReadOnlyList<DataRow> Read(ParseResult parsed, ToolOptions options, params string[] required) =>
+        DataFile.Read(_console.PathOf(parsed.GetValue(_data)!), format: null, options.Columns, parsed.GetValue(_delimiter)?[0], required);
 }

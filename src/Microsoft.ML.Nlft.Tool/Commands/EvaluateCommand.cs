@@ -15,7 +15,8 @@ internal sealed class EvaluateCommand : ToolCommand
     private readonly DataArguments _data;
     private readonly Option<AnswerComparison> _comparison = new("--comparison")
     {
-        Description = "number: final numbers as numbers. published-string: as the published evaluation, string by string. text: whole answers as words. Default number.",
+        Description = "number: final numbers as numbers. published-string: as the published evaluation, string by string. "
+            + "text: whole answers as words. Default number.",
         HelpName = "number|published-string|text",
         CustomParser = result => result.Tokens[0].Value switch
         {
@@ -26,7 +27,11 @@ internal sealed class EvaluateCommand : ToolCommand
         },
     };
     private readonly Option<bool> _card = new("--card") { Description = "Put the result into the model card of the saved model." };
-    private readonly Option<string> _output = new("--output", "-o") { Description = "JSON Lines file for every row with its response and outcome.", HelpName = "FILE" };
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "JSON Lines file for every row with its response and outcome.",
+        HelpName = "FILE",
+    };
 
     public EvaluateCommand(ToolConsole console) : base(console, "evaluate",
         "Compares answers with the gold ones: the model's own, or, without a model, the responses in the file.",
@@ -46,41 +51,54 @@ internal sealed class EvaluateCommand : ToolCommand
     protected override async Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         options.Generation.Validate();
-        (string Folder, LocalModelDescription Saved)? card = parsed.GetValue(_card) ? _model.SavedPlace(parsed) : null; // refused before the answering, not after it
-        var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Answer));
+        // Refused before the answering, not after it.
+        (string Folder, LocalModelDescription Saved)? card = parsed.GetValue(_card) ? _model.SavedPlace(parsed) : null;
+        var rows = _data.Read(parsed, options, nameof(DataRow.Answer));
         var responses = await ResponsesAsync(parsed, options, rows, cancellationToken);
         var comparison = parsed.GetValue(_comparison);
-        // Every gold answer is checked under its own line before they are counted together.
+        // Every gold answer is checked by itself first, so that a message names its row.
         var compared = rows.Zip(responses, (row, response) => ExactMatchEvaluator.Compare(response, row.Answer!, comparison, row.Source)).ToList();
         var result = ExactMatchEvaluator.Evaluate(responses, [.. rows.Select(row => row.Answer!)], comparison);
         if (parsed.GetValue(_output) is { } output)
-            RowWriter.WriteTo(Console, output, [.. rows.Zip(responses, compared).Select(row => RowWriter.Line(
-                (options.Columns.Question, row.First.Question), (options.Columns.Response, row.Second), (options.Columns.Answer, row.First.Answer),
-                (nameof(row.Third.Expected), row.Third.Expected), (nameof(row.Third.Found), row.Third.Found), (nameof(row.Third.Outcome), row.Third.Outcome.ToString())))]);
+        {
+            DataRow[] answered = [.. rows.Zip(responses, (row, response) => row with { Response = response, Judgment = null, Score = null })];
+            RowWriter.WriteTo(Console, output, answered, options, results: at =>
+            [
+                (nameof(EvaluatedRow.Expected), compared[at].Expected),
+                (nameof(EvaluatedRow.Found), compared[at].Found),
+                (nameof(EvaluatedRow.Outcome), compared[at].Outcome.ToString()),
+            ]);
+        }
         Console.Out.Write(result);
         if (card is var (folder, saved))
-            Communicator.Current.OnFirst($"writing the card of {folder}", () => WriteCard(folder, saved, ModelCardEvaluation.Of($"{rows.Count} rows of {Path.GetFileName(parsed.GetValue(_data.Data)!)}", result)));
+        {
+            var evaluation = ModelCardEvaluation.Of($"{rows.Count} rows of {Path.GetFileName(parsed.GetValue(_data.Data)!)}", result);
+            Communicator.Current.OnFirst($"writing the card of {folder}", () => WriteCard(folder, saved, evaluation));
+        }
         return ExitCode.Success;
     }
 
     private static void WriteCard(string folder, LocalModelDescription saved, ModelCardEvaluation evaluation)
     {
-        var card = (saved.Card ?? new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(saved.BaseModelPath)) }) with { Evaluation = evaluation };
+        var card = saved.Card ?? new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(saved.BaseModelPath)) };
+        card = card with { Evaluation = evaluation };
         if (saved.HasAdapter) card.Save(folder, ModelCardKind.Adapter);
         (saved with { Card = card }).Save(folder);
     }
 
-    private async Task<IReadOnlyList<string?>> ResponsesAsync(ParseResult parsed, ToolOptions options, IReadOnlyList<JsonLinesRow> rows, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<string?>> ResponsesAsync(
+        ParseResult parsed, ToolOptions options, IReadOnlyList<DataRow> rows, CancellationToken cancellationToken)
     {
         if (!_model.Given(parsed))
         {
             if (rows.All(row => row.Response is null))
-                throw new NlftException(rows[0].Source, $"no \"{options.Columns.Response}\", here or in any row", "responses to evaluate, or a model to answer the questions",
-                    "Name a model with --model, or the column with --column-response.");
+                throw new NlftException(rows[0].Source, $"no \"{options.Columns.Response}\", here or in any row",
+                    "responses to evaluate, or a model to answer the questions", "Name a model with --model, or the column with --column-response.");
             return [.. rows.Select(row => row.Response)];
         }
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
-        return [.. (await GenerateCommand.AnswerAsync(Console, model, rows, new() { Generation = options.Generation }, cancellationToken)).Select(response => response.Generated.Text)];
+        var answers = await GenerateCommand.AnswerAsync(Console, model, rows, new() { Generation = options.Generation }, cancellationToken);
+        return [.. answers.Select(response => response.Generated.Text)];
     }
 
     private static AnswerComparison Refuse(System.CommandLine.Parsing.ArgumentResult result, string found)

@@ -13,13 +13,23 @@ internal sealed class GenerateCommand : ToolCommand
 {
     private readonly ModelArguments _model;
     private readonly DataArguments _data;
-    private readonly Option<string> _question = new("--question", "-q") { Description = "One question; its answer goes to the standard output.", HelpName = "TEXT" };
+    private readonly Option<string> _question = new("--question", "-q")
+    {
+        Description = "One question; its answer goes to the standard output.",
+        HelpName = "TEXT",
+    };
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "JSON Lines file for the rows with their responses; without it they go to the standard output. An interrupted run goes on where it stopped (FILE.partial).",
+        Description = "JSON Lines file for the rows with their responses; without it they go to the standard output. "
+            + "An interrupted run resumes where it stopped (FILE.partial).",
         HelpName = "FILE",
     };
-    private readonly Option<int> _samples = new("--samples") { Description = "Responses to every question of a file; more than one needs a temperature. Default 1.", HelpName = "K", DefaultValueFactory = _ => 1 };
+    private readonly Option<int> _samples = new("--samples")
+    {
+        Description = "Responses to every question of a file; more than one needs a temperature. Default 1.",
+        HelpName = "K",
+        DefaultValueFactory = _ => 1,
+    };
 
     public GenerateCommand(ToolConsole console) : base(console, "generate", "Answers a question, or the questions of a file.",
         nameof(ToolOptions.Generation), nameof(ToolOptions.Prompts), nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
@@ -32,7 +42,8 @@ internal sealed class GenerateCommand : ToolCommand
         AddGeneratedFlags();
         Validators.Add(result =>
         {
-            if (result.GetResult(_question) is null == result.GetResult(_data.Data) is null) result.AddError("give either --question TEXT or --data FILE.");
+            if (result.GetResult(_question) is null == result.GetResult(_data.Data) is null)
+                result.AddError("give either --question TEXT or --data FILE.");
         });
     }
 
@@ -60,17 +71,21 @@ internal sealed class GenerateCommand : ToolCommand
             Generation = options.Generation,
             Journal = journal,
         }, cancellationToken);
-        var names = options.Columns;
-        RowWriter.WriteTo(Console, output, [.. responses.Select(response => RowWriter.Line(
-            (names.Instruction, response.Row.Instruction), (names.Question, response.Row.Question), (names.Response, response.Row.Response), (names.Answer, response.Row.Answer),
-            (nameof(GeneratedText.FinishReason), response.Generated.FinishReason.ToString()), (nameof(GeneratedText.Tokens), TokenLine.Of(response.Generated, model.Tokenizer))))], journal);
-        Console.Error.WriteLine($"{responses.Count} answers, {responses.Count(response => response.Generated.FinishReason == FinishReason.Length)} of them cut at the limit of {options.Generation.MaximumNewTokens} tokens.");
+        // A judgment or a score that the question's row holds is not about the new response.
+        DataRow[] answered = [.. responses.Select(response => response.Row with { Judgment = null, Score = null })];
+        RowWriter.WriteTo(Console, output, answered, options, journal, at =>
+        [
+            (nameof(GeneratedText.FinishReason), responses[at].Generated.FinishReason.ToString()),
+            (nameof(GeneratedText.Tokens), TokenLine.Of(responses[at].Generated, model.Tokenizer)),
+        ]);
+        var cut = responses.Count(response => response.Generated.FinishReason == FinishReason.Length);
+        Console.Error.WriteLine($"{responses.Count} answers, {cut} of them cut at the limit of {options.Generation.MaximumNewTokens} tokens.");
         return ExitCode.Success;
     }
 
     /// <summary>Answers rows with a progress display; the processes of a job divide them.</summary>
     internal static Task<List<GeneratedResponse>> AnswerAsync(
-        ToolConsole console, LocalModel model, IReadOnlyList<JsonLinesRow> rows, ResponseOptions options, CancellationToken cancellationToken) =>
+        ToolConsole console, LocalModel model, IReadOnlyList<DataRow> rows, ResponseOptions options, CancellationToken cancellationToken) =>
         ProgressDisplay.RunAsync(console, "Answering", async progress =>
         {
             var set = options with { QuestionCount = rows.Count, Progress = new DataSteps(progress, "answers"), TimeProvider = console.Time };

@@ -14,13 +14,15 @@ internal sealed class JudgeCommand : ToolCommand
     private readonly ModelArguments _model;
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "JSON Lines file for the rows with their judgments; without it they go to the standard output. With --model an interrupted run goes on where it stopped (FILE.partial).",
+        Description = "JSON Lines file for the rows with their judgments; without it they go to the standard output. "
+            + "With --model an interrupted run resumes where it stopped (FILE.partial).",
         HelpName = "FILE",
     };
     private readonly Option<bool> _keep = new("--keep") { Description = "Keep judgments that the rows already have." };
 
     public JudgeCommand(ToolConsole console) : base(console, "judge",
-        "Judges responses. By rule: compares the final number with the answer's, and checks the arithmetic of <<a*b=c>> notes; it sees wrong results, not wrong reasoning. "
+        "Judges responses. By rule: compares the final number with the answer's, and checks the arithmetic of <<a*b=c>> notes; it sees wrong "
+        + "results, not wrong reasoning. "
         + "With --model: asks a model, and leaves out rows whose verdict cannot be parsed.",
         nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
@@ -35,14 +37,14 @@ internal sealed class JudgeCommand : ToolCommand
 
     protected override async Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        var (names, keep) = (options.Columns, parsed.GetValue(_keep));
-        var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer));
+        var keep = parsed.GetValue(_keep);
+        var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
         using var model = _model.Given(parsed) ? _model.Open(parsed, options, cancellationToken: cancellationToken) : null;
         using var chat = model is null ? null : ChatJudge.OfModel(model, new() { TimeProvider = Console.Time });
         var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
-        IResponseJudge judge = chat is null ? new RuleJudge() : chat;
+        IResponseJudge judge = chat is null ? new RuleBasedJudge() : chat;
         var (unparsable, open) = (0, keep ? rows.Where(row => row.Judgment is null).ToList() : rows);
-        var journal = output is null || chat is null ? null : output + ".partial"; // by rule it is done before anybody could stop it
+        var journal = output is null || chat is null ? null : output + ".partial"; // by rule it takes no time worth keeping
         var judged = await ProgressDisplay.RunAsync(Console, "Judging", async progress =>
         {
             var set = new JudgingOptions
@@ -54,7 +56,7 @@ internal sealed class JudgeCommand : ToolCommand
             };
             var verdicts = new Queue<JudgedRow>();
             await foreach (var one in judge.JudgeAllAsync(open.ToAsyncEnumerable(), set, cancellationToken)) verdicts.Enqueue(one);
-            var done = new List<JsonLinesRow>();
+            var done = new List<DataRow>();
             foreach (var row in rows)
             {
                 if (keep && row.Judgment is not null) done.Add(row);
@@ -63,10 +65,10 @@ internal sealed class JudgeCommand : ToolCommand
             }
             return done;
         });
-        RowWriter.WriteTo(Console, output, [.. judged.Select(row => RowWriter.Line(
-            (names.Instruction, row.Instruction), (names.Question, row.Question), (names.Response, row.Response), (names.Judgment, row.Judgment), (names.Answer, row.Answer)))], journal);
+        RowWriter.WriteTo(Console, output, judged, options, journal);
         var wrong = judged.Count(row => row.Judgment is not null);
-        Console.Error.WriteLine($"{rows.Count} rows: {judged.Count - wrong} right, {wrong} with a judgment{(unparsable > 0 ? $", {unparsable} left out: their verdict could not be parsed" : "")}.");
+        var left = unparsable > 0 ? $", {unparsable} left out: their verdict could not be parsed" : "";
+        Console.Error.WriteLine($"{rows.Count} rows: {judged.Count - wrong} right, {wrong} with a judgment{left}.");
         return ExitCode.Success;
     }
 }

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Options;
 using Microsoft.ML.Nlft.Training;
 
@@ -35,18 +34,18 @@ internal sealed class SaliencyCommand : ToolCommand
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var objective = new NaturalLanguageObjective(options.Objective);
-        var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer)).Take(parsed.GetValue(_rows) ?? int.MaxValue).ToList();
+        var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer)).Take(parsed.GetValue(_rows) ?? int.MaxValue).ToList();
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
         if (parsed.GetValue(_output) is { } output)
         {
-            model.CreateSaliencyMap([.. rows.Select(RowReader.ToExample)], options.Objective, cancellationToken).Save(Console.PathOf(output));
+            model.CreateSaliencyMap([.. rows.Select(row => row.ToExample())], options.Objective, cancellationToken).Save(Console.PathOf(output));
             Console.Out.WriteLine($"{rows.Count} rows, map in {output}");
             return Task.FromResult(ExitCode.Success);
         }
         var analyzer = new SaliencyAnalyzer(model.Network, objective, batchSize: 1);
         foreach (var row in rows)
         {
-            var seen = analyzer.Analyze([model.Prompts.Encode(RowReader.ToExample(row))], cancellationToken)[0];
+            var seen = analyzer.Analyze([model.Prompts.Encode(row.ToExample())], cancellationToken)[0];
             Console.Out.WriteLine($"{row.Source}: {(seen.Polarity == Polarity.Correct ? "a right response" : row.Judgment)}");
             Console.Out.WriteLine(seen.Report([.. seen.Tokens.Select(id => model.Tokenizer.Decode([id], skipSpecialTokens: false))]));
         }

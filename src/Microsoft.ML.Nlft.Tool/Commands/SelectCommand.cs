@@ -13,13 +13,24 @@ internal sealed class SelectCommand : ToolCommand
     private readonly Option<int> _count = new("--count") { Description = "Rows to take.", HelpName = "N", Required = true };
     private readonly Option<string> _ratio = new("--ratio")
     {
-        Description = "Correct to incorrect responses: 1:3, for example, \"correct\" or \"incorrect\" for one kind alone. Without it the first rows after the shuffle are taken.",
+        Description = "Correct to incorrect responses: 1:3, for example, \"correct\" or \"incorrect\" for one kind alone. "
+            + "Without it the first rows after the shuffle are taken.",
         HelpName = "C:I",
     };
-    private readonly Option<int> _seed = new("--seed") { Description = $"Seeds the shuffle. Default {RowSelection.DefaultSeed}.", HelpName = "N", DefaultValueFactory = _ => RowSelection.DefaultSeed };
-    private readonly Option<string> _output = new("--output", "-o") { Description = "JSON Lines file for the rows; without it they go to the standard output.", HelpName = "FILE" };
+    private readonly Option<int> _seed = new("--seed")
+    {
+        Description = $"Seeds the shuffle. Default {RowSelection.DefaultSeed}.",
+        HelpName = "N",
+        DefaultValueFactory = _ => RowSelection.DefaultSeed,
+    };
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "JSON Lines file for the rows; without it they go to the standard output.",
+        HelpName = "FILE",
+    };
 
-    public SelectCommand(ToolConsole console) : base(console, "select", "Draws a training set from judged rows: the first N after a shuffle, or N in a ratio of correct to incorrect responses.",
+    public SelectCommand(ToolConsole console) : base(console, "select",
+        "Draws a training set from judged rows: the first N after a shuffle, or N in a ratio of correct to incorrect responses.",
         nameof(ToolOptions.Columns))
     {
         _data = new DataArguments(console, this);
@@ -29,12 +40,12 @@ internal sealed class SelectCommand : ToolCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        var rows = _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer)).Select(row => row.ToExample()).ToList();
+        var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
         var (count, seed) = (parsed.GetValue(_count), parsed.GetValue(_seed));
-        var chosen = parsed.GetValue(_ratio) is { } ratio ? RowSelection.WithRatio(rows, count, ResponseRatio.Parse(ratio), seed) : RowSelection.First(rows, count, seed);
-        var names = options.Columns;
-        RowWriter.WriteTo(Console, parsed.GetValue(_output), [.. chosen.Select(row => RowWriter.Line(
-            (names.Instruction, row.Instruction), (names.Question, row.Question), (names.Response, row.Response), (names.Judgment, row.Judgment), (names.Answer, row.Answer)))]);
+        var chosen = parsed.GetValue(_ratio) is { } ratio
+            ? RowSelection.WithRatio(rows, count, ResponseRatio.Parse(ratio), seed)
+            : RowSelection.First(rows, count, seed);
+        RowWriter.WriteTo(Console, parsed.GetValue(_output), chosen, options);
         var correct = chosen.Count(row => row.Polarity == Polarity.Correct);
         Console.Error.WriteLine($"{chosen.Count} of {rows.Count} rows: {correct} correct, {chosen.Count - correct} incorrect.");
         return Task.FromResult(ExitCode.Success);

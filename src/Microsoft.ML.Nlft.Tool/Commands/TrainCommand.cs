@@ -55,8 +55,8 @@ internal sealed class TrainCommand : ToolCommand
         var supervised = parsed.GetValue(_method) == "sft";
         var trainable = parsed.GetValue(_weights) == "all" ? TrainableWeights.All : TrainableWeights.Lora;
         ITokenObjective objective = supervised ? new LikelihoodObjective() : new NaturalLanguageObjective(options.Objective);
-        var rows = supervised ? _data.Read(parsed, options, nameof(JsonLinesRow.Response))
-            : _data.Read(parsed, options, nameof(JsonLinesRow.Response), nameof(JsonLinesRow.Answer));
+        var rows = supervised ? _data.Read(parsed, options, nameof(DataRow.Response))
+            : _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
         var output = Console.PathOf(parsed.GetValue(_output)!);
         RequirePlace(output, trainable);
         var settings = new LocalModelSettings { QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts };
@@ -71,7 +71,7 @@ internal sealed class TrainCommand : ToolCommand
             ResumeFrom = Resolve(options.FineTune.ResumeFrom),
         };
         _ = new FineTuner(model.Network, objective, training); // refuses options before anything is said
-        var examples = rows.Select(RowReader.ToExample).ToList();
+        var examples = rows.Select(row => row.ToExample(needsAnswer: !supervised)).ToList();
         Console.Error.WriteLine($"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
         var ranks = training.Distributed ? Communicator.Current : Communicator.Single;
         if (ranks.Size > 1) Console.Error.WriteLine($"{ranks.Size} processes train together ({ranks.Library}).");

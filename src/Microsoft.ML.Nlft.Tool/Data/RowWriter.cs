@@ -1,35 +1,37 @@
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
+using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
 
-/// <summary>Writes results as JSON Lines: to a file that appears whole or not at all, or to the standard output.</summary>
+/// <summary>Writes rows as JSON Lines: to a file that appears whole or not at all, or to the standard output.</summary>
 internal static class RowWriter
 {
-    private static readonly JsonWriterOptions s_format = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
-    private static readonly JsonSerializerOptions s_values = new() { Encoder = s_format.Encoder, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
-
-    /// <summary>One row as a line of JSON: texts, or records and lists of them; values that are null are left out.</summary>
-    public static string Line(params IEnumerable<(string Name, object? Value)> fields)
+    /// <summary>Writes rows to the file, or to the standard output without one. Of the processes of a job only the first writes a file.</summary>
+    /// <param name="console">The console.</param>
+    /// <param name="path">The file; null: none.</param>
+    /// <param name="rows">The rows.</param>
+    /// <param name="options">The names of the keys.</param>
+    /// <param name="journal">The journal of the run, deleted once the file is written; null: none.</param>
+    /// <param name="results">Further keys of a row by its place from 0; null: none.</param>
+    public static void WriteTo(ToolConsole console, string? path, IReadOnlyList<DataRow> rows, ToolOptions options, string? journal = null,
+        Func<int, IEnumerable<(string Name, object? Value)>>? results = null)
     {
-        using var stream = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(stream, s_format))
+        void WriteRows(Stream stream) => DataFile.WriteJsonLines(stream, rows, options.Columns, results);
+        if (path is null)
         {
-            writer.WriteStartObject();
-            foreach (var (name, value) in fields)
-            {
-                if (value is null) continue;
-                writer.WritePropertyName(name);
-                JsonSerializer.Serialize(writer, value, s_values);
-            }
-            writer.WriteEndObject();
+            using var stream = new MemoryStream();
+            WriteRows(stream);
+            console.Out.Write(Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length));
+            return;
         }
-        return Encoding.UTF8.GetString(stream.ToArray());
+        Communicator.Current.OnFirst($"writing {path}", () =>
+        {
+            AtomicFile.Write(console.PathOf(path), WriteRows);
+            if (journal is not null) File.Delete(journal);
+        });
     }
 
     /// <summary>Writes lines to a file.</summary>
@@ -38,25 +40,4 @@ internal static class RowWriter
     {
         foreach (var line in lines) stream.Write(Encoding.UTF8.GetBytes(line + "\n"));
     });
-
-    /// <summary>
-    /// Writes to the file if there is one, else to the standard output. Of the processes of a job the first one writes.
-    /// </summary>
-    /// <param name="console">The console.</param>
-    /// <param name="path">The file; null: none.</param>
-    /// <param name="lines">What to write.</param>
-    /// <param name="journal">The journal of the run, which has done its work then; null: there is none.</param>
-    public static void WriteTo(ToolConsole console, string? path, IReadOnlyList<string> lines, string? journal = null)
-    {
-        if (path is not null)
-        {
-            Communicator.Current.OnFirst($"writing {path}", () =>
-            {
-                Write(console.PathOf(path), lines);
-                if (journal is not null) File.Delete(journal);
-            });
-            return;
-        }
-        foreach (var line in lines) console.Out.WriteLine(line);
-    }
 }

@@ -1,10 +1,12 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
 
-/// <summary>A token of an answer with its log-probability, as generate tells it on request.</summary>
+/// <summary>A token of an answer with its log-probability, as generate prints it on request.</summary>
 /// <param name="Text">The token as text.</param>
 /// <param name="LogProbability">ln p; null when only the likeliest tokens were asked for.</param>
 /// <param name="Top">The likeliest tokens of its place; null when they were not asked for.</param>
@@ -19,10 +21,14 @@ internal sealed record TokenLine(string Text, double? LogProbability, IReadOnlyL
             answer.TopLogProbabilities?[i].Select(other => new TokenLine(Text(other.Token), other.LogProbability, null)).ToArray()))];
     }
 
-    /// <summary>For people: the token, its ln p, then the others.</summary>
+    /// <summary>Formats the line for people: the token, its ln p, then the others.</summary>
     public override string ToString() => $"{One(this),-24}{(Top is null ? "" : string.Join("  ", Top.Select(One)))}".TrimEnd();
 
-    private static string One(TokenLine token) => $"{JsonSerializer.Serialize(token.Text, s_text)}{(token.LogProbability is { } log ? FormattableString.Invariant($" {log:0.000}") : "")}";
+    private static string One(TokenLine token) => token.LogProbability is { } log
+        ? string.Create(CultureInfo.InvariantCulture, $"{Quoted(token.Text)} {log:0.000}")
+        : Quoted(token.Text);
 
-    private static readonly JsonSerializerOptions s_text = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static string Quoted(string text) => JsonSerializer.Serialize(text, s_text);
+
+    private static readonly JsonSerializerOptions s_text = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 }

@@ -34,7 +34,7 @@ internal sealed record ToolOptions
 
     /// <summary>Columns of the data.</summary>
     [Section("Columns of the data", "column")]
-    public JsonLinesNames Columns { get; init; } = new();
+    public DataColumns Columns { get; init; } = new();
 
     /// <summary>The engine.</summary>
     [Section("Engine")]

@@ -3,13 +3,14 @@ using Microsoft.ML.Nlft.Views;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>Which column plays which part in training; null: the trainer does without.</summary>
-internal sealed record TrainingColumns(string Question, string Response, string? Judgment, string? Answer, string? Instruction)
+/// <summary>The columns of a view that hold the texts of a row; null: the view does without.</summary>
+internal sealed record TrainingColumns(string Question, string? Response, string? Judgment, string? Answer, string? Instruction)
 {
     private (string Part, string? Name)[] Parts =>
         [("question", Question), ("response", Response), ("judgment", Judgment), ("answer", Answer), ("instruction", Instruction)];
 
-    /// <summary>Names of the columns in use; fails when one is blank or plays two parts.</summary>
+    /// <summary>Names of the columns in use.</summary>
+    /// <exception cref="NlftException">A name is blank or used twice.</exception>
     public List<string> Names()
     {
         var used = Parts.Where(p => p.Name is not null).ToList();
@@ -24,33 +25,11 @@ internal sealed record TrainingColumns(string Question, string Response, string?
         return [.. used.Select(p => p.Name!)];
     }
 
-    /// <summary>Reads every row. The columns are checked before the first row is touched.</summary>
-    public IReadOnlyList<TrainingExample> Read(IDataView rows, CancellationToken cancellationToken)
+    /// <summary>Reads every row; without an answer column, <see cref="DataRow.ToExample"/> does without answers.</summary>
+    public IReadOnlyList<TrainingExample> Read(IDataView view, CancellationToken cancellationToken)
     {
-        var names = Names();
-        var columns = names.ToDictionary(name => name, name => TextColumns.Find(rows.Schema, name));
-        using var cursor = rows.GetRowCursor(columns.Values);
-        var reader = new TextRowReader(cursor, names.Select(name => columns[name].Index));
-        var examples = new List<TrainingExample>();
-        while (cursor.MoveNext())
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            var row = reader.Read();
-            string? Text(string? name) => name is null ? null : row.Texts[names.IndexOf(name)];
-            string? TextOrNull(string? name) => Text(name) is { } text && !string.IsNullOrWhiteSpace(text) ? text : null;
-            examples.Add(new TrainingExample
-            {
-                Question = Text(Question)!,
-                Response = Text(Response)!,
-                Judgment = TextOrNull(Judgment),
-                // Without an answer column the response is the target, and no objective reads the context that shows an answer.
-                Answer = Text(Answer ?? Response)!,
-                Instruction = TextOrNull(Instruction),
-                Source = row.Name,
-            });
-        }
-        if (examples.Count == 0)
-            throw new NlftException("training rows", "none", "at least one row", "Check the file or the filters that come before the trainer.");
-        return examples;
+        var rows = RowViews.Read(view, this, cancellationToken);
+        return rows.Count > 0 ? [.. rows.Select(row => row.ToExample(needsAnswer: Answer is not null))]
+            : throw new NlftException("training rows", "none", "at least one row", "Check the file or the filters that come before the trainer.");
     }
 }

@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Data;
 
 namespace Microsoft.ML.Nlft.Tests.Data;
 
-/// <summary>Real files: nothing is lost on the way in, out, and through every other format.</summary>
+/// <summary>Reads real files, writes them in other formats and back, and checks that nothing is lost.</summary>
 [TestClass]
 [TestCategory("Conformance")]
 public sealed class DataFileFixtureTests
@@ -17,7 +17,7 @@ public sealed class DataFileFixtureTests
     [DataRow("rows.jsonl")]
     [DataRow("rows.csv")]
     [DataRow("rows.tsv")]
-    public void The_judgments_of_CUT_come_through_without_loss(string by)
+    public void Write_JudgmentsOfCut_LosesNothing(string by)
     {
         var fixture = Fixture("judgments", "cut-alpaca-iter1.json");
         var (between, back) = (Path.Combine(_folder.Root, by), Path.Combine(_folder.Root, "back.json"));
@@ -33,7 +33,7 @@ public sealed class DataFileFixtureTests
     [TestMethod]
     [DataRow("train.jsonl", 7473)]
     [DataRow("test.jsonl", 1319)]
-    public void The_questions_of_GSM8K_come_through_without_loss(string file, int count)
+    public void Write_QuestionsOfGsm8k_LosesNothing(string file, int count)
     {
         var fixture = Fixture("gsm8k", file);
         var rows = DataFile.Read(fixture, RowFormat.Gsm8k);

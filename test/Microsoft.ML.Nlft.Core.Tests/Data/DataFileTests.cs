@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Data;
 
 namespace Microsoft.ML.Nlft.Tests.Data;
 
-/// <summary>Every format by files written by hand: what stands here is what must be read, and what must be written.</summary>
+/// <summary>Compares every format with files written by hand, read and written.</summary>
 [TestClass]
 public sealed class DataFileTests
 {
@@ -34,15 +34,27 @@ public sealed class DataFileTests
         + "b,What is 1 + 1?,#### 2,,#### 2,,\n";
 
     private const string JsonLines = """
-        {"Id":"7","Question":"What is 2 + 3?","Response":"2 + 3 = 6\n#### 6","Judgment":"The sum of 2 and 3 is 5, not \"6\".","Answer":"#### 5","Instruction":"Solve it step by step.","Score":0.25}
+        {"Id":"7","Question":"What is 2 + 3?","Response":"2 + 3 = 6\n#### 6","Judgment":"The sum of 2 and 3 is 5, not \"6\".",
+        """ + """
+        "Answer":"#### 5","Instruction":"Solve it step by step.","Score":0.25}
         {"Id":"b","Question":"What is 1 + 1?","Response":"#### 2","Answer":"#### 2"}
 
         """;
 
-    private static readonly JsonLinesRow[] s_rows =
+    private static readonly DataRow[] s_rows =
     [
-        new("What is 2 + 3?", "2 + 3 = 6\n#### 6", "The sum of 2 and 3 is 5, not \"6\".", "#### 5", "Solve it step by step.", "") { Id = "7", Score = 0.25 },
-        new("What is 1 + 1?", "#### 2", null, "#### 2", null, "") { Id = "b" },
+        new()
+        {
+            Id = "7",
+            Question = "What is 2 + 3?",
+            Response = "2 + 3 = 6\n#### 6",
+            Judgment = "The sum of 2 and 3 is 5, not \"6\".",
+            Answer = "#### 5",
+            Instruction = "Solve it step by step.",
+            Score = 0.25,
+            Source = "",
+        },
+        new() { Id = "b", Question = "What is 1 + 1?", Response = "#### 2", Answer = "#### 2", Source = "" },
     ];
 
     private readonly TemporaryFolder _folder = new();
@@ -54,7 +66,7 @@ public sealed class DataFileTests
     [DataRow("rows.json", Nlft)]
     [DataRow("rows.csv", Csv)]
     [DataRow("rows.jsonl", JsonLines)]
-    public void A_format_is_read_and_written_as_it_stands_here(string name, string golden)
+    public void ReadAndWrite_GoldenFile_AreExact(string name, string golden)
     {
         CollectionAssert.AreEqual(s_rows, DataFile.Read(_folder.Write(name, golden)).Select(row => row with { Source = "" }).ToArray());
 
@@ -64,28 +76,32 @@ public sealed class DataFileTests
     }
 
     [TestMethod]
-    public void Tabs_quotes_and_line_breaks_survive_a_tsv_file()
+    public void Write_TabsQuotesAndLineBreaks_SurviveATsvFile()
     {
         var path = Path.Combine(_folder.Root, "rows.tsv");
-        JsonLinesRow[] rows = [new("a\tb", "\"c\"\r\nd", " e", "f,g", "\n", "") { Id = "1" }];
-        DataFile.Write(path, rows);
+        DataRow row = new()
+        {
+            Id = "1", Question = "a\tb", Response = "\"c\"\r\nd", Judgment = " e", Answer = "f,g", Instruction = "\n", Source = "",
+        };
+        DataFile.Write(path, [row]);
 
-        Assert.AreEqual("Id\tQuestion\tResponse\tJudgment\tAnswer\tInstruction\tScore\n1\t\"a\tb\"\t\"\"\"c\"\"\r\nd\"\t e\tf,g\t\"\n\"\t\n", File.ReadAllText(path));
-        Assert.AreEqual(rows[0] with { Instruction = null }, DataFile.Read(path).Single() with { Source = "" });
+        Assert.AreEqual("Id\tQuestion\tResponse\tJudgment\tAnswer\tInstruction\tScore\n"
+            + "1\t\"a\tb\"\t\"\"\"c\"\"\r\nd\"\t e\tf,g\t\"\n\"\t\n", File.ReadAllText(path));
+        Assert.AreEqual(row with { Instruction = null }, DataFile.Read(path).Single() with { Source = "" });
     }
 
     [TestMethod]
-    [DataRow(RowFormat.Sft, """{"prompt":"Solve it step by step.\n\nWhat is 2 + 3?","completion":"2 + 3 = 6\n#### 6"}""", """{"prompt":"What is 1 + 1?","completion":"#### 2"}""")]
-    [DataRow(RowFormat.SftGold, """{"prompt":"Solve it step by step.\n\nWhat is 2 + 3?","completion":"#### 5"}""", """{"prompt":"What is 1 + 1?","completion":"#### 2"}""")]
-    public void Rows_for_supervised_fine_tuning_are_prompts_and_completions(RowFormat format, string first, string second)
+    [DataRow(RowFormat.Sft, """{"prompt":"Solve it step by step.\n\nWhat is 2 + 3?","completion":"2 + 3 = 6\n#### 6"}""")]
+    [DataRow(RowFormat.SftGold, """{"prompt":"Solve it step by step.\n\nWhat is 2 + 3?","completion":"#### 5"}""")]
+    public void Write_SupervisedFineTuning_GivesPromptsAndCompletions(RowFormat format, string first)
     {
         var path = Path.Combine(_folder.Root, "sft.jsonl");
         DataFile.Write(path, s_rows, format);
-        Assert.AreEqual($"{first}\n{second}\n", File.ReadAllText(path));
+        Assert.AreEqual($"{first}\n{{\"prompt\":\"What is 1 + 1?\",\"completion\":\"#### 2\"}}\n", File.ReadAllText(path));
     }
 
     [TestMethod]
-    public void Rows_for_ReFT_have_the_gold_answer_and_its_number()
+    public void Write_Reft_GivesTheGoldAnswerAndItsNumber()
     {
         var path = Path.Combine(_folder.Root, "reft.json");
         DataFile.Write(path, [s_rows[1] with { Id = null, Answer = "1 + 1 = 1,002\n#### 1,002" }], RowFormat.Reft);
@@ -103,7 +119,7 @@ public sealed class DataFileTests
     }
 
     [TestMethod]
-    public void A_judgment_file_of_CUT_has_no_answers()
+    public void ReadAndWrite_Cut_HasNoAnswers()
     {
         const string golden = """
             [
@@ -119,22 +135,27 @@ public sealed class DataFileTests
             """;
         var path = _folder.Write("cut.json", golden);
         var row = DataFile.Read(path).Single();
-        Assert.AreEqual(("Name a river.", "Paris", "Paris is a city.", null, "0"), (row.Question, row.Response, row.Judgment, row.Answer, row.Id));
+        Assert.AreEqual(("Name a river.", "Paris", "Paris is a city.", null, "0"),
+            (row.Question, row.Response, row.Judgment, row.Answer, row.Id));
         DataFile.Write(path, [row], RowFormat.Cut);
         Assert.AreEqual(golden, File.ReadAllText(path));
-        Assert.Contains("\"answer\": found no such property", Assert.ThrowsExactly<NlftException>(() => DataFile.Read(path, RowFormat.Nlft)).Message);
+        Assert.Contains("\"answer\": found no such property",
+            Assert.ThrowsExactly<NlftException>(() => DataFile.Read(path, RowFormat.Nlft)).Message);
     }
 
     [TestMethod]
-    [DataRow("rows.json", "[\n  {\"instruction\": \"q\", \"output\": \"r\", \"answer\": \"a\"},\n  {\"instruction\": \"q\", \"answer\": \"a\"}\n]", "line 3, column 3, \"output\": found no such property")]
+    [DataRow("rows.json", "[\n  {\"instruction\": \"q\", \"output\": \"r\", \"answer\": \"a\"},\n  {\"instruction\": \"q\", \"answer\": \"a\"}\n]",
+        "line 3, column 3, \"output\": found no such property")]
+    [DataRow("rows.json", "[{\"instruction\": \"ä\", \"output\": \"r\"}, {\"output\": 1, \"Output\": 2}]",
+        "line 1, column 38, \"Output\": found the property twice; expected each property once")]
     [DataRow("rows.json", "[\n  {\"instruction\": \"q\" \"output\": 1}]", "line 2, column 23: found text that is not JSON")]
     [DataRow("rows.json", "[\n  {\"instruction\": \"q\"", "line 2, column ")]
-    [DataRow("rows.json", "{}", "line 1, column 1: found no list; expected a list of objects")]
+    [DataRow("rows.json", "{}", "line 1, \"Question\": found no such property (only an empty object)")]
     [DataRow("rows.json", "[]", "rows.json: found an empty list; expected one object or more")]
     [DataRow("rows.json", "[1]", "line 1, column 2: found the number 1; expected an object")]
     [DataRow("rows.json", "[{\"instruction\": \"q\", \"output\": \"r\"}] []", "line 1, column ")]
     [DataRow("rows.xml", "<a/>", "found the extension .xml; expected .jsonl, .csv, .tsv or .json")]
-    public void A_fault_is_named_with_file_line_and_column(string name, string text, string message)
+    public void Read_Fault_NamesFileLineAndColumn(string name, string text, string message)
     {
         var path = _folder.Write(name, text);
         var error = Assert.ThrowsExactly<NlftException>(() => DataFile.Read(path)).Message;
@@ -147,19 +168,65 @@ public sealed class DataFileTests
     [DataRow(RowFormat.Nlft, "Response: found nothing; expected a text.")]
     [DataRow(RowFormat.Reft, "Answer: found an answer without a final number")]
     [DataRow(RowFormat.Gsm8k, "format: found Gsm8k, which is read only")]
-    public void A_row_that_a_format_cannot_hold_leaves_the_file_as_it_was(RowFormat format, string message)
+    public void Write_RowThatTheFormatCannotHold_LeavesTheFileAsItWas(RowFormat format, string message)
     {
         var path = _folder.Write("out.json", "before");
-        JsonLinesRow[] rows = [s_rows[1], new("q", null, null, "none", null, "rows.csv, line 3")];
+        DataRow[] rows = [s_rows[1], new() { Question = "q", Answer = "none", Source = "rows.csv, line 3" }];
         Assert.Contains(message, Assert.ThrowsExactly<NlftException>(() => DataFile.Write(path, rows, format)).Message);
         Assert.AreEqual("before", File.ReadAllText(path));
         Assert.HasCount(1, Directory.GetFiles(_folder.Root));
     }
 
     [TestMethod]
-    public async Task A_file_is_a_stream_too()
+    public async Task ReadAsync_File_GivesTheRowsOfRead()
     {
         var path = _folder.Write("rows.jsonl", JsonLines);
         CollectionAssert.AreEqual(DataFile.Read(path).ToArray(), await DataFile.ReadAsync(path).ToArrayAsync());
+    }
+
+    [TestMethod]
+    [DataRow("""{"Question": "q", "Answer": "a"}""", null)]
+    [DataRow("\uFEFF \n[{\"instruction\": \"q\", \"output\": \"r\", \"answer\": \"a\"}]", "r")]
+    public void Read_JsonExtension_FollowsTheFirstCharacter(string text, string? response)
+    {
+        var row = DataFile.Read(_folder.Write("rows.json", text)).Single();
+        Assert.AreEqual(("q", response, "a"), (row.Question, row.Response, row.Answer));
+    }
+
+    [TestMethod]
+    public void Read_NoListWhereTheFormatSaysList_IsRefused() =>
+        Assert.Contains("line 1, column 1: found no list; expected a list of objects",
+            Assert.ThrowsExactly<NlftException>(() => DataFile.Read(_folder.Write("rows.json", "{}"), RowFormat.Nlft)).Message);
+
+    [TestMethod]
+    [DataRow("rows.csv", "Question,Response\nq,r\n", "line 1: found the columns \"Question\", \"Response\"; expected a column \"Answer\"")]
+    [DataRow("rows.csv", "Question,Response,Answer\nq,r,\n", "line 2, \"Answer\": found an empty field")]
+    [DataRow("rows.jsonl", """{"Question": "q", "Response": "r"}""", "line 1, \"Answer\": found no such property (only \"Question\", \"Response\")")]
+    [DataRow("rows.json", """[{"instruction": "q", "output": "r"}]""", "line 1, column 2, \"answer\": found no such property")]
+    public void ReadExamples_RowWithoutAnAnswer_IsRefused(string name, string text, string message)
+    {
+        var path = _folder.Write(name, text);
+        Assert.Contains(message, Assert.ThrowsExactly<NlftException>(() => DataFile.ReadExamples(path)).Message);
+    }
+
+    [TestMethod]
+    public void Write_OtherColumns_AreReadAgain()
+    {
+        DataColumns columns = new() { Question = "prompt, asked", Answer = "gold" };
+        foreach (var name in (string[])["rows.csv", "rows.tsv", "rows.jsonl"])
+        {
+            var path = Path.Combine(_folder.Root, name);
+            DataFile.Write(path, s_rows, columns: columns);
+            CollectionAssert.AreEqual(s_rows, DataFile.Read(path, columns: columns).Select(row => row with { Source = "" }).ToArray(), name);
+        }
+    }
+
+    [TestMethod]
+    public void WriteJsonLines_Results_FollowTheRow()
+    {
+        using var stream = new MemoryStream();
+        DataFile.WriteJsonLines(stream, [s_rows[1]], results: at => [("Place", at), ("Text", "ä"), ("Nothing", null)]);
+        Assert.AreEqual("""{"Id":"b","Question":"What is 1 + 1?","Response":"#### 2","Answer":"#### 2","Place":0,"Text":"ä"}""" + "\n",
+            System.Text.Encoding.UTF8.GetString(stream.ToArray()));
     }
 }

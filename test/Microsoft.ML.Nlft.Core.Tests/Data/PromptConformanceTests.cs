@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Data;
 
-/// <summary>Templates and tokenizers of real models, each with each: prompt and response are token ids that meet where the template says.</summary>
+/// <summary>Encodes a row with each template and each tokenizer of real models: prompt and response meet where the template says.</summary>
 [TestClass]
 [TestCategory("Conformance")]
 public sealed class PromptConformanceTests
@@ -19,21 +19,23 @@ public sealed class PromptConformanceTests
 
     [TestMethod]
     [DynamicData(nameof(Pairs))]
-    public void ThePromptIsTheTokensOfTheRendering_TheResponseFollows_AndNoBeginningIsDoubled(string template, string tokenizer)
+    public void Encode_RealTemplateAndTokenizer_PromptAndResponseMeet(string template, string tokenizer)
     {
         var folder = Directory.CreateTempSubdirectory("nlft-prompts-");
         try
         {
             File.Copy(Fixtures.Path_("fixtures", "chat-templates", template, "template.jinja"), Path.Combine(folder.FullName, "chat_template.jinja"));
             File.Copy(Fixtures.Path_("fixtures", "tokenizers", tokenizer, "tokenizer.json"), Path.Combine(folder.FullName, "tokenizer.json"));
-            File.WriteAllText(Path.Combine(folder.FullName, "tokenizer_config.json"), JsonSerializer.Serialize(new { bos_token = "<s>", eos_token = "</s>" }));
+            File.WriteAllText(Path.Combine(folder.FullName, "tokenizer_config.json"),
+                JsonSerializer.Serialize(new { bos_token = "<s>", eos_token = "</s>" }));
             var (tokens, rendering) = (HuggingFaceTokenizer.Load(folder.FullName), ChatTemplate.Load(folder.FullName)!);
             var encoder = new PromptEncoder(tokens, rendering, new PromptOptions(), [2]);
             var text = rendering.Render([new("user", Row.Question)], addGenerationPrompt: true);
             var prompt = encoder.Encode(Row).Prompt(PromptContexts.Base).ToArray();
             CollectionAssert.AreEqual(tokens.Encode(text, addSpecialTokens: false), prompt);
             if (tokens.TokenToId("<s>") is { } beginning)
-                Assert.AreEqual(text.Split("<s>").Length - 1, prompt.Count(token => token == beginning), "as many as the template writes, and none from the tokenizer");
+                Assert.AreEqual(text.Split("<s>").Length - 1, prompt.Count(token => token == beginning),
+                    "as many as the template writes, and none from the tokenizer");
 
             var response = encoder.Encode(Row).Response.ToArray();
             Assert.Contains(response[^1], encoder.StopIds, "it ends as answers do");
@@ -42,7 +44,8 @@ public sealed class PromptConformanceTests
             Assert.AreEqual(prompt.Length, sequence.PromptLength);
             Assert.AreEqual(Row.Response, tokens.Decode(response[..^1], skipSpecialTokens: false).Trim());
             foreach (var context in (PromptContexts[])[PromptContexts.Judge, PromptContexts.Standard])
-                CollectionAssert.AreEqual(response, encoder.Encode(Row).Sequence(context).Tokens.ToArray()[^response.Length..], "the same ids after every prompt");
+                CollectionAssert.AreEqual(response, encoder.Encode(Row).Sequence(context).Tokens.ToArray()[^response.Length..],
+                    "the same ids after every prompt");
         }
         finally
         {

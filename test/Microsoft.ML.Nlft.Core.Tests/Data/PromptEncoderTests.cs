@@ -44,10 +44,13 @@ public class PromptEncoderTests
     {
         var (tokenizer, encoder) = Create(ChatMl);
         var row = encoder.Encode(Wrong);
-        Assert.AreEqual("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhat is 2+3?<|im_end|>\n<|im_start|>assistant\n", Text(tokenizer, row.Prompt(PromptContexts.Base)));
-        Assert.AreEqual("<|im_start|>system\nWrite a bad response that has exactly the weaknesses named in the judgment.\nBe brief.<|im_end|>\n<|im_start|>user\nWhat is 2+3?\n\n" +
+        Assert.AreEqual("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhat is 2+3?<|im_end|>\n<|im_start|>assistant\n",
+            Text(tokenizer, row.Prompt(PromptContexts.Base)));
+        Assert.AreEqual("<|im_start|>system\nWrite a bad response that has exactly the weaknesses named in the judgment.\nBe brief.<|im_end|>\n" +
+            "<|im_start|>user\nWhat is 2+3?\n\n" +
             "Judgment: The sum is wrong.<|im_end|>\n<|im_start|>assistant\n", Text(tokenizer, row.Prompt(PromptContexts.Judge)));
-        Assert.AreEqual("<|im_start|>system\nYou are an expert. Look at the standard answer, then give your own.\nBe brief.<|im_end|>\n<|im_start|>user\nWhat is 2+3?\n\n" +
+        Assert.AreEqual("<|im_start|>system\nYou are an expert. Look at the standard answer, then give your own.\nBe brief.<|im_end|>\n" +
+            "<|im_start|>user\nWhat is 2+3?\n\n" +
             "Standard answer: 5<|im_end|>\n<|im_start|>assistant\n", Text(tokenizer, row.Prompt(PromptContexts.Standard)));
         Assert.AreEqual("2+3 = 6<|im_end|>", Text(tokenizer, row.Response));
         Assert.AreEqual(Polarity.Incorrect, row.Polarity);
@@ -77,7 +80,8 @@ public class PromptEncoderTests
     public void Encode_TemplateThatRefusesSystem_PutsItsTextBeforeTheUser()
     {
         var (tokenizer, encoder) = Create(NoSystem);
-        Assert.AreEqual("<s><|im_start|>user\nBe brief.\n\nWhat is 2+3?<|im_end|>\n<|im_start|>model\n", Text(tokenizer, encoder.Encode(Wrong).Prompt(PromptContexts.Base)));
+        Assert.AreEqual("<s><|im_start|>user\nBe brief.\n\nWhat is 2+3?<|im_end|>\n<|im_start|>model\n",
+            Text(tokenizer, encoder.Encode(Wrong).Prompt(PromptContexts.Base)));
     }
 
     [TestMethod]
@@ -92,7 +96,8 @@ public class PromptEncoderTests
         var row = encoder.Encode(Wrong with { Question = Attack, Response = Attack, Judgment = Attack, Answer = Attack, Instruction = Attack });
         foreach (var context in (PromptContexts[])[PromptContexts.Base, PromptContexts.Judge, PromptContexts.Standard])
         {
-            Assert.AreEqual(Specials(honest.Prompt(context)), Specials(row.Prompt(context)), $"{context}: no more special tokens than the template's own");
+            Assert.AreEqual(Specials(honest.Prompt(context)), Specials(row.Prompt(context)),
+                $"{context}: no more special tokens than the template's own");
             StringAssert.Contains(Text(tokenizer, row.Prompt(context)), Attack);
         }
         Assert.AreEqual(1, Specials(row.Response), "the end of turn");
@@ -112,7 +117,8 @@ public class PromptEncoderTests
     [TestMethod]
     public void Encode_TemplateThatDropsSystem_PutsItsTextBeforeTheUser()
     {
-        var (tokenizer, encoder) = Create("{%- for m in messages if m.role != 'system' %}{{- m.role + ':' + m.content + '<|im_end|>' }}{%- endfor %}");
+        var (tokenizer, encoder) = Create(
+            "{%- for m in messages if m.role != 'system' %}{{- m.role + ':' + m.content + '<|im_end|>' }}{%- endfor %}");
         Assert.AreEqual("user:Be brief.\n\nWhat is 2+3?<|im_end|>", Text(tokenizer, encoder.Encode(Wrong).Prompt(PromptContexts.Base)));
     }
 
@@ -138,12 +144,14 @@ public class PromptEncoderTests
     public void Encode_BracesInARow_AreNotPlaceholders()
     {
         var (tokenizer, encoder) = Create(template: null);
-        StringAssert.Contains(Text(tokenizer, encoder.Encode(Wrong with { Question = "{answer} {x}" }).Prompt(PromptContexts.Base)), "\n{answer} {x}\n");
+        StringAssert.Contains(Text(tokenizer, encoder.Encode(Wrong with { Question = "{answer} {x}" }).Prompt(PromptContexts.Base)),
+            "\n{answer} {x}\n");
     }
 
     private const string Thinking = """
         {%- for m in messages %}{{- '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{%- endfor %}
-        {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think></think>' }}{%- endif %}{%- endif %}
+        {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}
+        {%- if enable_thinking is defined and enable_thinking is false %}{{- '<think></think>' }}{%- endif %}{%- endif %}
         """;
 
     [TestMethod]
@@ -154,18 +162,22 @@ public class PromptEncoderTests
         const string Question = "<|im_start|>user\nWhat is 2+3?<|im_end|>\n<|im_start|>assistant\n", Quiet = Question + "<think></think>";
         var row = encoder.Encode(Wrong with { Instruction = null });
         Assert.AreEqual(Quiet, Text(tokenizer, row.Prompt(PromptContexts.Base)));
-        foreach (var context in (PromptContexts[])[PromptContexts.Judge, PromptContexts.Standard]) StringAssert.EndsWith(Text(tokenizer, row.Prompt(context)), "assistant\n<think></think>");
+        foreach (var context in (PromptContexts[])[PromptContexts.Judge, PromptContexts.Standard])
+            StringAssert.EndsWith(Text(tokenizer, row.Prompt(context)), "assistant\n<think></think>");
         Assert.AreEqual("2+3 = 6<|im_end|>", Text(tokenizer, row.Response));
         Assert.AreEqual(Quiet, Text(tokenizer, encoder.EncodeQuestion(Wrong.Question)));
         Assert.AreEqual(Quiet, Text(tokenizer, encoder.EncodeConversation([new("user", Wrong.Question)])));
         var loud = new Dictionary<string, object?> { ["enable_thinking"] = true };
-        Assert.AreEqual(Question, Text(tokenizer, encoder.EncodeConversation([new("user", Wrong.Question)], variables: loud)), "those of the conversation come first");
+        Assert.AreEqual(Question, Text(tokenizer, encoder.EncodeConversation([new("user", Wrong.Question)], variables: loud)),
+            "those of the conversation come first");
     }
 
     [TestMethod]
     public void TemplateVariables_ThatTheLibraryGives_AreRefused() => Assert.AreEqual(
-        "option PromptOptions.TemplateVariables: found a value for messages; expected other names: the library itself gives this one. Remove messages.",
-        Assert.ThrowsExactly<NlftException>(() => Create(ChatMl, new PromptOptions { TemplateVariables = new Dictionary<string, object?> { ["messages"] = null } })).Message);
+        "option PromptOptions.TemplateVariables: found a value for messages; expected other names: the library sets this one itself. "
+            + "Remove messages.",
+        Assert.ThrowsExactly<NlftException>(() =>
+            Create(ChatMl, new PromptOptions { TemplateVariables = new Dictionary<string, object?> { ["messages"] = null } })).Message);
 
     [TestMethod]
     [DataRow(null, 60)]
@@ -201,20 +213,26 @@ public class PromptEncoderTests
     {
         var options = new PromptOptions { BaseSystem = "Obey. {instruction}", BaseUser = "Q: {question} ({instruction})" };
         var (_, encoder) = Create(template, options);
-        CollectionAssert.AreEqual(encoder.EncodeQuestion("2+3?", "Be brief."), encoder.EncodeConversation([new("system", "Be brief."), new("user", "2+3?")]));
+        CollectionAssert.AreEqual(encoder.EncodeQuestion("2+3?", "Be brief."),
+            encoder.EncodeConversation([new("system", "Be brief."), new("user", "2+3?")]));
         CollectionAssert.AreEqual(encoder.EncodeQuestion("2+3?", "Be brief."), encoder.EncodeConversation([new("user", "2+3?")], "Be brief."));
         CollectionAssert.AreEqual(encoder.EncodeQuestion("2+3?"), encoder.EncodeConversation([new("user", "2+3?")]));
     }
 
     private static readonly ChatTurn[] Turns =
-        [new("system", "S"), new("system", "T"), new("user", "a"), new("assistant", "b"), new("system", "U"), new("user", "c"), new("assistant", "d"), new("user", "e")];
+    [
+        new("system", "S"), new("system", "T"), new("user", "a"), new("assistant", "b"),
+        new("system", "U"), new("user", "c"), new("assistant", "d"), new("user", "e"),
+    ];
 
     [TestMethod]
-    [DataRow(ChatMl, "<|im_start|>system\nR\n\nS\n\nT<|im_end|>\n<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>system\nU<|im_end|>\n" +
+    [DataRow(ChatMl, "<|im_start|>system\nR\n\nS\n\nT<|im_end|>\n<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n" +
+        "<|im_start|>system\nU<|im_end|>\n" +
         "<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\nd<|im_end|>\n<|im_start|>user\ne<|im_end|>\n<|im_start|>assistant\n")]
     [DataRow(NoSystem, "<s><|im_start|>user\nR\n\nS\n\nT\n\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nU\n\nc<|im_end|>\n" +
         "<|im_start|>assistant\nd<|im_end|>\n<|im_start|>user\ne<|im_end|>\n<|im_start|>model\n")]
-    [DataRow(null, "<s>R\n\nS\n\nT\n\n### Question:\na\n\n### Response:\nb\n\nU\n\n### Question:\nc\n\n### Response:\nd\n\n### Question:\ne\n\n### Response:\n")]
+    [DataRow(null, "<s>R\n\nS\n\nT\n\n### Question:\na\n\n### Response:\nb\n\nU\n\n" +
+        "### Question:\nc\n\n### Response:\nd\n\n### Question:\ne\n\n### Response:\n")]
     public void EncodeConversation_SeveralTurns_StandInTheirOrder(string? template, string expected)
     {
         var (tokenizer, encoder) = Create(template);
@@ -239,21 +257,30 @@ public class PromptEncoderTests
     public void EncodeConversation_TemplateThatDropsEarlierThoughts_RendersThemAway()
     {
         var (tokenizer, encoder) = Create("""
-            {%- for m in messages %}{%- set text = m.content %}{%- if m.role == 'assistant' %}{%- set text = text.split('</think>')[-1].lstrip('\n') %}{%- endif %}
-            {{- '<|im_start|>' + m.role + '\n' + text + '<|im_end|>\n' }}{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
+            {%- for m in messages %}{%- set text = m.content %}
+            {%- if m.role == 'assistant' %}{%- set text = text.split('</think>')[-1].lstrip('\n') %}{%- endif %}
+            {{- '<|im_start|>' + m.role + '\n' + text + '<|im_end|>\n' }}{%- endfor %}
+            {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
             """);
         var prompt = encoder.EncodeConversation([new("user", "a"), new("assistant", "<think>hm</think>\n\nb <think> "), new("user", "c")]);
-        Assert.AreEqual("<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb <think> <|im_end|>\n<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n", Text(tokenizer, prompt));
+        Assert.AreEqual("<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb <think> <|im_end|>\n"
+            + "<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n", Text(tokenizer, prompt));
         Assert.DoesNotContain(260, prompt);
     }
 
     public static IEnumerable<object[]> BadConversations =>
     [
-        [Array.Empty<ChatTurn>(), "the conversation: found no message; expected a user's message at its end. Add the message that the model shall answer."],
-        [new ChatTurn[] { new("user", "a"), new("assistant", "b") }, "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that the model shall answer."],
-        [new ChatTurn[] { new("system", "s"), new("user", " ") }, "message 2: found an empty text; expected a text. Fill it in or leave the message out."],
-        [new ChatTurn[] { new("tool", "5"), new("user", "a") }, "message 1: found the role tool; expected system, user or assistant. Give it one of these roles."],
-        [new ChatTurn[] { new("user", new string('7', 100)) }, "the conversation: found 131 tokens; expected fewer than 100, the most that prompt and answer may have together. " +
+        [Array.Empty<ChatTurn>(), "the conversation: found no message; expected a user's message at its end. "
+            + "Add the message that the model should answer."],
+        [new ChatTurn[] { new("user", "a"), new("assistant", "b") },
+            "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that "
+            + "the model should answer."],
+        [new ChatTurn[] { new("system", "s"), new("user", " ") },
+            "message 2: found an empty text; expected a text. Fill it in or leave the message out."],
+        [new ChatTurn[] { new("tool", "5"), new("user", "a") },
+            "message 1: found the role tool; expected system, user or assistant. Give it one of these roles."],
+        [new ChatTurn[] { new("user", new string('7', 100)) },
+            "the conversation: found 131 tokens; expected fewer than 100, the most that prompt and answer may have together. " +
             "Leave out earlier turns, or raise MaximumTokens up to what the model allows."],
     ];
 
@@ -276,7 +303,8 @@ public class PromptEncoderTests
     public void Response_TemplateWithTextBeforeIt_BelongsToTheResponse()
     {
         var (tokenizer, encoder) = Create("""
-            {%- for m in messages %}{%- if m.role == 'user' %}{{- '[INST] ' + m.content + ' [/INST]' }}{%- else %}{{- ' ' + m.content + eos_token }}{%- endif %}{%- endfor %}
+            {%- for m in messages %}
+            {%- if m.role == 'user' %}{{- '[INST] ' + m.content + ' [/INST]' }}{%- else %}{{- ' ' + m.content + eos_token }}{%- endif %}{%- endfor %}
             """);
         Assert.AreEqual(" 2+3 = 6</s>", Text(tokenizer, encoder.Encode(Wrong).Response));
     }
@@ -286,25 +314,41 @@ public class PromptEncoderTests
     {
         using var folder = new TokenizerFolder()
             .Model("<unk> ▁ a b ▁a :", "▁ a", """{"unk_token":"<unk>","fuse_unk":true}""")
-            .Set("normalizer", """{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""")
+            .Set("normalizer", """
+                {"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}
+                """)
             .Set("decoder", """{"type":"Replace","pattern":{"String":"▁"},"content":" "}""");
         var tokenizer = folder.Load();
-        var encoder = new PromptEncoder(tokenizer, null, new PromptOptions { PlainPrompt = "{user}:", PlainPromptWithSystem = "{system}{user}:" }, [0]);
+        var encoder = new PromptEncoder(tokenizer, null,
+            new PromptOptions { PlainPrompt = "{user}:", PlainPromptWithSystem = "{system}{user}:" }, [0]);
         var row = encoder.Encode(new TrainingExample { Question = "b", Response = "a b", Answer = "a" });
-        CollectionAssert.AreEqual(tokenizer.Encode("b:a b", addSpecialTokens: false).Append(0).ToArray(), row.Sequence(PromptContexts.Base).Tokens.ToArray());
+        CollectionAssert.AreEqual(tokenizer.Encode("b:a b", addSpecialTokens: false).Append(0).ToArray(),
+            row.Sequence(PromptContexts.Base).Tokens.ToArray());
     }
 
     public static IEnumerable<object[]> BadOptions =>
     [
-        [new PromptOptions { BaseUser = "{questoin}" }, "option PromptOptions.BaseUser: found the placeholder {questoin}; expected {instruction}, {question}. Correct its name."],
-        [new PromptOptions { BaseUser = "Hello" }, "option PromptOptions.BaseUser: found no {question} in \"Hello\"; expected a text with {question}. Put the placeholder where the text belongs."],
-        [new PromptOptions { BaseUser = "{question} {answer}" }, "option PromptOptions.BaseUser: found the placeholder {answer}; expected {instruction}, {question}. Correct its name."],
-        [new PromptOptions { BaseSystem = "{question}" }, "option PromptOptions.BaseSystem: found the placeholder {question}; expected {instruction}. Correct its name."],
-        [new PromptOptions { JudgeUser = "{judgment}" }, "option PromptOptions.JudgeUser: found no {question} in \"{judgment}\"; expected a text with {question}. Put the placeholder where the text belongs."],
-        [new PromptOptions { StandardUser = null! }, "option PromptOptions.StandardUser: found null; expected a text. Leave the option out to use the default."],
-        [new PromptOptions { PlainPrompt = "{question}" }, "option PromptOptions.PlainPrompt: found the placeholder {question}; expected {user}. Correct its name."],
-        [new PromptOptions { PlainPromptWithSystem = "{user}" }, "option PromptOptions.PlainPromptWithSystem: found no {system} in \"{user}\"; expected a text with {system}. Put the placeholder where the text belongs."],
-        [new PromptOptions { MaximumTokens = 1 }, "option PromptOptions.MaximumTokens: found 1; expected 2 or more. Set the most tokens of prompt and response together."],
+        [new PromptOptions { BaseUser = "{questoin}" },
+            "option PromptOptions.BaseUser: found the placeholder {questoin}; expected {instruction}, {question}. Correct its name."],
+        [new PromptOptions { BaseUser = "Hello" },
+            "option PromptOptions.BaseUser: found no {question} in \"Hello\"; expected a text with {question}. Put the placeholder where "
+            + "the text belongs."],
+        [new PromptOptions { BaseUser = "{question} {answer}" },
+            "option PromptOptions.BaseUser: found the placeholder {answer}; expected {instruction}, {question}. Correct its name."],
+        [new PromptOptions { BaseSystem = "{question}" },
+            "option PromptOptions.BaseSystem: found the placeholder {question}; expected {instruction}. Correct its name."],
+        [new PromptOptions { JudgeUser = "{judgment}" },
+            "option PromptOptions.JudgeUser: found no {question} in \"{judgment}\"; expected a text with {question}. Put the placeholder "
+            + "where the text belongs."],
+        [new PromptOptions { StandardUser = null! },
+            "option PromptOptions.StandardUser: found null; expected a text. Leave the option out to use the default."],
+        [new PromptOptions { PlainPrompt = "{question}" },
+            "option PromptOptions.PlainPrompt: found the placeholder {question}; expected {user}. Correct its name."],
+        [new PromptOptions { PlainPromptWithSystem = "{user}" },
+            "option PromptOptions.PlainPromptWithSystem: found no {system} in \"{user}\"; expected a text with {system}. Put the "
+            + "placeholder where the text belongs."],
+        [new PromptOptions { MaximumTokens = 1 },
+            "option PromptOptions.MaximumTokens: found 1; expected 2 or more. Set the most tokens of prompt and response together."],
     ];
 
     [TestMethod]
@@ -317,7 +361,8 @@ public class PromptEncoderTests
         [Wrong with { Question = " " }, "rows.jsonl, line 7, Question: found an empty text; expected a text. Fill it in or leave the row out."],
         [Wrong with { Response = "" }, "rows.jsonl, line 7, Response: found an empty text; expected a text. Fill it in or leave the row out."],
         [Wrong with { Answer = null! }, "rows.jsonl, line 7, Answer: found null; expected a text. Fill it in or leave the row out."],
-        [Wrong with { Response = new string('7', 99) }, "rows.jsonl, line 7, Response: found 100 tokens; expected at most 99, which leaves room for a prompt in MaximumTokens = 100. " +
+        [Wrong with { Response = new string('7', 99) }, "rows.jsonl, line 7, Response: found 100 tokens; expected at most 99, " +
+            "which leaves room for a prompt in MaximumTokens = 100. " +
             "Shorten the response, leave the row out, or raise MaximumTokens up to what the model allows."],
     ];
 
@@ -333,7 +378,8 @@ public class PromptEncoderTests
     public void NothingThatEndsAnAnswer_IsRefused()
     {
         var (tokenizer, _) = Create(template: null, names: "{}", endOfSequenceIds: [3]);
-        Assert.AreEqual("the model folder: found no end-of-sequence token in generation_config.json, config.json or tokenizer_config.json; expected eos_token_id or eos_token. " +
+        Assert.AreEqual("the model folder: found no end-of-sequence token in generation_config.json, config.json or tokenizer_config.json; " +
+            "expected eos_token_id or eos_token. " +
             "Add the one the model was trained with: without it no answer would end.",
             Assert.ThrowsExactly<NlftException>(() => new PromptEncoder(tokenizer, null, new PromptOptions(), [])).Message);
     }
@@ -347,8 +393,12 @@ public class PromptEncoderTests
         var folder = new TokenizerFolder()
             .Model(string.Join(' ', Enumerable.Range(0, 256).Select(b => (char)(printable.Contains(b) ? b : next++))))
             .Set("pre_tokenizer", TokenizerFolder.Gpt2Split).Set("decoder", TokenizerFolder.Gpt2Split)
-            .Set("post_processor", """{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"pair":[],"special_tokens":{"<s>":{"id":"<s>","ids":[256],"tokens":["<s>"]}}}""")
-            .AddedToken(256, "<s>").AddedToken(257, "</s>").AddedToken(258, "<|im_start|>").AddedToken(259, "<|im_end|>").AddedToken(260, "<think>", special: false)
+            .Set("post_processor", """
+                {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"pair":[],
+                "special_tokens":{"<s>":{"id":"<s>","ids":[256],"tokens":["<s>"]}}}
+                """)
+            .AddedToken(256, "<s>").AddedToken(257, "</s>").AddedToken(258, "<|im_start|>").AddedToken(259, "<|im_end|>")
+            .AddedToken(260, "<think>", special: false)
             .File("tokenizer_config.json", names);
         _folders.Add(folder);
         if (template is not null) folder.File("chat_template.jinja", template);

@@ -13,7 +13,7 @@ public sealed class ChatJudgeTests
     private readonly HurriedTime _time = new();
 
     [TestMethod]
-    public async Task The_row_is_shown_and_a_placeholder_in_it_is_text_like_any_other()
+    public async Task JudgeAsync_PlaceholderInARow_StaysText()
     {
         var client = new ScriptedChatClient((_, text) => text == "{answer}|5|six {response}" ? Wrong : "unexpected: " + text);
         var judge = new ChatJudge(client, new() { Template = "{question}|{answer}|{response}", MaximumOutputTokens = 99, Temperature = 0.5f });
@@ -23,7 +23,7 @@ public sealed class ChatJudgeTests
     }
 
     [TestMethod]
-    public async Task Transient_failures_are_tried_again_after_growing_waits()
+    public async Task JudgeAsync_TransientFailures_AreRetriedAfterGrowingWaits()
     {
         var client = new ScriptedChatClient((call, _) => call switch
         {
@@ -41,18 +41,19 @@ public sealed class ChatJudgeTests
     }
 
     [TestMethod]
-    public async Task The_last_attempt_ends_in_one_message()
+    public async Task JudgeAsync_LastAttemptFails_SaysSo()
     {
         var client = new ScriptedChatClient((_, _) => throw new HttpRequestException("slow down", null, HttpStatusCode.TooManyRequests));
         var judge = new ChatJudge(client, new() { TimeProvider = _time, MaximumAttempts = 3 });
 
         var error = await Assert.ThrowsExactlyAsync<NlftException>(() => judge.JudgeAsync(Row()));
-        Assert.AreEqual("row 1, judgment: found 3 failed attempts, the last with HttpRequestException: slow down; expected a reply. Try again later: a journal keeps what is judged so far.", error.Message);
+        Assert.AreEqual("row 1, judgment: found 3 failed attempts, the last with HttpRequestException: slow down; expected a reply. "
+            + "Try again later: a journal keeps what is judged so far.", error.Message);
         Assert.AreEqual(3, client.Calls);
     }
 
     [TestMethod]
-    public async Task A_lasting_failure_is_not_tried_again()
+    public async Task JudgeAsync_LastingFailure_IsNotRetried()
     {
         var client = new ScriptedChatClient((_, _) => throw new HttpRequestException("no such model", null, HttpStatusCode.NotFound));
         await Assert.ThrowsExactlyAsync<HttpRequestException>(() => new ChatJudge(client, new() { TimeProvider = _time }).JudgeAsync(Row()));
@@ -60,19 +61,20 @@ public sealed class ChatJudgeTests
     }
 
     [TestMethod]
-    public async Task A_reply_that_does_not_come_is_given_up_and_asked_for_again()
+    public async Task JudgeAsync_NoReplyInTime_AsksAgain()
     {
         var client = new ScriptedChatClient(async (call, _, stop) =>
         {
             if (call == 1) await Task.Delay(Timeout.Infinite, stop);
             return ScriptedChatClient.Reply(Right);
         });
-        Assert.AreEqual(Verdict.Correct, await new ChatJudge(client, new() { TimeProvider = _time, Timeout = TimeSpan.FromSeconds(90) }).JudgeAsync(Row()));
+        var judge = new ChatJudge(client, new() { TimeProvider = _time, Timeout = TimeSpan.FromSeconds(90) });
+        Assert.AreEqual(Verdict.Correct, await judge.JudgeAsync(Row()));
         Assert.AreEqual(2, client.Calls);
     }
 
     [TestMethod]
-    public async Task A_reply_that_was_cut_off_is_no_verdict_even_if_it_looks_like_one()
+    public async Task JudgeAsync_ReplyThatWasCutOff_IsUnparsable()
     {
         var client = new ScriptedChatClient((_, _, _) => Task.FromResult(ScriptedChatClient.Reply(Wrong, ChatFinishReason.Length)));
         var verdict = await new ChatJudge(client).JudgeAsync(Row());
@@ -81,7 +83,7 @@ public sealed class ChatJudgeTests
     }
 
     [TestMethod]
-    public async Task Cancelling_ends_a_wait()
+    public async Task JudgeAsync_Cancelled_EndsTheWait()
     {
         using var stop = new CancellationTokenSource();
         var client = new ScriptedChatClient((_, _) =>
@@ -94,25 +96,29 @@ public sealed class ChatJudgeTests
     }
 
     [TestMethod]
-    public async Task The_model_itself_can_be_asked()
+    public async Task JudgeAllAsync_ModelItself_IsAsked()
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
         using var judge = ChatJudge.OfModel(model, new() { MaximumOutputTokens = 4 });
         var judged = await judge.JudgeAllAsync(Enumerable.Repeat(Row(), 5).ToAsyncEnumerable()).ToSetAsync();
 
-        Assert.IsEmpty(judged.Rows); // a random model says nothing of use
+        Assert.IsEmpty(judged.Rows); // a random model gives no verdict
         Assert.HasCount(5, judged.Unparsable);
     }
 
     [TestMethod]
-    public void Options_outside_their_range_are_refused()
+    public void Create_OptionsOutsideTheirRange_AreRefused()
     {
         Assert.Contains("option Template: found \"{question}\"; expected a text with {question}, {answer} and {response}",
-            Assert.ThrowsExactly<NlftException>(() => new ChatJudge(new ScriptedChatClient((_, _) => ""), new() { Template = "{question}" })).Message);
+            Refused(new() { Template = "{question}" }));
         Assert.Contains("option MaximumAttempts: found 0; expected 1 or more",
-            Assert.ThrowsExactly<NlftException>(() => new ChatJudge(new ScriptedChatClient((_, _) => ""), new() { MaximumAttempts = 0 })).Message);
+            Refused(new() { MaximumAttempts = 0 }));
+
+        static string Refused(ChatJudgeOptions options) =>
+            Assert.ThrowsExactly<NlftException>(() => new ChatJudge(new ScriptedChatClient((_, _) => ""), options)).Message;
     }
 
-    internal static JsonLinesRow Row(string question = "2+3?", string response = "6", int number = 1) => new(question, response, null, "5", null, $"row {number}");
+    internal static DataRow Row(string question = "2+3?", string response = "6", int number = 1) =>
+        new() { Question = question, Response = response, Answer = "5", Source = $"row {number}" };
 }

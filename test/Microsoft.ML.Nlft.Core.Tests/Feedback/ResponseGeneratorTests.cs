@@ -21,22 +21,25 @@ public sealed class ResponseGeneratorTests
     }
 
     [TestMethod]
-    public async Task Samples_come_in_order_differ_and_do_not_depend_on_the_batches()
+    public async Task GenerateAsync_Samples_AreInOrderDifferAndDoNotDependOnBatches()
     {
         using var model = LocalModel.Load(_model.Path);
         var options = new ResponseOptions { SamplesPerQuestion = 3, Generation = s_generation };
         var responses = await ResponseGenerator.GenerateAsync(model, Questions(5), options).ToListAsync();
 
-        CollectionAssert.AreEqual(Enumerable.Range(0, 15).Select(i => ($"question {i / 3}", i / 3, i % 3)).ToArray(), responses.Select(r => (r.Row.Question, r.Question, r.Sample)).ToArray());
+        CollectionAssert.AreEqual(Enumerable.Range(0, 15).Select(i => ($"question {i / 3}", i / 3, i % 3)).ToArray(),
+            responses.Select(r => (r.Row.Question, r.Question, r.Sample)).ToArray());
         Assert.HasCount(15, responses.Select(r => r.Row.Response).Distinct());
-        var one = await ResponseGenerator.GenerateAsync(model, Questions(5), options with { Generation = s_generation with { MaximumBatchSize = 1 } }).ToListAsync();
+        var single = options with { Generation = s_generation with { MaximumBatchSize = 1 } };
+        var one = await ResponseGenerator.GenerateAsync(model, Questions(5), single).ToListAsync();
         CollectionAssert.AreEqual(Texts(responses), Texts(one));
-        var other = await ResponseGenerator.GenerateAsync(model, Questions(5), options with { Generation = s_generation with { Seed = 6 } }).ToListAsync();
+        var seeded = options with { Generation = s_generation with { Seed = 6 } };
+        var other = await ResponseGenerator.GenerateAsync(model, Questions(5), seeded).ToListAsync();
         CollectionAssert.AreNotEqual(Texts(responses), Texts(other));
     }
 
     [TestMethod]
-    public async Task A_killed_run_goes_on_where_it_stopped()
+    public async Task GenerateAsync_KilledRun_ResumesWhereItStopped()
     {
         using var model = LocalModel.Load(_model.Path);
         var journal = Path.Combine(_folder.Root, "journal");
@@ -45,7 +48,8 @@ public sealed class ResponseGeneratorTests
 
         using var stop = new CancellationTokenSource();
         var killed = options with { Journal = journal, Progress = new Stopper(stop, 9), QuestionCount = 10 };
-        await Assert.ThrowsAsync<OperationCanceledException>(async () => await ResponseGenerator.GenerateAsync(model, Questions(10), killed, stop.Token).ToListAsync());
+        await Assert.ThrowsAsync<OperationCanceledException>(async () =>
+            await ResponseGenerator.GenerateAsync(model, Questions(10), killed, stop.Token).ToListAsync());
         var kept = File.ReadAllLines(journal).Length - 1;
         Assert.IsInRange(9, 16, kept);
         File.AppendAllText(journal, "{\"Index\":19,"); // the disk had half of a line
@@ -53,24 +57,29 @@ public sealed class ResponseGeneratorTests
         var resumed = await ResponseGenerator.GenerateAsync(model, Questions(10), options with { Journal = journal }).ToListAsync();
         CollectionAssert.AreEqual(Texts(whole), Texts(resumed));
         Assert.HasCount(21, File.ReadAllLines(journal));
-        Assert.Contains("the result of another row", (await Assert.ThrowsExactlyAsync<NlftException>(async () =>
-            await ResponseGenerator.GenerateAsync(model, Questions(10).Select(row => row with { Question = "another" }), options with { Journal = journal }).ToListAsync())).Message);
-        Assert.Contains("found an interrupted run of responses", (await Assert.ThrowsExactlyAsync<NlftException>(async () =>
-            await ResponseGenerator.GenerateAsync(model, Questions(10), options with { Journal = journal, Generation = s_generation with { Seed = 6 } }).ToListAsync())).Message);
+        var others = Questions(10).Select(row => row with { Question = "another" });
+        Assert.Contains("the result of another row", await Refused(others, options with { Journal = journal }));
+        var seeded = options with { Journal = journal, Generation = s_generation with { Seed = 6 } };
+        Assert.Contains("found an interrupted run of responses", await Refused(Questions(10), seeded));
+
+        async Task<string> Refused(IAsyncEnumerable<DataRow> questions, ResponseOptions run) => (await Assert.ThrowsExactlyAsync<NlftException>(
+            async () => await ResponseGenerator.GenerateAsync(model, questions, run).ToListAsync())).Message;
     }
 
     [TestMethod]
-    public void Several_responses_at_temperature_0_are_refused()
+    public void GenerateAsync_SeveralResponsesAtTemperature0_AreRefused()
     {
         using var model = LocalModel.Load(_model.Path);
-        var error = Assert.ThrowsExactly<NlftException>(() => ResponseGenerator.GenerateAsync(model, Questions(1), new() { SamplesPerQuestion = 2, Generation = new() }));
-        Assert.AreEqual("option SamplesPerQuestion: found 2; expected 1 at temperature 0. Raise Temperature: the most likely response is always the same.", error.Message);
+        var error = Assert.ThrowsExactly<NlftException>(() =>
+            ResponseGenerator.GenerateAsync(model, Questions(1), new() { SamplesPerQuestion = 2, Generation = new() }));
+        Assert.AreEqual("option SamplesPerQuestion: found 2; expected 1 at temperature 0. "
+            + "Raise Temperature: the most likely response is always the same.", error.Message);
     }
 
     private static string[] Texts(IEnumerable<GeneratedResponse> responses) => [.. responses.Select(response => response.Row.Response!)];
 
-    private static IAsyncEnumerable<JsonLinesRow> Questions(int count) =>
-        Enumerable.Range(0, count).Select(i => new JsonLinesRow($"question {i}", null, null, $"{i}", null, $"row {i}")).ToAsyncEnumerable();
+    private static IAsyncEnumerable<DataRow> Questions(int count) => Enumerable.Range(0, count)
+        .Select(i => new DataRow { Question = $"question {i}", Answer = $"{i}", Source = $"row {i}" }).ToAsyncEnumerable();
 
     /// <summary>Kills the run after so many responses.</summary>
     private sealed class Stopper(CancellationTokenSource stop, int after) : IProgress<DataProgress>

@@ -15,10 +15,11 @@ public sealed class ResponseJudgingTests
     public void Clean() => _folder.Dispose();
 
     [TestMethod]
-    public async Task Unparsable_verdicts_are_marked_kept_out_and_counted()
+    public async Task ToSetAsync_UnparsableVerdicts_AreLeftOutAndCounted()
     {
         var reports = new List<DataProgress>();
-        var client = new ScriptedChatClient((_, text) => text.Contains("q1\n") ? "It cannot be said that it is correct." : text.Contains("q2\n") ? "VERDICT: INCORRECT\nJUDGMENT: No." : "VERDICT: CORRECT");
+        var client = new ScriptedChatClient((_, text) => text.Contains("q1\n") ? "It cannot be said that it is correct."
+            : text.Contains("q2\n") ? "VERDICT: INCORRECT\nJUDGMENT: No." : "VERDICT: CORRECT");
         var judged = await new ChatJudge(client).JudgeAllAsync(Rows(5), new() { Progress = new Listener(reports), RowCount = 5 }).ToSetAsync();
 
         Assert.AreEqual((3, 1, 1), (judged.Correct, judged.Incorrect, judged.Unparsable.Count));
@@ -28,7 +29,7 @@ public sealed class ResponseJudgingTests
     }
 
     [TestMethod]
-    public async Task Slow_replies_keep_their_order_and_the_limit()
+    public async Task JudgeAllAsync_SlowReplies_KeepsTheOrderAndTheLimit()
     {
         var client = new ScriptedChatClient(async (call, text, stop) =>
         {
@@ -45,7 +46,7 @@ public sealed class ResponseJudgingTests
     [TestMethod]
     [DataRow(1)]
     [DataRow(4)]
-    public async Task A_killed_run_goes_on_where_it_stopped(int parallelism)
+    public async Task JudgeAllAsync_KilledRun_ResumesWhereItStopped(int parallelism)
     {
         const int count = 30;
         var asked = new List<string>();
@@ -60,7 +61,8 @@ public sealed class ResponseJudgingTests
             return text.Contains('7') ? "nonsense" : $"VERDICT: INCORRECT\nJUDGMENT: {text}";
         });
         var judge = new ChatJudge(client, new() { Template = "{question}|{answer}|{response}", MaximumParallelism = parallelism });
-        await Assert.ThrowsExactlyAsync<InvalidOperationException>(() => judge.JudgeAllAsync(Rows(count), new() { Journal = Journal }).ToSetAsync());
+        await Assert.ThrowsExactlyAsync<InvalidOperationException>(() =>
+            judge.JudgeAllAsync(Rows(count), new() { Journal = Journal }).ToSetAsync());
         File.AppendAllText(Journal, "{\"Index\":29,\"Row\":\"ab"); // the disk had half of a line
 
         fails = false;
@@ -72,29 +74,26 @@ public sealed class ResponseJudgingTests
     }
 
     [TestMethod]
-    public async Task A_journal_of_another_run_is_refused()
+    public async Task JudgeAllAsync_JournalOfAnotherRun_IsRefused()
     {
-        await new RuleJudge().JudgeAllAsync(Rows(3), new() { Journal = Journal }).ToSetAsync();
+        await new RuleBasedJudge().JudgeAllAsync(Rows(3), new() { Journal = Journal }).ToSetAsync();
 
         var chat = new ChatJudge(new ScriptedChatClient((_, _) => "VERDICT: CORRECT"));
         Assert.Contains("found an interrupted run of rule-based judge; expected chat judge ScriptedChatClient", await Refused(chat, Rows(3)));
-        Assert.Contains("result 0: found the result of another row", await Refused(new RuleJudge(), Rows(3).Select(row => row with { Response = "7" })));
+        Assert.Contains("result 0: found the result of another row",
+            await Refused(new RuleBasedJudge(), Rows(3).Select(row => row with { Response = "7" })));
         _folder.Write("journal", "{\"Question\":\"q\"}\n");
-        Assert.Contains("found no journal", await Refused(new RuleJudge(), Rows(3)));
+        Assert.Contains("found no journal", await Refused(new RuleBasedJudge(), Rows(3)));
         _folder.Write("journal", "my notes\n");
-        Assert.Contains("found no journal", await Refused(new RuleJudge(), Rows(3)));
+        Assert.Contains("found no journal", await Refused(new RuleBasedJudge(), Rows(3)));
         Assert.AreEqual("my notes\n", File.ReadAllText(Journal));
     }
 
-    [TestMethod]
-    public async Task The_rule_judge_names_the_row_that_lacks_a_text() =>
-        Assert.AreEqual("row 1, Answer: found nothing; expected a text. Fill it in or leave the row out.",
-            (await Assert.ThrowsExactlyAsync<NlftException>(() => new RuleJudge().JudgeAsync(ChatJudgeTests.Row() with { Answer = null }))).Message);
-
-    private async Task<string> Refused(IResponseJudge judge, IAsyncEnumerable<JsonLinesRow> rows) =>
+    private async Task<string> Refused(IResponseJudge judge, IAsyncEnumerable<DataRow> rows) =>
         (await Assert.ThrowsExactlyAsync<NlftException>(() => judge.JudgeAllAsync(rows, new() { Journal = Journal }).ToSetAsync())).Message;
 
-    private static IAsyncEnumerable<JsonLinesRow> Rows(int count) => Enumerable.Range(0, count).Select(i => ChatJudgeTests.Row($"q{i}", "6", i)).ToAsyncEnumerable();
+    private static IAsyncEnumerable<DataRow> Rows(int count) =>
+        Enumerable.Range(0, count).Select(i => ChatJudgeTests.Row($"q{i}", "6", i)).ToAsyncEnumerable();
 
     private sealed class Listener(List<DataProgress> reports) : IProgress<DataProgress>
     {

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.Tests.Feedback;
 /// <summary>A chat client whose answers are written by the test: called with the number of the call, from 1, and the user's text.</summary>
 internal sealed class ScriptedChatClient(Func<int, string, CancellationToken, Task<ChatResponse>> script) : IChatClient
 {
-    private readonly Lock _turn = new();
+    private readonly Lock _lock = new();
     private int _calls, _now;
 
     public ScriptedChatClient(Func<int, string, string> script) : this((call, text, _) => Task.FromResult(Reply(script(call, text))))
@@ -19,23 +19,26 @@ internal sealed class ScriptedChatClient(Func<int, string, CancellationToken, Ta
 
     public ChatOptions? LastOptions { get; private set; }
 
-    public static ChatResponse Reply(string text, ChatFinishReason? reason = null) => new(new ChatMessage(ChatRole.Assistant, text)) { FinishReason = reason ?? ChatFinishReason.Stop };
+    public static ChatResponse Reply(string text, ChatFinishReason? reason = null) =>
+        new(new ChatMessage(ChatRole.Assistant, text)) { FinishReason = reason ?? ChatFinishReason.Stop };
 
-    public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    public async Task<ChatResponse> GetResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         int call;
-        lock (_turn) (call, Most, LastOptions) = (++_calls, Math.Max(Most, ++_now), options);
+        lock (_lock) (call, Most, LastOptions) = (++_calls, Math.Max(Most, ++_now), options);
         try
         {
             return await script(call, messages.Last().Text, cancellationToken);
         }
         finally
         {
-            lock (_turn) _now--;
+            lock (_lock) _now--;
         }
     }
 
-    public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
+    public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
         throw new NotSupportedException();
 
     public object? GetService(Type serviceType, object? serviceKey = null) => null;
@@ -45,17 +48,18 @@ internal sealed class ScriptedChatClient(Func<int, string, CancellationToken, Ta
     }
 }
 
-/// <summary>A clock whose timers go off at once, in the order of their asking; it keeps what was waited for.</summary>
+/// <summary>A clock whose timers fire at once, in the order in which they were created; it records the waits.</summary>
 internal sealed class HurriedTime : TimeProvider
 {
     public List<TimeSpan> Waits { get; } = [];
 
-    /// <summary>Longer waits than this never end: a time-out that is not due.</summary>
-    public TimeSpan Patience { get; init; } = TimeSpan.FromMinutes(2);
+    /// <summary>Longer waits never end: they are time-outs that are not due.</summary>
+    public TimeSpan Longest { get; init; } = TimeSpan.FromMinutes(2);
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
-        if (dueTime > Patience || dueTime < TimeSpan.Zero) return System.CreateTimer(callback, state, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        if (dueTime > Longest || dueTime < TimeSpan.Zero)
+            return System.CreateTimer(callback, state, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         lock (Waits) Waits.Add(dueTime);
         return System.CreateTimer(callback, state, TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
     }

@@ -9,13 +9,14 @@ public sealed class VerdictTests
     [DataRow("VERDICT: CORRECT")]
     [DataRow("  **Verdict:** correct.\n")]
     [DataRow("Let me check: 2 + 3 = 5.\r\n\r\nVERDICT: CORRECT\r\n")]
-    public void A_right_verdict_is_read(string reply) => Assert.AreEqual(Verdict.Correct, Verdict.Parse(reply));
+    public void Parse_CorrectVerdict_IsRead(string reply) => Assert.AreEqual(Verdict.Correct, Verdict.Parse(reply));
 
     [TestMethod]
     [DataRow("VERDICT: INCORRECT\nJUDGMENT: The sum is 5.", "The sum is 5.")]
     [DataRow("verdict: incorrect\n\n**Judgment:** Step 1 adds.\nIt must subtract.\n", "Step 1 adds.\nIt must subtract.")]
     [DataRow("VERDICT: INCORRECT.\nJUDGMENT:\nThe unit is wrong.", "The unit is wrong.")]
-    public void A_wrong_verdict_comes_with_its_reason(string reply, string judgment) => Assert.AreEqual(Verdict.Incorrect(judgment), Verdict.Parse(reply));
+    public void Parse_IncorrectVerdict_ComesWithItsReason(string reply, string judgment) =>
+        Assert.AreEqual(Verdict.Incorrect(judgment), Verdict.Parse(reply));
 
     [TestMethod]
     [DataRow(null)]
@@ -32,7 +33,7 @@ public sealed class VerdictTests
     [DataRow("VERDICT: CORRECT\nVERDICT: INCORRECT\nJUDGMENT: no.")]
     [DataRow("The verdict is VERDICT: CORRECT")]
     [DataRow("VERD")]
-    public void What_is_no_verdict_is_not_guessed(string? reply)
+    public void Parse_NoVerdict_IsUnparsable(string? reply)
     {
         var verdict = Verdict.Parse(reply);
         Assert.AreEqual((VerdictKind.Unparsable, null), (verdict.Kind, verdict.Judgment));

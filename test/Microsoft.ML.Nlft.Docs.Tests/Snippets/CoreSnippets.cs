@@ -16,7 +16,7 @@ public sealed class CoreSnippets : Workplace
     {
         {
             #region train
-            var rows = JsonLinesReader.Read("rows.jsonl");
+            var rows = DataFile.ReadExamples("rows.jsonl");
             using var model = LocalModel.Load("model", new() { Trainable = TrainableWeights.Lora });
             model.FineTune(rows, new NaturalLanguageObjective(), new() { Epochs = 4, LearningRate = 1e-3 });
             Console.WriteLine(model.Answer(["Gus has 17 marbles. Lena has 5 fewer than twice as many. How many marbles does Lena have?"])[0].Text);
@@ -33,7 +33,7 @@ public sealed class CoreSnippets : Workplace
     [TestMethod]
     public void ReliabilityPage_Checkpoints_Resume()
     {
-        var rows = JsonLinesReader.Read("rows.jsonl");
+        var rows = DataFile.ReadExamples("rows.jsonl");
         using var model = LocalModel.Load("model", new() { Trainable = TrainableWeights.Lora });
         #region checkpoints
         var result = model.FineTune(rows, new NaturalLanguageObjective(), new()
@@ -61,7 +61,7 @@ public sealed class CoreSnippets : Workplace
     [TestMethod]
     public void AdaptersPage_Adapters_Load()
     {
-        var rows = JsonLinesReader.Read("rows.jsonl");
+        var rows = DataFile.ReadExamples("rows.jsonl");
         var mlContext = new MLContext();
         {
             #region train and load

@@ -16,12 +16,13 @@ public sealed class DataSnippets : Workplace
         #region ml.net
         var data = mlContext.Nlft().Data;
         using var model = LocalModel.Load("model");
-        IDataView responses = data.Generate(model, data.Load("test.jsonl"), new() { SamplesPerQuestion = 4, Generation = new() { Temperature = 1, MaximumNewTokens = 96 } });
-        JudgedData judged = data.Judge(responses, new RuleJudge());
+        IDataView responses = data.Generate(model, data.Load("test.jsonl"),
+            new() { SamplesPerQuestion = 4, Generation = new() { Temperature = 1, MaximumNewTokens = 96 } });
+        JudgedData judged = data.Judge(responses, new RuleBasedJudge());
         IDataView rows = data.Select(judged.Rows, count: 4, ResponseRatio.AllIncorrect);
         data.Save(rows, "selected.jsonl");
         #endregion
-        Assert.HasCount(4, JsonLinesReader.Read("selected.jsonl"));
+        Assert.HasCount(4, DataFile.ReadExamples("selected.jsonl"));
     }
 
     [TestMethod]
@@ -30,7 +31,7 @@ public sealed class DataSnippets : Workplace
         #region streams
         using var model = LocalModel.Load("model");
         var responses = ResponseGenerator.GenerateAsync(model, DataFile.ReadAsync("test.jsonl"), new() { Journal = "responses.partial" });
-        var judged = await new RuleJudge().JudgeAllAsync(responses.Select(response => response.Row)).ToSetAsync();
+        var judged = await new RuleBasedJudge().JudgeAllAsync(responses.Select(response => response.Row)).ToSetAsync();
         Console.WriteLine($"{judged.Correct} correct, {judged.Incorrect} incorrect, {judged.Unparsable.Count} without a verdict");
         #endregion
         Assert.HasCount(3, judged.Rows);

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Tests.Fakes;
 
 namespace Microsoft.ML.Nlft.Tests.Data;
 
-/// <summary>mlContext.Nlft().Data: from questions to a training set and a file.</summary>
+/// <summary>Tests mlContext.Nlft().Data from questions to a training set and a file.</summary>
 [TestClass]
 public sealed class DataCatalogTests
 {
@@ -17,7 +17,7 @@ public sealed class DataCatalogTests
     public void Clean() => _model.Dispose();
 
     [TestMethod]
-    public void A_view_goes_the_whole_way_from_questions_to_a_file()
+    public void GenerateJudgeSelectSave_Questions_EndInAFile()
     {
         using var model = LocalModel.Load(_model.Folder);
         var questions = Data.Load(Write("questions.csv", "Question,Answer\n2+3?,5\n1+1?,2\n4+4?,8\n"));
@@ -27,7 +27,7 @@ public sealed class DataCatalogTests
         Assert.IsInRange(1, 12, rows.Count);
         CollectionAssert.IsSubsetOf(rows.Select(row => row.Question).Distinct().ToList(), new[] { "2+3?", "1+1?", "4+4?" });
 
-        var judged = Data.Judge(responses, new RuleJudge());
+        var judged = Data.Judge(responses, new RuleBasedJudge());
         Assert.AreEqual((rows.Count, 0), (judged.Correct + judged.Incorrect, judged.Unparsable));
         Assert.AreEqual(judged.Incorrect, Rows(judged.Rows).Count(row => row.Judgment.Length > 0));
         var chosen = Data.Select(judged.Rows, 1, seed: 3);
@@ -37,7 +37,7 @@ public sealed class DataCatalogTests
     }
 
     [TestMethod]
-    public void Rows_without_a_verdict_are_left_out_and_counted()
+    public void Judge_RowsWithoutAVerdict_AreLeftOutAndCounted()
     {
         var rows = Data.Load(Write("rows.csv", "Question,Response,Answer\na,1,1\nb,2,1\nc,3,1\n"));
         var judged = Data.Judge(rows, new Judge());
@@ -46,13 +46,32 @@ public sealed class DataCatalogTests
     }
 
     [TestMethod]
-    public void A_ratio_that_cannot_be_met_and_a_missing_column_are_refused()
+    public void SelectAndJudge_ImpossibleRatioOrMissingColumn_AreRefused()
     {
         var rows = Data.Load(Write("rows.csv", "Question,Response,Judgment,Answer\na,1,,1\nb,2,no,1\n"));
         Assert.Contains("found 2 rows, 1 correct and 1 incorrect; expected 0 correct and 2 incorrect",
             Assert.ThrowsExactly<NlftException>(() => Data.Select(rows, 2, ResponseRatio.AllIncorrect)).Message);
         var other = _mlContext.Data.LoadFromEnumerable([new { Prompt = "q" }]);
-        Assert.Contains("column \"Question\": found no such column", Assert.ThrowsExactly<NlftException>(() => Data.Judge(other, new RuleJudge())).Message);
+        Assert.Contains("column \"Question\": found no such column",
+            Assert.ThrowsExactly<NlftException>(() => Data.Judge(other, new RuleBasedJudge())).Message);
+    }
+
+    [TestMethod]
+    public void Load_OtherColumns_FillTheSameColumns()
+    {
+        var path = Write("rows.tsv", "asked\tgold\n2+3?\t5\n");
+        Assert.AreEqual("2+3?", Rows(Data.Load(path, columns: new() { Question = "asked", Answer = "gold" })).Single().Question);
+    }
+
+    /// <summary>A view with an answer column needs every answer; one without, as for supervised fine-tuning, does without.</summary>
+    [TestMethod]
+    public void Read_BlankAnswer_IsRefusedWhereAnAnswerColumnIsNamed()
+    {
+        var view = Data.Load(Write("rows.csv", "Question,Response\n2+3?,6\n"));
+        var columns = new TrainingColumns("Question", "Response", "Judgment", "Answer", null);
+        Assert.Contains("Answer: found nothing; expected a text.",
+            Assert.ThrowsExactly<NlftException>(() => columns.Read(view, CancellationToken.None)).Message);
+        Assert.AreEqual("6", (columns with { Answer = null }).Read(view, CancellationToken.None).Single().Answer);
     }
 
     private string Write(string name, string text)
@@ -80,7 +99,12 @@ public sealed class DataCatalogTests
 
         public int MaximumParallelism => 2;
 
-        public Task<Verdict> JudgeAsync(JsonLinesRow row, CancellationToken cancellationToken = default) =>
-            Task.FromResult(Verdict.Parse(row.Question switch { "a" => "VERDICT: CORRECT", "b" => "VERDICT: INCORRECT\nJUDGMENT: too large", _ => "perhaps" }));
+        public Task<Verdict> JudgeAsync(DataRow row, CancellationToken cancellationToken = default) =>
+            Task.FromResult(Verdict.Parse(row.Question switch
+            {
+                "a" => "VERDICT: CORRECT",
+                "b" => "VERDICT: INCORRECT\nJUDGMENT: too large",
+                _ => "perhaps",
+            }));
     }
 }

@@ -11,7 +11,7 @@ public sealed class LoadFromJsonLinesTests : IDisposable
     public void Dispose() => File.Delete(_path);
 
     [TestMethod]
-    public void RowsComeAsTextColumnsAndWhatIsMissingIsEmpty()
+    public void LoadFromJsonLines_Rows_AreTextColumnsAndWhatIsMissingIsEmpty()
     {
         var view = Load("""
             {"Question": "2+2?", "Response": "5", "Judgment": "2+2 is 4.", "Answer": "4", "Instruction": "Be brief."}
@@ -30,7 +30,7 @@ public sealed class LoadFromJsonLinesTests : IDisposable
     }
 
     [TestMethod]
-    public void OtherPropertyNamesFillTheSameColumns()
+    public void LoadFromJsonLines_OtherKeys_FillTheSameColumns()
     {
         var view = Load("""{"prompt": "2+2?", "gold": "4"}""", new() { Question = "prompt", Answer = "gold" });
         var rows = _mlContext.Data.CreateEnumerable<LoadedRow>(view, reuseRowObject: false);
@@ -39,7 +39,7 @@ public sealed class LoadFromJsonLinesTests : IDisposable
     }
 
     [TestMethod]
-    public void ABadLineIsNamed()
+    public void LoadFromJsonLines_BadLine_IsNamed()
     {
         var error = Assert.ThrowsExactly<NlftException>(() => Load("{\"Question\": \"a\"}\n{\"Question\": 5}"));
 
@@ -48,10 +48,10 @@ public sealed class LoadFromJsonLinesTests : IDisposable
     }
 
     [TestMethod]
-    public void AMissingFileIsNamed() =>
+    public void LoadFromJsonLines_MissingFile_IsNamed() =>
         StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() => _mlContext.Nlft().LoadFromJsonLines(_path)).Message, Path.GetFileName(_path));
 
-    private IDataView Load(string content, Nlft.Data.JsonLinesNames? names = null)
+    private IDataView Load(string content, Nlft.Data.DataColumns? names = null)
     {
         File.WriteAllText(_path, content);
         return _mlContext.Nlft().LoadFromJsonLines(_path, names);

@@ -17,7 +17,7 @@ public sealed class CommandTests
 
         tool.Succeed("judge --data rows.csv --output judged.jsonl");
 
-        var rows = JsonLinesReader.Read(tool.PathOf("judged.jsonl"));
+        var rows = DataFile.ReadExamples(tool.PathOf("judged.jsonl"));
         Assert.AreEqual("3 rows: 1 right, 2 with a judgment.", tool.Error.Trim());
         Assert.AreEqual("The final answer 6 is wrong: the right answer is 5.", rows[0].Judgment);
         Assert.IsNull(rows[1].Judgment);

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Data;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 
-/// <summary>The commands that make a training set: generate, judge, select, export.</summary>
+/// <summary>Tests the commands that make a training set: generate, judge, select, export.</summary>
 [TestClass]
 public sealed class DataCommandTests
 {
@@ -12,9 +12,10 @@ public sealed class DataCommandTests
     public void Clean() => _tool.Dispose();
 
     [TestMethod]
-    public void Generate_gives_several_responses_and_goes_on_with_an_interrupted_run()
+    public void Generate_InterruptedRun_ResumesWithSeveralResponses()
     {
-        const string command = "generate --model MODEL --data rows.csv --output responses.jsonl --samples 3 --temperature 1 --maximum-new-tokens 5 --maximum-batch-size 2";
+        const string command = "generate --model MODEL --data rows.csv --output responses.jsonl --samples 3 --temperature 1 "
+            + "--maximum-new-tokens 5 --maximum-batch-size 2";
         _tool.WriteRows();
         _tool.Succeed(command);
         var whole = File.ReadAllText(_tool.PathOf("responses.jsonl"));
@@ -31,7 +32,7 @@ public sealed class DataCommandTests
     }
 
     [TestMethod]
-    public void Generate_refuses_the_journal_of_another_run()
+    public void Generate_JournalOfAnotherRun_IsRefused()
     {
         _tool.WriteRows();
         _tool.Write("answers.jsonl.partial", "{\"Run\":\"another\"}\n");
@@ -40,7 +41,7 @@ public sealed class DataCommandTests
     }
 
     [TestMethod]
-    public void Judge_asks_a_model_and_leaves_out_what_cannot_be_parsed()
+    public void Judge_ModelWithoutAVerdict_LeavesTheRowOut()
     {
         _tool.WriteRows();
         Assert.AreEqual("", _tool.Succeed("judge --data rows.csv --model MODEL"));
@@ -48,20 +49,32 @@ public sealed class DataCommandTests
     }
 
     [TestMethod]
-    public void Select_draws_a_ratio_and_says_what_there_is_when_it_cannot()
+    public void Select_Ratio_IsDrawnOrRefusedWithTheCounts()
     {
         _tool.WriteRows();
         _tool.Succeed("select --data rows.csv --count 2 --ratio incorrect --output two.jsonl");
-        Assert.IsTrue(JsonLinesReader.Read(_tool.PathOf("two.jsonl")).All(row => row.Judgment is not null));
+        Assert.IsTrue(DataFile.ReadExamples(_tool.PathOf("two.jsonl")).All(row => row.Judgment is not null));
         Assert.Contains("2 of 3 rows: 0 correct, 2 incorrect.", _tool.Error);
 
         Assert.AreEqual(ExitCode.BadInput, _tool.Run("select --data rows.csv --count 3 --ratio 2:1"));
-        Assert.Contains("nlft: rows to select from: found 3 rows, 1 correct and 2 incorrect; expected 2 correct and 1 incorrect, for 3 at 2:1.", _tool.Error);
+        Assert.Contains("nlft: rows to select from: found 3 rows, 1 correct and 2 incorrect; expected 2 correct and 1 incorrect, for 3 at 2:1.",
+            _tool.Error);
         Assert.AreEqual(ExitCode.BadInput, _tool.Run("select --data rows.csv --count 3 --ratio half"));
     }
 
     [TestMethod]
-    public void Export_writes_the_format_that_is_named_and_reads_it_again()
+    public void JudgeAndSelect_IdAndScore_AreKept()
+    {
+        _tool.Write("rows.jsonl", """{"Id":"7","Question":"2+3?","Response":"6","Answer":"5","Score":0.5}""");
+        _tool.Succeed("judge --data rows.jsonl --output judged.jsonl");
+        var row = """{"Id":"7","Question":"2+3?","Response":"6","Judgment":"The final answer 6 is wrong: the right answer is 5.","""
+            + """"Answer":"5","Score":0.5}""";
+        Assert.AreEqual(row + "\n", File.ReadAllText(_tool.PathOf("judged.jsonl")));
+        Assert.AreEqual(row, _tool.Succeed("select --data judged.jsonl --count 1").TrimEnd());
+    }
+
+    [TestMethod]
+    public void Export_NamedFormat_IsWrittenAndReadAgain()
     {
         _tool.WriteRows();
         _tool.Succeed("export --data rows.csv --output nlft.json");

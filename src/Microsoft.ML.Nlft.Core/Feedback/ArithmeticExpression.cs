@@ -1,10 +1,10 @@
 using System.Globalization;
 
-namespace Microsoft.ML.Nlft.Data;
+namespace Microsoft.ML.Nlft.Feedback;
 
 /// <summary>
-/// Evaluates arithmetic as it stands in worked solutions: + - * / (also × and ÷), parentheses, signs, decimals, thousands commas, currency signs
-/// before and percent signs behind a number (50% is 0.5).
+/// Evaluates arithmetic as written in worked solutions: + - * / (also × and ÷), parentheses, signs, decimals, thousands commas, currency signs before
+/// and percent signs after a number (50% is 0.5).
 /// </summary>
 /// <remarks>
 /// sum = product {("+" | "-") product};  product = factor {("*" | "/") factor};  factor = ("-" | "+") factor | primary {"%"};

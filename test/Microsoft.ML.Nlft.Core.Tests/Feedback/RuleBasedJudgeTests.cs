@@ -1,6 +1,6 @@
-using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Feedback;
 
-namespace Microsoft.ML.Nlft.Tests.Data;
+namespace Microsoft.ML.Nlft.Tests.Feedback;
 
 [TestClass]
 public sealed class RuleBasedJudgeTests
@@ -18,7 +18,7 @@ public sealed class RuleBasedJudgeTests
         "The calculation 10*(2/3) = 8 is wrong: 10*(2/3) is 6.6667, not 8. The final answer 8 is wrong: the right answer is 18.")]
     [DataRow("<<50=50-20-60=50>>50",
         "The calculation 50 = 50-20-60 is wrong: 50 is 50, not -30. The final answer 50 is wrong: the right answer is 18.")]
-    public void A_response_is_judged_in_words(string response, string? judgment) =>
+    public void Judge_Response_SaysInWordsWhatIsWrong(string response, string? judgment) =>
         Assert.AreEqual(judgment, RuleBasedJudge.Judge(response, "16-7=9\n#### 18"));
 
     [TestMethod]
@@ -36,7 +36,7 @@ public sealed class RuleBasedJudgeTests
     [DataRow("83.33")]
     [DataRow("4/0=1")]
     [DataRow("")]
-    public void A_right_or_unreadable_calculation_is_not_blamed(string calculation) =>
+    public void Judge_RightOrUnreadableCalculation_IsNotBlamed(string calculation) =>
         Assert.AreEqual("The final answer 1 is wrong: the right answer is 2.", RuleBasedJudge.Judge($"<<{calculation}>>\n#### 1", "2"));
 
     [TestMethod]
@@ -45,7 +45,7 @@ public sealed class RuleBasedJudgeTests
     [DataRow("35*(1/2)=17.0")]
     [DataRow("16*7=113")]
     [DataRow("24+27+(-48)=85")]
-    public void A_wrong_calculation_is_blamed(string calculation) =>
+    public void Judge_WrongCalculation_IsBlamed(string calculation) =>
         StringAssert.StartsWith(RuleBasedJudge.Judge($"<<{calculation}>>\n#### 1", "2"), "The calculation ");
 
     [TestMethod]
@@ -69,7 +69,7 @@ public sealed class RuleBasedJudgeTests
     [DataRow("2x", null)]
     [DataRow("1/0", null)]
     [DataRow("0/0", null)]
-    public void Arithmetic_follows_the_usual_precedence(string text, double? value)
+    public void Evaluate_Arithmetic_FollowsTheUsualPrecedence(string text, double? value)
     {
         var found = ArithmeticExpression.Evaluate(text);
         Assert.AreEqual(value.HasValue, found.HasValue);
@@ -77,14 +77,19 @@ public sealed class RuleBasedJudgeTests
     }
 
     [TestMethod]
-    public void A_nesting_bomb_is_not_evaluated()
+    public void Evaluate_DeepNesting_IsNull()
     {
         Assert.IsNull(ArithmeticExpression.Evaluate(new string('(', 1_000_000) + "1" + new string(')', 1_000_000)));
         Assert.IsNull(ArithmeticExpression.Evaluate(new string('-', 1_000_000) + "1"));
     }
 
     [TestMethod]
-    public void A_gold_answer_without_a_number_is_refused() => Assert.AreEqual(
+    public async Task JudgeAsync_RowWithoutAnAnswer_NamesTheRow() =>
+        Assert.AreEqual("row 1, Answer: found nothing; expected a text. Fill it in or leave the row out.", (await Assert
+            .ThrowsExactlyAsync<NlftException>(() => new RuleBasedJudge().JudgeAsync(ChatJudgeTests.Row() with { Answer = null }))).Message);
+
+    [TestMethod]
+    public void Judge_GoldAnswerWithoutANumber_IsRefused() => Assert.AreEqual(
         "gold answer of rows.jsonl, line 3: found \"none\"; expected a number, alone or after ####. Correct the gold answer, or compare as text.",
         Assert.ThrowsExactly<NlftException>(() => RuleBasedJudge.Judge("5", "none", "rows.jsonl, line 3")).Message);
 }

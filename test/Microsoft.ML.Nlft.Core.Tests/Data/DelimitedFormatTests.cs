@@ -3,29 +3,29 @@ using Microsoft.ML.Nlft.Data;
 namespace Microsoft.ML.Nlft.Tests.Data;
 
 [TestClass]
-public sealed class DelimitedReaderTests
+public sealed class DelimitedFormatTests
 {
     [TestMethod]
-    public void Quoted_fields_hold_separators_line_breaks_and_quotes()
+    public void Read_QuotedFields_HoldSeparatorsLineBreaksAndQuotes()
     {
         var rows = Read("Question,Response,Judgment,Answer\r\n\"a, \"\"b\"\"\nc\",r1,,1\r\n\r\nq2,\"r\n2\",j2,2\r\nq3,r3,\" \",3");
 
         Assert.HasCount(3, rows);
-        Assert.AreEqual(new JsonLinesRow("a, \"b\"\nc", "r1", null, "1", null, "rows.csv, line 2"), rows[0]);
-        Assert.AreEqual(new JsonLinesRow("q2", "r\n2", "j2", "2", null, "rows.csv, line 5"), rows[1]);
-        Assert.AreEqual(new JsonLinesRow("q3", "r3", null, "3", null, "rows.csv, line 7"), rows[2]);
+        Assert.AreEqual(new DataRow { Question = "a, \"b\"\nc", Response = "r1", Answer = "1", Source = "rows.csv, line 2" }, rows[0]);
+        Assert.AreEqual(new DataRow { Question = "q2", Response = "r\n2", Judgment = "j2", Answer = "2", Source = "rows.csv, line 5" }, rows[1]);
+        Assert.AreEqual(new DataRow { Question = "q3", Response = "r3", Answer = "3", Source = "rows.csv, line 7" }, rows[2]);
     }
 
     [TestMethod]
-    public void Columns_are_found_by_name_whatever_their_order_and_case()
+    public void Read_ColumnsInAnyOrderAndCase_AreFoundByName()
     {
         var rows = Read("answer;Other;INSTRUCTION; question \n1;x;be brief;q\n", ';');
 
-        Assert.AreEqual(new JsonLinesRow("q", null, null, "1", "be brief", "rows.csv, line 2"), rows.Single());
+        Assert.AreEqual(new DataRow { Question = "q", Answer = "1", Instruction = "be brief", Source = "rows.csv, line 2" }, rows.Single());
     }
 
     [TestMethod]
-    public void A_byte_order_mark_and_letters_beyond_ASCII_are_read() =>
+    public void Read_ByteOrderMarkAndLettersBeyondAscii_AreRead() =>
         Assert.AreEqual("Größe, 大?", Read("\uFEFFQuestion\n\"Größe, 大?\"\n").Single().Question);
 
     [TestMethod]
@@ -40,7 +40,7 @@ public sealed class DelimitedReaderTests
     [DataRow("Question,Response\n\"x,y\na,b\n", "rows.csv, line 2, column 1", "a quote that is never closed")]
     [DataRow("Question,Response\n\"x\ny\",z\na,b\"c\n", "rows.csv, line 4, column 3", "a quote inside the field b\"c")]
     [DataRow("Question,Response\n\"ab\"c,d\n", "rows.csv, line 2, column 1", "a quote inside the field \"ab\"c")]
-    public void A_fault_is_named_with_its_place(string text, string subject, string found)
+    public void Read_Fault_IsNamedWithItsPlace(string text, string subject, string found)
     {
         var error = Assert.ThrowsExactly<NlftException>(() => Read(text));
 
@@ -50,26 +50,26 @@ public sealed class DelimitedReaderTests
 
     [TestMethod]
     [DataRow("Question;Response\na;b\n", "Name the delimiter ; (nlft: --delimiter \";\").")]
-    [DataRow("Prompt,Response\na,b\n", "Add it, or name the column that holds it (JsonLinesNames.Question; nlft: --column-question).")]
-    public void A_missing_column_comes_with_the_likely_way_out(string text, string remedy) =>
+    [DataRow("Prompt,Response\na,b\n", "Add it, or name the column that holds it (DataColumns.Question; nlft: --column-question).")]
+    public void Read_MissingColumn_ComesWithTheLikelyRemedy(string text, string remedy) =>
         Assert.AreEqual(remedy, Assert.ThrowsExactly<NlftException>(() => Read(text)).Remedy);
 
     [TestMethod]
-    public void Bytes_that_are_not_UTF8_are_refused()
+    public void Read_BytesThatAreNotUtf8_AreRefused()
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("rows.csv", [.. "Question\nGr"u8, 0xFC, .. "n?\n"u8]);
 
-        Assert.Contains("bytes that are not UTF-8", Assert.ThrowsExactly<NlftException>(() => DelimitedReader.Read(path)).Message);
+        Assert.Contains("bytes that are not UTF-8", Assert.ThrowsExactly<NlftException>(() => DataFile.Read(path)).Message);
     }
 
-    private static IReadOnlyList<JsonLinesRow> Read(string text, char delimiter = ',')
+    private static IReadOnlyList<DataRow> Read(string text, char delimiter = ',')
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("rows.csv", text);
         try
         {
-            return [.. DelimitedReader.Read(path, delimiter).Select(row => row with { Source = Path.GetFileName(row.Source) })];
+            return [.. DataFile.Read(path, delimiter: delimiter).Select(row => row with { Source = Path.GetFileName(row.Source) })];
         }
         catch (NlftException error)
         {

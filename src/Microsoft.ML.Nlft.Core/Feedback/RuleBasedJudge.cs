@@ -1,22 +1,38 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Evaluation;
 
-namespace Microsoft.ML.Nlft.Data;
+namespace Microsoft.ML.Nlft.Feedback;
 
 /// <summary>
 /// Judges worked solutions without a model: compares the final answer with the gold one and checks the arithmetic of the
 /// <c>&lt;&lt;a*b=c&gt;&gt;</c> annotations. It sees wrong calculations and wrong results, not wrong reasoning.
 /// </summary>
-public static partial class RuleBasedJudge
+public sealed partial class RuleBasedJudge : IResponseJudge
 {
+    /// <inheritdoc/>
+    public string Name => "rule-based judge";
+
+    /// <summary>1: there is nothing to wait for.</summary>
+    public int MaximumParallelism => 1;
+
+    /// <inheritdoc/>
+    public Task<Verdict> JudgeAsync(DataRow row, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(row);
+        cancellationToken.ThrowIfCancellationRequested();
+        var judgment = Judge(row.Require(nameof(row.Response)), row.Require(nameof(row.Answer)), row.Source);
+        return Task.FromResult(judgment is null ? Verdict.Correct : Verdict.Incorrect(judgment));
+    }
+
     /// <summary>Says what is wrong with a response.</summary>
     /// <param name="response">The worked solution.</param>
     /// <param name="answer">The gold answer; its final number counts (<see cref="AnswerExtraction.FinalNumber"/>).</param>
     /// <param name="source">Names the row in messages.</param>
     /// <returns>
-    /// Null when the final answer is right, whatever led to it; else the first wrong calculation if there is one, and the wrong or missing final
-    /// answer, in words.
+    /// Null when the final answer is right, whatever led to it. Otherwise the wrong or missing final answer in words, after the first wrong
+    /// calculation if there is one.
     /// </returns>
     /// <exception cref="NlftException">The gold answer has no number.</exception>
     public static string? Judge(string response, string answer, string source = "row")
@@ -49,7 +65,7 @@ public static partial class RuleBasedJudge
     }
 
     /// <summary>
-    /// Whether a stated result is the value up to rounding error or, where the value does not end, rounded or cut at the last stated decimal
+    /// Whether a stated result is the value up to rounding error or, where the value is not whole, rounded or cut at the last stated decimal
     /// (20/3 = 6.6, 6.67 or 7). A whole value must be stated exactly.
     /// </summary>
     private static bool Agrees(double value, double stated, string statedText)

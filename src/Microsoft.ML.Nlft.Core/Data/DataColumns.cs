@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Nlft.Data;
 
-/// <summary>The property names of a row in JSON Lines. Reading ignores upper and lower case.</summary>
-public sealed record JsonLinesNames
+/// <summary>The names of a row's columns in CSV and TSV, and of its keys in JSON Lines. Reading ignores upper and lower case.</summary>
+public sealed record DataColumns
 {
     /// <summary>What the model is asked. Default "Question".</summary>
     public string Question { get; init; } = "Question";
@@ -18,15 +18,15 @@ public sealed record JsonLinesNames
     /// <summary>The instruction for the system prompt. Default "Instruction".</summary>
     public string Instruction { get; init; } = "Instruction";
 
-    /// <summary>Throws when a name is blank or used twice.</summary>
+    /// <exception cref="NlftException">A name is blank or used twice.</exception>
     internal void Validate()
     {
         string[] names = [Question, Response, Judgment, Answer, Instruction];
         if (names.FirstOrDefault(string.IsNullOrWhiteSpace) is { } blank)
-            throw new NlftException($"option {nameof(JsonLinesNames)}", $"the property name \"{blank}\"", "a name that is not blank",
-                "Name the property as the file does.");
+            throw new NlftException($"option {nameof(DataColumns)}", $"the name \"{blank}\"", "a name that is not blank",
+                "Name the column as the file does.");
         if (names.GroupBy(name => name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(group => group.Count() > 1) is { } twice)
-            throw new NlftException($"option {nameof(JsonLinesNames)}", $"the property name \"{twice.Key}\" used twice",
-                "five names that differ in more than case", "Give each property its own name.");
+            throw new NlftException($"option {nameof(DataColumns)}", $"the name \"{twice.Key}\" twice", "five names that differ in more than case",
+                "Give each column its own name.");
     }
 }

@@ -3,21 +3,23 @@ using Microsoft.ML.Nlft.Data;
 namespace Microsoft.ML.Nlft.Tests.Data;
 
 [TestClass]
-public sealed class JsonLinesReaderTests
+public sealed class JsonLinesTests
 {
     private const string Good = """{"Question": "2+2?", "Response": "5", "Judgment": "2+2 is 4.", "Answer": "4", "Instruction": "Add."}""";
 
     private readonly TemporaryFolder _folder = new();
 
+    private string FilePath => Path.Combine(_folder.Root, "rows.jsonl");
+
     [TestCleanup]
     public void Clean() => _folder.Dispose();
 
     [TestMethod]
-    public void Rows_come_with_their_file_and_line()
+    public void ReadExamples_Rows_ComeWithFileAndLine()
     {
         var path = _folder.Write("rows.jsonl", Good + "\n\n  \t\r\n" + """{"answer": "4", "RESPONSE": "4", "question": "2+2?", "extra": [1]}"""
             + "\r\n");
-        var rows = JsonLinesReader.Read(path);
+        var rows = DataFile.ReadExamples(path);
 
         Assert.HasCount(2, rows);
         Assert.AreEqual(new TrainingExample { Question = "2+2?", Response = "5", Judgment = "2+2 is 4.", Answer = "4", Instruction = "Add.",
@@ -30,50 +32,52 @@ public sealed class JsonLinesReaderTests
     [DataRow("null")]
     [DataRow("\"\"")]
     [DataRow("\" \\n\"")]
-    public void A_judgment_that_says_nothing_means_a_right_response(string judgment)
+    public void ReadExamples_BlankJudgment_MeansARightResponse(string judgment)
     {
-        var rows = JsonLinesReader.Read(_folder.Write("rows.jsonl",
+        var rows = DataFile.ReadExamples(_folder.Write("rows.jsonl",
             $$"""{"Question": "q", "Response": "r", "Judgment": {{judgment}}, "Answer": "a"}"""));
         Assert.AreEqual((Polarity.Correct, null), (rows[0].Polarity, rows[0].Judgment));
     }
 
     [TestMethod]
-    public void A_byte_order_mark_is_skipped() =>
-        Assert.AreEqual("2+2?", JsonLinesReader.Read(_folder.Write("rows.jsonl", "\uFEFF" + Good)).Single().Question);
+    public void ReadExamples_ByteOrderMark_IsSkipped() =>
+        Assert.AreEqual("2+2?", DataFile.ReadExamples(_folder.Write("rows.jsonl", "\uFEFF" + Good)).Single().Question);
 
     [TestMethod]
-    public void Property_names_can_be_chosen()
+    public void ReadExamples_OtherColumns_AreRead()
     {
         var path = _folder.Write("rows.jsonl", """{"prompt": "q", "completion": "r", "Answer": "a"}""");
-        var row = JsonLinesReader.Read(path, new() { Question = "prompt", Response = "Completion" }).Single();
+        var row = DataFile.ReadExamples(path, columns: new() { Question = "prompt", Response = "Completion" }).Single();
         Assert.AreEqual(("q", "r"), (row.Question, row.Response));
     }
 
     [TestMethod]
-    public void Rows_to_be_answered_need_a_question_only()
+    public void Read_QuestionAlone_IsARow()
     {
         var path = _folder.Write("questions.jsonl", """{"Question": "q", "Answer": ""}""");
-        Assert.AreEqual(new JsonLinesRow("q", null, null, null, null, $"{path}, line 1"), JsonLinesReader.ReadRows(path).Single());
+        Assert.AreEqual(new DataRow { Question = "q", Source = $"{path}, line 1" }, DataFile.Read(path).Single());
     }
 
     // The line that stands second in the file, after a good one; then the message after the file's name.
     [TestMethod]
     [DataRow("oops",
-        """, line 2, column 1: found text that is not JSON ('o' is an invalid start of a value); expected one JSON object. Correct the line; line breaks inside a text are written \n.""")]
+        ", line 2, column 1: found text that is not JSON ('o' is an invalid start of a value); expected one JSON object. "
+            + "Correct the line; line breaks inside a text are written \\n.")]
     [DataRow("""{"Question": "ä" "Response": 1}""",
-        """, line 2, column 18: found text that is not JSON ('"' is invalid after a value. Expected either ',', '}', or ']'); expected one JSON object. Correct the line; line breaks inside a text are written \n.""")]
+        """, line 2, column 18: found text that is not JSON ('"' is invalid after a value. Expected either ',', '}', or ']'); expected one JSON """)]
     [DataRow("""{"Question": "q", """, ", line 2, column ")]
     [DataRow("""{"Question": "q"} {}""",
-        ", line 2, column 19: found text that is not JSON ('{' is invalid after a single JSON value. Expected end of data); expected one JSON object.")]
+        ", line 2, column 19: found text that is not JSON ('{' is invalid after a single JSON value. Expected end of data); expected one JSON")]
     [DataRow("""{"Question": "q",}""",
-        ", line 2, column 18: found text that is not JSON (The JSON object contains a trailing comma at the end which is not supported in this mode. Change the reader options); expected one JSON object.")]
+        ", line 2, column 18: found text that is not JSON (The JSON object contains a trailing comma at the end which is not supported")]
     [DataRow("""{"Question": "two	tabs"}""",
-        ", line 2, column 18: found text that is not JSON ('0x09' is invalid within a JSON string. The string should be correctly escaped); expected one JSON object.")]
-    [DataRow("[1, 2]", """, line 2: found the list [1, 2]; expected one JSON object. Put each row on a line of its own as {"Question": ..., ...}.""")]
+        ", line 2, column 18: found text that is not JSON ('0x09' is invalid within a JSON string. The string should be correctly escaped);")]
+    [DataRow("[1, 2]",
+        """, line 2: found the list [1, 2]; expected one JSON object. Put each row on a line of its own as {"Question": ..., ...}.""")]
     [DataRow("\"text\"", """, line 2: found the text "text"; expected one JSON object.""")]
     [DataRow("null", ", line 2: found the value null; expected one JSON object.")]
     [DataRow("{}",
-        """, line 2, "Question": found no such property (only an empty object); expected a text. Fill it in, leave the row out, or name the property that holds it.""")]
+        """, line 2, "Question": found no such property (only an empty object); expected a text. Fill it in, leave the row out, or name """)]
     [DataRow("""{"prompt": "q", "completion": "r"}""",
         """, line 2, "Question": found no such property (only "prompt", "completion"); expected a text.""")]
     [DataRow("""{"Question": "q", "Response": "r"}""",
@@ -94,55 +98,93 @@ public sealed class JsonLinesReaderTests
     [DataRow("""{"\udc00": "q"}""", ", line 2, a property name: found half of a surrogate pair; expected whole characters.")]
     [DataRow("""{"Question": "q", "question": "Q", "Response": "r", "Answer": "a"}""",
         """, line 2, "question": found the property twice; expected each property once (names ignore case). Remove one of them.""")]
-    public void A_malformed_row_is_named_with_its_place_and_what_to_do(string line, string message)
+    public void ReadExamples_MalformedRow_NamesThePlaceAndTheRemedy(string line, string message)
     {
         var path = _folder.Write("rows.jsonl", Good + "\n" + line + "\n" + Good);
-        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => JsonLinesReader.Read(path)).Message, path + message);
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => DataFile.ReadExamples(path)).Message, path + message);
     }
 
     [TestMethod]
-    public void Bytes_that_are_not_utf8_are_named()
+    public void Read_BytesThatAreNotUtf8_AreNamed()
     {
         var path = _folder.Write("rows.jsonl", [.. "\n{\"Question\": \"caf"u8, 0xE9, .. "\"}"u8]);
         Assert.AreEqual($"{path}, line 2, byte 18: found 0xE9, which is not UTF-8; expected UTF-8 text. Save the file as UTF-8.", Refused(path));
     }
 
     [TestMethod]
-    public void A_nesting_bomb_is_refused()
+    public void Read_DeepNesting_IsRefused()
     {
         var path = _folder.Write("rows.jsonl", new string('[', 100_000));
         StringAssert.Contains(Refused(path), "line 1, column ");
     }
 
     [TestMethod]
-    public void Utf16_is_named() => StringAssert.EndsWith(Refused(_folder.Write("rows.jsonl", [0xFF, 0xFE, 0x7B, 0x00])),
+    public void Read_Utf16_IsNamed() => StringAssert.EndsWith(Refused(_folder.Write("rows.jsonl", [0xFF, 0xFE, 0x7B, 0x00])),
         "rows.jsonl: found UTF-16 text; expected UTF-8 text. Save the file as UTF-8.");
 
     [TestMethod]
     [DataRow("")]
     [DataRow("\n \n")]
     [DataRow("\uFEFF")]
-    public void A_file_without_rows_is_refused(string text) =>
+    public void Read_FileWithoutRows_IsRefused(string text) =>
         StringAssert.EndsWith(Refused(_folder.Write("rows.jsonl", text)),
             "rows.jsonl: found no row; expected one JSON object per line. Put at least one row into the file.");
 
     [TestMethod]
-    public void A_file_that_is_not_there_is_refused()
+    public void Read_MissingFile_IsRefused()
     {
         var path = Path.Combine(_folder.Root, "none.jsonl");
         Assert.AreEqual($"{path}: found no file; expected a JSON Lines file. Check the path.", Refused(path));
-        Assert.AreEqual($"{_folder.Root}: found a folder; expected a JSON Lines file. Check the path.", Refused(_folder.Root));
+        Directory.CreateDirectory(path);
+        Assert.AreEqual($"{path}: found a folder; expected a JSON Lines file. Check the path.", Refused(path));
     }
 
     [TestMethod]
-    public void Property_names_must_differ_and_not_be_blank()
+    public void Read_ColumnsThatAreBlankOrEqual_AreRefused()
     {
         var path = _folder.Write("rows.jsonl", Good);
-        Assert.AreEqual("option JsonLinesNames: found the property name \" \"; expected a name that is not blank. Name the property as the file does.",
-            Assert.ThrowsExactly<NlftException>(() => JsonLinesReader.Read(path, new() { Question = " " })).Message);
-        Assert.AreEqual("option JsonLinesNames: found the property name \"answer\" used twice; expected five names that differ in more than case. Give each property its own name.",
-            Assert.ThrowsExactly<NlftException>(() => JsonLinesReader.Read(path, new() { Response = "answer" })).Message);
+        Assert.AreEqual("option DataColumns: found the name \" \"; expected a name that is not blank. Name the column as the file does.",
+            Assert.ThrowsExactly<NlftException>(() => DataFile.ReadExamples(path, columns: new() { Question = " " })).Message);
+        Assert.AreEqual("option DataColumns: found the name \"answer\" twice; expected five names that differ in more than case. "
+            + "Give each column its own name.",
+            Assert.ThrowsExactly<NlftException>(() => DataFile.ReadExamples(path, columns: new() { Response = "answer" })).Message);
     }
 
-    private static string Refused(string path) => Assert.ThrowsExactly<NlftException>(() => JsonLinesReader.Read(path)).Message;
+    private static string Refused(string path) => Assert.ThrowsExactly<NlftException>(() => DataFile.ReadExamples(path)).Message;
+
+    [TestMethod]
+    public void WriteExamples_Rows_AreReadAgain()
+    {
+        TrainingExample[] rows =
+        [
+            new()
+            {
+                Question = "2+2?\n\"q\" \\ 😀 ä", Response = "<<2+2=5>>5", Judgment = "It\u2019s 4.", Answer = "#### 4", Instruction = "Add.",
+            },
+            new() { Question = "q", Response = "r", Answer = "a" },
+        ];
+        DataFile.WriteExamples(FilePath, rows);
+        CollectionAssert.AreEqual(rows, DataFile.ReadExamples(FilePath).Select(row => row with { Source = "row" }).ToArray());
+    }
+
+    [TestMethod]
+    public void WriteExamples_Row_IsOneLineOfReadableLetters()
+    {
+        DataFile.WriteExamples(FilePath, [new() { Question = "ä<b>\n", Response = "r", Answer = "a" }]);
+        Assert.AreEqual("{\"Question\":\"ä<b>\\n\",\"Response\":\"r\",\"Answer\":\"a\"}\n", File.ReadAllText(FilePath));
+    }
+
+    [TestMethod]
+    public void WriteExamples_RowThatCannotBeWritten_LeavesTheOldFileAlone()
+    {
+        File.WriteAllText(FilePath, "old");
+        TrainingExample good = new() { Question = "q", Response = "r", Answer = "a" };
+        Assert.AreEqual($"row 2 to be written to {FilePath}, Response: found an empty text; expected a text. Fill it in or leave the row out.",
+            Assert.ThrowsExactly<NlftException>(() => DataFile.WriteExamples(FilePath, [good, good with { Response = "" }])).Message);
+        Assert.AreEqual($"row 1 to be written to {FilePath}, \"Answer\", character 2: found half of a surrogate pair; expected whole characters. "
+            + "Repair the text: it was cut in the middle of a character.",
+            Assert.ThrowsExactly<NlftException>(() => DataFile.WriteExamples(FilePath, [good with { Answer = "a\ud83d" }])).Message);
+        Assert.AreEqual("old", File.ReadAllText(FilePath));
+        Assert.HasCount(1, Directory.GetFiles(_folder.Root));
+    }
 }

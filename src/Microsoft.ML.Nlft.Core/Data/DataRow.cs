@@ -1,0 +1,89 @@
+namespace Microsoft.ML.Nlft.Data;
+
+/// <summary>One row of data: a question and what else is known about it, whatever file or view it came from. What is missing is null.</summary>
+/// <remarks>
+/// Questions enter as rows with a question and a gold answer; generating adds the response, judging the judgment, and <see cref="ToExample"/> makes a
+/// row that can be trained on.
+/// </remarks>
+public sealed record DataRow
+{
+    /// <summary>What the model is asked; not blank.</summary>
+    public required string Question { get; init; }
+
+    /// <summary>The model's earlier response.</summary>
+    public string? Response { get; init; }
+
+    /// <summary>Why the response is wrong; null, empty or blank when it is right.</summary>
+    public string? Judgment { get; init; }
+
+    /// <summary>The gold answer.</summary>
+    public string? Answer { get; init; }
+
+    /// <summary>The instruction for the system prompt.</summary>
+    public string? Instruction { get; init; }
+
+    /// <summary>The row's own name in its file: a text, or a number as it is written there.</summary>
+    public string? Id { get; init; }
+
+    /// <summary>A score that the file gives the response, of any range.</summary>
+    public double? Score { get; init; }
+
+    /// <summary>Where the row came from, for messages: for example <c>rows.jsonl, line 3</c>.</summary>
+    public string Source { get; init; } = "row";
+
+    /// <summary>Incorrect when there is a judgment, else Correct.</summary>
+    public Polarity Polarity => TrainingExample.PolarityOf(Judgment);
+
+    /// <summary>Makes a row that can be trained on.</summary>
+    /// <param name="needsAnswer">
+    /// Whether the objective reads the gold answer. If so, a row without one is refused: no other text can take its place. If not, as in supervised
+    /// fine-tuning, the response, which is the target there, stands in for a missing answer. Default true.
+    /// </param>
+    /// <exception cref="NlftException">The response is missing or blank, or the answer is and is needed.</exception>
+    public TrainingExample ToExample(bool needsAnswer = true)
+    {
+        var response = Require(nameof(Response));
+        return new()
+        {
+            Question = Question,
+            Response = response,
+            Judgment = Judgment,
+            Answer = needsAnswer || !string.IsNullOrWhiteSpace(Answer) ? Require(nameof(Answer)) : response,
+            Instruction = Instruction,
+            Source = Source,
+        };
+    }
+
+    /// <summary>Makes a row of data from one to train on.</summary>
+    /// <param name="example">The row to train on.</param>
+    public static DataRow Of(TrainingExample example)
+    {
+        ArgumentNullException.ThrowIfNull(example);
+        return new()
+        {
+            Question = example.Question,
+            Response = example.Response,
+            Judgment = example.Polarity == Polarity.Correct ? null : example.Judgment,
+            Answer = example.Answer,
+            Instruction = example.Instruction,
+            Source = example.Source,
+        };
+    }
+
+    /// <summary>A text of the row, by the property's name.</summary>
+    /// <exception cref="NlftException">It is missing or blank.</exception>
+    internal string Require(string property)
+    {
+        var text = property switch
+        {
+            nameof(Response) => Response,
+            nameof(Judgment) => Judgment,
+            nameof(Answer) => Answer,
+            nameof(Instruction) => Instruction,
+            _ => Question,
+        };
+        return !string.IsNullOrWhiteSpace(text) ? text
+            : throw new NlftException($"{Source}, {property}", text is null ? "nothing" : "an empty text", "a text",
+                "Fill it in or leave the row out.");
+    }
+}
