@@ -42,17 +42,6 @@ internal sealed class StudyData
             Journal = journal,
         };
         var random = new Random(Seed);
-<<<<<<< HEAD
-        var questions = training.Select((problem, i) => new JsonLinesRow(problem.Question, null, null, Text(problem.Answer), null,
-            $"problem {i} of {family.Name}"));
-        await foreach (var response in ResponseGenerator.GenerateAsync(model, questions.ToAsyncEnumerable(), options, cancellationToken))
-        {
-            if (string.IsNullOrWhiteSpace(response.Row.Response)) continue;
-            var verdict = await new RuleJudge().JudgeAsync(response.Row, cancellationToken);
-            // Name the wrong step as a person would; where the steps cannot be parsed, keep the judgment of the rule.
-            var named = verdict.Kind == VerdictKind.Incorrect
-                && SolutionReader.Read(data._problems[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
-=======
         var questions = training.Select((problem, i) => new DataRow
         {
             Question = problem.Question,
@@ -65,7 +54,6 @@ internal sealed class StudyData
             var verdict = await new RuleBasedJudge().JudgeAsync(response.Row, cancellationToken);
             // A wrong step is named as a person would; where the steps cannot be read, the rule's words stand.
             var named = verdict.Kind == VerdictKind.Incorrect && SolutionReader.Read(data._problems[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
->>>>>>> rows
                 ? JudgmentWriter.Write(solution, random) : verdict.Judgment;
             data._pool.Add(response.Row with { Judgment = named });
         }

@@ -81,10 +81,6 @@ internal sealed class Sharing(Communicator ranks, IReadOnlyList<string> argument
     {
         await Task.Yield();
         var other = ranks.Rank == Number("differs", -1) ? 1 : 0;
-<<<<<<< HEAD
-        for (var i = 0; i < Number("rows", 40); i++)
-            yield return new JsonLinesRow($"How much is {i + other} + {i}?", $"It is {i}.", null, $"{i + i % 2}", null, $"row {i + 1}");
-=======
         for (var i = 0; i < Number("rows", 40); i++) yield return new DataRow
         {
             Question = $"How much is {i + other} + {i}?",
@@ -92,7 +88,6 @@ internal sealed class Sharing(Communicator ranks, IReadOnlyList<string> argument
             Answer = $"{i + i % 2}",
             Source = $"row {i + 1}",
         };
->>>>>>> rows
     }
 
     private int Number(string option, int otherwise) => _options.TryGetValue(option, out var text) ? int.Parse(text, CultureInfo.InvariantCulture)

@@ -74,12 +74,7 @@ internal static class Training
             FineTuneResult result;
             try
             {
-<<<<<<< HEAD
-                result = model.FineTune([.. JsonLinesReader.Read(scenario.Rows).Take(scenario.RowCount)], new NaturalLanguageObjective(), options,
-                    listener, source.Token);
-=======
                 result = model.FineTune([.. DataFile.ReadExamples(scenario.Rows).Take(scenario.RowCount)], new NaturalLanguageObjective(), options, listener, source.Token);
->>>>>>> rows
             }
             catch (NlftException e)
             {

@@ -56,24 +56,14 @@ internal static class Job
             begins("generating");
             var rows = DataFile.Read(questions).Take(4).ToList();
             var answers = model.Answer([.. rows.Select(row => row.Question)], new() { MaximumNewTokens = 24 });
-<<<<<<< HEAD
-            JsonLinesWriter.Write(PathOf("answers.jsonl"), rows.Zip(answers, (row, answer) =>
-                new TrainingExample { Question = row.Question, Response = answer.Text.Length > 0 ? answer.Text : "?", Answer = row.Answer! }));
-=======
             DataFile.Write(PathOf("answers.jsonl"),
                 rows.Zip(answers, (row, answer) => row with { Response = answer.Text.Length > 0 ? answer.Text : "?" }));
->>>>>>> rows
         }
         if (!File.Exists(PathOf("rows.jsonl")))
         {
             begins("judging");
-<<<<<<< HEAD
-            JsonLinesWriter.Write(PathOf("rows.jsonl"), [.. JsonLinesReader.Read(PathOf("answers.jsonl"))
-                .Select(row => row with { Judgment = RuleBasedJudge.Judge(row.Response, row.Answer, row.Source) ?? "The result is wrong." })]);
-=======
             DataFile.WriteExamples(PathOf("rows.jsonl"), DataFile.ReadExamples(PathOf("answers.jsonl")).Select(row =>
                 row with { Judgment = RuleBasedJudge.Judge(row.Response, row.Answer, row.Source) ?? "The result is wrong." }));
->>>>>>> rows
         }
         if (File.Exists(PathOf("model/nlft.json"))) return;
         var examples = DataFile.ReadExamples(PathOf("rows.jsonl"));

@@ -194,7 +194,6 @@ public sealed class LocalChatClientTests : IDisposable
     {
         (new(ChatRole.User, [new TextContent("Look:"), new DataContent(new byte[] { 1 }, "image/png")]), null,
             "message 1: found a DataContent; expected TextContent: the model reads text only. Leave it out or put it into words."),
-<<<<<<< HEAD
         (new(ChatRole.Tool, [new FunctionResultContent("1", 5)]), null,
             "message 1: found the role tool; expected system, user or assistant. Give it one of these roles."),
         (new(ChatRole.Assistant, "x"), null,
@@ -223,20 +222,6 @@ public sealed class LocalChatClientTests : IDisposable
             "option StopStrings: found \"\"; expected texts of one character or more. Remove the empty text: it would end every answer at once."),
         (new(ChatRole.User, new string('7', 2000)), null,
             "the conversation: found 2019 tokens; expected fewer than 1024, the most that prompt and answer may have together. " +
-=======
-        (new(ChatRole.Tool, [new FunctionResultContent("1", 5)]), null, "message 1: found the role tool; expected system, user or assistant. Give it one of these roles."),
-        (new(ChatRole.Assistant, "x"), null, "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that the model should answer."),
-        (new(ChatRole.User, ""), new() { Instructions = "Add." }, "message 1: found an empty text; expected a text. Fill it in or leave the message out."),
-        (Question, new() { Tools = [AIFunctionFactory.Create(() => 5, "five")] }, "option ChatOptions.Tools: found 1 of them; expected none: the model calls no tools. Leave them out."),
-        (Question, new() { ToolMode = ChatToolMode.RequireAny }, "option ChatOptions.ToolMode: found RequireAny; expected Auto or None: the model calls no tools. Leave it out."),
-        (Question, new() { ResponseFormat = ChatResponseFormat.Json }, "option ChatOptions.ResponseFormat: found JSON; expected text. Ask for the form in the prompt and check the answer."),
-        (Question, new() { ConversationId = "7" }, "option ChatOptions.ConversationId: found \"7\"; expected nothing: no conversation is kept here. Send the earlier messages with each request."),
-        (Question, new() { Temperature = -1 }, "option Temperature: found -1; expected a finite number, 0 or more. Use 0 for the most likely answer, or about 0.3 to 1 for varied ones."),
-        (Question, new() { Temperature = float.NaN }, "option Temperature: found NaN; expected a finite number, 0 or more. Use 0 for the most likely answer, or about 0.3 to 1 for varied ones."),
-        (Question, new() { MaxOutputTokens = 0 }, "option MaximumNewTokens: found 0; expected 1 or more. Set the longest answer you want, for example 512."),
-        (Question, new() { StopSequences = [""] }, "option StopStrings: found \"\"; expected texts of one character or more. Remove the empty text: it would end every answer at once."),
-        (new(ChatRole.User, new string('7', 2000)), null, "the conversation: found 2019 tokens; expected fewer than 1024, the most that prompt and answer may have together. " +
->>>>>>> rows
             "Leave out earlier turns, or raise MaximumTokens up to what the model allows."),
     }.Select(row => new object[] { row.Message, row.Options!, row.Fault });
 

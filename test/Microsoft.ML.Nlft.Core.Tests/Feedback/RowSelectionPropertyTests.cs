@@ -20,11 +20,7 @@ public sealed class RowSelectionPropertyTests
         select (correct, incorrect, count, c, i, seed));
 
     [TestMethod]
-<<<<<<< HEAD
     public void WithRatio_AnyRows_SelectsTheRatioOrIsRefused() => Prop.ForAll(s_cases, set =>
-=======
-    public void WithRatio_AnyRows_GivesDistinctRowsInTheRatioOrRefuses() => Prop.ForAll(s_cases, set =>
->>>>>>> rows
     {
         var rows = RowSelectionTests.Rows(set.Correct, set.Incorrect);
         var wanted = (int)Math.Floor((double)set.Count * set.C / (set.C + set.I) + 0.5);
@@ -43,11 +39,7 @@ public sealed class RowSelectionPropertyTests
     }).Check(s_config);
 
     [TestMethod]
-<<<<<<< HEAD
     public void First_LargerCount_BeginsWithTheSmallerSelection() => Prop.ForAll(s_cases, set =>
-=======
-    public void First_FewerRows_AreTheBeginningOfMore() => Prop.ForAll(s_cases, set =>
->>>>>>> rows
     {
         var rows = RowSelectionTests.Rows(set.Correct + 1, set.Incorrect);
         var all = RowSelection.First(rows, rows.Length, set.Seed);
