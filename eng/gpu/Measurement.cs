@@ -44,8 +44,8 @@ internal sealed record Measurement(double SecondsPerStep, double? ProductRate, l
         var random = new Random(2);
         EncodedExample[] rows = [.. Enumerable.Range(0, work.Rows * (WarmUp + work.Steps)).Select(i => new EncodedExample(
             Polarity.Incorrect, Tokens(work.Response), Tokens(work.Prompt), Tokens(work.Prompt + work.Extra), Tokens(work.Prompt + work.Extra), $"row {i}"))];
-        var tuner = new FineTuner(model, Workload.IsSupervised(work.Only!) ? new LikelihoodObjective() : new NaturalLanguageObjective(), new FineTuneOptions { Epochs = 1, BatchSize = work.Rows, Shuffle = false });
-        var steps = tuner.Run(rows).Steps;
+        ITokenObjective objective = Workload.IsSupervised(work.Only!) ? new LikelihoodObjective() : new NaturalLanguageObjective();
+        var steps = new TrainingRun(model, rows, objective, new() { Epochs = 1, BatchSize = work.Rows, Shuffle = false }).Run().Steps;
         var seconds = steps.Zip(steps.Skip(1)).Skip(WarmUp - 1).Select(pair => (pair.Second.Elapsed - pair.First.Elapsed).TotalSeconds).Order().ToArray();
         return seconds[seconds.Length / 2];
 

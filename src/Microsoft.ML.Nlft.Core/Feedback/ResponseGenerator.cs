@@ -44,7 +44,7 @@ public static class ResponseGenerator
         ArgumentNullException.ThrowIfNull(questions);
         options ??= new();
         options.Validate();
-        var processes = options.Distributed ? Communicator.Current : Communicator.Single;
+        var processes = options.Distributed ? model.Communicator : Communicator.Single;
         return processes.Size == 1 ? Run(model, questions, options, cancellationToken) : RunShared(model, questions, options, processes, cancellationToken);
     }
 
@@ -75,7 +75,7 @@ public static class ResponseGenerator
         IReadOnlyList<GeneratedResponse> Respond()
         {
             var missing = waiting.Where(place => place.Done is null).ToList();
-            var grown = missing.Count == 0 ? [] : model.InTurn(() => Grow(model, missing, generation, cancellationToken));
+            var grown = missing.Count == 0 ? [] : model.Serialize(() => Grow(model, missing, generation, cancellationToken));
             for (var i = 0; i < missing.Count; i++) journal.Append(missing[i].Index, missing[i].Identity, grown[i]);
             var next = 0;
             return [.. waiting.Select(place =>
@@ -109,7 +109,7 @@ public static class ResponseGenerator
             Time = options.TimeProvider,
             ChunkSize = options.ChunkSize,
             Batch = generation.MaximumBatchSize,
-            Work = (chunk, stop) => [.. chunk.Chunk(generation.MaximumBatchSize).SelectMany(batch => model.InTurn(() => Grow(model, [.. batch.Select(place => places[place])], generation, stop)))],
+            Work = (chunk, stop) => [.. chunk.Chunk(generation.MaximumBatchSize).SelectMany(batch => model.Serialize(() => Grow(model, [.. batch.Select(place => places[place])], generation, stop)))],
         }.RunAsync(cancellationToken).ConfigureAwait(false);
         for (var i = 0; i < texts.Length; i++) yield return new GeneratedResponse(places[i].Row with { Response = texts[i].Text }, places[i].Question, places[i].Sample, texts[i]);
     }
@@ -129,7 +129,7 @@ public static class ResponseGenerator
         hash.AppendData(Encoding.UTF8.GetBytes(model.Folder.Fingerprint));
         foreach (var factor in model.CurrentAdapter()?.Factors ?? []) hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes(factor.Values.AsSpan()));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options.Generation with { MaximumBatchSize = 1 }));
-        hash.AppendData(Encoding.UTF8.GetBytes(model.PromptFingerprint));
+        hash.AppendData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(model.Prompts.Options)));
         return $"responses, {options.SamplesPerQuestion} a question, set-up {Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
     }
 

@@ -72,12 +72,12 @@ public sealed class TextGenerator
         {
             while (row.Finish is null)
             {
-                // A token at a time in turn, its logits included: others may use the model in between, or dispose it.
-                await Task.Run(() => Turn(() =>
+                // Locked for a token at a time, its logits included: others may use the model in between, or dispose it.
+                await Task.Run(() => next = Serialize(() =>
                 {
                     if (session is null) session = _model.StartDecoding([prompt], row.Limit, cancellationToken);
                     else session.Append([next], cancellationToken);
-                    next = row.Next(session.Logits(0));
+                    return row.Next(session.Logits(0));
                 }), cancellationToken).ConfigureAwait(false);
                 var text = row.TakeText();
                 if (text.Length > 0) yield return text;
@@ -92,8 +92,8 @@ public sealed class TextGenerator
         completed?.Invoke(row.Result());
     }
 
-    /// <summary>Waits for the model to be free and keeps it busy while the action runs; by default nobody else uses it.</summary>
-    internal Action<Action> Turn { get; init; } = action => action();
+    /// <summary>Waits for the model to be free and keeps it busy while the work for a token runs; by default nobody else uses it.</summary>
+    internal Func<Func<int>, int> Serialize { get; init; } = work => work();
 
     /// <summary>Checks options and prompt and makes a row of them.</summary>
     /// <param name="prompt">The prompt as token ids.</param>

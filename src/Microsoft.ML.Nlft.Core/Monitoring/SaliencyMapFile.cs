@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Monitoring;
@@ -7,7 +8,7 @@ public sealed class SaliencyMapFile : ITrainingMonitor
 {
     private readonly string _path;
     private readonly List<RecordedEpoch> _recorded = [];
-    private TrainingRun? _run;
+    private RunDescription? _run;
 
     /// <summary>Names the file.</summary>
     /// <param name="path">An HTML file; replaced after every epoch.</param>
@@ -19,7 +20,7 @@ public sealed class SaliencyMapFile : ITrainingMonitor
 
     /// <inheritdoc/>
     /// <exception cref="NlftException">The objective is not natural language fine-tuning: it has no map.</exception>
-    public void Begin(TrainingRun run)
+    public void Begin(RunDescription run)
     {
         ArgumentNullException.ThrowIfNull(run);
         if (run.Map is null)

@@ -30,8 +30,8 @@ internal sealed class ClusterReach
     public byte[] Similar { get; }
 
     /// <summary>
-    /// The walks of all tokens under one rule, each as varints: the number of groups of neighbouring thresholds, then per group how many thresholds, how
-    /// far left and how far right. Thresholds after the last group reach nowhere.
+    /// The walks of all tokens under one rule, each as varints: the number of groups of neighbouring thresholds, then per group how many
+    /// thresholds, how far left and how far right. Thresholds after the last group reach nowhere.
     /// </summary>
     public ReadOnlySpan<byte> Walks(ClusterRule rule) => rule == ClusterRule.Similar ? Similar : Dissimilar;
 
@@ -53,7 +53,8 @@ internal sealed class ClusterReach
             var walks = new byte[candidates.Length][];
             try
             {
-                Parallel.For(0, walks.Length, i => walks[i] = candidates[i] ? new Walk(rule, thresholds, hidden, candidates.Length, i).Encode() : [0]);
+                Parallel.For(0, walks.Length, i =>
+                    walks[i] = candidates[i] ? new Walk(rule, thresholds, hidden, candidates.Length, i).Encode() : [0]);
             }
             catch (AggregateException e) when (e.InnerException is NlftException)
             {

@@ -28,8 +28,10 @@ internal static class Clustering
         {
             if (!salient[i]) continue;
             Start(centre, hidden.Slice(i * width, width));
-            for (var k = i - 1; k >= 0 && Value(rule, centre, hidden.Slice(k * width, width), k) > threshold; k--) Add(hidden.Slice(k * width, width), k, centre);
-            for (var k = i + 1; k < n && Value(rule, centre, hidden.Slice(k * width, width), k) > threshold; k++) Add(hidden.Slice(k * width, width), k, centre);
+            for (var k = i - 1; k >= 0 && Value(rule, centre, hidden.Slice(k * width, width), k) > threshold; k--)
+                Add(hidden.Slice(k * width, width), k, centre);
+            for (var k = i + 1; k < n && Value(rule, centre, hidden.Slice(k * width, width), k) > threshold; k++)
+                Add(hidden.Slice(k * width, width), k, centre);
         }
         return cluster;
 

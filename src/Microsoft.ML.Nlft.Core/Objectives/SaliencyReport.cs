@@ -62,7 +62,9 @@ public sealed class SaliencyReport
 /// <param name="Standard">s_t; null when not scored.</param>
 public sealed record TokenReport(string Text, TokenSaliency Saliency, double Base, double? Judge, double? Standard)
 {
-    /// <summary>j_t / b_t: above 1 where the judgment makes the token likelier. Null when j was not scored; may be infinite, and NaN when both are 0.</summary>
+    /// <summary>
+    /// j_t / b_t: above 1 where the judgment makes the token likelier. Null when j was not scored; may be infinite, and NaN when both are 0.
+    /// </summary>
     public double? RatioToBase => Judge / Base;
 
     /// <summary>j_t / s_t: above 1 where the judgment explains the token better than the answer does. Null when one of them was not scored.</summary>

@@ -1,14 +1,15 @@
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Saliency;
 
-/// <summary>Where language feedback lands: every response token of some rows with what decides its part in training, at one or more moments of a run.</summary>
+/// <summary>
+/// Where language feedback lands: every response token of some rows with what decides its part in training, at one or more moments of a run.
+/// </summary>
 /// <remarks>
-/// As records: <see cref="Rows"/>. As a page: <see cref="Save"/> writes one HTML file without any reference to elsewhere, which colours the tokens, tries
-/// other settings and plays the epochs.
+/// As records: <see cref="Rows"/>. As a page: <see cref="Save"/> writes one HTML file without any reference to elsewhere, which colours the tokens,
+/// tries other settings and plays the epochs.
 /// </remarks>
 public sealed record SaliencyMap
 {
@@ -47,12 +48,14 @@ public sealed record SaliencyMap
     /// <param name="epochs">What was seen, by moment; one or more.</param>
     /// <param name="decode">The text of a token id.</param>
     internal static SaliencyMap Create(
-        string model, NaturalLanguageObjectiveOptions options, IReadOnlyList<TrainingExample> rows, IReadOnlyList<RecordedEpoch> epochs, Func<int, string> decode)
+        string model, NaturalLanguageObjectiveOptions options, IReadOnlyList<TrainingExample> rows, IReadOnlyList<RecordedEpoch> epochs,
+        Func<int, string> decode)
     {
         if (epochs.Count == 0)
             throw new NlftException("saliency map", "nothing that was recorded", "one epoch or more", "Name rows in RecordedRows before training.");
         if (epochs.FirstOrDefault(epoch => epoch.Rows.Count != rows.Count) is { } other)
-            throw new NlftException("saliency map", $"{rows.Count} rows", $"the {other.Rows.Count} that were recorded", "Give the rows that RecordedRows names, in its order.");
+            throw new NlftException("saliency map", $"{rows.Count} rows", $"the {other.Rows.Count} that were recorded",
+                "Give the rows that RecordedRows names, in its order.");
         return new SaliencyMap
         {
             Model = model,

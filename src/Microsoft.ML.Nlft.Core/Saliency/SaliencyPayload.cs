@@ -4,7 +4,6 @@ using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Saliency;
 
@@ -12,9 +11,10 @@ namespace Microsoft.ML.Nlft.Saliency;
 /// The data of a page: a header as JSON, then the numbers of all tokens column by column, compressed. payload.js is its reader.
 /// </summary>
 /// <remarks>
-/// Little-endian; every column begins at a multiple of 8. Length of the JSON (int32), the JSON, then: index of each token's text in the JSON's list of
-/// texts (uint32, T in all); b, j and s as natural logarithms (F x T each: moments one after the other; float32 where that is exact, else float64; j is 0 in right
-/// rows); the walks of the clusters (bytes: per moment, per row dissimilar then similar; see <see cref="ClusterReach.Walks"/>).
+/// Little-endian; every column begins at a multiple of 8. Length of the JSON (int32), the JSON, then: index of each token's text in the JSON's list
+/// of texts (uint32, T in all); b, j and s as natural logarithms (F x T each: moments one after the other; float32 where that is exact, else
+/// float64; j is 0 in right rows); the walks of the clusters (bytes: per moment, per row dissimilar then similar; see
+/// <see cref="ClusterReach.Walks"/>).
 /// </remarks>
 internal static class SaliencyPayload
 {
@@ -88,7 +88,8 @@ internal static class SaliencyPayload
     }
 
     /// <summary>Moment by moment, row by row.</summary>
-    private static IEnumerable<ExampleSaliency> Seen(SaliencyMap map) => Enumerable.Range(0, map.Epochs.Count).SelectMany(moment => map.Rows.Select(row => row.Epochs[moment]));
+    private static IEnumerable<ExampleSaliency> Seen(SaliencyMap map) =>
+        Enumerable.Range(0, map.Epochs.Count).SelectMany(moment => map.Rows.Select(row => row.Epochs[moment]));
 
     private static bool IsSingle(double[] values) => Array.TrueForAll(values, value => (float)value == value);
 

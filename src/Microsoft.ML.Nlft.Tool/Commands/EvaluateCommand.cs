@@ -59,7 +59,7 @@ internal sealed class EvaluateCommand : ToolCommand
                 (nameof(row.Third.Expected), row.Third.Expected), (nameof(row.Third.Found), row.Third.Found), (nameof(row.Third.Outcome), row.Third.Outcome.ToString())))]);
         Console.Out.Write(result);
         if (card is var (folder, saved))
-            Communicator.Current.OnFirst($"writing the card of {folder}", () => WriteCard(folder, saved, ModelCardEvaluation.Of($"{rows.Count} rows of {Path.GetFileName(parsed.GetValue(_data.Data)!)}", result)));
+            Console.Communicator.OnFirst($"writing the card of {folder}", () => WriteCard(folder, saved, ModelCardEvaluation.Of($"{rows.Count} rows of {Path.GetFileName(parsed.GetValue(_data.Data)!)}", result)));
         return ExitCode.Success;
     }
 

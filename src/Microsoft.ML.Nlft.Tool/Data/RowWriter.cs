@@ -50,7 +50,7 @@ internal static class RowWriter
     {
         if (path is not null)
         {
-            Communicator.Current.OnFirst($"writing {path}", () =>
+            console.Communicator.OnFirst($"writing {path}", () =>
             {
                 Write(console.PathOf(path), lines);
                 if (journal is not null) File.Delete(journal);

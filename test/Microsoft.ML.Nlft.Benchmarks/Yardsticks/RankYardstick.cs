@@ -73,9 +73,10 @@ internal static class RankYardstick
         int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(folder.Configuration.VocabularySize))];
         EncodedExample[] rows = [.. Enumerable.Range(0, Rows).Select(row => new EncodedExample(Polarity.Incorrect, Tokens(80 + 80 * row / (Rows - 1)), Tokens(Prompt), Tokens(Prompt + Extra), Tokens(Prompt + Extra), $"row {row}"))];
         // One by one, so that both jobs do the same work in the same portions.
-        var tuner = new FineTuner(model, new NaturalLanguageObjective(), new FineTuneOptions { Epochs = Warm + Steps, BatchSize = Rows, MicroBatchSize = 1 }) { Ranks = ranks };
+        var options = new FineTuneOptions { Epochs = Warm + Steps, BatchSize = Rows, MicroBatchSize = 1 };
+        var run = new TrainingRun(model, rows, new NaturalLanguageObjective(), options, communicator: ranks);
         (long Time, TimeSpan Waited, long Given, long Travelled) before = default, after = default;
-        tuner.Run(rows, ranks.IsFirst ? new Clock(step =>
+        run.Run(ranks.IsFirst ? new Clock(step =>
         {
             var now = (Stopwatch.GetTimestamp(), ranks.Waited, ranks.BytesGiven, Loopback());
             if (step == Warm) before = now;

@@ -80,7 +80,7 @@ internal static class StepYardstick
         var warm = shape.Layers <= Shape.Small.Layers ? 20 : 4;
         var last = Stopwatch.GetTimestamp();
         var options = new FineTuneOptions { Epochs = warm + Steps, BatchSize = 1, Refresh = kind == "cached" ? ContextRefresh.Once : ContextRefresh.EveryStep };
-        new FineTuner(model, objective, options).Run([row], new StepClock(() =>
+        new TrainingRun(model, [row], objective, options).Run(new StepClock(() =>
         {
             steps.Add(Stopwatch.GetElapsedTime(last).TotalSeconds);
             last = Stopwatch.GetTimestamp();
