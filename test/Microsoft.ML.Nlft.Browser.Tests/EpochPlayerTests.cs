@@ -1,5 +1,5 @@
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Saliency;
+using Microsoft.ML.Nlft.Training;
 using OpenQA.Selenium;
 
 namespace Microsoft.ML.Nlft.Browser;
