@@ -53,7 +53,7 @@ internal sealed record Measurement(double SecondsPerStep, double? ProductRate, l
             $"row {i}"))];
         ITokenObjective objective = Workload.IsSupervised(work.Only!) ? new LikelihoodObjective() : new NaturalLanguageObjective();
         var options = new FineTuneOptions { Epochs = 1, BatchSize = work.Rows, Shuffle = false };
-        var steps = new FineTuner(model, objective, options).Run(rows).Steps;
+        var steps = new TrainingRun(model, rows, objective, options).Run().Steps;
         var seconds = steps.Zip(steps.Skip(1)).Skip(WarmUp - 1)
             .Select(pair => (pair.Second.Elapsed - pair.First.Elapsed).TotalSeconds).Order().ToArray();
         return seconds[seconds.Length / 2];

@@ -70,8 +70,8 @@ internal static class Rank
         var ends = new List<double>();
         var clock = Stopwatch.StartNew();
         var options = new FineTuneOptions { Epochs = steps + 1, BatchSize = rows, MicroBatchSize = 1 };
-        new FineTuner(model, new NaturalLanguageObjective(), options) { Ranks = ranks }.Run(examples,
-            new Clock(() => ends.Add(clock.Elapsed.TotalSeconds)));
+        new TrainingRun(model, examples, new NaturalLanguageObjective(), options, communicator: ranks)
+            .Run(new Clock(() => ends.Add(clock.Elapsed.TotalSeconds)));
         if (!ranks.IsFirst) return;
         var bytes = model.Export(ModelState.Weights).Sum(tensor => (double)tensor.Values.Length * sizeof(float));
         Tell(ranks, new StepFigure(Median([.. ends.Zip(ends.Skip(1), (before, after) => after - before)]), rows, bytes,

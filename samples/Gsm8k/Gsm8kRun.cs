@@ -36,8 +36,8 @@ public static class Gsm8kRun
         log.WriteLine($"first judgment: {rows.First(row => row.Polarity == Polarity.Incorrect).Judgment}");
 
         var before = MeanLoss(model.Network, right);
-        var tuner = new FineTuner(model.Network, new NaturalLanguageObjective(new()), new() { Epochs = 1, BatchSize = 2, LearningRate = 1e-3 });
-        var training = tuner.Run(examples, new StepLines(log));
+        var run = new TrainingRun(model, rows, new NaturalLanguageObjective(), new() { Epochs = 1, BatchSize = 2, LearningRate = 1e-3 });
+        var training = run.Run(new StepLines(log));
         var after = MeanLoss(model.Network, right);
         log.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"mean loss per token of the right responses: {before:0.0000} before, {after:0.0000} after"));

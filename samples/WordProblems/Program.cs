@@ -45,16 +45,16 @@ table.Add("base model", Measure(baseModel, "base model"), null);
 
 var nlftTrainer = mlContext.Nlft().Trainers.NaturalLanguageFineTune(new NaturalLanguageFineTuneTrainer.Options
 {
-    ModelFolder = modelFolder, Epochs = Epochs, LearningRate = LearningRate, Generation = generation,
-    RecordedRows = [0, 1, 2, 3], Progress = new ConsoleReporter(), Engine = engine,
+    ModelFolder = modelFolder, Generation = generation, Engine = engine,
+    Training = new() { Epochs = Epochs, LearningRate = LearningRate, RecordedRows = [0, 1, 2, 3] }, Monitor = new ConsoleReporter(),
 });
 using var nlft = nlftTrainer.Fit(rows);
 table.Add("NLFT, 25 rows", Measure(nlft, "NLFT"), nlft.Training);
 
 var sftTrainer = mlContext.Nlft().Trainers.SupervisedFineTune(new SupervisedFineTuneTrainer.Options
 {
-    ModelFolder = modelFolder, Epochs = Epochs, LearningRate = LearningRate, Generation = generation,
-    Progress = new ConsoleReporter(), Engine = engine,
+    ModelFolder = modelFolder, Generation = generation, Engine = engine,
+    Training = new() { Epochs = Epochs, LearningRate = LearningRate }, Monitor = new ConsoleReporter(),
 });
 using var sft = sftTrainer.Fit(rows);
 table.Add("SFT, same rows", Measure(sft, "SFT"), sft.Training);

@@ -78,17 +78,42 @@ public sealed record LocalModelDescription
         AtomicFile.Write(Path.Combine(folder, FileName), stream => stream.Write(bytes));
     }
 
-    /// <summary>The base model's folder, checked before its weights are read: an adapter for another model would fail later and less clearly.</summary>
+    /// <summary>Writes a whole saved model: the adapter, its card, and this file last, because a folder without it is not a saved model.</summary>
+    /// <param name="folder">The folder; created when missing.</param>
+    /// <param name="baseModel">The base model; named, not copied.</param>
+    /// <param name="adapter">The adapter; null: none.</param>
+    /// <param name="settings">How the model is asked and how it answers.</param>
+    /// <param name="card">The card.</param>
+    internal static void SaveModel(string folder, ModelFolder baseModel, LoraAdapter? adapter, LocalModelSettings settings, ModelCard card)
+    {
+        adapter?.Save(folder, baseModel.Path);
+        if (adapter is not null) card.Save(folder, ModelCardKind.Adapter);
+        new LocalModelDescription
+        {
+            BaseModelPath = baseModel.Path,
+            BaseModelFingerprint = baseModel.Fingerprint,
+            HasAdapter = adapter is not null,
+            Settings = settings,
+            Card = card,
+        }.Save(folder);
+    }
+
+    /// <summary>
+    /// The base model's folder, checked before its weights are read: an adapter for another model would fail later and less clearly.
+    /// </summary>
     /// <param name="folder">The saved model's folder, for messages.</param>
     /// <param name="baseModelFolder">Where the base model lies now; null: where it lay when the model was saved.</param>
     /// <exception cref="NlftException">There is no model, or another than the one that was saved.</exception>
     public string FindBaseModel(string folder, string? baseModelFolder = null)
     {
-        const string name = "Restore that model, or name its folder: BaseModelFolder in the options, modelFolder in ML.NET, --model on the command line.";
+        const string name =
+            "Restore that model, or name its folder: BaseModelFolder in the options, modelFolder in ML.NET, --model on the command line.";
         var path = baseModelFolder ?? BaseModelPath;
-        if (!Directory.Exists(path)) throw new NlftException($"base model of {folder}", $"no folder {path}", "the base model where it lay when the model was saved", name);
+        if (!Directory.Exists(path))
+            throw new NlftException($"base model of {folder}", $"no folder {path}", "the base model where it lay when the model was saved", name);
         using var baseModel = ModelFolder.Open(path);
         if (baseModel.Fingerprint == BaseModelFingerprint) return path;
-        throw new NlftException($"base model in {path}", $"fingerprint {baseModel.Fingerprint}", $"{BaseModelFingerprint}, the model that was saved", name);
+        throw new NlftException($"base model in {path}", $"fingerprint {baseModel.Fingerprint}",
+            $"{BaseModelFingerprint}, the model that was saved", name);
     }
 }

@@ -8,7 +8,9 @@ namespace Microsoft.ML.Nlft;
 /// <summary>How <see cref="LocalModel"/> opens a folder.</summary>
 public sealed record LocalModelOptions
 {
-    /// <summary>The engine; null: the managed CPU engine. Processes that a launcher of MPI has started on one machine share its processors.</summary>
+    /// <summary>
+    /// The engine; null: the managed CPU engine. Processes of <see cref="Communicator"/> on one machine divide its processors among them.
+    /// </summary>
     public IModelEngine? Engine { get; init; }
 
     /// <summary>An adapter to apply, or null: that of a saved model, else none.</summary>
@@ -23,16 +25,17 @@ public sealed record LocalModelOptions
     /// <summary>What can be trained. Default nothing.</summary>
     public TrainableWeights Trainable { get; init; }
 
-    /// <summary>Wording and limits of the prompts, with no more tokens than the model has positions; null: those of a saved model, else the defaults.</summary>
+    /// <summary>
+    /// Wording and limits of the prompts, with no more tokens than the model has positions; null: those of a saved model, else the defaults.
+    /// </summary>
     public PromptOptions? Prompts { get; init; }
 
     /// <summary>Seeds a fresh adapter. Default 42.</summary>
     public int Seed { get; init; } = 42;
 
-    /// <summary>What the engine is asked to load.</summary>
-    internal ModelLoadOptions For(ModelFolder folder)
-    {
-        var freshAdapter = Trainable == TrainableWeights.Lora && Adapter is null;
-        return new() { Folder = folder, Adapter = Adapter, Lora = freshAdapter ? Lora ?? new() : null, Trainable = Trainable, Seed = Seed, Processors = Communicator.Current is { Size: > 1 } ranks ? ranks.Processors : 0 };
-    }
+    /// <summary>
+    /// The processes that share the work on the model: training, and generating responses. Default null: those that a launcher of MPI (mpirun,
+    /// srun) has started, or this process alone (<see cref="Distributed.Communicator.Current"/>).
+    /// </summary>
+    public Communicator? Communicator { get; init; }
 }

@@ -40,6 +40,9 @@ internal sealed class ToolConsole
     /// <summary>The clock of progress lines.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>The processes of the job, resolved once for all commands.</summary>
+    public Communicator Communicator { get; init; } = Communicator.Single;
+
     /// <summary>The console of this process; of processes that a launcher of MPI has started the first one speaks.</summary>
     /// <exception cref="NlftException">There is a launcher, and its library cannot be used.</exception>
     public static ToolConsole OfProcess() => Communicator.Current is { IsFirst: false } ranks ? new()
@@ -47,6 +50,7 @@ internal sealed class ToolConsole
         In = TextReader.Null,
         Out = TextWriter.Null,
         Error = new SpeakerWriter(Console.Error, ranks),
+        Communicator = ranks,
     } : new()
     {
         In = Console.In,
@@ -55,6 +59,7 @@ internal sealed class ToolConsole
         OutIsTerminal = !Console.IsOutputRedirected,
         ErrorIsTerminal = !Console.IsErrorRedirected,
         InIsTerminal = !Console.IsInputRedirected,
+        Communicator = Communicator.Current,
         Width = Console.IsOutputRedirected || Console.WindowWidth <= 0 ? PlainWidth : Console.WindowWidth,
     };
 

@@ -1,14 +1,15 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Saliency;
+using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft;
 
 public sealed partial class TextGenerationTransformer
 {
     /// <summary>
-    /// How the tokens of the recorded rows looked before training and after every epoch (<see cref="NaturalLanguageFineTuneTrainer.Options.RecordedRows"/>); null
-    /// when nothing was recorded, or the model was loaded.
+    /// How the tokens of the recorded rows (<see cref="FineTuneOptions.RecordedRows"/>) looked before training and after every epoch; null when
+    /// nothing was recorded, or the model was loaded.
     /// </summary>
     public SaliencyMap? TrainingMap { get; internal init; }
 
@@ -19,8 +20,8 @@ public sealed partial class TextGenerationTransformer
     /// <exception cref="NlftException">The row or an option does not fit.</exception>
     /// <example>
     /// <code>
-    /// var map = model.ExplainTraining(new TrainingExample { Question = "2 + 3?", Response = "2 + 3 = 6", Judgment = "2 + 3 is not 6.", Answer = "5" });
-    /// foreach (var token in map.Rows[0].Tokens) Console.WriteLine($"{token.Text}: {token.Saliency.Role}, {token.Saliency.Coefficient}");
+    /// var map = model.ExplainTraining(new TrainingExample { Question = "2 + 3?", Response = "2 + 3 = 6", Judgment = "2 + 3 is not 6.", Answer =
+    /// "5" }); foreach (var token in map.Rows[0].Tokens) Console.WriteLine($"{token.Text}: {token.Saliency.Role}, {token.Saliency.Coefficient}");
     /// map.Save("row.html");
     /// </code>
     /// </example>
@@ -31,12 +32,10 @@ public sealed partial class TextGenerationTransformer
     }
 
     /// <summary>The same of several rows.</summary>
-    internal SaliencyMap ExplainTraining(IReadOnlyList<TrainingExample> rows, NaturalLanguageObjectiveOptions? objective, CancellationToken cancellationToken)
+    internal SaliencyMap ExplainTraining(IReadOnlyList<TrainingExample> rows, NaturalLanguageObjectiveOptions? objective,
+        CancellationToken cancellationToken)
     {
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return _model.CreateSaliencyMap(rows, objective, cancellationToken);
-        }
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return _model.CreateSaliencyMap(rows, objective, cancellationToken);
     }
 }

@@ -17,19 +17,18 @@ namespace Microsoft.ML.Nlft;
 /// <para>Lazy: an answer is generated when a cursor's getter asks for it, once per row however many consumers a row has. Cursors run ahead of their
 /// consumer by up to <see cref="GenerationOptions.MaximumBatchSize"/> rows to answer them together. A second pass over the view generates again: put
 /// <c>AppendCacheCheckpoint</c> behind the transformer when what follows passes several times.</para>
-/// <para>Views, mappers and prediction engines may be used from several threads; generation itself takes turns on the one model. Disposing releases
+/// <para>Views, mappers and prediction engines may be used from several threads; generation itself is serialized on the one model. Disposing releases
 /// the model, whose views then fail with <see cref="ObjectDisposedException"/>. A <c>PredictionEngine</c> disposes the transformer with itself unless
 /// told otherwise.</para>
-/// <para>In a job of several processes (<see cref="Distributed"/>) <see cref="Transform"/> is not lazy: all processes call it with the same rows, divide the
-/// answering among them, and each gets a view with all answers. A cursor that answered when asked could not do that: it may be opened by one process alone, and
-/// would wait for the others in vain. Prediction engines and mappers answer in their own process.</para>
+/// <para>In a job of several processes (<see cref="Distributed"/>) <see cref="Transform"/> is not lazy: all processes call it with the same rows,
+/// divide the answering among them, and each gets a view with all answers. A cursor that answered when asked could not do that: it may be opened by
+/// one process alone, and would wait for the others in vain. Prediction engines and mappers answer in their own process.</para>
 /// </remarks>
 public sealed partial class TextGenerationTransformer : ITransformer, IDisposable
 {
-    private readonly Lock _gate = new();
     private readonly LocalModel _model;
     private readonly AppendedColumn<ReadOnlyMemory<char>> _column;
-    private bool _disposed;
+    private volatile bool _disposed;
 
     /// <summary>Takes over the model.</summary>
     internal TextGenerationTransformer(LocalModel model, LoraAdapter? adapter, LocalModelSettings settings, FineTuneResult? training, ModelCard? card)
@@ -82,21 +81,21 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Mapper(inputSchema).OutputSchema;
 
     /// <summary>
-    /// Whether processes that a launcher of MPI (mpirun, srun) has started together divide the rows of <see cref="Transform"/>; all of them must call it. False: each
-    /// answers for itself, lazily. Default true, which changes nothing in a process on its own.
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together divide the rows of <see cref="Transform"/>; all of them must
+    /// call it. False: each answers for itself, lazily. Default true, which changes nothing in a process on its own.
     /// </summary>
     public bool Distributed { get; set; } = true;
 
     /// <summary>A view with the output column: lazy in a single process, complete in a job of several, all of which must call.</summary>
     /// <exception cref="NlftException">
-    /// The question (or instruction) column is missing or does not hold text; in a job of several processes also: a row cannot be answered, the processes have
-    /// different rows or models, or one of them has failed.
+    /// The question (or instruction) column is missing or does not hold text; in a job of several processes also: a row cannot be answered, the
+    /// processes have different rows or models, or one of them has failed.
     /// </exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return new AppendedColumnView<ReadOnlyMemory<char>>(input, !Distributed || Communicator.Current.Size == 1 ? _column : SharedColumn(input));
+        return new AppendedColumnView<ReadOnlyMemory<char>>(input, !Distributed || _model.Communicator.Size == 1 ? _column : SharedColumn(input));
     }
 
     /// <summary>True.</summary>
@@ -115,11 +114,9 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
 
     private IReadOnlyList<ReadOnlyMemory<char>> Answer(IReadOnlyList<TextRow> rows)
     {
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return [.. _model.GeneratePart([.. rows.Select(Prompt)], Settings.Generation, firstRow: (int)Math.Max(rows[0].Position, 0)).Select(answer => answer.Text.AsMemory())];
-        }
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var answers = _model.GeneratePart([.. rows.Select(Prompt)], Settings.Generation, firstRow: (int)Math.Max(rows[0].Position, 0));
+        return [.. answers.Select(answer => answer.Text.AsMemory())];
     }
 
     /// <summary>The column with all answers, made by all processes of the job.</summary>
@@ -129,11 +126,14 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
         foreach (var row in rows) Prompt(row); // a row that cannot be answered is refused before the work begins, on every process
         var options = new ResponseOptions { Generation = Settings.Generation };
         var questions = rows.Select(row => new DataRow { Question = row.Texts[0], Instruction = Instruction(row), Source = row.Name });
-        string[] answers = [.. ResponseGenerator.GenerateAsync(_model, questions.ToAsyncEnumerable(), options).ToBlockingEnumerable().Select(response => response.Generated.Text)];
+        string[] answers = [.. ResponseGenerator.GenerateAsync(_model, questions.ToAsyncEnumerable(), options).ToBlockingEnumerable()
+            .Select(response => response.Generated.Text)];
         return _column with { InOrder = true, Compute = asked => [.. asked.Select(row => AnswerOf(row).AsMemory())] };
 
-        string AnswerOf(TextRow row) => row.Position >= 0 && row.Position < answers.Length && row.Texts.SequenceEqual(rows[(int)row.Position].Texts) ? answers[row.Position]
-            : throw new NlftException($"{row.Name} of the view", "other texts than when it was answered", "the same rows in every pass", "Cache the rows before they are transformed: mlContext.Data.Cache.");
+        string AnswerOf(TextRow row) => row.Position >= 0 && row.Position < answers.Length
+            && row.Texts.SequenceEqual(rows[(int)row.Position].Texts) ? answers[row.Position]
+            : throw new NlftException($"{row.Name} of the view", "other texts than when it was answered", "the same rows in every pass",
+                "Cache the rows before they are transformed: mlContext.Data.Cache.");
     }
 
     /// <summary>Answers a question that stands in no view.</summary>
@@ -154,8 +154,8 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     }
 
     /// <summary>
-    /// The model as a chat client of Microsoft.Extensions.AI, which answers as <see cref="Generation"/> says where a request is silent. The model stays
-    /// the transformer's, and the two take turns on it: dispose the client first.
+    /// The model as a chat client of Microsoft.Extensions.AI, which answers as <see cref="Generation"/> says where a request is silent. The model
+    /// stays the transformer's, thread-safe through its lock: dispose the client first.
     /// </summary>
     /// <param name="options">Other settings; null: the transformer's.</param>
     /// <exception cref="NlftException">An option lies outside its range.</exception>
@@ -172,11 +172,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     /// <summary>Releases the model. Waits for a generation that is under way.</summary>
     public void Dispose()
     {
-        lock (_gate)
-        {
-            if (_disposed) return;
-            _disposed = true;
-            _model.Dispose();
-        }
+        _disposed = true;
+        _model.Dispose();
     }
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Training;
 using OpenQA.Selenium;
 
 namespace Microsoft.ML.Nlft.Browser;
@@ -17,8 +18,8 @@ public sealed class EpochPlayerTests
         var rows = SampleRows.Read(model).Take(25).ToList();
         var objective = new NaturalLanguageObjective();
         int[] recorded = [0, 3, 24];
-        var result = model.FineTune(rows, objective, new() { Epochs = 4, LearningRate = 1e-3, RecordedRows = recorded });
-        var map = model.CreateSaliencyMap([.. recorded.Select(row => rows[row])], objective.Options, result.Recorded);
+        var run = new TrainingRun(model, rows, objective, new() { Epochs = 4, LearningRate = 1e-3, RecordedRows = recorded });
+        var map = run.SaliencyMap(run.Run())!;
         map.Save(path);
         CollectionAssert.AreEqual(new[] { 0, 1, 2, 3, 4 }, map.Epochs.ToArray());
 

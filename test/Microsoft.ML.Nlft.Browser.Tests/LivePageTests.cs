@@ -22,7 +22,7 @@ public sealed class LivePageTests
         using var goOn = new ManualResetEventSlim();
         var pause = new Pause(step => step == 17, halfway, goOn);
         var options = new FineTuneOptions { Epochs = 4, LearningRate = 1e-3, RecordedRows = [0, 1, 2] };
-        var training = Task.Run(() => model.FineTune(rows, new NaturalLanguageObjective(), options, new TrainingMonitors(live, pause)));
+        var training = Task.Run(() => model.FineTune(rows, new NaturalLanguageObjective(), options, monitor: new TrainingMonitors(live, pause)));
 
         browser.Driver.Navigate().GoToUrl(live.Address);
         Assert.IsTrue(halfway.Wait(TimeSpan.FromMinutes(1)));
@@ -105,7 +105,7 @@ public sealed class LivePageTests
     }
 
     /// <summary>Holds the run at a step until it is released.</summary>
-    private sealed class Pause(Func<int, bool> at, ManualResetEventSlim reached, ManualResetEventSlim goOn) : IProgress<TrainingProgress>
+    private sealed class Pause(Func<int, bool> at, ManualResetEventSlim reached, ManualResetEventSlim goOn) : ITrainingMonitor
     {
         public void Report(TrainingProgress value)
         {

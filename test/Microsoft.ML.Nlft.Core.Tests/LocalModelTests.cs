@@ -40,7 +40,7 @@ public class LocalModelTests
     public void DeleteFolder() => Directory.Delete(_folder, recursive: true);
 
     [TestMethod]
-    public void AFolderAnswersQuestions()
+    public void Answer_ModelFolder_AnswersQuestions()
     {
         using var model = LocalModel.Load(_folder);
         CollectionAssert.Contains(model.Prompts.StopIds.ToArray(), 257);
@@ -53,7 +53,7 @@ public class LocalModelTests
     }
 
     [TestMethod]
-    public async Task AStreamIsTheAnswer()
+    public async Task AnswerStreaming_Pieces_JoinToTheAnswer()
     {
         using var model = LocalModel.Load(_folder);
         var text = new StringBuilder();
@@ -62,7 +62,7 @@ public class LocalModelTests
     }
 
     [TestMethod]
-    public void RowsTrainAnAdapter_ThatAnswersTheSameAfterSavingAndLoading()
+    public void FineTune_SavedAndLoaded_AnswersTheSame()
     {
         var adapterFolder = Path.Combine(_folder, "adapter");
         string[] before, after;
@@ -86,7 +86,7 @@ public class LocalModelTests
     }
 
     [TestMethod]
-    public void AModelWithoutAdapterHasNoneToExport()
+    public void ExportAdapter_NoAdapter_IsRefused()
     {
         using var model = LocalModel.Load(_folder);
         Assert.AreEqual($"the model of {_folder}: found no adapter of its own; expected one. Load it with Trainable = TrainableWeights.Lora or with an Adapter.",
@@ -94,7 +94,7 @@ public class LocalModelTests
     }
 
     [TestMethod]
-    public void ATokenizerWithMoreIdsThanTheNetworkIsRefused()
+    public void Load_TokenizerWithMoreIdsThanTheNetwork_IsRefused()
     {
         WriteTokenizer(extraTokens: 1);
         Assert.AreEqual($"the tokenizer of {_folder}: found 259 token ids; expected at most 258 (vocab_size of config.json). Use the tokenizer.json that was published with these weights.",
@@ -102,7 +102,7 @@ public class LocalModelTests
     }
 
     [TestMethod]
-    public void TheNetworkIsDisposedBeforeTheFolderThatItReads()
+    public void Dispose_Network_ClosesBeforeTheFolderThatItReads()
     {
         var engine = new TableEngine();
         LocalModel.Load(_folder, new() { Engine = engine }).Dispose();
@@ -111,7 +111,7 @@ public class LocalModelTests
     }
 
     [TestMethod]
-    public void AnEngineThatFailsLeavesNoOpenFolder()
+    public void Load_EngineFails_LeavesNoOpenFolder()
     {
         var engine = new TableEngine { Failure = new InvalidOperationException("no device") };
         Assert.AreEqual("no device", Assert.ThrowsExactly<InvalidOperationException>(() => LocalModel.Load(_folder, new() { Engine = engine })).Message);

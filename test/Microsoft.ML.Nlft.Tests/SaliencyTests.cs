@@ -56,9 +56,9 @@ public sealed class SaliencyTests : ModelTest
     {
         var options = Options();
         options.Engine = null;
-        options.RecordedRows = [1, 2];
+        options.Training = options.Training with { RecordedRows = [1, 2] };
         var monitor = new Told();
-        options.Progress = monitor;
+        options.Monitor = monitor;
         using var model = Fit(options);
         var map = model.TrainingMap!;
         CollectionAssert.AreEqual(new[] { 0, 1, 2 }, map.Epochs.ToArray());
@@ -113,7 +113,7 @@ public sealed class SaliencyTests : ModelTest
 
         public string Story { get; private set; } = "";
 
-        public void Begin(TrainingRun run) => Story = $"began {run.Method}";
+        public void Begin(RunDescription run) => Story = $"began {run.Method}";
 
         public void Report(TrainingProgress value) => _steps++;
 

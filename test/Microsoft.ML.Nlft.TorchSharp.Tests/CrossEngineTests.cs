@@ -69,8 +69,8 @@ public class CrossEngineTests
         var random = new Random(4);
         EncodedExample[] rows = [.. Enumerable.Range(0, 20).Select(i => new EncodedExample(
             i % 3 == 2 ? Polarity.Incorrect : Polarity.Correct, Tokens(5 + i % 7), Tokens(4 + i % 5), Tokens(9 + i % 4), Tokens(8 + i % 3), $"row {i}"))];
-        var tuner = new FineTuner(model, new NaturalLanguageObjective(new()), (checkpoints ?? new()) with { Epochs = 4, BatchSize = 4, LearningRate = 5e-3, WarmupRatio = 0 }) { Engine = engine.Arithmetic };
-        var result = tuner.Run(rows);
+        var run = new TrainingRun(model, rows, new NaturalLanguageObjective(new()), (checkpoints ?? new()) with { Epochs = 4, BatchSize = 4, LearningRate = 5e-3, WarmupRatio = 0 }) { Engine = engine.Arithmetic };
+        var result = run.Run();
         return (model.Export(ModelState.Weights), result);
 
         int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(TinyModels.Vocabulary))];

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;

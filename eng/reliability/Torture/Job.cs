@@ -70,8 +70,9 @@ internal static class Job
         begins("training");
         var objective = new NaturalLanguageObjective();
         var options = s_options with { CheckpointFolder = PathOf("checkpoints"), ResumeFrom = PathOf("checkpoints") };
-        var result = model.FineTune(examples, objective, options);
+        var run = new TrainingRun(model, examples, objective, options);
+        var result = run.Run();
         begins("saving");
-        model.Save(PathOf("model"), card: model.CreateCard(examples, objective, options, result));
+        model.Save(PathOf("model"), card: run.Card(result) with { Date = null }); // runs of two days are compared byte by byte
     }
 }

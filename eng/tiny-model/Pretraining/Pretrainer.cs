@@ -33,12 +33,12 @@ public sealed class Pretrainer
         var tokens = rows.Sum(row => (long)row.Sequence(PromptContexts.Base).Tokens.Length);
         Log($"{rows.Length} rows, {tokens} tokens ({(double)tokens / rows.Length:0.0} a row), encoded in {clock.Elapsed.TotalSeconds:0} s");
 
-        var tuner = new FineTuner(model.Network, new LikelihoodObjective(), new FineTuneOptions
+        var run = new TrainingRun(model.Network, rows, new LikelihoodObjective(), new FineTuneOptions
         {
             Epochs = 1, BatchSize = _recipe.BatchSize, LearningRate = _recipe.LearningRate, WarmupRatio = _recipe.WarmupRatio,
             Optimizer = _recipe.Optimizer, Shuffle = false, Seed = _recipe.Seed,
         });
-        var result = tuner.Run(rows, new StepLog(_log, every: 50));
+        var result = run.Run(new StepLog(_log, every: 50));
         ModelFolderWriter.Write(folder, _recipe.Configuration, model.Network.Export(ModelState.Weights), TensorType.BF16);
         var parameters = model.Network.Export(ModelState.Weights).Sum(weight => (long)weight.Values.Length);
         var loss = result.Steps.TakeLast(50).Average(step => step.Loss);

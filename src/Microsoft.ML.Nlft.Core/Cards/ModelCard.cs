@@ -18,7 +18,8 @@ public enum ModelCardKind
 /// </summary>
 /// <example>
 /// <code>
-/// var card = model.CreateCard(rows, objective, options, result) with
+/// var run = new TrainingRun(model, rows, objective, options);
+/// var card = run.Card(run.Run()) with
 /// {
 ///     BaseModel = "HuggingFaceTB/SmolLM2-135M-Instruct",
 ///     Evaluation = ModelCardEvaluation.Of("200 questions of the test set", evaluation),

@@ -21,10 +21,20 @@ public sealed partial record ModelCardData(int Correct, int Incorrect, IReadOnly
     {
         ArgumentNullException.ThrowIfNull(rows);
         var incorrect = rows.Count(row => row.Polarity == Polarity.Incorrect);
-        sources ??= [.. rows.Select(row => Place().Match(row.Source)).Where(place => place.Success)
-            .Select(place => place.Groups[1].Value.Split('/', '\\')[^1]).Distinct(StringComparer.Ordinal)];
-        return new ModelCardData(rows.Count - incorrect, incorrect, sources);
+        return new ModelCardData(rows.Count - incorrect, incorrect, sources ?? SourcesOf(rows.Select(row => row.Source)));
     }
+
+    /// <summary>Counts rows that are encoded.</summary>
+    internal static ModelCardData Of(IReadOnlyList<EncodedExample> rows)
+    {
+        var incorrect = rows.Count(row => row.Polarity == Polarity.Incorrect);
+        return new ModelCardData(rows.Count - incorrect, incorrect, SourcesOf(rows.Select(row => row.Source)));
+    }
+
+    /// <summary>The files that places like "rows.jsonl, line 3" name, without their folders.</summary>
+    private static IReadOnlyList<string> SourcesOf(IEnumerable<string> places) =>
+        [.. places.Select(place => Place().Match(place)).Where(place => place.Success)
+            .Select(place => place.Groups[1].Value.Split('/', '\\')[^1]).Distinct(StringComparer.Ordinal)];
 
     [GeneratedRegex(@"\A(.+), line [0-9]+\z", RegexOptions.Singleline)]
     private static partial Regex Place();

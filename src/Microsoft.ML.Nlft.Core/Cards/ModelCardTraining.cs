@@ -1,5 +1,3 @@
-using Microsoft.ML.Nlft.Training;
-
 namespace Microsoft.ML.Nlft.Cards;
 
 /// <summary>A summary of a training run for a <see cref="ModelCard"/>. Losses and accuracies are null when no step was taken.</summary>
@@ -13,14 +11,4 @@ namespace Microsoft.ML.Nlft.Cards;
 /// <param name="Cancelled">Whether the run was stopped early.</param>
 public sealed record ModelCardTraining(
     int Steps, int TotalSteps, double? FirstLoss, double? LastLoss, double? FirstTokenAccuracy, double? LastTokenAccuracy, long TokensSeen,
-    bool Cancelled)
-{
-    /// <summary>Creates the summary of a run.</summary>
-    public static ModelCardTraining Of(FineTuneResult result)
-    {
-        ArgumentNullException.ThrowIfNull(result);
-        var (first, last) = (result.Steps.FirstOrDefault(), result.Steps.LastOrDefault());
-        return new ModelCardTraining(result.Steps.Count, last?.TotalSteps ?? 0, first?.Loss, last?.Loss, first?.TokenAccuracy, last?.TokenAccuracy,
-            last?.TokensSeen ?? 0, result.Cancelled);
-    }
-}
+    bool Cancelled);

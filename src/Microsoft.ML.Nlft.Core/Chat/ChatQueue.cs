@@ -50,7 +50,7 @@ internal sealed class ChatQueue : IDisposable
         }));
         try
         {
-            _model.InTurn(() =>
+            _model.Serialize(() =>
             {
                 _model.Generator.Extend([.. jobs.Select(job => job.Row)], row => jobs[row].Publish(), work.Token);
                 return true;

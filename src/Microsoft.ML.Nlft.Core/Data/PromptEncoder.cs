@@ -30,7 +30,7 @@ public sealed class PromptEncoder
         int? Id(string? token) => token is null ? null : tokenizer.TokenToId(token);
         var endOfSequence = Id(tokenizer.EndOfSequenceToken) ?? (endOfSequenceIds.Count > 0 ? endOfSequenceIds[0] : null);
         _renderer = new PromptRenderer(tokenizer, template, options, endOfSequence);
-        (_limit, _beginningOfSequence) = (options.MaximumTokens, Id(tokenizer.BeginningOfSequenceToken));
+        (Options, _limit, _beginningOfSequence) = (options, options.MaximumTokens, Id(tokenizer.BeginningOfSequenceToken));
         _baseSystem = new PromptText(nameof(options.BaseSystem), options.BaseSystem, Names[..1]);
         _baseUser = new PromptText(nameof(options.BaseUser), options.BaseUser, Names[..2], "question");
         _judgeSystem = new PromptText(nameof(options.JudgeSystem), options.JudgeSystem, Names);
@@ -39,6 +39,9 @@ public sealed class PromptEncoder
         _standardUser = new PromptText(nameof(options.StandardUser), options.StandardUser, Names, "question");
         StopIds = [.. endOfSequenceIds.Append(_renderer.EndOfTurn).Concat(endOfSequence is { } id ? [id] : []).Distinct().Order()];
     }
+
+    /// <summary>Wording and limits.</summary>
+    public PromptOptions Options { get; }
 
     /// <summary>
     /// Ids that end a response: generation_config's and config's eos, the tokenizer's eos and the template's end of turn; ascending.

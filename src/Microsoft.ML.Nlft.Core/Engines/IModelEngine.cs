@@ -19,6 +19,13 @@ public interface IModelEngine
     ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default);
 
     /// <summary>
+    /// Estimates the least memory that a model needs on this engine, so that what is certain not to fit is refused before it begins. Default: null, the
+    /// engine does not know.
+    /// </summary>
+    /// <param name="request">The model, what of it is trained, and the tokens of a pass.</param>
+    MemoryNeed? Estimate(MemoryRequest request) => null;
+
+    /// <summary>
     /// This engine on the GPU that the host program chose, for ML.NET with <c>MLContext.GpuDeviceId</c> and <c>FallbackToCpu</c>. Default: the engine
     /// as it is, which is right for one that uses no GPU, or whose own options name a device.
     /// </summary>

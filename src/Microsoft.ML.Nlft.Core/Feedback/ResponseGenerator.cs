@@ -50,7 +50,7 @@ public static class ResponseGenerator
         ArgumentNullException.ThrowIfNull(questions);
         options ??= new();
         options.Validate();
-        var processes = options.Distributed ? Communicator.Current : Communicator.Single;
+        var processes = options.Distributed ? model.Communicator : Communicator.Single;
         return processes.Size == 1
             ? Run(model, questions, options, cancellationToken)
             : RunShared(model, questions, options, processes, cancellationToken);
@@ -85,7 +85,7 @@ public static class ResponseGenerator
         IReadOnlyList<GeneratedResponse> Respond()
         {
             var missing = waiting.Where(place => place.Done is null).ToList();
-            var generated = missing.Count == 0 ? [] : model.InTurn(() => Generate(model, missing, generation, cancellationToken));
+            var generated = missing.Count == 0 ? [] : model.Serialize(() => Generate(model, missing, generation, cancellationToken));
             for (var i = 0; i < missing.Count; i++) journal.Append(missing[i].Index, missing[i].Identity, generated[i]);
             var next = 0;
             return [.. waiting.Select(place =>
@@ -122,7 +122,7 @@ public static class ResponseGenerator
             ChunkSize = options.ChunkSize,
             Batch = generation.MaximumBatchSize,
             Work = (chunk, stop) => [.. chunk.Chunk(generation.MaximumBatchSize).SelectMany(batch =>
-                model.InTurn(() => Generate(model, [.. batch.Select(place => places[place])], generation, stop)))],
+                model.Serialize(() => Generate(model, [.. batch.Select(place => places[place])], generation, stop)))],
         }.RunAsync(cancellationToken).ConfigureAwait(false);
         foreach (var (place, text) in places.Zip(texts))
             yield return new GeneratedResponse(place.Row with { Response = text.Text }, place.Question, place.Sample, text);
@@ -146,7 +146,7 @@ public static class ResponseGenerator
         hash.AppendData(Encoding.UTF8.GetBytes(model.Folder.Fingerprint));
         foreach (var factor in model.CurrentAdapter()?.Factors ?? []) hash.AppendData(MemoryMarshal.AsBytes(factor.Values.AsSpan()));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options.Generation with { MaximumBatchSize = 1 }));
-        hash.AppendData(Encoding.UTF8.GetBytes(model.PromptFingerprint));
+        hash.AppendData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(model.Prompts.Options)));
         return $"responses, {options.SamplesPerQuestion} a question, set-up {Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
     }
 

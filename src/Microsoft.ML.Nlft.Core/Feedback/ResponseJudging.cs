@@ -31,6 +31,9 @@ public sealed record JudgingOptions
     /// </summary>
     public bool Distributed { get; init; } = true;
 
+    /// <summary>The processes of the job; null (the default): those that a launcher of MPI has started, or this process alone.</summary>
+    public Communicator? Communicator { get; init; }
+
     /// <summary>
     /// Rows that a process is given at a time, 0 or more. Default 0: as many as the judge judges at the same time, or less where there would be fewer
     /// than four chunks for each process. A single process ignores it.
@@ -71,9 +74,8 @@ public static class ResponseJudging
         ArgumentNullException.ThrowIfNull(judge);
         ArgumentNullException.ThrowIfNull(rows);
         options ??= new();
-        OptionCheck.Require(options.ChunkSize >= 0, nameof(options.ChunkSize), options.ChunkSize, "0 or more",
-            "Use 0 for a size that fits the number of processes.");
-        var processes = options.Distributed ? Communicator.Current : Communicator.Single;
+        OptionCheck.Require(options.ChunkSize >= 0, nameof(options.ChunkSize), options.ChunkSize, "0 or more", "Use 0 for a size that fits the number of processes.");
+        var processes = options.Distributed ? options.Communicator ?? Communicator.Current : Communicator.Single;
         return processes.Size == 1 ? Run(judge, rows, options, cancellationToken) : RunShared(judge, rows, options, processes, cancellationToken);
     }
 

@@ -44,7 +44,7 @@ public sealed class ConsoleReporter : ITrainingMonitor
     }
 
     /// <inheritdoc/>
-    public void Begin(TrainingRun run)
+    public void Begin(RunDescription run)
     {
         ArgumentNullException.ThrowIfNull(run);
         (_milestone, _drawn, _last, _slow) = (-1, 0, null, null);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Monitoring;
@@ -18,7 +19,7 @@ namespace Microsoft.ML.Nlft.Monitoring;
 /// <code>
 /// using var live = new LivePage();
 /// Console.WriteLine($"Follow the run at {live.Address}");
-/// model.FineTune(rows, objective, progress: live);
+/// model.FineTune(rows, objective, monitor: live);
 /// </code>
 /// </example>
 public sealed class LivePage : ITrainingMonitor, IDisposable
@@ -32,7 +33,7 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     private readonly Lock _lock = new();
     private readonly List<RecordedEpoch> _recorded = [];
     private readonly LiveFeed _feed = new();
-    private TrainingRun? _run;
+    private RunDescription? _run;
     private int _followers;
 
     /// <summary>Starts to listen.</summary>
@@ -44,7 +45,7 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     public Uri Address => new(string.Create(CultureInfo.InvariantCulture, $"http://{_server.EndPoint}/"));
 
     /// <inheritdoc/>
-    public void Begin(TrainingRun run)
+    public void Begin(RunDescription run)
     {
         ArgumentNullException.ThrowIfNull(run);
         lock (_lock)

@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Monitoring;
@@ -10,7 +11,7 @@ public sealed class SaliencyMapFile : ITrainingMonitor
 {
     private readonly string _path;
     private readonly List<RecordedEpoch> _recorded = [];
-    private TrainingRun? _run;
+    private RunDescription? _run;
 
     /// <summary>Creates a monitor that writes a file.</summary>
     /// <param name="path">The HTML file, which is replaced after every epoch.</param>
@@ -22,7 +23,7 @@ public sealed class SaliencyMapFile : ITrainingMonitor
 
     /// <inheritdoc/>
     /// <exception cref="NlftException">The objective is not natural language fine-tuning: it has no map.</exception>
-    public void Begin(TrainingRun run)
+    public void Begin(RunDescription run)
     {
         ArgumentNullException.ThrowIfNull(run);
         if (run.Map is null)

@@ -32,7 +32,7 @@ public sealed class TensorBoardWriter : ITrainingMonitor, IDisposable
     public string Folder { get; }
 
     /// <inheritdoc/>
-    public void Begin(TrainingRun run)
+    public void Begin(RunDescription run)
     {
         ArgumentNullException.ThrowIfNull(run);
         Dispose();

@@ -2,41 +2,42 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Monitoring;
 
-/// <summary>Several listeners as one: each is told in turn.</summary>
+/// <summary>Several monitors as one: each hears of everything, one after the other.</summary>
 /// <example>
 /// <code>
 /// using var live = new LivePage();
 /// using var board = new TensorBoardWriter("runs/first");
 /// Console.WriteLine(live.Address);
-/// model.FineTune(rows, objective, progress: new TrainingMonitors(new ConsoleReporter(), live, board));
+/// model.FineTune(rows, objective, monitor: new TrainingMonitors(new ConsoleReporter(), live, board));
 /// </code>
 /// </example>
 public sealed class TrainingMonitors : ITrainingMonitor
 {
-    private readonly IProgress<TrainingProgress>[] _listeners;
+    private readonly ITrainingMonitor[] _monitors;
 
-    /// <summary>Joins listeners; they stay the caller's to dispose.</summary>
-    public TrainingMonitors(params IProgress<TrainingProgress>[] listeners)
+    /// <summary>Joins monitors; they stay the caller's to dispose.</summary>
+    /// <param name="monitors">In the order in which they hear of the run.</param>
+    public TrainingMonitors(params ITrainingMonitor[] monitors)
     {
-        ArgumentNullException.ThrowIfNull(listeners);
-        _listeners = [.. listeners];
+        ArgumentNullException.ThrowIfNull(monitors);
+        _monitors = [.. monitors];
     }
 
     /// <inheritdoc/>
-    public void Begin(TrainingRun run)
+    public void Begin(RunDescription run)
     {
-        foreach (var monitor in _listeners.OfType<ITrainingMonitor>()) monitor.Begin(run);
+        foreach (var monitor in _monitors) monitor.Begin(run);
     }
 
     /// <inheritdoc/>
     public void Report(TrainingProgress value)
     {
-        foreach (var listener in _listeners) listener.Report(value);
+        foreach (var monitor in _monitors) monitor.Report(value);
     }
 
     /// <inheritdoc/>
     public void End(FineTuneResult? result)
     {
-        foreach (var monitor in _listeners.OfType<ITrainingMonitor>()) monitor.End(result);
+        foreach (var monitor in _monitors) monitor.End(result);
     }
 }

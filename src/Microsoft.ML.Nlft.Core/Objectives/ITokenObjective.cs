@@ -11,6 +11,19 @@ public interface ITokenObjective
     /// <summary>A short name for logs and reports, for example "NLFT".</summary>
     string Name { get; }
 
+    /// <summary>
+    /// Every option that changes a result, by name, in the order in which a model card shows them; empty without options. A run resumes only from a
+    /// checkpoint with the same values. <see cref="ObjectiveSettings.Of"/> makes them of an options object.
+    /// </summary>
+    IReadOnlyList<KeyValuePair<string, string>> Settings { get; }
+
+    /// <summary>
+    /// The thresholds that a saliency map of this objective shows, and lets its reader move. Default: null, the objective has no map. Only an
+    /// objective that finds its salient tokens as <see cref="NaturalLanguageObjective"/> does has one: the page computes them anew by the same
+    /// rules.
+    /// </summary>
+    NaturalLanguageObjectiveOptions? Thresholds => null;
+
     /// <summary>The contexts whose scores <see cref="Evaluate"/> reads for a response of this polarity.</summary>
     PromptContexts ScoredContexts(Polarity polarity);
 
@@ -39,7 +52,10 @@ public sealed record ExampleScores
     /// <summary>log s_t, n values; empty when not scored.</summary>
     public double[] Standard { get; init; } = [];
 
-    /// <summary>h_t of the base context, n x H row-major; empty when not asked for. While training they are valid only during <see cref="ITokenObjective.Evaluate"/>.</summary>
+    /// <summary>
+    /// h_t of the base context, n x H row-major; empty when not asked for. While training they are valid only during
+    /// <see cref="ITokenObjective.Evaluate"/>.
+    /// </summary>
     public ReadOnlyMemory<float> HiddenStates { get; init; }
 }
 

@@ -25,6 +25,9 @@ public sealed class LikelihoodObjective : ITokenObjective
     public string Name => "SFT";
 
     /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, string>> Settings => ObjectiveSettings.Of(new { ZeroGuard = _zeroGuard });
+
+    /// <inheritdoc/>
     public PromptContexts ScoredContexts(Polarity polarity) => PromptContexts.Base;
 
     /// <inheritdoc/>

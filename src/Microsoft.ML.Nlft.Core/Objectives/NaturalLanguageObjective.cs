@@ -40,6 +40,12 @@ public sealed class NaturalLanguageObjective : ITokenObjective
     public string Name => "NLFT";
 
     /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, string>> Settings => ObjectiveSettings.Of(Options);
+
+    /// <inheritdoc/>
+    NaturalLanguageObjectiveOptions? ITokenObjective.Thresholds => Options;
+
+    /// <inheritdoc/>
     public PromptContexts ScoredContexts(Polarity polarity) => polarity == Polarity.Correct
         ? PromptContexts.Base | PromptContexts.Standard
         : PromptContexts.Base | PromptContexts.Judge | PromptContexts.Standard;
@@ -135,7 +141,8 @@ public sealed class NaturalLanguageObjective : ITokenObjective
     {
         var cluster = Clustering.Find(Options.ClusterRule, Options.ClusterThreshold, hidden, salient);
         var roles = new TokenRole[salient.Length];
-        for (var t = 0; t < roles.Length; t++) roles[t] = salient[t] ? TokenRole.Salient : cluster[t] ? TokenRole.ClusterNeighbour : TokenRole.Ordinary;
+        for (var t = 0; t < roles.Length; t++)
+            roles[t] = salient[t] ? TokenRole.Salient : cluster[t] ? TokenRole.ClusterNeighbour : TokenRole.Ordinary;
         return roles;
     }
 

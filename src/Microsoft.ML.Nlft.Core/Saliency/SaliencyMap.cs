@@ -1,7 +1,6 @@
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Saliency;
 

@@ -3,7 +3,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Saliency;
 

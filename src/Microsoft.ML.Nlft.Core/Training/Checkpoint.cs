@@ -5,22 +5,28 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.Saliency;
 
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// A run as it stood after a step, as one safetensors file: trained weights, optimizer, kept contexts and metrics as tensors, position and identity as JSON
-/// under <c>__metadata__</c>, and a SHA-256 over all of it. The file appears whole or not at all.
+/// A run as it stood after a step, as one safetensors file: trained weights, optimizer, kept contexts and metrics as tensors, position and identity
+/// as JSON under <c>__metadata__</c>, and a SHA-256 over all of it. The file appears whole or not at all.
 /// </summary>
 internal sealed class Checkpoint
 {
     internal const string StateKey = "nlft.checkpoint", HashKey = "sha256";
     private const string Kind = "a checkpoint of this library", Extension = ".safetensors";
-    private const string Prefix = "step-", Weights = "weights/", Optimizer = "optimizer/", Contexts = "contexts/", Metrics = "metrics", Recorded = "recorded";
+    private const string Prefix = "step-", Weights = "weights/", Optimizer = "optimizer/", Contexts = "contexts/", Metrics = "metrics",
+        Recorded = "recorded";
     private const string UseAnother = "Use another checkpoint, or start anew without ResumeFrom.";
     private const int CurrentFormat = 1, Numbers = 12;
 
-    private static readonly JsonSerializerOptions Json = new() { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals, MaxDepth = 32 };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        MaxDepth = 32,
+    };
 
     /// <summary>The run that it belongs to.</summary>
     public required RunIdentity Run { get; init; }
@@ -45,19 +51,23 @@ internal sealed class Checkpoint
 
     /// <summary>The checkpoints of a folder, the newest first.</summary>
     public static IReadOnlyList<string> In(string folder) => !Directory.Exists(folder) ? []
-        : [.. Directory.EnumerateFiles(folder, $"{Prefix}*{Extension}").Where(path => Path.GetFileName(path).Length == FileName(0).Length).OrderByDescending(Path.GetFileName, StringComparer.Ordinal)];
+        : [.. Directory.EnumerateFiles(folder, $"{Prefix}*{Extension}").Where(path => Path.GetFileName(path).Length == FileName(0).Length)
+            .OrderByDescending(Path.GetFileName, StringComparer.Ordinal)];
 
     /// <summary>Writes the file beside its place and renames it.</summary>
     public void Save(string path)
     {
-        var state = JsonSerializer.Serialize(new Document(CurrentFormat, State.Epoch, State.RowsDone, State.Step, State.Skipped, State.TokensTrained, TokensScored, State.Steps.Count, Run), Json);
+        var state = JsonSerializer.Serialize(new Document(CurrentFormat, State.Epoch, State.RowsDone, State.Step, State.Skipped,
+            State.TokensTrained, TokensScored, State.Steps.Count, Run), Json);
         var recorded = JsonSerializer.SerializeToUtf8Bytes(new Recordings(State.Steps.Index().Where(pair => pair.Item.Recorded.Count > 0)
             .ToDictionary(pair => pair.Index, pair => pair.Item.Recorded), State.Pending), Json);
         var tensors = Named(Weights, ModelWeights).Concat(Named(Optimizer, OptimizerState)).Concat(Named(Contexts, KeptContexts))
-            .Append(new TensorData(Metrics, TensorType.F64, [State.Steps.Count, Numbers], MemoryMarshal.AsBytes<double>([.. State.Steps.SelectMany(ToNumbers)]).ToArray()))
+            .Append(new TensorData(Metrics, TensorType.F64, [State.Steps.Count, Numbers],
+                MemoryMarshal.AsBytes<double>([.. State.Steps.SelectMany(ToNumbers)]).ToArray()))
             .Append(new TensorData(Recorded, TensorType.U8, [recorded.Length], recorded)).ToList();
         var metadata = new Dictionary<string, string> { [StateKey] = state, [HashKey] = Hash(state, tensors) };
-        SafetensorsWriter.Write(path, tensors.Select(tensor => new SafetensorsSource(tensor.Name, tensor.Type, tensor.Shape, stream => stream.Write(tensor.Bytes.Span))), metadata);
+        SafetensorsWriter.Write(path, tensors.Select(tensor =>
+            new SafetensorsSource(tensor.Name, tensor.Type, tensor.Shape, stream => stream.Write(tensor.Bytes.Span))), metadata);
     }
 
     /// <summary>Reads a file and checks its hash before anything of it is believed.</summary>
@@ -69,19 +79,23 @@ internal sealed class Checkpoint
             throw new NlftException(path, "a safetensors file without the state of a run", Kind, UseAnother);
         var tensors = file.Entries.Select(entry => file.Tensor(entry.Name)).ToList();
         var found = Hash(state, tensors);
-        if (found != hash) throw new NlftException(path, $"contents with the hash {found[..12]}", $"{Start(hash)}, as it was written", "The file is damaged. " + UseAnother);
+        if (found != hash) throw new NlftException(path, $"contents with the hash {found[..12]}", $"{Start(hash)}, as it was written",
+            "The file is damaged. " + UseAnother);
         try
         {
             return Read(path, state, tensors);
         }
-        catch (Exception e) when (e is JsonException or FormatException or OverflowException or ArgumentException or InvalidOperationException or KeyNotFoundException)
+        catch (Exception e) when (e is JsonException or FormatException or OverflowException or ArgumentException or InvalidOperationException
+            or KeyNotFoundException)
         {
             throw new NlftException(path, $"a state that cannot be read ({e.Message})", Kind, UseAnother, e);
         }
     }
 
     /// <summary>A checkpoint by the path of its file, or the newest whole one of a folder; null when the folder holds none or is not there.</summary>
-    /// <exception cref="NlftException">The file cannot be used, or no checkpoint of the folder is whole: then the message is about the newest.</exception>
+    /// <exception cref="NlftException">
+    /// The file cannot be used, or no checkpoint of the folder is whole: then the message is about the newest.
+    /// </exception>
     public static (string Path, Checkpoint Checkpoint)? Find(string place)
     {
         if (File.Exists(place)) return (place, Load(place));
@@ -104,23 +118,29 @@ internal sealed class Checkpoint
     private static Checkpoint Read(string path, string state, IReadOnlyList<TensorData> tensors)
     {
         var document = Parse<Document>(path, Encoding.UTF8.GetBytes(state));
-        if (document.Format is < 1 or > CurrentFormat) throw new NlftException($"{path}, format", $"{document.Format}", $"{CurrentFormat}", "It was written by a newer version: use that one.");
-        if (document.Run is not { BaseModel: not null, Options: not null, Rows: not null } || document.Run.Rows.Contains(null!)) throw new JsonException("the run's identity is missing");
+        if (document.Format is < 1 or > CurrentFormat)
+            throw new NlftException($"{path}, format", $"{document.Format}", $"{CurrentFormat}", "It was written by a newer version: use that one.");
+        if (document.Run is not { BaseModel: not null, Options: not null, Rows: not null } || document.Run.Rows.Contains(null!))
+            throw new JsonException("the run's identity is missing");
         var (epoch, row, step) = (document.Epoch, document.RowsDone, document.Step);
-        if (epoch < 0 || row < 0 || row >= Math.Max(1, document.Run.Rows.Count) || step < 1 || document.Skipped < 0 || document.Reported + document.Skipped != step)
+        if (epoch < 0 || row < 0 || row >= Math.Max(1, document.Run.Rows.Count) || step < 1 || document.Skipped < 0
+            || document.Reported + document.Skipped != step)
             throw new JsonException($"epoch {epoch}, row {row}, step {step}, {document.Skipped} skipped");
         var metrics = tensors.FirstOrDefault(tensor => tensor.Name == Metrics) ?? throw new JsonException("there are no metrics");
-        if (metrics.Type != TensorType.F64 || !metrics.Shape.SequenceEqual([document.Reported, Numbers])) throw new JsonException("the metrics are not those of the run's steps");
+        if (metrics.Type != TensorType.F64 || !metrics.Shape.SequenceEqual([document.Reported, Numbers]))
+            throw new JsonException("the metrics are not those of the run's steps");
         var numbers = new double[metrics.Bytes.Length / sizeof(double)];
         metrics.Bytes.Span.CopyTo(MemoryMarshal.AsBytes(numbers.AsSpan()));
         var steps = numbers.Chunk(Numbers).Select(FromNumbers).ToList();
-        var recordings = tensors.FirstOrDefault(tensor => tensor.Name == Recorded) is { } bytes
-            ? Parse<Recordings>($"{path}, \"{Recorded}\"", bytes.Bytes.Span) : throw new JsonException("nothing about recorded rows");
-        foreach (var (at, recorded) in recordings.OfSteps ?? throw new JsonException("nothing about recorded rows")) steps[at] = steps[at] with { Recorded = recorded };
+        var record = tensors.FirstOrDefault(tensor => tensor.Name == Recorded) ?? throw new JsonException("nothing about recorded rows");
+        var recordings = Parse<Recordings>($"{path}, \"{Recorded}\"", record.Bytes.Span);
+        foreach (var (at, recorded) in recordings.OfSteps ?? throw new JsonException("nothing about recorded rows"))
+            steps[at] = steps[at] with { Recorded = recorded };
         return new Checkpoint
         {
             Run = document.Run,
-            State = new RunState { Epoch = epoch, RowsDone = row, Step = step, Skipped = document.Skipped, TokensTrained = document.TokensTrained, Steps = steps, Pending = recordings.Pending ?? [] },
+            State = new RunState { Epoch = epoch, RowsDone = row, Step = step, Skipped = document.Skipped, TokensTrained = document.TokensTrained,
+                Steps = steps, Pending = recordings.Pending ?? [] },
             TokensScored = document.TokensScored,
             KeptContexts = Floats(Contexts),
             ModelWeights = Floats(Weights),
@@ -129,8 +149,10 @@ internal sealed class Checkpoint
 
         IReadOnlyList<NamedTensor> Floats(string prefix) =>
         [
-            .. tensors.Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(tensor => tensor.Type != TensorType.F32 ? throw new JsonException($"{tensor.Name} is no float32 tensor")
-                : new NamedTensor(tensor.Name[prefix.Length..], [.. tensor.Shape.Select(size => checked((int)size))], MemoryMarshal.Cast<byte, float>(tensor.Bytes.Span).ToArray())),
+            .. tensors.Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(tensor =>
+                tensor.Type != TensorType.F32 ? throw new JsonException($"{tensor.Name} is no float32 tensor") : new NamedTensor(
+                    tensor.Name[prefix.Length..], [.. tensor.Shape.Select(size => checked((int)size))],
+                    MemoryMarshal.Cast<byte, float>(tensor.Bytes.Span).ToArray())),
         ];
     }
 
@@ -138,7 +160,8 @@ internal sealed class Checkpoint
         where T : class => JsonFile.Parse(json, new(place, Kind) { FileRemedy = UseAnother }).Deserialize<T>(Json);
 
     private static IEnumerable<TensorData> Named(string prefix, IReadOnlyList<NamedTensor> tensors) => tensors.Select(tensor =>
-        new TensorData(prefix + tensor.Name, TensorType.F32, [.. tensor.Shape.Select(size => (long)size)], MemoryMarshal.AsBytes(tensor.Values.AsSpan()).ToArray()));
+        new TensorData(prefix + tensor.Name, TensorType.F32, [.. tensor.Shape.Select(size => (long)size)],
+            MemoryMarshal.AsBytes(tensor.Values.AsSpan()).ToArray()));
 
     /// <summary>Over state, names, types, shapes and bytes, tensors by name: whatever order a writer chose.</summary>
     internal static string Hash(string state, IEnumerable<TensorData> tensors)
@@ -164,17 +187,21 @@ internal sealed class Checkpoint
 
     private static double[] ToNumbers(TrainingProgress p) =>
     [
-        p.Step, p.TotalSteps, p.Epoch, p.Loss, p.TokenAccuracy, p.SalientShare, p.GradientNorm, p.LearningRate, p.TokensSeen, p.TokensPerSecond, p.Elapsed.Ticks, p.Remaining.Ticks,
+        p.Step, p.TotalSteps, p.Epoch, p.Loss, p.TokenAccuracy, p.SalientShare, p.GradientNorm, p.LearningRate, p.TokensSeen, p.TokensPerSecond,
+            p.Elapsed.Ticks, p.Remaining.Ticks,
     ];
 
     private static TrainingProgress FromNumbers(double[] n) => new()
     {
-        Step = checked((int)n[0]), TotalSteps = checked((int)n[1]), Epoch = n[2], Loss = n[3], TokenAccuracy = n[4], SalientShare = n[5], GradientNorm = n[6], LearningRate = n[7],
-        TokensSeen = checked((long)n[8]), TokensPerSecond = n[9], Elapsed = TimeSpan.FromTicks(checked((long)n[10])), Remaining = TimeSpan.FromTicks(checked((long)n[11])),
+        Step = checked((int)n[0]), TotalSteps = checked((int)n[1]), Epoch = n[2], Loss = n[3], TokenAccuracy = n[4], SalientShare = n[5],
+            GradientNorm = n[6], LearningRate = n[7],
+        TokensSeen = checked((long)n[8]), TokensPerSecond = n[9], Elapsed = TimeSpan.FromTicks(checked((long)n[10])),
+            Remaining = TimeSpan.FromTicks(checked((long)n[11])),
     };
 
     /// <summary>The JSON under <see cref="StateKey"/>.</summary>
-    private sealed record Document(int Format, int Epoch, int RowsDone, int Step, int Skipped, long TokensTrained, long TokensScored, int Reported, RunIdentity Run);
+    private sealed record Document(int Format, int Epoch, int RowsDone, int Step, int Skipped, long TokensTrained, long TokensScored, int Reported,
+        RunIdentity Run);
 
     /// <summary>What was recorded, by the index of the step that reported it.</summary>
     private sealed record Recordings(Dictionary<int, IReadOnlyList<RecordedEpoch>> OfSteps, IReadOnlyList<RecordedEpoch> Pending);

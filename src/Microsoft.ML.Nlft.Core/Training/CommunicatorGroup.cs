@@ -5,6 +5,9 @@ namespace Microsoft.ML.Nlft.Training;
 /// <summary>The processes of a communicator as a group that trains.</summary>
 internal sealed class CommunicatorGroup(Communicator ranks) : ITrainingGroup
 {
+    /// <summary>The group; null for a process on its own.</summary>
+    public static ITrainingGroup? Of(Communicator? ranks) => ranks is null or { Size: 1 } ? null : new CommunicatorGroup(ranks);
+
     public int Rank => ranks.Rank;
 
     public int Size => ranks.Size;

@@ -9,7 +9,8 @@ namespace Microsoft.ML.Nlft.Training;
 /// The contexts that enter the loss as constants: the judge and standard contexts that the objective reads but does not train. They are
 /// scored without gradient and with dropout off, either afresh for every micro-batch or once for all rows at a time (docs/method.md 4.2, 4.8).
 /// </summary>
-internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjective objective, IReadOnlyList<EncodedExample> examples, TrainingTeam team)
+internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjective objective, IReadOnlyList<EncodedExample> examples,
+    TrainingTeam team)
 {
     private RowScores[]? _cache;
 
@@ -20,7 +21,8 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
     public long TokensScored { get; set; }
 
     /// <summary>Tokens to score for a row at every visit; 0 while its scores are kept.</summary>
-    public long TokensToScore(int row) => _cache is null ? Needed(examples[row]).Sum(context => (long)examples[row].Sequence(context).Tokens.Length) : 0;
+    public long TokensToScore(int row) => _cache is null
+        ? Needed(examples[row]).Sum(context => (long)examples[row].Sequence(context).Tokens.Length) : 0;
 
     /// <summary>The kept scores, the rows of each context one after the other; nothing when none are kept.</summary>
     public IReadOnlyList<NamedTensor> Export() => _cache is not { } cache ? []
@@ -35,7 +37,8 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
         NamedTensors.RequireExactly(kept, new[] { PromptContexts.Judge, PromptContexts.Standard }.ToDictionary(ExampleCheck.Name,
             context => new[] { examples.Where(example => Needed(example).Contains(context)).Sum(example => example.Response.Length) }));
         var (judge, standard) = (Values("judge"), Values("standard"));
-        _cache = [.. examples.Select(example => new RowScores(Take(example, PromptContexts.Judge, ref judge), Take(example, PromptContexts.Standard, ref standard)))];
+        _cache = [.. examples.Select(example =>
+            new RowScores(Take(example, PromptContexts.Judge, ref judge), Take(example, PromptContexts.Standard, ref standard)))];
 
         ReadOnlyMemory<float> Values(string name) => kept.First(tensor => tensor.Name == name).Values;
     }
@@ -67,12 +70,14 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
             _cache = [.. mine];
             return;
         }
-        var all = team.Exchange([.. mine.SelectMany(row => (float[])[.. row.Judge?.LogProbabilities ?? [], .. row.Standard?.LogProbabilities ?? []])]);
+        var all = team.Exchange([.. mine.SelectMany(row =>
+            (float[])[.. row.Judge?.LogProbabilities ?? [], .. row.Standard?.LogProbabilities ?? []])]);
         var cache = new RowScores[examples.Count];
         for (var process = 0; process < team.Size; process++)
         {
             ReadOnlyMemory<float> rest = all[process];
-            foreach (var row in shares[process]) cache[row] = new RowScores(Take(examples[row], PromptContexts.Judge, ref rest), Take(examples[row], PromptContexts.Standard, ref rest));
+            foreach (var row in shares[process]) cache[row] = new RowScores(Take(examples[row], PromptContexts.Judge, ref rest),
+                Take(examples[row], PromptContexts.Standard, ref rest));
         }
         _cache = cache;
     }

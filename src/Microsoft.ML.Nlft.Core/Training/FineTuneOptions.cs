@@ -68,24 +68,27 @@ public sealed record FineTuneOptions
     /// <summary>Seeds shuffling and dropout. Default 42.</summary>
     public int Seed { get; init; } = 42;
 
-    /// <summary>Whether a cancelled run returns what was trained so far instead of throwing <see cref="OperationCanceledException"/>. Default false.</summary>
+    /// <summary>
+    /// Whether a cancelled run returns what was trained so far instead of throwing <see cref="OperationCanceledException"/>. Default false.
+    /// </summary>
     public bool ReturnPartialOnCancel { get; init; }
 
     /// <summary>
-    /// Rows to record, by their index from 0: before training and after every epoch they are scored once more, and <see cref="TrainingProgress.Recorded"/>
-    /// shows every token as the objective sees it then. Training itself is not changed by it. Default none.
+    /// Rows to record, by their index from 0: before training and after every epoch they are scored once more, and
+    /// <see cref="TrainingProgress.Recorded"/> shows every token as the objective sees it then. Training itself is not changed by it. Default none.
     /// </summary>
     public IReadOnlyList<int> RecordedRows { get; init; } = [];
 
     /// <summary>
-    /// Whether a step whose loss or gradient is not finite is left out and counted (<see cref="FineTuneResult.SkippedSteps"/>) instead of ending the run. The
-    /// schedule goes on. Default false.
+    /// Whether a step whose loss or gradient is not finite is left out and counted (<see cref="FineTuneResult.SkippedSteps"/>) instead of ending
+    /// the run. The schedule goes on. Default false.
     /// </summary>
     public bool SkipNonFiniteSteps { get; init; }
 
     /// <summary>
     /// A folder for checkpoints, created when missing: weights, optimizer, position and metrics, so that a run that was killed goes on with
-    /// <see cref="ResumeFrom"/>. One is written also at the end, at cancellation and when a run stops with an error. Null: none are written. Default null.
+    /// <see cref="ResumeFrom"/>. One is written also at the end, at cancellation and when a run stops with an error. Null: none are written.
+    /// Default null.
     /// </summary>
     [ChangesNoResult]
     public string? CheckpointFolder { get; init; }
@@ -103,24 +106,39 @@ public sealed record FineTuneOptions
     public int CheckpointsKept { get; init; } = 3;
 
     /// <summary>
-    /// A checkpoint, or a folder of them, of which the newest whole one is taken, to go on from: same base model, options and rows, or the run is refused. A
-    /// folder without checkpoints begins at the beginning, so that the same call starts a run and takes it up again. Default null: from the beginning.
+    /// A checkpoint, or a folder of them, of which the newest whole one is taken, to go on from: same base model, options and rows, or the run is
+    /// refused. A folder without checkpoints begins at the beginning, so that the same call starts a run and takes it up again. Default null: from
+    /// the beginning.
     /// </summary>
     [ChangesNoResult]
     public string? ResumeFrom { get; init; }
 
     /// <summary>
-    /// Whether a run may go on from the checkpoint of another engine, or of the same with other number types (<see cref="IModelEngine.Arithmetic"/>). The result is
-    /// then not, to the bit, the one of the unbroken run. Default false: refused.
+    /// Whether a run may go on from the checkpoint of another engine, or of the same with other number types
+    /// (<see cref="IModelEngine.Arithmetic"/>). The result is then not, to the bit, the one of the unbroken run. Default false: refused.
     /// </summary>
     public bool ResumeOnAnotherEngine { get; init; }
 
     /// <summary>
-    /// Whether processes that a launcher of MPI (mpirun, srun) has started together train one model: each takes its share of every batch, and all end with the same
-    /// weights, those of one process but for rounding. False: each trains by itself. Default true, which changes nothing in a process on its own.
+    /// Whether processes that a launcher of MPI (mpirun, srun) has started together train one model: each takes its share of every batch, and all
+    /// end with the same weights, those of one process but for rounding. False: each trains by itself. Default true, which changes nothing in a
+    /// process on its own.
     /// </summary>
     [ChangesNoResult]
     public bool Distributed { get; init; } = true;
+
+    /// <summary>Rows that go through the engine together.</summary>
+    internal int RowsPerPass => MicroBatchSize == 0 ? BatchSize : MicroBatchSize;
+
+    /// <summary>Optimizer steps of a whole run: one per window of every epoch.</summary>
+    /// <exception cref="NlftException">There are more than fit a number of 32 bits.</exception>
+    internal int TotalSteps(int rows)
+    {
+        var steps = (long)Epochs * ((rows - 1) / BatchSize + 1);
+        OptionCheck.Require(steps <= int.MaxValue, nameof(Epochs), Epochs, $"at most {int.MaxValue} steps in all, not {steps}",
+            "Train for fewer epochs.");
+        return (int)steps;
+    }
 
     /// <summary>Refuses the first option that lies outside its range.</summary>
     /// <exception cref="NlftException">Names the option, the value and the range.</exception>
@@ -138,12 +156,16 @@ public sealed record FineTuneOptions
         OptionCheck.Require(Optimizer is not null, nameof(Optimizer), Optimizer, "AdamW options", "Leave it out to use the defaults.");
         Optimizer!.Validate();
         OptionCheck.Require(Enum.IsDefined(Refresh), nameof(Refresh), Refresh, "EveryStep, EveryEpoch or Once", "Name one of the refresh modes.");
-        OptionCheck.Require(RecordedRows is not null, nameof(RecordedRows), RecordedRows, "row indices, or an empty list", "Leave it out to record nothing.");
-        OptionCheck.Require(CheckpointFolder is null || !string.IsNullOrWhiteSpace(CheckpointFolder), nameof(CheckpointFolder), CheckpointFolder, "a path, or null", "Leave it out to write no checkpoints.");
+        OptionCheck.Require(RecordedRows is not null, nameof(RecordedRows), RecordedRows, "row indices, or an empty list",
+            "Leave it out to record nothing.");
+        OptionCheck.Require(CheckpointFolder is null || !string.IsNullOrWhiteSpace(CheckpointFolder), nameof(CheckpointFolder), CheckpointFolder,
+            "a path, or null", "Leave it out to write no checkpoints.");
         OptionCheck.Require(CheckpointSteps >= 0, nameof(CheckpointSteps), CheckpointSteps, "0 or more", "Set the steps between two checkpoints.");
-        OptionCheck.Require(double.IsFinite(CheckpointMinutes) && CheckpointMinutes >= 0, nameof(CheckpointMinutes), CheckpointMinutes, "0 or more", "Set the minutes between two checkpoints.");
+        OptionCheck.Require(double.IsFinite(CheckpointMinutes) && CheckpointMinutes >= 0, nameof(CheckpointMinutes), CheckpointMinutes,
+            "0 or more", "Set the minutes between two checkpoints.");
         OptionCheck.Require(CheckpointsKept >= 1, nameof(CheckpointsKept), CheckpointsKept, "1 or more", "Set how many checkpoints stay.");
-        OptionCheck.Require(ResumeFrom is null || !string.IsNullOrWhiteSpace(ResumeFrom), nameof(ResumeFrom), ResumeFrom, "a path, or null", "Leave it out to begin at the beginning.");
+        OptionCheck.Require(ResumeFrom is null || !string.IsNullOrWhiteSpace(ResumeFrom), nameof(ResumeFrom), ResumeFrom, "a path, or null",
+            "Leave it out to begin at the beginning.");
         OptionCheck.Require(Enum.IsDefined(Reduction), nameof(Reduction), Reduction, "ExampleMean or TokenMean", "Name one of the reductions.");
     }
 }

@@ -1,6 +1,9 @@
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>What training asks of processes that train one model together. All but <see cref="Fail"/> is collective: every process calls it, in the same order.</summary>
+/// <summary>
+/// What training asks of processes that train one model together. All but <see cref="Fail"/> is collective: every process calls it, in the same
+/// order.
+/// </summary>
 internal interface ITrainingGroup
 {
     /// <summary>The number of this process, from 0.</summary>

@@ -27,7 +27,8 @@ internal sealed class WindowMetrics
     public double[] Numbers
     {
         get => [Loss, _tokens, _mostLikely, _salient, TokensTrained, TokensScored];
-        set => (Loss, _tokens, _mostLikely, _salient, TokensTrained, TokensScored) = (value[0], (int)value[1], (int)value[2], (int)value[3], (long)value[4], (long)value[5]);
+        set => (Loss, _tokens, _mostLikely, _salient, TokensTrained, TokensScored) = (value[0], (int)value[1], (int)value[2], (int)value[3],
+            (long)value[4], (long)value[5]);
     }
 
     /// <summary>Counts one example that enters the window's loss with <paramref name="weight"/>.</summary>

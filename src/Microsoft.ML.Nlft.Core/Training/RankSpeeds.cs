@@ -3,8 +3,9 @@ using System.Globalization;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// How fast the processes of a run are: seconds per token as a mean that forgets. A process whose mean has stayed above <see cref="Factor"/> times the median for
-/// <see cref="Windows"/> windows in a row is slow; with two processes the faster one counts as the median. The first window in which a process computes does not count: it compiles there.
+/// How fast the processes of a run are: seconds per token as a mean that forgets. A process whose mean has stayed above <see cref="Factor"/> times
+/// the median for <see cref="Windows"/> windows in a row is slow; with two processes the faster one counts as the median. The first window in which
+/// a process computes does not count: it compiles there.
 /// </summary>
 internal sealed class RankSpeeds(int processes)
 {
@@ -47,6 +48,7 @@ internal sealed class RankSpeeds(int processes)
     {
         var slowest = Array.IndexOf(_mean, _mean.Max());
         return _slowFor[slowest] < Windows ? null
-            : string.Create(CultureInfo.InvariantCulture, $"{name(slowest)} takes {_mean[slowest] / Median:0.0} times as long per token as the median of the {processes} processes");
+            : string.Create(CultureInfo.InvariantCulture,
+                $"{name(slowest)} takes {_mean[slowest] / Median:0.0} times as long per token as the median of the {processes} processes");
     }
 }

@@ -16,12 +16,19 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
 {
     /// <summary>What a run does when it is cancelled, or once it has gone on, changes nothing of what it has done.</summary>
     private static readonly string[] NotCompared = [nameof(FineTuneOptions.ReturnPartialOnCancel), nameof(FineTuneOptions.ResumeOnAnotherEngine)];
+    private const string ObjectivePrefix = "Objective.";
     private const int NamedRows = 5;
 
     /// <summary>The identity of a run.</summary>
-    public static RunIdentity Of(string? baseModel, string? engine, ICausalLanguageModel model, ITokenObjective objective, FineTuneOptions options, IReadOnlyList<EncodedExample> rows)
+    public static RunIdentity Of(
+        string? baseModel, string? engine, ICausalLanguageModel model, ITokenObjective objective, FineTuneOptions options,
+        IReadOnlyList<EncodedExample> rows)
     {
-        var values = new SortedDictionary<string, string>(StringComparer.Ordinal) { ["Trainable"] = model.Trainable.ToString(), ["Objective"] = objective.Name };
+        var values = new SortedDictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["Trainable"] = model.Trainable.ToString(),
+            ["Objective"] = objective.Name,
+        };
         void Add(string prefix, object? record)
         {
             foreach (var (name, value) in OptionValues.Of(record, text => $"\"{text}\""))
@@ -29,7 +36,7 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
         }
         Add("", options);
         Add("Lora.", model.Lora);
-        Add("Objective.", (objective as NaturalLanguageObjective)?.Options); // of an objective of somebody else's only the name is known
+        foreach (var (name, value) in objective.Settings) values[ObjectivePrefix + name] = value;
         return new RunIdentity(baseModel ?? "", engine, values, [.. rows.Select(Hash)]);
     }
 
@@ -47,13 +54,17 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
         if (!anyEngine && IsOnAnotherEngineThan(saved)) yield return $"engine \"{saved.Engine}\" {otherPlace}, \"{Engine}\" {place}";
         foreach (var name in saved.Options.Keys.Union(Options.Keys).Order(StringComparer.Ordinal))
         {
+            // A setting that an objective has gained since then is not known of the other run.
+            if (name.StartsWith(ObjectivePrefix, StringComparison.Ordinal) && !saved.Options.ContainsKey(name)) continue;
             var (there, here) = (saved.Options.GetValueOrDefault(name, "none"), Options.GetValueOrDefault(name, "none"));
             if (there != here) yield return $"{name} {there} {otherPlace}, {here} {place}";
         }
         if (saved.Rows.Count != Rows.Count) yield return $"{saved.Rows.Count} rows {otherPlace}, {Rows.Count} {place}";
-        var changed = Enumerable.Range(0, Math.Min(saved.Rows.Count, Rows.Count)).Where(row => saved.Rows[row] != Rows[row]).Select(row => row + 1).ToList();
+        var changed = Enumerable.Range(0, Math.Min(saved.Rows.Count, Rows.Count))
+            .Where(row => saved.Rows[row] != Rows[row]).Select(row => row + 1).ToList();
         if (changed.Count > 0)
-            yield return $"another row {string.Join(", ", changed.Take(NamedRows))}{(changed.Count > NamedRows ? $" and {changed.Count - NamedRows} more" : "")}";
+            yield return $"another row {string.Join(", ", changed.Take(NamedRows))}"
+                + (changed.Count > NamedRows ? $" and {changed.Count - NamedRows} more" : "");
     }
 
     private static string Short(string fingerprint) => fingerprint.Length == 0 ? "unnamed" : fingerprint[..Math.Min(12, fingerprint.Length)];

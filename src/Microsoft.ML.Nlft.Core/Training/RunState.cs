@@ -1,6 +1,11 @@
+using Microsoft.ML.Nlft.Saliency;
+
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>Where a run stands between two steps, weights and optimizer aside. The draws of shuffling and dropout follow from the position, so no generator has a state.</summary>
+/// <summary>
+/// Where a run stands between two steps, weights and optimizer aside. The draws of shuffling and dropout follow from the position, so no generator
+/// has a state.
+/// </summary>
 internal sealed class RunState
 {
     /// <summary>Epochs completed.</summary>
@@ -24,13 +29,35 @@ internal sealed class RunState
     /// <summary>What was recorded and not reported yet.</summary>
     public IReadOnlyList<RecordedEpoch> Pending { get; set; } = [];
 
-    /// <summary>Moves past a window.</summary>
-    public void Advance(int rows, int rowsOfEpoch)
+    /// <summary>The newest epoch that was recorded; null: none was.</summary>
+    public int? LastRecorded => Pending.Concat(Steps.SelectMany(step => step.Recorded)).Select(recorded => (int?)recorded.Epoch).Max();
+
+    /// <summary>Takes over what a step did.</summary>
+    /// <param name="outcome">The step.</param>
+    /// <param name="rowsOfEpoch">Rows of an epoch.</param>
+    /// <param name="tokensScored">Tokens of the contexts that were scored as constants so far.</param>
+    /// <param name="meter">Measures the step.</param>
+    public void Commit(StepOutcome outcome, int rowsOfEpoch, long tokensScored, ProgressMeter meter)
     {
         Step++;
-        RowsDone += rows;
-        if (RowsDone < rowsOfEpoch) return;
-        RowsDone = 0;
-        Epoch++;
+        RowsDone += outcome.Window.Rows.Length;
+        if (RowsDone == rowsOfEpoch) (Epoch, RowsDone) = (Epoch + 1, 0);
+        if (outcome.Metrics is not { } metrics)
+        {
+            Skipped++;
+            return;
+        }
+        TokensTrained += metrics.TokensTrained;
+        var epochs = RowsDone == 0 ? Epoch : Epoch + (double)RowsDone / rowsOfEpoch;
+        var figures = meter.Complete(Step, epochs, metrics, outcome.GradientNorm, outcome.LearningRate, TokensTrained + tokensScored);
+        Steps.Add(figures with { SlowProcess = outcome.SlowProcess });
+    }
+
+    /// <summary>Adds what was recorded to the report of the newest step.</summary>
+    public void ReportRecorded()
+    {
+        if (Steps.Count == 0 || Pending.Count == 0) return;
+        Steps[^1] = Steps[^1] with { Recorded = [.. Steps[^1].Recorded, .. Pending] };
+        Pending = [];
     }
 }

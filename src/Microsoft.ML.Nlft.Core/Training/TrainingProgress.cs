@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Saliency;
+
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>The state of a run after an optimizer step.</summary>
@@ -40,19 +42,14 @@ public sealed record TrainingProgress
     public required TimeSpan Remaining { get; init; }
 
     /// <summary>
-    /// With several processes: the slowest one, when it keeps all waiting: it has taken more than 1.5 times as long per token as the median for five steps
-    /// in a row. A sentence with its number, process and machine; usually null.
+    /// With several processes: the slowest one, when it keeps all waiting: it has taken more than 1.5 times as long per token as the median for
+    /// five steps in a row. A sentence with its number, process and machine; usually null.
     /// </summary>
     public string? SlowProcess { get; init; }
 
     /// <summary>
-    /// What was recorded since the report before (<see cref="FineTuneOptions.RecordedRows"/>): with the first step the model before training, with the last
-    /// step of an epoch the model after it. Usually empty.
+    /// What was recorded since the report before (<see cref="FineTuneOptions.RecordedRows"/>): with the first step the model before training, with
+    /// the last step of an epoch the model after it. Usually empty.
     /// </summary>
     public IReadOnlyList<RecordedEpoch> Recorded { get; init; } = [];
 }
-
-/// <summary>How the objective sees the recorded rows at one moment of a run, dropout off.</summary>
-/// <param name="Epoch">Epochs done; 0: before training.</param>
-/// <param name="Rows">One entry per row of <see cref="FineTuneOptions.RecordedRows"/>, in that order.</param>
-public sealed record RecordedEpoch(int Epoch, IReadOnlyList<ExampleSaliency> Rows);

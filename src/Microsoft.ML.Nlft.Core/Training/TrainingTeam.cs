@@ -8,8 +8,8 @@ using Microsoft.ML.Nlft.Engines;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// One run on several processes: what they must agree on. Each does its part of a stage, then all learn how it went for the others, so that all go on, are
-/// cancelled, or end with the same exception. For a process on its own everything here does nothing.
+/// One run on several processes: what they must agree on. Each does its part of a stage, then all learn how it went for the others, so that all go
+/// on, are cancelled, or end with the same exception. For a process on its own everything here does nothing.
 /// </summary>
 internal sealed class TrainingTeam(ITrainingGroup? group)
 {
@@ -55,7 +55,8 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
             }
         }
 
-        double[] sums = [mine is OperationCanceledException ? 1 : 0, mine is NlftException ? 1 : 0, .. mine is null ? numbers ?? [] : new double[numbers?.Length ?? 0]];
+        var counted = mine is null ? numbers ?? [] : new double[numbers?.Length ?? 0];
+        double[] sums = [mine is OperationCanceledException ? 1 : 0, mine is NlftException ? 1 : 0, .. counted];
         group.Sum(sums);
         if (sums[1] > 0)
         {
@@ -103,26 +104,31 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
     {
         if (group is null || Size == 1) return;
         var version = typeof(TrainingTeam).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
-        var here = new RunIdentity(mine.Value.BaseModel, mine.Value.Engine, new SortedDictionary<string, string>(mine.Value.Options.ToDictionary(), StringComparer.Ordinal)
+        var run = mine.Value;
+        var here = new RunIdentity(run.BaseModel, run.Engine, new SortedDictionary<string, string>(run.Options.ToDictionary(), StringComparer.Ordinal)
         {
             ["library version"] = version,
             ["steps done"] = $"{step}",
             ["weights to begin with"] = HashOf(model)[..12],
-        }, mine.Value.Rows);
+        }, run.Rows);
         var bytes = JsonSerializer.SerializeToUtf8Bytes(here);
         var hash = SHA256.HashData(bytes);
         if (group.Exchange(hash).All(other => other.AsSpan().SequenceEqual(hash))) return;
 
         var all = group.Exchange(bytes).Select(other => JsonSerializer.Deserialize<RunIdentity>(other)!).ToList();
-        var others = Enumerable.Range(1, Size - 1).Select(rank => (Name: Name(rank), Differences: string.Join("; ", all[0].DifferencesFrom(all[rank], anyEngine: false, "there", "on rank 0"))))
-            .Where(other => other.Differences.Length > 0).GroupBy(other => other.Differences).Select(same => $"{string.Join(" and ", same.Select(other => other.Name))}: {same.Key}");
+        var others = Enumerable.Range(1, Size - 1)
+            .Select(rank => (Name: Name(rank),
+                Differences: string.Join("; ", all[0].DifferencesFrom(all[rank], anyEngine: false, "there", "on rank 0"))))
+            .Where(other => other.Differences.Length > 0).GroupBy(other => other.Differences)
+            .Select(same => $"{string.Join(" and ", same.Select(other => other.Name))}: {same.Key}");
         throw _agreed = new NlftException($"{Size} processes that are to train one model", $"different runs ({string.Join(". ", others)})",
-            "the same rows, options, base model and library version on every process", "Start every process with the same program, arguments and files.");
+            "the same rows, options, base model and library version on every process",
+            "Start every process with the same program, arguments and files.");
     }
 
     /// <summary>
-    /// Makes sure that every process holds the same weights, to the bit. Equal processors give equal steps; where they are not equal, process 0's weights and
-    /// optimizer are taken by all.
+    /// Makes sure that every process holds the same weights, to the bit. Equal processors give equal steps; where they are not equal, process 0's
+    /// weights and optimizer are taken by all.
     /// </summary>
     public void KeepEqual(ICausalLanguageModel model)
     {
@@ -132,19 +138,29 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
         foreach (var state in (ModelState[])[ModelState.Weights, ModelState.Optimizer])
         {
             var tensors = model.Export(state);
-            foreach (var tensor in tensors) group.FromFirst(MemoryMarshal.AsBytes(tensor.Values.AsSpan())).CopyTo(MemoryMarshal.AsBytes(tensor.Values.AsSpan()));
+            foreach (var tensor in tensors)
+                group.FromFirst(MemoryMarshal.AsBytes(tensor.Values.AsSpan())).CopyTo(MemoryMarshal.AsBytes(tensor.Values.AsSpan()));
             model.Import(state, tensors);
         }
     }
 
     /// <summary>Numbers of every process, by rank.</summary>
     public IReadOnlyList<float[]> Exchange(float[] mine) =>
-        group is null || Size == 1 ? [mine] : [.. group.Exchange(MemoryMarshal.AsBytes<float>(mine)).Select(bytes => MemoryMarshal.Cast<byte, float>(bytes).ToArray())];
+        group is null || Size == 1 ? [mine]
+            : [.. group.Exchange(MemoryMarshal.AsBytes<float>(mine)).Select(bytes => MemoryMarshal.Cast<byte, float>(bytes).ToArray())];
 
-    /// <summary>This process leaves with an exception: unless all throw it together, the others are told.</summary>
-    public void Leave(Exception e)
+    /// <summary>Does work; when this process alone fails, the others learn why.</summary>
+    public T TellingFailures<T>(Func<T> work)
     {
-        if (group is not null && Size > 1 && (_agreed is null || (e != _agreed && e.InnerException != _agreed))) group.Fail(e.Message);
+        try
+        {
+            return work();
+        }
+        catch (Exception e)
+        {
+            if (group is not null && Size > 1 && (_agreed is null || (e != _agreed && e.InnerException != _agreed))) group.Fail(e.Message);
+            throw;
+        }
     }
 
     private static string HashOf(ICausalLanguageModel model)
@@ -157,9 +173,11 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
     /// <summary>An exception as it travels.</summary>
     private sealed record Refusal(string Subject, string Found, string Expected, string Remedy, bool NotFinite)
     {
-        public static byte[] Write(NlftException e, string place) => JsonSerializer.SerializeToUtf8Bytes(new Refusal(e.Subject + place, e.Found, e.Expected, e.Remedy, e.NotFinite));
+        public static byte[] Write(NlftException e, string place) =>
+            JsonSerializer.SerializeToUtf8Bytes(new Refusal(e.Subject + place, e.Found, e.Expected, e.Remedy, e.NotFinite));
 
-        public static NlftException Read(byte[] bytes) => JsonSerializer.Deserialize<Refusal>(bytes)! is var (subject, found, expected, remedy, notFinite)
+        public static NlftException Read(byte[] bytes) =>
+            JsonSerializer.Deserialize<Refusal>(bytes)! is var (subject, found, expected, remedy, notFinite)
             ? new NlftException(subject, found, expected, remedy) { NotFinite = notFinite } : null!;
     }
 }

@@ -7,7 +7,10 @@ internal static class WindowShares
     /// <param name="rows">Rows in their order.</param>
     /// <param name="cost">What a row costs, in any unit.</param>
     /// <param name="processes">How many to deal to; some get nothing when there are fewer rows.</param>
-    /// <returns>The rows of each process, in the order of <paramref name="rows"/>. Of processes with equally much to do the last one gets the next row: process 0 also reports and writes.</returns>
+    /// <returns>
+    /// The rows of each process, in the order of <paramref name="rows"/>. Of processes with equally much to do the last one gets the next row:
+    /// process 0 also reports and writes.
+    /// </returns>
     public static int[][] Deal(IReadOnlyList<int> rows, Func<int, long> cost, int processes)
     {
         if (processes == 1) return [[.. rows]];

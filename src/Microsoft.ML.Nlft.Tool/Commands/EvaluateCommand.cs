@@ -73,7 +73,7 @@ internal sealed class EvaluateCommand : ToolCommand
         if (card is var (folder, saved))
         {
             var evaluation = ModelCardEvaluation.Of($"{rows.Count} rows of {Path.GetFileName(parsed.GetValue(_data.Data)!)}", result);
-            Communicator.Current.OnFirst($"writing the card of {folder}", () => WriteCard(folder, saved, evaluation));
+            Console.Communicator.OnFirst($"writing the card of {folder}", () => WriteCard(folder, saved, evaluation));
         }
         return ExitCode.Success;
     }

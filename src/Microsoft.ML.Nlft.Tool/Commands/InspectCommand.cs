@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tokenization;
 using Microsoft.ML.Nlft.Tool.Inspection;

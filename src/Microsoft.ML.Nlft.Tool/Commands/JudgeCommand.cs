@@ -49,6 +49,7 @@ internal sealed class JudgeCommand : ToolCommand
         {
             var set = new JudgingOptions
             {
+                Communicator = Console.Communicator,
                 Journal = journal,
                 RowCount = open.Count,
                 Progress = chat is null ? null : new DataSteps(progress, "verdicts"),

@@ -9,8 +9,16 @@ namespace Microsoft.ML.Nlft.Tool.Commands;
 /// <summary>--model and --adapter, and how they are opened.</summary>
 internal sealed class ModelArguments
 {
-    private readonly Option<string> _model = new("--model", "-m") { Description = "Folder of the model in Hugging Face layout, or of a saved model; not needed when --adapter names its base model.", HelpName = "FOLDER" };
-    private readonly Option<string> _adapter = new("--adapter", "-a") { Description = "Folder of a LoRA adapter to apply, as PEFT and 'nlft train' write it.", HelpName = "FOLDER" };
+    private readonly Option<string> _model = new("--model", "-m")
+    {
+        Description = "Folder of the model in Hugging Face layout, or of a saved model; not needed when --adapter names its base model.",
+        HelpName = "FOLDER",
+    };
+    private readonly Option<string> _adapter = new("--adapter", "-a")
+    {
+        Description = "Folder of a LoRA adapter to apply, as PEFT and 'nlft train' write it.",
+        HelpName = "FOLDER",
+    };
     private readonly ToolConsole _console;
 
     /// <summary>Adds the two options to a command.</summary>
@@ -35,19 +43,23 @@ internal sealed class ModelArguments
     /// <summary>Whether an adapter was given.</summary>
     public bool AdapterGiven(CommandResult result) => result.GetResult(_adapter) is not null;
 
-    /// <summary>The options that hold where neither file nor flag says anything: the prompts and the generation of a saved model, else the library's.</summary>
+    /// <summary>
+    /// The options that hold where neither file nor flag says anything: the prompts and the generation of a saved model, else the library's.
+    /// </summary>
     public ToolOptions Defaults(ParseResult parsed) => Saved(parsed) is { } saved
         ? new ToolOptions { Prompts = saved.Settings.Prompts, Generation = saved.Settings.Generation } : new ToolOptions();
 
     /// <summary>What nlft.json says, when the adapter or the model is a saved model.</summary>
-    public LocalModelDescription? Saved(ParseResult parsed) => (Path(parsed, _adapter) ?? Path(parsed, _model)) is { } folder && LocalModelDescription.IsIn(folder)
+    public LocalModelDescription? Saved(ParseResult parsed) => (Path(parsed, _adapter) ?? Path(parsed, _model)) is { } folder
+        && LocalModelDescription.IsIn(folder)
         ? LocalModelDescription.Load(folder) : null;
 
     /// <summary>The saved model with the folder that it lies in.</summary>
     /// <exception cref="NlftException">Neither --adapter nor --model is a saved model.</exception>
     public (string Folder, LocalModelDescription Saved) SavedPlace(ParseResult parsed)
     {
-        var folder = Path(parsed, _adapter) ?? Path(parsed, _model) ?? throw new NlftException("option --card", "no model", "a saved model", "Name one with --adapter.");
+        var folder = Path(parsed, _adapter) ?? Path(parsed, _model) ??
+            throw new NlftException("option --card", "no model", "a saved model", "Name one with --adapter.");
         return (folder, LocalModelDescription.Load(folder));
     }
 
@@ -55,13 +67,15 @@ internal sealed class ModelArguments
     /// <exception cref="NlftException">There is no adapter, or nothing says where the base model is.</exception>
     public (LoraAdapter Adapter, string Model) Adapter(ParseResult parsed)
     {
-        var folder = Path(parsed, _adapter) ?? throw new NlftException("option --adapter", "nothing", "the folder of an adapter", "Name the adapter with --adapter.");
+        var folder = Path(parsed, _adapter) ?? throw new NlftException("option --adapter", "nothing", "the folder of an adapter",
+            "Name the adapter with --adapter.");
         var adapter = LoraAdapter.Load(folder);
         return (adapter, Saved(parsed)?.FindBaseModel(folder, Path(parsed, _model)) ?? Path(parsed, _model) ?? BaseOf(adapter, parsed));
     }
 
     /// <summary>Opens the model with its adapter.</summary>
-    public LocalModel Open(ParseResult parsed, ToolOptions options, TrainableWeights trainable = TrainableWeights.None, CancellationToken cancellationToken = default)
+    public LocalModel Open(ParseResult parsed, ToolOptions options, TrainableWeights trainable = TrainableWeights.None,
+        CancellationToken cancellationToken = default)
     {
         var (adapter, folder) = AdapterGiven(parsed.CommandResult) ? Adapter(parsed) : (null, Path(parsed, _model)!);
         return LocalModel.Load(folder, new LocalModelOptions
@@ -72,6 +86,7 @@ internal sealed class ModelArguments
             Trainable = trainable,
             Prompts = options.Prompts,
             Seed = options.FineTune.Seed,
+            Communicator = _console.Communicator,
         }, cancellationToken);
     }
 

@@ -11,11 +11,24 @@ internal sealed class MonitorArguments
 
     private readonly Option<int?> _live = new("--live")
     {
-        Description = "Serve a page on this machine (127.0.0.1 only) that follows the run; 0, the default: any free port.", HelpName = "PORT", Arity = ArgumentArity.ZeroOrOne, DefaultValueFactory = _ => null,
+        Description = "Serve a page on this machine (127.0.0.1 only) that follows the run; 0, the default: any free port.", HelpName = "PORT",
+        Arity = ArgumentArity.ZeroOrOne, DefaultValueFactory = _ => null,
     };
-    private readonly Option<string> _tensorBoard = new("--tensorboard") { Description = "A folder for TensorBoard event files.", HelpName = "FOLDER" };
-    private readonly Option<string> _map = new("--map") { Description = "An HTML file for the saliency map of the first rows, written after every epoch.", HelpName = "FILE" };
-    private readonly Option<int?> _mapRows = new("--map-rows") { Description = $"How many rows --map and the page of --live show. Default {DefaultMapRows}.", HelpName = "N" };
+    private readonly Option<string> _tensorBoard = new("--tensorboard")
+    {
+        Description = "A folder for TensorBoard event files.",
+        HelpName = "FOLDER",
+    };
+    private readonly Option<string> _map = new("--map")
+    {
+        Description = "An HTML file for the saliency map of the first rows, written after every epoch.",
+        HelpName = "FILE",
+    };
+    private readonly Option<int?> _mapRows = new("--map-rows")
+    {
+        Description = $"How many rows --map and the page of --live show. Default {DefaultMapRows}.",
+        HelpName = "N",
+    };
     private readonly ToolConsole _console;
 
     /// <summary>Adds the options to a command.</summary>
@@ -24,7 +37,8 @@ internal sealed class MonitorArguments
         _console = console;
         _mapRows.Validators.Add(result =>
         {
-            if (result.Tokens is [var token] && int.TryParse(token.Value, out var rows) && rows < 1) result.AddError($"--map-rows: found \"{token.Value}\"; expected 1 or more.");
+            if (result.Tokens is [var token] && int.TryParse(token.Value, out var rows) && rows < 1)
+                result.AddError($"--map-rows: found \"{token.Value}\"; expected 1 or more.");
         });
         foreach (var option in (Option[])[_live, _tensorBoard, _map, _mapRows]) command.Add(option);
     }
@@ -33,19 +47,20 @@ internal sealed class MonitorArguments
     public FineTuneOptions Record(ParseResult parsed, FineTuneOptions options, int rows, bool supervised)
     {
         if (supervised && parsed.GetValue(_map) is { } map)
-            throw new NlftException($"--map {map}", "--method sft", "--method nlft", "Leave one of them out: only natural language fine-tuning has a saliency map.");
+            throw new NlftException($"--map {map}", "--method sft", "--method nlft",
+                "Leave one of them out: only natural language fine-tuning has a saliency map.");
         if (supervised || (parsed.GetValue(_map) is null && parsed.GetResult(_live) is null or { Implicit: true })) return options;
         return options with { RecordedRows = [.. Enumerable.Range(0, Math.Min(rows, parsed.GetValue(_mapRows) ?? DefaultMapRows))] };
     }
 
     /// <summary>What was asked for, and the console.</summary>
-    public Monitors Create(ParseResult parsed, IProgress<TrainingProgress> console)
+    public Monitors Create(ParseResult parsed, ITrainingMonitor console)
     {
         var live = parsed.GetResult(_live) is { Implicit: false } ? new LivePage(parsed.GetValue(_live) ?? 0) : null;
         if (live is not null) _console.Error.WriteLine($"Follow the run at {live.Address}");
         var board = parsed.GetValue(_tensorBoard) is { } folder ? new TensorBoardWriter(_console.PathOf(folder), _console.Time) : null;
         var map = parsed.GetValue(_map) is { } file ? new SaliencyMapFile(_console.PathOf(file)) : null;
-        return new Monitors(new TrainingMonitors([.. new IProgress<TrainingProgress>?[] { console, live, board, map }.OfType<IProgress<TrainingProgress>>()]), live, board);
+        return new Monitors(new TrainingMonitors([.. new ITrainingMonitor?[] { console, live, board, map }.OfType<ITrainingMonitor>()]), live, board);
     }
 
     /// <summary>The listeners of one run; disposed after it.</summary>

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Tool.Options;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 

@@ -22,16 +22,27 @@ internal sealed class TrainCommand : ToolCommand
     private readonly ModelArguments _model;
     private readonly DataArguments _data;
     private readonly MonitorArguments _monitors;
-    private readonly Option<string> _output = new("--output", "-o") { Description = "Folder for the adapter, or for the whole model with --weights all.", HelpName = "FOLDER", Required = true };
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "Folder for the adapter, or for the whole model with --weights all.",
+        HelpName = "FOLDER",
+        Required = true,
+    };
     private readonly Option<string> _method = new("--method")
     {
-        Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. sft: the likelihood of the responses, for comparison. Default nlft.",
+        Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. " +
+            "sft: the likelihood of the responses, for comparison. Default nlft.",
         HelpName = "nlft|sft",
     };
-    private readonly Option<string> _weights = new("--weights") { Description = "What is trained: lora or all. All needs 16 bytes per parameter. Default lora.", HelpName = "lora|all" };
+    private readonly Option<string> _weights = new("--weights")
+    {
+        Description = "What is trained: lora or all. All needs 16 bytes per parameter. Default lora.",
+        HelpName = "lora|all",
+    };
 
     public TrainCommand(ToolConsole console) : base(console, "train", "Fine-tunes a model on rows of questions, responses, judgments and answers.",
-        nameof(ToolOptions.FineTune), nameof(ToolOptions.Lora), nameof(ToolOptions.Objective), nameof(ToolOptions.Prompts), nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
+        nameof(ToolOptions.FineTune), nameof(ToolOptions.Lora), nameof(ToolOptions.Objective), nameof(ToolOptions.Prompts),
+        nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this);
         _data = new DataArguments(console, this);
@@ -44,7 +55,8 @@ internal sealed class TrainCommand : ToolCommand
         AddGeneratedFlags();
         Validators.Add(result =>
         {
-            if (result.GetValue(_weights) == "all" && _model.AdapterGiven(result)) result.AddError("--weights all trains the model itself: leave --adapter out, or merge it first.");
+            if (result.GetValue(_weights) == "all" && _model.AdapterGiven(result))
+                result.AddError("--weights all trains the model itself: leave --adapter out, or merge it first.");
         });
     }
 
@@ -59,7 +71,10 @@ internal sealed class TrainCommand : ToolCommand
             : _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
         var output = Console.PathOf(parsed.GetValue(_output)!);
         RequirePlace(output, trainable);
-        var settings = new LocalModelSettings { QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts };
+        var settings = new LocalModelSettings
+        {
+            QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts,
+        };
         settings.Validate();
         using var model = _model.Open(parsed, options, trainable, cancellationToken);
         if (Path.GetFullPath(output) == model.Folder.Path)
@@ -70,21 +85,24 @@ internal sealed class TrainCommand : ToolCommand
             CheckpointFolder = Resolve(options.FineTune.CheckpointFolder),
             ResumeFrom = Resolve(options.FineTune.ResumeFrom),
         };
-        _ = new FineTuner(model.Network, objective, training); // refuses options before anything is said
         var examples = rows.Select(row => row.ToExample(needsAnswer: !supervised)).ToList();
-        Console.Error.WriteLine($"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
-        var ranks = training.Distributed ? Communicator.Current : Communicator.Single;
+        var run = new TrainingRun(model, examples, objective, training, Console.Time); // refuses before anything is said
+        Console.Error.WriteLine(
+            $"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
+        var ranks = training.Distributed ? model.Communicator : Communicator.Single;
         if (ranks.Size > 1) Console.Error.WriteLine($"{ranks.Size} processes train together ({ranks.Library}).");
         var result = ProgressDisplay.Run(Console, "Training", progress =>
         {
             using var monitors = ranks.IsFirst ? _monitors.Create(parsed, new Steps(progress)) : null;
-            return model.FineTune(examples, objective, training, monitors?.All, cancellationToken, Console.Time);
+            return run.Run(cancellationToken: cancellationToken, monitor: monitors?.All);
         });
         if (training.ResumeFrom is { } from)
-            Console.Error.WriteLine(result.ResumedSteps > 0 ? $"Went on after step {result.ResumedSteps}." : $"There was no checkpoint in {from}: the run began at the beginning.");
+            Console.Error.WriteLine(result.ResumedSteps > 0 ? $"Went on after step {result.ResumedSteps}."
+                : $"There was no checkpoint in {from}: the run began at the beginning.");
         if (result.SkippedSteps > 0) Console.Error.WriteLine($"{result.SkippedSteps} steps were skipped: their loss or gradient was not finite.");
         if (result.Steps.Count == 0 && !result.Cancelled)
-            throw new NlftException("the training", $"{result.SkippedSteps} steps, all of them skipped", "at least one with finite numbers", "Lower --learning-rate, or check the model's weights.");
+            throw new NlftException("the training", $"{result.SkippedSteps} steps, all of them skipped", "at least one with finite numbers",
+                "Lower --learning-rate, or check the model's weights.");
         if (result.Cancelled && result.Steps.Count == 0)
         {
             Console.Error.WriteLine("nlft: cancelled before the first step was complete: nothing was written.");
@@ -94,12 +112,17 @@ internal sealed class TrainCommand : ToolCommand
         ranks.OnFirst($"writing {output}", () =>
         {
             if (trainable == TrainableWeights.All) SaveAllWeights(model, output); // the card knows adapters and merged models
-            else model.Save(output, settings, model.CreateCard(examples, objective, options.FineTune, result, DateOnly.FromDateTime(Console.Time.GetLocalNow().Date)));
-            RowWriter.Write(Path.Combine(output, OptionsFileName), [OptionsFile.Write(options with { FineTune = options.FineTune with { ResumeFrom = null } }).TrimEnd()]);
+            else model.Save(output, settings, run.Card(result));
+            var again = options with { FineTune = options.FineTune with { ResumeFrom = null } };
+            RowWriter.Write(Path.Combine(output, OptionsFileName), [OptionsFile.Write(again).TrimEnd()]);
         });
-        Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Steps.Count} steps, last loss {result.Steps[^1].Loss:0.0000}, {(trainable == TrainableWeights.All ? "model" : "adapter")} in {output}"));
+        var what = trainable == TrainableWeights.All ? "model" : "adapter";
+        Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{result.Steps.Count} steps, last loss {result.Steps[^1].Loss:0.0000}, {what} in {output}"));
         if (!result.Cancelled) return Task.FromResult(ExitCode.Success);
-        Console.Error.WriteLine($"nlft: cancelled after step {result.Steps.Count} of {result.Steps[^1].TotalSteps}: what was trained so far is kept in {output}.{(training.CheckpointFolder is { } folder ? $" To go on, run it again with --resume-from {folder}." : "")}");
+        var remedy = training.CheckpointFolder is { } folder ? $" To go on, run it again with --resume-from {folder}." : "";
+        Console.Error.WriteLine(
+            $"nlft: cancelled after step {result.Steps.Count} of {result.Steps[^1].TotalSteps}: what was trained so far is kept in {output}.{remedy}");
         return Task.FromResult(ExitCode.Cancelled);
     }
 
@@ -108,9 +131,11 @@ internal sealed class TrainCommand : ToolCommand
     /// <summary>Found out before the training, not after it.</summary>
     private static void RequirePlace(string output, TrainableWeights trainable)
     {
-        if (File.Exists(output)) throw new NlftException(output, "a file", "a folder, or a place for a new one", "Name another folder with --output.");
+        if (File.Exists(output))
+            throw new NlftException(output, "a file", "a folder, or a place for a new one", "Name another folder with --output.");
         if (trainable == TrainableWeights.All && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any())
-            throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one", "Name another folder with --output.");
+            throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one",
+                "Name another folder with --output.");
         var above = Path.GetFullPath(output);
         while (!Directory.Exists(above) && !File.Exists(above) && Path.GetDirectoryName(above) is { } parent) above = parent;
         AtomicFile.TryFolder(above);
@@ -123,9 +148,14 @@ internal sealed class TrainCommand : ToolCommand
     }
 
     /// <summary>A step as share and words.</summary>
-    private sealed class Steps(IProgress<(double Share, string Words)> progress) : IProgress<TrainingProgress>
+    private sealed class Steps(IProgress<(double Share, string Words)> progress) : ITrainingMonitor
     {
-        public void Report(TrainingProgress value) => progress.Report(((double)value.Step / value.TotalSteps, string.Create(CultureInfo.InvariantCulture,
-            $"step {value.Step} of {value.TotalSteps}, loss {value.Loss:0.0000}, token accuracy {100 * value.TokenAccuracy:0} %, {value.TokensPerSecond:0} tokens/s{(value.SlowProcess is { } slow ? $"; {slow}" : "")}")));
+        public void Report(TrainingProgress value)
+        {
+            progress.Report(((double)value.Step / value.TotalSteps, Words(value) + (value.SlowProcess is { } slow ? $"; {slow}" : "")));
+        }
+
+        private static string Words(TrainingProgress p) => string.Create(CultureInfo.InvariantCulture,
+            $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}, token accuracy {100 * p.TokenAccuracy:0} %, {p.TokensPerSecond:0} tokens/s");
     }
 }

@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft;
 
@@ -19,27 +18,28 @@ namespace Microsoft.ML.Nlft;
 /// </remarks>
 public sealed class NaturalLanguageFineTuneTrainer : IEstimator<TextGenerationTransformer>
 {
-    private readonly FineTuneJob _job;
+    private readonly FineTuneTrainer _trainer;
 
     internal NaturalLanguageFineTuneTrainer(MLContext mlContext, Options options)
     {
         ArgumentNullException.ThrowIfNull(options);
         var columns = new TrainingColumns(options.QuestionColumnName, options.ResponseColumnName, options.JudgmentColumnName,
             options.AnswerColumnName, options.InstructionColumnName);
-        _job = new FineTuneJob(mlContext, options, columns, new NaturalLanguageObjective(options.Objective));
+        _trainer = new FineTuneTrainer(mlContext, options, columns, new NaturalLanguageObjective(options.Objective));
     }
 
     /// <summary>Trains on the rows.</summary>
     /// <param name="input">At least one row with the configured columns.</param>
     /// <returns>The fine-tuned model; dispose it when it is no longer needed.</returns>
     /// <exception cref="NlftException">A column, a row, an option or the model folder cannot be used.</exception>
-    /// <exception cref="OperationCanceledException">The run was cancelled and <see cref="FineTuneTrainerOptions.ReturnPartialOnCancel"/> is
-    /// false.</exception>
-    public TextGenerationTransformer Fit(IDataView input) => _job.Fit(input);
+    /// <exception cref="OperationCanceledException">
+    /// The run was cancelled and <see cref="Training.FineTuneOptions.ReturnPartialOnCancel"/> is false.
+    /// </exception>
+    public TextGenerationTransformer Fit(IDataView input) => _trainer.Fit(input);
 
     /// <summary>Checks the columns of a pipeline and adds the output column.</summary>
     /// <exception cref="NlftException">A column is missing or does not hold text.</exception>
-    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => _job.GetOutputSchema(inputSchema);
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => _trainer.GetOutputSchema(inputSchema);
 
     /// <summary>Options of the trainer.</summary>
     public sealed class Options : FineTuneTrainerOptions
@@ -55,16 +55,5 @@ public sealed class NaturalLanguageFineTuneTrainer : IEstimator<TextGenerationTr
 
         /// <summary>Thresholds and weights of the objective. Default as published, with the departures that the user guide lists.</summary>
         public NaturalLanguageObjectiveOptions Objective = new();
-
-        /// <summary>When the contexts with judgment and with gold answer are scored again. Default every step; the others are cheaper.</summary>
-        public ContextRefresh Refresh = Published.Refresh;
-
-        /// <summary>
-        /// Rows to record, by their index from 0: <see cref="TextGenerationTransformer.TrainingMap"/> then shows their tokens before training and after every
-        /// epoch. Default none.
-        /// </summary>
-        public IReadOnlyList<int> RecordedRows = Published.RecordedRows;
-
-        internal override FineTuneOptions ToFineTuneOptions(int seed) => base.ToFineTuneOptions(seed) with { Refresh = Refresh, RecordedRows = RecordedRows };
     }
 }

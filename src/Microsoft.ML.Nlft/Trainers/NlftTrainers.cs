@@ -30,9 +30,7 @@ public sealed class NlftTrainers
             JudgmentColumnName = judgmentColumnName,
             AnswerColumnName = answerColumnName,
             OutputColumnName = outputColumnName,
-            Epochs = epochs,
-            LearningRate = learningRate,
-            BatchSize = batchSize,
+            Training = new() { Epochs = epochs, LearningRate = learningRate, BatchSize = batchSize },
         });
 
     /// <summary>Natural Language Fine-Tuning with all its options.</summary>
@@ -43,7 +41,7 @@ public sealed class NlftTrainers
     /// <summary>Supervised fine-tuning: the baseline that learns to reproduce a column.</summary>
     /// <param name="modelFolder">Folder of the base model in Hugging Face layout.</param>
     /// <param name="questionColumnName">Text column with the questions.</param>
-    /// <param name="targetColumnName">Text column with what the model shall learn to write.</param>
+    /// <param name="targetColumnName">Text column with what the model should learn to write.</param>
     /// <param name="outputColumnName">Column that the fine-tuned model writes its answers to.</param>
     /// <param name="epochs">Passes over the rows, 1 or more.</param>
     /// <param name="learningRate">Peak learning rate, above 0.</param>
@@ -58,9 +56,7 @@ public sealed class NlftTrainers
             QuestionColumnName = questionColumnName,
             TargetColumnName = targetColumnName,
             OutputColumnName = outputColumnName,
-            Epochs = epochs,
-            LearningRate = learningRate,
-            BatchSize = batchSize,
+            Training = new() { Epochs = epochs, LearningRate = learningRate, BatchSize = batchSize },
         });
 
     /// <summary>Supervised fine-tuning with all its options.</summary>

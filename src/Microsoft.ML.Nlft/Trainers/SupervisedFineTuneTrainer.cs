@@ -16,32 +16,33 @@ namespace Microsoft.ML.Nlft;
 /// </remarks>
 public sealed class SupervisedFineTuneTrainer : IEstimator<TextGenerationTransformer>
 {
-    private readonly FineTuneJob _job;
+    private readonly FineTuneTrainer _trainer;
 
     internal SupervisedFineTuneTrainer(MLContext mlContext, Options options)
     {
         ArgumentNullException.ThrowIfNull(options);
         var columns = new TrainingColumns(options.QuestionColumnName, options.TargetColumnName, null, null, options.InstructionColumnName);
-        _job = new FineTuneJob(mlContext, options, columns, new LikelihoodObjective());
+        _trainer = new FineTuneTrainer(mlContext, options, columns, new LikelihoodObjective());
     }
 
     /// <summary>Trains on the rows.</summary>
     /// <param name="input">At least one row with the configured columns.</param>
     /// <returns>The fine-tuned model; dispose it when it is no longer needed.</returns>
     /// <exception cref="NlftException">A column, a row, an option or the model folder cannot be used.</exception>
-    /// <exception cref="OperationCanceledException">The run was cancelled and <see cref="FineTuneTrainerOptions.ReturnPartialOnCancel"/> is
-    /// false.</exception>
-    public TextGenerationTransformer Fit(IDataView input) => _job.Fit(input);
+    /// <exception cref="OperationCanceledException">
+    /// The run was cancelled and <see cref="Training.FineTuneOptions.ReturnPartialOnCancel"/> is false.
+    /// </exception>
+    public TextGenerationTransformer Fit(IDataView input) => _trainer.Fit(input);
 
     /// <summary>Checks the columns of a pipeline and adds the output column.</summary>
     /// <exception cref="NlftException">A column is missing or does not hold text.</exception>
-    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => _job.GetOutputSchema(inputSchema);
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => _trainer.GetOutputSchema(inputSchema);
 
     /// <summary>Options of the trainer.</summary>
     public sealed class Options : FineTuneTrainerOptions
     {
         /// <summary>
-        /// Text column with what the model shall learn to write: the model's own responses or the gold answers. Default "Response".
+        /// Text column with what the model should learn to write: the model's own responses or the gold answers. Default "Response".
         /// </summary>
         public string TargetColumnName = ColumnNames.Response;
     }

@@ -96,7 +96,7 @@ internal static class GrowthYardstick
     }
 
     private static void Train(ICausalLanguageModel model, EncodedExample[] rows, int epochs, Action? tick = null) =>
-        new FineTuner(model, new NaturalLanguageObjective(), new FineTuneOptions { Epochs = epochs, BatchSize = 4 }).Run(rows, new Clock(tick));
+        new TrainingRun(model, rows, new NaturalLanguageObjective(), new FineTuneOptions { Epochs = epochs, BatchSize = 4 }).Run(new Clock(tick));
 
     private sealed class Clock(Action? tick) : IProgress<TrainingProgress>
     {

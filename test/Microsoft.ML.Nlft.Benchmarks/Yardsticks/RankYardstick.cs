@@ -89,9 +89,9 @@ internal static class RankYardstick
             Tokens(80 + 80 * row / (Rows - 1)), Tokens(Prompt), Tokens(Prompt + Extra), Tokens(Prompt + Extra), $"row {row}"))];
         // Row by row, so that both jobs compute the same micro-batches.
         var options = new FineTuneOptions { Epochs = Warm + Steps, BatchSize = Rows, MicroBatchSize = 1 };
-        var tuner = new FineTuner(model, new NaturalLanguageObjective(), options) { Ranks = ranks };
+        var run = new TrainingRun(model, rows, new NaturalLanguageObjective(), options, communicator: ranks);
         (long Time, TimeSpan Waited, long Given, long Travelled) before = default, after = default;
-        tuner.Run(rows, ranks.IsFirst ? new Clock(step =>
+        run.Run(ranks.IsFirst ? new Clock(step =>
         {
             var now = (Stopwatch.GetTimestamp(), ranks.Waited, ranks.BytesGiven, Loopback());
             if (step == Warm) before = now;

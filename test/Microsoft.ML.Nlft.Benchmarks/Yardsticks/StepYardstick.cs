@@ -98,7 +98,7 @@ internal static class StepYardstick
         var last = Stopwatch.GetTimestamp();
         var refresh = kind == "cached" ? ContextRefresh.Once : ContextRefresh.EveryStep;
         var options = new FineTuneOptions { Epochs = warm + Steps, BatchSize = 1, Refresh = refresh };
-        new FineTuner(model, objective, options).Run([row], new StepClock(() =>
+        new TrainingRun(model, [row], objective, options).Run(new StepClock(() =>
         {
             steps.Add(Stopwatch.GetElapsedTime(last).TotalSeconds);
             last = Stopwatch.GetTimestamp();

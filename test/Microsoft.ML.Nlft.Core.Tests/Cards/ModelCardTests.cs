@@ -5,7 +5,9 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Evaluation;
 using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tests.ModelFiles;
+using Microsoft.ML.Nlft.Tests.Training;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Cards;
@@ -216,9 +218,9 @@ public sealed class ModelCardTests
         CollectionAssert.AreEqual(new[] { "a.jsonl", "b, c.jsonl", "e.jsonl" }, data.Sources.ToArray());
         CollectionAssert.AreEqual(new[] { "as given" }, ModelCardData.Of(rows, ["as given"]).Sources.ToArray());
 
-        Assert.AreEqual(new ModelCardTraining(0, 0, null, null, null, null, 0, Cancelled: true),
-            ModelCardTraining.Of(new FineTuneResult([], Cancelled: true)));
-        StringAssert.Contains((Card() with { Training = ModelCardTraining.Of(new FineTuneResult([], false)) }).ToMarkdown(ModelCardKind.Adapter),
+        var run = new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new LikelihoodObjective());
+        Assert.AreEqual(new ModelCardTraining(0, 0, null, null, null, null, 0, Cancelled: true), run.Card(new FineTuneResult([], Cancelled: true)).Training);
+        StringAssert.Contains((Card() with { Training = run.Card(new FineTuneResult([], false)).Training }).ToMarkdown(ModelCardKind.Adapter),
             "- Loss: none at the first step, none at the last\n");
         var evaluation = ExactMatchEvaluator.Evaluate(["#### 1", "#### 2", "nothing"], ["#### 1", "#### 3", "#### 4"], AnswerComparison.Number);
         Assert.AreEqual(new ModelCardEvaluation("set", 1, 1, 3), ModelCardEvaluation.Of("set", evaluation));

@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.Cards;
-using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Monitoring;
@@ -7,7 +6,7 @@ namespace Microsoft.ML.Nlft.Tests.Monitoring;
 /// <summary>Artificial runs.</summary>
 internal static class Steps
 {
-    public static TrainingRun Run => new()
+    public static RunDescription Run => new()
     {
         Model = "tiny", Method = "NLFT", Rows = 25, Options =
             [new ModelCardOption("Training", "Epochs", "10"), new ModelCardOption("Prompts", "BaseUser", "\"a|b\nc\"")],

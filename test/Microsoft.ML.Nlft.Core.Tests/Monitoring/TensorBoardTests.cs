@@ -61,7 +61,7 @@ public sealed class TensorBoardTests
         using var board = new TensorBoardWriter(folder.Root);
         for (var step = 1; step <= 4; step++)
         {
-            board.Report(Steps.At(step)); // by FineTuner itself, which announces nothing
+            board.Report(Steps.At(step)); // without a Begin: a caller that reports by hand
             using var stream = new FileStream(Directory.GetFiles(folder.Root).Single(), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             var bytes = new byte[stream.Length];
             stream.ReadExactly(bytes);

@@ -3,6 +3,7 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Saliency;
@@ -60,15 +61,15 @@ public sealed partial class SaliencyMapTests
     }
 
     [TestMethod]
-    public void CreateSaliencyMap_RowsDiffer_IsRefused()
+    public void Create_RowsDiffer_IsRefused()
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
         Assert.AreEqual("saliency map: found no recorded epoch; expected one epoch or more. Name rows in RecordedRows before training.",
-            Assert.ThrowsExactly<NlftException>(() => model.CreateSaliencyMap(Three, new(), [])).Message);
+            Assert.ThrowsExactly<NlftException>(() => SaliencyMap.Create("model", new(), Three, [], id => "")).Message);
         var recorded = new RecordedEpoch(0, model.CreateSaliencyMap(Three).Rows.Select(row => row.Epochs[0]).ToList());
         Assert.AreEqual("saliency map: found 2 rows; expected the 3 that were recorded. Give the rows that RecordedRows names, in its order.",
-            Assert.ThrowsExactly<NlftException>(() => model.CreateSaliencyMap(Three[..2], new(), [recorded])).Message);
+            Assert.ThrowsExactly<NlftException>(() => SaliencyMap.Create("model", new(), Three[..2], [recorded], id => "")).Message);
     }
 
     [TestMethod]
@@ -77,7 +78,7 @@ public sealed partial class SaliencyMapTests
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
         var map = model.CreateSaliencyMap(Three);
-        string Refused(Nlft.Saliency.SaliencyMap wrong) => Assert.ThrowsExactly<NlftException>(() => wrong.Write(Stream.Null)).Message;
+        string Refused(SaliencyMap wrong) => Assert.ThrowsExactly<NlftException>(() => wrong.Write(Stream.Null)).Message;
         const string remedy = "Make the map with CreateSaliencyMap, ExplainTraining or a recorded run of natural language fine-tuning.";
         Assert.AreEqual("saliency map: found no rows; expected one or more. Give it rows to show.", Refused(map with { Rows = [] }));
         Assert.AreEqual(
@@ -97,8 +98,7 @@ public sealed partial class SaliencyMapTests
         var path = Path.Combine(folder.Path, "run.html");
         var sizes = new List<long>();
         var monitor = new RecordingMonitor(() => sizes.Add(File.Exists(path) ? new FileInfo(path).Length : 0));
-        var result = model.FineTune(Three, new NaturalLanguageObjective(), new() { Epochs = 2, BatchSize = 2, RecordedRows = [2, 0] },
-            new TrainingMonitors(new SaliencyMapFile(path), monitor));
+        var result = model.FineTune(Three, new NaturalLanguageObjective(), new() { Epochs = 2, BatchSize = 2, RecordedRows = [2, 0] }, monitor: new TrainingMonitors(new SaliencyMapFile(path), monitor));
         Assert.AreEqual("NLFT, 3 rows; 4 steps; done", monitor.Story);
         Assert.Contains(option => option is { Group: "Training", Name: "RecordedRows", Value: "[2, 0]" }, monitor.Run!.Options);
         Assert.HasCount(4, sizes);
@@ -109,8 +109,7 @@ public sealed partial class SaliencyMapTests
         using var source = new CancellationTokenSource();
         source.Cancel();
         monitor = new RecordingMonitor(() => { });
-        Assert.ThrowsExactly<OperationCanceledException>(() =>
-            model.FineTune(Three, new NaturalLanguageObjective(), progress: monitor, cancellationToken: source.Token));
+        Assert.ThrowsExactly<OperationCanceledException>(() => model.FineTune(Three, new NaturalLanguageObjective(), monitor: monitor, cancellationToken: source.Token));
         Assert.AreEqual("NLFT, 3 rows; 0 steps; failed", monitor.Story);
     }
 
@@ -120,8 +119,7 @@ public sealed partial class SaliencyMapTests
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path, new() { Trainable = TrainableWeights.Lora });
         Assert.AreEqual("saliency map run.html: found training by SFT; expected by NLFT. Leave the map out, or train with NaturalLanguageObjective.",
-            Assert.ThrowsExactly<NlftException>(() => model.FineTune(Three, new LikelihoodObjective(),
-                progress: new SaliencyMapFile("run.html"))).Message);
+            Assert.ThrowsExactly<NlftException>(() => model.FineTune(Three, new LikelihoodObjective(), monitor: new SaliencyMapFile("run.html"))).Message);
     }
 
     /// <summary>Records the calls of a monitor.</summary>
@@ -130,11 +128,11 @@ public sealed partial class SaliencyMapTests
         private int _steps;
         private string _end = "";
 
-        public TrainingRun? Run { get; private set; }
+        public RunDescription? Run { get; private set; }
 
         public string Story => $"{Run!.Method}, {Run.Rows} rows; {_steps} steps; {_end}";
 
-        public void Begin(TrainingRun run) => Run = run;
+        public void Begin(RunDescription run) => Run = run;
 
         public void Report(TrainingProgress value)
         {

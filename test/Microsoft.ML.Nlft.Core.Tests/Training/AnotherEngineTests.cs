@@ -32,7 +32,7 @@ public sealed class AnotherEngineTests
         Assert.AreEqual(4, Run(int8: false, Options).ResumedSteps);
     }
 
-    /// <summary>Who hands a network to <see cref="FineTuner"/> need not say which engine it is on.</summary>
+    /// <summary>Who hands a network to <see cref="TrainingRun"/> need not say which engine it is on.</summary>
     [TestMethod]
     public void DifferencesFrom_EngineUnnamed_IsNoDifference()
     {

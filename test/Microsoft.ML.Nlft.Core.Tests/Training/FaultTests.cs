@@ -1,6 +1,7 @@
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
@@ -154,30 +155,55 @@ public sealed class FaultTests
     }
 
     [TestMethod]
-    public void Require_MoreMemoryThanThereIs_NamesThePartsAndWhatBringsThemDown()
+    public void RequireTraining_MoreMemoryThanThereIs_NamesThePartsAndWhatBringsThemDown()
     {
         using var model = _run.Load();
         using var all = _run.Load(trainable: TrainableWeights.All);
         var rows = SmallRun.Rows();
         const long Frozen = 30 << 10;
-        LocalModelMemory.Require(model, Frozen, new() { BatchSize = 4 }, rows, 1 << 20);
-        Assert.AreEqual("memory to train 4 rows together, 29 tokens: found 79.9 KiB (37.9 KiB of activations, 12.0 KiB of trained weights with gradients and optimizer, 30.0 KiB of frozen weights); " +
-            "expected at most 60.0 KiB, what this process may use. To bring it down, set MicroBatchSize to 1 (53.8 KiB in all), or cut long rows with PromptOptions.MaximumTokens, or set Int8Weights of the engine (53.5 KiB in all).",
-            _run.Folder.Refusal(() => LocalModelMemory.Require(model, Frozen, new() { BatchSize = 4 }, rows, 60 << 10)));
-        StringAssert.Contains(_run.Folder.Refusal(() => LocalModelMemory.Require(all, 0, new() { BatchSize = 4, MicroBatchSize = 1 }, rows, 20 << 10)), "To bring it down, train LoRA factors instead of all weights (");
-        StringAssert.EndsWith(_run.Folder.Refusal(() => LocalModelMemory.Require(model, Frozen, new() { MicroBatchSize = 1 }, [rows[0]], 1 << 10)), ".");
+        string Refused(ICausalLanguageModel network, long weights, FineTuneOptions options, EncodedExample[] rows, long available) =>
+            _run.Folder.Refusal(() => MemoryCheck.RequireTraining(new Scarce(available), network, weights, options, rows, processes: 1));
+        MemoryCheck.RequireTraining(new Scarce(1 << 20), model, Frozen, new() { BatchSize = 4 }, rows, processes: 1);
+        const string Need = "memory to train 4 rows together, 29 tokens: found 79.9 KiB (37.9 KiB of activations, " +
+            "12.0 KiB of trained weights with gradients and optimizer, 30.0 KiB of frozen weights); " +
+            "expected at most 60.0 KiB, what this process may use. To bring it down, set MicroBatchSize to 1 (53.8 KiB in all), " +
+            "or cut long rows with PromptOptions.MaximumTokens, or set Int8Weights of the engine (53.5 KiB in all).";
+        Assert.AreEqual(Need, Refused(model, Frozen, new() { BatchSize = 4 }, rows, 60 << 10));
+        Assert.AreEqual(Need, _run.Folder.Refusal(() =>
+            MemoryCheck.RequireTraining(new Scarce(120 << 10), model, Frozen, new() { BatchSize = 4 }, rows, processes: 2)), "two processes share it");
+        StringAssert.Contains(Refused(all, 0, new() { BatchSize = 4, MicroBatchSize = 1 }, rows, 20 << 10),
+            "To bring it down, train LoRA factors instead of all weights (");
+        StringAssert.EndsWith(Refused(model, Frozen, new() { MicroBatchSize = 1 }, [rows[0]], 1 << 10), ".");
     }
 
     [TestMethod]
     public void RequireWeights_MoreThanThereIs_NamesBothSizesAndWhatHelps()
     {
-        Assert.AreEqual(0, LocalModelMemory.Frozen(_run.Model, TrainableWeights.All, new()), "trained weights are counted as such");
-        Assert.AreEqual(0, LocalModelMemory.Frozen(_run.Model, TrainableWeights.Lora, new() { Int8Weights = true }));
-        var frozen = LocalModelMemory.Frozen(_run.Model, TrainableWeights.Lora, new());
+        long Frozen(TrainableWeights trainable, bool int8 = false) =>
+            new ManagedEngine(new ManagedEngineOptions { Int8Weights = int8 }).Estimate(new()
+            {
+                Model = _run.Model.Configuration, WeightBytes = _run.Model.WeightBytes, Trainable = trainable,
+            })!.Weights;
+        Assert.AreEqual(0, Frozen(TrainableWeights.All), "trained weights are counted as such");
+        Assert.AreEqual(0, Frozen(TrainableWeights.Lora, int8: true));
+        var frozen = Frozen(TrainableWeights.Lora);
         Assert.AreEqual(ModelLayout.Weights(_run.Model.Configuration).Sum(weight => 4 * weight.Shape.Aggregate(1L, (a, b) => a * b)), frozen);
-        LocalModelMemory.RequireWeights(_run.Model, frozen, frozen);
-        Assert.AreEqual($"memory for the weights of {_run.Model.Path}: found 10.4 KiB; expected at most 4.0 KiB, what this process may use. Set Int8Weights of the engine (3.6 KiB), or use a smaller model.",
-            _run.Folder.Refusal(() => LocalModelMemory.RequireWeights(_run.Model, frozen, 4 << 10)));
+        MemoryCheck.RequireWeights(new Scarce(frozen), _run.Model, TrainableWeights.Lora);
+        Assert.AreEqual($"memory for the weights of {_run.Model.Path}: found 10.4 KiB; expected at most 4.0 KiB, what this process may use. " +
+            "Set Int8Weights of the engine (3.6 KiB), or use a smaller model.",
+            _run.Folder.Refusal(() => MemoryCheck.RequireWeights(new Scarce(4 << 10), _run.Model, TrainableWeights.Lora)));
+    }
+
+    /// <summary>The managed engine in a process that may use little memory.</summary>
+    private sealed class Scarce(long available) : IModelEngine
+    {
+        private readonly ManagedEngine _engine = new(1);
+
+        public string Name => _engine.Name;
+
+        public MemoryNeed? Estimate(MemoryRequest request) => _engine.Estimate(request)! with { Available = available };
+
+        public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default) => _engine.Load(options, cancellationToken);
     }
 
     /// <summary>The natural language objective that does something else at one of its calls: a loss of NaN, large coefficients, or an action.</summary>
@@ -192,6 +218,8 @@ public sealed class FaultTests
         public int Calls { get; private set; }
 
         public string Name => _whole.Name;
+
+        public IReadOnlyList<KeyValuePair<string, string>> Settings => _whole.Settings;
 
         public PromptContexts ScoredContexts(Polarity polarity) => _whole.ScoredContexts(polarity);
 

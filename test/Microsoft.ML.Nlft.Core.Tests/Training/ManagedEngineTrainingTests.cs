@@ -4,6 +4,7 @@ using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tests.Engines;
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Training;
@@ -33,13 +34,13 @@ public class ManagedEngineTrainingTests
     [TestMethod]
     [DataRow(1)]
     [DataRow(3)]
-    public void MicroBatchesEqualOneBatch_DropoutIncluded(int microBatch)
+    public void Run_MicroBatchesWithDropout_EqualOneBatch(int microBatch)
     {
         using var folder = TinyModels.Create();
         using var whole = Load(folder);
         using var split = Load(folder);
-        var expected = new FineTuner(whole, WithJudgeLikelihood, Options).Run(Examples());
-        var actual = new FineTuner(split, WithJudgeLikelihood, Options with { MicroBatchSize = microBatch }).Run(Examples());
+        var expected = new TrainingRun(whole, Examples(), WithJudgeLikelihood, Options).Run();
+        var actual = new TrainingRun(split, Examples(), WithJudgeLikelihood, Options with { MicroBatchSize = microBatch }).Run();
         Assert.HasCount(6, actual.Steps);
         foreach (var (a, b) in expected.Steps.Zip(actual.Steps))
         {
@@ -49,7 +50,7 @@ public class ManagedEngineTrainingTests
     }
 
     [TestMethod]
-    public void MicroBatchesAddUpToTheSameGradient_TheShortLastWindowIncluded()
+    public void Run_MicroBatches_AddUpToTheSameGradient()
     {
         using var folder = TinyModels.Create();
         var gradients = new[] { 0, 1, 2, 3 }.Select(microBatch =>
@@ -57,7 +58,7 @@ public class ManagedEngineTrainingTests
             using var model = Load(folder);
             var spy = new GradientSpy(model);
             // Two windows, of 4 and 3 rows. The first step of a warm-up has rate 0, so both are seen from the same weights.
-            new FineTuner(spy, WithJudgeLikelihood, Options with { Epochs = 1, WarmupRatio = 0.5, MicroBatchSize = microBatch }).Run(Examples());
+            new TrainingRun(spy, Examples(), WithJudgeLikelihood, Options with { Epochs = 1, WarmupRatio = 0.5, MicroBatchSize = microBatch }).Run();
             return spy.Gradients;
         }).ToArray();
         Assert.HasCount(2, gradients[0]);
@@ -74,13 +75,13 @@ public class ManagedEngineTrainingTests
     }
 
     [TestMethod]
-    public void OneAndTwoThreadsGiveTheSameLossesToTheBit()
+    public void Run_OneAndTwoThreads_GiveTheSameLossesToTheBit()
     {
         using var folder = TinyModels.Create();
         var losses = new[] { 1, 2 }.Select(threads =>
         {
             using var model = Load(folder, threads: threads);
-            return new FineTuner(model, new NaturalLanguageObjective(), Options).Run(Examples()).Steps.Select(step => step.Loss).ToArray();
+            return new TrainingRun(model, Examples(), new NaturalLanguageObjective(), Options).Run().Steps.Select(step => step.Loss).ToArray();
         }).ToArray();
         CollectionAssert.AreEqual(losses[0], losses[1]);
     }
@@ -88,24 +89,23 @@ public class ManagedEngineTrainingTests
     [TestMethod]
     [DataRow(TrainableWeights.Lora, 0.97)] // the small, tied embedding that LoRA leaves alone bounds every logit
     [DataRow(TrainableWeights.All, 0.5)]
-    public void LikelihoodFalls(TrainableWeights trainable, double share)
+    public void Run_Likelihood_LowersTheLoss(TrainableWeights trainable, double share)
     {
         using var folder = TinyModels.Create();
         using var model = Load(folder, trainable);
-        var result = new FineTuner(model, new LikelihoodObjective(), Options with { Epochs = 30, BatchSize = 7, LearningRate = 2e-2 }).Run(Examples());
+        var result = new TrainingRun(model, Examples(), new LikelihoodObjective(), Options with { Epochs = 30, BatchSize = 7, LearningRate = 2e-2 }).Run();
         Assert.IsLessThan(share * result.Steps[0].Loss, result.Steps[^1].Loss);
     }
 
     [TestMethod]
-    public void ACancelledRunLeavesTheWeightsOfTheLastStepAndNoGradient()
+    public void Run_Cancelled_LeavesTheWeightsOfTheLastStepAndNoGradient()
     {
         using var folder = TinyModels.Create();
         using var model = Load(folder);
         using var source = new CancellationTokenSource();
         float[] weights = [];
         var spy = new GradientSpy(model) { OnForward = call => { if (call == 4) source.Cancel(); } }; // second micro-batch of step 2
-        var result = new FineTuner(spy, new NaturalLanguageObjective(), Options with { MicroBatchSize = 2, ReturnPartialOnCancel = true, WarmupRatio = 0 })
-            .Run(Examples(), new Listener(_ => weights = Flat(model, ModelState.Weights)), source.Token);
+        var result = new TrainingRun(spy, Examples(), new NaturalLanguageObjective(), Options with { MicroBatchSize = 2, ReturnPartialOnCancel = true, WarmupRatio = 0 }).Run(new Listener(_ => weights = Flat(model, ModelState.Weights)), source.Token);
         Assert.IsTrue(result.Cancelled);
         Assert.HasCount(1, result.Steps);
         CollectionAssert.AreEqual(weights, Flat(model, ModelState.Weights));
@@ -113,13 +113,13 @@ public class ManagedEngineTrainingTests
     }
 
     [TestMethod]
-    public void SaliencyIsWhatTrainingSees_WithoutDropout()
+    public void Analyze_WithoutDropout_ShowsWhatTrainingSees()
     {
         using var folder = TinyModels.Create();
         using var model = new ManagedEngine(1).Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora, Lora = Lora with { Dropout = 0 } });
         var examples = Examples()[..4];
         var saliency = new SaliencyAnalyzer(model, new NaturalLanguageObjective()).Analyze(examples);
-        var step = new FineTuner(model, new NaturalLanguageObjective(), Options with { Epochs = 1 }).Run(examples).Steps[0];
+        var step = new TrainingRun(model, examples, new NaturalLanguageObjective(), Options with { Epochs = 1 }).Run().Steps[0];
         Assert.AreEqual(saliency.Average(row => row.Loss), step.Loss, 1e-5 * step.Loss);
         Assert.AreEqual(saliency.Sum(row => row.Saliency.Count(t => t.Role == TokenRole.Salient)) / (double)saliency.Sum(row => row.Tokens.Length), step.SalientShare, 1e-12);
     }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Training;
@@ -20,7 +21,7 @@ public sealed class RecordingTests
             told.Add(progress);
             if (progress.Epoch == Math.Floor(progress.Epoch)) expected.Add(See(model)); // after the last step of an epoch the weights are those recorded
         });
-        var result = new FineTuner(model, new NaturalLanguageObjective(), Plain with { RecordedRows = [5, 0] }).Run(Rows.Seven(), listener);
+        var result = new TrainingRun(model, Rows.Seven(), new NaturalLanguageObjective(), Plain with { RecordedRows = [5, 0] }).Run(listener);
 
         CollectionAssert.AreEqual(new[] { 0, 1, 2, 3 }, result.Recorded.Select(epoch => epoch.Epoch).ToArray());
         CollectionAssert.AreEqual(new[] { 1, 1, 0, 1, 0, 1 }, told.Select(progress => progress.Recorded.Count).ToArray());
@@ -43,7 +44,7 @@ public sealed class RecordingTests
         TableLanguageModel Train(params int[] recorded)
         {
             var model = new TableLanguageModel(Rows.Vocabulary);
-            new FineTuner(model, new NaturalLanguageObjective(), Plain with { RecordedRows = recorded }).Run(Rows.Seven());
+            new TrainingRun(model, Rows.Seven(), new NaturalLanguageObjective(), Plain with { RecordedRows = recorded }).Run();
             return model;
         }
         CollectionAssert.AreEqual(Train().Weights, Train(1, 2, 3).Weights);
@@ -55,7 +56,7 @@ public sealed class RecordingTests
         var time = new ManualTime();
         var model = new TableLanguageModel(Rows.Vocabulary) { OnForward = _ => time.Advance(1) };
         var slow = new Listener(_ => time.Advance(100));
-        var steps = new FineTuner(model, new LikelihoodObjective(), Plain with { Epochs = 2, Shuffle = false }, time).Run(Rows.Seven(), slow).Steps;
+        var steps = new TrainingRun(model, Rows.Seven(), new LikelihoodObjective(), Plain with { Epochs = 2, Shuffle = false }, time).Run(slow).Steps;
         CollectionAssert.AreEqual(new[] { 18.0, 16, 18, 16 }, steps.Select(step => step.TokensPerSecond).ToArray());
     }
 
@@ -65,7 +66,7 @@ public sealed class RecordingTests
     [DataRow(new[] { 2, 2 }, "option RecordedRows: found 2; expected each index once. Leave out its repetitions.")]
     public void Run_RowsThatAreNotThere_AreRefused(int[] rows, string message) =>
         Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() =>
-            new FineTuner(new TableLanguageModel(Rows.Vocabulary), new LikelihoodObjective(), Plain with { RecordedRows = rows }).Run(Rows.Seven())).Message);
+            new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new LikelihoodObjective(), Plain with { RecordedRows = rows }).Run()).Message);
 
     private static IReadOnlyList<ExampleSaliency> See(TableLanguageModel model) =>
         new SaliencyAnalyzer(model, new NaturalLanguageObjective()).Analyze([Rows.Seven()[5], Rows.Seven()[0]]);

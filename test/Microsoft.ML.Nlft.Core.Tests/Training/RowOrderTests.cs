@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tests.Training;
 public class RowOrderTests
 {
     [TestMethod]
-    public void SplitMix64GivesThePublishedNumbers()
+    public void SplitMix64_PublishedSeed_GivesThePublishedNumbers()
     {
         // The first outputs for seed 1234567 in the reference implementation by S. Vigna.
         var random = new SplitMix64(1234567);
@@ -17,7 +17,7 @@ public class RowOrderTests
     }
 
     [TestMethod]
-    public void AnOrderIsAPermutationThatSeedAndEpochChange()
+    public void OfEpoch_SeedAndEpoch_ChangeThePermutation()
     {
         var order = RowOrder.OfEpoch(50, shuffle: true, seed: 42, epoch: 0);
         CollectionAssert.AreEqual(Enumerable.Range(0, 50).ToArray(), order.Order().ToArray());
@@ -27,11 +27,11 @@ public class RowOrderTests
     }
 
     [TestMethod]
-    public void WithoutShufflingRowsKeepTheirOrder() =>
+    public void OfEpoch_WithoutShuffling_KeepsTheOrder() =>
         CollectionAssert.AreEqual(new[] { 0, 1, 2, 3 }, RowOrder.OfEpoch(4, shuffle: false, seed: 42, epoch: 3));
 
     [TestMethod]
-    public void EveryPermutationOfThreeRowsIsAboutEquallyFrequent()
+    public void OfEpoch_ThreeRows_GivesEveryPermutationEquallyOften()
     {
         var counts = Enumerable.Range(0, 6000).GroupBy(seed => string.Join("", RowOrder.OfEpoch(3, true, seed, 0))).ToDictionary(g => g.Key, g => g.Count());
         Assert.HasCount(6, counts);
@@ -40,7 +40,7 @@ public class RowOrderTests
     }
 
     [TestMethod]
-    public void EveryRowContextAndEpochHasItsOwnDropout()
+    public void DropoutSeed_RowContextAndEpoch_DifferInIt()
     {
         var seeds = (from seed in Enumerable.Range(0, 3) from epoch in Enumerable.Range(0, 5) from row in Enumerable.Range(0, 20)
                      from context in new[] { PromptContexts.Base, PromptContexts.Judge } select RowOrder.DropoutSeed(seed, epoch, row, context)).ToArray();

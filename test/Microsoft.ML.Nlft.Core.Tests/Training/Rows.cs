@@ -34,6 +34,8 @@ internal sealed class ScriptedObjective : ITokenObjective
 
     public string Name => "scripted";
 
+    public IReadOnlyList<KeyValuePair<string, string>> Settings => [];
+
     /// <summary>Correct rows have no judge context.</summary>
     public PromptContexts ScoredContexts(Polarity polarity) => polarity == Polarity.Correct ? Scored & ~PromptContexts.Judge : Scored;
 

@@ -1,6 +1,7 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Training;
@@ -9,7 +10,7 @@ namespace Microsoft.ML.Nlft.Tests.Training;
 public class SaliencyAnalyzerTests
 {
     [TestMethod]
-    public void EveryRowShowsItsTokensAsTheObjectiveSeesThem()
+    public void Analyze_EveryRow_ShowsItsTokensAsTheObjectiveSeesThem()
     {
         var model = new TableLanguageModel(Rows.Vocabulary) { Trainable = TrainableWeights.None };
         var objective = new ScriptedObjective
@@ -49,12 +50,12 @@ public class SaliencyAnalyzerTests
     }
 
     [TestMethod]
-    public void ABatchSizeBelowOneIsRefused() =>
+    public void Constructor_BatchSizeBelowOne_IsRefused() =>
         Assert.AreEqual("option batchSize: found 0; expected 1 or more. Set the rows to score together.",
             Assert.ThrowsExactly<NlftException>(() => new SaliencyAnalyzer(new TableLanguageModel(Rows.Vocabulary), new ScriptedObjective(), 0)).Message);
 
     [TestMethod]
-    public void ANaNScoreNamesTheRow()
+    public void Analyze_ScoreNaN_NamesTheRow()
     {
         var model = new TableLanguageModel(Rows.Vocabulary) { PoisonedContext = 0 };
         Assert.AreEqual("rows.jsonl, line 1, base context: found log-probability NaN at response token 1; expected numbers. Check the model folder's weights, or leave out the row.",

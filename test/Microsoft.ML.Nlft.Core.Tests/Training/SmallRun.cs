@@ -46,7 +46,7 @@ internal sealed class SmallRun : IDisposable
     public static FineTuneResult Run(
         ICausalLanguageModel model, FineTuneOptions options, Action<TrainingProgress>? told = null, ITokenObjective? objective = null, EncodedExample[]? rows = null, string? baseModel = null,
         TimeProvider? time = null, CancellationToken cancellation = default) =>
-        new FineTuner(model, objective ?? new NaturalLanguageObjective(), options, time) { BaseModel = baseModel }.Run(rows ?? Rows(), told is null ? null : new Listener(told), cancellation);
+        new TrainingRun(model, rows ?? Rows(), objective ?? new NaturalLanguageObjective(), options, time) { BaseModel = baseModel }.Run(told is null ? null : new Listener(told), cancellation);
 
     /// <summary>Every number that training changed.</summary>
     public static float[] State(ICausalLanguageModel model) => [.. model.Export(ModelState.Weights).Concat(model.Export(ModelState.Optimizer)).SelectMany(tensor => tensor.Values)];

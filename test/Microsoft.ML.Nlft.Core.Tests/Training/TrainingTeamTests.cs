@@ -24,13 +24,13 @@ public sealed class TrainingTeamTests
     private static (FineTuneResult Result, float[] State) Alone(ModelFolder folder, FineTuneOptions options)
     {
         using var model = SmallRun.Load(folder);
-        return (new FineTuner(model, WithJudge(), options).Run(SmallRun.Rows()), State(model));
+        return (new TrainingRun(model, SmallRun.Rows(), WithJudge(), options).Run(), State(model));
     }
 
     private static (FineTuneResult Result, float[] State) Member(ThreadGroup group, ModelFolder folder, FineTuneOptions options, IProgress<TrainingProgress>? progress = null, CancellationToken token = default, EncodedExample[]? rows = null)
     {
         using var model = SmallRun.Load(folder);
-        var result = new FineTuner(model, WithJudge(), options) { Group = group }.Run(rows ?? SmallRun.Rows(), progress, token);
+        var result = new TrainingRun(model, () => rows ?? SmallRun.Rows(), WithJudge(), options, null, group).Run(progress, token);
         return (result, State(model));
     }
 
@@ -77,7 +77,7 @@ public sealed class TrainingTeamTests
         var bytes = ThreadGroup.Run(2, group =>
         {
             using var model = SmallRun.Load(folder);
-            var steps = new FineTuner(model, WithJudge(), Options with { Epochs = 2 }) { Group = group }.Run(SmallRun.Rows()).Steps.Count;
+            var steps = new TrainingRun(model, () => SmallRun.Rows(), WithJudge(), Options with { Epochs = 2 }, null, group).Run().Steps.Count;
             return (group.BytesSummed, Expected: steps * sizeof(float) * model.Export(ModelState.Weights).Sum(tensor => tensor.Values.Length));
         });
         foreach (var (result, _) in bytes) Assert.AreEqual(result.Expected, result.BytesSummed);

@@ -35,12 +35,9 @@ public sealed class MLNetSnippets : Workplace
         var options = new NaturalLanguageFineTuneTrainer.Options
         {
             ModelFolder = "model",
-            Epochs = 2,
-            LearningRate = 1e-3,
-            MicroBatchSize = 1,
+            Training = new() { Epochs = 2, LearningRate = 1e-3, MicroBatchSize = 1, Refresh = ContextRefresh.EveryEpoch },
             Lora = new() { Rank = 8, TargetModules = ["q_proj", "v_proj", "gate_proj", "up_proj", "down_proj"] },
             Objective = new() { ClusterRule = ClusterRule.Similar },
-            Refresh = ContextRefresh.EveryEpoch,
             Prompts = new() { MaximumTokens = 1024 },
             Generation = new() { MaximumNewTokens = 96, StopStrings = ["\n\n"] },
             Seed = 1,

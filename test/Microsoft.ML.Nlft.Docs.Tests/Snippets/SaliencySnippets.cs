@@ -25,9 +25,8 @@ public sealed class SaliencySnippets : Workplace
             using var model = mlContext.Nlft().Trainers.NaturalLanguageFineTune(new NaturalLanguageFineTuneTrainer.Options
             {
                 ModelFolder = "model",
-                Epochs = 2,
-                RecordedRows = [0, 1, 2],
-                Progress = new SaliencyMapFile("run.html"),                // written after every epoch, to be looked at while the run goes on
+                Training = new() { Epochs = 2, RecordedRows = [0, 1, 2] },
+                Monitor = new SaliencyMapFile("run.html"),                 // written after every epoch, to be looked at while the run goes on
             }).Fit(rows);
             model.TrainingMap!.Save("run.html");                           // or once, at the end
             var row = new TrainingExample { Question = "2 + 3?", Response = "2 + 3 = 6", Judgment = "2 + 3 is not 6.", Answer = "5" };
@@ -41,7 +40,7 @@ public sealed class SaliencySnippets : Workplace
         Console.WriteLine(live.Address);
         using var followed = mlContext.Nlft().Trainers.NaturalLanguageFineTune(new NaturalLanguageFineTuneTrainer.Options
         {
-            ModelFolder = "model", Epochs = 2, Progress = new TrainingMonitors(new ConsoleReporter(), live, board),
+            ModelFolder = "model", Training = new() { Epochs = 2 }, Monitor = new TrainingMonitors(new ConsoleReporter(), live, board),
         }).Fit(rows);
         #endregion
         foreach (var page in (string[])["map.html", "run.html", "row.html"]) Assert.IsTrue(File.Exists(page), page);

@@ -29,9 +29,7 @@ public abstract class ModelTest : IDisposable
     {
         ModelFolder = Disk.Folder,
         Engine = Engine,
-        Epochs = 2,
-        BatchSize = 2,
-        LearningRate = 0.5,
+        Training = new() { Epochs = 2, BatchSize = 2, LearningRate = 0.5 },
         Lora = new() { Rank = 2 },
         Generation = new() { MaximumBatchSize = 4 },
     };

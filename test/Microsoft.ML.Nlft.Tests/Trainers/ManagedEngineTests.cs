@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tests.Trainers;
 public sealed class ManagedEngineTests : ModelTest
 {
     [TestMethod]
-    public void NaturalLanguageFineTuneTrainsAnswersSavesAndLoads()
+    public void NaturalLanguageFineTune_RealEngine_TrainsAnswersSavesAndLoads()
     {
         using var model = MLContext.Nlft().Trainers.NaturalLanguageFineTune(OnTheManagedEngine()).Fit(View(ThreeRows));
         var answers = Answers(model.Transform(Questions(5)));
@@ -21,7 +21,7 @@ public sealed class ManagedEngineTests : ModelTest
     }
 
     [TestMethod]
-    public void TheSameSeedGivesTheSameModelBitForBit()
+    public void Fit_SameSeed_GivesTheSameModelToTheBit()
     {
         float[] Train(int seed)
         {
@@ -36,7 +36,7 @@ public sealed class ManagedEngineTests : ModelTest
     }
 
     [TestMethod]
-    public void ARunThatWasCancelledGoesOnToTheSameModelBitForBit()
+    public void Fit_ResumedAfterCancellation_GivesTheSameModelToTheBit()
     {
         using var unbroken = MLContext.Nlft().Trainers.NaturalLanguageFineTune(Checkpointed(null)).Fit(View(ThreeRows));
         using var source = new CancellationTokenSource();
@@ -53,7 +53,8 @@ public sealed class ManagedEngineTests : ModelTest
         NaturalLanguageFineTuneTrainer.Options Checkpointed(string? folder)
         {
             var options = OnTheManagedEngine();
-            (options.Seed, options.Epochs, options.BatchSize, options.CheckpointFolder, options.ResumeFrom) = (5, 2, 1, folder, folder);
+            options.Seed = 5;
+            options.Training = options.Training with { Epochs = 2, BatchSize = 1, CheckpointFolder = folder, ResumeFrom = folder };
             return options;
         }
     }
@@ -67,16 +68,13 @@ public sealed class ManagedEngineTests : ModelTest
     }
 
     [TestMethod]
-    public void SupervisedFineTuneLearnsItsTarget()
+    public void SupervisedFineTune_ManyEpochs_LearnsItsTarget()
     {
         var target = ThreeRows[1];
         var options = new SupervisedFineTuneTrainer.Options
         {
             ModelFolder = Disk.Folder,
-            Epochs = 60,
-            BatchSize = 1,
-            LearningRate = 0.05,
-            Schedule = LearningRateSchedule.Constant,
+            Training = new() { Epochs = 60, BatchSize = 1, LearningRate = 0.05, Schedule = LearningRateSchedule.Constant },
             Lora = new() { Rank = 8, Dropout = 0, TargetModules = ["q_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] },
         };
 
@@ -88,10 +86,10 @@ public sealed class ManagedEngineTests : ModelTest
     }
 
     [TestMethod]
-    public void AFreshAdapterAnswersAsTheBaseModelDoes()
+    public void Fit_TinyLearningRate_AnswersAsTheBaseModelDoes()
     {
         var options = OnTheManagedEngine();
-        (options.Epochs, options.LearningRate) = (1, 1e-30);
+        options.Training = options.Training with { Epochs = 1, LearningRate = 1e-30 };
         using var tuned = MLContext.Nlft().Trainers.NaturalLanguageFineTune(options).Fit(View(ThreeRows));
         using var bare = MLContext.Nlft().LoadBaseModel(Disk.Folder, generation: options.Generation);
 
@@ -101,7 +99,8 @@ public sealed class ManagedEngineTests : ModelTest
     private NaturalLanguageFineTuneTrainer.Options OnTheManagedEngine()
     {
         var options = Options();
-        (options.Engine, options.LearningRate, options.Generation) = (null, 0.01, new() { MaximumNewTokens = 8, MaximumBatchSize = 3 });
+        (options.Engine, options.Generation) = (null, new() { MaximumNewTokens = 8, MaximumBatchSize = 3 });
+        options.Training = options.Training with { LearningRate = 0.01 };
         return options;
     }
 }

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tests.Trainers;
 public sealed class TrainerTests : ModelTest
 {
     [TestMethod]
-    public void FitTrainsAnAdapterAndReportsEveryStep()
+    public void Fit_ThreeRows_TrainsAnAdapterAndReportsEveryStep()
     {
         var reports = new Reports();
         var options = Options();
@@ -27,12 +27,15 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void TheOptionsReachTheTrainingLoop()
+    public void Fit_TrainingOptions_ReachTheRun()
     {
         var reports = new Reports();
         var options = Options();
-        (options.Progress, options.Epochs, options.BatchSize, options.LearningRate, options.Schedule, options.WarmupRatio) =
-            (reports, 5, 1, 0.25, Nlft.Training.LearningRateSchedule.Constant, 0);
+        options.Progress = reports;
+        options.Training = new()
+        {
+            Epochs = 5, BatchSize = 1, LearningRate = 0.25, Schedule = Nlft.Training.LearningRateSchedule.Constant, WarmupRatio = 0,
+        };
 
         using var model = Fit(options);
 
@@ -41,7 +44,7 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void TheGpuOfTheContextReachesTheEngine()
+    public void Fit_GpuOfTheContext_ReachesTheEngine()
     {
         using (Fit()) Assert.IsNull(Engine.Gpu, "The context names none.");
         (MLContext.GpuDeviceId, MLContext.FallbackToCpu) = (2, false);
@@ -51,7 +54,7 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void TheFittedModelAnswersQuestionsWithoutTheOtherColumns()
+    public void Transform_QuestionsAlone_AreAnswered()
     {
         using var model = Fit();
         var questions = MLContext.Data.LoadFromEnumerable(new List<OnlyQuestion> { new() { Question = "1 + 1?" } });
@@ -62,12 +65,13 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void SupervisedFineTuneTrainsOnTheChosenTarget()
+    public void SupervisedFineTune_ChosenTarget_IsTrainedOn()
     {
         var rows = MLContext.Data.LoadFromEnumerable(new List<OnlyQuestionAnswered> { new() { Question = "1 + 1?", GeneratedAnswer = "#### 2" } });
         var options = new SupervisedFineTuneTrainer.Options
         {
-            ModelFolder = Disk.Folder, Engine = Engine, TargetColumnName = "GeneratedAnswer", Epochs = 3, BatchSize = 1, OutputColumnName = "Out",
+            ModelFolder = Disk.Folder, Engine = Engine, TargetColumnName = "GeneratedAnswer", OutputColumnName = "Out",
+            Training = new() { Epochs = 3, BatchSize = 1 },
         };
 
         using var model = MLContext.Nlft().Trainers.SupervisedFineTune(options).Fit(rows);
@@ -78,7 +82,7 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void EqualSeedsGiveEqualAdaptersAndOthersDoNot()
+    public void Fit_Seeds_DecideTheAdapter()
     {
         float[] Train(int? contextSeed, int? seed)
         {
@@ -95,7 +99,7 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void FittingATrainerTwiceGivesTheSameAdapter()
+    public void Fit_Twice_GivesTheSameAdapter()
     {
         var trainer = MLContext.Nlft().Trainers.NaturalLanguageFineTune(Options());
         using var first = trainer.Fit(View(ThreeRows));
@@ -105,7 +109,7 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void TheLogSaysWhatIsTrainedAndOneLinePerStep()
+    public void Fit_Log_SaysWhatIsTrainedAndOneLinePerStep()
     {
         var lines = new List<(ChannelMessageKind Kind, string Message, string Source)>();
         MLContext.Log += (_, e) => lines.Add((e.Kind, e.RawMessage, e.Source));
@@ -125,7 +129,7 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void BracesInTheTextsDoNotDisturbTheLog()
+    public void Fit_BracesInTexts_LeaveTheLogAlone()
     {
         MLContext.Log += (_, e) => _ = e.Message;
         var rows = ThreeRows;
@@ -137,7 +141,7 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void ACancelledRunThrowsAndReleasesTheModel()
+    public void Fit_Cancelled_ThrowsAndReleasesTheModel()
     {
         using var cancel = new CancellationTokenSource();
         var options = Options();
@@ -149,13 +153,14 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void ACancelledRunCanReturnTheModelSoFar()
+    public void Fit_CancelledWithReturnPartial_ReturnsTheModelSoFar()
     {
         using var cancel = new CancellationTokenSource();
         var warnings = new List<string>();
         MLContext.Log += (_, e) => { if (e.Kind == ChannelMessageKind.Warning) warnings.Add(e.RawMessage); };
         var options = Options();
-        (options.CancellationToken, options.ReturnPartialOnCancel) = (cancel.Token, true);
+        options.CancellationToken = cancel.Token;
+        options.Training = options.Training with { ReturnPartialOnCancel = true };
         options.Progress = new Reports(step => { if (step.Step == 2) cancel.Cancel(); });
 
         using var model = Fit(options);
@@ -167,7 +172,7 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void WhatAListenerThrowsEndsTheRunAndReleasesTheModel()
+    public void Fit_ListenerThrows_EndsTheRunAndReleasesTheModel()
     {
         var options = Options();
         options.Progress = new Reports(_ => throw new InvalidOperationException("listener"));
@@ -180,7 +185,7 @@ public sealed class TrainerTests : ModelTest
     [DataRow("", "x", "a", "row 4, Question")]
     [DataRow("q", "", "a", "row 4, Response")]
     [DataRow("q", "x", "", "row 4, Answer")]
-    public void ARowWithoutATextIsNamed(string question, string response, string answer, string subject)
+    public void Fit_RowWithoutText_IsNamed(string question, string response, string answer, string subject)
     {
         var rows = ThreeRows;
         rows.Add(new Row { Question = question, Response = response, Judgment = "No.", Answer = answer });
@@ -192,7 +197,7 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void AResponseLongerThanTheLimitIsNamed()
+    public void Fit_ResponseTooLong_IsNamed()
     {
         var rows = ThreeRows;
         rows[1].Response = new string('x', 300);
@@ -203,17 +208,26 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
-    public void AnOptionOutOfRangeIsNamed()
+    public void Fit_OptionOutOfRange_IsNamed()
     {
         var options = Options();
-        options.Epochs = 0;
+        options.Training = new() { Epochs = 0 };
 
         StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() => Fit(options)).Message, "Epochs");
         Assert.AreEqual(Engine.Loaded, Engine.Disposed);
     }
 
     [TestMethod]
-    public void AMissingModelFolderIsNamed()
+    public void NaturalLanguageFineTune_SeedInTraining_IsRefused()
+    {
+        var options = Options();
+        options.Training = options.Training with { Seed = 7 };
+        Assert.AreEqual("option Training.Seed: found 7; expected the seed in the trainer's own option Seed. " +
+            "Set Seed beside Training: it also seeds the fresh adapter.", Assert.ThrowsExactly<NlftException>(() => Fit(options)).Message);
+    }
+
+    [TestMethod]
+    public void Fit_MissingModelFolder_IsNamed()
     {
         var options = Options();
         options.ModelFolder = Disk.Beside("nothing");

@@ -35,7 +35,8 @@ public sealed class ChatClientTests : ModelTest
     public async Task ASavedModelLoadsAsAChatClient_WithItsAdapterPromptsAndSettings()
     {
         var options = Options();
-        (options.Engine, options.LearningRate) = (null, 0.05);
+        options.Engine = null;
+        options.Training = options.Training with { LearningRate = 0.05 };
         options.Generation = new() { MaximumNewTokens = 9 };
         options.Prompts = new() { BaseUser = "Solve: {question}" };
         using var model = Fit(options);

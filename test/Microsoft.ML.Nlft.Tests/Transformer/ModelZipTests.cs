@@ -104,7 +104,8 @@ public sealed class ModelZipTests : ModelTest
     public void ModelSave_AdapterOf9MB_IsKeptWhole()
     {
         var options = Options();
-        (options.Epochs, options.Lora) = (1, new() { Rank = 8_000 });
+        options.Lora = new() { Rank = 8_000 };
+        options.Training = options.Training with { Epochs = 1 };
         using var model = Fit(options);
         Save(model);
         using var restored = MLContext.Nlft().Restore(new MLContext().Model.Load(Zip, out _), engine: Engine);
@@ -130,7 +131,8 @@ public sealed class ModelZipTests : ModelTest
     private NaturalLanguageFineTuneTrainer.Options OnTheManagedEngine()
     {
         var options = Options();
-        (options.Engine, options.LearningRate, options.Generation) = (null, 0.01, new() { MaximumNewTokens = 8 });
+        (options.Engine, options.Generation) = (null, new() { MaximumNewTokens = 8 });
+        options.Training = options.Training with { LearningRate = 0.01 };
         return options;
     }
 

@@ -16,8 +16,7 @@ public sealed class SaveMergedTests : ModelTest
     {
         var options = Options();
         options.Engine = new ManagedEngine();
-        options.LearningRate = 0.3;
-        options.Epochs = 8;
+        options.Training = options.Training with { LearningRate = 0.3, Epochs = 8 };
         options.Generation = new() { MaximumNewTokens = 12 };
         using var model = Fit(options);
         MLContext.Nlft().SaveMerged(model, Folder);

@@ -63,7 +63,7 @@ public sealed class SaveTests : ModelTest
         using var first = Fit();
         MLContext.Nlft().Save(first, Folder);
         var options = Options();
-        options.Epochs = 4;
+        options.Training = options.Training with { Epochs = 4 };
         using var second = Fit(options);
         MLContext.Nlft().Save(second, Folder);
         using var loaded = MLContext.Nlft().Load(Folder, engine: Engine);

@@ -1,13 +1,14 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Training;
 
 /// <summary>Options, rows and numbers that a run refuses, with the message in full.</summary>
 [TestClass]
-public class FineTunerRefusalTests
+public class TrainingRunRefusalTests
 {
     private static readonly FineTuneOptions Plain = new() { Epochs = 1, BatchSize = 4, LearningRate = 0.05, WarmupRatio = 0, Shuffle = false };
 
@@ -38,34 +39,34 @@ public class FineTunerRefusalTests
 
     [TestMethod]
     [DynamicData(nameof(BadOptions))]
-    public void AnOptionOutOfRangeIsRefused(FineTuneOptions options, string message) =>
-        Assert.AreEqual(message, Refusal(() => new FineTuner(new TableLanguageModel(Rows.Vocabulary), new ScriptedObjective(), options)));
+    public void Constructor_OptionOutOfRange_IsRefused(FineTuneOptions options, string message) =>
+        Assert.AreEqual(message, Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(), options)));
 
     [TestMethod]
-    public void LimitsOfTheRangesAreAccepted()
+    public void Constructor_LimitsOfTheRanges_AreAccepted()
     {
-        _ = new FineTuner(new TableLanguageModel(Rows.Vocabulary), new ScriptedObjective(), new FineTuneOptions
+        _ = new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(), new FineTuneOptions
         {
             Epochs = 1, BatchSize = 1, MicroBatchSize = 1, LearningRate = double.Epsilon, WarmupRatio = 1,
             Optimizer = new() { Beta1 = 0, Beta2 = 0, MaximumGradientNorm = double.PositiveInfinity },
         });
-        _ = new FineTuner(new TableLanguageModel(Rows.Vocabulary), new ScriptedObjective(), new FineTuneOptions());
+        _ = new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(), new FineTuneOptions());
     }
 
     [TestMethod]
-    public void MoreStepsThanCanBeCountedAreRefused() =>
+    public void Constructor_TooManySteps_AreRefused() =>
         Assert.AreEqual("option Epochs: found 2147483647; expected at most 2147483647 steps in all, not 4294967294. Train for fewer epochs.",
-            Refusal(() => new FineTuner(new TableLanguageModel(Rows.Vocabulary), new ScriptedObjective(), Plain with { Epochs = int.MaxValue }).Run(Rows.Seven())));
+            Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(), Plain with { Epochs = int.MaxValue }).Run()));
 
     [TestMethod]
-    public void AModelWithNothingToTrainIsRefused() =>
+    public void Constructor_NothingToTrain_IsRefused() =>
         Assert.AreEqual("the model: found no trainable weights; expected LoRA factors or all weights. Load it with Trainable = TrainableWeights.Lora.",
-            Refusal(() => new FineTuner(new TableLanguageModel(Rows.Vocabulary) { Trainable = TrainableWeights.None }, new ScriptedObjective(), Plain)));
+            Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary) { Trainable = TrainableWeights.None }, Rows.Seven(), new ScriptedObjective(), Plain)));
 
     [TestMethod]
-    public void AnObjectiveThatTrainsTheStandardContextIsRefused() =>
-        Assert.ThrowsExactly<ArgumentException>(() => new FineTuner(
-            new TableLanguageModel(Rows.Vocabulary), new ScriptedObjective { Trained = PromptContexts.Base | PromptContexts.Standard }, Plain));
+    public void Constructor_ObjectiveTrainsTheStandardContext_IsRefused() =>
+        Assert.ThrowsExactly<ArgumentException>(() => new TrainingRun(
+            new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective { Trained = PromptContexts.Base | PromptContexts.Standard }, Plain));
 
     private static IEnumerable<object[]> BadRows() => new (EncodedExample[] Rows, string Message)[]
     {
@@ -84,10 +85,10 @@ public class FineTunerRefusalTests
 
     [TestMethod]
     [DynamicData(nameof(BadRows))]
-    public void ARowThatDoesNotFitIsRefusedByName(EncodedExample[] rows, string message)
+    public void Constructor_RowThatDoesNotFit_IsRefusedByName(EncodedExample[] rows, string message)
     {
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Judge | PromptContexts.Standard };
-        Assert.AreEqual(message, Refusal(() => new FineTuner(new TableLanguageModel(Rows.Vocabulary), objective, Plain).Run(rows)));
+        Assert.AreEqual(message, Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), rows, objective, Plain).Run()));
         Assert.AreEqual(message, Refusal(() => new SaliencyAnalyzer(new TableLanguageModel(Rows.Vocabulary), objective).Analyze(rows)));
     }
 
@@ -103,7 +104,7 @@ public class FineTunerRefusalTests
 
     [TestMethod]
     [DynamicData(nameof(BadNumbers))]
-    public void ANumberThatIsNotFiniteIsRefused_AndTheWeightsStay(Func<ExampleScores, TokenObjectiveResult, TokenObjectiveResult> spoil, string message)
+    public void Run_NumberNotFinite_IsRefusedAndTheWeightsStay(Func<ExampleScores, TokenObjectiveResult, TokenObjectiveResult> spoil, string message)
     {
         var model = new TableLanguageModel(Rows.Vocabulary);
         double[] afterStep1 = [];
@@ -111,8 +112,8 @@ public class FineTunerRefusalTests
         {
             Script = scores => scores.Base.Length == 3 && scores.Polarity == Polarity.Incorrect ? spoil(scores, ScriptedObjective.MeanLikelihood(scores)) : ScriptedObjective.MeanLikelihood(scores),
         };
-        var tuner = new FineTuner(model, objective, Plain with { MicroBatchSize = 1 });
-        Assert.AreEqual(message, Refusal(() => tuner.Run(Rows.Seven(), new Listener(_ => afterStep1 = [.. model.Weights]))));
+        var run = new TrainingRun(model, Rows.Seven(), objective, Plain with { MicroBatchSize = 1 });
+        Assert.AreEqual(message, Refusal(() => run.Run(new Listener(_ => afterStep1 = [.. model.Weights]))));
         CollectionAssert.AreEqual(afterStep1, model.Weights);
         Assert.IsTrue(model.Gradients.All(g => g == 0));
     }
@@ -121,51 +122,51 @@ public class FineTunerRefusalTests
     [DataRow(0, "base")]
     [DataRow(1, "judge")]
     [DataRow(2, "standard")]
-    public void ANaNScoreNamesStepRowAndContext(int context, string name)
+    public void Run_ScoreNaN_NamesStepRowAndContext(int context, string name)
     {
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Judge | PromptContexts.Standard };
         var model = new TableLanguageModel(Rows.Vocabulary) { PoisonedContext = context };
         Assert.AreEqual($"training step 1, rows.jsonl, line 2, {name} context: found log-probability NaN at response token 1; expected numbers. " +
             "The weights are those before the first step; lower LearningRate, or leave out the row if it is at fault.",
-            Refusal(() => new FineTuner(model, objective, Plain).Run(Rows.Seven()[1..2])));
+            Refusal(() => new TrainingRun(model, Rows.Seven()[1..2], objective, Plain).Run()));
         Assert.IsEmpty(objective.Seen);
     }
 
     [TestMethod]
-    public void AProbabilityOfZeroIsNotRefused()
+    public void Run_ProbabilityOfZero_IsAccepted()
     {
         var model = new TableLanguageModel(Rows.Vocabulary);
         for (var x = 0; x < Rows.Vocabulary; x++) model.Weights[x * Rows.Vocabulary + 7] = double.NegativeInfinity;
         var objective = new ScriptedObjective { Script = scores => ScriptedObjective.MeanLikelihood(scores) with { Loss = 1 } };
-        var result = new FineTuner(model, objective, Plain).Run([Rows.Correct(1, 5, 7)]);
+        var result = new TrainingRun(model, [Rows.Correct(1, 5, 7)], objective, Plain).Run();
         Assert.AreEqual(double.NegativeInfinity, objective.Seen[0].Base[1]);
         Assert.HasCount(1, result.Steps);
     }
 
     [TestMethod]
-    public void AGradientNormThatIsNotFiniteNamesTheStepAndTheRows()
+    public void Run_GradientNormNotFinite_NamesTheStepAndTheRows()
     {
         var model = new TableLanguageModel(Rows.Vocabulary);
         model.OnForward = call => { if (call == 2) model.Gradients[0] = double.PositiveInfinity; };
         double[] afterStep1 = [];
         Assert.AreEqual("training step 2, gradient norm of rows.jsonl, line 5; rows.jsonl, line 6; rows.jsonl, line 7: found Infinity; expected a finite number. " + Remedy,
-            Refusal(() => new FineTuner(model, new ScriptedObjective(), Plain).Run(Rows.Seven(), new Listener(_ => afterStep1 = [.. model.Weights]))));
+            Refusal(() => new TrainingRun(model, Rows.Seven(), new ScriptedObjective(), Plain).Run(new Listener(_ => afterStep1 = [.. model.Weights]))));
         CollectionAssert.AreEqual(afterStep1, model.Weights);
     }
 
     [TestMethod]
-    public void WhatTheObjectiveRefusesNamesTheRow()
+    public void Run_ObjectiveRefuses_NamesTheRow()
     {
         var objective = new ScriptedObjective { Script = scores => throw new NlftException("scores", "x", "y", "Z.") };
         Assert.AreEqual("training step 1, rows.jsonl, line 1, scores: found x; expected y. Z.",
-            Refusal(() => new FineTuner(new TableLanguageModel(Rows.Vocabulary), objective, Plain).Run(Rows.Seven())));
+            Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), objective, Plain).Run()));
     }
 
     [TestMethod]
-    public void AnObjectiveThatMiscountsItsTokensIsABug()
+    public void Run_ObjectiveMiscountsItsTokens_IsABug()
     {
         var objective = new ScriptedObjective { Script = scores => ScriptedObjective.MeanLikelihood(scores) with { Coefficients = [1] } };
-        var thrown = Assert.ThrowsExactly<InvalidOperationException>(() => new FineTuner(new TableLanguageModel(Rows.Vocabulary), objective, Plain).Run(Rows.Seven()));
+        var thrown = Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), objective, Plain).Run());
         Assert.AreEqual("The scripted objective gave 1 base coefficients, 0 judge coefficients and 3 tokens for the 3 tokens of training step 1, rows.jsonl, line 1.", thrown.Message);
     }
 

@@ -5,18 +5,18 @@ namespace Microsoft.ML.Nlft.Tests.Training;
 
 /// <summary>What a run reports, and how it ends early.</summary>
 [TestClass]
-public class FineTunerProgressTests
+public class TrainingRunProgressTests
 {
     private static readonly FineTuneOptions Plain = new() { Epochs = 2, BatchSize = 4, LearningRate = 0.05, WarmupRatio = 0, Shuffle = false };
 
     [TestMethod]
-    public void EveryStepReportsItsFigures()
+    public void Run_EveryStep_ReportsItsFigures()
     {
         var time = new ManualTime();
         var model = new TableLanguageModel(Rows.Vocabulary) { OnForward = _ => time.Advance(2) };
         var told = new List<TrainingProgress>();
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Standard };
-        var result = new FineTuner(model, objective, Plain, time).Run(Rows.Seven(), new Listener(told.Add));
+        var result = new TrainingRun(model, Rows.Seven(), objective, Plain, time).Run(new Listener(told.Add));
 
         CollectionAssert.AreEqual(result.Steps.ToArray(), told);
         Assert.IsFalse(result.Cancelled);
@@ -49,18 +49,18 @@ public class FineTunerProgressTests
     }
 
     [TestMethod]
-    public void ContextsScoredOnceStayOutOfRateAndEstimate()
+    public void Run_ContextsScoredOnce_StayOutOfRateAndEstimate()
     {
         var time = new ManualTime();
         var model = new TableLanguageModel(Rows.Vocabulary) { OnForward = _ => time.Advance(1) };
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Standard };
-        var result = new FineTuner(model, objective, Plain with { Refresh = ContextRefresh.Once }, time).Run(Rows.Seven());
+        var result = new TrainingRun(model, Rows.Seven(), objective, Plain with { Refresh = ContextRefresh.Once }, time).Run();
         CollectionAssert.AreEqual(new[] { 18.0, 16, 18, 16 }, result.Steps.Select(p => p.TokensPerSecond).ToArray()); // base only
         Assert.AreEqual(34 + 68, result.Steps[^1].TokensSeen); // all standard contexts once, all base contexts twice
     }
 
     [TestMethod]
-    public void ACancelledRunThrows_AndTheModelKeepsTheLastStep()
+    public void Run_Cancelled_ThrowsAndKeepsTheLastStep()
     {
         var (model, snapshots, run) = CancelInThirdStep(Plain with { MicroBatchSize = 2 });
         Assert.ThrowsExactly<OperationCanceledException>(() => run());
@@ -70,7 +70,7 @@ public class FineTunerProgressTests
     }
 
     [TestMethod]
-    public void ACancelledRunReturnsWhatIsDone_WhenAsked()
+    public void Run_CancelledWithReturnPartial_ReturnsWhatIsDone()
     {
         var (model, snapshots, run) = CancelInThirdStep(Plain with { MicroBatchSize = 2, ReturnPartialOnCancel = true });
         var result = run();
@@ -81,12 +81,11 @@ public class FineTunerProgressTests
     }
 
     [TestMethod]
-    public void CancelledBeforeTheFirstStep_NothingIsDone()
+    public void Run_CancelledBeforeTheFirstStep_DoesNothing()
     {
         var model = new TableLanguageModel(Rows.Vocabulary);
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Standard };
-        var result = new FineTuner(model, objective, Plain with { ReturnPartialOnCancel = true, Refresh = ContextRefresh.Once })
-            .Run(Rows.Seven(), cancellationToken: new CancellationToken(canceled: true));
+        var result = new TrainingRun(model, Rows.Seven(), objective, Plain with { ReturnPartialOnCancel = true, Refresh = ContextRefresh.Once }).Run(cancellationToken: new CancellationToken(canceled: true));
         Assert.IsTrue(result.Cancelled);
         Assert.IsEmpty(result.Steps);
         Assert.IsEmpty(model.ScoreCalls);
@@ -94,17 +93,16 @@ public class FineTunerProgressTests
     }
 
     [TestMethod]
-    public void CancelledAfterTheLastStep_TheRunIsComplete()
+    public void Run_CancelledAfterTheLastStep_IsComplete()
     {
         using var source = new CancellationTokenSource();
-        var result = new FineTuner(new TableLanguageModel(Rows.Vocabulary), new ScriptedObjective(), Plain with { ReturnPartialOnCancel = true })
-            .Run(Rows.Seven(), new Listener(p => { if (p.Step == p.TotalSteps) source.Cancel(); }), source.Token);
+        var result = new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(), Plain with { ReturnPartialOnCancel = true }).Run(new Listener(p => { if (p.Step == p.TotalSteps) source.Cancel(); }), source.Token);
         Assert.IsFalse(result.Cancelled);
         Assert.HasCount(4, result.Steps);
     }
 
     [TestMethod]
-    public void AThrowingListenerEndsTheRun_AfterACompleteStep()
+    public void Run_ListenerThrows_EndsAfterACompleteStep()
     {
         var model = new TableLanguageModel(Rows.Vocabulary);
         double[] weights = [];
@@ -113,7 +111,7 @@ public class FineTunerProgressTests
             weights = [.. model.Weights];
             if (p.Step == 2) throw new InvalidOperationException("the listener's own");
         });
-        var thrown = Assert.ThrowsExactly<InvalidOperationException>(() => new FineTuner(model, new ScriptedObjective(), Plain).Run(Rows.Seven(), listener));
+        var thrown = Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingRun(model, Rows.Seven(), new ScriptedObjective(), Plain).Run(listener));
         Assert.AreEqual("the listener's own", thrown.Message);
         Assert.HasCount(2, model.GradientsOfSteps);
         CollectionAssert.AreEqual(weights, model.Weights);
@@ -125,7 +123,7 @@ public class FineTunerProgressTests
         var source = new CancellationTokenSource();
         var model = new TableLanguageModel(Rows.Vocabulary) { OnForward = call => { if (call == 6) source.Cancel(); } }; // its second micro-batch
         var snapshots = new List<double[]>();
-        var tuner = new FineTuner(model, new ScriptedObjective(), options);
-        return (model, snapshots, () => tuner.Run(Rows.Seven(), new Listener(_ => snapshots.Add([.. model.Weights])), source.Token));
+        var run = new TrainingRun(model, Rows.Seven(), new ScriptedObjective(), options);
+        return (model, snapshots, () => run.Run(new Listener(_ => snapshots.Add([.. model.Weights])), source.Token));
     }
 }

@@ -1,9 +1,8 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.Objectives;
 
-namespace Microsoft.ML.Nlft.Training;
+namespace Microsoft.ML.Nlft.Objectives;
 
 /// <summary>Refuses rows that a model and an objective cannot work with, by name, before any time is spent on them.</summary>
 internal static class ExampleCheck

@@ -1,10 +1,9 @@
-using System.Text.Json.Serialization;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
 
-namespace Microsoft.ML.Nlft.Training;
+namespace Microsoft.ML.Nlft.Saliency;
 
 /// <summary>Shows how an objective sees every response token, without training: which tokens the feedback lands on and with what weight.</summary>
 /// <example>
@@ -32,8 +31,15 @@ public sealed class SaliencyAnalyzer
         (_model, _objective, _batchSize) = (model, objective, batchSize);
     }
 
-    /// <summary>The cluster thresholds that someone will want to try on the results; null: none, and nothing is kept for it.</summary>
-    internal IReadOnlyList<double>? ClusterThresholds { get; init; }
+    /// <summary>Creates an analyzer whose results a saliency map can show, when the objective has one: they keep how far clusters reach.</summary>
+    internal static SaliencyAnalyzer ForMap(ICausalLanguageModel model, ITokenObjective objective, int batchSize = 4) =>
+        new(model, objective, batchSize)
+    {
+        ClusterThresholds = objective.Thresholds is { } thresholds ? ClusterReach.ThresholdsWith(thresholds.ClusterThreshold) : null,
+    };
+
+    /// <summary>The cluster thresholds that a reader of the map can choose; null: none, and nothing is kept for it.</summary>
+    private IReadOnlyList<double>? ClusterThresholds { get; init; }
 
     /// <summary>Scores every context of every row with dropout off and evaluates the objective.</summary>
     /// <returns>One entry per row, in order.</returns>
@@ -91,45 +97,10 @@ public sealed class SaliencyAnalyzer
         };
     }
 
-    /// <summary>Under some setting of the natural language objective: j above b in a wrong response (the ratio's threshold is 1 or more), any token in a right one.</summary>
+    /// <summary>
+    /// Under some setting of the natural language objective: j above b in a wrong response (the ratio's threshold is 1 or more), any token in a
+    /// right one.
+    /// </summary>
     private static bool[] CanBeSalient(ExampleScores scores) =>
         [.. scores.Base.Select((logB, t) => scores.Polarity == Polarity.Correct || scores.Judge.Length == 0 || scores.Judge[t] > logB)];
-}
-
-/// <summary>How an objective sees one response of n tokens.</summary>
-public sealed record ExampleSaliency
-{
-    /// <summary>Where the row came from.</summary>
-    public required string Source { get; init; }
-
-    /// <summary>Whether the response is right.</summary>
-    public required Polarity Polarity { get; init; }
-
-    /// <summary>The n response token ids.</summary>
-    public required int[] Tokens { get; init; }
-
-    /// <summary>log b_t, natural logarithm, n values.</summary>
-    public required double[] Base { get; init; }
-
-    /// <summary>log j_t, n values; empty when the objective does not read the judge context for this row.</summary>
-    public required double[] Judge { get; init; }
-
-    /// <summary>log s_t, n values; empty when the objective does not read the standard context for this row.</summary>
-    public required double[] Standard { get; init; }
-
-    /// <summary>Role, weight w_t and coefficient c_t of every token, n entries.</summary>
-    public required TokenSaliency[] Saliency { get; init; }
-
-    /// <summary>The objective's loss of this response.</summary>
-    public required double Loss { get; init; }
-
-    /// <summary>How far clusters would reach at other thresholds, where the analyzer was asked to keep that.</summary>
-    [JsonInclude]
-    internal ClusterReach? Reach { get; init; }
-
-    /// <summary>The same as a table of probabilities.</summary>
-    /// <param name="texts">The text of each token; null: their positions.</param>
-    public SaliencyReport Report(IReadOnlyList<string>? texts = null) => new(
-        new ExampleScores { Polarity = Polarity, Base = Base, Judge = Judge, Standard = Standard },
-        new TokenObjectiveResult { Loss = Loss, Coefficients = Array.ConvertAll(Saliency, token => token.Coefficient), Tokens = Saliency }, texts);
 }

@@ -5,18 +5,63 @@ using Microsoft.ML.Nlft.Objectives;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// The gradient of one window's loss: its rows dealt to the processes, each share through the engine in micro-batches, the gradients added up over the processes.
+/// One optimizer step: the gradient of a window's loss, then the step of the optimizer. The rows of a window are distributed over the processes,
+/// each share goes through the engine in micro-batches, and the gradients are added up over the processes.
 /// </summary>
-internal sealed class WindowGradient(
-    ICausalLanguageModel model, ITokenObjective objective, FineTuneOptions options, int microBatchSize, ConstantContexts constants, TrainingTeam team, TimeProvider time)
+/// <remarks>
+/// The loss is a mean over the whole window, so the size of the micro-batches changes nothing beyond rounding. For each micro-batch:
+/// <list type="number">
+/// <item>the judge and standard contexts that the objective reads as constants are scored in one call (or taken from the cache);</item>
+/// <item>the trained contexts (base, and judge if the objective trains it) go forward with dropout on;</item>
+/// <item>the objective turns the scores into a loss and coefficients, which start the backward pass.</item>
+/// </list>
+/// A trained context's scores are those of its own forward pass, so the loss reported is the one differentiated.
+/// </remarks>
+internal sealed class TrainingStep(
+    ICausalLanguageModel model, ITokenObjective objective, FineTuneOptions options, ConstantContexts constants, TrainingTeam team, TimeProvider time)
 {
     private readonly RankSpeeds _speeds = new(team.Size);
 
-    /// <summary>The process that keeps the others waiting, in words; null: none does.</summary>
-    public string? SlowProcess => _speeds.Slow(team.Name);
+    /// <summary>
+    /// Adds up the gradient of a window's loss, each process that of its share; when it fails half-way, nothing of the gradient remains.
+    /// </summary>
+    /// <returns>What was counted; null when a number is not finite and the step is to be skipped.</returns>
+    public WindowMetrics? Accumulate(TrainingWindow window, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return AccumulateShares(window, cancellationToken);
+        }
+        catch (NlftException e) when (e.NotFinite && options.SkipNonFiniteSteps)
+        {
+            return null;
+        }
+    }
 
-    /// <summary>Adds up the gradient of a window's loss, each process of its share; when that fails half-way, nothing of it remains.</summary>
-    public WindowMetrics Accumulate(TrainingWindow window, CancellationToken cancellationToken)
+    /// <summary>Moves the weights along the gradient; leaves them alone when the step is skipped or the gradient's norm is not finite.</summary>
+    public StepOutcome Apply(TrainingWindow window, WindowMetrics? metrics, double learningRate)
+    {
+        if (metrics is null) return new StepOutcome(window, learningRate, null, 0, null);
+        var norm = model.ApplyGradients(options.Optimizer, learningRate);
+        var skipped = !double.IsFinite(norm) && options.SkipNonFiniteSteps;
+        return new StepOutcome(window, learningRate, skipped ? null : metrics, norm, _speeds.Slow(team.Name));
+    }
+
+    /// <summary>Refuses a step whose gradient had a norm that is not finite, unless such steps are skipped.</summary>
+    /// <exception cref="NlftException">It names the step and its rows; the weights are those before it.</exception>
+    public static void RequireFinite(StepOutcome outcome)
+    {
+        if (outcome.Metrics is null || double.IsFinite(outcome.GradientNorm)) return;
+        var window = outcome.Window;
+        var rows = string.Join("; ", window.Rows.Select(row => window.Examples[row].Source));
+        throw new NlftException($"training step {window.Step}, gradient norm of {rows}", ObjectiveInput.Show(outcome.GradientNorm), "a finite number",
+            window.Remedy) { NotFinite = true };
+    }
+
+    /// <summary>Makes sure that every process holds the same weights.</summary>
+    public void KeepEqual() => team.KeepEqual(model);
+
+    private WindowMetrics AccumulateShares(TrainingWindow window, CancellationToken cancellationToken)
     {
         var metrics = new WindowMetrics();
         try
@@ -27,7 +72,7 @@ internal sealed class WindowGradient(
             team.Together(token =>
             {
                 var start = time.GetTimestamp();
-                foreach (var rows in shares[team.Rank].Chunk(microBatchSize)) AddMicroBatch(window, rows, metrics, token);
+                foreach (var rows in shares[team.Rank].Chunk(options.RowsPerPass)) AddMicroBatch(window, rows, metrics, token);
                 metrics.Numbers.CopyTo(numbers, 0);
                 numbers[counted + team.Rank] = time.GetElapsedTime(start).TotalSeconds;
                 return true;
@@ -45,8 +90,12 @@ internal sealed class WindowGradient(
             throw;
         }
 
-        // A trained token goes forward and, at twice the price, backward.
-        long Cost(int row) => 3 * (Tokens(row, PromptContexts.Base) + (TrainsJudge(window.Examples[row]) ? Tokens(row, PromptContexts.Judge) : 0)) + constants.TokensToScore(row);
+        // A trained token takes a forward pass and, at twice the price, a backward pass.
+        long Cost(int row)
+        {
+            var judge = TrainsJudge(window.Examples[row]) ? Tokens(row, PromptContexts.Judge) : 0;
+            return 3 * (Tokens(row, PromptContexts.Base) + judge) + constants.TokensToScore(row);
+        }
 
         long Tokens(int row, PromptContexts context) => window.Examples[row].Sequence(context).Tokens.Length;
     }

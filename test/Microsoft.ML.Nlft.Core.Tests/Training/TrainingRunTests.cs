@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.Tests.Training;
 
 [TestClass]
-public class FineTunerTests
+public class TrainingRunTests
 {
     private static readonly FineTuneOptions Plain = new() { Epochs = 1, BatchSize = 4, LearningRate = 0.05, WarmupRatio = 0, Shuffle = false };
 
@@ -14,11 +14,11 @@ public class FineTunerTests
     {
         var model = new TableLanguageModel(Rows.Vocabulary);
         objective ??= new ScriptedObjective();
-        return (model, objective, new FineTuner(model, objective, options).Run(rows ?? Rows.Seven()));
+        return (model, objective, new TrainingRun(model, rows ?? Rows.Seven(), objective, options).Run());
     }
 
     [TestMethod]
-    public void TheGradientIsTheDerivativeOfTheReportedWindowLoss()
+    public void Run_Gradient_IsTheDerivativeOfTheReportedWindowLoss()
     {
         static double Weight(int t) => 1 + 0.25 * t;
         var rows = Rows.Seven()[..3];
@@ -57,7 +57,7 @@ public class FineTunerTests
     [DataRow(3, LossReduction.ExampleMean)]
     [DataRow(1, LossReduction.TokenMean)]
     [DataRow(3, LossReduction.TokenMean)]
-    public void MicroBatchesEqualOneBatch_TheShortLastWindowIncluded(int microBatch, LossReduction reduction)
+    public void Run_MicroBatches_EqualOneBatch(int microBatch, LossReduction reduction)
     {
         var options = Plain with { Epochs = 3, Shuffle = true, Reduction = reduction };
         ScriptedObjective Objective() => new() { Scored = PromptContexts.Base | PromptContexts.Judge | PromptContexts.Standard, Trained = PromptContexts.Base | PromptContexts.Judge, Script = WithJudge };
@@ -80,7 +80,7 @@ public class FineTunerTests
     }
 
     [TestMethod]
-    public void ExampleMean_EveryRowOfAWindowWeighsTheSame()
+    public void Run_ExampleMean_WeighsEveryRowTheSame()
     {
         var (model, _, _) = Train(Plain);
         // Each row's coefficients are 1/n: they add up to 1 per row, so to a quarter in the window of 4 and a third in the last of 3.
@@ -92,7 +92,7 @@ public class FineTunerTests
     }
 
     [TestMethod]
-    public void TokenMean_EveryTokenOfAWindowWeighsTheSame()
+    public void Run_TokenMean_WeighsEveryTokenTheSame()
     {
         var (model, _, _) = Train(Plain with { Reduction = LossReduction.TokenMean });
         foreach (var (window, tokens) in model.Coefficients.Zip([10, 10])) // 3 + 4 + 2 + 1 and 5 + 3 + 2 response tokens
@@ -102,7 +102,7 @@ public class FineTunerTests
     }
 
     [TestMethod]
-    public void ConstantContextsOfAMicroBatchAreScoredInOneCall()
+    public void Run_ConstantContextsOfAMicroBatch_AreScoredInOneCall()
     {
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Judge | PromptContexts.Standard };
         var (model, _, _) = Train(Plain with { MicroBatchSize = 2 }, objective);
@@ -118,7 +118,7 @@ public class FineTunerTests
     }
 
     [TestMethod]
-    public void ATrainedJudgeContextGoesForwardAndReceivesItsCoefficients()
+    public void Run_TrainedJudgeContext_ReceivesItsCoefficients()
     {
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Judge, Trained = PromptContexts.Base | PromptContexts.Judge, Script = WithJudge };
         var (model, _, _) = Train(Plain with { BatchSize = 2 }, objective, Rows.Seven()[..2]);
@@ -134,7 +134,7 @@ public class FineTunerTests
     [DataRow(ContextRefresh.EveryStep, 6)]
     [DataRow(ContextRefresh.EveryEpoch, 6)]
     [DataRow(ContextRefresh.Once, 2)]
-    public void ConstantContextsAreRefreshedAsOften_AsTheOptionSays(ContextRefresh refresh, int scoreCalls)
+    public void Run_Refresh_ScoresConstantContextsAsOften(ContextRefresh refresh, int scoreCalls)
     {
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Standard };
         var (model, _, _) = Train(Plain with { Epochs = 3, Refresh = refresh }, objective);
@@ -149,13 +149,12 @@ public class FineTunerTests
     }
 
     [TestMethod]
-    public void EveryEpoch_ScoresWithTheWeightsAtItsBeginning()
+    public void Run_RefreshEveryEpoch_ScoresWithTheWeightsAtItsBeginning()
     {
         var snapshots = new List<double[]>();
         var model = new TableLanguageModel(Rows.Vocabulary);
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Standard };
-        new FineTuner(model, objective, Plain with { Epochs = 2, Refresh = ContextRefresh.EveryEpoch })
-            .Run(Rows.Seven(), new Listener(_ => snapshots.Add([.. model.Weights])));
+        new TrainingRun(model, Rows.Seven(), objective, Plain with { Epochs = 2, Refresh = ContextRefresh.EveryEpoch }).Run(new Listener(_ => snapshots.Add([.. model.Weights])));
         var afterEpoch1 = new TableLanguageModel(Rows.Vocabulary);
         snapshots[1].CopyTo(afterEpoch1.Weights, 0);
         foreach (var row in new[] { 0, 2, 4, 6 }) // correct rows end their standard prompt with token 3
@@ -163,7 +162,7 @@ public class FineTunerTests
     }
 
     [TestMethod]
-    public void HiddenStatesAreAskedForOnlyWhereARowNeedsThem()
+    public void Run_HiddenStates_AreRequestedOnlyWhereARowNeedsThem()
     {
         var objective = new ScriptedObjective { HiddenStates = true }; // for incorrect rows
         var (model, _, _) = Train(Plain with { BatchSize = 1 }, objective);
@@ -173,7 +172,7 @@ public class FineTunerTests
     }
 
     [TestMethod]
-    public void ARunIsAFunctionOfItsSeed()
+    public void Run_SameSeed_GivesTheSameWeights()
     {
         var options = Plain with { Epochs = 2, Shuffle = true, BatchSize = 2, MicroBatchSize = 1 };
         var (a, _, _) = Train(options);
@@ -185,7 +184,7 @@ public class FineTunerTests
     }
 
     [TestMethod]
-    public void TheLossFalls()
+    public void Run_ManySteps_LowerTheLoss()
     {
         var (_, _, result) = Train(Plain with { Epochs = 40, BatchSize = 7 });
         Assert.IsLessThan(0.6 * result.Steps[0].Loss, result.Steps[^1].Loss);
@@ -193,7 +192,7 @@ public class FineTunerTests
     }
 
     [TestMethod]
-    public void TheOptimizerReceivesTheScheduledRate()
+    public void Run_Schedule_ReachesTheOptimizer()
     {
         var (_, _, result) = Train(Plain with { Epochs = 5, WarmupRatio = 0.2, Schedule = LearningRateSchedule.Linear }); // 10 steps
         var expected = new[] { 0, 0.5, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125 };

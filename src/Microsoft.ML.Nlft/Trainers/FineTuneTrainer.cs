@@ -1,7 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 using Microsoft.ML.Nlft.Views;
@@ -9,25 +8,27 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>What both trainers do: rows to examples, examples through the training loop, the trained model into a transformer.</summary>
-internal sealed class FineTuneJob
+/// <summary>What both trainers do: rows of a view through a <see cref="TrainingRun"/>, the trained model into a transformer.</summary>
+internal sealed class FineTuneTrainer
 {
     private readonly MLContext _mlContext;
     private readonly IHost _host;
     private readonly FineTuneTrainerOptions _options;
     private readonly TrainingColumns _columns;
     private readonly ITokenObjective _objective;
-    private readonly int _seed;
+    private readonly int _drawnSeed;
 
-    public FineTuneJob(MLContext mlContext, FineTuneTrainerOptions options, TrainingColumns columns, ITokenObjective objective)
+    public FineTuneTrainer(MLContext mlContext, FineTuneTrainerOptions options, TrainingColumns columns, ITokenObjective objective)
     {
         (_mlContext, _options, _columns, _objective) = (mlContext, options, columns, objective);
         _host = ((IHostEnvironment)mlContext).Register("Nlft");
-        // A seed that is drawn must be the same for all who train together: that of process 0.
-        _seed = options.Seed ?? BitConverter.ToInt32((options.Distributed ? Communicator.Current : Communicator.Single).Broadcast(BitConverter.GetBytes(_host.Rand.Next())));
+        _drawnSeed = options.Seed ?? _host.Rand.Next();
         if (string.IsNullOrWhiteSpace(options.ModelFolder))
             throw new NlftException("option ModelFolder", "an empty path", "the folder of a base model in Hugging Face layout",
                 "Name a folder that holds config.json, the safetensors files and tokenizer.json.");
+        if (options.Training.Seed != new FineTuneOptions().Seed)
+            throw new NlftException("option Training.Seed", $"{options.Training.Seed}", "the seed in the trainer's own option Seed",
+                "Set Seed beside Training: it also seeds the fresh adapter.");
         columns.Names();
         Settings().Validate();
     }
@@ -39,6 +40,8 @@ internal sealed class FineTuneJob
         var cancellation = _options.CancellationToken;
         using var channel = _host.Start("Training");
         var rows = _columns.Read(input, cancellation);
+        var communicator = Communicator.Current;
+        var training = _options.Training with { Seed = SeedOf(_options.Training.Distributed ? communicator : Communicator.Single) };
         LocalModel? model = null;
         try
         {
@@ -48,22 +51,19 @@ internal sealed class FineTuneJob
                 Lora = _options.Lora,
                 Trainable = TrainableWeights.Lora,
                 Prompts = _options.Prompts,
-                Seed = _seed,
+                Seed = training.Seed,
+                Communicator = communicator,
             }, cancellation);
+            var run = new TrainingRun(model, rows, _objective, training, _options.TimeProvider);
             channel.Info(MessageSensitivity.None, string.Create(CultureInfo.InvariantCulture,
-                $"{_objective.Name}: {rows.Count} rows, {_options.Epochs} epochs, seed {_seed}."));
-            var progress = new ChannelProgress(channel, _options.Progress);
-            var training = _options.ToFineTuneOptions(_seed);
-            var result = model.FineTune(rows, _objective, training, progress, cancellation);
-            if (result.ResumedSteps > 0) channel.Info(MessageSensitivity.None, $"Went on after step {result.ResumedSteps}.");
-            if (result.SkippedSteps > 0) channel.Warning(MessageSensitivity.None, $"{result.SkippedSteps} steps were skipped: their loss or gradient was not finite.");
-            if (result.Cancelled)
-                channel.Warning(MessageSensitivity.None,
-                    $"Training was cancelled after {result.Steps.Count} steps; the model is returned as it stood then.");
-            var card = model.CreateCard(rows, _objective, training, result, DateOnly.FromDateTime(_options.TimeProvider.GetUtcNow().UtcDateTime));
-            var map = _objective is NaturalLanguageObjective language && result.Recorded.Count > 0
-                ? model.CreateSaliencyMap([.. training.RecordedRows.Select(row => rows[row])], language.Options, result.Recorded) : null;
-            return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, card) { TrainingMap = map, Distributed = _options.Distributed };
+                $"{_objective.Name}: {rows.Count} rows, {training.Epochs} epochs, seed {training.Seed}."));
+            var result = run.Run(new ChannelProgress(channel, _options.Progress), cancellation, _options.Monitor);
+            Report(result, channel);
+            return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, run.Card(result))
+            {
+                TrainingMap = run.SaliencyMap(result),
+                Distributed = training.Distributed,
+            };
         }
         catch
         {
@@ -80,6 +80,19 @@ internal sealed class FineTuneJob
         return _mlContext.Transforms.CopyColumns(_options.OutputColumnName, _columns.Question).GetOutputSchema(inputSchema);
     }
 
+    /// <summary>A seed that is drawn must be the same for all processes that train together: that of process 0.</summary>
+    private int SeedOf(Communicator processes) => _options.Seed ?? BitConverter.ToInt32(processes.Broadcast(BitConverter.GetBytes(_drawnSeed)));
+
+    private static void Report(FineTuneResult result, IChannel channel)
+    {
+        if (result.ResumedSteps > 0) channel.Info(MessageSensitivity.None, $"Resumed after step {result.ResumedSteps}.");
+        if (result.SkippedSteps > 0)
+            channel.Warning(MessageSensitivity.None, $"{result.SkippedSteps} steps were skipped: their loss or gradient was not finite.");
+        if (result.Cancelled)
+            channel.Warning(MessageSensitivity.None,
+                $"Training was cancelled after {result.Steps.Count} steps; the model is returned as it stood then.");
+    }
+
     private LocalModelSettings Settings() => new()
     {
         QuestionColumnName = _options.QuestionColumnName,
@@ -90,12 +103,8 @@ internal sealed class FineTuneJob
     };
 
     /// <summary>One log line per step, then the user's own listener.</summary>
-    private sealed class ChannelProgress(IChannel channel, IProgress<TrainingProgress>? next) : ITrainingMonitor
+    private sealed class ChannelProgress(IChannel channel, IProgress<TrainingProgress>? next) : IProgress<TrainingProgress>
     {
-        public void Begin(TrainingRun run) => (next as ITrainingMonitor)?.Begin(run);
-
-        public void End(FineTuneResult? result) => (next as ITrainingMonitor)?.End(result);
-
         public void Report(TrainingProgress value)
         {
             channel.Info(MessageSensitivity.None, Line(value));

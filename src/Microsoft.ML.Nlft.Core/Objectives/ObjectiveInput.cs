@@ -1,8 +1,7 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.Objectives;
 
-namespace Microsoft.ML.Nlft.Training;
+namespace Microsoft.ML.Nlft.Objectives;
 
 /// <summary>From an engine's scores to what an objective reads, and the checks between the two.</summary>
 internal static class ObjectiveInput
@@ -35,10 +34,12 @@ internal static class ObjectiveInput
         }
 
         var n = example.Response.Length;
-        if (result.Coefficients.Length != n || (result.JudgeCoefficients.Length is var judged && judged != 0 && judged != n) || result.Tokens.Length != n)
+        if (result.Coefficients.Length != n || (result.JudgeCoefficients.Length is var judged && judged != 0 && judged != n)
+            || result.Tokens.Length != n)
             throw new InvalidOperationException($"The {objective.Name} objective gave {result.Coefficients.Length} base coefficients, " +
                 $"{result.JudgeCoefficients.Length} judge coefficients and {result.Tokens.Length} tokens for the {n} tokens of {place}.");
-        if (!double.IsFinite(result.Loss)) throw new NlftException($"{place}, {objective.Name} loss", Show(result.Loss), "a finite number", remedy) { NotFinite = true };
+        if (!double.IsFinite(result.Loss))
+            throw new NlftException($"{place}, {objective.Name} loss", Show(result.Loss), "a finite number", remedy) { NotFinite = true };
         foreach (var coefficient in result.Coefficients.Concat(result.JudgeCoefficients))
         {
             if (!float.IsFinite((float)coefficient))

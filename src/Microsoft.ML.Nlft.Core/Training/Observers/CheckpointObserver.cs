@@ -1,10 +1,10 @@
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Engines;
 
-namespace Microsoft.ML.Nlft.Training;
+namespace Microsoft.ML.Nlft.Training.Observers;
 
 /// <summary>Writes the checkpoints of one run when they are due and deletes the oldest.</summary>
-internal sealed class CheckpointKeeper
+internal sealed class CheckpointObserver : ITrainingObserver
 {
     private readonly FineTuneOptions _options;
     private readonly ICausalLanguageModel _model;
@@ -20,45 +20,50 @@ internal sealed class CheckpointKeeper
     /// <param name="constants">The kept contexts.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="NlftException">The folder holds checkpoints of another run, or cannot be created.</exception>
-    public CheckpointKeeper(FineTuneOptions options, ICausalLanguageModel model, Lazy<RunIdentity> run, ConstantContexts constants, TimeProvider time)
+    public CheckpointObserver(FineTuneOptions options, ICausalLanguageModel model, Lazy<RunIdentity> run, ConstantContexts constants,
+        TimeProvider time)
     {
         (_options, _model, _run, _constants, _time) = (options, model, run, constants, time);
         _lastTime = time.GetTimestamp();
         if (options.CheckpointFolder is not { } folder) return;
         if (Checkpoint.In(folder) is [var newest, ..] && !IsResumed(folder))
-            throw new NlftException($"option CheckpointFolder, {folder}", $"{Path.GetFileName(newest)} of an earlier run", "a folder without checkpoints",
+            throw new NlftException($"option CheckpointFolder, {folder}", $"{Path.GetFileName(newest)} of an earlier run",
+                "a folder without checkpoints",
                 "Set ResumeFrom to that folder to go on from there, or name another folder.");
         AtomicFile.TryFolder(folder);
-        foreach (var leftOver in Directory.EnumerateFiles(folder, $".{Checkpoint.FileName(0)[..5]}*")) WriteFault.Ignore(() => File.Delete(leftOver)); // of a process that was killed while writing
+        // A process that was killed while writing leaves its temporary file.
+        foreach (var leftOver in Directory.EnumerateFiles(folder, $".{Checkpoint.FileName(0)[..5]}*")) WriteFault.Ignore(() => File.Delete(leftOver));
     }
 
     /// <summary>The newest checkpoint written or resumed from, or null.</summary>
     public string? Last { get; private set; }
 
-    /// <summary>The checkpoint to go on from; null: from the beginning.</summary>
-    /// <exception cref="NlftException">It is damaged, or of other data, options or another base model.</exception>
+    /// <summary>Finds the checkpoint to resume from and loads its weights; null: the run begins at the beginning.</summary>
+    /// <exception cref="NlftException">The checkpoint is damaged, or its rows, options or base model differ.</exception>
     public Checkpoint? Resume()
     {
         if (_options.ResumeFrom is not { } place || Checkpoint.Find(place) is not { } found) return null;
         if (_run.Value.DifferencesFrom(found.Checkpoint.Run, _options.ResumeOnAnotherEngine).ToList() is { Count: > 0 } differences)
-            throw new NlftException($"checkpoint {found.Path}", $"another run ({string.Join("; ", differences)})", "the same base model, engine, options and rows",
+            throw new NlftException($"checkpoint {found.Path}", $"another run ({string.Join("; ", differences)})",
+                "the same base model, engine, options and rows",
                 "Give what it was written with, or start anew without ResumeFrom."
-                + (_run.Value.IsOnAnotherEngineThan(found.Checkpoint.Run) ? " ResumeOnAnotherEngine goes on all the same, to another result than the unbroken run's." : ""));
+                + (_run.Value.IsOnAnotherEngineThan(found.Checkpoint.Run)
+                    ? " ResumeOnAnotherEngine goes on all the same, to another result than the unbroken run's." : ""));
         _model.Import(ModelState.Weights, found.Checkpoint.ModelWeights);
         _model.Import(ModelState.Optimizer, found.Checkpoint.OptimizerState);
         (Last, _lastStep) = (found.Path, found.Checkpoint.State.Step);
         return found.Checkpoint;
     }
 
-    /// <summary>Writes one when it is due.</summary>
-    public void AfterStep(RunState state, bool end)
+    /// <summary>Writes a checkpoint when it is due.</summary>
+    public void AfterStep(RunState state, StepOutcome outcome, bool isLast)
     {
-        var due = end || (_options.CheckpointSteps > 0 && state.Step % _options.CheckpointSteps == 0)
+        var due = isLast || (_options.CheckpointSteps > 0 && state.Step % _options.CheckpointSteps == 0)
             || (_options.CheckpointMinutes > 0 && _time.GetElapsedTime(_lastTime).TotalMinutes >= _options.CheckpointMinutes);
         if (due) Save(state);
     }
 
-    /// <summary>Writes one because the run ends early; that it cannot be written does not hide why the run ends.</summary>
+    /// <summary>Writes a checkpoint because the run ends early; that it cannot be written does not hide why the run ends.</summary>
     public void AtStop(RunState state)
     {
         try
@@ -95,6 +100,10 @@ internal sealed class CheckpointKeeper
         foreach (var old in Checkpoint.In(folder).Skip(_options.CheckpointsKept)) WriteFault.Ignore(() => File.Delete(old));
     }
 
-    private bool IsResumed(string folder) => _options.ResumeFrom is { } from
-        && Path.GetFullPath(folder) == Path.TrimEndingDirectorySeparator(Path.GetFullPath(File.Exists(from) ? Path.GetDirectoryName(Path.GetFullPath(from))! : from));
+    private bool IsResumed(string folder)
+    {
+        if (_options.ResumeFrom is not { } from) return false;
+        var place = Path.GetFullPath(from);
+        return Path.GetFullPath(folder) == Path.TrimEndingDirectorySeparator(File.Exists(place) ? Path.GetDirectoryName(place)! : place);
+    }
 }

@@ -1,7 +1,7 @@
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.ModelFiles;
 
-namespace Microsoft.ML.Nlft.Engines;
+namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
 /// What the managed engine needs, in bytes, from the sizes of the arrays it makes. Small buffers are left out.

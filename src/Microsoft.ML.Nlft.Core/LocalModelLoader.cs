@@ -1,0 +1,73 @@
+using Microsoft.ML.Nlft.ChatTemplates;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Distributed;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.Tokenization;
+using Microsoft.ML.Nlft.Training;
+
+namespace Microsoft.ML.Nlft;
+
+/// <summary>Opens folders: <see cref="LocalModel.Load"/>.</summary>
+internal static class LocalModelLoader
+{
+    /// <summary>Opens a model folder, or a saved model with what it was saved with.</summary>
+    public static LocalModel Load(string folder, LocalModelOptions options, CancellationToken cancellationToken)
+    {
+        if (!LocalModelDescription.IsIn(folder)) return Open(folder, options, saved: null, cancellationToken);
+        var saved = LocalModelDescription.Load(folder);
+        var filled = options with
+        {
+            Adapter = options.Adapter ?? (saved.HasAdapter ? LoraAdapter.Load(folder) : null),
+            Prompts = options.Prompts ?? saved.Settings.Prompts,
+        };
+        return Open(saved.FindBaseModel(folder, options.BaseModelFolder), filled, saved, cancellationToken);
+    }
+
+    private static LocalModel Open(string path, LocalModelOptions options, LocalModelDescription? saved, CancellationToken cancellationToken)
+    {
+        var folder = ModelFolder.Open(path);
+        try
+        {
+            var tokenizer = TokenizerOf(folder);
+            var prompts = PromptsOf(folder, tokenizer, options.Prompts ?? new());
+            var engine = options.Engine ?? new ManagedEngine();
+            var communicator = options.Communicator ?? Communicator.Current;
+            MemoryCheck.RequireWeights(engine, folder, options.Trainable);
+            if (options.Trainable != TrainableWeights.None) _ = folder.WeightFingerprint; // now, of the files that are read now
+            var network = engine.Load(Request(folder, options, communicator), cancellationToken);
+            return new LocalModel(folder, network, tokenizer, prompts, engine, options.Adapter, communicator) { Description = saved };
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+    }
+
+    private static HuggingFaceTokenizer TokenizerOf(ModelFolder folder)
+    {
+        var tokenizer = HuggingFaceTokenizer.Load(folder.Path);
+        if (tokenizer.VocabularySize <= folder.Configuration.VocabularySize) return tokenizer;
+        throw new NlftException($"the tokenizer of {folder.Path}", $"{tokenizer.VocabularySize} token ids",
+            $"at most {folder.Configuration.VocabularySize} (vocab_size of config.json)",
+            "Use the tokenizer.json that was published with these weights.");
+    }
+
+    private static PromptEncoder PromptsOf(ModelFolder folder, HuggingFaceTokenizer tokenizer, PromptOptions options)
+    {
+        var fitting = options with { MaximumTokens = Math.Min(options.MaximumTokens, folder.Configuration.MaximumPositions) };
+        return new PromptEncoder(tokenizer, ChatTemplate.Load(folder.Path), fitting, folder.EndOfSequenceIds);
+    }
+
+    private static ModelLoadOptions Request(ModelFolder folder, LocalModelOptions options, Communicator communicator) => new()
+    {
+        Folder = folder,
+        Adapter = options.Adapter,
+        Lora = options is { Trainable: TrainableWeights.Lora, Adapter: null } ? options.Lora ?? new() : null,
+        Trainable = options.Trainable,
+        Seed = options.Seed,
+        Processors = communicator.Size > 1 ? communicator.Processors : 0,
+    };
+}

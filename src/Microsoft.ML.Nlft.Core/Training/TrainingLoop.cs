@@ -1,0 +1,136 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Training.Observers;
+
+namespace Microsoft.ML.Nlft.Training;
+
+/// <summary>
+/// Epochs, windows, steps. Every epoch visits all rows in a new order, in windows of <see cref="FineTuneOptions.BatchSize"/> rows; each window, the
+/// short last one of an epoch included, ends with one optimizer step. Between two steps the observers record, save and report.
+/// </summary>
+internal sealed class TrainingLoop
+{
+    public required FineTuneOptions Options { get; init; }
+
+    public required IReadOnlyList<EncodedExample> Rows { get; init; }
+
+    public required TrainingStep Step { get; init; }
+
+    public required ConstantContexts Contexts { get; init; }
+
+    public required TrainingTeam Team { get; init; }
+
+    public required LearningRateCurve Rates { get; init; }
+
+    public required ProgressMeter Meter { get; init; }
+
+    public required CheckpointObserver Checkpoints { get; init; }
+
+    /// <summary>Those that follow the run, in the order in which they hear of a step.</summary>
+    public required IReadOnlyList<ITrainingObserver> Observers { get; init; }
+
+    /// <summary>The checkpoint from which the run resumes; null: it begins at the beginning.</summary>
+    public required Checkpoint? Resumed { get; init; }
+
+    /// <summary>Where the run stands.</summary>
+    public required RunState State { get; init; }
+
+    /// <summary>Trains to the end, or until it is cancelled.</summary>
+    public FineTuneResult Run(CancellationToken cancellationToken)
+    {
+        var resumedSteps = State.Step;
+        try
+        {
+            SavingAtStop(() => Begin(cancellationToken));
+            while (State.Epoch < Options.Epochs)
+            {
+                SavingAtStop(() => BeginEpoch(cancellationToken));
+                foreach (var window in WindowsLeft()) TakeStep(window, cancellationToken);
+            }
+            return Result(cancelled: false);
+        }
+        catch (OperationCanceledException) when (Options.ReturnPartialOnCancel && (cancellationToken.IsCancellationRequested || Team.Cancelled))
+        {
+            return Result(cancelled: true);
+        }
+        catch (NlftException e) when (e.NotFinite && Checkpoints.Last is not null)
+        {
+            throw new NlftException(e.Subject, e.Found, e.Expected, $"{e.Remedy} The last checkpoint is {Checkpoints.Last}.", e);
+        }
+
+        FineTuneResult Result(bool cancelled) =>
+            new(State.Steps, cancelled) { SkippedSteps = State.Skipped, ResumedSteps = resumedSteps, LastCheckpoint = Checkpoints.Last };
+    }
+
+    private void Begin(CancellationToken cancellationToken)
+    {
+        if (Resumed is not null)
+        {
+            Contexts.Import(Resumed.KeptContexts, Resumed.TokensScored);
+            Meter.Resume(State.Step, State.Steps is [.., var last] ? last.Elapsed : default);
+        }
+        else if (Options.Refresh == ContextRefresh.Once) Contexts.ScoreAll(Options.RowsPerPass, cancellationToken);
+        BetweenEpochs(cancellationToken);
+        Meter.StartSteps(State.TokensTrained + Contexts.TokensScored);
+    }
+
+    private void BeginEpoch(CancellationToken cancellationToken)
+    {
+        if (Options.Refresh == ContextRefresh.EveryEpoch && State.RowsDone == 0) Contexts.ScoreAll(Options.RowsPerPass, cancellationToken);
+    }
+
+    /// <summary>The windows of the present epoch that are not done.</summary>
+    private IEnumerable<TrainingWindow> WindowsLeft()
+    {
+        var epoch = State.Epoch;
+        var order = RowOrder.OfEpoch(Rows.Count, Options.Shuffle, Options.Seed, epoch);
+        return order[State.RowsDone..].Chunk(Options.BatchSize).Select(rows => new TrainingWindow(Rows, rows, epoch, State.Step + 1));
+    }
+
+    /// <summary>
+    /// One optimizer step. The weights move in <see cref="TrainingStep.Apply"/> alone: when the engine fails there, they belong to no step, and no
+    /// checkpoint is written. Before and after it state and weights agree.
+    /// </summary>
+    private void TakeStep(TrainingWindow window, CancellationToken cancellationToken)
+    {
+        var gradient = SavingAtStop(() => Step.Accumulate(window, cancellationToken));
+        var outcome = Step.Apply(window, gradient, Rates.At(State.Step));
+        SavingAtStop(() =>
+        {
+            TrainingStep.RequireFinite(outcome);
+            State.Commit(outcome, Rows.Count, Contexts.TokensScored, Meter);
+            BetweenEpochs(cancellationToken);
+            if (outcome.Metrics is not null) State.ReportRecorded();
+            foreach (var observer in Observers) observer.AfterStep(State, outcome, isLast: State.Epoch == Options.Epochs);
+            Meter.StartStep();
+        });
+    }
+
+    /// <summary>Where an epoch ends, or the next one begins: the observers look at the model while its weights rest. Does nothing within an epoch.</summary>
+    private void BetweenEpochs(CancellationToken cancellationToken)
+    {
+        if (State.RowsDone > 0) return;
+        if (State.Step > 0) Step.KeepEqual();
+        foreach (var observer in Observers) observer.BetweenEpochs(State, cancellationToken);
+        if (State.Epoch == Options.Epochs) State.ReportRecorded();
+    }
+
+    private void SavingAtStop(Action work) => SavingAtStop(() =>
+    {
+        work();
+        return true;
+    });
+
+    /// <summary>Does work during which the state is that of the model; when it fails or is cancelled, the observers can save both.</summary>
+    private T SavingAtStop<T>(Func<T> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch
+        {
+            foreach (var observer in Observers) observer.AtStop(State);
+            throw;
+        }
+    }
+}

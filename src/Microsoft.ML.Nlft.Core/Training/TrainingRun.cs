@@ -1,0 +1,220 @@
+using Microsoft.ML.Nlft.Cards;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Distributed;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Saliency;
+using Microsoft.ML.Nlft.Training.Observers;
+
+namespace Microsoft.ML.Nlft.Training;
+
+/// <summary>
+/// A training run: a model, rows, an objective and options. Creating it checks all of them; <see cref="Run"/>
+/// trains the model.
+/// </summary>
+/// <remarks>
+/// A run is a function of model, rows, options and seed alone. In a job of several processes every process creates the run and runs it, with the same
+/// arguments; what one of them refuses, all refuse.
+/// </remarks>
+/// <example>
+/// <code>
+/// using var model = LocalModel.Load("models/tiny", new() { Trainable = TrainableWeights.Lora });
+/// var run = new TrainingRun(model, rows, new NaturalLanguageObjective(), new() { Epochs = 2 });
+/// var result = run.Run();
+/// model.Save("tuned", card: run.Card(result));
+/// </code>
+/// </example>
+public sealed class TrainingRun
+{
+    private readonly ICausalLanguageModel _network;
+    private readonly IReadOnlyList<EncodedExample> _rows;
+    private readonly ITokenObjective _objective;
+    private readonly FineTuneOptions _options;
+    private readonly ITrainingGroup? _group;
+    private readonly TimeProvider _time;
+    private readonly Func<Func<FineTuneResult>, FineTuneResult> _train = training => training();
+
+    /// <summary>Encodes the rows with the model's prompts and checks everything that can be checked before training.</summary>
+    /// <param name="model">A model loaded for training.</param>
+    /// <param name="rows">One or more rows.</param>
+    /// <param name="objective">What is minimised.</param>
+    /// <param name="options">The set-up; null: the published one.</param>
+    /// <param name="timeProvider">The clock of progress, checkpoints and card; null: the system's.</param>
+    /// <exception cref="NlftException">
+    /// An option lies outside its range, nothing of the model can be trained, a row does not fit the objective or the model, or the engine is
+    /// certain to need more memory than there is.
+    /// </exception>
+    public TrainingRun(
+        ITrainableModel model, IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
+        TimeProvider? timeProvider = null)
+        : this((model ?? throw new ArgumentNullException(nameof(model))).Network, () => Encode(model, rows, options ?? new()), objective, options,
+            timeProvider, CommunicatorGroup.Of(ProcessesOf(model, options)))
+    {
+        _train = training => model.Train(ProcessesOf(model, options), training);
+        (BaseModel, Engine) = (model.Folder.WeightFingerprint, model.Engine.Arithmetic);
+        Description = Description with
+        {
+            Model = model.Name,
+            Options = [.. Description.Options, .. ModelCardOption.Of("Prompts", model.Prompts.Options)],
+            Map = objective.Thresholds is not { } thresholds ? null : recorded => Saliency.SaliencyMap.Create(
+                model.Name, thresholds, [.. _options.RecordedRows.Select(row => rows[row])], recorded,
+                id => model.Tokenizer.Decode([id], skipSpecialTokens: false)),
+        };
+    }
+
+    /// <summary>Checks a run on rows that are token ids already. It has no saliency map, and its card names neither model nor prompts.</summary>
+    /// <param name="network">A network loaded for training; the caller keeps it, and nobody else uses it while the run trains.</param>
+    /// <param name="rows">One or more rows.</param>
+    /// <param name="objective">What is minimised.</param>
+    /// <param name="options">The set-up; null: the published one.</param>
+    /// <param name="timeProvider">The clock of progress, checkpoints and card; null: the system's.</param>
+    /// <param name="communicator">The processes that train the network together; null: this process alone.</param>
+    /// <exception cref="NlftException">An option lies outside its range, nothing can be trained, or a row does not fit.</exception>
+    public TrainingRun(
+        ICausalLanguageModel network, IReadOnlyList<EncodedExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
+        TimeProvider? timeProvider = null, Communicator? communicator = null)
+        : this(network, () => rows, objective, options, timeProvider, CommunicatorGroup.Of(communicator))
+    {
+    }
+
+    internal TrainingRun(
+        ICausalLanguageModel network, Func<IReadOnlyList<EncodedExample>> rows, ITokenObjective objective, FineTuneOptions? options,
+        TimeProvider? timeProvider, ITrainingGroup? group)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        ArgumentNullException.ThrowIfNull(objective);
+        (_network, _objective, _options, _group, _time) = (network, objective, options ?? new(), group, timeProvider ?? TimeProvider.System);
+        _options.Validate();
+        if (network.Trainable == TrainableWeights.None)
+            throw new NlftException("the model", "no trainable weights", "LoRA factors or all weights",
+                "Load it with Trainable = TrainableWeights.Lora.");
+        if (Enum.GetValues<Polarity>().Any(polarity => objective.TrainedContexts(polarity).HasFlag(PromptContexts.Standard)))
+            throw new ArgumentException("The standard context is a constant: an objective has no coefficients for it.", nameof(objective));
+        var team = new TrainingTeam(group);
+        _rows = team.TellingFailures(() => team.Together(_ =>
+        {
+            var encoded = rows();
+            ExampleCheck.Validate(encoded, objective, network.Configuration);
+            RecordingObserver.RequireRows(_options.RecordedRows, encoded.Count);
+            return encoded;
+        }, CancellationToken.None));
+        TotalSteps = _options.TotalSteps(_rows.Count);
+        Description = new RunDescription
+        {
+            Model = "",
+            Method = objective.Name,
+            Rows = _rows.Count,
+            Options =
+            [
+                .. ModelCardOption.Of("Training", _options), .. ModelCardOption.Of("LoRA", network.Lora),
+                .. objective.Settings.Select(setting => new ModelCardOption("Objective", setting.Key, setting.Value)),
+            ],
+        };
+    }
+
+    /// <summary>What is trained, with every option.</summary>
+    public RunDescription Description { get; }
+
+    /// <summary>Optimizer steps of the whole run.</summary>
+    public int TotalSteps { get; }
+
+    /// <summary>
+    /// What tells the base model apart (<see cref="ModelFolder.WeightFingerprint"/>): a checkpoint with another name is refused. Default: that of the
+    /// model; null for a bare network.
+    /// </summary>
+    public string? BaseModel { get; init; }
+
+    /// <summary>
+    /// What computes (<see cref="IModelEngine.Arithmetic"/>): a checkpoint with another name is refused unless
+    /// <see cref="FineTuneOptions.ResumeOnAnotherEngine"/>. Default: that of the model; null for a bare network, which is not checked.
+    /// </summary>
+    public string? Engine { get; init; }
+
+    /// <summary>Trains the model.</summary>
+    /// <param name="progress">Hears of every step after it is complete; null: nobody does. An exception ends the run.</param>
+    /// <param name="cancellationToken">
+    /// Observed between micro-batches and inside the engine. The model keeps the last completed step and no half-accumulated gradient.
+    /// </param>
+    /// <param name="monitor">Follows the run from its beginning to its end; null: nobody does. An exception ends the run.</param>
+    /// <returns>What every step reported.</returns>
+    /// <exception cref="NlftException">
+    /// A checkpoint cannot be used or written, or a loss or gradient is not finite: the message names the step and the rows, and the weights are
+    /// those of the step before.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">Cancelled, unless <see cref="FineTuneOptions.ReturnPartialOnCancel"/>.</exception>
+    public FineTuneResult Run(
+        IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default, ITrainingMonitor? monitor = null) => _train(() =>
+    {
+        var team = new TrainingTeam(_group);
+        var observer = team.Rank == 0 ? new MonitorObserver(progress, monitor) : new MonitorObserver(null, null); // one process reports
+        return team.TellingFailures(() =>
+            observer.Follow(Description, team, () => Loop(team, observer, cancellationToken).Run(cancellationToken), cancellationToken));
+    });
+
+    /// <summary>Makes the card of the trained model: every option with its value, the rows, the day and what the run did.</summary>
+    /// <param name="result">What <see cref="Run"/> returned.</param>
+    public ModelCard Card(FineTuneResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        var (first, last) = (result.Steps.FirstOrDefault(), result.Steps.LastOrDefault());
+        return new ModelCard
+        {
+            BaseModel = Description.Model,
+            Method = Description.Method,
+            Date = DateOnly.FromDateTime(_time.GetUtcNow().UtcDateTime),
+            Data = ModelCardData.Of(_rows),
+            Options = Description.Options,
+            Training = new ModelCardTraining(result.Steps.Count, last?.TotalSteps ?? 0, first?.Loss, last?.Loss, first?.TokenAccuracy,
+                last?.TokenAccuracy, last?.TokensSeen ?? 0, result.Cancelled),
+        };
+    }
+
+    /// <summary>Shows the rows of <see cref="FineTuneOptions.RecordedRows"/> as they were before training and after every epoch.</summary>
+    /// <param name="result">What <see cref="Run"/> returned.</param>
+    /// <returns>The map; null when nothing was recorded, or the objective has no map (<see cref="ITokenObjective.Thresholds"/>).</returns>
+    public SaliencyMap? SaliencyMap(FineTuneResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        return result.Recorded.Count == 0 ? null : Description.Map?.Invoke(result.Recorded);
+    }
+
+    private TrainingLoop Loop(TrainingTeam team, MonitorObserver monitor, CancellationToken cancellationToken)
+    {
+        var contexts = new ConstantContexts(_network, _objective, _rows, team);
+        var identity = new Lazy<RunIdentity>(() => RunIdentity.Of(BaseModel, Engine, _network, _objective, _options, _rows));
+        var (checkpoints, resumed) = team.Together(_ =>
+        {
+            var options = team.Rank == 0 ? _options : _options with { CheckpointFolder = null }; // one process writes
+            var made = new CheckpointObserver(options, _network, identity, contexts, _time);
+            return (made, made.Resume());
+        }, cancellationToken);
+        team.RequireSame(identity, resumed?.State.Step ?? 0, _network);
+        return new TrainingLoop
+        {
+            Options = _options,
+            Rows = _rows,
+            Step = new TrainingStep(_network, _objective, _options, contexts, team, _time),
+            Contexts = contexts,
+            Team = team,
+            Rates = new LearningRateCurve(_options.Schedule, _options.LearningRate, _options.WarmupRatio, TotalSteps),
+            Meter = new ProgressMeter(_time, TotalSteps),
+            Checkpoints = checkpoints,
+            Resumed = resumed,
+            State = resumed?.State ?? new RunState(),
+            Observers = [new RecordingObserver(_network, _objective, _options, _rows, team), checkpoints, monitor],
+        };
+    }
+
+    private static Communicator ProcessesOf(ITrainableModel model, FineTuneOptions? options) =>
+        options is { Distributed: false } ? Communicator.Single : model.Communicator;
+
+    private static EncodedExample[] Encode(ITrainableModel model, IReadOnlyList<TrainingExample> rows, FineTuneOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        EncodedExample[] encoded = [.. rows.Select(model.Prompts.Encode)];
+        MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded,
+            ProcessesOf(model, options).SizeOnThisHost);
+        return encoded;
+    }
+}
