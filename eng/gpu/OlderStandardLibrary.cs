@@ -10,7 +10,7 @@ namespace Microsoft.ML.Nlft.Gpu;
 /// demands the version GLIBCXX_3.4.32 for a symbol that it names and never calls (ios_base_library_init, a marker that GCC 13's iostream header
 /// leaves); a copy of it that states the demand as weak loads and runs. Elsewhere this does nothing.
 /// </summary>
-internal static class OlderStandardLibrary
+public static class OlderStandardLibrary
 {
     private const string Demand = "GLIBCXX_3.4.32", Library = "libLibTorchSharp.so";
     private const ushort Weak = 2; // VER_FLG_WEAK

@@ -100,5 +100,5 @@ public sealed class SharingTests
     }
 
     /// <summary>New results of each process.</summary>
-    private static int[] Counts(Run run, string word) => [.. Regex.Match(run.Output, $"{word}((?: \\d+)+)").Groups[1].Value.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
+    private static int[] Counts(ProcessRun run, string word) => [.. Regex.Match(run.Output, $"{word}((?: \\d+)+)").Groups[1].Value.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
 }

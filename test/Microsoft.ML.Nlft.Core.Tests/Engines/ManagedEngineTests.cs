@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
-using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
+using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 
@@ -66,7 +66,7 @@ public class ManagedEngineTests
         for (var step = 0; step < 4; step++)
         {
             for (var s = 0; s < prompts.Length; s++)
-                Numbers.AreClose([.. one.Logits(s).ToArray().Select(z => (double)z)], other.Logits(s).ToArray(), type == TensorType.I8 ? 1e-5 : 0, $"{type}, token {step} of sequence {s}");
+                NumberAssert.AreClose([.. one.Logits(s).ToArray().Select(z => (double)z)], other.Logits(s).ToArray(), type == TensorType.I8 ? 1e-5 : 0, $"{type}, token {step} of sequence {s}");
             one.Append([step, 7, 9]);
             other.Append([step, 7, 9]);
         }

@@ -1,10 +1,10 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 
-namespace Microsoft.ML.Nlft.Tests.Engines;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>What every engine refuses, on a model of <see cref="TinyModels"/> with 20 LoRA factors, and its message.</summary>
-internal static class EngineRefusals
+public static class EngineRefusals
 {
     public static IEnumerable<object[]> BadInput =>
     [

@@ -1,10 +1,10 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 
-namespace Microsoft.ML.Nlft.Tests.Engines;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>An adapter, batches and steps that the tests of every engine share.</summary>
-internal static class EngineSteps
+public static class EngineSteps
 {
     public static readonly LoraConfiguration Lora = new() { Rank = 3, Alpha = 6, Dropout = 0.2, TargetModules = ["q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"] };
     public static readonly AdamWOptions AdamW = new() { WeightDecay = 0.01 };
@@ -42,7 +42,7 @@ internal static class EngineSteps
         foreach (var (wanted, found) in expected.OrderBy(t => t.Name).Zip(actual.OrderBy(t => t.Name)))
         {
             CollectionAssert.AreEqual(wanted.Shape, found.Shape, wanted.Name);
-            Numbers.AreClose(Doubles(wanted.Values), found.Values, tolerance * Math.Max(floor, wanted.Values.Max(Math.Abs)), wanted.Name);
+            NumberAssert.AreClose(Doubles(wanted.Values), found.Values, tolerance * Math.Max(floor, wanted.Values.Max(Math.Abs)), wanted.Name);
         }
     }
 

@@ -10,7 +10,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 
-namespace Microsoft.ML.Nlft.Ranks;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>What one rank is to do in a scene with training; written by the test as JSON.</summary>
 public sealed record TrainingScene
@@ -49,8 +49,8 @@ public sealed record TrainingScene
 /// <summary>What a rank found.</summary>
 public sealed record TrainingOutcome(int Rank, int Size, double[] Losses, string Weights, int Resumed, bool Cancelled, string? Slow, string? Checkpoint, int Reports, long BytesGiven, long AdapterBytes);
 
-/// <summary>Scenes with training, one after the other.</summary>
-internal static class Training
+/// <summary>Plays scenes with training, one after the other.</summary>
+public static class RankTraining
 {
     public static void Run(string file, IModelEngine engine)
     {

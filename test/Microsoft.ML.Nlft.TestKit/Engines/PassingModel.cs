@@ -1,10 +1,10 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 
-namespace Microsoft.ML.Nlft.Tests.Engines;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>Passes everything on to another model, which it does not own; what looks on or comes between overrides that.</summary>
-internal abstract class PassingModel(ICausalLanguageModel model) : ICausalLanguageModel
+public abstract class PassingModel(ICausalLanguageModel model) : ICausalLanguageModel
 {
     public ModelConfiguration Configuration => model.Configuration;
 

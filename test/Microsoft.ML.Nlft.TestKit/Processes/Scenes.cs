@@ -1,7 +1,7 @@
-namespace Microsoft.ML.Nlft.Ranks;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>How a rank of the tests ends.</summary>
-internal static class Scenes
+public static class Scenes
 {
     /// <summary>Does something and gives the process's exit code: 0, 2 when the library refused, 1 when anything else was wrong.</summary>
     public static int Play(Action scene)

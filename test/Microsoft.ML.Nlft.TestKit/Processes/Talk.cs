@@ -1,9 +1,9 @@
 using Microsoft.ML.Nlft.Distributed;
 
-namespace Microsoft.ML.Nlft.Ranks;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>Everything that a communicator does, against what it must give.</summary>
-internal static class Talk
+public static class Talk
 {
     public static void Run(Communicator ranks)
     {

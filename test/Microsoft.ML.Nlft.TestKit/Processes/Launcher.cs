@@ -1,15 +1,16 @@
 using System.Diagnostics;
 
-namespace Microsoft.ML.Nlft.Tests;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>An installed launcher of MPI.</summary>
 /// <param name="Name">"Open MPI" or "MPICH", for test rows.</param>
-internal sealed record Launcher(string Name)
+public sealed record Launcher(string Name)
 {
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(90);
 
-    /// <summary>The program of the ranks: one of its own, or this assembly, where its entry point is one.</summary>
-    private static readonly string s_ranks = Path.Combine(AppContext.BaseDirectory, "nlft-ranks.dll") is var own && File.Exists(own) ? own : typeof(Launcher).Assembly.Location;
+    /// <summary>The program of the ranks: one of its own, or the tests' assembly, where its entry point is one.</summary>
+    private static readonly string s_ranks = new[] { "nlft-ranks.dll", "Microsoft.ML.Nlft.TorchSharp.Tests.dll" }
+        .Select(file => Path.Combine(AppContext.BaseDirectory, file)).FirstOrDefault(File.Exists) ?? "";
 
     /// <summary>The assembly to run.</summary>
     public string Assembly { get; init; } = s_ranks;
@@ -34,7 +35,7 @@ internal sealed record Launcher(string Name)
     /// <param name="arguments">What each is to do.</param>
     /// <param name="variables">Environment.</param>
     /// <param name="survive">Whether the launcher leaves the others alone when one is killed.</param>
-    public Run Run(int size, string[] arguments, (string Name, string Value)[]? variables = null, bool survive = false)
+    public ProcessRun Run(int size, string[] arguments, (string Name, string Value)[]? variables = null, bool survive = false)
     {
         string[] options = (IsOpenMpi, survive) switch
         {
@@ -50,12 +51,12 @@ internal sealed record Launcher(string Name)
     }
 
     /// <summary>Runs the program of the ranks without a launcher.</summary>
-    public static Run RunAlone(string[] arguments, params (string Name, string Value)[] variables) =>
+    public static ProcessRun RunAlone(string[] arguments, params (string Name, string Value)[] variables) =>
         Start("dotnet", [s_ranks, .. arguments], variables);
 
     private static bool Found(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, program)));
 
-    private static Run Start(string program, string[] arguments, (string Name, string Value)[]? variables = null)
+    private static ProcessRun Start(string program, string[] arguments, (string Name, string Value)[]? variables = null)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -74,14 +75,14 @@ internal sealed record Launcher(string Name)
             process.Kill(entireProcessTree: true);
             Assert.Fail($"{program} {string.Join(' ', arguments)} did not end within {s_longest.TotalSeconds} s");
         }
-        return new Run(process.ExitCode, output.Result, error.Result, clock.Elapsed);
+        return new ProcessRun(process.ExitCode, output.Result, error.Result, clock.Elapsed);
     }
 }
 
 /// <summary>How a run ended.</summary>
-internal sealed record Run(int ExitCode, string Output, string Error, TimeSpan Took)
+public sealed record ProcessRun(int ExitCode, string Output, string Error, TimeSpan Took)
 {
-    public Run Require(int exitCode)
+    public ProcessRun Require(int exitCode)
     {
         Assert.AreEqual(exitCode, ExitCode, Output + Error);
         return this;

@@ -1,10 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 
-namespace Microsoft.ML.Nlft.Tests;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>The shared test data: the folder named by NLFT_FIXTURES, default ../shared beside the repository. It is never part of the repository.</summary>
-internal static class Fixtures
+public static class Fixtures
 {
     public static string Root { get; } =
         Path.GetFullPath(Environment.GetEnvironmentVariable("NLFT_FIXTURES") ?? Path.Combine(RepositoryRoot(), "..", "shared"));

@@ -1,0 +1,32 @@
+using System.Text.Json;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.TestKit;
+
+/// <summary>One folder of golden/llama.</summary>
+public sealed class Golden : IDisposable
+{
+    private readonly JsonDocument _expected;
+
+    public Golden(string name)
+    {
+        Folder = ModelFolder.Open(Fixtures.Path_("golden", "llama", name));
+        Adapter = LoraAdapter.Load(Fixtures.Path_("golden", "llama", name, "adapter"));
+        _expected = Fixtures.Json("golden", "llama", name, "expected.json");
+        Sequence = new TokenSequence((int[])[.. Root.GetProperty("token_ids").EnumerateArray().Select(id => id.GetInt32())], Root.GetProperty("prompt_length").GetInt32());
+    }
+
+    public ModelFolder Folder { get; }
+    public LoraAdapter Adapter { get; }
+    public TokenSequence Sequence { get; }
+    public JsonElement Root => _expected.RootElement;
+
+    public JsonElement Expected(bool withAdapter) => Root.GetProperty(withAdapter ? "with_adapter" : "without_adapter");
+
+    public void Dispose()
+    {
+        _expected.Dispose();
+        Folder.Dispose();
+    }
+}
