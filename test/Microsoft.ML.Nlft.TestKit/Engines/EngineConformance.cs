@@ -97,15 +97,7 @@ public abstract class EngineConformance
         using var golden = new Golden(name);
         using var model = Engine.Load(new ModelLoadOptions { Folder = golden.Folder, Adapter = golden.Adapter, Trainable = TrainableWeights.Lora });
         var training = golden.Root.GetProperty("training");
-        var hyper = training.GetProperty("hyper");
-        var options = new AdamWOptions
-        {
-            Beta1 = hyper.GetProperty("beta1").GetDouble(),
-            Beta2 = hyper.GetProperty("beta2").GetDouble(),
-            Epsilon = hyper.GetProperty("epsilon").GetDouble(),
-            WeightDecay = hyper.GetProperty("weight_decay").GetDouble(),
-            MaximumGradientNorm = hyper.GetProperty("max_gradient_norm").GetDouble(),
-        };
+        var (options, learningRate) = (Golden.Optimizer(training), training.GetProperty("hyper").GetProperty("learning_rate").GetDouble());
         var n = golden.Sequence.ResponseLength;
         float[] coefficients = [.. Enumerable.Repeat(1f / n, n)];
         double[] losses = training.Doubles("losses"), norms = training.Doubles("gradient_norms");
@@ -116,7 +108,8 @@ public abstract class EngineConformance
                 Assert.AreEqual(losses[step], -pass.Scores[0].LogProbabilities.Average(), LossTolerance * losses[step], $"{name}: loss before step {step}");
                 pass.Backward([coefficients]);
             }
-            Assert.AreEqual(norms[step], model.ApplyGradients(options, hyper.GetProperty("learning_rate").GetDouble()), 2 * LossTolerance * norms[step], $"{name}: norm of step {step}");
+            Assert.AreEqual(norms[step], model.ApplyGradients(options, learningRate), 2 * LossTolerance * norms[step],
+                $"{name}: norm of step {step}");
         }
         var final = training.GetProperty("final_loss").GetDouble();
         Assert.AreEqual(final, -model.Score([golden.Sequence])[0].LogProbabilities.Average(), LossTolerance * final, $"{name}: loss after the last step");

@@ -24,6 +24,20 @@ public sealed class Golden : IDisposable
 
     public JsonElement Expected(bool withAdapter) => Root.GetProperty(withAdapter ? "with_adapter" : "without_adapter");
 
+    /// <summary>The settings of AdamW that a golden training run names.</summary>
+    public static AdamWOptions Optimizer(JsonElement training)
+    {
+        var hyper = training.GetProperty("hyper");
+        return new AdamWOptions
+        {
+            Beta1 = hyper.GetProperty("beta1").GetDouble(),
+            Beta2 = hyper.GetProperty("beta2").GetDouble(),
+            Epsilon = hyper.GetProperty("epsilon").GetDouble(),
+            WeightDecay = hyper.GetProperty("weight_decay").GetDouble(),
+            MaximumGradientNorm = hyper.GetProperty("max_gradient_norm").GetDouble(),
+        };
+    }
+
     public void Dispose()
     {
         _expected.Dispose();
