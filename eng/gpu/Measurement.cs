@@ -10,16 +10,16 @@ using TorchSharp;
 
 namespace Microsoft.ML.Nlft.Gpu;
 
-/// <summary>One mode's figures.</summary>
-/// <param name="SecondsPerStep">Median of the steps after the first two.</param>
-/// <param name="ProductRate">Operations a second of a large matrix product in the mode's type; null where the mode has none to measure.</param>
-/// <param name="PeakBytes">Most memory in use (GPU: of the device; CPU: resident).</param>
+/// <summary>The figures of one mode.</summary>
+/// <param name="SecondsPerStep">The median time of the steps after the first two.</param>
+/// <param name="ProductRate">Floating-point operations per second of a large matrix product in the type of the mode; null if not measured.</param>
+/// <param name="PeakBytes">Peak memory: of the device on a GPU, resident on a CPU.</param>
 internal sealed record Measurement(double SecondsPerStep, double? ProductRate, long PeakBytes)
 {
     public const string Prefix = "MEASURED ";
     private const int WarmUp = 2;
 
-    /// <summary>Trains a few steps as a program would, with the published settings, dropout included, and takes the time of each.</summary>
+    /// <summary>Trains a few steps with the published settings, dropout included, and measures each of them.</summary>
     public static Measurement Take(Workload work)
     {
         var mode = work.Only!;
@@ -29,24 +29,33 @@ internal sealed record Measurement(double SecondsPerStep, double? ProductRate, l
             using var process = Process.GetCurrentProcess();
             return new Measurement(seconds, null, process.PeakWorkingSet64);
         }
-        var engine = new TorchSharpEngine(new() { Device = work.Device, RecomputeActivations = mode == "recompute", Int8Weights = mode == "int8", Threads = work.Threads });
-        var (device, type) = (torch.device(engine.Device), engine.ComputeType == TensorType.BF16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32);
+        var engine = new TorchSharpEngine(new()
+        {
+            Device = work.Device,
+            RecomputeActivations = mode == "recompute",
+            Int8Weights = mode == "int8",
+            Threads = work.Threads,
+        });
+        var type = engine.ComputeType == TensorType.BF16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
         var median = Train(work, engine);
         var peak = engine.MeasureMemory().PeakBytes;
-        return new Measurement(median, MeasureProducts(device, type), peak);
+        return new Measurement(median, MeasureProducts(torch.device(engine.Device), type), peak);
     }
 
-    /// <summary>The median time of a step.</summary>
+    /// <summary>Returns the median time of a step.</summary>
     private static double Train(Workload work, IModelEngine engine)
     {
         using var folder = ModelFolder.Open(Path.Combine(work.Folder, work.Shape));
         using var model = engine.Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora });
         var random = new Random(2);
         EncodedExample[] rows = [.. Enumerable.Range(0, work.Rows * (WarmUp + work.Steps)).Select(i => new EncodedExample(
-            Polarity.Incorrect, Tokens(work.Response), Tokens(work.Prompt), Tokens(work.Prompt + work.Extra), Tokens(work.Prompt + work.Extra), $"row {i}"))];
-        var tuner = new FineTuner(model, Workload.IsSupervised(work.Only!) ? new LikelihoodObjective() : new NaturalLanguageObjective(), new FineTuneOptions { Epochs = 1, BatchSize = work.Rows, Shuffle = false });
-        var steps = tuner.Run(rows).Steps;
-        var seconds = steps.Zip(steps.Skip(1)).Skip(WarmUp - 1).Select(pair => (pair.Second.Elapsed - pair.First.Elapsed).TotalSeconds).Order().ToArray();
+            Polarity.Incorrect, Tokens(work.Response), Tokens(work.Prompt), Tokens(work.Prompt + work.Extra), Tokens(work.Prompt + work.Extra),
+            $"row {i}"))];
+        ITokenObjective objective = Workload.IsSupervised(work.Only!) ? new LikelihoodObjective() : new NaturalLanguageObjective();
+        var options = new FineTuneOptions { Epochs = 1, BatchSize = work.Rows, Shuffle = false };
+        var steps = new FineTuner(model, objective, options).Run(rows).Steps;
+        var seconds = steps.Zip(steps.Skip(1)).Skip(WarmUp - 1)
+            .Select(pair => (pair.Second.Elapsed - pair.First.Elapsed).TotalSeconds).Order().ToArray();
         return seconds[seconds.Length / 2];
 
         int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(work.Model.VocabularySize))];

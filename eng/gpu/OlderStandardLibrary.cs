@@ -6,32 +6,33 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Gpu;
 
 /// <summary>
-/// Lets TorchSharp's native library load beside a libstdc++ older than GCC 13's, as on Debian 12 and Ubuntu 22.04. The published binary
-/// demands the version GLIBCXX_3.4.32 for a symbol that it names and never calls (ios_base_library_init, a marker that GCC 13's iostream header
-/// leaves); a copy of it that states the demand as weak loads and runs. Elsewhere this does nothing.
+/// Lets the native library of TorchSharp load with a libstdc++ older than that of GCC 13, as on Debian 12 and Ubuntu 22.04. The published binary
+/// requires the version GLIBCXX_3.4.32 for a symbol that it never calls (ios_base_library_init, a marker from the iostream header of GCC 13). A copy
+/// in which this requirement is weak loads and runs. On other systems this does nothing.
 /// </summary>
 public static class OlderStandardLibrary
 {
-    private const string Demand = "GLIBCXX_3.4.32", Library = "libLibTorchSharp.so";
+    private const string Requirement = "GLIBCXX_3.4.32", Library = "libLibTorchSharp.so";
     private const ushort Weak = 2; // VER_FLG_WEAK
 
-    /// <summary>Before anything of TorchSharp runs.</summary>
+    /// <summary>Runs before any code of TorchSharp.</summary>
     [ModuleInitializer]
     internal static void Prepare()
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64) return;
         var folder = Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native");
         var library = Path.Combine(folder, Library);
-        if (!File.Exists(library) || !NativeLibrary.TryLoad(Path.Combine(folder, "libtorch.so"), out _) || NativeLibrary.TryLoad(library, out _)) return;
+        if (!File.Exists(library) || !NativeLibrary.TryLoad(Path.Combine(folder, "libtorch.so"), out _)) return;
+        if (NativeLibrary.TryLoad(library, out _)) return;
         var bytes = File.ReadAllBytes(library);
         if (!Weaken(bytes)) return;
         var copy = Path.Combine(Directory.CreateTempSubdirectory("nlft-").FullName, Library);
         File.WriteAllBytes(copy, bytes);
-        NativeLibrary.TryLoad(copy, out _); // found again by its name when TorchSharp asks for it
-        Directory.Delete(Path.GetDirectoryName(copy)!, recursive: true); // what is mapped stays mapped
+        NativeLibrary.TryLoad(copy, out _); // when TorchSharp loads it, the loader finds it by name
+        Directory.Delete(Path.GetDirectoryName(copy)!, recursive: true); // mapped files stay mapped
     }
 
-    /// <summary>Sets the flag in the table of demanded versions (DT_VERNEED; System V gABI and LSB, section "Symbol Versioning").</summary>
+    /// <summary>Sets the weak flag in the table of required versions (DT_VERNEED; System V gABI and LSB, section "Symbol Versioning").</summary>
     internal static bool Weaken(Span<byte> elf)
     {
         var (segments, dynamic) = ProgramHeaders(elf);
@@ -45,7 +46,7 @@ public static class OlderStandardLibrary
             for (var n = U16(elf, need + 2); n > 0; n--)
             {
                 var name = elf[(text + (int)U32(elf, entry + 8))..];
-                if (Encoding.ASCII.GetString(name[..name.IndexOf((byte)0)]) == Demand)
+                if (Encoding.ASCII.GetString(name[..name.IndexOf((byte)0)]) == Requirement)
                 {
                     BinaryPrimitives.WriteUInt16LittleEndian(elf[(entry + 4)..], (ushort)(U16(elf, entry + 4) | Weak));
                     return true;

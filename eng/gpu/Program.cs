@@ -4,7 +4,7 @@ using System.Text.Json;
 using Microsoft.ML.Nlft;
 using Microsoft.ML.Nlft.Gpu;
 
-// Measures a natural-language fine-tuning step of a model with random weights, each mode in a process of its own, and prints one table.
+// Measures a natural-language fine-tuning step of a model with random weights, each mode in its own process, and prints one table.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 try
 {
@@ -23,30 +23,33 @@ try
     var (failed, measured) = (false, new List<(string Mode, double Seconds)>());
     foreach (var mode in work.Modes)
     {
-        var (found, complaint) = RunAlone(mode);
+        var (found, error) = RunAlone(mode);
         failed |= found is null;
         if (found is null)
         {
-            Console.WriteLine($"{mode,-18} not measured: {complaint}");
+            Console.WriteLine($"{mode,-18} not measured: {error}");
             continue;
         }
         measured.Add((mode, found.SecondsPerStep));
         var rate = work.Operations(mode) / found.SecondsPerStep;
-        Console.WriteLine($"{mode,-18} {found.SecondsPerStep,9:0.0000} {work.TokensPerStep(mode) / found.SecondsPerStep,10:0} {rate / 1e12,9:0.000} " +
+        var tokenRate = work.TokensPerStep(mode) / found.SecondsPerStep;
+        Console.WriteLine($"{mode,-18} {found.SecondsPerStep,9:0.0000} {tokenRate,10:0} {rate / 1e12,9:0.000} " +
             $"{found.ProductRate / 1e12,9:0.000} {rate / found.ProductRate,6:0.0 %} {found.PeakBytes / (double)(1 << 30),9:0.00}");
     }
     Console.WriteLine("product: the measured rate of large matrix products in the mode's type; use: the step's rate as a share of it.");
-    foreach (var (rival, seconds) in measured.Where(one => PyTorch.IsRival(one.Mode)))
-        Console.WriteLine($"times the step of {rival}: " + string.Join(", ", measured.Where(one => !PyTorch.IsRival(one.Mode) && Workload.IsSupervised(one.Mode) == Workload.IsSupervised(rival))
-            .Select(one => $"{one.Mode} {one.Seconds / seconds:0.00}")));
+    foreach (var (baseline, seconds) in measured.Where(one => PyTorch.IsBaseline(one.Mode)))
+    {
+        var ours = measured.Where(one => !PyTorch.IsBaseline(one.Mode) && Workload.IsSupervised(one.Mode) == Workload.IsSupervised(baseline));
+        Console.WriteLine($"times the step of {baseline}: " + string.Join(", ", ours.Select(one => $"{one.Mode} {one.Seconds / seconds:0.00}")));
+    }
     return failed ? 1 : 0;
 
     (Measurement?, string) RunAlone(string mode)
     {
-        var start = PyTorch.IsRival(mode) ? PyTorch.Command(work, mode)
-            : new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, typeof(Workload).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : "")), [.. args, "--only", mode]);
+        var program = Path.Combine(AppContext.BaseDirectory, typeof(Workload).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : ""));
+        var start = PyTorch.IsBaseline(mode) ? PyTorch.Command(work, mode) : new ProcessStartInfo(program, [.. args, "--only", mode]);
         (start.RedirectStandardOutput, start.RedirectStandardError) = (true, true);
-        start.Environment["OMP_WAIT_POLICY"] = "passive"; // spinning threads cost a factor of two where cores are few
+        start.Environment["OMP_WAIT_POLICY"] = "passive"; // with few cores, spinning threads double the time
         if (work.Threads > 0) start.Environment["OMP_NUM_THREADS"] = $"{work.Threads}";
         try
         {

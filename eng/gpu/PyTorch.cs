@@ -4,24 +4,35 @@ using System.Text.Json;
 namespace Microsoft.ML.Nlft.Gpu;
 
 /// <summary>
-/// The rivals: <c>pytorch-lean</c> and <c>pytorch-published</c>, the script beside this program with the same rows; <c>peer-sft</c>, <c>peer-lean</c> and
-/// <c>peer-published</c>, the script of the shared test data, which knows two of the shapes, one row and the CPU.
+/// The baselines: <c>pytorch-lean</c> and <c>pytorch-published</c> run the script next to this program on the same rows; <c>peer-sft</c>,
+/// <c>peer-lean</c> and <c>peer-published</c> run the script of the shared test data, which supports two of the shapes, one row and the CPU.
 /// </summary>
 internal static class PyTorch
 {
     private const string Own = "pytorch-", Peer = "peer-";
 
-    public static bool IsRival(string mode) => mode.StartsWith(Own, StringComparison.Ordinal) || mode.StartsWith(Peer, StringComparison.Ordinal);
+    public static bool IsBaseline(string mode) => mode.StartsWith(Own, StringComparison.Ordinal) || mode.StartsWith(Peer, StringComparison.Ordinal);
 
-    /// <summary>How to start one.</summary>
-    public static ProcessStartInfo Command(Workload work, string mode) => mode.StartsWith(Own, StringComparison.Ordinal)
-        ? new ProcessStartInfo(work.Python, [Path.Combine(AppContext.BaseDirectory, "pytorch_step.py"), Path.Combine(work.Folder, work.Shape, "config.json"), work.Device, mode[Own.Length..],
-            $"{work.Rows}", $"{work.Prompt}", $"{work.Extra}", $"{work.Response}", $"{work.Steps}"])
-        : new ProcessStartInfo(work.Python, [Path.Combine(Environment.GetEnvironmentVariable("NLFT_FIXTURES") ?? Path.Combine("..", "shared"), "peers", "torch_nlft_step.py"),
-            "--shape", work.Shape, "--variant", mode[Peer.Length..], "--prompt", $"{work.Prompt}", "--extra", $"{work.Extra}", "--response", $"{work.Response}",
-            "--steps", $"{work.Steps}", "--threads", $"{(work.Threads > 0 ? work.Threads : Environment.ProcessorCount)}"]);
+    /// <summary>Returns the command that measures a baseline.</summary>
+    public static ProcessStartInfo Command(Workload work, string mode)
+    {
+        string[] lengths = [$"{work.Prompt}", $"{work.Extra}", $"{work.Response}", $"{work.Steps}"];
+        if (mode.StartsWith(Own, StringComparison.Ordinal))
+        {
+            var own = Path.Combine(AppContext.BaseDirectory, "pytorch_step.py");
+            var configuration = Path.Combine(work.Folder, work.Shape, "config.json");
+            return new ProcessStartInfo(work.Python, [own, configuration, work.Device, mode[Own.Length..], $"{work.Rows}", .. lengths]);
+        }
+        var fixtures = Environment.GetEnvironmentVariable("NLFT_FIXTURES") ?? Path.Combine("..", "shared");
+        return new ProcessStartInfo(work.Python,
+        [
+            Path.Combine(fixtures, "peers", "torch_nlft_step.py"), "--shape", work.Shape, "--variant", mode[Peer.Length..],
+            "--prompt", lengths[0], "--extra", lengths[1], "--response", lengths[2], "--steps", lengths[3],
+            "--threads", $"{(work.Threads > 0 ? work.Threads : Environment.ProcessorCount)}",
+        ]);
+    }
 
-    /// <summary>What it printed as a measurement; null when that is none.</summary>
+    /// <summary>Parses the measurement that the script of the shared test data printed; null if there is none.</summary>
     public static Measurement? Read(string mode, string[] lines)
     {
         if (!mode.StartsWith(Peer, StringComparison.Ordinal) || Array.Find(lines, line => line.StartsWith('{')) is not { } line) return null;

@@ -2,12 +2,12 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Gpu;
 
-/// <summary>A model folder of random BF16 weights: speed and memory do not depend on their values, so one block of them is repeated.</summary>
+/// <summary>Writes a model folder of random BF16 weights. Speed and memory do not depend on the values, so one block of them is repeated.</summary>
 internal static class RandomModel
 {
     private const int BlockValues = 1 << 20;
 
-    /// <summary>Writes the folder unless it is there already.</summary>
+    /// <summary>Writes the folder unless it exists.</summary>
     public static void Write(Workload work)
     {
         var folder = Path.Combine(work.Folder, work.Shape);

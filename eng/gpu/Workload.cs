@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Gpu;
 
-/// <summary>What is measured: a shape, a batch of rows, and where it runs.</summary>
+/// <summary>What to measure: a shape, a batch of rows and a device, parsed from the arguments of the program.</summary>
 internal sealed record Workload
 {
     private static readonly Dictionary<string, ModelConfiguration> Shapes = new()
@@ -20,10 +20,10 @@ internal sealed record Workload
     public string Folder { get; init; } = Path.Combine(Path.GetTempPath(), "nlft-gpu");
     public string[] Modes { get; init; } = ["plain", "recompute", "int8", "pytorch-lean", "pytorch-published"];
 
-    /// <summary>Threads of every mode on the CPU; 0: what each takes by itself.</summary>
+    /// <summary>Threads of every mode on the CPU; 0 for the default of each.</summary>
     public int Threads { get; init; }
 
-    /// <summary>The interpreter that has torch.</summary>
+    /// <summary>The Python interpreter, which must have PyTorch.</summary>
     public string Python { get; init; } = "python3";
     public int Steps { get; init; } = 5;
     public int Rows { get; init; } = 4;
@@ -38,24 +38,24 @@ internal sealed record Workload
     public int BaseLength => Prompt + Response;
     public int LongLength => Prompt + Extra + Response;
 
-    /// <summary>Tokens that one step of a mode takes through the model.</summary>
+    /// <summary>Tokens that the model processes in one step of a mode.</summary>
     public int TokensPerStep(string mode) => Rows * (BaseLength + (IsSupervised(mode) ? 0 : 2 * LongLength));
 
     /// <summary>
-    /// Operations that the method asks of the model in one step, recomputation not counted: the judge and standard contexts forward (not in
-    /// supervised fine-tuning); the base context forward and, to its activations alone, backward; the output layer at response tokens only;
-    /// causal attention.
+    /// Floating-point operations that the method needs in one step, without recomputation: the judge and standard contexts forward (not in supervised
+    /// fine-tuning); the base context forward and, for activations only, backward; the output layer at response tokens only; causal attention.
     /// </summary>
     public double Operations(string mode)
     {
-        double layers = ModelLayout.LinearModules(Model).Sum(linear => (double)linear.Outputs * linear.Inputs), head = (double)Model.VocabularySize * Model.HiddenSize;
+        double layers = ModelLayout.LinearModules(Model).Sum(linear => (double)linear.Outputs * linear.Inputs);
+        double head = (double)Model.VocabularySize * Model.HiddenSize;
         double Attention(double length) => 2 * length * length * Model.HeadCount * Model.HeadSize * Model.LayerCount;
         double Forward(double length) => 2 * layers * length + 2 * head * Response + Attention(length);
         var backward = 2 * layers * BaseLength + 2 * head * Response + 2 * Attention(BaseLength);
         return Rows * ((IsSupervised(mode) ? 0 : 2 * Forward(LongLength)) + Forward(BaseLength) + backward);
     }
 
-    /// <summary>Whether a mode trains on the response alone, without the judge and standard contexts.</summary>
+    /// <summary>Whether a mode trains on the response only, without the judge and standard contexts.</summary>
     public static bool IsSupervised(string mode) => mode.EndsWith("sft", StringComparison.Ordinal);
 
     public static Workload Parse(string[] arguments)
@@ -63,7 +63,8 @@ internal sealed record Workload
         var work = new Workload();
         for (var i = 0; i < arguments.Length; i += 2)
         {
-            var (name, value) = (arguments[i], i + 1 < arguments.Length ? arguments[i + 1] : throw new ArgumentException($"{arguments[i]} needs a value."));
+            var name = arguments[i];
+            var value = i + 1 < arguments.Length ? arguments[i + 1] : throw new ArgumentException($"{name} needs a value.");
             work = name switch
             {
                 "--shape" when Shapes.ContainsKey(value) => work with { Shape = value },
@@ -78,8 +79,8 @@ internal sealed record Workload
                 "--extra" => work with { Extra = Number(name, value) },
                 "--response" => work with { Response = Number(name, value) },
                 "--only" => work with { Only = value },
-                _ => throw new ArgumentException($"{name} {value}: expected --shape {string.Join('|', Shapes.Keys)}, --device cuda|cuda:N|cpu, --steps, --rows, --prompt, "
-                    + "--extra, --response, --threads N, --modes A,B, --python or --folder PATH."),
+                _ => throw new ArgumentException($"{name} {value}: expected --shape {string.Join('|', Shapes.Keys)}, --device cuda|cuda:N|cpu, "
+                    + "--steps, --rows, --prompt, --extra, --response, --threads N, --modes A,B, --python or --folder PATH."),
             };
         }
         return work;
@@ -89,9 +90,19 @@ internal sealed record Workload
         int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number
             : throw new ArgumentException($"{name} {value}: expected a whole number above 0.");
 
-    private static ModelConfiguration Llama(int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headSize, int vocabulary) => new()
+    private static ModelConfiguration Llama(
+        int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headSize, int vocabulary) => new()
     {
-        ModelType = "llama", HiddenSize = hidden, IntermediateSize = intermediate, LayerCount = layers, HeadCount = heads, KeyValueHeadCount = keyValueHeads,
-        HeadSize = headSize, VocabularySize = vocabulary, MaximumPositions = 4096, SlidingWindows = new int[layers], Rope = new() { Theta = 500000 },
+        ModelType = "llama",
+        HiddenSize = hidden,
+        IntermediateSize = intermediate,
+        LayerCount = layers,
+        HeadCount = heads,
+        KeyValueHeadCount = keyValueHeads,
+        HeadSize = headSize,
+        VocabularySize = vocabulary,
+        MaximumPositions = 4096,
+        SlidingWindows = new int[layers],
+        Rope = new() { Theta = 500000 },
     };
 }

@@ -1,7 +1,7 @@
-"""The same step in plain PyTorch, for comparison: pytorch_step.py CONFIG DEVICE lean|published ROWS PROMPT EXTRA RESPONSE STEPS.
+"""The same step in PyTorch, as a baseline: pytorch_step.py CONFIG DEVICE lean|published ROWS PROMPT EXTRA RESPONSE STEPS.
 
-lean: judge and standard contexts without gradient, logits at response tokens only.
-published: all three contexts in one batch with gradient, padded to the longest, softmax over the whole vocabulary in float32 at every position.
+lean: judge and standard contexts without gradient; logits at response tokens only.
+published: all three contexts in one batch with gradient, padded to the longest; softmax over the whole vocabulary in float32 at every position.
 Random weights; LoRA of rank 16 on gate, up and down in float32; bfloat16 on a GPU, float32 on the CPU.
 """
 import json, resource, statistics, sys, time
@@ -76,7 +76,7 @@ def model(ids, train):
     return norm(x, last)
 
 
-def probabilities(states, ids, length):  # of the response tokens, which end at length; published: over every position first
+def probabilities(states, ids, length):  # of the response tokens, which end at length; published: softmax at every position first
     targets = ids[:, length - response : length]
     if variant == "published":
         p = torch.softmax(F.linear(states, head).float(), -1)[:, length - response - 1 : length - 1]

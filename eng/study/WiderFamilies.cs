@@ -23,5 +23,6 @@ internal static class WiderFamilies
         return (story.Number(3, 49, n => (n + more) % friends == 0 && (n + more) / friends is >= 3 and <= 9), more, friends);
     }));
 
-    private static ProblemFamily Of(string name, Func<Random, (string, SolutionStep[])> tell) => MisconceptionFamilies.Named(name) with { Tell = tell };
+    private static ProblemFamily Of(string name, Func<Random, (string, SolutionStep[])> create) =>
+        MisconceptionFamilies.Named(name) with { Create = create };
 }

@@ -7,16 +7,21 @@ using System.Text.RegularExpressions;
 namespace Microsoft.ML.Nlft.TinyModel;
 
 /// <summary>
-/// Trains a byte-level BPE tokenizer of the SmolLM kind: digits one by one, then the GPT-2 word split, then merges over the
-/// 256-byte alphabet (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", algorithm 1).
+/// Trains a byte-level BPE tokenizer like SmolLM's: separate digits, then GPT-2's word split, then merges over the 256-byte alphabet
+/// (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", algorithm 1).
 /// </summary>
 /// <remarks>
-/// Deterministic: the most frequent pair is merged next, ties go to the pair of smaller ids, and the order of the texts does not matter.
-/// Ids: the byte alphabet 0..255, the special tokens, then one id per merge.
+/// Training is deterministic: it merges the most frequent pair next, breaks ties by the smaller ids and does not depend on the order of the texts.
+/// Ids are the byte alphabet 0..255, the special tokens, then one id per merge.
 /// </remarks>
 public sealed partial class BpeTrainer
 {
     private const int ByteCount = 256;
+
+    private static readonly JsonWriterOptions s_format = new()
+    {
+        Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     private readonly List<string> _tokens = [];
     private readonly List<(int Left, int Right)> _merges = [];
@@ -24,7 +29,9 @@ public sealed partial class BpeTrainer
     private readonly IReadOnlyList<string> _specialTokens;
 
     /// <summary>Creates a trainer.</summary>
-    /// <param name="vocabularySize">Wanted number of ids, special tokens included; at least 256 plus the special tokens. Fewer come out when no pair occurs twice any more.</param>
+    /// <param name="vocabularySize">
+    /// Maximum number of ids, special tokens included; at least 256 plus the special tokens. Training stops earlier if no pair occurs twice.
+    /// </param>
     /// <param name="specialTokens">Texts of the special tokens in the order of their ids, for example <c>&lt;|endoftext|&gt;</c>.</param>
     public BpeTrainer(int vocabularySize, IReadOnlyList<string> specialTokens)
     {
@@ -38,17 +45,17 @@ public sealed partial class BpeTrainer
         (_vocabularySize, _specialTokens) = (vocabularySize, specialTokens);
     }
 
-    /// <summary>Token texts by id, in the byte alphabet; filled by <see cref="Train"/>.</summary>
+    /// <summary>Gets the tokens by id, in the byte alphabet; empty before <see cref="Train"/>.</summary>
     public IReadOnlyList<string> Tokens => _tokens;
 
-    /// <summary>Learns the merges from texts. Special tokens are not looked for in them.</summary>
+    /// <summary>Learns the merges from texts. Special tokens are not recognized in them.</summary>
     public void Train(IEnumerable<string> texts)
     {
         ArgumentNullException.ThrowIfNull(texts);
         _tokens.Clear();
         _merges.Clear();
         var alphabet = ByteAlphabet();
-        // Ids follow the alphabet's own order (by character), as Hugging Face's trainer sorts it.
+        // Ids follow the order of the characters, as in Hugging Face's trainer.
         var sorted = alphabet.Order().ToArray();
         _tokens.AddRange(sorted.Select(c => c.ToString()));
         _tokens.AddRange(_specialTokens);
@@ -58,12 +65,9 @@ public sealed partial class BpeTrainer
         var words = CountWords(texts)
             .Select(word => new Word([.. Encoding.UTF8.GetBytes(word.Key).Select(b => idOfByte[b])], word.Value))
             .ToArray();
-        for (var w = 0; w < words.Length; w++)
-        {
-            pairs.Change(w, words[w], +1);
-        }
+        for (var w = 0; w < words.Length; w++) pairs.Change(w, words[w], +1);
 
-        pairs.Queue();
+        pairs.EnqueueChanged();
         while (_tokens.Count < _vocabularySize && pairs.TryTakeMostFrequent(out var best, out var inWords))
         {
             var id = _tokens.Count;
@@ -76,16 +80,16 @@ public sealed partial class BpeTrainer
                 pairs.Change(w, words[w], +1);
             }
 
-            pairs.Queue();
+            pairs.EnqueueChanged();
         }
     }
 
-    /// <summary>Writes tokenizer.json and tokenizer_config.json into a folder; each is written beside and renamed.</summary>
+    /// <summary>Writes tokenizer.json and tokenizer_config.json into a folder, each atomically through a temporary file.</summary>
     /// <param name="folder">An existing folder.</param>
-    /// <param name="beginningOfSequence">Name of the bos token, one of the special tokens, or null. It is named, never added to encoded text.</param>
-    /// <param name="endOfSequence">Name of the eos token, one of the special tokens.</param>
-    /// <param name="padding">Name of the pad token, one of the special tokens.</param>
-    /// <param name="maximumLength">The model's context, in tokens.</param>
+    /// <param name="beginningOfSequence">The bos token, one of the special tokens, or null. Encoding never adds it.</param>
+    /// <param name="endOfSequence">The eos token, one of the special tokens.</param>
+    /// <param name="padding">The pad token, one of the special tokens.</param>
+    /// <param name="maximumLength">The model's context length in tokens.</param>
     public void Save(string folder, string? beginningOfSequence, string endOfSequence, string padding, int maximumLength)
     {
         foreach (var name in new[] { beginningOfSequence, endOfSequence, padding })
@@ -96,10 +100,7 @@ public sealed partial class BpeTrainer
             }
         }
 
-        if (_tokens.Count == 0)
-        {
-            throw new InvalidOperationException("Train must be called before Save.");
-        }
+        if (_tokens.Count == 0) throw new InvalidOperationException("Train must be called before Save.");
 
         Write(Path.Combine(folder, "tokenizer.json"), WriteTokenizer);
         Write(Path.Combine(folder, "tokenizer_config.json"), json =>
@@ -166,10 +167,7 @@ public sealed partial class BpeTrainer
         json.WriteBoolean("byte_fallback", false);
         json.WriteBoolean("ignore_merges", false);
         json.WriteStartObject("vocab");
-        for (var id = 0; id < _tokens.Count; id++)
-        {
-            json.WriteNumber(_tokens[id], id);
-        }
+        for (var id = 0; id < _tokens.Count; id++) json.WriteNumber(_tokens[id], id);
 
         json.WriteEndObject();
         json.WriteStartArray("merges");
@@ -198,7 +196,7 @@ public sealed partial class BpeTrainer
     {
         var temporary = path + ".partial";
         using (var stream = File.Create(temporary))
-        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var json = new Utf8JsonWriter(stream, s_format))
         {
             write(json);
         }
@@ -206,7 +204,7 @@ public sealed partial class BpeTrainer
         File.Move(temporary, path, overwrite: true);
     }
 
-    /// <summary>Bytes 21-7E, A1-AC and AE-FF stand for themselves; the other 68, in order, for U+0100 and up.</summary>
+    /// <summary>Returns the byte alphabet: 21-7E, A1-AC and AE-FF map to themselves, the other 68 bytes, in order, to U+0100 and up.</summary>
     private static char[] ByteAlphabet()
     {
         var next = 0x100;
@@ -236,7 +234,8 @@ public sealed partial class BpeTrainer
         var start = 0;
         for (var i = 0; i < text.Length; i++)
         {
-            if (CharUnicodeInfo.GetUnicodeCategory(text[i]) is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber)
+            if (CharUnicodeInfo.GetUnicodeCategory(text[i])
+                is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber)
             {
                 yield return text[start..i];
                 yield return text[i..(i + 1)];
@@ -250,7 +249,7 @@ public sealed partial class BpeTrainer
     [GeneratedRegex(@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", RegexOptions.CultureInvariant)]
     private static partial Regex Gpt2Words();
 
-    /// <summary>A distinct word of the corpus: its symbols so far and how often it occurs.</summary>
+    /// <summary>A distinct word of the corpus: its current symbols and its number of occurrences.</summary>
     private readonly record struct Word(int[] Symbols, long Count)
     {
         public Word Merge((int Left, int Right) pair, int id)
@@ -267,7 +266,7 @@ public sealed partial class BpeTrainer
         }
     }
 
-    /// <summary>How often each pair occurs and in which words; a queue whose stale entries are skipped finds the most frequent.</summary>
+    /// <summary>Counts each pair and tracks the words it occurs in; a queue that skips stale entries yields the most frequent pair.</summary>
     private sealed class PairTable
     {
         private readonly Dictionary<(int Left, int Right), long> _counts = [];
@@ -281,25 +280,19 @@ public sealed partial class BpeTrainer
             {
                 var pair = (word.Symbols[i], word.Symbols[i + 1]);
                 _counts[pair] = _counts.GetValueOrDefault(pair) + (sign * word.Count);
-                if (sign > 0)
-                {
-                    (_words.TryGetValue(pair, out var words) ? words : _words[pair] = []).Add(index);
-                }
+                if (sign > 0) (_words.TryGetValue(pair, out var words) ? words : _words[pair] = []).Add(index);
 
                 _changed.Add(pair);
             }
         }
 
-        /// <summary>Queues every pair changed since the last call under its present count.</summary>
-        public void Queue()
+        /// <summary>Enqueues every pair changed since the last call with its current count.</summary>
+        public void EnqueueChanged()
         {
             foreach (var pair in _changed)
             {
                 var count = _counts[pair];
-                if (count >= 2)
-                {
-                    _queue.Enqueue((pair, count), (-count, pair.Left, pair.Right));
-                }
+                if (count >= 2) _queue.Enqueue((pair, count), (-count, pair.Left, pair.Right));
             }
 
             _changed.Clear();
@@ -312,7 +305,7 @@ public sealed partial class BpeTrainer
                 if (_counts[entry.Pair] == entry.Count)
                 {
                     pair = entry.Pair;
-                    // A word that has lost the pair to other merges is harmless here: merging leaves it as it is.
+                    // A word that no longer contains the pair is harmless: merging leaves it unchanged.
                     words = [.. _words[pair]];
                     return true;
                 }

@@ -3,10 +3,10 @@ using System.Runtime.CompilerServices;
 
 namespace Microsoft.ML.Nlft.TinyModel;
 
-/// <summary>The command line's options.</summary>
+/// <summary>The options of the command line.</summary>
 internal sealed record Options(int? Steps, string? Output, int? Problems)
 {
-    /// <summary>Reads them, or gives null when there is something else.</summary>
+    /// <summary>Parses the options; returns null for anything unknown.</summary>
     public static Options? Parse(ReadOnlySpan<string> arguments)
     {
         var options = new Options(null, null, null);
@@ -27,9 +27,9 @@ internal sealed record Options(int? Steps, string? Output, int? Problems)
     }
 }
 
-/// <summary>Where the repository lies.</summary>
+/// <summary>Locates the repository.</summary>
 internal static class Repository
 {
-    /// <summary>Its root folder, from the place of this source file.</summary>
+    /// <summary>Returns the root folder, relative to this source file.</summary>
     public static string Root([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", ".."));
 }

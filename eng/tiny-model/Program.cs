@@ -1,9 +1,9 @@
-// Makes the tiny base model from nothing, measures it, and makes the rows of the samples.
+// Trains the tiny base model from scratch, measures it and generates the rows of the samples.
 //   dotnet run --project eng/tiny-model -c Release                    everything: pretrain, measure, model card, sample rows
-//   dotnet run --project eng/tiny-model -c Release -- verify          measures the model that is there and writes its card
-//   dotnet run --project eng/tiny-model -c Release -- data            makes the sample rows with the model that is there
-//   dotnet run --project eng/tiny-model -c Release -- show            prints a problem of every family
-// Options: --steps N, --output FOLDER, --problems N (per family when measuring).
+//   dotnet run --project eng/tiny-model -c Release -- verify          measures the existing model and writes its card
+//   dotnet run --project eng/tiny-model -c Release -- data            generates the sample rows with the existing model
+//   dotnet run --project eng/tiny-model -c Release -- show            prints a problem of each family
+// Options: --steps N, --output FOLDER, --problems N (measured per family).
 using Microsoft.ML.Nlft;
 using Microsoft.ML.Nlft.TinyModel;
 using Microsoft.ML.Nlft.TinyModel.Pretraining;
@@ -77,6 +77,8 @@ void Show()
         var problem = generator.Next(family);
         Console.WriteLine($"[{family}] {problem.Question}\n{problem.Solve().Text}");
         foreach (var wrong in problem.Misunderstandings())
+        {
             Console.WriteLine($"  misunderstood: {wrong.Answer}. {JudgmentWriter.Write(wrong, new Random(MeasureSeed))}");
+        }
     }
 }

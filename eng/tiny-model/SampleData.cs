@@ -7,7 +7,7 @@ using Microsoft.ML.Nlft.TinyModel.Problems;
 
 namespace Microsoft.ML.Nlft.TinyModel;
 
-/// <summary>Makes the rows of the samples: the base model's own wrong answers with judgments, and test questions.</summary>
+/// <summary>Generates the rows of the samples: the base model's own wrong answers with judgments, and test questions.</summary>
 public static class SampleData
 {
     /// <summary>The family that the samples correct.</summary>
@@ -15,7 +15,7 @@ public static class SampleData
 
     private const int WrongRows = 25, TestRows = 200;
 
-    /// <summary>Writes rows.jsonl, test-corrected.jsonl and test-others.jsonl: problems that neither pretraining nor the other files hold.</summary>
+    /// <summary>Writes rows.jsonl, test-corrected.jsonl and test-others.jsonl. No problem is in pretraining or in two of the files.</summary>
     public static void Write(LocalModel model, string folder, int seed, IReadOnlySet<string> seen, TextWriter log)
     {
         Directory.CreateDirectory(folder);
@@ -29,7 +29,7 @@ public static class SampleData
         log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rows.Count} rows and {2 * TestRows} test problems written to {folder}"));
     }
 
-    /// <summary>Asks the model, and keeps its wrong answers with a judgment of each.</summary>
+    /// <summary>Asks the model and keeps its wrong answers, each with a judgment.</summary>
     private static List<TrainingExample> WrongAnswers(
         LocalModel model, ProblemFamily family, ProblemGenerator generator, Random random, TextWriter log)
     {
@@ -49,8 +49,14 @@ public static class SampleData
             {
                 asked++;
                 var solution = SolutionReader.Read(problem, answer.Text);
-                if (solution is null) unreadable++;
-                else if (solution.Answer == problem.Answer) right++;
+                if (solution is null)
+                {
+                    unreadable++;
+                }
+                else if (solution.Answer == problem.Answer)
+                {
+                    right++;
+                }
                 else if (rows.Count < WrongRows)
                 {
                     rows.Add(TrainingMix.Row(solution, JudgmentWriter.Write(solution, random)) with { Response = answer.Text });

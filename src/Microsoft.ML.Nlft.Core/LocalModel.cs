@@ -44,14 +44,7 @@ public sealed class LocalModel : IDisposable
     private LocalModel(ModelFolder folder, ICausalLanguageModel network, HuggingFaceTokenizer tokenizer, PromptEncoder prompts, LocalModelOptions options)
     {
         (Folder, Network, Tokenizer, Prompts, _wording, _adapter, _engine) = (folder, network, tokenizer, prompts, options.Prompts!, options.Adapter, options.Engine!);
-        Generator = new TextGenerator(network, tokenizer, prompts.StopIds)
-        {
-            Turn = action => InTurn(() =>
-            {
-                action();
-                return true;
-            }),
-        };
+        Generator = new TextGenerator(network, tokenizer, prompts.StopIds) { Serialize = work => InTurn(work) };
     }
 
     /// <summary>Opens a model on an engine.</summary>

@@ -4,7 +4,9 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Benchmarks;
 
-/// <summary>The products of one layer of a 135 M model: training on 300 tokens, forward and backward, and decoding, by the type of the weights.</summary>
+/// <summary>
+/// The products of one layer of a 135 M model by the type of its weights: training on 300 tokens, forward and backward, and decoding.
+/// </summary>
 public class KernelBenchmarks
 {
     private const int Hidden = 576, Intermediate = 1536, Tokens = 300;
@@ -14,7 +16,7 @@ public class KernelBenchmarks
     private PackedWeight _weight = null!;
     private Matrix _x, _y, _dx;
 
-    /// <summary>Type of the weights.</summary>
+    /// <summary>The type of the weights.</summary>
     [Params(TensorType.F32, TensorType.BF16, TensorType.I8)]
     public TensorType Type { get; set; }
 
@@ -25,7 +27,9 @@ public class KernelBenchmarks
         var w = _workspace.Rent(Intermediate, Hidden);
         (_x, _y, _dx) = (_workspace.Rent(Tokens, Hidden), _workspace.Rent(Tokens, Intermediate), _workspace.Rent(Tokens, Hidden));
         foreach (var matrix in (Matrix[])[w, _x, _y])
+        {
             foreach (ref var value in matrix.Span) value = random.NextSingle() - 0.5f;
+        }
         _weight = PackedWeight.Create(Type, Intermediate, Hidden, (row, target) => w[row].CopyTo(target), Panel.Width);
     }
 

@@ -4,11 +4,11 @@ using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Benchmarks;
 
-/// <summary>The objectives' arithmetic on one response: it must stay far below the time of the forward pass that it belongs to.</summary>
+/// <summary>The arithmetic of the objectives on one response, which must take far less time than the forward pass.</summary>
 [MemoryDiagnoser]
 public class ObjectiveBenchmarks
 {
-    /// <summary>H of SmolLM2-135M.</summary>
+    /// <summary>The hidden size of SmolLM2-135M.</summary>
     private const int HiddenSize = 576;
 
     private readonly NaturalLanguageObjective _naturalLanguage = new();
@@ -16,7 +16,7 @@ public class ObjectiveBenchmarks
     private ExampleScores _wrong = null!;
     private ExampleScores _right = null!;
 
-    /// <summary>n, the number of response tokens.</summary>
+    /// <summary>Number of response tokens.</summary>
     [Params(128, 1024)]
     public int Tokens { get; set; }
 
@@ -41,10 +41,16 @@ public class ObjectiveBenchmarks
     {
         var hidden = new float[Tokens * HiddenSize];
         for (var i = 0; i < hidden.Length; i++) hidden[i] = random.NextSingle() - 0.5f;
-        return new ExampleScores { Polarity = polarity, Base = LogProbabilities(random), Standard = LogProbabilities(random), HiddenStates = hidden };
+        return new ExampleScores
+        {
+            Polarity = polarity,
+            Base = LogProbabilities(random),
+            Standard = LogProbabilities(random),
+            HiddenStates = hidden,
+        };
     }
 
-    /// <summary>Most tokens likely, some not: the logarithm of a skewed uniform number.</summary>
+    /// <summary>Log-probabilities of which most are near 0: the logarithm of a skewed uniform number.</summary>
     private double[] LogProbabilities(Random random)
     {
         var values = new double[Tokens];

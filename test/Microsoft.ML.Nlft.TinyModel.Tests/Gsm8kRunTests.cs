@@ -2,13 +2,13 @@ using Gsm8k;
 
 namespace Microsoft.ML.Nlft.TinyModel.Tests;
 
-/// <summary>One epoch on real rows: GSM8K's questions and the solutions that a 6B model gave, right and wrong, judged by rule.</summary>
+/// <summary>Trains one epoch on real rows: GSM8K's questions with right and wrong solutions of a 6B model, judged by rule.</summary>
 [TestClass]
 public class Gsm8kRunTests
 {
     [TestMethod]
     [TestCategory("Conformance")]
-    public void OneEpoch_OnSixteenRealRows_HasFiniteLossesAndLearnsTheRightOnes()
+    public void OneEpoch_SixteenRealRows_HasFiniteLossesAndRaisesCorrectResponses()
     {
         var solutions = Fixtures.Path_("fixtures", "gsm8k", "example_model_solutions.jsonl");
         if (!File.Exists(solutions)) Assert.Inconclusive($"There is no {solutions}: set NLFT_FIXTURES to the folder of shared test data.");
@@ -23,7 +23,7 @@ public class Gsm8kRunTests
             Assert.IsTrue(double.IsFinite(step.Loss), $"loss of step {step.Step}");
             Assert.IsTrue(double.IsFinite(step.GradientNorm) && step.GradientNorm > 0, $"gradient norm of step {step.Step}");
         }
-        Assert.IsLessThan(before, after, "the right responses become likelier");
+        Assert.IsLessThan(before, after, "correct responses become likelier");
         StringAssert.StartsWith(log.ToString(), "16 rows, 8 of them right; in ");
         Assert.IsFalse(log.ToString().Contains("; in 0 the prompt", StringComparison.Ordinal), "Some prompts are long enough to be cut.");
         StringAssert.Contains(log.ToString(), "first judgment: ");

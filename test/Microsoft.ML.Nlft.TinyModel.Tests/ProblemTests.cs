@@ -15,16 +15,16 @@ public sealed partial class ProblemTests
 
     [TestMethod]
     [DynamicData(nameof(Families))]
-    public void TheSameSeedDrawsTheSameProblems(ProblemFamily family)
+    public void Next_SameSeed_DrawsTheSameProblems(ProblemFamily family)
     {
         var (first, second, other) = (Draw(family, 7), Draw(family, 7), Draw(family, 8));
-        CollectionAssert.AreEqual(first.Select(Told).ToArray(), second.Select(Told).ToArray());
-        CollectionAssert.AreNotEqual(first.Select(Told).ToArray(), other.Select(Told).ToArray());
+        CollectionAssert.AreEqual(first.Select(Transcript).ToArray(), second.Select(Transcript).ToArray());
+        CollectionAssert.AreNotEqual(first.Select(Transcript).ToArray(), other.Select(Transcript).ToArray());
     }
 
     [TestMethod]
     [DynamicData(nameof(Families))]
-    public void EveryCalculationOfARightSolutionChecksOut(ProblemFamily family)
+    public void Solve_EveryCalculation_IsCorrect(ProblemFamily family)
     {
         foreach (var problem in Draw(family, 1))
         {
@@ -45,7 +45,7 @@ public sealed partial class ProblemTests
 
     [TestMethod]
     [DynamicData(nameof(Families))]
-    public void TheNumbersOfAQuestionAreAllDifferentAndItsResultsSmall(ProblemFamily family)
+    public void Next_Numbers_AreDistinctAndResultsSmall(ProblemFamily family)
     {
         foreach (var problem in Draw(family, 2))
         {
@@ -57,7 +57,7 @@ public sealed partial class ProblemTests
 
     [TestMethod]
     [DynamicData(nameof(Misconceptions))]
-    public void AMisunderstoodSolutionDeviatesExactlyAtThePlantedSteps(ProblemFamily family)
+    public void Misunderstandings_EachSolution_DeviatesOnlyAtPlantedSteps(ProblemFamily family)
     {
         foreach (var problem in Draw(family, 3))
         {
@@ -79,7 +79,7 @@ public sealed partial class ProblemTests
 
     [TestMethod]
     [DynamicData(nameof(Families))]
-    public void EveryProblemHasASingleMistakeAndItChangesOneOperation(ProblemFamily family)
+    public void SingleMistakes_EachProblem_ChangeExactlyOneOperation(ProblemFamily family)
     {
         foreach (var problem in Draw(family, 4))
         {
@@ -96,7 +96,7 @@ public sealed partial class ProblemTests
 
     [TestMethod]
     [DynamicData(nameof(Families))]
-    public void AJudgmentNamesEveryWrongStepAndTheSameSeedWritesTheSameOne(ProblemFamily family)
+    public void Write_WrongSolution_NamesEveryWrongStepDeterministically(ProblemFamily family)
     {
         foreach (var problem in Draw(family, 5))
         {
@@ -111,11 +111,11 @@ public sealed partial class ProblemTests
     }
 
     [TestMethod]
-    public void ARightSolutionHasNoJudgment() =>
+    public void Write_CorrectSolution_Throws() =>
         Assert.ThrowsExactly<ArgumentException>(() => JudgmentWriter.Write(Draw(MasteredFamilies.All[0], 1)[0].Solve(), new Random(1)));
 
     [TestMethod]
-    public void ASmallProblemReadsAsItShould()
+    public void Text_SmallProblem_ReadsAsExpected()
     {
         var problem = new WordProblem("twice", "?",
         [
@@ -140,11 +140,11 @@ public sealed partial class ProblemTests
     [DataRow(Operation.Divide, 43, 6, null)]
     [DataRow(Operation.AddWithoutCarry, 27, 15, 32)]
     [DataRow(Operation.AddWithoutCarry, 99, 1, 90)]
-    public void AnOperationGivesItsWholeResultOrNone(Operation operation, int left, int right, int? expected) =>
+    public void Apply_Operands_GivesAWholeResultOrNull(Operation operation, int left, int right, int? expected) =>
         Assert.AreEqual(expected, operation.Apply(left, right));
 
     [TestMethod]
-    public void DistinctProblemsAreNewAndNeverOnesSeenBefore()
+    public void Distinct_SeenQuestions_AreNotDrawnAgain()
     {
         var seen = new ProblemGenerator(1).Distinct(300, MisconceptionFamilies.All).Select(p => p.Question).ToArray();
         var fresh = new ProblemGenerator(1, seen).Distinct(300, MisconceptionFamilies.All).Select(p => p.Question).ToArray();
@@ -152,7 +152,7 @@ public sealed partial class ProblemTests
     }
 
     [TestMethod]
-    public void AFamilyThatHasTooFewProblemsSaysSo()
+    public void Distinct_ExhaustedFamily_Throws()
     {
         var few = new ProblemFamily("few", "", false, _ => ("1+2?", [new("{0}", new Calculation(1, Operation.Add, 2))]));
         var generator = new ProblemGenerator(1);
@@ -166,7 +166,7 @@ public sealed partial class ProblemTests
         return [.. Enumerable.Range(0, Draws).Select(_ => generator.Next(family))];
     }
 
-    private static string Told(WordProblem problem) => problem.Question + "\n" + problem.Solve().Text;
+    private static string Transcript(WordProblem problem) => problem.Question + "\n" + problem.Solve().Text;
 
     private static int Integer(Match match, int group) => int.Parse(match.Groups[group].Value, CultureInfo.InvariantCulture);
 

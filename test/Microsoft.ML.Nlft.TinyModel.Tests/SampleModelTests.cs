@@ -7,7 +7,7 @@ using Microsoft.ML.Nlft.TinyModel.Problems;
 
 namespace Microsoft.ML.Nlft.TinyModel.Tests;
 
-/// <summary>The committed model and the rows of the samples are what the samples need.</summary>
+/// <summary>Checks that the committed model and rows are what the samples need.</summary>
 [TestClass]
 public sealed class SampleModelTests
 {
@@ -16,7 +16,7 @@ public sealed class SampleModelTests
     private static readonly string s_data = Path.Combine(Fixtures.RepositoryRoot(), "samples", "data");
 
     [TestMethod]
-    public void TheModelIsSmallAndInBfloat16()
+    public void Load_SampleModel_IsSmallAndInBfloat16()
     {
         Assert.IsLessThan(9_000_000L, Directory.GetFiles(s_folder).Sum(file => new FileInfo(file).Length));
         using var folder = ModelFolder.Open(s_folder);
@@ -26,7 +26,7 @@ public sealed class SampleModelTests
     }
 
     [TestMethod]
-    public void TheModelMastersOneFamilyAndHoldsAMisconceptionInAnother()
+    public void Measure_SampleModel_MastersOneFamilyAndHasAMisconceptionInAnother()
     {
         const int Problems = 40;
         using var model = LocalModel.Load(s_folder);
@@ -40,7 +40,7 @@ public sealed class SampleModelTests
     }
 
     [TestMethod]
-    public void EveryTrainingRowOfTheSamplesIsWrongAndJudged()
+    public void Read_SampleTrainingRows_AreAllWrongAndJudged()
     {
         var rows = JsonLinesReader.Read(Path.Combine(s_data, "rows.jsonl"));
         Assert.HasCount(25, rows);
@@ -52,7 +52,7 @@ public sealed class SampleModelTests
     }
 
     [TestMethod]
-    public void NoQuestionOfTheSamplesIsAskedTwiceOrWasPretrainedOn()
+    public void Read_SampleQuestions_AreUniqueAndUnseenInPretraining()
     {
         string[] files = ["rows.jsonl", "test-corrected.jsonl", "test-others.jsonl"];
         var questions = files.SelectMany(file => JsonLinesReader.ReadRows(Path.Combine(s_data, file))).Select(row => row.Question).ToArray();

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Scale;
 
 namespace Microsoft.ML.Nlft.TinyModel.Tests;
 
-/// <summary>The study of scaling without its measurements: costs, fits, predictions, page.</summary>
+/// <summary>Tests the scaling study without its measurements: costs, fits, predictions and page.</summary>
 [TestClass]
 public sealed class ScaleTests
 {
@@ -17,15 +17,15 @@ public sealed class ScaleTests
     [DataRow(nameof(SumAlgorithm.HalvingDoubling), 8, 6, 1.75, 14.0)]
     [DataRow(nameof(SumAlgorithm.Ring), 4, 6, 1.5, 6.0)]
     [DataRow(nameof(SumAlgorithm.Ring), 1, 0, 0.0, 0.0)]
-    public void A_sum_has_rounds_a_factor_and_traffic(string algorithm, int processes, int rounds, double factor, double traffic)
+    public void SumCost_AlgorithmAndProcesses_GivesRoundsFactorAndTraffic(string algorithm, int processes, int rounds, double factor, double traffic)
     {
-        var way = Enum.Parse<SumAlgorithm>(algorithm);
-        Assert.AreEqual((rounds, factor), (SumCost.Rounds(way, processes), SumCost.Factor(way, processes)));
-        Assert.AreEqual(traffic, SumCost.Traffic(way, processes));
+        var parsed = Enum.Parse<SumAlgorithm>(algorithm);
+        Assert.AreEqual((rounds, factor), (SumCost.Rounds(parsed, processes), SumCost.Factor(parsed, processes)));
+        Assert.AreEqual(traffic, SumCost.Traffic(parsed, processes));
     }
 
     [TestMethod]
-    public void A_long_message_takes_three_latencies()
+    public void Latencies_LongMessage_TakesThree()
     {
         Assert.AreEqual(4, SumCost.Latencies(SumAlgorithm.Tree, 4, 65536));
         Assert.AreEqual(12, SumCost.Latencies(SumAlgorithm.Tree, 4, 65540));
@@ -35,15 +35,16 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void A_sum_takes_its_latencies_and_its_bytes()
+    public void Sum_LinkAndOverhead_AddsLatencyAndBytes()
     {
         var link = Link.Of("link", 0.01, 8); // 10 ms, a million bytes a second
-        Assert.AreEqual(2 * 3 * (0.01 + 0.001) + 2 * 100_000 * (1e-6 + 1e-7), CostModel.Sum(SumAlgorithm.Tree, 2, 100_000, link, new Overhead(0.001, 1e-7)), 1e-12);
-        Assert.AreEqual(0.0, CostModel.Sum(SumAlgorithm.Tree, 1, 100_000, link, new Overhead(0.001, 1e-7)));
+        var overhead = new Overhead(0.001, 1e-7);
+        Assert.AreEqual(2 * 3 * (0.01 + 0.001) + 2 * 100_000 * (1e-6 + 1e-7), CostModel.Sum(SumAlgorithm.Tree, 2, 100_000, link, overhead), 1e-12);
+        Assert.AreEqual(0.0, CostModel.Sum(SumAlgorithm.Tree, 1, 100_000, link, overhead));
     }
 
     [TestMethod]
-    public void Rows_of_equal_length_are_dealt_evenly_and_those_that_are_left_over_tell()
+    public void LongestShare_EqualOrSpreadRows_CountsTheLongestProcess()
     {
         Assert.AreEqual(4.0, CostModel.LongestShare(8, 2, spread: 0), 1e-9);
         Assert.AreEqual(4.0, CostModel.LongestShare(7, 2, spread: 0), 1e-9);
@@ -53,7 +54,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Efficiency_is_what_is_left_of_N_times_the_speed()
+    public void Efficiency_NProcesses_IsTheShareOfNTimesTheSpeed()
     {
         var link = Link.Of("link", 0, 8);
         var work = new StepWork { SecondsPerRow = 1, Rows = 4, Bytes = 1e6, Spread = 0 };
@@ -66,7 +67,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void More_processes_than_cores_share_them()
+    public void Compute_MoreProcessesThanCores_SharesTheCores()
     {
         var work = new StepWork { SecondsPerRow = 1, Rows = 8, Bytes = 0, Spread = 0 };
         Assert.AreEqual((4.0, 2.0), (CostModel.Compute(work, 4, cores: 2), CostModel.Compute(work, 4)));
@@ -74,7 +75,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void A_fit_finds_the_overhead_and_the_algorithm_again()
+    public void Fit_SyntheticSums_RecoversAlgorithmAndOverhead()
     {
         var overhead = new Overhead(3e-4, 2e-9);
         foreach (var algorithm in (SumAlgorithm[])[SumAlgorithm.Tree, SumAlgorithm.HalvingDoubling])
@@ -89,7 +90,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void An_overhead_is_never_below_zero()
+    public void Overhead_SumsFasterThanTheModel_IsZero()
     {
         var faster = Sums(SumAlgorithm.Tree, s_free).Where(sum => sum.Seconds > 0).Select(sum => sum with { Seconds = 0.9 * sum.Seconds }).ToList();
         var found = Fit.Overhead(faster, SumAlgorithm.Tree);
@@ -97,14 +98,14 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Adapters_have_the_bytes_of_the_default_rank()
+    public void AdapterBytes_SmolLM2_IsThatOfTheDefaultRank()
     {
         // 30 layers, three products of 576 and 1536, rank 16, four bytes.
         Assert.AreEqual(30.0 * 3 * 16 * (576 + 1536) * 4, Prediction.AdapterBytes(new Gpu.Workload { Shape = "smollm2-135m" }.Model));
     }
 
     [TestMethod]
-    public void The_page_says_what_was_measured_and_what_was_left_out()
+    public void Markdown_Measurements_ShowsWhatWasMeasuredAndLeftOut()
     {
         var step = new StepFigure(2, 8, 1e6, 1e11);
         var measured = new Measurements
@@ -128,10 +129,12 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Unknown_arguments_are_refused()
+    public void Parse_UnknownArguments_ReturnsNull()
     {
         Assert.IsTrue(ScaleOptions.Parse(["--page"])!.PageOnly);
-        Assert.AreEqual((true, "page.md"), (ScaleOptions.Parse(["--quick", "--output", "page.md"])!.Quick, ScaleOptions.Parse(["--output", "page.md"])!.Output));
+        var quick = ScaleOptions.Parse(["--quick", "--output", "page.md"])!;
+        Assert.AreEqual((true, "page.md"), (quick.Quick, quick.Output));
+        Assert.AreEqual("page.md", ScaleOptions.Parse(["--output", "page.md"])!.Output);
         foreach (var wrong in (string[][])[["--fast"], ["--output"], ["quick"]]) Assert.IsNull(ScaleOptions.Parse(wrong), string.Join(' ', wrong));
     }
 

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.TinyModel.Tests;
 public sealed class SolutionReaderTests
 {
     [TestMethod]
-    public void EverySolutionIsReadBackWithItsFaults()
+    public void Read_EverySolution_RecoversItsFaults()
     {
         foreach (var family in MasteredFamilies.All.Concat(MisconceptionFamilies.All))
         {
@@ -24,7 +24,7 @@ public sealed class SolutionReaderTests
     }
 
     [TestMethod]
-    public void AWrongResultIsAFaultThatTheJudgmentNames()
+    public void Read_WrongResult_IsAFaultThatTheJudgmentNames()
     {
         var solution = SolutionReader.Read(Problem, "First 27+15=<<27+15=32>>32.\nThen 32-4=<<32-4=28>>28.\n#### 28");
         Assert.IsNotNull(solution);
@@ -35,11 +35,11 @@ public sealed class SolutionReaderTests
 
     [TestMethod]
     [DataRow("First 27+15=<<27+15=42>>42.\n#### 42", DisplayName = "a step is missing")]
-    [DataRow("First 27+15=<<27+15=42>>42.\nThen 42-4=<<42-4=38>>38.\n#### 39", DisplayName = "the final answer is another number")]
+    [DataRow("First 27+15=<<27+15=42>>42.\nThen 42-4=<<42-4=38>>38.\n#### 39", DisplayName = "the final answer differs")]
     [DataRow("First 27+15=<<27+15=42>>42.\nThen 42-4=<<42-4=38>>38.", DisplayName = "there is no final answer")]
     [DataRow("First 99999999999+15=<<99999999999+15=42>>42.\nThen 42-4=<<42-4=38>>38.\n#### 38", DisplayName = "a number is too large")]
     [DataRow("", DisplayName = "an empty response")]
-    public void AResponseOfAnotherMakeIsNotRead(string response) => Assert.IsNull(SolutionReader.Read(Problem, response));
+    public void Read_ResponseInAnotherFormat_ReturnsNull(string response) => Assert.IsNull(SolutionReader.Read(Problem, response));
 
     private static WordProblem Problem { get; } = new("bus", "?",
     [

@@ -3,12 +3,12 @@ using Microsoft.ML.Nlft.Study;
 
 namespace Microsoft.ML.Nlft.TinyModel.Tests;
 
-/// <summary>The study program without its training: plan, options, statistics, ledger, page.</summary>
+/// <summary>Tests the study program without its training: plan, options, statistics, ledger and page.</summary>
 [TestClass]
 public sealed class StudyTests
 {
     [TestMethod]
-    public void The_full_plan_has_every_family_size_mix_method_and_seed_once()
+    public void Plan_FullStudy_HasEveryCellOnce()
     {
         var cells = StudyRun.Plan(StudyFamily.All, new StudyOptions()).ToList();
         Assert.HasCount(5 * 5 * 5 * (7 + 5 + 5), cells);
@@ -17,22 +17,27 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void Every_size_takes_about_the_same_number_of_steps()
+    public void EpochsFor_EverySize_GivesAboutTheSameNumberOfSteps()
     {
         foreach (var rows in new StudyOptions().Rows)
+        {
             Assert.IsInRange(48, 52, StudyRun.EpochsFor(rows) * ((rows + StudyRun.BatchSize - 1) / StudyRun.BatchSize), $"{rows} rows");
+        }
     }
 
     [TestMethod]
-    public void A_quick_study_has_one_seed_and_two_sizes()
+    public void Parse_QuickStudy_HasOneSeedAndTwoSizes()
     {
         var options = StudyOptions.Parse(["--quick", "--families", "bus,mix"])!;
         Assert.AreEqual((1, "25 50", "bus mix"), (options.Seeds, string.Join(' ', options.Rows), string.Join(' ', options.Families)));
-        foreach (var wrong in (string[][])[["--families", "cars"], ["--rows"], ["--seeds", "0"], ["--rows", "1.5"], ["quick"]]) Assert.IsNull(StudyOptions.Parse(wrong), string.Join(' ', wrong));
+        foreach (var wrong in (string[][])[["--families", "cars"], ["--rows"], ["--seeds", "0"], ["--rows", "1.5"], ["quick"]])
+        {
+            Assert.IsNull(StudyOptions.Parse(wrong), string.Join(' ', wrong));
+        }
     }
 
     [TestMethod]
-    public void Correct_responses_alone_are_repeated_up_to_the_same_number_of_rows()
+    public void Rows_CorrectResponsesOnly_AreRepeatedToTheSameCount()
     {
         StudyRow[] rows = [.. Enumerable.Range(0, 5).Select(i => new StudyRow(
             new TrainingExample { Question = $"{i}", Response = "r", Judgment = i is 1 or 3 ? null : "wrong", Answer = "a" }, $"gold {i}"))];
@@ -44,7 +49,7 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void Intervals_are_Students_over_seeds_and_Wilsons_over_tests()
+    public void Accuracy_SeveralSeedsOrOne_UsesStudentOrWilsonIntervals()
     {
         // Mean 0.7, standard deviation 0.1, t(2) = 4.303: half width 4.303 * 0.1 / sqrt(3).
         var seeds = Statistics.Accuracy([Result("a", 60), Result("b", 70), Result("c", 80)]);
@@ -58,7 +63,7 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void The_ledger_keeps_what_is_done_and_drops_half_a_line()
+    public void Open_LedgerWithATruncatedLine_KeepsTheCompleteOnes()
     {
         var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName(), "runs.jsonl");
         var ledger = new RunLedger(path);
@@ -74,12 +79,13 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void The_page_shows_what_came_out_and_says_when_a_family_decides_nothing()
+    public void Write_StudyPage_ShowsResultsAndUninformativeFamilies()
     {
         var options = new StudyOptions { Seeds = 1, Rows = [25, 50] };
         StudyFamily[] families = [StudyFamily.All[0], StudyFamily.All[3]];
         var results = StudyRun.Plan(families, options)
-            .Select(cell => (cell, (RunResult?)Result(cell.Key(1e-3), cell.Family == families[0] ? 100 : cell.Method.Name == "NLFT" ? 90 : 70))).ToList();
+            .Select(cell => (cell, Right: cell.Family == families[0] ? 100 : cell.Method.Name == "NLFT" ? 90 : 70))
+            .Select(one => (one.cell, (RunResult?)Result(one.cell.Key(1e-3), one.Right))).ToList();
         var basic = families.ToDictionary(family => family.Name, _ => (Right: 8, Total: 100, Pool: (Correct: 300, Incorrect: 500)));
         var rates = Method.All.ToDictionary(method => method, _ => new RateChoice(1e-3, [(1e-3, 0.9), (3e-3, 0.5)]));
         var place = Directory.CreateTempSubdirectory("nlft-study");

@@ -12,10 +12,10 @@ public sealed class TrainingMixTests
     private static readonly MixedRow[] s_rows = Draw(seed: 1, count: 20_000);
 
     [TestMethod]
-    public void TheSameSeedDrawsTheSameRows() => CollectionAssert.AreEqual(s_rows[..500], Draw(seed: 1, count: 500));
+    public void Next_SameSeed_DrawsTheSameRows() => CollectionAssert.AreEqual(s_rows[..500], Draw(seed: 1, count: 500));
 
     [TestMethod]
-    public void EachContextHasItsShare()
+    public void Next_ManyRows_EachContextHasItsShare()
     {
         var shares = new MixShares();
         Assert.AreEqual(shares.Judge, Share(row => row.Context == PromptContexts.Judge), 0.02);
@@ -24,7 +24,7 @@ public sealed class TrainingMixTests
     }
 
     [TestMethod]
-    public void OnlyTheJudgeContextHasJudgmentsAndItsResponsesErr()
+    public void Next_JudgeContext_AloneHasJudgmentsAndWrongResponses()
     {
         foreach (var row in s_rows)
         {
@@ -34,15 +34,15 @@ public sealed class TrainingMixTests
     }
 
     [TestMethod]
-    public void TheStandardContextIsSolvedRightly() =>
+    public void Next_StandardContext_IsSolvedCorrectly() =>
         Assert.IsTrue(s_rows.Where(row => row.Context == PromptContexts.Standard).All(IsRight));
 
     [TestMethod]
-    public void TheBaseContextIsSolvedRightlyInMasteredFamilies() =>
+    public void Next_BaseContextOfMasteredFamily_IsSolvedCorrectly() =>
         Assert.IsTrue(s_rows.Where(row => row.Context == PromptContexts.Base && !IsOfMisconceptionFamily(row)).All(IsRight));
 
     [TestMethod]
-    public void MoreThanHalfOfTheBaseContextErrsInEveryMisconceptionFamily()
+    public void Next_BaseContextOfMisconceptionFamily_IsMostlyWrong()
     {
         foreach (var family in MisconceptionFamilies.All)
         {

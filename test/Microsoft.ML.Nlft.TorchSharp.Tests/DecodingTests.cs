@@ -4,12 +4,12 @@ using static Microsoft.ML.Nlft.Tests.Models;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>Decoding with the cache against whole sequences.</summary>
+/// <summary>Decoding with the cache, compared with whole sequences.</summary>
 [TestClass]
 public class DecodingTests
 {
     [TestMethod]
-    public void Decode_BeyondTheFirstRoomOfTheCache_GivesTheLogitsOfTheWholeSequence()
+    public void Append_BeyondTheInitialCapacity_GivesTheLogitsOfTheWholeSequence()
     {
         using var folder = TinyModels.Create();
         using var model = Load(folder, TrainableWeights.None);

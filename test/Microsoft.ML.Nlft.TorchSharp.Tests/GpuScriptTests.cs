@@ -3,20 +3,28 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>The program behind eng/gpu/run.sh, on the CPU at its smallest shape.</summary>
+/// <summary>The program behind eng/gpu/run.sh, on the CPU with its smallest shape.</summary>
 [TestClass]
 public class GpuScriptTests
 {
     [TestMethod]
-    public void TinyShapeOnTheCpu_PrintsALineForEveryMode()
+    public void Program_TinyShapeOnTheCpu_PrintsARowForEveryMode()
     {
         string[] modes = ["managed", "plain", "recompute", "int8", "sft"];
         var folder = Directory.CreateTempSubdirectory("nlft-gpu-");
         try
         {
             var program = Path.Combine(AppContext.BaseDirectory, "Microsoft.ML.Nlft.Gpu");
-            var start = new ProcessStartInfo(OperatingSystem.IsWindows() ? program + ".exe" : program, ["--shape", "tiny", "--device", "cpu", "--rows", "2", "--prompt", "9", "--extra", "4",
-                "--response", "6", "--steps", "2", "--threads", "1", "--folder", folder.FullName, "--modes", string.Join(',', modes)]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            string[] arguments =
+            [
+                "--shape", "tiny", "--device", "cpu", "--rows", "2", "--prompt", "9", "--extra", "4", "--response", "6", "--steps", "2",
+                "--threads", "1", "--folder", folder.FullName, "--modes", string.Join(',', modes),
+            ];
+            var start = new ProcessStartInfo(OperatingSystem.IsWindows() ? program + ".exe" : program, arguments)
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
             using var process = Process.Start(start)!;
             var errors = process.StandardError.ReadToEndAsync();
             var output = process.StandardOutput.ReadToEnd();

@@ -7,35 +7,42 @@ using static Microsoft.ML.Nlft.Tests.Models;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>Native memory, which no garbage collector sees.</summary>
+/// <summary>Native memory, which the garbage collector does not see.</summary>
 [TestClass]
 [DoNotParallelize]
 public class MemoryTests
 {
     private const long MiB = 1 << 20;
 
-    // wide enough that what one forgotten activation per step adds up to is far above the bound
-    private static readonly ModelConfiguration Wide = TinyModels.Configuration with { HiddenSize = 128, IntermediateSize = 256, HeadCount = 4, KeyValueHeadCount = 2, HeadSize = 32 };
+    // So wide that a leak of one activation per step exceeds the bound by far.
+    private static readonly ModelConfiguration Wide = TinyModels.Configuration with
+    {
+        HiddenSize = 128,
+        IntermediateSize = 256,
+        HeadCount = 4,
+        KeyValueHeadCount = 2,
+        HeadSize = 32,
+    };
 
     /// <summary>
-    /// Two numbers must not grow: the tensors alive, exactly; and the bytes that malloc has given out and not got back, within what the JIT compiler
-    /// holds while it compiles hot methods again (8 MiB here, returned later; without tiered compilation nothing moves at all). Resident memory
-    /// does not serve: glibc keeps freed blocks, 15 to 40 MiB of them here, more the more the tests before have fragmented its heap.
+    /// Two numbers must not grow: the number of live tensors, exactly; and the bytes allocated with malloc and not freed, except for what the JIT
+    /// compiler holds while it recompiles hot methods (8 MiB here, freed later; nothing without tiered compilation). Resident memory does not serve:
+    /// glibc keeps freed blocks, 15 to 40 MiB of them here, more if earlier tests have fragmented its heap.
     /// </summary>
     [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
-    public void Steps_300OfThem_KeepMemoryFlat(bool recompute)
+    public void Step_300Times_KeepsMemoryConstant(bool recompute)
     {
         using var folder = TinyModels.Create(1, Wide);
         var engine = Engine(recompute);
         using var model = Load(folder, engine: engine);
         var batch = Batch(120, 60); // one activation [180, 128] is 90 KiB: 300 of them 27 MiB
         Run(60);
-        var (alive, before) = (Alive(), CLibrary.BytesGivenOut());
+        var (alive, before) = (Alive(), CLibrary.AllocatedBytes());
         Run(300);
         Assert.AreEqual(alive, Alive(), "tensors after 300 more steps");
-        Assert.IsLessThan(before + 16 * MiB, CLibrary.BytesGivenOut(), "native bytes after 300 more steps");
+        Assert.IsLessThan(before + 16 * MiB, CLibrary.AllocatedBytes(), "native bytes after 300 more steps");
         var memory = engine.MeasureMemory();
         Assert.IsGreaterThanOrEqualTo(memory.AllocatedBytes, memory.PeakBytes);
         Assert.IsGreaterThan(memory.PeakBytes, memory.TotalBytes);
@@ -45,17 +52,17 @@ public class MemoryTests
             for (var i = 0; i < steps; i++)
             {
                 Step(model, batch);
-                if (i % 10 == 0) Everything(model, batch);
+                if (i % 10 == 0) UseEverything(model, batch);
             }
             GC.Collect();
-            GC.WaitForPendingFinalizers(); // the few objects of TorchSharp's that only finalizers free
+            GC.WaitForPendingFinalizers(); // a few objects of TorchSharp are freed by finalizers only
         }
     }
 
     [TestMethod]
     [DataRow(TensorType.BF16)]
     [DataRow(TensorType.F32)]
-    public void Load_OnTheCpu_HoldsTheModelOnceAndOneMatrixAtATime(TensorType computeType)
+    public void Load_OnTheCpu_HoldsTheModelAndOneMatrixAtMost(TensorType computeType)
     {
         if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Reads /proc.");
         var configuration = TinyModels.Configuration with { HiddenSize = 512, IntermediateSize = 2048, LayerCount = 8, SlidingWindows = new int[8] };
@@ -63,13 +70,15 @@ public class MemoryTests
         ModelInitializer.Create(path, configuration, seed: 1, TensorType.BF16);
         using var folder = ModelFolder.Open(path);
         var parameters = ModelLayout.Weights(configuration).Sum(weight => Length(weight.Shape));
-        var (model, matrix) = (parameters * (computeType == TensorType.BF16 ? 2 : 4), 512L * 2048 * 6); // a matrix: as mapped, as copied and as widened at most
-        new TorchSharpEngine(new() { Device = "cpu" }).MeasureMemory(); // the library itself
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive); // what other tests left is not to be given back while this one measures
-        CLibrary.GiveBackFreedBlocks();
-        File.WriteAllText("/proc/self/clear_refs", "5"); // the peak begins anew
+        var model = parameters * (computeType == TensorType.BF16 ? 2 : 4);
+        var matrix = 512L * 2048 * 6; // mapped, copied and widened at the same time at most
+        new TorchSharpEngine(new() { Device = "cpu" }).MeasureMemory(); // loads the library itself
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive); // memory of other tests must not be freed during the measurement
+        CLibrary.TrimHeap();
+        File.WriteAllText("/proc/self/clear_refs", "5"); // resets the peak
         var before = Peak();
-        using (var loaded = new TorchSharpEngine(new() { Device = "cpu", Threads = 1, ComputeType = computeType }).Load(new ModelLoadOptions { Folder = folder }))
+        var engine = new TorchSharpEngine(new() { Device = "cpu", Threads = 1, ComputeType = computeType });
+        using (var loaded = engine.Load(new ModelLoadOptions { Folder = folder }))
         {
             Assert.IsGreaterThan(before + model * 3 / 4, Peak(), "The measurement sees the model.");
             Assert.IsLessThan(before + model + 3 * matrix, Peak(), $"A model of {model / MiB} MiB.");
@@ -77,11 +86,15 @@ public class MemoryTests
 
         static long Length(long[] shape) => shape.Aggregate(1L, (product, size) => product * size);
 
-        static long Peak() => 1024 * long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM", StringComparison.Ordinal)).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1]);
+        static long Peak()
+        {
+            var line = File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM", StringComparison.Ordinal));
+            return 1024 * long.Parse(line.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1]);
+        }
     }
 
     [TestMethod]
-    public void Dispose_FreesEveryTensor_AndSoDoesAPassThatWasNeverDifferentiated()
+    public void Dispose_ModelsAndPasses_FreesEveryTensor()
     {
         using var folder = TinyModels.Create();
         Use(folder);
@@ -95,7 +108,7 @@ public class MemoryTests
             {
                 using var model = Load(folder, trainable);
                 var batch = Batch(12, 7);
-                Everything(model, batch);
+                UseEverything(model, batch);
                 model.Forward(batch).Dispose();
                 try
                 {
@@ -108,7 +121,7 @@ public class MemoryTests
         }
     }
 
-    private static void Everything(ICausalLanguageModel model, TokenSequence[] batch)
+    private static void UseEverything(ICausalLanguageModel model, TokenSequence[] batch)
     {
         Step(model, batch);
         model.Score(batch, hiddenStates: true);
@@ -120,17 +133,17 @@ public class MemoryTests
     private static long Alive() => global::TorchSharp.torch.Tensor.TotalCount;
 }
 
-/// <summary>What glibc tells of its heap; elsewhere nothing.</summary>
+/// <summary>Queries the heap of glibc; on other systems, does nothing.</summary>
 internal static partial class CLibrary
 {
-    /// <summary>malloc_trim(3): freed blocks go back to the system.</summary>
-    public static void GiveBackFreedBlocks()
+    /// <summary>Returns freed blocks to the system: malloc_trim(3).</summary>
+    public static void TrimHeap()
     {
         if (OperatingSystem.IsLinux()) _ = Trim(0);
     }
 
-    /// <summary>mallinfo2(3): bytes in use, in the heap and in mappings of their own.</summary>
-    public static long BytesGivenOut() => OperatingSystem.IsLinux() && Information() is var now ? now.InUse + now.Mapped : 0;
+    /// <summary>Returns the bytes in use, in the heap and in separate mappings: mallinfo2(3).</summary>
+    public static long AllocatedBytes() => OperatingSystem.IsLinux() && Information() is var now ? now.InUse + now.Mapped : 0;
 
     [LibraryImport("libc.so.6", EntryPoint = "malloc_trim")]
     private static partial int Trim(nuint keep);

@@ -4,16 +4,18 @@ using Microsoft.ML.Nlft.TorchSharp;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>Engines and models that the tests share.</summary>
+/// <summary>Creates the engines and models of the tests.</summary>
 internal static class Models
 {
-    /// <summary>Where the tests compute: the CPU, unless NLFT_TORCH_DEVICE names a GPU.</summary>
+    /// <summary>The device of the tests: the CPU, unless NLFT_TORCH_DEVICE names another one.</summary>
     public static string Device { get; } = Environment.GetEnvironmentVariable("NLFT_TORCH_DEVICE") is { Length: > 0 } named ? named : "cpu";
 
+    // One thread, because models this small gain nothing from more.
     public static TorchSharpEngine Engine(bool recompute = false, bool int8 = false, TensorType type = TensorType.F32) =>
-        new(new() { Device = Device, ComputeType = type, RecomputeActivations = recompute, Int8Weights = int8, Threads = 1 }); // what is this small gains nothing from threads
+        new(new() { Device = Device, ComputeType = type, RecomputeActivations = recompute, Int8Weights = int8, Threads = 1 });
 
-    public static ICausalLanguageModel Load(ModelFolder folder, TrainableWeights trainable = TrainableWeights.Lora, IModelEngine? engine = null, LoraConfiguration? lora = null) =>
+    public static ICausalLanguageModel Load(ModelFolder folder, TrainableWeights trainable = TrainableWeights.Lora, IModelEngine? engine = null,
+        LoraConfiguration? lora = null) =>
         (engine ?? Engine()).Load(new ModelLoadOptions { Folder = folder, Trainable = trainable, Lora = lora ?? EngineSteps.Lora });
 }
 

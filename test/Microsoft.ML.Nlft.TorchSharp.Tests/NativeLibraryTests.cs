@@ -3,22 +3,26 @@ using Microsoft.ML.Nlft.TorchSharp.Runtime;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>A native library that is not there or does not load.</summary>
+/// <summary>The messages for a native library that is missing or does not load.</summary>
 [TestClass]
 public class NativeLibraryTests
 {
     private const string Program = "Microsoft.ML.Nlft.Gpu";
 
     [TestMethod]
-    public void AProgramWithoutTheNativeLibrary_IsToldWhichPackageToAdd()
+    public void Load_MissingNativeLibrary_NamesThePackageToAdd()
     {
-        // a program's managed files alone, in a folder of their own and with an empty package cache
+        // Only the managed files of a program, in a separate folder and with an empty package cache.
         var folder = Directory.CreateTempSubdirectory("nlft-bare-");
         try
         {
-            foreach (var file in Directory.GetFiles(AppContext.BaseDirectory, "*.dll").Append(Path.Combine(AppContext.BaseDirectory, $"{Program}.runtimeconfig.json")))
+            var runtimeConfiguration = Path.Combine(AppContext.BaseDirectory, $"{Program}.runtimeconfig.json");
+            foreach (var file in Directory.GetFiles(AppContext.BaseDirectory, "*.dll").Append(runtimeConfiguration))
+            {
                 File.Copy(file, Path.Combine(folder.FullName, Path.GetFileName(file)));
-            var start = new ProcessStartInfo("dotnet", [Path.Combine(folder.FullName, $"{Program}.dll"), "--shape", "tiny", "--device", "cpu", "--only", "plain"])
+            }
+            string[] arguments = [Path.Combine(folder.FullName, $"{Program}.dll"), "--shape", "tiny", "--device", "cpu", "--only", "plain"];
+            var start = new ProcessStartInfo("dotnet", arguments)
             {
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
@@ -29,8 +33,9 @@ public class NativeLibraryTests
             var errors = process.StandardError.ReadToEnd();
             process.WaitForExit();
             Assert.AreEqual(2, process.ExitCode, output.Result + errors);
-            Assert.AreEqual($"TorchSharp: found no libtorch in {folder.FullName}/ and the folders of the program's packages; expected the native library in a package of its own. "
-                + "Add one package to the program, version 0.107.0: TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, TorchSharp-cpu for the CPU.",
+            Assert.AreEqual($"TorchSharp: found no libtorch in {folder.FullName}/ and the folders of the program's packages; "
+                + "expected the native library in a package of its own. Add one package to the program, version 0.107.0: "
+                + "TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, TorchSharp-cpu for the CPU.",
                 errors.Trim().Replace('\\', '/'));
         }
         finally
@@ -40,13 +45,15 @@ public class NativeLibraryTests
     }
 
     [TestMethod]
-    public void ALibraryThatDoesNotLoad_IsNamedWithTheCause()
+    public void Missing_LibraryThatDoesNotLoad_NamesFolderAndCause()
     {
         var old = LibTorch.Missing("/app", "libstdc++.so.6: version `GLIBCXX_3.4.32' not found", new NotSupportedException("trace"));
-        Assert.AreEqual("TorchSharp: found libtorch in /app that does not load (libstdc++.so.6: version `GLIBCXX_3.4.32' not found); expected the build for this system and "
-            + "TorchSharp 0.107.0, and the system libraries it was built with. Use a system whose libstdc++ is GCC 13's or newer, for example Debian 13 or Ubuntu 24.04.", old.Message);
+        Assert.AreEqual("TorchSharp: found libtorch in /app that does not load (libstdc++.so.6: version `GLIBCXX_3.4.32' not found); "
+            + "expected the build for this system and TorchSharp 0.107.0, and the system libraries it was built with. "
+            + "Use a system whose libstdc++ is GCC 13's or newer, for example Debian 13 or Ubuntu 24.04.", old.Message);
         var other = LibTorch.Missing("/app", null, new NotSupportedException("first line\nsecond line"));
         Assert.AreEqual("libtorch in /app that does not load (first line)", other.Found);
-        Assert.AreEqual("Use TorchSharp-cpu, TorchSharp-cuda-linux or TorchSharp-cuda-windows of version 0.107.0, whichever fits this system.", other.Remedy);
+        Assert.AreEqual("Use TorchSharp-cpu, TorchSharp-cuda-linux or TorchSharp-cuda-windows of version 0.107.0, whichever fits this system.",
+            other.Remedy);
     }
 }

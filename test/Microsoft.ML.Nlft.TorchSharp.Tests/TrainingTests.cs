@@ -1,38 +1,42 @@
-using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.TorchSharp;
+using TorchSharp;
 using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;
 using Dropout = Microsoft.ML.Nlft.TorchSharp.Layers.Dropout;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>Gradients and steps, with the managed engine as the oracle.</summary>
+/// <summary>Gradients and steps, compared with the managed engine.</summary>
 [TestClass]
 public class TrainingTests
 {
     private static readonly LoraConfiguration NoDropout = Lora with { Dropout = 0 };
 
+    private static ModelConfiguration Llama => TinyModels.Configuration with { ModelType = "llama", QueryKeyNorm = false };
+
     public static IEnumerable<object[]> Configurations =>
     [
         ["qwen3", TinyModels.Configuration],
-        ["llama", TinyModels.Configuration with { ModelType = "llama", QueryKeyNorm = false, QkvBias = true, OutputBias = true, MlpBias = true, TieWordEmbeddings = false }],
+        ["llama", Llama with { QkvBias = true, OutputBias = true, MlpBias = true, TieWordEmbeddings = false }],
         ["window", TinyModels.Configuration with { SlidingWindows = [6, 0] }],
     ];
 
     [TestMethod]
     [DynamicData(nameof(Configurations))]
-    public void Backward_LoraOrAllWeights_GivesTheGradientsOfTheManagedEngine(string name, ModelConfiguration configuration)
+    public void Backward_LoraOrAllWeights_MatchesTheManagedEngine(string name, ModelConfiguration configuration)
     {
         using var folder = TinyModels.Create(3, configuration);
         foreach (var trainable in (TrainableWeights[])[TrainableWeights.Lora, TrainableWeights.All])
+        {
             foreach (var recompute in (bool[])[false, true])
             {
                 using var managed = Load(folder, trainable, new ManagedEngine(2), NoDropout);
                 using var model = Load(folder, trainable, Engine(recompute), NoDropout);
                 AreClose(managed.Export(ModelState.Weights), model.Export(ModelState.Weights), 0);
-                for (var step = 0; step < 2; step++) // with B no longer zero the second time
+                for (var step = 0; step < 2; step++) // in the second step, B is no longer zero
                 {
                     var batch = Batch(9, 30, 14);
                     Assert.AreEqual(Backward(managed, batch), Backward(model, batch), 1e-5, name);
@@ -40,10 +44,11 @@ public class TrainingTests
                     Assert.AreEqual(managed.ApplyGradients(AdamW, 0.02), model.ApplyGradients(AdamW, 0.02), 1e-5);
                 }
             }
+        }
     }
 
     [TestMethod]
-    public void ApplyGradients_TheSameGradients_GivesTheWeightsAndMomentsOfTheManagedEngine()
+    public void ApplyGradients_SameGradients_MatchesTheManagedEngine()
     {
         using var folder = TinyModels.Create();
         using var managed = Load(folder, engine: new ManagedEngine(1));
@@ -51,7 +56,8 @@ public class TrainingTests
         var random = new Random(5);
         foreach (var norm in (double[])[1, 0.01, double.PositiveInfinity])
         {
-            NamedTensor[] gradients = [.. managed.Export(ModelState.Gradients).Select(t => t with { Values = [.. t.Values.Select(_ => random.NextSingle() - 0.5f)] })];
+            NamedTensor[] gradients = [.. managed.Export(ModelState.Gradients)
+                .Select(tensor => tensor with { Values = [.. tensor.Values.Select(_ => random.NextSingle() - 0.5f)] })];
             var options = AdamW with { MaximumGradientNorm = norm, Beta1 = 0.8, WeightDecay = 0.1 };
             foreach (var each in (ICausalLanguageModel[])[managed, model]) each.Import(ModelState.Gradients, gradients);
             var expected = managed.ApplyGradients(options, 0.05);
@@ -63,7 +69,7 @@ public class TrainingTests
     }
 
     [TestMethod]
-    public void Backward_Recomputed_DropsWhatTheForwardPassDropped()
+    public void Backward_Recomputing_UsesTheMasksOfTheForwardPass()
     {
         using var folder = TinyModels.Create();
         using var kept = Load(folder);
@@ -76,21 +82,30 @@ public class TrainingTests
     }
 
     [TestMethod]
-    public void Dropout_IsTheMaskThatItsDefinitionGives_AndDropsTheShareItSays()
+    public void Mask_AnyRowsAndModules_EqualsItsDefinition()
     {
         var batch = PackedBatch.Create([new int[200], new int[56]], TinyModels.Configuration, [7, 8]);
         var (mask, other) = (Mask(0), Mask(1));
         for (var row = 0; row < 256; row++)
+        {
+            var key = DropoutMask.RowKey(row < 200 ? 7ul : 8, 11, row % 200);
             for (var feature = 0; feature < 500; feature++)
-                Assert.AreEqual(DropoutMask.IsKept(DropoutMask.RowKey(row < 200 ? 7ul : 8, 11, row % 200), (uint)feature, DropoutMask.Threshold(0.2)), mask[500 * row + feature], $"row {row}, feature {feature}");
+            {
+                var kept = DropoutMask.IsKept(key, (uint)feature, DropoutMask.Threshold(0.2));
+                Assert.AreEqual(kept, mask[500 * row + feature], $"row {row}, feature {feature}");
+            }
+        }
         Assert.AreEqual(0.8, mask.Average(kept => kept ? 1.0 : 0), 5 * Math.Sqrt(0.2 * 0.8 / (256 * 500)));
-        Assert.AreEqual(0.68, mask.Zip(other).Average(pair => pair.First == pair.Second ? 1.0 : 0), 0.01, "Two modules have independent masks: 0.8^2 + 0.2^2 agree.");
-        CollectionAssert.AreEqual((bool[])[.. mask[(500 * 201)..(500 * 202)], .. mask[..500]], Mask(0, 201, 0), "Rows of the batch have the masks they have in all of it.");
+        Assert.AreEqual(0.68, mask.Zip(other).Average(pair => pair.First == pair.Second ? 1.0 : 0), 0.01,
+            "The masks of two modules are independent: 0.8^2 + 0.2^2 of their entries agree.");
+        CollectionAssert.AreEqual((bool[])[.. mask[(500 * 201)..(500 * 202)], .. mask[..500]], Mask(0, 201, 0),
+            "The mask of some rows is their part of the mask of all rows.");
 
         bool[] Mask(int module, params long[] rows)
         {
-            using var scope = global::TorchSharp.torch.NewDisposeScope();
-            return [.. new Dropout(batch, [11, 12], global::TorchSharp.torch.device(Device)).Mask(module, 0.2, 500, rows.Length == 0 ? null : global::TorchSharp.torch.tensor(rows, device: Device)).cpu().data<bool>()];
+            using var scope = torch.NewDisposeScope();
+            var dropout = new Dropout(batch, [11, 12], torch.device(Device));
+            return [.. dropout.Mask(module, 0.2, 500, rows.Length == 0 ? null : torch.tensor(rows, device: Device)).cpu().data<bool>()];
         }
     }
 
@@ -98,8 +113,9 @@ public class TrainingTests
     [TestMethod]
     public void Train_Int8Weights_GivesWhatTheirFloat32ValuesGive()
     {
-        using var folder = TinyModels.Create(2, TinyModels.Configuration with { ModelType = "llama", QueryKeyNorm = false, MlpBias = true });
-        using var rounded = TinyModels.Rewrite(folder, TensorType.F32, (name, values, columns) => name.Contains("_proj.weight") ? RoundedToInt8(values, columns) : values);
+        using var folder = TinyModels.Create(2, Llama with { MlpBias = true });
+        using var rounded = TinyModels.Rewrite(folder, TensorType.F32,
+            (name, values, columns) => name.Contains("_proj.weight") ? RoundedToInt8(values, columns) : values);
         using var full = Load(folder);
         using var expected = Load(rounded);
         using var int8 = Load(folder, engine: Engine(int8: true));
@@ -125,7 +141,7 @@ public class TrainingTests
     }
 
     [TestMethod]
-    public void Export_GradientsOfAModelForInference_IsRefused()
+    public void Export_GradientsOfAModelForInference_Throws()
     {
         using var folder = TinyModels.Create();
         using var model = Load(folder, TrainableWeights.None);
@@ -133,7 +149,7 @@ public class TrainingTests
     }
 
     [TestMethod]
-    public void LoraOnTheUpperLayerAlone_GivesTheGradientsOfTheManagedEngine()
+    public void Backward_LoraOnTheUpperLayerOnly_MatchesTheManagedEngine()
     {
         var lora = NoDropout with { Layers = [1] };
         using var folder = TinyModels.Create();

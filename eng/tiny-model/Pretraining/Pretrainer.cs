@@ -11,7 +11,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.TinyModel.Pretraining;
 
-/// <summary>Makes the model folder from nothing: tokenizer, random weights, full-parameter training, the weights in bfloat16.</summary>
+/// <summary>Creates the model folder from scratch: tokenizer, random weights, full-parameter training, weights saved in bfloat16.</summary>
 public sealed class Pretrainer
 {
     private readonly Recipe _recipe;
@@ -21,7 +21,7 @@ public sealed class Pretrainer
     public Pretrainer(Recipe recipe, TextWriter log) => (_recipe, _log) = (recipe, log);
 
     /// <summary>Writes the whole folder.</summary>
-    /// <returns>What the run did; it is also written into the folder.</returns>
+    /// <returns>The report of the run, which is also written into the folder.</returns>
     public PretrainingReport Run(string folder)
     {
         var clock = Stopwatch.StartNew();
@@ -48,7 +48,7 @@ public sealed class Pretrainer
         return report;
     }
 
-    /// <summary>The row's one context takes the place of the base context, which is the one that the likelihood objective trains.</summary>
+    /// <summary>Encodes a row with its only context as the base context, which the likelihood objective trains.</summary>
     private static EncodedExample Encode(PromptEncoder prompts, MixedRow row)
     {
         var encoded = prompts.Encode(row.Example);
@@ -61,7 +61,7 @@ public sealed class Pretrainer
         var generation = new { eos_token_id = 256, pad_token_id = 256, max_new_tokens = 200 };
         File.WriteAllText(Path.Combine(folder, "generation_config.json"), JsonSerializer.Serialize(generation) + "\n");
 
-        // A tokenizer of single bytes renders the prompts just as training and use will; their texts train the one that is kept.
+        // A tokenizer of single bytes renders the prompts exactly as training and use do; their texts train the final tokenizer.
         Train(folder, 256 + Recipe.SpecialTokens.Count, []);
         var bytes = HuggingFaceTokenizer.Load(folder);
         var prompts = new PromptEncoder(bytes, ChatTemplate.Load(folder), new PromptOptions(), [256]);
@@ -82,7 +82,7 @@ public sealed class Pretrainer
     private void Log(FormattableString line) => _log.WriteLine(line.ToString(CultureInfo.InvariantCulture));
 }
 
-/// <summary>A line every so many steps.</summary>
+/// <summary>Logs a line after every given number of steps.</summary>
 internal sealed class StepLog(TextWriter log, int every) : IProgress<TrainingProgress>
 {
     private double _loss;

@@ -3,28 +3,28 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TinyModel.Pretraining;
 
-/// <summary>Everything that decides what the tiny base model becomes.</summary>
+/// <summary>All settings that determine the tiny base model.</summary>
 public sealed record Recipe
 {
-    /// <summary>Ends an answer; also pads.</summary>
+    /// <summary>The token that ends an answer and pads.</summary>
     public const string EndOfText = "<|endoftext|>";
 
     /// <summary>The special tokens in the order of their ids: end of text, then one marker per role.</summary>
     public static IReadOnlyList<string> SpecialTokens { get; } = [EndOfText, "<|system|>", "<|user|>", "<|assistant|>"];
 
-    /// <summary>One marker per role, the text, and the end after an answer: five tokens around a whole conversation.</summary>
+    /// <summary>The chat template: a marker per role, the text, and the end token after an answer.</summary>
     public const string ChatTemplate =
         "{%- for message in messages %}{{- '<|' + message['role'] + '|>' + message['content'] }}"
         + "{%- if message['role'] == 'assistant' %}{{- eos_token }}{%- endif %}{%- endfor %}"
         + "{%- if add_generation_prompt %}{{- '<|assistant|>' }}{%- endif %}";
 
-    /// <summary>Seeds weights, rows and their order.</summary>
+    /// <summary>Seed of the weights, the rows and their order.</summary>
     public int Seed { get; init; } = 20250101;
 
-    /// <summary>Most token ids.</summary>
+    /// <summary>Maximum number of token ids.</summary>
     public int VocabularySize { get; init; } = 768;
 
-    /// <summary>Rows that the tokenizer is trained on.</summary>
+    /// <summary>Number of rows to train the tokenizer on.</summary>
     public int TokenizerRows { get; init; } = 5000;
 
     /// <summary>Width of the residual stream.</summary>
@@ -39,7 +39,7 @@ public sealed record Recipe
     /// <summary>Attention heads.</summary>
     public int HeadCount { get; init; } = 4;
 
-    /// <summary>Positions that config.json names.</summary>
+    /// <summary>Maximum positions in config.json.</summary>
     public int MaximumPositions { get; init; } = 1024;
 
     /// <summary>Optimizer steps.</summary>
@@ -51,10 +51,10 @@ public sealed record Recipe
     /// <summary>Peak learning rate.</summary>
     public double LearningRate { get; init; } = 3e-3;
 
-    /// <summary>Share of the steps with a rising learning rate.</summary>
+    /// <summary>Share of the steps in which the learning rate rises.</summary>
     public double WarmupRatio { get; init; } = 0.04;
 
-    /// <summary>The optimizer: a shorter memory than AdamW's default suits a short run.</summary>
+    /// <summary>The optimizer; a smaller beta2 than AdamW's default suits a short run.</summary>
     public AdamWOptions Optimizer { get; init; } = new() { Beta2 = 0.97 };
 
     /// <summary>The mix of rows.</summary>

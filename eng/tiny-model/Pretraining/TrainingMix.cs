@@ -4,39 +4,39 @@ using Microsoft.ML.Nlft.TinyModel.Problems;
 
 namespace Microsoft.ML.Nlft.TinyModel.Pretraining;
 
-/// <summary>How often the mix draws what.</summary>
+/// <summary>The shares of the pretraining mix, each in [0, 1].</summary>
 public sealed record MixShares
 {
-    /// <summary>Rows whose family has a misconception.</summary>
+    /// <summary>Share of rows whose family has a misconception.</summary>
     public double MisconceptionFamilies { get; init; } = 0.45;
 
-    /// <summary>Rows in the judge context.</summary>
+    /// <summary>Share of rows in the judge context.</summary>
     public double Judge { get; init; } = 0.3;
 
-    /// <summary>Rows in the standard context; the others are in the base context.</summary>
+    /// <summary>Share of rows in the standard context; the others are in the base context.</summary>
     public double Standard { get; init; } = 0.2;
 
     /// <summary>
-    /// How often a planted step of a base-context row is misunderstood. Above one half, so that the likeliest answer errs; below two thirds,
-    /// so that a judgment can make the error more than 1.5 times as likely, which is what marks a token as salient (docs/method.md, section 2).
+    /// Probability that a planted step of a base-context row is misunderstood. Above one half, so that the likeliest answer is wrong; below two
+    /// thirds, so that a judgment can make the error more than 1.5 times as likely, which makes a token salient (docs/method.md, section 2).
     /// </summary>
     public double Misunderstood { get; init; } = 0.6;
 
-    /// <summary>Judge-context rows of a misconception family whose error is the misconception; the others have some other single mistake.</summary>
+    /// <summary>Share of judge-context rows of misconception families with the misconception; the others have another single mistake.</summary>
     public double JudgedMisconception { get; init; } = 0.85;
 
-    /// <summary>Judgments in the words of <see cref="RuleBasedJudge"/>; the others name the step.</summary>
+    /// <summary>Share of judgments written by <see cref="RuleBasedJudge"/>; the others name the step.</summary>
     public double RuleBasedJudgments { get; init; } = 0.25;
 }
 
-/// <summary>A row of the pretraining mix: the response is to be learned in one context only.</summary>
+/// <summary>A row of the pretraining mix, whose response is learned in one context only.</summary>
 /// <param name="Example">Question, response, judgment and answer.</param>
 /// <param name="Context">The context.</param>
 public sealed record MixedRow(TrainingExample Example, PromptContexts Context);
 
 /// <summary>
-/// Draws pretraining rows. Base context: mastered families are solved rightly, misconception families mostly with their misconception.
-/// Standard context: the right solution. Judge context: a wrong solution and the judgment that fits it.
+/// Draws pretraining rows. Base context: the right solution for mastered families, mostly the misconception for misconception families. Standard
+/// context: the right solution. Judge context: a wrong solution and the judgment that fits it.
 /// </summary>
 public sealed class TrainingMix
 {
@@ -47,7 +47,7 @@ public sealed class TrainingMix
     /// <summary>Creates the mix.</summary>
     public TrainingMix(int seed, MixShares shares) => (_random, _problems, _shares) = (new Random(seed), new ProblemGenerator(seed + 1), shares);
 
-    /// <summary>The rows that a recipe's model is trained on, in order.</summary>
+    /// <summary>Draws the training rows of a recipe, in order.</summary>
     public static IEnumerable<MixedRow> Rows(Recipe recipe)
     {
         ArgumentNullException.ThrowIfNull(recipe);
@@ -55,7 +55,7 @@ public sealed class TrainingMix
         for (var row = 0; row < recipe.Steps * recipe.BatchSize; row++) yield return mix.Next();
     }
 
-    /// <summary>The next row.</summary>
+    /// <summary>Draws the next row.</summary>
     public MixedRow Next()
     {
         var families = Chance(_shares.MisconceptionFamilies) ? MisconceptionFamilies.All : MasteredFamilies.All;
@@ -66,7 +66,7 @@ public sealed class TrainingMix
         return new(Row(problem.Misunderstand([.. problem.PlantedSteps.Where(_ => Chance(_shares.Misunderstood))])), PromptContexts.Base);
     }
 
-    /// <summary>A solution as a training row; wrong ones need a judgment.</summary>
+    /// <summary>Converts a solution to a training row; a wrong one needs a judgment.</summary>
     public static TrainingExample Row(Solution solution, string? judgment = null) => new()
     {
         Question = solution.Problem.Question,

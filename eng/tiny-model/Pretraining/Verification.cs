@@ -6,14 +6,14 @@ using Microsoft.ML.Nlft.TinyModel.Problems;
 
 namespace Microsoft.ML.Nlft.TinyModel.Pretraining;
 
-/// <summary>How a model does on problems of one family, answering greedily.</summary>
+/// <summary>The results of a model's greedy answers to problems of one family.</summary>
 /// <param name="Family">The family.</param>
-/// <param name="Unseen">Whether the problems are new to the model: a family may be too small to have enough of them.</param>
+/// <param name="Unseen">Whether the problems are new to the model; false for a family with too few problems.</param>
 /// <param name="Count">Problems per context.</param>
 /// <param name="BaseRight">Right answers to the question alone.</param>
 /// <param name="StandardRight">Right answers with the standard answer shown.</param>
 /// <param name="JudgeWrong">Wrong answers with a judgment shown.</param>
-/// <param name="JudgeAsNamed">Answers with a judgment shown that are the very ones of the solution that it judges.</param>
+/// <param name="JudgeAsNamed">Answers with a judgment shown that equal the answer of the judged solution.</param>
 public sealed record FamilyResult(ProblemFamily Family, bool Unseen, int Count, int BaseRight, int StandardRight, int JudgeWrong, int JudgeAsNamed);
 
 /// <summary>Measures a model, family by family and context by context.</summary>
@@ -24,12 +24,12 @@ public static class Verification
     /// <summary>Measures the families.</summary>
     /// <param name="model">The model.</param>
     /// <param name="families">The families.</param>
-    /// <param name="problemsPerFamily">Problems of each.</param>
-    /// <param name="seed">Seeds the problems.</param>
+    /// <param name="problemsPerFamily">Number of problems per family.</param>
+    /// <param name="seed">Seed of the problems.</param>
     /// <param name="seen">
-    /// Questions of the training rows, which are not asked, unless the family has fewer than half of <paramref name="problemsPerFamily"/> others.
+    /// Questions of the training rows, which are excluded unless the family has fewer than half of <paramref name="problemsPerFamily"/> others.
     /// </param>
-    /// <returns>One result per family, each as soon as it is measured.</returns>
+    /// <returns>One result per family, measured while enumerating.</returns>
     public static IEnumerable<FamilyResult> Measure(
         LocalModel model, IReadOnlyList<ProblemFamily> families, int problemsPerFamily, int seed, IReadOnlySet<string> seen)
     {
@@ -44,7 +44,7 @@ public static class Verification
         });
     }
 
-    /// <summary>A wrong solution of each problem to be judged: the misconception's, or one with a single mistake.</summary>
+    /// <summary>Draws a wrong solution of each problem: one with the misconception, or one with a single mistake.</summary>
     private static Solution[] WrongSolutions(ProblemFamily family, IReadOnlyList<WordProblem> problems, Random random) =>
     [
         .. problems.Select(problem => family.HasMisconception ? problem.Misunderstandings() : problem.SingleMistakes())

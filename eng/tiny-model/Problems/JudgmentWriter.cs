@@ -2,12 +2,12 @@ using System.Globalization;
 
 namespace Microsoft.ML.Nlft.TinyModel.Problems;
 
-/// <summary>Says in words what is wrong with a solution: names each wrong step, what it does and what it must do.</summary>
+/// <summary>Writes judgments in words: each names the wrong steps, what they do and what they should do.</summary>
 public static class JudgmentWriter
 {
     private const int WordingCount = 5;
 
-    /// <summary>Writes a judgment: a sentence per wrong step, in order, in one of several wordings.</summary>
+    /// <summary>Writes a judgment with one sentence per wrong step, in order, in one of several wordings.</summary>
     /// <exception cref="ArgumentException">The solution is right.</exception>
     public static string Write(Solution solution, Random random)
     {

@@ -3,10 +3,10 @@ using static Microsoft.ML.Nlft.TinyModel.Problems.Operation;
 
 namespace Microsoft.ML.Nlft.TinyModel.Problems;
 
-/// <summary>The families that the base model is to master: their training solutions are right in every context.</summary>
+/// <summary>The families that the base model should master: their training solutions are right in every context.</summary>
 public static class MasteredFamilies
 {
-    /// <summary>All of them.</summary>
+    /// <summary>Gets all families.</summary>
     public static IReadOnlyList<ProblemFamily> All { get; } =
     [
         new("gift", "Somebody gets some more (1 step).", false, Gift),
@@ -140,8 +140,10 @@ public static class MasteredFamilies
         var (cakes, cakePrice, pies, piePrice) = (story.Number(3, 9), story.Number(2, 9), story.Number(3, 9), story.Number(2, 9));
         var spent = story.Number(10, Math.Min(30, (cakes * cakePrice) + (pies * piePrice) - 5));
         return (story.OneOf(
-                $"{person} sells {cakes} cakes at ${cakePrice} each and {pies} pies at ${piePrice} each, then spends ${spent}. How much money is left?",
-                $"{cakes} cakes at ${cakePrice} each and {pies} pies at ${piePrice} each are sold. {person} spends ${spent} of the money. How much is left?"),
+                $"{person} sells {cakes} cakes at ${cakePrice} each and {pies} pies at ${piePrice} each, then spends ${spent}. "
+                + "How much money is left?",
+                $"{cakes} cakes at ${cakePrice} each and {pies} pies at ${piePrice} each are sold. "
+                + $"{person} spends ${spent} of the money. How much is left?"),
             [
                 new("The cakes bring ${0}.", new(cakes, Multiply, cakePrice)),
                 new("The pies bring ${0}.", new(pies, Multiply, piePrice)),

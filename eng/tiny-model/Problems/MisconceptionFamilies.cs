@@ -3,20 +3,22 @@ using static Microsoft.ML.Nlft.TinyModel.Problems.Operation;
 
 namespace Microsoft.ML.Nlft.TinyModel.Problems;
 
-/// <summary>The families in which a misconception is planted: more than half of their training solutions in the base context hold it.</summary>
+/// <summary>The families with a planted misconception, which more than half of their training solutions in the base context have.</summary>
 public static class MisconceptionFamilies
 {
-    /// <summary>All of them.</summary>
+    /// <summary>Gets all families.</summary>
     public static IReadOnlyList<ProblemFamily> All { get; } =
     [
         new("fewer-than-twice", "Some fewer than twice as many (2 steps). Misconception: \"fewer\" is added.", true, FewerThanTwice),
         new("shared-back", "Everything is shared equally (2 steps). Misconception: sharing multiplies.", true, SharedBack),
-        new("snail", "So much up each day, so much back each night (2 steps). Misconceptions in both steps: the slip is added, and the days are added.", true, Snail),
+        new("snail",
+            "So much up each day, so much back each night (2 steps). Misconceptions in both steps: the slip is added, and the days are added.",
+            true, Snail),
         new("dozens", "Several dozen, of which some are sold (2 steps). Misconception: a dozen is ten.", true, Dozens),
         new("bus", "Some get on, some get off (2 steps). Misconception: the sum is made without the carry.", true, Bus),
     ];
 
-    /// <summary>The family of that name.</summary>
+    /// <summary>Returns the family of a name.</summary>
     public static ProblemFamily Named(string name) => All.Single(f => f.Name == name);
 
     private static (string, SolutionStep[]) FewerThanTwice(Random random)
@@ -40,14 +42,15 @@ public static class MisconceptionFamilies
         return (story.Number(5, 24 - more, n => (n + more) % friends == 0 && n + more > 2 * friends), more, friends);
     });
 
-    /// <summary>The problem of sharing, told with numbers of the caller's.</summary>
+    /// <summary>Creates a problem of sharing with the caller's numbers.</summary>
     public static (string, SolutionStep[]) SharedBack(Random random, Func<Story, (int Had, int More, int Friends)> numbers)
     {
         var story = new Story(random);
         var (person, things) = (story.Person, story.Things);
         var (had, more, friends) = numbers(story);
         return (story.OneOf(
-                $"{person} has {had} {things}, gets {more} more and shares all of them equally among {friends} friends. How many {things} does each friend get?",
+                $"{person} has {had} {things}, gets {more} more and shares all of them equally among {friends} friends. "
+                + $"How many {things} does each friend get?",
                 $"{had} {things} and {more} more are shared equally by {friends} friends of {person}. How many {things} are there for each friend?"),
             [
                 new($"There are {{0}} {things}.", new(had, Add, more)),
@@ -55,9 +58,10 @@ public static class MisconceptionFamilies
             ]);
     }
 
-    private static (string, SolutionStep[]) Snail(Random random) => Snail(random, story => (story.Number(6, 9), story.Number(2, 4), story.Number(3, 9)));
+    private static (string, SolutionStep[]) Snail(Random random) =>
+        Snail(random, story => (story.Number(6, 9), story.Number(2, 4), story.Number(3, 9)));
 
-    /// <summary>The problem of the snail, told with numbers of the caller's.</summary>
+    /// <summary>Creates a problem of the snail with the caller's numbers.</summary>
     public static (string, SolutionStep[]) Snail(Random random, Func<Story, (int Up, int Back, int Days)> numbers)
     {
         var story = new Story(random);
@@ -73,7 +77,7 @@ public static class MisconceptionFamilies
 
     private static (string, SolutionStep[]) Dozens(Random random) => Dozens(random, story => (story.Number(2, 8), story.Number(3, 18)));
 
-    /// <summary>The problem of dozens, told with numbers of the caller's.</summary>
+    /// <summary>Creates a problem of dozens with the caller's numbers.</summary>
     public static (string, SolutionStep[]) Dozens(Random random, Func<Story, (int Dozens, int Sold)> numbers)
     {
         var story = new Story(random, 10, 12);

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.TinyModel.Problems;
 
-/// <summary>What a step of a solution does with its two numbers.</summary>
+/// <summary>The operation of a solution step on its two numbers.</summary>
 public enum Operation
 {
     /// <summary>a + b.</summary>
@@ -15,14 +15,14 @@ public enum Operation
     /// <summary>a / b, without remainder.</summary>
     Divide,
 
-    /// <summary>a + b as one who forgets to carry: every digit is added by itself, modulo ten.</summary>
+    /// <summary>a + b without carries: the digits are added separately, modulo ten.</summary>
     AddWithoutCarry,
 }
 
-/// <summary>How operations compute and how they are written.</summary>
+/// <summary>Computes and formats operations.</summary>
 public static class Operations
 {
-    /// <summary>The result, or null when there is none in whole numbers from 0 up.</summary>
+    /// <summary>Computes the result; returns null if it is not a whole number of at least 0.</summary>
     public static int? Apply(this Operation operation, int left, int right) => operation switch
     {
         Operation.Add => left + right,
@@ -33,7 +33,7 @@ public static class Operations
         _ => throw new ArgumentOutOfRangeException(nameof(operation), operation, "unknown operation"),
     };
 
-    /// <summary>The sign as GSM8K writes it.</summary>
+    /// <summary>Returns the operator sign in GSM8K's notation.</summary>
     public static char Sign(this Operation operation) => operation switch
     {
         Operation.Add or Operation.AddWithoutCarry => '+',

@@ -1,27 +1,27 @@
 namespace Microsoft.ML.Nlft.TinyModel.Problems;
 
-/// <summary>Draws problems of given families; the same seed draws the same problems.</summary>
+/// <summary>Draws problems of given families, reproducibly by seed.</summary>
 public sealed class ProblemGenerator
 {
-    private const int Patience = 10_000;
+    private const int MaximumDraws = 10_000;
 
     private readonly Random _random;
     private readonly HashSet<string> _questions;
 
     /// <summary>Creates a generator.</summary>
-    /// <param name="seed">Seeds all draws.</param>
-    /// <param name="seen">Questions that must not be drawn (those of a training set, for example), or null.</param>
+    /// <param name="seed">Seed of all draws.</param>
+    /// <param name="seen">Questions to exclude, for example those of a training set; default none.</param>
     public ProblemGenerator(int seed, IEnumerable<string>? seen = null) => (_random, _questions) = (new Random(seed), seen is null ? [] : [.. seen]);
 
-    /// <summary>A problem of one family.</summary>
-    /// <exception cref="InvalidOperationException">The family has no problem left that was not seen before.</exception>
+    /// <summary>Draws a problem of one family.</summary>
+    /// <exception cref="InvalidOperationException">The family has no unseen problem left.</exception>
     public WordProblem Next(ProblemFamily family) =>
-        TryNext(family) ?? throw new InvalidOperationException($"{Patience} draws from the family {family} gave no new problem: it has too few.");
+        TryNext(family) ?? throw new InvalidOperationException($"{MaximumDraws} draws from the family {family} gave no new problem: it has too few.");
 
     private WordProblem? TryNext(ProblemFamily family)
     {
         ArgumentNullException.ThrowIfNull(family);
-        for (var draw = 0; draw < Patience; draw++)
+        for (var draw = 0; draw < MaximumDraws; draw++)
         {
             var problem = family.Draw(_random);
             if (!_questions.Contains(problem.Question)) return problem;
@@ -30,7 +30,7 @@ public sealed class ProblemGenerator
         return null;
     }
 
-    /// <summary>As many different problems of a family that were not seen as it has, up to a number. They count as seen from now on.</summary>
+    /// <summary>Draws up to a number of different unseen problems of a family, fewer if it has no more. They then count as seen.</summary>
     public IReadOnlyList<WordProblem> UpTo(int count, ProblemFamily family)
     {
         var problems = new List<WordProblem>(count);
@@ -43,8 +43,8 @@ public sealed class ProblemGenerator
         return problems;
     }
 
-    /// <summary>Problems that differ from each other and from those seen, the families taking turns. They count as seen from now on.</summary>
-    /// <exception cref="InvalidOperationException">A family has no problem left that was not seen before.</exception>
+    /// <summary>Draws different unseen problems, alternating between the families. They then count as seen.</summary>
+    /// <exception cref="InvalidOperationException">A family has no unseen problem left.</exception>
     public IReadOnlyList<WordProblem> Distinct(int count, params IReadOnlyList<ProblemFamily> families)
     {
         var problems = new List<WordProblem>(count);

@@ -3,13 +3,13 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.TinyModel.Problems;
 
-/// <summary>Reads what a model wrote back into a solution of a known problem, so that it can be judged step by step.</summary>
+/// <summary>Parses a model's response into a solution of a known problem, so that it can be judged step by step.</summary>
 public static partial class SolutionReader
 {
     /// <summary>
-    /// The response as a solution whose faults are the steps that do not compute what the right solution computes from the same results before;
-    /// null when the response does not have the problem's steps or its final answer is not the last result.
+    /// Parses a response. The faults of the solution are the steps that differ from what the right solution computes from the same earlier results.
     /// </summary>
+    /// <returns>The solution, or null if the response lacks the problem's steps or its final answer is not the last result.</returns>
     public static Solution? Read(WordProblem problem, string response)
     {
         ArgumentNullException.ThrowIfNull(problem);

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.TinyModel.Problems;
 
-/// <summary>What one problem is about: two people, one kind of thing, and numbers that are all different.</summary>
+/// <summary>The content of one problem: two people, one kind of thing and distinct numbers.</summary>
 public sealed class Story
 {
     private static readonly string[] Names =
@@ -18,9 +18,9 @@ public sealed class Story
     private readonly Random _random;
     private readonly HashSet<int> _taken;
 
-    /// <summary>Begins a story.</summary>
-    /// <param name="random">Draws everything.</param>
-    /// <param name="taken">Numbers that the story's words already stand for (2 for "twice"), which no other number may equal.</param>
+    /// <summary>Creates a story.</summary>
+    /// <param name="random">Source of all draws.</param>
+    /// <param name="taken">Numbers that the words imply, such as 2 for "twice"; no other number may equal them.</param>
     public Story(Random random, params int[] taken)
     {
         (_random, _taken) = (random, [.. taken]);
@@ -31,16 +31,16 @@ public sealed class Story
         Things = random.GetItems(Objects, 1)[0];
     }
 
-    /// <summary>Whom it is about.</summary>
+    /// <summary>Gets the main person.</summary>
     public string Person { get; }
 
-    /// <summary>Somebody else.</summary>
+    /// <summary>Gets another person.</summary>
     public string Friend { get; }
 
-    /// <summary>Several of something, for example <c>apples</c>.</summary>
+    /// <summary>Gets a plural noun, for example <c>apples</c>.</summary>
     public string Things { get; }
 
-    /// <summary>A number from <paramref name="minimum"/> to <paramref name="maximum"/> that is not in the story yet and meets a condition.</summary>
+    /// <summary>Draws a number from <paramref name="minimum"/> to <paramref name="maximum"/> that is new and meets a condition.</summary>
     public int Number(int minimum, int maximum, Func<int, bool>? condition = null)
     {
         var choices = Enumerable.Range(minimum, maximum - minimum + 1)
@@ -51,6 +51,6 @@ public sealed class Story
         return number;
     }
 
-    /// <summary>One of several wordings.</summary>
+    /// <summary>Draws one of several wordings.</summary>
     public string OneOf(params string[] wordings) => wordings[_random.Next(wordings.Length)];
 }

@@ -5,29 +5,29 @@ namespace Microsoft.ML.Nlft.TinyModel.Problems;
 
 /// <summary>A step of a problem's solution.</summary>
 /// <param name="Sentence">
-/// The sentence, with <c>{0}</c> where the calculation stands. It is the same whether the calculation is right or wrong.
+/// The sentence, with <c>{0}</c> in place of the calculation. It is the same for right and wrong calculations.
 /// </param>
 /// <param name="Right">The right calculation.</param>
-/// <param name="Misconception">The calculation of one who holds the family's misconception, or null where there is none.</param>
+/// <param name="Misconception">The calculation under the family's misconception, or null if the step has none.</param>
 public sealed record SolutionStep(string Sentence, Calculation Right, Calculation? Misconception = null);
 
 /// <summary>An arithmetic word problem with the steps that solve it.</summary>
 /// <param name="Family">Name of the family it belongs to.</param>
 /// <param name="Question">The question.</param>
-/// <param name="Steps">One to four steps; the last one's result is the answer.</param>
+/// <param name="Steps">One to four steps; the result of the last is the answer.</param>
 public sealed record WordProblem(string Family, string Question, IReadOnlyList<SolutionStep> Steps)
 {
-    /// <summary>The right solution.</summary>
+    /// <summary>Returns the right solution.</summary>
     public Solution Solve() =>
         Work(new Dictionary<int, Calculation>()) ?? throw new InvalidOperationException($"\"{Question}\" has no solution in whole numbers.");
 
-    /// <summary>The right answer.</summary>
+    /// <summary>Gets the right answer.</summary>
     public int Answer => Solve().Answer;
 
-    /// <summary>Indices of the steps that the family's misconception spoils; none in a family without one.</summary>
+    /// <summary>Gets the indices of the steps with the family's misconception; empty in a family without one.</summary>
     public IReadOnlyList<int> PlantedSteps => [.. Enumerable.Range(0, Steps.Count).Where(i => Steps[i].Misconception is not null)];
 
-    /// <summary>Every solution that holds the misconception in one planted step or more.</summary>
+    /// <summary>Returns every solution with the misconception in one or more planted steps.</summary>
     public IReadOnlyList<Solution> Misunderstandings()
     {
         var planted = PlantedSteps;
@@ -35,11 +35,11 @@ public sealed record WordProblem(string Family, string Question, IReadOnlyList<S
         return [.. subsets.Select(subset => Misunderstand([.. planted.Where((_, i) => (subset >> i & 1) == 1)]))];
     }
 
-    /// <summary>The solution that holds the misconception at some <see cref="PlantedSteps"/> and goes on from there as the right one does.</summary>
+    /// <summary>Returns the solution with the misconception at some <see cref="PlantedSteps"/> and right steps otherwise.</summary>
     public Solution Misunderstand(IReadOnlyCollection<int> steps) => Work(steps.ToDictionary(i => i, Misconception))
         ?? throw new InvalidOperationException($"\"{Question}\" has no misunderstood solution in whole numbers.");
 
-    /// <summary>Every solution that takes another operation in exactly one step, with easy numbers, and comes to another answer.</summary>
+    /// <summary>Returns every solution with another operation in exactly one step, easy numbers and another answer.</summary>
     public IReadOnlyList<Solution> SingleMistakes()
     {
         var answer = Answer;
@@ -61,7 +61,7 @@ public sealed record WordProblem(string Family, string Question, IReadOnlyList<S
     private Calculation Misconception(int step) =>
         Steps[step].Misconception ?? throw new ArgumentException($"Step {step + 1} of \"{Question}\" has no misconception.");
 
-    /// <summary>Works the steps with some calculations replaced; null when a result is no whole number from 0 up.</summary>
+    /// <summary>Computes the steps with some calculations replaced; returns null if a result is not a whole number of at least 0.</summary>
     private Solution? Work(IReadOnlyDictionary<int, Calculation> wrong)
     {
         var worked = new List<WorkedCalculation>();
@@ -78,7 +78,7 @@ public sealed record WordProblem(string Family, string Question, IReadOnlyList<S
         return new Solution(this, worked, faults);
     }
 
-    /// <summary>Whether a small model can be expected to know the result: sums to 120 and the small multiplication table.</summary>
+    /// <summary>Tells whether a small model can be expected to know the result: up to 120, products within the small multiplication table.</summary>
     private static bool IsEasy(WorkedCalculation calculation)
     {
         var (small, large) = (Math.Min(calculation.Left, calculation.Right), Math.Max(calculation.Left, calculation.Right));
@@ -86,22 +86,22 @@ public sealed record WordProblem(string Family, string Question, IReadOnlyList<S
     }
 }
 
-/// <summary>A step that went wrong.</summary>
+/// <summary>A wrong step.</summary>
 /// <param name="Step">Index of the step, from 0.</param>
 /// <param name="Wrong">What the solution computes there.</param>
-/// <param name="Right">What it should compute with the same results before it.</param>
+/// <param name="Right">What it should compute from the same earlier results.</param>
 public sealed record Fault(int Step, WorkedCalculation Wrong, WorkedCalculation Right);
 
 /// <summary>A solution of a problem, right or wrong.</summary>
 /// <param name="Problem">The problem.</param>
 /// <param name="Calculations">One calculation per step.</param>
-/// <param name="Faults">The steps that went wrong, in order; none in a right solution.</param>
+/// <param name="Faults">The wrong steps in order; none in a right solution.</param>
 public sealed record Solution(WordProblem Problem, IReadOnlyList<WorkedCalculation> Calculations, IReadOnlyList<Fault> Faults)
 {
-    /// <summary>The final answer.</summary>
+    /// <summary>Gets the final answer.</summary>
     public int Answer => Calculations[^1].Result;
 
-    /// <summary>The text in GSM8K's format: one line per step, then <c>#### n</c>.</summary>
+    /// <summary>Gets the text in GSM8K's format: one line per step, then <c>#### n</c>.</summary>
     public string Text
     {
         get

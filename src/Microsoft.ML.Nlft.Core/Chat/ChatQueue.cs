@@ -52,7 +52,7 @@ internal sealed class ChatQueue : IDisposable
         {
             _model.InTurn(() =>
             {
-                _model.Generator.Grow([.. jobs.Select(job => job.Row)], row => jobs[row].Publish(), work.Token);
+                _model.Generator.Extend([.. jobs.Select(job => job.Row)], row => jobs[row].Publish(), work.Token);
                 return true;
             });
         }

@@ -156,7 +156,7 @@ public sealed class LocalChatClient : IChatClient
         var job = await Task.Run(() =>
         {
             var prompt = _model.Prompts.EncodeConversation(ChatRequest.Turns(conversation), options?.Instructions, ChatRequest.Variables(options));
-            return new ChatJob(_model.Generator.Row(prompt, settings));
+            return new ChatJob(_model.Generator.CreateRow(prompt, settings));
         }, cancellationToken).ConfigureAwait(false);
         _queue.Enqueue(job);
         return job;

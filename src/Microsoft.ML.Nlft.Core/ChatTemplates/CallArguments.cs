@@ -2,10 +2,10 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>The arguments of a call, a filter or a test, matched to parameter names on demand.</summary>
-/// <param name="callee">As messages name it.</param>
-/// <param name="positional">Arguments by position.</param>
-/// <param name="named">Arguments by name.</param>
+/// <summary>The arguments of a call, filter or test; <see cref="Bind"/> matches them to parameters.</summary>
+/// <param name="callee">Name of the callee in messages.</param>
+/// <param name="positional">Positional arguments.</param>
+/// <param name="named">Named arguments; default none.</param>
 internal sealed class CallArguments(string callee, IReadOnlyList<object?> positional, IReadOnlyDictionary<string, object?>? named = null)
 {
     private static readonly Dictionary<string, object?> NoNames = [];
@@ -18,10 +18,11 @@ internal sealed class CallArguments(string callee, IReadOnlyList<object?> positi
 
     public IReadOnlyDictionary<string, object?> Named { get; } = named ?? NoNames;
 
-    /// <summary>The same arguments without the first ones by position.</summary>
+    /// <summary>Returns the arguments without the first positional ones, for another callee.</summary>
     public CallArguments Skip(int count, string callee) => new(callee, [.. Positional.Skip(count)], Named);
 
-    /// <summary>Matches the arguments to parameters and refuses those that fit none.</summary>
+    /// <summary>Matches the arguments to parameters.</summary>
+    /// <exception cref="TemplateError">An argument matches no parameter, or is given twice.</exception>
     public CallArguments Bind(params ReadOnlySpan<string> parameters)
     {
         if (Positional.Count > parameters.Length)

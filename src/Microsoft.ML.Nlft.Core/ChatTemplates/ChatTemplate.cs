@@ -4,10 +4,14 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
 /// <summary>
-/// A model folder's chat template: the Jinja text that turns messages into a prompt. It is rendered as Hugging Face does (trim_blocks,
-/// lstrip_blocks, loop controls, the generation tag, tojson, raise_exception, strftime_now); rendered text already holds the
-/// beginning-of-sequence token, so it is tokenized without adding special tokens. Safe for use from many threads.
+/// Renders a model's chat template: the Jinja text that turns messages into a prompt. Rendering follows Hugging Face (trim_blocks,
+/// lstrip_blocks, loop controls, the generation tag, tojson, raise_exception, strftime_now). Rendered text already contains the
+/// beginning-of-sequence token, so tokenize it without adding special tokens. Thread-safe.
 /// </summary>
+/// <remarks>
+/// The interpreter is own code because a template comes with a downloaded model and is not trusted: a general Jinja or Liquid library bounds
+/// neither its steps nor its memory, and does not print values as Python does, on which the model's prompts depend to the character.
+/// </remarks>
 public sealed class ChatTemplate
 {
     private const string TemplateFile = "chat_template.jinja", ConfigurationFile = "tokenizer_config.json";
@@ -20,19 +24,20 @@ public sealed class ChatTemplate
         _template = new Template(source, name, (options ?? new()).Validated());
     }
 
-    /// <summary>The template as written.</summary>
+    /// <summary>Gets the source of the template.</summary>
     public string Source { get; }
 
-    /// <summary>bos_token, eos_token, pad_token and unk_token as the template sees them; those that the folder does not name are absent.</summary>
+    /// <summary>Gets bos_token, eos_token, pad_token and unk_token as the template sees them, without those that the folder lacks.</summary>
     public IReadOnlyDictionary<string, string> SpecialTokens { get; }
 
     /// <summary>
-    /// The folder's own template, or null when it has none: <c>chat_template.jinja</c>, else "chat_template" of
-    /// <c>tokenizer_config.json</c> (a text, or a list of which "default" is taken).
+    /// Loads a model folder's template: <c>chat_template.jinja</c>, else "chat_template" of <c>tokenizer_config.json</c> (a string, or a list from
+    /// which "default" is taken).
     /// </summary>
     /// <param name="modelFolder">Model folder in Hugging Face layout.</param>
-    /// <param name="options">Clock and limits.</param>
-    /// <exception cref="NlftException">A file cannot be read, or the template goes beyond the supported part of Jinja.</exception>
+    /// <param name="options">Clock and limits; null for the defaults.</param>
+    /// <returns>The template, or null if the folder has none.</returns>
+    /// <exception cref="NlftException">A file cannot be read, or the template uses unsupported Jinja.</exception>
     public static ChatTemplate? Load(string modelFolder, ChatTemplateOptions? options = null)
     {
         var (templatePath, configurationPath) = (Path.Combine(modelFolder, TemplateFile), Path.Combine(modelFolder, ConfigurationFile));
@@ -44,27 +49,29 @@ public sealed class ChatTemplate
         return ReadTemplate(element, name) is { } source ? new ChatTemplate(source, name, tokens, options) : null;
     }
 
-    /// <summary>A template from its text.</summary>
+    /// <summary>Parses a template.</summary>
     /// <param name="source">The Jinja text.</param>
-    /// <param name="name">How messages name it, for example a path.</param>
-    /// <param name="specialTokens">bos_token, eos_token, pad_token, unk_token and whatever else the template reads as variables.</param>
-    /// <param name="options">Clock and limits.</param>
-    /// <exception cref="NlftException">The template goes beyond the supported part of Jinja: names line, column and construct.</exception>
+    /// <param name="name">Name in messages, for example a path; default "chat template".</param>
+    /// <param name="specialTokens">bos_token, eos_token, pad_token, unk_token and other string variables; default none.</param>
+    /// <param name="options">Clock and limits; null for the defaults.</param>
+    /// <exception cref="NlftException">The template is malformed or uses unsupported Jinja; the message names line, column and construct.</exception>
     public static ChatTemplate Parse(
         string source,
         string name = "chat template",
         IReadOnlyDictionary<string, string>? specialTokens = null,
         ChatTemplateOptions? options = null) => new(source, name, specialTokens ?? new Dictionary<string, string>(), options);
 
-    /// <summary>Renders messages to prompt text.</summary>
+    /// <summary>Renders messages to the prompt.</summary>
     /// <param name="messages">The conversation in order.</param>
-    /// <param name="addGenerationPrompt">Whether the text ends where the assistant's answer begins.</param>
+    /// <param name="addGenerationPrompt">Whether the prompt ends where the assistant's answer starts.</param>
     /// <param name="variables">
-    /// More variables of the template (tools, enable_thinking, date_string, ...), also in place of messages: null, booleans, numbers,
-    /// strings, <see cref="JsonElement"/>, dictionaries and sequences. tools and documents are none unless given.
+    /// Further variables (tools, enable_thinking, date_string, ...), which may also override messages: null, booleans, numbers, strings,
+    /// <see cref="JsonElement"/>, dictionaries and sequences. tools and documents default to none.
     /// </param>
+    /// <returns>The prompt.</returns>
     /// <exception cref="NlftException">
-    /// The template refuses the messages (with its own words), goes beyond a limit, or uses what is not supported: names line, column and construct.
+    /// The template rejects the messages (the exception quotes it), exceeds a limit or uses an unsupported construct. The exception names line and
+    /// column.
     /// </exception>
     public string Render(IReadOnlyList<ChatTurn> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null)
     {
@@ -113,10 +120,7 @@ public sealed class ChatTemplate
 
     private static Dictionary<string, string> ReadSpecialTokens(JsonElement configuration, string path)
     {
-        if (configuration.ValueKind != JsonValueKind.Object)
-        {
-            throw Wrong(path, $"a JSON {configuration.ValueKind}", "a JSON object");
-        }
+        if (configuration.ValueKind != JsonValueKind.Object) throw Wrong(path, $"a JSON {configuration.ValueKind}", "a JSON object");
         var tokens = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var name in (string[])["bos_token", "eos_token", "pad_token", "unk_token"])
         {

@@ -1,24 +1,25 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>The clock of a chat template, and what one rendering may use: a template comes with a downloaded model and is not trusted.</summary>
+/// <summary>Sets the clock and limits of a chat template, which comes with a downloaded model and is not trusted.</summary>
 public sealed record ChatTemplateOptions
 {
-    /// <summary>What strftime_now reads, as local time. Default the system's clock.</summary>
+    /// <summary>The clock of strftime_now, read as local time. Default the system clock.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
     /// <summary>
-    /// Most steps, 1 or more: a step is a part of the template evaluated, an item of a list made or 16 characters of text made. Default 5,000,000.
+    /// Maximum number of steps of one rendering, 1 or more. A step is a node evaluated, a list item created or 16 characters of text created.
+    /// Default 5,000,000.
     /// </summary>
     public long MaximumSteps { get; init; } = 5_000_000;
 
-    /// <summary>Most levels of nesting of blocks, expressions and macro calls together, 16 or more. Default 512.</summary>
+    /// <summary>Maximum nesting depth of blocks, expressions and macro calls together, 16 or more. Default 512.</summary>
     public int MaximumDepth { get; init; } = 512;
 
-    /// <summary>Most characters of the rendered text and of any text or items of any list on the way, 1 or more. Default 4,194,304.</summary>
+    /// <summary>Maximum length of the result and of every intermediate text (characters) or list (items), 1 or more. Default 4,194,304.</summary>
     public int MaximumLength { get; init; } = 4 << 20;
 
-    /// <summary>Checks the ranges.</summary>
-    /// <exception cref="NlftException">An option is out of its range.</exception>
+    /// <summary>Checks the ranges and returns the options.</summary>
+    /// <exception cref="NlftException">An option is out of range.</exception>
     internal ChatTemplateOptions Validated()
     {
         Check(MaximumSteps >= 1, nameof(MaximumSteps), MaximumSteps, "1 or more");

@@ -1,9 +1,9 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Computes the values of expressions.</summary>
+/// <summary>Evaluates expressions.</summary>
 internal sealed class Evaluator(RenderBudget budget)
 {
-    /// <summary>Offset of what is being evaluated, for messages.</summary>
+    /// <summary>Gets or sets the offset of the node being evaluated, for messages.</summary>
     public int Position { get; set; }
 
     public object? Evaluate(Expression expression, Scope scope)
@@ -35,13 +35,13 @@ internal sealed class Evaluator(RenderBudget budget)
         return value;
     }
 
-    /// <summary>Applies a filter whose target may be another filter of a set block.</summary>
+    /// <summary>Applies the filters of a set block, innermost first.</summary>
     public object? ApplyFilters(FilterCall filter, object? value, Scope scope) =>
         Filter(filter, filter.Target is FilterCall inner ? ApplyFilters(inner, value, scope) : value, scope);
 
     public string Text(object? value) => PythonText.Of(value, budget);
 
-    private T At<T>(Expression expression, Func<T> compute)
+    private T AtPosition<T>(Expression expression, Func<T> compute)
     {
         Position = expression.Position;
         return compute();
@@ -64,14 +64,14 @@ internal sealed class Evaluator(RenderBudget budget)
     private object? Attribute(AttributeAccess access, Scope scope)
     {
         var target = Evaluate(access.Target, scope);
-        return At(access, () => Members.Attribute(target, access.Name, budget));
+        return AtPosition(access, () => Members.Attribute(target, access.Name, budget));
     }
 
     private object? Item(ItemAccess access, Scope scope)
     {
         var target = Evaluate(access.Target, scope);
         var index = Evaluate(access.Index, scope);
-        return At(access, () => Members.Item(target, index, budget));
+        return AtPosition(access, () => Members.Item(target, index, budget));
     }
 
     private object? Slice(SliceAccess access, Scope scope)
@@ -80,16 +80,16 @@ internal sealed class Evaluator(RenderBudget budget)
         var start = access.Start is null ? null : Evaluate(access.Start, scope);
         var stop = access.Stop is null ? null : Evaluate(access.Stop, scope);
         var step = access.Step is null ? null : Evaluate(access.Step, scope);
-        return At(access, () => Members.Slice(target, start, stop, step, budget));
+        return AtPosition(access, () => Members.Slice(target, start, stop, step, budget));
     }
 
     private object? Unary(Unary unary, Scope scope)
     {
         var operand = Evaluate(unary.Operand, scope);
-        return unary.Sign == "not" ? !Operators.IsTrue(operand) : At(unary, () => Operators.Negate(operand, unary.Sign));
+        return unary.Sign == "not" ? !Operators.IsTrue(operand) : AtPosition(unary, () => Operators.Negate(operand, unary.Sign));
     }
 
-    /// <summary><c>and</c> and <c>or</c> give the operand that decided.</summary>
+    /// <summary>Evaluates a binary operator. <c>and</c> and <c>or</c> return the operand that decided.</summary>
     private object? Binary(Binary binary, Scope scope)
     {
         var left = Evaluate(binary.Left, scope);
@@ -100,7 +100,7 @@ internal sealed class Evaluator(RenderBudget budget)
         }
 
         var right = Evaluate(binary.Right, scope);
-        return At(binary, () => Operators.Arithmetic(binary.Sign, left, right, budget));
+        return AtPosition(binary, () => Operators.Arithmetic(binary.Sign, left, right, budget));
     }
 
     private object Compare(Comparison comparison, Scope scope)
@@ -110,7 +110,7 @@ internal sealed class Evaluator(RenderBudget budget)
         {
             var right = Evaluate(operand, scope);
             var before = left;
-            if (!At(comparison, () => Operators.Holds(sign, before, right, budget))) return false;
+            if (!AtPosition(comparison, () => Operators.Holds(sign, before, right, budget))) return false;
             left = right;
         }
 
@@ -133,7 +133,7 @@ internal sealed class Evaluator(RenderBudget budget)
         var target = Evaluate(call.Target, scope);
         var name = (target as TemplateCallable)?.Name ?? "the call";
         var arguments = Arguments(name, call.Arguments, scope);
-        return At(call, () => target switch
+        return AtPosition(call, () => target switch
         {
             TemplateCallable callable => callable.Call(arguments),
             Undefined undefined => throw undefined.Error(),
@@ -144,14 +144,14 @@ internal sealed class Evaluator(RenderBudget budget)
     private object? Filter(FilterCall filter, object? value, Scope scope)
     {
         var arguments = Arguments(filter.Name, filter.Arguments, scope);
-        return At(filter, () => Filters.Apply(filter.Name, value, arguments, budget));
+        return AtPosition(filter, () => Filters.Apply(filter.Name, value, arguments, budget));
     }
 
     private object Test(TestCall test, Scope scope)
     {
         var value = Evaluate(test.Target, scope);
         var arguments = Arguments(test.Name, test.Arguments, scope);
-        return At(test, () => Tests.Apply(test.Name, value, arguments, budget));
+        return AtPosition(test, () => Tests.Apply(test.Name, value, arguments, budget));
     }
 
     private CallArguments Arguments(string callee, ArgumentList list, Scope scope)

@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Reads the names, literals and operators inside a tag.</summary>
+/// <summary>Tokenizes the names, literals and operators inside a tag.</summary>
 internal sealed partial class ExpressionLexer(string source, int position)
 {
     private static readonly string[] Operators =
@@ -12,10 +12,10 @@ internal sealed partial class ExpressionLexer(string source, int position)
 
     private readonly Stack<char> _brackets = [];
 
-    /// <summary>Offset of the next character.</summary>
+    /// <summary>Gets the offset of the next character.</summary>
     public int Position { get; private set; } = position;
 
-    /// <summary>Whether a bracket is open, so that <c>}}</c> belongs to the expression.</summary>
+    /// <summary>Gets whether a bracket is open, so that <c>}}</c> is part of the expression.</summary>
     public bool InBrackets => _brackets.Count > 0;
 
     [GeneratedRegex(
@@ -36,7 +36,7 @@ internal sealed partial class ExpressionLexer(string source, int position)
         while (Position < source.Length && PythonText.IsSpace(source[Position])) Position++;
     }
 
-    /// <summary>The next token; there is one at <see cref="Position"/>.</summary>
+    /// <summary>Reads the token at <see cref="Position"/>, which must not be the end.</summary>
     public TemplateToken Read()
     {
         var start = Position;
@@ -109,7 +109,10 @@ internal sealed partial class ExpressionLexer(string source, int position)
         var quote = source[start];
         for (var i = start + 1; i < source.Length; i++)
         {
-            if (source[i] == '\\') i++;
+            if (source[i] == '\\')
+            {
+                i++;
+            }
             else if (source[i] == quote)
             {
                 Position = i + 1;
@@ -120,7 +123,7 @@ internal sealed partial class ExpressionLexer(string source, int position)
         throw new TemplateError("a string that does not end", quote.ToString(), start);
     }
 
-    /// <summary>Python's escapes. An unknown escape stays as written.</summary>
+    /// <summary>Replaces Python's escapes. An unknown escape stays unchanged.</summary>
     private static string Unescape(ReadOnlySpan<char> text, int start)
     {
         if (!text.Contains('\\')) return text.ToString();

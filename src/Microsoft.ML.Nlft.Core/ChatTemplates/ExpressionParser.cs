@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
 /// <summary>
-/// Parses expressions, loosest first: <c>if else</c>, <c>or</c>, <c>and</c>, <c>not</c>, comparisons, <c>+ -</c>, <c>~</c>, <c>* / // %</c>,
-/// <c>**</c>, signs, then attributes, calls, filters and tests.
+/// Parses expressions, from lowest to highest precedence: <c>if else</c>, <c>or</c>, <c>and</c>, <c>not</c>, comparisons, <c>+ -</c>, <c>~</c>,
+/// <c>* / // %</c>, <c>**</c>, signs, then attributes, calls, filters and tests.
 /// </summary>
 internal sealed class ExpressionParser(TokenCursor cursor)
 {
@@ -10,7 +10,7 @@ internal sealed class ExpressionParser(TokenCursor cursor)
 
     public Expression Parse(bool withConditional = true) => cursor.Nested(() => withConditional ? ParseConditional() : ParseOr());
 
-    /// <summary>One expression, or several with commas between them as a tuple.</summary>
+    /// <summary>Parses an expression, or several separated by commas as a tuple.</summary>
     public Expression ParseTuple(bool withConditional = true, bool allowEmpty = false)
     {
         var start = cursor.Current.Position;
@@ -75,14 +75,20 @@ internal sealed class ExpressionParser(TokenCursor cursor)
             {
                 rest.Add((cursor.Take().Text, ParseSum()));
             }
-            else if (cursor.TakeName("in")) rest.Add(("in", ParseSum()));
+            else if (cursor.TakeName("in"))
+            {
+                rest.Add(("in", ParseSum()));
+            }
             else if (cursor.AtName("not") && cursor.Following is { Kind: TokenKind.Name, Text: "in" })
             {
                 cursor.Take();
                 cursor.Take();
                 rest.Add(("not in", ParseSum()));
             }
-            else return rest.Count == 0 ? first : new Comparison(first, rest, start);
+            else
+            {
+                return rest.Count == 0 ? first : new Comparison(first, rest, start);
+            }
         }
     }
 
@@ -206,8 +212,14 @@ internal sealed class ExpressionParser(TokenCursor cursor)
                 target = ParseSubscript(target, start);
                 cursor.ExpectOperator("]");
             }
-            else if (cursor.AtOperator("(")) target = new Call(target, ParseArguments(), start);
-            else return target;
+            else if (cursor.AtOperator("("))
+            {
+                target = new Call(target, ParseArguments(), start);
+            }
+            else
+            {
+                return target;
+            }
         }
     }
 
@@ -232,7 +244,7 @@ internal sealed class ExpressionParser(TokenCursor cursor)
         }
     }
 
-    /// <summary><c>| name(arguments)</c></summary>
+    /// <summary>Parses <c>| name(arguments)</c>.</summary>
     public FilterCall ParseFilter(Expression? target)
     {
         cursor.ExpectOperator("|");
@@ -246,7 +258,10 @@ internal sealed class ExpressionParser(TokenCursor cursor)
         var negated = cursor.TakeName("not");
         var name = cursor.Expect(TokenKind.Name, "the name of a test");
         var arguments = ArgumentList.Empty;
-        if (cursor.AtOperator("(")) arguments = ParseArguments();
+        if (cursor.AtOperator("("))
+        {
+            arguments = ParseArguments();
+        }
         else if (StartsArgument())
         {
             if (cursor.AtName("is")) throw cursor.Unexpected("'and' or 'or' between two tests");
@@ -280,8 +295,14 @@ internal sealed class ExpressionParser(TokenCursor cursor)
                 if (named.Any(item => item.Item1 == name.Text)) throw new TemplateError($"the argument {name.Text} twice", "it once", name.Position);
                 named.Add((name.Text, Parse()));
             }
-            else if (named.Count > 0) throw cursor.Unexpected("an argument by name, as the one before");
-            else positional.Add(Parse());
+            else if (named.Count > 0)
+            {
+                throw cursor.Unexpected("an argument by name, as the one before");
+            }
+            else
+            {
+                positional.Add(Parse());
+            }
             return 0;
         });
         return new ArgumentList(positional, named);

@@ -2,10 +2,10 @@ using System.Collections.Frozen;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>A filter: the value, its other arguments, and what it may use up.</summary>
+/// <summary>A filter, applied to a value with the other arguments, within a budget.</summary>
 internal delegate object? Filter(object? value, CallArguments arguments, RenderBudget budget);
 
-/// <summary>The filters by name.</summary>
+/// <summary>Looks up filters by name.</summary>
 internal static class Filters
 {
     private static readonly FrozenDictionary<string, Filter> All =

@@ -1,11 +1,11 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>The functions that every template can call.</summary>
+/// <summary>The global functions of a template.</summary>
 internal static class Globals
 {
-    private const int LongestRange = 100_000;
+    private const int MaximumRange = 100_000;
 
-    /// <summary>A scope with range, dict, namespace, raise_exception and strftime_now.</summary>
+    /// <summary>Creates a scope with range, dict, namespace, raise_exception and strftime_now.</summary>
     public static Scope Create(TimeProvider time, RenderBudget budget)
     {
         var scope = new Scope(null);
@@ -22,7 +22,7 @@ internal static class Globals
             var message = PythonText.Of(arguments.Bind("message").Get("message"), budget);
             throw new TemplateRaised(message);
         });
-        Add("strftime_now", arguments => budget.Made(Strftime.Format(arguments.Bind("format").Text("format"), time.GetLocalNow())));
+        Add("strftime_now", arguments => budget.Count(Strftime.Format(arguments.Bind("format").Text("format"), time.GetLocalNow())));
         return scope;
 
         void Add(string name, Func<CallArguments, object?> body) => scope[name] = new TemplateCallable(name, body);
@@ -36,8 +36,8 @@ internal static class Globals
         if (step == 0) throw new TemplateError("a range with step 0", "another step");
         var distance = step > 0 ? (Int128)stop - start : (Int128)start - stop;
         var count = distance <= 0 ? 0 : (distance - 1) / Int128.Abs(step) + 1;
-        if (count > LongestRange) throw new TemplateError($"a range of {count} numbers", $"at most {LongestRange}");
-        budget.Items((long)count);
+        if (count > MaximumRange) throw new TemplateError($"a range of {count} numbers", $"at most {MaximumRange}");
+        budget.CountItems((long)count);
         return [.. Enumerable.Range(0, (int)count).Select(i => (object?)(start + (i * step)))];
     }
 

@@ -2,16 +2,16 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Runs the statements of a template and collects what they print.</summary>
+/// <summary>Executes the statements of a template and collects their output.</summary>
 internal sealed class Interpreter(RenderBudget budget)
 {
     private readonly Evaluator _evaluator = new(budget);
     private StringBuilder _output = new();
 
-    /// <summary>Offset of what is being run, for messages.</summary>
+    /// <summary>Gets the offset of the node being executed, for messages.</summary>
     public int Position => _evaluator.Position;
 
-    /// <summary>Renders a template.</summary>
+    /// <summary>Executes statements and returns their output.</summary>
     public string Run(IReadOnlyList<Statement> statements, Scope scope)
     {
         Execute(statements, scope);
@@ -71,7 +71,7 @@ internal sealed class Interpreter(RenderBudget budget)
 
     private void Print(string text)
     {
-        budget.Text(text.Length);
+        budget.CountCharacters(text.Length);
         budget.Visit(_output.Length + text.Length);
         _output.Append(text);
     }
@@ -96,7 +96,7 @@ internal sealed class Interpreter(RenderBudget budget)
         return Execute(statement.Else, scope);
     }
 
-    /// <summary>Every iteration has a scope of its own. As in Jinja, else runs when no iteration reached its end.</summary>
+    /// <summary>Executes a loop. Each iteration has a new scope. As in Jinja, else runs if no iteration reached its end.</summary>
     private Completion Execute(For statement, Scope scope)
     {
         var items = Operators.ToList(_evaluator.Evaluate(statement.Items, scope), budget);
@@ -150,7 +150,7 @@ internal sealed class Interpreter(RenderBudget budget)
         }
     }
 
-    /// <summary>A macro sees the names around its definition, not those around its call.</summary>
+    /// <summary>Calls a macro, which sees the names around its definition, not those around the call.</summary>
     private string CallMacro(MacroDefinition macro, CallArguments arguments, Scope definition)
     {
         arguments.Bind([.. macro.Parameters.Select(parameter => parameter.Name)]);
@@ -162,6 +162,6 @@ internal sealed class Interpreter(RenderBudget budget)
                 : new Undefined($"parameter '{name}' was not provided");
         }
 
-        return budget.Made(Capture(macro.Body, scope));
+        return budget.Count(Capture(macro.Body, scope));
     }
 }

@@ -1,9 +1,9 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>What <c>.name</c>, <c>[index]</c> and <c>[a:b]</c> find in a value.</summary>
+/// <summary>Resolves <c>.name</c>, <c>[index]</c> and <c>[a:b]</c> on values.</summary>
 internal static class Members
 {
-    /// <summary><c>target.name</c>: a method before a key of that name, as in Jinja.</summary>
+    /// <summary>Resolves <c>target.name</c>; a method takes precedence over a key, as in Jinja.</summary>
     public static object? Attribute(object? target, string name, RenderBudget budget)
     {
         if (target is Undefined undefined) throw undefined.Error();
@@ -11,11 +11,11 @@ internal static class Members
         return target is TemplateMap map && map.TryGetValue(name, out value) ? value : Missing(target, name);
     }
 
-    /// <summary>The attr filter: a method or an attribute, never a key.</summary>
+    /// <summary>Implements the attr filter: resolves a method or an attribute, never a key.</summary>
     public static object? Method(object? target, string name, RenderBudget budget) =>
         target is Undefined undefined ? throw undefined.Error() : TryGetMember(target, name, budget, out var value) ? value : Missing(target, name);
 
-    /// <summary><c>target[index]</c>: a key or an item before a method of that name.</summary>
+    /// <summary>Resolves <c>target[index]</c>; a key or an item takes precedence over a method.</summary>
     public static object? Item(object? target, object? index, RenderBudget budget)
     {
         switch (target)
@@ -25,16 +25,16 @@ internal static class Members
             case TemplateMap map when index is null or bool or long or double or string && map.TryGetValue(index, out var value):
                 return value;
             case IReadOnlyList<object?> list when index is long or bool:
-                return At(list.Count, index, out var i) ? list[i] : Missing(target, index);
+                return TryIndex(list.Count, index, out var i) ? list[i] : Missing(target, index);
             case string text when index is long or bool:
                 var characters = PythonText.Characters(text, budget);
-                return At(characters.Count, index, out i) ? characters[i] : Missing(target, index);
+                return TryIndex(characters.Count, index, out i) ? characters[i] : Missing(target, index);
             default:
                 return index is string name && TryGetMember(target, name, budget, out var member) ? member : Missing(target, index);
         }
     }
 
-    private static bool At(int count, object index, out int result)
+    private static bool TryIndex(int count, object index, out int result)
     {
         var i = index is bool b ? (b ? 1 : 0) : (long)index;
         if (i < 0) i += count;
@@ -42,14 +42,14 @@ internal static class Members
         return i >= 0 && i < count;
     }
 
-    /// <summary><c>target[start:stop:step]</c></summary>
+    /// <summary>Evaluates <c>target[start:stop:step]</c>.</summary>
     public static object? Slice(object? target, object? start, object? stop, object? step, RenderBudget budget)
     {
         if (target is Undefined undefined) throw undefined.Error();
         IReadOnlyList<object?>? items = target is string text ? PythonText.Characters(text, budget) : target as IReadOnlyList<object?>;
         if (items is null) throw new TemplateError($"a slice of {PythonText.TypeName(target)}", "a string or a list");
         var taken = Indices(items.Count, Bound(start), Bound(stop), Bound(step) ?? 1).Select(i => items[i]).ToArray();
-        budget.Items(taken.Length);
+        budget.CountItems(taken.Length);
         return target switch
         {
             string => string.Concat(taken),
@@ -142,7 +142,7 @@ internal static class Members
         _ => null,
     };
 
-    /// <summary>The pairs of a mapping.</summary>
+    /// <summary>Returns the pairs of a mapping.</summary>
     public static List<object?> Items(TemplateMap map) => [.. map.Select(pair => new TemplateTuple(pair.Key, pair.Value))];
 
     private static TemplateMap Copy(TemplateMap map)

@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>An expression; <paramref name="Position"/> is its offset in the source.</summary>
+/// <summary>An expression.</summary>
+/// <param name="Position">Offset in the source.</param>
 internal abstract record Expression(int Position);
 
 internal sealed record Literal(object? Value, int Position) : Expression(Position);
@@ -24,7 +25,7 @@ internal sealed record SliceAccess(Expression Target, Expression? Start, Express
 
 internal sealed record Call(Expression Target, ArgumentList Arguments, int Position) : Expression(Position);
 
-/// <summary><c>target|name(arguments)</c>; the target is null for the filter of a set block.</summary>
+/// <summary><c>target|name(arguments)</c>; the target is null for the first filter of a set block.</summary>
 internal sealed record FilterCall(Expression? Target, string Name, ArgumentList Arguments, int Position) : Expression(Position);
 
 /// <summary><c>target is name(arguments)</c></summary>
@@ -45,7 +46,7 @@ internal sealed record Comparison(Expression First, IReadOnlyList<(string Sign, 
 /// <summary><c>then if condition else otherwise</c></summary>
 internal sealed record Conditional(Expression Condition, Expression Then, Expression? Otherwise, int Position) : Expression(Position);
 
-/// <summary>Arguments as written.</summary>
+/// <summary>The unevaluated arguments of a call.</summary>
 internal sealed record ArgumentList(IReadOnlyList<Expression> Positional, IReadOnlyList<(string Name, Expression Value)> Named)
 {
     public static readonly ArgumentList Empty = new([], []);
@@ -58,7 +59,7 @@ internal sealed record TextOutput(string Text, int Position) : Statement(Positio
 
 internal sealed record ExpressionOutput(Expression Value, int Position) : Statement(Position);
 
-/// <summary><c>if</c> and <c>elif</c> branches and the <c>else</c> block.</summary>
+/// <summary>The <c>if</c> and <c>elif</c> branches and the <c>else</c> block.</summary>
 internal sealed record If(
     IReadOnlyList<(Expression Condition, IReadOnlyList<Statement> Body)> Branches, IReadOnlyList<Statement> Else, int Position) : Statement(Position);
 
@@ -74,7 +75,7 @@ internal sealed record SetBlock(AssignmentTarget Target, FilterCall? Filters, IR
 internal sealed record MacroDefinition(
     string Name, IReadOnlyList<(string Name, Expression? Default)> Parameters, IReadOnlyList<Statement> Body, int Position) : Statement(Position);
 
-/// <summary><c>{% generation %}</c>: marks what the assistant wrote; renders its body in a scope of its own.</summary>
+/// <summary><c>{% generation %}</c>, which marks the assistant's text; renders its body in a new scope.</summary>
 internal sealed record Generation(IReadOnlyList<Statement> Body, int Position) : Statement(Position);
 
 /// <summary><c>break</c> or <c>continue</c>.</summary>
@@ -83,17 +84,17 @@ internal sealed record LoopControl(Completion Completion, int Position) : Statem
 /// <summary>How a statement ends.</summary>
 internal enum Completion
 {
-    /// <summary>With the next one.</summary>
+    /// <summary>Execution continues with the next statement.</summary>
     Normal,
 
-    /// <summary>It leaves the loop.</summary>
+    /// <summary>Execution leaves the loop.</summary>
     Break,
 
-    /// <summary>It goes on with the next item.</summary>
+    /// <summary>Execution continues with the next item of the loop.</summary>
     Continue,
 }
 
-/// <summary>What a value is assigned to.</summary>
+/// <summary>The target of an assignment.</summary>
 internal abstract record AssignmentTarget(int Position);
 
 internal sealed record NameTarget(string Name, int Position) : AssignmentTarget(Position);

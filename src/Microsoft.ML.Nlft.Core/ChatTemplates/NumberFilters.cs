@@ -3,7 +3,7 @@ using System.Numerics;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Filters that make numbers.</summary>
+/// <summary>The filters that return numbers.</summary>
 internal static class NumberFilters
 {
     public static IReadOnlyDictionary<string, Filter> All { get; } = new Dictionary<string, Filter>
@@ -69,7 +69,7 @@ internal static class NumberFilters
         _ => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var parsed) ? parsed : null,
     };
 
-    /// <summary>Rounds to <c>precision</c> decimals: common (half to even, on the exact binary value), ceil or floor.</summary>
+    /// <summary>Rounds to <c>precision</c> decimals by the method common (half to even, on the exact binary value), ceil or floor.</summary>
     private static object? Round(object? value, CallArguments arguments)
     {
         if (!Operators.TryNumber(value, out var number)) throw new TemplateError($"{PythonText.TypeName(value)} to round", "a number");
@@ -90,7 +90,7 @@ internal static class NumberFilters
         }
     }
 
-    /// <summary>value = m 2^e exactly; the quotient m 2^e 10^precision is rounded in integers.</summary>
+    /// <summary>Rounds half to even: value is exactly m 2^e, and m 2^e 10^precision is rounded in integer arithmetic.</summary>
     private static double HalfToEven(double value, int precision)
     {
         var bits = BitConverter.DoubleToInt64Bits(Math.Abs(value));

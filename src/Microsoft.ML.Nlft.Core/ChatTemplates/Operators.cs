@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Truth, equality, order and arithmetic as in Python.</summary>
+/// <summary>Implements truth, equality, order and arithmetic as in Python.</summary>
 internal static class Operators
 {
     public static bool IsTrue(object? value) => value switch
@@ -36,7 +36,7 @@ internal static class Operators
             a.Count == b.Count && a.Zip(b).All(pair => AreEqual(pair.First, pair.Second, budget));
     }
 
-    /// <summary>Negative, zero or positive; <paramref name="sign"/> names the operator in messages. NaN gives null.</summary>
+    /// <summary>Compares two values: negative, zero or positive, null for NaN. <paramref name="sign"/> is the operator in messages.</summary>
     public static int? Compare(string sign, object? left, object? right, RenderBudget budget)
     {
         budget.Visit();
@@ -58,7 +58,7 @@ internal static class Operators
         }
     }
 
-    /// <summary><c>== != &lt; &lt;= &gt; &gt;= in</c> and <c>not in</c>.</summary>
+    /// <summary>Evaluates <c>== != &lt; &lt;= &gt; &gt;= in</c> or <c>not in</c>.</summary>
     public static bool Holds(string sign, object? left, object? right, RenderBudget budget) => sign switch
     {
         "==" => AreEqual(left, right, budget),
@@ -71,7 +71,7 @@ internal static class Operators
         _ => Compare(sign, left, right, budget) >= 0,
     };
 
-    /// <summary><c>item in container</c>.</summary>
+    /// <summary>Evaluates <c>item in container</c>.</summary>
     public static bool Contains(object? container, object? item, RenderBudget budget) => container switch
     {
         string text => item is string part
@@ -81,7 +81,7 @@ internal static class Operators
         _ => Iterate(container, budget).Any(candidate => AreEqual(candidate, item, budget)),
     };
 
-    /// <summary>The items of a value: the characters of a string, the keys of a mapping.</summary>
+    /// <summary>Enumerates a value: the items of a list, the characters of a string, the keys of a mapping.</summary>
     public static IEnumerable<object?> Iterate(object? value, RenderBudget budget) => value switch
     {
         Undefined => [],
@@ -92,11 +92,11 @@ internal static class Operators
         _ => throw new TemplateError($"{PythonText.TypeName(value)} to iterate over", "a list, a mapping or a string"),
     };
 
-    /// <summary>The items of a value as a list of its own.</summary>
+    /// <summary>Copies the items of a value to a new list.</summary>
     public static List<object?> ToList(object? value, RenderBudget budget)
     {
         var items = Iterate(value, budget).ToList();
-        budget.Items(items.Count);
+        budget.CountItems(items.Count);
         return items;
     }
 
@@ -108,7 +108,7 @@ internal static class Operators
         _ => throw new TemplateError($"'{sign}' before {PythonText.TypeName(value)}", "a number"),
     };
 
-    /// <summary><c>+ - * / // % **</c>.</summary>
+    /// <summary>Evaluates <c>+ - * / // %</c> or <c>**</c>.</summary>
     public static object? Arithmetic(string sign, object? left, object? right, RenderBudget budget)
     {
         if (left is Undefined || right is Undefined) throw ((left as Undefined) ?? (Undefined)right!).Error();
@@ -120,13 +120,13 @@ internal static class Operators
         switch (sign, left, right)
         {
             case ("+", string a, string b):
-                budget.Text((long)a.Length + b.Length);
+                budget.CountCharacters((long)a.Length + b.Length);
                 return a + b;
             case ("+", List<object?> a, List<object?> b):
-                budget.Items((long)a.Count + b.Count);
+                budget.CountItems((long)a.Count + b.Count);
                 return new List<object?>([.. a, .. b]);
             case ("+", TemplateTuple a, TemplateTuple b):
-                budget.Items((long)a.Count + b.Count);
+                budget.CountItems((long)a.Count + b.Count);
                 return new TemplateTuple([.. a, .. b]);
             case ("*", string or List<object?> or TemplateTuple, long or bool):
                 return Repeat(left, ToLong(right), budget);
@@ -142,7 +142,7 @@ internal static class Operators
     private static string Between(string sign, object? left, object? right) =>
         $"'{sign}' between {PythonText.TypeName(left)} and {PythonText.TypeName(right)}";
 
-    /// <summary>A number as 64-bit integer (exact) or as double.</summary>
+    /// <summary>A number: an exact 64-bit integer, or a double.</summary>
     internal readonly record struct Number(bool Exact, long Integer, double Real);
 
     public static bool TryNumber(object? value, out Number number)
@@ -187,8 +187,8 @@ internal static class Operators
         var length = value is string s ? s.Length : ((IReadOnlyList<object?>)value!).Count;
         if (length == 0) count = 0;
         var total = count > int.MaxValue ? long.MaxValue : length * count;
-        if (value is string) budget.Text(total);
-        else budget.Items(total);
+        if (value is string) budget.CountCharacters(total);
+        else budget.CountItems(total);
         return value switch
         {
             string text => string.Concat(Enumerable.Repeat(text, (int)count)),

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>The tojson filter: Python's json.dumps with ensure_ascii=False, keys in insertion order and nothing escaped for HTML.</summary>
+/// <summary>Implements the tojson filter: Python's json.dumps with ensure_ascii=False, keys in insertion order and no HTML escapes.</summary>
 internal sealed class PythonJson
 {
     private readonly StringBuilder _text = new();
@@ -29,15 +29,15 @@ internal sealed class PythonJson
         };
     }
 
-    /// <summary>The value as JSON.</summary>
+    /// <summary>Formats a value as JSON.</summary>
     /// <param name="value">None, a boolean, a number, a string, a list or a mapping.</param>
     /// <param name="arguments">ensure_ascii=false, indent=none, separators=none, sort_keys=false.</param>
-    /// <param name="budget">Bounds the length.</param>
+    /// <param name="budget">Limits the length.</param>
     public static string Write(object? value, CallArguments arguments, RenderBudget budget)
     {
         var writer = new PythonJson(arguments);
         writer.Value(value, 0, budget);
-        return budget.Made(writer._text.ToString());
+        return budget.Count(writer._text.ToString());
     }
 
     private void Value(object? value, int depth, RenderBudget budget)

@@ -3,13 +3,13 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Values as text, and text as a sequence of characters (Unicode code points), as in Python.</summary>
+/// <summary>Converts values to text, and treats text as a sequence of code points, as Python does.</summary>
 internal static class PythonText
 {
-    /// <summary>White space as str.isspace and the regular expressions of Python see it.</summary>
+    /// <summary>Tests for white space as Python's str.isspace and regular expressions do.</summary>
     public static bool IsSpace(char c) => char.IsWhiteSpace(c) || c is >= '\x1c' and <= '\x1f';
 
-    /// <summary>How a value prints.</summary>
+    /// <summary>Formats a value as Python's str does.</summary>
     public static string Of(object? value, RenderBudget budget) => value switch
     {
         string text => text,
@@ -21,12 +21,12 @@ internal static class PythonText
         _ => Represent(value, budget),
     };
 
-    /// <summary>How a value prints inside a list: strings are quoted.</summary>
+    /// <summary>Formats a value as Python's repr does: strings are quoted.</summary>
     public static string Represent(object? value, RenderBudget budget)
     {
         var result = new StringBuilder();
         Represent(value, result, budget);
-        return budget.Made(result.ToString());
+        return budget.Count(result.ToString());
     }
 
     private static void Represent(object? value, StringBuilder result, RenderBudget budget)
@@ -109,7 +109,7 @@ internal static class PythonText
         UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse
         or UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator);
 
-    /// <summary>The shortest digits that read back as the same double; an exponent below 1e-4 and from 1e16 on.</summary>
+    /// <summary>Formats a double with the fewest digits that round-trip; with an exponent below 1e-4 and from 1e16.</summary>
     public static string OfDouble(double value)
     {
         if (double.IsNaN(value)) return "nan";
@@ -128,7 +128,7 @@ internal static class PythonText
         return sign + digits[..(exponent + 1)] + "." + (digits.Length > exponent + 1 ? digits[(exponent + 1)..] : "0");
     }
 
-    /// <summary>The significant digits d1 d2 ... and e of d1.d2... x 10^e.</summary>
+    /// <summary>Returns the significant digits d1 d2 ... and the exponent e of d1.d2... x 10^e.</summary>
     private static (string Digits, int Exponent) Digits(double value)
     {
         var parts = Math.Abs(value).ToString("R", CultureInfo.InvariantCulture).Split('E');
@@ -140,7 +140,7 @@ internal static class PythonText
         return (digits.Trim('0'), exponent);
     }
 
-    /// <summary>The type as messages name it.</summary>
+    /// <summary>Returns the name of a value's type in messages.</summary>
     public static string TypeName(object? value) => value switch
     {
         null => "none",
@@ -159,7 +159,7 @@ internal static class PythonText
         _ => value.GetType().Name,
     };
 
-    /// <summary>The number of characters (code points).</summary>
+    /// <summary>Counts code points.</summary>
     public static int Length(string text)
     {
         var length = text.Length;
@@ -171,10 +171,10 @@ internal static class PythonText
         return length;
     }
 
-    /// <summary>The characters (code points), one string each.</summary>
+    /// <summary>Splits a text into code points, one string each.</summary>
     public static IReadOnlyList<string> Characters(string text, RenderBudget budget)
     {
-        budget.Items(text.Length);
+        budget.CountItems(text.Length);
         var characters = new List<string>(text.Length);
         for (var i = 0; i < text.Length; i++)
         {
@@ -186,7 +186,7 @@ internal static class PythonText
         return characters;
     }
 
-    /// <summary>Order by code point.</summary>
+    /// <summary>Compares texts by code point.</summary>
     public static int Compare(string a, string b)
     {
         for (var i = 0; i < Math.Min(a.Length, b.Length); i++)

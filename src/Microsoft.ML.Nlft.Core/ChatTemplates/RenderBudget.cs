@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>What one rendering may use up, so that no template can hang, exhaust memory or overflow the stack.</summary>
+/// <summary>Limits the steps, memory and nesting of one rendering, so that no template can hang, exhaust memory or overflow the stack.</summary>
 internal sealed class RenderBudget(ChatTemplateOptions options)
 {
     private const string Remedy = "Raise the limit in ChatTemplateOptions when the template is trusted, or use another model folder.";
@@ -10,7 +10,7 @@ internal sealed class RenderBudget(ChatTemplateOptions options)
     private long _steps;
     private int _depth;
 
-    /// <summary>Counts work: a step per node that is evaluated.</summary>
+    /// <summary>Counts steps, one per evaluated node.</summary>
     public void Step(long count = 1)
     {
         if ((_steps += count) > options.MaximumSteps)
@@ -19,29 +19,29 @@ internal sealed class RenderBudget(ChatTemplateOptions options)
         }
     }
 
-    /// <summary>Counts a text, a step per 16 characters: asked before it is made when it can be large.</summary>
-    public void Text(long length)
+    /// <summary>Counts the characters of a text, 16 per step; call it before creating a text that may be large.</summary>
+    public void CountCharacters(long length)
     {
         if (length > options.MaximumLength) throw TooLong(length, "characters");
         Step(length / 16);
     }
 
-    /// <summary>Counts a text that was made.</summary>
-    public string Made(string text)
+    /// <summary>Counts the characters of a text and returns it.</summary>
+    public string Count(string text)
     {
-        Text(text.Length);
+        CountCharacters(text.Length);
         return text;
     }
 
-    /// <summary>Counts a list, a step per item: asked before it is made when it can be large.</summary>
-    public void Items(long count)
+    /// <summary>Counts the items of a list, one per step; call it before creating a list that may be large.</summary>
+    public void CountItems(long count)
     {
         if (count > options.MaximumLength) throw TooLong(count, "items");
         Step(count);
     }
 
-    /// <summary>Counts one value that a walk through nested values visits; shared parts count as often as they are visited.</summary>
-    /// <param name="written">Length of the text that the walk writes.</param>
+    /// <summary>Counts a visit of one value in a traversal of nested values; a shared value counts at each visit.</summary>
+    /// <param name="written">Characters that the traversal has written so far.</param>
     public void Visit(int written = 0)
     {
         Step();
@@ -49,7 +49,7 @@ internal sealed class RenderBudget(ChatTemplateOptions options)
         GuardStack();
     }
 
-    /// <summary>Goes one level of nesting down.</summary>
+    /// <summary>Enters a level of nesting.</summary>
     public void Enter()
     {
         if (++_depth > options.MaximumDepth)
@@ -61,13 +61,13 @@ internal sealed class RenderBudget(ChatTemplateOptions options)
         GuardStack();
     }
 
-    /// <summary>Comes back up.</summary>
+    /// <summary>Leaves a level of nesting.</summary>
     public void Leave() => _depth--;
 
     private TemplateError TooLong(long length, string what) =>
         new($"{length} {what} in one value", $"at most MaximumLength = {options.MaximumLength}") { Remedy = Remedy };
 
-    /// <summary>Fails cleanly when nesting would overflow the stack.</summary>
+    /// <summary>Throws a <see cref="TemplateError"/> before nesting overflows the stack.</summary>
     public static void GuardStack()
     {
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())

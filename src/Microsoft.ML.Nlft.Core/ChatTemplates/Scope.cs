@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>The names visible at one place: a for block, a macro and a set block have their own and see those around them.</summary>
+/// <summary>Holds the names of a block. For, macro, generation and set blocks have their own scope and see the surrounding ones.</summary>
 internal sealed class Scope(Scope? parent)
 {
     private readonly Dictionary<string, object?> _names = new(StringComparer.Ordinal);

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Filters over lists and mappings, and default.</summary>
+/// <summary>The filters of lists and mappings, and default.</summary>
 internal static class SequenceFilters
 {
     public static IReadOnlyDictionary<string, Filter> All { get; } = new Dictionary<string, Filter>
@@ -95,7 +95,7 @@ internal static class SequenceFilters
         var attribute = arguments.Get("attribute", null);
         object?[] attributes = attribute is string several ? several.Split(',') : [attribute];
         var keys = attributes.Select(each => AttributeOf(each, budget)).ToArray();
-        return InOrder(items, item => new TemplateTuple([.. keys.Select(key => Folded(key(item), ignoreCase))]), arguments.Flag("reverse"), budget);
+        return SortBy(items, item => new TemplateTuple([.. keys.Select(key => FoldCase(key(item), ignoreCase))]), arguments.Flag("reverse"), budget);
     }
 
     private static object? DictSort(object? value, CallArguments arguments, RenderBudget budget)
@@ -110,13 +110,13 @@ internal static class SequenceFilters
             var by => throw new TemplateError($"dictsort by '{by}'", "key or value"),
         };
         var ignoreCase = !arguments.Flag("case_sensitive");
-        return InOrder(pairs, pair => Folded(((TemplateTuple)pair!)[index], ignoreCase), arguments.Flag("reverse"), budget);
+        return SortBy(pairs, pair => FoldCase(((TemplateTuple)pair!)[index], ignoreCase), arguments.Flag("reverse"), budget);
     }
 
-    /// <summary>A stable sort; reversed, equal items keep their order too.</summary>
-    private static List<object?> InOrder(List<object?> items, Func<object?, object?> key, bool reverse, RenderBudget budget)
+    /// <summary>Sorts stably; equal items keep their order in reverse, too.</summary>
+    private static List<object?> SortBy(List<object?> items, Func<object?, object?> key, bool reverse, RenderBudget budget)
     {
-        budget.Items(items.Count);
+        budget.CountItems(items.Count);
         var order = Comparer<object?>.Create((a, b) => Operators.Compare("<", a, b, budget) ?? 0);
         try
         {
@@ -137,7 +137,7 @@ internal static class SequenceFilters
         var result = new List<object?>();
         foreach (var item in Operators.ToList(value, budget))
         {
-            var folded = Folded(key(item), ignoreCase);
+            var folded = FoldCase(key(item), ignoreCase);
             if (seen.TryGetValue(folded, out _)) continue;
             seen.Add(folded, null);
             result.Add(item);
@@ -153,8 +153,9 @@ internal static class SequenceFilters
         var key = AttributeOf(arguments.Get("attribute", null), budget);
         var items = Operators.ToList(value, budget);
         if (items.Count == 0) return new Undefined("No aggregated item, sequence was empty.");
+        var comparison = sign < 0 ? "<" : ">";
         return items.Aggregate((best, item) =>
-            Operators.Compare(sign < 0 ? "<" : ">", Folded(key(item), ignoreCase), Folded(key(best), ignoreCase), budget) * sign > 0 ? item : best);
+            Operators.Compare(comparison, FoldCase(key(item), ignoreCase), FoldCase(key(best), ignoreCase), budget) * sign > 0 ? item : best);
     }
 
     private static object? Map(object? value, CallArguments arguments, RenderBudget budget)
@@ -188,7 +189,7 @@ internal static class SequenceFilters
         return new TemplateGenerator(Operators.IsTrue(value) ? Operators.ToList(value, budget).FindAll(item => test(key(item)) == wanted) : []);
     }
 
-    /// <summary>Finds an attribute, a path of them with dots (integers are indices), or the item itself for none.</summary>
+    /// <summary>Returns a getter of an attribute or a dotted path of attributes (integers are indices); null gives the item itself.</summary>
     public static Func<object?, object?> AttributeOf(object? attribute, RenderBudget budget)
     {
         if (attribute is null) return item => item;
@@ -198,5 +199,5 @@ internal static class SequenceFilters
         return item => path.Aggregate(item, (found, part) => Members.Item(found, part, budget));
     }
 
-    private static object? Folded(object? value, bool ignoreCase) => ignoreCase && value is string text ? StringMethods.Lower(text) : value;
+    private static object? FoldCase(object? value, bool ignoreCase) => ignoreCase && value is string text ? StringMethods.Lower(text) : value;
 }

@@ -11,9 +11,9 @@ internal sealed class StatementParser
 
     private StatementParser(TokenCursor cursor) => (_cursor, _expressions) = (cursor, new ExpressionParser(cursor));
 
-    /// <summary>Parses a whole template.</summary>
-    /// <param name="source">The template with <c>\n</c> as newline.</param>
-    /// <param name="maximumDepth">Most levels of nesting.</param>
+    /// <summary>Parses a template.</summary>
+    /// <param name="source">The template, with <c>\n</c> as newline.</param>
+    /// <param name="maximumDepth">Maximum nesting depth.</param>
     public static IReadOnlyList<Statement> Parse(string source, int maximumDepth)
     {
         var parser = new StatementParser(new TokenCursor(TemplateLexer.Tokenize(source), maximumDepth));
@@ -22,7 +22,7 @@ internal sealed class StatementParser
     }
 
     /// <summary>
-    /// Statements up to the first tag that starts with one of <paramref name="ends"/>: its name is taken, the rest of that tag is not.
+    /// Parses statements up to the first tag whose name is one of <paramref name="ends"/>. Consumes that name but not the rest of the tag.
     /// </summary>
     private (List<Statement> Body, TemplateToken End) ParseUntil(params string[] ends) => _cursor.Nested(() =>
     {
@@ -82,7 +82,7 @@ internal sealed class StatementParser
         return body;
     }
 
-    /// <summary>A body that the loops around it do not reach.</summary>
+    /// <summary>Parses a body from which break and continue cannot reach the surrounding loops.</summary>
     private List<Statement> ParseSeparateBody(string end)
     {
         var loops = _loops;
@@ -160,7 +160,7 @@ internal sealed class StatementParser
         return new MacroDefinition(name, parameters, ParseSeparateBody("endmacro"), position);
     }
 
-    /// <summary>One name, an attribute of a namespace, or several with commas between them.</summary>
+    /// <summary>Parses a name, an attribute of a namespace, or several of them separated by commas.</summary>
     private AssignmentTarget ParseTarget(string end)
     {
         var start = _cursor.Current.Position;

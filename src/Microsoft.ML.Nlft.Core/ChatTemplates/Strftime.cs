@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Dates as C's strftime writes them in the C locale.</summary>
+/// <summary>Formats dates as C's strftime does in the C locale.</summary>
 internal static class Strftime
 {
     public static string Format(string format, DateTimeOffset now)
@@ -62,7 +62,7 @@ internal static class Strftime
             'W' => Number((now.DayOfYear + 6 - (((int)now.DayOfWeek + 6) % 7)) / 7),
             'y' => Net("yy"),
             'Y' => now.Year.ToString(CultureInfo.InvariantCulture),
-            'z' or 'Z' => "", // a local time without zone, as Python's datetime.now()
+            'z' or 'Z' => "", // no time zone, as in Python's datetime.now()
             '%' => "%",
             _ => null,
         };

@@ -8,7 +8,7 @@ internal static class StringMethods
     private static readonly HashSet<string> Unsupported =
         ["casefold", "encode", "expandtabs", "format", "format_map", "isidentifier", "isprintable", "maketrans", "translate"];
 
-    /// <summary>The method of that name bound to a text, or null when strings have none.</summary>
+    /// <summary>Returns the method of a name bound to a text, or null if strings have no such method.</summary>
     public static TemplateCallable? Find(string text, string name, RenderBudget budget)
     {
         if (Unsupported.Contains(name))
@@ -61,13 +61,13 @@ internal static class StringMethods
 
     private static TemplateError NotFound() => new("a text that index does not find", "one that is in the string");
 
-    /// <summary>Without white space, or without the given characters, at the ends.</summary>
+    /// <summary>Removes white space, or the given characters, from the ends.</summary>
     public static string Strip(string text, string? characters, bool left, bool right)
     {
         var (start, end) = (0, text.Length);
-        bool Goes(char c) => characters is null ? PythonText.IsSpace(c) : characters.Contains(c);
-        while (left && start < end && Goes(text[start])) start++;
-        while (right && end > start && Goes(text[end - 1])) end--;
+        bool IsStripped(char c) => characters is null ? PythonText.IsSpace(c) : characters.Contains(c);
+        while (left && start < end && IsStripped(text[start])) start++;
+        while (right && end > start && IsStripped(text[end - 1])) end--;
         return text[start..end];
     }
 
@@ -85,7 +85,7 @@ internal static class StringMethods
     }
 
     /// <summary>
-    /// Parts between separators, or words when there is none; after <paramref name="maximum"/> cuts (negative: any) the rest is one part.
+    /// Splits at a separator, or at white space for null; after <paramref name="maximum"/> splits (negative: no limit) the rest is one part.
     /// </summary>
     private static List<object?> Split(string text, string? separator, long maximum, RenderBudget budget)
     {
@@ -102,8 +102,8 @@ internal static class StringMethods
         }
 
         if (separator is not null || start < text.Length) parts.Add(text[start..]);
-        budget.Text(text.Length);
-        budget.Items(parts.Count);
+        budget.CountCharacters(text.Length);
+        budget.CountItems(parts.Count);
         return parts;
 
         int SkipSpace(int i)
@@ -119,20 +119,20 @@ internal static class StringMethods
         }
     }
 
-    /// <summary>The same from the end: split what is written backwards.</summary>
+    /// <summary>Splits from the end, by splitting the reversed text.</summary>
     private static List<object?> SplitFromEnd(string text, string? separator, long maximum, RenderBudget budget)
     {
-        var parts = Split(Backwards(text), separator is null ? null : Backwards(separator), maximum, budget);
-        return [.. parts.Select(part => Backwards((string)part!)).Reverse()];
+        var parts = Split(Reverse(text), separator is null ? null : Reverse(separator), maximum, budget);
+        return [.. parts.Select(part => Reverse((string)part!)).Reverse()];
 
-        static string Backwards(string s) => string.Create(s.Length, s, (span, source) =>
+        static string Reverse(string s) => string.Create(s.Length, s, (span, source) =>
         {
             source.CopyTo(span);
             span.Reverse();
         });
     }
 
-    /// <summary>The lines of a text at Python's line boundaries.</summary>
+    /// <summary>Splits a text at Python's line boundaries.</summary>
     public static List<object?> SplitLines(string text, bool keepEnds, RenderBudget budget)
     {
         var lines = new List<object?>();
@@ -146,8 +146,8 @@ internal static class StringMethods
             start = next;
         }
 
-        budget.Text(text.Length);
-        budget.Items(lines.Count);
+        budget.CountCharacters(text.Length);
+        budget.CountItems(lines.Count);
         return lines;
 
         static bool IsLineEnd(char c) => c is '\n' or '\r' or '\v' or '\f' or '\x1c' or '\x1d' or '\x1e' or '\x85' or '\u2028' or '\u2029';
@@ -171,19 +171,19 @@ internal static class StringMethods
         return Concatenate(parts.Cast<string>().ToList(), separator, budget);
     }
 
-    /// <summary>Joins texts after counting what comes out.</summary>
+    /// <summary>Joins texts after counting the characters of the result.</summary>
     public static string Concatenate(IReadOnlyCollection<string> parts, string separator, RenderBudget budget)
     {
-        budget.Text(parts.Sum(part => (long)part.Length) + ((long)separator.Length * Math.Max(parts.Count - 1, 0)));
+        budget.CountCharacters(parts.Sum(part => (long)part.Length) + ((long)separator.Length * Math.Max(parts.Count - 1, 0)));
         return string.Join(separator, parts);
     }
 
-    /// <summary>Replaces the first <paramref name="count"/> places; all when it is negative.</summary>
+    /// <summary>Replaces the first <paramref name="count"/> occurrences, or all if it is negative.</summary>
     public static string Replace(string text, string old, string replacement, long count, RenderBudget budget)
     {
         var limit = count < 0 ? long.MaxValue : count;
         var places = Math.Min(Count(text, old), limit);
-        budget.Text(text.Length + (places * replacement.Length));
+        budget.CountCharacters(text.Length + (places * replacement.Length));
         if (old.Length == 0)
         {
             var characters = PythonText.Characters(text, budget);
@@ -258,14 +258,14 @@ internal static class StringMethods
         var fill = arguments.Text("fillchar", " ");
         if (PythonText.Length(fill) != 1) throw new TemplateError($"'{fill}' to fill with", "one character");
         var width = arguments.Integer("width", 0);
-        budget.Text(width);
+        budget.CountCharacters(width);
         var (left, right) = share(Math.Max(width - PythonText.Length(text), 0));
         return string.Concat(Enumerable.Repeat(fill, (int)left)) + text + string.Concat(Enumerable.Repeat(fill, (int)right));
     }
 
     private static string ZeroFill(string text, long width, RenderBudget budget)
     {
-        budget.Text(width);
+        budget.CountCharacters(width);
         var zeros = new string('0', (int)Math.Max(width - PythonText.Length(text), 0));
         return text is ['+' or '-', ..] ? text[0] + zeros + text[1..] : zeros + text;
     }

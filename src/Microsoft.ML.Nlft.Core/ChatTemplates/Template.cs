@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
 /// <summary>
-/// A parsed template: the part of Jinja (jinja.palletsprojects.com, version 3.1) that chat templates use, with trim_blocks, lstrip_blocks,
-/// loop controls and the generation tag on, as Hugging Face sets it up.
+/// Represents a parsed template in the subset of Jinja 3.1 (jinja.palletsprojects.com) that chat templates use, with trim_blocks, lstrip_blocks,
+/// loop controls and the generation tag, as Hugging Face configures it.
 /// </summary>
 internal sealed class Template
 {
@@ -11,9 +11,10 @@ internal sealed class Template
     private readonly IReadOnlyList<Statement> _statements;
 
     /// <summary>Parses a template.</summary>
-    /// <param name="source">The text of the template.</param>
-    /// <param name="name">As messages name it.</param>
-    /// <param name="options">Limits and clock.</param>
+    /// <param name="source">The source.</param>
+    /// <param name="name">Name in messages.</param>
+    /// <param name="options">Clock and limits.</param>
+    /// <exception cref="NlftException">The template is malformed or uses unsupported Jinja.</exception>
     public Template(string source, string name, ChatTemplateOptions options)
     {
         (_name, _source, _options) = (name, TemplateLexer.NormalizeNewlines(source), options);
@@ -29,7 +30,7 @@ internal sealed class Template
 
     /// <summary>Renders the template.</summary>
     /// <exception cref="NlftException">
-    /// The template is at fault, goes beyond a limit or raises an exception of its own (then the cause is a <see cref="TemplateRaised"/>).
+    /// The template fails, exceeds a limit or raises an exception itself; in that case the inner exception is a <see cref="TemplateRaised"/>.
     /// </exception>
     public string Render(IEnumerable<KeyValuePair<string, object?>> variables)
     {

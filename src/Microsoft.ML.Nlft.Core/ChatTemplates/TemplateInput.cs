@@ -4,17 +4,17 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Turns .NET values and JSON into values of a template.</summary>
+/// <summary>Converts .NET values and JSON to template values.</summary>
 internal static class TemplateInput
 {
-    private const int DeepestNesting = 64;
+    private const int MaximumNesting = 64;
 
-    /// <summary>Null, booleans, numbers, strings, JSON, dictionaries, sequences and <see cref="ChatTurn"/>.</summary>
+    /// <summary>Converts null, booleans, numbers, strings, JSON, dictionaries, sequences and <see cref="ChatTurn"/>.</summary>
     public static object? Convert(object? value, string name) => Convert(value, name, 0);
 
     private static object? Convert(object? value, string name, int depth)
     {
-        if (depth > DeepestNesting) throw Unfit(name, $"more than {DeepestNesting} levels of nesting");
+        if (depth > MaximumNesting) throw Unsupported(name, $"more than {MaximumNesting} levels of nesting");
         switch (value)
         {
             case null or bool or string or long or double:
@@ -33,16 +33,15 @@ internal static class TemplateInput
                 var map = new TemplateMap();
                 foreach (DictionaryEntry entry in dictionary)
                 {
-                    var key = entry.Key as string ?? throw Unfit(name, $"a key of type {entry.Key.GetType()}");
+                    var key = entry.Key as string ?? throw Unsupported(name, $"a key of type {entry.Key.GetType()}");
                     map.Add(key, Convert(entry.Value, name, depth + 1));
                 }
-
 
                 return map;
             case IEnumerable items:
                 return items.Cast<object?>().Select(item => Convert(item, name, depth + 1)).ToList();
             default:
-                throw Unfit(name, value.GetType().ToString());
+                throw Unsupported(name, value.GetType().ToString());
         }
     }
 
@@ -68,9 +67,9 @@ internal static class TemplateInput
         }
     }
 
-    private static NlftException Unfit(string name, string found) => new(
+    private static NlftException Unsupported(string name, string found) => new(
         $"variable {name} of the chat template",
         found,
-        $"null, booleans, numbers, strings, JSON, dictionaries with string keys and sequences, at most {DeepestNesting} levels deep",
+        $"null, booleans, numbers, strings, JSON, dictionaries with string keys and sequences, at most {MaximumNesting} levels deep",
         "Convert the value first.");
 }

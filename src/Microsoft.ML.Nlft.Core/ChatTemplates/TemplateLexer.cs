@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
 /// <summary>
-/// Splits a template into text and tags the way Jinja does with trim_blocks and lstrip_blocks on: the newline after a statement or comment
-/// goes, so does blank space before one on its own line; <c>-</c> inside a delimiter takes all white space on that side, <c>+</c> keeps it.
+/// Splits a template into text and tags as Jinja does with trim_blocks and lstrip_blocks: removes the newline after a statement or comment and the
+/// blanks before one that starts its line. <c>-</c> inside a delimiter removes all white space on that side; <c>+</c> keeps it.
 /// </summary>
 internal sealed partial class TemplateLexer
 {
@@ -15,7 +15,7 @@ internal sealed partial class TemplateLexer
 
     private TemplateLexer(string source) => _source = source;
 
-    /// <summary>The tokens of a template whose newlines are <c>\n</c>, closed by <see cref="TokenKind.End"/>.</summary>
+    /// <summary>Tokenizes a template whose newlines are <c>\n</c>; the last token is <see cref="TokenKind.End"/>.</summary>
     public static List<TemplateToken> Tokenize(string source)
     {
         var lexer = new TemplateLexer(source);
@@ -24,7 +24,7 @@ internal sealed partial class TemplateLexer
         return lexer._tokens;
     }
 
-    /// <summary>As Jinja reads a file: every newline becomes <c>\n</c>, and the last one goes.</summary>
+    /// <summary>Converts newlines to <c>\n</c> and removes the last one, as Jinja does.</summary>
     public static string NormalizeNewlines(string source)
     {
         source = source.Replace("\r\n", "\n").Replace('\r', '\n');
@@ -76,7 +76,7 @@ internal sealed partial class TemplateLexer
 
     private string SignAt(int position) => position < _source.Length && _source[position] is '-' or '+' ? _source.Substring(position, 1) : "";
 
-    /// <summary>Where text from <paramref name="start"/> to a tag ends after whitespace control.</summary>
+    /// <summary>Computes where the text from <paramref name="start"/> to a tag ends after whitespace control.</summary>
     private int StripLeft(int start, int tag, string sign, bool stripsLine)
     {
         var end = tag;

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>What a token is.</summary>
+/// <summary>The kind of a token.</summary>
 internal enum TokenKind
 {
     /// <summary>Text outside of tags, with whitespace control applied.</summary>
@@ -35,13 +35,13 @@ internal enum TokenKind
 }
 
 /// <summary>One token of a template.</summary>
-/// <param name="Kind">What it is.</param>
-/// <param name="Text">The text as written (unescaped for string literals).</param>
+/// <param name="Kind">The kind.</param>
+/// <param name="Text">The source text; unescaped for string literals.</param>
 /// <param name="Position">Offset in the source.</param>
 /// <param name="Value">The value of a number.</param>
 internal readonly record struct TemplateToken(TokenKind Kind, string Text, int Position, object? Value = null)
 {
-    /// <summary>The token as messages name it.</summary>
+    /// <summary>Describes the token for messages.</summary>
     public override string ToString() => Kind switch
     {
         TokenKind.Text => "text",

@@ -6,14 +6,14 @@ namespace Microsoft.ML.Nlft.ChatTemplates;
 // The values of a template are plain objects: null (none), bool, long, double, string, List<object?>, and the few types below.
 
 /// <summary>
-/// A value that is not there. It prints as nothing, is false and empty; anything else done with it is an error that says what was missing.
+/// A missing value. It prints as nothing, is false and empty; any other use is an error that names what is missing.
 /// </summary>
-/// <param name="reason">For example <c>'date' is undefined</c>.</param>
+/// <param name="reason">What is missing, for example <c>'date' is undefined</c>.</param>
 internal sealed class Undefined(string reason)
 {
     public string Reason { get; } = reason;
 
-    /// <summary>The error of using it.</summary>
+    /// <summary>Returns the error of using the value.</summary>
     public TemplateError Error() => new($"an undefined value: {Reason}", "a value that is defined");
 }
 
@@ -86,13 +86,13 @@ internal sealed class TemplateMap : IEnumerable<KeyValuePair<object?, object?>>
     }
 }
 
-/// <summary>What <c>namespace()</c> makes: the one value whose attributes a template may set.</summary>
+/// <summary>The result of <c>namespace()</c>: the only value whose attributes a template can set.</summary>
 internal sealed class TemplateNamespace
 {
     public Dictionary<string, object?> Attributes { get; } = new(StringComparer.Ordinal);
 }
 
-/// <summary>What map, select, reject and items give: it can be walked once, is always true and has no length.</summary>
+/// <summary>The result of map, select, reject and items: it can be enumerated once, is always true and has no length.</summary>
 internal sealed class TemplateGenerator(IEnumerable<object?> items) : IEnumerable<object?>
 {
     private readonly IEnumerator<object?> _items = items.GetEnumerator();
@@ -105,9 +105,9 @@ internal sealed class TemplateGenerator(IEnumerable<object?> items) : IEnumerabl
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 }
 
-/// <summary>Something that can be called: a macro, a method of a value or a global function.</summary>
-/// <param name="name">As messages name it.</param>
-/// <param name="body">What it does.</param>
+/// <summary>A callable value: a macro, a method of a value or a global function.</summary>
+/// <param name="name">Name in messages.</param>
+/// <param name="body">The implementation.</param>
 internal sealed class TemplateCallable(string name, Func<CallArguments, object?> body)
 {
     public string Name { get; } = name;
@@ -115,16 +115,16 @@ internal sealed class TemplateCallable(string name, Func<CallArguments, object?>
     public object? Call(CallArguments arguments) => body(arguments);
 }
 
-/// <summary>What <c>loop</c> is inside a for block.</summary>
+/// <summary>The variable <c>loop</c> inside a for block.</summary>
 internal sealed class LoopState(IReadOnlyList<object?> items, RenderBudget budget)
 {
     private object? _lastChanged;
     private bool _hasChanged;
 
-    /// <summary>The current iteration, from 0.</summary>
+    /// <summary>Gets or sets the index of the current iteration, from 0.</summary>
     public int Index { get; set; }
 
-    /// <summary>An attribute of <c>loop</c>.</summary>
+    /// <summary>Gets an attribute of <c>loop</c>.</summary>
     public bool TryGet(string name, [MaybeNullWhen(true)] out object? value)
     {
         value = name switch

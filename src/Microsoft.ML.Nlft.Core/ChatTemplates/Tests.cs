@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>The tests of <c>is</c> by name.</summary>
+/// <summary>Looks up and applies the tests of <c>is</c>.</summary>
 internal static class Tests
 {
     private delegate bool Test(object? value, CallArguments arguments, RenderBudget budget);

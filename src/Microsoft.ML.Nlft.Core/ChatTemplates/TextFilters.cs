@@ -3,32 +3,32 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Filters that make text.</summary>
+/// <summary>The filters that return text.</summary>
 internal static partial class TextFilters
 {
     public static IReadOnlyDictionary<string, Filter> All { get; } = new Dictionary<string, Filter>
     {
-        ["string"] = (value, a, budget) => Only(value, a, budget),
-        ["safe"] = (value, a, budget) => Only(value, a, budget), // nothing is ever escaped here
-        ["upper"] = (value, a, budget) => budget.Made(StringMethods.Upper(Only(value, a, budget))),
-        ["lower"] = (value, a, budget) => budget.Made(StringMethods.Lower(Only(value, a, budget))),
-        ["capitalize"] = (value, a, budget) => budget.Made(StringMethods.Capitalize(Only(value, a, budget))),
-        ["title"] = (value, a, budget) => budget.Made(Title(Only(value, a, budget))),
+        ["string"] = (value, a, budget) => Text(value, a, budget),
+        ["safe"] = (value, a, budget) => Text(value, a, budget), // nothing is escaped automatically
+        ["upper"] = (value, a, budget) => budget.Count(StringMethods.Upper(Text(value, a, budget))),
+        ["lower"] = (value, a, budget) => budget.Count(StringMethods.Lower(Text(value, a, budget))),
+        ["capitalize"] = (value, a, budget) => budget.Count(StringMethods.Capitalize(Text(value, a, budget))),
+        ["title"] = (value, a, budget) => budget.Count(Title(Text(value, a, budget))),
         ["trim"] = (value, a, budget) =>
-            budget.Made(StringMethods.Strip(PythonText.Of(value, budget), a.Bind("chars").Text("chars", null), true, true)),
+            budget.Count(StringMethods.Strip(PythonText.Of(value, budget), a.Bind("chars").Text("chars", null), true, true)),
         ["replace"] = Replace,
         ["indent"] = Indent,
         ["escape"] = Escape,
         ["e"] = Escape,
-        ["wordcount"] = (value, a, budget) => (long)Word.Count(Only(value, a, budget)),
+        ["wordcount"] = (value, a, budget) => (long)Word.Count(Text(value, a, budget)),
         ["tojson"] = (value, a, budget) => PythonJson.Write(value, a, budget),
     };
 
     [GeneratedRegex(@"\w+")]
     private static partial Regex Word { get; }
 
-    /// <summary>The text of the value for a filter without arguments.</summary>
-    private static string Only(object? value, CallArguments arguments, RenderBudget budget)
+    /// <summary>Returns the text of the value; for filters without arguments.</summary>
+    private static string Text(object? value, CallArguments arguments, RenderBudget budget)
     {
         arguments.Bind();
         return PythonText.Of(value, budget);
@@ -50,12 +50,12 @@ internal static partial class TextFilters
     private static object? Replace(object? value, CallArguments arguments, RenderBudget budget)
     {
         arguments.Bind("old", "new", "count");
-        string Text(object? part) => PythonText.Of(part, budget);
+        string AsText(object? part) => PythonText.Of(part, budget);
         var count = arguments.IntegerOrNone("count") ?? -1;
-        return StringMethods.Replace(Text(value), Text(arguments.Get("old")), Text(arguments.Get("new")), count, budget);
+        return StringMethods.Replace(AsText(value), AsText(arguments.Get("old")), AsText(arguments.Get("new")), count, budget);
     }
 
-    /// <summary>Indents every line but the first (unless <c>first</c>) and empty ones (unless <c>blank</c>).</summary>
+    /// <summary>Indents all lines except the first (unless <c>first</c> is set) and empty ones (unless <c>blank</c> is set).</summary>
     private static object? Indent(object? value, CallArguments arguments, RenderBudget budget)
     {
         arguments.Bind("width", "first", "blank");
@@ -69,10 +69,10 @@ internal static partial class TextFilters
 
     private static string Spaces(long width, RenderBudget budget)
     {
-        budget.Text(width);
+        budget.CountCharacters(width);
         return new string(' ', (int)Math.Max(width, 0));
     }
 
-    private static object? Escape(object? value, CallArguments arguments, RenderBudget budget) => budget.Made(
-        Only(value, arguments, budget).Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;").Replace("'", "&#39;").Replace("\"", "&#34;"));
+    private static object? Escape(object? value, CallArguments arguments, RenderBudget budget) => budget.Count(
+        Text(value, arguments, budget).Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;").Replace("'", "&#39;").Replace("\"", "&#34;"));
 }

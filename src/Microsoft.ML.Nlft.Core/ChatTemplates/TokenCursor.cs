@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Walks through the tokens of a template and bounds how deep its parts nest.</summary>
+/// <summary>Reads the tokens of a template in order and limits the nesting depth of the parser.</summary>
 internal sealed class TokenCursor(IReadOnlyList<TemplateToken> tokens, int maximumDepth)
 {
     private int _index, _depth;
@@ -40,7 +40,7 @@ internal sealed class TokenCursor(IReadOnlyList<TemplateToken> tokens, int maxim
 
     public TemplateError Unexpected(string expected) => new(Current.ToString(), expected, Current.Position);
 
-    /// <summary>Runs a nested part of the parser.</summary>
+    /// <summary>Runs a parser one level deeper.</summary>
     public T Nested<T>(Func<T> parse)
     {
         if (++_depth > maximumDepth)

@@ -2,26 +2,26 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.Evaluation;
 
-/// <summary>Finds the final answer in a worked solution: as a number, or as the string that the published evaluation of NLFT compares.</summary>
+/// <summary>Extracts the final answer from a worked solution: as a number, or as the string that NLFT's published evaluation compares.</summary>
 public static partial class AnswerExtraction
 {
     private const string Marker = "####";
 
     /// <summary>
-    /// The final answer of a solution as a number, or null when there is none. With a marker <c>####</c>: the number right after the first
-    /// marker that has one, else the first number later on a marker's line. Without: the number right after <c>A:</c> at the start of a line,
-    /// else the last number of the text.
+    /// Extracts the final answer of a solution as a number. With a marker <c>####</c>: the number right after the first marker that has one,
+    /// else the first number later on a marker's line. Without a marker: the number right after <c>A:</c> at the start of a line, else the last
+    /// number of the text.
     /// </summary>
     /// <param name="text">A response or a gold answer; null counts as empty.</param>
+    /// <returns>The number, or null if there is none.</returns>
     public static AnswerNumber? FinalNumber(string? text)
     {
         text ??= "";
-        if (text.Contains(Marker, StringComparison.Ordinal))
-            return AfterMarker(text, RightAfter()) ?? AfterMarker(text, RestOfLine());
+        if (text.Contains(Marker, StringComparison.Ordinal)) return AfterMarker(text, RightAfter()) ?? AfterMarker(text, RestOfLine());
         return AfterMarker(text, AfterAnswerLabel()) ?? LastNumber(text);
     }
 
-    /// <summary>Blanks, brackets and emphasis between a marker and its number; they may span lines.</summary>
+    /// <summary>Matches a marker with the blanks, brackets and emphasis before its number, also across lines.</summary>
     [GeneratedRegex(@"####[\s*_(\[{:=]*")]
     private static partial Regex RightAfter();
 
@@ -31,7 +31,7 @@ public static partial class AnswerExtraction
     [GeneratedRegex(@"^[ \t]*A:[ \t]*", RegexOptions.Multiline)]
     private static partial Regex AfterAnswerLabel();
 
-    /// <summary>The number that begins where a match of <paramref name="lead"/> ends, for the first match that has one.</summary>
+    /// <summary>Returns the number that starts where a match of <paramref name="lead"/> ends, for the first match with one.</summary>
     private static AnswerNumber? AfterMarker(string text, Regex lead)
     {
         for (var start = lead.Match(text); start.Success; start = start.NextMatch())
@@ -47,17 +47,21 @@ public static partial class AnswerExtraction
     {
         AnswerNumber? last = null;
         for (var match = AnswerNumber.Pattern().Match(text); match.Success; match = match.NextMatch())
+        {
             last = AnswerNumber.TryCreate(match, out var number) ? number : null;
+        }
         return last;
     }
 
-    /// <summary>What the published evaluation gives for a text without a number.</summary>
+    /// <summary>The published evaluation's result for a text without a number.</summary>
     public const string PublishedInvalid = "[invalid]";
 
     /// <summary>
-    /// The published reading of a model's response, a string: after the first <c>####</c> (up to the next) the first number, without a marker the
-    /// last number; commas removed, one trailing period removed, <see cref="PublishedInvalid"/> without a number.
+    /// Extracts the answer of a model's response as the published evaluation does: the first number between the first <c>####</c> and the next,
+    /// or the last number if there is no marker; without commas and without one trailing period.
     /// </summary>
+    /// <param name="text">The response.</param>
+    /// <returns>The number as a string, or <see cref="PublishedInvalid"/>.</returns>
     public static string PublishedModelAnswer(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -69,8 +73,10 @@ public static partial class AnswerExtraction
     }
 
     /// <summary>
-    /// The published reading of a gold answer, a string: the digits, commas and periods after <c>"#### "</c>, commas removed; null without them.
+    /// Extracts a gold answer as the published evaluation does: the digits, commas and periods after <c>"#### "</c>, without the commas.
     /// </summary>
+    /// <param name="text">The gold answer.</param>
+    /// <returns>The number as a string, or null if there is none.</returns>
     public static string? PublishedGoldAnswer(string text)
     {
         ArgumentNullException.ThrowIfNull(text);

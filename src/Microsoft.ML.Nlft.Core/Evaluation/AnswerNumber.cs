@@ -5,12 +5,12 @@ using System.Text.RegularExpressions;
 namespace Microsoft.ML.Nlft.Evaluation;
 
 /// <summary>
-/// A number as people write it in an answer, held exactly: 2.50 equals 2.5, 1,080 equals 1080.00, 1/2 equals 0.5. Currency signs, units and
-/// percent signs do not count (15% is 15). Minus is '-' or U+2212.
+/// Represents a number in an answer exactly: 2.50 equals 2.5, 1,080 equals 1080.00, 1/2 equals 0.5. Currency signs, units and percent signs are
+/// ignored (15% is 15). The minus sign is '-' or U+2212.
 /// </summary>
 public readonly partial record struct AnswerNumber
 {
-    /// <summary>Longer digit strings are no numbers: they are a model caught in a loop, and exact arithmetic on them would be slow.</summary>
+    /// <summary>Longer digit strings are not numbers: they come from a model in a loop, and exact arithmetic on them would be slow.</summary>
     internal const int MaximumLength = 1000;
 
     private AnswerNumber(BigInteger numerator, BigInteger denominator)
@@ -21,15 +21,15 @@ public readonly partial record struct AnswerNumber
 
     private readonly BigInteger _denominatorLessOne; // so that default is 0/1
 
-    /// <summary>Numerator in lowest terms; it carries the sign.</summary>
+    /// <summary>Gets the numerator in lowest terms, with the sign.</summary>
     public BigInteger Numerator { get; }
 
-    /// <summary>Denominator in lowest terms, 1 or more.</summary>
+    /// <summary>Gets the denominator in lowest terms, 1 or more.</summary>
     public BigInteger Denominator => _denominatorLessOne + 1;
 
     /// <summary>
-    /// One number: optional minus before or after an optional currency sign; digits, in thousands groups or not; decimals; a power of ten or
-    /// a fraction a/b. A dash right after a letter, digit or bracket (10-4) is no sign.
+    /// Matches one number: an optional minus before or after an optional currency sign; digits with or without thousands separators; decimals; a
+    /// power of ten; or a fraction a/b. A dash right after a letter, digit or bracket (10-4) is not a sign.
     /// </summary>
     [GeneratedRegex("""
         (?<minus>(?<![\p{L}\p{Nd}.)\]}%])[-\u2212])?
@@ -44,9 +44,9 @@ public readonly partial record struct AnswerNumber
         """, RegexOptions.IgnorePatternWhitespace | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
     internal static partial Regex Pattern();
 
-    /// <summary>Reads a text that is one number and nothing else but blanks.</summary>
-    /// <param name="text">For example <c>-$1,080.50</c>.</param>
-    /// <param name="number">The number, or 0.</param>
+    /// <summary>Parses a text that is a single number, apart from surrounding white space.</summary>
+    /// <param name="text">The text, for example <c>-$1,080.50</c>; null counts as empty.</param>
+    /// <param name="number">The number, or 0 on failure.</param>
     /// <returns>Whether the text is a number of at most 1,000 characters.</returns>
     public static bool TryParse(string? text, out AnswerNumber number)
     {
@@ -56,7 +56,7 @@ public readonly partial record struct AnswerNumber
         return match.Success && match.Length == trimmed.Length && TryCreate(match, out number);
     }
 
-    /// <summary>The number of a match of <see cref="Pattern"/>; false when it is too long.</summary>
+    /// <summary>Creates the number of a match of <see cref="Pattern"/>; returns false if it is too long.</summary>
     internal static bool TryCreate(Match match, out AnswerNumber number)
     {
         number = default;
@@ -82,7 +82,7 @@ public readonly partial record struct AnswerNumber
 
     private static BigInteger Digits(string digits) => BigInteger.Parse("0" + digits, NumberStyles.None, CultureInfo.InvariantCulture);
 
-    /// <summary>The shortest way to write it: decimals where they end, else a fraction.</summary>
+    /// <summary>Formats the number in its shortest form: as a decimal if that is finite, else as a fraction.</summary>
     public override string ToString()
     {
         var (rest, places) = (Denominator, 0);

@@ -3,26 +3,26 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Evaluation;
 
-/// <summary>What became of one response.</summary>
+/// <summary>The outcome of comparing one response with its gold answer.</summary>
 public enum AnswerOutcome
 {
-    /// <summary>Its final answer equals the gold answer.</summary>
+    /// <summary>The final answer equals the gold answer.</summary>
     Correct,
 
-    /// <summary>It has another final answer.</summary>
+    /// <summary>The final answer differs from the gold answer.</summary>
     Wrong,
 
-    /// <summary>It has no final answer.</summary>
+    /// <summary>The response has no final answer.</summary>
     Unanswered,
 }
 
 /// <summary>One row of an evaluation.</summary>
 /// <param name="Expected">The gold answer as compared.</param>
-/// <param name="Found">The response's final answer as compared; null when there is none.</param>
-/// <param name="Outcome">What became of it.</param>
+/// <param name="Found">The response's final answer as compared; null if there is none.</param>
+/// <param name="Outcome">The outcome.</param>
 public sealed record EvaluatedRow(string Expected, string? Found, AnswerOutcome Outcome);
 
-/// <summary>Exact-match accuracy over a set of responses, with its uncertainty.</summary>
+/// <summary>Holds the exact-match accuracy of a set of responses with its confidence interval.</summary>
 public sealed class EvaluationResult
 {
     internal EvaluationResult(IReadOnlyList<EvaluatedRow> rows)
@@ -33,34 +33,35 @@ public sealed class EvaluationResult
         (LowerBound, UpperBound) = WilsonInterval(Correct, Total);
     }
 
-    /// <summary>Every row, in order.</summary>
+    /// <summary>Gets the rows in order.</summary>
     public IReadOnlyList<EvaluatedRow> Rows { get; }
 
-    /// <summary>Number of rows, 1 or more.</summary>
+    /// <summary>Gets the number of rows, 1 or more.</summary>
     public int Total => Rows.Count;
 
-    /// <summary>Rows whose final answer equals the gold answer.</summary>
+    /// <summary>Gets the number of rows whose final answer equals the gold answer.</summary>
     public int Correct { get; }
 
-    /// <summary>Rows without a final answer; they count as not correct.</summary>
+    /// <summary>Gets the number of rows without a final answer; they count as not correct.</summary>
     public int Unanswered { get; }
 
-    /// <summary><see cref="Correct"/> / <see cref="Total"/>, in [0, 1].</summary>
+    /// <summary>Gets <see cref="Correct"/> / <see cref="Total"/>, in [0, 1].</summary>
     public double Accuracy => (double)Correct / Total;
 
-    /// <summary>Lower end of the 95 % Wilson interval of the accuracy, in [0, 1].</summary>
+    /// <summary>Gets the lower bound of the 95 % Wilson interval of the accuracy, in [0, 1].</summary>
     public double LowerBound { get; }
 
-    /// <summary>Upper end of the 95 % Wilson interval of the accuracy, in [0, 1].</summary>
+    /// <summary>Gets the upper bound of the 95 % Wilson interval of the accuracy, in [0, 1].</summary>
     public double UpperBound { get; }
 
     /// <summary>
-    /// The 95 % score interval of a proportion p = correct/n (E. B. Wilson, 1927), with z = 1.96:
-    /// (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n). Unlike p ± z sqrt(p(1-p)/n) it is honest near 0 and 1 and for small n.
+    /// Computes the 95 % score interval of a proportion p = correct/n (E. B. Wilson, 1927), with z = 1.96:
+    /// (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n). Unlike p ± z sqrt(p(1-p)/n) it stays reliable near 0 and 1 and for small n.
     /// </summary>
     /// <param name="correct">Successes, from 0 to <paramref name="total"/>.</param>
     /// <param name="total">Trials, 1 or more.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A count lies outside its range.</exception>
+    /// <returns>The bounds, in [0, 1].</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A count is out of range.</exception>
     public static (double Lower, double Upper) WilsonInterval(int correct, int total)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(total, 1);
@@ -74,7 +75,7 @@ public sealed class EvaluationResult
         return (Math.Max(0, (centre - half) / width), Math.Min(1, (centre + half) / width));
     }
 
-    /// <summary>A plain text table of the counts.</summary>
+    /// <summary>Formats the counts as a plain-text table.</summary>
     public override string ToString()
     {
         string Percent(double share) => (100 * share).ToString("F2", CultureInfo.InvariantCulture) + " %";

@@ -3,13 +3,13 @@ namespace Microsoft.ML.Nlft.Evaluation;
 /// <summary>How a response's final answer is compared with the gold answer.</summary>
 public enum AnswerComparison
 {
-    /// <summary>As exact numbers: 2.50 equals 2.5. See <see cref="AnswerExtraction.FinalNumber"/>.</summary>
+    /// <summary>Compares exact numbers: 2.50 equals 2.5. See <see cref="AnswerExtraction.FinalNumber"/>.</summary>
     Number,
 
-    /// <summary>As the published evaluation of NLFT does, string by string: 2.50 differs from 2.5. For figures comparable with its tables.</summary>
+    /// <summary>Compares strings as NLFT's published evaluation does: 2.50 differs from 2.5. Use it for figures comparable with its tables.</summary>
     PublishedString,
 
-    /// <summary>The whole response equals the whole gold answer but for case and surrounding blanks: for tasks whose answers are words.</summary>
+    /// <summary>Compares the whole texts, ignoring case and surrounding white space. Use it for tasks whose answers are words.</summary>
     Text,
 }
 
@@ -17,27 +17,29 @@ public enum AnswerComparison
 public static class ExactMatchEvaluator
 {
     /// <summary>Compares every response with its gold answer.</summary>
-    /// <param name="responses">What the model wrote, one per row; null or empty counts as unanswered.</param>
+    /// <param name="responses">The model's responses, one per row; null or empty counts as unanswered.</param>
     /// <param name="answers">The gold answers, in the same order.</param>
-    /// <param name="comparison">How to compare.</param>
-    /// <exception cref="NlftException">There is no row, the numbers of rows differ, or a gold answer cannot be read.</exception>
+    /// <param name="comparison">How to compare; default <see cref="AnswerComparison.Number"/>.</param>
+    /// <exception cref="NlftException">There are no rows, the counts differ, or a gold answer cannot be read.</exception>
     public static EvaluationResult Evaluate(IReadOnlyList<string?> responses, IReadOnlyList<string> answers,
         AnswerComparison comparison = AnswerComparison.Number)
     {
         ArgumentNullException.ThrowIfNull(responses);
         ArgumentNullException.ThrowIfNull(answers);
         if (responses.Count != answers.Count)
+        {
             throw new NlftException("evaluation", $"{responses.Count} responses and {answers.Count} gold answers", "as many of one as of the other",
                 "Pass one gold answer per response.");
+        }
         if (responses.Count == 0) throw new NlftException("evaluation", "no row", "at least one", "Pass the rows to evaluate.");
         return new EvaluationResult([.. responses.Select((response, row) => Compare(response, answers[row], comparison, $"evaluation row {row}"))]);
     }
 
     /// <summary>Compares one response with its gold answer.</summary>
-    /// <param name="response">What the model wrote; null or empty counts as unanswered.</param>
+    /// <param name="response">The model's response; null or empty counts as unanswered.</param>
     /// <param name="answer">The gold answer.</param>
-    /// <param name="comparison">How to compare.</param>
-    /// <param name="source">Names the row in messages.</param>
+    /// <param name="comparison">How to compare; default <see cref="AnswerComparison.Number"/>.</param>
+    /// <param name="source">Name of the row in messages; default "row".</param>
     /// <exception cref="NlftException">The gold answer cannot be read.</exception>
     public static EvaluatedRow Compare(string? response, string answer, AnswerComparison comparison = AnswerComparison.Number, string source = "row")
     {

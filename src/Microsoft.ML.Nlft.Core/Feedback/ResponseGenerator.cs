@@ -117,8 +117,8 @@ public static class ResponseGenerator
     private static GeneratedText[] Grow(LocalModel model, List<Place> places, GenerationOptions options, CancellationToken cancellationToken)
     {
         DecodingRow[] rows = [.. places.Select(place =>
-            model.Generator.Row(model.Prompts.EncodeQuestion(place.Row.Question, place.Row.Instruction, options.MaximumNewTokens), options, place.Index))];
-        model.Generator.Grow(rows, grown: null, cancellationToken);
+            model.Generator.CreateRow(model.Prompts.EncodeQuestion(place.Row.Question, place.Row.Instruction, options.MaximumNewTokens), options, place.Index))];
+        model.Generator.Extend(rows, extended: null, cancellationToken);
         return Array.ConvertAll(rows, row => row.Result());
     }
 

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Generation;
 
-/// <summary>One row while it grows: chooses tokens, turns them into text, and knows when to end.</summary>
+/// <summary>The state of one answer during generation: chooses tokens, decodes them and detects the end.</summary>
 internal sealed class DecodingRow
 {
     private readonly IReadOnlySet<int> _stopIds;
@@ -15,12 +15,12 @@ internal sealed class DecodingRow
     private readonly int _alternativeCount;
 
     /// <summary>Creates a row.</summary>
-    /// <param name="prompt">Its prompt.</param>
-    /// <param name="row">Its index in the call.</param>
-    /// <param name="limit">Most new tokens, 1 or more.</param>
+    /// <param name="prompt">The prompt as token ids.</param>
+    /// <param name="row">Index of the row in its call.</param>
+    /// <param name="limit">Maximum number of new tokens, 1 or more.</param>
     /// <param name="options">Valid options.</param>
-    /// <param name="stopIds">Tokens that end the row.</param>
-    /// <param name="tokenizer">Turns tokens into text.</param>
+    /// <param name="stopIds">Token ids that end the row.</param>
+    /// <param name="tokenizer">Decodes the tokens.</param>
     public DecodingRow(int[] prompt, int row, int limit, GenerationOptions options, IReadOnlySet<int> stopIds, HuggingFaceTokenizer tokenizer)
     {
         (Prompt, Limit, _stopIds) = (prompt, limit, stopIds);
@@ -31,19 +31,19 @@ internal sealed class DecodingRow
         (_alternativeCount, _alternatives) = (options.TopLogProbabilities, options.TopLogProbabilities > 0 ? [] : null);
     }
 
-    /// <summary>What the answer continues.</summary>
+    /// <summary>Gets the prompt.</summary>
     public int[] Prompt { get; }
 
-    /// <summary>Most new tokens.</summary>
+    /// <summary>Gets the maximum number of new tokens.</summary>
     public int Limit { get; }
 
-    /// <summary>Why the row ended; null while it grows, and when it was abandoned.</summary>
+    /// <summary>Gets why the row ended; null while it is being generated or after it was abandoned.</summary>
     public FinishReason? Finish { get; private set; }
 
-    /// <summary>Set when nobody waits for the answer any more: the row then grows no further.</summary>
+    /// <summary>Set when the caller no longer waits for the answer: the row gets no more tokens.</summary>
     public volatile bool Abandoned;
 
-    /// <summary>Whether the row grows no further.</summary>
+    /// <summary>Gets whether the row gets no more tokens.</summary>
     public bool Ended => Finish is not null || Abandoned;
 
     /// <summary>Chooses the next token.</summary>
@@ -52,7 +52,7 @@ internal sealed class DecodingRow
     {
         var token = _sampler.Next(logits);
         _tokens.Add(token);
-        if (_logProbabilities is not null || _alternatives is not null) Tell(logits, token);
+        if (_logProbabilities is not null || _alternatives is not null) RecordLogProbabilities(logits, token);
         var stopped = _stopIds.Contains(token);
         if (!stopped) _text.Append(_decoder.Append(token));
         if (stopped || _tokens.Count == Limit) _text.Append(_decoder.Finish());
@@ -61,20 +61,20 @@ internal sealed class DecodingRow
         return Finish is null ? token : -1;
     }
 
-    /// <summary>The text that became certain since the last call.</summary>
+    /// <summary>Returns the text that has become certain since the last call.</summary>
     public string TakeText() => _text.Take(final: Finish is not null);
 
-    /// <summary>The answer of a row that has ended.</summary>
+    /// <summary>Returns the answer of a row that has ended.</summary>
     public GeneratedText Result() =>
         new(_text.ToString(), _tokens, Prompt.Length, Finish!.Value) { LogProbabilities = _logProbabilities, TopLogProbabilities = _alternatives };
 
-    /// <summary>ln p of the token and of the likeliest ones.</summary>
-    private void Tell(ReadOnlySpan<float> logits, int token)
+    /// <summary>Records ln p of the chosen token and of the likeliest tokens.</summary>
+    private void RecordLogProbabilities(ReadOnlySpan<float> logits, int token)
     {
         var logSum = LogSumExp(logits);
         _logProbabilities?.Add(logits[token] - logSum);
         if (_alternatives is null) return;
-        var top = new PriorityQueue<int, (float Logit, int MinusId)>(_alternativeCount + 1); // the least of them comes out first
+        var top = new PriorityQueue<int, (float Logit, int MinusId)>(_alternativeCount + 1); // dequeues the least likely first
         for (var i = 0; i < logits.Length; i++)
         {
             if (top.Count < _alternativeCount) top.Enqueue(i, (logits[i], -i));
@@ -85,7 +85,7 @@ internal sealed class DecodingRow
         _alternatives.Add(likeliest);
     }
 
-    /// <summary>ln sum exp(logits).</summary>
+    /// <summary>Computes ln sum exp(logits), shifted by the maximum so that it cannot overflow.</summary>
     private static double LogSumExp(ReadOnlySpan<float> logits)
     {
         double maximum = float.NegativeInfinity, sum = 0;

@@ -2,60 +2,69 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Generation;
 
-/// <summary>How an answer is generated.</summary>
+/// <summary>Controls how answers are generated.</summary>
 /// <remarks>
-/// The settings apply in this order, as in transformers: penalties, temperature, top-k, top-p, min-p; what remains is drawn from in
-/// proportion to its probability. Among equally likely tokens the lowest id comes first. With temperature 0 only the penalties count.
+/// The settings apply in the order of transformers: penalties, temperature, top-k, top-p, min-p. The next token is then drawn from the remaining
+/// ones in proportion to their probabilities. Ties go to the lowest id. At temperature 0 only the penalties have an effect.
 /// </remarks>
 public sealed record GenerationOptions
 {
-    /// <summary>Most new tokens, 1 or more; fewer where the model's positions end before. Default 512.</summary>
+    /// <summary>Maximum number of new tokens, 1 or more; the model's last position may end an answer earlier. Default 512.</summary>
     public int MaximumNewTokens { get; init; } = 512;
 
     /// <summary>Temperature, 0 or more; 0 is greedy. Default 0.</summary>
     public double Temperature { get; init; }
 
-    /// <summary>Only the k most likely tokens; 0: all. Default 0.</summary>
+    /// <summary>Keeps only the k likeliest tokens, 0 or more; 0 keeps all. Default 0.</summary>
     public int TopK { get; init; }
 
-    /// <summary>Only the smallest set of most likely tokens with this probability (Holtzman et al., arXiv 1904.09751), in (0, 1]. Default 1.</summary>
+    /// <summary>
+    /// Keeps only the smallest set of likeliest tokens with at least this total probability (nucleus sampling, Holtzman et al., arXiv 1904.09751),
+    /// in (0, 1]; 1 keeps all. Default 1.
+    /// </summary>
     public double TopP { get; init; } = 1;
 
-    /// <summary>Only tokens at least this share as likely as the likeliest (Nguyen et al., arXiv 2407.01082), in [0, 1). Default 0.</summary>
+    /// <summary>
+    /// Keeps only tokens whose probability is at least this fraction of the likeliest token's (Nguyen et al., arXiv 2407.01082), in [0, 1); 0 keeps
+    /// all. Default 0.
+    /// </summary>
     public double MinP { get; init; }
 
     /// <summary>
-    /// Divides (or multiplies, below zero) the logits of tokens seen before, in the prompt or the answer (Keskar et al., arXiv
-    /// 1909.05858), above 0; 1 is off. Default 1.
+    /// Divides positive and multiplies negative logits of tokens that already occur in the prompt or the answer (Keskar et al., arXiv 1909.05858),
+    /// above 0; 1 turns it off. Default 1.
     /// </summary>
     public double RepetitionPenalty { get; init; } = 1;
 
-    /// <summary>Taken from a token's logit for each time the answer has it already, in [-2, 2] as in OpenAI's interface. Default 0.</summary>
+    /// <summary>Subtracted from a token's logit once per occurrence in the answer so far, in [-2, 2] as in OpenAI's API. Default 0.</summary>
     public double FrequencyPenalty { get; init; }
 
-    /// <summary>Taken from a token's logit once the answer has it, in [-2, 2] as in OpenAI's interface. Default 0.</summary>
+    /// <summary>Subtracted once from the logit of each token that occurs in the answer so far, in [-2, 2] as in OpenAI's API. Default 0.</summary>
     public double PresencePenalty { get; init; }
 
-    /// <summary>Seeds sampling; row i of a call draws from its own stream, whatever the batches. Default 42.</summary>
+    /// <summary>Seed of the sampler. Each row of a call has its own random stream, independent of batching. Default 42.</summary>
     public int Seed { get; init; } = 42;
 
-    /// <summary>Texts that end the answer, found also across token borders; not part of the answer. Default none.</summary>
+    /// <summary>Non-empty strings that end the answer, also across token boundaries; they are not part of its text. Default none.</summary>
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
-    /// <summary>Whether <see cref="GeneratedText.LogProbabilities"/> is filled. Default false.</summary>
+    /// <summary>Whether to fill <see cref="GeneratedText.LogProbabilities"/>. Default false.</summary>
     public bool LogProbabilities { get; init; }
 
     /// <summary>
-    /// How many of the likeliest tokens <see cref="GeneratedText.TopLogProbabilities"/> tells at every place, from 0 to 20 as in OpenAI's interface.
+    /// Number of likeliest tokens that <see cref="GeneratedText.TopLogProbabilities"/> lists per position, from 0 to 20 as in OpenAI's API.
     /// Default 0.
     /// </summary>
     public int TopLogProbabilities { get; init; }
 
-    /// <summary>Most rows that grow together, 1 or more: memory is shared by their key/value caches. Answers do not depend on it. Default 16.</summary>
+    /// <summary>
+    /// Maximum number of rows generated in one batch, 1 or more. Each row needs memory for its key/value cache; answers do not depend on the
+    /// batch size. Default 16.
+    /// </summary>
     public int MaximumBatchSize { get; init; } = 16;
 
-    /// <summary>Refuses the first option that lies outside its range.</summary>
-    /// <exception cref="NlftException">Names the option, the value and the range.</exception>
+    /// <summary>Checks that every option is within its range.</summary>
+    /// <exception cref="NlftException">An option is out of range; the message names the option, its value and the range.</exception>
     public void Validate()
     {
         OptionCheck.Require(MaximumNewTokens >= 1, nameof(MaximumNewTokens), MaximumNewTokens, "1 or more",

@@ -3,8 +3,8 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Generation;
 
 /// <summary>
-/// A text that grows piece by piece until a stop string appears in it, wherever the pieces meet. What may yet turn out to be the
-/// beginning of a stop string is held back from <see cref="Take"/>.
+/// Collects text piece by piece until it contains a stop string, also across pieces. <see cref="Take"/> holds back what may be the beginning of
+/// a stop string.
 /// </summary>
 internal sealed class StopStringText(IReadOnlyList<string> stopStrings)
 {
@@ -12,10 +12,10 @@ internal sealed class StopStringText(IReadOnlyList<string> stopStrings)
     private readonly int _longest = stopStrings.Select(s => s.Length).DefaultIfEmpty(0).Max();
     private int _taken;
 
-    /// <summary>Whether a stop string was found: the text ends before it and grows no more.</summary>
+    /// <summary>Gets whether a stop string was found. The text then ends before it and stays as it is.</summary>
     public bool Stopped { get; private set; }
 
-    /// <summary>Adds a piece; the stop string that begins first ends the text.</summary>
+    /// <summary>Appends a piece. The stop string that starts first ends the text.</summary>
     public void Append(string piece)
     {
         if (Stopped) return;
@@ -29,8 +29,8 @@ internal sealed class StopStringText(IReadOnlyList<string> stopStrings)
         _text.Length = searchFrom + found;
     }
 
-    /// <summary>The text added since the last call that can no longer become part of a stop string.</summary>
-    /// <param name="final">Whether the text is complete, so that nothing needs to be held back.</param>
+    /// <summary>Returns the text added since the last call that cannot be part of a stop string.</summary>
+    /// <param name="final">Whether the text is complete, so that nothing is held back.</param>
     public string Take(bool final)
     {
         var end = final || Stopped ? _text.Length : _text.Length - HeldBack();
@@ -40,10 +40,10 @@ internal sealed class StopStringText(IReadOnlyList<string> stopStrings)
         return piece;
     }
 
-    /// <summary>All of the text so far.</summary>
+    /// <summary>Returns all text so far.</summary>
     public override string ToString() => _text.ToString();
 
-    /// <summary>Length of the longest ending of the text that is a beginning of a stop string.</summary>
+    /// <summary>Computes the length of the longest suffix of the text that is a prefix of a stop string.</summary>
     private int HeldBack()
     {
         var length = Math.Min(_longest - 1, _text.Length);

@@ -4,20 +4,20 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.Generation;
 
 /// <summary>
-/// Chooses the next token of one row from its logits: penalties, temperature, top-k, top-p, min-p and a draw, as
-/// <see cref="GenerationOptions"/> describes them. All arithmetic is in double precision.
+/// Chooses the next token of one row from its logits: penalties, temperature, top-k, top-p, min-p and a random draw, in the order that
+/// <see cref="GenerationOptions"/> documents. Computes in double precision.
 /// </summary>
 internal sealed class TokenSampler
 {
     private readonly GenerationOptions _options;
     private readonly HashSet<int> _seen = [];
-    private readonly Dictionary<int, int> _counts = []; // how often the answer has a token
+    private readonly Dictionary<int, int> _counts = []; // occurrences of each token in the answer
     private SplitMix64 _random;
 
     /// <summary>Creates the sampler of one row.</summary>
     /// <param name="options">Valid options.</param>
-    /// <param name="row">Index of the row in its call: together with the seed it names the row's stream.</param>
-    /// <param name="prompt">Tokens that count as seen.</param>
+    /// <param name="row">Index of the row in its call; with the seed it determines the row's random stream.</param>
+    /// <param name="prompt">Token ids that the repetition penalty counts as seen.</param>
     public TokenSampler(GenerationOptions options, int row, ReadOnlySpan<int> prompt)
     {
         _options = options;
@@ -25,8 +25,8 @@ internal sealed class TokenSampler
         if (options.RepetitionPenalty != 1) _seen.UnionWith(prompt.ToArray());
     }
 
-    /// <summary>The next token.</summary>
-    /// <param name="logits">V values; minus infinity excludes a token.</param>
+    /// <summary>Chooses the next token.</summary>
+    /// <param name="logits">One value per vocabulary id; minus infinity excludes a token.</param>
     /// <exception cref="NlftException">A logit is NaN or infinite, or all are minus infinity.</exception>
     public int Next(ReadOnlySpan<float> logits)
     {
@@ -35,7 +35,7 @@ internal sealed class TokenSampler
         {
             var weights = rented.AsSpan(0, logits.Length);
             for (var i = 0; i < weights.Length; i++) weights[i] = logits[i];
-            Penalise(weights);
+            Penalize(weights);
             var likeliest = Likeliest(weights);
             var next = _options.Temperature == 0 ? likeliest : Sample(weights, weights[likeliest]);
             if (_options.RepetitionPenalty != 1) _seen.Add(next);
@@ -48,7 +48,7 @@ internal sealed class TokenSampler
         }
     }
 
-    private void Penalise(Span<double> logits)
+    private void Penalize(Span<double> logits)
     {
         foreach (var token in _seen)
         {
@@ -58,7 +58,7 @@ internal sealed class TokenSampler
         foreach (var (token, count) in _counts) logits[token] -= count * _options.FrequencyPenalty + _options.PresencePenalty;
     }
 
-    /// <summary>The token with the largest logit, the lowest id among equals.</summary>
+    /// <summary>Returns the token with the largest logit; ties go to the lowest id.</summary>
     private static int Likeliest(ReadOnlySpan<double> logits)
     {
         var best = 0;
@@ -75,7 +75,7 @@ internal sealed class TokenSampler
                 "Check the model folder's weights and the adapter: the network's output cannot be used.");
     }
 
-    /// <summary>Turns logits into weights exp((logit - max) / temperature), sets to 0 what the filters exclude, and draws.</summary>
+    /// <summary>Turns logits into weights exp((logit - max) / temperature), zeroes what the filters exclude, and draws.</summary>
     private int Sample(Span<double> weights, double maximum)
     {
         if (_options.TopK > 0 && _options.TopK < weights.Length) KeepTop(weights, _options.TopK);
@@ -89,10 +89,10 @@ internal sealed class TokenSampler
         return Draw(weights, _random.NextDouble());
     }
 
-    /// <summary>Excludes all but the k largest logits; of equal ones the lowest ids stay.</summary>
+    /// <summary>Keeps the k largest logits; ties go to the lowest ids.</summary>
     private static void KeepTop(Span<double> logits, int k)
     {
-        var top = new PriorityQueue<int, (double Logit, int MinusId)>(k + 1); // the least of them comes out first
+        var top = new PriorityQueue<int, (double Logit, int MinusId)>(k + 1); // dequeues the least likely first
         for (var i = 0; i < logits.Length; i++)
         {
             if (top.Count < k) top.Enqueue(i, (logits[i], -i));
@@ -102,11 +102,11 @@ internal sealed class TokenSampler
         KeepOnly(logits, top.UnorderedItems.Select(item => (item.Element, item.Priority.Logit)).ToArray(), double.NegativeInfinity);
     }
 
-    /// <summary>Excludes all but the smallest set of largest weights whose sum reaches the share <paramref name="p"/> of all.</summary>
+    /// <summary>Keeps the smallest set of largest weights whose sum reaches the fraction <paramref name="p"/> of the total.</summary>
     private static void KeepNucleus(Span<double> weights, double p)
     {
         var total = Sum(weights);
-        // All V weights below this together are less than the share 1 - p: the nucleus lies among the others, and few are sorted.
+        // All weights below this sum to less than the fraction 1 - p, so the nucleus is among the others and only a few need sorting.
         var negligible = total * (1 - p) / weights.Length;
         var candidates = new List<(int Id, double Weight)>();
         for (var i = 0; i < weights.Length; i++)
@@ -126,7 +126,7 @@ internal sealed class TokenSampler
         foreach (var (id, value) in kept) values[id] = value;
     }
 
-    /// <summary>The token at which the running sum of weights passes the share <paramref name="uniform"/>, in [0, 1), of their total.</summary>
+    /// <summary>Returns the token at which the cumulative weight passes the fraction <paramref name="uniform"/>, in [0, 1), of the total.</summary>
     private static int Draw(ReadOnlySpan<double> weights, double uniform)
     {
         var left = uniform * Sum(weights);
@@ -139,7 +139,7 @@ internal sealed class TokenSampler
             last = i;
         }
 
-        return last; // only rounding leads here
+        return last; // reached only through rounding
     }
 
     private static double Sum(ReadOnlySpan<double> values)

@@ -4,13 +4,13 @@ using System.Text.Json.Serialization;
 namespace Microsoft.ML.Nlft.Objectives;
 
 /// <summary>
-/// How far the walk of <see cref="Clustering"/> would go from each token, were it salient, at each of a list of thresholds. It takes the place of the
-/// hidden states (n x H numbers) wherever thresholds are tried later, and gives exactly what <see cref="Clustering.Find"/> gives.
+/// Stores how far the walk of <see cref="Clustering"/> goes from each token, if that token is salient, at each of a list of thresholds. It replaces
+/// the hidden states (n x H numbers) where thresholds are tried later, and yields exactly the clusters of <see cref="Clustering.Find"/>.
 /// </summary>
 /// <remarks>
-/// A walk does not depend on which other tokens are salient, and raising the threshold only ends it earlier, so one walk to the left serves all
-/// thresholds: they drop out one by one. The walk to the right starts from the centre that the left one ended with, so there is one for each
-/// group of thresholds that stopped together.
+/// A walk does not depend on which other tokens are salient, and a higher threshold only ends it earlier. So one walk to the left serves all
+/// thresholds, which drop out one by one. The walk to the right starts from the centre at which the left one ended, so there is one for each
+/// group of thresholds that stopped at the same token.
 /// </remarks>
 internal sealed class ClusterReach
 {
@@ -20,29 +20,30 @@ internal sealed class ClusterReach
     private ClusterReach(IReadOnlyList<double> thresholds, byte[] dissimilar, byte[] similar) =>
         (Thresholds, Dissimilar, Similar) = (thresholds, dissimilar, similar);
 
-    /// <summary>The thresholds that can be tried, ascending.</summary>
+    /// <summary>Gets the thresholds that can be tried, ascending.</summary>
     public IReadOnlyList<double> Thresholds { get; }
 
-    /// <summary><see cref="Walks"/> of the dissimilar rule.</summary>
+    /// <summary>Gets the <see cref="Walks"/> of the dissimilar rule.</summary>
     public byte[] Dissimilar { get; }
 
-    /// <summary><see cref="Walks"/> of the similar rule.</summary>
+    /// <summary>Gets the <see cref="Walks"/> of the similar rule.</summary>
     public byte[] Similar { get; }
 
     /// <summary>
-    /// The walks of all tokens under one rule, each as varints: the number of groups of neighbouring thresholds, then per group how many thresholds, how
-    /// far left and how far right. Thresholds after the last group reach nowhere.
+    /// Returns the walks of all tokens under one rule, each as varints: the number of groups of adjacent thresholds, then for each group its number
+    /// of thresholds and the steps to the left and to the right. Thresholds after the last group reach no neighbour.
     /// </summary>
     public ReadOnlySpan<byte> Walks(ClusterRule rule) => rule == ClusterRule.Similar ? Similar : Dissimilar;
 
-    /// <summary>0 to 2 in hundredths, and <paramref name="configured"/> where it lies between.</summary>
+    /// <summary>Returns 0 to 2 in steps of 0.01, with <paramref name="configured"/> inserted in order.</summary>
     public static double[] ThresholdsWith(double configured) =>
         [.. Enumerable.Range(0, 2 * Steps + 1).Select(step => step / (double)Steps).Append(configured).Distinct().Order()];
 
-    /// <summary>Walks from every token that could be salient.</summary>
-    /// <param name="thresholds">Ascending.</param>
+    /// <summary>Computes the walks from every token that could be salient.</summary>
+    /// <param name="thresholds">Thresholds, ascending.</param>
     /// <param name="hidden">n x H hidden states, row-major.</param>
-    /// <param name="candidates">n flags; the walks of the others are left out and count as going nowhere.</param>
+    /// <param name="candidates">n flags: which tokens could be salient. The walks of the others are empty.</param>
+    /// <exception cref="NlftException">A hidden state is not finite, or the number of values is not a multiple of n.</exception>
     public static ClusterReach Of(IReadOnlyList<double> thresholds, ReadOnlyMemory<float> hidden, bool[] candidates)
     {
         ScoreChecks.HiddenStates(hidden.Length, candidates.Length);
@@ -53,7 +54,8 @@ internal sealed class ClusterReach
             var walks = new byte[candidates.Length][];
             try
             {
-                Parallel.For(0, walks.Length, i => walks[i] = candidates[i] ? new Walk(rule, thresholds, hidden, candidates.Length, i).Encode() : [0]);
+                Parallel.For(0, walks.Length, i =>
+                    walks[i] = candidates[i] ? new Walk(rule, thresholds, hidden, candidates.Length, i).Encode() : [0]);
             }
             catch (AggregateException e) when (e.InnerException is NlftException)
             {
@@ -63,13 +65,15 @@ internal sealed class ClusterReach
         }
     }
 
-    /// <summary>How far the walk from token <paramref name="from"/> goes at the threshold of that index.</summary>
+    /// <summary>Returns how many tokens the walk from token <paramref name="from"/> covers at the threshold with the given index.</summary>
     public (int Left, int Right) At(ClusterRule rule, int from, int threshold)
     {
         var at = 0;
         var walks = rule == ClusterRule.Similar ? Similar : Dissimilar;
         for (var i = 0; i < from; i++)
+        {
             for (var rest = 3 * Read(); rest > 0; rest--) Read();
+        }
         var passed = 0;
         for (var groups = Read(); groups > 0; groups--)
         {
@@ -91,7 +95,7 @@ internal sealed class ClusterReach
         }
     }
 
-    /// <summary>One token's walk at all thresholds.</summary>
+    /// <summary>Computes one token's walk at all thresholds.</summary>
     private sealed class Walk(ClusterRule rule, IReadOnlyList<double> thresholds, ReadOnlyMemory<float> hidden, int n, int from)
     {
         private readonly int[] _left = new int[thresholds.Count], _right = new int[thresholds.Count];
@@ -120,7 +124,9 @@ internal sealed class ClusterReach
 
         private ReadOnlySpan<float> Hidden(int k) => hidden.Span.Slice(k * _width, _width);
 
-        /// <summary>Thresholds 0 to <c>alive</c> (exclusive) are still walking; those that stop go right from the centre they stopped at.</summary>
+        /// <summary>
+        /// Walks left. Thresholds 0 to <c>alive</c> (exclusive) continue; those that stop walk right from the centre at which they stopped.
+        /// </summary>
         private void Left()
         {
             var (centre, alive) = (new double[_width], thresholds.Count);
@@ -128,13 +134,13 @@ internal sealed class ClusterReach
             for (var steps = 0; alive > 0; steps++)
             {
                 var k = from - steps - 1;
-                var goOn = k < 0 ? 0 : Math.Min(alive, Exceeded(Clustering.Value(rule, centre, Hidden(k), k)));
-                if (goOn < alive)
+                var remaining = k < 0 ? 0 : Math.Min(alive, Exceeded(Clustering.Value(rule, centre, Hidden(k), k)));
+                if (remaining < alive)
                 {
-                    Array.Fill(_left, steps, goOn, alive - goOn);
-                    Right([.. centre], goOn, alive);
+                    Array.Fill(_left, steps, remaining, alive - remaining);
+                    Right([.. centre], remaining, alive);
                 }
-                alive = goOn;
+                alive = remaining;
                 if (alive > 0) Clustering.Move(centre, Hidden(k));
             }
         }
@@ -144,14 +150,14 @@ internal sealed class ClusterReach
             for (var steps = 0; alive > first; steps++)
             {
                 var k = from + steps + 1;
-                var goOn = k >= n ? first : Math.Clamp(Exceeded(Clustering.Value(rule, centre, Hidden(k), k)), first, alive);
-                Array.Fill(_right, steps, goOn, alive - goOn);
-                alive = goOn;
+                var remaining = k >= n ? first : Math.Clamp(Exceeded(Clustering.Value(rule, centre, Hidden(k), k)), first, alive);
+                Array.Fill(_right, steps, remaining, alive - remaining);
+                alive = remaining;
                 if (alive > first) Clustering.Move(centre, Hidden(k));
             }
         }
 
-        /// <summary>How many thresholds are below the value.</summary>
+        /// <summary>Counts the thresholds below the value.</summary>
         private int Exceeded(double value)
         {
             int low = 0, high = thresholds.Count;

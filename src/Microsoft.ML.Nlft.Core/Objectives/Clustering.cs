@@ -2,20 +2,20 @@ using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Nlft.Objectives;
 
-/// <summary>Spreads salience to neighbouring tokens by the cosine between hidden states (docs/method.md, section 2, <c>cluster</c>).</summary>
+/// <summary>Extends salience to neighbouring tokens by the cosine between hidden states (docs/method.md, section 2, <c>cluster</c>).</summary>
 internal static class Clustering
 {
-    private const int MostOnStack = 4096; // numbers of a hidden state
+    private const int MaximumStackWidth = 4096; // values of a hidden state
 
-    /// <summary>The salient tokens and the neighbours that join them.</summary>
+    /// <summary>Finds the salient tokens and the neighbours that join them.</summary>
     /// <param name="rule">How neighbours join.</param>
-    /// <param name="threshold">What the distance or similarity must exceed.</param>
+    /// <param name="threshold">The value that the distance or similarity must exceed, in [0, 2].</param>
     /// <param name="hidden">n x H hidden states, row-major.</param>
     /// <param name="salient">n flags.</param>
     /// <returns>n flags; the salient tokens themselves are included.</returns>
     /// <remarks>
-    /// From each salient token the walk goes left, then right, from neighbour to neighbour until one fails the test; salient tokens on the way
-    /// are neighbours like any other. Each step moves the centre half-way to the token it added; the centre is not reset between the two directions.
+    /// The walk from each salient token goes left, then right, and stops at the first neighbour that fails the test. Other salient tokens on the way
+    /// are treated like any neighbour. Each step moves the centre halfway to the token it adds; the centre is not reset between the directions.
     /// </remarks>
     public static bool[] Find(ClusterRule rule, double threshold, ReadOnlySpan<float> hidden, ReadOnlySpan<bool> salient)
     {
@@ -23,47 +23,51 @@ internal static class Clustering
         if (rule == ClusterRule.None) return cluster;
 
         int n = salient.Length, width = hidden.Length / n, missing = cluster.Count(member => !member);
-        Span<double> centre = width <= MostOnStack ? stackalloc double[width] : new double[width];
+        Span<double> centre = width <= MaximumStackWidth ? stackalloc double[width] : new double[width];
         for (var i = 0; i < n && missing > 0; i++)
         {
             if (!salient[i]) continue;
             Start(centre, hidden.Slice(i * width, width));
-            for (var k = i - 1; k >= 0 && Value(rule, centre, hidden.Slice(k * width, width), k) > threshold; k--) Add(hidden.Slice(k * width, width), k, centre);
-            for (var k = i + 1; k < n && Value(rule, centre, hidden.Slice(k * width, width), k) > threshold; k++) Add(hidden.Slice(k * width, width), k, centre);
+            for (var k = i - 1; k >= 0 && TryAdd(hidden.Slice(k * width, width), k, centre); k--) { }
+            for (var k = i + 1; k < n && TryAdd(hidden.Slice(k * width, width), k, centre); k++) { }
         }
         return cluster;
 
-        void Add(ReadOnlySpan<float> h, int k, Span<double> centre)
+        bool TryAdd(ReadOnlySpan<float> h, int k, Span<double> centre)
         {
+            if (!(Value(rule, centre, h, k) > threshold)) return false;
             if (!cluster[k]) (cluster[k], missing) = (true, missing - 1);
             Move(centre, h);
+            return true;
         }
     }
 
-    /// <summary>A walk begins at the salient token itself.</summary>
+    /// <summary>Starts a walk: sets the centre to the salient token.</summary>
     public static void Start(Span<double> centre, ReadOnlySpan<float> h)
     {
         for (var d = 0; d < centre.Length; d++) centre[d] = h[d];
     }
 
-    /// <summary>The centre goes half-way to a token that joins.</summary>
+    /// <summary>Moves the centre halfway to a token that joins.</summary>
     public static void Move(Span<double> centre, ReadOnlySpan<float> h)
     {
         for (var d = 0; d < centre.Length; d++) centre[d] = (centre[d] + h[d]) / 2;
     }
 
-    /// <summary>What must exceed the threshold for token k to join: the distance or the similarity to the centre.</summary>
-    /// <exception cref="NlftException">It is not a number.</exception>
+    /// <summary>Computes the distance or similarity to the centre that must exceed the threshold for token k to join.</summary>
+    /// <exception cref="NlftException">The result is not a number.</exception>
     public static double Value(ClusterRule rule, ReadOnlySpan<double> centre, ReadOnlySpan<float> h, int k)
     {
         var similarity = Cosine(centre, h);
         if (double.IsNaN(similarity))
+        {
             throw new NlftException($"hidden state of response token {k}", "a value that is not finite", "finite numbers",
                 "Check the model's weights and the learning rate: the network has diverged.");
+        }
         return rule == ClusterRule.Similar ? similarity : 1 - similarity;
     }
 
-    /// <summary>a.b / (|a| |b|); 0 when either is the zero vector. Four running sums, in the same order on every machine.</summary>
+    /// <summary>Computes a.b / (|a| |b|); 0 if either vector is zero. Four partial sums give the same result on every machine.</summary>
     internal static double Cosine(ReadOnlySpan<double> a, ReadOnlySpan<float> b)
     {
         Vector256<double> dots = default, aas = default, bbs = default;

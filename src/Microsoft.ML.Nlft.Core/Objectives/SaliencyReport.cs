@@ -3,13 +3,13 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Objectives;
 
-/// <summary>Where the feedback lands in one response: every token with its probabilities, role, weight and coefficient.</summary>
+/// <summary>Shows where the feedback acts in one response: every token with its probabilities, role, weight and coefficient.</summary>
 public sealed class SaliencyReport
 {
-    /// <summary>Joins what an objective read with what it decided.</summary>
-    /// <param name="scores">The scores given to <see cref="ITokenObjective.Evaluate"/>.</param>
-    /// <param name="result">What it returned.</param>
-    /// <param name="texts">The text of each of the n tokens; null: their positions.</param>
+    /// <summary>Combines the input and the result of an objective.</summary>
+    /// <param name="scores">The scores passed to <see cref="ITokenObjective.Evaluate"/>.</param>
+    /// <param name="result">The result that it returned.</param>
+    /// <param name="texts">The texts of the n tokens; default null shows their positions.</param>
     /// <exception cref="ArgumentException">The numbers of tokens differ.</exception>
     public SaliencyReport(ExampleScores scores, TokenObjectiveResult result, IReadOnlyList<string>? texts = null)
     {
@@ -17,8 +17,10 @@ public sealed class SaliencyReport
         ArgumentNullException.ThrowIfNull(result);
         var n = result.Tokens.Length;
         if (scores.Base.Length != n || (texts is not null && texts.Count != n))
+        {
             throw new ArgumentException($"The result has {n} tokens, the scores {scores.Base.Length}, the texts {texts?.Count ?? n}.",
                 nameof(result));
+        }
 
         (Loss, SalientShare) = (result.Loss, result.Tokens.Count(token => token.Role == TokenRole.Salient) / (double)n);
         Tokens = [.. result.Tokens.Select((saliency, t) => new TokenReport(
@@ -26,16 +28,16 @@ public sealed class SaliencyReport
                 Probability(scores.Standard, t)))];
     }
 
-    /// <summary>The loss of the response.</summary>
+    /// <summary>Gets the loss of the response.</summary>
     public double Loss { get; }
 
-    /// <summary>Salient tokens as a share of all, in [0, 1].</summary>
+    /// <summary>Gets the share of salient tokens, in [0, 1].</summary>
     public double SalientShare { get; }
 
-    /// <summary>The n tokens in order.</summary>
+    /// <summary>Gets the n tokens in order.</summary>
     public IReadOnlyList<TokenReport> Tokens { get; }
 
-    /// <summary>A plain text table: one line per token, salient ones marked by *, their neighbours by +.</summary>
+    /// <summary>Formats a plain-text table with one line per token; * marks salient tokens, + their neighbours.</summary>
     public override string ToString()
     {
         var table = new StringBuilder("       base    judge  standard  weight  coefficient  token\n");
@@ -55,16 +57,18 @@ public sealed class SaliencyReport
 }
 
 /// <summary>One token of a <see cref="SaliencyReport"/>.</summary>
-/// <param name="Text">Its text.</param>
-/// <param name="Saliency">Its role, weight w_t and coefficient c_t.</param>
-/// <param name="Base">b_t, its probability in the base context.</param>
-/// <param name="Judge">j_t; null when not scored.</param>
-/// <param name="Standard">s_t; null when not scored.</param>
+/// <param name="Text">The token's text.</param>
+/// <param name="Saliency">The token's role, weight w_t and coefficient c_t.</param>
+/// <param name="Base">b_t: the token's probability in the base context.</param>
+/// <param name="Judge">j_t: its probability in the judge context; null if not scored.</param>
+/// <param name="Standard">s_t: its probability in the standard context; null if not scored.</param>
 public sealed record TokenReport(string Text, TokenSaliency Saliency, double Base, double? Judge, double? Standard)
 {
-    /// <summary>j_t / b_t: above 1 where the judgment makes the token likelier. Null when j was not scored; may be infinite, and NaN when both are 0.</summary>
+    /// <summary>
+    /// Gets j_t / b_t: above 1 where the judgment makes the token likelier. Null if j was not scored; infinite if only b is 0; NaN if both are 0.
+    /// </summary>
     public double? RatioToBase => Judge / Base;
 
-    /// <summary>j_t / s_t: above 1 where the judgment explains the token better than the answer does. Null when one of them was not scored.</summary>
+    /// <summary>Gets j_t / s_t: above 1 where the judgment explains the token better than the answer does. Null if either was not scored.</summary>
     public double? RatioToStandard => Judge / Standard;
 }

@@ -2,22 +2,27 @@ using Microsoft.ML.Nlft.Data;
 
 namespace Microsoft.ML.Nlft.Objectives;
 
-/// <summary>Refuses scores that no objective can use.</summary>
+/// <summary>Validates the scores that objectives receive.</summary>
 internal static class ScoreChecks
 {
-    /// <summary>A log-probability may exceed 0 by this much: the rounding of a float32 log-softmax.</summary>
+    /// <summary>How far a log-probability may exceed 0: the rounding error of a float32 log-softmax.</summary>
     private const double Rounding = 1e-4;
 
     /// <summary>Checks one context's log-probabilities.</summary>
-    /// <returns>The same values, none above 0.</returns>
+    /// <returns>The values, clamped to at most 0.</returns>
+    /// <exception cref="NlftException">There are no values, their number is not n, or one is NaN or above 0.</exception>
     public static double[] Context(PromptContexts context, double[] logProbabilities, int n)
     {
-        if (n == 0) throw new NlftException("scores of the Base context", "no response token", "at least one",
-            "Leave rows with an empty response out.");
+        if (n == 0)
+        {
+            throw new NlftException("scores of the Base context", "no response token", "at least one", "Leave rows with an empty response out.");
+        }
         if (logProbabilities.Length != n)
+        {
             throw new NlftException($"scores of the {context} context", $"{logProbabilities.Length} log-probabilities",
                 $"{n}, as many as the Base context has",
                 $"Score the same response tokens in the {context} context.");
+        }
         for (var t = 0; t < n; t++)
         {
             if (logProbabilities[t] <= Rounding) continue;
@@ -29,11 +34,14 @@ internal static class ScoreChecks
         return Array.ConvertAll(logProbabilities, logP => Math.Min(logP, 0));
     }
 
-    /// <summary>Checks that hidden states are n rows of equal width.</summary>
+    /// <summary>Checks that hidden states form n rows of equal width.</summary>
+    /// <exception cref="NlftException">The number of values is not a positive multiple of n.</exception>
     public static void HiddenStates(int values, int n)
     {
         if (values == 0 || values % n != 0)
+        {
             throw new NlftException("hidden states of the Base context", $"{values} values", $"a positive multiple of n = {n}",
                 "Ask the engine for hidden states when NeedsHiddenStates says so.");
+        }
     }
 }

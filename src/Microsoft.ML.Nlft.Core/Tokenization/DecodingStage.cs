@@ -4,63 +4,64 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>
-/// One step from tokens to text, fed token by token so that whole texts and streams are decoded by the same code. A token arrives as one
-/// or more parts and an end; each stage hands on what can no longer change.
+/// One step from tokens to text. Stages are fed token by token, so that the same code decodes whole texts and streams. A token arrives as one
+/// or more parts and an end; each stage passes on what can no longer change.
 /// </summary>
 internal abstract class DecodingStage
 {
-    /// <summary>The stage that receives this one's output; set once, when the chain is put together.</summary>
+    /// <summary>Gets or sets the stage that receives this one's output; set once, when the chain is built.</summary>
     public DecodingStage Next { get; set; } = null!;
 
-    /// <summary>Whether text has come in that has not been handed on.</summary>
+    /// <summary>Gets whether the stage holds text that it has not passed on.</summary>
     public virtual bool HoldsText => false;
 
-    public abstract void Part(string text);
+    /// <summary>Receives a part of the current token.</summary>
+    public abstract void Append(string text);
 
-    /// <summary>The current token is complete.</summary>
+    /// <summary>Ends the current token.</summary>
     public abstract void EndToken();
 
-    /// <summary>No token follows.</summary>
+    /// <summary>Ends the text: no token follows.</summary>
     public virtual void Finish() => Next.Finish();
 }
 
-/// <summary>A stage that needs a token's whole text.</summary>
+/// <summary>A stage that processes whole tokens.</summary>
 internal abstract class WholeTokenStage : DecodingStage
 {
     private readonly StringBuilder _token = new();
 
     public override bool HoldsText => _token.Length > 0;
 
-    public sealed override void Part(string text) => _token.Append(text);
+    public sealed override void Append(string text) => _token.Append(text);
 
     public sealed override void EndToken()
     {
         var token = _token.ToString();
         _token.Clear();
-        Token(token);
+        Process(token);
     }
 
-    protected abstract void Token(string token);
+    protected abstract void Process(string token);
 
     protected void Emit(string token)
     {
-        Next.Part(token);
+        Next.Append(token);
         Next.EndToken();
     }
 }
 
-/// <summary>Replace: every match of a pattern in a token.</summary>
+/// <summary>Implements Replace: replaces every match of a pattern in a token.</summary>
 internal sealed class ReplaceStage(IMatcher matcher, string content) : WholeTokenStage
 {
-    protected override void Token(string token) => Emit(token.Length == 0 ? token : new Fragment(token, 0).Replace(matcher, content).Text);
+    protected override void Process(string token) => Emit(token.Length == 0 ? token : new Fragment(token, 0).Replace(matcher, content).Text);
 }
 
-/// <summary>Metaspace: the mark becomes a space, in the first token nothing (unless none was ever prepended).</summary>
+/// <summary>Implements Metaspace: the mark becomes a space; in the first token it is removed, unless the scheme never prepends one.</summary>
 internal sealed class MetaspaceStage(char replacement, PrependScheme scheme) : WholeTokenStage
 {
     private bool _isFirst = true;
 
-    protected override void Token(string token)
+    protected override void Process(string token)
     {
         var space = _isFirst && scheme != PrependScheme.Never ? string.Empty : " ";
         _isFirst = false;
@@ -68,7 +69,7 @@ internal sealed class MetaspaceStage(char replacement, PrependScheme scheme) : W
     }
 }
 
-/// <summary>ByteFallback: a run of tokens <c>&lt;0xNN&gt;</c> is UTF-8, or, if it is not, one U+FFFD for each of them.</summary>
+/// <summary>Implements ByteFallback: decodes a run of tokens <c>&lt;0xNN&gt;</c> as UTF-8; if it is invalid, each becomes U+FFFD.</summary>
 internal sealed class ByteFallbackStage : WholeTokenStage
 {
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -83,7 +84,7 @@ internal sealed class ByteFallbackStage : WholeTokenStage
         base.Finish();
     }
 
-    protected override void Token(string token)
+    protected override void Process(string token)
     {
         if (token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>'
             && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value))
@@ -98,10 +99,7 @@ internal sealed class ByteFallbackStage : WholeTokenStage
 
     private void EmitBytes()
     {
-        if (_bytes.Count == 0)
-        {
-            return;
-        }
+        if (_bytes.Count == 0) return;
 
         try
         {
@@ -116,7 +114,10 @@ internal sealed class ByteFallbackStage : WholeTokenStage
     }
 }
 
-/// <summary>ByteLevel: from the byte alphabet to UTF-8 to text, over all tokens together; a token of other characters is its own text.</summary>
+/// <summary>
+/// Implements ByteLevel: maps the byte alphabet to bytes and decodes those of all tokens as UTF-8. A token with a character outside the
+/// alphabet stands for itself.
+/// </summary>
 internal sealed class ByteLevelStage : WholeTokenStage
 {
     private readonly Decoder _utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false).GetDecoder();
@@ -126,12 +127,12 @@ internal sealed class ByteLevelStage : WholeTokenStage
 
     public override void Finish()
     {
-        Next.Part(Decode([], flush: true));
+        Next.Append(Decode([], flush: true));
         Next.EndToken();
         base.Finish();
     }
 
-    protected override void Token(string token)
+    protected override void Process(string token)
     {
         var isBytes = token.All(c => ByteAlphabet.ToByte(c) >= 0);
         var bytes = isBytes ? [.. token.Select(c => (byte)ByteAlphabet.ToByte(c))] : Encoding.UTF8.GetBytes(token);
@@ -147,22 +148,22 @@ internal sealed class ByteLevelStage : WholeTokenStage
             };
         }
 
-        Next.Part(Decode(bytes, flush: false));
+        Next.Append(Decode(bytes, flush: false));
     }
 
     private string Decode(byte[] bytes, bool flush)
     {
-        // Up to three bytes of an unfinished character may come out as well.
+        // The decoder may also emit up to three pending bytes of an unfinished character.
         var characters = new char[Encoding.UTF8.GetMaxCharCount(bytes.Length + 3)];
         _utf8.Convert(bytes, characters, flush, out _, out var count, out _);
         return new string(characters, 0, count);
     }
 }
 
-/// <summary>Fuse: all tokens become one.</summary>
+/// <summary>Implements Fuse: joins all tokens into one.</summary>
 internal sealed class FuseStage : DecodingStage
 {
-    public override void Part(string text) => Next.Part(text);
+    public override void Append(string text) => Next.Append(text);
 
     public override void EndToken()
     {
@@ -175,7 +176,7 @@ internal sealed class FuseStage : DecodingStage
     }
 }
 
-/// <summary>Strip: up to so many of a character from both ends of a token.</summary>
+/// <summary>Implements Strip: removes up to <c>start</c> and <c>stop</c> occurrences of a character from the ends of a token.</summary>
 internal sealed class StripStage(char content, int start, int stop) : DecodingStage
 {
     private readonly StringBuilder _end = new();
@@ -183,7 +184,7 @@ internal sealed class StripStage(char content, int start, int stop) : DecodingSt
 
     public override bool HoldsText => _end.Length > 0;
 
-    public override void Part(string text)
+    public override void Append(string text)
     {
         var first = 0;
         for (; _seen < start && first < text.Length; first++, _seen++)
@@ -195,15 +196,12 @@ internal sealed class StripStage(char content, int start, int stop) : DecodingSt
             }
         }
 
-        // What may yet turn out to be the end: up to "stop" characters that would be cut.
+        // Hold back what may be the end of the token: up to "stop" characters that would be removed.
         _end.Append(text, first, text.Length - first);
         var kept = _end.Length;
-        while (kept > 0 && _end.Length - kept < stop && _end[kept - 1] == content)
-        {
-            kept--;
-        }
+        while (kept > 0 && _end.Length - kept < stop && _end[kept - 1] == content) kept--;
 
-        Next.Part(_end.ToString(0, kept));
+        Next.Append(_end.ToString(0, kept));
         _end.Remove(0, kept);
     }
 
@@ -214,12 +212,12 @@ internal sealed class StripStage(char content, int start, int stop) : DecodingSt
     }
 }
 
-/// <summary>The default without a decoder: tokens with a space between them.</summary>
+/// <summary>Joins tokens with spaces: the behaviour of a tokenizer without a decoder.</summary>
 internal sealed class SpacedStage : WholeTokenStage
 {
     private bool _isFirst = true;
 
-    protected override void Token(string token)
+    protected override void Process(string token)
     {
         Emit(_isFirst ? token : " " + token);
         _isFirst = false;

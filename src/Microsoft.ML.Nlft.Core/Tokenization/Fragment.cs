@@ -3,8 +3,8 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>
-/// A run of text on its way through normalising and splitting, which remembers for each of its UTF-16 units
-/// the range of the original text it stands for.
+/// A run of text in the normalization and pre-tokenization pipeline. It maps each of its UTF-16 units to the range of the input text that the
+/// unit came from.
 /// </summary>
 internal sealed class Fragment
 {
@@ -12,14 +12,14 @@ internal sealed class Fragment
     private readonly int[]? _ends;
     private readonly int _first;
 
-    /// <summary>An untouched run of the original that begins at <paramref name="origin"/>.</summary>
+    /// <summary>Creates a fragment of unchanged input text that starts at <paramref name="origin"/>.</summary>
     public Fragment(string text, int origin) => (Text, _first) = (text, origin);
 
     private Fragment(string text, int[]? starts, int[]? ends, int first) => (Text, _starts, _ends, _first) = (text, starts, ends, first);
 
     public string Text { get; }
 
-    /// <summary>The added token this run is, or null when it is text still to be tokenized.</summary>
+    /// <summary>Gets the id of the added token that this fragment is, or null for text to tokenize.</summary>
     public int? TokenId { get; private init; }
 
     public Rune RuneAt(int index) => Rune.GetRuneAt(Text, index);
@@ -28,7 +28,7 @@ internal sealed class Fragment
 
     public int EndOf(int index) => _ends is null ? _first + index + 1 : _ends[_first + index];
 
-    /// <summary>Where the units <paramref name="start"/> to <paramref name="end"/> (exclusive, not empty) come from.</summary>
+    /// <summary>Returns the input range of the units from <paramref name="start"/> to <paramref name="end"/> (exclusive, not empty).</summary>
     public Range OriginOf(int start, int end) => StartOf(start)..EndOf(end - 1);
 
     public Fragment Slice(int start, int end) =>
@@ -36,10 +36,10 @@ internal sealed class Fragment
 
     public Fragment AsToken(int id) => new(Text, _starts, _ends, _first) { TokenId = id };
 
-    /// <summary>Another text of the same length, unit by unit from the same places.</summary>
+    /// <summary>Returns another text of the same length with the same origins, unit by unit.</summary>
     public Fragment WithText(string text) => new(text, _starts, _ends, _first);
 
-    /// <summary>This text with something put before it, which comes from nowhere: from the empty range where the text begins.</summary>
+    /// <summary>Prepends a text, whose origin is the empty range at the start of this fragment.</summary>
     public Fragment Prepend(string prefix)
     {
         var text = new Builder(prefix.Length + Text.Length);
@@ -48,15 +48,12 @@ internal sealed class Fragment
         return text.Build();
     }
 
-    /// <summary>This text with every match replaced; the replacement comes from all that it replaces.</summary>
+    /// <summary>Replaces every match; the origin of the replacement is the whole match.</summary>
     public Fragment Replace(IMatcher matcher, string replacement)
     {
         var matches = new List<(int Start, int End)>();
         matcher.Find(Text, matches);
-        if (matches.Count == 0)
-        {
-            return this;
-        }
+        if (matches.Count == 0) return this;
 
         var text = new Builder(Text.Length);
         var last = 0;
@@ -72,7 +69,7 @@ internal sealed class Fragment
         return text.Build();
     }
 
-    /// <summary>Composes the text that replaces a fragment, unit by unit, each with its origin.</summary>
+    /// <summary>Builds a fragment unit by unit, each with its origin.</summary>
     internal sealed class Builder(int capacity)
     {
         private readonly StringBuilder _text = new(capacity);
@@ -88,10 +85,7 @@ internal sealed class Fragment
 
         public void Append(ReadOnlySpan<char> units, int start, int end)
         {
-            foreach (var unit in units)
-            {
-                Append(unit, start, end);
-            }
+            foreach (var unit in units) Append(unit, start, end);
         }
 
         public void Append(Rune rune, int start, int end)
@@ -100,13 +94,10 @@ internal sealed class Fragment
             Append(units[..rune.EncodeToUtf16(units)], start, end);
         }
 
-        /// <summary>Takes units of another fragment over as they are.</summary>
+        /// <summary>Copies units of another fragment with their origins.</summary>
         public void Copy(Fragment source, int start, int end)
         {
-            for (var i = start; i < end; i++)
-            {
-                Append(source.Text[i], source.StartOf(i), source.EndOf(i));
-            }
+            for (var i = start; i < end; i++) Append(source.Text[i], source.StartOf(i), source.EndOf(i));
         }
 
         public Fragment Build() => new(_text.ToString(), [.. _starts], [.. _ends], 0);

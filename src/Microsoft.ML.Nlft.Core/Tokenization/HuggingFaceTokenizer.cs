@@ -5,14 +5,20 @@ using Microsoft.ML.Tokenizers;
 namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>
-/// A tokenizer.json of Hugging Face as a <see cref="Tokenizer"/>: byte-pair encoding, byte-level (GPT-2, Llama 3, Qwen, SmolLM, Falcon)
-/// or SentencePiece-style with byte fallback (Llama 2, TinyLlama, Phi-3). Ids and decoded text equal those of Hugging Face's own tokenizers.
-/// Safe for use from many threads.
+/// Reads a Hugging Face tokenizer.json as a <see cref="Tokenizer"/>: byte-pair encoding, either byte-level (GPT-2, Llama 3, Qwen, SmolLM,
+/// Falcon) or SentencePiece-style with byte fallback (Llama 2, TinyLlama, Phi-3). Ids and decoded text equal those of Hugging Face tokenizers.
+/// Thread-safe.
 /// </summary>
 /// <remarks>
-/// The inherited methods recognise added tokens in the text and add none; <c>considerPreTokenization: false</c> leaves the text in one piece
-/// (rewritten to the byte alphabet where the model needs that), <c>considerNormalization: false</c> leaves it as it is. Offsets are places in
-/// the text as given, so no normalized text is returned; a token that holds a part of a character has the offset of the whole character.
+/// <para>
+/// The inherited methods recognize added tokens in the text and add none. <c>considerPreTokenization: false</c> keeps the text in one piece, in
+/// the byte alphabet where the model needs it; <c>considerNormalization: false</c> skips normalization. Offsets refer to the input text, so no
+/// normalized text is returned. A token that covers part of a character has the offset of the whole character.
+/// </para>
+/// <para>
+/// This is own code because no tokenizer of Microsoft.ML.Tokenizers reads a tokenizer.json with its added tokens, normalizers and
+/// decoders, protects user text from special tokens or decodes a stream.
+/// </para>
 /// </remarks>
 public sealed class HuggingFaceTokenizer : Tokenizer
 {
@@ -27,95 +33,99 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     {
         (_definition, _names) = (definition, names);
         _addedTokens = new AddedTokens(definition.AddedTokens.Where(t => !t.IsNormalized).Select(t => (t.Content, t)));
-        _normalizedTokens = new AddedTokens(definition.AddedTokens.Where(t => t.IsNormalized).Select(t => (Normalize(new Fragment(t.Content, 0)).Text, t)));
+        _normalizedTokens = new AddedTokens(
+            definition.AddedTokens.Where(t => t.IsNormalized).Select(t => (Normalize(new Fragment(t.Content, 0)).Text, t)));
         SpecialTokens = definition.AddedTokens.Where(t => t.IsSpecial).ToDictionary(t => t.Content, t => t.Id, StringComparer.Ordinal);
         _addedIds = definition.AddedTokens.ToDictionary(t => t.Content, t => t.Id, StringComparer.Ordinal);
         _addedContents = definition.AddedTokens.ToDictionary(t => t.Id, t => t.Content);
         VocabularySize = Math.Max(definition.Vocabulary.Size, definition.AddedTokens.Select(t => t.Id + 1).DefaultIfEmpty().Max());
     }
 
-    /// <summary>Reads tokenizer.json, and tokenizer_config.json and special_tokens_map.json beside it where they are there.</summary>
-    /// <param name="path">A tokenizer.json, or a model folder that holds one.</param>
-    /// <exception cref="NlftException">A file is missing, is no valid JSON, contradicts itself, or names a step that is not supported.</exception>
+    /// <summary>Reads tokenizer.json and, if present, the tokenizer_config.json and special_tokens_map.json beside it.</summary>
+    /// <param name="path">Path of a tokenizer.json or of a model folder that contains one.</param>
+    /// <exception cref="NlftException">
+    /// tokenizer.json is missing, or a file is invalid JSON, is inconsistent or names an unsupported step.
+    /// </exception>
     public static HuggingFaceTokenizer Load(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         var file = Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
         if (!File.Exists(file))
         {
-            throw new NlftException(file, "no such file", "a tokenizer.json of Hugging Face", "Give a tokenizer.json or a model folder that holds one.");
+            throw new NlftException(
+                file, "no such file", "a tokenizer.json of Hugging Face", "Give a tokenizer.json or a model folder that holds one.");
         }
 
         return new HuggingFaceTokenizer(TokenizerJson.Read(file), SpecialTokenNames.Read(Path.GetDirectoryName(Path.GetFullPath(file))!));
     }
 
-    /// <summary>Number of ids: one more than the largest. A model's own vocabulary may be larger.</summary>
+    /// <summary>Gets the number of ids: one more than the largest id. The model's embedding may have more rows.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>Content and id of every added token that is special.</summary>
+    /// <summary>Gets the text and id of every special added token.</summary>
     public IReadOnlyDictionary<string, int> SpecialTokens { get; }
 
-    /// <summary>bos_token of tokenizer_config.json or else special_tokens_map.json, or null.</summary>
+    /// <summary>Gets bos_token from tokenizer_config.json, else from special_tokens_map.json, else null.</summary>
     public string? BeginningOfSequenceToken => _names.BeginningOfSequence;
 
-    /// <summary>eos_token of tokenizer_config.json or else special_tokens_map.json, or null.</summary>
+    /// <summary>Gets eos_token from tokenizer_config.json, else from special_tokens_map.json, else null.</summary>
     public string? EndOfSequenceToken => _names.EndOfSequence;
 
-    /// <summary>unk_token of tokenizer_config.json or else special_tokens_map.json, or null.</summary>
+    /// <summary>Gets unk_token from tokenizer_config.json, else from special_tokens_map.json, else null.</summary>
     public string? UnknownToken => _names.Unknown;
 
-    /// <summary>pad_token of tokenizer_config.json or else special_tokens_map.json, or null.</summary>
+    /// <summary>Gets pad_token from tokenizer_config.json, else from special_tokens_map.json, else null.</summary>
     public string? PaddingToken => _names.Padding;
 
-    /// <summary>The id of a token by its text in tokenizer.json, or null.</summary>
-    public int? TokenToId(string token) => _addedIds.TryGetValue(token, out var added) ? added : _definition.Vocabulary[token] is var id and >= 0 ? id : null;
+    /// <summary>Returns the id of a token, or null if the tokenizer has no such token.</summary>
+    /// <param name="token">The token as tokenizer.json spells it.</param>
+    public int? TokenToId(string token) =>
+        _addedIds.TryGetValue(token, out var added) ? added : _definition.Vocabulary[token] is var id and >= 0 ? id : null;
 
-    /// <summary>The text in tokenizer.json of the token with an id, or null.</summary>
+    /// <summary>Returns a token as tokenizer.json spells it, or null if no token has the id.</summary>
+    /// <param name="id">Any integer.</param>
     public string? IdToToken(int id) => _definition.Vocabulary[id] ?? _addedContents.GetValueOrDefault(id);
 
-    /// <summary>Token ids of a text.</summary>
-    /// <param name="text">Any text. Half a surrogate pair counts as U+FFFD.</param>
-    /// <param name="addSpecialTokens">Whether the post-processor adds its tokens (bos, for example).</param>
+    /// <summary>Encodes a text to token ids.</summary>
+    /// <param name="text">Any text. A lone surrogate counts as U+FFFD.</param>
+    /// <param name="addSpecialTokens">Whether the post-processor adds its tokens, for example bos.</param>
     /// <param name="plainText">
-    /// Ranges of <paramref name="text"/> that came from a user: no added token that touches one is recognised, so that user text cannot
-    /// end a turn. The text is otherwise tokenized as a whole; ranges make no cuts.
+    /// Ranges of <paramref name="text"/> that came from a user; default none. No added token that overlaps one is recognized, so user text
+    /// cannot end a turn. Ranges do not split the text.
     /// </param>
+    /// <returns>The ids; empty for an empty text without special tokens.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A range lies outside the text.</exception>
     public int[] Encode(string text, bool addSpecialTokens, IReadOnlyList<Range>? plainText = null)
     {
         ArgumentNullException.ThrowIfNull(text);
-        var plain = plainText is null ? [] : plainText.Select(range => range.GetOffsetAndLength(text.Length)).Select(r => (r.Offset, r.Offset + r.Length)).Where(r => r.Item1 < r.Item2).ToArray();
+        (int Start, int End)[] plain =
+        [
+            .. (plainText ?? []).Select(range => range.GetOffsetAndLength(text.Length))
+                .Where(range => range.Length > 0).Select(range => (range.Offset, range.Offset + range.Length)),
+        ];
         var ids = new List<int>(text.Length / 2);
         foreach (var piece in Pieces(text, plain, normalize: true, split: true))
         {
-            if (piece.TokenId is { } id)
-            {
-                ids.Add(id);
-            }
-            else
-            {
-                ids.AddRange(_definition.Model.Tokenize(piece.Text).Ids);
-            }
+            if (piece.TokenId is { } id) ids.Add(id);
+            else ids.AddRange(_definition.Model.Tokenize(piece.Text).Ids);
         }
 
         return addSpecialTokens ? [.. _definition.PostProcessing.Before, .. ids, .. _definition.PostProcessing.After] : [.. ids];
     }
 
-    /// <summary>The text of token ids. Ids without a token leave no text.</summary>
+    /// <summary>Decodes token ids to text. Ids without a token are skipped.</summary>
     /// <param name="ids">Token ids.</param>
-    /// <param name="skipSpecialTokens">Whether special tokens leave no text.</param>
+    /// <param name="skipSpecialTokens">Whether to leave special tokens out of the text.</param>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens)
     {
         var decoder = new TokenStreamDecoder(this, skipSpecialTokens);
         var text = new StringBuilder();
-        foreach (var id in ids)
-        {
-            text.Append(decoder.Append(id));
-        }
+        foreach (var id in ids) text.Append(decoder.Append(id));
 
         return text.Append(decoder.Finish()).ToString();
     }
 
-    /// <summary>The text of token ids, special tokens included.</summary>
+    /// <summary>Decodes token ids to text, special tokens included.</summary>
     /// <param name="ids">Token ids.</param>
     public override string Decode(IEnumerable<int> ids)
     {
@@ -123,7 +133,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         return Decode(ids.ToArray(), skipSpecialTokens: false);
     }
 
-    /// <summary>The text of token ids, special tokens included, as much as fits.</summary>
+    /// <summary>Decodes token ids, special tokens included, into a span until it is full.</summary>
     /// <param name="ids">Token ids.</param>
     /// <param name="destination">Receives the text.</param>
     /// <param name="idsConsumed">Number of ids whose text was written in full.</param>
@@ -137,28 +147,20 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         (idsConsumed, charsWritten) = (0, 0);
         foreach (var id in ids)
         {
-            if (!Write(decoder.Append(id), destination, ref length))
-            {
-                return OperationStatus.DestinationTooSmall;
-            }
+            if (!Write(decoder.Append(id), destination, ref length)) return OperationStatus.DestinationTooSmall;
 
             count++;
-            if (!decoder.HoldsText)
-            {
-                (idsConsumed, charsWritten) = (count, length);
-            }
+            if (!decoder.HoldsText) (idsConsumed, charsWritten) = (count, length);
         }
 
-        if (!Write(decoder.Finish(), destination, ref length))
-        {
-            return OperationStatus.DestinationTooSmall;
-        }
+        if (!Write(decoder.Finish(), destination, ref length)) return OperationStatus.DestinationTooSmall;
 
         (idsConsumed, charsWritten) = (count, length);
         return OperationStatus.Done;
     }
 
-    internal IEnumerable<DecodingStage> CreateDecodingStages() => _names.CleanUpSpaces ? _definition.Decoder().Append(new CleanUpStage()) : _definition.Decoder();
+    internal IEnumerable<DecodingStage> CreateDecodingStages() =>
+        _names.CleanUpSpaces ? _definition.Decoder().Append(new CleanUpStage()) : _definition.Decoder();
 
     /// <inheritdoc/>
     protected override EncodeResults<EncodedToken> EncodeToTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
@@ -174,10 +176,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
             }
 
             var (ids, starts, ends) = _definition.Model.Tokenize(piece.Text);
-            for (var i = 0; i < ids.Length; i++)
-            {
-                tokens.Add(new EncodedToken(ids[i], IdToToken(ids[i])!, piece.OriginOf(starts[i], ends[i])));
-            }
+            for (var i = 0; i < ids.Length; i++) tokens.Add(new EncodedToken(ids[i], IdToToken(ids[i])!, piece.OriginOf(starts[i], ends[i])));
         }
 
         var consumed = text.Length;
@@ -185,10 +184,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         {
             var count = Math.Max(settings.MaxTokenCount, 0);
             // The bytes of one character stay together.
-            while (count > 0 && tokens[count].Offset.Start.Value < tokens[count - 1].Offset.End.Value)
-            {
-                count--;
-            }
+            while (count > 0 && tokens[count].Offset.Start.Value < tokens[count - 1].Offset.End.Value) count--;
 
             consumed = count == 0 ? 0 : tokens[count - 1].Offset.End.Value;
             tokens.RemoveRange(count, tokens.Count - count);
@@ -199,16 +195,13 @@ public sealed class HuggingFaceTokenizer : Tokenizer
 
     private static bool Write(string text, Span<char> destination, ref int length)
     {
-        if (!text.TryCopyTo(destination[length..]))
-        {
-            return false;
-        }
+        if (!text.TryCopyTo(destination[length..])) return false;
 
         length += text.Length;
         return true;
     }
 
-    /// <summary>The pipeline: added tokens in the text as given, normalizing, added tokens in the normalized text, splitting.</summary>
+    /// <summary>Runs the pipeline: unnormalized added tokens, normalizer, normalized added tokens, pre-tokenizer.</summary>
     private List<Fragment> Pieces(string text, IReadOnlyList<(int Start, int End)> plainText, bool normalize, bool split)
     {
         var given = new List<Fragment>();
@@ -216,32 +209,17 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         var normalized = new List<Fragment>(given.Count);
         foreach (var piece in given)
         {
-            if (piece.TokenId is null)
-            {
-                _normalizedTokens.Split(normalize ? Normalize(piece) : piece, plainText, normalized);
-            }
-            else
-            {
-                normalized.Add(piece);
-            }
+            if (piece.TokenId is null) _normalizedTokens.Split(normalize ? Normalize(piece) : piece, plainText, normalized);
+            else normalized.Add(piece);
         }
 
-        if (_definition.PreTokenizer is not { } preTokenizer)
-        {
-            return normalized;
-        }
+        if (_definition.PreTokenizer is not { } preTokenizer) return normalized;
 
         var pieces = new List<Fragment>(text.Length / 4);
         foreach (var piece in normalized)
         {
-            if (piece.TokenId is null)
-            {
-                preTokenizer.Apply(piece, split, pieces);
-            }
-            else
-            {
-                pieces.Add(piece);
-            }
+            if (piece.TokenId is null) preTokenizer.Apply(piece, split, pieces);
+            else pieces.Add(piece);
         }
 
         return pieces;
@@ -249,27 +227,18 @@ public sealed class HuggingFaceTokenizer : Tokenizer
 
     private Fragment Normalize(Fragment fragment) => _definition.Normalizer?.Normalize(fragment) ?? fragment;
 
-    /// <summary>The text with U+FFFD for each half of a surrogate pair that stands alone: the same length.</summary>
+    /// <summary>Replaces each lone surrogate by U+FFFD, which keeps the length.</summary>
     private static string WellFormed(string text)
     {
-        if (text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0)
-        {
-            return text;
-        }
+        if (text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0) return text;
 
         return string.Create(text.Length, text, static (units, source) =>
         {
             source.CopyTo(units);
             for (var i = 0; i < units.Length; i++)
             {
-                if (char.IsHighSurrogate(units[i]) && i + 1 < units.Length && char.IsLowSurrogate(units[i + 1]))
-                {
-                    i++;
-                }
-                else if (char.IsSurrogate(units[i]))
-                {
-                    units[i] = '\uFFFD';
-                }
+                if (char.IsHighSurrogate(units[i]) && i + 1 < units.Length && char.IsLowSurrogate(units[i + 1])) i++;
+                else if (char.IsSurrogate(units[i])) units[i] = '\uFFFD';
             }
         });
     }

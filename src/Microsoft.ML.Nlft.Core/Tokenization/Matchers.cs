@@ -2,13 +2,14 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>Finds what a pattern matches in a text: disjoint and in order. A pattern that can match nothing at all marks a cut between two characters.</summary>
+/// <summary>Finds the matches of a pattern in a text: disjoint and in order. An empty match marks a split between two characters.</summary>
 internal interface IMatcher
 {
+    /// <summary>Adds the matches to a list.</summary>
     void Find(string text, List<(int Start, int End)> matches);
 }
 
-/// <summary>Each character that has a property is a match of its own.</summary>
+/// <summary>Matches every single character that has a property.</summary>
 internal sealed class RuneMatcher(Func<Rune, bool> property) : IMatcher
 {
     public void Find(string text, List<(int Start, int End)> matches)
@@ -16,17 +17,14 @@ internal sealed class RuneMatcher(Func<Rune, bool> property) : IMatcher
         for (var i = 0; i < text.Length;)
         {
             var rune = Rune.GetRuneAt(text, i);
-            if (property(rune))
-            {
-                matches.Add((i, i + rune.Utf16SequenceLength));
-            }
+            if (property(rune)) matches.Add((i, i + rune.Utf16SequenceLength));
 
             i += rune.Utf16SequenceLength;
         }
     }
 }
 
-/// <summary>A fixed string.</summary>
+/// <summary>Matches a fixed string.</summary>
 internal sealed class LiteralMatcher(string literal) : IMatcher
 {
     public void Find(string text, List<(int Start, int End)> matches)
@@ -38,7 +36,7 @@ internal sealed class LiteralMatcher(string literal) : IMatcher
     }
 }
 
-/// <summary><c>\w+|[^\w\s]+</c>: runs of word characters and runs of anything else that is not white space.</summary>
+/// <summary>Matches <c>\w+|[^\w\s]+</c>: runs of word characters and runs of symbols.</summary>
 internal sealed class WordOrSymbolMatcher : IMatcher
 {
     public void Find(string text, List<(int Start, int End)> matches)
@@ -61,10 +59,7 @@ internal sealed class WordOrSymbolMatcher : IMatcher
 
         void Close(int end)
         {
-            if (kind != Kind.Space)
-            {
-                matches.Add((start, end));
-            }
+            if (kind != Kind.Space) matches.Add((start, end));
         }
     }
 

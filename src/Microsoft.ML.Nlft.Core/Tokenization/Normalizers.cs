@@ -2,14 +2,15 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>One step of rewriting text before it is split.</summary>
+/// <summary>A step that rewrites text before pre-tokenization.</summary>
 internal interface INormalizer
 {
-    /// <param name="fragment">Text; may be empty.</param>
+    /// <summary>Rewrites a fragment.</summary>
+    /// <param name="fragment">The fragment; may be empty.</param>
     Fragment Normalize(Fragment fragment);
 }
 
-/// <summary>Puts a text before every text that is not empty.</summary>
+/// <summary>Prepends a prefix to every non-empty text.</summary>
 internal sealed class PrependNormalizer(string prefix) : INormalizer
 {
     public Fragment Normalize(Fragment fragment) => fragment.Text.Length == 0 ? fragment : fragment.Prepend(prefix);
@@ -21,7 +22,7 @@ internal sealed class ReplaceNormalizer(IMatcher matcher, string content) : INor
     public Fragment Normalize(Fragment fragment) => fragment.Text.Length == 0 ? fragment : fragment.Replace(matcher, content);
 }
 
-/// <summary>Lower case, character by character.</summary>
+/// <summary>Lowercases character by character.</summary>
 internal sealed class LowercaseNormalizer : INormalizer
 {
     private const int CapitalDottedI = 0x130;
@@ -36,7 +37,7 @@ internal sealed class LowercaseNormalizer : INormalizer
             var (start, end) = (fragment.StartOf(i), fragment.EndOf(next - 1));
             if (rune.Value == CapitalDottedI)
             {
-                // The one character whose full lower case is two, and which .NET leaves alone.
+                // The only character that lowercases to two; .NET leaves it unchanged.
                 text.Append("i\u0307", start, end);
             }
             else
@@ -51,28 +52,22 @@ internal sealed class LowercaseNormalizer : INormalizer
     }
 }
 
-/// <summary>Removes white space at the ends.</summary>
+/// <summary>Removes white space from the ends.</summary>
 internal sealed class StripNormalizer(bool left, bool right) : INormalizer
 {
     public Fragment Normalize(Fragment fragment)
     {
         // White space is never a surrogate pair, and char.IsWhiteSpace is the White_Space property.
         var (start, end) = (0, fragment.Text.Length);
-        while (left && start < end && char.IsWhiteSpace(fragment.Text[start]))
-        {
-            start++;
-        }
+        while (left && start < end && char.IsWhiteSpace(fragment.Text[start])) start++;
 
-        while (right && start < end && char.IsWhiteSpace(fragment.Text[end - 1]))
-        {
-            end--;
-        }
+        while (right && start < end && char.IsWhiteSpace(fragment.Text[end - 1])) end--;
 
         return fragment.Slice(start, end);
     }
 }
 
-/// <summary>Step after step.</summary>
+/// <summary>Applies normalizers in sequence.</summary>
 internal sealed class SequenceNormalizer(IReadOnlyList<INormalizer> steps) : INormalizer
 {
     public Fragment Normalize(Fragment fragment) => steps.Aggregate(fragment, (text, step) =>

@@ -2,18 +2,21 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>Regular expressions as Hugging Face's engine, Oniguruma, understands them, put into .NET's words.</summary>
+/// <summary>Translates regular expressions from the syntax of Oniguruma, Hugging Face's engine, to .NET's.</summary>
 internal static class OnigurumaPattern
 {
-    /// <summary>Word characters: all Alphabetic ones, marks and digits, of which .NET leaves some out, and in Latin-1 superscripts and fractions.</summary>
+    /// <summary>
+    /// Oniguruma's word characters: Alphabetic ones, marks, decimal digits and connector punctuation, and the superscripts and fractions of
+    /// Latin-1. The <c>\w</c> of .NET lacks some of them.
+    /// </summary>
     private const string Word = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9\u00B2\u00B3\u00B9\u00BC-\u00BE";
 
-    /// <summary>The pattern for .NET.</summary>
-    /// <param name="pattern">The pattern as it stands in the file.</param>
-    /// <param name="foreign">A construct that .NET would read without complaint but in another sense, or null.</param>
-    public static string Translate(string pattern, out string? foreign)
+    /// <summary>Translates a pattern.</summary>
+    /// <param name="pattern">The pattern as the file has it.</param>
+    /// <param name="unsupported">A construct that .NET would accept with another meaning, or null.</param>
+    public static string Translate(string pattern, out string? unsupported)
     {
-        foreign = pattern.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') >= 0 ? "characters beyond U+FFFF"
+        unsupported = pattern.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') >= 0 ? "characters beyond U+FFFF"
             : pattern.Contains("&&", StringComparison.Ordinal) ? "class intersections (&&)"
             : pattern.Contains("[:", StringComparison.Ordinal) ? "POSIX classes ([:name:])"
             : null;
@@ -25,17 +28,18 @@ internal static class OnigurumaPattern
             if (pattern[i] == '\\' && i + 1 < pattern.Length)
             {
                 var escape = pattern[++i];
-                foreign ??= escape is 'h' or 'H' or 'R' or 'X' or 'K' || (escape == 'W' && isInClass) ? $"\\{escape}" + (isInClass ? " in a class" : "") : null;
+                if (escape is 'h' or 'H' or 'R' or 'X' or 'K' || (escape == 'W' && isInClass))
+                {
+                    unsupported ??= $"\\{escape}" + (isInClass ? " in a class" : "");
+                }
+
                 translated.Append(Escape(escape, isInClass));
                 continue;
             }
 
-            if (isInClass && pattern[i] == '[')
-            {
-                foreign ??= "classes in classes";
-            }
+            if (isInClass && pattern[i] == '[') unsupported ??= "classes in classes";
 
-            // A bracket right after the opening one, or its ^, is a member.
+            // A closing bracket right after the opening one, or after its ^, is a member of the class.
             var isFirst = i == opening + 1 || (i == opening + 2 && pattern[i - 1] == '^');
             opening = !isInClass && pattern[i] == '[' ? i : isInClass && pattern[i] == ']' && !isFirst ? -1 : opening;
             translated.Append(pattern[i]);

@@ -6,57 +6,54 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>
-/// A regular expression of a tokenizer.json, run by .NET's engine. That engine sees UTF-16 units, so characters beyond U+FFFF are
-/// stood in for, one by one, by a character of the same general category from scripts that patterns do not name; matches are mapped back.
+/// Runs a regular expression of a tokenizer.json on .NET's engine. That engine sees UTF-16 units, so each character beyond U+FFFF is replaced
+/// by one of the same general category from a script that patterns do not name; matches are mapped back.
 /// </summary>
 internal sealed class RegexMatcher : IMatcher
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private const string OtherTokenizer = "This pattern cannot be run as Hugging Face runs it: use a model with another tokenizer.";
+
+    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(10);
 
     private readonly Regex _regex;
     private readonly string _subject;
 
     private RegexMatcher(Regex regex, string subject) => (_regex, _subject) = (regex, subject);
 
-    /// <summary>The matcher of the pattern at a place in the file; spellings whose meaning differs from .NET's are refused.</summary>
-    /// <param name="place">Where the pattern stands.</param>
-    /// <param name="patience">The time from one match to the next after which a text is given up; 10 seconds by default.</param>
-    public static RegexMatcher Compile(JsonPlace place, TimeSpan? patience = null)
+    /// <summary>Compiles the pattern at a place in the file.</summary>
+    /// <param name="place">The place of the pattern.</param>
+    /// <param name="timeout">Longest time from one match to the next; default 10 seconds.</param>
+    /// <exception cref="NlftException">The pattern is invalid, or .NET would read it with another meaning.</exception>
+    public static RegexMatcher Compile(JsonPlace place, TimeSpan? timeout = null)
     {
-        var pattern = OnigurumaPattern.Translate(place.String(), out var foreign);
-        if (foreign is not null)
+        var pattern = OnigurumaPattern.Translate(place.String(), out var unsupported);
+        if (unsupported is not null)
         {
-            throw place.Refuse($"a regular expression without {foreign}", "This pattern cannot be run as Hugging Face runs it: use a model with another tokenizer.");
+            throw place.Refuse($"a regular expression without {unsupported}", OtherTokenizer);
         }
 
         try
         {
-            return new RegexMatcher(Build(pattern, patience ?? Patience), place.Subject);
+            return new RegexMatcher(Build(pattern, timeout ?? DefaultTimeout), place.Subject);
         }
         catch (ArgumentException cause)
         {
-            throw place.Refuse($"a regular expression that .NET can read ({cause.Message})", "This pattern cannot be run as Hugging Face runs it: use a model with another tokenizer.", cause);
+            throw place.Refuse($"a regular expression that .NET can read ({cause.Message})", OtherTokenizer, cause);
         }
     }
 
     public void Find(string text, List<(int Start, int End)> matches)
     {
-        var (proxy, places) = text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0 ? (text, null) : WithStandIns(text);
+        var (proxy, places) = text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0 ? (text, null) : WithSubstitutes(text);
         try
         {
             foreach (var match in _regex.EnumerateMatches(proxy))
             {
                 var (start, end) = (match.Index, match.Index + match.Length);
-                if (places is not null)
-                {
-                    (start, end) = (places[start], places[end]);
-                }
+                if (places is not null) (start, end) = (places[start], places[end]);
 
-                // Right after a match, an empty one is the same cut once more.
-                if (start < end || matches.Count == 0 || matches[^1].End != start)
-                {
-                    matches.Add((start, end));
-                }
+                // An empty match right after another match is the same split again.
+                if (start < end || matches.Count == 0 || matches[^1].End != start) matches.Add((start, end));
             }
         }
         catch (RegexMatchTimeoutException cause)
@@ -70,7 +67,7 @@ internal sealed class RegexMatcher : IMatcher
         }
     }
 
-    private static Regex Build(string pattern, TimeSpan patience)
+    private static Regex Build(string pattern, TimeSpan timeout)
     {
         try
         {
@@ -79,18 +76,18 @@ internal sealed class RegexMatcher : IMatcher
         catch (NotSupportedException)
         {
             // Lookarounds and the like need backtracking.
-            return new Regex(pattern, RegexOptions.CultureInvariant, patience);
+            return new Regex(pattern, RegexOptions.CultureInvariant, timeout);
         }
     }
 
-    private static (string Proxy, int[] Places) WithStandIns(string text)
+    private static (string Proxy, int[] Places) WithSubstitutes(string text)
     {
         var proxy = new StringBuilder(text.Length);
         var places = new List<int>(text.Length + 1);
         for (var i = 0; i < text.Length;)
         {
             var rune = Rune.GetRuneAt(text, i);
-            proxy.Append(rune.IsBmp ? text[i] : StandIn(Rune.GetUnicodeCategory(rune)));
+            proxy.Append(rune.IsBmp ? text[i] : Substitute(Rune.GetUnicodeCategory(rune)));
             places.Add(i);
             i += rune.Utf16SequenceLength;
         }
@@ -99,7 +96,7 @@ internal sealed class RegexMatcher : IMatcher
         return (proxy.ToString(), [.. places]);
     }
 
-    private static char StandIn(UnicodeCategory category) => category switch
+    private static char Substitute(UnicodeCategory category) => category switch
     {
         UnicodeCategory.UppercaseLetter => '\uA640',
         UnicodeCategory.LowercaseLetter => '\uA641',

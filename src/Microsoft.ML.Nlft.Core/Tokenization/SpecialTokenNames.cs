@@ -3,7 +3,9 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>What tokenizer_config.json and, where it is silent, special_tokens_map.json say beside a tokenizer.json. Either file may be missing.</summary>
+/// <summary>
+/// The special tokens and clean-up flag from tokenizer_config.json; tokens it lacks come from special_tokens_map.json. Either file may be missing.
+/// </summary>
 internal sealed record SpecialTokenNames(string? BeginningOfSequence, string? EndOfSequence, string? Unknown, string? Padding, bool CleanUpSpaces)
 {
     public static SpecialTokenNames Read(string folder)
@@ -15,7 +17,7 @@ internal sealed record SpecialTokenNames(string? BeginningOfSequence, string? En
             Token("eos_token"),
             Token("unk_token"),
             Token("pad_token"),
-            // Transformers' own default for folders that do not say.
+            // The default of transformers.
             CleanUpSpaces: first is not { } given || given["clean_up_tokenization_spaces"].Boolean(true));
 
         string? Token(string name) => (first is { } a ? Text(a[name]) : null) ?? (second is { } b ? Text(b[name]) : null);
@@ -36,7 +38,7 @@ internal sealed record SpecialTokenNames(string? BeginningOfSequence, string? En
         return document;
     }
 
-    /// <summary>A token is a string or an object with its "content".</summary>
+    /// <summary>Reads a token: a string or an object with "content".</summary>
     private static string? Text(JsonPlace token) =>
         token.IsNull ? null : token.Value.ValueKind == JsonValueKind.Object ? token["content"].String() : token.String();
 }

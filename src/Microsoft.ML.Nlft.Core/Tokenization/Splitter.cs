@@ -1,45 +1,39 @@
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>What becomes of a match: the names of tokenizer.json.</summary>
+/// <summary>What happens to a match. The names are those of tokenizer.json.</summary>
 internal enum SplitBehavior
 {
-    /// <summary>Matches disappear.</summary>
+    /// <summary>Matches are removed.</summary>
     Removed,
 
-    /// <summary>Each match is a piece of its own.</summary>
+    /// <summary>Each match is a separate piece.</summary>
     Isolated,
 
-    /// <summary>A match joins the piece before it; of matches in a row, the first.</summary>
+    /// <summary>A match joins the piece before it; of consecutive matches only the first does.</summary>
     MergedWithPrevious,
 
-    /// <summary>A match joins the piece after it; of matches in a row, the last.</summary>
+    /// <summary>A match joins the piece after it; of consecutive matches only the last does.</summary>
     MergedWithNext,
 
-    /// <summary>Matches in a row are one piece.</summary>
+    /// <summary>Consecutive matches are one piece.</summary>
     Contiguous,
 }
 
-/// <summary>Cuts fragments at the matches of a pattern.</summary>
+/// <summary>Splits fragments at the matches of a pattern.</summary>
 internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool invert)
 {
     public void Split(Fragment fragment, List<Fragment> pieces)
     {
         foreach (var (start, end) in Ranges(fragment.Text))
         {
-            if (start < end)
-            {
-                pieces.Add(fragment.Slice(start, end));
-            }
+            if (start < end) pieces.Add(fragment.Slice(start, end));
         }
     }
 
     internal List<(int Start, int End)> Ranges(string text)
     {
         var spans = Spans(text);
-        if (behavior == SplitBehavior.MergedWithNext)
-        {
-            spans.Reverse();
-        }
+        if (behavior == SplitBehavior.MergedWithNext) spans.Reverse();
 
         var ranges = new List<(int Start, int End)>(spans.Count);
         var afterMatch = false;
@@ -51,27 +45,18 @@ internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool in
                 SplitBehavior.Contiguous => isMatch == afterMatch,
                 _ => false,
             };
-            if (joins && ranges.Count > 0)
-            {
-                ranges[^1] = (Math.Min(ranges[^1].Start, start), Math.Max(ranges[^1].End, end));
-            }
-            else if (!(isMatch && behavior == SplitBehavior.Removed))
-            {
-                ranges.Add((start, end));
-            }
+            if (joins && ranges.Count > 0) ranges[^1] = (Math.Min(ranges[^1].Start, start), Math.Max(ranges[^1].End, end));
+            else if (!(isMatch && behavior == SplitBehavior.Removed)) ranges.Add((start, end));
 
             afterMatch = isMatch;
         }
 
-        if (behavior == SplitBehavior.MergedWithNext)
-        {
-            ranges.Reverse();
-        }
+        if (behavior == SplitBehavior.MergedWithNext) ranges.Reverse();
 
         return ranges;
     }
 
-    /// <summary>The whole text as matches and what lies between them; <c>invert</c> swaps the two.</summary>
+    /// <summary>Divides the text into matches and the gaps between them; <c>invert</c> swaps the two.</summary>
     private List<(int Start, int End, bool IsMatch)> Spans(string text)
     {
         var matches = new List<(int Start, int End)>();
@@ -80,19 +65,13 @@ internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool in
         var last = 0;
         foreach (var (start, end) in matches)
         {
-            if (last < start)
-            {
-                spans.Add((last, start, invert));
-            }
+            if (last < start) spans.Add((last, start, invert));
 
             spans.Add((start, end, !invert));
             last = end;
         }
 
-        if (last < text.Length)
-        {
-            spans.Add((last, text.Length, invert));
-        }
+        if (last < text.Length) spans.Add((last, text.Length, invert));
 
         return spans;
     }

@@ -1,19 +1,20 @@
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>Steps in a row can multiply a text over and over: a file of a few kilobytes could ask for any memory.</summary>
+/// <summary>Limits how much a sequence of steps may lengthen a text; otherwise a small file could demand any amount of memory.</summary>
 internal static class TextGrowth
 {
-    private const int Factor = 64, Always = 1 << 12;
+    private const int MaximumFactor = 64, Allowance = 1 << 12;
 
-    /// <summary>Refuses what no tokenizer does to a text.</summary>
+    /// <summary>Refuses a text that has grown more than 64-fold, plus 4096 characters.</summary>
     /// <param name="before">Characters before the first step.</param>
     /// <param name="after">Characters now.</param>
-    /// <param name="key">The steps, as tokenizer.json names them.</param>
-    /// <exception cref="NlftException">The text has grown beyond measure.</exception>
+    /// <param name="key">The steps' key in tokenizer.json.</param>
+    /// <exception cref="NlftException">The text exceeds the limit.</exception>
     public static void Require(long before, long after, string key)
     {
-        if (after > Always + Factor * before)
-            throw new NlftException($"tokenizer.json, key \"{key}\"", $"{after} characters made of a text of {before}", $"at most {Always + Factor * before}",
-                "Use the tokenizer.json that was published with the model.");
+        var limit = Allowance + MaximumFactor * before;
+        if (after <= limit) return;
+        throw new NlftException($"tokenizer.json, key \"{key}\"", $"{after} characters made of a text of {before}", $"at most {limit}",
+            "Use the tokenizer.json that was published with the model.");
     }
 }

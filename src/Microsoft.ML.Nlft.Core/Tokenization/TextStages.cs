@@ -4,31 +4,32 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>
-/// <c>clean_up_tokenization_spaces</c> of Hugging Face transformers: the space before English punctuation and contractions goes,
-/// pattern after pattern.
+/// Applies <c>clean_up_tokenization_spaces</c> of Hugging Face transformers: removes the space before English punctuation and contractions,
+/// one rule after the other.
 /// </summary>
 internal sealed class CleanUpStage : DecodingStage
 {
     private static readonly (string From, string To)[] Rules =
     [
-        (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+        (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"),
+        (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
     ];
 
-    private static readonly SearchValues<char> InRules = SearchValues.Create(" .?!,'ntmsver");
+    private static readonly SearchValues<char> RuleCharacters = SearchValues.Create(" .?!,'ntmsver");
 
     private readonly StringBuilder _text = new();
 
     public override bool HoldsText => _text.Length > 0;
 
     /// <summary>
-    /// All rules begin with a space and consist of few characters, so nothing after the last other character, up to the next space, can
-    /// be part of a match that is still to be completed.
+    /// Holds back what may still become a match. Every rule starts with a space and consists of <see cref="RuleCharacters"/>, so an incomplete
+    /// match can start only at the first space after the last character of any other kind.
     /// </summary>
-    public override void Part(string text)
+    public override void Append(string text)
     {
         _text.Append(text);
         var pending = _text.ToString();
-        var run = pending.AsSpan().LastIndexOfAnyExcept(InRules) + 1;
+        var run = pending.AsSpan().LastIndexOfAnyExcept(RuleCharacters) + 1;
         var space = pending.AsSpan(run).IndexOf(' ');
         Emit(space < 0 ? pending.Length : run + space);
     }
@@ -45,18 +46,18 @@ internal sealed class CleanUpStage : DecodingStage
     {
         if (length > 0)
         {
-            Next.Part(Rules.Aggregate(_text.ToString(0, length), (text, rule) => text.Replace(rule.From, rule.To, StringComparison.Ordinal)));
+            Next.Append(Rules.Aggregate(_text.ToString(0, length), (text, rule) => text.Replace(rule.From, rule.To, StringComparison.Ordinal)));
             _text.Remove(0, length);
         }
     }
 }
 
-/// <summary>The end of the chain: collects text until it is taken.</summary>
+/// <summary>Ends the chain: collects text until it is taken.</summary>
 internal sealed class TextSink : DecodingStage
 {
     private readonly StringBuilder _text = new();
 
-    public override void Part(string text) => _text.Append(text);
+    public override void Append(string text) => _text.Append(text);
 
     public override void EndToken()
     {
@@ -66,6 +67,7 @@ internal sealed class TextSink : DecodingStage
     {
     }
 
+    /// <summary>Returns the text collected since the last call.</summary>
     public string Take()
     {
         var text = _text.ToString();

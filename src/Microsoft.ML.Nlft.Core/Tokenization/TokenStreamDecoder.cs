@@ -1,9 +1,9 @@
 namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>
-/// Turns token ids into text as they come, for streaming. What depends on later tokens (the bytes of an unfinished character, above all)
-/// is held back: the texts of all <see cref="Append"/> calls and of <see cref="Finish"/> together are exactly
-/// <see cref="HuggingFaceTokenizer.Decode(ReadOnlySpan{int}, bool)"/> of all ids. For one stream and one thread.
+/// Decodes token ids to text one by one, for streaming. Text that depends on later tokens, such as the bytes of an unfinished character, is
+/// held back. The texts of all <see cref="Append"/> calls and of <see cref="Finish"/>, joined, equal
+/// <see cref="HuggingFaceTokenizer.Decode(ReadOnlySpan{int}, bool)"/> of all ids. Serves one stream; not thread-safe.
 /// </summary>
 public sealed class TokenStreamDecoder
 {
@@ -12,31 +12,28 @@ public sealed class TokenStreamDecoder
     private readonly DecodingStage[] _stages;
     private readonly TextSink _sink = new();
 
-    /// <summary>Begins a stream.</summary>
-    /// <param name="tokenizer">The tokenizer whose ids will come.</param>
-    /// <param name="skipSpecialTokens">Whether special tokens leave no text.</param>
+    /// <summary>Starts a stream.</summary>
+    /// <param name="tokenizer">The tokenizer of the ids.</param>
+    /// <param name="skipSpecialTokens">Whether to leave special tokens out of the text.</param>
     public TokenStreamDecoder(HuggingFaceTokenizer tokenizer, bool skipSpecialTokens)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         (_tokenizer, _skipSpecialTokens) = (tokenizer, skipSpecialTokens);
         _stages = [.. tokenizer.CreateDecodingStages()];
-        for (var i = 0; i < _stages.Length; i++)
-        {
-            _stages[i].Next = i + 1 < _stages.Length ? _stages[i + 1] : _sink;
-        }
+        for (var i = 0; i < _stages.Length; i++) _stages[i].Next = i + 1 < _stages.Length ? _stages[i + 1] : _sink;
     }
 
-    /// <summary>Whether text of earlier ids is being held back.</summary>
+    /// <summary>Gets whether text of earlier ids is held back.</summary>
     public bool HoldsText => _stages.Any(stage => stage.HoldsText);
 
-    /// <summary>Adds a token.</summary>
-    /// <param name="id">Its id; an id without a token leaves no text, as with Hugging Face.</param>
+    /// <summary>Appends a token.</summary>
+    /// <param name="id">The token's id. An id without a token is skipped, as by Hugging Face.</param>
     /// <returns>The text that is now certain; often empty.</returns>
     public string Append(int id)
     {
         if (_tokenizer.IdToToken(id) is { } token && !(_skipSpecialTokens && _tokenizer.SpecialTokens.ContainsKey(token)))
         {
-            _stages[0].Part(token);
+            _stages[0].Append(token);
             _stages[0].EndToken();
         }
 
@@ -44,7 +41,7 @@ public sealed class TokenStreamDecoder
     }
 
     /// <summary>Ends the stream.</summary>
-    /// <returns>The text held back: an unfinished character as U+FFFD.</returns>
+    /// <returns>The text held back so far; an unfinished character becomes U+FFFD.</returns>
     public string Finish()
     {
         _stages[0].Finish();

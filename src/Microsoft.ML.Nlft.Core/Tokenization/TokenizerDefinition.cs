@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>What a tokenizer.json says, read and checked.</summary>
+/// <summary>The validated contents of a tokenizer.json.</summary>
 internal sealed record TokenizerDefinition
 {
     public required Vocabulary Vocabulary { get; init; }
@@ -9,21 +9,21 @@ internal sealed record TokenizerDefinition
 
     public required IReadOnlyList<AddedToken> AddedTokens { get; init; }
 
-    /// <summary>Null when the text is taken as it is.</summary>
+    /// <summary>Null: the text is not normalized.</summary>
     public required INormalizer? Normalizer { get; init; }
 
-    /// <summary>Null when the text is one piece.</summary>
+    /// <summary>Null: the text is one piece.</summary>
     public required IPreTokenizer? PreTokenizer { get; init; }
 
     public required PostProcessing PostProcessing { get; init; }
 
-    /// <summary>Creates the decoder's stages, in order; they hold the state of one decoding.</summary>
+    /// <summary>Creates the decoder's stages in order; each call creates new ones because they hold state.</summary>
     public required Func<IReadOnlyList<DecodingStage>> Decoder { get; init; }
 }
 
-/// <summary>Ids put around the ids of a text.</summary>
-/// <param name="Before">Ids before.</param>
-/// <param name="After">Ids after.</param>
+/// <summary>The ids that the post-processor adds.</summary>
+/// <param name="Before">Ids before the text.</param>
+/// <param name="After">Ids after the text.</param>
 internal sealed record PostProcessing(int[] Before, int[] After)
 {
     public static PostProcessing None { get; } = new([], []);

@@ -3,9 +3,9 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>Reads a tokenizer.json whose model is byte-pair encoding. The parts read in <see cref="TokenizerSteps"/> and here; what is not known is refused by name.</summary>
+/// <summary>Reads a tokenizer.json with a byte-pair model, together with <see cref="TokenizerSteps"/>. Refuses unknown parts by name.</summary>
 /// <remarks>
-/// The format is that of Hugging Face tokenizers, version 1.0. The keys "truncation" and "padding" are left unread: transformers sets both on every call.
+/// The format is version 1.0 of Hugging Face tokenizers. The keys "truncation" and "padding" are ignored: transformers sets both on every call.
 /// </remarks>
 internal static class TokenizerJson
 {
@@ -88,8 +88,9 @@ internal static class TokenizerJson
         JsonPlace Place(string token, JsonProperty entry) => new(entry.Value, place.File, $"{place.Key}.{token}");
     }
 
-    /// <summary>An id. The limits, far beyond the sparsest vocabularies, keep a damaged file from asking for more memory than its size explains.</summary>
-    private static int Id(JsonPlace place, int limit = IdLimit) => place.Index() is var id && id < limit ? id : throw place.Refuse($"an id below {limit}");
+    /// <summary>Reads an id. The limit, far above known vocabularies, keeps a damaged file from claiming excessive memory.</summary>
+    private static int Id(JsonPlace place, int limit = IdLimit) =>
+        place.Index() is var id && id < limit ? id : throw place.Refuse($"an id below {limit}");
 
     private static BytePairModel ReadModel(JsonPlace model, Vocabulary vocabulary)
     {
@@ -108,17 +109,19 @@ internal static class TokenizerJson
         }
 
         var options = new BytePairOptions(
-            model["unk_token"].StringOrNull(), model["fuse_unk"].Boolean(false), model["byte_fallback"].Boolean(false), model["ignore_merges"].Boolean(false));
+            model["unk_token"].StringOrNull(), model["fuse_unk"].Boolean(false), model["byte_fallback"].Boolean(false),
+            model["ignore_merges"].Boolean(false));
         return new BytePairModel(vocabulary, ReadMerges(model["merges"], vocabulary), options);
     }
 
     private static Dictionary<(int Left, int Right), (int Rank, int Id)> ReadMerges(JsonPlace place, Vocabulary vocabulary)
     {
-        var merges = new Dictionary<(int Left, int Right), (int Rank, int Id)>(place.Value.ValueKind == JsonValueKind.Array ? place.Value.GetArrayLength() : 0);
+        var count = place.Value.ValueKind == JsonValueKind.Array ? place.Value.GetArrayLength() : 0;
+        var merges = new Dictionary<(int Left, int Right), (int Rank, int Id)>(count);
         var rank = 0;
         foreach (var merge in place.Items())
         {
-            // Either spelling: "left right", or ["left", "right"], which alone allows spaces in tokens.
+            // A merge is "left right" or ["left", "right"]; only the latter allows spaces in tokens.
             string left, right;
             if (merge.Value.ValueKind == JsonValueKind.String)
             {
@@ -128,7 +131,9 @@ internal static class TokenizerJson
                     continue;
                 }
 
-                line = line.AsSpan().Count(' ') == 1 ? line : NoBreakSpaces.Restore(line, vocabulary) ?? throw merge.Refuse("two tokens with one space between them");
+                line = line.AsSpan().Count(' ') == 1
+                    ? line
+                    : NoBreakSpaces.Restore(line, vocabulary) ?? throw merge.Refuse("two tokens with one space between them");
                 var space = line.IndexOf(' ');
                 (left, right) = (line[..space], line[(space + 1)..]);
             }
@@ -138,14 +143,16 @@ internal static class TokenizerJson
                 (left, right) = pair.Length == 2 ? (pair[0], pair[1]) : throw merge.Refuse("two tokens");
             }
 
-            // As with Hugging Face, a pair that is there twice has its last rank.
+            // As in Hugging Face, a repeated pair takes its last rank.
             merges[(Id(left, merge), Id(right, merge))] = (rank++, Id(left + right, merge));
         }
 
         return merges;
 
         int Id(string token, JsonPlace merge) =>
-            vocabulary[token] is var id and >= 0 ? id : throw merge.Refuse($"a merge of tokens into a token, each in model.vocab, which lacks \"{token}\"");
+            vocabulary[token] is var id and >= 0
+                ? id
+                : throw merge.Refuse($"a merge of tokens into a token, each in model.vocab, which lacks \"{token}\"");
     }
 
     private static PostProcessing ReadPostProcessing(JsonPlace place, Vocabulary vocabulary, IReadOnlyList<AddedToken> addedTokens)
@@ -193,7 +200,8 @@ internal static class TokenizerJson
             taken[id] = content;
             var special = entry["special"].Boolean(false);
             tokens.Add(new AddedToken(
-                id, content, entry["single_word"].Boolean(false), entry["lstrip"].Boolean(false), entry["rstrip"].Boolean(false), entry["normalized"].Boolean(!special), special));
+                id, content, entry["single_word"].Boolean(false), entry["lstrip"].Boolean(false), entry["rstrip"].Boolean(false),
+                entry["normalized"].Boolean(!special), special));
         }
 
         return tokens;

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Tokenization;
 /// <summary>Reads the normalizer, pre_tokenizer, post_processor and decoder of a tokenizer.json.</summary>
 internal static class TokenizerSteps
 {
-    private const int DeepestSequence = 8;
+    private const int MaximumNesting = 8;
     private const string OtherTokenizer = "Use a model whose tokenizer keeps to these.";
 
     public static INormalizer Normalizer(JsonPlace place, int depth = 0) => Type(place) switch
@@ -27,8 +27,11 @@ internal static class TokenizerSteps
     {
         "ByteLevel" => new ByteLevelPreTokenizer(place["add_prefix_space"].Boolean(true), place["use_regex"].Boolean(true)),
         "Split" => Cut(Pattern(place["pattern"]), place["behavior"].OneOf<SplitBehavior>(), place["invert"].Boolean(false)),
-        "Digits" => Cut(new RuneMatcher(RuneClass.IsNumber), place["individual_digits"].Boolean(false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
-        "Punctuation" => Cut(new RuneMatcher(RuneClass.IsPunctuation), place["behavior"] is { IsNull: false } behavior ? behavior.OneOf<SplitBehavior>() : SplitBehavior.Isolated),
+        "Digits" => Cut(
+            new RuneMatcher(RuneClass.IsNumber), place["individual_digits"].Boolean(false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
+        "Punctuation" => Cut(
+            new RuneMatcher(RuneClass.IsPunctuation),
+            place["behavior"] is { IsNull: false } behavior ? behavior.OneOf<SplitBehavior>() : SplitBehavior.Isolated),
         "Whitespace" => Cut(new WordOrSymbolMatcher(), SplitBehavior.Removed, invert: true),
         "WhitespaceSplit" => Cut(new RuneMatcher(RuneClass.IsSpace), SplitBehavior.Removed),
         "Metaspace" => new MetaspacePreTokenizer(Mark(place), Scheme(place), place["split"].Boolean(true)),
@@ -38,10 +41,11 @@ internal static class TokenizerSteps
 
     public static PostProcessing PostProcessor(JsonPlace place, int depth = 0) => Type(place) switch
     {
-        // ByteLevel trims offsets, never ids.
+        // ByteLevel changes offsets only, never ids.
         "ByteLevel" => PostProcessing.None,
         "TemplateProcessing" => Template(place),
-        "Sequence" => Sequence(place, "processors", depth, PostProcessor).Where(step => step != PostProcessing.None).ToArray() is var steps && steps.Length < 2
+        "Sequence" => Sequence(place, "processors", depth, PostProcessor).Where(step => step != PostProcessing.None).ToArray() is var steps
+            && steps.Length < 2
             ? steps.SingleOrDefault(PostProcessing.None)
             : throw new NlftException(place.Subject, $"{steps.Length} TemplateProcessing", "at most one", OtherTokenizer),
         _ => throw Unknown(place, "ByteLevel, TemplateProcessing, Sequence"),
@@ -85,11 +89,13 @@ internal static class TokenizerSteps
     private static NlftException Unknown(JsonPlace place, string known) => place["type"].Refuse($"one of {known}", OtherTokenizer);
 
     private static List<T> Sequence<T>(JsonPlace place, string key, int depth, Func<JsonPlace, int, T> read) =>
-        depth < DeepestSequence
+        depth < MaximumNesting
             ? [.. place[key].Items().Select(item => read(item, depth + 1))]
-            : throw new NlftException(place.Subject, $"a Sequence in {depth} others", $"at most {DeepestSequence}", "Write the steps into one Sequence.");
+            : throw new NlftException(
+                place.Subject, $"a Sequence in {depth} others", $"at most {MaximumNesting}", "Write the steps into one Sequence.");
 
-    private static SplitPreTokenizer Cut(IMatcher matcher, SplitBehavior behavior, bool invert = false) => new(new Splitter(matcher, behavior, invert));
+    private static SplitPreTokenizer Cut(IMatcher matcher, SplitBehavior behavior, bool invert = false) =>
+        new(new Splitter(matcher, behavior, invert));
 
     private static IMatcher Pattern(JsonPlace place)
     {
@@ -100,12 +106,14 @@ internal static class TokenizerSteps
         }
 
         var literal = place["String"];
-        return literal.IsNull ? throw place.Refuse("an object with \"String\" or \"Regex\"") : literal.String() is { Length: > 0 } text ? new LiteralMatcher(text) : throw literal.Refuse("a text that is not empty");
+        if (literal.IsNull) throw place.Refuse("an object with \"String\" or \"Regex\"");
+        return literal.String() is { Length: > 0 } text ? new LiteralMatcher(text) : throw literal.Refuse("a text that is not empty");
     }
 
     private static char Mark(JsonPlace place) => Character(place["replacement"]);
 
-    private static char Character(JsonPlace place) => place.String() is { Length: 1 } text ? text[0] : throw place.Refuse("one character up to U+FFFF");
+    private static char Character(JsonPlace place) =>
+        place.String() is { Length: 1 } text ? text[0] : throw place.Refuse("one character up to U+FFFF");
 
     private static PrependScheme Scheme(JsonPlace place)
     {
@@ -117,7 +125,7 @@ internal static class TokenizerSteps
             "first" => PrependScheme.First,
             _ => throw given.Refuse("one of always, never, first"),
         };
-        // The older spelling knew only whether.
+        // Older files have only the flag.
         return scheme ?? (place["add_prefix_space"].Boolean(true) ? PrependScheme.Always : PrependScheme.Never);
     }
 

@@ -1,42 +1,38 @@
 using System.Globalization;
+using System.IO.Compression;
 using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>
-/// NFC, NFD, NFKC and NFKD (Unicode Standard Annex 15) that keep track of where each character came from. .NET's own
-/// <see cref="string.Normalize()"/> does not, and does nothing at all in invariant globalization mode.
+/// Normalizes to NFC, NFD, NFKC or NFKD (Unicode Standard Annex 15) and tracks the origin of each character. The
+/// <see cref="string.Normalize()"/> of .NET tracks no origins, follows another version of Unicode and does nothing in invariant globalization mode.
 /// </summary>
 internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INormalizer
 {
-    private const string Resource = "Microsoft.ML.Nlft.Tokenization.UnicodeDecompositions.txt";
+    private const string Resource = "Microsoft.ML.Nlft.Tokenization.UnicodeDecompositions.txt.gz";
     private const int FirstNotComposed = 0x300;
     private const int HangulBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7;
     private const int LeadCount = 19, VowelCount = 21, TailCount = 28, HangulCount = LeadCount * VowelCount * TailCount;
 
     private static readonly Lazy<Tables> Data = new(Tables.Read);
 
+    /// <summary>Opens the table of decompositions, which the build compresses (CompressedResource.targets).</summary>
+    internal static Stream OpenTable() =>
+        new GZipStream(typeof(UnicodeNormalizer).Assembly.GetManifestResourceStream(Resource)!, CompressionMode.Decompress);
+
     public Fragment Normalize(Fragment fragment)
     {
-        var untouchable = compose && !compatibility ? FirstNotComposed : 0x80;
-        if (fragment.Text.AsSpan().IndexOfAnyExceptInRange('\0', (char)(untouchable - 1)) < 0)
-        {
-            return fragment;
-        }
+        var firstAffected = compose && !compatibility ? FirstNotComposed : 0x80;
+        if (fragment.Text.AsSpan().IndexOfAnyExceptInRange('\0', (char)(firstAffected - 1)) < 0) return fragment;
 
         var characters = Decompose(fragment);
         Order(characters);
-        if (compose)
-        {
-            Compose(characters);
-        }
+        if (compose) Compose(characters);
 
         var text = new Fragment.Builder(characters.Count);
-        foreach (var character in characters)
-        {
-            text.Append(new Rune(character.Code), character.Start, character.End);
-        }
+        foreach (var character in characters) text.Append(new Rune(character.Code), character.Start, character.End);
 
         return text.Build();
     }
@@ -62,17 +58,11 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
             var (index, tail) = Math.DivRem(code - HangulBase, TailCount);
             characters.Add(new Character(LeadBase + (index / VowelCount), 0, start, end));
             characters.Add(new Character(VowelBase + (index % VowelCount), 0, start, end));
-            if (tail > 0)
-            {
-                characters.Add(new Character(TailBase + tail, 0, start, end));
-            }
+            if (tail > 0) characters.Add(new Character(TailBase + tail, 0, start, end));
         }
         else if (Data.Value.Canonical.TryGetValue(code, out var parts) || (compatibility && Data.Value.Compatibility.TryGetValue(code, out parts)))
         {
-            foreach (var part in parts)
-            {
-                Decompose(part, start, end, characters);
-            }
+            foreach (var part in parts) Decompose(part, start, end, characters);
         }
         else
         {
@@ -80,16 +70,13 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
         }
     }
 
-    /// <summary>Canonical ordering: marks between two starters by combining class, equal classes in their order.</summary>
+    /// <summary>Applies canonical ordering: sorts the marks between two starters by combining class, stably.</summary>
     private static void Order(List<Character> characters)
     {
         for (var i = 0; i < characters.Count; i++)
         {
             var start = i;
-            while (i < characters.Count && characters[i].Class != 0)
-            {
-                i++;
-            }
+            while (i < characters.Count && characters[i].Class != 0) i++;
 
             if (i - start > 1)
             {
@@ -99,13 +86,14 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
         }
     }
 
-    /// <summary>Canonical composition: each character joins the last starter unless a mark of its class or a higher one stands between.</summary>
+    /// <summary>Applies canonical composition: each character joins the last starter unless a mark of its class or above is in between.</summary>
     private static void Compose(List<Character> characters)
     {
         var (starter, written) = (-1, 0);
         foreach (var character in CollectionsMarshal.AsSpan(characters).ToArray())
         {
-            var blocked = starter >= 0 && starter < written - 1 && (characters[written - 1].Class == 0 || characters[written - 1].Class >= character.Class);
+            var blocked = starter >= 0 && starter < written - 1
+                && (characters[written - 1].Class == 0 || characters[written - 1].Class >= character.Class);
             if (starter >= 0 && !blocked && Composed(characters[starter].Code, character.Code) is { } code)
             {
                 var first = characters[starter];
@@ -113,10 +101,7 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
                 continue;
             }
 
-            if (character.Class == 0)
-            {
-                starter = written;
-            }
+            if (character.Class == 0) starter = written;
 
             characters[written++] = character;
         }
@@ -131,7 +116,8 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
             return HangulBase + ((((first - LeadBase) * VowelCount) + second - VowelBase) * TailCount);
         }
 
-        if (first is >= HangulBase and < HangulBase + HangulCount && (first - HangulBase) % TailCount == 0 && second is > TailBase and < TailBase + TailCount)
+        if (first is >= HangulBase and < HangulBase + HangulCount && (first - HangulBase) % TailCount == 0
+            && second is > TailBase and < TailBase + TailCount)
         {
             return first + second - TailBase;
         }
@@ -154,13 +140,10 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
         public static Tables Read()
         {
             var tables = new Tables();
-            using var reader = new StreamReader(typeof(UnicodeNormalizer).Assembly.GetManifestResourceStream(Resource)!);
+            using var reader = new StreamReader(OpenTable());
             while (reader.ReadLine() is { } line)
             {
-                if (!line.StartsWith('#'))
-                {
-                    tables.Add(line, line.AsSpan().IndexOfAny("=!~:"));
-                }
+                if (!line.StartsWith('#')) tables.Add(line, line.AsSpan().IndexOfAny("=!~:"));
             }
 
             return tables;
@@ -172,20 +155,14 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
             if (line[mark] == ':')
             {
                 var range = left.Split('-');
-                for (var code = Hex(range[0]); code <= Hex(range[^1]); code++)
-                {
-                    CombiningClass[code] = byte.Parse(right, CultureInfo.InvariantCulture);
-                }
+                for (var code = Hex(range[0]); code <= Hex(range[^1]); code++) CombiningClass[code] = byte.Parse(right, CultureInfo.InvariantCulture);
 
                 return;
             }
 
             var parts = Array.ConvertAll(right.Split(' '), Hex);
             (line[mark] == '~' ? Compatibility : Canonical).Add(Hex(left), parts);
-            if (line[mark] == '=')
-            {
-                Compositions.Add((parts[0], parts[1]), Hex(left));
-            }
+            if (line[mark] == '=') Compositions.Add((parts[0], parts[1]), Hex(left));
         }
 
         private static int Hex(string text) => int.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture);

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>The tokens of a model: ids by text (compared ordinally) and texts by id.</summary>
+/// <summary>Maps the tokens of a model to ids (ordinal comparison) and back.</summary>
 internal sealed class Vocabulary
 {
     private readonly Dictionary<string, int> _ids;
@@ -16,29 +16,23 @@ internal sealed class Vocabulary
 
     public int Count => _ids.Count;
 
-    /// <summary>One more than the largest id.</summary>
+    /// <summary>Gets one more than the largest id.</summary>
     public int Size { get; private set; }
 
     public IEnumerable<KeyValuePair<string, int>> Entries => _ids;
 
-    /// <summary>The id of a token, or -1.</summary>
+    /// <summary>Gets the id of a token, or -1.</summary>
     public int this[ReadOnlySpan<char> token] => _lookup.TryGetValue(token, out var id) ? id : -1;
 
-    /// <summary>The token of an id, or null.</summary>
+    /// <summary>Gets the token of an id, or null.</summary>
     public string? this[int id] => (uint)id < (uint)_tokens.Length ? _tokens[id] : null;
 
-    /// <summary>Adds a token, unless its text or its id is taken.</summary>
+    /// <summary>Adds a token; returns false if its text or id is taken.</summary>
     public bool TryAdd(string token, int id)
     {
-        if (this[id] is not null || !_ids.TryAdd(token, id))
-        {
-            return false;
-        }
+        if (this[id] is not null || !_ids.TryAdd(token, id)) return false;
 
-        if (id >= _tokens.Length)
-        {
-            Array.Resize(ref _tokens, Math.Max(id + 1, _tokens.Length * 2));
-        }
+        if (id >= _tokens.Length) Array.Resize(ref _tokens, Math.Max(id + 1, _tokens.Length * 2));
 
         _tokens[id] = token;
         Size = Math.Max(Size, id + 1);

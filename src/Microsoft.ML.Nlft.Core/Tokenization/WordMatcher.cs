@@ -3,8 +3,8 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>
-/// The word splits of GPT-2, Llama 3 and Qwen by hand, over whole Unicode characters. Their alternatives, tried in order at each place
-/// (L letter, N number, O neither of them nor white space):
+/// Splits words as the patterns of GPT-2, Llama 3 and Qwen do, without a regular-expression engine and over whole Unicode characters. The
+/// alternatives, tried in order at each position (L letter, N number, O neither of them nor white space):
 /// <code>
 ///            GPT-2                  Llama 3 (cl100k), Qwen
 /// contraction 's 't 're 've 'm 'll 'd   the same, in any case
@@ -14,13 +14,16 @@ namespace Microsoft.ML.Nlft.Tokenization;
 /// newlines                          \s* [\r\n]+
 /// spaces     \s+ (?!\S), then \s+   the same
 /// </code>
-/// Every character falls under one of them, so the matches cover the text.
+/// Every character matches one of them, so the matches cover the text.
 /// </summary>
 internal sealed class WordMatcher : IMatcher
 {
     public const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-    public const string Llama3Pattern = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-    public const string QwenPattern = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    public const string Llama3Pattern = ContractionsAndLetters + @"|\p{N}{1,3}" + OthersAndSpaces;
+    public const string QwenPattern = ContractionsAndLetters + @"|\p{N}" + OthersAndSpaces;
+
+    private const string ContractionsAndLetters = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+";
+    private const string OthersAndSpaces = @"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
     private readonly bool _isGpt2;
     private readonly int _longestNumber;
@@ -29,7 +32,7 @@ internal sealed class WordMatcher : IMatcher
 
     public static WordMatcher Gpt2 { get; } = new(isGpt2: true, int.MaxValue);
 
-    /// <summary>The matcher of a pattern known by its exact text, or null.</summary>
+    /// <summary>Returns the matcher of a pattern that equals one of the three, or null.</summary>
     public static WordMatcher? ForPattern(string pattern) => pattern switch
     {
         Gpt2Pattern => Gpt2,
@@ -50,10 +53,7 @@ internal sealed class WordMatcher : IMatcher
 
     private int EndOfMatch(string text, int start)
     {
-        if (text[start] == '\'' && EndOfContraction(text, start) is var contraction && contraction > start)
-        {
-            return contraction;
-        }
+        if (text[start] == '\'' && EndOfContraction(text, start) is var contraction && contraction > start) return contraction;
 
         var first = At(text, start);
         var second = At(text, start + first.Length);
@@ -62,23 +62,14 @@ internal sealed class WordMatcher : IMatcher
             return EndOfRun(text, start + first.Length, Kind.Letter);
         }
 
-        if (first.Kind == Kind.Number)
-        {
-            return EndOfRun(text, start + first.Length, Kind.Number, _longestNumber - 1);
-        }
+        if (first.Kind == Kind.Number) return EndOfRun(text, start + first.Length, Kind.Number, _longestNumber - 1);
 
-        if (_isGpt2 && first.IsBlank && second.Kind == Kind.Number)
-        {
-            return EndOfRun(text, start + first.Length, Kind.Number);
-        }
+        if (_isGpt2 && first.IsBlank && second.Kind == Kind.Number) return EndOfRun(text, start + first.Length, Kind.Number);
 
         if (first.Kind == Kind.Other || (first.IsBlank && second.Kind == Kind.Other))
         {
             var end = EndOfRun(text, start + first.Length, Kind.Other);
-            while (!_isGpt2 && end < text.Length && text[end] is '\r' or '\n')
-            {
-                end++;
-            }
+            while (!_isGpt2 && end < text.Length && text[end] is '\r' or '\n') end++;
 
             return end;
         }
@@ -92,27 +83,25 @@ internal sealed class WordMatcher : IMatcher
     private int EndOfSpaces(string text, int start, int end)
     {
         var newline = _isGpt2 ? -1 : text.AsSpan(start, end - start).LastIndexOfAny('\r', '\n');
-        if (newline >= 0)
-        {
-            return start + newline + 1;
-        }
+        if (newline >= 0) return start + newline + 1;
 
-        // \s+(?!\S): the last one is left to what follows, unless it is alone. White space is never a surrogate pair.
+        // \s+(?!\S) leaves the last one to what follows, unless it is alone. White space is never a surrogate pair.
         return end == text.Length || end - start == 1 ? end : end - 1;
     }
 
     private int EndOfContraction(string text, int start)
     {
         var first = Letter(start + 1);
-        if (first is 's' or 't' or 'm' or 'd')
-        {
-            return start + 2;
-        }
+        if (first is 's' or 't' or 'm' or 'd') return start + 2;
 
         return (first, Letter(start + 2)) is ('r', 'e') or ('v', 'e') or ('l', 'l') ? start + 3 : start;
 
-        // U+017F, the long s, is an s in any case to a case-insensitive Unicode match.
-        char Letter(int i) => i >= text.Length ? '\0' : _isGpt2 ? text[i] : text[i] == '\u017F' ? 's' : char.ToLowerInvariant(text[i]) is var c and < '\u0080' ? c : '\0';
+        // A case-insensitive Unicode match takes U+017F, the long s, for an s.
+        char Letter(int i) =>
+            i >= text.Length ? '\0'
+            : _isGpt2 ? text[i]
+            : text[i] == '\u017F' ? 's'
+            : char.ToLowerInvariant(text[i]) is var c and < '\u0080' ? c : '\0';
     }
 
     private static int EndOfRun(string text, int i, Kind kind, int atMost = int.MaxValue)
@@ -126,13 +115,12 @@ internal sealed class WordMatcher : IMatcher
 
     private static Character At(string text, int i)
     {
-        if (i >= text.Length)
-        {
-            return new Character(Kind.None, 0, '\0');
-        }
+        if (i >= text.Length) return new Character(Kind.None, 0, '\0');
 
         var rune = Rune.GetRuneAt(text, i);
-        var kind = RuneClass.IsLetter(rune) ? Kind.Letter : RuneClass.IsNumber(rune) ? Kind.Number : RuneClass.IsSpace(rune) ? Kind.Space : Kind.Other;
+        var kind = RuneClass.IsLetter(rune) ? Kind.Letter
+            : RuneClass.IsNumber(rune) ? Kind.Number
+            : RuneClass.IsSpace(rune) ? Kind.Space : Kind.Other;
         return new Character(kind, rune.Utf16SequenceLength, text[i]);
     }
 

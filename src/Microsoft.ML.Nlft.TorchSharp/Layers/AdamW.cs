@@ -4,22 +4,23 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// AdamW (arXiv 1711.05101, algorithm 2, as PyTorch computes it): w -= lr decay w; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
-/// w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps), with g scaled so that the global norm is at most the limit. All in float32.
+/// w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps), where g is scaled so that the global norm does not exceed the limit. In
+/// float32.
 /// </summary>
 internal static class AdamW
 {
-    /// <summary>One step and cleared gradients; nothing but the gradients changes when their norm is not finite.</summary>
+    /// <summary>Takes a step and clears the gradients. If their norm is not finite, only clears the gradients.</summary>
     /// <returns>The global L2 norm of the gradients before clipping.</returns>
     public static double Step(ParameterStore store, AdamWOptions options, double learningRate)
     {
         using var scope = NewDisposeScope();
-        using var off = no_grad();
+        using var noGradient = no_grad();
         var g = store.Gradients;
         var norm = (double)g.norm().ToSingle();
         if (double.IsFinite(norm))
         {
             var step = ++store.Steps;
-            // clip_grad_norm_ divides by norm + 1e-6 and never enlarges
+            // As clip_grad_norm_ of PyTorch: divides by norm + 1e-6 and never enlarges.
             g.mul_(Math.Min(1, options.MaximumGradientNorm / (norm + 1e-6)));
             double correction1 = 1 - Math.Pow(options.Beta1, step), correction2 = Math.Sqrt(1 - Math.Pow(options.Beta2, step));
             store.Moment1.mul_(options.Beta1).add_(g, alpha: 1 - options.Beta1);

@@ -3,7 +3,7 @@ using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
-/// <summary>One decoder layer: m = x + o(attention(norm(x))), y = m + down(silu(gate(n)) * up(n)) with n = norm(m).</summary>
+/// <summary>One decoder layer: m = x + o(attention(norm(x))), y = m + down(silu(gate(n)) * up(n)), where n = norm(m).</summary>
 internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
 {
     public required RmsNorm InputNorm { get; init; }
@@ -15,7 +15,7 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     /// <summary>The per-head norms of queries and keys (qwen3), or null.</summary>
     public RmsNorm? QueryNorm { get; init; }
     public RmsNorm? KeyNorm { get; init; }
-    public required RmsNorm MiddleNorm { get; init; }
+    public required RmsNorm PostAttentionNorm { get; init; }
     public required Linear Gate { get; init; }
     public required Linear Up { get; init; }
     public required Linear Down { get; init; }
@@ -23,7 +23,10 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     /// <summary>The seven linear layers.</summary>
     public IEnumerable<Linear> Linears => [Q, K, V, O, Gate, Up, Down];
 
-    /// <summary>y[N, H] from x[N, H]; y[R, H] of R rows alone, when nobody asks for the others: keys and values come from all, the rest from these.</summary>
+    /// <summary>
+    /// Computes y[N, H] from x[N, H] or, if <paramref name="rows"/> names R rows, y[R, H] of these: keys and values are computed for all rows,
+    /// everything else for these.
+    /// </summary>
     public Tensor Forward(PassContext context, Tensor x, Tensor? rows = null)
     {
         using var scope = NewDisposeScope();
@@ -48,7 +51,7 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     private Tensor FeedForward(PassContext context, Tensor middle, Tensor? rows)
     {
         using var scope = NewDisposeScope();
-        var normed = MiddleNorm.Forward(middle);
+        var normed = PostAttentionNorm.Forward(middle);
         var activated = functional.silu(Gate.Forward(context, normed, rows)) * Up.Forward(context, normed, rows);
         return Down.Forward(context, activated, rows).MoveToOuterDisposeScope();
     }

@@ -1,11 +1,11 @@
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
-/// <summary>Where a model lies and the type it computes in.</summary>
+/// <summary>The device of a model and the type it computes in.</summary>
 /// <param name="Device">The device.</param>
 /// <param name="ComputeType">bfloat16 or float32.</param>
 internal sealed record DeviceContext(Device Device, ScalarType ComputeType)
 {
-    /// <summary>Indices on the device.</summary>
+    /// <summary>Copies indices to the device as 64-bit integers.</summary>
     public Tensor Indices(ReadOnlySpan<int> values)
     {
         var wide = new long[values.Length];

@@ -3,31 +3,40 @@ using Microsoft.ML.Nlft.Engines;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// Dropout of one pass by <see cref="DropoutMask"/>, computed on the device in 32-bit integers. Not by a generator of libtorch: TorchSharp makes none for a GPU,
-/// and the GPU's default one is everybody's.
+/// The dropout masks of one pass, as <see cref="DropoutMask"/> defines them, computed on the device in 32-bit integers. The random generators of
+/// libtorch do not serve: TorchSharp cannot create one for a GPU, and all of the process shares the default one.
 /// </summary>
 internal sealed class Dropout
 {
     private const int SignBit = int.MinValue;
 
-    /// <param name="batch">The N rows.</param>
+    /// <summary>Computes the keys of all rows in all modules.</summary>
+    /// <param name="batch">The batch of N rows.</param>
     /// <param name="modules">The keys of the adapted modules, <see cref="DropoutMask.ModuleKey"/>.</param>
-    /// <param name="device">Where the masks are computed.</param>
+    /// <param name="device">The device that computes the masks.</param>
     public Dropout(PackedBatch batch, IReadOnlyList<ulong> modules, Device device)
     {
         var keys = new int[modules.Count * batch.Rows];
         var next = 0;
         foreach (var module in modules)
+        {
             for (var s = 0; s < batch.Count; s++)
+            {
                 for (var row = batch.Starts[s]; row < batch.Starts[s + 1]; row++)
+                {
                     keys[next++] = unchecked((int)DropoutMask.RowKey(batch.DropoutSeeds[s], module, batch.Positions[row]));
+                }
+            }
+        }
         Keys = tensor(keys, [modules.Count, batch.Rows], device: device);
     }
 
-    /// <summary>The keys of all rows in all modules, [modules, N]: copied to the device once a pass, since it waits for every copy.</summary>
+    /// <summary>The keys of all rows in all modules, [modules, N]; copied once per pass, because each copy waits for the device.</summary>
     public Tensor Keys { get; }
 
-    /// <summary>[N, features], true where kept, for a module by its number; only those rows of the batch when <paramref name="rows"/> names some.</summary>
+    /// <summary>
+    /// Returns the mask [N, features] of a module by its number, true where kept; of some rows of the batch if <paramref name="rows"/> names them.
+    /// </summary>
     public Tensor Mask(int module, double probability, long features, Tensor? rows = null)
     {
         using var scope = NewDisposeScope();
@@ -39,10 +48,10 @@ internal sealed class Dropout
         XorShift(15);
         x.mul_(unchecked((int)DropoutMask.SecondFactor));
         XorShift(16);
-        // unsigned numbers compare as signed ones do, once the sign bit of both is the other way round
+        // Signed numbers compare like unsigned ones once the sign bits of both are flipped.
         return x.bitwise_xor_(SignBit).ge(unchecked((int)DropoutMask.Threshold(probability)) ^ SignBit).MoveToOuterDisposeScope();
 
-        // x ^= x >> bits, without the copies of the sign bit that a shift of signed numbers brings in
+        // x ^= x >> bits as a logical shift: the mask removes the copies of the sign bit.
         void XorShift(int bits)
         {
             using var shifted = x.bitwise_right_shift(bits).bitwise_and_(int.MaxValue >> bits - 1);

@@ -3,7 +3,9 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
-/// <summary>The layers of a Llama-family decoder, loaded tensor by tensor from a model folder to the device, and every tensor of it that can be trained.</summary>
+/// <summary>
+/// The layers of a Llama-family decoder, loaded tensor by tensor from a model folder to the device, and its trainable tensors.
+/// </summary>
 internal sealed class Network : IDisposable
 {
     private readonly List<Weight> _weights = [];
@@ -54,10 +56,10 @@ internal sealed class Network : IDisposable
     /// <summary>The dropout keys of the adapted modules, in the order of their numbers.</summary>
     public IReadOnlyList<ulong> Adapted => _adapted;
 
-    /// <summary>What an optimizer steps: all weights, or the LoRA factors.</summary>
+    /// <summary>The tensors that an optimizer updates: all weights, or the LoRA factors.</summary>
     public ParameterStore Parameters { get; }
 
-    /// <summary>The lowest layer with a gradient: a backward pass ends there; -1 without one.</summary>
+    /// <summary>The lowest layer with a trainable tensor, where a backward pass ends; -1 if there is none.</summary>
     public int FirstTrainable { get; }
 
     public void Dispose()
@@ -79,7 +81,7 @@ internal sealed class Network : IDisposable
             O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
             QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", c.HeadSize) : null,
             KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", c.HeadSize) : null,
-            MiddleNorm = Norm($"{path}.post_attention_layernorm.weight", c.HiddenSize),
+            PostAttentionNorm = Norm($"{path}.post_attention_layernorm.weight", c.HiddenSize),
             Gate = Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
             Up = Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
             Down = Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias),
@@ -105,11 +107,11 @@ internal sealed class Network : IDisposable
     {
         foreach (var factor in adapter.Factors) Parameters.Fill(factor.Name, factor.Values);
         foreach (var linear in Layers.SelectMany(layer => layer.Linears))
-            if (adapter.Configuration.Resolve(linear.Module) is { } target)
-            {
-                linear.Lora = new LoraFactors(_adapted.Count, Parameters[$"{linear.Module}.lora_A"], Parameters[$"{linear.Module}.lora_B"],
-                    target.Scaling, adapter.Configuration.Dropout);
-                _adapted.Add(DropoutMask.ModuleKey(linear.Module));
-            }
+        {
+            if (adapter.Configuration.Resolve(linear.Module) is not { } target) continue;
+            linear.Lora = new LoraFactors(_adapted.Count, Parameters[$"{linear.Module}.lora_A"], Parameters[$"{linear.Module}.lora_B"],
+                target.Scaling, adapter.Configuration.Dropout);
+            _adapted.Add(DropoutMask.ModuleKey(linear.Module));
+        }
     }
 }

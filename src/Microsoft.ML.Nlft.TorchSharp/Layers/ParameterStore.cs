@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// Every trainable tensor, float32, laid end to end in one flat tensor on the device, with three more of the same length for gradients and
-/// AdamW's moments: a step is a handful of launches whatever the number of parameters.
+/// All trainable tensors, float32, end to end in one flat tensor on the device; three more flat tensors hold the gradients and the moments of AdamW.
+/// A step therefore takes a handful of kernel launches, whatever the number of parameters.
 /// </summary>
 internal sealed class ParameterStore : IDisposable
 {
@@ -14,9 +14,10 @@ internal sealed class ParameterStore : IDisposable
     private readonly Tensor _values;
     private readonly Tensor[] _training = []; // gradients, first and second moments
 
-    /// <param name="layout">Names and shapes; the values begin as zeros.</param>
-    /// <param name="trainable">Whether there are gradients and moments.</param>
-    /// <param name="device">Where they lie.</param>
+    /// <summary>Allocates the flat tensors, filled with zeros.</summary>
+    /// <param name="layout">Names and shapes.</param>
+    /// <param name="trainable">Whether to allocate gradients and moments.</param>
+    /// <param name="device">The device.</param>
     public ParameterStore(IReadOnlyList<(string Name, int[] Shape)> layout, bool trainable, Device device)
     {
         var total = layout.Sum(tensor => Length(tensor.Shape));
@@ -40,7 +41,7 @@ internal sealed class ParameterStore : IDisposable
 
     public Parameter this[string name] => _byName[name];
 
-    /// <summary>Steps taken.</summary>
+    /// <summary>Number of optimizer steps taken.</summary>
     public int Steps { get; set; }
 
     public Tensor Values => _values;
@@ -70,24 +71,27 @@ internal sealed class ParameterStore : IDisposable
             ModelState.Optimizer => [(".exp_avg", Moment1), (".exp_avg_sq", Moment2)],
             _ => throw new ArgumentOutOfRangeException(nameof(state), state, null),
         };
-        var shapes = _parameters.SelectMany(p => targets.Select(target => (Name: p.Name + target.Suffix, p.Shape))).ToDictionary(t => t.Name, t => t.Shape);
+        var shapes = _parameters.SelectMany(p => targets.Select(target => (Name: p.Name + target.Suffix, p.Shape)))
+            .ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
         if (state == ModelState.Optimizer) shapes.Add("step", []);
-        NamedTensors.RequireExactly(tensors, shapes); // everything before anything is replaced
+        NamedTensors.RequireExactly(tensors, shapes); // all names and shapes, before any value is replaced
 
         var values = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Values);
         foreach (var (suffix, flat) in targets)
+        {
             foreach (var p in _parameters)
             {
                 using var scope = NewDisposeScope();
                 flat.narrow(0, p.Offset, Length(p.Shape)).copy_(tensor(values[p.Name + suffix], [Length(p.Shape)]));
             }
+        }
         if (state == ModelState.Optimizer) Steps = (int)values["step"][0];
     }
 
-    /// <summary>Fills a parameter.</summary>
+    /// <summary>Sets the values of a parameter.</summary>
     public void Fill(string name, float[] values) => Fill(name, () => tensor(values, [values.Length]));
 
-    /// <summary>Fills a parameter from a file, widened to float32.</summary>
+    /// <summary>Sets the values of a parameter from a file, widened to float32.</summary>
     public void Fill(string name, TensorData data) => Fill(name, () => Weight.FromFile(data).flatten());
 
     private void Fill(string name, Func<Tensor> values)
@@ -131,5 +135,5 @@ internal sealed class ParameterStore : IDisposable
         : throw new InvalidOperationException("The model was loaded for inference: load it with Trainable = Lora or All to train it.");
 }
 
-/// <summary>One trainable float32 tensor: a view of its part of the flat ones.</summary>
+/// <summary>A trainable float32 tensor: views of its parts of the flat tensors.</summary>
 internal sealed record Parameter(string Name, int[] Shape, long Offset, Tensor Values, Tensor? Gradient);

@@ -1,14 +1,14 @@
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
-/// <summary>What every layer sees of one pass: the rows of the rotary table, how to attend, and what to drop.</summary>
+/// <summary>What every layer needs in one pass: the rotary table, attention and dropout.</summary>
 internal sealed class PassContext
 {
-    /// <summary>Cosine and sine of every row's position, [N, 1, d/2].</summary>
+    /// <summary>Cosine and sine for the position of every row, [N, 1, d/2].</summary>
     public required (Tensor Cosine, Tensor Sine) Rotation { get; init; }
 
-    /// <summary>Attention of one layer: from its number, q[N, heads, d] and k, v[N, kvHeads, d] to [N, heads d].</summary>
+    /// <summary>Computes the attention of a layer, o[N, heads d], from the index of the layer, q[N, heads, d] and k, v[N, kvHeads, d].</summary>
     public required Func<int, Tensor, Tensor, Tensor, Tensor> Attend { get; init; }
 
-    /// <summary>LoRA dropout; null when it is off.</summary>
+    /// <summary>The masks of LoRA dropout; null without dropout.</summary>
     public Dropout? Dropout { get; init; }
 }

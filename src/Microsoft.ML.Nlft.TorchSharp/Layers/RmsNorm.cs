@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// RMSNorm (Zhang and Sennrich, arXiv 1910.07467): y = x / sqrt(mean(x^2) + eps) * w over the last dimension. The mean is taken in float32
-/// whatever the type of x; what a backward pass keeps is x itself and one number per row.
+/// RMSNorm (Zhang and Sennrich, arXiv 1910.07467): y = x / sqrt(mean(x^2) + eps) * w over the last dimension. The mean is computed in
+/// float32 whatever the type of x; autograd stores x and one number per row for the backward pass.
 /// </summary>
 internal sealed class RmsNorm(Weight weight, double epsilon)
 {

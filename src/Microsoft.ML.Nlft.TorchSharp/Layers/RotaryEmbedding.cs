@@ -4,24 +4,24 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// Rotary position embedding (Su et al., arXiv 2104.09864) in the rotate-half layout: with a = position * f_i, the pair
-/// (x_i, x_{i+d/2}) turns by the angle a. The table grows when longer sequences come.
+/// (x_i, x_{i+d/2}) is rotated by the angle a. The table is extended when longer sequences arrive.
 /// </summary>
 internal sealed class RotaryEmbedding(ModelConfiguration configuration, DeviceContext context) : IDisposable
 {
     private int _positions;
     private Tensor? _cosine, _sine; // [positions, 1, d/2]
 
-    /// <summary>The rows of the table for some positions: cosine and sine, [N, 1, d/2].</summary>
+    /// <summary>Returns the rows of the table for some positions: cosine and sine, [N, 1, d/2].</summary>
     public (Tensor Cosine, Tensor Sine) Rows(ReadOnlySpan<int> positions)
     {
         var needed = 1;
         foreach (var position in positions) needed = Math.Max(needed, position + 1);
-        if (needed > _positions) Grow((int)Math.Min(configuration.MaximumPositions, Math.Max(512, needed * 2L)));
+        if (needed > _positions) Extend((int)Math.Min(configuration.MaximumPositions, Math.Max(512, needed * 2L)));
         var rows = context.Indices(positions);
         return (_cosine!.index_select(0, rows), _sine!.index_select(0, rows));
     }
 
-    /// <summary>Turns every head of x[N, heads, d].</summary>
+    /// <summary>Rotates every head of x[N, heads, d].</summary>
     public static Tensor Rotate(Tensor x, (Tensor Cosine, Tensor Sine) rotation)
     {
         var halves = x.chunk(2, -1);
@@ -34,17 +34,19 @@ internal sealed class RotaryEmbedding(ModelConfiguration configuration, DeviceCo
         _sine?.Dispose();
     }
 
-    private void Grow(int positions)
+    private void Extend(int positions)
     {
         var (frequencies, magnitude) = RopeFrequencies.Of(configuration.Rope, configuration.HeadSize);
         var half = frequencies.Length;
         var (cosine, sine) = (new float[positions * half], new float[positions * half]);
         for (var position = 0; position < positions; position++)
+        {
             for (var i = 0; i < half; i++)
             {
                 var (s, c) = Math.SinCos(position * frequencies[i]);
                 (cosine[position * half + i], sine[position * half + i]) = ((float)(c * magnitude), (float)(s * magnitude));
             }
+        }
         Dispose();
         (_cosine, _sine, _positions) = (Table(cosine), Table(sine), positions);
 

@@ -3,19 +3,19 @@ using static TorchSharp.torch.nn;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z), z = h W^T. Logits exist for one block of rows
-/// and one chunk of the vocabulary at a time; the backward pass computes them again. Products are in the compute type, everything else in float32.
+/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = h W^T. Logits exist for one block of rows and
+/// one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32.
 /// </summary>
 internal sealed class TokenHead(Weight weight)
 {
     private const int Chunk = 8192, RowsPerBlock = 1024;
 
-    /// <summary>The output matrix [V, H], the embedding when tied.</summary>
+    /// <summary>The output matrix [V, H]; the embedding if the weights are tied.</summary>
     public Weight Weight { get; } = weight;
 
-    /// <summary>The log-probabilities, the log-sum-exps and whether the target was the most likely token (1 or 0): three rows of [3, R].</summary>
-    /// <param name="h">Final-norm outputs [R, H].</param>
-    /// <param name="targets">The predicted tokens [R].</param>
+    /// <summary>Returns log-probabilities, log-sum-exps and whether the target is the most likely token (1 or 0), as the rows of [3, R].</summary>
+    /// <param name="h">The output of the final norm, [R, H].</param>
+    /// <param name="targets">The predicted tokens, [R].</param>
     public Tensor Forward(Tensor h, Tensor targets)
     {
         using var scope = NewDisposeScope();
@@ -39,7 +39,7 @@ internal sealed class TokenHead(Weight weight)
         return cat(blocks, 1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>With g = c (softmax(z) - onehot(y)): dh = g W in float32, dW += g^T h.</summary>
+    /// <summary>With g = c (softmax(z) - onehot(y)), returns dh = g W in float32 and, if W is trainable, adds dW += g^T h.</summary>
     public Tensor Backward(Tensor h, Tensor targets, Tensor logSums, Tensor coefficients)
     {
         using var scope = NewDisposeScope();
@@ -63,7 +63,7 @@ internal sealed class TokenHead(Weight weight)
         return dh.MoveToOuterDisposeScope();
     }
 
-    /// <summary>z[B, V] in float32, all of it: for decoding.</summary>
+    /// <summary>Returns all logits z[B, V] in float32, for decoding.</summary>
     public Tensor Logits(Tensor h) => functional.linear(h, Weight.Values).to_type(float32);
 
     private Tensor Logits(Tensor h, long first) =>
@@ -75,7 +75,10 @@ internal sealed class TokenHead(Weight weight)
         return (h.narrow(0, row, rows), targets.narrow(0, row, rows));
     }
 
-    /// <summary>Every target's column in the chunk that begins at <paramref name="first"/>, the nearest one when it lies outside, and whether it lies inside.</summary>
+    /// <summary>
+    /// Returns the column of every target in the chunk that starts at <paramref name="first"/> (the nearest one for a target outside of it) and
+    /// whether the target is inside.
+    /// </summary>
     private static (Tensor Column, Tensor Inside) Column(Tensor targets, long first, long count)
     {
         using Scalar start = first, zero = 0L, last = count - 1;

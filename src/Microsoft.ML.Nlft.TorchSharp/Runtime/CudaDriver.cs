@@ -3,16 +3,16 @@ using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Runtime;
 
-/// <summary>The few facts that NVIDIA's driver library tells and TorchSharp does not: the CUDA version it supports, and memory in use.</summary>
+/// <summary>Queries NVIDIA's driver library for what TorchSharp does not expose: the supported CUDA version and the memory in use.</summary>
 internal static unsafe class CudaDriver
 {
     private static readonly Lazy<nint> Library = new(() =>
         NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out var handle) ? handle : 0);
 
-    /// <summary>Most bytes that any pass left in use, by device.</summary>
+    /// <summary>The most bytes found in use so far, by device.</summary>
     private static readonly ConcurrentDictionary<int, long> Peaks = new();
 
-    /// <summary>The newest CUDA version the installed driver supports, for example 12.8; null without a driver.</summary>
+    /// <summary>Returns the newest CUDA version that the installed driver supports, for example 12.8; null without a driver.</summary>
     public static Version? SupportedVersion()
     {
         var address = Find("cuDriverGetVersion");
@@ -21,7 +21,10 @@ internal static unsafe class CudaDriver
         return ((delegate* unmanaged<int*, int>)address)(&version) == 0 ? new Version(version / 1000, version % 1000 / 10) : null;
     }
 
-    /// <summary>Memory of the device whose context is current on this thread, which is the one libtorch last used here; zeros when the driver does not tell.</summary>
+    /// <summary>
+    /// Returns the memory of the device whose context is current on this thread, the one that libtorch last used here; zeros if the driver does not
+    /// report it.
+    /// </summary>
     public static TorchSharpMemory Memory(int device)
     {
         nuint free = 0, total = 0;
@@ -31,5 +34,6 @@ internal static unsafe class CudaDriver
         return new(used, Peaks.AddOrUpdate(device, used, (_, peak) => Math.Max(peak, used)), (long)total);
     }
 
-    private static nint Find(string function) => Library.Value != 0 && NativeLibrary.TryGetExport(Library.Value, function, out var address) ? address : 0;
+    private static nint Find(string function) =>
+        Library.Value != 0 && NativeLibrary.TryGetExport(Library.Value, function, out var address) ? address : 0;
 }

@@ -4,15 +4,16 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Runtime;
 
-/// <summary>From the options to a device that works, or one message that says why there is none and which package to add.</summary>
+/// <summary>Selects the device that the options ask for, or explains why it cannot be used and which package to add.</summary>
 internal static class DeviceChoice
 {
-    /// <summary>Refuses the first option that lies outside its range; loads nothing.</summary>
+    /// <summary>Rejects the first option that is out of range, without loading the native library.</summary>
     public static void Validate(TorchSharpEngineOptions options)
     {
         OptionCheck.Require(options.Device is null || Parse(options.Device) is not null, nameof(options.Device), options.Device,
             "cpu, cuda or cuda:N", "Leave it out to take the first GPU, or the CPU where there is none.");
-        OptionCheck.Require(options.GpuDeviceId is not < 0, nameof(options.GpuDeviceId), options.GpuDeviceId, "0 or more", "Use 0 for the first GPU.");
+        OptionCheck.Require(options.GpuDeviceId is not < 0, nameof(options.GpuDeviceId), options.GpuDeviceId,
+            "0 or more", "Use 0 for the first GPU.");
         OptionCheck.Require(options.Device is null || options.GpuDeviceId is null, nameof(options.GpuDeviceId), options.GpuDeviceId,
             $"nothing beside Device = \"{options.Device}\"", "Give one of the two.");
         OptionCheck.Require(options.ComputeType is null or TensorType.BF16 or TensorType.F32, nameof(options.ComputeType), options.ComputeType,
@@ -20,7 +21,8 @@ internal static class DeviceChoice
         OptionCheck.Require(options.Threads >= 0, nameof(options.Threads), options.Threads, "0 (libtorch's choice) or more", "Leave it out.");
     }
 
-    /// <summary>Loads the native library and chooses the device.</summary>
+    /// <summary>Loads the native library and selects the device.</summary>
+    /// <exception cref="NlftException">The native library does not load, or the device cannot be used.</exception>
     public static Device Make(TorchSharpEngineOptions options)
     {
         LibTorch.Load();
@@ -45,15 +47,20 @@ internal static class DeviceChoice
         return Obstacle(works, works ? cuda.device_count() : 0, index, LibTorch.FolderOf(LibTorch.CudaFile), CudaDriver.SupportedVersion());
     }
 
-    /// <summary>Why a GPU cannot be used, or null: the device's number, the CUDA build of libtorch, the driver, in that order.</summary>
-    internal static (string Found, string Expected, string Remedy)? Obstacle(bool works, int devices, int index, string? libraryFolder, Version? driver)
+    /// <summary>
+    /// Returns why a GPU cannot be used, or null if it can. Checks the index of the device, the CUDA build of libtorch and the driver, in that order.
+    /// </summary>
+    internal static (string Found, string Expected, string Remedy)? Obstacle(
+        bool works, int devices, int index, string? libraryFolder, Version? driver)
     {
         if (works && index < devices) return null;
         if (works) return ($"{devices} GPUs", $"at least {index + 1}", $"Use a device from cuda:0 to cuda:{devices - 1}.");
         var library = libraryFolder is null ? "no CUDA build of libtorch beside the program" : $"the CUDA build of libtorch in {libraryFolder}";
         var driverText = driver is null ? "no NVIDIA driver" : $"an NVIDIA driver for CUDA up to {driver}";
-        return ($"no usable GPU ({library}, {driverText})", $"TorchSharp {LibTorch.ManagedVersion} with its CUDA package, and a GPU whose driver supports that package's CUDA version",
-            libraryFolder is null ? $"Add the package TorchSharp-cuda-linux or TorchSharp-cuda-windows ({LibTorch.ManagedVersion}) in place of TorchSharp-cpu."
+        var version = LibTorch.ManagedVersion;
+        return ($"no usable GPU ({library}, {driverText})",
+            $"TorchSharp {version} with its CUDA package, and a GPU whose driver supports that package's CUDA version",
+            libraryFolder is null ? $"Add the package TorchSharp-cuda-linux or TorchSharp-cuda-windows ({version}) in place of TorchSharp-cpu."
             : driver is null ? "Install NVIDIA's driver, or run where there is a GPU."
             : "Update NVIDIA's driver.");
     }

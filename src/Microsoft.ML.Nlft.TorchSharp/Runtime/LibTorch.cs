@@ -2,20 +2,20 @@ using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Runtime;
 
-/// <summary>The native library behind TorchSharp, which comes in packages of its own: loading it, and saying why it does not load.</summary>
+/// <summary>Loads the native library of TorchSharp, which has packages of its own, and explains why it does not load.</summary>
 internal static class LibTorch
 {
-    /// <summary>The file that only a CUDA build has.</summary>
+    /// <summary>A file that only the CUDA builds contain.</summary>
     public static string CudaFile => OperatingSystem.IsWindows() ? "torch_cuda.dll" : "libtorch_cuda.so";
 
-    /// <summary>The version that the packages must have.</summary>
+    /// <summary>The version that the native packages must have.</summary>
     public static string ManagedVersion => typeof(torch).Assembly.GetName().Version!.ToString(3);
 
     private static string CpuFile => FileName("torch_cpu");
     private static string BridgeFile => FileName("LibTorchSharp");
 
     /// <summary>Loads the library.</summary>
-    /// <exception cref="NlftException">It is not there, or does not load.</exception>
+    /// <exception cref="NlftException">The library is missing or does not load.</exception>
     public static void Load()
     {
         try
@@ -30,20 +30,23 @@ internal static class LibTorch
         }
     }
 
-    /// <summary>The folder among those in which the runtime looks for native libraries that holds a file; null when none does.</summary>
+    /// <summary>Returns the first folder in the runtime's search path of native libraries that contains a file; null if none does.</summary>
     public static string? FolderOf(string file)
     {
-        var searched = (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
-        return searched.Append(AppContext.BaseDirectory).FirstOrDefault(folder => File.Exists(Path.Combine(folder, file)));
+        var searchPath = AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "";
+        return searchPath.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries).Append(AppContext.BaseDirectory)
+            .FirstOrDefault(folder => File.Exists(Path.Combine(folder, file)));
     }
 
-    /// <param name="folder">Where libtorch lies; null when it is nowhere.</param>
-    /// <param name="loadError">What the system's loader says of TorchSharp's bridge to it.</param>
-    /// <param name="exception">What TorchSharp threw.</param>
+    /// <summary>Returns the exception for a native library that is missing or does not load.</summary>
+    /// <param name="folder">The folder of libtorch; null if it was not found.</param>
+    /// <param name="loadError">The error of the system's loader for the library between TorchSharp and libtorch.</param>
+    /// <param name="exception">The exception of TorchSharp.</param>
     internal static NlftException Missing(string? folder, string? loadError, Exception exception) => folder is null
         ? new NlftException("TorchSharp", $"no libtorch in {AppContext.BaseDirectory} and the folders of the program's packages",
             "the native library in a package of its own",
-            $"Add one package to the program, version {ManagedVersion}: TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, TorchSharp-cpu for the CPU.",
+            $"Add one package to the program, version {ManagedVersion}: TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, "
+            + "TorchSharp-cpu for the CPU.",
             exception)
         : new NlftException("TorchSharp", $"libtorch in {folder} that does not load ({loadError ?? FirstLine(exception.GetBaseException().Message)})",
             $"the build for this system and TorchSharp {ManagedVersion}, and the system libraries it was built with",
@@ -52,7 +55,7 @@ internal static class LibTorch
                 : $"Use TorchSharp-cpu, TorchSharp-cuda-linux or TorchSharp-cuda-windows of version {ManagedVersion}, whichever fits this system.",
             exception);
 
-    /// <summary>The line of the loader's report that names the cause; null when the bridge is not there or loads.</summary>
+    /// <summary>Returns the line of the loader's report that names the cause; null if the bridge is missing or loads.</summary>
     private static string? LoadError()
     {
         if (FolderOf(BridgeFile) is not { } folder) return null;
@@ -68,7 +71,8 @@ internal static class LibTorch
         }
     }
 
-    private static string FileName(string name) => OperatingSystem.IsWindows() ? $"{name}.dll" : OperatingSystem.IsMacOS() ? $"lib{name}.dylib" : $"lib{name}.so";
+    private static string FileName(string name) =>
+        OperatingSystem.IsWindows() ? $"{name}.dll" : OperatingSystem.IsMacOS() ? $"lib{name}.dylib" : $"lib{name}.so";
 
     private static string FirstLine(string text) => text.Split('\n', 2)[0].Trim();
 }

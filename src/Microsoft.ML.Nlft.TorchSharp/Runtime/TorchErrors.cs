@@ -2,11 +2,11 @@ using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Runtime;
 
-/// <summary>libtorch reports everything as an <see cref="ExternalException"/>: the one that users can do something about becomes a message.</summary>
+/// <summary>Translates the one error of libtorch that users can act on. libtorch reports all errors as <see cref="ExternalException"/>.</summary>
 internal static class TorchErrors
 {
-    /// <summary>Runs something on the device; memory that runs out is reported with what helps.</summary>
-    /// <exception cref="NlftException">The device has not enough memory.</exception>
+    /// <summary>Runs <paramref name="work"/>; turns an out-of-memory error into a message with a remedy.</summary>
+    /// <exception cref="NlftException">The device does not have enough memory.</exception>
     public static T Explain<T>(string device, Func<T> work)
     {
         try
@@ -15,11 +15,13 @@ internal static class TorchErrors
         }
         catch (ExternalException exception) when (IsOutOfMemory(exception.Message))
         {
-            throw new NlftException($"device {device}", $"not enough memory ({exception.Message.Split('\n', 2)[0].Trim()})", "room for the model and the batch",
+            var cause = exception.Message.Split('\n', 2)[0].Trim();
+            throw new NlftException($"device {device}", $"not enough memory ({cause})", "room for the model and the batch",
                 "Use smaller batches or shorter sequences, or set RecomputeActivations or Int8Weights of TorchSharpEngineOptions.", exception);
         }
     }
 
     private static bool IsOutOfMemory(string message) =>
-        message.Contains("out of memory", StringComparison.OrdinalIgnoreCase) || message.Contains("can't allocate memory", StringComparison.OrdinalIgnoreCase);
+        message.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
+        || message.Contains("can't allocate memory", StringComparison.OrdinalIgnoreCase);
 }

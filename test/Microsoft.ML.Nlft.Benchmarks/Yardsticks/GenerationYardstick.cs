@@ -8,8 +8,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 
 /// <summary>
-/// Decoding: one sequence against the time in which all threads can read the weights once (the floor: every weight meets every token), and
-/// 16 sequences against one.
+/// Decoding: one sequence compared with the time that all threads need to read the weights once (the floor, since every token needs every weight),
+/// and 16 sequences compared with one.
 /// </summary>
 internal static class GenerationYardstick
 {
@@ -25,7 +25,8 @@ internal static class GenerationYardstick
             using var model = new ManagedEngine(threads).Load(new ModelLoadOptions { Folder = folder });
             double one = TokensPerSecond(model, 1), sixteen = TokensPerSecond(model, 16);
             var bound = bandwidth / shape.WeightBytes(type == TensorType.F32 ? 4 : 2);
-            table.Add($"{shape.Name} {type}, batch 1", Rate(one), $"bound {Rate(bound)} at {bandwidth / 1e9:0.0} GB/s", one / bound, "0.8", one / bound >= 0.8);
+            table.Add($"{shape.Name} {type}, batch 1", Rate(one), $"bound {Rate(bound)} at {bandwidth / 1e9:0.0} GB/s", one / bound,
+                "0.8", one / bound >= 0.8);
             table.Add($"{shape.Name} {type}, batch 16", Rate(sixteen), $"batch 1 {Rate(one)}", sixteen / one, "6", sixteen / one >= 6);
         }
         table.Save();
@@ -36,7 +37,8 @@ internal static class GenerationYardstick
         var best = 0.0;
         for (var round = 0; round < 3; round++)
         {
-            using var session = model.StartDecoding([.. Enumerable.Range(0, batch).Select(i => (ReadOnlyMemory<int>)Enumerable.Range(i, Prompt).ToArray())], Tokens);
+            ReadOnlyMemory<int>[] prompts = [.. Enumerable.Range(0, batch).Select(i => (ReadOnlyMemory<int>)Enumerable.Range(i, Prompt).ToArray())];
+            using var session = model.StartDecoding(prompts, Tokens);
             int[] next = [.. Enumerable.Range(5, batch)];
             var start = Stopwatch.GetTimestamp();
             for (var i = 0; i < Tokens; i++) session.Append(next);
@@ -45,17 +47,22 @@ internal static class GenerationYardstick
         return best;
     }
 
-    /// <summary>Bytes per second that all threads read from an array far larger than the caches.</summary>
+    /// <summary>Returns the bytes per second that all threads read from an array much larger than the caches.</summary>
     private static double Bandwidth(int threads)
     {
         const int Block = 1 << 18;
         var data = new float[256 << 20 >> 2];
-        data.AsSpan().Fill(1); // written to: untouched pages are all one page of zeros
+        data.AsSpan().Fill(1); // written, because untouched pages all map to one page of zeros
         var sums = new float[data.Length / Block];
         var workers = new Workers(threads);
-        void Read() => workers.For(sums.Length, 0, (_, i) => sums[i] = VectorMath.Dot(data.AsSpan(i * Block, Block), data.AsSpan(i * Block, Block)));
         Read();
         return data.Length * 4.0 / MeasurementTable.Best(10, Read);
+
+        void Read() => workers.For(sums.Length, 0, (_, i) =>
+        {
+            var block = data.AsSpan(i * Block, Block);
+            sums[i] = VectorMath.Dot(block, block);
+        });
     }
 
     private static string Rate(double tokensPerSecond) => string.Create(CultureInfo.InvariantCulture, $"{tokensPerSecond:0.0} tokens/s");

@@ -3,13 +3,14 @@ using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 
-/// <summary>What the figures were measured on.</summary>
+/// <summary>Describes the machine that a measurement ran on.</summary>
 internal static class Machine
 {
     public static string Description(int threads)
     {
         var simd = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
-        return $"{Processor()}, {Environment.ProcessorCount} logical processors, {threads} threads used, SIMD {simd} bits, {RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}";
+        return $"{Processor()}, {Environment.ProcessorCount} logical processors, {threads} threads used, SIMD {simd} bits, "
+            + $"{RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}";
     }
 
     private static string Processor()

@@ -7,75 +7,108 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 
-/// <summary>Matrix products of the training shapes, forward (x W^T) and backward (dy W), beside OpenBLAS in the same run.</summary>
+/// <summary>Matrix products of the shapes in training, forward (x W^T) and backward (dy W), compared with OpenBLAS in the same run.</summary>
 internal static class ProductYardstick
 {
+    private static readonly (TensorType Type, double Target)[] Types = [(TensorType.F32, 1.25), (TensorType.BF16, 1.1), (TensorType.I8, 1.0)];
+
     public static void Run(int threads, string artifacts)
     {
         var table = new MeasurementTable("Products of matrices", artifacts);
-        if (OpenBlas.TryLoad(threads) is not { } rival)
+        if (OpenBlas.TryLoad(threads) is not { } openBlas)
         {
             MeasurementTable.Skip("OpenBLAS", "libopenblas0-pthread");
             return;
         }
-        var (workers, workspace, random) = (new Workers(threads), new Workspace(), new Random(1));
+        var (workers, workspace) = (new Workers(threads), new Workspace());
         var ceiling = Ceiling(workers);
-        Console.WriteLine($"\nThe tile kernel on data in the first-level cache, all threads: {Gigaflops(ceiling)}. No product can be faster than that.");
-        (TensorType Type, double Reach)[] types = [(TensorType.F32, 1.25), (TensorType.BF16, 1.1), (TensorType.I8, 1.0)];
+        Console.WriteLine($"\nThe tile kernel on data in the first-level cache, all threads: {Gigaflops(ceiling)}. "
+            + "No product can be faster than that.");
         foreach (var shape in (Shape[])[Shape.Small, Shape.SmolLm2])
+        {
             foreach (var backward in (bool[])[false, true])
             {
-                var ours = new double[types.Length];
-                double theirs = 0, flops = 0;
-                foreach (var m in (int[])[64, 128, 256, 512])
-                    foreach (var (inputs, outputs) in ((int, int)[])[(shape.Hidden, shape.Hidden), (shape.Hidden, shape.Intermediate), (shape.Intermediate, shape.Hidden)])
-                    {
-                        var (k, n) = backward ? (outputs, inputs) : (inputs, outputs);
-                        Matrix x = workspace.Rent(m, k), y = workspace.Rent(m, n), w = workspace.Rent(outputs, inputs);
-                        foreach (var matrix in (Matrix[])[x, w]) // written to: untouched pages are all one page of zeros
-                            foreach (ref var value in matrix.Span) value = random.NextSingle() - 0.5f;
-                        var repeats = (int)Math.Max(1, 4e8 / (2.0 * m * n * k));
-                        theirs += Settled(() => { for (var i = 0; i < repeats; i++) rival.Multiply(m, n, k, x.Span, w.Span, transposed: !backward, y.Span); }) / repeats;
-                        for (var t = 0; t < types.Length; t++)
-                        {
-                            using var weight = PackedWeight.Create(types[t].Type, outputs, inputs, (row, target) => w[row].CopyTo(target), Panel.Width);
-                            var right = backward ? new Operand(weight) : new Operand(weight).Transposed;
-                            ours[t] += Settled(() => { for (var i = 0; i < repeats; i++) MatrixProduct.Multiply(workers, x, right, y); }) / repeats;
-                        }
-                        flops += 2.0 * m * n * k;
-                        foreach (var matrix in (Matrix[])[x, y, w]) workspace.Return(matrix);
-                    }
-                for (var t = 0; t < types.Length; t++)
-                    table.Add($"{shape.Name}, {(backward ? "dy W" : "x W^T")}, weights {types[t].Type}, M 64-512",
-                        Gigaflops(flops / ours[t]), $"OpenBLAS sgemm {Gigaflops(flops / theirs)}, at most {ceiling / (flops / theirs):0.00} possible", theirs / ours[t],
-                        string.Create(CultureInfo.InvariantCulture, $"{types[t].Reach}"), theirs / ours[t] >= types[t].Reach);
+                var (ours, theirs, flops) = Measure(shape, backward, openBlas, workers, workspace);
+                for (var t = 0; t < Types.Length; t++)
+                {
+                    var possible = string.Create(CultureInfo.InvariantCulture, $"{ceiling / (flops / theirs):0.00}");
+                    table.Add($"{shape.Name}, {(backward ? "dy W" : "x W^T")}, weights {Types[t].Type}, M 64-512", Gigaflops(flops / ours[t]),
+                        $"OpenBLAS sgemm {Gigaflops(flops / theirs)}, at most {possible} possible", theirs / ours[t],
+                        string.Create(CultureInfo.InvariantCulture, $"{Types[t].Target}"), theirs / ours[t] >= Types[t].Target);
+                }
             }
+        }
         table.Save();
     }
 
-    /// <summary>Operations per second of full tiles on panels that stay in the first-level cache, on all threads.</summary>
+    /// <summary>Seconds of all products of a shape, ours by type and those of OpenBLAS, and their floating-point operations.</summary>
+    private static (double[] Ours, double Theirs, double Flops) Measure(Shape shape, bool backward, OpenBlas openBlas, Workers workers,
+        Workspace workspace)
+    {
+        var random = new Random(1);
+        var ours = new double[Types.Length];
+        double theirs = 0, flops = 0;
+        (int Inputs, int Outputs)[] layers = [(shape.Hidden, shape.Hidden), (shape.Hidden, shape.Intermediate), (shape.Intermediate, shape.Hidden)];
+        foreach (var m in (int[])[64, 128, 256, 512])
+        {
+            foreach (var (inputs, outputs) in layers)
+            {
+                var (k, n) = backward ? (outputs, inputs) : (inputs, outputs);
+                Matrix x = workspace.Rent(m, k), y = workspace.Rent(m, n), w = workspace.Rent(outputs, inputs);
+                foreach (var matrix in (Matrix[])[x, w]) // written, because untouched pages all map to one page of zeros
+                {
+                    foreach (ref var value in matrix.Span) value = random.NextSingle() - 0.5f;
+                }
+                var repeats = (int)Math.Max(1, 4e8 / (2.0 * m * n * k));
+                theirs += Settled(() =>
+                {
+                    for (var i = 0; i < repeats; i++) openBlas.Multiply(m, n, k, x.Span, w.Span, transposed: !backward, y.Span);
+                }) / repeats;
+                for (var t = 0; t < Types.Length; t++)
+                {
+                    using var weight = PackedWeight.Create(Types[t].Type, outputs, inputs, (row, target) => w[row].CopyTo(target), Panel.Width);
+                    var right = backward ? new Operand(weight) : new Operand(weight).Transposed;
+                    ours[t] += Settled(() =>
+                    {
+                        for (var i = 0; i < repeats; i++) MatrixProduct.Multiply(workers, x, right, y);
+                    }) / repeats;
+                }
+                flops += 2.0 * m * n * k;
+                foreach (var matrix in (Matrix[])[x, y, w]) workspace.Return(matrix);
+            }
+        }
+        return (ours, theirs, flops);
+    }
+
+    /// <summary>Returns the floating-point operations per second of full tiles on panels in the first-level cache, on all threads.</summary>
     public static unsafe double Ceiling(Workers workers)
     {
         const int Depth = 192, Times = 20_000;
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)] // compiled once and for all
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)] // optimized at once, without tiering
         static void Run(Workers workers, int _)
         {
             var wide = Vector512.IsHardwareAccelerated;
             var (rows, columns) = wide ? (Tile512.Rows, Tile512.Columns) : (Tile256.Rows, Tile256.Columns);
             float* panel = workers.Scratch((columns + rows) * Depth + rows * columns), a = panel + columns * Depth, c = a + rows * Depth;
             new Span<float>(panel, (columns + rows) * Depth).Fill(1e-3f);
-            var column = new TileColumn { Rows = rows, A = new LeftFactor(a, Depth, 1, Depth), B = (byte*)panel, C = c, CRow = columns, Alpha = 1 };
+            var product = new PanelProduct
+            {
+                Rows = rows, A = new StridedMatrix(a, Depth, 1, Depth), B = (byte*)panel, C = c, CRow = columns, Alpha = 1,
+            };
             for (var i = 0; i < Times; i++)
-                if (wide) Tile512.Multiply<Rows12, Float32>(column, 0);
-                else Tile256.Multiply<Rows6, Float32>(column, 0);
+            {
+                if (wide) Tile512.Multiply<Rows12, Float32>(product, 0);
+                else Tile256.Multiply<Rows6, Float32>(product, 0);
+            }
         }
-        var flops = 2.0 * Depth * Times * workers.Threads * (Vector512.IsHardwareAccelerated ? Tile512.Rows * Tile512.Columns : Tile256.Rows * Tile256.Columns);
-        return flops / Settled(() => workers.For(workers.Threads, workers, Run), rounds: 400); // for some seconds: whatever ran before may still be ending
+        var tile = Vector512.IsHardwareAccelerated ? Tile512.Rows * Tile512.Columns : Tile256.Rows * Tile256.Columns;
+        // For some seconds, because whatever ran before may still be ending.
+        return 2.0 * Depth * Times * workers.Threads * tile / Settled(() => workers.For(workers.Threads, workers, Run), rounds: 400);
     }
 
     /// <summary>
-    /// The shortest of several timings, after the threads of the other side, which go on spinning for a while after their work, have gone to
-    /// sleep and the code has been compiled.
+    /// Returns the shortest of several timings, taken after the code is compiled and after the threads of the other library, which keep spinning for
+    /// a while after their work, have gone to sleep.
     /// </summary>
     private static double Settled(Action action, int rounds = 15)
     {

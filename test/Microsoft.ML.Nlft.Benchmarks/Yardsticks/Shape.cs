@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 
-/// <summary>The shapes of models that are measured; weights are random, which speed and memory do not depend on.</summary>
+/// <summary>The shape of a model to measure. Its weights are random: speed and memory do not depend on them.</summary>
 internal sealed record Shape(string Name, int Hidden, int Intermediate, int Layers, int Heads, int KeyValueHeads, int HeadSize, int Vocabulary)
 {
     public static readonly Shape Tiny = new("tiny-3m", 160, 448, 6, 5, 5, 32, 2048);
@@ -28,7 +28,7 @@ internal sealed record Shape(string Name, int Hidden, int Intermediate, int Laye
         SlidingWindows = [.. new int[Layers]],
     };
 
-    /// <summary>A folder with random weights of this shape, made once below the artifacts.</summary>
+    /// <summary>Returns a model folder with random weights of this shape, created on first use.</summary>
     public string Folder(string artifacts, TensorType type)
     {
         var folder = Path.Combine(artifacts, "models", $"{Name}-{type.ToString().ToLowerInvariant()}");
@@ -36,18 +36,18 @@ internal sealed record Shape(string Name, int Hidden, int Intermediate, int Laye
         return folder;
     }
 
-    /// <summary>Floating-point operations of the layers' products for one token, forward: two for every weight.</summary>
+    /// <summary>Floating-point operations of the products of all layers for one token, forward: two for every weight.</summary>
     public double LayerFlops => 2.0 * Layers * ((double)Hidden * HeadSize * (2 * Heads + 2 * KeyValueHeads) + 3.0 * Hidden * Intermediate);
 
-    /// <summary>Operations of causal attention over a sequence, forward: scores and values of every pair of positions.</summary>
+    /// <summary>Floating-point operations of causal attention over a sequence, forward: Q K^T and P V over every pair of positions.</summary>
     public double AttentionFlops(int tokens) => 2.0 * Layers * Heads * HeadSize * tokens * tokens;
 
-    /// <summary>Operations of the output layer for one token, forward.</summary>
+    /// <summary>Floating-point operations of the output layer for one token, forward.</summary>
     public double HeadFlops => 2.0 * Hidden * Vocabulary;
 
     /// <summary>
-    /// Least operations of a step on a wrong row with frozen weights: three contexts forward, one backward (a product for a product, and five for two
-    /// in attention), the head's mean row; LoRA's own are left out.
+    /// Minimum floating-point operations of a step on a wrong row with frozen weights: three contexts forward; one context backward, where the layers
+    /// need as many products as forward and attention five instead of two; the mean row of the output layer. LoRA's own products are not counted.
     /// </summary>
     public double WrongStepFlops(int prompt, int extra, int response)
     {
@@ -55,7 +55,7 @@ internal sealed record Shape(string Name, int Hidden, int Intermediate, int Laye
         return LayerFlops * (2 * trained + 2 * constant) + AttentionFlops(trained) * 3.5 + AttentionFlops(constant) * 2 + HeadFlops * 4 * response;
     }
 
-    /// <summary>Bytes of all weights in one type: what decoding a token reads.</summary>
+    /// <summary>Bytes of all weights in one type, which decoding reads for each token.</summary>
     public long WeightBytes(int bytesPerWeight) => (long)bytesPerWeight *
         ((long)Vocabulary * Hidden + Layers * ((long)Hidden * HeadSize * (2 * Heads + 2 * KeyValueHeads) + 3L * Hidden * Intermediate));
 }

@@ -12,97 +12,116 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 
 /// <summary>
-/// One training step on one row (prompt 160, judge and standard prompts 120 longer, response 140 tokens), beside PyTorch doing the same
-/// work. Each figure comes from a process of its own, so that its peak memory is its own.
+/// One training step on one row (prompt of 160 tokens, judge and standard prompts 120 longer, response of 140 tokens), compared with the same step in
+/// PyTorch. Each figure comes from its own process, so that its peak memory is not that of another.
 /// </summary>
 internal static class StepYardstick
 {
     private const int Prompt = 160, Extra = 120, Response = 140, Steps = 5;
 
-    /// <summary>Median seconds of a step, and the peak resident memory of its process.</summary>
+    /// <summary>The median time of a step and the peak resident memory of its process.</summary>
     internal sealed record Figure(double Seconds, double PeakMib);
 
-    /// <param name="threads">Threads of both sides.</param>
-    /// <param name="artifacts">Where models and results are kept.</param>
-    /// <param name="names">May name shapes; the others are left out then.</param>
+    /// <summary>Measures the steps of all shapes, or of those that <paramref name="names"/> contains.</summary>
+    /// <param name="threads">Threads of both libraries.</param>
+    /// <param name="artifacts">The folder of models and results.</param>
+    /// <param name="names">Arguments of the program, among them names of shapes.</param>
     public static void Run(int threads, string artifacts, string[] names)
     {
-        Shape[] all = [Shape.Small, Shape.SmolLm2, Shape.Qwen25], named = Array.FindAll(all, shape => names.Contains(shape.Name)), wanted = named.Length > 0 ? named : all;
+        Shape[] all = [Shape.Small, Shape.SmolLm2, Shape.Qwen25], named = Array.FindAll(all, shape => names.Contains(shape.Name));
+        var shapes = named.Length > 0 ? named : all;
         var table = new MeasurementTable("Steps of training", artifacts);
         var ceiling = ProductYardstick.Ceiling(new Workers(threads));
-        foreach (var shape in wanted.Where(shape => shape != Shape.Qwen25))
+        foreach (var shape in shapes.Where(shape => shape != Shape.Qwen25)) Measure(table, shape, threads, artifacts, ceiling);
+        if (shapes.Contains(Shape.Qwen25))
         {
-            Figure wrong = Ours(shape, TensorType.F32, "wrong", threads), right = Ours(shape, TensorType.F32, "right", threads);
-            Figure sft = Ours(shape, TensorType.F32, "sft", threads), cached = Ours(shape, TensorType.F32, "cached", threads);
-            Figure small = Ours(shape, TensorType.BF16, "wrong", threads);
-            if (PyTorch(shape, "lean", threads) is { } lean && PyTorch(shape, "published", threads) is { } published)
-            {
-                table.Add($"{shape.Name}: NLFT step", Seconds(wrong), $"PyTorch lean {Seconds(lean)}", lean.Seconds / wrong.Seconds, "2.2", lean.Seconds / wrong.Seconds >= 2.2);
-                table.Add($"{shape.Name}: NLFT step", Seconds(wrong), $"PyTorch published {Seconds(published)}", published.Seconds / wrong.Seconds, "4", published.Seconds / wrong.Seconds >= 4);
-                table.Add($"{shape.Name}: peak memory, bfloat16 weights", Memory(small), $"PyTorch published {Memory(published)}", published.PeakMib / small.PeakMib, "8", published.PeakMib / small.PeakMib >= 8);
-            }
-            else MeasurementTable.Skip("PyTorch", "python3-torch libopenblas0-pthread");
-            var floor = shape.WrongStepFlops(Prompt, Extra, Response) / ceiling;
-            table.Add($"{shape.Name}: NLFT step against its floor, {shape.WrongStepFlops(Prompt, Extra, Response) / 1e9:0} GFLOP at the kernel's {ceiling / 1e9:0} GFLOP/s", Seconds(wrong),
-                string.Create(CultureInfo.InvariantCulture, $"floor {floor:0.000} s"), wrong.Seconds / floor, "at most 1.25", wrong.Seconds / floor <= 1.25);
-            table.Add($"{shape.Name}: NLFT on a wrong row over SFT", Seconds(wrong), $"our SFT step {Seconds(sft)}", wrong.Seconds / sft.Seconds, "at most 2.5", wrong.Seconds / sft.Seconds <= 2.5);
-            table.Add($"{shape.Name}: NLFT on a right row over SFT", Seconds(right), $"our SFT step {Seconds(sft)}", right.Seconds / sft.Seconds, "at most 1.8", right.Seconds / sft.Seconds <= 1.8);
-            table.Add($"{shape.Name}: NLFT with cached contexts over SFT", Seconds(cached), $"our SFT step {Seconds(sft)}", cached.Seconds / sft.Seconds, "at most 1.15", cached.Seconds / sft.Seconds <= 1.15);
-        }
-        if (wanted.Contains(Shape.Qwen25))
-        {
-            var half = Ours(Shape.Qwen25, TensorType.I8, "wrong", threads);
-            table.Add($"{Shape.Qwen25.Name}: peak memory, int8 weights", Memory(half), Seconds(half) + " a step", half.PeakMib, "below 1536 MiB", half.PeakMib < 1536);
+            var int8 = Ours(Shape.Qwen25, TensorType.I8, "wrong", threads, artifacts);
+            table.Add($"{Shape.Qwen25.Name}: peak memory, int8 weights", Memory(int8), Seconds(int8) + " a step", int8.PeakMib,
+                "below 1536 MiB", int8.PeakMib < 1536);
         }
         table.Save();
-
-        Figure Ours(Shape shape, TensorType type, string kind, int threadCount)
-        {
-            shape.Folder(artifacts, Stored(type));
-            var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
-            foreach (var argument in (string[])["--step", shape.Name, type.ToString(), kind, threadCount.ToString(CultureInfo.InvariantCulture), artifacts]) start.ArgumentList.Add(argument);
-            return Read(start);
-        }
     }
 
-    /// <summary>The work of the child process: trains and prints the figure.</summary>
+    private static void Measure(MeasurementTable table, Shape shape, int threads, string artifacts, double ceiling)
+    {
+        Figure Step(string kind, TensorType type = TensorType.F32) => Ours(shape, type, kind, threads, artifacts);
+        Figure wrong = Step("wrong"), right = Step("right"), sft = Step("sft"), cached = Step("cached"), narrow = Step("wrong", TensorType.BF16);
+        if (PyTorch(shape, "lean", threads) is { } lean && PyTorch(shape, "published", threads) is { } published)
+        {
+            AddSpeed("NLFT step", $"PyTorch lean {Seconds(lean)}", lean.Seconds / wrong.Seconds, 2.2);
+            AddSpeed("NLFT step", $"PyTorch published {Seconds(published)}", published.Seconds / wrong.Seconds, 4);
+            var saving = published.PeakMib / narrow.PeakMib;
+            table.Add($"{shape.Name}: peak memory, bfloat16 weights", Memory(narrow), $"PyTorch published {Memory(published)}", saving,
+                "8", saving >= 8);
+        }
+        else
+        {
+            MeasurementTable.Skip("PyTorch", "python3-torch libopenblas0-pthread");
+        }
+        var flops = shape.WrongStepFlops(Prompt, Extra, Response);
+        AddLimit($"NLFT step against its floor, {flops / 1e9:0} GFLOP at the kernel's {ceiling / 1e9:0} GFLOP/s", wrong,
+            string.Create(CultureInfo.InvariantCulture, $"floor {flops / ceiling:0.000} s"), flops / ceiling, 1.25);
+        AddLimit("NLFT on a wrong row over SFT", wrong, $"our SFT step {Seconds(sft)}", sft.Seconds, 2.5);
+        AddLimit("NLFT on a right row over SFT", right, $"our SFT step {Seconds(sft)}", sft.Seconds, 1.8);
+        AddLimit("NLFT with cached contexts over SFT", cached, $"our SFT step {Seconds(sft)}", sft.Seconds, 1.15);
+
+        void AddSpeed(string what, string baseline, double ratio, double target) =>
+            table.Add($"{shape.Name}: {what}", Seconds(wrong), baseline, ratio, target.ToString(CultureInfo.InvariantCulture), ratio >= target);
+
+        void AddLimit(string what, Figure figure, string baseline, double seconds, double limit) =>
+            table.Add($"{shape.Name}: {what}", Seconds(figure), baseline, figure.Seconds / seconds,
+                string.Create(CultureInfo.InvariantCulture, $"at most {limit}"), figure.Seconds / seconds <= limit);
+    }
+
+    private static Figure Ours(Shape shape, TensorType type, string kind, int threads, string artifacts)
+    {
+        shape.Folder(artifacts, Stored(type));
+        string[] arguments = ["--step", shape.Name, type.ToString(), kind, threads.ToString(CultureInfo.InvariantCulture), artifacts];
+        return Read(new ProcessStartInfo(Environment.ProcessPath!, arguments) { RedirectStandardOutput = true });
+    }
+
+    /// <summary>Runs in the child process: trains and prints the figure.</summary>
     public static void RunChild(string shapeName, TensorType type, string kind, int threads, string artifacts)
     {
         var shape = Shape.Named(shapeName);
         using var folder = ModelFolder.Open(shape.Folder(artifacts, Stored(type)));
         var engine = new ManagedEngine(new ManagedEngineOptions { Threads = threads, Int8Weights = type == TensorType.I8 });
-        using var model = engine.Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora, Lora = new LoraConfiguration { Dropout = 0 } });
+        var lora = new LoraConfiguration { Dropout = 0 };
+        using var model = engine.Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora, Lora = lora });
         var random = new Random(1);
         int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(shape.Vocabulary))];
-        var row = new EncodedExample(kind == "right" ? Polarity.Correct : Polarity.Incorrect, Tokens(Response), Tokens(Prompt), Tokens(Prompt + Extra), Tokens(Prompt + Extra), "row");
+        var polarity = kind == "right" ? Polarity.Correct : Polarity.Incorrect;
+        var row = new EncodedExample(polarity, Tokens(Response), Tokens(Prompt), Tokens(Prompt + Extra), Tokens(Prompt + Extra), "row");
         ITokenObjective objective = kind == "sft" ? new LikelihoodObjective() : new NaturalLanguageObjective();
         var steps = new List<double>();
         var warm = shape.Layers <= Shape.Small.Layers ? 20 : 4;
         var last = Stopwatch.GetTimestamp();
-        var options = new FineTuneOptions { Epochs = warm + Steps, BatchSize = 1, Refresh = kind == "cached" ? ContextRefresh.Once : ContextRefresh.EveryStep };
+        var refresh = kind == "cached" ? ContextRefresh.Once : ContextRefresh.EveryStep;
+        var options = new FineTuneOptions { Epochs = warm + Steps, BatchSize = 1, Refresh = refresh };
         new FineTuner(model, objective, options).Run([row], new StepClock(() =>
         {
             steps.Add(Stopwatch.GetElapsedTime(last).TotalSeconds);
             last = Stopwatch.GetTimestamp();
         }));
-        var measured = steps.Skip(warm).Order().ToArray(); // those before were compiled, and compiled again, meanwhile
+        var measured = steps.Skip(warm).Order().ToArray(); // during the first steps, the JIT compiler was still at work
         Console.WriteLine(JsonSerializer.Serialize(new { seconds = measured[measured.Length / 2], peak_mib = PeakMib() }));
     }
 
-    /// <summary>The type of the file; int8 is made of bfloat16 as it is loaded.</summary>
+    /// <summary>The type in the file; int8 weights are quantized from bfloat16 while they load.</summary>
     private static TensorType Stored(TensorType type) => type == TensorType.I8 ? TensorType.BF16 : type;
 
     private static Figure? PyTorch(Shape shape, string variant, int threads)
     {
-        var script = Path.Combine(Environment.GetEnvironmentVariable("NLFT_FIXTURES") ?? Path.Combine("..", "shared"), "peers", "torch_nlft_step.py");
+        var fixtures = Environment.GetEnvironmentVariable("NLFT_FIXTURES") ?? Path.Combine("..", "shared");
+        var script = Path.Combine(fixtures, "peers", "torch_nlft_step.py");
         if (!File.Exists(script) || !File.Exists("/usr/bin/python3")) return null;
-        var start = new ProcessStartInfo("/usr/bin/python3") { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var argument in (string[])[script, "--shape", shape.Name, "--variant", variant, "--threads", threads.ToString(CultureInfo.InvariantCulture)]) start.ArgumentList.Add(argument);
+        string[] arguments = [script, "--shape", shape.Name, "--variant", variant, "--threads", threads.ToString(CultureInfo.InvariantCulture)];
+        var start = new ProcessStartInfo("/usr/bin/python3", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         try
         {
             return Read(start);
         }
-        catch (JsonException) // no torch
+        catch (JsonException) // PyTorch is not installed
         {
             return null;
         }

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.Tests.ChatTemplates;
 
-/// <summary>Templates of real models against what Jinja itself rendered, character for character.</summary>
+/// <summary>Compares the templates of real models with Jinja's recorded output, character by character.</summary>
 [TestClass]
 [TestCategory("Conformance")]
 public sealed class ChatTemplateConformanceTests
@@ -9,7 +9,7 @@ public sealed class ChatTemplateConformanceTests
 
     [TestMethod]
     [DynamicData(nameof(Models))]
-    public void EveryCaseRendersAsJinjaRendersIt(string model)
+    public void Render_EveryRecordedCase_MatchesJinja(string model)
     {
         var (cases, failures) = TemplateCases.Run(Fixtures.Path_("fixtures", "chat-templates", model));
         Assert.IsGreaterThan(0, cases, "the folder holds no case");

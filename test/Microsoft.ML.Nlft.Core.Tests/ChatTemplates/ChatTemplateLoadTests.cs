@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.ChatTemplates;
 
 namespace Microsoft.ML.Nlft.Tests.ChatTemplates;
 
-/// <summary>Where a folder's template comes from.</summary>
+/// <summary>Tests where a folder's template is loaded from.</summary>
 [TestClass]
 public sealed class ChatTemplateLoadTests
 {
@@ -12,7 +12,7 @@ public sealed class ChatTemplateLoadTests
     public void DeleteFolder() => Directory.Delete(_folder, recursive: true);
 
     [TestMethod]
-    public void Load_FolderWithoutTemplate_GivesNull()
+    public void Load_FolderWithoutTemplate_ReturnsNull()
     {
         Assert.IsNull(ChatTemplate.Load(_folder));
         Write("tokenizer_config.json", """{"bos_token": "<s>"}""");
@@ -22,7 +22,7 @@ public sealed class ChatTemplateLoadTests
     }
 
     [TestMethod]
-    public void Load_JinjaFile_ComesBeforeTheConfiguration()
+    public void Load_JinjaFile_TakesPrecedenceOverTheConfiguration()
     {
         Write("tokenizer_config.json", """{"chat_template": "no", "bos_token": "<s>"}""");
         Write("chat_template.jinja", "{{ bos_token }}file\n");
@@ -54,7 +54,7 @@ public sealed class ChatTemplateLoadTests
     [DataRow("""{"chat_template": "a\n{{"}""", "\"chat_template\", line 2, column 1: found a tag that does not end")]
     [DataRow("""[1]""", "found a JSON Array; expected a JSON object")]
     [DataRow("""{""", "found no valid JSON")]
-    public void Load_UnfitConfiguration_NamesTheFileAndTheKey(string configuration, string message)
+    public void Load_InvalidConfiguration_NamesTheFileAndTheKey(string configuration, string message)
     {
         Write("tokenizer_config.json", configuration);
         var exception = Assert.ThrowsExactly<NlftException>(() => ChatTemplate.Load(_folder));
@@ -63,7 +63,7 @@ public sealed class ChatTemplateLoadTests
     }
 
     [TestMethod]
-    public void Render_VariablesReplaceTheDefaults()
+    public void Render_Variables_ReplaceTheDefaults()
     {
         var template = ChatTemplate.Parse("{{ tools|tojson }}{{ x }}{{ add_generation_prompt }}");
         object?[] tools = [1, 2.5, "a", null, new Dictionary<string, object?> { ["k"] = true }];
@@ -72,7 +72,7 @@ public sealed class ChatTemplateLoadTests
     }
 
     [TestMethod]
-    public void Render_UnfitVariable_IsNamed()
+    public void Render_UnsupportedVariable_IsNamed()
     {
         var variables = new Dictionary<string, object?> { ["when"] = DateTime.UnixEpoch };
         var exception = Assert.ThrowsExactly<NlftException>(() => ChatTemplate.Parse("x").Render([], false, variables));

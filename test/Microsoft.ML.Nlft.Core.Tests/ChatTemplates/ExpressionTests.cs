@@ -2,7 +2,7 @@ using static Microsoft.ML.Nlft.Tests.ChatTemplates.TemplateFixture;
 
 namespace Microsoft.ML.Nlft.Tests.ChatTemplates;
 
-/// <summary>Expressions, with what Jinja prints for them.</summary>
+/// <summary>Compares expressions with Jinja's output.</summary>
 [TestClass]
 public sealed class ExpressionTests
 {
@@ -25,7 +25,7 @@ public sealed class ExpressionTests
     [DataRow(@"'\x41\u00e9\n\d\101'", "A\u00e9\n\\dA")]
     [DataRow(@"['\n\x01\u2028']", @"['\n\x01\u2028']")]
     [DataRow("{'a': {'b': 1}}['a'].b", "1")]
-    public void LiteralsPrintAsInPython(string expression, string expected) => Check(expression, expected);
+    public void Render_Literals_PrintsAsPython(string expression, string expected) => Check(expression, expected);
 
     [TestMethod]
     [DataRow("-7 // 2", "-4")]
@@ -41,7 +41,7 @@ public sealed class ExpressionTests
     [DataRow("'ab' * 2", "abab")]
     [DataRow("[1] + [2]", "[1, 2]")]
     [DataRow("'a' ~ 1 ~ none ~ 2.0 ~ [1]", "a1None2.0[1]")]
-    public void ArithmeticFollowsPython(string expression, string expected) => Check(expression, expected);
+    public void Render_Arithmetic_FollowsPython(string expression, string expected) => Check(expression, expected);
 
     [TestMethod]
     [DataRow("1 < 2 < 3", "True")]
@@ -57,7 +57,7 @@ public sealed class ExpressionTests
     [DataRow("1 and 0", "0")]
     [DataRow("1 if false else 2 if 0 else 3", "3")]
     [DataRow("1 if false", "")]
-    public void ComparisonsAndLogicFollowPython(string expression, string expected) => Check(expression, expected);
+    public void Render_ComparisonsAndLogic_FollowPython(string expression, string expected) => Check(expression, expected);
 
     [TestMethod]
     [DataRow("numbers[-1]", "2")]
@@ -76,7 +76,7 @@ public sealed class ExpressionTests
     [DataRow("map.keys()|list", "['b', 'a', 'C']")]
     [DataRow("map.items()|list|length", "3")]
     [DataRow("{1: 'a'}[true]", "a")]
-    public void AttributesItemsAndSlicesFollowJinja(string expression, string expected) => Check(expression, expected);
+    public void Render_AttributesItemsAndSlices_FollowJinja(string expression, string expected) => Check(expression, expected);
 
     [TestMethod]
     [DataRow("missing", "")]
@@ -86,7 +86,7 @@ public sealed class ExpressionTests
     [DataRow("empty|default('x', true) ~ empty|default('y')", "x")]
     [DataRow("nothing|default('x')", "None")]
     [DataRow("[missing]|join ~ missing|trim", "")]
-    public void UndefinedValuesAreQuietUntilUsed(string expression, string expected) => Check(expression, expected);
+    public void Render_UndefinedValues_AreSilentUntilUsed(string expression, string expected) => Check(expression, expected);
 
     [TestMethod]
     [DataRow("none is none and nothing is none", "True")]
@@ -102,7 +102,7 @@ public sealed class ExpressionTests
     [DataRow("missing is undefined and map.zz is not defined", "True")]
     [DataRow("'upper' is filter and 'odd' is test", "True")]
     [DataRow("numbers|map('string') is sequence", "False")]
-    public void TestsFollowJinja(string expression, string expected) => Check(expression, expected);
+    public void Render_Tests_FollowJinja(string expression, string expected) => Check(expression, expected);
 
     [TestMethod]
     [DataRow("'  a b '.strip() ~ '|' ~ 'xxaxx'.lstrip('x') ~ '|' ~ 'a\\n'.rstrip('\\n')", "a b|axx|a")]
@@ -119,7 +119,7 @@ public sealed class ExpressionTests
     [DataRow("\"they're\".title() ~ 'ab'.capitalize() ~ 'aB'.swapcase()", "They'ReAbAb")]
     [DataRow("'a-b'.partition('-') ~ '5'.zfill(3)", "('a', '-', 'b')005")]
     [DataRow("'12'.isdigit() ~ ''.isdigit() ~ 'Ab'.isalpha()", "TrueFalseTrue")]
-    public void StringMethodsFollowPython(string expression, string expected) => Check(expression, expected);
+    public void Render_StringMethods_FollowPython(string expression, string expected) => Check(expression, expected);
 
     private static void Check(string expression, string expected) => Assert.AreEqual(expected, Render($"{{{{ {expression} }}}}"));
 }

@@ -2,7 +2,7 @@ using static Microsoft.ML.Nlft.Tests.ChatTemplates.TemplateFixture;
 
 namespace Microsoft.ML.Nlft.Tests.ChatTemplates;
 
-/// <summary>Filters and global functions, with what Jinja prints for them.</summary>
+/// <summary>Compares filters and global functions with Jinja's output.</summary>
 [TestClass]
 public sealed class FilterTests
 {
@@ -17,7 +17,7 @@ public sealed class FilterTests
     [DataRow("'<a&b>'|e ~ '<b>'|safe", "&lt;a&amp;b&gt;<b>")]
     [DataRow("none|string ~ numbers|string", "None[3, 1, 2]")]
     [DataRow("'a b, c'|wordcount", "3")]
-    public void TextFilters(string expression, string expected) => Check(expression, expected);
+    public void Render_TextFilters_PrintsAsJinja(string expression, string expected) => Check(expression, expected);
 
     [TestMethod]
     [DataRow("2.5|round ~ 3.5|round ~ -2.5|round", "2.04.0-2.0")]
@@ -28,7 +28,7 @@ public sealed class FilterTests
     [DataRow("'3.5'|float ~ 'x'|float ~ 3|float", "3.50.03.0")]
     [DataRow("-3|abs ~ -3.5|abs", "33.5")]
     [DataRow("numbers|sum ~ turns[:2]|sum('n', 10)", "613")]
-    public void NumberFilters(string expression, string expected) => Check(expression, expected);
+    public void Render_NumberFilters_PrintsAsJinja(string expression, string expected) => Check(expression, expected);
 
     [TestMethod]
     [DataRow("numbers|first ~ numbers|last ~ text|first ~ []|first", "32H")]
@@ -50,7 +50,7 @@ public sealed class FilterTests
     [DataRow("turns|selectattr('role', 'equalto', 'user')|list|length", "2")]
     [DataRow("turns|rejectattr('n', 'defined')|map(attribute='content')|join", "z")]
     [DataRow("'x' if []|select else 'y'", "x")]
-    public void SequenceFilters(string expression, string expected) => Check(expression, expected);
+    public void Render_SequenceFilters_PrintsAsJinja(string expression, string expected) => Check(expression, expected);
 
     [TestMethod]
     [DataRow("map|tojson", """{"b": 1, "a": 2, "C": [1, {"x": null}]}""")]
@@ -63,14 +63,14 @@ public sealed class FilterTests
         """)]
     [DataRow("[1.0, 1e100, true, none, (1, 2)]|tojson", "[1.0, 1e+100, true, null, [1, 2]]")]
     [DataRow("{1: 2, none: 3, true: 4}|tojson", """{"1": 4, "null": 3}""")]
-    public void ToJsonWritesAsPythonDoes(string expression, string expected) => Check(expression, expected);
+    public void Render_ToJson_WritesAsPython(string expression, string expected) => Check(expression, expected);
 
     [TestMethod]
     [DataRow("range(3)|list ~ range(5, 0, -2)|list", "[0, 1, 2][5, 3, 1]")]
     [DataRow("dict(a=1, b=2)", "{'a': 1, 'b': 2}")]
     [DataRow("namespace(a=1).a", "1")]
     [DataRow("strftime_now('%d %B %Y, %-d %b %y %A %j %H:%M:%S %I %p %%')", "09 March 2025, 9 Mar 25 Sunday 068 14:05:06 02 PM %")]
-    public void GlobalFunctions(string expression, string expected) => Check(expression, expected);
+    public void Render_GlobalFunctions_PrintsAsJinja(string expression, string expected) => Check(expression, expected);
 
     private static void Check(string expression, string expected)
     {

@@ -2,23 +2,23 @@ using static Microsoft.ML.Nlft.Tests.ChatTemplates.TemplateFixture;
 
 namespace Microsoft.ML.Nlft.Tests.ChatTemplates;
 
-/// <summary>Statements and white space, with what Jinja prints for them.</summary>
+/// <summary>Compares statements and white space with Jinja's output.</summary>
 [TestClass]
 public sealed class StatementTests
 {
     [TestMethod]
-    [DataRow("a\n{% if true %}\nb\n{% endif %}\nc\n", "a\nb\nc", DisplayName = "the newline after a statement goes, and the last one")]
-    [DataRow("a\n  {% if true %}\nb\n  {% endif %}\nc", "a\nb\nc", DisplayName = "blank space before a statement on its own line goes")]
-    [DataRow("a {% if true %} b {% endif %} c", "a  b  c", DisplayName = "blank space behind text stays")]
-    [DataRow("a\n  {{ 1 }}\nb", "a\n  1\nb", DisplayName = "outputs keep what is around them")]
-    [DataRow("a \n {{- 1 -}} \n b", "a1b", DisplayName = "minus takes all white space")]
+    [DataRow("a\n{% if true %}\nb\n{% endif %}\nc\n", "a\nb\nc", DisplayName = "the newline after a statement and the last one are removed")]
+    [DataRow("a\n  {% if true %}\nb\n  {% endif %}\nc", "a\nb\nc", DisplayName = "blanks before a statement on its own line are removed")]
+    [DataRow("a {% if true %} b {% endif %} c", "a  b  c", DisplayName = "blanks after text stay")]
+    [DataRow("a\n  {{ 1 }}\nb", "a\n  1\nb", DisplayName = "outputs keep the white space around them")]
+    [DataRow("a \n {{- 1 -}} \n b", "a1b", DisplayName = "minus removes all white space")]
     [DataRow("a\n  {%+ if true +%}\nb{% endif %}", "a\n  \nb", DisplayName = "plus keeps it")]
-    [DataRow("a {#- c -#} b{# d #}\nc", "abc", DisplayName = "comments as statements")]
+    [DataRow("a {#- c -#} b{# d #}\nc", "abc", DisplayName = "comments are treated like statements")]
     [DataRow("{% raw %}{{ x }}{# y #}{% endraw %}", "{{ x }}{# y #}", DisplayName = "raw text")]
     [DataRow("a\r\nb\rc\r\n", "a\nb\nc", DisplayName = "newlines become line feeds")]
     [DataRow("{{ '}}' }}{{ {'a': {}} }}", "}}{'a': {}}", DisplayName = "ends of tags inside expressions")]
     [DataRow("{ {", "{ {", DisplayName = "single braces")]
-    public void WhiteSpaceFollowsTrimBlocksAndLstripBlocks(string template, string expected) => Assert.AreEqual(expected, Render(template));
+    public void Render_WhiteSpace_FollowsTrimBlocksAndLstripBlocks(string template, string expected) => Assert.AreEqual(expected, Render(template));
 
     [TestMethod]
     [DataRow(
@@ -38,22 +38,22 @@ public sealed class StatementTests
     [DataRow(
         "{% for x in numbers %}{% break %}{% else %}e{% endfor %}",
         "e",
-        DisplayName = "as in Jinja, else runs when no iteration reached its end")]
-    public void Loops(string template, string expected) => Assert.AreEqual(expected, Render(template));
+        DisplayName = "as in Jinja, else runs if no iteration reached its end")]
+    public void Render_Loops_PrintsAsJinja(string template, string expected) => Assert.AreEqual(expected, Render(template));
 
     [TestMethod]
     [DataRow(
         "{% set x = 1 %}{% for i in numbers %}{% set x = x + i %}{{ x }};{% endfor %}{{ x }}",
         "4;2;3;1",
-        DisplayName = "a loop has its own names, anew in every iteration")]
-    [DataRow("{% if true %}{% set x = 1 %}{% endif %}{{ x }}", "1", DisplayName = "if has none")]
+        DisplayName = "each iteration has its own scope")]
+    [DataRow("{% if true %}{% set x = 1 %}{% endif %}{{ x }}", "1", DisplayName = "if has no scope of its own")]
     [DataRow("{% set ns = namespace(x=0) %}{% for i in numbers %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}", "6")]
     [DataRow("{% set a, b = 1, 2 %}{{ a }}{{ b }}", "12")]
     [DataRow("{% set x | upper | replace('H', 'J') %}hello {{ seven }}{% endset %}{{ x }}", "JELLO 7")]
     [DataRow("{% set seven = seven + 1 %}{{ seven }}", "8")]
-    [DataRow("{% generation %}{% set x = 1 %}{{ x }}{% endgeneration %}{{ x }}", "1", DisplayName = "generation renders its body with its own names")]
+    [DataRow("{% generation %}{% set x = 1 %}{{ x }}{% endgeneration %}{{ x }}", "1", DisplayName = "generation renders its body in a new scope")]
     [DataRow("{% for m in messages %}{{ m.role }}:{{ m['content'] }}{% endfor %}{{ add_generation_prompt }}{{ tools is none }}", "user:QTrueTrue")]
-    public void NamesAndScopes(string template, string expected) => Assert.AreEqual(expected, Render(template));
+    public void Render_NamesAndScopes_PrintsAsJinja(string template, string expected) => Assert.AreEqual(expected, Render(template));
 
     [TestMethod]
     [DataRow("{% macro f(a, b=2) %}{{ a }}-{{ b }}{% endmacro %}{{ f(1) }} {{ f(1, 3) }} {{ f(b=5, a=4) }} {{ f() }}", "1-2 1-3 4-5 -2")]
@@ -63,5 +63,5 @@ public sealed class StatementTests
         "7;7;7;",
         DisplayName = "a macro sees the names around its definition")]
     [DataRow("{% macro f(a, b=a) %}{{ b }}{% endmacro %}{{ f(3)|int + 1 }}", "4")]
-    public void Macros(string template, string expected) => Assert.AreEqual(expected, Render(template));
+    public void Render_Macros_PrintsAsJinja(string template, string expected) => Assert.AreEqual(expected, Render(template));
 }

@@ -4,16 +4,17 @@ using Microsoft.ML.Nlft.ChatTemplates;
 
 namespace Microsoft.ML.Nlft.Tests.ChatTemplates;
 
-/// <summary>A folder with a template and cases.json: what Jinja rendered of it, or the error it raised.</summary>
+/// <summary>Runs the cases of a folder with a template and cases.json: Jinja's recorded output or error.</summary>
 internal static class TemplateCases
 {
     /// <summary>Runs all cases of a folder.</summary>
-    /// <returns>How many there are, and what went otherwise than in Jinja.</returns>
+    /// <returns>The number of cases and the differences from Jinja.</returns>
     public static (int Count, IReadOnlyList<string> Failures) Run(string folder)
     {
         var source = File.ReadAllText(Path.Combine(folder, "template.jinja"));
         using var cases = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "cases.json")));
-        var failures = cases.RootElement.EnumerateArray().Select(test => (Id: test.GetProperty("id"), Failure: Failure(Path.GetFileName(folder), source, test)))
+        var model = Path.GetFileName(folder);
+        var failures = cases.RootElement.EnumerateArray().Select(test => (Id: test.GetProperty("id"), Failure: Failure(model, source, test)))
             .Where(test => test.Failure is not null).Select(test => $"{test.Id}: {test.Failure}").ToArray();
         return (cases.RootElement.GetArrayLength(), failures);
     }

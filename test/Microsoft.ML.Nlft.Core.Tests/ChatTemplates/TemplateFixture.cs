@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.ChatTemplates;
 
 namespace Microsoft.ML.Nlft.Tests.ChatTemplates;
 
-/// <summary>Renders small templates over one set of variables.</summary>
+/// <summary>Renders small templates with a fixed set of variables.</summary>
 internal static class TemplateFixture
 {
     private const string Variables = """
@@ -26,7 +26,7 @@ internal static class TemplateFixture
         Assert.ThrowsExactly<NlftException>(() => Render(template, options));
 }
 
-/// <summary>A clock that stands still, in a zone of its own.</summary>
+/// <summary>A clock that always shows the same time, in UTC.</summary>
 internal sealed class FixedTime(DateTime now) : TimeProvider
 {
     public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;

@@ -3,7 +3,7 @@ using static Microsoft.ML.Nlft.Tests.ChatTemplates.TemplateFixture;
 
 namespace Microsoft.ML.Nlft.Tests.ChatTemplates;
 
-/// <summary>Templates that are refused: where, and in what words.</summary>
+/// <summary>Tests the messages of refused templates.</summary>
 [TestClass]
 public sealed class TemplateRefusalTests
 {
@@ -35,7 +35,7 @@ public sealed class TemplateRefusalTests
         "line 1, column 4: found the statement 'include'; expected if, for, set, macro, generation, break, continue, raw or a comment")]
     [DataRow("a {# b", "line 1, column 3: found a comment that does not end; expected '#}'")]
     [DataRow("{% raw %}x", "line 1, column 1: found a raw block that does not end; expected '{% endraw %}'")]
-    public void MalformedTemplates_NameLineColumnAndConstruct(string template, string message) =>
+    public void Parse_MalformedTemplate_NamesLineColumnAndConstruct(string template, string message) =>
         StringAssert.StartsWith(Refuse(template).Message, "t.jinja, " + message);
 
     [TestMethod]
@@ -63,11 +63,11 @@ public sealed class TemplateRefusalTests
     [DataRow("{{ range(100001)|list }}", "line 1, column 9: found a range of 100001 numbers; expected at most 100000")]
     [DataRow("{{ missing|tojson }}", "line 1, column 12: found an undefined value: 'missing' is undefined")]
     [DataRow("{{ numbers|map('string') }}", "line 1, column 12: found a generator to print; expected a value that has a text")]
-    public void FaultsWhileRendering_NameLineColumnAndConstruct(string template, string message) =>
+    public void Render_FaultyTemplate_NamesLineColumnAndConstruct(string template, string message) =>
         StringAssert.StartsWith(Refuse(template).Message, "t.jinja, " + message);
 
     [TestMethod]
-    public void RaiseException_CarriesTheTemplatesOwnMessage()
+    public void Render_RaiseException_CarriesTheTemplatesOwnMessage()
     {
         var exception = Refuse("{% if true %}\n  {{ raise_exception('Roles must ' + 'alternate!') }}{% endif %}");
         Assert.AreEqual("t.jinja, line 2, column 21", exception.Subject);
@@ -97,7 +97,7 @@ public sealed class TemplateRefusalTests
     [DataRow(
         "{% set s = namespace(x=1) %}{% for i in range(40) %}{% set s.x = [s.x, s.x] %}{% endfor %}{{ s.x|tojson }}",
         "steps|MaximumLength",
-        DisplayName = "the same as JSON")]
+        DisplayName = "the same value as JSON")]
     [DataRow(
         "{% set s = namespace(x=[]) %}{% for i in range(90000) %}{% set s.x = [s.x] %}{% endfor %}{{ s.x|tojson }}",
         "too deep",
@@ -106,7 +106,7 @@ public sealed class TemplateRefusalTests
         "{% set s = namespace(x=[], y=[]) %}{% for i in range(90000) %}{% set s.x = [s.x] %}{% set s.y = [s.y] %}{% endfor %}{{ s.x == s.y }}",
         "too deep",
         DisplayName = "a comparison nested too deeply")]
-    public void HostileTemplates_EndAtALimit(string template, string limit)
+    public void Render_HostileTemplate_StopsAtALimit(string template, string limit)
     {
         var message = Refuse(template).Message;
         Assert.IsTrue(limit.Split('|').Any(part => message.Contains(part, StringComparison.Ordinal)), message);
@@ -118,22 +118,22 @@ public sealed class TemplateRefusalTests
     [DataRow("not ", "")]
     [DataRow("-", "")]
     [DataRow("1 if 1 else ", "")]
-    public void DeeplyNestedExpressions_AreRefusedWhileParsing(string open, string close)
+    public void Parse_DeeplyNestedExpression_IsRefused(string open, string close)
     {
         var template = "{{ " + string.Concat(Enumerable.Repeat(open, 50_000)) + "1" + string.Concat(Enumerable.Repeat(close, 50_000)) + " }}";
         StringAssert.Contains(Refuse(template).Message, "nesting");
     }
 
     [TestMethod]
-    public void DeeplyNestedBlocks_AreRefusedWhileParsing() =>
+    public void Parse_DeeplyNestedBlocks_AreRefused() =>
         StringAssert.Contains(Refuse(string.Concat(Enumerable.Repeat("{% if 1 %}", 50_000))).Message, "nesting");
 
     [TestMethod]
-    public void LongChains_AreRefusedWhileRendering() =>
+    public void Render_LongChain_IsRefused() =>
         StringAssert.Contains(Refuse("{{ 1" + string.Concat(Enumerable.Repeat(" + 1", 50_000)) + " }}").Message, "levels of nesting");
 
     [TestMethod]
-    public void Limits_AreOptions()
+    public void Render_LimitsInOptions_AreEnforced()
     {
         var few = new ChatTemplateOptions { MaximumSteps = 50 };
         StringAssert.Contains(Refuse("{% for i in range(100) %}{% endfor %}", few).Message, "more than 50 steps");

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Microsoft.ML.Nlft.Tests.ChatTemplates;
 
 /// <summary>
-/// Templates that the interpreter was not written against: NLFT_UNSEEN_TEMPLATES names a folder of them in the layout of the fixtures, which
-/// eng/chat-templates/render_cases.py writes. Prints the share that renders as Jinja does.
+/// Tests templates that were not used in developing the interpreter. NLFT_UNSEEN_TEMPLATES names a folder of them, written by
+/// eng/chat-templates/render_cases.py in the layout of the fixtures. Prints the share that renders as Jinja does.
 /// </summary>
 [TestClass]
 public sealed class UnseenTemplatesTests
@@ -12,7 +12,7 @@ public sealed class UnseenTemplatesTests
     public TestContext TestContext { get; set; } = null!;
 
     [TestMethod]
-    public void MostRenderAsJinjaDoes_AndTheOthersAreRefusedByTheirConstruct()
+    public void Render_UnseenTemplates_MatchJinjaOrAreRefused()
     {
         var folder = Environment.GetEnvironmentVariable("NLFT_UNSEEN_TEMPLATES");
         if (folder is null) Assert.Inconclusive("NLFT_UNSEEN_TEMPLATES names no folder.");
@@ -30,7 +30,7 @@ public sealed class UnseenTemplatesTests
             catch (NlftException refusal)
             {
                 TestContext.WriteLine(refusal.Message);
-                Assert.MatchesRegex(@", line \d+, column \d+$", refusal.Subject, "a refusal says where");
+                Assert.MatchesRegex(@", line \d+, column \d+$", refusal.Subject, "a refusal names the place");
             }
         }
 

@@ -1,10 +1,10 @@
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
-using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 
-/// <summary>Every backward pass against finite differences of its forward pass: the loss is sum y * r for a fixed random r.</summary>
+/// <summary>Every backward pass, compared with finite differences of its forward pass. The loss is sum y * r for a fixed random r.</summary>
 [TestClass]
 public class LayerGradientTests
 {
@@ -13,10 +13,11 @@ public class LayerGradientTests
     [TestMethod]
     [DataRow(Hidden, Hidden)]
     [DataRow(Hidden, 4)]
-    public void RmsNorm_Backward_IsTheGradient(int columns, int group)
+    public void RmsNormBackward_AnyGroupSize_MatchesFiniteDifferences(int columns, int group)
     {
         using var folder = TinyModels.Create();
-        var weight = new Weight(folder, group == Hidden ? "model.norm.weight" : "model.layers.0.self_attn.q_norm.weight", 1, group, vector: true, trainable: true);
+        var name = group == Hidden ? "model.norm.weight" : "model.layers.0.self_attn.q_norm.weight";
+        var weight = new Weight(folder, name, 1, group, vector: true, trainable: true);
         Numbers.Random(1, group, 9).Span.CopyTo(weight.Parameter!.Values);
         var norm = new RmsNorm(weight, 1e-5);
         var context = Context(5);
@@ -30,17 +31,17 @@ public class LayerGradientTests
         Numbers.CheckGradient("x", x.Span, dx.Span, Loss);
         Numbers.CheckGradient("w", weight.Parameter.Values, weight.Parameter.Gradient, Loss);
 
-        var twice = Numbers.Random(5, columns, 3);
-        var start = twice.Span.ToArray();
-        norm.Backward(context, x, r, twice, accumulate: true);
-        for (var i = 0; i < start.Length; i++) Assert.AreEqual(start[i] + dx.Span[i], twice.Span[i], 1e-6);
+        var accumulated = Numbers.Random(5, columns, 3);
+        var start = accumulated.Span.ToArray();
+        norm.Backward(context, x, r, accumulated, accumulate: true);
+        for (var i = 0; i < start.Length; i++) Assert.AreEqual(start[i] + dx.Span[i], accumulated.Span[i], 1e-6);
     }
 
     [TestMethod]
     [DataRow(3, 0)]
     [DataRow(3, 2)]
     [DataRow(1, 0)]
-    public void Attention_Backward_IsTheGradient(int keyValueHeads, int window)
+    public void AttentionBackward_AnyGroupsAndWindow_MatchesFiniteDifferences(int keyValueHeads, int window)
     {
         var c = TinyModels.Configuration with { HeadCount = 3, KeyValueHeadCount = keyValueHeads, HeadSize = 4 };
         var attention = new Attention(c, window);
@@ -63,7 +64,7 @@ public class LayerGradientTests
     [TestMethod]
     [DataRow(0)]
     [DataRow(20)]
-    public void Attention_SeveralTiles_EqualsTheNaiveSum(int window)
+    public void AttentionForward_SeveralTiles_EqualsTheNaiveSum(int window)
     {
         const int Length = 150;
         var c = TinyModels.Configuration with { HeadCount = 2, KeyValueHeadCount = 1, HeadSize = 8 };
@@ -71,18 +72,23 @@ public class LayerGradientTests
         Matrix q = Numbers.Random(Length, 16, 1), k = Numbers.Random(Length, 8, 2), v = Numbers.Random(Length, 8, 3), o = Matrix.Zeros(Length, 16);
         new Attention(c, window).Forward(context, q, k, v, o, Matrix.Zeros(Length, 2));
         for (var t = 0; t < Length; t++)
+        {
             for (var head = 0; head < 2; head++)
             {
                 var first = window == 0 ? 0 : Math.Max(0, t - window + 1);
                 var scores = Enumerable.Range(first, t + 1 - first)
                     .Select(s => Math.Exp(Enumerable.Range(0, 8).Sum(i => (double)q[t][head * 8 + i] * k[s][i]) / Math.Sqrt(8))).ToArray();
                 for (var i = 0; i < 8; i++)
-                    Assert.AreEqual(scores.Select((p, s) => p * v[first + s][i]).Sum() / scores.Sum(), o[t][head * 8 + i], 1e-5, $"query {t}, head {head}");
+                {
+                    var expected = scores.Select((p, s) => p * v[first + s][i]).Sum() / scores.Sum();
+                    Assert.AreEqual(expected, o[t][head * 8 + i], 1e-5, $"query {t}, head {head}");
+                }
             }
+        }
     }
 
     [TestMethod]
-    public void Rotary_Backward_TurnsBack()
+    public void Rotate_Backward_InvertsTheRotation()
     {
         var rope = new RotaryEmbedding(TinyModels.Configuration, 16);
         var context = Context(7);
@@ -90,13 +96,13 @@ public class LayerGradientTests
         x.CopyTo(y);
         rope.Rotate(context, y, 1);
         Assert.AreNotEqual(x[3][0], y[3][0]);
-        Assert.AreEqual(Numbers.Dot(x, x), Numbers.Dot(y, y), 1e-4, "A rotation keeps lengths.");
+        Assert.AreEqual(Numbers.Dot(x, x), Numbers.Dot(y, y), 1e-4, "A rotation preserves norms.");
         rope.Rotate(context, y, -1);
         Numbers.AreClose(x, y, 1e-6);
     }
 
     [TestMethod]
-    public void SwiGlu_Backward_IsTheGradient()
+    public void ActivateBackward_RandomInputs_MatchesFiniteDifferences()
     {
         var context = Context(3);
         Matrix g = Numbers.Random(3, 10, 1), u = Numbers.Random(3, 10, 2), a = Matrix.Zeros(3, 10), r = Numbers.Random(3, 10, 3);
@@ -114,16 +120,18 @@ public class LayerGradientTests
     [TestMethod]
     [DataRow(0.0)]
     [DataRow(0.3)]
-    public void Linear_Backward_IsTheGradientOfEveryInput(double dropout)
+    public void LinearBackward_WithOrWithoutDropout_MatchesFiniteDifferences(double dropout)
     {
         using var folder = TinyModels.Create(1, TinyModels.Configuration with { ModelType = "llama", QueryKeyNorm = false, MlpBias = true });
         var weight = new Weight(folder, "model.layers.0.mlp.up_proj.weight", TinyModels.Intermediate, Hidden, vector: false, trainable: true);
         var bias = new Weight(folder, "model.layers.0.mlp.up_proj.bias", 1, TinyModels.Intermediate, vector: true, trainable: true);
         var linear = new Linear("m", weight, bias);
-        Parameter a = new("a", [3, Hidden], Numbers.Random(3, Hidden, 1).Data), b = new("b", [TinyModels.Intermediate, 3], Numbers.Random(TinyModels.Intermediate, 3, 2).Data);
+        var a = new Parameter("a", [3, Hidden], Numbers.Random(3, Hidden, 1).Data);
+        var b = new Parameter("b", [TinyModels.Intermediate, 3], Numbers.Random(TinyModels.Intermediate, 3, 2).Data);
         linear.Lora = new LoraFactors("m", a, b, 0.7, dropout);
         var context = Context(4, 3) with { Training = true };
-        Matrix x = Numbers.Random(7, Hidden, 3), y = Matrix.Zeros(7, TinyModels.Intermediate), r = Numbers.Random(7, TinyModels.Intermediate, 4), dx = Matrix.Zeros(7, Hidden);
+        Matrix x = Numbers.Random(7, Hidden, 3), y = Matrix.Zeros(7, TinyModels.Intermediate);
+        Matrix r = Numbers.Random(7, TinyModels.Intermediate, 4), dx = Matrix.Zeros(7, Hidden);
         double Loss()
         {
             linear.Forward(context, x, y);
@@ -138,7 +146,7 @@ public class LayerGradientTests
     }
 
     [TestMethod]
-    public void TokenHead_Backward_IsTheGradientOfTheLogProbabilities()
+    public void TokenHeadBackward_AnyCoefficients_MatchesFiniteDifferences()
     {
         using var folder = TinyModels.Create();
         var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable: true);
@@ -162,7 +170,11 @@ public class LayerGradientTests
         Numbers.CheckGradient("W", weight.Parameter.Values, weight.Parameter.Gradient, Loss);
     }
 
-    /// <summary>Sequences of some lengths with the dropout seeds 7, 8, ...</summary>
-    internal static EngineContext Context(params int[] lengths) => new(new Workers(2), new Workspace(),
-        PackedBatch.Create([.. lengths.Select(n => (ReadOnlyMemory<int>)new int[n])], TinyModels.Configuration, [.. lengths.Select((_, i) => (ulong)i + 7)]), Training: false);
+    /// <summary>A batch of sequences of the given lengths, with the dropout seeds 7, 8, ...</summary>
+    internal static EngineContext Context(params int[] lengths)
+    {
+        ReadOnlyMemory<int>[] tokens = [.. lengths.Select(n => (ReadOnlyMemory<int>)new int[n])];
+        var batch = PackedBatch.Create(tokens, TinyModels.Configuration, [.. lengths.Select((_, i) => (ulong)i + 7)]);
+        return new(new Workers(2), new Workspace(), batch, Training: false);
+    }
 }

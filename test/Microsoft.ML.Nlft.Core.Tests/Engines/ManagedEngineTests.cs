@@ -1,6 +1,6 @@
-using Microsoft.ML.Nlft.Engines.Managed.Kernels;
-using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.ModelFiles;
 using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 
@@ -30,7 +30,7 @@ public class ManagedEngineTests
     [TestMethod]
     [DataRow(TrainableWeights.Lora)]
     [DataRow(TrainableWeights.All)]
-    public void Train_OneThreadOrTwo_RecomputedOrNot_GivesTheSameBits(TrainableWeights trainable)
+    public void Train_AnyThreadsAndActivationMemory_GivesTheSameBits(TrainableWeights trainable)
     {
         using var folder = TinyModels.Create();
         float[]? first = null;
@@ -45,28 +45,35 @@ public class ManagedEngineTests
     }
 
     /// <summary>
-    /// A narrow type gives the bits that float32 gives for the same values, int8, whose factor comes after the sum, the same to rounding: every conformance test and
-    /// finite difference of float32 weights holds for it.
+    /// bfloat16 and float16 weights give the bits that float32 weights of the same values give; int8 weights, whose scale is applied to the sum, give
+    /// the same up to rounding. So every conformance test and finite difference of float32 weights holds for them.
     /// </summary>
     [TestMethod]
     [DataRow(TensorType.BF16)]
     [DataRow(TensorType.F16)]
     [DataRow(TensorType.I8)]
-    public void Train_WeightsOfANarrowType_GivesWhatTheirFloat32ValuesGive(TensorType type)
+    public void Train_WeightsOfANarrowType_EqualsTheirFloat32Values(TensorType type)
     {
         using var source = TinyModels.Create(4);
         using var wide = TinyModels.Rewrite(source, TensorType.F32, (_, values, columns) => Rounded(values, columns, type));
-        using var narrow = type == TensorType.I8 ? TinyModels.Rewrite(source, TensorType.F32, (_, values, _) => values) : TinyModels.Rewrite(source, type, (_, values, _) => values);
+        using var narrow = TinyModels.Rewrite(source, type == TensorType.I8 ? TensorType.F32 : type, (_, values, _) => values);
         using var expected = Load(wide, TrainableWeights.Lora, new ManagedEngine(1));
-        using var actual = Load(narrow, TrainableWeights.Lora, new ManagedEngine(new ManagedEngineOptions { Threads = 2, Int8Weights = type == TensorType.I8 }));
-        for (var step = 0; step < 4; step++) Assert.AreEqual(Step(expected, Batch(40, 3, 17)), Step(actual, Batch(40, 3, 17)), type == TensorType.I8 ? 1e-5 : 0, $"{type}, step {step}");
+        var engine = new ManagedEngine(new ManagedEngineOptions { Threads = 2, Int8Weights = type == TensorType.I8 });
+        using var actual = Load(narrow, TrainableWeights.Lora, engine);
+        var tolerance = type == TensorType.I8 ? 1e-5 : 0;
+        for (var step = 0; step < 4; step++)
+        {
+            Assert.AreEqual(Step(expected, Batch(40, 3, 17)), Step(actual, Batch(40, 3, 17)), tolerance, $"{type}, step {step}");
+        }
 
         ReadOnlyMemory<int>[] prompts = [.. Batch(20, 3, 17).Select(sequence => sequence.Tokens)];
         using IDecodingSession one = expected.StartDecoding(prompts, 4), other = actual.StartDecoding(prompts, 4);
         for (var step = 0; step < 4; step++)
         {
             for (var s = 0; s < prompts.Length; s++)
-                NumberAssert.AreClose([.. one.Logits(s).ToArray().Select(z => (double)z)], other.Logits(s).ToArray(), type == TensorType.I8 ? 1e-5 : 0, $"{type}, token {step} of sequence {s}");
+            {
+                NumberAssert.AreClose(Doubles(one.Logits(s).ToArray()), other.Logits(s).ToArray(), tolerance, $"{type}, token {step} of sequence {s}");
+            }
             one.Append([step, 7, 9]);
             other.Append([step, 7, 9]);
         }
@@ -82,19 +89,19 @@ public class ManagedEngineTests
             TensorConversion.ToSingle(type, bytes, rounded);
             return rounded;
         }
-        if (columns == values.Length) return values; // a vector is not rounded
+        if (columns == values.Length) return values; // vectors are not quantized
         for (var start = 0; start < values.Length; start += columns)
         {
             var row = rounded.AsSpan(start, columns);
             values.AsSpan(start, columns).CopyTo(row);
-            var scale = Int8.Round(row);
+            var scale = Int8.Quantize(row);
             foreach (ref var value in row) value *= scale;
         }
         return rounded;
     }
 
     [TestMethod]
-    public void Score_AModelThatWasDisposedOf_SaysSo()
+    public void Score_DisposedModel_Throws()
     {
         using var folder = TinyModels.Create();
         var model = Load(folder, TrainableWeights.None, new ManagedEngine(2));
@@ -103,31 +110,44 @@ public class ManagedEngineTests
     }
 
     [TestMethod]
-    public void Train_Int8Weights_TrainsAllWeightsInFloat32()
+    public void Train_AllWeightsWithInt8Weights_StaysFloat32()
     {
         using var folder = TinyModels.Create();
         using var int8 = Load(folder, TrainableWeights.All, new ManagedEngine(new ManagedEngineOptions { Threads = 2, Int8Weights = true }));
         using var plain = Load(folder, TrainableWeights.All, new ManagedEngine(2));
-        Assert.AreEqual(Step(plain, Batch(12)), Step(int8, Batch(12)), "Only frozen weights are rounded.");
+        Assert.AreEqual(Step(plain, Batch(12)), Step(int8, Batch(12)), "Only frozen weights are quantized.");
     }
 
     [TestMethod]
-    public void Backward_AllWeights_IsTheGradientOfEveryTensor()
+    public void Backward_AllWeights_MatchesFiniteDifferences()
     {
-        var configuration = TinyModels.Configuration with { ModelType = "llama", QueryKeyNorm = false, QkvBias = true, OutputBias = true, MlpBias = true, TieWordEmbeddings = false };
+        var configuration = TinyModels.Configuration with
+        {
+            ModelType = "llama",
+            QueryKeyNorm = false,
+            QkvBias = true,
+            OutputBias = true,
+            MlpBias = true,
+            TieWordEmbeddings = false,
+        };
         using var folder = TinyModels.Create(3, configuration);
         using var model = Load(folder, TrainableWeights.All, new ManagedEngine(1));
-        // values of order one, biases included, make every gradient measurable in float32
+        // Values of order one, biases included, make every gradient measurable in float32.
         var random = new Random(4);
         var weights = model.Export(ModelState.Weights);
         foreach (var weight in weights)
-            foreach (ref var value in weight.Values.AsSpan()) value = weight.Name.Contains("norm") ? 0.5f + random.NextSingle() : random.NextSingle() - 0.5f;
+        {
+            var shift = weight.Name.Contains("norm") ? 0.5f : -0.5f;
+            foreach (ref var value in weight.Values.AsSpan()) value = random.NextSingle() + shift;
+        }
         model.Import(ModelState.Weights, weights);
         var batch = Batch(7, 5);
         Backward(model, batch);
         var gradients = model.Export(ModelState.Gradients);
-        double Loss() => -model.Score(batch).SelectMany((scores, s) => scores.LogProbabilities.Zip(Coefficients(batch[s]).ToArray(), (p, c) => (double)p * c)).Sum();
+        double Loss() => -model.Score(batch)
+            .SelectMany((scores, s) => scores.LogProbabilities.Zip(Coefficients(batch[s]).ToArray(), (p, c) => (double)p * c)).Sum();
         foreach (var (weight, gradient) in weights.Zip(gradients))
+        {
             foreach (var index in Enumerable.Range(0, 4).Select(_ => random.Next(weight.Values.Length)).Distinct())
             {
                 var value = weight.Values[index];
@@ -140,6 +160,7 @@ public class ManagedEngineTests
                 weight.Values[index] = value;
                 Assert.AreEqual(difference, gradient.Values[index], 2e-3 + 0.01 * gradient.Values.Max(Math.Abs), $"{weight.Name}[{index}]");
             }
+        }
     }
 
     private static ICausalLanguageModel Load(ModelFolder folder, TrainableWeights trainable, ManagedEngine engine) =>

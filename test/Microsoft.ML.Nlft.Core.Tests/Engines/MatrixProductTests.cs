@@ -3,6 +3,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 
+/// <summary>Matrix products of every shape, layout and weight type, compared with three loops in double precision.</summary>
 [TestClass]
 public class MatrixProductTests
 {
@@ -21,7 +22,7 @@ public class MatrixProductTests
     {
         Matrix a = Numbers.Random(m, k, 1), b = Numbers.Random(k, n, 2);
         Matrix expected = Numbers.Random(m, n, 3), wide = Numbers.Random(m, n, 3), narrow = Numbers.Random(m, n, 3);
-        MatrixProduct.MultiplyNaively(a, b, expected, 0.5f, accumulate: true);
+        MultiplyNaively(a, b, expected, 0.5f, accumulate: true);
 
         Operand left = transposeA ? new Operand(Transpose(a)).Transposed : a, right = transposeB ? new Operand(Transpose(b)).Transposed : b;
         MatrixProduct.Multiply<Tile512>(new Workers(2), new Product(wide, wide, new Term(left, right), null, 0.5f));
@@ -32,19 +33,23 @@ public class MatrixProductTests
     }
 
     [TestMethod]
-    public void Multiply_PartOfAMatrix_LeavesTheRestAlone()
+    public void Multiply_SliceOfAMatrix_LeavesTheRestUnchanged()
     {
         Matrix a = Numbers.Random(20, 10, 1), b = Numbers.Random(10, 40, 2), c = Matrix.Zeros(30, 60);
         c.Span.Fill(7);
-        var part = c.Part(4, 20, 9, 40);
-        MatrixProduct.Multiply(new Workers(2), a, b, part);
+        var slice = c.Slice(4, 20, 9, 40);
+        MatrixProduct.Multiply(new Workers(2), a, b, slice);
 
         var expected = Matrix.Zeros(20, 40);
-        MatrixProduct.MultiplyNaively(a, b, expected);
-        Numbers.AreClose(expected, part, 1e-5);
+        MultiplyNaively(a, b, expected);
+        Numbers.AreClose(expected, slice, 1e-5);
         for (var i = 0; i < 30; i++)
+        {
             for (var j = 0; j < 60; j++)
-                if (i is < 4 or >= 24 || j is < 9 or >= 49) Assert.AreEqual(7f, c[i][j], $"[{i}, {j}] lies outside the part.");
+            {
+                if (i is < 4 or >= 24 || j is < 9 or >= 49) Assert.AreEqual(7f, c[i][j], $"[{i}, {j}] is outside the slice.");
+            }
+        }
     }
 
     [TestMethod]
@@ -60,9 +65,10 @@ public class MatrixProductTests
     [DataRow(TensorType.BF16, 1, 2)]
     [DataRow(TensorType.I8, 1050, 9)]
     [DataRow(TensorType.I8, 64, 1)]
-    public void Multiply_PackedWeight_EqualsTheWidenedWeight(TensorType type, int inputs, int outputs)
+    public void Multiply_PackedWeight_EqualsTheNaiveProductOfItsFloat32Values(TensorType type, int inputs, int outputs)
     {
-        Matrix values = Numbers.Random(outputs, inputs, 5), x = Numbers.Random(30, inputs, 6), up = Numbers.Random(30, outputs, 7), expected = Matrix.Zeros(30, outputs), expectedBack = Matrix.Zeros(30, inputs);
+        Matrix values = Numbers.Random(outputs, inputs, 5), x = Numbers.Random(30, inputs, 6), dy = Numbers.Random(30, outputs, 7);
+        Matrix expected = Matrix.Zeros(30, outputs), expectedBackward = Matrix.Zeros(30, inputs);
         using var narrow = PackedWeight.Create(type, outputs, inputs, (row, target) => values[row].CopyTo(target), Tile256.Columns);
         using var wide = PackedWeight.Create(type, outputs, inputs, (row, target) => values[row].CopyTo(target), Tile512.Columns);
         for (var row = 0; row < outputs; row++)
@@ -75,18 +81,24 @@ public class MatrixProductTests
             }
             read.CopyTo(values[row]);
         }
-        MatrixProduct.MultiplyNaively(x, Transpose(values), expected);
-        MatrixProduct.MultiplyNaively(up, values, expectedBack);
-        Matrix forward = Multiply<Tile256>(new Operand(narrow).Transposed, 2, x), back = Multiply<Tile256>(new Operand(narrow), 1, up);
+        MultiplyNaively(x, Transpose(values), expected);
+        MultiplyNaively(dy, values, expectedBackward);
+        Matrix forward = Multiply<Tile256>(new Operand(narrow).Transposed, 2, x), backward = Multiply<Tile256>(new Operand(narrow), 1, dy);
+        Matrix wideForward = Multiply<Tile512>(new Operand(wide).Transposed, 1, x), wideBackward = Multiply<Tile512>(new Operand(wide), 2, dy);
         Numbers.AreClose(expected, forward, 1e-5 * Math.Sqrt(inputs));
-        Numbers.AreClose(expectedBack, back, 1e-5 * Math.Sqrt(outputs));
-        Assert.IsTrue(forward.Span.SequenceEqual(Multiply<Tile512>(new Operand(wide).Transposed, 1, x).Span), "Kernels of both widths give the same bits.");
-        Assert.IsTrue(back.Span.SequenceEqual(Multiply<Tile512>(new Operand(wide), 2, up).Span), "Kernels of both widths give the same bits, backward too.");
-        if (type != TensorType.I8) // whose factor comes after the sum
-            Assert.IsTrue(forward.Span.SequenceEqual(Multiply<Tile256>(new Operand(Transpose(values)), 1, x).Span), "A packed weight gives the bits of a float matrix.");
+        Numbers.AreClose(expectedBackward, backward, 1e-5 * Math.Sqrt(outputs));
+        Assert.IsTrue(forward.Span.SequenceEqual(wideForward.Span), "Kernels of both widths give the same bits, x W^T.");
+        Assert.IsTrue(backward.Span.SequenceEqual(wideBackward.Span), "Kernels of both widths give the same bits, dy W.");
+        if (type != TensorType.I8) // whose scale is applied to the sum
+        {
+            var plain = Multiply<Tile256>(new Operand(Transpose(values)), 1, x);
+            Assert.IsTrue(forward.Span.SequenceEqual(plain.Span), "A packed weight gives the bits of a float32 matrix.");
+        }
         foreach (var rows in (int[])[1, 3, 4, 7, 16])
-            Assert.IsTrue(Multiply<Tile256>(new Operand(narrow).Transposed, 2, x.RowRange(30 - rows, rows)).Span.SequenceEqual(forward.RowRange(30 - rows, rows).Span),
-                "A row gets the same bits alone or among others.");
+        {
+            var few = Multiply<Tile256>(new Operand(narrow).Transposed, 2, x.RowRange(30 - rows, rows));
+            Assert.IsTrue(few.Span.SequenceEqual(forward.RowRange(30 - rows, rows).Span), "A row gets the same bits alone or among others.");
+        }
 
         static Matrix Multiply<TTile>(Operand b, int threads, Matrix a) where TTile : ITile
         {
@@ -100,7 +112,7 @@ public class MatrixProductTests
             float[] rounded = [.. row];
             if (type == TensorType.I8)
             {
-                var scale = Int8.Round(rounded);
+                var scale = Int8.Quantize(rounded);
                 for (var i = 0; i < rounded.Length; i++) rounded[i] *= scale;
                 return rounded;
             }
@@ -112,7 +124,7 @@ public class MatrixProductTests
     }
 
     [TestMethod]
-    public void Multiply_RowsOfAPackedWeight_AreAPartOfItsProduct()
+    public void Multiply_RowsOfAPackedWeight_GivesTheirColumnsOfTheProduct()
     {
         Matrix values = Numbers.Random(70, 20, 1), x = Numbers.Random(9, 20, 2), whole = Matrix.Zeros(9, 70), part = Matrix.Zeros(9, 22);
         using var weight = PackedWeight.Create(TensorType.F32, 70, 20, (row, target) => values[row].CopyTo(target), Panel.Width);
@@ -121,11 +133,11 @@ public class MatrixProductTests
         MatrixProduct.Multiply(workers, x, new Operand(weight).RowRange(32, 22).Transposed, part);
         for (var row = 0; row < 9; row++) CollectionAssert.AreEqual(whole[row].Slice(32, 22).ToArray(), part[row].ToArray());
         var error = Assert.ThrowsExactly<ArgumentException>(() => new Operand(weight).RowRange(5, 22));
-        StringAssert.Contains(error.Message, "Row 5 begins no panel.");
+        StringAssert.Contains(error.Message, "Row 5 does not start a panel.");
     }
 
     [TestMethod]
-    public void Multiply_SeveralProductsTogether_EqualsThemOneByOne()
+    public void Multiply_SeveralProducts_EqualsEachAlone()
     {
         Matrix x = Numbers.Random(33, 40, 1);
         var products = new[] { 70, 16, 5 }.Select((n, i) => new Product(Matrix.Zeros(33, n), null, new Term(x, Numbers.Random(40, n, i)))).ToArray();
@@ -145,10 +157,12 @@ public class MatrixProductTests
     {
         Matrix a = Numbers.Random(m, k, 1), b = Numbers.Random(k, n, 2), low = Numbers.Random(m, rank, 3), up = Numbers.Random(rank, n, 4);
         Matrix bias = Numbers.Random(1, n, 5), expected = Matrix.Zeros(m, n), wide = Matrix.Zeros(m, n), narrow = Matrix.Zeros(m, n);
-        MatrixProduct.MultiplyNaively(a, b, expected);
-        MatrixProduct.MultiplyNaively(low, up, expected, accumulate: true);
+        MultiplyNaively(a, b, expected);
+        MultiplyNaively(low, up, expected, accumulate: true);
         for (var i = 0; i < m; i++)
+        {
             for (var j = 0; j < n; j++) expected[i][j] += bias[0][j];
+        }
         var repeated = new Matrix(bias.Data, bias.Offset, m, n, Stride: 0);
         MatrixProduct.Multiply<Tile512>(new Workers(1), new Product(wide, repeated, new Term(a, b), new Term(low, up)));
         MatrixProduct.Multiply<Tile256>(new Workers(2), new Product(narrow, repeated, new Term(a, b), new Term(low, up)));
@@ -157,23 +171,23 @@ public class MatrixProductTests
     }
 
     [TestMethod]
-    public void Round_EveryWeight_IsOffByAtMostHalfAStep()
+    public void Quantize_EveryWeight_IsOffByAtMostHalfAStep()
     {
         var row = Numbers.Random(1, 1000, 1).Span.ToArray();
         float[] rounded = [.. row];
-        var scale = Int8.Round(rounded);
+        var scale = Int8.Quantize(rounded);
         var largest = row.Max(MathF.Abs);
         Assert.AreEqual(largest / 127, scale);
         for (var i = 0; i < row.Length; i++)
         {
             Assert.AreEqual(row[i], rounded[i] * scale, largest / 254 * 1.00001f, $"weight {i}");
-            Assert.AreEqual(MathF.Round(rounded[i]), rounded[i], $"weight {i} is no whole number.");
+            Assert.AreEqual(MathF.Round(rounded[i]), rounded[i], $"weight {i} is not an integer");
         }
-        Assert.AreEqual(0f, Int8.Round(new float[5]));
+        Assert.AreEqual(0f, Int8.Quantize(new float[5]));
     }
 
     [TestMethod]
-    public void Exp_OfAnyFloat_IsWithinTwoUnitsInTheLastPlace()
+    public void Exp_AnyFloat_IsWithinTwoUnitsInTheLastPlace()
     {
         for (var x = -87.2f; x < 88; x += 0.0137f) Assert.AreEqual(1, VectorMath.Exp(x) / Math.Exp(x), 2.4e-7, $"exp({x})");
         Assert.IsTrue(float.IsNaN(VectorMath.Exp(float.NaN)));
@@ -182,18 +196,34 @@ public class MatrixProductTests
     }
 
     [TestMethod]
-    public void Multiply_ShapesThatDoNotFit_SaysSo()
+    public void Multiply_MismatchedShapes_NamesTheShapes()
     {
         var error = Assert.ThrowsExactly<ArgumentException>(() =>
             MatrixProduct.Multiply(new Workers(1), Matrix.Zeros(2, 3), Matrix.Zeros(4, 5), Matrix.Zeros(2, 5)));
         Assert.AreEqual("[2 x 3] times [4 x 5] does not give [2 x 5].", error.Message);
     }
 
+    /// <summary>The oracle, C (+)= alpha A B: three loops in double precision.</summary>
+    private static void MultiplyNaively(Matrix a, Matrix b, Matrix c, float alpha = 1, bool accumulate = false)
+    {
+        for (var i = 0; i < c.Rows; i++)
+        {
+            for (var j = 0; j < c.Columns; j++)
+            {
+                var sum = 0.0;
+                for (var k = 0; k < a.Columns; k++) sum += (double)a[i][k] * b[k][j];
+                c[i][j] = (float)(alpha * sum + (accumulate ? c[i][j] : 0));
+            }
+        }
+    }
+
     private static Matrix Transpose(Matrix x)
     {
         var y = Matrix.Zeros(x.Columns, x.Rows);
         for (var i = 0; i < x.Rows; i++)
+        {
             for (var j = 0; j < x.Columns; j++) y[j][i] = x[i][j];
+        }
         return y;
     }
 }

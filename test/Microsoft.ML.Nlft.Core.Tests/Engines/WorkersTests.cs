@@ -2,6 +2,7 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 
+/// <summary>The thread team of the managed engine.</summary>
 [TestClass]
 public class WorkersTests
 {
@@ -9,20 +10,20 @@ public class WorkersTests
     [DataRow(1)]
     [DataRow(2)]
     [DataRow(5)]
-    public void For_ManySmallWorksOneAfterTheOther_CallsEveryPieceOnceWithItsOwnState(int threads)
+    public void For_ManyShortLoops_RunsEveryTaskOnceWithTheStateOfItsLoop(int threads)
     {
         var workers = new Workers(threads);
         var random = new Random(1);
-        for (var work = 0; work < 20_000; work++)
+        for (var loop = 0; loop < 20_000; loop++)
         {
             var hits = new int[random.Next(1, 12)];
-            workers.For(hits.Length, (hits, work), static (state, i) => Interlocked.Add(ref state.hits[i], state.work + 1));
-            for (var i = 0; i < hits.Length; i++) Assert.AreEqual(work + 1, hits[i], $"piece {i} of {hits.Length} of work {work}");
+            workers.For(hits.Length, (hits, loop), static (state, i) => Interlocked.Add(ref state.hits[i], state.loop + 1));
+            for (var i = 0; i < hits.Length; i++) Assert.AreEqual(loop + 1, hits[i], $"task {i} of {hits.Length} in loop {loop}");
         }
     }
 
     [TestMethod]
-    public void ForBlocks_AnyLength_CoversItOnce()
+    public void ForBlocks_AnyLength_CoversEveryIndexOnce()
     {
         var workers = new Workers(2);
         for (var count = 0; count < 200; count++)
@@ -37,7 +38,7 @@ public class WorkersTests
     }
 
     [TestMethod]
-    public void For_APieceThrows_EndsTheOthersAndThrows()
+    public void For_TaskThrows_RunsTheOthersAndRethrows()
     {
         var workers = new Workers(2);
         var done = new int[1];
@@ -53,15 +54,16 @@ public class WorkersTests
     }
 
     [TestMethod]
-    public void For_FromWithinAPiece_IsRefused()
+    public void For_WithinATask_IsRefused()
     {
         var workers = new Workers(2);
-        var error = Assert.ThrowsExactly<InvalidOperationException>(() => workers.For(4, workers, static (team, _) => team.For(4, 0, static (_, _) => { })));
-        StringAssert.StartsWith(error.Message, "The threads are at work already");
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() =>
+            workers.For(4, workers, static (team, _) => team.For(4, 0, static (_, _) => { })));
+        StringAssert.StartsWith(error.Message, "The threads are already running a loop");
     }
 
     [TestMethod]
-    public unsafe void Scratch_OfEveryThread_IsItsOwnAndBeginsAtACacheLine()
+    public unsafe void Scratch_EveryThread_GetsItsOwnAlignedMemory()
     {
         var workers = new Workers(3);
         var addresses = new nint[60];

@@ -24,7 +24,7 @@ public sealed class AnswerExtractionTests
     [DataRow("He works 3 days.\nA: 18 dollars in 3 days", "18")]
     [DataRow("He works 3 days.\r\n A: -1.8 billion", "-1.8")]
     [DataRow("A: He has 5 and gets 2, so 7", "7")]
-    // The last number.
+    // Without marker or label: the last number.
     [DataRow("Natalia sold 48 clips in April and 24 in May, so 72 altogether.", "72")]
     [DataRow("10-4", "4")]
     [DataRow("It fell from 10 to -4", "-4")]
@@ -32,7 +32,7 @@ public sealed class AnswerExtractionTests
     [DataRow("I cannot answer this question.", null)]
     [DataRow("", null)]
     [DataRow(null, null)]
-    // How numbers are written.
+    // Notations of numbers.
     [DataRow("#### $1,080.00 per month", "1080")]
     [DataRow("#### -$5", "-5")]
     [DataRow("#### $-5", "-5")]
@@ -49,11 +49,11 @@ public sealed class AnswerExtractionTests
     [DataRow("#### 1,23", "1")]
     [DataRow("#### 12345678901234567890123456789012345678901234567890.10", "12345678901234567890123456789012345678901234567890.1")]
     [DataRow("#### -0", "0")]
-    public void The_final_number_is_found(string? text, string? expected) =>
+    public void FinalNumber_AnyText_FindsTheAnswer(string? text, string? expected) =>
         Assert.AreEqual(expected, AnswerExtraction.FinalNumber(text)?.ToString());
 
     [TestMethod]
-    public void A_number_of_more_than_a_thousand_digits_is_no_number()
+    public void FinalNumber_MoreThanAThousandDigits_ReturnsNull()
     {
         Assert.IsNotNull(AnswerExtraction.FinalNumber("#### " + new string('3', 1000)));
         Assert.IsNull(AnswerExtraction.FinalNumber("#### " + new string('3', 1001)));
@@ -66,7 +66,7 @@ public sealed class AnswerExtractionTests
     [DataRow("\u22127", "-7")]
     [DataRow("0.5", "1/2")]
     [DataRow("1e2", "100")]
-    public void Numbers_are_equal_by_value(string left, string right)
+    public void Equals_SameValueInOtherNotation_IsTrue(string left, string right)
     {
         var (a, b) = (Parse(left), Parse(right));
         Assert.AreEqual(a, b);
@@ -76,24 +76,26 @@ public sealed class AnswerExtractionTests
     [TestMethod]
     [DataRow("0.1", "0.10000000000000000000000001")]
     [DataRow("9007199254740993", "9007199254740992")]
-    public void Numbers_are_not_rounded(string left, string right)
+    public void Equals_NearlyEqualNumbers_IsFalse(string left, string right)
     {
         var (a, b) = (Parse(left), Parse(right));
         Assert.AreNotEqual(a, b);
     }
 
     [TestMethod]
-    public void Only_a_whole_number_text_parses()
+    public void TryParse_TextThatIsNotOneNumber_ReturnsFalse()
     {
         foreach (var text in new[] { null, "", " ", "five", "5 apples", "1 2", "-", "$", "1.2.3", "--5" })
+        {
             Assert.IsFalse(AnswerNumber.TryParse(text, out _), text);
+        }
         Assert.IsTrue(AnswerNumber.TryParse(" -2.50 ", out var number));
         Assert.AreEqual((new BigInteger(-5), new BigInteger(2), "-2.5"), (number.Numerator, number.Denominator, number.ToString()));
         Assert.AreEqual("0", default(AnswerNumber).ToString());
     }
 
     [TestMethod]
-    public void The_published_strings_differ_where_the_numbers_do_not()
+    public void PublishedAnswers_EqualNumbers_MayDifferAsStrings()
     {
         Assert.AreEqual("2.50", AnswerExtraction.PublishedModelAnswer("#### 2.50"));
         Assert.AreEqual("72.", AnswerExtraction.PublishedGoldAnswer("#### 72."));

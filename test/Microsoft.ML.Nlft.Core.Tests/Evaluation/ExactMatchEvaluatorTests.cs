@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Tests.Evaluation;
 public sealed class ExactMatchEvaluatorTests
 {
     [TestMethod]
-    public void Responses_are_counted_as_correct_wrong_or_unanswered()
+    public void Evaluate_Responses_CountsCorrectWrongAndUnanswered()
     {
         var result = ExactMatchEvaluator.Evaluate(["#### 2.50", "so 7", "I do not know", null], ["#### 2.5", "8", "3", "4"]);
 
@@ -25,7 +25,7 @@ public sealed class ExactMatchEvaluatorTests
     }
 
     [TestMethod]
-    public void The_comparison_can_be_the_published_one_or_by_text()
+    public void Compare_PublishedStringOrText_ComparesAsNamed()
     {
         Assert.AreEqual(AnswerOutcome.Wrong, ExactMatchEvaluator.Compare("#### 2.50", "#### 2.5", AnswerComparison.PublishedString).Outcome);
         Assert.AreEqual(AnswerOutcome.Correct,
@@ -37,13 +37,13 @@ public sealed class ExactMatchEvaluatorTests
     }
 
     [TestMethod]
-    // Reference values from the closed formula, evaluated independently to six digits.
+    // Reference values of the closed formula, computed independently to six digits.
     [DataRow(50, 100, 0.403832, 0.596168)]
     [DataRow(0, 10, 0.0, 0.277533)]
     [DataRow(10, 10, 0.722467, 1.0)]
     [DataRow(1, 1, 0.206549, 1.0)]
     [DataRow(848, 1319, 0.616673, 0.668320)]
-    public void The_wilson_interval_is_the_known_one(int correct, int total, double lower, double upper)
+    public void WilsonInterval_KnownCounts_GivesReferenceValues(int correct, int total, double lower, double upper)
     {
         var interval = EvaluationResult.WilsonInterval(correct, total);
         Assert.AreEqual(lower, interval.Lower, 1e-6);
@@ -51,7 +51,7 @@ public sealed class ExactMatchEvaluatorTests
     }
 
     [TestMethod]
-    public void The_wilson_interval_refuses_impossible_counts()
+    public void WilsonInterval_ImpossibleCounts_Throws()
     {
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => EvaluationResult.WilsonInterval(0, 0));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => EvaluationResult.WilsonInterval(-1, 5));
@@ -65,16 +65,17 @@ public sealed class ExactMatchEvaluatorTests
         "gold answer of evaluation row 1: found \"18\"; expected \"#### \" and a number. Correct the gold answer, or compare as numbers.")]
     [DataRow(AnswerComparison.Text, " ",
         "gold answer of evaluation row 1: found an empty text; expected a text. Fill in the gold answer, or leave the row out.")]
-    public void A_gold_answer_that_cannot_be_read_is_named(AnswerComparison comparison, string gold, string message) =>
+    public void Evaluate_UnreadableGoldAnswer_IsNamed(AnswerComparison comparison, string gold, string message) =>
         Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() =>
             ExactMatchEvaluator.Evaluate(["1", "2"], ["#### 1", gold], comparison)).Message);
 
     [TestMethod]
-    public void Rows_must_exist_and_match()
+    public void Evaluate_NoRowsOrUnequalCounts_IsRefused()
     {
         Assert.AreEqual("evaluation: found no row; expected at least one. Pass the rows to evaluate.",
             Assert.ThrowsExactly<NlftException>(() => ExactMatchEvaluator.Evaluate([], [])).Message);
-        Assert.AreEqual("evaluation: found 1 responses and 0 gold answers; expected as many of one as of the other. Pass one gold answer per response.",
+        Assert.AreEqual(
+            "evaluation: found 1 responses and 0 gold answers; expected as many of one as of the other. Pass one gold answer per response.",
             Assert.ThrowsExactly<NlftException>(() => ExactMatchEvaluator.Evaluate(["1"], [])).Message);
     }
 }

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tests.Evaluation;
 public sealed class GoldenAnswerTests
 {
     [TestMethod]
-    public void Every_golden_text_gives_the_published_answer_strings()
+    public void PublishedAnswers_EveryGoldenText_MatchThePublishedCode()
     {
         if (!Directory.Exists(Fixtures.Path_("golden", "nlft"))) Assert.Inconclusive($"no golden/nlft under {Fixtures.Root}");
         var (checkedCases, failures) = (0, new List<string>());

@@ -13,22 +13,24 @@ public class StopStringTextTests
     [DataRow("xENDy", "STOP|END", "x")]
     [DataRow("xSTOPEND", "END|STOP", "x")]
     [DataRow("abcd", "bcd|c", "ab")] // "c" is complete first, one character at a time
-    public void TheTextEndsBeforeTheStopString_WhereverThePiecesMeet(string whole, string stops, string expected)
+    public void Append_StopStringInAnyPieces_EndsTheTextBeforeIt(string whole, string stops, string expected)
     {
         var text = Feed(whole.Select(c => c.ToString()), stops, out var shown);
         Assert.IsTrue(text.Stopped);
         Assert.AreEqual(expected, text.ToString());
         if (!stops.Contains('c')) Assert.AreEqual(expected, shown, "nothing of a stop string was shown");
         foreach (var size in new[] { 2, 3, 100 }.Where(_ => !stops.Contains('c')))
+        {
             Assert.AreEqual(expected, Feed(whole.Chunk(size).Select(c => new string(c)), stops, out _).ToString());
+        }
     }
 
     [TestMethod]
-    public void APieceThatHoldsTwoStopStringsEndsBeforeTheFirst() =>
+    public void Append_TwoStopStringsInOnePiece_EndsBeforeTheFirst() =>
         Assert.AreEqual("a", Feed(["a", "STOP b END"], "END|STOP", out _).ToString());
 
     [TestMethod]
-    public void ABeginningOfAStopStringIsHeldBack_UntilItTurnsOutOtherwise()
+    public void Take_PossibleStopString_IsHeldBackUntilRuledOut()
     {
         var text = new StopStringText(["###"]);
         text.Append("one#");
@@ -44,7 +46,7 @@ public class StopStringTextTests
     }
 
     [TestMethod]
-    public void WithoutStopStringsNothingIsHeldBack()
+    public void Take_NoStopStrings_HoldsNothingBack()
     {
         var text = new StopStringText([]);
         text.Append("all of it");

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Tests.Generation;
 [TestClass]
 public class TextGeneratorTests
 {
-    // Ids 0 and 1 are special; 4 and 5 are the two bytes of e with an acute accent.
+    // Ids 0 and 1 are special tokens; 4 and 5 are the two bytes of é.
     private const string TokenizerJson = """
         {
           "added_tokens": [
@@ -40,7 +40,7 @@ public class TextGeneratorTests
 
     private static TextGenerator Generator(TableLanguageModel model, params int[] stopIds) => new(model, Tokenizer, stopIds);
 
-    /// <summary>A model that goes from each token of the chain to the next with near certainty.</summary>
+    /// <summary>Creates a model that follows each token of the chain by the next with near certainty.</summary>
     private static TableLanguageModel Chain(params int[] tokens)
     {
         var model = new TableLanguageModel(8);
@@ -49,7 +49,7 @@ public class TextGeneratorTests
     }
 
     [TestMethod]
-    public void AnAnswerEndsWithAStopToken_WhichIsNoText()
+    public void Generate_StopToken_EndsTheAnswerAndIsNotText()
     {
         var answer = Generator(Chain(2, 3, 6, 4, 5, 1), 1).Generate([[0, 2]], new())[0];
         Assert.AreEqual("b é", answer.Text);
@@ -59,11 +59,11 @@ public class TextGeneratorTests
     }
 
     [TestMethod]
-    public void AnOrdinaryTokenCanBeAStopToken() =>
+    public void Generate_OrdinaryStopToken_EndsTheAnswer() =>
         Assert.AreEqual("b", Generator(Chain(2, 3, 7), 7).Generate([[0, 2]], new())[0].Text);
 
     [TestMethod]
-    public void AnAnswerEndsAtTheLimitOfNewTokens_HalfACharacterShown()
+    public void Generate_TokenLimitInsideACharacter_EndsWithTheReplacementCharacter()
     {
         var answer = Generator(Chain(2, 3, 6, 4, 5, 1), 1).Generate([[0, 2]], new() { MaximumNewTokens = 3 })[0];
         Assert.AreEqual("b \uFFFD", answer.Text);
@@ -72,7 +72,7 @@ public class TextGeneratorTests
     }
 
     [TestMethod]
-    public void AnAnswerEndsWhereTheModelsPositionsEnd()
+    public void Generate_LastPosition_EndsTheAnswer()
     {
         var model = new TableLanguageModel(8, maximumPositions: 6);
         var answers = Generator(model).Generate([[0, 2], [0, 2, 3, 2, 3]], new());
@@ -85,7 +85,7 @@ public class TextGeneratorTests
     [DataRow("éb", "a ")] // tokens C3, A9, b
     [DataRow(" é", "a")]
     [DataRow("###|é", "a ")]
-    public void AStopStringIsFoundAcrossTokens(string stops, string expected)
+    public void Generate_StopStringAcrossTokens_EndsTheAnswer(string stops, string expected)
     {
         var answer = Generator(Chain(0, 2, 6, 4, 5, 3, 1), 1).Generate([[0]], new() { StopStrings = stops.Split('|') })[0];
         Assert.AreEqual(expected, answer.Text);
@@ -97,7 +97,7 @@ public class TextGeneratorTests
     [DataRow(1)]
     [DataRow(2)]
     [DataRow(5)]
-    public void AnswersDoNotDependOnTheBatches(int batchSize)
+    public void Generate_AnyBatchSize_GivesTheSameAnswers(int batchSize)
     {
         int[][] prompts = [[0, 2], [1, 3, 4], [2], [3, 3, 3, 5], [4, 6], [5, 7, 2], [6, 1]];
         foreach (var options in new GenerationOptions[] { new() { MaximumNewTokens = 12 }, new() { MaximumNewTokens = 12, Temperature = 1 } })
@@ -113,14 +113,14 @@ public class TextGeneratorTests
     }
 
     [TestMethod]
-    public void EqualPromptsAreSampledDifferently()
+    public void Generate_EqualPrompts_AreSampledDifferently()
     {
         var answers = Generator(new TableLanguageModel(8)).Generate([[0], [0]], new() { MaximumNewTokens = 20, Temperature = 1 });
         CollectionAssert.AreNotEqual(answers[0].Tokens.ToArray(), answers[1].Tokens.ToArray());
     }
 
     [TestMethod]
-    public void TheLikeliestTokensOfEveryPlaceAreToldOnRequest()
+    public void Generate_TopLogProbabilities_ListsTheLikeliestTokensOfEveryPosition()
     {
         var model = new TableLanguageModel(8);
         foreach (var count in (int[])[1, 3, 20])
@@ -131,7 +131,8 @@ public class TextGeneratorTests
             var previous = 3;
             foreach (var (token, top) in answer.Tokens.Zip(answer.TopLogProbabilities!))
             {
-                var expected = model.LogProbabilities(5, previous).Select((log, id) => (log, id)).OrderByDescending(pair => pair.log).ThenBy(pair => pair.id).Take(count).ToArray();
+                var expected = model.LogProbabilities(5, previous).Select((log, id) => (log, id))
+                    .OrderByDescending(pair => pair.log).ThenBy(pair => pair.id).Take(count).ToArray();
                 CollectionAssert.AreEqual(expected.Select(pair => pair.id).ToArray(), top.Select(other => other.Token).ToArray());
                 foreach (var (pair, other) in expected.Zip(top)) Assert.AreEqual(pair.log, other.LogProbability, 1e-6);
                 previous = token;
@@ -143,10 +144,11 @@ public class TextGeneratorTests
     }
 
     [TestMethod]
-    public void LogProbabilitiesAreThoseOfTheModelItself_WhateverTheSettings()
+    public void Generate_LogProbabilities_AreTheModelsOwnUnderAnySettings()
     {
         var model = new TableLanguageModel(8);
-        foreach (var options in new GenerationOptions[] { new(), new() { Temperature = 3, TopK = 4, RepetitionPenalty = 1.5, FrequencyPenalty = 1, StopStrings = ["#"] } })
+        var changed = new GenerationOptions { Temperature = 3, TopK = 4, RepetitionPenalty = 1.5, FrequencyPenalty = 1, StopStrings = ["#"] };
+        foreach (var options in (GenerationOptions[])[new(), changed])
         {
             var answers = Generator(model, 1).Generate([[0, 2], [5, 7, 3]], options with { LogProbabilities = true, MaximumNewTokens = 12 });
             for (var row = 0; row < 2; row++)
@@ -163,7 +165,7 @@ public class TextGeneratorTests
     }
 
     [TestMethod]
-    public void LogProbabilitiesAreThereOnRequestOnly()
+    public void Generate_WithoutLogProbabilities_LeavesThemNull()
     {
         var generator = Generator(new TableLanguageModel(8), 1);
         var (without, with) = (generator.Generate([[0]], new())[0], generator.Generate([[0]], new() { LogProbabilities = true })[0]);
@@ -172,12 +174,14 @@ public class TextGeneratorTests
     }
 
     [TestMethod]
-    public void NoPromptsGiveNoAnswers() => Assert.IsEmpty(Generator(new TableLanguageModel(8)).Generate([], new()));
+    public void Generate_NoPrompts_ReturnsNoAnswers() => Assert.IsEmpty(Generator(new TableLanguageModel(8)).Generate([], new()));
 
     [TestMethod]
-    public async Task AStreamIsTheAnswerInPieces()
+    public async Task GenerateStreaming_AnyOptions_JoinsToTheAnswer()
     {
-        foreach (var options in new GenerationOptions[] { new(), new() { StopStrings = ["éb#"] }, new() { MaximumNewTokens = 3 }, new() { Temperature = 1.5, MaximumNewTokens = 30 } })
+        GenerationOptions[] variants =
+            [new(), new() { StopStrings = ["éb#"] }, new() { MaximumNewTokens = 3 }, new() { Temperature = 1.5, MaximumNewTokens = 30 }];
+        foreach (var options in variants)
         {
             var generator = Generator(Chain(0, 2, 6, 4, 5, 3, 1), 1);
             var pieces = new List<string>();
@@ -192,15 +196,16 @@ public class TextGeneratorTests
     }
 
     [TestMethod]
-    public async Task AStreamHoldsBackHalfACharacterAndWhatMayBecomeAStopString()
+    public async Task GenerateStreaming_UnfinishedCharacterOrStopString_IsHeldBack()
     {
         var pieces = new List<string>();
-        await foreach (var piece in Generator(Chain(0, 2, 6, 4, 5, 3, 1), 1).GenerateStreaming([0], new() { StopStrings = [" éa"] })) pieces.Add(piece);
+        var generator = Generator(Chain(0, 2, 6, 4, 5, 3, 1), 1);
+        await foreach (var piece in generator.GenerateStreaming([0], new() { StopStrings = [" éa"] })) pieces.Add(piece);
         CollectionAssert.AreEqual(new[] { "a", " éb" }, pieces);
     }
 
     [TestMethod]
-    public async Task CancellationEndsBothBetweenTokens()
+    public async Task GenerateAndGenerateStreaming_Cancelled_StopBetweenTokens()
     {
         using var source = new CancellationTokenSource();
         var generator = Generator(new TableLanguageModel(8));
@@ -219,30 +224,42 @@ public class TextGeneratorTests
     private static IEnumerable<object[]> BadOptions() => new (GenerationOptions Options, string Message)[]
     {
         (new() { MaximumNewTokens = 0 }, "option MaximumNewTokens: found 0; expected 1 or more. Set the longest answer you want, for example 512."),
-        (new() { Temperature = -1 }, "option Temperature: found -1; expected a finite number, 0 or more. Use 0 for the most likely answer, or about 0.3 to 1 for varied ones."),
-        (new() { Temperature = double.NaN }, "option Temperature: found NaN; expected a finite number, 0 or more. Use 0 for the most likely answer, or about 0.3 to 1 for varied ones."),
+        (new() { Temperature = -1 },
+            "option Temperature: found -1; expected a finite number, 0 or more. "
+            + "Use 0 for the most likely answer, or about 0.3 to 1 for varied ones."),
+        (new() { Temperature = double.NaN },
+            "option Temperature: found NaN; expected a finite number, 0 or more. "
+            + "Use 0 for the most likely answer, or about 0.3 to 1 for varied ones."),
         (new() { TopK = -1 }, "option TopK: found -1; expected 0 or more. Use 0 to keep all tokens."),
         (new() { TopP = 0 }, "option TopP: found 0; expected a probability above 0, at most 1. Use 1 to keep all tokens."),
         (new() { TopP = 1.5 }, "option TopP: found 1.5; expected a probability above 0, at most 1. Use 1 to keep all tokens."),
         (new() { MinP = 1 }, "option MinP: found 1; expected a share in [0, 1). Use 0 to keep all tokens."),
         (new() { MinP = -0.1 }, "option MinP: found -0.1; expected a share in [0, 1). Use 0 to keep all tokens."),
-        (new() { RepetitionPenalty = 0 }, "option RepetitionPenalty: found 0; expected a finite number above 0. Use 1 to turn the penalty off, or about 1.1 to discourage repetition."),
+        (new() { RepetitionPenalty = 0 },
+            "option RepetitionPenalty: found 0; expected a finite number above 0. "
+            + "Use 1 to turn the penalty off, or about 1.1 to discourage repetition."),
         (new() { FrequencyPenalty = 2.5 }, "option FrequencyPenalty: found 2.5; expected a number from -2 to 2. Use 0 to turn the penalty off."),
         (new() { PresencePenalty = double.NaN }, "option PresencePenalty: found NaN; expected a number from -2 to 2. Use 0 to turn the penalty off."),
-        (new() { StopStrings = ["x", ""] }, "option StopStrings: found \"\"; expected texts of one character or more. Remove the empty text: it would end every answer at once."),
+        (new() { StopStrings = ["x", ""] },
+            "option StopStrings: found \"\"; expected texts of one character or more. Remove the empty text: it would end every answer at once."),
         (new() { StopStrings = null! }, "option StopStrings: found nothing; expected a list of texts. Leave it out for none."),
         (new() { MaximumBatchSize = 0 }, "option MaximumBatchSize: found 0; expected 1 or more. Use 1 to generate row by row."),
     }.Select(row => new object[] { row.Options, row.Message });
 
     [TestMethod]
     [DynamicData(nameof(BadOptions))]
-    public void AnOptionOutOfRangeIsRefused(GenerationOptions options, string message) =>
+    public void Generate_OptionOutOfRange_IsRefused(GenerationOptions options, string message) =>
         Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() => Generator(new TableLanguageModel(8)).Generate([[0]], options)).Message);
 
     [TestMethod]
-    [DataRow(new int[0], "prompt 2: found no tokens; expected one or more. Begin it with the model's beginning-of-sequence token or a chat template.")]
-    [DataRow(new[] { 0, 1, 2, 3 }, "prompt 2: found 4 tokens; expected fewer than 4 (max_position_embeddings). Shorten the prompt: it leaves no room for an answer.")]
+    [DataRow(new int[0],
+        "prompt 2: found no tokens; expected one or more. Begin it with the model's beginning-of-sequence token or a chat template.")]
+    [DataRow(new[] { 0, 1, 2, 3 },
+        "prompt 2: found 4 tokens; expected fewer than 4 (max_position_embeddings). Shorten the prompt: it leaves no room for an answer.")]
     [DataRow(new[] { 0, 8 }, "prompt 2, token 2: found id 8; expected 0 to 7. Use the tokenizer that belongs to the model.")]
-    public void APromptThatDoesNotFitIsRefusedByItsNumber(int[] prompt, string message) =>
-        Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() => Generator(new TableLanguageModel(8, maximumPositions: 4)).Generate([[0], prompt], new())).Message);
+    public void Generate_InvalidPrompt_IsRefusedByItsNumber(int[] prompt, string message)
+    {
+        var generator = Generator(new TableLanguageModel(8, maximumPositions: 4));
+        Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() => generator.Generate([[0], prompt], new())).Message);
+    }
 }

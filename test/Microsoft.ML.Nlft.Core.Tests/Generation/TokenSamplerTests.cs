@@ -5,14 +5,14 @@ namespace Microsoft.ML.Nlft.Tests.Generation;
 [TestClass]
 public class TokenSamplerTests
 {
-    // Probabilities 0.4, 0.3, 0.2, 0.1 in another order, shifted by a constant that a softmax does not see.
+    // The logits are shifted by a constant, to which a softmax is invariant.
     private static readonly double[] Probabilities = [0.1, 0.4, 0.2, 0.3];
     private static readonly float[] Logits = Array.ConvertAll(Probabilities, p => (float)(Math.Log(p) + 5));
 
     private static int Next(GenerationOptions options, float[] logits, params int[] prompt) => new TokenSampler(options, 0, prompt).Next(logits);
 
     [TestMethod]
-    public void TemperatureZeroTakesTheMostLikely_TheLowestIdAmongEquals()
+    public void Next_TemperatureZero_TakesTheLikeliestWithTheLowestId()
     {
         Assert.AreEqual(1, Next(new(), Logits));
         Assert.AreEqual(2, Next(new(), [1, 2, 3, 3]));
@@ -23,7 +23,7 @@ public class TokenSamplerTests
     private static IEnumerable<object[]> Distributions() => new (GenerationOptions Options, double[] Expected)[]
     {
         (new() { Temperature = 1 }, [0.1, 0.4, 0.2, 0.3]),
-        (new() { Temperature = 0.5 }, [0.01 / 0.3, 0.16 / 0.3, 0.04 / 0.3, 0.09 / 0.3]), // squares, normalised
+        (new() { Temperature = 0.5 }, [0.01 / 0.3, 0.16 / 0.3, 0.04 / 0.3, 0.09 / 0.3]), // squares, normalized
         (new() { Temperature = 1, TopK = 2 }, [0, 4 / 7.0, 0, 3 / 7.0]),
         (new() { Temperature = 1, TopK = 1 }, [0, 1, 0, 0]),
         (new() { Temperature = 1, TopK = 99 }, [0.1, 0.4, 0.2, 0.3]),
@@ -37,7 +37,7 @@ public class TokenSamplerTests
 
     [TestMethod]
     [DynamicData(nameof(Distributions))]
-    public void DrawsFollowTheExactDistribution(GenerationOptions options, double[] expected)
+    public void Next_ManyDraws_FollowTheExactDistribution(GenerationOptions options, double[] expected)
     {
         const int draws = 20_000;
         var sampler = new TokenSampler(options, 0, []);
@@ -54,7 +54,7 @@ public class TokenSamplerTests
     }
 
     [TestMethod]
-    public void ALargeVocabularyIsSampledByItsNucleus()
+    public void Next_LargeVocabulary_SamplesTheNucleus()
     {
         // 1000 tokens share 0.2, two have 0.5 and 0.3: the nucleus of 0.75 is those two.
         var logits = Enumerable.Range(0, 1002).Select(i => (float)Math.Log(i == 500 ? 0.5 : i == 700 ? 0.3 : 0.0002)).ToArray();
@@ -65,7 +65,7 @@ public class TokenSamplerTests
     }
 
     [TestMethod]
-    public void EquallyLikelyTokensAreKeptByLowestId()
+    public void Next_EquallyLikelyTokens_KeepsTheLowestIds()
     {
         float[] equal = [0, 0, 0, 0];
         var topK = new TokenSampler(new() { Temperature = 1, TopK = 2 }, 0, []);
@@ -78,7 +78,7 @@ public class TokenSamplerTests
     }
 
     [TestMethod]
-    public void ThePenaltyDividesPositiveAndMultipliesNegativeLogitsOfSeenTokens()
+    public void Next_RepetitionPenalty_DividesPositiveAndMultipliesNegativeLogits()
     {
         var options = new GenerationOptions { RepetitionPenalty = 2 };
         Assert.AreEqual(1, Next(options, [3, 2, 1], 0)); // 3 / 2 < 2
@@ -86,12 +86,13 @@ public class TokenSamplerTests
         Assert.AreEqual(1, Next(options, [-1, -1.5f, -9], 0, 0)); // -1 * 2 < -1.5, once however often it was seen
         Assert.AreEqual(0, Next(options, [3, 2, 1]));
         var sampler = new TokenSampler(options, 0, []);
-        CollectionAssert.AreEqual(new[] { 0, 1, 0 }, new[] { sampler.Next([3, 2, 1]), sampler.Next([3, 2, 1]), sampler.Next([3, 2, 1]) }, "its own tokens count as seen");
-        Assert.AreEqual(1, Next(new() { RepetitionPenalty = 0.5 }, [3, 2, 1], 1), "below 1 it rewards: 2 / 0.5 > 3");
+        int[] own = [.. Enumerable.Range(0, 3).Select(_ => sampler.Next([3, 2, 1]))];
+        CollectionAssert.AreEqual(new[] { 0, 1, 0 }, own, "its own tokens count as seen");
+        Assert.AreEqual(1, Next(new() { RepetitionPenalty = 0.5 }, [3, 2, 1], 1), "a penalty below 1 favours seen tokens: 2 / 0.5 > 3");
     }
 
     [TestMethod]
-    public void RowsAndSeedsHaveTheirOwnStreams_AndEachIsRepeatable()
+    public void Next_RowsAndSeeds_HaveRepeatableStreamsOfTheirOwn()
     {
         CollectionAssert.AreEqual(Draws(seed: 1, row: 0), Draws(1, 0));
         CollectionAssert.AreNotEqual(Draws(1, 0), Draws(1, 1));
@@ -109,7 +110,7 @@ public class TokenSamplerTests
     [DataRow(new[] { float.NaN, 1, 2 }, "the logit of token 0: found NaN; expected a finite number.")]
     [DataRow(new[] { 1, 2, float.PositiveInfinity }, "the logit of token 2: found Infinity; expected a finite number.")]
     [DataRow(new[] { float.NegativeInfinity, float.NegativeInfinity }, "the logit of token 0: found -Infinity; expected a finite number.")]
-    public void LogitsThatCannotBeUsedAreRefused(float[] logits, string message)
+    public void Next_UnusableLogits_AreRefused(float[] logits, string message)
     {
         foreach (var temperature in new[] { 0.0, 1 })
         {
@@ -119,16 +120,16 @@ public class TokenSamplerTests
     }
 
     [TestMethod]
-    public void ATinyTemperatureIsGreedy_NotAnOverflow() =>
+    public void Next_TinyTemperature_IsGreedy() =>
         Assert.AreEqual(1, Next(new() { Temperature = 1e-300 }, Logits));
 
     [TestMethod]
-    public void FrequencyAndPresencePenaltiesCountTheAnswerAlone()
+    public void Next_FrequencyAndPresencePenalties_CountTheAnswerOnly()
     {
-        // Greedy among 3, 2.4 and 0: with presence 1 the first falls to 2 once it was taken, then the second to 1.4, and no further.
+        // Greedy among 3, 2.4 and 0: with presence 1 the first falls to 2 once taken, then the second to 1.4, and no further.
         var presence = new TokenSampler(new() { PresencePenalty = 1 }, 0, [0, 0, 1]);
         CollectionAssert.AreEqual(new[] { 0, 1, 0, 0 }, Enumerable.Range(0, 4).Select(_ => presence.Next([3, 2.4f, 0])).ToArray());
-        // With frequency 1 every taking costs again: 3, 2.4, 2, 1.4, 1, 0.4, 0, and then the third's -0.1 is the most.
+        // With frequency 1 each occurrence counts: 3, 2.4, 2, 1.4, 1, 0.4, 0, and then the third's -0.1 is the largest.
         var frequency = new TokenSampler(new() { FrequencyPenalty = 1 }, 0, [0, 0, 1]);
         CollectionAssert.AreEqual(new[] { 0, 1, 0, 1, 0, 1 }, Enumerable.Range(0, 6).Select(_ => frequency.Next([3, 2.4f, -0.1f])).ToArray());
         Assert.AreEqual(0, frequency.Next([3, 2.4f, -0.1f]));

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Tests.Objectives;
 
-/// <summary>The table of walks gives what <see cref="Clustering.Find"/> gives, at every threshold and for any salient tokens.</summary>
+/// <summary>Compares the table of walks with <see cref="Clustering.Find"/> at every threshold and for random salient tokens.</summary>
 [TestClass]
 public sealed class ClusterReachTests
 {
@@ -12,10 +12,10 @@ public sealed class ClusterReachTests
     [DataRow(3, 25, 8)]
     [DataRow(4, 40, 19)]
     [DataRow(5, 1, 4)]
-    public void The_union_of_the_walks_is_the_cluster_at_every_threshold(int seed, int n, int width)
+    public void At_EveryThreshold_UnionOfWalksIsTheCluster(int seed, int n, int width)
     {
         var random = new Random(seed);
-        // Vectors around a common one, so that cosines spread over most of the range.
+        // Vectors scattered around a common one, so that the cosines cover most of the range.
         float[] hidden = [.. Enumerable.Range(0, n * width).Select(i => (float)(random.NextDouble() * 2 - 1 + (i % width == 0 ? 0.5 : 0)))];
         var thresholds = ClusterReach.ThresholdsWith(0.123456);
         Assert.HasCount(202, thresholds);
@@ -39,7 +39,7 @@ public sealed class ClusterReachTests
     }
 
     [TestMethod]
-    public void A_token_that_cannot_be_salient_goes_nowhere()
+    public void At_TokenThatIsNoCandidate_ReturnsZero()
     {
         var reach = ClusterReach.Of(ClusterReach.ThresholdsWith(0.4), Scores.Angles(0, 90, 180), [false, true, false]);
         Assert.AreEqual((0, 0), reach.At(ClusterRule.Dissimilar, 0, 0));
@@ -48,7 +48,7 @@ public sealed class ClusterReachTests
     }
 
     [TestMethod]
-    public void Thresholds_are_hundredths_from_0_to_2_and_the_configured_one()
+    public void ThresholdsWith_ConfiguredThreshold_AddsItToTheHundredths()
     {
         var thresholds = ClusterReach.ThresholdsWith(0.4);
         Assert.HasCount(201, thresholds);
@@ -59,19 +59,18 @@ public sealed class ClusterReachTests
     }
 
     [TestMethod]
-    public void A_hidden_state_that_is_not_finite_is_refused_by_name()
+    public void Of_NonFiniteHiddenState_IsRefused()
     {
         var error = Assert.ThrowsExactly<NlftException>(() => ClusterReach.Of([0.4], new float[] { 1, float.NaN }, [true, true]));
         Assert.StartsWith("hidden state of response token", error.Message);
     }
 
-    /// <summary>The fast cosine beside the plain one.</summary>
     [TestMethod]
     [DataRow(1)]
     [DataRow(4)]
     [DataRow(7)]
     [DataRow(130)]
-    public void The_cosine_is_that_of_a_plain_loop(int width)
+    public void Cosine_AnyWidth_MatchesAPlainLoop(int width)
     {
         var random = new Random(width);
         double[] a = [.. Enumerable.Range(0, width).Select(_ => random.NextDouble() - 0.4)];

@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Tests.Objectives;
 
-/// <summary>The coefficients against finite differences of the loss through a softmax, and their signs and sizes on random input.</summary>
+/// <summary>Compares the coefficients with finite differences of the loss through a softmax; checks their signs and sizes on random input.</summary>
 [TestClass]
 public sealed class CoefficientTests
 {
@@ -12,7 +12,7 @@ public sealed class CoefficientTests
     [TestMethod]
     [DataRow(Polarity.Incorrect)]
     [DataRow(Polarity.Correct)]
-    public void Coefficients_are_the_derivative_of_the_loss_through_a_softmax(Polarity polarity)
+    public void Evaluate_Coefficients_AreTheDerivativeOfTheLossThroughASoftmax(Polarity polarity)
     {
         var objective = new NaturalLanguageObjective(new() { MaximumSalientShare = 0.9 });
         var random = new Random(7);
@@ -56,7 +56,7 @@ public sealed class CoefficientTests
         Assert.HasCount(3, seen, "every kind of token must occur");
     }
 
-    /// <summary>docs/method.md, section 2 read off plainly, with roles and weights held constant (stop-gradient), over six tokens.</summary>
+    /// <summary>Computes the loss of docs/method.md, section 2, with roles and weights held constant (stop-gradient).</summary>
     private static double FrozenLoss(Polarity polarity, TokenSaliency[] tokens, double[] logB)
     {
         var sum = 0.0;
@@ -72,7 +72,7 @@ public sealed class CoefficientTests
     private static double LogSoftmax(double[] logits) => logits[Target] - Math.Log(logits.Sum(Math.Exp));
 
     [TestMethod]
-    public void Random_scores_give_finite_losses_and_coefficients_of_the_right_sign_and_size()
+    public void Evaluate_RandomScores_GivesFiniteLossesAndBoundedCoefficients()
     {
         var random = new Random(11);
         for (var round = 0; round < 5000; round++)

@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.Objectives;
 namespace Microsoft.ML.Nlft.Tests.Objectives;
 
 /// <summary>
-/// Every case of every vector file in golden/nlft: masks, weights, terms, totals and coefficients to 1e-12 relative to max(1, |x|).
+/// Checks every case of every vector file in golden/nlft: masks, weights, terms, totals and coefficients to 1e-12 relative to max(1, |x|).
 /// </summary>
 [TestClass]
 [TestCategory("Conformance")]
@@ -14,7 +14,7 @@ public sealed class GoldenVectorTests
     private const double Tolerance = 1e-12;
 
     [TestMethod]
-    public void Every_golden_case_gives_the_published_masks_weights_losses_and_coefficients()
+    public void Evaluate_EveryGoldenCase_MatchesThePublishedCode()
     {
         if (!Directory.Exists(Fixtures.Path_("golden", "nlft"))) Assert.Inconclusive($"no golden/nlft under {Fixtures.Root}");
         var (checkedCases, failures) = (0, new List<string>());
@@ -36,7 +36,9 @@ public sealed class GoldenVectorTests
             var root = JsonSerializer.Deserialize<JsonElement>(File.ReadAllBytes(file));
             var cases = root.ValueKind == JsonValueKind.Array ? root : root.GetProperty("cases");
             foreach (var testCase in cases.EnumerateArray().Where(c => c.TryGetProperty("hyper", out _)))
+            {
                 yield return ($"{Path.GetFileName(file)} {testCase.GetProperty("id").GetString()}", testCase);
+            }
         }
     }
 
@@ -45,23 +47,33 @@ public sealed class GoldenVectorTests
         var (input, expected) = (c.GetProperty("input"), c.GetProperty("expected"));
         var options = Options(c.GetProperty("hyper"));
         var correct = c.GetProperty("polarity").GetInt32() == 1;
+        var hidden = input.GetProperty("hidden").EnumerateArray().SelectMany(row => row.EnumerateArray());
         var scores = new ExampleScores
         {
             Polarity = correct ? Polarity.Correct : Polarity.Incorrect,
             Base = Logs(input.GetProperty("p_base")),
             Judge = correct ? [] : Logs(input.GetProperty("p_judge")),
             Standard = Logs(input.GetProperty("p_standard")),
-            HiddenStates = (float[])[.. from row in input.GetProperty("hidden").EnumerateArray() from x in row.EnumerateArray() select (float)x.GetDouble()],
+            HiddenStates = (float[])[.. hidden.Select(x => (float)x.GetDouble())],
         };
         var n = c.GetProperty("n").GetInt32();
         var failures = new List<string>();
         void Same(string what, IReadOnlyList<double> wanted, IReadOnlyList<double> found)
         {
-            if (wanted.Count != found.Count) failures.Add($"{what}: {found.Count} values, {wanted.Count} wanted");
+            if (wanted.Count != found.Count)
+            {
+                failures.Add($"{what}: {found.Count} values, {wanted.Count} wanted");
+            }
             else
+            {
                 for (var t = 0; t < wanted.Count; t++)
+                {
                     if (!(Math.Abs(wanted[t] - found[t]) <= Tolerance * Math.Max(1, Math.Abs(wanted[t]))))
+                    {
                         failures.Add($"{what}[{t}] = {found[t]:R}, wanted {wanted[t]:R}");
+                    }
+                }
+            }
         }
 
         // The token term alone: for a correct response the plain likelihood is switched off.
@@ -87,7 +99,7 @@ public sealed class GoldenVectorTests
             else if (double.IsFinite(found)) Same(what, [Number(wanted)], [found]);
         }
 
-        // Both together. A correct response carries them by itself; for an incorrect one, where we do not offer that sum, the two objectives are added.
+        // The sum of both. The objective includes it for a correct response; for an incorrect one, the test adds the two objectives.
         var both = new NaturalLanguageObjective(options).Evaluate(scores);
         var total = correct ? both.Loss : both.Loss + options.Scale * likelihood.Loss;
         var coefficients = correct ? both.Coefficients

@@ -3,14 +3,14 @@ using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Tests.Objectives;
 
-/// <summary>The rules of the objective one by one, on numbers that can be checked by hand.</summary>
+/// <summary>Tests each rule of the objective on numbers that can be checked by hand.</summary>
 [TestClass]
 public sealed class NaturalLanguageObjectiveTests
 {
     private static readonly NaturalLanguageObjective s_published = new();
 
     [TestMethod]
-    public void A_token_of_an_incorrect_response_is_salient_when_the_judgment_and_not_the_standard_answer_explains_it()
+    public void Evaluate_TokenExplainedByTheJudgmentAlone_IsSalient()
     {
         Assert.AreEqual("S", IncorrectRoles(0.4, 0.61, 0.4));
         Assert.AreEqual("o", IncorrectRoles(0.4, 0.59, 0.1), "j/b below 1.5");
@@ -26,10 +26,10 @@ public sealed class NaturalLanguageObjectiveTests
     [DataRow(1.0 / 3, 0.5, 0.1)]
     [DataRow(0.1, 0.6, 0.4)]
     [DataRow(0.0, 0.01, 0.0)]
-    public void A_token_exactly_on_a_threshold_is_not_salient(double b, double j, double s) => Assert.AreEqual("o", IncorrectRoles(b, j, s));
+    public void Evaluate_TokenOnAThreshold_IsNotSalient(double b, double j, double s) => Assert.AreEqual("o", IncorrectRoles(b, j, s));
 
     [TestMethod]
-    public void A_standard_probability_of_exactly_the_level_is_not_salient()
+    public void Evaluate_StandardProbabilityAtTheLevel_IsNotSalient()
     {
         var tokens = s_published.Evaluate(Scores.Correct([0.5, 0.5], [0.95, 0.9501])).Tokens;
         Assert.AreEqual((TokenRole.Ordinary, TokenRole.Salient), (tokens[0].Role, tokens[1].Role));
@@ -37,7 +37,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void Ordinary_tokens_of_an_incorrect_response_weigh_the_root_of_the_standard_probability()
+    public void Evaluate_OrdinaryTokenOfIncorrectResponse_WeighsTheRootOfTheStandardProbability()
     {
         var result = s_published.Evaluate(Scores.Incorrect([0.5, 0.25], [0.5, 0.25], [0.81, 0.04]));
         AssertClose([0.9, 0.2], [.. result.Tokens.Select(t => t.Weight)]);
@@ -46,7 +46,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void A_salient_token_of_an_incorrect_response_is_pushed_away_in_proportion_to_its_odds()
+    public void Evaluate_SalientTokenOfIncorrectResponse_HasACoefficientProportionalToItsOdds()
     {
         var result = s_published.Evaluate(Scores.Incorrect([0.2], [0.6], [0.1]));
         var weight = 2 / (1 + Math.Exp(-1.5));
@@ -56,7 +56,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void Above_the_largest_salient_share_ordinary_tokens_weigh_nothing_and_salient_ones_keep_their_weight()
+    public void Evaluate_SalientShareAboveTheLimit_ZeroesOrdinaryWeightsOnly()
     {
         // 1 of 16 is 0.0625, above 0.06; 1 of 17 is not. The denominator stays n, whatever the weights are.
         foreach (var (n, ordinary) in new[] { (16, 0.0), (17, 0.5) })
@@ -69,7 +69,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void A_salient_share_of_exactly_the_limit_changes_nothing()
+    public void Evaluate_SalientShareAtTheLimit_KeepsOrdinaryWeights()
     {
         foreach (var (salient, n) in new[] { (3, 50), (6, 100), (9, 150), (12, 200) })
         {
@@ -80,7 +80,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void Neighbours_of_a_salient_token_teach_nothing_in_an_incorrect_response()
+    public void Evaluate_NeighbourInIncorrectResponse_HasNoWeight()
     {
         var b = Enumerable.Repeat(0.2, 20).ToArray();
         double[] j = [0.6, .. b.Skip(1)];
@@ -94,7 +94,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void The_weights_of_a_correct_response_rise_from_ordinary_over_neighbour_to_salient()
+    public void Evaluate_CorrectResponse_WeighsOrdinaryBelowNeighbourBelowSalient()
     {
         var result = s_published.Evaluate(Scores.Correct([0.5, 0.5, 0.5], [0.475, 0.475, 0.975], Scores.Angles(90, 90, 0)));
         Assert.AreEqual("onS", RolesOf(result), "the walk from 0 degrees takes 90 and stands at 45, near the other 90");
@@ -102,7 +102,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void A_correct_response_carries_the_weighted_and_the_plain_likelihood()
+    public void Evaluate_CorrectResponse_AddsWeightedAndPlainLikelihood()
     {
         var scores = Scores.Correct([0.5, 0.25], [0.475, 0.95]);
         double[] weights = [Math.Pow(0.5, 0.6), 1];
@@ -113,7 +113,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void Only_a_probability_of_exactly_zero_is_guarded()
+    public void Evaluate_ZeroProbability_IsGuardedButATinyOneIsNot()
     {
         var zero = s_published.Evaluate(Scores.Incorrect([0], [0], [1]));
         AssertClose([-10 * Math.Log(1e-5)], [zero.Loss]);
@@ -129,7 +129,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void A_salient_token_that_is_already_impossible_costs_nothing()
+    public void Evaluate_ImpossibleSalientToken_CostsNothing()
     {
         var result = s_published.Evaluate(Scores.Incorrect([0], [0.5], [0.1]));
         Assert.AreEqual("S", RolesOf(result));
@@ -137,14 +137,14 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void A_small_salient_probability_keeps_its_digits()
+    public void Evaluate_TinySalientProbability_KeepsItsPrecision()
     {
         var result = s_published.Evaluate(Scores.Incorrect([1e-18], [0.5], [0.1]));
         Assert.AreEqual(1, result.Loss / (10 * 2 * 1e-18), 1e-12);
     }
 
     [TestMethod]
-    public void The_aligned_judge_likelihood_trains_the_judge_context_with_scale_over_n()
+    public void Evaluate_JudgeLikelihood_TrainsTheJudgeContextWithScaleOverN()
     {
         var objective = Objective(o => o with { JudgeLikelihood = true });
         var scores = Scores.Incorrect([0.5, 0.5], [0.5, 0.25], [0.5, 0.5]);
@@ -158,7 +158,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void An_objective_asks_only_for_what_it_reads()
+    public void ScoredAndTrainedContexts_AnyOptions_ListOnlyWhatIsRead()
     {
         Assert.AreEqual(PromptContexts.Base | PromptContexts.Standard, s_published.ScoredContexts(Polarity.Correct));
         Assert.AreEqual(PromptContexts.Base | PromptContexts.Judge | PromptContexts.Standard, s_published.ScoredContexts(Polarity.Incorrect));
@@ -174,7 +174,7 @@ public sealed class NaturalLanguageObjectiveTests
     }
 
     [TestMethod]
-    public void The_likelihood_objective_gives_every_token_one_over_n()
+    public void Evaluate_LikelihoodObjective_GivesEveryTokenOneOverN()
     {
         var result = new LikelihoodObjective().Evaluate(new ExampleScores { Polarity = Polarity.Incorrect, Base = Scores.Logs(0.5, 0.25, 0, 1) });
         AssertClose([0.25, 0.25, 0.25, 0.25], result.Coefficients);

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Tests.Objectives;
 
-/// <summary>Options and scores that are refused, with their messages.</summary>
+/// <summary>Tests the messages of refused options and scores.</summary>
 [TestClass]
 public sealed class ObjectiveRefusalTests
 {
@@ -29,12 +29,12 @@ public sealed class ObjectiveRefusalTests
 
     [TestMethod]
     [DynamicData(nameof(BadOptions))]
-    public void An_option_outside_its_range_is_named_with_its_value(object options, string message) =>
+    public void Create_OptionOutOfRange_NamesTheOptionAndItsValue(object options, string message) =>
         StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() =>
             new NaturalLanguageObjective((NaturalLanguageObjectiveOptions)options)).Message, message);
 
     [TestMethod]
-    public void A_zero_guard_outside_its_range_is_refused_by_the_likelihood_too() => Assert.AreEqual(
+    public void CreateLikelihood_ZeroGuardOutOfRange_IsRefused() => Assert.AreEqual(
         "option zeroGuard: found 1; expected a number in (0, 1). Set it within the range; the default is 1E-05.",
         Assert.ThrowsExactly<NlftException>(() => new LikelihoodObjective(1)).Message);
 
@@ -44,26 +44,32 @@ public sealed class ObjectiveRefusalTests
         yield return [good with { Base = [] },
             "scores of the Base context: found no response token; expected at least one. Leave rows with an empty response out."];
         yield return [good with { Standard = [-1] },
-            "scores of the Standard context: found 1 log-probabilities; expected 2, as many as the Base context has. Score the same response tokens in the Standard context."];
+            "scores of the Standard context: found 1 log-probabilities; expected 2, as many as the Base context has. "
+                + "Score the same response tokens in the Standard context."];
         yield return [good with { Judge = [] },
-            "scores of the Judge context: found 0 log-probabilities; expected 2, as many as the Base context has. Score the same response tokens in the Judge context."];
+            "scores of the Judge context: found 0 log-probabilities; expected 2, as many as the Base context has. "
+                + "Score the same response tokens in the Judge context."];
         yield return [good with { Base = [-1, double.NaN] },
-            "scores of the Base context, response token 1: found NaN; expected a natural log-probability, 0 or less. Check the model's weights and the learning rate: the network has diverged."];
+            "scores of the Base context, response token 1: found NaN; expected a natural log-probability, 0 or less. "
+                + "Check the model's weights and the learning rate: the network has diverged."];
         yield return [good with { Judge = [0.5, -1] },
-            "scores of the Judge context, response token 0: found log-probability 0.5; expected a natural log-probability, 0 or less. Pass logarithms of probabilities, not probabilities."];
+            "scores of the Judge context, response token 0: found log-probability 0.5; expected a natural log-probability, 0 or less. "
+                + "Pass logarithms of probabilities, not probabilities."];
         yield return [good with { HiddenStates = default },
-            "hidden states of the Base context: found 0 values; expected a positive multiple of n = 2. Ask the engine for hidden states when NeedsHiddenStates says so."];
+            "hidden states of the Base context: found 0 values; expected a positive multiple of n = 2. "
+                + "Ask the engine for hidden states when NeedsHiddenStates says so."];
         yield return [good with { HiddenStates = (float[])[1, 2, 3] },
-            "hidden states of the Base context: found 3 values; expected a positive multiple of n = 2. Ask the engine for hidden states when NeedsHiddenStates says so."];
+            "hidden states of the Base context: found 3 values; expected a positive multiple of n = 2. "
+                + "Ask the engine for hidden states when NeedsHiddenStates says so."];
     }
 
     [TestMethod]
     [DynamicData(nameof(BadScores))]
-    public void Scores_that_cannot_be_used_are_refused(object scores, string message) =>
+    public void Evaluate_UnusableScores_AreRefused(object scores, string message) =>
         Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() => new NaturalLanguageObjective().Evaluate((ExampleScores)scores)).Message);
 
     [TestMethod]
-    public void A_log_probability_a_rounding_error_above_zero_counts_as_zero()
+    public void Evaluate_LogProbabilitySlightlyAboveZero_CountsAsZero()
     {
         var result = new NaturalLanguageObjective().Evaluate(Scores.Correct([1], [1]) with { Base = [1e-6], Standard = [1e-6] });
         Assert.AreEqual((0.0, 2.0), (Math.Abs(result.Loss), result.Tokens[0].Weight));

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Tests.Objectives;
 public sealed class SaliencyReportTests
 {
     [TestMethod]
-    public void The_report_joins_probabilities_roles_and_texts()
+    public void ToString_ScoredTokens_ShowsProbabilitiesRolesAndTexts()
     {
         var scores = Scores.Incorrect([0.2, 0.5], [0.6, 0.5], [0.1, 0.81]);
         var report = new SaliencyReport(scores, new NaturalLanguageObjective().Evaluate(scores), ["12", "\n"]);
@@ -24,7 +24,7 @@ public sealed class SaliencyReportTests
     }
 
     [TestMethod]
-    public void A_context_that_was_not_scored_is_left_blank()
+    public void ToString_UnscoredContext_IsLeftBlank()
     {
         var scores = Scores.Correct([0.5], [0.5]) with { Standard = [] };
         var report = new SaliencyReport(scores, new LikelihoodObjective().Evaluate(scores));
@@ -33,7 +33,7 @@ public sealed class SaliencyReportTests
     }
 
     [TestMethod]
-    public void Texts_must_match_the_tokens()
+    public void Create_TextsThatDoNotMatchTheTokens_Throws()
     {
         var scores = Scores.Correct([0.5], [0.5]);
         StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(() =>

@@ -3,10 +3,10 @@ using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Tests.Objectives;
 
-/// <summary>Small hand-written inputs.</summary>
+/// <summary>Creates small inputs.</summary>
 internal static class Scores
 {
-    /// <summary>Scores from probabilities; hidden states that all point the same way, so that no neighbour joins by dissimilarity.</summary>
+    /// <summary>Creates scores from probabilities. By default all hidden states are equal, so that no neighbour joins by dissimilarity.</summary>
     public static ExampleScores Incorrect(double[] b, double[] j, double[] s, float[]? hidden = null) => new()
     {
         Polarity = Polarity.Incorrect, Base = Logs(b), Judge = Logs(j), Standard = Logs(s), HiddenStates = hidden ?? Alike(b.Length),
@@ -18,7 +18,7 @@ internal static class Scores
     };
 
     /// <summary>
-    /// Unit vectors of the plane at these angles in degrees, one per token: two are a cosine distance above 0.4 apart beyond 53.13 degrees.
+    /// Creates plane unit vectors at the given angles in degrees, one per token. Beyond 53.13 degrees, two have a cosine distance above 0.4.
     /// </summary>
     public static float[] Angles(params double[] degrees) =>
         [.. degrees.SelectMany(a => new[] { (float)Math.Cos(a * Math.PI / 180), (float)Math.Sin(a * Math.PI / 180) })];

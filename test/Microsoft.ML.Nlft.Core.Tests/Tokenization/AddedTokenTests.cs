@@ -1,29 +1,29 @@
 namespace Microsoft.ML.Nlft.Tests.Tokenization;
 
-/// <summary>Added tokens: flags, order, plain text.</summary>
+/// <summary>Tests added tokens: flags, precedence and plain-text ranges.</summary>
 [TestClass]
 public sealed class AddedTokenTests
 {
     private const int A = 0, B = 1, Blank = 2, Token = 9;
 
     [TestMethod]
-    // No flags: found anywhere, even inside a word.
+    // No flags: matched anywhere, even inside a word.
     [DataRow("{}", "aXa", new[] { A, Token, A })]
     [DataRow("{}", "a X a", new[] { A, Blank, Token, Blank, A })]
-    // Single word: not next to a word character, of any script.
+    // Single word: not next to a word character of any script.
     [DataRow("""{"single_word":true}""", "a X a", new[] { A, Blank, Token, Blank, A })]
     [DataRow("""{"single_word":true}""", "aX", new[] { A })]
     [DataRow("""{"single_word":true}""", "X𝒜", new int[0])]
     [DataRow("""{"single_word":true}""", "X", new[] { Token })]
-    // White space to the left, to the right.
+    // Strip: the match includes white space to the left or right.
     [DataRow("""{"lstrip":true}""", "a \n X a", new[] { A, Token, Blank, A })]
     [DataRow("""{"rstrip":true}""", "a X \n a", new[] { A, Blank, Token, A })]
     [DataRow("""{"lstrip":true,"rstrip":true}""", "a X a", new[] { A, Token, A })]
     [DataRow("""{"lstrip":true,"rstrip":true}""", "X  X", new[] { Token, Token })]
-    // Normalized: looked for in lower case within lower case.
+    // Normalized: the lowercase token is matched in the lowercase text.
     [DataRow("""{"normalized":true}""", "a x", new[] { A, Blank, Token })]
     [DataRow("""{"normalized":false}""", "a x", new[] { A, Blank })]
-    public void Flags(string flags, string text, int[] ids)
+    public void Encode_TokenFlags_DecideWhereTheTokenMatches(string flags, string text, int[] ids)
     {
         using var folder = Small().AddedToken(Token, "X", special: true, flags);
 
@@ -31,7 +31,7 @@ public sealed class AddedTokenTests
     }
 
     [TestMethod]
-    public void The_leftmost_and_then_the_longest_token_is_taken()
+    public void Encode_OverlappingTokens_TakesTheLeftmostThenTheLongest()
     {
         using var folder = Small().AddedToken(9, "[a]").AddedToken(10, "[a][b]").AddedToken(11, "]b");
 
@@ -39,15 +39,17 @@ public sealed class AddedTokenTests
     }
 
     [TestMethod]
-    public void Tokens_as_given_are_taken_before_normalized_ones()
+    public void Encode_NormalizedAndUnnormalizedTokens_TakesUnnormalizedFirst()
     {
-        using var folder = Small().AddedToken(3, "ab", special: false, """{"normalized":true}""").AddedToken(10, "b!", special: true, """{"normalized":false}""");
+        using var folder = Small()
+            .AddedToken(3, "ab", special: false, """{"normalized":true}""")
+            .AddedToken(10, "b!", special: true, """{"normalized":false}""");
 
         CollectionAssert.AreEqual(new[] { A, 10, 3 }, folder.Load().Encode("ab!ab", addSpecialTokens: false));
     }
 
     [TestMethod]
-    public void Unless_told_otherwise_special_tokens_are_not_normalized_and_others_are()
+    public void Encode_NoNormalizedFlag_NormalizesAllButSpecialTokens()
     {
         using var folder = Small().AddedToken(9, "S", special: true).AddedToken(10, "N", special: false);
         var tokenizer = folder.Load();
@@ -57,22 +59,22 @@ public sealed class AddedTokenTests
     }
 
     [TestMethod]
-    public void In_plain_text_no_token_is_recognised_and_no_cut_is_made()
+    public void Encode_PlainTextRange_FindsNoTokenAndDoesNotSplit()
     {
         using var folder = Small().AddedToken(9, "<|").AddedToken(10, "<|a|>");
         var tokenizer = folder.Load();
         const string Text = "<|a|>ab<|a|>";
 
         CollectionAssert.AreEqual(new[] { 10, 3, 10 }, tokenizer.Encode(Text, false));
-        CollectionAssert.AreEqual(new[] { 10, 3, 5, 6, A, 6, 7 }, tokenizer.Encode(Text, false, [5..12]), "the token in the range is text");
-        CollectionAssert.AreEqual(new[] { 10, 3, 10 }, tokenizer.Encode(Text, false, [6..7]), "'ab' is one piece though the range cuts it");
-        CollectionAssert.AreEqual(new[] { 9, A, 6, 7, 3, 10 }, tokenizer.Encode(Text, false, [2..4]), "a shorter token outside of the range is still one");
+        CollectionAssert.AreEqual(new[] { 10, 3, 5, 6, A, 6, 7 }, tokenizer.Encode(Text, false, [5..12]), "the token in the range is plain text");
+        CollectionAssert.AreEqual(new[] { 10, 3, 10 }, tokenizer.Encode(Text, false, [6..7]), "'ab' stays one piece though the range ends inside");
+        CollectionAssert.AreEqual(new[] { 9, A, 6, 7, 3, 10 }, tokenizer.Encode(Text, false, [2..4]), "a shorter token before the range matches");
         CollectionAssert.AreEqual(new[] { 5, 6, A, 6, 7, 3, 5, 6, A, 6, 7 }, tokenizer.Encode(Text, false, [Range.All]));
         CollectionAssert.AreEqual(new[] { 10, 3, 10 }, tokenizer.Encode(Text, false, [3..3]), "an empty range protects nothing");
     }
 
     [TestMethod]
-    public void A_range_outside_the_text_is_refused()
+    public void Encode_RangeOutsideTheText_Throws()
     {
         using var folder = Small();
         var tokenizer = folder.Load();
@@ -81,10 +83,12 @@ public sealed class AddedTokenTests
     }
 
     [TestMethod]
-    public void Names_come_from_the_configuration_and_then_from_the_map()
+    public void Load_SpecialTokenNames_ComeFromTheConfigurationThenTheMap()
     {
         using var folder = Small()
-            .File("tokenizer_config.json", """{"bos_token":{"__type":"AddedToken","content":"<s>","lstrip":false},"eos_token":"</s>","pad_token":null}""")
+            .File("tokenizer_config.json", """
+                {"bos_token":{"__type":"AddedToken","content":"<s>","lstrip":false},"eos_token":"</s>","pad_token":null}
+                """)
             .File("special_tokens_map.json", """{"bos_token":"[no]","pad_token":{"content":"<pad>"}}""");
         var tokenizer = folder.Load();
 
@@ -94,7 +98,7 @@ public sealed class AddedTokenTests
         Assert.IsNull(tokenizer.UnknownToken);
     }
 
-    /// <summary>Lower case; "ab" is one token; what is not in the vocabulary is dropped.</summary>
+    /// <summary>Creates a tokenizer that lowercases, has "ab" as one token and drops unknown characters.</summary>
     private static TokenizerFolder Small() => new TokenizerFolder()
         .Set("normalizer", """{"type":"Lowercase"}""")
         .Set("model", """{"type":"BPE","vocab":{"a":0,"b":1," ":2,"ab":3,"!":4,"<":5,"|":6,">":7,"\n":8},"merges":[["a","b"]]}""");

@@ -3,12 +3,12 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Tokenization;
 
-/// <summary>Streams, the inherited methods, offsets and clean-up.</summary>
+/// <summary>Tests streaming, the inherited methods, offsets and clean-up.</summary>
 [TestClass]
 public sealed class DecodingTests
 {
     [TestMethod]
-    public void A_stream_holds_back_the_bytes_of_an_unfinished_character()
+    public void Append_UnfinishedCharacter_HoldsBackItsBytes()
     {
         using var folder = Bytes();
         var tokenizer = folder.Load();
@@ -29,7 +29,7 @@ public sealed class DecodingTests
     [DataRow("a  ' s", "a's", DisplayName = "one rule's result is another rule's match")]
     [DataRow("a 'r", "a 'r")]
     [DataRow("  .  a  ", " .  a  ")]
-    public void Clean_up_gives_a_stream_the_same_text(string tokens, string expected)
+    public void Append_CleanUp_GivesTheTextOfDecode(string tokens, string expected)
     {
         using var folder = Bytes();
         folder.File("tokenizer_config.json", """{"clean_up_tokenization_spaces":true}""");
@@ -42,7 +42,7 @@ public sealed class DecodingTests
     }
 
     [TestMethod]
-    public void Clean_up_is_the_default_and_can_be_declined()
+    public void Decode_CleanUp_IsOnUnlessTurnedOff()
     {
         using var byDefault = Bytes();
         using var declined = Bytes().File("tokenizer_config.json", """{"clean_up_tokenization_spaces":false}""");
@@ -52,7 +52,7 @@ public sealed class DecodingTests
     }
 
     [TestMethod]
-    public void Ids_without_a_token_leave_no_text_and_without_a_decoder_tokens_are_spaced()
+    public void Decode_UnknownIdsAndNoDecoder_SkipsThemAndJoinsWithSpaces()
     {
         using var folder = new TokenizerFolder().Model("a b").AddedToken(7, "<s>");
         var tokenizer = folder.Load();
@@ -64,7 +64,7 @@ public sealed class DecodingTests
     }
 
     [TestMethod]
-    public void Offsets_are_places_in_the_text_as_given()
+    public void EncodeToTokens_NormalizedText_OffsetsReferToTheInput()
     {
         using var folder = Bytes().Set("normalizer", """{"type":"NFC"}""").AddedToken(300, "<s>", special: true, """{"rstrip":true}""");
         var tokens = folder.Load().EncodeToTokens("e\u0301<s> 😀x", out _);
@@ -74,10 +74,10 @@ public sealed class DecodingTests
     }
 
     [TestMethod]
-    public void A_prepended_mark_comes_from_nowhere()
+    public void EncodeToTokens_PrependedMark_CoversNoInput()
     {
         using var folder = new TokenizerFolder().Model("▁ a ▁a b", "▁ a")
-            .Set("normalizer", """{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""");
+            .Set("normalizer", TokenizerFolder.SentencePieceNormalizer);
         var tokens = folder.Load().EncodeToTokens("ab a", out _);
 
         CollectionAssert.AreEqual(new Range[] { 0..1, 1..2, 2..4 }, tokens.Select(t => t.Offset).ToArray());
@@ -87,20 +87,20 @@ public sealed class DecodingTests
     [DataRow(3, 1, 1, DisplayName = "the bytes of a character stay together")]
     [DataRow(5, 5, 3)]
     [DataRow(100, 6, 4)]
-    public void The_inherited_methods_count_and_cut(int most, int count, int consumed)
+    public void CountTokensAndEncodeToIds_MaximumCount_KeepsCharactersWhole(int maximum, int count, int consumed)
     {
         using var folder = Bytes();
         var tokenizer = folder.Load();
         const string Text = "a😀b";
 
         Assert.AreEqual(6, tokenizer.CountTokens(Text));
-        Assert.HasCount(count, tokenizer.EncodeToIds(Text, most, out var normalized, out var charsConsumed));
+        Assert.HasCount(count, tokenizer.EncodeToIds(Text, maximum, out var normalized, out var charsConsumed));
         Assert.AreEqual(consumed, charsConsumed);
         Assert.IsNull(normalized);
     }
 
     [TestMethod]
-    public void Without_splitting_and_normalizing_the_bytes_remain()
+    public void EncodeToIds_WithoutSplittingOrNormalizing_StillMapsToBytes()
     {
         using var folder = Bytes(".a", ". a").Set("normalizer", """{"type":"Lowercase"}""");
         var tokenizer = folder.Load();
@@ -112,7 +112,7 @@ public sealed class DecodingTests
     }
 
     [TestMethod]
-    public void Decoding_into_a_span_stops_at_a_whole_character()
+    public void Decode_SmallSpan_StopsAtAWholeCharacter()
     {
         using var folder = Bytes();
         var tokenizer = folder.Load();
@@ -128,7 +128,7 @@ public sealed class DecodingTests
     }
 
     [TestMethod]
-    public void Half_a_surrogate_pair_counts_as_the_replacement_character()
+    public void Encode_LoneSurrogate_CountsAsTheReplacementCharacter()
     {
         using var folder = Bytes();
         var tokenizer = folder.Load();
@@ -137,7 +137,7 @@ public sealed class DecodingTests
     }
 
     [TestMethod]
-    public void Many_threads_share_a_tokenizer()
+    public void Encode_ManyThreads_GivesTheSameIds()
     {
         using var folder = Bytes("th he the", "t h, h e, th e");
         var tokenizer = folder.Load();
@@ -149,7 +149,7 @@ public sealed class DecodingTests
         CollectionAssert.AreEqual(alone, together);
     }
 
-    /// <summary>The 256 bytes, ids by byte, and more tokens.</summary>
+    /// <summary>Creates a tokenizer of the 256 bytes, whose ids are their values, and more tokens.</summary>
     private static TokenizerFolder Bytes(string more = "", string merges = "")
     {
         var tokens = string.Join(' ', Enumerable.Range(0, 256).Select(b => ByteAlphabet.ToCharacter((byte)b))) + (more.Length > 0 ? " " + more : "");

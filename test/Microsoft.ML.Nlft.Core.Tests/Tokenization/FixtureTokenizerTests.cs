@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Tokenization;
 
-/// <summary>Real tokenizer.json files against what Hugging Face gives.</summary>
+/// <summary>Compares real tokenizer.json files with recorded results of Hugging Face tokenizers.</summary>
 [TestClass]
 public sealed class FixtureTokenizerTests
 {
@@ -10,7 +10,7 @@ public sealed class FixtureTokenizerTests
 
     [TestMethod, TestCategory("Conformance")]
     [DynamicData(nameof(Folders))]
-    public void Ids_and_decoded_text_are_those_of_Hugging_Face(string name)
+    public void EncodeAndDecode_RealTokenizer_MatchHuggingFace(string name)
     {
         var tokenizer = HuggingFaceTokenizer.Load(Fixtures.Path_("fixtures", "tokenizers", name));
         if (!File.Exists(Fixtures.Path_("fixtures", "tokenizers", name, "cases.json")))
@@ -35,7 +35,7 @@ public sealed class FixtureTokenizerTests
 
     [TestMethod, TestCategory("Conformance")]
     [DynamicData(nameof(Folders))]
-    public void Offsets_of_the_tokens_cover_the_text(string name)
+    public void EncodeToTokens_RealTokenizer_OffsetsCoverTheText(string name)
     {
         var tokenizer = HuggingFaceTokenizer.Load(Fixtures.Path_("fixtures", "tokenizers", name));
         const string Text = "It's 12 o'clock in Zürich, 東京 and 👩‍🚀 space.";

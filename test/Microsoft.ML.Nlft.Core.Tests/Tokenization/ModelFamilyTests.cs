@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Tokenization;
 
-/// <summary>A small tokenizer of each family, its ids worked out by hand.</summary>
+/// <summary>Tests a small tokenizer of each model family against ids worked out by hand.</summary>
 [TestClass]
 public sealed class ModelFamilyTests
 {
@@ -10,14 +10,14 @@ public sealed class ModelFamilyTests
 
     [TestMethod]
     [DataRow("hello world", new[] { 12, 17 })]
-    [DataRow("hello  world", new[] { 12, 5, 17 }, DisplayName = "the last of several spaces goes with the word")]
+    [DataRow("hello  world", new[] { 12, 5, 17 }, DisplayName = "the last of several spaces joins the word")]
     [DataRow("hello's", new[] { 12, 20 })]
-    [DataRow("hello'S", new[] { 12, 18, 21 }, DisplayName = "contractions are lower case")]
+    [DataRow("hello'S", new[] { 12, 18, 21 }, DisplayName = "contractions must be lowercase")]
     [DataRow("hellol", new[] { 12, 3 })]
     [DataRow("lll", new[] { 10, 3 }, DisplayName = "leftmost of equal merges first")]
     [DataRow("é", new[] { 22, 23 })]
     [DataRow("", new int[0])]
-    public void Gpt2_like(string text, int[] ids)
+    public void EncodeAndDecode_Gpt2Tokenizer_GivesExpectedIds(string text, int[] ids)
     {
         //                                       0 1 2 3 4 5 6 7 8 9  10 11   12    13 14 15 16   17     18 19 20 21 22 23
         using var folder = new TokenizerFolder().Model(
@@ -31,11 +31,11 @@ public sealed class ModelFamilyTests
     }
 
     [TestMethod]
-    [DataRow("1234", new[] { 9, 6, 3 }, DisplayName = "numbers by three, whole words before merges")]
-    [DataRow("ab", new[] { 9, 8 }, DisplayName = "a word that is a token is that token, though no merge leads there")]
+    [DataRow("1234", new[] { 9, 6, 3 }, DisplayName = "digits in groups of three; whole words take precedence over merges")]
+    [DataRow("ab", new[] { 9, 8 }, DisplayName = "a word that is a token becomes that token without merges")]
     [DataRow("ba", new[] { 9, 5, 4 }, DisplayName = "other words are merged")]
     [DataRow("ab<|eot|>ab", new[] { 9, 8, 10, 8 })]
-    public void Llama3_like(string text, int[] ids)
+    public void EncodeAndDecode_Llama3Tokenizer_GivesExpectedIds(string text, int[] ids)
     {
         using var folder = new TokenizerFolder().Model("1 2 3 4 a b 123 Ġ ab", "", """{"ignore_merges":true}""")
             .Set("pre_tokenizer", Sequence(WordMatcher.Llama3Pattern))
@@ -60,7 +60,7 @@ public sealed class ModelFamilyTests
     [DataRow("\u00E9", new[] { 4 })]
     [DataRow("12", new[] { 0, 1 }, DisplayName = "numbers digit by digit")]
     [DataRow("\u1100\u1161\u11A8", new[] { 5, 6, 7 }, DisplayName = "Hangul: AC01 is EA B0 81")]
-    public void Qwen_like(string text, int[] ids)
+    public void Encode_QwenTokenizer_GivesExpectedIds(string text, int[] ids)
     {
         using var folder = new TokenizerFolder().Model("1 2 Ã © Ã© ê ° ģ 12", "Ã ©, 1 2")
             .Set("normalizer", """{"type":"NFC"}""").Set("pre_tokenizer", Sequence(WordMatcher.QwenPattern)).Set("decoder", ByteDecoder);
@@ -69,12 +69,14 @@ public sealed class ModelFamilyTests
     }
 
     [TestMethod]
-    [DataRow("a 12", new[] { 0, 3, 1, 2 }, DisplayName = "digits one by one, the space for itself")]
+    [DataRow("a 12", new[] { 0, 3, 1, 2 }, DisplayName = "digits and the space are separate")]
     [DataRow(" a", new[] { 5 })]
-    public void SmolLM_like(string text, int[] ids)
+    public void Encode_SmolLMTokenizer_GivesExpectedIds(string text, int[] ids)
     {
         using var folder = new TokenizerFolder().Model("a 1 2 Ġ 12 Ġa Ġ1", "1 2, Ġ a, Ġ 1")
-            .Set("pre_tokenizer", $$"""{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{{TokenizerFolder.Gpt2Split}}]}""")
+            .Set("pre_tokenizer", $$"""
+                {"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{{TokenizerFolder.Gpt2Split}}]}
+                """)
             .Set("decoder", ByteDecoder);
 
         CollectionAssert.AreEqual(ids, folder.Load().Encode(text, addSpecialTokens: true));
@@ -86,7 +88,7 @@ public sealed class ModelFamilyTests
     [DataRow("a  a", new[] { 1, 5, 4, 5 }, "<s> a  a", "a  a")]
     [DataRow("", new[] { 1 }, "<s>", "")]
     [DataRow("a</s>b", new[] { 1, 5, 9, 4, 3 }, "<s> a</s> b", "a b", DisplayName = "each text between added tokens gets its prefix")]
-    public void TinyLlama_like(string text, int[] ids, string withSpecial, string withoutSpecial)
+    public void EncodeAndDecode_TinyLlamaTokenizer_GivesExpectedIds(string text, int[] ids, string withSpecial, string withoutSpecial)
     {
         using var folder = SentencePiece("""{"unk_token":"<unk>","fuse_unk":true,"byte_fallback":true}""");
         var tokenizer = folder.Load();
@@ -100,8 +102,8 @@ public sealed class ModelFamilyTests
     [DataRow("""{"unk_token":"<unk>","fuse_unk":true}""", new[] { 4, 0, 2, 0 })]
     [DataRow("""{"unk_token":"<unk>","fuse_unk":false}""", new[] { 4, 0, 0, 2, 0 })]
     [DataRow("""{"unk_token":null}""", new[] { 5 }, DisplayName = "without unk_token unknown characters are dropped before merging")]
-    [DataRow("""{"unk_token":"<unk>","byte_fallback":true}""", new[] { 4, 0, 0, 2, 0 }, DisplayName = "byte tokens must be there for all bytes")]
-    public void Unknown_characters(string options, int[] ids)
+    [DataRow("""{"unk_token":"<unk>","byte_fallback":true}""", new[] { 4, 0, 0, 2, 0 }, DisplayName = "byte fallback needs the tokens of all bytes")]
+    public void Encode_UnknownCharacters_FollowTheOptions(string options, int[] ids)
     {
         using var folder = SentencePiece(options);
 
@@ -109,7 +111,7 @@ public sealed class ModelFamilyTests
     }
 
     [TestMethod]
-    public void An_unknown_token_outside_the_vocabulary_is_refused_when_it_is_needed()
+    public void Encode_UnknownTokenOutsideTheVocabulary_IsRefusedOnUse()
     {
         using var folder = new TokenizerFolder().Model("a", "", """{"unk_token":"<unk>"}""");
         var tokenizer = folder.Load();
@@ -124,7 +126,7 @@ public sealed class ModelFamilyTests
     [DataRow("first", "a<s>b", new[] { 3, 5, 1 })]
     [DataRow("never", "a<s>b", new[] { 0, 5, 1 })]
     [DataRow("first", "<s>a b", new[] { 5, 0, 4 })]
-    public void Metaspace_prepends_by_its_scheme(string scheme, string text, int[] ids)
+    public void Encode_Metaspace_PrependsByItsScheme(string scheme, string text, int[] ids)
     {
         using var folder = new TokenizerFolder().Model("a b ▁ ▁a ▁b", "▁ a, ▁ b").AddedToken(5, "<s>")
             .Set("pre_tokenizer", $$"""{"type":"Metaspace","replacement":"▁","prepend_scheme":"{{scheme}}","split":true}""")
@@ -134,7 +136,7 @@ public sealed class ModelFamilyTests
     }
 
     [TestMethod]
-    public void Both_spellings_of_merges_give_the_same_ids()
+    public void Load_BothMergeSpellings_GiveTheSameIds()
     {
         const string Vocabulary = """{"a":0,"b":1," ":2,"ab":3,"ab ":4}""";
         using var pairs = new TokenizerFolder().Set("model", $$"""{"type":"BPE","vocab":{{Vocabulary}},"merges":[["a","b"],["ab"," "]]}""");
@@ -145,7 +147,7 @@ public sealed class ModelFamilyTests
     }
 
     [TestMethod]
-    public void No_break_spaces_that_a_copy_of_the_file_has_lost_are_restored()
+    public void Load_LostNoBreakSpaces_AreRestored()
     {
         using var folder = new TokenizerFolder().Set("normalizer", """{"type":"Replace","pattern":{"String":" "},"content":"▁"}""")
             .Set("model", """{"type":"BPE","byte_fallback":true,"vocab":{" ":0,"  ":1,"▁":2,"▁ ":3,"a":4},"merges":["   ","▁  "]}""");
@@ -157,7 +159,7 @@ public sealed class ModelFamilyTests
 
     private static TokenizerFolder SentencePiece(string options) => new TokenizerFolder()
         .Model("<unk> <s> a b ▁ ▁a ▁ab <0xC3> <0xA9>", "▁ a, ▁a b", options)
-        .Set("normalizer", """{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""")
+        .Set("normalizer", TokenizerFolder.SentencePieceNormalizer)
         .AddedToken(1, "<s>").AddedToken(9, "</s>")
         .Set("post_processor", """
             {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
@@ -169,7 +171,8 @@ public sealed class ModelFamilyTests
             """);
 
     private static string Sequence(string pattern) => $$"""
-        {"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":{{System.Text.Json.JsonSerializer.Serialize(pattern)}}},"behavior":"Isolated","invert":false},
+        {"type":"Sequence","pretokenizers":[
+         {"type":"Split","pattern":{"Regex":{{System.Text.Json.JsonSerializer.Serialize(pattern)}}},"behavior":"Isolated","invert":false},
          {"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]}
         """;
 }

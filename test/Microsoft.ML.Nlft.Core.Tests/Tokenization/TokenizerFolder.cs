@@ -4,28 +4,33 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Tokenization;
 
-/// <summary>A small tokenizer.json, written by hand: valid by default, each part replaceable.</summary>
+/// <summary>Builds a temporary folder with a small tokenizer.json: valid by default, each part replaceable.</summary>
 internal sealed class TokenizerFolder : IDisposable
 {
-    /// <summary>Text passes as it is, piece by character.</summary>
+    /// <summary>The ByteLevel step of GPT-2, without a prefix space.</summary>
     public const string Gpt2Split = """{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}""";
 
-    private readonly JsonObject _root = Parse("""{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":null}""");
+    /// <summary>The normalizer of SentencePiece-style tokenizers: prepends a mark and replaces spaces by it.</summary>
+    public const string SentencePieceNormalizer = """
+        {"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}
+        """;
+
+    private readonly JsonObject _root = Parse("""
+        {"version":"1.0","truncation":null,"padding":null,"added_tokens":[],
+         "normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":null}
+        """);
 
     public TokenizerFolder() => Directory.CreateDirectory(Path);
 
     public string Path { get; } = System.IO.Path.Combine(System.IO.Path.GetTempPath(), "nlft-tokenizer-" + Guid.NewGuid().ToString("N"));
 
-    /// <summary>A model with a vocabulary of ids 0, 1, 2... and merges in the "left right" spelling.</summary>
+    /// <summary>Sets a model whose tokens have the ids 0, 1, 2, ... and whose merges have the form "left right".</summary>
     public TokenizerFolder Model(string tokens, string merges = "", string options = "{}")
     {
         var model = Parse(options);
         model["type"] = "BPE";
         var vocabulary = new JsonObject();
-        foreach (var token in tokens.Split(' '))
-        {
-            vocabulary[token] = vocabulary.Count;
-        }
+        foreach (var token in tokens.Split(' ')) vocabulary[token] = vocabulary.Count;
 
         model["vocab"] = vocabulary;
         model["merges"] = new JsonArray([.. merges.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(m => (JsonNode)m)]);
@@ -47,7 +52,7 @@ internal sealed class TokenizerFolder : IDisposable
         return this;
     }
 
-    /// <summary>Another file of the folder.</summary>
+    /// <summary>Writes another file into the folder.</summary>
     public TokenizerFolder File(string name, string text)
     {
         System.IO.File.WriteAllText(System.IO.Path.Combine(Path, name), text);

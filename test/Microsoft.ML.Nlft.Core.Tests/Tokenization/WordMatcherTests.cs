@@ -5,11 +5,11 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Tokenization;
 
-/// <summary>The word splits by hand against the same patterns in a regular-expression engine.</summary>
+/// <summary>Compares <see cref="WordMatcher"/> with the same patterns on the regular-expression engine.</summary>
 [TestClass]
 public sealed class WordMatcherTests
 {
-    /// <summary>Characters of every kind that the patterns tell apart, each also from beyond U+FFFF where there are some.</summary>
+    /// <summary>Characters of every kind that the patterns distinguish, within and beyond U+FFFF.</summary>
     private static readonly string[] Characters =
     [
         "a", "b", "Z", "é", "ß", "ǅ", "ʰ", "東", "ا", "𝒜", "𐐀", "𠀀",
@@ -24,7 +24,7 @@ public sealed class WordMatcherTests
     [DataRow(WordMatcher.Gpt2Pattern)]
     [DataRow(WordMatcher.Llama3Pattern)]
     [DataRow(WordMatcher.QwenPattern)]
-    public void Cuts_are_those_of_the_pattern(string pattern)
+    public void Find_RandomTexts_MatchesTheRegularExpression(string pattern)
     {
         var oracle = RegexMatcher.Compile(new JsonPlace(JsonDocument.Parse(JsonSerializer.Serialize(pattern)).RootElement, "test", "pattern"));
         var sut = WordMatcher.ForPattern(pattern)!;
@@ -45,7 +45,7 @@ public sealed class WordMatcherTests
     [DataRow(WordMatcher.Gpt2Pattern)]
     [DataRow(WordMatcher.Llama3Pattern)]
     [DataRow(WordMatcher.QwenPattern)]
-    public void Every_character_is_classed_as_the_pattern_does(string pattern)
+    public void Find_EveryCharacter_MatchesTheRegularExpression(string pattern)
     {
         var oracle = RegexMatcher.Compile(new JsonPlace(JsonDocument.Parse(JsonSerializer.Serialize(pattern)).RootElement, "test", "pattern"));
         var sut = WordMatcher.ForPattern(pattern)!;
@@ -56,7 +56,7 @@ public sealed class WordMatcherTests
     }
 
     [TestMethod]
-    public void The_long_s_is_an_s_in_any_case()
+    public void Find_LongS_CountsAsAnS()
     {
         var matches = new List<(int Start, int End)>();
         WordMatcher.ForPattern(WordMatcher.QwenPattern)!.Find("a'ſa", matches);
@@ -65,7 +65,7 @@ public sealed class WordMatcherTests
     }
 
     [TestMethod]
-    public void Other_patterns_are_left_to_the_engine() => Assert.IsNull(WordMatcher.ForPattern(WordMatcher.QwenPattern + "|x"));
+    public void ForPattern_OtherPattern_ReturnsNull() => Assert.IsNull(WordMatcher.ForPattern(WordMatcher.QwenPattern + "|x"));
 
     private static void AssertSame(string text, IMatcher oracle, IMatcher sut)
     {

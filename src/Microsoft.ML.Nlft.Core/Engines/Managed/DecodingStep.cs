@@ -3,8 +3,11 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
-/// <summary>One further token for each of several sequences: what does not change from step to step, and the tokens, positions and caches that do.</summary>
-internal sealed class DecodingStep : IAttend, IDisposable
+/// <summary>
+/// One step of decoding, a token for each of several sequences: the buffers that all steps share, and the tokens, positions and caches of the
+/// current one.
+/// </summary>
+internal sealed class DecodingStep : ICachedAttention, IDisposable
 {
     private readonly ModelConfiguration _configuration;
     private readonly KeyValueCache[] _caches;
@@ -24,7 +27,7 @@ internal sealed class DecodingStep : IAttend, IDisposable
 
     public LayerActivations Activations { get; }
 
-    /// <summary>Sets the token of one row, its position, and the cache of its sequence.</summary>
+    /// <summary>Sets the token of a row, its position, and the cache of its sequence.</summary>
     public void Set(int row, int token, int position, KeyValueCache cache)
     {
         var batch = Context.Batch;

@@ -4,19 +4,20 @@ using Microsoft.ML.Nlft.Engines.Managed.Layers;
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
-/// Decoding with a key/value cache per sequence: the prompts run as one packed batch, whose last layer computes only the prompts' last tokens, then
-/// one row per live sequence and step. A step allocates nothing unless a cache takes a new page.
+/// Decoding with a key/value cache per sequence. The prompts run as one packed batch, in whose last layer only the last token of each prompt is
+/// computed; each step then adds one row per live sequence. A step allocates memory only when a cache takes a new page.
 /// </summary>
 internal sealed class ManagedDecodingSession : IDecodingSession
 {
     private readonly ManagedLanguageModel _model;
     private readonly KeyValueCache[] _caches;
     private readonly int[] _lengths;
-    private readonly int[] _rows; // row of every sequence in _logits, -1 when retired
+    private readonly int[] _rows; // the row of every sequence in _logits, -1 once retired
     private DecodingStep? _step;
     private Matrix _logits;
 
-    public ManagedDecodingSession(ManagedLanguageModel model, IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken)
+    public ManagedDecodingSession(ManagedLanguageModel model, IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens,
+        CancellationToken cancellationToken)
     {
         if (prompts.Count == 0) throw new ArgumentException("There is no prompt.", nameof(prompts));
         ArgumentOutOfRangeException.ThrowIfNegative(maximumNewTokens);
@@ -43,13 +44,13 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         for (var s = 0; s < Count; s++)
         {
             if (tokens[s] < 0) Retire(s);
-            else if (_rows[s] >= 0 && _lengths[s] >= _model.Configuration.MaximumPositions)
-                throw new NlftException($"sequence {s}", $"{_lengths[s] + 1} tokens", $"at most {_model.Configuration.MaximumPositions} (max_position_embeddings)",
-                    "Lower the limit of new tokens or shorten the prompt.");
+            else if (_rows[s] >= 0) RequireRoom(s);
         }
         var live = 0;
         for (var s = 0; s < Count; s++)
+        {
             if (_rows[s] >= 0) _rows[s] = live++;
+        }
         if (live == 0) return;
         if (_step?.Count != live)
         {
@@ -57,7 +58,9 @@ internal sealed class ManagedDecodingSession : IDecodingSession
             _step = new DecodingStep(_model, live);
         }
         for (var s = 0; s < Count; s++)
+        {
             if (_rows[s] >= 0) _step.Set(_rows[s], tokens[s], _lengths[s]++, _caches[s]);
+        }
         Run(_step.Context, _step.Context.Rows, _step.Activations, _step, cancellationToken);
     }
 
@@ -68,14 +71,23 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         _step = null;
     }
 
+    private void RequireRoom(int sequence)
+    {
+        var most = _model.Configuration.MaximumPositions;
+        if (_lengths[sequence] < most) return;
+        throw new NlftException($"sequence {sequence}", $"{_lengths[sequence] + 1} tokens", $"at most {most} (max_position_embeddings)",
+            "Lower the limit of new tokens or shorten the prompt.");
+    }
+
     private void Retire(int sequence)
     {
         _rows[sequence] = -1;
         _caches[sequence].Dispose();
     }
 
-    /// <summary>Runs the batch through all layers and leaves the logits of <paramref name="rows"/>, one for each live sequence.</summary>
-    private void Run(EngineContext context, QueryRows rows, LayerActivations activations, IAttend attention, CancellationToken cancellationToken)
+    /// <summary>Runs the batch through all layers and computes the logits of <paramref name="rows"/>, one for each live sequence.</summary>
+    private void Run(EngineContext context, QueryRows rows, LayerActivations activations, ICachedAttention attention,
+        CancellationToken cancellationToken)
     {
         var (layers, rope) = (_model.Network.Layers, _model.Rope(context.Batch));
         Matrix x = _model.Embed(context), y = context.Rent(x.Rows, x.Columns), hidden = context.Rent(rows.Rows, x.Columns);
@@ -85,8 +97,10 @@ internal sealed class ManagedDecodingSession : IDecodingSession
             layer.Forward(context, context.Rows, rope, x, activations, y, attention);
             (x, y) = (y, x);
         }
-        using (var own = rows.IsAll ? null : new LayerActivations(context, _model.Configuration, rows.Rows))
-            layers[^1].Forward(context, rows, rope, x, own ?? activations, hidden, attention);
+        using (var few = rows.IsAll ? null : new LayerActivations(context, _model.Configuration, rows.Rows))
+        {
+            layers[^1].Forward(context, rows, rope, x, few ?? activations, hidden, attention);
+        }
         _model.Network.FinalNorm.Forward(context, hidden, hidden);
         _model.Network.Head.Logits(context, hidden, _logits.RowRange(0, rows.Rows));
         context.Return(x);
@@ -94,8 +108,8 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         context.Return(hidden);
     }
 
-    /// <summary>Attention over the prompts, whose keys and values go into the caches on the way.</summary>
-    private sealed class Prefill(KeyValueCache[] caches) : IAttend
+    /// <summary>Attention within the prompts, which also fills the caches.</summary>
+    private sealed class Prefill(KeyValueCache[] caches) : ICachedAttention
     {
         public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
         {

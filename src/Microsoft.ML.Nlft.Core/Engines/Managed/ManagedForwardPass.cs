@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.Engines.Managed.Layers;
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
-/// One pass of a packed batch through the network. The last layer computes only the rows that predict a response token. Kept for training, the pass
-/// holds the input of every layer, and of as many layers as the budget allows what their backward passes read; the others compute it again.
+/// One forward pass of a packed batch through the network. The last layer computes only the rows that predict a response token. For training, the
+/// pass stores the input of every layer, and the activations of as many layers as the budget allows; the other layers recompute theirs.
 /// </summary>
 internal sealed class ManagedForwardPass : IForwardPass
 {
@@ -14,19 +14,20 @@ internal sealed class ManagedForwardPass : IForwardPass
     private readonly RotaryEmbedding _rope;
     private readonly List<Matrix> _rented = [];
     private readonly QueryRows _predicting;
-    private readonly int[] _targets, _firsts; // the tokens that these rows predict; the first one of every sequence, and R at the end
-    private readonly Matrix[] _inputs; // of every layer, and of the final norm
-    private readonly LayerActivations?[] _activations; // of the kept layers, the upper ones
+    private readonly int[] _targets, _firsts; // the tokens that these rows predict; the index of the first one of every sequence, then R
+    private readonly Matrix[] _inputs; // of every layer and of the final norm
+    private readonly LayerActivations?[] _activations; // null for the lower layers, which recompute theirs
     private readonly float[] _logSums;
-    private readonly Matrix _hidden, _headMean; // the final norm's outputs and what the head keeps for the way back, R x H
-    private LayerActivations? _shared; // of the other layers, in turn
-    private bool _usable;
+    private readonly Matrix _hidden, _headMean; // the output of the final norm, and what the head stores for the backward pass, [R x H]
+    private LayerActivations? _shared; // of the recomputed layers, one after another
+    private bool _differentiable;
 
-    public ManagedForwardPass(ManagedLanguageModel model, IReadOnlyList<TokenSequence> sequences, bool hiddenStates, bool keep, CancellationToken cancellationToken)
+    public ManagedForwardPass(ManagedLanguageModel model, IReadOnlyList<TokenSequence> sequences, bool hiddenStates, bool training,
+        CancellationToken cancellationToken)
     {
-        (_model, _usable) = (model, keep);
+        (_model, _differentiable) = (model, training);
         var batch = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
-        _context = model.Context(batch, training: keep);
+        _context = model.Context(batch, training);
         _rope = model.Rope(batch);
         (_, _targets, _firsts) = batch.Responses(sequences);
         _predicting = QueryRows.Ends(batch, [.. sequences.Select(s => s.ResponseLength)], before: 1);
@@ -35,25 +36,27 @@ internal sealed class ManagedForwardPass : IForwardPass
         (_inputs, _activations) = (new Matrix[layers.Length + 1], new LayerActivations?[layers.Length]);
         try
         {
-            var kept = keep ? Math.Min(layers.Length, model.ActivationMemory / LayerActivations.Size(model.Configuration, batch.Rows)) : 0;
-            _inputs[0] = Own(model.Embed(_context));
+            var stored = training ? Math.Min(layers.Length, model.ActivationMemory / LayerActivations.Size(model.Configuration, batch.Rows)) : 0;
+            _inputs[0] = Track(model.Embed(_context));
             for (var i = 0; i < layers.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                if (layers.Length - i <= kept) _activations[i] = new LayerActivations(_context, model.Configuration, RowsOf(i).Rows);
-                _inputs[i + 1] = keep || i == 0 || i == layers.Length - 1 ? Own(_context.Rent(RowsOf(i).Rows, hiddenSize)) : _inputs[i - 1]; // two in turn when nothing is kept
+                if (layers.Length - i <= stored) _activations[i] = new LayerActivations(_context, model.Configuration, RowsOf(i).Rows);
+                // Without a backward pass, two matrices are enough: each layer overwrites the input of the one below.
+                var isNew = training || i == 0 || i == layers.Length - 1;
+                _inputs[i + 1] = isNew ? Track(_context.Rent(RowsOf(i).Rows, hiddenSize)) : _inputs[i - 1];
                 ForwardLayer(i);
             }
-            _hidden = Own(_context.Rent(_predicting.Rows, hiddenSize));
+            _hidden = Track(_context.Rent(_predicting.Rows, hiddenSize));
             model.Network.FinalNorm.Forward(_context, _inputs[^1], _hidden);
 
             var logProbabilities = new float[_targets.Length];
             var mostLikely = new bool[_targets.Length];
             _logSums = new float[_targets.Length];
-            if (keep) _headMean = Own(_context.Rent(_hidden.Rows, hiddenSize));
-            model.Network.Head.Forward(_context, _hidden, _targets, logProbabilities, _logSums, mostLikely, keep ? _headMean : null);
-            Scores = [.. sequences.Select((_, s) => new TokenScores(logProbabilities[_firsts[s].._firsts[s + 1]], mostLikely[_firsts[s].._firsts[s + 1]],
-                hiddenStates ? HiddenStates(s) : default))];
+            if (training) _headMean = Track(_context.Rent(_hidden.Rows, hiddenSize));
+            model.Network.Head.Forward(_context, _hidden, _targets, logProbabilities, _logSums, mostLikely, training ? _headMean : null);
+            Scores = [.. sequences.Select((_, s) => new TokenScores(logProbabilities[_firsts[s].._firsts[s + 1]],
+                mostLikely[_firsts[s].._firsts[s + 1]], hiddenStates ? HiddenStates(s) : default))];
         }
         catch
         {
@@ -64,19 +67,19 @@ internal sealed class ManagedForwardPass : IForwardPass
 
     public IReadOnlyList<TokenScores> Scores { get; }
 
-    /// <summary>The rows of one sequence: the pass's own memory where the pass is handed out, else a copy.</summary>
+    /// <summary>The rows of one sequence: memory of the pass if the caller gets the pass, else a copy.</summary>
     private ReadOnlyMemory<float> HiddenStates(int sequence)
     {
         var rows = _hidden.RowRange(_firsts[sequence], _firsts[sequence + 1] - _firsts[sequence]);
-        return _usable ? rows.Data.AsMemory(rows.Offset, rows.Rows * rows.Columns) : rows.Span.ToArray();
+        return _differentiable ? rows.Data.AsMemory(rows.Offset, rows.Rows * rows.Columns) : rows.Span.ToArray();
     }
 
     public void Backward(IReadOnlyList<ReadOnlyMemory<float>> coefficients, CancellationToken cancellationToken = default)
     {
-        if (!_usable) throw new InvalidOperationException("A forward pass can be differentiated once.");
-        _usable = false;
+        if (!_differentiable) throw new InvalidOperationException("A forward pass can be differentiated once.");
+        _differentiable = false;
         var network = _model.Network;
-        Matrix dHidden = _headMean, gradient = Own(_context.Rent(_context.Batch.Rows, _hidden.Columns));
+        Matrix dHidden = _headMean, gradient = Track(_context.Rent(_context.Batch.Rows, _hidden.Columns));
         network.Head.Backward(_context, _hidden, _targets, _logSums, PackedBatch.Flatten(coefficients, _firsts), dHidden);
         network.FinalNorm.Backward(_context, _inputs[^1], dHidden, dHidden, accumulate: false);
 
@@ -85,15 +88,18 @@ internal sealed class ManagedForwardPass : IForwardPass
         {
             cancellationToken.ThrowIfCancellationRequested();
             if (_activations[i] is null) ForwardLayer(i);
-            network.Layers[i].Backward(_context, RowsOf(i), _rope, _inputs[i], ActivationsOf(i), i == network.Layers.Length - 1 ? dHidden : gradient, i < lowest ? null : gradient);
+            var upstream = i == network.Layers.Length - 1 ? dHidden : gradient;
+            network.Layers[i].Backward(_context, RowsOf(i), _rope, _inputs[i], ActivationsOf(i), upstream, i < lowest ? null : gradient);
         }
         if (network.Embedding.Parameter is not null)
+        {
             for (var row = 0; row < gradient.Rows; row++) VectorMath.Add(gradient[row], network.Embedding.Gradient[_context.Batch.Tokens[row]]);
+        }
     }
 
     public void Dispose()
     {
-        _usable = false;
+        _differentiable = false;
         foreach (var activations in _activations) activations?.Dispose();
         Array.Clear(_activations);
         _shared?.Dispose();
@@ -110,14 +116,15 @@ internal sealed class ManagedForwardPass : IForwardPass
 
     private LayerActivations ActivationsOf(int layer)
     {
-        if (_activations[layer] is { } kept) return kept;
+        if (_activations[layer] is { } stored) return stored;
         var rows = RowsOf(layer).Rows;
-        if (_shared is { } shared && shared.Middle.Rows == rows) return shared;
+        if (_shared is { } shared && shared.PostAttention.Rows == rows) return shared;
         _shared?.Dispose();
         return _shared = new LayerActivations(_context, _model.Configuration, rows);
     }
 
-    private Matrix Own(Matrix matrix)
+    /// <summary>Remembers a rented matrix, to return it when the pass is disposed.</summary>
+    private Matrix Track(Matrix matrix)
     {
         _rented.Add(matrix);
         return matrix;

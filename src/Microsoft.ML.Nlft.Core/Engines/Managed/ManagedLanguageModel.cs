@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
-/// <summary>A model on the managed engine: runs packed batches through the network, forward and backward.</summary>
+/// <summary>A model on the managed engine.</summary>
 internal sealed class ManagedLanguageModel : ICausalLanguageModel
 {
     private readonly Workers _workers;
@@ -27,16 +27,17 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     public LoraConfiguration? Lora => _network.Lora;
     public TrainableWeights Trainable { get; }
 
-    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false,
+        CancellationToken cancellationToken = default)
     {
-        using var pass = new ManagedForwardPass(this, batch, hiddenStates, keep: false, cancellationToken);
+        using var pass = new ManagedForwardPass(this, batch, hiddenStates, training: false, cancellationToken);
         return pass.Scores;
     }
 
     public IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
     {
         RequireTrainable();
-        return new ManagedForwardPass(this, batch, hiddenStates, keep: true, cancellationToken);
+        return new ManagedForwardPass(this, batch, hiddenStates, training: true, cancellationToken);
     }
 
     public double ApplyGradients(AdamWOptions options, double learningRate)
@@ -50,7 +51,8 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     public void ClearGradients() => _optimizer.ClearGradients();
 
-    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
+    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens,
+        CancellationToken cancellationToken = default) =>
         new ManagedDecodingSession(this, prompts, maximumNewTokens, cancellationToken);
 
     public IReadOnlyList<NamedTensor> Export(ModelState state)
@@ -61,7 +63,8 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         {
             ModelState.Weights => [.. Tensors(p => p.Values)],
             ModelState.Gradients => [.. Tensors(p => p.Gradient)],
-            ModelState.Optimizer => [.. Tensors(p => p.Moment1, ".exp_avg"), .. Tensors(p => p.Moment2, ".exp_avg_sq"), new("step", [], [_optimizer.Steps])],
+            ModelState.Optimizer =>
+                [.. Tensors(p => p.Moment1, ".exp_avg"), .. Tensors(p => p.Moment2, ".exp_avg_sq"), new("step", [], [_optimizer.Steps])],
             _ => throw new ArgumentOutOfRangeException(nameof(state), state, null),
         };
     }
@@ -70,10 +73,12 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     {
         var targets = new Dictionary<string, (int[] Shape, float[] Values)>();
         foreach (var p in _network.Parameters)
+        {
             if (state == ModelState.Optimizer)
                 (targets[p.Name + ".exp_avg"], targets[p.Name + ".exp_avg_sq"]) = ((p.Shape, p.Moment1), (p.Shape, p.Moment2));
             else
                 targets[p.Name] = (p.Shape, state == ModelState.Weights ? p.Values : p.Gradient);
+        }
         var step = new float[] { _optimizer.Steps };
         if (state == ModelState.Optimizer) targets["step"] = ([], step);
 
@@ -88,12 +93,12 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     internal Workspace Workspace => _workspace;
 
-    /// <summary>Most bytes of activations that a training pass keeps.</summary>
+    /// <summary>Maximum number of bytes of activations that a training pass stores.</summary>
     internal long ActivationMemory { get; }
 
     internal EngineContext Context(PackedBatch batch, bool training) => new(_workers, _workspace, batch, training);
 
-    /// <summary>The rotary table, grown when longer sequences come.</summary>
+    /// <summary>The rotary table, extended if the batch has positions beyond its end.</summary>
     internal RotaryEmbedding Rope(PackedBatch batch)
     {
         var needed = 1;
@@ -102,11 +107,12 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         return _rope;
     }
 
-    /// <summary>x[N x H]: the embedding row of every token.</summary>
+    /// <summary>Returns the embedding of every token, x[N x H], in a rented matrix.</summary>
     internal Matrix Embed(EngineContext context)
     {
         var x = context.Rent(context.Batch.Rows, Configuration.HiddenSize);
-        context.ForRows(x.Rows, (_network.Embedding, context.Batch.Tokens, x), static (work, row) => work.Embedding.ReadRow(work.Tokens[row], work.x[row]));
+        context.ForRows(x.Rows, (_network.Embedding, context.Batch.Tokens, x), static (loop, row) =>
+            loop.Embedding.ReadRow(loop.Tokens[row], loop.x[row]));
         return x;
     }
 

@@ -1,6 +1,8 @@
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
-/// <summary>One factor of a matrix product, possibly transposed: a float matrix, or, on the right, rows of a <see cref="PackedWeight"/>.</summary>
+/// <summary>
+/// A factor of a matrix product, possibly transposed: a float32 matrix or, on the right only, rows of a <see cref="PackedWeight"/>.
+/// </summary>
 internal readonly unsafe struct Operand
 {
     private readonly Matrix _matrix;
@@ -22,40 +24,46 @@ internal readonly unsafe struct Operand
 
     public Operand Transposed => new(_matrix, _weight, _firstRow, Columns, Rows, !_transposed);
 
-    /// <summary>The float matrix, as it lies; null for a weight.</summary>
+    /// <summary>The float32 matrix as stored, before any transposition; null for a weight.</summary>
     public Matrix? Matrix => _weight is null ? _matrix : null;
 
-    /// <summary>The weight whose panels are those of this factor, W^T; null for whatever has to be packed first.</summary>
-    public PackedWeight? InPlace => _transposed ? _weight : null;
+    /// <summary>The weight whose panels are the panels of this factor, W^T; null for a factor that must be packed first.</summary>
+    public PackedWeight? Prepacked => _transposed ? _weight : null;
 
-    /// <summary>The weight's row that column <paramref name="column"/> of W^T is.</summary>
+    /// <summary>The row of the weight that is column <paramref name="column"/> of W^T.</summary>
     public int WeightRow(int column) => _firstRow + column;
 
-    /// <summary>Rows [row, row + rows) of a factor that is not transposed; of a weight from the beginning of a panel on.</summary>
+    /// <summary>Rows [row, row + rows) of a factor that is not transposed. In a weight, <paramref name="row"/> must start a panel.</summary>
     public Operand RowRange(int row, int rows)
     {
         if (_transposed) throw new InvalidOperationException("Take rows before transposing.");
         if (_weight is null) return new(_matrix.RowRange(row, rows));
-        return row % _weight.Width == 0 ? new(default, _weight, _firstRow + row, rows, Columns, false) : throw new ArgumentException($"Row {row} begins no panel.", nameof(row));
+        if (row % _weight.Width != 0) throw new ArgumentException($"Row {row} does not start a panel.", nameof(row));
+        return new(default, _weight, _firstRow + row, rows, Columns, false);
     }
 
-    /// <summary>Columns [column, column + depth) from row <paramref name="row"/> on as a left factor, in an array pinned at <paramref name="pinned"/>.</summary>
-    public LeftFactor Left(float* pinned, int row, int column, int depth)
+    /// <summary>
+    /// Columns [column, column + depth) from row <paramref name="row"/> on, as a left factor. <paramref name="data"/> is the pinned array.
+    /// </summary>
+    public StridedMatrix ToStrided(float* data, int row, int column, int depth)
     {
         var (rowStride, columnStride) = _transposed ? (1, _matrix.Stride) : ((nint)_matrix.Stride, 1);
-        return new LeftFactor(pinned + _matrix.Offset + row * rowStride + column * columnStride, rowStride, columnStride, depth);
+        return new StridedMatrix(data + _matrix.Offset + row * rowStride + column * columnStride, rowStride, columnStride, depth);
     }
 
-    /// <summary>Packs columns [column, column + columns) of rows [row, row + depth) into panels of a width; see <see cref="Panel.Pack"/>.</summary>
+    /// <summary>
+    /// Packs columns [column, column + columns) of rows [row, row + depth) into panels of <paramref name="width"/> columns;
+    /// see <see cref="Panel.Pack"/>.
+    /// </summary>
     public void Pack(int row, int depth, int column, int columns, int width, float* panels)
     {
         if (_weight is not null)
         {
-            _weight.Unpack(_firstRow + row, depth, column, columns, panels);
+            _weight.Repack(_firstRow + row, depth, column, columns, panels);
             return;
         }
-        var (first, offset) = _transposed ? (column, row) : (row, column); // of the matrix as it lies
-        fixed (float* pinned = _matrix.Data)
-            Panel.Pack(pinned + _matrix.Index(first, offset), _matrix.Stride, _transposed, depth, columns, width, panels);
+        var (first, offset) = _transposed ? (column, row) : (row, column); // of the matrix as stored
+        fixed (float* data = _matrix.Data)
+            Panel.Pack(data + _matrix.Index(first, offset), _matrix.Stride, _transposed, depth, columns, width, panels);
     }
 }

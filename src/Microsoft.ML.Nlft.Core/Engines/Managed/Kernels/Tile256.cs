@@ -4,69 +4,104 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
-/// <summary>6 x 16: 12 sums, 2 of B and 1 of A in AVX2's 16 registers; on Arm64 each vector is two of its 128-bit registers.</summary>
+/// <summary>6 x 16: 12 sums, 2 vectors of B and 1 element of A in AVX2's 16 registers. On Arm64, each vector is two 128-bit registers.</summary>
 internal readonly unsafe struct Tile256 : ITile
 {
     public static int Rows => 6;
     public static int Columns => 16;
 
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply<TRows, T>(in TileColumn column, nint row) where TRows : IRowCount where T : IElement
+    public static void Multiply<TRows, T>(in PanelProduct product, nint row) where TRows : IRowCount where T : IElement
     {
-        var (next, nextStep) = column.Asked(row, TRows.Count); // before the sums are in registers, which a call would send to memory for the whole loop
+        // Called before the sums are in registers: a call later would spill them to memory for the whole loop.
+        var (next, nextStep) = product.PrefetchOf(row, TRows.Count);
         Vector256<float> c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
         Vector256<float> c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
 
-        float* a0 = column.A.A + row * column.A.Row, a3 = a0 + 3 * column.A.Row; // two pointers and two strides reach all rows
-        nint aRow = column.A.Row, row2 = 2 * aRow, step = column.A.Step;
-        byte* b = column.B;
-        for (var end = b + 16 * T.Size * (nint)column.A.Depth; b < end; b += 16 * T.Size, a0 += step, a3 += step, next += nextStep)
+        // Two pointers and two strides reach all rows.
+        float* a0 = product.A.Data + row * product.A.RowStride, a3 = a0 + 3 * product.A.RowStride;
+        nint row1 = product.A.RowStride, row2 = 2 * row1, step = product.A.ColumnStride;
+        byte* b = product.B;
+        for (var end = b + 16 * T.Size * (nint)product.A.Depth; b < end; b += 16 * T.Size, a0 += step, a3 += step, next += nextStep)
         {
             if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-            Add<TRows>(T.Eight(b, 0, 16), T.Eight(b, 8, 16), a0, a3, aRow, row2, ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
+            Add<TRows>(T.Load8(b, 0, 16), T.Load8(b, 8, 16), a0, a3, row1, row2,
+                ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
         }
         if (T.IsScaled)
         {
-            Vector256<float> s0 = Vector256.Load(column.Scales), s1 = Vector256.Load(column.Scales + 8);
+            Vector256<float> s0 = Vector256.Load(product.Scales), s1 = Vector256.Load(product.Scales + 8);
             (c00, c10, c20, c30, c40, c50) = (c00 * s0, c10 * s0, c20 * s0, c30 * s0, c40 * s0, c50 * s0);
             (c01, c11, c21, c31, c41, c51) = (c01 * s1, c11 * s1, c21 * s1, c31 * s1, c41 * s1, c51 * s1);
         }
-        a0 = column.A2.A + row * column.A2.Row;
-        a3 = a0 + 3 * column.A2.Row;
-        (aRow, row2, step) = (column.A2.Row, 2 * column.A2.Row, column.A2.Step);
-        var b2 = column.B2;
-        for (var end = b2 + 16 * (nint)column.A2.Depth; b2 < end; b2 += 16, a0 += step, a3 += step)
-            Add<TRows>(Vector256.Load(b2), Vector256.Load(b2 + 8), a0, a3, aRow, row2, ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
+        a0 = product.A2.Data + row * product.A2.RowStride;
+        a3 = a0 + 3 * product.A2.RowStride;
+        (row1, row2, step) = (product.A2.RowStride, 2 * product.A2.RowStride, product.A2.ColumnStride);
+        var b2 = product.B2;
+        for (var end = b2 + 16 * (nint)product.A2.Depth; b2 < end; b2 += 16, a0 += step, a3 += step)
+        {
+            Add<TRows>(Vector256.Load(b2), Vector256.Load(b2 + 8), a0, a3, row1, row2,
+                ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
+        }
 
-        float* c = column.C + row * column.CRow, d = column.D + row * column.DRow;
-        Store(column, c, d, c00, c01);
-        if (TRows.Count > 1) Store(column, c + column.CRow, d + column.DRow, c10, c11);
-        if (TRows.Count > 2) Store(column, c + 2 * column.CRow, d + 2 * column.DRow, c20, c21);
-        if (TRows.Count > 3) Store(column, c + 3 * column.CRow, d + 3 * column.DRow, c30, c31);
-        if (TRows.Count > 4) Store(column, c + 4 * column.CRow, d + 4 * column.DRow, c40, c41);
-        if (TRows.Count > 5) Store(column, c + 5 * column.CRow, d + 5 * column.DRow, c50, c51);
+        float* c = product.C + row * product.CRow, d = product.D + row * product.DRow;
+        Store(product, c, d, c00, c01);
+        if (TRows.Count > 1) Store(product, c + product.CRow, d + product.DRow, c10, c11);
+        if (TRows.Count > 2) Store(product, c + 2 * product.CRow, d + 2 * product.DRow, c20, c21);
+        if (TRows.Count > 3) Store(product, c + 3 * product.CRow, d + 3 * product.DRow, c30, c31);
+        if (TRows.Count > 4) Store(product, c + 4 * product.CRow, d + 4 * product.DRow, c40, c41);
+        if (TRows.Count > 5) Store(product, c + 5 * product.CRow, d + 5 * product.DRow, c50, c51);
     }
 
-    /// <summary>c_i += a_i b for one k.</summary>
+    /// <summary>Adds one step k of the sums, c[i] += a[i] b.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add<TRows>(Vector256<float> b0, Vector256<float> b1, float* a0, float* a3, nint aRow, nint row2, ref Vector256<float> c00, ref Vector256<float> c01,
-        ref Vector256<float> c10, ref Vector256<float> c11, ref Vector256<float> c20, ref Vector256<float> c21, ref Vector256<float> c30, ref Vector256<float> c31,
-        ref Vector256<float> c40, ref Vector256<float> c41, ref Vector256<float> c50, ref Vector256<float> c51) where TRows : IRowCount
+    private static void Add<TRows>(Vector256<float> b0, Vector256<float> b1, float* a0, float* a3, nint row1, nint row2,
+        ref Vector256<float> c00, ref Vector256<float> c01, ref Vector256<float> c10, ref Vector256<float> c11,
+        ref Vector256<float> c20, ref Vector256<float> c21, ref Vector256<float> c30, ref Vector256<float> c31,
+        ref Vector256<float> c40, ref Vector256<float> c41, ref Vector256<float> c50, ref Vector256<float> c51)
+        where TRows : IRowCount
     {
         var x = Vector256.Create(a0[0]);
-        c00 = Vector256.FusedMultiplyAdd(x, b0, c00); c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
-        if (TRows.Count > 1) { x = Vector256.Create(a0[aRow]); c10 = Vector256.FusedMultiplyAdd(x, b0, c10); c11 = Vector256.FusedMultiplyAdd(x, b1, c11); }
-        if (TRows.Count > 2) { x = Vector256.Create(a0[row2]); c20 = Vector256.FusedMultiplyAdd(x, b0, c20); c21 = Vector256.FusedMultiplyAdd(x, b1, c21); }
-        if (TRows.Count > 3) { x = Vector256.Create(a3[0]); c30 = Vector256.FusedMultiplyAdd(x, b0, c30); c31 = Vector256.FusedMultiplyAdd(x, b1, c31); }
-        if (TRows.Count > 4) { x = Vector256.Create(a3[aRow]); c40 = Vector256.FusedMultiplyAdd(x, b0, c40); c41 = Vector256.FusedMultiplyAdd(x, b1, c41); }
-        if (TRows.Count > 5) { x = Vector256.Create(a3[row2]); c50 = Vector256.FusedMultiplyAdd(x, b0, c50); c51 = Vector256.FusedMultiplyAdd(x, b1, c51); }
+        c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
+        c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
+        if (TRows.Count > 1)
+        {
+            x = Vector256.Create(a0[row1]);
+            c10 = Vector256.FusedMultiplyAdd(x, b0, c10);
+            c11 = Vector256.FusedMultiplyAdd(x, b1, c11);
+        }
+        if (TRows.Count > 2)
+        {
+            x = Vector256.Create(a0[row2]);
+            c20 = Vector256.FusedMultiplyAdd(x, b0, c20);
+            c21 = Vector256.FusedMultiplyAdd(x, b1, c21);
+        }
+        if (TRows.Count > 3)
+        {
+            x = Vector256.Create(a3[0]);
+            c30 = Vector256.FusedMultiplyAdd(x, b0, c30);
+            c31 = Vector256.FusedMultiplyAdd(x, b1, c31);
+        }
+        if (TRows.Count > 4)
+        {
+            x = Vector256.Create(a3[row1]);
+            c40 = Vector256.FusedMultiplyAdd(x, b0, c40);
+            c41 = Vector256.FusedMultiplyAdd(x, b1, c41);
+        }
+        if (TRows.Count > 5)
+        {
+            x = Vector256.Create(a3[row2]);
+            c50 = Vector256.FusedMultiplyAdd(x, b0, c50);
+            c51 = Vector256.FusedMultiplyAdd(x, b1, c51);
+        }
     }
 
+    /// <summary>Stores one row, C = D + alpha times the sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(in TileColumn column, float* c, float* d, Vector256<float> left, Vector256<float> right)
+    private static void Store(in PanelProduct product, float* c, float* d, Vector256<float> left, Vector256<float> right)
     {
-        (left, right) = (left * column.Alpha, right * column.Alpha);
-        if (column.D is not null) (left, right) = (left + Vector256.Load(d), right + Vector256.Load(d + 8));
+        (left, right) = (left * product.Alpha, right * product.Alpha);
+        if (product.D is not null) (left, right) = (left + Vector256.Load(d), right + Vector256.Load(d + 8));
         left.Store(c);
         right.Store(c + 8);
     }

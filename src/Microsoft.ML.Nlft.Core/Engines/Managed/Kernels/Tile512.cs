@@ -4,87 +4,155 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
-/// <summary>12 x 32: 24 sums, 2 of B and 1 of A in AVX-512's 32 registers.</summary>
+/// <summary>12 x 32: 24 sums, 2 vectors of B and 1 element of A in AVX-512's 32 registers.</summary>
 internal readonly unsafe struct Tile512 : ITile
 {
     public static int Rows => 12;
     public static int Columns => 32;
 
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply<TRows, T>(in TileColumn column, nint row) where TRows : IRowCount where T : IElement
+    public static void Multiply<TRows, T>(in PanelProduct product, nint row) where TRows : IRowCount where T : IElement
     {
-        var (next, nextStep) = column.Asked(row, TRows.Count); // before the sums are in registers, which a call would send to memory for the whole loop
+        // Called before the sums are in registers: a call later would spill them to memory for the whole loop.
+        var (next, nextStep) = product.PrefetchOf(row, TRows.Count);
         Vector512<float> c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default, c30 = default, c31 = default;
         Vector512<float> c40 = default, c41 = default, c50 = default, c51 = default, c60 = default, c61 = default, c70 = default, c71 = default;
         Vector512<float> c80 = default, c81 = default, c90 = default, c91 = default, ca0 = default, ca1 = default, cb0 = default, cb1 = default;
 
-        float* a0 = column.A.A + row * column.A.Row, a4 = a0 + 4 * column.A.Row, a8 = a4 + 4 * column.A.Row; // three pointers and three strides reach all rows
-        nint aRow = column.A.Row, row2 = 2 * aRow, row3 = 3 * aRow, step = column.A.Step;
-        byte* b = column.B;
-        for (var end = b + 32 * T.Size * (nint)column.A.Depth; b < end; b += 32 * T.Size, a0 += step, a4 += step, a8 += step, next += nextStep)
+        // Three pointers and three strides reach all rows.
+        float* a0 = product.A.Data + row * product.A.RowStride, a4 = a0 + 4 * product.A.RowStride, a8 = a4 + 4 * product.A.RowStride;
+        nint row1 = product.A.RowStride, row2 = 2 * row1, row3 = 3 * row1, step = product.A.ColumnStride;
+        byte* b = product.B;
+        for (var end = b + 32 * T.Size * (nint)product.A.Depth; b < end; b += 32 * T.Size, a0 += step, a4 += step, a8 += step, next += nextStep)
         {
             if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-            Add<TRows>(T.Sixteen(b, 0, 32), T.Sixteen(b, 16, 32), a0, a4, a8, aRow, row2, row3, ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
+            Add<TRows>(T.Load16(b, 0, 32), T.Load16(b, 16, 32), a0, a4, a8, row1, row2, row3,
+                ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
                 ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
         }
         if (T.IsScaled)
         {
-            Vector512<float> s0 = Vector512.Load(column.Scales), s1 = Vector512.Load(column.Scales + 16);
-            (c00, c10, c20, c30, c40, c50, c60, c70, c80, c90, ca0, cb0) = (c00 * s0, c10 * s0, c20 * s0, c30 * s0, c40 * s0, c50 * s0, c60 * s0, c70 * s0, c80 * s0, c90 * s0, ca0 * s0, cb0 * s0);
-            (c01, c11, c21, c31, c41, c51, c61, c71, c81, c91, ca1, cb1) = (c01 * s1, c11 * s1, c21 * s1, c31 * s1, c41 * s1, c51 * s1, c61 * s1, c71 * s1, c81 * s1, c91 * s1, ca1 * s1, cb1 * s1);
+            Vector512<float> s0 = Vector512.Load(product.Scales), s1 = Vector512.Load(product.Scales + 16);
+            (c00, c10, c20, c30, c40, c50) = (c00 * s0, c10 * s0, c20 * s0, c30 * s0, c40 * s0, c50 * s0);
+            (c60, c70, c80, c90, ca0, cb0) = (c60 * s0, c70 * s0, c80 * s0, c90 * s0, ca0 * s0, cb0 * s0);
+            (c01, c11, c21, c31, c41, c51) = (c01 * s1, c11 * s1, c21 * s1, c31 * s1, c41 * s1, c51 * s1);
+            (c61, c71, c81, c91, ca1, cb1) = (c61 * s1, c71 * s1, c81 * s1, c91 * s1, ca1 * s1, cb1 * s1);
         }
-        a0 = column.A2.A + row * column.A2.Row;
-        a4 = a0 + 4 * column.A2.Row;
-        a8 = a4 + 4 * column.A2.Row;
-        (aRow, row2, row3, step) = (column.A2.Row, 2 * column.A2.Row, 3 * column.A2.Row, column.A2.Step);
-        var b2 = column.B2;
-        for (var end = b2 + 32 * (nint)column.A2.Depth; b2 < end; b2 += 32, a0 += step, a4 += step, a8 += step)
-            Add<TRows>(Vector512.Load(b2), Vector512.Load(b2 + 16), a0, a4, a8, aRow, row2, row3, ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
+        a0 = product.A2.Data + row * product.A2.RowStride;
+        a4 = a0 + 4 * product.A2.RowStride;
+        a8 = a4 + 4 * product.A2.RowStride;
+        (row1, row2, row3, step) = (product.A2.RowStride, 2 * product.A2.RowStride, 3 * product.A2.RowStride, product.A2.ColumnStride);
+        var b2 = product.B2;
+        for (var end = b2 + 32 * (nint)product.A2.Depth; b2 < end; b2 += 32, a0 += step, a4 += step, a8 += step)
+        {
+            Add<TRows>(Vector512.Load(b2), Vector512.Load(b2 + 16), a0, a4, a8, row1, row2, row3,
+                ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
                 ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
+        }
 
-        float* c = column.C + row * column.CRow, d = column.D + row * column.DRow;
-        Store(column, c, d, c00, c01);
-        if (TRows.Count > 1) Store(column, c + column.CRow, d + column.DRow, c10, c11);
-        if (TRows.Count > 2) Store(column, c + 2 * column.CRow, d + 2 * column.DRow, c20, c21);
-        if (TRows.Count > 3) Store(column, c + 3 * column.CRow, d + 3 * column.DRow, c30, c31);
-        if (TRows.Count > 4) Store(column, c + 4 * column.CRow, d + 4 * column.DRow, c40, c41);
-        if (TRows.Count > 5) Store(column, c + 5 * column.CRow, d + 5 * column.DRow, c50, c51);
-        if (TRows.Count > 6) Store(column, c + 6 * column.CRow, d + 6 * column.DRow, c60, c61);
-        if (TRows.Count > 7) Store(column, c + 7 * column.CRow, d + 7 * column.DRow, c70, c71);
-        if (TRows.Count > 8) Store(column, c + 8 * column.CRow, d + 8 * column.DRow, c80, c81);
-        if (TRows.Count > 9) Store(column, c + 9 * column.CRow, d + 9 * column.DRow, c90, c91);
-        if (TRows.Count > 10) Store(column, c + 10 * column.CRow, d + 10 * column.DRow, ca0, ca1);
-        if (TRows.Count > 11) Store(column, c + 11 * column.CRow, d + 11 * column.DRow, cb0, cb1);
+        float* c = product.C + row * product.CRow, d = product.D + row * product.DRow;
+        Store(product, c, d, c00, c01);
+        if (TRows.Count > 1) Store(product, c + product.CRow, d + product.DRow, c10, c11);
+        if (TRows.Count > 2) Store(product, c + 2 * product.CRow, d + 2 * product.DRow, c20, c21);
+        if (TRows.Count > 3) Store(product, c + 3 * product.CRow, d + 3 * product.DRow, c30, c31);
+        if (TRows.Count > 4) Store(product, c + 4 * product.CRow, d + 4 * product.DRow, c40, c41);
+        if (TRows.Count > 5) Store(product, c + 5 * product.CRow, d + 5 * product.DRow, c50, c51);
+        if (TRows.Count > 6) Store(product, c + 6 * product.CRow, d + 6 * product.DRow, c60, c61);
+        if (TRows.Count > 7) Store(product, c + 7 * product.CRow, d + 7 * product.DRow, c70, c71);
+        if (TRows.Count > 8) Store(product, c + 8 * product.CRow, d + 8 * product.DRow, c80, c81);
+        if (TRows.Count > 9) Store(product, c + 9 * product.CRow, d + 9 * product.DRow, c90, c91);
+        if (TRows.Count > 10) Store(product, c + 10 * product.CRow, d + 10 * product.DRow, ca0, ca1);
+        if (TRows.Count > 11) Store(product, c + 11 * product.CRow, d + 11 * product.DRow, cb0, cb1);
     }
 
-    /// <summary>c_i += a_i b for one k.</summary>
+    /// <summary>Adds one step k of the sums, c[i] += a[i] b.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add<TRows>(Vector512<float> b0, Vector512<float> b1, float* a0, float* a4, float* a8, nint aRow, nint row2, nint row3,
-        ref Vector512<float> c00, ref Vector512<float> c01, ref Vector512<float> c10, ref Vector512<float> c11, ref Vector512<float> c20, ref Vector512<float> c21,
-        ref Vector512<float> c30, ref Vector512<float> c31, ref Vector512<float> c40, ref Vector512<float> c41, ref Vector512<float> c50, ref Vector512<float> c51,
-        ref Vector512<float> c60, ref Vector512<float> c61, ref Vector512<float> c70, ref Vector512<float> c71, ref Vector512<float> c80, ref Vector512<float> c81,
-        ref Vector512<float> c90, ref Vector512<float> c91, ref Vector512<float> ca0, ref Vector512<float> ca1, ref Vector512<float> cb0, ref Vector512<float> cb1) where TRows : IRowCount
+    private static void Add<TRows>(Vector512<float> b0, Vector512<float> b1, float* a0, float* a4, float* a8, nint row1, nint row2, nint row3,
+        ref Vector512<float> c00, ref Vector512<float> c01, ref Vector512<float> c10, ref Vector512<float> c11,
+        ref Vector512<float> c20, ref Vector512<float> c21, ref Vector512<float> c30, ref Vector512<float> c31,
+        ref Vector512<float> c40, ref Vector512<float> c41, ref Vector512<float> c50, ref Vector512<float> c51,
+        ref Vector512<float> c60, ref Vector512<float> c61, ref Vector512<float> c70, ref Vector512<float> c71,
+        ref Vector512<float> c80, ref Vector512<float> c81, ref Vector512<float> c90, ref Vector512<float> c91,
+        ref Vector512<float> ca0, ref Vector512<float> ca1, ref Vector512<float> cb0, ref Vector512<float> cb1)
+        where TRows : IRowCount
     {
         var x = Vector512.Create(a0[0]);
-        c00 = Vector512.FusedMultiplyAdd(x, b0, c00); c01 = Vector512.FusedMultiplyAdd(x, b1, c01);
-        if (TRows.Count > 1) { x = Vector512.Create(a0[aRow]); c10 = Vector512.FusedMultiplyAdd(x, b0, c10); c11 = Vector512.FusedMultiplyAdd(x, b1, c11); }
-        if (TRows.Count > 2) { x = Vector512.Create(a0[row2]); c20 = Vector512.FusedMultiplyAdd(x, b0, c20); c21 = Vector512.FusedMultiplyAdd(x, b1, c21); }
-        if (TRows.Count > 3) { x = Vector512.Create(a0[row3]); c30 = Vector512.FusedMultiplyAdd(x, b0, c30); c31 = Vector512.FusedMultiplyAdd(x, b1, c31); }
-        if (TRows.Count > 4) { x = Vector512.Create(a4[0]); c40 = Vector512.FusedMultiplyAdd(x, b0, c40); c41 = Vector512.FusedMultiplyAdd(x, b1, c41); }
-        if (TRows.Count > 5) { x = Vector512.Create(a4[aRow]); c50 = Vector512.FusedMultiplyAdd(x, b0, c50); c51 = Vector512.FusedMultiplyAdd(x, b1, c51); }
-        if (TRows.Count > 6) { x = Vector512.Create(a4[row2]); c60 = Vector512.FusedMultiplyAdd(x, b0, c60); c61 = Vector512.FusedMultiplyAdd(x, b1, c61); }
-        if (TRows.Count > 7) { x = Vector512.Create(a4[row3]); c70 = Vector512.FusedMultiplyAdd(x, b0, c70); c71 = Vector512.FusedMultiplyAdd(x, b1, c71); }
-        if (TRows.Count > 8) { x = Vector512.Create(a8[0]); c80 = Vector512.FusedMultiplyAdd(x, b0, c80); c81 = Vector512.FusedMultiplyAdd(x, b1, c81); }
-        if (TRows.Count > 9) { x = Vector512.Create(a8[aRow]); c90 = Vector512.FusedMultiplyAdd(x, b0, c90); c91 = Vector512.FusedMultiplyAdd(x, b1, c91); }
-        if (TRows.Count > 10) { x = Vector512.Create(a8[row2]); ca0 = Vector512.FusedMultiplyAdd(x, b0, ca0); ca1 = Vector512.FusedMultiplyAdd(x, b1, ca1); }
-        if (TRows.Count > 11) { x = Vector512.Create(a8[row3]); cb0 = Vector512.FusedMultiplyAdd(x, b0, cb0); cb1 = Vector512.FusedMultiplyAdd(x, b1, cb1); }
+        c00 = Vector512.FusedMultiplyAdd(x, b0, c00);
+        c01 = Vector512.FusedMultiplyAdd(x, b1, c01);
+        if (TRows.Count > 1)
+        {
+            x = Vector512.Create(a0[row1]);
+            c10 = Vector512.FusedMultiplyAdd(x, b0, c10);
+            c11 = Vector512.FusedMultiplyAdd(x, b1, c11);
+        }
+        if (TRows.Count > 2)
+        {
+            x = Vector512.Create(a0[row2]);
+            c20 = Vector512.FusedMultiplyAdd(x, b0, c20);
+            c21 = Vector512.FusedMultiplyAdd(x, b1, c21);
+        }
+        if (TRows.Count > 3)
+        {
+            x = Vector512.Create(a0[row3]);
+            c30 = Vector512.FusedMultiplyAdd(x, b0, c30);
+            c31 = Vector512.FusedMultiplyAdd(x, b1, c31);
+        }
+        if (TRows.Count > 4)
+        {
+            x = Vector512.Create(a4[0]);
+            c40 = Vector512.FusedMultiplyAdd(x, b0, c40);
+            c41 = Vector512.FusedMultiplyAdd(x, b1, c41);
+        }
+        if (TRows.Count > 5)
+        {
+            x = Vector512.Create(a4[row1]);
+            c50 = Vector512.FusedMultiplyAdd(x, b0, c50);
+            c51 = Vector512.FusedMultiplyAdd(x, b1, c51);
+        }
+        if (TRows.Count > 6)
+        {
+            x = Vector512.Create(a4[row2]);
+            c60 = Vector512.FusedMultiplyAdd(x, b0, c60);
+            c61 = Vector512.FusedMultiplyAdd(x, b1, c61);
+        }
+        if (TRows.Count > 7)
+        {
+            x = Vector512.Create(a4[row3]);
+            c70 = Vector512.FusedMultiplyAdd(x, b0, c70);
+            c71 = Vector512.FusedMultiplyAdd(x, b1, c71);
+        }
+        if (TRows.Count > 8)
+        {
+            x = Vector512.Create(a8[0]);
+            c80 = Vector512.FusedMultiplyAdd(x, b0, c80);
+            c81 = Vector512.FusedMultiplyAdd(x, b1, c81);
+        }
+        if (TRows.Count > 9)
+        {
+            x = Vector512.Create(a8[row1]);
+            c90 = Vector512.FusedMultiplyAdd(x, b0, c90);
+            c91 = Vector512.FusedMultiplyAdd(x, b1, c91);
+        }
+        if (TRows.Count > 10)
+        {
+            x = Vector512.Create(a8[row2]);
+            ca0 = Vector512.FusedMultiplyAdd(x, b0, ca0);
+            ca1 = Vector512.FusedMultiplyAdd(x, b1, ca1);
+        }
+        if (TRows.Count > 11)
+        {
+            x = Vector512.Create(a8[row3]);
+            cb0 = Vector512.FusedMultiplyAdd(x, b0, cb0);
+            cb1 = Vector512.FusedMultiplyAdd(x, b1, cb1);
+        }
     }
 
+    /// <summary>Stores one row, C = D + alpha times the sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(in TileColumn column, float* c, float* d, Vector512<float> left, Vector512<float> right)
+    private static void Store(in PanelProduct product, float* c, float* d, Vector512<float> left, Vector512<float> right)
     {
-        (left, right) = (left * column.Alpha, right * column.Alpha);
-        if (column.D is not null) (left, right) = (left + Vector512.Load(d), right + Vector512.Load(d + 16));
+        (left, right) = (left * product.Alpha, right * product.Alpha);
+        if (product.D is not null) (left, right) = (left + Vector512.Load(d), right + Vector512.Load(d + 16));
         left.Store(c);
         right.Store(c + 16);
     }

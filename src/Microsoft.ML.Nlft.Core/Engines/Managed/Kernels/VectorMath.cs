@@ -5,10 +5,10 @@ using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
-/// <summary>Vectorised loops over spans. Sums run in a fixed order that depends on the length alone.</summary>
+/// <summary>Vectorized loops over spans. A sum runs in an order that depends on the length alone.</summary>
 internal static class VectorMath
 {
-    /// <summary>sum x_i y_i.</summary>
+    /// <summary>Returns sum x_i y_i.</summary>
     public static float Dot(ReadOnlySpan<float> x, ReadOnlySpan<float> y)
     {
         ref float px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y);
@@ -24,7 +24,7 @@ internal static class VectorMath
         return sum;
     }
 
-    /// <summary>y_i += factor x_i.</summary>
+    /// <summary>Computes y_i += factor x_i.</summary>
     public static void AddScaled(ReadOnlySpan<float> x, float factor, Span<float> y)
     {
         ref float px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y);
@@ -35,7 +35,7 @@ internal static class VectorMath
         for (; i < n; i++) y[(int)i] = MathF.FusedMultiplyAdd(factor, x[(int)i], y[(int)i]);
     }
 
-    /// <summary>y_i += x_i.</summary>
+    /// <summary>Computes y_i += x_i.</summary>
     public static void Add(ReadOnlySpan<float> x, Span<float> y)
     {
         ref float px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y);
@@ -44,7 +44,7 @@ internal static class VectorMath
         for (; i < n; i++) y[(int)i] += x[(int)i];
     }
 
-    /// <summary>The largest x_i; negative infinity for none. NaN may be passed over.</summary>
+    /// <summary>Returns the largest x_i, or negative infinity for none. NaN may be ignored.</summary>
     public static float Max(ReadOnlySpan<float> x)
     {
         ref var p = ref MemoryMarshal.GetReference(x);
@@ -63,8 +63,8 @@ internal static class VectorMath
     }
 
     /// <summary>
-    /// exp(x) to 2 units in the last place, for x from -87.3 to 88; below that range as at -87.3 (10^-38), above it as at 88. x = n log 2 + r with
-    /// |r| at most half of log 2; exp(r) by the polynomial of Cephes' expf (Moshier), 2^n through the exponent's bits.
+    /// Returns exp(x) to within 2 units in the last place for x in [-87.3, 88]; smaller and larger x are clamped to that range. x = n log 2 + r
+    /// with |r| at most (log 2) / 2: exp(r) by the polynomial of Cephes' expf (Moshier), 2^n by setting the exponent bits.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Exp(Vector256<float> x)
@@ -82,7 +82,7 @@ internal static class VectorMath
         return p * ((Vector256.ConvertToInt32Native(n) + Vector256.Create(127)) << 23).AsSingle();
     }
 
-    /// <summary>x_i = exp(x_i - shift); returns their sum.</summary>
+    /// <summary>Computes x_i = exp(x_i - shift) and returns their sum.</summary>
     public static float ExpShifted(Span<float> x, float shift)
     {
         ref var p = ref MemoryMarshal.GetReference(x);
@@ -100,23 +100,26 @@ internal static class VectorMath
         return sum;
     }
 
-    /// <summary>exp(x), the same bits as in a vector.</summary>
+    /// <summary>Returns exp(x), with the same bits as in a vector.</summary>
     public static float Exp(float x) => Exp(Vector256.CreateScalar(x)).ToScalar();
 
-    /// <summary>sum x_i y_i z_i.</summary>
+    /// <summary>Returns sum x_i y_i z_i.</summary>
     public static float Dot(ReadOnlySpan<float> x, ReadOnlySpan<float> y, ReadOnlySpan<float> z)
     {
         ref float px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y), pz = ref MemoryMarshal.GetReference(z);
         var sums = Vector256<float>.Zero;
         nuint i = 0, n = (nuint)x.Length;
         for (; i + 8 <= n; i += 8)
-            sums = Vector256.FusedMultiplyAdd(Vector256.LoadUnsafe(ref px, i) * Vector256.LoadUnsafe(ref py, i), Vector256.LoadUnsafe(ref pz, i), sums);
+        {
+            var product = Vector256.LoadUnsafe(ref px, i) * Vector256.LoadUnsafe(ref py, i);
+            sums = Vector256.FusedMultiplyAdd(product, Vector256.LoadUnsafe(ref pz, i), sums);
+        }
         var sum = Vector256.Sum(sums);
         for (; i < n; i++) sum += x[(int)i] * y[(int)i] * z[(int)i];
         return sum;
     }
 
-    /// <summary>result_i = factor x_i y_i, added to what is there when <paramref name="accumulate"/>.</summary>
+    /// <summary>Computes result_i (+)= factor x_i y_i, adding if <paramref name="accumulate"/>.</summary>
     public static void Multiply(ReadOnlySpan<float> x, ReadOnlySpan<float> y, float factor, Span<float> result, bool accumulate = false)
     {
         ref float px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y), pr = ref MemoryMarshal.GetReference(result);
@@ -129,7 +132,7 @@ internal static class VectorMath
         for (; i < n; i++) result[(int)i] = x[(int)i] * factor * y[(int)i] + (accumulate ? result[(int)i] : 0);
     }
 
-    /// <summary>x_i = factor (x_i - shift) y_i.</summary>
+    /// <summary>Computes x_i = factor (x_i - shift) y_i.</summary>
     public static void MultiplyShifted(Span<float> x, float shift, ReadOnlySpan<float> y, float factor)
     {
         ref float px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y);
@@ -139,7 +142,7 @@ internal static class VectorMath
         for (; i < n; i++) x[(int)i] = (x[(int)i] - shift) * factor * y[(int)i];
     }
 
-    /// <summary>x_i *= factor.</summary>
+    /// <summary>Computes x_i *= factor.</summary>
     public static void Scale(Span<float> x, float factor)
     {
         ref var p = ref MemoryMarshal.GetReference(x);
@@ -148,26 +151,27 @@ internal static class VectorMath
         for (; i < n; i++) x[(int)i] *= factor;
     }
 
-    /// <summary>Softmax in place.</summary>
+    /// <summary>Replaces x by softmax(x).</summary>
     public static void Softmax(Span<float> x) => Scale(x, 1 / ExpShifted(x, Max(x)));
 
-    /// <summary>sum x_i^2: lanes of float32 products, their sums in double precision.</summary>
+    /// <summary>Returns sum x_i^2: float32 in each lane over short runs, double precision across them.</summary>
     public static double SumOfSquares(ReadOnlySpan<float> x)
     {
-        const int Run = 2048; // elements per lane sum: each lane adds 64 numbers
+        const int Run = 2048; // elements; each lane adds 64 of them
         var sum = 0.0;
-        for (; x.Length > Run; x = x[Run..]) sum += RunOfSquares(x[..Run]);
-        return sum + RunOfSquares(x);
+        for (; x.Length > Run; x = x[Run..]) sum += SumOfSquaresOfRun(x[..Run]);
+        return sum + SumOfSquaresOfRun(x);
     }
 
-    private static double RunOfSquares(ReadOnlySpan<float> x)
+    private static double SumOfSquaresOfRun(ReadOnlySpan<float> x)
     {
         ref var p = ref MemoryMarshal.GetReference(x);
         Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
         nuint i = 0, n = (nuint)x.Length;
         for (; i + 32 <= n; i += 32)
         {
-            Vector256<float> a = Vector256.LoadUnsafe(ref p, i), b = Vector256.LoadUnsafe(ref p, i + 8), c = Vector256.LoadUnsafe(ref p, i + 16), d = Vector256.LoadUnsafe(ref p, i + 24);
+            Vector256<float> a = Vector256.LoadUnsafe(ref p, i), b = Vector256.LoadUnsafe(ref p, i + 8);
+            Vector256<float> c = Vector256.LoadUnsafe(ref p, i + 16), d = Vector256.LoadUnsafe(ref p, i + 24);
             s0 = Vector256.FusedMultiplyAdd(a, a, s0);
             s1 = Vector256.FusedMultiplyAdd(b, b, s1);
             s2 = Vector256.FusedMultiplyAdd(c, c, s2);

@@ -4,16 +4,16 @@ using System.Runtime.InteropServices;
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// Keeps large float arrays for reuse, so that a training step allocates next to nothing once the first is done. Rented arrays hold whatever
-/// was in them; they do not move, and a matrix begins at a cache line. Safe for use from many threads.
+/// A pool of float arrays: after the first training step, the next ones allocate almost nothing. A rented array is pinned and not cleared, and a
+/// rented matrix starts at a cache line. Thread-safe.
 /// </summary>
 internal sealed unsafe class Workspace
 {
     private const int Line = 16; // floats
 
-    private readonly List<float[]> _free = []; // by length
+    private readonly List<float[]> _free = []; // sorted by length
 
-    /// <summary>Rents a matrix; return it with <see cref="Return(Matrix)"/>.</summary>
+    /// <summary>Rents a matrix, to be given back with <see cref="Return(Matrix)"/>.</summary>
     public Matrix Rent(int rows, int columns)
     {
         var array = Rent(checked(rows * columns + Line));
@@ -21,6 +21,7 @@ internal sealed unsafe class Workspace
         return new Matrix(array, (Line - misaligned) % Line, rows, columns, columns);
     }
 
+    /// <summary>Takes back a rented matrix.</summary>
     public void Return(Matrix matrix)
     {
         lock (_free)
@@ -30,7 +31,7 @@ internal sealed unsafe class Workspace
         }
     }
 
-    /// <summary>The shortest array that is long enough and not twice too long, else a new one.</summary>
+    /// <summary>Takes the shortest free array that is long enough and less than about twice as long, or allocates one.</summary>
     private float[] Rent(int length)
     {
         lock (_free)
@@ -46,7 +47,7 @@ internal sealed unsafe class Workspace
         return GC.AllocateUninitializedArray<float>(length, pinned: true);
     }
 
-    /// <summary>Index of the first free array of at least that length.</summary>
+    /// <summary>Index of the first free array of at least <paramref name="length"/> elements.</summary>
     private int Find(int length)
     {
         int low = 0, high = _free.Count;

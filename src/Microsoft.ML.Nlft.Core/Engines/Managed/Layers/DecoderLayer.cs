@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// <summary>One decoder layer: m = x + o(attention(norm(x))), y = m + feedforward(norm(m)).</summary>
 internal sealed class DecoderLayer
 {
-    /// <summary>Number of layers below.</summary>
+    /// <summary>The index of the layer, 0 for the lowest.</summary>
     public required int Index { get; init; }
     public required RmsNorm InputNorm { get; init; }
     public required Linear Q { get; init; }
@@ -17,47 +17,55 @@ internal sealed class DecoderLayer
     public RmsNorm? QueryNorm { get; init; }
     public RmsNorm? KeyNorm { get; init; }
     public required Attention Attention { get; init; }
-    public required RmsNorm MiddleNorm { get; init; }
+    public required RmsNorm PostAttentionNorm { get; init; }
     public required FeedForward FeedForward { get; init; }
 
     /// <summary>The seven linear layers.</summary>
     public IEnumerable<Linear> Linears => [Q, K, V, O, FeedForward.Gate, FeedForward.Up, FeedForward.Down];
 
-    /// <summary>Whether anything up to the attention has a gradient, so that it must be reached even when the input's is not asked for.</summary>
-    private bool IsAttentionTrainable => Q.IsTrainable || K.IsTrainable || V.IsTrainable || O.IsTrainable || InputNorm.Weight.Parameter is not null || MiddleNorm.Weight.Parameter is not null;
+    /// <summary>
+    /// Whether anything from the input up to the norm after attention is trainable: the backward pass must then reach it, even if nobody needs the
+    /// gradient of the input.
+    /// </summary>
+    private bool IsAttentionTrainable => Q.IsTrainable || K.IsTrainable || V.IsTrainable || O.IsTrainable
+        || InputNorm.Weight.Parameter is not null || PostAttentionNorm.Weight.Parameter is not null;
 
-    /// <summary>Whether anything has a gradient.</summary>
+    /// <summary>Whether any tensor of the layer is trainable.</summary>
     public bool IsTrainable => IsAttentionTrainable || Linears.Any(linear => linear.IsTrainable);
 
-    /// <summary>y[R x H] from x[N x H], for the rows that are asked for; x and y may not be the same matrix.</summary>
-    /// <param name="context">Threads, arrays, batch.</param>
-    /// <param name="rows">The R rows that are computed.</param>
+    /// <summary>Computes y[R x H] from x[N x H]; x and y must be different matrices.</summary>
+    /// <param name="context">Threads, the pool of arrays and the batch.</param>
+    /// <param name="rows">The R rows to compute.</param>
     /// <param name="rope">The rotary table.</param>
     /// <param name="x">The input.</param>
-    /// <param name="a">Filled for the backward pass.</param>
+    /// <param name="a">Receives what the backward pass needs.</param>
     /// <param name="y">The output.</param>
-    /// <param name="attention">Computes a.Attended from a.Query, a.Key and a.Value instead of <see cref="Attention"/>.</param>
-    public void Forward(EngineContext context, QueryRows rows, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix y, IAttend? attention = null)
+    /// <param name="attention">Computes a.Attended in place of <see cref="Attention"/>; null for attention within the batch.</param>
+    public void Forward(EngineContext context, QueryRows rows, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix y,
+        ICachedAttention? attention = null)
     {
-        var asked = context with { Rows = rows };
+        var queryContext = context with { Rows = rows };
         var normed = context.Rent(x.Rows, x.Columns);
         InputNorm.Forward(context, x, normed);
-        Matrix queryInput = Pick(asked, normed), residual = Pick(asked, x);
-        if (rows.IsAll) Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value), (Q, a.RawQuery));
+        Matrix queryInput = Gather(queryContext, normed), residual = Gather(queryContext, x);
+        if (rows.IsAll)
+        {
+            Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value), (Q, a.RawQuery));
+        }
         else
         {
             Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value));
-            Q.Forward(asked, queryInput, a.RawQuery);
+            Q.Forward(queryContext, queryInput, a.RawQuery);
         }
-        QueryNorm?.Forward(asked, a.RawQuery, a.Query);
+        QueryNorm?.Forward(queryContext, a.RawQuery, a.Query);
         KeyNorm?.Forward(context, a.RawKey, a.Key);
-        rope.Rotate(asked, a.Query, 1);
+        rope.Rotate(queryContext, a.Query, 1);
         rope.Rotate(context, a.Key, 1);
-        if (attention is null) Attention.Forward(asked, a.Query, a.Key, a.Value, a.Attended, a.LogSums);
-        else attention.Attend(asked, this, a);
-        O.Forward(asked, a.Attended, a.Middle, residual);
-        MiddleNorm.Forward(asked, a.Middle, queryInput);
-        FeedForward.Forward(asked, queryInput, a.Gate, a.Up, a.Middle, y);
+        if (attention is null) Attention.Forward(queryContext, a.Query, a.Key, a.Value, a.Attended, a.LogSums);
+        else attention.Attend(queryContext, this, a);
+        O.Forward(queryContext, a.Attended, a.PostAttention, residual);
+        PostAttentionNorm.Forward(queryContext, a.PostAttention, queryInput);
+        FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, a.PostAttention, y);
         if (!rows.IsAll)
         {
             context.Return(queryInput);
@@ -67,51 +75,55 @@ internal sealed class DecoderLayer
     }
 
     /// <summary>
-    /// Adds to the gradients of what is trainable, and computes dx[N x H] from dy[R x H] unless <paramref name="dx"/> is null. dy is overwritten;
-    /// with all rows dx and dy may be the same matrix.
+    /// Adds to the gradients of the trainable tensors and, unless <paramref name="dx"/> is null, computes dx[N x H] from dy[R x H]. Overwrites dy;
+    /// if R = N, dx and dy may be the same matrix.
     /// </summary>
     public void Backward(EngineContext context, QueryRows rows, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix dy, Matrix? dx)
     {
-        var asked = context with { Rows = rows };
-        var through = dx is not null || IsAttentionTrainable;
+        var queryContext = context with { Rows = rows };
+        var reachesAttention = dx is not null || IsAttentionTrainable;
         Matrix normed = context.Rent(dy.Rows, dy.Columns), dNormed = context.Rent(dy.Rows, dy.Columns);
-        MiddleNorm.Forward(asked, a.Middle, normed); // again: cheaper than to keep
-        FeedForward.Backward(asked, normed, a.Gate, a.Up, dy, through ? dNormed : null);
-        if (through)
+        PostAttentionNorm.Forward(queryContext, a.PostAttention, normed); // recomputing is cheaper than storing
+        FeedForward.Backward(queryContext, normed, a.Gate, a.Up, dy, reachesAttention ? dNormed : null);
+        if (reachesAttention)
         {
-            MiddleNorm.Backward(asked, a.Middle, dNormed, dy, accumulate: true);
-            BackwardAttention(context, asked, rope, x, a, dy, dx);
+            PostAttentionNorm.Backward(queryContext, a.PostAttention, dNormed, dy, accumulate: true);
+            BackwardAttention(context, queryContext, rope, x, a, dy, dx);
         }
         context.Return(normed);
         context.Return(dNormed);
     }
 
-    private void BackwardAttention(EngineContext context, EngineContext asked, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix dMiddle, Matrix? dx)
+    private void BackwardAttention(EngineContext context, EngineContext queryContext, RotaryEmbedding rope, Matrix x, LayerActivations a,
+        Matrix dResidual, Matrix? dx)
     {
-        Matrix dAttended = context.Rent(dMiddle.Rows, a.Attended.Columns), dq = context.Rent(dMiddle.Rows, a.Query.Columns);
+        Matrix dAttended = context.Rent(dResidual.Rows, a.Attended.Columns), dq = context.Rent(dResidual.Rows, a.Query.Columns);
         Matrix dk = context.Rent(x.Rows, a.Key.Columns), dv = context.Rent(x.Rows, a.Value.Columns);
-        O.Backward(asked, a.Attended, dMiddle, dAttended, accumulate: false);
-        Attention.Backward(asked, a.Query, a.Key, a.Value, a.Attended, a.LogSums, dAttended, dq, dk, dv);
-        rope.Rotate(asked, dq, -1);
+        O.Backward(queryContext, a.Attended, dResidual, dAttended, accumulate: false);
+        Attention.Backward(queryContext, a.Query, a.Key, a.Value, a.Attended, a.LogSums, dAttended, dq, dk, dv);
+        rope.Rotate(queryContext, dq, -1);
         rope.Rotate(context, dk, -1);
-        QueryNorm?.Backward(asked, a.RawQuery, dq, dq, accumulate: false);
+        QueryNorm?.Backward(queryContext, a.RawQuery, dq, dq, accumulate: false);
         KeyNorm?.Backward(context, a.RawKey, dk, dk, accumulate: false);
 
         Matrix normed = context.Rent(x.Rows, x.Columns), dNormed = context.Rent(x.Rows, x.Columns);
-        Matrix? wanted = dx is null ? null : dNormed;
+        Matrix? input = dx is null ? null : dNormed;
         InputNorm.Forward(context, x, normed);
-        K.Backward(context, normed, dk, wanted, accumulate: false);
-        V.Backward(context, normed, dv, wanted, accumulate: true);
-        if (asked.Rows.IsAll) Q.Backward(context, normed, dq, wanted, accumulate: true);
+        K.Backward(context, normed, dk, input, accumulate: false);
+        V.Backward(context, normed, dv, input, accumulate: true);
+        if (queryContext.Rows.IsAll)
+        {
+            Q.Backward(context, normed, dq, input, accumulate: true);
+        }
         else
         {
-            Matrix queryInput = Pick(asked, normed), dQueryInput = context.Rent(dMiddle.Rows, x.Columns);
-            Q.Backward(asked, queryInput, dq, dx is null ? null : dQueryInput, accumulate: false);
-            if (dx is { } spread)
+            Matrix queryInput = Gather(queryContext, normed), dQueryInput = context.Rent(dResidual.Rows, x.Columns);
+            Q.Backward(queryContext, queryInput, dq, dx is null ? null : dQueryInput, accumulate: false);
+            if (dx is { } target)
             {
-                AddAt(asked.Rows, dQueryInput, dNormed);
-                spread.Clear();
-                AddAt(asked.Rows, dMiddle, spread);
+                AddRows(queryContext.Rows, dQueryInput, dNormed);
+                target.Clear();
+                AddRows(queryContext.Rows, dResidual, target);
             }
             context.Return(queryInput);
             context.Return(dQueryInput);
@@ -120,24 +132,24 @@ internal sealed class DecoderLayer
         foreach (var matrix in (ReadOnlySpan<Matrix>)[dAttended, dq, dk, dv, normed, dNormed]) context.Return(matrix);
     }
 
-    /// <summary>The rows that are asked for: the matrix itself when these are all, else a rented copy.</summary>
-    private static Matrix Pick(EngineContext asked, Matrix x)
+    /// <summary>Returns the query rows of a matrix: the matrix itself if R = N, else a rented copy of these rows.</summary>
+    private static Matrix Gather(EngineContext queryContext, Matrix x)
     {
-        if (asked.Rows.IsAll) return x;
-        var picked = asked.Rent(asked.Rows.Rows, x.Columns);
-        for (var row = 0; row < picked.Rows; row++) x[asked.Rows.InBatch(row)].CopyTo(picked[row]);
-        return picked;
+        if (queryContext.Rows.IsAll) return x;
+        var gathered = queryContext.Rent(queryContext.Rows.Rows, x.Columns);
+        for (var row = 0; row < gathered.Rows; row++) x[queryContext.Rows.BatchRow(row)].CopyTo(gathered[row]);
+        return gathered;
     }
 
-    /// <summary>Adds rows [R x H] to the rows of x[N x H] that they are.</summary>
-    private static void AddAt(QueryRows rows, Matrix values, Matrix x)
+    /// <summary>Adds values[R x H] to their rows of x[N x H].</summary>
+    private static void AddRows(QueryRows rows, Matrix values, Matrix x)
     {
-        for (var row = 0; row < values.Rows; row++) VectorMath.Add(values[row], x[rows.InBatch(row)]);
+        for (var row = 0; row < values.Rows; row++) VectorMath.Add(values[row], x[rows.BatchRow(row)]);
     }
 }
 
-/// <summary>Another way to attend than within the batch: over the key/value caches of decoding.</summary>
-internal interface IAttend
+/// <summary>Attention that uses the key/value caches of decoding.</summary>
+internal interface ICachedAttention
 {
     /// <summary>Computes a.Attended from a.Query, a.Key and a.Value.</summary>
     void Attend(EngineContext context, DecoderLayer layer, LayerActivations a);

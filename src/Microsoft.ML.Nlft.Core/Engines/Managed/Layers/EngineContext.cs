@@ -2,16 +2,16 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>What every layer works with: the threads, the arrays for reuse, and the batch that runs through.</summary>
+/// <summary>What every layer needs to run: threads, a pool of arrays, and the batch.</summary>
 /// <param name="Workers">The threads.</param>
-/// <param name="Workspace">Arrays for reuse.</param>
+/// <param name="Workspace">The pool of arrays.</param>
 /// <param name="Batch">The sequences.</param>
-/// <param name="Training">Whether dropout is on.</param>
+/// <param name="Training">Whether dropout applies.</param>
 internal readonly record struct EngineContext(Workers Workers, Workspace Workspace, PackedBatch Batch, bool Training)
 {
     private const int RowBlock = 16, SequentialBelow = 4;
 
-    /// <summary>The rows of the batch that the matrices hold. Default: all.</summary>
+    /// <summary>The rows of the batch that the matrices hold. Default: all rows.</summary>
     public QueryRows Rows { get; init; } = QueryRows.All(Batch);
 
     public Matrix Rent(int rows, int columns) => Workspace.Rent(rows, columns);
@@ -24,12 +24,14 @@ internal readonly record struct EngineContext(Workers Workers, Workspace Workspa
     /// <summary>Calls body(state, row) for every row.</summary>
     public void ForRows<TState>(int rows, TState state, Action<TState, int> body)
     {
-        if (rows < SequentialBelow) // sharing out so little would cost more than it brings
+        if (rows < SequentialBelow) // threads would cost more than they save
+        {
             for (var row = 0; row < rows; row++) body(state, row);
-        else
-            Workers.ForBlocks(rows, Math.Min(RowBlock, (rows + Workers.Threads - 1) / Workers.Threads), (state, body), static (work, start, end) =>
-            {
-                for (var row = start; row < end; row++) work.body(work.state, row);
-            });
+            return;
+        }
+        Workers.ForBlocks(rows, Math.Min(RowBlock, (rows + Workers.Threads - 1) / Workers.Threads), (state, body), static (loop, start, end) =>
+        {
+            for (var row = start; row < end; row++) loop.body(loop.state, row);
+        });
     }
 }

@@ -4,14 +4,16 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>SwiGLU (Shazeer, arXiv 2002.05202): y = down(silu(gate(x)) * up(x)), silu(g) = g s with s = sigmoid(g) = 1 / (1 + exp(-g)).</summary>
+/// <summary>
+/// SwiGLU (Shazeer, arXiv 2002.05202): y = down(silu(gate(x)) * up(x)), where silu(g) = g s and s = sigmoid(g) = 1 / (1 + exp(-g)).
+/// </summary>
 internal sealed class FeedForward(Linear gate, Linear up, Linear down)
 {
     public Linear Gate { get; } = gate;
     public Linear Up { get; } = up;
     public Linear Down { get; } = down;
 
-    /// <summary>y[N x H] = residual + the result for x[N x H]; g[N x F] and u[N x F] are kept for the backward pass.</summary>
+    /// <summary>Computes y[N x H] = residual + FFN(x[N x H]); fills g[N x F] and u[N x F] for the backward pass.</summary>
     public void Forward(EngineContext context, Matrix x, Matrix g, Matrix u, Matrix residual, Matrix y)
     {
         Linear.Forward(context, x, (Gate, g), (Up, u));
@@ -21,13 +23,15 @@ internal sealed class FeedForward(Linear gate, Linear up, Linear down)
         context.Return(a);
     }
 
-    /// <summary>dx[N x H] from dy[N x H], or only the gradients of what is trainable when <paramref name="dx"/> is null.</summary>
+    /// <summary>
+    /// Computes dx[N x H] from dy[N x H] and adds to the gradients of the trainable weights; only the latter if <paramref name="dx"/> is null.
+    /// </summary>
     public void Backward(EngineContext context, Matrix x, Matrix g, Matrix u, Matrix dy, Matrix? dx)
     {
         Matrix a = context.Rent(g.Rows, g.Columns), da = context.Rent(g.Rows, g.Columns);
         Activate(context, g, u, a);
         Down.Backward(context, a, dy, da, accumulate: false);
-        var (dg, du) = (a, da); // in place of what is no longer needed
+        var (dg, du) = (a, da); // overwrites what is no longer needed
         ActivateBackward(context, g, u, da, dg, du);
         Gate.Backward(context, x, dg, dx, accumulate: false);
         Up.Backward(context, x, du, dx, accumulate: true);
@@ -35,11 +39,12 @@ internal sealed class FeedForward(Linear gate, Linear up, Linear down)
         context.Return(da);
     }
 
-    /// <summary>a = silu(g) * u.</summary>
-    internal static void Activate(EngineContext context, Matrix g, Matrix u, Matrix a) => context.ForRows(g.Rows, (g, u, a), static (work, row) =>
+    /// <summary>Computes a = silu(g) * u.</summary>
+    internal static void Activate(EngineContext context, Matrix g, Matrix u, Matrix a) => context.ForRows(g.Rows, (g, u, a), static (loop, row) =>
     {
-        Span<float> gate = work.g[row], up = work.u[row], output = work.a[row];
-        ref float pg = ref MemoryMarshal.GetReference(gate), pu = ref MemoryMarshal.GetReference(up), pa = ref MemoryMarshal.GetReference(output);
+        Span<float> gate = loop.g[row], up = loop.u[row], output = loop.a[row];
+        ref float pg = ref MemoryMarshal.GetReference(gate), pu = ref MemoryMarshal.GetReference(up);
+        ref var pa = ref MemoryMarshal.GetReference(output);
         nuint i = 0, n = (nuint)gate.Length;
         for (; i + 8 <= n; i += 8)
         {
@@ -49,11 +54,15 @@ internal sealed class FeedForward(Linear gate, Linear up, Linear down)
         for (; i < n; i++) output[(int)i] = gate[(int)i] * Sigmoid(gate[(int)i]) * up[(int)i];
     });
 
-    /// <summary>du = da * g s, dg = da * u s (1 + g (1 - s)). <paramref name="du"/> may be <paramref name="da"/>.</summary>
-    internal static void ActivateBackward(EngineContext context, Matrix g, Matrix u, Matrix da, Matrix dg, Matrix du) => context.ForRows(g.Rows, (g, u, da, dg, du), static (work, row) =>
+    /// <summary>Computes du = da * g s and dg = da * u s (1 + g (1 - s)). du and da may be the same matrix.</summary>
+    internal static void ActivateBackward(EngineContext context, Matrix g, Matrix u, Matrix da, Matrix dg, Matrix du) =>
+        context.ForRows(g.Rows, (g, u, da, dg, du), static (loop, row) =>
+            ActivateBackward(loop.g[row], loop.u[row], loop.da[row], loop.dg[row], loop.du[row]));
+
+    private static void ActivateBackward(Span<float> gate, Span<float> up, Span<float> upstream, Span<float> gateGradient, Span<float> upGradient)
     {
-        Span<float> gate = work.g[row], up = work.u[row], upstream = work.da[row], gateGradient = work.dg[row], upGradient = work.du[row];
-        ref float pg = ref MemoryMarshal.GetReference(gate), pu = ref MemoryMarshal.GetReference(up), pd = ref MemoryMarshal.GetReference(upstream);
+        ref float pg = ref MemoryMarshal.GetReference(gate), pu = ref MemoryMarshal.GetReference(up);
+        ref var pd = ref MemoryMarshal.GetReference(upstream);
         ref float pdg = ref MemoryMarshal.GetReference(gateGradient), pdu = ref MemoryMarshal.GetReference(upGradient);
         nuint i = 0, n = (nuint)gate.Length;
         for (; i + 8 <= n; i += 8)
@@ -69,7 +78,7 @@ internal sealed class FeedForward(Linear gate, Linear up, Linear down)
             gateGradient[at] = d * up[at] * s * (1 + x * (1 - s));
             upGradient[at] = d * x * s;
         }
-    });
+    }
 
     private static Vector256<float> Sigmoid(Vector256<float> x) => Vector256<float>.One / (Vector256<float>.One + VectorMath.Exp(-x));
 

@@ -6,43 +6,44 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// The keys (after RoPE) and values of one sequence in every layer, in pages of <see cref="Page"/> positions that are taken as the sequence grows.
-/// A page holds, head by head, the panels of K^T [d x page] and of V [page x d], the right factors of the two products of a new query.
+/// The keys (after RoPE) and values of one sequence in every layer, in pages of <see cref="Page"/> positions, allocated as the sequence grows.
+/// A page holds, head by head, the panels of K^T [d x page] and of V [page x d]: the right factors of the two products of a new query.
 /// </summary>
 internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace workspace) : IDisposable
 {
-    /// <summary>Positions of a page. Those beyond the length hold nothing of meaning.</summary>
+    /// <summary>Positions of a page. Positions beyond the length of the sequence have no meaning.</summary>
     public const int Page = 64;
 
     private readonly int _heads = configuration.KeyValueHeadCount, _size = configuration.HeadSize;
-    private readonly int _keySize = PackedFactor.Size(configuration.HeadSize, Page), _valueSize = PackedFactor.Size(Page, configuration.HeadSize); // floats of one head
-    private readonly List<Matrix>[] _pages = [.. Enumerable.Range(0, configuration.LayerCount).Select(_ => new List<Matrix>())]; // [heads x (keys, values)]
+    private readonly int _keySize = PackedMatrix.Size(configuration.HeadSize, Page); // floats of one head
+    private readonly int _valueSize = PackedMatrix.Size(Page, configuration.HeadSize);
+    private readonly List<Matrix>[] _pages = [.. Enumerable.Range(0, configuration.LayerCount).Select(_ => new List<Matrix>())]; // [heads x (K^T, V)]
     private readonly int[] _lengths = new int[configuration.LayerCount];
 
-    /// <summary>Number of positions that one layer holds.</summary>
+    /// <summary>Number of positions stored for one layer.</summary>
     public int Length(int layer) => _lengths[layer];
 
-    /// <summary>Makes room for further positions of one layer; what they hold is then stored head by head.</summary>
+    /// <summary>Makes room for <paramref name="count"/> more positions of one layer, to be filled by <see cref="Store"/>.</summary>
     public void Extend(int layer, int count)
     {
         _lengths[layer] += count;
         while (_pages[layer].Count * Page < _lengths[layer]) _pages[layer].Add(NewPage());
     }
 
-    /// <summary>Stores what rows [heads d] of keys and values hold of one head at a position.</summary>
+    /// <summary>Stores the part of one head of a key and a value row [heads d] at a position.</summary>
     public void Store(int layer, int head, int position, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
     {
-        var (page, at) = Math.DivRem(position, Page);
+        var (page, index) = Math.DivRem(position, Page);
         var data = _pages[layer][page][head];
-        PackedFactor.SetColumn(data[.._keySize], at, key.Slice(head * _size, _size));
-        PackedFactor.SetRow(data[_keySize..], Page, at, value.Slice(head * _size, _size));
+        PackedMatrix.SetColumn(data[.._keySize], index, key.Slice(head * _size, _size));
+        PackedMatrix.SetRow(data[_keySize..], Page, index, value.Slice(head * _size, _size));
     }
 
     /// <summary>K^T of one head in one page [d x page].</summary>
-    public unsafe PackedFactor Keys(int layer, int head, int page) => new(At(layer, head, page), _size, Page);
+    public unsafe PackedMatrix Keys(int layer, int head, int page) => new(Panels(layer, head, page), _size, Page);
 
     /// <summary>V of one head in one page [page x d].</summary>
-    public unsafe PackedFactor Values(int layer, int head, int page) => new(At(layer, head, page) + _keySize, Page, PackedFactor.RoundUp(_size));
+    public unsafe PackedMatrix Values(int layer, int head, int page) => new(Panels(layer, head, page) + _keySize, Page, PackedMatrix.RoundUp(_size));
 
     public void Dispose()
     {
@@ -53,12 +54,14 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
         }
     }
 
-    private unsafe float* At(int layer, int head, int page) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(_pages[layer][page][head])); // rented arrays do not move
+    // A pointer is safe: rented arrays are pinned.
+    private unsafe float* Panels(int layer, int head, int page) =>
+        (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(_pages[layer][page][head]));
 
     private Matrix NewPage()
     {
         var page = workspace.Rent(_heads, _keySize + _valueSize);
-        page.Clear(); // scores of the positions beyond the length are computed with the others and passed over: they must be numbers
+        page.Clear(); // the scores of positions beyond the length are computed and ignored, but must be finite
         return page;
     }
 }

@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// What the backward pass of one decoder layer reads, beside the layer's input; norms and the activation of the feed-forward are computed again
-/// there, which costs next to nothing. N rows of keys and values, R of everything else.
+/// The activations that the backward pass of one decoder layer reads, besides the layer's input. Norms and the activation of the feed-forward
+/// network are recomputed there at little cost. Keys and values have N rows, everything else R.
 /// </summary>
 internal sealed class LayerActivations : IDisposable
 {
@@ -17,40 +17,41 @@ internal sealed class LayerActivations : IDisposable
         int n = context.Batch.Rows, queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         (Query, Key, Value) = (context.Rent(rows, queries), context.Rent(n, keys), context.Rent(n, keys));
         (RawQuery, RawKey) = c.QueryKeyNorm ? (context.Rent(rows, queries), context.Rent(n, keys)) : (Query, Key);
-        (Attended, LogSums, Middle) = (context.Rent(rows, queries), context.Rent(rows, c.HeadCount), context.Rent(rows, c.HiddenSize));
+        (Attended, LogSums, PostAttention) = (context.Rent(rows, queries), context.Rent(rows, c.HeadCount), context.Rent(rows, c.HiddenSize));
         (Gate, Up) = (context.Rent(rows, c.IntermediateSize), context.Rent(rows, c.IntermediateSize));
     }
 
-    /// <summary>Bytes for a number of rows, all of them queries.</summary>
+    /// <summary>Returns the bytes of the activations of <paramref name="rows"/> rows, with R = N.</summary>
     public static long Size(ModelConfiguration c, int rows)
     {
         long queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        return sizeof(float) * rows * (2 * queries + 2 * keys + (c.QueryKeyNorm ? queries + keys : 0) + c.HeadCount + c.HiddenSize + 2L * c.IntermediateSize);
+        var attention = 2 * queries + 2 * keys + (c.QueryKeyNorm ? queries + keys : 0) + c.HeadCount;
+        return sizeof(float) * rows * (attention + c.HiddenSize + 2L * c.IntermediateSize);
     }
 
-    /// <summary>Projections before the query/key norm; the same matrices as Query and Key where there is none.</summary>
+    /// <summary>The projections before the query/key norm; the same matrices as Query and Key in a model without one.</summary>
     public Matrix RawQuery { get; }
     public Matrix RawKey { get; }
 
-    /// <summary>After the norm and RoPE.</summary>
+    /// <summary>The queries and keys after the norm and RoPE.</summary>
     public Matrix Query { get; }
     public Matrix Key { get; }
     public Matrix Value { get; }
 
-    /// <summary>P V, the input of o_proj.</summary>
+    /// <summary>The output of attention, P V: the input of o_proj.</summary>
     public Matrix Attended { get; }
 
-    /// <summary>log sum exp of every head's scores.</summary>
+    /// <summary>log sum exp of the scores of every head.</summary>
     public Matrix LogSums { get; }
 
-    /// <summary>x + attention.</summary>
-    public Matrix Middle { get; }
+    /// <summary>The residual stream after attention, x + o_proj(attended).</summary>
+    public Matrix PostAttention { get; }
     public Matrix Gate { get; }
     public Matrix Up { get; }
 
     public void Dispose()
     {
-        foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, Middle, Gate, Up]) _context.Return(matrix);
+        foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, PostAttention, Gate, Up]) _context.Return(matrix);
         if (RawQuery.Data == Query.Data) return;
         _context.Return(RawQuery);
         _context.Return(RawKey);

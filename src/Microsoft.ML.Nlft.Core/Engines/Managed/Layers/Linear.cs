@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>A linear layer y = x W^T + bias, with a LoRA adapter or without: + scaling * dropout(x) A^T B^T.</summary>
+/// <summary>A linear layer, y = x W^T + bias, optionally with a LoRA adapter: + scaling * dropout(x) A^T B^T.</summary>
 internal sealed class Linear(string module, Weight weight, Weight? bias)
 {
     /// <summary>The module's path, for example model.layers.0.mlp.gate_proj.</summary>
@@ -14,10 +14,10 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
     public int Inputs => Weight.Columns;
     public int Outputs => Weight.Rows;
 
-    /// <summary>Whether anything here has a gradient.</summary>
+    /// <summary>Whether any tensor of the layer is trainable.</summary>
     public bool IsTrainable => Lora is not null || Weight.Parameter is not null || Bias?.Parameter is not null;
 
-    /// <summary>y[N x out] = residual[N x out] + the layer of x[N x in].</summary>
+    /// <summary>Computes y[N x out] = residual[N x out] + linear(x[N x in]).</summary>
     public void Forward(EngineContext context, Matrix x, Matrix y, Matrix? residual = null)
     {
         var product = Product(context, x, y, residual);
@@ -25,7 +25,7 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
         Return(context, product);
     }
 
-    /// <summary>Up to three layers of the same input, their products shared out together.</summary>
+    /// <summary>Runs up to three layers on the same input, with their products computed as one set of tasks.</summary>
     public static void Forward(EngineContext context, Matrix x, params ReadOnlySpan<(Linear Layer, Matrix Y)> layers)
     {
         Span<Product> products = [default, default, default];
@@ -38,33 +38,35 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
     private Product Product(EngineContext context, Matrix x, Matrix y, Matrix? residual) =>
         new(y, Addend(context, y, residual), new Term(x, Weight.Operand.Transposed), Lora?.Term(context, x));
 
-    /// <summary>Gives back what the adapter's term has rented.</summary>
+    /// <summary>Returns the matrix that the adapter's term rented.</summary>
     private static void Return(EngineContext context, Product product)
     {
         if (product.Second?.A.Matrix is { } low) context.Return(low);
     }
 
-    /// <summary>What the product is added to: residual, bias, both (then in y) or nothing.</summary>
+    /// <summary>What the product is added to: the residual, the bias, their sum (then stored in y) or nothing.</summary>
     private Matrix? Addend(EngineContext context, Matrix y, Matrix? residual)
     {
         if (Bias is null) return residual;
         if (residual is not { } other) return Bias.RepeatedRow(y.Rows);
-        context.ForRows(y.Rows, (Bias, other, y), static (work, row) =>
+        context.ForRows(y.Rows, (Bias, other, y), static (loop, row) =>
         {
-            work.other[row].CopyTo(work.y[row]);
-            VectorMath.Add(work.Bias.Vector, work.y[row]);
+            loop.other[row].CopyTo(loop.y[row]);
+            VectorMath.Add(loop.Bias.Vector, loop.y[row]);
         });
         return y;
     }
 
-    /// <summary>dx[N x in] (+)= dy W, unless <paramref name="dx"/> is null, and the gradients of whatever is trainable.</summary>
+    /// <summary>Computes dx[N x in] (+)= dy W, unless <paramref name="dx"/> is null, and adds to the gradients of the trainable tensors.</summary>
     public void Backward(EngineContext context, Matrix x, Matrix dy, Matrix? dx, bool accumulate)
     {
         if (Weight.Parameter is not null) context.Multiply(new Operand(dy).Transposed, x, Weight.Gradient, accumulate: true);
         if (Bias?.Parameter is { } bias)
+        {
             for (var row = 0; row < dy.Rows; row++) VectorMath.Add(dy[row], bias.Gradient);
-        var own = new Term(dy, Weight.Operand);
-        if (Lora is not null) Lora.Backward(context, x, dy, own, dx, accumulate);
-        else if (dx is { } target) MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, own));
+        }
+        var term = new Term(dy, Weight.Operand);
+        if (Lora is not null) Lora.Backward(context, x, dy, term, dx, accumulate);
+        else if (dx is { } target) MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, term));
     }
 }

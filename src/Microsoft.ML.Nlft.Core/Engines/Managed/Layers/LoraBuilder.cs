@@ -2,10 +2,11 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>Attaches the factors of an adapter, the given one or a fresh one, to the linear layers that it names.</summary>
+/// <summary>Attaches the factors of an adapter, given or newly initialized, to the linear layers that it targets.</summary>
 internal static class LoraBuilder
 {
-    /// <returns>The adapter's configuration; its factors are added to <paramref name="parameters"/>.</returns>
+    /// <summary>Attaches the adapter and adds its factors to <paramref name="parameters"/>.</summary>
+    /// <returns>The configuration of the adapter.</returns>
     public static LoraConfiguration Attach(IEnumerable<Linear> linears, ModelLoadOptions options, List<Parameter> parameters)
     {
         var model = options.Folder.Configuration;

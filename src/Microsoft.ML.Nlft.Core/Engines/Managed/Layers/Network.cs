@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>The layers of a Llama-family decoder, built from a model folder, and every tensor of it that can be trained.</summary>
+/// <summary>The layers of a Llama-family decoder, loaded from a model folder, and its trainable tensors.</summary>
 internal sealed class Network : IDisposable
 {
     private readonly List<Weight> _weights = [];
@@ -36,10 +36,12 @@ internal sealed class Network : IDisposable
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
-    /// <summary>What an optimizer would step: all weights, or the LoRA factors.</summary>
+    /// <summary>The tensors that an optimizer updates: all weights, or the LoRA factors.</summary>
     public IReadOnlyList<Parameter> Parameters => _parameters;
 
-    /// <summary>The lowest layer whose input's gradient is needed, or the number of layers when none's is: below it nothing can be trained.</summary>
+    /// <summary>
+    /// The lowest layer whose input needs a gradient, because something below it is trainable; the number of layers if there is none.
+    /// </summary>
     public int LowestGradient
     {
         get
@@ -66,7 +68,7 @@ internal sealed class Network : IDisposable
             QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", c.HeadSize) : null,
             KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", c.HeadSize) : null,
             Attention = new Attention(c, window),
-            MiddleNorm = Norm($"{path}.post_attention_layernorm.weight", c.HiddenSize),
+            PostAttentionNorm = Norm($"{path}.post_attention_layernorm.weight", c.HiddenSize),
             FeedForward = new FeedForward(
                 Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
                 Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),

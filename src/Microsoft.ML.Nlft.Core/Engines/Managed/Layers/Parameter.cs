@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>A trainable float32 tensor: its values, the gradient that backward passes add to, and AdamW's two moments.</summary>
+/// <summary>A trainable float32 tensor: its values, the gradient that backward passes add to, and the two moments of AdamW.</summary>
 internal sealed class Parameter(string name, int[] shape, float[] values)
 {
     public string Name { get; } = name;
@@ -12,6 +12,6 @@ internal sealed class Parameter(string name, int[] shape, float[] values)
     public float[] Moment1 { get; } = new float[values.Length];
     public float[] Moment2 { get; } = new float[values.Length];
 
-    /// <summary>One of the arrays as the matrix that <see cref="Shape"/> says.</summary>
+    /// <summary>One of the arrays as a matrix of the shape <see cref="Shape"/>.</summary>
     public Matrix AsMatrix(float[] array) => new(array, Shape[0], Shape[1]);
 }

@@ -1,9 +1,8 @@
-
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// The rows of a batch whose output a layer computes: all of them, or in the last layer only those that somebody reads, the end of every sequence.
-/// Keys and values belong to all rows; queries, and whatever follows them, to these.
+/// The R rows of a batch whose output a layer computes: all N rows or, in the last layer, only those whose output is used, at the end of every
+/// sequence. Keys and values are computed for all rows; queries, and everything after attention, for these.
 /// </summary>
 internal sealed class QueryRows
 {
@@ -11,24 +10,28 @@ internal sealed class QueryRows
 
     private QueryRows(PackedBatch batch, int[] starts, int[] positions) => (_batch, Starts, Positions) = (batch, starts, positions);
 
-    /// <summary>All rows.</summary>
+    /// <summary>Returns all rows of a batch.</summary>
     public static QueryRows All(PackedBatch batch) => new(batch, batch.Starts, batch.Positions);
 
-    /// <summary>For every sequence <paramref name="counts"/> rows that end <paramref name="before"/> rows before its end.</summary>
+    /// <summary>
+    /// Returns <paramref name="counts"/>[s] rows of each sequence s, the last of them <paramref name="before"/> rows before its end.
+    /// </summary>
     public static QueryRows Ends(PackedBatch batch, ReadOnlySpan<int> counts, int before)
     {
         var starts = new int[batch.Count + 1];
         for (var sequence = 0; sequence < batch.Count; sequence++) starts[sequence + 1] = starts[sequence] + counts[sequence];
         var positions = new int[starts[^1]];
         for (var sequence = 0; sequence < batch.Count; sequence++)
+        {
             for (var i = 0; i < counts[sequence]; i++) positions[starts[sequence] + i] = batch.Length(sequence) - before - counts[sequence] + i;
+        }
         return new QueryRows(batch, starts, positions);
     }
 
-    /// <summary>First row of every sequence among these rows, and R at the end.</summary>
+    /// <summary>The first row of every sequence among these rows, then R.</summary>
     public int[] Starts { get; }
 
-    /// <summary>First row of every sequence in the batch, and N at the end.</summary>
+    /// <summary>The first row of every sequence in the batch, then N.</summary>
     public int[] KeyStarts => _batch.Starts;
 
     /// <summary>The position of every row within its sequence.</summary>
@@ -43,8 +46,8 @@ internal sealed class QueryRows
     /// <summary>R.</summary>
     public int Rows => Starts[^1];
 
-    /// <summary>The row of the batch that row <paramref name="row"/> is.</summary>
-    public int InBatch(int row) => KeyStarts[SequenceOf(row)] + Positions[row];
+    /// <summary>The index in the batch of row <paramref name="row"/>.</summary>
+    public int BatchRow(int row) => KeyStarts[SequenceOf(row)] + Positions[row];
 
     /// <summary>The dropout seed of a row's sequence.</summary>
     public ulong DropoutSeed(int row) => _batch.DropoutSeeds[SequenceOf(row)];
@@ -64,9 +67,10 @@ internal sealed class QueryRows
         return tiles;
     }
 
+    /// <summary>Number of tiles of one sequence.</summary>
     public int TilesOf(int sequence, int size) => (Starts[sequence + 1] - Starts[sequence] + size - 1) / size;
 
-    /// <summary>Tile <paramref name="index"/> of all sequences.</summary>
+    /// <summary>Tile <paramref name="index"/> among those of all sequences.</summary>
     public QueryTile TileAt(int size, int index)
     {
         var sequence = 0;
@@ -78,13 +82,14 @@ internal sealed class QueryRows
     public QueryTile TileAt(int sequence, int size, int index)
     {
         var first = index * size;
-        return new QueryTile(Starts[sequence] + first, Math.Min(size, Starts[sequence + 1] - Starts[sequence] - first), Positions[Starts[sequence] + first], KeyStarts[sequence]);
+        var start = Starts[sequence] + first;
+        return new QueryTile(start, Math.Min(size, Starts[sequence + 1] - start), Positions[start], KeyStarts[sequence]);
     }
 }
 
-/// <summary>A run of query rows of one sequence.</summary>
-/// <param name="FirstRow">The first one.</param>
-/// <param name="Rows">Their number.</param>
-/// <param name="FirstPosition">The first one's position in its sequence.</param>
-/// <param name="KeyStart">The sequence's first row in the batch.</param>
+/// <summary>Consecutive query rows of one sequence.</summary>
+/// <param name="FirstRow">The first row.</param>
+/// <param name="Rows">Number of rows.</param>
+/// <param name="FirstPosition">The position of the first row in its sequence.</param>
+/// <param name="KeyStart">The first row of the sequence in the batch.</param>
 internal readonly record struct QueryTile(int FirstRow, int Rows, int FirstPosition, int KeyStart);

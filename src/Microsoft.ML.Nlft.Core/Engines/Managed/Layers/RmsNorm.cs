@@ -3,41 +3,42 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// RMSNorm (Zhang and Sennrich, arXiv 1910.07467): y = x / sqrt(mean(x^2) + eps) * w, over groups of n = |w| columns: the whole
-/// row for a layer's norms, every head for the query and key norms.
+/// RMSNorm (Zhang and Sennrich, arXiv 1910.07467): y = x / sqrt(mean(x^2) + eps) * w over groups of n = |w| columns. A group is the whole row in the
+/// norms of a layer, one head in the query and key norms.
 /// </summary>
 internal sealed class RmsNorm(Weight weight, double epsilon)
 {
     public Weight Weight { get; } = weight;
 
-    /// <summary>y[N x G n] = norm(x[N x G n]); x and y may be the same matrix.</summary>
-    public void Forward(EngineContext context, Matrix x, Matrix y) => context.ForRows(x.Rows, (norm: this, x, y), static (work, row) =>
+    /// <summary>Computes y[N x G n] = norm(x[N x G n]). x and y may be the same matrix.</summary>
+    public void Forward(EngineContext context, Matrix x, Matrix y) => context.ForRows(x.Rows, (norm: this, x, y), static (loop, row) =>
     {
-        var w = work.norm.Weight.Vector;
-        for (var column = 0; column < work.x.Columns; column += w.Length)
+        var w = loop.norm.Weight.Vector;
+        for (var column = 0; column < loop.x.Columns; column += w.Length)
         {
-            var input = work.x[row].Slice(column, w.Length);
-            VectorMath.Multiply(input, w, work.norm.InverseRms(input), work.y[row].Slice(column, w.Length));
+            var input = loop.x[row].Slice(column, w.Length);
+            VectorMath.Multiply(input, w, loop.norm.InverseRms(input), loop.y[row].Slice(column, w.Length));
         }
     });
 
     /// <summary>
-    /// With u = x / rms and g = dy * w: dx (+)= (g - u mean(g u)) / rms, dw += sum over rows of dy u. dy and dx may be the same
-    /// matrix unless accumulating.
+    /// With u = x / rms and g = dy * w, computes dx (+)= (g - u mean(g u)) / rms and dw += sum over rows of dy u. dy and dx may be the same matrix
+    /// unless accumulating.
     /// </summary>
     public void Backward(EngineContext context, Matrix x, Matrix dy, Matrix dx, bool accumulate)
     {
         if (Weight.Parameter is { } parameter) AddWeightGradient(x, dy, parameter.Gradient);
-        context.ForRows(x.Rows, (norm: this, x, dy, dx, accumulate), static (work, row) =>
+        context.ForRows(x.Rows, (norm: this, x, dy, dx, accumulate), static (loop, row) =>
         {
-            var w = work.norm.Weight.Vector;
-            for (var column = 0; column < work.x.Columns; column += w.Length)
+            var w = loop.norm.Weight.Vector;
+            for (var column = 0; column < loop.x.Columns; column += w.Length)
             {
-                Span<float> input = work.x[row].Slice(column, w.Length), upstream = work.dy[row].Slice(column, w.Length), output = work.dx[row].Slice(column, w.Length);
-                var scale = work.norm.InverseRms(input);
-                var pull = VectorMath.Dot(upstream, w, input) / w.Length * scale * scale * scale;
-                VectorMath.Multiply(upstream, w, scale, output, work.accumulate);
-                VectorMath.AddScaled(input, -pull, output);
+                Span<float> input = loop.x[row].Slice(column, w.Length), upstream = loop.dy[row].Slice(column, w.Length);
+                var output = loop.dx[row].Slice(column, w.Length);
+                var inverse = loop.norm.InverseRms(input);
+                var projection = VectorMath.Dot(upstream, w, input) / w.Length * inverse * inverse * inverse;
+                VectorMath.Multiply(upstream, w, inverse, output, loop.accumulate);
+                VectorMath.AddScaled(input, -projection, output);
             }
         });
     }
@@ -46,11 +47,13 @@ internal sealed class RmsNorm(Weight weight, double epsilon)
     {
         var n = gradient.Length;
         for (var row = 0; row < x.Rows; row++)
+        {
             for (var column = 0; column < x.Columns; column += n)
             {
                 Span<float> input = x[row].Slice(column, n), upstream = dy[row].Slice(column, n);
                 VectorMath.Multiply(input, upstream, InverseRms(input), gradient, accumulate: true);
             }
+        }
     }
 
     private float InverseRms(ReadOnlySpan<float> x) => (float)(1 / Math.Sqrt(VectorMath.SumOfSquares(x) / x.Length + epsilon));

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
 /// Rotary position embedding (Su et al., arXiv 2104.09864) in the rotate-half layout: with a = position * f_i, the pair
-/// (x_i, x_{i+d/2}) turns by the angle a. The backward pass turns by -a.
+/// (x_i, x_{i+d/2}) is rotated by the angle a. The backward pass rotates by -a.
 /// </summary>
 internal sealed class RotaryEmbedding
 {
@@ -19,25 +19,31 @@ internal sealed class RotaryEmbedding
         var (frequencies, magnitude) = RopeFrequencies.Of(configuration.Rope, configuration.HeadSize);
         (_cosine, _sine, Positions) = (new float[positions * _half], new float[positions * _half], positions);
         for (var position = 0; position < positions; position++)
+        {
             for (var i = 0; i < _half; i++)
             {
                 var (sine, cosine) = Math.SinCos(position * frequencies[i]);
                 _cosine[position * _half + i] = (float)(cosine * magnitude);
                 _sine[position * _half + i] = (float)(sine * magnitude);
             }
+        }
     }
 
     /// <summary>Number of positions the table holds.</summary>
     public int Positions { get; }
 
-    /// <summary>Turns every head of x[N x heads d] in place; <paramref name="direction"/> is 1 forward and -1 backward.</summary>
-    public void Rotate(EngineContext context, Matrix x, int direction) => context.ForRows(x.Rows, (rope: this, x, context.Rows.Positions, direction), static (work, row) =>
-    {
-        var half = work.rope._half;
-        var start = work.Positions[row] * half;
-        ReadOnlySpan<float> cosine = work.rope._cosine.AsSpan(start, half), sine = work.rope._sine.AsSpan(start, half);
-        for (var head = work.x[row]; head.Length > 0; head = head[(2 * half)..]) Rotate(head[..half], head.Slice(half, half), cosine, sine, work.direction);
-    });
+    /// <summary>Rotates every head of x[N x heads d] in place; <paramref name="direction"/> is 1 forward and -1 backward.</summary>
+    public void Rotate(EngineContext context, Matrix x, int direction) =>
+        context.ForRows(x.Rows, (rope: this, x, context.Rows.Positions, direction), static (loop, row) =>
+        {
+            var half = loop.rope._half;
+            var start = loop.Positions[row] * half;
+            ReadOnlySpan<float> cosine = loop.rope._cosine.AsSpan(start, half), sine = loop.rope._sine.AsSpan(start, half);
+            for (var head = loop.x[row]; head.Length > 0; head = head[(2 * half)..])
+            {
+                Rotate(head[..half], head.Slice(half, half), cosine, sine, loop.direction);
+            }
+        });
 
     private static void Rotate(Span<float> first, Span<float> second, ReadOnlySpan<float> cosine, ReadOnlySpan<float> sine, int direction)
     {

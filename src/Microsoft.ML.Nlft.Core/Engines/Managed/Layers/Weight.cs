@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// A weight of the base model: a frozen matrix, packed in the type it has in the file or rounded to int8; a frozen vector, in float32; or a trainable
-/// <see cref="Layers.Parameter"/>. A matrix is out x in, a vector 1 x n.
+/// A weight of the base model: a frozen matrix, packed in the type of the file or quantized to int8; a frozen vector, in float32; or a trainable
+/// <see cref="Layers.Parameter"/>. A matrix is [out x in], a vector [1 x n].
 /// </summary>
 internal sealed class Weight : IDisposable
 {
@@ -17,7 +17,7 @@ internal sealed class Weight : IDisposable
         (Name, Rows, Columns) = (name, rows, columns);
         if (!vector && !trainable)
         {
-            var stored = folder.ReadRows(name, rows, columns); // never held as a whole in the file's layout
+            var stored = folder.ReadRows(name, rows, columns); // row by row: the unpacked matrix is never in memory as a whole
             var type = int8 ? TensorType.I8 : stored.Type is TensorType.F64 ? TensorType.F32 : stored.Type;
             _packed = PackedWeight.Create(type, rows, columns, stored.Read, Panel.Width);
             Operand = new Operand(_packed);
@@ -33,19 +33,19 @@ internal sealed class Weight : IDisposable
     public int Rows { get; }
     public int Columns { get; }
 
-    /// <summary>The trainable tensor, or null when frozen.</summary>
+    /// <summary>The trainable tensor, or null if frozen.</summary>
     public Parameter? Parameter { get; }
 
     /// <summary>The matrix as a factor of a product.</summary>
     public Operand Operand { get; }
 
     /// <summary>The values of a vector.</summary>
-    public ReadOnlySpan<float> Vector => _values ?? throw new InvalidOperationException($"{Name} is not held as float32.");
+    public ReadOnlySpan<float> Vector => _values ?? throw new InvalidOperationException($"{Name} is packed, not a float32 vector.");
 
     /// <summary>The gradient as a matrix.</summary>
     public Matrix Gradient => new(Parameter!.Gradient, Rows, Columns);
 
-    /// <summary>The vector as the same row <paramref name="rows"/> times.</summary>
+    /// <summary>The vector as a matrix that repeats it in <paramref name="rows"/> rows.</summary>
     public Matrix RepeatedRow(int rows) => new(_values!, 0, rows, Columns, Stride: 0);
 
     /// <summary>Copies one row as float32.</summary>

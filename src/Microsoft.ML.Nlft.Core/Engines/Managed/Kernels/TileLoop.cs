@@ -1,0 +1,74 @@
+using System.Runtime.CompilerServices;
+
+namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
+
+/// <summary>Computes a <see cref="PanelProduct"/> tile by tile, from the first row to the last.</summary>
+internal static unsafe class TileLoop<TTile> where TTile : ITile
+{
+    // A tile of fewer rows waits for its own sums: two vectors a row, while a fused multiply-add takes four cycles on each of two ports.
+    private const int MinimumRows = 4;
+
+    /// <summary>Computes the first <paramref name="columns"/> columns of C, at most a tile's; the others are left unchanged.</summary>
+    public static void Multiply<T>(in PanelProduct product, int columns) where T : IElement
+    {
+        if (columns < TTile.Columns)
+        {
+            MultiplyEdge<T>(product, columns);
+            return;
+        }
+        for (int row = 0, height; row < product.Rows; row += height)
+        {
+            height = Height(product.Rows - row);
+            MultiplyTile<T>(height, product, row);
+        }
+    }
+
+    /// <summary>Computes the last columns of C, which do not fill a tile: each tile goes into a buffer first.</summary>
+    [SkipLocalsInit]
+    private static void MultiplyEdge<T>(in PanelProduct product, int columns) where T : IElement
+    {
+        var tile = stackalloc float[TTile.Rows * TTile.Columns];
+        for (int row = 0, height; row < product.Rows; row += height)
+        {
+            height = Height(product.Rows - row);
+            MultiplyTile<T>(height, product with { C = tile - row * TTile.Columns, CRow = TTile.Columns, D = null }, row);
+            for (nint i = 0; i < height; i++)
+            {
+                for (var j = 0; j < columns; j++)
+                {
+                    var addend = product.D is null ? 0 : product.D[(row + i) * product.DRow + j];
+                    product.C[(row + i) * product.CRow + j] = tile[i * TTile.Columns + j] + addend;
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// The height of the next tile with <paramref name="rows"/> rows left: less than a full tile if the one after it would be too low.
+    /// </summary>
+    public static int Height(int rows)
+    {
+        if (rows <= TTile.Rows) return rows;
+        var rest = rows % TTile.Rows;
+        return rows < 2 * TTile.Rows && rest is > 0 and < MinimumRows - 1 ? rows - MinimumRows : TTile.Rows;
+    }
+
+    private static void MultiplyTile<T>(int height, in PanelProduct product, nint row) where T : IElement
+    {
+        switch (height)
+        {
+            case 1: TTile.Multiply<Rows1, T>(product, row); break;
+            case 2: TTile.Multiply<Rows2, T>(product, row); break;
+            case 3: TTile.Multiply<Rows3, T>(product, row); break;
+            case 4: TTile.Multiply<Rows4, T>(product, row); break;
+            case 5: TTile.Multiply<Rows5, T>(product, row); break;
+            case 6: TTile.Multiply<Rows6, T>(product, row); break;
+            case 7: TTile.Multiply<Rows7, T>(product, row); break;
+            case 8: TTile.Multiply<Rows8, T>(product, row); break;
+            case 9: TTile.Multiply<Rows9, T>(product, row); break;
+            case 10: TTile.Multiply<Rows10, T>(product, row); break;
+            case 11: TTile.Multiply<Rows11, T>(product, row); break;
+            case 12: TTile.Multiply<Rows12, T>(product, row); break;
+        }
+    }
+}
