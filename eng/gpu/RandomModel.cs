@@ -16,8 +16,10 @@ internal static class RandomModel
         var block = new float[BlockValues];
         for (var i = 0; i < block.Length; i++) block[i] = (random.NextSingle() - 0.5f) * 0.07f; // standard deviation 0.02
         var arrays = new Dictionary<long, float[]>(); // one of each length
-        ModelFolderWriter.Write(folder, work.Model, [.. ModelLayout.Weights(work.Model).Select(weight => new NamedTensor(weight.Name, [.. weight.Shape.Select(size => (int)size)],
-            weight.Shape.Length == 1 ? [.. Enumerable.Repeat(1f, (int)weight.Shape[0])] : Matrix(weight.Shape[0] * weight.Shape[1])))], TensorType.BF16);
+        ModelFolderWriter.Write(folder, work.Model, [.. ModelLayout.Weights(work.Model).Select(Tensor)], TensorType.BF16);
+
+        NamedTensor Tensor(WeightShape weight) => new(weight.Name, [.. weight.Shape.Select(size => (int)size)],
+            weight.Shape.Length == 1 ? [.. Enumerable.Repeat(1f, (int)weight.Shape[0])] : Matrix(weight.Shape[0] * weight.Shape[1]));
 
         float[] Matrix(long length)
         {

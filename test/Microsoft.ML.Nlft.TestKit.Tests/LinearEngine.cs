@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TestKit.Tests;
 
 /// <summary>
-/// The smallest engine that learns: the last token alone predicts the next. h = e + s B A e with the token's embedding e and the factors A and B of one
-/// module, logits z = E h.
+/// The smallest engine that learns: the last token alone predicts the next. h = e + s B A e with the token's embedding e and the factors A and B of
+/// one module, logits z = E h.
 /// </summary>
 internal sealed class LinearEngine : IModelEngine
 {
@@ -27,7 +27,8 @@ internal sealed class LinearModel : ICausalLanguageModel
     {
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
         _embedding = options.Folder.Tensor("model.embed_tokens.weight", Configuration.VocabularySize, Configuration.HiddenSize).ToArray();
-        var adapter = options.Adapter ?? LoraAdapter.Create(options.Lora ?? new() { Rank = 1, TargetModules = ["o_proj"], Layers = [0] }, Configuration, options.Seed);
+        var lora = options.Lora ?? new() { Rank = 1, TargetModules = ["o_proj"], Layers = [0] };
+        var adapter = options.Adapter ?? LoraAdapter.Create(lora, Configuration, options.Seed);
         adapter.EnsureFits(Configuration);
         (Lora, _layout, _scaling) = (adapter.Configuration, adapter.Factors, adapter.Configuration.Resolve(Configuration).Single().Scaling);
         _values = [.. _layout.SelectMany(factor => factor.Values)];
@@ -40,7 +41,8 @@ internal sealed class LinearModel : ICausalLanguageModel
     private int Width => Configuration.HiddenSize;
     private int Rank => _layout[0].Shape[0];
 
-    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+    public IReadOnlyList<TokenScores> Score(
+        IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
     {
         var packed = PackedBatch.Create([.. batch.Select(sequence => sequence.Tokens)], Configuration);
         var (rows, targets, firsts) = packed.Responses(batch);
@@ -66,7 +68,8 @@ internal sealed class LinearModel : ICausalLanguageModel
                 var g = clip * _gradients[i];
                 _first[i] = (float)(options.Beta1 * _first[i] + (1 - options.Beta1) * g);
                 _second[i] = (float)(options.Beta2 * _second[i] + (1 - options.Beta2) * g * g);
-                var direction = _first[i] / (1 - Math.Pow(options.Beta1, step)) / (Math.Sqrt(_second[i] / (1 - Math.Pow(options.Beta2, step))) + options.Epsilon);
+                double mean = _first[i] / (1 - Math.Pow(options.Beta1, step)), square = _second[i] / (1 - Math.Pow(options.Beta2, step));
+                var direction = mean / (Math.Sqrt(square) + options.Epsilon);
                 _values[i] -= (float)(learningRate * (options.WeightDecay * _values[i] + direction));
             }
         }
@@ -94,7 +97,8 @@ internal sealed class LinearModel : ICausalLanguageModel
             _layout.SelectMany(factor => values[factor.Name + suffix]).ToArray().CopyTo(target, 0);
     }
 
-    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
+    public IDecodingSession StartDecoding(
+        IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
         new Session(this, PackedBatch.Create(prompts, Configuration));
 
     public void Dispose()
@@ -156,7 +160,10 @@ internal sealed class LinearModel : ICausalLanguageModel
         {
             foreach (var (sequence, row) in batch.Zip(coefficients))
                 for (var t = 0; t < row.Length; t++)
-                    model.AddGradient(sequence.Tokens.Span[sequence.PromptLength + t - 1], sequence.Tokens.Span[sequence.PromptLength + t], row.Span[t]);
+                {
+                    var tokens = sequence.Tokens.Span[(sequence.PromptLength + t - 1)..];
+                    model.AddGradient(tokens[0], tokens[1], row.Span[t]);
+                }
         }
 
         public void Dispose()
@@ -166,7 +173,8 @@ internal sealed class LinearModel : ICausalLanguageModel
 
     private sealed class Session(LinearModel model, PackedBatch prompts) : IDecodingSession
     {
-        private readonly float[][] _logits = [.. Enumerable.Range(1, prompts.Count).Select(s => model.Logits(model.Hidden(prompts.Tokens[prompts.Starts[s] - 1])))];
+        private readonly float[][] _logits =
+            [.. Enumerable.Range(1, prompts.Count).Select(s => model.Logits(model.Hidden(prompts.Tokens[prompts.Starts[s] - 1])))];
 
         public int Count => _logits.Length;
 

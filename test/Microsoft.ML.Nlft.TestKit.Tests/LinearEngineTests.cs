@@ -11,7 +11,9 @@ public sealed class LinearEngineTests
 {
     private static readonly LocalModelOptions s_options = new()
     {
-        Engine = new LinearEngine(), Trainable = TrainableWeights.Lora, Lora = new() { Rank = 4, Alpha = 64, Dropout = 0, TargetModules = ["o_proj"], Layers = [0] },
+        Engine = new LinearEngine(),
+        Trainable = TrainableWeights.Lora,
+        Lora = new() { Rank = 4, Alpha = 64, Dropout = 0, TargetModules = ["o_proj"], Layers = [0] },
     };
 
     [TestMethod]
@@ -19,7 +21,8 @@ public sealed class LinearEngineTests
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path, s_options);
-        TrainingExample[] rows = [.. Enumerable.Range(0, 6).Select(i => new TrainingExample { Question = $"How many is {i}?", Response = "ababababab", Answer = "ab" })];
+        var rows = Enumerable.Range(0, 6).Select(i => new TrainingExample { Question = $"How many is {i}?", Response = "ababababab", Answer = "ab" })
+            .ToArray();
         var result = model.FineTune(rows, new LikelihoodObjective(), new() { Epochs = 20, BatchSize = 3, LearningRate = 0.05 });
         Assert.HasCount(40, result.Steps);
         Assert.IsLessThan(0.5 * result.Steps[0].Loss, result.Steps[^1].Loss, "The loss falls.");

@@ -3,8 +3,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines;
 
 /// <summary>
-/// Lays sequences of different lengths end to end: row i of every activation belongs to token i, and nothing is padded. For engines; the arrays are the
-/// batch's own and must not be changed by others.
+/// Lays sequences of different lengths end to end: row i of every activation belongs to token i, and nothing is padded. For engines; the arrays are
+/// the batch's own and must not be changed by others.
 /// </summary>
 public sealed class PackedBatch
 {

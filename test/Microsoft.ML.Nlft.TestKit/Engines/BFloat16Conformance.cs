@@ -3,8 +3,8 @@ using Microsoft.ML.Nlft.Engines;
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// What every engine that stores frozen weights and activations as bfloat16 must satisfy, within the bounds of <see cref="RoundingBound"/>. Trained factors,
-/// their gradients and the optimizer are float32. A test class derives from this and names its engine.
+/// What every engine that stores frozen weights and activations as bfloat16 must satisfy, within the bounds of <see cref="RoundingBound"/>. Trained
+/// factors, their gradients and the optimizer are float32. A test class derives from this and names its engine.
 /// </summary>
 public abstract class BFloat16Conformance
 {
@@ -94,7 +94,8 @@ public abstract class BFloat16Conformance
             var reference = Reference(tested, rounding);
             return Run(() => reference.Backward(tested.Sequence, coefficients.Span), () => reference.ApplyGradients(options, LearningRate));
         }).CheckDistances(actual, name);
-        Assert.IsTrue(model.Export(ModelState.Weights)[0].Values.Any(value => BitConverter.SingleToUInt32Bits(value) % 65536 != 0), "The adapter is not rounded to bfloat16.");
+        Assert.IsTrue(model.Export(ModelState.Weights)[0].Values.Any(value => BitConverter.SingleToUInt32Bits(value) % 65536 != 0),
+            "The adapter is not rounded to bfloat16.");
     }
 
     /// <summary>Losses and gradient norms of some steps.</summary>

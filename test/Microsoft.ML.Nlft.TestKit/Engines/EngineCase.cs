@@ -8,10 +8,12 @@ public sealed class EngineCase : IDisposable
 {
     private const string Random = "random ";
 
-    private EngineCase(ModelFolder folder, LoraAdapter adapter, TokenSequence sequence) => (Folder, Adapter, Sequence) = (folder, adapter, sequence);
+    /// <summary>Makes a case of what is given; it owns the folder.</summary>
+    public EngineCase(ModelFolder folder, LoraAdapter adapter, TokenSequence sequence) => (Folder, Adapter, Sequence) = (folder, adapter, sequence);
 
     /// <summary>The names of the golden models, where they are there, and of six random ones, as data rows.</summary>
-    public static IEnumerable<object[]> Names => Fixtures.Folders("golden", "llama").Concat(Enumerable.Range(1, 6).Select(seed => new object[] { $"{Random}{seed}" }));
+    public static IEnumerable<object[]> Names =>
+        Fixtures.Folders("golden", "llama").Concat(Enumerable.Range(1, 6).Select(seed => new object[] { $"{Random}{seed}" }));
 
     /// <summary>The base model.</summary>
     public ModelFolder Folder { get; }
@@ -58,8 +60,10 @@ public sealed class EngineCase : IDisposable
         };
         var spread = Math.Pow(2, 2 * random.NextDouble() - 1);
         var path = TinyModels.NewFolder();
-        ModelFolderWriter.Write(path, configuration, [.. ModelLayout.Weights(configuration).Select(weight => Tensor(weight.Name, [.. weight.Shape.Select(size => (int)size)]))], TensorType.F32);
-        var adapter = LoraAdapter.Create(new() { Rank = random.Next(1, 9), Alpha = 8, Dropout = 0, TargetPattern = LoraConfiguration.AllLinear }, configuration, seed);
+        var weights = ModelLayout.Weights(configuration).Select(weight => Tensor(weight.Name, [.. weight.Shape.Select(size => (int)size)]));
+        ModelFolderWriter.Write(path, configuration, [.. weights], TensorType.F32);
+        var lora = new LoraConfiguration { Rank = random.Next(1, 9), Alpha = 8, Dropout = 0, TargetPattern = LoraConfiguration.AllLinear };
+        var adapter = LoraAdapter.Create(lora, configuration, seed);
         adapter = new LoraAdapter(adapter.Configuration, [.. adapter.Factors.Select(factor => Tensor(factor.Name, factor.Shape))]);
         var tokens = Enumerable.Range(0, random.Next(20, 60)).Select(_ => random.Next(vocabulary)).ToArray();
         return new EngineCase(ModelFolder.Open(path), adapter, new TokenSequence(tokens, random.Next(1, 10)));
@@ -69,7 +73,10 @@ public sealed class EngineCase : IDisposable
             var values = new float[shape.Aggregate(1, (product, size) => product * size)];
             var scale = name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) ? 1 : spread / Math.Sqrt(shape[^1]);
             foreach (ref var value in values.AsSpan())
-                value = name.EndsWith("norm.weight", StringComparison.Ordinal) ? 0.5f + random.NextSingle() : (float)(scale * Math.Sqrt(12) * (random.NextDouble() - 0.5));
+            {
+                var uniform = random.NextDouble() - 0.5;
+                value = (float)(name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 + uniform : scale * Math.Sqrt(12) * uniform);
+            }
             return new NamedTensor(name, shape, values);
         }
     }

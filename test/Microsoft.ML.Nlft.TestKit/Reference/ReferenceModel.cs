@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// The oracle of the conformance suites: a Llama-family model with a LoRA adapter in float64, written from the definition, one sequence at a time, without
-/// dropout. With a <see cref="Rounding"/> it shows how far results move in an engine that stores that type between its operations.
+/// The oracle of the conformance suites: a Llama-family model with a LoRA adapter in float64, written from the definition, one sequence at a time,
+/// without dropout. With a <see cref="Rounding"/> it shows how far results move in an engine that stores that type between its operations.
 /// </summary>
 public sealed class ReferenceModel
 {
@@ -23,12 +23,14 @@ public sealed class ReferenceModel
     public ReferenceModel(ModelFolder folder, LoraAdapter? adapter, Rounding rounding)
     {
         (_model, _lora, _rounding) = (folder.Configuration, adapter?.Configuration, rounding);
-        _weights = ModelLayout.Weights(_model).ToDictionary(weight => weight.Name, weight => new Node((int)weight.Shape[0], (int)(weight.Shape.Length > 1 ? weight.Shape[1] : 1), isFrozen: true)
-        {
-            Values = [.. folder.Tensor(weight.Name, weight.Shape).ToArray().Select(value => rounding.ToNearest(value))],
-        });
+        _weights = ModelLayout.Weights(_model).ToDictionary(weight => weight.Name, Frozen);
         foreach (var factor in adapter?.Factors ?? [])
             _factors.Add(factor.Name, new Node(factor.Shape[0], factor.Shape[1]) { Values = [.. factor.Values.Select(value => (double)value)] });
+
+        Node Frozen(WeightShape weight) => new((int)weight.Shape[0], weight.Shape.Length > 1 ? (int)weight.Shape[1] : 1, isFrozen: true)
+        {
+            Values = [.. folder.Tensor(weight.Name, weight.Shape).ToArray().Select(value => rounding.ToNearest(value))],
+        };
     }
 
     /// <summary>The accumulated gradients by name.</summary>
@@ -46,7 +48,8 @@ public sealed class ReferenceModel
     public (double[] LogProbabilities, double[] HiddenStates) Score(TokenSequence sequence)
     {
         var (hidden, logits) = Run(new Tape(_rounding), sequence.Tokens.Span);
-        return (LogProbabilities(sequence, logits), hidden.Values[((sequence.PromptLength - 1) * hidden.Columns)..((sequence.Tokens.Length - 1) * hidden.Columns)]);
+        var (first, end) = (sequence.PromptLength - 1, sequence.Tokens.Length - 1);
+        return (LogProbabilities(sequence, logits), hidden.Values[(first * hidden.Columns)..(end * hidden.Columns)]);
     }
 
     /// <summary>Adds the gradient of -sum c_t log p_t to <see cref="Gradients"/>.</summary>
@@ -78,7 +81,8 @@ public sealed class ReferenceModel
         double correction1 = 1 - Math.Pow(options.Beta1, ++_steps), correction2 = 1 - Math.Pow(options.Beta2, _steps);
         foreach (var (name, factor) in _factors)
         {
-            if (!_moments.TryGetValue(name, out var moments)) _moments.Add(name, moments = (new double[factor.Values.Length], new double[factor.Values.Length]));
+            if (!_moments.TryGetValue(name, out var moments))
+                _moments.Add(name, moments = (new double[factor.Values.Length], new double[factor.Values.Length]));
             for (var i = 0; i < factor.Values.Length; i++)
             {
                 var g = clip * factor.Gradient[i];
@@ -92,8 +96,8 @@ public sealed class ReferenceModel
         return norm;
     }
 
-    private static double[] LogProbabilities(TokenSequence sequence, Node logits) => [.. Enumerable.Range(sequence.PromptLength - 1, sequence.ResponseLength)
-        .Select(row => logits.Row(row)[sequence.Tokens.Span[row + 1]] - Tape.LogSum(logits.Row(row)))];
+    private static double[] LogProbabilities(TokenSequence sequence, Node logits) =>
+        [.. Enumerable.Range(sequence.PromptLength - 1, sequence.ResponseLength).Select(row => logits.Row(row)[sequence.Tokens.Span[row + 1]] - Tape.LogSum(logits.Row(row)))];
 
     /// <summary>Final-norm outputs [T, H] and logits [T, V].</summary>
     private (Node Hidden, Node Logits) Run(Tape tape, ReadOnlySpan<int> tokens)
@@ -113,7 +117,8 @@ public sealed class ReferenceModel
         var q = Turned(Linear(tape, normed, $"{attention}.q_proj"), $"{attention}.q_norm");
         var k = Turned(Linear(tape, normed, $"{attention}.k_proj"), $"{attention}.k_norm");
         var v = Linear(tape, normed, $"{attention}.v_proj");
-        var middle = tape.Add(x, Linear(tape, tape.Attend(q, k, v, _model.HeadSize, _model.SlidingWindows[layer]), $"{attention}.o_proj"));
+        var attended = tape.Attend(q, k, v, _model.HeadSize, _model.SlidingWindows[layer]);
+        var middle = tape.Add(x, Linear(tape, attended, $"{attention}.o_proj"));
         normed = Norm(tape, middle, $"model.layers.{layer}.post_attention_layernorm", _model.HiddenSize);
         var gated = tape.Multiply(tape.Silu(Linear(tape, normed, $"{feedForward}.gate_proj")), Linear(tape, normed, $"{feedForward}.up_proj"));
         return tape.Add(middle, Linear(tape, gated, $"{feedForward}.down_proj"));
@@ -137,6 +142,8 @@ public sealed class ReferenceModel
     {
         var (frequencies, magnitude) = RopeFrequencies.Of(_model.Rope, _model.HeadSize);
         var angles = Enumerable.Range(0, length).SelectMany(position => frequencies.Select(f => position * f)).ToArray();
-        return ([.. angles.Select(a => _rounding.ToNearest(Math.Cos(a) * magnitude))], [.. angles.Select(a => _rounding.ToNearest(Math.Sin(a) * magnitude))]);
+        return (Table(Math.Cos), Table(Math.Sin));
+
+        double[] Table(Func<double, double> function) => [.. angles.Select(angle => _rounding.ToNearest(function(angle) * magnitude))];
     }
 }

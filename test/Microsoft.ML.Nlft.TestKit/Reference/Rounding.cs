@@ -1,9 +1,9 @@
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// Random rounding to a number of significant bits: up or down with probabilities that make the mean exact. Results computed several times with it spread as
-/// far as rounding can move them, in whatever order a processor sums (Monte Carlo arithmetic: Parker, Pierce and Eggert, "Monte Carlo arithmetic: how to
-/// gamble with floating point and win", 2000).
+/// Rounds at random to a number of significant bits: up or down, with probabilities that make the mean exact. Results that are computed several
+/// times with it spread as far as rounding can move them, in whatever order a processor sums (Parker, Pierce and Eggert, "Monte Carlo arithmetic:
+/// how to gamble with floating point and win", 2000).
 /// </summary>
 public sealed class Rounding
 {

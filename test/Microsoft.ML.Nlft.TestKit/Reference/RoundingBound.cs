@@ -1,9 +1,9 @@
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// How far an engine that stores bfloat16 may be from the exact results. The bound is computed, not observed: the oracle computes everything exactly and
-/// <see cref="Samples"/> times with random rounding, and what the engine gives may lie <see cref="Factor"/> times as far from the exact result as the
-/// farthest sample. It depends neither on the order in which a processor sums nor on the model, however strongly that amplifies rounding.
+/// Bounds how far an engine that stores bfloat16 may be from the exact results. The bound is computed, not observed: the oracle computes everything
+/// exactly and <see cref="Samples"/> times with random rounding, and the engine's result may lie <see cref="Factor"/> times as far from the exact one
+/// as the farthest sample. It holds for every order in which a processor sums, and for every model, however strongly that amplifies rounding.
 /// </summary>
 public sealed class RoundingBound
 {
@@ -11,8 +11,9 @@ public sealed class RoundingBound
     public const int Samples = 8;
 
     /// <summary>
-    /// The distance of the engine is a draw like those of the samples, from a wider distribution: where the oracle rounds an array once, an engine rounds up
-    /// to three times (both products and the difference in a rotary embedding), which is sqrt(3) of spread. Another sqrt(3) covers what eight draws miss.
+    /// The distance of the engine is a draw like those of the samples, from a wider distribution: where the oracle rounds an array once, an engine
+    /// rounds up to three times (both products and the difference in a rotary embedding), which is sqrt(3) of spread. Another sqrt(3) covers what
+    /// eight draws miss.
     /// </summary>
     public const double Factor = 3;
 
@@ -37,7 +38,8 @@ public sealed class RoundingBound
         {
             Assert.HasCount(exact.Length, actual[name], $"{what} {name}");
             var bound = Factor * _samples.Max(sample => Distance(exact, sample[name]));
-            Assert.IsLessThanOrEqualTo(bound, Distance(exact, actual[name]), $"{what}: distance of {name} from the exact result, which has length {Length(exact)}");
+            Assert.IsLessThanOrEqualTo(bound, Distance(exact, actual[name]),
+                $"{what}: distance of {name} from the exact result, which has length {Length(exact)}");
         }
     }
 

@@ -17,8 +17,8 @@ internal sealed class Node(int rows, int columns, bool isFrozen = false)
 }
 
 /// <summary>
-/// Reverse-mode differentiation as plainly as it can be written. Every array is rounded when an operation has computed it, and so is its gradient before it is
-/// passed on: as in an engine that stores bfloat16 between operations and sums in a wider type.
+/// Differentiates in reverse, written as plainly as possible. Every array is rounded when an operation has computed it, and so is its gradient before
+/// it is passed on: as in an engine that stores bfloat16 between operations and sums in a wider type.
 /// </summary>
 internal sealed class Tape(Rounding rounding)
 {
@@ -145,7 +145,8 @@ internal sealed class Tape(Rounding rounding)
                 for (var i = 0; i < q.Rows; i++)
                 {
                     var first = First(i);
-                    var scores = Enumerable.Range(first, i + 1 - first).Select(j => scale * Dot(Head(q.Row(i), h), Head(k.Row(j), h / group))).ToArray();
+                    var scores = new double[i + 1 - first];
+                    for (var j = first; j <= i; j++) scores[j - first] = scale * Dot(Head(q.Row(i), h), Head(k.Row(j), h / group));
                     var share = shares[h, i] = Softmax(scores);
                     rounding.Apply(share);
                     for (var j = first; j <= i; j++) AddScaled(Head(y.Row(i), h), Head(v.Row(j), h / group), share[j - first]);
