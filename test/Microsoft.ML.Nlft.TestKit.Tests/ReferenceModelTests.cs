@@ -19,7 +19,8 @@ public sealed class ReferenceModelTests
         var coefficients = golden.Root.Doubles("coefficients");
         RequireClose(expected.Doubles("log_probs"), model.Backward(golden.Sequence, [.. coefficients.Select(c => (float)c)]), 1e-6);
         RequireClose(expected.Doubles("last_logits"), model.Logits(golden.Sequence.Tokens)[^1], 1e-6);
-        foreach (var gradient in expected.GetProperty("gradients").EnumerateObject()) RequireClose(gradient.Value.Doubles(), model.Gradients[gradient.Name], 1e-6);
+        foreach (var gradient in expected.GetProperty("gradients").EnumerateObject())
+            RequireClose(gradient.Value.Doubles(), model.Gradients[gradient.Name], 1e-6);
     }
 
     [TestMethod]

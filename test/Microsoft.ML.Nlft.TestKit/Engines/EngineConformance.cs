@@ -33,7 +33,10 @@ public abstract class EngineConformance
             var scores = model.Score([golden.Sequence], hiddenStates: true)[0];
             NumberAssert.AreClose(expected.Doubles("log_probs"), scores.LogProbabilities, ScoreTolerance, $"{name} log_probs");
             if (expected.TryGetProperty("hidden_states", out var hidden))
-                NumberAssert.AreClose([.. hidden.EnumerateArray().SelectMany(row => row.Doubles())], scores.HiddenStates.ToArray(), ScoreTolerance, $"{name} hidden_states");
+            {
+                double[] states = [.. hidden.EnumerateArray().SelectMany(row => row.Doubles())];
+                NumberAssert.AreClose(states, scores.HiddenStates.ToArray(), ScoreTolerance, $"{name} hidden_states");
+            }
         }
     }
 
@@ -105,14 +108,16 @@ public abstract class EngineConformance
         {
             using (var pass = model.Forward([golden.Sequence]))
             {
-                Assert.AreEqual(losses[step], -pass.Scores[0].LogProbabilities.Average(), LossTolerance * losses[step], $"{name}: loss before step {step}");
+                Assert.AreEqual(losses[step], -pass.Scores[0].LogProbabilities.Average(), LossTolerance * losses[step],
+                    $"{name}: loss before step {step}");
                 pass.Backward([coefficients]);
             }
             Assert.AreEqual(norms[step], model.ApplyGradients(options, learningRate), 2 * LossTolerance * norms[step],
                 $"{name}: norm of step {step}");
         }
         var final = training.GetProperty("final_loss").GetDouble();
-        Assert.AreEqual(final, -model.Score([golden.Sequence])[0].LogProbabilities.Average(), LossTolerance * final, $"{name}: loss after the last step");
+        Assert.AreEqual(final, -model.Score([golden.Sequence])[0].LogProbabilities.Average(), LossTolerance * final,
+            $"{name}: loss after the last step");
     }
 
     private static int ArgMax(ReadOnlySpan<float> logits)

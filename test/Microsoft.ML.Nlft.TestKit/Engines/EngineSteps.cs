@@ -6,16 +6,25 @@ namespace Microsoft.ML.Nlft.TestKit;
 /// <summary>An adapter, batches and steps that the tests of every engine share.</summary>
 public static class EngineSteps
 {
-    public static readonly LoraConfiguration Lora = new() { Rank = 3, Alpha = 6, Dropout = 0.2, TargetModules = ["q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"] };
+    public static readonly LoraConfiguration Lora = new()
+    {
+        Rank = 3,
+        Alpha = 6,
+        Dropout = 0.2,
+        TargetModules = ["q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"],
+    };
+
     public static readonly AdamWOptions AdamW = new() { WeightDecay = 0.01 };
 
     public static TokenSequence[] Batch(params int[] lengths)
     {
         var random = new Random(11);
-        return [.. lengths.Select((length, i) => new TokenSequence(Enumerable.Range(0, length).Select(_ => random.Next(TinyModels.Vocabulary)).ToArray(), Math.Max(1, length / 3))
+        return [.. lengths.Select((length, i) => new TokenSequence(Tokens(length), Math.Max(1, length / 3))
         {
             DropoutSeed = (ulong)i + 1,
         })];
+
+        int[] Tokens(int length) => [.. Enumerable.Range(0, length).Select(_ => random.Next(TinyModels.Vocabulary))];
     }
 
     public static ReadOnlyMemory<float> Coefficients(TokenSequence sequence) =>

@@ -14,7 +14,8 @@ public sealed class Golden : IDisposable
         Folder = ModelFolder.Open(Fixtures.Path_("golden", "llama", name));
         Adapter = LoraAdapter.Load(Fixtures.Path_("golden", "llama", name, "adapter"));
         _expected = Fixtures.Json("golden", "llama", name, "expected.json");
-        Sequence = new TokenSequence((int[])[.. Root.GetProperty("token_ids").EnumerateArray().Select(id => id.GetInt32())], Root.GetProperty("prompt_length").GetInt32());
+        int[] tokens = [.. Root.GetProperty("token_ids").EnumerateArray().Select(id => id.GetInt32())];
+        Sequence = new TokenSequence(tokens, Root.GetProperty("prompt_length").GetInt32());
     }
 
     public ModelFolder Folder { get; }

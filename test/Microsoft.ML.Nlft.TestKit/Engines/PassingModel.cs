@@ -12,10 +12,12 @@ public abstract class PassingModel(ICausalLanguageModel model) : ICausalLanguage
 
     public TrainableWeights Trainable => model.Trainable;
 
-    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
+    public IReadOnlyList<TokenScores> Score(
+        IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
         model.Score(batch, hiddenStates, cancellationToken);
 
-    public virtual IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
+    public virtual IForwardPass Forward(
+        IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
         model.Forward(batch, hiddenStates, cancellationToken);
 
     public virtual double ApplyGradients(AdamWOptions options, double learningRate) => model.ApplyGradients(options, learningRate);
@@ -26,7 +28,8 @@ public abstract class PassingModel(ICausalLanguageModel model) : ICausalLanguage
 
     public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors) => model.Import(state, tensors);
 
-    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
+    public IDecodingSession StartDecoding(
+        IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
         model.StartDecoding(prompts, maximumNewTokens, cancellationToken);
 
     public virtual void Dispose()

@@ -41,9 +41,11 @@ public static class TinyModels
     public static ModelFolder Rewrite(ModelFolder source, TensorType type, Func<string, float[], int, float[]> change)
     {
         var path = NewFolder();
-        ModelFolderWriter.Write(path, source.Configuration, [.. ModelLayout.Weights(source.Configuration).Select(weight => new NamedTensor(weight.Name,
-            [.. weight.Shape.Select(size => (int)size)], change(weight.Name, source.Tensor(weight.Name, weight.Shape).ToArray(), (int)weight.Shape[^1])))], type);
+        ModelFolderWriter.Write(path, source.Configuration, [.. ModelLayout.Weights(source.Configuration).Select(Changed)], type);
         return ModelFolder.Open(path);
+
+        NamedTensor Changed(WeightShape weight) => new(weight.Name, [.. weight.Shape.Select(size => (int)size)],
+            change(weight.Name, source.Tensor(weight.Name, weight.Shape).ToArray(), (int)weight.Shape[^1]));
     }
 
     private static DirectoryInfo MakePlace()

@@ -97,7 +97,8 @@ public sealed class ReferenceModel
     }
 
     private static double[] LogProbabilities(TokenSequence sequence, Node logits) =>
-        [.. Enumerable.Range(sequence.PromptLength - 1, sequence.ResponseLength).Select(row => logits.Row(row)[sequence.Tokens.Span[row + 1]] - Tape.LogSum(logits.Row(row)))];
+        [.. Enumerable.Range(sequence.PromptLength - 1, sequence.ResponseLength)
+            .Select(row => logits.Row(row)[sequence.Tokens.Span[row + 1]] - Tape.LogSum(logits.Row(row)))];
 
     /// <summary>Final-norm outputs [T, H] and logits [T, V].</summary>
     private (Node Hidden, Node Logits) Run(Tape tape, ReadOnlySpan<int> tokens)
@@ -127,7 +128,8 @@ public sealed class ReferenceModel
             tape.Rotate(_model.QueryKeyNorm ? Norm(tape, heads, norm, _model.HeadSize) : heads, rotation.Cosine, rotation.Sine, _model.HeadSize);
     }
 
-    private Node Norm(Tape tape, Node x, string name, int size) => tape.Multiply(tape.Normalize(x, size, _model.NormEpsilon), _weights[$"{name}.weight"]);
+    private Node Norm(Tape tape, Node x, string name, int size) =>
+        tape.Multiply(tape.Normalize(x, size, _model.NormEpsilon), _weights[$"{name}.weight"]);
 
     private Node Linear(Tape tape, Node x, string module)
     {

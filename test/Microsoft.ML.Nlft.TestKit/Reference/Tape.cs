@@ -133,7 +133,9 @@ internal sealed class Tape(Rounding rounding)
         }
     }
 
-    /// <summary>Causal attention with grouped heads: row i sees the rows j with i - window &lt; j &lt;= i, or all up to i when the window is 0.</summary>
+    /// <summary>
+    /// Causal attention with grouped heads: row i sees the rows j with i - window &lt; j &lt;= i, or all up to i when the window is 0.
+    /// </summary>
     public Node Attend(Node q, Node k, Node v, int headSize, int window)
     {
         int heads = q.Columns / headSize, group = heads / (k.Columns / headSize);
