@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.Distributed;
 
 namespace Microsoft.ML.Nlft.Tests;
@@ -42,17 +41,5 @@ public sealed class CommunicatorTests
     {
         if (!OperatingSystem.IsLinux()) Assert.Inconclusive("the names are Linux's");
         Assert.AreEqual(message, Launcher.RunAlone(["talk"], ("NLFT_MPI_LIBRARY", library), ("PMI_SIZE", "2")).Require(2).Error.Trim());
-    }
-
-    [TestMethod]
-    public void Single_TellsItsPlace()
-    {
-        var single = Communicator.Single;
-        Assert.AreEqual((0, 1, true, true, 1), (single.Rank, single.Size, single.IsFirst, single.IsSpeaker, single.SizeOnThisHost));
-        Assert.AreEqual(Environment.ProcessorCount, single.Processors);
-        Assert.IsTrue(single.Places[0].IsAlive());
-        Assert.IsFalse((single.Places[0] with { Began = "yesterday" }).IsAlive());
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => single.Send(1, 0, []));
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => single.Send(0, -1, []));
     }
 }
