@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
@@ -6,9 +7,25 @@ using Microsoft.ML.Nlft.Gpu;
 
 // Measures a natural-language fine-tuning step of a model with random weights, each mode in its own process, and prints one table.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-try
+var parsed = new WorkloadCommand(Run).Parse(args);
+var exitCode = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+return parsed.Errors.Count > 0 ? 2 : exitCode;
+
+int Run(Workload work)
 {
-    var work = Workload.Parse(args);
+    try
+    {
+        return Measure(work);
+    }
+    catch (Exception exception) when (exception is NlftException or ArgumentException)
+    {
+        Console.Error.WriteLine(exception.Message);
+        return 2;
+    }
+}
+
+int Measure(Workload work)
+{
     if (work.Only is not null)
     {
         Console.WriteLine(Measurement.Prefix + JsonSerializer.Serialize(Measurement.Take(work)));
@@ -66,9 +83,4 @@ try
             return (null, exception.Message);
         }
     }
-}
-catch (Exception exception) when (exception is NlftException or ArgumentException)
-{
-    Console.Error.WriteLine(exception.Message);
-    return 2;
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Gpu;
@@ -14,6 +13,9 @@ internal sealed record Workload
         ["1b"] = Llama(2048, 8192, 16, 32, 8, 64, 128256),
         ["8b"] = Llama(4096, 14336, 32, 32, 8, 128, 128256),
     };
+
+    /// <summary>The names that <see cref="Shape"/> may have.</summary>
+    public static IEnumerable<string> ShapeNames => Shapes.Keys;
 
     public string Shape { get; init; } = "8b";
     public string Device { get; init; } = "cuda";
@@ -31,7 +33,7 @@ internal sealed record Workload
     public int Extra { get; init; } = 120;
     public int Response { get; init; } = 140;
 
-    /// <summary>Set in the process that measures one mode.</summary>
+    /// <summary>The mode to measure in this process; null: all modes, each in its own process.</summary>
     public string? Only { get; init; }
 
     public ModelConfiguration Model => Shapes[Shape];
@@ -58,51 +60,11 @@ internal sealed record Workload
     /// <summary>Whether a mode trains on the response only, without the judge and standard contexts.</summary>
     public static bool IsSupervised(string mode) => mode.EndsWith("sft", StringComparison.Ordinal);
 
-    public static Workload Parse(string[] arguments)
+    private static ModelConfiguration Llama(int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headSize, int vocabulary) =>
+        new()
     {
-        var work = new Workload();
-        for (var i = 0; i < arguments.Length; i += 2)
-        {
-            var name = arguments[i];
-            var value = i + 1 < arguments.Length ? arguments[i + 1] : throw new ArgumentException($"{name} needs a value.");
-            work = name switch
-            {
-                "--shape" when Shapes.ContainsKey(value) => work with { Shape = value },
-                "--device" => work with { Device = value },
-                "--folder" => work with { Folder = value },
-                "--modes" => work with { Modes = value.Split(',') },
-                "--steps" => work with { Steps = Number(name, value) },
-                "--threads" => work with { Threads = Number(name, value) },
-                "--python" => work with { Python = value },
-                "--rows" => work with { Rows = Number(name, value) },
-                "--prompt" => work with { Prompt = Number(name, value) },
-                "--extra" => work with { Extra = Number(name, value) },
-                "--response" => work with { Response = Number(name, value) },
-                "--only" => work with { Only = value },
-                _ => throw new ArgumentException($"{name} {value}: expected --shape {string.Join('|', Shapes.Keys)}, --device cuda|cuda:N|cpu, "
-                    + "--steps, --rows, --prompt, --extra, --response, --threads N, --modes A,B, --python or --folder PATH."),
-            };
-        }
-        return work;
-    }
-
-    private static int Number(string name, string value) =>
-        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number
-            : throw new ArgumentException($"{name} {value}: expected a whole number above 0.");
-
-    private static ModelConfiguration Llama(
-        int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headSize, int vocabulary) => new()
-    {
-        ModelType = "llama",
-        HiddenSize = hidden,
-        IntermediateSize = intermediate,
-        LayerCount = layers,
-        HeadCount = heads,
+        ModelType = "llama", HiddenSize = hidden, IntermediateSize = intermediate, LayerCount = layers, HeadCount = heads,
         KeyValueHeadCount = keyValueHeads,
-        HeadSize = headSize,
-        VocabularySize = vocabulary,
-        MaximumPositions = 4096,
-        SlidingWindows = new int[layers],
-        Rope = new() { Theta = 500000 },
+        HeadSize = headSize, VocabularySize = vocabulary, MaximumPositions = 4096, SlidingWindows = new int[layers], Rope = new() { Theta = 500000 },
     };
 }

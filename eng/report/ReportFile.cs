@@ -3,9 +3,9 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Report;
 
-/// <summary>What a study writes: whole or not at all.</summary>
+/// <summary>Writes report files atomically.</summary>
 internal static class ReportFile
 {
-    /// <summary>Writes a text; its folder is created.</summary>
+    /// <summary>Writes a text; creates its folder.</summary>
     public static void Write(string path, string text) => AtomicFile.Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 }

@@ -2,51 +2,52 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Scale;
 
-/// <summary>What a message costs besides the link: library, system, processor.</summary>
-/// <param name="PerRound">Seconds of a message.</param>
-/// <param name="PerByte">Seconds of a byte: copied, summed.</param>
+/// <summary>The overhead of a message besides the link: library, system, processor.</summary>
+/// <param name="PerRound">Seconds per message.</param>
+/// <param name="PerByte">Seconds per byte for copying and summing.</param>
 internal sealed record Overhead(double PerRound, double PerByte);
 
-/// <summary>One optimizer step.</summary>
+/// <summary>The work of an optimizer step.</summary>
 internal sealed record StepWork
 {
-    /// <summary>Seconds that one process computes for a row of mean length.</summary>
+    /// <summary>Seconds of computation per row of mean length on one process.</summary>
     public required double SecondsPerRow { get; init; }
 
-    /// <summary>Rows of the window.</summary>
+    /// <summary>The rows of the window.</summary>
     public required int Rows { get; init; }
 
-    /// <summary>Bytes that are summed over the processes.</summary>
+    /// <summary>The bytes of the all-reduce sum.</summary>
     public required double Bytes { get; init; }
 
-    /// <summary>Rounds of short messages besides: for each doubling of the processes.</summary>
+    /// <summary>Rounds of short messages per doubling of the processes. Default 0.</summary>
     public double ShortRounds { get; init; }
 
-    /// <summary>How many times as long a row takes beside other processes of the same machine. 1: each has a machine of its own.</summary>
+    /// <summary>The slowdown of a row beside other processes on the same machine. Default 1: one process per machine.</summary>
     public double Crowding { get; init; } = 1;
 
-    /// <summary>How the long sum is formed.</summary>
+    /// <summary>The algorithm of the long sum.</summary>
     public SumAlgorithm Algorithm { get; init; } = SumAlgorithm.Tree;
 
-    /// <summary>Steps that share a sum: 1, or more where every process goes several steps by itself.</summary>
+    /// <summary>The steps per sum. Default 1; more where every process takes local steps.</summary>
     public int StepsPerSum { get; init; } = 1;
 
-    /// <summary>Rows differ in length: evenly from 1 - Spread to 1 + Spread times the mean.</summary>
+    /// <summary>The spread of row lengths, uniform from 1 - Spread to 1 + Spread times the mean. Default 0.5.</summary>
     public double Spread { get; init; } = 0.5;
 }
 
-/// <summary>How long a step takes on N processes: the longest share of the window, then the sum of the gradients.</summary>
+/// <summary>Computes the time of a step on N processes: the longest share of the window plus the sum of the gradients.</summary>
 internal static class CostModel
 {
-    private const int Unit = 1000; // costs of rows are whole numbers
+    private const int Unit = 1000; // row costs are integers
 
-    /// <summary>Seconds of a sum.</summary>
+    /// <summary>Returns the seconds of a sum.</summary>
     public static double Sum(SumAlgorithm algorithm, int processes, double bytes, Link link, Overhead overhead) =>
-        SumCost.Latencies(algorithm, processes, bytes) * (link.Latency + overhead.PerRound) + SumCost.Factor(algorithm, processes) * bytes * (1 / link.BytesPerSecond + overhead.PerByte);
+        SumCost.Latencies(algorithm, processes, bytes) * (link.Latency + overhead.PerRound) + SumCost.Factor(algorithm, processes) * bytes
+            * (1 / link.BytesPerSecond + overhead.PerByte);
 
-    /// <summary>Rows of mean length that the process with the most to do has.</summary>
-    /// <param name="rows">Rows of the window.</param>
-    /// <param name="processes">Processes that they are dealt to, as training deals them.</param>
+    /// <summary>Returns the work of the busiest process, in rows of mean length.</summary>
+    /// <param name="rows">The rows of the window.</param>
+    /// <param name="processes">The processes that share them, assigned as in training.</param>
     /// <param name="spread">See <see cref="StepWork.Spread"/>.</param>
     public static double LongestShare(int rows, int processes, double spread)
     {
@@ -54,23 +55,24 @@ internal static class CostModel
         return WindowShares.Deal([.. Enumerable.Range(0, rows)], Cost, processes).Max(share => share.Sum(Cost)) / (double)Unit;
     }
 
-    /// <summary>Seconds that a step computes.</summary>
-    /// <param name="work">The step.</param>
-    /// <param name="processes">Processes that share it.</param>
-    /// <param name="cores">Cores that they have together, one for each if there are enough.</param>
+    /// <summary>Returns the seconds of computation in a step.</summary>
+    /// <param name="work">The work of the step.</param>
+    /// <param name="processes">The processes that share it.</param>
+    /// <param name="cores">The cores of the machine; each process uses at most one.</param>
     public static double Compute(StepWork work, int processes, int cores = int.MaxValue) =>
-        work.SecondsPerRow * (processes == 1 ? 1 : work.Crowding) * Math.Max(LongestShare(work.Rows, processes, work.Spread), (double)work.Rows / Math.Min(cores, processes));
+        work.SecondsPerRow * (processes == 1 ? 1 : work.Crowding)
+            * Math.Max(LongestShare(work.Rows, processes, work.Spread), (double)work.Rows / Math.Min(cores, processes));
 
-    /// <summary>Seconds that a step waits for others.</summary>
+    /// <summary>Returns the seconds of communication in a step.</summary>
     public static double Communicate(StepWork work, int processes, Link link, Overhead overhead) => processes == 1 ? 0
         : (Sum(work.Algorithm, processes, work.Bytes, link, overhead)
             + work.ShortRounds * SumCost.Rounds(SumAlgorithm.RecursiveDoubling, processes) * (link.Latency + overhead.PerRound)) / work.StepsPerSum;
 
-    /// <summary>Seconds of a step.</summary>
+    /// <summary>Returns the seconds of a step.</summary>
     public static double Step(StepWork work, int processes, Link link, Overhead overhead, int cores = int.MaxValue) =>
         Compute(work, processes, cores) + Communicate(work, processes, link, overhead);
 
-    /// <summary>What is left of N times the speed of one process, which does the same window without others, from 0 to 1.</summary>
+    /// <summary>Returns the speed divided by N times the speed of one process on the same window, from 0 to 1.</summary>
     public static double Efficiency(StepWork work, int processes, Link link, Overhead overhead) =>
         Compute(work, 1) / (processes * Step(work, processes, link, overhead));
 }

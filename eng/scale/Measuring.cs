@@ -6,16 +6,16 @@ using Microsoft.ML.Nlft.Report;
 
 namespace Microsoft.ML.Nlft.Scale;
 
-/// <summary>A step that was measured.</summary>
+/// <summary>A measured step.</summary>
 internal sealed record MeasuredStep(string Shape, int Processes, Link Link, StepFigure Figure);
 
-/// <summary>What was measured, and the commands that did it.</summary>
+/// <summary>The measurements and their commands.</summary>
 internal sealed record Measurements
 {
-    /// <summary>Steps of processes on one machine, by shape.</summary>
+    /// <summary>Steps on one machine, by shape.</summary>
     public required IReadOnlyList<MeasuredStep> Steps { get; init; }
 
-    /// <summary>Sums of processes on one machine.</summary>
+    /// <summary>Sums on one machine.</summary>
     public required IReadOnlyList<MeasuredSum> Sums { get; init; }
 
     /// <summary>Steps over a network.</summary>
@@ -24,42 +24,45 @@ internal sealed record Measurements
     /// <summary>Sums over a network.</summary>
     public IReadOnlyList<MeasuredSum> NetworkSums { get; init; } = [];
 
-    /// <summary>Why there is no network; null: there is one.</summary>
+    /// <summary>Why the network was not measured; null when it was.</summary>
     public string? NoNetwork { get; init; }
 
-    /// <summary>The arguments that the measuring was started with.</summary>
+    /// <summary>The arguments of the command.</summary>
     public string Arguments { get; init; } = "";
 
-    /// <summary>Cores of the machine.</summary>
+    /// <summary>The cores of the machine.</summary>
     public int Cores { get; init; } = Environment.ProcessorCount;
 
-    /// <summary>The commands of what is measured, by its name.</summary>
+    /// <summary>The commands by the name of the measurement.</summary>
     public Dictionary<string, string> Commands { get; init; } = [];
 
-    private static readonly JsonSerializerOptions s_json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, WriteIndented = true };
+    private static readonly JsonSerializerOptions s_json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        WriteIndented = true };
 
-    /// <summary>Keeps them, so that the page can be written again.</summary>
+    /// <summary>Saves the measurements, so that the page can be written again.</summary>
     public void Save(string path) => ReportFile.Write(path, JsonSerializer.Serialize(this, s_json));
 
-    /// <summary>Those that were kept.</summary>
+    /// <summary>Loads saved measurements.</summary>
     public static Measurements Load(string path) => JsonSerializer.Deserialize<Measurements>(File.ReadAllText(path), s_json)!;
 }
 
-/// <summary>Starts the processes and collects what they measure.</summary>
+/// <summary>Starts the processes and collects their measurements.</summary>
 internal sealed class Measuring(string folder, ScaleOptions options, TextWriter log)
 {
     private const int WindowRows = 8, LargeWindowRows = 4, LargestNetwork = 8;
 
-    private static readonly IReadOnlyList<string> s_halves = ["--mca", "coll_libnbc_iallreduce_algorithm", "3"]; // Open MPI's number for Rabenseifner's
+    // Selects Rabenseifner's algorithm in Open MPI.
+    private static readonly IReadOnlyList<string> s_rabenseifner = ["--mca", "coll_libnbc_iallreduce_algorithm", "3"];
 
     private static readonly int[] s_localBytes = [4096, 65536, 1 << 20, 8 << 20];
     private static readonly int[] s_networkBytes = [4096, 1 << 18, 1 << 21];
 
-    /// <summary>The links of the network: the first and the third are fitted to, the others are not.</summary>
+    /// <summary>The links of the network; the first and the third are used in the fit.</summary>
     public static IReadOnlyList<Link> NetworkLinks { get; } =
-        [Link.Of("0.5 ms, 1 Gbit/s", 0.5e-3, 1000), Link.Of("1 ms, 200 Mbit/s", 1e-3, 200), Link.Of("5 ms, 100 Mbit/s", 5e-3, 100), Link.Of("20 ms, 100 Mbit/s", 20e-3, 100)];
+        [Link.Of("0.5 ms, 1 Gbit/s", 0.5e-3, 1000), Link.Of("1 ms, 200 Mbit/s", 1e-3, 200), Link.Of("5 ms, 100 Mbit/s", 5e-3, 100),
+            Link.Of("20 ms, 100 Mbit/s", 20e-3, 100)];
 
-    /// <summary>Whether a measurement over the network is one that the model is fitted to.</summary>
+    /// <summary>Returns whether a network measurement is used in the fit.</summary>
     public static bool IsFitted(int processes, Link link) => processes == 2 && (link == NetworkLinks[0] || link == NetworkLinks[2]);
 
     public Measurements Run()
@@ -91,36 +94,43 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
         network.Link = NetworkLinks[1];
         networkSums.AddRange(Sums(measured, "network sums", LargestNetwork, s_networkBytes, NetworkLinks[1], network.Launch));
         foreach (var processes in (int[])[4, LargestNetwork])
-            networkSums.AddRange(Sums(measured, "network sums in halves", processes, s_networkBytes[1..], NetworkLinks[1], (count, program) => network.Launch(count, [.. s_halves, .. program]))
-                .Select(sum => sum with { Told = SumAlgorithm.HalvingDoubling }));
+            networkSums.AddRange(Sums(measured, "network sums, Rabenseifner", processes, s_networkBytes[1..], NetworkLinks[1], (count, program) =>
+                network.Launch(count, [.. s_rabenseifner, .. program]))
+                .Select(sum => sum with { Configured = SumAlgorithm.HalvingDoubling }));
         return measured with { NetworkSteps = networkSteps, NetworkSums = networkSums };
     }
 
     private static IReadOnlyList<string> OnThisMachine(int processes, IReadOnlyList<string> program) =>
         ["mpirun.openmpi", "-n", $"{processes}", "--oversubscribe", "--bind-to", "none", .. program];
 
-    private MeasuredStep Train(Measurements measured, string name, int processes, string shape, Link link, Func<int, IReadOnlyList<string>, IReadOnlyList<string>> launch)
+    private MeasuredStep Train(Measurements measured, string name, int processes, string shape, Link link,
+        Func<int, IReadOnlyList<string>, IReadOnlyList<string>> launch)
     {
-        var (rows, steps) = shape == "small-20m" ? (WindowRows, processes == 1 ? 4 : 7) : (LargeWindowRows, 2 + processes); // the first ones compile
-        var figure = Start<StepFigure>(measured, name, launch(processes, [Environment.ProcessPath!, "rank", "train", shape, folder, $"{rows}", $"{steps}"])).Single();
-        Say($"{shape}, {processes} processes, {link.Name}: a step {figure.Seconds:0.000} s");
+        var (rows, steps) = shape == "small-20m" ? (WindowRows, processes == 1 ? 4 : 7) : (LargeWindowRows, 2 + processes); // the first steps compile
+        var figure = Start<StepFigure>(measured, name, launch(processes,
+            [Environment.ProcessPath!, "rank", "train", shape, folder, $"{rows}", $"{steps}"])).Single();
+        Log($"{shape}, {processes} processes, {link.Name}: a step {figure.Seconds:0.000} s");
         return new MeasuredStep(shape, processes, link, figure);
     }
 
-    private IReadOnlyList<MeasuredSum> Sums(Measurements measured, string name, int processes, int[] bytes, Link link, Func<int, IReadOnlyList<string>, IReadOnlyList<string>> launch)
+    private IReadOnlyList<MeasuredSum> Sums(Measurements measured, string name, int processes, int[] bytes, Link link,
+        Func<int, IReadOnlyList<string>, IReadOnlyList<string>> launch)
     {
-        const int times = 3; // short ones twice as often
-        var figures = Start<SumFigure>(measured, name, launch(processes, [Environment.ProcessPath!, "rank", "sum", $"{times}", .. bytes.Select(one => one.ToString(CultureInfo.InvariantCulture))]));
-        foreach (var figure in figures) Say($"{processes} processes, {link.Name}: a sum of {figure.Bytes / 1024:0} KiB {1000 * figure.Seconds:0.00} ms");
+        const int times = 3; // short sums twice as often
+        var figures = Start<SumFigure>(measured, name, launch(processes,
+            [Environment.ProcessPath!, "rank", "sum", $"{times}", .. bytes.Select(one => one.ToString(CultureInfo.InvariantCulture))]));
+        foreach (var figure in figures)
+            Log($"{processes} processes, {link.Name}: a sum of {figure.Bytes / 1024:0} KiB {1000 * figure.Seconds:0.00} ms");
         return [.. figures.Select(figure => new MeasuredSum(processes, figure.Bytes, link, figure.Seconds))];
     }
 
     private IReadOnlyList<T> Start<T>(Measurements measured, string name, IReadOnlyList<string> command)
     {
-        measured.Commands.TryAdd(name, string.Join(' ', command).Replace(Environment.ProcessPath!, Path.GetFileName(Environment.ProcessPath!), StringComparison.Ordinal)
+        measured.Commands.TryAdd(name, string.Join(' ', command)
+            .Replace(Environment.ProcessPath!, Path.GetFileName(Environment.ProcessPath!), StringComparison.Ordinal)
             .Replace(Path.GetFullPath(Path.Combine(folder, "..", "..")) + Path.DirectorySeparatorChar, "", StringComparison.Ordinal));
         return Shell.Run<T>(command);
     }
 
-    private void Say(FormattableString text) => log.WriteLine(text.ToString(CultureInfo.InvariantCulture));
+    private void Log(FormattableString text) => log.WriteLine(text.ToString(CultureInfo.InvariantCulture));
 }

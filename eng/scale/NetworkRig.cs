@@ -3,11 +3,12 @@ using System.Diagnostics;
 namespace Microsoft.ML.Nlft.Scale;
 
 /// <summary>
-/// Machines in one: network namespaces of Linux, each with a device of a <see cref="PacketRelay"/> and a host name of its own, in which Open MPI starts a process each.
+/// Simulates several machines: Linux network namespaces, each with a device of a <see cref="PacketRelay"/> and its own host name. Open MPI starts one
+/// process in each.
 /// </summary>
 internal sealed class NetworkRig : IDisposable
 {
-    private const string Prefix = "nlft-scale-"; // of namespaces
+    private const string Prefix = "nlft-scale-"; // of the namespaces
     private const string Network = "10.77.0.";
 
     private readonly int _nodes;
@@ -27,7 +28,7 @@ internal sealed class NetworkRig : IDisposable
             Ip($"-n {Prefix}{node} link set {Device(node)} up mtu {Mtu}");
             Ip($"-n {Prefix}{node} link set lo up");
         }
-        // What Open MPI calls instead of ssh: a host, then the words of a command line.
+        // Open MPI calls this script instead of ssh, with a host and the words of a command line.
         File.WriteAllText(_agent, $"""
             #!/bin/sh
             host=$1; shift
@@ -38,22 +39,23 @@ internal sealed class NetworkRig : IDisposable
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(_agent, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
-    /// <summary>Bytes of a packet at most: as on a network with jumbo frames, so that the relay is not what limits.</summary>
+    /// <summary>The maximum packet size in bytes: jumbo frames, so that the relay is not the bottleneck.</summary>
     public const int Mtu = 9000;
 
-    /// <summary>What connects the machines from now on.</summary>
+    /// <summary>Sets the link between the machines.</summary>
     public Link Link
     {
         set => _relay.Link = value;
     }
 
-    /// <summary>Makes the machines; null, with a reason, where that cannot be done.</summary>
-    /// <param name="nodes">How many.</param>
-    /// <param name="folder">For the script that stands in for ssh.</param>
-    /// <param name="reason">Why not.</param>
+    /// <summary>Creates the machines; returns null with a reason where that is impossible.</summary>
+    /// <param name="nodes">The number of machines.</param>
+    /// <param name="folder">The folder of the script that replaces ssh.</param>
+    /// <param name="reason">Why the result is null; else empty.</param>
     public static NetworkRig? TryCreate(int nodes, string folder, out string reason)
     {
-        reason = !OperatingSystem.IsLinux() ? "this is not Linux" : Environment.UserName != "root" ? "it takes root" : !File.Exists("/dev/net/tun") ? "there is no /dev/net/tun"
+        reason = !OperatingSystem.IsLinux() ? "this is not Linux" : Environment.UserName != "root" ? "it needs root" : !File.Exists("/dev/net/tun")
+            ? "there is no /dev/net/tun"
             : Shell.Find("ip") is null ? "there is no program ip (apt install iproute2)" : "";
         if (reason.Length > 0) return null;
         try
@@ -67,14 +69,15 @@ internal sealed class NetworkRig : IDisposable
         }
     }
 
-    /// <summary>The command that starts a program on some of the machines, one process each.</summary>
+    /// <summary>Returns the command that starts a program on some of the machines, one process each.</summary>
     public IReadOnlyList<string> Launch(int processes, IReadOnlyList<string> program)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(processes, _nodes);
         var hosts = string.Join(',', Enumerable.Range(1, processes).Select(node => $"{Network}{node}:1"));
         string[] mpirun =
         [
-            "mpirun.openmpi", "-n", $"{processes}", "--host", hosts, "--mca", "plm_rsh_agent", _agent, "--mca", "pml", "ob1", "--mca", "btl", "tcp,self",
+            "mpirun.openmpi", "-n", $"{processes}", "--host", hosts, "--mca", "plm_rsh_agent", _agent, "--mca", "pml", "ob1", "--mca", "btl",
+            "tcp,self",
             "--mca", "btl_tcp_if_include", $"{Network}0/24", "--mca", "oob_tcp_if_include", $"{Network}0/24", "--bind-to", "none", .. program,
         ];
         return ["ip", "netns", "exec", $"{Prefix}0", "unshare", "--uts", "sh", "-c", $"hostname node0; exec {string.Join(' ', mpirun)}"];

@@ -6,8 +6,8 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Scale;
 
 /// <summary>
-/// A network in this process: it reads the packets that each node sends from a TUN device and writes them to the device of the node they are for, after the time that
-/// the link's rate and latency ask for. It stands in for the kernel's netem, which not every kernel has. Each node's sending is limited by itself; nothing is ever lost.
+/// Relays packets between TUN devices, one per node, at the rate and latency of a link. It replaces the kernel's netem, which some kernels lack. The
+/// rate limits what each node sends; no packet is lost.
 /// </summary>
 internal sealed unsafe partial class PacketRelay : IDisposable
 {
@@ -16,17 +16,17 @@ internal sealed unsafe partial class PacketRelay : IDisposable
     private const short TunWithoutHeader = 0x1001; // IFF_TUN | IFF_NO_PI
 
     private readonly int[] _devices;
-    private readonly BlockingCollection<(long Due, int To, byte[] Packet)>[] _underWay;
+    private readonly BlockingCollection<(long Due, int To, byte[] Packet)>[] _pending;
     private volatile Link _link = Link.OneMachine;
     private volatile bool _stopped;
 
-    /// <summary>Creates the devices, named by their place, and begins.</summary>
-    /// <param name="names">Device names, one a node; node i gets the packets for addresses that end with i + 1.</param>
-    /// <exception cref="InvalidOperationException">The system gives no such device.</exception>
+    /// <summary>Creates the devices and starts the relay.</summary>
+    /// <param name="names">Device names, one per node; node i receives the packets for addresses that end with i + 1.</param>
+    /// <exception cref="InvalidOperationException">The system provides no such device.</exception>
     public PacketRelay(IReadOnlyList<string> names)
     {
         _devices = [.. names.Select(name => OpenDevice(name))];
-        _underWay = [.. names.Select(_ => new BlockingCollection<(long, int, byte[])>())];
+        _pending = [.. names.Select(_ => new BlockingCollection<(long, int, byte[])>())];
         for (var node = 0; node < _devices.Length; node++)
         {
             var place = node;
@@ -35,7 +35,7 @@ internal sealed unsafe partial class PacketRelay : IDisposable
         }
     }
 
-    /// <summary>What the packets pass from now on.</summary>
+    /// <summary>Gets or sets the link of the following packets.</summary>
     public Link Link
     {
         get => _link;
@@ -45,7 +45,7 @@ internal sealed unsafe partial class PacketRelay : IDisposable
     public void Dispose()
     {
         _stopped = true;
-        foreach (var queue in _underWay) queue.CompleteAdding();
+        foreach (var queue in _pending) queue.CompleteAdding();
         foreach (var device in _devices) Close(device);
     }
 
@@ -57,28 +57,29 @@ internal sealed unsafe partial class PacketRelay : IDisposable
         Encoding.ASCII.GetBytes(name, request);
         BitConverter.TryWriteBytes(request[16..], TunWithoutHeader);
         fixed (byte* pointer = request)
-            if (Control(device, SetInterface, pointer) < 0) throw new InvalidOperationException($"no TUN device {name} (error {Marshal.GetLastPInvokeError()})");
+            if (Control(device, SetInterface, pointer) < 0)
+                throw new InvalidOperationException($"no TUN device {name} (error {Marshal.GetLastPInvokeError()})");
         return device;
     }
 
-    /// <summary>Takes what a node sends, and works out when it has left: one packet after another.</summary>
+    /// <summary>Reads the packets of a node and computes their departure times, one after another.</summary>
     private void Read(int node)
     {
         var buffer = new byte[LargestPacket];
-        var left = 0L; // when the packet before had left
+        var left = 0L; // departure time of the previous packet
         while (!_stopped)
         {
             int length;
             fixed (byte* pointer = buffer) length = (int)Read(_devices[node], pointer, LargestPacket);
             if (length <= 0) return;
-            if (length < 20 || buffer[0] >> 4 != 4) continue; // IPv4 alone
-            var to = buffer[19] - 1; // the last byte of the address it is for
+            if (length < 20 || buffer[0] >> 4 != 4) continue; // IPv4 only
+            var to = buffer[19] - 1; // the last byte of the destination address
             if (to < 0 || to >= _devices.Length) continue;
             var link = _link;
             left = Math.Max(left, Stopwatch.GetTimestamp()) + Ticks(length / link.BytesPerSecond);
             try
             {
-                _underWay[node].Add((left + Ticks(link.Latency), to, buffer.AsSpan(0, length).ToArray()));
+                _pending[node].Add((left + Ticks(link.Latency), to, buffer.AsSpan(0, length).ToArray()));
             }
             catch (InvalidOperationException)
             {
@@ -87,11 +88,11 @@ internal sealed unsafe partial class PacketRelay : IDisposable
         }
     }
 
-    /// <summary>Hands over what a node has sent when its time has come.</summary>
+    /// <summary>Delivers the packets of a node when they are due.</summary>
     private void Deliver(int node)
     {
         long* time = stackalloc long[2]; // seconds, nanoseconds
-        foreach (var (due, to, packet) in _underWay[node].GetConsumingEnumerable())
+        foreach (var (due, to, packet) in _pending[node].GetConsumingEnumerable())
         {
             while (due - Stopwatch.GetTimestamp() is > 0 and var rest)
             {

@@ -1,28 +1,14 @@
 namespace Microsoft.ML.Nlft.Scale;
 
-/// <summary>What is measured and where the page goes.</summary>
+/// <summary>What to measure and where to write the page.</summary>
 internal sealed record ScaleOptions
 {
-    /// <summary>Whether the small model alone is trained, and sums are timed less often.</summary>
+    /// <summary>Whether to train the small model only.</summary>
     public bool Quick { get; init; }
 
-    /// <summary>The page; null: docs/scale.md. Its plot goes to the folder images beside it.</summary>
+    /// <summary>The page; null: docs/scale.md. Its plot is written to the folder images beside it.</summary>
     public string? Output { get; init; }
 
-    /// <summary>Whether nothing is measured: the page is written again from what was kept.</summary>
+    /// <summary>Whether to measure nothing and write the page again from the last measurements.</summary>
     public bool PageOnly { get; init; }
-
-    /// <summary>Reads the command line; null when there is anything else.</summary>
-    public static ScaleOptions? Parse(IReadOnlyList<string> arguments)
-    {
-        var options = new ScaleOptions();
-        for (var i = 0; i < arguments.Count; i++)
-        {
-            if (arguments[i] == "--quick") options = options with { Quick = true };
-            else if (arguments[i] == "--page") options = options with { PageOnly = true };
-            else if (arguments[i] == "--output" && i + 1 < arguments.Count) options = options with { Output = arguments[++i] };
-            else return null;
-        }
-        return options;
-    }
 }

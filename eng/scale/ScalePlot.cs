@@ -2,20 +2,21 @@ using Microsoft.ML.Nlft.Report;
 
 namespace Microsoft.ML.Nlft.Scale;
 
-/// <summary>Predicted efficiency by number of processes as SVG: a panel a model and processor, a line a link. It is written once.</summary>
+/// <summary>Draws the predicted efficiency by number of processes as SVG: one panel per model and processor, one line per link.</summary>
 /// <param name="columns">Names of the models.</param>
 /// <param name="rows">Names of the processors.</param>
 /// <param name="links">Names of the links.</param>
-/// <param name="processes">Numbers of processes, each twice the one before.</param>
+/// <param name="processes">Numbers of processes, each twice the previous one.</param>
 /// <param name="efficiency">From 0 to 1, by column, row, link and number of processes.</param>
 internal sealed class ScalePlot(
-    IReadOnlyList<string> columns, IReadOnlyList<string> rows, IReadOnlyList<string> links, IReadOnlyList<int> processes, Func<int, int, int, int, double> efficiency)
+    IReadOnlyList<string> columns, IReadOnlyList<string> rows, IReadOnlyList<string> links, IReadOnlyList<int> processes,
+    Func<int, int, int, int, double> efficiency)
 {
     private const double Width = 250, Height = 170, Left = 52, Top = 34, Gap = 56;
 
     private readonly PanelPlot _plot = new((Width, Height));
 
-    /// <summary>The whole picture.</summary>
+    /// <summary>Returns the SVG.</summary>
     public string Write()
     {
         var (width, height) = (columns.Count * (Width + Gap) + 20, rows.Count * (Height + Gap + 16) + 50);
@@ -29,7 +30,8 @@ internal sealed class ScalePlot(
     {
         _plot.Frame($"{columns[column]}, {rows[row]}", left, top, processes.Select((count, i) => (X(left, i), count)), "processes");
         for (var link = 0; link < links.Count; link++)
-            _plot.Line(link, Enumerable.Range(0, processes.Count).Select(i => (X(left, i), _plot.Y(top, efficiency(column, row, link, processes[i])))));
+            _plot.Line(link, Enumerable.Range(0, processes.Count)
+                .Select(i => (X(left, i), _plot.Y(top, efficiency(column, row, link, processes[i])))));
     }
 
     private double X(double left, int i) => left + 10 + (Width - 20) * i / Math.Max(1, processes.Count - 1);

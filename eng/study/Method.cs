@@ -4,40 +4,47 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Study;
 
-/// <summary>How the responses of a row set were chosen.</summary>
+/// <summary>How the responses of a row set are chosen.</summary>
 internal enum Mix
 {
-    /// <summary>As they come: first rows after a shuffle.</summary>
+    /// <summary>As sampled: the first rows after a shuffle.</summary>
     AsTheyCome,
 
-    /// <summary>Wrong ones alone.</summary>
+    /// <summary>Wrong responses only.</summary>
     AllWrong,
 
-    /// <summary>Right ones alone.</summary>
+    /// <summary>Correct responses only.</summary>
     AllCorrect,
 }
 
 /// <summary>A method of the comparison.</summary>
-/// <param name="Name">Its name in table and ledger.</param>
-/// <param name="What">What it does, in a line.</param>
-/// <param name="Objective">What is minimised.</param>
-/// <param name="Refresh">When judge and standard contexts are scored.</param>
-/// <param name="Rows">The rows that it trains on, of those drawn; empty: it cannot.</param>
-/// <param name="IsVariant">Whether it is a variant of NLFT, left out of the plot.</param>
-/// <param name="NeedsBothKinds">Whether it says something of responses as they come alone.</param>
+/// <param name="Name">The name in tables and the ledger.</param>
+/// <param name="What">A short description.</param>
+/// <param name="Objective">Creates the objective.</param>
+/// <param name="Refresh">When the judge and standard contexts are scored.</param>
+/// <param name="Rows">Selects the training rows among the drawn ones; empty when there are none.</param>
+/// <param name="IsVariant">Whether it is a variant of NLFT, which the plot omits.</param>
+/// <param name="NeedsBothKinds">Whether it applies only to responses as sampled.</param>
 internal sealed record Method(
-    string Name, string What, Func<ITokenObjective> Objective, ContextRefresh Refresh, Func<IReadOnlyList<StudyRow>, IReadOnlyList<TrainingExample>> Rows, bool IsVariant = false, bool NeedsBothKinds = false)
+    string Name, string What, Func<ITokenObjective> Objective, ContextRefresh Refresh,
+    Func<IReadOnlyList<StudyRow>, IReadOnlyList<TrainingExample>> Rows, bool IsVariant = false, bool NeedsBothKinds = false)
 {
     /// <summary>All of them.</summary>
     public static IReadOnlyList<Method> All { get; } =
     [
         new("NLFT", "the published objective", () => new NaturalLanguageObjective(), ContextRefresh.EveryStep, AsDrawn),
-        new("NLFT, no clusters", "without cluster neighbours", () => new NaturalLanguageObjective(new() { ClusterRule = ClusterRule.None }), ContextRefresh.EveryStep, AsDrawn, IsVariant: true),
-        new("NLFT, cached", "judge and standard contexts scored once, before the first step", () => new NaturalLanguageObjective(), ContextRefresh.Once, AsDrawn, IsVariant: true),
-        new("NLFT, judge likelihood", "with the aligned likelihood of the judge context", () => new NaturalLanguageObjective(new() { JudgeLikelihood = true }), ContextRefresh.EveryStep, AsDrawn, IsVariant: true),
-        new("SFT, same responses", "the likelihood of the same responses, right and wrong", () => new LikelihoodObjective(), ContextRefresh.EveryStep, AsDrawn),
-        new("SFT, correct responses", "of the right ones among them only (rejection sampling), repeated up to the same number of rows", () => new LikelihoodObjective(), ContextRefresh.EveryStep, CorrectOnes, NeedsBothKinds: true),
-        new("SFT, gold answers", "of the worked gold solutions of the same questions, which no other method sees", () => new LikelihoodObjective(), ContextRefresh.EveryStep, Gold, NeedsBothKinds: true),
+        new("NLFT, no clusters", "without cluster neighbours", () =>
+            new NaturalLanguageObjective(new() { ClusterRule = ClusterRule.None }), ContextRefresh.EveryStep, AsDrawn, IsVariant: true),
+        new("NLFT, cached", "judge and standard contexts scored once, before the first step", () =>
+            new NaturalLanguageObjective(), ContextRefresh.Once, AsDrawn, IsVariant: true),
+        new("NLFT, judge likelihood", "with the aligned likelihood of the judge context", () =>
+            new NaturalLanguageObjective(new() { JudgeLikelihood = true }), ContextRefresh.EveryStep, AsDrawn, IsVariant: true),
+        new("SFT, same responses", "the likelihood of the same responses, right and wrong", () =>
+            new LikelihoodObjective(), ContextRefresh.EveryStep, AsDrawn),
+        new("SFT, correct responses", "of the right ones among them only (rejection sampling), repeated up to the same number of rows", () =>
+            new LikelihoodObjective(), ContextRefresh.EveryStep, CorrectOnes, NeedsBothKinds: true),
+        new("SFT, gold answers", "of the worked gold solutions of the same questions, which no other method sees", () =>
+            new LikelihoodObjective(), ContextRefresh.EveryStep, Gold, NeedsBothKinds: true),
     ];
 
     private static IReadOnlyList<TrainingExample> AsDrawn(IReadOnlyList<StudyRow> rows) => [.. rows.Select(row => row.Example)];
@@ -48,7 +55,8 @@ internal sealed record Method(
         return correct.Count == 0 ? [] : [.. Enumerable.Range(0, rows.Count).Select(i => correct[i % correct.Count])];
     }
 
-    private static IReadOnlyList<TrainingExample> Gold(IReadOnlyList<StudyRow> rows) => [.. rows.Select(row => row.Example with { Response = row.GoldSolution, Judgment = null })];
+    private static IReadOnlyList<TrainingExample> Gold(IReadOnlyList<StudyRow> rows) =>
+        [.. rows.Select(row => row.Example with { Response = row.GoldSolution, Judgment = null })];
 }
 
 /// <summary>A response of the base model, judged, with the worked gold solution of its question.</summary>

@@ -2,25 +2,27 @@ using System.Globalization;
 
 namespace Microsoft.ML.Nlft.Study;
 
-/// <summary>The peak of this process's resident memory over a stretch of work: the kernel's own on Linux, elsewhere the largest of the looks taken.</summary>
+/// <summary>
+/// Measures the peak resident memory of this process: the kernel's value on Linux, elsewhere the maximum of the samples.
+/// </summary>
 internal sealed class PeakMemory
 {
     private long _seen;
 
-    /// <summary>Begins to measure.</summary>
+    /// <summary>Starts the measurement.</summary>
     public PeakMemory()
     {
         GC.Collect();
-        if (OperatingSystem.IsLinux()) File.WriteAllText("/proc/self/clear_refs", "5"); // sets the peak to what is resident now
+        if (OperatingSystem.IsLinux()) File.WriteAllText("/proc/self/clear_refs", "5"); // resets the peak to the current value
     }
 
-    /// <summary>Looks.</summary>
-    public void Look() => _seen = Math.Max(_seen, Environment.WorkingSet);
+    /// <summary>Takes a sample.</summary>
+    public void Sample() => _seen = Math.Max(_seen, Environment.WorkingSet);
 
-    /// <summary>The peak in MiB.</summary>
+    /// <summary>Returns the peak in MiB.</summary>
     public double Megabytes()
     {
-        Look();
+        Sample();
         if (!OperatingSystem.IsLinux()) return _seen / 1048576.0;
         var line = File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
         return double.Parse(line["VmHWM:".Length..^"kB".Length], CultureInfo.InvariantCulture) / 1024;

@@ -2,28 +2,29 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Nlft.Study;
 
-/// <summary>What one training run came to.</summary>
-/// <param name="Key">Which run: family, mix, rows, method, learning rate, seed.</param>
-/// <param name="Right">Test problems answered rightly.</param>
+/// <summary>The result of a training run.</summary>
+/// <param name="Key">The run: family, mix, rows, method, learning rate, seed.</param>
+/// <param name="Right">Test problems answered correctly.</param>
 /// <param name="Total">Test problems.</param>
 /// <param name="Steps">Optimizer steps.</param>
 /// <param name="Seconds">Training time.</param>
-/// <param name="PeakMegabytes">Peak of the process's resident memory while it trained, in MiB.</param>
-/// <param name="Code">Commit and date of the code that ran.</param>
-/// <param name="Salient">Share of salient tokens in the first and in the last five steps.</param>
-/// <param name="FirstWrong">The first test that was answered wrongly: question and answer.</param>
-internal sealed record RunResult(string Key, int Right, int Total, int Steps, double Seconds, double PeakMegabytes, string Code, double[]? Salient = null, string? FirstWrong = null)
+/// <param name="PeakMegabytes">The peak resident memory during training, in MiB.</param>
+/// <param name="Code">The commit and date of the code.</param>
+/// <param name="Salient">The share of salient tokens in the first and the last five steps.</param>
+/// <param name="FirstWrong">The first test with a wrong answer: question and answer.</param>
+internal sealed record RunResult(string Key, int Right, int Total, int Steps, double Seconds, double PeakMegabytes, string Code,
+    double[]? Salient = null, string? FirstWrong = null)
 {
     public double Accuracy => (double)Right / Total;
 }
 
-/// <summary>The runs that are done, one line each, appended as they end; half a line at the end is dropped.</summary>
+/// <summary>Stores finished runs, one per line; a partial last line is dropped.</summary>
 internal sealed class RunLedger
 {
     private readonly string _path;
     private readonly Dictionary<string, RunResult> _runs = [];
 
-    /// <summary>Opens the ledger, or begins one.</summary>
+    /// <summary>Opens or creates the ledger.</summary>
     public RunLedger(string path)
     {
         _path = path;
@@ -36,7 +37,7 @@ internal sealed class RunLedger
         if (whole.Length < text.Length) File.WriteAllText(path, whole);
     }
 
-    /// <summary>The result of a run, or null when it is not done.</summary>
+    /// <summary>Returns the result of a run, or null.</summary>
     public RunResult? Find(string key) => _runs.GetValueOrDefault(key);
 
     /// <summary>Adds a result.</summary>

@@ -13,7 +13,9 @@ internal static class Statistics
         2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
     ];
 
-    /// <summary>The mean of the seeds' accuracies: Student's interval over seeds, or Wilson's over the test problems when there is one seed.</summary>
+    /// <summary>
+    /// The mean of the seeds' accuracies: Student's interval over seeds, or Wilson's over the test problems when there is one seed.
+    /// </summary>
     public static Estimate Accuracy(IReadOnlyList<RunResult> seeds)
     {
         if (seeds.Count > 1)

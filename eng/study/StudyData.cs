@@ -6,7 +6,7 @@ using Microsoft.ML.Nlft.TinyModel.Problems;
 
 namespace Microsoft.ML.Nlft.Study;
 
-/// <summary>The rows and tests of one family: the base model's own responses, and problems that neither they nor the pretraining hold.</summary>
+/// <summary>The rows and tests of a family: responses of the base model, and problems outside them and the pretraining.</summary>
 internal sealed class StudyData
 {
     private const int TestProblems = 100, TrainingProblems = 200, SamplesPerQuestion = 4, Seed = 4711;
@@ -20,16 +20,18 @@ internal sealed class StudyData
     /// <summary>The test problems.</summary>
     public IReadOnlyList<WordProblem> Test { get; }
 
-    /// <summary>Right and wrong responses that rows are drawn from.</summary>
-    public (int Correct, int Incorrect) Pool => (_pool.Count(row => row.Polarity == Polarity.Correct), _pool.Count(row => row.Polarity == Polarity.Incorrect));
+    /// <summary>The numbers of correct and incorrect responses to draw from.</summary>
+    public (int Correct, int Incorrect) Pool => (_pool.Count(row => row.Polarity == Polarity.Correct),
+        _pool.Count(row => row.Polarity == Polarity.Incorrect));
 
-    /// <summary>Draws the problems, lets the base model respond at temperature 1 and judges the responses.</summary>
+    /// <summary>Draws the problems, samples responses of the base model at temperature 1 and judges them.</summary>
     /// <param name="family">The family.</param>
     /// <param name="model">The base model.</param>
-    /// <param name="seen">Questions of the pretraining.</param>
-    /// <param name="journal">Keeps the responses.</param>
-    /// <param name="cancellationToken">Cancels.</param>
-    public static async Task<StudyData> MakeAsync(StudyFamily family, LocalModel model, IReadOnlySet<string> seen, string journal, CancellationToken cancellationToken)
+    /// <param name="seen">The questions of the pretraining.</param>
+    /// <param name="journal">The journal of the responses.</param>
+    /// <param name="cancellationToken">Cancels the generation.</param>
+    public static async Task<StudyData> MakeAsync(StudyFamily family, LocalModel model, IReadOnlySet<string> seen, string journal,
+        CancellationToken cancellationToken)
     {
         var (training, test) = Draw(family, seen);
         var data = new StudyData(training, test);
@@ -40,20 +42,22 @@ internal sealed class StudyData
             Journal = journal,
         };
         var random = new Random(Seed);
-        var questions = training.Select((problem, i) => new JsonLinesRow(problem.Question, null, null, Text(problem.Answer), null, $"problem {i} of {family.Name}"));
+        var questions = training.Select((problem, i) => new JsonLinesRow(problem.Question, null, null, Text(problem.Answer), null,
+            $"problem {i} of {family.Name}"));
         await foreach (var response in ResponseGenerator.GenerateAsync(model, questions.ToAsyncEnumerable(), options, cancellationToken))
         {
             if (string.IsNullOrWhiteSpace(response.Row.Response)) continue;
             var verdict = await new RuleJudge().JudgeAsync(response.Row, cancellationToken);
-            // A wrong step is named as a person would; where the steps cannot be read, the rule's words stand.
-            var named = verdict.Kind == VerdictKind.Incorrect && SolutionReader.Read(data._problems[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
+            // Name the wrong step as a person would; where the steps cannot be parsed, keep the judgment of the rule.
+            var named = verdict.Kind == VerdictKind.Incorrect
+                && SolutionReader.Read(data._problems[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
                 ? JudgmentWriter.Write(solution, random) : verdict.Judgment;
             data._pool.Add((response.Row with { Judgment = named }).ToExample());
         }
         return data;
     }
 
-    /// <summary>Rows of a mix; null when there are too few of a kind.</summary>
+    /// <summary>Draws the rows of a mix; null when there are too few of a kind.</summary>
     public IReadOnlyList<StudyRow>? Rows(Mix mix, int count, int seed)
     {
         try
@@ -72,21 +76,25 @@ internal sealed class StudyData
         }
     }
 
-    /// <summary>How many of the test problems a model answers rightly, and the first that it does not, with its answer.</summary>
+    /// <summary>Returns how many test problems a model answers correctly, and its first wrong answer with the question.</summary>
     public (int Right, string? FirstWrong) TestModel(LocalModel model, CancellationToken cancellationToken)
     {
-        var answers = model.Answer([.. Test.Select(problem => problem.Question)], new GenerationOptions { MaximumNewTokens = 160, MaximumBatchSize = Test.Count }, cancellationToken);
-        var wrong = Test.Zip(answers).Where(pair => Evaluation.ExactMatchEvaluator.Compare(pair.Second.Text, Text(pair.First.Answer)).Outcome != Evaluation.AnswerOutcome.Correct).ToList();
+        var answers = model.Answer([.. Test.Select(problem => problem.Question)],
+            new GenerationOptions { MaximumNewTokens = 160, MaximumBatchSize = Test.Count }, cancellationToken);
+        var wrong = Test.Zip(answers).Where(pair => Evaluation.ExactMatchEvaluator.Compare(pair.Second.Text,
+            Text(pair.First.Answer)).Outcome != Evaluation.AnswerOutcome.Correct).ToList();
         return (Test.Count - wrong.Count, wrong.Count == 0 ? null : $"{wrong[0].First.Question}\n{wrong[0].Second.Text}");
     }
 
-    /// <summary>Test problems first; a family with too few problems gets a test of a third of them, and fewer questions with the same responses each.</summary>
+    /// <summary>
+    /// Draws the test problems first. A family with few problems uses a third of them for the test, and fewer questions.
+    /// </summary>
     private static (IReadOnlyList<WordProblem> Training, IReadOnlyList<WordProblem> Test) Draw(StudyFamily family, IReadOnlySet<string> seen)
     {
         var generator = new ProblemGenerator(Seed, seen);
         if (family.Problems.Count > 1)
         {
-            // Kinds with few problems may run out, and then repeat what pretraining knew: the others take their turn.
+            // Kinds with few problems may run out: the other kinds fill up.
             var each = (TestProblems + TrainingProblems) / family.Problems.Count + 1;
             var drawn = family.Problems.SelectMany(kind => generator.UpTo(each, kind)).ToArray();
             new Random(Seed).Shuffle(drawn);

@@ -4,14 +4,15 @@ using Microsoft.ML.Nlft.Report;
 
 namespace Microsoft.ML.Nlft.Study;
 
-/// <summary>The study as a page of Markdown with its plot. It says what ran and what came out; nothing on it is written by hand.</summary>
+/// <summary>Writes the study as a Markdown page with its plot.</summary>
 internal sealed class StudyPage(
-    StudyOptions options, IReadOnlyList<StudyFamily> families, IReadOnlyDictionary<string, (int Right, int Total, (int Correct, int Incorrect) Pool)> basic,
+    StudyOptions options, IReadOnlyList<StudyFamily> families,
+    IReadOnlyDictionary<string, (int Right, int Total, (int Correct, int Incorrect) Pool)> basic,
     IReadOnlyDictionary<Method, RateChoice> rates, IReadOnlyList<(Cell Cell, RunResult? Result)> results, string code)
 {
     private readonly StringBuilder _text = new();
 
-    /// <summary>Writes page and plot, each whole or not at all.</summary>
+    /// <summary>Writes page and plot atomically.</summary>
     public void Write(string path)
     {
         var plot = Path.Combine(Path.GetDirectoryName(path)!, "images", "study.svg");
@@ -24,19 +25,30 @@ internal sealed class StudyPage(
         _text.Clear();
         Line("# NLFT and supervised fine-tuning, compared");
         Line("");
-        Line("This page is written by `./build.sh study`; nothing on it is typed by hand. It compares methods on a model of a million parameters and generated word problems:");
-        Line("what it shows about large models is a guess at best. What was learned from it: [findings](findings.md); what each option does: [variants](study-variants.md).");
+        Line("`./build.sh study` writes this page. It compares methods on a model of a million parameters and generated word problems;");
+        Line("conclusions about large models are guesses at best. See [findings](findings.md) for the lessons and");
+        Line("[variants](study-variants.md) for each option.");
         Line("");
-        Line($"- Command: `./build.sh study{(options.CommandLine.Length > 0 ? " " + options.CommandLine : "")}`; code {string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
-        Line($"- Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}: each draws the rows, the adapter's first weights, the order of the rows and dropout.");
-        Line($"- Training: LoRA as published, batches of {StudyRun.BatchSize}, about {StudyRun.TargetSteps} steps ({string.Join(", ", options.Rows.Select(rows => Invariant($"{rows} rows: {StudyRun.EpochsFor(rows) * ((rows + StudyRun.BatchSize - 1) / StudyRun.BatchSize)}")))}), the same number for every method.");
-        Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} on a family that is in no table below ({StudyFamily.Development.Name}, {string.Join(" and ", StudyRun.DevelopmentRows)} rows, {StudyRun.DevelopmentSeeds.Length} seeds each), for every method by itself; of equals the smaller.");
-        Line("- Rows: the base model's own responses at temperature 1, four to a question; tests: greedy answers to problems that neither rows nor pretraining hold.");
-        Line(options.Seeds > 1 ? "- Intervals: 95 %, Student's t over the seeds' accuracies." : "- Intervals: 95 %, Wilson's over the test problems; with one seed they say nothing of how much seeds differ.");
+        Line($"- Command: `./build.sh study{(options.CommandLine.Length > 0 ? " " + options.CommandLine : "")}`; code "
+            + $"{string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
+        Line($"- Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}: each draws the rows, the adapter's first weights, the order of the "
+            + "rows and dropout.");
+        var steps = options.Rows.Select(rows =>
+            Invariant($"{rows} rows: {StudyRun.EpochsFor(rows) * ((rows + StudyRun.BatchSize - 1) / StudyRun.BatchSize)}"));
+        Line($"- Training: LoRA as published, batches of {StudyRun.BatchSize}, about {StudyRun.TargetSteps} steps");
+        Line($"  ({string.Join(", ", steps)}), equal for every method.");
+        Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} for each method on a "
+            + "family");
+        Line($"  outside the tables ({StudyFamily.Development.Name}, {string.Join(" and ", StudyRun.DevelopmentRows)} rows, "
+            + $"{StudyRun.DevelopmentSeeds.Length} seeds each); the smaller one of equals.");
+        Line("- Rows: the base model's responses at temperature 1, four per question.");
+        Line("- Tests: greedy answers to problems outside rows and pretraining.");
+        Line(options.Seeds > 1 ? "- Intervals: 95 %, Student's t over the seeds' accuracies."
+            : "- Intervals: 95 %, Wilson's over the test problems; one seed does not show how much seeds differ.");
         Line("");
         Families();
         Methods();
-        Line("## Accuracy by number of rows, responses as they come");
+        Line("## Accuracy by number of rows, responses as sampled");
         Line("");
         Line("![Accuracy by number of rows](images/study.svg)");
         Line("");
@@ -63,7 +75,8 @@ internal sealed class StudyPage(
         foreach (var family in families)
         {
             var found = results.Where(pair => pair.Cell.Family == family && pair.Result is not null).ToList();
-            if (found.Count > 0 && found.All(pair => pair.Result!.Right == pair.Result.Total)) Line($"\nEvery method answers all tests of {family.Name}: it decides nothing and must be made harder.");
+            if (found.Count > 0 && found.All(pair => pair.Result!.Right == pair.Result.Total))
+                Line($"\nEvery method answers all tests of {family.Name}: it does not distinguish them and must be made harder.");
         }
         Line("");
     }
@@ -75,8 +88,9 @@ internal sealed class StudyPage(
         Line("| method | what it does | learning rate |");
         Line("|---|---|---|");
         foreach (var method in Method.All) Line($"| {method.Name} | {method.What} | {rates[method]} |");
-        foreach (var method in Method.All.Where(method => rates[method].Tried is { Count: > 1 } tried && (rates[method].Rate == tried[0].Rate || rates[method].Rate == tried[^1].Rate)))
-            Line($"\nThe best rate of {method.Name} lies at the end of those tried: a better one may lie beyond.");
+        foreach (var method in Method.All.Where(method => rates[method].Tried is { Count: > 1 } tried
+            && (rates[method].Rate == tried[0].Rate || rates[method].Rate == tried[^1].Rate)))
+            Line($"\nThe best rate of {method.Name} is the smallest or largest one tried: a better one may lie beyond.");
         Line("");
     }
 
@@ -99,16 +113,17 @@ internal sealed class StudyPage(
             Line("");
             foreach (var family in families) Sizes(family, mix);
         }
-        Line("A dash: the base model gave too few such responses.");
+        Line("A dash: the base model generated too few such responses.");
         Line("");
     }
 
-    /// <summary>NLFT against the others, paired by family, size and seed.</summary>
+    /// <summary>Writes the differences between NLFT and the others, paired by family, size and seed.</summary>
     private void Differences()
     {
         Line("## NLFT against the others");
         Line("");
-        Line("Percentage points of accuracy that NLFT is above the other method on the same family, number of rows and seed, responses as they come; the interval treats families and seeds as a sample.");
+        Line("Percentage points of accuracy of NLFT above the other method for the same family, number of rows and seed, responses as sampled;");
+        Line("the interval treats families and seeds as a sample.");
         Line("");
         Line($"| NLFT minus | {string.Join(" | ", options.Rows.Select(rows => $"{rows} rows"))} |");
         Line($"|---|{string.Concat(options.Rows.Select(_ => "---|"))}");
@@ -126,14 +141,17 @@ internal sealed class StudyPage(
         var values = pairs.ToList();
         if (values.Count == 0) return "-";
         var estimate = Statistics.Mean(values);
-        return values.Count == 1 ? Invariant($"{estimate.Mean:+0.0;-0.0;0.0} (one pair)") : Invariant($"{estimate.Mean:+0.0;-0.0;0.0} [{estimate.Lower:+0.0;-0.0;0.0} to {estimate.Upper:+0.0;-0.0;0.0}]");
+        return values.Count == 1
+            ? Invariant($"{estimate.Mean:+0.0;-0.0;0.0} (one pair)")
+            : Invariant($"{estimate.Mean:+0.0;-0.0;0.0} [{estimate.Lower:+0.0;-0.0;0.0} to {estimate.Upper:+0.0;-0.0;0.0}]");
     }
 
     private void Cost()
     {
         Line("## Time and memory of training");
         Line("");
-        Line("Mean over all runs of a method. Time is the training alone, on the machine of the run; memory is the peak of the whole process, in which the runtime and the data of the study lie, too.");
+        Line("Means over all runs of a method. Time is that of training, on the machine of the run; memory is the peak of the process, including");
+        Line("the runtime and the data of the study.");
         Line("");
         Line("| method | runs | steps | seconds | peak memory |");
         Line("|---|---|---|---|---|");
@@ -141,12 +159,14 @@ internal sealed class StudyPage(
         {
             var runs = results.Where(pair => pair.Cell.Method == method).Select(pair => pair.Result).OfType<RunResult>().ToList();
             if (runs.Count == 0) continue;
-            Line(Invariant($"| {method.Name} | {runs.Count} | {runs.Average(run => run.Steps):0.0} | {runs.Average(run => run.Seconds):0.0} | {runs.Average(run => run.PeakMegabytes):0} MiB |"));
+            Line(Invariant($"| {method.Name} | {runs.Count} | {runs.Average(run => run.Steps):0.0} | {runs.Average(run => run.Seconds):0.0} | ")
+                + Invariant($"{runs.Average(run => run.PeakMegabytes):0} MiB |"));
         }
     }
 
     private List<RunResult> Seeds(StudyFamily family, Mix mix, int rows, Method method) =>
-        [.. results.Where(pair => pair.Result is not null && pair.Cell.Family == family && pair.Cell.Mix == mix && pair.Cell.Rows == rows && pair.Cell.Method == method).Select(pair => pair.Result!)];
+        [.. results.Where(pair => pair.Result is not null && pair.Cell.Family == family && pair.Cell.Mix == mix && pair.Cell.Rows == rows
+            && pair.Cell.Method == method).Select(pair => pair.Result!)];
 
     private Estimate? MainPoint(StudyFamily family, int rows, Method method) =>
         Seeds(family, Mix.AsTheyCome, rows, method) is { Count: > 0 } seeds ? Statistics.Accuracy(seeds) : null;
@@ -156,7 +176,8 @@ internal sealed class StudyPage(
         var seeds = Seeds(family, mix, rows, method);
         if (seeds.Count == 0) return "-";
         var estimate = Statistics.Accuracy(seeds);
-        return Invariant($"{100 * estimate.Mean:0.0} [{100 * estimate.Lower:0.0} to {100 * estimate.Upper:0.0}]") + (seeds.Count < options.Seeds ? $" ({seeds.Count} seeds)" : "");
+        return Invariant($"{100 * estimate.Mean:0.0} [{100 * estimate.Lower:0.0} to {100 * estimate.Upper:0.0}]")
+            + (seeds.Count < options.Seeds ? $" ({seeds.Count} seeds)" : "");
     }
 
     private void Line(string text) => _text.Append(text).Append('\n');

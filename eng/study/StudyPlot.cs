@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Report;
 
 namespace Microsoft.ML.Nlft.Study;
 
-/// <summary>Accuracy by number of rows as SVG: a panel a family, a line a method, whiskers for the 95 % interval. It is written once.</summary>
+/// <summary>Draws accuracy by number of rows as SVG: one panel per family, one line per method, whiskers for the 95 % interval.</summary>
 internal sealed class StudyPlot(IReadOnlyList<StudyFamily> families, IReadOnlyList<int> sizes, Func<StudyFamily, int, Method, Estimate?> point)
 {
     private const double Width = 300, Height = 200, Left = 48, Top = 30, Gap = 60;
@@ -12,7 +12,7 @@ internal sealed class StudyPlot(IReadOnlyList<StudyFamily> families, IReadOnlyLi
 
     private readonly PanelPlot _plot = new((Width, Height));
 
-    /// <summary>The whole picture.</summary>
+    /// <summary>Returns the SVG.</summary>
     public string Write()
     {
         var rows = (families.Count + Columns - 1) / Columns;
@@ -31,11 +31,15 @@ internal sealed class StudyPlot(IReadOnlyList<StudyFamily> families, IReadOnlyLi
                 .Select(pair => (X: X(left, pair.Size) + 3 * (m - 1.5), Estimate: pair.Found!.Value)).ToList();
             if (points.Count > 1) _plot.Line(m, points.Select(p => (p.X, _plot.Y(top, p.Estimate.Mean))));
             foreach (var (x, estimate) in points)
-                _plot.Add($"<line x1=\"{x:0.0}\" y1=\"{_plot.Y(top, estimate.Lower):0.0}\" x2=\"{x:0.0}\" y2=\"{_plot.Y(top, estimate.Upper):0.0}\" stroke=\"{PanelPlot.Colour(m)}\"/><circle cx=\"{x:0.0}\" cy=\"{_plot.Y(top, estimate.Mean):0.0}\" r=\"3\" fill=\"{PanelPlot.Colour(m)}\"/>");
+            {
+                var (lower, mean, upper) = (_plot.Y(top, estimate.Lower), _plot.Y(top, estimate.Mean), _plot.Y(top, estimate.Upper));
+                _plot.Add($"<line x1=\"{x:0.0}\" y1=\"{lower:0.0}\" x2=\"{x:0.0}\" y2=\"{upper:0.0}\" stroke=\"{PanelPlot.Colour(m)}\"/>");
+                _plot.Add($"<circle cx=\"{x:0.0}\" cy=\"{mean:0.0}\" r=\"3\" fill=\"{PanelPlot.Colour(m)}\"/>");
+            }
         }
     }
 
-    /// <summary>Sizes stand on a logarithmic axis.</summary>
+    /// <summary>Returns the position of a size on the logarithmic axis.</summary>
     private double X(double left, int size) =>
         sizes.Count == 1 ? left + Width / 2 : left + 20 + (Width - 40) * Math.Log((double)size / sizes[0]) / Math.Log((double)sizes[^1] / sizes[0]);
 }

@@ -8,28 +8,29 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Study;
 
-/// <summary>One training run of the study.</summary>
+/// <summary>A training run of the study.</summary>
 internal sealed record Cell(StudyFamily Family, Mix Mix, int Rows, Method Method, int Seed)
 {
-    public string Key(double rate) => string.Create(CultureInfo.InvariantCulture, $"{Family.Name} | {Mix} | {Rows} | {Method.Name} | {rate} | {Seed}");
+    public string Key(double rate) => string.Create(CultureInfo.InvariantCulture,
+        $"{Family.Name} | {Mix} | {Rows} | {Method.Name} | {rate} | {Seed}");
 }
 
-/// <summary>The study as a whole: data, learning rates, runs, page.</summary>
+/// <summary>Runs the study: data, learning rates, training runs, page.</summary>
 internal sealed class StudyRun(string root, StudyOptions options, TextWriter log)
 {
     public const int BatchSize = 4, TargetSteps = 50;
 
-    /// <summary>Rows and seeds of the search for learning rates.</summary>
+    /// <summary>The rows and seeds of the learning-rate search.</summary>
     public static readonly int[] DevelopmentRows = [10, 50], DevelopmentSeeds = [101, 102, 103];
 
-    private readonly string _place = Path.Combine(root, "artifacts", "study");
+    private readonly string _folder = Path.Combine(root, "artifacts", "study");
     private readonly Dictionary<string, StudyData> _data = [];
     private readonly Stopwatch _watch = new();
     private int _fresh;
 
     private string ModelFolder => Path.Combine(root, "samples", "models", "tiny-word-problems");
 
-    private RunLedger Ledger => field ??= new RunLedger(Path.Combine(_place, options.Variants ? "variants.jsonl" : "runs.jsonl"));
+    private RunLedger Ledger => field ??= new RunLedger(Path.Combine(_folder, options.Variants ? "variants.jsonl" : "runs.jsonl"));
 
     private string Code => field ??= CodeVersion();
 
@@ -49,7 +50,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         {
             var result = Run(cell, search[cell.Method].Rate, cancellationToken);
             results.Add((cell, result));
-            if (result is not null) Say($"{results.Count} of {cells.Count}", cell, result, cells.Count - results.Count);
+            if (result is not null) Log($"{results.Count} of {cells.Count}", cell, result, cells.Count - results.Count);
         }
         var page = Page("study.md");
         new StudyPage(options, families, basic, search, results, Code).Write(page);
@@ -65,7 +66,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         {
             var result = Run(cell, variant.Rate, cancellationToken);
             results.Add((cell, variant, result));
-            if (result is not null) Say($"{results.Count} of {plan.Count}", cell, result, plan.Count - results.Count);
+            if (result is not null) Log($"{results.Count} of {plan.Count}", cell, result, plan.Count - results.Count);
         }
         var page = Page("study-variants.md");
         ReportFile.Write(page, new VariantPage(options, families, results).Markdown());
@@ -75,8 +76,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
     private string Page(string name) => options.Output is { } given ? Path.GetFullPath(given) : Path.Combine(root, "docs", name);
 
     /// <summary>
-    /// The runs: every method at every size and mix, except that gold answers do not depend on the mix, and that the right ones among all wrong or all right
-    /// responses are none or all.
+    /// Lists the runs: every method at every size and mix, except methods that only make sense for responses as sampled.
     /// </summary>
     public static IEnumerable<Cell> Plan(IReadOnlyList<StudyFamily> families, StudyOptions options) =>
         from seed in Enumerable.Range(1, options.Seeds)
@@ -87,26 +87,31 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         where mix == Mix.AsTheyCome || method.NeedsBothKinds == false
         select new Cell(family, mix, rows, method, seed);
 
-    /// <summary>Passes over so many rows that come to about the same number of steps for every size.</summary>
+    /// <summary>Returns the epochs that give about the same number of steps for every size.</summary>
     public static int EpochsFor(int rows) => Math.Max(1, (int)Math.Round((double)TargetSteps / ((rows + BatchSize - 1) / BatchSize)));
 
     private async Task<IReadOnlyDictionary<string, (int Right, int Total, (int Correct, int Incorrect) Pool)>> MakeDataAsync(
         IReadOnlyList<StudyFamily> families, CancellationToken cancellationToken)
     {
-        Directory.CreateDirectory(_place);
+        Directory.CreateDirectory(_folder);
         using var model = LocalModel.Load(ModelFolder, cancellationToken: cancellationToken);
         var seen = TrainingMix.Rows(new Recipe()).Select(row => row.Example.Question).ToHashSet();
         var basic = new Dictionary<string, (int, int, (int, int))>();
         foreach (var family in families)
         {
-            var data = _data[family.Name] = await StudyData.MakeAsync(family, model, seen, Path.Combine(_place, $"responses-{family.Name}.jsonl"), cancellationToken);
+            var data = _data[family.Name] = await StudyData.MakeAsync(family, model, seen, Path.Combine(_folder, $"responses-{family.Name}.jsonl"),
+                cancellationToken);
             basic[family.Name] = (data.TestModel(model, cancellationToken).Right, data.Test.Count, data.Pool);
-            log.WriteLine($"{family.Name}: {data.Pool.Correct} right and {data.Pool.Incorrect} wrong responses, {data.Test.Count} test problems, the base model has {basic[family.Name].Item1} right");
+            log.WriteLine(
+                $"{family.Name}: {data.Pool.Correct} right and {data.Pool.Incorrect} wrong responses, {data.Test.Count} test problems, the base "
+                + $"model has {basic[family.Name].Item1} right");
         }
         return basic;
     }
 
-    /// <summary>The best rate of every method on the development family: the same rates, rows and seeds for each; of equals the smaller.</summary>
+    /// <summary>
+    /// Finds the best rate of every method on the development family, with the same rates, rows and seeds for each; the smaller of equals.
+    /// </summary>
     private IReadOnlyDictionary<Method, RateChoice> Search(CancellationToken cancellationToken)
     {
         var choices = new Dictionary<Method, RateChoice>();
@@ -115,7 +120,8 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             var tried = new List<(double Rate, double Accuracy)>();
             foreach (var rate in options.Rates.Count > 1 ? options.Rates : [])
             {
-                var runs = (from rows in DevelopmentRows from seed in DevelopmentSeeds select Run(new Cell(StudyFamily.Development, Mix.AsTheyCome, rows, method, seed), rate, cancellationToken))
+                var runs = (from rows in DevelopmentRows from seed in DevelopmentSeeds select Run(
+                    new Cell(StudyFamily.Development, Mix.AsTheyCome, rows, method, seed), rate, cancellationToken))
                     .OfType<RunResult>().ToList();
                 if (runs.Count > 0) tried.Add((rate, runs.Average(run => run.Accuracy)));
             }
@@ -125,7 +131,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         return choices;
     }
 
-    /// <summary>Trains and tests, or looks the result up; null when the rows cannot be had.</summary>
+    /// <summary>Trains and tests, or returns the known result; null when there are too few rows.</summary>
     private RunResult? Run(Cell cell, double rate, CancellationToken cancellationToken)
     {
         if (Ledger.Find(cell.Key(rate)) is { } known) return known;
@@ -134,10 +140,11 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         cancellationToken.ThrowIfCancellationRequested();
         _watch.Start();
         using var model = LocalModel.Load(ModelFolder, new() { Trainable = TrainableWeights.Lora, Seed = cell.Seed }, cancellationToken);
-        var training = new FineTuneOptions { Epochs = EpochsFor(rows.Count), BatchSize = BatchSize, LearningRate = rate, Refresh = cell.Method.Refresh, Seed = cell.Seed };
+        var training = new FineTuneOptions { Epochs = EpochsFor(rows.Count), BatchSize = BatchSize, LearningRate = rate,
+            Refresh = cell.Method.Refresh, Seed = cell.Seed };
         var memory = new PeakMemory();
         var watch = Stopwatch.StartNew();
-        var result = model.FineTune(rows, cell.Method.Objective(), training, new Look(memory), cancellationToken);
+        var result = model.FineTune(rows, cell.Method.Objective(), training, new MemorySampler(memory), cancellationToken);
         var (seconds, peak) = (watch.Elapsed.TotalSeconds, memory.Megabytes());
         var tests = data.TestModel(model, cancellationToken);
         double[] salient = [result.Steps.Take(5).Average(step => step.SalientShare), result.Steps.TakeLast(5).Average(step => step.SalientShare)];
@@ -148,38 +155,43 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         return run;
     }
 
-    private void Say(string place, Cell cell, RunResult result, int left)
+    private void Log(string place, Cell cell, RunResult result, int left)
     {
         var remaining = _fresh == 0 ? "" : $", about {_watch.Elapsed / _fresh * left:hh\\:mm\\:ss} left";
         log.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{place}: {cell.Family.Name}, {cell.Rows} rows {cell.Mix}, {cell.Method.Name}, seed {cell.Seed}: {100 * result.Accuracy:0.0} %, {result.Seconds:0.0} s{remaining}"));
+            $"{place}: {cell.Family.Name}, {cell.Rows} rows {cell.Mix}, {cell.Method.Name}, seed {cell.Seed}: {100 * result.Accuracy:0.0} %, "
+                + $"{result.Seconds:0.0} s{remaining}"));
     }
 
-    /// <summary>Commit and date of the code, as git tells them.</summary>
+    /// <summary>Returns the commit and date of the code from git.</summary>
     private string CodeVersion()
     {
         try
         {
-            using var git = Process.Start(new ProcessStartInfo("git", ["-C", root, "log", "-1", "--format=%h of %cs"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using var git = Process.Start(new ProcessStartInfo("git",
+                ["-C", root, "log", "-1", "--format=%h of %cs"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
             var said = git.StandardOutput.ReadToEnd().Trim();
             git.WaitForExit();
             return git.ExitCode == 0 && said.Length > 0 ? said : "unknown";
         }
         catch (System.ComponentModel.Win32Exception)
         {
-            return "unknown"; // no git here
+            return "unknown"; // git is not installed
         }
     }
 
-    private sealed class Look(PeakMemory memory) : IProgress<TrainingProgress>
+    private sealed class MemorySampler(PeakMemory memory) : IProgress<TrainingProgress>
     {
-        public void Report(TrainingProgress value) => memory.Look();
+        public void Report(TrainingProgress value) => memory.Sample();
     }
 }
 
-/// <summary>The learning rate of a method, with what every rate came to on the development family; nothing tried when there was no choice.</summary>
+/// <summary>The learning rate of a method, with the accuracy of every rate on the development family; empty when there was no choice.</summary>
 internal sealed record RateChoice(double Rate, IReadOnlyList<(double Rate, double Accuracy)> Tried)
 {
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{Rate:0.0e+0}{(Tried.Count == 0 ? " (given)" : $" of {string.Join(", ", Tried.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Rate:0.0e+0}: {100 * pair.Accuracy:0.0} %")))}")}");
+    public override string ToString()
+    {
+        var tried = Tried.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Rate:0.0e+0}: {100 * pair.Accuracy:0.0} %"));
+        return string.Create(CultureInfo.InvariantCulture, $"{Rate:0.0e+0}{(Tried.Count == 0 ? " (given)" : $" of {string.Join(", ", tried)}")}");
+    }
 }

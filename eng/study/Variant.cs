@@ -3,19 +3,19 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Study;
 
-/// <summary>NLFT with one thing changed (or a baseline), at a given learning rate: what <c>--variants</c> compares.</summary>
+/// <summary>NLFT with one option changed, or a baseline, at a given learning rate; <c>--variants</c> compares them.</summary>
 internal sealed record Variant(Method Method, double Rate)
 {
-    /// <summary>The learning rate of everything but the variants of the rate itself.</summary>
+    /// <summary>The learning rate, except in variants of the rate.</summary>
     public const double CommonRate = 1e-3;
 
-    /// <summary>Rows and seeds of every comparison.</summary>
+    /// <summary>The rows and seeds of every comparison.</summary>
     public const int Rows = 50, Seeds = 3;
 
-    /// <summary>The row mixes that are compared: those with wrong responses, where NLFT has more to go by than likelihood.</summary>
+    /// <summary>The compared row mixes: those with wrong responses, where NLFT differs from likelihood.</summary>
     public static IReadOnlyList<Mix> Mixes { get; } = [Mix.AsTheyCome, Mix.AllWrong];
 
-    /// <summary>All of them, NLFT as published first.</summary>
+    /// <summary>All variants, NLFT as published first.</summary>
     public static IReadOnlyList<Variant> All { get; } =
     [
         new(Method.All[0], CommonRate),
@@ -35,7 +35,7 @@ internal sealed record Variant(Method Method, double Rate)
         .. Method.All.Where(method => method.Name.StartsWith("SFT", StringComparison.Ordinal)).Select(method => new Variant(method, CommonRate)),
     ];
 
-    /// <summary>Every run, as cells with their rates.</summary>
+    /// <summary>Lists the runs as cells with their rates.</summary>
     public static IEnumerable<(Cell Cell, Variant Variant)> Plan(IReadOnlyList<StudyFamily> families) =>
         from family in families
         from mix in Mixes
@@ -44,6 +44,8 @@ internal sealed record Variant(Method Method, double Rate)
         from seed in Enumerable.Range(1, Seeds)
         select (new Cell(family, mix, Rows, variant.Method, seed), variant);
 
-    private static Variant Nlft(string name, NaturalLanguageObjectiveOptions options, double rate = CommonRate, ContextRefresh refresh = ContextRefresh.EveryStep) =>
-        new(Method.All[0] with { Name = $"NLFT, {name}", What = "", Objective = () => new NaturalLanguageObjective(options), Refresh = refresh }, rate);
+    private static Variant Nlft(string name, NaturalLanguageObjectiveOptions options, double rate = CommonRate,
+        ContextRefresh refresh = ContextRefresh.EveryStep) =>
+        new(Method.All[0] with { Name = $"NLFT, {name}", What = "", Objective = () => new NaturalLanguageObjective(options), Refresh = refresh },
+            rate);
 }

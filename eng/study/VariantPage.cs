@@ -3,32 +3,37 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Study;
 
-/// <summary>The comparison of variants as a page of Markdown; nothing on it is written by hand.</summary>
-internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamily> families, IReadOnlyList<(Cell Cell, Variant Variant, RunResult? Result)> results)
+/// <summary>Writes the comparison of variants as a Markdown page.</summary>
+internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamily> families,
+    IReadOnlyList<(Cell Cell, Variant Variant, RunResult? Result)> results)
 {
     private readonly StringBuilder _text = new();
 
     public string Markdown()
     {
         _text.Clear();
-        Line("# What in NLFT does what");
+        Line("# Variants of NLFT");
         Line("");
-        Line("This page is written by `./build.sh study --variants`; nothing on it is typed by hand. Every row changes one thing of the published objective (docs/options.md says what each option means); families, rows and tests are those");
-        Line("of [the study](study.md).");
+        Line("`./build.sh study --variants` writes this page. Every row changes one option of the published objective; docs/options.md explains the");
+        Line("options. Families, rows and tests are those of [the study](study.md).");
         Line("");
-        Line($"- Command: `./build.sh study {options.CommandLine}`; code {string.Join(", ", results.Select(run => run.Result?.Code).OfType<string>().Distinct().Order(StringComparer.Ordinal))}.");
-        Line(Invariant($"- {Variant.Rows} rows, {Variant.Seeds} seeds, about {StudyRun.TargetSteps} steps, learning rate {Variant.CommonRate:0.0e+0} unless the row says otherwise: the rate is not searched again for each variant, so a small difference may be one of rates."));
-        Line("- Accuracy in percent, mean over seeds, the least and the greatest in brackets.");
+        Line($"- Command: `./build.sh study {options.CommandLine}`; code "
+            + $"{string.Join(", ", results.Select(run => run.Result?.Code).OfType<string>().Distinct().Order(StringComparer.Ordinal))}.");
+        Line(Invariant(
+            $"- {Variant.Rows} rows, {Variant.Seeds} seeds, about {StudyRun.TargetSteps} steps. The learning rate is {Variant.CommonRate:0.0e+0}"));
+        Line("  unless the row says otherwise; it is not searched for each variant, so a small difference may be due to the rate.");
+        Line("- Accuracy in percent, mean over seeds, minimum and maximum in brackets.");
         Line("- Salient: share of the response tokens that were salient in the first and in the last five steps, in percent.");
         Line("");
         foreach (var mix in Variant.Mixes)
         {
-            Line(mix == Mix.AsTheyCome ? "## Responses as they come" : "## Wrong responses alone");
+            Line(mix == Mix.AsTheyCome ? "## Responses as sampled" : "## Wrong responses only");
             Line("");
             Line($"| method | {string.Join(" | ", families.Select(family => family.Name))} | mean |");
             Line($"|---|{string.Concat(families.Select(_ => "---|"))}---|");
             foreach (var variant in Variant.All.Where(variant => Runs(variant, mix).Any()))
-                Line($"| {variant.Method.Name} | {string.Join(" | ", families.Select(family => Accuracy(Runs(variant, mix, family))))} | {Mean(Runs(variant, mix))} |");
+                Line($"| {variant.Method.Name} | {string.Join(" | ", families.Select(family => Accuracy(Runs(variant, mix, family))))} | "
+                    + $"{Mean(Runs(variant, mix))} |");
             Line("");
             Line($"| salient tokens: first, last steps | {string.Join(" | ", families.Select(family => family.Name))} |");
             Line($"|---|{string.Concat(families.Select(_ => "---|"))}");
@@ -38,11 +43,12 @@ internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamil
         }
         Line("## What the models write");
         Line("");
-        Line("The first test that a model got wrong, seed 1, wrong responses alone.");
+        Line("The first test that a model got wrong, seed 1, wrong responses only.");
         Line("");
         foreach (var family in families)
         {
-            foreach (var (cell, _, result) in results.Where(run => run.Cell.Family == family && run.Cell.Mix == Mix.AllWrong && run.Cell.Seed == 1).Take(4))
+            foreach (var (cell, _, result) in results.Where(run => run.Cell.Family == family && run.Cell.Mix == Mix.AllWrong && run.Cell.Seed == 1)
+                .Take(4))
             {
                 if (result?.FirstWrong is not { } wrote) continue;
                 Line($"{cell.Method.Name}, {family.Name}:");
@@ -55,7 +61,8 @@ internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamil
     }
 
     private IEnumerable<RunResult> Runs(Variant variant, Mix mix, StudyFamily? family = null) =>
-        results.Where(run => run.Variant == variant && run.Cell.Mix == mix && (family is null || run.Cell.Family == family)).Select(run => run.Result).OfType<RunResult>();
+        results.Where(run => run.Variant == variant && run.Cell.Mix == mix && (family is null || run.Cell.Family == family)).Select(run => run.Result)
+            .OfType<RunResult>();
 
     private static string Accuracy(IEnumerable<RunResult> runs)
     {

@@ -2,20 +2,23 @@ using Microsoft.ML.Nlft.TinyModel.Problems;
 
 namespace Microsoft.ML.Nlft.Study;
 
-/// <summary>Families of the pretraining told with numbers that it did not use: the misconception is known, the problems are not.</summary>
+/// <summary>Families of the pretraining with numbers outside it: the misconception is known, the problems are new.</summary>
 internal static class WiderFamilies
 {
-    /// <summary>The snail of the pretraining has 128 problems, all of them seen; with days of up to 14 metres and nights of up to 9 there are several hundred others.</summary>
+    /// <summary>
+    /// The pretraining's snail family has 128 problems, all seen. Days of up to 14 metres and nights of up to 9 give several hundred others.
+    /// </summary>
     public static ProblemFamily Snail { get; } = Of("snail", random => MisconceptionFamilies.Snail(random, story =>
     {
         var back = story.Number(2, 9);
         return (story.Number(5, 14, n => n - back is >= 3 and <= 9), back, story.Number(3, 9));
     }));
 
-    /// <summary>Dozens of which more are sold: the subtraction that follows the wrong unit is no longer an easy one.</summary>
-    public static ProblemFamily Dozens { get; } = Of("dozens", random => MisconceptionFamilies.Dozens(random, story => (story.Number(4, 9), story.Number(15, 30))));
+    /// <summary>Dozens with a harder subtraction after the wrong unit.</summary>
+    public static ProblemFamily Dozens { get; } = Of("dozens", random =>
+        MisconceptionFamilies.Dozens(random, story => (story.Number(4, 9), story.Number(15, 30))));
 
-    /// <summary>Sharing among up to six friends, of up to 54 things.</summary>
+    /// <summary>Sharing up to 54 things among up to six friends.</summary>
     public static ProblemFamily SharedBack { get; } = Of("shared-back", random => MisconceptionFamilies.SharedBack(random, story =>
     {
         var friends = story.Number(2, 6);

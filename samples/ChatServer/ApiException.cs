@@ -3,18 +3,20 @@ using Microsoft.ML.Nlft;
 
 namespace ChatServer;
 
-/// <summary>A failure that the client is told of, in the shape of OpenAI's errors.</summary>
-internal sealed class ApiException(int status, string type, string message, string? parameter, string? code, Exception? cause = null) : Exception(message, cause)
+/// <summary>A failure reported to the client as an OpenAI error object.</summary>
+internal sealed class ApiException(int status, string type, string message, string? parameter, string? code, Exception? cause = null)
+    : Exception(message, cause)
 {
     public int Status => status;
 
-    /// <summary>The body.</summary>
+    /// <summary>The response body.</summary>
     public object Body => new { error = new { message = Message, type, param = parameter, code } };
 
-    public static ApiException Invalid(string? parameter, string message, string? code = null, int status = StatusCodes.Status400BadRequest, Exception? cause = null) =>
+    public static ApiException Invalid(string? parameter, string message, string? code = null, int status = StatusCodes.Status400BadRequest,
+        Exception? cause = null) =>
         new(status, "invalid_request_error", message, parameter, code, cause);
 
-    /// <summary>What a client is told of any failure: its own faults in full, others without details.</summary>
+    /// <summary>Converts any exception: client errors in full, others without details.</summary>
     public static ApiException Of(Exception failure) => failure switch
     {
         ApiException told => told,

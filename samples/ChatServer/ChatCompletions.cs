@@ -4,48 +4,52 @@ using Microsoft.ML.Nlft;
 
 namespace ChatServer;
 
-/// <summary>The endpoints: POST /v1/chat/completions and GET /v1/models, on the container's <see cref="IChatClient"/>.</summary>
+/// <summary>Maps POST /v1/chat/completions and GET /v1/models to the container's <see cref="IChatClient"/>.</summary>
 internal static class ChatCompletions
 {
-    /// <summary>Opens the model, so that a wrong folder shows at once, and adds the endpoints.</summary>
+    /// <summary>Loads the model, so that a wrong folder fails at once, and adds the endpoints.</summary>
     public static void MapChatCompletions(this WebApplication app)
     {
         var client = app.Services.GetRequiredService<IChatClient>();
         var model = client.GetService<ChatClientMetadata>()?.DefaultModelId;
         var started = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
         app.UseStatusCodePages(context => WriteError(context.HttpContext, StatusError(context.HttpContext)));
-        app.Use(TellFailures);
+        app.Use(ReportFailures);
         app.MapGet("/v1/models", () => Results.Json(new ModelList("list", [new ModelEntry(model, "model", started, "local")]), Wire.Json));
         app.MapPost("/v1/chat/completions", context => CompleteAsync(context, client, model));
     }
 
     private static async Task CompleteAsync(HttpContext context, IChatClient client, string? model)
     {
-        // A page in a browser cannot send this type to another origin unasked.
+        // A browser page cannot send this type to another origin without a preflight.
         if (!context.Request.HasJsonContentType())
-            throw ApiException.Invalid(null, "The body must have the content type application/json.", status: StatusCodes.Status415UnsupportedMediaType);
+            throw ApiException.Invalid(null, "The body must have the content type application/json.",
+                status: StatusCodes.Status415UnsupportedMediaType);
         var request = await JsonSerializer.DeserializeAsync<CompletionRequest>(context.Request.Body, Wire.Json, context.RequestAborted)
             ?? throw ApiException.Invalid(null, "The body is null.");
         if (request.Model is { } name && name != model)
-            throw ApiException.Invalid("model", $"There is no model '{name}' here; there is '{model}'.", "model_not_found", StatusCodes.Status404NotFound);
+            throw ApiException.Invalid("model", $"There is no model '{name}' here; there is '{model}'.", "model_not_found",
+                StatusCodes.Status404NotFound);
         var (messages, options) = (request.ToMessages(), request.ToOptions());
         var local = client.GetService<LocalModel>();
         if (request.Stream is true)
         {
-            await StreamAsync(context, client.GetStreamingResponseAsync(messages, options, context.RequestAborted), local, request.StreamOptions?.IncludeUsage is true);
+            await StreamAsync(context, client.GetStreamingResponseAsync(messages, options, context.RequestAborted), local,
+                request.StreamOptions?.IncludeUsage is true);
             return;
         }
         var response = await client.GetResponseAsync(messages, options, context.RequestAborted);
-        await context.Response.WriteAsJsonAsync(CompletionResponse.Whole(response, TokenLogprobs.Of(response.RawRepresentation, local)), Wire.Json, context.RequestAborted);
+        await context.Response.WriteAsJsonAsync(CompletionResponse.Whole(response, TokenLogprobs.Of(response.RawRepresentation, local)), Wire.Json,
+            context.RequestAborted);
     }
 
     /// <summary>
-    /// Server-sent events: a chunk for every text, the finish reason with the log-probabilities when asked for, the usage when asked for, and [DONE].
+    /// Sends server-sent events: a chunk per text, the finish reason with requested log-probabilities, requested usage, and [DONE].
     /// </summary>
     private static async Task StreamAsync(HttpContext context, IAsyncEnumerable<ChatResponseUpdate> updates, LocalModel? local, bool includeUsage)
     {
         var first = true;
-        await foreach (var update in updates) // what fails before the first one is still an HTTP error
+        await foreach (var update in updates) // a failure before the first update is still an HTTP error
         {
             if (first)
             {
@@ -53,7 +57,8 @@ internal static class ChatCompletions
                 await WriteEvent(CompletionResponse.Chunk(update, new("assistant", "")).Unfinished());
                 first = false;
             }
-            await WriteEvent(CompletionResponse.Chunk(update, new(null, update.Text.Length > 0 ? update.Text : null), TokenLogprobs.Of(update.RawRepresentation, local)));
+            await WriteEvent(CompletionResponse.Chunk(update, new(null, update.Text.Length > 0 ? update.Text : null),
+                TokenLogprobs.Of(update.RawRepresentation, local)));
             if (includeUsage && update.FinishReason is not null) await WriteEvent(CompletionResponse.UsageChunk(update));
         }
         await WriteText("[DONE]");
@@ -67,7 +72,7 @@ internal static class ChatCompletions
         }
     }
 
-    private static async Task TellFailures(HttpContext context, RequestDelegate next)
+    private static async Task ReportFailures(HttpContext context, RequestDelegate next)
     {
         try
         {
@@ -75,20 +80,22 @@ internal static class ChatCompletions
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // Nobody is there to be told.
+            // The client has disconnected.
         }
         catch (Exception failure)
         {
-            var told = ApiException.Of(failure);
-            if (told.Status >= StatusCodes.Status500InternalServerError)
+            var error = ApiException.Of(failure);
+            if (error.Status >= StatusCodes.Status500InternalServerError)
                 context.RequestServices.GetRequiredService<ILogger<CompletionRequest>>().LogError(failure, "A request failed.");
-            if (context.Response.HasStarted) await context.Response.WriteAsync($"data: {JsonSerializer.Serialize(told.Body, Wire.Json)}\n\n", context.RequestAborted);
-            else await WriteError(context, told);
+            if (context.Response.HasStarted)
+                await context.Response.WriteAsync($"data: {JsonSerializer.Serialize(error.Body, Wire.Json)}\n\n", context.RequestAborted);
+            else await WriteError(context, error);
         }
     }
 
     private static ApiException StatusError(HttpContext context) =>
-        ApiException.Invalid(null, $"{context.Request.Method} {context.Request.Path} is not served: there are POST /v1/chat/completions and GET /v1/models.",
+        ApiException.Invalid(null,
+            $"{context.Request.Method} {context.Request.Path} is not served: there are POST /v1/chat/completions and GET /v1/models.",
             status: context.Response.StatusCode);
 
     private static Task WriteError(HttpContext context, ApiException error)

@@ -3,7 +3,7 @@ using Microsoft.Extensions.AI;
 
 namespace ChatServer;
 
-/// <summary>The body of POST /v1/chat/completions, as far as it is honoured; what would change the answer otherwise is refused by its name.</summary>
+/// <summary>The body of POST /v1/chat/completions. Unsupported options that would change the answer are refused by name.</summary>
 internal sealed record CompletionRequest
 {
     public string? Model { get; init; }
@@ -36,7 +36,7 @@ internal sealed record CompletionRequest
 
     public int? TopLogprobs { get; init; }
 
-    /// <summary>Variables of the chat template, as other servers of local models take them: <c>{"enable_thinking": false}</c>.</summary>
+    /// <summary>The variables of the chat template, as in other local model servers: <c>{"enable_thinking": false}</c>.</summary>
     public JsonElement? ChatTemplateKwargs { get; init; }
 
     public JsonElement? LogitBias { get; init; }
@@ -51,7 +51,7 @@ internal sealed record CompletionRequest
 
     internal sealed record StreamSettings(bool? IncludeUsage);
 
-    /// <summary>The conversation in the terms of Microsoft.Extensions.AI.</summary>
+    /// <summary>Converts the conversation for Microsoft.Extensions.AI.</summary>
     /// <exception cref="ApiException">A message has no role, or content other than text.</exception>
     public IReadOnlyList<ChatMessage> ToMessages()
     {
@@ -59,8 +59,8 @@ internal sealed record CompletionRequest
         return [.. Messages.Select((message, i) => new ChatMessage(Role(message, i), [.. Texts(message, i)]))];
     }
 
-    /// <summary>The settings in the terms of Microsoft.Extensions.AI.</summary>
-    /// <exception cref="ApiException">A setting asks for what this server does not do.</exception>
+    /// <summary>Converts the options for Microsoft.Extensions.AI.</summary>
+    /// <exception cref="ApiException">An option is not supported.</exception>
     public ChatOptions ToOptions()
     {
         Refuse(N is not (null or 1), "n", "one answer a request");
@@ -68,7 +68,8 @@ internal sealed record CompletionRequest
         Refuse(IsFilled(LogitBias), "logit_bias", "the model's own probabilities");
         Refuse(IsFilled(Tools), "tools", "a model that calls no tools");
         Refuse(IsFilled(Functions), "functions", "a model that calls no functions");
-        Refuse(IsFilled(ResponseFormat) && !(ResponseFormat!.Value.TryGetProperty("type", out var type) && type.ValueEquals("text")), "response_format", "text");
+        Refuse(IsFilled(ResponseFormat) && !(ResponseFormat!.Value.TryGetProperty("type", out var type) && type.ValueEquals("text")),
+            "response_format", "text");
         return new ChatOptions
         {
             Temperature = Temperature,
@@ -107,10 +108,12 @@ internal sealed record CompletionRequest
             _ => [null],
         };
         return parts.Select(text => new TextContent(text
-            ?? throw ApiException.Invalid($"messages[{index}].content", $"'messages[{index}].content' must be a text or a list of parts of the type text.")));
+            ?? throw ApiException.Invalid($"messages[{index}].content",
+                $"'messages[{index}].content' must be a text or a list of parts of the type text.")));
 
         static string? Part(JsonElement part) =>
-            part.ValueKind == JsonValueKind.Object && part.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String ? text.GetString() : null;
+            part.ValueKind == JsonValueKind.Object && part.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String
+                ? text.GetString() : null;
     }
 
     private static bool IsFilled(JsonElement? element) => element switch
@@ -123,6 +126,8 @@ internal sealed record CompletionRequest
 
     private static void Refuse(bool refused, string parameter, string supported)
     {
-        if (refused) throw ApiException.Invalid(parameter, $"'{parameter}' is not supported: this server gives {supported}. Leave it out.", "unsupported_parameter");
+        if (refused)
+            throw ApiException.Invalid(parameter, $"'{parameter}' is not supported: this server gives {supported}. Leave it out.",
+                "unsupported_parameter");
     }
 }

@@ -5,7 +5,7 @@ using Microsoft.Extensions.AI;
 
 namespace ChatServer;
 
-/// <summary>An answer, or a piece of one, on the wire: <c>chat.completion</c> and <c>chat.completion.chunk</c>.</summary>
+/// <summary>An answer, or a part of one, in the wire format: <c>chat.completion</c> and <c>chat.completion.chunk</c>.</summary>
 internal sealed record CompletionResponse(string? Id, string Object, long Created, string? Model, IReadOnlyList<Choice> Choices, TokenUsage? Usage)
 {
     public static CompletionResponse Whole(ChatResponse response, TokenLogprobs? logprobs) => new(
@@ -13,12 +13,13 @@ internal sealed record CompletionResponse(string? Id, string Object, long Create
         [new Choice(0, new Text("assistant", response.Text), null, logprobs, response.FinishReason?.Value)], TokenUsage.Of(response.Usage));
 
     public static CompletionResponse Chunk(ChatResponseUpdate update, Text delta, TokenLogprobs? logprobs = null) => new(
-        update.ResponseId, "chat.completion.chunk", Seconds(update.CreatedAt), update.ModelId, [new Choice(0, null, delta, logprobs, update.FinishReason?.Value)], null);
+        update.ResponseId, "chat.completion.chunk", Seconds(update.CreatedAt), update.ModelId,
+        [new Choice(0, null, delta, logprobs, update.FinishReason?.Value)], null);
 
-    /// <summary>The same chunk, when it is not the last.</summary>
+    /// <summary>Creates a chunk before the last one.</summary>
     public CompletionResponse Unfinished() => this with { Choices = [.. Choices.Select(choice => choice with { FinishReason = null })] };
 
-    /// <summary>The chunk after the last, for those who ask for it.</summary>
+    /// <summary>Creates the usage chunk after the last one.</summary>
     public static CompletionResponse UsageChunk(ChatResponseUpdate last) => Chunk(last, new(null, null)) with
     {
         Choices = [],
@@ -41,7 +42,8 @@ internal sealed record Text(
 
 internal sealed record TokenUsage(long? PromptTokens, long? CompletionTokens, long? TotalTokens)
 {
-    public static TokenUsage? Of(UsageDetails? usage) => usage is null ? null : new(usage.InputTokenCount, usage.OutputTokenCount, usage.TotalTokenCount);
+    public static TokenUsage? Of(UsageDetails? usage) => usage is null ? null
+        : new(usage.InputTokenCount, usage.OutputTokenCount, usage.TotalTokenCount);
 }
 
 /// <summary>GET /v1/models.</summary>
@@ -49,12 +51,12 @@ internal sealed record ModelList(string Object, IReadOnlyList<ModelEntry> Data);
 
 internal sealed record ModelEntry(string? Id, string Object, long Created, string OwnedBy);
 
-/// <summary>How the wire spells names.</summary>
+/// <summary>The JSON options of the wire format.</summary>
 internal static class Wire
 {
     public static JsonSerializerOptions Json { get; } = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // the body is JSON, never a part of a page
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // the body is JSON, never embedded in a page
     };
 }

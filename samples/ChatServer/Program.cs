@@ -1,8 +1,8 @@
-// Serves a model in the shape of OpenAI's chat completions, for programs that speak that language:
+// Serves a model through OpenAI's chat completions API:
 //   dotnet run --project samples/ChatServer -c Release -- --model FOLDER [--base-model FOLDER] [--urls http://127.0.0.1:5080]
 //   curl http://127.0.0.1:5080/v1/chat/completions -H "Content-Type: application/json" -d '{"messages": [{"role": "user", "content": "Hello"}]}'
-// FOLDER is a model folder or what mlContext.Nlft().Save wrote; left out, it is the small sample model. Nobody is asked for a key: the address
-// is this machine's own unless --urls says otherwise.
+// FOLDER is a model folder or a model saved by mlContext.Nlft().Save. Default: the small sample model. The server needs no API key; it listens on
+// this machine only unless --urls says otherwise.
 using System.Runtime.CompilerServices;
 using ChatServer;
 using Microsoft.ML.Nlft;

@@ -5,14 +5,15 @@ using Microsoft.ML.Nlft.Generation;
 
 namespace ChatServer;
 
-/// <summary>The log-probabilities of an answer's tokens on the wire.</summary>
+/// <summary>The log-probabilities of an answer's tokens in the wire format.</summary>
 internal sealed record TokenLogprobs(IReadOnlyList<TokenLogprobs.Entry> Content)
 {
-    /// <summary>A token; its UTF-8 bytes, as numbers, are null when it is no whole character.</summary>
+    /// <summary>A token; its UTF-8 bytes are null when it is part of a character.</summary>
     internal sealed record Entry(
-        string Token, double Logprob, IReadOnlyList<int>? Bytes, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Entry>? TopLogprobs);
+        string Token, double Logprob, IReadOnlyList<int>? Bytes,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Entry>? TopLogprobs);
 
-    /// <summary>Those of an answer; null when they were not asked for.</summary>
+    /// <summary>Returns the log-probabilities of an answer; null when they were not requested.</summary>
     public static TokenLogprobs? Of(object? answer, LocalModel? model)
     {
         if (answer is not GeneratedText { LogProbabilities: { } logs } text || model is null) return null;

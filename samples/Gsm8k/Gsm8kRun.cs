@@ -7,7 +7,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Gsm8k;
 
-/// <summary>One epoch of NLFT on 16 real rows.</summary>
+/// <summary>Trains one epoch of NLFT on 16 real rows.</summary>
 public static class Gsm8kRun
 {
     private const int RowsOfEachKind = 8, MaximumTokens = 512;
@@ -39,7 +39,7 @@ public static class Gsm8kRun
         return (training, before, after);
     }
 
-    /// <summary>The first rows of each kind whose response leaves at least half of the limit to the prompt, in the order of the file.</summary>
+    /// <summary>Selects the first rows of each kind whose response leaves at least half of the length limit to the prompt, in file order.</summary>
     private static List<TrainingExample> ChooseRows(IReadOnlyList<TrainingExample> rows, LocalModel model)
     {
         var fitting = rows.Where(row => model.Tokenizer.Encode(row.Response, addSpecialTokens: false).Length <= MaximumTokens / 2).ToList();

@@ -1,5 +1,5 @@
-// Real input, without ML.NET: questions of GSM8K, the solutions that a 6B model once gave to them (right ones and wrong ones), judgments by
-// rule, and one epoch of NLFT with the small model of the samples. It cannot learn GSM8K from 16 rows; it shows that the way holds.
+// Real input without ML.NET: questions of GSM8K, correct and incorrect solutions of a 6B model, rule-based judgments, and one epoch of NLFT with the
+// small sample model. It cannot learn GSM8K from 16 rows; it shows the complete workflow.
 // Arguments: the folder with example_model_solutions.jsonl (default: fixtures/gsm8k in the folder that NLFT_FIXTURES names), and a model folder
 // (default: the model of the samples).
 using System.Runtime.CompilerServices;

@@ -7,7 +7,7 @@ namespace WordProblems;
 /// <summary>Accuracies of one model on both test sets.</summary>
 internal sealed record Measurement(EvaluationResult Corrected, EvaluationResult Others);
 
-/// <summary>Models side by side: accuracy with its 95 % Wilson interval on both test sets, and what training took.</summary>
+/// <summary>Compares models: accuracy with its 95 % Wilson interval on both test sets, and training time.</summary>
 internal sealed class ComparisonTable(TextWriter writer)
 {
     private readonly List<(string Name, Measurement Measured, FineTuneResult? Training)> _models = [];

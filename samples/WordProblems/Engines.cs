@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft;
 
 namespace WordProblems;
 
-/// <summary>The engine by its name on the command line.</summary>
+/// <summary>Creates an engine from its name on the command line.</summary>
 internal static class Engines
 {
     public static IModelEngine? Named(string name) => name switch
@@ -13,7 +13,7 @@ internal static class Engines
         _ => throw new NlftException("--engine", name, "managed or torch", "Leave it out for the managed engine."),
     };
 
-    // The first GPU, or the CPU where there is none. When the device is first needed, an exception names what is missing, such as libtorch.
+    // The first GPU, or the CPU without one. A missing package, such as libtorch, is reported when the device is first used.
     private static Microsoft.ML.Nlft.TorchSharp.TorchSharpEngine TorchSharp()
     {
         var engine = new Microsoft.ML.Nlft.TorchSharp.TorchSharpEngine();

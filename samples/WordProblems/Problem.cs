@@ -8,7 +8,7 @@ internal class Problem
     public string Answer { get; set; } = "";
 }
 
-/// <summary>A test problem with what a model wrote.</summary>
+/// <summary>A test problem with the answer of a model.</summary>
 internal sealed class AnsweredProblem : Problem
 {
     public string GeneratedAnswer { get; set; } = "";

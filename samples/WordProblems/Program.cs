@@ -1,8 +1,8 @@
-// A small language model solves word problems, but one kind it gets wrong: "5 fewer than twice as many" it adds. This program
-// corrects it with 25 of its own wrong answers, each with a judgment in plain words, and compares three models:
-//   the base model; fine-tuned by NLFT on the 25 rows; fine-tuned on the same rows in the ordinary way (SFT on the responses).
-// Arguments: the model folder and the folder with rows.jsonl, test-corrected.jsonl and test-others.jsonl; both may be left out. --engine torch before or
-// behind them: TorchSharp instead of the managed engine.
+// A small language model solves word problems but gets one kind wrong: in "5 fewer than twice as many" it adds. This program corrects it with 25 of
+// its own wrong answers, each with a judgment in plain words, and compares three models:
+//   the base model, the model fine-tuned by NLFT on the 25 rows, and the model fine-tuned by SFT on the same responses.
+// Arguments: the model folder and the folder with rows.jsonl, test-corrected.jsonl and test-others.jsonl; both are optional. --engine torch selects
+// TorchSharp instead of the managed engine.
 using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Nlft;
@@ -11,7 +11,7 @@ using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Monitoring;
 using WordProblems;
 
-if (!Communicator.Current.IsFirst) Console.SetOut(TextWriter.Null); // under mpirun the first process speaks
+if (!Communicator.Current.IsFirst) Console.SetOut(TextWriter.Null); // under mpirun only rank 0 prints
 const int Epochs = 5;
 const double LearningRate = 1e-3;
 var engineArgument = Array.IndexOf(args, "--engine");

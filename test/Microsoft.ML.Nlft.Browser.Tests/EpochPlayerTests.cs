@@ -4,14 +4,14 @@ using OpenQA.Selenium;
 
 namespace Microsoft.ML.Nlft.Browser;
 
-/// <summary>A recorded run: training writes a map with a moment per epoch, and the page plays it.</summary>
+/// <summary>Training writes a map with one moment per epoch, and the page plays it.</summary>
 [TestClass]
 [TestCategory("Browser")]
 [DoNotParallelize]
 public sealed class EpochPlayerTests
 {
     [TestMethod]
-    public void The_page_plays_the_epochs_of_a_real_run()
+    public void Play_RealRun_ShowsEveryEpoch()
     {
         var path = Path.Combine(Directory.CreateTempSubdirectory("nlft-page").FullName, "run.html");
         using var model = SampleRows.Load(trainable: true);
@@ -40,18 +40,22 @@ public sealed class EpochPlayerTests
         browser.Press(Keys.ArrowRight, 2);
         browser.Driver.FindElement(By.Id("play")).Click(); // at the end: from the beginning
         Check(0);
-        browser.Until("document.getElementById('epoch-name').textContent === 'after epoch 4' && document.getElementById('play').textContent.includes('Play')");
+        browser.Until(
+            "document.getElementById('epoch-name').textContent === 'after epoch 4' && document.getElementById('play').textContent.includes('Play')");
         Check(4);
         Assert.AreEqual("", string.Join('\n', browser.Complaints()));
         Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
 
         void Check(int moment)
         {
-            Assert.AreEqual(moment == 0 ? "before training" : $"after epoch {moment}", browser.Run("return document.getElementById('epoch-name').textContent;").GetString());
+            Assert.AreEqual(moment == 0 ? "before training" : $"after epoch {moment}",
+                browser.Run("return document.getElementById('epoch-name').textContent;").GetString());
             for (var row = 0; row < recorded.Length; row++)
             {
                 var wanted = map.Rows[row].Report(moment).Tokens;
-                var found = browser.Run("const view = await nlft.page; return Array.from({ length: view.row(arguments[0]).tokens }, (_, t) => view.numbers(arguments[0], t));", row).EnumerateArray().ToArray();
+                var found = browser.Run(
+                    "const view = await nlft.page; return Array.from({ length: view.row(arguments[0]).tokens }, (_, t) => "
+                    + "view.numbers(arguments[0], t));", row).EnumerateArray().ToArray();
                 Assert.HasCount(wanted.Count, found);
                 for (var t = 0; t < wanted.Count; t++)
                 {

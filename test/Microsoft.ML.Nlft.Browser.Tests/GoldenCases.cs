@@ -6,10 +6,10 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Browser;
 
-/// <summary>The cases of golden/nlft as rows of a map, so that a page holds exactly what it would hold of real rows.</summary>
+/// <summary>Converts the cases of golden/nlft to rows of a map.</summary>
 internal static class GoldenCases
 {
-    /// <summary>All cases, or none where the shared test data is not there.</summary>
+    /// <summary>All cases; empty without the shared test data.</summary>
     public static IReadOnlyList<JsonElement> Read() => !Directory.Exists(Fixtures.Path_("golden", "nlft")) ? [] :
     [
         .. Directory.GetFiles(Fixtures.Path_("golden", "nlft"), "*.json", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
@@ -18,8 +18,9 @@ internal static class GoldenCases
             .Where(one => one.TryGetProperty("hyper", out _)),
     ];
 
-    /// <summary>The page's names of the constants.</summary>
-    public static Dictionary<string, double> Options(JsonElement one) => one.GetProperty("hyper").EnumerateObject().ToDictionary(constant => constant.Name switch
+    /// <summary>The names of the constants on the page.</summary>
+    public static Dictionary<string, double> Options(JsonElement one) =>
+        one.GetProperty("hyper").EnumerateObject().ToDictionary(constant => constant.Name switch
     {
         "ratio_base" => nameof(NaturalLanguageObjectiveOptions.SalientRatioToBase),
         "ratio_std" => nameof(NaturalLanguageObjectiveOptions.SalientRatioToStandard),
@@ -42,7 +43,8 @@ internal static class GoldenCases
         var seen = cases.Select(See).ToList();
         var rows = cases.Select(one => new TrainingExample
         {
-            Question = "?", Response = "!", Answer = "!", Judgment = one.GetProperty("polarity").GetInt32() == 1 ? null : "wrong", Source = one.GetProperty("id").GetString()!,
+            Question = "?", Response = "!", Answer = "!", Judgment = one.GetProperty("polarity").GetInt32() == 1 ? null : "wrong",
+            Source = one.GetProperty("id").GetString()!,
         }).ToList();
         return SaliencyMap.Create("golden", new(), rows, [new RecordedEpoch(0, seen)], id => $"t{id} ");
     }
@@ -58,14 +60,17 @@ internal static class GoldenCases
             Base = Logs("p_base"),
             Judge = correct ? [] : Logs("p_judge"),
             Standard = Logs("p_standard"),
-            HiddenStates = (float[])[.. from row in input.GetProperty("hidden").EnumerateArray() from x in row.EnumerateArray() select (float)x.GetDouble()],
+            HiddenStates = (float[])[.. from row in input.GetProperty("hidden")
+                .EnumerateArray() from x in row.EnumerateArray() select (float)x.GetDouble()],
         };
         var result = new NaturalLanguageObjective().Evaluate(scores);
         var thresholds = ClusterReach.ThresholdsWith(one.GetProperty("hyper").GetProperty("cluster_distance").GetDouble());
         return new ExampleSaliency
         {
-            Source = "", Polarity = scores.Polarity, Tokens = [.. Enumerable.Range(0, scores.Base.Length)], Base = scores.Base, Judge = scores.Judge, Standard = scores.Standard,
-            Saliency = result.Tokens, Loss = result.Loss, Reach = ClusterReach.Of(thresholds, scores.HiddenStates, [.. scores.Base.Select(_ => true)]),
+            Source = "", Polarity = scores.Polarity, Tokens = [.. Enumerable.Range(0, scores.Base.Length)], Base = scores.Base, Judge = scores.Judge,
+            Standard = scores.Standard,
+            Saliency = result.Tokens, Loss = result.Loss, Reach =
+                ClusterReach.Of(thresholds, scores.HiddenStates, [.. scores.Base.Select(_ => true)]),
         };
     }
 }

@@ -4,7 +4,7 @@ using OpenQA.Selenium.Chrome;
 
 namespace Microsoft.ML.Nlft.Browser;
 
-/// <summary>A headless Chromium for one test, and what it noticed: errors on the console, requests, pictures.</summary>
+/// <summary>A headless Chromium for one test, with its console errors, requests and screenshots.</summary>
 internal sealed class HeadlessBrowser : IDisposable
 {
     private const string Chromium = "/usr/bin/chromium", Chromedriver = "/usr/bin/chromedriver";
@@ -23,35 +23,39 @@ internal sealed class HeadlessBrowser : IDisposable
         Driver = new ChromeDriver(service, options, TimeSpan.FromMinutes(2));
     }
 
-    /// <summary>The driver, for what a user does.</summary>
+    /// <summary>The driver for user input.</summary>
     public ChromeDriver Driver { get; }
 
-    /// <summary>Starts a browser of that width; without one on this machine the test is skipped, in one line.</summary>
-    /// <param name="width">CSS pixels.</param>
-    /// <param name="height">CSS pixels.</param>
-    /// <param name="watchRequests">Whether <see cref="Requests"/> will be asked; being watched makes a browser slower.</param>
+    /// <summary>Starts a browser; without Chromium the test is skipped.</summary>
+    /// <param name="width">The width in CSS pixels.</param>
+    /// <param name="height">The height in CSS pixels.</param>
+    /// <param name="watchRequests">Whether to record <see cref="Requests"/>, which slows the browser down.</param>
     public static HeadlessBrowser Start(int width = 1400, int height = 1000, bool watchRequests = true)
     {
         if (Array.Find([Chromium, Chromedriver], path => !File.Exists(path)) is { } missing)
             Assert.Inconclusive($"There is no {missing}: install the Debian packages chromium and chromium-driver to run the tests in a browser.");
         var browser = new HeadlessBrowser(watchRequests);
         browser.Resize(width, height);
-        browser.Driver.Navigate().GoToUrl("about:blank"); // the browser's own first page has asked for its parts
+        browser.Driver.Navigate().GoToUrl("about:blank"); // the browser's start page has loaded its parts
         _ = (watchRequests ? browser.Requests() : [], browser.Complaints());
         return browser;
     }
 
-    /// <summary>Gives the page that many CSS pixels, below the least width of a window, too.</summary>
+    /// <summary>Sets the size of the page in CSS pixels, even below the minimum width of a window.</summary>
     public void Resize(int width, int height) => Driver.ExecuteCdpCommand("Emulation.setDeviceMetricsOverride",
         new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = 1, ["mobile"] = false });
 
-    /// <summary>Shows colours as people with a colour vision deficiency see them: none, achromatopsia, deuteranopia, protanopia or tritanopia.</summary>
+    /// <summary>
+    /// Simulates a colour vision deficiency: none, achromatopsia, deuteranopia, protanopia or tritanopia.
+    /// </summary>
     public void SeeAs(string deficiency) => Driver.ExecuteCdpCommand("Emulation.setEmulatedVisionDeficiency", new() { ["type"] = deficiency });
 
-    /// <summary>Runs JavaScript in the page; what it returns (a promise, too) comes back through JSON.</summary>
+    /// <summary>Runs JavaScript in the page and returns its result, or that of its promise, as JSON.</summary>
     public JsonElement Run(string body, params object[] arguments)
     {
-        var script = $"const done = arguments[arguments.length - 1]; (async () => {{ {body} }})().then(value => done(JSON.stringify(value ?? null)), error => done(JSON.stringify({{ failure: String(error) }})));";
+        var script =
+            $"const done = arguments[arguments.length - 1]; (async () => {{ {body} }})().then(value => done(JSON.stringify(value ?? null)), error "
+            + $"=> done(JSON.stringify({{ failure: String(error) }})));";
         var value = JsonSerializer.Deserialize<JsonElement>((string)((IJavaScriptExecutor)Driver).ExecuteAsyncScript(script, arguments)!);
         if (value.ValueKind == JsonValueKind.Object && value.TryGetProperty("failure", out var failure)) Assert.Fail($"In the page: {failure}");
         return value;
@@ -60,7 +64,7 @@ internal sealed class HeadlessBrowser : IDisposable
     /// <summary>Opens a file.</summary>
     public void OpenFile(string path) => Driver.Navigate().GoToUrl(new Uri(path).AbsoluteUri);
 
-    /// <summary>Waits until an expression holds.</summary>
+    /// <summary>Waits until a JavaScript expression is true.</summary>
     public void Until(string expression)
     {
         var deadline = DateTime.UtcNow.AddSeconds(20);
@@ -71,7 +75,7 @@ internal sealed class HeadlessBrowser : IDisposable
         }
     }
 
-    /// <summary>Types one key at whatever has the focus.</summary>
+    /// <summary>Presses a key in the focused element.</summary>
     public void Press(string key, int times = 1)
     {
         for (; times > 0; times--) Driver.SwitchTo().ActiveElement().SendKeys(key);
@@ -92,11 +96,11 @@ internal sealed class HeadlessBrowser : IDisposable
         Driver.GetScreenshot().SaveAsFile(Path.Combine(place.FullName, $"{name}.png"));
     }
 
-    /// <summary>Errors and warnings that the console showed since the last call.</summary>
+    /// <summary>Returns the errors and warnings on the console since the last call.</summary>
     public IReadOnlyList<string> Complaints() =>
         [.. Driver.Manage().Logs.GetLog(LogType.Browser).Where(entry => entry.Level >= LogLevel.Warning).Select(entry => entry.Message)];
 
-    /// <summary>Addresses asked for since the last call, the page's own file and data: aside.</summary>
+    /// <summary>Returns the requested addresses since the last call, except the page itself and data: URLs.</summary>
     public IReadOnlyList<string> Requests()
     {
         var urls = new List<string>();
@@ -106,7 +110,8 @@ internal sealed class HeadlessBrowser : IDisposable
             if (message.GetProperty("method").GetString() == "Network.requestWillBeSent")
                 urls.Add(message.GetProperty("params").GetProperty("request").GetProperty("url").GetString()!);
         }
-        return [.. urls.Where(url => !url.StartsWith("file:", StringComparison.Ordinal) && !url.StartsWith("data:", StringComparison.Ordinal) && !url.StartsWith("about:", StringComparison.Ordinal))];
+        return [.. urls.Where(url => !url.StartsWith("file:", StringComparison.Ordinal) && !url.StartsWith("data:", StringComparison.Ordinal)
+            && !url.StartsWith("about:", StringComparison.Ordinal))];
     }
 
     public void Dispose()
@@ -119,7 +124,7 @@ internal sealed class HeadlessBrowser : IDisposable
         }
         catch (IOException)
         {
-            // The browser may still be writing; the folder is a temporary one.
+            // The browser may still be writing to the temporary folder.
         }
     }
 }

@@ -5,14 +5,14 @@ using OpenQA.Selenium;
 
 namespace Microsoft.ML.Nlft.Browser;
 
-/// <summary>The page that follows a run, during a real run.</summary>
+/// <summary>The live page during a real run.</summary>
 [TestClass]
 [TestCategory("Browser")]
 [DoNotParallelize]
 public sealed class LivePageTests
 {
     [TestMethod]
-    public void The_page_follows_a_real_run_to_its_end_and_can_be_opened_late()
+    public void Page_RealRun_FollowsToTheEndAndOpensLate()
     {
         using var browser = HeadlessBrowser.Start();
         using var model = SampleRows.Load(trainable: true);
@@ -44,7 +44,9 @@ public sealed class LivePageTests
         browser.Run("document.getElementById('curve-loss').focus();");
         browser.Press(Keys.Home);
         browser.Press(Keys.ArrowRight, 4);
-        browser.Until($"document.querySelector('figcaption span').textContent === 'step 5: {result.Steps[4].Loss.ToString("0.0000", System.Globalization.CultureInfo.InvariantCulture)}'");
+        browser.Until(
+            $"document.querySelector('figcaption span').textContent === 'step 5: "
+            + $"{result.Steps[4].Loss.ToString("0.0000", System.Globalization.CultureInfo.InvariantCulture)}'");
         browser.Run("document.activeElement.blur();");
 
         browser.Driver.FindElement(By.TagName("summary")).Click();
@@ -69,12 +71,13 @@ public sealed class LivePageTests
         browser.Driver.Navigate().GoToUrl(new Uri(live.Address, "map"));
         Assert.AreEqual(5, browser.Run("const view = await nlft.page; return view.map.epochs.length;").GetInt32());
 
-        Assert.AreEqual("", string.Join('\n', browser.Requests().Where(url => !url.StartsWith(live.Address.AbsoluteUri, StringComparison.Ordinal))), "nothing but this machine was asked");
+        Assert.AreEqual("", string.Join('\n', browser.Requests().Where(url => !url.StartsWith(live.Address.AbsoluteUri, StringComparison.Ordinal))),
+            "nothing but this machine was asked");
         Assert.AreEqual("", string.Join('\n', browser.Complaints()));
     }
 
     [TestMethod]
-    public void The_page_says_when_the_program_is_gone()
+    public void Page_ProgramEnded_ReportsLostConnection()
     {
         using var browser = HeadlessBrowser.Start();
         var live = new LivePage();
@@ -84,7 +87,8 @@ public sealed class LivePageTests
         browser.Until("document.getElementById('state').textContent === 'no connection'");
     }
 
-    private static string Text(HeadlessBrowser browser, string id) => browser.Run("return document.getElementById(arguments[0]).textContent;", id).GetString()!;
+    private static string Text(HeadlessBrowser browser, string id) =>
+        browser.Run("return document.getElementById(arguments[0]).textContent;", id).GetString()!;
 
     private static void CompareSteps(HeadlessBrowser browser, FineTuneResult result)
     {
@@ -100,7 +104,7 @@ public sealed class LivePageTests
         }
     }
 
-    /// <summary>Holds the run at one step until it may go on.</summary>
+    /// <summary>Holds the run at a step until it is released.</summary>
     private sealed class Pause(Func<int, bool> at, ManualResetEventSlim reached, ManualResetEventSlim goOn) : IProgress<TrainingProgress>
     {
         public void Report(TrainingProgress value)

@@ -9,7 +9,7 @@ using OpenQA.Selenium;
 
 namespace Microsoft.ML.Nlft.Browser;
 
-/// <summary>The saliency map as its readers meet it: real rows in a real browser.</summary>
+/// <summary>The saliency page with real rows in a real browser.</summary>
 [TestClass]
 [TestCategory("Browser")]
 [DoNotParallelize]
@@ -36,7 +36,7 @@ public sealed partial class SaliencyPageTests
     public static void RemoveThePage() => Directory.Delete(Path.GetDirectoryName(s_page)!, recursive: true);
 
     [TestMethod]
-    public void The_script_of_the_page_passes_every_golden_vector()
+    public void Script_GoldenVectors_Match()
     {
         var cases = GoldenCases.Read();
         if (cases.Count == 0) Assert.Inconclusive($"no golden/nlft under {Fixtures.Root}");
@@ -53,15 +53,18 @@ public sealed partial class SaliencyPageTests
                 const out = { roles: new Uint8Array(row.tokens), weights: new Float64Array(row.tokens), coefficients: new Float64Array(row.tokens) };
                 const options = { ...view.map.options, ...changes, CorrectLikelihood: false };
                 const token = nlft.objective.evaluate(row, options, out);
-                const result = { loss: token.loss, salient: token.salient, roles: [...out.roles], weights: [...out.weights], coefficients: [...out.coefficients] };
+                const [roles, weights, coefficients] = [[...out.roles], [...out.weights], [...out.coefficients]];
+                const result = { loss: token.loss, salient: token.salient, roles, weights, coefficients };
                 const both = nlft.objective.evaluate(row, { ...options, CorrectLikelihood: true }, out);
                 return { ...result, both: both.loss, bothCoefficients: [...out.coefficients] };
                 """, i, JsonSerializer.Serialize(GoldenCases.Options(one)));
             void Same(string what, JsonElement wanted, IEnumerable<double> values)
             {
-                var numbers = wanted.ValueKind == JsonValueKind.Array ? wanted.EnumerateArray().Select(value => value.GetDouble()).ToArray() : [wanted.GetDouble()];
+                var numbers = wanted.ValueKind == JsonValueKind.Array ? wanted.EnumerateArray().Select(value => value.GetDouble()).ToArray()
+                    : [wanted.GetDouble()];
                 var got = values.ToArray();
-                if (numbers.Length != got.Length || numbers.Zip(got).Any(pair => !(Math.Abs(pair.First - pair.Second) <= Tolerance * Math.Max(1, Math.Abs(pair.First)))))
+                if (numbers.Length != got.Length || numbers.Zip(got)
+                    .Any(pair => !(Math.Abs(pair.First - pair.Second) <= Tolerance * Math.Max(1, Math.Abs(pair.First)))))
                     failures.Add($"{one.GetProperty("id")}, {what}: wanted {string.Join(' ', numbers)}, got {string.Join(' ', got)}");
             }
             IEnumerable<double> Numbers(string name) => found.GetProperty(name).EnumerateArray().Select(value => value.GetDouble());
@@ -71,8 +74,9 @@ public sealed partial class SaliencyPageTests
             Same("scale", expected.GetProperty("scale"), Numbers("weights"));
             Same("total.token_only", expected.GetProperty("total").GetProperty("token_only"), [found.GetProperty("loss").GetDouble()]);
             Same("coef.token_only", expected.GetProperty("coef").GetProperty("token_only"), Numbers("coefficients"));
-            if (one.GetProperty("polarity").GetInt32() == 0) continue; // a sum that the library does not offer for wrong responses
-            Same("total.token_plus_likelihood_guarded", expected.GetProperty("total").GetProperty("token_plus_likelihood_guarded"), [found.GetProperty("both").GetDouble()]);
+            if (one.GetProperty("polarity").GetInt32() == 0) continue; // a sum that the library does not support for wrong responses
+            Same("total.token_plus_likelihood_guarded", expected.GetProperty("total").GetProperty("token_plus_likelihood_guarded"),
+                [found.GetProperty("both").GetDouble()]);
             Same("coef.token_plus_likelihood", expected.GetProperty("coef").GetProperty("token_plus_likelihood"), Numbers("bothCoefficients"));
         }
         Assert.IsEmpty(failures, string.Join("\n", failures));
@@ -83,7 +87,7 @@ public sealed partial class SaliencyPageTests
     [TestMethod]
     [DataRow(1400)]
     [DataRow(360)]
-    public void Every_setting_moved_by_the_keyboard_gives_the_numbers_of_the_library(int width)
+    public void Settings_MovedByKeyboard_MatchTheLibrary(int width)
     {
         using var browser = Open(s_page, width);
         OpenSettings(browser, width);
@@ -108,7 +112,7 @@ public sealed partial class SaliencyPageTests
     }
 
     [TestMethod]
-    public void A_typed_number_counts_and_one_out_of_range_is_refused()
+    public void Settings_TypedNumber_AppliesOrIsRefused()
     {
         using var browser = Open(s_page);
         var number = browser.Driver.FindElement(By.Id("number-SalientRatioToBase"));
@@ -118,14 +122,15 @@ public sealed partial class SaliencyPageTests
         Compare(browser, s_map.Options with { SalientRatioToBase = 1.234 }, "typed");
         number.Clear();
         number.SendKeys("0.5" + Keys.Tab);
-        Assert.AreEqual("Expected 1 or more.", browser.Run("return document.getElementById('number-SalientRatioToBase').validationMessage;").GetString());
+        Assert.AreEqual("Expected 1 or more.", browser.Run("return document.getElementById('number-SalientRatioToBase').validationMessage;")
+            .GetString());
         Compare(browser, s_map.Options with { SalientRatioToBase = 1.234 }, "refused");
     }
 
     [TestMethod]
     [DataRow(1400)]
     [DataRow(360)]
-    public void By_keyboard_alone_one_reads_tokens_and_copies_settings(int width)
+    public void Keyboard_Alone_ReadsTokensAndCopiesSettings(int width)
     {
         using var browser = Open(s_page, width);
         browser.Run("document.getElementById('search').focus();");
@@ -144,7 +149,10 @@ public sealed partial class SaliencyPageTests
         var salient = Array.FindIndex(s_map.Rows[0].Epochs[0].Saliency, token => token.Role == TokenRole.Salient);
         browser.Press(Keys.ArrowRight, salient);
         CompareShown(browser, 0, salient);
-        Assert.IsTrue(browser.Run("const r = document.getElementById('inspector').getBoundingClientRect(), t = document.activeElement.getBoundingClientRect(); return r.height > 0 && (t.bottom <= r.top || t.right <= r.left || t.top >= r.bottom || r.right <= t.left);").GetBoolean(),
+        Assert.IsTrue(
+            browser.Run(
+            "const r = document.getElementById('inspector').getBoundingClientRect(), t = document.activeElement.getBoundingClientRect(); return "
+            + "r.height > 0 && (t.bottom <= r.top || t.right <= r.left || t.top >= r.bottom || r.right <= t.left);").GetBoolean(),
             "the numbers are shown and do not cover the token");
         browser.Press(Keys.Escape);
         Assert.IsTrue(browser.Run("return document.querySelector('#inspector .hint') !== null;").GetBoolean());
@@ -156,14 +164,15 @@ public sealed partial class SaliencyPageTests
         browser.Run("document.getElementById('copy').focus();");
         browser.Press(Keys.Enter);
         browser.Until("document.getElementById('copied').textContent !== ''");
-        Assert.AreEqual("new NaturalLanguageObjectiveOptions\n{\n    Scale = 10.5,\n}", browser.Run("return getSelection().toString();").GetString()!.Trim());
+        Assert.AreEqual("new NaturalLanguageObjectiveOptions\n{\n    Scale = 10.5,\n}",
+            browser.Run("return getSelection().toString();").GetString()!.Trim());
         Assert.IsEmpty(browser.Complaints());
     }
 
     [TestMethod]
     [DataRow(1400)]
     [DataRow(360)]
-    public void The_page_fits_asks_nothing_of_the_network_and_complains_of_nothing(int width)
+    public void Page_AnyWidth_FitsWithoutRequestsOrErrors(int width)
     {
         using var browser = Open(s_page, width);
         browser.Screenshot($"map-{width}");
@@ -191,22 +200,29 @@ public sealed partial class SaliencyPageTests
     }
 
     [TestMethod]
-    public void The_pointer_shows_the_numbers_of_what_it_is_over()
+    public void Pointer_OverToken_ShowsItsNumbers()
     {
         using var browser = Open(s_page);
         var token = browser.Driver.FindElement(By.CssSelector("#row-1 .t:nth-child(6)"));
         new OpenQA.Selenium.Interactions.Actions(browser.Driver).MoveToElement(token).Perform();
-        Assert.AreEqual($"token 6 of {s_map.Rows[1].Tokens.Count}, rows.jsonl, line 2", browser.Driver.FindElement(By.CssSelector("#inspector .where")).Text);
+        Assert.AreEqual($"token 6 of {s_map.Rows[1].Tokens.Count}, rows.jsonl, line 2",
+            browser.Driver.FindElement(By.CssSelector("#inspector .where")).Text);
         browser.Driver.FindElement(By.CssSelector("#row-1 canvas")).Click(); // the middle of the strips
         Assert.AreEqual($"1:{s_map.Rows[1].Tokens.Count / 2}", Place(browser));
     }
 
     [TestMethod]
-    public void Rows_are_filtered_sorted_and_searched()
+    public void Rows_FilterSortSearch_ShowTheMatches()
     {
         using var browser = Open(s_page);
-        int[] Shown() => [.. browser.Run("return [...document.querySelectorAll('article')].filter(row => !row.hidden).map(row => Number(row.dataset.row));").EnumerateArray().Select(value => value.GetInt32())];
-        void Choose(string id, string value) => browser.Run("const box = document.getElementById(arguments[0]); box.value = arguments[1]; box.dispatchEvent(new Event('change', { bubbles: true }));", id, value);
+        int[] Shown() =>
+            [.. browser.Run("return [...document.querySelectorAll('article')].filter(row => !row.hidden).map(row => Number(row.dataset.row));")
+            .EnumerateArray().Select(value => value.GetInt32())];
+        void Choose(string id, string value) => browser.Run("""
+            const box = document.getElementById(arguments[0]);
+            box.value = arguments[1];
+            box.dispatchEvent(new Event('change', { bubbles: true }));
+            """, id, value);
         double Share(int row) => s_map.Rows[row].Report(0).SalientShare;
         bool Wrong(int row) => s_map.Rows[row].Example.Polarity == Polarity.Incorrect;
         var all = Enumerable.Range(0, s_map.Rows.Count).ToArray();
@@ -232,7 +248,7 @@ public sealed partial class SaliencyPageTests
     }
 
     [TestMethod]
-    public void Tokens_can_be_read_and_told_apart_without_colour()
+    public void Tokens_WithoutColour_RemainReadableAndDistinct()
     {
         using var browser = Open(s_page);
         var styles = browser.Run("""
@@ -241,7 +257,8 @@ public sealed partial class SaliencyPageTests
             for (const name of ['z', ...[1, 2, 3, 4, 5, 6, 7].flatMap(level => [`p${level}`, `m${level}`])]) {
                 probe.className = `t ${name}`;
                 const style = getComputedStyle(probe);
-                styles.push({ name, text: style.color, back: style.backgroundColor, edge: parseFloat(style.borderBottomWidth), hatched: style.backgroundImage !== 'none' });
+                const [edge, hatched] = [parseFloat(style.borderBottomWidth), style.backgroundImage !== 'none'];
+                styles.push({ name, text: style.color, back: style.backgroundColor, edge, hatched });
             }
             return styles;
             """).EnumerateArray().ToList();
@@ -250,11 +267,13 @@ public sealed partial class SaliencyPageTests
             var (name, back) = (style.GetProperty("name").GetString()!, Luminance(style.GetProperty("back").GetString()!));
             var text = Luminance(style.GetProperty("text").GetString()!);
             Assert.IsGreaterThanOrEqualTo(4.5, (Math.Max(text, back) + 0.05) / (Math.Min(text, back) + 0.05), $"contrast of {name}");
-            Assert.AreEqual(name[0] == 'm', style.GetProperty("hatched").GetBoolean() && style.GetProperty("edge").GetDouble() >= 2, $"{name} is hatched and underlined only when made unlikely");
+            Assert.AreEqual(name[0] == 'm', style.GetProperty("hatched").GetBoolean() && style.GetProperty("edge").GetDouble() >= 2,
+                $"{name} is hatched and underlined only when made unlikely");
         }
-        foreach (var sign in "pm") // in grey each level is darker than the one before
+        foreach (var sign in "pm") // in grey each level is darker than the previous one
         {
-            var greys = styles.Where(style => style.GetProperty("name").GetString()![0] == sign).Select(style => Luminance(style.GetProperty("back").GetString()!)).ToArray();
+            var greys = styles.Where(style => style.GetProperty("name").GetString()![0] == sign)
+                .Select(style => Luminance(style.GetProperty("back").GetString()!)).ToArray();
             CollectionAssert.AreEqual(greys.OrderDescending().ToArray(), greys);
             Assert.HasCount(greys.Length, greys.Distinct().ToArray());
         }
@@ -276,7 +295,7 @@ public sealed partial class SaliencyPageTests
         browser.Press(Keys.Enter);
     }
 
-    /// <summary>Fifty tokens over all rows: what the page computed and what the library computes with the same settings.</summary>
+    /// <summary>Compares fifty tokens over all rows on the page with the library's numbers for the same settings.</summary>
     private static void Compare(HeadlessBrowser browser, NaturalLanguageObjectiveOptions options, string when)
     {
         var objective = new NaturalLanguageObjective(options);
@@ -286,8 +305,9 @@ public sealed partial class SaliencyPageTests
         {
             var row = i * s_scores.Count / Compared;
             var roles = s_map.Rows[row].Epochs[0].Saliency;
-            // Every row's salient token is among them; the others are drawn.
-            places[i] = (row, i % 2 == 0 && Array.FindIndex(roles, token => token.Role == TokenRole.Salient) is var salient and >= 0 ? salient : random.Next(roles.Length));
+            // Includes every row's salient token; the others are random.
+            places[i] = (row, i % 2 == 0 && Array.FindIndex(roles, token => token.Role == TokenRole.Salient) is var salient and >= 0 ? salient
+                : random.Next(roles.Length));
         }
         var found = browser.Run("const view = await nlft.page; return JSON.parse(arguments[0]).map(([row, token]) => view.numbers(row, token));",
             JsonSerializer.Serialize(places.Select(place => new[] { place.Row, place.Token }))).EnumerateArray().ToArray();
@@ -302,20 +322,25 @@ public sealed partial class SaliencyPageTests
             Close(wanted.Coefficient, found[i].GetProperty("coefficient").GetDouble(), $"{name}, coefficient");
             Close(Math.Exp(scores.Base[token]), found[i].GetProperty("b").GetDouble(), $"{name}, b");
             Close(Math.Exp(scores.Standard[token]), found[i].GetProperty("s").GetDouble(), $"{name}, s");
-            if (scores.Judge.Length > 0) Close(Math.Exp(scores.Judge[token] - scores.Base[token]), found[i].GetProperty("toBase").GetDouble(), $"{name}, j/b");
+            if (scores.Judge.Length > 0)
+                Close(Math.Exp(scores.Judge[token] - scores.Base[token]), found[i].GetProperty("toBase").GetDouble(), $"{name}, j/b");
         }
     }
 
-    private static void Close(double wanted, double found, string what) => Assert.AreEqual(wanted, found, Tolerance * Math.Max(1, Math.Abs(wanted)), what);
+    private static void Close(double wanted, double found, string what) =>
+        Assert.AreEqual(wanted, found, Tolerance * Math.Max(1, Math.Abs(wanted)), what);
 
-    /// <summary>What the inspector shows of the focused token, to the digits it shows.</summary>
+    /// <summary>Checks the numbers in the inspector of the focused token, to the displayed digits.</summary>
     private static void CompareShown(HeadlessBrowser browser, int row, int token)
     {
         Assert.AreEqual($"{row}:{token}", Place(browser));
         var report = s_map.Rows[row].Tokens[token];
-        var shown = browser.Run("return Object.fromEntries([...document.querySelectorAll('#inspector dd')].map(cell => [cell.dataset.number, cell.textContent]));");
-        Assert.AreEqual(report.Saliency.Role switch { TokenRole.Salient => "salient", TokenRole.ClusterNeighbour => "cluster neighbour", _ => "ordinary" }, shown.GetProperty("role").GetString());
-        foreach (var (key, value) in new[] { ("weight", report.Saliency.Weight), ("coefficient", report.Saliency.Coefficient), ("toBase", report.RatioToBase!.Value), ("toStandard", report.RatioToStandard!.Value) })
+        var shown = browser.Run(
+            "return Object.fromEntries([...document.querySelectorAll('#inspector dd')].map(cell => [cell.dataset.number, cell.textContent]));");
+        Assert.AreEqual(report.Saliency.Role switch { TokenRole.Salient => "salient", TokenRole.ClusterNeighbour => "cluster neighbour", _ =>
+            "ordinary" }, shown.GetProperty("role").GetString());
+        foreach (var (key, value) in new[] { ("weight", report.Saliency.Weight), ("coefficient", report.Saliency.Coefficient),
+            ("toBase", report.RatioToBase!.Value), ("toStandard", report.RatioToStandard!.Value) })
         {
             var text = double.Parse(shown.GetProperty(key).GetString()!.Replace('−', '-'), CultureInfo.InvariantCulture);
             Assert.AreEqual(value, text, Math.Abs(value) * 5.1e-4, key);
@@ -323,9 +348,10 @@ public sealed partial class SaliencyPageTests
     }
 
     private static string Place(HeadlessBrowser browser) =>
-        browser.Run("const token = document.activeElement.closest('.t'); return token ? `${token.closest('article').dataset.row}:${token.dataset.t}` : document.activeElement.id;").GetString()!;
+        browser.Run("const token = document.activeElement.closest('.t'); return token ? "
+            + "`${token.closest('article').dataset.row}:${token.dataset.t}` : document.activeElement.id;").GetString()!;
 
-    /// <summary>The settings as the page's C# says them: each line sets a property of that name.</summary>
+    /// <summary>Parses the options from the page's C# code: each line sets a property.</summary>
     private static NaturalLanguageObjectiveOptions Options(HeadlessBrowser browser)
     {
         var options = new NaturalLanguageObjectiveOptions();
@@ -339,7 +365,7 @@ public sealed partial class SaliencyPageTests
         return options;
     }
 
-    /// <summary>Relative luminance of an rgb() colour; one without is white.</summary>
+    /// <summary>Returns the relative luminance of an rgb() colour; white without one.</summary>
     private static double Luminance(string colour)
     {
         var parts = Number().Matches(colour).Select(match => double.Parse(match.Value, CultureInfo.InvariantCulture)).ToArray();

@@ -18,7 +18,7 @@ public sealed class ChatServerTests
     public static async Task StopAsync() => await _server.DisposeAsync();
 
     [TestMethod]
-    public async Task ACompletionIsTheModelsAnswer()
+    public async Task Post_Completion_ReturnsTheModelsAnswer()
     {
         var expected = _server.Model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 7 })[0];
         var (status, body) = await _server.PostAsync($"{{'model': 'tiny', {Question}, 'max_tokens': 7}}");
@@ -38,7 +38,7 @@ public sealed class ChatServerTests
     }
 
     [TestMethod]
-    public async Task AStreamIsTheCompletionInChunks()
+    public async Task Post_Stream_ReturnsTheCompletionInChunks()
     {
         var settings = $"{Question}, 'max_completion_tokens': 40, 'temperature': 1, 'seed': 5";
         var (_, whole) = await _server.PostAsync($"{{{settings}}}");
@@ -54,12 +54,13 @@ public sealed class ChatServerTests
         Assert.AreEqual("assistant", choices[0].GetProperty("delta").GetProperty("role").GetString());
         Assert.AreEqual("length", choices[^1].GetProperty("finish_reason").GetString());
         Assert.IsTrue(choices.SkipLast(1).All(choice => choice.GetProperty("finish_reason").ValueKind == JsonValueKind.Null));
-        var text = string.Concat(choices.Select(choice => choice.GetProperty("delta").TryGetProperty("content", out var piece) ? piece.GetString() : ""));
+        var text = string.Concat(choices.Select(choice => choice.GetProperty("delta").TryGetProperty("content", out var piece) ? piece.GetString()
+            : ""));
         Assert.AreEqual(whole.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString(), text);
     }
 
     [TestMethod]
-    public async Task AStopStringEndsBothKindsOfAnswer()
+    public async Task Post_StopString_EndsCompletionAndStream()
     {
         var text = Text((await _server.PostAsync($"{{{Question}, 'temperature': 1, 'seed': 3, 'max_tokens': 40}}")).Body);
         var stop = text.Substring(text.Length / 2, 2);
@@ -72,7 +73,7 @@ public sealed class ChatServerTests
     }
 
     [TestMethod]
-    public async Task LogProbabilitiesComeOnRequest_AtTheEndOfAStream()
+    public async Task Post_Logprobs_ReturnsThemAtTheEndOfAStream()
     {
         var expected = _server.Model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 5, LogProbabilities = true, TopLogProbabilities = 2 })[0];
         var settings = $"{Question}, 'max_tokens': 5, 'logprobs': true, 'top_logprobs': 2";
@@ -81,19 +82,24 @@ public sealed class ChatServerTests
         for (var i = 0; i < 5; i++)
         {
             Assert.AreEqual(expected.LogProbabilities![i], whole[i].GetProperty("logprob").GetDouble(), 1e-12);
-            Assert.AreEqual(expected.TopLogProbabilities![i][1].LogProbability, whole[i].GetProperty("top_logprobs")[1].GetProperty("logprob").GetDouble(), 1e-12);
+            Assert.AreEqual(expected.TopLogProbabilities![i][1].LogProbability,
+                whole[i].GetProperty("top_logprobs")[1].GetProperty("logprob").GetDouble(), 1e-12);
             var (token, bytes) = (whole[i].GetProperty("token").GetString()!, whole[i].GetProperty("bytes"));
-            if (!token.Contains('\uFFFD')) Assert.AreEqual(token, Encoding.UTF8.GetString([.. bytes.EnumerateArray().Select(value => value.GetByte())]));
+            if (!token.Contains('\uFFFD'))
+                Assert.AreEqual(token, Encoding.UTF8.GetString([.. bytes.EnumerateArray().Select(value => value.GetByte())]));
         }
         var events = await _server.StreamAsync($"{{{settings}, 'stream': true}}").ToListAsync();
-        Assert.AreEqual(whole.GetRawText(), JsonElement.Parse(events[^2]).GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content").GetRawText());
+        Assert.AreEqual(whole.GetRawText(), JsonElement.Parse(events[^2]).GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content")
+            .GetRawText());
         Assert.IsFalse((await _server.PostAsync($"{{{Question}}}")).Body.GetProperty("choices")[0].TryGetProperty("logprobs", out _));
     }
 
     [TestMethod]
-    public async Task EightRequestsAtOnceGetTheirOwnAnswers()
+    public async Task EightRequests_Concurrent_GetTheirOwnAnswers()
     {
-        static string Body(int i) => $"{{'messages': [{{'role': 'system', 'content': 'Be number {i}.'}}, {{'role': 'user', 'content': [{{'type': 'text', 'text': '{i}?'}}]}}], 'temperature': 1, 'seed': {i}}}";
+        static string Body(int i) =>
+            $"{{'messages': [{{'role': 'system', 'content': 'Be number {i}.'}}, {{'role': 'user', 'content': [{{'type': 'text', 'text': "
+            + $"'{i}?'}}]}}], 'temperature': 1, 'seed': {i}}}";
         var serial = new List<string>();
         for (var i = 0; i < 8; i++) serial.Add(Text((await _server.PostAsync(Body(i))).Body));
         var together = await Task.WhenAll(Enumerable.Range(0, 8).Select(async i => Text((await _server.PostAsync(Body(i))).Body)));
@@ -103,14 +109,14 @@ public sealed class ChatServerTests
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task AClientThatGoesAwayFreesTheModel()
+    public async Task Stream_ClientDisconnects_FreesTheModel()
     {
         await foreach (var _ in _server.StreamAsync($"{{{Question}, 'stream': true, 'max_tokens': 16000}}")) break; // minutes, if it ran on
         Assert.AreEqual(200, (await _server.PostAsync($"{{{Question}}}")).Status);
     }
 
     [TestMethod]
-    public async Task TheModelIsListed()
+    public async Task Get_Models_ListsTheModel()
     {
         var entry = JsonElement.Parse(await _server.Http.GetStringAsync("/v1/models")).GetProperty("data").EnumerateArray().Single();
         Assert.AreEqual("tiny", entry.GetProperty("id").GetString());
@@ -122,15 +128,18 @@ public sealed class ChatServerTests
     [DataRow("null", 400, null, null, "null")]
     [DataRow("{'messages': []}", 400, "messages", null, "'messages' must be a list of one message or more.")]
     [DataRow("{'messages': [{'role': 'user'}]}", 400, "messages[0].content", null, "must be a text or a list of parts of the type text")]
-    [DataRow("{'messages': [{'role': 'user', 'content': [{'type': 'image_url', 'image_url': {'url': 'x'}}]}]}", 400, "messages[0].content", null, "must be a text")]
+    [DataRow("{'messages': [{'role': 'user', 'content': [{'type': 'image_url', 'image_url': {'url': 'x'}}]}]}", 400, "messages[0].content", null,
+        "must be a text")]
     [DataRow("{'messages': [{'content': 'x'}]}", 400, "messages[0].role", null, "is missing")]
-    [DataRow("{'messages': [{'role': 'tool', 'content': '5'}]}", 400, null, null, "message 1: found the role tool; expected system, user or assistant.")]
+    [DataRow("{'messages': [{'role': 'tool', 'content': '5'}]}", 400, null, null,
+        "message 1: found the role tool; expected system, user or assistant.")]
     [DataRow("{'model': 'gpt-x', " + Question + "}", 404, "model", "model_not_found", "There is no model 'gpt-x' here; there is 'tiny'.")]
     [DataRow("{'temperature': 'hot', " + Question + "}", 400, null, null, "$.temperature")]
     [DataRow("{'temperature': -1, " + Question + "}", 400, null, null, "option Temperature: found -1")]
     [DataRow("{'temperature': -1, 'stream': true, " + Question + "}", 400, null, null, "option Temperature: found -1")]
     [DataRow("{'stop': 5, " + Question + "}", 400, "stop", null, "'stop' must be a text or a list of texts.")]
-    [DataRow("{'n': 2, " + Question + "}", 400, "n", "unsupported_parameter", "'n' is not supported: this server gives one answer a request. Leave it out.")]
+    [DataRow("{'n': 2, " + Question + "}", 400, "n", "unsupported_parameter",
+        "'n' is not supported: this server gives one answer a request. Leave it out.")]
     [DataRow("{'top_logprobs': 2, " + Question + "}", 400, "top_logprobs", null, "'top_logprobs' needs 'logprobs': true.")]
     [DataRow("{'logprobs': true, 'top_logprobs': 21, " + Question + "}", 400, null, null, "option TopLogProbabilities: found 21")]
     [DataRow("{'chat_template_kwargs': 5, " + Question + "}", 400, null, null, "expected an object of names and values")]
@@ -138,7 +147,7 @@ public sealed class ChatServerTests
     [DataRow("{'tools': [{}], " + Question + "}", 400, "tools", "unsupported_parameter", "not supported")]
     [DataRow("{'functions': [{}], " + Question + "}", 400, "functions", "unsupported_parameter", "not supported")]
     [DataRow("{'response_format': {'type': 'json_object'}, " + Question + "}", 400, "response_format", "unsupported_parameter", "not supported")]
-    public async Task ABadRequestIsRefusedInTheShapeOfErrors(string json, int status, string? parameter, string? code, string message)
+    public async Task Post_BadRequest_ReturnsAnErrorObject(string json, int status, string? parameter, string? code, string message)
     {
         var (answered, body) = await _server.PostAsync(json);
         Assert.AreEqual(status, answered);
@@ -150,11 +159,13 @@ public sealed class ChatServerTests
     }
 
     [TestMethod]
-    public async Task WhatChangesNothingIsAccepted() => Assert.AreEqual(200, (await _server.PostAsync(
-        $"{{{Question}, 'n': 1, 'tools': [], 'logit_bias': {{}}, 'logprobs': false, 'top_logprobs': 0, 'chat_template_kwargs': {{'enable_thinking': false}}, 'response_format': {{'type': 'text'}}, 'user': 'me', 'stop': null, 'frequency_penalty': 0.5, 'presence_penalty': 0}}")).Status);
+    public async Task Post_OptionsWithoutEffect_AreAccepted() => Assert.AreEqual(200, (await _server.PostAsync(
+        $"{{{Question}, 'n': 1, 'tools': [], 'logit_bias': {{}}, 'logprobs': false, 'top_logprobs': 0, 'chat_template_kwargs': {{'enable_thinking': "
+            + $"false}}, "
+        + "'response_format': {'type': 'text'}, 'user': 'me', 'stop': null, 'frequency_penalty': 0.5, 'presence_penalty': 0}")).Status);
 
     [TestMethod]
-    public async Task OtherPathsMethodsAndTypesAreRefusedInTheSameShape()
+    public async Task Request_OtherPathMethodOrType_ReturnsAnErrorObject()
     {
         foreach (var (response, status) in new[]
         {

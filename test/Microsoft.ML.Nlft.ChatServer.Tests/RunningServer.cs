@@ -9,7 +9,7 @@ using Microsoft.ML.Nlft;
 
 namespace ChatServer.Tests;
 
-/// <summary>The sample's server on a free port of this machine, over a small random model.</summary>
+/// <summary>Runs the sample's server on a free local port with a small random model.</summary>
 public sealed class RunningServer : IAsyncDisposable
 {
     private readonly ByteModelFolder _folder = new(maximumPositions: 16384);
@@ -39,7 +39,7 @@ public sealed class RunningServer : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Posts a body in single quotes, and reads the answer as JSON.</summary>
+    /// <summary>Posts a body in single quotes and returns the JSON answer.</summary>
     public async Task<(int Status, JsonElement Body)> PostAsync(string json)
     {
         using var response = await Http.PostAsync("/v1/chat/completions", Body(json));
@@ -47,7 +47,7 @@ public sealed class RunningServer : IAsyncDisposable
         return ((int)response.StatusCode, JsonElement.Parse(await response.Content.ReadAsStringAsync()));
     }
 
-    /// <summary>Posts a body in single quotes, and reads the answer's events as they come.</summary>
+    /// <summary>Posts a body in single quotes and returns the events as they arrive.</summary>
     public async IAsyncEnumerable<string> StreamAsync(string json)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = Body(json) };

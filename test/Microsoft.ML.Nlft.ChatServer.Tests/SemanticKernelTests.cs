@@ -5,7 +5,7 @@ using Microsoft.SemanticKernel.Connectors.OpenAI;
 
 namespace ChatServer.Tests;
 
-/// <summary>Semantic Kernel's OpenAI connector takes the server for what it looks like.</summary>
+/// <summary>Semantic Kernel's OpenAI connector works with the server.</summary>
 [TestClass]
 public sealed class SemanticKernelTests
 {
@@ -23,10 +23,11 @@ public sealed class SemanticKernelTests
     public static async Task StopAsync() => await _server.DisposeAsync();
 
     [TestMethod]
-    public async Task APromptIsAnswered()
+    public async Task InvokePrompt_Question_ReturnsTheAnswer()
     {
         var expected = _server.Model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 9 })[0];
-        var result = await _kernel.InvokePromptAsync("What is {{$a}} + {{$b}}?", new(new OpenAIPromptExecutionSettings { MaxTokens = 9, Temperature = 0 }) { ["a"] = "2", ["b"] = "3" });
+        var result = await _kernel.InvokePromptAsync("What is {{$a}} + {{$b}}?",
+            new(new OpenAIPromptExecutionSettings { MaxTokens = 9, Temperature = 0 }) { ["a"] = "2", ["b"] = "3" });
         Assert.AreEqual(expected.Text, result.ToString());
         var usage = (OpenAI.Chat.ChatTokenUsage)result.Metadata!["Usage"]!;
         Assert.AreEqual(expected.PromptTokens, usage.InputTokenCount);
@@ -35,7 +36,7 @@ public sealed class SemanticKernelTests
     }
 
     [TestMethod]
-    public async Task AHistoryIsStreamed()
+    public async Task GetStreaming_History_StreamsTheAnswer()
     {
         var history = new ChatHistory("Be brief.");
         history.AddUserMessage("1?");
@@ -50,10 +51,11 @@ public sealed class SemanticKernelTests
     }
 
     [TestMethod]
-    public async Task ARefusalArrivesWithItsReason()
+    public async Task InvokePrompt_Refused_ThrowsWithTheReason()
     {
         var chat = _kernel.GetRequiredService<IChatCompletionService>();
-        var refusal = await Assert.ThrowsExactlyAsync<HttpOperationException>(() => chat.GetChatMessageContentAsync("x", new OpenAIPromptExecutionSettings { ResponseFormat = "json_object" }));
+        var refusal = await Assert.ThrowsExactlyAsync<HttpOperationException>(() =>
+            chat.GetChatMessageContentAsync("x", new OpenAIPromptExecutionSettings { ResponseFormat = "json_object" }));
         Assert.AreEqual(System.Net.HttpStatusCode.BadRequest, refusal.StatusCode);
         StringAssert.Contains(refusal.Message, "'response_format' is not supported: this server gives text. Leave it out.");
     }

@@ -2,7 +2,9 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>Real processes answer and judge rows together, under the launchers that are installed: the same results as one process, each made once.</summary>
+/// <summary>
+/// Real processes answer and judge rows under the installed launchers, with the results of one process, each computed once.
+/// </summary>
 [TestClass]
 public sealed class SharingTests
 {
@@ -16,7 +18,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void JudgeAll_WithASlowProcess_GivesItLess_AndEveryProcessAllInOrder(string launcher)
+    public void JudgeAll_SlowProcess_GetsLessWorkAndAllResultsInOrder(string launcher)
     {
         Launcher.RunAlone(["judge", "rows=600", Output("alone")]).Require(0);
         var run = new Launcher(launcher).Run(3, ["judge", "rows=600", "slow=1", "chunk=4", Output("shared")]).Require(0);
@@ -30,7 +32,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void JudgeAll_AProcessIsKilled_AnotherNumberDoesWhatIsMissing(string launcher)
+    public void JudgeAll_ProcessKilled_ResumesWithAnotherNumber(string launcher)
     {
         Launcher.RunAlone(["judge", "rows=200", Output("alone")]).Require(0);
         string[] rows = ["judge", "rows=200", $"journal={Path.Combine(_folder, "journal")}"];
@@ -38,7 +40,7 @@ public sealed class SharingTests
         Assert.AreNotEqual(0, killed.ExitCode, killed.Output);
         Assert.IsFalse(File.Exists(Path.Combine(_folder, "killed.0")));
         var done = File.ReadAllLines(Path.Combine(_folder, "journal")).Length - 1;
-        Assert.IsInRange(20, 199, done); // the chunks that the killed one handed over are there, the one it held is not
+        Assert.IsInRange(20, 199, done); // chunks that the killed process completed are kept, its current one is not
 
         var resumed = new Launcher(launcher).Run(2, [.. rows, Output("resumed")]).Require(0);
         RequireEqual("alone", "resumed", 2);
@@ -49,7 +51,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void Generate_OnSeveralProcesses_EqualsOne_AndGoesOnWithAnotherNumberAfterAKill(string launcher)
+    public void Generate_SeveralProcesses_EqualsOneAndResumesAfterAKill(string launcher)
     {
         string[] rows = ["respond", "rows=10", $"model={s_model}"], journal = [$"journal={Path.Combine(_folder, "journal")}"];
         Launcher.RunAlone([.. rows, Output("alone")]).Require(0);
@@ -63,7 +65,7 @@ public sealed class SharingTests
         var resumed = new Launcher(launcher).Run(3, [.. rows, .. journal, Output("resumed")]).Require(0);
         RequireEqual("alone", "resumed", 3);
         Assert.AreEqual(20 - done, Counts(resumed, "responded").Sum(), resumed.Output);
-        // Alone again: nothing is left to do.
+        // A second run has nothing left to do.
         Assert.AreEqual(0, Counts(Launcher.RunAlone([.. rows, .. journal, Output("again")]).Require(0), "responded").Sum());
         RequireEqual("alone", "again", 1);
     }
@@ -71,7 +73,7 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void Transform_OnSeveralProcesses_EqualsOne_AndAnyProcessMayReadAlone(string launcher)
+    public void Transform_SeveralProcesses_EqualsOneAndAllowsReadingAlone(string launcher)
     {
         string[] rows = ["transform", "rows=13", $"model={s_model}"];
         Launcher.RunAlone([.. rows, Output("alone")]).Require(0);
@@ -82,12 +84,13 @@ public sealed class SharingTests
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
-    public void JudgeAll_ProcessesHaveDifferentRows_IsRefused(string launcher)
+    public void JudgeAll_RowsDiffer_IsRefused(string launcher)
     {
         var run = new Launcher(launcher).Run(2, ["judge", "rows=8", "differs=1"]);
         Assert.AreNotEqual(0, run.ExitCode);
-        StringAssert.Matches(run.Error, new(@"refused: rows to judge of rank 1 \(process \d+ on host .+\): found ""[0-9a-f]+""; expected the same as on rank 0 \(process \d+ on host .+\), ""[0-9a-f]+"". " +
-            "Start every process with the same program, files and options."));
+        StringAssert.Matches(run.Error,
+            new(@"refused: rows to judge of rank 1 \(process \d+ on host .+\): found ""[0-9a-f]+""; expected the same as on rank 0 "
+            + @"\(process \d+ on host .+\), ""[0-9a-f]+"". Start every process with the same program, files and options."));
     }
 
     private string Output(string name) => $"output={Path.Combine(_folder, name)}";
@@ -96,9 +99,11 @@ public sealed class SharingTests
     {
         var expected = File.ReadAllText(Path.Combine(_folder, $"{alone}.0"));
         Assert.IsGreaterThan(100, expected.Length);
-        for (var rank = 0; rank < size; rank++) Assert.AreEqual(expected, File.ReadAllText(Path.Combine(_folder, $"{shared}.{rank}")), $"{shared}, rank {rank}");
+        for (var rank = 0; rank < size; rank++)
+            Assert.AreEqual(expected, File.ReadAllText(Path.Combine(_folder, $"{shared}.{rank}")), $"{shared}, rank {rank}");
     }
 
-    /// <summary>New results of each process.</summary>
-    private static int[] Counts(ProcessRun run, string word) => [.. Regex.Match(run.Output, $"{word}((?: \\d+)+)").Groups[1].Value.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
+    /// <summary>Returns the number of new results of each process.</summary>
+    private static int[] Counts(ProcessRun run, string word) => [.. Regex.Match(run.Output, $"{word}((?: \\d+)+)").Groups[1].Value.Split(' ',
+        StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
 }

@@ -17,7 +17,7 @@ public sealed class ScaleTests
     [DataRow(nameof(SumAlgorithm.HalvingDoubling), 8, 6, 1.75, 14.0)]
     [DataRow(nameof(SumAlgorithm.Ring), 4, 6, 1.5, 6.0)]
     [DataRow(nameof(SumAlgorithm.Ring), 1, 0, 0.0, 0.0)]
-    public void SumCost_AlgorithmAndProcesses_GivesRoundsFactorAndTraffic(string algorithm, int processes, int rounds, double factor, double traffic)
+    public void SumCost_KnownAlgorithm_HasRoundsFactorAndTraffic(string algorithm, int processes, int rounds, double factor, double traffic)
     {
         var parsed = Enum.Parse<SumAlgorithm>(algorithm);
         Assert.AreEqual((rounds, factor), (SumCost.Rounds(parsed, processes), SumCost.Factor(parsed, processes)));
@@ -35,16 +35,16 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Sum_LinkAndOverhead_AddsLatencyAndBytes()
+    public void Sum_KnownLink_AddsLatenciesAndBytes()
     {
         var link = Link.Of("link", 0.01, 8); // 10 ms, a million bytes a second
-        var overhead = new Overhead(0.001, 1e-7);
-        Assert.AreEqual(2 * 3 * (0.01 + 0.001) + 2 * 100_000 * (1e-6 + 1e-7), CostModel.Sum(SumAlgorithm.Tree, 2, 100_000, link, overhead), 1e-12);
-        Assert.AreEqual(0.0, CostModel.Sum(SumAlgorithm.Tree, 1, 100_000, link, overhead));
+        Assert.AreEqual(2 * 3 * (0.01 + 0.001) + 2 * 100_000 * (1e-6 + 1e-7),
+            CostModel.Sum(SumAlgorithm.Tree, 2, 100_000, link, new Overhead(0.001, 1e-7)), 1e-12);
+        Assert.AreEqual(0.0, CostModel.Sum(SumAlgorithm.Tree, 1, 100_000, link, new Overhead(0.001, 1e-7)));
     }
 
     [TestMethod]
-    public void LongestShare_EqualOrSpreadRows_CountsTheLongestProcess()
+    public void LongestShare_EqualRows_IsTheRoundedUpShare()
     {
         Assert.AreEqual(4.0, CostModel.LongestShare(8, 2, spread: 0), 1e-9);
         Assert.AreEqual(4.0, CostModel.LongestShare(7, 2, spread: 0), 1e-9);
@@ -54,7 +54,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Efficiency_NProcesses_IsTheShareOfNTimesTheSpeed()
+    public void Efficiency_SeveralProcesses_IsTheShareOfIdealSpeed()
     {
         var link = Link.Of("link", 0, 8);
         var work = new StepWork { SecondsPerRow = 1, Rows = 4, Bytes = 1e6, Spread = 0 };
@@ -67,7 +67,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Compute_MoreProcessesThanCores_SharesTheCores()
+    public void Compute_MoreProcessesThanCores_SharesThem()
     {
         var work = new StepWork { SecondsPerRow = 1, Rows = 8, Bytes = 0, Spread = 0 };
         Assert.AreEqual((4.0, 2.0), (CostModel.Compute(work, 4, cores: 2), CostModel.Compute(work, 4)));
@@ -75,7 +75,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Fit_SyntheticSums_RecoversAlgorithmAndOverhead()
+    public void Fit_SyntheticSums_RecoversOverheadAndAlgorithm()
     {
         var overhead = new Overhead(3e-4, 2e-9);
         foreach (var algorithm in (SumAlgorithm[])[SumAlgorithm.Tree, SumAlgorithm.HalvingDoubling])
@@ -90,7 +90,7 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Overhead_SumsFasterThanTheModel_IsZero()
+    public void Overhead_NoisySums_IsNeverNegative()
     {
         var faster = Sums(SumAlgorithm.Tree, s_free).Where(sum => sum.Seconds > 0).Select(sum => sum with { Seconds = 0.9 * sum.Seconds }).ToList();
         var found = Fit.Overhead(faster, SumAlgorithm.Tree);
@@ -98,14 +98,14 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void AdapterBytes_SmolLM2_IsThatOfTheDefaultRank()
+    public void AdapterBytes_KnownShapes_MatchTheDefaultRank()
     {
         // 30 layers, three products of 576 and 1536, rank 16, four bytes.
         Assert.AreEqual(30.0 * 3 * 16 * (576 + 1536) * 4, Prediction.AdapterBytes(new Gpu.Workload { Shape = "smollm2-135m" }.Model));
     }
 
     [TestMethod]
-    public void Markdown_Measurements_ShowsWhatWasMeasuredAndLeftOut()
+    public void ScalePage_NoNetwork_ShowsWhatWasMeasuredAndLeftOut()
     {
         var step = new StepFigure(2, 8, 1e6, 1e11);
         var measured = new Measurements
@@ -117,9 +117,9 @@ public sealed class ScaleTests
         };
         var page = new ScalePage(measured).Markdown();
         Assert.Contains("| small-20m, window 8 | 2 | 1.250 | 80 | 1.60 | fitted |", page);
-        Assert.Contains("| operations a second of a core | 50.0 GFLOP/s |", page);
+        Assert.Contains("| operations per second of a core | 50.0 GFLOP/s |", page);
         Assert.Contains("Left out: it takes root.", page);
-        Assert.Contains("### A window of 4 rows for each process, each an accelerator", page);
+        Assert.Contains("### A window of 4 rows per process, each an accelerator", page);
         Assert.DoesNotContain("NaN", page);
         Assert.DoesNotContain("∞", page);
         var kept = Path.GetTempFileName();
@@ -129,13 +129,26 @@ public sealed class ScaleTests
     }
 
     [TestMethod]
-    public void Parse_UnknownArguments_ReturnsNull()
+    public void ScaleCommand_KnownOptions_ReadsThem()
     {
-        Assert.IsTrue(ScaleOptions.Parse(["--page"])!.PageOnly);
-        var quick = ScaleOptions.Parse(["--quick", "--output", "page.md"])!;
-        Assert.AreEqual((true, "page.md"), (quick.Quick, quick.Output));
-        Assert.AreEqual("page.md", ScaleOptions.Parse(["--output", "page.md"])!.Output);
-        foreach (var wrong in (string[][])[["--fast"], ["--output"], ["quick"]]) Assert.IsNull(ScaleOptions.Parse(wrong), string.Join(' ', wrong));
+        var command = new ScaleCommand(_ => 0);
+        Assert.AreEqual(new ScaleOptions { PageOnly = true }, command.Read(command.Parse(["--page"])));
+        Assert.AreEqual(new ScaleOptions { Quick = true, Output = "page.md" }, command.Read(command.Parse(["--quick", "--output", "page.md"])));
+    }
+
+    [TestMethod]
+    [DataRow("--fast")]
+    [DataRow("--output")]
+    [DataRow("quick")]
+    public void ScaleCommand_UnknownArguments_AreRefused(string arguments) => Assert.IsNotEmpty(new ScaleCommand(_ => 0).Parse(arguments).Errors);
+
+    [TestMethod]
+    public void ScaleCommand_Rank_TakesItsArguments()
+    {
+        var command = new ScaleCommand(_ => 0);
+        Assert.IsEmpty(command.Parse(["rank", "sum", "3", "4096", "65536"]).Errors);
+        Assert.IsEmpty(command.Parse(["rank", "train", "small-20m", "folder", "8", "4"]).Errors);
+        Assert.IsNotEmpty(command.Parse(["rank", "sum", "many"]).Errors);
     }
 
     private static IReadOnlyList<MeasuredSum> Sums(SumAlgorithm algorithm, Overhead overhead) =>

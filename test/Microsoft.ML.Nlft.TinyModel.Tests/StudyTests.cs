@@ -17,7 +17,7 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void EpochsFor_EverySize_GivesAboutTheSameNumberOfSteps()
+    public void EpochsFor_EverySize_GivesAboutTheSameSteps()
     {
         foreach (var rows in new StudyOptions().Rows)
         {
@@ -26,18 +26,42 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void Parse_QuickStudy_HasOneSeedAndTwoSizes()
+    public void StudyCommand_Quick_HasOneSeedAndTwoSizes()
     {
-        var options = StudyOptions.Parse(["--quick", "--families", "bus,mix"])!;
+        var options = Read("--quick --families bus,mix");
         Assert.AreEqual((1, "25 50", "bus mix"), (options.Seeds, string.Join(' ', options.Rows), string.Join(' ', options.Families)));
-        foreach (var wrong in (string[][])[["--families", "cars"], ["--rows"], ["--seeds", "0"], ["--rows", "1.5"], ["quick"]])
-        {
-            Assert.IsNull(StudyOptions.Parse(wrong), string.Join(' ', wrong));
-        }
+        Assert.AreEqual("--quick --families bus,mix", options.CommandLine);
     }
 
     [TestMethod]
-    public void Rows_CorrectResponsesOnly_AreRepeatedToTheSameCount()
+    public void StudyCommand_Lists_AreDistinctAndSorted()
+    {
+        var options = Read("--variants --seeds 3 --rows 50,10,50 --rates 1e-2,3e-4 --output page.md");
+        Assert.AreEqual((3, true, "page.md"), (options.Seeds, options.Variants, options.Output));
+        CollectionAssert.AreEqual(new[] { 10, 50 }, options.Rows.ToArray());
+        CollectionAssert.AreEqual(new[] { 3e-4, 1e-2 }, options.Rates.ToArray());
+    }
+
+    [TestMethod]
+    [DataRow("--families cars")]
+    [DataRow("--rows")]
+    [DataRow("--seeds 0")]
+    [DataRow("--rows 1.5")]
+    [DataRow("--rates 0")]
+    [DataRow("quick")]
+    public void StudyCommand_UnknownArguments_AreRefused(string arguments) =>
+        Assert.IsNotEmpty(new StudyCommand(_ => Task.FromResult(0)).Parse(arguments).Errors);
+
+    private static StudyOptions Read(string arguments)
+    {
+        var command = new StudyCommand(_ => Task.FromResult(0));
+        var parsed = command.Parse(arguments);
+        Assert.IsEmpty(parsed.Errors);
+        return command.Read(parsed);
+    }
+
+    [TestMethod]
+    public void Rows_CorrectResponses_RepeatToTheSameCount()
     {
         StudyRow[] rows = [.. Enumerable.Range(0, 5).Select(i => new StudyRow(
             new TrainingExample { Question = $"{i}", Response = "r", Judgment = i is 1 or 3 ? null : "wrong", Answer = "a" }, $"gold {i}"))];
@@ -49,7 +73,7 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void Accuracy_SeveralSeedsOrOne_UsesStudentOrWilsonIntervals()
+    public void Accuracy_SeveralOrOneSeed_UsesStudentOrWilson()
     {
         // Mean 0.7, standard deviation 0.1, t(2) = 4.303: half width 4.303 * 0.1 / sqrt(3).
         var seeds = Statistics.Accuracy([Result("a", 60), Result("b", 70), Result("c", 80)]);
@@ -63,7 +87,7 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void Open_LedgerWithATruncatedLine_KeepsTheCompleteOnes()
+    public void RunLedger_HalfALine_DropsIt()
     {
         var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName(), "runs.jsonl");
         var ledger = new RunLedger(path);
@@ -79,13 +103,13 @@ public sealed class StudyTests
     }
 
     [TestMethod]
-    public void Write_StudyPage_ShowsResultsAndUninformativeFamilies()
+    public void StudyPage_SaturatedFamily_ShowsResultsAndSaysSo()
     {
         var options = new StudyOptions { Seeds = 1, Rows = [25, 50] };
         StudyFamily[] families = [StudyFamily.All[0], StudyFamily.All[3]];
         var results = StudyRun.Plan(families, options)
-            .Select(cell => (cell, Right: cell.Family == families[0] ? 100 : cell.Method.Name == "NLFT" ? 90 : 70))
-            .Select(one => (one.cell, (RunResult?)Result(one.cell.Key(1e-3), one.Right))).ToList();
+            .Select(cell => (cell, (RunResult?)Result(cell.Key(1e-3), cell.Family == families[0] ? 100 : cell.Method.Name == "NLFT" ? 90 : 70)))
+                .ToList();
         var basic = families.ToDictionary(family => family.Name, _ => (Right: 8, Total: 100, Pool: (Correct: 300, Incorrect: 500)));
         var rates = Method.All.ToDictionary(method => method, _ => new RateChoice(1e-3, [(1e-3, 0.9), (3e-3, 0.5)]));
         var place = Directory.CreateTempSubdirectory("nlft-study");
@@ -93,10 +117,10 @@ public sealed class StudyTests
         new StudyPage(options, families, basic, rates, results, "abc of 2026-01-01").Write(page);
 
         var text = File.ReadAllText(page);
-        Assert.Contains("Every method answers all tests of fewer-than-twice: it decides nothing", text);
+        Assert.Contains("Every method answers all tests of fewer-than-twice: it does not distinguish them", text);
         Assert.DoesNotContain("Every method answers all tests of bus", text);
         Assert.Contains("| NLFT | 90.0 [82.6 to 94.5] | 90.0 [82.6 to 94.5] |", text);
-        Assert.Contains("The best rate of NLFT lies at the end of those tried", text);
+        Assert.Contains("The best rate of NLFT is the smallest or largest one tried", text);
         Assert.Contains("| SFT, same responses | +10.0 [", text);
         var plot = System.Xml.Linq.XDocument.Load(Path.Combine(place.FullName, "images", "study.svg"));
         Assert.HasCount(2 * 4, plot.Descendants().Where(element => element.Name.LocalName == "polyline"));

@@ -6,5 +6,5 @@ namespace Microsoft.ML.Nlft.Tests;
 internal static class RankProgram
 {
     private static int Main(string[] arguments) =>
-        Scenes.Play(() => RankTraining.Run(arguments[1], new TorchSharpEngine(new() { Device = "cpu", Threads = 1 })));
+        Scenario.Run(() => RankTraining.Run(arguments[1], new TorchSharpEngine(new() { Device = "cpu", Threads = 1 })));
 }

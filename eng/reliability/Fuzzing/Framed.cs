@@ -5,12 +5,13 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
-/// <summary>safetensors: a length, JSON, data. Headers change as JSON and keep a right length most of the time.</summary>
+/// <summary>Mutates safetensors files (length, JSON, data). Headers change as JSON and usually keep a correct length.</summary>
 internal static class Framed
 {
-    private static readonly ulong[] s_lengths = [0, 1, 7, 8, 100_000_000, 100_000_001, int.MaxValue, uint.MaxValue, long.MaxValue, ulong.MaxValue, ulong.MaxValue - 7];
+    private static readonly ulong[] s_lengths = [0, 1, 7, 8, 100_000_000, 100_000_001, int.MaxValue, uint.MaxValue, long.MaxValue, ulong.MaxValue,
+        ulong.MaxValue - 7];
 
-    /// <summary>Changes of header, length or data.</summary>
+    /// <summary>Changes the header, the length or the data.</summary>
     public static byte[] Mutate(Random random, byte[] input)
     {
         if (input.Length < 8 || random.Next(8) == 0) return Bytes.Mutate(random, input);
@@ -23,13 +24,16 @@ internal static class Framed
         return [.. prefix, .. header, .. data];
     }
 
-    /// <summary>The same for checkpoints, whose state is JSON inside the header; half of the time the hash is made right again, so that what lies behind it is reached.</summary>
+    /// <summary>
+    /// Mutates a checkpoint, whose state is JSON inside the header. Half of the time the hash is recomputed, so that the input passes its check.
+    /// </summary>
     public static byte[] MutateCheckpoint(Random random, byte[] input)
     {
         if (random.Next(3) == 0) return Mutate(random, input);
         try
         {
-            return Forge(random.Next(2) == 0 ? Mutate(random, input) : input, state => random.Next(3) == 0 ? state : Encoding.UTF8.GetString(Json.Mutate(random, Encoding.UTF8.GetBytes(state))));
+            return Forge(random.Next(2) == 0 ? Mutate(random, input) : input, state =>
+                random.Next(3) == 0 ? state : Encoding.UTF8.GetString(Json.Mutate(random, Encoding.UTF8.GetBytes(state))));
         }
         catch (Exception e) when (e is NlftException or ArgumentException)
         {
@@ -37,7 +41,7 @@ internal static class Framed
         }
     }
 
-    /// <summary>A checkpoint with another state and a hash that fits.</summary>
+    /// <summary>Returns a checkpoint with a changed state and a correct hash.</summary>
     private static byte[] Forge(byte[] file, Func<string, string> change)
     {
         var path = Path.GetTempFileName();

@@ -4,24 +4,25 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
 /// <summary>
-/// Feeds a reader inputs, each a function of seed and number. A reader may accept or refuse with an <see cref="NlftException"/>; another exception, more
-/// than <see cref="Patience"/>, or more memory than the input's size explains is a failure. The input lies in its file before it is read: after a crash of the process it is there.
+/// Feeds inputs to a reader, each determined by a seed and a number. A reader may accept the input or refuse it with an <see cref="NlftException"/>.
+/// Another exception, a longer time than <see cref="Timeout"/>, or more memory than the input's size explains is a failure. The input is written to
+/// its file first, so that it survives a crash.
 /// </summary>
 internal sealed class Fuzzer(Target target, int seed, string folder)
 {
-    /// <summary>Longest time for one input.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    /// <summary>The maximum time for one input.</summary>
+    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     private const long MemoryPerByte = 2000;
     private const int PoolSize = 200;
 
-    /// <summary>One of so many inputs begins at a seed: the pool may come to hold little that is accepted.</summary>
+    /// <summary>One in this many inputs starts from a seed, because the pool may hold few inputs that are accepted.</summary>
     private const int SeedsEvery = 3;
 
     private readonly List<byte[]> _pool = [.. target.Seeds];
 
-    /// <summary>What was tried.</summary>
-    public FuzzReport Run(long count, TimeSpan? limit = null, int mostFailures = 5)
+    /// <summary>Feeds inputs until the count, the time limit or the maximum of failures is reached.</summary>
+    public FuzzReport Run(long count, TimeSpan? limit = null, int maximumFailures = 5)
     {
         Directory.CreateDirectory(folder);
         var path = Path.Combine(folder, target.FileName);
@@ -32,7 +33,7 @@ internal sealed class Fuzzer(Target target, int seed, string folder)
             if (Try(path, given, out _) is { } fault) report.Failures.Add(($"a seed is refused or fails: {fault}", given));
             else if (!_accepted) report.Failures.Add(("a seed is refused", given));
         }
-        for (var number = 0L; number < count && (limit is null || clock.Elapsed < limit) && report.Failures.Count < mostFailures; number++)
+        for (var number = 0L; number < count && (limit is null || clock.Elapsed < limit) && report.Failures.Count < maximumFailures; number++)
         {
             var random = new Random(HashCode(seed, number));
             var from = random.Next(SeedsEvery) == 0 ? target.Seeds[random.Next(target.Seeds.Count)] : _pool[random.Next(_pool.Count)];
@@ -50,7 +51,7 @@ internal sealed class Fuzzer(Target target, int seed, string folder)
 
     private bool _accepted;
 
-    /// <summary>Inputs that reach a refusal for the first time, and some that are accepted, are where further ones begin.</summary>
+    /// <summary>Adds an input with a new refusal, or an accepted one, to the pool that later inputs start from.</summary>
     private void Keep(Random random, byte[] input)
     {
         if (input.Length > 1 << 13) return;
@@ -78,28 +79,28 @@ internal sealed class Fuzzer(Target target, int seed, string folder)
             return $"{e.GetType().Name}: {e.Message}\n{e.StackTrace}";
         }
         var (elapsed, memory) = (Stopwatch.GetElapsedTime(clock), GC.GetAllocatedBytesForCurrentThread() - before);
-        if (elapsed > Patience) return $"it took {elapsed.TotalSeconds:0.0} seconds";
+        if (elapsed > Timeout) return $"it took {elapsed.TotalSeconds:0.0} seconds";
         return memory > target.Memory + MemoryPerByte * input.Length ? $"{memory} bytes were allocated for a file of {input.Length}" : null;
     }
 
     private static int HashCode(int seed, long number) => (int)SplitMix64.Hash((ulong)seed, (ulong)number);
 }
 
-/// <summary>What a fuzzer found.</summary>
+/// <summary>The result of a fuzzing run.</summary>
 internal sealed record FuzzReport(string Target)
 {
-    /// <summary>Inputs read.</summary>
+    /// <summary>The number of inputs.</summary>
     public long Inputs { get; set; }
 
-    /// <summary>Inputs that were accepted.</summary>
+    /// <summary>The number of accepted inputs.</summary>
     public long Accepted { get; set; }
 
-    /// <summary>Different refusals.</summary>
+    /// <summary>The distinct refusals.</summary>
     public HashSet<string> Refusals { get; } = [];
 
-    /// <summary>What should not have happened, with its input.</summary>
+    /// <summary>The failures with their inputs.</summary>
     public List<(string Fault, byte[] Input)> Failures { get; } = [];
 
-    /// <summary>Time of all.</summary>
+    /// <summary>The total time.</summary>
     public TimeSpan Elapsed { get; set; }
 }

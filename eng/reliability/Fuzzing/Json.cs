@@ -5,20 +5,25 @@ using System.Text.Json.Nodes;
 
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
-/// <summary>Changes that keep JSON valid, so that they come past the parser: other values and types, missing and foreign keys, parts in other places, nesting.</summary>
+/// <summary>
+/// Mutates JSON without breaking its syntax, so that it passes the parser: other values and types, missing and unknown keys, moved parts, nesting.
+/// </summary>
 internal static class Json
 {
     private static readonly JsonSerializerOptions s_plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = 200 };
 
-    /// <summary>Values that have broken readers before.</summary>
+    /// <summary>Values that broke readers before.</summary>
     private static readonly string[] s_values =
     [
-        "null", "true", "false", "0", "-1", "1", "2", "3", "16", "255", "65536", "16777215", "16777216", "2147483647", "2147483648", "-2147483648", "9223372036854775807", "18446744073709551615",
-        "1e308", "1e999", "-0.0", "1e-320", "0.5", "123456789012345678901234567890", "\"\"", "\"a\"", "\"\\u0000\"", "\"\\ud800\"", "\"\\udc00x\"", "\"../../etc/passwd\"", "\"/dev/zero\"", "\"C:\\\\x\"",
-        "\"(a+)+$\"", "\"(?:(?:(?:a*)*)*)*b\"", "\"[\"", "\"\\\\p{L}+\"", "\"(?i)x{0,1000}{0,1000}\"", "\"((((((((((\"", "\"NaN\"", "\"Infinity\"", "[]", "{}", "[[]]", "[null]", "[0,0]", "[1,1,1]", "{\"a\":{}}", "\"all-linear\"",
+        "null", "true", "false", "0", "-1", "1", "2", "3", "16", "255", "65536", "16777215", "16777216", "2147483647", "2147483648", "-2147483648",
+        "9223372036854775807", "18446744073709551615",
+        "1e308", "1e999", "-0.0", "1e-320", "0.5", "123456789012345678901234567890", "\"\"", "\"a\"", "\"\\u0000\"", "\"\\ud800\"", "\"\\udc00x\"",
+        "\"../../etc/passwd\"", "\"/dev/zero\"", "\"C:\\\\x\"",
+        "\"(a+)+$\"", "\"(?:(?:(?:a*)*)*)*b\"", "\"[\"", "\"\\\\p{L}+\"", "\"(?i)x{0,1000}{0,1000}\"", "\"((((((((((\"", "\"NaN\"", "\"Infinity\"",
+        "[]", "{}", "[[]]", "[null]", "[0,0]", "[1,1,1]", "{\"a\":{}}", "\"all-linear\"",
     ];
 
-    /// <summary>One to four changes of structure, and sometimes of bytes.</summary>
+    /// <summary>Makes one to four structural changes, and sometimes changes of bytes.</summary>
     public static byte[] Mutate(Random random, byte[] input)
     {
         if (random.Next(6) == 0 || Parse(input) is not { } root) return Bytes.Mutate(random, input);
@@ -32,7 +37,7 @@ internal static class Json
         {
             return Bytes.Mutate(random, input);
         }
-        // JsonNode cannot hold these: a key twice, half a surrogate pair, and depth.
+        // JsonNode cannot represent these: lone surrogates and deep nesting.
         return random.Next(20) switch
         {
             0 => Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(bytes).Replace("a", "\\ud800", StringComparison.Ordinal)),
@@ -42,7 +47,7 @@ internal static class Json
         };
     }
 
-    /// <summary>A changed copy of a JSON text; null where it is none.</summary>
+    /// <summary>Parses a JSON text; null when it is invalid.</summary>
     private static JsonNode? Parse(byte[] input)
     {
         try
@@ -80,7 +85,8 @@ internal static class Json
                     {
                         case 0 when list.Count > 0: list.RemoveAt(random.Next(list.Count)); break;
                         case 1 when list.Count > 0: list[random.Next(list.Count)] = Other(random, places); break;
-                        case 2 when list.Count > 0: for (var n = random.Next(1, 60); n > 0; n--) list.Add(list[random.Next(list.Count)]?.DeepClone()); break;
+                        case 2 when list.Count > 0: for (var n = random.Next(1, 60); n > 0; n--) list.Add(
+                            list[random.Next(list.Count)]?.DeepClone()); break;
                         default: list.Add(Value(random, null)); break;
                     }
                     break;
@@ -92,16 +98,21 @@ internal static class Json
         return root;
     }
 
-    private static JsonNode? Other(Random random, List<JsonNode> places) => random.Next(3) == 0 ? Value(random, null) : places[random.Next(places.Count)].DeepClone();
+    private static JsonNode? Other(Random random, List<JsonNode> places) =>
+        random.Next(3) == 0 ? Value(random, null) : places[random.Next(places.Count)].DeepClone();
 
     private static JsonNode? Value(Random random, JsonNode? old)
     {
         if (old is JsonValue value && random.Next(2) == 0)
         {
-            if (value.TryGetValue<string>(out var text)) return random.Next(3) switch { 0 => text + text, 1 => string.Concat(Enumerable.Repeat(text, random.Next(1, 200))), _ => text.Length > 0 ? text[1..] : "x" };
-            if (value.TryGetValue<int>(out var number)) return unchecked(random.Next(4) switch { 0 => number + 1, 1 => number - 1, 2 => number * 2, _ => -number });
+            if (value.TryGetValue<string>(out var text))
+                return random.Next(3) switch { 0 => text + text, 1 => string.Concat(Enumerable.Repeat(text, random.Next(1, 200))), _ =>
+                    text.Length > 0 ? text[1..] : "x" };
+            if (value.TryGetValue<int>(out var number))
+                return unchecked(random.Next(4) switch { 0 => number + 1, 1 => number - 1, 2 => number * 2, _ => -number });
         }
-        return JsonNode.Parse(s_values[random.Next(s_values.Length)] is var chosen && chosen.Contains("ud800", StringComparison.Ordinal) || chosen.Contains("udc00", StringComparison.Ordinal) ? "\"b\"" : chosen);
+        return JsonNode.Parse(s_values[random.Next(s_values.Length)] is var chosen && chosen.Contains("ud800", StringComparison.Ordinal)
+            || chosen.Contains("udc00", StringComparison.Ordinal) ? "\"b\"" : chosen);
     }
 
     private static void Collect(JsonNode? node, List<JsonNode> places)

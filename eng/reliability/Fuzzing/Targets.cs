@@ -8,13 +8,13 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
-/// <summary>Every reader of files that may come from strangers.</summary>
+/// <summary>The readers of untrusted files.</summary>
 internal static class Targets
 {
     private static readonly string[] s_texts = ["Hello, world 12 + 34 = 46!", "  a\u00e9\U0001F600\t\nx<s></s> 'll", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa!"];
     private static readonly ChatTemplateOptions s_templateLimits = new() { MaximumSteps = 200_000, MaximumLength = 200_000 };
 
-    /// <summary>All of them.</summary>
+    /// <summary>Gets all targets.</summary>
     public static IReadOnlyList<Target> All { get; } =
     [
         new("safetensors", "model.safetensors", [Safetensors()], Framed.Mutate, folder =>
@@ -37,16 +37,18 @@ internal static class Targets
         {
             var tokenizer = HuggingFaceTokenizer.Load(folder);
             foreach (var text in s_texts) _ = tokenizer.Decode([.. tokenizer.EncodeToIds(text)], skipSpecialTokens: false);
-        }) { Memory = 256 << 20 }, // encoding goes through every step, each of which makes the pieces anew
+        }) { Memory = 256 << 20 }, // every encoding step creates its pieces again
         new("adapter", "adapter_config.json", Seeds("adapter"), Json.Mutate, folder =>
         {
             var (configuration, _) = LoraConfigurationJson.Load(Path.Combine(folder, "adapter_config.json"));
             _ = configuration.Resolve("model.layers.0.mlp.gate_proj");
         }),
         new("template", "chat_template.jinja", Seeds("template"), Words.Mutate, folder =>
-            ChatTemplate.Load(folder, s_templateLimits)!.Render([new("system", "Be brief."), new("user", "Hi"), new("assistant", "Yes?"), new("user", "What is 2 + 3?")], addGenerationPrompt: true)),
+            ChatTemplate.Load(folder, s_templateLimits)!.Render(
+                [new("system", "Be brief."), new("user", "Hi"), new("assistant", "Yes?"), new("user", "What is 2 + 3?")], addGenerationPrompt: true)),
         new("jsonlines", "rows.jsonl", Seeds("jsonlines"), Lines, folder => JsonLinesReader.Read(Path.Combine(folder, "rows.jsonl"))),
-        new("checkpoint", "step-00000001.safetensors", [CheckpointBytes()], Framed.MutateCheckpoint, folder => Checkpoint.Load(Path.Combine(folder, "step-00000001.safetensors"))),
+        new("checkpoint", "step-00000001.safetensors", [CheckpointBytes()], Framed.MutateCheckpoint, folder =>
+            Checkpoint.Load(Path.Combine(folder, "step-00000001.safetensors"))),
         new("nlft", "nlft.json", Seeds("nlft"), Json.Mutate, folder =>
         {
             var description = LocalModelDescription.Load(folder);
@@ -59,13 +61,15 @@ internal static class Targets
         var lines = Encoding.UTF8.GetString(input).Split('\n');
         if (random.Next(3) == 0) return Bytes.Mutate(random, input);
         var at = random.Next(lines.Length);
-        return Encoding.UTF8.GetBytes(string.Join('\n', lines.Select((line, i) => i == at ? Encoding.UTF8.GetString(Json.Mutate(random, Encoding.UTF8.GetBytes(line))) : line)));
+        return Encoding.UTF8.GetBytes(string.Join('\n', lines.Select((line, i) => i == at
+            ? Encoding.UTF8.GetString(Json.Mutate(random, Encoding.UTF8.GetBytes(line))) : line)));
     }
 
     private static IReadOnlyList<byte[]> Seeds(string folder)
     {
         var assembly = typeof(Targets).Assembly;
-        return [.. assembly.GetManifestResourceNames().Where(name => name.Replace('\\', '/').StartsWith($"seeds/{folder}/", StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(name =>
+        return [.. assembly.GetManifestResourceNames().Where(name => name.Replace('\\', '/').StartsWith($"seeds/{folder}/", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal).Select(name =>
         {
             using var stream = assembly.GetManifestResourceStream(name)!;
             var bytes = new byte[stream.Length];
@@ -97,7 +101,8 @@ internal static class Targets
     {
         var step = new TrainingProgress
         {
-            Step = 1, TotalSteps = 4, Epoch = 0.5, Loss = 1, TokenAccuracy = 0.5, SalientShare = 0, GradientNorm = 1, LearningRate = 1e-3, TokensSeen = 10, TokensPerSecond = 5, Elapsed = TimeSpan.FromSeconds(1), Remaining = TimeSpan.FromSeconds(3),
+            Step = 1, TotalSteps = 4, Epoch = 0.5, Loss = 1, TokenAccuracy = 0.5, SalientShare = 0, GradientNorm = 1, LearningRate = 1e-3,
+            TokensSeen = 10, TokensPerSecond = 5, Elapsed = TimeSpan.FromSeconds(1), Remaining = TimeSpan.FromSeconds(3),
         };
         var path = Path.Combine(Path.GetTempPath(), $"nlft-seed-{Guid.NewGuid()}.safetensors");
         new Checkpoint

@@ -2,19 +2,25 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
-/// <summary>Templates: pieces of the language in other places, repeated and nested.</summary>
+/// <summary>Mutates chat templates with moved, repeated and nested language elements.</summary>
 internal static class Words
 {
     private static readonly string[] s_pieces =
     [
-        "{% if messages %}", "{% endif %}", "{% else %}", "{% elif x %}", "{% for m in messages %}", "{% endfor %}", "{% for i in range(1000000000) %}", "{% set x = 'a' * 1000000000 %}", "{{ x }}", "{{ x ~ x ~ x }}",
-        "{% set x = x + x %}", "{{ messages | tojson }}", "{{ messages[0]['content'] }}", "{{ messages[::-1] }}", "{{ messages[99] }}", "{{ 'a' | upper | trim }}", "{% macro f(a) %}", "{% endmacro %}", "{{ f(f) }}", "{{ raise_exception('no') }}",
-        "{{ strftime_now('%Y') }}", "{%- ", " -%}", "{# ", " #}", "((((((((", "))))))))", "[[[[", "]]]]", "{{ -(-(-(-1))) }}", "{{ 1 // 0 }}", "{{ 1 % 0 }}", "{{ 2 ** 9999999 }}", "{{ 9999999999999999999 }}", "{{ 'x'.join(['a','b']) }}", "{{ 'abc'.split('') }}",
-        "{{ 'x' * -1 }}", "{{ namespace(a=1).a }}", "{% set ns = namespace(a=[]) %}{% set ns.a = ns.a + [ns.a] %}{{ ns }}", "{{ ''.__class__ }}", "{{ messages.__init__.__globals__ }}", "{% include 'x' %}", "{% break %}", "{% continue %}", "{{ '%s' % 1 }}", "{{ '{}'.format(1) }}",
-        "{{ '\\ud800' }}", "{{ not not not x }}", "{{ a if b else c if d else e }}", "{% generation %}", "{% endgeneration %}", "{% call f() %}", "{{ x is defined and x is string }}", "{{ loop.index }}", "{{ range(0, 10, 0) | list }}", "{% raw %}", "{% endraw %}", "\n", " ", "'", "\"", "\\",
+        "{% if messages %}", "{% endif %}", "{% else %}", "{% elif x %}", "{% for m in messages %}", "{% endfor %}",
+        "{% for i in range(1000000000) %}", "{% set x = 'a' * 1000000000 %}", "{{ x }}", "{{ x ~ x ~ x }}",
+        "{% set x = x + x %}", "{{ messages | tojson }}", "{{ messages[0]['content'] }}", "{{ messages[::-1] }}", "{{ messages[99] }}",
+        "{{ 'a' | upper | trim }}", "{% macro f(a) %}", "{% endmacro %}", "{{ f(f) }}", "{{ raise_exception('no') }}",
+        "{{ strftime_now('%Y') }}", "{%- ", " -%}", "{# ", " #}", "((((((((", "))))))))", "[[[[", "]]]]", "{{ -(-(-(-1))) }}", "{{ 1 // 0 }}",
+        "{{ 1 % 0 }}", "{{ 2 ** 9999999 }}", "{{ 9999999999999999999 }}", "{{ 'x'.join(['a','b']) }}", "{{ 'abc'.split('') }}",
+        "{{ 'x' * -1 }}", "{{ namespace(a=1).a }}", "{% set ns = namespace(a=[]) %}{% set ns.a = ns.a + [ns.a] %}{{ ns }}", "{{ ''.__class__ }}",
+        "{{ messages.__init__.__globals__ }}", "{% include 'x' %}", "{% break %}", "{% continue %}", "{{ '%s' % 1 }}", "{{ '{}'.format(1) }}",
+        "{{ '\\ud800' }}", "{{ not not not x }}", "{{ a if b else c if d else e }}", "{% generation %}", "{% endgeneration %}", "{% call f() %}",
+        "{{ x is defined and x is string }}", "{{ loop.index }}", "{{ range(0, 10, 0) | list }}", "{% raw %}", "{% endraw %}", "\n", " ", "'", "\"",
+        "\\",
     ];
 
-    /// <summary>One to five pieces put in, or parts of the text moved.</summary>
+    /// <summary>Inserts one to five elements, or moves, repeats or removes parts of the text.</summary>
     public static byte[] Mutate(Random random, byte[] input)
     {
         if (random.Next(5) == 0) return Bytes.Mutate(random, input);
@@ -27,7 +33,8 @@ internal static class Words
             {
                 case 0: text.Remove(at, length); break;
                 case 1 when text.Length < 8000: text.Insert(random.Next(text.Length + 1), text.ToString(at, length)); break;
-                case 2 when random.Next(30) == 0: text.Insert(at, string.Concat(Enumerable.Repeat(s_pieces[random.Next(s_pieces.Length)], random.Next(1, 500)))); break;
+                case 2 when random.Next(30) == 0: text.Insert(at,
+                    string.Concat(Enumerable.Repeat(s_pieces[random.Next(s_pieces.Length)], random.Next(1, 500)))); break;
                 default: text.Insert(at, s_pieces[random.Next(s_pieces.Length)]); break;
             }
         }

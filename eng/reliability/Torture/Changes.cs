@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.Reliability.Torture;
 
 /// <summary>
-/// Shortens, overwrites or deletes the weight file under a job, at a random moment of loading or later. What was read stays, so that the job ends with the files of
-/// the unbroken one; or the change came first, and it refuses the file by its name. It never dies of it.
+/// Shortens, overwrites or deletes the weight file of a running job at a random moment. If the job has read the weights it ends with the files of the
+/// uninterrupted one; otherwise it refuses the file by name. It never crashes.
 /// </summary>
 internal static class Changes
 {
@@ -11,8 +11,8 @@ internal static class Changes
 
     private static readonly string[] s_ways = ["shortened", "overwritten", "deleted"];
 
-    /// <summary>Changes that many times.</summary>
-    /// <returns>How many jobs did neither.</returns>
+    /// <summary>Runs the check a number of times.</summary>
+    /// <returns>The number of jobs that did neither.</returns>
     public static int Run(Place place, int changes, int seed)
     {
         var random = new Random(seed);
@@ -28,13 +28,16 @@ internal static class Changes
             }
         }
         var neither = changes - finished.Values.Sum() - refused.Values.Sum();
-        Console.WriteLine($"{changes} weight files changed under a job: {Text(finished)} and the job ended with the files of the unbroken one, {Text(refused)} and refused, {neither} with another end");
+        Console.WriteLine(
+            $"{changes} weight files changed under a job: {Text(finished)} and the job ended with the files of the uninterrupted one, "
+                + $"{Text(refused)} "
+            + $"and refused, {neither} otherwise");
         return neither;
 
         static string Text(Dictionary<string, int> counts) => string.Join(", ", counts.Select(pair => $"{pair.Value} {pair.Key}"));
     }
 
-    /// <summary>True: the files of the unbroken job; false: a refusal that names the file; null: neither.</summary>
+    /// <summary>Returns true for the files of the uninterrupted job, false for a refusal that names the file, null otherwise.</summary>
     public static bool? One(Place place, int number, string how, Random random, out string said)
     {
         var (model, folder) = (place.PathOf($"changed-{number}"), place.PathOf($"changed-{number}-job"));

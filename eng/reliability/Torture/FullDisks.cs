@@ -2,11 +2,13 @@ using System.Diagnostics;
 
 namespace Microsoft.ML.Nlft.Reliability.Torture;
 
-/// <summary>Jobs on a small file system in memory that fills up; given room, they go on. Needs Linux and the right to mount, or user namespaces.</summary>
+/// <summary>
+/// Runs jobs on a small in-memory file system that fills up; with more space they resume. Needs Linux and the right to mount, or user namespaces.
+/// </summary>
 internal static class FullDisks
 {
-    /// <summary>Runs that many jobs, each with another size of the disk, in processes with mounts of their own.</summary>
-    /// <returns>How many did not hold; null: nothing could be mounted.</returns>
+    /// <summary>Runs a number of jobs with different disk sizes, in processes with their own mounts.</summary>
+    /// <returns>The number of failures; null when nothing could be mounted.</returns>
     public static int? Run(Place place, int runs, int seed)
     {
         var random = new Random(seed);
@@ -16,7 +18,8 @@ internal static class FullDisks
             var kilobytes = random.Next(8, 1200);
             using var process = Process.Start(new ProcessStartInfo("unshare")
             {
-                ArgumentList = { "--mount", "--map-root-user", "dotnet", typeof(FullDisks).Assembly.Location, "disk", place.Work, place.Model, place.Questions, $"{kilobytes}" },
+                ArgumentList = { "--mount", "--map-root-user", "dotnet", typeof(FullDisks).Assembly.Location, "disk", place.Work, place.Model,
+                    place.Questions, $"{kilobytes}" },
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
             })!;
@@ -28,11 +31,14 @@ internal static class FullDisks
             if (said.Contains("a full disk", StringComparison.Ordinal)) full++;
             if (process.ExitCode != 0) Console.WriteLine($"    {kilobytes} KiB, exit code {process.ExitCode}: {said} {error.Result}");
         }
-        Console.WriteLine($"{runs} runs on small disks, {full} of which filled up: {runs - wrong} said so, kept what was there and went on to the files of the unbroken run");
+        Console.WriteLine(
+            $"{runs} runs on small disks, {full} of which filled up: {runs - wrong} reported it, kept the existing files and resumed to the files "
+                + "of the "
+            + "uninterrupted run");
         return wrong;
     }
 
-    /// <summary>One job, in a process that may mount: 0 it held, 4 it did not, 5 no mount.</summary>
+    /// <summary>Runs one job in a process that may mount; returns exit code 0 (passed), 4 (failed) or 5 (no mount).</summary>
     public static int One(string work, string model, string questions, int kilobytes)
     {
         var disk = Directory.CreateDirectory(Path.Combine(work, "disk")).FullName;
@@ -50,7 +56,8 @@ internal static class FullDisks
             Job.Run(folder, model, questions, 1, _ => { });
         }
         foreach (var name in Job.Results)
-            if (!File.ReadAllBytes(Path.Combine(folder, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(work, "unbroken", name)))) return Wrong($"{name} differs");
+            if (!File.ReadAllBytes(Path.Combine(folder, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(work, "unbroken", name))))
+                return Wrong($"{name} differs");
         return 0;
     }
 

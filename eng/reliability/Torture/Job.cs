@@ -7,26 +7,30 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.Reliability.Torture;
 
 /// <summary>
-/// The work that is killed: generates answers with the sample model, has them judged, trains on them with checkpoints and saves the model. Run again in the same
-/// folder it goes on where it was.
+/// The job that is killed: generates answers with the sample model, judges them, trains on them with checkpoints and saves the model. Run again in
+/// the same folder, it resumes.
 /// </summary>
 internal static class Job
 {
-    /// <summary>The files that a finished job leaves, and that must be those of the unbroken one.</summary>
-    public static readonly string[] Results = ["answers.jsonl", "rows.jsonl", "model/adapter_model.safetensors", "model/adapter_config.json", "model/README.md", "model/nlft.json"];
+    /// <summary>The files of a finished job, which must equal those of the uninterrupted one.</summary>
+    public static readonly string[] Results = ["answers.jsonl", "rows.jsonl", "model/adapter_model.safetensors", "model/adapter_config.json",
+        "model/README.md", "model/nlft.json"];
 
-    /// <summary>Those of them that do not name the base model's folder.</summary>
+    /// <summary>The results that do not contain the base model's folder.</summary>
     public static readonly string[] Numbers = Results[..3];
 
     /// <summary>The exit code of a job that refused a file; its message is on the error stream.</summary>
     public const int Refused = 3;
 
-    /// <summary>The parts of the work.</summary>
+    /// <summary>The phases of the job.</summary>
     public static readonly string[] Phases = ["generating", "judging", "training", "saving"];
 
     private static readonly FineTuneOptions s_options = new() { Epochs = 2, BatchSize = 2, LearningRate = 1e-3, CheckpointSteps = 1 };
 
-    /// <summary>Starts <see cref="Run"/> in a process of its own, which writes a line as it begins to load and as each of <see cref="Phases"/> begins.</summary>
+    /// <summary>
+    /// Starts <see cref="Run"/> in its own process, which prints a line when it starts to load and at the beginning of each of the
+    /// <see cref="Phases"/>.
+    /// </summary>
     public static Process Start(string folder, string modelFolder, string questions, int threads) => Process.Start(new ProcessStartInfo("dotnet")
     {
         ArgumentList = { typeof(Job).Assembly.Location, "job", folder, modelFolder, questions, $"{threads}" },
@@ -34,28 +38,31 @@ internal static class Job
         RedirectStandardError = true,
     })!;
 
-    /// <summary>Does what is not done yet.</summary>
-    /// <param name="folder">Where results and checkpoints lie.</param>
+    /// <summary>Does the remaining work.</summary>
+    /// <param name="folder">The folder of results and checkpoints.</param>
     /// <param name="modelFolder">The base model.</param>
     /// <param name="questions">Rows with questions and answers.</param>
     /// <param name="threads">Threads of the engine; results do not depend on it.</param>
-    /// <param name="begins">Told of each of <see cref="Phases"/> as it begins.</param>
+    /// <param name="begins">Called at the beginning of each of the <see cref="Phases"/>.</param>
     public static void Run(string folder, string modelFolder, string questions, int threads, Action<string> begins)
     {
         Directory.CreateDirectory(folder);
         string PathOf(string name) => Path.Combine(folder, name);
-        using var model = LocalModel.Load(modelFolder, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 4 }, Engine = new Engines.Managed.ManagedEngine(threads) });
+        using var model = LocalModel.Load(modelFolder, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 4 },
+            Engine = new Engines.Managed.ManagedEngine(threads) });
         if (!File.Exists(PathOf("answers.jsonl")))
         {
             begins("generating");
             var rows = JsonLinesReader.ReadRows(questions).Take(4).ToList();
             var answers = model.Answer([.. rows.Select(row => row.Question)], new() { MaximumNewTokens = 24 });
-            JsonLinesWriter.Write(PathOf("answers.jsonl"), rows.Zip(answers, (row, answer) => new TrainingExample { Question = row.Question, Response = answer.Text.Length > 0 ? answer.Text : "?", Answer = row.Answer! }));
+            JsonLinesWriter.Write(PathOf("answers.jsonl"), rows.Zip(answers, (row, answer) =>
+                new TrainingExample { Question = row.Question, Response = answer.Text.Length > 0 ? answer.Text : "?", Answer = row.Answer! }));
         }
         if (!File.Exists(PathOf("rows.jsonl")))
         {
             begins("judging");
-            JsonLinesWriter.Write(PathOf("rows.jsonl"), [.. JsonLinesReader.Read(PathOf("answers.jsonl")).Select(row => row with { Judgment = RuleBasedJudge.Judge(row.Response, row.Answer, row.Source) ?? "The result is wrong." })]);
+            JsonLinesWriter.Write(PathOf("rows.jsonl"), [.. JsonLinesReader.Read(PathOf("answers.jsonl"))
+                .Select(row => row with { Judgment = RuleBasedJudge.Judge(row.Response, row.Answer, row.Source) ?? "The result is wrong." })]);
         }
         if (File.Exists(PathOf("model/nlft.json"))) return;
         var examples = JsonLinesReader.Read(PathOf("rows.jsonl"));

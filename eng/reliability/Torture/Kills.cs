@@ -2,13 +2,15 @@ using System.Diagnostics;
 
 namespace Microsoft.ML.Nlft.Reliability.Torture;
 
-/// <summary>Kills a job with SIGKILL, at a random moment after one of its phases began, again and again; each time it is started anew, and at last may finish.</summary>
+/// <summary>
+/// Kills a job with SIGKILL at random moments of its phases, restarts it each time, and finally lets it finish.
+/// </summary>
 internal static class Kills
 {
     private const int KillsOfOneJob = 4, LongestDelay = 120;
 
-    /// <summary>Kills that many times.</summary>
-    /// <returns>How many finished jobs had other files than the unbroken one, or none.</returns>
+    /// <summary>Kills jobs a number of times.</summary>
+    /// <returns>The number of finished jobs whose files are missing or differ from the uninterrupted ones.</returns>
     public static int Run(Place place, int kills, int seed, TimeSpan limit)
     {
         var random = new Random(seed);
@@ -37,12 +39,13 @@ internal static class Kills
             }
             else Directory.Delete(folder, recursive: true);
         }
-        Console.WriteLine(FormattableString.Invariant(
-            $"{killed} kills ({string.Join(", ", during.Select(pair => $"{pair.Key} {pair.Value}"))}), {jobs} jobs, {jobs - wrong} with the files of the unbroken one, {clock.Elapsed.TotalSeconds:0} s"));
+        var phases = string.Join(", ", during.Select(pair => $"{pair.Key} {pair.Value}"));
+        Console.WriteLine(FormattableString.Invariant($"{killed} kills ({phases}), {jobs} jobs, ")
+            + FormattableString.Invariant($"{jobs - wrong} with the files of the uninterrupted one, {clock.Elapsed.TotalSeconds:0} s"));
         return wrong + (killed < kills ? 1 : 0);
     }
 
-    /// <summary>The phase that was killed, or null when the job was faster.</summary>
+    /// <summary>Returns the phase that was killed, or null when the job finished first.</summary>
     private static string? Kill(Place place, string folder, string phase, Random random)
     {
         using var job = Job.Start(folder, place.Model, place.Questions, threads: random.Next(1, 3));

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.Reliability.Torture;
 
-/// <summary>The sample model and its rows, and what an unbroken job makes of them.</summary>
+/// <summary>The sample model, its rows, and the results of an uninterrupted job.</summary>
 internal sealed class Place : IDisposable
 {
     public Place(string root)
@@ -16,17 +16,18 @@ internal sealed class Place : IDisposable
     /// <summary>Rows with questions and answers.</summary>
     public string Questions { get; }
 
-    /// <summary>A folder for everything.</summary>
+    /// <summary>The folder of all results.</summary>
     public string Work { get; }
 
-    /// <summary>A place in it.</summary>
+    /// <summary>Returns a path in the folder.</summary>
     public string PathOf(string name) => Path.Combine(Work, name);
 
-    /// <summary>The results of a job that are missing or not those of the unbroken one.</summary>
+    /// <summary>Returns the results of a job that are missing or differ from the uninterrupted one.</summary>
     /// <param name="folder">The job's folder.</param>
     /// <param name="names">Which of them; null: all.</param>
     public IReadOnlyList<string> Differences(string folder, string[]? names = null) =>
-        [.. (names ?? Job.Results).Where(name => !File.Exists(Path.Combine(folder, name)) || !File.ReadAllBytes(Path.Combine(folder, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(PathOf("unbroken"), name))))];
+        [.. (names ?? Job.Results).Where(name => !File.Exists(Path.Combine(folder, name))
+            || !File.ReadAllBytes(Path.Combine(folder, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(PathOf("unbroken"), name))))];
 
     public void Dispose() => Directory.Delete(Work, recursive: true);
 }

@@ -3,12 +3,12 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Cards;
 
-/// <summary>Texts of users inside YAML, Markdown and code: whatever they hold, they stay one value in its place.</summary>
+/// <summary>Escapes user text for YAML, Markdown and code, so that any text remains a single value.</summary>
 internal static class CardText
 {
     /// <summary>
-    /// A text in double quotes on one line. The escapes (\\, \", \uXXXX, \UXXXXXXXX) mean the same in YAML, C# and Python. What cannot be printed
-    /// is escaped; half of a surrogate pair becomes U+FFFD.
+    /// Quotes a text on one line. The escapes (\\, \", \uXXXX, \UXXXXXXXX) mean the same in YAML, C# and Python. Characters that are not printable
+    /// are escaped; a lone surrogate becomes U+FFFD.
     /// </summary>
     public static string Quoted(string text)
     {
@@ -23,8 +23,8 @@ internal static class CardText
     }
 
     /// <summary>
-    /// A code span of Markdown, which shows its text as it is: fenced by more backticks than the text has in a row, on one line, and with vertical bars
-    /// escaped, as the cells of a table need.
+    /// Formats a text as a Markdown code span on one line, fenced by more backticks than it contains in a row. Vertical bars are escaped for table
+    /// cells.
     /// </summary>
     public static string Code(string text)
     {
@@ -42,7 +42,8 @@ internal static class CardText
         return blank ? "(empty)" : longest > 0 || char.IsWhiteSpace(line[0]) ? $"{fence} {line} {fence}" : $"{fence}{line}{fence}";
     }
 
-    /// <summary>Printable in YAML, and neither a line break of any language nor a mark that turns the direction of what follows.</summary>
+    /// <summary>Returns whether a character is printable in YAML and is neither a line break nor a mark that changes the text direction.</summary>
     private static bool IsPrintable(Rune rune) => (rune.Value & 0xFFFE) != 0xFFFE && Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control
-        or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Format or UnicodeCategory.OtherNotAssigned or UnicodeCategory.PrivateUse);
+        or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Format
+        or UnicodeCategory.OtherNotAssigned or UnicodeCategory.PrivateUse);
 }

@@ -2,19 +2,19 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Cards;
 
-/// <summary>What a model card describes.</summary>
+/// <summary>The kind of model that a card describes.</summary>
 public enum ModelCardKind
 {
-    /// <summary>A PEFT adapter, to be used with its base model.</summary>
+    /// <summary>A PEFT adapter, used with its base model.</summary>
     Adapter,
 
-    /// <summary>A whole model with the adapter merged into its weights.</summary>
+    /// <summary>A complete model with the adapter merged into its weights.</summary>
     Merged,
 }
 
 /// <summary>
-/// The README.md of a fine-tuned model as the Hugging Face hub shows it: what it is, what it was trained on and how, what came out, and how to use it.
-/// Plain data: equal cards give equal bytes.
+/// Describes a fine-tuned model in a README.md for the Hugging Face hub: the base model, training data, options, metrics and use. Equal cards give
+/// equal bytes.
 /// </summary>
 /// <example>
 /// <code>
@@ -29,42 +29,42 @@ public enum ModelCardKind
 /// </example>
 public sealed record ModelCard
 {
-    /// <summary>Name of the file.</summary>
+    /// <summary>The name of the file.</summary>
     public const string FileName = "README.md";
 
     /// <summary>
-    /// The base model: its name on the hub (<c>organisation/name</c>), which links the card there, or the name of its folder.
+    /// The base model: its name on the hub (<c>organisation/name</c>), to which the hub links the card, or the name of its folder.
     /// </summary>
     public required string BaseModel { get; init; }
 
-    /// <summary>Short name of the training objective, for example <c>NLFT</c>; null when it is not known.</summary>
+    /// <summary>The short name of the training objective, for example <c>NLFT</c>; null when unknown.</summary>
     public string? Method { get; init; }
 
-    /// <summary>Tags for the hub's search, besides <c>lora</c>. Default <c>nlft</c>.</summary>
+    /// <summary>The tags for the hub's search, besides <c>lora</c>. Default <c>nlft</c>.</summary>
     public IReadOnlyList<string> Tags { get; init; } = ["nlft"];
 
-    /// <summary>The day of training; null leaves it out.</summary>
+    /// <summary>The date of training; null leaves it out.</summary>
     public DateOnly? Date { get; init; }
 
-    /// <summary>The training rows; null when they are not known.</summary>
+    /// <summary>The training rows; null when unknown.</summary>
     public ModelCardData? Data { get; init; }
 
-    /// <summary>Every option with its value, in the order in which they are shown.</summary>
+    /// <summary>The options with their values, in display order.</summary>
     public IReadOnlyList<ModelCardOption> Options { get; init; } = [];
 
-    /// <summary>What the run did; null when it is not known.</summary>
+    /// <summary>The training run; null when unknown.</summary>
     public ModelCardTraining? Training { get; init; }
 
-    /// <summary>An evaluation; null when there was none.</summary>
+    /// <summary>The evaluation; null when there was none.</summary>
     public ModelCardEvaluation? Evaluation { get; init; }
 
-    /// <summary>The card as Markdown with YAML front matter, lines ended by \n. User texts are escaped for the place they stand in.</summary>
+    /// <summary>Formats the card as Markdown with YAML front matter and LF line ends. User texts are escaped for their context.</summary>
     public string ToMarkdown(ModelCardKind kind) => ModelCardMarkdown.Write(this, kind);
 
-    /// <summary>Writes README.md. One that lies there already is replaced only if it is a card: it ends with the line that says so.</summary>
-    /// <param name="folder">The folder; created when missing.</param>
-    /// <param name="kind">What lies in it.</param>
-    /// <returns>Whether the file was written.</returns>
+    /// <summary>Writes README.md. An existing file is replaced only if it is a card, which its last line says.</summary>
+    /// <param name="folder">The model's folder; created when missing.</param>
+    /// <param name="kind">The kind of model in the folder.</param>
+    /// <returns>True when the file was written; false when another file was kept.</returns>
     public bool Save(string folder, ModelCardKind kind)
     {
         var path = Path.Combine(folder, FileName);

@@ -4,18 +4,18 @@ using Microsoft.ML.Nlft.Data;
 namespace Microsoft.ML.Nlft.Cards;
 
 /// <summary>The training rows of a <see cref="ModelCard"/>.</summary>
-/// <param name="Correct">Rows whose response is right.</param>
-/// <param name="Incorrect">Rows whose response is wrong and has a judgment.</param>
-/// <param name="Sources">Names of the files or data sets.</param>
+/// <param name="Correct">Rows with a correct response.</param>
+/// <param name="Incorrect">Rows with an incorrect response and a judgment.</param>
+/// <param name="Sources">The names of the files or data sets.</param>
 public sealed partial record ModelCardData(int Correct, int Incorrect, IReadOnlyList<string> Sources)
 {
-    /// <summary>Number of rows.</summary>
+    /// <summary>Gets the number of rows.</summary>
     public int Rows => Correct + Incorrect;
 
-    /// <summary>Counts rows.</summary>
+    /// <summary>Creates the description of training rows.</summary>
     /// <param name="rows">The training rows.</param>
     /// <param name="sources">
-    /// Names of the files or data sets; null: the names of the files (without their folders) that <see cref="TrainingExample.Source"/> gives.
+    /// The names of the files or data sets; null: the file names (without folders) in <see cref="TrainingExample.Source"/>.
     /// </param>
     public static ModelCardData Of(IReadOnlyList<TrainingExample> rows, IReadOnlyList<string>? sources = null)
     {

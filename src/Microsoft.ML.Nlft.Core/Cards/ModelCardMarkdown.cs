@@ -4,11 +4,12 @@ using static Microsoft.ML.Nlft.Cards.CardText;
 
 namespace Microsoft.ML.Nlft.Cards;
 
-/// <summary>A <see cref="ModelCard"/> as Markdown, section by section.</summary>
+/// <summary>Formats a <see cref="ModelCard"/> as Markdown, section by section.</summary>
 internal sealed class ModelCardMarkdown
 {
     /// <summary>The last line of every card.</summary>
-    public const string Mark = "<!-- Written by Microsoft.ML.Nlft, which replaces this file when it saves the model again: delete this line to keep your changes. -->";
+    public const string Mark =
+        "<!-- Written by Microsoft.ML.Nlft, which replaces this file when it saves the model again: delete this line to keep your changes. -->";
 
     private readonly ModelCard _card;
     private readonly bool _isMerged;
@@ -20,7 +21,7 @@ internal sealed class ModelCardMarkdown
     {
         var writer = new ModelCardMarkdown(card, kind);
         writer.FrontMatter();
-        writer.WhatItIs();
+        writer.Introduction();
         writer.Data();
         writer.Options();
         writer.Metrics();
@@ -28,7 +29,7 @@ internal sealed class ModelCardMarkdown
         return writer.Line().Line(Mark)._text.ToString();
     }
 
-    /// <summary>Metadata of the hub's model cards: every text is a quoted scalar.</summary>
+    /// <summary>Writes the metadata of the hub's model cards; every text is a quoted scalar.</summary>
     private void FrontMatter()
     {
         Line("---")
@@ -41,7 +42,7 @@ internal sealed class ModelCardMarkdown
         Line("---");
     }
 
-    private void WhatItIs()
+    private void Introduction()
     {
         var method = _card.Method switch
         {
@@ -52,7 +53,8 @@ internal sealed class ModelCardMarkdown
         };
         Line().Line($"# {Code(Name)}, fine-tuned").Line()
             .Line(_isMerged
-                ? $"{Code(_card.BaseModel)}, fine-tuned{method}. The LoRA adapter is merged into the weights: this is a whole model, stored in the types of its base model."
+                ? $"{Code(_card.BaseModel)}, fine-tuned{method}. The LoRA adapter is merged into the weights: this is a whole model, stored in the "
+                    + "types of its base model."
                 : $"A LoRA adapter for {Code(_card.BaseModel)}, trained{method}. The base model is not part of it.");
         if (_card.Date is { } date) Line().Line($"Trained on {date.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}.");
     }
@@ -95,7 +97,8 @@ internal sealed class ModelCardMarkdown
         if (_card.Evaluation is { } evaluation)
         {
             var (lower, upper) = Microsoft.ML.Nlft.Evaluation.EvaluationResult.WilsonInterval(evaluation.Correct, evaluation.Total);
-            Line($"- Exact match on {Code(evaluation.Name)}: {evaluation.Correct} of {evaluation.Total}, {Percent((double)evaluation.Correct / evaluation.Total)} "
+            Line($"- Exact match on {Code(evaluation.Name)}: {evaluation.Correct} of {evaluation.Total}, "
+                + $"{Percent((double)evaluation.Correct / evaluation.Total)} "
                 + $"(95 % Wilson interval {Percent(lower)} to {Percent(upper)}); {evaluation.Unanswered} without a final answer");
         }
         else Line(_card.Training is null ? "Not recorded." : "- Not evaluated.");
@@ -112,16 +115,18 @@ internal sealed class ModelCardMarkdown
                 : "In an ML.NET pipeline, where nlft.json lies beside this file: `mlContext.Nlft().Load(\"this-folder\")`.")
             .Line().Line("From Python:").Line().Line("```python").Line("from transformers import AutoModelForCausalLM, AutoTokenizer");
         if (_isMerged)
-            Line().Line("tokenizer = AutoTokenizer.from_pretrained(\"this-folder\")").Line("model = AutoModelForCausalLM.from_pretrained(\"this-folder\")");
+            Line().Line("tokenizer = AutoTokenizer.from_pretrained(\"this-folder\")")
+                .Line("model = AutoModelForCausalLM.from_pretrained(\"this-folder\")");
         else
             Line("from peft import PeftModel").Line().Line($"tokenizer = AutoTokenizer.from_pretrained({Quoted(_card.BaseModel)})")
                 .Line($"model = AutoModelForCausalLM.from_pretrained({Quoted(_card.BaseModel)})")
                 .Line("model = PeftModel.from_pretrained(model, \"this-folder\")");
-        Line("inputs = tokenizer.apply_chat_template([{\"role\": \"user\", \"content\": \"What is 2 + 3?\"}], add_generation_prompt=True, return_tensors=\"pt\", return_dict=True)")
+        Line("inputs = tokenizer.apply_chat_template([{\"role\": \"user\", \"content\": \"What is 2 + 3?\"}], add_generation_prompt=True, "
+            + "return_tensors=\"pt\", return_dict=True)")
             .Line("print(tokenizer.decode(model.generate(**inputs, max_new_tokens=512)[0], skip_special_tokens=True))").Line("```");
     }
 
-    /// <summary>The last part of the base model's name.</summary>
+    /// <summary>Gets the last part of the base model's name.</summary>
     private string Name => _card.BaseModel.Split('/', '\\')[^1];
 
     private static string Number(double? value) => value?.ToString("0.0000", CultureInfo.InvariantCulture) ?? "none";

@@ -3,22 +3,22 @@ using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Chat;
 
-/// <summary>One request on its way: the row that grows, and the texts that wait for their reader.</summary>
+/// <summary>A request in progress: the row that is decoded, and the text that waits for the reader.</summary>
 internal sealed class ChatJob(DecodingRow row) : IDisposable
 {
     private readonly Channel<string> _texts = Channel.CreateUnbounded<string>(new() { SingleReader = true, SingleWriter = true });
-    private readonly CancellationTokenSource _left = new();
+    private readonly CancellationTokenSource _readerLeft = new();
 
     /// <summary>The row.</summary>
     public DecodingRow Row => row;
 
-    /// <summary>Cancelled when the reader has gone.</summary>
-    public CancellationToken Left => _left.Token;
+    /// <summary>Cancelled when the reader has left.</summary>
+    public CancellationToken ReaderLeft => _readerLeft.Token;
 
-    /// <summary>The answer's texts as they become certain; ends when the row has ended, or fails as the generation did.</summary>
+    /// <summary>Reads the parts of the answer as they become final; ends with the row, or throws the exception of the generation.</summary>
     public IAsyncEnumerable<string> ReadTexts(CancellationToken cancellationToken) => _texts.Reader.ReadAllAsync(cancellationToken);
 
-    /// <summary>Passes on what has become certain.</summary>
+    /// <summary>Passes on the text that has become final.</summary>
     public void Publish()
     {
         var text = row.TakeText();
@@ -26,13 +26,13 @@ internal sealed class ChatJob(DecodingRow row) : IDisposable
         if (row.Ended) _texts.Writer.TryComplete();
     }
 
-    /// <summary>Ends the job with a failure, unless it has ended.</summary>
+    /// <summary>Ends the job with an exception unless it has ended.</summary>
     public void Fail(Exception failure) => _texts.Writer.TryComplete(failure);
 
-    /// <summary>The reader goes: an unfinished row grows no further.</summary>
+    /// <summary>Ends the job for its reader; an unfinished row is decoded no further.</summary>
     public void Dispose()
     {
         row.Abandoned = true;
-        _left.Cancel();
+        _readerLeft.Cancel();
     }
 }

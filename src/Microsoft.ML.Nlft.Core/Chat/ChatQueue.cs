@@ -3,27 +3,27 @@ using System.Threading.Channels;
 namespace Microsoft.ML.Nlft.Chat;
 
 /// <summary>
-/// Answers jobs in the order of their arrival on one worker, away from the callers' threads: what waits when the model becomes free is
-/// answered together, each job by its own options.
+/// Answers jobs in order of arrival on one worker, off the callers' threads. Jobs that wait when the model becomes free are answered in one batch,
+/// each with its own options.
 /// </summary>
 internal sealed class ChatQueue : IDisposable
 {
     private readonly LocalModel _model;
-    private readonly int _mostTogether;
+    private readonly int _maximumBatch;
     private readonly Channel<ChatJob> _waiting = Channel.CreateUnbounded<ChatJob>(new() { SingleReader = true });
     private readonly CancellationTokenSource _closing = new();
     private readonly Task _worker;
 
     /// <summary>Creates a queue.</summary>
-    /// <param name="model">The model; other users of it take turns with the queue.</param>
-    /// <param name="mostTogether">Most jobs that are answered together, 1 or more.</param>
-    public ChatQueue(LocalModel model, int mostTogether)
+    /// <param name="model">The model; its lock serializes the queue with other users.</param>
+    /// <param name="maximumBatch">The maximum number of jobs in a batch, 1 or more.</param>
+    public ChatQueue(LocalModel model, int maximumBatch)
     {
-        (_model, _mostTogether) = (model, mostTogether);
+        (_model, _maximumBatch) = (model, maximumBatch);
         _worker = Task.Run(WorkAsync);
     }
 
-    /// <summary>Puts a job at the end.</summary>
+    /// <summary>Adds a job at the end.</summary>
     /// <exception cref="ObjectDisposedException">The queue has been closed.</exception>
     public void Enqueue(ChatJob job) => ObjectDisposedException.ThrowIf(!_waiting.Writer.TryWrite(job), typeof(LocalChatClient));
 
@@ -32,7 +32,7 @@ internal sealed class ChatQueue : IDisposable
         while (await _waiting.Reader.WaitToReadAsync().ConfigureAwait(false))
         {
             var jobs = new List<ChatJob>();
-            while (jobs.Count < _mostTogether && _waiting.Reader.TryRead(out var job))
+            while (jobs.Count < _maximumBatch && _waiting.Reader.TryRead(out var job))
             {
                 if (!job.Row.Ended) jobs.Add(job);
             }
@@ -42,9 +42,9 @@ internal sealed class ChatQueue : IDisposable
 
     private void Answer(ChatJob[] jobs)
     {
-        // An engine call is worth finishing as long as one reader is left.
+        // An engine call continues as long as one reader is left.
         using var work = CancellationTokenSource.CreateLinkedTokenSource(_closing.Token);
-        var readers = Array.ConvertAll(jobs, job => job.Left.Register(() =>
+        var readers = Array.ConvertAll(jobs, job => job.ReaderLeft.Register(() =>
         {
             if (jobs.All(other => other.Row.Ended)) work.Cancel();
         }));
@@ -67,7 +67,7 @@ internal sealed class ChatQueue : IDisposable
         }
     }
 
-    /// <summary>Ends what is under way and what waits with <see cref="ObjectDisposedException"/>, and waits for the model to be free.</summary>
+    /// <summary>Ends running and waiting jobs with <see cref="ObjectDisposedException"/>, and waits until the model is free.</summary>
     public void Dispose()
     {
         _waiting.Writer.TryComplete();

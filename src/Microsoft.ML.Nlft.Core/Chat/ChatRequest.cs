@@ -6,32 +6,40 @@ using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Chat;
 
-/// <summary>Messages and options of Microsoft.Extensions.AI in the terms of this library. What cannot be honoured is refused by its name.</summary>
+/// <summary>
+/// Translates messages and options of Microsoft.Extensions.AI for this library. Options that are not supported are refused by name.
+/// </summary>
 internal static class ChatRequest
 {
-    /// <summary>Names in <see cref="ChatOptions.AdditionalProperties"/>: those that OpenAI's interface and the servers after its pattern use.</summary>
+    /// <summary>
+    /// Names in <see cref="ChatOptions.AdditionalProperties"/>, as in OpenAI's API and compatible servers.
+    /// </summary>
     private const string LogProbabilities = "logprobs", TopLogProbabilities = "top_logprobs", TemplateVariables = "chat_template_kwargs";
 
-    /// <summary>The conversation.</summary>
-    /// <exception cref="NlftException">A message has a role or a content that a text model cannot take.</exception>
+    /// <summary>Converts the conversation.</summary>
+    /// <exception cref="NlftException">A message has a role or content that a text model does not accept.</exception>
     public static IReadOnlyList<ChatTurn> Turns(IReadOnlyList<ChatMessage> messages) =>
         [.. messages.Select((message, i) => new ChatTurn(Role(message, i), Text(message, i)))];
 
-    /// <summary>The settings of one answer.</summary>
-    /// <param name="options">What the request asks for.</param>
-    /// <param name="defaults">What holds where it is silent.</param>
-    /// <param name="modelId">The only model there is.</param>
-    /// <exception cref="NlftException">An option asks for what this client does not do.</exception>
+    /// <summary>Returns the generation options of one answer.</summary>
+    /// <param name="options">The options of the request.</param>
+    /// <param name="defaults">The values that the request does not set.</param>
+    /// <param name="modelId">The name of the client's model.</param>
+    /// <exception cref="NlftException">An option is not supported.</exception>
     public static GenerationOptions Generation(ChatOptions? options, GenerationOptions defaults, string modelId)
     {
         if (options is null) return defaults;
-        Refuse(options.Tools is { Count: > 0 }, nameof(options.Tools), $"{options.Tools?.Count} of them", "none: the model calls no tools", "Leave them out.");
-        Refuse(options.ToolMode is RequiredChatToolMode, nameof(options.ToolMode), "RequireAny", "Auto or None: the model calls no tools", "Leave it out.");
+        Refuse(options.Tools is { Count: > 0 }, nameof(options.Tools), $"{options.Tools?.Count} of them", "none: the model calls no tools",
+            "Leave them out.");
+        Refuse(options.ToolMode is RequiredChatToolMode, nameof(options.ToolMode), "RequireAny", "Auto or None: the model calls no tools",
+            "Leave it out.");
         Refuse(options.ResponseFormat is not (null or ChatResponseFormatText), nameof(options.ResponseFormat), "JSON", "text",
             "Ask for the form in the prompt and check the answer.");
-        Refuse(options.ConversationId is not null, nameof(options.ConversationId), $"\"{options.ConversationId}\"", "nothing: no conversation is kept here",
+        Refuse(options.ConversationId is not null, nameof(options.ConversationId), $"\"{options.ConversationId}\"",
+            "nothing: no conversation is kept here",
             "Send the earlier messages with each request.");
-        Refuse(options.ModelId is { } id && id != modelId, nameof(options.ModelId), $"\"{options.ModelId}\"", $"\"{modelId}\"", "Leave it out: a client has one model.");
+        Refuse(options.ModelId is { } id && id != modelId, nameof(options.ModelId), $"\"{options.ModelId}\"", $"\"{modelId}\"",
+            "Leave it out: a client has one model.");
         return defaults with
         {
             MaximumNewTokens = options.MaxOutputTokens ?? defaults.MaximumNewTokens,
@@ -47,14 +55,17 @@ internal static class ChatRequest
         };
     }
 
-    /// <summary>Variables of the chat template: what the effort of reasoning says, under the names that templates read, then what is given by name.</summary>
+    /// <summary>
+    /// Returns the variables of the chat template: the reasoning effort under the names that templates use, then the named ones.
+    /// </summary>
     public static IReadOnlyDictionary<string, object?>? Variables(ChatOptions? options)
     {
         var variables = new Dictionary<string, object?>();
         if (options?.Reasoning?.Effort is { } effort)
         {
             variables["enable_thinking"] = effort != ReasoningEffort.None;
-            if (effort != ReasoningEffort.None) variables["reasoning_effort"] = effort switch { ReasoningEffort.Low => "low", ReasoningEffort.Medium => "medium", _ => "high" };
+            if (effort != ReasoningEffort.None)
+                variables["reasoning_effort"] = effort switch { ReasoningEffort.Low => "low", ReasoningEffort.Medium => "medium", _ => "high" };
         }
         switch (options?.AdditionalProperties?.GetValueOrDefault(TemplateVariables))
         {
@@ -93,7 +104,8 @@ internal static class ChatRequest
     }
 
     private static NlftException UnfitAdditional(string name, object? found, string expected) =>
-        new($"option ChatOptions.AdditionalProperties[\"{name}\"]", string.Create(CultureInfo.InvariantCulture, $"{found}"), expected, "Correct the value or leave it out.");
+        new($"option ChatOptions.AdditionalProperties[\"{name}\"]", string.Create(CultureInfo.InvariantCulture, $"{found}"), expected,
+            "Correct the value or leave it out.");
 
     private static string Role(ChatMessage message, int index) =>
         message.Role == ChatRole.System ? "system"
@@ -103,11 +115,13 @@ internal static class ChatRequest
 
     private static string Text(ChatMessage message, int index) =>
         message.Contents.FirstOrDefault(content => content is not TextContent) is { } other
-            ? throw new NlftException($"message {index + 1}", $"a {other.GetType().Name}", "TextContent: the model reads text only", "Leave it out or put it into words.")
+            ? throw new NlftException($"message {index + 1}", $"a {other.GetType().Name}", "TextContent: the model reads text only",
+                "Leave it out or put it into words.")
             : message.Text;
 
-    /// <summary>The double that reads like the float: 0.7f is 0.7.</summary>
-    private static double? Exact(float? value) => value is { } number ? double.Parse(number.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) : null;
+    /// <summary>Converts a float to the double with the same decimal digits: 0.7f to 0.7.</summary>
+    private static double? Exact(float? value) => value is { } number
+        ? double.Parse(number.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) : null;
 
     private static void Refuse(bool refused, string option, string found, string expected, string remedy)
     {

@@ -4,19 +4,19 @@ using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Chat;
 
-/// <summary>A <see cref="LocalModel"/> as an <see cref="IChatClient"/> of Microsoft.Extensions.AI.</summary>
+/// <summary>Implements <see cref="IChatClient"/> of Microsoft.Extensions.AI with a <see cref="LocalModel"/>.</summary>
 /// <remarks>
-/// <para>Safe for use from many threads. Requests are answered in the order of their arrival away from the callers' threads; those that wait when
-/// the model becomes free are answered together, at most <see cref="GenerationOptions.MaximumBatchSize"/> at a time. A stream runs on while its
-/// reader pauses. Cancelling, or leaving a stream, ends the request's generation.</para>
-/// <para>Of <see cref="ChatOptions"/> it honours Instructions, Temperature, MaxOutputTokens, TopP, TopK, Seed, StopSequences (besides the
-/// client's own stop strings), FrequencyPenalty, PresencePenalty and ModelId (the client's own name only). Reasoning.Effort becomes the variables
-/// <c>enable_thinking</c> (false for None) and <c>reasoning_effort</c> (low, medium, high) of the chat template. Of the AdditionalProperties it honours
-/// <c>chat_template_kwargs</c> (variables of the chat template, over <see cref="Data.PromptOptions.TemplateVariables"/>), <c>logprobs</c> and
-/// <c>top_logprobs</c>. A <see cref="ChatOptions.RawRepresentationFactory"/> that makes <see cref="GenerationOptions"/> replaces the client's defaults. It
-/// refuses Tools, a required ToolMode, a JSON ResponseFormat and a ConversationId, and messages with other content than text. The others have no
-/// effect.</para>
-/// <para>Without a Seed every request draws anew: the n-th of a client, counted from 0, with the default seed plus n. The raw representation of a
+/// <para>Thread-safe. Requests are answered in order of arrival, off the callers' threads. Requests that wait when the model becomes free are
+/// answered in one batch of at most <see cref="GenerationOptions.MaximumBatchSize"/>. A stream continues while its reader pauses. Cancelling a
+/// request, or leaving its stream, ends its generation.</para>
+/// <para>It supports these <see cref="ChatOptions"/>: Instructions, Temperature, MaxOutputTokens, TopP, TopK, Seed, StopSequences (in addition to the
+/// client's stop strings), FrequencyPenalty, PresencePenalty and ModelId (the client's own name only). Reasoning.Effort becomes the variables
+/// <c>enable_thinking</c> (false for None) and <c>reasoning_effort</c> (low, medium, high) of the chat template. It supports these
+/// AdditionalProperties: <c>chat_template_kwargs</c> (variables of the chat template, which override
+/// <see cref="Data.PromptOptions.TemplateVariables"/>), <c>logprobs</c> and <c>top_logprobs</c>. A <see cref="ChatOptions.RawRepresentationFactory"/>
+/// that returns <see cref="GenerationOptions"/> replaces the client's defaults. It refuses Tools, a required ToolMode, a JSON ResponseFormat and a
+/// ConversationId, and messages with content other than text. Other options have no effect.</para>
+/// <para>Without a Seed, request n of a client, from 0, uses the default seed plus n. The raw representation of a
 /// response, and of the last update of a stream, is the <see cref="GeneratedText"/>.</para>
 /// </remarks>
 /// <example>
@@ -35,9 +35,9 @@ public sealed class LocalChatClient : IChatClient
     private readonly ChatQueue _queue;
     private int _requests = -1;
 
-    /// <summary>Creates a client for a model that the caller keeps and disposes after the client.</summary>
-    /// <param name="model">The model. Its other members can be used at the same time as far as <see cref="LocalModel"/> says.</param>
-    /// <param name="options">How; null: the defaults.</param>
+    /// <summary>Creates a client for a model, which the caller disposes after the client.</summary>
+    /// <param name="model">The model. <see cref="LocalModel"/> says which of its members may be used at the same time.</param>
+    /// <param name="options">The options; null: the defaults.</param>
     /// <exception cref="NlftException">An option lies outside its range.</exception>
     public LocalChatClient(LocalModel model, LocalChatClientOptions? options = null)
         : this(model, options ?? new(), ownsModel: false)
@@ -75,12 +75,12 @@ public sealed class LocalChatClient : IChatClient
         }
     }
 
-    /// <summary>The model's name in responses.</summary>
+    /// <summary>Gets the model's name in responses.</summary>
     public string ModelId { get; }
 
     /// <summary>Answers a conversation.</summary>
-    /// <param name="messages">Messages of system, user and assistant with text, of which the last is the user's.</param>
-    /// <param name="options">How to answer; null: the client's defaults.</param>
+    /// <param name="messages">Text messages of the roles system, user and assistant; the last one is the user's.</param>
+    /// <param name="options">The options of the request; null: the client's defaults.</param>
     /// <param name="cancellationToken">Observed while waiting and between tokens.</param>
     /// <exception cref="NlftException">A message or option cannot be used.</exception>
     /// <exception cref="ObjectDisposedException">The client or its model has been disposed.</exception>
@@ -90,7 +90,7 @@ public sealed class LocalChatClient : IChatClient
         using var job = await StartAsync(messages, options, cancellationToken).ConfigureAwait(false);
         await foreach (var _ in job.ReadTexts(cancellationToken).ConfigureAwait(false))
         {
-            // The whole is what counts.
+            // Only the complete answer is needed.
         }
         var (answer, id) = (job.Row.Result(), NewId());
         return new ChatResponse(new ChatMessage(ChatRole.Assistant, answer.Text) { MessageId = id, CreatedAt = _clock.GetUtcNow() })
@@ -104,9 +104,9 @@ public sealed class LocalChatClient : IChatClient
         };
     }
 
-    /// <summary>Answers a conversation as a stream of texts; the last update has no text but the finish reason and the usage.</summary>
-    /// <param name="messages">Messages of system, user and assistant with text, of which the last is the user's.</param>
-    /// <param name="options">How to answer; null: the client's defaults.</param>
+    /// <summary>Answers a conversation as a stream of texts; the last update has the finish reason and the usage instead of text.</summary>
+    /// <param name="messages">Text messages of the roles system, user and assistant; the last one is the user's.</param>
+    /// <param name="options">The options of the request; null: the client's defaults.</param>
     /// <param name="cancellationToken">Observed while waiting and between tokens.</param>
     /// <exception cref="NlftException">A message or option cannot be used; thrown when the enumeration begins.</exception>
     /// <exception cref="ObjectDisposedException">The client or its model has been disposed.</exception>
@@ -125,9 +125,9 @@ public sealed class LocalChatClient : IChatClient
             new(ChatRole.Assistant, [content]) { ResponseId = id, MessageId = id, ModelId = ModelId, CreatedAt = created };
     }
 
-    /// <summary>The client itself, its <see cref="LocalModel"/> or its <see cref="ChatClientMetadata"/>.</summary>
-    /// <param name="serviceType">What is asked for.</param>
-    /// <param name="serviceKey">Null; nothing has a key.</param>
+    /// <summary>Returns the client itself, its <see cref="LocalModel"/> or its <see cref="ChatClientMetadata"/>; null for other types.</summary>
+    /// <param name="serviceType">The requested type.</param>
+    /// <param name="serviceKey">Null: no service has a key.</param>
     public object? GetService(Type serviceType, object? serviceKey = null)
     {
         ArgumentNullException.ThrowIfNull(serviceType);
@@ -138,7 +138,9 @@ public sealed class LocalChatClient : IChatClient
             : null;
     }
 
-    /// <summary>Ends what is under way and what waits with <see cref="ObjectDisposedException"/>; disposes the model if the client opened it.</summary>
+    /// <summary>
+    /// Ends running and waiting requests with <see cref="ObjectDisposedException"/>; disposes the model if the client loaded it.
+    /// </summary>
     public void Dispose()
     {
         _queue.Dispose();
@@ -152,7 +154,7 @@ public sealed class LocalChatClient : IChatClient
         var defaults = options?.RawRepresentationFactory?.Invoke(this) as GenerationOptions
             ?? _defaults with { Seed = unchecked(_defaults.Seed + Interlocked.Increment(ref _requests)) };
         var settings = ChatRequest.Generation(options, defaults, ModelId);
-        // Templates and tokenizer are safe for many threads: only the network has to be waited for.
+        // Templates and the tokenizer are thread-safe; only the engine is serialized by the queue.
         var job = await Task.Run(() =>
         {
             var prompt = _model.Prompts.EncodeConversation(ChatRequest.Turns(conversation), options?.Instructions, ChatRequest.Variables(options));
@@ -164,7 +166,8 @@ public sealed class LocalChatClient : IChatClient
 
     private static string NewId() => $"chatcmpl-{Guid.NewGuid():N}";
 
-    private static ChatFinishReason Finish(GeneratedText answer) => answer.FinishReason == FinishReason.Stop ? ChatFinishReason.Stop : ChatFinishReason.Length;
+    private static ChatFinishReason Finish(GeneratedText answer) =>
+        answer.FinishReason == FinishReason.Stop ? ChatFinishReason.Stop : ChatFinishReason.Length;
 
     private static UsageDetails Usage(GeneratedText answer) => new()
     {

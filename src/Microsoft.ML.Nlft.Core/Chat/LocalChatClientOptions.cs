@@ -3,24 +3,27 @@ using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Chat;
 
-/// <summary>How a <see cref="LocalChatClient"/> works.</summary>
+/// <summary>The options of a <see cref="LocalChatClient"/>.</summary>
 public sealed record LocalChatClientOptions
 {
     /// <summary>
-    /// How answers are generated where a request's <c>ChatOptions</c> say nothing. Null: as the saved model says, else the most likely answer of
-    /// at most 512 tokens. <see cref="GenerationOptions.MaximumBatchSize"/> is the most requests that are answered together.
+    /// The generation options that a request's <c>ChatOptions</c> do not set. Default null: those of the saved model, else greedy decoding of at most
+    /// 512 tokens. <see cref="GenerationOptions.MaximumBatchSize"/> limits the requests in a batch.
     /// </summary>
     public GenerationOptions? Generation { get; init; }
 
-    /// <summary>The model's name in responses and metadata. Null: the name of its folder.</summary>
+    /// <summary>The model's name in responses and metadata. Default null: the name of its folder.</summary>
     public string? ModelId { get; init; }
 
-    /// <summary>Where the base model of a saved model lies now. Null: where it lay when the model was saved. Used by <see cref="NlftModel.LoadChatClient"/> only.</summary>
+    /// <summary>
+    /// The current folder of a saved model's base model. Default null: the folder when the model was saved. Used by
+    /// <see cref="NlftModel.LoadChatClient"/> only.
+    /// </summary>
     public string? BaseModelFolder { get; init; }
 
-    /// <summary>The engine. Null: the managed CPU engine. Used by <see cref="NlftModel.LoadChatClient"/> only.</summary>
+    /// <summary>The engine. Default null: the managed CPU engine. Used by <see cref="NlftModel.LoadChatClient"/> only.</summary>
     public IModelEngine? Engine { get; init; }
 
-    /// <summary>Dates the responses. Default the system's clock.</summary>
+    /// <summary>The clock for response times. Default: the system clock.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 }

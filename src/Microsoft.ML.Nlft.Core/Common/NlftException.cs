@@ -31,6 +31,6 @@ public sealed class NlftException : Exception
     /// <summary>What to do.</summary>
     public string Remedy { get; }
 
-    /// <summary>The same to throw where the fault is met again, with this one as its cause.</summary>
-    internal NlftException Again() => new(Subject, Found, Expected, Remedy, this);
+    /// <summary>Creates a copy to throw where the failure is reported again, with this exception as its cause.</summary>
+    internal NlftException Wrap() => new(Subject, Found, Expected, Remedy, this);
 }

@@ -1,33 +1,33 @@
 namespace Microsoft.ML.Nlft.Distributed;
 
-/// <summary>Which pieces of a job's work are handed out and which are done. Any thread may ask.</summary>
+/// <summary>Tracks which chunks of a job's work are assigned and which are done. Thread-safe.</summary>
 internal sealed class ChunkBoard
 {
-    private readonly Lock _turn = new();
+    private readonly Lock _lock = new();
     private readonly int[][] _chunks;
     private readonly int?[] _holders;
     private readonly bool[] _done;
     private int _next;
 
-    /// <summary>Cuts the work into pieces.</summary>
-    /// <param name="places">The places that have no result yet, in order.</param>
-    /// <param name="size">Places of a chunk, 1 or more; the last one may have fewer.</param>
+    /// <summary>Divides the work into chunks.</summary>
+    /// <param name="places">The places without a result, in order.</param>
+    /// <param name="size">Places per chunk, 1 or more; the last chunk may have fewer.</param>
     public ChunkBoard(IReadOnlyList<int> places, int size)
     {
         _chunks = [.. places.Chunk(size)];
         (_holders, _done) = (new int?[_chunks.Length], new bool[_chunks.Length]);
     }
 
-    /// <summary>How many chunks there are.</summary>
+    /// <summary>The number of chunks.</summary>
     public int Count => _chunks.Length;
 
-    /// <summary>The places of a chunk.</summary>
+    /// <summary>Returns the places of a chunk.</summary>
     public IReadOnlyList<int> Places(int chunk) => _chunks[chunk];
 
-    /// <summary>Hands the next chunk to a process; null: none is left.</summary>
+    /// <summary>Assigns the next chunk to a process and returns its number; null when none is left.</summary>
     public int? Take(int rank)
     {
-        lock (_turn)
+        lock (_lock)
         {
             if (_next == _chunks.Length) return null;
             _holders[_next] = rank;
@@ -35,14 +35,14 @@ internal sealed class ChunkBoard
         }
     }
 
-    /// <summary>Notes that a chunk is done.</summary>
-    /// <exception cref="InvalidOperationException">The process does not hold the chunk, or it was done before.</exception>
+    /// <summary>Marks a chunk as done.</summary>
+    /// <exception cref="InvalidOperationException">The chunk is not assigned to the process, or is done already.</exception>
     public void Complete(int chunk, int rank)
     {
-        lock (_turn)
+        lock (_lock)
         {
             if (chunk < 0 || chunk >= _chunks.Length || _holders[chunk] != rank || _done[chunk])
-                throw new InvalidOperationException($"Process {rank} has a result for chunk {chunk}, which it does not hold.");
+                throw new InvalidOperationException($"Process {rank} has a result for chunk {chunk}, which is not assigned to it.");
             _done[chunk] = true;
         }
     }

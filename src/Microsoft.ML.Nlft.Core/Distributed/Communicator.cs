@@ -5,23 +5,23 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Distributed;
 
 /// <summary>
-/// The processes that work on one job, numbered from 0, and what they say to each other: sums, copies, messages. The engine is the MPI library installed on the
-/// machine; a process that no launcher of MPI has started is a job of one.
+/// Connects the processes of a job: collective operations and messages over the installed MPI library. Ranks count from 0. A process that no MPI
+/// launcher started is a job of one process.
 /// </summary>
 /// <remarks>
 /// <para>
-/// <see cref="AllReduceSum(Span{float})"/>, <see cref="Broadcast"/>, <see cref="Gather"/> and <see cref="Barrier"/> are collective: every process calls them, in
-/// the same order. A process that waits lets others have the processor, and finds out when a process it waits for has ended: the wait then ends in an
-/// <see cref="NlftException"/> that names it.
+/// <see cref="AllReduceSum(Span{float})"/>, <see cref="Broadcast"/>, <see cref="Gather"/> and <see cref="Barrier"/> are collective: every process
+/// must call them, in the same order. A waiting process yields the processor. When a process that it waits for has ended, the wait ends in an
+/// <see cref="NlftException"/> that names that process.
 /// </para>
-/// <para>Members may be called from any thread; collective ones from one thread at a time.</para>
+/// <para>Members may be called from any thread, collective ones from one thread at a time.</para>
 /// </remarks>
 public sealed class Communicator : IDisposable
 {
-    /// <summary>The largest tag of <see cref="Send"/>: what every MPI library allows.</summary>
+    /// <summary>The largest tag of <see cref="Send"/>, which every MPI library supports.</summary>
     public const int MaximumTag = 32767;
 
-    private const int Largest = 1 << 28; // elements of one call to the library, which counts in 32 bits
+    private const int MaximumElements = 1 << 28; // per call: MPI counts in 32 bits
 
     private static readonly Lazy<Communicator> s_current = new(() => Start(Environment.GetEnvironmentVariable));
 
@@ -42,74 +42,87 @@ public sealed class Communicator : IDisposable
         mpi.Watch(Places);
     }
 
-    /// <summary>A job of one process; needs no MPI.</summary>
+    /// <summary>Gets the job of one process, which needs no MPI.</summary>
     public static Communicator Single { get; } = new(null);
 
     /// <summary>
-    /// This process's own: MPI's when a launcher of MPI (mpirun, mpiexec, srun) has started it, else <see cref="Single"/>. It begins with the first use and ends
-    /// with the process: MPI can be started only once.
+    /// Gets the communicator of this process: MPI's when an MPI launcher (mpirun, mpiexec, srun) started the process, else <see cref="Single"/>. MPI
+    /// starts at the first use and ends with the process, because a process can start it only once.
     /// </summary>
-    /// <exception cref="NlftException">A launcher has started this process and its library is missing, too old, or sees another number of processes.</exception>
+    /// <exception cref="NlftException">
+    /// A launcher started this process, and its MPI library is missing, is too old, or reports a different number of processes.
+    /// </exception>
     public static Communicator Current => s_current.Value;
 
-    /// <summary>The number of this process, from 0.</summary>
+    /// <summary>Gets the rank of this process, from 0.</summary>
     public int Rank { get; }
 
-    /// <summary>How many processes there are, 1 or more.</summary>
+    /// <summary>Gets the number of processes, 1 or more.</summary>
     public int Size { get; } = 1;
 
-    /// <summary>Whether this is process 0: the one that prints and writes files.</summary>
+    /// <summary>Gets whether this is rank 0, which prints and writes files.</summary>
     public bool IsFirst => Rank == 0;
 
-    /// <summary>Whether this process is the one to say why the job ends: the first, unless it was killed.</summary>
+    /// <summary>Gets whether this process reports why the job ends: the lowest rank that was not killed.</summary>
     public bool IsSpeaker => Rank == (_mpi?.FirstAlive ?? 0);
 
-    /// <summary>Where each process runs, by rank.</summary>
+    /// <summary>Gets where each process runs, by rank.</summary>
     public IReadOnlyList<RankPlace> Places { get; }
 
-    /// <summary>How many of the processes run on this machine, this one included: what shares its memory.</summary>
+    /// <summary>Gets the number of processes on this machine, this one included; they share its memory.</summary>
     public int SizeOnThisHost => Places.Count(place => place.Host == Places[Rank].Host);
 
-    /// <summary>Processors for this process alone, 1 or more: those that it may run on, divided among the processes that may run on the same ones.</summary>
-    public int Processors => Math.Max(1, Environment.ProcessorCount / Places.Count(place => place.Host == Places[Rank].Host && place.Processors == Places[Rank].Processors));
+    /// <summary>
+    /// Gets this process's share of processors, 1 or more: its allowed processors divided by the processes that are allowed on the same ones.
+    /// </summary>
+    public int Processors => Math.Max(1, Environment.ProcessorCount
+        / Places.Count(place => place.Host == Places[Rank].Host && place.Processors == Places[Rank].Processors));
 
-    /// <summary>The library in use, as it names itself; null for a job of one without MPI.</summary>
+    /// <summary>Gets the version line of the MPI library; null for a job of one process without MPI.</summary>
     public string? Library => _mpi?.Library.Version;
 
-    /// <summary>Cancelled when a process of the job has failed: long work between two collective calls can stop then.</summary>
+    /// <summary>Gets a token that is cancelled when another process fails, so that long work between two collective calls can stop.</summary>
     public CancellationToken Failed => _mpi?.Failed ?? CancellationToken.None;
 
-    /// <summary>What went wrong with another process, or null.</summary>
+    /// <summary>Gets the failure of another process, or null.</summary>
     public NlftException? Failure => _mpi?.Failure;
 
-    /// <summary>Bytes that this process has given to sums, broadcasts and messages so far, without what the library's algorithm adds to them.</summary>
+    /// <summary>
+    /// Gets the payload that this process has passed to sums, broadcasts and messages so far, in bytes, without the overhead of the library's
+    /// algorithm.
+    /// </summary>
     public long BytesGiven { get; private set; }
 
-    /// <summary>Time that this process has waited in collective calls so far.</summary>
+    /// <summary>Gets the time that this process has waited in collective calls so far.</summary>
     public TimeSpan Waited => _mpi?.Waited ?? default;
 
     internal static Communicator Start(Func<string, string?> variable)
     {
         if (MpiLauncher.Detect(variable) is not { } launcher) return Single;
         Communicator communicator;
-        using (RuntimeSignals.Keep()) communicator = new Communicator(MpiSession.Start(MpiFinder.Open(launcher, variable, name => NativeLibrary.TryLoad(name, out var library) ? library : null), launcher));
-        // Ends MPI when the program ends. A program that dies of an exception does not come by there: the others are told why.
+        using (RuntimeSignals.Keep())
+        {
+            var mpi = MpiFinder.Open(launcher, variable, name => NativeLibrary.TryLoad(name, out var library) ? library : null);
+            communicator = new Communicator(MpiSession.Start(mpi, launcher));
+        }
+        // Ends MPI when the program ends. An unhandled exception skips ProcessExit, so the other processes are told of it.
         AppDomain.CurrentDomain.ProcessExit += (_, _) => communicator.Dispose();
-        AppDomain.CurrentDomain.UnhandledException += (_, e) => communicator.Fail(e.ExceptionObject is Exception exception ? exception.Message : "an unhandled exception");
+        AppDomain.CurrentDomain.UnhandledException += (_, e) =>
+            communicator.Fail(e.ExceptionObject is Exception exception ? exception.Message : "an unhandled exception");
         return communicator;
     }
 
-    /// <summary>Replaces every number by its sum over all processes. Every process has the same sums afterwards.</summary>
-    /// <param name="values">As many on every process.</param>
+    /// <summary>Replaces every value by its sum over all processes (all-reduce). Every process gets the same sums.</summary>
+    /// <param name="values">The values to sum; the same number on every process.</param>
     /// <exception cref="NlftException">Another process has ended or failed.</exception>
     public void AllReduceSum(Span<float> values) => Sum(values);
 
     /// <inheritdoc cref="AllReduceSum(Span{float})"/>
     public void AllReduceSum(Span<double> values) => Sum(values);
 
-    /// <summary>Copies bytes from one process to all.</summary>
-    /// <param name="content">What to copy; only read on process <paramref name="from"/>.</param>
-    /// <param name="from">Whose bytes.</param>
+    /// <summary>Copies bytes from one process to all processes (broadcast).</summary>
+    /// <param name="content">The bytes to copy; ignored except on process <paramref name="from"/>.</param>
+    /// <param name="from">The rank of the sender. Default 0.</param>
     /// <returns>The bytes of process <paramref name="from"/>.</returns>
     /// <exception cref="NlftException">Another process has ended or failed.</exception>
     public byte[] Broadcast(ReadOnlySpan<byte> content, int from = 0)
@@ -125,9 +138,9 @@ public sealed class Communicator : IDisposable
         return bytes;
     }
 
-    /// <summary>Collects bytes, of any length, on process 0.</summary>
-    /// <param name="content">This process's.</param>
-    /// <returns>On process 0 the bytes of every process, by rank; elsewhere none.</returns>
+    /// <summary>Collects bytes of any length on rank 0 (gather).</summary>
+    /// <param name="content">The bytes of this process.</param>
+    /// <returns>On rank 0 the bytes of every process, by rank; elsewhere an empty list.</returns>
     /// <exception cref="NlftException">Another process has ended or failed.</exception>
     public IReadOnlyList<byte[]> Gather(ReadOnlySpan<byte> content)
     {
@@ -144,7 +157,7 @@ public sealed class Communicator : IDisposable
         return all;
     }
 
-    /// <summary>Collects bytes, of any length, on every process.</summary>
+    /// <summary>Collects bytes of any length on every process (all-gather).</summary>
     /// <returns>The bytes of every process, by rank.</returns>
     /// <exception cref="NlftException">Another process has ended or failed.</exception>
     public IReadOnlyList<byte[]> AllGather(ReadOnlySpan<byte> content)
@@ -163,14 +176,14 @@ public sealed class Communicator : IDisposable
         return result;
     }
 
-    /// <summary>Waits until every process has come here.</summary>
+    /// <summary>Waits until every process has reached the barrier.</summary>
     /// <exception cref="NlftException">Another process has ended or failed.</exception>
     public void Barrier() => _mpi?.Barrier();
 
-    /// <summary>Sends a message; does not wait until it is received.</summary>
-    /// <param name="to">To which process; may be this one.</param>
-    /// <param name="tag">What kind of message, from 0 to <see cref="MaximumTag"/>: messages of one tag from one process arrive in order.</param>
-    /// <param name="content">What it carries.</param>
+    /// <summary>Sends a message without waiting for its receipt.</summary>
+    /// <param name="to">The rank of the receiver, which may be this process.</param>
+    /// <param name="tag">The kind of message, from 0 to <see cref="MaximumTag"/>. Messages with one tag from one process arrive in order.</param>
+    /// <param name="content">The bytes of the message.</param>
     public void Send(int to, int tag, ReadOnlySpan<byte> content)
     {
         CheckRank(to);
@@ -184,8 +197,8 @@ public sealed class Communicator : IDisposable
         BytesGiven += content.Length;
     }
 
-    /// <summary>Takes a message that has arrived; does not wait for one.</summary>
-    /// <param name="tag">Of this tag only.</param>
+    /// <summary>Receives a message that has arrived; does not wait for one.</summary>
+    /// <param name="tag">The tag of the message.</param>
     /// <returns>The message, or null when there is none.</returns>
     /// <exception cref="NlftException">Another process has ended or failed.</exception>
     public Message? TryReceive(int tag)
@@ -203,12 +216,12 @@ public sealed class Communicator : IDisposable
     }
 
     /// <summary>
-    /// Has process 0 alone do something, writing a file for example; elsewhere waits until it is done. Process 0 waits for nobody, so a program may as well call
-    /// it there only.
+    /// Runs work on rank 0 only, such as writing a file; the other processes wait until it is done. Rank 0 waits for nobody, so a program may also
+    /// call this on rank 0 only.
     /// </summary>
-    /// <param name="what">Which work, in words: the same on every process that calls it, and another one for other work.</param>
-    /// <param name="work">The work.</param>
-    /// <exception cref="NlftException">Process 0 could not do it, or has ended.</exception>
+    /// <param name="what">A name for the work, equal on every process that calls it and different for other work.</param>
+    /// <param name="work">The work, which runs on rank 0.</param>
+    /// <exception cref="NlftException">The work failed on rank 0, or rank 0 has ended.</exception>
     public void OnFirst(string what, Action work)
     {
         ArgumentNullException.ThrowIfNull(what);
@@ -222,7 +235,8 @@ public sealed class Communicator : IDisposable
         {
             string[] told;
             do told = Encoding.UTF8.GetString(_mpi.WaitForMessage(0, MpiSession.DoneTag, what)).Split('\0'); while (told[0] != what);
-            if (told[1].Length > 0) throw new NlftException($"{what} on {Places[0]}", $"a failure (\"{told[1]}\")", "it to be done", "See what that process says.");
+            if (told[1].Length > 0)
+                throw new NlftException($"{what} on {Places[0]}", $"a failure (\"{told[1]}\")", "it to be done", "See the messages of that process.");
             return;
         }
         try
@@ -244,31 +258,35 @@ public sealed class Communicator : IDisposable
     }
 
     /// <summary>
-    /// Tells the others that this process cannot go on. Their waits, now or later, end in an <see cref="NlftException"/> that names this process and the reason.
+    /// Tells the other processes that this one failed. Their present and later waits end in an <see cref="NlftException"/> that names this process
+    /// and the reason.
     /// </summary>
     /// <param name="reason">One sentence.</param>
     public void Fail(string reason)
     {
         ArgumentNullException.ThrowIfNull(reason);
-        _mpi?.TellFailure(Places[Rank], reason);
+        _mpi?.BroadcastFailure(Places[Rank], reason);
     }
 
-    /// <summary>Ends all processes at once, this one included.</summary>
-    /// <param name="exitCode">What the launcher is given.</param>
+    /// <summary>Ends all processes at once, this one included (MPI_Abort).</summary>
+    /// <param name="exitCode">The exit code for the launcher.</param>
     public void Abort(int exitCode)
     {
         _mpi?.Abort(exitCode);
         Environment.Exit(exitCode);
     }
 
-    /// <summary>Waits until every process is done, then ends MPI; after a failure it does neither. The last thing that a process does: nothing can be said afterwards.</summary>
+    /// <summary>
+    /// Waits until every process is done, then ends MPI; after a failure it does neither. No member can communicate afterwards.
+    /// </summary>
     public void Dispose() => _mpi?.Dispose();
 
     private void Sum<T>(Span<T> values)
         where T : unmanaged
     {
         if (_mpi is null) return;
-        for (var rest = values; rest.Length > 0; rest = rest[Math.Min(Largest, rest.Length)..]) _mpi.Sum(rest[..Math.Min(Largest, rest.Length)]);
+        for (var rest = values; rest.Length > 0; rest = rest[Math.Min(MaximumElements, rest.Length)..])
+            _mpi.Sum(rest[..Math.Min(MaximumElements, rest.Length)]);
         BytesGiven += (long)values.Length * Unsafe.SizeOf<T>();
     }
 
@@ -282,13 +300,15 @@ public sealed class Communicator : IDisposable
         if (tag is < 0 or > MaximumTag) throw new ArgumentOutOfRangeException(nameof(tag), tag, $"Tags go from 0 to {MaximumTag}.");
     }
 
-    /// <summary>A place as it travels.</summary>
+    /// <summary>Converts a place to and from the bytes that processes exchange.</summary>
     private static class PlaceText
     {
         public static byte[] Write(RankPlace place) =>
-            Encoding.UTF8.GetBytes(string.Join('\n', place.Rank, place.Host, place.ProcessId, place.Neighbourhood, place.Began, place.Processors));
+            Encoding.UTF8.GetBytes(string.Join('\n', place.Rank, place.Host, place.ProcessId, place.ProcessNamespace, place.StartTime,
+                place.Processors));
 
         public static RankPlace Read(byte[] bytes) => Encoding.UTF8.GetString(bytes).Split('\n') is var parts
-            ? new RankPlace(int.Parse(parts[0]), parts[1], int.Parse(parts[2])) { Neighbourhood = parts[3], Began = parts[4], Processors = parts[5] } : null!;
+            ? new RankPlace(int.Parse(parts[0]), parts[1], int.Parse(parts[2])) { ProcessNamespace = parts[3], StartTime = parts[4],
+                Processors = parts[5] } : null!;
     }
 }

@@ -2,14 +2,14 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Distributed;
 
-/// <summary>Makes sure that the processes of a job mean the same.</summary>
+/// <summary>Checks that the processes of a job agree on their inputs.</summary>
 internal static class JobAgreement
 {
-    /// <summary>Refuses, on every process alike, what is not the same on all of them. Collective.</summary>
-    /// <param name="processes">The processes.</param>
-    /// <param name="what">What must be the same.</param>
-    /// <param name="value">What it is here: short, the fingerprint of something large.</param>
-    /// <exception cref="NlftException">A process has another value than process 0.</exception>
+    /// <summary>Throws on every process when a value differs between them. Collective.</summary>
+    /// <param name="processes">The processes of the job.</param>
+    /// <param name="what">The name of the value, for the message.</param>
+    /// <param name="value">The value on this process; a fingerprint where the value is large.</param>
+    /// <exception cref="NlftException">The value of a process differs from that of rank 0.</exception>
     public static void Require(Communicator processes, string what, string value)
     {
         if (processes.Size == 1) return;
@@ -17,6 +17,7 @@ internal static class JobAgreement
         var other = all.ToList().FindIndex(theirs => !theirs.AsSpan().SequenceEqual(all[0]));
         if (other < 0) return;
         throw new NlftException($"{what} of {processes.Places[other]}", $"\"{Encoding.UTF8.GetString(all[other])}\"",
-            $"the same as on {processes.Places[0]}, \"{Encoding.UTF8.GetString(all[0])}\"", "Start every process with the same program, files and options.");
+            $"the same as on {processes.Places[0]}, \"{Encoding.UTF8.GetString(all[0])}\"",
+            "Start every process with the same program, files and options.");
     }
 }

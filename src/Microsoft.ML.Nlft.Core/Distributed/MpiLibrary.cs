@@ -5,16 +5,16 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Distributed;
 
 /// <summary>
-/// The functions of an installed MPI library that a communicator is made of, with the handles of the library's family: addresses of exported objects in Open
-/// MPI, numbers in MPICH. A handle travels as a pointer-sized integer; where the library takes 32 bits it reads the lower half.
+/// Binds the functions of an installed MPI library. Handles are addresses of exported objects in Open MPI and numbers in MPICH; both are passed as
+/// pointer-sized integers, of which MPICH reads the lower 32 bits.
 /// </summary>
 /// <remarks>Sources: the MPI standard 3.1; mpi.h of Open MPI 4.1, MPICH 4.0 and Microsoft MPI 10.1.</remarks>
 internal sealed unsafe class MpiLibrary
 {
-    private const int MinimumVersion = 3; // the first with collective operations that do not block
+    private const int MinimumVersion = 3; // the first with non-blocking collectives
     private const int ThreadSerialized = 2;
     private const int Success = 0;
-    private const int StatusInts = 16; // more than any family's status
+    private const int StatusInts = 16; // larger than MPI_Status of any family
 
     private static readonly string[] s_mpichNames = ["MPICH", "Intel(R) MPI", "MVAPICH", "Microsoft MPI", "ParaStation"];
 
@@ -38,22 +38,25 @@ internal sealed unsafe class MpiLibrary
     private readonly int _anySource, _sourceField;
 
     /// <summary>Binds a loaded library.</summary>
-    /// <param name="name">What it was loaded by.</param>
+    /// <param name="name">The name or path that it was loaded by.</param>
     /// <param name="handle">The loaded library.</param>
-    /// <exception cref="NlftException">It is not an MPI library, of no known family, or too old.</exception>
+    /// <exception cref="NlftException">It is not an MPI library, is of an unknown family, or is too old.</exception>
     public MpiLibrary(string name, nint handle)
     {
         (Name, _handle) = (name, handle);
-        Version = VersionOf(handle) ?? throw new NlftException($"MPI library {name}", "no function MPI_Get_library_version", $"MPI {MinimumVersion}.0 or newer",
+        Version = VersionOf(handle) ?? throw new NlftException($"MPI library {name}", "no function MPI_Get_library_version",
+            $"MPI {MinimumVersion}.0 or newer",
             $"It is older than 2012 or no MPI library: install a newer one, or name another in {MpiFinder.Variable}.");
-        Family = FamilyOf(handle) ?? throw new NlftException($"MPI library {name}", $"\"{Version}\"", $"Open MPI, or a library with the binary interface of {string.Join(", ", s_mpichNames)}",
+        Family = FamilyOf(handle) ?? throw new NlftException($"MPI library {name}", $"\"{Version}\"",
+            $"Open MPI, or a library with the binary interface of {string.Join(", ", s_mpichNames)}",
             $"Install one of these, or name it in {MpiFinder.Variable}.");
         int version, subversion;
         Check(((delegate* unmanaged<int*, int*, int>)Function("MPI_Get_version"))(&version, &subversion), "MPI_Get_version");
         if (version < MinimumVersion)
-            throw new NlftException($"MPI library {name}", $"MPI {version}.{subversion} ({Version})", $"MPI {MinimumVersion}.0 or newer", $"{MpiFinder.Remedy(Family)}");
+            throw new NlftException($"MPI library {name}", $"MPI {version}.{subversion} ({Version})", $"MPI {MinimumVersion}.0 or newer",
+                $"{MpiFinder.Remedy(Family)}");
 
-        if (Family == MpiFamily.OpenMpi && !OperatingSystem.IsWindows()) OpenGlobally(name);
+        if (Family == MpiFamily.OpenMpi && !OperatingSystem.IsWindows()) LoadGlobally(name);
         _initThread = (delegate* unmanaged<int*, byte***, int, int*, int>)Function("MPI_Init_thread");
         _initialized = (delegate* unmanaged<int*, int>)Function("MPI_Initialized");
         _finalized = (delegate* unmanaged<int*, int>)Function("MPI_Finalized");
@@ -88,44 +91,45 @@ internal sealed unsafe class MpiLibrary
         }
     }
 
-    /// <summary>What the library was loaded by.</summary>
+    /// <summary>The name or path that the library was loaded by.</summary>
     public string Name { get; }
 
-    /// <summary>The first line of what the library says of itself.</summary>
+    /// <summary>The first line of the library's version text.</summary>
     public string Version { get; }
 
-    /// <summary>How it represents its handles.</summary>
+    /// <summary>The binary interface.</summary>
     public MpiFamily Family { get; }
 
     /// <summary>The communicator of all processes.</summary>
     public nint World { get; }
 
-    /// <summary>Whether some other part of the program has started MPI already.</summary>
+    /// <summary>Whether MPI is initialized, by this library or by another part of the program.</summary>
     public bool IsInitialized => Flag(_initialized, "MPI_Initialized");
 
-    /// <summary>Whether MPI is over in this process, for good.</summary>
+    /// <summary>Whether MPI has been finalized; a process cannot start it again.</summary>
     public bool IsFinalized => Flag(_finalized, "MPI_Finalized");
 
-    /// <summary>The family of a loaded library; null: none that is known.</summary>
+    /// <summary>Returns the family of a loaded library; null when it is unknown.</summary>
     public static MpiFamily? FamilyOf(nint library) =>
         NativeLibrary.TryGetExport(library, "ompi_mpi_comm_world", out _) ? MpiFamily.OpenMpi
         : VersionOf(library) is { } version && s_mpichNames.Any(name => version.Contains(name, StringComparison.OrdinalIgnoreCase)) ? MpiFamily.Mpich
         : null;
 
-    /// <summary>Starts MPI for several threads of which one calls at a time.</summary>
-    /// <exception cref="NlftException">The library was built for programs of one thread.</exception>
+    /// <summary>Initializes MPI for threads that call one at a time (MPI_THREAD_SERIALIZED).</summary>
+    /// <exception cref="NlftException">The library was built without thread support.</exception>
     public void Initialize()
     {
         int provided;
         Check(_initThread(null, null, ThreadSerialized, &provided), "MPI_Init_thread");
         if (provided < ThreadSerialized)
-            throw new NlftException($"MPI library {Name}", $"support for programs of one thread ({Version})", "MPI_THREAD_SERIALIZED", "Use a build of it with threads.");
+            throw new NlftException($"MPI library {Name}", $"support for single-threaded programs only ({Version})", "MPI_THREAD_SERIALIZED",
+                "Use a build with thread support.");
     }
 
-    /// <summary>Ends MPI; waits for the other processes to do so, too.</summary>
+    /// <summary>Finalizes MPI; waits until the other processes do the same.</summary>
     public void Finish() => Check(_finalize(), "MPI_Finalize");
 
-    /// <summary>Another communicator of the same processes, whose messages meet those of no other and whose errors are returned.</summary>
+    /// <summary>Duplicates a communicator: same processes, separate messages, and errors are returned instead of ending the job.</summary>
     public nint Duplicate(nint communicator)
     {
         nint copy = 0;
@@ -134,7 +138,7 @@ internal sealed unsafe class MpiLibrary
         return copy;
     }
 
-    /// <summary>The number of this process.</summary>
+    /// <summary>Returns the rank of this process.</summary>
     public int Rank(nint communicator)
     {
         int rank;
@@ -142,7 +146,7 @@ internal sealed unsafe class MpiLibrary
         return rank;
     }
 
-    /// <summary>How many processes there are.</summary>
+    /// <summary>Returns the number of processes.</summary>
     public int Size(nint communicator)
     {
         int size;
@@ -150,10 +154,10 @@ internal sealed unsafe class MpiLibrary
         return size;
     }
 
-    /// <summary>Ends all processes.</summary>
+    /// <summary>Aborts all processes.</summary>
     public void Abort(nint communicator, int exitCode) => _abort(communicator, exitCode);
 
-    /// <summary>Begins to add up numbers of all processes where they lie.</summary>
+    /// <summary>Starts a non-blocking all-reduce sum in place.</summary>
     public nint BeginSum<T>(T* values, int count, nint communicator)
         where T : unmanaged
     {
@@ -162,7 +166,7 @@ internal sealed unsafe class MpiLibrary
         return request;
     }
 
-    /// <summary>Begins to copy bytes from one process to all.</summary>
+    /// <summary>Starts a non-blocking broadcast.</summary>
     public nint BeginBroadcast(byte* bytes, int count, int root, nint communicator)
     {
         nint request = 0;
@@ -170,7 +174,7 @@ internal sealed unsafe class MpiLibrary
         return request;
     }
 
-    /// <summary>Begins to wait until all processes have come here.</summary>
+    /// <summary>Starts a non-blocking barrier.</summary>
     public nint BeginBarrier(nint communicator)
     {
         nint request = 0;
@@ -178,7 +182,7 @@ internal sealed unsafe class MpiLibrary
         return request;
     }
 
-    /// <summary>Begins to send bytes, which must stay where they are until the request is done.</summary>
+    /// <summary>Starts a non-blocking send; the bytes must stay in place until the request is done.</summary>
     public nint BeginSend(byte* bytes, int count, int to, int tag, nint communicator)
     {
         nint request = 0;
@@ -186,7 +190,7 @@ internal sealed unsafe class MpiLibrary
         return request;
     }
 
-    /// <summary>Begins to receive bytes.</summary>
+    /// <summary>Starts a non-blocking receive.</summary>
     public nint BeginReceive(byte* bytes, int count, int from, int tag, nint communicator)
     {
         nint request = 0;
@@ -194,10 +198,10 @@ internal sealed unsafe class MpiLibrary
         return request;
     }
 
-    /// <summary>Whether a message of a tag waits to be received: from whom, and how long it is.</summary>
+    /// <summary>Checks for a message without receiving it; returns its sender and length, or null.</summary>
     /// <param name="from">The sender, or null for any.</param>
     /// <param name="tag">Its tag.</param>
-    /// <param name="communicator">Where it was sent.</param>
+    /// <param name="communicator">The communicator that it was sent on.</param>
     public (int From, int Length)? Probe(int? from, int tag, nint communicator)
     {
         int flag, length;
@@ -208,7 +212,7 @@ internal sealed unsafe class MpiLibrary
         return (status[_sourceField], length);
     }
 
-    /// <summary>Moves everything on that is under way and says whether a request is done; it is gone then.</summary>
+    /// <summary>Advances all pending operations and returns whether a request is complete, which frees it.</summary>
     public bool IsDone(ref nint request)
     {
         int flag;
@@ -219,7 +223,9 @@ internal sealed unsafe class MpiLibrary
 
     private void Check(int code, string function)
     {
-        if (code != Success) throw new NlftException($"{function} of {Version}", Describe(code), "success", "Another process has probably ended: look at the first error in the output of the job.");
+        if (code == Success) return;
+        throw new NlftException($"{function} of {Version}", Describe(code), "success",
+            "Another process has probably ended: look at the first error in the output of the job.");
     }
 
     private string Describe(int code)
@@ -241,7 +247,7 @@ internal sealed unsafe class MpiLibrary
         return flag != 0;
     }
 
-    /// <summary>May be asked before MPI starts.</summary>
+    /// <summary>Returns the first line of the library's version text; may be called before MPI starts.</summary>
     private static string? VersionOf(nint library)
     {
         const int longest = 8192;
@@ -252,15 +258,16 @@ internal sealed unsafe class MpiLibrary
         return Encoding.UTF8.GetString(text, length).TrimEnd('\0').Split('\n')[0].Replace('\t', ' ').Trim();
     }
 
-    /// <summary>Open MPI's plug-ins look for the library's symbols among those that are visible to all.</summary>
-    private static void OpenGlobally(string name)
+    /// <summary>Loads the library again with global symbols, which Open MPI's plug-ins need.</summary>
+    private static void LoadGlobally(string name)
     {
         const int lazy = 1, globalOnLinux = 0x100, globalOnMac = 8;
         foreach (var loader in OperatingSystem.IsMacOS() ? ["libSystem.dylib"] : (string[])["libc.so.6", "libdl.so.2"])
         {
             if (!NativeLibrary.TryLoad(loader, out var library) || !NativeLibrary.TryGetExport(library, "dlopen", out var open)) continue;
             var bytes = Encoding.UTF8.GetBytes(name + '\0');
-            fixed (byte* path = bytes) ((delegate* unmanaged<byte*, int, nint>)open)(path, lazy | (OperatingSystem.IsMacOS() ? globalOnMac : globalOnLinux));
+            fixed (byte* path = bytes)
+                ((delegate* unmanaged<byte*, int, nint>)open)(path, lazy | (OperatingSystem.IsMacOS() ? globalOnMac : globalOnLinux));
             return;
         }
     }

@@ -2,15 +2,18 @@ using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Nlft.Distributed;
 
-/// <summary>Messages that have been begun and whose bytes MPI may still read. They leave while somebody calls the library. Not safe for concurrent use: the session's lock is held.</summary>
+/// <summary>
+/// Holds the bytes of pending sends until MPI has read them. MPI makes progress only inside its calls. Not thread-safe: the caller holds the
+/// session's lock.
+/// </summary>
 internal sealed unsafe class MpiOutbox(MpiLibrary library)
 {
     private readonly List<(nint Request, nint Bytes)> _sending = [];
 
-    /// <summary>Whether all have left, as far as <see cref="Clear"/> knows.</summary>
+    /// <summary>Whether no send was pending at the last <see cref="Clear"/>.</summary>
     public bool IsEmpty => _sending.Count == 0;
 
-    /// <summary>Begins a message; its bytes are copied.</summary>
+    /// <summary>Starts a send; the bytes are copied.</summary>
     public void Send(int to, int tag, ReadOnlySpan<byte> content, nint communicator)
     {
         var bytes = (byte*)NativeMemory.Alloc((nuint)Math.Max(1, content.Length));
@@ -18,7 +21,7 @@ internal sealed unsafe class MpiOutbox(MpiLibrary library)
         _sending.Add((library.BeginSend(bytes, content.Length, to, tag, communicator), (nint)bytes));
     }
 
-    /// <summary>Lets go of those that have left.</summary>
+    /// <summary>Frees the bytes of completed sends.</summary>
     public void Clear()
     {
         for (var i = _sending.Count - 1; i >= 0; i--)

@@ -5,27 +5,27 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Distributed;
 
 /// <summary>
-/// MPI while it runs in this process: one call at a time, waiting that gives the processor away, and a watch over the other processes. The watch looks whether
-/// those on this machine are still there, and listens for what they say when they fail; between machines one process of each sends a sign of life to the next.
+/// Runs MPI in this process: serializes its calls, waits without occupying the processor, and watches the other processes. The watch checks that the
+/// processes on this machine still run and receives failure messages; between machines, one process of each sends heartbeats to the next.
 /// </summary>
 internal sealed unsafe class MpiSession : IDisposable
 {
-    /// <summary>The tag of what <see cref="Communicator.Gather"/> collects.</summary>
+    /// <summary>The tag of <see cref="Communicator.Gather"/>.</summary>
     public const int GatherTag = 4;
 
-    /// <summary>The tag of what <see cref="Communicator.OnFirst"/> tells.</summary>
+    /// <summary>The tag of <see cref="Communicator.OnFirst"/>.</summary>
     public const int DoneTag = 5;
 
     private const string Ended = "it has ended";
 
-    private const int FailureTag = 1, FarewellTag = 2, BeatTag = 3;
+    private const int FailureTag = 1, FarewellTag = 2, HeartbeatTag = 3;
 
     private static readonly TimeSpan
-        s_yielding = TimeSpan.FromMilliseconds(20), // of waiting at first without sleep: most waits are short
+        s_yieldTime = TimeSpan.FromMilliseconds(20), // a wait yields before it sleeps: most waits are short
         s_watchPeriod = TimeSpan.FromMilliseconds(250),
-        s_beatPeriod = TimeSpan.FromSeconds(2),
-        s_silence = TimeSpan.FromSeconds(30), // without a sign of life: the machine or the network is gone
-        s_grace = TimeSpan.FromSeconds(2); // for what a process did before it left to arrive
+        s_heartbeatPeriod = TimeSpan.FromSeconds(2),
+        s_heartbeatTimeout = TimeSpan.FromSeconds(30), // without a heartbeat the machine or the network is lost
+        s_gracePeriod = TimeSpan.FromSeconds(2); // for the last messages of a departed process
 
     private readonly Lock _calls = new();
     private readonly nint _collective, _messages, _control;
@@ -45,17 +45,21 @@ internal sealed unsafe class MpiSession : IDisposable
     private MpiSession(MpiLibrary library, MpiLauncher launcher)
     {
         (Library, _outbox) = (library, new MpiOutbox(library));
-        if (library.IsFinalized) throw new NlftException("MPI", "already ended in this process", "not ended", "Let the program end MPI after its last use of this library.");
+        if (library.IsFinalized)
+            throw new NlftException("MPI", "already finalized in this process", "not finalized",
+                "Let the program end MPI after its last use of this library.");
         _ownsMpi = !library.IsInitialized;
         if (_ownsMpi) library.Initialize();
         (Rank, Size) = (library.Rank(library.World), library.Size(library.World));
         if (launcher.Size is { } told && told != Size)
-            throw new NlftException($"MPI library {library.Name}", $"a job of {Size} ({library.Version})", $"the {told} processes that {launcher.Name} says it started",
-                $"Start the program with the launcher of that library (srun: --mpi=pmix or --mpi=pmi2), or name the launcher's library in {MpiFinder.Variable}.");
-        // Messages of three kinds that must not meet.
+            throw new NlftException($"MPI library {library.Name}", $"a job of {Size} ({library.Version})",
+                $"the {told} processes that {launcher.Name} says it started",
+                $"Start the program with the launcher of that library (srun: --mpi=pmix or --mpi=pmi2), or name the launcher's library in "
+                    + $"{MpiFinder.Variable}.");
+        // Three communicators keep the three kinds of messages apart.
         (_collective, _messages, _control) = (library.Duplicate(library.World), library.Duplicate(library.World), library.Duplicate(library.World));
         _left = new bool[Size];
-        // MPICH's launcher, when it leaves the others alone, tells them of a dead process with SIGUSR1, which would end them.
+        // MPICH's launcher can announce a dead process with SIGUSR1, whose default action would end this process.
         if (library.Family == MpiFamily.Mpich && !OperatingSystem.IsWindows())
             _peerEnded = PosixSignalRegistration.Create((PosixSignal)(OperatingSystem.IsLinux() ? 10 : 30), signal => signal.Cancel = true);
     }
@@ -69,20 +73,20 @@ internal sealed unsafe class MpiSession : IDisposable
     /// <summary>Cancelled when another process has failed.</summary>
     public CancellationToken Failed => _failed.Token;
 
-    /// <summary>What went wrong with another process.</summary>
+    /// <summary>The failure of another process, or null.</summary>
     public NlftException? Failure => _failure;
 
-    /// <summary>The first of the processes that are not known to have been killed.</summary>
+    /// <summary>The lowest rank that is not known to have been killed.</summary>
     public int FirstAlive => Volatile.Read(ref _firstAlive);
 
-    /// <summary>Time spent in <see cref="Wait"/>.</summary>
+    /// <summary>The time spent in waits.</summary>
     public TimeSpan Waited => new(Interlocked.Read(ref _waitedTicks));
 
     /// <summary>Starts MPI in this process.</summary>
-    /// <exception cref="NlftException">The library sees another number of processes than the launcher started.</exception>
+    /// <exception cref="NlftException">The library reports a different number of processes than the launcher.</exception>
     public static MpiSession Start(MpiLibrary library, MpiLauncher launcher) => new(library, launcher);
 
-    /// <summary>Begins the watch.</summary>
+    /// <summary>Starts to watch the other processes.</summary>
     public void Watch(IReadOnlyList<RankPlace> places)
     {
         _places = places;
@@ -90,7 +94,7 @@ internal sealed unsafe class MpiSession : IDisposable
         _watch.Start();
     }
 
-    /// <summary>Replaces every number by its sum over all processes.</summary>
+    /// <summary>Replaces every value by its sum over all processes (all-reduce).</summary>
     public void Sum<T>(Span<T> values)
         where T : unmanaged
     {
@@ -103,7 +107,7 @@ internal sealed unsafe class MpiSession : IDisposable
         }
     }
 
-    /// <summary>Copies the bytes of one process to all.</summary>
+    /// <summary>Broadcasts the bytes of one process.</summary>
     public void Broadcast(Span<byte> bytes, int from)
     {
         ThrowIfFailed();
@@ -115,7 +119,7 @@ internal sealed unsafe class MpiSession : IDisposable
         }
     }
 
-    /// <summary>Waits for all processes.</summary>
+    /// <summary>Waits until all processes have reached the barrier.</summary>
     public void Barrier()
     {
         ThrowIfFailed();
@@ -124,27 +128,27 @@ internal sealed unsafe class MpiSession : IDisposable
         Wait(request, "a barrier");
     }
 
-    /// <summary>Waits until a request is done.</summary>
-    /// <param name="request">What was begun.</param>
-    /// <param name="what">What is waited for, for messages.</param>
-    /// <param name="on">On which process alone; null: on all.</param>
+    /// <summary>Waits until a request is complete.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="what">The operation, for messages.</param>
+    /// <param name="on">The only process that it depends on; null: all of them.</param>
     private void Wait(nint request, string what, int? on = null) => WaitUntil(() => Library.IsDone(ref request), what, on);
 
-    /// <summary>Sends on the control channel; does not wait.</summary>
+    /// <summary>Sends on the control channel without waiting.</summary>
     public void Send(int to, int tag, ReadOnlySpan<byte> content)
     {
         ThrowIfFailed();
         lock (_calls) _outbox.Send(to, tag, content, _control);
     }
 
-    /// <summary>Sends a message of the user's; the bytes are copied.</summary>
+    /// <summary>Sends a user message; the bytes are copied.</summary>
     public void Post(int to, int tag, ReadOnlySpan<byte> content)
     {
         ThrowIfFailed();
         lock (_calls) _outbox.Send(to, tag, content, _messages);
     }
 
-    /// <summary>Takes a message of the user's that has arrived.</summary>
+    /// <summary>Receives a user message that has arrived; null when there is none.</summary>
     public Message? TryReceive(int tag)
     {
         ThrowIfFailed();
@@ -160,7 +164,7 @@ internal sealed unsafe class MpiSession : IDisposable
         return new Message(from, tag, content);
     }
 
-    /// <summary>Waits for a message on the control channel.</summary>
+    /// <summary>Receives a message on the control channel; waits for it.</summary>
     public byte[] WaitForMessage(int from, int tag, string what)
     {
         byte[]? content = null;
@@ -174,23 +178,23 @@ internal sealed unsafe class MpiSession : IDisposable
         return content!;
     }
 
-    /// <summary>Tells the others that this process has failed.</summary>
-    public void TellFailure(RankPlace place, string reason)
+    /// <summary>Tells the other processes that this one has failed.</summary>
+    public void BroadcastFailure(RankPlace place, string reason)
     {
-        if (_failure is not null || _stopped) return; // they know, or nobody listens any more
+        if (_failure is not null || _stopped) return; // they know, or no longer listen
         try
         {
             lock (_calls)
             {
-                TellAll(FailureTag, Encoding.UTF8.GetBytes($"{place}\n{reason}"));
-                _failure = Failing($"{place}", reason);
+                SendToAll(FailureTag, Encoding.UTF8.GetBytes($"{place}\n{reason}"));
+                _failure = ProcessFailed($"{place}", reason);
             }
         }
         catch (NlftException)
         {
         }
-        // The messages leave while somebody calls the library.
-        for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < s_grace && !SentAll(); Thread.Sleep(1));
+        // MPI sends the messages only while it is called.
+        for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < s_gracePeriod && !SentAll(); Thread.Sleep(1));
     }
 
     public void Abort(int exitCode)
@@ -198,14 +202,16 @@ internal sealed unsafe class MpiSession : IDisposable
         lock (_calls) Library.Abort(Library.World, exitCode);
     }
 
-    /// <summary>Says farewell, waits for the farewell of the others and ends MPI. When a process has failed MPI cannot be ended, only left.</summary>
+    /// <summary>
+    /// Sends a farewell, waits for the farewells of the others and finalizes MPI. After a failure MPI cannot be finalized, only abandoned.
+    /// </summary>
     public void Dispose()
     {
         if (_disposed) return;
         _disposed = true;
         try
         {
-            if (_failure is null) lock (_calls) TellAll(FarewellTag, []);
+            if (_failure is null) lock (_calls) SendToAll(FarewellTag, []);
             while (_failure is null && !(SentAll() && AllLeft())) Thread.Sleep(1);
         }
         catch (NlftException e)
@@ -213,7 +219,7 @@ internal sealed unsafe class MpiSession : IDisposable
             SetFailure(e);
         }
         _stopped = true;
-        _watch?.Join(s_grace);
+        _watch?.Join(s_gracePeriod);
         _peerEnded?.Dispose();
         if (_ownsMpi && _failure is null) lock (_calls) Library.Finish();
     }
@@ -223,7 +229,7 @@ internal sealed unsafe class MpiSession : IDisposable
         var start = Stopwatch.GetTimestamp();
         try
         {
-            for (long? suspicious = null; ;)
+            for (long? suspectedAt = null; ;)
             {
                 lock (_calls)
                 {
@@ -231,14 +237,15 @@ internal sealed unsafe class MpiSession : IDisposable
                     _outbox.Clear();
                 }
                 ThrowIfFailed();
-                // Who left before it came here will not come.
-                if (Gone(on) is { } gone)
+                // A process that left will not take part any more.
+                if (FindDeparted(on) is { } gone)
                 {
-                    suspicious ??= Stopwatch.GetTimestamp();
-                    if (Stopwatch.GetElapsedTime(suspicious.Value) > s_grace)
-                        throw new NlftException($"{_places[gone]}", "ended", $"to take part in {what}", "Every process must do the same: look whether the program ends early on this one.");
+                    suspectedAt ??= Stopwatch.GetTimestamp();
+                    if (Stopwatch.GetElapsedTime(suspectedAt.Value) > s_gracePeriod)
+                        throw new NlftException($"{_places[gone]}", "ended", $"to take part in {what}",
+                            "Every process must make the same calls: find out why the program ends early on this one.");
                 }
-                if (Stopwatch.GetElapsedTime(start) < s_yielding) Thread.Yield();
+                if (Stopwatch.GetElapsedTime(start) < s_yieldTime) Thread.Yield();
                 else Thread.Sleep(1);
             }
         }
@@ -248,7 +255,7 @@ internal sealed unsafe class MpiSession : IDisposable
         }
     }
 
-    private int? Gone(int? on)
+    private int? FindDeparted(int? on)
     {
         lock (_calls)
         {
@@ -268,7 +275,7 @@ internal sealed unsafe class MpiSession : IDisposable
         }
     }
 
-    private void TellAll(int tag, ReadOnlySpan<byte> content)
+    private void SendToAll(int tag, ReadOnlySpan<byte> content)
     {
         for (var rank = 0; rank < Size; rank++)
             if (rank != Rank) _outbox.Send(rank, tag, content, _control);
@@ -287,7 +294,7 @@ internal sealed unsafe class MpiSession : IDisposable
     {
         lock (_calls)
         {
-            Listen();
+            ReceiveControlMessages();
             for (var rank = 0; rank < Size; rank++)
                 if (rank != Rank && !_left[rank]) return false;
             return true;
@@ -296,72 +303,75 @@ internal sealed unsafe class MpiSession : IDisposable
 
     private void ThrowIfFailed()
     {
-        if (_failure is { } failure) throw failure.Again();
+        if (_failure is { } failure) throw failure.Wrap();
     }
 
-    private static NlftException Failing(string place, string reason) =>
-        new(place, $"a failure (\"{reason}\")", "all processes to go on", "Remove its cause and start the job again; training goes on from its last checkpoint with ResumeFrom.");
+    private static NlftException ProcessFailed(string place, string reason) => new(place, $"a failure (\"{reason}\")", "all processes to continue",
+        "Remove its cause and start the job again; training resumes from its last checkpoint with ResumeFrom.");
 
-    private static NlftException Ending(string place, string sign) => new(place, $"that {sign}", "all processes to go on",
-        "It was killed or crashed, often for lack of memory. Start the job again, with fewer processes if need be; training goes on from its last checkpoint with ResumeFrom.");
+    private static NlftException ProcessEnded(string place, string sign) => new(place, $"that {sign}", "all processes to continue",
+        "It was killed or crashed, often for lack of memory. Start the job again, with fewer processes if need be; "
+        + "training resumes from its last checkpoint with ResumeFrom.");
 
     private void WatchOthers()
     {
-        var here = _places[Rank].Neighbourhood;
-        var neighbours = _places.Where(place => place.Rank != Rank && place.Neighbourhood == here && place.IsAlive()).ToList();
-        var first = _places.GroupBy(place => place.Neighbourhood).Select(places => places.First().Rank).ToList();
+        var here = _places[Rank].ProcessNamespace;
+        var neighbours = _places.Where(place => place.Rank != Rank && place.ProcessNamespace == here && place.IsAlive()).ToList();
+        var first = _places.GroupBy(place => place.ProcessNamespace).Select(places => places.First().Rank).ToList();
         var mine = first.IndexOf(Rank);
-        var (next, before) = mine < 0 || first.Count == 1 ? (-1, -1) : (first[(mine + 1) % first.Count], first[(mine + first.Count - 1) % first.Count]);
-        var (lastBeat, lastHeard) = (0L, Stopwatch.GetTimestamp());
+        var (next, before) = mine < 0 || first.Count == 1 ? (-1, -1)
+            : (first[(mine + 1) % first.Count], first[(mine + first.Count - 1) % first.Count]);
+        var (lastHeartbeat, lastHeard) = (0L, Stopwatch.GetTimestamp());
         while (!_stopped && _failure is null)
         {
             try
             {
                 lock (_calls)
                 {
-                    Listen();
-                    if (next >= 0 && (lastBeat == 0 || Stopwatch.GetElapsedTime(lastBeat) > s_beatPeriod))
+                    ReceiveControlMessages();
+                    if (next >= 0 && (lastHeartbeat == 0 || Stopwatch.GetElapsedTime(lastHeartbeat) > s_heartbeatPeriod))
                     {
-                        _outbox.Send(next, BeatTag, [], _control);
-                        lastBeat = Stopwatch.GetTimestamp();
+                        _outbox.Send(next, HeartbeatTag, [], _control);
+                        lastHeartbeat = Stopwatch.GetTimestamp();
                     }
-                    if (before >= 0 && Take(before, BeatTag) is not null) lastHeard = Stopwatch.GetTimestamp();
+                    if (before >= 0 && TryTake(before, HeartbeatTag) is not null) lastHeard = Stopwatch.GetTimestamp();
                     _outbox.Clear();
                 }
                 foreach (var neighbour in neighbours)
-                    if (!neighbour.IsAlive() && !HasLeft(neighbour.Rank)) Declare(neighbour, "no such process any more");
-                if (before >= 0 && !HasLeft(before) && Stopwatch.GetElapsedTime(lastHeard) > s_silence)
-                    Declare(_places[before], $"no sign of life for {s_silence.TotalSeconds:0} s");
+                    if (!neighbour.IsAlive() && !HasLeft(neighbour.Rank)) DeclareEnded(neighbour, "no such process any more");
+                if (before >= 0 && !HasLeft(before) && Stopwatch.GetElapsedTime(lastHeard) > s_heartbeatTimeout)
+                    DeclareEnded(_places[before], $"no heartbeat for {s_heartbeatTimeout.TotalSeconds:0} s");
             }
             catch (NlftException e)
             {
-                SetFailure(e); // the library itself has noticed
+                SetFailure(e); // reported by the library itself
             }
             Thread.Sleep(s_watchPeriod);
         }
     }
 
-    /// <summary>Hears what the others have said of failures and farewells.</summary>
-    private void Listen()
+    /// <summary>Receives failure and farewell messages.</summary>
+    private void ReceiveControlMessages()
     {
-        while (Take(null, FailureTag) is { } failure)
+        while (TryTake(null, FailureTag) is { } failure)
         {
             var text = Encoding.UTF8.GetString(failure.Content).Split('\n', 2);
-            SetFailure(text[1].StartsWith(Ended, StringComparison.Ordinal) ? Ending(text[0], text[1]) : Failing(text[0], text[1]));
-            if (_places.Count > 0 && text[1].StartsWith(Ended, StringComparison.Ordinal) && text[0] == $"{_places[_firstAlive]}") Volatile.Write(ref _firstAlive, _firstAlive + 1);
+            var ended = text[1].StartsWith(Ended, StringComparison.Ordinal);
+            SetFailure(ended ? ProcessEnded(text[0], text[1]) : ProcessFailed(text[0], text[1]));
+            if (ended && _places.Count > 0 && text[0] == $"{_places[_firstAlive]}") Volatile.Write(ref _firstAlive, _firstAlive + 1);
         }
-        while (Take(null, FarewellTag) is { } farewell) _left[farewell.From] = true;
+        while (TryTake(null, FarewellTag) is { } farewell) _left[farewell.From] = true;
     }
 
-    /// <summary>A short message on the control channel.</summary>
-    private Message? Take(int? from, int tag)
+    /// <summary>Receives a short message on the control channel; null when there is none.</summary>
+    private Message? TryTake(int? from, int tag)
     {
         if (Library.Probe(from, tag, _control) is not { } found) return null;
         var content = new byte[found.Length];
         fixed (byte* place = content)
         {
             var request = Library.BeginReceive(place, content.Length, found.From, tag, _control);
-            while (!Library.IsDone(ref request)) Thread.Yield(); // its bytes came with its envelope
+            while (!Library.IsDone(ref request)) Thread.Yield(); // a short message arrives with its envelope
         }
         return new Message(found.From, tag, content);
     }
@@ -371,16 +381,16 @@ internal sealed unsafe class MpiSession : IDisposable
         lock (_calls) return _left[rank];
     }
 
-    private void Declare(RankPlace place, string sign)
+    private void DeclareEnded(RankPlace place, string sign)
     {
         if (place.Rank == _firstAlive) Volatile.Write(ref _firstAlive, place.Rank + 1);
-        SetFailure(Ending($"{place}", $"{Ended} ({sign})"));
-        lock (_calls) TellAll(FailureTag, Encoding.UTF8.GetBytes($"{place}\n{Ended} ({sign})"));
+        SetFailure(ProcessEnded($"{place}", $"{Ended} ({sign})"));
+        lock (_calls) SendToAll(FailureTag, Encoding.UTF8.GetBytes($"{place}\n{Ended} ({sign})"));
     }
 
     private void SetFailure(NlftException failure)
     {
         _failure ??= failure;
-        ThreadPool.QueueUserWorkItem(_ => _failed.Cancel()); // who listens may call the library
+        ThreadPool.QueueUserWorkItem(_ => _failed.Cancel()); // a callback may call the library
     }
 }

@@ -4,41 +4,41 @@ using System.Text.Json;
 namespace Microsoft.ML.Nlft.Distributed;
 
 /// <summary>
-/// Work on numbered places, divided among the processes of a job: process 0 hands out chunks of places to who asks, itself included, so that a fast process does
-/// more; it keeps every result, and at the end all processes have all of them, in the order of the places.
+/// Divides work on numbered places among the processes of a job. Rank 0 assigns chunks of places to each requesting process, itself included, so that
+/// a fast process does more. It keeps every result; at the end all processes have all results, in the order of the places.
 /// </summary>
 /// <remarks>
-/// What a place's result is must depend on the place alone: who makes it, and together with which others, is chance. When a process dies or fails all processes
-/// end; the results that process 0 was told of are kept, and started again, with any number of processes, the work that is missing is done.
+/// A result must depend on its place only, not on the process or the chunk that computes it. When a process dies or fails, all processes end. The
+/// results that reached rank 0 are kept; a later run, with any number of processes, computes the missing ones.
 /// </remarks>
-/// <typeparam name="T">A result; goes to JSON and back.</typeparam>
+/// <typeparam name="T">A result, which is serialized as JSON.</typeparam>
 internal sealed record SharedWork<T>
     where T : class
 {
-    /// <summary>Tags of messages to process 0, with the results of a chunk, and from it, with the number of the next.</summary>
-    private const int AskTag = Communicator.MaximumTag - 1, GiveTag = Communicator.MaximumTag;
+    /// <summary>Tags of the messages to rank 0 with the results of a chunk, and from rank 0 with the number of the next chunk.</summary>
+    private const int RequestTag = Communicator.MaximumTag - 1, AssignTag = Communicator.MaximumTag;
 
-    private const int PortionOfSharing = 1024; // results of one broadcast
+    private const int BroadcastSize = 1024; // results per broadcast
 
-    /// <summary>Who works.</summary>
+    /// <summary>The processes of the job.</summary>
     public required Communicator Communicator { get; init; }
 
-    /// <summary>How many places there are; the same on every process.</summary>
+    /// <summary>The number of places, equal on every process.</summary>
     public required int Count { get; init; }
 
-    /// <summary>Places of a chunk, 1 or more; process 0 decides.</summary>
+    /// <summary>Places per chunk, 1 or more; the value of rank 0 counts.</summary>
     public required int ChunkSize { get; init; }
 
-    /// <summary>Makes the results of some places, one each.</summary>
+    /// <summary>Computes the results of some places, one for each.</summary>
     public required Func<IReadOnlyList<int>, CancellationToken, IReadOnlyList<T>> Work { get; init; }
 
-    /// <summary>The result that a place has already, or null; asked on process 0 alone.</summary>
+    /// <summary>Returns the known result of a place, or null; called on rank 0 only.</summary>
     public Func<int, T?> Known { get; init; } = _ => null;
 
-    /// <summary>Told on process 0 of places, their new results and who made them; one call at a time.</summary>
+    /// <summary>Called on rank 0 with places, their new results and the rank that computed them; calls do not overlap.</summary>
     public Action<IReadOnlyList<int>, IReadOnlyList<T>, int> Keep { get; init; } = (_, _, _) => { };
 
-    /// <summary>Does the work; every process of the job calls it, inside <see cref="SharedWork.Together"/>.</summary>
+    /// <summary>Does the work. Collective: every process calls it, inside <see cref="SharedWork.RunOnAll"/>.</summary>
     /// <param name="cancellationToken">Observed between chunks and by <see cref="Work"/>.</param>
     /// <returns>The results by place, on every process.</returns>
     /// <exception cref="NlftException">Another process has ended or failed.</exception>
@@ -51,16 +51,16 @@ internal sealed record SharedWork<T>
         int[] plan = Communicator.IsFirst ? [ChunkSize, .. Enumerable.Range(0, Count).Where(place => results[place] is null)] : [];
         plan = MemoryMarshal.Cast<byte, int>(Communicator.Broadcast(MemoryMarshal.AsBytes(plan.AsSpan()))).ToArray();
         var board = new ChunkBoard(plan[1..], plan[0]);
-        if (Communicator.IsFirst) Lead(board, results, stop);
-        else Follow(board, stop.Token);
-        Share(results);
+        if (Communicator.IsFirst) RunCoordinator(board, results, stop);
+        else RunWorker(board, stop.Token);
+        BroadcastResults(results);
         return results!;
     }
 
-    /// <summary>Process 0: works like the others while a thread of its own answers them.</summary>
-    private void Lead(ChunkBoard board, T?[] results, CancellationTokenSource stop)
+    /// <summary>Rank 0: works like the others while a thread answers their requests.</summary>
+    private void RunCoordinator(ChunkBoard board, T?[] results, CancellationTokenSource stop)
     {
-        var turn = new Lock();
+        var completion = new Lock();
         var serving = Task.Factory.StartNew(() =>
         {
             try
@@ -80,7 +80,7 @@ internal sealed record SharedWork<T>
         catch (Exception error)
         {
             stop.Cancel();
-            // The fault of the other thread is the cause when this one was merely stopped.
+            // When this thread was only stopped, the failure of the serving thread is the cause.
             if (error is OperationCanceledException) serving.GetAwaiter().GetResult();
             else ((Task)serving).ContinueWith(_ => { }, TaskScheduler.Default).Wait();
             throw;
@@ -92,7 +92,7 @@ internal sealed record SharedWork<T>
             for (var working = Communicator.Size - 1; working > 0;)
             {
                 stop.Token.ThrowIfCancellationRequested();
-                if (Communicator.TryReceive(AskTag) is not { } asked)
+                if (Communicator.TryReceive(RequestTag) is not { } asked)
                 {
                     Thread.Sleep(1);
                     continue;
@@ -101,30 +101,30 @@ internal sealed record SharedWork<T>
                     Complete(BitConverter.ToInt32(asked.Content), JsonSerializer.Deserialize<T[]>(asked.Content.AsSpan(sizeof(int)))!, asked.From);
                 var next = board.Take(asked.From);
                 if (next is null) working--;
-                Communicator.Send(asked.From, GiveTag, BitConverter.GetBytes(next ?? -1));
+                Communicator.Send(asked.From, AssignTag, BitConverter.GetBytes(next ?? -1));
             }
         }
 
-        void Complete(int chunk, IReadOnlyList<T> made, int rank)
+        void Complete(int chunk, IReadOnlyList<T> computed, int rank)
         {
-            lock (turn)
+            lock (completion)
             {
                 board.Complete(chunk, rank);
                 var places = board.Places(chunk);
-                for (var i = 0; i < places.Count; i++) results[places[i]] = made[i];
-                Keep(places, made, rank);
+                for (var i = 0; i < places.Count; i++) results[places[i]] = computed[i];
+                Keep(places, computed, rank);
             }
         }
     }
 
-    /// <summary>The others: ask, work, hand over, until there is no more.</summary>
-    private void Follow(ChunkBoard board, CancellationToken stop)
+    /// <summary>Other ranks: request a chunk, compute it and send its results until no chunk is left.</summary>
+    private void RunWorker(ChunkBoard board, CancellationToken stop)
     {
         for (byte[] report = []; ;)
         {
-            Communicator.Send(0, AskTag, report);
+            Communicator.Send(0, RequestTag, report);
             Message? given;
-            while ((given = Communicator.TryReceive(GiveTag)) is null)
+            while ((given = Communicator.TryReceive(AssignTag)) is null)
             {
                 stop.ThrowIfCancellationRequested();
                 Thread.Sleep(1);
@@ -135,24 +135,24 @@ internal sealed record SharedWork<T>
         }
     }
 
-    /// <summary>From process 0 to all.</summary>
-    private void Share(T?[] results)
+    /// <summary>Broadcasts the results of rank 0.</summary>
+    private void BroadcastResults(T?[] results)
     {
-        for (var begin = 0; begin < results.Length; begin += PortionOfSharing)
+        for (var begin = 0; begin < results.Length; begin += BroadcastSize)
         {
-            var portion = results.AsSpan(begin, Math.Min(PortionOfSharing, results.Length - begin));
+            var portion = results.AsSpan(begin, Math.Min(BroadcastSize, results.Length - begin));
             var bytes = Communicator.Broadcast(Communicator.IsFirst ? JsonSerializer.SerializeToUtf8Bytes(portion.ToArray()) : []);
             if (!Communicator.IsFirst) JsonSerializer.Deserialize<T[]>(bytes).CopyTo(portion);
         }
     }
 }
 
-/// <summary>What surrounds shared work.</summary>
+/// <summary>Runs work on all processes of a job.</summary>
 internal static class SharedWork
 {
-    /// <summary>Runs what all processes do together: one that fails or is cancelled tells the others, whose waits then end with its reason.</summary>
+    /// <summary>Runs work on every process. A process that fails or is cancelled tells the others, whose waits then end with its reason.</summary>
     /// <exception cref="NlftException">Another process has ended or failed.</exception>
-    public static T Together<T>(Communicator communicator, Func<T> work, CancellationToken cancellationToken)
+    public static T RunOnAll<T>(Communicator communicator, Func<T> work, CancellationToken cancellationToken)
     {
         try
         {
@@ -160,7 +160,7 @@ internal static class SharedWork
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested && communicator.Failure is { } failure)
         {
-            throw failure.Again();
+            throw failure.Wrap();
         }
         catch (Exception error)
         {
@@ -169,9 +169,9 @@ internal static class SharedWork
         }
     }
 
-    /// <summary>A size that fills a batch where there is much to do, and gives every process four chunks where there is little.</summary>
-    /// <param name="count">How many places there are.</param>
-    /// <param name="batch">How many are best done together.</param>
-    /// <param name="processes">How many processes there are.</param>
+    /// <summary>Returns a chunk size: a full batch for large work, about four chunks per process for small work.</summary>
+    /// <param name="count">The number of places.</param>
+    /// <param name="batch">The preferred batch size.</param>
+    /// <param name="processes">The number of processes.</param>
     public static int SizeFor(int count, int batch, int processes) => Math.Clamp(count / (4 * processes), 1, batch);
 }

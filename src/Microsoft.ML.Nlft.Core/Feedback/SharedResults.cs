@@ -47,7 +47,7 @@ internal sealed record SharedResults<T>
         var identities = Rows.Identities;
         JobAgreement.Require(Processes, Rows.What, ResponseGenerator.IdentityOf([.. identities]));
         JobAgreement.Require(Processes, Run.What, Run.Name);
-        return Task.Run(() => SharedWork.Together(Processes, () =>
+        return Task.Run(() => SharedWork.RunOnAll(Processes, () =>
         {
             using var journal = new Journal<T>(Processes.IsFirst ? Journal : null, Run.Name);
             var meter = new DataMeter(identities.Count, Processes.IsFirst ? Progress : null, Time, Processes.Size);

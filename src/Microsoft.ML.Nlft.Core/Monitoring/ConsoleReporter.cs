@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.Monitoring;
 
 /// <summary>
-/// A run on the console. At a terminal one line with a bar, loss, salient share, tokens per second and the time left is drawn over and over; elsewhere (a file, a
-/// build server) a plain line appears at every tenth of the run and after half a minute of silence.
+/// Reports a run on the console. A terminal shows one line with a bar, loss, salient share, tokens per second and the remaining time, which is
+/// redrawn. Other output (a file, a build server) gets a plain line at every tenth of the run and after half a minute without one.
 /// </summary>
 public sealed class ConsoleReporter : ITrainingMonitor
 {
@@ -22,19 +22,20 @@ public sealed class ConsoleReporter : ITrainingMonitor
     private string? _slow;
     private long? _last;
 
-    /// <summary>Reports to the standard output, as a terminal or not as the process finds it.</summary>
-    /// <param name="title">What the lines begin with.</param>
+    /// <summary>Creates a reporter for standard output, which detects whether that is a terminal.</summary>
+    /// <param name="title">The text that begins each line. Default "Training".</param>
     public ConsoleReporter(string title = "Training")
-        : this(Console.Out, !Console.IsOutputRedirected, title, Console.IsOutputRedirected || Console.WindowWidth <= 0 ? PlainWidth : Console.WindowWidth)
+        : this(Console.Out, !Console.IsOutputRedirected, title, Console.IsOutputRedirected || Console.WindowWidth <= 0 ? PlainWidth
+            : Console.WindowWidth)
     {
     }
 
-    /// <summary>Reports to a writer.</summary>
-    /// <param name="writer">Stays open.</param>
-    /// <param name="terminal">Whether a carriage return takes the writer back to the beginning of the line.</param>
-    /// <param name="title">What the lines begin with.</param>
-    /// <param name="width">Columns of the terminal; the line is cut to fit. Default 120.</param>
-    /// <param name="timeProvider">The clock; null: the system's.</param>
+    /// <summary>Creates a reporter for a writer.</summary>
+    /// <param name="writer">The writer; stays open.</param>
+    /// <param name="terminal">Whether a carriage return moves to the beginning of the line, so that a line can be redrawn.</param>
+    /// <param name="title">The text that begins each line. Default "Training".</param>
+    /// <param name="width">The width of the terminal in columns; longer lines are cut. Default 120.</param>
+    /// <param name="timeProvider">The clock; null: the system clock.</param>
     public ConsoleReporter(TextWriter writer, bool terminal, string title = "Training", int width = PlainWidth, TimeProvider? timeProvider = null)
     {
         ArgumentNullException.ThrowIfNull(writer);
@@ -82,7 +83,7 @@ public sealed class ConsoleReporter : ITrainingMonitor
         else if (result.Cancelled) _writer.WriteLine($"{_title}: cancelled after {result.Steps.Count} steps.");
     }
 
-    /// <summary>Over the line before, with blanks where that was longer.</summary>
+    /// <summary>Draws a line over the previous one; blanks cover the rest of a longer line.</summary>
     private void Draw(string line)
     {
         line = line.Length < _width ? line : line[..(_width - 1)];
@@ -94,7 +95,8 @@ public sealed class ConsoleReporter : ITrainingMonitor
     private static string Bar(double share) => $"[{new string('#', (int)(BarWidth * share)),-BarWidth}]".Replace(' ', '.');
 
     private static string Figures(TrainingProgress p) => string.Create(CultureInfo.InvariantCulture,
-        $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}, salient {100 * p.SalientShare:0.0} %, {p.TokensPerSecond:0} tokens/s, {Duration(p.Remaining)} left");
+        $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}, salient {100 * p.SalientShare:0.0} %, {p.TokensPerSecond:0} tokens/s, "
+            + $"{Duration(p.Remaining)} left");
 
     private static string Duration(TimeSpan time) => string.Create(CultureInfo.InvariantCulture,
         $"{(time.TotalHours >= 1 ? $"{(int)time.TotalHours}:{time:mm}:{time:ss}" : $"{time.Minutes}:{time:ss}")}");

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Nlft.Monitoring;
 
-/// <summary>Everything a run has said, as JSON, in order; readers that come late read from the beginning, then wait for more.</summary>
+/// <summary>Keeps the messages of a run as JSON, in order. A late reader starts at the first message, then waits for more.</summary>
 internal sealed class LiveFeed
 {
     private readonly Lock _lock = new();
@@ -10,17 +10,17 @@ internal sealed class LiveFeed
     private bool _closed;
     private TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Adds a message: a kind and an object.</summary>
+    /// <summary>Adds a message with a kind and a body.</summary>
     public void Add(string kind, object message)
     {
         var text = JsonSerializer.Serialize(new Dictionary<string, object> { [kind] = message });
         Wake(() => _messages.Add(text));
     }
 
-    /// <summary>Nothing will follow.</summary>
+    /// <summary>Ends the feed: no message follows.</summary>
     public void Close() => Wake(() => _closed = true);
 
-    /// <summary>The messages from one on, a task that ends when there are more than these, and whether there will be none.</summary>
+    /// <summary>Returns the messages from an index on, a task that completes when more follow, and whether the feed has ended.</summary>
     public (IReadOnlyList<string> Messages, Task More, bool Closed) From(int index)
     {
         lock (_lock) return (_messages[Math.Min(index, _messages.Count)..], _more.Task, _closed);

@@ -7,12 +7,13 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.Monitoring;
 
 /// <summary>
-/// A web page on this machine that follows a run while it goes on: progress, loss, token accuracy and salient share as curves, the options, and the saliency map
-/// of what is recorded. Nothing listens unless one is created.
+/// Serves a web page on this machine that follows a run: progress, curves of loss, token accuracy and salient share, the options, and the saliency
+/// map of the recorded rows. Nothing listens unless an instance is created.
 /// </summary>
 /// <remarks>
-/// It listens on 127.0.0.1 alone, answers GET requests that name that address, and sends the page's data as server-sent events. A slow or lost browser never holds
-/// the run up. The page may be opened, closed and opened again at any time until the object is disposed; it shows a run from its beginning.
+/// The page listens on 127.0.0.1 only, answers GET requests whose Host header names that address, and sends its data as server-sent events. A slow or
+/// lost browser never delays the run. The page can be opened, closed and opened again until the object is disposed; it always shows the run from its
+/// beginning.
 /// </remarks>
 /// <example>
 /// <code>
@@ -36,11 +37,11 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     private int _followers;
 
     /// <summary>Starts to listen.</summary>
-    /// <param name="port">0, the default: any that is free.</param>
-    /// <exception cref="NlftException">The port is taken.</exception>
+    /// <param name="port">The TCP port, 0 to 65535. Default 0: any free port.</param>
+    /// <exception cref="NlftException">The port is in use or out of range.</exception>
     public LivePage(int port = 0) => _server = new LoopbackServer(port, AnswerAsync);
 
-    /// <summary>Where to open the page.</summary>
+    /// <summary>Gets the address of the page.</summary>
     public Uri Address => new(string.Create(CultureInfo.InvariantCulture, $"http://{_server.EndPoint}/"));
 
     /// <inheritdoc/>
@@ -51,7 +52,8 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
         {
             _recorded.Clear();
             _run = run;
-            _feed.Add("run", new { model = run.Model, method = run.Method, rows = run.Rows, options = run.Options.Select(option => new[] { option.Group, option.Name, option.Value }) });
+            _feed.Add("run", new { model = run.Model, method = run.Method, rows = run.Rows,
+                options = run.Options.Select(option => new[] { option.Group, option.Name, option.Value }) });
         }
     }
 
@@ -61,7 +63,8 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
         ArgumentNullException.ThrowIfNull(value);
         _feed.Add("step", new
         {
-            step = value.Step, total = value.TotalSteps, epoch = value.Epoch, loss = value.Loss, accuracy = value.TokenAccuracy, salient = value.SalientShare,
+            step = value.Step, total = value.TotalSteps, epoch = value.Epoch, loss = value.Loss, accuracy = value.TokenAccuracy,
+            salient = value.SalientShare,
             norm = value.GradientNorm, rate = value.LearningRate, tokens = value.TokensSeen, speed = value.TokensPerSecond,
             elapsed = value.Elapsed.TotalSeconds, left = value.Remaining.TotalSeconds,
         });
@@ -71,9 +74,10 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     }
 
     /// <inheritdoc/>
-    public void End(FineTuneResult? result) => _feed.Add("end", new { how = result is null ? "failed" : result.Cancelled ? "cancelled" : "finished" });
+    public void End(FineTuneResult? result) => _feed.Add("end",
+        new { how = result is null ? "failed" : result.Cancelled ? "cancelled" : "finished" });
 
-    /// <summary>Sends open pages what they have not seen yet, for a second at most, and stops listening.</summary>
+    /// <summary>Sends open pages the remaining messages, for a second at most, and stops listening.</summary>
     public void Dispose()
     {
         _feed.Close();
@@ -83,13 +87,14 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
 
     private Task AnswerAsync(LoopbackServer.Request request, CancellationToken cancellationToken) => request.Path switch
     {
-        "/" => request.AnswerAsync("200 OK", "text/html; charset=utf-8", Encoding.UTF8.GetBytes(PageResource.Read("Monitoring", "live.html")), PagePolicy, cancellationToken),
+        "/" => request.AnswerAsync("200 OK", "text/html; charset=utf-8", Encoding.UTF8.GetBytes(PageResource.Read("Monitoring", "live.html")),
+            PagePolicy, cancellationToken),
         "/events" => SendEventsAsync(request, cancellationToken),
         "/map" when Map() is { } map => request.AnswerAsync("200 OK", "text/html; charset=utf-8", map, MapPolicy, cancellationToken),
         _ => request.AnswerAsync("404 Not Found", "text/plain", "404 Not Found"u8.ToArray(), "default-src 'none'", cancellationToken),
     };
 
-    /// <summary>The saliency map of what was recorded so far.</summary>
+    /// <summary>Renders the saliency map of the epochs recorded so far; null when there is none.</summary>
     private byte[]? Map()
     {
         Func<IReadOnlyList<RecordedEpoch>, Saliency.SaliencyMap>? create;
@@ -101,7 +106,9 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
         return page.ToArray();
     }
 
-    /// <summary>Server-sent events: what was said so far, then what is said, each with its number, so that a browser that lost the connection goes on where it was.</summary>
+    /// <summary>
+    /// Sends past and future messages as numbered server-sent events, so that a browser that lost the connection resumes where it was.
+    /// </summary>
     private async Task SendEventsAsync(LoopbackServer.Request request, CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _followers);
@@ -118,13 +125,14 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     private async Task FollowAsync(LoopbackServer.Request request, CancellationToken cancellationToken)
     {
         await request.BeginAsync("200 OK", "text/event-stream", "default-src 'none'", cancellationToken).ConfigureAwait(false);
-        var next = request.Headers.TryGetValue("Last-Event-ID", out var last) && int.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id + 1 : 0;
+        var next = request.Headers.TryGetValue("Last-Event-ID", out var last)
+            && int.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id + 1 : 0;
         while (true)
         {
             var (messages, more, closed) = _feed.From(next);
             var text = new StringBuilder();
             foreach (var message in messages) text.Append(CultureInfo.InvariantCulture, $"id: {next++}\ndata: {message}\n\n");
-            if (text.Length == 0) text.Append(":\n\n"); // a sign of life; writing it shows whether the browser is still there
+            if (text.Length == 0) text.Append(":\n\n"); // a heartbeat; the write fails when the browser is gone
             await request.Stream.WriteAsync(Encoding.UTF8.GetBytes(text.ToString()), cancellationToken).ConfigureAwait(false);
             if (closed) return;
             await Task.WhenAny(more, Task.Delay(s_heartbeat, cancellationToken)).ConfigureAwait(false);

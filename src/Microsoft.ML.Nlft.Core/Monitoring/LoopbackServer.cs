@@ -7,30 +7,30 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.Monitoring;
 
 /// <summary>
-/// The little of HTTP/1.1 that a page which follows a run needs: GET of a few paths, and one that never ends. It listens on the loopback address and nowhere else,
-/// and answers only requests that name that address, so that no other site can reach it through a browser (DNS rebinding).
+/// Implements the part of HTTP/1.1 that the live page needs: GET of a few paths, one of which streams. It listens on the loopback address only and
+/// answers only requests whose Host header names it, which prevents DNS rebinding.
 /// </summary>
 /// <remarks>
-/// On a TcpListener: HttpListener cannot be asked for a free port and goes through the kernel's HTTP service on Windows; ASP.NET Core would be a framework reference of a
-/// library that has none.
+/// It uses TcpListener because HttpListener cannot choose a free port and goes through the kernel's HTTP service on Windows, and because ASP.NET Core
+/// would add a framework reference to the library.
 /// </remarks>
 internal sealed class LoopbackServer : IDisposable
 {
-    private const int LongestHead = 16 * 1024;
+    private const int MaximumHeadLength = 16 * 1024;
 
-    private static readonly TimeSpan s_headTime = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_headTimeout = TimeSpan.FromSeconds(10);
 
     private readonly TcpListener _listener;
     private readonly CancellationTokenSource _stop = new();
     private readonly Func<Request, CancellationToken, Task> _answer;
 
     /// <summary>Starts to listen.</summary>
-    /// <param name="port">0: any that is free.</param>
-    /// <param name="answer">Answers one request; failures of the connection end there.</param>
-    /// <exception cref="NlftException">The port is taken.</exception>
+    /// <param name="port">The TCP port; 0: any free port.</param>
+    /// <param name="answer">Answers one request; connection failures are ignored.</param>
+    /// <exception cref="NlftException">The port is in use or out of range.</exception>
     public LoopbackServer(int port, Func<Request, CancellationToken, Task> answer)
     {
-        OptionCheck.Require(port is >= 0 and <= ushort.MaxValue, nameof(port), port, "0 (any that is free) to 65535", "Leave it out for a free one.");
+        OptionCheck.Require(port is >= 0 and <= ushort.MaxValue, nameof(port), port, "0 (any free port) to 65535", "Leave it out for a free port.");
         (_listener, _answer) = (new TcpListener(IPAddress.Loopback, port), answer);
         try
         {
@@ -39,30 +39,31 @@ internal sealed class LoopbackServer : IDisposable
         catch (SocketException e)
         {
             _listener.Dispose();
-            throw new NlftException($"port {port} of {IPAddress.Loopback}", e.Message, "a port that is free", "Name another port, or 0 for any.", e);
+            throw new NlftException($"port {port} of {IPAddress.Loopback}", e.Message, "a free port", "Name another port, or 0 for any.", e);
         }
         EndPoint = (IPEndPoint)_listener.LocalEndpoint;
         _ = Task.Run(AcceptAsync);
     }
 
-    /// <summary>Where it listens.</summary>
+    /// <summary>Gets the address and port.</summary>
     public IPEndPoint EndPoint { get; }
 
-    /// <summary>One request and the way to answer it.</summary>
+    /// <summary>A request with the stream for its answer.</summary>
     /// <param name="Path">The path, without a query.</param>
-    /// <param name="Headers">By name, in any case.</param>
-    /// <param name="Stream">The connection; closed afterwards.</param>
+    /// <param name="Headers">The headers by name; names ignore case.</param>
+    /// <param name="Stream">The connection, which closes after the answer.</param>
     internal sealed record Request(string Path, IReadOnlyDictionary<string, string> Headers, Stream Stream)
     {
-        /// <summary>Begins an answer whose body ends with the connection.</summary>
+        /// <summary>Writes the head of an answer whose body ends with the connection.</summary>
         public async Task BeginAsync(string status, string contentType, string policy, CancellationToken cancellationToken)
         {
-            var head = $"HTTP/1.1 {status}\r\nContent-Type: {contentType}\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n" +
+            var head = $"HTTP/1.1 {status}\r\nContent-Type: {contentType}\r\nConnection: close\r\nCache-Control: "
+                + "no-store\r\nX-Content-Type-Options: nosniff\r\n" +
                 $"Content-Security-Policy: {policy}\r\nReferrer-Policy: no-referrer\r\n\r\n";
             await Stream.WriteAsync(Encoding.ASCII.GetBytes(head), cancellationToken).ConfigureAwait(false);
         }
 
-        /// <summary>A whole answer.</summary>
+        /// <summary>Writes a whole answer.</summary>
         public async Task AnswerAsync(string status, string contentType, byte[] body, string policy, CancellationToken cancellationToken)
         {
             await BeginAsync(status, contentType, policy, cancellationToken).ConfigureAwait(false);
@@ -86,7 +87,7 @@ internal sealed class LoopbackServer : IDisposable
         }
     }
 
-    /// <summary>One connection, one request. Whatever goes wrong with it is the client's affair and never the run's.</summary>
+    /// <summary>Serves one request on one connection. A failure never reaches the run.</summary>
     private async Task ServeAsync(TcpClient client)
     {
         using var owned = client;
@@ -107,25 +108,26 @@ internal sealed class LoopbackServer : IDisposable
             var refusal = first is not ["GET", _, "HTTP/1.1" or "HTTP/1.0"] ? "405 Method Not Allowed"
                 : host != Name(IPAddress.Loopback.ToString()) && host != Name("localhost") ? "403 Forbidden" : null;
             if (refusal is null) await _answer(request, _stop.Token).ConfigureAwait(false);
-            else await request.AnswerAsync(refusal, "text/plain", Encoding.ASCII.GetBytes(refusal), "default-src 'none'", _stop.Token).ConfigureAwait(false);
+            else await request.AnswerAsync(refusal, "text/plain", Encoding.ASCII.GetBytes(refusal), "default-src 'none'", _stop.Token)
+                .ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {
-            // The browser went away, or the run did.
+            // The browser disconnected, or the server stopped.
         }
     }
 
     private string Name(string host) => string.Create(CultureInfo.InvariantCulture, $"{host}:{EndPoint.Port}");
 
-    /// <summary>The request line and the headers; null when they do not come, or do not end.</summary>
+    /// <summary>Reads the request line and the headers; null when they are incomplete or too long.</summary>
     private async Task<string?> ReadHeadAsync(NetworkStream stream)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        patience.CancelAfter(s_headTime);
-        var (buffer, length) = (new byte[LongestHead], 0);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        timeout.CancelAfter(s_headTimeout);
+        var (buffer, length) = (new byte[MaximumHeadLength], 0);
         while (length < buffer.Length)
         {
-            var read = await stream.ReadAsync(buffer.AsMemory(length), patience.Token).ConfigureAwait(false);
+            var read = await stream.ReadAsync(buffer.AsMemory(length), timeout.Token).ConfigureAwait(false);
             if (read == 0) return null;
             length += read;
             var end = buffer.AsSpan(0, length).IndexOf("\r\n\r\n"u8);

@@ -2,15 +2,18 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Monitoring;
 
-/// <summary>Writes the saliency map of the recorded rows (<see cref="FineTuneOptions.RecordedRows"/>) after every epoch: the page can be opened while the run goes on.</summary>
+/// <summary>
+/// Writes the saliency map of the recorded rows (<see cref="FineTuneOptions.RecordedRows"/>) after every epoch, so that it can be opened during the
+/// run.
+/// </summary>
 public sealed class SaliencyMapFile : ITrainingMonitor
 {
     private readonly string _path;
     private readonly List<RecordedEpoch> _recorded = [];
     private TrainingRun? _run;
 
-    /// <summary>Names the file.</summary>
-    /// <param name="path">An HTML file; replaced after every epoch.</param>
+    /// <summary>Creates a monitor that writes a file.</summary>
+    /// <param name="path">The HTML file, which is replaced after every epoch.</param>
     public SaliencyMapFile(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -23,7 +26,8 @@ public sealed class SaliencyMapFile : ITrainingMonitor
     {
         ArgumentNullException.ThrowIfNull(run);
         if (run.Map is null)
-            throw new NlftException($"saliency map {_path}", $"training by {run.Method}", "by NLFT", "Leave the map out, or train with NaturalLanguageObjective.");
+            throw new NlftException($"saliency map {_path}", $"training by {run.Method}", "by NLFT",
+                "Leave the map out, or train with NaturalLanguageObjective.");
         _recorded.Clear();
         _run = run;
     }

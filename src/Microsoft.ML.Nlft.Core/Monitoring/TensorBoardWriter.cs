@@ -5,29 +5,30 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Monitoring;
 
-/// <summary>Writes a run as an event file that TensorBoard shows: scalars of every step, and the options as text.</summary>
+/// <summary>Writes a run as a TensorBoard event file: the scalars of every step, and the options as text.</summary>
 /// <remarks>
-/// <c>tensorboard --logdir FOLDER</c> shows every run below a folder. Tags: <c>train/loss</c>, <c>train/token_accuracy</c>, <c>train/salient_share</c>,
-/// <c>train/gradient_norm</c>, <c>train/learning_rate</c>, <c>train/tokens_per_second</c>, <c>train/epoch</c>; the text <c>options</c>. Each run writes a
-/// file of its own, and every step is in it as soon as it is reported.
+/// <c>tensorboard --logdir FOLDER</c> shows every run below a folder. Tags: <c>train/loss</c>, <c>train/token_accuracy</c>,
+/// <c>train/salient_share</c>, <c>train/gradient_norm</c>, <c>train/learning_rate</c>, <c>train/tokens_per_second</c>, <c>train/epoch</c>; the text
+/// <c>options</c>. Each run writes its own file; every step is in the file as soon as it is reported.
 /// </remarks>
 public sealed class TensorBoardWriter : ITrainingMonitor, IDisposable
 {
     private readonly TimeProvider _time;
     private EventFile? _file;
 
-    /// <summary>Names the folder; the file is created when a run begins.</summary>
+    /// <summary>Creates a writer; the file is created when a run begins.</summary>
     /// <param name="folder">The folder of the run; created when missing.</param>
-    /// <param name="timeProvider">The clock of the events; null: the system's.</param>
-    /// <exception cref="NlftException">There is a file of that name.</exception>
+    /// <param name="timeProvider">The clock of the events; null: the system clock.</param>
+    /// <exception cref="NlftException">A file has that name.</exception>
     public TensorBoardWriter(string folder, TimeProvider? timeProvider = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (File.Exists(folder)) throw new NlftException(folder, "a file", "a folder, or a place for a new one", "Name another folder for TensorBoard.");
+        if (File.Exists(folder))
+            throw new NlftException(folder, "a file", "a folder, or a place for a new one", "Name another folder for TensorBoard.");
         (Folder, _time) = (folder, timeProvider ?? TimeProvider.System);
     }
 
-    /// <summary>Where the event files are.</summary>
+    /// <summary>Gets the folder of the event files.</summary>
     public string Folder { get; }
 
     /// <inheritdoc/>
@@ -36,7 +37,8 @@ public sealed class TensorBoardWriter : ITrainingMonitor, IDisposable
         ArgumentNullException.ThrowIfNull(run);
         Dispose();
         var text = new StringBuilder($"{run.Method} on {run.Rows} rows, model {run.Model}.\n\n| | option | value |\n|---|---|---|\n");
-        foreach (var option in run.Options) text.Append(CultureInfo.InvariantCulture, $"| {Cell(option.Group)} | {Cell(option.Name)} | {Cell(option.Value)} |\n");
+        foreach (var option in run.Options)
+            text.Append(CultureInfo.InvariantCulture, $"| {Cell(option.Group)} | {Cell(option.Name)} | {Cell(option.Value)} |\n");
         Open().Markdown(Now, "options", text.ToString());
     }
 
@@ -47,7 +49,8 @@ public sealed class TensorBoardWriter : ITrainingMonitor, IDisposable
         Open().Scalars(Now, value.Step,
         [
             ("train/loss", value.Loss), ("train/token_accuracy", value.TokenAccuracy), ("train/salient_share", value.SalientShare),
-            ("train/gradient_norm", value.GradientNorm), ("train/learning_rate", value.LearningRate), ("train/tokens_per_second", value.TokensPerSecond),
+            ("train/gradient_norm", value.GradientNorm), ("train/learning_rate", value.LearningRate),
+            ("train/tokens_per_second", value.TokensPerSecond),
             ("train/epoch", value.Epoch),
         ]);
     }
@@ -64,12 +67,15 @@ public sealed class TensorBoardWriter : ITrainingMonitor, IDisposable
 
     private double Now => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
 
-    /// <summary>The file of this run. TensorBoard knows one by "tfevents" in its name, and reads those of a folder in the order of their names.</summary>
+    /// <summary>
+    /// Returns the file of this run. TensorBoard recognizes event files by "tfevents" in the name and reads those of a folder in name order.
+    /// </summary>
     private EventFile Open()
     {
         if (_file is not null) return _file;
         Directory.CreateDirectory(Folder);
-        var name = string.Create(CultureInfo.InvariantCulture, $"events.out.tfevents.{(long)Now:0000000000}.{Environment.MachineName}.{Environment.ProcessId}");
+        var name = string.Create(CultureInfo.InvariantCulture,
+            $"events.out.tfevents.{(long)Now:0000000000}.{Environment.MachineName}.{Environment.ProcessId}");
         var path = Path.Combine(Folder, name);
         for (var copy = 1; File.Exists(path); copy++) path = Path.Combine(Folder, string.Create(CultureInfo.InvariantCulture, $"{name}.{copy}"));
         return _file = new EventFile(path, Now);

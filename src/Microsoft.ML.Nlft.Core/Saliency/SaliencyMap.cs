@@ -5,27 +5,30 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Saliency;
 
-/// <summary>Where language feedback lands: every response token of some rows with what decides its part in training, at one or more moments of a run.</summary>
+/// <summary>
+/// Shows where language feedback lands: the response tokens of some rows with the quantities that decide their role in training, at one or more
+/// moments of a run.
+/// </summary>
 /// <remarks>
-/// As records: <see cref="Rows"/>. As a page: <see cref="Save"/> writes one HTML file without any reference to elsewhere, which colours the tokens, tries
-/// other settings and plays the epochs.
+/// <see cref="Rows"/> has the values. <see cref="Save"/> writes a self-contained HTML page that colours the tokens, tries other settings and plays
+/// the epochs.
 /// </remarks>
 public sealed record SaliencyMap
 {
-    /// <summary>The model, as a name for people.</summary>
+    /// <summary>The display name of the model.</summary>
     public required string Model { get; init; }
 
-    /// <summary>The settings that roles, weights and coefficients were computed with.</summary>
+    /// <summary>The options that roles, weights and coefficients were computed with.</summary>
     public required NaturalLanguageObjectiveOptions Options { get; init; }
 
-    /// <summary>The moments shown, as epochs done; 0 is before training. A map of a model at rest has one moment.</summary>
+    /// <summary>The moments in completed epochs; 0 is before training. A map of a model that is not training has one moment.</summary>
     public required IReadOnlyList<int> Epochs { get; init; }
 
-    /// <summary>The rows in order.</summary>
+    /// <summary>The rows, in order.</summary>
     public required IReadOnlyList<SaliencyRow> Rows { get; init; }
 
-    /// <summary>Writes the page: complete or not at all.</summary>
-    /// <param name="path">The HTML file; replaced when it is there.</param>
+    /// <summary>Writes the page atomically.</summary>
+    /// <param name="path">The HTML file; replaced when it exists.</param>
     public void Save(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -33,26 +36,28 @@ public sealed record SaliencyMap
     }
 
     /// <summary>Writes the page.</summary>
-    /// <param name="stream">Takes UTF-8; stays open.</param>
+    /// <param name="stream">The stream for the UTF-8 text; stays open.</param>
     public void Write(Stream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);
         SaliencyPage.Write(this, stream);
     }
 
-    /// <summary>Joins rows with what was seen of them.</summary>
-    /// <param name="model">A name for people.</param>
-    /// <param name="options">The settings in use.</param>
+    /// <summary>Joins rows with their recorded analyses.</summary>
+    /// <param name="model">The display name of the model.</param>
+    /// <param name="options">The options in use.</param>
     /// <param name="rows">The rows, in the order in which they were analyzed.</param>
-    /// <param name="epochs">What was seen, by moment; one or more.</param>
-    /// <param name="decode">The text of a token id.</param>
+    /// <param name="epochs">The analyses by moment, one or more.</param>
+    /// <param name="decode">Returns the text of a token id.</param>
     internal static SaliencyMap Create(
-        string model, NaturalLanguageObjectiveOptions options, IReadOnlyList<TrainingExample> rows, IReadOnlyList<RecordedEpoch> epochs, Func<int, string> decode)
+        string model, NaturalLanguageObjectiveOptions options, IReadOnlyList<TrainingExample> rows, IReadOnlyList<RecordedEpoch> epochs,
+        Func<int, string> decode)
     {
         if (epochs.Count == 0)
-            throw new NlftException("saliency map", "nothing that was recorded", "one epoch or more", "Name rows in RecordedRows before training.");
+            throw new NlftException("saliency map", "no recorded epoch", "one epoch or more", "Name rows in RecordedRows before training.");
         if (epochs.FirstOrDefault(epoch => epoch.Rows.Count != rows.Count) is { } other)
-            throw new NlftException("saliency map", $"{rows.Count} rows", $"the {other.Rows.Count} that were recorded", "Give the rows that RecordedRows names, in its order.");
+            throw new NlftException("saliency map", $"{rows.Count} rows", $"the {other.Rows.Count} that were recorded",
+                "Give the rows that RecordedRows names, in its order.");
         return new SaliencyMap
         {
             Model = model,
@@ -68,22 +73,22 @@ public sealed record SaliencyMap
     }
 }
 
-/// <summary>One row of a <see cref="SaliencyMap"/>: n response tokens.</summary>
+/// <summary>A row of a <see cref="SaliencyMap"/> with n response tokens.</summary>
 public sealed record SaliencyRow
 {
-    /// <summary>The row itself.</summary>
+    /// <summary>The training example.</summary>
     public required TrainingExample Example { get; init; }
 
-    /// <summary>The text of each token, n entries. A token that is a part of a character shows as U+FFFD.</summary>
+    /// <summary>The text of each token, n entries. A token that holds part of a character is U+FFFD.</summary>
     public required IReadOnlyList<string> Texts { get; init; }
 
-    /// <summary>What the objective saw, one entry per moment of <see cref="SaliencyMap.Epochs"/>.</summary>
+    /// <summary>The analysis of the objective, one entry per moment of <see cref="SaliencyMap.Epochs"/>.</summary>
     public required IReadOnlyList<ExampleSaliency> Epochs { get; init; }
 
-    /// <summary>The tokens at the last moment: text, probabilities in the three contexts, ratios, role, weight, coefficient.</summary>
+    /// <summary>The tokens at the last moment: text, probabilities in the three contexts, ratios, role, weight and coefficient.</summary>
     public IReadOnlyList<TokenReport> Tokens => Report(Epochs.Count - 1).Tokens;
 
-    /// <summary>The tokens at one moment, and the loss and salient share of the row then.</summary>
-    /// <param name="moment">Index into <see cref="SaliencyMap.Epochs"/>.</param>
+    /// <summary>Returns the tokens, loss and salient share of the row at a moment.</summary>
+    /// <param name="moment">The index into <see cref="SaliencyMap.Epochs"/>.</param>
     public SaliencyReport Report(int moment) => Epochs[moment].Report(Texts);
 }

@@ -4,10 +4,11 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Saliency;
 
-/// <summary>Puts a map's data, the styles and the scripts of Page/ into one HTML file that asks nothing of the network.</summary>
+/// <summary>Combines a map's data with the styles and scripts of Page/ into one HTML file without network requests.</summary>
 internal static class SaliencyPage
 {
-    private static readonly string[] s_scripts = ["objective.js", "payload.js", "dom.js", "charts.js", "settings.js", "rows.js", "inspector.js", "epochs.js", "page.js"];
+    private static readonly string[] s_scripts = ["objective.js", "payload.js", "dom.js", "charts.js", "settings.js", "rows.js", "inspector.js",
+        "epochs.js", "page.js"];
 
     public static void Write(SaliencyMap map, Stream stream)
     {
@@ -16,8 +17,10 @@ internal static class SaliencyPage
         foreach (var row in map.Rows)
         {
             var place = $"saliency map, {row.Example.Source}";
-            if (row.Epochs.Any(seen => seen.Reach is null)) throw new NlftException(place, "no cluster walks", "a row that was analyzed for a map", remedy);
-            if (row.Epochs.Any(seen => !seen.Reach!.Thresholds.SequenceEqual(map.Rows[0].Epochs[0].Reach!.Thresholds) || !seen.Reach.Thresholds.Contains(map.Options.ClusterThreshold)))
+            if (row.Epochs.Any(seen => seen.Reach is null))
+                throw new NlftException(place, "no cluster walks", "a row that was analyzed for a map", remedy);
+            if (row.Epochs.Any(seen => !seen.Reach!.Thresholds.SequenceEqual(map.Rows[0].Epochs[0].Reach!.Thresholds)
+                || !seen.Reach.Thresholds.Contains(map.Options.ClusterThreshold)))
                 throw new NlftException(place, "cluster walks for other thresholds", "rows that were analyzed with the map's options", remedy);
         }
         var page = PageResource.Read("Saliency", "page.html")

@@ -9,12 +9,13 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.Saliency;
 
 /// <summary>
-/// The data of a page: a header as JSON, then the numbers of all tokens column by column, compressed. payload.js is its reader.
+/// Encodes the data of a page: a JSON header, then the numbers of all tokens by column, compressed. payload.js reads it.
 /// </summary>
 /// <remarks>
-/// Little-endian; every column begins at a multiple of 8. Length of the JSON (int32), the JSON, then: index of each token's text in the JSON's list of
-/// texts (uint32, T in all); b, j and s as natural logarithms (F x T each: moments one after the other; float32 where that is exact, else float64; j is 0 in right
-/// rows); the walks of the clusters (bytes: per moment, per row dissimilar then similar; see <see cref="ClusterReach.Walks"/>).
+/// Little-endian; every column is aligned to 8 bytes. The length of the JSON (int32) and the JSON are followed by the index of each token's text in
+/// the JSON's list of texts (uint32, T values); b, j and s as natural logarithms (F x T values each, by moment; float32 where that is exact, else
+/// float64; j is 0 in rows with a correct response); and the cluster walks (bytes by moment and row, dissimilar before similar; see
+/// <see cref="ClusterReach.Walks"/>).
 /// </remarks>
 internal static class SaliencyPayload
 {
@@ -22,7 +23,7 @@ internal static class SaliencyPayload
 
     private static readonly JsonSerializerOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>The compressed bytes (gzip).</summary>
+    /// <summary>Returns the payload, compressed with gzip.</summary>
     public static byte[] Of(SaliencyMap map)
     {
         string[] texts = [.. map.Rows.SelectMany(row => row.Texts).Distinct()];
@@ -87,12 +88,13 @@ internal static class SaliencyPayload
         return buffer.ToArray();
     }
 
-    /// <summary>Moment by moment, row by row.</summary>
-    private static IEnumerable<ExampleSaliency> Seen(SaliencyMap map) => Enumerable.Range(0, map.Epochs.Count).SelectMany(moment => map.Rows.Select(row => row.Epochs[moment]));
+    /// <summary>Lists the analyses by moment and row.</summary>
+    private static IEnumerable<ExampleSaliency> Seen(SaliencyMap map) =>
+        Enumerable.Range(0, map.Epochs.Count).SelectMany(moment => map.Rows.Select(row => row.Epochs[moment]));
 
     private static bool IsSingle(double[] values) => Array.TrueForAll(values, value => (float)value == value);
 
-    /// <summary>The settings by their C# names, enums by name.</summary>
+    /// <summary>Returns the options by their C# names, enums by name.</summary>
     private static Dictionary<string, object> OptionValues(NaturalLanguageObjectiveOptions options) =>
         typeof(NaturalLanguageObjectiveOptions).GetProperties().ToDictionary(property => property.Name, property => property.GetValue(options) switch
         {

@@ -46,7 +46,7 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
             }
             catch (OperationCanceledException e) when (linked.IsCancellationRequested)
             {
-                if (group.Failure is { } failure) throw failure.Again();
+                if (group.Failure is { } failure) throw failure.Wrap();
                 mine = e;
             }
             catch (NlftException e)

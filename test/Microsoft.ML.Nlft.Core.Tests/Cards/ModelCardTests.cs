@@ -26,7 +26,7 @@ public sealed class ModelCardTests
     };
 
     [TestMethod]
-    public void AnAdapterCardSaysWhatItIsWhatItWasTrainedOnAndHowToUseIt() => Assert.AreEqual("""
+    public void ToMarkdown_Adapter_DescribesDataOptionsMetricsAndUse() => Assert.AreEqual("""
         ---
         base_model: "org/plain"
         base_model_relation: adapter
@@ -101,7 +101,7 @@ public sealed class ModelCardTests
         """.ReplaceLineEndings("\n"), Card().ToMarkdown(ModelCardKind.Adapter));
 
     [TestMethod]
-    public void AMergedCardIsThatOfAWholeModelAndWhatIsNotKnownIsSaidSo()
+    public void ToMarkdown_MergedAndUnknown_DescribesAWholeModelAndSaysNotRecorded()
     {
         var text = new ModelCard { BaseModel = "base" }.ToMarkdown(ModelCardKind.Merged);
         StringAssert.StartsWith(text, "---\nbase_model: \"base\"\nbase_model_relation: finetune\nlibrary_name: transformers\n");
@@ -115,16 +115,19 @@ public sealed class ModelCardTests
 
     public static IEnumerable<object[]> HostileTexts => new[]
     {
-        "a\nb", "---\n", "\n---\nlicense: mit", "\r\n# heading", "\"", "\\", "\\\"", "x\": y\n- z", "`", "```", "``` \n```python\nimport os", "a ``b` c", "|", "a | b |\n|---|",
-        "<script>alert(1)</script>", "<!-- ", "-->", "[x](javascript:y)", "![](http://x/y.png)", "*b* _i_ ~s~", "${{x}}", "{", "!!python/object", "\u0000\u0007\u007F\u0085",
-        "\u2028\u2029\u202E\uFEFF\uFFFE", "\uD800", "\uDC00 lone", "\U0001F600 \u00FC", "\U000E0001", "", " ", "\t", " `", "C:\\models\\new", "null", "- x", "#", "@everyone",
+        "a\nb", "---\n", "\n---\nlicense: mit", "\r\n# heading", "\"", "\\", "\\\"", "x\": y\n- z", "`", "```", "``` \n```python\nimport os",
+        "a ``b` c", "|", "a | b |\n|---|",
+        "<script>alert(1)</script>", "<!-- ", "-->", "[x](javascript:y)", "![](http://x/y.png)", "*b* _i_ ~s~", "${{x}}", "{", "!!python/object",
+        "\u0000\u0007\u007F\u0085",
+        "\u2028\u2029\u202E\uFEFF\uFFFE", "\uD800", "\uDC00 lone", "\U0001F600 \u00FC", "\U000E0001", "", " ", "\t", " `", "C:\\models\\new", "null",
+        "- x", "#", "@everyone",
         new string('`', 40), "&lt;b&gt;", "'", "''", "%", "\u202Eabc",
     }.Select(text => new object[] { text });
 
-    /// <summary>Whatever a user's text holds, the card keeps its lines, and every line stays what it was.</summary>
+    /// <summary>Checks that the card keeps its lines with any user text.</summary>
     [TestMethod]
     [DynamicData(nameof(HostileTexts))]
-    public void NoTextCanBreakTheCard(string text)
+    public void ToMarkdown_HostileText_KeepsTheCardWhole(string text)
     {
         foreach (var kind in Enum.GetValues<ModelCardKind>())
         {
@@ -149,17 +152,17 @@ public sealed class ModelCardTests
         StringAssert.Matches(code, new Regex(@"\A([^|\\]|\\+[^|\\]|\\+\|)*\\*[^|]*\z"));
     }
 
-    /// <summary>The text with halves of surrogate pairs replaced, as any UTF-8 file has it.</summary>
+    /// <summary>Replaces lone surrogates, as UTF-8 does.</summary>
     private static string Well(string text) => string.Concat(text.EnumerateRunes());
 
     private static string Visible(string text) => string.Concat(text.EnumerateRunes().Select(rune =>
         rune.Value is < 32 or 127 or 0x85 or 0x2028 or 0x2029 or 0x202E or 0xFEFF or 0xFFFE or 0xE0001 ? " " : rune.ToString()));
 
-    /// <summary>A double-quoted YAML scalar, by the escapes in use; JSON's own reader has all but \U.</summary>
+    /// <summary>Parses a double-quoted YAML scalar; JSON's reader supports all its escapes except \U.</summary>
     private static string Unquote(string scalar) => JsonSerializer.Deserialize<string>(
         Regex.Replace(scalar, @"\\U([0-9A-F]{8})", match => char.ConvertFromUtf32(Convert.ToInt32(match.Groups[1].Value, 16))))!;
 
-    /// <summary>What a code span shows, by the rules of CommonMark 0.31 section 6.1 and of tables in GitHub's dialect.</summary>
+    /// <summary>Returns the content of a code span by CommonMark 0.31, section 6.1, and GitHub's table rules.</summary>
     private static string Span(string span)
     {
         var fence = Regex.Match(span, "^`+").Value;
@@ -173,12 +176,13 @@ public sealed class ModelCardTests
     }
 
     [TestMethod]
-    public void EveryOptionIsListedWithItsValue()
+    public void Options_EveryProperty_IsListedWithItsValue()
     {
         var options = ModelCardOption.Of("Training", new FineTuneOptions { LearningRate = 1e-4, Optimizer = new AdamWOptions { WeightDecay = 0.5 } });
         string[] names =
         [
-            "Epochs", "BatchSize", "MicroBatchSize", "LearningRate", "Schedule", "WarmupRatio", "Optimizer.Beta1", "Optimizer.Beta2", "Optimizer.Epsilon",
+            "Epochs", "BatchSize", "MicroBatchSize", "LearningRate", "Schedule", "WarmupRatio", "Optimizer.Beta1", "Optimizer.Beta2",
+            "Optimizer.Epsilon",
             "Optimizer.WeightDecay", "Optimizer.MaximumGradientNorm", "Refresh", "Reduction", "Shuffle", "Seed", "ReturnPartialOnCancel",
         ];
         foreach (var name in names) Assert.ContainsSingle(option => option.Name == name, options, name);
@@ -193,23 +197,27 @@ public sealed class ModelCardTests
         Assert.AreEqual("{\"a|b\": 3}", Value("RankPattern"));
         Assert.AreEqual("{}", Value("AlphaPattern"));
         Assert.AreEqual("none", Value("TargetPattern"));
-        Assert.AreEqual("\"{question}\\u000A\\u000AJudgment: {judgment}\"", ModelCardOption.Of("Prompts", new PromptOptions()).Single(option => option.Name == "JudgeUser").Value);
+        Assert.AreEqual("\"{question}\\u000A\\u000AJudgment: {judgment}\"",
+            ModelCardOption.Of("Prompts", new PromptOptions()).Single(option => option.Name == "JudgeUser").Value);
         Assert.IsEmpty(ModelCardOption.Of("LoRA", null));
 
         string Value(string name) => options.Single(option => option.Name == name).Value;
     }
 
     [TestMethod]
-    public void RowsRunsAndEvaluationsAreSummedUp()
+    public void Of_RowsRunAndEvaluation_SummarizesThem()
     {
-        TrainingExample Row(string source, string? judgment = null) => new() { Question = "q", Response = "r", Answer = "a", Judgment = judgment, Source = source };
-        var rows = new[] { Row("/home/me/a.jsonl, line 1"), Row("/home/me/a.jsonl, line 22", "wrong"), Row("b, c.jsonl, line 3", " "), Row("row 4"), Row("d\\e.jsonl, line 1") };
+        TrainingExample Row(string source, string? judgment = null) =>
+            new() { Question = "q", Response = "r", Answer = "a", Judgment = judgment, Source = source };
+        var rows = new[] { Row("/home/me/a.jsonl, line 1"), Row("/home/me/a.jsonl, line 22", "wrong"), Row("b, c.jsonl, line 3", " "), Row("row 4"),
+            Row("d\\e.jsonl, line 1") };
         var data = ModelCardData.Of(rows);
         Assert.AreEqual((5, 4, 1), (data.Rows, data.Correct, data.Incorrect));
         CollectionAssert.AreEqual(new[] { "a.jsonl", "b, c.jsonl", "e.jsonl" }, data.Sources.ToArray());
         CollectionAssert.AreEqual(new[] { "as given" }, ModelCardData.Of(rows, ["as given"]).Sources.ToArray());
 
-        Assert.AreEqual(new ModelCardTraining(0, 0, null, null, null, null, 0, Cancelled: true), ModelCardTraining.Of(new FineTuneResult([], Cancelled: true)));
+        Assert.AreEqual(new ModelCardTraining(0, 0, null, null, null, null, 0, Cancelled: true),
+            ModelCardTraining.Of(new FineTuneResult([], Cancelled: true)));
         StringAssert.Contains((Card() with { Training = ModelCardTraining.Of(new FineTuneResult([], false)) }).ToMarkdown(ModelCardKind.Adapter),
             "- Loss: none at the first step, none at the last\n");
         var evaluation = ExactMatchEvaluator.Evaluate(["#### 1", "#### 2", "nothing"], ["#### 1", "#### 3", "#### 4"], AnswerComparison.Number);
@@ -217,12 +225,13 @@ public sealed class ModelCardTests
     }
 
     [TestMethod]
-    public void ACardReplacesACardButNoOtherText()
+    public void Save_ExistingFile_ReplacesOnlyACard()
     {
         using var folder = new TemporaryFolder();
         Assert.IsTrue(Card("one").Save(folder.Path, ModelCardKind.Adapter));
         var first = File.ReadAllBytes(folder.File("README.md"));
-        CollectionAssert.AreEqual(first, System.Text.Encoding.UTF8.GetBytes(Card("one").ToMarkdown(ModelCardKind.Adapter)), "equal cards, equal bytes");
+        CollectionAssert.AreEqual(first, System.Text.Encoding.UTF8.GetBytes(Card("one").ToMarkdown(ModelCardKind.Adapter)),
+            "equal cards, equal bytes");
         Assert.IsTrue(Card("two").Save(folder.Path, ModelCardKind.Adapter));
         CollectionAssert.AreNotEqual(first, File.ReadAllBytes(folder.File("README.md")));
         folder.Write("README.md", "# My own text");

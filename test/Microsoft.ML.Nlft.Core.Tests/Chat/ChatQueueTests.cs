@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.Tests.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Chat;
 
-/// <summary>Requests wait, are answered together, leave and fail, on a model whose steps the test lets pass one by one.</summary>
+/// <summary>Requests that queue, batch, cancel and fail, on a model whose steps the test releases one by one.</summary>
 [TestClass]
 public sealed class ChatQueueTests : IDisposable
 {
@@ -36,12 +36,12 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task RequestsThatWaitAreAnsweredTogether_AsManyAsTheOptionsSay()
+    public async Task GetResponse_WaitingRequests_AreBatchedUpToTheLimit()
     {
         var first = _client.GetResponseAsync("x");
         await Working(1);
         var others = Enumerable.Range(0, 6).Select(_ => _client.GetResponseAsync("x")).ToArray();
-        await Task.Delay(200); // enough for them to be encoded; fewer would only wait for another batch
+        await Task.Delay(200); // enough time to encode them; late ones would only join the next batch
         Assert.IsFalse(first.IsCompleted, "the caller's thread went on while the model works");
         _steps.Release(1000);
         await first;
@@ -53,7 +53,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task AStreamComesPieceByPiece()
+    public async Task GetStreamingResponse_LongAnswer_ArrivesInPieces()
     {
         var stream = _client.GetStreamingResponseAsync("x", new() { MaxOutputTokens = 50 }).GetAsyncEnumerator();
         var next = stream.MoveNextAsync();
@@ -75,12 +75,12 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task ACancelledRequestReturnsAtOnce_AndTheModelIsFree()
+    public async Task GetResponse_Cancelled_ReturnsAtOnceAndFreesTheModel()
     {
         using var source = new CancellationTokenSource();
         var cancelled = _client.GetResponseAsync("x", new() { MaxOutputTokens = 900 }, source.Token);
         await Working(1);
-        source.Cancel(); // while the engine is in the middle of a step that would never end
+        source.Cancel(); // during a step that never ends
         await Assert.ThrowsAsync<OperationCanceledException>(() => cancelled);
         _steps.Release(1000);
         Assert.IsNotEmpty((await _client.GetResponseAsync("x")).Text);
@@ -89,7 +89,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task AStreamThatIsLeftEndsItsGeneration()
+    public async Task GetStreamingResponse_ReaderLeaves_EndsTheGeneration()
     {
         _steps.Release(3);
         await foreach (var _ in _client.GetStreamingResponseAsync("x", new() { MaxOutputTokens = 900 })) break;
@@ -100,7 +100,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task CancellingOneOfSeveralLeavesTheOthersAlone()
+    public async Task GetResponse_OneOfSeveralCancelled_LeavesTheOthers()
     {
         var first = _client.GetResponseAsync("x", new() { Seed = 1 });
         await Working(1);
@@ -108,7 +108,7 @@ public sealed class ChatQueueTests : IDisposable
         var leaving = _client.GetResponseAsync("x", new() { Seed = 2, MaxOutputTokens = 900 }, source.Token);
         var staying = _client.GetResponseAsync("x", new() { Seed = 3 });
         await Task.Delay(200);
-        _steps.Release(4); // the first answer's last three steps and one of the pair
+        _steps.Release(4); // the last three steps of the first answer and one of the pair
         await first;
         await Working(5);
         source.Cancel();
@@ -120,7 +120,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task ACancelledRequestThatStillWaitsIsNeverBegun()
+    public async Task GetResponse_CancelledWhileQueued_NeverStarts()
     {
         var first = _client.GetResponseAsync("x");
         await Working(1);
@@ -137,7 +137,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task AnEngineThatFailsFailsTheRequest_NotTheClient()
+    public async Task GetResponse_EngineFails_FailsTheRequestOnly()
     {
         _steps.Release(1000);
         var step = _network.OnAppend;
@@ -149,7 +149,7 @@ public sealed class ChatQueueTests : IDisposable
 
     [TestMethod]
     [Timeout(60_000)]
-    public async Task DisposingEndsWhatIsUnderWayAndWhatWaits()
+    public async Task Dispose_RunningAndQueuedRequests_EndsThem()
     {
         var working = _client.GetResponseAsync("x");
         await Working(1);

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Tests.Chat;
 
-/// <summary>Answers through Microsoft.Extensions.AI are those of the model itself, with all that the interface promises.</summary>
+/// <summary>Answers through Microsoft.Extensions.AI equal those of the model and satisfy the interface.</summary>
 [TestClass]
 public sealed class LocalChatClientTests : IDisposable
 {
@@ -28,7 +28,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task AResponseIsTheModelsAnswer_WithUsageAndNames()
+    public async Task GetResponse_Question_ReturnsAnswerUsageAndNames()
     {
         var expected = _model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 12 })[0];
         var response = await _client.GetResponseAsync("What is 2 + 3?");
@@ -46,12 +46,13 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task AStreamIsTheResponseInPieces()
+    public async Task GetStreamingResponse_Question_ReturnsTheResponseInPieces()
     {
         var whole = await _client.GetResponseAsync("1 + 1?", new() { MaxOutputTokens = 40 });
         var updates = await _client.GetStreamingResponseAsync("1 + 1?", new() { MaxOutputTokens = 40 }).ToListAsync();
         Assert.IsGreaterThan(3, updates.Count);
-        Assert.IsTrue(updates.All(u => u.Role == ChatRole.Assistant && u.ResponseId == updates[0].ResponseId && u.MessageId == updates[0].MessageId && u.ModelId == _folder.Name && u.CreatedAt == Noon));
+        Assert.IsTrue(updates.All(u => u.Role == ChatRole.Assistant && u.ResponseId == updates[0].ResponseId && u.MessageId == updates[0].MessageId
+            && u.ModelId == _folder.Name && u.CreatedAt == Noon));
         Assert.IsTrue(updates.SkipLast(1).All(u => u.FinishReason is null && u.Text.Length > 0));
         var joined = updates.ToChatResponse();
         Assert.AreEqual(whole.Text, joined.Text);
@@ -61,21 +62,25 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task TheWholeConversationIsThePrompt()
+    public async Task GetResponse_Conversation_IsThePrompt()
     {
-        ChatMessage[] messages = [new(ChatRole.System, "Be brief."), new(ChatRole.User, [new TextContent("a"), new TextContent("b")]), new(ChatRole.Assistant, "c"), new(ChatRole.User, "d")];
+        ChatMessage[] messages = [new(ChatRole.System, "Be brief."), new(ChatRole.User, [new TextContent("a"), new TextContent("b")]),
+            new(ChatRole.Assistant, "c"), new(ChatRole.User, "d")];
         var response = await _client.GetResponseAsync(messages, new() { Instructions = "Add." });
-        var prompt = "<|im_start|>system\nAdd.\n\nBe brief.<|im_end|>\n<|im_start|>user\nab<|im_end|>\n<|im_start|>assistant\nc<|im_end|>\n<|im_start|>user\nd<|im_end|>\n<|im_start|>assistant\n";
+        var prompt = "<|im_start|>system\nAdd.\n\nBe brief.<|im_end|>\n<|im_start|>user\nab<|im_end|>\n"
+            + "<|im_start|>assistant\nc<|im_end|>\n<|im_start|>user\nd<|im_end|>\n<|im_start|>assistant\n";
         var tokens = _model.Tokenizer.Encode(prompt, addSpecialTokens: false);
         Assert.AreEqual(tokens.Length, response.Usage!.InputTokenCount);
         Assert.AreEqual(_model.Generate([tokens], new() { MaximumNewTokens = 12 })[0].Text, response.Text);
     }
 
     [TestMethod]
-    public async Task OptionsAreThoseOfTheRequest()
+    public async Task GetResponse_RequestOptions_OverrideTheDefaults()
     {
-        var options = new ChatOptions { Temperature = 0.7f, TopP = 0.9f, TopK = 50, Seed = 7, MaxOutputTokens = 30, FrequencyPenalty = 0.5f, PresencePenalty = -0.25f, ModelId = _folder.Name };
-        var expected = _model.Answer(["x"], new() { Temperature = 0.7, TopP = 0.9, TopK = 50, Seed = 7, MaximumNewTokens = 30, FrequencyPenalty = 0.5, PresencePenalty = -0.25 })[0];
+        var options = new ChatOptions { Temperature = 0.7f, TopP = 0.9f, TopK = 50, Seed = 7, MaxOutputTokens = 30, FrequencyPenalty = 0.5f,
+            PresencePenalty = -0.25f, ModelId = _folder.Name };
+        var expected = _model.Answer(["x"], new() { Temperature = 0.7, TopP = 0.9, TopK = 50, Seed = 7, MaximumNewTokens = 30,
+            FrequencyPenalty = 0.5, PresencePenalty = -0.25 })[0];
         Assert.AreEqual(expected.Text, (await _client.GetResponseAsync("x", options)).Text);
         Assert.AreEqual(expected.Text, (await _client.GetResponseAsync("x", options)).Text, "the same seed, the same answer");
         options.Seed = long.MaxValue;
@@ -83,17 +88,18 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task WithoutASeedEveryRequestDrawsAnew_TheSameInEveryClient()
+    public async Task GetResponse_NoSeed_DrawsAnewReproducibly()
     {
         var options = new ChatOptions { Temperature = 1 };
         string[] first = [(await _client.GetResponseAsync("x", options)).Text, (await _client.GetResponseAsync("x", options)).Text];
         Assert.AreNotEqual(first[0], first[1]);
         using var again = new LocalChatClient(_model, new() { Generation = new() { MaximumNewTokens = 12 } });
-        CollectionAssert.AreEqual(first, new[] { (await again.GetResponseAsync("x", options)).Text, (await again.GetResponseAsync("x", options)).Text });
+        CollectionAssert.AreEqual(first, new[] { (await again.GetResponseAsync("x", options)).Text,
+            (await again.GetResponseAsync("x", options)).Text });
     }
 
     [TestMethod]
-    public async Task AStopSequenceEndsTheAnswerBeforeIt()
+    public async Task GetResponse_StopSequence_EndsTheAnswerBeforeIt()
     {
         var text = (await _client.GetResponseAsync("x", new() { MaxOutputTokens = 40, Temperature = 1, Seed = 2 })).Text;
         var stop = text.Substring(text.Length / 2, 3);
@@ -105,37 +111,45 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task GenerationOptionsOfTheRequestReplaceTheDefaults()
+    public async Task GetResponse_RawGenerationOptions_ReplaceTheDefaults()
     {
-        var options = new ChatOptions { MaxOutputTokens = 5, RawRepresentationFactory = _ => new GenerationOptions { LogProbabilities = true, RepetitionPenalty = 1.5 } };
+        var options = new ChatOptions { MaxOutputTokens = 5, RawRepresentationFactory = _ =>
+            new GenerationOptions { LogProbabilities = true, RepetitionPenalty = 1.5 } };
         var answer = (GeneratedText)(await _client.GetResponseAsync("x", options)).RawRepresentation!;
         Assert.HasCount(5, answer.LogProbabilities!);
-        CollectionAssert.AreEqual(_model.Answer(["x"], new() { MaximumNewTokens = 5, RepetitionPenalty = 1.5 })[0].Tokens.ToArray(), answer.Tokens.ToArray());
+        CollectionAssert.AreEqual(_model.Answer(["x"], new() { MaximumNewTokens = 5, RepetitionPenalty = 1.5 })[0].Tokens.ToArray(),
+            answer.Tokens.ToArray());
     }
 
     [TestMethod]
-    public async Task LogProbabilitiesAndAlternativesComeOnRequest()
+    public async Task GetResponse_Logprobs_ReturnsAlternatives()
     {
         var asked = new AdditionalPropertiesDictionary { ["logprobs"] = true, ["top_logprobs"] = System.Text.Json.JsonElement.Parse("2") };
         var answer = (GeneratedText)(await _client.GetResponseAsync("x", new() { AdditionalProperties = asked })).RawRepresentation!;
         var expected = _model.Answer(["x"], new() { MaximumNewTokens = 12, LogProbabilities = true, TopLogProbabilities = 2 })[0];
         CollectionAssert.AreEqual(expected.LogProbabilities!.ToArray(), answer.LogProbabilities!.ToArray());
-        CollectionAssert.AreEqual(expected.TopLogProbabilities!.SelectMany(top => top).ToArray(), answer.TopLogProbabilities!.SelectMany(top => top).ToArray());
+        CollectionAssert.AreEqual(expected.TopLogProbabilities!.SelectMany(top => top).ToArray(),
+            answer.TopLogProbabilities!.SelectMany(top => top).ToArray());
         var last = (await _client.GetStreamingResponseAsync("x", new() { AdditionalProperties = asked }).ToListAsync())[^1];
         CollectionAssert.AreEqual(expected.LogProbabilities!.ToArray(), ((GeneratedText)last.RawRepresentation!).LogProbabilities!.ToArray());
     }
 
     [TestMethod]
-    public async Task TheTemplateSeesTheRequestsVariables()
+    public async Task GetResponse_TemplateVariables_ReachTheTemplate()
     {
-        using var folder = new ByteModelFolder("{%- for m in messages %}{{- m.content }}{%- endfor %}{{- enable_thinking|default('?') }}{{- reasoning_effort|default('?') }}{{- date|default('') }}");
+        using var folder =
+            new ByteModelFolder(
+            "{%- for m in messages %}{{- m.content }}{%- endfor %}{{- enable_thinking|default('?') }}{{- reasoning_effort|default('?') }}{{- "
+            + "date|default('') }}");
         using var client = NlftModel.LoadChatClient(folder.Path, new() { Generation = new() { MaximumNewTokens = 1 } });
         async Task<long?> Length(ChatOptions? options) => (await client.GetResponseAsync("x", options)).Usage!.InputTokenCount;
         Assert.AreEqual("x??".Length, await Length(null));
         Assert.AreEqual("xFalse?".Length, await Length(new() { Reasoning = new() { Effort = ReasoningEffort.None } }));
         Assert.AreEqual("xTruemedium".Length, await Length(new() { Reasoning = new() { Effort = ReasoningEffort.Medium } }));
-        var named = new AdditionalPropertiesDictionary { ["chat_template_kwargs"] = new Dictionary<string, object?> { ["date"] = "today", ["enable_thinking"] = 12345 } };
-        Assert.AreEqual("x12345lowtoday".Length, await Length(new() { Reasoning = new() { Effort = ReasoningEffort.Low }, AdditionalProperties = named }));
+        var named = new AdditionalPropertiesDictionary { ["chat_template_kwargs"] =
+            new Dictionary<string, object?> { ["date"] = "today", ["enable_thinking"] = 12345 } };
+        Assert.AreEqual("x12345lowtoday".Length, await Length(
+            new() { Reasoning = new() { Effort = ReasoningEffort.Low }, AdditionalProperties = named }));
         named["chat_template_kwargs"] = System.Text.Json.JsonElement.Parse("""{"date": "now"}""");
         Assert.AreEqual("x??now".Length, await Length(new() { AdditionalProperties = named }));
     }
@@ -144,12 +158,14 @@ public sealed class LocalChatClientTests : IDisposable
     [DataRow("logprobs", "yes", "true or false")]
     [DataRow("top_logprobs", 1.5, "a whole number")]
     [DataRow("chat_template_kwargs", 7, "an object of names and values")]
-    public async Task AnAdditionalPropertyOfAnotherTypeIsRefused(string name, object value, string expected) => Assert.AreEqual(
-        FormattableString.Invariant($"option ChatOptions.AdditionalProperties[\"{name}\"]: found {value}; expected {expected}. Correct the value or leave it out."),
-        (await Assert.ThrowsExactlyAsync<NlftException>(() => _client.GetResponseAsync("x", new() { AdditionalProperties = new() { [name] = value } }))).Message);
+    public async Task GetResponse_AdditionalPropertyOfWrongType_IsRefused(string name, object value, string expected) => Assert.AreEqual(
+        FormattableString.Invariant(
+            $"option ChatOptions.AdditionalProperties[\"{name}\"]: found {value}; expected {expected}. Correct the value or leave it out."),
+        (await Assert.ThrowsExactlyAsync<NlftException>(() =>
+            _client.GetResponseAsync("x", new() { AdditionalProperties = new() { [name] = value } }))).Message);
 
     [TestMethod]
-    public async Task EightRequestsAtOnceGetTheirOwnAnswers()
+    public async Task EightRequests_Concurrent_GetTheirOwnAnswers()
     {
         var options = Enumerable.Range(0, 8).Select(i => new ChatOptions { MaxOutputTokens = 5 + 4 * i, Temperature = i % 2, Seed = i }).ToArray();
         var serial = new List<string>();
@@ -162,7 +178,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public void ServicesAreTheClientItsModelAndItsMetadata()
+    public void GetService_KnownTypes_ReturnsClientModelAndMetadata()
     {
         Assert.AreSame(_client, _client.GetService<IChatClient>());
         Assert.AreSame(_client, _client.GetService<LocalChatClient>());
@@ -178,18 +194,34 @@ public sealed class LocalChatClientTests : IDisposable
     {
         (new(ChatRole.User, [new TextContent("Look:"), new DataContent(new byte[] { 1 }, "image/png")]), null,
             "message 1: found a DataContent; expected TextContent: the model reads text only. Leave it out or put it into words."),
-        (new(ChatRole.Tool, [new FunctionResultContent("1", 5)]), null, "message 1: found the role tool; expected system, user or assistant. Give it one of these roles."),
-        (new(ChatRole.Assistant, "x"), null, "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that the model shall answer."),
-        (new(ChatRole.User, ""), new() { Instructions = "Add." }, "message 1: found an empty text; expected a text. Fill it in or leave the message out."),
-        (Question, new() { Tools = [AIFunctionFactory.Create(() => 5, "five")] }, "option ChatOptions.Tools: found 1 of them; expected none: the model calls no tools. Leave them out."),
-        (Question, new() { ToolMode = ChatToolMode.RequireAny }, "option ChatOptions.ToolMode: found RequireAny; expected Auto or None: the model calls no tools. Leave it out."),
-        (Question, new() { ResponseFormat = ChatResponseFormat.Json }, "option ChatOptions.ResponseFormat: found JSON; expected text. Ask for the form in the prompt and check the answer."),
-        (Question, new() { ConversationId = "7" }, "option ChatOptions.ConversationId: found \"7\"; expected nothing: no conversation is kept here. Send the earlier messages with each request."),
-        (Question, new() { Temperature = -1 }, "option Temperature: found -1; expected a finite number, 0 or more. Use 0 for the most likely answer, or about 0.3 to 1 for varied ones."),
-        (Question, new() { Temperature = float.NaN }, "option Temperature: found NaN; expected a finite number, 0 or more. Use 0 for the most likely answer, or about 0.3 to 1 for varied ones."),
-        (Question, new() { MaxOutputTokens = 0 }, "option MaximumNewTokens: found 0; expected 1 or more. Set the longest answer you want, for example 512."),
-        (Question, new() { StopSequences = [""] }, "option StopStrings: found \"\"; expected texts of one character or more. Remove the empty text: it would end every answer at once."),
-        (new(ChatRole.User, new string('7', 2000)), null, "the conversation: found 2019 tokens; expected fewer than 1024, the most that prompt and answer may have together. " +
+        (new(ChatRole.Tool, [new FunctionResultContent("1", 5)]), null,
+            "message 1: found the role tool; expected system, user or assistant. Give it one of these roles."),
+        (new(ChatRole.Assistant, "x"), null,
+            "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that the "
+            + "model shall answer."),
+        (new(ChatRole.User, ""), new() { Instructions = "Add." },
+            "message 1: found an empty text; expected a text. Fill it in or leave the message out."),
+        (Question, new() { Tools = [AIFunctionFactory.Create(() => 5, "five")] },
+            "option ChatOptions.Tools: found 1 of them; expected none: the model calls no tools. Leave them out."),
+        (Question, new() { ToolMode = ChatToolMode.RequireAny },
+            "option ChatOptions.ToolMode: found RequireAny; expected Auto or None: the model calls no tools. Leave it out."),
+        (Question, new() { ResponseFormat = ChatResponseFormat.Json },
+            "option ChatOptions.ResponseFormat: found JSON; expected text. Ask for the form in the prompt and check the answer."),
+        (Question, new() { ConversationId = "7" },
+            "option ChatOptions.ConversationId: found \"7\"; expected nothing: no conversation is kept here. Send the earlier messages with each "
+            + "request."),
+        (Question, new() { Temperature = -1 },
+            "option Temperature: found -1; expected a finite number, 0 or more. "
+                + "Use 0 for the most likely answer, or about 0.3 to 1 for varied ones."),
+        (Question, new() { Temperature = float.NaN },
+            "option Temperature: found NaN; expected a finite number, 0 or more. "
+                + "Use 0 for the most likely answer, or about 0.3 to 1 for varied ones."),
+        (Question, new() { MaxOutputTokens = 0 },
+            "option MaximumNewTokens: found 0; expected 1 or more. Set the longest answer you want, for example 512."),
+        (Question, new() { StopSequences = [""] },
+            "option StopStrings: found \"\"; expected texts of one character or more. Remove the empty text: it would end every answer at once."),
+        (new(ChatRole.User, new string('7', 2000)), null,
+            "the conversation: found 2019 tokens; expected fewer than 1024, the most that prompt and answer may have together. " +
             "Leave out earlier turns, or raise MaximumTokens up to what the model allows."),
     }.Select(row => new object[] { row.Message, row.Options!, row.Fault });
 
@@ -197,20 +229,21 @@ public sealed class LocalChatClientTests : IDisposable
 
     [TestMethod]
     [DynamicData(nameof(Refusals))]
-    public async Task WhatCannotBeHonouredIsRefusedByName(ChatMessage message, ChatOptions? options, string fault)
+    public async Task GetResponse_UnsupportedOption_IsRefusedByName(ChatMessage message, ChatOptions? options, string fault)
     {
         Assert.AreEqual(fault, (await Assert.ThrowsExactlyAsync<NlftException>(() => _client.GetResponseAsync([message], options))).Message);
-        Assert.AreEqual(fault, (await Assert.ThrowsExactlyAsync<NlftException>(async () => await _client.GetStreamingResponseAsync([message], options).ToListAsync())).Message);
+        Assert.AreEqual(fault, (await Assert.ThrowsExactlyAsync<NlftException>(async () =>
+            await _client.GetStreamingResponseAsync([message], options).ToListAsync())).Message);
         Assert.IsNotEmpty((await _client.GetResponseAsync("x")).Text, "the client still answers");
     }
 
     [TestMethod]
-    public async Task AnotherModelsNameIsRefused() => Assert.AreEqual(
+    public async Task GetResponse_OtherModelId_IsRefused() => Assert.AreEqual(
         $"option ChatOptions.ModelId: found \"gpt-x\"; expected \"{_folder.Name}\". Leave it out: a client has one model.",
         (await Assert.ThrowsExactlyAsync<NlftException>(() => _client.GetResponseAsync("x", new() { ModelId = "gpt-x" }))).Message);
 
     [TestMethod]
-    public async Task AFolderLoadsAsAClientThatClosesItsModel()
+    public async Task LoadChatClient_Folder_OwnsItsModel()
     {
         var client = NlftModel.LoadChatClient(_folder.Path, new() { ModelId = "mine", Generation = new() { MaximumNewTokens = 12 } });
         var response = await client.GetResponseAsync("x");
@@ -223,7 +256,7 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
-    public async Task AModelStaysItsOwners()
+    public async Task Dispose_CallersModel_StaysOpen()
     {
         var client = _model.AsChatClient();
         client.Dispose();

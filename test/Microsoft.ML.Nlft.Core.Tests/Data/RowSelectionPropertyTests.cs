@@ -20,7 +20,7 @@ public sealed class RowSelectionPropertyTests
         select (correct, incorrect, count, c, i, seed));
 
     [TestMethod]
-    public void A_selection_is_a_set_of_the_rows_in_the_ratio_or_a_refusal_that_is_due() => Prop.ForAll(s_cases, set =>
+    public void WithRatio_AnyRows_SelectsTheRatioOrIsRefused() => Prop.ForAll(s_cases, set =>
     {
         var rows = RowSelectionTests.Rows(set.Correct, set.Incorrect);
         var wanted = (int)Math.Floor((double)set.Count * set.C / (set.C + set.I) + 0.5);
@@ -39,7 +39,7 @@ public sealed class RowSelectionPropertyTests
     }).Check(s_config);
 
     [TestMethod]
-    public void The_first_rows_of_a_seed_are_the_beginning_of_more_of_them() => Prop.ForAll(s_cases, set =>
+    public void First_LargerCount_BeginsWithTheSmallerSelection() => Prop.ForAll(s_cases, set =>
     {
         var rows = RowSelectionTests.Rows(set.Correct + 1, set.Incorrect);
         var all = RowSelection.First(rows, rows.Length, set.Seed);

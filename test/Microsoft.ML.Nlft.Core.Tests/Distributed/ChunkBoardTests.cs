@@ -24,7 +24,7 @@ public sealed class ChunkBoardTests
     }
 
     [TestMethod]
-    public void Take_NothingLeft_GivesNone()
+    public void Take_NothingLeft_ReturnsNull()
     {
         var board = new ChunkBoard([5, 6, 7], 2);
         Assert.AreEqual((0, 1, null), (board.Take(0), board.Take(1), board.Take(0)));
@@ -33,12 +33,12 @@ public sealed class ChunkBoardTests
     }
 
     [TestMethod]
-    public void Complete_AChunkOfAnotherOrTwice_IsRefused()
+    public void Complete_ForeignOrCompletedChunk_Throws()
     {
         var board = new ChunkBoard([1, 2, 3], 1);
         _ = board.Take(1);
-        Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(0, 0)); // held by 1
-        Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(1, 1)); // nobody's
+        Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(0, 0)); // assigned to 1
+        Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(1, 1)); // unassigned
         Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(9, 1));
         board.Complete(0, 1);
         Assert.ThrowsExactly<InvalidOperationException>(() => board.Complete(0, 1)); // done
@@ -49,10 +49,11 @@ public sealed class ChunkBoardTests
     [DataRow(100, 16, 8, 3)]
     [DataRow(5, 16, 8, 1)]
     [DataRow(0, 16, 8, 1)]
-    public void SizeFor_FillsABatchOrGivesEachProcessFour(int count, int batch, int processes, int size) => Assert.AreEqual(size, SharedWork.SizeFor(count, batch, processes));
+    public void SizeFor_ManyOrFewItems_FillsABatchOrGivesEachProcessFour(int count, int batch, int processes, int size) =>
+        Assert.AreEqual(size, SharedWork.SizeFor(count, batch, processes));
 
     [TestMethod]
-    public void Run_OnOneProcess_DoesWhatIsMissing()
+    public void Run_OneProcess_ComputesMissingResults()
     {
         var kept = new List<int>();
         var work = new SharedWork<string>
@@ -68,17 +69,21 @@ public sealed class ChunkBoardTests
                 kept.AddRange(places);
             },
         };
-        CollectionAssert.AreEqual(Enumerable.Range(0, 10).Select(i => $"{(i % 2 == 0 ? "known" : "made")} {i}").ToArray(), work.Run(CancellationToken.None));
+        CollectionAssert.AreEqual(Enumerable.Range(0, 10).Select(i => $"{(i % 2 == 0 ? "known" : "made")} {i}").ToArray(),
+            work.Run(CancellationToken.None));
         CollectionAssert.AreEqual(new[] { 1, 3, 5, 7, 9 }, kept);
     }
 
     [TestMethod]
-    public void Run_WorkFails_EndsWithItsException()
+    public void Run_WorkFails_ThrowsItsException()
     {
-        var work = new SharedWork<string> { Communicator = Communicator.Single, Count = 3, ChunkSize = 1, Work = (places, _) => places[0] == 1 ? throw new InvalidDataException("place 1") : ["made"] };
-        Assert.AreEqual("place 1", Assert.ThrowsExactly<InvalidDataException>(() => SharedWork.Together(Communicator.Single, () => work.Run(CancellationToken.None), CancellationToken.None)).Message);
+        var work = new SharedWork<string> { Communicator = Communicator.Single, Count = 3, ChunkSize = 1, Work = (places, _) =>
+            places[0] == 1 ? throw new InvalidDataException("place 1") : ["made"] };
+        Assert.AreEqual("place 1", Assert.ThrowsExactly<InvalidDataException>(() =>
+            SharedWork.RunOnAll(Communicator.Single, () => work.Run(CancellationToken.None), CancellationToken.None)).Message);
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
-        Assert.Throws<OperationCanceledException>(() => (work with { Work = (_, stop) => { stop.ThrowIfCancellationRequested(); return ["made"]; } }).Run(cancelled.Token));
+        Assert.Throws<OperationCanceledException>(() => (work with { Work = (_, stop) => { stop.ThrowIfCancellationRequested(); return ["made"]; } })
+            .Run(cancelled.Token));
     }
 }

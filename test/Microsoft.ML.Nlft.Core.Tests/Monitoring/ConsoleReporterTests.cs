@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tests.Monitoring;
 public sealed class ConsoleReporterTests
 {
     [TestMethod]
-    public void Report_NoTerminal_WritesALineAtEveryTenthAndAfterSilence()
+    public void Report_NoTerminal_WritesALineEveryTenthAndAfterSilence()
     {
         var (writer, time) = (new StringWriter { NewLine = "\n" }, new ManualTime());
         var reporter = new ConsoleReporter(writer, terminal: false, timeProvider: time);
@@ -21,12 +21,13 @@ public sealed class ConsoleReporterTests
         reporter.End(new FineTuneResult([], Cancelled: false));
         var lines = writer.ToString().TrimEnd('\n').Split('\n');
         Assert.AreEqual("Training: NLFT on 25 rows, model tiny.", lines[0]);
-        CollectionAssert.AreEqual(new[] { 1, 3, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40 }, lines.Skip(1).Select(line => int.Parse(line.Split("step ")[1].Split(' ')[0])).ToArray());
+        CollectionAssert.AreEqual(new[] { 1, 3, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40 },
+            lines.Skip(1).Select(line => int.Parse(line.Split("step ")[1].Split(' ')[0])).ToArray());
         Assert.AreEqual("Training:  10 %, step 4 of 40, loss 0.2500, salient 2.0 %, 1235 tokens/s, 1:02:16 left", lines[3]);
     }
 
     [TestMethod]
-    public void Report_Terminal_DrawsOneLineOverAndOverWithinItsWidth()
+    public void Report_Terminal_RedrawsOneLineWithinItsWidth()
     {
         var (writer, time) = (new StringWriter { NewLine = "\n" }, new ManualTime());
         var reporter = new ConsoleReporter(writer, terminal: true, "NLFT", width: 70, time);
@@ -45,7 +46,7 @@ public sealed class ConsoleReporterTests
     }
 
     [TestMethod]
-    public void Report_TerminalWithFastSteps_DrawsTenTimesASecondAtMostAndTheEnd()
+    public void Report_FastSteps_RedrawsAtMostTenTimesASecond()
     {
         var (writer, time) = (new StringWriter(), new ManualTime());
         var reporter = new ConsoleReporter(writer, terminal: true, timeProvider: time);
@@ -56,7 +57,7 @@ public sealed class ConsoleReporterTests
     }
 
     [TestMethod]
-    public void End_CancelledOrFailed_SaysSo()
+    public void End_CancelledOrFailed_WritesTheOutcome()
     {
         var writer = new StringWriter { NewLine = "\n" };
         var reporter = new ConsoleReporter(writer, terminal: false);

@@ -13,11 +13,12 @@ public sealed class LivePageTests
     public TestContext TestContext { get; set; } = null!;
 
     [TestMethod]
-    public void Address_IsOfTheLoopbackOnly()
+    public void Address_Default_IsLoopbackOnly()
     {
         using var live = new LivePage();
         Assert.AreEqual("127.0.0.1", live.Address.Host);
-        var others = Dns.GetHostAddresses(Dns.GetHostName()).Where(address => address.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(address)).ToArray();
+        var others = Dns.GetHostAddresses(Dns.GetHostName())
+            .Where(address => address.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(address)).ToArray();
         foreach (var address in others)
         {
             using var client = new TcpClient();
@@ -26,7 +27,7 @@ public sealed class LivePageTests
     }
 
     [TestMethod]
-    public async Task Get_Page_IsOneFileThatAllowsNoOtherSource()
+    public async Task Get_Page_ForbidsOtherSources()
     {
         using var live = new LivePage();
         using var client = new HttpClient();
@@ -35,7 +36,8 @@ public sealed class LivePageTests
         Assert.AreEqual("text/html; charset=utf-8", answer.Content.Headers.ContentType!.ToString());
         Assert.Contains("default-src 'none'", answer.Headers.GetValues("Content-Security-Policy").Single());
         Assert.AreEqual(HttpStatusCode.NotFound, (await client.GetAsync(new Uri(live.Address, "map"), TestContext.CancellationToken)).StatusCode);
-        Assert.AreEqual(HttpStatusCode.NotFound, (await client.GetAsync(new Uri(live.Address, "../../etc/passwd"), TestContext.CancellationToken)).StatusCode);
+        Assert.AreEqual(HttpStatusCode.NotFound, (await client.GetAsync(new Uri(live.Address, "../../etc/passwd"),
+            TestContext.CancellationToken)).StatusCode);
         Assert.AreEqual(HttpStatusCode.MethodNotAllowed, (await client.PostAsync(live.Address, null, TestContext.CancellationToken)).StatusCode);
     }
 
@@ -47,19 +49,20 @@ public sealed class LivePageTests
     public async Task Get_ForeignHost_IsForbidden(string host)
     {
         using var live = new LivePage();
-        Assert.StartsWith("HTTP/1.1 403 ", await SendAsync(live, $"GET / HTTP/1.1\r\nHost: {host.Replace("{port}", $"{live.Address.Port}")}\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 403 ", await SendAsync(live,
+            $"GET / HTTP/1.1\r\nHost: {host.Replace("{port}", $"{live.Address.Port}")}\r\n\r\n"));
         Assert.StartsWith("HTTP/1.1 200 ", await SendAsync(live, $"GET / HTTP/1.1\r\nHost: localhost:{live.Address.Port}\r\n\r\n"));
     }
 
     [TestMethod]
-    public async Task Get_EndlessHead_IsGivenUp()
+    public async Task Get_EndlessHead_IsClosed()
     {
         using var live = new LivePage();
         Assert.AreEqual("", await SendAsync(live, "GET / HTTP/1.1\r\n" + new string('a', 20_000)));
     }
 
     [TestMethod]
-    public async Task Events_TellTheRunFromItsBeginningAndGoOn()
+    public async Task Events_LateReader_ReplaysAndFollowsTheRun()
     {
         using var live = new LivePage();
         live.Begin(Steps.Run);
@@ -73,7 +76,7 @@ public sealed class LivePageTests
         Assert.AreEqual(0.5, (await waiting).GetProperty("step").GetProperty("loss").GetDouble());
         Assert.AreEqual("2", first.LastId);
 
-        // A browser that lost the connection goes on where it was; a new one hears everything.
+        // A browser that lost the connection resumes where it was; a new one receives everything.
         live.End(new FineTuneResult([], Cancelled: true));
         using var again = await EventsAsync(client, live, last: "1");
         Assert.AreEqual(0.5, (await again.NextAsync()).GetProperty("step").GetProperty("loss").GetDouble());
@@ -84,25 +87,27 @@ public sealed class LivePageTests
     }
 
     [TestMethod]
-    public async Task Report_ReaderThatStopsReading_HoldsNothingUp()
+    public async Task Report_StalledReader_DoesNotBlock()
     {
         using var live = new LivePage();
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, live.Address.Port, TestContext.CancellationToken);
-        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{live.Address.Port}\r\n\r\n"), TestContext.CancellationToken);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{live.Address.Port}\r\n\r\n"),
+            TestContext.CancellationToken);
         live.Begin(Steps.Run);
-        for (var step = 1; step <= 50_000; step++) live.Report(Steps.At(step, 50_000)); // far more than the buffers of a connection hold
+        for (var step = 1; step <= 50_000; step++) live.Report(Steps.At(step, 50_000)); // far more than the buffers of a connection
         using var other = new HttpClient();
         Assert.AreEqual(HttpStatusCode.OK, (await other.GetAsync(live.Address, TestContext.CancellationToken)).StatusCode);
     }
 
     [TestMethod]
-    public void Constructor_TakenPort_IsRefused()
+    public void Constructor_PortInUse_IsRefused()
     {
         using var live = new LivePage();
         var error = Assert.ThrowsExactly<NlftException>(() => new LivePage(live.Address.Port));
         Assert.AreEqual($"port {live.Address.Port} of 127.0.0.1", error.Subject);
-        Assert.AreEqual("option port: found 70000; expected 0 (any that is free) to 65535. Leave it out for a free one.", Assert.ThrowsExactly<NlftException>(() => new LivePage(70000)).Message);
+        Assert.AreEqual("option port: found 70000; expected 0 (any free port) to 65535. Leave it out for a free port.",
+            Assert.ThrowsExactly<NlftException>(() => new LivePage(70000)).Message);
     }
 
     private async Task<string> SendAsync(LivePage live, string request)
@@ -114,11 +119,12 @@ public sealed class LivePageTests
         var buffer = new byte[4096];
         try
         {
-            for (int read; (read = await client.GetStream().ReadAsync(buffer, TestContext.CancellationToken)) > 0;) answer.Append(Encoding.UTF8.GetString(buffer, 0, read));
+            for (int read; (read = await client.GetStream().ReadAsync(buffer, TestContext.CancellationToken)) > 0;)
+                answer.Append(Encoding.UTF8.GetString(buffer, 0, read));
         }
         catch (IOException)
         {
-            // A connection that is given up with data unread is reset.
+            // Closing a connection with unread data resets it.
         }
         return answer.ToString();
     }
@@ -132,7 +138,7 @@ public sealed class LivePageTests
         return new EventReader(new StreamReader(await answer.Content.ReadAsStreamAsync(TestContext.CancellationToken)));
     }
 
-    /// <summary>Server-sent events as the standard describes them, as far as they are used here.</summary>
+    /// <summary>Parses server-sent events, as far as they are used here.</summary>
     private sealed class EventReader(StreamReader reader) : IDisposable
     {
         public string LastId { get; private set; } = "";

@@ -4,17 +4,20 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Monitoring;
 
-/// <summary>Hand-made runs.</summary>
+/// <summary>Artificial runs.</summary>
 internal static class Steps
 {
     public static TrainingRun Run => new()
     {
-        Model = "tiny", Method = "NLFT", Rows = 25, Options = [new ModelCardOption("Training", "Epochs", "10"), new ModelCardOption("Prompts", "BaseUser", "\"a|b\nc\"")],
+        Model = "tiny", Method = "NLFT", Rows = 25, Options =
+            [new ModelCardOption("Training", "Epochs", "10"), new ModelCardOption("Prompts", "BaseUser", "\"a|b\nc\"")],
     };
 
     public static TrainingProgress At(int step, int total = 20) => new()
     {
-        Step = step, TotalSteps = total, Epoch = step / 5.0, Loss = 1.0 / step, TokenAccuracy = 0.5 + step / 100.0, SalientShare = 0.02, GradientNorm = 3, LearningRate = 1e-4,
-        TokensSeen = 1000L * step, TokensPerSecond = 1234.5, Elapsed = TimeSpan.FromSeconds(step), Remaining = TimeSpan.FromSeconds(total - step + 3700),
+        Step = step, TotalSteps = total, Epoch = step / 5.0, Loss = 1.0 / step, TokenAccuracy = 0.5 + step / 100.0, SalientShare = 0.02,
+        GradientNorm = 3, LearningRate = 1e-4,
+        TokensSeen = 1000L * step, TokensPerSecond = 1234.5, Elapsed = TimeSpan.FromSeconds(step),
+        Remaining = TimeSpan.FromSeconds(total - step + 3700),
     };
 }

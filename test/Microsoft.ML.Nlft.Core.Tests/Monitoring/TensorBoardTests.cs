@@ -15,7 +15,7 @@ public sealed class TensorBoardTests
     private const double Now = 1_700_000_000.5;
 
     [TestMethod]
-    public void A_run_is_a_file_of_scalars_and_options_that_another_reader_understands()
+    public void Run_Reported_WritesScalarsAndOptions()
     {
         using var folder = new TemporaryFolder();
         using (var board = new TensorBoardWriter(Path.Combine(folder.Root, "run"), new FixedTime()))
@@ -37,14 +37,16 @@ public sealed class TensorBoardTests
         Assert.AreEqual("text", options.Plugin);
         Assert.AreEqual(2, options.DataClass); // tensor
         Assert.AreEqual(7, options.DataType); // string
-        Assert.AreEqual("NLFT on 25 rows, model tiny.\n\n| | option | value |\n|---|---|---|\n| Training | Epochs | 10 |\n| Prompts | BaseUser | \"a\\|b c\" |\n", options.Text);
+        Assert.AreEqual("NLFT on 25 rows, model tiny.\n\n| | option | value |\n|---|---|---|\n"
+            + "| Training | Epochs | 10 |\n| Prompts | BaseUser | \"a\\|b c\" |\n", options.Text);
         for (var step = 1; step <= 3; step++)
         {
             var (one, told) = (events[step + 1], Steps.At(step));
             Assert.AreEqual(step, one.Step);
             var expected = new Dictionary<string, double>
             {
-                ["train/loss"] = told.Loss, ["train/token_accuracy"] = told.TokenAccuracy, ["train/salient_share"] = told.SalientShare, ["train/gradient_norm"] = told.GradientNorm,
+                ["train/loss"] = told.Loss, ["train/token_accuracy"] = told.TokenAccuracy, ["train/salient_share"] = told.SalientShare,
+                ["train/gradient_norm"] = told.GradientNorm,
                 ["train/learning_rate"] = told.LearningRate, ["train/tokens_per_second"] = told.TokensPerSecond, ["train/epoch"] = told.Epoch,
             };
             CollectionAssert.AreEquivalent(expected.Keys, one.Values.Select(value => value.Tag).ToArray());
@@ -53,7 +55,7 @@ public sealed class TensorBoardTests
     }
 
     [TestMethod]
-    public void Every_step_can_be_read_while_the_run_goes_on()
+    public void Report_EachStep_IsReadableAtOnce()
     {
         using var folder = new TemporaryFolder();
         using var board = new TensorBoardWriter(folder.Root);
@@ -68,7 +70,7 @@ public sealed class TensorBoardTests
     }
 
     [TestMethod]
-    public void Two_runs_in_one_folder_are_two_files()
+    public void Begin_Twice_WritesTwoFiles()
     {
         using var folder = new TemporaryFolder();
         using var board = new TensorBoardWriter(folder.Root, new FixedTime());
@@ -78,7 +80,7 @@ public sealed class TensorBoardTests
     }
 
     [TestMethod]
-    public void A_file_in_the_place_of_the_folder_is_refused()
+    public void Constructor_FileInPlaceOfFolder_IsRefused()
     {
         using var folder = new TemporaryFolder();
         var path = Path.Combine(folder.Root, "runs");
@@ -88,13 +90,34 @@ public sealed class TensorBoardTests
     }
 
     [TestMethod]
-    public void The_crc_is_the_published_one()
+    public void EventFile_ScalarsAndMarkdown_WritesTheseBytes()
+    {
+        using var folder = new TemporaryFolder();
+        var path = Path.Combine(folder.Root, "events");
+        using (var file = new EventFile(path, Now))
+        {
+            file.Scalars(Now, 300, [("train/loss", 0.75), ("train/epoch", 0)]);
+            file.Markdown(Now, "options", "caf\u00e9 | \U0001F600");
+        }
+        // One record a line, encoded by hand from event.proto, summary.proto and tensor.proto. A zero is written, though proto3 may leave it out.
+        Assert.AreEqual(
+            "1800000000000000A37F4B220900002040FC54D9411A0D627261696E2E4576656E743A322B353110"
+            + "3500000000000000D6C55DE60900002040FC54D94110AC022A27"
+            + "0A110A0A747261696E2F6C6F7373150000403F0A120A0B747261696E2F65706F636815000000003CA64EA7"
+            + "3800000000000000A3797D570900002040FC54D94110002A2B"
+            + "0A290A076F7074696F6E734A0A0A060A04746578742002421208071200420C636166C3A9207C20F09F9880B6AF244B",
+            Convert.ToHexString(File.ReadAllBytes(path)));
+    }
+
+    [TestMethod]
+    public void MaskedCrc_EveryLength_MatchesThePublishedCrc()
     {
         // CRC-32C of "123456789" is E3069283 (RFC 3720, appendix B.4, and every catalogue of CRCs).
         Assert.AreEqual(0xE3069283, Crc("123456789"u8));
         var bytes = new byte[61];
         new Random(1).NextBytes(bytes);
-        for (var length = 0; length <= bytes.Length; length++) Assert.AreEqual(Mask(Crc(bytes.AsSpan(0, length))), EventFile.MaskedCrc(bytes.AsSpan(0, length)));
+        for (var length = 0; length <= bytes.Length; length++)
+            Assert.AreEqual(Mask(Crc(bytes.AsSpan(0, length))), EventFile.MaskedCrc(bytes.AsSpan(0, length)));
     }
 
     /// <summary>The data of every record, both CRCs checked.</summary>

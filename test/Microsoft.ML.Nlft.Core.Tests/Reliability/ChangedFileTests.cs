@@ -2,13 +2,13 @@ using Microsoft.ML.Nlft.Reliability.Torture;
 
 namespace Microsoft.ML.Nlft.Tests.Reliability;
 
-/// <summary>The part of <c>./build.sh torture</c> that changes weight files under a process, for a few of them.</summary>
+/// <summary>Runs a few of the weight-file changes of <c>./build.sh torture</c>.</summary>
 [TestClass]
 public sealed class ChangedFileTests
 {
     [TestMethod]
     [OSCondition(OperatingSystems.Linux)]
-    public void Run_WeightFileChangedUnderAProcess_EndsAsTheUnbrokenOrRefusesTheFile()
+    public void Run_WeightFileChanged_FinishesIdenticallyOrRefusesTheFile()
     {
         using var place = new Place(Fixtures.RepositoryRoot());
         Assert.AreEqual(0, Changes.Run(place, changes: 6, seed: 1));

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Tests.Reliability;
 
-/// <summary>One model, many threads: the right answer or a refusal, never another answer.</summary>
+/// <summary>One model on many threads gives the right answer or a refusal, never another answer.</summary>
 [TestClass]
 public sealed class ConcurrencyTests
 {
@@ -16,20 +16,21 @@ public sealed class ConcurrencyTests
     public void Clean() => _folder.Dispose();
 
     [TestMethod]
-    public void Answer_AndStream_FromManyThreads_AreThoseOfOneThread()
+    public void AnswerAndStream_ManyThreads_MatchOneThread()
     {
         using var model = LocalModel.Load(_folder.Path);
         var expected = s_questions.Select(question => model.Answer([question], new() { MaximumNewTokens = 12 })[0].Text).ToArray();
         Parallel.For(0, 48, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
         {
             var question = i % s_questions.Length;
-            var answer = i % 2 == 0 ? model.Answer([s_questions[question]], new() { MaximumNewTokens = 12 })[0].Text : Stream(model, s_questions[question]);
+            var answer = i % 2 == 0 ? model.Answer([s_questions[question]], new() { MaximumNewTokens = 12 })[0].Text
+                : Stream(model, s_questions[question]);
             Assert.AreEqual(expected[question], answer);
         });
     }
 
     [TestMethod]
-    public void Dispose_WhileOthersAnswerAndStream_LetsThemEndOrRefusesThem()
+    public void Dispose_WhileAnswering_LetsCallsFinishOrRefusesThem()
     {
         for (var round = 0; round < 10; round++)
         {
@@ -44,7 +45,8 @@ public sealed class ConcurrencyTests
                     var question = (thread + i) % s_questions.Length;
                     try
                     {
-                        var answer = thread % 2 == 0 ? model.Answer([s_questions[question]], new() { MaximumNewTokens = 12 })[0].Text : Stream(model, s_questions[question]);
+                        var answer = thread % 2 == 0 ? model.Answer([s_questions[question]], new() { MaximumNewTokens = 12 })[0].Text
+                            : Stream(model, s_questions[question]);
                         if (answer != expected[question]) others.Add(new InvalidDataException($"{answer} instead of {expected[question]}"));
                         Interlocked.Increment(ref answered);
                     }
@@ -68,11 +70,12 @@ public sealed class ConcurrencyTests
     }
 
     [TestMethod]
-    public void Dispose_WhileItTrains_WaitsForTheEnd()
+    public void Dispose_WhileTraining_WaitsForTheEnd()
     {
         var model = LocalModel.Load(_folder.Path, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 2 } });
         using var begun = new ManualResetEventSlim();
-        var training = Task.Run(() => model.FineTune([new() { Question = "1 + 1?", Response = "2", Answer = "2" }], new LikelihoodObjective(), new() { Epochs = 20 }, new Training.Listener(_ => begun.Set())));
+        var training = Task.Run(() => model.FineTune([new() { Question = "1 + 1?", Response = "2", Answer = "2" }], new LikelihoodObjective(),
+            new() { Epochs = 20 }, new Training.Listener(_ => begun.Set())));
         Assert.IsTrue(begun.Wait(TimeSpan.FromSeconds(20)));
         model.Dispose();
         Assert.IsTrue(training.IsCompletedSuccessfully || training.Wait(TimeSpan.FromSeconds(20)), "it ends");
@@ -81,15 +84,16 @@ public sealed class ConcurrencyTests
         Assert.ThrowsExactly<ObjectDisposedException>(() => model.Answer(["1 + 1?"]));
     }
 
-    /// <summary>A training and answers at once: the answer is that of the trained weights, never of half-trained ones.</summary>
+    /// <summary>An answer during training comes from the trained weights, never from the middle of a step.</summary>
     [TestMethod]
-    public void Answer_WhileItTrains_WaitsForItsTurn()
+    public void Answer_WhileTraining_WaitsForTheEnd()
     {
         using var model = LocalModel.Load(_folder.Path, new() { Trainable = TrainableWeights.Lora, Lora = new() { Rank = 2 } });
         string Answer() => model.Answer(["1 + 1?"], new() { MaximumNewTokens = 12 })[0].Text;
         var before = Answer();
         using var begun = new ManualResetEventSlim();
-        var training = Task.Run(() => model.FineTune([new() { Question = "1 + 1?", Response = "2", Answer = "2" }], new LikelihoodObjective(), new() { Epochs = 20, LearningRate = 0.05 }, new Training.Listener(_ => begun.Set())));
+        var training = Task.Run(() => model.FineTune([new() { Question = "1 + 1?", Response = "2", Answer = "2" }], new LikelihoodObjective(),
+            new() { Epochs = 20, LearningRate = 0.05 }, new Training.Listener(_ => begun.Set())));
         Assert.IsTrue(begun.Wait(TimeSpan.FromSeconds(20)));
         var after = Answer();
         Assert.IsTrue(training.Wait(TimeSpan.FromSeconds(20)));

@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Reliability.Fuzzing;
 
 namespace Microsoft.ML.Nlft.Tests.Reliability;
 
-/// <summary>The harness of <c>./build.sh fuzz</c> for a short while: NLFT_FUZZ_SECONDS for all readers together, 60 unless set.</summary>
+/// <summary>Runs the harness of <c>./build.sh fuzz</c> for NLFT_FUZZ_SECONDS over all readers, 60 by default.</summary>
 [TestClass]
 public sealed class FuzzTests
 {
@@ -13,13 +13,15 @@ public sealed class FuzzTests
 
     [TestMethod]
     [DynamicData(nameof(AllTargets))]
-    public void Read_ChangedFiles_AcceptsOrRefuses(string name)
+    public void Read_MutatedFiles_AcceptsOrRefuses(string name)
     {
-        var all = double.TryParse(Environment.GetEnvironmentVariable("NLFT_FUZZ_SECONDS"), CultureInfo.InvariantCulture, out var given) ? given : DefaultSeconds;
+        var all = double.TryParse(Environment.GetEnvironmentVariable("NLFT_FUZZ_SECONDS"), CultureInfo.InvariantCulture, out var given) ? given
+            : DefaultSeconds;
         var folder = Directory.CreateTempSubdirectory("nlft-fuzz-");
         try
         {
-            var report = new Fuzzer(Targets.All.Single(target => target.Name == name), seed: 7, folder.FullName).Run(long.MaxValue, TimeSpan.FromSeconds(all / Targets.All.Count), mostFailures: 1);
+            var report = new Fuzzer(Targets.All.Single(target => target.Name == name), seed: 7, folder.FullName)
+                .Run(long.MaxValue, TimeSpan.FromSeconds(all / Targets.All.Count), maximumFailures: 1);
             foreach (var (fault, input) in report.Failures) Assert.Fail($"{fault}\n{Convert.ToBase64String(input)}");
             Assert.IsGreaterThan(0, report.Accepted);
             Assert.IsGreaterThan(1, report.Refusals.Count);
@@ -31,13 +33,14 @@ public sealed class FuzzTests
     }
 
     [TestMethod]
-    public void Run_SameSeed_MakesTheSameInputs()
+    public void Run_SameSeed_GeneratesTheSameInputs()
     {
         string Inputs(int seed)
         {
             using var folder = new ModelFiles.TemporaryFolder();
             var seen = new List<string>();
-            var target = new Target("spy", "a.json", ["{\"a\": [1, 2]}"u8.ToArray()], Json.Mutate, path => seen.Add(Convert.ToHexString(File.ReadAllBytes(Path.Combine(path, "a.json")))));
+            var target = new Target("spy", "a.json", ["{\"a\": [1, 2]}"u8.ToArray()], Json.Mutate, path =>
+                seen.Add(Convert.ToHexString(File.ReadAllBytes(Path.Combine(path, "a.json")))));
             new Fuzzer(target, seed, folder.Path).Run(50);
             return string.Join(' ', seen);
         }
@@ -45,16 +48,17 @@ public sealed class FuzzTests
         Assert.AreNotEqual(Inputs(1), Inputs(2));
     }
 
-    /// <summary>The harness sees what it is there to see.</summary>
+    /// <summary>The harness detects failures.</summary>
     [TestMethod]
-    public void Run_ReaderThatFails_IsReported()
+    public void Run_FailingReader_IsReported()
     {
         FuzzReport Report(Action<string> read)
         {
             using var folder = new ModelFiles.TemporaryFolder();
-            return new Fuzzer(new Target("bad", "a.json", ["{}"u8.ToArray()], Json.Mutate, read), 1, folder.Path).Run(3, mostFailures: 1);
+            return new Fuzzer(new Target("bad", "a.json", ["{}"u8.ToArray()], Json.Mutate, read), 1, folder.Path).Run(3, maximumFailures: 1);
         }
-        StringAssert.StartsWith(Report(_ => throw new NullReferenceException("mine")).Failures[0].Fault, "a seed is refused or fails: NullReferenceException: mine");
+        StringAssert.StartsWith(Report(_ => throw new NullReferenceException("mine")).Failures[0].Fault,
+            "a seed is refused or fails: NullReferenceException: mine");
         StringAssert.Contains(Report(_ => GC.KeepAlive(new byte[64 << 20])).Failures[0].Fault, "bytes were allocated for a file of 2");
     }
 }

@@ -18,7 +18,7 @@ public sealed partial class SaliencyMapTests
     ];
 
     [TestMethod]
-    public void Rows_ShowWhatTheAnalyzerSees()
+    public void Rows_AnalyzedRows_MatchTheAnalyzer()
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
@@ -45,25 +45,26 @@ public sealed partial class SaliencyMapTests
     [TestMethod]
     [DataRow(ClusterRule.None)]
     [DataRow(ClusterRule.Similar)]
-    public void Save_WritesOneFileThatRefersToNothing(ClusterRule rule)
+    public void Save_Map_WritesOneSelfContainedFile(ClusterRule rule)
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
         var path = Path.Combine(folder.Path, "map.html");
         model.CreateSaliencyMap(Three, new() { ClusterRule = rule, ClusterThreshold = 0.333 }).Save(path);
         var page = File.ReadAllText(path);
-        Assert.AreEqual("", string.Join(' ', Reference().Matches(page.Replace("http://www.w3.org/2000/svg", "the name of a language")).Select(match => match.Value)));
+        Assert.AreEqual("", string.Join(' ', Reference().Matches(page.Replace("http://www.w3.org/2000/svg", "the name of a language"))
+            .Select(match => match.Value)));
         Assert.AreEqual(2, page.Split("</script>").Length - 1, "what a response says ends no script");
         Assert.IsEmpty(Placeholder().Matches(page).ToArray());
         CollectionAssert.AreEqual(new[] { path }, Directory.GetFiles(folder.Path, "*map.html*"), "nothing temporary is left");
     }
 
     [TestMethod]
-    public void CreateSaliencyMap_OtherRowsThanRecorded_IsRefused()
+    public void CreateSaliencyMap_RowsDiffer_IsRefused()
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
-        Assert.AreEqual("saliency map: found nothing that was recorded; expected one epoch or more. Name rows in RecordedRows before training.",
+        Assert.AreEqual("saliency map: found no recorded epoch; expected one epoch or more. Name rows in RecordedRows before training.",
             Assert.ThrowsExactly<NlftException>(() => model.CreateSaliencyMap(Three, new(), [])).Message);
         var recorded = new RecordedEpoch(0, model.CreateSaliencyMap(Three).Rows.Select(row => row.Epochs[0]).ToList());
         Assert.AreEqual("saliency map: found 2 rows; expected the 3 that were recorded. Give the rows that RecordedRows names, in its order.",
@@ -71,7 +72,7 @@ public sealed partial class SaliencyMapTests
     }
 
     [TestMethod]
-    public void Write_MapThatIsNoWhole_IsRefused()
+    public void Write_IncompleteMap_IsRefused()
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path);
@@ -79,7 +80,8 @@ public sealed partial class SaliencyMapTests
         string Refused(Nlft.Saliency.SaliencyMap wrong) => Assert.ThrowsExactly<NlftException>(() => wrong.Write(Stream.Null)).Message;
         const string remedy = "Make the map with CreateSaliencyMap, ExplainTraining or a recorded run of natural language fine-tuning.";
         Assert.AreEqual("saliency map: found no rows; expected one or more. Give it rows to show.", Refused(map with { Rows = [] }));
-        Assert.AreEqual($"saliency map, row: found cluster walks for other thresholds; expected rows that were analyzed with the map's options. {remedy}",
+        Assert.AreEqual(
+            $"saliency map, row: found cluster walks for other thresholds; expected rows that were analyzed with the map's options. {remedy}",
             Refused(map with { Options = new() { ClusterThreshold = 0.333 } }));
         var plain = new SaliencyAnalyzer(model.Network, new NaturalLanguageObjective()).Analyze([model.Prompts.Encode(Three[0])]);
         Assert.AreEqual($"saliency map, row: found no cluster walks; expected a row that was analyzed for a map. {remedy}",
@@ -88,24 +90,27 @@ public sealed partial class SaliencyMapTests
     }
 
     [TestMethod]
-    public void FineTune_TellsItsMonitorsAndWritesTheMapAfterEveryEpoch()
+    public void FineTune_WithMonitors_ReportsAndWritesTheMapEveryEpoch()
     {
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path, new() { Trainable = TrainableWeights.Lora });
         var path = Path.Combine(folder.Path, "run.html");
         var sizes = new List<long>();
-        var monitor = new Told(() => sizes.Add(File.Exists(path) ? new FileInfo(path).Length : 0));
-        var result = model.FineTune(Three, new NaturalLanguageObjective(), new() { Epochs = 2, BatchSize = 2, RecordedRows = [2, 0] }, new TrainingMonitors(new SaliencyMapFile(path), monitor));
+        var monitor = new RecordingMonitor(() => sizes.Add(File.Exists(path) ? new FileInfo(path).Length : 0));
+        var result = model.FineTune(Three, new NaturalLanguageObjective(), new() { Epochs = 2, BatchSize = 2, RecordedRows = [2, 0] },
+            new TrainingMonitors(new SaliencyMapFile(path), monitor));
         Assert.AreEqual("NLFT, 3 rows; 4 steps; done", monitor.Story);
         Assert.Contains(option => option is { Group: "Training", Name: "RecordedRows", Value: "[2, 0]" }, monitor.Run!.Options);
         Assert.HasCount(4, sizes);
-        Assert.IsTrue(sizes[0] > 0 && sizes[1] > sizes[0] && sizes[2] == sizes[1] && sizes[3] > sizes[2], string.Join(' ', sizes)); // before training, then after each epoch of two steps
+        // before training, then after each epoch of two steps
+        Assert.IsTrue(sizes[0] > 0 && sizes[1] > sizes[0] && sizes[2] == sizes[1] && sizes[3] > sizes[2], string.Join(' ', sizes));
         CollectionAssert.AreEqual(new[] { 0, 1, 2 }, result.Recorded.Select(epoch => epoch.Epoch).ToArray());
 
         using var source = new CancellationTokenSource();
         source.Cancel();
-        monitor = new Told(() => { });
-        Assert.ThrowsExactly<OperationCanceledException>(() => model.FineTune(Three, new NaturalLanguageObjective(), progress: monitor, cancellationToken: source.Token));
+        monitor = new RecordingMonitor(() => { });
+        Assert.ThrowsExactly<OperationCanceledException>(() =>
+            model.FineTune(Three, new NaturalLanguageObjective(), progress: monitor, cancellationToken: source.Token));
         Assert.AreEqual("NLFT, 3 rows; 0 steps; failed", monitor.Story);
     }
 
@@ -115,11 +120,12 @@ public sealed partial class SaliencyMapTests
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path, new() { Trainable = TrainableWeights.Lora });
         Assert.AreEqual("saliency map run.html: found training by SFT; expected by NLFT. Leave the map out, or train with NaturalLanguageObjective.",
-            Assert.ThrowsExactly<NlftException>(() => model.FineTune(Three, new LikelihoodObjective(), progress: new SaliencyMapFile("run.html"))).Message);
+            Assert.ThrowsExactly<NlftException>(() => model.FineTune(Three, new LikelihoodObjective(),
+                progress: new SaliencyMapFile("run.html"))).Message);
     }
 
-    /// <summary>Keeps what a monitor is told.</summary>
-    private sealed class Told(Action step) : ITrainingMonitor
+    /// <summary>Records the calls of a monitor.</summary>
+    private sealed class RecordingMonitor(Action step) : ITrainingMonitor
     {
         private int _steps;
         private string _end = "";
@@ -139,7 +145,7 @@ public sealed partial class SaliencyMapTests
         public void End(FineTuneResult? result) => _end = result is null ? "failed" : "done";
     }
 
-    /// <summary>Anything that would be fetched.</summary>
+    /// <summary>Matches anything that a browser would fetch.</summary>
     [GeneratedRegex(@"https?:|src=|@import|url\(|href=""(?!data:)")]
     private static partial Regex Reference();
 

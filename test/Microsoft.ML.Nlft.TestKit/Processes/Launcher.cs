@@ -2,13 +2,13 @@ using System.Diagnostics;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>An installed launcher of MPI.</summary>
-/// <param name="Name">"Open MPI" or "MPICH", for test rows.</param>
+/// <summary>An installed MPI launcher.</summary>
+/// <param name="Name">"Open MPI" or "MPICH".</param>
 public sealed record Launcher(string Name)
 {
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(90);
 
-    /// <summary>The program of the ranks: one of its own, or the tests' assembly, where its entry point is one.</summary>
+    /// <summary>The program of the ranks: a separate one, or the assembly of the TorchSharp engine's tests, which has an entry point.</summary>
     private static readonly string s_ranks = new[] { "nlft-ranks.dll", "Microsoft.ML.Nlft.TorchSharp.Tests.dll" }
         .Select(file => Path.Combine(AppContext.BaseDirectory, file)).FirstOrDefault(File.Exists) ?? "";
 
@@ -17,7 +17,9 @@ public sealed record Launcher(string Name)
 
     private bool IsOpenMpi => Name == "Open MPI";
 
-    /// <summary>A program by the name that Debian gives it, or by its own when that is of the right family; else the test is skipped and says what to install.</summary>
+    /// <summary>
+    /// Finds a program by its Debian name, or by its own name if the family matches; else skips the test and says what to install.
+    /// </summary>
     private string Program
     {
         get
@@ -31,10 +33,10 @@ public sealed record Launcher(string Name)
     }
 
     /// <summary>Runs <see cref="Assembly"/>.</summary>
-    /// <param name="size">How many processes.</param>
-    /// <param name="arguments">What each is to do.</param>
-    /// <param name="variables">Environment.</param>
-    /// <param name="survive">Whether the launcher leaves the others alone when one is killed.</param>
+    /// <param name="size">The number of processes.</param>
+    /// <param name="arguments">The arguments of each process.</param>
+    /// <param name="variables">Environment variables.</param>
+    /// <param name="survive">Whether the other processes survive when one is killed.</param>
     public ProcessRun Run(int size, string[] arguments, (string Name, string Value)[]? variables = null, bool survive = false)
     {
         string[] options = (IsOpenMpi, survive) switch
@@ -45,7 +47,7 @@ public sealed record Launcher(string Name)
             (false, true) => ["-disable-auto-cleanup"],
         };
         string[] program = ["dotnet", Assembly, .. arguments];
-        // MPICH's launcher kills what it started itself, but not what that has started; and it sends SIGUSR1, of which a shell would die.
+        // MPICH's launcher kills its child processes but not their children, and sends SIGUSR1, which would end a shell.
         if (survive && !IsOpenMpi) program = ["bash", "-c", $"trap : USR1; {string.Join(' ', program)}; true"];
         return Start(Program, [.. options, "-n", $"{size}", .. program], variables);
     }
@@ -54,7 +56,8 @@ public sealed record Launcher(string Name)
     public static ProcessRun RunAlone(string[] arguments, params (string Name, string Value)[] variables) =>
         Start("dotnet", [s_ranks, .. arguments], variables);
 
-    private static bool Found(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, program)));
+    private static bool Found(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+        .Any(folder => File.Exists(Path.Combine(folder, program)));
 
     private static ProcessRun Start(string program, string[] arguments, (string Name, string Value)[]? variables = null)
     {
@@ -79,7 +82,7 @@ public sealed record Launcher(string Name)
     }
 }
 
-/// <summary>How a run ended.</summary>
+/// <summary>The result of a run.</summary>
 public sealed record ProcessRun(int ExitCode, string Output, string Error, TimeSpan Took)
 {
     public ProcessRun Require(int exitCode)

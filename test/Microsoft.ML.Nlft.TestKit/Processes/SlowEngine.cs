@@ -2,20 +2,22 @@ using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>An engine on a machine that is slower than the others.</summary>
+/// <summary>An engine with a delay in every forward pass.</summary>
 public sealed class SlowEngine(IModelEngine engine, int milliseconds) : IModelEngine
 {
     public string Name => $"{engine.Name}, slow";
 
     public string Arithmetic => engine.Arithmetic;
 
-    public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default) => new SlowModel(engine.Load(options, cancellationToken), milliseconds);
+    public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default) =>
+        new SlowModel(engine.Load(options, cancellationToken), milliseconds);
 
     private sealed class SlowModel(ICausalLanguageModel model, int milliseconds) : PassingModel(model)
     {
         private readonly ICausalLanguageModel _owned = model;
 
-        public override IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+        public override IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false,
+            CancellationToken cancellationToken = default)
         {
             Thread.Sleep(milliseconds);
             return base.Forward(batch, hiddenStates, cancellationToken);

@@ -1,11 +1,13 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using Google.Protobuf;
+using static Google.Protobuf.WireFormat.WireType;
 
 namespace Microsoft.ML.Nlft.Monitoring.TensorBoard;
 
 /// <summary>
-/// An event file as TensorBoard reads it: records of TensorFlow's TFRecord format, each an Event message (tensorflow/core/util/event.proto,
-/// tensorflow/core/framework/summary.proto and tensor.proto; the numbers below are their field numbers).
+/// Writes an event file for TensorBoard: records in TensorFlow's TFRecord format, each with an Event message. The constants are the field numbers of
+/// tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto and tensor.proto.
 /// </summary>
 internal sealed class EventFile : IDisposable
 {
@@ -16,36 +18,78 @@ internal sealed class EventFile : IDisposable
 
     private readonly FileStream _stream;
 
-    /// <summary>Creates the file; its first record names the format.</summary>
+    /// <summary>Creates the file and writes the record that names the format.</summary>
+    /// <param name="path">The file; it must not exist.</param>
+    /// <param name="wallTime">The time of the record, in seconds since 1970-01-01 UTC.</param>
     public EventFile(string path, double wallTime)
     {
         _stream = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
-        Write(new ProtocolBuffer().Double(WallTime, wallTime).Text(FileVersion, "brain.Event:2"));
+        WriteRecord(record =>
+        {
+            WriteDouble(record, WallTime, wallTime);
+            WriteString(record, FileVersion, "brain.Event:2");
+        });
     }
 
-    /// <summary>Numbers of one step.</summary>
-    public void Scalars(double wallTime, long step, IEnumerable<(string Tag, double Value)> scalars)
+    /// <summary>Writes the scalars of one step.</summary>
+    public void Scalars(double wallTime, long step, IEnumerable<(string Tag, double Value)> scalars) => WriteEvent(wallTime, step, summary =>
     {
-        var summary = new ProtocolBuffer();
-        foreach (var (tag, value) in scalars) summary.Message(SummaryValue, new ProtocolBuffer().Text(Tag, tag).Float(SimpleValue, (float)value));
-        Write(new ProtocolBuffer().Double(WallTime, wallTime).Integer(Step, step).Message(Summary, summary));
-    }
+        foreach (var (tag, value) in scalars)
+        {
+            WriteMessage(summary, SummaryValue, message =>
+            {
+                WriteString(message, Tag, tag);
+                message.WriteTag(SimpleValue, Fixed32);
+                message.WriteFloat((float)value);
+            });
+        }
+    });
 
-    /// <summary>A text in Markdown: a tensor without dimensions that holds one string, marked for TensorBoard's text plugin.</summary>
-    public void Markdown(double wallTime, string tag, string text)
+    /// <summary>Writes a text in Markdown: a string tensor of rank 0, marked for TensorBoard's text plugin.</summary>
+    public void Markdown(double wallTime, string tag, string text) =>
+        WriteEvent(wallTime, step: 0, summary => WriteMessage(summary, SummaryValue, value =>
     {
-        var metadata = new ProtocolBuffer().Message(PluginData, new ProtocolBuffer().Text(PluginName, "text")).Integer(DataClass, TensorClass);
-        var tensor = new ProtocolBuffer().Integer(DataType, StringType).Message(Shape, new ProtocolBuffer()).Text(StringValue, text);
-        var value = new ProtocolBuffer().Text(Tag, tag).Message(Metadata, metadata).Message(Tensor, tensor);
-        Write(new ProtocolBuffer().Double(WallTime, wallTime).Integer(Step, 0).Message(Summary, new ProtocolBuffer().Message(SummaryValue, value)));
-    }
+        WriteString(value, Tag, tag);
+        WriteMessage(value, Metadata, metadata =>
+        {
+            WriteMessage(metadata, PluginData, plugin => WriteString(plugin, PluginName, "text"));
+            WriteInteger(metadata, DataClass, TensorClass);
+        });
+        WriteMessage(value, Tensor, tensor =>
+        {
+            WriteInteger(tensor, DataType, StringType);
+            WriteMessage(tensor, Shape, _ => { });
+            WriteString(tensor, StringValue, text);
+        });
+    }));
 
     public void Dispose() => _stream.Dispose();
 
-    /// <summary>A record: its length (8 bytes), the CRC of those, the message, its CRC; handed to the system at once, so that a reader sees it whole.</summary>
-    private void Write(ProtocolBuffer message)
+    /// <summary>
+    /// Computes the CRC-32C (Castagnoli) of a record, rotated right by 15 bits and offset: a CRC over data that contains CRCs is weak.
+    /// </summary>
+    internal static uint MaskedCrc(ReadOnlySpan<byte> data)
     {
-        var data = message.ToArray();
+        var crc = uint.MaxValue;
+        for (; data.Length >= sizeof(ulong); data = data[sizeof(ulong)..])
+            crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(data));
+        foreach (var part in data) crc = BitOperations.Crc32C(crc, part);
+        return BitOperations.RotateRight(~crc, 15) + 0xA282EAD8;
+    }
+
+    private void WriteEvent(double wallTime, long step, Action<CodedOutputStream> summary) => WriteRecord(record =>
+    {
+        WriteDouble(record, WallTime, wallTime);
+        WriteInteger(record, Step, step);
+        WriteMessage(record, Summary, summary);
+    });
+
+    /// <summary>
+    /// Writes the length of the message (8 bytes), its CRC, the message and its CRC, and flushes, so that a reader sees whole records.
+    /// </summary>
+    private void WriteRecord(Action<CodedOutputStream> message)
+    {
+        var data = Encode(message);
         var record = new byte[sizeof(ulong) + sizeof(uint) + data.Length + sizeof(uint)];
         BinaryPrimitives.WriteUInt64LittleEndian(record, (ulong)data.Length);
         BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(sizeof(ulong)), MaskedCrc(record.AsSpan(0, sizeof(ulong))));
@@ -55,12 +99,34 @@ internal sealed class EventFile : IDisposable
         _stream.Flush();
     }
 
-    /// <summary>CRC-32C (Castagnoli), rotated right by 15 bits and offset, because a CRC over data that holds CRCs is a weak one.</summary>
-    internal static uint MaskedCrc(ReadOnlySpan<byte> data)
+    private static byte[] Encode(Action<CodedOutputStream> message)
     {
-        var crc = uint.MaxValue;
-        for (; data.Length >= sizeof(ulong); data = data[sizeof(ulong)..]) crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(data));
-        foreach (var part in data) crc = BitOperations.Crc32C(crc, part);
-        return BitOperations.RotateRight(~crc, 15) + 0xA282EAD8;
+        var bytes = new MemoryStream();
+        using (var output = new CodedOutputStream(bytes)) message(output);
+        return bytes.ToArray();
+    }
+
+    private static void WriteMessage(CodedOutputStream output, int field, Action<CodedOutputStream> message)
+    {
+        output.WriteTag(field, LengthDelimited);
+        output.WriteBytes(ByteString.CopyFrom(Encode(message)));
+    }
+
+    private static void WriteString(CodedOutputStream output, int field, string value)
+    {
+        output.WriteTag(field, LengthDelimited);
+        output.WriteString(value);
+    }
+
+    private static void WriteDouble(CodedOutputStream output, int field, double value)
+    {
+        output.WriteTag(field, Fixed64);
+        output.WriteDouble(value);
+    }
+
+    private static void WriteInteger(CodedOutputStream output, int field, long value)
+    {
+        output.WriteTag(field, Varint);
+        output.WriteInt64(value);
     }
 }

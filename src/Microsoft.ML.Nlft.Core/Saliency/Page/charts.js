@@ -1,5 +1,5 @@
 
-// Small drawings: histograms and lines as SVG, the strips of three contexts on a canvas.
+// Small charts: histograms and lines as SVG, the probability strips of three contexts on a canvas.
 nlft.charts = (() => {
     const SVG = 'http://www.w3.org/2000/svg';
 
@@ -18,11 +18,13 @@ nlft.charts = (() => {
         const right = x > width * 0.62;
         const svg = element('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': `${title}. ${description}` },
             ...bins.map((count, i) => element('rect', {
-                x: (i * step + 0.75).toFixed(2), y: y(count).toFixed(2), width: Math.max(0.5, step - 1.5).toFixed(2), height: (bottom - y(count)).toFixed(2),
+                x: (i * step + 0.75).toFixed(2), y: y(count).toFixed(2), width: Math.max(0.5, step - 1.5).toFixed(2),
+                height: (bottom - y(count)).toFixed(2),
                 class: i + 0.5 > mark.at ? 'bar beyond' : 'bar',
             })),
             element('line', { x1: 0, x2: width, y1: bottom, y2: bottom, class: 'axis' }),
-            ...ticks.map(([at, label]) => element('text', { x: at * step, y: height - 4, class: 'tick', 'text-anchor': at === 0 ? 'start' : at === bins.length ? 'end' : 'middle' }, label)),
+            ...ticks.map(([at, label]) => element('text', { x: at * step, y: height - 4, class: 'tick', 'text-anchor': at === 0 ? 'start'
+                : at === bins.length ? 'end' : 'middle' }, label)),
             element('line', { x1: x, x2: x, y1: 4, y2: bottom, class: 'mark' }),
             element('text', { x: right ? x - 5 : x + 5, y: 13, class: 'mark-label', 'text-anchor': right ? 'end' : 'start' }, mark.label));
         const figure = document.createElement('figure'), caption = document.createElement('figcaption');
@@ -31,7 +33,7 @@ nlft.charts = (() => {
         return figure;
     }
 
-    // A line through values, the present one dotted. Shared scale: [low, high].
+    // A line through values with a dot at the current one. Shared scale: [low, high].
     function line(values, present, [low, high], label) {
         const width = 120, height = 34, span = high - low || 1;
         const x = i => values.length === 1 ? width / 2 : 4 + i * (width - 8) / (values.length - 1);
@@ -43,10 +45,10 @@ nlft.charts = (() => {
     }
 
     const STRIP = 22, GAP = 4;
-    // Pale, and full where a token is salient.
+    // Pale colours, and full ones for salient tokens.
     const shades = { base: ['#a9afb9', '#4b5361'], judge: ['#e0a177', '#b84a06'], standard: ['#90b4de', '#1b569f'] };
 
-    // Three strips, a bar per token as high as its probability; below them a mark under each salient token.
+    // Three strips with a bar per token, whose height is its probability, and a mark below each salient token.
     function strips(canvas, row, roles, present) {
         const names = row.correct ? ['base', 'standard'] : ['base', 'judge', 'standard'];
         const width = canvas.clientWidth, height = names.length * (STRIP + GAP) + 7, ratio = window.devicePixelRatio || 1;

@@ -1,5 +1,5 @@
 
-// An element with its properties and children.
+// Creates an element with its properties and children.
 nlft.create = (name, properties, ...children) => {
     const node = Object.assign(document.createElement(name), properties);
     node.append(...children);

@@ -37,7 +37,7 @@ nlft.epochs = (() => {
         panel.append(play, range, where, trends);
         stop();
 
-        // The means over all rows at every moment, under the present settings.
+        // The means over all rows at every moment, for the current settings.
         function means() {
             return view.map.moments.map(rows => {
                 let loss = 0, salient = 0, tokens = 0, weight = 0;
@@ -58,10 +58,12 @@ nlft.epochs = (() => {
             range.setAttribute('aria-valuetext', where.textContent);
             const all = means();
             const trend = (label, values, text) => create('div', { className: 'trend' }, create('span', {}, label),
-                nlft.charts.line(values, view.moment, [Math.min(0, ...values), Math.max(...values)], `${label} by epoch: ${values.map(text).join(', ')}`),
+                nlft.charts.line(values, view.moment, [Math.min(0, ...values), Math.max(...values)],
+                    `${label} by epoch: ${values.map(text).join(', ')}`),
                 create('b', {}, text(values[view.moment])));
             trends.replaceChildren(trend('mean loss', all.map(one => one.loss), value => value.toFixed(3)),
-                trend('salient', all.map(one => one.salient), nlft.rows.percent), trend('mean weight', all.map(one => one.weight), value => value.toFixed(3)));
+                trend('salient', all.map(one => one.salient), nlft.rows.percent),
+                trend('mean weight', all.map(one => one.weight), value => value.toFixed(3)));
         }
         return { show };
     }

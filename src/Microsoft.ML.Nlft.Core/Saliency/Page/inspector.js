@@ -1,5 +1,5 @@
 
-// One token: its numbers, and in words why it has the part it has.
+// Shows the numbers of a token and explains its role.
 nlft.inspector = (() => {
     const { create } = nlft, { ORDINARY, NEIGHBOUR, SALIENT } = nlft.objective;
 
@@ -8,7 +8,8 @@ nlft.inspector = (() => {
         if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';
         if (value === 0) return '0';
         const size = Math.abs(value);
-        return (size >= 1e5 || size < 1e-3 ? value.toExponential(3) : value.toPrecision(4).replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')).replace('-', '−');
+        return (size >= 1e5 || size < 1e-3 ? value.toExponential(3) : value.toPrecision(4).replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, ''))
+            .replace('-', '−');
     };
 
     function numbers(row, result, t) {
@@ -25,11 +26,16 @@ nlft.inspector = (() => {
             if (n.role === NEIGHBOUR) return 'It belongs to the cluster of a salient token and is reinforced with it.';
             return `Reinforced, the more the likelier the right answer makes it (s is not above ${digits(o.SalientLevel)}).`;
         }
-        if (n.role === SALIENT) return `The judgment makes it ${digits(n.toBase)} times likelier than the question alone, and ${digits(n.toStandard)} times likelier than the answer: here is the mistake, and it is made less likely.`;
+        if (n.role === SALIENT) {
+            return `The judgment makes it ${digits(n.toBase)} times likelier than the question alone, and ${digits(n.toStandard)} times likelier `
+                + 'than the answer: here is the mistake, and it is made less likely.';
+        }
         if (n.role === NEIGHBOUR) return 'It belongs to the cluster of a salient token: neither learned nor unlearned.';
-        if (result.salientAlone) return `More than ${digits(100 * o.MaximumSalientShare)} % of the row is salient: only those tokens teach, this one does not.`;
+        if (result.salientAlone)
+            return `More than ${digits(100 * o.MaximumSalientShare)} % of the row is salient: only those tokens teach, this one does not.`;
         const why = !(n.toBase > o.SalientRatioToBase) ? `j / b is not above ${digits(o.SalientRatioToBase)}`
-            : !(n.toStandard > o.SalientRatioToStandard) ? `j / s is not above ${digits(o.SalientRatioToStandard)}: the answer explains it as well` : `j is not above ${digits(o.MinimumJudgeProbability)}`;
+            : !(n.toStandard > o.SalientRatioToStandard) ? `j / s is not above ${digits(o.SalientRatioToStandard)}: the answer explains it as well`
+                : `j is not above ${digits(o.MinimumJudgeProbability)}`;
         return `Not salient: ${why}. Reinforced, the more the likelier the right answer makes it.`;
     }
 
@@ -38,7 +44,8 @@ nlft.inspector = (() => {
     function bar(name, kind, value) {
         const fill = create('i', {});
         fill.style.width = `${100 * value}%`;
-        return create('div', { className: `probability ${kind}` }, create('span', {}, name), create('span', { className: 'track' }, fill), create('b', {}, digits(value)));
+        return create('div', { className: `probability ${kind}` }, create('span', {}, name), create('span', { className: 'track' }, fill),
+            create('b', {}, digits(value)));
     }
 
     function show(panel, view) {
@@ -56,20 +63,23 @@ nlft.inspector = (() => {
         };
         const facts = create('dl', {},
             ...(row.correct ? [] : [...entry('toBase', 'j / b', digits(n.toBase)), ...entry('toStandard', 'j / s', digits(n.toStandard))]),
-            ...entry('role', 'role', roleNames[n.role]), ...entry('weight', 'weight w', digits(n.weight)), ...entry('coefficient', 'coefficient c', digits(n.coefficient)));
+            ...entry('role', 'role', roleNames[n.role]), ...entry('weight', 'weight w', digits(n.weight)),
+            ...entry('coefficient', 'coefficient c', digits(n.coefficient)));
         const effect = n.coefficient > 0 ? 'reinforced' : n.coefficient < 0 ? 'made unlikely' : 'left alone';
-        const text = create('span', { className: `t ${nlft.rows.shade(n.coefficient, row.tokens, options.Scale)}` }, nlft.rows.visible(map.texts[row.text[t]]).replace(/^ +$/, spaces => '␣'.repeat(spaces.length)) || '(empty)');
+        const text = create('span', { className: `t ${nlft.rows.shade(n.coefficient, row.tokens, options.Scale)}` },
+            nlft.rows.visible(map.texts[row.text[t]]).replace(/^ +$/, spaces => '␣'.repeat(spaces.length)) || '(empty)');
         const close = create('button', { type: 'button', className: 'close', title: 'Close' }, '×');
         close.addEventListener('click', () => view.select(null));
         panel.replaceChildren(
             create('h2', {}, text, create('span', { className: 'effect' }, effect)),
             close,
             create('p', { className: 'where' }, `token ${t + 1} of ${row.tokens}, ${map.rows[selection.row].source}`),
-            create('div', { className: 'probabilities' }, bar('b question', 'base', n.b), ...(row.correct ? [] : [bar('j judgment', 'judge', n.j)]), bar('s answer', 'standard', n.s)),
+            create('div', { className: 'probabilities' }, bar('b question', 'base', n.b), ...(row.correct ? [] : [bar('j judgment', 'judge', n.j)]),
+                bar('s answer', 'standard', n.s)),
             facts, create('p', { className: 'reason' }, reason(row, result, options, n)), ...overEpochs(view, selection));
     }
 
-    // How the token moved over the epochs of a recorded run.
+    // How the token changed over the epochs of a recorded run.
     function overEpochs(view, { row: r, token: t }) {
         if (view.map.epochs.length < 2) return [];
         const seen = view.map.moments.map(rows => {
@@ -78,10 +88,12 @@ nlft.inspector = (() => {
             return numbers(rows[r], { roles: out.roles.slice(), weights: out.weights.slice(), coefficients: out.coefficients.slice() }, t);
         });
         const chart = (name, values, range) => create('div', { className: 'trend' }, create('span', {}, name),
-            nlft.charts.line(values, view.moment, range, `${name} by epoch: ${values.map(digits).join(', ')}`), create('b', {}, digits(values[view.moment])));
+            nlft.charts.line(values, view.moment, range, `${name} by epoch: ${values.map(digits).join(', ')}`),
+            create('b', {}, digits(values[view.moment])));
         const weights = seen.map(n => n.weight), coefficients = seen.map(n => n.coefficient);
         return [create('h3', {}, `Epochs ${view.map.epochs[0]} to ${view.map.epochs.at(-1)}`), chart('b', seen.map(n => n.b), [0, 1]),
-            chart('w', weights, [0, Math.max(1, ...weights)]), chart('c', coefficients, [Math.min(0, ...coefficients), Math.max(0, ...coefficients)])];
+            chart('w', weights, [0, Math.max(1, ...weights)]),
+            chart('c', coefficients, [Math.min(0, ...coefficients), Math.max(0, ...coefficients)])];
     }
 
     return { show, numbers, digits };

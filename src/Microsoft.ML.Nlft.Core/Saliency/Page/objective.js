@@ -11,7 +11,7 @@ nlft.objective = (() => {
     const guarded = (logP, guard) => logP === -Infinity ? Math.log(guard) : logP;
     const sigmoid = x => 1 / (1 + Math.exp(-x));
 
-    // Roles: salient tokens, then the neighbours that the walk from each of them takes in.
+    // Roles: salient tokens, then the neighbours that the walk from each of them reaches.
     function assignRoles(row, isSalient, options, roles) {
         let salient = 0;
         for (let t = 0; t < row.tokens; t++) {
@@ -50,7 +50,8 @@ nlft.objective = (() => {
         const logFloor = Math.log(o.MinimumJudgeProbability), factor = o.Scale / row.tokens;
         const salient = assignRoles(row, t => {
             const logJ = clamp(row.judge[t]);
-            return logJ > clamp(row.base[t]) + logRatioToBase + MARGIN && logJ > clamp(row.standard[t]) + logRatioToStandard + MARGIN && logJ > logFloor + MARGIN;
+            return logJ > clamp(row.base[t]) + logRatioToBase + MARGIN && logJ > clamp(row.standard[t]) + logRatioToStandard + MARGIN
+                && logJ > logFloor + MARGIN;
         }, o, out.roles);
         const salientAlone = salient / row.tokens > o.MaximumSalientShare;
         let loss = 0;

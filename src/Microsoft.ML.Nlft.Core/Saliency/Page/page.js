@@ -1,5 +1,5 @@
 
-// Puts the page together: what is shown, and what follows from a change.
+// Builds the page and updates it after every change.
 nlft.page = (async () => {
     const { create } = nlft, { percent } = nlft.rows, byId = id => document.getElementById(id);
     const map = await nlft.payload.open(byId('payload').textContent);
@@ -12,16 +12,19 @@ nlft.page = (async () => {
         options: { ...map.options },
         moment: map.epochs.length - 1,
         selection: null,
-        results: map.rows.map(row => ({ roles: new Uint8Array(row.tokens), weights: new Float64Array(row.tokens), coefficients: new Float64Array(row.tokens) })),
+        results: map.rows.map(row => ({ roles: new Uint8Array(row.tokens), weights: new Float64Array(row.tokens),
+            coefficients: new Float64Array(row.tokens) })),
         row: r => map.moments[view.moment][r],
-        scratch: tokens => ({ roles: room.roles.subarray(0, tokens), weights: room.weights.subarray(0, tokens), coefficients: room.coefficients.subarray(0, tokens) }),
+        scratch: tokens => ({ roles: room.roles.subarray(0, tokens), weights: room.weights.subarray(0, tokens),
+            coefficients: room.coefficients.subarray(0, tokens) }),
         select,
         // The numbers of one token, unrounded.
         numbers: (r, t) => nlft.inspector.numbers(view.row(r), view.results[r], t),
     };
 
     function evaluate() {
-        map.moments[view.moment].forEach((row, r) => Object.assign(view.results[r], { salientAlone: false }, nlft.objective.evaluate(row, view.options, view.results[r])));
+        map.moments[view.moment].forEach((row, r) => Object.assign(view.results[r], { salientAlone: false },
+            nlft.objective.evaluate(row, view.options, view.results[r])));
     }
 
     function summary() {
@@ -53,23 +56,28 @@ nlft.page = (async () => {
         const tile = (name, value, note) => create('div', {}, create('dt', {}, name), create('dd', {}, value, create('small', {}, note)));
         byId('tiles').replaceChildren(
             tile('salient in wrong rows', wrong === 0 ? 'none' : percent(salient.wrong / all.wrong),
-                `${salient.wrong.toLocaleString('en')} of ${all.wrong.toLocaleString('en')} tokens${all.right === 0 ? '' : `; in right rows ${percent(salient.right / all.right)}`}`),
+                `${salient.wrong.toLocaleString('en')} of ${all.wrong.toLocaleString('en')} tokens`
+                    + (all.right === 0 ? '' : `; in right rows ${percent(salient.right / all.right)}`)),
             tile('above the share rule', String(over), `of ${wrong} wrong rows; rule ${percent(options.MaximumSalientShare)}`),
             tile('reinforced', percent(up / tokens), `made unlikely ${percent(down / tokens)}, left alone ${percent((tokens - up - down) / tokens)}`),
             tile('mean loss', (loss / rows.length).toFixed(3), `over ${rows.length} rows`));
         const charts = [];
         if (wrong > 0) charts.push(
             nlft.charts.histogram('Salient share of a wrong row', share, [[0, '0'], [5, '10 %'], [10, '20 %'], [15, '30 %'], [20, '40 %']],
-                { at: options.MaximumSalientShare * 50, label: `rule ${percent(options.MaximumSalientShare)}` }, `${over} of ${wrong} rows are above the rule.`),
+                { at: options.MaximumSalientShare * 50, label: `rule ${percent(options.MaximumSalientShare)}` },
+                `${over} of ${wrong} rows are above the rule.`),
             nlft.charts.histogram('j / b of their tokens', ratio, [[0, '1/16'], [4, '1/4'], [8, '1'], [12, '4'], [16, '16'], [20, '64'], [24, '']],
                 { at: 2 * (Math.log2(options.SalientRatioToBase) + 4), label: `above ${options.SalientRatioToBase}` }, 'Logarithmic.'));
         if (wrong < rows.length) charts.push(
-            nlft.charts.histogram('s of the tokens of right rows', level, [[0, '0'], [10, '0.5'], [20, '1']], { at: options.SalientLevel * 20, label: `above ${options.SalientLevel}` }, ''));
+            nlft.charts.histogram('s of the tokens of right rows', level, [[0, '0'], [10, '0.5'], [20, '1']],
+                { at: options.SalientLevel * 20, label: `above ${options.SalientLevel}` }, ''));
         byId('charts').replaceChildren(...charts);
     }
 
-    let texts; // of every row, in lower case; made for the first search
-    const textsOf = () => texts ??= map.rows.map((row, r) => [row.source, row.question, row.judgment, row.answer, Array.from(map.moments[0][r].text, id => map.texts[id]).join('')].join('\n').toLowerCase());
+    let texts; // of every row, in lower case; computed at the first search
+    const textsOf = () => texts ??= map.rows.map((row, r) =>
+        [row.source, row.question, row.judgment, row.answer, Array.from(map.moments[0][r].text, id => map.texts[id]).join('')].join('\n')
+        .toLowerCase());
 
     function arrange() {
         const filter = byId('filter').value, sort = byId('sort').value, wanted = byId('search').value.trim().toLowerCase();
@@ -78,7 +86,8 @@ nlft.page = (async () => {
             all: true, wrong: !map.rows[r].correct, right: map.rows[r].correct,
             over: !map.rows[r].correct && share(r) > view.options.MaximumSalientShare, none: view.results[r].salient === 0,
         }[filter]);
-        const by = { file: () => 0, wrong: r => map.rows[r].correct ? 2 - share(r) : -share(r), salient: r => -share(r), loss: r => -view.results[r].loss }[sort];
+        const by = { file: () => 0, wrong: r => map.rows[r].correct ? 2 - share(r) : -share(r), salient: r => -share(r), loss: r =>
+            -view.results[r].loss }[sort];
         shown.sort((a, b) => by(a) - by(b) || a - b);
         rows.arrange(shown);
         rows.repaint();
@@ -128,7 +137,8 @@ nlft.page = (async () => {
     }
 
     const legend = (name, words) => create('li', {}, create('span', { className: `t ${name}` }, words));
-    byId('legend').append(legend('p6', 'reinforced'), legend('p2', 'a little'), legend('z', 'left alone'), legend('m3 salient', 'made unlikely, salient'), legend('z near', 'its neighbour'));
+    byId('legend').append(legend('p6', 'reinforced'), legend('p2', 'a little'), legend('z', 'left alone'),
+        legend('m3 salient', 'made unlikely, salient'), legend('z near', 'its neighbour'));
     const wrongRows = map.rows.filter(row => !row.correct).length;
     byId('subtitle').textContent = `${map.model}: ${map.rows.length} rows, ${wrongRows} wrong and ${map.rows.length - wrongRows} right responses.`;
 

@@ -13,7 +13,7 @@ nlft.payload = (() => {
         return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer();
     }
 
-    // Reads one varint after the other.
+    // Reads consecutive varints.
     function varints(bytes, at) {
         return () => {
             let value = 0;
@@ -25,7 +25,7 @@ nlft.payload = (() => {
         };
     }
 
-    // Where the walks of each token begin: per moment, per row, per rule (dissimilar, similar), per token.
+    // The offsets of the walks by moment, row, rule (dissimilar, similar) and token.
     function indexWalks(bytes, rows, moments) {
         const begins = [];
         let at = 0;
@@ -47,7 +47,7 @@ nlft.payload = (() => {
         return begins;
     }
 
-    // How far a walk goes at the threshold of an index: groups of (thresholds, left, right).
+    // The reach of a walk at a threshold index, from groups of (thresholds, left, right).
     function reachOf(bytes, at, threshold) {
         const read = varints(bytes, at);
         let passed = 0;
@@ -59,7 +59,7 @@ nlft.payload = (() => {
         return [0, 0];
     }
 
-    // The map: its header, and per moment a list of rows as the objective reads them.
+    // The map: its header, and for each moment the rows in the form that the objective reads.
     async function open(text) {
         const buffer = await unpack(text), length = new DataView(buffer).getInt32(0, true);
         const map = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));

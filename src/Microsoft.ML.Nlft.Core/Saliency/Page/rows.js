@@ -1,5 +1,5 @@
 
-// The list of rows. A row's text and strips exist only while it is near the window, so a thousand rows cost no more than those in view.
+// The list of rows. Text and strips exist only for rows near the viewport, so a thousand rows cost no more than the visible ones.
 nlft.rows = (() => {
     const { create } = nlft, MARGIN = 600;
     const LEVELS = [0, 0.1, 0.3, 0.6, 1, 1.6, 2.4]; // of |c| n / scale: the same for every row and setting
@@ -32,7 +32,8 @@ nlft.rows = (() => {
         map.rows.forEach((row, r) => {
             const share = create('span', { className: 'share' });
             const gauge = create('span', { className: 'gauge' }, create('i', {}), create('b', {}));
-            const head = create('header', {}, create('span', { className: row.correct ? 'verdict well' : 'verdict wrong' }, row.correct ? '✓ right' : '✗ wrong'),
+            const head = create('header', {}, create('span', { className: row.correct ? 'verdict well' : 'verdict wrong' }, row.correct ? '✓ right'
+                : '✗ wrong'),
                 create('h3', {}, row.source), gauge, share);
             const article = create('article', { className: row.correct ? 'row right' : 'row', id: `row-${r}` }, head);
             article.dataset.row = r;
@@ -56,10 +57,12 @@ nlft.rows = (() => {
             tokens.append(...card.tokens);
             card.canvas = create('canvas', { className: 'strips' });
             card.canvas.setAttribute('aria-hidden', 'true');
-            const names = create('ul', { className: 'strip-names' }, ...(row.correct ? ['question', 'answer'] : ['question', 'judgment', 'answer']).map(name => create('li', {}, name)));
+            const names = create('ul', { className: 'strip-names' },
+                ...(row.correct ? ['question', 'answer'] : ['question', 'judgment', 'answer']).map(name => create('li', {}, name)));
             card.body = create('div', { className: 'body' }, create('p', { className: 'question' }, row.question));
             if (row.judgment) card.body.append(create('p', { className: 'judgment' }, row.judgment));
-            card.body.append(tokens, create('div', { className: 'contexts' }, names, card.canvas), create('p', { className: 'answer' }, `Right answer: ${row.answer}`));
+            card.body.append(tokens, create('div', { className: 'contexts' }, names, card.canvas),
+                create('p', { className: 'answer' }, `Right answer: ${row.answer}`));
             card.article.append(card.body);
             card.article.style.minHeight = '';
             card.filled = true;
@@ -77,7 +80,8 @@ nlft.rows = (() => {
         function paint(r) {
             const card = cards[r], result = view.results[r], row = view.row(r), { selection } = view;
             const share = result.salient / row.tokens, over = !row.correct && share > view.options.MaximumSalientShare;
-            card.share.textContent = `${result.salient} of ${row.tokens} salient, ${percent(share)}${over ? ', above the share rule' : ''}; loss ${result.loss.toFixed(3)}`;
+            card.share.textContent = `${result.salient} of ${row.tokens} salient, ${percent(share)}`
+                + `${over ? ', above the share rule' : ''}; loss ${result.loss.toFixed(3)}`;
             card.gauge.firstChild.style.width = `${Math.min(100, share * 400)}%`;
             card.gauge.lastChild.style.left = `${Math.min(100, view.options.MaximumSalientShare * 400)}%`;
             card.gauge.classList.toggle('over', over);
@@ -91,7 +95,7 @@ nlft.rows = (() => {
             nlft.charts.strips(card.canvas, row, result.roles, present);
         }
 
-        // Which rows are shown, in which order.
+        // Sets the visible rows and their order.
         function arrange(rows) {
             const shown = new Set(rows);
             cards.forEach((card, r) => card.article.hidden = !shown.has(r));
@@ -99,7 +103,7 @@ nlft.rows = (() => {
             order = rows;
         }
 
-        // Colours what can be seen; the others follow when they come near. All places are read before anything is changed.
+        // Recolours rows near the viewport; others follow when they come near. Reads all positions before it changes anything.
         function repaint() {
             const near = order.filter(r => {
                 const box = cards[r].article.getBoundingClientRect();

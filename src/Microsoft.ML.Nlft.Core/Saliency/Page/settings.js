@@ -1,5 +1,5 @@
 
-// The settings: a slider with a number for every constant of the objective, and the same as C#.
+// The settings: a slider and a number for every constant of the objective, and their C# code.
 nlft.settings = (() => {
     const { create } = nlft;
 
@@ -32,7 +32,7 @@ nlft.settings = (() => {
         ]],
     ];
 
-    // What the library accepts, where a number may be typed that the slider does not reach.
+    // The ranges of the library, for typed numbers outside the range of the slider.
     const ranges = {
         SalientRatioToBase: [value => value >= 1, '1 or more'], SalientRatioToStandard: [value => value >= 0, '0 or more'],
         MinimumJudgeProbability: [value => value >= 0 && value < 1, 'from 0 to below 1'], SalientWeightCenter: [() => true, 'a number'],
@@ -41,7 +41,7 @@ nlft.settings = (() => {
     };
     const positive = [value => value > 0, 'above 0'];
 
-    // The threshold of a cluster is one of those that walks were kept for.
+    // Rounds to a threshold for which the walks are stored.
     const nearest = (list, value) => list.reduce((best, other) => Math.abs(other - value) < Math.abs(best - value) ? other : best);
 
     function slider([name, label, low, high, step, help], map, options, changed) {
@@ -85,15 +85,17 @@ nlft.settings = (() => {
             options[name] = select.value;
             changed(name);
         });
-        return [create('div', { className: 'setting' }, create('label', { htmlFor: select.id, title: name }, label), select), () => select.value = options[name]];
+        return [create('div', { className: 'setting' }, create('label', { htmlFor: select.id, title: name }, label), select), () =>
+            select.value = options[name]];
     }
 
-    // Builds the form; changed(name) is called after every change. Returns show(): the form as the options are.
+    // Builds the form; changed(name) is called after every change. Returns show(), which updates the form from the options.
     function build(form, map, options, changed) {
         const shows = [];
         for (const [title, entries] of groups) {
             const fields = entries.map(entry => {
-                const [field, show] = Array.isArray(entry[2]) ? choice(entry, options, changed) : entry.length === 2 ? checkbox(entry, options, changed) : slider(entry, map, options, changed);
+                const [field, show] = Array.isArray(entry[2]) ? choice(entry, options, changed) : entry.length === 2
+                    ? checkbox(entry, options, changed) : slider(entry, map, options, changed);
                 shows.push(show);
                 return field;
             });
@@ -104,10 +106,11 @@ nlft.settings = (() => {
         return show;
     }
 
-    // Settings that are not the library's defaults, as C#.
+    // C# code for the settings that differ from the defaults.
     function code(options, defaults) {
         const literal = (name, value) => name === 'ClusterRule' ? `ClusterRule.${value}` : String(value);
-        const lines = Object.keys(defaults).filter(name => options[name] !== defaults[name]).map(name => `    ${name} = ${literal(name, options[name])},\n`);
+        const lines = Object.keys(defaults).filter(name => options[name] !== defaults[name])
+            .map(name => `    ${name} = ${literal(name, options[name])},\n`);
         return lines.length === 0 ? 'new NaturalLanguageObjectiveOptions()' : `new NaturalLanguageObjectiveOptions\n{\n${lines.join('')}}`;
     }
 

@@ -2,8 +2,8 @@ using Microsoft.ML.Nlft.Distributed;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>Everything that a communicator does, against what it must give.</summary>
-public static class Talk
+/// <summary>Checks every operation of a communicator against its expected result.</summary>
+public static class CommunicatorChecks
 {
     public static void Run(Communicator ranks)
     {
@@ -34,7 +34,7 @@ public static class Talk
         var all = ranks.AllGather(Bytes(rank, rank));
         for (var i = 0; i < size; i++) Require(all[i].SequenceEqual(Bytes(i, i)), $"gathered everywhere from {i}");
 
-        // Every rank sends to every rank, itself included, two tags, short and long; they arrive in order by sender and tag.
+        // Every rank sends short and long messages with two tags to every rank, itself included; they arrive in order by sender and tag.
         const int rounds = 5;
         for (var round = 0; round < rounds; round++)
             for (var to = 0; to < size; to++)
@@ -50,12 +50,13 @@ public static class Talk
                     continue;
                 }
                 var round = seen[message.From]++;
-                Require(message.Tag == tag && message.Content.SequenceEqual(Bytes(message.From + round, tag == 0 ? round : 50_000 + round)), $"message {round} from {message.From}");
+                Require(message.Tag == tag && message.Content.SequenceEqual(Bytes(message.From + round, tag == 0 ? round : 50_000 + round)),
+                    $"message {round} from {message.From}");
             }
         }
         Require(ranks.TryReceive(7) is null, "a message that nobody sent");
 
-        // The runtime's own signals still work beside the library's.
+        // The signal handlers of the runtime still work.
         try
         {
             string? nothing = size > 0 ? null : "";
@@ -66,7 +67,10 @@ public static class Talk
         }
         ranks.Barrier();
         Require(ranks.Places.Count == size && ranks.Places[rank].ProcessId == Environment.ProcessId, "places");
-        if (ranks.IsFirst) Console.WriteLine($"{size} ranks on {ranks.Library ?? "no MPI"}: {string.Join(", ", ranks.Places)}; {ranks.BytesGiven} bytes; waited {ranks.Waited.TotalMilliseconds:0} ms");
+        if (ranks.IsFirst)
+            Console.WriteLine(
+                $"{size} ranks on {ranks.Library ?? "no MPI"}: {string.Join(", ", ranks.Places)}; {ranks.BytesGiven} bytes; waited "
+                + $"{ranks.Waited.TotalMilliseconds:0} ms");
     }
 
     private static byte[] Bytes(int seed, int length) => [.. Enumerable.Range(0, length).Select(i => (byte)(seed * 31 + i * 7))];

@@ -1,14 +1,14 @@
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>How a rank of the tests ends.</summary>
-public static class Scenes
+/// <summary>Runs a scenario on a rank.</summary>
+public static class Scenario
 {
-    /// <summary>Does something and gives the process's exit code: 0, 2 when the library refused, 1 when anything else was wrong.</summary>
-    public static int Play(Action scene)
+    /// <summary>Runs the scenario and returns the exit code: 0, 2 when the library refused, 1 on another exception.</summary>
+    public static int Run(Action scenario)
     {
         try
         {
-            scene();
+            scenario();
             return 0;
         }
         catch (NlftException e)
