@@ -10,7 +10,7 @@ namespace Microsoft.ML.Nlft.Gpu;
 /// requires the version GLIBCXX_3.4.32 for a symbol that it never calls (ios_base_library_init, a marker from the iostream header of GCC 13). A copy
 /// in which this requirement is weak loads and runs. On other systems this does nothing.
 /// </summary>
-internal static class OlderStandardLibrary
+public static class OlderStandardLibrary
 {
     private const string Requirement = "GLIBCXX_3.4.32", Library = "libLibTorchSharp.so";
     private const ushort Weak = 2; // VER_FLG_WEAK

@@ -13,22 +13,20 @@ internal static class RandomModel
         var folder = Path.Combine(work.Folder, work.Shape);
         if (File.Exists(Path.Combine(folder, "model.safetensors"))) return;
         var random = new Random(1);
-        var values = new float[BlockValues];
-        for (var i = 0; i < values.Length; i++) values[i] = (random.NextSingle() - 0.5f) * 0.07f; // standard deviation 0.02
-        var (matrix, ones) = (Bytes(values), Bytes([.. Enumerable.Repeat(1f, BlockValues)]));
-        ModelFolderWriter.Write(folder, ModelConfigurationWriter.ToJson(work.Model, TensorType.BF16), ModelLayout.Weights(work.Model).Select(weight =>
-            new SafetensorsSource(weight.Name, TensorType.BF16, weight.Shape, stream =>
-            {
-                var left = 2 * weight.Shape.Aggregate(1L, (product, size) => product * size);
-                var block = weight.Shape.Length > 1 ? matrix : ones;
-                for (; left > 0; left -= block.Length) stream.Write(block.AsSpan(0, (int)Math.Min(left, block.Length)));
-            })));
-    }
+        var block = new float[BlockValues];
+        for (var i = 0; i < block.Length; i++) block[i] = (random.NextSingle() - 0.5f) * 0.07f; // standard deviation 0.02
+        var arrays = new Dictionary<long, float[]>(); // one of each length
+        ModelFolderWriter.Write(folder, work.Model, [.. ModelLayout.Weights(work.Model).Select(Tensor)], TensorType.BF16);
 
-    private static byte[] Bytes(float[] values)
-    {
-        var bytes = new byte[2 * values.Length];
-        TensorConversion.FromSingle(TensorType.BF16, values, bytes);
-        return bytes;
+        NamedTensor Tensor(WeightShape weight) => new(weight.Name, [.. weight.Shape.Select(size => (int)size)],
+            weight.Shape.Length == 1 ? [.. Enumerable.Repeat(1f, (int)weight.Shape[0])] : Matrix(weight.Shape[0] * weight.Shape[1]));
+
+        float[] Matrix(long length)
+        {
+            if (arrays.TryGetValue(length, out var values)) return values;
+            values = arrays[length] = new float[length];
+            for (var at = 0L; at < length; at += BlockValues) block.AsSpan(0, (int)Math.Min(BlockValues, length - at)).CopyTo(values.AsSpan((int)at));
+            return values;
+        }
     }
 }

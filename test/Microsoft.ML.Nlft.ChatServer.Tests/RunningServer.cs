@@ -6,7 +6,6 @@ using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.ML.Nlft;
-using Microsoft.ML.Nlft.Tests;
 
 namespace ChatServer.Tests;
 

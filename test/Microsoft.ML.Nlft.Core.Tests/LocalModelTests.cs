@@ -5,7 +5,6 @@ using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Tests.Engines;
 using Microsoft.ML.Nlft.Tests.Training;
 using Microsoft.ML.Nlft.Training;
 

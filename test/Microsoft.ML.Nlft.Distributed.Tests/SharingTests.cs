@@ -105,6 +105,6 @@ public sealed class SharingTests
     }
 
     /// <summary>Returns the number of new results of each process.</summary>
-    private static int[] Counts(Run run, string word) => [.. Regex.Match(run.Output, $"{word}((?: \\d+)+)").Groups[1].Value.Split(' ',
+    private static int[] Counts(ProcessRun run, string word) => [.. Regex.Match(run.Output, $"{word}((?: \\d+)+)").Groups[1].Value.Split(' ',
         StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
 }

@@ -16,7 +16,7 @@ internal static class Program
             case "respond": new Sharing(Communicator.Current, arguments[1..]).RespondAsync().GetAwaiter().GetResult(); break;
             case "transform": new Sharing(Communicator.Current, arguments[1..]).Transform(); break;
             case "communicate": CommunicatorChecks.Run(Communicator.Current); break;
-            case "train": Training.Run(arguments[1], new ManagedEngine()); break;
+            case "train": RankTraining.Run(arguments[1], new ManagedEngine()); break;
             default: throw new ArgumentException($"No scenario \"{arguments[0]}\".");
         }
     });

@@ -1,5 +1,4 @@
 using Gsm8k;
-using Microsoft.ML.Nlft.Tests;
 
 namespace Microsoft.ML.Nlft.TinyModel.Tests;
 

@@ -2,7 +2,6 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Evaluation;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.Tests;
 using Microsoft.ML.Nlft.TinyModel.Pretraining;
 using Microsoft.ML.Nlft.TinyModel.Problems;
 

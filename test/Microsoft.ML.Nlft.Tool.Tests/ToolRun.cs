@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.Tests.Fakes;
 
 namespace Microsoft.ML.Nlft.Tool.Tests;
 

@@ -1,6 +1,5 @@
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.Tests.Engines;
-using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
+using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;
 
 namespace Microsoft.ML.Nlft.Tests;
@@ -18,7 +17,7 @@ public class DecodingTests
         using var session = model.StartDecoding([tokens[..3], tokens[..5]], 240);
         for (var i = 0; i < 240; i++) session.Append([tokens.Span[3 + i], tokens.Span[5 + i]]);
         using var oracle = model.StartDecoding([tokens[..243], tokens[..245]], 0);
-        for (var s = 0; s < 2; s++) Numbers.AreClose(Doubles(oracle.Logits(s).ToArray()), session.Logits(s).ToArray(), 1e-4, $"sequence {s}");
+        for (var s = 0; s < 2; s++) NumberAssert.AreClose(Doubles(oracle.Logits(s).ToArray()), session.Logits(s).ToArray(), 1e-4, $"sequence {s}");
     }
 
     [TestMethod]

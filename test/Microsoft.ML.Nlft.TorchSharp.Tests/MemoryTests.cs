@@ -1,9 +1,8 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.Tests.Engines;
 using Microsoft.ML.Nlft.TorchSharp;
-using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
+using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;
 
 namespace Microsoft.ML.Nlft.Tests;
@@ -68,9 +67,7 @@ public class MemoryTests
         if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Reads /proc.");
         var configuration = TinyModels.Configuration with { HiddenSize = 512, IntermediateSize = 2048, LayerCount = 8, SlidingWindows = new int[8] };
         var path = TinyModels.NewFolder();
-        var weights = ModelLayout.Weights(configuration).Select(weight =>
-            new SafetensorsSource(weight.Name, TensorType.BF16, weight.Shape, stream => stream.Write(new byte[2 * Length(weight.Shape)])));
-        ModelFolderWriter.Write(path, ModelConfigurationWriter.ToJson(configuration, TensorType.BF16), weights);
+        ModelInitializer.Create(path, configuration, seed: 1, TensorType.BF16);
         using var folder = ModelFolder.Open(path);
         var parameters = ModelLayout.Weights(configuration).Sum(weight => Length(weight.Shape));
         var model = parameters * (computeType == TensorType.BF16 ? 2 : 4);

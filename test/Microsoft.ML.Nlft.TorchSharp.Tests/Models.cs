@@ -1,6 +1,5 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.Tests.Engines;
 using Microsoft.ML.Nlft.TorchSharp;
 
 namespace Microsoft.ML.Nlft.Tests;
@@ -18,4 +17,11 @@ internal static class Models
     public static ICausalLanguageModel Load(ModelFolder folder, TrainableWeights trainable = TrainableWeights.Lora, IModelEngine? engine = null,
         LoraConfiguration? lora = null) =>
         (engine ?? Engine()).Load(new ModelLoadOptions { Folder = folder, Trainable = trainable, Lora = lora ?? EngineSteps.Lora });
+}
+
+/// <summary>Lets libtorch load on a system with an older standard library, before any test asks for it.</summary>
+internal static class NativeLibraryPreparation
+{
+    [System.Runtime.CompilerServices.ModuleInitializer]
+    internal static void Prepare() => System.Runtime.CompilerServices.RuntimeHelpers.RunModuleConstructor(typeof(Gpu.OlderStandardLibrary).Module.ModuleHandle);
 }

@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.Ranks;
 using Microsoft.ML.Nlft.TorchSharp;
 
 namespace Microsoft.ML.Nlft.Tests;
@@ -7,5 +6,5 @@ namespace Microsoft.ML.Nlft.Tests;
 internal static class RankProgram
 {
     private static int Main(string[] arguments) =>
-        Scenario.Run(() => Ranks.Training.Run(arguments[1], new TorchSharpEngine(new() { Device = "cpu", Threads = 1 })));
+        Scenario.Run(() => RankTraining.Run(arguments[1], new TorchSharpEngine(new() { Device = "cpu", Threads = 1 })));
 }

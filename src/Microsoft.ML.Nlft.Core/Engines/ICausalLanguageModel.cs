@@ -3,11 +3,11 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines;
 
 /// <summary>
-/// A causal language model on some engine: the narrow seam between tensors and everything else. An engine scores tokens and
+/// A causal language model on some engine: the narrow contract between tensors and everything else. An engine scores tokens and
 /// back-propagates one coefficient per token; it knows nothing of objectives, prompts or schedules.
 /// </summary>
 /// <remarks>
-/// Not safe for concurrent use: callers serialise. Results depend neither on the number of threads nor, beyond rounding, on how
+/// Not thread-safe: callers serialize. Results depend neither on the number of threads nor, beyond rounding, on how
 /// sequences are split into batches. Sequences of a batch may differ in length.
 /// </remarks>
 public interface ICausalLanguageModel : IDisposable
@@ -85,7 +85,7 @@ public interface IForwardPass : IDisposable
     void Backward(IReadOnlyList<ReadOnlyMemory<float>> coefficients, CancellationToken cancellationToken = default);
 }
 
-/// <summary>Next-token logits for several sequences that grow together, with a key/value cache.</summary>
+/// <summary>Gives the next-token logits of several sequences that are generated in one batch, with a key/value cache.</summary>
 public interface IDecodingSession : IDisposable
 {
     /// <summary>Number of sequences.</summary>

@@ -2,7 +2,9 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines;
 
-/// <summary>Loads causal language models for inference or training: the managed CPU engine and the TorchSharp engine are the two there are.</summary>
+/// <summary>
+/// Loads causal language models for inference or training. The library has a managed CPU engine and a TorchSharp engine; a program can bring its own.
+/// </summary>
 public interface IModelEngine
 {
     /// <summary>A short name for logs and reports, for example "managed".</summary>

@@ -2,29 +2,42 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines;
 
-/// <summary>Sequences of different lengths laid end to end: row i of every activation belongs to token i. Nothing is padded.</summary>
-internal sealed class PackedBatch
+/// <summary>
+/// Lays sequences of different lengths end to end: row i of every activation belongs to token i, and nothing is padded. For engines; the arrays are
+/// the batch's own and must not be changed by others.
+/// </summary>
+public sealed class PackedBatch
 {
     private PackedBatch(int[] tokens, int[] starts, int[] positions, ulong[] dropoutSeeds) =>
         (Tokens, Starts, Positions, DropoutSeeds) = (tokens, starts, positions, dropoutSeeds);
 
-    /// <summary>All token ids, N of them.</summary>
+    /// <summary>All N token ids.</summary>
     public int[] Tokens { get; }
 
-    /// <summary>First row of every sequence, and N at the end.</summary>
+    /// <summary>First row of every sequence, and N at the end; one value more than there are sequences.</summary>
     public int[] Starts { get; }
 
-    /// <summary>Position of every row within its sequence.</summary>
+    /// <summary>Position of every row within its sequence, from 0; N values.</summary>
     public int[] Positions { get; }
 
-    /// <summary>The dropout seed of every sequence.</summary>
+    /// <summary>The dropout seed of every sequence; zeros where none were given.</summary>
     public ulong[] DropoutSeeds { get; }
 
+    /// <summary>N, the number of rows.</summary>
     public int Rows => Tokens.Length;
+
+    /// <summary>Number of sequences.</summary>
     public int Count => Starts.Length - 1;
+
+    /// <summary>Number of tokens of a sequence.</summary>
+    /// <param name="sequence">Its index, from 0.</param>
     public int Length(int sequence) => Starts[sequence + 1] - Starts[sequence];
 
     /// <summary>Packs whole sequences.</summary>
+    /// <param name="sequences">The token ids of each; prompt and response together.</param>
+    /// <param name="configuration">The model, for its vocabulary and its number of positions.</param>
+    /// <param name="dropoutSeeds">One seed per sequence; null: zeros.</param>
+    /// <exception cref="NlftException">A sequence is empty or longer than the model allows, or a token id lies outside the vocabulary.</exception>
     public static PackedBatch Create(IReadOnlyList<ReadOnlyMemory<int>> sequences, ModelConfiguration configuration, IReadOnlyList<ulong>? dropoutSeeds = null)
     {
         var starts = new int[sequences.Count + 1];
@@ -47,14 +60,20 @@ internal sealed class PackedBatch
         return new PackedBatch(tokens, starts, positions, dropoutSeeds?.ToArray() ?? new ulong[sequences.Count]);
     }
 
-    /// <summary>One further token for each of several sequences, at the given positions.</summary>
+    /// <summary>Packs one further token of each of several sequences.</summary>
+    /// <param name="tokens">Their ids.</param>
+    /// <param name="positions">Their positions, from 0.</param>
+    /// <param name="configuration">The model, for its vocabulary.</param>
+    /// <exception cref="NlftException">A token id lies outside the vocabulary.</exception>
     public static PackedBatch Step(int[] tokens, int[] positions, ModelConfiguration configuration)
     {
         TokenCheck.RefuseForeign(tokens, "next tokens", configuration);
         return new PackedBatch(tokens, [.. Enumerable.Range(0, tokens.Length + 1)], positions, new ulong[tokens.Length]);
     }
 
-    /// <summary>The rows that predict a response token, the tokens they predict, and where every sequence begins among them (and R at the end).</summary>
+    /// <summary>Finds the R rows that predict a response token.</summary>
+    /// <param name="sequences">The sequences that were packed.</param>
+    /// <returns>Those rows, the token that each predicts, and where every sequence begins among them (with R at the end).</returns>
     public (int[] Rows, int[] Targets, int[] Firsts) Responses(IReadOnlyList<TokenSequence> sequences)
     {
         var firsts = new int[sequences.Count + 1];
@@ -69,7 +88,10 @@ internal sealed class PackedBatch
         return (rows, targets, firsts);
     }
 
-    /// <summary>One coefficient per response token of all sequences, end to end, from one entry per sequence; an empty entry counts as zeros.</summary>
+    /// <summary>Lays the coefficients of a backward pass end to end.</summary>
+    /// <param name="coefficients">One entry per sequence with a coefficient per response token; an empty entry counts as zeros.</param>
+    /// <param name="firsts">Where every sequence begins among the R response tokens, and R at the end, as <see cref="Responses"/> gives it.</param>
+    /// <returns>R values.</returns>
     /// <exception cref="ArgumentException">The numbers of entries or coefficients do not fit.</exception>
     public static float[] Flatten(IReadOnlyList<ReadOnlyMemory<float>> coefficients, int[] firsts)
     {

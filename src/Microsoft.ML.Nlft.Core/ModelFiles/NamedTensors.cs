@@ -2,13 +2,15 @@ using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>Checks the tensors that are given to <see cref="ICausalLanguageModel.Import"/>.</summary>
-internal static class NamedTensors
+/// <summary>Checks the tensors that an engine is given in <see cref="ICausalLanguageModel.Import"/>.</summary>
+public static class NamedTensors
 {
     private const string Remedy = "Import what Export gave for the same model and adapter settings.";
 
-    /// <summary>Refuses a tensor that is too many, has another shape, or is missing.</summary>
-    /// <exception cref="NlftException">Names the first such tensor.</exception>
+    /// <summary>Refuses tensors other than the expected ones.</summary>
+    /// <param name="tensors">The tensors given, in any order.</param>
+    /// <param name="shapes">Name and shape of every expected tensor, outermost dimension first.</param>
+    /// <exception cref="NlftException">A tensor is unknown, is missing, or differs in shape; the message names the first.</exception>
     public static void RequireExactly(IReadOnlyList<NamedTensor> tensors, IReadOnlyDictionary<string, int[]> shapes)
     {
         foreach (var tensor in tensors)

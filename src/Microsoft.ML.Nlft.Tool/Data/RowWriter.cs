@@ -27,7 +27,7 @@ internal static class RowWriter
             console.Out.Write(Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length));
             return;
         }
-        Communicator.Current.OnFirst($"writing {path}", () =>
+        console.Communicator.OnFirst($"writing {path}", () =>
         {
             AtomicFile.Write(console.PathOf(path), WriteRows);
             if (journal is not null) File.Delete(journal);

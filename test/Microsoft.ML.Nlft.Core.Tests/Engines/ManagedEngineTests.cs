@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.ModelFiles;
-using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
+using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 
@@ -72,7 +72,7 @@ public class ManagedEngineTests
         {
             for (var s = 0; s < prompts.Length; s++)
             {
-                Numbers.AreClose(Doubles(one.Logits(s).ToArray()), other.Logits(s).ToArray(), tolerance, $"{type}, token {step} of sequence {s}");
+                NumberAssert.AreClose(Doubles(one.Logits(s).ToArray()), other.Logits(s).ToArray(), tolerance, $"{type}, token {step} of sequence {s}");
             }
             one.Append([step, 7, 9]);
             other.Append([step, 7, 9]);

@@ -21,12 +21,6 @@ internal static class Numbers
                 Assert.AreEqual(expected[i][j], actual[i][j], tolerance, $"{what} [{i}, {j}]");
     }
 
-    public static void AreClose(IReadOnlyList<double> expected, IReadOnlyList<float> actual, double tolerance, string what)
-    {
-        Assert.HasCount(expected.Count, actual, what);
-        for (var i = 0; i < expected.Count; i++) Assert.AreEqual(expected[i], actual[i], tolerance, $"{what}[{i}]");
-    }
-
     public static double Dot(Matrix x, Matrix y)
     {
         var sum = 0.0;

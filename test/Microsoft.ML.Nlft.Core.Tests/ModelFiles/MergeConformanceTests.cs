@@ -1,7 +1,6 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.Tests.Engines;
 
 namespace Microsoft.ML.Nlft.Tests.ModelFiles;
 
@@ -36,7 +35,7 @@ public sealed class MergeConformanceTests
         var targets = golden.Adapter.Configuration.Resolve(source.Configuration);
         var bound = (4e-6 + 2 * Roundoff(TypeOf(source, targets[0])) * Math.Sqrt(targets.Count)) * largest;
         var actual = Logits(merged, null, golden.Sequence);
-        Numbers.AreClose([.. applied.Select(value => (double)value)], actual, bound, $"{name} {type}: logit");
+        NumberAssert.AreClose([.. applied.Select(value => (double)value)], actual, bound, $"{name} {type}: logit");
         Assert.IsGreaterThan(10 * bound, Logits(source, null, golden.Sequence).Zip(actual, (x, y) => Math.Abs(x - y)).Max(), "the adapter does something");
     }
 

@@ -1,7 +1,6 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.Tests.Engines;
 
 namespace Microsoft.ML.Nlft.Tests.ModelFiles;
 
@@ -169,8 +168,8 @@ public sealed class MergedModelTests
             adapter.MergeInto(source, folder.File("merged"));
 
             var expected = Score(folder.File("by hand"));
-            Numbers.AreClose(expected, Score(folder.File("base"), adapter).Select(p => (float)p).ToArray(), 1e-4, "the adapter on the engine");
-            Numbers.AreClose(expected, Score(folder.File("merged")).Select(p => (float)p).ToArray(), 1e-4, "the merged model");
+            NumberAssert.AreClose(expected, Score(folder.File("base"), adapter).Select(p => (float)p).ToArray(), 1e-4, "the adapter on the engine");
+            NumberAssert.AreClose(expected, Score(folder.File("merged")).Select(p => (float)p).ToArray(), 1e-4, "the merged model");
             Assert.IsGreaterThan(1e-3, expected.Zip(Score(folder.File("base")), (x, y) => Math.Abs(x - y)).Max(), "the adapter does something");
         }
     }

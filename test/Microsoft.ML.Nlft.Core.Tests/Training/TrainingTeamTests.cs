@@ -2,7 +2,6 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Tests.Engines;
 using Microsoft.ML.Nlft.Tests.ModelFiles;
 using Microsoft.ML.Nlft.Training;
 

@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.Tests;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 

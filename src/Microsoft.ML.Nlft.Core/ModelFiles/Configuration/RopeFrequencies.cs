@@ -1,11 +1,15 @@
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// The frequencies of rotary position embedding: f_i = theta^(-2i/d), scaled as rope_scaling says (linear, llama3, yarn: arXiv 2309.00071).
+/// Computes the frequencies of rotary position embedding: f_i = theta^(-2i/d), scaled as rope_scaling says (linear, llama3, yarn: arXiv 2309.00071).
 /// </summary>
-internal static class RopeFrequencies
+public static class RopeFrequencies
 {
-    /// <summary>The d/2 frequencies and the factor on cosine and sine.</summary>
+    /// <summary>Computes the angle per position of every pair of a head, and the factor on cosine and sine.</summary>
+    /// <param name="rope">The settings.</param>
+    /// <param name="headSize">d, the width of a head; even.</param>
+    /// <returns>d/2 frequencies in radians per position, and the factor (1 but for yarn).</returns>
+    /// <exception cref="NlftException"><see cref="RopeConfiguration.Type"/> is not known.</exception>
     public static (double[] Frequencies, double Magnitude) Of(RopeConfiguration rope, int headSize)
     {
         var frequencies = new double[headSize / 2];

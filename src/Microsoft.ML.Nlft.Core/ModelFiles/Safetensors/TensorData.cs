@@ -29,15 +29,20 @@ public sealed record TensorData(string Name, TensorType Type, long[] Shape, Read
         return values;
     }
 
-    /// <summary>Copies the bytes out; those of a file go straight to their place, without a copy in between.</summary>
-    internal void Read(Span<byte> destination)
+    /// <summary>Copies the raw bytes out; those of a file are read straight to their place and are not held.</summary>
+    /// <param name="destination">As many bytes as the tensor has.</param>
+    /// <exception cref="NlftException">The file cannot be read, or was written to after it was opened.</exception>
+    public void Read(Span<byte> destination)
     {
         if (MemoryMarshal.TryGetMemoryManager<byte, StoredBytes>(Bytes, out var stored)) stored!.Read(0, destination);
         else Bytes.Span.CopyTo(destination);
     }
 
-    /// <summary>Copies the values out as float32; those of a file go through a small buffer.</summary>
-    internal void Read(Span<float> destination)
+    /// <summary>Copies the values out as float32, row-major; those of a file go through a small buffer and are not held.</summary>
+    /// <param name="destination">As many elements as the tensor has.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><see cref="Type"/> is not F32, F16, BF16 or F64.</exception>
+    /// <exception cref="NlftException">The file cannot be read, or was written to after it was opened.</exception>
+    public void Read(Span<float> destination)
     {
         if (!MemoryMarshal.TryGetMemoryManager<byte, StoredBytes>(Bytes, out var stored))
         {

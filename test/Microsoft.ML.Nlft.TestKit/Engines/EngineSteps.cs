@@ -1,21 +1,30 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 
-namespace Microsoft.ML.Nlft.Tests.Engines;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>An adapter, batches and steps that the tests of every engine share.</summary>
-internal static class EngineSteps
+public static class EngineSteps
 {
-    public static readonly LoraConfiguration Lora = new() { Rank = 3, Alpha = 6, Dropout = 0.2, TargetModules = ["q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"] };
+    public static readonly LoraConfiguration Lora = new()
+    {
+        Rank = 3,
+        Alpha = 6,
+        Dropout = 0.2,
+        TargetModules = ["q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"],
+    };
+
     public static readonly AdamWOptions AdamW = new() { WeightDecay = 0.01 };
 
     public static TokenSequence[] Batch(params int[] lengths)
     {
         var random = new Random(11);
-        return [.. lengths.Select((length, i) => new TokenSequence(Enumerable.Range(0, length).Select(_ => random.Next(TinyModels.Vocabulary)).ToArray(), Math.Max(1, length / 3))
+        return [.. lengths.Select((length, i) => new TokenSequence(Tokens(length), Math.Max(1, length / 3))
         {
             DropoutSeed = (ulong)i + 1,
         })];
+
+        int[] Tokens(int length) => [.. Enumerable.Range(0, length).Select(_ => random.Next(TinyModels.Vocabulary))];
     }
 
     public static ReadOnlyMemory<float> Coefficients(TokenSequence sequence) =>
@@ -42,7 +51,7 @@ internal static class EngineSteps
         foreach (var (wanted, found) in expected.OrderBy(t => t.Name).Zip(actual.OrderBy(t => t.Name)))
         {
             CollectionAssert.AreEqual(wanted.Shape, found.Shape, wanted.Name);
-            Numbers.AreClose(Doubles(wanted.Values), found.Values, tolerance * Math.Max(floor, wanted.Values.Max(Math.Abs)), wanted.Name);
+            NumberAssert.AreClose(Doubles(wanted.Values), found.Values, tolerance * Math.Max(floor, wanted.Values.Max(Math.Abs)), wanted.Name);
         }
     }
 

@@ -1,9 +1,9 @@
 using Microsoft.ML.Nlft.ModelFiles;
 
-namespace Microsoft.ML.Nlft.Tests.Engines;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>A random qwen3-shaped model of a few thousand weights in a temporary folder.</summary>
-internal static class TinyModels
+public static class TinyModels
 {
     public const int Vocabulary = 31, Intermediate = 20, HeadSize = 4;
 
@@ -41,9 +41,11 @@ internal static class TinyModels
     public static ModelFolder Rewrite(ModelFolder source, TensorType type, Func<string, float[], int, float[]> change)
     {
         var path = NewFolder();
-        ModelFolderWriter.Write(path, ModelConfigurationWriter.ToJson(source.Configuration, type), ModelLayout.Weights(source.Configuration).Select(weight =>
-            SafetensorsSource.FromFloats(weight.Name, type, weight.Shape, () => change(weight.Name, source.Tensor(weight.Name, weight.Shape).ToArray(), (int)weight.Shape[^1]))));
+        ModelFolderWriter.Write(path, source.Configuration, [.. ModelLayout.Weights(source.Configuration).Select(Changed)], type);
         return ModelFolder.Open(path);
+
+        NamedTensor Changed(WeightShape weight) => new(weight.Name, [.. weight.Shape.Select(size => (int)size)],
+            change(weight.Name, source.Tensor(weight.Name, weight.Shape).ToArray(), (int)weight.Shape[^1]));
     }
 
     private static DirectoryInfo MakePlace()

@@ -9,7 +9,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 
-namespace Microsoft.ML.Nlft.Ranks;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>A training scenario for every rank; the test writes it as JSON.</summary>
 public sealed record TrainingScenario
@@ -50,7 +50,7 @@ public sealed record TrainingOutcome(int Rank, int Size, double[] Losses, string
     string? Checkpoint, int Reports, long BytesGiven, long AdapterBytes);
 
 /// <summary>Runs training scenarios in order.</summary>
-internal static class Training
+public static class RankTraining
 {
     public static void Run(string file, IModelEngine engine)
     {

@@ -1,16 +1,16 @@
 using System.Diagnostics;
 
-namespace Microsoft.ML.Nlft.Tests;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>An installed MPI launcher.</summary>
 /// <param name="Name">"Open MPI" or "MPICH".</param>
-internal sealed record Launcher(string Name)
+public sealed record Launcher(string Name)
 {
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(90);
 
-    /// <summary>The program of the ranks: a separate one, or this assembly when it has an entry point.</summary>
-    private static readonly string s_ranks = Path.Combine(AppContext.BaseDirectory, "nlft-ranks.dll") is var own && File.Exists(own) ? own
-        : typeof(Launcher).Assembly.Location;
+    /// <summary>The program of the ranks: a separate one, or the assembly of the TorchSharp engine's tests, which has an entry point.</summary>
+    private static readonly string s_ranks = new[] { "nlft-ranks.dll", "Microsoft.ML.Nlft.TorchSharp.Tests.dll" }
+        .Select(file => Path.Combine(AppContext.BaseDirectory, file)).FirstOrDefault(File.Exists) ?? "";
 
     /// <summary>The assembly to run.</summary>
     public string Assembly { get; init; } = s_ranks;
@@ -37,7 +37,7 @@ internal sealed record Launcher(string Name)
     /// <param name="arguments">The arguments of each process.</param>
     /// <param name="variables">Environment variables.</param>
     /// <param name="survive">Whether the other processes survive when one is killed.</param>
-    public Run Run(int size, string[] arguments, (string Name, string Value)[]? variables = null, bool survive = false)
+    public ProcessRun Run(int size, string[] arguments, (string Name, string Value)[]? variables = null, bool survive = false)
     {
         string[] options = (IsOpenMpi, survive) switch
         {
@@ -53,13 +53,13 @@ internal sealed record Launcher(string Name)
     }
 
     /// <summary>Runs the program of the ranks without a launcher.</summary>
-    public static Run RunAlone(string[] arguments, params (string Name, string Value)[] variables) =>
+    public static ProcessRun RunAlone(string[] arguments, params (string Name, string Value)[] variables) =>
         Start("dotnet", [s_ranks, .. arguments], variables);
 
     private static bool Found(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
         .Any(folder => File.Exists(Path.Combine(folder, program)));
 
-    private static Run Start(string program, string[] arguments, (string Name, string Value)[]? variables = null)
+    private static ProcessRun Start(string program, string[] arguments, (string Name, string Value)[]? variables = null)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -78,14 +78,14 @@ internal sealed record Launcher(string Name)
             process.Kill(entireProcessTree: true);
             Assert.Fail($"{program} {string.Join(' ', arguments)} did not end within {s_longest.TotalSeconds} s");
         }
-        return new Run(process.ExitCode, output.Result, error.Result, clock.Elapsed);
+        return new ProcessRun(process.ExitCode, output.Result, error.Result, clock.Elapsed);
     }
 }
 
 /// <summary>The result of a run.</summary>
-internal sealed record Run(int ExitCode, string Output, string Error, TimeSpan Took)
+public sealed record ProcessRun(int ExitCode, string Output, string Error, TimeSpan Took)
 {
-    public Run Require(int exitCode)
+    public ProcessRun Require(int exitCode)
     {
         Assert.AreEqual(exitCode, ExitCode, Output + Error);
         return this;

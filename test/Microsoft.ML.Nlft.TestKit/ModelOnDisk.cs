@@ -1,10 +1,10 @@
 using System.Text.Json;
 using Microsoft.ML.Nlft.ModelFiles;
 
-namespace Microsoft.ML.Nlft.Tests.Fakes;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>A model folder in a temporary place: two random layers and a tokenizer whose ids are bytes (256: end of sequence).</summary>
-internal sealed class ModelOnDisk : IDisposable
+public sealed class ModelOnDisk : IDisposable
 {
     public const int EndOfSequence = 256;
 

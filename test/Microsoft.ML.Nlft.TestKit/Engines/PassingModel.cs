@@ -1,10 +1,10 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 
-namespace Microsoft.ML.Nlft.Tests.Engines;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>Passes everything on to another model, which it does not own; what looks on or comes between overrides that.</summary>
-internal abstract class PassingModel(ICausalLanguageModel model) : ICausalLanguageModel
+public abstract class PassingModel(ICausalLanguageModel model) : ICausalLanguageModel
 {
     public ModelConfiguration Configuration => model.Configuration;
 
@@ -12,10 +12,12 @@ internal abstract class PassingModel(ICausalLanguageModel model) : ICausalLangua
 
     public TrainableWeights Trainable => model.Trainable;
 
-    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
+    public IReadOnlyList<TokenScores> Score(
+        IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
         model.Score(batch, hiddenStates, cancellationToken);
 
-    public virtual IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
+    public virtual IForwardPass Forward(
+        IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
         model.Forward(batch, hiddenStates, cancellationToken);
 
     public virtual double ApplyGradients(AdamWOptions options, double learningRate) => model.ApplyGradients(options, learningRate);
@@ -26,7 +28,8 @@ internal abstract class PassingModel(ICausalLanguageModel model) : ICausalLangua
 
     public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors) => model.Import(state, tensors);
 
-    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
+    public IDecodingSession StartDecoding(
+        IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
         model.StartDecoding(prompts, maximumNewTokens, cancellationToken);
 
     public virtual void Dispose()

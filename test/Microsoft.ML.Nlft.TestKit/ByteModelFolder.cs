@@ -1,10 +1,10 @@
 using System.Text.Json;
 using Microsoft.ML.Nlft.ModelFiles;
 
-namespace Microsoft.ML.Nlft.Tests;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>A whole model folder made by hand: random weights, and a tokenizer whose tokens are the 256 bytes and four special ones.</summary>
-internal sealed class ByteModelFolder : IDisposable
+public sealed class ByteModelFolder : IDisposable
 {
     public const int Vocabulary = 260, EndOfTurn = 259;
 

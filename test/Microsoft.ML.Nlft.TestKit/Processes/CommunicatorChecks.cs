@@ -1,9 +1,9 @@
 using Microsoft.ML.Nlft.Distributed;
 
-namespace Microsoft.ML.Nlft.Ranks;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>Checks every operation of a communicator against its expected result.</summary>
-internal static class CommunicatorChecks
+public static class CommunicatorChecks
 {
     public static void Run(Communicator ranks)
     {

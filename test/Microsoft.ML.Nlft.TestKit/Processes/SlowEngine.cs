@@ -1,10 +1,9 @@
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.Tests.Engines;
 
-namespace Microsoft.ML.Nlft.Ranks;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>An engine with a delay in every forward pass.</summary>
-internal sealed class SlowEngine(IModelEngine engine, int milliseconds) : IModelEngine
+public sealed class SlowEngine(IModelEngine engine, int milliseconds) : IModelEngine
 {
     public string Name => $"{engine.Name}, slow";
 

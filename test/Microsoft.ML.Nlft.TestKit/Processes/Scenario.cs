@@ -1,7 +1,7 @@
-namespace Microsoft.ML.Nlft.Ranks;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>Runs a scenario on a rank.</summary>
-internal static class Scenario
+public static class Scenario
 {
     /// <summary>Runs the scenario and returns the exit code: 0, 2 when the library refused, 1 on another exception.</summary>
     public static int Run(Action scenario)

@@ -1,12 +1,12 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
-using static Microsoft.ML.Nlft.Tests.Engines.EngineSteps;
+using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 
-namespace Microsoft.ML.Nlft.Tests.Engines;
+namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// What every engine must do whatever its numbers are: micro-batches, dropout, decoding with a cache, states in and out, refusals. A test class derives
-/// from this and names its engine, which computes in float32.
+/// What every engine must do whatever its numbers are: micro-batches, dropout, decoding with a cache, states in and out, refusals. A test class
+/// derives from this and names its engine, which computes in float32.
 /// </summary>
 public abstract class EngineBehaviour
 {
@@ -43,7 +43,7 @@ public abstract class EngineBehaviour
         for (var s = 0; s < batch.Length; s++)
         {
             using var alone = model.Forward([batch[s]]);
-            Numbers.AreClose(Doubles(alone.Scores[0].LogProbabilities), together.Scores[s].LogProbabilities, 1e-5, $"sequence {s}");
+            NumberAssert.AreClose(Doubles(alone.Scores[0].LogProbabilities), together.Scores[s].LogProbabilities, 1e-5, $"sequence {s}");
         }
         var plain = model.Score(batch);
         Assert.AreNotEqual(plain[0].LogProbabilities[3], together.Scores[0].LogProbabilities[3], "Dropout is on in Forward and off in Score.");
@@ -53,7 +53,7 @@ public abstract class EngineBehaviour
         using var without = Load(folder, lora: NoDropout);
         without.Import(ModelState.Weights, model.Export(ModelState.Weights));
         using var pass = without.Forward(batch);
-        Numbers.AreClose(Doubles(plain[1].LogProbabilities), pass.Scores[1].LogProbabilities, 1e-6, "without dropout");
+        NumberAssert.AreClose(Doubles(plain[1].LogProbabilities), pass.Scores[1].LogProbabilities, 1e-6, "without dropout");
     }
 
     [TestMethod]
@@ -70,7 +70,7 @@ public abstract class EngineBehaviour
                 if (s != 1 || step < 5)
                 {
                     using var oracle = model.StartDecoding([tokens[..(prompts[s].Length + step)]], 0);
-                    Numbers.AreClose(Doubles(oracle.Logits(0).ToArray()), session.Logits(s).ToArray(), 1e-5, $"step {step}, sequence {s}");
+                    NumberAssert.AreClose(Doubles(oracle.Logits(0).ToArray()), session.Logits(s).ToArray(), 1e-5, $"step {step}, sequence {s}");
                 }
             session.Append([.. prompts.Select((prompt, s) => s == 1 && step >= 4 ? -1 : tokens.Span[prompt.Length + step])]);
         }

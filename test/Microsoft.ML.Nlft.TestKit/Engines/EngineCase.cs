@@ -1,0 +1,83 @@
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.TestKit;
+
+/// <summary>A model, an adapter and a sequence, to be compared with the oracle: a golden one, or one made of random numbers.</summary>
+public sealed class EngineCase : IDisposable
+{
+    private const string Random = "random ";
+
+    /// <summary>Makes a case of what is given; it owns the folder.</summary>
+    public EngineCase(ModelFolder folder, LoraAdapter adapter, TokenSequence sequence) => (Folder, Adapter, Sequence) = (folder, adapter, sequence);
+
+    /// <summary>The names of the golden models, where they are there, and of six random ones, as data rows.</summary>
+    public static IEnumerable<object[]> Names =>
+        Fixtures.Folders("golden", "llama").Concat(Enumerable.Range(1, 6).Select(seed => new object[] { $"{Random}{seed}" }));
+
+    /// <summary>The base model.</summary>
+    public ModelFolder Folder { get; }
+
+    /// <summary>An adapter for it whose two factors differ from zero, without dropout.</summary>
+    public LoraAdapter Adapter { get; }
+
+    /// <summary>A prompt and a response.</summary>
+    public TokenSequence Sequence { get; }
+
+    /// <summary>Opens a case.</summary>
+    /// <param name="name">One of <see cref="Names"/>; "random N" works for every integer N.</param>
+    public static EngineCase Open(string name)
+    {
+        if (name.StartsWith(Random, StringComparison.Ordinal)) return FromSeed(int.Parse(name.AsSpan(Random.Length)));
+        using var golden = new Golden(name);
+        return new EngineCase(ModelFolder.Open(golden.Folder.Path), golden.Adapter, golden.Sequence);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Folder.Dispose();
+
+    /// <summary>Sizes, kind and scales all come from the seed: matrices from half to twice the scale that keeps the length of their input.</summary>
+    private static EngineCase FromSeed(int seed)
+    {
+        var random = new Random(seed);
+        var kind = ((string[])["llama", "mistral", "qwen2", "qwen3"])[random.Next(4)];
+        int keyHeads = random.Next(1, 4), layers = random.Next(1, 5), vocabulary = random.Next(20, 200);
+        var configuration = new ModelConfiguration
+        {
+            ModelType = kind,
+            VocabularySize = vocabulary,
+            HiddenSize = 4 * random.Next(4, 17),
+            IntermediateSize = 4 * random.Next(4, 33),
+            LayerCount = layers,
+            HeadCount = keyHeads * random.Next(1, 4),
+            KeyValueHeadCount = keyHeads,
+            HeadSize = 2 * random.Next(2, 9),
+            MaximumPositions = 128,
+            TieWordEmbeddings = random.Next(2) == 0,
+            QkvBias = kind == "qwen2",
+            QueryKeyNorm = kind == "qwen3",
+            SlidingWindows = [.. Enumerable.Range(0, layers).Select(layer => kind == "mistral" || (kind == "qwen3" && layer % 2 == 1) ? 9 : 0)],
+        };
+        var spread = Math.Pow(2, 2 * random.NextDouble() - 1);
+        var path = TinyModels.NewFolder();
+        var weights = ModelLayout.Weights(configuration).Select(weight => Tensor(weight.Name, [.. weight.Shape.Select(size => (int)size)]));
+        ModelFolderWriter.Write(path, configuration, [.. weights], TensorType.F32);
+        var lora = new LoraConfiguration { Rank = random.Next(1, 9), Alpha = 8, Dropout = 0, TargetPattern = LoraConfiguration.AllLinear };
+        var adapter = LoraAdapter.Create(lora, configuration, seed);
+        adapter = new LoraAdapter(adapter.Configuration, [.. adapter.Factors.Select(factor => Tensor(factor.Name, factor.Shape))]);
+        var tokens = Enumerable.Range(0, random.Next(20, 60)).Select(_ => random.Next(vocabulary)).ToArray();
+        return new EngineCase(ModelFolder.Open(path), adapter, new TokenSequence(tokens, random.Next(1, 10)));
+
+        NamedTensor Tensor(string name, int[] shape)
+        {
+            var values = new float[shape.Aggregate(1, (product, size) => product * size)];
+            var scale = name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) ? 1 : spread / Math.Sqrt(shape[^1]);
+            foreach (ref var value in values.AsSpan())
+            {
+                var uniform = random.NextDouble() - 0.5;
+                value = (float)(name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 + uniform : scale * Math.Sqrt(12) * uniform);
+            }
+            return new NamedTensor(name, shape, values);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+using System.Text.Json;
+
+namespace Microsoft.ML.Nlft.TestKit;
+
+/// <summary>Numbers out of the JSON of golden files.</summary>
+public static class JsonNumbers
+{
+    public static double[] Doubles(this JsonElement array) => [.. array.EnumerateArray().Select(value => value.GetDouble())];
+
+    public static double[] Doubles(this JsonElement parent, string name) => parent.GetProperty(name).Doubles();
+}

@@ -1,0 +1,151 @@
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.TestKit;
+
+/// <summary>
+/// The oracle of the conformance suites: a Llama-family model with a LoRA adapter in float64, written from the definition, one sequence at a time,
+/// without dropout. With a <see cref="Rounding"/> it shows how far results move in an engine that stores that type between its operations.
+/// </summary>
+public sealed class ReferenceModel
+{
+    private readonly ModelConfiguration _model;
+    private readonly LoraConfiguration? _lora;
+    private readonly Rounding _rounding;
+    private readonly Dictionary<string, Node> _weights, _factors = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (double[] First, double[] Second)> _moments = new(StringComparer.Ordinal);
+    private int _steps;
+
+    /// <summary>Reads a model.</summary>
+    /// <param name="folder">The base model.</param>
+    /// <param name="adapter">The adapter, which is trained; null for none.</param>
+    /// <param name="rounding">How stored arrays are rounded.</param>
+    public ReferenceModel(ModelFolder folder, LoraAdapter? adapter, Rounding rounding)
+    {
+        (_model, _lora, _rounding) = (folder.Configuration, adapter?.Configuration, rounding);
+        _weights = ModelLayout.Weights(_model).ToDictionary(weight => weight.Name, Frozen);
+        foreach (var factor in adapter?.Factors ?? [])
+            _factors.Add(factor.Name, new Node(factor.Shape[0], factor.Shape[1]) { Values = [.. factor.Values.Select(value => (double)value)] });
+
+        Node Frozen(WeightShape weight) => new((int)weight.Shape[0], weight.Shape.Length > 1 ? (int)weight.Shape[1] : 1, isFrozen: true)
+        {
+            Values = [.. folder.Tensor(weight.Name, weight.Shape).ToArray().Select(value => rounding.ToNearest(value))],
+        };
+    }
+
+    /// <summary>The accumulated gradients by name.</summary>
+    public IReadOnlyDictionary<string, double[]> Gradients => _factors.ToDictionary(factor => factor.Key, factor => factor.Value.Gradient);
+
+    /// <summary>The logits that follow every token.</summary>
+    /// <returns>T x V values.</returns>
+    public double[][] Logits(ReadOnlyMemory<int> tokens)
+    {
+        var (_, logits) = Run(new Tape(_rounding), tokens.Span);
+        return [.. logits.Values.Chunk(logits.Columns)];
+    }
+
+    /// <summary>The log-probabilities of the response tokens, and the final-norm outputs that predict them.</summary>
+    public (double[] LogProbabilities, double[] HiddenStates) Score(TokenSequence sequence)
+    {
+        var (hidden, logits) = Run(new Tape(_rounding), sequence.Tokens.Span);
+        var (first, end) = (sequence.PromptLength - 1, sequence.Tokens.Length - 1);
+        return (LogProbabilities(sequence, logits), hidden.Values[(first * hidden.Columns)..(end * hidden.Columns)]);
+    }
+
+    /// <summary>Adds the gradient of -sum c_t log p_t to <see cref="Gradients"/>.</summary>
+    /// <param name="sequence">Prompt and response.</param>
+    /// <param name="coefficients">c_t for every response token.</param>
+    /// <returns>The log-probabilities.</returns>
+    public double[] Backward(TokenSequence sequence, ReadOnlySpan<float> coefficients)
+    {
+        var tape = new Tape(_rounding);
+        var (_, logits) = Run(tape, sequence.Tokens.Span);
+        for (var t = 0; t < sequence.ResponseLength; t++)
+        {
+            var row = sequence.PromptLength - 1 + t;
+            var gradient = logits.GradientRow(row);
+            Tape.Softmax(logits.Row(row)).CopyTo(gradient);
+            gradient[sequence.Tokens.Span[row + 1]] -= 1;
+            foreach (ref var value in gradient) value *= coefficients[t];
+        }
+        tape.Backward();
+        return LogProbabilities(sequence, logits);
+    }
+
+    /// <summary>Clips the gradients to a global norm, takes a step of AdamW (arXiv 1711.05101, algorithm 2) and clears them.</summary>
+    /// <returns>The norm before clipping.</returns>
+    public double ApplyGradients(AdamWOptions options, double learningRate)
+    {
+        var norm = Math.Sqrt(_factors.Values.Sum(factor => factor.Gradient.Sum(g => g * g)));
+        var clip = Math.Min(1, options.MaximumGradientNorm / (norm + 1e-6));
+        double correction1 = 1 - Math.Pow(options.Beta1, ++_steps), correction2 = 1 - Math.Pow(options.Beta2, _steps);
+        foreach (var (name, factor) in _factors)
+        {
+            if (!_moments.TryGetValue(name, out var moments))
+                _moments.Add(name, moments = (new double[factor.Values.Length], new double[factor.Values.Length]));
+            for (var i = 0; i < factor.Values.Length; i++)
+            {
+                var g = clip * factor.Gradient[i];
+                moments.First[i] = options.Beta1 * moments.First[i] + (1 - options.Beta1) * g;
+                moments.Second[i] = options.Beta2 * moments.Second[i] + (1 - options.Beta2) * g * g;
+                factor.Values[i] -= learningRate * (options.WeightDecay * factor.Values[i]
+                    + moments.First[i] / correction1 / (Math.Sqrt(moments.Second[i] / correction2) + options.Epsilon));
+            }
+            Array.Clear(factor.Gradient);
+        }
+        return norm;
+    }
+
+    private static double[] LogProbabilities(TokenSequence sequence, Node logits) =>
+        [.. Enumerable.Range(sequence.PromptLength - 1, sequence.ResponseLength)
+            .Select(row => logits.Row(row)[sequence.Tokens.Span[row + 1]] - Tape.LogSum(logits.Row(row)))];
+
+    /// <summary>Final-norm outputs [T, H] and logits [T, V].</summary>
+    private (Node Hidden, Node Logits) Run(Tape tape, ReadOnlySpan<int> tokens)
+    {
+        var x = new Node(tokens.Length, _model.HiddenSize);
+        for (var row = 0; row < tokens.Length; row++) _weights["model.embed_tokens.weight"].Row(tokens[row]).CopyTo(x.Row(row));
+        var rotation = Rotation(tokens.Length);
+        for (var layer = 0; layer < _model.LayerCount; layer++) x = Layer(tape, layer, x, rotation);
+        var hidden = Norm(tape, x, "model.norm", _model.HiddenSize);
+        return (hidden, tape.Product(hidden, _weights[_model.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"]));
+    }
+
+    private Node Layer(Tape tape, int layer, Node x, (double[] Cosine, double[] Sine) rotation)
+    {
+        string attention = $"model.layers.{layer}.self_attn", feedForward = $"model.layers.{layer}.mlp";
+        var normed = Norm(tape, x, $"model.layers.{layer}.input_layernorm", _model.HiddenSize);
+        var q = Turned(Linear(tape, normed, $"{attention}.q_proj"), $"{attention}.q_norm");
+        var k = Turned(Linear(tape, normed, $"{attention}.k_proj"), $"{attention}.k_norm");
+        var v = Linear(tape, normed, $"{attention}.v_proj");
+        var attended = tape.Attend(q, k, v, _model.HeadSize, _model.SlidingWindows[layer]);
+        var middle = tape.Add(x, Linear(tape, attended, $"{attention}.o_proj"));
+        normed = Norm(tape, middle, $"model.layers.{layer}.post_attention_layernorm", _model.HiddenSize);
+        var gated = tape.Multiply(tape.Silu(Linear(tape, normed, $"{feedForward}.gate_proj")), Linear(tape, normed, $"{feedForward}.up_proj"));
+        return tape.Add(middle, Linear(tape, gated, $"{feedForward}.down_proj"));
+
+        Node Turned(Node heads, string norm) =>
+            tape.Rotate(_model.QueryKeyNorm ? Norm(tape, heads, norm, _model.HeadSize) : heads, rotation.Cosine, rotation.Sine, _model.HeadSize);
+    }
+
+    private Node Norm(Tape tape, Node x, string name, int size) =>
+        tape.Multiply(tape.Normalize(x, size, _model.NormEpsilon), _weights[$"{name}.weight"]);
+
+    private Node Linear(Tape tape, Node x, string module)
+    {
+        var y = tape.Product(x, _weights[$"{module}.weight"]);
+        if (_weights.TryGetValue($"{module}.bias", out var bias)) y = tape.Add(y, bias);
+        if (_lora?.Resolve(module) is not { } target) return y;
+        var low = tape.Product(x, tape.Leaf(_factors[$"{module}.lora_A"]));
+        return tape.Add(y, tape.Product(low, tape.Leaf(_factors[$"{module}.lora_B"])), target.Scaling);
+    }
+
+    private (double[] Cosine, double[] Sine) Rotation(int length)
+    {
+        var (frequencies, magnitude) = RopeFrequencies.Of(_model.Rope, _model.HeadSize);
+        var angles = Enumerable.Range(0, length).SelectMany(position => frequencies.Select(f => position * f)).ToArray();
+        return (Table(Math.Cos), Table(Math.Sin));
+
+        double[] Table(Func<double, double> function) => [.. angles.Select(angle => _rounding.ToNearest(function(angle) * magnitude))];
+    }
+}

@@ -1,0 +1,227 @@
+namespace Microsoft.ML.Nlft.TestKit;
+
+/// <summary>A matrix in row-major order, and the gradient of a loss with respect to it.</summary>
+/// <param name="rows">Number of rows.</param>
+/// <param name="columns">Number of columns.</param>
+/// <param name="isFrozen">Whether nobody asks for its gradient.</param>
+internal sealed class Node(int rows, int columns, bool isFrozen = false)
+{
+    public int Rows => rows;
+    public int Columns => columns;
+    public bool IsFrozen => isFrozen;
+    public double[] Values { get; init; } = new double[rows * columns];
+    public double[] Gradient { get; } = isFrozen ? [] : new double[rows * columns];
+
+    public Span<double> Row(int row) => Values.AsSpan(row * columns, columns);
+    public Span<double> GradientRow(int row) => Gradient.AsSpan(row * columns, columns);
+}
+
+/// <summary>
+/// Differentiates in reverse, written as plainly as possible. Every array is rounded when an operation has computed it, and so is its gradient before
+/// it is passed on: as in an engine that stores bfloat16 between operations and sums in a wider type.
+/// </summary>
+internal sealed class Tape(Rounding rounding)
+{
+    private readonly Stack<Action> _backward = new();
+
+    /// <summary>Passes all gradients back.</summary>
+    public void Backward()
+    {
+        while (_backward.TryPop(out var step)) step();
+    }
+
+    /// <summary>The value of a trained parameter as products see it: rounded to the nearest.</summary>
+    public Node Leaf(Node parameter)
+    {
+        var leaf = new Node(parameter.Rows, parameter.Columns) { Values = Array.ConvertAll(parameter.Values, rounding.ToNearest) };
+        _backward.Push(() =>
+        {
+            rounding.Apply(leaf.Gradient);
+            for (var i = 0; i < leaf.Gradient.Length; i++) parameter.Gradient[i] += leaf.Gradient[i];
+        });
+        return leaf;
+    }
+
+    /// <summary>y = x w^T, from x[N, in] and w[out, in].</summary>
+    public Node Product(Node x, Node w) => Record(x.Rows, w.Rows, y =>
+    {
+        for (var n = 0; n < y.Rows; n++)
+            for (var o = 0; o < y.Columns; o++) y.Row(n)[o] = Dot(x.Row(n), w.Row(o));
+    }, y =>
+    {
+        for (var n = 0; n < y.Rows; n++)
+            for (var o = 0; o < y.Columns; o++)
+            {
+                var g = y.GradientRow(n)[o];
+                if (g == 0) continue;
+                AddScaled(x.GradientRow(n), w.Row(o), g);
+                if (!w.IsFrozen) AddScaled(w.GradientRow(o), x.Row(n), g);
+            }
+    });
+
+    /// <summary>x + scale y; y may be one row that is added to all.</summary>
+    public Node Add(Node x, Node y, double scale = 1) => Record(x.Rows, x.Columns, z =>
+    {
+        for (var i = 0; i < z.Values.Length; i++) z.Values[i] = x.Values[i] + scale * y.Values[i % y.Values.Length];
+    }, z =>
+    {
+        AddScaled(x.Gradient, z.Gradient, 1);
+        if (!y.IsFrozen) AddScaled(y.Gradient, z.Gradient, scale);
+    });
+
+    /// <summary>The product of every element with its partner; y may be one frozen row for all groups of its length.</summary>
+    public Node Multiply(Node x, Node y) => Record(x.Rows, x.Columns, z =>
+    {
+        for (var i = 0; i < z.Values.Length; i++) z.Values[i] = x.Values[i] * y.Values[i % y.Values.Length];
+    }, z =>
+    {
+        for (var i = 0; i < z.Values.Length; i++)
+        {
+            x.Gradient[i] += z.Gradient[i] * y.Values[i % y.Values.Length];
+            if (!y.IsFrozen) y.Gradient[i] += z.Gradient[i] * x.Values[i];
+        }
+    });
+
+    /// <summary>x / (1 + exp(-x)).</summary>
+    public Node Silu(Node x) => Record(x.Rows, x.Columns, y =>
+    {
+        for (var i = 0; i < y.Values.Length; i++) y.Values[i] = x.Values[i] * Sigmoid(x.Values[i]);
+    }, y =>
+    {
+        for (var i = 0; i < y.Values.Length; i++)
+        {
+            var s = Sigmoid(x.Values[i]);
+            x.Gradient[i] += y.Gradient[i] * s * (1 + x.Values[i] * (1 - s));
+        }
+    });
+
+    /// <summary>x / sqrt(mean(x^2) + epsilon) over groups of <paramref name="size"/> elements.</summary>
+    public Node Normalize(Node x, int size, double epsilon)
+    {
+        double[] inverses = [.. x.Values.Chunk(size).Select(group => 1 / Math.Sqrt(Dot(group, group) / size + epsilon))];
+        return Record(x.Rows, x.Columns, y =>
+        {
+            for (var i = 0; i < y.Values.Length; i++) y.Values[i] = x.Values[i] * inverses[i / size];
+        }, y =>
+        {
+            for (var g = 0; g < inverses.Length; g++)
+            {
+                ReadOnlySpan<double> values = x.Values.AsSpan(g * size, size), gradient = y.Gradient.AsSpan(g * size, size);
+                var target = x.Gradient.AsSpan(g * size, size);
+                AddScaled(target, gradient, inverses[g]);
+                AddScaled(target, values, -Math.Pow(inverses[g], 3) * Dot(values, gradient) / size);
+            }
+        });
+    }
+
+    /// <summary>Turns every pair (x_i, x_(i + d/2)) of every head by its angle, which is given as cosine and sine, [N, d/2] each.</summary>
+    public Node Rotate(Node x, double[] cosine, double[] sine, int headSize)
+    {
+        var half = headSize / 2;
+        return Record(x.Rows, x.Columns, y => Turn(x.Values, y.Values, 1), y => Turn(y.Gradient, x.Gradient, -1));
+
+        void Turn(double[] from, double[] to, int direction)
+        {
+            for (var n = 0; n < x.Rows; n++)
+                for (var head = n * x.Columns; head < (n + 1) * x.Columns; head += headSize)
+                    for (var i = 0; i < half; i++)
+                    {
+                        double a = from[head + i], b = from[head + half + i], c = cosine[n * half + i], s = direction * sine[n * half + i];
+                        to[head + i] += a * c - b * s;
+                        to[head + half + i] += b * c + a * s;
+                    }
+        }
+    }
+
+    /// <summary>
+    /// Causal attention with grouped heads: row i sees the rows j with i - window &lt; j &lt;= i, or all up to i when the window is 0.
+    /// </summary>
+    public Node Attend(Node q, Node k, Node v, int headSize, int window)
+    {
+        int heads = q.Columns / headSize, group = heads / (k.Columns / headSize);
+        var scale = 1 / Math.Sqrt(headSize);
+        var shares = new double[heads, q.Rows][]; // from the first row that is seen on
+        return Record(q.Rows, q.Columns, y =>
+        {
+            for (var h = 0; h < heads; h++)
+                for (var i = 0; i < q.Rows; i++)
+                {
+                    var first = First(i);
+                    var scores = new double[i + 1 - first];
+                    for (var j = first; j <= i; j++) scores[j - first] = scale * Dot(Head(q.Row(i), h), Head(k.Row(j), h / group));
+                    var share = shares[h, i] = Softmax(scores);
+                    rounding.Apply(share);
+                    for (var j = first; j <= i; j++) AddScaled(Head(y.Row(i), h), Head(v.Row(j), h / group), share[j - first]);
+                }
+        }, y =>
+        {
+            for (var h = 0; h < heads; h++)
+                for (var i = 0; i < q.Rows; i++)
+                {
+                    var (first, share, gradient) = (First(i), shares[h, i], new double[i + 1 - First(i)]);
+                    for (var j = first; j <= i; j++)
+                    {
+                        gradient[j - first] = Dot(Head(y.GradientRow(i), h), Head(v.Row(j), h / group));
+                        AddScaled(Head(v.GradientRow(j), h / group), Head(y.GradientRow(i), h), share[j - first]);
+                    }
+                    var mean = Dot(share, gradient);
+                    for (var n = 0; n < share.Length; n++) gradient[n] = share[n] * (gradient[n] - mean);
+                    rounding.Apply(gradient);
+                    for (var j = first; j <= i; j++)
+                    {
+                        AddScaled(Head(q.GradientRow(i), h), Head(k.Row(j), h / group), scale * gradient[j - first]);
+                        AddScaled(Head(k.GradientRow(j), h / group), Head(q.Row(i), h), scale * gradient[j - first]);
+                    }
+                }
+        });
+
+        int First(int row) => window == 0 ? 0 : Math.Max(0, row - window + 1);
+
+        Span<double> Head(Span<double> row, int head) => row.Slice(head * headSize, headSize);
+    }
+
+    /// <summary>exp(z_i) / sum exp(z).</summary>
+    public static double[] Softmax(ReadOnlySpan<double> z)
+    {
+        var logSum = LogSum(z);
+        var shares = new double[z.Length];
+        for (var i = 0; i < z.Length; i++) shares[i] = Math.Exp(z[i] - logSum);
+        return shares;
+    }
+
+    /// <summary>log sum exp(z).</summary>
+    public static double LogSum(ReadOnlySpan<double> z)
+    {
+        var (largest, sum) = (double.NegativeInfinity, 0.0);
+        foreach (var value in z) largest = Math.Max(largest, value);
+        foreach (var value in z) sum += Math.Exp(value - largest);
+        return largest + Math.Log(sum);
+    }
+
+    private Node Record(int rows, int columns, Action<Node> forward, Action<Node> backward)
+    {
+        var y = new Node(rows, columns);
+        forward(y);
+        rounding.Apply(y.Values);
+        _backward.Push(() =>
+        {
+            rounding.Apply(y.Gradient);
+            backward(y);
+        });
+        return y;
+    }
+
+    private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
+
+    private static double Dot(ReadOnlySpan<double> x, ReadOnlySpan<double> y)
+    {
+        var sum = 0.0;
+        for (var i = 0; i < x.Length; i++) sum += x[i] * y[i];
+        return sum;
+    }
+
+    private static void AddScaled(Span<double> target, ReadOnlySpan<double> x, double factor)
+    {
+        for (var i = 0; i < x.Length; i++) target[i] += factor * x[i];
+    }
+}
