@@ -2,7 +2,6 @@ using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;

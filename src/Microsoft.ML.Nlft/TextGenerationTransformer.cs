@@ -3,7 +3,6 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Evaluation;
 using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Options;

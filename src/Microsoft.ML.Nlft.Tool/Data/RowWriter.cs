@@ -1,7 +1,6 @@
 using System.Text;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Data;

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Microsoft.ML.Nlft.Tool.Data;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Documentation;
@@ -105,7 +105,7 @@ public sealed partial class PageTests
         {
             var name = csv.StartsWith("Question,Response", StringComparison.Ordinal) ? "rows.csv" : "questions.csv";
             File.WriteAllText(PathOf(name), csv);
-            Assert.IsGreaterThan(1, RowReader.Read(PathOf(name), new(), delimiter: null, name == "rows.csv" ? ["Response", "Answer"] : ["Answer"]).Count);
+            Assert.IsGreaterThan(1, DataFile.Read(PathOf(name), required: name == "rows.csv" ? ["Response", "Answer"] : ["Answer"]).Count);
         }
 
         /// <summary>An options file of a page can be read, and is there for the commands that follow.</summary>
