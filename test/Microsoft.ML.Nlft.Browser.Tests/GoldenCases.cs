@@ -2,7 +2,6 @@ using System.Text.Json;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Saliency;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Browser;
 

@@ -3,7 +3,6 @@ using System.Globalization;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Saliency;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Browser;
 

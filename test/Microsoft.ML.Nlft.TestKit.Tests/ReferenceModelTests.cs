@@ -1,4 +1,3 @@
-using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.TestKit.Tests;
 

@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.Data;
-using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Tests.Fakes;
 using Microsoft.ML.Nlft.Training;
 

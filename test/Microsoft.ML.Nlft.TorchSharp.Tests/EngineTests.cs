@@ -3,7 +3,6 @@ using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.TorchSharp;
 using Microsoft.ML.Nlft.TorchSharp.Runtime;
-using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;
 
 namespace Microsoft.ML.Nlft.Tests;

@@ -1,7 +1,6 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.TorchSharp;
 using TorchSharp;
 using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;

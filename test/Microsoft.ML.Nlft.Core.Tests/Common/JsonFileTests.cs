@@ -17,7 +17,7 @@ public sealed class JsonFileTests
     [DataRow("""{"a":1,"a":2}""", "f.json, \"a\": found the key twice, the second time in line 1, column 8; expected each key once.")]
     [DataRow("""{"a":{"b":1,"c":2,"b":3}}""", "f.json, \"a.b\": found the key twice, the second time in line 1, column 19;")]
     [DataRow("{\"l\":[0,\n {\"x\":{},\n  \"x\":[]}]}", "f.json, \"l[1].x\": found the key twice, the second time in line 3, column 3;")]
-    [DataRow("{\"\u00E4\":1,\n\"ü😀\": 0, \"\\u00e4\":2}", "f.json, \"\u00E4\": found the key twice, the second time in line 2, column 10;")]
+    [DataRow("{\"\u00E4\":1,\n\"ü😀\": 0, \"\\u00e4\":2}", "f.json, \"\u00E4\": found the key twice, the second time in line 2, column 11;")]
     [DataRow("""{"l":[[{"a":1},{"a":1}],[{"b":0,"b":null}]]}""", "f.json, \"l[1][0].b\": found the key twice")]
     [DataRow("""{"":1,"":2}""", "f.json, \"\": found the key twice")]
     public void Parse_DuplicateKey_NamesItsPathAndPosition(string json, string message) => StringAssert.StartsWith(Refusal(json), message);

@@ -147,7 +147,7 @@ public sealed class DataFileTests
     [DataRow("rows.json", "[\n  {\"instruction\": \"q\", \"output\": \"r\", \"answer\": \"a\"},\n  {\"instruction\": \"q\", \"answer\": \"a\"}\n]",
         "line 3, column 3, \"output\": found no such property")]
     [DataRow("rows.json", "[{\"instruction\": \"ä\", \"output\": \"r\"}, {\"output\": 1, \"Output\": 2}]",
-        "line 1, column 38, \"Output\": found the property twice; expected each property once")]
+        "line 1, column 39, \"Output\": found the property twice; expected each property once")]
     [DataRow("rows.json", "[\n  {\"instruction\": \"q\" \"output\": 1}]", "line 2, column 23: found text that is not JSON")]
     [DataRow("rows.json", "[\n  {\"instruction\": \"q\"", "line 2, column ")]
     [DataRow("rows.json", "{}", "line 1, \"Question\": found no such property (only an empty object)")]

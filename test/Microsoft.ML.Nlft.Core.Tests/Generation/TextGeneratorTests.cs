@@ -242,7 +242,7 @@ public class TextGeneratorTests
         (new() { PresencePenalty = double.NaN }, "option PresencePenalty: found NaN; expected a number from -2 to 2. Use 0 to turn the penalty off."),
         (new() { StopStrings = ["x", ""] },
             "option StopStrings: found \"\"; expected texts of one character or more. Remove the empty text: it would end every answer at once."),
-        (new() { StopStrings = null! }, "option StopStrings: found nothing; expected a list of texts. Leave it out for none."),
+        (new() { StopStrings = null! }, "option StopStrings: found nothing; expected a list of strings. Leave it out for none."),
         (new() { MaximumBatchSize = 0 }, "option MaximumBatchSize: found 0; expected 1 or more. Use 1 to generate row by row."),
     }.Select(row => new object[] { row.Options, row.Message });
 

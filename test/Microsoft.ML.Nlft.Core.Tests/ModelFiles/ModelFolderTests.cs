@@ -97,7 +97,7 @@ public sealed class ModelFolderTests
     [TestMethod]
     [DataRow("""{"temperature": -1}""", "\"temperature\": found -1; expected a number of at least 0.")]
     [DataRow("""{"top_p": 1.5}""", "\"top_p\": found 1.5; expected a number from 0 to 1.")]
-    [DataRow("""{"top_k": 2.5}""", "\"top_k\": found 2.5; expected an integer below 2147483648.")]
+    [DataRow("""{"top_k": 2.5}""", "\"top_k\": found 2.5; expected an integer from -2147483648 to 2147483647.")]
     [DataRow("""{"repetition_penalty": 0}""", "\"repetition_penalty\": found 0; expected a number above 0.")]
     [DataRow("""{"eos_token_id": [1, "2"]}""", "\"eos_token_id\": found [1, \"2\"]; expected an integer or a list of integers.")]
     [DataRow("""{"max_new_tokens": 0}""", "\"max_new_tokens\": found 0; expected an integer of at least 1.")]
@@ -160,7 +160,7 @@ public sealed class ModelFolderTests
         [(Action<JsonObject>)(map => map["model.norm.weight"] = "../model/model.safetensors"),
             "model.safetensors.index.json, \"weight_map.model.norm.weight\": found \"../model/model.safetensors\"; expected the name of a file in the folder itself, without a path. Put the shards into the model's folder and name them without a path."],
         [(Action<JsonObject>)(map => map["model.norm.weight"] = 2),
-            "model.safetensors.index.json, \"weight_map.model.norm.weight\": found 2; expected a text. Correct the value, or take the file that belongs to the model."],
+            "model.safetensors.index.json, \"weight_map.model.norm.weight\": found 2; expected a string. Correct the value, or take the file that belongs to the model."],
         [(Action<JsonObject>)(map => map["model.norm.weight"] = "model-00003-of-00002.safetensors"),
             "tensor \"model.norm.weight\": found a tensor that model.safetensors.index.json places in model-00003-of-00002.safetensors; expected shards as the index names them. Download the model's files again."],
         [(Action<JsonObject>)(map => map["x"] = "model-00009-of-00002.safetensors"),

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 

@@ -1,6 +1,5 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Feedback;
-using Microsoft.ML.Nlft.Tests.Fakes;
 
 namespace Microsoft.ML.Nlft.Tests.Data;
 

@@ -118,7 +118,7 @@ internal static class JsonFile
                 name = Text(ref reader) ?? throw HalfPair($"{path.Source.Subject(path.ToString())}, a property name");
                 if (names!.Add(name)) continue;
                 var second = start.After(json[..(int)reader.TokenStartIndex]);
-                throw new NlftException(path.Source.Subject(path.Of(name)), $"the key twice, the second time in {second}", "each key once",
+                throw new NlftException(path.Source.KeySubject(path.Of(name)), $"the key twice, the second time in {second}", "each key once",
                     "Remove one of them.");
             }
             var inArray = levels.Count > 0 && levels.Peek().Names is null;

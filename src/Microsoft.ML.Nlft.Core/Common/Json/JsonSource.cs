@@ -28,5 +28,9 @@ internal sealed record JsonSource(string File, string WhatItIs = "")
 
     /// <summary>The subject of a message about the value at a path.</summary>
     /// <param name="path">The path, for example <c>rope_scaling.type</c>; empty for the whole.</param>
-    public string Subject(string path) => path.Length == 0 ? File : $"{File}, {KeyWord}\"{path}\"";
+    public string Subject(string path) => path.Length == 0 ? File : KeySubject(path);
+
+    /// <summary>The subject of a message about a key, which may be empty.</summary>
+    /// <param name="path">The path of the key.</param>
+    public string KeySubject(string path) => $"{File}, {KeyWord}\"{path}\"";
 }
