@@ -53,7 +53,8 @@ internal sealed class StudyData
             if (string.IsNullOrWhiteSpace(response.Row.Response)) continue;
             var verdict = await new RuleBasedJudge().JudgeAsync(response.Row, cancellationToken);
             // A wrong step is named as a person would; where the steps cannot be read, the rule's words stand.
-            var named = verdict.Kind == VerdictKind.Incorrect && SolutionReader.Read(data._problems[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
+            var named = verdict.Kind == VerdictKind.Incorrect
+                && SolutionReader.Read(data._problems[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
                 ? JudgmentWriter.Write(solution, random) : verdict.Judgment;
             data._pool.Add(response.Row with { Judgment = named });
         }

@@ -21,7 +21,8 @@ internal sealed class TorchDecodingSession : IDecodingSession
     private readonly bool[] _retired;
     private float[] _logits;
 
-    public TorchDecodingSession(TorchLanguageModel model, IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken)
+    public TorchDecodingSession(TorchLanguageModel model, IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens,
+        CancellationToken cancellationToken)
     {
         if (prompts.Count == 0) throw new ArgumentException("There is no prompt.", nameof(prompts));
         ArgumentOutOfRangeException.ThrowIfNegative(maximumNewTokens);
@@ -54,7 +55,8 @@ internal sealed class TorchDecodingSession : IDecodingSession
 
     public int Count => _lengths.Length;
 
-    public ReadOnlySpan<float> Logits(int sequence) => !_retired[sequence] ? _logits.AsSpan(sequence * _configuration.VocabularySize, _configuration.VocabularySize)
+    public ReadOnlySpan<float> Logits(int sequence) =>
+        !_retired[sequence] ? _logits.AsSpan(sequence * _configuration.VocabularySize, _configuration.VocabularySize)
         : throw new InvalidOperationException($"Sequence {sequence} was retired.");
 
     public void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default)
@@ -65,7 +67,8 @@ internal sealed class TorchDecodingSession : IDecodingSession
         {
             _retired[s] |= tokens[s] < 0;
             if (!_retired[s] && _lengths[s] >= _configuration.MaximumPositions)
-                throw new NlftException($"sequence {s}", $"{_lengths[s] + 1} tokens", $"at most {_configuration.MaximumPositions} (max_position_embeddings)",
+                throw new NlftException($"sequence {s}", $"{_lengths[s] + 1} tokens", $"at most {_configuration.MaximumPositions} "
+                    + "(max_position_embeddings)",
                     "Lower the limit of new tokens or shorten the prompt.");
             (ids[s], positions[s]) = _retired[s] ? (0, _lengths[s] - 1) : (tokens[s], _lengths[s]);
         }

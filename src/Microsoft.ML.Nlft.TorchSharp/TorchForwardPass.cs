@@ -20,7 +20,8 @@ internal sealed class TorchForwardPass : IForwardPass
     private readonly Tensor? _embedded; // with its graph when the embedding is trained
     private bool _usable;
 
-    public TorchForwardPass(TorchLanguageModel model, IReadOnlyList<TokenSequence> sequences, bool hiddenStates, bool keep, CancellationToken cancellationToken)
+    public TorchForwardPass(TorchLanguageModel model, IReadOnlyList<TokenSequence> sequences, bool hiddenStates, bool keep,
+        CancellationToken cancellationToken)
     {
         (_model, _usable) = (model, keep);
         var batch = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
@@ -103,7 +104,9 @@ internal sealed class TorchForwardPass : IForwardPass
         return true;
     }
 
-    /// <summary>Runs a layer so that it can be differentiated later, now with its graph or then again. The last layer is always the first to be asked.</summary>
+    /// <summary>
+    /// Runs a layer so that it can be differentiated later, now with its graph or then again. The last layer is always the first to be asked.
+    /// </summary>
     private Tensor Keep(int index, Tensor x)
     {
         var layer = _model.Network.Layers[index];
@@ -147,7 +150,10 @@ internal sealed class TorchForwardPass : IForwardPass
         public Tensor Input { get; }
         public Tensor? Output { get; set; }
 
-        /// <summary>Adds to the gradients of the stretch's parameters, frees the graph and returns the gradient of the input (the one given, if it needs none).</summary>
+        /// <summary>
+        /// Adds to the gradients of the stretch's parameters, frees the graph and returns the gradient of the input (the one given, if it needs
+        /// none).
+        /// </summary>
         public Tensor Backward(Tensor gradient)
         {
             Output!.backward([gradient]);

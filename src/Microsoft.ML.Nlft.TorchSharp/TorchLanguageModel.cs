@@ -5,7 +5,9 @@ using Microsoft.ML.Nlft.TorchSharp.Runtime;
 
 namespace Microsoft.ML.Nlft.TorchSharp;
 
-/// <summary>A model on a TorchSharp device. Nothing it holds lives in a caller's dispose scope; what a call allocates is freed when it ends.</summary>
+/// <summary>
+/// A model on a TorchSharp device. Nothing it holds lives in a caller's dispose scope; what a call allocates is freed when it ends.
+/// </summary>
 internal sealed class TorchLanguageModel : ICausalLanguageModel
 {
     private readonly TorchSharpEngine _engine;
@@ -30,7 +32,8 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     internal RotaryEmbedding Rope { get; }
     internal bool Recompute { get; }
 
-    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false,
+        CancellationToken cancellationToken = default)
     {
         if (batch.Count == 0) return [];
         using var pass = Run(() => new TorchForwardPass(this, batch, hiddenStates, keep: false, cancellationToken));
@@ -55,7 +58,8 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
 
     public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors) => Network.Parameters.Import(state, tensors);
 
-    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
+    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens,
+        CancellationToken cancellationToken = default) =>
         Run(() => new TorchDecodingSession(this, prompts, maximumNewTokens, cancellationToken));
 
     public void Dispose()

@@ -33,10 +33,13 @@ public sealed class TorchSharpEngine : IModelEngine
 
     /// <summary>The name with kind of device, <see cref="ComputeType"/> and int8 weights, for example "torchsharp on cuda, BF16".</summary>
     /// <exception cref="NlftException">As for <see cref="Device"/>.</exception>
-    public string Arithmetic => $"torchsharp on {(_device.Value.type == DeviceType.CPU ? "cpu" : "cuda")}, {ComputeType}{(Options.Int8Weights ? ", int8 weights" : "")}";
+    public string Arithmetic => $"torchsharp on {(_device.Value.type == DeviceType.CPU ? "cpu" : "cuda")}, "
+        + $"{ComputeType}{(Options.Int8Weights ? ", int8 weights" : "")}";
 
     /// <summary>The device in use, for example <c>cuda:0</c>.</summary>
-    /// <exception cref="NlftException">The native library or the device cannot be used; the message says what was tried and which package to add.</exception>
+    /// <exception cref="NlftException">
+    /// The native library or the device cannot be used; the message says what was tried and which package to add.
+    /// </exception>
     public string Device => _device.Value.type == DeviceType.CPU ? "cpu" : $"cuda:{_device.Value.index}";
 
     /// <summary>The type of frozen weights, activations and products on that device: BF16 or F32.</summary>
@@ -48,11 +51,15 @@ public sealed class TorchSharpEngine : IModelEngine
     {
         ArgumentNullException.ThrowIfNull(options);
         if (Options.Int8Weights && options.Trainable == TrainableWeights.All)
-            throw new NlftException("option Int8Weights", "true", "false when all weights are trained", "Train a LoRA adapter, or leave Int8Weights out.");
+            throw new NlftException("option Int8Weights", "true", "false when all weights are trained", "Train a LoRA adapter, or leave Int8Weights "
+                + "out.");
         return TorchErrors.Explain(Device, () => new TorchLanguageModel(this, _device.Value, options, cancellationToken));
     }
 
-    /// <summary>An engine with the same options on that GPU; this one when <see cref="TorchSharpEngineOptions.Device"/> or <see cref="TorchSharpEngineOptions.GpuDeviceId"/> is set.</summary>
+    /// <summary>
+    /// An engine with the same options on that GPU; this one when <see cref="TorchSharpEngineOptions.Device"/> or
+    /// <see cref="TorchSharpEngineOptions.GpuDeviceId"/> is set.
+    /// </summary>
     /// <param name="deviceId">The GPU's number, 0 or more.</param>
     /// <param name="fallbackToCpu">Whether the CPU may stand in; not when <see cref="TorchSharpEngineOptions.FallbackToCpu"/> is off.</param>
     /// <exception cref="NlftException">The number is below 0.</exception>

@@ -12,8 +12,8 @@ public sealed record TorchSharpEngineOptions
     public string? Device { get; init; }
 
     /// <summary>
-    /// The GPU's number, 0 or more. Null (default) leaves the choice open: to <c>MLContext.GpuDeviceId</c>, with its <c>FallbackToCpu</c>, where the engine is
-    /// used through ML.NET and that is set. Not together with <see cref="Device"/>.
+    /// The GPU's number, 0 or more. Null (default) leaves the choice open: to <c>MLContext.GpuDeviceId</c>, with its <c>FallbackToCpu</c>, where the
+    /// engine is used through ML.NET and that is set. Not together with <see cref="Device"/>.
     /// </summary>
     public int? GpuDeviceId { get; init; }
 

@@ -22,19 +22,21 @@ public sealed partial class NlftCatalog
     {
         ArgumentNullException.ThrowIfNull(data);
         ArgumentNullException.ThrowIfNull(options);
-        var columns = new TrainingColumns(options.QuestionColumnName, options.ResponseColumnName, options.JudgmentColumnName, options.AnswerColumnName, options.InstructionColumnName);
+        var columns = new TrainingColumns(options.QuestionColumnName, options.ResponseColumnName, options.JudgmentColumnName,
+            options.AnswerColumnName, options.InstructionColumnName);
         var rows = columns.Read(data, options.CancellationToken);
         if (string.IsNullOrWhiteSpace(options.ModelFolder))
             throw new NlftException("option ModelFolder", "an empty path", "the folder of a model in Hugging Face layout, or of a saved model",
                 "Name a folder that holds config.json, the safetensors files and tokenizer.json, or one that Save wrote.");
         var saved = File.Exists(Path.Combine(options.ModelFolder, "nlft.json"));
-        using var model = saved ? Load(options.ModelFolder, engine: options.Engine) : LoadBaseModel(options.ModelFolder, prompts: options.Prompts, engine: options.Engine);
+        using var model = saved ? Load(options.ModelFolder, engine: options.Engine)
+            : LoadBaseModel(options.ModelFolder, prompts: options.Prompts, engine: options.Engine);
         return model.ExplainTraining(rows, options.Objective, options.CancellationToken);
     }
 
     /// <summary>
-    /// A map as a view with one row per token and moment: Row (its place, from 0), Epoch, Position (from 0), Text, Base, Judge, Standard (probabilities; NaN where
-    /// not scored), RatioToBase, RatioToStandard, Role, Weight and Coefficient.
+    /// A map as a view with one row per token and moment: Row (its place, from 0), Epoch, Position (from 0), Text, Base, Judge, Standard
+    /// (probabilities; NaN where not scored), RatioToBase, RatioToStandard, Role, Weight and Coefficient.
     /// </summary>
     /// <param name="map">The map.</param>
     public IDataView SaliencyTokens(SaliencyMap map)

@@ -23,8 +23,8 @@ internal sealed partial class AreaMap
     }
 
     /// <summary>
-    /// Outside Core an assembly is an area. In Core the namespace names the area; a type of the root namespace belongs to the area whose name its own name
-    /// begins with, else to <see cref="Common"/>.
+    /// Outside Core an assembly is an area. In Core the namespace names the area; a type of the root namespace belongs to the area whose name its own
+    /// name begins with, else to <see cref="Common"/>.
     /// </summary>
     public string AreaOf(Type type)
     {

@@ -6,7 +6,8 @@ namespace Microsoft.ML.Nlft.Architecture;
 [TestClass]
 public sealed partial class DocumentationTests
 {
-    private static readonly Lazy<string[]> s_tests = new(() => [.. Repository.Files("*.cs", "test").Select(file => File.ReadAllText(Repository.PathOf(file)))]);
+    private static readonly Lazy<string[]> s_tests =
+        new(() => [.. Repository.Files("*.cs", "test").Select(file => File.ReadAllText(Repository.PathOf(file)))]);
 
     public static IEnumerable<object[]> Pages => Repository.Files("*.md").Select(page => new object[] { page });
 
@@ -15,7 +16,8 @@ public sealed partial class DocumentationTests
     public void Page_RelativeLinks_LeadToFiles(string page)
     {
         var folder = Path.GetDirectoryName(Repository.PathOf(page))!;
-        var links = Link().Matches(File.ReadAllText(Repository.PathOf(page))).Select(match => match.Groups[1].Value).Where(link => !link.Contains(':') && !link.StartsWith('#'));
+        var links = Link().Matches(File.ReadAllText(Repository.PathOf(page))).Select(match => match.Groups[1].Value)
+            .Where(link => !link.Contains(':') && !link.StartsWith('#'));
         Expect.Nothing(links.Where(link => !Path.Exists(Path.Combine(folder, link.Split('#')[0]))), $"Links of {page} that lead nowhere:");
     }
 
@@ -24,7 +26,8 @@ public sealed partial class DocumentationTests
     public void Page_NamedTests_Exist(string page)
     {
         var named = Filter().Matches(File.ReadAllText(Repository.PathOf(page))).Select(match => match.Groups[1].Value);
-        Expect.Nothing(named.Where(name => !s_tests.Value.Any(text => text.Contains(name, StringComparison.Ordinal))), $"Tests that {page} names and that are not there:");
+        Expect.Nothing(named.Where(
+            name => !s_tests.Value.Any(text => text.Contains(name, StringComparison.Ordinal))), $"Tests that {page} names and that are not there:");
     }
 
     /// <summary>The class or method in <c>./build.sh test --filter NAME</c>.</summary>

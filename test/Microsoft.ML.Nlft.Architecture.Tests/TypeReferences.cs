@@ -6,7 +6,8 @@ namespace Microsoft.ML.Nlft.Architecture;
 /// <summary>Every type that a type names: in its declaration, its members' signatures and their code.</summary>
 internal static class TypeReferences
 {
-    private const BindingFlags Declared = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
+    private const BindingFlags Declared =
+        BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
 
     private static readonly Dictionary<short, OpCode> Codes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => code.Value);
@@ -15,7 +16,8 @@ internal static class TypeReferences
     {
         IEnumerable<Type?> named =
         [
-            type.BaseType, .. type.GetInterfaces(), .. type.GetGenericArguments().Where(a => a.IsGenericParameter).SelectMany(a => a.GetGenericParameterConstraints()),
+            type.BaseType, .. type.GetInterfaces(),
+                .. type.GetGenericArguments().Where(a => a.IsGenericParameter).SelectMany(a => a.GetGenericParameterConstraints()),
             .. type.GetFields(Declared).Select(field => field.FieldType),
             .. type.GetProperties(Declared).Select(property => property.PropertyType),
             .. type.GetMethods(Declared).SelectMany(OfMethod),
@@ -64,7 +66,8 @@ internal static class TypeReferences
             var value = code[at] == 0xFE ? (short)(0xFE00 | code[++at]) : code[at];
             at++;
             var operand = Codes[value].OperandType;
-            if (operand is OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType) yield return BitConverter.ToInt32(code, at);
+            if (operand is OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType)
+                yield return BitConverter.ToInt32(code, at);
             at += operand switch
             {
                 OperandType.InlineNone => 0,

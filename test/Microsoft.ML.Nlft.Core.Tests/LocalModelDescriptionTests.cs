@@ -13,9 +13,11 @@ namespace Microsoft.ML.Nlft.Tests;
 public sealed class LocalModelDescriptionTests : IDisposable
 {
     private const string Again = "Name the folder that a model was saved to, or save it again.";
-    private const string Remedy = "Restore that model, or name its folder: BaseModelFolder in the options, modelFolder in ML.NET, --model on the command line.";
+    private const string Remedy = "Restore that model, or name its folder: BaseModelFolder in the options, modelFolder in ML.NET, --model on the "
+        + "command line.";
 
-    private static readonly TrainingExample[] Rows = [new() { Question = "1+2?", Response = "4", Judgment = "The sum is wrong.", Answer = "3" }, new() { Question = "2+2?", Response = "4", Answer = "4" }];
+    private static readonly TrainingExample[] Rows = [new() { Question = "1+2?", Response = "4", Judgment = "The sum is wrong.", Answer = "3" },
+        new() { Question = "2+2?", Response = "4", Answer = "4" }];
 
     private readonly ByteModelFolder _base = new();
     private readonly string _saved = Directory.CreateTempSubdirectory("nlft-saved-").FullName;
@@ -30,11 +32,14 @@ public sealed class LocalModelDescriptionTests : IDisposable
     public async Task ASavedModelOpensWithItsAdapterPromptsAndSettings_AsModelAndAsChatClient()
     {
         string expected;
-        using (var model = LocalModel.Load(_base.Path, new() { Trainable = TrainableWeights.Lora, Prompts = new() { BaseUser = "Solve: {question}" } }))
+        using (var model = LocalModel.Load(_base.Path,
+            new() { Trainable = TrainableWeights.Lora, Prompts = new() { BaseUser = "Solve: {question}" } }))
         {
             model.FineTune(Rows, new NaturalLanguageObjective(), new() { Epochs = 5, LearningRate = 0.05 });
             expected = model.Answer(["1+2?"], new() { MaximumNewTokens = 9 })[0].Text;
-            model.Save(_saved, new() { Prompts = new() { BaseUser = "Solve: {question}" }, Generation = new() { MaximumNewTokens = 9, StopStrings = ["\n\n"] } }, new ModelCard { BaseModel = "me/base", Method = "NLFT" });
+            model.Save(_saved,
+                new() { Prompts = new() { BaseUser = "Solve: {question}" }, Generation = new() { MaximumNewTokens = 9, StopStrings = ["\n\n"] } },
+                new ModelCard { BaseModel = "me/base", Method = "NLFT" });
         }
 
         using var loaded = LocalModel.Load(_saved);
@@ -52,7 +57,10 @@ public sealed class LocalModelDescriptionTests : IDisposable
     public void SavingASavedModelAgainKeepsWhatItKnew()
     {
         using (var model = LocalModel.Load(_base.Path, new() { Trainable = TrainableWeights.Lora }))
-            model.Save(_saved, new() { QuestionColumnName = "Q", Prompts = new() { TemplateVariables = new Dictionary<string, object?> { ["enable_thinking"] = false, ["n"] = 3 } } }, new ModelCard { BaseModel = "me/base" });
+            model.Save(_saved,
+                new() { QuestionColumnName = "Q",
+                Prompts = new() { TemplateVariables = new Dictionary<string, object?> { ["enable_thinking"] = false, ["n"] = 3 } } },
+                new ModelCard { BaseModel = "me/base" });
         using (var model = LocalModel.Load(_saved)) model.Save(Path.Combine(_saved, "again"));
 
         var (first, second) = (LocalModelDescription.Load(_saved), LocalModelDescription.Load(Path.Combine(_saved, "again")));
@@ -60,7 +68,8 @@ public sealed class LocalModelDescriptionTests : IDisposable
         Assert.AreEqual(first.BaseModelFingerprint, second.BaseModelFingerprint);
         Assert.AreEqual("me/base", second.Card!.BaseModel);
         Assert.AreEqual("False 3", string.Join(' ', second.Settings.Prompts.TemplateVariables.Values));
-        CollectionAssert.AreEqual(File.ReadAllBytes(Path.Combine(_saved, "adapter_model.safetensors")), File.ReadAllBytes(Path.Combine(_saved, "again", "adapter_model.safetensors")));
+        CollectionAssert.AreEqual(File.ReadAllBytes(Path.Combine(_saved, "adapter_model.safetensors")),
+            File.ReadAllBytes(Path.Combine(_saved, "again", "adapter_model.safetensors")));
     }
 
     [TestMethod]
@@ -70,7 +79,8 @@ public sealed class LocalModelDescriptionTests : IDisposable
         CollectionAssert.AreEqual(new[] { "nlft.json" }, Directory.GetFiles(_saved).Select(Path.GetFileName).ToArray());
         using (var loaded = LocalModel.Load(_saved)) Assert.HasCount(1, loaded.Answer(["x"], new() { MaximumNewTokens = 1 }));
         using var whole = LocalModel.Load(_base.Path, new() { Trainable = TrainableWeights.All });
-        Assert.AreEqual($"the model of {_base.Path}: found all of its weights trained; expected an adapter, or nothing trained. Train with Trainable = TrainableWeights.Lora.",
+        Assert.AreEqual($"the model of {_base.Path}: found all of its weights trained; expected an adapter, or nothing trained. Train with "
+            + "Trainable = TrainableWeights.Lora.",
             Assert.ThrowsExactly<NlftException>(() => whole.Save(_saved)).Message);
     }
 
@@ -92,7 +102,8 @@ public sealed class LocalModelDescriptionTests : IDisposable
         using (var model = LocalModel.Load(_base.Path)) model.Save(_saved);
         using var other = new ByteModelFolder(maximumPositions: 512);
         using var opened = ModelFolder.Open(other.Path);
-        Assert.AreEqual($"base model in {other.Path}: found fingerprint {opened.Fingerprint}; expected {LocalModelDescription.Load(_saved).BaseModelFingerprint}, the model that was saved. {Remedy}",
+        Assert.AreEqual($"base model in {other.Path}: found fingerprint {opened.Fingerprint}; expected "
+            + $"{LocalModelDescription.Load(_saved).BaseModelFingerprint}, the model that was saved. {Remedy}",
             Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(_saved, new() { BaseModelFolder = other.Path })).Message);
     }
 

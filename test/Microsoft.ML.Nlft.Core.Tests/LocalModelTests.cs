@@ -31,7 +31,8 @@ public class LocalModelTests
     public void CreateFolder()
     {
         _folder = Directory.CreateTempSubdirectory("nlft-model-").FullName;
-        ModelInitializer.Create(_folder, TinyModels.Configuration with { VocabularySize = Vocabulary, MaximumPositions = 4096, EndOfSequenceIds = [257] }, seed: 3);
+        ModelInitializer.Create(_folder,
+            TinyModels.Configuration with { VocabularySize = Vocabulary, MaximumPositions = 4096, EndOfSequenceIds = [257] }, seed: 3);
         WriteTokenizer(extraTokens: 0);
     }
 
@@ -45,7 +46,8 @@ public class LocalModelTests
         CollectionAssert.Contains(model.Prompts.StopIds.ToArray(), 257);
         var answers = model.Answer(["1+1?", "What is 1+2?"], Short);
         Assert.HasCount(2, answers);
-        var alone = new TextGenerator(model.Network, model.Tokenizer, [.. model.Prompts.StopIds]).Generate([model.Prompts.EncodeQuestion("What is 1+2?")], Short)[0];
+        var alone = new TextGenerator(model.Network, model.Tokenizer, [.. model.Prompts.StopIds])
+            .Generate([model.Prompts.EncodeQuestion("What is 1+2?")], Short)[0];
         Assert.AreEqual(alone.Text, answers[1].Text);
         CollectionAssert.AreEqual(alone.Tokens.ToArray(), answers[1].Tokens.ToArray());
         Assert.IsEmpty(model.Answer([]));
@@ -70,7 +72,8 @@ public class LocalModelTests
             Assert.AreEqual(16, model.Network.Lora!.Rank, "the published settings");
             before = Answers(model);
             var steps = new List<TrainingProgress>();
-            var result = model.FineTune(Rows, new NaturalLanguageObjective(), new() { Epochs = 10, BatchSize = 2, LearningRate = 0.05 }, new Listener(steps.Add));
+            var result = model.FineTune(Rows, new NaturalLanguageObjective(), new() { Epochs = 10, BatchSize = 2, LearningRate = 0.05 },
+                new Listener(steps.Add));
             Assert.HasCount(20, result.Steps);
             Assert.HasCount(20, steps);
             after = Answers(model);
@@ -81,14 +84,16 @@ public class LocalModelTests
         using var loaded = LocalModel.Load(_folder, new() { Adapter = LoraAdapter.Load(adapterFolder) });
         CollectionAssert.AreEqual(after, Answers(loaded));
 
-        static string[] Answers(LocalModel model) => [.. model.Answer([.. Rows.Select(row => row.Question)], Short).Select(answer => string.Join(' ', answer.Tokens))];
+        static string[] Answers(LocalModel model) =>
+            [.. model.Answer([.. Rows.Select(row => row.Question)], Short).Select(answer => string.Join(' ', answer.Tokens))];
     }
 
     [TestMethod]
     public void ExportAdapter_NoAdapter_IsRefused()
     {
         using var model = LocalModel.Load(_folder);
-        Assert.AreEqual($"the model of {_folder}: found no adapter of its own; expected one. Load it with Trainable = TrainableWeights.Lora or with an Adapter.",
+        Assert.AreEqual($"the model of {_folder}: found no adapter of its own; expected one. Load it with Trainable = TrainableWeights.Lora or with "
+            + "an Adapter.",
             Assert.ThrowsExactly<NlftException>(model.ExportAdapter).Message);
     }
 
@@ -96,7 +101,8 @@ public class LocalModelTests
     public void Load_TokenizerWithMoreIdsThanTheNetwork_IsRefused()
     {
         WriteTokenizer(extraTokens: 1);
-        Assert.AreEqual($"the tokenizer of {_folder}: found 259 token ids; expected at most 258 (vocab_size of config.json). Use the tokenizer.json that was published with these weights.",
+        Assert.AreEqual($"the tokenizer of {_folder}: found 259 token ids; expected at most 258 (vocab_size of config.json). Use the tokenizer.json "
+            + "that was published with these weights.",
             Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(_folder)).Message);
     }
 
@@ -113,7 +119,8 @@ public class LocalModelTests
     public void Load_EngineFails_LeavesNoOpenFolder()
     {
         var engine = new TableEngine { Failure = new InvalidOperationException("no device") };
-        Assert.AreEqual("no device", Assert.ThrowsExactly<InvalidOperationException>(() => LocalModel.Load(_folder, new() { Engine = engine })).Message);
+        Assert.AreEqual("no device",
+            Assert.ThrowsExactly<InvalidOperationException>(() => LocalModel.Load(_folder, new() { Engine = engine })).Message);
         Assert.ThrowsExactly<ObjectDisposedException>(() => engine.ReadWeights());
     }
 
@@ -124,7 +131,8 @@ public class LocalModelTests
         var next = 0x100;
         var vocabulary = Enumerable.Range(0, 256).ToDictionary(b => ((char)(printable.Contains(b) ? b : next++)).ToString(), b => b);
         foreach (var i in Enumerable.Range(0, extraTokens)) vocabulary[$"extra{i}"] = Vocabulary + i;
-        object Added(int id, string content) => new { id, content, special = true, single_word = false, lstrip = false, rstrip = false, normalized = false };
+        object Added(int id, string content) =>
+            new { id, content, special = true, single_word = false, lstrip = false, rstrip = false, normalized = false };
         File.WriteAllText(Path.Combine(_folder, "tokenizer.json"), JsonSerializer.Serialize(new
         {
             added_tokens = new[] { Added(256, "<s>"), Added(257, "</s>") },
@@ -149,7 +157,8 @@ public class LocalModelTests
         public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default)
         {
             _folder = options.Folder;
-            return Failure is null ? new TableLanguageModel(Vocabulary) { OnDispose = () => FolderWasOpenWhenNetworkClosed = ReadWeights() } : throw Failure;
+            return Failure is null ? new TableLanguageModel(Vocabulary) { OnDispose = () => FolderWasOpenWhenNetworkClosed = ReadWeights() }
+                : throw Failure;
         }
 
         public bool ReadWeights()

@@ -29,11 +29,15 @@ public sealed class TroubleshootingTests : Workplace
         using (var model = LocalModel.Load("model", new() { Prompts = new() { MaximumTokens = 8 } }))
             messages.Add(Message(() => model.Prompts.Encode(DataFile.ReadExamples("rows.jsonl")[0])));
 
-        CollectionAssert.AreEqual(Pages.Blocks("docs/troubleshooting.md").Where(block => block.Language == "text" && !block.Text.StartsWith(OfTheTool, StringComparison.Ordinal)).Select(block => block.Text).ToArray(), messages);
+        CollectionAssert.AreEqual(Pages.Blocks("docs/troubleshooting.md")
+            .Where(block => block.Language == "text" && !block.Text.StartsWith(OfTheTool, StringComparison.Ordinal)).Select(block => block.Text)
+            .ToArray(), messages);
     }
 
     /// <summary>The message, as it reads in this folder.</summary>
-    private static string Message(Action action) => Assert.ThrowsExactly<NlftException>(action).Message.Replace(Environment.CurrentDirectory + Path.DirectorySeparatorChar, "").Replace('\\', '/');
+    private static string Message(Action action) =>
+        Assert.ThrowsExactly<NlftException>(action).Message.Replace(Environment.CurrentDirectory + Path.DirectorySeparatorChar, "")
+        .Replace('\\', '/');
 
     private static void Change(string from, string to, Action<JsonObject> change)
     {

@@ -17,12 +17,16 @@ public abstract class Workplace
         foreach (var name in (string[])["model", "models/SmolLM2-135M-Instruct"])
         {
             Directory.CreateDirectory(name);
-            foreach (var file in Directory.GetFiles(Path.Combine(Pages.Root, "samples", "models", "tiny-word-problems"))) File.Copy(file, Path.Combine(name, Path.GetFileName(file)));
+            foreach (var file in Directory.GetFiles(Path.Combine(Pages.Root, "samples", "models", "tiny-word-problems")))
+                File.Copy(file, Path.Combine(name, Path.GetFileName(file)));
         }
         var rows = Samples("rows.jsonl").Take(4).ToArray();
         File.WriteAllLines("rows.jsonl", rows);
         File.WriteAllLines("test.jsonl", Samples("test-corrected.jsonl").Take(3));
-        File.WriteAllLines("rows.csv", rows.Select(row => JsonElement.Parse(row)).Select(row => string.Join(',', s_columns.Select(column => $"\"{row.GetProperty(column).GetString()!.Replace("\"", "\"\"")}\""))).Prepend(string.Join(',', s_columns)));
+        File.WriteAllLines("rows.csv",
+            rows.Select(row => JsonElement.Parse(row))
+            .Select(row => string.Join(',', s_columns.Select(column => $"\"{row.GetProperty(column).GetString()!.Replace("\"", "\"\"")}\"")))
+            .Prepend(string.Join(',', s_columns)));
     }
 
     [TestCleanup]

@@ -20,12 +20,14 @@ public sealed class ByteModelFolder : IDisposable
     {
         ModelInitializer.Create(Path, new()
         {
-            ModelType = "llama", VocabularySize = Vocabulary, HiddenSize = 12, IntermediateSize = 20, LayerCount = 2, HeadCount = 3, KeyValueHeadCount = 1,
+            ModelType = "llama", VocabularySize = Vocabulary, HiddenSize = 12, IntermediateSize = 20, LayerCount = 2, HeadCount = 3,
+                KeyValueHeadCount = 1,
             HeadSize = 4, MaximumPositions = maximumPositions, TieWordEmbeddings = true, SlidingWindows = [0, 0], EndOfSequenceIds = [257],
         }, seed: 3);
         // GPT-2's alphabet: printable bytes stand for themselves, the others for the characters from U+0100 on.
         var next = 0x100;
-        var alphabet = Enumerable.Range(0, 256).ToDictionary(b => ((char)(b is >= '!' and <= '~' or >= 0xA1 and <= 0xAC or >= 0xAE ? b : next++)).ToString());
+        var alphabet = Enumerable.Range(0, 256)
+            .ToDictionary(b => ((char)(b is >= '!' and <= '~' or >= 0xA1 and <= 0xAC or >= 0xAE ? b : next++)).ToString());
         Write("tokenizer.json", new
         {
             added_tokens = new[] { "<s>", "</s>", "<|im_start|>", "<|im_end|>" }.Select((content, i) =>

@@ -34,7 +34,16 @@ public sealed class ModelOnDisk : IDisposable
             version = "1.0",
             added_tokens = new[]
             {
-                new { id = EndOfSequence, content = "<eos>", single_word = false, lstrip = false, rstrip = false, normalized = false, special = true },
+                new
+                {
+                    id = EndOfSequence,
+                    content = "<eos>",
+                    single_word = false,
+                    lstrip = false,
+                    rstrip = false,
+                    normalized = false,
+                    special = true,
+                },
             },
             normalizer = (object?)null,
             pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false, trim_offsets = true, use_regex = true },

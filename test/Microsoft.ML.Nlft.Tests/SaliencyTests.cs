@@ -11,7 +11,11 @@ public sealed class SaliencyTests : ModelTest
     [TestMethod]
     public void SaliencyMap_View_GivesTokensView()
     {
-        var map = MLContext.Nlft().SaliencyMap(View(ThreeRows), new SaliencyMapOptions { ModelFolder = Disk.Folder, Objective = new() { SalientRatioToBase = 1 } });
+        var map = MLContext.Nlft().SaliencyMap(View(ThreeRows), new SaliencyMapOptions
+        {
+            ModelFolder = Disk.Folder,
+            Objective = new() { SalientRatioToBase = 1 },
+        });
         Assert.HasCount(3, map.Rows);
         Assert.AreEqual("It adds.", map.Rows[2].Example.Judgment);
         Assert.AreEqual(1, map.Options.SalientRatioToBase);
@@ -41,13 +45,20 @@ public sealed class SaliencyTests : ModelTest
         options.Engine = null; // the fake engine's scores would do, but not its adapter
         using var model = Fit(options);
         MLContext.Nlft().Save(model, Disk.Beside("saved"));
-        var row = new TrainingExample { Question = "2 + 3?", Response = "2 + 3 = 6. #### 6", Judgment = "2 + 3 is not 6.", Answer = "2 + 3 = 5. #### 5" };
+        var row = new TrainingExample
+        {
+            Question = "2 + 3?",
+            Response = "2 + 3 = 6. #### 6",
+            Judgment = "2 + 3 is not 6.",
+            Answer = "2 + 3 = 5. #### 5",
+        };
         var explained = model.ExplainTraining(row).Rows.Single();
         Assert.AreSame(row, explained.Example);
         var saved = MLContext.Nlft().SaliencyMap(View(ThreeRows), new SaliencyMapOptions { ModelFolder = Disk.Beside("saved") });
         CollectionAssert.AreEqual(explained.Tokens.Select(token => token.Base).ToArray(), saved.Rows[0].Tokens.Select(token => token.Base).ToArray());
         var untrained = MLContext.Nlft().SaliencyMap(View(ThreeRows), new SaliencyMapOptions { ModelFolder = Disk.Folder });
-        CollectionAssert.AreNotEqual(explained.Tokens.Select(token => token.Base).ToArray(), untrained.Rows[0].Tokens.Select(token => token.Base).ToArray());
+        CollectionAssert.AreNotEqual(explained.Tokens.Select(token => token.Base).ToArray(),
+            untrained.Rows[0].Tokens.Select(token => token.Base).ToArray());
     }
 
     [TestMethod]
@@ -69,11 +80,13 @@ public sealed class SaliencyTests : ModelTest
     [TestMethod]
     public void SaliencyMap_UnusableRows_AreRefused()
     {
-        Assert.StartsWith("option ModelFolder: found an empty path; expected", Refused(() => MLContext.Nlft().SaliencyMap(View(ThreeRows), new SaliencyMapOptions())));
+        Assert.StartsWith("option ModelFolder: found an empty path; expected",
+            Refused(() => MLContext.Nlft().SaliencyMap(View(ThreeRows), new SaliencyMapOptions())));
         Assert.StartsWith("column \"Critique\": found no such column;", Refused(() =>
             MLContext.Nlft().SaliencyMap(View(ThreeRows), new SaliencyMapOptions { ModelFolder = Disk.Folder, JudgmentColumnName = "Critique" })));
         Assert.StartsWith("option SalientRatioToBase: found 0.5;", Refused(() =>
-            MLContext.Nlft().SaliencyMap(View(ThreeRows), new SaliencyMapOptions { ModelFolder = Disk.Folder, Objective = new() { SalientRatioToBase = 0.5 } })));
+            MLContext.Nlft()
+                .SaliencyMap(View(ThreeRows), new SaliencyMapOptions { ModelFolder = Disk.Folder, Objective = new() { SalientRatioToBase = 0.5 } })));
     }
 
     private static string Refused(Func<object> act) => Assert.ThrowsExactly<NlftException>(act).Message;

@@ -9,9 +9,12 @@ public sealed class ErrorTests
     [DataRow(2, "train --epoch 3", "unknown option '--epoch'. Did you mean '--epochs'? See 'nlft train --help'.")]
     [DataRow(2, "generate --max 3", "Did you mean '--maximum-batch-size'?")]
     [DataRow(2, "train --epochs three --model MODEL --data rows.csv --output out", "--epochs: found \"three\"; expected a whole number.")]
-    [DataRow(2, "train --learning-rate 0,1 --model MODEL --data rows.csv --output out", "--learning-rate: found \"0,1\"; expected a number, with a point for decimals.")]
-    [DataRow(2, "train --schedule sawtooth --model MODEL --data rows.csv --output out", "--schedule: found \"sawtooth\"; expected cosine, linear, constant.")]
-    [DataRow(2, "train --lora-rank-pattern up_proj --model MODEL --data rows.csv --output out", "--lora-rank-pattern: found \"up_proj\"; expected NAME=VALUE.")]
+    [DataRow(2, "train --learning-rate 0,1 --model MODEL --data rows.csv --output out", "--learning-rate: found \"0,1\"; expected a number, with a "
+        + "point for decimals.")]
+    [DataRow(2, "train --schedule sawtooth --model MODEL --data rows.csv --output out", "--schedule: found \"sawtooth\"; expected cosine, linear, "
+        + "constant.")]
+    [DataRow(2, "train --lora-rank-pattern up_proj --model MODEL --data rows.csv --output out", "--lora-rank-pattern: found \"up_proj\"; expected "
+        + "NAME=VALUE.")]
     [DataRow(2, "train --model MODEL --data rows.csv", "Option '--output' is required.")]
     [DataRow(2, "train --data rows.csv --output out", "a model is needed: give --model FOLDER.")]
     [DataRow(2, "train --weights all --adapter a --data rows.csv --output out", "leave --adapter out")]
@@ -30,16 +33,24 @@ public sealed class ErrorTests
     [DataRow(1, "train --model nowhere --data rows.csv --output out", "nowhere: found no such folder; expected a folder with config.json")]
     [DataRow(1, "train --model MODEL --data rows.csv --output rows.csv", "rows.csv: found a file; expected a folder, or a place for a new one.")]
     [DataRow(1, "train --model MODEL --data rows.csv --output MODEL", "model: found the folder of the base model; expected another folder.")]
-    [DataRow(1, "train --model MODEL --data rows.csv --output . --weights all", "found a folder that is not empty; expected an empty folder, or a place for a new one.")]
-    [DataRow(1, "train --model MODEL --data questions.csv --output out", "questions.csv, line 1: found the columns \"Question\", \"Answer\"; expected a column \"Response\". Add it")]
-    [DataRow(1, "train --model MODEL --data rows.csv --output out --options none.json", "none.json: found no such file; expected a JSON file with options.")]
-    [DataRow(1, "train --model MODEL --data rows.csv --output out --options typo.json", "typo.json, FineTune.Epoch: found a key that is no option; expected one of Epochs, BatchSize")]
+    [DataRow(1, "train --model MODEL --data rows.csv --output . --weights all", "found a folder that is not empty; expected an empty folder, or a "
+        + "place for a new one.")]
+    [DataRow(1, "train --model MODEL --data questions.csv --output out", "questions.csv, line 1: found the columns \"Question\", \"Answer\"; "
+        + "expected a column \"Response\". Add it")]
+    [DataRow(1, "train --model MODEL --data rows.csv --output out --options none.json", "none.json: found no such file; expected a JSON file with "
+        + "options.")]
+    [DataRow(1, "train --model MODEL --data rows.csv --output out --options typo.json", "typo.json, FineTune.Epoch: found a key that is no option; "
+        + "expected one of Epochs, BatchSize")]
     [DataRow(1, "generate --adapter rows.csv --question a", "adapter_config.json")]
     [DataRow(1, "generate --model MODEL --question a --temperature -1", "option Temperature: found -1; expected a finite number, 0 or more.")]
-    [DataRow(1, "evaluate --data questions.csv", "questions.csv, line 2: found no \"Response\", here or in any row; expected responses to evaluate, or a model to answer the questions.")]
-    [DataRow(1, "evaluate --data wordy.csv", "gold answer of wordy.csv, line 2: found \"five\"; expected a number, alone or after ####.", DisplayName = "a gold answer without a number")]
-    [DataRow(1, "saliency --model MODEL --data gap.csv", "gap.csv, line 3, \"Response\": found an empty field; expected a text. Fill it in or leave the row out.")]
-    [DataRow(1, "merge --model MODEL --output out", "option --adapter: found nothing; expected the folder of an adapter. Name the adapter with --adapter.")]
+    [DataRow(1, "evaluate --data questions.csv", "questions.csv, line 2: found no \"Response\", here or in any row; expected responses to evaluate, "
+        + "or a model to answer the questions.")]
+    [DataRow(1, "evaluate --data wordy.csv", "gold answer of wordy.csv, line 2: found \"five\"; expected a number, alone or after ####.",
+        DisplayName = "a gold answer without a number")]
+    [DataRow(1, "saliency --model MODEL --data gap.csv", "gap.csv, line 3, \"Response\": found an empty field; expected a text. Fill it in or leave "
+        + "the row out.")]
+    [DataRow(1, "merge --model MODEL --output out", "option --adapter: found nothing; expected the folder of an adapter. Name the adapter with "
+        + "--adapter.")]
     public void Run_Failure_PrintsOneLineAndExitCode(int code, string commandLine, string message)
     {
         using var tool = new ToolRun();

@@ -44,8 +44,15 @@ public sealed class MemoryEstimateTests
         {
             ModelInitializer.Create(place.FullName, s_model, seed: 1);
             using var folder = ModelFolder.Open(place.FullName);
-            using var model = new ManagedEngine(new ManagedEngineOptions { Threads = 1, ActivationMemory = recompute ? 0 : null }).Load(new() { Folder = folder, Trainable = TrainableWeights.Lora, Lora = new() { Dropout = 0 } });
-            TokenSequence[] batch = [.. Enumerable.Range(0, rows).Select(row => new TokenSequence(Enumerable.Range(0, tokens).Select(i => (i * 31 + row) % 512).ToArray(), tokens / 2))];
+            using var model = new ManagedEngine(new ManagedEngineOptions { Threads = 1, ActivationMemory = recompute ? 0 : null }).Load(new()
+            {
+                Folder = folder,
+                Trainable = TrainableWeights.Lora,
+                Lora = new() { Dropout = 0 },
+            });
+            TokenSequence[] batch =
+                [.. Enumerable.Range(0, rows)
+                .Select(row => new TokenSequence(Enumerable.Range(0, tokens).Select(i => (i * 31 + row) % 512).ToArray(), tokens / 2))];
             var before = GC.GetTotalAllocatedBytes(precise: true);
             using (var pass = model.Forward(batch))
                 pass.Backward([.. batch.Select(sequence => (ReadOnlyMemory<float>)new float[sequence.ResponseLength])]);

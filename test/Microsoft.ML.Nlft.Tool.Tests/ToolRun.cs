@@ -63,7 +63,8 @@ internal sealed class ToolRun : IDisposable
         return Out;
     }
 
-    private string[] Words(string commandLine) => [.. commandLine.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => word == "MODEL" ? Model : word)];
+    private string[] Words(string commandLine) =>
+        [.. commandLine.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => word == "MODEL" ? Model : word)];
 
     public void Dispose() => _model.Dispose();
 }

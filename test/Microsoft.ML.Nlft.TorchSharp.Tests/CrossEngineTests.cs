@@ -35,13 +35,16 @@ public class CrossEngineTests
     {
         using var folder = TinyModels.Create();
         var place = Path.Combine(folder.Path, "checkpoints");
-        var (expected, _) = Train(folder, Models.Engine(), new() { CheckpointFolder = place, CheckpointSteps = 7, CheckpointsKept = 9 }, dropout: 0.2);
+        var (expected, _) = Train(folder, Models.Engine(), new() { CheckpointFolder = place, CheckpointSteps = 7, CheckpointsKept = 9 },
+            dropout: 0.2);
         var (actual, result) = Train(folder, Models.Engine(), new() { ResumeFrom = Path.Combine(place, "step-00000007.safetensors") }, dropout: 0.2);
         Assert.AreEqual(7, result.ResumedSteps);
         foreach (var (wanted, found) in expected.Zip(actual)) CollectionAssert.AreEqual(wanted.Values, found.Values, wanted.Name);
     }
 
-    /// <summary>Begun on one engine and ended on the other: only when asked, and then as near to the unbroken run as the engines are to one another.</summary>
+    /// <summary>
+    /// Begun on one engine and ended on the other: only when asked, and then as near to the unbroken run as the engines are to one another.
+    /// </summary>
     [TestMethod]
     [DataRow(true)]
     [DataRow(false)]
@@ -55,20 +58,25 @@ public class CrossEngineTests
         var path = Path.Combine(place, "step-00000007.safetensors");
         var torch = Models.Engine().Arithmetic;
         var (there, here) = beginsManaged ? ("managed", torch) : (torch, "managed");
-        Assert.AreEqual($"checkpoint {path}: found another run (engine \"{there}\" there, \"{here}\" here); expected the same base model, engine, options and rows. Give what it was written with, " +
-            "or start anew without ResumeFrom. ResumeOnAnotherEngine goes on all the same, to another result than the unbroken run's.", Assert.ThrowsExactly<NlftException>(() => Train(folder, second, new() { ResumeFrom = path })).Message);
+        Assert.AreEqual($"checkpoint {path}: found another run (engine \"{there}\" there, \"{here}\" here); expected the same base model, engine, "
+            + "options and rows. Give what it was written with, " +
+            "or start anew without ResumeFrom. ResumeOnAnotherEngine goes on all the same, to another result than the unbroken run's.",
+                Assert.ThrowsExactly<NlftException>(() => Train(folder, second, new() { ResumeFrom = path })).Message);
         var (actual, result) = Train(folder, second, new() { ResumeFrom = path, ResumeOnAnotherEngine = true });
         Assert.AreEqual(7, result.ResumedSteps);
         EngineSteps.AreClose(expected, actual, 1e-2);
     }
 
-    private static (IReadOnlyList<NamedTensor> Weights, FineTuneResult Result) Train(ModelFolder folder, IModelEngine engine, FineTuneOptions? checkpoints = null, double dropout = 0)
+    private static (IReadOnlyList<NamedTensor> Weights, FineTuneResult Result) Train(ModelFolder folder, IModelEngine engine,
+        FineTuneOptions? checkpoints = null, double dropout = 0)
     {
         using var model = Models.Load(folder, engine: engine, lora: EngineSteps.Lora with { Dropout = dropout });
         var random = new Random(4);
         EncodedExample[] rows = [.. Enumerable.Range(0, 20).Select(i => new EncodedExample(
-            i % 3 == 2 ? Polarity.Incorrect : Polarity.Correct, Tokens(5 + i % 7), Tokens(4 + i % 5), Tokens(9 + i % 4), Tokens(8 + i % 3), $"row {i}"))];
-        var run = new TrainingRun(model, rows, new NaturalLanguageObjective(new()), (checkpoints ?? new()) with { Epochs = 4, BatchSize = 4, LearningRate = 5e-3, WarmupRatio = 0 }) { Engine = engine.Arithmetic };
+            i % 3 == 2 ? Polarity.Incorrect : Polarity.Correct, Tokens(5 + i % 7), Tokens(4 + i % 5), Tokens(9 + i % 4),
+                Tokens(8 + i % 3), $"row {i}"))];
+        var run = new TrainingRun(model, rows, new NaturalLanguageObjective(new()),
+            (checkpoints ?? new()) with { Epochs = 4, BatchSize = 4, LearningRate = 5e-3, WarmupRatio = 0 }) { Engine = engine.Arithmetic };
         var result = run.Run();
         return (model.Export(ModelState.Weights), result);
 

@@ -13,11 +13,15 @@ public class EngineTests
 {
     public static IEnumerable<object[]> BadOptions =>
     [
-        [new TorchSharpEngineOptions { Device = "gpu" }, "option Device: found \"gpu\"; expected cpu, cuda or cuda:N. Leave it out to take the first GPU, or the CPU where there is none."],
-        [new TorchSharpEngineOptions { Device = "cuda:-1" }, "option Device: found \"cuda:-1\"; expected cpu, cuda or cuda:N. Leave it out to take the first GPU, or the CPU where there is none."],
+        [new TorchSharpEngineOptions { Device = "gpu" }, "option Device: found \"gpu\"; expected cpu, cuda or cuda:N. Leave it out to take the "
+            + "first GPU, or the CPU where there is none."],
+        [new TorchSharpEngineOptions { Device = "cuda:-1" }, "option Device: found \"cuda:-1\"; expected cpu, cuda or cuda:N. Leave it out to take "
+            + "the first GPU, or the CPU where there is none."],
         [new TorchSharpEngineOptions { GpuDeviceId = -2 }, "option GpuDeviceId: found -2; expected 0 or more. Use 0 for the first GPU."],
-        [new TorchSharpEngineOptions { Device = "cpu", GpuDeviceId = 0 }, "option GpuDeviceId: found 0; expected nothing beside Device = \"cpu\". Give one of the two."],
-        [new TorchSharpEngineOptions { ComputeType = TensorType.F16 }, "option ComputeType: found F16; expected BF16 or F32. Leave it out for BF16 on a GPU and F32 on the CPU."],
+        [new TorchSharpEngineOptions { Device = "cpu",
+            GpuDeviceId = 0 }, "option GpuDeviceId: found 0; expected nothing beside Device = \"cpu\". Give one of the two."],
+        [new TorchSharpEngineOptions { ComputeType =
+            TensorType.F16 }, "option ComputeType: found F16; expected BF16 or F32. Leave it out for BF16 on a GPU and F32 on the CPU."],
         [new TorchSharpEngineOptions { Threads = -1 }, "option Threads: found -1; expected 0 (libtorch's choice) or more. Leave it out."],
     ];
 
@@ -44,7 +48,8 @@ public class EngineTests
             var exception = Assert.ThrowsExactly<NlftException>(() => new TorchSharpEngine(options).Device);
             Assert.AreEqual(subject, exception.Subject);
             StringAssert.StartsWith(exception.Found, "no usable GPU (no CUDA build of libtorch beside the program, ");
-            StringAssert.StartsWith(exception.Remedy, "Add the package TorchSharp-cuda-linux or TorchSharp-cuda-windows (0.107.0) in place of TorchSharp-cpu.");
+            StringAssert.StartsWith(
+                exception.Remedy, "Add the package TorchSharp-cuda-linux or TorchSharp-cuda-windows (0.107.0) in place of TorchSharp-cpu.");
             StringAssert.EndsWith(exception.Remedy, remedy);
         }
     }
@@ -57,8 +62,10 @@ public class EngineTests
         Assert.AreEqual(new TorchSharpEngineOptions { ComputeType = TensorType.BF16, GpuDeviceId = 3, FallbackToCpu = false }, chosen.Options);
         Assert.AreSame(fixed_, fixed_.OnGpu(3, fallbackToCpu: true));
         Assert.AreSame(chosen, chosen.OnGpu(0, fallbackToCpu: true));
-        Assert.IsFalse(((TorchSharpEngine)((IModelEngine)new TorchSharpEngine(new() { FallbackToCpu = false })).OnGpu(0, true)).Options.FallbackToCpu);
-        Assert.AreEqual("option GpuDeviceId: found -1; expected 0 or more. Use 0 for the first GPU.", Assert.ThrowsExactly<NlftException>(() => open.OnGpu(-1, true)).Message);
+        Assert.IsFalse(((TorchSharpEngine)((IModelEngine)new TorchSharpEngine(new() { FallbackToCpu = false }))
+            .OnGpu(0, true)).Options.FallbackToCpu);
+        Assert.AreEqual("option GpuDeviceId: found -1; expected 0 or more. Use 0 for the first GPU.",
+            Assert.ThrowsExactly<NlftException>(() => open.OnGpu(-1, true)).Message);
     }
 
     public static IEnumerable<object?[]> Obstacles =>
@@ -67,13 +74,17 @@ public class EngineTests
         [true, 2, 2, "/app", new Version(12, 8), "2 GPUs", "Use a device from cuda:0 to cuda:1."],
         [false, 0, 0, null, null, "no usable GPU (no CUDA build of libtorch beside the program, no NVIDIA driver)",
             "Add the package TorchSharp-cuda-linux or TorchSharp-cuda-windows (0.107.0) in place of TorchSharp-cpu."],
-        [false, 0, 0, "/app", null, "no usable GPU (the CUDA build of libtorch in /app, no NVIDIA driver)", "Install NVIDIA's driver, or run where there is a GPU."],
-        [false, 0, 0, "/app", new Version(12, 2), "no usable GPU (the CUDA build of libtorch in /app, an NVIDIA driver for CUDA up to 12.2)", "Update NVIDIA's driver."],
+        [false, 0, 0, "/app",
+            null, "no usable GPU (the CUDA build of libtorch in /app, no NVIDIA driver)", "Install NVIDIA's driver, or run where there is a GPU."],
+        [false, 0, 0, "/app",
+            new Version(12,
+            2), "no usable GPU (the CUDA build of libtorch in /app, an NVIDIA driver for CUDA up to 12.2)", "Update NVIDIA's driver."],
     ];
 
     [TestMethod]
     [DynamicData(nameof(Obstacles))]
-    public void Obstacle_SaysWhatWasTriedAndWhatToDo(bool works, int devices, int index, string? folder, Version? driver, string? found, string? remedy)
+    public void Obstacle_SaysWhatWasTriedAndWhatToDo(bool works, int devices, int index, string? folder, Version? driver, string? found,
+        string? remedy)
     {
         var obstacle = DeviceChoice.Obstacle(works, devices, index, folder, driver);
         Assert.AreEqual(found, obstacle?.Found);
@@ -85,7 +96,8 @@ public class EngineTests
     {
         var exception = Assert.ThrowsExactly<NlftException>(() => TorchErrors.Explain<int>("cuda:0", () =>
             throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from malloc")));
-        Assert.AreEqual("device cuda:0: found not enough memory (CUDA out of memory. Tried to allocate 2.00 GiB.); expected room for the model and the batch. "
+        Assert.AreEqual("device cuda:0: found not enough memory (CUDA out of memory. Tried to allocate 2.00 GiB.); expected room for the model and "
+            + "the batch. "
             + "Use smaller batches or shorter sequences, or set RecomputeActivations or Int8Weights of TorchSharpEngineOptions.", exception.Message);
         Assert.ThrowsExactly<ExternalException>(() => TorchErrors.Explain<int>("cuda:0", () => throw new ExternalException("another fault")));
     }
@@ -95,6 +107,7 @@ public class EngineTests
     {
         using var folder = TinyModels.Create();
         var exception = Assert.ThrowsExactly<NlftException>(() => Load(folder, TrainableWeights.All, Engine(int8: true)));
-        Assert.AreEqual("option Int8Weights: found true; expected false when all weights are trained. Train a LoRA adapter, or leave Int8Weights out.", exception.Message);
+        Assert.AreEqual("option Int8Weights: found true; expected false when all weights are trained. Train a LoRA adapter, or leave Int8Weights "
+            + "out.", exception.Message);
     }
 }

@@ -23,5 +23,6 @@ internal static class Models
 internal static class NativeLibraryPreparation
 {
     [System.Runtime.CompilerServices.ModuleInitializer]
-    internal static void Prepare() => System.Runtime.CompilerServices.RuntimeHelpers.RunModuleConstructor(typeof(Gpu.OlderStandardLibrary).Module.ModuleHandle);
+    internal static void Prepare() =>
+        System.Runtime.CompilerServices.RuntimeHelpers.RunModuleConstructor(typeof(Gpu.OlderStandardLibrary).Module.ModuleHandle);
 }

@@ -43,9 +43,12 @@ internal static class Targets
             _ = configuration.Resolve("model.layers.0.mlp.gate_proj");
         }),
         new("template", "chat_template.jinja", Seeds("template"), Words.Mutate, folder =>
-            ChatTemplate.Load(folder, s_templateLimits)!.Render([new("system", "Be brief."), new("user", "Hi"), new("assistant", "Yes?"), new("user", "What is 2 + 3?")], addGenerationPrompt: true)),
+            ChatTemplate.Load(folder,
+                s_templateLimits)!.Render([new("system", "Be brief."), new("user", "Hi"), new("assistant", "Yes?"), new("user", "What is 2 + 3?")],
+                addGenerationPrompt: true)),
         new("jsonlines", "rows.jsonl", Seeds("jsonlines"), Lines, folder => DataFile.ReadExamples(Path.Combine(folder, "rows.jsonl"))),
-        new("checkpoint", "step-00000001.safetensors", [CheckpointBytes()], Framed.MutateCheckpoint, folder => Checkpoint.Load(Path.Combine(folder, "step-00000001.safetensors"))),
+        new("checkpoint", "step-00000001.safetensors", [CheckpointBytes()], Framed.MutateCheckpoint,
+            folder => Checkpoint.Load(Path.Combine(folder, "step-00000001.safetensors"))),
         new("nlft", "nlft.json", Seeds("nlft"), Json.Mutate, folder =>
         {
             var description = LocalModelDescription.Load(folder);

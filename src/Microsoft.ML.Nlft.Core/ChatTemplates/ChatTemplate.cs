@@ -46,7 +46,8 @@ public sealed class ChatTemplate
             ? JsonFile.Load(new(configurationPath) { FileRemedy = "Download the file again.", ValueRemedy = Correct }) : null;
         var tokens = configuration is { } given ? ReadSpecialTokens(given) : [];
         if (File.Exists(templatePath)) return new ChatTemplate(ReadText(templatePath), templatePath, tokens, options);
-        return configuration?["chat_template"] is { } place && ReadTemplate(place) is { } source ? new ChatTemplate(source, place.Subject, tokens, options) : null;
+        return configuration?["chat_template"] is { } place && ReadTemplate(place) is { } source
+            ? new ChatTemplate(source, place.Subject, tokens, options) : null;
     }
 
     /// <summary>Parses a template.</summary>
@@ -126,7 +127,8 @@ public sealed class ChatTemplate
             var token = configuration[name];
             if (token.IsNull) continue;
             if (token.Value.ValueKind == JsonValueKind.Object && token["content"] is { IsMissing: false } content) token = content;
-            tokens[name] = token.Value.ValueKind == JsonValueKind.String ? token.String() : throw token.Refuse("a text or an object with \"content\"");
+            tokens[name] = token.Value.ValueKind == JsonValueKind.String ? token.String()
+                : throw token.Refuse("a text or an object with \"content\"");
         }
 
         return tokens;

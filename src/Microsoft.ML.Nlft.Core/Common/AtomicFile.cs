@@ -4,7 +4,9 @@ namespace Microsoft.ML.Nlft.Common;
 internal static class AtomicFile
 {
     /// <summary>Writes one file.</summary>
-    /// <exception cref="NlftException">The disk is full, the folder cannot be written, or <paramref name="write"/> threw it; the file is as it was.</exception>
+    /// <exception cref="NlftException">
+    /// The disk is full, the folder cannot be written, or <paramref name="write"/> threw it; the file is as it was.
+    /// </exception>
     public static void Write(string path, Action<Stream> write) => WriteAll((path, write));
 
     /// <summary>Writes files that belong together: none is renamed before all are written. Folders are created.</summary>
@@ -61,13 +63,20 @@ internal static class WriteFault
     // ENOSPC, EDQUOT and EROFS of Linux and macOS; ERROR_HANDLE_DISK_FULL and ERROR_DISK_FULL of Windows, as HRESULTs.
     private static readonly int[] DiskFull = [28, 69, 122, unchecked((int)0x80070027), unchecked((int)0x80070070)];
 
-    /// <summary>The exception to throw for one that came of writing <paramref name="path"/>; null: it is of another kind and goes on as it is.</summary>
+    /// <summary>
+    /// The exception to throw for one that came of writing <paramref name="path"/>; null: it is of another kind and goes on as it is.
+    /// </summary>
     public static NlftException? Of(string path, Exception e) => e switch
     {
         IOException when DiskFull.Contains(e.HResult) =>
-            new(path, "a full disk", "room for the file", "Free space on the disk, or name a place on another one. What was there before is unchanged.", e),
-        UnauthorizedAccessException => new(path, "a place that may not be written", "a folder with permission to write", "Change its permissions, or name another place. What was there before is unchanged.", e),
-        IOException => new(path, $"a place that cannot be written ({e.Message.TrimEnd('.')})", "a place for a file", "Name another place. What was there before is unchanged.", e),
+            new(path, "a full disk", "room for the file", "Free space on the disk, or name a place on another one. What was there before is "
+                + "unchanged.", e),
+        UnauthorizedAccessException =>
+            new(path, "a place that may not be written", "a folder with permission to write", "Change its permissions, or name another place. What "
+            + "was there before is unchanged.", e),
+        IOException => new(
+            path, $"a place that cannot be written ({e.Message.TrimEnd('.')})", "a place for a file", "Name another place. What was there before is "
+            + "unchanged.", e),
         _ => null,
     };
 

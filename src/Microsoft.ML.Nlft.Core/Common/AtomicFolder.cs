@@ -31,7 +31,8 @@ internal static class AtomicFolder
 
     private static void RequireFree(string folder)
     {
-        var found = File.Exists(folder) ? "a file" : Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() ? "a folder that is not empty"
+        var found = File.Exists(folder) ? "a file" : Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()
+            ? "a folder that is not empty"
             : null;
         if (found is not null)
             throw new NlftException(folder, found, "no such folder yet, or an empty one", "Name another folder, or empty this one.");

@@ -12,6 +12,7 @@ internal static class ByteSize
     {
         var (value, unit) = ((double)bytes, 0);
         for (; value >= 1024 && unit < s_units.Length - 1; unit++) value /= 1024;
-        return string.Create(CultureInfo.InvariantCulture, $"{value.ToString(unit == 0 ? "0" : "0.0", CultureInfo.InvariantCulture)} {s_units[unit]}");
+        return string.Create(
+            CultureInfo.InvariantCulture, $"{value.ToString(unit == 0 ? "0" : "0.0", CultureInfo.InvariantCulture)} {s_units[unit]}");
     }
 }

@@ -7,7 +7,9 @@ namespace Microsoft.ML.Nlft;
 public sealed class NlftException : Exception
 {
     /// <summary>Creates the exception and its message "<c>subject: found X; expected Y. Remedy.</c>".</summary>
-    /// <param name="subject">The thing at fault with its place, for example <c>rows.jsonl, line 3, "response"</c> or <c>option LearningRate</c>.</param>
+    /// <param name="subject">
+    /// The thing at fault with its place, for example <c>rows.jsonl, line 3, "response"</c> or <c>option LearningRate</c>.
+    /// </param>
     /// <param name="found">The value or condition that was found.</param>
     /// <param name="expected">What would have been accepted.</param>
     /// <param name="remedy">One sentence that says what to do.</param>

@@ -10,7 +10,8 @@ internal static class OptionValues
     /// <summary>Every public property that can change a result, in the order of declaration; options inside options by their path.</summary>
     /// <param name="options">The options; null gives none.</param>
     /// <param name="quote">Puts a text into quotes.</param>
-    public static IEnumerable<(string Name, string Value)> Of(object? options, Func<string, string> quote) => options is null ? [] : Flatten(options, "", quote);
+    public static IEnumerable<(string Name, string Value)> Of(object? options, Func<string, string> quote) =>
+        options is null ? [] : Flatten(options, "", quote);
 
     private static IEnumerable<(string Name, string Value)> Flatten(object options, string prefix, Func<string, string> quote)
     {

@@ -2,7 +2,9 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Engines;
 
-/// <summary>AdamW (Loshchilov and Hutter, arXiv 1711.05101) with clipping by global norm, as in PyTorch's <c>AdamW</c> and <c>clip_grad_norm_</c>.</summary>
+/// <summary>
+/// AdamW (Loshchilov and Hutter, arXiv 1711.05101) with clipping by global norm, as in PyTorch's <c>AdamW</c> and <c>clip_grad_norm_</c>.
+/// </summary>
 public sealed record AdamWOptions
 {
     /// <summary>Decay of the first moment, in [0, 1). Default 0.9.</summary>

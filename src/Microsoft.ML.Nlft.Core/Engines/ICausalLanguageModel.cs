@@ -81,7 +81,9 @@ public interface IForwardPass : IDisposable
     /// positions that predict the response tokens: c_t (softmax - onehot(y_t)); that is, the loss -sum c_t log p_t with c constant.
     /// </summary>
     /// <param name="coefficients">For every sequence its n coefficients c_t (docs/method.md, section 3); an empty entry counts as zeros.</param>
-    /// <param name="cancellationToken">Observed between layers; a cancelled call leaves the gradients unusable until they are applied or cleared.</param>
+    /// <param name="cancellationToken">
+    /// Observed between layers; a cancelled call leaves the gradients unusable until they are applied or cleared.
+    /// </param>
     void Backward(IReadOnlyList<ReadOnlyMemory<float>> coefficients, CancellationToken cancellationToken = default);
 }
 
@@ -91,7 +93,9 @@ public interface IDecodingSession : IDisposable
     /// <summary>Number of sequences.</summary>
     int Count { get; }
 
-    /// <summary>The logits that follow the last token of sequence <paramref name="sequence"/> (V values), valid until the next <see cref="Append"/>.</summary>
+    /// <summary>
+    /// The logits that follow the last token of sequence <paramref name="sequence"/> (V values), valid until the next <see cref="Append"/>.
+    /// </summary>
     ReadOnlySpan<float> Logits(int sequence);
 
     /// <summary>Appends one token to each sequence and computes its logits; a negative id retires a sequence for good.</summary>

@@ -11,8 +11,8 @@ public interface IModelEngine
     string Name { get; }
 
     /// <summary>
-    /// What of the engine and its options results depend on, be it in the last digits, for example "managed, int8 weights". A run goes on from the checkpoint
-    /// of another only when asked (<c>FineTuneOptions.ResumeOnAnotherEngine</c>). Default: <see cref="Name"/>.
+    /// What of the engine and its options results depend on, be it in the last digits, for example "managed, int8 weights". A run goes on from the
+    /// checkpoint of another only when asked (<c>FineTuneOptions.ResumeOnAnotherEngine</c>). Default: <see cref="Name"/>.
     /// </summary>
     string Arithmetic => Name;
 
@@ -21,8 +21,8 @@ public interface IModelEngine
     ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Estimates the least memory that a model needs on this engine, so that what is certain not to fit is refused before it begins. Default: null, the
-    /// engine does not know.
+    /// Estimates the least memory that a model needs on this engine, so that what is certain not to fit is refused before it begins. Default: null,
+    /// the engine does not know.
     /// </summary>
     /// <param name="request">The model, what of it is trained, and the tokens of a pass.</param>
     MemoryNeed? Estimate(MemoryRequest request) => null;

@@ -38,14 +38,16 @@ public sealed class PackedBatch
     /// <param name="configuration">The model, for its vocabulary and its number of positions.</param>
     /// <param name="dropoutSeeds">One seed per sequence; null: zeros.</param>
     /// <exception cref="NlftException">A sequence is empty or longer than the model allows, or a token id lies outside the vocabulary.</exception>
-    public static PackedBatch Create(IReadOnlyList<ReadOnlyMemory<int>> sequences, ModelConfiguration configuration, IReadOnlyList<ulong>? dropoutSeeds = null)
+    public static PackedBatch Create(IReadOnlyList<ReadOnlyMemory<int>> sequences, ModelConfiguration configuration,
+        IReadOnlyList<ulong>? dropoutSeeds = null)
     {
         var starts = new int[sequences.Count + 1];
         for (var i = 0; i < sequences.Count; i++)
         {
             var length = sequences[i].Length;
             if (length == 0 || length > configuration.MaximumPositions)
-                throw new NlftException($"sequence {i} of the batch", $"{length} tokens", $"1 to {configuration.MaximumPositions} (max_position_embeddings)",
+                throw new NlftException($"sequence {i} of the batch", $"{length} tokens", $"1 to {configuration.MaximumPositions} "
+                    + "(max_position_embeddings)",
                     "Shorten the prompt or lower the limit of tokens.");
             TokenCheck.RefuseForeign(sequences[i].Span, $"sequence {i} of the batch", configuration);
             starts[i + 1] = starts[i] + length;
@@ -103,7 +105,8 @@ public sealed class PackedBatch
             var n = firsts[s + 1] - firsts[s];
             if (coefficients[s].Length == 0) continue;
             if (coefficients[s].Length != n)
-                throw new ArgumentException($"{coefficients[s].Length} coefficients for the {n} response tokens of sequence {s}.", nameof(coefficients));
+                throw new ArgumentException($"{coefficients[s].Length} coefficients for the {n} response tokens of sequence {s}.",
+                    nameof(coefficients));
             coefficients[s].Span.CopyTo(flat.AsSpan(firsts[s]));
         }
         return flat;

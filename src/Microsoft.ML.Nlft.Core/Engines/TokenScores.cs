@@ -18,7 +18,8 @@ public sealed class TokenScores
 
     /// <summary>
     /// The final-norm outputs at the positions that PREDICT the response tokens (n x H, row-major); empty unless asked for. Of an
-    /// <see cref="IForwardPass"/> they may be its own memory and are valid until it is disposed; of <see cref="ICausalLanguageModel.Score"/> they stay.
+    /// <see cref="IForwardPass"/> they may be its own memory and are valid until it is disposed; of <see cref="ICausalLanguageModel.Score"/> they
+    /// stay.
     /// </summary>
     public ReadOnlyMemory<float> HiddenStates { get; }
 }

@@ -21,8 +21,8 @@ public sealed class ModelFolder : IDisposable
     }
 
     /// <summary>
-    /// Opens a folder: reads config.json and generation_config.json and the header of model.safetensors or of the shards of model.safetensors.index.json,
-    /// and checks that every weight is there.
+    /// Opens a folder: reads config.json and generation_config.json and the header of model.safetensors or of the shards of
+    /// model.safetensors.index.json, and checks that every weight is there.
     /// </summary>
     /// <exception cref="NlftException">A file is missing, damaged or of another format, or a weight is missing or has another shape.</exception>
     public static ModelFolder Open(string path)
@@ -68,8 +68,8 @@ public sealed class ModelFolder : IDisposable
     public string Fingerprint => _fingerprint.Value;
 
     /// <summary>
-    /// SHA-256 over <see cref="Fingerprint"/> and a sample of every weight (its first and middle 4 KiB), as lower-case hex: tells apart, at the price of a few
-    /// reads per weight, what only training did, too. Checkpoints carry it.
+    /// SHA-256 over <see cref="Fingerprint"/> and a sample of every weight (its first and middle 4 KiB), as lower-case hex: tells apart, at the price
+    /// of a few reads per weight, what only training did, too. Checkpoints carry it.
     /// </summary>
     public string WeightFingerprint => _weightFingerprint.Value;
 

@@ -76,7 +76,8 @@ internal static class TokenizerJson
             }
         }
 
-        return vocabulary.Count > 0 ? vocabulary : throw new NlftException(place.Subject, "no tokens", "at least one token", "Correct the file or download it again.");
+        return vocabulary.Count > 0 ? vocabulary
+            : throw new NlftException(place.Subject, "no tokens", "at least one token", "Correct the file or download it again.");
     }
 
     /// <summary>Reads an id. The limit, far above known vocabularies, keeps a damaged file from claiming excessive memory.</summary>

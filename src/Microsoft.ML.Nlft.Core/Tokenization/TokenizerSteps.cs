@@ -140,7 +140,8 @@ internal static class TokenizerSteps
             {
                 var name = special["id"].String();
                 var token = known.GetValueOrDefault(name);
-                current.AddRange(token.IsNull ? throw special["id"].Refuse("a token of special_tokens beside it") : token["ids"].Items().Select(id => id.Index()));
+                current.AddRange(token.IsNull ? throw special["id"].Refuse("a token of special_tokens beside it")
+                    : token["ids"].Items().Select(id => id.Index()));
             }
             else if (piece["Sequence"]["id"].String() == "A" && current == before)
             {

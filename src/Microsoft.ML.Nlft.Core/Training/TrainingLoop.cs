@@ -105,7 +105,9 @@ internal sealed class TrainingLoop
         });
     }
 
-    /// <summary>Where an epoch ends, or the next one begins: the observers look at the model while its weights rest. Does nothing within an epoch.</summary>
+    /// <summary>
+    /// Where an epoch ends, or the next one begins: the observers look at the model while its weights rest. Does nothing within an epoch.
+    /// </summary>
     private void BetweenEpochs(CancellationToken cancellationToken)
     {
         if (State.RowsDone > 0) return;

@@ -10,10 +10,15 @@ namespace Microsoft.ML.Nlft.Tool.Commands;
 internal sealed class ChatCommand : ToolCommand
 {
     private readonly ModelArguments _model;
-    private readonly Option<string> _instruction = new("--instruction") { Description = "What the model is told before the conversation, as a system text.", HelpName = "TEXT" };
+    private readonly Option<string> _instruction = new("--instruction")
+    {
+        Description = "What the model is told before the conversation, as a system text.",
+        HelpName = "TEXT",
+    };
 
     public ChatCommand(ToolConsole console) : base(console, "chat",
-        "A conversation: every line is answered, with the lines before it in mind, as the answer grows. /new forgets what was said; /exit or the end of the input ends it.",
+        "A conversation: every line is answered, with the lines before it in mind, as the answer grows. /new forgets what was said; /exit or the "
+            + "end of the input ends it.",
         nameof(ToolOptions.Generation), nameof(ToolOptions.Prompts), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this);

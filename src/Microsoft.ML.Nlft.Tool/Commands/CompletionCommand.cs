@@ -34,7 +34,8 @@ internal sealed class CompletionCommand : ToolCommand
 
     private readonly Argument<string> _shell = new("shell") { Description = "bash, zsh or pwsh." };
 
-    public CompletionCommand(ToolConsole console) : base(console, "completion", "Prints a script that makes a shell complete nlft's commands and options.")
+    public CompletionCommand(ToolConsole console)
+        : base(console, "completion", "Prints a script that makes a shell complete nlft's commands and options.")
     {
         _shell.AcceptOnlyFromAmong("bash", "zsh", "pwsh");
         Add(_shell);

@@ -29,10 +29,21 @@ internal sealed class InspectCommand : ToolCommand
         Required = true,
         AllowMultipleArgumentsPerToken = true,
     };
-    private readonly Option<int> _rows = new("--rows") { Description = "Rows that go through the engine together, for the memory estimate. Default 4.", HelpName = "N", DefaultValueFactory = _ => 4 };
-    private readonly Option<int> _tokens = new("--tokens") { Description = "Tokens of prompt and response of a row, for the memory estimate. Default 512.", HelpName = "N", DefaultValueFactory = _ => 512 };
+    private readonly Option<int> _rows = new("--rows")
+    {
+        Description = "Rows that go through the engine together, for the memory estimate. Default 4.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 4,
+    };
+    private readonly Option<int> _tokens = new("--tokens")
+    {
+        Description = "Tokens of prompt and response of a row, for the memory estimate. Default 512.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 512,
+    };
 
-    public InspectCommand(ToolConsole console) : base(console, "inspect", "Shows a model folder: architecture, sizes, memory by engine and option, and its prompts in the three contexts.",
+    public InspectCommand(ToolConsole console)
+        : base(console, "inspect", "Shows a model folder: architecture, sizes, memory by engine and option, and its prompts in the three contexts.",
         nameof(ToolOptions.Lora), nameof(ToolOptions.Prompts))
     {
         Add(_model);
@@ -40,7 +51,8 @@ internal sealed class InspectCommand : ToolCommand
         {
             option.Validators.Add(result =>
             {
-                if (result.Tokens is [var token] && int.TryParse(token.Value, out var number) && number < 1) result.AddError($"{option.Name}: found \"{token.Value}\"; expected 1 or more.");
+                if (result.Tokens is [var token] && int.TryParse(token.Value, out var number) && number < 1)
+                    result.AddError($"{option.Name}: found \"{token.Value}\"; expected 1 or more.");
             });
             Add(option);
         }
@@ -67,7 +79,8 @@ internal sealed class InspectCommand : ToolCommand
         return Task.FromResult(ExitCode.Success);
     }
 
-    private static string BaseOf(string folder) => LocalModelDescription.IsIn(folder) ? LocalModelDescription.Load(folder).FindBaseModel(folder) : folder;
+    private static string BaseOf(string folder) =>
+        LocalModelDescription.IsIn(folder) ? LocalModelDescription.Load(folder).FindBaseModel(folder) : folder;
 
     private void ShowArchitecture(ModelFacts model)
     {
@@ -82,10 +95,12 @@ internal sealed class InspectCommand : ToolCommand
         table.AddRow("vocabulary", $"{Number(c.VocabularySize)}{(c.TieWordEmbeddings ? ", output tied to the embedding" : "")}");
         table.AddRow("positions", Number(c.MaximumPositions));
         table.AddRow("rotary embedding", string.Create(CultureInfo.InvariantCulture, $"{c.Rope.Type}, theta {c.Rope.Theta}"));
-        if (c.SlidingWindows.Any(window => window > 0)) table.AddRow("sliding window", $"{c.SlidingWindows.Max()} in {c.SlidingWindows.Count(window => window > 0)} layers");
+        if (c.SlidingWindows.Any(window => window > 0))
+            table.AddRow("sliding window", $"{c.SlidingWindows.Max()} in {c.SlidingWindows.Count(window => window > 0)} layers");
         table.AddRow("end-of-sequence ids", string.Join(", ", model.EndOfSequenceIds));
         foreach (var type in model.Tensors.GroupBy(tensor => tensor.Type).OrderByDescending(group => group.Sum(tensor => tensor.Bytes)))
-            table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, {Size(type.Sum(tensor => tensor.Bytes))}{(model.HasWeights ? "" : ", by config.json: no weight file is here")}");
+            table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, "
+                + $"{Size(type.Sum(tensor => tensor.Bytes))}{(model.HasWeights ? "" : ", by config.json: no weight file is here")}");
         if (model.Unused > 0) table.AddRow("tensors that are not used", $"{model.Unused}");
         Console.Write(table);
         Console.Out.WriteLine();
@@ -97,7 +112,8 @@ internal sealed class InspectCommand : ToolCommand
         Console.Out.WriteLine($"Memory, {rows} rows of {tokens} tokens together; train, rank {lora.Rank}: {Number(trained)} parameters");
         var table = Plain("engine", "use", "weights", "cache", "trained", "activations", "sum");
         foreach (var row in MemoryRow.Of(model, lora, rows, tokens))
-            table.AddRow([row.Engine, row.Use, .. new[] { row.Weights, row.Cache, row.Trained, row.Activations, row.Sum }.Select(part => part == 0 ? "-" : Size(part))]);
+            table.AddRow([row.Engine, row.Use,
+                .. new[] { row.Weights, row.Cache, row.Trained, row.Activations, row.Sum }.Select(part => part == 0 ? "-" : Size(part))]);
         Console.Write(table);
         Console.Out.WriteLine("  managed, on the CPU:");
         foreach (var formula in MemoryEstimate.Formulas) Console.Out.WriteLine($"    {formula}");
@@ -110,7 +126,8 @@ internal sealed class InspectCommand : ToolCommand
     private void Compare(IReadOnlyList<ModelFacts> models, LoraConfiguration lora, int rows, int tokens)
     {
         var memory = models.Select(model => MemoryRow.Of(model, lora, rows, Math.Min(tokens, model.Configuration.MaximumPositions))).ToList();
-        Console.Out.WriteLine($"Memory, {rows} rows of {tokens} tokens together; train: LoRA of rank {lora.Rank} on {lora.TargetPattern ?? string.Join(", ", lora.TargetModules)}");
+        Console.Out.WriteLine($"Memory, {rows} rows of {tokens} tokens together; train: LoRA of rank {lora.Rank} on "
+            + $"{lora.TargetPattern ?? string.Join(", ", lora.TargetModules)}");
         foreach (var engine in memory[0].Select(row => row.Engine).Distinct())
         {
             Console.Out.WriteLine();
@@ -118,7 +135,8 @@ internal sealed class InspectCommand : ToolCommand
             var uses = memory[0].Where(row => row.Engine == engine).Select(row => row.Use).ToArray();
             var table = Plain(["model", "parameters", .. uses.Select(use => use.Replace("train --", "--").Replace("train, ", ""))]);
             foreach (var (model, own) in models.Zip(memory))
-                table.AddRow([Markup.Escape(Path.GetFileName(model.Folder)), Number(model.Parameters), .. uses.Select(use => Size(own.Single(row => row.Engine == engine && row.Use == use).Sum))]);
+                table.AddRow([Markup.Escape(Path.GetFileName(model.Folder)), Number(model.Parameters),
+                    .. uses.Select(use => Size(own.Single(row => row.Engine == engine && row.Use == use).Sum))]);
             Console.Write(table);
         }
     }

@@ -9,7 +9,12 @@ namespace Microsoft.ML.Nlft.Tool.Commands;
 internal sealed class MergeCommand : ToolCommand
 {
     private readonly ModelArguments _model;
-    private readonly Option<string> _output = new("--output", "-o") { Description = "The new model's folder: not there yet, or empty.", HelpName = "FOLDER", Required = true };
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "The new model's folder: not there yet, or empty.",
+        HelpName = "FOLDER",
+        Required = true,
+    };
 
     public MergeCommand(ToolConsole console) : base(console, "merge",
         "Writes the base model with the adapter added to its weights, in the original layout and type, for programs that know no adapters.")

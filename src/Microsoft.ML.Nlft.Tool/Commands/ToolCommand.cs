@@ -10,7 +10,11 @@ namespace Microsoft.ML.Nlft.Tool.Commands;
 /// </summary>
 internal abstract class ToolCommand : Command
 {
-    private readonly Option<string> _file = new("--options") { Description = "A JSON file with options, by the names of the library's option records; flags come on top.", HelpName = "FILE" };
+    private readonly Option<string> _file = new("--options")
+    {
+        Description = "A JSON file with options, by the names of the library's option records; flags come on top.",
+        HelpName = "FILE",
+    };
     private readonly IReadOnlyList<OptionFlag> _flags;
 
     protected ToolCommand(ToolConsole console, string name, string description, params string[] sections) : base(name, description)

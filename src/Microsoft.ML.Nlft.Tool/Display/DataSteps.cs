@@ -6,5 +6,6 @@ namespace Microsoft.ML.Nlft.Tool.Display;
 internal sealed class DataSteps(IProgress<(double Share, string Words)> progress, string results) : IProgress<DataProgress>
 {
     public void Report(DataProgress value) =>
-        progress.Report((value.Total is > 0 and var total ? (double)value.Done / total : 0, $"{value.Done} of {value.Total} {results}{(value.Unparsable > 0 ? $", {value.Unparsable} unparsable" : "")}"));
+        progress.Report((value.Total is > 0 and var total ? (double)value.Done / total
+            : 0, $"{value.Done} of {value.Total} {results}{(value.Unparsable > 0 ? $", {value.Unparsable} unparsable" : "")}"));
 }

@@ -51,7 +51,8 @@ internal sealed class HelpText(ToolConsole console) : SynchronousCommandLineActi
 
     /// <summary>The documentation, and the default where it does not name one itself.</summary>
     private static string WithDefault(OptionFlag flag) =>
-        flag.Description!.Contains("Default", StringComparison.OrdinalIgnoreCase) ? flag.Description : $"{flag.Description} Default {flag.Property.DefaultText}.";
+        flag.Description!.Contains("Default", StringComparison.OrdinalIgnoreCase) ? flag.Description
+            : $"{flag.Description} Default {flag.Property.DefaultText}.";
 
     private void Heading(string text)
     {

@@ -15,7 +15,8 @@ internal static class ProgressDisplay
     /// <summary>The same for work that waits.</summary>
     public static async Task<T> RunAsync<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, Task<T>> work) =>
         console.ErrorIsTerminal
-            ? await console.Messages.Progress().AutoClear(false).Columns(Columns()).StartAsync(context => work(new Bar(context.AddTask(Markup.Escape(title), maxValue: 1), title)))
+            ? await console.Messages.Progress().AutoClear(false).Columns(Columns())
+                .StartAsync(context => work(new Bar(context.AddTask(Markup.Escape(title), maxValue: 1), title)))
             : await work(new Lines(console, title));
 
     private static ProgressColumn[] Columns() =>

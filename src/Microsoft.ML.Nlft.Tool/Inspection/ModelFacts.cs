@@ -10,7 +10,8 @@ namespace Microsoft.ML.Nlft.Tool.Inspection;
 /// <param name="Tensors">The weights that the architecture asks for, with the type they have or, without files, would have by config.json.</param>
 /// <param name="Unused">Tensors in the files that the architecture does not ask for.</param>
 internal sealed record ModelFacts(
-    string Folder, ModelConfiguration Configuration, IReadOnlyList<int> EndOfSequenceIds, bool HasWeights, IReadOnlyList<TensorFacts> Tensors, int Unused)
+    string Folder, ModelConfiguration Configuration, IReadOnlyList<int> EndOfSequenceIds, bool HasWeights, IReadOnlyList<TensorFacts> Tensors,
+        int Unused)
 {
     /// <summary>Number of parameters.</summary>
     public long Parameters => Tensors.Sum(tensor => tensor.Elements);
@@ -19,9 +20,12 @@ internal sealed record ModelFacts(
     /// <exception cref="NlftException">A file is missing or damaged.</exception>
     public static ModelFacts Read(string path)
     {
-        if (!Directory.Exists(path) || File.Exists(Path.Combine(path, "model.safetensors")) || File.Exists(Path.Combine(path, "model.safetensors.index.json"))) return ReadWeights(path);
+        if (!Directory.Exists(path) || File.Exists(Path.Combine(path, "model.safetensors"))
+            || File.Exists(Path.Combine(path, "model.safetensors.index.json")))
+            return ReadWeights(path);
         var configuration = ModelConfiguration.Load(path);
-        var type = configuration.DataType?.Split('.')[^1] switch { "bfloat16" => TensorType.BF16, "float16" => TensorType.F16, "float64" => TensorType.F64, _ => TensorType.F32 };
+        var type = configuration.DataType?.Split('.')[^1] switch { "bfloat16" => TensorType.BF16, "float16" => TensorType.F16, "float64" =>
+            TensorType.F64, _ => TensorType.F32 };
         var tensors = ModelLayout.Weights(configuration).Select(weight => new TensorFacts(weight.Shape, type)).ToList();
         return new ModelFacts(Path.GetFullPath(path), configuration, configuration.EndOfSequenceIds, HasWeights: false, tensors, Unused: 0);
     }
@@ -29,8 +33,10 @@ internal sealed record ModelFacts(
     private static ModelFacts ReadWeights(string path)
     {
         using var folder = ModelFolder.Open(path);
-        var tensors = ModelLayout.Weights(folder.Configuration).Select(weight => new TensorFacts(weight.Shape, folder.Tensor(weight.Name, weight.Shape).Type)).ToList();
-        return new ModelFacts(folder.Path, folder.Configuration, folder.EndOfSequenceIds, HasWeights: true, tensors, folder.TensorNames.Count - tensors.Count);
+        var tensors = ModelLayout.Weights(folder.Configuration)
+            .Select(weight => new TensorFacts(weight.Shape, folder.Tensor(weight.Name, weight.Shape).Type)).ToList();
+        return new ModelFacts(folder.Path, folder.Configuration, folder.EndOfSequenceIds, HasWeights: true, tensors,
+            folder.TensorNames.Count - tensors.Count);
     }
 }
 

@@ -14,7 +14,8 @@ internal static class NvidiaDriver
         if (!NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out var library)) return null;
         try
         {
-            return NativeLibrary.TryGetExport(library, "cuDriverGetVersion", out var address) && Marshal.GetDelegateForFunctionPointer<GetVersion>(address)(out var version) == 0
+            return NativeLibrary.TryGetExport(library, "cuDriverGetVersion", out var address)
+                && Marshal.GetDelegateForFunctionPointer<GetVersion>(address)(out var version) == 0
                 ? new Version(version / 1000, version % 1000 / 10) : null;
         }
         finally

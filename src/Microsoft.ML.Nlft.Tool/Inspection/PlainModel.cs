@@ -38,7 +38,8 @@ internal sealed class PlainModel(ModelFolder folder)
             for (var head = 0; head < _c.HeadCount; head++)
             {
                 var (first, shared) = (head * d, head / group * d);
-                double[] scores = [.. Enumerable.Range(0, t + 1).Select(s => Enumerable.Range(0, d).Sum(i => q[t][first + i] * k[s][shared + i]) / Math.Sqrt(d))];
+                double[] scores =
+                    [.. Enumerable.Range(0, t + 1).Select(s => Enumerable.Range(0, d).Sum(i => q[t][first + i] * k[s][shared + i]) / Math.Sqrt(d))];
                 var logSum = LogSum(scores);
                 for (var s = 0; s <= t; s++)
                     for (var i = 0; i < d; i++) heads[t][first + i] += Math.Exp(scores[s] - logSum) * v[s][shared + i];
@@ -83,7 +84,8 @@ internal sealed class PlainModel(ModelFolder folder)
         [.. folder.Tensor(name, rows, columns).ToArray().Chunk(columns).Select(row => Array.ConvertAll(row, value => (double)value))];
 
     /// <summary>x w^T.</summary>
-    private static double[][] Multiply(double[][] x, double[][] w) => [.. x.Select(row => w.Select(outputs => outputs.Zip(row, (a, b) => a * b).Sum()).ToArray())];
+    private static double[][] Multiply(double[][] x, double[][] w) =>
+        [.. x.Select(row => w.Select(outputs => outputs.Zip(row, (a, b) => a * b).Sum()).ToArray())];
 
     private static double[][] Add(double[][] x, double[][] y) => [.. x.Zip(y, (a, b) => a.Zip(b, (p, q) => p + q).ToArray())];
 

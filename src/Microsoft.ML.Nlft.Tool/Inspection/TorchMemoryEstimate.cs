@@ -3,8 +3,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Tool.Inspection;
 
 /// <summary>
-/// What the TorchSharp engine needs on a GPU, in bytes, computing in bfloat16: the sizes of the tensors it makes and of those that libtorch's autograd
-/// keeps for the way back. CUDA's own context and libtorch's reserve come on top.
+/// What the TorchSharp engine needs on a GPU, in bytes, computing in bfloat16: the sizes of the tensors it makes and of those that libtorch's
+/// autograd keeps for the way back. CUDA's own context and libtorch's reserve come on top.
 /// </summary>
 internal sealed class TorchMemoryEstimate(ModelFacts model, LoraConfiguration lora, int rows, int tokensPerRow)
 {

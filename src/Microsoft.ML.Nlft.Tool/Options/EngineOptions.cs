@@ -22,5 +22,10 @@ internal sealed record EngineOptions
     public bool Int8Weights { get; init; }
 
     /// <summary>The engine.</summary>
-    public IModelEngine Create() => new ManagedEngine(new ManagedEngineOptions { Threads = Threads, Int8Weights = Int8Weights, ActivationMemory = RecomputeActivations ? 0 : null });
+    public IModelEngine Create() => new ManagedEngine(new ManagedEngineOptions
+    {
+        Threads = Threads,
+        Int8Weights = Int8Weights,
+        ActivationMemory = RecomputeActivations ? 0 : null,
+    });
 }

@@ -6,7 +6,10 @@ internal static class NearestName
     /// <summary>" Did you mean 'x'?", or nothing when no name is near.</summary>
     public static string Suggestion(string word, IEnumerable<string> names) => Find(word, names) is { } name ? $" Did you mean '{name}'?" : "";
 
-    /// <summary>The first name that begins so, else the one with the smallest edit distance, at most a third of the word's length (and 2 for short words); null when there is none.</summary>
+    /// <summary>
+    /// The first name that begins so, else the one with the smallest edit distance, at most a third of the word's length (and 2 for short words);
+    /// null when there is none.
+    /// </summary>
     public static string? Find(string word, IEnumerable<string> names)
     {
         names = names.Order(StringComparer.Ordinal).ToList();

@@ -17,7 +17,8 @@ internal sealed class OptionFlag : Option<object?>
             : IsMany(property.Type) ? (ArgumentArity.OneOrMore, true)
             : (ArgumentArity.ExactlyOne, false);
         CustomParser = Parse;
-        if (Words(property.Type) is { Length: > 0 } words) CompletionSources.Add(_ => words.Select(word => new System.CommandLine.Completions.CompletionItem(word)));
+        if (Words(property.Type) is { Length: > 0 } words)
+            CompletionSources.Add(_ => words.Select(word => new System.CommandLine.Completions.CompletionItem(word)));
     }
 
     /// <summary>What it sets.</summary>
@@ -70,10 +71,14 @@ internal sealed class OptionFlag : Option<object?>
         var invariant = CultureInfo.InvariantCulture;
         if (type == typeof(object)) return JsonOrText(text);
         if (type == typeof(string)) return text.Replace("\\n", "\n", StringComparison.Ordinal);
-        if (type == typeof(int)) return int.TryParse(text, NumberStyles.AllowLeadingSign, invariant, out var number) ? number : Refuse(result, text, "a whole number");
-        if (type == typeof(double)) return double.TryParse(text, NumberStyles.Float, invariant, out var real) ? real : Refuse(result, text, "a number, with a point for decimals");
+        if (type == typeof(int))
+            return int.TryParse(text, NumberStyles.AllowLeadingSign, invariant, out var number) ? number : Refuse(result, text, "a whole number");
+        if (type == typeof(double))
+            return double.TryParse(text, NumberStyles.Float, invariant, out var real) ? real
+                : Refuse(result, text, "a number, with a point for decimals");
         var names = type.IsEnum ? Enum.GetNames(type) : ["True", "False"];
-        var name = Array.Find(names, name => string.Equals(name, text, StringComparison.OrdinalIgnoreCase) || OptionProperty.Kebab(name) == text.ToLowerInvariant());
+        var name = Array.Find(names, name => string.Equals(name, text, StringComparison.OrdinalIgnoreCase)
+            || OptionProperty.Kebab(name) == text.ToLowerInvariant());
         if (name is null) return Refuse(result, text, string.Join(", ", Words(type)));
         return type.IsEnum ? Enum.Parse(type, name) : name == "True";
     }

@@ -12,8 +12,11 @@ namespace Microsoft.ML.Nlft.Tool.Options;
 /// <param name="Default">The value of a new record.</param>
 internal sealed record OptionProperty(SectionAttribute Section, IReadOnlyList<PropertyInfo> Path, string Flag, object? Default)
 {
-    /// <summary>A cancelled run keeps the model so far: the tool's own behaviour, not a choice. What is recorded is a matter of the command's own options.</summary>
-    private static readonly string[] NotOffered = [nameof(Training.FineTuneOptions.ReturnPartialOnCancel), nameof(Training.FineTuneOptions.RecordedRows)];
+    /// <summary>
+    /// A cancelled run keeps the model so far: the tool's own behaviour, not a choice. What is recorded is a matter of the command's own options.
+    /// </summary>
+    private static readonly string[] NotOffered = [nameof(Training.FineTuneOptions.ReturnPartialOnCancel),
+        nameof(Training.FineTuneOptions.RecordedRows)];
 
     /// <summary>The leaf.</summary>
     public PropertyInfo Property => Path[^1];
@@ -26,7 +29,8 @@ internal sealed record OptionProperty(SectionAttribute Section, IReadOnlyList<Pr
 
     /// <summary>All leaves, section by section.</summary>
     public static IReadOnlyList<OptionProperty> All { get; } =
-        [.. Of(typeof(ToolOptions)).SelectMany(section => Leaves(section.GetCustomAttribute<SectionAttribute>()!, [section], section.GetValue(new ToolOptions())!))];
+        [.. Of(typeof(ToolOptions))
+            .SelectMany(section => Leaves(section.GetCustomAttribute<SectionAttribute>()!, [section], section.GetValue(new ToolOptions())!))];
 
     /// <summary>The properties of a record that can be set, those the tool decides itself left out.</summary>
     public static IEnumerable<PropertyInfo> Of(Type record) =>
@@ -76,7 +80,8 @@ internal sealed record OptionProperty(SectionAttribute Section, IReadOnlyList<Pr
             else
             {
                 var names = inner.Skip(1).Select(step => Kebab(step.Name));
-                yield return new(section, inner, "--" + string.Join('-', section.Prefix is { } prefix ? names.Prepend(prefix) : names), property.GetValue(record));
+                yield return new(section, inner, "--" + string.Join('-', section.Prefix is { } prefix ? names.Prepend(prefix) : names),
+                    property.GetValue(record));
             }
         }
     }

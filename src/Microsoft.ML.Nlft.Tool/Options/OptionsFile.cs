@@ -16,7 +16,12 @@ internal static class OptionsFile
         WriteIndented = true,
     };
 
-    private static readonly JsonDocumentOptions s_syntax = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false };
+    private static readonly JsonDocumentOptions s_syntax = new()
+    {
+        CommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+        AllowDuplicateProperties = false,
+    };
 
     /// <summary>Reads a file into options that hold their defaults.</summary>
     /// <exception cref="NlftException">The file cannot be read, is not JSON, has a key that no record has, or a value of another type.</exception>
@@ -40,7 +45,8 @@ internal static class OptionsFile
     public static string Write(ToolOptions options)
     {
         using var stream = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var writer = new Utf8JsonWriter(stream,
+            new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
             Write(writer, options);
         return System.Text.Encoding.UTF8.GetString(stream.ToArray()) + "\n";
     }

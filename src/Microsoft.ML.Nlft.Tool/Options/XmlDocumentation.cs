@@ -13,7 +13,8 @@ internal sealed partial class XmlDocumentation
     public string Summary(PropertyInfo property)
     {
         var type = property.DeclaringType!;
-        return Members(type.Assembly).TryGetValue($"P:{type.FullName!.Replace('+', '.')}.{property.Name}", out var member) && member.Element("summary") is { } summary
+        return Members(type.Assembly).TryGetValue($"P:{type.FullName!.Replace('+', '.')}.{property.Name}", out var member)
+            && member.Element("summary") is { } summary
             ? Blanks().Replace(string.Concat(summary.Nodes().Select(Text)), " ").Trim() : "";
     }
 
@@ -28,7 +29,8 @@ internal sealed partial class XmlDocumentation
     private static string Text(XNode node) => node switch
     {
         XText text => text.Value,
-        XElement element when (element.Attribute("cref") ?? element.Attribute("name") ?? element.Attribute("langword")) is { } reference => Name(reference.Value),
+        XElement element when (element.Attribute("cref") ?? element.Attribute("name") ?? element.Attribute("langword")) is { } reference =>
+            Name(reference.Value),
         XElement element => string.Concat(element.Nodes().Select(Text)),
         _ => "",
     };
@@ -37,7 +39,9 @@ internal sealed partial class XmlDocumentation
     private static string Name(string reference)
     {
         var (path, last) = (reference.Split('(')[0], reference.Split('(')[0].Split('.', ':')[^1]);
-        if (OptionProperty.All.FirstOrDefault(option => path == $"P:{option.Property.DeclaringType}.{last}" && option.Property.Name == last) is { } known) return known.Flag;
+        if (OptionProperty.All.FirstOrDefault(option => path == $"P:{option.Property.DeclaringType}.{last}"
+            && option.Property.Name == last) is { } known)
+            return known.Flag;
         return path.StartsWith("F:", StringComparison.Ordinal) && typeof(LocalModel).Assembly.GetType(path[2..^(last.Length + 1)])?.GetField(last)
             is { IsLiteral: true } constant && constant.GetRawConstantValue() is string text ? text : last;
     }

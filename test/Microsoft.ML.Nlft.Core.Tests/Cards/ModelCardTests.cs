@@ -219,7 +219,8 @@ public sealed class ModelCardTests
         CollectionAssert.AreEqual(new[] { "as given" }, ModelCardData.Of(rows, ["as given"]).Sources.ToArray());
 
         var run = new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new LikelihoodObjective());
-        Assert.AreEqual(new ModelCardTraining(0, 0, null, null, null, null, 0, Cancelled: true), run.Card(new FineTuneResult([], Cancelled: true)).Training);
+        Assert.AreEqual(new ModelCardTraining(0, 0, null, null, null, null, 0, Cancelled: true),
+            run.Card(new FineTuneResult([], Cancelled: true)).Training);
         StringAssert.Contains((Card() with { Training = run.Card(new FineTuneResult([], false)).Training }).ToMarkdown(ModelCardKind.Adapter),
             "- Loss: none at the first step, none at the last\n");
         var evaluation = ExactMatchEvaluator.Evaluate(["#### 1", "#### 2", "nothing"], ["#### 1", "#### 3", "#### 4"], AnswerComparison.Number);

@@ -48,7 +48,8 @@ public sealed class JsonFileTests
     [DataRow("{\"a\":tru}")]
     [DataRow("{\"a\":\"\t\"}")]
     public void Parse_TextThatIsNoJson_NamesLineAndColumn(string json) =>
-        StringAssert.Matches(Refusal(json), new(@"^f\.json: found invalid JSON \(line \d+, column \d+: .+\); expected one JSON object\. Correct the file"));
+        StringAssert.Matches(Refusal(json),
+            new(@"^f\.json: found invalid JSON \(line \d+, column \d+: .+\); expected one JSON object\. Correct the file"));
 
     [TestMethod]
     [DataRow("{\n  \"a\": 1,\n  \"ü😀\" 2\n}", "line 3, column 9")]
@@ -56,7 +57,8 @@ public sealed class JsonFileTests
     [DataRow("\n\n?", "line 3, column 1")]
     [DataRow("{\r\n\"a\": 1 2}", "line 2, column 8")]
     [DataRow("{\"a\":1}\n}", "line 2, column 1")]
-    public void Parse_TextThatIsNoJson_CountsCharactersNotBytes(string json, string position) => StringAssert.Contains(Refusal(json), $"({position}: ");
+    public void Parse_TextThatIsNoJson_CountsCharactersNotBytes(string json, string position) =>
+        StringAssert.Contains(Refusal(json), $"({position}: ");
 
     [TestMethod]
     [DataRow("[]", "found []")]
@@ -114,7 +116,8 @@ public sealed class JsonFileTests
     [DataRow("""{"a":{"x\udfff":1}}""", "f.json, \"a\", a property name")]
     [DataRow("""{"a":"\ud83d\ud83d\ude00"}""", "f.json, \"a\"")]
     public void Parse_HalfOfASurrogatePair_NamesThePath(string json, string subject) =>
-        Assert.AreEqual($"{subject}: found half of a surrogate pair; expected whole characters. Write \\u escapes beyond U+FFFF as pairs.", Refusal(json));
+        Assert.AreEqual($"{subject}: found half of a surrogate pair; expected whole characters. Write \\u escapes beyond U+FFFF as pairs.",
+            Refusal(json));
 
     [TestMethod]
     public void Load_MissingFile_IsNamed()
@@ -131,7 +134,8 @@ public sealed class JsonFileTests
     [DataRow("\"1\"")]
     [DataRow("123456789012345678901234567890")]
     public void IntOrNull_ValueThatIsNoInt_IsQuoted(string value) => Assert.AreEqual(
-        $"f.json, \"o.n\": found {value}; expected an integer from -2147483648 to 2147483647. Correct the value, or take the file that belongs to the model.",
+        $"f.json, \"o.n\": found {value}; expected an integer from -2147483648 to 2147483647. Correct the value, or take the file that belongs to "
+            + "the model.",
         Assert.ThrowsExactly<NlftException>(() => Parse("{\"o\":{\"n\":" + value + "}}")["o"]["n"].IntOrNull()).Message);
 
     [TestMethod]
@@ -154,14 +158,16 @@ public sealed class JsonFileTests
             (() => Parse("""{"f":"1"}""")["f"].OneOf<Fruit>(), "\"f\": found \"1\"; expected one of Apple, Pear."),
             (() => root["s"]["t"], "\"s\": found \"x\"; expected an object."),
         ];
-        foreach (var (read, message) in cases) StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => read()).Message, "f.json, " + message);
+        foreach (var (read, message) in cases)
+            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => read()).Message, "f.json, " + message);
     }
 
     [TestMethod]
     public void Accessors_ValuesOfTheirTypes_AreRead()
     {
         var root = Parse("""{"s":"x","n":0.5,"i":-3,"b":true,"l":["a"],"m":[1,2],"z":null,"f":"Pear"}""");
-        Assert.AreEqual(("x", 0.5, -3, true, Fruit.Pear), (root["s"].String(), root["n"].Number(), root["i"].Int(), root["b"].Boolean(false), root["f"].OneOf<Fruit>()));
+        Assert.AreEqual(("x", 0.5, -3, true, Fruit.Pear),
+            (root["s"].String(), root["n"].Number(), root["i"].Int(), root["b"].Boolean(false), root["f"].OneOf<Fruit>()));
         Assert.AreEqual(((string?)null, (double?)null, (int?)null, true, true),
             (root["z"].StringOrNull(), root["z"].NumberOrNull(), root["y"].IntOrNull(), root["y"].Boolean(true), root["y"].IsMissing));
         CollectionAssert.AreEqual(new[] { "a" }, root["l"].StringsOrNull()!.ToArray());

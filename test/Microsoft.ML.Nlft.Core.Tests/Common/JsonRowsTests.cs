@@ -131,8 +131,10 @@ public sealed class JsonRowsTests
         var folder = Path.GetTempPath();
         foreach (var read in (Func<string, IEnumerable<JsonPlace>>[])[JsonRows.ReadLines, JsonRows.ReadList])
         {
-            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => read("/nowhere/f").Count()).Message, "/nowhere/f: found no file; expected a JSON ");
-            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => read(folder).Count()).Message, $"{folder}: found a folder; expected a JSON ");
+            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => read("/nowhere/f")
+                .Count()).Message, "/nowhere/f: found no file; expected a JSON ");
+            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => read(folder)
+                .Count()).Message, $"{folder}: found a folder; expected a JSON ");
         }
     }
 

@@ -72,7 +72,8 @@ public class ManagedEngineTests
         {
             for (var s = 0; s < prompts.Length; s++)
             {
-                NumberAssert.AreClose(Doubles(one.Logits(s).ToArray()), other.Logits(s).ToArray(), tolerance, $"{type}, token {step} of sequence {s}");
+                NumberAssert.AreClose(Doubles(one.Logits(s).ToArray()), other.Logits(s).ToArray(),
+                    tolerance, $"{type}, token {step} of sequence {s}");
             }
             one.Append([step, 7, 9]);
             other.Append([step, 7, 9]);

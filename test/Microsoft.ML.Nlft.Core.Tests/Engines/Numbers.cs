@@ -33,7 +33,8 @@ internal static class Numbers
     /// Checks d f / d x for every element of <paramref name="x"/> against a central difference of <paramref name="f"/>, within
     /// <paramref name="tolerance"/> of the largest entry (float32 arithmetic: steps of 1e-2 balance truncation and rounding).
     /// </summary>
-    public static void CheckGradient(string what, Span<float> x, ReadOnlySpan<float> gradient, Func<double> f, double tolerance = 5e-3, float step = 1e-2f)
+    public static void CheckGradient(string what, Span<float> x, ReadOnlySpan<float> gradient, Func<double> f, double tolerance = 5e-3,
+        float step = 1e-2f)
     {
         var largest = 1e-3;
         foreach (var g in gradient) largest = Math.Max(largest, Math.Abs(g));

@@ -7,7 +7,8 @@ namespace Microsoft.ML.Nlft.Tests.ModelFiles;
 public sealed class LoraAdapterTests
 {
     private const string Up = "model.layers.0.mlp.up_proj";
-    private const string Retrain = "Use an adapter with LoRA factors on the linear layers of the decoder only, or merge it into its base model with PEFT.";
+    private const string Retrain = "Use an adapter with LoRA factors on the linear layers of the decoder only, or merge it into its base model with "
+        + "PEFT.";
     private const string Merge = "Merge the adapter into its base model with PEFT, or train one without this setting.";
     private const string Correct = "Correct the value, or take the file that belongs to the model.";
     private const string Incomplete = "Save the adapter again with PEFT's save_pretrained, or download the whole folder again.";
@@ -170,7 +171,8 @@ public sealed class LoraAdapterTests
         ["""{"arrow_config": {"top_k": 3}}""", "\"arrow_config\": found {\"top_k\":3}; expected nothing, null or false. " + Merge],
         ["""{"use_something_new": true}""", $"\"use_something_new\": found true; expected nothing, null or false. {Merge}"],
         ["""{"init_lora_weights": "pissa_niter_4"}""",
-            "\"init_lora_weights\": found \"pissa_niter_4\"; expected true, false, \"gaussian\", \"orthogonal\" or \"eva\". Convert the adapter with PEFT's path_initial_model_for_weight_conversion: this initialisation changes the base weights."],
+            "\"init_lora_weights\": found \"pissa_niter_4\"; expected true, false, \"gaussian\", \"orthogonal\" or \"eva\". Convert the adapter "
+                + "with PEFT's path_initial_model_for_weight_conversion: this initialisation changes the base weights."],
         ["""{"layers_pattern": "blocks", "layers_to_transform": [1]}""",
             $"\"layers_pattern\": found \"blocks\"; expected null or \"layers\". {Merge}"],
         ["""{"exclude_modules": 3}""", $"\"exclude_modules\": found 3; expected a list of strings. {Correct}"],
@@ -211,25 +213,34 @@ public sealed class LoraAdapterTests
         [new[] { $"base_model.model.{Up}.lora_B.weight" }, new long[] { 3, 2 },
             $"tensor \"base_model.model.{Up}.lora_A.weight\": found no such factor; expected the counterpart of lora_B. {Incomplete}"],
         [new[] { $"base_model.model.{Up}.lora_A.weight" }, new long[] { 4, 3 },
-            $"tensor \"base_model.model.{Up}.lora_A.weight\": found shape [4, 3]; expected [2, inputs], as the rank is 2. Correct r or rank_pattern, or take the file that belongs to the settings."],
+            $"tensor \"base_model.model.{Up}.lora_A.weight\": found shape [4, 3]; expected [2, inputs], as the rank is 2. Correct r or "
+                + "rank_pattern, or take the file that belongs to the settings."],
         [new[] { $"base_model.model.{Up}.lora_B.weight" }, new long[] { 5, 3 },
-            $"tensor \"base_model.model.{Up}.lora_B.weight\": found shape [5, 3]; expected [outputs, 2], as the rank is 2. Correct r or rank_pattern, or take the file that belongs to the settings."],
+            $"tensor \"base_model.model.{Up}.lora_B.weight\": found shape [5, 3]; expected [outputs, 2], as the rank is 2. Correct r or "
+                + "rank_pattern, or take the file that belongs to the settings."],
         [new[] { $"base_model.model.{Up}.lora_A.weight" }, new long[] { 6 },
             $"tensor \"base_model.model.{Up}.lora_A.weight\": found shape [6]; expected two sizes above 0. {Incomplete}"],
         [new[] { "base_model.model.lm_head.lora_A.weight" }, new long[] { 2, 3 },
-            $"tensor \"base_model.model.lm_head.lora_A.weight\": found a module that cannot be adapted; expected model.layers.N.self_attn.{{q,k,v,o}}_proj or model.layers.N.mlp.{{gate,up,down}}_proj. {Retrain}"],
+            $"tensor \"base_model.model.lm_head.lora_A.weight\": found a module that cannot be adapted; expected "
+                + $"model.layers.N.self_attn.{{q,k,v,o}}_proj or model.layers.N.mlp.{{gate,up,down}}_proj. {Retrain}"],
         [new[] { "base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight" }, new long[] { 2, 3 },
-            "tensor \"base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight\": found a factor of a module that target_modules does not name; expected factors of targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],
+            "tensor \"base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight\": found a factor of a module that target_modules does not name; "
+                + "expected factors of targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],
         [new[] { "base_model.model.model.embed_tokens.lora_embedding_A" }, new long[] { 2, 3 },
-            $"tensor \"base_model.model.model.embed_tokens.lora_embedding_A\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
+            $"tensor \"base_model.model.model.embed_tokens.lora_embedding_A\": found a tensor that is no LoRA factor; expected "
+                + $"base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { $"base_model.model.{Up}.lora_magnitude_vector" }, new long[] { 3 },
-            $"tensor \"base_model.model.{Up}.lora_magnitude_vector\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
+            $"tensor \"base_model.model.{Up}.lora_magnitude_vector\": found a tensor that is no LoRA factor; expected "
+                + $"base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { $"base_model.model.{Up}.lora_B.bias" }, new long[] { 5 },
-            $"tensor \"base_model.model.{Up}.lora_B.bias\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
+            $"tensor \"base_model.model.{Up}.lora_B.bias\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight "
+                + $"or .lora_B.weight. {Retrain}"],
         [new[] { "base_model.model.lm_head.weight" }, new long[] { 7, 3 },
-            $"tensor \"base_model.model.lm_head.weight\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
+            $"tensor \"base_model.model.lm_head.weight\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight or "
+                + $".lora_B.weight. {Retrain}"],
         [new[] { $"{Up}.lora_A.weight" }, new long[] { 2, 3 },
-            $"tensor \"{Up}.lora_A.weight\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
+            $"tensor \"{Up}.lora_A.weight\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight or "
+                + $".lora_B.weight. {Retrain}"],
     ];
 
     [TestMethod]
@@ -253,7 +264,8 @@ public sealed class LoraAdapterTests
         Assert.AreEqual("adapter_model.safetensors: found no such file; expected a readable safetensors file. Check the path and the permissions.",
             folder.Refusal(() => LoraAdapter.Load(folder.Path)));
         folder.Write("adapter_model.bin", "PK");
-        Assert.AreEqual("adapter_model.bin: found a pickled weight file; expected adapter_model.safetensors. Load it with PEFT and save it again with save_pretrained(folder, safe_serialization=True).", folder.Refusal(() => LoraAdapter.Load(folder.Path)));
+        Assert.AreEqual("adapter_model.bin: found a pickled weight file; expected adapter_model.safetensors. Load it with PEFT and save it again "
+            + "with save_pretrained(folder, safe_serialization=True).", folder.Refusal(() => LoraAdapter.Load(folder.Path)));
         SafetensorsWriter.Write(folder.File("adapter_model.safetensors"), []);
         Assert.AreEqual($"adapter_model.safetensors: found no factors; expected lora_A and lora_B of at least one linear layer. {Incomplete}",
             folder.Refusal(() => LoraAdapter.Load(folder.Path)));
@@ -269,7 +281,9 @@ public sealed class LoraAdapterTests
         StringAssert.StartsWith(message, "option TargetPattern: found \"(?=m)(a+|.)+b\" (");
         StringAssert.EndsWith(message, "); expected a regular expression for module paths. Correct the expression.");
         var deep = string.Concat(Enumerable.Repeat("(", 50_000)) + "a" + string.Concat(Enumerable.Repeat(")", 50_000));
-        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => new LoraConfiguration { TargetPattern = deep + "(" }.Resolve(module)).Message, "option TargetPattern: found ");
+        StringAssert.StartsWith(
+            Assert.ThrowsExactly<NlftException>(() => new LoraConfiguration { TargetPattern = deep
+            + "(" }.Resolve(module)).Message, "option TargetPattern: found ");
     }
 
     public static IEnumerable<object[]> Options =>
@@ -278,7 +292,8 @@ public sealed class LoraAdapterTests
         [Configuration with { Alpha = double.NaN }, "option Alpha: found NaN; expected a finite number above 0. Choose a value in this range."],
         [Configuration with { Dropout = 1 }, "option Dropout: found 1; expected a number of at least 0 and below 1. Set 0 to turn dropout off."],
         [Configuration with { TargetModules = [] },
-            "option TargetModules: found an empty list; expected at least one name. Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj."],
+            "option TargetModules: found an empty list; expected at least one name. Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, "
+                + "up_proj, down_proj."],
         [Configuration with { TargetModules = [" "] },
             "option TargetModules: found an empty name; expected names of modules. Choose a value in this range."],
         [Configuration with { ExcludedModules = ["q_proj"], ExcludedPattern = ".*" },
@@ -320,11 +335,13 @@ public sealed class LoraAdapterTests
         const string Remedy = "Use the adapter with the model it was trained on.";
         Assert.AreEqual($"adapter, tensor \"model.layers.3.self_attn.k_proj.lora_A\": found no such factor; expected one of shape [4, 32]. {Remedy}",
             folder.Refusal(() => adapter.EnsureFits(model with { LayerCount = 4 })));
-        Assert.AreEqual($"adapter, tensor \"model.layers.2.self_attn.k_proj.lora_A\": found a factor that no targeted layer of the model has, or a second one; expected factors of the model's 2 layers. {Remedy}",
+        Assert.AreEqual($"adapter, tensor \"model.layers.2.self_attn.k_proj.lora_A\": found a factor that no targeted layer of the model has, or a "
+            + $"second one; expected factors of the model's 2 layers. {Remedy}",
             folder.Refusal(() => adapter.EnsureFits(model with { LayerCount = 2 })));
         Assert.AreEqual($"adapter, tensor \"model.layers.0.self_attn.k_proj.lora_A\": found shape [4, 32]; expected [4, 64]. {Remedy}",
             folder.Refusal(() => adapter.EnsureFits(model with { HiddenSize = 64 })));
-        Assert.AreEqual("option TargetModules: found lm_head; expected at least one linear layer of the model. Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.",
+        Assert.AreEqual("option TargetModules: found lm_head; expected at least one linear layer of the model. Name some of q_proj, k_proj, v_proj, "
+            + "o_proj, gate_proj, up_proj, down_proj.",
             folder.Refusal(() => LoraAdapter.Create(new LoraConfiguration { TargetModules = ["lm_head"] }, model, seed: 3)));
     }
 }

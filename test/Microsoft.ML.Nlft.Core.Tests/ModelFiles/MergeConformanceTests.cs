@@ -36,7 +36,8 @@ public sealed class MergeConformanceTests
         var bound = (4e-6 + 2 * Roundoff(TypeOf(source, targets[0])) * Math.Sqrt(targets.Count)) * largest;
         var actual = Logits(merged, null, golden.Sequence);
         NumberAssert.AreClose([.. applied.Select(value => (double)value)], actual, bound, $"{name} {type}: logit");
-        Assert.IsGreaterThan(10 * bound, Logits(source, null, golden.Sequence).Zip(actual, (x, y) => Math.Abs(x - y)).Max(), "the adapter does something");
+        Assert.IsGreaterThan(10 * bound,
+            Logits(source, null, golden.Sequence).Zip(actual, (x, y) => Math.Abs(x - y)).Max(), "the adapter does something");
     }
 
     /// <summary>
@@ -58,7 +59,8 @@ public sealed class MergeConformanceTests
         var targets = golden.Adapter.Configuration.Resolve(source.Configuration).Select(target => target.Module + ".weight").ToHashSet();
         for (var t = 0; t < expected.Length; t++)
         {
-            using (var pass = model.Forward([golden.Sequence])) pass.Backward([Enumerable.Range(0, expected.Length).Select(i => i == t ? 1f : 0f).ToArray()]);
+            using (var pass = model.Forward([golden.Sequence]))
+                pass.Backward([Enumerable.Range(0, expected.Length).Select(i => i == t ? 1f : 0f).ToArray()]);
             var bound = 2e-4; // of the engine's own arithmetic, as in its conformance
             foreach (var gradient in model.Export(ModelState.Gradients).Where(gradient => targets.Contains(gradient.Name)))
             {
@@ -132,7 +134,8 @@ public sealed class MergeConformanceTests
             Assert.IsTrue(before.HeaderJson.Span.SequenceEqual(after.HeaderJson.Span), "header, byte for byte");
         }
         foreach (var file in new[] { "config.json", "model.safetensors.index.json" })
-            CollectionAssert.AreEqual(File.ReadAllBytes(Path.Combine(sharded.Path, file)), File.ReadAllBytes(Path.Combine(mergedShards.Path, file)), file);
+            CollectionAssert.AreEqual(File.ReadAllBytes(Path.Combine(sharded.Path, file)), File.ReadAllBytes(Path.Combine(mergedShards.Path, file)),
+                file);
         foreach (var tensor in merged.TensorNames)
             Assert.IsTrue(merged.RawTensor(tensor).Bytes.Span.SequenceEqual(mergedShards.RawTensor(tensor).Bytes.Span), tensor);
     }
@@ -149,10 +152,12 @@ public sealed class MergeConformanceTests
 
         var weights = PlainSafetensors.Read(folder.File("merged/model.safetensors"));
         CollectionAssert.AreEquivalent(merged.TensorNames.ToArray(), weights.Tensors.Keys.ToArray());
-        foreach (var tensor in merged.TensorNames) CollectionAssert.AreEqual(merged.RawTensor(tensor).ToArray(), weights.Tensors[tensor].Values, tensor);
+        foreach (var tensor in merged.TensorNames)
+            CollectionAssert.AreEqual(merged.RawTensor(tensor).ToArray(), weights.Tensors[tensor].Values, tensor);
         var adapter = PlainSafetensors.Read(folder.File("adapter/adapter_model.safetensors"));
         Assert.AreEqual("pt", adapter.Metadata["format"], "transformers and peft ask for it");
-        CollectionAssert.AreEquivalent(golden.Adapter.Factors.Select(factor => $"base_model.model.{factor.Name}.weight").ToArray(), adapter.Tensors.Keys.ToArray());
+        CollectionAssert.AreEquivalent(golden.Adapter.Factors.Select(factor => $"base_model.model.{factor.Name}.weight").ToArray(),
+            adapter.Tensors.Keys.ToArray());
         foreach (var factor in golden.Adapter.Factors)
         {
             var read = adapter.Tensors[$"base_model.model.{factor.Name}.weight"];
@@ -177,7 +182,8 @@ public sealed class MergeConformanceTests
 
     private static TensorType TypeOf(ModelFolder folder, LoraTarget target) => folder.RawTensor(target.Module + ".weight").Type;
 
-    private static string[] Names(string folder) => [.. Directory.GetFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+    private static string[] Names(string folder) =>
+        [.. Directory.GetFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
 
     /// <summary>The logits after every token of the sequence.</summary>
     private static float[] Logits(ModelFolder folder, LoraAdapter? adapter, TokenSequence sequence)

@@ -19,13 +19,16 @@ public sealed class MergedModelTests
             "additional_chat_templates/tool_use.jinja", "chat_template.jinja", "generation_config.json", "LICENSE", "merges.txt", "special_tokens_map.json",
             "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json",
         ];
-        foreach (var name in kept) folder.Write($"base/{name}", name.EndsWith("n_config.json", StringComparison.Ordinal) ? "{\r\n}" : $"{name}\r\n\u00e9");
-        string[] left = [".gitattributes", "README.md", "adapter_config.json", "model.safetensors.index.json", "nlft.json", "pytorch_model.bin", "model.gguf", "adapter/x.json"];
+        foreach (var name in kept)
+            folder.Write($"base/{name}", name.EndsWith("n_config.json", StringComparison.Ordinal) ? "{\r\n}" : $"{name}\r\n\u00e9");
+        string[] left =
+            [".gitattributes", "README.md", "adapter_config.json", "model.safetensors.index.json", "nlft.json", "pytorch_model.bin", "model.gguf", "adapter/x.json"];
         foreach (var name in left) folder.Write($"base/{name}", "{}");
         using var opened = ModelFolder.Open(folder.File("base"));
         Adapter(source).MergeInto(opened, folder.File("out/merged"));
 
-        var merged = folder.Files().Select(file => file.Replace('\\', '/')).Where(file => file.StartsWith("out/", StringComparison.Ordinal)).ToArray();
+        var merged = folder.Files().Select(file => file.Replace('\\', '/')).Where(file => file.StartsWith("out/", StringComparison.Ordinal))
+            .ToArray();
         CollectionAssert.AreEquivalent(kept.Concat(["config.json", "model.safetensors"]).Select(name => $"out/merged/{name}").ToArray(), merged);
         foreach (var name in kept.Append("config.json"))
             CollectionAssert.AreEqual(File.ReadAllBytes(folder.File($"base/{name}")), File.ReadAllBytes(folder.File($"out/merged/{name}")), name);
@@ -57,7 +60,8 @@ public sealed class MergedModelTests
         using var source = Model(folder);
         Assert.IsTrue(source.Configuration.TieWordEmbeddings);
         var embedding = source.RawTensor("model.embed_tokens.weight");
-        SafetensorsWriter.Write(folder.File("repeated/model.safetensors"), source.TensorNames.Select(name => SafetensorsSource.From(source.RawTensor(name)))
+        SafetensorsWriter.Write(folder.File("repeated/model.safetensors"),
+            source.TensorNames.Select(name => SafetensorsSource.From(source.RawTensor(name)))
             .Append(SafetensorsSource.From(embedding with { Name = "lm_head.weight" })));
         folder.Write("repeated/config.json", source.ConfigurationJson);
         using var opened = ModelFolder.Open(folder.File("repeated"));
@@ -80,7 +84,8 @@ public sealed class MergedModelTests
             folder.Refusal(() => adapter.MergeInto(source, folder.File("base/"))).Replace('\\', '/'));
         Assert.AreEqual("base/config.json: found a file; expected no such folder yet, or an empty one. Name another folder, or empty this one.",
             folder.Refusal(() => adapter.MergeInto(source, folder.File("base/config.json"))).Replace('\\', '/'));
-        Assert.AreEqual("FOLDER: found a folder that is not empty; expected no such folder yet, or an empty one. Name another folder, or empty this one.",
+        Assert.AreEqual("FOLDER: found a folder that is not empty; expected no such folder yet, or an empty one. Name another folder, or empty this "
+            + "one.",
             folder.Refusal(() => adapter.MergeInto(source, folder.Path)));
         CollectionAssert.AreEqual(before, folder.Files());
 
@@ -95,9 +100,11 @@ public sealed class MergedModelTests
         using var folder = new TemporaryFolder();
         using var source = Model(folder);
         var before = folder.Files();
-        Assert.ThrowsExactly<OperationCanceledException>(() => Adapter(source).MergeInto(source, folder.File("merged"), new CancellationToken(canceled: true)));
+        Assert.ThrowsExactly<OperationCanceledException>(() => Adapter(source)
+            .MergeInto(source, folder.File("merged"), new CancellationToken(canceled: true)));
         var other = Adapter(source, """{"target_modules": ["up_proj"], "layers_to_transform": [0], "r": 2}""");
-        StringAssert.Contains(folder.Refusal(() => new LoraAdapter(other.Configuration with { Layers = null }, other.Factors).MergeInto(source, folder.File("merged"))),
+        StringAssert.Contains(folder.Refusal(() => new LoraAdapter(other.Configuration with { Layers = null }, other.Factors)
+            .MergeInto(source, folder.File("merged"))),
             "adapter, tensor \"model.layers.1.mlp.up_proj.lora_A\": found no such factor");
         CollectionAssert.AreEqual(before, folder.Files());
         Assert.HasCount(1, Directory.GetDirectories(folder.Path), "no temporary folder stays");
@@ -114,7 +121,9 @@ public sealed class MergedModelTests
         adapter.Factors[1].Values[2] = 300; // row 3 of B
         var message = folder.Refusal(() => adapter.MergeInto(source, folder.File("merged"))).Replace('\\', '/');
         StringAssert.StartsWith(message, "base/model.safetensors, tensor \"model.layers.1.mlp.up_proj.weight\", row 3, column 5, merged: found 7");
-        StringAssert.EndsWith(message, "expected a number that F16 can hold. Keep base model and adapter apart, or merge into a copy of the base model in a type of wider range.");
+        StringAssert.EndsWith(
+            message, "expected a number that F16 can hold. Keep base model and adapter apart, or merge into a copy of the base model in a type of "
+            + "wider range.");
         Assert.HasCount(1, Directory.GetDirectories(folder.Path));
     }
 
@@ -129,8 +138,10 @@ public sealed class MergedModelTests
             "0.mlp.up_proj 9 2; 1.mlp.up_proj 9 4"],
         ["""{"target_modules": ".*\\.1\\.self_attn\\.(k|v)_proj", "r": 3, "lora_alpha": 6}""", "1.self_attn.k_proj 3 2; 1.self_attn.v_proj 3 2"],
         ["""{"target_modules": "all-linear", "r": 1, "lora_alpha": 2}""",
-            "0.self_attn.q_proj 1 2; 0.self_attn.k_proj 1 2; 0.self_attn.v_proj 1 2; 0.self_attn.o_proj 1 2; 0.mlp.gate_proj 1 2; 0.mlp.up_proj 1 2; 0.mlp.down_proj 1 2; "
-            + "1.self_attn.q_proj 1 2; 1.self_attn.k_proj 1 2; 1.self_attn.v_proj 1 2; 1.self_attn.o_proj 1 2; 1.mlp.gate_proj 1 2; 1.mlp.up_proj 1 2; 1.mlp.down_proj 1 2"],
+            "0.self_attn.q_proj 1 2; 0.self_attn.k_proj 1 2; 0.self_attn.v_proj 1 2; 0.self_attn.o_proj 1 2; 0.mlp.gate_proj 1 2; 0.mlp.up_proj 1 "
+                + "2; 0.mlp.down_proj 1 2; "
+            + "1.self_attn.q_proj 1 2; 1.self_attn.k_proj 1 2; 1.self_attn.v_proj 1 2; 1.self_attn.o_proj 1 2; 1.mlp.gate_proj 1 2; 1.mlp.up_proj 1 "
+                + "2; 1.mlp.down_proj 1 2"],
         ["""{"target_modules": ["mlp.gate_proj", "v_proj"], "exclude_modules": ["layers.0.self_attn.v_proj"], "lora_alpha": 4}""",
             "0.mlp.gate_proj 8 0.5; 1.mlp.gate_proj 8 0.5; 1.self_attn.v_proj 8 0.5"],
         ["""{"target_modules": ["down_proj"], "layers_to_transform": 1, "r": 2, "lora_alpha": 2}""", "1.mlp.down_proj 2 1"],

@@ -90,14 +90,17 @@ public sealed class ModelConfigurationTests
         Assert.AreEqual(expected, Load($$$"""{"rope_theta": 500000, "rope_scaling": {"rope_type": "llama3", {{{Keys}}}}}""").Rope);
         Assert.AreEqual(expected, Load($$$"""{"rope_theta": 500000.0, "rope_scaling": {"type": "llama3", {{{Keys}}}}}""").Rope);
         Assert.AreEqual(expected, Load($$$"""{"rope_parameters": {"rope_type": "llama3", "rope_theta": 500000.0, {{{Keys}}}}}""").Rope);
-        Assert.AreEqual(new RopeConfiguration { Theta = 1e6 }, Load("""{"rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0}, "partial_rotary_factor": 1.0}""").Rope);
-        Assert.AreEqual(new RopeConfiguration { Type = "linear", Factor = 2.5 }, Load("""{"rope_scaling": {"type": "linear", "factor": 2.5}}""").Rope);
+        Assert.AreEqual(new RopeConfiguration { Theta = 1e6 },
+            Load("""{"rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0}, "partial_rotary_factor": 1.0}""").Rope);
+        Assert.AreEqual(new RopeConfiguration { Type = "linear", Factor = 2.5 },
+            Load("""{"rope_scaling": {"type": "linear", "factor": 2.5}}""").Rope);
     }
 
     [TestMethod]
     public void YarnTakesItsOriginalLengthAndMagnitudesAsTransformersDoes()
     {
-        Assert.AreEqual(new RopeConfiguration { Type = "yarn", Factor = 4, OriginalMaximumPositions = 256 }, Load("""{"rope_scaling": {"type": "yarn", "factor": 4.0}}""").Rope);
+        Assert.AreEqual(new RopeConfiguration { Type = "yarn", Factor = 4, OriginalMaximumPositions = 256 },
+            Load("""{"rope_scaling": {"type": "yarn", "factor": 4.0}}""").Rope);
         Assert.AreEqual(new RopeConfiguration { Type = "yarn", Factor = 8, OriginalMaximumPositions = 32, BetaFast = 16, BetaSlow = 2,
             AttentionFactor = 1.25 },
             Load("""{"rope_scaling": {"rope_type": "yarn", "original_max_position_embeddings": 32, "beta_fast": 16, "beta_slow": 2, "attention_factor": 1.25}}""").Rope);
@@ -122,14 +125,16 @@ public sealed class ModelConfigurationTests
         ["""{"model_type": "gemma3_text"}""",
             "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these architectures."],
         ["""{"model_type": "(remove)"}""",
-            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2 or qwen3. Take the config.json that belongs to the model."],
+            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2 or qwen3. Take the config.json that belongs to the "
+                + "model."],
         ["""{"hidden_size": "(remove)"}""", $"config.json, \"hidden_size\": found no such key; expected an integer from 1 to 4194304. {Correct}"],
         ["""{"vocab_size": "97"}""", $"config.json, \"vocab_size\": found \"97\"; expected an integer from -2147483648 to 2147483647. {Correct}"],
         ["""{"vocab_size": 97.5}""", $"config.json, \"vocab_size\": found 97.5; expected an integer from -2147483648 to 2147483647. {Correct}"],
         ["""{"vocab_size": 0}""", $"config.json, \"vocab_size\": found 0; expected an integer from 1 to 16777216. {Correct}"],
         ["""{"intermediate_size": -56}""", $"config.json, \"intermediate_size\": found -56; expected an integer from 1 to 4194304. {Correct}"],
         ["""{"num_hidden_layers": 100000}""", $"config.json, \"num_hidden_layers\": found 100000; expected an integer from 1 to 4096. {Correct}"],
-        ["""{"hidden_size": 99999999999}""", $"config.json, \"hidden_size\": found 99999999999; expected an integer from -2147483648 to 2147483647. {Correct}"],
+        ["""{"hidden_size": 99999999999}""", $"config.json, \"hidden_size\": found 99999999999; expected an integer from -2147483648 to 2147483647. "
+            + $"{Correct}"],
         ["""{"hidden_size": 33}""",
             $"config.json, \"hidden_size\": found 33; expected a multiple of num_attention_heads, 4, or a key head_dim. {Correct}"],
         ["""{"num_key_value_heads": 3}""",
@@ -150,7 +155,8 @@ public sealed class ModelConfigurationTests
         ["""{"model_type": "qwen2", "mlp_bias": true}""",
             $"config.json, \"mlp_bias\": found True; expected false: qwen2 has no feed-forward biases. {CorrectConfiguration}"],
         ["""{"quantization_config": {"bits": 4}}""",
-            "config.json, \"quantization_config\": found {\"bits\":4}; expected none. Use the model's unquantised weights (float32, float16 or bfloat16)."],
+            "config.json, \"quantization_config\": found {\"bits\":4}; expected none. Use the model's unquantised weights (float32, float16 or "
+                + "bfloat16)."],
         ["""{"eos_token_id": "end"}""", $"config.json, \"eos_token_id\": found \"end\"; expected an integer or a list of integers. {Correct}"],
         ["""{"eos_token_id": [2, -1]}""", $"config.json, \"eos_token_id\": found -1; expected token ids of at least 0. {CorrectConfiguration}"],
         ["""{"partial_rotary_factor": 0.5}""",
@@ -158,9 +164,11 @@ public sealed class ModelConfigurationTests
         ["""{"rope_theta": 0}""", $"config.json, \"rope_theta\": found 0; expected a number above 1. {Correct}"],
         ["""{"rope_scaling": [8]}""", $"config.json, \"rope_scaling\": found [8]; expected an object. {Correct}"],
         ["""{"rope_scaling": {"type": "dynamic", "factor": 2.0}}""",
-            "config.json, \"rope_scaling.type\": found \"dynamic\"; expected default, linear, llama3 or yarn. Use a model with one of these rotary embeddings; this one would compute other positions."],
+            "config.json, \"rope_scaling.type\": found \"dynamic\"; expected default, linear, llama3 or yarn. Use a model with one of these rotary "
+                + "embeddings; this one would compute other positions."],
         ["""{"rope_parameters": {"rope_type": "longrope"}}""",
-            "config.json, \"rope_parameters.rope_type\": found \"longrope\"; expected default, linear, llama3 or yarn. Use a model with one of these rotary embeddings; this one would compute other positions."],
+            "config.json, \"rope_parameters.rope_type\": found \"longrope\"; expected default, linear, llama3 or yarn. Use a model with one of "
+                + "these rotary embeddings; this one would compute other positions."],
         ["""{"rope_scaling": {"rope_type": "linear"}}""",
             $"config.json, \"rope_scaling.factor\": found no such key; expected a number above 0. {Correct}"],
         ["""{"rope_scaling": {"rope_type": "linear", "factor": 0.5}}""",
@@ -176,9 +184,11 @@ public sealed class ModelConfigurationTests
         ["""{"layer_types": ["full_attention"]}""",
             $"config.json, \"layer_types\": found [\"full_attention\"]; expected 3 entries, one per layer. {Correct}"],
         ["""{"model_type": "qwen2", "layer_types": ["full_attention", "full_attention", "sliding_attention"]}""",
-            $"config.json, \"layer_types\": found [\"full_attention\",\"full_attention\",\"sliding_attention\"]; expected full_attention only, as there is no sliding window. {Correct}"],
+            $"config.json, \"layer_types\": found [\"full_attention\",\"full_attention\",\"sliding_attention\"]; expected full_attention only, as "
+                + $"there is no sliding window. {Correct}"],
         ["""{"layer_types": ["full_attention", "full_attention", "linear_attention"]}""",
-            $"config.json, \"layer_types\": found [\"full_attention\",\"full_attention\",\"linear_attention\"]; expected full_attention or sliding_attention. {Correct}"],
+            $"config.json, \"layer_types\": found [\"full_attention\",\"full_attention\",\"linear_attention\"]; expected full_attention or "
+                + $"sliding_attention. {Correct}"],
     ];
 
     [TestMethod]
@@ -211,7 +221,8 @@ public sealed class ModelConfigurationTests
             folder.Refusal((c with { SlidingWindows = [0, 0] }).Validate));
         Assert.AreEqual($"ModelConfiguration, \"sliding_window\": found 7; expected none: llama attends to all positions. {CorrectConfiguration}",
             folder.Refusal((c with { SlidingWindows = [0, 7, 0] }).Validate));
-        Assert.AreEqual($"ModelConfiguration, \"attention_bias\": found True for q, k, v and False for o; expected the same for q, k, v and o. {CorrectConfiguration}", folder.Refusal((c with { QkvBias = true }).Validate));
+        Assert.AreEqual($"ModelConfiguration, \"attention_bias\": found True for q, k, v and False for o; expected the same for q, k, v and o. "
+            + $"{CorrectConfiguration}", folder.Refusal((c with { QkvBias = true }).Validate));
     }
 
     [TestMethod]

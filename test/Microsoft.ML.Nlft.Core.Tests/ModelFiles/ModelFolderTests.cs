@@ -47,7 +47,8 @@ public sealed class ModelFolderTests
         var tensor = model.Tensor("model.layers.2.self_attn.k_proj.weight", 16, 32);
         Assert.AreEqual((TensorType.BF16, 16 * 32 * 2), (tensor.Type, tensor.Bytes.Length));
         Assert.HasCount(3 * 9 + 3, model.TensorNames);
-        Assert.AreEqual("model/model.safetensors, tensor \"model.norm.weight\": found shape [32]; expected [16]. Check that config.json belongs to the weights.",
+        Assert.AreEqual("model/model.safetensors, tensor \"model.norm.weight\": found shape [32]; expected [16]. Check that config.json belongs to "
+            + "the weights.",
             folder.Refusal(() => model.Tensor("model.norm.weight", 16)).Replace('\\', '/'));
     }
 
@@ -58,7 +59,8 @@ public sealed class ModelFolderTests
         using var sharded = ModelFolder.Open(CreateShards(folder));
         using var single = ModelFolder.Open(folder.File("model"));
         CollectionAssert.AreEquivalent(single.TensorNames.ToArray(), sharded.TensorNames.ToArray());
-        foreach (var name in single.TensorNames) Assert.IsTrue(single.RawTensor(name).Bytes.Span.SequenceEqual(sharded.RawTensor(name).Bytes.Span), name);
+        foreach (var name in single.TensorNames)
+            Assert.IsTrue(single.RawTensor(name).Bytes.Span.SequenceEqual(sharded.RawTensor(name).Bytes.Span), name);
         Assert.AreNotEqual(single.Fingerprint, sharded.Fingerprint);
     }
 
@@ -114,17 +116,20 @@ public sealed class ModelFolderTests
     public void AFolderWithoutUsableFilesIsRefusedWithWhatToDo()
     {
         using var folder = new TemporaryFolder();
-        Assert.AreEqual("none: found no such folder; expected a folder with config.json, model.safetensors and tokenizer.json. Check the path, or download the model there.",
+        Assert.AreEqual("none: found no such folder; expected a folder with config.json, model.safetensors and tokenizer.json. Check the path, or "
+            + "download the model there.",
             folder.Refusal(() => ModelFolder.Open(folder.File("none"))));
         Assert.AreEqual("config.json: found no such file; expected config.json of a model. Name the folder that holds the model's files.",
             folder.Refusal(() => ModelFolder.Open(folder.Path)));
         folder.Write("config.json", ModelConfigurationTests.Config());
-        Assert.AreEqual("FOLDER: found no weights; expected model.safetensors or model.safetensors.index.json. Name the folder that holds the model's weights, or download them.",
+        Assert.AreEqual("FOLDER: found no weights; expected model.safetensors or model.safetensors.index.json. Name the folder that holds the "
+            + "model's weights, or download them.",
             folder.Refusal(() => ModelFolder.Open(folder.Path)));
         foreach (var name in (string[])["pytorch_model.bin", "model.pt", "consolidated.00.pth"])
         {
             folder.Write(name, "PK");
-            Assert.AreEqual($"{name}: found weights in another format; expected model.safetensors or model.safetensors.index.json. Download the safetensors files, or convert: "
+            Assert.AreEqual($"{name}: found weights in another format; expected model.safetensors or model.safetensors.index.json. Download the "
+                + "safetensors files, or convert: "
                 + "in Python, AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True).",
                     folder.Refusal(() => ModelFolder.Open(folder.Path)));
             File.Delete(folder.File(name));
@@ -136,9 +141,11 @@ public sealed class ModelFolderTests
     {
         using var folder = new TemporaryFolder();
         var path = Create(folder);
-        Assert.AreEqual("model, tensor \"model.layers.3.input_layernorm.weight\": found no such tensor; expected one of shape [32] in the weight files. "
+        Assert.AreEqual("model, tensor \"model.layers.3.input_layernorm.weight\": found no such tensor; expected one of shape [32] in the weight "
+            + "files. "
             + "Check that config.json belongs to the weights, or download the model's files again.", Reconfigured("""{"num_hidden_layers": 4}"""));
-        Assert.AreEqual("model/model.safetensors, tensor \"model.embed_tokens.weight\": found shape [97, 32]; expected [98, 32]. Check that config.json belongs to the weights.",
+        Assert.AreEqual("model/model.safetensors, tensor \"model.embed_tokens.weight\": found shape [97, 32]; expected [98, 32]. Check that "
+            + "config.json belongs to the weights.",
             Reconfigured("""{"vocab_size": 98}"""));
         ModelInitializer.Create(path, Configuration(folder, """{"tie_word_embeddings": true}"""), seed: 1);
         Assert.AreEqual("model, tensor \"lm_head.weight\": found no such tensor; expected one of shape [97, 32] in the weight files. "
@@ -146,7 +153,8 @@ public sealed class ModelFolderTests
                 Reconfigured("{}"));
         SafetensorsWriter.Write(Path.Combine(path, "model.safetensors"),
             [new SafetensorsSource("model.embed_tokens.weight", TensorType.I8, [97, 32], stream => stream.Write(new byte[97 * 32]))]);
-        Assert.AreEqual("model/model.safetensors, tensor \"model.embed_tokens.weight\": found element type I8; expected F32, F16, BF16 or F64. Use the model's unquantised weights.", Reconfigured("{}"));
+        Assert.AreEqual("model/model.safetensors, tensor \"model.embed_tokens.weight\": found element type I8; expected F32, F16, BF16 or F64. Use "
+            + "the model's unquantised weights.", Reconfigured("{}"));
 
         string Reconfigured(string changes)
         {
@@ -158,17 +166,23 @@ public sealed class ModelFolderTests
     public static IEnumerable<object[]> BrokenShards =>
     [
         [(Action<JsonObject>)(map => map["model.norm.weight"] = "../model/model.safetensors"),
-            "model.safetensors.index.json, \"weight_map.model.norm.weight\": found \"../model/model.safetensors\"; expected the name of a file in the folder itself, without a path. Put the shards into the model's folder and name them without a path."],
+            "model.safetensors.index.json, \"weight_map.model.norm.weight\": found \"../model/model.safetensors\"; expected the name of a file in "
+                + "the folder itself, without a path. Put the shards into the model's folder and name them without a path."],
         [(Action<JsonObject>)(map => map["model.norm.weight"] = 2),
-            "model.safetensors.index.json, \"weight_map.model.norm.weight\": found 2; expected a string. Correct the value, or take the file that belongs to the model."],
+            "model.safetensors.index.json, \"weight_map.model.norm.weight\": found 2; expected a string. Correct the value, or take the file that "
+                + "belongs to the model."],
         [(Action<JsonObject>)(map => map["model.norm.weight"] = "model-00003-of-00002.safetensors"),
-            "tensor \"model.norm.weight\": found a tensor that model.safetensors.index.json places in model-00003-of-00002.safetensors; expected shards as the index names them. Download the model's files again."],
+            "tensor \"model.norm.weight\": found a tensor that model.safetensors.index.json places in model-00003-of-00002.safetensors; expected "
+                + "shards as the index names them. Download the model's files again."],
         [(Action<JsonObject>)(map => map["x"] = "model-00009-of-00002.safetensors"),
-            "model-00009-of-00002.safetensors: found no such file; expected a shard that model.safetensors.index.json names for 1 tensors. Download the model's files again."],
+            "model-00009-of-00002.safetensors: found no such file; expected a shard that model.safetensors.index.json names for 1 tensors. Download "
+                + "the model's files again."],
         [(Action<JsonObject>)(map => map["x"] = "model-00002-of-00002.safetensors"),
-            "model-00002-of-00002.safetensors, tensor \"x\": found no such tensor; expected the tensor, as model.safetensors.index.json places it there. Download the model's files again."],
+            "model-00002-of-00002.safetensors, tensor \"x\": found no such tensor; expected the tensor, as model.safetensors.index.json places it "
+                + "there. Download the model's files again."],
         [(Action<JsonObject>)(map => map.Remove("lm_head.weight")),
-            "model-00002-of-00002.safetensors, tensor \"lm_head.weight\": found a tensor that model.safetensors.index.json does not name; expected shards as the index names them. Download the model's files again."],
+            "model-00002-of-00002.safetensors, tensor \"lm_head.weight\": found a tensor that model.safetensors.index.json does not name; expected "
+                + "shards as the index names them. Download the model's files again."],
         [(Action<JsonObject>)(map => map.Clear()),
             "model.safetensors.index.json, \"weight_map\": found {}; expected at least one tensor. Download the model's files again."],
     ];
@@ -188,7 +202,8 @@ public sealed class ModelFolderTests
         using var folder = new TemporaryFolder();
         var path = CreateShards(folder, leaveOut: name => name == "lm_head.weight");
         StringAssert.EndsWith(folder.Refusal(() => ModelFolder.Open(path)),
-            "model-00002-of-00002.safetensors, tensor \"lm_head.weight\": found no such tensor; expected the tensor, as model.safetensors.index.json places it there. Download the model's files again.");
+            "model-00002-of-00002.safetensors, tensor \"lm_head.weight\": found no such tensor; expected the tensor, as "
+                + "model.safetensors.index.json places it there. Download the model's files again.");
         folder.Write("sharded/model.safetensors.index.json", """{"weight_map": {"a": "x.safetensors", "a": "y.safetensors"}}""");
         StringAssert.EndsWith(folder.Refusal(() => ModelFolder.Open(path)),
             "\"weight_map.a\": found the key twice, the second time in line 1, column 39; expected each key once. Remove one of them.");
@@ -247,7 +262,8 @@ public sealed class ModelFolderTests
         }
         Assert.AreEqual("n, tensor \"model.norm.weight\": found no such tensor; expected one of shape [32]. Give every weight of the configuration.",
             folder.Refusal(() => ModelFolderWriter.Write(folder.File("n"), configuration, tensors[..^1], TensorType.F32)));
-        Assert.AreEqual("n, tensor \"model.norm.weight\": found a tensor that the configuration does not have, or a second one; expected the weights of the configuration. Leave it out.",
+        Assert.AreEqual("n, tensor \"model.norm.weight\": found a tensor that the configuration does not have, or a second one; expected the "
+            + "weights of the configuration. Leave it out.",
             folder.Refusal(() => ModelFolderWriter.Write(folder.File("n"), configuration, [.. tensors, tensors[^1]], TensorType.F32)));
         Assert.AreEqual("n, tensor \"model.norm.weight\": found shape [16]; expected [32]. Give the tensor the configuration's shape.",
             folder.Refusal(() => ModelFolderWriter.Write(folder.File("n"), configuration,

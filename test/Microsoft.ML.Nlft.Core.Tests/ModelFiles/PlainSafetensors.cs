@@ -30,7 +30,8 @@ internal sealed record PlainSafetensors(Dictionary<string, string> Metadata, Dic
             var dtype = entry.Value.GetProperty("dtype").GetString()!;
             var count = shape.Aggregate(1, (product, size) => product * size);
             var size = (end - begin) / count;
-            read.Tensors.Add(entry.Name, (shape, [.. Enumerable.Range(0, count).Select(i => Value(dtype, file.AsSpan(8 + headerLength + begin + i * size, size)))]));
+            read.Tensors.Add(entry.Name,
+                (shape, [.. Enumerable.Range(0, count).Select(i => Value(dtype, file.AsSpan(8 + headerLength + begin + i * size, size)))]));
             covered += end - begin;
         }
         Assert.AreEqual(file.Length, 8 + headerLength + covered, "the tensors fill the file");

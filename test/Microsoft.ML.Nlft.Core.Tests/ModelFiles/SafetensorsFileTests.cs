@@ -80,10 +80,12 @@ public sealed class SafetensorsFileTests
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("t.safetensors");
-        Assert.AreEqual("t.safetensors, tensor \"a\": found 8 bytes of values; expected 12 for shape [3] of F32. Give as many values as the shape says.",
+        Assert.AreEqual("t.safetensors, tensor \"a\": found 8 bytes of values; expected 12 for shape [3] of F32. Give as many values as the shape "
+            + "says.",
             folder.Refusal(() => SafetensorsWriter.Write(path, [SafetensorsSource.From(new NamedTensor("a", [3], [1, 2]), TensorType.F32)])));
         var one = SafetensorsSource.From(new NamedTensor("a", [1], [1]), TensorType.F32);
-        Assert.AreEqual("t.safetensors, tensor \"a\": found a name that is taken; expected every name once, and none called __metadata__. Rename the tensor.",
+        Assert.AreEqual("t.safetensors, tensor \"a\": found a name that is taken; expected every name once, and none called __metadata__. Rename "
+            + "the tensor.",
             folder.Refusal(() => SafetensorsWriter.Write(path, [one, one])));
         Assert.IsEmpty(folder.Files());
     }
@@ -93,7 +95,9 @@ public sealed class SafetensorsFileTests
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("t.safetensors");
-        SafetensorsWriter.Write(path, [SafetensorsSource.From(new NamedTensor("a", [2], [1, 2]), TensorType.F32), SafetensorsSource.From(new NamedTensor("b", [1], [3]), TensorType.F32)]);
+        SafetensorsWriter.Write(path,
+            [SafetensorsSource.From(new NamedTensor("a", [2], [1, 2]), TensorType.F32),
+            SafetensorsSource.From(new NamedTensor("b", [1], [3]), TensorType.F32)]);
         var file = SafetensorsFile.Open(path);
         var (read, unread) = (file.Tensor("a"), file.Tensor("b"));
         using var pin = read.Bytes.Pin();
@@ -123,7 +127,8 @@ public sealed class SafetensorsFileTests
         }
         File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddSeconds(1)); // whatever the file system's clock ticks in
         CollectionAssert.AreEqual(new[] { 1f, 2f, 3f }, read.ToArray());
-        var message = $"t.safetensors, tensor \"a\": found {found}; expected the file as it was when it was opened. Open it again once nothing else writes to it.";
+        var message = $"t.safetensors, tensor \"a\": found {found}; expected the file as it was when it was opened. Open it again once nothing else "
+            + "writes to it.";
         Assert.AreEqual(message, folder.Refusal(() => unread.ToArray()));
         Assert.AreEqual(message, folder.Refusal(() => file.ReadRows("a", 3).Read(0, new float[3])));
     }
@@ -142,7 +147,8 @@ public sealed class SafetensorsFileTests
         }
         using var file = SafetensorsFile.Open(path);
         Assert.AreEqual(42, file.Tensor("last").Bytes.Span[0]);
-        Assert.AreEqual($"t.safetensors, tensor \"large\": found 2200000000 bytes; expected at most {Array.MaxLength}. Store the tensor in a 16-bit type, or use a smaller model.", folder.Refusal(() => file.Tensor("large")));
+        Assert.AreEqual($"t.safetensors, tensor \"large\": found 2200000000 bytes; expected at most {Array.MaxLength}. Store the tensor in a 16-bit "
+            + "type, or use a smaller model.", folder.Refusal(() => file.Tensor("large")));
         StringAssert.StartsWith(folder.Refusal(() => file.Tensor("none")),
             "t.safetensors, tensor \"none\": found no such tensor; expected one of the file's 2 tensors.");
     }

@@ -9,7 +9,8 @@ namespace Microsoft.ML.Nlft.Tests.ModelFiles;
 public sealed class SafetensorsRuleTests
 {
     private const string Damaged = "The file is damaged or incomplete: download or export it again.";
-    private const string Types = "BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64";
+    private const string Types = "BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, "
+        + "U64";
 
     public static IEnumerable<object[]> Headers =>
     [
@@ -96,7 +97,8 @@ public sealed class SafetensorsRuleTests
         var bytes = new byte[16];
         BinaryPrimitives.WriteUInt64LittleEndian(bytes, 100_000_001);
         var path = folder.Write("model.safetensors", bytes);
-        Assert.AreEqual("model.safetensors: found a header of 100000001 bytes; expected at most 100000000. This is no safetensors file, or it is damaged: download or export it again.",
+        Assert.AreEqual("model.safetensors: found a header of 100000001 bytes; expected at most 100000000. This is no safetensors file, or it is "
+            + "damaged: download or export it again.",
             folder.Refusal(() => SafetensorsFile.Open(path)));
         BinaryPrimitives.WriteUInt64LittleEndian(bytes, ulong.MaxValue);
         folder.Write("model.safetensors", bytes);
@@ -126,7 +128,8 @@ public sealed class SafetensorsRuleTests
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
-        Assert.AreEqual("model.safetensors: found a Git LFS pointer; expected the safetensors file itself. Run 'git lfs pull' in the folder, or download the file.", folder.Refusal(() => SafetensorsFile.Open(path)));
+        Assert.AreEqual("model.safetensors: found a Git LFS pointer; expected the safetensors file itself. Run 'git lfs pull' in the folder, or "
+            + "download the file.", folder.Refusal(() => SafetensorsFile.Open(path)));
     }
 
     [TestMethod]
@@ -154,7 +157,8 @@ public sealed class SafetensorsRuleTests
         using var folder = new TemporaryFolder();
         var header = new StringBuilder("{\"scalar\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},\"none\":{\"dtype\":\"F32\",\"shape\":[3,0],\"data_offsets\":[4,4]}");
         var offset = 4;
-        foreach (var type in Enum.GetValues<TensorType>()) header.Append($",\"{type}\":{{\"dtype\":\"{type.FileName()}\",\"shape\":[4],\"data_offsets\":[{offset},{offset += type.BitSize() / 2}]}}");
+        foreach (var type in Enum.GetValues<TensorType>())
+            header.Append($",\"{type}\":{{\"dtype\":\"{type.FileName()}\",\"shape\":[4],\"data_offsets\":[{offset},{offset += type.BitSize() / 2}]}}");
         using var file = SafetensorsFile.Open(folder.Write("model.safetensors", TemporaryFolder.Safetensors(header + "}", offset)));
         Assert.AreEqual(0, file.Tensor("none").Bytes.Length);
         CollectionAssert.AreEqual(Array.Empty<long>(), file.Tensor("scalar").Shape);

@@ -98,7 +98,8 @@ public sealed partial class SaliencyMapTests
         var path = Path.Combine(folder.Path, "run.html");
         var sizes = new List<long>();
         var monitor = new RecordingMonitor(() => sizes.Add(File.Exists(path) ? new FileInfo(path).Length : 0));
-        var result = model.FineTune(Three, new NaturalLanguageObjective(), new() { Epochs = 2, BatchSize = 2, RecordedRows = [2, 0] }, monitor: new TrainingMonitors(new SaliencyMapFile(path), monitor));
+        var result = model.FineTune(Three, new NaturalLanguageObjective(), new() { Epochs = 2, BatchSize = 2, RecordedRows = [2, 0] },
+            monitor: new TrainingMonitors(new SaliencyMapFile(path), monitor));
         Assert.AreEqual("NLFT, 3 rows; 4 steps; done", monitor.Story);
         Assert.Contains(option => option is { Group: "Training", Name: "RecordedRows", Value: "[2, 0]" }, monitor.Run!.Options);
         Assert.HasCount(4, sizes);
@@ -109,7 +110,8 @@ public sealed partial class SaliencyMapTests
         using var source = new CancellationTokenSource();
         source.Cancel();
         monitor = new RecordingMonitor(() => { });
-        Assert.ThrowsExactly<OperationCanceledException>(() => model.FineTune(Three, new NaturalLanguageObjective(), monitor: monitor, cancellationToken: source.Token));
+        Assert.ThrowsExactly<OperationCanceledException>(() => model.FineTune(Three, new NaturalLanguageObjective(), monitor: monitor,
+            cancellationToken: source.Token));
         Assert.AreEqual("NLFT, 3 rows; 0 steps; failed", monitor.Story);
     }
 
@@ -119,7 +121,8 @@ public sealed partial class SaliencyMapTests
         using var folder = new ByteModelFolder();
         using var model = LocalModel.Load(folder.Path, new() { Trainable = TrainableWeights.Lora });
         Assert.AreEqual("saliency map run.html: found training by SFT; expected by NLFT. Leave the map out, or train with NaturalLanguageObjective.",
-            Assert.ThrowsExactly<NlftException>(() => model.FineTune(Three, new LikelihoodObjective(), monitor: new SaliencyMapFile("run.html"))).Message);
+            Assert.ThrowsExactly<NlftException>(() => model.FineTune(Three, new LikelihoodObjective(),
+                monitor: new SaliencyMapFile("run.html"))).Message);
     }
 
     /// <summary>Records the calls of a monitor.</summary>

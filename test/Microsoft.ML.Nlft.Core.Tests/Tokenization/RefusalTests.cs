@@ -178,7 +178,8 @@ public sealed class RefusalTests
     public void Compile_DeeplyNestedPattern_DoesNotCrash(string open, string inside, string close, int depth)
     {
         var pattern = string.Concat(Enumerable.Repeat(open, depth)) + inside + string.Concat(Enumerable.Repeat(close, depth));
-        var place = new JsonPlace(System.Text.Json.JsonSerializer.SerializeToElement(pattern), TokenizerJson.Source("tokenizer.json"), "pre_tokenizer.pattern.Regex");
+        var place = new JsonPlace(System.Text.Json.JsonSerializer.SerializeToElement(pattern),
+            TokenizerJson.Source("tokenizer.json"), "pre_tokenizer.pattern.Regex");
         try
         {
             RegexMatcher.Compile(place).Find("ab", []);

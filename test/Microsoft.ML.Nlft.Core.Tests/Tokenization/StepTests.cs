@@ -107,5 +107,6 @@ public sealed class StepTests
         CollectionAssert.AreEqual(after, processing.After);
     }
 
-    private static JsonPlace Json(string text) => new(System.Text.Json.JsonDocument.Parse(text).RootElement, new JsonSource("tokenizer.json"), "step");
+    private static JsonPlace Json(string text) =>
+        new(System.Text.Json.JsonDocument.Parse(text).RootElement, new JsonSource("tokenizer.json"), "step");
 }

@@ -12,7 +12,16 @@ public sealed class CheckpointTests
 {
     private readonly SmallRun _run = new();
 
-    private FineTuneOptions Options => new() { Epochs = 4, BatchSize = 3, MicroBatchSize = 2, LearningRate = 5e-3, CheckpointFolder = _run.Checkpoints, CheckpointSteps = 1, CheckpointsKept = 100 };
+    private FineTuneOptions Options => new()
+    {
+        Epochs = 4,
+        BatchSize = 3,
+        MicroBatchSize = 2,
+        LearningRate = 5e-3,
+        CheckpointFolder = _run.Checkpoints,
+        CheckpointSteps = 1,
+        CheckpointsKept = 100,
+    };
 
     [TestCleanup]
     public void Clean() => _run.Dispose();
@@ -35,7 +44,8 @@ public sealed class CheckpointTests
             Assert.AreEqual(step, result.ResumedSteps);
             CollectionAssert.AreEqual(SmallRun.State(unbroken), SmallRun.State(model), $"resumed after step {step}");
             CollectionAssert.AreEqual(Numbers(expected), Numbers(result));
-            CollectionAssert.AreEqual(expected.Recorded.SelectMany(epoch => epoch.Rows).SelectMany(row => row.Saliency).ToArray(), result.Recorded.SelectMany(epoch => epoch.Rows).SelectMany(row => row.Saliency).ToArray());
+            CollectionAssert.AreEqual(expected.Recorded.SelectMany(epoch => epoch.Rows).SelectMany(row => row.Saliency).ToArray(),
+                result.Recorded.SelectMany(epoch => epoch.Rows).SelectMany(row => row.Saliency).ToArray());
             foreach (var (a, b) in expected.Recorded.SelectMany(epoch => epoch.Rows).Zip(result.Recorded.SelectMany(epoch => epoch.Rows)))
                 CollectionAssert.AreEqual(a.Reach!.Walks(ClusterRule.Similar).ToArray(), b.Reach!.Walks(ClusterRule.Similar).ToArray());
         }
@@ -51,7 +61,8 @@ public sealed class CheckpointTests
         SmallRun.Run(unbroken, Options with { CheckpointFolder = null });
         using var model = _run.Load();
         using var source = new CancellationTokenSource();
-        var options = Options with { CheckpointSteps = 0, ReturnPartialOnCancel = true, ResumeFrom = _run.Checkpoints }; // there is none yet: from the beginning
+        // there is none yet: from the beginning
+        var options = Options with { CheckpointSteps = 0, ReturnPartialOnCancel = true, ResumeFrom = _run.Checkpoints };
         var cancelled = SmallRun.Run(model, options, step => { if (step.Step == 5) source.Cancel(); }, cancellation: source.Token);
         Assert.IsTrue(cancelled.Cancelled);
         Assert.AreEqual(0, cancelled.ResumedSteps);
@@ -68,7 +79,8 @@ public sealed class CheckpointTests
     public void Run_ListenerThrows_LeavesACheckpointOfThatStep()
     {
         using var model = _run.Load();
-        var thrown = Assert.ThrowsExactly<InvalidDataException>(() => SmallRun.Run(model, Options with { CheckpointSteps = 0 }, step => { if (step.Step == 2) throw new InvalidDataException("mine"); }));
+        var thrown = Assert.ThrowsExactly<InvalidDataException>(() => SmallRun.Run(model, Options with { CheckpointSteps = 0 },
+            step => { if (step.Step == 2) throw new InvalidDataException("mine"); }));
         Assert.AreEqual("mine", thrown.Message);
         CollectionAssert.AreEqual(new[] { Checkpoint.FileName(2) }, _run.CheckpointNames);
     }
@@ -101,11 +113,15 @@ public sealed class CheckpointTests
         var rows = SmallRun.Rows();
         rows[4] = new EncodedExample(Polarity.Incorrect, [1], [1], [1], [1], "row 5");
         var before = SmallRun.State(other);
-        Assert.AreEqual("checkpoint checkpoints/step-00000003.safetensors: found another run (base model 0123456789ab there, fedcba987654 here; Epochs 1 there, 2 here; LearningRate 0.005 there, 0.1 here; Lora.Alpha 8 there, 16 here; " +
-            "7 rows there, 6 here; another row 5); expected the same base model, engine, options and rows. Give what it was written with, or start anew without ResumeFrom.",
-            _run.Folder.Refusal(() => SmallRun.Run(other, Options with { Epochs = 2, LearningRate = 0.1, ResumeFrom = _run.Checkpoints }, rows: rows[..6], baseModel: "fedcba9876543210")));
+        Assert.AreEqual("checkpoint checkpoints/step-00000003.safetensors: found another run (base model 0123456789ab there, fedcba987654 here; "
+            + "Epochs 1 there, 2 here; LearningRate 0.005 there, 0.1 here; Lora.Alpha 8 there, 16 here; " +
+            "7 rows there, 6 here; another row 5); expected the same base model, engine, options and rows. Give what it was written with, or start "
+                + "anew without ResumeFrom.",
+            _run.Folder.Refusal(() => SmallRun.Run(other, Options with { Epochs = 2, LearningRate = 0.1, ResumeFrom = _run.Checkpoints },
+                rows: rows[..6], baseModel: "fedcba9876543210")));
         CollectionAssert.AreEqual(before, SmallRun.State(other));
-        Assert.AreEqual("option CheckpointFolder, checkpoints: found step-00000003.safetensors of an earlier run; expected a folder without checkpoints. Set ResumeFrom to that folder to go on from there, or name another folder.",
+        Assert.AreEqual("option CheckpointFolder, checkpoints: found step-00000003.safetensors of an earlier run; expected a folder without "
+            + "checkpoints. Set ResumeFrom to that folder to go on from there, or name another folder.",
             _run.Folder.Refusal(() => SmallRun.Run(other, Options)));
     }
 
@@ -119,24 +135,34 @@ public sealed class CheckpointTests
         bytes[^9] ^= 1;
         File.WriteAllBytes(third, bytes);
         Assert.AreEqual(second, Checkpoint.Find(_run.Checkpoints)!.Value.Path);
-        StringAssert.Matches(_run.Folder.Refusal(() => Checkpoint.Find(third)), new("^checkpoints/step-00000003.safetensors: found contents with the hash [0-9a-f]{12}; expected [0-9a-f]{12}, as it was written. The file is damaged. Use another checkpoint, or start anew without ResumeFrom.$"));
+        StringAssert.Matches(_run.Folder.Refusal(() => Checkpoint.Find(third)),
+            new("^checkpoints/step-00000003.safetensors: found contents with the hash [0-9a-f]{12}; expected [0-9a-f]{12}, as it was written. The "
+            + "file is damaged. Use another checkpoint, or start anew without ResumeFrom.$"));
         File.WriteAllBytes(second, bytes[..100]);
         File.Delete(first);
-        StringAssert.StartsWith(_run.Folder.Refusal(() => Checkpoint.Find(_run.Checkpoints)), "checkpoints/step-00000003.safetensors: found contents");
-        Assert.AreEqual("checkpoints/step-00000001.safetensors: found no such file; expected a checkpoint of this library. Use another checkpoint, or start anew without ResumeFrom.", _run.Folder.Refusal(() => Checkpoint.Find(first)));
+        StringAssert.StartsWith(
+            _run.Folder.Refusal(() => Checkpoint.Find(_run.Checkpoints)), "checkpoints/step-00000003.safetensors: found contents");
+        Assert.AreEqual("checkpoints/step-00000001.safetensors: found no such file; expected a checkpoint of this library. Use another checkpoint, "
+            + "or start anew without ResumeFrom.", _run.Folder.Refusal(() => Checkpoint.Find(first)));
         SafetensorsWriter.Write(first, []);
-        Assert.AreEqual("checkpoints/step-00000001.safetensors: found a safetensors file without the state of a run; expected a checkpoint of this library. Use another checkpoint, or start anew without ResumeFrom.", _run.Folder.Refusal(() => Checkpoint.Find(first)));
+        Assert.AreEqual("checkpoints/step-00000001.safetensors: found a safetensors file without the state of a run; expected a checkpoint of this "
+            + "library. Use another checkpoint, or start anew without ResumeFrom.", _run.Folder.Refusal(() => Checkpoint.Find(first)));
     }
 
     [TestMethod]
     public void Run_OptionsOutOfRange_AreRefused()
     {
         using var model = _run.Load();
-        Assert.AreEqual("option CheckpointFolder: found \" \"; expected a path, or null. Leave it out to write no checkpoints.", _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointFolder = " " })));
-        Assert.AreEqual("option CheckpointSteps: found -1; expected 0 or more. Set the steps between two checkpoints.", _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointSteps = -1 })));
-        Assert.AreEqual("option CheckpointMinutes: found NaN; expected 0 or more. Set the minutes between two checkpoints.", _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointMinutes = double.NaN })));
-        Assert.AreEqual("option CheckpointsKept: found 0; expected 1 or more. Set how many checkpoints stay.", _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointsKept = 0 })));
-        Assert.AreEqual("option ResumeFrom: found \"\"; expected a path, or null. Leave it out to begin at the beginning.", _run.Folder.Refusal(() => SmallRun.Run(model, new() { ResumeFrom = "" })));
+        Assert.AreEqual("option CheckpointFolder: found \" \"; expected a path, or null. Leave it out to write no checkpoints.",
+            _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointFolder = " " })));
+        Assert.AreEqual("option CheckpointSteps: found -1; expected 0 or more. Set the steps between two checkpoints.",
+            _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointSteps = -1 })));
+        Assert.AreEqual("option CheckpointMinutes: found NaN; expected 0 or more. Set the minutes between two checkpoints.",
+            _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointMinutes = double.NaN })));
+        Assert.AreEqual("option CheckpointsKept: found 0; expected 1 or more. Set how many checkpoints stay.",
+            _run.Folder.Refusal(() => SmallRun.Run(model, new() { CheckpointsKept = 0 })));
+        Assert.AreEqual("option ResumeFrom: found \"\"; expected a path, or null. Leave it out to begin at the beginning.",
+            _run.Folder.Refusal(() => SmallRun.Run(model, new() { ResumeFrom = "" })));
     }
 
 }

@@ -23,12 +23,14 @@ public sealed class CustomObjectiveTests
     public void Run_CustomObjective_TrainsAndResumesToTheBit()
     {
         using var whole = _run.Load();
-        var expected = SmallRun.Run(whole, Options with { CheckpointFolder = null, ResumeFrom = null }, objective: new FocalObjective(new() { Gamma = 2 }));
+        var expected = SmallRun.Run(whole, Options with { CheckpointFolder = null, ResumeFrom = null },
+            objective: new FocalObjective(new() { Gamma = 2 }));
         using (var stopped = _run.Load())
         {
             using var source = new CancellationTokenSource();
             var options = Options with { ReturnPartialOnCancel = true };
-            SmallRun.Run(stopped, options, step => { if (step.Step == 3) source.Cancel(); }, new FocalObjective(new() { Gamma = 2 }), cancellation: source.Token);
+            SmallRun.Run(stopped, options, step => { if (step.Step == 3) source.Cancel(); }, new FocalObjective(new() { Gamma = 2 }),
+                cancellation: source.Token);
         }
         using var model = _run.Load();
         var result = SmallRun.Run(model, Options, objective: new FocalObjective(new() { Gamma = 2 }));
@@ -42,7 +44,8 @@ public sealed class CustomObjectiveTests
     {
         using var model = _run.Load();
         SmallRun.Run(model, Options with { Epochs = 1 }, objective: new FocalObjective(new() { Gamma = 2 }));
-        var message = _run.Folder.Refusal(() => SmallRun.Run(model, Options with { Epochs = 1 }, objective: new FocalObjective(new() { Gamma = 1, Unit = "nat" })));
+        var message = _run.Folder.Refusal(() => SmallRun.Run(model, Options with { Epochs = 1 },
+            objective: new FocalObjective(new() { Gamma = 1, Unit = "nat" })));
         StringAssert.Contains(message, "found another run (Objective.Gamma 2 there, 1 here; Objective.Unit \"bit\" there, \"nat\" here)");
         SmallRun.Run(model, Options with { Epochs = 1 }, objective: new FocalObjective(new() { Gamma = 2 })); // the same goes on
     }
@@ -67,7 +70,9 @@ public sealed class CustomObjectiveTests
         public string Unit { get; init; } = "bit";
     }
 
-    /// <summary>The likelihood with less weight on tokens that are likely already: w = (1 - p)^gamma, constant in the gradient (arXiv 1708.02002).</summary>
+    /// <summary>
+    /// The likelihood with less weight on tokens that are likely already: w = (1 - p)^gamma, constant in the gradient (arXiv 1708.02002).
+    /// </summary>
     private sealed class FocalObjective(FocalOptions options) : ITokenObjective
     {
         public string Name => "focal";

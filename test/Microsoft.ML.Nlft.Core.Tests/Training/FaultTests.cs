@@ -14,7 +14,15 @@ public sealed class FaultTests
 {
     private readonly SmallRun _run = new();
 
-    private FineTuneOptions Options => new() { Epochs = 2, BatchSize = 4, LearningRate = 5e-3, CheckpointFolder = _run.Checkpoints, CheckpointSteps = 1, Shuffle = false };
+    private FineTuneOptions Options => new()
+    {
+        Epochs = 2,
+        BatchSize = 4,
+        LearningRate = 5e-3,
+        CheckpointFolder = _run.Checkpoints,
+        CheckpointSteps = 1,
+        Shuffle = false,
+    };
 
     [TestCleanup]
     public void Clean() => _run.Dispose();
@@ -25,9 +33,11 @@ public sealed class FaultTests
     {
         if (!File.Exists("/dev/full")) Assert.Inconclusive("There is no /dev/full here.");
         var path = _run.Folder.Write("a.bin", "old");
-        Assert.AreEqual("a.bin: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was there before is unchanged.", _run.Folder.Refusal(() => AtomicFile.Write(path, Full)));
+        Assert.AreEqual("a.bin: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was "
+            + "there before is unchanged.", _run.Folder.Refusal(() => AtomicFile.Write(path, Full)));
         Assert.AreEqual("old", File.ReadAllText(path));
-        Assert.AreEqual("new: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was there before is unchanged.",
+        Assert.AreEqual("new: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was there "
+            + "before is unchanged.",
             _run.Folder.Refusal(() => AtomicFolder.Write(_run.Folder.File("new"), _ => Full(Stream.Null))));
         CollectionAssert.AreEqual(new[] { "a.bin" }, _run.Folder.Files());
         Assert.IsFalse(Directory.EnumerateDirectories(_run.Folder.Path).Any());
@@ -37,7 +47,8 @@ public sealed class FaultTests
     [TestMethod]
     public void Of_NoPermission_SaysSo()
     {
-        Assert.AreEqual("place/file: found a place that may not be written; expected a folder with permission to write. Change its permissions, or name another place. What was there before is unchanged.",
+        Assert.AreEqual("place/file: found a place that may not be written; expected a folder with permission to write. Change its permissions, or "
+            + "name another place. What was there before is unchanged.",
             WriteFault.Of("place/file", new UnauthorizedAccessException())!.Message);
         Assert.IsNull(WriteFault.Of("place/file", new InvalidOperationException()), "an error of another kind goes on as it is");
     }
@@ -46,7 +57,8 @@ public sealed class FaultTests
     public void Journal_FullDisk_IsSaid()
     {
         if (!File.Exists("/dev/full")) Assert.Inconclusive("There is no /dev/full here.");
-        Assert.AreEqual("/dev/full: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was there before is unchanged.",
+        Assert.AreEqual("/dev/full: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was "
+            + "there before is unchanged.",
             _run.Folder.Refusal(() => new Microsoft.ML.Nlft.Feedback.Journal<string>("/dev/full", "run")));
     }
 
@@ -85,7 +97,8 @@ public sealed class FaultTests
     {
         using var model = _run.Load();
         var message = _run.Folder.Refusal(() => SmallRun.Run(model, Options, objective: new Poisoned(call: 6)));
-        Assert.AreEqual("training step 2, row 6, NLFT loss: found NaN; expected a finite number. The weights are those after step 1; lower LearningRate, or leave out the row if it is at fault. " +
+        Assert.AreEqual("training step 2, row 6, NLFT loss: found NaN; expected a finite number. The weights are those after step 1; lower "
+            + "LearningRate, or leave out the row if it is at fault. " +
             "The last checkpoint is checkpoints/step-00000001.safetensors.", message);
     }
 
@@ -93,8 +106,11 @@ public sealed class FaultTests
     public void Run_GradientNotFinite_StopsWithStepRowsAndLastCheckpoint()
     {
         using var model = _run.Load();
-        var message = _run.Folder.Refusal(() => SmallRun.Run(model, Options with { CheckpointSteps = 0 }, objective: new Poisoned(call: 6) { Coefficient = 1e38f }));
-        StringAssert.Matches(message, new("^training step 2, gradient norm of row 5; row 6; row 7: found (NaN|∞|Infinity); expected a finite number. The weights are those after step 1; lower LearningRate, or leave out the row if it is at fault. " +
+        var message = _run.Folder.Refusal(() => SmallRun.Run(model, Options with { CheckpointSteps = 0 },
+            objective: new Poisoned(call: 6) { Coefficient = 1e38f }));
+        StringAssert.Matches(message,
+            new("^training step 2, gradient norm of row 5; row 6; row 7: found (NaN|∞|Infinity); expected a finite number. The weights are those "
+            + "after step 1; lower LearningRate, or leave out the row if it is at fault. " +
             "The last checkpoint is checkpoints/step-00000001.safetensors.$"));
     }
 
@@ -105,7 +121,10 @@ public sealed class FaultTests
     {
         using var model = _run.Load();
         var told = new List<int>();
-        var result = SmallRun.Run(model, Options with { SkipNonFiniteSteps = true }, step => told.Add(step.Step), objective: new Poisoned(call: 6) { Coefficient = coefficient });
+        var result = SmallRun.Run(model, Options with { SkipNonFiniteSteps = true }, step => told.Add(step.Step), objective: new Poisoned(call: 6)
+        {
+            Coefficient = coefficient,
+        });
         Assert.AreEqual(1, result.SkippedSteps);
         CollectionAssert.AreEqual(new[] { 1, 3, 4 }, told);
         CollectionAssert.AreEqual(told, result.Steps.Select(step => step.Step).ToArray());
@@ -125,7 +144,8 @@ public sealed class FaultTests
         using var expected = untouched.Load();
         SmallRun.Run(expected, Options with { CheckpointFolder = null });
         using var model = _run.Load();
-        SmallRun.Run(model, Options with { CheckpointFolder = null }, step => { if (step.Step == 1) Change(Path.Combine(_run.Model.Path, "model.safetensors")); });
+        SmallRun.Run(model, Options with { CheckpointFolder = null },
+            step => { if (step.Step == 1) Change(Path.Combine(_run.Model.Path, "model.safetensors")); });
         CollectionAssert.AreEqual(SmallRun.State(expected), SmallRun.State(model));
 
         void Change(string path)
@@ -149,7 +169,8 @@ public sealed class FaultTests
         using var model = _run.Load();
         using var source = new CancellationTokenSource();
         var objective = new Poisoned(call: 6) { Action = source.Cancel };
-        Assert.ThrowsExactly<OperationCanceledException>(() => SmallRun.Run(model, Options with { MicroBatchSize = 1 }, objective: objective, cancellation: source.Token));
+        Assert.ThrowsExactly<OperationCanceledException>(() => SmallRun.Run(model, Options with { MicroBatchSize = 1 }, objective: objective,
+            cancellation: source.Token));
         Assert.AreEqual(6, objective.Calls, "no further row was looked at");
         CollectionAssert.AreEqual(new[] { Checkpoint.FileName(1) }, _run.CheckpointNames);
     }
@@ -170,7 +191,8 @@ public sealed class FaultTests
             "or cut long rows with PromptOptions.MaximumTokens, or set Int8Weights of the engine (53.5 KiB in all).";
         Assert.AreEqual(Need, Refused(model, Frozen, new() { BatchSize = 4 }, rows, 60 << 10));
         Assert.AreEqual(Need, _run.Folder.Refusal(() =>
-            MemoryCheck.RequireTraining(new Scarce(120 << 10), model, Frozen, new() { BatchSize = 4 }, rows, processes: 2)), "two processes share it");
+            MemoryCheck.RequireTraining(new Scarce(120 << 10), model, Frozen, new() { BatchSize = 4 }, rows,
+                processes: 2)), "two processes share it");
         StringAssert.Contains(Refused(all, 0, new() { BatchSize = 4, MicroBatchSize = 1 }, rows, 20 << 10),
             "To bring it down, train LoRA factors instead of all weights (");
         StringAssert.EndsWith(Refused(model, Frozen, new() { MicroBatchSize = 1 }, [rows[0]], 1 << 10), ".");
@@ -203,10 +225,13 @@ public sealed class FaultTests
 
         public MemoryNeed? Estimate(MemoryRequest request) => _engine.Estimate(request)! with { Available = available };
 
-        public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default) => _engine.Load(options, cancellationToken);
+        public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default) =>
+            _engine.Load(options, cancellationToken);
     }
 
-    /// <summary>The natural language objective that does something else at one of its calls: a loss of NaN, large coefficients, or an action.</summary>
+    /// <summary>
+    /// The natural language objective that does something else at one of its calls: a loss of NaN, large coefficients, or an action.
+    /// </summary>
     private sealed class Poisoned(int call) : ITokenObjective
     {
         private readonly NaturalLanguageObjective _whole = new();
@@ -233,7 +258,10 @@ public sealed class FaultTests
             if (++Calls != call) return result;
             Action?.Invoke();
             if (Action is not null) return result;
-            return Coefficient == 0 ? result with { Loss = double.NaN } : result with { Coefficients = Array.ConvertAll(result.Coefficients, _ => (double)Coefficient) };
+            return Coefficient == 0 ? result with { Loss = double.NaN } : result with
+            {
+                Coefficients = Array.ConvertAll(result.Coefficients, _ => (double)Coefficient),
+            };
         }
     }
 }

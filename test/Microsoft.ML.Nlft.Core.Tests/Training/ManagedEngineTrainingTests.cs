@@ -23,12 +23,18 @@ public class ManagedEngineTrainingTests
         .. Enumerable.Range(0, 7).Select(i =>
         {
             int[] response = [.. Enumerable.Range(0, 3 + i % 4).Select(t => (7 * i + 3 * t) % 31)];
-            return new EncodedExample(i % 3 == 0 ? Polarity.Correct : Polarity.Incorrect, response, [1, 2, i], i % 3 == 0 ? [] : [1, 3, 4, i], [5, i, 6], $"row {i + 1}");
+            return new EncodedExample(i % 3 == 0 ? Polarity.Correct : Polarity.Incorrect, response, [1, 2, i], i % 3 == 0 ? [] : [1, 3, 4, i],
+                [5, i, 6], $"row {i + 1}");
         }),
     ];
 
     private static ICausalLanguageModel Load(ModelFolder folder, TrainableWeights trainable = TrainableWeights.Lora, int threads = 1) =>
-        new ManagedEngine(threads).Load(new ModelLoadOptions { Folder = folder, Trainable = trainable, Lora = trainable == TrainableWeights.Lora ? Lora : null });
+        new ManagedEngine(threads).Load(new ModelLoadOptions
+        {
+            Folder = folder,
+            Trainable = trainable,
+            Lora = trainable == TrainableWeights.Lora ? Lora : null,
+        });
 
     [TestMethod]
     [DataRow(1)]
@@ -92,7 +98,8 @@ public class ManagedEngineTrainingTests
     {
         using var folder = TinyModels.Create();
         using var model = Load(folder, trainable);
-        var result = new TrainingRun(model, Examples(), new LikelihoodObjective(), Options with { Epochs = 30, BatchSize = 7, LearningRate = 2e-2 }).Run();
+        var result = new TrainingRun(model, Examples(), new LikelihoodObjective(), Options with { Epochs = 30, BatchSize = 7, LearningRate = 2e-2 })
+            .Run();
         Assert.IsLessThan(share * result.Steps[0].Loss, result.Steps[^1].Loss);
     }
 
@@ -104,7 +111,9 @@ public class ManagedEngineTrainingTests
         using var source = new CancellationTokenSource();
         float[] weights = [];
         var spy = new GradientSpy(model) { OnForward = call => { if (call == 4) source.Cancel(); } }; // second micro-batch of step 2
-        var result = new TrainingRun(spy, Examples(), new NaturalLanguageObjective(), Options with { MicroBatchSize = 2, ReturnPartialOnCancel = true, WarmupRatio = 0 }).Run(new Listener(_ => weights = Flat(model, ModelState.Weights)), source.Token);
+        var result = new TrainingRun(spy, Examples(), new NaturalLanguageObjective(),
+            Options with { MicroBatchSize = 2, ReturnPartialOnCancel = true, WarmupRatio = 0 })
+            .Run(new Listener(_ => weights = Flat(model, ModelState.Weights)), source.Token);
         Assert.IsTrue(result.Cancelled);
         Assert.HasCount(1, result.Steps);
         CollectionAssert.AreEqual(weights, Flat(model, ModelState.Weights));
@@ -115,12 +124,18 @@ public class ManagedEngineTrainingTests
     public void Analyze_WithoutDropout_ShowsWhatTrainingSees()
     {
         using var folder = TinyModels.Create();
-        using var model = new ManagedEngine(1).Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora, Lora = Lora with { Dropout = 0 } });
+        using var model = new ManagedEngine(1).Load(new ModelLoadOptions
+        {
+            Folder = folder,
+            Trainable = TrainableWeights.Lora,
+            Lora = Lora with { Dropout = 0 },
+        });
         var examples = Examples()[..4];
         var saliency = new SaliencyAnalyzer(model, new NaturalLanguageObjective()).Analyze(examples);
         var step = new TrainingRun(model, examples, new NaturalLanguageObjective(), Options with { Epochs = 1 }).Run().Steps[0];
         Assert.AreEqual(saliency.Average(row => row.Loss), step.Loss, 1e-5 * step.Loss);
-        Assert.AreEqual(saliency.Sum(row => row.Saliency.Count(t => t.Role == TokenRole.Salient)) / (double)saliency.Sum(row => row.Tokens.Length), step.SalientShare, 1e-12);
+        Assert.AreEqual(saliency.Sum(row => row.Saliency.Count(t => t.Role == TokenRole.Salient)) / (double)saliency.Sum(row => row.Tokens.Length),
+            step.SalientShare, 1e-12);
     }
 
     private static float[] Flat(ICausalLanguageModel model, ModelState state) => [.. model.Export(state).SelectMany(tensor => tensor.Values)];
@@ -134,7 +149,8 @@ public class ManagedEngineTrainingTests
 
         public List<float[]> Gradients { get; } = [];
 
-        public override IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+        public override IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false,
+            CancellationToken cancellationToken = default)
         {
             OnForward?.Invoke(++_forwards);
             return base.Forward(batch, hiddenStates, cancellationToken);

@@ -19,7 +19,8 @@ public sealed class RecordingTests
         var listener = new Listener(progress =>
         {
             told.Add(progress);
-            if (progress.Epoch == Math.Floor(progress.Epoch)) expected.Add(See(model)); // after the last step of an epoch the weights are those recorded
+            // after the last step of an epoch the weights are those recorded
+            if (progress.Epoch == Math.Floor(progress.Epoch)) expected.Add(See(model));
         });
         var result = new TrainingRun(model, Rows.Seven(), new NaturalLanguageObjective(), Plain with { RecordedRows = [5, 0] }).Run(listener);
 
@@ -66,7 +67,8 @@ public sealed class RecordingTests
     [DataRow(new[] { 2, 2 }, "option RecordedRows: found 2; expected each index once. Leave out its repetitions.")]
     public void Run_RowsThatAreNotThere_AreRefused(int[] rows, string message) =>
         Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() =>
-            new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new LikelihoodObjective(), Plain with { RecordedRows = rows }).Run()).Message);
+            new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new LikelihoodObjective(), Plain with { RecordedRows = rows })
+                .Run()).Message);
 
     private static IReadOnlyList<ExampleSaliency> See(TableLanguageModel model) =>
         new SaliencyAnalyzer(model, new NaturalLanguageObjective()).Analyze([Rows.Seven()[5], Rows.Seven()[0]]);

@@ -33,7 +33,8 @@ public class RowOrderTests
     [TestMethod]
     public void OfEpoch_ThreeRows_GivesEveryPermutationEquallyOften()
     {
-        var counts = Enumerable.Range(0, 6000).GroupBy(seed => string.Join("", RowOrder.OfEpoch(3, true, seed, 0))).ToDictionary(g => g.Key, g => g.Count());
+        var counts = Enumerable.Range(0, 6000).GroupBy(seed => string.Join("", RowOrder.OfEpoch(3, true, seed, 0)))
+            .ToDictionary(g => g.Key, g => g.Count());
         Assert.HasCount(6, counts);
         var chiSquare = counts.Values.Sum(n => (n - 1000.0) * (n - 1000.0) / 1000);
         Assert.IsLessThan(20.5, chiSquare); // 0.1 % point with 5 degrees of freedom
@@ -43,7 +44,8 @@ public class RowOrderTests
     public void DropoutSeed_RowContextAndEpoch_DifferInIt()
     {
         var seeds = (from seed in Enumerable.Range(0, 3) from epoch in Enumerable.Range(0, 5) from row in Enumerable.Range(0, 20)
-                     from context in new[] { PromptContexts.Base, PromptContexts.Judge } select RowOrder.DropoutSeed(seed, epoch, row, context)).ToArray();
+                     from context in new[] { PromptContexts.Base, PromptContexts.Judge } select RowOrder.DropoutSeed(seed, epoch, row, context))
+                         .ToArray();
         Assert.HasCount(seeds.Length, seeds.Distinct().ToArray());
         Assert.AreEqual(RowOrder.DropoutSeed(1, 2, 3, PromptContexts.Base), RowOrder.DropoutSeed(1, 2, 3, PromptContexts.Base));
     }

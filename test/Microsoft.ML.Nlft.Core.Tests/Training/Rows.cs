@@ -8,14 +8,17 @@ internal static class Rows
 {
     public const int Vocabulary = 8;
 
-    public static EncodedExample Correct(int id, params int[] response) => new(Polarity.Correct, response, [0, 3], [], [2, 3], $"rows.jsonl, line {id}");
+    public static EncodedExample Correct(int id, params int[] response) =>
+        new(Polarity.Correct, response, [0, 3], [], [2, 3], $"rows.jsonl, line {id}");
 
-    public static EncodedExample Incorrect(int id, params int[] response) => new(Polarity.Incorrect, response, [0, 4], [1, 4, 5], [2, 4], $"rows.jsonl, line {id}");
+    public static EncodedExample Incorrect(int id, params int[] response) =>
+        new(Polarity.Incorrect, response, [0, 4], [1, 4, 5], [2, 4], $"rows.jsonl, line {id}");
 
     /// <summary>Seven rows of different lengths and both polarities.</summary>
     public static EncodedExample[] Seven() =>
     [
-        Correct(1, 5, 6, 7), Incorrect(2, 4, 4, 3, 7), Correct(3, 6, 7), Incorrect(4, 7), Correct(5, 3, 5, 4, 6, 7), Incorrect(6, 6, 5, 7), Correct(7, 4, 7),
+        Correct(1, 5, 6, 7), Incorrect(2, 4, 4, 3, 7), Correct(3, 6, 7), Incorrect(4, 7), Correct(5, 3, 5, 4, 6, 7), Incorrect(6, 6, 5, 7),
+            Correct(7, 4, 7),
     ];
 }
 

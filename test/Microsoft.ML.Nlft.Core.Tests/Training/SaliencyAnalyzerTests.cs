@@ -51,13 +51,15 @@ public class SaliencyAnalyzerTests
     [TestMethod]
     public void Constructor_BatchSizeBelowOne_IsRefused() =>
         Assert.AreEqual("option batchSize: found 0; expected 1 or more. Set the rows to score together.",
-            Assert.ThrowsExactly<NlftException>(() => new SaliencyAnalyzer(new TableLanguageModel(Rows.Vocabulary), new ScriptedObjective(), 0)).Message);
+            Assert.ThrowsExactly<NlftException>(() => new SaliencyAnalyzer(new TableLanguageModel(Rows.Vocabulary), new ScriptedObjective(),
+                0)).Message);
 
     [TestMethod]
     public void Analyze_ScoreNaN_NamesTheRow()
     {
         var model = new TableLanguageModel(Rows.Vocabulary) { PoisonedContext = 0 };
-        Assert.AreEqual("rows.jsonl, line 1, base context: found log-probability NaN at response token 1; expected numbers. Check the model folder's weights, or leave out the row.",
+        Assert.AreEqual("rows.jsonl, line 1, base context: found log-probability NaN at response token 1; expected numbers. Check the model "
+            + "folder's weights, or leave out the row.",
             Assert.ThrowsExactly<NlftException>(() => new SaliencyAnalyzer(model, new ScriptedObjective()).Analyze(Rows.Seven())).Message);
     }
 }

@@ -33,22 +33,33 @@ internal sealed class SmallRun : IDisposable
         .. Enumerable.Range(0, 7).Select(i =>
         {
             int[] response = [.. Enumerable.Range(0, 3 + i % 4).Select(t => (7 * i + 3 * t) % 31)];
-            return new EncodedExample(i % 3 == 0 ? Polarity.Correct : Polarity.Incorrect, response, [1, 2, i], i % 3 == 0 ? [] : [1, 3, 4, i], [5, i, 6], $"row {i + 1}");
+            return new EncodedExample(i % 3 == 0 ? Polarity.Correct : Polarity.Incorrect, response, [1, 2, i], i % 3 == 0 ? [] : [1, 3, 4, i],
+                [5, i, 6], $"row {i + 1}");
         }),
     ];
 
-    public ICausalLanguageModel Load(int threads = 1, LoraConfiguration? lora = null, TrainableWeights trainable = TrainableWeights.Lora) => Load(Model, threads, lora, trainable);
+    public ICausalLanguageModel Load(int threads = 1, LoraConfiguration? lora = null, TrainableWeights trainable = TrainableWeights.Lora) =>
+        Load(Model, threads, lora, trainable);
 
-    public static ICausalLanguageModel Load(ModelFolder folder, int threads = 1, LoraConfiguration? lora = null, TrainableWeights trainable = TrainableWeights.Lora) =>
-        new ManagedEngine(threads).Load(new ModelLoadOptions { Folder = folder, Trainable = trainable, Lora = trainable == TrainableWeights.Lora ? lora ?? Lora : null });
+    public static ICausalLanguageModel Load(ModelFolder folder, int threads = 1, LoraConfiguration? lora = null,
+        TrainableWeights trainable = TrainableWeights.Lora) =>
+        new ManagedEngine(threads).Load(new ModelLoadOptions
+        {
+            Folder = folder,
+            Trainable = trainable,
+            Lora = trainable == TrainableWeights.Lora ? lora ?? Lora : null,
+        });
 
     public static FineTuneResult Run(
-        ICausalLanguageModel model, FineTuneOptions options, Action<TrainingProgress>? told = null, ITokenObjective? objective = null, EncodedExample[]? rows = null, string? baseModel = null,
+        ICausalLanguageModel model, FineTuneOptions options, Action<TrainingProgress>? told = null, ITokenObjective? objective = null,
+            EncodedExample[]? rows = null, string? baseModel = null,
         TimeProvider? time = null, CancellationToken cancellation = default) =>
-        new TrainingRun(model, rows ?? Rows(), objective ?? new NaturalLanguageObjective(), options, time) { BaseModel = baseModel }.Run(told is null ? null : new Listener(told), cancellation);
+        new TrainingRun(model, rows ?? Rows(), objective ?? new NaturalLanguageObjective(), options, time) { BaseModel = baseModel }.Run(told is null
+            ? null : new Listener(told), cancellation);
 
     /// <summary>Every number that training changed.</summary>
-    public static float[] State(ICausalLanguageModel model) => [.. model.Export(ModelState.Weights).Concat(model.Export(ModelState.Optimizer)).SelectMany(tensor => tensor.Values)];
+    public static float[] State(ICausalLanguageModel model) =>
+        [.. model.Export(ModelState.Weights).Concat(model.Export(ModelState.Optimizer)).SelectMany(tensor => tensor.Values)];
 
     public void Dispose()
     {

@@ -69,7 +69,8 @@ internal sealed class TableLanguageModel : ICausalLanguageModel
         return Array.ConvertAll(logits, l => l - log);
     }
 
-    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
+    public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false,
+        CancellationToken cancellationToken = default)
     {
         ScoreCalls.Add([.. batch]);
         return [.. batch.Select(s => Scores(s, hiddenStates))];
@@ -109,11 +110,14 @@ internal sealed class TableLanguageModel : ICausalLanguageModel
     }
 
     public IReadOnlyList<NamedTensor> Export(ModelState state) =>
-        state == ModelState.Optimizer ? throw new NotSupportedException() : [new("tables", [2, _v, _v], Array.ConvertAll(Table(state), x => (float)x))];
+        state == ModelState.Optimizer ? throw new NotSupportedException()
+            : [new("tables", [2, _v, _v], Array.ConvertAll(Table(state), x => (float)x))];
 
-    public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors) => tensors[0].Values.Select(x => (double)x).ToArray().CopyTo(Table(state), 0);
+    public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors) =>
+        tensors[0].Values.Select(x => (double)x).ToArray().CopyTo(Table(state), 0);
 
-    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default)
+    public IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens,
+        CancellationToken cancellationToken = default)
     {
         DecodingBatches.Add(prompts.Count);
         return new Session(this, [.. prompts.Select(p => p.ToArray())]);
@@ -176,7 +180,8 @@ internal sealed class TableLanguageModel : ICausalLanguageModel
         public int Count => prompts.Length;
 
         public ReadOnlySpan<float> Logits(int sequence) =>
-            _last[sequence] < 0 ? throw new InvalidOperationException("retired") : Array.ConvertAll(model.LogProbabilities(prompts[sequence][0], _last[sequence]), x => (float)x);
+            _last[sequence] < 0 ? throw new InvalidOperationException("retired")
+                : Array.ConvertAll(model.LogProbabilities(prompts[sequence][0], _last[sequence]), x => (float)x);
 
         public void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default)
         {

@@ -2,7 +2,9 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Training;
 
-/// <summary>A group whose processes are threads of this one: the plain version of what MPI does. Sums go by rank, so that they are the same everywhere.</summary>
+/// <summary>
+/// A group whose processes are threads of this one: the plain version of what MPI does. Sums go by rank, so that they are the same everywhere.
+/// </summary>
 internal sealed class ThreadGroup : ITrainingGroup
 {
     private readonly Shared _shared;

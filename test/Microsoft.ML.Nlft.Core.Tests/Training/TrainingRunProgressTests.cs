@@ -85,7 +85,8 @@ public class TrainingRunProgressTests
     {
         var model = new TableLanguageModel(Rows.Vocabulary);
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Standard };
-        var result = new TrainingRun(model, Rows.Seven(), objective, Plain with { ReturnPartialOnCancel = true, Refresh = ContextRefresh.Once }).Run(cancellationToken: new CancellationToken(canceled: true));
+        var result = new TrainingRun(model, Rows.Seven(), objective, Plain with { ReturnPartialOnCancel = true, Refresh = ContextRefresh.Once })
+            .Run(cancellationToken: new CancellationToken(canceled: true));
         Assert.IsTrue(result.Cancelled);
         Assert.IsEmpty(result.Steps);
         Assert.IsEmpty(model.ScoreCalls);
@@ -96,7 +97,8 @@ public class TrainingRunProgressTests
     public void Run_CancelledAfterTheLastStep_IsComplete()
     {
         using var source = new CancellationTokenSource();
-        var result = new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(), Plain with { ReturnPartialOnCancel = true }).Run(new Listener(p => { if (p.Step == p.TotalSteps) source.Cancel(); }), source.Token);
+        var result = new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(),
+            Plain with { ReturnPartialOnCancel = true }).Run(new Listener(p => { if (p.Step == p.TotalSteps) source.Cancel(); }), source.Token);
         Assert.IsFalse(result.Cancelled);
         Assert.HasCount(4, result.Steps);
     }
@@ -111,7 +113,8 @@ public class TrainingRunProgressTests
             weights = [.. model.Weights];
             if (p.Step == 2) throw new InvalidOperationException("the listener's own");
         });
-        var thrown = Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingRun(model, Rows.Seven(), new ScriptedObjective(), Plain).Run(listener));
+        var thrown = Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingRun(model, Rows.Seven(), new ScriptedObjective(), Plain)
+            .Run(listener));
         Assert.AreEqual("the listener's own", thrown.Message);
         Assert.HasCount(2, model.GradientsOfSteps);
         CollectionAssert.AreEqual(weights, model.Weights);

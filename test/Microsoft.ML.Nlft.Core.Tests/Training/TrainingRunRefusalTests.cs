@@ -14,33 +14,59 @@ public class TrainingRunRefusalTests
 
     private static IEnumerable<object[]> BadOptions() => new (FineTuneOptions Options, string Message)[]
     {
-        (Plain with { Epochs = 0 }, "option Epochs: found 0; expected 1 or more. Set the number of passes over the rows; the published runs take 10."),
-        (Plain with { Epochs = -3 }, "option Epochs: found -3; expected 1 or more. Set the number of passes over the rows; the published runs take 10."),
+        (Plain with { Epochs =
+            0 }, "option Epochs: found 0; expected 1 or more. Set the number of passes over the rows; the published runs take 10."),
+        (Plain with { Epochs =
+            -3 }, "option Epochs: found -3; expected 1 or more. Set the number of passes over the rows; the published runs take 10."),
         (Plain with { BatchSize = 0 }, "option BatchSize: found 0; expected 1 or more. Set the rows per optimizer step; the published runs take 4."),
-        (Plain with { MicroBatchSize = -1 }, "option MicroBatchSize: found -1; expected 0 (all of the batch) to BatchSize, 4. Lower MicroBatchSize or raise BatchSize."),
-        (Plain with { MicroBatchSize = 5 }, "option MicroBatchSize: found 5; expected 0 (all of the batch) to BatchSize, 4. Lower MicroBatchSize or raise BatchSize."),
-        (Plain with { LearningRate = 0 }, "option LearningRate: found 0; expected a finite number above 0. Use 5e-5 as the published runs do, or up to 1e-3 for a small model."),
-        (Plain with { LearningRate = -0.5 }, "option LearningRate: found -0.5; expected a finite number above 0. Use 5e-5 as the published runs do, or up to 1e-3 for a small model."),
-        (Plain with { LearningRate = double.NaN }, "option LearningRate: found NaN; expected a finite number above 0. Use 5e-5 as the published runs do, or up to 1e-3 for a small model."),
-        (Plain with { LearningRate = double.PositiveInfinity }, "option LearningRate: found Infinity; expected a finite number above 0. Use 5e-5 as the published runs do, or up to 1e-3 for a small model."),
-        (Plain with { Schedule = (LearningRateSchedule)9 }, "option Schedule: found 9; expected Cosine, Linear or Constant. Name one of the schedules."),
-        (Plain with { WarmupRatio = 100 }, "option WarmupRatio: found 100; expected a share from 0 to 1. Give the share of the steps, for example 0.1 for 10 %, not a number of steps."),
-        (Plain with { WarmupRatio = -0.1 }, "option WarmupRatio: found -0.1; expected a share from 0 to 1. Give the share of the steps, for example 0.1 for 10 %, not a number of steps."),
-        (Plain with { WarmupRatio = double.NaN }, "option WarmupRatio: found NaN; expected a share from 0 to 1. Give the share of the steps, for example 0.1 for 10 %, not a number of steps."),
+        (Plain with { MicroBatchSize =
+            -1 }, "option MicroBatchSize: found -1; expected 0 (all of the batch) to BatchSize, 4. Lower MicroBatchSize or raise BatchSize."),
+        (Plain with { MicroBatchSize =
+            5 }, "option MicroBatchSize: found 5; expected 0 (all of the batch) to BatchSize, 4. Lower MicroBatchSize or raise BatchSize."),
+        (Plain with { LearningRate =
+            0 }, "option LearningRate: found 0; expected a finite number above 0. Use 5e-5 as the published runs do, or up to 1e-3 for a small "
+            + "model."),
+        (Plain with { LearningRate =
+            -0.5 }, "option LearningRate: found -0.5; expected a finite number above 0. Use 5e-5 as the published runs do, or up to 1e-3 for a "
+            + "small model."),
+        (Plain with { LearningRate =
+            double.NaN }, "option LearningRate: found NaN; expected a finite number above 0. Use 5e-5 as the published runs do, or up to 1e-3 for a "
+            + "small model."),
+        (Plain with { LearningRate =
+            double.PositiveInfinity }, "option LearningRate: found Infinity; expected a finite number above 0. Use 5e-5 as the published runs do, "
+            + "or up to 1e-3 for a small model."),
+        (Plain with { Schedule = (
+            LearningRateSchedule)9 }, "option Schedule: found 9; expected Cosine, Linear or Constant. Name one of the schedules."),
+        (Plain with { WarmupRatio =
+            100 }, "option WarmupRatio: found 100; expected a share from 0 to 1. Give the share of the steps, for example 0.1 for 10 %, not a "
+            + "number of steps."),
+        (Plain with { WarmupRatio =
+            -0.1 }, "option WarmupRatio: found -0.1; expected a share from 0 to 1. Give the share of the steps, for example 0.1 for 10 %, not a "
+            + "number of steps."),
+        (Plain with { WarmupRatio =
+            double.NaN }, "option WarmupRatio: found NaN; expected a share from 0 to 1. Give the share of the steps, for example 0.1 for 10 %, not "
+            + "a number of steps."),
         (Plain with { Optimizer = null! }, "option Optimizer: found nothing; expected AdamW options. Leave it out to use the defaults."),
         (Plain with { Optimizer = new() { Beta1 = 1 } }, "option Optimizer.Beta1: found 1; expected a number in [0, 1). Use 0.9."),
         (Plain with { Optimizer = new() { Beta2 = -0.1 } }, "option Optimizer.Beta2: found -0.1; expected a number in [0, 1). Use 0.999."),
         (Plain with { Optimizer = new() { Epsilon = 0 } }, "option Optimizer.Epsilon: found 0; expected a finite number above 0. Use 1e-8."),
-        (Plain with { Optimizer = new() { WeightDecay = -1 } }, "option Optimizer.WeightDecay: found -1; expected a finite number, 0 or more. Use 0 to turn weight decay off."),
-        (Plain with { Optimizer = new() { MaximumGradientNorm = 0 } }, "option Optimizer.MaximumGradientNorm: found 0; expected a number above 0. Use 1.0, or double.PositiveInfinity to turn clipping off."),
-        (Plain with { Refresh = (ContextRefresh)7 }, "option Refresh: found 7; expected EveryStep, EveryEpoch or Once. Name one of the refresh modes."),
+        (Plain with { Optimizer =
+            new() { WeightDecay =
+            -1 } }, "option Optimizer.WeightDecay: found -1; expected a finite number, 0 or more. Use 0 to turn weight decay off."),
+        (Plain with { Optimizer =
+            new() { MaximumGradientNorm =
+            0 } }, "option Optimizer.MaximumGradientNorm: found 0; expected a number above 0. Use 1.0, or double.PositiveInfinity to turn clipping "
+            + "off."),
+        (Plain with { Refresh = (
+            ContextRefresh)7 }, "option Refresh: found 7; expected EveryStep, EveryEpoch or Once. Name one of the refresh modes."),
         (Plain with { Reduction = (LossReduction)7 }, "option Reduction: found 7; expected ExampleMean or TokenMean. Name one of the reductions."),
     }.Select(row => new object[] { row.Options, row.Message });
 
     [TestMethod]
     [DynamicData(nameof(BadOptions))]
     public void Constructor_OptionOutOfRange_IsRefused(FineTuneOptions options, string message) =>
-        Assert.AreEqual(message, Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(), options)));
+        Assert.AreEqual(message,
+            Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(), options)));
 
     [TestMethod]
     public void Constructor_LimitsOfTheRanges_AreAccepted()
@@ -56,28 +82,36 @@ public class TrainingRunRefusalTests
     [TestMethod]
     public void Constructor_TooManySteps_AreRefused() =>
         Assert.AreEqual("option Epochs: found 2147483647; expected at most 2147483647 steps in all, not 4294967294. Train for fewer epochs.",
-            Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(), Plain with { Epochs = int.MaxValue }).Run()));
+            Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective(),
+                Plain with { Epochs = int.MaxValue }).Run()));
 
     [TestMethod]
     public void Constructor_NothingToTrain_IsRefused() =>
-        Assert.AreEqual("the model: found no trainable weights; expected LoRA factors or all weights. Load it with Trainable = TrainableWeights.Lora.",
-            Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary) { Trainable = TrainableWeights.None }, Rows.Seven(), new ScriptedObjective(), Plain)));
+        Assert.AreEqual("the model: found no trainable weights; expected LoRA factors or all weights. Load it with Trainable = "
+            + "TrainableWeights.Lora.",
+            Refusal(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary) { Trainable = TrainableWeights.None }, Rows.Seven(),
+                new ScriptedObjective(), Plain)));
 
     [TestMethod]
     public void Constructor_ObjectiveTrainsTheStandardContext_IsRefused() =>
         Assert.ThrowsExactly<ArgumentException>(() => new TrainingRun(
-            new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective { Trained = PromptContexts.Base | PromptContexts.Standard }, Plain));
+            new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), new ScriptedObjective { Trained = PromptContexts.Base | PromptContexts.Standard },
+                Plain));
 
     private static IEnumerable<object[]> BadRows() => new (EncodedExample[] Rows, string Message)[]
     {
         ([], "training rows: found none; expected one or more. Check the file or the filter the rows come from."),
-        ([Rows.Correct(1, 5), Rows.Correct(2)], "rows.jsonl, line 2, response: found no tokens; expected one or more. Leave the row out or give it a response."),
+        ([Rows.Correct(1, 5),
+            Rows.Correct(2)], "rows.jsonl, line 2, response: found no tokens; expected one or more. Leave the row out or give it a response."),
         ([new(Polarity.Incorrect, [5], [0], [], [2], "line 9")],
-            "line 9, judge context: found no prompt; expected one, because the scripted objective scores it for incorrect responses. Give the row a judgment, or use another objective."),
+            "line 9, judge context: found no prompt; expected one, because the scripted objective scores it for incorrect responses. Give the row a "
+                + "judgment, or use another objective."),
         ([new(Polarity.Correct, [5], [0], [], [], "line 9")],
-            "line 9, standard context: found no prompt; expected one, because the scripted objective scores it for correct responses. Give the row the missing text, or use another objective."),
+            "line 9, standard context: found no prompt; expected one, because the scripted objective scores it for correct responses. Give the row "
+                + "the missing text, or use another objective."),
         ([Rows.Correct(1, new int[63])],
-            "rows.jsonl, line 1, base context: found 65 tokens; expected at most 64 (max_position_embeddings). Lower PromptOptions.MaximumTokens so that the prompt is cut, or shorten the response."),
+            "rows.jsonl, line 1, base context: found 65 tokens; expected at most 64 (max_position_embeddings). Lower PromptOptions.MaximumTokens so "
+                + "that the prompt is cut, or shorten the response."),
         ([Rows.Correct(1, 5, 8)], "rows.jsonl, line 1, response, token 2: found id 8; expected 0 to 7. Use the tokenizer that belongs to the model."),
         ([new(Polarity.Correct, [5], [0], [], [2, -1], "line 9")],
             "line 9, standard context, prompt, token 2: found id -1; expected 0 to 7. Use the tokenizer that belongs to the model."),
@@ -96,10 +130,14 @@ public class TrainingRunRefusalTests
 
     private static IEnumerable<object[]> BadNumbers() => new (Func<ExampleScores, TokenObjectiveResult, TokenObjectiveResult> Spoil, string Message)[]
     {
-        ((_, r) => r with { Loss = double.NaN }, $"training step 2, rows.jsonl, line 6, scripted loss: found NaN; expected a finite number. {Remedy}"),
-        ((_, r) => r with { Loss = double.PositiveInfinity }, $"training step 2, rows.jsonl, line 6, scripted loss: found Infinity; expected a finite number. {Remedy}"),
-        ((_, r) => r with { Coefficients = [0, double.NaN, 0] }, $"training step 2, rows.jsonl, line 6, scripted coefficient: found NaN; expected a finite number. {Remedy}"),
-        ((_, r) => r with { Coefficients = [0, 1e39, 0] }, $"training step 2, rows.jsonl, line 6, scripted coefficient: found 1E+39; expected a finite number. {Remedy}"),
+        ((_, r) => r with { Loss =
+            double.NaN }, $"training step 2, rows.jsonl, line 6, scripted loss: found NaN; expected a finite number. {Remedy}"),
+        ((_, r) => r with { Loss =
+            double.PositiveInfinity }, $"training step 2, rows.jsonl, line 6, scripted loss: found Infinity; expected a finite number. {Remedy}"),
+        ((_, r) => r with { Coefficients = [0, double.NaN,
+            0] }, $"training step 2, rows.jsonl, line 6, scripted coefficient: found NaN; expected a finite number. {Remedy}"),
+        ((_, r) => r with { Coefficients = [0, 1e39,
+            0] }, $"training step 2, rows.jsonl, line 6, scripted coefficient: found 1E+39; expected a finite number. {Remedy}"),
     }.Select(row => new object[] { row.Spoil, row.Message });
 
     [TestMethod]
@@ -110,7 +148,9 @@ public class TrainingRunRefusalTests
         double[] afterStep1 = [];
         var objective = new ScriptedObjective
         {
-            Script = scores => scores.Base.Length == 3 && scores.Polarity == Polarity.Incorrect ? spoil(scores, ScriptedObjective.MeanLikelihood(scores)) : ScriptedObjective.MeanLikelihood(scores),
+            Script = scores =>
+                scores.Base.Length == 3 && scores.Polarity == Polarity.Incorrect ? spoil(scores, ScriptedObjective.MeanLikelihood(scores))
+                : ScriptedObjective.MeanLikelihood(scores),
         };
         var run = new TrainingRun(model, Rows.Seven(), objective, Plain with { MicroBatchSize = 1 });
         Assert.AreEqual(message, Refusal(() => run.Run(new Listener(_ => afterStep1 = [.. model.Weights]))));
@@ -149,8 +189,10 @@ public class TrainingRunRefusalTests
         var model = new TableLanguageModel(Rows.Vocabulary);
         model.OnForward = call => { if (call == 2) model.Gradients[0] = double.PositiveInfinity; };
         double[] afterStep1 = [];
-        Assert.AreEqual("training step 2, gradient norm of rows.jsonl, line 5; rows.jsonl, line 6; rows.jsonl, line 7: found Infinity; expected a finite number. " + Remedy,
-            Refusal(() => new TrainingRun(model, Rows.Seven(), new ScriptedObjective(), Plain).Run(new Listener(_ => afterStep1 = [.. model.Weights]))));
+        Assert.AreEqual("training step 2, gradient norm of rows.jsonl, line 5; rows.jsonl, line 6; rows.jsonl, line 7: found Infinity; expected a "
+            + "finite number. " + Remedy,
+            Refusal(() => new TrainingRun(model, Rows.Seven(), new ScriptedObjective(), Plain)
+                .Run(new Listener(_ => afterStep1 = [.. model.Weights]))));
         CollectionAssert.AreEqual(afterStep1, model.Weights);
     }
 
@@ -166,8 +208,10 @@ public class TrainingRunRefusalTests
     public void Run_ObjectiveMiscountsItsTokens_IsABug()
     {
         var objective = new ScriptedObjective { Script = scores => ScriptedObjective.MeanLikelihood(scores) with { Coefficients = [1] } };
-        var thrown = Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(), objective, Plain).Run());
-        Assert.AreEqual("The scripted objective gave 1 base coefficients, 0 judge coefficients and 3 tokens for the 3 tokens of training step 1, rows.jsonl, line 1.", thrown.Message);
+        var thrown = Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(),
+            objective, Plain).Run());
+        Assert.AreEqual("The scripted objective gave 1 base coefficients, 0 judge coefficients and 3 tokens for the 3 tokens of training step 1, "
+            + "rows.jsonl, line 1.", thrown.Message);
     }
 
     private static string Refusal(Func<object> action) => Assert.ThrowsExactly<NlftException>(action).Message;

@@ -43,7 +43,8 @@ public class TrainingRunTests
             var (loss, previous) = (0.0, row.Prompt(PromptContexts.Base).Span[^1]);
             for (var t = 0; t < row.Response.Length; t++)
             {
-                loss -= Weight(t) * fresh.LogProbabilities(row.Prompt(PromptContexts.Base).Span[0], previous)[row.Response.Span[t]] / row.Response.Length;
+                loss -= Weight(t) * fresh.LogProbabilities(row.Prompt(PromptContexts.Base).Span[0],
+                    previous)[row.Response.Span[t]] / row.Response.Length;
                 previous = row.Response.Span[t];
             }
 
@@ -60,7 +61,12 @@ public class TrainingRunTests
     public void Run_MicroBatches_EqualOneBatch(int microBatch, LossReduction reduction)
     {
         var options = Plain with { Epochs = 3, Shuffle = true, Reduction = reduction };
-        ScriptedObjective Objective() => new() { Scored = PromptContexts.Base | PromptContexts.Judge | PromptContexts.Standard, Trained = PromptContexts.Base | PromptContexts.Judge, Script = WithJudge };
+        ScriptedObjective Objective() => new()
+        {
+            Scored = PromptContexts.Base | PromptContexts.Judge | PromptContexts.Standard,
+            Trained = PromptContexts.Base | PromptContexts.Judge,
+            Script = WithJudge,
+        };
         var (whole, _, expected) = Train(options, Objective());
         var (split, _, actual) = Train(options with { MicroBatchSize = microBatch }, Objective());
 
@@ -76,7 +82,8 @@ public class TrainingRunTests
         for (var i = 0; i < whole.Weights.Length; i++) Assert.AreEqual(whole.Weights[i], split.Weights[i], 1e-6);
         CollectionAssert.AreEquivalent(DropoutSeeds(whole), DropoutSeeds(split), "dropout must not depend on the micro-batches");
 
-        static ulong[] DropoutSeeds(TableLanguageModel model) => [.. model.ForwardCalls.SelectMany(call => call.Sequences).Select(s => s.DropoutSeed)];
+        static ulong[] DropoutSeeds(TableLanguageModel model) =>
+            [.. model.ForwardCalls.SelectMany(call => call.Sequences).Select(s => s.DropoutSeed)];
     }
 
     [TestMethod]
@@ -120,7 +127,12 @@ public class TrainingRunTests
     [TestMethod]
     public void Run_TrainedJudgeContext_ReceivesItsCoefficients()
     {
-        var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Judge, Trained = PromptContexts.Base | PromptContexts.Judge, Script = WithJudge };
+        var objective = new ScriptedObjective
+        {
+            Scored = PromptContexts.Base | PromptContexts.Judge,
+            Trained = PromptContexts.Base | PromptContexts.Judge,
+            Script = WithJudge,
+        };
         var (model, _, _) = Train(Plain with { BatchSize = 2 }, objective, Rows.Seven()[..2]);
         Assert.IsEmpty(model.ScoreCalls);
         CollectionAssert.AreEqual(new[] { 0, 0, 1 }, model.ForwardCalls[0].Sequences.Select(s => s.Tokens.Span[0]).ToArray());
@@ -154,7 +166,8 @@ public class TrainingRunTests
         var snapshots = new List<double[]>();
         var model = new TableLanguageModel(Rows.Vocabulary);
         var objective = new ScriptedObjective { Scored = PromptContexts.Base | PromptContexts.Standard };
-        new TrainingRun(model, Rows.Seven(), objective, Plain with { Epochs = 2, Refresh = ContextRefresh.EveryEpoch }).Run(new Listener(_ => snapshots.Add([.. model.Weights])));
+        new TrainingRun(model, Rows.Seven(), objective, Plain with { Epochs = 2, Refresh = ContextRefresh.EveryEpoch })
+            .Run(new Listener(_ => snapshots.Add([.. model.Weights])));
         var afterEpoch1 = new TableLanguageModel(Rows.Vocabulary);
         snapshots[1].CopyTo(afterEpoch1.Weights, 0);
         foreach (var row in new[] { 0, 2, 4, 6 }) // correct rows end their standard prompt with token 3
@@ -166,7 +179,8 @@ public class TrainingRunTests
     {
         var objective = new ScriptedObjective { HiddenStates = true }; // for incorrect rows
         var (model, _, _) = Train(Plain with { BatchSize = 1 }, objective);
-        CollectionAssert.AreEqual(new[] { false, true, false, true, false, true, false }, model.ForwardCalls.Select(call => call.HiddenStates).ToArray());
+        CollectionAssert.AreEqual(new[] { false, true, false, true, false, true, false },
+            model.ForwardCalls.Select(call => call.HiddenStates).ToArray());
         CollectionAssert.AreEqual(new float[] { 0, 4, 0, 4, 0, 4, 0, 3 }, objective.Seen[1].HiddenStates.ToArray());
         Assert.IsTrue(objective.Seen[0].HiddenStates.IsEmpty);
     }

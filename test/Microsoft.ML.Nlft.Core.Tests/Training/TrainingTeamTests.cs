@@ -26,14 +26,16 @@ public sealed class TrainingTeamTests
         return (new TrainingRun(model, SmallRun.Rows(), WithJudge(), options).Run(), State(model));
     }
 
-    private static (FineTuneResult Result, float[] State) Member(ThreadGroup group, ModelFolder folder, FineTuneOptions options, IProgress<TrainingProgress>? progress = null, CancellationToken token = default, EncodedExample[]? rows = null)
+    private static (FineTuneResult Result, float[] State) Member(ThreadGroup group, ModelFolder folder, FineTuneOptions options,
+        IProgress<TrainingProgress>? progress = null, CancellationToken token = default, EncodedExample[]? rows = null)
     {
         using var model = SmallRun.Load(folder);
         var result = new TrainingRun(model, () => rows ?? SmallRun.Rows(), WithJudge(), options, null, group).Run(progress, token);
         return (result, State(model));
     }
 
-    private static float[] State(ICausalLanguageModel model) => [.. model.Export(ModelState.Weights).Concat(model.Export(ModelState.Optimizer)).SelectMany(tensor => tensor.Values)];
+    private static float[] State(ICausalLanguageModel model) =>
+        [.. model.Export(ModelState.Weights).Concat(model.Export(ModelState.Optimizer)).SelectMany(tensor => tensor.Values)];
 
     private static void RequireEqual(FineTuneResult expected, FineTuneResult actual)
     {
@@ -42,7 +44,8 @@ public sealed class TrainingTeamTests
         {
             Assert.AreEqual(a.Loss, b.Loss, 1e-5, $"loss of step {a.Step}");
             Assert.AreEqual(a.GradientNorm, b.GradientNorm, 1e-4 * a.GradientNorm, $"gradient norm of step {a.Step}");
-            Assert.AreEqual((a.Step, a.Epoch, a.TokensSeen, a.TokenAccuracy, a.SalientShare), (b.Step, b.Epoch, b.TokensSeen, b.TokenAccuracy, b.SalientShare));
+            Assert.AreEqual((a.Step, a.Epoch, a.TokensSeen, a.TokenAccuracy, a.SalientShare),
+                (b.Step, b.Epoch, b.TokensSeen, b.TokenAccuracy, b.SalientShare));
         }
     }
 
@@ -52,10 +55,19 @@ public sealed class TrainingTeamTests
     [DataRow(4, 3, 0, ContextRefresh.EveryEpoch, LossReduction.ExampleMean)] // one process more than rows
     [DataRow(2, 7, 2, ContextRefresh.Once, LossReduction.TokenMean)]
     [DataRow(5, 4, 0, ContextRefresh.Once, LossReduction.ExampleMean)]
-    public void Run_OnSeveralProcesses_EqualsOneProcess_AndAllHoldTheSameWeights(int size, int batch, int microBatch, ContextRefresh refresh, LossReduction reduction)
+    public void Run_OnSeveralProcesses_EqualsOneProcess_AndAllHoldTheSameWeights(int size, int batch, int microBatch, ContextRefresh refresh,
+        LossReduction reduction)
     {
         using var folder = TinyModels.Create();
-        var options = Options with { BatchSize = batch, Epochs = 50 / ((7 - 1) / batch + 1) + 1, MicroBatchSize = microBatch, Refresh = refresh, Reduction = reduction, RecordedRows = [1, 0] };
+        var options = Options with
+        {
+            BatchSize = batch,
+            Epochs = 50 / ((7 - 1) / batch + 1) + 1,
+            MicroBatchSize = microBatch,
+            Refresh = refresh,
+            Reduction = reduction,
+            RecordedRows = [1, 0],
+        };
         var (expected, state) = Alone(folder, options);
         Assert.IsGreaterThanOrEqualTo(50, expected.Steps.Count);
         var members = ThreadGroup.Run(size, group => Member(group, folder, options));
@@ -90,7 +102,9 @@ public sealed class TrainingTeamTests
         var options = Options with { Epochs = 4, CheckpointFolder = place, CheckpointSteps = 100, ReturnPartialOnCancel = true, ResumeFrom = place };
         var (expected, _) = Alone(folder, options with { CheckpointFolder = null, ResumeFrom = null });
         using var source = new CancellationTokenSource();
-        var members = ThreadGroup.Run(3, group => Member(group, folder, options, new Listener(step => { if (step.Step == 5) source.Cancel(); }), group.Rank == 0 ? source.Token : default));
+        var members = ThreadGroup.Run(3,
+            group => Member(group, folder, options, new Listener(step => { if (step.Step == 5) source.Cancel(); }), group.Rank == 0 ? source.Token
+            : default));
         foreach (var (member, thrown) in members)
         {
             Assert.IsNull(thrown);
@@ -133,8 +147,10 @@ public sealed class TrainingTeamTests
         var others = ThreadGroup.Run(3, group => Member(group, folder, Options with { LearningRate = group.Rank == 2 ? 1e-2 : 5e-3 },
             rows: group.Rank == 1 ? [.. SmallRun.Rows().Reverse()] : SmallRun.Rows()));
         foreach (var (_, thrown) in others)
-            Assert.AreEqual("3 processes that are to train one model: found different runs (rank 1: another row 1, 2, 3, 5, 6 and 1 more. rank 2: LearningRate 0.01 there, 0.005 on rank 0); " +
-                "expected the same rows, options, base model and library version on every process. Start every process with the same program, arguments and files.", Assert.IsInstanceOfType<NlftException>(thrown).Message);
+            Assert.AreEqual("3 processes that are to train one model: found different runs (rank 1: another row 1, 2, 3, 5, 6 and 1 more. rank 2: "
+                + "LearningRate 0.01 there, 0.005 on rank 0); " +
+                "expected the same rows, options, base model and library version on every process. Start every process with the same program, "
+                    + "arguments and files.", Assert.IsInstanceOfType<NlftException>(thrown).Message);
     }
 
     [TestMethod]
@@ -142,7 +158,8 @@ public sealed class TrainingTeamTests
     {
         using var folder = TinyModels.Create();
         EncodedExample[] bad = [.. SmallRun.Rows(), new(Polarity.Correct, new[] { 1, 99 }, [1], [], [2], "row 8")];
-        var thrown = ThreadGroup.Run(2, group => Member(group, folder, Options, rows: group.Rank == 1 ? bad : null)).Select(member => Assert.IsInstanceOfType<NlftException>(member.Thrown).Message).ToArray();
+        var thrown = ThreadGroup.Run(2, group => Member(group, folder, Options, rows: group.Rank == 1 ? bad : null))
+            .Select(member => Assert.IsInstanceOfType<NlftException>(member.Thrown).Message).ToArray();
         Assert.AreEqual(thrown[0], thrown[1]);
         StringAssert.StartsWith(thrown[0], "row 8, response");
         StringAssert.Contains(thrown[0], "(rank 1)");
@@ -152,9 +169,12 @@ public sealed class TrainingTeamTests
     public void Run_AnUnexpectedFailureOnOneProcess_EndsTheOthersWithItsReason()
     {
         using var folder = TinyModels.Create();
-        var members = ThreadGroup.Run(3, group => Member(group, folder, Options, new Listener(step => { if (step.Step == 2) throw new InvalidDataException("the disk is gone"); })));
+        var members = ThreadGroup.Run(3,
+            group => Member(group, folder, Options,
+            new Listener(step => { if (step.Step == 2) throw new InvalidDataException("the disk is gone"); })));
         Assert.IsInstanceOfType<InvalidDataException>(members[0].Thrown);
-        foreach (var (_, thrown) in members[1..]) StringAssert.StartsWith(Assert.IsInstanceOfType<NlftException>(thrown).Message, "rank 0: found a failure (\"the disk is gone\")");
+        foreach (var (_, thrown) in members[1..])
+            StringAssert.StartsWith(Assert.IsInstanceOfType<NlftException>(thrown).Message, "rank 0: found a failure (\"the disk is gone\")");
     }
 
     [TestMethod]
@@ -196,7 +216,8 @@ public sealed class TrainingTeamTests
         {
             var costs = Enumerable.Range(0, random.Next(1, 40)).Select(_ => (long)random.Next(1, 500)).ToArray();
             var processes = random.Next(1, 9);
-            var loads = WindowShares.Deal([.. Enumerable.Range(0, costs.Length)], row => costs[row], processes).Select(rows => rows.Sum(row => costs[row])).ToArray();
+            var loads = WindowShares.Deal([.. Enumerable.Range(0, costs.Length)], row => costs[row], processes)
+                .Select(rows => rows.Sum(row => costs[row])).ToArray();
             // Graham (1969): longest first is at most 4/3 - 1/(3 m) times the best, and the best is no less than this.
             var best = Math.Max(costs.Max(), Math.Ceiling(costs.Sum() / (double)processes));
             Assert.IsLessThanOrEqualTo(costs.Sum() / processes + costs.Max(), loads.Max());

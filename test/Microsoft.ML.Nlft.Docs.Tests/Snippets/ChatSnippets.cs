@@ -32,9 +32,14 @@ public sealed class ChatSnippets : Workplace
             Console.Write(update.Text);
         #endregion
         #region log-probabilities
-        var options = new ChatOptions { AdditionalProperties = new() { ["logprobs"] = true, ["top_logprobs"] = 3 }, Reasoning = new() { Effort = ReasoningEffort.None } };
+        var options = new ChatOptions
+        {
+            AdditionalProperties = new() { ["logprobs"] = true, ["top_logprobs"] = 3 },
+            Reasoning = new() { Effort = ReasoningEffort.None },
+        };
         var answer = (GeneratedText)(await client.GetResponseAsync("What is 2 + 3?", options)).RawRepresentation!;
-        Console.WriteLine($"ln p of the first token {answer.LogProbabilities![0]:0.000}; the likeliest were {string.Join(", ", answer.TopLogProbabilities![0])}");
+        Console.WriteLine($"ln p of the first token {answer.LogProbabilities![0]:0.000}; the likeliest were "
+            + $"{string.Join(", ", answer.TopLogProbabilities![0])}");
         #endregion
         Assert.HasCount(3, answer.TopLogProbabilities![0]);
     }

@@ -43,7 +43,8 @@ public sealed class CoreSnippets : Workplace
             CheckpointMinutes = 5,
             ResumeFrom = "checkpoints",                                           // nothing there yet: begins at the beginning
         });
-        Console.WriteLine($"{result.ResumedSteps} steps were done before, {result.SkippedSteps} skipped; the newest checkpoint is {result.LastCheckpoint}");
+        Console.WriteLine($"{result.ResumedSteps} steps were done before, {result.SkippedSteps} skipped; the newest checkpoint is "
+            + $"{result.LastCheckpoint}");
         #endregion
         Assert.AreEqual(Path.Combine("checkpoints", "step-00000004.safetensors"), result.LastCheckpoint);
     }
@@ -98,6 +99,7 @@ public sealed class CoreSnippets : Workplace
         }
         using var merged = LocalModel.Load("merged-model");
         using var tuned = LocalModel.Load("tuned");
-        Assert.AreEqual(tuned.Answer(["2+3?"], new() { MaximumNewTokens = 8 })[0].Text, merged.Answer(["2+3?"], new() { MaximumNewTokens = 8 })[0].Text);
+        Assert.AreEqual(tuned.Answer(["2+3?"], new() { MaximumNewTokens = 8 })[0].Text,
+            merged.Answer(["2+3?"], new() { MaximumNewTokens = 8 })[0].Text);
     }
 }

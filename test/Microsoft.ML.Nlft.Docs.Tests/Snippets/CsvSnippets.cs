@@ -21,7 +21,8 @@ public sealed class CsvSnippets : Workplace
     {
         #region train
         var mlContext = new MLContext(seed: 42);
-        mlContext.Log += (_, e) => { if (e.Source.StartsWith("Nlft")) Console.WriteLine(e.Message); };    // a line per step: loss, salient share, time left
+        // a line per step: loss, salient share, time left
+        mlContext.Log += (_, e) => { if (e.Source.StartsWith("Nlft")) Console.WriteLine(e.Message); };
         IDataView rows = mlContext.Data.LoadFromTextFile<Row>("rows.csv", new TextLoader.Options
         {
             Separators = [','], HasHeader = true, AllowQuoting = true, ReadMultilines = true,
@@ -30,7 +31,8 @@ public sealed class CsvSnippets : Workplace
         using TextGenerationTransformer model = trainer.Fit(rows);
         #endregion
         Assert.HasCount(4, model.Training!.Steps);
-        Assert.Contains("\n", mlContext.Data.CreateEnumerable<Row>(rows, reuseRowObject: false).First().Response, "a field of several lines is one field");
+        Assert.Contains("\n",
+            mlContext.Data.CreateEnumerable<Row>(rows, reuseRowObject: false).First().Response, "a field of several lines is one field");
         #region evaluate
         IDataView predictions = model.Transform(mlContext.Nlft().LoadFromJsonLines("test.jsonl"));
         var metrics = mlContext.Nlft().Evaluate(predictions);
@@ -42,7 +44,8 @@ public sealed class CsvSnippets : Workplace
         using var again = mlContext.Nlft().Load("my-adapter");
         #endregion
         #region merge
-        mlContext.Nlft().SaveMerged(model, "my-model");                       // the adapter worked into the weights, for programs that know no adapters
+        // the adapter worked into the weights, for programs that know no adapters
+        mlContext.Nlft().SaveMerged(model, "my-model");
         using var merged = mlContext.Nlft().LoadBaseModel("my-model");
         #endregion
         Assert.IsNotNull(again.Adapter);

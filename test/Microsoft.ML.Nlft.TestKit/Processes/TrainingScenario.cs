@@ -74,7 +74,8 @@ public static class RankTraining
             FineTuneResult result;
             try
             {
-                result = model.FineTune([.. DataFile.ReadExamples(scenario.Rows).Take(scenario.RowCount)], new NaturalLanguageObjective(), options, listener, source.Token);
+                result = model.FineTune([.. DataFile.ReadExamples(scenario.Rows).Take(scenario.RowCount)], new NaturalLanguageObjective(), options,
+                    listener, source.Token);
             }
             catch (NlftException e)
             {

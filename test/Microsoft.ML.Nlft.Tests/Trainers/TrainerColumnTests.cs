@@ -39,10 +39,14 @@ public sealed class TrainerColumnTests
     [DataRow("judgment", "", "name of the judgment column: found an empty name; expected the name of a text column. Set judgmentColumnName.")]
     [DataRow("answer", "", "name of the answer column: found an empty name; expected the name of a text column. Set answerColumnName.")]
     [DataRow("instruction", "", "name of the instruction column: found an empty name; expected the name of a text column. Set instructionColumnName.")]
-    [DataRow("output", "", "name of the output column: found an empty name; expected a name for the column of generated answers. Set outputColumnName.")]
-    [DataRow("response", "Question", "name of the response column: found \"Question\", which is the question column already; expected a column of its own. Set responseColumnName.")]
-    [DataRow("answer", "Judgment", "name of the answer column: found \"Judgment\", which is the judgment column already; expected a column of its own. Set answerColumnName.")]
-    [DataRow("folder", "", "option ModelFolder: found an empty path; expected the folder of a base model in Hugging Face layout. Name a folder that holds config.json, the safetensors files and tokenizer.json.")]
+    [DataRow("output", "", "name of the output column: found an empty name; expected a name for the column of generated answers. Set "
+        + "outputColumnName.")]
+    [DataRow("response", "Question", "name of the response column: found \"Question\", which is the question column already; expected a column of "
+        + "its own. Set responseColumnName.")]
+    [DataRow("answer", "Judgment", "name of the answer column: found \"Judgment\", which is the judgment column already; expected a column of its "
+        + "own. Set answerColumnName.")]
+    [DataRow("folder", "", "option ModelFolder: found an empty path; expected the folder of a base model in Hugging Face layout. Name a folder that "
+        + "holds config.json, the safetensors files and tokenizer.json.")]
     public void ATrainerWithAnUnusableName_IsRefusedWhenItIsCreated(string part, string name, string message)
     {
         var error = Assert.ThrowsExactly<NlftException>(() => _mlContext.Nlft().Trainers.NaturalLanguageFineTune(With(part, name)));
@@ -85,7 +89,8 @@ public sealed class TrainerColumnTests
 
         Assert.AreEqual(
             "column \"Response\": found no such column; expected a column of type String (one text per row). " +
-            "Name the right column in the trainer's or transform's column options, or convert it first. Columns there are: Question (String), Target (String).",
+            "Name the right column in the trainer's or transform's column options, or convert it first. Columns there are: Question (String), "
+                + "Target (String).",
             Assert.ThrowsExactly<NlftException>(() => trainer.Fit(rows)).Message);
     }
 

@@ -36,11 +36,17 @@ public sealed class SaveMergedTests : ModelTest
         var options = Options();
         options.TimeProvider = new StoppedClock();
         using var model = Fit(options);
-        MLContext.Nlft().SaveMerged(model, Folder, model.Card with { BaseModel = "org/name", Evaluation = new ModelCardEvaluation("test set", 1, 0, 2) });
+        MLContext.Nlft().SaveMerged(model, Folder, model.Card with
+        {
+            BaseModel = "org/name",
+            Evaluation = new ModelCardEvaluation("test set", 1, 0, 2),
+        });
         string[] lines =
         [
-            "base_model: \"org/name\"", "library_name: transformers", "Trained on 2030-05-06.", "3 rows: 1 with a right response, 2 with a wrong one and a judgment of it.",
-            "- Steps: 4", "| `Epochs` | `2` |", "| `LearningRate` | `0.5` |", "| `Rank` | `2` |", "| `SalientLevel` | `0.95` |", "| `BaseUser` | `\"{question}\"` |",
+            "base_model: \"org/name\"", "library_name: transformers", "Trained on 2030-05-06.", "3 rows: 1 with a right response, 2 with a wrong "
+                + "one and a judgment of it.",
+            "- Steps: 4", "| `Epochs` | `2` |", "| `LearningRate` | `0.5` |", "| `Rank` | `2` |", "| `SalientLevel` | `0.95` |", "| `BaseUser` | "
+                + "`\"{question}\"` |",
             "- Exact match on `test set`: 1 of 2, 50.0 % (95 % Wilson interval 9.5 % to 90.5 %); 0 without a final answer",
         ];
         foreach (var line in lines) StringAssert.Contains(Readme, $"\n{line}\n");
@@ -54,7 +60,8 @@ public sealed class SaveMergedTests : ModelTest
         MLContext.Nlft().Save(loaded, Disk.Beside("again"));
         MLContext.Nlft().SaveMerged(loaded, Folder);
 
-        Assert.AreEqual(File.ReadAllText(Path.Combine(Disk.Beside("saved"), "README.md")), File.ReadAllText(Path.Combine(Disk.Beside("again"), "README.md")));
+        Assert.AreEqual(File.ReadAllText(Path.Combine(Disk.Beside("saved"), "README.md")),
+            File.ReadAllText(Path.Combine(Disk.Beside("again"), "README.md")));
         StringAssert.Contains(Readme, "\n- Steps: 4\n");
         StringAssert.Contains(Readme, "\nbase_model: \"org/\\\"name\\\"\"\n");
     }
@@ -63,7 +70,8 @@ public sealed class SaveMergedTests : ModelTest
     public void SaveMerged_NoAdapterOrFolderInUse_IsRefused()
     {
         using (var bare = BaseModel())
-            Assert.AreEqual($"model to merge: found a base model without an adapter; expected a fine-tuned model. Use the base model's folder as it is: {Disk.Folder}.",
+            Assert.AreEqual($"model to merge: found a base model without an adapter; expected a fine-tuned model. Use the base model's folder as it "
+                + $"is: {Disk.Folder}.",
                 Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().SaveMerged(bare, Folder)).Message);
         using var model = Fit();
         Assert.AreEqual("another folder", Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().SaveMerged(model, Disk.Folder)).Expected);

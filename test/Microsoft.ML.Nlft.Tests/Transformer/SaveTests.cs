@@ -49,7 +49,8 @@ public sealed class SaveTests : ModelTest
     public void LoadBaseModel_SavedModel_IsRefused()
     {
         using (var model = Fit()) MLContext.Nlft().Save(model, Folder);
-        var expected = $"{Folder}: found a saved model; expected the folder of a base model in Hugging Face layout. Open it with mlContext.Nlft().Load, or name its base model: {Disk.Folder}.";
+        var expected = $"{Folder}: found a saved model; expected the folder of a base model in Hugging Face layout. Open it with "
+            + $"mlContext.Nlft().Load, or name its base model: {Disk.Folder}.";
         var options = Options();
         options.ModelFolder = Folder;
 

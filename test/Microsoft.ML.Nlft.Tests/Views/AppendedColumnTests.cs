@@ -189,7 +189,8 @@ public sealed class AppendedColumnTests
     private IDataView Rows(int count) =>
         _mlContext.Data.LoadFromEnumerable(Enumerable.Range(0, count).Select(i => new Row { Question = $"q{i}", Weight = i }).ToList());
 
-    private AppendedColumn<ReadOnlyMemory<char>> Column(int batchSize) => new("GeneratedAnswer", TextDataViewType.Instance, ["Question"], batchSize, rows =>
+    private AppendedColumn<ReadOnlyMemory<char>> Column(int batchSize) =>
+        new("GeneratedAnswer", TextDataViewType.Instance, ["Question"], batchSize, rows =>
     {
         lock (_batches)
         {

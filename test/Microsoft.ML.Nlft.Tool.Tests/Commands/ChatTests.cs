@@ -23,11 +23,14 @@ public sealed class ChatTests
     {
         using var tool = new ToolRun();
         var (first, _) = Expected(tool, "Be brief.", [], "2+3?");
-        var (second, alone) = (Expected(tool, "Be brief.", [new("user", "2+3?"), new("assistant", first)], "1+1?"), Expected(tool, "Be brief.", [], "1+1?"));
+        var (second, alone) = (Expected(tool, "Be brief.", [new("user", "2+3?"), new("assistant", first)], "1+1?"),
+            Expected(tool, "Be brief.", [], "1+1?"));
         Assert.IsGreaterThan(alone.Prompt, second.Prompt);
 
-        Assert.AreEqual($"{first}\n{second.Text}\n", tool.Succeed(["chat", "--model", tool.Model, "--maximum-new-tokens", "6", "--instruction", "Be brief."], "2+3?\n1+1?\n"));
-        Assert.AreEqual($"{first}\n{alone.Text}\n", tool.Succeed(["chat", "--model", tool.Model, "--maximum-new-tokens", "6", "--instruction", "Be brief."], "2+3?\n/new\n1+1?\n"));
+        Assert.AreEqual($"{first}\n{second.Text}\n",
+            tool.Succeed(["chat", "--model", tool.Model, "--maximum-new-tokens", "6", "--instruction", "Be brief."], "2+3?\n1+1?\n"));
+        Assert.AreEqual($"{first}\n{alone.Text}\n",
+            tool.Succeed(["chat", "--model", tool.Model, "--maximum-new-tokens", "6", "--instruction", "Be brief."], "2+3?\n/new\n1+1?\n"));
     }
 
     [TestMethod]

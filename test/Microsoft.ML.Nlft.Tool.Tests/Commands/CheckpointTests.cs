@@ -32,8 +32,10 @@ public sealed class CheckpointTests
         using var tool = new ToolRun();
         tool.WriteRows();
         tool.Succeed($"{Train} --output first --checkpoint-folder steps");
-        Assert.AreEqual(ExitCode.BadInput, tool.Run($"{Train} --learning-rate 0.02 --output second --resume-from steps".Replace(" --learning-rate 0.01", "")));
-        Assert.Contains("found another run (LearningRate 0.01 there, 0.02 here); expected the same base model, engine, options and rows.", tool.Error);
+        Assert.AreEqual(ExitCode.BadInput,
+            tool.Run($"{Train} --learning-rate 0.02 --output second --resume-from steps".Replace(" --learning-rate 0.01", "")));
+        Assert.Contains("found another run (LearningRate 0.01 there, 0.02 here); expected the same base model, engine, options and rows.",
+            tool.Error);
         Assert.IsFalse(Directory.Exists(tool.PathOf("second")));
     }
 }

@@ -45,7 +45,8 @@ public sealed class CommandTests
 
         Assert.StartsWith("accuracy        33.33 %", table);
         Assert.Contains("wrong               2", table);
-        var outcomes = File.ReadLines(tool.PathOf("outcomes.jsonl")).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("Outcome").GetString());
+        var outcomes = File.ReadLines(tool.PathOf("outcomes.jsonl"))
+            .Select(line => JsonDocument.Parse(line).RootElement.GetProperty("Outcome").GetString());
         CollectionAssert.AreEqual(new[] { "Wrong", "Correct", "Wrong" }, outcomes.ToArray());
     }
 
@@ -93,7 +94,8 @@ public sealed class CommandTests
         using var tool = new ToolRun();
         tool.WriteRows();
         using var model = LocalModel.Load(tool.Model);
-        var expected = model.Answer(["2+3?", "1+1?", "4+4?"], new() { MaximumNewTokens = 5, Temperature = 1, Seed = 3 }).Select(answer => answer.Text).ToArray();
+        var expected = model.Answer(["2+3?", "1+1?", "4+4?"], new() { MaximumNewTokens = 5, Temperature = 1, Seed = 3 }).Select(answer => answer.Text)
+            .ToArray();
 
         tool.Succeed("generate --model MODEL --data rows.csv --output answers.jsonl --maximum-new-tokens 5 --temperature 1 --seed 3");
 
@@ -124,7 +126,8 @@ public sealed class CommandTests
         using var tool = new ToolRun();
         tool.WriteRows();
 
-        Assert.AreEqual("2 rows, map in map.html\n", tool.Succeed("saliency --model MODEL --data rows.csv --rows 2 --output map.html --objective-cluster-rule none"));
+        Assert.AreEqual("2 rows, map in map.html\n",
+            tool.Succeed("saliency --model MODEL --data rows.csv --rows 2 --output map.html --objective-cluster-rule none"));
 
         Assert.Contains("<title>Saliency map: model</title>", File.ReadAllText(tool.PathOf("map.html")));
     }
@@ -139,7 +142,9 @@ public sealed class CommandTests
         Assert.MatchesRegex("model_type +llama", shown);
         Assert.Contains("8,800", shown); // 257 x 16; twice 2 x 16 x 16 + 2 x 8 x 16 + 3 x 16 x 32 + 2 x 16; 16
         Assert.Contains("train, rank 4: 1,152 parameters", shown); // twice 3 x 4 x (16 + 32)
-        foreach (var use in (string[])["managed +generate", "managed +train ", "managed +train --recompute-activations", "torchsharp +train, Int8Weights"]) Assert.MatchesRegex($"{use}.+ [KM]iB", shown);
+        foreach (var use in (
+            string[])["managed +generate", "managed +train ", "managed +train --recompute-activations", "torchsharp +train, Int8Weights"])
+            Assert.MatchesRegex($"{use}.+ [KM]iB", shown);
         Assert.Contains("the folder has no chat template", shown);
         Assert.Contains("What is 2 + 3?:2 + 3 is 5, not 6.", shown);
         Assert.Contains("an answer ends at: <eos> (256)", shown);
@@ -169,7 +174,9 @@ public sealed class CommandTests
         var shown = tool.Succeed("inspect --model MODEL MODEL --rows 2 --tokens 64");
 
         Assert.StartsWith("Memory, 2 rows of 64 tokens together; train: LoRA of rank 16 on gate_proj, up_proj, down_proj", shown);
-        Assert.HasCount(4, shown.Split('\n').Where(line => line.StartsWith("model  ", StringComparison.Ordinal) && line.Contains("8,800", StringComparison.Ordinal)).ToArray());
+        Assert.HasCount(4,
+            shown.Split('\n').Where(line => line.StartsWith("model  ", StringComparison.Ordinal) && line.Contains("8,800", StringComparison.Ordinal))
+            .ToArray());
     }
 
     [TestMethod]
@@ -180,14 +187,16 @@ public sealed class CommandTests
         using var model = LocalModel.Load(tool.Model);
         var expected = model.Answer(["2+3?"], new() { MaximumNewTokens = 3, LogProbabilities = true, TopLogProbabilities = 2 })[0];
 
-        tool.Succeed("generate --model MODEL --data rows.csv --output answers.jsonl --maximum-new-tokens 3 --log-probabilities --top-log-probabilities 2");
+        tool.Succeed("generate --model MODEL --data rows.csv --output answers.jsonl --maximum-new-tokens 3 --log-probabilities "
+            + "--top-log-probabilities 2");
 
         var tokens = JsonDocument.Parse(File.ReadLines(tool.PathOf("answers.jsonl")).First()).RootElement.GetProperty("Tokens");
         Assert.AreEqual(3, tokens.GetArrayLength());
         for (var i = 0; i < 3; i++)
         {
             Assert.AreEqual(expected.LogProbabilities![i], tokens[i].GetProperty("LogProbability").GetDouble());
-            Assert.AreEqual(expected.TopLogProbabilities![i][1].LogProbability, tokens[i].GetProperty("Top")[1].GetProperty("LogProbability").GetDouble());
+            Assert.AreEqual(expected.TopLogProbabilities![i][1].LogProbability,
+                tokens[i].GetProperty("Top")[1].GetProperty("LogProbability").GetDouble());
         }
         var lines = tool.Succeed("generate --model MODEL --question 2+3? --maximum-new-tokens 3 --log-probabilities").TrimEnd().Split('\n');
         Assert.MatchesRegex(@"^"".*"" -\d+\.\d{3}$", lines[^1]);
@@ -201,7 +210,8 @@ public sealed class CommandTests
 
         var report = tool.Succeed("doctor --threads 1");
 
-        foreach (var type in (TensorType[])[TensorType.F32, TensorType.BF16, TensorType.F16]) Assert.MatchesRegex($"self-test {type} +passed", report);
+        foreach (var type in (TensorType[])[TensorType.F32, TensorType.BF16, TensorType.F16])
+            Assert.MatchesRegex($"self-test {type} +passed", report);
         Assert.MatchesRegex(@"engine +managed, 1 threads", report);
         Assert.MatchesRegex(@"GPU engine +(no NVIDIA driver|NVIDIA driver for CUDA up to \d+\.\d+)", report);
         Assert.MatchesRegex(@"models +weights of up to \d+\.\d billion parameters in 16 bits fit", report);
@@ -210,9 +220,11 @@ public sealed class CommandTests
     [TestMethod]
     public void Doctor_Gpu_NamesTheNeededPackages()
     {
-        Assert.AreEqual("no NVIDIA driver here; a program without a GPU can use Microsoft.ML.Nlft.TorchSharp with the package TorchSharp-cpu", DoctorCommand.GpuAdvice(null));
+        Assert.AreEqual("no NVIDIA driver here; a program without a GPU can use Microsoft.ML.Nlft.TorchSharp with the package TorchSharp-cpu",
+            DoctorCommand.GpuAdvice(null));
         var native = OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : "TorchSharp-cpu";
-        Assert.AreEqual($"NVIDIA driver for CUDA up to 12.8; not in this tool: a program of yours needs the packages Microsoft.ML.Nlft.TorchSharp and {native}", DoctorCommand.GpuAdvice(new(12, 8)));
+        Assert.AreEqual($"NVIDIA driver for CUDA up to 12.8; not in this tool: a program of yours needs the packages Microsoft.ML.Nlft.TorchSharp "
+            + $"and {native}", DoctorCommand.GpuAdvice(new(12, 8)));
     }
 
     [TestMethod]

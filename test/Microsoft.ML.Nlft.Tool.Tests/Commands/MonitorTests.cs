@@ -16,7 +16,8 @@ public sealed class MonitorTests
         Assert.StartsWith("events.out.tfevents.", Path.GetFileName(Directory.GetFiles(tool.PathOf("runs/one")).Single()));
         Assert.Contains("<title>Saliency map: model</title>", File.ReadAllText(tool.PathOf("map.html")));
         Assert.DoesNotContain("RecordedRows", File.ReadAllText(tool.PathOf("out/nlft-options.json")));
-        tool.Succeed("train --model MODEL --options out/nlft-options.json --data rows.csv --output again"); // what was recorded is no option of the file
+        // what was recorded is no option of the file
+        tool.Succeed("train --model MODEL --options out/nlft-options.json --data rows.csv --output again");
 
         Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output sft --method sft --map sft.html"));
         Assert.Contains("--map sft.html: found --method sft; expected --method nlft.", tool.Error);

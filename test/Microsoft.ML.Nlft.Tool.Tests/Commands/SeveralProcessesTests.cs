@@ -14,8 +14,12 @@ public sealed class SeveralProcessesTests
         using var tool = new ToolRun();
         var samples = Path.Combine(Fixtures.RepositoryRoot(), "samples");
         var two = new Launcher(launcher) { Assembly = typeof(NlftTool).Assembly.Location };
-        var questions = tool.PathOf(tool.Write("questions.jsonl", string.Join('\n', File.ReadLines(Path.Combine(samples, "data", "test-corrected.jsonl")).Take(12))));
-        string[] Train(string output) => ["train", "--model", Path.Combine(samples, "models", "tiny-word-problems"), "--data", Path.Combine(samples, "data", "rows.jsonl"), "--output", tool.PathOf(output),
+        var questions =
+            tool.PathOf(tool.Write("questions.jsonl",
+            string.Join('\n', File.ReadLines(Path.Combine(samples, "data", "test-corrected.jsonl")).Take(12))));
+        string[] Train(string output) =>
+            ["train", "--model", Path.Combine(samples, "models", "tiny-word-problems"), "--data",
+            Path.Combine(samples, "data", "rows.jsonl"), "--output", tool.PathOf(output),
             "--epochs", "2", "--batch-size", "4", "--learning-rate", "0.0005"];
         string[] Evaluate(string adapter) => ["evaluate", "--adapter", tool.PathOf(adapter), "--data", questions];
 

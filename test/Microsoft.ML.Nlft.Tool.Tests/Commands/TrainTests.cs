@@ -21,7 +21,8 @@ public sealed class TrainTests
         var adapter = LoraAdapter.Load(tool.PathOf("out"));
         Assert.AreEqual(tool.Model, adapter.BaseModel);
         Assert.Contains("3 rows: 1 with a right response, 2 with a wrong one", File.ReadAllText(tool.PathOf("out/README.md")));
-        Assert.IsTrue(adapter.Factors.Any(factor => factor.Name.EndsWith("lora_B", StringComparison.Ordinal) && factor.Values.Any(value => value != 0)));
+        Assert.IsTrue(adapter.Factors.Any(factor => factor.Name.EndsWith("lora_B", StringComparison.Ordinal)
+            && factor.Values.Any(value => value != 0)));
         tool.Succeed("generate --adapter out --question 2+3? --maximum-new-tokens 3");
     }
 
@@ -30,19 +31,22 @@ public sealed class TrainTests
     {
         using var tool = new ToolRun();
         tool.WriteRows();
-        tool.Succeed(["train", "--model", tool.Model, "--data", "rows.csv", "--output", "out", "--epochs", "3", "--learning-rate", "0.01", "--prompt-base-user", "Solve: {question}", "--prompt-template-variables", "enable_thinking=false"]);
+        tool.Succeed(["train", "--model",
+            tool.Model, "--data", "rows.csv", "--output", "out", "--epochs", "3", "--learning-rate", "0.01", "--prompt-base-user", "Solve: {question}", "--prompt-template-variables", "enable_thinking=false"]);
 
         var said = tool.Succeed("generate --adapter out --question 2+3? --maximum-new-tokens 6");
 
         Assert.AreEqual(said, tool.Succeed("generate --model out --question 2+3? --maximum-new-tokens 6"), "a saved model is a model");
-        Assert.AreEqual(said, tool.Succeed(["generate", "--adapter", "out", "--question", "2+3?", "--maximum-new-tokens", "6", "--prompt-base-user", "Solve: {question}"]));
+        Assert.AreEqual(said,
+            tool.Succeed(["generate", "--adapter", "out", "--question", "2+3?", "--maximum-new-tokens", "6", "--prompt-base-user", "Solve: {question}"]));
         using (var client = NlftModel.LoadChatClient(tool.PathOf("out")))
             Assert.AreEqual(said.TrimEnd('\n'), (await client.GetResponseAsync("2+3?", new() { MaxOutputTokens = 6 })).Text.TrimEnd('\n'));
         var saved = LocalModelDescription.Load(tool.PathOf("out"));
         Assert.AreEqual("False", saved.Settings.Prompts.TemplateVariables["enable_thinking"]!.ToString());
         Assert.AreEqual("NLFT", saved.Card!.Method);
         tool.Succeed("merge --adapter out --output merged");
-        Assert.Contains("3 rows: 1 with a right response, 2 with a wrong one", File.ReadAllText(tool.PathOf("merged/README.md")), "the card goes along");
+        Assert.Contains("3 rows: 1 with a right response, 2 with a wrong one",
+            File.ReadAllText(tool.PathOf("merged/README.md")), "the card goes along");
         tool.Succeed("train --adapter out --data rows.csv --output more --epochs 1");
         Assert.AreEqual("Solve: {question}", LocalModelDescription.Load(tool.PathOf("more")).Settings.Prompts.BaseUser);
         Assert.Contains("  the base model of ", tool.Succeed("inspect --model out"));
@@ -64,10 +68,12 @@ public sealed class TrainTests
     {
         using var tool = new ToolRun();
         tool.WriteRows();
-        const string train = "train --model MODEL --data rows.csv --output out --epochs 3 --batch-size 3 --learning-rate 1e30 --schedule constant --warmup-ratio 0";
+        const string train = "train --model MODEL --data rows.csv --output out --epochs 3 --batch-size 3 --learning-rate 1e30 --schedule constant "
+            + "--warmup-ratio 0";
         Assert.AreEqual(ExitCode.BadInput, tool.Run($"{train} --checkpoint-folder steps"));
         Assert.Contains($"nlft: training step 2, {tool.PathOf("rows.csv")}, line 2, base context: ", tool.Error);
-        Assert.Contains("found log-probability NaN at response token 1; expected numbers. The weights are those after step 1; lower LearningRate, or leave out the row if it is at fault. " +
+        Assert.Contains("found log-probability NaN at response token 1; expected numbers. The weights are those after step 1; lower LearningRate, "
+            + "or leave out the row if it is at fault. " +
             $"The last checkpoint is {tool.PathOf("steps/step-00000001.safetensors")}.", tool.Error);
         Assert.IsFalse(Directory.Exists(tool.PathOf("out")));
         tool.Succeed($"{train} --skip-non-finite-steps");
@@ -135,7 +141,9 @@ public sealed class TrainTests
         var progress = new Interrupting(interrupt);
         var console = new ToolConsole { In = TextReader.Null, Out = new StringWriter(), Error = progress, WorkingDirectory = tool.Folder };
 
-        var code = new NlftTool(console).RunAsync(["train", "--model", tool.Model, "--data", "rows.csv", "--output", "out", "--epochs", "1000"], interrupt.Token).GetAwaiter().GetResult();
+        var code = new NlftTool(console)
+            .RunAsync(["train", "--model", tool.Model, "--data", "rows.csv", "--output", "out", "--epochs", "1000"], interrupt.Token).GetAwaiter()
+            .GetResult();
 
         Assert.AreEqual(ExitCode.Cancelled, code);
         Assert.MatchesRegex(@"nlft: cancelled after step \d+ of 1000: what was trained so far is kept in ", progress.ToString());

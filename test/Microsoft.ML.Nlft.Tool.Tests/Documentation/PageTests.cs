@@ -9,13 +9,14 @@ using Microsoft.ML.Nlft.Tool.Options;
 namespace Microsoft.ML.Nlft.Tool.Tests.Documentation;
 
 /// <summary>
-/// The commands and files of the documentation, page by page and in their order, in a folder where the sample model is <c>model</c>. Where a page shows what a
-/// command prints, it prints just that; UPDATE_DOCS=1 writes it into the page.
+/// The commands and files of the documentation, page by page and in their order, in a folder where the sample model is <c>model</c>. Where a page
+/// shows what a command prints, it prints just that; UPDATE_DOCS=1 writes it into the page.
 /// </summary>
 [TestClass]
 public sealed partial class PageTests
 {
-    public static IEnumerable<object[]> Pages => Directory.GetFiles(Path.Combine(Root, "docs"), "*.md").Order(StringComparer.Ordinal).Select(page => new object[] { Path.GetFileName(page) });
+    public static IEnumerable<object[]> Pages =>
+        Directory.GetFiles(Path.Combine(Root, "docs"), "*.md").Order(StringComparer.Ordinal).Select(page => new object[] { Path.GetFileName(page) });
 
     [TestMethod]
     [DynamicData(nameof(Pages))]
@@ -50,7 +51,8 @@ public sealed partial class PageTests
         using var place = new Place();
         File.WriteAllText(place.PathOf("rows.csv"), "Question,Response,Answer\n\"2+3?,6,5\n");
         Assert.AreEqual(ExitCode.BadInput, place.Start("judge --data rows.csv", out _, out var error));
-        Assert.Contains($"```text\n{error.Replace("nlft: ", "").Replace(place.PathOf(""), "").TrimEnd()}\n```", File.ReadAllText(Path.Combine(Root, "docs", "troubleshooting.md")));
+        Assert.Contains($"```text\n{error.Replace("nlft: ", "").Replace(place.PathOf(""), "").TrimEnd()}\n```",
+            File.ReadAllText(Path.Combine(Root, "docs", "troubleshooting.md")));
     }
 
     [TestMethod]
@@ -62,7 +64,8 @@ public sealed partial class PageTests
             var mention = Regex.Matches(page, $@"`(?:\w+\.)*{option.Property.Name}`(?: \(([^)]*)\))?");
             Assert.IsNotEmpty(mention, $"docs/options.md says nothing of {option.Name}.");
             foreach (var named in mention.Select(match => match.Groups[1].Value).Where(named => named.Length > 0))
-                Assert.IsTrue(double.TryParse(named, CultureInfo.InvariantCulture, out var number) ? Convert.ToDouble(option.Default, CultureInfo.InvariantCulture) == number : named == option.DefaultText,
+                Assert.IsTrue(double.TryParse(named, CultureInfo.InvariantCulture, out var number)
+                    ? Convert.ToDouble(option.Default, CultureInfo.InvariantCulture) == number : named == option.DefaultText,
                     $"docs/options.md: the default of {option.Name} is {option.DefaultText}, not {named}.");
         }
     }
@@ -85,7 +88,8 @@ public sealed partial class PageTests
         public Place()
         {
             Copy(Path.Combine("samples", "models", "tiny-word-problems"), "model");
-            foreach (var configuration in Directory.GetDirectories(Path.Combine(Root, "docs", "configs"))) Copy(Path.GetRelativePath(Root, configuration), Path.GetRelativePath(Root, configuration));
+            foreach (var configuration in Directory.GetDirectories(Path.Combine(Root, "docs", "configs")))
+                Copy(Path.GetRelativePath(Root, configuration), Path.GetRelativePath(Root, configuration));
             var rows = File.ReadLines(Path.Combine(Root, "samples", "data", "rows.jsonl")).Take(3).ToArray();
             File.WriteAllLines(PathOf("rows.jsonl"), rows);
             File.WriteAllLines(PathOf("more.jsonl"), rows);
@@ -124,7 +128,8 @@ public sealed partial class PageTests
                 var lines = part.Split('\n', 2);
                 var code = Start(lines[0]["$ nlft ".Length..].Split(" # ")[0].Split(" > ")[0], out var output, out var error);
                 Assert.AreEqual(ExitCode.Success, code, $"{lines[0]}\n{error}");
-                written.Append(lines[0]).Append('\n').Append(lines[1].Length > 0 || lines[0].Contains("docs/configs", StringComparison.Ordinal) ? output.Replace(PathOf(""), "") : "");
+                written.Append(lines[0]).Append('\n')
+                    .Append(lines[1].Length > 0 || lines[0].Contains("docs/configs", StringComparison.Ordinal) ? output.Replace(PathOf(""), "") : "");
             }
             return written.ToString();
         }

@@ -40,7 +40,8 @@ public sealed partial class OptionPropertyTests
         foreach (var property in OptionProperty.All.Where(property => property.Default is int or double or bool))
         {
             if (NamedDefault().Match(documentation.Summary(property.Property)) is not { Success: true } match) continue;
-            var named = property.Default is bool ? (object)bool.Parse(match.Groups[1].Value) : double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
+            var named = property.Default is bool ? (object)bool.Parse(match.Groups[1].Value)
+                : double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
             Assert.AreEqual(named, property.Default is int number ? (double)number : property.Default, property.Name);
             compared++;
         }
@@ -57,7 +58,8 @@ public sealed partial class OptionPropertyTests
     [TestMethod]
     public void Documentation_References_BecomeFlagsAndValues()
     {
-        Assert.StartsWith("Rows sent through the engine together, from 1 to --batch-size; 0 means all of the batch.", Summary("FineTune.MicroBatchSize"));
+        Assert.StartsWith("Rows sent through the engine together, from 1 to --batch-size; 0 means all of the batch.",
+            Summary("FineTune.MicroBatchSize"));
         Assert.StartsWith("all-linear, or a regular expression that the whole module path must match; null", Summary("Lora.TargetPattern"));
         Assert.Contains("The linear layers that are adapted: last names (up_proj),", Summary("Lora.TargetModules"));
 

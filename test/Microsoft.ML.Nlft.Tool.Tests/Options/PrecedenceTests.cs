@@ -43,6 +43,7 @@ public sealed class PrecedenceTests
 
         tool.Succeed($"train --model MODEL --data rows.csv --output second --options first/{TrainCommand.OptionsFileName}");
 
-        CollectionAssert.AreEqual(File.ReadAllBytes(tool.PathOf("first/adapter_model.safetensors")), File.ReadAllBytes(tool.PathOf("second/adapter_model.safetensors")));
+        CollectionAssert.AreEqual(File.ReadAllBytes(tool.PathOf("first/adapter_model.safetensors")),
+            File.ReadAllBytes(tool.PathOf("second/adapter_model.safetensors")));
     }
 }

@@ -48,7 +48,8 @@ internal static class JsonFile
         }
         catch (JsonException e)
         {
-            throw new NlftException(source.File, $"{source.Invalid} ({start.Of(json, e, start)}: {Reason(e)})", source.Expected, source.FileRemedy, e);
+            throw new NlftException(source.File, $"{source.Invalid} ({start.Of(json, e, start)}: {Reason(e)})", source.Expected, source.FileRemedy,
+                e);
         }
     }
 

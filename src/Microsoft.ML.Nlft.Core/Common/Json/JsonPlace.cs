@@ -68,7 +68,9 @@ internal readonly struct JsonPlace
         _ => "the value ",
     } + (IsMissing ? "" : Quote(LongestDescription));
 
-    /// <summary>A member of this object; its kind is undefined when the object lacks it. Searches all members: for many, see <see cref="Members()"/>.</summary>
+    /// <summary>
+    /// A member of this object; its kind is undefined when the object lacks it. Searches all members: for many, see <see cref="Members()"/>.
+    /// </summary>
     public JsonPlace this[string name] => new(RequireObject().TryGetProperty(name, out var member) ? member : default, AsParent(), name, 0);
 
     /// <summary>The members of this object in the order of the file.</summary>

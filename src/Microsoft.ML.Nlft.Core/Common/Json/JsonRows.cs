@@ -102,7 +102,8 @@ internal static class JsonRows
             var source = new JsonSource(place);
             var row = new JsonPlace(JsonFile.ParseValue(line, new JsonPath(source), start), source);
             return row.Value.ValueKind == JsonValueKind.Object ? row
-                : throw new NlftException(place, row.Description, "one JSON object", "Put each row on a line of its own as {\"Question\": ..., ...}.");
+                : throw new NlftException(place,
+                    row.Description, "one JSON object", "Put each row on a line of its own as {\"Question\": ..., ...}.");
         }
         catch (JsonException e)
         {

@@ -57,16 +57,16 @@ public sealed class LoraAdapter
 
     /// <summary>
     /// Writes a model folder with this adapter worked into the weights: W' = W + scaling * B A, computed in float32 and rounded once to the type that
-    /// the file stores W in. Weight files keep their names, headers and places; config.json, index, tokenizer, templates and the other small files are
-    /// copied byte for byte, except README.md, which speaks of the base model.
+    /// the file stores W in. Weight files keep their names, headers and places; config.json, index, tokenizer, templates and the other small files
+    /// are copied byte for byte, except README.md, which speaks of the base model.
     /// </summary>
     /// <remarks>
-    /// The merged model differs from base model and adapter by rounding alone. With u = 2^-24 for F32 and F64 weights, 2^-11 for F16 and 2^-8 for BF16,
-    /// a merged weight is within u |W'| of the exact sum (F16 below 2^-14: within 2^-25). To first order a token's log-probability then moves by no more
-    /// than u times the sum of |d log p / d W'| |W'| over the merged weights. For logits: the relative change of one linear layer's output has standard
-    /// deviation u / sqrt(3) at most, the roundings being independent, and those of the m adapted layers add up as sqrt(m); so logits move by no more than
-    /// (4e-6 + 2 u sqrt(m)) times the largest of them, 3.5 standard deviations, where 4e-6 is the engine's own float32 arithmetic. That is below 1e-4 for
-    /// float32 weights and logits up to 20. Rounding once, after adding, is what keeps it there.
+    /// The merged model differs from base model and adapter by rounding alone. With u = 2^-24 for F32 and F64 weights, 2^-11 for F16 and 2^-8 for
+    /// BF16, a merged weight is within u |W'| of the exact sum (F16 below 2^-14: within 2^-25). To first order a token's log-probability then moves
+    /// by no more than u times the sum of |d log p / d W'| |W'| over the merged weights. For logits: the relative change of one linear layer's output
+    /// has standard deviation u / sqrt(3) at most, the roundings being independent, and those of the m adapted layers add up as sqrt(m); so logits
+    /// move by no more than (4e-6 + 2 u sqrt(m)) times the largest of them, 3.5 standard deviations, where 4e-6 is the engine's own float32
+    /// arithmetic. That is below 1e-4 for float32 weights and logits up to 20. Rounding once, after adding, is what keeps it there.
     /// </remarks>
     /// <param name="model">The base model.</param>
     /// <param name="folder">The new folder: not there yet, or empty. It appears whole or not at all.</param>

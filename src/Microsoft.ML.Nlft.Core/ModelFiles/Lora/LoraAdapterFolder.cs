@@ -48,7 +48,8 @@ internal static class LoraAdapterFolder
     {
         var place = $"{file.Path}, tensor \"{entry.Name}\"";
         var name = entry.Name;
-        if (!name.StartsWith(Prefix, StringComparison.Ordinal) || !name.EndsWith(Suffix, StringComparison.Ordinal) || !IsFactor(name[..^Suffix.Length]))
+        if (!name.StartsWith(Prefix, StringComparison.Ordinal) || !name.EndsWith(Suffix, StringComparison.Ordinal)
+            || !IsFactor(name[..^Suffix.Length]))
             throw new NlftException(place, "a tensor that is no LoRA factor", $"{Prefix}MODULE.lora_A{Suffix} or .lora_B{Suffix}", Retrain);
         if (!entry.Type.IsSupportedFloat())
             throw new NlftException(place, $"element type {entry.Type.FileName()}", "F32, F16, BF16 or F64",

@@ -39,7 +39,8 @@ public sealed record LoraConfiguration
     public IReadOnlyList<string> ExcludedModules { get; init; } = [];
 
     /// <summary>
-    /// The same as a regular expression that the whole module path must match; null (default): <see cref="ExcludedModules"/> alone says what is left out.
+    /// The same as a regular expression that the whole module path must match; null (default): <see cref="ExcludedModules"/> alone says what is left
+    /// out.
     /// </summary>
     public string? ExcludedPattern { get; init; }
 
@@ -119,7 +120,8 @@ public sealed record LoraConfiguration
 
     private bool IsTargeted(string module)
     {
-        if (IsNamed(module, ExcludedModules) || (ExcludedPattern is not null && Matches(ExcludedPattern, nameof(ExcludedPattern), module))) return false;
+        if (IsNamed(module, ExcludedModules) || (ExcludedPattern is not null && Matches(ExcludedPattern, nameof(ExcludedPattern), module)))
+            return false;
         if (IsAllLinear) return module.EndsWith("_proj", StringComparison.Ordinal);
         if (TargetPattern is not null) return Matches(TargetPattern, nameof(TargetPattern), module);
         if (TargetModules.Contains(module)) return true;

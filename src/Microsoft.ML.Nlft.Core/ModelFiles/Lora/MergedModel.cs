@@ -21,7 +21,8 @@ internal static class MergedModel
         var updates = LowRankUpdate.All(adapter, model.Configuration);
         AtomicFolder.Write(folder, staging =>
         {
-            foreach (var file in model.WeightFiles) WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), file, updates, cancellationToken);
+            foreach (var file in model.WeightFiles)
+                WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), file, updates, cancellationToken);
             foreach (var name in ModelFolderWriter.Companions(model).Except(LeftOut).Append("config.json")) Copy(name);
             if (model.IsSharded) Copy(ModelWeights.IndexFile);
 
@@ -29,7 +30,8 @@ internal static class MergedModel
         });
     }
 
-    private static void WriteWeights(string path, SafetensorsFile file, Dictionary<string, LowRankUpdate> updates, CancellationToken cancellationToken)
+    private static void WriteWeights(string path, SafetensorsFile file, Dictionary<string, LowRankUpdate> updates,
+        CancellationToken cancellationToken)
     {
         AtomicFile.Write(path, stream =>
         {
@@ -47,7 +49,9 @@ internal static class MergedModel
         });
     }
 
-    /// <summary>W + scaling * B A row by row: the update summed in float32, added once, and rounded once to W's type (nearest, ties to even).</summary>
+    /// <summary>
+    /// W + scaling * B A row by row: the update summed in float32, added once, and rounded once to W's type (nearest, ties to even).
+    /// </summary>
     private static void WriteSum(Stream stream, TensorData weight, LowRankUpdate update, string file, CancellationToken cancellationToken)
     {
         var (outputs, inputs) = ((int)weight.Shape[0], (int)weight.Shape[1]);
@@ -61,7 +65,8 @@ internal static class MergedModel
             TensorConversion.FromSingle(weight.Type, values, stored);
             TensorConversion.ToSingle(weight.Type, stored, change);
             if (Array.FindIndex(change, value => !float.IsFinite(value)) is >= 0 and var input)
-                throw new NlftException(FormattableString.Invariant($"{file}, tensor \"{weight.Name}\", row {output + 1}, column {input + 1}, merged"),
+                throw new NlftException(
+                    FormattableString.Invariant($"{file}, tensor \"{weight.Name}\", row {output + 1}, column {input + 1}, merged"),
                     FormattableString.Invariant($"{values[input]}"), $"a number that {weight.Type.FileName()} can hold",
                     "Keep base model and adapter apart, or merge into a copy of the base model in a type of wider range.");
             stream.Write(stored);

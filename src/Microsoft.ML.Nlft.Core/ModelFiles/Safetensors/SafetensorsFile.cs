@@ -3,9 +3,9 @@ using Microsoft.Win32.SafeHandles;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// A safetensors file. Opening reads and checks the header; the bytes of a tensor are read into memory of the process's own when they are first asked for. It is not
-/// mapped: of a mapped file, a program that shortens it would end this process, and one that writes to it would change the weights in use. Bytes that were read stay
-/// as they are, after <see cref="Dispose"/> too; a file that has been written to since it was opened is refused.
+/// A safetensors file. Opening reads and checks the header; the bytes of a tensor are read into memory of the process's own when they are first asked
+/// for. It is not mapped: of a mapped file, a program that shortens it would end this process, and one that writes to it would change the weights in
+/// use. Bytes that were read stay as they are, after <see cref="Dispose"/> too; a file that has been written to since it was opened is refused.
 /// </summary>
 internal sealed class SafetensorsFile : IDisposable
 {
@@ -99,7 +99,8 @@ internal sealed class SafetensorsFile : IDisposable
             while (bytes.Length > 0)
             {
                 var read = RandomAccess.Read(_handle, bytes, position);
-                if (read == 0) throw Changed(entry, $"a file that was shortened from {Length} to {RandomAccess.GetLength(_handle)} bytes after it was opened");
+                if (read == 0)
+                    throw Changed(entry, $"a file that was shortened from {Length} to {RandomAccess.GetLength(_handle)} bytes after it was opened");
                 position += read;
                 bytes = bytes[read..];
             }
@@ -115,5 +116,6 @@ internal sealed class SafetensorsFile : IDisposable
     public void Dispose() => _handle.Dispose();
 
     private NlftException Changed(SafetensorsEntry entry, string found, Exception? inner = null) =>
-        new($"{Path}, tensor \"{entry.Name}\"", found, "the file as it was when it was opened", "Open it again once nothing else writes to it.", inner);
+        new($"{Path}, tensor \"{entry.Name}\"", found, "the file as it was when it was opened", "Open it again once nothing else writes to it.",
+            inner);
 }

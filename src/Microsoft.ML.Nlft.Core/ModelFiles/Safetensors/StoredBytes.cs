@@ -3,7 +3,10 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>The bytes of one tensor of a file: read as a whole, once, when they are looked at or pinned; or in parts by <see cref="Read"/>, which keeps nothing.</summary>
+/// <summary>
+/// The bytes of one tensor of a file: read as a whole, once, when they are looked at or pinned; or in parts by <see cref="Read"/>, which keeps
+/// nothing.
+/// </summary>
 internal sealed class StoredBytes(SafetensorsFile file, SafetensorsEntry entry, int length) : MemoryManager<byte>
 {
     private byte[]? _bytes;

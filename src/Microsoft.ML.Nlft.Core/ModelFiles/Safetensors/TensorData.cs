@@ -15,8 +15,8 @@ public enum TensorType
 /// <param name="Type">Element type.</param>
 /// <param name="Shape">Dimensions, outermost first; empty for a scalar.</param>
 /// <param name="Bytes">
-/// The raw bytes. Those of a model folder are read when they are first looked at, and held from then on: an <see cref="NlftException"/> then names a file that has been written to since it
-/// was opened, an <see cref="ObjectDisposedException"/> says that it was closed before. What was read stays.
+/// The raw bytes. Those of a model folder are read when they are first looked at, and held from then on: an <see cref="NlftException"/> then names a
+/// file that has been written to since it was opened, an <see cref="ObjectDisposedException"/> says that it was closed before. What was read stays.
 /// </param>
 public sealed record TensorData(string Name, TensorType Type, long[] Shape, ReadOnlyMemory<byte> Bytes)
 {
