@@ -6,7 +6,7 @@ using Microsoft.ML.Nlft.Saliency;
 
 namespace Microsoft.ML.Nlft.Browser;
 
-/// <summary>Measures a map of a thousand rows of 300 tokens: file size, and the time to open and to recolour it.</summary>
+/// <summary>A map of a thousand rows of 300 tokens: the size of its file and of its page; prints the time to open and to recolour it.</summary>
 [TestClass]
 [TestCategory("Browser")]
 [DoNotParallelize]
@@ -15,8 +15,11 @@ public sealed class LargeMapTests
     private const int Rows = 1000, Tokens = 300, Width = 64, Vocabulary = 8000;
     private const long LargestFile = 25_000_000;
 
+    /// <summary>A page that held every token would have 300,000 elements; it draws the rows in view alone.</summary>
+    private const long MostElements = Rows * Tokens / 10;
+
     [TestMethod]
-    public void Page_ThousandRowsOf300Tokens_StaysSmallAndFast()
+    public void Page_ThousandRowsOf300Tokens_DrawsTheRowsInView()
     {
         var path = Path.Combine(Directory.CreateTempSubdirectory("nlft-page").FullName, "large.html");
         var made = Stopwatch.StartNew();
@@ -46,6 +49,7 @@ public sealed class LargeMapTests
                 await frame();
                 return new Promise(resolve => setTimeout(() => resolve(performance.now() - begin)));
                 """, value).GetDouble());
+        var elements = browser.Run("return document.getElementsByTagName('*').length;").GetInt64();
         browser.Screenshot("map-large");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"opens in {opened.Order().ElementAt(1):0} ms (median of 3), colours anew in {recoloured.Max():0} ms at most (machine of "
@@ -53,8 +57,7 @@ public sealed class LargeMapTests
         Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
 
         Assert.IsLessThan(LargestFile, size);
-        Assert.IsLessThan(1000, opened.Order().ElementAt(1));
-        Assert.IsLessThan(1000, recoloured.Max());
+        Assert.IsLessThan(MostElements, elements, $"{elements} elements");
         Assert.AreEqual("", string.Join('\n', browser.Complaints()));
     }
 
