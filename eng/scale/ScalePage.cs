@@ -284,7 +284,10 @@ internal sealed class ScalePage
 
     private void Command(string name)
     {
-        if (_measured.Commands.TryGetValue(name, out var command)) Line($"    {command}");
+        if (!_measured.Commands.TryGetValue(name, out var command)) return;
+        Line("```text");
+        Line(command);
+        Line("```");
     }
 
     private static string NameOf(SumAlgorithm algorithm) => algorithm switch
