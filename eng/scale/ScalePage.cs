@@ -284,10 +284,7 @@ internal sealed class ScalePage
 
     private void Command(string name)
     {
-        if (!_measured.Commands.TryGetValue(name, out var command)) return;
-        Line("```text");
-        Line(command);
-        Line("```");
+        if (_measured.Commands.TryGetValue(name, out var command)) Line($"    {command.Replace(" --", " \\\n        --")}");
     }
 
     private static string NameOf(SumAlgorithm algorithm) => algorithm switch
