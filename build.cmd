@@ -22,7 +22,8 @@ set DOTNET_CLI_TELEMETRY_OPTOUT=1
 set NLFT_ARGUMENTS=
 for /f "tokens=1,*" %%a in ("%*") do set NLFT_ARGUMENTS=%%b
 if exist artifacts\closing-line.txt del artifacts\closing-line.txt
-dotnet msbuild eng\build.proj -nologo -verbosity:minimal -consoleLoggerParameters:NoSummary -terminalLogger:off -nodeReuse:false -property:Verb=%verb% -target:%verb%
+dotnet msbuild eng\build.proj -nologo -verbosity:minimal -consoleLoggerParameters:NoSummary -terminalLogger:off -nodeReuse:false ^
+    -property:Verb=%verb% -target:%verb%
 set code=%errorlevel%
 if exist artifacts\closing-line.txt type artifacts\closing-line.txt
 exit /b %code%

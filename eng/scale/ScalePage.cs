@@ -284,7 +284,7 @@ internal sealed class ScalePage
 
     private void Command(string name)
     {
-        if (_measured.Commands.TryGetValue(name, out var command)) Line($"    {command}");
+        if (_measured.Commands.TryGetValue(name, out var command)) Line($"    {command.Replace(" --", " \\\n        --")}");
     }
 
     private static string NameOf(SumAlgorithm algorithm) => algorithm switch

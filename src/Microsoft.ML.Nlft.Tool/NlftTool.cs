@@ -102,6 +102,9 @@ internal sealed class NlftTool
         return ExitCode.Usage;
     }
 
-    private void Say(string message) =>
-        _console.Error.WriteLine($"nlft: {string.Join(' ', message.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))}");
+    private void Say(string message)
+    {
+        var lines = message.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        _console.Error.WriteLine($"nlft: {string.Join(' ', lines)}");
+    }
 }

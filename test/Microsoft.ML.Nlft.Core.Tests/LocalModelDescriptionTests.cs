@@ -54,7 +54,7 @@ public sealed class LocalModelDescriptionTests : IDisposable
     }
 
     [TestMethod]
-    public void SavingASavedModelAgainKeepsWhatItKnew()
+    public void Save_SavedModel_KeepsWhatItKnew()
     {
         using (var model = LocalModel.Load(_base.Path, new() { Trainable = TrainableWeights.Lora }))
             model.Save(_saved,
@@ -85,7 +85,7 @@ public sealed class LocalModelDescriptionTests : IDisposable
     }
 
     [TestMethod]
-    public void AMovedBaseModelIsNamed()
+    public void Load_BaseModelMoved_IsNamed()
     {
         using (var model = LocalModel.Load(_base.Path)) model.Save(_saved);
         var description = LocalModelDescription.Load(_saved);
@@ -97,7 +97,7 @@ public sealed class LocalModelDescriptionTests : IDisposable
     }
 
     [TestMethod]
-    public void AnotherBaseModelIsRefusedBeforeItsWeightsAreRead()
+    public void Load_AnotherBaseModel_IsRefusedBeforeItsWeightsAreRead()
     {
         using (var model = LocalModel.Load(_base.Path)) model.Save(_saved);
         using var other = new ByteModelFolder(maximumPositions: 512);
@@ -115,7 +115,7 @@ public sealed class LocalModelDescriptionTests : IDisposable
     [DataRow("""{"baseModelPath": null, "baseModelFingerprint": "", "hasAdapter": false, "settings": {}}""", "found ")]
     [DataRow("""{"format": 2, "libraryVersion": "9.0", "baseModelPath": "", "baseModelFingerprint": "", "hasAdapter": false, "settings": {}}""",
         "format: found 2; expected 1. It was written by version 9.0: use that version or a newer one.")]
-    public void ADamagedDescriptionIsRefused(string json, string message)
+    public void Load_DamagedDescription_IsRefused(string json, string message)
     {
         File.WriteAllText(Path.Combine(_saved, "nlft.json"), json);
         var fault = Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(_saved)).Message;
@@ -124,7 +124,7 @@ public sealed class LocalModelDescriptionTests : IDisposable
     }
 
     [TestMethod]
-    public void AMissingDescriptionIsNamed() => Assert.AreEqual(
+    public void Load_MissingDescription_IsNamed() => Assert.AreEqual(
         $"{Path.Combine(_saved, "nlft.json")}: found no such file; expected the description of a saved model. {Again}",
         Assert.ThrowsExactly<NlftException>(() => LocalModelDescription.Load(_saved)).Message);
 }

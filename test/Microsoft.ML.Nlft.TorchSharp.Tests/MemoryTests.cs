@@ -32,7 +32,7 @@ public class MemoryTests
     [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
-    public void Step_300Times_KeepsMemoryConstant(bool recompute)
+    public void Step_ThreeHundredTimes_KeepsMemoryConstant(bool recompute)
     {
         using var folder = TinyModels.Create(1, Wide);
         var engine = Engine(recompute);

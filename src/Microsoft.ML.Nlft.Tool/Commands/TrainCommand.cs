@@ -122,7 +122,8 @@ internal sealed class TrainCommand : ToolCommand
         if (!result.Cancelled) return Task.FromResult(ExitCode.Success);
         var remedy = training.CheckpointFolder is { } folder ? $" To go on, run it again with --resume-from {folder}." : "";
         Console.Error.WriteLine(
-            $"nlft: cancelled after step {result.Steps.Count} of {result.Steps[^1].TotalSteps}: what was trained so far is kept in {output}.{remedy}");
+            $"nlft: cancelled after step {result.Steps.Count} of {result.Steps[^1].TotalSteps}: "
+            + $"what was trained so far is kept in {output}.{remedy}");
         return Task.FromResult(ExitCode.Cancelled);
     }
 

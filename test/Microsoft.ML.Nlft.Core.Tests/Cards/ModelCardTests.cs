@@ -27,8 +27,11 @@ public sealed class ModelCardTests
         Evaluation = new ModelCardEvaluation(text, 3, 1, 10),
     };
 
+    private const string Paper = "[arXiv 2412.20382](https://arxiv.org/abs/2412.20382)";
+    private const string Tensors = "add_generation_prompt=True, return_tensors=\"pt\", return_dict=True";
+
     [TestMethod]
-    public void ToMarkdown_Adapter_DescribesDataOptionsMetricsAndUse() => Assert.AreEqual("""
+    public void ToMarkdown_Adapter_DescribesDataOptionsMetricsAndUse() => Assert.AreEqual($$$"""
         ---
         base_model: "org/plain"
         base_model_relation: adapter
@@ -42,7 +45,7 @@ public sealed class ModelCardTests
 
         # `plain`, fine-tuned
 
-        A LoRA adapter for `org/plain`, trained by Natural Language Fine-Tuning ([arXiv 2412.20382](https://arxiv.org/abs/2412.20382)). The base model is not part of it.
+        A LoRA adapter for `org/plain`, trained by Natural Language Fine-Tuning ({{{Paper}}}). The base model is not part of it.
 
         Trained on 2031-02-03.
 
@@ -94,7 +97,7 @@ public sealed class ModelCardTests
         tokenizer = AutoTokenizer.from_pretrained("org/plain")
         model = AutoModelForCausalLM.from_pretrained("org/plain")
         model = PeftModel.from_pretrained(model, "this-folder")
-        inputs = tokenizer.apply_chat_template([{"role": "user", "content": "What is 2 + 3?"}], add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        inputs = tokenizer.apply_chat_template([{"role": "user", "content": "What is 2 + 3?"}], {{{Tensors}}})
         print(tokenizer.decode(model.generate(**inputs, max_new_tokens=512)[0], skip_special_tokens=True))
         ```
 

@@ -12,7 +12,7 @@ public sealed class GoldenModelTests
 
     [TestMethod]
     [DynamicData(nameof(Models))]
-    public void AModelFolderIsReadWholeAndCopiedByteForByte(string name)
+    public void OpenAndCopy_GoldenModel_IsReadWholeAndCopiedByteForByte(string name)
     {
         var path = Fixtures.Path_("golden", "llama", name);
         var json = JsonNode.Parse(File.ReadAllText(Path.Combine(path, "config.json")))!;
@@ -43,7 +43,7 @@ public sealed class GoldenModelTests
 
     [TestMethod]
     [DynamicData(nameof(Models))]
-    public void AnAdapterFitsItsModelAndIsWrittenAsItWasRead(string name)
+    public void LoadAndSave_GoldenAdapter_FitsItsModelAndIsWrittenAsItWasRead(string name)
     {
         using var model = ModelFolder.Open(Fixtures.Path_("golden", "llama", name));
         foreach (var path in Directory.GetDirectories(model.Path).Where(path => File.Exists(Path.Combine(path, "adapter_config.json"))))

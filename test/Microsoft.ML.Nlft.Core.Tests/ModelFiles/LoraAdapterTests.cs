@@ -20,7 +20,7 @@ public sealed class LoraAdapterTests
     private static LoraConfiguration Configuration { get; } = new() { Rank = 2, Alpha = 4, Dropout = 0, TargetModules = ["up_proj"] };
 
     [TestMethod]
-    public void TheConfigurationIsWrittenAsPythonWritesIt()
+    public void Save_Configuration_IsWrittenAsPythonWritesIt()
     {
         using var folder = new TemporaryFolder();
         new LoraAdapter(Configuration with { Alpha = 4.5, AlphaPattern = new Dictionary<string, double> { ["layers.1.mlp.up_proj"] = 8 } },
@@ -71,7 +71,7 @@ public sealed class LoraAdapterTests
 
     [TestMethod]
     [DynamicData(nameof(Configurations))]
-    public void AnAdapterSurvivesARoundTrip(LoraConfiguration configuration)
+    public void SaveAndLoad_Adapter_SurvivesTheRoundTrip(LoraConfiguration configuration)
     {
         using var folder = new TemporaryFolder();
         new LoraAdapter(configuration, Factors()).Save(folder.Path, "base");
@@ -113,8 +113,10 @@ public sealed class LoraAdapterTests
     [DataRow("""{"target_modules": ["up_proj"], "rank_pattern": {"up_proj": 2}}""", "model.layers.0.mlp.up_proj", 2, 4.0)]
     [DataRow("""{"target_modules": ["up_proj"], "rank_pattern": {"p_proj": 2}}""", "model.layers.0.mlp.up_proj", 8, 1.0)]
     [DataRow("""{"target_modules": ["up_proj"], "rank_pattern": {"layers.0": 2}}""", "model.layers.0.mlp.up_proj", 8, 1.0)]
-    [DataRow("""{"target_modules": ["up_proj"], "rank_pattern": {"layers\\.[0-1]\\.mlp\\.up_proj": 2, "up_proj": 3}, "alpha_pattern": {"up_proj": 5}}""", "model.layers.1.mlp.up_proj", 2, 2.5)]
-    public void AModuleIsResolvedAsPeftResolvesIt(string settings, string module, int rank, double scaling)
+    [DataRow("""
+        {"target_modules": ["up_proj"], "rank_pattern": {"layers\\.[0-1]\\.mlp\\.up_proj": 2, "up_proj": 3}, "alpha_pattern": {"up_proj": 5}}
+        """, "model.layers.1.mlp.up_proj", 2, 2.5)]
+    public void Resolve_Module_IsWhatPeftResolves(string settings, string module, int rank, double scaling)
     {
         using var folder = new TemporaryFolder();
         var (configuration, _) = LoraConfigurationJson.Load(folder.Write("adapter_config.json", Settings(settings)));
@@ -124,7 +126,7 @@ public sealed class LoraAdapterTests
     }
 
     [TestMethod]
-    public void MissingSettingsTakePeftsDefaults()
+    public void Load_MissingSettings_TakePeftsDefaults()
     {
         using var folder = new TemporaryFolder();
         var (configuration, baseModel) = LoraConfigurationJson.Load(folder.Write("adapter_config.json", """{"peft_type": "LORA"}"""));
@@ -134,7 +136,7 @@ public sealed class LoraAdapterTests
     }
 
     [TestMethod]
-    public void SettingsThatChangeNothingAreAccepted()
+    public void Load_SettingsThatChangeNothing_AreAccepted()
     {
         using var folder = new TemporaryFolder();
         LoraConfigurationJson.Load(folder.Write("adapter_config.json", Settings("""
@@ -190,7 +192,7 @@ public sealed class LoraAdapterTests
 
     [TestMethod]
     [DynamicData(nameof(Refused))]
-    public void ASettingThatCannotBeHonouredIsRefusedByName(string settings, string expected)
+    public void Load_SettingThatCannotBeHonoured_IsRefusedByName(string settings, string expected)
     {
         using var folder = new TemporaryFolder();
         folder.Write("adapter_config.json", Settings(settings));
@@ -198,7 +200,7 @@ public sealed class LoraAdapterTests
     }
 
     [TestMethod]
-    public void AnExpressionThatCannotBeReadIsNamed()
+    public void Load_UnreadableExpression_IsNamed()
     {
         using var folder = new TemporaryFolder();
         folder.Write("adapter_config.json", Settings("""{"target_modules": ".*("}"""));
@@ -245,7 +247,7 @@ public sealed class LoraAdapterTests
 
     [TestMethod]
     [DynamicData(nameof(BrokenTensors))]
-    public void FactorsThatDoNotFitTheSettingsAreRefused(string[] names, long[] shape, string expected)
+    public void Load_FactorsNotMatchingSettings_AreRefused(string[] names, long[] shape, string expected)
     {
         using var folder = new TemporaryFolder();
         folder.Write("adapter_config.json", Settings("""{"target_modules": ["up_proj"], "r": 2}"""));
@@ -255,7 +257,7 @@ public sealed class LoraAdapterTests
     }
 
     [TestMethod]
-    public void MissingFilesEmptyFilesAndOtherFormatsAreNamed()
+    public void Load_MissingEmptyOrOtherFiles_AreNamed()
     {
         using var folder = new TemporaryFolder();
         Assert.AreEqual("adapter_config.json: found no such file; expected PEFT's adapter_config.json. Check the path, or download the file again.",
@@ -273,7 +275,7 @@ public sealed class LoraAdapterTests
 
     /// <summary>What can run without backtracking does; what cannot has a second.</summary>
     [TestMethod]
-    public void APatternThatDoesNotEndIsRefused()
+    public void Resolve_PatternThatDoesNotEnd_IsRefused()
     {
         var module = $"model.layers.0.mlp.{new string('a', 40)}!";
         Assert.IsNull(new LoraConfiguration { TargetPattern = "(a+|.)+b" }.Resolve(module));
@@ -308,7 +310,7 @@ public sealed class LoraAdapterTests
 
     [TestMethod]
     [DynamicData(nameof(Options))]
-    public void AnOptionOutOfRangeIsRefusedAndNothingIsWritten(LoraConfiguration configuration, string expected)
+    public void Save_OptionOutOfRange_IsRefusedAndNothingIsWritten(LoraConfiguration configuration, string expected)
     {
         using var folder = new TemporaryFolder();
         Assert.AreEqual(expected, folder.Refusal(() => new LoraAdapter(configuration, Factors()).Save(folder.Path)));
@@ -316,7 +318,7 @@ public sealed class LoraAdapterTests
     }
 
     [TestMethod]
-    public void AFreshAdapterFitsItsModelAndNoOther()
+    public void Create_FreshAdapter_FitsItsModelAndNoOther()
     {
         using var folder = new TemporaryFolder();
         var model = ModelConfiguration.Load(folder.Write("config.json", ModelConfigurationTests.Config()));

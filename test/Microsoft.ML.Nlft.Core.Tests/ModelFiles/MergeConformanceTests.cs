@@ -24,7 +24,7 @@ public sealed class MergeConformanceTests
 
     [TestMethod]
     [DynamicData(nameof(Cases))]
-    public void MergedLogitsAreTheAdaptersWithinTheBound(string name, string type)
+    public void MergeInto_GoldenModel_HasTheAdaptersLogitsWithinTheBound(string name, string type)
     {
         using var golden = new Golden(name);
         using var folder = new TemporaryFolder();
@@ -46,7 +46,7 @@ public sealed class MergeConformanceTests
     /// </summary>
     [TestMethod]
     [DynamicData(nameof(Cases))]
-    public void EveryLogProbabilityMovesByNoMoreThanItsGradientAllows(string name, string type)
+    public void MergeInto_GoldenModel_MovesLogProbabilitiesByNoMoreThanTheirGradientsAllow(string name, string type)
     {
         using var golden = new Golden(name);
         using var folder = new TemporaryFolder();
@@ -75,7 +75,7 @@ public sealed class MergeConformanceTests
 
     [TestMethod]
     [DynamicData(nameof(Cases))]
-    public void EveryMergedWeightIsTheExactSumRoundedOnceAndNoOtherTensorChanges(string name, string type)
+    public void MergeInto_GoldenModel_RoundsExactSumsOnceAndChangesNoOtherTensor(string name, string type)
     {
         using var golden = new Golden(name);
         using var folder = new TemporaryFolder();
@@ -115,7 +115,7 @@ public sealed class MergeConformanceTests
 
     [TestMethod]
     [DynamicData(nameof(Cases))]
-    public void AShardedModelKeepsItsShardsAndGetsTheSameWeights(string name, string type)
+    public void MergeInto_ShardedModel_KeepsShardsAndGetsTheSameWeights(string name, string type)
     {
         using var golden = new Golden(name);
         using var folder = new TemporaryFolder();
@@ -142,7 +142,7 @@ public sealed class MergeConformanceTests
 
     [TestMethod]
     [DynamicData(nameof(Cases))]
-    public void WhatIsWrittenIsReadAlikeByAnotherReader(string name, string type)
+    public void MergeIntoAndSave_AnotherReader_ReadsTheSame(string name, string type)
     {
         using var golden = new Golden(name);
         using var folder = new TemporaryFolder();

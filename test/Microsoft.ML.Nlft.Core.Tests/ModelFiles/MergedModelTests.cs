@@ -10,19 +10,22 @@ public sealed class MergedModelTests
     private static readonly TokenSequence Sequence = new((int[])[3, 14, 15, 9, 26, 5, 30, 8, 2], 3);
 
     [TestMethod]
-    public void EveryOtherFileIsKeptByteForByteAndNothingUntrueIsCarriedOver()
+    public void MergeInto_OtherFiles_AreKeptByteForByteUnlessUntrue()
     {
         using var folder = new TemporaryFolder();
         using var source = Model(folder);
         string[] kept =
         [
-            "additional_chat_templates/tool_use.jinja", "chat_template.jinja", "generation_config.json", "LICENSE", "merges.txt", "special_tokens_map.json",
-            "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json",
+            "additional_chat_templates/tool_use.jinja", "chat_template.jinja", "generation_config.json", "LICENSE", "merges.txt",
+            "special_tokens_map.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json",
         ];
         foreach (var name in kept)
             folder.Write($"base/{name}", name.EndsWith("n_config.json", StringComparison.Ordinal) ? "{\r\n}" : $"{name}\r\n\u00e9");
         string[] left =
-            [".gitattributes", "README.md", "adapter_config.json", "model.safetensors.index.json", "nlft.json", "pytorch_model.bin", "model.gguf", "adapter/x.json"];
+        [
+            ".gitattributes", "README.md", "adapter_config.json", "model.safetensors.index.json", "nlft.json", "pytorch_model.bin", "model.gguf",
+            "adapter/x.json",
+        ];
         foreach (var name in left) folder.Write($"base/{name}", "{}");
         using var opened = ModelFolder.Open(folder.File("base"));
         Adapter(source).MergeInto(opened, folder.File("out/merged"));
@@ -35,7 +38,7 @@ public sealed class MergedModelTests
     }
 
     [TestMethod]
-    public void AWeightFileKeepsItsHeaderWhateverItsOrderAndMetadata()
+    public void MergeInto_HeaderOfAnyOrderAndMetadata_IsKept()
     {
         using var folder = new TemporaryFolder();
         using var source = Model(folder);
@@ -54,7 +57,7 @@ public sealed class MergedModelTests
     }
 
     [TestMethod]
-    public void ATiedEmbeddingIsUntouchedEvenWhereTheFileRepeatsIt()
+    public void MergeInto_TiedEmbeddingRepeatedInTheFile_IsUntouched()
     {
         using var folder = new TemporaryFolder();
         using var source = Model(folder);
@@ -72,7 +75,7 @@ public sealed class MergedModelTests
     }
 
     [TestMethod]
-    public void AFolderThatIsNotFreeIsRefusedAndLeftAlone()
+    public void MergeInto_FolderNotFree_IsRefusedAndLeftAlone()
     {
         using var folder = new TemporaryFolder();
         using var source = Model(folder);
@@ -95,7 +98,7 @@ public sealed class MergedModelTests
     }
 
     [TestMethod]
-    public void AMergeThatEndsEarlyLeavesNothing()
+    public void MergeInto_EndedEarly_LeavesNothing()
     {
         using var folder = new TemporaryFolder();
         using var source = Model(folder);
@@ -111,7 +114,7 @@ public sealed class MergedModelTests
     }
 
     [TestMethod]
-    public void AWeightBeyondItsTypeIsNamed()
+    public void MergeInto_WeightBeyondItsType_IsNamed()
     {
         using var folder = new TemporaryFolder();
         using var source = Model(folder, TensorType.F16);
@@ -130,11 +133,13 @@ public sealed class MergedModelTests
     /// <summary>What others write: settings, and by hand which layers they mean, with rank and scaling.</summary>
     public static IEnumerable<object[]> Settings =>
     [
-        ["""{"target_modules": ["up_proj", "down_proj"], "r": 2, "lora_alpha": 4, "rank_pattern": {"layers.1.mlp.up_proj": 3}, "alpha_pattern": {"down_proj": 9}}""",
+        ["""{"target_modules": ["up_proj", "down_proj"], "r": 2, "lora_alpha": 4"""
+            + """, "rank_pattern": {"layers.1.mlp.up_proj": 3}, "alpha_pattern": {"down_proj": 9}}""",
             "0.mlp.up_proj 2 2; 1.mlp.up_proj 3 1.3333333333333333; 0.mlp.down_proj 2 4.5; 1.mlp.down_proj 2 4.5"],
         ["""{"target_modules": ["q_proj", "o_proj"], "r": 4, "lora_alpha": 6, "use_rslora": true}""",
             "0.self_attn.q_proj 4 3; 1.self_attn.q_proj 4 3; 0.self_attn.o_proj 4 3; 1.self_attn.o_proj 4 3"],
-        ["""{"target_modules": ["up_proj"], "r": 4, "lora_alpha": 6, "use_rslora": true, "rank_pattern": {"up_proj": 9}, "alpha_pattern": {".*\\.1\\..*": 12}}""",
+        ["""{"target_modules": ["up_proj"], "r": 4, "lora_alpha": 6, "use_rslora": true"""
+            + """, "rank_pattern": {"up_proj": 9}, "alpha_pattern": {".*\\.1\\..*": 12}}""",
             "0.mlp.up_proj 9 2; 1.mlp.up_proj 9 4"],
         ["""{"target_modules": ".*\\.1\\.self_attn\\.(k|v)_proj", "r": 3, "lora_alpha": 6}""", "1.self_attn.k_proj 3 2; 1.self_attn.v_proj 3 2"],
         ["""{"target_modules": "all-linear", "r": 1, "lora_alpha": 2}""",
@@ -150,7 +155,7 @@ public sealed class MergedModelTests
 
     [TestMethod]
     [DynamicData(nameof(Settings))]
-    public void AnAdapterOfOthersScoresAsItsProductsAddedByHand(string settings, string layers)
+    public void MergeInto_AdapterOfOthers_ScoresAsItsProductsAddedByHand(string settings, string layers)
     {
         foreach (var type in new[] { TensorType.F32, TensorType.BF16 })
         {

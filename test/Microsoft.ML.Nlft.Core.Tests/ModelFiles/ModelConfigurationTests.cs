@@ -31,7 +31,7 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
-    public void MissingKeysTakeTheDefaultsOfTheLlamaClass()
+    public void Load_MissingLlamaKeys_TakeTheDefaultsOfTheClass()
     {
         var c = Load("""{"num_key_value_heads": "(remove)", "max_position_embeddings": "(remove)", "rms_norm_eps": "(remove)"}""");
         Assert.AreEqual((4, 8, 2048, 1e-6, false), (c.KeyValueHeadCount, c.HeadSize, c.MaximumPositions, c.NormEpsilon, c.TieWordEmbeddings));
@@ -43,15 +43,17 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
-    public void MissingKeysTakeTheDefaultsOfTheMistralClass()
+    public void Load_MissingMistralKeys_TakeTheDefaultsOfTheClass()
     {
-        var c = Load("""{"model_type": "mistral", "num_attention_heads": 16, "num_key_value_heads": "(remove)", "max_position_embeddings": "(remove)"}""");
+        var c = Load("""
+            {"model_type": "mistral", "num_attention_heads": 16, "num_key_value_heads": "(remove)", "max_position_embeddings": "(remove)"}
+            """);
         Assert.AreEqual((8, 131072), (c.KeyValueHeadCount, c.MaximumPositions));
         CollectionAssert.AreEqual(new[] { 4096, 4096, 4096 }, c.SlidingWindows.ToArray());
     }
 
     [TestMethod]
-    public void MissingKeysTakeTheDefaultsOfTheQwenClasses()
+    public void Load_MissingQwenKeys_TakeTheDefaultsOfTheClasses()
     {
         var c = Load("""{"model_type": "qwen2", "max_position_embeddings": "(remove)", "sliding_window": 8, "attention_bias": true}""");
         Assert.AreEqual((32768, true, false), (c.MaximumPositions, c.QkvBias, c.OutputBias));
@@ -64,9 +66,12 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
-    public void AnExplicitNullCountsAsHuggingFaceCountsIt()
+    public void Load_ExplicitNull_CountsAsHuggingFaceCountsIt()
     {
-        var c = Load("""{"model_type": "mistral", "num_key_value_heads": null, "head_dim": null, "sliding_window": null, "eos_token_id": null, "rope_scaling": null}""");
+        var c = Load("""
+            {"model_type": "mistral", "num_key_value_heads": null, "head_dim": null, "sliding_window": null, "eos_token_id": null,
+             "rope_scaling": null}
+            """);
         Assert.AreEqual((4, 8), (c.KeyValueHeadCount, c.HeadSize));
         Assert.IsEmpty(c.EndOfSequenceIds);
         CollectionAssert.AreEqual(new[] { 0, 0, 0 }, c.SlidingWindows.ToArray());
@@ -76,13 +81,16 @@ public sealed class ModelConfigurationTests
     [DataRow("""{"model_type": "mistral", "sliding_window": 7}""", "7,7,7")]
     [DataRow("""{"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 2}""", "0,0,7")]
     [DataRow("""{"model_type": "qwen3", "use_sliding_window": true, "sliding_window": 7}""", "0,0,0")]
-    [DataRow("""{"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 2, "layer_types": ["sliding_attention", "full_attention", "full_attention"]}""", "7,0,0")]
+    [DataRow("""
+        {"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 2,
+         "layer_types": ["sliding_attention", "full_attention", "full_attention"]}
+        """, "7,0,0")]
     [DataRow("""{"model_type": "llama", "sliding_window": 7}""", "0,0,0")]
-    public void SlidingWindowsFollowTheArchitecture(string changes, string expected) =>
+    public void Load_SlidingWindows_FollowTheArchitecture(string changes, string expected) =>
         Assert.AreEqual(expected, string.Join(",", Load(changes).SlidingWindows));
 
     [TestMethod]
-    public void OldAndNewSpellingsOfRopeAreTheSame()
+    public void Load_OldAndNewSpellingsOfRope_AreTheSame()
     {
         var expected = new RopeConfiguration { Theta = 500000, Type = "llama3", Factor = 8, LowFrequencyFactor = 1, HighFrequencyFactor = 4,
             OriginalMaximumPositions = 32 };
@@ -97,13 +105,16 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
-    public void YarnTakesItsOriginalLengthAndMagnitudesAsTransformersDoes()
+    public void Load_Yarn_TakesOriginalLengthAndMagnitudesAsTransformersDoes()
     {
         Assert.AreEqual(new RopeConfiguration { Type = "yarn", Factor = 4, OriginalMaximumPositions = 256 },
             Load("""{"rope_scaling": {"type": "yarn", "factor": 4.0}}""").Rope);
         Assert.AreEqual(new RopeConfiguration { Type = "yarn", Factor = 8, OriginalMaximumPositions = 32, BetaFast = 16, BetaSlow = 2,
             AttentionFactor = 1.25 },
-            Load("""{"rope_scaling": {"rope_type": "yarn", "original_max_position_embeddings": 32, "beta_fast": 16, "beta_slow": 2, "attention_factor": 1.25}}""").Rope);
+            Load("""
+                {"rope_scaling": {"rope_type": "yarn", "original_max_position_embeddings": 32, "beta_fast": 16, "beta_slow": 2,
+                                  "attention_factor": 1.25}}
+                """).Rope);
         var mscale = Load("""{"rope_scaling": {"rope_type": "yarn", "factor": 40, "mscale": 1.0, "mscale_all_dim": 0.5}}""").Rope.AttentionFactor;
         Assert.AreEqual((0.1 * Math.Log(40) + 1) / (0.05 * Math.Log(40) + 1), mscale!.Value, 1e-15);
     }
@@ -111,7 +122,7 @@ public sealed class ModelConfigurationTests
     [TestMethod]
     [DataRow("""{"dtype": "bfloat16", "eos_token_id": 5}""", "bfloat16", "5")]
     [DataRow("""{"torch_dtype": "float16", "eos_token_id": [128001, 128009]}""", "float16", "128001,128009")]
-    public void ElementTypeAndEndOfSequenceAreReadInEverySpelling(string changes, string type, string ends)
+    public void Load_ElementTypeAndEndOfSequence_AreReadInEverySpelling(string changes, string type, string ends)
     {
         var c = Load(changes);
         Assert.AreEqual(type, c.DataType);
@@ -123,7 +134,8 @@ public sealed class ModelConfigurationTests
         ["""{"model_type": "phi3"}""",
             "config.json, \"model_type\": found \"phi3\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these architectures."],
         ["""{"model_type": "gemma3_text"}""",
-            "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these architectures."],
+            "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these "
+                + "architectures."],
         ["""{"model_type": "(remove)"}""",
             "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2 or qwen3. Take the config.json that belongs to the "
                 + "model."],
@@ -193,7 +205,7 @@ public sealed class ModelConfigurationTests
 
     [TestMethod]
     [DynamicData(nameof(Malformed))]
-    public void AnImpossibleConfigurationIsRefusedByKeyAndValue(string changes, string expected)
+    public void Load_ImpossibleConfiguration_IsRefusedByKeyAndValue(string changes, string expected)
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("config.json", Config(changes));
@@ -203,7 +215,7 @@ public sealed class ModelConfigurationTests
     [TestMethod]
     [DataRow("{\"model_type\": ", "config.json: found invalid JSON (")]
     [DataRow("[]", "config.json: found []; expected config.json of a model: one JSON object. Correct the file, or download it again.")]
-    public void AFileThatIsNoJsonObjectIsRefused(string text, string expected)
+    public void Load_FileThatIsNoJsonObject_IsRefused(string text, string expected)
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("config.json", text);
@@ -211,12 +223,13 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
-    public void AConfigurationBuiltInCodeIsCheckedByTheSameRules()
+    public void Validate_ConfigurationBuiltInCode_KeepsTheSameRules()
     {
         var c = Load("{}");
         c.Validate();
         using var folder = new TemporaryFolder();
-        Assert.AreEqual($"ModelConfiguration, \"num_key_value_heads\": found 3; expected a divisor of num_attention_heads, 4. {CorrectConfiguration}", folder.Refusal((c with { KeyValueHeadCount = 3 }).Validate));
+        Assert.AreEqual("ModelConfiguration, \"num_key_value_heads\": found 3; expected a divisor of num_attention_heads, 4. "
+            + CorrectConfiguration, folder.Refusal((c with { KeyValueHeadCount = 3 }).Validate));
         Assert.AreEqual($"ModelConfiguration, \"layer_types\": found 2 entries; expected 3, one per layer. {CorrectConfiguration}",
             folder.Refusal((c with { SlidingWindows = [0, 0] }).Validate));
         Assert.AreEqual($"ModelConfiguration, \"sliding_window\": found 7; expected none: llama attends to all positions. {CorrectConfiguration}",
@@ -227,14 +240,19 @@ public sealed class ModelConfigurationTests
 
     [TestMethod]
     [DataRow("{}")]
-    [DataRow("""{"tie_word_embeddings": true, "attention_bias": true, "mlp_bias": true, "head_dim": 16, "bos_token_id": 1, "eos_token_id": [2, 3]}""")]
-    [DataRow("""{"rope_theta": 500000, "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 32}}""")]
+    [DataRow("""
+        {"tie_word_embeddings": true, "attention_bias": true, "mlp_bias": true, "head_dim": 16, "bos_token_id": 1, "eos_token_id": [2, 3]}
+        """)]
+    [DataRow("""
+        {"rope_theta": 500000,
+         "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 32}}
+        """)]
     [DataRow("""{"rope_scaling": {"rope_type": "yarn", "factor": 8, "attention_factor": 1.5}, "eos_token_id": null}""")]
     [DataRow("""{"model_type": "mistral", "sliding_window": 7}""")]
     [DataRow("""{"model_type": "mistral", "sliding_window": null}""")]
     [DataRow("""{"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 1}""")]
     [DataRow("""{"model_type": "qwen3", "head_dim": 16, "attention_bias": true}""")]
-    public void AWrittenConfigurationReadsBackAsItWas(string changes)
+    public void Load_WrittenConfiguration_ReadsBackAsItWas(string changes)
     {
         var c = Load(changes);
         using var folder = new TemporaryFolder();

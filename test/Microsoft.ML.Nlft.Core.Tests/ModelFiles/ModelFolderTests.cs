@@ -40,7 +40,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void ATensorIsGivenWithItsShapeAndType()
+    public void Tensor_ShapeAndType_AreThoseOfTheFile()
     {
         using var folder = new TemporaryFolder();
         using var model = ModelFolder.Open(Create(folder, type: TensorType.BF16));
@@ -53,7 +53,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void ShardsAreOneModel()
+    public void Open_Shards_AreOneModel()
     {
         using var folder = new TemporaryFolder();
         using var sharded = ModelFolder.Open(CreateShards(folder));
@@ -65,7 +65,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void TheFingerprintIsThatOfConfigurationAndHeaders()
+    public void Fingerprint_OtherValuesOrTypes_IsThatOfConfigurationAndHeaders()
     {
         using var folder = new TemporaryFolder();
         using var model = ModelFolder.Open(Create(folder));
@@ -77,7 +77,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void GenerationDefaultsJoinTheEndOfSequenceIds()
+    public void GenerationDefaults_EndOfSequenceIds_JoinThoseOfTheConfiguration()
     {
         using var folder = new TemporaryFolder();
         var path = Create(folder, """{"eos_token_id": 2}""");
@@ -86,7 +86,10 @@ public sealed class ModelFolderTests
             Assert.IsNull(model.GenerationDefaults);
             CollectionAssert.AreEqual(new[] { 2 }, model.EndOfSequenceIds.ToArray());
         }
-        folder.Write("model/generation_config.json", """{"eos_token_id": [5, 2], "do_sample": true, "temperature": 0.6, "top_p": 0.9, "top_k": 20, "repetition_penalty": 1.1, "max_new_tokens": 64}""");
+        folder.Write("model/generation_config.json", """
+            {"eos_token_id": [5, 2], "do_sample": true, "temperature": 0.6, "top_p": 0.9, "top_k": 20, "repetition_penalty": 1.1,
+             "max_new_tokens": 64}
+            """);
         using (var model = ModelFolder.Open(path))
         {
             CollectionAssert.AreEqual(new[] { 5, 2 }, model.EndOfSequenceIds.ToArray());
@@ -104,7 +107,7 @@ public sealed class ModelFolderTests
     [DataRow("""{"eos_token_id": [1, "2"]}""", "\"eos_token_id\": found [1, \"2\"]; expected an integer or a list of integers.")]
     [DataRow("""{"max_new_tokens": 0}""", "\"max_new_tokens\": found 0; expected an integer of at least 1.")]
     [DataRow("""{"do_sample": "yes"}""", "\"do_sample\": found \"yes\"; expected true or false.")]
-    public void ImpossibleGenerationDefaultsAreRefused(string json, string expected)
+    public void GenerationDefaults_ImpossibleValues_AreRefused(string json, string expected)
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("generation_config.json", json);
@@ -113,7 +116,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void AFolderWithoutUsableFilesIsRefusedWithWhatToDo()
+    public void Open_FolderWithoutUsableFiles_IsRefusedWithWhatToDo()
     {
         using var folder = new TemporaryFolder();
         Assert.AreEqual("none: found no such folder; expected a folder with config.json, model.safetensors and tokenizer.json. Check the path, or "
@@ -137,7 +140,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void WeightsThatDoNotBelongToTheConfigurationAreRefused()
+    public void Open_WeightsNotMatchingConfiguration_AreRefused()
     {
         using var folder = new TemporaryFolder();
         var path = Create(folder);
@@ -189,7 +192,7 @@ public sealed class ModelFolderTests
 
     [TestMethod]
     [DynamicData(nameof(BrokenShards))]
-    public void AnIndexThatDoesNotFitItsShardsIsRefused(Action<JsonObject> change, string expected)
+    public void Open_IndexNotMatchingShards_IsRefused(Action<JsonObject> change, string expected)
     {
         using var folder = new TemporaryFolder();
         var path = CreateShards(folder, change);
@@ -197,7 +200,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void ATensorMissingFromItsShardAndARepeatedTensorAreNamed()
+    public void Open_MissingOrRepeatedTensorOfShards_IsNamed()
     {
         using var folder = new TemporaryFolder();
         var path = CreateShards(folder, leaveOut: name => name == "lm_head.weight");
@@ -213,7 +216,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void ANewModelIsNormalWithScaledResidualProjections()
+    public void Create_NewModel_IsNormalWithScaledResidualProjections()
     {
         using var folder = new TemporaryFolder();
         using var model = ModelFolder.Open(Create(folder, """{"hidden_size": 64, "intermediate_size": 256, "attention_bias": true}"""));
@@ -233,7 +236,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void TheSameSeedGivesTheSameBytes()
+    public void Create_SameSeed_GivesTheSameBytes()
     {
         using var folder = new TemporaryFolder();
         var configuration = Configuration(folder);
@@ -246,7 +249,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void AWrittenModelHoldsTheGivenWeightsAndOnlyWholeModelsAreWritten()
+    public void Write_WholeModel_HoldsTheWeightsAndIncompleteModelsAreRefused()
     {
         using var folder = new TemporaryFolder();
         var configuration = Configuration(folder, """{"num_hidden_layers": 1, "tie_word_embeddings": true}""");
@@ -272,7 +275,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void ACopyKeepsUnknownKeysByteForByteAndReplacesWhatIsAsked()
+    public void Copy_UnknownKeys_AreKeptByteForByteAndWhatIsAskedReplaced()
     {
         using var folder = new TemporaryFolder();
         var path = Create(folder);

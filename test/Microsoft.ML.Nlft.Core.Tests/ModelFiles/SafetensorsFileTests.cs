@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Tests.ModelFiles;
 public sealed class SafetensorsFileTests
 {
     [TestMethod]
-    public void RandomTensorsSurviveARoundTrip()
+    public void WriteAndOpen_RandomTensors_SurviveTheRoundTrip()
     {
         for (var seed = 0; seed < 50; seed++)
         {
@@ -46,7 +46,7 @@ public sealed class SafetensorsFileTests
     }
 
     [TestMethod]
-    public void TheWriterSortsByTypeThenNameAndPadsTheHeader()
+    public void Write_SeveralTensors_AreSortedByTypeThenNameAndTheHeaderPadded()
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("t.safetensors");
@@ -57,7 +57,8 @@ public sealed class SafetensorsFileTests
             SafetensorsSource.From(new NamedTensor("a", [], [-2]), TensorType.F32),
         ]);
         var bytes = File.ReadAllBytes(path);
-        const string Header = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"z":{"dtype":"F32","shape":[2],"data_offsets":[4,12]},"b":{"dtype":"BF16","shape":[1],"data_offsets":[12,14]}}""";
+        const string Header = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}"""
+            + ""","z":{"dtype":"F32","shape":[2],"data_offsets":[4,12]},"b":{"dtype":"BF16","shape":[1],"data_offsets":[12,14]}}""";
         var padded = Header.PadRight((Header.Length + 7) / 8 * 8);
         Assert.AreEqual(padded.Length, BitConverter.ToInt64(bytes));
         Assert.AreEqual(padded, Encoding.UTF8.GetString(bytes, 8, padded.Length));
@@ -65,7 +66,7 @@ public sealed class SafetensorsFileTests
     }
 
     [TestMethod]
-    public void AnUnfinishedWriteLeavesTheOldFileAndNothingElse()
+    public void Write_Unfinished_LeavesTheOldFileAndNothingElse()
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("t.safetensors", "old");
@@ -76,7 +77,7 @@ public sealed class SafetensorsFileTests
     }
 
     [TestMethod]
-    public void TheWriterRefusesAWrongNumberOfValuesAndATakenName()
+    public void Write_WrongNumberOfValuesOrTakenName_IsRefused()
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("t.safetensors");
@@ -91,7 +92,7 @@ public sealed class SafetensorsFileTests
     }
 
     [TestMethod]
-    public void WhatWasReadBeforeDisposeStaysAndNothingIsReadAfterIt()
+    public void Dispose_ReadAndUnreadTensors_OnlyWhatWasReadStays()
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("t.safetensors");
@@ -112,7 +113,7 @@ public sealed class SafetensorsFileTests
     [TestMethod]
     [DataRow("shorten", "a file that was shortened from 108 to 104 bytes after it was opened")]
     [DataRow("overwrite", "a file that was written to after it was opened")]
-    public void AFileChangedSinceItWasOpenedIsRefusedAndWhatWasReadStays(string change, string found)
+    public void Read_FileChangedSinceItWasOpened_IsRefusedAndWhatWasReadStays(string change, string found)
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("t.safetensors");
@@ -134,11 +135,14 @@ public sealed class SafetensorsFileTests
     }
 
     [TestMethod]
-    public void AFileBeyondTwoGigabytesIsReadAndATensorBeyondTheLimitIsNamed()
+    public void Open_FileBeyondTwoGigabytes_IsReadAndATensorBeyondTheLimitIsNamed()
     {
         using var folder = new TemporaryFolder();
         const long Large = 2_200_000_000;
-        var header = Encoding.UTF8.GetBytes($$$"""{"large":{"dtype":"U8","shape":[{{{Large}}}],"data_offsets":[0,{{{Large}}}]},"last":{"dtype":"U8","shape":[1],"data_offsets":[{{{Large}}},{{{Large + 1}}}]}}""");
+        var header = Encoding.UTF8.GetBytes($$$"""
+            {"large":{"dtype":"U8","shape":[{{{Large}}}],"data_offsets":[0,{{{Large}}}]},
+             "last":{"dtype":"U8","shape":[1],"data_offsets":[{{{Large}}},{{{Large + 1}}}]}}
+            """);
         var path = folder.Write("t.safetensors", TemporaryFolder.Safetensors(header, 0));
         using (var stream = File.OpenWrite(path)) // a sparse file: nothing but the last byte is written
         {
@@ -158,7 +162,7 @@ public sealed class SafetensorsFileTests
     [DataRow(TensorType.BF16)]
     [DataRow(TensorType.F32)]
     [DataRow(TensorType.F64)]
-    public void ValuesReadInPartsAreThoseOfTheWhole(TensorType type)
+    public void ToArray_ValuesReadInParts_AreThoseOfTheWhole(TensorType type)
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("t.safetensors");
@@ -172,7 +176,7 @@ public sealed class SafetensorsFileTests
     }
 
     [TestMethod]
-    public void AnOpenFileCanBeReplaced()
+    public void Write_OpenFile_IsReplaced()
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("t.safetensors");

@@ -74,7 +74,7 @@ public sealed class SafetensorsRuleTests
 
     [TestMethod]
     [DynamicData(nameof(Headers))]
-    public void ABrokenHeaderIsRefusedWithItsOwnMessage(string header, int dataBytes, string expected)
+    public void Open_BrokenHeader_IsRefusedWithItsOwnMessage(string header, int dataBytes, string expected)
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("model.safetensors", TemporaryFolder.Safetensors(header, dataBytes));
@@ -82,7 +82,7 @@ public sealed class SafetensorsRuleTests
     }
 
     [TestMethod]
-    public void AFileOfLessThanEightBytesIsRefused()
+    public void Open_FileOfLessThanEightBytes_IsRefused()
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("model.safetensors", new byte[7]);
@@ -91,7 +91,7 @@ public sealed class SafetensorsRuleTests
     }
 
     [TestMethod]
-    public void AHeaderOverTheDecimalLimitIsRefusedBeforeAnythingIsAllocated()
+    public void Open_HeaderOverTheDecimalLimit_IsRefusedBeforeAnythingIsAllocated()
     {
         using var folder = new TemporaryFolder();
         var bytes = new byte[16];
@@ -106,7 +106,7 @@ public sealed class SafetensorsRuleTests
     }
 
     [TestMethod]
-    public void AHeaderThatEndsBeyondTheFileIsRefused()
+    public void Open_HeaderThatEndsBeyondTheFile_IsRefused()
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("model.safetensors", [60, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'}']);
@@ -115,7 +115,7 @@ public sealed class SafetensorsRuleTests
     }
 
     [TestMethod]
-    public void AHeaderThatIsNotUtf8IsRefused()
+    public void Open_HeaderThatIsNotUtf8_IsRefused()
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("model.safetensors", TemporaryFolder.Safetensors([(byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)'}'], 0));
@@ -124,7 +124,7 @@ public sealed class SafetensorsRuleTests
     }
 
     [TestMethod]
-    public void AGitLfsPointerIsRecognised()
+    public void Open_GitLfsPointer_IsRecognised()
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
@@ -133,7 +133,7 @@ public sealed class SafetensorsRuleTests
     }
 
     [TestMethod]
-    public void AMissingFileIsNamed()
+    public void Open_MissingFile_IsNamed()
     {
         using var folder = new TemporaryFolder();
         Assert.AreEqual("none.safetensors: found no such file; expected a readable safetensors file. Check the path and the permissions.",
@@ -144,7 +144,7 @@ public sealed class SafetensorsRuleTests
     [DataRow("{}")]
     [DataRow("  \n{}   ")]
     [DataRow("""{"__metadata__":{}}""")]
-    public void AnEmptyHeaderAndWhiteSpaceAroundItAreLegal(string header)
+    public void Open_EmptyHeaderWithWhiteSpaceAroundIt_IsLegal(string header)
     {
         using var folder = new TemporaryFolder();
         using var file = SafetensorsFile.Open(folder.Write("model.safetensors", TemporaryFolder.Safetensors(header, 0)));
@@ -152,13 +152,17 @@ public sealed class SafetensorsRuleTests
     }
 
     [TestMethod]
-    public void ScalarsEmptyTensorsAndEveryTypeAreLegal()
+    public void Open_ScalarsEmptyTensorsAndEveryType_AreLegal()
     {
         using var folder = new TemporaryFolder();
-        var header = new StringBuilder("{\"scalar\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},\"none\":{\"dtype\":\"F32\",\"shape\":[3,0],\"data_offsets\":[4,4]}");
+        var header = new StringBuilder("""
+            {"scalar":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"none":{"dtype":"F32","shape":[3,0],"data_offsets":[4,4]}
+            """);
         var offset = 4;
         foreach (var type in Enum.GetValues<TensorType>())
-            header.Append($",\"{type}\":{{\"dtype\":\"{type.FileName()}\",\"shape\":[4],\"data_offsets\":[{offset},{offset += type.BitSize() / 2}]}}");
+            header.Append($$"""
+                ,"{{type}}":{"dtype":"{{type.FileName()}}","shape":[4],"data_offsets":[{{offset}},{{offset += type.BitSize() / 2}}]}
+                """);
         using var file = SafetensorsFile.Open(folder.Write("model.safetensors", TemporaryFolder.Safetensors(header + "}", offset)));
         Assert.AreEqual(0, file.Tensor("none").Bytes.Length);
         CollectionAssert.AreEqual(Array.Empty<long>(), file.Tensor("scalar").Shape);

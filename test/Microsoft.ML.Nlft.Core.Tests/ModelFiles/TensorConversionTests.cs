@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Tests.ModelFiles;
 public sealed class TensorConversionTests
 {
     [TestMethod]
-    public void EveryBFloat16IsWidenedExactlyAndComesBack()
+    public void ToAndFromSingle_EveryBFloat16_IsWidenedExactlyAndComesBack()
     {
         var stored = Enumerable.Range(0, 65536).Select(i => (ushort)i).ToArray();
         var bytes = MemoryMarshal.AsBytes<ushort>(stored);
@@ -32,7 +32,7 @@ public sealed class TensorConversionTests
     [DataRow(0x7F800001u, 0x7FC0, DisplayName = "NaN with low bits only")]
     [DataRow(0xFFFFFFFFu, 0xFFFF, DisplayName = "negative NaN")]
     [DataRow(0x80000000u, 0x8000, DisplayName = "minus zero")]
-    public void BFloat16RoundsToNearestEven(uint bits, int expected)
+    public void FromSingle_BFloat16_RoundsToNearestEven(uint bits, int expected)
     {
         const int Count = 19; // a whole vector and what is left
         var bytes = new byte[2 * Count];
@@ -41,7 +41,7 @@ public sealed class TensorConversionTests
     }
 
     [TestMethod]
-    public void HalfAndDoubleAreConvertedAtAnyAlignment()
+    public void ToAndFromSingle_HalfAndDouble_AreConvertedAtAnyAlignment()
     {
         float[] values = [0, -1.5f, 65504, 1e-7f, float.NegativeInfinity];
         var halves = new byte[1 + 10];
@@ -57,7 +57,7 @@ public sealed class TensorConversionTests
     }
 
     [TestMethod]
-    public void OtherTypesAndLengthsAreRefused()
+    public void ToAndFromSingle_OtherTypesAndLengths_AreRefused()
     {
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => TensorConversion.ToSingle(TensorType.I32, new byte[4], new float[1]));
         Assert.ThrowsExactly<ArgumentException>(() => TensorConversion.ToSingle(TensorType.F32, new byte[4], new float[2]));

@@ -29,7 +29,7 @@ public sealed class SchemaShapeTests
     [DataRow("Words", "type Vector<String, 3>")]
     [DataRow("Many", "type Vector<String>")]
     [DataRow("Key", "type Key<UInt32, 0-9>")]
-    public void VectorsAndKeysAreNotText(string column, string found)
+    public void Fit_VectorOrKeyColumn_IsNotText(string column, string found)
     {
         var rows = _mlContext.Data.LoadFromEnumerable(new List<OddRow>());
         var trainer = _mlContext.Nlft().Trainers.NaturalLanguageFineTune("no-such-model", responseColumnName: column);
@@ -42,7 +42,7 @@ public sealed class SchemaShapeTests
     [DataRow("Many", "type VariableVector<String>")]
     [DataRow("Key", "type Key<UInt32>")]
     [DataRow("Nothing", "no such column")]
-    public void APipelineIsCheckedBeforeItIsFitted(string column, string found)
+    public void GetOutputSchema_UnusableColumn_IsRefusedBeforeFit(string column, string found)
     {
         var trainer = _mlContext.Nlft().Trainers.NaturalLanguageFineTune("no-such-model", responseColumnName: column);
         var shape = ShapeOf(_mlContext.Data.LoadFromEnumerable(new List<OddRow>()));
@@ -54,7 +54,7 @@ public sealed class SchemaShapeTests
     }
 
     [TestMethod]
-    public void TheOutputShapeHasOneTextColumnMore()
+    public void GetOutputSchema_UsableColumns_HasOneTextColumnMore()
     {
         var shape = ShapeOf(_mlContext.Data.LoadFromEnumerable(new List<Row>()));
         var output = _mlContext.Nlft().Trainers.NaturalLanguageFineTune("no-such-model", outputColumnName: "Written").GetOutputSchema(shape);

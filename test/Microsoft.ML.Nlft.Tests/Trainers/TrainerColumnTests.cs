@@ -38,7 +38,8 @@ public sealed class TrainerColumnTests
     [DataRow("response", " ", "name of the response column: found an empty name; expected the name of a text column. Set responseColumnName.")]
     [DataRow("judgment", "", "name of the judgment column: found an empty name; expected the name of a text column. Set judgmentColumnName.")]
     [DataRow("answer", "", "name of the answer column: found an empty name; expected the name of a text column. Set answerColumnName.")]
-    [DataRow("instruction", "", "name of the instruction column: found an empty name; expected the name of a text column. Set instructionColumnName.")]
+    [DataRow("instruction", "", "name of the instruction column: found an empty name; expected the name of a text column. Set "
+        + "instructionColumnName.")]
     [DataRow("output", "", "name of the output column: found an empty name; expected a name for the column of generated answers. Set "
         + "outputColumnName.")]
     [DataRow("response", "Question", "name of the response column: found \"Question\", which is the question column already; expected a column of "
@@ -55,7 +56,7 @@ public sealed class TrainerColumnTests
     }
 
     [TestMethod]
-    public void GenerationOptionsAreCheckedBeforeTraining()
+    public void Create_ImpossibleGenerationOption_IsRefusedBeforeTraining()
     {
         var options = new NaturalLanguageFineTuneTrainer.Options { ModelFolder = NoFolder, Generation = new() { TopP = 2 } };
 
@@ -63,7 +64,7 @@ public sealed class TrainerColumnTests
     }
 
     [TestMethod]
-    public void AnEmptyViewIsRefused()
+    public void Fit_EmptyView_IsRefused()
     {
         var rows = _mlContext.Data.LoadFromEnumerable(new List<Row>());
         var trainer = _mlContext.Nlft().Trainers.NaturalLanguageFineTune(NoFolder);
@@ -73,7 +74,7 @@ public sealed class TrainerColumnTests
     }
 
     [TestMethod]
-    public void SupervisedFineTuneReadsNeitherJudgmentNorAnswer()
+    public void SupervisedFineTune_NoJudgmentNorAnswer_ReadsNeither()
     {
         var rows = _mlContext.Data.LoadFromEnumerable(new List<QuestionAndTarget>());
         var trainer = _mlContext.Nlft().Trainers.SupervisedFineTune(NoFolder, targetColumnName: "Target");
@@ -82,7 +83,7 @@ public sealed class TrainerColumnTests
     }
 
     [TestMethod]
-    public void SupervisedFineTuneNamesAMissingTarget()
+    public void SupervisedFineTune_MissingTarget_IsNamed()
     {
         var rows = _mlContext.Data.LoadFromEnumerable(new List<QuestionAndTarget>());
         var trainer = _mlContext.Nlft().Trainers.SupervisedFineTune(NoFolder);
@@ -95,7 +96,7 @@ public sealed class TrainerColumnTests
     }
 
     [TestMethod]
-    public void CancellationIsObservedWhileRowsAreRead()
+    public void Fit_CancelledWhileRowsAreRead_Ends()
     {
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();

@@ -7,7 +7,7 @@ public sealed class CheckpointTests
     private const string Train = "train --model MODEL --data rows.csv --epochs 3 --batch-size 2 --learning-rate 0.01";
 
     [TestMethod]
-    public void The_same_command_starts_a_run_and_goes_on_with_it_to_the_same_files()
+    public void Train_SameCommandAgain_GoesOnToTheSameFiles()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -27,7 +27,7 @@ public sealed class CheckpointTests
     }
 
     [TestMethod]
-    public void Another_learning_rate_is_refused_and_the_rate_named()
+    public void Train_ResumedWithAnotherLearningRate_IsRefusedAndTheRateNamed()
     {
         using var tool = new ToolRun();
         tool.WriteRows();

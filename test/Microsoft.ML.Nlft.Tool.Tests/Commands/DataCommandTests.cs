@@ -67,7 +67,9 @@ public sealed class DataCommandTests
     {
         _tool.Write("rows.jsonl", """{"Id":"7","Question":"2+3?","Response":"6","Answer":"5","Score":0.5}""");
         _tool.Succeed("judge --data rows.jsonl --output judged.jsonl");
-        var row = """{"Id":"7","Question":"2+3?","Response":"6","Judgment":"The final answer 6 is wrong: the right answer is 5.","Answer":"5","Score":0.5}""";
+        var row = """
+            {"Id":"7","Question":"2+3?","Response":"6","Judgment":"The final answer 6 is wrong: the right answer is 5.","Answer":"5","Score":0.5}
+            """;
         Assert.AreEqual(row + "\n", File.ReadAllText(_tool.PathOf("judged.jsonl")));
         Assert.AreEqual(row, _tool.Succeed("select --data judged.jsonl --count 1").TrimEnd());
     }

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 public sealed class TrainTests
 {
     [TestMethod]
-    public void Writes_an_adapter_that_knows_its_base_model()
+    public void Train_Rows_WritesAnAdapterThatKnowsItsBaseModel()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -27,18 +27,19 @@ public sealed class TrainTests
     }
 
     [TestMethod]
-    public async Task What_is_trained_remembers_its_prompts_everywhere()
+    public async Task Train_Prompts_AreRememberedEverywhere()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
-        tool.Succeed(["train", "--model",
-            tool.Model, "--data", "rows.csv", "--output", "out", "--epochs", "3", "--learning-rate", "0.01", "--prompt-base-user", "Solve: {question}", "--prompt-template-variables", "enable_thinking=false"]);
+        tool.Succeed(["train", "--model", tool.Model, "--data", "rows.csv", "--output", "out", "--epochs", "3", "--learning-rate", "0.01",
+            "--prompt-base-user", "Solve: {question}", "--prompt-template-variables", "enable_thinking=false"]);
 
         var said = tool.Succeed("generate --adapter out --question 2+3? --maximum-new-tokens 6");
 
         Assert.AreEqual(said, tool.Succeed("generate --model out --question 2+3? --maximum-new-tokens 6"), "a saved model is a model");
         Assert.AreEqual(said,
-            tool.Succeed(["generate", "--adapter", "out", "--question", "2+3?", "--maximum-new-tokens", "6", "--prompt-base-user", "Solve: {question}"]));
+            tool.Succeed(["generate", "--adapter", "out", "--question", "2+3?", "--maximum-new-tokens", "6",
+                "--prompt-base-user", "Solve: {question}"]));
         using (var client = NlftModel.LoadChatClient(tool.PathOf("out")))
             Assert.AreEqual(said.TrimEnd('\n'), (await client.GetResponseAsync("2+3?", new() { MaxOutputTokens = 6 })).Text.TrimEnd('\n'));
         var saved = LocalModelDescription.Load(tool.PathOf("out"));
@@ -54,7 +55,7 @@ public sealed class TrainTests
 
     /// <summary>A place below a file can be written by nobody: said before the training, not after it.</summary>
     [TestMethod]
-    public void An_output_that_cannot_be_written_is_refused_before_the_training()
+    public void Train_OutputThatCannotBeWritten_IsRefusedBeforeTraining()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -64,7 +65,7 @@ public sealed class TrainTests
     }
 
     [TestMethod]
-    public void Steps_that_are_not_finite_end_the_run_or_are_counted()
+    public void Train_NonFiniteSteps_EndTheRunOrAreCounted()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -81,7 +82,7 @@ public sealed class TrainTests
     }
 
     [TestMethod]
-    public void Goes_on_from_an_adapter()
+    public void Train_Adapter_GoesOnFromIt()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -95,7 +96,7 @@ public sealed class TrainTests
     }
 
     [TestMethod]
-    public void Supervised_rows_need_no_answer()
+    public void Train_SupervisedRows_NeedNoAnswer()
     {
         using var tool = new ToolRun();
         tool.Write("rows.jsonl", """{"q": "2+3?", "r": "5"}""");
@@ -106,7 +107,7 @@ public sealed class TrainTests
     }
 
     [TestMethod]
-    public void Trains_all_weights_into_a_model_folder()
+    public void Train_AllWeights_WritesAModelFolder()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -119,7 +120,7 @@ public sealed class TrainTests
     }
 
     [TestMethod]
-    public void A_merged_model_answers_as_model_and_adapter_do()
+    public void Merge_Adapter_AnswersAsModelAndAdapterDo()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -133,7 +134,7 @@ public sealed class TrainTests
     }
 
     [TestMethod]
-    public void Interrupted_keeps_the_adapter_so_far_and_says_so()
+    public void Train_Interrupted_KeepsTheAdapterSoFarAndSaysSo()
     {
         using var tool = new ToolRun();
         tool.WriteRows();
@@ -151,7 +152,7 @@ public sealed class TrainTests
     }
 
     [TestMethod]
-    public void Interrupted_before_the_first_step_writes_nothing()
+    public void Train_InterruptedBeforeTheFirstStep_WritesNothing()
     {
         using var tool = new ToolRun();
         tool.WriteRows();

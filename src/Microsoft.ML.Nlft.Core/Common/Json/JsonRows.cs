@@ -144,7 +144,8 @@ internal static class JsonRows
             catch (JsonException e)
             {
                 var fault = _position.Of(buffer.Bytes, e, new JsonPosition());
-                throw new NlftException($"{file}, {fault}", $"text that is not JSON ({JsonFile.Reason(e)})", "a list of objects", "Correct the file.", e);
+                throw new NlftException($"{file}, {fault}", $"text that is not JSON ({JsonFile.Reason(e)})",
+                    "a list of objects", "Correct the file.", e);
             }
         }
 
