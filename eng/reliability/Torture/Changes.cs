@@ -30,8 +30,7 @@ internal static class Changes
         var neither = changes - finished.Values.Sum() - refused.Values.Sum();
         Console.WriteLine(
             $"{changes} weight files changed under a job: {Text(finished)} and the job ended with the files of the uninterrupted one, "
-                + $"{Text(refused)} "
-            + $"and refused, {neither} otherwise");
+            + $"{Text(refused)} and refused, {neither} otherwise");
         return neither;
 
         static string Text(Dictionary<string, int> counts) => string.Join(", ", counts.Select(pair => $"{pair.Value} {pair.Key}"));
@@ -52,7 +51,9 @@ internal static class Changes
         said = $"{begun} {job.StandardOutput.ReadToEnd()}{error.Result}";
         job.WaitForExit();
         if (job.ExitCode == 0) return place.Differences(folder, Job.Numbers) is [] ? true : null;
-        return job.ExitCode == Job.Refused && said.Contains(file, StringComparison.Ordinal) ? false : null;
+        // A file that is gone before the job opens its folder is refused as missing there.
+        var missing = how == "deleted" && said.Contains($"{model}: found no weights", StringComparison.Ordinal);
+        return job.ExitCode == Job.Refused && (missing || said.Contains(file, StringComparison.Ordinal)) ? false : null;
     }
 
     private static void Change(string file, string how)
