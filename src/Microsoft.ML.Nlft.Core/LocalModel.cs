@@ -11,13 +11,13 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft;
 
 /// <summary>
-/// A model ready for use: network, tokenizer and prompts together. Plain .NET programs work with it; the ML.NET API, the chat client and the
-/// command-line tool are built on it.
+/// A model ready for use: network, tokenizer and prompts. Use it in plain .NET programs; the ML.NET API, the chat client and the command-line tool
+/// are built on it.
 /// </summary>
 /// <remarks>
 /// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="AnswerStreaming"/> (a token at a time), <see cref="FineTune"/>,
 /// <see cref="ExportAdapter"/>, <see cref="Save"/>, saliency maps, disposal and the chat clients of the model are thread-safe through one lock. The
-/// other members are for one caller at a time.
+/// other members must be called by one caller at a time.
 /// </remarks>
 /// <example>
 /// <code>
@@ -46,8 +46,8 @@ public sealed class LocalModel : ITrainableModel, IDisposable
 
     /// <summary>Opens a model on an engine.</summary>
     /// <param name="folder">
-    /// A model folder in Hugging Face layout, or a saved model: what <see cref="Save"/>, <c>mlContext.Nlft().Save</c> or <c>nlft train</c> wrote.
-    /// Base model, adapter and prompts of a saved model are as saved unless <paramref name="options"/> say otherwise.
+    /// A model folder in Hugging Face layout, or a saved model: what <see cref="Save"/>, <c>mlContext.Nlft().Save</c> or <c>nlft train</c> wrote. A
+    /// saved model brings its base model, adapter and prompts; <paramref name="options"/> override them.
     /// </param>
     /// <param name="options">Engine, adapter, what to train, prompts.</param>
     /// <param name="cancellationToken">Observed while weights load.</param>
@@ -64,7 +64,7 @@ public sealed class LocalModel : ITrainableModel, IDisposable
     /// <summary>The opened folder.</summary>
     public ModelFolder Folder { get; }
 
-    /// <summary>The folder's own name: what people call the model.</summary>
+    /// <summary>The name of the folder, which serves as the model's name.</summary>
     public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Folder.Path));
 
     /// <summary>What the model was saved with; null when it was opened from a model folder.</summary>
@@ -79,46 +79,50 @@ public sealed class LocalModel : ITrainableModel, IDisposable
     /// <summary>The tokenizer.</summary>
     public HuggingFaceTokenizer Tokenizer { get; }
 
-    /// <summary>Prompts and rows to token ids.</summary>
+    /// <summary>Encodes prompts and rows as token ids.</summary>
     public PromptEncoder Prompts { get; }
 
     /// <summary>The processes that share the work on this model (<see cref="LocalModelOptions.Communicator"/>).</summary>
     public Communicator Communicator { get; }
 
-    /// <summary>Makes answers of prompts; to be used inside <see cref="Serialize{T}"/>.</summary>
+    /// <summary>Generates answers to prompts; use it inside <see cref="Serialize{T}"/>.</summary>
     internal TextGenerator Generator { get; }
 
     /// <summary>Answers questions, in batches.</summary>
-    /// <param name="questions">What to answer; none gives no answers.</param>
-    /// <param name="options">How; null: the most likely answer of at most 512 tokens.</param>
+    /// <param name="questions">The questions; an empty list gives no answers.</param>
+    /// <param name="options">Generation options; null: the most likely answer of at most 512 tokens.</param>
     /// <param name="cancellationToken">Observed between tokens.</param>
     /// <exception cref="NlftException">An option lies outside its range, or a question cannot be encoded.</exception>
     public IReadOnlyList<GeneratedText> Answer(
         IReadOnlyList<string> questions, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         Generate([.. questions.Select(question => Encode(question, options))], options, cancellationToken);
 
-    /// <summary>Answers prompts that <see cref="Prompts"/> made, in batches: for questions with an instruction.</summary>
-    /// <param name="prompts">Prompts as token ids; none gives no answers.</param>
-    /// <param name="options">How; null: the most likely answer of at most 512 tokens.</param>
+    /// <summary>Answers prompts that <see cref="Prompts"/> encoded, in batches, for example of questions with an instruction.</summary>
+    /// <param name="prompts">Prompts as token ids; an empty list gives no answers.</param>
+    /// <param name="options">Generation options; null: the most likely answer of at most 512 tokens.</param>
     /// <param name="cancellationToken">Observed between tokens.</param>
-    /// <exception cref="NlftException">An option lies outside its range, or a prompt is empty, too long, or has a foreign token.</exception>
+    /// <exception cref="NlftException">
+    /// An option lies outside its range, or a prompt is empty, too long, or has a token id outside the vocabulary.
+    /// </exception>
     public IReadOnlyList<GeneratedText> Generate(
         IReadOnlyList<int[]> prompts, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         GeneratePart(prompts, options, firstRow: 0, cancellationToken);
 
-    /// <summary>Answers a part of many prompts: together the parts give what one call would.</summary>
-    /// <param name="prompts">Prompts as token ids; none gives no answers.</param>
-    /// <param name="options">How; null: the most likely answer of at most 512 tokens.</param>
-    /// <param name="firstRow">Place of the first prompt among all, 0 or more: a row draws from the stream of random numbers of its place.</param>
+    /// <summary>Answers some of many prompts; the parts give the same answers as one call with all prompts.</summary>
+    /// <param name="prompts">Prompts as token ids; an empty list gives no answers.</param>
+    /// <param name="options">Generation options; null: the most likely answer of at most 512 tokens.</param>
+    /// <param name="firstRow">Index of the first prompt among all, 0 or more; it selects the random stream of each row.</param>
     /// <param name="cancellationToken">Observed between tokens.</param>
-    /// <exception cref="NlftException">An option lies outside its range, or a prompt is empty, too long, or has a foreign token.</exception>
+    /// <exception cref="NlftException">
+    /// An option lies outside its range, or a prompt is empty, too long, or has a token id outside the vocabulary.
+    /// </exception>
     public IReadOnlyList<GeneratedText> GeneratePart(
         IReadOnlyList<int[]> prompts, GenerationOptions? options, int firstRow, CancellationToken cancellationToken = default) =>
         Serialize(() => Generator.GeneratePart(prompts, options ?? new GenerationOptions(), firstRow, cancellationToken));
 
-    /// <summary>Answers one question as a stream of texts.</summary>
-    /// <param name="question">What to answer.</param>
-    /// <param name="options">How; null: the most likely answer of at most 512 tokens.</param>
+    /// <summary>Answers one question as a stream of text fragments.</summary>
+    /// <param name="question">The question.</param>
+    /// <param name="options">Generation options; null: the most likely answer of at most 512 tokens.</param>
     /// <param name="cancellationToken">Observed between tokens.</param>
     /// <exception cref="NlftException">An option lies outside its range, or the question cannot be encoded.</exception>
     public IAsyncEnumerable<string> AnswerStreaming(
@@ -128,14 +132,14 @@ public sealed class LocalModel : ITrainableModel, IDisposable
     private int[] Encode(string question, GenerationOptions? options) =>
         Prompts.EncodeQuestion(question, instruction: null, (options ?? new GenerationOptions()).MaximumNewTokens);
 
-    /// <summary>Trains on rows: a <see cref="TrainingRun"/> in one call. The processes of the job train one model together.</summary>
+    /// <summary>Trains the model on rows: a <see cref="TrainingRun"/> in one call. The processes of a job train one model together.</summary>
     /// <param name="rows">One or more rows.</param>
-    /// <param name="objective">What is minimised.</param>
-    /// <param name="options">The set-up; null: the published one.</param>
-    /// <param name="progress">Hears of every step; null: nobody does.</param>
+    /// <param name="objective">The objective to minimize.</param>
+    /// <param name="options">Training options; null: those of the published runs.</param>
+    /// <param name="progress">Receives a report after every step; null: none.</param>
     /// <param name="cancellationToken">Observed between micro-batches.</param>
     /// <param name="timeProvider">The clock of progress and checkpoints; null: the system's.</param>
-    /// <param name="monitor">Follows the run from its beginning to its end; null: nobody does.</param>
+    /// <param name="monitor">Follows the run from start to end; null: none.</param>
     /// <exception cref="NlftException">
     /// An option, a row or the model does not fit, or a number is not finite: see <see cref="TrainingRun"/>.
     /// </exception>
@@ -145,13 +149,13 @@ public sealed class LocalModel : ITrainableModel, IDisposable
         ITrainingMonitor? monitor = null) =>
         new TrainingRun(this, rows, objective, options, timeProvider).Run(progress, cancellationToken, monitor);
 
-    /// <summary>A copy of the adapter as it stands now; the one that it was loaded with when nothing can be trained.</summary>
+    /// <summary>Returns a copy of the current adapter, or the one that was loaded if nothing can be trained.</summary>
     /// <exception cref="NlftException">The model was loaded without an adapter.</exception>
     public LoraAdapter ExportAdapter() => CurrentAdapter()
-        ?? throw new NlftException($"the model of {Folder.Path}", "no adapter of its own", "one",
+        ?? throw new NlftException($"the model of {Folder.Path}", "no adapter", "an adapter",
             "Load it with Trainable = TrainableWeights.Lora or with an Adapter.");
 
-    /// <summary>The adapter as it stands now, or null.</summary>
+    /// <summary>The current adapter, or null.</summary>
     internal LoraAdapter? CurrentAdapter() => Serialize(() => Network.Trainable switch
     {
         TrainableWeights.None => _adapter,
@@ -161,19 +165,19 @@ public sealed class LocalModel : ITrainableModel, IDisposable
 
     /// <summary>
     /// Saves the model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its card (README.md) and
-    /// nlft.json with the rest. The base model is not copied; its path and fingerprint are kept. <see cref="Load"/>, <c>mlContext.Nlft().Load</c>,
-    /// the chat client and the command-line tool open the folder. Of processes that trained together the first one writes, and the others return
-    /// when it has.
+    /// nlft.json with the rest. The base model is not copied; nlft.json records its path and fingerprint. <see cref="Load"/>,
+    /// <c>mlContext.Nlft().Load</c>, the chat client and the command-line tool open the folder. Of processes that trained together, the first one
+    /// writes, and the others return when it has finished.
     /// </summary>
     /// <param name="folder">
-    /// The folder; created when missing, and its files of those names replaced, except a README.md that is no card of this library.
+    /// The folder; created when missing. Files with those names are replaced, except a README.md that this library did not write.
     /// </param>
     /// <param name="settings">
-    /// Columns, generation and prompts; null: as it was saved before, else the defaults with the prompts the model was opened with.
+    /// Columns, generation and prompts; null: those it was last saved with, else the defaults with the prompts the model was opened with.
     /// </param>
-    /// <param name="card">The card; null: as it was saved before, else one that names the base model.</param>
+    /// <param name="card">The card; null: the one it was last saved with, else one that names the base model.</param>
     /// <exception cref="NlftException">
-    /// A setting lies outside its range, or all weights of the model are trained: then there is no adapter to save.
+    /// A setting lies outside its range, or all weights of the model are trained, so there is no adapter to save.
     /// </exception>
     public void Save(string folder, LocalModelSettings? settings = null, ModelCard? card = null)
     {
@@ -187,7 +191,7 @@ public sealed class LocalModel : ITrainableModel, IDisposable
         _trainedOn.OnFirst($"saving {folder}", () => LocalModelDescription.SaveModel(folder, Folder, CurrentAdapter(), settings, card));
     }
 
-    /// <summary>Waits for the model to be free and keeps it busy while <paramref name="work"/> runs.</summary>
+    /// <summary>Waits for exclusive use of the model and runs <paramref name="work"/>.</summary>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     internal T Serialize<T>(Func<T> work)
     {
@@ -205,7 +209,7 @@ public sealed class LocalModel : ITrainableModel, IDisposable
         return result;
     });
 
-    /// <summary>Waits for what is under way, then releases the network and the folder.</summary>
+    /// <summary>Waits for running work, then releases the network and the folder.</summary>
     public void Dispose()
     {
         lock (_lock)

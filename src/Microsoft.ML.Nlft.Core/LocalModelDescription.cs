@@ -9,7 +9,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft;
 
 /// <summary>
-/// nlft.json: what makes a folder a saved model, besides the PEFT adapter that lies in it. The base model is named and fingerprinted, never copied.
+/// Describes a saved model in nlft.json, next to the PEFT adapter. The base model is named and fingerprinted, never copied.
 /// <see cref="LocalModel.Save"/> writes it and <see cref="LocalModel.Load"/> reads it.
 /// </summary>
 public sealed record LocalModelDescription
@@ -29,7 +29,7 @@ public sealed record LocalModelDescription
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Grows when an older library could misread the file. Now 1.</summary>
+    /// <summary>Format version, raised when an older library could misread the file. Currently 1.</summary>
     public int Format { get; init; } = CurrentFormat;
 
     /// <summary>Version of the library that wrote the file.</summary>
@@ -42,13 +42,13 @@ public sealed record LocalModelDescription
     /// <summary><see cref="ModelFolder.Fingerprint"/> of the base model.</summary>
     public required string BaseModelFingerprint { get; init; }
 
-    /// <summary>Whether an adapter lies beside the file.</summary>
+    /// <summary>Whether the folder has an adapter.</summary>
     public required bool HasAdapter { get; init; }
 
-    /// <summary>How the model is asked and how it answers.</summary>
+    /// <summary>Columns, prompts and generation settings.</summary>
     public required LocalModelSettings Settings { get; init; }
 
-    /// <summary>The model card as data, so that a loaded model still knows how it was trained; null when it is not known.</summary>
+    /// <summary>The model card as data, so that a loaded model still knows how it was trained; null when unknown.</summary>
     public ModelCard? Card { get; init; }
 
     /// <summary>Whether a folder is a saved model.</summary>
@@ -60,17 +60,17 @@ public sealed record LocalModelDescription
     /// <exception cref="NlftException">The file is missing or damaged, or comes from a newer library.</exception>
     public static LocalModelDescription Load(string folder)
     {
-        const string expected = "the description of a saved model", again = "Name the folder that a model was saved to, or save it again.";
+        const string expected = "the description of a saved model", remedy = "Name the folder that a model was saved to, or save it again.";
         var path = Path.Combine(folder, FileName);
-        if (!File.Exists(path)) throw new NlftException(path, "no such file", expected, again);
-        var description = JsonFile.Load(new(path, expected) { FileRemedy = again }).Deserialize<LocalModelDescription>(Json);
+        if (!File.Exists(path)) throw new NlftException(path, "no such file", expected, remedy);
+        var description = JsonFile.Load(new(path, expected) { FileRemedy = remedy }).Deserialize<LocalModelDescription>(Json);
         if (description.Format is < 1 or > CurrentFormat)
             throw new NlftException($"{path}, format", $"{description.Format}", $"{CurrentFormat}",
                 $"It was written by version {description.LibraryVersion}: use that version or a newer one.");
         return description;
     }
 
-    /// <summary>Writes the file; it appears whole or not at all.</summary>
+    /// <summary>Writes the file atomically.</summary>
     /// <param name="folder">The folder; created when missing.</param>
     public void Save(string folder)
     {
@@ -78,11 +78,11 @@ public sealed record LocalModelDescription
         AtomicFile.Write(Path.Combine(folder, FileName), stream => stream.Write(bytes));
     }
 
-    /// <summary>Writes a whole saved model: the adapter, its card, and this file last, because a folder without it is not a saved model.</summary>
+    /// <summary>Writes a complete saved model: the adapter, its card and, last, this file, without which the folder is not a saved model.</summary>
     /// <param name="folder">The folder; created when missing.</param>
     /// <param name="baseModel">The base model; named, not copied.</param>
     /// <param name="adapter">The adapter; null: none.</param>
-    /// <param name="settings">How the model is asked and how it answers.</param>
+    /// <param name="settings">Columns, prompts and generation settings.</param>
     /// <param name="card">The card.</param>
     internal static void SaveModel(string folder, ModelFolder baseModel, LoraAdapter? adapter, LocalModelSettings settings, ModelCard card)
     {
@@ -99,11 +99,11 @@ public sealed record LocalModelDescription
     }
 
     /// <summary>
-    /// The base model's folder, checked before its weights are read: an adapter for another model would fail later and less clearly.
+    /// Returns the base model's folder and checks it before its weights are read: an adapter for another model would fail later and less clearly.
     /// </summary>
     /// <param name="folder">The saved model's folder, for messages.</param>
-    /// <param name="baseModelFolder">Where the base model lies now; null: where it lay when the model was saved.</param>
-    /// <exception cref="NlftException">There is no model, or another than the one that was saved.</exception>
+    /// <param name="baseModelFolder">The base model's folder; null: the folder it had when the model was saved.</param>
+    /// <exception cref="NlftException">The folder has no model, or its fingerprint does not match.</exception>
     public string FindBaseModel(string folder, string? baseModelFolder = null)
     {
         const string name =

@@ -35,7 +35,7 @@ internal static class LocalModelLoader
             var engine = options.Engine ?? new ManagedEngine();
             var communicator = options.Communicator ?? Communicator.Current;
             MemoryCheck.RequireWeights(engine, folder, options.Trainable);
-            if (options.Trainable != TrainableWeights.None) _ = folder.WeightFingerprint; // now, of the files that are read now
+            if (options.Trainable != TrainableWeights.None) _ = folder.WeightFingerprint; // compute it now, from the files that are being read
             var network = engine.Load(Request(folder, options, communicator), cancellationToken);
             return new LocalModel(folder, network, tokenizer, prompts, engine, options.Adapter, communicator) { Description = saved };
         }

@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>How <see cref="LocalModel"/> opens a folder.</summary>
+/// <summary>Options for opening a <see cref="LocalModel"/>.</summary>
 public sealed record LocalModelOptions
 {
     /// <summary>
@@ -16,13 +16,13 @@ public sealed record LocalModelOptions
     /// <summary>An adapter to apply, or null: that of a saved model, else none.</summary>
     public LoraAdapter? Adapter { get; init; }
 
-    /// <summary>Where the base model of a saved model lies now; null: where it lay when the model was saved.</summary>
+    /// <summary>The base model's folder of a saved model; null: the folder it had when the model was saved.</summary>
     public string? BaseModelFolder { get; init; }
 
     /// <summary>The fresh adapter to create when training LoRA without <see cref="Adapter"/>; null: the published settings.</summary>
     public LoraConfiguration? Lora { get; init; }
 
-    /// <summary>What can be trained. Default nothing.</summary>
+    /// <summary>The weights that can be trained. Default: none.</summary>
     public TrainableWeights Trainable { get; init; }
 
     /// <summary>
@@ -34,8 +34,8 @@ public sealed record LocalModelOptions
     public int Seed { get; init; } = 42;
 
     /// <summary>
-    /// The processes that share the work on the model: training, and generating responses. Default null: those that a launcher of MPI (mpirun,
-    /// srun) has started, or this process alone (<see cref="Distributed.Communicator.Current"/>).
+    /// The processes that share the work on the model: training, and generating responses. Default null: those that an MPI launcher (mpirun, srun)
+    /// started, or this process alone (<see cref="Distributed.Communicator.Current"/>).
     /// </summary>
     public Communicator? Communicator { get; init; }
 }

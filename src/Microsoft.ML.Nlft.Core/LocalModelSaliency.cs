@@ -4,10 +4,10 @@ using Microsoft.ML.Nlft.Saliency;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>Saliency maps of a model that is open.</summary>
+/// <summary>Computes saliency maps of an open model.</summary>
 public static class LocalModelSaliency
 {
-    /// <summary>Shows what training on these rows would teach now, token by token; nothing is trained.</summary>
+    /// <summary>Shows what training on these rows would teach the model now, token by token, without training it.</summary>
     /// <param name="model">The model.</param>
     /// <param name="rows">One or more rows.</param>
     /// <param name="objective">Thresholds and exponents; null: the published ones.</param>

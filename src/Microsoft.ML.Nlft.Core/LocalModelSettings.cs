@@ -3,10 +3,10 @@ using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>How a saved model is asked and how it answers: everything about it that is neither base model nor adapter.</summary>
+/// <summary>Columns, prompts and generation settings of a saved model: everything that is neither base model nor adapter.</summary>
 public sealed record LocalModelSettings
 {
-    /// <summary>Text column that is read, where rows are answered. Default "Question".</summary>
+    /// <summary>Text column with the questions, in views. Default "Question".</summary>
     public string QuestionColumnName { get; init; } = "Question";
 
     /// <summary>Text column with instructions for the system prompt, or null (default) for none.</summary>
@@ -15,13 +15,13 @@ public sealed record LocalModelSettings
     /// <summary>Column that answers are written to. Default "GeneratedAnswer".</summary>
     public string OutputColumnName { get; init; } = "GeneratedAnswer";
 
-    /// <summary>How answers are generated. Default the most likely answer of at most 512 tokens.</summary>
+    /// <summary>How answers are generated. Default: the most likely answer of at most 512 tokens.</summary>
     public GenerationOptions Generation { get; init; } = new();
 
     /// <summary>Wording and limits of the prompts.</summary>
     public PromptOptions Prompts { get; init; } = new();
 
-    /// <summary>Refuses the first setting that cannot be.</summary>
+    /// <summary>Refuses the first setting that is not valid.</summary>
     /// <exception cref="NlftException">A column's name is blank, or an option of the generation lies outside its range.</exception>
     public void Validate()
     {

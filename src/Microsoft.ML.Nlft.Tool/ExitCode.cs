@@ -1,17 +1,17 @@
 namespace Microsoft.ML.Nlft.Tool;
 
-/// <summary>What the process says to its shell.</summary>
+/// <summary>Exit codes of the process.</summary>
 internal static class ExitCode
 {
-    /// <summary>Done.</summary>
+    /// <summary>The command succeeded.</summary>
     public const int Success = 0;
 
-    /// <summary>A file, a row, the value of an option or a model cannot be used, or a check failed.</summary>
+    /// <summary>A file, a row, an option's value or a model cannot be used, or a check failed.</summary>
     public const int BadInput = 1;
 
-    /// <summary>The command line cannot be understood.</summary>
+    /// <summary>The command line is not valid.</summary>
     public const int Usage = 2;
 
-    /// <summary>Interrupted: 128 + SIGINT, as shells have it.</summary>
+    /// <summary>The command was interrupted: 128 + SIGINT, the shells' convention.</summary>
     public const int Cancelled = 130;
 }

@@ -6,7 +6,7 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool;
 
-/// <summary>The whole tool: its commands, how a command line is run, and how a failure becomes one line and an exit code.</summary>
+/// <summary>Defines the tool's commands, runs command lines, and turns a failure into one line and an exit code.</summary>
 internal sealed class NlftTool
 {
     private readonly ToolConsole _console;
@@ -45,7 +45,7 @@ internal sealed class NlftTool
     public RootCommand Root { get; }
 
     /// <summary>Runs one command line.</summary>
-    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    /// <returns>One of the values of <see cref="ExitCode"/>.</returns>
     public async Task<int> RunAsync(IReadOnlyList<string> args, CancellationToken cancellationToken = default)
     {
         var parsed = Root.Parse(args.Count == 0 ? ["--help"] : args);
@@ -84,7 +84,7 @@ internal sealed class NlftTool
         }
     }
 
-    /// <summary>One line for the first thing that cannot be understood, with the nearest word that could be meant.</summary>
+    /// <summary>Prints one line about the first argument that is not valid, with the nearest known name as a suggestion.</summary>
     private int RefuseUsage(ParseResult parsed)
     {
         var command = parsed.CommandResult.Command;

@@ -3,7 +3,7 @@ using System.Text;
 using Microsoft.ML.Nlft;
 using Microsoft.ML.Nlft.Tool;
 
-// The first Ctrl+C asks the command to stop and to keep what it can; the second one ends the process.
+// The first Ctrl+C asks the command to stop and keep what it can; the second one ends the process.
 Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
 using var cancellation = new CancellationTokenSource();
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
@@ -12,7 +12,7 @@ try
 {
     return await new NlftTool(ToolConsole.OfProcess()).RunAsync(args, cancellation.Token);
 }
-catch (NlftException e) // before the tool could begin: MPI
+catch (NlftException e) // before the tool could start: MPI
 {
     Console.Error.WriteLine($"nlft: {e.Message}");
     return ExitCode.BadInput;

@@ -6,14 +6,14 @@ using Spectre.Console.Rendering;
 namespace Microsoft.ML.Nlft.Tool;
 
 /// <summary>
-/// Where a command reads and writes: results go to <see cref="Out"/>, progress and messages to <see cref="Error"/>, so that results can
-/// be piped. Paths of the command line are relative to <see cref="WorkingDirectory"/>.
+/// The input and output of a command: results go to <see cref="Out"/>, progress and messages to <see cref="Error"/>, so that results can be piped.
+/// Paths on the command line are relative to <see cref="WorkingDirectory"/>.
 /// </summary>
 internal sealed class ToolConsole
 {
     private const int PlainWidth = 120;
 
-    /// <summary>What the user types or pipes in.</summary>
+    /// <summary>Standard input: what the user types or pipes in.</summary>
     public required TextReader In { get; init; }
 
     /// <summary>Results.</summary>
@@ -22,19 +22,19 @@ internal sealed class ToolConsole
     /// <summary>Progress, summaries and errors.</summary>
     public required TextWriter Error { get; init; }
 
-    /// <summary>What relative paths start from; empty: the process's own.</summary>
+    /// <summary>The folder that paths are relative to; empty: the process's working directory.</summary>
     public string WorkingDirectory { get; init; } = "";
 
     /// <summary>Whether results go to a terminal.</summary>
     public bool OutIsTerminal { get; init; }
 
-    /// <summary>Whether messages go to a terminal: bars instead of lines.</summary>
+    /// <summary>Whether messages go to a terminal, which shows bars instead of lines.</summary>
     public bool ErrorIsTerminal { get; init; }
 
-    /// <summary>Whether a person types: a prompt is shown.</summary>
+    /// <summary>Whether input comes from a terminal, which shows a prompt.</summary>
     public bool InIsTerminal { get; init; }
 
-    /// <summary>Columns of a line; 0: the terminal's own.</summary>
+    /// <summary>Width of a line in columns; 0: the terminal's width.</summary>
     public int Width { get; init; } = PlainWidth;
 
     /// <summary>The clock of progress lines.</summary>
@@ -43,8 +43,8 @@ internal sealed class ToolConsole
     /// <summary>The processes of the job, resolved once for all commands.</summary>
     public Communicator Communicator { get; init; } = Communicator.Single;
 
-    /// <summary>The console of this process; of processes that a launcher of MPI has started the first one speaks.</summary>
-    /// <exception cref="NlftException">There is a launcher, and its library cannot be used.</exception>
+    /// <summary>Creates the console of this process. Of processes that an MPI launcher started, only the first one prints.</summary>
+    /// <exception cref="NlftException">The process was started by an MPI launcher whose library cannot be used.</exception>
     public static ToolConsole OfProcess() => Communicator.Current is { IsFirst: false } ranks ? new()
     {
         In = TextReader.Null,
@@ -63,7 +63,7 @@ internal sealed class ToolConsole
         Width = Console.IsOutputRedirected || Console.WindowWidth <= 0 ? PlainWidth : Console.WindowWidth,
     };
 
-    /// <summary>A path of the command line.</summary>
+    /// <summary>Resolves a path from the command line.</summary>
     public string PathOf(string path) => Path.Combine(WorkingDirectory, path);
 
     /// <summary>Writes a table or other Spectre output as a result.</summary>
@@ -79,7 +79,7 @@ internal sealed class ToolConsole
         foreach (var line in text.ToString().TrimEnd().Split('\n')) Out.WriteLine(line.TrimEnd());
     }
 
-    /// <summary>The message side, for bars.</summary>
+    /// <summary>The console for messages, which draws the bars.</summary>
     public IAnsiConsole Messages => Styled(Error, ErrorIsTerminal);
 
     private IAnsiConsole Styled(TextWriter writer, bool terminal) => AnsiConsole.Create(new AnsiConsoleSettings
@@ -90,7 +90,7 @@ internal sealed class ToolConsole
         Out = new Output(writer, terminal, Width),
     });
 
-    /// <summary>Says something only where the processes before this one were killed.</summary>
+    /// <summary>Prints only if the processes of lower rank were killed.</summary>
     private sealed class SpeakerWriter(TextWriter writer, Communicator ranks) : TextWriter
     {
         public override Encoding Encoding => writer.Encoding;
@@ -106,7 +106,7 @@ internal sealed class ToolConsole
         }
     }
 
-    /// <summary>A writer of a known width: Spectre's own output asks the process's console.</summary>
+    /// <summary>A writer of a known width; Spectre's own output queries the process's console.</summary>
     private sealed class Output(TextWriter writer, bool terminal, int width) : IAnsiConsoleOutput
     {
         public TextWriter Writer => writer;

@@ -6,13 +6,13 @@ using static TorchSharp.torch.nn;
 namespace Microsoft.ML.Nlft.TorchSharp;
 
 /// <summary>
-/// Decoding with a key/value cache: the prompts run as one packed batch, then one row per sequence and step, all rows in one launch per
-/// operation. Only the token ids go to the device and only the logits come back. A retired row goes on as a dummy: the weights are read
+/// Decodes with a key/value cache: the prompts run as one packed batch, then each step runs one row per sequence, all rows in one launch per
+/// operation. Only token ids are copied to the device and only logits back. A retired sequence continues as a dummy row, since the weights are read
 /// for the others anyway.
 /// </summary>
 internal sealed class TorchDecodingSession : IDecodingSession
 {
-    private const int FirstRoom = 64; // new tokens that the cache holds before it grows
+    private const int InitialNewTokens = 64; // capacity of the cache for new tokens before it grows
 
     private readonly TorchLanguageModel _model;
     private readonly ModelConfiguration _configuration;
@@ -31,7 +31,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
         _lengths = [.. prompts.Select(prompt => prompt.Length)];
         _retired = new bool[prompts.Count];
         _cache = new KeyValueCache(_configuration, model.Context, prompts.Count,
-            Math.Min(_configuration.MaximumPositions, _lengths.Max() + Math.Min(maximumNewTokens, FirstRoom)));
+            Math.Min(_configuration.MaximumPositions, _lengths.Max() + Math.Min(maximumNewTokens, InitialNewTokens)));
         var attention = new PackedAttention(_configuration, batch, model.Context);
         try
         {
@@ -93,13 +93,13 @@ internal sealed class TorchDecodingSession : IDecodingSession
         {
             _cache.Append(layer, slots, k, v);
             var (keys, values) = _cache.Layer(layer, length);
-            // the heads that share a key/value head stand where queries of one head would: [B, kvHeads, group, d]
+            // the heads that share a key/value head take the place of the queries of one head: [B, kvHeads, group, d]
             var queries = q.view([Count, _configuration.KeyValueHeadCount, -1, _configuration.HeadSize]);
             return functional.scaled_dot_product_attention(queries, keys, values, masks[_configuration.SlidingWindows[layer]]).reshape([Count, -1]);
         }, cancellationToken);
     }
 
-    /// <summary>For every window of the model, which slots a new query sees: [B, 1, 1, length].</summary>
+    /// <summary>Returns, for every window of the model, the slots that a new query sees: [B, 1, 1, length].</summary>
     private Dictionary<int, Tensor> Masks(int[] positions, int length)
     {
         var distance = _model.Context.Indices(positions).unsqueeze(1) - arange(length, dtype: ScalarType.Int64, device: _model.Context.Device);
@@ -108,7 +108,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
             (window > 0 ? past.logical_and(distance.lt(window)) : past).view([Count, 1, 1, length]));
     }
 
-    /// <summary>Runs a batch through all layers and brings back the logits of some rows, or of all.</summary>
+    /// <summary>Runs a batch through all layers and returns the logits of some rows, or of all.</summary>
     private float[] Run(PackedBatch batch, int[]? rows, Func<int, Tensor, Tensor, Tensor, Tensor> attend, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();

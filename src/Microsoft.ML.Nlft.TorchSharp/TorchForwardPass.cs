@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.TorchSharp.Layers;
 namespace Microsoft.ML.Nlft.TorchSharp;
 
 /// <summary>
-/// One pass of a packed batch through the network. Kept for training, every layer is an autograd graph of its own, from its input to its
-/// output; when activations are recomputed only the input is kept, and the graph is made when the backward pass comes to it.
+/// Runs a packed batch through the network. For training, every layer has its own autograd graph, from its input to its output; if activations are
+/// recomputed, only the input is kept, and the backward pass builds the graph when it reaches the layer.
 /// </summary>
 internal sealed class TorchForwardPass : IForwardPass
 {
@@ -105,7 +105,8 @@ internal sealed class TorchForwardPass : IForwardPass
     }
 
     /// <summary>
-    /// Runs a layer so that it can be differentiated later, now with its graph or then again. The last layer is always the first to be asked.
+    /// Runs a layer so that it can be differentiated later: builds its graph now, or again in the backward pass. The last layer always builds it
+    /// now, because the backward pass starts there.
     /// </summary>
     private Tensor Keep(int index, Tensor x)
     {
@@ -116,7 +117,7 @@ internal sealed class TorchForwardPass : IForwardPass
         return graph.Output.detach();
     }
 
-    /// <summary>The rows whose outputs anybody asks for, null for all: after the last layer only those that predict.</summary>
+    /// <summary>Returns the rows whose outputs are needed, null for all: after the last layer, only those that predict.</summary>
     private Tensor? RowsOf(int layer) => layer == _graphs.Length - 1 ? _predicting : null;
 
     private List<TokenScores> ReadScores(Tensor results, Tensor? hidden)
@@ -136,7 +137,7 @@ internal sealed class TorchForwardPass : IForwardPass
         return tensor;
     }
 
-    /// <summary>A stretch of the network between two tensors: a leaf, and what autograd made of it.</summary>
+    /// <summary>The part of the network between two tensors: a leaf and the output that autograd computed from it.</summary>
     private sealed class Graph
     {
         private readonly bool _needsGradient;
@@ -151,8 +152,8 @@ internal sealed class TorchForwardPass : IForwardPass
         public Tensor? Output { get; set; }
 
         /// <summary>
-        /// Adds to the gradients of the stretch's parameters, frees the graph and returns the gradient of the input (the one given, if it needs
-        /// none).
+        /// Accumulates the gradients of the part's parameters, frees the graph and returns the gradient of the input (or the given gradient if the
+        /// input needs none).
         /// </summary>
         public Tensor Backward(Tensor gradient)
         {

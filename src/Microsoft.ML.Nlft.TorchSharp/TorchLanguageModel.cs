@@ -5,9 +5,7 @@ using Microsoft.ML.Nlft.TorchSharp.Runtime;
 
 namespace Microsoft.ML.Nlft.TorchSharp;
 
-/// <summary>
-/// A model on a TorchSharp device. Nothing it holds lives in a caller's dispose scope; what a call allocates is freed when it ends.
-/// </summary>
+/// <summary>A model on a TorchSharp device. Its tensors belong to no caller's dispose scope; what a call allocates is freed when it ends.</summary>
 internal sealed class TorchLanguageModel : ICausalLanguageModel
 {
     private readonly TorchSharpEngine _engine;
@@ -68,7 +66,7 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         Rope.Dispose();
     }
 
-    /// <summary>Does the work of one call: memory that runs out is explained, and what was in use at the end is noted.</summary>
+    /// <summary>Runs the work of one call; explains out-of-memory errors and records the memory in use at the end.</summary>
     internal T Run<T>(Func<T> work)
     {
         var result = TorchErrors.Explain(_device, work);
@@ -76,7 +74,9 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         return result;
     }
 
-    /// <summary>x[N, H] in the compute type: the embedding row of every token, with its graph when that is trained and asked for.</summary>
+    /// <summary>
+    /// x[N, H] in the compute type: the embedding row of every token, with its graph if the embedding is trained and the graph is requested.
+    /// </summary>
     internal Tensor Embed(int[] tokens, bool withGraph)
     {
         using var mode = set_grad_enabled(withGraph && Network.Embedding.Parameter is not null);

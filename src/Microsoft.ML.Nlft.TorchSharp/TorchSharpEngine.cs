@@ -51,22 +51,24 @@ public sealed class TorchSharpEngine : IModelEngine
     {
         ArgumentNullException.ThrowIfNull(options);
         if (Options.Int8Weights && options.Trainable == TrainableWeights.All)
-            throw new NlftException("option Int8Weights", "true", "false when all weights are trained", "Train a LoRA adapter, or leave Int8Weights "
-                + "out.");
+            throw new NlftException("option Int8Weights", "true", "false when all weights are trained",
+                "Train a LoRA adapter, or leave Int8Weights out.");
         return TorchErrors.Explain(Device, () => new TorchLanguageModel(this, _device.Value, options, cancellationToken));
     }
 
     /// <summary>
-    /// An engine with the same options on that GPU; this one when <see cref="TorchSharpEngineOptions.Device"/> or
+    /// Returns an engine with the same options on that GPU, or this one when <see cref="TorchSharpEngineOptions.Device"/> or
     /// <see cref="TorchSharpEngineOptions.GpuDeviceId"/> is set.
     /// </summary>
     /// <param name="deviceId">The GPU's number, 0 or more.</param>
-    /// <param name="fallbackToCpu">Whether the CPU may stand in; not when <see cref="TorchSharpEngineOptions.FallbackToCpu"/> is off.</param>
+    /// <param name="fallbackToCpu">
+    /// Whether to use the CPU if the GPU cannot be used; ignored when <see cref="TorchSharpEngineOptions.FallbackToCpu"/> is off.
+    /// </param>
     /// <exception cref="NlftException">The number is below 0.</exception>
     public IModelEngine OnGpu(int deviceId, bool fallbackToCpu) => Options.Device is not null || Options.GpuDeviceId is not null ? this
         : new TorchSharpEngine(Options with { GpuDeviceId = deviceId, FallbackToCpu = Options.FallbackToCpu && fallbackToCpu });
 
-    /// <summary>The memory of the device, now and at its highest so far.</summary>
+    /// <summary>Returns the memory of the device in use, now and at its peak.</summary>
     /// <exception cref="NlftException">As for <see cref="Device"/>.</exception>
     public TorchSharpMemory MeasureMemory() => TorchSharpMemory.Measure(_device.Value);
 }

@@ -2,11 +2,11 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TorchSharp;
 
-/// <summary>Where and how the TorchSharp engine computes.</summary>
+/// <summary>Options of the TorchSharp engine.</summary>
 public sealed record TorchSharpEngineOptions
 {
     /// <summary>
-    /// The device: <c>cpu</c>, <c>cuda</c> (the first GPU) or <c>cuda:N</c>. Nothing replaces a device that is named here. Null (default):
+    /// The device: <c>cpu</c>, <c>cuda</c> (the first GPU) or <c>cuda:N</c>. A device named here is never replaced. Null (default):
     /// <see cref="GpuDeviceId"/> decides, and without it the first GPU, or the CPU where there is none.
     /// </summary>
     public string? Device { get; init; }
@@ -17,9 +17,7 @@ public sealed record TorchSharpEngineOptions
     /// </summary>
     public int? GpuDeviceId { get; init; }
 
-    /// <summary>
-    /// Whether the CPU may stand in when <see cref="Device"/> is null and no GPU can be used. Default true.
-    /// </summary>
+    /// <summary>Whether to use the CPU when <see cref="Device"/> is null and no GPU can be used. Default true.</summary>
     public bool FallbackToCpu { get; init; } = true;
 
     /// <summary>
@@ -36,8 +34,8 @@ public sealed record TorchSharpEngineOptions
     public bool Int8Weights { get; init; }
 
     /// <summary>
-    /// Whether a training pass keeps only the input of every layer and computes the rest again on the way back: about a third more time,
-    /// far less memory. Default false.
+    /// Whether a training pass keeps only the input of every layer and recomputes the rest in the backward pass: about a third more time, far less
+    /// memory. Default false.
     /// </summary>
     public bool RecomputeActivations { get; init; }
 

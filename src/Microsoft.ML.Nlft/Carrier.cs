@@ -3,7 +3,7 @@ using Microsoft.ML.Transforms;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>Helper columns of the chain that <see cref="ModelZip"/> writes. Saved models depend on these names.</summary>
+/// <summary>Names the helper columns of the chain that <see cref="ModelZip"/> writes. Saved models depend on these names.</summary>
 internal static class CarrierColumns
 {
     public const string Question = "__nlft.question", Instruction = "__nlft.instruction", Chunk = "__nlft.chunk", Payload = "__nlft.payload",
@@ -12,7 +12,7 @@ internal static class CarrierColumns
     public static string[] All => [Question, Instruction, Chunk, Payload, Generated];
 }
 
-/// <summary>The model's inputs, whatever their columns are called.</summary>
+/// <summary>The model's inputs under fixed names.</summary>
 internal sealed class CarrierRow
 {
     public string Question { get; set; } = "";
@@ -65,7 +65,7 @@ internal sealed class CarrierChunkFactory : CustomMappingFactory<CarrierQuestion
     public override Action<CarrierQuestion, CarrierChunks> GetMapping() => static (_, destination) => destination.Chunks = Keys;
 }
 
-/// <summary>Puts the model together on the first row and answers one row at a time.</summary>
+/// <summary>Assembles the model on the first row and answers one row at a time.</summary>
 [CustomMappingFactoryAttribute(Contract)]
 internal sealed class CarrierAnswerFactory : CustomMappingFactory<CarrierInput, CarrierOutput>
 {

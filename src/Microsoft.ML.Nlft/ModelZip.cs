@@ -6,16 +6,16 @@ namespace Microsoft.ML.Nlft;
 
 /// <summary>
 /// Carries a model inside the zip of <c>mlContext.Model.Save</c>. ML.NET lets no outside assembly add its own stream to that zip, but it stores
-/// chains of its own transforms; so the model is written as such a chain: copy the inputs to fixed names, number the chunks, look each chunk up in a
-/// table that holds the saved folder as base64, answer (<see cref="CarrierAnswerFactory"/>), copy to the output name, drop the helpers. A plain
+/// chains of built-in transforms. So the model is written as such a chain: copy the inputs to fixed names, number the chunks, look each chunk up in
+/// a table that holds the saved folder as base64, answer (<see cref="CarrierAnswerFactory"/>), copy to the output name, drop the helpers. A plain
 /// <c>mlContext.Model.Load</c> then works anywhere this assembly is.
 /// </summary>
 internal static class ModelZip
 {
-    /// <summary>Most bytes of adapter weights: the chain holds several copies while it loads.</summary>
+    /// <summary>The limit of adapter weights in bytes: the chain holds several copies while it loads.</summary>
     public const long MaximumAdapterBytes = 32L << 20;
 
-    /// <summary>Chunks of the table: many rows of a moderate size instead of one huge text. Fixed, because files depend on it.</summary>
+    /// <summary>Number of chunks: many rows of moderate size instead of one huge text. Fixed, because saved files depend on it.</summary>
     public const int ChunkCount = 64;
 
     public static void Save(TextGenerationTransformer model, ModelSaveContext ctx)
@@ -41,7 +41,7 @@ internal static class ModelZip
             .Append<ITransformer>(transforms.DropColumns(CarrierColumns.All));
     }
 
-    /// <summary>A view without rows whose columns are named as the model's inputs: enough to fit the chain.</summary>
+    /// <summary>Creates a view without rows that has the model's input columns: enough to fit the chain.</summary>
     private static IDataView NoRows(MLContext mlContext, TextGenerationTransformer model)
     {
         var schema = SchemaDefinition.Create(typeof(CarrierRow));
@@ -60,7 +60,7 @@ internal static class ModelZip
         }
     }
 
-    /// <summary>The files of the saved folder as a zip archive in base64.</summary>
+    /// <summary>Packs the files of the saved folder as a zip archive in base64.</summary>
     private static string Pack(TextGenerationTransformer model)
     {
         var folder = Directory.CreateTempSubdirectory("nlft");
@@ -77,7 +77,7 @@ internal static class ModelZip
         }
     }
 
-    /// <summary>The reverse of <see cref="Pack"/>.</summary>
+    /// <summary>Reverses <see cref="Pack"/>.</summary>
     public static TextGenerationTransformer Unpack(string payload, string? modelFolder, Engines.IModelEngine? engine)
     {
         var folder = Directory.CreateTempSubdirectory("nlft");
@@ -93,7 +93,7 @@ internal static class ModelZip
         }
     }
 
-    /// <summary>The same chain with every chain that <see cref="Save"/> wrote replaced by its model.</summary>
+    /// <summary>Returns the chain with every chain that <see cref="Save"/> wrote replaced by its model.</summary>
     public static TransformerChain<ITransformer> Restore(ITransformer loaded, string? modelFolder, Engines.IModelEngine? engine)
     {
         var found = 0;
@@ -112,7 +112,7 @@ internal static class ModelZip
         }
     }
 
-    /// <summary>What the chunk table of a chain holds, or null when the chain is not one of ours.</summary>
+    /// <summary>Returns the contents of a chain's chunk table, or null when <see cref="Save"/> did not write the chain.</summary>
     private static string? Payload(ITransformer[] links)
     {
         if (links.OfType<CustomMappingTransformer<CarrierQuestion, CarrierChunks>>().FirstOrDefault() is not { } chunks) return null;

@@ -9,10 +9,10 @@ public sealed partial class NlftCatalog
     /// <summary>
     /// Compares generated answers with gold answers: exact-match accuracy with its 95 % Wilson interval, counts, and the outcome of every row.
     /// </summary>
-    /// <param name="predictions">Rows with both columns; generating is part of reading them.</param>
+    /// <param name="predictions">Rows with both columns; reading them generates the answers.</param>
     /// <param name="answerColumnName">Text column with the gold answers.</param>
     /// <param name="generatedColumnName">Text column with the generated answers.</param>
-    /// <param name="comparison">How final answers are compared. Default as exact numbers.</param>
+    /// <param name="comparison">How final answers are compared. Default: as exact numbers.</param>
     /// <exception cref="NlftException">A column is missing or does not hold text, there is no row, or a gold answer cannot be read.</exception>
     public EvaluationResult Evaluate(
         IDataView predictions, string answerColumnName = ColumnNames.Answer, string generatedColumnName = ColumnNames.GeneratedAnswer,
@@ -32,13 +32,15 @@ public sealed partial class NlftCatalog
         return ExactMatchEvaluator.Evaluate(generated, answers, comparison);
     }
 
-    /// <summary>A lazy view with one Boolean column more: whether the generated answer of the row is right.</summary>
+    /// <summary>Adds a Boolean column that says whether a row's generated answer is right, to a lazy view.</summary>
     /// <param name="predictions">Rows with both columns.</param>
     /// <param name="answerColumnName">Text column with the gold answers.</param>
     /// <param name="generatedColumnName">Text column with the generated answers.</param>
     /// <param name="outcomeColumnName">Name of the new column.</param>
-    /// <param name="comparison">How final answers are compared. Default as exact numbers.</param>
-    /// <exception cref="NlftException">A column is missing or does not hold text; while rows are read: a gold answer cannot be read.</exception>
+    /// <param name="comparison">How final answers are compared. Default: as exact numbers.</param>
+    /// <exception cref="NlftException">
+    /// A column is missing or does not hold text; while rows are read, when a gold answer cannot be read.
+    /// </exception>
     public IDataView EvaluateRows(
         IDataView predictions, string answerColumnName = ColumnNames.Answer, string generatedColumnName = ColumnNames.GeneratedAnswer,
         string outcomeColumnName = ColumnNames.IsCorrect, AnswerComparison comparison = AnswerComparison.Number)

@@ -4,7 +4,7 @@ namespace Microsoft.ML.Nlft;
 
 public sealed partial class NlftCatalog
 {
-    /// <summary>What training on these rows would teach a model, token by token; nothing is trained.</summary>
+    /// <summary>Shows what training on these rows would teach a model, token by token, without training it.</summary>
     /// <param name="data">At least one row with the configured columns.</param>
     /// <param name="options">The options; <see cref="SaliencyMapOptions.ModelFolder"/> must be set.</param>
     /// <returns>
@@ -29,13 +29,14 @@ public sealed partial class NlftCatalog
             throw new NlftException("option ModelFolder", "an empty path", "the folder of a model in Hugging Face layout, or of a saved model",
                 "Name a folder that holds config.json, the safetensors files and tokenizer.json, or one that Save wrote.");
         var saved = File.Exists(Path.Combine(options.ModelFolder, "nlft.json"));
-        using var model = saved ? Load(options.ModelFolder, engine: options.Engine)
+        using var model = saved
+            ? Load(options.ModelFolder, engine: options.Engine)
             : LoadBaseModel(options.ModelFolder, prompts: options.Prompts, engine: options.Engine);
         return model.ExplainTraining(rows, options.Objective, options.CancellationToken);
     }
 
     /// <summary>
-    /// A map as a view with one row per token and moment: Row (its place, from 0), Epoch, Position (from 0), Text, Base, Judge, Standard
+    /// Converts a map to a view with one row per token and snapshot: Row (index from 0), Epoch, Position (from 0), Text, Base, Judge, Standard
     /// (probabilities; NaN where not scored), RatioToBase, RatioToStandard, Role, Weight and Coefficient.
     /// </summary>
     /// <param name="map">The map.</param>

@@ -9,7 +9,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>Natural Language Fine-Tuning on an <see cref="MLContext"/>: what <c>mlContext.Nlft()</c> returns.</summary>
+/// <summary>Provides Natural Language Fine-Tuning on an <see cref="MLContext"/>; <c>mlContext.Nlft()</c> returns it.</summary>
 public sealed partial class NlftCatalog
 {
     private readonly MLContext _mlContext;
@@ -20,10 +20,10 @@ public sealed partial class NlftCatalog
     /// <summary>The trainers.</summary>
     public NlftTrainers Trainers { get; }
 
-    /// <summary>From questions to a training set: reading, generating, judging, selecting, writing.</summary>
+    /// <summary>The operations that make a training set from questions: reading, generating, judging, selecting, writing.</summary>
     public NlftDataCatalog Data { get; }
 
-    /// <summary>Opens a base model as it is, without fine-tuning: the baseline to compare with.</summary>
+    /// <summary>Opens a base model without fine-tuning, as a baseline to compare with.</summary>
     /// <param name="modelFolder">Folder of the base model in Hugging Face layout.</param>
     /// <param name="questionColumnName">Text column with the questions.</param>
     /// <param name="outputColumnName">Column that answers are written to.</param>
@@ -54,7 +54,7 @@ public sealed partial class NlftCatalog
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="folder">
-    /// The folder; created when missing, and its files of those names replaced, except a README.md that is no card of this library.
+    /// The folder; created when missing. Files with those names are replaced, except a README.md that this library did not write.
     /// </param>
     /// <param name="card">The card; null: <see cref="TextGenerationTransformer.Card"/>.</param>
     /// <example>
@@ -70,12 +70,12 @@ public sealed partial class NlftCatalog
     }
 
     /// <summary>
-    /// Saves a fine-tuned model as a whole: the base model's folder with the adapter merged into its weights, and a model card (README.md).
-    /// Everything that reads Hugging Face folders opens it, <see cref="LoadBaseModel"/> too. <see cref="LoraAdapter.MergeInto"/> says how
-    /// close it is to the adapter.
+    /// Saves a fine-tuned model as a whole: the base model's folder with the adapter merged into its weights, and a model card (README.md). Any
+    /// program that reads Hugging Face folders opens it, as does <see cref="LoadBaseModel"/>. <see cref="LoraAdapter.MergeInto"/> says how close it
+    /// is to the model with its adapter.
     /// </summary>
     /// <param name="model">The model, with an adapter.</param>
-    /// <param name="folder">The new folder: not there yet, or empty.</param>
+    /// <param name="folder">The new folder; it must be empty or not exist yet.</param>
     /// <param name="card">The card; null: <see cref="TextGenerationTransformer.Card"/>.</param>
     /// <exception cref="NlftException">
     /// The model has no adapter, the folder is that of the base model or not empty, or a merged weight is beyond its type's range.
@@ -89,7 +89,7 @@ public sealed partial class NlftCatalog
 
     /// <summary>Loads what <see cref="Save"/>, <see cref="LocalModel.Save"/> or <c>nlft train</c> wrote.</summary>
     /// <param name="folder">The saved folder.</param>
-    /// <param name="modelFolder">Where the base model lies now; null: where it lay when the model was saved.</param>
+    /// <param name="modelFolder">The base model's folder; null: the folder it had when the model was saved.</param>
     /// <param name="engine">The engine; null: the managed CPU engine.</param>
     /// <exception cref="NlftException">A file is missing or damaged, or the base model is not the one the adapter was trained on.</exception>
     public TextGenerationTransformer Load(string folder, string? modelFolder = null, IModelEngine? engine = null)
@@ -99,16 +99,16 @@ public sealed partial class NlftCatalog
     }
 
     /// <summary>
-    /// Puts <see cref="TextGenerationTransformer"/> back into a model that <c>mlContext.Model.Load</c> returned. The loaded model works as it is, one
-    /// row at a time on the managed engine; the restored one answers in batches, can move to another engine or another place of the base model, and
-    /// can be disposed.
+    /// Puts <see cref="TextGenerationTransformer"/> back into a model that <c>mlContext.Model.Load</c> returned. The loaded model already works,
+    /// one row at a time on the managed engine; the restored one answers in batches, can use another engine or base-model folder, and can be
+    /// disposed.
     /// </summary>
     /// <param name="loaded">What <c>mlContext.Model.Load</c> returned.</param>
-    /// <param name="modelFolder">Where the base model lies now; null: where it lay when the model was saved.</param>
+    /// <param name="modelFolder">The base model's folder; null: the folder it had when the model was saved.</param>
     /// <param name="engine">The engine; null: the managed CPU engine.</param>
     /// <returns>The same transforms in the same order; dispose the chain when it is no longer needed.</returns>
     /// <exception cref="NlftException">
-    /// There is no text generation in it, or the base model is not the one the adapter was trained on.
+    /// The model contains no text generation, or the base model is not the one the adapter was trained on.
     /// </exception>
     public TransformerChain<ITransformer> Restore(ITransformer loaded, string? modelFolder = null, IModelEngine? engine = null)
     {
@@ -118,7 +118,7 @@ public sealed partial class NlftCatalog
 
     /// <summary>Opens a model as a chat client of Microsoft.Extensions.AI; the client disposes the model.</summary>
     /// <param name="folder">What <see cref="Save"/> wrote, or a model folder in Hugging Face layout.</param>
-    /// <param name="options">How it answers, where the base model lies now, the engine; null: the defaults.</param>
+    /// <param name="options">Generation settings, the base model's folder and the engine; null: the defaults.</param>
     /// <exception cref="NlftException">The folder cannot be used, or an option lies outside its range.</exception>
     public IChatClient LoadChatClient(string folder, LocalChatClientOptions? options = null) =>
         NlftModel.LoadChatClient(folder, options is null ? null : options with { Engine = EngineChoice.Of(_mlContext, options.Engine) });

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft;
 
 /// <summary>
 /// Makes a training set from questions: what <c>mlContext.Nlft().Data</c> returns. Views have the text columns Question, Response, Judgment, Answer
-/// and Instruction; what a row lacks is an empty text. A view that is passed in needs the question column only.
+/// and Instruction; missing values are empty texts. A view that you pass in needs only the question column.
 /// </summary>
 /// <example>
 /// <code>
@@ -27,25 +27,25 @@ public sealed class NlftDataCatalog
     /// <param name="path">The file.</param>
     /// <param name="format">Its format; null: by its extension (<see cref="DataFile.Read"/>).</param>
     /// <param name="columns">The names of the file's columns or keys; null: the default ones, in upper or lower case.</param>
-    /// <returns>The rows, read at once and kept in memory.</returns>
-    /// <exception cref="NlftException">The first fault, with file, line and what was expected.</exception>
+    /// <returns>The rows, read immediately and kept in memory.</returns>
+    /// <exception cref="NlftException">The file cannot be used: names the first fault with file, line and what was expected.</exception>
     public IDataView Load(string path, RowFormat? format = null, DataColumns? columns = null) => View(DataFile.Read(path, format, columns));
 
-    /// <summary>Writes a view in any format; the file appears whole or not at all.</summary>
+    /// <summary>Writes a view in any format, atomically.</summary>
     /// <param name="rows">The view.</param>
     /// <param name="path">The file; an existing one is replaced.</param>
     /// <param name="format">The format; null: by the extension.</param>
     /// <exception cref="NlftException">A row lacks a text that the format needs, or the format is for reading only.</exception>
     public void Save(IDataView rows, string path, RowFormat? format = null) => DataFile.Write(path, Rows(rows), format);
 
-    /// <summary>Generates a model's responses to questions; returns when all responses are there.</summary>
+    /// <summary>Generates a model's responses to questions; returns when all are complete.</summary>
     /// <param name="model">The model.</param>
     /// <param name="questions">The view with the questions.</param>
     /// <param name="options">
     /// The options; null: those of the published runs. With <see cref="ResponseOptions.Journal"/> a killed run resumes where it stopped.
     /// </param>
     /// <param name="cancellationToken">Cancels; finished responses stay in the journal.</param>
-    /// <returns>One row per response; blank responses are left out: nothing can be learned from them.</returns>
+    /// <returns>One row per response; blank responses are left out, because nothing can be learned from them.</returns>
     /// <exception cref="NlftException">A column, a row or an option cannot be used.</exception>
     public IDataView Generate(LocalModel model, IDataView questions, ResponseOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -61,7 +61,7 @@ public sealed class NlftDataCatalog
         }));
     }
 
-    /// <summary>Judges responses; returns when all verdicts are there.</summary>
+    /// <summary>Judges responses; returns when all verdicts are complete.</summary>
     /// <param name="rows">The view with responses and answers.</param>
     /// <param name="judge">The judge: <see cref="RuleBasedJudge"/>, <see cref="ChatJudge"/>, or one of your own.</param>
     /// <param name="options">Journal and progress; null: neither.</param>
@@ -76,7 +76,7 @@ public sealed class NlftDataCatalog
         return new JudgedData(View(judged.Rows), judged.Correct, judged.Incorrect, judged.Unparsable.Count);
     }
 
-    /// <summary>Draws a training set.</summary>
+    /// <summary>Draws a training set from judged rows.</summary>
     /// <param name="rows">The view with judged rows: a row without a judgment counts as correct.</param>
     /// <param name="count">Number of rows, 1 or more.</param>
     /// <param name="ratio">Correct to incorrect; null: the first rows after the shuffle.</param>
@@ -98,7 +98,10 @@ public sealed class NlftDataCatalog
             Optional(ColumnNames.Answer), Optional(ColumnNames.Instruction)), CancellationToken.None);
     }
 
-    /// <summary>ML.NET is synchronous. The work runs on the thread pool, so that it never waits for the caller's synchronization context.</summary>
+    /// <summary>
+    /// Waits for asynchronous work, since ML.NET is synchronous. The work runs on the thread pool, so that it never waits for the caller's
+    /// synchronization context.
+    /// </summary>
     private static T Wait<T>(Func<Task<T>> work) => Task.Run(work).GetAwaiter().GetResult();
 }
 

@@ -5,7 +5,7 @@ namespace Microsoft.ML;
 /// <summary>Makes Natural Language Fine-Tuning available on an <see cref="MLContext"/>, with no more than <c>using Microsoft.ML;</c>.</summary>
 public static class NlftMLContextExtensions
 {
-    /// <summary>Trainers, loading, saving and evaluation of Natural Language Fine-Tuning.</summary>
+    /// <summary>Gets the catalog for training, loading, saving and evaluating models with Natural Language Fine-Tuning.</summary>
     /// <example>
     /// <code>
     /// var mlContext = new MLContext(seed: 42);

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>What <see cref="NlftCatalog.SaliencyMap"/> reads, and how it looks at it.</summary>
+/// <summary>Options of <see cref="NlftCatalog.SaliencyMap"/>.</summary>
 public sealed class SaliencyMapOptions
 {
     /// <summary>Folder of the model in Hugging Face layout, or of a model that <see cref="NlftCatalog.Save"/> wrote. Required.</summary>
@@ -34,6 +34,6 @@ public sealed class SaliencyMapOptions
     /// <summary>The engine. Default null: the managed CPU engine.</summary>
     public IModelEngine? Engine;
 
-    /// <summary>Stops the work. Default none.</summary>
+    /// <summary>Cancels the work. Default: none.</summary>
     public CancellationToken CancellationToken;
 }

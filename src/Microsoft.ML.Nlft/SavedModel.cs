@@ -3,10 +3,10 @@ using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>Models on disk as transformers.</summary>
+/// <summary>Opens and writes models on disk as transformers.</summary>
 internal static class SavedModel
 {
-    /// <summary>Writes a whole model with the adapter merged into it, and its card.</summary>
+    /// <summary>Writes a whole model with the adapter merged into its weights, and its card.</summary>
     public static void SaveMerged(TextGenerationTransformer model, string folder, ModelCard card)
     {
         if (model.Adapter is not { } adapter)
@@ -16,7 +16,7 @@ internal static class SavedModel
         card.Save(folder, ModelCardKind.Merged);
     }
 
-    /// <summary>Opens what was saved.</summary>
+    /// <summary>Opens a saved model.</summary>
     public static TextGenerationTransformer Load(string folder, string? modelFolder, IModelEngine? engine)
     {
         var saved = LocalModelDescription.Load(folder);
@@ -25,7 +25,7 @@ internal static class SavedModel
         return new TextGenerationTransformer(model, saved.HasAdapter ? model.ExportAdapter() : null, saved.Settings, training: null, saved.Card);
     }
 
-    /// <summary>Refuses a saved model where a base model is wanted: its adapter would go in unseen.</summary>
+    /// <summary>Refuses a saved model where a base model is expected: its adapter would be applied unnoticed.</summary>
     public static void RequireBase(string modelFolder)
     {
         if (LocalModelDescription.IsIn(modelFolder))

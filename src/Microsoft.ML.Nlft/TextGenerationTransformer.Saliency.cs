@@ -8,20 +8,24 @@ namespace Microsoft.ML.Nlft;
 public sealed partial class TextGenerationTransformer
 {
     /// <summary>
-    /// How the tokens of the recorded rows (<see cref="FineTuneOptions.RecordedRows"/>) looked before training and after every epoch; null when
-    /// nothing was recorded, or the model was loaded.
+    /// The saliency map of the recorded rows (<see cref="FineTuneOptions.RecordedRows"/>), before training and after every epoch; null when nothing
+    /// was recorded or the model was loaded.
     /// </summary>
     public SaliencyMap? TrainingMap { get; internal init; }
 
-    /// <summary>What training on a row would teach this model, token by token; nothing is trained.</summary>
+    /// <summary>Shows what training on a row would teach this model, token by token, without training it.</summary>
     /// <param name="row">A question, a response, the judgment when it is wrong, and the right answer.</param>
     /// <param name="objective">Thresholds and exponents; null: the published ones.</param>
     /// <returns>A map of that row: its tokens as records, or as a page with <see cref="SaliencyMap.Save"/>.</returns>
     /// <exception cref="NlftException">The row or an option does not fit.</exception>
     /// <example>
     /// <code>
-    /// var map = model.ExplainTraining(new TrainingExample { Question = "2 + 3?", Response = "2 + 3 = 6", Judgment = "2 + 3 is not 6.", Answer =
-    /// "5" }); foreach (var token in map.Rows[0].Tokens) Console.WriteLine($"{token.Text}: {token.Saliency.Role}, {token.Saliency.Coefficient}");
+    /// var map = model.ExplainTraining(new TrainingExample
+    /// {
+    ///     Question = "2 + 3?", Response = "2 + 3 = 6", Judgment = "2 + 3 is not 6.", Answer = "5",
+    /// });
+    /// foreach (var token in map.Rows[0].Tokens)
+    ///     Console.WriteLine($"{token.Text}: {token.Saliency.Role}, {token.Saliency.Coefficient}");
     /// map.Save("row.html");
     /// </code>
     /// </example>
@@ -31,7 +35,7 @@ public sealed partial class TextGenerationTransformer
         return ExplainTraining([row], objective, CancellationToken.None);
     }
 
-    /// <summary>The same of several rows.</summary>
+    /// <summary>Shows what training on several rows would teach this model.</summary>
     internal SaliencyMap ExplainTraining(IReadOnlyList<TrainingExample> rows, NaturalLanguageObjectiveOptions? objective,
         CancellationToken cancellationToken)
     {

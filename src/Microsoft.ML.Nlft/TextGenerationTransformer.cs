@@ -11,17 +11,17 @@ using Microsoft.ML.Nlft.Views;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>Writes an answer for every question: a base model, usually with a fine-tuned adapter, as an ML.NET transformer.</summary>
+/// <summary>Answers every question with a base model, usually with a fine-tuned adapter, as an ML.NET transformer.</summary>
 /// <remarks>
-/// <para>Lazy: an answer is generated when a cursor's getter asks for it, once per row however many consumers a row has. Cursors run ahead of their
-/// consumer by up to <see cref="GenerationOptions.MaximumBatchSize"/> rows to answer them together. A second pass over the view generates again: put
-/// <c>AppendCacheCheckpoint</c> behind the transformer when what follows passes several times.</para>
-/// <para>Views, mappers and prediction engines may be used from several threads; generation itself is serialized on the one model. Disposing releases
-/// the model, whose views then fail with <see cref="ObjectDisposedException"/>. A <c>PredictionEngine</c> disposes the transformer with itself unless
-/// told otherwise.</para>
+/// <para>The transformer is lazy: it generates an answer when a cursor's getter requests it, once per row however many consumers a row has. Cursors
+/// read ahead by up to <see cref="GenerationOptions.MaximumBatchSize"/> rows to answer them in one batch. A second pass over the view generates
+/// again: put <c>AppendCacheCheckpoint</c> after the transformer when later stages make several passes.</para>
+/// <para>Views, mappers and prediction engines may be used from several threads; generation itself is serialized on the one model. Disposing
+/// releases the model; its views then fail with <see cref="ObjectDisposedException"/>. A <c>PredictionEngine</c> disposes the transformer with
+/// itself by default.</para>
 /// <para>In a job of several processes (<see cref="Distributed"/>) <see cref="Transform"/> is not lazy: all processes call it with the same rows,
-/// divide the answering among them, and each gets a view with all answers. A cursor that answered when asked could not do that: it may be opened by
-/// one process alone, and would wait for the others in vain. Prediction engines and mappers answer in their own process.</para>
+/// divide the rows among them, and each gets a view with all answers. A lazy cursor could not do that: a single process may open it, and would wait
+/// for the others forever. Prediction engines and mappers answer in their own process.</para>
 /// </remarks>
 public sealed partial class TextGenerationTransformer : ITransformer, IDisposable
 {
@@ -29,7 +29,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     private readonly AppendedColumn<ReadOnlyMemory<char>> _column;
     private volatile bool _disposed;
 
-    /// <summary>Takes over the model.</summary>
+    /// <summary>Creates the transformer, which takes ownership of the model.</summary>
     internal TextGenerationTransformer(LocalModel model, LoraAdapter? adapter, LocalModelSettings settings, FineTuneResult? training, ModelCard? card)
     {
         settings.Validate();
@@ -40,13 +40,13 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
             settings.OutputColumnName, TextDataViewType.Instance, [.. inputs.OfType<string>()], settings.Generation.MaximumBatchSize, Answer);
     }
 
-    /// <summary>Text column that is read.</summary>
+    /// <summary>Text column with the questions.</summary>
     public string QuestionColumnName => Settings.QuestionColumnName;
 
     /// <summary>Text column with instructions for the system prompt, or null.</summary>
     public string? InstructionColumnName => Settings.InstructionColumnName;
 
-    /// <summary>Text column that is written.</summary>
+    /// <summary>Text column that answers are written to.</summary>
     public string OutputColumnName => Settings.OutputColumnName;
 
     /// <summary>How answers are generated.</summary>
@@ -55,17 +55,17 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     /// <summary>The fine-tuned adapter, or null for a bare base model.</summary>
     public LoraAdapter? Adapter { get; }
 
-    /// <summary>What the training run did, or null when the model was loaded.</summary>
+    /// <summary>The result of the training run; null when the model was loaded.</summary>
     public FineTuneResult? Training { get; }
 
     /// <summary>
-    /// The model card that is saved with the model: rows, options and metrics of the run that trained it. Fill in more with a <c>with</c> expression.
+    /// The model card that is saved with the model: rows, options and metrics of the run that trained it. Add to it with a <c>with</c> expression.
     /// </summary>
     public ModelCard Card { get; }
 
     internal LocalModelSettings Settings { get; }
 
-    /// <summary>The model, while it is open.</summary>
+    /// <summary>The open model.</summary>
     internal LocalModel Model
     {
         get
@@ -80,12 +80,14 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Mapper(inputSchema).OutputSchema;
 
     /// <summary>
-    /// Whether processes that a launcher of MPI (mpirun, srun) has started together divide the rows of <see cref="Transform"/>; all of them must
-    /// call it. False: each answers for itself, lazily. Default true, which changes nothing in a process on its own.
+    /// Whether processes that an MPI launcher (mpirun, srun) started together divide the rows of <see cref="Transform"/>; all of them must call it.
+    /// False: each process answers all its rows, lazily. Default true, which has no effect in a single process.
     /// </summary>
     public bool Distributed { get; set; } = true;
 
-    /// <summary>A view with the output column: lazy in a single process, complete in a job of several, all of which must call.</summary>
+    /// <summary>
+    /// Adds the output column to a view: lazily in a single process, eagerly in a job of several processes, all of which must call it.
+    /// </summary>
     /// <exception cref="NlftException">
     /// The question (or instruction) column is missing or does not hold text; in a job of several processes also: a row cannot be answered, the
     /// processes have different rows or models, or one of them has failed.
@@ -97,10 +99,10 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
         return new AppendedColumnView<ReadOnlyMemory<char>>(input, !Distributed || _model.Communicator.Size == 1 ? _column : SharedColumn(input));
     }
 
-    /// <summary>True.</summary>
+    /// <summary>Always true: every row maps to one row.</summary>
     public bool IsRowToRowMapper => true;
 
-    /// <summary>The transformer as a function of single rows: what a <c>PredictionEngine</c> uses.</summary>
+    /// <summary>Returns the transformer as a function of single rows, which a <c>PredictionEngine</c> uses.</summary>
     /// <exception cref="NlftException">The question (or instruction) column is missing or does not hold text.</exception>
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => Mapper(inputSchema);
 
@@ -118,11 +120,11 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
         return [.. answers.Select(answer => answer.Text.AsMemory())];
     }
 
-    /// <summary>The column with all answers, made by all processes of the job.</summary>
+    /// <summary>Answers all rows on all processes of the job.</summary>
     private AppendedColumn<ReadOnlyMemory<char>> SharedColumn(IDataView input)
     {
         var rows = AppendedColumnMapper<ReadOnlyMemory<char>>.ReadInputs(input, _column);
-        foreach (var row in rows) Prompt(row); // a row that cannot be answered is refused before the work begins, on every process
+        foreach (var row in rows) Prompt(row); // refuse a row that cannot be answered before the work begins, on every process
         var options = new ResponseOptions { Generation = Settings.Generation };
         var questions = rows.Select(row => new DataRow { Question = row.Texts[0], Instruction = Instruction(row), Source = row.Name });
         string[] answers = [.. ResponseGenerator.GenerateAsync(_model, questions.ToAsyncEnumerable(), options).ToBlockingEnumerable()
@@ -135,7 +137,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
                 "Cache the rows before they are transformed: mlContext.Data.Cache.");
     }
 
-    /// <summary>Answers a question that stands in no view.</summary>
+    /// <summary>Answers a question that belongs to no view.</summary>
     internal string AnswerOne(string question, string instruction) => Answer([new TextRow(-1, [question, instruction])])[0].ToString();
 
     private string? Instruction(TextRow row) => InstructionColumnName is null || string.IsNullOrWhiteSpace(row.Texts[1]) ? null : row.Texts[1];
@@ -153,8 +155,8 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     }
 
     /// <summary>
-    /// The model as a chat client of Microsoft.Extensions.AI, which answers as <see cref="Generation"/> says where a request is silent. The model
-    /// stays the transformer's, thread-safe through its lock: dispose the client first.
+    /// Returns the model as a chat client of Microsoft.Extensions.AI; <see cref="Generation"/> gives the defaults of a request. The transformer
+    /// keeps the model, and its lock makes the client thread-safe. Dispose the client first.
     /// </summary>
     /// <param name="options">Other settings; null: the transformer's.</param>
     /// <exception cref="NlftException">An option lies outside its range.</exception>
@@ -168,7 +170,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     /// <summary>Writes the model into the zip of <c>mlContext.Model.Save</c>: see <see cref="ModelZip"/>.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx) => ModelZip.Save(this, ctx);
 
-    /// <summary>Releases the model. Waits for a generation that is under way.</summary>
+    /// <summary>Releases the model after waiting for a running generation.</summary>
     public void Dispose()
     {
         _disposed = true;

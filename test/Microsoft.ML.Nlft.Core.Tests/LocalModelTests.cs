@@ -92,7 +92,7 @@ public class LocalModelTests
     public void ExportAdapter_NoAdapter_IsRefused()
     {
         using var model = LocalModel.Load(_folder);
-        Assert.AreEqual($"the model of {_folder}: found no adapter of its own; expected one. Load it with Trainable = TrainableWeights.Lora or with "
+        Assert.AreEqual($"the model of {_folder}: found no adapter; expected an adapter. Load it with Trainable = TrainableWeights.Lora or with "
             + "an Adapter.",
             Assert.ThrowsExactly<NlftException>(model.ExportAdapter).Message);
     }

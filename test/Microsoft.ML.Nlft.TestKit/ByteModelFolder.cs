@@ -3,7 +3,9 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>A whole model folder made by hand: random weights, and a tokenizer whose tokens are the 256 bytes and four special ones.</summary>
+/// <summary>
+/// Creates a complete model folder by hand: random weights, and a tokenizer whose tokens are the 256 bytes and four special ones.
+/// </summary>
 public sealed class ByteModelFolder : IDisposable
 {
     public const int Vocabulary = 260, EndOfTurn = 259;
@@ -20,8 +22,8 @@ public sealed class ByteModelFolder : IDisposable
     {
         ModelInitializer.Create(Path, new()
         {
-            ModelType = "llama", VocabularySize = Vocabulary, HiddenSize = 12, IntermediateSize = 20, LayerCount = 2, HeadCount = 3,
-                KeyValueHeadCount = 1,
+            ModelType = "llama", VocabularySize = Vocabulary, HiddenSize = 12, IntermediateSize = 20,
+            LayerCount = 2, HeadCount = 3, KeyValueHeadCount = 1,
             HeadSize = 4, MaximumPositions = maximumPositions, TieWordEmbeddings = true, SlidingWindows = [0, 0], EndOfSequenceIds = [257],
         }, seed: 3);
         // GPT-2's alphabet: printable bytes stand for themselves, the others for the characters from U+0100 on.

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>Numbers out of the JSON of golden files.</summary>
+/// <summary>Reads numbers from the JSON of golden files.</summary>
 public static class JsonNumbers
 {
     public static double[] Doubles(this JsonElement array) => [.. array.EnumerateArray().Select(value => value.GetDouble())];

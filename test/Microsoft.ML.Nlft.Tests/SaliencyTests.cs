@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>The saliency map through the ML.NET face.</summary>
+/// <summary>The saliency map through the ML.NET API.</summary>
 [TestClass]
 public sealed class SaliencyTests : ModelTest
 {

@@ -60,7 +60,7 @@ public class CrossEngineTests
         var (there, here) = beginsManaged ? ("managed", torch) : (torch, "managed");
         Assert.AreEqual($"checkpoint {path}: found another run (engine \"{there}\" there, \"{here}\" here); expected the same base model, engine, "
             + "options and rows. Give what it was written with, " +
-            "or start anew without ResumeFrom. ResumeOnAnotherEngine goes on all the same, to another result than the unbroken run's.",
+            "or start anew without ResumeFrom. ResumeOnAnotherEngine resumes all the same, but the result differs from the uninterrupted run's.",
                 Assert.ThrowsExactly<NlftException>(() => Train(folder, second, new() { ResumeFrom = path })).Message);
         var (actual, result) = Train(folder, second, new() { ResumeFrom = path, ResumeOnAnotherEngine = true });
         Assert.AreEqual(7, result.ResumedSteps);

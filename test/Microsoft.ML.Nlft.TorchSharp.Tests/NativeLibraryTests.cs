@@ -34,7 +34,7 @@ public class NativeLibraryTests
             process.WaitForExit();
             Assert.AreEqual(2, process.ExitCode, output.Result + errors);
             Assert.AreEqual($"TorchSharp: found no libtorch in {folder.FullName}/ and the folders of the program's packages; "
-                + "expected the native library in a package of its own. Add one package to the program, version 0.107.0: "
+                + "expected the native library from a separate package. Add one package to the program, version 0.107.0: "
                 + "TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, TorchSharp-cpu for the CPU.",
                 errors.Trim().Replace('\\', '/'));
         }

@@ -1,15 +1,15 @@
 namespace Microsoft.ML.Nlft.Common;
 
-/// <summary>Files that appear whole or not at all: written beside their place under a temporary name, then renamed over it.</summary>
+/// <summary>Writes files atomically: under a temporary name beside the target, then renamed over it.</summary>
 internal static class AtomicFile
 {
     /// <summary>Writes one file.</summary>
     /// <exception cref="NlftException">
-    /// The disk is full, the folder cannot be written, or <paramref name="write"/> threw it; the file is as it was.
+    /// The disk is full, the folder cannot be written, or <paramref name="write"/> threw it; the file is unchanged.
     /// </exception>
     public static void Write(string path, Action<Stream> write) => WriteAll((path, write));
 
-    /// <summary>Writes files that belong together: none is renamed before all are written. Folders are created.</summary>
+    /// <summary>Writes several files: none is renamed before all are written. Creates missing folders.</summary>
     /// <exception cref="NlftException">As with <see cref="Write"/>.</exception>
     public static void WriteAll(params (string Path, Action<Stream> Write)[] files)
     {
@@ -38,8 +38,8 @@ internal static class AtomicFile
         }
     }
 
-    /// <summary>Creates a folder and tries whether files can be written there.</summary>
-    /// <exception cref="NlftException">They cannot.</exception>
+    /// <summary>Creates a folder and checks that files can be written there.</summary>
+    /// <exception cref="NlftException">The folder cannot be created or written.</exception>
     public static void TryFolder(string folder)
     {
         var trial = Path.Combine(folder, $".trial.{Path.GetRandomFileName()}");
@@ -57,30 +57,30 @@ internal static class AtomicFile
     }
 }
 
-/// <summary>What the operating system says when it cannot write, in this library's words.</summary>
+/// <summary>Translates the operating system's write errors into this library's exceptions.</summary>
 internal static class WriteFault
 {
     // ENOSPC, EDQUOT and EROFS of Linux and macOS; ERROR_HANDLE_DISK_FULL and ERROR_DISK_FULL of Windows, as HRESULTs.
     private static readonly int[] DiskFull = [28, 69, 122, unchecked((int)0x80070027), unchecked((int)0x80070070)];
 
     /// <summary>
-    /// The exception to throw for one that came of writing <paramref name="path"/>; null: it is of another kind and goes on as it is.
+    /// Returns the exception to throw for one from writing <paramref name="path"/>; null for any other exception, which passes unchanged.
     /// </summary>
     public static NlftException? Of(string path, Exception e) => e switch
     {
         IOException when DiskFull.Contains(e.HResult) =>
-            new(path, "a full disk", "room for the file", "Free space on the disk, or name a place on another one. What was there before is "
-                + "unchanged.", e),
+            new(path, "a full disk", "room for the file",
+                "Free space on the disk, or name a place on another one. What was there before is unchanged.", e),
         UnauthorizedAccessException =>
-            new(path, "a place that may not be written", "a folder with permission to write", "Change its permissions, or name another place. What "
-            + "was there before is unchanged.", e),
-        IOException => new(
-            path, $"a place that cannot be written ({e.Message.TrimEnd('.')})", "a place for a file", "Name another place. What was there before is "
-            + "unchanged.", e),
+            new(path, "a place that may not be written", "a folder with permission to write",
+                "Change its permissions, or name another place. What was there before is unchanged.", e),
+        IOException =>
+            new(path, $"a place that cannot be written ({e.Message.TrimEnd('.')})", "a place for a file",
+                "Name another place. What was there before is unchanged.", e),
         _ => null,
     };
 
-    /// <summary>Does something that may fail without harm.</summary>
+    /// <summary>Runs an action and ignores its I/O errors.</summary>
     public static void Ignore(Action action)
     {
         try

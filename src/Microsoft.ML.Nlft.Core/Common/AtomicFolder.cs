@@ -1,12 +1,12 @@
 namespace Microsoft.ML.Nlft.Common;
 
-/// <summary>A new folder that appears whole or not at all: filled beside its place under a temporary name, then renamed.</summary>
+/// <summary>Creates folders atomically: filled under a temporary name beside the target, then renamed.</summary>
 internal static class AtomicFolder
 {
     /// <summary>Creates a folder.</summary>
-    /// <param name="folder">The folder: not there yet, or empty.</param>
-    /// <param name="fill">Puts the files into the folder that it is given.</param>
-    /// <exception cref="NlftException">There is something at that place already, the disk is full, or the place cannot be written.</exception>
+    /// <param name="folder">The folder; it must be empty or not exist yet.</param>
+    /// <param name="fill">Writes the files into the folder that it receives.</param>
+    /// <exception cref="NlftException">The path is taken, the disk is full, or the path cannot be written.</exception>
     public static void Write(string folder, Action<string> fill)
     {
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
@@ -17,7 +17,7 @@ internal static class AtomicFolder
         {
             Directory.CreateDirectory(staging);
             fill(staging);
-            RequireFree(folder); // filling takes long: somebody else may have come in between
+            RequireFree(folder); // filling takes long: another process may have taken the path meanwhile
             if (Directory.Exists(folder)) Directory.Delete(folder);
             Directory.Move(staging, folder);
         }
@@ -31,8 +31,8 @@ internal static class AtomicFolder
 
     private static void RequireFree(string folder)
     {
-        var found = File.Exists(folder) ? "a file" : Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()
-            ? "a folder that is not empty"
+        var found = File.Exists(folder) ? "a file"
+            : Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() ? "a folder that is not empty"
             : null;
         if (found is not null)
             throw new NlftException(folder, found, "no such folder yet, or an empty one", "Name another folder, or empty this one.");

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Microsoft.ML.Nlft.Common;
 
-/// <summary>Numbers of bytes as people read them.</summary>
+/// <summary>Formats numbers of bytes for people.</summary>
 internal static class ByteSize
 {
     private static readonly string[] s_units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -12,7 +12,6 @@ internal static class ByteSize
     {
         var (value, unit) = ((double)bytes, 0);
         for (; value >= 1024 && unit < s_units.Length - 1; unit++) value /= 1024;
-        return string.Create(
-            CultureInfo.InvariantCulture, $"{value.ToString(unit == 0 ? "0" : "0.0", CultureInfo.InvariantCulture)} {s_units[unit]}");
+        return $"{value.ToString(unit == 0 ? "0" : "0.0", CultureInfo.InvariantCulture)} {s_units[unit]}";
     }
 }

@@ -5,7 +5,7 @@ using System.Text.Json.Serialization;
 namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>
-/// JSON as Python's <c>json.dumps(keys, indent=2, sort_keys=True)</c> writes it: sorted keys, ASCII only, whole floats with their ".0".
+/// Writes JSON as Python's <c>json.dumps(keys, indent=2, sort_keys=True)</c> does: sorted keys, ASCII only, whole floats with their ".0".
 /// </summary>
 internal static class HuggingFaceJson
 {

@@ -1,14 +1,14 @@
 namespace Microsoft.ML.Nlft;
 
 /// <summary>
-/// Bad input: a file, a row, an option or a model that cannot be used. The message always names the thing, what was found,
-/// what was expected and what to do, in that order.
+/// Reports bad input: a file, a row, an option or a model that cannot be used. The message names the subject, what was found, what was expected and
+/// what to do, in that order.
 /// </summary>
 public sealed class NlftException : Exception
 {
     /// <summary>Creates the exception and its message "<c>subject: found X; expected Y. Remedy.</c>".</summary>
     /// <param name="subject">
-    /// The thing at fault with its place, for example <c>rows.jsonl, line 3, "response"</c> or <c>option LearningRate</c>.
+    /// The subject at fault with its place, for example <c>rows.jsonl, line 3, "response"</c> or <c>option LearningRate</c>.
     /// </param>
     /// <param name="found">The value or condition that was found.</param>
     /// <param name="expected">What would have been accepted.</param>
@@ -18,7 +18,7 @@ public sealed class NlftException : Exception
         : base($"{subject}: found {found}; expected {expected}. {remedy}", innerException) =>
         (Subject, Found, Expected, Remedy) = (subject, found, expected, remedy);
 
-    /// <summary>The thing at fault with its place.</summary>
+    /// <summary>The subject at fault with its place.</summary>
     public string Subject { get; }
 
     /// <summary>The value or condition that was found.</summary>
@@ -27,12 +27,12 @@ public sealed class NlftException : Exception
     /// <summary>What would have been accepted.</summary>
     public string Expected { get; }
 
-    /// <summary>Whether a number is at fault that is not finite: what <see cref="Training.FineTuneOptions.SkipNonFiniteSteps"/> steps over.</summary>
+    /// <summary>Whether the fault is a number that is not finite, which <see cref="Training.FineTuneOptions.SkipNonFiniteSteps"/> skips.</summary>
     internal bool NotFinite { get; init; }
 
     /// <summary>What to do.</summary>
     public string Remedy { get; }
 
-    /// <summary>Creates a copy to throw where the failure is reported again, with this exception as its cause.</summary>
+    /// <summary>Creates a copy to throw when the failure is reported again, with this exception as its cause.</summary>
     internal NlftException Wrap() => new(Subject, Found, Expected, Remedy, this);
 }

@@ -4,10 +4,10 @@ using System.Reflection;
 
 namespace Microsoft.ML.Nlft.Common;
 
-/// <summary>The values of an options object by name, as texts: what model cards show and what checkpoints compare.</summary>
+/// <summary>Lists the values of an options object by name, as texts that model cards show and checkpoints compare.</summary>
 internal static class OptionValues
 {
-    /// <summary>Every public property that can change a result, in the order of declaration; options inside options by their path.</summary>
+    /// <summary>Returns every public property that can change a result, in declaration order; nested options by their path.</summary>
     /// <param name="options">The options; null gives none.</param>
     /// <param name="quote">Puts a text into quotes.</param>
     public static IEnumerable<(string Name, string Value)> Of(object? options, Func<string, string> quote) =>
@@ -25,7 +25,7 @@ internal static class OptionValues
         }
     }
 
-    /// <summary>A value as text; null for an object with options of its own.</summary>
+    /// <summary>Formats a value; null for a nested options object.</summary>
     private static string? Text(object? value, Func<string, string> quote) => value switch
     {
         null => "none",
@@ -40,6 +40,6 @@ internal static class OptionValues
     };
 }
 
-/// <summary>Marks an option that says where files lie or how often they are written: no result depends on it.</summary>
+/// <summary>Marks an option that says where or how often files are written, on which no result depends.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class ChangesNoResultAttribute : Attribute;

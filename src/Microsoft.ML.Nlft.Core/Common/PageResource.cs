@@ -1,12 +1,12 @@
 namespace Microsoft.ML.Nlft.Common;
 
-/// <summary>The files of web pages that are compiled into this assembly.</summary>
+/// <summary>Reads the files of web pages that are embedded in this assembly.</summary>
 internal static class PageResource
 {
-    /// <summary>The text of the file <paramref name="name"/> in the Page folder of a room.</summary>
-    public static string Read(string room, string name)
+    /// <summary>Returns the text of the file <paramref name="name"/> in the Page folder of an area.</summary>
+    public static string Read(string area, string name)
     {
-        using var stream = typeof(PageResource).Assembly.GetManifestResourceStream($"Microsoft.ML.Nlft.{room}.Page.{name}")!;
+        using var stream = typeof(PageResource).Assembly.GetManifestResourceStream($"Microsoft.ML.Nlft.{area}.Page.{name}")!;
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }

@@ -1,15 +1,15 @@
 namespace Microsoft.ML.Nlft.Common;
 
-/// <summary>Initial weights: uniform and normal numbers that are the same on every machine, one stream per seed and name.</summary>
+/// <summary>Draws initial weights: uniform and normal numbers that are the same on every machine, one stream per seed and name.</summary>
 internal sealed class SeededRandom(int seed, string stream)
 {
     private SplitMix64 _random = new(SplitMix64.Hash((uint)seed, SplitMix64.Hash(stream.AsSpan())));
     private double? _spare;
 
-    /// <summary>Uniform in [0, 1), a multiple of 2^-53.</summary>
+    /// <summary>Draws a uniform number in [0, 1), a multiple of 2^-53.</summary>
     public double NextUniform() => _random.NextDouble();
 
-    /// <summary>Standard normal, by Box and Muller: sqrt(-2 ln u) (cos, sin)(2 pi v).</summary>
+    /// <summary>Draws a standard normal number by the Box-Muller transform: sqrt(-2 ln u) (cos, sin)(2 pi v).</summary>
     public double NextGaussian()
     {
         if (_spare is { } spare)

@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>
-/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): a generator of 64 bits of
-/// state whose output function is also a good hash. The same numbers on every platform and runtime, which System.Random does not promise.
+/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): a generator with 64 bits of state whose
+/// output function is also a good hash. It gives the same numbers on every platform and runtime, which System.Random does not guarantee.
 /// </summary>
 internal struct SplitMix64(ulong seed)
 {
@@ -10,13 +10,13 @@ internal struct SplitMix64(ulong seed)
 
     private ulong _state = seed;
 
-    /// <summary>The next 64 random bits.</summary>
+    /// <summary>Draws the next 64 random bits.</summary>
     public ulong Next() => Mix(_state += GoldenGamma);
 
-    /// <summary>A number in [0, 1) with 53 random bits.</summary>
+    /// <summary>Draws a number in [0, 1) with 53 random bits.</summary>
     public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
 
-    /// <summary>An integer in [0, <paramref name="bound"/>), without bias: values of the incomplete last block are drawn again.</summary>
+    /// <summary>Draws an integer in [0, <paramref name="bound"/>) without bias: values in the incomplete last block are rejected.</summary>
     public int NextBelow(int bound)
     {
         var range = (ulong)bound;
@@ -26,7 +26,7 @@ internal struct SplitMix64(ulong seed)
         return (int)(bits % range);
     }
 
-    /// <summary>One hash of several numbers, sensitive to their order: a seed for the stream that they name.</summary>
+    /// <summary>Hashes several numbers, sensitive to their order, into the seed of the stream that they name.</summary>
     public static ulong Hash(params ReadOnlySpan<ulong> parts)
     {
         ulong hash = 0;
@@ -34,7 +34,7 @@ internal struct SplitMix64(ulong seed)
         return hash;
     }
 
-    /// <summary>A hash of a name.</summary>
+    /// <summary>Hashes a name.</summary>
     public static ulong Hash(ReadOnlySpan<char> name)
     {
         ulong hash = 0;

@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Data;
 
-/// <summary>Reads and writes rows in every <see cref="RowFormat"/>. A file is read in time and memory that grow in step with its size.</summary>
+/// <summary>Reads and writes rows in every <see cref="RowFormat"/>. Reading takes time and memory linear in the size of the file.</summary>
 /// <example>
 /// <code>
 /// IReadOnlyList&lt;DataRow&gt; questions = DataFile.Read("questions.csv");
@@ -62,7 +62,7 @@ public static class DataFile
     public static IReadOnlyList<TrainingExample> ReadExamples(string path, RowFormat? format = null, DataColumns? columns = null) =>
         [.. Read(path, format, columns, required: s_complete).Select(row => row.ToExample())];
 
-    /// <summary>Reads the rows of a file as a stream; nothing is read before the first row is asked for.</summary>
+    /// <summary>Streams the rows of a file; nothing is read before the first row is requested.</summary>
     /// <param name="path">The file.</param>
     /// <param name="format">As for <see cref="Read"/>.</param>
     /// <param name="columns">As for <see cref="Read"/>.</param>
@@ -91,7 +91,7 @@ public static class DataFile
         return [.. Lines(path).Select(row => JsonFormat.ReadGsm8kSolution(row, model))];
     }
 
-    /// <summary>Writes rows; the file appears whole or not at all.</summary>
+    /// <summary>Writes rows to a file, atomically.</summary>
     /// <param name="path">The file; an existing one is replaced.</param>
     /// <param name="rows">The rows.</param>
     /// <param name="format">The format; null: by the extension, .json being <see cref="RowFormat.Nlft"/>.</param>
@@ -138,7 +138,7 @@ public static class DataFile
         }), format, columns);
     }
 
-    /// <summary>Writes rows to a stream as JSON Lines, with results beside them.</summary>
+    /// <summary>Writes rows to a stream as JSON Lines, with further keys for results.</summary>
     /// <param name="stream">The stream; it stays open.</param>
     /// <param name="rows">The rows.</param>
     /// <param name="columns">The keys; null: the default ones.</param>
@@ -181,7 +181,7 @@ public static class DataFile
         return JsonFormat.ReadPublished(fields, answers.Value);
     })];
 
-    /// <summary>Whether a .json file begins with a bracket; one that cannot be opened is left to the reader, which says why.</summary>
+    /// <summary>Whether a .json file begins with a bracket; a file that cannot be opened is left to the reader, whose message says why.</summary>
     private static bool IsList(string path)
     {
         try

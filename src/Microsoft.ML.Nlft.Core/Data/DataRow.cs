@@ -1,9 +1,9 @@
 namespace Microsoft.ML.Nlft.Data;
 
-/// <summary>One row of data: a question and what else is known about it, whatever file or view it came from. What is missing is null.</summary>
+/// <summary>A row of data from any file or view: a question and what is known about it. Missing values are null.</summary>
 /// <remarks>
-/// Questions enter as rows with a question and a gold answer; generating adds the response, judging the judgment, and <see cref="ToExample"/> makes a
-/// row that can be trained on.
+/// Data starts as rows with a question and a gold answer; generating adds the response, judging adds the judgment, and <see cref="ToExample"/>
+/// creates a row to train on.
 /// </remarks>
 public sealed record DataRow
 {
@@ -34,7 +34,7 @@ public sealed record DataRow
     /// <summary>Incorrect when there is a judgment, else Correct.</summary>
     public Polarity Polarity => TrainingExample.PolarityOf(Judgment);
 
-    /// <summary>Makes a row that can be trained on.</summary>
+    /// <summary>Creates a row to train on.</summary>
     /// <param name="needsAnswer">
     /// Whether the objective reads the gold answer. If so, a row without one is refused: no other text can take its place. If not, as in supervised
     /// fine-tuning, the response, which is the target there, stands in for a missing answer. Default true.
@@ -54,7 +54,7 @@ public sealed record DataRow
         };
     }
 
-    /// <summary>Makes a row of data from one to train on.</summary>
+    /// <summary>Creates a row of data from a row to train on.</summary>
     /// <param name="example">The row to train on.</param>
     public static DataRow Of(TrainingExample example)
     {
@@ -70,7 +70,7 @@ public sealed record DataRow
         };
     }
 
-    /// <summary>A text of the row, by the property's name.</summary>
+    /// <summary>Returns a text of the row by the property's name.</summary>
     /// <exception cref="NlftException">It is missing or blank.</exception>
     internal string Require(string property)
     {

@@ -4,8 +4,8 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Data;
 
 /// <summary>
-/// CSV and TSV (RFC 4180): UTF-8, a header line, then rows; quoted fields may hold separators, line breaks and doubled quotes. Unknown columns and
-/// the case of column names are ignored.
+/// Reads and writes CSV and TSV (RFC 4180): UTF-8, a header line, then rows; quoted fields may hold separators, line breaks and doubled quotes.
+/// Unknown columns and the case of column names are ignored.
 /// </summary>
 internal static class DelimitedFormat
 {
@@ -43,7 +43,7 @@ internal static class DelimitedFormat
             : throw new NlftException(path, "a header line alone", "at least one row", "Put a row below the column names.");
     }
 
-    /// <summary>Writes rows with all columns; what a row lacks is an empty field.</summary>
+    /// <summary>Writes rows with all columns; missing values are empty fields.</summary>
     public static void Write(Stream stream, IEnumerable<DataRow> rows, char delimiter, DataColumns columns)
     {
         string[] names = [Id, columns.Question, columns.Response, columns.Judgment, columns.Answer, columns.Instruction, Score];

@@ -3,8 +3,8 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Data;
 
 /// <summary>
-/// Splits delimited text into records (RFC 4180): records end at a line break, fields at the delimiter; a field between quotes may hold both, and
-/// quotes written twice. Blank lines are skipped.
+/// Splits delimited text into records (RFC 4180): records end at a line break, fields at the delimiter; a quoted field may contain both, and quotes
+/// written twice. Blank lines are skipped.
 /// </summary>
 internal sealed class DelimitedText(TextReader text, string path, char delimiter)
 {
@@ -16,7 +16,7 @@ internal sealed class DelimitedText(TextReader text, string path, char delimiter
     public int Line => _line;
 
     /// <summary>Reads all records: the fields without their quotes, and the line that the record begins on.</summary>
-    /// <exception cref="NlftException">A quote is never closed, or stands in the middle of a field.</exception>
+    /// <exception cref="NlftException">A quote is never closed, or occurs in the middle of a field.</exception>
     public IEnumerable<(IReadOnlyList<string> Fields, int Line)> Records()
     {
         while (text.Peek() != End)

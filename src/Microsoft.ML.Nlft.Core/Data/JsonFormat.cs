@@ -7,12 +7,14 @@ using Microsoft.ML.Nlft.Evaluation;
 
 namespace Microsoft.ML.Nlft.Data;
 
-/// <summary>The layouts of rows in JSON: this library's JSON Lines, and those of GSM8K, NLFT, CUT, supervised fine-tuning and ReFT.</summary>
+/// <summary>
+/// Reads and writes the layouts of rows in JSON: this library's JSON Lines, and those of GSM8K, NLFT, CUT, supervised fine-tuning and ReFT.
+/// </summary>
 internal static class JsonFormat
 {
     private const string Id = nameof(DataRow.Id), Score = nameof(DataRow.Score);
 
-    // Letters beyond ASCII stay readable; the files are no HTML.
+    // Keep letters beyond ASCII readable; the files are not HTML.
     private static readonly JsonWriterOptions s_line = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly JsonWriterOptions s_list = s_line with { Indented = true, NewLine = "\n" };
     private static readonly JsonSerializerOptions s_values =
@@ -67,11 +69,11 @@ internal static class JsonFormat
     }
 
     /// <summary>Writes this library's JSON Lines: keys without a value are left out.</summary>
-    /// <param name="stream">Where to.</param>
+    /// <param name="stream">Receives the rows.</param>
     /// <param name="rows">The rows.</param>
     /// <param name="columns">The keys.</param>
     /// <param name="place">Names a row in messages by its number from 1.</param>
-    /// <param name="results">Further keys of a row by its place from 0; null: none.</param>
+    /// <param name="results">Further keys of a row, by its index from 0; null: none.</param>
     public static void WriteJsonLines(Stream stream, IEnumerable<DataRow> rows, DataColumns columns, Func<int, string> place,
         Func<int, IEnumerable<(string Name, object? Value)>>? results = null) => WriteLines(stream, rows, (writer, at, row) =>
         {
@@ -98,7 +100,7 @@ internal static class JsonFormat
         });
 
     /// <summary>Writes prompts and completions for supervised fine-tuning.</summary>
-    /// <param name="stream">Where to.</param>
+    /// <param name="stream">Receives the rows.</param>
     /// <param name="rows">The rows.</param>
     /// <param name="completion">The property of <see cref="DataRow"/> that is the completion: Response or Answer.</param>
     public static void WriteCompletions(Stream stream, IEnumerable<DataRow> rows, string completion) => WriteLines(stream, rows, (writer, _, row) =>
@@ -134,8 +136,8 @@ internal static class JsonFormat
         Write(writer, row, "answer_value", value.ToString());
     });
 
-    /// <summary>A text that is whole Unicode characters.</summary>
-    /// <exception cref="NlftException">It holds half of a surrogate pair.</exception>
+    /// <summary>Returns a text, which must be valid Unicode.</summary>
+    /// <exception cref="NlftException">The text contains an unpaired surrogate.</exception>
     public static string WellFormed(string text, string place)
     {
         for (var at = 0; at < text.Length; at++)

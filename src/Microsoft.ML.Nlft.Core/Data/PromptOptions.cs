@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.Data;
 
 /// <summary>
-/// The wording of the three contexts and the limit of length (docs/method.md, section 1). In the texts, <c>{instruction}</c>, <c>{question}</c>,
-/// <c>{judgment}</c> and <c>{answer}</c> stand for the row's own; a system text that comes out blank is left out.
+/// Options for the wording of the three contexts and the length limit (docs/method.md, section 1). In the texts, <c>{instruction}</c>,
+/// <c>{question}</c>, <c>{judgment}</c> and <c>{answer}</c> stand for the row's texts; a blank system text is left out.
 /// </summary>
 public sealed record PromptOptions
 {
@@ -26,7 +26,7 @@ public sealed record PromptOptions
 
     /// <summary>
     /// More variables of the folder's chat template, by name, for example <c>enable_thinking</c> = false: null, true, false, numbers, texts, lists
-    /// and dictionaries. They count in training, generation and chat alike; a template that does not read them is as without. Default none.
+    /// and dictionaries. They apply to training, generation and chat; a template that does not read them ignores them. Default none.
     /// </summary>
     public IReadOnlyDictionary<string, object?> TemplateVariables { get; init; } = new Dictionary<string, object?>();
 

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Data;
 
 /// <summary>
 /// Renders a system and a user text as prompt tokens, through the folder's chat template or, without one, the plain prompt of
-/// <see cref="PromptOptions"/>; knows how a response begins and ends after such a prompt.
+/// <see cref="PromptOptions"/>; encodes the responses that follow such prompts.
 /// </summary>
 internal sealed partial class PromptRenderer
 {
@@ -109,7 +109,7 @@ internal sealed partial class PromptRenderer
         return [.. _opening, .. _tokenizer.Encode(text.ToString(), addSpecialTokens: false, values)];
     }
 
-    /// <summary>The turns of user and assistant; a user's with the system texts before it.</summary>
+    /// <summary>Returns the turns of user and assistant, each user turn with the system texts before it.</summary>
     private static IEnumerable<(string System, ChatTurn Turn)> Questions(IEnumerable<ChatTurn> turns)
     {
         var system = "";
@@ -123,10 +123,10 @@ internal sealed partial class PromptRenderer
 
     private static string Join(string first, string second) => first.Length == 0 ? second : $"{first}\n\n{second}";
 
-    /// <summary>Response tokens as they follow any prompt, end of turn included.</summary>
+    /// <summary>Returns the response tokens after any prompt, including the end of the turn.</summary>
     public int[] Response(string response)
     {
-        // Encoded after a character: at the beginning of a text some tokenizers would add a space.
+        // Encode after a character: some tokenizers add a space at the start of a text.
         var text = _last + _gap + response;
         var before = _tokenizer.Encode(_last.ToString(), addSpecialTokens: false);
         var all = _tokenizer.Encode(text, addSpecialTokens: false, [(1 + _gap.Length)..]);
@@ -136,8 +136,8 @@ internal sealed partial class PromptRenderer
     }
 
     /// <summary>
-    /// Where the contents of the turns lie in the rendered text. It matters only when one of them spells an added token (special or not):
-    /// then the turns are rendered with markers in place of their contents, and putting the contents back must give the same text.
+    /// Locates the contents of the turns in the rendered text. This matters only if one of them contains the text of an added token (special or
+    /// not): then the turns are rendered with markers in place of their contents, and replacing the markers must give the same text.
     /// </summary>
     private List<Range>? PlainRanges(IReadOnlyList<ChatTurn> turns, string rendered, IReadOnlyDictionary<string, object?> variables)
     {

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.Data;
 
-/// <summary>A text of <see cref="PromptOptions"/> with placeholders; values are put in once, so braces inside a value stay as they are.</summary>
+/// <summary>A text of <see cref="PromptOptions"/> with placeholders, filled in a single pass, so that braces in a value stay unchanged.</summary>
 internal sealed partial class PromptText
 {
     private readonly string _text;
@@ -23,7 +23,7 @@ internal sealed partial class PromptText
                 throw Fault(option, $"no {{{name}}} in \"{text}\"", $"a text with {{{name}}}", "Put the placeholder where the text belongs.");
     }
 
-    /// <summary>The text with its values, and the range of every value in it.</summary>
+    /// <summary>Returns the text with its values, and the range of every value.</summary>
     public (string Text, List<Range> Values) Fill(Func<string, string?> value)
     {
         var result = new StringBuilder(_text.Length);

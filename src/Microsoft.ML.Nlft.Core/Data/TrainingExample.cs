@@ -10,7 +10,7 @@ public enum Polarity
     Correct,
 }
 
-/// <summary>The prompt contexts in which a response can be scored (docs/method.md, section 1).</summary>
+/// <summary>The contexts in which a response can be scored (docs/method.md, section 1).</summary>
 [Flags]
 public enum PromptContexts
 {
@@ -39,7 +39,7 @@ public sealed record TrainingExample
     /// <summary>Why the response is wrong, in plain words; null, empty or blank when it is right.</summary>
     public string? Judgment { get; init; }
 
-    /// <summary>The gold answer; not empty. <see cref="DataRow.ToExample"/> says what takes its place where a row has none.</summary>
+    /// <summary>The gold answer; not empty. For a row without one, see <see cref="DataRow.ToExample"/>.</summary>
     public required string Answer { get; init; }
 
     /// <summary>An instruction for the system prompt, or null.</summary>

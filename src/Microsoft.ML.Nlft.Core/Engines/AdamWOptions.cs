@@ -3,7 +3,8 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.Engines;
 
 /// <summary>
-/// AdamW (Loshchilov and Hutter, arXiv 1711.05101) with clipping by global norm, as in PyTorch's <c>AdamW</c> and <c>clip_grad_norm_</c>.
+/// Options of AdamW (Loshchilov and Hutter, arXiv 1711.05101) with clipping by global norm, as in PyTorch's <c>AdamW</c> and
+/// <c>clip_grad_norm_</c>.
 /// </summary>
 public sealed record AdamWOptions
 {
@@ -22,8 +23,8 @@ public sealed record AdamWOptions
     /// <summary>Largest global L2 norm of the gradients, above 0; infinity turns clipping off. Default 1.0.</summary>
     public double MaximumGradientNorm { get; init; } = 1.0;
 
-    /// <summary>Refuses the first option that lies outside its range.</summary>
-    /// <exception cref="NlftException">Names the option, the value and the range.</exception>
+    /// <summary>Refuses the first option that is out of range.</summary>
+    /// <exception cref="NlftException">An option is out of range; the message names it, its value and its range.</exception>
     internal void Validate()
     {
         OptionCheck.Require(Beta1 is >= 0 and < 1, "Optimizer.Beta1", Beta1, "a number in [0, 1)", "Use 0.9.");

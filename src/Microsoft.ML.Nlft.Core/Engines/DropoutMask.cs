@@ -3,9 +3,9 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.Engines;
 
 /// <summary>
-/// Defines which inputs of a LoRA module dropout drops: those whose hash of (sequence seed, module, position, feature) lies below a threshold.
-/// Nothing is stored, the backward pass finds the same mask again, and it depends neither on threads, nor on how sequences share a batch, nor on the
-/// engine: each computes these formulas in its own vectors. What is kept is multiplied by 1 / (1 - probability).
+/// Defines which inputs of a LoRA module dropout drops: those whose hash of (sequence seed, module, position, feature) lies below a threshold. No
+/// mask is stored: the backward pass computes the same one, which depends neither on threads, nor on the other sequences of a batch, nor on the
+/// engine. Inputs that are kept are multiplied by 1 / (1 - probability).
 /// </summary>
 public static class DropoutMask
 {

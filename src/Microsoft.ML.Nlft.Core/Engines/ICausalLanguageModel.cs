@@ -3,12 +3,12 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines;
 
 /// <summary>
-/// A causal language model on some engine: the narrow contract between tensors and everything else. An engine scores tokens and
-/// back-propagates one coefficient per token; it knows nothing of objectives, prompts or schedules.
+/// A causal language model on an engine: the narrow contract between tensors and the rest of the library. An engine scores tokens and
+/// back-propagates one coefficient per token; it knows nothing about objectives, prompts or schedules.
 /// </summary>
 /// <remarks>
-/// Not thread-safe: callers serialize. Results depend neither on the number of threads nor, beyond rounding, on how
-/// sequences are split into batches. Sequences of a batch may differ in length.
+/// Not thread-safe: the caller serializes calls. Results depend neither on the number of threads nor, beyond rounding, on how sequences are split
+/// into batches. The sequences of a batch may differ in length.
 /// </remarks>
 public interface ICausalLanguageModel : IDisposable
 {
@@ -18,10 +18,10 @@ public interface ICausalLanguageModel : IDisposable
     /// <summary>The adapter's configuration, or null without one.</summary>
     LoraConfiguration? Lora { get; }
 
-    /// <summary>What can be trained.</summary>
+    /// <summary>The weights that can be trained.</summary>
     TrainableWeights Trainable { get; }
 
-    /// <summary>Scores the response tokens of every sequence without keeping anything for a gradient; dropout is off.</summary>
+    /// <summary>Scores the response tokens of every sequence without dropout and without keeping activations for a gradient.</summary>
     /// <param name="batch">Sequences to score.</param>
     /// <param name="hiddenStates">Whether to fill <see cref="TokenScores.HiddenStates"/>.</param>
     /// <param name="cancellationToken">Observed between layers.</param>
@@ -29,35 +29,35 @@ public interface ICausalLanguageModel : IDisposable
     /// <exception cref="NlftException">A token id lies outside the vocabulary, or a sequence is longer than the model allows.</exception>
     IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default);
 
-    /// <summary>Scores like <see cref="Score"/>, with dropout on, and keeps what <see cref="IForwardPass.Backward"/> needs.</summary>
+    /// <summary>Scores the response tokens of every sequence with dropout, and keeps what <see cref="IForwardPass.Backward"/> needs.</summary>
     /// <exception cref="InvalidOperationException">Nothing is trainable.</exception>
     IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Clips the accumulated gradients to a global norm, takes one AdamW step and clears them. When the norm is NaN or infinite
-    /// the weights and the optimizer state stay as they were (the gradients are cleared) and that norm is returned.
+    /// Clips the accumulated gradients to a global norm, takes one AdamW step and clears them. If the norm is NaN or infinite, clears the
+    /// gradients, leaves weights and optimizer state unchanged, and returns that norm.
     /// </summary>
     /// <returns>The global L2 norm of the gradients before clipping.</returns>
     double ApplyGradients(AdamWOptions options, double learningRate);
 
-    /// <summary>Forgets the accumulated gradients.</summary>
+    /// <summary>Clears the accumulated gradients.</summary>
     void ClearGradients();
 
-    /// <summary>Copies out the named tensors of one kind.</summary>
+    /// <summary>Returns copies of the named tensors of one kind.</summary>
     IReadOnlyList<NamedTensor> Export(ModelState state);
 
-    /// <summary>Replaces the tensors of one kind by those given, which must be exactly the ones that <see cref="Export"/> names.</summary>
+    /// <summary>Replaces the tensors of one kind by the given ones, which must be exactly those that <see cref="Export"/> names.</summary>
     /// <exception cref="NlftException">A name or a shape does not fit.</exception>
     void Import(ModelState state, IReadOnlyList<NamedTensor> tensors);
 
-    /// <summary>Reads the prompts into a key/value cache and stands ready to be asked for the next token of each.</summary>
+    /// <summary>Reads the prompts into a key/value cache and returns a session that generates the next tokens.</summary>
     /// <param name="prompts">One or more non-empty prompts.</param>
     /// <param name="maximumNewTokens">Most tokens that will be appended to each.</param>
     /// <param name="cancellationToken">Observed between layers.</param>
     IDecodingSession StartDecoding(IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default);
 }
 
-/// <summary>Which tensors <see cref="ICausalLanguageModel.Export"/> and Import carry.</summary>
+/// <summary>The tensors that <see cref="ICausalLanguageModel.Export"/> and Import transfer.</summary>
 public enum ModelState
 {
     /// <summary>The trainable weights (or, on a model loaded for inference, the adapter's).</summary>
@@ -70,7 +70,7 @@ public enum ModelState
     Optimizer,
 }
 
-/// <summary>A forward pass that can be differentiated once.</summary>
+/// <summary>Represents a forward pass that can be differentiated once.</summary>
 public interface IForwardPass : IDisposable
 {
     /// <summary>The scores, one entry per sequence.</summary>
@@ -87,17 +87,17 @@ public interface IForwardPass : IDisposable
     void Backward(IReadOnlyList<ReadOnlyMemory<float>> coefficients, CancellationToken cancellationToken = default);
 }
 
-/// <summary>Gives the next-token logits of several sequences that are generated in one batch, with a key/value cache.</summary>
+/// <summary>Computes the next-token logits of several sequences that are generated in one batch, with a key/value cache.</summary>
 public interface IDecodingSession : IDisposable
 {
     /// <summary>Number of sequences.</summary>
     int Count { get; }
 
     /// <summary>
-    /// The logits that follow the last token of sequence <paramref name="sequence"/> (V values), valid until the next <see cref="Append"/>.
+    /// Returns the logits after the last token of sequence <paramref name="sequence"/>: V values, valid until the next <see cref="Append"/>.
     /// </summary>
     ReadOnlySpan<float> Logits(int sequence);
 
-    /// <summary>Appends one token to each sequence and computes its logits; a negative id retires a sequence for good.</summary>
+    /// <summary>Appends one token to each sequence and computes its logits; a negative id retires a sequence permanently.</summary>
     void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default);
 }

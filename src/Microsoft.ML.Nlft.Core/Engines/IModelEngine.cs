@@ -11,8 +11,8 @@ public interface IModelEngine
     string Name { get; }
 
     /// <summary>
-    /// What of the engine and its options results depend on, be it in the last digits, for example "managed, int8 weights". A run goes on from the
-    /// checkpoint of another only when asked (<c>FineTuneOptions.ResumeOnAnotherEngine</c>). Default: <see cref="Name"/>.
+    /// Names everything about the engine and its options that results depend on, down to the last digits, for example "managed, int8 weights". A
+    /// run resumes from a checkpoint with a different value only with <c>FineTuneOptions.ResumeOnAnotherEngine</c>. Default: <see cref="Name"/>.
     /// </summary>
     string Arithmetic => Name;
 
@@ -21,18 +21,18 @@ public interface IModelEngine
     ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Estimates the least memory that a model needs on this engine, so that what is certain not to fit is refused before it begins. Default: null,
-    /// the engine does not know.
+    /// Estimates the least memory that a model needs on this engine, so that work that cannot fit is refused before it starts. Default: null,
+    /// unknown.
     /// </summary>
-    /// <param name="request">The model, what of it is trained, and the tokens of a pass.</param>
+    /// <param name="request">The model, the weights that are trained, and the tokens of a pass.</param>
     MemoryNeed? Estimate(MemoryRequest request) => null;
 
     /// <summary>
-    /// This engine on the GPU that the host program chose, for ML.NET with <c>MLContext.GpuDeviceId</c> and <c>FallbackToCpu</c>. Default: the engine
-    /// as it is, which is right for one that uses no GPU, or whose own options name a device.
+    /// Returns this engine on the GPU that the host program chose, for ML.NET with <c>MLContext.GpuDeviceId</c> and <c>FallbackToCpu</c>. Default:
+    /// the engine unchanged, which suits an engine that uses no GPU or whose options name a device.
     /// </summary>
     /// <param name="deviceId">The GPU's number, 0 or more.</param>
-    /// <param name="fallbackToCpu">Whether the CPU may stand in for a GPU that cannot be used.</param>
+    /// <param name="fallbackToCpu">Whether to use the CPU if the GPU cannot be used.</param>
     IModelEngine OnGpu(int deviceId, bool fallbackToCpu) => this;
 }
 
@@ -49,24 +49,26 @@ public enum TrainableWeights
     All,
 }
 
-/// <summary>What to load and what of it can be trained.</summary>
+/// <summary>Says what to load and which weights can be trained.</summary>
 public sealed record ModelLoadOptions
 {
-    /// <summary>The opened model folder. The engine does not dispose it; it must stay open as long as the model.</summary>
+    /// <summary>The opened model folder. The engine does not dispose it; keep it open as long as the model.</summary>
     public required ModelFolder Folder { get; init; }
 
-    /// <summary>An adapter to apply (and to go on training, with <see cref="TrainableWeights.Lora"/>), or null.</summary>
+    /// <summary>An adapter to apply (and to train further, with <see cref="TrainableWeights.Lora"/>), or null.</summary>
     public LoraAdapter? Adapter { get; init; }
 
     /// <summary>The fresh adapter to create when <see cref="Trainable"/> is Lora and <see cref="Adapter"/> is null.</summary>
     public LoraConfiguration? Lora { get; init; }
 
-    /// <summary>What can be trained. Default: nothing.</summary>
+    /// <summary>The weights that can be trained. Default: none.</summary>
     public TrainableWeights Trainable { get; init; }
 
     /// <summary>Seeds the initial values of a fresh adapter. Default 42.</summary>
     public int Seed { get; init; } = 42;
 
-    /// <summary>Processors to use when the engine was not told a number of threads, 1 or more; 0: all of this machine. Default 0.</summary>
+    /// <summary>
+    /// Processors to use when the engine's options set no number of threads, 1 or more; 0: all processors of this machine. Default 0.
+    /// </summary>
     public int Processors { get; init; }
 }

@@ -2,22 +2,22 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines;
 
-/// <summary>What <see cref="IModelEngine.Estimate"/> estimates the memory of.</summary>
+/// <summary>Describes the model and the pass whose memory <see cref="IModelEngine.Estimate"/> estimates.</summary>
 public sealed record MemoryRequest
 {
     /// <summary>The architecture.</summary>
     public required ModelConfiguration Model { get; init; }
 
-    /// <summary>Bytes of the weights, in the types they have in their files.</summary>
+    /// <summary>Bytes of the weights in the types of their files.</summary>
     public required long WeightBytes { get; init; }
 
-    /// <summary>What is trained. Default: nothing.</summary>
+    /// <summary>The weights that are trained. Default: none.</summary>
     public TrainableWeights Trainable { get; init; }
 
     /// <summary>The adapter that is trained; null: none.</summary>
     public LoraConfiguration? Lora { get; init; }
 
-    /// <summary>Tokens of a training pass, prompts and responses of all its rows together; 0 (the default): there is no pass.</summary>
+    /// <summary>Tokens of a training pass: prompts and responses of all its rows. Default 0: no pass.</summary>
     public int Tokens { get; init; }
 }
 
@@ -27,23 +27,23 @@ public sealed record MemoryNeed
     /// <summary>The frozen weights.</summary>
     public long Weights { get; init; }
 
-    /// <summary>The trained weights with their gradients and the state of the optimizer.</summary>
+    /// <summary>The trained weights with their gradients and optimizer state.</summary>
     public long Trained { get; init; }
 
-    /// <summary>What a training pass keeps for its backward pass, if the engine saves all it can.</summary>
+    /// <summary>The activations kept for the backward pass, with every memory saving of the engine.</summary>
     public long Activations { get; init; }
 
-    /// <summary>What this process may use.</summary>
+    /// <summary>The memory that this process may use.</summary>
     public required long Available { get; init; }
 
-    /// <summary>An option of the engine that makes the frozen weights smaller; null: there is none.</summary>
+    /// <summary>An option of the engine that shrinks the frozen weights; null: none.</summary>
     public MemorySaving? Saving { get; init; }
 
-    /// <summary>All of it.</summary>
+    /// <summary>The total.</summary>
     public long Sum => Weights + Trained + Activations;
 }
 
-/// <summary>An option of an engine that makes the frozen weights smaller.</summary>
+/// <summary>An option of an engine that shrinks the frozen weights.</summary>
 /// <param name="Option">What to do, as the end of a sentence: "set Int8Weights of the engine".</param>
-/// <param name="Weights">Bytes of the frozen weights then.</param>
+/// <param name="Weights">Bytes of the frozen weights with this option.</param>
 public sealed record MemorySaving(string Option, long Weights);

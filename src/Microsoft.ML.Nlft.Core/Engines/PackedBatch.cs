@@ -3,8 +3,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines;
 
 /// <summary>
-/// Lays sequences of different lengths end to end: row i of every activation belongs to token i, and nothing is padded. For engines; the arrays are
-/// the batch's own and must not be changed by others.
+/// Lays sequences of different lengths end to end: row i of every activation belongs to token i, and nothing is padded. For engines; the batch owns
+/// the arrays, so do not modify them.
 /// </summary>
 public sealed class PackedBatch
 {
@@ -14,13 +14,13 @@ public sealed class PackedBatch
     /// <summary>All N token ids.</summary>
     public int[] Tokens { get; }
 
-    /// <summary>First row of every sequence, and N at the end; one value more than there are sequences.</summary>
+    /// <summary>First row of every sequence, followed by N: one value more than there are sequences.</summary>
     public int[] Starts { get; }
 
     /// <summary>Position of every row within its sequence, from 0; N values.</summary>
     public int[] Positions { get; }
 
-    /// <summary>The dropout seed of every sequence; zeros where none were given.</summary>
+    /// <summary>The dropout seed of every sequence; zeros by default.</summary>
     public ulong[] DropoutSeeds { get; }
 
     /// <summary>N, the number of rows.</summary>
@@ -29,12 +29,12 @@ public sealed class PackedBatch
     /// <summary>Number of sequences.</summary>
     public int Count => Starts.Length - 1;
 
-    /// <summary>Number of tokens of a sequence.</summary>
+    /// <summary>Returns the number of tokens of a sequence.</summary>
     /// <param name="sequence">Its index, from 0.</param>
     public int Length(int sequence) => Starts[sequence + 1] - Starts[sequence];
 
     /// <summary>Packs whole sequences.</summary>
-    /// <param name="sequences">The token ids of each; prompt and response together.</param>
+    /// <param name="sequences">The token ids of each sequence: prompt, then response.</param>
     /// <param name="configuration">The model, for its vocabulary and its number of positions.</param>
     /// <param name="dropoutSeeds">One seed per sequence; null: zeros.</param>
     /// <exception cref="NlftException">A sequence is empty or longer than the model allows, or a token id lies outside the vocabulary.</exception>
@@ -46,10 +46,9 @@ public sealed class PackedBatch
         {
             var length = sequences[i].Length;
             if (length == 0 || length > configuration.MaximumPositions)
-                throw new NlftException($"sequence {i} of the batch", $"{length} tokens", $"1 to {configuration.MaximumPositions} "
-                    + "(max_position_embeddings)",
-                    "Shorten the prompt or lower the limit of tokens.");
-            TokenCheck.RefuseForeign(sequences[i].Span, $"sequence {i} of the batch", configuration);
+                throw new NlftException($"sequence {i} of the batch", $"{length} tokens",
+                    $"1 to {configuration.MaximumPositions} (max_position_embeddings)", "Shorten the prompt or lower the limit of tokens.");
+            TokenCheck.RequireInVocabulary(sequences[i].Span, $"sequence {i} of the batch", configuration);
             starts[i + 1] = starts[i] + length;
         }
         var tokens = new int[starts[^1]];
@@ -62,20 +61,20 @@ public sealed class PackedBatch
         return new PackedBatch(tokens, starts, positions, dropoutSeeds?.ToArray() ?? new ulong[sequences.Count]);
     }
 
-    /// <summary>Packs one further token of each of several sequences.</summary>
+    /// <summary>Packs the next token of each of several sequences.</summary>
     /// <param name="tokens">Their ids.</param>
     /// <param name="positions">Their positions, from 0.</param>
     /// <param name="configuration">The model, for its vocabulary.</param>
     /// <exception cref="NlftException">A token id lies outside the vocabulary.</exception>
     public static PackedBatch Step(int[] tokens, int[] positions, ModelConfiguration configuration)
     {
-        TokenCheck.RefuseForeign(tokens, "next tokens", configuration);
+        TokenCheck.RequireInVocabulary(tokens, "next tokens", configuration);
         return new PackedBatch(tokens, [.. Enumerable.Range(0, tokens.Length + 1)], positions, new ulong[tokens.Length]);
     }
 
     /// <summary>Finds the R rows that predict a response token.</summary>
     /// <param name="sequences">The sequences that were packed.</param>
-    /// <returns>Those rows, the token that each predicts, and where every sequence begins among them (with R at the end).</returns>
+    /// <returns>The rows, the token that each predicts, and the first of these rows per sequence, followed by R.</returns>
     public (int[] Rows, int[] Targets, int[] Firsts) Responses(IReadOnlyList<TokenSequence> sequences)
     {
         var firsts = new int[sequences.Count + 1];
@@ -90,9 +89,9 @@ public sealed class PackedBatch
         return (rows, targets, firsts);
     }
 
-    /// <summary>Lays the coefficients of a backward pass end to end.</summary>
+    /// <summary>Concatenates the coefficients of a backward pass.</summary>
     /// <param name="coefficients">One entry per sequence with a coefficient per response token; an empty entry counts as zeros.</param>
-    /// <param name="firsts">Where every sequence begins among the R response tokens, and R at the end, as <see cref="Responses"/> gives it.</param>
+    /// <param name="firsts">The first response token of every sequence, followed by R, as <see cref="Responses"/> returns it.</param>
     /// <returns>R values.</returns>
     /// <exception cref="ArgumentException">The numbers of entries or coefficients do not fit.</exception>
     public static float[] Flatten(IReadOnlyList<ReadOnlyMemory<float>> coefficients, int[] firsts)

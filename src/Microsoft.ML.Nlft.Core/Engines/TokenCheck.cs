@@ -2,12 +2,12 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines;
 
-/// <summary>Refuses token ids that a model does not have.</summary>
+/// <summary>Refuses token ids outside a model's vocabulary.</summary>
 internal static class TokenCheck
 {
-    /// <summary>Refuses the first token id outside the vocabulary, by its place.</summary>
-    /// <exception cref="NlftException">Names the place, the id and the range.</exception>
-    public static void RefuseForeign(ReadOnlySpan<int> tokens, string place, ModelConfiguration model)
+    /// <summary>Refuses the first token id outside the vocabulary.</summary>
+    /// <exception cref="NlftException">An id is outside the vocabulary; the message names its place and the range.</exception>
+    public static void RequireInVocabulary(ReadOnlySpan<int> tokens, string place, ModelConfiguration model)
     {
         for (var i = 0; i < tokens.Length; i++)
         {

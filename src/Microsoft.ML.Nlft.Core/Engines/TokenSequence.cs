@@ -5,7 +5,9 @@ public sealed record TokenSequence
 {
     /// <summary>Creates a sequence.</summary>
     /// <param name="tokens">All token ids: the prompt, then the response.</param>
-    /// <param name="promptLength">Number of prompt tokens, from 1 (the first response token needs a predecessor) to one less than all tokens.</param>
+    /// <param name="promptLength">
+    /// Number of prompt tokens: 1 or more, because the first response token needs a predecessor, and less than the number of all tokens.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException">The prompt or the response would be empty.</exception>
     public TokenSequence(ReadOnlyMemory<int> tokens, int promptLength)
     {
@@ -24,8 +26,8 @@ public sealed record TokenSequence
     public int ResponseLength => Tokens.Length - PromptLength;
 
     /// <summary>
-    /// Seeds this sequence's LoRA dropout in <see cref="ICausalLanguageModel.Forward"/>. It belongs to the sequence, not to the
-    /// batch, so that masks do not depend on how rows are split into batches.
+    /// Seeds this sequence's LoRA dropout in <see cref="ICausalLanguageModel.Forward"/>. The seed is the sequence's, not the batch's, so that masks
+    /// do not depend on how rows are split into batches.
     /// </summary>
     public ulong DropoutSeed { get; init; }
 }

@@ -21,7 +21,7 @@ public sealed partial class ChatJudge : IResponseJudge, IDisposable
 
     /// <summary>Creates a judge.</summary>
     /// <param name="client">The client; the caller keeps it.</param>
-    /// <param name="options">How; null: the defaults.</param>
+    /// <param name="options">Options; null: the defaults.</param>
     /// <exception cref="NlftException">An option lies outside its range.</exception>
     public ChatJudge(IChatClient client, ChatJudgeOptions? options = null) : this(client, options ?? new(), ownsClient: false)
     {
@@ -40,7 +40,7 @@ public sealed partial class ChatJudge : IResponseJudge, IDisposable
 
     /// <summary>Creates a judge that asks a local model; the rows judged at the same time form one batch.</summary>
     /// <param name="model">The model; the caller keeps it.</param>
-    /// <param name="options">How; null: the defaults.</param>
+    /// <param name="options">Options; null: the defaults.</param>
     /// <exception cref="NlftException">An option lies outside its range.</exception>
     public static ChatJudge OfModel(LocalModel model, ChatJudgeOptions? options = null)
     {

@@ -39,8 +39,8 @@ public sealed record ChatJudgeOptions
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// Which failures to retry. Default <see cref="IsTransientByDefault"/>; clients with exceptions of their own (for OpenAI's rate limit, for
-    /// example) need a function that knows them.
+    /// Which failures to retry. Default <see cref="IsTransientByDefault"/>; clients with their own exceptions, for example for OpenAI's rate limit,
+    /// need a function that recognizes them.
     /// </summary>
     public Func<Exception, bool> IsTransient { get; init; } = IsTransientByDefault;
 

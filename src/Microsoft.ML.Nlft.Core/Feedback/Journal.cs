@@ -108,7 +108,7 @@ internal sealed class Journal<T> : IDisposable
             var text = bytes.AsSpan(kept, length);
             if (line == 1) RequireRun(text, run);
             else if (Parse(text) is { } entry) _done.TryAdd(entry.Index, entry);
-            else break; // the disk lost what follows: those rows are done again
+            else break; // the disk lost the rest: those rows are repeated
             kept += length + 1;
         }
         if (kept < bytes.Length) _file.SetLength(kept);

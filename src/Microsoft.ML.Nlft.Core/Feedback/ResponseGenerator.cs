@@ -12,7 +12,7 @@ namespace Microsoft.ML.Nlft.Feedback;
 
 /// <summary>A model's response to a question.</summary>
 /// <param name="Row">The question's row with the response in it.</param>
-/// <param name="Question">The question's place, from 0.</param>
+/// <param name="Question">The question's index, from 0.</param>
 /// <param name="Sample">Which of the question's responses it is, from 0.</param>
 /// <param name="Generated">The response with its tokens and why it ended.</param>
 public sealed record GeneratedResponse(DataRow Row, int Question, int Sample, GeneratedText Generated);
@@ -20,8 +20,8 @@ public sealed record GeneratedResponse(DataRow Row, int Question, int Sample, Ge
 /// <summary>Generates a model's responses to questions, one or several each: the responses that it will learn from.</summary>
 /// <remarks>
 /// The processes of a job (<see cref="ResponseOptions.Distributed"/>) divide the work. Each of them calls with the same questions and options; each
-/// gets all responses, once the last one is there. Process 0 keeps the journal and reports progress. An interrupted run resumes with any number of
-/// processes.
+/// gets all responses once the last one is complete. Process 0 keeps the journal and reports progress. An interrupted run resumes with any number
+/// of processes.
 /// </remarks>
 /// <example>
 /// <code>

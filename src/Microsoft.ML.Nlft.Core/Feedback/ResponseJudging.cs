@@ -26,17 +26,17 @@ public sealed record JudgingOptions
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
     /// <summary>
-    /// Whether processes that an MPI launcher (mpirun, srun) has started together divide the rows; all of them must call. False: each judges all rows
-    /// itself. Default true, which changes nothing in a process on its own.
+    /// Whether processes that an MPI launcher (mpirun, srun) started together divide the rows; all of them must call. False: each judges all rows
+    /// itself. Default true, which has no effect in a single process.
     /// </summary>
     public bool Distributed { get; init; } = true;
 
-    /// <summary>The processes of the job; null (the default): those that a launcher of MPI has started, or this process alone.</summary>
+    /// <summary>The processes of the job; null (the default): those that an MPI launcher started, or this process alone.</summary>
     public Communicator? Communicator { get; init; }
 
     /// <summary>
-    /// Rows that a process is given at a time, 0 or more. Default 0: as many as the judge judges at the same time, or less where there would be fewer
-    /// than four chunks for each process. A single process ignores it.
+    /// Rows that a process receives at a time, 0 or more. Default 0: as many as the judge judges at the same time, or less where there would be
+    /// fewer than four chunks for each process. A single process ignores it.
     /// </summary>
     public int ChunkSize { get; init; }
 }
@@ -55,9 +55,9 @@ public sealed record JudgedSet(IReadOnlyList<DataRow> Rows, IReadOnlyList<Judged
 
 /// <summary>Runs judges over rows.</summary>
 /// <remarks>
-/// The processes of a job (<see cref="JudgingOptions.Distributed"/>) divide the rows. Each of them calls with the same rows and an equal judge; each
-/// gets all verdicts, once the last one is there. Each judges <see cref="IResponseJudge.MaximumParallelism"/> rows at the same time, so a service
-/// receives requests from all of them.
+/// The processes of a job (<see cref="JudgingOptions.Distributed"/>) divide the rows. Each of them calls with the same rows and an equal judge;
+/// each gets all verdicts once the last one is complete. Each judges <see cref="IResponseJudge.MaximumParallelism"/> rows at the same time, so a
+/// service receives requests from all of them.
 /// </remarks>
 public static class ResponseJudging
 {

@@ -10,8 +10,8 @@ public sealed record ResponseOptions
     public int SamplesPerQuestion { get; init; } = 1;
 
     /// <summary>
-    /// Length, temperature, seed, batch size. Every response has a random stream of its own, derived from the seed, the question's place and the
-    /// sample: it does not depend on batches or interruptions. Default temperature 0.3 and at most 512 tokens, as in the published runs.
+    /// Length, temperature, seed, batch size. Every response has its own random stream, derived from the seed, the question's index and the sample,
+    /// so that it does not depend on batches or interruptions. Default temperature 0.3 and at most 512 tokens, as in the published runs.
     /// </summary>
     public GenerationOptions Generation { get; init; } = new() { Temperature = 0.3 };
 
@@ -28,13 +28,13 @@ public sealed record ResponseOptions
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
     /// <summary>
-    /// Whether processes that an MPI launcher (mpirun, srun) has started together divide the responses; all of them must call. False: each generates
-    /// all responses itself. Default true, which changes nothing in a process on its own.
+    /// Whether processes that an MPI launcher (mpirun, srun) started together divide the responses; all of them must call. False: each generates
+    /// all responses itself. Default true, which has no effect in a single process.
     /// </summary>
     public bool Distributed { get; init; } = true;
 
     /// <summary>
-    /// Responses that a process is given at a time, 0 or more; the responses do not depend on it. Default 0: a batch, or less where there would be
+    /// Responses that a process receives at a time, 0 or more; the responses do not depend on it. Default 0: a batch, or less where there would be
     /// fewer than four chunks for each process. A single process ignores it.
     /// </summary>
     public int ChunkSize { get; init; }

@@ -16,7 +16,7 @@ public static class RowSelection
     /// <param name="rows">Rows with response and answer.</param>
     /// <param name="count">How many, 1 or more.</param>
     /// <param name="seed">Seeds the shuffle.</param>
-    /// <exception cref="NlftException">There are fewer rows than asked for, or one has no response or no answer.</exception>
+    /// <exception cref="NlftException">There are fewer rows than requested, or one has no response or no answer.</exception>
     public static IReadOnlyList<DataRow> First(IReadOnlyList<DataRow> rows, int count, int seed = DefaultSeed)
     {
         Require(rows, count);

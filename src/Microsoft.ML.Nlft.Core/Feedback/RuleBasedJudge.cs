@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Feedback;
 
 /// <summary>
 /// Judges worked solutions without a model: compares the final answer with the gold one and checks the arithmetic of the
-/// <c>&lt;&lt;a*b=c&gt;&gt;</c> annotations. It sees wrong calculations and wrong results, not wrong reasoning.
+/// <c>&lt;&lt;a*b=c&gt;&gt;</c> annotations. It detects wrong calculations and wrong results, not wrong reasoning.
 /// </summary>
 public sealed partial class RuleBasedJudge : IResponseJudge
 {

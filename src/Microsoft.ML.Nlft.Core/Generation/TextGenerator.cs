@@ -146,7 +146,7 @@ public sealed class TextGenerator
             throw new NlftException(place, $"{prompt.Length} tokens", $"fewer than {positions} (max_position_embeddings)",
                 "Shorten the prompt: it leaves no room for an answer.");
         }
-        TokenCheck.RefuseForeign(prompt, place, _model.Configuration);
+        TokenCheck.RequireInVocabulary(prompt, place, _model.Configuration);
         return Math.Min(options.MaximumNewTokens, positions - prompt.Length);
     }
 }

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// A model folder in Hugging Face layout, opened for reading: configuration, weights (read as they are asked for) and where its other files lie.
+/// A model folder in Hugging Face layout, opened for reading: configuration, weights (read on demand) and the paths of its other files.
 /// </summary>
 public sealed class ModelFolder : IDisposable
 {
@@ -59,24 +59,24 @@ public sealed class ModelFolder : IDisposable
     /// <summary>generation_config.json; null when there is none.</summary>
     public GenerationDefaults? GenerationDefaults { get; }
 
-    /// <summary>The ids that end an answer by generation_config.json and config.json together; may be empty.</summary>
+    /// <summary>The ids that end an answer, from generation_config.json and config.json; may be empty.</summary>
     public IReadOnlyList<int> EndOfSequenceIds { get; }
 
     /// <summary>
-    /// SHA-256 over config.json and the header and length of every weight file, as lower-case hex: tells base models apart cheaply.
+    /// SHA-256 over config.json and the header and length of every weight file, as lower-case hex: a cheap way to tell base models apart.
     /// </summary>
     public string Fingerprint => _fingerprint.Value;
 
     /// <summary>
-    /// SHA-256 over <see cref="Fingerprint"/> and a sample of every weight (its first and middle 4 KiB), as lower-case hex: tells apart, at the price
-    /// of a few reads per weight, what only training did, too. Checkpoints carry it.
+    /// SHA-256 over <see cref="Fingerprint"/> and a sample of every weight (its first and middle 4 KiB), as lower-case hex: for a few reads per
+    /// weight, it also distinguishes models that differ only by training. Checkpoints contain it.
     /// </summary>
     public string WeightFingerprint => _weightFingerprint.Value;
 
     /// <summary>Names of all tensors.</summary>
     public IReadOnlyCollection<string> TensorNames => _weights.Names;
 
-    /// <summary>config.json as it stands in the folder.</summary>
+    /// <summary>The bytes of config.json.</summary>
     internal byte[] ConfigurationJson { get; }
 
     /// <summary>The weight files.</summary>
@@ -88,7 +88,7 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Whether model.safetensors.index.json says which weight lies in which file.</summary>
     internal bool IsSharded => _weights.IsSharded;
 
-    /// <summary>The tensor of that name with that shape.</summary>
+    /// <summary>Returns the tensor of that name and shape.</summary>
     /// <exception cref="NlftException">It is missing, has another shape, or an element type that is no float.</exception>
     public TensorData Tensor(string name, params long[] shape)
     {
@@ -96,7 +96,7 @@ public sealed class ModelFolder : IDisposable
         return _weights.Read(name);
     }
 
-    /// <summary>The matrix of that name and shape, to be read row by row.</summary>
+    /// <summary>Returns a reader of the rows of the matrix of that name and shape.</summary>
     /// <exception cref="NlftException">As with <see cref="Tensor"/>.</exception>
     internal TensorRows ReadRows(string name, int rows, int columns)
     {
@@ -104,7 +104,7 @@ public sealed class ModelFolder : IDisposable
         return _weights.ReadRows(name, columns);
     }
 
-    /// <summary>A tensor as it lies in the file, whatever its shape and type.</summary>
+    /// <summary>Returns a tensor as stored, of any shape and type.</summary>
     internal TensorData RawTensor(string name) => _weights.Read(name);
 
     /// <inheritdoc/>

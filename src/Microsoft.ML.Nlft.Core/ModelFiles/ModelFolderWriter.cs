@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>Writes model folders in Hugging Face layout: config.json and model.safetensors, both written beside their place and renamed.</summary>
+/// <summary>Writes model folders in Hugging Face layout: config.json and model.safetensors, written atomically.</summary>
 public static class ModelFolderWriter
 {
     /// <summary>Where transformers keeps chat templates besides the default one.</summary>
@@ -13,7 +13,7 @@ public static class ModelFolderWriter
     private static readonly string[] WeightExtensions = [".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx", ".ot"];
 
     /// <summary>Writes a model whose weights are in memory.</summary>
-    /// <param name="folder">The folder; created if need be.</param>
+    /// <param name="folder">The folder; created when missing.</param>
     /// <param name="configuration">The architecture; <see cref="ModelConfiguration.DataType"/> gives way to <paramref name="type"/>.</param>
     /// <param name="tensors">Exactly the weights of <see cref="ModelLayout.Weights"/>, in any order.</param>
     /// <param name="type">Element type of the file: F32, F16, BF16 or F64.</param>
@@ -28,7 +28,7 @@ public static class ModelFolderWriter
     }
 
     /// <summary>
-    /// Copies a model with other weights, one tensor at a time. config.json is kept byte for byte but for its dtype (torch_dtype); tokenizer,
+    /// Copies a model with other weights, one tensor at a time. config.json is copied byte for byte except its dtype (torch_dtype); tokenizer,
     /// templates and other small files are copied.
     /// </summary>
     /// <param name="folder">The new folder.</param>
@@ -52,7 +52,9 @@ public static class ModelFolderWriter
         foreach (var name in Companions(source)) CopyFile(Path.Combine(source.Path, name), Path.Combine(folder, name));
     }
 
-    /// <summary>The files of a model besides config.json and weights (tokenizer, templates, licence), as paths inside the folder.</summary>
+    /// <summary>
+    /// Returns the files of a model besides config.json and weights (tokenizer, templates, licence), as paths relative to the folder.
+    /// </summary>
     internal static IEnumerable<string> Companions(ModelFolder model)
     {
         var templates = Path.Combine(model.Path, AdditionalTemplates);
@@ -91,7 +93,7 @@ public static class ModelFolderWriter
         && !WeightExtensions.Contains(Path.GetExtension(file)) && !Path.GetFileName(file).StartsWith('.')
         && !file.EndsWith(".index.json", StringComparison.Ordinal);
 
-    /// <summary>config.json with another dtype: only that value's bytes change.</summary>
+    /// <summary>Returns config.json with a different dtype; only the bytes of that value change.</summary>
     private static byte[] WithDataType(byte[] json, TensorType type)
     {
         json = json[JsonFile.MarkLength(json, "config.json")..];

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>Makes a model from nothing: random weights in a Hugging Face folder, ready to be pretrained.</summary>
+/// <summary>Creates a model with random weights in a Hugging Face folder, ready for pretraining.</summary>
 public static class ModelInitializer
 {
     /// <summary>Standard deviation of matrices that do not write into the residual stream.</summary>
@@ -16,7 +16,7 @@ public static class ModelInitializer
     /// <param name="configuration">The architecture.</param>
     /// <param name="seed">Seeds the weights.</param>
     /// <param name="type">Element type of the file. Default F32.</param>
-    /// <exception cref="NlftException">The configuration is not possible.</exception>
+    /// <exception cref="NlftException">The configuration is not valid.</exception>
     public static void Create(string folder, ModelConfiguration configuration, int seed, TensorType type = TensorType.F32)
     {
         ArgumentNullException.ThrowIfNull(configuration);

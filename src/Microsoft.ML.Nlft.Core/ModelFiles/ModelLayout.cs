@@ -1,9 +1,9 @@
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>The weights that a configuration asks for: their names in a Hugging Face checkpoint and their shapes.</summary>
+/// <summary>Lists the weights that a configuration requires: their names in a Hugging Face checkpoint and their shapes.</summary>
 public static class ModelLayout
 {
-    /// <summary>Every weight, in the order of the forward pass. A tied model has no lm_head.weight.</summary>
+    /// <summary>Returns every weight, in the order of the forward pass. A tied model has no lm_head.weight.</summary>
     public static IReadOnlyList<WeightShape> Weights(ModelConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
@@ -30,7 +30,7 @@ public static class ModelLayout
         return weights;
     }
 
-    /// <summary>The linear layers of all decoder layers: what LoRA can adapt.</summary>
+    /// <summary>Returns the linear layers of all decoder layers, which LoRA can adapt.</summary>
     public static IEnumerable<LinearModule> LinearModules(ModelConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);

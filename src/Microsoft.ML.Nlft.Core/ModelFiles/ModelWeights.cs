@@ -41,7 +41,7 @@ internal sealed class ModelWeights : IDisposable
         }
     }
 
-    /// <summary>Checks that a tensor is there with that shape and a float type.</summary>
+    /// <summary>Checks that a tensor exists with that shape and a float type.</summary>
     public void Find(string name, ReadOnlySpan<long> shape)
     {
         if (!_byTensor.TryGetValue(name, out var file))
@@ -63,10 +63,10 @@ internal sealed class ModelWeights : IDisposable
     public TensorData Read(string name) => _byTensor.TryGetValue(name, out var file) ? file.Tensor(name)
         : throw new NlftException($"{_folder}, tensor \"{name}\"", "no such tensor", "one of the model's tensors", DownloadAgain);
 
-    /// <summary>The size of a tensor that is there.</summary>
+    /// <summary>Returns the size of an existing tensor in bytes.</summary>
     public long BytesOf(string name) => _byTensor[name].Entry(name) is var entry ? entry.End - entry.Begin : 0;
 
-    /// <summary>Some bytes of a tensor that is there: at most so many, from its beginning or its middle.</summary>
+    /// <summary>Reads up to a number of bytes of an existing tensor, from its start or its middle.</summary>
     public byte[] Sample(string name, int most, bool middle)
     {
         var entry = _byTensor[name].Entry(name);
@@ -87,7 +87,7 @@ internal sealed class ModelWeights : IDisposable
     }
 
     /// <summary>
-    /// Every tensor of the index must lie in the shard it names, and every tensor of a shard must be in the index. total_size is advisory.
+    /// Checks that every tensor of the index is in the shard it names, and that every tensor of a shard is in the index. total_size is advisory.
     /// </summary>
     private void OpenShards(string indexPath)
     {

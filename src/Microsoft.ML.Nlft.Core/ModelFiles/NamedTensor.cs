@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>A float tensor with a name, row-major: how weights, gradients and optimizer state travel between an engine and the rest.</summary>
+/// <summary>A float tensor with a name, row-major: the form in which engines import and export weights, gradients and optimizer state.</summary>
 /// <param name="Name">
 /// For LoRA the module path and the factor, for example <c>model.layers.0.mlp.gate_proj.lora_A</c>; for full weights the name in the model's
 /// safetensors file.

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>Checks the tensors that an engine is given in <see cref="ICausalLanguageModel.Import"/>.</summary>
+/// <summary>Checks the tensors that <see cref="ICausalLanguageModel.Import"/> passes to an engine.</summary>
 public static class NamedTensors
 {
     private const string Remedy = "Import what Export gave for the same model and adapter settings.";

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Monitoring;
 
-/// <summary>Several monitors as one: each hears of everything, one after the other.</summary>
+/// <summary>Combines several monitors into one and calls them in order.</summary>
 /// <example>
 /// <code>
 /// using var live = new LivePage();
@@ -15,8 +15,8 @@ public sealed class TrainingMonitors : ITrainingMonitor
 {
     private readonly ITrainingMonitor[] _monitors;
 
-    /// <summary>Joins monitors; they stay the caller's to dispose.</summary>
-    /// <param name="monitors">In the order in which they hear of the run.</param>
+    /// <summary>Combines monitors; the caller still disposes them.</summary>
+    /// <param name="monitors">The monitors, in the order in which they are called.</param>
     public TrainingMonitors(params ITrainingMonitor[] monitors)
     {
         ArgumentNullException.ThrowIfNull(monitors);

@@ -37,8 +37,8 @@ internal static class ExampleCheck
         if (length > model.MaximumPositions)
             throw new NlftException(place, $"{length} tokens", $"at most {model.MaximumPositions} (max_position_embeddings)",
                 "Lower PromptOptions.MaximumTokens so that the prompt is cut, or shorten the response.");
-        TokenCheck.RefuseForeign(prompt.Span, $"{place}, prompt", model);
-        TokenCheck.RefuseForeign(example.Response.Span, $"{example.Source}, response", model);
+        TokenCheck.RequireInVocabulary(prompt.Span, $"{place}, prompt", model);
+        TokenCheck.RequireInVocabulary(example.Response.Span, $"{example.Source}, response", model);
     }
 
     /// <summary>Lower-case name for messages.</summary>

@@ -13,31 +13,31 @@ public interface ITokenObjective
 
     /// <summary>
     /// Every option that changes a result, by name, in the order in which a model card shows them; empty without options. A run resumes only from a
-    /// checkpoint with the same values. <see cref="ObjectiveSettings.Of"/> makes them of an options object.
+    /// checkpoint with the same values. <see cref="ObjectiveSettings.Of"/> derives them from an options object.
     /// </summary>
     IReadOnlyList<KeyValuePair<string, string>> Settings { get; }
 
     /// <summary>
-    /// The thresholds that a saliency map of this objective shows, and lets its reader move. Default: null, the objective has no map. Only an
-    /// objective that finds its salient tokens as <see cref="NaturalLanguageObjective"/> does has one: the page computes them anew by the same
-    /// rules.
+    /// The thresholds that a saliency map of this objective shows and lets its reader change. Default: null, the objective has no map. Only an
+    /// objective that selects salient tokens as <see cref="NaturalLanguageObjective"/> does can have one, because the page recomputes them by the
+    /// same rules.
     /// </summary>
     NaturalLanguageObjectiveOptions? Thresholds => null;
 
-    /// <summary>The contexts whose scores <see cref="Evaluate"/> reads for a response of this polarity.</summary>
+    /// <summary>Returns the contexts whose scores <see cref="Evaluate"/> reads for a response of this polarity.</summary>
     PromptContexts ScoredContexts(Polarity polarity);
 
-    /// <summary>The contexts that receive a gradient: a subset of <see cref="ScoredContexts"/>.</summary>
+    /// <summary>Returns the contexts that receive a gradient: a subset of <see cref="ScoredContexts"/>.</summary>
     PromptContexts TrainedContexts(Polarity polarity);
 
     /// <summary>Whether <see cref="Evaluate"/> reads the base context's hidden states.</summary>
     bool NeedsHiddenStates(Polarity polarity);
 
-    /// <summary>The loss of one response and its coefficients.</summary>
+    /// <summary>Computes the loss of one response and its coefficients.</summary>
     TokenObjectiveResult Evaluate(ExampleScores scores);
 }
 
-/// <summary>The scores of one response of n tokens in the contexts that an objective asked for.</summary>
+/// <summary>Holds the scores of one response of n tokens in the contexts that an objective requires.</summary>
 public sealed record ExampleScores
 {
     /// <summary>Whether the response is right.</summary>
@@ -53,29 +53,29 @@ public sealed record ExampleScores
     public double[] Standard { get; init; } = [];
 
     /// <summary>
-    /// h_t of the base context, n x H row-major; empty when not asked for. While training they are valid only during
+    /// h_t of the base context, n x H row-major; empty when not required. In training they are valid only during
     /// <see cref="ITokenObjective.Evaluate"/>.
     /// </summary>
     public ReadOnlyMemory<float> HiddenStates { get; init; }
 }
 
-/// <summary>The loss of one response, its gradient as coefficients, and how every token was seen.</summary>
+/// <summary>Holds the loss of one response, its gradient as coefficients, and the saliency of every token.</summary>
 public sealed record TokenObjectiveResult
 {
-    /// <summary>L of docs/method.md, section 2, the scale included; finite.</summary>
+    /// <summary>L of docs/method.md, section 2, including the scale; finite.</summary>
     public required double Loss { get; init; }
 
     /// <summary>c_t for the base context, n values: the gradient of the loss with respect to the logits is c_t (softmax - onehot).</summary>
     public required double[] Coefficients { get; init; }
 
-    /// <summary>c_t for the judge context's tokens; empty unless the objective trains that context.</summary>
+    /// <summary>c_t for the judge context's tokens, n values; empty unless the objective trains that context.</summary>
     public double[] JudgeCoefficients { get; init; } = [];
 
     /// <summary>Role and weight of every token, n entries.</summary>
     public required TokenSaliency[] Tokens { get; init; }
 }
 
-/// <summary>How an objective sees a token.</summary>
+/// <summary>The role of a token in an objective.</summary>
 public enum TokenRole
 {
     /// <summary>Neither salient nor near a salient token.</summary>

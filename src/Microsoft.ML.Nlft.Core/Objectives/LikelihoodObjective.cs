@@ -3,14 +3,14 @@ using Microsoft.ML.Nlft.Data;
 namespace Microsoft.ML.Nlft.Objectives;
 
 /// <summary>
-/// Supervised fine-tuning (SFT) on the responses as they are: L = -(1/n) sum log b_t, c_t = 1/n, for either polarity. It sees neither the
-/// judgment nor the answer, and is the baseline to show beside <see cref="NaturalLanguageObjective"/>.
+/// Supervised fine-tuning (SFT) on the responses as they are: L = -(1/n) sum log b_t, c_t = 1/n, for either polarity. It uses neither the judgment
+/// nor the answer, and is the baseline for <see cref="NaturalLanguageObjective"/>.
 /// </summary>
 public sealed class LikelihoodObjective : ITokenObjective
 {
     /// <summary>Creates the objective.</summary>
     /// <param name="zeroGuard">Stands in for a probability of exactly 0 in the loss, in (0, 1); the coefficient stays 1/n. Default 1e-5.</param>
-    /// <exception cref="NlftException">The guard lies outside its range.</exception>
+    /// <exception cref="NlftException"><paramref name="zeroGuard"/> lies outside its range.</exception>
     public LikelihoodObjective(double zeroGuard = 1e-5)
     {
         if (zeroGuard is not (> 0 and < 1))

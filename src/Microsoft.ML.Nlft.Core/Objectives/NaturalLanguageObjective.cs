@@ -3,18 +3,18 @@ using Microsoft.ML.Nlft.Data;
 namespace Microsoft.ML.Nlft.Objectives;
 
 /// <summary>
-/// The objective of Natural Language Fine-Tuning (J. Liu et al., arXiv 2412.20382): the judgment of a wrong response and the standard
-/// answer, seen through the probabilities they give each response token, decide what every token teaches (docs/method.md, section 2 to 4).
+/// The objective of Natural Language Fine-Tuning (J. Liu et al., arXiv 2412.20382): the probabilities of each response token, given the judgment of
+/// a wrong response and given the standard answer, decide what the token teaches (docs/method.md, sections 2 to 4).
 /// </summary>
 /// <remarks>
 /// Correct: L = scale [-(1/n) sum w log b - (1/n) sum log b]. Incorrect: L = scale [-(1/n) sum w log q] with q = 1 - b on salient tokens and b
-/// elsewhere. Only b carries gradient; j, s, hidden states and weights are constants. Everything is computed per response, whatever the
-/// batch, from log-probabilities; b = 0, b = 1 and j = b = 0 give finite numbers.
+/// elsewhere. Only b carries gradient; j, s, hidden states and weights are constants. Everything is computed per response from log-probabilities,
+/// independently of the batch; b = 0, b = 1 and j = b = 0 give finite numbers.
 /// </remarks>
 public sealed class NaturalLanguageObjective : ITokenObjective
 {
     /// <summary>
-    /// A threshold counts as exceeded only by more than this, in log-probability, so that a value exactly on it is never salient through rounding.
+    /// The margin, in log-probability, by which a value must exceed a threshold, so that rounding never makes a value on the threshold salient.
     /// </summary>
     private const double Margin = 1e-9;
 
@@ -91,7 +91,7 @@ public sealed class NaturalLanguageObjective : ITokenObjective
         return Result(factor * loss, tokens, []);
     }
 
-    /// <summary>w of a token of a correct response: grows with s, from the ordinary tokens over the neighbours to the salient ones.</summary>
+    /// <summary>w of a token of a correct response: increases with s, from ordinary tokens through neighbours to salient ones.</summary>
     private double CorrectWeight(TokenRole role, double logS) => role switch
     {
         TokenRole.Salient => 1 + Math.Pow((Math.Exp(logS) - Options.SalientLevel) / (1 - Options.SalientLevel), Options.CorrectSalientExponent),
@@ -121,14 +121,13 @@ public sealed class NaturalLanguageObjective : ITokenObjective
         }
         if (!Options.JudgeLikelihood) return Result(factor * loss, tokens, []);
 
-        // The judge context's own likelihood: adds -(scale/n) sum log j, with coefficient scale/n on each of its tokens.
+        // The likelihood in the judge context: adds -(scale/n) sum log j, with coefficient scale/n on each of its tokens.
         loss -= logJ.Sum(logP => TokenTerms.Guarded(logP, Options.ZeroGuard));
         return Result(factor * loss, tokens, Array.ConvertAll(logJ, _ => factor));
     }
 
     /// <summary>
-    /// w of a token of an incorrect response: feedback on the salient tokens, none around them, elsewhere the more the likelier the standard
-    /// answer makes the token.
+    /// w of a token of an incorrect response: feedback on salient tokens, 0 on their neighbours, and elsewhere a weight that increases with s.
     /// </summary>
     private double IncorrectWeight(TokenRole role, double logB, double logJ, double logS, bool salientAlone) => role switch
     {

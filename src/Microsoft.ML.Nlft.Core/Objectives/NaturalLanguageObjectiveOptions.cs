@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.Objectives;
 
 /// <summary>
-/// The constants of <see cref="NaturalLanguageObjective"/> (docs/method.md, section 2 and 4). The defaults are those of the published method.
-/// b, j and s are a token's probabilities in the base, judge and standard contexts.
+/// The constants of <see cref="NaturalLanguageObjective"/> (docs/method.md, sections 2 and 4). The defaults are those of the published method. b, j
+/// and s are a token's probabilities in the base, judge and standard contexts.
 /// </summary>
 public sealed record NaturalLanguageObjectiveOptions
 {
@@ -75,7 +75,7 @@ public sealed record NaturalLanguageObjectiveOptions
     /// </summary>
     public bool JudgeLikelihood { get; init; }
 
-    /// <summary>Throws when an option lies outside its range.</summary>
+    /// <summary>Refuses the first option that lies outside its range.</summary>
     internal void Validate()
     {
         Require(nameof(Scale), Scale, Scale > 0, "above 0");

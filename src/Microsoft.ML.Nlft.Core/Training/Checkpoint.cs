@@ -10,8 +10,8 @@ using Microsoft.ML.Nlft.Saliency;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// A run as it stood after a step, as one safetensors file: trained weights, optimizer, kept contexts and metrics as tensors, position and identity
-/// as JSON under <c>__metadata__</c>, and a SHA-256 over all of it. The file appears whole or not at all.
+/// The state of a run after a step, as one safetensors file: trained weights, optimizer, cached contexts and metrics as tensors, position and
+/// identity as JSON under <c>__metadata__</c>, and a SHA-256 of all of it. The file is written atomically.
 /// </summary>
 internal sealed class Checkpoint
 {
@@ -28,7 +28,7 @@ internal sealed class Checkpoint
         MaxDepth = 32,
     };
 
-    /// <summary>The run that it belongs to.</summary>
+    /// <summary>The identity of the run.</summary>
     public required RunIdentity Run { get; init; }
 
     /// <summary>Position and metrics.</summary>
@@ -37,7 +37,7 @@ internal sealed class Checkpoint
     /// <summary>Tokens of the contexts that were scored as constants.</summary>
     public required long TokensScored { get; init; }
 
-    /// <summary>The kept scores of constant contexts; empty when they are scored anew every step.</summary>
+    /// <summary>The cached scores of constant contexts; empty when they are scored again every step.</summary>
     public required IReadOnlyList<NamedTensor> KeptContexts { get; init; }
 
     /// <summary>The trained weights, as the engine exports them.</summary>
@@ -46,15 +46,15 @@ internal sealed class Checkpoint
     /// <summary>The optimizer's state, as the engine exports it.</summary>
     public required IReadOnlyList<NamedTensor> OptimizerState { get; init; }
 
-    /// <summary>The name of a step's file.</summary>
+    /// <summary>Returns the file name of a step's checkpoint.</summary>
     public static string FileName(int step) => string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:00000000}{Extension}");
 
-    /// <summary>The checkpoints of a folder, the newest first.</summary>
+    /// <summary>Returns the checkpoints of a folder, newest first.</summary>
     public static IReadOnlyList<string> In(string folder) => !Directory.Exists(folder) ? []
         : [.. Directory.EnumerateFiles(folder, $"{Prefix}*{Extension}").Where(path => Path.GetFileName(path).Length == FileName(0).Length)
             .OrderByDescending(Path.GetFileName, StringComparer.Ordinal)];
 
-    /// <summary>Writes the file beside its place and renames it.</summary>
+    /// <summary>Writes the file under a temporary name and renames it.</summary>
     public void Save(string path)
     {
         var state = JsonSerializer.Serialize(new Document(CurrentFormat, State.Epoch, State.RowsDone, State.Step, State.Skipped,
@@ -70,8 +70,8 @@ internal sealed class Checkpoint
             new SafetensorsSource(tensor.Name, tensor.Type, tensor.Shape, stream => stream.Write(tensor.Bytes.Span))), metadata);
     }
 
-    /// <summary>Reads a file and checks its hash before anything of it is believed.</summary>
-    /// <exception cref="NlftException">The file is missing, damaged, or no checkpoint.</exception>
+    /// <summary>Reads a file and checks its hash before using any of it.</summary>
+    /// <exception cref="NlftException">The file is missing, damaged, or not a checkpoint.</exception>
     public static Checkpoint Load(string path)
     {
         using var file = SafetensorsFile.Open(path);
@@ -92,9 +92,11 @@ internal sealed class Checkpoint
         }
     }
 
-    /// <summary>A checkpoint by the path of its file, or the newest whole one of a folder; null when the folder holds none or is not there.</summary>
+    /// <summary>
+    /// Finds a checkpoint by the path of its file, or the newest undamaged one of a folder; returns null when the folder is missing or has none.
+    /// </summary>
     /// <exception cref="NlftException">
-    /// The file cannot be used, or no checkpoint of the folder is whole: then the message is about the newest.
+    /// The file cannot be used, or all checkpoints of the folder are damaged; the message is about the newest.
     /// </exception>
     public static (string Path, Checkpoint Checkpoint)? Find(string place)
     {
@@ -163,7 +165,7 @@ internal sealed class Checkpoint
         new TensorData(prefix + tensor.Name, TensorType.F32, [.. tensor.Shape.Select(size => (long)size)],
             MemoryMarshal.AsBytes(tensor.Values.AsSpan()).ToArray()));
 
-    /// <summary>Over state, names, types, shapes and bytes, tensors by name: whatever order a writer chose.</summary>
+    /// <summary>Hashes state, names, types, shapes and bytes, with tensors sorted by name, so that the order in the file does not matter.</summary>
     internal static string Hash(string state, IEnumerable<TensorData> tensors)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -203,6 +205,6 @@ internal sealed class Checkpoint
     private sealed record Document(int Format, int Epoch, int RowsDone, int Step, int Skipped, long TokensTrained, long TokensScored, int Reported,
         RunIdentity Run);
 
-    /// <summary>What was recorded, by the index of the step that reported it.</summary>
+    /// <summary>The recordings, by the index of the step that reported them.</summary>
     private sealed record Recordings(Dictionary<int, IReadOnlyList<RecordedEpoch>> OfSteps, IReadOnlyList<RecordedEpoch> Pending);
 }

@@ -2,10 +2,10 @@ using Microsoft.ML.Nlft.Distributed;
 
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>The processes of a communicator as a group that trains.</summary>
+/// <summary>Adapts a communicator to <see cref="ITrainingGroup"/>.</summary>
 internal sealed class CommunicatorGroup(Communicator ranks) : ITrainingGroup
 {
-    /// <summary>The group; null for a process on its own.</summary>
+    /// <summary>Returns the group; null for a single process.</summary>
     public static ITrainingGroup? Of(Communicator? ranks) => ranks is null or { Size: 1 } ? null : new CommunicatorGroup(ranks);
 
     public int Rank => ranks.Rank;

@@ -6,8 +6,8 @@ using Microsoft.ML.Nlft.Objectives;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// The contexts that enter the loss as constants: the judge and standard contexts that the objective reads but does not train. They are
-/// scored without gradient and with dropout off, either afresh for every micro-batch or once for all rows at a time (docs/method.md 4.2, 4.8).
+/// Scores the contexts that enter the loss as constants: the judge and standard contexts that the objective reads but does not train. They are
+/// scored without gradient and without dropout, either for every micro-batch or once for all rows (docs/method.md 4.2, 4.8).
 /// </summary>
 internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjective objective, IReadOnlyList<EncodedExample> examples,
     TrainingTeam team)
@@ -20,16 +20,16 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
     /// <summary>Tokens of all sequences scored so far, on all processes.</summary>
     public long TokensScored { get; set; }
 
-    /// <summary>Tokens to score for a row at every visit; 0 while its scores are kept.</summary>
+    /// <summary>Returns the tokens to score for a row at every visit; 0 while its scores are cached.</summary>
     public long TokensToScore(int row) => _cache is null
         ? Needed(examples[row]).Sum(context => (long)examples[row].Sequence(context).Tokens.Length) : 0;
 
-    /// <summary>The kept scores, the rows of each context one after the other; nothing when none are kept.</summary>
+    /// <summary>Returns the cached scores, the rows of each context concatenated; empty when nothing is cached.</summary>
     public IReadOnlyList<NamedTensor> Export() => _cache is not { } cache ? []
         : [Flat("judge", cache.Select(row => row.Judge)), Flat("standard", cache.Select(row => row.Standard))];
 
-    /// <summary>Goes on with what <see cref="Export"/> gave.</summary>
-    /// <exception cref="NlftException">The numbers are not those of these rows.</exception>
+    /// <summary>Restores what <see cref="Export"/> returned.</summary>
+    /// <exception cref="NlftException">The scores do not match these rows.</exception>
     public void Import(IReadOnlyList<NamedTensor> kept, long tokensScored)
     {
         TokensScored = tokensScored;
@@ -57,13 +57,13 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
         return new NamedTensor(name, [values.Length], values);
     }
 
-    /// <summary>Scores every row with the present weights and keeps the result for <see cref="Score"/>; each process scores its share.</summary>
+    /// <summary>Scores every row with the current weights and caches the result for <see cref="Score"/>; each process scores its share.</summary>
     public void ScoreAll(int batchSize, CancellationToken cancellationToken)
     {
         _cache = null;
         var shares = WindowShares.Deal([.. Enumerable.Range(0, examples.Count)], TokensToScore, team.Size);
         var before = TokensScored;
-        var mine = team.Together(token => shares[team.Rank].Chunk(batchSize).SelectMany(rows => ScoreNow(rows, token)).ToList(), cancellationToken);
+        var mine = team.RunOnAll(token => shares[team.Rank].Chunk(batchSize).SelectMany(rows => ScoreNow(rows, token)).ToList(), cancellationToken);
         TokensScored = before + Enumerable.Range(0, examples.Count).Sum(TokensToScore);
         if (team.Size == 1)
         {
@@ -82,11 +82,11 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
         _cache = cache;
     }
 
-    /// <summary>The scores of some rows: the kept ones if there are any, else new ones.</summary>
+    /// <summary>Returns the scores of some rows: cached if available, else newly computed.</summary>
     public IReadOnlyList<RowScores> Score(int[] rows, CancellationToken cancellationToken) =>
         _cache is { } cache ? Array.ConvertAll(rows, row => cache[row]) : ScoreNow(rows, cancellationToken);
 
-    /// <summary>All contexts of all rows go to the engine in one call, so that it can batch them.</summary>
+    /// <summary>Sends all contexts of all rows to the engine in one call, so that it can batch them.</summary>
     private RowScores[] ScoreNow(int[] rows, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();

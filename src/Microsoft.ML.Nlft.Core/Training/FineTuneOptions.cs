@@ -22,22 +22,22 @@ public enum LossReduction
     /// <summary>Mean over examples of the per-example loss, each already divided by its own n.</summary>
     ExampleMean,
 
-    /// <summary>Every token of the window weighs the same: examples weighted by n.</summary>
+    /// <summary>Mean over the tokens of the window: examples are weighted by n.</summary>
     TokenMean,
 }
 
-/// <summary>The training set-up; the defaults are the published runs' (docs/method.md, section 5).</summary>
+/// <summary>Options of training; the defaults are those of the published runs (docs/method.md, section 5).</summary>
 public sealed record FineTuneOptions
 {
     /// <summary>Passes over the rows, 1 or more. Default 10.</summary>
     public int Epochs { get; init; } = 10;
 
-    /// <summary>Rows of one optimizer step, 1 or more. Default 4.</summary>
+    /// <summary>Rows per optimizer step, 1 or more. Default 4.</summary>
     public int BatchSize { get; init; } = 4;
 
     /// <summary>
-    /// Rows sent through the engine together, from 1 to <see cref="BatchSize"/>; 0 means all of the batch. Smaller saves memory and
-    /// changes nothing else. Default 0.
+    /// Rows per pass through the engine, from 1 to <see cref="BatchSize"/>; 0 means the whole batch. A smaller value saves memory and changes
+    /// nothing else. Default 0.
     /// </summary>
     public int MicroBatchSize { get; init; }
 
@@ -48,8 +48,8 @@ public sealed record FineTuneOptions
     public LearningRateSchedule Schedule { get; init; } = LearningRateSchedule.Cosine;
 
     /// <summary>
-    /// Share of the steps in which the learning rate rises linearly from 0, in [0, 1], rounded up to whole steps; the first of them has
-    /// rate 0, as in the Hugging Face schedules. A run of one step has no warm-up. Default 0.1.
+    /// Share of the steps over which the learning rate rises linearly from 0, in [0, 1], rounded up to whole steps; the first step has rate 0, as
+    /// in the Hugging Face schedules. A run of one step has no warm-up. Default 0.1.
     /// </summary>
     public double WarmupRatio { get; init; } = 0.1;
 
@@ -62,7 +62,7 @@ public sealed record FineTuneOptions
     /// <summary>How the losses of a window are averaged. Default mean over examples.</summary>
     public LossReduction Reduction { get; init; } = LossReduction.ExampleMean;
 
-    /// <summary>Whether the rows are shuffled anew every epoch. Default true.</summary>
+    /// <summary>Whether the rows are reshuffled every epoch. Default true.</summary>
     public bool Shuffle { get; init; } = true;
 
     /// <summary>Seeds shuffling and dropout. Default 42.</summary>
@@ -74,21 +74,21 @@ public sealed record FineTuneOptions
     public bool ReturnPartialOnCancel { get; init; }
 
     /// <summary>
-    /// Rows to record, by their index from 0: before training and after every epoch they are scored once more, and
-    /// <see cref="TrainingProgress.Recorded"/> shows every token as the objective sees it then. Training itself is not changed by it. Default none.
+    /// Rows to record, by index from 0: they are scored before training and after every epoch, and <see cref="TrainingProgress.Recorded"/> reports
+    /// the saliency of every token. Recording does not change training. Default none.
     /// </summary>
     public IReadOnlyList<int> RecordedRows { get; init; } = [];
 
     /// <summary>
-    /// Whether a step whose loss or gradient is not finite is left out and counted (<see cref="FineTuneResult.SkippedSteps"/>) instead of ending
-    /// the run. The schedule goes on. Default false.
+    /// Whether a step whose loss or gradient is not finite is skipped and counted (<see cref="FineTuneResult.SkippedSteps"/>) instead of ending the
+    /// run. The schedule continues. Default false.
     /// </summary>
     public bool SkipNonFiniteSteps { get; init; }
 
     /// <summary>
-    /// A folder for checkpoints, created when missing: weights, optimizer, position and metrics, so that a run that was killed goes on with
-    /// <see cref="ResumeFrom"/>. One is written also at the end, at cancellation and when a run stops with an error. Null: none are written.
-    /// Default null.
+    /// A folder for checkpoints, created when missing: weights, optimizer, position and metrics, so that a killed run can resume with
+    /// <see cref="ResumeFrom"/>. A checkpoint is also written at the end, on cancellation and when a run fails. Null: none are written. Default
+    /// null.
     /// </summary>
     [ChangesNoResult]
     public string? CheckpointFolder { get; init; }
@@ -101,37 +101,37 @@ public sealed record FineTuneOptions
     [ChangesNoResult]
     public double CheckpointMinutes { get; init; } = 10;
 
-    /// <summary>How many checkpoints stay, the newest ones, 1 or more. Default 3.</summary>
+    /// <summary>Number of newest checkpoints to keep, 1 or more. Default 3.</summary>
     [ChangesNoResult]
     public int CheckpointsKept { get; init; } = 3;
 
     /// <summary>
-    /// A checkpoint, or a folder of them, of which the newest whole one is taken, to go on from: same base model, options and rows, or the run is
-    /// refused. A folder without checkpoints begins at the beginning, so that the same call starts a run and takes it up again. Default null: from
-    /// the beginning.
+    /// A checkpoint to resume from, or a folder whose newest undamaged checkpoint is used. Base model, options and rows must match, or the run is
+    /// refused. With a folder without checkpoints the run starts from the beginning, so that the same call starts and resumes a run. Default null:
+    /// start from the beginning.
     /// </summary>
     [ChangesNoResult]
     public string? ResumeFrom { get; init; }
 
     /// <summary>
-    /// Whether a run may go on from the checkpoint of another engine, or of the same with other number types
-    /// (<see cref="IModelEngine.Arithmetic"/>). The result is then not, to the bit, the one of the unbroken run. Default false: refused.
+    /// Whether a run may resume from a checkpoint of another engine, or of the same engine with other number types
+    /// (<see cref="IModelEngine.Arithmetic"/>). The result then differs in the last bits from that of an uninterrupted run. Default false: refused.
     /// </summary>
     public bool ResumeOnAnotherEngine { get; init; }
 
     /// <summary>
-    /// Whether processes that a launcher of MPI (mpirun, srun) has started together train one model: each takes its share of every batch, and all
-    /// end with the same weights, those of one process but for rounding. False: each trains by itself. Default true, which changes nothing in a
-    /// process on its own.
+    /// Whether processes that an MPI launcher (mpirun, srun) started together train one model: each takes a share of every batch, and all end with
+    /// the same weights, which equal those of a single process up to rounding. False: each trains by itself. Default true, which has no effect in a
+    /// single process.
     /// </summary>
     [ChangesNoResult]
     public bool Distributed { get; init; } = true;
 
-    /// <summary>Rows that go through the engine together.</summary>
+    /// <summary>Rows per pass through the engine.</summary>
     internal int RowsPerPass => MicroBatchSize == 0 ? BatchSize : MicroBatchSize;
 
     /// <summary>Optimizer steps of a whole run: one per window of every epoch.</summary>
-    /// <exception cref="NlftException">There are more than fit a number of 32 bits.</exception>
+    /// <exception cref="NlftException">The number exceeds 32 bits.</exception>
     internal int TotalSteps(int rows)
     {
         var steps = (long)Epochs * ((rows - 1) / BatchSize + 1);
@@ -141,7 +141,7 @@ public sealed record FineTuneOptions
     }
 
     /// <summary>Refuses the first option that lies outside its range.</summary>
-    /// <exception cref="NlftException">Names the option, the value and the range.</exception>
+    /// <exception cref="NlftException">An option is out of range; the message names it, its value and its range.</exception>
     internal void Validate()
     {
         OptionCheck.Require(Epochs >= 1, nameof(Epochs), Epochs, "1 or more", "Set the number of passes over the rows; the published runs take 10.");

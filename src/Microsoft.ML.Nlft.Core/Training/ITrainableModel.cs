@@ -6,10 +6,10 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>A model that is open: what a <see cref="TrainingRun"/> needs of it. <see cref="LocalModel"/> is one.</summary>
+/// <summary>Provides what a <see cref="TrainingRun"/> needs of an open model, such as <see cref="LocalModel"/>.</summary>
 public interface ITrainableModel
 {
-    /// <summary>A name for people.</summary>
+    /// <summary>A display name.</summary>
     string Name { get; }
 
     /// <summary>The opened folder with the weights that training starts from.</summary>
@@ -24,13 +24,13 @@ public interface ITrainableModel
     /// <summary>The tokenizer.</summary>
     HuggingFaceTokenizer Tokenizer { get; }
 
-    /// <summary>Rows to token ids.</summary>
+    /// <summary>Encodes rows as token ids.</summary>
     PromptEncoder Prompts { get; }
 
     /// <summary>The processes of the job: with <see cref="FineTuneOptions.Distributed"/> they train the model together.</summary>
     Communicator Communicator { get; }
 
-    /// <summary>Waits for the model to be free, then trains it while nobody else uses it.</summary>
+    /// <summary>Waits for exclusive use of the model, then trains it.</summary>
     /// <param name="processes">The processes that hold the same weights afterwards.</param>
     /// <param name="training">The training.</param>
     FineTuneResult Train(Communicator processes, Func<FineTuneResult> training);

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>Follows a run: its beginning, every step, its end. All calls come on the thread that trains, on process 0 of a job.</summary>
+/// <summary>Follows a run: its start, every step, its end. All calls come from the training thread, on process 0 of a job.</summary>
 /// <example>
 /// <code>
 /// model.FineTune(rows, objective, monitor: new ConsoleReporter());
@@ -8,18 +8,18 @@ namespace Microsoft.ML.Nlft.Training;
 /// </example>
 public interface ITrainingMonitor
 {
-    /// <summary>Hears that a run begins, before its first step. An exception ends the run.</summary>
-    /// <param name="run">What is about to be trained.</param>
+    /// <summary>Called when a run begins, before its first step. An exception ends the run.</summary>
+    /// <param name="run">The run that is about to start.</param>
     void Begin(RunDescription run)
     {
     }
 
-    /// <summary>Hears of a step after it is complete. An exception ends the run; the model then holds that step.</summary>
+    /// <summary>Called after every completed step. An exception ends the run; the model then includes that step.</summary>
     /// <param name="value">The step's figures.</param>
     void Report(TrainingProgress value);
 
-    /// <summary>Hears that the run is over.</summary>
-    /// <param name="result">What the run did; null: it failed.</param>
+    /// <summary>Called when the run has ended.</summary>
+    /// <param name="result">The result of the run; null: it failed.</param>
     void End(FineTuneResult? result)
     {
     }

@@ -9,7 +9,7 @@ public enum LearningRateSchedule
     /// <summary>A straight line down to 0.</summary>
     Linear,
 
-    /// <summary>Stays.</summary>
+    /// <summary>Constant.</summary>
     Constant,
 }
 
@@ -30,7 +30,7 @@ internal sealed class LearningRateCurve(LearningRateSchedule schedule, double pe
     /// <summary>W, the number of steps of the warm-up.</summary>
     public int WarmupSteps { get; } = totalSteps == 1 ? 0 : (int)Math.Ceiling(totalSteps * warmupRatio);
 
-    /// <summary>The learning rate of the step that follows <paramref name="stepsDone"/> steps.</summary>
+    /// <summary>Returns the learning rate of the step after <paramref name="stepsDone"/> steps.</summary>
     public double At(int stepsDone)
     {
         if (stepsDone < WarmupSteps) return peak * stepsDone / WarmupSteps;

@@ -6,16 +6,16 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// Refuses what is certain to need more memory than there is, where the engine knows: a model before it is loaded, a training before its first
-/// step.
+/// Refuses work that is certain to exceed the available memory, if the engine can estimate it: a model before it is loaded, training before its
+/// first step.
 /// </summary>
 internal static class MemoryCheck
 {
-    /// <summary>Refuses frozen weights that do not fit.</summary>
-    /// <param name="engine">The engine that is to load them.</param>
+    /// <summary>Refuses frozen weights that do not fit into memory.</summary>
+    /// <param name="engine">The engine that will load them.</param>
     /// <param name="folder">The model.</param>
-    /// <param name="trainable">What is to be trained.</param>
-    /// <exception cref="NlftException">It names both sizes.</exception>
+    /// <param name="trainable">The weights that will be trained.</param>
+    /// <exception cref="NlftException">The weights do not fit; the message names both sizes.</exception>
     public static void RequireWeights(IModelEngine engine, ModelFolder folder, TrainableWeights trainable)
     {
         var request = new MemoryRequest { Model = folder.Configuration, WeightBytes = folder.WeightBytes, Trainable = trainable };
@@ -26,14 +26,16 @@ internal static class MemoryCheck
                 : "Use a smaller model.");
     }
 
-    /// <summary>Refuses a training that does not fit. The rows of a pass count with their mean length, unless one alone is longer.</summary>
+    /// <summary>
+    /// Refuses training that does not fit into memory. The rows of a pass count with their mean length, unless a single row is longer.
+    /// </summary>
     /// <param name="engine">The engine.</param>
     /// <param name="network">The network to train.</param>
     /// <param name="weightBytes">Bytes of its weights in their files.</param>
-    /// <param name="options">The set-up.</param>
+    /// <param name="options">The training options.</param>
     /// <param name="rows">The rows.</param>
-    /// <param name="processes">How many processes share this machine's memory.</param>
-    /// <exception cref="NlftException">It names the parts, and the options that bring them down.</exception>
+    /// <param name="processes">Number of processes that share this machine's memory.</param>
+    /// <exception cref="NlftException">Training does not fit; the message names the parts and the options that reduce them.</exception>
     public static void RequireTraining(
         IModelEngine engine, ICausalLanguageModel network, long weightBytes, FineTuneOptions options, IReadOnlyList<EncodedExample> rows,
             int processes)

@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>What is counted while the gradients of one window accumulate.</summary>
+/// <summary>Counts metrics while the gradients of one window accumulate.</summary>
 internal sealed class WindowMetrics
 {
     private int _tokens, _mostLikely, _salient;
@@ -23,7 +23,7 @@ internal sealed class WindowMetrics
     /// <summary>Tokens of the sequences scored as constants.</summary>
     public long TokensScored { get; set; }
 
-    /// <summary>What is counted, to be added up over processes that share a window.</summary>
+    /// <summary>The counts, to be summed over the processes that share a window.</summary>
     public double[] Numbers
     {
         get => [Loss, _tokens, _mostLikely, _salient, TokensTrained, TokensScored];
@@ -31,7 +31,7 @@ internal sealed class WindowMetrics
             (long)value[4], (long)value[5]);
     }
 
-    /// <summary>Counts one example that enters the window's loss with <paramref name="weight"/>.</summary>
+    /// <summary>Adds an example that enters the window's loss with <paramref name="weight"/>.</summary>
     public void Add(TokenObjectiveResult result, TokenScores scores, double weight)
     {
         Loss += weight * result.Loss;
@@ -41,7 +41,7 @@ internal sealed class WindowMetrics
     }
 }
 
-/// <summary>The clock of a run: turns the numbers of a step into a <see cref="TrainingProgress"/>.</summary>
+/// <summary>Measures the time of a run and turns the numbers of a step into a <see cref="TrainingProgress"/>.</summary>
 internal sealed class ProgressMeter(TimeProvider time, int totalSteps)
 {
     private int _stepsBefore;
@@ -49,23 +49,23 @@ internal sealed class ProgressMeter(TimeProvider time, int totalSteps)
     private readonly long _runStart = time.GetTimestamp();
     private long _loopStart = time.GetTimestamp(), _stepStart = time.GetTimestamp(), _tokensBefore;
 
-    /// <summary>The first step begins now: what came before (contexts scored once) will not come again and stays out of rate and estimate.</summary>
+    /// <summary>Starts the first step. Earlier work (contexts scored once) does not recur and is left out of the rate and the estimate.</summary>
     public void StartSteps(long tokensSeen)
     {
         _loopStart = _stepStart = time.GetTimestamp();
         _tokensBefore = tokensSeen;
     }
 
-    /// <summary>The run goes on after <paramref name="steps"/> steps that took <paramref name="elapsed"/>.</summary>
+    /// <summary>Resumes after <paramref name="steps"/> steps that took <paramref name="elapsed"/>.</summary>
     public void Resume(int steps, TimeSpan elapsed) => (_stepsBefore, _elapsedBefore) = (steps, elapsed);
 
-    /// <summary>The next step begins now: what came in between (recording, listeners) stays out of its rate.</summary>
+    /// <summary>Starts the next step. Work in between (recording, listeners) is left out of its rate.</summary>
     public void StartStep() => _stepStart = time.GetTimestamp();
 
     /// <summary>Completes a step.</summary>
-    /// <param name="step">Steps done, this one included.</param>
+    /// <param name="step">Steps done, including this one.</param>
     /// <param name="epoch">Epochs done, as a fraction.</param>
-    /// <param name="window">What the step's window counted.</param>
+    /// <param name="window">The counts of the step's window.</param>
     /// <param name="gradientNorm">Global norm before clipping.</param>
     /// <param name="learningRate">The step's learning rate.</param>
     /// <param name="tokensSeen">Tokens of all contexts since the run began.</param>

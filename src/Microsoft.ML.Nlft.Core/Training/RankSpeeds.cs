@@ -3,9 +3,9 @@ using System.Globalization;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// How fast the processes of a run are: seconds per token as a mean that forgets. A process whose mean has stayed above <see cref="Factor"/> times
-/// the median for <see cref="Windows"/> windows in a row is slow; with two processes the faster one counts as the median. The first window in which
-/// a process computes does not count: it compiles there.
+/// Tracks the speed of a run's processes: seconds per token as an exponential moving average. A process whose average stays above
+/// <see cref="Factor"/> times the median for <see cref="Windows"/> windows in a row is slow; with two processes the faster one counts as the
+/// median. The first window of each process does not count, because it includes JIT compilation.
 /// </summary>
 internal sealed class RankSpeeds(int processes)
 {
@@ -19,8 +19,8 @@ internal sealed class RankSpeeds(int processes)
     private readonly int[] _slowFor = new int[processes];
 
     /// <summary>Counts a window.</summary>
-    /// <param name="seconds">Time that each process computed.</param>
-    /// <param name="costs">What it had to do; 0: nothing, and its time says nothing.</param>
+    /// <param name="seconds">Computing time of each process.</param>
+    /// <param name="costs">The work of each process; 0: none, and its time is ignored.</param>
     public void Add(ReadOnlySpan<double> seconds, IReadOnlyList<long> costs)
     {
         for (var process = 0; process < processes; process++)
@@ -42,8 +42,8 @@ internal sealed class RankSpeeds(int processes)
 
     private double Median { get; set; }
 
-    /// <summary>The slowest of the slow processes in words; null: none is slow.</summary>
-    /// <param name="name">What a process is called.</param>
+    /// <summary>Describes the slowest of the slow processes; null: none is slow.</summary>
+    /// <param name="name">Returns the name of a process.</param>
     public string? Slow(Func<int, string> name)
     {
         var slowest = Array.IndexOf(_mean, _mean.Max());

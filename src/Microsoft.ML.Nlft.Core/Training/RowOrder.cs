@@ -3,13 +3,13 @@ using Microsoft.ML.Nlft.Data;
 
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>What is random in a run, as functions of its seed: the order of rows and the dropout of sequences. No batch size enters.</summary>
+/// <summary>Derives what is random in a run from its seed: the order of rows and the dropout of sequences, independently of batch sizes.</summary>
 internal static class RowOrder
 {
-    // Streams of one seed that must not meet.
+    // Names of separate streams of one seed.
     private const ulong ShuffleStream = 1, DropoutStream = 2;
 
-    /// <summary>The rows of one epoch, shuffled by Fisher and Yates's method, or in their own order.</summary>
+    /// <summary>Returns the rows of an epoch: shuffled (Fisher-Yates), or in their original order.</summary>
     public static int[] OfEpoch(int rows, bool shuffle, int seed, int epoch)
     {
         var order = Enumerable.Range(0, rows).ToArray();
@@ -24,7 +24,7 @@ internal static class RowOrder
         return order;
     }
 
-    /// <summary>Seeds the dropout of one row in one context and one epoch.</summary>
+    /// <summary>Returns the dropout seed of a row in a context and an epoch.</summary>
     public static ulong DropoutSeed(int seed, int epoch, int row, PromptContexts context) =>
         SplitMix64.Hash(DropoutStream, (ulong)seed, (ulong)epoch, (ulong)row, (ulong)context);
 }

@@ -3,21 +3,21 @@ using Microsoft.ML.Nlft.Saliency;
 
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>What is about to be trained.</summary>
+/// <summary>Describes a run that is about to start.</summary>
 public sealed record RunDescription
 {
-    /// <summary>The base model, as a name for people.</summary>
+    /// <summary>The display name of the base model.</summary>
     public required string Model { get; init; }
 
     /// <summary>The objective's name, for example "NLFT".</summary>
     public required string Method { get; init; }
 
-    /// <summary>Rows of an epoch.</summary>
+    /// <summary>Rows per epoch.</summary>
     public required int Rows { get; init; }
 
     /// <summary>Every option with its value.</summary>
     public required IReadOnlyList<ModelCardOption> Options { get; init; }
 
-    /// <summary>Makes the map of what was recorded so far; null when there is none.</summary>
+    /// <summary>Creates the saliency map of the recordings so far; null when the objective has none.</summary>
     internal Func<IReadOnlyList<RecordedEpoch>, SaliencyMap>? Map { get; init; }
 }

@@ -7,19 +7,22 @@ using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>What a run's result depends on, small enough to lie in every checkpoint: a run goes on only from a checkpoint of the same.</summary>
-/// <param name="BaseModel">What tells the base model apart; empty when nobody said.</param>
-/// <param name="Engine">What computes (<see cref="IModelEngine.Arithmetic"/>); null when nobody said.</param>
+/// <summary>
+/// Identifies everything that a run's result depends on, small enough to store in every checkpoint: a run resumes only from a checkpoint with the
+/// same identity.
+/// </summary>
+/// <param name="BaseModel">Fingerprint of the base model; empty when unknown.</param>
+/// <param name="Engine">The engine (<see cref="IModelEngine.Arithmetic"/>); null when unknown.</param>
 /// <param name="Options">Every option of training, adapter and objective by name.</param>
 /// <param name="Rows">One hash per row.</param>
 internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDictionary<string, string> Options, IReadOnlyList<string> Rows)
 {
-    /// <summary>What a run does when it is cancelled, or once it has gone on, changes nothing of what it has done.</summary>
+    /// <summary>Options that do not change what was trained so far: what to do on cancellation, and how to resume.</summary>
     private static readonly string[] NotCompared = [nameof(FineTuneOptions.ReturnPartialOnCancel), nameof(FineTuneOptions.ResumeOnAnotherEngine)];
     private const string ObjectivePrefix = "Objective.";
     private const int NamedRows = 5;
 
-    /// <summary>The identity of a run.</summary>
+    /// <summary>Returns the identity of a run.</summary>
     public static RunIdentity Of(
         string? baseModel, string? engine, ICausalLanguageModel model, ITokenObjective objective, FineTuneOptions options,
         IReadOnlyList<EncodedExample> rows)
@@ -40,21 +43,21 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
         return new RunIdentity(baseModel ?? "", engine, values, [.. rows.Select(Hash)]);
     }
 
-    /// <summary>Whether another engine computed the other; false when one of the two does not say which.</summary>
+    /// <summary>Whether the engines differ; false when one of them is unknown.</summary>
     public bool IsOnAnotherEngineThan(RunIdentity saved) => Engine is not null && saved.Engine is not null && Engine != saved.Engine;
 
-    /// <summary>Each difference in words, this run's value second; none when a run may go on from the other.</summary>
-    /// <param name="saved">The other.</param>
+    /// <summary>Describes each difference, with this run's value second; empty when the run may resume from the other.</summary>
+    /// <param name="saved">The other identity.</param>
     /// <param name="anyEngine">Whether the engines may differ.</param>
-    /// <param name="otherPlace">What the words call the other's place.</param>
-    /// <param name="place">What they call this one's.</param>
+    /// <param name="otherPlace">The word for the other run's place.</param>
+    /// <param name="place">The word for this run's place.</param>
     public IEnumerable<string> DifferencesFrom(RunIdentity saved, bool anyEngine = false, string otherPlace = "there", string place = "here")
     {
         if (saved.BaseModel != BaseModel) yield return $"base model {Short(saved.BaseModel)} {otherPlace}, {Short(BaseModel)} {place}";
         if (!anyEngine && IsOnAnotherEngineThan(saved)) yield return $"engine \"{saved.Engine}\" {otherPlace}, \"{Engine}\" {place}";
         foreach (var name in saved.Options.Keys.Union(Options.Keys).Order(StringComparer.Ordinal))
         {
-            // A setting that an objective has gained since then is not known of the other run.
+            // The other run does not have settings that the objective gained since then.
             if (name.StartsWith(ObjectivePrefix, StringComparison.Ordinal) && !saved.Options.ContainsKey(name)) continue;
             var (there, here) = (saved.Options.GetValueOrDefault(name, "none"), Options.GetValueOrDefault(name, "none"));
             if (there != here) yield return $"{name} {there} {otherPlace}, {here} {place}";
@@ -69,7 +72,7 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
 
     private static string Short(string fingerprint) => fingerprint.Length == 0 ? "unnamed" : fingerprint[..Math.Min(12, fingerprint.Length)];
 
-    /// <summary>Token ids and polarity: wherever the row came from, training on it is the same.</summary>
+    /// <summary>Hashes token ids and polarity, which determine training, whatever the row's source.</summary>
     private static string Hash(EncodedExample row)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

@@ -3,39 +3,39 @@ using Microsoft.ML.Nlft.Saliency;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// Where a run stands between two steps, weights and optimizer aside. The draws of shuffling and dropout follow from the position, so no generator
-/// has a state.
+/// The state of a run between two steps, without weights and optimizer. Shuffling and dropout are functions of the position, so there is no
+/// generator state.
 /// </summary>
 internal sealed class RunState
 {
     /// <summary>Epochs completed.</summary>
     public int Epoch { get; set; }
 
-    /// <summary>Rows of the present epoch that are done.</summary>
+    /// <summary>Rows of the current epoch that are done.</summary>
     public int RowsDone { get; set; }
 
-    /// <summary>Steps done, those skipped included: the position in the schedule.</summary>
+    /// <summary>Steps done, including skipped ones: the position in the schedule.</summary>
     public int Step { get; set; }
 
-    /// <summary>Steps without an optimizer step, because a number was not finite.</summary>
+    /// <summary>Steps that were skipped because a number was not finite.</summary>
     public int Skipped { get; set; }
 
     /// <summary>Tokens of the trained sequences.</summary>
     public long TokensTrained { get; set; }
 
-    /// <summary>What was reported, one entry per step that was not skipped.</summary>
+    /// <summary>The reports, one per step that was not skipped.</summary>
     public List<TrainingProgress> Steps { get; init; } = [];
 
-    /// <summary>What was recorded and not reported yet.</summary>
+    /// <summary>Recordings that are not reported yet.</summary>
     public IReadOnlyList<RecordedEpoch> Pending { get; set; } = [];
 
-    /// <summary>The newest epoch that was recorded; null: none was.</summary>
+    /// <summary>The last epoch that was recorded; null: none.</summary>
     public int? LastRecorded => Pending.Concat(Steps.SelectMany(step => step.Recorded)).Select(recorded => (int?)recorded.Epoch).Max();
 
-    /// <summary>Takes over what a step did.</summary>
+    /// <summary>Applies the outcome of a step.</summary>
     /// <param name="outcome">The step.</param>
-    /// <param name="rowsOfEpoch">Rows of an epoch.</param>
-    /// <param name="tokensScored">Tokens of the contexts that were scored as constants so far.</param>
+    /// <param name="rowsOfEpoch">Rows per epoch.</param>
+    /// <param name="tokensScored">Tokens of constant contexts scored so far.</param>
     /// <param name="meter">Measures the step.</param>
     public void Commit(StepOutcome outcome, int rowsOfEpoch, long tokensScored, ProgressMeter meter)
     {
@@ -53,7 +53,7 @@ internal sealed class RunState
         Steps.Add(figures with { SlowProcess = outcome.SlowProcess });
     }
 
-    /// <summary>Adds what was recorded to the report of the newest step.</summary>
+    /// <summary>Adds the recordings to the report of the newest step.</summary>
     public void ReportRecorded()
     {
         if (Steps.Count == 0 || Pending.Count == 0) return;

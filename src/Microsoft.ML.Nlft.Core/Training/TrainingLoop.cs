@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.Training.Observers;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// Epochs, windows, steps. Every epoch visits all rows in a new order, in windows of <see cref="FineTuneOptions.BatchSize"/> rows; each window, the
-/// short last one of an epoch included, ends with one optimizer step. Between two steps the observers record, save and report.
+/// Runs epochs, windows and steps. Every epoch visits all rows in a new order, in windows of <see cref="FineTuneOptions.BatchSize"/> rows; each
+/// window, including the short last one of an epoch, ends with one optimizer step. Between two steps the observers record, save and report.
 /// </summary>
 internal sealed class TrainingLoop
 {
@@ -25,16 +25,16 @@ internal sealed class TrainingLoop
 
     public required CheckpointObserver Checkpoints { get; init; }
 
-    /// <summary>Those that follow the run, in the order in which they hear of a step.</summary>
+    /// <summary>The observers of the run, in the order in which they are called.</summary>
     public required IReadOnlyList<ITrainingObserver> Observers { get; init; }
 
-    /// <summary>The checkpoint from which the run resumes; null: it begins at the beginning.</summary>
+    /// <summary>The checkpoint from which the run resumes; null: it starts from the beginning.</summary>
     public required Checkpoint? Resumed { get; init; }
 
-    /// <summary>Where the run stands.</summary>
+    /// <summary>The state of the run.</summary>
     public required RunState State { get; init; }
 
-    /// <summary>Trains to the end, or until it is cancelled.</summary>
+    /// <summary>Trains to the end or until cancelled.</summary>
     public FineTuneResult Run(CancellationToken cancellationToken)
     {
         var resumedSteps = State.Step;
@@ -78,7 +78,7 @@ internal sealed class TrainingLoop
         if (Options.Refresh == ContextRefresh.EveryEpoch && State.RowsDone == 0) Contexts.ScoreAll(Options.RowsPerPass, cancellationToken);
     }
 
-    /// <summary>The windows of the present epoch that are not done.</summary>
+    /// <summary>Returns the windows of the current epoch that are not done.</summary>
     private IEnumerable<TrainingWindow> WindowsLeft()
     {
         var epoch = State.Epoch;
@@ -87,8 +87,8 @@ internal sealed class TrainingLoop
     }
 
     /// <summary>
-    /// One optimizer step. The weights move in <see cref="TrainingStep.Apply"/> alone: when the engine fails there, they belong to no step, and no
-    /// checkpoint is written. Before and after it state and weights agree.
+    /// Takes one optimizer step. Only <see cref="TrainingStep.Apply"/> changes the weights: if the engine fails there, they belong to no step and
+    /// no checkpoint is written. Before and after it, state and weights agree.
     /// </summary>
     private void TakeStep(TrainingWindow window, CancellationToken cancellationToken)
     {
@@ -105,9 +105,7 @@ internal sealed class TrainingLoop
         });
     }
 
-    /// <summary>
-    /// Where an epoch ends, or the next one begins: the observers look at the model while its weights rest. Does nothing within an epoch.
-    /// </summary>
+    /// <summary>Calls the observers between two epochs. Does nothing within an epoch.</summary>
     private void BetweenEpochs(CancellationToken cancellationToken)
     {
         if (State.RowsDone > 0) return;
@@ -122,7 +120,7 @@ internal sealed class TrainingLoop
         return true;
     });
 
-    /// <summary>Does work during which the state is that of the model; when it fails or is cancelled, the observers can save both.</summary>
+    /// <summary>Runs work during which state and weights agree; if it fails or is cancelled, the observers can save both.</summary>
     private T SavingAtStop<T>(Func<T> work)
     {
         try

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Saliency;
 
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>The state of a run after an optimizer step.</summary>
+/// <summary>Reports the state of a run after an optimizer step.</summary>
 public sealed record TrainingProgress
 {
     /// <summary>Optimizer steps done, from 1.</summary>
@@ -14,7 +14,7 @@ public sealed record TrainingProgress
     /// <summary>Epochs done, as a fraction (2.5: half-way through the third).</summary>
     public required double Epoch { get; init; }
 
-    /// <summary>Loss of this step's window (the objective's, its scale included), before the step.</summary>
+    /// <summary>Loss of this step's window before the step, including the objective's scale.</summary>
     public required double Loss { get; init; }
 
     /// <summary>Share of this window's response tokens that were the base context's most likely token.</summary>
@@ -42,14 +42,14 @@ public sealed record TrainingProgress
     public required TimeSpan Remaining { get; init; }
 
     /// <summary>
-    /// With several processes: the slowest one, when it keeps all waiting: it has taken more than 1.5 times as long per token as the median for
-    /// five steps in a row. A sentence with its number, process and machine; usually null.
+    /// With several processes, names the slowest one if the others wait for it: if it took more than 1.5 times as long per token as the median for
+    /// five steps in a row. A sentence with its rank, process id and machine; usually null.
     /// </summary>
     public string? SlowProcess { get; init; }
 
     /// <summary>
-    /// What was recorded since the report before (<see cref="FineTuneOptions.RecordedRows"/>): with the first step the model before training, with
-    /// the last step of an epoch the model after it. Usually empty.
+    /// The recordings since the previous report (<see cref="FineTuneOptions.RecordedRows"/>): with the first step those before training, with the
+    /// last step of an epoch those after it. Usually empty.
     /// </summary>
     public IReadOnlyList<RecordedEpoch> Recorded { get; init; } = [];
 }

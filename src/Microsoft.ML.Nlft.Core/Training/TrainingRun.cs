@@ -9,13 +9,10 @@ using Microsoft.ML.Nlft.Training.Observers;
 
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>
-/// A training run: a model, rows, an objective and options. Creating it checks all of them; <see cref="Run"/>
-/// trains the model.
-/// </summary>
+/// <summary>Trains a model on rows with an objective and options. The constructor checks all of them; <see cref="Run"/> trains the model.</summary>
 /// <remarks>
-/// A run is a function of model, rows, options and seed alone. In a job of several processes every process creates the run and runs it, with the same
-/// arguments; what one of them refuses, all refuse.
+/// The result depends only on model, rows, options and seed. In a job of several processes, every process creates and runs the run with the same
+/// arguments; if one process refuses them, all do.
 /// </remarks>
 /// <example>
 /// <code>
@@ -38,8 +35,8 @@ public sealed class TrainingRun
     /// <summary>Encodes the rows with the model's prompts and checks everything that can be checked before training.</summary>
     /// <param name="model">A model loaded for training.</param>
     /// <param name="rows">One or more rows.</param>
-    /// <param name="objective">What is minimised.</param>
-    /// <param name="options">The set-up; null: the published one.</param>
+    /// <param name="objective">The objective to minimize.</param>
+    /// <param name="options">Training options; null: those of the published runs.</param>
     /// <param name="timeProvider">The clock of progress, checkpoints and card; null: the system's.</param>
     /// <exception cref="NlftException">
     /// An option lies outside its range, nothing of the model can be trained, a row does not fit the objective or the model, or the engine is
@@ -63,11 +60,11 @@ public sealed class TrainingRun
         };
     }
 
-    /// <summary>Checks a run on rows that are token ids already. It has no saliency map, and its card names neither model nor prompts.</summary>
-    /// <param name="network">A network loaded for training; the caller keeps it, and nobody else uses it while the run trains.</param>
+    /// <summary>Creates a run on rows that are already encoded. It has no saliency map, and its card names neither model nor prompts.</summary>
+    /// <param name="network">A network loaded for training; the caller keeps ownership and must not use it while the run trains.</param>
     /// <param name="rows">One or more rows.</param>
-    /// <param name="objective">What is minimised.</param>
-    /// <param name="options">The set-up; null: the published one.</param>
+    /// <param name="objective">The objective to minimize.</param>
+    /// <param name="options">Training options; null: those of the published runs.</param>
     /// <param name="timeProvider">The clock of progress, checkpoints and card; null: the system's.</param>
     /// <param name="communicator">The processes that train the network together; null: this process alone.</param>
     /// <exception cref="NlftException">An option lies outside its range, nothing can be trained, or a row does not fit.</exception>
@@ -92,7 +89,7 @@ public sealed class TrainingRun
         if (Enum.GetValues<Polarity>().Any(polarity => objective.TrainedContexts(polarity).HasFlag(PromptContexts.Standard)))
             throw new ArgumentException("The standard context is a constant: an objective has no coefficients for it.", nameof(objective));
         var team = new TrainingTeam(group);
-        _rows = team.TellingFailures(() => team.Together(_ =>
+        _rows = team.ReportFailures(() => team.RunOnAll(_ =>
         {
             var encoded = rows();
             ExampleCheck.Validate(encoded, objective, network.Configuration);
@@ -113,31 +110,31 @@ public sealed class TrainingRun
         };
     }
 
-    /// <summary>What is trained, with every option.</summary>
+    /// <summary>Describes the run, with every option.</summary>
     public RunDescription Description { get; }
 
     /// <summary>Optimizer steps of the whole run.</summary>
     public int TotalSteps { get; }
 
     /// <summary>
-    /// What tells the base model apart (<see cref="ModelFolder.WeightFingerprint"/>): a checkpoint with another name is refused. Default: that of the
-    /// model; null for a bare network.
+    /// The fingerprint of the base model (<see cref="ModelFolder.WeightFingerprint"/>): a checkpoint with a different one is refused. Default: the
+    /// model's; null for a bare network.
     /// </summary>
     public string? BaseModel { get; init; }
 
     /// <summary>
-    /// What computes (<see cref="IModelEngine.Arithmetic"/>): a checkpoint with another name is refused unless
-    /// <see cref="FineTuneOptions.ResumeOnAnotherEngine"/>. Default: that of the model; null for a bare network, which is not checked.
+    /// The engine's arithmetic (<see cref="IModelEngine.Arithmetic"/>): a checkpoint with a different one is refused unless
+    /// <see cref="FineTuneOptions.ResumeOnAnotherEngine"/> is set. Default: the model's; null, unchecked, for a bare network.
     /// </summary>
     public string? Engine { get; init; }
 
     /// <summary>Trains the model.</summary>
-    /// <param name="progress">Hears of every step after it is complete; null: nobody does. An exception ends the run.</param>
+    /// <param name="progress">Receives a report after every completed step; null: none. An exception ends the run.</param>
     /// <param name="cancellationToken">
-    /// Observed between micro-batches and inside the engine. The model keeps the last completed step and no half-accumulated gradient.
+    /// Observed between micro-batches and inside the engine. The model is left at the last completed step, without a partial gradient.
     /// </param>
-    /// <param name="monitor">Follows the run from its beginning to its end; null: nobody does. An exception ends the run.</param>
-    /// <returns>What every step reported.</returns>
+    /// <param name="monitor">Follows the run from start to end; null: none. An exception ends the run.</param>
+    /// <returns>The reports of all steps.</returns>
     /// <exception cref="NlftException">
     /// A checkpoint cannot be used or written, or a loss or gradient is not finite: the message names the step and the rows, and the weights are
     /// those of the step before.
@@ -148,11 +145,11 @@ public sealed class TrainingRun
     {
         var team = new TrainingTeam(_group);
         var observer = team.Rank == 0 ? new MonitorObserver(progress, monitor) : new MonitorObserver(null, null); // one process reports
-        return team.TellingFailures(() =>
+        return team.ReportFailures(() =>
             observer.Follow(Description, team, () => Loop(team, observer, cancellationToken).Run(cancellationToken), cancellationToken));
     });
 
-    /// <summary>Makes the card of the trained model: every option with its value, the rows, the day and what the run did.</summary>
+    /// <summary>Creates the model card of the trained model: every option with its value, the rows, the date and the result of the run.</summary>
     /// <param name="result">What <see cref="Run"/> returned.</param>
     public ModelCard Card(FineTuneResult result)
     {
@@ -170,7 +167,7 @@ public sealed class TrainingRun
         };
     }
 
-    /// <summary>Shows the rows of <see cref="FineTuneOptions.RecordedRows"/> as they were before training and after every epoch.</summary>
+    /// <summary>Creates the saliency map of <see cref="FineTuneOptions.RecordedRows"/>, before training and after every epoch.</summary>
     /// <param name="result">What <see cref="Run"/> returned.</param>
     /// <returns>The map; null when nothing was recorded, or the objective has no map (<see cref="ITokenObjective.Thresholds"/>).</returns>
     public SaliencyMap? SaliencyMap(FineTuneResult result)
@@ -183,7 +180,7 @@ public sealed class TrainingRun
     {
         var contexts = new ConstantContexts(_network, _objective, _rows, team);
         var identity = new Lazy<RunIdentity>(() => RunIdentity.Of(BaseModel, Engine, _network, _objective, _options, _rows));
-        var (checkpoints, resumed) = team.Together(_ =>
+        var (checkpoints, resumed) = team.RunOnAll(_ =>
         {
             var options = team.Rank == 0 ? _options : _options with { CheckpointFolder = null }; // one process writes
             var made = new CheckpointObserver(options, _network, identity, contexts, _time);

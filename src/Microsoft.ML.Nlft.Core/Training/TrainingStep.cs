@@ -5,8 +5,8 @@ using Microsoft.ML.Nlft.Objectives;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// One optimizer step: the gradient of a window's loss, then the step of the optimizer. The rows of a window are distributed over the processes,
-/// each share goes through the engine in micro-batches, and the gradients are added up over the processes.
+/// Takes one optimizer step: computes the gradient of a window's loss, then updates the weights. The rows of a window are distributed over the
+/// processes, each share goes through the engine in micro-batches, and the gradients are added up over the processes.
 /// </summary>
 /// <remarks>
 /// The loss is a mean over the whole window, so the size of the micro-batches changes nothing beyond rounding. For each micro-batch:
@@ -22,10 +22,8 @@ internal sealed class TrainingStep(
 {
     private readonly RankSpeeds _speeds = new(team.Size);
 
-    /// <summary>
-    /// Adds up the gradient of a window's loss, each process that of its share; when it fails half-way, nothing of the gradient remains.
-    /// </summary>
-    /// <returns>What was counted; null when a number is not finite and the step is to be skipped.</returns>
+    /// <summary>Accumulates the gradient of a window's loss, each process for its share; clears the gradient on failure.</summary>
+    /// <returns>The counts; null when a number is not finite and the step must be skipped.</returns>
     public WindowMetrics? Accumulate(TrainingWindow window, CancellationToken cancellationToken)
     {
         try
@@ -38,7 +36,7 @@ internal sealed class TrainingStep(
         }
     }
 
-    /// <summary>Moves the weights along the gradient; leaves them alone when the step is skipped or the gradient's norm is not finite.</summary>
+    /// <summary>Updates the weights; leaves them unchanged when the step is skipped or the gradient's norm is not finite.</summary>
     public StepOutcome Apply(TrainingWindow window, WindowMetrics? metrics, double learningRate)
     {
         if (metrics is null) return new StepOutcome(window, learningRate, null, 0, null);
@@ -47,8 +45,10 @@ internal sealed class TrainingStep(
         return new StepOutcome(window, learningRate, skipped ? null : metrics, norm, _speeds.Slow(team.Name));
     }
 
-    /// <summary>Refuses a step whose gradient had a norm that is not finite, unless such steps are skipped.</summary>
-    /// <exception cref="NlftException">It names the step and its rows; the weights are those before it.</exception>
+    /// <summary>Refuses a step whose gradient norm is not finite, unless such steps are skipped.</summary>
+    /// <exception cref="NlftException">
+    /// The norm is not finite; the message names the step and its rows. The weights are those before the step.
+    /// </exception>
     public static void RequireFinite(StepOutcome outcome)
     {
         if (outcome.Metrics is null || double.IsFinite(outcome.GradientNorm)) return;
@@ -58,7 +58,7 @@ internal sealed class TrainingStep(
             window.Remedy) { NotFinite = true };
     }
 
-    /// <summary>Makes sure that every process holds the same weights.</summary>
+    /// <summary>Ensures that all processes have the same weights.</summary>
     public void KeepEqual() => team.KeepEqual(model);
 
     private WindowMetrics AccumulateShares(TrainingWindow window, CancellationToken cancellationToken)
@@ -69,7 +69,7 @@ internal sealed class TrainingStep(
             var shares = WindowShares.Deal(window.Rows, Cost, team.Size);
             var counted = metrics.Numbers.Length;
             var numbers = new double[counted + team.Size]; // what is counted, then every process's seconds
-            team.Together(token =>
+            team.RunOnAll(token =>
             {
                 var start = time.GetTimestamp();
                 foreach (var rows in shares[team.Rank].Chunk(options.RowsPerPass)) AddMicroBatch(window, rows, metrics, token);
@@ -90,7 +90,7 @@ internal sealed class TrainingStep(
             throw;
         }
 
-        // A trained token takes a forward pass and, at twice the price, a backward pass.
+        // A trained token costs a forward pass and a backward pass, which costs twice as much.
         long Cost(int row)
         {
             var judge = TrainsJudge(window.Examples[row]) ? Tokens(row, PromptContexts.Judge) : 0;
@@ -146,7 +146,7 @@ internal sealed class TrainingStep(
     private TokenSequence Sequence(TrainingWindow window, int row, PromptContexts context) =>
         window.Examples[row].Sequence(context) with { DropoutSeed = RowOrder.DropoutSeed(options.Seed, window.Epoch, row, context) };
 
-    /// <summary>An example's share of its window's loss; the shares of a window add up to 1 whatever the micro-batches.</summary>
+    /// <summary>Returns an example's share of its window's loss; the shares of a window add up to 1, independently of the micro-batches.</summary>
     private double Weight(TrainingWindow window, EncodedExample example) => options.Reduction switch
     {
         LossReduction.TokenMean => example.Response.Length / (double)window.Rows.Sum(row => (long)window.Examples[row].Response.Length),

@@ -8,8 +8,8 @@ using Microsoft.ML.Nlft.Engines;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// One run on several processes: what they must agree on. Each does its part of a stage, then all learn how it went for the others, so that all go
-/// on, are cancelled, or end with the same exception. For a process on its own everything here does nothing.
+/// Coordinates a run on several processes. Each process does its part of a stage, then all exchange the outcome, so that all continue, are
+/// cancelled, or fail with the same exception. In a single process it only runs the work.
 /// </summary>
 internal sealed class TrainingTeam(ITrainingGroup? group)
 {
@@ -20,19 +20,19 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
 
     public int Rank { get; } = group?.Rank ?? 0;
 
-    /// <summary>Whether the present stage was cancelled on any process.</summary>
+    /// <summary>Whether any process cancelled the current stage.</summary>
     public bool Cancelled { get; private set; }
 
-    /// <summary>What messages call a process.</summary>
+    /// <summary>Returns the name of a process in messages.</summary>
     public string Name(int rank) => group!.Name(rank);
 
-    /// <summary>Does this process's part of a stage; every process does its own.</summary>
-    /// <param name="work">The part; is given a token that is cancelled also when another process fails.</param>
+    /// <summary>Runs this process's part of a stage; every process calls it.</summary>
+    /// <param name="work">The part; its token is also cancelled when another process fails.</param>
     /// <param name="cancellationToken">The caller's.</param>
-    /// <param name="numbers">Numbers that are added up over the processes when all went well: filled by <paramref name="work"/>.</param>
-    /// <exception cref="NlftException">What the first of the processes that failed threw, on all of them; or another process has ended.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled, here or elsewhere.</exception>
-    public T Together<T>(Func<CancellationToken, T> work, CancellationToken cancellationToken, double[]? numbers = null)
+    /// <param name="numbers">Numbers that <paramref name="work"/> fills in and that are summed over the processes on success.</param>
+    /// <exception cref="NlftException">The exception of the first process that failed, on all of them; or another process has ended.</exception>
+    /// <exception cref="OperationCanceledException">The stage was cancelled on any process.</exception>
+    public T RunOnAll<T>(Func<CancellationToken, T> work, CancellationToken cancellationToken, double[]? numbers = null)
     {
         if (group is null || Size == 1) return work(cancellationToken);
         T? result = default;
@@ -72,7 +72,7 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
         return result!;
     }
 
-    /// <summary>Adds up the accumulated gradients over the processes.</summary>
+    /// <summary>Sums the accumulated gradients over the processes.</summary>
     public void SumGradients(ICausalLanguageModel model)
     {
         if (group is null || Size == 1) return;
@@ -95,11 +95,11 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
         model.Import(ModelState.Gradients, gradients);
     }
 
-    /// <summary>Refuses processes that are about to train something else than the others.</summary>
+    /// <summary>Refuses processes whose runs differ.</summary>
     /// <param name="mine">This process's run.</param>
-    /// <param name="step">Where it begins.</param>
-    /// <param name="model">Its weights as they stand.</param>
-    /// <exception cref="NlftException">Names the processes and each difference.</exception>
+    /// <param name="step">The step at which it starts.</param>
+    /// <param name="model">The model with its current weights.</param>
+    /// <exception cref="NlftException">The runs differ; the message names the processes and each difference.</exception>
     public void RequireSame(Lazy<RunIdentity> mine, int step, ICausalLanguageModel model)
     {
         if (group is null || Size == 1) return;
@@ -127,8 +127,8 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
     }
 
     /// <summary>
-    /// Makes sure that every process holds the same weights, to the bit. Equal processors give equal steps; where they are not equal, process 0's
-    /// weights and optimizer are taken by all.
+    /// Ensures that all processes have the same weights, to the bit. Equal processors give equal steps; where they differ, all processes take over
+    /// the weights and the optimizer of process 0.
     /// </summary>
     public void KeepEqual(ICausalLanguageModel model)
     {
@@ -144,13 +144,13 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
         }
     }
 
-    /// <summary>Numbers of every process, by rank.</summary>
+    /// <summary>Returns the numbers of every process, by rank.</summary>
     public IReadOnlyList<float[]> Exchange(float[] mine) =>
         group is null || Size == 1 ? [mine]
             : [.. group.Exchange(MemoryMarshal.AsBytes<float>(mine)).Select(bytes => MemoryMarshal.Cast<byte, float>(bytes).ToArray())];
 
-    /// <summary>Does work; when this process alone fails, the others learn why.</summary>
-    public T TellingFailures<T>(Func<T> work)
+    /// <summary>Runs work; if only this process fails, tells the others why.</summary>
+    public T ReportFailures<T>(Func<T> work)
     {
         try
         {
@@ -170,7 +170,7 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>An exception as it travels.</summary>
+    /// <summary>Serializes an exception for the other processes.</summary>
     private sealed record Refusal(string Subject, string Found, string Expected, string Remedy, bool NotFinite)
     {
         public static byte[] Write(NlftException e, string place) =>

@@ -9,10 +9,10 @@ namespace Microsoft.ML.Nlft.Training;
 /// <param name="Step">The step's number, from 1.</param>
 internal sealed record TrainingWindow(IReadOnlyList<EncodedExample> Examples, int[] Rows, int Epoch, int Step)
 {
-    /// <summary>What to do when this window's numbers are not finite.</summary>
-    public string Remedy => $"The weights are those {(Step == 1 ? "before the first step" : $"after step {Step - 1}")}; " +
-        "lower LearningRate, or leave out the row if it is at fault.";
+    /// <summary>The remedy when this window's numbers are not finite.</summary>
+    public string Remedy => $"The weights are those {(Step == 1 ? "before the first step" : $"after step {Step - 1}")}; "
+        + "lower LearningRate, or leave out the row if it is at fault.";
 
-    /// <summary>The row's name in messages.</summary>
+    /// <summary>Returns a row's name in messages.</summary>
     public string Place(int row) => $"training step {Step}, {Examples[row].Source}";
 }

@@ -1,14 +1,16 @@
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>Deals rows to processes so that all finish together: the costliest row first, always to the process with least to do.</summary>
+/// <summary>
+/// Distributes rows over processes so that all finish at about the same time: the costliest row first, always to the process with the least work.
+/// </summary>
 internal static class WindowShares
 {
-    /// <summary>Deals.</summary>
+    /// <summary>Distributes rows.</summary>
     /// <param name="rows">Rows in their order.</param>
-    /// <param name="cost">What a row costs, in any unit.</param>
-    /// <param name="processes">How many to deal to; some get nothing when there are fewer rows.</param>
+    /// <param name="cost">Returns the cost of a row, in any unit.</param>
+    /// <param name="processes">Number of processes; some get nothing when there are fewer rows.</param>
     /// <returns>
-    /// The rows of each process, in the order of <paramref name="rows"/>. Of processes with equally much to do the last one gets the next row:
+    /// The rows of each process, in the order of <paramref name="rows"/>. Among processes with equal work the last one gets the next row, because
     /// process 0 also reports and writes.
     /// </returns>
     public static int[][] Deal(IReadOnlyList<int> rows, Func<int, long> cost, int processes)

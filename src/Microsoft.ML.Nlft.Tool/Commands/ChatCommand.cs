@@ -6,19 +6,19 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft chat: a conversation, lines from the standard input, answers as they grow.</summary>
+/// <summary>nlft chat: holds a conversation. Reads questions from standard input and streams the answers.</summary>
 internal sealed class ChatCommand : ToolCommand
 {
     private readonly ModelArguments _model;
     private readonly Option<string> _instruction = new("--instruction")
     {
-        Description = "What the model is told before the conversation, as a system text.",
+        Description = "System text that comes before the conversation.",
         HelpName = "TEXT",
     };
 
     public ChatCommand(ToolConsole console) : base(console, "chat",
-        "A conversation: every line is answered, with the lines before it in mind, as the answer grows. /new forgets what was said; /exit or the "
-            + "end of the input ends it.",
+        "Holds a conversation: answers each line in the context of the lines before it and streams the answer. "
+            + "/new starts over; /exit or the end of the input quits.",
         nameof(ToolOptions.Generation), nameof(ToolOptions.Prompts), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this);
@@ -38,7 +38,7 @@ internal sealed class ChatCommand : ToolCommand
         while (true)
         {
             if (Console.InIsTerminal) Console.Error.Write("> ");
-            // The reading of a terminal cannot be interrupted; the process ends without it.
+            // A pending read from a terminal cannot be cancelled; the process exits without waiting for it.
             var line = await Task.Run(Console.In.ReadLine, cancellationToken).WaitAsync(cancellationToken);
             switch (line?.Trim())
             {
@@ -64,7 +64,7 @@ internal sealed class ChatCommand : ToolCommand
         }
     }
 
-    /// <summary>The prompt of the conversation; when it is too long, the earliest question and answer go until it fits.</summary>
+    /// <summary>Encodes the conversation as a prompt; drops the earliest question and answer until the prompt fits.</summary>
     private int[] Fit(LocalModel model, List<ChatTurn> turns, string? instruction)
     {
         while (true)

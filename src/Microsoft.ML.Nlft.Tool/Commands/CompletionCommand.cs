@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft completion: a script that lets a shell complete command lines, by asking the tool itself.</summary>
+/// <summary>nlft completion: prints a script that lets a shell complete command lines by calling the tool.</summary>
 internal sealed class CompletionCommand : ToolCommand
 {
     private const string Bash = """
@@ -35,7 +35,7 @@ internal sealed class CompletionCommand : ToolCommand
     private readonly Argument<string> _shell = new("shell") { Description = "bash, zsh or pwsh." };
 
     public CompletionCommand(ToolConsole console)
-        : base(console, "completion", "Prints a script that makes a shell complete nlft's commands and options.")
+        : base(console, "completion", "Prints a script that lets a shell complete nlft's commands and options.")
     {
         _shell.AcceptOnlyFromAmong("bash", "zsh", "pwsh");
         Add(_shell);

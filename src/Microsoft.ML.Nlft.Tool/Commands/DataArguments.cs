@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>--data and --delimiter: the file that the rows come from.</summary>
+/// <summary>Defines --data and --delimiter, the file that rows are read from.</summary>
 internal sealed class DataArguments
 {
     private readonly Option<string> _data = new("--data", "-d")
@@ -14,7 +14,7 @@ internal sealed class DataArguments
     };
     private readonly Option<string> _delimiter = new("--delimiter")
     {
-        Description = "What separates the fields of a .csv file. Default a comma.",
+        Description = "The character between the fields of a .csv file. Default: a comma.",
         HelpName = "C",
     };
     private readonly ToolConsole _console;
@@ -33,7 +33,7 @@ internal sealed class DataArguments
         command.Add(_delimiter);
     }
 
-    /// <summary>The option itself.</summary>
+    /// <summary>The --data option.</summary>
     public Option<string> Data => _data;
 
     /// <summary>Reads the rows.</summary>

@@ -11,11 +11,12 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft doctor: what this machine offers, and whether the engine computes rightly on it.</summary>
+/// <summary>nlft doctor: shows what this machine offers and checks that the engine computes correctly on it.</summary>
 internal sealed class DoctorCommand : ToolCommand
 {
     public DoctorCommand(ToolConsole console)
-        : base(console, "doctor", "Shows what this machine offers and checks that the engine computes rightly on it.", nameof(ToolOptions.Engine)) =>
+        : base(console, "doctor", "Shows what this machine offers and checks that the engine computes correctly on it.",
+            nameof(ToolOptions.Engine)) =>
         AddGeneratedFlags();
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
@@ -41,20 +42,20 @@ internal sealed class DoctorCommand : ToolCommand
             var passed = difference <= SelfTest.Tolerance;
             sound &= passed;
             Line($"self-test {type}", string.Create(CultureInfo.InvariantCulture,
-                $"{(passed ? "passed" : "FAILED")}: log-probabilities differ from plain arithmetic by at most {difference:0.0e+0}, allowed "
-                    + $"{SelfTest.Tolerance:0.0e+0}"));
+                $"{(passed ? "passed" : "FAILED")}: log-probabilities differ from plain arithmetic by at most {difference:0.0e+0}, "
+                    + $"allowed {SelfTest.Tolerance:0.0e+0}"));
         }
         return Task.FromResult(sound ? ExitCode.Success : ExitCode.BadInput);
     }
 
-    /// <summary>The tool is the managed engine's: what a program of one's own needs for a GPU, and whether this machine could have one.</summary>
+    /// <summary>Says which packages a program needs to use a GPU on this machine; the tool itself has the managed engine only.</summary>
     internal static string GpuAdvice(Version? cuda)
     {
         const string package = "Microsoft.ML.Nlft.TorchSharp";
         var native = OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : null;
         return cuda is null ? $"no NVIDIA driver here; a program without a GPU can use {package} with the package TorchSharp-cpu"
-            : $"NVIDIA driver for CUDA up to {cuda}; not in this tool: a program of yours needs the packages {package} and "
-                + $"{native ?? "TorchSharp-cpu"}";
+            : $"NVIDIA driver for CUDA up to {cuda}; not in this tool: a program of yours needs the packages "
+                + $"{package} and {native ?? "TorchSharp-cpu"}";
     }
 
     private static int SimdWidth() =>

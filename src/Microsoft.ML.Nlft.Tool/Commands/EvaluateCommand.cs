@@ -7,7 +7,7 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft evaluate: exact-match accuracy of a model's answers, or of the responses in a file.</summary>
+/// <summary>nlft evaluate: measures the exact-match accuracy of a model's answers, or of the responses in a file.</summary>
 internal sealed class EvaluateCommand : ToolCommand
 {
     private readonly ModelArguments _model;
@@ -25,15 +25,15 @@ internal sealed class EvaluateCommand : ToolCommand
             var other => Refuse(result, other),
         },
     };
-    private readonly Option<bool> _card = new("--card") { Description = "Put the result into the model card of the saved model." };
+    private readonly Option<bool> _card = new("--card") { Description = "Add the result to the model card of the saved model." };
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "JSON Lines file for every row with its response and outcome.",
+        Description = "JSON Lines file to write every row to, with its response and outcome.",
         HelpName = "FILE",
     };
 
     public EvaluateCommand(ToolConsole console) : base(console, "evaluate",
-        "Compares answers with the gold ones: the model's own, or, without a model, the responses in the file.",
+        "Compares answers with the gold answers: the model's, or, without a model, the responses in the file.",
         nameof(ToolOptions.Generation), nameof(ToolOptions.Prompts), nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this, required: false);
@@ -50,12 +50,12 @@ internal sealed class EvaluateCommand : ToolCommand
     protected override async Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         options.Generation.Validate();
-        // Refused before the answering, not after it.
+        // Refuse before answering, not after.
         (string Folder, LocalModelDescription Saved)? card = parsed.GetValue(_card) ? _model.SavedPlace(parsed) : null;
         var rows = _data.Read(parsed, options, nameof(DataRow.Answer));
         var responses = await ResponsesAsync(parsed, options, rows, cancellationToken);
         var comparison = parsed.GetValue(_comparison);
-        // Every gold answer is checked by itself first, so that a message names its row.
+        // Check every gold answer first, so that a message names its row.
         var compared = rows.Zip(responses, (row, response) => ExactMatchEvaluator.Compare(response, row.Answer!, comparison, row.Source)).ToList();
         var result = ExactMatchEvaluator.Evaluate(responses, [.. rows.Select(row => row.Answer!)], comparison);
         if (parsed.GetValue(_output) is { } output)

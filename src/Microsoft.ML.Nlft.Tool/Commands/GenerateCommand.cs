@@ -15,18 +15,18 @@ internal sealed class GenerateCommand : ToolCommand
     private readonly DataArguments _data;
     private readonly Option<string> _question = new("--question", "-q")
     {
-        Description = "One question; its answer goes to the standard output.",
+        Description = "One question; its answer goes to standard output.",
         HelpName = "TEXT",
     };
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "JSON Lines file for the rows with their responses; without it they go to the standard output. "
+        Description = "JSON Lines file for the rows with their responses. Default: standard output. "
             + "An interrupted run resumes where it stopped (FILE.partial).",
         HelpName = "FILE",
     };
     private readonly Option<int> _samples = new("--samples")
     {
-        Description = "Responses to every question of a file; more than one needs a temperature. Default 1.",
+        Description = "Responses per question of a file; more than one needs a temperature above 0. Default 1.",
         HelpName = "K",
         DefaultValueFactory = _ => 1,
     };
@@ -71,7 +71,7 @@ internal sealed class GenerateCommand : ToolCommand
             Generation = options.Generation,
             Journal = journal,
         }, cancellationToken);
-        // A judgment or a score that the question's row holds is not about the new response.
+        // A judgment or score in the question's row does not describe the new response.
         DataRow[] answered = [.. responses.Select(response => response.Row with { Judgment = null, Score = null })];
         RowWriter.WriteTo(Console, output, answered, options, journal, at =>
         [
@@ -83,7 +83,7 @@ internal sealed class GenerateCommand : ToolCommand
         return ExitCode.Success;
     }
 
-    /// <summary>Answers rows with a progress display; the processes of a job divide them.</summary>
+    /// <summary>Answers rows with a progress display; the processes of a job divide the rows among them.</summary>
     internal static Task<List<GeneratedResponse>> AnswerAsync(
         ToolConsole console, LocalModel model, IReadOnlyList<DataRow> rows, ResponseOptions options, CancellationToken cancellationToken) =>
         ProgressDisplay.RunAsync(console, "Answering", async progress =>

@@ -11,7 +11,9 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft inspect: what a model folder holds, what it will need, and how its prompts look; several models side by side.</summary>
+/// <summary>
+/// nlft inspect: shows what a model folder holds, how much memory it needs and what its prompts look like; compares several models.
+/// </summary>
 internal sealed class InspectCommand : ToolCommand
 {
     private static readonly TrainingExample s_sample = new()
@@ -24,20 +26,20 @@ internal sealed class InspectCommand : ToolCommand
 
     private readonly Option<string[]> _model = new("--model", "-m")
     {
-        Description = "Folder of the model in Hugging Face layout, or of a saved model; config.json alone is enough for sizes. Several are compared.",
+        Description = "Folder of a model in Hugging Face layout, or of a saved model; for sizes, config.json is enough. Several are compared.",
         HelpName = "FOLDER...",
         Required = true,
         AllowMultipleArgumentsPerToken = true,
     };
     private readonly Option<int> _rows = new("--rows")
     {
-        Description = "Rows that go through the engine together, for the memory estimate. Default 4.",
+        Description = "Rows per micro-batch, for the memory estimate. Default 4.",
         HelpName = "N",
         DefaultValueFactory = _ => 4,
     };
     private readonly Option<int> _tokens = new("--tokens")
     {
-        Description = "Tokens of prompt and response of a row, for the memory estimate. Default 512.",
+        Description = "Tokens of prompt and response per row, for the memory estimate. Default 512.",
         HelpName = "N",
         DefaultValueFactory = _ => 512,
     };
@@ -122,7 +124,7 @@ internal sealed class InspectCommand : ToolCommand
         Console.Out.WriteLine();
     }
 
-    /// <summary>One row a model: the sums alone.</summary>
+    /// <summary>Compares models: one row each, with the sums only.</summary>
     private void Compare(IReadOnlyList<ModelFacts> models, LoraConfiguration lora, int rows, int tokens)
     {
         var memory = models.Select(model => MemoryRow.Of(model, lora, rows, Math.Min(tokens, model.Configuration.MaximumPositions))).ToList();
@@ -165,7 +167,7 @@ internal sealed class InspectCommand : ToolCommand
         Console.Out.WriteLine($"  an answer ends at: {string.Join(", ", prompts.StopIds.Select(id => $"{tokenizer.IdToToken(id)} ({id})"))}");
     }
 
-    /// <summary>A table without lines; numbers stand to the right.</summary>
+    /// <summary>Creates a table without borders; numbers are right-aligned.</summary>
     private static Table Plain(params string[] columns)
     {
         var table = new Table { Border = TableBorder.None, ShowHeaders = columns.Any(column => column.Length > 0) };
@@ -181,6 +183,6 @@ internal sealed class InspectCommand : ToolCommand
 
     private static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 
-    /// <summary>Bytes in binary units.</summary>
+    /// <summary>Formats bytes in binary units.</summary>
     internal static string Size(long bytes) => MemoryEstimate.Text(bytes);
 }

@@ -7,22 +7,22 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft judge: fills in the judgments of responses, by rule or by a model.</summary>
+/// <summary>nlft judge: fills in the judgments of responses, by rule or with a model.</summary>
 internal sealed class JudgeCommand : ToolCommand
 {
     private readonly DataArguments _data;
     private readonly ModelArguments _model;
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "JSON Lines file for the rows with their judgments; without it they go to the standard output. "
+        Description = "JSON Lines file for the rows with their judgments. Default: standard output. "
             + "With --model an interrupted run resumes where it stopped (FILE.partial).",
         HelpName = "FILE",
     };
     private readonly Option<bool> _keep = new("--keep") { Description = "Keep judgments that the rows already have." };
 
     public JudgeCommand(ToolConsole console) : base(console, "judge",
-        "Judges responses. By rule: compares the final number with the answer's, and checks the arithmetic of <<a*b=c>> notes; it sees wrong "
-        + "results, not wrong reasoning. "
+        "Judges responses. By rule: compares the final number with the answer's, and checks the arithmetic of <<a*b=c>> notes; "
+        + "it detects wrong results, not wrong reasoning. "
         + "With --model: asks a model, and leaves out rows whose verdict cannot be parsed.",
         nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
@@ -44,7 +44,7 @@ internal sealed class JudgeCommand : ToolCommand
         var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
         IResponseJudge judge = chat is null ? new RuleBasedJudge() : chat;
         var (unparsable, open) = (0, keep ? rows.Where(row => row.Judgment is null).ToList() : rows);
-        var journal = output is null || chat is null ? null : output + ".partial"; // by rule it takes no time worth keeping
+        var journal = output is null || chat is null ? null : output + ".partial"; // judging by rule is too quick to need a journal
         var judged = await ProgressDisplay.RunAsync(Console, "Judging", async progress =>
         {
             var set = new JudgingOptions

@@ -5,19 +5,19 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft merge: an adapter and its base model become a model folder of their own.</summary>
+/// <summary>nlft merge: merges an adapter and its base model into a new model folder.</summary>
 internal sealed class MergeCommand : ToolCommand
 {
     private readonly ModelArguments _model;
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "The new model's folder: not there yet, or empty.",
+        Description = "Folder for the new model; it must be empty or not exist yet.",
         HelpName = "FOLDER",
         Required = true,
     };
 
     public MergeCommand(ToolConsole console) : base(console, "merge",
-        "Writes the base model with the adapter added to its weights, in the original layout and type, for programs that know no adapters.")
+        "Writes the base model with the adapter added to its weights, in the original layout and type, for programs that cannot load adapters.")
     {
         _model = new ModelArguments(console, this);
         Add(_output);

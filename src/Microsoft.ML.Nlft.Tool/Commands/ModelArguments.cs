@@ -6,7 +6,7 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>--model and --adapter, and how they are opened.</summary>
+/// <summary>Defines --model and --adapter, and opens what they name.</summary>
 internal sealed class ModelArguments
 {
     private readonly Option<string> _model = new("--model", "-m")
@@ -44,17 +44,17 @@ internal sealed class ModelArguments
     public bool AdapterGiven(CommandResult result) => result.GetResult(_adapter) is not null;
 
     /// <summary>
-    /// The options that hold where neither file nor flag says anything: the prompts and the generation of a saved model, else the library's.
+    /// Returns the defaults of options that neither the file nor a flag sets: prompts and generation of a saved model, else the library's.
     /// </summary>
     public ToolOptions Defaults(ParseResult parsed) => Saved(parsed) is { } saved
         ? new ToolOptions { Prompts = saved.Settings.Prompts, Generation = saved.Settings.Generation } : new ToolOptions();
 
-    /// <summary>What nlft.json says, when the adapter or the model is a saved model.</summary>
+    /// <summary>Returns the contents of nlft.json if the adapter or the model is a saved model, else null.</summary>
     public LocalModelDescription? Saved(ParseResult parsed) => (Path(parsed, _adapter) ?? Path(parsed, _model)) is { } folder
         && LocalModelDescription.IsIn(folder)
         ? LocalModelDescription.Load(folder) : null;
 
-    /// <summary>The saved model with the folder that it lies in.</summary>
+    /// <summary>Returns the saved model and its folder.</summary>
     /// <exception cref="NlftException">Neither --adapter nor --model is a saved model.</exception>
     public (string Folder, LocalModelDescription Saved) SavedPlace(ParseResult parsed)
     {
@@ -63,7 +63,7 @@ internal sealed class ModelArguments
         return (folder, LocalModelDescription.Load(folder));
     }
 
-    /// <summary>The adapter given and the folder of its base model: --model, else the one that it was trained on.</summary>
+    /// <summary>Returns the given adapter and the folder of its base model: --model, else the one it was trained on.</summary>
     /// <exception cref="NlftException">There is no adapter, or nothing says where the base model is.</exception>
     public (LoraAdapter Adapter, string Model) Adapter(ParseResult parsed)
     {

@@ -4,29 +4,29 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>--live, --tensorboard, --map and --map-rows: what follows a run besides the console.</summary>
+/// <summary>Defines --live, --tensorboard, --map and --map-rows: the monitors of a run besides the console.</summary>
 internal sealed class MonitorArguments
 {
     private const int DefaultMapRows = 8;
 
     private readonly Option<int?> _live = new("--live")
     {
-        Description = "Serve a page on this machine (127.0.0.1 only) that follows the run; 0, the default: any free port.", HelpName = "PORT",
+        Description = "Serve a page that follows the run, on 127.0.0.1 only. Default 0: any free port.", HelpName = "PORT",
         Arity = ArgumentArity.ZeroOrOne, DefaultValueFactory = _ => null,
     };
     private readonly Option<string> _tensorBoard = new("--tensorboard")
     {
-        Description = "A folder for TensorBoard event files.",
+        Description = "Folder for TensorBoard event files.",
         HelpName = "FOLDER",
     };
     private readonly Option<string> _map = new("--map")
     {
-        Description = "An HTML file for the saliency map of the first rows, written after every epoch.",
+        Description = "HTML file for the saliency map of the first rows, written after every epoch.",
         HelpName = "FILE",
     };
     private readonly Option<int?> _mapRows = new("--map-rows")
     {
-        Description = $"How many rows --map and the page of --live show. Default {DefaultMapRows}.",
+        Description = $"Rows that --map and the page of --live show. Default {DefaultMapRows}.",
         HelpName = "N",
     };
     private readonly ToolConsole _console;
@@ -43,7 +43,7 @@ internal sealed class MonitorArguments
         foreach (var option in (Option[])[_live, _tensorBoard, _map, _mapRows]) command.Add(option);
     }
 
-    /// <summary>The options of the run with the rows to record.</summary>
+    /// <summary>Returns the options of the run with the rows to record.</summary>
     public FineTuneOptions Record(ParseResult parsed, FineTuneOptions options, int rows, bool supervised)
     {
         if (supervised && parsed.GetValue(_map) is { } map)
@@ -53,7 +53,7 @@ internal sealed class MonitorArguments
         return options with { RecordedRows = [.. Enumerable.Range(0, Math.Min(rows, parsed.GetValue(_mapRows) ?? DefaultMapRows))] };
     }
 
-    /// <summary>What was asked for, and the console.</summary>
+    /// <summary>Starts the monitors that the command line names, and the console's.</summary>
     public Monitors Create(ParseResult parsed, ITrainingMonitor console)
     {
         var live = parsed.GetResult(_live) is { Implicit: false } ? new LivePage(parsed.GetValue(_live) ?? 0) : null;
@@ -63,7 +63,7 @@ internal sealed class MonitorArguments
         return new Monitors(new TrainingMonitors([.. new ITrainingMonitor?[] { console, live, board, map }.OfType<ITrainingMonitor>()]), live, board);
     }
 
-    /// <summary>The listeners of one run; disposed after it.</summary>
+    /// <summary>Holds the monitors of one run; dispose it after the run.</summary>
     internal sealed record Monitors(TrainingMonitors All, LivePage? Live, TensorBoardWriter? Board) : IDisposable
     {
         public void Dispose()

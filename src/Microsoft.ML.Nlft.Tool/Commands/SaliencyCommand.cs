@@ -6,21 +6,21 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft saliency: which tokens of the responses the feedback lands on.</summary>
+/// <summary>nlft saliency: shows which response tokens the feedback lands on.</summary>
 internal sealed class SaliencyCommand : ToolCommand
 {
     private readonly ModelArguments _model;
     private readonly DataArguments _data;
-    private readonly Option<int?> _rows = new("--rows") { Description = "Only the first N rows. Default all.", HelpName = "N" };
+    private readonly Option<int?> _rows = new("--rows") { Description = "Show only the first N rows. Default: all.", HelpName = "N" };
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "An HTML file for the saliency map instead of tables: one page to read, filter and try settings in.",
+        Description = "HTML file for the saliency map, instead of tables: one page to read, filter and try settings in.",
         HelpName = "FILE",
     };
 
     public SaliencyCommand(ToolConsole console) : base(console, "saliency",
-        "Shows a table per row: every response token with its probabilities in the three contexts, its weight and its coefficient; * salient, + "
-            + "neighbour.",
+        "Shows a table per row: every response token with its probabilities in the three contexts, its weight and its coefficient; "
+            + "* salient, + neighbour.",
         nameof(ToolOptions.Objective), nameof(ToolOptions.Prompts), nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this);
@@ -40,8 +40,8 @@ internal sealed class SaliencyCommand : ToolCommand
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var objective = new NaturalLanguageObjective(options.Objective);
-        var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer)).Take(parsed.GetValue(_rows) ?? int.MaxValue)
-            .ToList();
+        var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer))
+            .Take(parsed.GetValue(_rows) ?? int.MaxValue).ToList();
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
         if (parsed.GetValue(_output) is { } output)
         {

@@ -10,11 +10,11 @@ namespace Microsoft.ML.Nlft.Tool.Commands;
 internal sealed class SelectCommand : ToolCommand
 {
     private readonly DataArguments _data;
-    private readonly Option<int> _count = new("--count") { Description = "Rows to take.", HelpName = "N", Required = true };
+    private readonly Option<int> _count = new("--count") { Description = "Number of rows to take.", HelpName = "N", Required = true };
     private readonly Option<string> _ratio = new("--ratio")
     {
-        Description = "Correct to incorrect responses: 1:3, for example, \"correct\" or \"incorrect\" for one kind alone. "
-            + "Without it the first rows after the shuffle are taken.",
+        Description = "Ratio of correct to incorrect responses, for example 1:3, or \"correct\" or \"incorrect\" for one kind alone. "
+            + "Default: the first rows after the shuffle.",
         HelpName = "C:I",
     };
     private readonly Option<int> _seed = new("--seed")
@@ -25,7 +25,7 @@ internal sealed class SelectCommand : ToolCommand
     };
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "JSON Lines file for the rows; without it they go to the standard output.",
+        Description = "JSON Lines file for the rows. Default: standard output.",
         HelpName = "FILE",
     };
 

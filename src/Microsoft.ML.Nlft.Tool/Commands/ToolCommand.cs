@@ -5,14 +5,14 @@ using Microsoft.ML.Nlft.Tool.Options;
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
 /// <summary>
-/// A command of the tool. It names the sections of <see cref="ToolOptions"/> that it uses; their flags are generated, and the values
-/// come from the defaults (those of a saved model are its own), then the options file, then the flags.
+/// Base class of the tool's commands. A command names the sections of <see cref="ToolOptions"/> that it uses; their flags are generated. Values
+/// come from the defaults (a saved model brings its own), then the options file, then the flags.
 /// </summary>
 internal abstract class ToolCommand : Command
 {
     private readonly Option<string> _file = new("--options")
     {
-        Description = "A JSON file with options, by the names of the library's option records; flags come on top.",
+        Description = "JSON file with options, named as in the library's option records; flags override it.",
         HelpName = "FILE",
     };
     private readonly IReadOnlyList<OptionFlag> _flags;
@@ -26,11 +26,11 @@ internal abstract class ToolCommand : Command
         SetAction((parsed, cancellationToken) => RunAsync(parsed, OptionsOf(parsed), cancellationToken));
     }
 
-    /// <summary>Where it reads and writes.</summary>
+    /// <summary>The console to read from and write to.</summary>
     protected ToolConsole Console { get; }
 
     /// <summary>Runs the command.</summary>
-    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    /// <returns>One of the values of <see cref="ExitCode"/>.</returns>
     protected abstract Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken);
 
     /// <summary>Adds the options file and the generated flags, after the command's own.</summary>
@@ -40,7 +40,7 @@ internal abstract class ToolCommand : Command
         foreach (var flag in _flags) Add(flag);
     }
 
-    /// <summary>What holds where neither the options file nor a flag says anything.</summary>
+    /// <summary>Returns the defaults of options that neither the options file nor a flag sets.</summary>
     protected virtual ToolOptions Defaults(ParseResult parsed) => new();
 
     private ToolOptions OptionsOf(ParseResult parsed)
@@ -53,10 +53,10 @@ internal abstract class ToolCommand : Command
     }
 }
 
-/// <summary>What the commands ask of a parsed command line.</summary>
+/// <summary>Reads what commands need from a parsed command line.</summary>
 internal static class ParseResultExtensions
 {
-    /// <summary>The names from the root to a command.</summary>
+    /// <summary>Returns the names from the root to a command.</summary>
     public static IEnumerable<string> PathOfNames(this CommandResult result) =>
         result.Parent is CommandResult parent ? [.. parent.PathOfNames(), result.Command.Name] : ["nlft"];
 }

@@ -13,10 +13,10 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>nlft train: rows in, a LoRA adapter (or a whole model) out.</summary>
+/// <summary>nlft train: trains a LoRA adapter, or a whole model, on rows.</summary>
 internal sealed class TrainCommand : ToolCommand
 {
-    /// <summary>The options of a run, beside what it trained; can be given to --options again.</summary>
+    /// <summary>Name of the file with the run's options, written beside the trained model; --options reads it.</summary>
     public const string OptionsFileName = "nlft-options.json";
 
     private readonly ModelArguments _model;
@@ -30,13 +30,13 @@ internal sealed class TrainCommand : ToolCommand
     };
     private readonly Option<string> _method = new("--method")
     {
-        Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. " +
-            "sft: the likelihood of the responses, for comparison. Default nlft.",
+        Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. "
+            + "sft: supervised fine-tuning on the responses, for comparison. Default nlft.",
         HelpName = "nlft|sft",
     };
     private readonly Option<string> _weights = new("--weights")
     {
-        Description = "What is trained: lora or all. All needs 16 bytes per parameter. Default lora.",
+        Description = "Weights to train: lora or all; all needs 16 bytes per parameter. Default lora.",
         HelpName = "lora|all",
     };
 
@@ -86,7 +86,7 @@ internal sealed class TrainCommand : ToolCommand
             ResumeFrom = Resolve(options.FineTune.ResumeFrom),
         };
         var examples = rows.Select(row => row.ToExample(needsAnswer: !supervised)).ToList();
-        var run = new TrainingRun(model, examples, objective, training, Console.Time); // refuses before anything is said
+        var run = new TrainingRun(model, examples, objective, training, Console.Time); // refuses bad input before anything is printed
         Console.Error.WriteLine(
             $"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
         var ranks = training.Distributed ? model.Communicator : Communicator.Single;
@@ -97,8 +97,8 @@ internal sealed class TrainCommand : ToolCommand
             return run.Run(cancellationToken: cancellationToken, monitor: monitors?.All);
         });
         if (training.ResumeFrom is { } from)
-            Console.Error.WriteLine(result.ResumedSteps > 0 ? $"Went on after step {result.ResumedSteps}."
-                : $"There was no checkpoint in {from}: the run began at the beginning.");
+            Console.Error.WriteLine(result.ResumedSteps > 0 ? $"Resumed after step {result.ResumedSteps}."
+                : $"There was no checkpoint in {from}: the run started from the beginning.");
         if (result.SkippedSteps > 0) Console.Error.WriteLine($"{result.SkippedSteps} steps were skipped: their loss or gradient was not finite.");
         if (result.Steps.Count == 0 && !result.Cancelled)
             throw new NlftException("the training", $"{result.SkippedSteps} steps, all of them skipped", "at least one with finite numbers",
@@ -111,7 +111,7 @@ internal sealed class TrainCommand : ToolCommand
 
         ranks.OnFirst($"writing {output}", () =>
         {
-            if (trainable == TrainableWeights.All) SaveAllWeights(model, output); // the card knows adapters and merged models
+            if (trainable == TrainableWeights.All) SaveAllWeights(model, output); // a card describes adapters and merged models only
             else model.Save(output, settings, run.Card(result));
             var again = options with { FineTune = options.FineTune with { ResumeFrom = null } };
             RowWriter.Write(Path.Combine(output, OptionsFileName), [OptionsFile.Write(again).TrimEnd()]);
@@ -120,7 +120,7 @@ internal sealed class TrainCommand : ToolCommand
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{result.Steps.Count} steps, last loss {result.Steps[^1].Loss:0.0000}, {what} in {output}"));
         if (!result.Cancelled) return Task.FromResult(ExitCode.Success);
-        var remedy = training.CheckpointFolder is { } folder ? $" To go on, run it again with --resume-from {folder}." : "";
+        var remedy = training.CheckpointFolder is { } folder ? $" To resume, run it again with --resume-from {folder}." : "";
         Console.Error.WriteLine(
             $"nlft: cancelled after step {result.Steps.Count} of {result.Steps[^1].TotalSteps}: "
             + $"what was trained so far is kept in {output}.{remedy}");
@@ -129,7 +129,7 @@ internal sealed class TrainCommand : ToolCommand
 
     private string? Resolve(string? path) => path is null ? null : Console.PathOf(path);
 
-    /// <summary>Found out before the training, not after it.</summary>
+    /// <summary>Refuses an unusable output folder before training, not after it.</summary>
     private static void RequirePlace(string output, TrainableWeights trainable)
     {
         if (File.Exists(output))
@@ -148,7 +148,7 @@ internal sealed class TrainCommand : ToolCommand
         ModelFolderWriter.Copy(output, model.Folder, tensor => weights.GetValueOrDefault(tensor.Name));
     }
 
-    /// <summary>A step as share and words.</summary>
+    /// <summary>Reports a training step as a share and a short text.</summary>
     private sealed class Steps(IProgress<(double Share, string Words)> progress) : ITrainingMonitor
     {
         public void Report(TrainingProgress value)

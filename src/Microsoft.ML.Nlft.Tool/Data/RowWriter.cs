@@ -5,16 +5,16 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
 
-/// <summary>Writes rows as JSON Lines: to a file that appears whole or not at all, or to the standard output.</summary>
+/// <summary>Writes rows as JSON Lines: atomically to a file, or to standard output.</summary>
 internal static class RowWriter
 {
-    /// <summary>Writes rows to the file, or to the standard output without one. Of the processes of a job only the first writes a file.</summary>
+    /// <summary>Writes rows to the file, or to standard output without one. In a job of several processes, only the first writes a file.</summary>
     /// <param name="console">The console.</param>
-    /// <param name="path">The file; null: none.</param>
+    /// <param name="path">The file; null: standard output.</param>
     /// <param name="rows">The rows.</param>
     /// <param name="options">The names of the keys.</param>
     /// <param name="journal">The journal of the run, deleted once the file is written; null: none.</param>
-    /// <param name="results">Further keys of a row by its place from 0; null: none.</param>
+    /// <param name="results">Further keys of a row, by its index from 0; null: none.</param>
     public static void WriteTo(ToolConsole console, string? path, IReadOnlyList<DataRow> rows, ToolOptions options, string? journal = null,
         Func<int, IEnumerable<(string Name, object? Value)>>? results = null)
     {
@@ -34,7 +34,7 @@ internal static class RowWriter
     }
 
     /// <summary>Writes lines to a file.</summary>
-    /// <exception cref="NlftException">The disk is full or the place cannot be written; the file is as it was.</exception>
+    /// <exception cref="NlftException">The disk is full or the path cannot be written; the file is unchanged.</exception>
     public static void Write(string path, IEnumerable<string> lines) => AtomicFile.Write(path, stream =>
     {
         foreach (var line in lines) stream.Write(Encoding.UTF8.GetBytes(line + "\n"));

@@ -8,11 +8,11 @@ namespace Microsoft.ML.Nlft.Tool.Data;
 
 /// <summary>A token of an answer with its log-probability, as generate prints it on request.</summary>
 /// <param name="Text">The token as text.</param>
-/// <param name="LogProbability">ln p; null when only the likeliest tokens were asked for.</param>
-/// <param name="Top">The likeliest tokens of its place; null when they were not asked for.</param>
+/// <param name="LogProbability">ln p; null when only the likeliest tokens were requested.</param>
+/// <param name="Top">The likeliest tokens at this position; null when they were not requested.</param>
 internal sealed record TokenLine(string Text, double? LogProbability, IReadOnlyList<TokenLine>? Top)
 {
-    /// <summary>The tokens of an answer; null when nothing was asked for.</summary>
+    /// <summary>Returns the tokens of an answer; null when none were requested.</summary>
     public static IReadOnlyList<TokenLine>? Of(GeneratedText answer, HuggingFaceTokenizer tokenizer)
     {
         if (answer.LogProbabilities is null && answer.TopLogProbabilities is null) return null;

@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Display;
 
-/// <summary>--help: the flags of the option records stand under the heading of their section, with the record's own documentation.</summary>
+/// <summary>Prints --help: the flags of each option record under the heading of their section, with the record's documentation.</summary>
 internal sealed class HelpText(ToolConsole console) : SynchronousCommandLineAction
 {
     private const int Indent = 6, WidestLine = 110;
@@ -46,12 +46,13 @@ internal sealed class HelpText(ToolConsole console) : SynchronousCommandLineActi
     private static string Names(Option option) => string.Join(", ", option.Aliases.Append(option.Name).Where(IsUnixName).OrderBy(name => name.Length))
         + (option.HelpName is { } value ? $" {value}" : "") + (option.Required ? "  (required)" : "");
 
-    /// <summary>-h and --help, not /? and its kin.</summary>
+    /// <summary>Whether a name is written the Unix way: -h or --help, not /h or -?.</summary>
     private static bool IsUnixName(string name) => name.StartsWith('-') && name != "-?";
 
-    /// <summary>The documentation, and the default where it does not name one itself.</summary>
+    /// <summary>Returns a flag's documentation, with the default added unless the text already names it.</summary>
     private static string WithDefault(OptionFlag flag) =>
-        flag.Description!.Contains("Default", StringComparison.OrdinalIgnoreCase) ? flag.Description
+        flag.Description!.Contains("Default", StringComparison.OrdinalIgnoreCase)
+            ? flag.Description
             : $"{flag.Description} Default {flag.Property.DefaultText}.";
 
     private void Heading(string text)

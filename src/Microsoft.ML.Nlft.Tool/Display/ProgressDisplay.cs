@@ -2,17 +2,17 @@ using Spectre.Console;
 
 namespace Microsoft.ML.Nlft.Tool.Display;
 
-/// <summary>How far a long piece of work is: a bar on a terminal, a line at every tenth and after half a minute of silence elsewhere.</summary>
+/// <summary>Shows the progress of long work: a bar on a terminal; elsewhere a line at every 10 % and after half a minute of silence.</summary>
 internal static class ProgressDisplay
 {
     private const int Milestones = 10;
     private static readonly TimeSpan s_longestSilence = TimeSpan.FromSeconds(30);
 
-    /// <summary>Runs the work; it reports the share done, in [0, 1], and a few words.</summary>
+    /// <summary>Runs work that reports the share done, in [0, 1], and a short text.</summary>
     public static T Run<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, T> work) =>
         console.ErrorIsTerminal ? RunWithBar(console, title, work) : work(new Lines(console, title));
 
-    /// <summary>The same for work that waits.</summary>
+    /// <summary>Runs asynchronous work in the same way.</summary>
     public static async Task<T> RunAsync<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, Task<T>> work) =>
         console.ErrorIsTerminal
             ? await console.Messages.Progress().AutoClear(false).Columns(Columns())

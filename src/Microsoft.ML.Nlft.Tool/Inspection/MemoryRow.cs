@@ -3,20 +3,20 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tool.Inspection;
 
-/// <summary>An engine with an option, and the bytes it needs of each kind.</summary>
+/// <summary>The memory that an engine needs with an option, in bytes by kind.</summary>
 internal sealed record MemoryRow(string Engine, string Use, long Weights, long Cache, long Trained, long Activations)
 {
-    /// <summary>All of them.</summary>
+    /// <summary>The sum of all kinds.</summary>
     public long Sum => Weights + Cache + Trained + Activations;
 
-    /// <summary>The estimates of a model.</summary>
+    /// <summary>Estimates a model's memory for every engine and option.</summary>
     /// <param name="model">The model.</param>
     /// <param name="lora">The adapter to train.</param>
-    /// <param name="rows">Rows together.</param>
-    /// <param name="tokens">Tokens of prompt and response of a row.</param>
+    /// <param name="rows">Rows per micro-batch.</param>
+    /// <param name="tokens">Tokens of prompt and response per row.</param>
     public static IReadOnlyList<MemoryRow> Of(ModelFacts model, LoraConfiguration lora, int rows, int tokens)
     {
-        // The managed engine reads matrices where the file lies; vectors, and what is wider than a float, become float32.
+        // The managed engine keeps matrices in the file's type; vectors, and types wider than a float, become float32.
         var held = model.Tensors.Sum(tensor => tensor.Shape.Length > 1 && tensor.Type != TensorType.F64 ? tensor.Bytes : 4 * tensor.Elements);
         var managed = new MemoryEstimate(model.Configuration, held, rows, tokens);
         var torch = new TorchMemoryEstimate(model, lora, rows, tokens);

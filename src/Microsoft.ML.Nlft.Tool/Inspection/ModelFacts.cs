@@ -2,16 +2,16 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tool.Inspection;
 
-/// <summary>What a model folder says of itself: with its weights, or by config.json alone, before anything large is downloaded.</summary>
+/// <summary>Describes a model folder: with its weights, or from config.json alone, before anything large is downloaded.</summary>
 /// <param name="Folder">Full path.</param>
 /// <param name="Configuration">config.json.</param>
 /// <param name="EndOfSequenceIds">The ids that end an answer.</param>
-/// <param name="HasWeights">Whether weight files are there.</param>
-/// <param name="Tensors">The weights that the architecture asks for, with the type they have or, without files, would have by config.json.</param>
-/// <param name="Unused">Tensors in the files that the architecture does not ask for.</param>
+/// <param name="HasWeights">Whether the folder has weight files.</param>
+/// <param name="Tensors">The weights that the architecture requires, with their types; without files, the type that config.json names.</param>
+/// <param name="Unused">Number of tensors in the files that the architecture does not use.</param>
 internal sealed record ModelFacts(
-    string Folder, ModelConfiguration Configuration, IReadOnlyList<int> EndOfSequenceIds, bool HasWeights, IReadOnlyList<TensorFacts> Tensors,
-        int Unused)
+    string Folder, ModelConfiguration Configuration, IReadOnlyList<int> EndOfSequenceIds, bool HasWeights,
+    IReadOnlyList<TensorFacts> Tensors, int Unused)
 {
     /// <summary>Number of parameters.</summary>
     public long Parameters => Tensors.Sum(tensor => tensor.Elements);
@@ -24,8 +24,13 @@ internal sealed record ModelFacts(
             || File.Exists(Path.Combine(path, "model.safetensors.index.json")))
             return ReadWeights(path);
         var configuration = ModelConfiguration.Load(path);
-        var type = configuration.DataType?.Split('.')[^1] switch { "bfloat16" => TensorType.BF16, "float16" => TensorType.F16, "float64" =>
-            TensorType.F64, _ => TensorType.F32 };
+        var type = configuration.DataType?.Split('.')[^1] switch
+        {
+            "bfloat16" => TensorType.BF16,
+            "float16" => TensorType.F16,
+            "float64" => TensorType.F64,
+            _ => TensorType.F32,
+        };
         var tensors = ModelLayout.Weights(configuration).Select(weight => new TensorFacts(weight.Shape, type)).ToList();
         return new ModelFacts(Path.GetFullPath(path), configuration, configuration.EndOfSequenceIds, HasWeights: false, tensors, Unused: 0);
     }

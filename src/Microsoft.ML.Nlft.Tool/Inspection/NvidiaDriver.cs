@@ -2,13 +2,13 @@ using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Nlft.Tool.Inspection;
 
-/// <summary>Whether NVIDIA's driver is on this machine, asked of its own library.</summary>
+/// <summary>Detects NVIDIA's driver on this machine through the driver's library.</summary>
 internal static class NvidiaDriver
 {
     [UnmanagedFunctionPointer(CallingConvention.Winapi)]
     private delegate int GetVersion(out int version);
 
-    /// <summary>The newest CUDA version that the driver supports, for example 12.8; null without a driver.</summary>
+    /// <summary>Returns the newest CUDA version that the driver supports, for example 12.8; null without a driver.</summary>
     public static Version? SupportedCuda()
     {
         if (!NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out var library)) return null;

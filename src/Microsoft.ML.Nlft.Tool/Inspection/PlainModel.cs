@@ -3,14 +3,14 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Tool.Inspection;
 
 /// <summary>
-/// A Llama decoder written as its formulas say, in double precision and without any cleverness: what the engine's answers are compared
-/// with. It covers the plain architecture of the self-test: grouped heads, no biases, default rotary embedding, tied output.
+/// A Llama decoder in double precision, written straight from the formulas: the reference for the engine's self-test. It covers the self-test's
+/// architecture: grouped heads, no biases, default rotary embedding, tied output.
 /// </summary>
 internal sealed class PlainModel(ModelFolder folder)
 {
     private readonly ModelConfiguration _c = folder.Configuration;
 
-    /// <summary>log p of every token after the first, given the tokens before it.</summary>
+    /// <summary>Computes log p of every token after the first, given the tokens before it.</summary>
     public double[] LogProbabilities(int[] tokens)
     {
         var embedding = Matrix("model.embed_tokens.weight", _c.VocabularySize, _c.HiddenSize);
@@ -56,7 +56,7 @@ internal sealed class PlainModel(ModelFolder folder)
         return Multiply(middle, Matrix(path + "down_proj.weight", _c.HiddenSize, _c.IntermediateSize));
     }
 
-    /// <summary>Halves of a head are rotated against each other by position x theta^(-2i/d).</summary>
+    /// <summary>Rotates the pair (i, i + d/2) of every head by the angle position x theta^(-2i/d).</summary>
     private double[][] Rotate(double[][] x)
     {
         int d = _c.HeadSize, half = d / 2;

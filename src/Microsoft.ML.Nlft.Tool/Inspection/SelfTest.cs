@@ -3,10 +3,10 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tool.Inspection;
 
-/// <summary>A tiny random model through an engine and through <see cref="PlainModel"/>: do they agree on this machine?</summary>
+/// <summary>Compares an engine with <see cref="PlainModel"/> on a tiny random model, on this machine.</summary>
 internal static class SelfTest
 {
-    /// <summary>Largest difference of a log-probability that float32 rounding explains.</summary>
+    /// <summary>The largest difference of a log-probability that float32 rounding explains.</summary>
     public const double Tolerance = 1e-4;
 
     private static readonly ModelConfiguration s_model = new()
@@ -25,7 +25,7 @@ internal static class SelfTest
         EndOfSequenceIds = [0],
     };
 
-    /// <summary>The largest difference between the two in any log-probability of 39 tokens.</summary>
+    /// <summary>Returns the largest difference between the two over the log-probabilities of 39 tokens.</summary>
     public static double LargestDifference(IModelEngine engine, TensorType type = TensorType.F32)
     {
         var place = Directory.CreateTempSubdirectory("nlft-doctor");

@@ -3,12 +3,12 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Tool.Inspection;
 
 /// <summary>
-/// What the TorchSharp engine needs on a GPU, in bytes, computing in bfloat16: the sizes of the tensors it makes and of those that libtorch's
-/// autograd keeps for the way back. CUDA's own context and libtorch's reserve come on top.
+/// Estimates the GPU memory of the TorchSharp engine in bfloat16, in bytes: the tensors it allocates and those that libtorch's autograd keeps for
+/// the backward pass. CUDA's context and libtorch's reserve come on top.
 /// </summary>
 internal sealed class TorchMemoryEstimate(ModelFacts model, LoraConfiguration lora, int rows, int tokensPerRow)
 {
-    /// <summary>The formulas, as they are shown.</summary>
+    /// <summary>The formulas, for display.</summary>
     public static readonly string[] Formulas =
     [
         "weights      2 bytes each; with Int8Weights 1 byte each in the decoder layers' matrices and 2 per row of them",
@@ -33,18 +33,18 @@ internal sealed class TorchMemoryEstimate(ModelFacts model, LoraConfiguration lo
         return Size * (model.Parameters - narrow) + narrow + Size * linears.Sum(linear => (long)linear.Outputs);
     }
 
-    /// <summary>Bytes of the keys and values while answers grow.</summary>
+    /// <summary>Bytes of the key/value cache during generation.</summary>
     public long Cache => 2L * Size * _c.LayerCount * _c.KeyValueHeadCount * _c.HeadSize * _tokens;
 
-    /// <summary>Bytes of what a training pass keeps.</summary>
-    /// <param name="recompute">Whether activations are computed again on the way back.</param>
+    /// <summary>Bytes of the activations that a training pass keeps.</summary>
+    /// <param name="recompute">Whether the backward pass recomputes activations.</param>
     public long Activations(bool recompute)
     {
         long hidden = _c.HiddenSize, queries = (long)_c.HeadCount * _c.HeadSize;
         var linears = ModelLayout.LinearModules(_c).ToDictionary(linear => linear.Name);
         var adapted = lora.Resolve(_c).Sum(target => (long)linears[target.Module].Inputs) / _c.LayerCount * (lora.Dropout > 0 ? 2 : 1);
         var set = hidden + 4 * queries + 3L * _c.IntermediateSize + adapted;
-        return Size * _tokens * (_c.LayerCount * hidden + ((recompute ? 1 : _c.LayerCount) + 1) * set) // one set is at work
+        return Size * _tokens * (_c.LayerCount * hidden + ((recompute ? 1 : _c.LayerCount) + 1) * set) // one set is in use
             + HeadBytes * Math.Min(_tokens, HeadRows) * Math.Min(HeadColumns, _c.VocabularySize);
     }
 }

@@ -1,14 +1,14 @@
 namespace Microsoft.ML.Nlft.Tool.Options;
 
-/// <summary>The known name that a misspelt one most likely means.</summary>
+/// <summary>Finds the known name that a misspelt one most likely means.</summary>
 internal static class NearestName
 {
-    /// <summary>" Did you mean 'x'?", or nothing when no name is near.</summary>
+    /// <summary>Returns " Did you mean 'x'?", or an empty text when no name is close.</summary>
     public static string Suggestion(string word, IEnumerable<string> names) => Find(word, names) is { } name ? $" Did you mean '{name}'?" : "";
 
     /// <summary>
-    /// The first name that begins so, else the one with the smallest edit distance, at most a third of the word's length (and 2 for short words);
-    /// null when there is none.
+    /// Returns the first name that starts with the word, else the one with the smallest edit distance, at most a third of the word's length (and 2
+    /// for short words); null when there is none.
     /// </summary>
     public static string? Find(string word, IEnumerable<string> names)
     {
@@ -19,7 +19,7 @@ internal static class NearestName
         return best.name is not null && best.Distance <= Math.Max(2, word.Length / 3) ? best.name : null;
     }
 
-    /// <summary>Levenshtein distance: fewest insertions, deletions and replacements of one character.</summary>
+    /// <summary>Computes the Levenshtein distance: the fewest insertions, deletions and replacements of one character.</summary>
     internal static int Distance(string a, string b)
     {
         var row = Enumerable.Range(0, b.Length + 1).ToArray();

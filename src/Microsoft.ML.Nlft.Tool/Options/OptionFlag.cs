@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
 
-/// <summary>The flag of one <see cref="OptionProperty"/>: its type, completions and the words for a value that does not fit.</summary>
+/// <summary>The flag of one <see cref="OptionProperty"/>: its type, its completions and its error messages.</summary>
 internal sealed class OptionFlag : Option<object?>
 {
     public OptionFlag(OptionProperty property, string description) : base(property.Flag)
@@ -21,12 +21,12 @@ internal sealed class OptionFlag : Option<object?>
             CompletionSources.Add(_ => words.Select(word => new System.CommandLine.Completions.CompletionItem(word)));
     }
 
-    /// <summary>What it sets.</summary>
+    /// <summary>The property that the flag sets.</summary>
     public OptionProperty Property { get; }
 
     private static bool IsMany(Type type) => type.IsGenericType;
 
-    /// <summary>The words a value is chosen from; empty when there is no such list.</summary>
+    /// <summary>Returns the words that a value can be; empty when values are not chosen from a list.</summary>
     private static string[] Words(Type type) =>
         type == typeof(bool) ? ["true", "false"] : type.IsEnum ? [.. Enum.GetNames(type).Select(OptionProperty.Kebab)] : [];
 
@@ -43,7 +43,7 @@ internal sealed class OptionFlag : Option<object?>
     {
         string[] values = [.. result.Tokens.Select(token => token.Value)];
         var type = Property.Type;
-        if (values.Length == 0) return true; // a bare flag: only those of type bool may stand alone
+        if (values.Length == 0) return true; // a flag without a value: only Boolean ones allow it
         if (type == typeof(IReadOnlyList<string>)) return values;
         if (type == typeof(IReadOnlyList<int>)) return values.Select(value => One<int>(result, value)).ToArray();
         if (type == typeof(IReadOnlyDictionary<string, int>)) return Pairs<int>(result, values);
@@ -83,7 +83,7 @@ internal sealed class OptionFlag : Option<object?>
         return type.IsEnum ? Enum.Parse(type, name) : name == "True";
     }
 
-    /// <summary>A value as JSON spells it (true, 3, "a", [1, 2]); what is no JSON is a text.</summary>
+    /// <summary>Reads a value as JSON (true, 3, "a", [1, 2]); anything that is not JSON is a text.</summary>
     private static object JsonOrText(string text)
     {
         try

@@ -5,46 +5,44 @@ using System.Text;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
 
-/// <summary>One leaf of <see cref="ToolOptions"/>: where it lies, the flag that sets it, its default and its documentation.</summary>
+/// <summary>One leaf of <see cref="ToolOptions"/>: its path, the flag that sets it, its default and its documentation.</summary>
 /// <param name="Section">The section of <see cref="ToolOptions"/>.</param>
-/// <param name="Path">From the section's property to the leaf's.</param>
+/// <param name="Path">The properties from the section to the leaf.</param>
 /// <param name="Flag">For example <c>--lora-rank</c>.</param>
-/// <param name="Default">The value of a new record.</param>
+/// <param name="Default">The value in a new record.</param>
 internal sealed record OptionProperty(SectionAttribute Section, IReadOnlyList<PropertyInfo> Path, string Flag, object? Default)
 {
-    /// <summary>
-    /// A cancelled run keeps the model so far: the tool's own behaviour, not a choice. What is recorded is a matter of the command's own options.
-    /// </summary>
-    private static readonly string[] NotOffered = [nameof(Training.FineTuneOptions.ReturnPartialOnCancel),
-        nameof(Training.FineTuneOptions.RecordedRows)];
+    /// <summary>Options that the tool sets itself: a cancelled run always keeps the model so far, and --map says what is recorded.</summary>
+    private static readonly string[] NotOffered =
+        [nameof(Training.FineTuneOptions.ReturnPartialOnCancel), nameof(Training.FineTuneOptions.RecordedRows)];
 
-    /// <summary>The leaf.</summary>
+    /// <summary>The property of the leaf.</summary>
     public PropertyInfo Property => Path[^1];
 
-    /// <summary>Its type, without a nullable's mark.</summary>
+    /// <summary>The type of the leaf; the underlying type if it is nullable.</summary>
     public Type Type => Nullable.GetUnderlyingType(Property.PropertyType) ?? Property.PropertyType;
 
-    /// <summary>Its place in an options file, for example <c>FineTune.Optimizer.Beta1</c>.</summary>
+    /// <summary>The name in an options file, for example <c>FineTune.Optimizer.Beta1</c>.</summary>
     public string Name => string.Join('.', Path.Select(property => property.Name));
 
-    /// <summary>All leaves, section by section.</summary>
+    /// <summary>All leaves, by section.</summary>
     public static IReadOnlyList<OptionProperty> All { get; } =
         [.. Of(typeof(ToolOptions))
             .SelectMany(section => Leaves(section.GetCustomAttribute<SectionAttribute>()!, [section], section.GetValue(new ToolOptions())!))];
 
-    /// <summary>The properties of a record that can be set, those the tool decides itself left out.</summary>
+    /// <summary>Returns the properties of a record that can be set, without those that the tool sets itself.</summary>
     public static IEnumerable<PropertyInfo> Of(Type record) =>
         record.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.CanWrite && !NotOffered.Contains(property.Name));
 
-    /// <summary>Whether a property holds a record with properties of its own.</summary>
+    /// <summary>Whether a property holds a nested option record.</summary>
     public static bool IsRecord(PropertyInfo property) =>
         property.PropertyType.IsClass && property.PropertyType.Namespace!.StartsWith("Microsoft.ML.Nlft", StringComparison.Ordinal);
 
-    /// <summary>Sets the leaf of a <see cref="ToolOptions"/> that nobody else holds yet.</summary>
+    /// <summary>Sets the leaf in place; the <see cref="ToolOptions"/> must not be shared yet.</summary>
     public void Set(ToolOptions options, object? value) =>
         Property.SetValue(Path.Take(Path.Count - 1).Aggregate((object)options, (record, property) => property.GetValue(record)!), value);
 
-    /// <summary>The default as it would be typed.</summary>
+    /// <summary>The default, spelled as on the command line.</summary>
     public string DefaultText => Default switch
     {
         null => "none",
@@ -56,7 +54,7 @@ internal sealed record OptionProperty(SectionAttribute Section, IReadOnlyList<Pr
         _ => Default.ToString()!,
     };
 
-    /// <summary>BatchSize becomes batch-size.</summary>
+    /// <summary>Converts BatchSize to batch-size.</summary>
     public static string Kebab(string name)
     {
         var kebab = new StringBuilder();

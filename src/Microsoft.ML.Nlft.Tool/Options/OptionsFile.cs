@@ -5,7 +5,7 @@ using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
 
-/// <summary>Options as a JSON file: <see cref="ToolOptions"/> with the property names of the library's option records.</summary>
+/// <summary>Reads and writes <see cref="ToolOptions"/> as JSON, with the property names of the library's option records.</summary>
 internal static class OptionsFile
 {
     private static readonly JsonSerializerOptions s_values = new()
@@ -23,8 +23,8 @@ internal static class OptionsFile
         AllowDuplicateProperties = false,
     };
 
-    /// <summary>Reads a file into options that hold their defaults.</summary>
-    /// <exception cref="NlftException">The file cannot be read, is not JSON, has a key that no record has, or a value of another type.</exception>
+    /// <summary>Reads a file over options that hold their defaults.</summary>
+    /// <exception cref="NlftException">The file cannot be read or is not JSON, a key is unknown, or a value has the wrong type.</exception>
     public static void Read(string path, ToolOptions options)
     {
         if (!File.Exists(path)) throw new NlftException(path, "no such file", "a JSON file with options", "Check the path.");
@@ -41,7 +41,7 @@ internal static class OptionsFile
         }
     }
 
-    /// <summary>The options as the text of such a file.</summary>
+    /// <summary>Writes the options as the text of an options file.</summary>
     public static string Write(ToolOptions options)
     {
         using var stream = new MemoryStream();

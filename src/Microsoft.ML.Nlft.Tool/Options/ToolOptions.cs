@@ -7,8 +7,8 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.Tool.Options;
 
 /// <summary>
-/// Everything that can be set: the library's option records, one property each. An options file is this record as JSON; flags are its
-/// leaves. Commands share one file: each takes the sections that it needs.
+/// All settings: one property per option record of the library. An options file is this record as JSON; flags are its leaves. Commands share one
+/// file, and each reads the sections that it needs.
 /// </summary>
 internal sealed record ToolOptions
 {
@@ -41,9 +41,9 @@ internal sealed record ToolOptions
     public EngineOptions Engine { get; init; } = new();
 }
 
-/// <summary>How the flags of a section are headed and named.</summary>
-/// <param name="title">Its heading in the help.</param>
-/// <param name="prefix">What its flags begin with; null: nothing.</param>
+/// <summary>Gives the heading of a section in the help and the prefix of its flags.</summary>
+/// <param name="title">Heading in the help.</param>
+/// <param name="prefix">Prefix of the section's flags; null: none.</param>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class SectionAttribute(string title, string? prefix = null) : Attribute
 {

@@ -4,12 +4,12 @@ using System.Xml.Linq;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
 
-/// <summary>The summaries of properties, from the documentation file that the compiler writes beside each assembly.</summary>
+/// <summary>Reads the summaries of properties from the documentation file that the compiler writes beside each assembly.</summary>
 internal sealed partial class XmlDocumentation
 {
     private readonly Dictionary<Assembly, Dictionary<string, XElement>> _members = [];
 
-    /// <summary>A property's summary as plain text; empty when the documentation file is missing.</summary>
+    /// <summary>Returns a property's summary as plain text; empty when the documentation file is missing.</summary>
     public string Summary(PropertyInfo property)
     {
         var type = property.DeclaringType!;
@@ -35,7 +35,7 @@ internal sealed partial class XmlDocumentation
         _ => "",
     };
 
-    /// <summary>An option becomes its flag, a text constant its value, anything else the last part of its name.</summary>
+    /// <summary>Names a reference: an option by its flag, a text constant by its value, anything else by the last part of its name.</summary>
     private static string Name(string reference)
     {
         var (path, last) = (reference.Split('(')[0], reference.Split('(')[0].Split('.', ':')[^1]);

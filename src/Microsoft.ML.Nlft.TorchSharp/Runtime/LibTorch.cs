@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Runtime;
 
-/// <summary>Loads the native library of TorchSharp, which has packages of its own, and explains why it does not load.</summary>
+/// <summary>Loads the native library of TorchSharp, which comes in separate packages, and explains why it does not load.</summary>
 internal static class LibTorch
 {
     /// <summary>A file that only the CUDA builds contain.</summary>
@@ -44,7 +44,7 @@ internal static class LibTorch
     /// <param name="exception">The exception of TorchSharp.</param>
     internal static NlftException Missing(string? folder, string? loadError, Exception exception) => folder is null
         ? new NlftException("TorchSharp", $"no libtorch in {AppContext.BaseDirectory} and the folders of the program's packages",
-            "the native library in a package of its own",
+            "the native library from a separate package",
             $"Add one package to the program, version {ManagedVersion}: TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, "
             + "TorchSharp-cpu for the CPU.",
             exception)

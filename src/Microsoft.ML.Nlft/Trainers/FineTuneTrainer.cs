@@ -8,7 +8,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>What both trainers do: rows of a view through a <see cref="TrainingRun"/>, the trained model into a transformer.</summary>
+/// <summary>Base of both trainers: trains a model on the rows of a view and wraps it in a transformer.</summary>
 internal sealed class FineTuneTrainer
 {
     private readonly MLContext _mlContext;
@@ -72,7 +72,9 @@ internal sealed class FineTuneTrainer
         }
     }
 
-    /// <summary>The output column has the question's type, so the shape is the one that copying the question column there would give.</summary>
+    /// <summary>
+    /// Returns the output schema. The output column has the question's type, so its shape equals that of a copy of the question column.
+    /// </summary>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
@@ -80,7 +82,7 @@ internal sealed class FineTuneTrainer
         return _mlContext.Transforms.CopyColumns(_options.OutputColumnName, _columns.Question).GetOutputSchema(inputSchema);
     }
 
-    /// <summary>A seed that is drawn must be the same for all processes that train together: that of process 0.</summary>
+    /// <summary>Draws a seed; processes that train together all use that of process 0.</summary>
     private int SeedOf(Communicator processes) => _options.Seed ?? BitConverter.ToInt32(processes.Broadcast(BitConverter.GetBytes(_drawnSeed)));
 
     private static void Report(FineTuneResult result, IChannel channel)
@@ -90,7 +92,7 @@ internal sealed class FineTuneTrainer
             channel.Warning(MessageSensitivity.None, $"{result.SkippedSteps} steps were skipped: their loss or gradient was not finite.");
         if (result.Cancelled)
             channel.Warning(MessageSensitivity.None,
-                $"Training was cancelled after {result.Steps.Count} steps; the model is returned as it stood then.");
+                $"Training was cancelled after {result.Steps.Count} steps; the model is returned as it was then.");
     }
 
     private LocalModelSettings Settings() => new()
@@ -102,7 +104,7 @@ internal sealed class FineTuneTrainer
         Prompts = _options.Prompts,
     };
 
-    /// <summary>One log line per step, then the user's own listener.</summary>
+    /// <summary>Writes one log line per step, then calls the user's listener.</summary>
     private sealed class ChannelProgress(IChannel channel, IProgress<TrainingProgress>? next) : IProgress<TrainingProgress>
     {
         public void Report(TrainingProgress value)

@@ -6,7 +6,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>What the fine-tuning trainers have in common.</summary>
+/// <summary>Options that all fine-tuning trainers share.</summary>
 public abstract class FineTuneTrainerOptions
 {
     private protected FineTuneTrainerOptions()
@@ -28,8 +28,8 @@ public abstract class FineTuneTrainerOptions
     public string OutputColumnName = ColumnNames.GeneratedAnswer;
 
     /// <summary>
-    /// Epochs, batches, learning rate, optimizer, checkpoints, processes. Default as in the published runs (arXiv 2412.20382). Its
-    /// <see cref="FineTuneOptions.Seed"/> stays as it is: <see cref="Seed"/> takes its place.
+    /// Epochs, batches, learning rate, optimizer, checkpoints, processes. Default: those of the published runs (arXiv 2412.20382). Leave its
+    /// <see cref="FineTuneOptions.Seed"/> at the default: <see cref="Seed"/> replaces it.
     /// </summary>
     public FineTuneOptions Training = new();
 
@@ -45,29 +45,29 @@ public abstract class FineTuneTrainerOptions
     /// <summary>Wording and length limit of the prompts.</summary>
     public PromptOptions Prompts = new();
 
-    /// <summary>How the fine-tuned model generates, and how many rows together. Default greedy, up to 512 new tokens.</summary>
+    /// <summary>How the fine-tuned model generates, and in which batches. Default: greedily, up to 512 new tokens.</summary>
     public GenerationOptions Generation = new();
 
     /// <summary>
-    /// The engine to train and generate on; one for GPUs, which names no device itself, takes <see cref="MLContext.GpuDeviceId"/> and
+    /// The engine to train and generate on; a GPU engine whose options name no device uses <see cref="MLContext.GpuDeviceId"/> and
     /// <see cref="MLContext.FallbackToCpu"/> where they are set. Default null: the managed CPU engine.
     /// </summary>
     public IModelEngine? Engine;
 
-    /// <summary>Told after every optimizer step, on the training thread. Default null.</summary>
+    /// <summary>Receives a report after every optimizer step, on the training thread. Default null.</summary>
     public IProgress<TrainingProgress>? Progress;
 
     /// <summary>
-    /// Follows the run from its beginning to its end, on the training thread: <see cref="Monitoring.ConsoleReporter"/>,
-    /// <see cref="Monitoring.LivePage"/>, <see cref="Monitoring.TensorBoardWriter"/>, <see cref="Monitoring.SaliencyMapFile"/>, or several joined
-    /// by <see cref="Monitoring.TrainingMonitors"/>. Default null.
+    /// Follows the run from start to end, on the training thread: <see cref="Monitoring.ConsoleReporter"/>, <see cref="Monitoring.LivePage"/>,
+    /// <see cref="Monitoring.TensorBoardWriter"/>, <see cref="Monitoring.SaliencyMapFile"/>, or several joined by
+    /// <see cref="Monitoring.TrainingMonitors"/>. Default null.
     /// </summary>
     public ITrainingMonitor? Monitor;
 
     /// <summary>The clock of the progress figures and the checkpoints, which also dates the model card. Default the system's.</summary>
     public TimeProvider TimeProvider = TimeProvider.System;
 
-    /// <summary>Stops training. Default none.</summary>
+    /// <summary>Cancels training. Default: none.</summary>
     public CancellationToken CancellationToken;
 }
 

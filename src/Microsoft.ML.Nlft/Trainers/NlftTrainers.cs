@@ -7,7 +7,7 @@ public sealed class NlftTrainers
 
     internal NlftTrainers(MLContext mlContext) => _mlContext = mlContext;
 
-    /// <summary>Natural Language Fine-Tuning with the published settings.</summary>
+    /// <summary>Creates a trainer for Natural Language Fine-Tuning with the published settings.</summary>
     /// <param name="modelFolder">Folder of the base model in Hugging Face layout.</param>
     /// <param name="questionColumnName">Text column with the questions.</param>
     /// <param name="responseColumnName">Text column with the responses that the model wrote earlier.</param>
@@ -16,8 +16,8 @@ public sealed class NlftTrainers
     /// <param name="outputColumnName">Column that the fine-tuned model writes its answers to.</param>
     /// <param name="epochs">Passes over the rows, 1 or more.</param>
     /// <param name="learningRate">Peak learning rate, above 0.</param>
-    /// <param name="batchSize">Rows of one optimizer step, 1 or more.</param>
-    /// <exception cref="NlftException">A name is empty or plays two parts.</exception>
+    /// <param name="batchSize">Rows per optimizer step, 1 or more.</param>
+    /// <exception cref="NlftException">A column name is empty or used twice.</exception>
     public NaturalLanguageFineTuneTrainer NaturalLanguageFineTune(
         string modelFolder, string questionColumnName = ColumnNames.Question, string responseColumnName = ColumnNames.Response,
         string judgmentColumnName = ColumnNames.Judgment, string answerColumnName = ColumnNames.Answer,
@@ -33,20 +33,20 @@ public sealed class NlftTrainers
             Training = new() { Epochs = epochs, LearningRate = learningRate, BatchSize = batchSize },
         });
 
-    /// <summary>Natural Language Fine-Tuning with all its options.</summary>
+    /// <summary>Creates a trainer for Natural Language Fine-Tuning with all its options.</summary>
     /// <param name="options">The options; <see cref="FineTuneTrainerOptions.ModelFolder"/> must be set.</param>
-    /// <exception cref="NlftException">A name is empty or plays two parts.</exception>
+    /// <exception cref="NlftException">A column name is empty or used twice.</exception>
     public NaturalLanguageFineTuneTrainer NaturalLanguageFineTune(NaturalLanguageFineTuneTrainer.Options options) => new(_mlContext, options);
 
-    /// <summary>Supervised fine-tuning: the baseline that learns to reproduce a column.</summary>
+    /// <summary>Creates a trainer for supervised fine-tuning: the baseline that learns to reproduce a column.</summary>
     /// <param name="modelFolder">Folder of the base model in Hugging Face layout.</param>
     /// <param name="questionColumnName">Text column with the questions.</param>
     /// <param name="targetColumnName">Text column with what the model should learn to write.</param>
     /// <param name="outputColumnName">Column that the fine-tuned model writes its answers to.</param>
     /// <param name="epochs">Passes over the rows, 1 or more.</param>
     /// <param name="learningRate">Peak learning rate, above 0.</param>
-    /// <param name="batchSize">Rows of one optimizer step, 1 or more.</param>
-    /// <exception cref="NlftException">A name is empty or plays two parts.</exception>
+    /// <param name="batchSize">Rows per optimizer step, 1 or more.</param>
+    /// <exception cref="NlftException">A column name is empty or used twice.</exception>
     public SupervisedFineTuneTrainer SupervisedFineTune(
         string modelFolder, string questionColumnName = ColumnNames.Question, string targetColumnName = ColumnNames.Response,
         string outputColumnName = ColumnNames.GeneratedAnswer, int epochs = 10, double learningRate = 5e-5, int batchSize = 4) =>
@@ -59,8 +59,8 @@ public sealed class NlftTrainers
             Training = new() { Epochs = epochs, LearningRate = learningRate, BatchSize = batchSize },
         });
 
-    /// <summary>Supervised fine-tuning with all its options.</summary>
+    /// <summary>Creates a trainer for supervised fine-tuning with all its options.</summary>
     /// <param name="options">The options; <see cref="FineTuneTrainerOptions.ModelFolder"/> must be set.</param>
-    /// <exception cref="NlftException">A name is empty or plays two parts.</exception>
+    /// <exception cref="NlftException">A column name is empty or used twice.</exception>
     public SupervisedFineTuneTrainer SupervisedFineTune(SupervisedFineTuneTrainer.Options options) => new(_mlContext, options);
 }

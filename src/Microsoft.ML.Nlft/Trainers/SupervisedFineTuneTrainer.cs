@@ -8,8 +8,8 @@ namespace Microsoft.ML.Nlft;
 /// </summary>
 /// <remarks>
 /// <para>Create it with <c>mlContext.Nlft().Trainers.SupervisedFineTune(...)</c>.</para>
-/// <para><b>Input and output columns.</b> Reads text columns: question, target and optionally an instruction. Judgments and gold answers, when there,
-/// are not read. The fitted transformer reads the question (and the instruction) and writes a text column.</para>
+/// <para><b>Input and output columns.</b> Reads text columns: question, target and optionally an instruction. Judgments and gold answers are
+/// ignored. The fitted transformer reads the question (and the instruction) and writes a text column.</para>
 /// <para><b>Trainer characteristics.</b> Trains a LoRA adapter on a frozen base model. Every row is read once, before training, and kept in
 /// memory.</para>
 /// <para><b>Training algorithm details.</b> The loss of a row is the mean of -log p over the target's tokens.</para>

@@ -3,13 +3,13 @@ using Microsoft.ML.Nlft.Views;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>The columns of a view that hold the texts of a row; null: the view does without.</summary>
+/// <summary>Names the columns of a view that hold the texts of a row; null: the view has no such column.</summary>
 internal sealed record TrainingColumns(string Question, string? Response, string? Judgment, string? Answer, string? Instruction)
 {
     private (string Part, string? Name)[] Parts =>
         [("question", Question), ("response", Response), ("judgment", Judgment), ("answer", Answer), ("instruction", Instruction)];
 
-    /// <summary>Names of the columns in use.</summary>
+    /// <summary>Returns the names of the columns in use.</summary>
     /// <exception cref="NlftException">A name is blank or used twice.</exception>
     public List<string> Names()
     {
@@ -25,7 +25,7 @@ internal sealed record TrainingColumns(string Question, string? Response, string
         return [.. used.Select(p => p.Name!)];
     }
 
-    /// <summary>Reads every row; without an answer column, <see cref="DataRow.ToExample"/> does without answers.</summary>
+    /// <summary>Reads every row; without an answer column, <see cref="DataRow.ToExample"/> needs no answers.</summary>
     public IReadOnlyList<TrainingExample> Read(IDataView view, CancellationToken cancellationToken)
     {
         var rows = RowViews.Read(view, this, cancellationToken);

@@ -3,9 +3,9 @@ using Microsoft.ML.Data;
 namespace Microsoft.ML.Nlft.Views;
 
 /// <summary>
-/// Walks a source cursor in windows of up to <see cref="AppendedColumn{T}.BatchSize"/> rows: the source runs ahead to the end of the window, the
-/// values of its active columns are kept until their row's turn comes, and the new column is computed for the whole window when it is first asked
-/// for.
+/// Reads a source cursor in windows of up to <see cref="AppendedColumn{T}.BatchSize"/> rows: the source advances to the end of the window, the
+/// values of its active columns are buffered until this cursor reaches their row, and the first request for the new column computes it for the
+/// whole window.
 /// </summary>
 internal sealed class AppendedColumnCursor<T> : DataViewRowCursor
 {
@@ -85,7 +85,7 @@ internal sealed class AppendedColumnCursor<T> : DataViewRowCursor
         return _values[slot];
     }
 
-    private int Slot() => _slot >= 0 ? _slot : throw new InvalidOperationException("The cursor stands on no row: call MoveNext first.");
+    private int Slot() => _slot >= 0 ? _slot : throw new InvalidOperationException("The cursor is not on a row: call MoveNext first.");
 
     protected override void Dispose(bool disposing)
     {

@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Nlft.Views;
 
-/// <summary>An <see cref="AppendedColumn{T}"/> bound to a schema: which columns it needs, and the column on a single row.</summary>
+/// <summary>Binds an <see cref="AppendedColumn{T}"/> to a schema: finds the columns it needs and computes it on single rows.</summary>
 internal sealed class AppendedColumnMapper<T> : IRowToRowMapper
 {
     public AppendedColumnMapper(DataViewSchema inputSchema, AppendedColumn<T> column)
@@ -21,7 +21,7 @@ internal sealed class AppendedColumnMapper<T> : IRowToRowMapper
 
     public AppendedColumn<T> Column { get; }
 
-    /// <summary>Indices of the text columns that are read.</summary>
+    /// <summary>Indices of the input text columns.</summary>
     public IReadOnlyList<int> Inputs { get; }
 
     /// <summary>
@@ -36,7 +36,7 @@ internal sealed class AppendedColumnMapper<T> : IRowToRowMapper
         return [.. InputSchema.Where(c => wanted.Contains(c.Index))];
     }
 
-    /// <summary>The input texts of all rows of a view, in order.</summary>
+    /// <summary>Reads the input texts of all rows of a view, in order.</summary>
     public static IReadOnlyList<TextRow> ReadInputs(IDataView view, AppendedColumn<T> column)
     {
         var mapper = new AppendedColumnMapper<T>(view.Schema, column);
@@ -49,11 +49,11 @@ internal sealed class AppendedColumnMapper<T> : IRowToRowMapper
     public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
         if (input.Schema != InputSchema)
-            throw new ArgumentException("The row has another schema than the one this mapper was made for.", nameof(input));
+            throw new ArgumentException("The row's schema differs from the one this mapper was created for.", nameof(input));
         return new Row(this, input, activeColumns.Any(IsAppended));
     }
 
-    /// <summary>The input row with the new column: computed once per position, however many getters ask.</summary>
+    /// <summary>An input row with the new column, which is computed once per position however many getters there are.</summary>
     private sealed class Row : DataViewRow
     {
         private readonly AppendedColumnMapper<T> _mapper;
@@ -104,7 +104,7 @@ internal sealed class AppendedColumnMapper<T> : IRowToRowMapper
     }
 }
 
-/// <summary>What goes wrong when a getter is asked for, in ML.NET's terms.</summary>
+/// <summary>Creates the exceptions for getters that cannot be provided, in ML.NET's terms.</summary>
 internal static class Getters
 {
     public static ValueGetter<TWanted> Cast<THave, TWanted>(ValueGetter<THave> getter, DataViewSchema.Column column) =>
@@ -114,5 +114,5 @@ internal static class Getters
         new($"Column '{column.Name}' holds {column.Type.RawType}, not {wanted}.");
 
     public static InvalidOperationException Inactive(DataViewSchema.Column column) =>
-        new($"Column '{column.Name}' was not among the columns asked for.");
+        new($"Column '{column.Name}' was not among the requested columns.");
 }

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.Views;
 
-/// <summary>A view with an <see cref="AppendedColumn{T}"/>. Lazy: nothing is computed before a cursor's getter asks for it.</summary>
+/// <summary>A view with an <see cref="AppendedColumn{T}"/>. It is lazy: nothing is computed until a cursor's getter requests it.</summary>
 internal sealed class AppendedColumnView<T>(IDataView source, AppendedColumn<T> column) : IDataView
 {
     private readonly AppendedColumnMapper<T> _mapper = new(source.Schema, column);
@@ -18,8 +18,8 @@ internal sealed class AppendedColumnView<T>(IDataView source, AppendedColumn<T> 
     }
 
     /// <summary>
-    /// Always one cursor: mappers that follow would otherwise open one per processor, and each would queue for the model with rows read ahead in
-    /// vain.
+    /// Returns a single cursor: later mappers would otherwise open one per processor, and all would queue for the model with rows read ahead for
+    /// nothing.
     /// </summary>
     public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
         [GetRowCursor(columnsNeeded, rand)];

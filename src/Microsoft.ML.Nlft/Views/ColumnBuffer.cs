@@ -3,10 +3,10 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Nlft.Views;
 
-/// <summary>The values of one column for the rows of a window.</summary>
+/// <summary>Buffers the values of one column for the rows of a window.</summary>
 internal interface IColumnBuffer
 {
-    /// <summary>Keeps the source's current value in a slot.</summary>
+    /// <summary>Stores the source's current value in a slot.</summary>
     void Read(int slot);
 }
 
@@ -16,7 +16,7 @@ internal sealed class ColumnBuffer<TValue>(ValueGetter<TValue> getter, int size)
     private readonly TValue[] _slots = new TValue[size];
     private readonly ValueCopier<TValue> _copy = ValueCopier.For<TValue>();
 
-    /// <summary>Called through reflection, with the type that the column has at run time.</summary>
+    /// <summary>Creates a buffer; called through reflection with the column's run-time type.</summary>
     public ColumnBuffer(DataViewRow row, DataViewSchema.Column column, int size) : this(row.GetGetter<TValue>(column), size)
     {
     }
@@ -26,7 +26,7 @@ internal sealed class ColumnBuffer<TValue>(ValueGetter<TValue> getter, int size)
     public void Write(int slot, ref TValue value) => _copy(in _slots[slot], ref value);
 }
 
-/// <summary>Makes buffers for columns whose type is known only at run time.</summary>
+/// <summary>Creates buffers for columns whose type is known only at run time.</summary>
 internal static class ColumnBuffer
 {
     public static IColumnBuffer Create(DataViewRow row, DataViewSchema.Column column, int size) => (IColumnBuffer)Activator.CreateInstance(
@@ -34,10 +34,10 @@ internal static class ColumnBuffer
         binder: null, [row, column, size], culture: null)!;
 }
 
-/// <summary>Hands a buffered value to a consumer, who may overwrite what it points to.</summary>
+/// <summary>Copies a buffered value to a consumer, which may overwrite what it points to.</summary>
 internal delegate void ValueCopier<TValue>(in TValue source, ref TValue destination);
 
-/// <summary>Chooses a <see cref="ValueCopier{TValue}"/>: vectors share their arrays when assigned, everything else can be.</summary>
+/// <summary>Chooses a <see cref="ValueCopier{TValue}"/>: an assigned vector would share its arrays; any other value can be assigned.</summary>
 internal static class ValueCopier
 {
     public static ValueCopier<TValue> For<TValue>()

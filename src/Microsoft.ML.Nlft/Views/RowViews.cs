@@ -2,16 +2,16 @@ using Microsoft.ML.Nlft.Data;
 
 namespace Microsoft.ML.Nlft.Views;
 
-/// <summary>The one place where rows become a view and a view becomes rows.</summary>
+/// <summary>Converts rows to views and views to rows.</summary>
 internal static class RowViews
 {
     /// <summary>
-    /// Puts rows into a view with the text columns Question, Response, Judgment, Answer and Instruction; what a row lacks is empty.
+    /// Creates a view of rows with the text columns Question, Response, Judgment, Answer and Instruction; missing values are empty texts.
     /// </summary>
     public static IDataView Of(MLContext mlContext, IEnumerable<DataRow> rows) =>
         mlContext.Data.LoadFromEnumerable(rows.Select(row => new ViewRow(row)).ToList());
 
-    /// <summary>Reads every row of a view; blank texts become null. The columns are checked before the first row is touched.</summary>
+    /// <summary>Reads every row of a view; blank texts become null. The columns are checked before the first row is read.</summary>
     /// <param name="view">The view.</param>
     /// <param name="columns">The columns to read.</param>
     /// <param name="cancellationToken">Observed between rows.</param>

@@ -2,10 +2,10 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Nlft.Views;
 
-/// <summary>Finds text columns, and says clearly what is there when they are not.</summary>
+/// <summary>Finds text columns; when one is missing, the message lists the columns that exist.</summary>
 internal static class TextColumns
 {
-    /// <summary>The text column of that name.</summary>
+    /// <summary>Returns the text column of that name.</summary>
     /// <exception cref="NlftException">There is no such column, or it does not hold one text per row.</exception>
     public static DataViewSchema.Column Find(DataViewSchema schema, string name)
     {
@@ -13,7 +13,7 @@ internal static class TextColumns
         return schema[name];
     }
 
-    /// <summary>The same check while a pipeline is put together.</summary>
+    /// <summary>Makes the same check while a pipeline is built.</summary>
     public static void Check(SchemaShape shape, string name) => Check(shape.Select(c => new Entry(c.Name, Describe(c), IsText(c))), name);
 
     private static void Check(IEnumerable<Entry> columns, string name)

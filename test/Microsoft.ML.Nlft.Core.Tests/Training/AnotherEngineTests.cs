@@ -33,7 +33,7 @@ public sealed class AnotherEngineTests
         var path = Path.Combine(Place, Checkpoint.FileName(2));
         Assert.AreEqual($"checkpoint {path}: found another run (engine \"managed, int8 weights\" there, \"managed\" here); expected the same base "
             + "model, engine, options and rows. Give what it was written with, " +
-            "or start anew without ResumeFrom. ResumeOnAnotherEngine goes on all the same, to another result than the unbroken run's.",
+            "or start anew without ResumeFrom. ResumeOnAnotherEngine resumes all the same, but the result differs from the uninterrupted run's.",
                 Assert.ThrowsExactly<NlftException>(() => Run(int8: false, Options)).Message);
         var result = Run(int8: false, Options with { ResumeOnAnotherEngine = true });
         Assert.AreEqual(2, result.ResumedSteps);

@@ -121,7 +121,7 @@ public sealed class CheckpointTests
                 rows: rows[..6], baseModel: "fedcba9876543210")));
         CollectionAssert.AreEqual(before, SmallRun.State(other));
         Assert.AreEqual("option CheckpointFolder, checkpoints: found step-00000003.safetensors of an earlier run; expected a folder without "
-            + "checkpoints. Set ResumeFrom to that folder to go on from there, or name another folder.",
+            + "checkpoints. Set ResumeFrom to that folder to resume from there, or name another folder.",
             _run.Folder.Refusal(() => SmallRun.Run(other, Options)));
     }
 

@@ -50,7 +50,7 @@ public sealed class FaultTests
         Assert.AreEqual("place/file: found a place that may not be written; expected a folder with permission to write. Change its permissions, or "
             + "name another place. What was there before is unchanged.",
             WriteFault.Of("place/file", new UnauthorizedAccessException())!.Message);
-        Assert.IsNull(WriteFault.Of("place/file", new InvalidOperationException()), "an error of another kind goes on as it is");
+        Assert.IsNull(WriteFault.Of("place/file", new InvalidOperationException()), "an error of another kind passes unchanged");
     }
 
     [TestMethod]
@@ -88,7 +88,7 @@ public sealed class FaultTests
         Directory.CreateDirectory(Path.Combine(_run.CheckpointOf(3), "in the way"));
         var message = _run.Folder.Refusal(() => SmallRun.Run(model, Options));
         StringAssert.StartsWith(message, "checkpoints/step-00000003.safetensors: found a place that ");
-        StringAssert.EndsWith(message, " Then go on with ResumeFrom; the last checkpoint is checkpoints/step-00000002.safetensors.");
+        StringAssert.EndsWith(message, " Then resume with ResumeFrom; the last checkpoint is checkpoints/step-00000002.safetensors.");
         CollectionAssert.AreEqual(new[] { 1, 2 }.Select(Checkpoint.FileName).ToArray(), _run.CheckpointNames);
     }
 

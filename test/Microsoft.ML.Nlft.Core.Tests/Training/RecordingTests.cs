@@ -62,8 +62,8 @@ public sealed class RecordingTests
     }
 
     [TestMethod]
-    [DataRow(new[] { 7 }, "option RecordedRows: found 7; expected indices from 0 to 6. Name rows that are there.")]
-    [DataRow(new[] { -1 }, "option RecordedRows: found -1; expected indices from 0 to 6. Name rows that are there.")]
+    [DataRow(new[] { 7 }, "option RecordedRows: found 7; expected indices from 0 to 6. Name rows that exist.")]
+    [DataRow(new[] { -1 }, "option RecordedRows: found -1; expected indices from 0 to 6. Name rows that exist.")]
     [DataRow(new[] { 2, 2 }, "option RecordedRows: found 2; expected each index once. Leave out its repetitions.")]
     public void Run_RowsThatAreNotThere_AreRefused(int[] rows, string message) =>
         Assert.AreEqual(message, Assert.ThrowsExactly<NlftException>(() =>

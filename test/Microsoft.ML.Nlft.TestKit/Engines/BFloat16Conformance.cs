@@ -3,8 +3,8 @@ using Microsoft.ML.Nlft.Engines;
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// What every engine that stores frozen weights and activations as bfloat16 must satisfy, within the bounds of <see cref="RoundingBound"/>. Trained
-/// factors, their gradients and the optimizer are float32. A test class derives from this and names its engine.
+/// Tests what every engine that stores frozen weights and activations as bfloat16 must satisfy, within the bounds of <see cref="RoundingBound"/>.
+/// Trained factors, their gradients and the optimizer are float32. A test class derives from this and names its engine.
 /// </summary>
 public abstract class BFloat16Conformance
 {

@@ -5,8 +5,8 @@ using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// What every engine must do whatever its numbers are: micro-batches, dropout, decoding with a cache, states in and out, refusals. A test class
-/// derives from this and names its engine, which computes in float32.
+/// Tests what every engine must do, whatever its numeric type: micro-batches, dropout, decoding with a cache, states in and out, refusals. A test
+/// class derives from this and names its engine, which computes in float32.
 /// </summary>
 public abstract class EngineBehaviour
 {

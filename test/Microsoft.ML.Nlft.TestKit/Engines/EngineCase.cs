@@ -3,15 +3,15 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>A model, an adapter and a sequence, to be compared with the oracle: a golden one, or one made of random numbers.</summary>
+/// <summary>A model, an adapter and a sequence, to compare with the oracle: golden or random.</summary>
 public sealed class EngineCase : IDisposable
 {
     private const string Random = "random ";
 
-    /// <summary>Makes a case of what is given; it owns the folder.</summary>
+    /// <summary>Creates a case that owns the folder.</summary>
     public EngineCase(ModelFolder folder, LoraAdapter adapter, TokenSequence sequence) => (Folder, Adapter, Sequence) = (folder, adapter, sequence);
 
-    /// <summary>The names of the golden models, where they are there, and of six random ones, as data rows.</summary>
+    /// <summary>The names of the golden models, if available, and of six random ones, as data rows.</summary>
     public static IEnumerable<object[]> Names =>
         Fixtures.Folders("golden", "llama").Concat(Enumerable.Range(1, 6).Select(seed => new object[] { $"{Random}{seed}" }));
 

@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// What every engine that computes in float32 must satisfy: the float64 goldens of every model in golden/llama, within the tolerances that their page
-/// gives, which lie at least seven times above the error of any order of summation. A test class derives from this and names its engine.
+/// Tests what every engine that computes in float32 must satisfy: the float64 goldens of every model in golden/llama, within the tolerances that
+/// their page gives, at least seven times the error of any summation order. A test class derives from this and names its engine.
 /// </summary>
 public abstract class EngineConformance
 {

@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>What every engine refuses, on a model of <see cref="TinyModels"/> with 20 LoRA factors, and its message.</summary>
+/// <summary>Lists what every engine refuses, on a model of <see cref="TinyModels"/> with 20 LoRA factors, and its message.</summary>
 public static class EngineRefusals
 {
     public static IEnumerable<object[]> BadInput =>

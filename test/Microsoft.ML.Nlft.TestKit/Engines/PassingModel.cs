@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>Passes everything on to another model, which it does not own; what looks on or comes between overrides that.</summary>
+/// <summary>Forwards every call to another model, which it does not own; derived classes override calls to observe or change them.</summary>
 public abstract class PassingModel(ICausalLanguageModel model) : ICausalLanguageModel
 {
     public ModelConfiguration Configuration => model.Configuration;

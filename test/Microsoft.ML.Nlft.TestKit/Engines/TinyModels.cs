@@ -23,7 +23,7 @@ public static class TinyModels
         SlidingWindows = [0, 0],
     };
 
-    /// <summary>Where the models of this process lie until it ends, since opened ones are mapped into it.</summary>
+    /// <summary>The folder of this process's models, deleted when the process ends.</summary>
     private static readonly DirectoryInfo s_place = MakePlace();
 
     /// <summary>The path of a new folder.</summary>

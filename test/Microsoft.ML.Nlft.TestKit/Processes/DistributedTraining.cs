@@ -138,9 +138,8 @@ public abstract class DistributedTraining
                 StringAssert.StartsWith(said, "rank 1 (process ");
                 StringAssert.EndsWith(said,
                     $" on host {Environment.MachineName}): found that it has ended (no such process any more); expected all processes to continue. "
-                    + "It was killed or crashed, " +
-                    "often for lack of memory. Start the job again, with fewer processes if need be; training resumes from its last checkpoint with "
-                        + "ResumeFrom.");
+                    + "It was killed or crashed, often for lack of memory. Start the job again, with fewer processes if need be; "
+                    + "training resumes from its last checkpoint with ResumeFrom.");
             }
         }
         else Assert.AreNotEqual(0, run.ExitCode);
@@ -167,8 +166,7 @@ public abstract class DistributedTraining
         StringAssert.StartsWith(Refusal(disagreeing, 0, run), "2 processes that are to train one model: found different runs (rank 1 (process ");
         StringAssert.EndsWith(Refusal(disagreeing, 0, run),
             $" on host {Environment.MachineName}): LearningRate 0.001 there, 0.0005 on rank 0); expected the same rows, options, base model and "
-            + "library version on every process. " +
-            "Start every process with the same program, arguments and files.");
+            + "library version on every process. Start every process with the same program, arguments and files.");
         var named = Outcome(slow, 0).Slow;
         Assert.IsNotNull(named);
         StringAssert.Matches(named,

@@ -32,7 +32,7 @@ public sealed class Rounding
         foreach (ref var value in values) value = Truncate(value, _random.NextInt64(_lost + 1));
     }
 
-    /// <summary>Rounds a number to the nearest: what becomes of a stored weight is no matter of chance.</summary>
+    /// <summary>Rounds a number to the nearest, since stored weights are not rounded at random.</summary>
     public double ToNearest(double value) => _random is null ? value : Truncate(value, _lost / 2 + 1);
 
     private double Truncate(double value, long added) => BitConverter.Int64BitsToDouble(BitConverter.DoubleToInt64Bits(value) + added & ~_lost);

@@ -3,7 +3,7 @@ namespace Microsoft.ML.Nlft.TestKit;
 /// <summary>A matrix in row-major order, and the gradient of a loss with respect to it.</summary>
 /// <param name="rows">Number of rows.</param>
 /// <param name="columns">Number of columns.</param>
-/// <param name="isFrozen">Whether nobody asks for its gradient.</param>
+/// <param name="isFrozen">Whether its gradient is not needed.</param>
 internal sealed class Node(int rows, int columns, bool isFrozen = false)
 {
     public int Rows => rows;
@@ -24,7 +24,7 @@ internal sealed class Tape(Rounding rounding)
 {
     private readonly Stack<Action> _backward = new();
 
-    /// <summary>Passes all gradients back.</summary>
+    /// <summary>Runs the backward pass.</summary>
     public void Backward()
     {
         while (_backward.TryPop(out var step)) step();
@@ -114,7 +114,7 @@ internal sealed class Tape(Rounding rounding)
         });
     }
 
-    /// <summary>Turns every pair (x_i, x_(i + d/2)) of every head by its angle, which is given as cosine and sine, [N, d/2] each.</summary>
+    /// <summary>Rotates every pair (x_i, x_(i + d/2)) of every head by its angle, which is given as cosine and sine, [N, d/2] each.</summary>
     public Node Rotate(Node x, double[] cosine, double[] sine, int headSize)
     {
         var half = headSize / 2;

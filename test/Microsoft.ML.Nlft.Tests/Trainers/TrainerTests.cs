@@ -168,7 +168,7 @@ public sealed class TrainerTests : ModelTest
         Assert.IsTrue(model.Training!.Cancelled);
         Assert.AreEqual(2, model.Training.Steps.Count);
         Assert.AreEqual(1, Answers(model.Transform(Questions(1))).Count);
-        CollectionAssert.AreEqual(new[] { "Training was cancelled after 2 steps; the model is returned as it stood then." }, warnings);
+        CollectionAssert.AreEqual(new[] { "Training was cancelled after 2 steps; the model is returned as it was then." }, warnings);
     }
 
     [TestMethod]

@@ -13,12 +13,12 @@ public sealed class CheckpointTests
         tool.WriteRows();
         tool.Succeed($"{Train} --output unbroken");
         tool.Succeed($"{Train} --output first --checkpoint-folder steps --checkpoint-steps 2 --checkpoints-kept 5 --resume-from steps");
-        Assert.Contains($"There was no checkpoint in {tool.PathOf("steps")}: the run began at the beginning.", tool.Error);
+        Assert.Contains($"There was no checkpoint in {tool.PathOf("steps")}: the run started from the beginning.", tool.Error);
         File.Delete(tool.PathOf("steps/step-00000006.safetensors"));
 
         tool.Succeed($"{Train} --output second --checkpoint-folder steps --checkpoint-steps 2 --checkpoints-kept 5 --resume-from steps --threads 1");
 
-        Assert.Contains("Went on after step 4.", tool.Error);
+        Assert.Contains("Resumed after step 4.", tool.Error);
         foreach (var file in (string[])["adapter_model.safetensors", "adapter_config.json", "README.md", "nlft.json"])
             CollectionAssert.AreEqual(Read("unbroken", file), Read("second", file), file);
         Assert.DoesNotContain("steps\"", File.ReadAllText(tool.PathOf("second/nlft-options.json")).Split("ResumeFrom")[1]);

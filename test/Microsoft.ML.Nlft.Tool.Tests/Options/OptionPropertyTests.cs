@@ -58,7 +58,7 @@ public sealed partial class OptionPropertyTests
     [TestMethod]
     public void Documentation_References_BecomeFlagsAndValues()
     {
-        Assert.StartsWith("Rows sent through the engine together, from 1 to --batch-size; 0 means all of the batch.",
+        Assert.StartsWith("Rows per pass through the engine, from 1 to --batch-size; 0 means the whole batch.",
             Summary("FineTune.MicroBatchSize"));
         Assert.StartsWith("all-linear, or a regular expression that the whole module path must match; null", Summary("Lora.TargetPattern"));
         Assert.Contains("The linear layers that are adapted: last names (up_proj),", Summary("Lora.TargetModules"));

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.Common;
 
-/// <summary>The part of a file that is being read: it holds what was not yet taken, and grows where one row needs more.</summary>
+/// <summary>Buffers a file while it is read: holds the bytes that are not consumed yet, and grows when one row needs more.</summary>
 internal sealed class JsonBuffer
 {
     private const int FirstSize = 1 << 16;
@@ -11,7 +11,7 @@ internal sealed class JsonBuffer
     private int _start;
     private int _end;
 
-    /// <summary>Begins to read; a byte order mark is skipped.</summary>
+    /// <summary>Starts reading and skips a byte order mark.</summary>
     /// <exception cref="NlftException">The file is UTF-16.</exception>
     public JsonBuffer(Stream stream, string file)
     {
@@ -20,16 +20,16 @@ internal sealed class JsonBuffer
         _start = JsonFile.MarkLength(Bytes, file);
     }
 
-    /// <summary>What was read and not yet taken.</summary>
+    /// <summary>The bytes that were read and are not consumed yet.</summary>
     public ReadOnlySpan<byte> Bytes => _bytes.AsSpan(_start, _end - _start);
 
     /// <summary>Whether the file ends where <see cref="Bytes"/> ends.</summary>
     public bool IsWhole { get; private set; }
 
-    /// <summary>Takes bytes from the beginning.</summary>
+    /// <summary>Consumes bytes from the start of the buffer.</summary>
     public void Take(int count) => _start += count;
 
-    /// <summary>Reads on, so that there are more bytes than before and the buffer is full; false at the end of the file.</summary>
+    /// <summary>Reads more bytes until the buffer, enlarged if necessary, is full; returns false at the end of the file.</summary>
     /// <exception cref="NlftException">The file cannot be read, or a row is longer than an array can be.</exception>
     public bool Extend()
     {

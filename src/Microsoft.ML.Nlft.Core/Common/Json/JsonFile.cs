@@ -6,12 +6,12 @@ using System.Text.Unicode;
 namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>
-/// Reads JSON files, all by the same rules: UTF-8 with or without a byte order mark, no comments, no trailing commas, no key twice in an
-/// object, no half of a surrogate pair, at most <see cref="MaximumDepth"/> levels. A file that breaks one is refused with the place.
+/// Reads all JSON files by the same rules: UTF-8 with or without a byte order mark, no comments, no trailing commas, no duplicate keys, no unpaired
+/// surrogates, at most <see cref="MaximumDepth"/> levels. The message for a file that breaks a rule names the place.
 /// </summary>
 internal static class JsonFile
 {
-    /// <summary>Deepest nesting that is read.</summary>
+    /// <summary>The deepest nesting that is accepted.</summary>
     public const int MaximumDepth = 64;
 
     private static readonly JsonDocumentOptions s_strict = new() { MaxDepth = MaximumDepth, AllowDuplicateProperties = false };
@@ -53,11 +53,11 @@ internal static class JsonFile
         }
     }
 
-    /// <summary>Parses one value and refuses keys that are there twice and halves of surrogate pairs, with their places.</summary>
+    /// <summary>Parses one value; refuses duplicate keys and unpaired surrogates, with their places.</summary>
     /// <param name="json">The value in UTF-8.</param>
     /// <param name="root">The place of the value.</param>
     /// <param name="start">Where the value begins in its file.</param>
-    /// <exception cref="JsonException">The text is no JSON value.</exception>
+    /// <exception cref="JsonException">The text is not a JSON value.</exception>
     public static JsonElement ParseValue(ReadOnlySpan<byte> json, JsonPath root, JsonPosition start)
     {
         try
@@ -74,7 +74,7 @@ internal static class JsonFile
         }
     }
 
-    /// <summary>Length of the byte order mark at the beginning of a file.</summary>
+    /// <summary>Returns the length of the byte order mark at the start of a file.</summary>
     /// <exception cref="NlftException">The file is UTF-16 or UTF-32.</exception>
     public static int MarkLength(ReadOnlySpan<byte> bytes, string file) => bytes switch
     {
@@ -84,7 +84,7 @@ internal static class JsonFile
         _ => 0,
     };
 
-    /// <summary>Position of the first byte that is no part of well-formed UTF-8, or -1.</summary>
+    /// <summary>Returns the position of the first byte that is not well-formed UTF-8, or -1.</summary>
     public static int FirstInvalid(ReadOnlySpan<byte> bytes)
     {
         if (Utf8.IsValid(bytes)) return -1;
@@ -93,11 +93,11 @@ internal static class JsonFile
         return position;
     }
 
-    /// <summary>The refusal of a byte that is not UTF-8.</summary>
+    /// <summary>Creates the exception for a byte that is not UTF-8.</summary>
     public static NlftException NotUtf8(string subject, byte value) =>
         new(subject, $"0x{value:X2}, which is not UTF-8", "UTF-8 text", "Save the file as UTF-8.");
 
-    /// <summary>What the parser says, without its own spelling of the place.</summary>
+    /// <summary>Returns the parser's message without the place, which our messages name themselves.</summary>
     public static string Reason(JsonException error) => error.Message.Split(" LineNumber:")[0].Split(" Path:")[0].TrimEnd('.');
 
     private static void Inspect(ReadOnlySpan<byte> json, JsonPath root, JsonPosition start)
@@ -141,7 +141,7 @@ internal static class JsonFile
     private static NlftException HalfPair(string subject) =>
         new(subject, "half of a surrogate pair", "whole characters", "Write \\u escapes beyond U+FFFF as pairs.");
 
-    /// <summary>The text of a key or a string; null when it has half of a surrogate pair.</summary>
+    /// <summary>Returns the text of a key or a string; null when it contains an unpaired surrogate.</summary>
     private static string? Text(ref Utf8JsonReader reader)
     {
         try

@@ -3,16 +3,16 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>
-/// The place of an object or an array within its file. Only containers have one, and it becomes text only when a message needs it,
-/// so that places cost nothing while a large file is read.
+/// The place of an object or an array within its file. Only containers have one, and it is formatted only when a message needs it, so that it costs
+/// nothing while a large file is read.
 /// </summary>
 /// <param name="Source">The file.</param>
-/// <param name="Parent">The container around this one; null for the whole.</param>
-/// <param name="Name">The key within the parent, when that is an object.</param>
-/// <param name="Index">The index within the parent, when that is an array.</param>
+/// <param name="Parent">The container around this one; null for the whole file.</param>
+/// <param name="Name">The key in the parent, if that is an object.</param>
+/// <param name="Index">The index in the parent, if that is an array.</param>
 internal sealed record JsonPath(JsonSource Source, JsonPath? Parent = null, string? Name = null, int Index = 0)
 {
-    /// <summary>The path of a member or an item of this container, for example <c>model.merges[3]</c>.</summary>
+    /// <summary>Returns the path of a member or an item of this container, for example <c>model.merges[3]</c>.</summary>
     public string Of(string? name, int index = 0)
     {
         var text = new StringBuilder();
@@ -21,7 +21,7 @@ internal sealed record JsonPath(JsonSource Source, JsonPath? Parent = null, stri
         return text.ToString();
     }
 
-    /// <summary>The path of this container; empty for the whole.</summary>
+    /// <summary>Returns the path of this container; empty for the whole file.</summary>
     public override string ToString()
     {
         var text = new StringBuilder();

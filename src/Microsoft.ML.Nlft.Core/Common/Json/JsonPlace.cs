@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>
-/// A JSON value together with its place (file and path), read by type; every refusal names the place, the value found and what was
-/// expected. A member that an object lacks is a value, too: its kind is undefined.
+/// A JSON value with its place (file and path). Reads it by type; every message names the place, the value found and what was expected. A missing
+/// member is a value too, of undefined kind.
 /// </summary>
 internal readonly struct JsonPlace
 {
@@ -16,13 +16,13 @@ internal readonly struct JsonPlace
     private readonly string? _name;
     private readonly int _index;
 
-    /// <summary>The whole of a file.</summary>
+    /// <summary>Creates the place of a whole file.</summary>
     public JsonPlace(JsonElement value, JsonSource source)
         : this(value, new JsonPath(source), "", 0)
     {
     }
 
-    /// <summary>A value at a path.</summary>
+    /// <summary>Creates a value at a path.</summary>
     public JsonPlace(JsonElement value, JsonSource source, string path)
         : this(value, new JsonPath(source), path, 0)
     {
@@ -30,16 +30,16 @@ internal readonly struct JsonPlace
 
     private JsonPlace(JsonElement value, JsonPath parent, string? name, int index) => (Value, _parent, _name, _index) = (value, parent, name, index);
 
-    /// <summary>The value as System.Text.Json has it.</summary>
+    /// <summary>The value as a JsonElement.</summary>
     public JsonElement Value { get; }
 
     /// <summary>The file, or the row of a file.</summary>
     public JsonSource Source => _parent.Source;
 
-    /// <summary>The path of the value, for example <c>model.merges[3]</c>; empty for the whole.</summary>
+    /// <summary>The path of the value, for example <c>model.merges[3]</c>; empty for the whole file.</summary>
     public string Path => _parent.Of(_name, _index);
 
-    /// <summary>File and path, as messages begin.</summary>
+    /// <summary>File and path: the subject of messages.</summary>
     public string Subject => Source.Subject(Path);
 
     /// <summary>Whether the value is missing or null: the two spellings of "not set".</summary>
@@ -69,11 +69,11 @@ internal readonly struct JsonPlace
     } + (IsMissing ? "" : Quote(LongestDescription));
 
     /// <summary>
-    /// A member of this object; its kind is undefined when the object lacks it. Searches all members: for many, see <see cref="Members()"/>.
+    /// Returns a member of this object, of undefined kind when it is missing. Searches all members; to read many, use <see cref="Members()"/>.
     /// </summary>
     public JsonPlace this[string name] => new(RequireObject().TryGetProperty(name, out var member) ? member : default, AsParent(), name, 0);
 
-    /// <summary>The members of this object in the order of the file.</summary>
+    /// <summary>Returns the members of this object in the order of the file.</summary>
     public IEnumerable<(string Name, JsonPlace Value)> Members()
     {
         var value = RequireObject();
@@ -89,9 +89,9 @@ internal readonly struct JsonPlace
         }
     }
 
-    /// <summary>The members of this object by name.</summary>
-    /// <param name="comparer">Which names are the same.</param>
-    /// <exception cref="NlftException">Two names are the same.</exception>
+    /// <summary>Returns the members of this object by name.</summary>
+    /// <param name="comparer">Compares the names.</param>
+    /// <exception cref="NlftException">Two names are equal.</exception>
     public Dictionary<string, JsonPlace> Members(IEqualityComparer<string> comparer)
     {
         var members = new Dictionary<string, JsonPlace>(RequireObject().GetPropertyCount(), comparer);
@@ -103,7 +103,7 @@ internal readonly struct JsonPlace
         return members;
     }
 
-    /// <summary>The items of this array.</summary>
+    /// <summary>Returns the items of this array.</summary>
     public IEnumerable<JsonPlace> Items()
     {
         var value = Require(JsonValueKind.Array, "an array");
@@ -116,10 +116,10 @@ internal readonly struct JsonPlace
         }
     }
 
-    /// <summary>This value, which must be an object.</summary>
+    /// <summary>Returns this value, which must be an object.</summary>
     public JsonElement RequireObject() => Require(JsonValueKind.Object, "an object");
 
-    /// <summary>This object, or null when it is not set.</summary>
+    /// <summary>Returns this object, or null when it is not set.</summary>
     public JsonPlace? ObjectOrNull()
     {
         if (IsNull) return null;
@@ -131,7 +131,7 @@ internal readonly struct JsonPlace
 
     public string? StringOrNull() => IsNull ? null : String();
 
-    /// <summary>A list of strings, or null when it is not set.</summary>
+    /// <summary>Returns a list of strings, or null when it is not set.</summary>
     public IReadOnlyList<string>? StringsOrNull()
     {
         const string expected = "a list of strings";
@@ -152,7 +152,7 @@ internal readonly struct JsonPlace
     public int? IntOrNull() =>
         IsNull ? null : IsInt(Value, out var number) ? number : throw Refuse("an integer from -2147483648 to 2147483647");
 
-    /// <summary>An integer or a list of integers, or null when it is not set.</summary>
+    /// <summary>Returns the integers of a list or a single integer, or null when it is not set.</summary>
     public IReadOnlyList<int>? IntsOrNull()
     {
         const string expected = "an integer or a list of integers";
@@ -164,18 +164,18 @@ internal readonly struct JsonPlace
         return numbers;
     }
 
-    /// <summary>An integer of 0 or more.</summary>
+    /// <summary>Returns an integer of 0 or more.</summary>
     public int Index() => IsInt(Value, out var number) && number >= 0 ? number : throw Refuse("a whole number from 0 to 2147483647");
 
     public double Number(string expected = "a number") => NumberOrNull() ?? throw Refuse(expected);
 
-    /// <summary>A finite number, or null when it is not set.</summary>
+    /// <summary>Returns a finite number, or null when it is not set.</summary>
     public double? NumberOrNull() =>
         IsNull ? null
         : Value.ValueKind == JsonValueKind.Number && Value.TryGetDouble(out var number) && double.IsFinite(number) ? number
         : throw Refuse("a finite number");
 
-    /// <summary>One of several names, as the enum value of the same name.</summary>
+    /// <summary>Returns one of several names as the enum value of the same name.</summary>
     public T OneOf<T>()
         where T : struct, Enum
     {
@@ -185,8 +185,8 @@ internal readonly struct JsonPlace
             : throw Refuse("one of " + string.Join(", ", names));
     }
 
-    /// <summary>The value as an object of .NET.</summary>
-    /// <exception cref="NlftException">The value does not fit: names the path at fault.</exception>
+    /// <summary>Deserializes the value.</summary>
+    /// <exception cref="NlftException">The value does not fit the type; the message names the path.</exception>
     public T Deserialize<T>(JsonSerializerOptions options)
         where T : class
     {
@@ -202,7 +202,7 @@ internal readonly struct JsonPlace
         }
     }
 
-    /// <summary>The refusal of this value: something else was expected.</summary>
+    /// <summary>Creates the exception for this value when something else was expected.</summary>
     public NlftException Refuse(string expected, string? remedy = null, Exception? cause = null) =>
         new(Subject, Found, expected, remedy ?? Source.ValueRemedy, cause);
 
@@ -216,7 +216,7 @@ internal readonly struct JsonPlace
 
     private JsonElement Require(JsonValueKind kind, string name) => Value.ValueKind == kind ? Value : throw Refuse(name);
 
-    /// <summary>The value as the file spells it, cut off where it is long; decodes no more of it than it shows.</summary>
+    /// <summary>Returns the value as the file spells it, truncated when long; decodes no more than it shows.</summary>
     private string Quote(int longest)
     {
         var raw = JsonMarshal.GetRawUtf8Value(Value);

@@ -11,13 +11,13 @@ internal struct JsonPosition
     {
     }
 
-    /// <summary>Number of the line, from 1.</summary>
+    /// <summary>Line number, from 1.</summary>
     public long Line { get; private set; } = 1;
 
-    /// <summary>Number of the column in UTF-16 units, from 1.</summary>
+    /// <summary>Column number in UTF-16 code units, from 1.</summary>
     public long Column { get; private set; } = 1;
 
-    /// <summary>Moves behind some bytes.</summary>
+    /// <summary>Moves past some bytes.</summary>
     public void Advance(ReadOnlySpan<byte> bytes)
     {
         var newLine = bytes.LastIndexOf((byte)'\n');
@@ -30,12 +30,12 @@ internal struct JsonPosition
         _byteInLine += bytes.Length;
         foreach (var value in bytes)
         {
-            // A continuation byte adds nothing; a character of four bytes is two UTF-16 units.
+            // A continuation byte adds nothing; a four-byte character is two UTF-16 code units.
             if ((value & 0xC0) != 0x80) Column += value >= 0xF0 ? 2 : 1;
         }
     }
 
-    /// <summary>This position moved behind some bytes.</summary>
+    /// <summary>Returns the position after some bytes.</summary>
     public readonly JsonPosition After(ReadOnlySpan<byte> bytes)
     {
         var moved = this;
@@ -43,9 +43,9 @@ internal struct JsonPosition
         return moved;
     }
 
-    /// <summary>Where an error lies in the bytes that begin here.</summary>
+    /// <summary>Returns the position of an error in the bytes that start here.</summary>
     /// <param name="bytes">The bytes.</param>
-    /// <param name="error">An error of a reader that began to count at <paramref name="origin"/>.</param>
+    /// <param name="error">An error of a reader that started counting at <paramref name="origin"/>.</param>
     /// <param name="origin">A position at or before this one.</param>
     public readonly JsonPosition Of(ReadOnlySpan<byte> bytes, JsonException error, JsonPosition origin)
     {

@@ -3,9 +3,8 @@ using System.Text.Json;
 namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>
-/// Reads files of many JSON objects one after the other, in time linear in the size of the file and with no more of it in memory than the
-/// longest row: JSON Lines, and files that are one list. The source of each row is <c>file, line 3</c>, so that messages about its values
-/// name the line.
+/// Streams files of many JSON objects, in time linear in the size of the file and with no more than the longest row in memory: JSON Lines, and
+/// files that hold one list. The source of each row is <c>file, line 3</c>, so that messages about its values name the line.
 /// </summary>
 internal static class JsonRows
 {
@@ -20,8 +19,8 @@ internal static class JsonRows
     }
 
     /// <summary>Reads JSON Lines from a stream.</summary>
-    /// <param name="stream">The stream, from its position on.</param>
-    /// <param name="file">How messages name it.</param>
+    /// <param name="stream">The stream, read from its current position.</param>
+    /// <param name="file">The name of the file in messages.</param>
     /// <exception cref="NlftException">As for a file.</exception>
     public static IEnumerable<JsonPlace> ReadLines(Stream stream, string file)
     {
@@ -39,8 +38,8 @@ internal static class JsonRows
         if (rows == 0) throw new NlftException(file, "no row", "one JSON object per line", "Put at least one row into the file.");
     }
 
-    /// <summary>Reads a file that is one JSON list of objects; the place of each has the line and the column that it begins at.</summary>
-    /// <exception cref="NlftException">The file is missing, is not UTF-8, is no list of objects, or an empty one.</exception>
+    /// <summary>Reads a file that is one JSON list of objects; the place of each includes the line and column where it begins.</summary>
+    /// <exception cref="NlftException">The file is missing, is not UTF-8, is not a list of objects, or the list is empty.</exception>
     public static IEnumerable<JsonPlace> ReadList(string path)
     {
         using var file = Open(path, "a JSON file");
@@ -48,8 +47,8 @@ internal static class JsonRows
     }
 
     /// <summary>Reads a JSON list of objects from a stream.</summary>
-    /// <param name="stream">The stream, from its position on.</param>
-    /// <param name="file">How messages name it.</param>
+    /// <param name="stream">The stream, read from its current position.</param>
+    /// <param name="file">The name of the file in messages.</param>
     /// <exception cref="NlftException">As for a file.</exception>
     public static IEnumerable<JsonPlace> ReadList(Stream stream, string file)
     {
@@ -77,7 +76,7 @@ internal static class JsonRows
         }
     }
 
-    /// <summary>Brings the next line into the buffer; false at the end of the file.</summary>
+    /// <summary>Reads the next line into the buffer; returns false at the end of the file.</summary>
     private static bool NextLine(JsonBuffer buffer, out int length)
     {
         var searched = 0;
@@ -102,8 +101,8 @@ internal static class JsonRows
             var source = new JsonSource(place);
             var row = new JsonPlace(JsonFile.ParseValue(line, new JsonPath(source), start), source);
             return row.Value.ValueKind == JsonValueKind.Object ? row
-                : throw new NlftException(place,
-                    row.Description, "one JSON object", "Put each row on a line of its own as {\"Question\": ..., ...}.");
+                : throw new NlftException(place, row.Description, "one JSON object",
+                    "Put each row on a line of its own as {\"Question\": ..., ...}.");
         }
         catch (JsonException e)
         {
@@ -112,14 +111,14 @@ internal static class JsonRows
         }
     }
 
-    /// <summary>The items of one list, as the buffer brings them in.</summary>
+    /// <summary>Reads the items of one list through the buffer.</summary>
     private sealed class ListReader(JsonBuffer buffer, string file)
     {
         private JsonReaderState _state = new(new JsonReaderOptions { MaxDepth = JsonFile.MaximumDepth });
         private JsonPosition _position = new();
         private bool _begun;
 
-        /// <summary>The next item, or null behind the last one.</summary>
+        /// <summary>Returns the next item, or null after the last one.</summary>
         public JsonPlace? Next()
         {
             try
@@ -170,8 +169,8 @@ internal static class JsonRows
         }
 
         /// <summary>
-        /// Reads the next token, or the whole item that it begins: its first byte in the buffer and the byte behind it. Where the buffer
-        /// ends too early, it grows to double and the item is read again from its beginning: linear in all.
+        /// Reads the next token, or the whole item that it starts, and returns its range in the buffer. When the buffer ends within an item, the
+        /// buffer doubles and the item is read again from its start, which keeps the total time linear.
         /// </summary>
         private (JsonTokenType Token, int Start, int End) Read()
         {

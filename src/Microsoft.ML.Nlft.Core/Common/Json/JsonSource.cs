@@ -1,36 +1,36 @@
 namespace Microsoft.ML.Nlft.Common;
 
-/// <summary>Where JSON comes from, and the words of the messages about it.</summary>
+/// <summary>Names a source of JSON and gives the wording of messages about it.</summary>
 /// <param name="File">The file, or the row of a file, as messages name it.</param>
 /// <param name="WhatItIs">What the file should be, for example <c>config.json of a model</c>.</param>
 internal sealed record JsonSource(string File, string WhatItIs = "")
 {
-    /// <summary>What the whole should be.</summary>
+    /// <summary>What the whole file should be.</summary>
     public string Expected { get; init; } = WhatItIs.Length == 0 ? "one JSON object" : $"{WhatItIs}: one JSON object";
 
-    /// <summary>What to do about a file that is no JSON object.</summary>
+    /// <summary>The remedy for a file that is not a JSON object.</summary>
     public string FileRemedy { get; init; } = "Correct the file, or download it again.";
 
-    /// <summary>What to do about a wrong value.</summary>
+    /// <summary>The remedy for a wrong value.</summary>
     public string ValueRemedy { get; init; } = "Correct the value, or take the file that belongs to the model.";
 
-    /// <summary>What a missing value is called.</summary>
+    /// <summary>How messages describe a missing value.</summary>
     public string Missing { get; init; } = "no such key";
 
-    /// <summary>What precedes the path of a value.</summary>
+    /// <summary>The text before the path of a value.</summary>
     public string KeyWord { get; init; } = "";
 
-    /// <summary>What text is called that is not JSON.</summary>
+    /// <summary>How messages describe text that is not JSON.</summary>
     public string Invalid { get; init; } = "invalid JSON";
 
     /// <summary>Whether messages say "an object" and "an array" instead of quoting them.</summary>
     public bool NamesContainers { get; init; }
 
-    /// <summary>The subject of a message about the value at a path.</summary>
-    /// <param name="path">The path, for example <c>rope_scaling.type</c>; empty for the whole.</param>
+    /// <summary>Returns the subject of a message about the value at a path.</summary>
+    /// <param name="path">The path, for example <c>rope_scaling.type</c>; empty for the whole file.</param>
     public string Subject(string path) => path.Length == 0 ? File : KeySubject(path);
 
-    /// <summary>The subject of a message about a key, which may be empty.</summary>
+    /// <summary>Returns the subject of a message about a key, which may be empty.</summary>
     /// <param name="path">The path of the key.</param>
     public string KeySubject(string path) => $"{File}, {KeyWord}\"{path}\"";
 }

@@ -32,7 +32,7 @@ internal sealed class DecodingStep : ICachedAttention, IDisposable
     {
         var batch = Context.Batch;
         (batch.Tokens[row], batch.Positions[row], _caches[row]) = (token, position, cache);
-        TokenCheck.RefuseForeign(batch.Tokens.AsSpan(row, 1), "next tokens", _configuration);
+        TokenCheck.RequireInVocabulary(batch.Tokens.AsSpan(row, 1), "next tokens", _configuration);
     }
 
     public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a) =>

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>generation_config.json: how the model's makers would have it generate. A key that is missing is null (or empty).</summary>
+/// <summary>Reads generation_config.json, the generation defaults of the model's authors. Missing keys are null (or empty).</summary>
 public sealed record GenerationDefaults
 {
     /// <summary>eos_token_id: the ids that end an answer; may be empty.</summary>

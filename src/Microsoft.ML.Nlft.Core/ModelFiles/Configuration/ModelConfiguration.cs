@@ -27,7 +27,7 @@ public sealed record ModelConfiguration
     /// <summary>Width of a head; even.</summary>
     public required int HeadSize { get; init; }
 
-    /// <summary>Most positions the model was made for (max_position_embeddings).</summary>
+    /// <summary>The most positions that the model supports (max_position_embeddings).</summary>
     public required int MaximumPositions { get; init; }
 
     /// <summary>Epsilon of RMSNorm.</summary>

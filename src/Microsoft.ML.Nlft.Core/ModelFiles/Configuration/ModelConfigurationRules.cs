@@ -1,9 +1,9 @@
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>What a model configuration must satisfy, wherever it came from. Messages use the keys of config.json.</summary>
+/// <summary>Checks a model configuration, whatever its source. Messages use the keys of config.json.</summary>
 internal static class ModelConfigurationRules
 {
-    // Far above any published model: what lies beyond is a damaged file, and products of two sizes stay inside 64 bits.
+    // Far above any published model: larger values mean a damaged file, and the product of two sizes fits in 64 bits.
     public const int MaximumVocabulary = 1 << 24;
     public const int MaximumWidth = 1 << 22;
     public const int MaximumLayers = 1 << 12;

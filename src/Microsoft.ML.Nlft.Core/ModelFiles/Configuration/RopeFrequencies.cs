@@ -22,8 +22,8 @@ public static class RopeFrequencies
                 "linear" => f / rope.Factor,
                 "llama3" => Llama3(rope, f),
                 "yarn" => Yarn(rope, f, i, headSize),
-                _ => throw new NlftException("config.json, rope_type", $"\"{rope.Type}\"", "default, linear, llama3 or yarn", "Use a model with one "
-                    + "of these."),
+                _ => throw new NlftException("config.json, rope_type", $"\"{rope.Type}\"", "default, linear, llama3 or yarn",
+                    "Use a model with one of these."),
             };
         }
         return (frequencies, rope.Type == "yarn" ? rope.AttentionFactor ?? (rope.Factor <= 1 ? 1 : 0.1 * Math.Log(rope.Factor) + 1) : 1);

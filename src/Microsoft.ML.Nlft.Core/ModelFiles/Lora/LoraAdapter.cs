@@ -21,7 +21,8 @@ public sealed class LoraAdapter
     public string? BaseModel { get; init; }
 
     /// <summary>
-    /// A fresh adapter as PEFT initialises it: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt 5), B zero, so that it changes nothing yet.
+    /// Creates a fresh adapter as PEFT initializes it: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt 5) and B zero, so that the model is
+    /// unchanged at first.
     /// </summary>
     /// <param name="configuration">The settings.</param>
     /// <param name="model">The model it is for.</param>
@@ -56,9 +57,9 @@ public sealed class LoraAdapter
     public void Save(string folder, string? baseModel = null) => LoraAdapterFolder.Save(this, folder, baseModel ?? BaseModel);
 
     /// <summary>
-    /// Writes a model folder with this adapter worked into the weights: W' = W + scaling * B A, computed in float32 and rounded once to the type that
-    /// the file stores W in. Weight files keep their names, headers and places; config.json, index, tokenizer, templates and the other small files
-    /// are copied byte for byte, except README.md, which speaks of the base model.
+    /// Writes a model folder with this adapter merged into the weights: W' = W + scaling * B A, computed in float32 and rounded once to the type
+    /// that the file stores W in. Weight files keep their names, headers and places; config.json, index, tokenizer, templates and the other small
+    /// files are copied byte for byte, except README.md, which describes the base model.
     /// </summary>
     /// <remarks>
     /// The merged model differs from base model and adapter by rounding alone. With u = 2^-24 for F32 and F64 weights, 2^-11 for F16 and 2^-8 for
@@ -69,7 +70,7 @@ public sealed class LoraAdapter
     /// arithmetic. That is below 1e-4 for float32 weights and logits up to 20. Rounding once, after adding, is what keeps it there.
     /// </remarks>
     /// <param name="model">The base model.</param>
-    /// <param name="folder">The new folder: not there yet, or empty. It appears whole or not at all.</param>
+    /// <param name="folder">The new folder, which must be empty or not exist yet; it is written atomically.</param>
     /// <param name="cancellationToken">Observed between rows of a weight.</param>
     /// <exception cref="NlftException">
     /// The folder is that of the base model or not empty, the adapter does not fit, or a merged weight is beyond its type's range.

@@ -2,7 +2,10 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>PEFT's adapter folder. Keys are <c>base_model.model.MODULE.lora_A.weight</c>; in memory the module and the factor remain.</summary>
+/// <summary>
+/// Reads and writes PEFT's adapter folder. Its keys are <c>base_model.model.MODULE.lora_A.weight</c>; in memory, names keep only the module and the
+/// factor.
+/// </summary>
 internal static class LoraAdapterFolder
 {
     public const string ConfigurationFile = "adapter_config.json";
@@ -60,7 +63,7 @@ internal static class LoraAdapterFolder
         return new NamedTensor(name[Prefix.Length..^Suffix.Length], [(int)entry.Shape[0], (int)entry.Shape[1]], tensor.ToArray());
     }
 
-    /// <summary>Both factors of every module, of the rank that the settings give it, on layers that the settings target.</summary>
+    /// <summary>Checks that factors come in pairs, have the configured rank and belong to targeted modules.</summary>
     private static void Check(IReadOnlyList<NamedTensor> factors, LoraConfiguration configuration, string path)
     {
         if (factors.Count == 0) throw new NlftException(path, "no factors", "lora_A and lora_B of at least one linear layer", Incomplete);

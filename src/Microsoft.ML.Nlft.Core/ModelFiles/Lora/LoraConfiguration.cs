@@ -39,8 +39,8 @@ public sealed record LoraConfiguration
     public IReadOnlyList<string> ExcludedModules { get; init; } = [];
 
     /// <summary>
-    /// The same as a regular expression that the whole module path must match; null (default): <see cref="ExcludedModules"/> alone says what is left
-    /// out.
+    /// A regular expression for excluded modules that the whole module path must match; null (default): only <see cref="ExcludedModules"/>
+    /// excludes.
     /// </summary>
     public string? ExcludedPattern { get; init; }
 
@@ -48,8 +48,7 @@ public sealed record LoraConfiguration
     public IReadOnlyList<int>? Layers { get; init; }
 
     /// <summary>
-    /// Ranks that differ from <see cref="Rank"/>: the key is a regular expression for the end of the module path, the first that matches
-    /// counts.
+    /// Ranks that differ from <see cref="Rank"/>: the key is a regular expression for the end of the module path, the first match applies.
     /// </summary>
     public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
 
@@ -157,7 +156,7 @@ public sealed record LoraConfiguration
         }
     }
 
-    /// <summary>On the engine that cannot backtrack; look-arounds and the like, which it does not know, with a time limit.</summary>
+    /// <summary>Compiles for the non-backtracking engine; expressions that it does not support, such as look-arounds, get a time limit.</summary>
     private static bool IsMatch(string module, string pattern)
     {
         try

@@ -4,7 +4,8 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// adapter_config.json: reads what PEFT writes and refuses what would compute something else; writes the keys that every PEFT version knows.
+/// Reads adapter_config.json as PEFT writes it, refuses settings that would change the computation, and writes the keys that every PEFT version
+/// knows.
 /// </summary>
 internal static class LoraConfigurationJson
 {

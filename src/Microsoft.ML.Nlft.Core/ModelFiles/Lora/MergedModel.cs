@@ -5,12 +5,12 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// A model folder with an adapter worked into its weights: W' = W + scaling * B A for every adapted layer, all else as in the base model's folder.
-/// Types and shapes stay, so every weight file keeps its header, and with it names, order, places and metadata, byte for byte.
+/// Writes a model folder with an adapter merged into its weights: W' = W + scaling * B A for every adapted layer, everything else as in the base
+/// model's folder. Types and shapes do not change, so every weight file keeps its header (names, order, offsets and metadata) byte for byte.
 /// </summary>
 internal static class MergedModel
 {
-    /// <summary>Files of the base model's folder that would not be true of the merged model.</summary>
+    /// <summary>Files of the base model's folder that would not describe the merged model.</summary>
     private static readonly string[] LeftOut = ["README.md", "nlft.json"];
 
     public static void Write(string folder, ModelFolder model, LoraAdapter adapter, CancellationToken cancellationToken)

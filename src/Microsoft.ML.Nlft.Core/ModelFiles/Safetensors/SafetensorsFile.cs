@@ -3,9 +3,9 @@ using Microsoft.Win32.SafeHandles;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// A safetensors file. Opening reads and checks the header; the bytes of a tensor are read into memory of the process's own when they are first asked
-/// for. It is not mapped: of a mapped file, a program that shortens it would end this process, and one that writes to it would change the weights in
-/// use. Bytes that were read stay as they are, after <see cref="Dispose"/> too; a file that has been written to since it was opened is refused.
+/// Reads a safetensors file. Opening reads and checks the header; the bytes of a tensor are read into this process's memory on first access. The
+/// file is not memory-mapped: a program that shortens a mapped file would crash this process, and one that writes to it would change the weights in
+/// use. Bytes that were read stay valid, even after <see cref="Dispose"/>; a file that was modified after it was opened is refused.
 /// </summary>
 internal sealed class SafetensorsFile : IDisposable
 {
@@ -49,13 +49,13 @@ internal sealed class SafetensorsFile : IDisposable
         }
     }
 
-    /// <summary>The path it was opened under.</summary>
+    /// <summary>The path of the file.</summary>
     public string Path { get; }
 
     /// <summary>Size of the file in bytes.</summary>
     public long Length { get; }
 
-    /// <summary>The header as it stands in the file.</summary>
+    /// <summary>The bytes of the header.</summary>
     public ReadOnlyMemory<byte> HeaderJson => _header.Json;
 
     /// <summary>The texts under <c>__metadata__</c>.</summary>
@@ -64,12 +64,12 @@ internal sealed class SafetensorsFile : IDisposable
     /// <summary>The tensors in the order of their data.</summary>
     public IReadOnlyList<SafetensorsEntry> Entries => _header.Entries;
 
-    /// <summary>What the header says of one tensor.</summary>
+    /// <summary>Returns the header's entry of a tensor.</summary>
     public SafetensorsEntry Entry(string name) => _entries.TryGetValue(name, out var entry) ? entry
         : throw new NlftException($"{Path}, tensor \"{name}\"", "no such tensor", $"one of the file's {_entries.Count} tensors",
             "Check that the file belongs to the model.");
 
-    /// <summary>One tensor; its bytes are read when they are first looked at.</summary>
+    /// <summary>Returns a tensor; its bytes are read on first access.</summary>
     /// <exception cref="NlftException">There is none of that name, or it is larger than one block of memory can be.</exception>
     public TensorData Tensor(string name)
     {
@@ -82,10 +82,10 @@ internal sealed class SafetensorsFile : IDisposable
         return new TensorData(name, entry.Type, entry.Shape, length == 0 ? default : new StoredBytes(this, entry, (int)length).Memory);
     }
 
-    /// <summary>A reader of one matrix, row by row.</summary>
+    /// <summary>Creates a reader of the rows of a matrix.</summary>
     public TensorRows ReadRows(string name, int columns) => new(this, Entry(name), columns);
 
-    /// <summary>Reads some bytes of one tensor.</summary>
+    /// <summary>Reads bytes of a tensor.</summary>
     /// <param name="entry">The tensor.</param>
     /// <param name="offset">Where in the tensor to begin.</param>
     /// <param name="bytes">Filled.</param>

@@ -9,12 +9,12 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 internal sealed record SafetensorsEntry(string Name, TensorType Type, long[] Shape, long Begin, long End);
 
 /// <summary>
-/// The header of a safetensors file: u64 length N, N bytes of JSON, then the data. Nothing of it is believed before all rules hold;
-/// they are checked in the order of the format's reference reader, and each has its own message.
+/// The header of a safetensors file: u64 length N, N bytes of JSON, then the data. All rules are checked before any of it is used, in the order of
+/// the format's reference reader, each with its own message.
 /// </summary>
 internal sealed class SafetensorsHeader
 {
-    /// <summary>Longest header that is read, in bytes: the reference reader's limit.</summary>
+    /// <summary>The longest header that is accepted, in bytes: the reference reader's limit.</summary>
     public const long MaximumLength = 100_000_000;
 
     private const string Damaged = "The file is damaged or incomplete: download or export it again.";
@@ -25,7 +25,7 @@ internal sealed class SafetensorsHeader
 
     private SafetensorsHeader(string file, byte[] json) => (_file, Json) = (file, json);
 
-    /// <summary>The header as it stands in the file.</summary>
+    /// <summary>The bytes of the header.</summary>
     public byte[] Json { get; }
 
     /// <summary>The texts under <c>__metadata__</c>.</summary>
@@ -142,7 +142,9 @@ internal sealed class SafetensorsHeader
         return values;
     }
 
-    /// <summary>The data is one gapless, non-overlapping run of tensors whose sizes follow from type and shape, and it ends with the file.</summary>
+    /// <summary>
+    /// Checks that the tensors cover the data without gaps or overlaps, have the sizes that type and shape require, and end with the file.
+    /// </summary>
     private void Validate(long fileLength)
     {
         var entries = new List<SafetensorsEntry>(_raw.Count);

@@ -5,18 +5,18 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>A tensor to be written: what the header says of it and a callback that writes its bytes when their turn comes.</summary>
+/// <summary>A tensor to write: its header entry and a callback that writes its bytes.</summary>
 internal sealed record SafetensorsSource(string Name, TensorType Type, long[] Shape, Action<Stream> Write)
 {
-    /// <summary>A float32 tensor, converted to <paramref name="type"/> piece by piece.</summary>
+    /// <summary>Creates an entry for a float32 tensor, converted to <paramref name="type"/> piece by piece.</summary>
     public static SafetensorsSource FromFloats(string name, TensorType type, long[] shape, Func<float[]> values) =>
         new(name, type, shape, stream => WriteFloats(stream, type, values()));
 
-    /// <summary>A tensor in memory.</summary>
+    /// <summary>Creates an entry for a tensor in memory.</summary>
     public static SafetensorsSource From(NamedTensor tensor, TensorType type) =>
         FromFloats(tensor.Name, type, [.. tensor.Shape.Select(size => (long)size)], () => tensor.Values);
 
-    /// <summary>A tensor of another file, copied as it is.</summary>
+    /// <summary>Creates an entry for a tensor of another file, copied unchanged.</summary>
     public static SafetensorsSource From(TensorData tensor) => new(tensor.Name, tensor.Type, tensor.Shape, stream => stream.Write(tensor.Bytes.Span));
 
     private static void WriteFloats(Stream stream, TensorType type, ReadOnlySpan<float> values)
@@ -39,10 +39,10 @@ internal sealed record SafetensorsSource(string Name, TensorType Type, long[] Sh
 /// </summary>
 internal static class SafetensorsWriter
 {
-    /// <summary>The metadata that transformers and PEFT ask for.</summary>
+    /// <summary>The metadata that transformers and PEFT require.</summary>
     public static IReadOnlyDictionary<string, string> DefaultMetadata { get; } = new Dictionary<string, string> { ["format"] = "pt" };
 
-    /// <summary>Writes a file beside its place and renames it.</summary>
+    /// <summary>Writes a file atomically, under a temporary name.</summary>
     public static void Write(string path, IEnumerable<SafetensorsSource> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
         AtomicFile.Write(path, stream => WriteTo(stream, path, tensors, metadata));
 
@@ -51,7 +51,7 @@ internal static class SafetensorsWriter
     /// <param name="path">Its name, for messages.</param>
     /// <param name="tensors">The tensors in any order.</param>
     /// <param name="metadata">Texts under <c>__metadata__</c>; default {"format": "pt"}.</param>
-    /// <exception cref="NlftException">Two tensors share a name, or one writes another number of bytes than its shape says.</exception>
+    /// <exception cref="NlftException">Two tensors share a name, or one writes a number of bytes that does not match its shape.</exception>
     public static void WriteTo(
         Stream stream, string path, IEnumerable<SafetensorsSource> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {

@@ -4,8 +4,7 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// The bytes of one tensor of a file: read as a whole, once, when they are looked at or pinned; or in parts by <see cref="Read"/>, which keeps
-/// nothing.
+/// The bytes of a tensor in a file: read as a whole, once, on access or pinning, or in parts by <see cref="Read"/>, which caches nothing.
 /// </summary>
 internal sealed class StoredBytes(SafetensorsFile file, SafetensorsEntry entry, int length) : MemoryManager<byte>
 {
@@ -13,7 +12,7 @@ internal sealed class StoredBytes(SafetensorsFile file, SafetensorsEntry entry, 
 
     public override Memory<byte> Memory => CreateMemory(length);
 
-    /// <summary>Copies some of the bytes out, from the file unless they are held.</summary>
+    /// <summary>Copies some of the bytes, from the file unless they are cached.</summary>
     /// <exception cref="NlftException">The file cannot be read, or has been written to since it was opened.</exception>
     public void Read(long offset, Span<byte> destination)
     {

@@ -4,14 +4,14 @@ using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>Conversion between the element types of weight files (F32, F16, BF16, F64; little-endian bytes) and float32.</summary>
+/// <summary>Converts between the element types of weight files (F32, F16, BF16, F64; little-endian bytes) and float32.</summary>
 public static class TensorConversion
 {
     /// <summary>Widens (F64: rounds) stored values to float32.</summary>
     /// <param name="type">Element type of <paramref name="source"/>: F32, F16, BF16 or F64.</param>
     /// <param name="source">The stored bytes; they need not be aligned.</param>
     /// <param name="destination">Receives one value per stored element; its length must be exactly that.</param>
-    /// <exception cref="ArgumentOutOfRangeException">Another type.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The type is none of these.</exception>
     /// <exception cref="ArgumentException">The lengths differ.</exception>
     public static void ToSingle(TensorType type, ReadOnlySpan<byte> source, Span<float> destination)
     {
@@ -39,7 +39,7 @@ public static class TensorConversion
     /// <param name="type">Element type of <paramref name="destination"/>: F32, F16, BF16 or F64.</param>
     /// <param name="source">The values.</param>
     /// <param name="destination">Receives the bytes; its length must be exactly that of the values.</param>
-    /// <exception cref="ArgumentOutOfRangeException">Another type.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The type is none of these.</exception>
     /// <exception cref="ArgumentException">The lengths differ.</exception>
     public static void FromSingle(TensorType type, ReadOnlySpan<float> source, Span<byte> destination)
     {

@@ -10,17 +10,17 @@ public enum TensorType
 #pragma warning restore CS1591
 }
 
-/// <summary>A tensor as it lies in a file: raw little-endian bytes in row-major order.</summary>
+/// <summary>A tensor in its file format: raw little-endian bytes in row-major order.</summary>
 /// <param name="Name">The tensor's name.</param>
 /// <param name="Type">Element type.</param>
 /// <param name="Shape">Dimensions, outermost first; empty for a scalar.</param>
 /// <param name="Bytes">
-/// The raw bytes. Those of a model folder are read when they are first looked at, and held from then on: an <see cref="NlftException"/> then names a
-/// file that has been written to since it was opened, an <see cref="ObjectDisposedException"/> says that it was closed before. What was read stays.
+/// The raw bytes. Those of a model folder are read on first access and then stay in memory. That access throws an <see cref="NlftException"/> if
+/// the file was modified after it was opened, or an <see cref="ObjectDisposedException"/> if it was closed. Bytes that were read stay valid.
 /// </param>
 public sealed record TensorData(string Name, TensorType Type, long[] Shape, ReadOnlyMemory<byte> Bytes)
 {
-    /// <summary>A copy of the values as float32, row-major; of a file's tensor nothing else is held.</summary>
+    /// <summary>Returns a copy of the values as float32, row-major, without caching the bytes of the file.</summary>
     /// <exception cref="ArgumentOutOfRangeException"><see cref="Type"/> is not F32, F16, BF16 or F64.</exception>
     public float[] ToArray()
     {
@@ -29,7 +29,7 @@ public sealed record TensorData(string Name, TensorType Type, long[] Shape, Read
         return values;
     }
 
-    /// <summary>Copies the raw bytes out; those of a file are read straight to their place and are not held.</summary>
+    /// <summary>Copies the raw bytes; those of a file are read straight into the destination and not cached.</summary>
     /// <param name="destination">As many bytes as the tensor has.</param>
     /// <exception cref="NlftException">The file cannot be read, or was written to after it was opened.</exception>
     public void Read(Span<byte> destination)
@@ -38,7 +38,7 @@ public sealed record TensorData(string Name, TensorType Type, long[] Shape, Read
         else Bytes.Span.CopyTo(destination);
     }
 
-    /// <summary>Copies the values out as float32, row-major; those of a file go through a small buffer and are not held.</summary>
+    /// <summary>Copies the values as float32, row-major; those of a file pass through a small buffer and are not cached.</summary>
     /// <param name="destination">As many elements as the tensor has.</param>
     /// <exception cref="ArgumentOutOfRangeException"><see cref="Type"/> is not F32, F16, BF16 or F64.</exception>
     /// <exception cref="NlftException">The file cannot be read, or was written to after it was opened.</exception>
@@ -69,7 +69,7 @@ internal static class TensorTypes
 {
     private static readonly Dictionary<string, TensorType> ByName = Enum.GetValues<TensorType>().ToDictionary(FileName, StringComparer.Ordinal);
 
-    /// <summary>The name in a safetensors header: that of the enum, but BOOL.</summary>
+    /// <summary>Returns the name in a safetensors header: the enum's, except BOOL.</summary>
     public static string FileName(this TensorType type) => type == TensorType.Bool ? "BOOL" : type.ToString();
 
     public static bool TryParse(string name, out TensorType type) => ByName.TryGetValue(name, out type);

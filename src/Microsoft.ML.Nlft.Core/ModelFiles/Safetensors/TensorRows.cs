@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>Reads the rows of a stored matrix as float32, some of them together, so that the whole matrix need not be held.</summary>
+/// <summary>Reads the rows of a stored matrix as float32, several at a time, so that the whole matrix is never in memory.</summary>
 internal sealed class TensorRows
 {
     private const int BufferSize = 1 << 18;

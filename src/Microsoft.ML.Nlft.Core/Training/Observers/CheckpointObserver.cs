@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Training.Observers;
 
-/// <summary>Writes the checkpoints of one run when they are due and deletes the oldest.</summary>
+/// <summary>Writes the checkpoints of a run when they are due and deletes the oldest.</summary>
 internal sealed class CheckpointObserver : ITrainingObserver
 {
     private readonly FineTuneOptions _options;
@@ -14,10 +14,10 @@ internal sealed class CheckpointObserver : ITrainingObserver
     private long _lastTime;
     private int _lastStep;
 
-    /// <param name="options">Where, how often, how many.</param>
+    /// <param name="options">Where, how often and how many.</param>
     /// <param name="model">Its weights and optimizer.</param>
-    /// <param name="run">What the run is.</param>
-    /// <param name="constants">The kept contexts.</param>
+    /// <param name="run">The identity of the run.</param>
+    /// <param name="constants">The cached contexts.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="NlftException">The folder holds checkpoints of another run, or cannot be created.</exception>
     public CheckpointObserver(FineTuneOptions options, ICausalLanguageModel model, Lazy<RunIdentity> run, ConstantContexts constants,
@@ -29,16 +29,16 @@ internal sealed class CheckpointObserver : ITrainingObserver
         if (Checkpoint.In(folder) is [var newest, ..] && !IsResumed(folder))
             throw new NlftException($"option CheckpointFolder, {folder}", $"{Path.GetFileName(newest)} of an earlier run",
                 "a folder without checkpoints",
-                "Set ResumeFrom to that folder to go on from there, or name another folder.");
+                "Set ResumeFrom to that folder to resume from there, or name another folder.");
         AtomicFile.TryFolder(folder);
-        // A process that was killed while writing leaves its temporary file.
+        // A process that is killed while writing leaves its temporary file.
         foreach (var leftOver in Directory.EnumerateFiles(folder, $".{Checkpoint.FileName(0)[..5]}*")) WriteFault.Ignore(() => File.Delete(leftOver));
     }
 
     /// <summary>The newest checkpoint written or resumed from, or null.</summary>
     public string? Last { get; private set; }
 
-    /// <summary>Finds the checkpoint to resume from and loads its weights; null: the run begins at the beginning.</summary>
+    /// <summary>Finds the checkpoint to resume from and loads its weights; returns null when the run starts from the beginning.</summary>
     /// <exception cref="NlftException">The checkpoint is damaged, or its rows, options or base model differ.</exception>
     public Checkpoint? Resume()
     {
@@ -48,7 +48,7 @@ internal sealed class CheckpointObserver : ITrainingObserver
                 "the same base model, engine, options and rows",
                 "Give what it was written with, or start anew without ResumeFrom."
                 + (_run.Value.IsOnAnotherEngineThan(found.Checkpoint.Run)
-                    ? " ResumeOnAnotherEngine goes on all the same, to another result than the unbroken run's." : ""));
+                    ? " ResumeOnAnotherEngine resumes all the same, but the result differs from the uninterrupted run's." : ""));
         _model.Import(ModelState.Weights, found.Checkpoint.ModelWeights);
         _model.Import(ModelState.Optimizer, found.Checkpoint.OptimizerState);
         (Last, _lastStep) = (found.Path, found.Checkpoint.State.Step);
@@ -63,7 +63,7 @@ internal sealed class CheckpointObserver : ITrainingObserver
         if (due) Save(state);
     }
 
-    /// <summary>Writes a checkpoint because the run ends early; that it cannot be written does not hide why the run ends.</summary>
+    /// <summary>Writes a checkpoint because the run ends early; a write error does not hide why the run ends.</summary>
     public void AtStop(RunState state)
     {
         try
@@ -94,7 +94,7 @@ internal sealed class CheckpointObserver : ITrainingObserver
         }
         catch (NlftException e) when (Last is not null)
         {
-            throw new NlftException(e.Subject, e.Found, e.Expected, $"{e.Remedy} Then go on with ResumeFrom; the last checkpoint is {Last}.", e);
+            throw new NlftException(e.Subject, e.Found, e.Expected, $"{e.Remedy} Then resume with ResumeFrom; the last checkpoint is {Last}.", e);
         }
         (Last, _lastStep, _lastTime) = (path, state.Step, _time.GetTimestamp());
         foreach (var old in Checkpoint.In(folder).Skip(_options.CheckpointsKept)) WriteFault.Ignore(() => File.Delete(old));

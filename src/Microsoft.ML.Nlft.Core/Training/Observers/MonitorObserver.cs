@@ -1,15 +1,15 @@
 namespace Microsoft.ML.Nlft.Training.Observers;
 
-/// <summary>Passes a run on to the caller's listeners, as far as there are any.</summary>
+/// <summary>Passes a run's events on to the caller's progress and monitor, if any.</summary>
 internal sealed class MonitorObserver(IProgress<TrainingProgress>? progress, ITrainingMonitor? monitor) : ITrainingObserver
 {
-    /// <summary>Tells the monitor what begins, trains, and tells it how the run ended.</summary>
+    /// <summary>Tells the monitor that the run begins, trains, and tells it how the run ended.</summary>
     public FineTuneResult Follow(RunDescription description, TrainingTeam team, Func<FineTuneResult> train, CancellationToken cancellationToken)
     {
         FineTuneResult? result = null;
         try
         {
-            team.Together(_ => Begin(description), cancellationToken);
+            team.RunOnAll(_ => Begin(description), cancellationToken);
             return result = train();
         }
         finally
