@@ -1,5 +1,3 @@
-using Microsoft.ML.Nlft.Training;
-
 namespace Microsoft.ML.Nlft.Scale;
 
 /// <summary>The overhead of a message besides the link: library, system, processor.</summary>
@@ -45,14 +43,23 @@ internal static class CostModel
         SumCost.Latencies(algorithm, processes, bytes) * (link.Latency + overhead.PerRound) + SumCost.Factor(algorithm, processes) * bytes
             * (1 / link.BytesPerSecond + overhead.PerByte);
 
-    /// <summary>Returns the work of the busiest process, in rows of mean length.</summary>
+    /// <summary>
+    /// Returns the work of the busiest process, in rows of mean length. As in training, the costliest row goes first, always to the process with
+    /// least to do.
+    /// </summary>
     /// <param name="rows">The rows of the window.</param>
-    /// <param name="processes">The processes that share them, assigned as in training.</param>
+    /// <param name="processes">The processes that share them.</param>
     /// <param name="spread">See <see cref="StepWork.Spread"/>.</param>
     public static double LongestShare(int rows, int processes, double spread)
     {
         long Cost(int row) => (long)Math.Round(Unit * (1 + spread * ((2 * row + 1.0) / rows - 1)));
-        return WindowShares.Deal([.. Enumerable.Range(0, rows)], Cost, processes).Max(share => share.Sum(Cost)) / (double)Unit;
+        var loads = new PriorityQueue<long, long>(Enumerable.Repeat((0L, 0L), processes));
+        foreach (var cost in Enumerable.Range(0, rows).Select(Cost).OrderDescending())
+        {
+            var load = loads.Dequeue() + cost;
+            loads.Enqueue(load, load);
+        }
+        return loads.UnorderedItems.Max(load => load.Element) / (double)Unit;
     }
 
     /// <summary>Returns the seconds of computation in a step.</summary>

@@ -63,13 +63,11 @@ internal static class GoldenCases
                 .EnumerateArray() from x in row.EnumerateArray() select (float)x.GetDouble()],
         };
         var result = new NaturalLanguageObjective().Evaluate(scores);
-        var thresholds = ClusterReach.ThresholdsWith(one.GetProperty("hyper").GetProperty("cluster_distance").GetDouble());
-        return new ExampleSaliency
+        var objective = new NaturalLanguageObjective(
+            new() { ClusterThreshold = one.GetProperty("hyper").GetProperty("cluster_distance").GetDouble() });
+        return ExampleSaliency.Of(objective, scores, [.. Enumerable.Range(0, scores.Base.Length)]) with
         {
-            Source = "", Polarity = scores.Polarity, Tokens = [.. Enumerable.Range(0, scores.Base.Length)], Base = scores.Base, Judge = scores.Judge,
-            Standard = scores.Standard,
-            Saliency = result.Tokens, Loss = result.Loss, Reach =
-                ClusterReach.Of(thresholds, scores.HiddenStates, [.. scores.Base.Select(_ => true)]),
+            Saliency = result.Tokens, Loss = result.Loss,
         };
     }
 }

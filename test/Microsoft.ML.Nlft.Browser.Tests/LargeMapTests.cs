@@ -81,14 +81,7 @@ public sealed class LargeMapTests
                 Judge = correct ? [] : [.. Enumerable.Range(0, Tokens).Select(_ => Log(Math.Pow(random.NextDouble(), 0.5)))],
                 HiddenStates = (float[])[.. Enumerable.Range(0, Tokens).SelectMany(_ => Vector(random).Zip(shared, (own, common) => own + common))],
             };
-            var result = objective.Evaluate(scores);
-            return new ExampleSaliency
-            {
-                Source = "", Polarity = scores.Polarity, Tokens = [.. Enumerable.Range(0, Tokens).Select(_ => random.Next(Vocabulary))],
-                Base = scores.Base, Judge = scores.Judge, Standard = scores.Standard, Saliency = result.Tokens, Loss = result.Loss,
-                Reach = ClusterReach.Of(ClusterReach.ThresholdsWith(0.4), scores.HiddenStates,
-                    [.. scores.Base.Select((b, t) => correct || scores.Judge[t] > b)]),
-            };
+            return ExampleSaliency.Of(objective, scores, [.. Enumerable.Range(0, Tokens).Select(_ => random.Next(Vocabulary))]);
         }).ToList();
         var rows = seen.Select((one, i) => new TrainingExample
         {

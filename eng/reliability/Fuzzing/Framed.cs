@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using System.Text;
-using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.Training;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
@@ -35,30 +36,85 @@ internal static class Framed
             return Forge(random.Next(2) == 0 ? Mutate(random, input) : input, state =>
                 random.Next(3) == 0 ? state : Encoding.UTF8.GetString(Json.Mutate(random, Encoding.UTF8.GetBytes(state))));
         }
-        catch (Exception e) when (e is NlftException or ArgumentException)
+        catch (Exception e) when (e is JsonException or ArgumentException or InvalidOperationException or FormatException or OverflowException
+            or NullReferenceException)
         {
             return Mutate(random, input);
         }
     }
 
+    /// <summary>Splits a safetensors file in two.</summary>
+    /// <returns>The first <paramref name="count"/> tensors, and the others.</returns>
+    public static (byte[] First, byte[] Others) Split(byte[] file, int count)
+    {
+        var tensors = Read(file, out _);
+        return (Write(tensors.Take(count), null), Write(tensors.Skip(count), null));
+    }
+
+    /// <summary>Reads the names of a safetensors file's tensors.</summary>
+    public static IEnumerable<string> Names(byte[] file) => Read(file, out _).Select(tensor => tensor.Name);
+
     /// <summary>Returns a checkpoint with a changed state and a correct hash.</summary>
     private static byte[] Forge(byte[] file, Func<string, string> change)
     {
-        var path = Path.GetTempFileName();
-        try
+        const string stateKey = "nlft.checkpoint", hashKey = "sha256";
+        var tensors = Read(file, out var metadata);
+        var state = change(metadata?[stateKey]?.GetValue<string>() ?? "{}");
+        return Write(tensors, new JsonObject { [stateKey] = state, [hashKey] = Hash(state, tensors) });
+    }
+
+    private static List<Tensor> Read(byte[] file, out JsonObject? metadata)
+    {
+        var length = checked((int)BinaryPrimitives.ReadUInt64LittleEndian(file));
+        var header = JsonNode.Parse(file.AsSpan(8, length))!.AsObject();
+        metadata = header["__metadata__"]?.AsObject();
+        var data = 8 + length;
+        return [.. header.Where(pair => pair.Key != "__metadata__").Select(pair =>
         {
-            File.WriteAllBytes(path, file);
-            using var opened = SafetensorsFile.Open(path);
-            var state = change(opened.Metadata.GetValueOrDefault(Checkpoint.StateKey, "{}"));
-            var tensors = opened.Entries.Select(entry => opened.Tensor(entry.Name)).ToList();
-            using var stream = new MemoryStream();
-            SafetensorsWriter.WriteTo(stream, path, tensors.Select(SafetensorsSource.From),
-                new Dictionary<string, string> { [Checkpoint.StateKey] = state, [Checkpoint.HashKey] = Checkpoint.Hash(state, tensors) });
-            return stream.ToArray();
+            var (begin, end) = (pair.Value!["data_offsets"]![0]!.GetValue<int>(), pair.Value["data_offsets"]![1]!.GetValue<int>());
+            return new Tensor(pair.Key, pair.Value["dtype"]!.GetValue<string>(), [.. pair.Value["shape"]!.AsArray().Select(n => n!.GetValue<long>())],
+                file[checked(data + begin)..checked(data + end)]);
+        })];
+    }
+
+    private static byte[] Write(IEnumerable<Tensor> tensors, JsonObject? metadata)
+    {
+        var (header, data) = (new JsonObject(), new List<byte>());
+        if (metadata is not null) header["__metadata__"] = metadata;
+        foreach (var (name, type, shape, bytes) in tensors)
+        {
+            header[name] = new JsonObject
+            {
+                ["dtype"] = type, ["shape"] = JsonSerializer.SerializeToNode(shape),
+                ["data_offsets"] = new JsonArray(data.Count, data.Count + bytes.Length),
+            };
+            data.AddRange(bytes);
         }
-        finally
+        var json = Encoding.UTF8.GetBytes(header.ToJsonString());
+        var prefix = new byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)json.Length);
+        return [.. prefix, .. json, .. data];
+    }
+
+    /// <summary>Computes the hash of a checkpoint: over state, names, types, shapes and bytes.</summary>
+    private static string Hash(string state, IEnumerable<Tensor> tensors)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Append(state);
+        foreach (var tensor in tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal))
         {
-            File.Delete(path);
+            Append($"{tensor.Name} {tensor.Type} [{string.Join(", ", tensor.Shape)}]");
+            hash.AppendData(tensor.Bytes);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+
+        void Append(string text)
+        {
+            var bytes = Encoding.UTF8.GetBytes(text);
+            hash.AppendData(BitConverter.GetBytes(bytes.Length));
+            hash.AppendData(bytes);
         }
     }
+
+    private sealed record Tensor(string Name, string Type, long[] Shape, byte[] Bytes);
 }

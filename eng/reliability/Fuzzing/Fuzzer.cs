@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
@@ -83,7 +82,14 @@ internal sealed class Fuzzer(Target target, int seed, string folder)
         return memory > target.Memory + MemoryPerByte * input.Length ? $"{memory} bytes were allocated for a file of {input.Length}" : null;
     }
 
-    private static int HashCode(int seed, long number) => (int)SplitMix64.Hash((ulong)seed, (ulong)number);
+    /// <summary>The output function of SplitMix64: neighbouring numbers get unrelated seeds, the same ones on every runtime.</summary>
+    private static int HashCode(int seed, long number)
+    {
+        var z = unchecked((ulong)number * 0x9E3779B97F4A7C15 + (ulong)seed * 0xD1B54A32D192ED03);
+        z = unchecked((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9);
+        z = unchecked((z ^ (z >> 27)) * 0x94D049BB133111EB);
+        return unchecked((int)(z ^ (z >> 31)));
+    }
 }
 
 /// <summary>The result of a fuzzing run.</summary>

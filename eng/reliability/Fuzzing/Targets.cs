@@ -1,7 +1,11 @@
 using System.Text;
+using System.Text.Json;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tokenization;
 using Microsoft.ML.Nlft.Training;
 
@@ -11,25 +15,31 @@ namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 internal static class Targets
 {
     private static readonly string[] s_texts = ["Hello, world 12 + 34 = 46!", "  a\u00e9\U0001F600\t\nx<s></s> 'll", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa!"];
+    private const int SplitAt = 3;
+
+    private static readonly ModelConfiguration s_tiny = new()
+    {
+        ModelType = "llama", VocabularySize = 8, HiddenSize = 4, IntermediateSize = 4, LayerCount = 1, HeadCount = 2, KeyValueHeadCount = 1,
+        HeadSize = 2, MaximumPositions = 16, TieWordEmbeddings = true, SlidingWindows = [0], EndOfSequenceIds = [0],
+    };
+
+    private static readonly (byte[] Configuration, byte[] Weights, byte[] Checkpoint) s_seed = MakeSeeds();
     private static readonly ChatTemplateOptions s_templateLimits = new() { MaximumSteps = 200_000, MaximumLength = 200_000 };
 
     /// <summary>Gets all targets.</summary>
     public static IReadOnlyList<Target> All { get; } =
     [
-        new("safetensors", "model.safetensors", [Safetensors()], Framed.Mutate, folder =>
+        new("safetensors", "model.safetensors", [s_seed.Weights], Framed.Mutate, OpenModel),
+        new("index", "model.safetensors.index.json", [Index()], Json.Mutate, folder =>
         {
-            using var file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
-            foreach (var entry in file.Entries) _ = file.Tensor(entry.Name).Bytes.Span.Length;
-        }),
-        new("index", "model.safetensors.index.json", Seeds("index"), Json.Mutate, folder =>
-        {
-            foreach (var name in (string[])["a.safetensors", "b.safetensors"])
-                if (!File.Exists(Path.Combine(folder, name))) File.WriteAllBytes(Path.Combine(folder, name), Shard(name[..1]));
-            using var weights = ModelWeights.Open(folder);
+            var (first, others) = Framed.Split(s_seed.Weights, SplitAt);
+            if (!File.Exists(Path.Combine(folder, "a.safetensors"))) File.WriteAllBytes(Path.Combine(folder, "a.safetensors"), first);
+            if (!File.Exists(Path.Combine(folder, "b.safetensors"))) File.WriteAllBytes(Path.Combine(folder, "b.safetensors"), others);
+            OpenModel(folder);
         }),
         new("config", "config.json", Seeds("config"), Json.Mutate, folder =>
         {
-            var configuration = ModelConfigurationReader.Load(Path.Combine(folder, "config.json"));
+            var configuration = ModelConfiguration.Load(folder);
             _ = ModelLayout.Weights(configuration).Count;
         }),
         new("tokenizer", "tokenizer.json", Seeds("tokenizer"), Json.Mutate, folder =>
@@ -38,17 +48,14 @@ internal static class Targets
             foreach (var text in s_texts) _ = tokenizer.Decode([.. tokenizer.EncodeToIds(text)], skipSpecialTokens: false);
         }) { Memory = 256 << 20 }, // every encoding step creates its pieces again
         new("adapter", "adapter_config.json", Seeds("adapter"), Json.Mutate, folder =>
-        {
-            var (configuration, _) = LoraConfigurationJson.Load(Path.Combine(folder, "adapter_config.json"));
-            _ = configuration.Resolve("model.layers.0.mlp.gate_proj");
-        }),
+            LoraConfiguration.Load(folder).Resolve("model.layers.0.mlp.gate_proj")),
         new("template", "chat_template.jinja", Seeds("template"), Words.Mutate, folder =>
             ChatTemplate.Load(folder,
                 s_templateLimits)!.Render([new("system", "Be brief."), new("user", "Hi"), new("assistant", "Yes?"), new("user", "What is 2 + 3?")],
                 addGenerationPrompt: true)),
         new("jsonlines", "rows.jsonl", Seeds("jsonlines"), Lines, folder => DataFile.ReadExamples(Path.Combine(folder, "rows.jsonl"))),
-        new("checkpoint", "step-00000001.safetensors", [CheckpointBytes()], Framed.MutateCheckpoint,
-            folder => Checkpoint.Load(Path.Combine(folder, "step-00000001.safetensors"))),
+        new("checkpoint", "step-00000001.safetensors", [s_seed.Checkpoint], Framed.MutateCheckpoint,
+            folder => CheckpointSummary.Load(Path.Combine(folder, "step-00000001.safetensors"))),
         new("nlft", "nlft.json", Seeds("nlft"), Json.Mutate, folder =>
         {
             var description = LocalModelDescription.Load(folder);
@@ -78,44 +85,48 @@ internal static class Targets
         })];
     }
 
-    private static byte[] Safetensors()
+    /// <summary>Opens the folder as that of the tiny model and reads of every tensor.</summary>
+    private static void OpenModel(string folder)
     {
-        using var stream = new MemoryStream();
-        SafetensorsWriter.WriteTo(stream, "seed",
-        [
-            SafetensorsSource.From(new NamedTensor("model.embed_tokens.weight", [2, 3], [1, 2, 3, 4, 5, 6]), TensorType.F32),
-            SafetensorsSource.From(new NamedTensor("model.norm.weight", [3], [1, 2, 3]), TensorType.BF16),
-            SafetensorsSource.From(new NamedTensor("scalar", [], [1]), TensorType.F64),
-        ]);
-        return stream.ToArray();
+        if (!File.Exists(Path.Combine(folder, "config.json"))) File.WriteAllBytes(Path.Combine(folder, "config.json"), s_seed.Configuration);
+        using var model = ModelFolder.Open(folder);
+        _ = model.WeightFingerprint;
+        foreach (var weight in ModelLayout.Weights(model.Configuration)) _ = model.Tensor(weight.Name, weight.Shape).Bytes.Span.Length;
     }
 
-    private static byte[] Shard(string name)
+    private static byte[] Index()
     {
-        using var stream = new MemoryStream();
-        SafetensorsWriter.WriteTo(stream, name, [SafetensorsSource.From(new NamedTensor($"{name}.weight", [2], [1, 2]), TensorType.F32)]);
-        return stream.ToArray();
+        var map = Framed.Names(s_seed.Weights).Index()
+            .ToDictionary(pair => pair.Item, pair => pair.Index < SplitAt ? "a.safetensors" : "b.safetensors");
+        return JsonSerializer.SerializeToUtf8Bytes(new { metadata = new { total_size = 16 }, weight_map = map });
     }
 
-    private static byte[] CheckpointBytes()
+    /// <summary>Makes a tiny random model and trains an adapter of it for one step of two, with a checkpoint.</summary>
+    private static (byte[] Configuration, byte[] Weights, byte[] Checkpoint) MakeSeeds()
     {
-        var step = new TrainingProgress
+        var place = Directory.CreateTempSubdirectory("nlft-seed-");
+        try
         {
-            Step = 1, TotalSteps = 4, Epoch = 0.5, Loss = 1, TokenAccuracy = 0.5, SalientShare = 0, GradientNorm = 1, LearningRate = 1e-3,
-            TokensSeen = 10, TokensPerSecond = 5, Elapsed = TimeSpan.FromSeconds(1), Remaining = TimeSpan.FromSeconds(3),
-        };
-        var path = Path.Combine(Path.GetTempPath(), $"nlft-seed-{Guid.NewGuid()}.safetensors");
-        new Checkpoint
+            ModelInitializer.Create(place.FullName, s_tiny, seed: 1, TensorType.BF16);
+            byte[] Bytes(string name) => File.ReadAllBytes(Path.Combine(place.FullName, name));
+            using (var folder = ModelFolder.Open(place.FullName))
+            using (var network = new ManagedEngine(1).Load(new()
+            {
+                Folder = folder, Trainable = TrainableWeights.Lora, Lora = new() { Rank = 1, TargetModules = ["up_proj"] },
+            }))
+            {
+                EncodedExample[] rows = [new(Polarity.Correct, [1, 2], [3, 4], [], [5], "a"), new(Polarity.Incorrect, [2, 1], [3, 4], [6], [5], "b")];
+                var options = new FineTuneOptions
+                {
+                    Epochs = 1, BatchSize = 1, CheckpointFolder = place.FullName, CheckpointSteps = 1, CheckpointsKept = 2,
+                };
+                new TrainingRun(network, rows, new NaturalLanguageObjective(), options) { BaseModel = "base", Engine = "managed" }.Run();
+            }
+            return (Bytes("config.json"), Bytes("model.safetensors"), Bytes("step-00000001.safetensors"));
+        }
+        finally
         {
-            Run = new RunIdentity("base", "managed", new Dictionary<string, string> { ["Epochs"] = "2" }, ["0123456789abcdef", "fedcba9876543210"]),
-            State = new RunState { RowsDone = 1, Step = 1, Steps = { step } },
-            TokensScored = 3,
-            KeptContexts = [new NamedTensor("judge", [2], [1, 2]), new NamedTensor("standard", [0], [])],
-            ModelWeights = [new NamedTensor("w", [1, 2], [1, 2])],
-            OptimizerState = [new NamedTensor("w.exp_avg", [1, 2], [0, 0]), new NamedTensor("step", [], [1])],
-        }.Save(path);
-        var bytes = File.ReadAllBytes(path);
-        File.Delete(path);
-        return bytes;
+            place.Delete(recursive: true);
+        }
     }
 }

@@ -1,18 +1,23 @@
 namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>Writes files atomically: under a temporary name beside the target, then renamed over it.</summary>
-internal static class AtomicFile
+public static class AtomicFile
 {
-    /// <summary>Writes one file.</summary>
+    /// <summary>Writes one file; its folder is created.</summary>
+    /// <param name="path">The file. One that is there is replaced.</param>
+    /// <param name="write">Writes the contents to the stream that it is given, which it need not flush or close.</param>
     /// <exception cref="NlftException">
     /// The disk is full, the folder cannot be written, or <paramref name="write"/> threw it; the file is unchanged.
     /// </exception>
     public static void Write(string path, Action<Stream> write) => WriteAll((path, write));
 
     /// <summary>Writes several files: none is renamed before all are written. Creates missing folders.</summary>
+    /// <param name="files">One file or more, each with the action that writes its contents.</param>
     /// <exception cref="NlftException">As with <see cref="Write"/>.</exception>
     public static void WriteAll(params (string Path, Action<Stream> Write)[] files)
     {
+        ArgumentNullException.ThrowIfNull(files);
+        if (files.Length == 0) return;
         var staged = new List<(string Temporary, string Path)>();
         var current = files[0].Path;
         try
@@ -39,6 +44,7 @@ internal static class AtomicFile
     }
 
     /// <summary>Creates a folder and checks that files can be written there.</summary>
+    /// <param name="folder">The folder.</param>
     /// <exception cref="NlftException">The folder cannot be created or written.</exception>
     public static void TryFolder(string folder)
     {

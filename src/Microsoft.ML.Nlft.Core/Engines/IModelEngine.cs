@@ -16,6 +16,10 @@ public interface IModelEngine
     /// </summary>
     string Arithmetic => Name;
 
+    /// <summary>The device that the engine computes on, for logs, cards and <c>nlft doctor</c>: "cpu", "cuda:0". Default: "cpu".</summary>
+    /// <exception cref="NlftException">The device cannot be used, with an engine that has a choice of them.</exception>
+    string Device => "cpu";
+
     /// <summary>Loads the model in <see cref="ModelLoadOptions.Folder"/>.</summary>
     /// <exception cref="NlftException">The folder, its configuration, weights or adapter cannot be used.</exception>
     ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default);

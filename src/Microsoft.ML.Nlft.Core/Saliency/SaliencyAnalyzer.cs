@@ -35,7 +35,7 @@ public sealed class SaliencyAnalyzer
     internal static SaliencyAnalyzer ForMap(ICausalLanguageModel model, ITokenObjective objective, int batchSize = 4) =>
         new(model, objective, batchSize)
     {
-        ClusterThresholds = objective.Thresholds is { } thresholds ? ClusterReach.ThresholdsWith(thresholds.ClusterThreshold) : null,
+        ClusterThresholds = ExampleSaliency.ThresholdsOf(objective),
     };
 
     /// <summary>The cluster thresholds that a reader of the map can choose; null: none, and nothing is kept for it.</summary>
@@ -83,24 +83,6 @@ public sealed class SaliencyAnalyzer
             HiddenStates = NeedsHiddenStates(example) ? scores[PromptContexts.Base].HiddenStates : default,
         };
         var result = ObjectiveInput.Evaluate(_objective, example, input, example.Source, remedy);
-        return new ExampleSaliency
-        {
-            Source = example.Source,
-            Polarity = example.Polarity,
-            Tokens = example.Response.ToArray(),
-            Base = input.Base,
-            Judge = input.Judge,
-            Standard = input.Standard,
-            Saliency = result.Tokens,
-            Loss = result.Loss,
-            Reach = ClusterThresholds is null ? null : ClusterReach.Of(ClusterThresholds, input.HiddenStates, CanBeSalient(input)),
-        };
+        return ExampleSaliency.Of(input, example.Response.ToArray(), example.Source, result, ClusterThresholds);
     }
-
-    /// <summary>
-    /// Under some setting of the natural language objective: j above b in a wrong response (the ratio's threshold is 1 or more), any token in a
-    /// right one.
-    /// </summary>
-    private static bool[] CanBeSalient(ExampleScores scores) =>
-        [.. scores.Base.Select((logB, t) => scores.Polarity == Polarity.Correct || scores.Judge.Length == 0 || scores.Judge[t] > logB)];
 }

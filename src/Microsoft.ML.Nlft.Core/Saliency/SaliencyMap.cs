@@ -42,16 +42,25 @@ public sealed record SaliencyMap
         SaliencyPage.Write(this, stream);
     }
 
-    /// <summary>Joins rows with their recorded analyses.</summary>
+    /// <summary>
+    /// Joins rows with their recorded analyses, which may come from scores of your own
+    /// (<see cref="ExampleSaliency.Of(ITokenObjective, ExampleScores, int[], string)"/>).
+    /// </summary>
     /// <param name="model">The display name of the model.</param>
     /// <param name="options">The options in use.</param>
     /// <param name="rows">The rows, in the order in which they were analyzed.</param>
     /// <param name="epochs">The analyses by moment, one or more.</param>
     /// <param name="decode">Returns the text of a token id.</param>
-    internal static SaliencyMap Create(
+    /// <exception cref="NlftException">There is no analysis, or one is of another number of rows.</exception>
+    public static SaliencyMap Create(
         string model, NaturalLanguageObjectiveOptions options, IReadOnlyList<TrainingExample> rows, IReadOnlyList<RecordedEpoch> epochs,
         Func<int, string> decode)
     {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentNullException.ThrowIfNull(epochs);
+        ArgumentNullException.ThrowIfNull(decode);
         if (epochs.Count == 0)
             throw new NlftException("saliency map", "no recorded epoch", "one epoch or more", "Name rows in RecordedRows before training.");
         if (epochs.FirstOrDefault(epoch => epoch.Rows.Count != rows.Count) is { } other)

@@ -31,7 +31,8 @@ internal sealed class DoctorCommand : ToolCommand
         Line("models", string.Create(CultureInfo.InvariantCulture,
             $"weights of up to {memory / 2e9:0.0} billion parameters in 16 bits fit; 'nlft inspect --model FOLDER' says what a model needs besides"));
         var engine = options.Engine.Create();
-        Line("engine", $"{engine.Name}, {(options.Engine.Threads == 0 ? Environment.ProcessorCount : options.Engine.Threads)} threads");
+        var threads = options.Engine.Threads == 0 ? Environment.ProcessorCount : options.Engine.Threads;
+        Line("engine", $"{engine.Name} on {engine.Device}, {threads} threads");
         Line("GPU engine", GpuAdvice(NvidiaDriver.SupportedCuda()));
 
         var sound = true;

@@ -9,6 +9,8 @@ public sealed class SlowEngine(IModelEngine engine, int milliseconds) : IModelEn
 
     public string Arithmetic => engine.Arithmetic;
 
+    public string Device => engine.Device;
+
     public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default) =>
         new SlowModel(engine.Load(options, cancellationToken), milliseconds);
 

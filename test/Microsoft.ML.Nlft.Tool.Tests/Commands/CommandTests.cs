@@ -212,7 +212,7 @@ public sealed class CommandTests
 
         foreach (var type in (TensorType[])[TensorType.F32, TensorType.BF16, TensorType.F16])
             Assert.MatchesRegex($"self-test {type} +passed", report);
-        Assert.MatchesRegex(@"engine +managed, 1 threads", report);
+        Assert.MatchesRegex(@"engine +managed on cpu, 1 threads", report);
         Assert.MatchesRegex(@"GPU engine +(no NVIDIA driver|NVIDIA driver for CUDA up to \d+\.\d+)", report);
         Assert.MatchesRegex(@"models +weights of up to \d+\.\d billion parameters in 16 bits fit", report);
     }

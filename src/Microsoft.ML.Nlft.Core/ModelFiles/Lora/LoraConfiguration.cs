@@ -58,6 +58,12 @@ public sealed record LoraConfiguration
     /// <summary>Whether scaling is alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). Default false.</summary>
     public bool UseRankStabilizedScaling { get; init; }
 
+    /// <summary>Reads adapter_config.json alone: what an adapter is, before its factors are downloaded or read.</summary>
+    /// <param name="path">adapter_config.json, or the folder it lies in.</param>
+    /// <exception cref="NlftException">The file is missing or damaged, a setting is out of range or cannot be honoured.</exception>
+    public static LoraConfiguration Load(string path) =>
+        LoraConfigurationJson.Load(Directory.Exists(path) ? Path.Combine(path, LoraAdapterFolder.ConfigurationFile) : path).Configuration;
+
     /// <summary>The rank and scaling of a linear layer, by PEFT's matching rules.</summary>
     /// <param name="module">Module path, for example <c>model.layers.0.mlp.up_proj</c>.</param>
     /// <returns>Null when the layer is not adapted.</returns>
