@@ -89,7 +89,7 @@ internal sealed record CompletionRequest
         { ValueKind: JsonValueKind.String } one => [one.GetString()!],
         { ValueKind: JsonValueKind.Array } many when many.EnumerateArray().All(stop => stop.ValueKind == JsonValueKind.String) =>
             [.. many.EnumerateArray().Select(stop => stop.GetString()!)],
-        _ => throw ApiException.Invalid("stop", "'stop' must be a text or a list of texts."),
+        _ => throw ApiException.Invalid("stop", "'stop' must be a string or a list of strings."),
     };
 
     private static ChatRole Role(Message message, int index) => message.Role switch

@@ -137,7 +137,7 @@ public sealed class ChatServerTests
     [DataRow("{'temperature': 'hot', " + Question + "}", 400, null, null, "$.temperature")]
     [DataRow("{'temperature': -1, " + Question + "}", 400, null, null, "option Temperature: found -1")]
     [DataRow("{'temperature': -1, 'stream': true, " + Question + "}", 400, null, null, "option Temperature: found -1")]
-    [DataRow("{'stop': 5, " + Question + "}", 400, "stop", null, "'stop' must be a text or a list of strings.")]
+    [DataRow("{'stop': 5, " + Question + "}", 400, "stop", null, "'stop' must be a string or a list of strings.")]
     [DataRow("{'n': 2, " + Question + "}", 400, "n", "unsupported_parameter",
         "'n' is not supported: this server gives one answer a request. Leave it out.")]
     [DataRow("{'top_logprobs': 2, " + Question + "}", 400, "top_logprobs", null, "'top_logprobs' needs 'logprobs': true.")]

@@ -78,7 +78,7 @@ public sealed record GenerationOptions
             "a finite number above 0", "Use 1 to turn the penalty off, or about 1.1 to discourage repetition.");
         RequirePenalty(nameof(FrequencyPenalty), FrequencyPenalty);
         RequirePenalty(nameof(PresencePenalty), PresencePenalty);
-        OptionCheck.Require(StopStrings is not null, nameof(StopStrings), StopStrings, "a list of texts", "Leave it out for none.");
+        OptionCheck.Require(StopStrings is not null, nameof(StopStrings), StopStrings, "a list of strings", "Leave it out for none.");
         OptionCheck.Require(!StopStrings!.Any(string.IsNullOrEmpty), nameof(StopStrings), "", "texts of one character or more",
             "Remove the empty text: it would end every answer at once.");
         OptionCheck.Require(TopLogProbabilities is >= 0 and <= 20, nameof(TopLogProbabilities), TopLogProbabilities, "0 to 20", "Use 0 for none.");

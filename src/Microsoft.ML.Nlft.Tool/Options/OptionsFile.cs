@@ -90,7 +90,7 @@ internal static class OptionsFile
             : type == typeof(double) ? "a number"
             : type == typeof(bool) ? "true or false"
             : type == typeof(string) ? "a text"
-            : type == typeof(IReadOnlyList<string>) ? "a list of texts"
+            : type == typeof(IReadOnlyList<string>) ? "a list of strings"
             : type == typeof(IReadOnlyList<int>) ? "a list of whole numbers"
             : "an object of names and numbers";
     }
