@@ -11,6 +11,7 @@ namespace Microsoft.ML.Nlft.Browser;
 public sealed class EpochPlayerTests
 {
     [TestMethod]
+    [TestCategory("Slow")]
     public void Play_RealRun_ShowsEveryEpoch()
     {
         var path = Path.Combine(Directory.CreateTempSubdirectory("nlft-page").FullName, "run.html");

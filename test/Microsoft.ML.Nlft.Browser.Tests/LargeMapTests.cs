@@ -19,6 +19,7 @@ public sealed class LargeMapTests
     private const long MostElements = Rows * Tokens / 10;
 
     [TestMethod]
+    [TestCategory("Slow")]
     public void Page_ThousandRowsOf300Tokens_DrawsTheRowsInView()
     {
         var path = Path.Combine(Directory.CreateTempSubdirectory("nlft-page").FullName, "large.html");

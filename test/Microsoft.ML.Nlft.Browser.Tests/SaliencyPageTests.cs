@@ -85,6 +85,7 @@ public sealed partial class SaliencyPageTests
     }
 
     [TestMethod]
+    [TestCategory("Slow")]
     [DataRow(1400)]
     [DataRow(360)]
     public void Settings_MovedByKeyboard_MatchTheLibrary(int width)

@@ -50,6 +50,7 @@ public sealed class SharingTests
     }
 
     [TestMethod]
+    [TestCategory("Slow")]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
     public void Generate_SeveralProcesses_EqualsOneAndResumesAfterAKill(string launcher)

@@ -30,6 +30,7 @@ public class MemoryTests
     /// glibc keeps freed blocks, 15 to 40 MiB of them here, more if earlier tests have fragmented its heap.
     /// </summary>
     [TestMethod]
+    [TestCategory("Slow")]
     [DataRow(false)]
     [DataRow(true)]
     public void Step_ThreeHundredTimes_KeepsMemoryConstant(bool recompute)

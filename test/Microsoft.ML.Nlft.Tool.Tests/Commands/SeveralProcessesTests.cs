@@ -7,6 +7,7 @@ namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 public sealed class SeveralProcessesTests
 {
     [TestMethod]
+    [TestCategory("Slow")]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]
     public void TrainAndEvaluate_TwoProcesses_EqualOneProcess(string launcher)
