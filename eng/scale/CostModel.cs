@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Training;
+
 namespace Microsoft.ML.Nlft.Scale;
 
 /// <summary>The overhead of a message besides the link: library, system, processor.</summary>
@@ -53,13 +55,7 @@ internal static class CostModel
     public static double LongestShare(int rows, int processes, double spread)
     {
         long Cost(int row) => (long)Math.Round(Unit * (1 + spread * ((2 * row + 1.0) / rows - 1)));
-        var loads = new PriorityQueue<long, long>(Enumerable.Repeat((0L, 0L), processes));
-        foreach (var cost in Enumerable.Range(0, rows).Select(Cost).OrderDescending())
-        {
-            var load = loads.Dequeue() + cost;
-            loads.Enqueue(load, load);
-        }
-        return loads.UnorderedItems.Max(load => load.Element) / (double)Unit;
+        return WindowShares.Distribute([.. Enumerable.Range(0, rows)], Cost, processes).Max(share => share.Sum(Cost)) / (double)Unit;
     }
 
     /// <summary>Returns the seconds of computation in a step.</summary>

@@ -16,7 +16,7 @@ public static class LocalModelSaliency
     /// <example>
     /// <code>
     /// using var model = LocalModel.Load("models/tiny");
-    /// model.CreateSaliencyMap(JsonLinesReader.Read("rows.jsonl")).Save("map.html");
+    /// model.CreateSaliencyMap(DataFile.ReadExamples("rows.jsonl")).Save("map.html");
     /// </code>
     /// </example>
     public static SaliencyMap CreateSaliencyMap(

@@ -50,8 +50,8 @@ internal static class Targets
         new("adapter", "adapter_config.json", Seeds("adapter"), Json.Mutate, folder =>
             LoraConfiguration.Load(folder).Resolve("model.layers.0.mlp.gate_proj")),
         new("template", "chat_template.jinja", Seeds("template"), Words.Mutate, folder =>
-            ChatTemplate.Load(folder,
-                s_templateLimits)!.Render([new("system", "Be brief."), new("user", "Hi"), new("assistant", "Yes?"), new("user", "What is 2 + 3?")],
+            ChatTemplate.Load(folder, s_templateLimits)!.Render(
+                [new("system", "Be brief."), new("user", "Hi"), new("assistant", "Yes?"), new("user", "What is 2 + 3?")],
                 addGenerationPrompt: true)),
         new("jsonlines", "rows.jsonl", Seeds("jsonlines"), Lines, folder => DataFile.ReadExamples(Path.Combine(folder, "rows.jsonl"))),
         new("checkpoint", "step-00000001.safetensors", [s_seed.Checkpoint], Framed.MutateCheckpoint,

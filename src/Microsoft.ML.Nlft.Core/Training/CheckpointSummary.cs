@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.Training;
 
-/// <summary>What a checkpoint says of its run: how far it came and with what, without going on from it.</summary>
+/// <summary>Describes the run that wrote a checkpoint: its options and how far it came. Does not resume it.</summary>
 /// <example>
 /// <code>
 /// if (CheckpointSummary.Load("checkpoints") is { } newest) Console.WriteLine($"{newest.Path}: step {newest.Step}, loss {newest.Steps[^1].Loss}");

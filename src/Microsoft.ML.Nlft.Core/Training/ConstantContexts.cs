@@ -61,7 +61,7 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
     public void ScoreAll(int batchSize, CancellationToken cancellationToken)
     {
         _cache = null;
-        var shares = WindowShares.Deal([.. Enumerable.Range(0, examples.Count)], TokensToScore, team.Size);
+        var shares = WindowShares.Distribute([.. Enumerable.Range(0, examples.Count)], TokensToScore, team.Size);
         var before = TokensScored;
         var mine = team.RunOnAll(token => shares[team.Rank].Chunk(batchSize).SelectMany(rows => ScoreNow(rows, token)).ToList(), cancellationToken);
         TokensScored = before + Enumerable.Range(0, examples.Count).Sum(TokensToScore);

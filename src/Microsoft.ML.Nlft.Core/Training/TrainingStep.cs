@@ -66,7 +66,7 @@ internal sealed class TrainingStep(
         var metrics = new WindowMetrics();
         try
         {
-            var shares = WindowShares.Deal(window.Rows, Cost, team.Size);
+            var shares = WindowShares.Distribute(window.Rows, Cost, team.Size);
             var counted = metrics.Numbers.Length;
             var numbers = new double[counted + team.Size]; // what is counted, then every process's seconds
             team.RunOnAll(token =>

@@ -26,7 +26,7 @@ internal sealed class DataArguments
         _data.Required = required;
         _delimiter.Validators.Add(result =>
         {
-            if (result.Tokens is [{ Value.Length: not 1 } token]) 
+            if (result.Tokens is [{ Value.Length: not 1 } token])
                 result.AddError($"--delimiter: found \"{token.Value}\"; expected one character.");
         });
         command.Add(_data);

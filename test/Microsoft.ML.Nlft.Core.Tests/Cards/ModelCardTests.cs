@@ -6,7 +6,6 @@ using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Evaluation;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Tests.ModelFiles;
 using Microsoft.ML.Nlft.Tests.Training;
 using Microsoft.ML.Nlft.Training;
 

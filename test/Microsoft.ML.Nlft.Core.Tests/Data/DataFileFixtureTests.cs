@@ -20,7 +20,7 @@ public sealed class DataFileFixtureTests
     public void Write_JudgmentsOfCut_LosesNothing(string by)
     {
         var fixture = Fixture("judgments", "cut-alpaca-iter1.json");
-        var (between, back) = (Path.Combine(_folder.Root, by), Path.Combine(_folder.Root, "back.json"));
+        var (between, back) = (Path.Combine(_folder.Path, by), Path.Combine(_folder.Path, "back.json"));
         DataFile.Write(between, DataFile.Read(fixture));
         DataFile.Write(back, DataFile.Read(between), RowFormat.Cut);
 
@@ -37,7 +37,7 @@ public sealed class DataFileFixtureTests
     {
         var fixture = Fixture("gsm8k", file);
         var rows = DataFile.Read(fixture, RowFormat.Gsm8k);
-        var (csv, lines) = (Path.Combine(_folder.Root, "rows.csv"), File.ReadAllLines(fixture).Select(line => JsonElement.Parse(line)).ToList());
+        var (csv, lines) = (Path.Combine(_folder.Path, "rows.csv"), File.ReadAllLines(fixture).Select(line => JsonElement.Parse(line)).ToList());
         DataFile.Write(csv, rows);
         var back = DataFile.Read(csv);
 

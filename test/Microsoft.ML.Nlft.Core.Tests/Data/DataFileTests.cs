@@ -70,7 +70,7 @@ public sealed class DataFileTests
     {
         CollectionAssert.AreEqual(s_rows, DataFile.Read(_folder.Write(name, golden)).Select(row => row with { Source = "" }).ToArray());
 
-        var written = Path.Combine(_folder.Root, "written-" + name);
+        var written = Path.Combine(_folder.Path, "written-" + name);
         DataFile.Write(written, s_rows);
         Assert.AreEqual(golden, File.ReadAllText(written));
     }
@@ -78,7 +78,7 @@ public sealed class DataFileTests
     [TestMethod]
     public void Write_TabsQuotesAndLineBreaks_SurviveATsvFile()
     {
-        var path = Path.Combine(_folder.Root, "rows.tsv");
+        var path = Path.Combine(_folder.Path, "rows.tsv");
         DataRow row = new()
         {
             Id = "1", Question = "a\tb", Response = "\"c\"\r\nd", Judgment = " e", Answer = "f,g", Instruction = "\n", Source = "",
@@ -95,7 +95,7 @@ public sealed class DataFileTests
     [DataRow(RowFormat.SftGold, """{"prompt":"Solve it step by step.\n\nWhat is 2 + 3?","completion":"#### 5"}""")]
     public void Write_SupervisedFineTuning_GivesPromptsAndCompletions(RowFormat format, string first)
     {
-        var path = Path.Combine(_folder.Root, "sft.jsonl");
+        var path = Path.Combine(_folder.Path, "sft.jsonl");
         DataFile.Write(path, s_rows, format);
         Assert.AreEqual($"{first}\n{{\"prompt\":\"What is 1 + 1?\",\"completion\":\"#### 2\"}}\n", File.ReadAllText(path));
     }
@@ -103,7 +103,7 @@ public sealed class DataFileTests
     [TestMethod]
     public void Write_Reft_GivesTheGoldAnswerAndItsNumber()
     {
-        var path = Path.Combine(_folder.Root, "reft.json");
+        var path = Path.Combine(_folder.Path, "reft.json");
         DataFile.Write(path, [s_rows[1] with { Id = null, Answer = "1 + 1 = 1,002\n#### 1,002" }], RowFormat.Reft);
         Assert.AreEqual("""
             [
@@ -174,7 +174,7 @@ public sealed class DataFileTests
         DataRow[] rows = [s_rows[1], new() { Question = "q", Answer = "none", Source = "rows.csv, line 3" }];
         Assert.Contains(message, Assert.ThrowsExactly<NlftException>(() => DataFile.Write(path, rows, format)).Message);
         Assert.AreEqual("before", File.ReadAllText(path));
-        Assert.HasCount(1, Directory.GetFiles(_folder.Root));
+        Assert.HasCount(1, Directory.GetFiles(_folder.Path));
     }
 
     [TestMethod]
@@ -215,7 +215,7 @@ public sealed class DataFileTests
         DataColumns columns = new() { Question = "prompt, asked", Answer = "gold" };
         foreach (var name in (string[])["rows.csv", "rows.tsv", "rows.jsonl"])
         {
-            var path = Path.Combine(_folder.Root, name);
+            var path = Path.Combine(_folder.Path, name);
             DataFile.Write(path, s_rows, columns: columns);
             CollectionAssert.AreEqual(s_rows, DataFile.Read(path, columns: columns).Select(row => row with { Source = "" }).ToArray(), name);
         }

@@ -9,7 +9,7 @@ public sealed class JsonLinesTests
 
     private readonly TemporaryFolder _folder = new();
 
-    private string FilePath => Path.Combine(_folder.Root, "rows.jsonl");
+    private string FilePath => Path.Combine(_folder.Path, "rows.jsonl");
 
     [TestCleanup]
     public void Clean() => _folder.Dispose();
@@ -133,7 +133,7 @@ public sealed class JsonLinesTests
     [TestMethod]
     public void Read_MissingFile_IsRefused()
     {
-        var path = Path.Combine(_folder.Root, "none.jsonl");
+        var path = Path.Combine(_folder.Path, "none.jsonl");
         Assert.AreEqual($"{path}: found no file; expected a JSON Lines file. Check the path.", Refused(path));
         Directory.CreateDirectory(path);
         Assert.AreEqual($"{path}: found a folder; expected a JSON Lines file. Check the path.", Refused(path));
@@ -185,6 +185,6 @@ public sealed class JsonLinesTests
             + "Repair the text: it was cut in the middle of a character.",
             Assert.ThrowsExactly<NlftException>(() => DataFile.WriteExamples(FilePath, [good with { Answer = "a\ud83d" }])).Message);
         Assert.AreEqual("old", File.ReadAllText(FilePath));
-        Assert.HasCount(1, Directory.GetFiles(_folder.Root));
+        Assert.HasCount(1, Directory.GetFiles(_folder.Path));
     }
 }

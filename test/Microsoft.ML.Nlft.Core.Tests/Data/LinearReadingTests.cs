@@ -53,7 +53,7 @@ public sealed class LinearReadingTests
 
     private string Write(string name, RowFormat? format, int count)
     {
-        var path = Path.Combine(_folder.Root, name);
+        var path = Path.Combine(_folder.Path, name);
         if (format == RowFormat.Gsm8k)
         {
             File.WriteAllLines(path, Enumerable.Range(0, count).Select(i =>

@@ -1,7 +1,6 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Generation;
-using Microsoft.ML.Nlft.Tests.Data;
 
 namespace Microsoft.ML.Nlft.Tests.Feedback;
 
@@ -42,7 +41,7 @@ public sealed class ResponseGeneratorTests
     public async Task GenerateAsync_KilledRun_ResumesWhereItStopped()
     {
         using var model = LocalModel.Load(_model.Path);
-        var journal = Path.Combine(_folder.Root, "journal");
+        var journal = Path.Combine(_folder.Path, "journal");
         var options = new ResponseOptions { SamplesPerQuestion = 2, Generation = s_generation };
         var whole = await ResponseGenerator.GenerateAsync(model, Questions(10), options).ToListAsync();
 

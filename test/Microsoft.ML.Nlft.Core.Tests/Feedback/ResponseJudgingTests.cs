@@ -1,6 +1,5 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Feedback;
-using Microsoft.ML.Nlft.Tests.Data;
 
 namespace Microsoft.ML.Nlft.Tests.Feedback;
 
@@ -9,7 +8,7 @@ public sealed class ResponseJudgingTests
 {
     private readonly TemporaryFolder _folder = new();
 
-    private string Journal => Path.Combine(_folder.Root, "journal");
+    private string Journal => Path.Combine(_folder.Path, "journal");
 
     [TestCleanup]
     public void Clean() => _folder.Dispose();

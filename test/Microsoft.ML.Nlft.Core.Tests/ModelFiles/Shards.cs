@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Tests.ModelFiles;
 /// <summary>Models in several weight files, as larger models are published.</summary>
 internal static class Shards
 {
-    /// <summary>Writes a model again, its tensors dealt out to shards in turn.</summary>
+    /// <summary>Writes a model again, its tensors distributed over shards in turn.</summary>
     public static void Write(string folder, ModelFolder model, int count)
     {
         var map = new JsonObject();

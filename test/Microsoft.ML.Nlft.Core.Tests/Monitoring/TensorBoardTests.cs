@@ -3,7 +3,6 @@ using System.Text;
 using Google.Protobuf;
 using Microsoft.ML.Nlft.Monitoring;
 using Microsoft.ML.Nlft.Monitoring.TensorBoard;
-using Microsoft.ML.Nlft.Tests.Data;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Monitoring;
@@ -18,13 +17,13 @@ public sealed class TensorBoardTests
     public void Run_Reported_WritesScalarsAndOptions()
     {
         using var folder = new TemporaryFolder();
-        using (var board = new TensorBoardWriter(Path.Combine(folder.Root, "run"), new FixedTime()))
+        using (var board = new TensorBoardWriter(Path.Combine(folder.Path, "run"), new FixedTime()))
         {
             board.Begin(Steps.Run);
             for (var step = 1; step <= 3; step++) board.Report(Steps.At(step));
             board.End(new FineTuneResult([], Cancelled: false));
         }
-        var file = Directory.GetFiles(Path.Combine(folder.Root, "run")).Single();
+        var file = Directory.GetFiles(Path.Combine(folder.Path, "run")).Single();
         Assert.StartsWith("events.out.tfevents.1700000000.", Path.GetFileName(file));
         var events = Records(File.ReadAllBytes(file)).Select(Event.Parse).ToList();
 
@@ -58,11 +57,11 @@ public sealed class TensorBoardTests
     public void Report_EachStep_IsReadableAtOnce()
     {
         using var folder = new TemporaryFolder();
-        using var board = new TensorBoardWriter(folder.Root);
+        using var board = new TensorBoardWriter(folder.Path);
         for (var step = 1; step <= 4; step++)
         {
             board.Report(Steps.At(step)); // without a Begin: a caller that reports by hand
-            using var stream = new FileStream(Directory.GetFiles(folder.Root).Single(), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            using var stream = new FileStream(Directory.GetFiles(folder.Path).Single(), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             var bytes = new byte[stream.Length];
             stream.ReadExactly(bytes);
             Assert.HasCount(step + 1, Records(bytes).ToList());
@@ -73,17 +72,17 @@ public sealed class TensorBoardTests
     public void Begin_Twice_WritesTwoFiles()
     {
         using var folder = new TemporaryFolder();
-        using var board = new TensorBoardWriter(folder.Root, new FixedTime());
+        using var board = new TensorBoardWriter(folder.Path, new FixedTime());
         board.Begin(Steps.Run);
         board.Begin(Steps.Run);
-        Assert.HasCount(2, Directory.GetFiles(folder.Root));
+        Assert.HasCount(2, Directory.GetFiles(folder.Path));
     }
 
     [TestMethod]
     public void Constructor_FileInPlaceOfFolder_IsRefused()
     {
         using var folder = new TemporaryFolder();
-        var path = Path.Combine(folder.Root, "runs");
+        var path = Path.Combine(folder.Path, "runs");
         File.WriteAllText(path, "");
         Assert.AreEqual($"{path}: found a file; expected a folder, or a place for a new one. Name another folder for TensorBoard.",
             Assert.ThrowsExactly<NlftException>(() => new TensorBoardWriter(path)).Message);
@@ -93,7 +92,7 @@ public sealed class TensorBoardTests
     public void EventFile_ScalarsAndMarkdown_WritesTheseBytes()
     {
         using var folder = new TemporaryFolder();
-        var path = Path.Combine(folder.Root, "events");
+        var path = Path.Combine(folder.Path, "events");
         using (var file = new EventFile(path, Now))
         {
             file.Scalars(Now, 300, [("train/loss", 0.75), ("train/epoch", 0)]);

@@ -38,7 +38,7 @@ public sealed class FuzzTests
     {
         string Inputs(int seed)
         {
-            using var folder = new ModelFiles.TemporaryFolder();
+            using var folder = new TemporaryFolder();
             var seen = new List<string>();
             var target = new Target("spy", "a.json", ["{\"a\": [1, 2]}"u8.ToArray()], Json.Mutate, path =>
                 seen.Add(Convert.ToHexString(File.ReadAllBytes(Path.Combine(path, "a.json")))));
@@ -55,7 +55,7 @@ public sealed class FuzzTests
     {
         FuzzReport Report(Action<string> read)
         {
-            using var folder = new ModelFiles.TemporaryFolder();
+            using var folder = new TemporaryFolder();
             return new Fuzzer(new Target("bad", "a.json", ["{}"u8.ToArray()], Json.Mutate, read), 1, folder.Path).Run(3, maximumFailures: 1);
         }
         StringAssert.StartsWith(Report(_ => throw new NullReferenceException("mine")).Failures[0].Fault,

@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Training;
 
-/// <summary>A run goes on on the engine that began it, or on another one when asked.</summary>
+/// <summary>A run resumes on the engine that began it, or on another one when told to.</summary>
 [TestClass]
 public sealed class AnotherEngineTests
 {

@@ -6,7 +6,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Training;
 
-/// <summary>A run that is broken off and goes on ends where the unbroken one does, to the bit.</summary>
+/// <summary>A run that is interrupted and resumed ends where the uninterrupted one does, to the bit.</summary>
 [TestClass]
 public sealed class CheckpointTests
 {

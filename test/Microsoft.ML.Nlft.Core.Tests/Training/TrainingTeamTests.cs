@@ -2,7 +2,6 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Tests.ModelFiles;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Training;
@@ -202,7 +201,7 @@ public sealed class TrainingTeamTests
     [DataRow(new[] { 5L, 5 }, 3, new int[0], new[] { 1 })]
     public void Deal_GivesTheCostliestRowToTheLeastLoaded(long[] costs, int processes, int[] first, int[] second)
     {
-        var shares = WindowShares.Deal([.. Enumerable.Range(0, costs.Length)], row => costs[row], processes);
+        var shares = WindowShares.Distribute([.. Enumerable.Range(0, costs.Length)], row => costs[row], processes);
         CollectionAssert.AreEqual(first, shares[0]);
         CollectionAssert.AreEqual(second, shares[1]);
         CollectionAssert.AreEquivalent(Enumerable.Range(0, costs.Length).ToArray(), shares.SelectMany(rows => rows).ToArray());
@@ -216,7 +215,7 @@ public sealed class TrainingTeamTests
         {
             var costs = Enumerable.Range(0, random.Next(1, 40)).Select(_ => (long)random.Next(1, 500)).ToArray();
             var processes = random.Next(1, 9);
-            var loads = WindowShares.Deal([.. Enumerable.Range(0, costs.Length)], row => costs[row], processes)
+            var loads = WindowShares.Distribute([.. Enumerable.Range(0, costs.Length)], row => costs[row], processes)
                 .Select(rows => rows.Sum(row => costs[row])).ToArray();
             // Graham (1969): longest first is at most 4/3 - 1/(3 m) times the best, and the best is no less than this.
             var best = Math.Max(costs.Max(), Math.Ceiling(costs.Sum() / (double)processes));

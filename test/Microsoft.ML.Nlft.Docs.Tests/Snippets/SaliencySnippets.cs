@@ -27,7 +27,7 @@ public sealed class SaliencySnippets : Workplace
             {
                 ModelFolder = "model",
                 Training = new() { Epochs = 2, RecordedRows = [0, 1, 2] },
-                Monitor = new SaliencyMapFile("run.html"),                 // written after every epoch, to be looked at while the run goes on
+                Monitor = new SaliencyMapFile("run.html"),                 // written after every epoch; open it during the run
             }).Fit(rows);
             model.TrainingMap!.Save("run.html");                           // or once, at the end
             var row = new TrainingExample { Question = "2 + 3?", Response = "2 + 3 = 6", Judgment = "2 + 3 is not 6.", Answer = "5" };

@@ -47,7 +47,7 @@ public sealed class MemoryEstimate
     public long Cache => 8L * _model.LayerCount * Keys * _tokens;
 
     /// <summary>Bytes of what a training pass keeps.</summary>
-    /// <param name="recompute">Whether activations are computed again on the way back.</param>
+    /// <param name="recompute">Whether activations are recomputed in the backward pass.</param>
     public long Activations(bool recompute)
     {
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;

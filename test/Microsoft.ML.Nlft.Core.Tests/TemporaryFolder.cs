@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace Microsoft.ML.Nlft.Tests.ModelFiles;
+namespace Microsoft.ML.Nlft.Tests;
 
 /// <summary>A folder for one test, with helpers that put files into it and read the message of a refusal.</summary>
 internal sealed class TemporaryFolder : IDisposable
@@ -14,7 +14,7 @@ internal sealed class TemporaryFolder : IDisposable
 
     public string Write(string name, string text) => Write(name, Encoding.UTF8.GetBytes(text));
 
-    public string Write(string name, byte[] bytes)
+    public string Write(string name, ReadOnlySpan<byte> bytes)
     {
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(File(name))!);
         System.IO.File.WriteAllBytes(File(name), bytes);
