@@ -37,8 +37,8 @@ internal static class MemoryCheck
     /// <param name="processes">Number of processes that share this machine's memory.</param>
     /// <exception cref="NlftException">Training does not fit; the message names the parts and the options that reduce them.</exception>
     public static void RequireTraining(
-        IModelEngine engine, ICausalLanguageModel network, long weightBytes, FineTuneOptions options, IReadOnlyList<EncodedExample> rows,
-            int processes)
+        IModelEngine engine, ICausalLanguageModel network, long weightBytes, FineTuneOptions options,
+        IReadOnlyList<EncodedExample> rows, int processes)
     {
         if (rows.Count == 0) return;
         var lengths = rows.Select(row => (long)row.Prompt(PromptContexts.Base).Length + row.Response.Length).ToList();

@@ -115,8 +115,8 @@ public sealed class ReferenceModel
     {
         string attention = $"model.layers.{layer}.self_attn", feedForward = $"model.layers.{layer}.mlp";
         var normed = Norm(tape, x, $"model.layers.{layer}.input_layernorm", _model.HiddenSize);
-        var q = Turned(Linear(tape, normed, $"{attention}.q_proj"), $"{attention}.q_norm");
-        var k = Turned(Linear(tape, normed, $"{attention}.k_proj"), $"{attention}.k_norm");
+        var q = Rotated(Linear(tape, normed, $"{attention}.q_proj"), $"{attention}.q_norm");
+        var k = Rotated(Linear(tape, normed, $"{attention}.k_proj"), $"{attention}.k_norm");
         var v = Linear(tape, normed, $"{attention}.v_proj");
         var attended = tape.Attend(q, k, v, _model.HeadSize, _model.SlidingWindows[layer]);
         var middle = tape.Add(x, Linear(tape, attended, $"{attention}.o_proj"));
@@ -124,7 +124,7 @@ public sealed class ReferenceModel
         var gated = tape.Multiply(tape.Silu(Linear(tape, normed, $"{feedForward}.gate_proj")), Linear(tape, normed, $"{feedForward}.up_proj"));
         return tape.Add(middle, Linear(tape, gated, $"{feedForward}.down_proj"));
 
-        Node Turned(Node heads, string norm) =>
+        Node Rotated(Node heads, string norm) =>
             tape.Rotate(_model.QueryKeyNorm ? Norm(tape, heads, norm, _model.HeadSize) : heads, rotation.Cosine, rotation.Sine, _model.HeadSize);
     }
 
