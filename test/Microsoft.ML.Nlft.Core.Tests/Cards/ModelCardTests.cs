@@ -213,7 +213,7 @@ public sealed class ModelCardTests
     {
         TrainingExample Row(string source, string? judgment = null) =>
             new() { Question = "q", Response = "r", Answer = "a", Judgment = judgment, Source = source };
-        var rows = new[] { Row("/elsewhere/a.jsonl, line 1"), Row("/elsewhere/a.jsonl, line 22", "wrong"), Row("b, c.jsonl, line 3", " "), Row("row 4"),
+        var rows = new[] { Row("/data/a.jsonl, line 1"), Row("/data/a.jsonl, line 22", "wrong"), Row("b, c.jsonl, line 3", " "), Row("row 4"),
             Row("d\\e.jsonl, line 1") };
         var data = ModelCardData.Of(rows);
         Assert.AreEqual((5, 4, 1), (data.Rows, data.Correct, data.Incorrect));
