@@ -57,6 +57,7 @@ public abstract class EngineConformance
             var prompt = golden.Sequence.Tokens[..golden.Sequence.PromptLength];
             var wanted = greedy.AsSpan().StartsWith(prompt.Span) && greedy.Length > prompt.Length ? greedy[prompt.Length..] : greedy;
             using (var session = model.StartDecoding([prompt, prompt[..((prompt.Length + 1) / 2)]], wanted.Length))
+            {
                 for (var i = 0; i < wanted.Length; i++)
                 {
                     var logits = session.Logits(0);
@@ -66,6 +67,7 @@ public abstract class EngineConformance
                         $"{name}: greedy token {i} is {next} instead of {wanted[i]}");
                     session.Append([wanted[i], ArgMax(session.Logits(1))]);
                 }
+            }
         }
     }
 
