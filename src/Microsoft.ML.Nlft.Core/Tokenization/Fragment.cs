@@ -39,11 +39,11 @@ internal sealed class Fragment
     /// <summary>Returns another text of the same length with the same origins, unit by unit.</summary>
     public Fragment WithText(string text) => new(text, _starts, _ends, _first);
 
-    /// <summary>Prepends a text, whose origin is the empty range at the start of this fragment.</summary>
+    /// <summary>Prepends a text, whose origin is that of the first character.</summary>
     public Fragment Prepend(string prefix)
     {
         var text = new Builder(prefix.Length + Text.Length);
-        text.Append(prefix, StartOf(0), StartOf(0));
+        text.Append(prefix, StartOf(0), EndOf(RuneAt(0).Utf16SequenceLength - 1));
         text.Copy(this, 0, Text.Length);
         return text.Build();
     }
