@@ -109,8 +109,13 @@ public sealed class LocalModel : ITrainableModel, IDisposable
         GeneratePart(prompts, options, firstRow: 0, cancellationToken);
 
     /// <summary>Answers some of many prompts; the parts give the same answers as one call with all prompts.</summary>
-    /// <inheritdoc cref="Generate" path="/*[not(self::summary)]"/>
+    /// <param name="prompts">Prompts as token ids; an empty list gives no answers.</param>
+    /// <param name="options">Generation options; null: the most likely answer of at most 512 tokens.</param>
     /// <param name="firstRow">Index of the first prompt among all, 0 or more; it selects the random stream of each row.</param>
+    /// <param name="cancellationToken">Observed between tokens.</param>
+    /// <exception cref="NlftException">
+    /// An option lies outside its range, or a prompt is empty, too long, or has a token id outside the vocabulary.
+    /// </exception>
     public IReadOnlyList<GeneratedText> GeneratePart(
         IReadOnlyList<int[]> prompts, GenerationOptions? options, int firstRow, CancellationToken cancellationToken = default) =>
         Serialize(() => Generator.GeneratePart(prompts, options ?? new GenerationOptions(), firstRow, cancellationToken));
@@ -180,8 +185,10 @@ public sealed class LocalModel : ITrainableModel, IDisposable
         settings ??= (Description?.Settings ?? new()) with { Prompts = Prompts.Options };
         settings.Validate();
         if (Network.Trainable == TrainableWeights.All)
+        {
             throw new NlftException($"the model of {Folder.Path}", "all of its weights trained", "an adapter, or nothing trained",
                 "Train with Trainable = TrainableWeights.Lora.");
+        }
         card ??= Description?.Card ?? new ModelCard { BaseModel = Name };
         _trainedOn.OnFirst($"saving {folder}", () => LocalModelDescription.SaveModel(folder, Folder, CurrentAdapter(), settings, card));
     }
