@@ -33,7 +33,9 @@ internal static class OptionsFile
         using var stream = new MemoryStream();
         using (var writer = new Utf8JsonWriter(stream,
             new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
             Write(writer, options);
+        }
         return System.Text.Encoding.UTF8.GetString(stream.ToArray()) + "\n";
     }
 
@@ -44,9 +46,11 @@ internal static class OptionsFile
         foreach (var (name, value) in place.Members(StringComparer.OrdinalIgnoreCase))
         {
             if (!properties.TryGetValue(name, out var property))
+            {
                 throw new NlftException(value.Subject, "a key that is no option",
                     $"one of {string.Join(", ", properties.Values.Select(known => known.Name))}",
                     NearestName.Find(name, properties.Keys) is { } near ? $"Did you mean {near}?" : "Remove it.");
+            }
             if (OptionProperty.IsRecord(property)) Apply(value, property.GetValue(record)!);
             else property.SetValue(record, Read(value, property));
         }
