@@ -9,12 +9,19 @@ internal static class CharacterRules
     private const int CapitalDottedI = 0x130;
 
     /// <summary>Implements Lowercase. The capital I with a dot is the only character that becomes two; .NET leaves it unchanged.</summary>
-    public static string? Lowercase(Rune rune) =>
-        rune.Value == CapitalDottedI ? "i\u0307" : Rune.ToLowerInvariant(rune) is var lower && lower != rune ? lower.ToString() : null;
+    public static string? Lowercase(Rune rune)
+    {
+        if (rune.Value == CapitalDottedI) return "i\u0307";
 
-    /// <summary>Implements StripAccents: removes combining marks.</summary>
+        var lower = NewerCharacters.Lowercase(rune.Value) is var code and > 0 ? new Rune(code) : Rune.ToLowerInvariant(rune);
+        return lower != rune ? lower.ToString() : null;
+    }
+
+    /// <summary>Implements StripAccents: removes combining marks, and two characters that were marks once.</summary>
     public static string? StripAccents(Rune rune) =>
-        Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark
+        rune.Value is 0x1CF2 or 0x1CF3
+        || (Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark
+            && !NewerCharacters.IsMark(rune.Value))
             ? "" : null;
 
     /// <summary>Implements Nmt, SentencePiece's rules for machine translation: removes controls, makes other blanks spaces.</summary>
@@ -28,7 +35,8 @@ internal static class CharacterRules
     /// <summary>Implements clean_text of BertNormalizer: removes controls, makes all white space spaces.</summary>
     public static string? BertClean(Rune rune) =>
         rune.Value is '\t' or '\n' or '\r' ? " "
-        : rune.Value is 0 or 0xFFFD || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format ? ""
+        : rune.Value is 0 or 0xFFFD || (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse
+            && !NewerCharacters.IsMarkOrFormat(rune.Value)) ? ""
         : Rune.IsWhiteSpace(rune) ? " " : null;
 
     /// <summary>Implements handle_chinese_chars of BertNormalizer: puts spaces around each CJK ideograph.</summary>
@@ -37,6 +45,9 @@ internal static class CharacterRules
         or (>= 0xF900 and <= 0xFAFF) or (>= 0x2F800 and <= 0x2FA1F)
             ? $" {rune} " : null;
 
-    /// <summary>Implements strip_accents of BertNormalizer, after NFD: removes nonspacing marks.</summary>
-    public static string? BertStripAccents(Rune rune) => Rune.GetUnicodeCategory(rune) == UnicodeCategory.NonSpacingMark ? "" : null;
+    /// <summary>Implements strip_accents of BertNormalizer, after NFD: removes nonspacing marks, and two characters that were such once.</summary>
+    public static string? BertStripAccents(Rune rune) =>
+        rune.Value is 0x1734 or 0x1171E
+        || (Rune.GetUnicodeCategory(rune) == UnicodeCategory.NonSpacingMark && !NewerCharacters.IsMarkOrFormat(rune.Value))
+            ? "" : null;
 }

@@ -62,13 +62,9 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         var file = Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
-        if (!File.Exists(file))
-        {
-            throw new NlftException(
-                file, "no such file", "a tokenizer.json of Hugging Face", "Give a tokenizer.json or a model folder that holds one.");
-        }
-
         var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
+        if (!File.Exists(file)) throw Missing(file, folder);
+
         var configuration = TokenizerConfiguration.Read(folder);
         var tokenizer = new HuggingFaceTokenizer(TokenizerJson.Read(file, configuration), configuration.Named, folder, rows);
         string?[] ends = [tokenizer.BeginningOfSequenceToken, tokenizer.EndOfSequenceToken];
@@ -216,8 +212,30 @@ public sealed class HuggingFaceTokenizer : Tokenizer
 
         return new EncodeResults<EncodedToken> { Tokens = tokens, NormalizedText = null, CharsConsumed = consumed };
 
-        void Add(int id, Range origin, string matched) => tokens.Add(new EncodedToken(
-            id, IdToToken(id)!, _definition.PostProcessing.Trim?.Trim(matched, origin, isFirst: tokens.Count == 0) ?? origin));
+        void Add(int id, Range origin, string matched)
+        {
+            if (_definition.PostProcessing.Trim is { } trimming)
+            {
+                var trimmed = trimming.Trim(matched, origin, isFirst: tokens.Count == 0);
+                origin = WholeCharacter(trimmed.Start.Value)..WholeCharacter(trimmed.End.Value);
+            }
+
+            tokens.Add(new EncodedToken(id, IdToToken(id)!, origin));
+        }
+
+        int WholeCharacter(int at) => at > 0 && at < text.Length && char.IsLowSurrogate(text[at]) && char.IsHighSurrogate(text[at - 1]) ? at - 1 : at;
+    }
+
+    private static NlftException Missing(string file, string folder)
+    {
+        const string expected = "a tokenizer.json of Hugging Face";
+        string[] others = [.. new[] { "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "vocab.txt", "tekken.json", "tiktoken.model" }
+            .Where(name => File.Exists(Path.Combine(folder, name)))];
+        return others.Length == 0
+            ? new NlftException(file, "no such file", expected, "Give a tokenizer.json or a model folder that holds one.")
+            : new NlftException(
+                file, $"no such file, but {string.Join(" and ", others)}", expected,
+                "Let transformers write one, once: AutoTokenizer.from_pretrained(folder).save_pretrained(folder).");
     }
 
     private void RequireRows(IEnumerable<int> ids)

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>Leaves the spaces at the ends of byte-level tokens out of their offsets.</summary>
-/// <param name="KeepsFirst">Whether the first space of the first token stays, because it is none of the text: add_prefix_space put it there.</param>
+/// <param name="KeepsFirst">Whether a single space before the first token stays, because add_prefix_space may have put it there.</param>
 internal sealed record OffsetTrimming(bool KeepsFirst)
 {
     private static readonly char Space = ByteAlphabet.ToCharacter((byte)' ');
@@ -14,7 +14,7 @@ internal sealed record OffsetTrimming(bool KeepsFirst)
     {
         var (start, end) = (origin.Start.Value, origin.End.Value);
         var (left, right) = (token.TakeWhile(IsSpace).Count(), token.Reverse().TakeWhile(IsSpace).Count());
-        if (left > 0 && KeepsFirst && (isFirst || start == 0)) left--;
+        if (left == 1 && KeepsFirst && (isFirst || start == 0)) left = 0;
 
         start = Math.Min(start + left, end);
         return start..(end >= right ? Math.Max(end - right, start) : end);

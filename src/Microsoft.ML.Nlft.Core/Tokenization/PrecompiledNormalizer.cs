@@ -60,7 +60,14 @@ internal sealed class PrecompiledNormalizer : INormalizer
     {
         if (Find(fragment.Text.AsSpan(start, end - start)) is not { } replacement) return false;
 
-        text.Append(replacement, fragment.StartOf(start), fragment.EndOf(end - 1));
+        // Character by character; what the replacement has more comes from the last one.
+        foreach (var rune in replacement.EnumerateRunes())
+        {
+            var next = start + fragment.RuneAt(start).Utf16SequenceLength;
+            text.Append(rune, fragment.StartOf(start), fragment.EndOf(next - 1));
+            if (next < end) start = next;
+        }
+
         return true;
     }
 

@@ -31,7 +31,7 @@ internal static class TokenizerSteps
         "ByteLevel" => new ByteLevelPreTokenizer(place["add_prefix_space"].Boolean(true), place["use_regex"].Boolean(true)),
         "Split" => Cut(Pattern(place["pattern"]), place["behavior"].OneOf<SplitBehavior>(), place["invert"].Boolean(false)),
         "Digits" => Cut(
-            new RuneMatcher(RuneClass.IsNumber), place["individual_digits"].Boolean(false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
+            new RuneMatcher(RuneClass.IsNumeric), place["individual_digits"].Boolean(false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
         "Punctuation" => Cut(
             new RuneMatcher(RuneClass.IsPunctuation),
             place["behavior"] is { IsNull: false } behavior ? behavior.OneOf<SplitBehavior>() : SplitBehavior.Isolated),
@@ -68,7 +68,8 @@ internal static class TokenizerSteps
                 var (mark, scheme) = (Mark(place), Scheme(place));
                 return () => [new MetaspaceStage(mark, scheme)];
             case "BPEDecoder":
-                var suffix = place["suffix"].StringOrNull() ?? "</w>";
+                var suffix = place["suffix"].StringOrNull() is "" ? throw place["suffix"].Refuse("a text that is not empty")
+                    : place["suffix"].StringOrNull() ?? "</w>";
                 return () => [new WordSuffixStage(suffix)];
             case "WordPiece":
                 var (prefix, cleansUp) = (place["prefix"].StringOrNull() ?? "##", place["cleanup"].Boolean(true));
