@@ -43,9 +43,15 @@ internal static class Program
         var wrong = options.Kills > 0 ? Kills.Run(place, options.Kills, options.Seed, options.Limit) : 0;
         if (options.Disks > 0)
         {
-            if (FullDisks.Run(place, options.Disks, options.Seed) is { } failed) wrong += failed;
-            else Console.WriteLine(
-                "Full disks were left out: nothing can be mounted here. They need Linux with unshare, as root or with user namespaces.");
+            if (FullDisks.Run(place, options.Disks, options.Seed) is { } failed)
+            {
+                wrong += failed;
+            }
+            else
+            {
+                Console.WriteLine(
+                    "Full disks were left out: nothing can be mounted here. They need Linux with unshare, as root or with user namespaces.");
+            }
         }
         if (options.Changes > 0) wrong += Changes.Run(place, options.Changes, options.Seed);
         if (options.Steps > 0) wrong += FlatMemory.Run(place, options.Steps);

@@ -94,9 +94,11 @@ internal sealed class Measuring(string folder, ScaleOptions options, TextWriter 
         network.Link = NetworkLinks[1];
         networkSums.AddRange(Sums(measured, "network sums", LargestNetwork, s_networkBytes, NetworkLinks[1], network.Launch));
         foreach (var processes in (int[])[4, LargestNetwork])
+        {
             networkSums.AddRange(Sums(measured, "network sums, Rabenseifner", processes, s_networkBytes[1..], NetworkLinks[1], (count, program) =>
                 network.Launch(count, [.. s_rabenseifner, .. program]))
                 .Select(sum => sum with { Configured = SumAlgorithm.HalvingDoubling }));
+        }
         return measured with { NetworkSteps = networkSteps, NetworkSums = networkSums };
     }
 

@@ -57,8 +57,10 @@ internal sealed unsafe partial class PacketRelay : IDisposable
         Encoding.ASCII.GetBytes(name, request);
         BitConverter.TryWriteBytes(request[16..], TunWithoutHeader);
         fixed (byte* pointer = request)
+        {
             if (Control(device, SetInterface, pointer) < 0)
                 throw new InvalidOperationException($"no TUN device {name} (error {Marshal.GetLastPInvokeError()})");
+        }
         return device;
     }
 

@@ -19,13 +19,17 @@ internal sealed class Prediction
         var largest = measured.Steps.Where(step => step.Processes == 1).MaxBy(step => step.Figure.Operations / step.Figure.Rows)!;
         (OperationsPerSecond, RateShape) = (largest.Figure.Operations / largest.Figure.Seconds, largest.Shape);
         foreach (var pair in measured.Steps.Where(step => step.Processes == 2))
+        {
             _crowding[pair.Shape] = Math.Max(1, (pair.Figure.Seconds - CostModel.Communicate(WorkOf(pair), 2, pair.Link, Local)) / CostModel.Compute(
                 WorkOf(pair), 2, measured.Cores));
+        }
         // The rest of a network step besides computation and the long sum, in rounds of short messages.
         var step = measured.NetworkSteps.FirstOrDefault(step => Measuring.IsFitted(step.Processes, step.Link));
         if (step is not null)
+        {
             ShortRounds = Math.Max(0, (step.Figure.Seconds - CostModel.Step(WorkOf(step) with { ShortRounds = 0 }, step.Processes, step.Link,
                 Network, measured.Cores)) / (step.Link.Latency + Network.PerRound));
+        }
     }
 
     /// <summary>The algorithm that fits the network measurements.</summary>

@@ -225,9 +225,13 @@ internal sealed class ScalePage
             Line($"| model | link | {string.Join(" | ", s_processes)} |");
             Line($"|---|---|{string.Concat(s_processes.Select(_ => "---|"))}");
             foreach (var (name, shape) in s_models)
+            {
                 foreach (var link in s_links)
+                {
                     Line($"| {name} | {link.Name} | "
                         + $"{string.Join(" | ", s_processes.Select(processes => Percent(WeakScaling(shape, speed, link, processes))))} |");
+                }
+            }
             Line("");
         }
         Line($"### A window of {FixedWindow} rows for all processes, 10 Gbit/s");

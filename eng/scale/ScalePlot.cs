@@ -30,8 +30,10 @@ internal sealed class ScalePlot(
     {
         _plot.Frame($"{columns[column]}, {rows[row]}", left, top, processes.Select((count, i) => (X(left, i), count)), "processes");
         for (var link = 0; link < links.Count; link++)
+        {
             _plot.Line(link, Enumerable.Range(0, processes.Count)
                 .Select(i => (X(left, i), _plot.Y(top, efficiency(column, row, link, processes[i])))));
+        }
     }
 
     private double X(double left, int i) => left + 10 + (Width - 20) * i / Math.Max(1, processes.Count - 1);

@@ -90,7 +90,9 @@ internal sealed class StudyPage(
         foreach (var method in Method.All) Line($"| {method.Name} | {method.What} | {rates[method]} |");
         foreach (var method in Method.All.Where(method => rates[method].Tried is { Count: > 1 } tried
             && (rates[method].Rate == tried[0].Rate || rates[method].Rate == tried[^1].Rate)))
+        {
             Line($"\nThe best rate of {method.Name} is the smallest or largest one tried: a better one may lie beyond.");
+        }
         Line("");
     }
 

@@ -32,8 +32,10 @@ internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamil
             Line($"| method | {string.Join(" | ", families.Select(family => family.Name))} | mean |");
             Line($"|---|{string.Concat(families.Select(_ => "---|"))}---|");
             foreach (var variant in Variant.All.Where(variant => Runs(variant, mix).Any()))
+            {
                 Line($"| {variant.Method.Name} | {string.Join(" | ", families.Select(family => Accuracy(Runs(variant, mix, family))))} | "
                     + $"{Mean(Runs(variant, mix))} |");
+            }
             Line("");
             Line($"| salient tokens: first, last steps | {string.Join(" | ", families.Select(family => family.Name))} |");
             Line($"|---|{string.Concat(families.Select(_ => "---|"))}");

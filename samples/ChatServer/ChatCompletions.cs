@@ -23,13 +23,17 @@ internal static class ChatCompletions
     {
         // A browser page cannot send this type to another origin without a preflight.
         if (!context.Request.HasJsonContentType())
+        {
             throw ApiException.Invalid(null, "The body must have the content type application/json.",
                 status: StatusCodes.Status415UnsupportedMediaType);
+        }
         var request = await JsonSerializer.DeserializeAsync<CompletionRequest>(context.Request.Body, Wire.Json, context.RequestAborted)
             ?? throw ApiException.Invalid(null, "The body is null.");
         if (request.Model is { } name && name != model)
+        {
             throw ApiException.Invalid("model", $"There is no model '{name}' here; there is '{model}'.", "model_not_found",
                 StatusCodes.Status404NotFound);
+        }
         var (messages, options) = (request.ToMessages(), request.ToOptions());
         var local = client.GetService<LocalModel>();
         if (request.Stream is true)

@@ -127,7 +127,9 @@ internal sealed record CompletionRequest
     private static void Refuse(bool refused, string parameter, string supported)
     {
         if (refused)
+        {
             throw ApiException.Invalid(parameter, $"'{parameter}' is not supported: this server gives {supported}. Leave it out.",
                 "unsupported_parameter");
+        }
     }
 }

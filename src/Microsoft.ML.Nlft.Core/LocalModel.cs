@@ -185,8 +185,10 @@ public sealed class LocalModel : ITrainableModel, IDisposable
         settings ??= (Description?.Settings ?? new()) with { Prompts = Prompts.Options };
         settings.Validate();
         if (Network.Trainable == TrainableWeights.All)
+        {
             throw new NlftException($"the model of {Folder.Path}", "all of its weights trained", "an adapter, or nothing trained",
                 "Train with Trainable = TrainableWeights.Lora.");
+        }
         card ??= Description?.Card ?? new ModelCard { BaseModel = Name };
         _trainedOn.OnFirst($"saving {folder}", () => LocalModelDescription.SaveModel(folder, Folder, CurrentAdapter(), settings, card));
     }

@@ -65,8 +65,10 @@ public sealed record LocalModelDescription
         if (!File.Exists(path)) throw new NlftException(path, "no such file", expected, remedy);
         var description = JsonFile.Load(new(path, expected) { FileRemedy = remedy }).Deserialize<LocalModelDescription>(Json);
         if (description.Format is < 1 or > CurrentFormat)
+        {
             throw new NlftException($"{path}, format", $"{description.Format}", $"{CurrentFormat}",
                 $"It was written by version {description.LibraryVersion}: use that version or a newer one.");
+        }
         return description;
     }
 

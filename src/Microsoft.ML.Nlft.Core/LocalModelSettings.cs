@@ -28,11 +28,15 @@ public sealed record LocalModelSettings
         if (string.IsNullOrWhiteSpace(QuestionColumnName))
             throw new NlftException("name of the question column", "an empty name", "the name of a text column", "Set questionColumnName.");
         if (string.IsNullOrWhiteSpace(OutputColumnName))
+        {
             throw new NlftException("name of the output column", "an empty name", "a name for the column of generated answers",
                 "Set outputColumnName.");
+        }
         if (InstructionColumnName is not null && string.IsNullOrWhiteSpace(InstructionColumnName))
+        {
             throw new NlftException("name of the instruction column", "an empty name", "the name of a text column, or null for none",
                 "Set instructionColumnName.");
+        }
         Generation.Validate();
     }
 }

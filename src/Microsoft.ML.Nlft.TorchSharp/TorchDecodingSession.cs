@@ -67,9 +67,11 @@ internal sealed class TorchDecodingSession : IDecodingSession
         {
             _retired[s] |= tokens[s] < 0;
             if (!_retired[s] && _lengths[s] >= _configuration.MaximumPositions)
+            {
                 throw new NlftException($"sequence {s}", $"{_lengths[s] + 1} tokens", $"at most {_configuration.MaximumPositions} "
                     + "(max_position_embeddings)",
                     "Lower the limit of new tokens or shorten the prompt.");
+            }
             (ids[s], positions[s]) = _retired[s] ? (0, _lengths[s] - 1) : (tokens[s], _lengths[s]);
         }
         if (Array.TrueForAll(_retired, retired => retired)) return;

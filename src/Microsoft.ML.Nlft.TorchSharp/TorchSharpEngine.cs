@@ -55,8 +55,10 @@ public sealed class TorchSharpEngine : IModelEngine
     {
         ArgumentNullException.ThrowIfNull(options);
         if (Options.Int8Weights && options.Trainable == TrainableWeights.All)
+        {
             throw new NlftException("option Int8Weights", "true", "false when all weights are trained",
                 "Train a LoRA adapter, or leave Int8Weights out.");
+        }
         return TorchErrors.Explain(Device, () => new TorchLanguageModel(this, _device.Value, options, cancellationToken));
     }
 

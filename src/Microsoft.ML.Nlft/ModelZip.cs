@@ -22,8 +22,10 @@ internal static class ModelZip
     {
         var bytes = model.Adapter?.Factors.Sum(f => (long)f.Values.Length * sizeof(float)) ?? 0;
         if (bytes > MaximumAdapterBytes)
+        {
             throw new NlftException("adapter for the model zip", $"{bytes:N0} bytes", $"at most {MaximumAdapterBytes:N0}",
                 "Save it as a folder with mlContext.Nlft().Save and load it with mlContext.Nlft().Load.");
+        }
         var mlContext = new MLContext();
         ((ICanSaveModel)Chain(mlContext, model, Pack(model)).Fit(NoRows(mlContext, model))).Save(ctx);
     }
@@ -99,8 +101,10 @@ internal static class ModelZip
         var found = 0;
         var restored = Replace(loaded);
         if (found == 0)
+        {
             throw new NlftException("loaded model", "no text generation in it",
                 "a model saved by mlContext.Model.Save with a TextGenerationTransformer in it", "Use the loaded model as it is.");
+        }
         return restored as TransformerChain<ITransformer> ?? new TransformerChain<ITransformer>(restored);
 
         ITransformer Replace(ITransformer transformer)

@@ -26,8 +26,10 @@ public sealed partial class NlftCatalog
             options.AnswerColumnName, options.InstructionColumnName);
         var rows = columns.Read(data, options.CancellationToken);
         if (string.IsNullOrWhiteSpace(options.ModelFolder))
+        {
             throw new NlftException("option ModelFolder", "an empty path", "the folder of a model in Hugging Face layout, or of a saved model",
                 "Name a folder that holds config.json, the safetensors files and tokenizer.json, or one that Save wrote.");
+        }
         var saved = File.Exists(Path.Combine(options.ModelFolder, "nlft.json"));
         using var model = saved
             ? Load(options.ModelFolder, engine: options.Engine)

@@ -10,8 +10,10 @@ internal static class SavedModel
     public static void SaveMerged(TextGenerationTransformer model, string folder, ModelCard card)
     {
         if (model.Adapter is not { } adapter)
+        {
             throw new NlftException("model to merge", "a base model without an adapter", "a fine-tuned model",
                 $"Use the base model's folder as it is: {model.Model.Folder.Path}.");
+        }
         adapter.MergeInto(model.Model.Folder, folder);
         card.Save(folder, ModelCardKind.Merged);
     }
@@ -29,8 +31,10 @@ internal static class SavedModel
     public static void RequireBase(string modelFolder)
     {
         if (LocalModelDescription.IsIn(modelFolder))
+        {
             throw new NlftException(modelFolder, "a saved model", "the folder of a base model in Hugging Face layout",
                 $"Open it with mlContext.Nlft().Load, or name its base model: {LocalModelDescription.Load(modelFolder).BaseModelPath}.");
+        }
     }
 
     /// <summary>Opens a base model for generation.</summary>

@@ -41,6 +41,7 @@ public sealed class LargeMapTests
         }
         var recoloured = new List<double>();
         foreach (var value in new[] { "2", "3", "1.2", "1.5" })
+        {
             recoloured.Add(browser.Run("""
                 const begin = performance.now(), range = document.getElementById('range-SalientRatioToBase');
                 range.value = arguments[0];
@@ -50,6 +51,7 @@ public sealed class LargeMapTests
                 await frame();
                 return new Promise(resolve => setTimeout(() => resolve(performance.now() - begin)));
                 """, value).GetDouble());
+        }
         var elements = browser.Run("return document.getElementsByTagName('*').length;").GetInt64();
         browser.Screenshot("map-large");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,

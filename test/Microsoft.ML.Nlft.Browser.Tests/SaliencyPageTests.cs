@@ -65,7 +65,9 @@ public sealed partial class SaliencyPageTests
                 var got = values.ToArray();
                 if (numbers.Length != got.Length || numbers.Zip(got)
                     .Any(pair => !(Math.Abs(pair.First - pair.Second) <= Tolerance * Math.Max(1, Math.Abs(pair.First)))))
+                {
                     failures.Add($"{one.GetProperty("id")}, {what}: wanted {string.Join(' ', numbers)}, got {string.Join(' ', got)}");
+                }
             }
             IEnumerable<double> Numbers(string name) => found.GetProperty(name).EnumerateArray().Select(value => value.GetDouble());
             Same("n_salient", expected.GetProperty("n_salient"), [found.GetProperty("salient").GetDouble()]);

@@ -57,10 +57,12 @@ public sealed class LocalModelDescriptionTests : IDisposable
     public void Save_SavedModel_KeepsWhatItKnew()
     {
         using (var model = LocalModel.Load(_base.Path, new() { Trainable = TrainableWeights.Lora }))
+        {
             model.Save(_saved,
                 new() { QuestionColumnName = "Q",
                 Prompts = new() { TemplateVariables = new Dictionary<string, object?> { ["enable_thinking"] = false, ["n"] = 3 } } },
                 new ModelCard { BaseModel = "me/base" });
+        }
         using (var model = LocalModel.Load(_saved)) model.Save(Path.Combine(_saved, "again"));
 
         var (first, second) = (LocalModelDescription.Load(_saved), LocalModelDescription.Load(Path.Combine(_saved, "again")));

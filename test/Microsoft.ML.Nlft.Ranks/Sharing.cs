@@ -51,9 +51,11 @@ internal sealed class Sharing(Communicator ranks, IReadOnlyList<string> argument
         };
         var lines = new List<string>();
         await foreach (var response in ResponseGenerator.GenerateAsync(model, Rows(), options))
+        {
             lines.Add(string.Create(CultureInfo.InvariantCulture,
                 $"{response.Question}.{response.Sample} {response.Row.Question} {response.Row.Response} {response.Generated.FinishReason} "
                 + $"{string.Join(' ', response.Generated.Tokens)} {response.Generated.LogProbabilities!.Sum():0.0000}"));
+        }
         Write(lines);
         if (ranks.IsFirst) Console.WriteLine($"done {last.Done}, responded {string.Join(' ', last.DoneByProcess)}");
     }
@@ -81,13 +83,16 @@ internal sealed class Sharing(Communicator ranks, IReadOnlyList<string> argument
     {
         await Task.Yield();
         var other = ranks.Rank == Number("differs", -1) ? 1 : 0;
-        for (var i = 0; i < Number("rows", 40); i++) yield return new DataRow
+        for (var i = 0; i < Number("rows", 40); i++)
         {
-            Question = $"How much is {i + other} + {i}?",
-            Response = $"It is {i}.",
-            Answer = $"{i + i % 2}",
-            Source = $"row {i + 1}",
-        };
+            yield return new DataRow
+            {
+                Question = $"How much is {i + other} + {i}?",
+                Response = $"It is {i}.",
+                Answer = $"{i + i % 2}",
+                Source = $"row {i + 1}",
+            };
+        }
     }
 
     private int Number(string option, int otherwise) => _options.TryGetValue(option, out var text) ? int.Parse(text, CultureInfo.InvariantCulture)

@@ -94,7 +94,9 @@ internal sealed class LinearModel : ICausalLanguageModel
             ModelState.Gradients => [(_gradients, "")],
             _ => ((float[], string)[])[(_first, ".exp_avg"), (_second, ".exp_avg_sq")],
         })
+        {
             _layout.SelectMany(factor => values[factor.Name + suffix]).ToArray().CopyTo(target, 0);
+        }
     }
 
     public IDecodingSession StartDecoding(
@@ -133,14 +135,18 @@ internal sealed class LinearModel : ICausalLanguageModel
         float[] low = Low(token), logits = Logits(Hidden(token)), g = new float[Width];
         var logSum = LogSum(logits);
         for (var other = 0; other < logits.Length; other++)
+        {
             for (var i = 0; i < Width; i++)
                 g[i] += (float)_scaling * coefficient * (MathF.Exp(logits[other] - logSum) - (other == target ? 1 : 0)) * Embedding(other)[i];
+        }
         for (var i = 0; i < Width; i++)
+        {
             for (var r = 0; r < Rank; r++)
             {
                 _gradients[(Width + i) * Rank + r] += g[i] * low[r];
                 for (var j = 0; j < Width; j++) _gradients[r * Width + j] += g[i] * B(i)[r] * Embedding(token)[j];
             }
+        }
     }
 
     private static float Dot(ReadOnlySpan<float> x, ReadOnlySpan<float> y)
@@ -159,11 +165,13 @@ internal sealed class LinearModel : ICausalLanguageModel
         public void Backward(IReadOnlyList<ReadOnlyMemory<float>> coefficients, CancellationToken cancellationToken = default)
         {
             foreach (var (sequence, row) in batch.Zip(coefficients))
+            {
                 for (var t = 0; t < row.Length; t++)
                 {
                     var tokens = sequence.Tokens.Span[(sequence.PromptLength + t - 1)..];
                     model.AddGradient(tokens[0], tokens[1], row.Span[t]);
                 }
+            }
         }
 
         public void Dispose()

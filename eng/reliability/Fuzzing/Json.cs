@@ -85,8 +85,9 @@ internal static class Json
                     {
                         case 0 when list.Count > 0: list.RemoveAt(random.Next(list.Count)); break;
                         case 1 when list.Count > 0: list[random.Next(list.Count)] = Other(random, places); break;
-                        case 2 when list.Count > 0: for (var n = random.Next(1, 60); n > 0; n--) list.Add(
-                            list[random.Next(list.Count)]?.DeepClone()); break;
+                        case 2 when list.Count > 0:
+                            for (var n = random.Next(1, 60); n > 0; n--) list.Add(list[random.Next(list.Count)]?.DeepClone());
+                            break;
                         default: list.Add(Value(random, null)); break;
                     }
                     break;
@@ -106,8 +107,10 @@ internal static class Json
         if (old is JsonValue value && random.Next(2) == 0)
         {
             if (value.TryGetValue<string>(out var text))
+            {
                 return random.Next(3) switch { 0 => text + text, 1 => string.Concat(Enumerable.Repeat(text, random.Next(1, 200))), _ =>
                     text.Length > 0 ? text[1..] : "x" };
+            }
             if (value.TryGetValue<int>(out var number))
                 return unchecked(random.Next(4) switch { 0 => number + 1, 1 => number - 1, 2 => number * 2, _ => -number });
         }

@@ -56,8 +56,10 @@ internal static class FullDisks
             Job.Run(folder, model, questions, 1, _ => { });
         }
         foreach (var name in Job.Results)
+        {
             if (!File.ReadAllBytes(Path.Combine(folder, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(work, "unbroken", name))))
                 return Wrong($"{name} differs");
+        }
         return 0;
     }
 

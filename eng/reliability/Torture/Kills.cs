@@ -37,7 +37,10 @@ internal static class Kills
                 wrong++;
                 Console.WriteLine($"    {folder}: exit code {last.ExitCode}, differs in {string.Join(", ", differences)}. {error.Result}");
             }
-            else Directory.Delete(folder, recursive: true);
+            else
+            {
+                Directory.Delete(folder, recursive: true);
+            }
         }
         var phases = string.Join(", ", during.Select(pair => $"{pair.Key} {pair.Value}"));
         Console.WriteLine(FormattableString.Invariant($"{killed} kills ({phases}), {jobs} jobs, ")

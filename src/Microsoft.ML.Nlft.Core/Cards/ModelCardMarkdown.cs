@@ -101,7 +101,10 @@ internal sealed class ModelCardMarkdown
                 + $"{Percent((double)evaluation.Correct / evaluation.Total)} "
                 + $"(95 % Wilson interval {Percent(lower)} to {Percent(upper)}); {evaluation.Unanswered} without a final answer");
         }
-        else Line(_card.Training is null ? "Not recorded." : "- Not evaluated.");
+        else
+        {
+            Line(_card.Training is null ? "Not recorded." : "- Not evaluated.");
+        }
     }
 
     private void Usage()
@@ -115,12 +118,16 @@ internal sealed class ModelCardMarkdown
                 : "In an ML.NET pipeline, where nlft.json lies beside this file: `mlContext.Nlft().Load(\"this-folder\")`.")
             .Line().Line("From Python:").Line().Line("```python").Line("from transformers import AutoModelForCausalLM, AutoTokenizer");
         if (_isMerged)
+        {
             Line().Line("tokenizer = AutoTokenizer.from_pretrained(\"this-folder\")")
                 .Line("model = AutoModelForCausalLM.from_pretrained(\"this-folder\")");
+        }
         else
+        {
             Line("from peft import PeftModel").Line().Line($"tokenizer = AutoTokenizer.from_pretrained({Quoted(_card.BaseModel)})")
                 .Line($"model = AutoModelForCausalLM.from_pretrained({Quoted(_card.BaseModel)})")
                 .Line("model = PeftModel.from_pretrained(model, \"this-folder\")");
+        }
         Line("inputs = tokenizer.apply_chat_template([{\"role\": \"user\", \"content\": \"What is 2 + 3?\"}], add_generation_prompt=True, "
             + "return_tensors=\"pt\", return_dict=True)")
             .Line("print(tokenizer.decode(model.generate(**inputs, max_new_tokens=512)[0], skip_special_tokens=True))").Line("```");

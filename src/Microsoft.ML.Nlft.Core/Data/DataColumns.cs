@@ -23,10 +23,14 @@ public sealed record DataColumns
     {
         string[] names = [Question, Response, Judgment, Answer, Instruction];
         if (names.FirstOrDefault(string.IsNullOrWhiteSpace) is { } blank)
+        {
             throw new NlftException($"option {nameof(DataColumns)}", $"the name \"{blank}\"", "a name that is not blank",
                 "Name the column as the file does.");
+        }
         if (names.GroupBy(name => name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(group => group.Count() > 1) is { } twice)
+        {
             throw new NlftException($"option {nameof(DataColumns)}", $"the name \"{twice.Key}\" twice", "five names that differ in more than case",
                 "Give each column its own name.");
+        }
     }
 }

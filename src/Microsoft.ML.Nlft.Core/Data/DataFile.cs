@@ -49,8 +49,10 @@ public static class DataFile
                 "Name the format that the file has."),
         };
         foreach (var row in rows)
+        {
             foreach (var property in required)
                 row.Require(property);
+        }
         return rows;
     }
 

@@ -74,8 +74,10 @@ internal static class DelimitedFormat
             var twice = _names.GroupBy(name => name, StringComparer.OrdinalIgnoreCase)
                 .FirstOrDefault(group => group.Key.Length > 0 && group.Count() > 1);
             if (twice is not null)
+            {
                 throw new NlftException($"{path}, line {line}", $"the column \"{twice.Key}\" twice", "each column once (names ignore case)",
                     "Rename one of them.");
+            }
             Column Find(string property, string name, bool isRequired)
             {
                 var at = Array.FindIndex(_names, column => string.Equals(column, name, StringComparison.OrdinalIgnoreCase));
@@ -94,8 +96,10 @@ internal static class DelimitedFormat
         {
             var place = $"{_path}, line {line}";
             if (fields.Count != _names.Length)
+            {
                 throw new NlftException(place, $"{fields.Count} fields", $"{_names.Length}, as in the header",
                     "Put quotes around fields that hold the separator, and double the quotes inside.");
+            }
             string? Field(Column column) => column.At >= 0 && !string.IsNullOrWhiteSpace(fields[column.At]) ? fields[column.At]
                 : !column.IsRequired ? null
                 : throw new NlftException($"{place}, \"{column.Name}\"", "an empty field", "a text", "Fill it in or leave the row out.");

@@ -56,8 +56,10 @@ internal sealed class DelimitedText(TextReader text, string path, char delimiter
         while (true)
         {
             if (text.Peek() == End)
+            {
                 throw new NlftException($"{path}, line {line}, column {column}", "a quote that is never closed", "a closing quote",
                     "Close it, or double the quotes inside the field.");
+            }
             var letter = Next();
             if (letter == '"' && !Take('"')) return;
             _field.Append(letter);

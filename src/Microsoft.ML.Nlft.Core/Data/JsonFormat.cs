@@ -144,8 +144,10 @@ internal static class JsonFormat
         {
             if (!char.IsSurrogate(text[at])) continue;
             if (!Rune.TryGetRuneAt(text, at, out _))
+            {
                 throw new NlftException($"{place}, character {at + 1}", "half of a surrogate pair", "whole characters",
                     "Repair the text: it was cut in the middle of a character.");
+            }
             at++;
         }
         return text;

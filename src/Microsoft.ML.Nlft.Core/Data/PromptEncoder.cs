@@ -25,8 +25,10 @@ public sealed class PromptEncoder
     public PromptEncoder(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, IReadOnlyList<int> endOfSequenceIds)
     {
         if (options.MaximumTokens < 2)
+        {
             throw new NlftException("option PromptOptions.MaximumTokens", $"{options.MaximumTokens}", "2 or more",
                 "Set the most tokens of prompt and response together.");
+        }
         int? Id(string? token) => token is null ? null : tokenizer.TokenToId(token);
         var endOfSequence = Id(tokenizer.EndOfSequenceToken) ?? (endOfSequenceIds.Count > 0 ? endOfSequenceIds[0] : null);
         _renderer = new PromptRenderer(tokenizer, template, options, endOfSequence);
@@ -58,9 +60,11 @@ public sealed class PromptEncoder
         Require(example.Source, nameof(example.Answer), example.Answer);
         var response = _renderer.Response(example.Response);
         if (response.Length >= _limit)
+        {
             throw new NlftException($"{example.Source}, Response", $"{response.Length} tokens",
                 $"at most {_limit - 1}, which leaves room for a prompt in MaximumTokens = {_limit}",
                 "Shorten the response, leave the row out, or raise MaximumTokens up to what the model allows.");
+        }
         var room = _limit - response.Length;
         return new EncodedExample(example.Polarity, response,
             Prompt(_baseSystem, _baseUser, example, room),
@@ -105,8 +109,10 @@ public sealed class PromptEncoder
                 throw new NlftException($"message {i + 1}", "an empty text", "a text", "Fill it in or leave the message out.");
         }
         if (turns is not [.., { Role: "user" }])
+        {
             throw new NlftException("the conversation", turns.Count == 0 ? "no message" : $"a message of the role {turns[^1].Role} at its end",
                 "a user's message at its end", "Add the message that the model should answer.");
+        }
         var leading = turns.TakeWhile(turn => turn.Role == "system").ToArray();
         var instructions = string.Join("\n\n",
             leading.Select(turn => turn.Content).Prepend(instruction).Where(text => !string.IsNullOrWhiteSpace(text)));

@@ -16,11 +16,15 @@ internal sealed partial class PromptText
         _placeholders = [.. Placeholder().Matches(text).Cast<Match>()];
         var allowed = string.Join(", ", names.Select(name => $"{{{name}}}"));
         foreach (var placeholder in _placeholders)
+        {
             if (!names.Contains(placeholder.Groups[1].Value))
                 throw Fault(option, $"the placeholder {placeholder.Value}", allowed, "Correct its name.");
+        }
         foreach (var name in required)
+        {
             if (!_placeholders.Any(placeholder => placeholder.Groups[1].Value == name))
                 throw Fault(option, $"no {{{name}}} in \"{text}\"", $"a text with {{{name}}}", "Put the placeholder where the text belongs.");
+        }
     }
 
     /// <summary>Returns the text with its values, and the range of every value.</summary>

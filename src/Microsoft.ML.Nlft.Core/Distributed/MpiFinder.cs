@@ -18,9 +18,11 @@ internal static class MpiFinder
         if (variable(Variable) is { Length: > 0 } named)
         {
             if (load(named) is not { } handle)
+            {
                 throw new NlftException($"environment variable {Variable}", $"\"{named}\", which cannot be loaded",
                     "an MPI library, as a path or a name",
                     "Correct it, or leave it out to have the installed library found.");
+            }
             return new MpiLibrary(named, handle);
         }
         var others = new List<string>();

@@ -52,8 +52,10 @@ internal sealed unsafe class MpiLibrary
         int version, subversion;
         Check(((delegate* unmanaged<int*, int*, int>)Function("MPI_Get_version"))(&version, &subversion), "MPI_Get_version");
         if (version < MinimumVersion)
+        {
             throw new NlftException($"MPI library {name}", $"MPI {version}.{subversion} ({Version})", $"MPI {MinimumVersion}.0 or newer",
                 $"{MpiFinder.Remedy(Family)}");
+        }
 
         if (Family == MpiFamily.OpenMpi && !OperatingSystem.IsWindows()) LoadGlobally(name);
         _initThread = (delegate* unmanaged<int*, byte***, int, int*, int>)Function("MPI_Init_thread");
@@ -121,8 +123,10 @@ internal sealed unsafe class MpiLibrary
         int provided;
         Check(_initThread(null, null, ThreadSerialized, &provided), "MPI_Init_thread");
         if (provided < ThreadSerialized)
+        {
             throw new NlftException($"MPI library {Name}", $"support for single-threaded programs only ({Version})", "MPI_THREAD_SERIALIZED",
                 "Use a build with thread support.");
+        }
     }
 
     /// <summary>Finalizes MPI; waits until the other processes do the same.</summary>

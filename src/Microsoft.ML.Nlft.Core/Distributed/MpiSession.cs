@@ -46,16 +46,20 @@ internal sealed unsafe class MpiSession : IDisposable
     {
         (Library, _outbox) = (library, new MpiOutbox(library));
         if (library.IsFinalized)
+        {
             throw new NlftException("MPI", "already finalized in this process", "not finalized",
                 "Let the program end MPI after its last use of this library.");
+        }
         _ownsMpi = !library.IsInitialized;
         if (_ownsMpi) library.Initialize();
         (Rank, Size) = (library.Rank(library.World), library.Size(library.World));
         if (launcher.Size is { } told && told != Size)
+        {
             throw new NlftException($"MPI library {library.Name}", $"a job of {Size} ({library.Version})",
                 $"the {told} processes that {launcher.Name} says it started",
                 $"Start the program with the launcher of that library (srun: --mpi=pmix or --mpi=pmi2), or name the launcher's library in "
                     + $"{MpiFinder.Variable}.");
+        }
         // Three communicators keep the three kinds of messages apart.
         (_collective, _messages, _control) = (library.Duplicate(library.World), library.Duplicate(library.World), library.Duplicate(library.World));
         _left = new bool[Size];
@@ -242,8 +246,10 @@ internal sealed unsafe class MpiSession : IDisposable
                 {
                     suspectedAt ??= Stopwatch.GetTimestamp();
                     if (Stopwatch.GetElapsedTime(suspectedAt.Value) > s_gracePeriod)
+                    {
                         throw new NlftException($"{_places[gone]}", "ended", $"to take part in {what}",
                             "Every process must make the same calls: find out why the program ends early on this one.");
+                    }
                 }
                 if (Stopwatch.GetElapsedTime(start) < s_yieldTime) Thread.Yield();
                 else Thread.Sleep(1);

@@ -46,8 +46,10 @@ public sealed class PackedBatch
         {
             var length = sequences[i].Length;
             if (length == 0 || length > configuration.MaximumPositions)
+            {
                 throw new NlftException($"sequence {i} of the batch", $"{length} tokens",
                     $"1 to {configuration.MaximumPositions} (max_position_embeddings)", "Shorten the prompt or lower the limit of tokens.");
+            }
             TokenCheck.RequireInVocabulary(sequences[i].Span, $"sequence {i} of the batch", configuration);
             starts[i + 1] = starts[i] + length;
         }
@@ -81,11 +83,13 @@ public sealed class PackedBatch
         for (var s = 0; s < sequences.Count; s++) firsts[s + 1] = firsts[s] + sequences[s].ResponseLength;
         var (rows, targets) = (new int[firsts[^1]], new int[firsts[^1]]);
         for (var s = 0; s < sequences.Count; s++)
+        {
             for (var t = 0; t < sequences[s].ResponseLength; t++)
             {
                 var row = Starts[s] + sequences[s].PromptLength + t;
                 (rows[firsts[s] + t], targets[firsts[s] + t]) = (row - 1, Tokens[row]);
             }
+        }
         return (rows, targets, firsts);
     }
 
@@ -104,8 +108,10 @@ public sealed class PackedBatch
             var n = firsts[s + 1] - firsts[s];
             if (coefficients[s].Length == 0) continue;
             if (coefficients[s].Length != n)
+            {
                 throw new ArgumentException($"{coefficients[s].Length} coefficients for the {n} response tokens of sequence {s}.",
                     nameof(coefficients));
+            }
             coefficients[s].Span.CopyTo(flat.AsSpan(firsts[s]));
         }
         return flat;

@@ -12,8 +12,10 @@ internal static class TokenCheck
         for (var i = 0; i < tokens.Length; i++)
         {
             if ((uint)tokens[i] >= (uint)model.VocabularySize)
+            {
                 throw new NlftException($"{place}, token {i + 1}", $"id {tokens[i]}", $"0 to {model.VocabularySize - 1}",
                     "Use the tokenizer that belongs to the model.");
+            }
         }
     }
 }

@@ -72,9 +72,11 @@ public sealed partial class ChatJudge : IResponseJudge, IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 if (attempt == _options.MaximumAttempts)
+                {
                     throw new NlftException($"{row.Source}, judgment",
                         $"{attempt} failed attempts, the last with {error.GetType().Name}: {error.Message}", "a reply",
                         "Try again later: a journal keeps what is judged so far.", error);
+                }
             }
             await Task.Delay(Delay(row, attempt), _options.TimeProvider, cancellationToken).ConfigureAwait(false);
         }

@@ -62,8 +62,10 @@ internal sealed class Journal<T> : IDisposable
             var found = _done.TryGetValue(index, out var entry);
             result = found ? entry!.Result : default!;
             if (found && entry!.Row != row)
+            {
                 throw new NlftException($"{_path}, result {index}", "the result of another row", "the rows that the run began with",
                     "Resume with the same rows in the same order, or delete the file to start again.");
+            }
             return found;
         }
     }
@@ -128,11 +130,15 @@ internal sealed class Journal<T> : IDisposable
             // reported below
         }
         if (found is null)
+        {
             throw new NlftException(_path!, "no journal", "the journal of an interrupted run, or no file",
                 "Name another file: this one would be overwritten.");
+        }
         if (found != run)
+        {
             throw new NlftException(_path!, $"an interrupted run of {found}", run,
                 "Resume with the options and the model that it began with, or delete the file to start again.");
+        }
     }
 
     private static Entry? Parse(ReadOnlySpan<byte> line)

@@ -22,7 +22,9 @@ public readonly record struct ResponseRatio(int Correct, int Incorrect)
         if (text.Equals("incorrect", StringComparison.OrdinalIgnoreCase)) return AllIncorrect;
         if (text.Split(':') is [var left, var right] && int.TryParse(left, NumberStyles.None, CultureInfo.InvariantCulture, out var correct)
             && int.TryParse(right, NumberStyles.None, CultureInfo.InvariantCulture, out var incorrect) && (long)correct + incorrect > 0)
+        {
             return new ResponseRatio(correct, incorrect);
+        }
         throw new NlftException("a ratio of correct to incorrect responses", $"\"{text}\"",
             "two whole numbers as 3:1, \"correct\" or \"incorrect\"", "Write it like 1:3.");
     }

@@ -41,8 +41,10 @@ public static class RowSelection
         var incorrect = count - correct;
         var there = rows.Count(row => row.Polarity == Polarity.Correct);
         if (there < correct || rows.Count - there < incorrect)
+        {
             throw TooFew(rows, $"{correct} correct and {incorrect} incorrect, for {count} at {ratio}",
                 Remedy(there, rows.Count - there, count, ratio));
+        }
         var left = new Dictionary<Polarity, int> { [Polarity.Correct] = correct, [Polarity.Incorrect] = incorrect };
         return [.. Shuffled(rows, seed).Where(row => left[row.Polarity]-- > 0)];
     }
@@ -81,8 +83,10 @@ public static class RowSelection
     private static string Remedy(int correct, int incorrect, int count, ResponseRatio ratio)
     {
         for (; count > 0; count--)
+        {
             if (ratio.CorrectOf(count) is var needed && needed <= correct && count - needed <= incorrect)
                 return $"Ask for {count} or fewer, for another ratio, or generate more responses.";
+        }
         return "Choose another ratio, or generate more responses.";
     }
 }

@@ -56,10 +56,14 @@ public sealed partial class RuleBasedJudge : IResponseJudge
         {
             var sides = annotation.Groups[1].Value.Split('=', StringSplitOptions.TrimEntries);
             for (var i = 1; i < sides.Length; i++)
+            {
                 if (ArithmeticExpression.Evaluate(sides[i - 1]) is { } value && ArithmeticExpression.Evaluate(sides[i]) is { } stated
                     && !Agrees(value, stated, sides[i]))
+                {
                     return string.Create(CultureInfo.InvariantCulture,
                         $"The calculation {sides[i - 1]} = {sides[i]} is wrong: {sides[i - 1]} is {value:0.####}, not {stated:0.####}.");
+                }
+            }
         }
         return null;
     }

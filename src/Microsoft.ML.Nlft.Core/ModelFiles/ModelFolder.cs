@@ -29,12 +29,16 @@ public sealed class ModelFolder : IDisposable
     {
         path = System.IO.Path.GetFullPath(path);
         if (!Directory.Exists(path))
+        {
             throw new NlftException(path, "no such folder", "a folder with config.json, model.safetensors and tokenizer.json",
                 "Check the path, or download the model there.");
+        }
         var configurationPath = System.IO.Path.Combine(path, "config.json");
         if (!File.Exists(configurationPath))
+        {
             throw new NlftException(configurationPath, "no such file", ModelConfigurationReader.WhatItIs,
                 "Name the folder that holds the model's files.");
+        }
         var json = File.ReadAllBytes(configurationPath);
         var configuration = ModelConfigurationReader.Read(JsonFile.Parse(json, new(configurationPath, ModelConfigurationReader.WhatItIs)));
         var weights = ModelWeights.Open(path);

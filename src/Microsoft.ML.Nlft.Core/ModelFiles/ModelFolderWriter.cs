@@ -72,8 +72,10 @@ public static class ModelFolderWriter
     internal static void Write(string folder, byte[] configurationJson, IEnumerable<SafetensorsSource> tensors)
     {
         if (File.Exists(Path.Combine(folder, ModelWeights.IndexFile)))
+        {
             throw new NlftException(Path.Combine(folder, ModelWeights.IndexFile), "a sharded model",
                 "an empty folder, or one with a single weight file", "Write to another folder.");
+        }
         var weights = Path.Combine(folder, ModelWeights.SingleFile);
         AtomicFile.WriteAll(
             (weights, stream => SafetensorsWriter.WriteTo(stream, weights, tensors)),
@@ -103,7 +105,10 @@ public static class ModelFolderWriter
         while (reader.Read())
         {
             if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1
-                || !(reader.ValueTextEquals("dtype"u8) || reader.ValueTextEquals("torch_dtype"u8))) continue;
+                || !(reader.ValueTextEquals("dtype"u8) || reader.ValueTextEquals("torch_dtype"u8)))
+            {
+                continue;
+            }
             reader.Read();
             edited.Write(json, copied, (int)reader.TokenStartIndex - copied);
             edited.Write(Encoding.UTF8.GetBytes($"\"{type.TorchName()}\""));
@@ -119,14 +124,20 @@ public static class ModelFolderWriter
         foreach (var tensor in tensors)
         {
             if (!missing.Remove(tensor.Name, out var shape))
+            {
                 throw new NlftException($"{folder}, tensor \"{tensor.Name}\"", "a tensor that the configuration does not have, or a second one",
                     "the weights of the configuration", "Leave it out.");
+            }
             if (!shape.SequenceEqual(tensor.Shape.Select(size => (long)size)))
+            {
                 throw new NlftException($"{folder}, tensor \"{tensor.Name}\"", $"shape [{string.Join(", ", tensor.Shape)}]", TensorTypes.Text(shape),
                     "Give the tensor the configuration's shape.");
+            }
         }
         if (missing.Count > 0)
+        {
             throw new NlftException($"{folder}, tensor \"{missing.Keys.First()}\"", "no such tensor",
                 $"one of shape {TensorTypes.Text(missing.Values.First())}", "Give every weight of the configuration.");
+        }
     }
 }

@@ -53,11 +53,15 @@ internal sealed class ModelWeights : IDisposable
         }
         var entry = file.Entry(name);
         if (!shape.SequenceEqual(entry.Shape))
+        {
             throw new NlftException($"{file.Path}, tensor \"{name}\"", $"shape {TensorTypes.Text(entry.Shape)}", TensorTypes.Text(shape),
                 "Check that config.json belongs to the weights.");
+        }
         if (!entry.Type.IsSupportedFloat())
+        {
             throw new NlftException($"{file.Path}, tensor \"{name}\"", $"element type {entry.Type.FileName()}", "F32, F16, BF16 or F64",
                 "Use the model's unquantised weights.");
+        }
     }
 
     public TensorData Read(string name) => _byTensor.TryGetValue(name, out var file) ? file.Tensor(name)
@@ -97,8 +101,10 @@ internal sealed class ModelWeights : IDisposable
         {
             var path = Path.Combine(_folder, shard);
             if (!File.Exists(path))
+            {
                 throw new NlftException(path, "no such file", $"a shard that {IndexFile} names for {map.Values.Count(name => name == shard)} tensors",
                     DownloadAgain);
+            }
             var file = SafetensorsFile.Open(path);
             Add(file);
             foreach (var entry in file.Entries)
@@ -114,8 +120,10 @@ internal sealed class ModelWeights : IDisposable
         foreach (var (tensor, shard) in map)
         {
             if (!_byTensor.ContainsKey(tensor))
+            {
                 throw new NlftException($"{Path.Combine(_folder, shard)}, tensor \"{tensor}\"", "no such tensor",
                     $"the tensor, as {IndexFile} places it there", DownloadAgain);
+            }
         }
     }
 
@@ -128,8 +136,10 @@ internal sealed class ModelWeights : IDisposable
         {
             var shard = value.StringOrNull() ?? throw value.Refuse("a file name", DownloadAgain);
             if (shard.AsSpan().ContainsAny("/\\:") || shard is "" or "." or "..")
+            {
                 throw value.Refuse("the name of a file in the folder itself, without a path",
                     "Put the shards into the model's folder and name them without a path.");
+            }
             map.Add(tensor, shard);
         }
         return map.Count > 0 ? map : throw index["weight_map"].Refuse("at least one tensor", DownloadAgain);

@@ -14,10 +14,14 @@ public static class NamedTensors
     public static void RequireExactly(IReadOnlyList<NamedTensor> tensors, IReadOnlyDictionary<string, int[]> shapes)
     {
         foreach (var tensor in tensors)
+        {
             if (!shapes.TryGetValue(tensor.Name, out var shape) || !shape.SequenceEqual(tensor.Shape)
                 || tensor.Values.Length != shape.Aggregate(1L, (n, size) => n * size))
+            {
                 throw new NlftException($"tensor {tensor.Name}", $"shape [{string.Join(" x ", tensor.Shape)}]",
                     shape is null ? $"one of the {shapes.Count} tensors that Export names" : $"[{string.Join(" x ", shape)}]", Remedy);
+            }
+        }
         if (shapes.Keys.Except(tensors.Select(tensor => tensor.Name)).FirstOrDefault() is { } missing)
             throw new NlftException($"tensor {missing}", "nothing", "every tensor that Export names", Remedy);
     }

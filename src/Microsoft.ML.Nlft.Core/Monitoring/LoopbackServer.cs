@@ -107,9 +107,15 @@ internal sealed class LoopbackServer : IDisposable
             var host = headers.GetValueOrDefault("Host", "");
             var refusal = first is not ["GET", _, "HTTP/1.1" or "HTTP/1.0"] ? "405 Method Not Allowed"
                 : host != Name(IPAddress.Loopback.ToString()) && host != Name("localhost") ? "403 Forbidden" : null;
-            if (refusal is null) await _answer(request, _stop.Token).ConfigureAwait(false);
-            else await request.AnswerAsync(refusal, "text/plain", Encoding.ASCII.GetBytes(refusal), "default-src 'none'", _stop.Token)
-                .ConfigureAwait(false);
+            if (refusal is null)
+            {
+                await _answer(request, _stop.Token).ConfigureAwait(false);
+            }
+            else
+            {
+                await request.AnswerAsync(refusal, "text/plain", Encoding.ASCII.GetBytes(refusal), "default-src 'none'", _stop.Token)
+                    .ConfigureAwait(false);
+            }
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {

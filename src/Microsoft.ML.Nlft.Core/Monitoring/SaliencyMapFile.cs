@@ -27,8 +27,10 @@ public sealed class SaliencyMapFile : ITrainingMonitor
     {
         ArgumentNullException.ThrowIfNull(run);
         if (run.Map is null)
+        {
             throw new NlftException($"saliency map {_path}", $"training by {run.Method}", "by NLFT",
                 "Leave the map out, or train with NaturalLanguageObjective.");
+        }
         _recorded.Clear();
         _run = run;
     }

@@ -30,13 +30,17 @@ internal static class ExampleCheck
         var prompt = example.Prompt(context);
         var place = $"{example.Source}, {Name(context)} context";
         if (prompt.IsEmpty)
+        {
             throw new NlftException(place, "no prompt",
                 $"one, because the {objective.Name} objective scores it for {Name(example.Polarity)} responses",
                 $"Give the row {(context == PromptContexts.Judge ? "a judgment" : "the missing text")}, or use another objective.");
+        }
         var length = prompt.Length + example.Response.Length;
         if (length > model.MaximumPositions)
+        {
             throw new NlftException(place, $"{length} tokens", $"at most {model.MaximumPositions} (max_position_embeddings)",
                 "Lower PromptOptions.MaximumTokens so that the prompt is cut, or shorten the response.");
+        }
         TokenCheck.RequireInVocabulary(prompt.Span, $"{place}, prompt", model);
         TokenCheck.RequireInVocabulary(example.Response.Span, $"{example.Source}, response", model);
     }

@@ -14,8 +14,10 @@ public sealed class LikelihoodObjective : ITokenObjective
     public LikelihoodObjective(double zeroGuard = 1e-5)
     {
         if (zeroGuard is not (> 0 and < 1))
+        {
             throw new NlftException("option zeroGuard", FormattableString.Invariant($"{zeroGuard}"), "a number in (0, 1)",
                 "Set it within the range; the default is 1E-05.");
+        }
         _zeroGuard = zeroGuard;
     }
 

@@ -105,9 +105,11 @@ public sealed class NaturalLanguageObjective : ITokenObjective
         var n = logB.Length;
         var salient = new bool[n];
         for (var t = 0; t < n; t++)
+        {
             salient[t] = logJ[t] > logB[t] + _logRatioToBase + Margin
                 && logJ[t] > logS[t] + _logRatioToStandard + Margin
                 && logJ[t] > _logJudgeFloor + Margin;
+        }
         var roles = Roles(salient, hidden);
         var salientAlone = salient.Count(flag => flag) / (double)n > Options.MaximumSalientShare;
 

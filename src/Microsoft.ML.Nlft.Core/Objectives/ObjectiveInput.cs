@@ -36,8 +36,10 @@ internal static class ObjectiveInput
         var n = example.Response.Length;
         if (result.Coefficients.Length != n || (result.JudgeCoefficients.Length is var judged && judged != 0 && judged != n)
             || result.Tokens.Length != n)
+        {
             throw new InvalidOperationException($"The {objective.Name} objective gave {result.Coefficients.Length} base coefficients, " +
                 $"{result.JudgeCoefficients.Length} judge coefficients and {result.Tokens.Length} tokens for the {n} tokens of {place}.");
+        }
         if (!double.IsFinite(result.Loss))
             throw new NlftException($"{place}, {objective.Name} loss", Show(result.Loss), "a finite number", remedy) { NotFinite = true };
         foreach (var coefficient in result.Coefficients.Concat(result.JudgeCoefficients))

@@ -64,8 +64,10 @@ public sealed record SaliencyMap
         if (epochs.Count == 0)
             throw new NlftException("saliency map", "no recorded epoch", "one epoch or more", "Name rows in RecordedRows before training.");
         if (epochs.FirstOrDefault(epoch => epoch.Rows.Count != rows.Count) is { } other)
+        {
             throw new NlftException("saliency map", $"{rows.Count} rows", $"the {other.Rows.Count} that were recorded",
                 "Give the rows that RecordedRows names, in its order.");
+        }
         return new SaliencyMap
         {
             Model = model,

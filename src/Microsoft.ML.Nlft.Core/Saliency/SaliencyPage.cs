@@ -21,7 +21,9 @@ internal static class SaliencyPage
                 throw new NlftException(place, "no cluster walks", "a row that was analyzed for a map", remedy);
             if (row.Epochs.Any(seen => !seen.Reach!.Thresholds.SequenceEqual(map.Rows[0].Epochs[0].Reach!.Thresholds)
                 || !seen.Reach.Thresholds.Contains(map.Options.ClusterThreshold)))
+            {
                 throw new NlftException(place, "cluster walks for other thresholds", "rows that were analyzed with the map's options", remedy);
+            }
         }
         var page = PageResource.Read("Saliency", "page.html")
             .Replace("{{title}}", WebUtility.HtmlEncode($"Saliency map: {map.Model}"), StringComparison.Ordinal)

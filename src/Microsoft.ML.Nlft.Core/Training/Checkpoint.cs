@@ -79,8 +79,11 @@ internal sealed class Checkpoint
             throw new NlftException(path, "a safetensors file without the state of a run", Kind, UseAnother);
         var tensors = file.Entries.Select(entry => file.Tensor(entry.Name)).ToList();
         var found = Hash(state, tensors);
-        if (found != hash) throw new NlftException(path, $"contents with the hash {found[..12]}", $"{Start(hash)}, as it was written",
-            "The file is damaged. " + UseAnother);
+        if (found != hash)
+        {
+            throw new NlftException(path, $"contents with the hash {found[..12]}", $"{Start(hash)}, as it was written",
+                "The file is damaged. " + UseAnother);
+        }
         try
         {
             return Read(path, state, tensors);
@@ -127,7 +130,9 @@ internal sealed class Checkpoint
         var (epoch, row, step) = (document.Epoch, document.RowsDone, document.Step);
         if (epoch < 0 || row < 0 || row >= Math.Max(1, document.Run.Rows.Count) || step < 1 || document.Skipped < 0
             || document.Reported + document.Skipped != step)
+        {
             throw new JsonException($"epoch {epoch}, row {row}, step {step}, {document.Skipped} skipped");
+        }
         var metrics = tensors.FirstOrDefault(tensor => tensor.Name == Metrics) ?? throw new JsonException("there are no metrics");
         if (metrics.Type != TensorType.F64 || !metrics.Shape.SequenceEqual([document.Reported, Numbers]))
             throw new JsonException("the metrics are not those of the run's steps");

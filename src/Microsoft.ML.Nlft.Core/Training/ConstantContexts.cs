@@ -76,8 +76,11 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
         for (var process = 0; process < team.Size; process++)
         {
             ReadOnlyMemory<float> rest = all[process];
-            foreach (var row in shares[process]) cache[row] = new RowScores(Take(examples[row], PromptContexts.Judge, ref rest),
+            foreach (var row in shares[process])
+            {
+                cache[row] = new RowScores(Take(examples[row], PromptContexts.Judge, ref rest),
                 Take(examples[row], PromptContexts.Standard, ref rest));
+            }
         }
         _cache = cache;
     }

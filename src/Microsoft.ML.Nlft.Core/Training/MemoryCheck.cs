@@ -57,9 +57,15 @@ internal static class MemoryCheck
         if (together > 1 && longest < tokens) Advise("set MicroBatchSize to 1", engine.Estimate(request with { Tokens = longest }));
         if (need.Activations > need.Trained) advice.Add("cut long rows with PromptOptions.MaximumTokens");
         foreach (var saving in need.Savings) Advise(saving.Option, saving.Need);
-        if (all) Advise("train LoRA factors instead of all weights",
-            engine.Estimate(request with { Trainable = TrainableWeights.Lora, Lora = new() }));
-        else if (need.Trained > need.Activations) advice.Add("lower Lora.Rank, or target fewer layers");
+        if (all)
+        {
+            Advise("train LoRA factors instead of all weights",
+                engine.Estimate(request with { Trainable = TrainableWeights.Lora, Lora = new() }));
+        }
+        else if (need.Trained > need.Activations)
+        {
+            advice.Add("lower Lora.Rank, or target fewer layers");
+        }
         var frozen = need.Weights > 0 ? $", {ByteSize.Text(need.Weights)} of frozen weights" : "";
         throw new NlftException($"memory to train {together} rows together, {tokens} tokens",
             $"{ByteSize.Text(need.Sum)} ({ByteSize.Text(need.Activations)} of activations, "

@@ -66,8 +66,10 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
         var changed = Enumerable.Range(0, Math.Min(saved.Rows.Count, Rows.Count))
             .Where(row => saved.Rows[row] != Rows[row]).Select(row => row + 1).ToList();
         if (changed.Count > 0)
+        {
             yield return $"another row {string.Join(", ", changed.Take(NamedRows))}"
                 + (changed.Count > NamedRows ? $" and {changed.Count - NamedRows} more" : "");
+        }
     }
 
     private static string Short(string fingerprint) => fingerprint.Length == 0 ? "unnamed" : fingerprint[..Math.Min(12, fingerprint.Length)];

@@ -68,7 +68,10 @@ internal sealed class TrainingLoop
             Contexts.Import(Resumed.KeptContexts, Resumed.TokensScored);
             Meter.Resume(State.Step, State.Steps is [.., var last] ? last.Elapsed : default);
         }
-        else if (Options.Refresh == ContextRefresh.Once) Contexts.ScoreAll(Options.RowsPerPass, cancellationToken);
+        else if (Options.Refresh == ContextRefresh.Once)
+        {
+            Contexts.ScoreAll(Options.RowsPerPass, cancellationToken);
+        }
         BetweenEpochs(cancellationToken);
         Meter.StartSteps(State.TokensTrained + Contexts.TokensScored);
     }

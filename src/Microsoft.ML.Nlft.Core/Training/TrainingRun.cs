@@ -84,8 +84,10 @@ public sealed class TrainingRun
         (_network, _objective, _options, _group, _time) = (network, objective, options ?? new(), group, timeProvider ?? TimeProvider.System);
         _options.Validate();
         if (network.Trainable == TrainableWeights.None)
+        {
             throw new NlftException("the model", "no trainable weights", "LoRA factors or all weights",
                 "Load it with Trainable = TrainableWeights.Lora.");
+        }
         if (Enum.GetValues<Polarity>().Any(polarity => objective.TrainedContexts(polarity).HasFlag(PromptContexts.Standard)))
             throw new ArgumentException("The standard context is a constant: an objective has no coefficients for it.", nameof(objective));
         var team = new TrainingTeam(group);

@@ -91,8 +91,10 @@ internal sealed class EvaluateCommand : ToolCommand
         if (!_model.Given(parsed))
         {
             if (rows.All(row => row.Response is null))
+            {
                 throw new NlftException(rows[0].Source, $"no \"{options.Columns.Response}\", here or in any row",
                     "responses to evaluate, or a model to answer the questions", "Name a model with --model, or the column with --column-response.");
+            }
             return [.. rows.Select(row => row.Response)];
         }
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);

@@ -102,8 +102,10 @@ internal sealed class InspectCommand : ToolCommand
             table.AddRow("sliding window", $"{c.SlidingWindows.Max()} in {c.SlidingWindows.Count(window => window > 0)} layers");
         table.AddRow("end-of-sequence ids", string.Join(", ", model.EndOfSequenceIds));
         foreach (var type in model.Tensors.GroupBy(tensor => tensor.Type).OrderByDescending(group => group.Sum(tensor => tensor.Bytes)))
+        {
             table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, "
                 + $"{Size(type.Sum(tensor => tensor.Bytes))}{(model.HasWeights ? "" : ", by config.json: no weight file is here")}");
+        }
         if (model.Unused > 0) table.AddRow("tensors that are not used", $"{model.Unused}");
         Console.Write(table);
         Console.Out.WriteLine();
@@ -115,8 +117,10 @@ internal sealed class InspectCommand : ToolCommand
         Console.Out.WriteLine($"Memory, {rows} rows of {tokens} tokens together; train, rank {lora.Rank}: {Number(trained)} parameters");
         var table = Plain("engine", "use", "weights", "cache", "trained", "activations", "sum");
         foreach (var row in MemoryRow.Of(model, lora, rows, tokens))
+        {
             table.AddRow([row.Engine, row.Use,
                 .. new[] { row.Weights, row.Cache, row.Trained, row.Activations, row.Sum }.Select(part => part == 0 ? "-" : Size(part))]);
+        }
         Console.Write(table);
         Console.Out.WriteLine("  managed, on the CPU:");
         foreach (var formula in MemoryEstimate.Formulas) Console.Out.WriteLine($"    {formula}");
@@ -138,8 +142,10 @@ internal sealed class InspectCommand : ToolCommand
             var uses = memory[0].Where(row => row.Engine == engine).Select(row => row.Use).ToArray();
             var table = Plain(["model", "parameters", .. uses.Select(use => use.Replace("train --", "--").Replace("train, ", ""))]);
             foreach (var (model, own) in models.Zip(memory))
+            {
                 table.AddRow([Markup.Escape(Path.GetFileName(model.Folder)), Number(model.Parameters),
                     .. uses.Select(use => Size(own.Single(row => row.Engine == engine && row.Use == use).Sum))]);
+            }
             Console.Write(table);
         }
     }
@@ -173,12 +179,14 @@ internal sealed class InspectCommand : ToolCommand
     {
         var table = new Table { Border = TableBorder.None, ShowHeaders = columns.Any(column => column.Length > 0) };
         for (var i = 0; i < columns.Length; i++)
+        {
             table.AddColumn(new TableColumn(Markup.Escape(columns[i]))
             {
                 NoWrap = true,
                 Padding = new Padding(0, 0, 2, 0),
                 Alignment = i > 0 && columns.Length > 2 && columns[i] != "use" ? Justify.Right : Justify.Left,
             });
+        }
         return table;
     }
 

@@ -47,8 +47,10 @@ internal sealed class MonitorArguments
     public FineTuneOptions Record(ParseResult parsed, FineTuneOptions options, int rows, bool supervised)
     {
         if (supervised && parsed.GetValue(_map) is { } map)
+        {
             throw new NlftException($"--map {map}", "--method sft", "--method nlft",
                 "Leave one of them out: only natural language fine-tuning has a saliency map.");
+        }
         if (supervised || (parsed.GetValue(_map) is null && parsed.GetResult(_live) is null or { Implicit: true })) return options;
         return options with { RecordedRows = [.. Enumerable.Range(0, Math.Min(rows, parsed.GetValue(_mapRows) ?? DefaultMapRows))] };
     }

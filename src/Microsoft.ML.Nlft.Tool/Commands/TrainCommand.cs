@@ -97,12 +97,16 @@ internal sealed class TrainCommand : ToolCommand
             return run.Run(cancellationToken: cancellationToken, monitor: monitors?.All);
         });
         if (training.ResumeFrom is { } from)
+        {
             Console.Error.WriteLine(result.ResumedSteps > 0 ? $"Resumed after step {result.ResumedSteps}."
                 : $"There was no checkpoint in {from}: the run started from the beginning.");
+        }
         if (result.SkippedSteps > 0) Console.Error.WriteLine($"{result.SkippedSteps} steps were skipped: their loss or gradient was not finite.");
         if (result.Steps.Count == 0 && !result.Cancelled)
+        {
             throw new NlftException("the training", $"{result.SkippedSteps} steps, all of them skipped", "at least one with finite numbers",
                 "Lower --learning-rate, or check the model's weights.");
+        }
         if (result.Cancelled && result.Steps.Count == 0)
         {
             Console.Error.WriteLine("nlft: cancelled before the first step was complete: nothing was written.");
@@ -135,8 +139,10 @@ internal sealed class TrainCommand : ToolCommand
         if (File.Exists(output))
             throw new NlftException(output, "a file", "a folder, or a place for a new one", "Name another folder with --output.");
         if (trainable == TrainableWeights.All && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any())
+        {
             throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one",
                 "Name another folder with --output.");
+        }
         var above = Path.GetFullPath(output);
         while (!Directory.Exists(above) && !File.Exists(above) && Path.GetDirectoryName(above) is { } parent) above = parent;
         AtomicFile.TryFolder(above);

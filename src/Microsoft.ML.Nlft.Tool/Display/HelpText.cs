@@ -77,7 +77,10 @@ internal sealed class HelpText(ToolConsole console) : SynchronousCommandLineActi
                 console.Out.WriteLine(new string(' ', indent) + line);
                 line = word;
             }
-            else line = line.Length == 0 ? word : $"{line} {word}";
+            else
+            {
+                line = line.Length == 0 ? word : $"{line} {word}";
+            }
         }
         if (line.Length > 0) console.Out.WriteLine(new string(' ', indent) + line);
     }

@@ -22,7 +22,9 @@ internal sealed record ModelFacts(
     {
         if (!Directory.Exists(path) || File.Exists(Path.Combine(path, "model.safetensors"))
             || File.Exists(Path.Combine(path, "model.safetensors.index.json")))
+        {
             return ReadWeights(path);
+        }
         var configuration = ModelConfiguration.Load(path);
         var type = configuration.DataType?.Split('.')[^1] switch
         {

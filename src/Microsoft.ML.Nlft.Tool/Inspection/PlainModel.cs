@@ -35,6 +35,7 @@ internal sealed class PlainModel(ModelFolder folder)
         var v = Multiply(x, Matrix(path + "v_proj.weight", _c.KeyValueHeadCount * d, _c.HiddenSize));
         double[][] heads = [.. x.Select(_ => new double[_c.HeadCount * d])];
         for (var t = 0; t < x.Length; t++)
+        {
             for (var head = 0; head < _c.HeadCount; head++)
             {
                 var (first, shared) = (head * d, head / group * d);
@@ -44,6 +45,7 @@ internal sealed class PlainModel(ModelFolder folder)
                 for (var s = 0; s <= t; s++)
                     for (var i = 0; i < d; i++) heads[t][first + i] += Math.Exp(scores[s] - logSum) * v[s][shared + i];
             }
+        }
         return Multiply(heads, Matrix(path + "o_proj.weight", _c.HiddenSize, _c.HeadCount * d));
     }
 

@@ -74,8 +74,10 @@ internal sealed class OptionFlag : Option<object?>
         if (type == typeof(int))
             return int.TryParse(text, NumberStyles.AllowLeadingSign, invariant, out var number) ? number : Refuse(result, text, "a whole number");
         if (type == typeof(double))
+        {
             return double.TryParse(text, NumberStyles.Float, invariant, out var real) ? real
                 : Refuse(result, text, "a number, with a point for decimals");
+        }
         var names = type.IsEnum ? Enum.GetNames(type) : ["True", "False"];
         var name = Array.Find(names, name => string.Equals(name, text, StringComparison.OrdinalIgnoreCase)
             || OptionProperty.Kebab(name) == text.ToLowerInvariant());

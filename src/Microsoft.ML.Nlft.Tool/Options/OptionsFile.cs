@@ -47,7 +47,9 @@ internal static class OptionsFile
         using var stream = new MemoryStream();
         using (var writer = new Utf8JsonWriter(stream,
             new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
             Write(writer, options);
+        }
         return System.Text.Encoding.UTF8.GetString(stream.ToArray()) + "\n";
     }
 
@@ -61,9 +63,11 @@ internal static class OptionsFile
         {
             var name = place.Length == 0 ? entry.Name : $"{place}.{entry.Name}";
             if (!properties.TryGetValue(entry.Name, out var property))
+            {
                 throw new NlftException($"{path}, {name}", "a key that is no option",
                     $"one of {string.Join(", ", properties.Values.Select(known => known.Name))}",
                     NearestName.Find(entry.Name, properties.Keys) is { } near ? $"Did you mean {near}?" : "Remove it.");
+            }
             if (OptionProperty.IsRecord(property)) Apply(entry.Value, property.GetValue(record)!, path, name);
             else property.SetValue(record, Value(entry.Value, property, $"{path}, {name}"));
         }

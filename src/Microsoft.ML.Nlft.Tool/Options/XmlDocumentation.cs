@@ -41,7 +41,9 @@ internal sealed partial class XmlDocumentation
         var (path, last) = (reference.Split('(')[0], reference.Split('(')[0].Split('.', ':')[^1]);
         if (OptionProperty.All.FirstOrDefault(option => path == $"P:{option.Property.DeclaringType}.{last}"
             && option.Property.Name == last) is { } known)
+        {
             return known.Flag;
+        }
         return path.StartsWith("F:", StringComparison.Ordinal) && typeof(LocalModel).Assembly.GetType(path[2..^(last.Length + 1)])?.GetField(last)
             is { IsLiteral: true } constant && constant.GetRawConstantValue() is string text ? text : last;
     }

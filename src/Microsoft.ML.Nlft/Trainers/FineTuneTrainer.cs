@@ -24,11 +24,15 @@ internal sealed class FineTuneTrainer
         _host = ((IHostEnvironment)mlContext).Register("Nlft");
         _drawnSeed = options.Seed ?? _host.Rand.Next();
         if (string.IsNullOrWhiteSpace(options.ModelFolder))
+        {
             throw new NlftException("option ModelFolder", "an empty path", "the folder of a base model in Hugging Face layout",
                 "Name a folder that holds config.json, the safetensors files and tokenizer.json.");
+        }
         if (options.Training.Seed != new FineTuneOptions().Seed)
+        {
             throw new NlftException("option Training.Seed", $"{options.Training.Seed}", "the seed in the trainer's own option Seed",
                 "Set Seed beside Training: it also seeds the fresh adapter.");
+        }
         columns.Names();
         Settings().Validate();
     }
@@ -91,8 +95,10 @@ internal sealed class FineTuneTrainer
         if (result.SkippedSteps > 0)
             channel.Warning(MessageSensitivity.None, $"{result.SkippedSteps} steps were skipped: their loss or gradient was not finite.");
         if (result.Cancelled)
+        {
             channel.Warning(MessageSensitivity.None,
                 $"Training was cancelled after {result.Steps.Count} steps; the model is returned as it was then.");
+        }
     }
 
     private LocalModelSettings Settings() => new()

@@ -19,8 +19,10 @@ internal sealed record TrainingColumns(string Question, string? Response, string
             if (string.IsNullOrWhiteSpace(name))
                 throw new NlftException($"name of the {part} column", "an empty name", "the name of a text column", $"Set {part}ColumnName.");
             if (used.Find(p => p.Name == name) is var first && first.Part != part)
+            {
                 throw new NlftException($"name of the {part} column", $"\"{name}\", which is the {first.Part} column already", "a column of its own",
                     $"Set {part}ColumnName.");
+            }
         }
         return [.. used.Select(p => p.Name!)];
     }

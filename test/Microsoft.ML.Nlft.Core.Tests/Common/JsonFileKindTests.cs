@@ -90,8 +90,10 @@ public sealed class JsonFileKindTests : IDisposable
         var json = s_kinds[kind].Text.Trim();
         Encoding[] wide = [new UnicodeEncoding(false, true), new UnicodeEncoding(true, true), new UnicodeEncoding(false, false), new UTF32Encoding()];
         foreach (var encoding in wide)
+        {
             StringAssert.Contains(Refusal(kind,
                 [.. encoding.GetPreamble(), .. encoding.GetBytes(json)]), ": found UTF-16 text; expected UTF-8 text.");
+        }
         StringAssert.Contains(Refusal(kind,
             Encoding.Latin1.GetBytes("{\"\u00E9" + json[2..])), ", line 1, column 3: found 0xE9, which is not UTF-8;");
     }

@@ -34,8 +34,10 @@ public sealed class PromptConformanceTests
             var prompt = encoder.Encode(Row).Prompt(PromptContexts.Base).ToArray();
             CollectionAssert.AreEqual(tokens.Encode(text, addSpecialTokens: false), prompt);
             if (tokens.TokenToId("<s>") is { } beginning)
+            {
                 Assert.AreEqual(text.Split("<s>").Length - 1, prompt.Count(token => token == beginning),
                     "as many as the template writes, and none from the tokenizer");
+            }
 
             var response = encoder.Encode(Row).Response.ToArray();
             Assert.Contains(response[^1], encoder.StopIds, "it ends as answers do");
@@ -44,8 +46,10 @@ public sealed class PromptConformanceTests
             Assert.AreEqual(prompt.Length, sequence.PromptLength);
             Assert.AreEqual(Row.Response, tokens.Decode(response[..^1], skipSpecialTokens: false).Trim());
             foreach (var context in (PromptContexts[])[PromptContexts.Judge, PromptContexts.Standard])
+            {
                 CollectionAssert.AreEqual(response, encoder.Encode(Row).Sequence(context).Tokens.ToArray()[^response.Length..],
                     "the same ids after every prompt");
+            }
         }
         finally
         {

@@ -17,8 +17,10 @@ internal static class Numbers
     public static void AreClose(Matrix expected, Matrix actual, double tolerance, string what = "element")
     {
         for (var i = 0; i < expected.Rows; i++)
+        {
             for (var j = 0; j < expected.Columns; j++)
                 Assert.AreEqual(expected[i][j], actual[i][j], tolerance, $"{what} [{i}, {j}]");
+        }
     }
 
     public static double Dot(Matrix x, Matrix y)

@@ -24,8 +24,8 @@ public sealed class GoldenModelTests
         Assert.AreEqual(Number("num_hidden_layers"), c.LayerCount);
         Assert.AreEqual(Number("num_attention_heads"), c.HeadCount);
         Assert.HasCount(c.LayerCount, c.SlidingWindows);
-        foreach (var weight in ModelLayout.Weights(c)) Assert.IsTrue(model.Tensor(weight.Name, weight.Shape).ToArray().All(float.IsFinite),
-            weight.Name);
+        foreach (var weight in ModelLayout.Weights(c))
+            Assert.IsTrue(model.Tensor(weight.Name, weight.Shape).ToArray().All(float.IsFinite), weight.Name);
 
         using var folder = new TemporaryFolder();
         ModelFolderWriter.Copy(folder.File("copy"), model, _ => null);

@@ -134,8 +134,10 @@ public sealed class MergeConformanceTests
             Assert.IsTrue(before.HeaderJson.Span.SequenceEqual(after.HeaderJson.Span), "header, byte for byte");
         }
         foreach (var file in new[] { "config.json", "model.safetensors.index.json" })
+        {
             CollectionAssert.AreEqual(File.ReadAllBytes(Path.Combine(sharded.Path, file)), File.ReadAllBytes(Path.Combine(mergedShards.Path, file)),
                 file);
+        }
         foreach (var tensor in merged.TensorNames)
             Assert.IsTrue(merged.RawTensor(tensor).Bytes.Span.SequenceEqual(mergedShards.RawTensor(tensor).Bytes.Span), tensor);
     }

@@ -260,8 +260,11 @@ public sealed class ModelFolderTests
         using (var model = ModelFolder.Open(folder.File("m")))
         {
             Assert.AreEqual("bfloat16", model.Configuration.DataType);
-            foreach (var tensor in tensors) CollectionAssert.AreEqual(tensor.Values,
-                model.Tensor(tensor.Name, [.. tensor.Shape.Select(size => (long)size)]).ToArray());
+            foreach (var tensor in tensors)
+            {
+                CollectionAssert.AreEqual(tensor.Values,
+                    model.Tensor(tensor.Name, [.. tensor.Shape.Select(size => (long)size)]).ToArray());
+            }
         }
         Assert.AreEqual("n, tensor \"model.norm.weight\": found no such tensor; expected one of shape [32]. Give every weight of the configuration.",
             folder.Refusal(() => ModelFolderWriter.Write(folder.File("n"), configuration, tensors[..^1], TensorType.F32)));

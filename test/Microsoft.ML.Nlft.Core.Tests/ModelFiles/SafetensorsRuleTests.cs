@@ -160,9 +160,11 @@ public sealed class SafetensorsRuleTests
             """);
         var offset = 4;
         foreach (var type in Enum.GetValues<TensorType>())
+        {
             header.Append($$"""
                 ,"{{type}}":{"dtype":"{{type.FileName()}}","shape":[4],"data_offsets":[{{offset}},{{offset += type.BitSize() / 2}}]}
                 """);
+        }
         using var file = SafetensorsFile.Open(folder.Write("model.safetensors", TemporaryFolder.Safetensors(header + "}", offset)));
         Assert.AreEqual(0, file.Tensor("none").Bytes.Length);
         CollectionAssert.AreEqual(Array.Empty<long>(), file.Tensor("scalar").Shape);

@@ -198,7 +198,7 @@ public sealed class NaturalLanguageObjectiveTests
     private static void AssertClose(double[] expected, double[] found, double tolerance = 1e-12)
     {
         Assert.HasCount(expected.Length, found);
-        for (var t = 0; t < expected.Length; t++) Assert.AreEqual(expected[t], found[t], tolerance * Math.Max(1, Math.Abs(expected[t])),
-            $"value {t}");
+        for (var t = 0; t < expected.Length; t++)
+            Assert.AreEqual(expected[t], found[t], tolerance * Math.Max(1, Math.Abs(expected[t])), $"value {t}");
     }
 }

@@ -146,10 +146,12 @@ public sealed class TrainingTeamTests
         var others = ThreadGroup.Run(3, group => Member(group, folder, Options with { LearningRate = group.Rank == 2 ? 1e-2 : 5e-3 },
             rows: group.Rank == 1 ? [.. SmallRun.Rows().Reverse()] : SmallRun.Rows()));
         foreach (var (_, thrown) in others)
+        {
             Assert.AreEqual("3 processes that are to train one model: found different runs (rank 1: another row 1, 2, 3, 5, 6 and 1 more. rank 2: "
                 + "LearningRate 0.01 there, 0.005 on rank 0); " +
                 "expected the same rows, options, base model and library version on every process. Start every process with the same program, "
                     + "arguments and files.", Assert.IsInstanceOfType<NlftException>(thrown).Message);
+        }
     }
 
     [TestMethod]

@@ -41,7 +41,7 @@ public sealed class CoreSnippets : Workplace
             Epochs = 4,
             CheckpointFolder = "checkpoints",
             CheckpointMinutes = 5,
-            ResumeFrom = "checkpoints",                                           // nothing there yet: begins at the beginning
+            ResumeFrom = "checkpoints",                                           // while it is empty, a run starts from step 0
         });
         Console.WriteLine($"{result.ResumedSteps} steps were done before, {result.SkippedSteps} skipped; the newest checkpoint is "
             + $"{result.LastCheckpoint}");
@@ -87,7 +87,7 @@ public sealed class CoreSnippets : Workplace
             #region from Python
             using var model = LocalModel.Load("model", new() { Adapter = LoraAdapter.Load("python-adapter"), Trainable = TrainableWeights.Lora });
             model.FineTune(rows, new NaturalLanguageObjective(), new() { Epochs = 1, LearningRate = 1e-3 });
-            model.Save("further");                                                // from now on with nlft.json
+            model.Save("further");                                                // this folder has an nlft.json
             #endregion
             Assert.IsTrue(LocalModelDescription.IsIn("further"));
         }

@@ -44,7 +44,7 @@ public sealed class CsvSnippets : Workplace
         using var again = mlContext.Nlft().Load("my-adapter");
         #endregion
         #region merge
-        // the adapter worked into the weights, for programs that know no adapters
+        // the adapter merged into the weights, for programs that cannot load adapters
         mlContext.Nlft().SaveMerged(model, "my-model");
         using var merged = mlContext.Nlft().LoadBaseModel("my-model");
         #endregion

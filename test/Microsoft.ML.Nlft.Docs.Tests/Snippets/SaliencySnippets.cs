@@ -15,9 +15,11 @@ public sealed class SaliencySnippets : Workplace
         IDataView rows = mlContext.Nlft().LoadFromJsonLines("rows.jsonl");
         var map = mlContext.Nlft().SaliencyMap(rows, new SaliencyMapOptions { ModelFolder = "model" });
         map.Save("map.html");                                          // the page
-        foreach (var token in map.Rows[0].Tokens)                      // records: the ratios, too
+        foreach (var token in map.Rows[0].Tokens)                      // records, with the ratios
+        {
             Console.WriteLine($"{token.Text} {token.Base:0.000} {token.Judge:0.000} {token.Standard:0.000} {token.Saliency.Role} "
                 + $"{token.Saliency.Weight:0.00} {token.Saliency.Coefficient:0.000}");
+        }
         IDataView tokens = mlContext.Nlft().SaliencyTokens(map);       // the same as columns, one row per token
         #endregion
         Assert.AreEqual(map.Rows.Sum(row => row.Tokens.Count), tokens.GetRowCount());

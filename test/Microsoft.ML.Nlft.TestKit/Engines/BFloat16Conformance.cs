@@ -41,11 +41,13 @@ public abstract class BFloat16Conformance
         var (tokens, prompt) = (tested.Sequence.Tokens, tested.Sequence.PromptLength);
         var logits = new List<double>();
         using (var session = model.StartDecoding([tokens[..prompt], tokens[..1]], tested.Sequence.ResponseLength))
+        {
             for (var t = prompt; t < tokens.Length; t++)
             {
                 logits.AddRange(Doubles(session.Logits(0)));
                 session.Append([tokens.Span[t], tokens.Span[t - prompt + 1]]);
             }
+        }
         new RoundingBound(rounding => Results([.. Reference(tested, rounding).Logits(tokens)[(prompt - 1)..^1].SelectMany(row => row)]))
             .CheckDistances(Results([.. logits]), name);
 

@@ -37,8 +37,10 @@ public static class CommunicatorChecks
         // Every rank sends short and long messages with two tags to every rank, itself included; they arrive in order by sender and tag.
         const int rounds = 5;
         for (var round = 0; round < rounds; round++)
+        {
             for (var to = 0; to < size; to++)
                 foreach (var tag in (int[])[0, Communicator.MaximumTag]) ranks.Send(to, tag, Bytes(rank + round, tag == 0 ? round : 50_000 + round));
+        }
         foreach (var tag in (int[])[Communicator.MaximumTag, 0])
         {
             var seen = new int[size];
@@ -68,9 +70,11 @@ public static class CommunicatorChecks
         ranks.Barrier();
         Require(ranks.Places.Count == size && ranks.Places[rank].ProcessId == Environment.ProcessId, "places");
         if (ranks.IsFirst)
+        {
             Console.WriteLine(
                 $"{size} ranks on {ranks.Library ?? "no MPI"}: {string.Join(", ", ranks.Places)}; {ranks.BytesGiven} bytes; waited "
                 + $"{ranks.Waited.TotalMilliseconds:0} ms");
+        }
     }
 
     private static byte[] Bytes(int seed, int length) => [.. Enumerable.Range(0, length).Select(i => (byte)(seed * 31 + i * 7))];

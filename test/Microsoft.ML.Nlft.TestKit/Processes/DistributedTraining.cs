@@ -142,7 +142,10 @@ public abstract class DistributedTraining
                     + "training resumes from its last checkpoint with ResumeFrom.");
             }
         }
-        else Assert.AreNotEqual(0, run.ExitCode);
+        else
+        {
+            Assert.AreNotEqual(0, run.ExitCode);
+        }
         Assert.IsFalse(File.Exists(Path.Combine(scene.Out, "rank-0.json")));
         if (!survive) return;
 

@@ -50,6 +50,7 @@ internal sealed class Tape(Rounding rounding)
     }, y =>
     {
         for (var n = 0; n < y.Rows; n++)
+        {
             for (var o = 0; o < y.Columns; o++)
             {
                 var g = y.GradientRow(n)[o];
@@ -57,6 +58,7 @@ internal sealed class Tape(Rounding rounding)
                 AddScaled(x.GradientRow(n), w.Row(o), g);
                 if (!w.IsFrozen) AddScaled(w.GradientRow(o), x.Row(n), g);
             }
+        }
     });
 
     /// <summary>x + scale y; y may be one row that is added to all.</summary>
@@ -123,13 +125,17 @@ internal sealed class Tape(Rounding rounding)
         void Turn(double[] from, double[] to, int direction)
         {
             for (var n = 0; n < x.Rows; n++)
+            {
                 for (var head = n * x.Columns; head < (n + 1) * x.Columns; head += headSize)
+                {
                     for (var i = 0; i < half; i++)
                     {
                         double a = from[head + i], b = from[head + half + i], c = cosine[n * half + i], s = direction * sine[n * half + i];
                         to[head + i] += a * c - b * s;
                         to[head + half + i] += b * c + a * s;
                     }
+                }
+            }
         }
     }
 
@@ -144,6 +150,7 @@ internal sealed class Tape(Rounding rounding)
         return Record(q.Rows, q.Columns, y =>
         {
             for (var h = 0; h < heads; h++)
+            {
                 for (var i = 0; i < q.Rows; i++)
                 {
                     var first = First(i);
@@ -153,9 +160,11 @@ internal sealed class Tape(Rounding rounding)
                     rounding.Apply(share);
                     for (var j = first; j <= i; j++) AddScaled(Head(y.Row(i), h), Head(v.Row(j), h / group), share[j - first]);
                 }
+            }
         }, y =>
         {
             for (var h = 0; h < heads; h++)
+            {
                 for (var i = 0; i < q.Rows; i++)
                 {
                     var (first, share, gradient) = (First(i), shares[h, i], new double[i + 1 - First(i)]);
@@ -173,6 +182,7 @@ internal sealed class Tape(Rounding rounding)
                         AddScaled(Head(k.GradientRow(j), h / group), Head(q.Row(i), h), scale * gradient[j - first]);
                     }
                 }
+            }
         });
 
         int First(int row) => window == 0 ? 0 : Math.Max(0, row - window + 1);

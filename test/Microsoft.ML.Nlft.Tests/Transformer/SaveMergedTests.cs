@@ -70,9 +70,11 @@ public sealed class SaveMergedTests : ModelTest
     public void SaveMerged_NoAdapterOrFolderInUse_IsRefused()
     {
         using (var bare = BaseModel())
+        {
             Assert.AreEqual($"model to merge: found a base model without an adapter; expected a fine-tuned model. Use the base model's folder as it "
                 + $"is: {Disk.Folder}.",
                 Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().SaveMerged(bare, Folder)).Message);
+        }
         using var model = Fit();
         Assert.AreEqual("another folder", Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().SaveMerged(model, Disk.Folder)).Expected);
         Assert.IsFalse(Directory.Exists(Folder));

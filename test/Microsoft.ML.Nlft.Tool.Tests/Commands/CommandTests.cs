@@ -144,7 +144,9 @@ public sealed class CommandTests
         Assert.Contains("train, rank 4: 1,152 parameters", shown); // twice 3 x 4 x (16 + 32)
         foreach (var use in (
             string[])["managed +generate", "managed +train ", "managed +train --recompute-activations", "torchsharp +train, Int8Weights"])
+        {
             Assert.MatchesRegex($"{use}.+ [KM]iB", shown);
+        }
         Assert.Contains("the folder has no chat template", shown);
         Assert.Contains("What is 2 + 3?:2 + 3 is 5, not 6.", shown);
         Assert.Contains("an answer ends at: <eos> (256)", shown);

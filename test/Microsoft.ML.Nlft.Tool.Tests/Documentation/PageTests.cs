@@ -64,9 +64,11 @@ public sealed partial class PageTests
             var mention = Regex.Matches(page, $@"`(?:\w+\.)*{option.Property.Name}`(?: \(([^)]*)\))?");
             Assert.IsNotEmpty(mention, $"docs/options.md says nothing of {option.Name}.");
             foreach (var named in mention.Select(match => match.Groups[1].Value).Where(named => named.Length > 0))
+            {
                 Assert.IsTrue(double.TryParse(named, CultureInfo.InvariantCulture, out var number)
                     ? Convert.ToDouble(option.Default, CultureInfo.InvariantCulture) == number : named == option.DefaultText,
                     $"docs/options.md: the default of {option.Name} is {option.DefaultText}, not {named}.");
+            }
         }
     }
 

@@ -152,8 +152,10 @@ internal static class JsonRows
         {
             var (token, start, end) = Read();
             if (token != JsonTokenType.StartArray)
+            {
                 throw new NlftException($"{file}, {_position.After(buffer.Bytes[..start])}", "no list", "a list of objects: [{...}, {...}]",
                     "Put the objects between brackets, or name the file .jsonl when there is one on each line.");
+            }
             Skip(end);
         }
 
@@ -197,8 +199,10 @@ internal static class JsonRows
             {
                 var rest = buffer.Bytes.IndexOfAnyExcept(" \t\r\n"u8);
                 if (rest >= 0)
+                {
                     throw new NlftException($"{file}, {_position.After(buffer.Bytes[..rest])}", "more after the list", "the end of the file",
                         "Keep one list in the file.");
+                }
                 Skip(buffer.Bytes.Length);
                 if (!buffer.Extend()) return;
             }

@@ -40,8 +40,10 @@ internal static class ModelConfigurationRules
         var biases = (c.QkvBias, c.OutputBias);
         var qwen2 = c.ModelType == "qwen2";
         if (qwen2 ? biases != (true, false) : c.QkvBias != c.OutputBias)
+        {
             throw Fault("attention_bias", $"{c.QkvBias} for q, k, v and {c.OutputBias} for o",
                 qwen2 ? "biases on q, k and v only" : "the same for q, k, v and o");
+        }
         if (c.ModelType == "mistral" && c.QkvBias) throw Fault("attention_bias", true, "false: mistral has no biases");
         if (c.ModelType != "llama" && c.MlpBias) throw Fault("mlp_bias", true, $"false: {c.ModelType} has no feed-forward biases");
         if (c.QueryKeyNorm != (c.ModelType == "qwen3"))

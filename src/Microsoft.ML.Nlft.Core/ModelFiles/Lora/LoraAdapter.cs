@@ -97,14 +97,18 @@ public sealed class LoraAdapter
         foreach (var factor in Factors)
         {
             if (!expected.Remove(factor.Name, out var shape))
+            {
                 throw new NlftException($"adapter, tensor \"{factor.Name}\"", "a factor that no targeted layer of the model has, or a second one",
                     $"factors of the model's {model.LayerCount} layers", Remedy);
+            }
             if (!factor.Shape.AsSpan().SequenceEqual(shape))
                 throw new NlftException($"adapter, tensor \"{factor.Name}\"", $"shape {Text(factor.Shape)}", $"{Text(shape)}", Remedy);
         }
         if (expected.Count > 0)
+        {
             throw new NlftException($"adapter, tensor \"{expected.Keys.First()}\"", "no such factor",
                 $"one of shape {Text(expected.Values.First())}", Remedy);
+        }
     }
 
     private const string Remedy = "Use the adapter with the model it was trained on.";

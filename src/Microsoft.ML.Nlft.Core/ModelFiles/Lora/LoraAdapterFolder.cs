@@ -28,8 +28,10 @@ internal static class LoraAdapterFolder
         var (configuration, baseModel) = LoraConfigurationJson.Load(Path.Combine(folder, ConfigurationFile));
         var path = Path.Combine(folder, WeightsFile);
         if (!File.Exists(path) && File.Exists(Path.Combine(folder, "adapter_model.bin")))
+        {
             throw new NlftException(Path.Combine(folder, "adapter_model.bin"), "a pickled weight file", WeightsFile,
                 "Load it with PEFT and save it again with save_pretrained(folder, safe_serialization=True).");
+        }
         using var file = SafetensorsFile.Open(path);
         var factors = file.Entries.Select(entry => Read(file, entry)).OrderBy(factor => factor.Name, StringComparer.Ordinal).ToList();
         Check(factors, configuration, path);
@@ -53,10 +55,14 @@ internal static class LoraAdapterFolder
         var name = entry.Name;
         if (!name.StartsWith(Prefix, StringComparison.Ordinal) || !name.EndsWith(Suffix, StringComparison.Ordinal)
             || !IsFactor(name[..^Suffix.Length]))
+        {
             throw new NlftException(place, "a tensor that is no LoRA factor", $"{Prefix}MODULE.lora_A{Suffix} or .lora_B{Suffix}", Retrain);
+        }
         if (!entry.Type.IsSupportedFloat())
+        {
             throw new NlftException(place, $"element type {entry.Type.FileName()}", "F32, F16, BF16 or F64",
                 "Save the adapter in one of these types.");
+        }
         if (entry.Shape is not [> 0 and <= int.MaxValue, > 0 and <= int.MaxValue])
             throw new NlftException(place, $"shape {TensorTypes.Text(entry.Shape)}", "two sizes above 0", Incomplete);
         var tensor = file.Tensor(name);
@@ -71,16 +77,20 @@ internal static class LoraAdapterFolder
         foreach (var factor in factors)
         {
             if (!IsFactor(factor.Name) || !IsLinear(factor.Name[..^FactorEnd]))
+            {
                 throw Fault(factor.Name, "a module that cannot be adapted",
                     "model.layers.N.self_attn.{q,k,v,o}_proj or model.layers.N.mlp.{gate,up,down}_proj", Retrain);
+            }
             var target = configuration.Resolve(factor.Name[..^FactorEnd])
                 ?? throw Fault(factor.Name, "a factor of a module that target_modules does not name", "factors of targeted modules",
                     "Correct target_modules in adapter_config.json, or take the file that belongs to it.");
             var isA = factor.Name[^1] == 'A';
             if (factor.Shape.Length != 2 || factor.Shape[isA ? 0 : 1] != target.Rank)
+            {
                 throw Fault(factor.Name, $"shape [{string.Join(", ", factor.Shape)}]",
                     $"{(isA ? $"[{target.Rank}, inputs]" : $"[outputs, {target.Rank}]")}, as the rank is {target.Rank}",
                     "Correct r or rank_pattern, or take the file that belongs to the settings.");
+            }
             if (!byName.TryAdd(factor.Name, factor)) throw Fault(factor.Name, "the factor twice", "every factor once", Incomplete);
         }
         foreach (var factor in factors)

@@ -94,8 +94,10 @@ public sealed record LoraConfiguration
         if (!(Alpha > 0 && double.IsFinite(Alpha))) throw Fault(nameof(Alpha), Alpha, "a finite number above 0");
         if (!(Dropout >= 0 && Dropout < 1)) throw Fault(nameof(Dropout), Dropout, "a number of at least 0 and below 1", "Set 0 to turn dropout off.");
         if (TargetPattern is null && TargetModules.Count == 0)
+        {
             throw Fault(nameof(TargetModules), "an empty list", "at least one name",
                 "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
+        }
         if (TargetModules.Concat(ExcludedModules).Any(string.IsNullOrWhiteSpace))
             throw Fault(nameof(TargetModules), "an empty name", "names of modules");
         if (ExcludedPattern is not null && ExcludedModules.Count > 0)

@@ -93,8 +93,10 @@ internal static class LoraConfigurationJson
         if (keys["bias"].StringOrNull() is not (null or "none")) throw keys["bias"].Refuse("\"none\"", Merge);
         if (IsText(keys["init_lora_weights"])
             && keys["init_lora_weights"].String() is not ("gaussian" or "eva" or "orthogonal"))
+        {
             throw keys["init_lora_weights"].Refuse("true, false, \"gaussian\", \"orthogonal\" or \"eva\"",
                 "Convert the adapter with PEFT's path_initial_model_for_weight_conversion: this initialisation changes the base weights.");
+        }
         if (keys["layers_pattern"].Value is var layers && !IsEmpty(layers) && !IsLayers(layers))
             throw keys["layers_pattern"].Refuse("null or \"layers\"", Merge);
         foreach (var (name, place) in keys.Members())

@@ -65,10 +65,12 @@ internal static class MergedModel
             TensorConversion.FromSingle(weight.Type, values, stored);
             TensorConversion.ToSingle(weight.Type, stored, change);
             if (Array.FindIndex(change, value => !float.IsFinite(value)) is >= 0 and var input)
+            {
                 throw new NlftException(
                     FormattableString.Invariant($"{file}, tensor \"{weight.Name}\", row {output + 1}, column {input + 1}, merged"),
                     FormattableString.Invariant($"{values[input]}"), $"a number that {weight.Type.FileName()} can hold",
                     "Keep base model and adapter apart, or merge into a copy of the base model in a type of wider range.");
+            }
             stream.Write(stored);
         }
     }

@@ -77,8 +77,10 @@ internal sealed class SafetensorsFile : IDisposable
         var entry = Entry(name);
         var length = entry.End - entry.Begin;
         if (length > Array.MaxLength)
+        {
             throw new NlftException($"{Path}, tensor \"{name}\"", $"{length} bytes", $"at most {Array.MaxLength}",
                 "Store the tensor in a 16-bit type, or use a smaller model.");
+        }
         return new TensorData(name, entry.Type, entry.Shape, length == 0 ? default : new StoredBytes(this, entry, (int)length).Memory);
     }
 

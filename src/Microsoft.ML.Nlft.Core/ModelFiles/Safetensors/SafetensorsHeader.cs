@@ -47,12 +47,16 @@ internal sealed class SafetensorsHeader
         Span<byte> prefix = stackalloc byte[8];
         ReadExactly(handle, prefix, 0);
         if (prefix.SequenceEqual("version "u8))
+        {
             throw new NlftException(file, "a Git LFS pointer", "the safetensors file itself",
                 "Run 'git lfs pull' in the folder, or download the file.");
+        }
         var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (length > MaximumLength)
+        {
             throw new NlftException(file, $"a header of {length} bytes", $"at most {MaximumLength}",
                 "This is no safetensors file, or it is damaged: download or export it again.");
+        }
         if (8 + (long)length > fileLength)
             throw new NlftException(file, $"a header of {length} bytes in a file of {fileLength}", "a header that ends inside the file", Damaged);
 
@@ -168,8 +172,10 @@ internal sealed class SafetensorsHeader
             if (bits % 8 != 0)
                 throw Fault($"shape [{string.Join(", ", raw.Shape)}] of {raw.Type.FileName()}, {bits} bits", "a whole number of bytes", raw.Name);
             if (raw.End - raw.Begin != bits / 8)
+            {
                 throw Fault($"{raw.End - raw.Begin} bytes of data",
                     $"{bits / 8} for shape [{string.Join(", ", raw.Shape)}] of {raw.Type.FileName()}", raw.Name);
+            }
             entries.Add(new SafetensorsEntry(raw.Name, raw.Type, [.. raw.Shape.Select(size => (long)size)], (long)raw.Begin, (long)raw.End));
         }
         if (next != (ulong)(fileLength - DataOffset))

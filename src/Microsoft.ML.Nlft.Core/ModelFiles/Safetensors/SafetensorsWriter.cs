@@ -67,8 +67,10 @@ internal static class SafetensorsWriter
             var begin = stream.Position;
             tensor.Write(stream);
             if (stream.Position - begin != ByteLength(tensor))
+            {
                 throw new NlftException($"{path}, tensor \"{tensor.Name}\"", $"{stream.Position - begin} bytes of values",
                     $"{ByteLength(tensor)} for shape {TensorTypes.Text(tensor.Shape)} of {tensor.Type}", "Give as many values as the shape says.");
+            }
         }
     }
 
@@ -113,8 +115,10 @@ internal static class SafetensorsWriter
         foreach (var tensor in tensors)
         {
             if (!names.Add(tensor.Name))
+            {
                 throw new NlftException($"{path}, tensor \"{tensor.Name}\"", "a name that is taken", "every name once, and none called __metadata__",
                     "Rename the tensor.");
+            }
         }
     }
 }

@@ -27,9 +27,11 @@ internal sealed class CheckpointObserver : ITrainingObserver
         _lastTime = time.GetTimestamp();
         if (options.CheckpointFolder is not { } folder) return;
         if (Checkpoint.In(folder) is [var newest, ..] && !IsResumed(folder))
+        {
             throw new NlftException($"option CheckpointFolder, {folder}", $"{Path.GetFileName(newest)} of an earlier run",
                 "a folder without checkpoints",
                 "Set ResumeFrom to that folder to resume from there, or name another folder.");
+        }
         AtomicFile.TryFolder(folder);
         // A process that is killed while writing leaves its temporary file.
         foreach (var leftOver in Directory.EnumerateFiles(folder, $".{Checkpoint.FileName(0)[..5]}*")) WriteFault.Ignore(() => File.Delete(leftOver));
@@ -44,11 +46,13 @@ internal sealed class CheckpointObserver : ITrainingObserver
     {
         if (_options.ResumeFrom is not { } place || Checkpoint.Find(place) is not { } found) return null;
         if (_run.Value.DifferencesFrom(found.Checkpoint.Run, _options.ResumeOnAnotherEngine).ToList() is { Count: > 0 } differences)
+        {
             throw new NlftException($"checkpoint {found.Path}", $"another run ({string.Join("; ", differences)})",
                 "the same base model, engine, options and rows",
                 "Give what it was written with, or start anew without ResumeFrom."
                 + (_run.Value.IsOnAnotherEngineThan(found.Checkpoint.Run)
                     ? " ResumeOnAnotherEngine resumes all the same, but the result differs from the uninterrupted run's." : ""));
+        }
         _model.Import(ModelState.Weights, found.Checkpoint.ModelWeights);
         _model.Import(ModelState.Optimizer, found.Checkpoint.OptimizerState);
         (Last, _lastStep) = (found.Path, found.Checkpoint.State.Step);
