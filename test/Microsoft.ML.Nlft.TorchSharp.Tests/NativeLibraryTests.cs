@@ -37,6 +37,7 @@ public class NativeLibraryTests
                 + "expected the native library from a separate package. Add one package to the program, version 0.107.0: "
                 + "TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, TorchSharp-cpu for the CPU.",
                 errors.Trim().Replace('\\', '/'));
+            Assert.AreEqual("", output.Result, "TorchSharp prints what it tried");
         }
         finally
         {

@@ -21,6 +21,7 @@ internal static class LibTorch
     /// <exception cref="NlftException">The library is missing or does not load.</exception>
     public static void Load()
     {
+        if (IsBesideProgram && !TryLoad()) throw Missing(FolderOf(CpuFile), FolderOf(BridgeFile), LoadError(), new DllNotFoundException(BridgeFile));
         try
         {
             InitializeDeviceType(DeviceType.CPU);
@@ -31,6 +32,20 @@ internal static class LibTorch
         {
             throw Missing(FolderOf(CpuFile), FolderOf(BridgeFile), LoadError(), exception);
         }
+    }
+
+    /// <summary>Whether TorchSharp.dll lies in the program's folder, as in a program that is built, and not in NuGet's, as in a notebook.</summary>
+    private static bool IsBesideProgram =>
+        Path.GetDirectoryName(typeof(torch).Assembly.Location) == Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
+
+    /// <summary>
+    /// Loads the library as TorchSharp does first. If that fails, TorchSharp copies packages from NuGet's folder into the program's, which is of use
+    /// in a notebook only, and prints pages of what it tried to the standard output.
+    /// </summary>
+    private static bool TryLoad()
+    {
+        NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out _);
+        return NativeLibrary.TryLoad("LibTorchSharp", typeof(torch).Assembly, null, out _);
     }
 
     /// <summary>Returns the first folder in the runtime's search path of native libraries that contains a file; null if none does.</summary>
@@ -52,7 +67,7 @@ internal static class LibTorch
             $"Add one package to the program, version {ManagedVersion}: TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, "
             + $"TorchSharp-cpu for the CPU.{(bridgeFolder is null ? "" : $" For a program that is built, as nlft is, copy the files of "
                 + $"runtimes/{RuntimeInformation.RuntimeIdentifier}/native of the package libtorch-cpu-{RuntimeInformation.RuntimeIdentifier} "
-                + $"{LibraryVersion} to {bridgeFolder}.")}",
+                + $"{LibraryVersion} to {Path.TrimEndingDirectorySeparator(bridgeFolder)}.")}",
             exception)
         : new NlftException("TorchSharp", $"libtorch in {folder} that does not load ({loadError ?? FirstLine(exception.GetBaseException().Message)})",
             $"the build for this system and TorchSharp {ManagedVersion}, and the system libraries it was built with",
