@@ -81,6 +81,7 @@ public sealed class MemoryEstimateTests
 
     /// <summary>What would fit is never refused: a pass needs at least what is estimated.</summary>
     [TestMethod]
+    [TestCategory("Slow")]
     [DataRow(false, TrainableWeights.Lora)]
     [DataRow(true, TrainableWeights.Lora)]
     [DataRow(false, TrainableWeights.All)]
