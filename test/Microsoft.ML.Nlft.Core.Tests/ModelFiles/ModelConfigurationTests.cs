@@ -137,7 +137,7 @@ public sealed class ModelConfigurationTests
             "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these "
                 + "architectures."],
         ["""{"model_type": "(remove)"}""",
-            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2 or qwen3. Take the config.json that belongs to the "
+            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2 or qwen3. Use the config.json that belongs to the "
                 + "model."],
         ["""{"hidden_size": "(remove)"}""", $"config.json, \"hidden_size\": found no such key; expected an integer from 1 to 4194304. {Correct}"],
         ["""{"vocab_size": "97"}""", $"config.json, \"vocab_size\": found \"97\"; expected an integer from -2147483648 to 2147483647. {Correct}"],
