@@ -56,13 +56,15 @@ public abstract class EngineConformance
             int[] greedy = [.. expected.GetProperty("greedy").EnumerateArray().Select(id => id.GetInt32())];
             var prompt = golden.Sequence.Tokens[..golden.Sequence.PromptLength];
             var wanted = greedy.AsSpan().StartsWith(prompt.Span) && greedy.Length > prompt.Length ? greedy[prompt.Length..] : greedy;
-            using (var session = model.StartDecoding([prompt, prompt[..5]], wanted.Length))
+            using (var session = model.StartDecoding([prompt, prompt[..((prompt.Length + 1) / 2)]], wanted.Length))
             {
                 for (var i = 0; i < wanted.Length; i++)
                 {
                     var logits = session.Logits(0);
                     var next = ArgMax(logits);
-                    Assert.IsGreaterThanOrEqualTo(logits[next], logits[wanted[i]], $"{name}: greedy token {i} is {next} instead of {wanted[i]}");
+                    Assert.IsGreaterThanOrEqualTo(
+                        logits[next] - (2 * (float)ScoreTolerance), logits[wanted[i]], // both logits may be off, towards each other
+                        $"{name}: greedy token {i} is {next} instead of {wanted[i]}");
                     session.Append([wanted[i], ArgMax(session.Logits(1))]);
                 }
             }
