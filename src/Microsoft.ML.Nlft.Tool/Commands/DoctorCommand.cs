@@ -29,7 +29,7 @@ internal sealed class DoctorCommand : ToolCommand
         var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         Line("memory", $"{InspectCommand.Size(memory)} available to this process");
         Line("models", string.Create(CultureInfo.InvariantCulture,
-            $"weights of up to {memory / 2e9:0.0} billion parameters in 16 bits fit; 'nlft inspect --model FOLDER' says what a model needs besides"));
+            $"weights of up to {memory / 2e9:0.0} billion parameters in 16 bits fit; 'nlft inspect --model FOLDER' shows what else a model needs"));
         var engine = options.Engine.Create();
         var threads = options.Engine.Threads == 0 ? Environment.ProcessorCount : options.Engine.Threads;
         Line("engine", $"{engine.Name} on {engine.Device}, {threads} threads");
@@ -54,8 +54,8 @@ internal sealed class DoctorCommand : ToolCommand
     {
         const string package = "Microsoft.ML.Nlft.TorchSharp";
         var native = OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : null;
-        return cuda is null ? $"no NVIDIA driver here; a program without a GPU can use {package} with the package TorchSharp-cpu"
-            : $"NVIDIA driver for CUDA up to {cuda}; not in this tool: a program of yours needs the packages "
+        return cuda is null ? $"no NVIDIA driver; a program without a GPU can use {package} with the package TorchSharp-cpu"
+            : $"NVIDIA driver for CUDA up to {cuda}; this tool does not use it: your own program needs the packages "
                 + $"{package} and {native ?? "TorchSharp-cpu"}";
     }
 
