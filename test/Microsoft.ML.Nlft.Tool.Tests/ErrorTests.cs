@@ -47,7 +47,8 @@ public sealed class ErrorTests
         + "expected a column \"Response\". Add it")]
     [DataRow(1, "train --model MODEL --data rows.csv --output out --options none.json", "none.json: found no such file; expected a JSON file with "
         + "options.")]
-    [DataRow(1, "train --model MODEL --data rows.csv --output out --options typo.json", "typo.json, FineTune.Epoch: found a key that is no option; "
+    [DataRow(1, "train --model MODEL --data rows.csv --output out --options typo.json",
+        "typo.json, \"FineTune.Epoch\": found a key that is no option; "
         + "expected one of Epochs, BatchSize")]
     [DataRow(1, "generate --adapter rows.csv --question a", "adapter_config.json")]
     [DataRow(1, "generate --model MODEL --question a --temperature -1", "option Temperature: found -1; expected a finite number, 0 or more.")]

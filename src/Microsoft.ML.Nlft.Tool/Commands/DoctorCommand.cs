@@ -29,7 +29,7 @@ internal sealed class DoctorCommand : ToolCommand
         var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         Line("memory", $"{InspectCommand.Size(memory)} available to this process");
         Line("models", string.Create(CultureInfo.InvariantCulture,
-            $"weights of up to {memory / 2e9:0.0} billion parameters in 16 bits fit; 'nlft inspect --model FOLDER' says what a model needs besides"));
+            $"weights of up to {memory / 2e9:0.0} billion parameters in 16 bits fit; 'nlft inspect --model FOLDER' shows what else a model needs"));
         var engine = options.Engine.Create(TensorType.F32); // the type in which the self-test's bound holds
         var threads = options.Engine.Threads == 0 ? Environment.ProcessorCount : options.Engine.Threads;
         Line("engine", $"{engine.Name} on {engine.Device}, {threads} threads");
@@ -53,7 +53,7 @@ internal sealed class DoctorCommand : ToolCommand
     internal static string GpuAdvice(Version? cuda)
     {
         var native = OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : "TorchSharp-cpu";
-        return cuda is null ? "no NVIDIA driver here; --engine torch runs on the CPU, with the libraries of TorchSharp-cpu beside the tool"
+        return cuda is null ? "no NVIDIA driver; --engine torch runs on the CPU, with the libraries of TorchSharp-cpu beside the tool"
             : $"NVIDIA driver for CUDA up to {cuda}; --engine torch uses it, with the libraries of {native} beside the tool";
     }
 

@@ -104,7 +104,7 @@ internal sealed class InspectCommand : ToolCommand
         foreach (var type in model.Tensors.GroupBy(tensor => tensor.Type).OrderByDescending(group => group.Sum(tensor => tensor.Bytes)))
         {
             table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, "
-                + $"{Size(type.Sum(tensor => tensor.Bytes))}{(model.HasWeights ? "" : ", by config.json: no weight file is here")}");
+                + $"{Size(type.Sum(tensor => tensor.Bytes))}{(model.HasWeights ? "" : ", from config.json: there is no weight file")}");
         }
         if (model.Unused > 0) table.AddRow("tensors that are not used", $"{model.Unused}");
         Console.Write(table);
