@@ -37,7 +37,7 @@ public sealed class ChatTemplate
     /// <summary>Gets the name of the template in messages: its path, or its key in a file.</summary>
     internal string Name { get; }
 
-    /// <summary>Gets bos_token, eos_token, pad_token, unk_token and the like as the template sees them, without those that the folder lacks.</summary>
+    /// <summary>Gets the tokens that have a role as the template sees them: bos_token, eos_token, pad_token, unk_token and the like.</summary>
     public IReadOnlyDictionary<string, string> SpecialTokens { get; }
 
     /// <summary>

@@ -46,14 +46,17 @@ internal sealed class ShownTemplate
         return _template.Render([], addGenerationPrompt, new Dictionary<string, object?>(variables) { ["messages"] = messages });
     }
 
-    /// <summary>Requires that a prompt shows its turns: of each content both ends, of an earlier answer, which may lose its thoughts, the end.</summary>
+    /// <summary>
+    /// Requires that a prompt shows its turns: of each content both ends; of an earlier answer, which may lose its thoughts, the end.
+    /// </summary>
     /// <param name="turns">The turns.</param>
     /// <param name="rendered">The prompt.</param>
     /// <param name="variables">The variables it was rendered with.</param>
     /// <param name="parts">Names and texts of which the contents consist, for the message.</param>
     /// <exception cref="NlftException">A text is lost; the message names it.</exception>
     public void RequireAll(
-        IReadOnlyList<ChatTurn> turns, string rendered, IReadOnlyDictionary<string, object?> variables, IEnumerable<(string Name, string? Text)> parts)
+        IReadOnlyList<ChatTurn> turns, string rendered, IReadOnlyDictionary<string, object?> variables,
+        IEnumerable<(string Name, string? Text)> parts)
     {
         if (ShowsInOrder(turns, rendered)) return;
 

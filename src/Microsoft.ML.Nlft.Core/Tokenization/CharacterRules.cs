@@ -35,8 +35,7 @@ internal static class CharacterRules
     /// <summary>Implements clean_text of BertNormalizer: removes controls, makes all white space spaces.</summary>
     public static string? BertClean(Rune rune) =>
         rune.Value is '\t' or '\n' or '\r' ? " "
-        : rune.Value is 0 or 0xFFFD || (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse
-            && !NewerCharacters.IsMarkOrFormat(rune.Value)) ? ""
+        : rune.Value is 0 or 0xFFFD || (IsControl(rune) && !NewerCharacters.IsMarkOrFormat(rune.Value)) ? ""
         : Rune.IsWhiteSpace(rune) ? " " : null;
 
     /// <summary>Implements handle_chinese_chars of BertNormalizer: puts spaces around each CJK ideograph.</summary>
@@ -50,4 +49,7 @@ internal static class CharacterRules
         rune.Value is 0x1734 or 0x1171E
         || (Rune.GetUnicodeCategory(rune) == UnicodeCategory.NonSpacingMark && !NewerCharacters.IsMarkOrFormat(rune.Value))
             ? "" : null;
+
+    private static bool IsControl(Rune rune) =>
+        Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse;
 }

@@ -77,7 +77,10 @@ internal static class ModelJson
     private static UnigramModel Unigram(JsonPlace model, Vocabulary vocabulary)
     {
         var unknown = model["unk_id"];
-        if (!unknown.IsNull && unknown.Index() >= vocabulary.Count) throw unknown.Refuse($"the index of one of the {vocabulary.Count} tokens of vocab");
+        if (!unknown.IsNull && unknown.Index() >= vocabulary.Count)
+        {
+            throw unknown.Refuse($"the index of one of the {vocabulary.Count} tokens of vocab");
+        }
 
         var scores = model["vocab"].Items().Select(pair =>
         {

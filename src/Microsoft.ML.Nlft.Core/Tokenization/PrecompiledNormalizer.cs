@@ -26,9 +26,10 @@ internal sealed class PrecompiledNormalizer : INormalizer
     public static PrecompiledNormalizer Read(JsonPlace place)
     {
         const string expected = "a character map of SentencePiece in base64";
-        if (place.Value.ValueKind != System.Text.Json.JsonValueKind.String || !place.Value.TryGetBytesFromBase64(out var bytes)) throw place.Refuse(expected);
+        byte[]? bytes = null;
+        if (place.String() is not null && !place.Value.TryGetBytesFromBase64(out bytes)) throw place.Refuse(expected);
 
-        var size = bytes.Length < SizeBytes ? uint.MaxValue : BinaryPrimitives.ReadUInt32LittleEndian(bytes);
+        var size = bytes!.Length < SizeBytes ? uint.MaxValue : BinaryPrimitives.ReadUInt32LittleEndian(bytes);
         if (size % SizeBytes != 0 || size == 0 || size > bytes.Length - SizeBytes) throw place.Refuse(expected + ", as long as it says");
 
         var units = new uint[size / SizeBytes];

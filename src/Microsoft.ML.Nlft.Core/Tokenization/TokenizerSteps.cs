@@ -23,7 +23,8 @@ internal static class TokenizerSteps
         "BertNormalizer" => Bert(place),
         "Strip" => new StripNormalizer(place["strip_left"].Boolean(true), place["strip_right"].Boolean(true)),
         "Sequence" => new SequenceNormalizer(Sequence(place, "normalizers", depth, Normalizer)),
-        _ => throw Unknown(place, "NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, Nmt, Precompiled, BertNormalizer, Sequence"),
+        _ => throw Unknown(
+            place, "NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, Nmt, Precompiled, BertNormalizer, Sequence"),
     };
 
     public static IPreTokenizer PreTokenizer(JsonPlace place, int depth = 0) => Type(place) switch

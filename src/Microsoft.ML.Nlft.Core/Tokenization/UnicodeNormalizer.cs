@@ -83,8 +83,10 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
             if (i - start > 1)
             {
                 var marks = characters.GetRange(start, i - start);
-                var sorted = marks.OrderBy(mark => mark.Class).Zip(marks, (mark, place) => mark with { Start = place.Start, End = place.End }).ToArray();
-                sorted.CopyTo(CollectionsMarshal.AsSpan(characters)[start..]);
+                foreach (var (index, mark) in marks.OrderBy(mark => mark.Class).Index())
+                {
+                    characters[start + index] = mark with { Start = marks[index].Start, End = marks[index].End };
+                }
             }
         }
     }

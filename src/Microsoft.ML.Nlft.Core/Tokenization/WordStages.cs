@@ -48,5 +48,5 @@ internal sealed class WordPieceStage(string prefix, bool cleansUp) : WholeTokenS
     }
 
     private static string CleanUp(string token) =>
-        CleanUpStage.Apply(token.Contains(" do not", StringComparison.Ordinal) ? token.Replace(" do not", " don't", StringComparison.Ordinal) : token);
+        CleanUpStage.Apply(token.Replace(" do not", " don't", StringComparison.Ordinal));
 }

@@ -47,6 +47,8 @@ public sealed class SafetensorsRuleTests
             $"\"a.shape[0]\": found 1.0; expected an integer from 0 to 18446744073709551615. {Damaged}"],
         ["""{"a":{"dtype":"F16","shape":["1"],"data_offsets":[0,2]}}""", 2,
             $"\"a.shape[0]\": found \"1\"; expected an integer from 0 to 18446744073709551615. {Damaged}"],
+        [$$$"""{"a":{"dtype":"U8","shape":[{{{string.Join(",", Enumerable.Repeat(1, 65))}}}],"data_offsets":[0,1]}}""", 1,
+            $"; expected a list of at most 64 integers. {Damaged}"],
         ["""{"a":{"dtype":"F16","shape":[1],"data_offsets":[0]}}""", 2,
             $"\"a.data_offsets\": found [0]; expected two integers: begin and end. {Damaged}"],
         ["""{"a":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}""", 3,

@@ -17,6 +17,9 @@ internal sealed class SafetensorsHeader
     /// <summary>The longest header that is accepted, in bytes: the reference reader's limit.</summary>
     public const long MaximumLength = 100_000_000;
 
+    /// <summary>The most dimensions of a tensor: NumPy's limit. A longer shape is a damaged file, and is refused before it takes memory.</summary>
+    private const int MaximumDimensions = 64;
+
     private const string Damaged = "The file is damaged or incomplete: download or export it again.";
 
     private readonly string _file;
@@ -111,11 +114,16 @@ internal sealed class SafetensorsHeader
             : throw Fault($"no {(type is null ? "dtype" : shape is null ? "shape" : "data_offsets")}", "dtype, shape and data_offsets", tensor);
     }
 
-    private static ulong[] Integers(JsonPlace list) =>
-    [
-        .. list.Items().Select(item => item.Value.ValueKind == JsonValueKind.Number && item.Value.TryGetUInt64(out var value) ? value
-            : throw item.Refuse($"an integer from 0 to {ulong.MaxValue}")),
-    ];
+    private static ulong[] Integers(JsonPlace list)
+    {
+        var items = list.Items(); // checks that it is a list
+        if (list.Value.GetArrayLength() > MaximumDimensions) throw list.Refuse($"a list of at most {MaximumDimensions} integers");
+        return
+        [
+            .. items.Select(item => item.Value.ValueKind == JsonValueKind.Number && item.Value.TryGetUInt64(out var value) ? value
+                : throw item.Refuse($"an integer from 0 to {ulong.MaxValue}")),
+        ];
+    }
 
     /// <summary>
     /// Checks that the tensors cover the data without gaps or overlaps, have the sizes that type and shape require, and end with the file.
