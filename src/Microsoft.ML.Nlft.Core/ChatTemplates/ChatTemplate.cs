@@ -52,13 +52,14 @@ public sealed class ChatTemplate
     public static ChatTemplate? Load(string modelFolder, ChatTemplateOptions? options = null)
     {
         var configuration = TokenizerConfiguration.Read(modelFolder);
-        var (subject, templates) = (Path.Combine(modelFolder, MoreTemplates), ReadFiles(modelFolder));
-        if (templates.Count == 0) (subject, templates) = (configuration.ChatTemplate.Subject, ReadConfiguration(configuration.ChatTemplate));
+        var files = ReadFiles(modelFolder);
+        var templates = files.Count > 0 ? files : ReadConfiguration(configuration.ChatTemplate);
         if (templates.Count == 0) return null;
 
         TemplateText? withTools = templates.TryGetValue(ToolUse, out var tools) ? tools : null;
         return templates.TryGetValue(Default, out var main) ? new ChatTemplate(main, withTools, configuration.Named, options)
-            : throw Wrong(subject, $"the templates {string.Join(", ", templates.Keys)}", $"one named {Default}");
+            : throw Wrong(files.Count > 0 ? Path.Combine(modelFolder, MoreTemplates) : configuration.ChatTemplate.Subject,
+                $"the templates {string.Join(", ", templates.Keys)}", $"one named {Default}");
     }
 
     /// <summary>Parses a template.</summary>
