@@ -56,6 +56,8 @@ public sealed class StepTests
     [DataRow("""{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated","invert":false}""",
         "x\u20DDⅧ½Ⓐ-", "x\u20DDⅧ½Ⓐ|-", DisplayName = "word characters are those of Oniguruma")]
     [DataRow("""{"type":"Split","pattern":{"Regex":"\\d{1,3}(?=(?:\\d{3})*\\b)"},"behavior":"Isolated","invert":false}""", "12345 6Ⅷ", "12|345| 6Ⅷ")]
+    [DataRow("""{"type":"Split","pattern":{"Regex":"\\s?\\p{L}+"},"behavior":"Isolated","invert":false}""",
+        "\u00A0\u0C4C中\u0306\uA6D0", "\u00A0\u0C4C|中|\u0306|\uA6D0", DisplayName = "the engine that does not backtrack misses the first match")]
     [DataRow("""{"type":"Split","pattern":{"Regex":"[\\[\\]^]+"},"behavior":"Isolated","invert":false}""", "a[]^b", "a|[]^|b")]
     [DataRow("""{"type":"Punctuation"}""", "a\u2E42b\u2E43c", "a|\u2E42|b\u2E43c", DisplayName = "punctuation is that of Unicode 8.0")]
     [DataRow("""{"type":"BertPreTokenizer"}""", "it's  5\u00A0«x»", "it|'|s|5|«|x|»")]
