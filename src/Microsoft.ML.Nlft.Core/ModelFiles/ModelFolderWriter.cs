@@ -1,5 +1,3 @@
-using System.Text;
-using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
@@ -28,8 +26,9 @@ public static class ModelFolderWriter
     }
 
     /// <summary>
-    /// Copies a model with other weights, one tensor at a time. config.json is copied byte for byte except its dtype (torch_dtype); tokenizer,
-    /// templates and other small files are copied.
+    /// Copies a model with other weights, one tensor at a time. config.json is copied byte for byte except its dtype (torch_dtype), and its
+    /// tie_word_embeddings where the output layer is not tied after all; tokenizer, templates and other small files are copied. The output layer of a
+    /// tied model, where the files hold one, is given the values of the embedding.
     /// </summary>
     /// <param name="folder">The new folder.</param>
     /// <param name="source">The model to copy.</param>
@@ -46,9 +45,10 @@ public static class ModelFolderWriter
         {
             var tensor = source.RawTensor(name);
             var target = tensor.Type.IsSupportedFloat() ? type ?? tensor.Type : tensor.Type;
-            return new SafetensorsSource(name, target, tensor.Shape, stream => WriteTensor(stream, tensor, target, replace));
+            var weight = tensor with { Name = source.WeightOf(name) };
+            return new SafetensorsSource(name, target, tensor.Shape, stream => WriteTensor(stream, weight, target, replace));
         });
-        Write(folder, type is { } changed ? WithDataType(source.ConfigurationJson, changed) : source.ConfigurationJson, tensors);
+        Write(folder, type is { } changed ? ConfigurationEdit.WithDataType(source.ConfigurationJson, changed) : source.ConfigurationJson, tensors);
         foreach (var name in Companions(source)) CopyFile(Path.Combine(source.Path, name), Path.Combine(folder, name));
     }
 
@@ -94,29 +94,6 @@ public static class ModelFolderWriter
         Path.GetFileName(file) is not ("config.json" or ModelWeights.IndexFile or LoraAdapterFolder.ConfigurationFile)
         && !WeightExtensions.Contains(Path.GetExtension(file)) && !Path.GetFileName(file).StartsWith('.')
         && !file.EndsWith(".index.json", StringComparison.Ordinal);
-
-    /// <summary>Returns config.json with a different dtype; only the bytes of that value change.</summary>
-    private static byte[] WithDataType(byte[] json, TensorType type)
-    {
-        json = json[JsonFile.MarkLength(json, "config.json")..];
-        var edited = new MemoryStream();
-        var reader = new Utf8JsonReader(json);
-        var copied = 0;
-        while (reader.Read())
-        {
-            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1
-                || !(reader.ValueTextEquals("dtype"u8) || reader.ValueTextEquals("torch_dtype"u8)))
-            {
-                continue;
-            }
-            reader.Read();
-            edited.Write(json, copied, (int)reader.TokenStartIndex - copied);
-            edited.Write(Encoding.UTF8.GetBytes($"\"{type.TorchName()}\""));
-            copied = (int)reader.BytesConsumed;
-        }
-        edited.Write(json, copied, json.Length - copied);
-        return edited.ToArray();
-    }
 
     private static void RequireLayout(string folder, ModelConfiguration configuration, IReadOnlyList<NamedTensor> tensors)
     {

@@ -142,7 +142,7 @@ public sealed class ReferenceModel
 
     private (double[] Cosine, double[] Sine) Rotation(int length)
     {
-        var (frequencies, magnitude) = RopeFrequencies.Of(_model.Rope, _model.HeadSize);
+        var (frequencies, magnitude) = RopeFrequencies.Of(_model.Rope, _model.HeadSize, length);
         var angles = Enumerable.Range(0, length).SelectMany(position => frequencies.Select(f => position * f)).ToArray();
         return (Table(Math.Cos), Table(Math.Sin));
 

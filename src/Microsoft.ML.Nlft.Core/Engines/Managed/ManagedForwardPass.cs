@@ -11,7 +11,7 @@ internal sealed class ManagedForwardPass : IForwardPass
 {
     private readonly ManagedLanguageModel _model;
     private readonly EngineContext _context;
-    private readonly RotaryEmbedding _rope;
+    private readonly RotaryRows _rope;
     private readonly List<Matrix> _rented = [];
     private readonly QueryRows _predicting;
     private readonly int[] _targets, _firsts; // the tokens that these rows predict; the index of the first one of every sequence, then R

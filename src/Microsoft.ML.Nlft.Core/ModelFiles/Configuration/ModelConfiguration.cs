@@ -27,7 +27,9 @@ public sealed record ModelConfiguration
     /// <summary>Width of a head; even.</summary>
     public required int HeadSize { get; init; }
 
-    /// <summary>The most positions that the model supports (max_position_embeddings).</summary>
+    /// <summary>
+    /// The most positions that the model supports: max_position_embeddings, times the factor of dynamic rotary scaling.
+    /// </summary>
     public required int MaximumPositions { get; init; }
 
     /// <summary>Epsilon of RMSNorm.</summary>

@@ -19,7 +19,7 @@ internal static class ModelConfigurationWriter
             ["hidden_size"] = c.HiddenSize,
             ["initializer_range"] = ModelInitializer.StandardDeviation,
             ["intermediate_size"] = c.IntermediateSize,
-            ["max_position_embeddings"] = c.MaximumPositions,
+            ["max_position_embeddings"] = c.Rope.Type == "dynamic" ? c.Rope.OriginalMaximumPositions : c.MaximumPositions,
             ["model_type"] = c.ModelType,
             ["num_attention_heads"] = c.HeadCount,
             ["num_hidden_layers"] = c.LayerCount,
@@ -32,18 +32,18 @@ internal static class ModelConfigurationWriter
             ["use_cache"] = true,
             ["vocab_size"] = c.VocabularySize,
         };
-        if (c.ModelType is "llama" or "qwen3") keys["attention_bias"] = c.QkvBias;
-        if (c.ModelType == "llama") keys["mlp_bias"] = c.MlpBias;
-        AddWindows(keys, c);
+        var architecture = ModelArchitecture.Of(c.ModelType)!;
+        if (architecture.AttentionBias == AttentionBias.ByKey) keys["attention_bias"] = c.QkvBias;
+        if (architecture.MlpBias) keys["mlp_bias"] = c.MlpBias;
+        if (architecture.Windows != LayerWindows.None) AddWindows(keys, c, architecture.Windows);
         return HuggingFaceJson.Write(keys);
     }
 
-    private static void AddWindows(SortedDictionary<string, object?> keys, ModelConfiguration c)
+    private static void AddWindows(SortedDictionary<string, object?> keys, ModelConfiguration c, LayerWindows windows)
     {
-        if (c.ModelType == "llama") return;
         var window = c.SlidingWindows.Max();
         keys["sliding_window"] = window == 0 ? null : window;
-        if (c.ModelType != "mistral")
+        if (windows == LayerWindows.FromALayerOn)
         {
             keys["use_sliding_window"] = window > 0;
             keys["max_window_layers"] = c.SlidingWindows.TakeWhile(layer => layer == 0).Count();
@@ -62,6 +62,7 @@ internal static class ModelConfigurationWriter
         {
             (keys["beta_fast"], keys["beta_slow"]) = (rope.BetaFast, rope.BetaSlow);
             if (rope.AttentionFactor is { } factor) keys["attention_factor"] = factor;
+            if (!rope.Truncate) keys["truncate"] = false;
         }
         return keys;
     }

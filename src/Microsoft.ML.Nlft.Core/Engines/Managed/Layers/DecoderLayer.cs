@@ -13,6 +13,9 @@ internal sealed class DecoderLayer
     public required Linear V { get; init; }
     public required Linear O { get; init; }
 
+    /// <summary>d, the width of a head.</summary>
+    public required int HeadSize { get; init; }
+
     /// <summary>The per-head norms of queries and keys (qwen3), or null.</summary>
     public RmsNorm? QueryNorm { get; init; }
     public RmsNorm? KeyNorm { get; init; }
@@ -41,7 +44,7 @@ internal sealed class DecoderLayer
     /// <param name="a">Receives what the backward pass needs.</param>
     /// <param name="y">The output.</param>
     /// <param name="attention">Computes a.Attended in place of <see cref="Attention"/>; null for attention within the batch.</param>
-    public void Forward(EngineContext context, QueryRows rows, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix y,
+    public void Forward(EngineContext context, QueryRows rows, RotaryRows rope, Matrix x, LayerActivations a, Matrix y,
         ICachedAttention? attention = null)
     {
         var queryContext = context with { Rows = rows };
@@ -59,8 +62,8 @@ internal sealed class DecoderLayer
         }
         QueryNorm?.Forward(queryContext, a.RawQuery, a.Query);
         KeyNorm?.Forward(context, a.RawKey, a.Key);
-        rope.Rotate(queryContext, a.Query, 1);
-        rope.Rotate(context, a.Key, 1);
+        RotaryEmbedding.Rotate(queryContext, rope, HeadSize, a.Query, 1);
+        RotaryEmbedding.Rotate(context, rope, HeadSize, a.Key, 1);
         if (attention is null) Attention.Forward(queryContext, a.Query, a.Key, a.Value, a.Attended, a.LogSums);
         else attention.Attend(queryContext, this, a);
         O.Forward(queryContext, a.Attended, a.PostAttention, residual);
@@ -78,7 +81,7 @@ internal sealed class DecoderLayer
     /// Adds to the gradients of the trainable tensors and, unless <paramref name="dx"/> is null, computes dx[N x H] from dy[R x H]. Overwrites dy;
     /// if R = N, dx and dy may be the same matrix.
     /// </summary>
-    public void Backward(EngineContext context, QueryRows rows, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix dy, Matrix? dx)
+    public void Backward(EngineContext context, QueryRows rows, RotaryRows rope, Matrix x, LayerActivations a, Matrix dy, Matrix? dx)
     {
         var queryContext = context with { Rows = rows };
         var reachesAttention = dx is not null || IsAttentionTrainable;
@@ -94,15 +97,15 @@ internal sealed class DecoderLayer
         context.Return(dNormed);
     }
 
-    private void BackwardAttention(EngineContext context, EngineContext queryContext, RotaryEmbedding rope, Matrix x, LayerActivations a,
+    private void BackwardAttention(EngineContext context, EngineContext queryContext, RotaryRows rope, Matrix x, LayerActivations a,
         Matrix dResidual, Matrix? dx)
     {
         Matrix dAttended = context.Rent(dResidual.Rows, a.Attended.Columns), dq = context.Rent(dResidual.Rows, a.Query.Columns);
         Matrix dk = context.Rent(x.Rows, a.Key.Columns), dv = context.Rent(x.Rows, a.Value.Columns);
         O.Backward(queryContext, a.Attended, dResidual, dAttended, accumulate: false);
         Attention.Backward(queryContext, a.Query, a.Key, a.Value, a.Attended, a.LogSums, dAttended, dq, dk, dv);
-        rope.Rotate(queryContext, dq, -1);
-        rope.Rotate(context, dk, -1);
+        RotaryEmbedding.Rotate(queryContext, rope, HeadSize, dq, -1);
+        RotaryEmbedding.Rotate(context, rope, HeadSize, dk, -1);
         QueryNorm?.Backward(queryContext, a.RawQuery, dq, dq, accumulate: false);
         KeyNorm?.Backward(context, a.RawKey, dk, dk, accumulate: false);
 

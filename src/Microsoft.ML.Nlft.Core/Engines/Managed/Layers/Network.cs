@@ -60,6 +60,7 @@ internal sealed class Network : IDisposable
         return new DecoderLayer
         {
             Index = index,
+            HeadSize = c.HeadSize,
             InputNorm = Norm($"{path}.input_layernorm.weight", c.HiddenSize),
             Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
             K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
