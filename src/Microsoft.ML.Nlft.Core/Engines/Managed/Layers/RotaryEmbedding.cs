@@ -14,7 +14,7 @@ internal static class RotaryEmbedding
         context.ForRows(x.Rows, (rope, half: headSize / 2, x, context.Rows, direction), static (loop, row) =>
         {
             var (rope, half) = (loop.rope, loop.half);
-            var start = (rope.ByPosition ? loop.Rows.Positions[row] : loop.Rows.BatchRow(row)) * half;
+            var start = (rope.ByPosition ? loop.Rows.Positions[row] : loop.Rows.IsAll ? row : loop.Rows.BatchRow(row)) * half;
             ReadOnlySpan<float> cosine = rope.Cosine.AsSpan(start, half), sine = rope.Sine.AsSpan(start, half);
             for (var head = loop.x[row]; head.Length > 0; head = head[(2 * half)..])
             {
