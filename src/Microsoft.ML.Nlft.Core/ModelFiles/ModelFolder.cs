@@ -36,7 +36,7 @@ public sealed class ModelFolder : IDisposable
         var configurationPath = System.IO.Path.Combine(path, "config.json");
         if (FilePresence.Fault(configurationPath) is { } fault)
         {
-            throw new NlftException(configurationPath, fault, ModelConfigurationReader.WhatItIs, fault == "no such file"
+            throw new NlftException(configurationPath, fault, ModelConfigurationReader.WhatItIs, fault == FilePresence.Nothing
                 ? "Name the folder that holds the model's files." : "Download the model's files again.");
         }
         var json = File.ReadAllBytes(configurationPath);

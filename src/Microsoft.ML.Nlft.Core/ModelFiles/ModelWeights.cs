@@ -38,8 +38,8 @@ internal sealed class ModelWeights : IDisposable
         var weights = new ModelWeights(folder);
         try
         {
-            if (File.Exists(Path.Combine(folder, SingleFile))) weights.Add(SafetensorsFile.Open(Path.Combine(folder, SingleFile)));
-            else if (File.Exists(Path.Combine(folder, IndexFile))) weights.OpenShards(Path.Combine(folder, IndexFile));
+            if (IsThere(SingleFile)) weights.Add(SafetensorsFile.Open(Path.Combine(folder, SingleFile)));
+            else if (IsThere(IndexFile)) weights.OpenShards(Path.Combine(folder, IndexFile));
             else throw NoWeights(folder);
             return weights;
         }
@@ -48,6 +48,8 @@ internal sealed class ModelWeights : IDisposable
             weights.Dispose();
             throw;
         }
+
+        bool IsThere(string name) => FilePresence.Fault(Path.Combine(folder, name)) != FilePresence.Nothing;
     }
 
     /// <summary>

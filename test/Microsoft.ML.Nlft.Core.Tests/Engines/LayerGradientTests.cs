@@ -150,7 +150,7 @@ public class LayerGradientTests
     {
         using var folder = TinyModels.Create();
         var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable: true);
-        var head = new TokenHead(weight);
+        var head = new TokenHead(weight, scale: 0.5f);
         var context = Context(4);
         var h = Numbers.Random(4, Hidden, 1);
         int[] targets = [0, 5, TinyModels.Vocabulary - 1, 5];

@@ -66,6 +66,34 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
+    public void Load_MissingKeysOfOtherArchitectures_TakeTheDefaultsOfTheirClasses()
+    {
+        const string Bare = "\"num_key_value_heads\": \"(remove)\", \"max_position_embeddings\": \"(remove)\", \"rms_norm_eps\": \"(remove)\"";
+        var c = Load($$"""{"model_type": "granite", {{Bare}}}""");
+        Assert.AreEqual((4, 2048, 1e-6, false), (c.KeyValueHeadCount, c.MaximumPositions, c.NormEpsilon, c.TieWordEmbeddings));
+        Assert.AreEqual((1.0, 1.0, 1.0, 1.0), (c.EmbeddingMultiplier, c.AttentionMultiplier, c.ResidualMultiplier, c.LogitsDivisor));
+        c = Load($$"""{"model_type": "smollm3", "num_hidden_layers": 5, {{Bare}}}""");
+        Assert.AreEqual((4, 32768, 2e6, true), (c.KeyValueHeadCount, c.MaximumPositions, c.Rope.Theta, c.TieWordEmbeddings));
+        Assert.AreEqual("True,True,True,False,True", string.Join(",", c.RotatedLayers!));
+        c = Load($$"""{"model_type": "olmo2", {{Bare}}}""");
+        Assert.AreEqual((4, 2048, 1e-5, false), (c.KeyValueHeadCount, c.MaximumPositions, c.NormEpsilon, c.TieWordEmbeddings));
+        Assert.AreEqual((true, true, 50279), (c.NormAfter, c.QueryKeyNorm, c.EndOfSequenceIds[0]));
+    }
+
+    [TestMethod]
+    [DataRow("""{"no_rope_layers": [0, 1, 1]}""", "False,True,True")]
+    [DataRow("""{"no_rope_layers": [0, 0, 0]}""", "False,False,False")]
+    [DataRow("""{"no_rope_layers": [1, 1, 1]}""", "")]
+    [DataRow("""{"no_rope_layers": null}""", "")]
+    [DataRow("""{"no_rope_layer_interval": 2}""", "True,False,True")]
+    public void Load_NoRopeLayers_OneMeansThatTheLayerRotates(string changes, string expected)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = "smollm3";
+        Assert.AreEqual(expected, string.Join(",", Load(json.ToJsonString()).RotatedLayers ?? []));
+    }
+
+    [TestMethod]
     public void Load_ExplicitNull_CountsAsHuggingFaceCountsIt()
     {
         var c = Load("""
@@ -184,13 +212,24 @@ public sealed class ModelConfigurationTests
     public static IEnumerable<object[]> Malformed =>
     [
         ["""{"model_type": "phi3"}""",
-            "config.json, \"model_type\": found \"phi3\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these architectures."],
+            "config.json, \"model_type\": found \"phi3\"; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use a model of one of "
+                + "these architectures."],
         ["""{"model_type": "gemma3_text"}""",
-            "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these "
-                + "architectures."],
+            "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use a model "
+                + "of one of these architectures."],
         ["""{"model_type": "(remove)"}""",
-            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2 or qwen3. Take the config.json that belongs to the "
-                + "model."],
+            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Take the "
+                + "config.json that belongs to the model."],
+        ["""{"model_type": "granite", "residual_multiplier": 0}""",
+            $"config.json, \"residual_multiplier\": found 0; expected a finite number above 0. {CorrectConfiguration}"],
+        ["""{"model_type": "granite", "logits_scaling": -8}""",
+            $"config.json, \"logits_scaling\": found -8; expected a finite number above 0. {CorrectConfiguration}"],
+        ["""{"model_type": "smollm3", "no_rope_layers": [1, 0]}""",
+            $"config.json, \"no_rope_layers\": found [1, 0]; expected 3 entries, one per layer. {Correct}"],
+        ["""{"model_type": "smollm3", "no_rope_layer_interval": 0}""",
+            $"config.json, \"no_rope_layer_interval\": found 0; expected an integer above 0. {Correct}"],
+        ["""{"model_type": "olmo2", "mlp_bias": true}""",
+            $"config.json, \"mlp_bias\": found True; expected false: olmo2 has no feed-forward biases. {CorrectConfiguration}"],
         ["""{"hidden_size": "(remove)"}""", $"config.json, \"hidden_size\": found no such key; expected an integer from 1 to 4194304. {Correct}"],
         ["""{"vocab_size": "97"}""", $"config.json, \"vocab_size\": found \"97\"; expected an integer from -2147483648 to 2147483647. {Correct}"],
         ["""{"vocab_size": 97.5}""", $"config.json, \"vocab_size\": found 97.5; expected an integer from -2147483648 to 2147483647. {Correct}"],
@@ -231,10 +270,10 @@ public sealed class ModelConfigurationTests
             "config.json, \"rope_scaling.type\": found \"su\"; expected default, linear, dynamic, llama3 or yarn. Use a model with one of these "
                 + "rotary embeddings; this one would compute other positions."],
         ["""{"rope_parameters": {"full_attention": {"rope_theta": 1000000.0}, "sliding_attention": {"rope_theta": 10000.0}}}""",
-            "config.json, \"rope_parameters.full_attention\": found {\"rope_theta\": 1000000.0}; expected the settings of all layers together. Use "
+            "config.json, \"rope_parameters.full_attention\": found {\"rope_theta\":1000000.0}; expected the settings of all layers together. Use "
                 + "a model whose layers share their rotary embedding."],
         ["""{"rope_parameters": {"sliding_attention": {"rope_theta": 10000.0}}, "layer_types": ["full_attention"]}""",
-            "config.json, \"rope_parameters.sliding_attention\": found {\"rope_theta\": 10000.0}; expected the settings of all layers together. Use "
+            "config.json, \"rope_parameters.sliding_attention\": found {\"rope_theta\":10000.0}; expected the settings of all layers together. Use "
                 + "a model whose layers share their rotary embedding."],
         ["""{"rope_parameters": {"partial_rotary_factor": 0.25}}""",
             "config.json, \"rope_parameters.partial_rotary_factor\": found 0.25; expected 1. Use a model that rotates whole heads."],
@@ -318,6 +357,11 @@ public sealed class ModelConfigurationTests
     [DataRow("""{"model_type": "mistral", "sliding_window": null}""")]
     [DataRow("""{"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 1}""")]
     [DataRow("""{"model_type": "qwen3", "head_dim": 16, "attention_bias": true}""")]
+    [DataRow("""
+        {"model_type": "granite", "embedding_multiplier": 12, "attention_multiplier": 0.0078125, "residual_multiplier": 0.22, "logits_scaling": 8}
+        """)]
+    [DataRow("""{"model_type": "smollm3", "no_rope_layers": [1, 1, 0], "tie_word_embeddings": false}""")]
+    [DataRow("""{"model_type": "olmo2", "attention_bias": true}""")]
     public void Load_WrittenConfiguration_ReadsBackAsItWas(string changes)
     {
         var c = Load(changes);
@@ -326,7 +370,8 @@ public sealed class ModelConfigurationTests
         Assert.AreEqual("bfloat16", read.DataType);
         CollectionAssert.AreEqual(c.SlidingWindows.ToArray(), read.SlidingWindows.ToArray());
         CollectionAssert.AreEqual(c.EndOfSequenceIds.ToArray(), read.EndOfSequenceIds.ToArray());
-        Assert.AreEqual(c with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [] },
-            read with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [] });
+        CollectionAssert.AreEqual(c.RotatedLayers?.ToArray(), read.RotatedLayers?.ToArray());
+        Assert.AreEqual(c with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null },
+            read with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null });
     }
 }

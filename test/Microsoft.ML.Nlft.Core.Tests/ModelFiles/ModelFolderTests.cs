@@ -192,7 +192,10 @@ public sealed class ModelFolderTests
             "model.safetensors.index.json, \"weight_map.model.norm.weight\": found 2; expected a string. Correct the value, or take the file that "
                 + "belongs to the model."],
         [(Action<JsonObject>)(map => map["model.norm.weight"] = "model-00003-of-00002.safetensors"),
-            "tensor \"model.norm.weight\": found a tensor that model.safetensors.index.json places in model-00003-of-00002.safetensors; expected "
+            "model-00003-of-00002.safetensors: found no such file; expected a shard that model.safetensors.index.json names for 1 tensors. Download "
+                + "the model's files again."],
+        [(Action<JsonObject>)(map => map["model.norm.weight"] = "model-00001-of-00002.safetensors"),
+            "tensor \"model.norm.weight\": found a tensor that model.safetensors.index.json places in model-00001-of-00002.safetensors; expected "
                 + "shards as the index names them. Download the model's files again."],
         [(Action<JsonObject>)(map => map["x"] = "model-00009-of-00002.safetensors"),
             "model-00009-of-00002.safetensors: found no such file; expected a shard that model.safetensors.index.json names for 1 tensors. Download "

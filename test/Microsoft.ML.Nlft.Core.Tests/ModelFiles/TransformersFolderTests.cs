@@ -17,7 +17,9 @@ public sealed class TransformersFolderTests
         var (c, expected) = (golden.Folder.Configuration, newest.Folder.Configuration);
         CollectionAssert.AreEqual(expected.SlidingWindows.ToArray(), c.SlidingWindows.ToArray());
         CollectionAssert.AreEqual(expected.EndOfSequenceIds.ToArray(), c.EndOfSequenceIds.ToArray());
-        Assert.AreEqual(expected with { SlidingWindows = [], EndOfSequenceIds = [] }, c with { SlidingWindows = [], EndOfSequenceIds = [] });
+        CollectionAssert.AreEqual(expected.RotatedLayers?.ToArray(), c.RotatedLayers?.ToArray());
+        Assert.AreEqual(expected with { SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null },
+            c with { SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null });
         Assert.AreEqual((string)JsonNode.Parse(golden.Folder.ConfigurationJson)!["model_type"]!, c.ModelType);
         Assert.AreEqual(name.StartsWith("llama-tied-own-head", StringComparison.Ordinal), !c.TieWordEmbeddings
             && golden.Folder.TensorNames.Contains("lm_head.weight") && File.ReadAllText(Path.Combine(golden.Folder.Path, "config.json"))

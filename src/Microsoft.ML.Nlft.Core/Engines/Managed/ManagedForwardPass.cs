@@ -93,7 +93,8 @@ internal sealed class ManagedForwardPass : IForwardPass
         }
         if (network.Embedding.Parameter is not null)
         {
-            for (var row = 0; row < gradient.Rows; row++) VectorMath.Add(gradient[row], network.Embedding.Gradient[_context.Batch.Tokens[row]]);
+            for (var row = 0; row < gradient.Rows; row++)
+                VectorMath.AddScaled(gradient[row], _model.EmbeddingMultiplier, network.Embedding.Gradient[_context.Batch.Tokens[row]]);
         }
     }
 

@@ -93,6 +93,8 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     internal Workspace Workspace => _workspace;
 
+    internal float EmbeddingMultiplier => (float)Configuration.EmbeddingMultiplier;
+
     /// <summary>Maximum number of bytes of activations that a training pass stores.</summary>
     internal long ActivationMemory { get; }
 
@@ -105,8 +107,11 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     internal Matrix Embed(EngineContext context)
     {
         var x = context.Rent(context.Batch.Rows, Configuration.HiddenSize);
-        context.ForRows(x.Rows, (_network.Embedding, context.Batch.Tokens, x), static (loop, row) =>
-            loop.Embedding.ReadRow(loop.Tokens[row], loop.x[row]));
+        context.ForRows(x.Rows, (_network.Embedding, context.Batch.Tokens, x, scale: EmbeddingMultiplier), static (loop, row) =>
+        {
+            loop.Embedding.ReadRow(loop.Tokens[row], loop.x[row]);
+            if (loop.scale != 1) VectorMath.Scale(loop.x[row], loop.scale);
+        });
         return x;
     }
 

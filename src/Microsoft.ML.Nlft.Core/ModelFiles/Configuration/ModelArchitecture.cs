@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// </summary>
 internal sealed record ModelArchitecture
 {
-    public const string Names = "llama, mistral, qwen2 or qwen3";
+    public const string Names = "llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2";
 
     private static readonly ModelArchitecture[] s_all =
     [
@@ -21,10 +21,24 @@ internal sealed record ModelArchitecture
             Name = "qwen3", MaximumPositions = 32768, KeyValueHeadCount = 32, HeadSize = 128, QueryKeyNorm = true,
             AttentionBias = AttentionBias.ByKey, Windows = LayerWindows.FromALayerOn, EndOfSequenceIds = [],
         },
+        new() { Name = "granite", MaximumPositions = 2048, AttentionBias = AttentionBias.ByKey, MlpBias = true, Multipliers = true },
+        new()
+        {
+            Name = "smollm3", MaximumPositions = 32768, KeyValueHeadCount = 4, Theta = 2000000, AttentionBias = AttentionBias.ByKey, MlpBias = true,
+            TieWordEmbeddings = true, RotatedLayers = true, EndOfSequenceIds = [128001],
+        },
+        new()
+        {
+            Name = "olmo2", MaximumPositions = 2048, NormEpsilon = 1e-5, AttentionBias = AttentionBias.ByKey, QueryKeyNorm = true, NormAfter = true,
+            EndOfSequenceIds = [50279],
+        },
     ];
 
     /// <summary>model_type.</summary>
     public required string Name { get; init; }
+
+    /// <summary>The beginning of the names of its classes in transformers.</summary>
+    public string ClassName => Name == "smollm3" ? "SmolLM3" : char.ToUpperInvariant(Name[0]) + Name[1..];
 
     /// <summary>max_position_embeddings.</summary>
     public required int MaximumPositions { get; init; }
@@ -38,6 +52,18 @@ internal sealed record ModelArchitecture
     /// <summary>rms_norm_eps.</summary>
     public double NormEpsilon { get; init; } = 1e-6;
 
+    /// <summary>rope_theta.</summary>
+    public double Theta { get; init; } = 10000;
+
+    /// <summary>Whether layers without RoPE exist (no_rope_layers, no_rope_layer_interval).</summary>
+    public bool RotatedLayers { get; init; }
+
+    /// <summary>Whether the multipliers of granite count.</summary>
+    public bool Multipliers { get; init; }
+
+    /// <summary>Whether norms follow attention and feed-forward.</summary>
+    public bool NormAfter { get; init; }
+
     /// <summary>tie_word_embeddings.</summary>
     public bool TieWordEmbeddings { get; init; }
 
@@ -50,7 +76,7 @@ internal sealed record ModelArchitecture
     /// <summary>Whether mlp_bias counts.</summary>
     public bool MlpBias { get; init; }
 
-    /// <summary>Whether queries and keys are normalised per head.</summary>
+    /// <summary>Whether queries and keys are normalised.</summary>
     public bool QueryKeyNorm { get; init; }
 
     /// <summary>Which layers may have a sliding window.</summary>

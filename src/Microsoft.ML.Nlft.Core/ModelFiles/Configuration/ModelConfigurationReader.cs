@@ -21,7 +21,7 @@ internal static class ModelConfigurationReader
         var heads = Required(config, "num_attention_heads", 1, ModelConfigurationRules.MaximumHeads);
         var hidden = Required(config, "hidden_size", 1, ModelConfigurationRules.MaximumWidth);
         var positions = config["max_position_embeddings"].IntOrNull() ?? architecture.MaximumPositions;
-        var rope = RopeReader.Read(config, positions);
+        var rope = RopeReader.Read(config, positions, architecture.Theta);
         var attentionBias = architecture.AttentionBias != AttentionBias.OfQkv && config["attention_bias"].Boolean(false);
         var configuration = new ModelConfiguration
         {
@@ -37,6 +37,12 @@ internal static class ModelConfigurationReader
             MaximumPositions = rope.Type == "dynamic" ? (int)Math.Min(int.MaxValue, positions * rope.Factor) : positions,
             NormEpsilon = config["rms_norm_eps"].NumberOrNull() ?? architecture.NormEpsilon,
             Rope = rope,
+            RotatedLayers = RotatedLayers(config, architecture, layers),
+            EmbeddingMultiplier = Multiplier("embedding_multiplier"),
+            AttentionMultiplier = architecture.Multipliers ? Multiplier("attention_multiplier") : null,
+            ResidualMultiplier = Multiplier("residual_multiplier"),
+            LogitsDivisor = Multiplier("logits_scaling"),
+            NormAfter = architecture.NormAfter,
             TieWordEmbeddings = config["tie_word_embeddings"].Boolean(architecture.TieWordEmbeddings),
             QkvBias = architecture.AttentionBias == AttentionBias.OfQkv || attentionBias,
             OutputBias = attentionBias,
@@ -50,6 +56,8 @@ internal static class ModelConfigurationReader
         };
         ModelConfigurationRules.Check(configuration, config.Source.File);
         return configuration;
+
+        double Multiplier(string key) => architecture.Multipliers ? config[key].NumberOrNull() ?? 1 : 1;
     }
 
     /// <summary>Settings that would change the forward pass in a way that no engine here computes.</summary>
@@ -59,6 +67,19 @@ internal static class ModelConfigurationReader
             throw config["hidden_act"].Refuse("\"silu\"", "Use a model with SiLU feed-forward layers.");
         if (!config["quantization_config"].IsNull)
             throw config["quantization_config"].Refuse("none", "Use the model's unquantised weights (float32, float16 or bfloat16).");
+    }
+
+    /// <summary>no_rope_layers, in which 1 means that the layer rotates; without it, all layers but every fourth.</summary>
+    private static bool[]? RotatedLayers(JsonPlace config, ModelArchitecture architecture, int layers)
+    {
+        if (!architecture.RotatedLayers) return null;
+        var interval = config["no_rope_layer_interval"].IntOrNull() ?? 4;
+        if (interval < 1) throw config["no_rope_layer_interval"].Refuse("an integer above 0");
+        var rotated = config["no_rope_layers"].IsNull
+            ? [.. Enumerable.Range(1, layers).Select(layer => layer % interval != 0)]
+            : config["no_rope_layers"].IntsOrNull()!.Select(value => value != 0).ToArray();
+        if (rotated.Length != layers) throw config["no_rope_layers"].Refuse($"{layers} entries, one per layer");
+        return Array.TrueForAll(rotated, rotates => rotates) ? null : rotated;
     }
 
     private static int KeyValueHeads(JsonPlace config, ModelArchitecture architecture, int heads)

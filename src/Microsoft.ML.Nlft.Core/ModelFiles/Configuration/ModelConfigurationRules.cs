@@ -42,8 +42,15 @@ internal static class ModelConfigurationRules
         if (architecture.AttentionBias == AttentionBias.None && c.QkvBias)
             throw Fault("attention_bias", true, $"false: {c.ModelType} has no biases");
         if (!architecture.MlpBias && c.MlpBias) throw Fault("mlp_bias", true, $"false: {c.ModelType} has no feed-forward biases");
-        if (c.QueryKeyNorm != architecture.QueryKeyNorm)
-            throw Fault("model_type", c.ModelType, "qwen3 for normalised queries and keys, and only for them");
+        if ((c.QueryKeyNorm, c.NormAfter) != (architecture.QueryKeyNorm, architecture.NormAfter))
+            throw Fault("model_type", c.ModelType, "qwen3 or olmo2 for normalised queries and keys, olmo2 for norms after, and only for them");
+        if (!architecture.RotatedLayers && c.RotatedLayers is not null) throw Fault("no_rope_layers", "a list", "none: all layers rotate");
+        if (c.RotatedLayers is { } rotated && rotated.Count != c.LayerCount)
+            throw Fault("no_rope_layers", $"{rotated.Count} entries", $"{c.LayerCount}, one per layer");
+        Multiplier("embedding_multiplier", c.EmbeddingMultiplier, 1);
+        Multiplier("attention_multiplier", c.AttentionMultiplier, null);
+        Multiplier("residual_multiplier", c.ResidualMultiplier, 1);
+        Multiplier("logits_scaling", c.LogitsDivisor, 1);
         CheckWindows();
 
         void CheckWindows()
@@ -55,6 +62,12 @@ internal static class ModelConfigurationRules
                 throw Fault("sliding_window", string.Join(", ", windows), "one window above 0 for all layers that have one");
             if (windows.Count > 0 && architecture.Windows == LayerWindows.None)
                 throw Fault("sliding_window", windows[0], $"none: {c.ModelType} attends to all positions");
+        }
+
+        void Multiplier(string key, double? value, double? otherwise)
+        {
+            if (!architecture.Multipliers && value != otherwise) throw Fault(key, value!, $"none: {c.ModelType} has no such factor");
+            if (value is { } number && !(number > 0 && double.IsFinite(number))) throw Fault(key, number, "a finite number above 0");
         }
 
         void InRange(string key, int value, int maximum)

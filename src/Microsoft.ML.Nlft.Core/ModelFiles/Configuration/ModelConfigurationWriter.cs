@@ -10,7 +10,7 @@ internal static class ModelConfigurationWriter
         var c = configuration;
         var keys = new SortedDictionary<string, object?>(StringComparer.Ordinal)
         {
-            ["architectures"] = new[] { char.ToUpperInvariant(c.ModelType[0]) + c.ModelType[1..] + "ForCausalLM" },
+            ["architectures"] = new[] { ModelArchitecture.Of(c.ModelType)!.ClassName + "ForCausalLM" },
             ["attention_dropout"] = 0.0,
             ["bos_token_id"] = c.BeginningOfSequenceId,
             ["eos_token_id"] = c.EndOfSequenceIds switch { [] => null, [var one] => one, var several => several },
@@ -34,6 +34,15 @@ internal static class ModelConfigurationWriter
         };
         var architecture = ModelArchitecture.Of(c.ModelType)!;
         if (architecture.AttentionBias == AttentionBias.ByKey) keys["attention_bias"] = c.QkvBias;
+        if (architecture.RotatedLayers)
+            keys["no_rope_layers"] = Enumerable.Range(0, c.LayerCount).Select(layer => c.RotatedLayers?[layer] != false ? 1 : 0).ToArray();
+        if (architecture.Multipliers)
+        {
+            keys["embedding_multiplier"] = c.EmbeddingMultiplier;
+            keys["attention_multiplier"] = c.AttentionMultiplier ?? 1 / Math.Sqrt(c.HeadSize);
+            keys["residual_multiplier"] = c.ResidualMultiplier;
+            keys["logits_scaling"] = c.LogitsDivisor;
+        }
         if (architecture.MlpBias) keys["mlp_bias"] = c.MlpBias;
         if (architecture.Windows != LayerWindows.None) AddWindows(keys, c, architecture.Windows);
         return HuggingFaceJson.Write(keys);

@@ -14,10 +14,11 @@ internal sealed class RopeReader
     private readonly JsonPlace _config;
     private readonly JsonPlace? _found;
     private readonly int _maximumPositions;
+    private readonly double _defaultTheta;
 
-    private RopeReader(JsonPlace config, int maximumPositions)
+    private RopeReader(JsonPlace config, int maximumPositions, double defaultTheta)
     {
-        (_config, _maximumPositions) = (config, maximumPositions);
+        (_config, _maximumPositions, _defaultTheta) = (config, maximumPositions, defaultTheta);
         _found = config["rope_scaling"].ObjectOrNull() is { } scaling && scaling.Members().Any() ? scaling
             : config["rope_parameters"].ObjectOrNull();
     }
@@ -25,13 +26,15 @@ internal sealed class RopeReader
     /// <summary>Reads the settings that all layers share.</summary>
     /// <param name="config">config.json.</param>
     /// <param name="maximumPositions">max_position_embeddings.</param>
+    /// <param name="defaultTheta">rope_theta where no key says it.</param>
     /// <exception cref="NlftException">A value is out of range, or the settings are of a kind that no engine here computes.</exception>
-    public static RopeConfiguration Read(JsonPlace config, int maximumPositions) => new RopeReader(config, maximumPositions).Read();
+    public static RopeConfiguration Read(JsonPlace config, int maximumPositions, double defaultTheta) =>
+        new RopeReader(config, maximumPositions, defaultTheta).Read();
 
     private RopeConfiguration Read()
     {
         var thetaKeys = _found is { } keys && !keys["rope_theta"].IsNull ? keys : _config;
-        var theta = thetaKeys["rope_theta"].NumberOrNull() ?? 10000;
+        var theta = thetaKeys["rope_theta"].NumberOrNull() ?? _defaultTheta;
         if (theta <= 1) throw thetaKeys["rope_theta"].Refuse("a number above 1");
         RequireWholeHead(_config);
         if (_found is not { } rope) return new RopeConfiguration { Theta = theta };

@@ -20,7 +20,7 @@ internal static partial class ForeignAdapter
             throw new NlftException(folder, File.Exists(folder) ? "a file" : "no such folder", $"the folder of {Expected}",
                 "Name the folder itself.");
         }
-        if (FilePresence.Fault(Path.Combine(folder, LoraAdapterFolder.ConfigurationFile)) is not "no such file") return;
+        if (FilePresence.Fault(Path.Combine(folder, LoraAdapterFolder.ConfigurationFile)) is not FilePresence.Nothing) return;
         string[] names = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
         if (Array.Find(names, CheckpointName().IsMatch) is { } checkpoint)
         {
