@@ -225,7 +225,7 @@ public sealed class ModelConfigurationTests
         ["""{"model_type": "granite", "logits_scaling": -8}""",
             $"config.json, \"logits_scaling\": found -8; expected a finite number above 0. {CorrectConfiguration}"],
         ["""{"model_type": "smollm3", "no_rope_layers": [1, 0]}""",
-            $"config.json, \"no_rope_layers\": found [1, 0]; expected 3 entries, one per layer. {Correct}"],
+            $"config.json, \"no_rope_layers\": found [1,0]; expected 3 entries, one per layer. {Correct}"],
         ["""{"model_type": "smollm3", "no_rope_layer_interval": 0}""",
             $"config.json, \"no_rope_layer_interval\": found 0; expected an integer above 0. {Correct}"],
         ["""{"model_type": "olmo2", "mlp_bias": true}""",
