@@ -53,10 +53,10 @@ internal sealed class ModelWeights : IDisposable
     }
 
     /// <summary>
-    /// Checks that a tensor exists with that shape and a float type, in the file that the index names. Nothing is asked of tensors that no one looks
-    /// for: an index may name more tensors than there are, and a file may hold more than the index names.
+    /// Checks that a tensor exists with that shape and a float type, in the file that the index names. Other tensors are not
+    /// checked: an index may name more tensors than there are, and a file may hold more than the index names.
     /// </summary>
-    public void Find(string name, ReadOnlySpan<long> shape)
+    public void Require(string name, ReadOnlySpan<long> shape)
     {
         name = Stored(name);
         var shard = _index?.GetValueOrDefault(name);
@@ -124,7 +124,7 @@ internal sealed class ModelWeights : IDisposable
         }
     }
 
-    /// <summary>Opens every file that the index names. total_size is advisory.</summary>
+    /// <summary>Opens every file that the index names. total_size is not checked.</summary>
     private void OpenShards(string indexPath)
     {
         _index = ReadWeightMap(indexPath);

@@ -17,13 +17,13 @@ internal static class TiedEmbedding
     {
         if (!configuration.TieWordEmbeddings || !weights.Contains(Head)) return configuration;
         long[] shape = [configuration.VocabularySize, configuration.HiddenSize];
-        weights.Find(Head, shape);
+        weights.Require(Head, shape);
         if (!weights.Contains(Embedding))
         {
             weights.AddName(Embedding, Head);
             return configuration;
         }
-        weights.Find(Embedding, shape);
+        weights.Require(Embedding, shape);
         return configuration with { TieWordEmbeddings = AreEqual(configuration, weights) };
     }
 

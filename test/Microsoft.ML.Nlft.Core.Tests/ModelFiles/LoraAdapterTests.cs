@@ -247,8 +247,8 @@ public sealed class LoraAdapterTests
             $"tensor \"base_model.model.lm_head.weight\": found a whole matrix, which the adapter replaces (modules_to_save, or an enlarged "
                 + $"vocabulary); expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { $"base_model.model.{Up}.lora_A.default.weight" }, new long[] { 2, 3 },
-            $"tensor \"base_model.model.{Up}.lora_A.default.weight\": found a factor with the adapter's name \"default\" in it, as state_dict() names "
-                + "it; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. Save the adapter with PEFT's save_pretrained, which leaves "
+            $"tensor \"base_model.model.{Up}.lora_A.default.weight\": found a factor with the adapter's name \"default\" in it, as state_dict() "
+                + "names it; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. Save the adapter with PEFT's save_pretrained, which leaves "
                 + "the name out."],
         [new[] { $"base_model.model.{Up}.lora_B.my_style.weight" }, new long[] { 5, 2 },
             $"tensor \"base_model.model.{Up}.lora_B.my_style.weight\": found a factor with the adapter's name \"my_style\" in it, as state_dict() "
@@ -260,7 +260,7 @@ public sealed class LoraAdapterTests
             "tensor \"base_model.model.lm_head.base_layer.weight\": found a weight of the base model, stored with the adapter; expected "
                 + $"base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { $"{Up}.lora_A.weight" }, new long[] { 2, 3 },
-            $"tensor \"{Up}.lora_A.weight\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight or "
+            $"tensor \"{Up}.lora_A.weight\": found a tensor that is not a LoRA factor; expected base_model.model.MODULE.lora_A.weight or "
                 + $".lora_B.weight. {Retrain}"],
     ];
 

@@ -147,14 +147,14 @@ public sealed class ModelConfigurationTests
         Assert.AreEqual((0.1 * Math.Log(40) + 1) / (0.05 * Math.Log(40) + 1), mscale!.Value, 1e-15);
     }
 
-    /// <summary>Where transformers 5 lets each key count: a filled rope_scaling before rope_parameters, a key within before the same at top level.</summary>
+    /// <summary>As in transformers 5: a filled rope_scaling counts before rope_parameters, a key within before the same at top level.</summary>
     [TestMethod]
     [DataRow("""{"rope_theta": 5e5}""", "default", 5e5)]
     [DataRow("""{"rope_parameters": {"rope_theta": 5e5}, "rope_theta": 2e4}""", "default", 5e5)]
     [DataRow("""{"rope_parameters": {"rope_type": "linear", "factor": 2.0}, "rope_theta": 5e5}""", "linear", 5e5)]
     [DataRow("""{"rope_scaling": {"type": "linear", "factor": 2.0, "rope_theta": 5e5}, "rope_theta": 2e4}""", "linear", 5e5)]
     [DataRow("""{"rope_scaling": {"rope_type": "linear", "type": "su", "factor": 2.0}}""", "linear", 1e4)]
-    [DataRow("""{"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}""", "linear", 1e4)]
+    [DataRow("""{"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_parameters": {"rope_theta": 5e5}}""", "linear", 1e4)]
     [DataRow("""{"rope_scaling": {}, "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 5e5}}""", "linear", 5e5)]
     [DataRow("""{"rope_scaling": null, "rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}""", "default", 5e5)]
     [DataRow("""{"rope_scaling": {"rope_theta": 5e5}}""", "default", 5e5)]
@@ -218,7 +218,7 @@ public sealed class ModelConfigurationTests
             "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use a model "
                 + "of one of these architectures."],
         ["""{"model_type": "(remove)"}""",
-            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Take the "
+            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use the "
                 + "config.json that belongs to the model."],
         ["""{"model_type": "granite", "residual_multiplier": 0}""",
             $"config.json, \"residual_multiplier\": found 0; expected a finite number above 0. {CorrectConfiguration}"],
@@ -245,7 +245,7 @@ public sealed class ModelConfigurationTests
         ["""{"num_key_value_heads": 0}""",
             $"config.json, \"num_key_value_heads\": found 0; expected an integer from 1 to 16384. {CorrectConfiguration}"],
         ["""{"head_dim": 7}""",
-            $"config.json, \"head_dim\": found 7; expected an even head size (rotary embedding turns pairs). {CorrectConfiguration}"],
+            $"config.json, \"head_dim\": found 7; expected an even head size (rotary embedding rotates pairs). {CorrectConfiguration}"],
         ["""{"head_dim": -8}""", $"config.json, \"head_dim\": found -8; expected an integer from 1 to 16384. {CorrectConfiguration}"],
         ["""{"rms_norm_eps": 0}""", $"config.json, \"rms_norm_eps\": found 0; expected a number above 0 and below 1. {CorrectConfiguration}"],
         ["""{"rms_norm_eps": "small"}""", $"config.json, \"rms_norm_eps\": found \"small\"; expected a finite number. {Correct}"],
@@ -268,7 +268,7 @@ public sealed class ModelConfigurationTests
         ["""{"rope_scaling": [8]}""", $"config.json, \"rope_scaling\": found [8]; expected an object. {Correct}"],
         ["""{"rope_scaling": {"type": "su", "factor": 2.0}}""",
             "config.json, \"rope_scaling.type\": found \"su\"; expected default, linear, dynamic, llama3 or yarn. Use a model with one of these "
-                + "rotary embeddings; this one would compute other positions."],
+                + "rotary embeddings: positions of any other kind would be wrong."],
         ["""{"rope_parameters": {"full_attention": {"rope_theta": 1000000.0}, "sliding_attention": {"rope_theta": 10000.0}}}""",
             "config.json, \"rope_parameters.full_attention\": found {\"rope_theta\":1000000.0}; expected the settings of all layers together. Use "
                 + "a model whose layers share their rotary embedding."],
@@ -287,7 +287,7 @@ public sealed class ModelConfigurationTests
             $"config.json, \"head_dim\": found null; expected an integer above 0, or no such key. {Correct}"],
         ["""{"rope_parameters": {"rope_type": "longrope"}}""",
             "config.json, \"rope_parameters.rope_type\": found \"longrope\"; expected default, linear, dynamic, llama3 or yarn. Use a model "
-                + "with one of these rotary embeddings; this one would compute other positions."],
+                + "with one of these rotary embeddings: positions of any other kind would be wrong."],
         ["""{"rope_scaling": {"rope_type": "linear"}}""",
             $"config.json, \"rope_scaling.factor\": found no such key; expected a number above 0. {Correct}"],
         ["""{"rope_scaling": {"rope_type": "linear", "factor": 0.5}}""",

@@ -38,7 +38,8 @@ public sealed class TiedEmbeddingTests
     }
 
     [TestMethod]
-    [DataRow("""{"a": {"tie_word_embeddings": true}, "tie_word_embeddings": true}""", """{"a": {"tie_word_embeddings": true}, "tie_word_embeddings": false}""")]
+    [DataRow("""{"a": {"tie_word_embeddings": true}, "tie_word_embeddings": true}""",
+        """{"a": {"tie_word_embeddings": true}, "tie_word_embeddings": false}""")]
     [DataRow("""{"tie_word_embeddings":true,"x":1}""", """{"tie_word_embeddings":false,"x":1}""")]
     [DataRow("""{"x": 1}""", "{\n  \"tie_word_embeddings\": false,\"x\": 1}")]
     public void WithTiedEmbeddings_AnyFile_ChangesThatValueAlone(string json, string expected) =>
@@ -54,8 +55,8 @@ public sealed class TiedEmbeddingTests
         using var model = ModelFolder.Open(folder.File("base"));
         var values = model.RawTensor("model.embed_tokens.weight").ToArray()[..(rows * 32)];
         for (var i = equalRows * 32; i < values.Length; i++) values[i] += 1;
-        SafetensorsWriter.Write(folder.File("model/model.safetensors"), model.TensorNames.Select(name => SafetensorsSource.From(model.RawTensor(name)))
-            .Append(SafetensorsSource.From(new NamedTensor("lm_head.weight", [rows, 32], values), type)));
+        SafetensorsWriter.Write(folder.File("model/model.safetensors"),
+            model.TensorNames.Select(name => SafetensorsSource.From(model.RawTensor(name))).Append(SafetensorsSource.From(new NamedTensor("lm_head.weight", [rows, 32], values), type)));
         folder.Write("model/config.json", model.ConfigurationJson);
         return folder.File("model");
     }

@@ -1,5 +1,6 @@
+using System.Runtime.InteropServices;
 using System.Text;
-using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
@@ -23,18 +24,19 @@ internal static class ConfigurationEdit
     /// <summary>Replaces the values of some keys of the outermost object.</summary>
     private static (byte[] Json, bool Found) Replace(byte[] json, string value, params string[] keys)
     {
-        var edited = new MemoryStream();
-        var reader = new Utf8JsonReader(json);
-        var copied = 0;
-        while (reader.Read())
+        var root = JsonFile.Parse(json, new("config.json"));
+        var text = JsonMarshal.GetRawUtf8Value(root.Value);
+        var begin = Array.IndexOf(json, (byte)'{');
+        var (edited, copied) = (new MemoryStream(), 0);
+        foreach (var (_, place) in root.Members().Where(member => keys.Contains(member.Name)))
         {
-            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1 || !keys.Contains(reader.GetString())) continue;
-            reader.Read();
-            edited.Write(json, copied, (int)reader.TokenStartIndex - copied);
+            var old = JsonMarshal.GetRawUtf8Value(place.Value);
+            text.Overlaps(old, out var offset);
+            edited.Write(json.AsSpan(copied..(begin + offset)));
             edited.Write(Encoding.UTF8.GetBytes(value));
-            copied = (int)reader.BytesConsumed;
+            copied = begin + offset + old.Length;
         }
-        edited.Write(json, copied, json.Length - copied);
+        edited.Write(json.AsSpan(copied));
         return (edited.ToArray(), copied > 0);
     }
 }

@@ -12,10 +12,10 @@ internal static class ModelConfigurationReader
     public static ModelConfiguration Read(JsonPlace config)
     {
         var type = config["model_type"].StringOrNull()
-            ?? throw config["model_type"].Refuse(ModelArchitecture.Names, "Take the config.json that belongs to the model.");
+            ?? throw config["model_type"].Refuse(ModelArchitecture.Names, "Use the config.json that belongs to the model.");
         var architecture = ModelArchitecture.Of(type)
             ?? throw config["model_type"].Refuse(ModelArchitecture.Names, "Use a model of one of these architectures.");
-        RefuseWhatIsNotComputed(config);
+        RefuseUnsupported(config);
 
         var layers = Required(config, "num_hidden_layers", 1, ModelConfigurationRules.MaximumLayers);
         var heads = Required(config, "num_attention_heads", 1, ModelConfigurationRules.MaximumHeads);
@@ -60,8 +60,8 @@ internal static class ModelConfigurationReader
         double Multiplier(string key) => architecture.Multipliers ? config[key].NumberOrNull() ?? 1 : 1;
     }
 
-    /// <summary>Settings that would change the forward pass in a way that no engine here computes.</summary>
-    private static void RefuseWhatIsNotComputed(JsonPlace config)
+    /// <summary>Refuses settings whose forward pass no engine computes.</summary>
+    private static void RefuseUnsupported(JsonPlace config)
     {
         if ((config["hidden_act"].StringOrNull() ?? "silu") is not ("silu" or "swish"))
             throw config["hidden_act"].Refuse("\"silu\"", "Use a model with SiLU feed-forward layers.");
@@ -97,7 +97,7 @@ internal static class ModelConfigurationReader
             : throw config["hidden_size"].Refuse($"a multiple of num_attention_heads, {heads}, or a key head_dim");
     }
 
-    /// <summary>The window of every layer. layer_types, when there, says which layers have one.</summary>
+    /// <summary>Returns the window of every layer, 0 for none. layer_types, if present, says which layers have one.</summary>
     private static int[] SlidingWindows(JsonPlace config, ModelArchitecture architecture, int layers)
     {
         var slides = architecture.Windows switch

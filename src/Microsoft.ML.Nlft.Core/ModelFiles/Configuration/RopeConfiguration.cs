@@ -6,7 +6,7 @@ public sealed record RopeConfiguration
     /// <summary>Base of the frequencies. Default 10000.</summary>
     public double Theta { get; init; } = 10000;
 
-    /// <summary>default, linear, dynamic, llama3 or yarn.</summary>
+    /// <summary>Kind of scaling (rope_type): default (none), linear, dynamic, llama3 or yarn.</summary>
     public string Type { get; init; } = "default";
 
     /// <summary>Scaling factor of every type but default, 1 or more.</summary>
@@ -27,7 +27,7 @@ public sealed record RopeConfiguration
     /// <summary>beta_slow of yarn.</summary>
     public double BetaSlow { get; init; } = 1;
 
-    /// <summary>attention_factor of yarn (or what mscale and mscale_all_dim give); null: computed as 0.1 ln(factor) + 1.</summary>
+    /// <summary>attention_factor of yarn, or the value derived from mscale and mscale_all_dim; null: 0.1 ln(factor) + 1.</summary>
     public double? AttentionFactor { get; init; }
 
     /// <summary>Whether yarn's ramp begins and ends at whole pairs (truncate). Default true.</summary>

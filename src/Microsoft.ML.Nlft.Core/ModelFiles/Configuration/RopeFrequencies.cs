@@ -10,8 +10,8 @@ public static class RopeFrequencies
     /// <param name="rope">The settings.</param>
     /// <param name="headSize">d, the width of a head; even.</param>
     /// <param name="length">Tokens of the sequence, on which the frequencies of type dynamic depend. Default 0: a short one.</param>
-    /// <returns>d/2 frequencies in radians per position, and the factor (1 but for yarn).</returns>
-    /// <exception cref="NlftException"><see cref="RopeConfiguration.Type"/> is not known.</exception>
+    /// <returns>d/2 frequencies in radians per position, and the factor (1 except for yarn).</returns>
+    /// <exception cref="NlftException"><see cref="RopeConfiguration.Type"/> is unknown.</exception>
     public static (double[] Frequencies, double Magnitude) Of(RopeConfiguration rope, int headSize, int length = 0)
     {
         ArgumentNullException.ThrowIfNull(rope);

@@ -54,7 +54,7 @@ internal sealed class RopeReader
             "dynamic" => result with { Factor = Factor(rope), OriginalMaximumPositions = _maximumPositions },
             "llama3" => ReadLlama3(rope, result),
             "yarn" => ReadYarn(rope, result),
-            _ => throw rope[typeKey].Refuse(Types, "Use a model with one of these rotary embeddings; this one would compute other positions."),
+            _ => throw rope[typeKey].Refuse(Types, "Use a model with one of these rotary embeddings: positions of any other kind would be wrong."),
         };
     }
 

@@ -46,7 +46,7 @@ internal static partial class ForeignAdapter
             throw new NlftException(keys.Source.File, "the settings of an mlx-lm adapter", "those of an adapter of PEFT", Fuse);
     }
 
-    /// <summary>Returns the refusal of a tensor that is no LoRA factor of a linear layer, by its name.</summary>
+    /// <summary>Returns the refusal of a tensor that is not a LoRA factor of a linear layer, by its name.</summary>
     public static NlftException Tensor(string path, string name)
     {
         var (found, remedy) = name switch
@@ -54,8 +54,7 @@ internal static partial class ForeignAdapter
             _ when NamedFactor().Match(name) is { Success: true } match => (
                 $"a factor with the adapter's name \"{match.Groups[1].Value}\" in it, as state_dict() names it",
                 "Save the adapter with PEFT's save_pretrained, which leaves the name out."),
-            _ when name.EndsWith("lora_magnitude_vector", StringComparison.Ordinal) || name.Contains("lora_magnitude_vector.", StringComparison.Ordinal)
-                => ("the magnitudes of DoRA", Merge),
+            _ when name.Contains(".lora_magnitude_vector", StringComparison.Ordinal) => ("the magnitudes of DoRA", Merge),
             _ when name.Contains(".lora_embedding_", StringComparison.Ordinal) => ("a factor of an embedding", Merge),
             _ when name.EndsWith(".lora_B.bias", StringComparison.Ordinal) => ("a bias of a factor (lora_bias)", Merge),
             _ when name.Contains(".base_layer.", StringComparison.Ordinal) => ("a weight of the base model, stored with the adapter", Merge),
@@ -63,7 +62,7 @@ internal static partial class ForeignAdapter
                 => ("a factor of mlx-lm", Fuse),
             _ when name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) || name.EndsWith("lm_head.weight", StringComparison.Ordinal)
                 => ("a whole matrix, which the adapter replaces (modules_to_save, or an enlarged vocabulary)", Merge),
-            _ => ("a tensor that is no LoRA factor", Merge),
+            _ => ("a tensor that is not a LoRA factor", Merge),
         };
         return new NlftException($"{path}, tensor \"{name}\"", found, "base_model.model.MODULE.lora_A.weight or .lora_B.weight", remedy);
     }
