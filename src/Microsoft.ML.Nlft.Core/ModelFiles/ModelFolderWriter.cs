@@ -26,9 +26,9 @@ public static class ModelFolderWriter
     }
 
     /// <summary>
-    /// Copies a model with other weights, one tensor at a time. config.json is copied byte for byte except its dtype (torch_dtype), and its
-    /// tie_word_embeddings where the output layer is not tied after all; tokenizer, templates and other small files are copied. The output layer of a
-    /// tied model, where the files hold one, is given the values of the embedding.
+    /// Copies a model with other weights, one tensor at a time. config.json is copied byte for byte except its dtype (torch_dtype), its
+    /// tie_word_embeddings where the output layer is not tied after all, and a byte order mark, which is left out; tokenizer, templates and other
+    /// small files are copied. The output layer of a tied model, where the files hold one, is given the values of the embedding.
     /// </summary>
     /// <param name="folder">The new folder.</param>
     /// <param name="source">The model to copy.</param>
