@@ -39,6 +39,7 @@ public sealed class PromptEncoder
         _judgeUser = new PromptText(nameof(options.JudgeUser), options.JudgeUser, Names, "question");
         _standardSystem = new PromptText(nameof(options.StandardSystem), options.StandardSystem, Names);
         _standardUser = new PromptText(nameof(options.StandardUser), options.StandardUser, Names, "question");
+        RequireShown();
         StopIds = [.. endOfSequenceIds.Append(_renderer.EndOfTurn).Distinct().Order()];
     }
 
@@ -130,6 +131,35 @@ public sealed class PromptEncoder
 
     private int[] Prompt(PromptText system, PromptText user, TrainingExample row, int room)
     {
+        var (systemText, userText, parts) = Texts(system, user, row);
+        var prompt = _renderer.Prompt(systemText, userText, parts);
+        if (prompt.Length == 0)
+            throw new NlftException($"{row.Source}, Question", "no prompt token", "one or more", "Give the row a question that the tokenizer knows.");
+        if (prompt.Length <= room) return prompt;
+        // Too long: drop the beginning, except the token that begins every sequence.
+        return prompt[0] == _beginningOfSequence && room > 1 ? [prompt[0], .. prompt.AsSpan(prompt.Length - room + 1)] : prompt[^room..];
+    }
+
+    /// <summary>Requires that the template shows all texts of the three contexts, before there are rows.</summary>
+    private void RequireShown()
+    {
+        const string Letters = "qwertzuiop";
+        var row = new TrainingExample
+        {
+            Instruction = Letters + "i", Question = Letters + "q", Response = "", Judgment = Letters + "j", Answer = Letters + "a",
+        };
+        foreach (var (system, user) in new[] { (_baseSystem, _baseUser), (_judgeSystem, _judgeUser), (_standardSystem, _standardUser) })
+        {
+            var (systemText, userText, parts) = Texts(system, user, row);
+            _renderer.RequireShown(systemText, userText, parts);
+        }
+    }
+
+    private static (string System, string User, (string Name, string? Text)[] Parts) Texts(PromptText system, PromptText user, TrainingExample row)
+    {
+        return (system.Fill(Value).Text.Trim(), user.Fill(Value).Text,
+            [.. Names.Where(name => system.Has(name) || user.Has(name)).Select(name => ($"the {name}", Value(name)))]);
+
         string? Value(string name) => name switch
         {
             "instruction" => row.Instruction,
@@ -137,12 +167,6 @@ public sealed class PromptEncoder
             "judgment" => row.Judgment,
             _ => row.Answer,
         };
-        var prompt = _renderer.Prompt(system.Fill(Value).Text.Trim(), user.Fill(Value).Text);
-        if (prompt.Length == 0)
-            throw new NlftException($"{row.Source}, Question", "no prompt token", "one or more", "Give the row a question that the tokenizer knows.");
-        if (prompt.Length <= room) return prompt;
-        // Too long: drop the beginning, except the token that begins every sequence.
-        return prompt[0] == _beginningOfSequence && room > 1 ? [prompt[0], .. prompt.AsSpan(prompt.Length - room + 1)] : prompt[^room..];
     }
 
     private static void Require(string source, string column, string? text)
