@@ -80,7 +80,9 @@ internal sealed class Interpreter(RenderBudget budget)
         output.Append(text);
     }
 
-    /// <summary>Prints the body of a generation block and records its place: as in transformers, it begins where the printed text ends so far.</summary>
+    /// <summary>
+    /// Prints the body of a generation block and records its place: as in transformers, it begins where the printed text ends so far.
+    /// </summary>
     private void Generate(Generation generation, Scope scope)
     {
         var start = _printed.Length;

@@ -33,8 +33,8 @@ public sealed record ChatRow
 
     /// <summary>Returns the content of the last message of a role, where it is a text.</summary>
     internal string? LastText(string role) =>
-        Messages.LastOrDefault(message => RoleOf(message) == role)?.GetValueOrDefault("content") is JsonElement { ValueKind: JsonValueKind.String } text
-            ? text.GetString() : null;
+        Messages.LastOrDefault(message => RoleOf(message) == role)?.GetValueOrDefault("content")
+            is JsonElement { ValueKind: JsonValueKind.String } text ? text.GetString() : null;
 
     /// <summary>Returns the role of a message.</summary>
     internal static string? RoleOf(IReadOnlyDictionary<string, object?> message) => message.GetValueOrDefault("role") switch

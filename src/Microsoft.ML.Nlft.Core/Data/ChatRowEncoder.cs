@@ -55,7 +55,8 @@ internal sealed class ChatRowEncoder(
         }
         catch (NlftException refusal) when (refusal.InnerException is TemplateRaised raised)
         {
-            throw new NlftException(source, $"messages that the chat template refuses: \"{raised.Message}\"", refusal.Expected, refusal.Remedy, raised);
+            throw new NlftException(source, $"messages that the chat template refuses: \"{raised.Message}\"", refusal.Expected, refusal.Remedy,
+                raised);
         }
     }
 
@@ -93,12 +94,14 @@ internal sealed class ChatRowEncoder(
     /// <summary>Locates the assistant's turns in the output of a template without generation tags.</summary>
     private List<Range> Turns(RenderedChat chat, ChatRow row, string source, Dictionary<string, object?> all)
     {
-        NlftException Refuse(string found) => new(source, found, "a template with {% generation %} around the assistant's text, or a loop over messages",
+        NlftException Refuse(string found) => new(source, found,
+            "a template with {% generation %} around the assistant's text, or a loop over messages",
             "Add the tags to chat_template.jinja, or write the rows as prompt and completion.");
         var header = GenerationPrompt(all);
         var spans = new List<Range>();
-        foreach (var (start, length) in chat.Turns.Where(turn => turn.Role == "assistant").Select(turn => turn.Text.GetOffsetAndLength(chat.Text.Length)))
+        foreach (var turn in chat.Turns.Where(turn => turn.Role == "assistant"))
         {
+            var (start, length) = turn.Text.GetOffsetAndLength(chat.Text.Length);
             var text = chat.Text.AsSpan(start, length);
             var skipped = text.IndexOf(header) is var at and >= 0 ? at + header.Length : text.CommonPrefixLength(header);
             if (header.Length > 0 && skipped == 0) throw Refuse("a chat template that writes an answer unlike its generation prompt");
@@ -113,7 +116,7 @@ internal sealed class ChatRowEncoder(
         return spans.Count > 0 ? spans : throw Refuse($"a chat template that shows none of the {row.Messages.Count} messages in a loop");
     }
 
-    /// <summary>Returns what the template writes where an answer begins; empty: nothing, or it refuses the question.</summary>
+    /// <summary>Returns what the template writes where an answer begins; empty: nothing, or it does not render one question alone.</summary>
     private string GenerationPrompt(Dictionary<string, object?> all)
     {
         try
@@ -122,7 +125,7 @@ internal sealed class ChatRowEncoder(
             var (prompt, without) = (template!.RenderChat(question, true, all).Text, template.RenderChat(question, false, all).Text);
             return prompt[prompt.AsSpan().CommonPrefixLength(without)..];
         }
-        catch (NlftException refusal) when (refusal.InnerException is TemplateRaised)
+        catch (NlftException)
         {
             return "";
         }

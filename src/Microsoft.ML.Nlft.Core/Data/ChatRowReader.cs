@@ -54,7 +54,8 @@ internal static class ChatRowReader
         if (!prompt && !completion) return new ChatRow { Prompt = RawText(row, "prompt"), Completion = RawText(row, "completion") };
         if (prompt != completion)
         {
-            throw new NlftException($"{row.Place}, \"completion\"", completion ? "messages after a prompt that is text" : "text after a prompt of messages",
+            throw new NlftException($"{row.Place}, \"completion\"",
+                completion ? "messages after a prompt that is text" : "text after a prompt of messages",
                 "prompt and completion of one kind: two texts, or two lists of messages", "Write both in the same form.");
         }
         var messages = Messages(row, "prompt", s_openAi);
@@ -66,7 +67,8 @@ internal static class ChatRowReader
     {
         JsonValueKind.Array => true,
         JsonValueKind.String when Parsed(place.Value.GetString()!) is { ValueKind: JsonValueKind.Array } list =>
-            list.GetArrayLength() > 0 && list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Object && item.TryGetProperty(Role, out _)),
+            list.GetArrayLength() > 0
+                && list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Object && item.TryGetProperty(Role, out _)),
         _ => false,
     };
 
@@ -85,14 +87,20 @@ internal static class ChatRowReader
     {
         var read = new OrderedDictionary<string, object?>(StringComparer.Ordinal);
         if (message.ValueKind != JsonValueKind.Object)
-            throw new NlftException(place, message.ValueKind.ToString().ToLowerInvariant(), "an object with a role and a content", "Correct the row.");
+        {
+            throw new NlftException(place, message.ValueKind.ToString().ToLowerInvariant(), "an object with a role and a content",
+                "Correct the row.");
+        }
         foreach (var member in message.EnumerateObject().Where(member => member.Value.ValueKind != JsonValueKind.Null)) // as transformers does
             read[names.Of(member.Name)] = member.Value;
         var role = read.GetValueOrDefault(Role) is JsonElement { ValueKind: JsonValueKind.String } text ? text.GetString()! : null;
         if (string.IsNullOrWhiteSpace(role))
             throw new NlftException($"{place}, \"{names.RoleName}\"", "no text", "a role: system, user, assistant or tool", "Name the role.");
-        read[Role] = !names.MapsRoles ? role : s_roles.TryGetValue(role, out var known) ? known
-            : throw new NlftException($"{place}, \"{names.RoleName}\"", $"\"{role}\"", $"one of {string.Join(", ", s_roles.Keys)}", "Correct the role.");
+        if (names.MapsRoles)
+        {
+            read[Role] = s_roles.TryGetValue(role, out var known) ? known : throw new NlftException($"{place}, \"{names.RoleName}\"",
+                $"\"{role}\"", $"one of {string.Join(", ", s_roles.Keys)}", "Correct the role.");
+        }
         if (read.GetValueOrDefault(Content) is JsonElement { ValueKind: JsonValueKind.Array } parts) read[Content] = Joined(parts, place);
         if (s_reasoning.FirstOrDefault(read.ContainsKey) is { } name)
             foreach (var alias in s_reasoning[..2]) read.TryAdd(alias, read[name]);
@@ -102,10 +110,14 @@ internal static class ChatRowReader
     }
 
     /// <summary>Joins the text parts of a content, which templates for text expect as one text.</summary>
-    private static JsonElement Joined(JsonElement parts, string place) => JsonSerializer.SerializeToElement(string.Concat(parts.EnumerateArray().Select(part =>
-        part.ValueKind == JsonValueKind.Object && part.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String ? text.GetString()
+    private static JsonElement Joined(JsonElement parts, string place)
+    {
+        var texts = parts.EnumerateArray().Select(part => part.ValueKind == JsonValueKind.Object && part.TryGetProperty("text", out var text)
+            && text.ValueKind == JsonValueKind.String ? text.GetString()
             : throw new NlftException($"{place}, \"{Content}\"", "a part that is not text", "text parts alone: the model reads text",
-                "Leave the row out, or describe the part in words."))));
+                "Leave the row out, or describe the part in words."));
+        return JsonSerializer.SerializeToElement(string.Concat(texts));
+    }
 
     private static IEnumerable<IReadOnlyDictionary<string, object?>> SystemOf(JsonFields row) =>
         row.OptionalText(RowLayout.System) is { } text ? [new OrderedDictionary<string, object?> { [Role] = "system", [Content] = text }] : [];
@@ -125,7 +137,8 @@ internal static class ChatRowReader
             value = Parsed(value.GetString()!) ?? value;
         }
         return value.ValueKind == kind ? value
-            : throw new NlftException($"{row.Place}, \"{key}\"", place.Description, $"{expected}, or a text that holds it as JSON", "Correct the value.");
+            : throw new NlftException($"{row.Place}, \"{key}\"", place.Description, $"{expected}, or a text that holds it as JSON",
+                "Correct the value.");
     }
 
     /// <summary>Returns the JSON that a text holds; null: it is no JSON.</summary>
@@ -133,7 +146,8 @@ internal static class ChatRowReader
     {
         try
         {
-            return text.TrimStart() is ['[' or '{', ..] ? JsonElement.Parse(text, new JsonDocumentOptions { MaxDepth = JsonFile.MaximumDepth }) : null;
+            if (text.TrimStart() is not ['[' or '{', ..]) return null;
+            return JsonElement.Parse(text, new JsonDocumentOptions { MaxDepth = JsonFile.MaximumDepth, AllowDuplicateProperties = false });
         }
         catch (JsonException)
         {

@@ -54,7 +54,8 @@ public sealed record DataRow
         {
             return !needsAnswer
                 ? new() { Question = Question, Response = Response ?? "", Answer = Response ?? "", Chat = Chat, Source = Source }
-                : throw new NlftException(Source, "a chat row", "a question with a response and a gold answer, which natural language fine-tuning reads",
+                : throw new NlftException(Source, "a chat row",
+                    "a question with a response and a gold answer, which natural language fine-tuning reads",
                     "Train with supervised fine-tuning (nlft: --method sft), or generate and judge responses first.");
         }
         var response = Require(nameof(Response));

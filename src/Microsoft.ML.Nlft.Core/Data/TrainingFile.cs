@@ -80,9 +80,9 @@ public static class TrainingFile
         if (layout.IsChat && supervised != false)
         {
             List<DataRow> chats = [.. fields.Select(row => ChatRowReader.Read(layout, row))];
-            var name = layout.Kind == LayoutKind.Completions
-                ? chats[0].Chat!.Messages.Count > 0 ? "chat rows: prompt and completion" : "text rows: prompt and completion, without the chat template"
-                : layout.Name;
+            var name = layout.Kind != LayoutKind.Completions ? layout.Name
+                : chats[0].Chat!.Messages.Count > 0 ? "chat rows: prompt and completion"
+                : "text rows: prompt and completion, without the chat template";
             return new TrainingRows { Layout = name, IsSupervised = true, Rows = chats };
         }
         if (layout.IsChat)
@@ -93,8 +93,9 @@ public static class TrainingFile
         }
         if (layout.Kind is LayoutKind.Published or LayoutKind.Instructions)
         {
-            List<DataRow> published = [.. fields.Select(row => JsonFormat.ReadPublished(row, answers: supervised != true && row.Has("answer")))];
-            return Checked(layout.Name, published, supervised ?? layout.Kind == LayoutKind.Instructions);
+            var isSupervised = supervised ?? layout.Kind == LayoutKind.Instructions;
+            List<DataRow> published = [.. fields.Select(row => JsonFormat.ReadPublished(row, answers: !isSupervised))];
+            return new TrainingRows { Layout = layout.Name, IsSupervised = isSupervised, Rows = published };
         }
         var all = fields.ToList();
         return Filled(layout, [.. all.Select(row => JsonFormat.ReadLine(row, columns, []))], supervised,
@@ -112,16 +113,9 @@ public static class TrainingFile
         var (responses, answers) = (rows.Any(row => row.Response is not null), rows.Any(row => row.Answer is not null));
         var isSupervised = supervised ?? (rows.All(row => row.Judgment is null) && responses != answers);
         if (isSupervised && !responses && answers && rows.All(row => row.Judgment is null))
-            return new TrainingRows { Layout = layout.Name, IsSupervised = true, Rows = [.. rows.Select(row => row with { Response = row.Require("Answer") })] };
+            rows = [.. rows.Select(row => row with { Response = row.Require(nameof(row.Answer)) })];
         string[] required = isSupervised ? [nameof(DataRow.Response)] : [nameof(DataRow.Response), nameof(DataRow.Answer)];
-        if (rows.Any(row => string.IsNullOrWhiteSpace(row.Response) || (!isSupervised && string.IsNullOrWhiteSpace(row.Answer)))) rows = again(required);
+        if (rows.Any(row => row.Response is null || (!isSupervised && row.Answer is null))) rows = again(required);
         return new TrainingRows { Layout = layout.Name, IsSupervised = isSupervised, Rows = rows };
-    }
-
-    private static TrainingRows Checked(string layout, IReadOnlyList<DataRow> rows, bool supervised)
-    {
-        foreach (var row in rows)
-            if (!supervised) row.Require(nameof(DataRow.Answer));
-        return new TrainingRows { Layout = layout, IsSupervised = supervised, Rows = rows };
     }
 }

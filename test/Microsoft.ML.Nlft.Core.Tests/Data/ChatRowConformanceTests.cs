@@ -6,7 +6,9 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Data;
 
-/// <summary>Compares chat rows with transformers (ids, assistant masks) and TRL (which tokens are trained), for every row of golden/chat-rows.</summary>
+/// <summary>
+/// Compares chat rows with transformers (ids, assistant masks) and TRL (which tokens are trained), for every row of golden/chat-rows.
+/// </summary>
 [TestClass]
 [TestCategory("Conformance")]
 public sealed class ChatRowConformanceTests
@@ -37,8 +39,8 @@ public sealed class ChatRowConformanceTests
             var rendered = template.RenderChat(row.Messages, addGenerationPrompt: false, variables);
             Assert.AreEqual(chat.GetProperty("rendered").GetString(), rendered.Text, name);
             Assert.AreEqual(chat.GetProperty("generation_spans").ToString(),
-                JsonSerializer.Serialize(rendered.Generations.Select(span => new[] { Points(rendered.Text, span.Start), Points(rendered.Text, span.End) })),
-                name);
+                JsonSerializer.Serialize(rendered.Generations.Select(span =>
+                    new[] { Points(rendered.Text, span.Start), Points(rendered.Text, span.End) })), name);
             var tokens = encoder.Encode(row, name, new ChatLoss { AssistantOnly = true });
             CollectionAssert.AreEqual(Ints(chat, "ids"), tokens.Ids, name);
             CollectionAssert.AreEqual(Ints(chat, "assistant_mask"), Flags(tokens), name);
