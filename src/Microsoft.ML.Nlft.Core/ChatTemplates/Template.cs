@@ -20,7 +20,8 @@ internal sealed class Template
         (_name, _source, _options) = (name, TemplateLexer.NormalizeNewlines(source), options);
         try
         {
-            _statements = StatementParser.Parse(_source, options.MaximumDepth);
+            _statements = StatementParser.Parse(_source, options.MaximumDepth, out var marksGeneration);
+            MarksGeneration = marksGeneration;
         }
         catch (TemplateError error)
         {
@@ -29,7 +30,7 @@ internal sealed class Template
     }
 
     /// <summary>Whether the template marks the assistant's text with a generation block.</summary>
-    public bool MarksGeneration => _source.Contains("endgeneration", StringComparison.Ordinal);
+    public bool MarksGeneration { get; }
 
     /// <summary>Renders the template.</summary>
     /// <exception cref="NlftException">

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Parquet;
+using System.Text.Json.Serialization;
 using Parquet.Serialization;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
@@ -7,6 +7,8 @@ namespace Microsoft.ML.Nlft.Tool.Data;
 /// <summary>Reads the rows of Parquet files as JSON objects: lists and structures become JSON lists and objects, missing values null.</summary>
 internal static class ParquetRows
 {
+    private static readonly JsonSerializerOptions s_json = new() { Converters = { new Texts() } };
+
     private const string Expected = "a Parquet file", Remedy = "Check the file, or convert it to JSON Lines.";
 
     /// <summary>Reads all rows.</summary>
@@ -19,7 +21,7 @@ internal static class ParquetRows
         try
         {
             return [.. Task.Run(() => ReadAsync(path)).GetAwaiter().GetResult().Select((row, at) =>
-                (JsonSerializer.SerializeToElement(row), $"{path}, row {at + 1}"))];
+                (JsonSerializer.SerializeToElement(row, s_json), $"{path}, row {at + 1}"))];
         }
         catch (Exception error) when (error is not NlftException and not OutOfMemoryException)
         {
@@ -27,10 +29,19 @@ internal static class ParquetRows
         }
     }
 
-    private static async Task<IReadOnlyList<IDictionary<string, object?>>> ReadAsync(string path)
+    private static async Task<IList<Dictionary<string, object>>> ReadAsync(string path)
     {
         await using var stream = File.OpenRead(path);
-        var read = await ParquetSerializer.DeserializeUntypedAsync(stream, new ParquetOptions { PreferUntypedString = true }).ConfigureAwait(false);
-        return [.. read];
+        return (await ParquetSerializer.DeserializeUntypedAsync(stream).ConfigureAwait(false)).Data;
+    }
+
+    /// <summary>Writes the texts that the library returns as memory.</summary>
+    private sealed class Texts : JsonConverter<ReadOnlyMemory<char>>
+    {
+        public override ReadOnlyMemory<char> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            throw new NotSupportedException();
+
+        public override void Write(Utf8JsonWriter writer, ReadOnlyMemory<char> value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(value.Span);
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
@@ -13,6 +14,8 @@ namespace Microsoft.ML.Nlft.Tests.Data;
 [TestCategory("Conformance")]
 public sealed class ChatRowConformanceTests
 {
+    private const string GenerationPrompt = "<|im_start|>assistant\n<think>\n\n</think>\n\n";
+
     private static readonly Lazy<HuggingFaceTokenizer> s_tokenizer =
         new(() => HuggingFaceTokenizer.Load(Fixtures.Path_("models", "smollm2-135m-instruct")));
 
@@ -28,11 +31,7 @@ public sealed class ChatRowConformanceTests
         foreach (var chat in chats.EnumerateArray())
         {
             var name = $"{set}, {chat.GetProperty("id").GetString()}, {chat.GetProperty("variables")}";
-            var row = Read(JsonSerializer.SerializeToElement(new Dictionary<string, JsonElement>
-            {
-                ["messages"] = chat.GetProperty("messages"), ["tools"] = chat.GetProperty("tools"),
-                ["chat_template_kwargs"] = chat.GetProperty("variables"),
-            }));
+            var row = ReadChat(chat);
             var encoder = new ChatRowEncoder(s_tokenizer.Value, template, new Dictionary<string, object?>(), "<|im_end|>");
             if (Refused(chat, name, () => encoder.Encode(row, name, new ChatLoss { AssistantOnly = true }))) continue;
             var variables = new Dictionary<string, object?>(row.TemplateVariables) { ["tools"] = row.Tools };
@@ -44,6 +43,33 @@ public sealed class ChatRowConformanceTests
             var tokens = encoder.Encode(row, name, new ChatLoss { AssistantOnly = true });
             CollectionAssert.AreEqual(Ints(chat, "ids"), tokens.Ids, name);
             CollectionAssert.AreEqual(Ints(chat, "assistant_mask"), Flags(tokens), name);
+        }
+    }
+
+    /// <summary>
+    /// The same templates without their generation tags: the place of each message in the output gives the same mask, but for white space after a
+    /// turn, and for the generation prompt where a template marks that, too.
+    /// </summary>
+    [TestMethod]
+    [DynamicData(nameof(Sets))]
+    public void Encode_TemplatesWithoutTheirTags_TheAssistantsTextCounts(string set)
+    {
+        var golden = Golden(set);
+        if (!golden.TryGetProperty("chats", out var chats)) return; // plain
+        var plain = Regex.Replace(TemplateOf(set, golden)!.Source, @"\{%(-?)\s*(end|)generation\s*(-?)%\}",
+            tag => $"{{%{tag.Groups[1]} {(tag.Groups[2].Length > 0 ? "endif" : "if true")} {tag.Groups[3]}%}}");
+        var encoder = new ChatRowEncoder(s_tokenizer.Value, TemplateOf(set, golden, plain), new Dictionary<string, object?>(), "<|im_end|>");
+        foreach (var chat in chats.EnumerateArray().Where(chat => !chat.TryGetProperty("template_error", out _)))
+        {
+            var name = $"{set}, {chat.GetProperty("id").GetString()}, {chat.GetProperty("variables")}";
+            var tokens = encoder.Encode(ReadChat(chat), name, new ChatLoss { AssistantOnly = true });
+            var marked = Ints(chat, "assistant_mask");
+            CollectionAssert.AreEqual(Ints(chat, "ids"), tokens.Ids, name);
+            for (var t = 0; t < marked.Length; t++)
+            {
+                if (tokens.Counted[t]) Assert.AreEqual(1, marked[t], $"{name}, token {t}: it is not the assistant's");
+                else if (marked[t] == 1) Assert.Contains(s_tokenizer.Value.Decode([tokens.Ids[t]]).Trim(), GenerationPrompt, $"{name}, token {t}");
+            }
         }
     }
 
@@ -87,6 +113,12 @@ public sealed class ChatRowConformanceTests
         return true;
     }
 
+    private static ChatRow ReadChat(JsonElement chat) => Read(JsonSerializer.SerializeToElement(new Dictionary<string, JsonElement>
+    {
+        ["messages"] = chat.GetProperty("messages"), ["tools"] = chat.GetProperty("tools"),
+        ["chat_template_kwargs"] = chat.GetProperty("variables"),
+    }));
+
     private static ChatRow Read(JsonElement row)
     {
         var layout = RowLayout.Of([.. row.EnumerateObject().Select(member => member.Name)], "rows", new());
@@ -96,7 +128,7 @@ public sealed class ChatRowConformanceTests
     private static JsonElement Golden(string set) =>
         JsonElement.Parse(File.ReadAllBytes(Fixtures.Path_("golden", "chat-rows", set, "rows.json")));
 
-    private static ChatTemplate? TemplateOf(string set, JsonElement golden)
+    private static ChatTemplate? TemplateOf(string set, JsonElement golden, string? source = null)
     {
         if (!golden.TryGetProperty("template", out var named)) return null;
         var path = named.GetString()!.Contains('/', StringComparison.Ordinal) ? Fixtures.Path_(named.GetString()!.Split('/'))
@@ -106,7 +138,7 @@ public sealed class ChatRowConformanceTests
             ["bos_token"] = s_tokenizer.Value.BeginningOfSequenceToken, ["eos_token"] = s_tokenizer.Value.EndOfSequenceToken,
             ["pad_token"] = s_tokenizer.Value.PaddingToken, ["unk_token"] = s_tokenizer.Value.UnknownToken,
         };
-        return ChatTemplate.Parse(File.ReadAllText(path), path,
+        return ChatTemplate.Parse(source ?? File.ReadAllText(path), path,
             tokens.Where(token => token.Value is not null).ToDictionary(token => token.Key, token => token.Value!));
     }
 

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 [TestClass]
 public sealed class TrainLayoutTests
 {
-    private const string Template = "{% for m in messages %}{{ '<' + m.role + '>' + m.content + '<eos>' }}{% endfor %}"
+    private const string Template = "{% for m in messages %}{{ '<' + m.role + '>' }}{{ m.content }}<eos>{% endfor %}"
         + "{% if add_generation_prompt %}<assistant>{% endif %}";
 
     private const string Messages = """{"messages": [{"role": "user", "content": "2+3?"}, {"role": "assistant", "content": "5"}, """
@@ -66,17 +66,33 @@ public sealed class TrainLayoutTests
     {
         await using (var file = File.Create(_tool.PathOf("chats.parquet")))
         {
-            var chat = new Chat { Messages = [new() { Role = "user", Content = "2+3?" }, new() { Role = "assistant", Content = "5" }] };
-            await ParquetSerializer.SerializeAsync([chat], file);
+            Message call = new() { Role = "assistant", Calls = [new() { Name = "add" }] };
+            var chat = new Chat
+            {
+                Messages = [new() { Role = "user", Content = "2+3?" }, call, new() { Role = "tool", Content = "5" },
+                    new() { Role = "assistant", Content = "5" }],
+            };
+            await ParquetSerializer.SerializeAsync([chat, chat], file);
         }
         _tool.Succeed("train --model MODEL --data chats.parquet --output out --epochs 1");
         Assert.Contains("chats.parquet reads as chat rows: messages.", _tool.Error);
         Assert.AreEqual($"""
-            {_tool.PathOf("chats.parquet")}, row 1: 2 of 24 tokens carry loss
+            {_tool.PathOf("chats.parquet")}, row 1: 3 of 44 tokens carry loss
               - <user>2+3?<eos><assistant>
+              + <eos>
+              - <tool>5<eos><assistant>
               + 5<eos>
 
-            """, _tool.Succeed("saliency --model MODEL --data chats.parquet --mask").ReplaceLineEndings("\n"));
+            """, _tool.Succeed("saliency --model MODEL --data chats.parquet --mask --rows 1").ReplaceLineEndings("\n"));
+    }
+
+    [TestMethod]
+    public async Task Train_ParquetFileOfQuestions_ReadsThem()
+    {
+        await using (var file = File.Create(_tool.PathOf("rows.parquet")))
+            await ParquetSerializer.SerializeAsync([new Line { Question = "2+3?", Answer = "5" }], file);
+        _tool.Succeed("train --model MODEL --data rows.parquet --output out --epochs 1");
+        Assert.Contains("rows.parquet reads as questions and answers.", _tool.Error);
     }
 
     [TestMethod]
@@ -107,6 +123,13 @@ public sealed class TrainLayoutTests
         Assert.Contains("--mask prints text: leave --output out.", _tool.Error);
     }
 
+    private sealed class Line
+    {
+        public string? Question { get; set; }
+
+        public string? Answer { get; set; }
+    }
+
     private sealed class Chat
     {
         [JsonPropertyName("messages")]
@@ -120,5 +143,14 @@ public sealed class TrainLayoutTests
 
         [JsonPropertyName("role")]
         public string? Role { get; set; }
+
+        [JsonPropertyName("tool_calls")]
+        public List<Call>? Calls { get; set; }
+    }
+
+    private sealed class Call
+    {
+        [JsonPropertyName("name")]
+        public string? Name { get; set; }
     }
 }
