@@ -48,17 +48,18 @@ internal sealed class DataArguments
     public IReadOnlyList<DataRow> Read(ParseResult parsed, ToolOptions options, params string[] required) =>
         DataFile.Read(_console.PathOf(parsed.GetValue(_data)!), format: null, options.Columns, parsed.GetValue(_delimiter)?[0], required);
 
-    /// <summary>Reads rows to train on and says which layout they have.</summary>
+    /// <summary>Says which layout rows to train on have.</summary>
+    public void Say(ParseResult parsed, TrainingRows rows) => _console.Error.WriteLine($"{parsed.GetValue(_data)} reads as {rows.Layout}.");
+
+    /// <summary>Reads rows to train on, of any layout.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="options">The names of the columns.</param>
     /// <param name="supervised">Whether they are for supervised fine-tuning; null: as their layout says.</param>
     public TrainingRows ReadTraining(ParseResult parsed, ToolOptions options, bool? supervised)
     {
-        var (given, path) = (parsed.GetValue(_data)!, _console.PathOf(parsed.GetValue(_data)!));
-        var rows = Path.GetExtension(path).Equals(".parquet", StringComparison.OrdinalIgnoreCase)
+        var path = _console.PathOf(parsed.GetValue(_data)!);
+        return Path.GetExtension(path).Equals(".parquet", StringComparison.OrdinalIgnoreCase)
             ? TrainingFile.Of(ParquetRows.Read(path), path, supervised, options.Columns)
             : TrainingFile.Read(path, supervised, options.Columns, parsed.GetValue(_delimiter)?[0]);
-        _console.Error.WriteLine($"{given} reads as {rows.Layout}.");
-        return rows;
     }
 }

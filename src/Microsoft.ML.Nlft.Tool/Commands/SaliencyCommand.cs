@@ -75,6 +75,7 @@ internal sealed class SaliencyCommand : ToolCommand
     {
         var data = _data.ReadTraining(parsed, options, supervised: null);
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
+        _data.Say(parsed, data);
         foreach (var example in data.Examples().Take(parsed.GetValue(_rows) ?? int.MaxValue))
             foreach (var line in LossMask.Lines(model.Prompts.Encode(example), model.Tokenizer)) Console.Out.WriteLine(line);
         return Task.FromResult(ExitCode.Success);

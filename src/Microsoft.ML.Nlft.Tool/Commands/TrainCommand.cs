@@ -85,6 +85,7 @@ internal sealed class TrainCommand : ToolCommand
         };
         var examples = data.Examples();
         var run = new TrainingRun(model, examples, objective, training, Console.Time); // refuses bad input before anything is printed
+        _data.Say(parsed, data);
         Console.Error.WriteLine(
             $"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
         var ranks = training.Distributed ? model.Communicator : Communicator.Single;
