@@ -22,10 +22,10 @@ public sealed record DataRow
     /// <summary>The instruction for the system prompt.</summary>
     public string? Instruction { get; init; }
 
-    /// <summary>The row's own name in its file: a text, or a number as it is written there.</summary>
+    /// <summary>The row's own id in its file: a text, or a number as written there.</summary>
     public string? Id { get; init; }
 
-    /// <summary>A score that the file gives the response, of any range.</summary>
+    /// <summary>The score that the file gives the response, in any range.</summary>
     public double? Score { get; init; }
 
     /// <summary>

@@ -35,7 +35,8 @@ public sealed class ChatRowEncoderTests
         + "{% if add_generation_prompt %}<assistant>{% endif %}", "Yo<|im_end|>", DisplayName = "a macro per message")]
     [DataRow("{% for m in messages[:1] %}{{ m.content }}\n{% endfor %}{% for m in messages[1:] %}<{{ m.role }}>{{ m.content }}<|im_end|>{% endfor %}"
         + "{% if add_generation_prompt %}<assistant>{% endif %}", "Yo<|im_end|>", DisplayName = "two loops")]
-    [DataRow("{% for m in messages %}<{{ m.role }}>{% generation %}{{ m.content }}{% endgeneration %}<|im_end|>{% endfor %}", "HiYo", DisplayName = "tags are obeyed, whatever they mark")]
+    [DataRow("{% for m in messages %}<{{ m.role }}>{% generation %}{{ m.content }}{% endgeneration %}<|im_end|>{% endfor %}",
+        "HiYo", DisplayName = "tags are obeyed, whatever they mark")]
     public void Encode_Messages_TheAssistantsTextAndItsEndCount(string template, string counted) =>
         Assert.AreEqual(counted, Counted(template, $"[{Question}, {Answer}]"));
 
