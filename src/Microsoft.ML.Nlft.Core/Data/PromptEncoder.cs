@@ -12,6 +12,7 @@ public sealed class PromptEncoder
     private static readonly string[] Names = ["instruction", "question", "judgment", "answer"];
 
     private readonly PromptRenderer _renderer;
+    private readonly ChatRowEncoder _chats;
     private readonly int _limit;
     private readonly int? _beginningOfSequence;
     private readonly PromptText _baseSystem, _baseUser, _judgeSystem, _judgeUser, _standardSystem, _standardUser;
@@ -32,6 +33,7 @@ public sealed class PromptEncoder
         int? Id(string? token) => token is null ? null : tokenizer.TokenToId(token);
         var endOfSequence = Id(tokenizer.EndOfSequenceToken) ?? (endOfSequenceIds.Count > 0 ? endOfSequenceIds[0] : null);
         _renderer = new PromptRenderer(tokenizer, template, options, endOfSequence);
+        _chats = new ChatRowEncoder(tokenizer, template, options.TemplateVariables, tokenizer.IdToToken(_renderer.EndOfTurn));
         (Options, _limit, _beginningOfSequence) = (options, options.MaximumTokens, Id(tokenizer.BeginningOfSequenceToken));
         _baseSystem = new PromptText(nameof(options.BaseSystem), options.BaseSystem, Names[..1]);
         _baseUser = new PromptText(nameof(options.BaseUser), options.BaseUser, Names[..2], "question");
@@ -52,11 +54,18 @@ public sealed class PromptEncoder
     /// </summary>
     public IReadOnlyList<int> StopIds { get; }
 
-    /// <summary>Encodes a row in all the contexts it has: base and standard, and judge when the response is wrong.</summary>
-    /// <exception cref="NlftException">A text is missing, or the response leaves no room for a prompt.</exception>
+    /// <summary>
+    /// Encodes a row in all the contexts it has: base and standard, and judge when the response is wrong. A chat row (<see cref="ChatRow"/>) has the
+    /// base context alone: its response begins at the first token that counts.
+    /// </summary>
+    /// <exception cref="NlftException">
+    /// A text is missing, the response leaves no room for a prompt, the template refuses a conversation, or none of its tokens within
+    /// <see cref="PromptOptions.MaximumTokens"/> counts.
+    /// </exception>
     public EncodedExample Encode(TrainingExample example)
     {
         ArgumentNullException.ThrowIfNull(example);
+        if (example.Chat is { } chat) return Encode(chat, example.Source);
         Require(example.Source, nameof(example.Question), example.Question);
         Require(example.Source, nameof(example.Response), example.Response);
         Require(example.Source, nameof(example.Answer), example.Answer);
@@ -72,6 +81,22 @@ public sealed class PromptEncoder
             Prompt(_baseSystem, _baseUser, example, room),
             example.Polarity == Polarity.Incorrect ? Prompt(_judgeSystem, _judgeUser, example, room) : [],
             Prompt(_standardSystem, _standardUser, example, room), example.Source);
+    }
+
+    private EncodedExample Encode(ChatRow chat, string source)
+    {
+        var tokens = _chats.Encode(chat, source, new ChatLoss { AssistantOnly = chat is { Messages: not [], PromptMessages: null } })
+            .Cut(_limit, keepEnd: false);
+        var (first, last) = (Array.IndexOf(tokens.Counted, true, Math.Min(1, tokens.Ids.Length)), Array.LastIndexOf(tokens.Counted, true));
+        if (first < 0) // nothing comes before token 0, so it is never predicted
+        {
+            throw new NlftException(source, $"no token that counts among the first {tokens.Ids.Length}", "one or more",
+                $"Shorten what comes before, leave the row out, or raise MaximumTokens = {_limit} up to what the model allows.");
+        }
+        return new EncodedExample(Polarity.Correct, tokens.Ids[first..(last + 1)], tokens.Ids[..first], [], [], source)
+        {
+            Counted = tokens.Counted[first..(last + 1)],
+        };
     }
 
     /// <summary>Encodes a question as the prompt of the base context, ready for generation.</summary>
