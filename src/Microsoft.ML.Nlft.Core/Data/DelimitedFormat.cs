@@ -27,8 +27,15 @@ internal static class DelimitedFormat
         try
         {
             Header? header = null;
+            int? empty = null; // spreadsheets write rows of separators alone below the last row
             foreach (var (fields, line) in text.Records())
             {
+                if (header is not null && fields.All(string.IsNullOrWhiteSpace))
+                {
+                    empty ??= line;
+                    continue;
+                }
+                if (empty is not null) throw new NlftException($"{path}, line {empty}", "a row of separators alone", "a row", "Delete the line.");
                 if (header is null) header = new Header(path, fields, line, columns, required);
                 else rows.Add(header.Row(fields, line));
             }
@@ -78,6 +85,7 @@ internal static class DelimitedFormat
                 throw new NlftException($"{path}, line {line}", $"the column \"{twice.Key}\" twice", "each column once (names ignore case)",
                     "Rename one of them.");
             }
+            new ColumnCheck(columns).Require($"{path}, line {line}", _names);
             Column Find(string property, string name, bool isRequired)
             {
                 var at = Array.FindIndex(_names, column => string.Equals(column, name, StringComparison.OrdinalIgnoreCase));

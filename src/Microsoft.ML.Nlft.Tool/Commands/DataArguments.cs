@@ -14,9 +14,10 @@ internal sealed class DataArguments
     };
     private readonly Option<string> _delimiter = new("--delimiter")
     {
-        Description = "The character between the fields of a .csv file. Default: a comma.",
+        Description = "The character between the fields of a .csv file, \\t for a tab. Default: a comma.",
         HelpName = "C",
     };
+    private const string Tab = "\\t";
     private readonly ToolConsole _console;
 
     /// <summary>Adds the two options to a command.</summary>
@@ -26,7 +27,7 @@ internal sealed class DataArguments
         _data.Required = required;
         _delimiter.Validators.Add(result =>
         {
-            if (result.Tokens is [{ Value.Length: not 1 } token])
+            if (result.Tokens is [{ Value: { Length: not 1 } and not Tab } token])
                 result.AddError($"--delimiter: found \"{token.Value}\"; expected one character.");
         });
         command.Add(_data);
@@ -41,5 +42,6 @@ internal sealed class DataArguments
     /// <param name="options">The names of the columns.</param>
     /// <param name="required">The properties of <see cref="DataRow"/> that every row must fill in.</param>
     public IReadOnlyList<DataRow> Read(ParseResult parsed, ToolOptions options, params string[] required) =>
-        DataFile.Read(_console.PathOf(parsed.GetValue(_data)!), format: null, options.Columns, parsed.GetValue(_delimiter)?[0], required);
+        DataFile.Read(_console.PathOf(parsed.GetValue(_data)!), format: null, options.Columns,
+            parsed.GetValue(_delimiter) is { } delimiter ? delimiter == Tab ? '\t' : delimiter[0] : null, required);
 }
