@@ -76,11 +76,11 @@ public sealed class PromptEncoder
                 $"at most {_limit - 1}, which leaves room for a prompt in MaximumTokens = {_limit}",
                 "Shorten the response, leave the row out, or raise MaximumTokens up to what the model allows.");
         }
-        var room = _limit - response.Length;
+        var (room, isCut) = (_limit - response.Length, false);
         return new EncodedExample(example.Polarity, response,
-            Prompt(_baseSystem, _baseUser, example, room),
-            example.Polarity == Polarity.Incorrect ? Prompt(_judgeSystem, _judgeUser, example, room) : [],
-            Prompt(_standardSystem, _standardUser, example, room), example.Source);
+            Prompt(_baseSystem, _baseUser, example, room, ref isCut),
+            example.Polarity == Polarity.Incorrect ? Prompt(_judgeSystem, _judgeUser, example, room, ref isCut) : [],
+            Prompt(_standardSystem, _standardUser, example, room, ref isCut), example.Source) { IsCut = isCut };
     }
 
     private EncodedExample Encode(ChatRow chat, string source)
@@ -108,7 +108,8 @@ public sealed class PromptEncoder
     {
         Require("a question", "text", question);
         var row = new TrainingExample { Question = question, Instruction = instruction, Response = "", Answer = "" };
-        return Prompt(_baseSystem, _baseUser, row, _limit - Math.Clamp(answerTokens, 1, _limit / 2));
+        var isCut = false;
+        return Prompt(_baseSystem, _baseUser, row, _limit - Math.Clamp(answerTokens, 1, _limit / 2), ref isCut);
     }
 
     /// <summary>
@@ -154,13 +155,14 @@ public sealed class PromptEncoder
             "Leave out earlier turns, or raise MaximumTokens up to what the model allows.");
     }
 
-    private int[] Prompt(PromptText system, PromptText user, TrainingExample row, int room)
+    private int[] Prompt(PromptText system, PromptText user, TrainingExample row, int room, ref bool isCut)
     {
         var (systemText, userText, parts) = Texts(system, user, row);
         var prompt = _renderer.Prompt(systemText, userText, parts);
         if (prompt.Length == 0)
             throw new NlftException($"{row.Source}, Question", "no prompt token", "one or more", "Give the row a question that the tokenizer knows.");
         if (prompt.Length <= room) return prompt;
+        isCut = true;
         // Too long: drop the beginning, except the token that begins every sequence.
         return prompt[0] == _beginningOfSequence && room > 1 ? [prompt[0], .. prompt.AsSpan(prompt.Length - room + 1)] : prompt[^room..];
     }

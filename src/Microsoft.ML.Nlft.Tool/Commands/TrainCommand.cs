@@ -74,6 +74,8 @@ internal sealed class TrainCommand : ToolCommand
             QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts,
         };
         settings.Validate();
+        var examples = data.Examples();
+        if (!options.FineTune.AllowContradictions) DataReport.Of(examples).RequireNoContradictions(); // before the model is loaded
         using var model = _model.Open(parsed, options, trainable, cancellationToken);
         if (Path.GetFullPath(output) == model.Folder.Path)
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
@@ -83,11 +85,11 @@ internal sealed class TrainCommand : ToolCommand
             CheckpointFolder = Resolve(options.FineTune.CheckpointFolder),
             ResumeFrom = Resolve(options.FineTune.ResumeFrom),
         };
-        var examples = data.Examples();
         var run = new TrainingRun(model, examples, objective, training, Console.Time); // refuses bad input before anything is printed
         _data.Say(parsed, data);
         Console.Error.WriteLine(
             $"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
+        Console.Error.Write(run.Data);
         var ranks = training.Distributed ? model.Communicator : Communicator.Single;
         if (ranks.Size > 1) Console.Error.WriteLine($"{ranks.Size} processes train together ({ranks.Library}).");
         var result = ProgressDisplay.Run(Console, "Training", progress =>

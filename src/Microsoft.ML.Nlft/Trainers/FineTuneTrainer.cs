@@ -61,6 +61,7 @@ internal sealed class FineTuneTrainer
             var run = new TrainingRun(model, rows, _objective, training, _options.TimeProvider);
             channel.Info(MessageSensitivity.None, string.Create(CultureInfo.InvariantCulture,
                 $"{_objective.Name}: {rows.Count} rows, {training.Epochs} epochs, seed {training.Seed}."));
+            channel.Info(MessageSensitivity.None, $"Rows to train on:\n{run.Data}");
             var result = run.Run(new ChannelProgress(channel, _options.Progress), cancellation, _options.Monitor);
             Report(result, channel);
             return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, run.Card(result))
