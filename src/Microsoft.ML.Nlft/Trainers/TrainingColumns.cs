@@ -28,10 +28,13 @@ internal sealed record TrainingColumns(string Question, string? Response, string
     }
 
     /// <summary>Reads every row; without an answer column, <see cref="DataRow.ToExample"/> needs no answers.</summary>
-    public IReadOnlyList<TrainingExample> Read(IDataView view, CancellationToken cancellationToken)
+    /// <param name="view">The view.</param>
+    /// <param name="what">What the rows are, for messages: "training rows" or "validation rows".</param>
+    /// <param name="cancellationToken">Observed between rows.</param>
+    public IReadOnlyList<TrainingExample> Read(IDataView view, string what, CancellationToken cancellationToken)
     {
         var rows = RowViews.Read(view, this, cancellationToken);
         return rows.Count > 0 ? [.. rows.Select(row => row.ToExample(needsAnswer: Answer is not null))]
-            : throw new NlftException("training rows", "none", "at least one row", "Check the file or the filters that come before the trainer.");
+            : throw new NlftException(what, "none", "at least one row", "Check the file or the filters that come before the trainer.");
     }
 }
