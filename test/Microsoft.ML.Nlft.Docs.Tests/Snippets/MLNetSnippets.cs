@@ -31,7 +31,8 @@ public sealed class MLNetSnippets : Workplace
     {
         var mlContext = new MLContext(seed: 42);
         var rows = mlContext.Nlft().LoadFromJsonLines("rows.jsonl");
-        File.Copy("test.jsonl", "held-out.jsonl");
+        var samples = Path.Combine(Pages.Root, "samples", "data", "rows.jsonl");
+        File.WriteAllLines("held-out.jsonl", File.ReadLines(samples).Skip(4).Take(3));
         #region validation
         var options = new NaturalLanguageFineTuneTrainer.Options
         {
