@@ -30,7 +30,8 @@ internal sealed class EarlyStopping(string modelFolder, TextWriter log)
     /// <param name="cancellationToken">Cancels the runs.</param>
     public void Run(IReadOnlyDictionary<string, StudyData> data, int seeds, CancellationToken cancellationToken)
     {
-        log.WriteLine(Invariant($"{Rows} rows, {100 * Share:0} % of the questions held out, {Epochs} epochs, patience {Patience}, rate "
+        log.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{Rows} rows, {100 * Share:0} % of the questions held out, {Epochs} epochs, patience {Patience}, rate "
             + $"{Variant.CommonRate:0.0e+0}; by accuracy: of up to {Answered} held-out questions."));
         log.WriteLine("| family | seed | measure | stopped after epoch | chosen epoch | accuracy there | best epoch | accuracy there | difference | "
             + "last epoch |");
@@ -49,7 +50,9 @@ internal sealed class EarlyStopping(string modelFolder, TextWriter log)
         foreach (var measure in _choices.GroupBy(choice => choice.Measure))
         {
             var near = measure.Count(choice => choice.Difference <= Near);
-            log.WriteLine(Invariant($"By {Name(measure.Key)}: {near} of {measure.Count()} runs within 2 points of the best epoch, {100 * measure.Average(choice => choice.Difference):0.0} points below it on average, at most "
+            log.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"By {Name(measure.Key)}: {near} of {measure.Count()} runs within 2 points of the best epoch, "
+                + $"{100 * measure.Average(choice => choice.Difference):0.0} points below it on average, at most "
                 + $"{100 * measure.Max(choice => choice.Difference):0.0}; the last epoch is "
                 + $"{100 * measure.Average(choice => choice.Epochs.Max() - choice.Epochs[^1]):0.0} below it on average."));
         }
@@ -98,13 +101,12 @@ internal sealed class EarlyStopping(string modelFolder, TextWriter log)
     private static double Test(LocalModel model, StudyData problems, CancellationToken cancellationToken) =>
         (double)problems.TestModel(model, cancellationToken).Right / problems.Test.Count;
 
-    private void Print(Choice choice) => log.WriteLine(Invariant($"| {choice.Family} | {choice.Seed} | {Name(choice.Measure)} | {choice.Stopped} | "
+    private void Print(Choice choice) => log.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        $"| {choice.Family} | {choice.Seed} | {Name(choice.Measure)} | {choice.Stopped} | "
         + $"{choice.Epoch} | {100 * choice.Accuracy:0.0} % | {choice.BestEpoch} | {100 * choice.Epochs.Max():0.0} % | "
         + $"{100 * choice.Difference:0.0} | {100 * choice.Epochs[^1]:0.0} % |"));
 
     private static string Name(ValidationMeasure measure) => measure == ValidationMeasure.Loss ? "loss" : "accuracy";
-
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private sealed class Listener(Action<TrainingProgress> told) : IProgress<TrainingProgress>
     {

@@ -1,5 +1,6 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Evaluation;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
@@ -179,7 +180,7 @@ public sealed class ValidationTests
             "option Validation.Measure: found 7; expected Loss or Accuracy. Name one of the measures."),
         (new() { Share = 0.5, MaximumNewTokens = 0 },
             "option Validation.MaximumNewTokens: found 0; expected 1 or more. Set the longest answer you want, for example 512."),
-        (new() { Share = 0.5, Comparison = (Evaluation.AnswerComparison)9 },
+        (new() { Share = 0.5, Comparison = (AnswerComparison)9 },
             "option Validation.Comparison: found 9; expected Number, PublishedString or Text. Name one of the comparisons."),
         (new() { Share = 0.5, SampleAnswers = -1 }, "option Validation.SampleAnswers: found -1; expected 0 or more. Use 0 to show none."),
         (new() { Patience = 2 }, "option Validation.Patience: found 2; expected 0, because no row is held out. Give validation rows, or set "
