@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
@@ -43,7 +44,7 @@ internal sealed class FineTuneTrainer
         SavedModel.RequireBase(_options.ModelFolder);
         var cancellation = _options.CancellationToken;
         using var channel = _host.Start("Training");
-        var rows = _columns.Read(input, "training rows", cancellation);
+        var rows = _columns.Read(input, cancellation);
         var validation = ReadValidationSet(cancellation);
         var communicator = Communicator.Current;
         var training = _options.Training with { Seed = SeedOf(_options.Training.Distributed ? communicator : Communicator.Single) };

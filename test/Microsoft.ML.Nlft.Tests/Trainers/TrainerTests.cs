@@ -132,7 +132,10 @@ public sealed class TrainerTests : ModelTest
     public void Fit_ValidationSet_IsEvaluatedNotTrained()
     {
         var lines = new List<string>();
-        MLContext.Log += (_, e) => { if (e.Source.Contains("Training", StringComparison.Ordinal)) lines.Add(e.RawMessage); };
+        MLContext.Log += (_, e) =>
+        {
+            if (e.Kind == ChannelMessageKind.Info && e.Source.Contains("Training", StringComparison.Ordinal)) lines.Add(e.RawMessage);
+        };
         var options = Options();
         options.Seed = 9;
         options.ValidationSet = View([new() { Question = "9 + 9?", Response = "9 + 9 = 18. #### 18", Answer = "#### 18" }]);
