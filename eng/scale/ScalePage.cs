@@ -259,7 +259,7 @@ internal sealed class ScalePage
         Line("");
         Line("The figures show the effect on speed only, not on what the model learns.");
         Line("");
-        Line("| remedy | price |");
+        Line("| remedy | cost |");
         Line("|---|---|");
         foreach (var remedy in Remedy.All) Line($"| {remedy.Name} | {remedy.Price} |");
         Line("");

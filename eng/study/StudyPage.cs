@@ -40,7 +40,7 @@ internal sealed class StudyPage(
         Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} for each method on a "
             + "family");
         Line($"  outside the tables ({StudyFamily.Development.Name}, {string.Join(" and ", StudyRun.DevelopmentRows)} rows, "
-            + $"{StudyRun.DevelopmentSeeds.Length} seeds each); the smaller one of equals.");
+            + $"{StudyRun.DevelopmentSeeds.Length} seeds each); the smaller of equally good ones.");
         Line("- Rows: the base model's responses at temperature 1, four per question.");
         Line("- Tests: greedy answers to problems outside rows and pretraining.");
         Line(options.Seeds > 1 ? "- Intervals: 95 %, Student's t over the seeds' accuracies."
@@ -91,7 +91,7 @@ internal sealed class StudyPage(
         foreach (var method in Method.All.Where(method => rates[method].Tried is { Count: > 1 } tried
             && (rates[method].Rate == tried[0].Rate || rates[method].Rate == tried[^1].Rate)))
         {
-            Line($"\nThe best rate of {method.Name} is the smallest or largest one tried: a better one may lie beyond.");
+            Line($"\nThe best rate of {method.Name} is the smallest or largest one tried: a better one may lie outside that range.");
         }
         Line("");
     }

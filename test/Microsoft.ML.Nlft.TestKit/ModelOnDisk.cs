@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>A model folder in a temporary place: two random layers and a tokenizer whose ids are bytes (256: end of sequence).</summary>
+/// <summary>A model in a temporary folder: two random layers and a tokenizer whose ids are bytes (256: end of sequence).</summary>
 public sealed class ModelOnDisk : IDisposable
 {
     public const int EndOfSequence = 256;
@@ -57,7 +57,7 @@ public sealed class ModelOnDisk : IDisposable
     /// <summary>The model folder.</summary>
     public string Folder { get; }
 
-    /// <summary>A place beside the model folder.</summary>
+    /// <summary>Returns a path beside the model folder.</summary>
     public string Beside(string name) => Path.Combine(_root.FullName, name);
 
     /// <summary>Moves the model elsewhere.</summary>

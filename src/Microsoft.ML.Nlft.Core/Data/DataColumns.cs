@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.Data;
 
-/// <summary>The names of a row's columns in CSV and TSV, and of its keys in JSON Lines. Reading ignores upper and lower case.</summary>
+/// <summary>The names of a row's columns in CSV and TSV, and of its keys in JSON Lines. Reading ignores case.</summary>
 public sealed record DataColumns
 {
     /// <summary>What the model is asked. Default "Question".</summary>

@@ -23,12 +23,12 @@ public static class DataFile
     /// <param name="columns">The names of its columns or keys, where the format leaves them open; null: the default ones.</param>
     /// <param name="delimiter">What separates the fields of CSV or TSV; null: a comma or a tab.</param>
     /// <param name="required">
-    /// Properties of <see cref="DataRow"/> that every row must fill in besides the question, of Response, Judgment, Answer and Instruction; null:
-    /// none.
+    /// Properties of <see cref="DataRow"/> that every row must fill in besides the question: any of Response, Judgment, Answer and Instruction;
+    /// null: none.
     /// </param>
     /// <returns>The rows in order, at least one, each with its place in <see cref="DataRow.Source"/>. Texts that are blank are null.</returns>
     /// <exception cref="NlftException">
-    /// The first fault: file, line and, where there is one, column or key, and what was expected. A key or a column that occurs twice is one.
+    /// The first fault, with file, line and, where there is one, column or key. A repeated key or column is a fault.
     /// </exception>
     public static IReadOnlyList<DataRow> Read(
         string path, RowFormat? format = null, DataColumns? columns = null, char? delimiter = null, IReadOnlyList<string>? required = null)
@@ -45,7 +45,7 @@ public static class DataFile
             RowFormat.Nlft when format is null && !IsList(path) => ReadLines(path, columns, required),
             RowFormat.Nlft => ReadList(path, answers: format is null && !required.Contains(nameof(DataRow.Answer)) ? null : true),
             RowFormat.Cut => ReadList(path, answers: false),
-            var other => throw new NlftException($"{path}, format", $"{other}, which is for export", "JsonLines, Csv, Tsv, Gsm8k, Nlft or Cut",
+            var other => throw new NlftException($"{path}, format", $"{other}, which can only be written", "JsonLines, Csv, Tsv, Gsm8k, Nlft or Cut",
                 "Name the format that the file has."),
         };
         foreach (var row in rows)
@@ -56,7 +56,7 @@ public static class DataFile
         return rows;
     }
 
-    /// <summary>Reads all rows of a file as rows to train on: question, response and answer must be there.</summary>
+    /// <summary>Reads all rows of a file as rows to train on. Each needs a question, a response and an answer.</summary>
     /// <param name="path">The file.</param>
     /// <param name="format">As for <see cref="Read"/>.</param>
     /// <param name="columns">As for <see cref="Read"/>.</param>
@@ -81,12 +81,14 @@ public static class DataFile
     }
 
     /// <summary>
-    /// Reads GSM8K's example_model_solutions.jsonl (K. Cobbe et al., arXiv 2110.14168): questions, gold solutions, and what one model answered.
+    /// Reads GSM8K's example_model_solutions.jsonl (K. Cobbe et al., arXiv 2110.14168): questions, gold solutions and the solutions of one model.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="model">6b_finetuning, 6b_verification, 175b_finetuning or 175b_verification.</param>
     /// <returns>Rows with question, answer and response; the score is 1 when the final answer was counted as right, else 0.</returns>
-    /// <exception cref="NlftException">As for <see cref="Read"/>; a row does not have the model, or its gold solution ends in no number.</exception>
+    /// <exception cref="NlftException">
+    /// As for <see cref="Read"/>, or a row has no solution by the model, or its gold solution does not end in a number.
+    /// </exception>
     public static IReadOnlyList<DataRow> ReadGsm8kSolutions(string path, string model = "6b_finetuning")
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -117,7 +119,7 @@ public static class DataFile
             RowFormat.Sft => stream => JsonFormat.WriteCompletions(stream, rows, nameof(DataRow.Response)),
             RowFormat.SftGold => stream => JsonFormat.WriteCompletions(stream, rows, nameof(DataRow.Answer)),
             RowFormat.Reft => stream => JsonFormat.WriteReft(stream, rows),
-            var other => throw new NlftException($"{path}, format", $"{other}, which is read only",
+            var other => throw new NlftException($"{path}, format", $"{other}, which can only be read",
                 "JsonLines, Csv, Tsv, Nlft, Cut, Sft, SftGold or Reft", "Name a format that can be written."),
         };
         AtomicFile.Write(path, write);
@@ -158,7 +160,7 @@ public static class DataFile
         JsonFormat.WriteJsonLines(stream, rows, columns, row => $"row {row} to be written", results);
     }
 
-    /// <summary>The one place that maps extensions to formats.</summary>
+    /// <summary>Returns the format that the extension of a file means.</summary>
     private static RowFormat FormatOf(string path) => Path.GetExtension(path).ToLowerInvariant() switch
     {
         ".jsonl" or ".ndjson" => RowFormat.JsonLines,
@@ -175,7 +177,7 @@ public static class DataFile
         [.. Lines(path).Select(row => JsonFormat.ReadLine(row, columns, required))];
 
     /// <param name="path">The file.</param>
-    /// <param name="answers">Whether every row must have an answer; null: as the first one has.</param>
+    /// <param name="answers">Whether every row must have an answer; null: if the first one does.</param>
     private static List<DataRow> ReadList(string path, bool? answers) => [.. JsonRows.ReadList(path).Select(row =>
     {
         var fields = new JsonFields(row);

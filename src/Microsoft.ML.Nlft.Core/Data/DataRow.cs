@@ -22,10 +22,10 @@ public sealed record DataRow
     /// <summary>The instruction for the system prompt.</summary>
     public string? Instruction { get; init; }
 
-    /// <summary>The row's own name in its file: a text, or a number as it is written there.</summary>
+    /// <summary>The row's own id in its file: a text, or a number as written there.</summary>
     public string? Id { get; init; }
 
-    /// <summary>A score that the file gives the response, of any range.</summary>
+    /// <summary>The score that the file gives the response, in any range.</summary>
     public double? Score { get; init; }
 
     /// <summary>Where the row came from, for messages: for example <c>rows.jsonl, line 3</c>.</summary>
@@ -39,7 +39,7 @@ public sealed record DataRow
     /// Whether the objective reads the gold answer. If so, a row without one is refused: no other text can take its place. If not, as in supervised
     /// fine-tuning, the response, which is the target there, stands in for a missing answer. Default true.
     /// </param>
-    /// <exception cref="NlftException">The response is missing or blank, or the answer is and is needed.</exception>
+    /// <exception cref="NlftException">The response is missing or blank, or the answer is although it is needed.</exception>
     public TrainingExample ToExample(bool needsAnswer = true)
     {
         var response = Require(nameof(Response));

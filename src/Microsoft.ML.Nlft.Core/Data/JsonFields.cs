@@ -24,7 +24,7 @@ internal sealed class JsonFields(JsonPlace row, string place)
     public bool Has(string key) => _values.ContainsKey(key);
 
     /// <summary>A text; null when it is missing, null or blank and not required.</summary>
-    /// <exception cref="NlftException">The value is no text, or there is none where one is required.</exception>
+    /// <exception cref="NlftException">The value is not a text, or a required text is missing.</exception>
     public string? Text(string key, bool required)
     {
         if (OptionalText(key) is { } text) return text;
@@ -44,7 +44,7 @@ internal sealed class JsonFields(JsonPlace row, string place)
         return value.Value.GetString() is { } text && !string.IsNullOrWhiteSpace(text) ? text : null;
     }
 
-    /// <summary>A text, or a number as it is written; null when it is missing, null, blank or anything else.</summary>
+    /// <summary>A text, or a number as written; null when it is missing, null, blank or anything else.</summary>
     public string? TextOrNumber(string key) => !_values.TryGetValue(key, out var value) ? null : value.Value.ValueKind switch
     {
         JsonValueKind.Number => Encoding.UTF8.GetString(JsonMarshal.GetRawUtf8Value(value.Value)),

@@ -14,7 +14,7 @@ internal static class JsonFormat
 {
     private const string Id = nameof(DataRow.Id), Score = nameof(DataRow.Score);
 
-    // Keep letters beyond ASCII readable; the files are not HTML.
+    // Letters beyond ASCII stay readable; the files are not HTML.
     private static readonly JsonWriterOptions s_line = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly JsonWriterOptions s_list = s_line with { Indented = true, NewLine = "\n" };
     private static readonly JsonSerializerOptions s_values =

@@ -75,7 +75,7 @@ public sealed class PromptEncoder
     /// <summary>Encodes a question as the prompt of the base context, ready for generation.</summary>
     /// <param name="question">What the model is asked.</param>
     /// <param name="instruction">An instruction for the system text, or null.</param>
-    /// <param name="answerTokens">Tokens to leave free for the answer, as far as half the limit allows. Default 1.</param>
+    /// <param name="answerTokens">Tokens to leave free for the answer, at most half the limit. Default 1.</param>
     /// <exception cref="NlftException">The question is empty.</exception>
     public int[] EncodeQuestion(string question, string? instruction = null, int answerTokens = 1)
     {
@@ -86,7 +86,7 @@ public sealed class PromptEncoder
 
     /// <summary>
     /// Encodes a conversation as the prompt of its next answer, in the wording of the base context: system texts that come first are the
-    /// instruction, every user text is a question. One user text alone gives what <see cref="EncodeQuestion"/> gives.
+    /// instruction, every user text is a question. A single user text gives the prompt of <see cref="EncodeQuestion"/>.
     /// </summary>
     /// <param name="turns">
     /// Turns of system, user and assistant; the last is the user's. No special token is recognised in their texts. Without a chat template the prompt

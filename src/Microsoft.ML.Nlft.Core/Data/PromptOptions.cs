@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Data;
 /// </summary>
 public sealed record PromptOptions
 {
-    /// <summary>System text of the base context, the one the model answers in later. Default: the row's instruction.</summary>
+    /// <summary>System text of the base context, in which the model later answers. Default: the row's instruction.</summary>
     public string BaseSystem { get; init; } = "{instruction}";
 
     /// <summary>User text of the base context. Default: the question.</summary>
@@ -25,7 +25,7 @@ public sealed record PromptOptions
     public string StandardUser { get; init; } = "{question}\n\nStandard answer: {answer}";
 
     /// <summary>
-    /// More variables of the folder's chat template, by name, for example <c>enable_thinking</c> = false: null, true, false, numbers, texts, lists
+    /// Further variables of the folder's chat template, by name, for example <c>enable_thinking</c> = false: null, true, false, numbers, texts, lists
     /// and dictionaries. They apply to training, generation and chat; a template that does not read them ignores them. Default none.
     /// </summary>
     public IReadOnlyDictionary<string, object?> TemplateVariables { get; init; } = new Dictionary<string, object?>();

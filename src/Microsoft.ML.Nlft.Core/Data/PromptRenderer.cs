@@ -17,7 +17,7 @@ internal sealed partial class PromptRenderer
     private readonly IReadOnlyDictionary<string, object?> _variables;
     private readonly PromptText _plain, _plainWithSystem;
     private readonly bool _takesSystem;
-    private readonly int[] _opening; // what the post-processor puts before a text that no template has rendered
+    private readonly int[] _opening; // what the post-processor puts before a text without a template
     private readonly string _gap = ""; // white space that a template puts between the generation prompt and the response
     private readonly char _last; // the last character before the response
 
@@ -41,7 +41,7 @@ internal sealed partial class PromptRenderer
             var response = whole.LastIndexOf(Probe, StringComparison.Ordinal);
             if (response >= prompt.Length && whole.StartsWith(prompt, StringComparison.Ordinal))
             {
-                // A model writes anything but white space itself (Qwen3's empty thoughts): its response may hold it already.
+                // Only white space is a gap. The model writes anything else itself (Qwen3's empty thoughts), so its response may contain it.
                 var gap = whole[prompt.Length..response];
                 _gap = string.IsNullOrWhiteSpace(gap) ? gap : "";
             }
@@ -71,12 +71,12 @@ internal sealed partial class PromptRenderer
     {
         if (_template is null) return Plain(turns);
         var shown = _takesSystem ? turns : [.. Questions(turns).Select(q => q.Turn with { Content = Join(q.System, q.Turn.Content) })];
-        var all = Over(variables);
+        var all = WithOptions(variables);
         var rendered = _template.Render(shown, addGenerationPrompt: true, all);
         return _tokenizer.Encode(rendered, addSpecialTokens: false, PlainRanges(shown, rendered, all));
     }
 
-    private IReadOnlyDictionary<string, object?> Over(IReadOnlyDictionary<string, object?>? variables)
+    private IReadOnlyDictionary<string, object?> WithOptions(IReadOnlyDictionary<string, object?>? variables)
     {
         if (variables is null or { Count: 0 }) return _variables;
         var all = new Dictionary<string, object?>(_variables);
@@ -195,8 +195,8 @@ internal sealed partial class PromptRenderer
 
     private int[] Opening()
     {
-        int[] bare = _tokenizer.Encode("a", addSpecialTokens: false), dressed = _tokenizer.Encode("a", addSpecialTokens: true);
-        var at = dressed.AsSpan().IndexOf(bare);
-        return at > 0 ? dressed[..at] : [];
+        int[] plain = _tokenizer.Encode("a", addSpecialTokens: false), complete = _tokenizer.Encode("a", addSpecialTokens: true);
+        var at = complete.AsSpan().IndexOf(plain);
+        return at > 0 ? complete[..at] : [];
     }
 }

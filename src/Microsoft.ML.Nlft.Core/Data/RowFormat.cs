@@ -19,7 +19,8 @@ public enum RowFormat
 
     /// <summary>
     /// The published training files of NLFT: a JSON list of objects with "id", "instruction", "input" (the question; blank: the instruction is the
-    /// question), "output" (the response), "judgment" (null when it is right), "answer" and, not in all, "score". Read and written; extension .json.
+    /// question), "output" (the response), "judgment" (null when that is right), "answer" and, in some files, "score". Read and written;
+    /// extension .json.
     /// </summary>
     Nlft,
 

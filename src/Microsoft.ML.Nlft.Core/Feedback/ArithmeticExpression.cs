@@ -18,7 +18,7 @@ internal ref struct ArithmeticExpression
 
     private ArithmeticExpression(ReadOnlySpan<char> text) => _text = text;
 
-    /// <summary>The value of an expression, or null when the text is anything else (a letter, an unclosed parenthesis) or divides by zero.</summary>
+    /// <summary>Returns the value of an expression; null when the text is none (a letter, an unclosed parenthesis) or divides by zero.</summary>
     public static double? Evaluate(ReadOnlySpan<char> text)
     {
         var parser = new ArithmeticExpression(text);
@@ -27,7 +27,7 @@ internal ref struct ArithmeticExpression
         return parser._position == text.Length && double.IsFinite(value) ? value : null;
     }
 
-    // Each rule returns NaN when the text does not follow it; NaN survives all arithmetic and ends as null.
+    // Each rule returns NaN when the text does not follow it; NaN survives all arithmetic and becomes null at the end.
 
     private double Sum()
     {

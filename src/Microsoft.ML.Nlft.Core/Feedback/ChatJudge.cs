@@ -20,9 +20,9 @@ public sealed partial class ChatJudge : IResponseJudge, IDisposable
     private readonly bool _ownsClient;
 
     /// <summary>Creates a judge.</summary>
-    /// <param name="client">The client; the caller keeps it.</param>
+    /// <param name="client">The client; the caller disposes it.</param>
     /// <param name="options">Options; null: the defaults.</param>
-    /// <exception cref="NlftException">An option lies outside its range.</exception>
+    /// <exception cref="NlftException">An option is out of range.</exception>
     public ChatJudge(IChatClient client, ChatJudgeOptions? options = null) : this(client, options ?? new(), ownsClient: false)
     {
     }
@@ -38,10 +38,10 @@ public sealed partial class ChatJudge : IResponseJudge, IDisposable
         Name = $"chat judge {metadata?.DefaultModelId ?? client.GetType().Name}, prompts {prompts}";
     }
 
-    /// <summary>Creates a judge that asks a local model; the rows judged at the same time form one batch.</summary>
-    /// <param name="model">The model; the caller keeps it.</param>
+    /// <summary>Creates a judge that asks a local model. Rows that are judged at the same time form one batch.</summary>
+    /// <param name="model">The model; the caller disposes it.</param>
     /// <param name="options">Options; null: the defaults.</param>
-    /// <exception cref="NlftException">An option lies outside its range.</exception>
+    /// <exception cref="NlftException">An option is out of range.</exception>
     public static ChatJudge OfModel(LocalModel model, ChatJudgeOptions? options = null)
     {
         options ??= new();
@@ -75,7 +75,7 @@ public sealed partial class ChatJudge : IResponseJudge, IDisposable
                 {
                     throw new NlftException($"{row.Source}, judgment",
                         $"{attempt} failed attempts, the last with {error.GetType().Name}: {error.Message}", "a reply",
-                        "Try again later: a journal keeps what is judged so far.", error);
+                        "Try again later: a journal keeps the verdicts so far.", error);
                 }
             }
             await Task.Delay(Delay(row, attempt), _options.TimeProvider, cancellationToken).ConfigureAwait(false);
@@ -104,7 +104,7 @@ public sealed partial class ChatJudge : IResponseJudge, IDisposable
     }
 
     private static Verdict Read(ChatResponse response) =>
-        response.FinishReason == ChatFinishReason.Length ? Verdict.Unparsable(response.Text, "cut off at the limit of tokens")
+        response.FinishReason == ChatFinishReason.Length ? Verdict.Unparsable(response.Text, "cut off at the token limit")
         : response.FinishReason == ChatFinishReason.ContentFilter ? Verdict.Unparsable(response.Text, "withheld by a content filter")
         : Verdict.Parse(response.Text);
 
@@ -124,7 +124,7 @@ public sealed partial class ChatJudge : IResponseJudge, IDisposable
     [GeneratedRegex(@"\{(question|answer|response|instruction)\}", RegexOptions.CultureInvariant)]
     private static partial Regex Placeholder();
 
-    /// <summary>The wait after an attempt: half of it is fixed, half is random.</summary>
+    /// <summary>Returns the wait after an attempt: half of it is fixed, half is random.</summary>
     private TimeSpan Delay(DataRow row, int attempt)
     {
         var whole = Math.Min(_options.MaximumDelay.TotalSeconds, _options.FirstDelay.TotalSeconds * Math.Pow(2, Math.Min(attempt - 1, 60)));

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Feedback;
 /// <summary>Sets how <see cref="ChatJudge"/> asks, and what it does when it gets no reply.</summary>
 public sealed record ChatJudgeOptions
 {
-    /// <summary>The system text: says what a reply must look like for <see cref="Verdict.Parse"/>.</summary>
+    /// <summary>The system text. It must ask for replies in the form that <see cref="Verdict.Parse"/> reads.</summary>
     public string System { get; init; } =
         "You check answers. You are given a question, the right answer, and a response. Decide whether the response reaches the right answer by "
         + "sound steps.\nReply in exactly this form and nothing else. For a right response:\nVERDICT: CORRECT\nFor a wrong response, with one or two "
@@ -18,39 +18,39 @@ public sealed record ChatJudgeOptions
     /// <summary>Sampling temperature, 0 or more. Default 0.</summary>
     public float Temperature { get; init; }
 
-    /// <summary>Most tokens of a reply, 1 or more. A reply that reaches it is unparsable. Default 512.</summary>
+    /// <summary>The most tokens of a reply, 1 or more. A reply that reaches this limit is unparsable. Default 512.</summary>
     public int MaximumOutputTokens { get; init; } = 512;
 
-    /// <summary>Most requests at the same time, 1 or more. Default 4.</summary>
+    /// <summary>The most requests at the same time, 1 or more. Default 4.</summary>
     public int MaximumParallelism { get; init; } = 4;
 
-    /// <summary>Most attempts for a row, 1 or more. Default 6.</summary>
+    /// <summary>The most attempts for a row, 1 or more. Default 6.</summary>
     public int MaximumAttempts { get; init; } = 6;
 
     /// <summary>
-    /// Wait before the second attempt; it doubles with every further one. Half of it is random, so that requests do not coincide. Default 1 s.
+    /// Wait before the second attempt; it doubles before each further one. Half of it is random, so that requests do not coincide. Default 1 s.
     /// </summary>
     public TimeSpan FirstDelay { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>Longest wait between two attempts. Default 1 min.</summary>
     public TimeSpan MaximumDelay { get; init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>Time for one attempt; a slower one counts as a transient failure. Default 5 min.</summary>
+    /// <summary>Time limit of an attempt; exceeding it counts as a transient failure. Default 5 min.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// Which failures to retry. Default <see cref="IsTransientByDefault"/>; clients with their own exceptions, for example for OpenAI's rate limit,
-    /// need a function that recognizes them.
+    /// Says which failures to retry. Default <see cref="IsTransientByDefault"/>. A client with exceptions of its own, for example for OpenAI's rate
+    /// limit, needs a function that recognizes them.
     /// </summary>
     public Func<Exception, bool> IsTransient { get; init; } = IsTransientByDefault;
 
     /// <summary>Seeds the random part of the waits. Default 42.</summary>
     public int Seed { get; init; } = 42;
 
-    /// <summary>Waits and measures. Default the system's clock.</summary>
+    /// <summary>The clock for waits and time limits. Default the system's.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
-    /// <summary>Time-outs, broken connections, and HTTP failures without a status or with 408, 429 or 5xx.</summary>
+    /// <summary>Recognizes timeouts, broken connections, and HTTP failures without a status or with status 408, 429 or 5xx.</summary>
     public static bool IsTransientByDefault(Exception error) => error switch
     {
         HttpRequestException http =>

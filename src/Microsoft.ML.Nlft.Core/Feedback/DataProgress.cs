@@ -1,12 +1,12 @@
 namespace Microsoft.ML.Nlft.Feedback;
 
-/// <summary>Reports how far generating or judging has come.</summary>
+/// <summary>Reports the progress of generating or judging.</summary>
 public sealed record DataProgress
 {
     /// <summary>Results so far, including those of an interrupted run.</summary>
     public required int Done { get; init; }
 
-    /// <summary>Results in all; null when unknown.</summary>
+    /// <summary>Total number of results; null when unknown.</summary>
     public int? Total { get; init; }
 
     /// <summary>Time since this run began.</summary>
@@ -25,12 +25,12 @@ public sealed record DataProgress
     public int Unparsable { get; init; }
 
     /// <summary>
-    /// New results so far of each process of the job, by rank: a slow one has fewer. Results of an interrupted run are not counted.
+    /// New results of each process of the job so far, by rank: a slow process has fewer. Results of an interrupted run are not counted.
     /// </summary>
     public IReadOnlyList<int> DoneByProcess { get; init; } = [];
 }
 
-/// <summary>Measures a run. Results taken over from an interrupted run do not count towards its speed.</summary>
+/// <summary>Measures a run. Results of an interrupted run do not count towards its speed.</summary>
 internal sealed class DataMeter(int? total, IProgress<DataProgress>? progress, TimeProvider time, int processes = 1)
 {
     private readonly long _begin = time.GetTimestamp();

@@ -5,10 +5,10 @@ namespace Microsoft.ML.Nlft.Feedback;
 /// <summary>Judges responses against gold answers.</summary>
 public interface IResponseJudge
 {
-    /// <summary>Names the judge and everything that its verdicts depend on: an interrupted run of a judge with another name is not resumed.</summary>
+    /// <summary>Names the judge and everything that its verdicts depend on: a run resumes only with a judge of the same name.</summary>
     string Name { get; }
 
-    /// <summary>Most rows to judge at the same time, 1 or more.</summary>
+    /// <summary>The most rows to judge at the same time, 1 or more.</summary>
     int MaximumParallelism { get; }
 
     /// <summary>Judges a row.</summary>

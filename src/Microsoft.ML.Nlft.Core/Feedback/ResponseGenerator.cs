@@ -17,7 +17,7 @@ namespace Microsoft.ML.Nlft.Feedback;
 /// <param name="Generated">The response with its tokens and why it ended.</param>
 public sealed record GeneratedResponse(DataRow Row, int Question, int Sample, GeneratedText Generated);
 
-/// <summary>Generates a model's responses to questions, one or several each: the responses that it will learn from.</summary>
+/// <summary>Generates a model's responses to questions, one or several each, for the model to learn from.</summary>
 /// <remarks>
 /// The processes of a job (<see cref="ResponseOptions.Distributed"/>) divide the work. Each of them calls with the same questions and options; each
 /// gets all responses once the last one is complete. Process 0 keeps the journal and reports progress. An interrupted run resumes with any number
@@ -33,15 +33,15 @@ public sealed record GeneratedResponse(DataRow Row, int Question, int Sample, Ge
 public static class ResponseGenerator
 {
     /// <summary>Generates responses in batches.</summary>
-    /// <param name="model">The model; the caller keeps it.</param>
-    /// <param name="questions">Rows with questions; whatever else they hold is kept.</param>
+    /// <param name="model">The model; the caller disposes it.</param>
+    /// <param name="questions">Rows with questions; their other texts are kept.</param>
     /// <param name="options">The options; null: those of the published runs.</param>
     /// <param name="cancellationToken">Observed between tokens; what is done stays in the journal.</param>
     /// <returns>
-    /// The responses in the order of the questions, the samples of a question one after another. A blank response stays a blank text.
+    /// The responses in the order of the questions, the samples of a question one after another. A blank response is kept as it is.
     /// </returns>
     /// <exception cref="NlftException">
-    /// An option lies outside its range, a question cannot be encoded, or the journal belongs to another run.
+    /// An option is out of range, a question cannot be encoded, or the journal belongs to another run.
     /// </exception>
     public static IAsyncEnumerable<GeneratedResponse> GenerateAsync(
         LocalModel model, IAsyncEnumerable<DataRow> questions, ResponseOptions? options = null, CancellationToken cancellationToken = default)
@@ -50,7 +50,7 @@ public static class ResponseGenerator
         ArgumentNullException.ThrowIfNull(questions);
         options ??= new();
         options.Validate();
-        var processes = options.Distributed ? model.Communicator : Communicator.Single;
+        var processes = Communicator.Resolve(options.Distributed, model.Communicator);
         return processes.Size == 1
             ? Run(model, questions, options, cancellationToken)
             : RunShared(model, questions, options, processes, cancellationToken);
@@ -81,7 +81,7 @@ public static class ResponseGenerator
         }
         foreach (var response in await Task.Run(Respond, cancellationToken).ConfigureAwait(false)) yield return response;
 
-        // The responses to the waiting places; those that no journal has are generated in one batch.
+        // Returns the responses of the waiting places; generates those that the journal lacks in one batch.
         IReadOnlyList<GeneratedResponse> Respond()
         {
             var missing = waiting.Where(place => place.Done is null).ToList();

@@ -65,8 +65,8 @@ public static class ResponseJudging
     /// <param name="judge">The judge.</param>
     /// <param name="rows">Rows with responses and answers.</param>
     /// <param name="options">Journal and progress; null: neither.</param>
-    /// <param name="cancellationToken">Cancels; what is done stays in the journal.</param>
-    /// <returns>The rows in order, the unparsable ones among them.</returns>
+    /// <param name="cancellationToken">Cancels; finished verdicts stay in the journal.</param>
+    /// <returns>The rows in order, including the unparsable ones.</returns>
     /// <exception cref="NlftException">A row cannot be judged, the judge cannot be reached, or the journal belongs to another run.</exception>
     public static IAsyncEnumerable<JudgedRow> JudgeAllAsync(
         this IResponseJudge judge, IAsyncEnumerable<DataRow> rows, JudgingOptions? options = null, CancellationToken cancellationToken = default)
@@ -76,7 +76,7 @@ public static class ResponseJudging
         options ??= new();
         OptionCheck.Require(options.ChunkSize >= 0, nameof(options.ChunkSize),
             options.ChunkSize, "0 or more", "Use 0 for a size that fits the number of processes.");
-        var processes = options.Distributed ? options.Communicator ?? Communicator.Current : Communicator.Single;
+        var processes = Communicator.Resolve(options.Distributed, options.Communicator);
         return processes.Size == 1 ? Run(judge, rows, options, cancellationToken) : RunShared(judge, rows, options, processes, cancellationToken);
     }
 
@@ -115,7 +115,7 @@ public static class ResponseJudging
 
         async Task<JudgedRow> NextAsync()
         {
-            var (judged, fresh) = await pending.Peek().ConfigureAwait(false); // in the queue until it is done, for the finally block
+            var (judged, fresh) = await pending.Peek().ConfigureAwait(false); // stays in the queue until done, for the finally block
             _ = pending.Dequeue();
             meter.Report(fresh, judged.Verdict);
             return judged;
@@ -145,8 +145,8 @@ public static class ResponseJudging
         async Task<Verdict[]> JudgeAsync(IReadOnlyList<int> chunk, CancellationToken stop)
         {
             var made = new Verdict[chunk.Count];
-            var together = new ParallelOptions { MaxDegreeOfParallelism = judge.MaximumParallelism, CancellationToken = stop };
-            await Parallel.ForAsync(0, made.Length, together, async (i, end) =>
+            var parallel = new ParallelOptions { MaxDegreeOfParallelism = judge.MaximumParallelism, CancellationToken = stop };
+            await Parallel.ForAsync(0, made.Length, parallel, async (i, end) =>
                 made[i] = await judge.JudgeAsync(all[chunk[i]], end).ConfigureAwait(false)).ConfigureAwait(false);
             return made;
         }
@@ -154,7 +154,7 @@ public static class ResponseJudging
 
     private static string IdentityOf(DataRow row) => ResponseGenerator.IdentityOf(row.Instruction, row.Question, row.Response, row.Answer);
 
-    /// <summary>Collects judged rows and sets those apart whose verdict could not be parsed.</summary>
+    /// <summary>Collects judged rows and separates those whose verdict could not be parsed.</summary>
     /// <param name="judged">What <see cref="JudgeAllAsync"/> returns.</param>
     /// <param name="cancellationToken">Cancels.</param>
     public static async Task<JudgedSet> ToSetAsync(this IAsyncEnumerable<JudgedRow> judged, CancellationToken cancellationToken = default)

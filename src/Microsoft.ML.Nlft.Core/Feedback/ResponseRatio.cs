@@ -14,7 +14,7 @@ public readonly record struct ResponseRatio(int Correct, int Incorrect)
     public static ResponseRatio AllIncorrect { get; } = new(0, 1);
 
     /// <summary>Reads <c>3:1</c> (correct to incorrect), <c>correct</c> or <c>incorrect</c>.</summary>
-    /// <exception cref="NlftException">The text is neither.</exception>
+    /// <exception cref="NlftException">The text is none of these.</exception>
     public static ResponseRatio Parse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);

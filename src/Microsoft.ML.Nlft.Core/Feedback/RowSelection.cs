@@ -26,11 +26,11 @@ public static class RowSelection
 
     /// <summary>Takes rows in a ratio of correct to incorrect responses, in shuffled order.</summary>
     /// <param name="rows">Rows with response and answer.</param>
-    /// <param name="count">How many in all, 1 or more; the correct ones are rounded to the nearest whole number, a half up.</param>
+    /// <param name="count">How many in all, 1 or more; the number of correct ones is rounded to the nearest integer, halves up.</param>
     /// <param name="ratio">Correct to incorrect.</param>
     /// <param name="seed">Seeds the shuffle.</param>
     /// <exception cref="NlftException">
-    /// There are too few rows of a kind: the message says how many there are of each. Or a row has no response or no answer.
+    /// There are too few rows of one kind (the message counts both), or a row has no response or no answer.
     /// </exception>
     public static IReadOnlyList<DataRow> WithRatio(IReadOnlyList<DataRow> rows, int count, ResponseRatio ratio, int seed = DefaultSeed)
     {
@@ -39,17 +39,17 @@ public static class RowSelection
             throw new NlftException("option ratio", $"{ratio}", "two parts of 0 or more, one of them above 0", "Use 1:3, for example.");
         var correct = ratio.CorrectOf(count);
         var incorrect = count - correct;
-        var there = rows.Count(row => row.Polarity == Polarity.Correct);
-        if (there < correct || rows.Count - there < incorrect)
+        var available = rows.Count(row => row.Polarity == Polarity.Correct);
+        if (available < correct || rows.Count - available < incorrect)
         {
             throw TooFew(rows, $"{correct} correct and {incorrect} incorrect, for {count} at {ratio}",
-                Remedy(there, rows.Count - there, count, ratio));
+                Remedy(available, rows.Count - available, count, ratio));
         }
         var left = new Dictionary<Polarity, int> { [Polarity.Correct] = correct, [Polarity.Incorrect] = incorrect };
         return [.. Shuffled(rows, seed).Where(row => left[row.Polarity]-- > 0)];
     }
 
-    /// <summary>Shuffles by Fisher and Yates from the first place on, so that a smaller set is the beginning of a larger one.</summary>
+    /// <summary>Shuffles (Fisher-Yates) from the first place on, so that a smaller set is the beginning of a larger one.</summary>
     private static DataRow[] Shuffled(IReadOnlyList<DataRow> rows, int seed)
     {
         DataRow[] shuffled = [.. rows];

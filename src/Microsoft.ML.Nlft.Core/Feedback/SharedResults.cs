@@ -13,10 +13,10 @@ internal sealed record SharedResults<T>
     /// <summary>The processes: more than one.</summary>
     public required Communicator Processes { get; init; }
 
-    /// <summary>What the rows are, for messages, and an identity for each: the same on every process.</summary>
+    /// <summary>What the rows are, for messages, and the identity of each; the same on every process.</summary>
     public required (string What, IReadOnlyList<string> Identities) Rows { get; init; }
 
-    /// <summary>What the results depend on, for messages, and its name: the same on every process and in the journal.</summary>
+    /// <summary>What the results depend on, for messages, and its name; the same on every process and in the journal.</summary>
     public required (string What, string Name) Run { get; init; }
 
     /// <summary>The journal's file; null: none.</summary>

@@ -16,13 +16,13 @@ public enum VerdictKind
 /// <summary>What a judge says about a response.</summary>
 /// <param name="Kind">Right, wrong, or unparsable.</param>
 /// <param name="Judgment">Why the response is wrong; null unless it is.</param>
-/// <param name="Reply">The text of an unparsable reply, after what is wrong with it; null for the other kinds.</param>
+/// <param name="Reply">What is wrong with an unparsable reply, then its text; null for the other kinds.</param>
 public sealed record Verdict(VerdictKind Kind, string? Judgment = null, string? Reply = null)
 {
     /// <summary>The response is right.</summary>
     public static Verdict Correct { get; } = new(VerdictKind.Correct);
 
-    /// <summary>The response is wrong.</summary>
+    /// <summary>Creates the verdict that the response is wrong.</summary>
     /// <param name="judgment">Why; not blank.</param>
     public static Verdict Incorrect(string judgment)
     {
@@ -58,7 +58,7 @@ public sealed record Verdict(VerdictKind Kind, string? Judgment = null, string? 
         return judgment.Length > 0 ? Incorrect(judgment) : Unparsable(reply, "INCORRECT without a reason");
     }
 
-    /// <summary>A verdict on a reply that cannot be relied on.</summary>
+    /// <summary>Creates the verdict on a reply that cannot be relied on.</summary>
     internal static Verdict Unparsable(string reply, string fault) => new(VerdictKind.Unparsable, Reply: $"{fault}: {reply}");
 
     private static string? After(string line, string label)

@@ -24,7 +24,7 @@ public sealed class ModelFolder : IDisposable
     /// Opens a folder: reads config.json and generation_config.json and the header of model.safetensors or of the shards of
     /// model.safetensors.index.json, and checks that every weight is there.
     /// </summary>
-    /// <exception cref="NlftException">A file is missing, damaged or of another format, or a weight is missing or has another shape.</exception>
+    /// <exception cref="NlftException">A file is missing, damaged or in another format, or a weight is missing or has the wrong shape.</exception>
     public static ModelFolder Open(string path)
     {
         path = System.IO.Path.GetFullPath(path);
@@ -44,7 +44,7 @@ public sealed class ModelFolder : IDisposable
         var weights = ModelWeights.Open(path);
         try
         {
-            foreach (var weight in ModelLayout.Weights(configuration)) weights.Find(weight.Name, weight.Shape);
+            foreach (var weight in ModelLayout.Weights(configuration)) weights.Require(weight.Name, weight.Shape);
             return new ModelFolder(path, json, configuration, weights);
         }
         catch
@@ -57,10 +57,10 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Full path of the folder.</summary>
     public string Path { get; }
 
-    /// <summary>config.json.</summary>
+    /// <summary>The architecture, from config.json.</summary>
     public ModelConfiguration Configuration { get; }
 
-    /// <summary>generation_config.json; null when there is none.</summary>
+    /// <summary>The generation defaults, from generation_config.json; null without that file.</summary>
     public GenerationDefaults? GenerationDefaults { get; }
 
     /// <summary>The ids that end an answer, from generation_config.json and config.json; may be empty.</summary>
@@ -89,22 +89,22 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Bytes of the architecture's weights in the files.</summary>
     internal long WeightBytes => ModelLayout.Weights(Configuration).Sum(weight => _weights.BytesOf(weight.Name));
 
-    /// <summary>Whether model.safetensors.index.json says which weight lies in which file.</summary>
+    /// <summary>Whether model.safetensors.index.json says which file holds which weight.</summary>
     internal bool IsSharded => _weights.IsSharded;
 
     /// <summary>Returns the tensor of that name and shape.</summary>
-    /// <exception cref="NlftException">It is missing, has another shape, or an element type that is no float.</exception>
+    /// <exception cref="NlftException">The tensor is missing, has another shape, or is not of a float type.</exception>
     public TensorData Tensor(string name, params long[] shape)
     {
-        _weights.Find(name, shape);
+        _weights.Require(name, shape);
         return _weights.Read(name);
     }
 
     /// <summary>Returns a reader of the rows of the matrix of that name and shape.</summary>
-    /// <exception cref="NlftException">As with <see cref="Tensor"/>.</exception>
+    /// <exception cref="NlftException">As for <see cref="Tensor"/>.</exception>
     internal TensorRows ReadRows(string name, int rows, int columns)
     {
-        _weights.Find(name, [rows, columns]);
+        _weights.Require(name, [rows, columns]);
         return _weights.ReadRows(name, columns);
     }
 

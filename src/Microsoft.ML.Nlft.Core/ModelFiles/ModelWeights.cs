@@ -42,7 +42,7 @@ internal sealed class ModelWeights : IDisposable
     }
 
     /// <summary>Checks that a tensor exists with that shape and a float type.</summary>
-    public void Find(string name, ReadOnlySpan<long> shape)
+    public void Require(string name, ReadOnlySpan<long> shape)
     {
         if (!_byTensor.TryGetValue(name, out var file))
         {
@@ -91,7 +91,7 @@ internal sealed class ModelWeights : IDisposable
     }
 
     /// <summary>
-    /// Checks that every tensor of the index is in the shard it names, and that every tensor of a shard is in the index. total_size is advisory.
+    /// Checks that every tensor of the index is in the shard it names, and that every tensor of a shard is in the index. total_size is not checked.
     /// </summary>
     private void OpenShards(string indexPath)
     {

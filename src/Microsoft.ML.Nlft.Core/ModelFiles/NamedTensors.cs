@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>Checks the tensors that <see cref="ICausalLanguageModel.Import"/> passes to an engine.</summary>
 public static class NamedTensors
 {
-    private const string Remedy = "Import what Export gave for the same model and adapter settings.";
+    private const string Remedy = "Import what Export returned for the same model and adapter settings.";
 
     /// <summary>Refuses tensors other than the expected ones.</summary>
     /// <param name="tensors">The tensors given, in any order.</param>

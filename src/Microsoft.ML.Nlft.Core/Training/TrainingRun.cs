@@ -224,7 +224,7 @@ public sealed class TrainingRun
     }
 
     private static Communicator ProcessesOf(ITrainableModel model, FineTuneOptions? options) =>
-        options is { Distributed: false } ? Communicator.Single : model.Communicator;
+        Communicator.Resolve(options is not { Distributed: false }, model.Communicator);
 
     private static RunRows Encode(
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample>? validation, FineTuneOptions options)

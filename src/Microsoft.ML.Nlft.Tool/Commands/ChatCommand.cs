@@ -76,7 +76,7 @@ internal sealed class ChatCommand : ToolCommand
             catch (NlftException) when (turns.Count > 1)
             {
                 turns.RemoveRange(0, 2);
-                Console.Error.WriteLine("nlft: the conversation is too long; its earliest question and answer are forgotten.");
+                Console.Error.WriteLine("nlft: the conversation is too long; its earliest question and answer were dropped.");
             }
         }
     }

@@ -14,8 +14,8 @@ internal sealed class EvaluateCommand : ToolCommand
     private readonly DataArguments _data;
     private readonly Option<AnswerComparison> _comparison = new("--comparison")
     {
-        Description = "number: final numbers as numbers. published-string: as the published evaluation, string by string. "
-            + "text: whole answers as words. Default number.",
+        Description = "number: compares final numbers. published-string: compares strings, as the published evaluation does. "
+            + "text: compares whole answers word by word. Default number.",
         HelpName = "number|published-string|text",
         CustomParser = result => result.Tokens[0].Value switch
         {

@@ -11,13 +11,13 @@ internal sealed class ExportCommand : ToolCommand
     private readonly Option<RowFormat?> _format = new("--format")
     {
         Description = "jsonlines, csv, tsv, nlft, cut, sft (prompt and response), sftgold (prompt and gold answer) or reft. "
-            + "Default by the extension of --output.",
+            + "Default: by the extension of --output.",
         HelpName = "FORMAT",
     };
     private readonly Option<string> _output = new("--output", "-o") { Description = "The file.", HelpName = "FILE", Required = true };
 
     public ExportCommand(ToolConsole console) : base(console, "export",
-        "Writes rows in another format: for NLFT, supervised fine-tuning or ReFT elsewhere.", nameof(ToolOptions.Columns))
+        "Writes rows in another format: for NLFT, supervised fine-tuning or ReFT in other programs.", nameof(ToolOptions.Columns))
     {
         _data = new DataArguments(console, this);
         Add(_format);

@@ -15,7 +15,7 @@ internal sealed class GenerateCommand : ToolCommand
     private readonly DataArguments _data;
     private readonly Option<string> _question = new("--question", "-q")
     {
-        Description = "One question; its answer goes to standard output.",
+        Description = "A question; the answer goes to standard output.",
         HelpName = "TEXT",
     };
     private readonly Option<string> _output = new("--output", "-o")

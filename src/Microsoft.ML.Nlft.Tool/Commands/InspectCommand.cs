@@ -7,6 +7,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tokenization;
 using Microsoft.ML.Nlft.Tool.Inspection;
 using Microsoft.ML.Nlft.Tool.Options;
+using Microsoft.ML.Nlft.TorchSharp;
 using Spectre.Console;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
@@ -103,7 +104,7 @@ internal sealed class InspectCommand : ToolCommand
         foreach (var type in model.Tensors.GroupBy(tensor => tensor.Type).OrderByDescending(group => group.Sum(tensor => tensor.Bytes)))
         {
             table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, "
-                + $"{Size(type.Sum(tensor => tensor.Bytes))}{(model.HasWeights ? "" : ", by config.json: no weight file is here")}");
+                + $"{Size(type.Sum(tensor => tensor.Bytes))}{(model.HasWeights ? "" : ", from config.json: there is no weight file")}");
         }
         if (model.Unused > 0) table.AddRow("tensors that are not used", $"{model.Unused}");
         Console.Write(table);
@@ -124,7 +125,7 @@ internal sealed class InspectCommand : ToolCommand
         Console.Out.WriteLine("  managed, on the CPU:");
         foreach (var formula in MemoryEstimate.Formulas) Console.Out.WriteLine($"    {formula}");
         Console.Out.WriteLine("  torchsharp, on a GPU:");
-        foreach (var formula in TorchMemoryEstimate.Formulas) Console.Out.WriteLine($"    {formula}");
+        foreach (var formula in TorchSharpMemoryEstimate.Formulas) Console.Out.WriteLine($"    {formula}");
         Console.Out.WriteLine();
     }
 

@@ -94,8 +94,8 @@ internal sealed class ModelArguments
     {
         if (adapter.BaseModel is { Length: > 0 } named && Directory.Exists(_console.PathOf(named))) return _console.PathOf(named);
         throw new NlftException($"{parsed.GetValue(_adapter)}, base_model_name_or_path",
-            adapter.BaseModel is { Length: > 0 } elsewhere ? $"\"{elsewhere}\", which is no folder here" : "nothing", "the folder of the base model",
-            "Name the base model's folder with --model.");
+            adapter.BaseModel is { Length: > 0 } elsewhere ? $"\"{elsewhere}\", which is not a folder here" : "nothing",
+            "the folder of the base model", "Name the base model's folder with --model.");
     }
 
     private string? Path(ParseResult parsed, Option<string> option) => parsed.GetValue(option) is { } path ? _console.PathOf(path) : null;

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>Defines --live, --tensorboard, --map and --map-rows: the monitors of a run besides the console.</summary>
+/// <summary>Defines --live, --tensorboard, --map and --map-rows: the monitors of a run other than the console.</summary>
 internal sealed class MonitorArguments
 {
     private const int DefaultMapRows = 8;
@@ -26,7 +26,7 @@ internal sealed class MonitorArguments
     };
     private readonly Option<int?> _mapRows = new("--map-rows")
     {
-        Description = $"Rows that --map and the page of --live show. Default {DefaultMapRows}.",
+        Description = $"Number of rows that --map and the page of --live show. Default {DefaultMapRows}.",
         HelpName = "N",
     };
     private readonly ToolConsole _console;

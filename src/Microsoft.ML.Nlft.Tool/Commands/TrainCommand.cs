@@ -139,7 +139,7 @@ internal sealed class TrainCommand : ToolCommand
         var remedy = training.CheckpointFolder is { } folder ? $" To resume, run it again with --resume-from {folder}." : "";
         Console.Error.WriteLine(
             $"nlft: cancelled after step {result.Steps.Count} of {result.Steps[^1].TotalSteps}: "
-            + $"what was trained so far is kept in {output}.{remedy}");
+            + $"the training so far is saved in {output}.{remedy}");
         return Task.FromResult(ExitCode.Cancelled);
     }
 

@@ -167,7 +167,7 @@ public sealed class DataFileTests
     [DataRow(RowFormat.Sft, "Response: found nothing; expected a text.")]
     [DataRow(RowFormat.Nlft, "Response: found nothing; expected a text.")]
     [DataRow(RowFormat.Reft, "Answer: found an answer without a final number")]
-    [DataRow(RowFormat.Gsm8k, "format: found Gsm8k, which is read only")]
+    [DataRow(RowFormat.Gsm8k, "format: found Gsm8k, which can only be read")]
     public void Write_RowThatTheFormatCannotHold_LeavesTheFileAsItWas(RowFormat format, string message)
     {
         var path = _folder.Write("out.json", "before");

@@ -48,7 +48,7 @@ public sealed class ChatJudgeTests
 
         var error = await Assert.ThrowsExactlyAsync<NlftException>(() => judge.JudgeAsync(Row()));
         Assert.AreEqual("row 1, judgment: found 3 failed attempts, the last with HttpRequestException: slow down; expected a reply. "
-            + "Try again later: a journal keeps what is judged so far.", error.Message);
+            + "Try again later: a journal keeps the verdicts so far.", error.Message);
         Assert.AreEqual(3, client.Calls);
     }
 
@@ -79,7 +79,7 @@ public sealed class ChatJudgeTests
         var client = new ScriptedChatClient((_, _, _) => Task.FromResult(ScriptedChatClient.Reply(Wrong, ChatFinishReason.Length)));
         var verdict = await new ChatJudge(client).JudgeAsync(Row());
         Assert.AreEqual(VerdictKind.Unparsable, verdict.Kind);
-        Assert.StartsWith("cut off at the limit of tokens", verdict.Reply!);
+        Assert.StartsWith("cut off at the token limit", verdict.Reply!);
     }
 
     [TestMethod]

@@ -229,19 +229,19 @@ public sealed class LoraAdapterTests
             "tensor \"base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight\": found a factor of a module that target_modules does not name; "
                 + "expected factors of targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],
         [new[] { "base_model.model.model.embed_tokens.lora_embedding_A" }, new long[] { 2, 3 },
-            $"tensor \"base_model.model.model.embed_tokens.lora_embedding_A\": found a tensor that is no LoRA factor; expected "
+            $"tensor \"base_model.model.model.embed_tokens.lora_embedding_A\": found a tensor that is not a LoRA factor; expected "
                 + $"base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { $"base_model.model.{Up}.lora_magnitude_vector" }, new long[] { 3 },
-            $"tensor \"base_model.model.{Up}.lora_magnitude_vector\": found a tensor that is no LoRA factor; expected "
+            $"tensor \"base_model.model.{Up}.lora_magnitude_vector\": found a tensor that is not a LoRA factor; expected "
                 + $"base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { $"base_model.model.{Up}.lora_B.bias" }, new long[] { 5 },
-            $"tensor \"base_model.model.{Up}.lora_B.bias\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight "
+            $"tensor \"base_model.model.{Up}.lora_B.bias\": found a tensor that is not a LoRA factor; expected base_model.model.MODULE.lora_A.weight "
                 + $"or .lora_B.weight. {Retrain}"],
         [new[] { "base_model.model.lm_head.weight" }, new long[] { 7, 3 },
-            $"tensor \"base_model.model.lm_head.weight\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight or "
-                + $".lora_B.weight. {Retrain}"],
+            $"tensor \"base_model.model.lm_head.weight\": found a tensor that is not a LoRA factor; expected base_model.model.MODULE.lora_A.weight "
+                + $"or .lora_B.weight. {Retrain}"],
         [new[] { $"{Up}.lora_A.weight" }, new long[] { 2, 3 },
-            $"tensor \"{Up}.lora_A.weight\": found a tensor that is no LoRA factor; expected base_model.model.MODULE.lora_A.weight or "
+            $"tensor \"{Up}.lora_A.weight\": found a tensor that is not a LoRA factor; expected base_model.model.MODULE.lora_A.weight or "
                 + $".lora_B.weight. {Retrain}"],
     ];
 

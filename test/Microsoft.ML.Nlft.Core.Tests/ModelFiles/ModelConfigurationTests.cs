@@ -137,7 +137,7 @@ public sealed class ModelConfigurationTests
             "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these "
                 + "architectures."],
         ["""{"model_type": "(remove)"}""",
-            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2 or qwen3. Take the config.json that belongs to the "
+            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2 or qwen3. Use the config.json that belongs to the "
                 + "model."],
         ["""{"hidden_size": "(remove)"}""", $"config.json, \"hidden_size\": found no such key; expected an integer from 1 to 4194304. {Correct}"],
         ["""{"vocab_size": "97"}""", $"config.json, \"vocab_size\": found \"97\"; expected an integer from -2147483648 to 2147483647. {Correct}"],
@@ -154,7 +154,7 @@ public sealed class ModelConfigurationTests
         ["""{"num_key_value_heads": 0}""",
             $"config.json, \"num_key_value_heads\": found 0; expected an integer from 1 to 16384. {CorrectConfiguration}"],
         ["""{"head_dim": 7}""",
-            $"config.json, \"head_dim\": found 7; expected an even head size (rotary embedding turns pairs). {CorrectConfiguration}"],
+            $"config.json, \"head_dim\": found 7; expected an even head size (rotary embedding rotates pairs). {CorrectConfiguration}"],
         ["""{"head_dim": -8}""", $"config.json, \"head_dim\": found -8; expected an integer from 1 to 16384. {CorrectConfiguration}"],
         ["""{"rms_norm_eps": 0}""", $"config.json, \"rms_norm_eps\": found 0; expected a number above 0 and below 1. {CorrectConfiguration}"],
         ["""{"rms_norm_eps": "small"}""", $"config.json, \"rms_norm_eps\": found \"small\"; expected a finite number. {Correct}"],
@@ -177,10 +177,10 @@ public sealed class ModelConfigurationTests
         ["""{"rope_scaling": [8]}""", $"config.json, \"rope_scaling\": found [8]; expected an object. {Correct}"],
         ["""{"rope_scaling": {"type": "dynamic", "factor": 2.0}}""",
             "config.json, \"rope_scaling.type\": found \"dynamic\"; expected default, linear, llama3 or yarn. Use a model with one of these rotary "
-                + "embeddings; this one would compute other positions."],
+                + "embeddings: positions of any other kind would be wrong."],
         ["""{"rope_parameters": {"rope_type": "longrope"}}""",
             "config.json, \"rope_parameters.rope_type\": found \"longrope\"; expected default, linear, llama3 or yarn. Use a model with one of "
-                + "these rotary embeddings; this one would compute other positions."],
+                + "these rotary embeddings: positions of any other kind would be wrong."],
         ["""{"rope_scaling": {"rope_type": "linear"}}""",
             $"config.json, \"rope_scaling.factor\": found no such key; expected a number above 0. {Correct}"],
         ["""{"rope_scaling": {"rope_type": "linear", "factor": 0.5}}""",

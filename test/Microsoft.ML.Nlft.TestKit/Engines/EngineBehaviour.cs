@@ -5,7 +5,7 @@ using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// Tests what every engine must do, whatever its numeric type: micro-batches, dropout, decoding with a cache, states in and out, refusals. A test
+/// Tests what every engine must do, whatever its numeric type: micro-batches, dropout, decoding with a cache, export and import, refusals. A test
 /// class derives from this and names its engine, which computes in float32.
 /// </summary>
 public abstract class EngineBehaviour
@@ -48,7 +48,7 @@ public abstract class EngineBehaviour
         var plain = model.Score(batch);
         Assert.AreNotEqual(plain[0].LogProbabilities[3], together.Scores[0].LogProbabilities[3], "Dropout is on in Forward and off in Score.");
         using var otherSeed = model.Forward([batch[0] with { DropoutSeed = 99 }]);
-        Assert.AreNotEqual(otherSeed.Scores[0].LogProbabilities[3], together.Scores[0].LogProbabilities[3], "The seed makes the mask.");
+        Assert.AreNotEqual(otherSeed.Scores[0].LogProbabilities[3], together.Scores[0].LogProbabilities[3], "The mask depends on the seed.");
 
         using var without = Load(folder, lora: NoDropout);
         without.Import(ModelState.Weights, model.Export(ModelState.Weights));
@@ -124,7 +124,7 @@ public abstract class EngineBehaviour
 
     [TestMethod]
     [DynamicData(nameof(EngineRefusals.BadInput), typeof(EngineRefusals))]
-    public void BadInput_IsRefusedWithItsMessage(Action<ICausalLanguageModel> action, string message)
+    public void Call_BadInput_IsRefusedWithItsMessage(Action<ICausalLanguageModel> action, string message)
     {
         using var folder = TinyModels.Create();
         using var model = Load(folder);

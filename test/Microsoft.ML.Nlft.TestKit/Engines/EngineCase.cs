@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>A model, an adapter and a sequence, to compare with the oracle: golden or random.</summary>
+/// <summary>A golden or random model, an adapter and a sequence, to compare with the oracle.</summary>
 public sealed class EngineCase : IDisposable
 {
     private const string Random = "random ";
@@ -18,7 +18,7 @@ public sealed class EngineCase : IDisposable
     /// <summary>The base model.</summary>
     public ModelFolder Folder { get; }
 
-    /// <summary>An adapter for it whose two factors differ from zero, without dropout.</summary>
+    /// <summary>An adapter for it without dropout; both of its factors differ from zero.</summary>
     public LoraAdapter Adapter { get; }
 
     /// <summary>A prompt and a response.</summary>
@@ -36,7 +36,9 @@ public sealed class EngineCase : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Folder.Dispose();
 
-    /// <summary>Sizes, kind and scales all come from the seed: matrices from half to twice the scale that keeps the length of their input.</summary>
+    /// <summary>
+    /// Draws sizes, architecture and scales from the seed. Matrices have half to twice the scale that preserves the length of their input.
+    /// </summary>
     private static EngineCase FromSeed(int seed)
     {
         var random = new Random(seed);

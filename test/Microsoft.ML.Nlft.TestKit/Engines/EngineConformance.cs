@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// Tests what every engine that computes in float32 must satisfy: the float64 goldens of every model in golden/llama, within the tolerances that
-/// their page gives, at least seven times the error of any summation order. A test class derives from this and names its engine.
+/// Tests what every engine that computes in float32 must satisfy: the float64 goldens of every model in golden/llama, within the tolerances
+/// documented there, which are at least seven times the error of any summation order. A test class derives from this and names its engine.
 /// </summary>
 public abstract class EngineConformance
 {
@@ -52,7 +52,7 @@ public abstract class EngineConformance
             using (var session = model.StartDecoding([golden.Sequence.Tokens], 0))
                 NumberAssert.AreClose(expected.Doubles("last_logits"), session.Logits(0).ToArray(), ScoreTolerance, $"{name} last_logits");
 
-            // the golden "greedy" holds the prompt and what follows it
+            // "greedy" holds the prompt and its continuation, or the continuation alone.
             int[] greedy = [.. expected.GetProperty("greedy").EnumerateArray().Select(id => id.GetInt32())];
             var prompt = golden.Sequence.Tokens[..golden.Sequence.PromptLength];
             var wanted = greedy.AsSpan().StartsWith(prompt.Span) && greedy.Length > prompt.Length ? greedy[prompt.Length..] : greedy;

@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>Lists what every engine refuses, on a model of <see cref="TinyModels"/> with 20 LoRA factors, and its message.</summary>
+/// <summary>Lists calls that every engine refuses, on a model of <see cref="TinyModels"/> with 20 LoRA factors, and the messages.</summary>
 public static class EngineRefusals
 {
     public static IEnumerable<object[]> BadInput =>
@@ -19,9 +19,9 @@ public static class EngineRefusals
             "sequence 0: found 257 tokens; expected at most 256 (max_position_embeddings). Lower the limit of new tokens or shorten the prompt."],
         [(Action<ICausalLanguageModel>)(model => model.Import(ModelState.Weights, [new NamedTensor("x", [1], [0])])),
             "tensor x: found shape [1]; expected one of the 20 tensors that Export names. "
-                + "Import what Export gave for the same model and adapter settings."],
+                + "Import what Export returned for the same model and adapter settings."],
         [(Action<ICausalLanguageModel>)(model => model.Import(ModelState.Weights, [.. model.Export(ModelState.Weights).Skip(1)])),
             "tensor model.layers.0.self_attn.q_proj.lora_A: found nothing; expected every tensor that Export names. "
-                + "Import what Export gave for the same model and adapter settings."],
+                + "Import what Export returned for the same model and adapter settings."],
     ];
 }

@@ -25,7 +25,7 @@ public sealed class Golden : IDisposable
 
     public JsonElement Expected(bool withAdapter) => Root.GetProperty(withAdapter ? "with_adapter" : "without_adapter");
 
-    /// <summary>The settings of AdamW that a golden training run names.</summary>
+    /// <summary>Reads the AdamW settings of a golden training run.</summary>
     public static AdamWOptions Optimizer(JsonElement training)
     {
         var hyper = training.GetProperty("hyper");

@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.TestKit;
 
-/// <summary>Real processes train the sample model under the installed launchers, with the result of one process.</summary>
+/// <summary>Trains the sample model in several processes under the installed launchers, and compares with a single process.</summary>
 public abstract class DistributedTraining
 {
     private static readonly string s_samples = Path.Combine(Fixtures.RepositoryRoot(), "samples");
@@ -38,9 +38,9 @@ public abstract class DistributedTraining
         var folder = Directory.CreateTempSubdirectory("nlft-ranks-alone-").FullName;
         try
         {
-            TrainingScenario[] scenes = [Uneven(folder), Even(folder)];
-            Launcher.RunAlone(["train", Write(folder, scenes)]).Require(0);
-            return [.. scenes.Select(scene => Outcome(scene, 0))];
+            TrainingScenario[] scenarios = [Uneven(folder), Even(folder)];
+            Launcher.RunAlone(["train", Write(folder, scenarios)]).Require(0);
+            return [.. scenarios.Select(scenario => Outcome(scenario, 0))];
         }
         finally
         {
@@ -48,26 +48,26 @@ public abstract class DistributedTraining
         }
     }
 
-    private static string Write(string folder, params TrainingScenario[] scenes)
+    private static string Write(string folder, params TrainingScenario[] scenarios)
     {
-        var path = Path.Combine(folder, $"scenes-{Path.GetRandomFileName()}.json");
-        File.WriteAllBytes(path, JsonSerializer.SerializeToUtf8Bytes(scenes));
+        var path = Path.Combine(folder, $"scenarios-{Path.GetRandomFileName()}.json");
+        File.WriteAllBytes(path, JsonSerializer.SerializeToUtf8Bytes(scenarios));
         return path;
     }
 
-    private static TrainingOutcome Outcome(TrainingScenario scene, int rank) =>
-        JsonSerializer.Deserialize<TrainingOutcome>(File.ReadAllBytes(Path.Combine(scene.Out, $"rank-{rank}.json")))!;
+    private static TrainingOutcome Outcome(TrainingScenario scenario, int rank) =>
+        JsonSerializer.Deserialize<TrainingOutcome>(File.ReadAllBytes(Path.Combine(scenario.Out, $"rank-{rank}.json")))!;
 
-    private static string Refusal(TrainingScenario scene, int rank, ProcessRun run)
+    private static string Refusal(TrainingScenario scenario, int rank, ProcessRun run)
     {
-        var path = Path.Combine(scene.Out, $"refused-{rank}.txt");
+        var path = Path.Combine(scenario.Out, $"refused-{rank}.txt");
         Assert.IsTrue(File.Exists(path), $"rank {rank} was not refused. {run.Output}{run.Error}");
         return File.ReadAllText(path);
     }
 
-    private static void RequireEqual(TrainingOutcome expected, TrainingScenario scene, int size)
+    private static void RequireEqual(TrainingOutcome expected, TrainingScenario scenario, int size)
     {
-        var all = Enumerable.Range(0, size).Select(rank => Outcome(scene, rank)).ToArray();
+        var all = Enumerable.Range(0, size).Select(rank => Outcome(scenario, rank)).ToArray();
         foreach (var one in all)
         {
             Assert.AreEqual(size, one.Size);
@@ -111,8 +111,8 @@ public abstract class DistributedTraining
         Assert.AreEqual(20, Outcome(resumed, 1).Resumed);
         RequireEqual(s_alone.Value[1], even, 2);
         // A step sends the adapter's gradients once and little else: counts, and two hashes at the end of every epoch.
-        var (steps, per) = (s_alone.Value[1].Losses.Length, (double)Outcome(even, 1).AdapterBytes);
-        Assert.AreEqual(1, Outcome(even, 1).BytesGiven / steps / per, 0.2);
+        var (steps, size) = (s_alone.Value[1].Losses.Length, (double)Outcome(even, 1).AdapterBytes);
+        Assert.AreEqual(1, Outcome(even, 1).BytesGiven / steps / size, 0.2);
 
         new Launcher(launcher).Run(4, ["train", Write(_folder, even)]).Require(0);
         RequireEqual(s_alone.Value[1], even, 4);
@@ -124,19 +124,19 @@ public abstract class DistributedTraining
     [DataRow("MPICH", true)]
     [DataRow("MPICH", false)]
     [TestCategory("Timing")]
-    public void FineTune_OneProcessIsKilled_TheOthersStopAndSayWhich_FewerGoOn(string launcher, bool survive)
+    public void FineTune_OneProcessIsKilled_TheOthersStopAndNameIt_FewerResume(string launcher, bool survive)
     {
-        var scene = Uneven(_folder) with { KillAt = 8 };
-        scene = scene with { Options = scene.Options with { CheckpointFolder = Path.Combine(_folder, "checkpoints"), CheckpointSteps = 1 } };
-        var run = new Launcher(launcher).Run(3, ["train", Write(_folder, scene)], survive: survive);
+        var scenario = Uneven(_folder) with { KillAt = 8 };
+        scenario = scenario with { Options = scenario.Options with { CheckpointFolder = Path.Combine(_folder, "checkpoints"), CheckpointSteps = 1 } };
+        var run = new Launcher(launcher).Run(3, ["train", Write(_folder, scenario)], survive: survive);
         Assert.IsLessThan(20, run.Took.TotalSeconds);
         if (survive)
         {
             foreach (var rank in (int[])[0, 2])
             {
-                var said = Refusal(scene, rank, run);
-                StringAssert.StartsWith(said, "rank 1 (process ");
-                StringAssert.EndsWith(said,
+                var message = Refusal(scenario, rank, run);
+                StringAssert.StartsWith(message, "rank 1 (process ");
+                StringAssert.EndsWith(message,
                     $" on host {Environment.MachineName}): found that it has ended (no such process any more); expected all processes to continue. "
                     + "It was killed or crashed, often for lack of memory. Start the job again, with fewer processes if need be; "
                     + "training resumes from its last checkpoint with ResumeFrom.");
@@ -146,10 +146,10 @@ public abstract class DistributedTraining
         {
             Assert.AreNotEqual(0, run.ExitCode);
         }
-        Assert.IsFalse(File.Exists(Path.Combine(scene.Out, "rank-0.json")));
+        Assert.IsFalse(File.Exists(Path.Combine(scenario.Out, "rank-0.json")));
         if (!survive) return;
 
-        var resumed = scene with { KillAt = 0, Options = scene.Options with { ResumeFrom = scene.Options.CheckpointFolder } };
+        var resumed = scenario with { KillAt = 0, Options = scenario.Options with { ResumeFrom = scenario.Options.CheckpointFolder } };
         new Launcher(launcher).Run(2, ["train", Write(_folder, resumed)]).Require(0);
         RequireEqual(s_alone.Value[0], resumed, 2);
         Assert.AreEqual(8, Outcome(resumed, 0).Resumed);

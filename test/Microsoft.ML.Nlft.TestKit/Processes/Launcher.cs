@@ -8,7 +8,7 @@ public sealed record Launcher(string Name)
 {
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(90);
 
-    /// <summary>The program of the ranks: a separate one, or the assembly of the TorchSharp engine's tests, which has an entry point.</summary>
+    /// <summary>The program that each rank runs: its own, or the assembly of the TorchSharp engine's tests, which has an entry point.</summary>
     private static readonly string s_ranks = new[] { "nlft-ranks.dll", "Microsoft.ML.Nlft.TorchSharp.Tests.dll" }
         .Select(file => Path.Combine(AppContext.BaseDirectory, file)).FirstOrDefault(File.Exists) ?? "";
 
@@ -18,7 +18,7 @@ public sealed record Launcher(string Name)
     private bool IsOpenMpi => Name == "Open MPI";
 
     /// <summary>
-    /// Finds a program by its Debian name, or by its own name if the family matches; else skips the test and says what to install.
+    /// Finds the launcher by its Debian name, or as mpirun if that is of the same family; else skips the test and says what to install.
     /// </summary>
     private string Program
     {
@@ -27,7 +27,7 @@ public sealed record Launcher(string Name)
             var (named, word, package) = IsOpenMpi ? ("mpirun.openmpi", "open", "openmpi-bin") : ("mpirun.mpich", "hydra", "mpich");
             if (Found(named)) return named;
             if (Found("mpirun") && Start("mpirun", ["--version"]).Output.Contains(word, StringComparison.OrdinalIgnoreCase)) return "mpirun";
-            Assert.Inconclusive($"{named} is not here: apt install {package}");
+            Assert.Inconclusive($"{named} is not installed: apt install {package}");
             return "";
         }
     }

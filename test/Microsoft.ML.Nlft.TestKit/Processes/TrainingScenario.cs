@@ -79,7 +79,7 @@ public static class RankTraining
             }
             catch (NlftException e)
             {
-                // the launcher mixes the output of several processes
+                // A file, because the launcher mixes the output of the processes.
                 File.WriteAllText(Path.Combine(scenario.Out, $"refused-{ranks.Rank}.txt"), e.Message);
                 throw;
             }

@@ -17,8 +17,8 @@ internal sealed class Node(int rows, int columns, bool isFrozen = false)
 }
 
 /// <summary>
-/// Differentiates in reverse, written as plainly as possible. Every array is rounded when an operation has computed it, and so is its gradient before
-/// it is passed on: as in an engine that stores bfloat16 between operations and sums in a wider type.
+/// Reverse-mode differentiation, written as plainly as possible. Every array is rounded when an operation has computed it, and so is its gradient
+/// before it is passed on, as in an engine that stores bfloat16 between operations and sums in a wider type.
 /// </summary>
 internal sealed class Tape(Rounding rounding)
 {
@@ -146,7 +146,7 @@ internal sealed class Tape(Rounding rounding)
     {
         int heads = q.Columns / headSize, group = heads / (k.Columns / headSize);
         var scale = 1 / Math.Sqrt(headSize);
-        var shares = new double[heads, q.Rows][]; // from the first row that is seen on
+        var shares = new double[heads, q.Rows][]; // per head and row; each starts at the first visible row
         return Record(q.Rows, q.Columns, y =>
         {
             for (var h = 0; h < heads; h++)

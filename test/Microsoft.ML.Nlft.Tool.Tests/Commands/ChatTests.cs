@@ -40,7 +40,7 @@ public sealed class ChatTests
 
         tool.Succeed(["chat", "--model", tool.Model, "--maximum-new-tokens", "6", "--prompt-maximum-tokens", "60"], "2+3?\n1+1?\n");
 
-        Assert.AreEqual("nlft: the conversation is too long; its earliest question and answer are forgotten.", tool.Error.Trim());
+        Assert.AreEqual("nlft: the conversation is too long; its earliest question and answer were dropped.", tool.Error.Trim());
     }
 
     /// <summary>What the library answers, and the length of the prompt.</summary>

@@ -187,7 +187,7 @@ public sealed class TrainTests
             .GetResult();
 
         Assert.AreEqual(ExitCode.Cancelled, code);
-        Assert.MatchesRegex(@"nlft: cancelled after step \d+ of 1000: what was trained so far is kept in ", progress.ToString());
+        Assert.MatchesRegex(@"nlft: cancelled after step \d+ of 1000: the training so far is saved in ", progress.ToString());
         Assert.IsGreaterThan(0, LoraAdapter.Load(tool.PathOf("out")).Factors.Count);
     }
 

@@ -2,28 +2,28 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>Reads generation_config.json, the generation defaults of the model's authors. Missing keys are null (or empty).</summary>
+/// <summary>The generation defaults of the model's authors, from generation_config.json. Missing keys are null, or an empty list.</summary>
 public sealed record GenerationDefaults
 {
-    /// <summary>eos_token_id: the ids that end an answer; may be empty.</summary>
+    /// <summary>The ids that end an answer (eos_token_id); may be empty.</summary>
     public IReadOnlyList<int> EndOfSequenceIds { get; init; } = [];
 
-    /// <summary>do_sample.</summary>
+    /// <summary>Whether to sample (do_sample).</summary>
     public bool? DoSample { get; init; }
 
-    /// <summary>temperature, 0 or more.</summary>
+    /// <summary>Sampling temperature, 0 or more (temperature).</summary>
     public double? Temperature { get; init; }
 
-    /// <summary>top_p, in [0, 1].</summary>
+    /// <summary>Share of probability to sample from, in [0, 1] (top_p).</summary>
     public double? TopP { get; init; }
 
-    /// <summary>top_k, 0 or more; 0 means all.</summary>
+    /// <summary>Number of likeliest tokens to sample from, 0 or more; 0: all (top_k).</summary>
     public int? TopK { get; init; }
 
-    /// <summary>repetition_penalty, above 0.</summary>
+    /// <summary>Repetition penalty, above 0 (repetition_penalty).</summary>
     public double? RepetitionPenalty { get; init; }
 
-    /// <summary>max_new_tokens, 1 or more.</summary>
+    /// <summary>The most tokens of an answer, 1 or more (max_new_tokens).</summary>
     public int? MaximumNewTokens { get; init; }
 
     /// <summary>Reads the file; null when there is none.</summary>

@@ -3,7 +3,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>The architecture of a Llama-family decoder: every key of config.json that changes the forward pass.</summary>
 public sealed record ModelConfiguration
 {
-    /// <summary>model_type: llama, mistral, qwen2 or qwen3.</summary>
+    /// <summary>Architecture (model_type): llama, mistral, qwen2 or qwen3.</summary>
     public required string ModelType { get; init; }
 
     /// <summary>V, the number of token ids.</summary>
@@ -51,10 +51,10 @@ public sealed record ModelConfiguration
     /// <summary>Whether queries and keys are normalised per head before RoPE (qwen3).</summary>
     public bool QueryKeyNorm { get; init; }
 
-    /// <summary>Per layer the sliding window in positions (a query sees itself and window - 1 before it), or 0 for full attention.</summary>
+    /// <summary>The sliding window of each layer in positions (a query sees itself and window - 1 before it), or 0 for full attention.</summary>
     public required IReadOnlyList<int> SlidingWindows { get; init; }
 
-    /// <summary>Element type that config.json names (dtype or torch_dtype), for writing; null when it names none.</summary>
+    /// <summary>Element type named in config.json (dtype or torch_dtype); null when there is none.</summary>
     public string? DataType { get; init; }
 
     /// <summary>End-of-sequence ids of config.json (one or several; may be empty).</summary>
@@ -63,14 +63,15 @@ public sealed record ModelConfiguration
     /// <summary>Beginning-of-sequence id of config.json, or null; the forward pass does not use it.</summary>
     public int? BeginningOfSequenceId { get; init; }
 
-    /// <summary>Reads config.json. Keys that are missing take the defaults of Hugging Face's configuration class of that model_type.</summary>
-    /// <param name="path">config.json, or the folder it lies in.</param>
-    /// <exception cref="NlftException">The file is missing, the model_type or a setting is not supported, a key is missing, or a value cannot
-    /// be.</exception>
+    /// <summary>Reads config.json. Missing keys take the defaults of transformers' configuration class for that model_type.</summary>
+    /// <param name="path">config.json, or its folder.</param>
+    /// <exception cref="NlftException">
+    /// The file is missing, the model_type or a setting is not supported, a key is missing, or a value is out of range.
+    /// </exception>
     public static ModelConfiguration Load(string path) =>
         ModelConfigurationReader.Load(Directory.Exists(path) ? Path.Combine(path, "config.json") : path);
 
-    /// <summary>Checks that the sizes are possible and fit together, and that the model_type has the settings given.</summary>
+    /// <summary>Checks that the sizes are possible and consistent, and that the model_type has such settings.</summary>
     /// <exception cref="NlftException">A value is out of range; the message names it by its key in config.json.</exception>
     public void Validate() => ModelConfigurationRules.Check(this, nameof(ModelConfiguration));
 }

@@ -12,10 +12,10 @@ internal static class ModelConfigurationReader
     public static ModelConfiguration Read(JsonPlace config)
     {
         var type = config["model_type"].StringOrNull()
-            ?? throw config["model_type"].Refuse(ModelConfigurationRules.SupportedTypes, "Take the config.json that belongs to the model.");
+            ?? throw config["model_type"].Refuse(ModelConfigurationRules.SupportedTypes, "Use the config.json that belongs to the model.");
         if (!ModelConfigurationRules.IsSupported(type))
             throw config["model_type"].Refuse(ModelConfigurationRules.SupportedTypes, "Use a model of one of these architectures.");
-        RefuseWhatIsNotComputed(config);
+        RefuseUnsupported(config);
 
         var layers = Required(config, "num_hidden_layers", 1, ModelConfigurationRules.MaximumLayers);
         var heads = Required(config, "num_attention_heads", 1, ModelConfigurationRules.MaximumHeads);
@@ -50,8 +50,8 @@ internal static class ModelConfigurationReader
         return configuration;
     }
 
-    /// <summary>Settings that would change the forward pass in a way that no engine here computes.</summary>
-    private static void RefuseWhatIsNotComputed(JsonPlace config)
+    /// <summary>Refuses settings whose forward pass no engine computes.</summary>
+    private static void RefuseUnsupported(JsonPlace config)
     {
         if ((config["hidden_act"].StringOrNull() ?? "silu") is not ("silu" or "swish"))
             throw config["hidden_act"].Refuse("\"silu\"", "Use a model with SiLU feed-forward layers.");
@@ -74,8 +74,8 @@ internal static class ModelConfigurationReader
     }
 
     /// <summary>
-    /// Mistral: every layer. Qwen: with use_sliding_window, the layers from max_window_layers on. layer_types, when there, says which
-    /// layers.
+    /// Returns the window of every layer, 0 for none. In Mistral every layer has one; in Qwen, with use_sliding_window, the layers from
+    /// max_window_layers on. layer_types, if present, decides instead.
     /// </summary>
     private static int[] SlidingWindows(JsonPlace config, string type, int layers)
     {

@@ -3,7 +3,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>Checks a model configuration, whatever its source. Messages use the keys of config.json.</summary>
 internal static class ModelConfigurationRules
 {
-    // Far above any published model: larger values mean a damaged file, and the product of two sizes fits in 64 bits.
+    // Far above any published model: a larger value means a damaged file. The product of two sizes fits in 64 bits.
     public const int MaximumVocabulary = 1 << 24;
     public const int MaximumWidth = 1 << 22;
     public const int MaximumLayers = 1 << 12;
@@ -28,7 +28,7 @@ internal static class ModelConfigurationRules
         InRange("max_position_embeddings", c.MaximumPositions, int.MaxValue);
         if (c.HeadCount % c.KeyValueHeadCount != 0)
             throw Fault("num_key_value_heads", c.KeyValueHeadCount, $"a divisor of num_attention_heads, {c.HeadCount}");
-        if (c.HeadSize % 2 != 0) throw Fault("head_dim", c.HeadSize, "an even head size (rotary embedding turns pairs)");
+        if (c.HeadSize % 2 != 0) throw Fault("head_dim", c.HeadSize, "an even head size (rotary embedding rotates pairs)");
         if ((long)c.HeadCount * c.HeadSize > MaximumWidth)
             throw Fault("head_dim", c.HeadSize, $"at most {MaximumWidth} for all {c.HeadCount} heads together");
         if (!(c.NormEpsilon > 0 && c.NormEpsilon < 1)) throw Fault("rms_norm_eps", c.NormEpsilon, "a number above 0 and below 1");

@@ -8,7 +8,7 @@ public sealed record RopeConfiguration
     /// <summary>Base of the frequencies. Default 10000.</summary>
     public double Theta { get; init; } = 10000;
 
-    /// <summary>default, linear, llama3 or yarn.</summary>
+    /// <summary>Kind of scaling (rope_type): default (none), linear, llama3 or yarn.</summary>
     public string Type { get; init; } = "default";
 
     /// <summary>Scaling factor of linear, llama3 and yarn, 1 or more.</summary>
@@ -29,10 +29,10 @@ public sealed record RopeConfiguration
     /// <summary>beta_slow of yarn.</summary>
     public double BetaSlow { get; init; } = 1;
 
-    /// <summary>attention_factor of yarn (or what mscale and mscale_all_dim give); null: computed as 0.1 ln(factor) + 1.</summary>
+    /// <summary>attention_factor of yarn, or the value derived from mscale and mscale_all_dim; null: 0.1 ln(factor) + 1.</summary>
     public double? AttentionFactor { get; init; }
 
-    /// <summary>Reads rope_parameters (transformers v5), or rope_theta and rope_scaling (before).</summary>
+    /// <summary>Reads rope_parameters (transformers v5), or rope_theta and rope_scaling (earlier versions).</summary>
     internal static RopeConfiguration Read(JsonPlace config, int maximumPositions)
     {
         var parameters = config["rope_parameters"].ObjectOrNull();
@@ -62,7 +62,7 @@ public sealed record RopeConfiguration
                 return ReadYarn(rope, result, maximumPositions);
             default:
                 throw rope[typeKey].Refuse("default, linear, llama3 or yarn",
-                    "Use a model with one of these rotary embeddings; this one would compute other positions.");
+                    "Use a model with one of these rotary embeddings: positions of any other kind would be wrong.");
         }
     }
 

@@ -8,8 +8,8 @@ public static class RopeFrequencies
     /// <summary>Computes the angle per position of every pair of a head, and the factor on cosine and sine.</summary>
     /// <param name="rope">The settings.</param>
     /// <param name="headSize">d, the width of a head; even.</param>
-    /// <returns>d/2 frequencies in radians per position, and the factor (1 but for yarn).</returns>
-    /// <exception cref="NlftException"><see cref="RopeConfiguration.Type"/> is not known.</exception>
+    /// <returns>d/2 frequencies in radians per position, and the factor (1 except for yarn).</returns>
+    /// <exception cref="NlftException"><see cref="RopeConfiguration.Type"/> is unknown.</exception>
     public static (double[] Frequencies, double Magnitude) Of(RopeConfiguration rope, int headSize)
     {
         var frequencies = new double[headSize / 2];

@@ -47,7 +47,7 @@ public sealed class LoraAdapter
 
     /// <summary>Reads adapter_config.json and adapter_model.safetensors.</summary>
     /// <param name="folder">The adapter's folder.</param>
-    /// <exception cref="NlftException">A file is missing or damaged, a setting cannot be honoured, or factors and settings do not agree.</exception>
+    /// <exception cref="NlftException">A file is missing or damaged, a setting is not supported, or factors and settings do not agree.</exception>
     public static LoraAdapter Load(string folder) => LoraAdapterFolder.Load(folder);
 
     /// <summary>Writes adapter_config.json and adapter_model.safetensors (float32); the folder is created, files in it are replaced.</summary>
@@ -84,7 +84,7 @@ public sealed class LoraAdapter
     }
 
     /// <summary>Checks that the adapter belongs to a model: two factors of the right shape for every targeted layer, and no others.</summary>
-    /// <exception cref="NlftException">A factor is missing, too many, or has another shape.</exception>
+    /// <exception cref="NlftException">A factor is missing, unexpected, or of another shape.</exception>
     public void EnsureFits(ModelConfiguration model)
     {
         var expected = new Dictionary<string, int[]>(StringComparer.Ordinal);

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// A LoRA adapter's settings (Hu et al., arXiv 2106.09685), with the names of PEFT's adapter_config.json: 
+/// A LoRA adapter's settings (Hu et al., arXiv 2106.09685), named as in PEFT's adapter_config.json:
 /// y = W x + scaling * B A dropout(x).
 /// </summary>
 public sealed record LoraConfiguration
@@ -24,7 +24,7 @@ public sealed record LoraConfiguration
     public double Dropout { get; init; } = 0.05;
 
     /// <summary>
-    /// The linear layers that are adapted: last names (<c>up_proj</c>), longer ends of their paths, or whole paths. Default gate_proj,
+    /// The linear layers that are adapted: last names (<c>up_proj</c>), longer suffixes of their paths, or whole paths. Default gate_proj,
     /// up_proj, down_proj. Not used when there is a <see cref="TargetPattern"/>.
     /// </summary>
     public IReadOnlyList<string> TargetModules { get; init; } = ["gate_proj", "up_proj", "down_proj"];
@@ -35,11 +35,11 @@ public sealed record LoraConfiguration
     /// </summary>
     public string? TargetPattern { get; init; }
 
-    /// <summary>Modules left out although they are targeted, written like <see cref="TargetModules"/> (exclude_modules). Default none.</summary>
+    /// <summary>Targeted modules to leave out, written like <see cref="TargetModules"/> (exclude_modules). Default none.</summary>
     public IReadOnlyList<string> ExcludedModules { get; init; } = [];
 
     /// <summary>
-    /// A regular expression for excluded modules that the whole module path must match; null (default): only <see cref="ExcludedModules"/>
+    /// A regular expression that excludes the modules whose whole path matches it; null (default): only <see cref="ExcludedModules"/>
     /// excludes.
     /// </summary>
     public string? ExcludedPattern { get; init; }
@@ -58,13 +58,13 @@ public sealed record LoraConfiguration
     /// <summary>Whether scaling is alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). Default false.</summary>
     public bool UseRankStabilizedScaling { get; init; }
 
-    /// <summary>Reads adapter_config.json alone: what an adapter is, before its factors are downloaded or read.</summary>
-    /// <param name="path">adapter_config.json, or the folder it lies in.</param>
-    /// <exception cref="NlftException">The file is missing or damaged, a setting is out of range or cannot be honoured.</exception>
+    /// <summary>Reads adapter_config.json alone, without the factors.</summary>
+    /// <param name="path">adapter_config.json, or its folder.</param>
+    /// <exception cref="NlftException">The file is missing or damaged, or a setting is out of range or not supported.</exception>
     public static LoraConfiguration Load(string path) =>
         LoraConfigurationJson.Load(Directory.Exists(path) ? Path.Combine(path, LoraAdapterFolder.ConfigurationFile) : path).Configuration;
 
-    /// <summary>The rank and scaling of a linear layer, by PEFT's matching rules.</summary>
+    /// <summary>Returns the rank and scaling of a linear layer, by PEFT's matching rules.</summary>
     /// <param name="module">Module path, for example <c>model.layers.0.mlp.up_proj</c>.</param>
     /// <returns>Null when the layer is not adapted.</returns>
     public LoraTarget? Resolve(string module)
@@ -75,7 +75,7 @@ public sealed record LoraConfiguration
         return new LoraTarget(module, rank, alpha, alpha / (UseRankStabilizedScaling ? Math.Sqrt(rank) : rank));
     }
 
-    /// <summary>The adapted linear layers of a model, in the order of the forward pass.</summary>
+    /// <summary>Returns the adapted linear layers of a model, in the order of the forward pass.</summary>
     /// <exception cref="NlftException">There are none.</exception>
     public IReadOnlyList<LoraTarget> Resolve(ModelConfiguration model)
     {

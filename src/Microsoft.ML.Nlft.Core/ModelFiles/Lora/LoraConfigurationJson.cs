@@ -12,7 +12,7 @@ internal static class LoraConfigurationJson
     private const string Merge = "Merge the adapter into its base model with PEFT, or train one without this setting.";
 
     /// <summary>Settings that add or change computation; anything but null, false or an empty value is refused.</summary>
-    private static readonly string[] NotHonoured =
+    private static readonly string[] Unsupported =
     [
         "use_dora", "lora_bias", "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "use_qalora",
         "modules_to_save", "megatron_config", "arrow_config", "kasa_config", "monteclora_config", "velora_config", "use_bdlora",
@@ -101,7 +101,7 @@ internal static class LoraConfigurationJson
             throw keys["layers_pattern"].Refuse("null or \"layers\"", Merge);
         foreach (var (name, place) in keys.Members())
         {
-            var known = name == "use_rslora" || (!name.StartsWith("use_", StringComparison.Ordinal) && !NotHonoured.Contains(name));
+            var known = name == "use_rslora" || (!name.StartsWith("use_", StringComparison.Ordinal) && !Unsupported.Contains(name));
             if (!known && !IsEmpty(place.Value)) throw place.Refuse("nothing, null or false", Merge);
         }
     }

@@ -24,7 +24,7 @@ internal sealed class StoredBytes(SafetensorsFile file, SafetensorsEntry entry, 
 
     public override MemoryHandle Pin(int elementIndex = 0) => (_bytes ??= Load()).AsMemory(elementIndex).Pin();
 
-    public override void Unpin() { } // the handle is the array's own
+    public override void Unpin() { } // the handle of the pinned array does it
 
     protected override void Dispose(bool disposing) { }
 

@@ -5,12 +5,12 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>Element types of a safetensors file, in the order of the format's own list.</summary>
 public enum TensorType
 {
-#pragma warning disable CS1591 // the names are the format's own
+#pragma warning disable CS1591 // the names are those of the format
     Bool, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64,
 #pragma warning restore CS1591
 }
 
-/// <summary>A tensor in its file format: raw little-endian bytes in row-major order.</summary>
+/// <summary>A tensor as stored: raw little-endian bytes in row-major order.</summary>
 /// <param name="Name">The tensor's name.</param>
 /// <param name="Type">Element type.</param>
 /// <param name="Shape">Dimensions, outermost first; empty for a scalar.</param>
@@ -87,7 +87,7 @@ internal static class TensorTypes
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not an element type"),
     };
 
-    /// <summary>Bytes of one element; the types below a byte have none.</summary>
+    /// <summary>Bytes of one element; 0 for types smaller than a byte.</summary>
     public static int ByteSize(this TensorType type) => type.BitSize() / 8;
 
     /// <summary>Whether the library computes with this type.</summary>
