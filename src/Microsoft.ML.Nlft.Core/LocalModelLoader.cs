@@ -33,7 +33,7 @@ internal static class LocalModelLoader
             var tokenizer = TokenizerOf(folder);
             var prompts = PromptsOf(folder, tokenizer, options.Prompts ?? new());
             var engine = options.Engine ?? new ManagedEngine();
-            var communicator = options.Communicator ?? Communicator.Current;
+            var communicator = Communicator.Resolve(shared: true, options.Communicator);
             MemoryCheck.RequireWeights(engine, folder, options.Trainable);
             if (options.Trainable != TrainableWeights.None) _ = folder.WeightFingerprint; // compute it now, from the files that are being read
             var network = engine.Load(Request(folder, options, communicator), cancellationToken);

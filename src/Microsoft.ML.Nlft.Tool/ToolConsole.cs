@@ -45,7 +45,7 @@ internal sealed class ToolConsole
 
     /// <summary>Creates the console of this process. Of processes that an MPI launcher started, only the first one prints.</summary>
     /// <exception cref="NlftException">The process was started by an MPI launcher whose library cannot be used.</exception>
-    public static ToolConsole OfProcess() => Communicator.Current is { IsFirst: false } ranks ? new()
+    public static ToolConsole OfProcess() => Communicator.Current is var ranks && !ranks.IsFirst ? new()
     {
         In = TextReader.Null,
         Out = TextWriter.Null,
@@ -59,7 +59,7 @@ internal sealed class ToolConsole
         OutIsTerminal = !Console.IsOutputRedirected,
         ErrorIsTerminal = !Console.IsErrorRedirected,
         InIsTerminal = !Console.IsInputRedirected,
-        Communicator = Communicator.Current,
+        Communicator = ranks,
         Width = Console.IsOutputRedirected || Console.WindowWidth <= 0 ? PlainWidth : Console.WindowWidth,
     };
 

@@ -16,7 +16,7 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         (_engine, _device) = (engine, engine.Device);
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
         Context = new DeviceContext(device, engine.ComputeType == TensorType.BF16 ? ScalarType.BFloat16 : ScalarType.Float32);
-        Recompute = engine.Options.RecomputeActivations || engine.Options.Int8Weights;
+        Recompute = engine.Recompute;
         Rope = new RotaryEmbedding(Configuration, Context);
         Network = new Network(options, Context, engine.Options.Int8Weights, cancellationToken);
     }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.TorchSharp.Runtime;
 
@@ -46,6 +47,9 @@ public sealed class TorchSharpEngine : IModelEngine
     /// <exception cref="NlftException">As for <see cref="Device"/>.</exception>
     public TensorType ComputeType => Options.ComputeType ?? (_device.Value.type == DeviceType.CPU ? TensorType.F32 : TensorType.BF16);
 
+    /// <summary>Whether the backward pass recomputes activations.</summary>
+    internal bool Recompute => Options.RecomputeActivations || Options.Int8Weights;
+
     /// <inheritdoc/>
     public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default)
     {
@@ -56,6 +60,34 @@ public sealed class TorchSharpEngine : IModelEngine
                 "Train a LoRA adapter, or leave Int8Weights out.");
         }
         return TorchErrors.Explain(Device, () => new TorchLanguageModel(this, _device.Value, options, cancellationToken));
+    }
+
+    /// <summary>
+    /// Estimates the memory that a model needs on the device in use, with the options of this engine; null if the driver of a GPU does not report
+    /// how much memory it has.
+    /// </summary>
+    /// <param name="request">The model, the weights that are trained, and the tokens of a pass.</param>
+    /// <exception cref="NlftException">As for <see cref="Device"/>.</exception>
+    public MemoryNeed? Estimate(MemoryRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (TorchSharpMemory.Available(_device.Value) is not { } available) return null;
+        var estimate = new TorchSharpMemoryEstimate(request.Model, ComputeType, request.Tokens);
+        var all = request.Trainable == TrainableWeights.All;
+        var lora = all ? null : request.Lora ?? new();
+        var trained = request.Trainable == TrainableWeights.None ? 0 : lora is null ? estimate.Parameters
+            : MemoryEstimate.AdapterParameters(lora, request.Model);
+        MemoryNeed Need(bool int8, bool recompute) => new()
+        {
+            Weights = all ? 0 : int8 ? estimate.Int8Weights : estimate.Weights,
+            Trained = MemoryEstimate.Trained(trained),
+            Activations = request.Tokens == 0 ? 0 : estimate.Activations(lora, recompute),
+            Available = available,
+        };
+        var need = Need(Options.Int8Weights, Recompute);
+        var savings = new List<MemorySaving> { new("set RecomputeActivations of the engine", Need(Options.Int8Weights, recompute: true)) };
+        if (!all) savings.Add(new("set Int8Weights of the engine", Need(int8: true, recompute: true)));
+        return need with { Savings = [.. savings.Where(saving => saving.Need.Sum < need.Sum)] };
     }
 
     /// <summary>

@@ -13,6 +13,18 @@ namespace Microsoft.ML.Nlft.TorchSharp;
 /// <param name="TotalBytes">All bytes of the device.</param>
 public sealed record TorchSharpMemory(long AllocatedBytes, long PeakBytes, long TotalBytes)
 {
+    /// <summary>
+    /// Returns the most bytes that this process may use on a device: all bytes of a GPU, null if its driver does not report them; on the CPU all
+    /// bytes of the machine or container. libtorch allocates outside the heap of .NET, so a limit of that heap, in a container three quarters of
+    /// its memory, does not bind it.
+    /// </summary>
+    internal static long? Available(Device device)
+    {
+        if (device.type == DeviceType.CUDA) return CudaDriver.TotalMemory(device.index);
+        var memory = GC.GetGCMemoryInfo(); // the threshold is a share of the machine's or container's memory, whatever limits the heap
+        return Math.Max(memory.TotalAvailableMemoryBytes, memory.HighMemoryLoadThresholdBytes);
+    }
+
     internal static TorchSharpMemory Measure(Device device)
     {
         if (device.type == DeviceType.CUDA) return CudaDriver.Memory(device.index);

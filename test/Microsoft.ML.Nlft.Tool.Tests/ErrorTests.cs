@@ -24,6 +24,14 @@ public sealed class ErrorTests
     [DataRow(2, "judge --data rows.csv --delimiter ;;", "--delimiter: found \";;\"; expected one character.")]
     [DataRow(2, "inspect --model MODEL --rows 0", "--rows: found \"0\"; expected 1 or more.")]
     [DataRow(2, "completion fish", "fish")]
+    [DataRow(2, "train --engine gpu --model MODEL --data rows.csv --output out", "--engine: found \"gpu\"; expected managed, torch.")]
+    [DataRow(1, "train --device cuda --model MODEL --data rows.csv --output out", "option Device: found \"cuda\"; expected cpu with the managed "
+        + "engine. Add --engine torch to use a GPU.")]
+    [DataRow(1, "train --engine torch --device gpu --model MODEL --data rows.csv --output out", "option Device: found \"gpu\"; expected cpu, cuda "
+        + "or cuda:N.")]
+    [DataRow(1, "train --engine torch --model MODEL --data rows.csv --output out", "TorchSharp: found no libtorch in ")]
+    [DataRow(1, "generate --engine torch --device cpu --model MODEL --question a", "For a program that is built, as nlft is, copy the files of "
+        + "runtimes/")]
     [DataRow(1, "train --epochs 0 --model MODEL --data rows.csv --output out", "option Epochs: found 0; expected 1 or more.")]
     [DataRow(1, "train --objective-scale -1 --model MODEL --data rows.csv --output out", "option Scale: found -1; expected a finite number above 0.")]
     [DataRow(1, "train --lora-rank 0 --model MODEL --data rows.csv --output out", "option Rank: found 0; expected an integer from 1 to 65536.")]
@@ -39,7 +47,8 @@ public sealed class ErrorTests
         + "expected a column \"Response\". Add it")]
     [DataRow(1, "train --model MODEL --data rows.csv --output out --options none.json", "none.json: found no such file; expected a JSON file with "
         + "options.")]
-    [DataRow(1, "train --model MODEL --data rows.csv --output out --options typo.json", "typo.json, FineTune.Epoch: found a key that is no option; "
+    [DataRow(1, "train --model MODEL --data rows.csv --output out --options typo.json",
+        "typo.json, \"FineTune.Epoch\": found a key that is no option; "
         + "expected one of Epochs, BatchSize")]
     [DataRow(1, "generate --adapter rows.csv --question a", "adapter_config.json")]
     [DataRow(1, "generate --model MODEL --question a --temperature -1", "option Temperature: found -1; expected a finite number, 0 or more.")]

@@ -76,22 +76,15 @@ public class MemoryTests
         new TorchSharpEngine(new() { Device = "cpu" }).MeasureMemory(); // loads the library itself
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive); // memory of other tests must not be freed during the measurement
         CLibrary.TrimHeap();
-        File.WriteAllText("/proc/self/clear_refs", "5"); // resets the peak
-        var before = Peak();
+        var before = ProcessStatus.ResetPeak();
         var engine = new TorchSharpEngine(new() { Device = "cpu", Threads = 1, ComputeType = computeType });
         using (var loaded = engine.Load(new ModelLoadOptions { Folder = folder }))
         {
-            Assert.IsGreaterThan(before + model * 3 / 4, Peak(), "The measurement sees the model.");
-            Assert.IsLessThan(before + model + 3 * matrix, Peak(), $"A model of {model / MiB} MiB.");
+            Assert.IsGreaterThan(before + model * 3 / 4, ProcessStatus.Peak(), "The measurement sees the model.");
+            Assert.IsLessThan(before + model + 3 * matrix, ProcessStatus.Peak(), $"A model of {model / MiB} MiB.");
         }
 
         static long Length(long[] shape) => shape.Aggregate(1L, (product, size) => product * size);
-
-        static long Peak()
-        {
-            var line = File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM", StringComparison.Ordinal));
-            return 1024 * long.Parse(line.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1]);
-        }
     }
 
     [TestMethod]
@@ -132,6 +125,24 @@ public class MemoryTests
     }
 
     private static long Alive() => global::TorchSharp.torch.Tensor.TotalCount;
+}
+
+/// <summary>Reads the resident memory of this process from Linux.</summary>
+internal static class ProcessStatus
+{
+    /// <summary>Makes the present resident memory the peak, and returns it in bytes.</summary>
+    public static long ResetPeak()
+    {
+        File.WriteAllText("/proc/self/clear_refs", "5");
+        return Peak();
+    }
+
+    /// <summary>Returns the peak in bytes.</summary>
+    public static long Peak()
+    {
+        var line = File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM", StringComparison.Ordinal));
+        return 1024 * long.Parse(line.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1]);
+    }
 }
 
 /// <summary>Queries the heap of glibc; on other systems, does nothing.</summary>

@@ -37,6 +37,7 @@ public class NativeLibraryTests
                 + "expected the native library from a separate package. Add one package to the program, version 0.107.0: "
                 + "TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, TorchSharp-cpu for the CPU.",
                 errors.Trim().Replace('\\', '/'));
+            Assert.AreEqual("", output.Result, "TorchSharp prints what it tried");
         }
         finally
         {
@@ -45,13 +46,23 @@ public class NativeLibraryTests
     }
 
     [TestMethod]
+    public void Missing_ProgramThatIsBuilt_NamesWhatToCopyAndWhere()
+    {
+        var system = System.Runtime.InteropServices.RuntimeInformation.RuntimeIdentifier;
+        Assert.AreEqual("Add one package to the program, version 0.107.0: TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, "
+            + $"TorchSharp-cpu for the CPU. For a program that is built, as nlft is, copy the files of runtimes/{system}/native of the package "
+            + $"libtorch-cpu-{system} 2.10.0 to /app/native.", LibTorch.Missing(null, "/app/native", null, new NotSupportedException()).Remedy);
+        Assert.AreEqual($"{LibTorch.LibraryVersion}.0", global::TorchSharp.torch.__version__);
+    }
+
+    [TestMethod]
     public void Missing_LibraryThatDoesNotLoad_NamesFolderAndCause()
     {
-        var old = LibTorch.Missing("/app", "libstdc++.so.6: version `GLIBCXX_3.4.32' not found", new NotSupportedException("trace"));
+        var old = LibTorch.Missing("/app", "/app", "libstdc++.so.6: version `GLIBCXX_3.4.32' not found", new NotSupportedException("trace"));
         Assert.AreEqual("TorchSharp: found libtorch in /app that does not load (libstdc++.so.6: version `GLIBCXX_3.4.32' not found); "
             + "expected the build for this system and TorchSharp 0.107.0, and the system libraries it was built with. "
             + "Use a system whose libstdc++ is GCC 13's or newer, for example Debian 13 or Ubuntu 24.04.", old.Message);
-        var other = LibTorch.Missing("/app", null, new NotSupportedException("first line\nsecond line"));
+        var other = LibTorch.Missing("/app", "/app", null, new NotSupportedException("first line\nsecond line"));
         Assert.AreEqual("libtorch in /app that does not load (first line)", other.Found);
         Assert.AreEqual("Use TorchSharp-cpu, TorchSharp-cuda-linux or TorchSharp-cuda-windows of version 0.107.0, whichever fits this system.",
             other.Remedy);

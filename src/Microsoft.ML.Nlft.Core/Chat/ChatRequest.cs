@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.ChatTemplates;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Chat;
@@ -15,6 +16,8 @@ internal static class ChatRequest
     /// Names in <see cref="ChatOptions.AdditionalProperties"/>, as in OpenAI's API and compatible servers.
     /// </summary>
     private const string LogProbabilities = "logprobs", TopLogProbabilities = "top_logprobs", TemplateVariables = "chat_template_kwargs";
+
+    private const string CorrectOrLeaveOut = "Correct the value or leave it out.";
 
     /// <summary>Converts the conversation.</summary>
     /// <exception cref="NlftException">A message has a role or content that a text model does not accept.</exception>
@@ -75,7 +78,8 @@ internal static class ChatRequest
                 foreach (var (name, value) in pairs) variables[name] = value;
                 break;
             case JsonElement { ValueKind: JsonValueKind.Object } json:
-                foreach (var property in json.EnumerateObject()) variables[property.Name] = property.Value;
+                var source = new JsonSource(SubjectOf(TemplateVariables)) { FileRemedy = CorrectOrLeaveOut };
+                foreach (var (name, value) in JsonFile.Check(json, source).Members()) variables[name] = value.Value;
                 break;
             case var other:
                 throw UnfitAdditional(TemplateVariables, other, "an object of names and values");
@@ -104,8 +108,9 @@ internal static class ChatRequest
     }
 
     private static NlftException UnfitAdditional(string name, object? found, string expected) =>
-        new($"option ChatOptions.AdditionalProperties[\"{name}\"]", string.Create(CultureInfo.InvariantCulture, $"{found}"), expected,
-            "Correct the value or leave it out.");
+        new(SubjectOf(name), string.Create(CultureInfo.InvariantCulture, $"{found}"), expected, CorrectOrLeaveOut);
+
+    private static string SubjectOf(string name) => $"option ChatOptions.AdditionalProperties[\"{name}\"]";
 
     private static string Role(ChatMessage message, int index) =>
         message.Role == ChatRole.System ? "system"

@@ -1,20 +1,24 @@
 using System.Collections;
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
 /// <summary>Converts .NET values and JSON to template values.</summary>
 internal static class TemplateInput
 {
-    private const int MaximumNesting = 64;
+    private const int MaximumNesting = JsonFile.MaximumDepth;
+    private const string ConvertFirst = "Convert the value first.";
+
+    private static readonly string s_tooDeep = $"more than {MaximumNesting} levels of nesting";
 
     /// <summary>Converts null, booleans, numbers, strings, JSON, dictionaries, sequences and <see cref="ChatTurn"/>.</summary>
     public static object? Convert(object? value, string name) => Convert(value, name, 0);
 
     private static object? Convert(object? value, string name, int depth)
     {
-        if (depth > MaximumNesting) throw Unsupported(name, $"more than {MaximumNesting} levels of nesting");
+        if (depth > MaximumNesting) throw Unsupported(name, s_tooDeep);
         switch (value)
         {
             case null or bool or string or long or double:
@@ -26,9 +30,11 @@ internal static class TemplateInput
             case ChatTurn turn:
                 return new TemplateMap { { "role", turn.Role }, { "content", turn.Content } };
             case JsonDocument document:
-                return Convert(document.RootElement, name, depth);
+                return Convert((object)document.RootElement, name, depth);
+            case JsonElement { ValueKind: JsonValueKind.Undefined }:
+                return null;
             case JsonElement element:
-                return Convert(element, name, depth);
+                return Convert(JsonFile.Check(element, new(Subject(name), "a value") { FileRemedy = ConvertFirst }).Value, name, depth);
             case IDictionary dictionary:
                 var map = new TemplateMap();
                 foreach (DictionaryEntry entry in dictionary)
@@ -47,6 +53,7 @@ internal static class TemplateInput
 
     private static object? Convert(JsonElement element, string name, int depth)
     {
+        if (depth > MaximumNesting) throw Unsupported(name, s_tooDeep);
         switch (element.ValueKind)
         {
             case JsonValueKind.Object:
@@ -54,7 +61,7 @@ internal static class TemplateInput
                 foreach (var property in element.EnumerateObject()) map.Add(property.Name, Convert(property.Value, name, depth + 1));
                 return map;
             case JsonValueKind.Array:
-                return element.EnumerateArray().Select(item => Convert((object)item, name, depth + 1)).ToList();
+                return element.EnumerateArray().Select(item => Convert(item, name, depth + 1)).ToList();
             case JsonValueKind.String:
                 return element.GetString();
             case JsonValueKind.Number:
@@ -68,8 +75,10 @@ internal static class TemplateInput
     }
 
     private static NlftException Unsupported(string name, string found) => new(
-        $"variable {name} of the chat template",
+        Subject(name),
         found,
         $"null, booleans, numbers, strings, JSON, dictionaries with string keys and sequences, at most {MaximumNesting} levels deep",
-        "Convert the value first.");
+        ConvertFirst);
+
+    private static string Subject(string name) => $"variable {name} of the chat template";
 }

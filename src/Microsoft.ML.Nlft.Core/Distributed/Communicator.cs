@@ -54,6 +54,9 @@ public sealed class Communicator : IDisposable
     /// </exception>
     public static Communicator Current => s_current.Value;
 
+    /// <summary>Resolves the processes that share some work: the given ones, else <see cref="Current"/>; this process alone if not shared.</summary>
+    internal static Communicator Resolve(bool shared, Communicator? given) => shared ? given ?? Current : Single;
+
     /// <summary>Gets the rank of this process, from 0.</summary>
     public int Rank { get; }
 

@@ -30,20 +30,20 @@ public sealed record MemoryNeed
     /// <summary>The trained weights with their gradients and optimizer state.</summary>
     public long Trained { get; init; }
 
-    /// <summary>The activations kept for the backward pass, with every memory saving of the engine.</summary>
+    /// <summary>The activations kept for the backward pass, with the savings that the engine applies by itself or its options ask for.</summary>
     public long Activations { get; init; }
 
     /// <summary>The memory that this process may use.</summary>
     public required long Available { get; init; }
 
-    /// <summary>An option of the engine that shrinks the frozen weights; null: none.</summary>
-    public MemorySaving? Saving { get; init; }
+    /// <summary>The options of the engine that would reduce this need, the mildest first. Default: none.</summary>
+    public IReadOnlyList<MemorySaving> Savings { get; init; } = [];
 
     /// <summary>The total.</summary>
     public long Sum => Weights + Trained + Activations;
 }
 
-/// <summary>An option of an engine that shrinks the frozen weights.</summary>
+/// <summary>An option of an engine that reduces the memory it needs.</summary>
 /// <param name="Option">What to do, as the end of a sentence: "set Int8Weights of the engine".</param>
-/// <param name="Weights">Bytes of the frozen weights with this option.</param>
-public sealed record MemorySaving(string Option, long Weights);
+/// <param name="Need">What the engine needs with this option.</param>
+public sealed record MemorySaving(string Option, MemoryNeed Need);

@@ -109,7 +109,7 @@ internal sealed class Journal<T> : IDisposable
         {
             var text = bytes.AsSpan(kept, length);
             if (line == 1) RequireRun(text, run);
-            else if (Parse(text) is { } entry) _done.TryAdd(entry.Index, entry);
+            else if (Parse<Entry>(text) is { Row: not null, Result: not null } entry) _done.TryAdd(entry.Index, entry);
             else break; // the disk lost the rest: those rows are repeated
             kept += length + 1;
         }
@@ -120,16 +120,7 @@ internal sealed class Journal<T> : IDisposable
 
     private void RequireRun(ReadOnlySpan<byte> line, string run)
     {
-        string? found = null;
-        try
-        {
-            found = JsonSerializer.Deserialize<Beginning>(line, s_json)?.Run;
-        }
-        catch (JsonException)
-        {
-            // reported below
-        }
-        if (found is null)
+        if (Parse<Beginning>(line)?.Run is not { } found)
         {
             throw new NlftException(_path!, "no journal", "the journal of an interrupted run, or no file",
                 "Name another file: this one would be overwritten.");
@@ -141,13 +132,15 @@ internal sealed class Journal<T> : IDisposable
         }
     }
 
-    private static Entry? Parse(ReadOnlySpan<byte> line)
+    /// <summary>Returns a line as the library wrote it, or null.</summary>
+    private static TLine? Parse<TLine>(ReadOnlySpan<byte> line)
+        where TLine : class
     {
         try
         {
-            return JsonSerializer.Deserialize<Entry>(line, s_json) is { Row: not null, Result: not null } entry ? entry : null;
+            return JsonFile.Parse(line, new("journal")).Deserialize<TLine>(s_json);
         }
-        catch (JsonException)
+        catch (NlftException)
         {
             return null;
         }

@@ -50,7 +50,7 @@ public static class ResponseGenerator
         ArgumentNullException.ThrowIfNull(questions);
         options ??= new();
         options.Validate();
-        var processes = options.Distributed ? model.Communicator : Communicator.Single;
+        var processes = Communicator.Resolve(options.Distributed, model.Communicator);
         return processes.Size == 1
             ? Run(model, questions, options, cancellationToken)
             : RunShared(model, questions, options, processes, cancellationToken);

@@ -76,7 +76,7 @@ public static class ResponseJudging
         options ??= new();
         OptionCheck.Require(options.ChunkSize >= 0, nameof(options.ChunkSize),
             options.ChunkSize, "0 or more", "Use 0 for a size that fits the number of processes.");
-        var processes = options.Distributed ? options.Communicator ?? Communicator.Current : Communicator.Single;
+        var processes = Communicator.Resolve(options.Distributed, options.Communicator);
         return processes.Size == 1 ? Run(judge, rows, options, cancellationToken) : RunShared(judge, rows, options, processes, cancellationToken);
     }
 

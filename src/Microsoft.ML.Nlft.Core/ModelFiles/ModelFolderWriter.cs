@@ -1,5 +1,5 @@
+using System.Runtime.InteropServices;
 using System.Text;
-using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
@@ -95,26 +95,22 @@ public static class ModelFolderWriter
         && !WeightExtensions.Contains(Path.GetExtension(file)) && !Path.GetFileName(file).StartsWith('.')
         && !file.EndsWith(".index.json", StringComparison.Ordinal);
 
-    /// <summary>Returns config.json with a different dtype; only the bytes of that value change.</summary>
+    /// <summary>Returns config.json with a different dtype; only the bytes of that value change, and a byte order mark goes.</summary>
     private static byte[] WithDataType(byte[] json, TensorType type)
     {
-        json = json[JsonFile.MarkLength(json, "config.json")..];
-        var edited = new MemoryStream();
-        var reader = new Utf8JsonReader(json);
-        var copied = 0;
-        while (reader.Read())
+        var root = JsonFile.Parse(json, new("config.json"));
+        var text = JsonMarshal.GetRawUtf8Value(root.Value);
+        var begin = Array.IndexOf(json, (byte)'{');
+        var (edited, copied) = (new MemoryStream(), JsonFile.MarkLength(json, "config.json"));
+        foreach (var (_, value) in root.Members().Where(member => member.Name is "dtype" or "torch_dtype"))
         {
-            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1
-                || !(reader.ValueTextEquals("dtype"u8) || reader.ValueTextEquals("torch_dtype"u8)))
-            {
-                continue;
-            }
-            reader.Read();
-            edited.Write(json, copied, (int)reader.TokenStartIndex - copied);
+            var old = JsonMarshal.GetRawUtf8Value(value.Value);
+            text.Overlaps(old, out var offset);
+            edited.Write(json.AsSpan(copied..(begin + offset)));
             edited.Write(Encoding.UTF8.GetBytes($"\"{type.TorchName()}\""));
-            copied = (int)reader.BytesConsumed;
+            copied = begin + offset + old.Length;
         }
-        edited.Write(json, copied, json.Length - copied);
+        edited.Write(json.AsSpan(copied));
         return edited.ToArray();
     }
 

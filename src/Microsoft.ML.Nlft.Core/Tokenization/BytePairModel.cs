@@ -116,10 +116,10 @@ internal sealed class BytePairModel
         _vocabulary[_options.UnknownToken!] is var id and >= 0
             ? id
             : throw new NlftException(
-                "tokenizer.json, key \"model.unk_token\"",
+                "tokenizer.json, \"model.unk_token\"",
                 $"\"{_options.UnknownToken}\", which the vocabulary lacks, and text that needs it",
                 "a token of model.vocab",
-                "Correct the file or download it again.");
+                "Correct the file, or download it again.");
 
     private PieceTokens Merge(List<Symbol> list)
     {

@@ -23,7 +23,7 @@ internal sealed record SpecialTokenNames(string? BeginningOfSequence, string? En
         string? Token(string name) => (first is { } a ? Text(a[name]) : null) ?? (second is { } b ? Text(b[name]) : null);
     }
 
-    private static JsonPlace? Open(string path) => File.Exists(path) ? TokenizerJson.Load(path) : null;
+    private static JsonPlace? Open(string path) => File.Exists(path) ? JsonFile.Load(new(path, $"{Path.GetFileName(path)} of a model")) : null;
 
     /// <summary>Reads a token: a string or an object with "content".</summary>
     private static string? Text(JsonPlace token) =>

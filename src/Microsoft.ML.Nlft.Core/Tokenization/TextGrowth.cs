@@ -14,7 +14,7 @@ internal static class TextGrowth
     {
         var limit = Allowance + MaximumFactor * before;
         if (after <= limit) return;
-        throw new NlftException($"tokenizer.json, key \"{key}\"", $"{after} characters made of a text of {before}", $"at most {limit}",
+        throw new NlftException($"tokenizer.json, \"{key}\"", $"{after} characters made of a text of {before}", $"at most {limit}",
             "Use the tokenizer.json that was published with the model.");
     }
 }

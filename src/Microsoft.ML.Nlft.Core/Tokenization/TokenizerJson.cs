@@ -14,7 +14,7 @@ internal static class TokenizerJson
 
     public static TokenizerDefinition Read(string path)
     {
-        var root = Load(path);
+        var root = JsonFile.Load(new(path, "tokenizer.json of a model"));
         if (root["version"] is { IsNull: false } version && version.String() != "1.0")
         {
             throw version.Refuse("\"1.0\"");
@@ -39,21 +39,6 @@ internal static class TokenizerJson
         };
     }
 
-    /// <summary>Reads a file of the tokenizer, with the words of its messages.</summary>
-    public static JsonPlace Load(string path) => JsonFile.Load(Source(path));
-
-    /// <summary>The words of messages about a file of the tokenizer.</summary>
-    public static JsonSource Source(string path) => new(path, "a JSON file")
-    {
-        Expected = "an object",
-        FileRemedy = "Correct the file or download it again.",
-        ValueRemedy = "Correct the file or download it again.",
-        Invalid = "no valid JSON",
-        KeyWord = "key ",
-        Missing = "nothing",
-        NamesContainers = true,
-    };
-
     private static Vocabulary ReadVocabulary(JsonPlace model)
     {
         model.RequireObject();
@@ -72,12 +57,12 @@ internal static class TokenizerJson
             var id = Id(value, limit);
             if (!vocabulary.TryAdd(token, id))
             {
-                throw value.Refuse("an id of its own", $"\"{vocabulary[id]}\" has the same id: correct the file or download it again.");
+                throw value.Refuse("an id of its own", $"\"{vocabulary[id]}\" has the same id: correct the file, or download it again.");
             }
         }
 
         return vocabulary.Count > 0 ? vocabulary
-            : throw new NlftException(place.Subject, "no tokens", "at least one token", "Correct the file or download it again.");
+            : throw new NlftException(place.Subject, "no tokens", "at least one token", "Correct the file, or download it again.");
     }
 
     /// <summary>Reads an id. The limit, far above known vocabularies, keeps a damaged file from claiming excessive memory.</summary>
@@ -155,7 +140,7 @@ internal static class TokenizerJson
         {
             if (vocabulary[id] is null && !added.Contains(id))
             {
-                throw new NlftException(place.Subject, $"id {id}", "ids of model.vocab or added_tokens", "Correct the file or download it again.");
+                throw new NlftException(place.Subject, $"id {id}", "ids of model.vocab or added_tokens", "Correct the file, or download it again.");
             }
         }
 
@@ -187,7 +172,7 @@ internal static class TokenizerJson
 
             if ((vocabulary[id] ?? taken.GetValueOrDefault(id, content)) is var other && other != content)
             {
-                throw entry["id"].Refuse("an id of its own", $"\"{other}\" has the same id: correct the file or download it again.");
+                throw entry["id"].Refuse("an id of its own", $"\"{other}\" has the same id: correct the file, or download it again.");
             }
 
             taken[id] = content;

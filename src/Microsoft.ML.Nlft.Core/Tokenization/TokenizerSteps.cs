@@ -155,6 +155,6 @@ internal static class TokenizerSteps
 
         return current == after
             ? new PostProcessing([.. before], [.. after])
-            : throw new NlftException(place["single"].Subject, "no Sequence", "the Sequence \"A\" once", "Correct the file or download it again.");
+            : throw new NlftException(place["single"].Subject, "no Sequence", "the Sequence \"A\" once", "Correct the file, or download it again.");
     }
 }

@@ -22,8 +22,8 @@ internal static class MemoryCheck
         if (engine.Estimate(request) is not { } need || need.Weights <= need.Available) return;
         throw new NlftException($"memory for the weights of {folder.Path}", ByteSize.Text(need.Weights),
             $"at most {ByteSize.Text(need.Available)}, what this process may use",
-            need.Saving is { } saving ? Sentence($"{saving.Option} ({ByteSize.Text(saving.Weights)}), or use a smaller model.")
-                : "Use a smaller model.");
+            Sentence(string.Concat(need.Savings.Select(saving => $"{saving.Option} ({ByteSize.Text(saving.Need.Weights)}), or "))
+                + "use a smaller model."));
     }
 
     /// <summary>
@@ -56,7 +56,7 @@ internal static class MemoryCheck
         void Advise(string what, MemoryNeed? then) => advice.Add($"{what} ({ByteSize.Text(then!.Sum)} in all)");
         if (together > 1 && longest < tokens) Advise("set MicroBatchSize to 1", engine.Estimate(request with { Tokens = longest }));
         if (need.Activations > need.Trained) advice.Add("cut long rows with PromptOptions.MaximumTokens");
-        if (need.Saving is { } saving) Advise(saving.Option, need with { Weights = saving.Weights });
+        foreach (var saving in need.Savings) Advise(saving.Option, saving.Need);
         if (all)
         {
             Advise("train LoRA factors instead of all weights",

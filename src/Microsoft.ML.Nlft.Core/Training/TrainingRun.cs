@@ -206,7 +206,7 @@ public sealed class TrainingRun
     }
 
     private static Communicator ProcessesOf(ITrainableModel model, FineTuneOptions? options) =>
-        options is { Distributed: false } ? Communicator.Single : model.Communicator;
+        Communicator.Resolve(options is not { Distributed: false }, model.Communicator);
 
     private static EncodedExample[] Encode(ITrainableModel model, IReadOnlyList<TrainingExample> rows, FineTuneOptions options)
     {

@@ -30,7 +30,7 @@ internal sealed class DoctorCommand : ToolCommand
         Line("memory", $"{InspectCommand.Size(memory)} available to this process");
         Line("models", string.Create(CultureInfo.InvariantCulture,
             $"weights of up to {memory / 2e9:0.0} billion parameters in 16 bits fit; 'nlft inspect --model FOLDER' shows what else a model needs"));
-        var engine = options.Engine.Create();
+        var engine = options.Engine.Create(TensorType.F32); // the type in which the self-test's bound holds
         var threads = options.Engine.Threads == 0 ? Environment.ProcessorCount : options.Engine.Threads;
         Line("engine", $"{engine.Name} on {engine.Device}, {threads} threads");
         Line("GPU engine", GpuAdvice(NvidiaDriver.SupportedCuda()));
@@ -49,14 +49,12 @@ internal sealed class DoctorCommand : ToolCommand
         return Task.FromResult(sound ? ExitCode.Success : ExitCode.BadInput);
     }
 
-    /// <summary>Says which packages a program needs to use a GPU on this machine; the tool itself has the managed engine only.</summary>
+    /// <summary>Says what --engine torch needs on this machine.</summary>
     internal static string GpuAdvice(Version? cuda)
     {
-        const string package = "Microsoft.ML.Nlft.TorchSharp";
-        var native = OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : null;
-        return cuda is null ? $"no NVIDIA driver; a program without a GPU can use {package} with the package TorchSharp-cpu"
-            : $"NVIDIA driver for CUDA up to {cuda}; this tool does not use it: your own program needs the packages "
-                + $"{package} and {native ?? "TorchSharp-cpu"}";
+        var native = OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : "TorchSharp-cpu";
+        return cuda is null ? "no NVIDIA driver; --engine torch runs on the CPU, with the libraries of TorchSharp-cpu beside the tool"
+            : $"NVIDIA driver for CUDA up to {cuda}; --engine torch uses it, with the libraries of {native} beside the tool";
     }
 
     private static int SimdWidth() =>

@@ -7,6 +7,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tokenization;
 using Microsoft.ML.Nlft.Tool.Inspection;
 using Microsoft.ML.Nlft.Tool.Options;
+using Microsoft.ML.Nlft.TorchSharp;
 using Spectre.Console;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
@@ -124,7 +125,7 @@ internal sealed class InspectCommand : ToolCommand
         Console.Out.WriteLine("  managed, on the CPU:");
         foreach (var formula in MemoryEstimate.Formulas) Console.Out.WriteLine($"    {formula}");
         Console.Out.WriteLine("  torchsharp, on a GPU:");
-        foreach (var formula in TorchMemoryEstimate.Formulas) Console.Out.WriteLine($"    {formula}");
+        foreach (var formula in TorchSharpMemoryEstimate.Formulas) Console.Out.WriteLine($"    {formula}");
         Console.Out.WriteLine();
     }
 

@@ -1,5 +1,6 @@
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.TorchSharp;
 
 namespace Microsoft.ML.Nlft.Tool.Inspection;
 
@@ -19,7 +20,7 @@ internal sealed record MemoryRow(string Engine, string Use, long Weights, long C
         // The managed engine keeps matrices in the file's type; vectors, and types wider than a float, become float32.
         var held = model.Tensors.Sum(tensor => tensor.Shape.Length > 1 && tensor.Type != TensorType.F64 ? tensor.Bytes : 4 * tensor.Elements);
         var managed = new MemoryEstimate(model.Configuration, held, rows, tokens);
-        var torch = new TorchMemoryEstimate(model, lora, rows, tokens);
+        var torch = new TorchSharpMemoryEstimate(model.Configuration, TensorType.BF16, (long)rows * tokens);
         var trained = MemoryEstimate.Trained(MemoryEstimate.AdapterParameters(lora, model.Configuration));
         return
         [
@@ -28,10 +29,10 @@ internal sealed record MemoryRow(string Engine, string Use, long Weights, long C
             new("managed", "train --recompute-activations", managed.Weights, 0, trained, managed.Activations(recompute: true)),
             new("managed", "train --int8-weights", managed.Int8Weights, 0, trained, managed.Activations(recompute: false)),
             new("managed", "train --weights all", 0, 0, MemoryEstimate.Trained(managed.Parameters), managed.Activations(recompute: false)),
-            new("torchsharp", "generate", torch.Weights(int8: false), torch.Cache, 0, 0),
-            new("torchsharp", "train", torch.Weights(int8: false), 0, trained, torch.Activations(recompute: false)),
-            new("torchsharp", "train, RecomputeActivations", torch.Weights(int8: false), 0, trained, torch.Activations(recompute: true)),
-            new("torchsharp", "train, Int8Weights", torch.Weights(int8: true), 0, trained, torch.Activations(recompute: true)),
+            new("torchsharp", "generate", torch.Weights, torch.Cache, 0, 0),
+            new("torchsharp", "train", torch.Weights, 0, trained, torch.Activations(lora, recompute: false)),
+            new("torchsharp", "train, RecomputeActivations", torch.Weights, 0, trained, torch.Activations(lora, recompute: true)),
+            new("torchsharp", "train, Int8Weights", torch.Int8Weights, 0, trained, torch.Activations(lora, recompute: true)),
         ];
     }
 }

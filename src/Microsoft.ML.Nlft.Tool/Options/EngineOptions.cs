@@ -1,12 +1,37 @@
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.TorchSharp;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
 
-/// <summary>Settings of the managed CPU engine.</summary>
+/// <summary>The engines of the tool.</summary>
+internal enum EngineName
+{
+    /// <summary>The managed CPU engine.</summary>
+    Managed,
+
+    /// <summary>The TorchSharp engine.</summary>
+    Torch,
+}
+
+/// <summary>Settings of the engine.</summary>
 internal sealed record EngineOptions
 {
-    /// <summary>Most threads to use; 0: one per processor. Results do not depend on it. Default 0.</summary>
+    /// <summary>
+    /// The engine: managed, on the CPU; or torch, on an NVIDIA GPU or the CPU, with libtorch beside the tool. Default managed.
+    /// </summary>
+    public EngineName Engine { get; init; }
+
+    /// <summary>
+    /// The device of the torch engine: cpu, cuda (the first GPU) or cuda:N. Default: the first GPU, or the CPU where there is none.
+    /// </summary>
+    public string? Device { get; init; }
+
+    /// <summary>
+    /// Most threads to use on the CPU; 0: one per processor, or libtorch's choice. Results of the managed engine do not depend on it. Default 0.
+    /// </summary>
     public int Threads { get; init; }
 
     /// <summary>
@@ -22,10 +47,27 @@ internal sealed record EngineOptions
     public bool Int8Weights { get; init; }
 
     /// <summary>Creates the engine.</summary>
-    public IModelEngine Create() => new ManagedEngine(new ManagedEngineOptions
+    /// <param name="computeType">The type that the torch engine computes in; null: its choice.</param>
+    /// <exception cref="NlftException">An option is out of range or does not go with the engine.</exception>
+    public IModelEngine Create(TensorType? computeType = null)
     {
-        Threads = Threads,
-        Int8Weights = Int8Weights,
-        ActivationMemory = RecomputeActivations ? 0 : null,
-    });
+        if (Engine == EngineName.Torch)
+        {
+            return new TorchSharpEngine(new()
+            {
+                Device = Device,
+                ComputeType = computeType,
+                Threads = Threads,
+                Int8Weights = Int8Weights,
+                RecomputeActivations = RecomputeActivations,
+            });
+        }
+        OptionCheck.Require(Device is null or "cpu", nameof(Device), Device, "cpu with the managed engine", "Add --engine torch to use a GPU.");
+        return new ManagedEngine(new ManagedEngineOptions
+        {
+            Threads = Threads,
+            Int8Weights = Int8Weights,
+            ActivationMemory = RecomputeActivations ? 0 : null,
+        });
+    }
 }

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
 
@@ -16,29 +17,14 @@ internal static class OptionsFile
         WriteIndented = true,
     };
 
-    private static readonly JsonDocumentOptions s_syntax = new()
-    {
-        CommentHandling = JsonCommentHandling.Skip,
-        AllowTrailingCommas = true,
-        AllowDuplicateProperties = false,
-    };
-
     /// <summary>Reads a file over options that hold their defaults.</summary>
     /// <exception cref="NlftException">The file cannot be read or is not JSON, a key is unknown, or a value has the wrong type.</exception>
     public static void Read(string path, ToolOptions options)
     {
-        if (!File.Exists(path)) throw new NlftException(path, "no such file", "a JSON file with options", "Check the path.");
-        try
-        {
-            using var document = JsonDocument.Parse(File.ReadAllText(path), s_syntax);
-            Apply(document.RootElement, options, path, "");
-        }
-        catch (JsonException error)
-        {
-            var place = error.LineNumber is { } line ? $"{path}, line {line + 1}, column {error.BytePositionInLine + 1}" : path;
-            throw new NlftException(place, $"text that is not JSON ({error.Message.Split(" LineNumber:")[0].Split(" Path:")[0].TrimEnd('.')})",
-                "a JSON object", "Correct the file.", error);
-        }
+        const string whatItIs = "a JSON file with options";
+        if (!File.Exists(path)) throw new NlftException(path, "no such file", whatItIs, "Check the path.");
+        Apply(JsonFile.Load(new(path, whatItIs) { FileRemedy = "Correct the file.", ValueRemedy = "Correct the value.", IsHandwritten = true }),
+            options);
     }
 
     /// <summary>Writes the options as the text of an options file.</summary>
@@ -53,37 +39,34 @@ internal static class OptionsFile
         return System.Text.Encoding.UTF8.GetString(stream.ToArray()) + "\n";
     }
 
-    private static void Apply(JsonElement json, object record, string path, string place)
+    private static void Apply(JsonPlace place, object record)
     {
-        var subject = place.Length == 0 ? path : $"{path}, {place}";
-        if (json.ValueKind != JsonValueKind.Object)
-            throw new NlftException(subject, Show(json), "a JSON object", "Write it between braces.");
+        if (place.Value.ValueKind != JsonValueKind.Object) throw place.Refuse("a JSON object", "Write it between braces.");
         var properties = OptionProperty.Of(record.GetType()).ToDictionary(property => property.Name, StringComparer.OrdinalIgnoreCase);
-        foreach (var entry in json.EnumerateObject())
+        foreach (var (name, value) in place.Members(StringComparer.OrdinalIgnoreCase))
         {
-            var name = place.Length == 0 ? entry.Name : $"{place}.{entry.Name}";
-            if (!properties.TryGetValue(entry.Name, out var property))
+            if (!properties.TryGetValue(name, out var property))
             {
-                throw new NlftException($"{path}, {name}", "a key that is no option",
+                throw new NlftException(value.Subject, "a key that is no option",
                     $"one of {string.Join(", ", properties.Values.Select(known => known.Name))}",
-                    NearestName.Find(entry.Name, properties.Keys) is { } near ? $"Did you mean {near}?" : "Remove it.");
+                    NearestName.Find(name, properties.Keys) is { } near ? $"Did you mean {near}?" : "Remove it.");
             }
-            if (OptionProperty.IsRecord(property)) Apply(entry.Value, property.GetValue(record)!, path, name);
-            else property.SetValue(record, Value(entry.Value, property, $"{path}, {name}"));
+            if (OptionProperty.IsRecord(property)) Apply(value, property.GetValue(record)!);
+            else property.SetValue(record, Read(value, property));
         }
     }
 
-    private static object? Value(JsonElement json, PropertyInfo property, string subject)
+    private static object? Read(JsonPlace place, PropertyInfo property)
     {
         try
         {
-            var value = json.Deserialize(property.PropertyType, s_values);
+            var value = place.Value.Deserialize(property.PropertyType, s_values);
             if (value is not null || new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable) return value;
         }
         catch (JsonException)
         {
         }
-        throw new NlftException(subject, Show(json), Expected(property.PropertyType), "Correct the value.");
+        throw place.Refuse(Expected(property.PropertyType));
     }
 
     private static string Expected(Type type)
@@ -98,8 +81,6 @@ internal static class OptionsFile
             : type == typeof(IReadOnlyList<int>) ? "a list of whole numbers"
             : "an object of names and numbers";
     }
-
-    private static string Show(JsonElement json) => json.GetRawText() is { Length: > 40 } text ? text[..40] + "..." : json.GetRawText();
 
     private static void Write(Utf8JsonWriter writer, object record)
     {

@@ -34,6 +34,19 @@ internal static unsafe class CudaDriver
         return new(used, Peaks.AddOrUpdate(device, used, (_, peak) => Math.Max(peak, used)), (long)total);
     }
 
+    /// <summary>
+    /// Returns all bytes of a device, which needs no context on this thread; null if the driver does not report them, for example before libtorch
+    /// has initialized it.
+    /// </summary>
+    public static long? TotalMemory(int index)
+    {
+        int device;
+        nuint total;
+        var (get, measure) = (Find("cuDeviceGet"), Find("cuDeviceTotalMem_v2"));
+        return get != 0 && measure != 0 && ((delegate* unmanaged<int*, int, int>)get)(&device, index) == 0
+            && ((delegate* unmanaged<nuint*, int, int>)measure)(&total, device) == 0 ? (long)total : null;
+    }
+
     private static nint Find(string function) =>
         Library.Value != 0 && NativeLibrary.TryGetExport(Library.Value, function, out var address) ? address : 0;
 }

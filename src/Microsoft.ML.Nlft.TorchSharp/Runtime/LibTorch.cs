@@ -11,6 +11,9 @@ internal static class LibTorch
     /// <summary>The version that the native packages must have.</summary>
     public static string ManagedVersion => typeof(torch).Assembly.GetName().Version!.ToString(3);
 
+    /// <summary>The version of libtorch that this version of TorchSharp was built for.</summary>
+    public const string LibraryVersion = "2.10.0";
+
     private static string CpuFile => FileName("torch_cpu");
     private static string BridgeFile => FileName("LibTorchSharp");
 
@@ -18,6 +21,7 @@ internal static class LibTorch
     /// <exception cref="NlftException">The library is missing or does not load.</exception>
     public static void Load()
     {
+        if (IsBesideProgram && !TryLoad()) throw Missing(FolderOf(CpuFile), FolderOf(BridgeFile), LoadError(), new DllNotFoundException(BridgeFile));
         try
         {
             InitializeDeviceType(DeviceType.CPU);
@@ -26,8 +30,22 @@ internal static class LibTorch
         catch (Exception exception) when (exception is TypeInitializationException or NotSupportedException or DllNotFoundException
             or EntryPointNotFoundException or BadImageFormatException)
         {
-            throw Missing(FolderOf(CpuFile), LoadError(), exception);
+            throw Missing(FolderOf(CpuFile), FolderOf(BridgeFile), LoadError(), exception);
         }
+    }
+
+    /// <summary>Whether TorchSharp.dll lies in the program's folder, as in a program that is built, and not in NuGet's, as in a notebook.</summary>
+    private static bool IsBesideProgram =>
+        Path.GetDirectoryName(typeof(torch).Assembly.Location) == Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
+
+    /// <summary>
+    /// Loads the library as TorchSharp does first. If that fails, TorchSharp copies packages from NuGet's folder into the program's, which is of use
+    /// in a notebook only, and prints pages of what it tried to the standard output.
+    /// </summary>
+    private static bool TryLoad()
+    {
+        NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out _);
+        return NativeLibrary.TryLoad("LibTorchSharp", typeof(torch).Assembly, null, out _);
     }
 
     /// <summary>Returns the first folder in the runtime's search path of native libraries that contains a file; null if none does.</summary>
@@ -40,13 +58,16 @@ internal static class LibTorch
 
     /// <summary>Returns the exception for a native library that is missing or does not load.</summary>
     /// <param name="folder">The folder of libtorch; null if it was not found.</param>
+    /// <param name="bridgeFolder">The folder of the library between TorchSharp and libtorch; null if it was not found.</param>
     /// <param name="loadError">The error of the system's loader for the library between TorchSharp and libtorch.</param>
     /// <param name="exception">The exception of TorchSharp.</param>
-    internal static NlftException Missing(string? folder, string? loadError, Exception exception) => folder is null
+    internal static NlftException Missing(string? folder, string? bridgeFolder, string? loadError, Exception exception) => folder is null
         ? new NlftException("TorchSharp", $"no libtorch in {AppContext.BaseDirectory} and the folders of the program's packages",
             "the native library from a separate package",
             $"Add one package to the program, version {ManagedVersion}: TorchSharp-cuda-linux or TorchSharp-cuda-windows for an NVIDIA GPU, "
-            + "TorchSharp-cpu for the CPU.",
+            + $"TorchSharp-cpu for the CPU.{(bridgeFolder is null ? "" : $" For a program that is built, as nlft is, copy the files of "
+                + $"runtimes/{RuntimeInformation.RuntimeIdentifier}/native of the package libtorch-cpu-{RuntimeInformation.RuntimeIdentifier} "
+                + $"{LibraryVersion} to {Path.TrimEndingDirectorySeparator(bridgeFolder)}.")}",
             exception)
         : new NlftException("TorchSharp", $"libtorch in {folder} that does not load ({loadError ?? FirstLine(exception.GetBaseException().Message)})",
             $"the build for this system and TorchSharp {ManagedVersion}, and the system libraries it was built with",

@@ -152,6 +152,9 @@ public sealed class LocalChatClientTests : IDisposable
             new() { Reasoning = new() { Effort = ReasoningEffort.Low }, AdditionalProperties = named }));
         named["chat_template_kwargs"] = System.Text.Json.JsonElement.Parse("""{"date": "now"}""");
         Assert.AreEqual("x??now".Length, await Length(new() { AdditionalProperties = named }));
+        named["chat_template_kwargs"] = System.Text.Json.JsonElement.Parse("""{"date": "now", "date": "then"}""");
+        StringAssert.StartsWith((await Assert.ThrowsExactlyAsync<NlftException>(() => Length(new() { AdditionalProperties = named }))).Message,
+            "option ChatOptions.AdditionalProperties[\"chat_template_kwargs\"], \"date\": found the key twice");
     }
 
     [TestMethod]

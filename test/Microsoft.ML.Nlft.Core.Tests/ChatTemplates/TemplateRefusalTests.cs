@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.ML.Nlft.ChatTemplates;
 using static Microsoft.ML.Nlft.Tests.ChatTemplates.TemplateFixture;
 
@@ -37,6 +38,36 @@ public sealed class TemplateRefusalTests
     [DataRow("{% raw %}x", "line 1, column 1: found a raw block that does not end; expected '{% endraw %}'")]
     public void Parse_MalformedTemplate_NamesLineColumnAndConstruct(string template, string message) =>
         StringAssert.StartsWith(Refuse(template).Message, "t.jinja, " + message);
+
+    [TestMethod]
+    [DataRow("""{"a":1,"a":2}""", ", \"a\": found the key twice, the second time in line 1, column 8;")]
+    [DataRow("""{"a":[0,{"b":1,"\u0062":2}]}""", ", \"a[1].b\": found the key twice")]
+    [DataRow("""["\ud800"]""", ", \"[0]\": found half of a surrogate pair;")]
+    [DataRow("""{"\udfff":1}""", ", a property name: found half of a surrogate pair;")]
+    [DataRow("DEEP", ": found invalid JSON (line 1, column 65: ")]
+    public void Render_JsonVariableThatBreaksARule_NamesThePlace(string json, string message)
+    {
+        if (json == "DEEP") json = new string('[', 65) + new string(']', 65);
+        using var variable = JsonDocument.Parse(json, new() { MaxDepth = 1000 });
+        foreach (object value in (object[])[variable, variable.RootElement])
+        {
+            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => Render("{{ tools }}", value)).Message,
+                "variable tools of the chat template" + message);
+        }
+    }
+
+    [TestMethod]
+    public void Render_JsonVariable_IsReadAsItWasParsed()
+    {
+        using var variable = JsonDocument.Parse("[1, /* two */ 2.5, {\"b\": null},]",
+            new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        Assert.AreEqual("[1, 2.5, {'b': None}]", Render("{{ tools }}", variable));
+        Assert.AreEqual("[[1, 2.5, {'b': None}]]", Render("{{ tools }}", new[] { variable.RootElement }));
+        Assert.AreEqual("None", Render("{{ tools }}", default(JsonElement)));
+    }
+
+    private static string Render(string template, object tools) => ChatTemplate.Parse(template, "t.jinja").Render(
+        [new ChatTurn("user", "Q")], addGenerationPrompt: true, new Dictionary<string, object?> { ["tools"] = tools });
 
     [TestMethod]
     [DataRow("a\n{{ missing.x }}", "line 2, column 11: found an undefined value: 'missing' is undefined; expected a value that is defined")]

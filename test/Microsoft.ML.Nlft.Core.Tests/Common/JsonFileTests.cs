@@ -83,6 +83,22 @@ public sealed class JsonFileTests
     }
 
     [TestMethod]
+    [DataRow("{/* a */\"a\":1}", null)]
+    [DataRow("{\"a\":1,} // end", null)]
+    [DataRow("\uFEFF// begin\n{\"a\":[1,],}", null)]
+    [DataRow("{// a\n\"a\":1,\"a\":2}", "f.json, \"a\": found the key twice, the second time in line 2, column 7;")]
+    [DataRow("{/* \"a\" */\"a\":[\"\\ud800\",]}", "f.json, \"a[0]\": found half of a surrogate pair;")]
+    [DataRow("{\"a\":1 /* end", "f.json: found invalid JSON (line 1, column ")]
+    [DataRow("{\"a\":1,,}", "f.json: found invalid JSON (line 1, column 8: ")]
+    public void Parse_HandwrittenFile_MayHaveCommentsAndTrailingCommas(string json, string? message)
+    {
+        void Read() => JsonFile.Parse(Encoding.UTF8.GetBytes(json), new("f.json") { IsHandwritten = true });
+        if (message is null) Read();
+        else StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(Read).Message, message);
+        if (message is null) StringAssert.Contains(Refusal(json), "f.json: found invalid JSON (line ");
+    }
+
+    [TestMethod]
     public void Parse_ByteOrderMark_IsSkipped() => Assert.AreEqual(1, JsonFile.Parse([0xEF, 0xBB, 0xBF, .. "{\"a\":1}"u8], new("f.json"))["a"].Int());
 
     [TestMethod]

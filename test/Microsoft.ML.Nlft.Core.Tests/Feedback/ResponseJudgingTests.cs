@@ -88,6 +88,39 @@ public sealed class ResponseJudgingTests
         Assert.AreEqual("my notes\n", File.ReadAllText(Journal));
     }
 
+    [TestMethod]
+    [DataRow("plain", 0)]
+    [DataRow("mark", 0)]
+    [DataRow("duplicate key in line 1", -1)]
+    [DataRow("duplicate key in line 2", 3)]
+    [DataRow("duplicate key in line 4", 1)]
+    [DataRow("half a surrogate pair in line 3", 2)]
+    [DataRow("no text in line 3", 2)]
+    public async Task JudgeAllAsync_JournalLineThatBreaksARule_IsJudgedAgainWithAllAfterIt(string change, int judgedAgain)
+    {
+        var asked = 0;
+        var judge = new ChatJudge(new ScriptedChatClient((_, _) => Interlocked.Increment(ref asked) > 0 ? "VERDICT: CORRECT" : ""),
+            new() { MaximumParallelism = 1 });
+        await judge.JudgeAllAsync(Rows(3), new() { Journal = Journal }).ToSetAsync();
+        var lines = File.ReadAllText(Journal).TrimEnd('\n').Split('\n');
+        var line = char.IsDigit(change[^1]) ? change[^1] - '1' : 0;
+        lines[line] = change.Split(" in ")[0] switch
+        {
+            "mark" => "\uFEFF" + lines[line],
+            "duplicate key" => lines[line][..^1] + "," + lines[line][1..],
+            "half a surrogate pair" => lines[line][..^1] + ",\"Note\":\"\\ud800\"}",
+            "no text" => "\0\0\0",
+            _ => lines[line],
+        };
+        File.WriteAllText(Journal, string.Join('\n', lines) + "\n");
+        asked = 0;
+
+        if (judgedAgain < 0) Assert.Contains("found no journal", await Refused(judge, Rows(3)));
+        else Assert.AreEqual(3, (await judge.JudgeAllAsync(Rows(3), new() { Journal = Journal }).ToSetAsync()).Correct);
+
+        Assert.AreEqual(Math.Max(0, judgedAgain), asked);
+    }
+
     private async Task<string> Refused(IResponseJudge judge, IAsyncEnumerable<DataRow> rows) =>
         (await Assert.ThrowsExactlyAsync<NlftException>(() => judge.JudgeAllAsync(rows, new() { Journal = Journal }).ToSetAsync())).Message;
 

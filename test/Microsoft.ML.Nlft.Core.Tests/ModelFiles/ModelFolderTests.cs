@@ -278,12 +278,16 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void Copy_UnknownKeys_AreKeptByteForByteAndWhatIsAskedReplaced()
+    [DataRow("", "")]
+    [DataRow("\uFEFF", "\n")]
+    [DataRow("\uFEFF\r\n ", " ")]
+    [DataRow("\n\t", "\r\n\r\n")]
+    public void Copy_UnknownKeys_AreKeptByteForByteAndWhatIsAskedReplaced(string before, string after)
     {
         using var folder = new TemporaryFolder();
         var path = Create(folder);
         const string Json = "{ \"my_key\":  [1.50, \"ü\"],\n\"torch_dtype\" : \"float32\", \"nested\": {\"torch_dtype\": \"float32\"}, ";
-        var original = Json + ModelConfigurationTests.Config()[1..];
+        var original = before + Json + ModelConfigurationTests.Config()[1..] + after;
         folder.Write("model/config.json", original);
         folder.Write("model/tokenizer.json", "{}");
         folder.Write("model/pytorch_model.bin", "PK");
@@ -295,8 +299,8 @@ public sealed class ModelFolderTests
         CollectionAssert.AreEqual(Encoding.UTF8.GetBytes(original), File.ReadAllBytes(folder.File("same/config.json")));
         CollectionAssert.AreEqual(File.ReadAllBytes(folder.File("model/model.safetensors")),
             File.ReadAllBytes(folder.File("same/model.safetensors")));
-        Assert.AreEqual(Json.Replace(": \"float32\", \"nested", ": \"float16\", \"nested") + ModelConfigurationTests.Config()[1..],
-            File.ReadAllText(folder.File("half/config.json")));
+        Assert.AreEqual(original.TrimStart('\uFEFF').Replace(": \"float32\", \"nested", ": \"float16\", \"nested"),
+            Encoding.UTF8.GetString(File.ReadAllBytes(folder.File("half/config.json"))));
         CollectionAssert.AreEqual(new[] { "config.json", "model.safetensors", "tokenizer.json" },
             Directory.GetFiles(folder.File("half")).Select(Path.GetFileName).Order().ToArray());
         using var half = ModelFolder.Open(folder.File("half"));

@@ -14,38 +14,43 @@ public sealed class SafetensorsRuleTests
 
     public static IEnumerable<object[]> Headers =>
     [
-        ["", 0, "model.safetensors: found a header that is not valid JSON ("],
-        ["[]", 0, $"found a list as the header; expected a JSON object. {Damaged}"],
-        ["{\"a\":", 0, "found a header that is not valid JSON ("],
-        ["{} x", 0, "found a header that is not valid JSON ("],
+        ["", 0, "model.safetensors: found invalid JSON (line 1, column 1: "],
+        ["[]", 0, $"model.safetensors: found []; expected a safetensors header: one JSON object. {Damaged}"],
+        ["{\"a\":", 0, "found invalid JSON (line 1, column 6: "],
+        ["{} x", 0, "found invalid JSON (line 1, column 4: "],
         [string.Concat(Enumerable.Repeat("{\"a\":", 100)), 0,
-            $"tensor \"a\": found key \"a\"; expected only dtype, shape and data_offsets. {Damaged}"],
-        ["""{"a\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "found a header that is not valid JSON ("],
+            "model.safetensors: found invalid JSON (line 1, column "],
+        ["""{"a":{"a":{"a":{}}}}""", 0, $"tensor \"a\": found key \"a\"; expected only dtype, shape and data_offsets. {Damaged}"],
+        ["""{"a\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4,
+            "model.safetensors, a property name: found half of a surrogate pair;"],
         ["""{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}""", 2,
-            $"model.safetensors: found key \"a\" twice in header; expected every key once. {Damaged}"],
+            "model.safetensors, \"a\": found the key twice, the second time in line 1, column 54; expected each key once."],
         ["""{"a":{"dtype":"U8","dtype":"I8","shape":[1],"data_offsets":[0,1]}}""", 1,
-            $"found key \"dtype\" twice in tensor \"a\"; expected every key once. {Damaged}"],
-        ["""{"__metadata__":{"format":"pt","format":"tf"}}""", 0, $"found key \"format\" twice in __metadata__; expected every key once. {Damaged}"],
-        ["""{"__metadata__":{"step":7}}""", 0, $"found 7 as __metadata__ key \"step\"; expected a text. {Damaged}"],
-        ["""{"__metadata__":"pt"}""", 0, $"found \"pt\" as __metadata__; expected an object of texts. {Damaged}"],
-        ["""{"a":7}""", 0, $"found 7 as tensor \"a\"; expected an object with dtype, shape and data_offsets. {Damaged}"],
+            "\"a.dtype\": found the key twice, the second time in line 1, column 20; expected each key once. Remove one of them."],
+        ["""{"__metadata__":{"format":"pt","format":"tf"}}""", 0,
+            "\"__metadata__.format\": found the key twice, the second time in line 1, column 32;"],
+        ["""{"__metadata__":{"step":7}}""", 0, $"model.safetensors, \"__metadata__.step\": found 7; expected a string. {Damaged}"],
+        ["""{"__metadata__":"pt"}""", 0, $"\"__metadata__\": found \"pt\"; expected an object. {Damaged}"],
+        ["""{"a":7}""", 0, $"model.safetensors, \"a\": found 7; expected an object. {Damaged}"],
         ["""{"a":{"dtype":"F16X","shape":[1],"data_offsets":[0,2]}}""", 2,
-            $"model.safetensors, tensor \"a\": found dtype \"F16X\"; expected one of {Types}. Convert the tensor to one of these types."],
-        ["""{"a":{"dtype":9,"shape":[1],"data_offsets":[0,2]}}""", 2, $"found 9 as dtype of tensor \"a\"; expected a text. {Damaged}"],
+            $"model.safetensors, \"a.dtype\": found \"F16X\"; expected one of {Types}. Convert the tensor to one of these types."],
+        ["""{"a":{"dtype":9,"shape":[1],"data_offsets":[0,2]}}""", 2, $"\"a.dtype\": found 9; expected a string. {Damaged}"],
         ["""{"a":{"shape":[1],"data_offsets":[0,2]}}""", 2, $"tensor \"a\": found no dtype; expected dtype, shape and data_offsets. {Damaged}"],
         ["""{"a":{"dtype":"F16","data_offsets":[0,2]}}""", 2, $"tensor \"a\": found no shape; expected dtype, shape and data_offsets. {Damaged}"],
         ["""{"a":{"dtype":"F16","shape":[1]}}""", 2, $"tensor \"a\": found no data_offsets; expected dtype, shape and data_offsets. {Damaged}"],
         ["""{"a":{"dtype":"F16","shape":[1],"data_offsets":[0,2],"note":""}}""", 2,
             $"tensor \"a\": found key \"note\"; expected only dtype, shape and data_offsets. {Damaged}"],
-        ["""{"a":{"dtype":"F16","shape":7,"data_offsets":[0,2]}}""", 2, $"found 7 as shape of tensor \"a\"; expected a list of integers. {Damaged}"],
+        ["""{"a":{"dtype":"F16","shape":7,"data_offsets":[0,2]}}""", 2, $"\"a.shape\": found 7; expected an array. {Damaged}"],
         ["""{"a":{"dtype":"F16","shape":[-1],"data_offsets":[0,2]}}""", 2,
-            $"found -1 in shape of tensor \"a\"; expected integers from 0 to 18446744073709551615. {Damaged}"],
+            $"\"a.shape[0]\": found -1; expected an integer from 0 to 18446744073709551615. {Damaged}"],
         ["""{"a":{"dtype":"F16","shape":[1.0],"data_offsets":[0,2]}}""", 2,
-            $"found 1.0 in shape of tensor \"a\"; expected integers from 0 to 18446744073709551615. {Damaged}"],
+            $"\"a.shape[0]\": found 1.0; expected an integer from 0 to 18446744073709551615. {Damaged}"],
         ["""{"a":{"dtype":"F16","shape":["1"],"data_offsets":[0,2]}}""", 2,
-            $"found \"1\" as shape of tensor \"a\"; expected a list of integers. {Damaged}"],
+            $"\"a.shape[0]\": found \"1\"; expected an integer from 0 to 18446744073709551615. {Damaged}"],
+        [$$$"""{"a":{"dtype":"U8","shape":[{{{string.Join(",", Enumerable.Repeat(1, 65))}}}],"data_offsets":[0,1]}}""", 1,
+            $"; expected a list of at most 64 integers. {Damaged}"],
         ["""{"a":{"dtype":"F16","shape":[1],"data_offsets":[0]}}""", 2,
-            $"tensor \"a\": found 1 data_offsets; expected two: begin and end. {Damaged}"],
+            $"\"a.data_offsets\": found [0]; expected two integers: begin and end. {Damaged}"],
         ["""{"a":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}""", 3,
             $"tensor \"a\": found data_offsets [1, 3]; expected a begin of 0 (no hole, no overlap) and an end not before it. {Damaged}"],
         ["""{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}""", 3,
@@ -119,7 +124,7 @@ public sealed class SafetensorsRuleTests
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("model.safetensors", TemporaryFolder.Safetensors([(byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)'}'], 0));
-        Assert.AreEqual($"model.safetensors: found header bytes that are not UTF-8; expected a header in UTF-8. {Damaged}",
+        Assert.AreEqual($"model.safetensors, line 1, column 3: found 0xFF, which is not UTF-8; expected UTF-8 text. {Damaged}",
             folder.Refusal(() => SafetensorsFile.Open(path)));
     }
 
@@ -143,8 +148,9 @@ public sealed class SafetensorsRuleTests
     [TestMethod]
     [DataRow("{}")]
     [DataRow("  \n{}   ")]
+    [DataRow("\uFEFF{}")]
     [DataRow("""{"__metadata__":{}}""")]
-    public void Open_EmptyHeaderWithWhiteSpaceAroundIt_IsLegal(string header)
+    public void Open_EmptyHeaderWithWhiteSpaceOrAMarkAroundIt_IsLegal(string header)
     {
         using var folder = new TemporaryFolder();
         using var file = SafetensorsFile.Open(folder.Write("model.safetensors", TemporaryFolder.Safetensors(header, 0)));

@@ -118,7 +118,7 @@ public sealed class ModelFamilyTests
 
         CollectionAssert.AreEqual(new[] { 0 }, tokenizer.Encode("a", addSpecialTokens: false));
         var refusal = Assert.ThrowsExactly<NlftException>(() => tokenizer.Encode("b", addSpecialTokens: false));
-        Assert.AreEqual("tokenizer.json, key \"model.unk_token\"", refusal.Subject);
+        Assert.AreEqual("tokenizer.json, \"model.unk_token\"", refusal.Subject);
     }
 
     [TestMethod]

@@ -222,11 +222,11 @@ public sealed class CommandTests
     [TestMethod]
     public void Doctor_Gpu_NamesTheNeededPackages()
     {
-        Assert.AreEqual("no NVIDIA driver; a program without a GPU can use Microsoft.ML.Nlft.TorchSharp with the package TorchSharp-cpu",
+        Assert.AreEqual("no NVIDIA driver; --engine torch runs on the CPU, with the libraries of TorchSharp-cpu beside the tool",
             DoctorCommand.GpuAdvice(null));
         var native = OperatingSystem.IsWindows() ? "TorchSharp-cuda-windows" : OperatingSystem.IsLinux() ? "TorchSharp-cuda-linux" : "TorchSharp-cpu";
-        Assert.AreEqual($"NVIDIA driver for CUDA up to 12.8; this tool does not use it: your own program needs the packages "
-            + $"Microsoft.ML.Nlft.TorchSharp and {native}", DoctorCommand.GpuAdvice(new(12, 8)));
+        Assert.AreEqual($"NVIDIA driver for CUDA up to 12.8; --engine torch uses it, with the libraries of {native} beside the tool",
+            DoctorCommand.GpuAdvice(new(12, 8)));
     }
 
     [TestMethod]

@@ -49,21 +49,26 @@ public sealed class OptionsFileTests
     {
         var error = Assert.ThrowsExactly<NlftException>(() => Read(json));
 
-        Assert.EndsWith($"options.json, {place}", error.Subject);
+        Assert.EndsWith($"options.json, \"{place}\"", error.Subject);
         Assert.AreEqual(found, error.Found);
         Assert.AreEqual(remedy, error.Remedy);
     }
 
     [TestMethod]
-    [DataRow("{ \"FineTune\": { \"Epochs\": 3 }\n  \"Lora\": {} }", "line 2, column 3")]
-    [DataRow("""{ "Lora": {}, "Lora": {} }""", "")]
-    public void Load_InvalidJson_NamesThePlace(string json, string place)
-    {
-        var error = Assert.ThrowsExactly<NlftException>(() => Read(json));
+    [DataRow("{ \"FineTune\": { \"Epochs\": 3 }\n  \"Lora\": {} }", ": found invalid JSON (line 2, column 3: ")]
+    [DataRow("{ // one\n\"Lora\": {}, \"Lora\": {} }",
+        ", \"Lora\": found the key twice, the second time in line 2, column 13; expected each key once.")]
+    [DataRow("""{ "Lora": { "RankPattern": { "a": 1, "\u0061": 2 } } }""", ", \"Lora.RankPattern.a\": found the key twice")]
+    [DataRow("""{ "Lora": {}, "lora": {} }""", ", \"lora\": found the property twice; expected each property once (names ignore case).")]
+    [DataRow("""{ "Prompts": { "BaseUser": "\ud800" } }""", ", \"Prompts.BaseUser\": found half of a surrogate pair")]
+    [DataRow("[]", ": found []; expected a JSON file with options: one JSON object. Correct the file.")]
+    [DataRow("", ": found invalid JSON (line 1, column 1: ")]
+    [DataRow("{\0}\0", ": found UTF-16 text; expected UTF-8 text. Save the file as UTF-8.")]
+    public void Load_InvalidJson_NamesThePlace(string json, string message) =>
+        Assert.Contains("options.json" + message, Assert.ThrowsExactly<NlftException>(() => Read(json)).Message);
 
-        Assert.Contains(place, error.Subject);
-        Assert.AreEqual("a JSON object", error.Expected);
-    }
+    [TestMethod]
+    public void Load_ByteOrderMark_IsSkipped() => Assert.AreEqual(3, Read("\uFEFF{ \"FineTune\": { \"Epochs\": 3 } }").FineTune.Epochs);
 
     [TestMethod]
     public void Save_WrittenOptions_LoadUnchanged()

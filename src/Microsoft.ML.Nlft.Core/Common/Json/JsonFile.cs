@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -6,15 +7,21 @@ using System.Text.Unicode;
 namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>
-/// Reads all JSON files by the same rules: UTF-8 with or without a byte order mark, no comments, no trailing commas, no duplicate keys, no unpaired
-/// surrogates, at most <see cref="MaximumDepth"/> levels. The message for a file that breaks a rule names the place.
+/// Reads all JSON files by the same rules: UTF-8 with or without a byte order mark, no duplicate keys, no unpaired surrogates, no comments and no
+/// trailing commas (except in a handwritten file), at most <see cref="MaximumDepth"/> levels. The message for a file that breaks a rule names the
+/// place.
 /// </summary>
 internal static class JsonFile
 {
     /// <summary>The deepest nesting that is accepted.</summary>
     public const int MaximumDepth = 64;
 
+    /// <summary>The remedy for bytes that are not UTF-8.</summary>
+    public const string SaveAsUtf8 = "Save the file as UTF-8.";
+
     private static readonly JsonDocumentOptions s_strict = new() { MaxDepth = MaximumDepth, AllowDuplicateProperties = false };
+    private static readonly JsonDocumentOptions s_handwritten =
+        s_strict with { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
 
     /// <summary>Reads a file that holds one JSON object.</summary>
     /// <exception cref="NlftException">The file is missing or cannot be read, or breaks a rule.</exception>
@@ -36,20 +43,29 @@ internal static class JsonFile
     /// <exception cref="NlftException">The bytes break a rule.</exception>
     public static JsonPlace Parse(ReadOnlySpan<byte> bytes, JsonSource source)
     {
-        var json = bytes[MarkLength(bytes, source.File)..];
+        var root = ParseAny(bytes, source);
+        return root.Value.ValueKind == JsonValueKind.Object ? root
+            : throw new NlftException(source.File, root.Found, source.Expected, source.FileRemedy);
+    }
+
+    /// <summary>Checks a value that the caller's program parsed, perhaps by other rules; comments and trailing commas are accepted.</summary>
+    /// <exception cref="NlftException">The value breaks a rule.</exception>
+    public static JsonPlace Check(JsonElement value, JsonSource source) =>
+        ParseAny(JsonMarshal.GetRawUtf8Value(value), source with { IsHandwritten = true });
+
+    private static JsonPlace ParseAny(ReadOnlySpan<byte> bytes, JsonSource source)
+    {
+        var json = bytes[MarkLength(bytes, source.File, source.TextRemedy)..];
         JsonPosition start = new();
         try
         {
             if (FirstInvalid(json) is var invalid and >= 0)
-                throw NotUtf8($"{source.File}, {start.After(json[..invalid])}", json[invalid]);
-            var root = new JsonPlace(ParseValue(json, new JsonPath(source), start), source);
-            return root.Value.ValueKind == JsonValueKind.Object ? root
-                : throw new NlftException(source.File, root.Found, source.Expected, source.FileRemedy);
+                throw NotUtf8($"{source.File}, {start.After(json[..invalid])}", json[invalid], source.TextRemedy);
+            return new JsonPlace(ParseValue(json, new JsonPath(source), start), source);
         }
         catch (JsonException e)
         {
-            throw new NlftException(source.File, $"{source.Invalid} ({start.Of(json, e, start)}: {Reason(e)})", source.Expected, source.FileRemedy,
-                e);
+            throw new NlftException(source.File, $"invalid JSON ({start.Of(json, e, start)}: {Reason(e)})", source.Expected, source.FileRemedy, e);
         }
     }
 
@@ -62,7 +78,7 @@ internal static class JsonFile
     {
         try
         {
-            var value = JsonElement.Parse(json, s_strict);
+            var value = JsonElement.Parse(json, root.Source.IsHandwritten ? s_handwritten : s_strict);
             if (json.IndexOf("\\ud"u8) >= 0 || json.IndexOf("\\uD"u8) >= 0) Inspect(json, root, start);
             return value;
         }
@@ -76,11 +92,11 @@ internal static class JsonFile
 
     /// <summary>Returns the length of the byte order mark at the start of a file.</summary>
     /// <exception cref="NlftException">The file is UTF-16 or UTF-32.</exception>
-    public static int MarkLength(ReadOnlySpan<byte> bytes, string file) => bytes switch
+    public static int MarkLength(ReadOnlySpan<byte> bytes, string file, string remedy = SaveAsUtf8) => bytes switch
     {
         [0xEF, 0xBB, 0xBF, ..] => 3,
         [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..] or [0, > 0, ..] or [> 0, 0, ..] =>
-            throw new NlftException(file, "UTF-16 text", "UTF-8 text", "Save the file as UTF-8."),
+            throw new NlftException(file, "UTF-16 text", "UTF-8 text", remedy),
         _ => 0,
     };
 
@@ -94,15 +110,20 @@ internal static class JsonFile
     }
 
     /// <summary>Creates the exception for a byte that is not UTF-8.</summary>
-    public static NlftException NotUtf8(string subject, byte value) =>
-        new(subject, $"0x{value:X2}, which is not UTF-8", "UTF-8 text", "Save the file as UTF-8.");
+    public static NlftException NotUtf8(string subject, byte value, string remedy = SaveAsUtf8) =>
+        new(subject, $"0x{value:X2}, which is not UTF-8", "UTF-8 text", remedy);
 
     /// <summary>Returns the parser's message without the place, which our messages name themselves.</summary>
     public static string Reason(JsonException error) => error.Message.Split(" LineNumber:")[0].Split(" Path:")[0].TrimEnd('.');
 
     private static void Inspect(ReadOnlySpan<byte> json, JsonPath root, JsonPosition start)
     {
-        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaximumDepth });
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions
+        {
+            MaxDepth = MaximumDepth,
+            AllowTrailingCommas = root.Source.IsHandwritten,
+            CommentHandling = root.Source.IsHandwritten ? JsonCommentHandling.Skip : JsonCommentHandling.Disallow,
+        });
         var levels = new Stack<(JsonPath Path, HashSet<string>? Names)>();
         string? name = null;
         var indices = new int[MaximumDepth + 1];

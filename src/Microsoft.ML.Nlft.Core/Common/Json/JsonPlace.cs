@@ -11,6 +11,7 @@ namespace Microsoft.ML.Nlft.Common;
 internal readonly struct JsonPlace
 {
     private const int LongestQuote = 80, LongestDescription = 40;
+    private const string Missing = "no such key";
 
     private readonly JsonPath _parent;
     private readonly string? _name;
@@ -49,18 +50,12 @@ internal readonly struct JsonPlace
     public bool IsMissing => Value.ValueKind == JsonValueKind.Undefined;
 
     /// <summary>The value in a few words, for messages.</summary>
-    public string Found => Value.ValueKind switch
-    {
-        JsonValueKind.Undefined => Source.Missing,
-        JsonValueKind.Object when Source.NamesContainers => "an object",
-        JsonValueKind.Array when Source.NamesContainers => "an array",
-        _ => Quote(LongestQuote),
-    };
+    public string Found => IsMissing ? Missing : Quote(LongestQuote);
 
     /// <summary>The value with its kind, for messages: <c>the number 18</c>.</summary>
     public string Description => Value.ValueKind switch
     {
-        JsonValueKind.Undefined => Source.Missing,
+        JsonValueKind.Undefined => Missing,
         JsonValueKind.Object => "the object ",
         JsonValueKind.Array => "the list ",
         JsonValueKind.String => "the text ",

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Common;
 internal sealed record JsonSource(string File, string WhatItIs = "")
 {
     /// <summary>What the whole file should be.</summary>
-    public string Expected { get; init; } = WhatItIs.Length == 0 ? "one JSON object" : $"{WhatItIs}: one JSON object";
+    public string Expected => WhatItIs.Length == 0 ? "one JSON object" : $"{WhatItIs}: one JSON object";
 
     /// <summary>The remedy for a file that is not a JSON object.</summary>
     public string FileRemedy { get; init; } = "Correct the file, or download it again.";
@@ -14,17 +14,11 @@ internal sealed record JsonSource(string File, string WhatItIs = "")
     /// <summary>The remedy for a wrong value.</summary>
     public string ValueRemedy { get; init; } = "Correct the value, or take the file that belongs to the model.";
 
-    /// <summary>How messages describe a missing value.</summary>
-    public string Missing { get; init; } = "no such key";
+    /// <summary>The remedy for bytes that are not UTF-8.</summary>
+    public string TextRemedy { get; init; } = JsonFile.SaveAsUtf8;
 
-    /// <summary>The text before the path of a value.</summary>
-    public string KeyWord { get; init; } = "";
-
-    /// <summary>How messages describe text that is not JSON.</summary>
-    public string Invalid { get; init; } = "invalid JSON";
-
-    /// <summary>Whether messages say "an object" and "an array" instead of quoting them.</summary>
-    public bool NamesContainers { get; init; }
+    /// <summary>Whether people write the file by hand: comments and trailing commas are accepted. Default false.</summary>
+    public bool IsHandwritten { get; init; }
 
     /// <summary>Returns the subject of a message about the value at a path.</summary>
     /// <param name="path">The path, for example <c>rope_scaling.type</c>; empty for the whole file.</param>
@@ -32,5 +26,5 @@ internal sealed record JsonSource(string File, string WhatItIs = "")
 
     /// <summary>Returns the subject of a message about a key, which may be empty.</summary>
     /// <param name="path">The path of the key.</param>
-    public string KeySubject(string path) => $"{File}, {KeyWord}\"{path}\"";
+    public string KeySubject(string path) => $"{File}, \"{path}\"";
 }

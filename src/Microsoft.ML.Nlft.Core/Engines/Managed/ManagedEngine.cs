@@ -41,14 +41,15 @@ public sealed class ManagedEngine : IModelEngine
         var (all, estimate) = (request.Trainable == TrainableWeights.All, new MemoryEstimate(request.Model, storedBytes: 0, rows: 1, request.Tokens));
         var frozen = all || Options.Int8Weights ? 0 : request.WeightBytes; // int8 weights lie outside the heap of .NET, which has the limit
         var trained = all ? estimate.Parameters : request.Lora is { } lora ? MemoryEstimate.AdapterParameters(lora, request.Model) : 0;
-        return new MemoryNeed
+        var need = new MemoryNeed
         {
             Weights = frozen,
             Trained = request.Trainable == TrainableWeights.None ? 0 : MemoryEstimate.Trained(trained),
             Activations = request.Tokens == 0 ? 0 : estimate.Activations(recompute: true),
             Available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
-            Saving = estimate.Int8Weights < frozen ? new MemorySaving("set Int8Weights of the engine", estimate.Int8Weights) : null,
         };
+        if (estimate.Int8Weights >= frozen) return need;
+        return need with { Savings = [new("set Int8Weights of the engine", need with { Weights = estimate.Int8Weights })] };
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
-using System.Text.Unicode;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
@@ -17,10 +17,13 @@ internal sealed class SafetensorsHeader
     /// <summary>The longest header that is accepted, in bytes: the reference reader's limit.</summary>
     public const long MaximumLength = 100_000_000;
 
+    /// <summary>The most dimensions of a tensor: NumPy's limit. A longer shape is a damaged file, and is refused before it takes memory.</summary>
+    private const int MaximumDimensions = 64;
+
     private const string Damaged = "The file is damaged or incomplete: download or export it again.";
 
     private readonly string _file;
-    private readonly Dictionary<string, RawEntry> _raw = new(StringComparer.Ordinal);
+    private readonly List<RawEntry> _raw = [];
     private readonly Dictionary<string, string> _metadata = new(StringComparer.Ordinal);
 
     private SafetensorsHeader(string file, byte[] json) => (_file, Json) = (file, json);
@@ -70,60 +73,38 @@ internal sealed class SafetensorsHeader
 
     private void Parse()
     {
-        if (!Utf8.IsValid(Json)) throw Fault("header bytes that are not UTF-8", "a header in UTF-8");
-        try
+        var header = JsonFile.Parse(Json, new(_file, "a safetensors header") { FileRemedy = Damaged, ValueRemedy = Damaged, TextRemedy = Damaged });
+        foreach (var (name, value) in header.Members())
         {
-            var reader = new Utf8JsonReader(Json);
-            reader.Read();
-            Expect(reader, JsonTokenType.StartObject, "the header", "a JSON object");
-            var names = new HashSet<string>(StringComparer.Ordinal);
-            while (NextKey(ref reader, names, "header") is { } name)
+            if (name == "__metadata__")
             {
-                if (name == "__metadata__") ParseMetadata(ref reader);
-                else _raw.Add(name, ParseEntry(ref reader, name));
+                foreach (var (key, text) in value.Members()) _metadata.Add(key, text.String());
             }
-            if (reader.Read()) throw Fault("more after the header's closing brace", "one JSON object");
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            throw new NlftException(_file, $"a header that is not valid JSON ({exception.Message})", "a JSON object", Damaged, exception);
-        }
-    }
-
-    private void ParseMetadata(ref Utf8JsonReader reader)
-    {
-        Expect(reader, JsonTokenType.StartObject, "__metadata__", "an object of texts");
-        var names = new HashSet<string>(StringComparer.Ordinal);
-        while (NextKey(ref reader, names, "__metadata__") is { } name)
-        {
-            Expect(reader, JsonTokenType.String, $"__metadata__ key \"{name}\"", "a text");
-            _metadata.Add(name, reader.GetString()!);
+            else
+            {
+                _raw.Add(ParseEntry(name, value));
+            }
         }
     }
 
-    private RawEntry ParseEntry(ref Utf8JsonReader reader, string tensor)
+    private RawEntry ParseEntry(string tensor, JsonPlace entry)
     {
-        var place = $"tensor \"{tensor}\"";
-        Expect(reader, JsonTokenType.StartObject, place, "an object with dtype, shape and data_offsets");
         TensorType? type = null;
-        List<ulong>? shape = null, offsets = null;
-        var names = new HashSet<string>(StringComparer.Ordinal);
-        while (NextKey(ref reader, names, place) is { } name)
+        ulong[]? shape = null, offsets = null;
+        foreach (var (name, value) in entry.Members())
         {
             switch (name)
             {
                 case "dtype":
-                    Expect(reader, JsonTokenType.String, $"dtype of {place}", "a text");
-                    var dtype = reader.GetString()!;
-                    type = TensorTypes.TryParse(dtype, out var parsed) ? parsed
-                        : throw Fault($"dtype \"{dtype}\"", $"one of {TensorTypes.AllNames}", tensor, "Convert the tensor to one of these types.");
+                    type = TensorTypes.TryParse(value.String(), out var parsed) ? parsed
+                        : throw value.Refuse($"one of {TensorTypes.AllNames}", "Convert the tensor to one of these types.");
                     break;
                 case "shape":
-                    shape = ParseIntegers(ref reader, $"shape of {place}");
+                    shape = Integers(value);
                     break;
                 case "data_offsets":
-                    offsets = ParseIntegers(ref reader, $"data_offsets of {place}");
-                    if (offsets.Count != 2) throw Fault($"{offsets.Count} data_offsets", "two: begin and end", tensor);
+                    offsets = Integers(value);
+                    if (offsets.Length != 2) throw value.Refuse("two integers: begin and end");
                     break;
                 default:
                     throw Fault($"key \"{name}\"", "only dtype, shape and data_offsets", tensor);
@@ -133,17 +114,15 @@ internal sealed class SafetensorsHeader
             : throw Fault($"no {(type is null ? "dtype" : shape is null ? "shape" : "data_offsets")}", "dtype, shape and data_offsets", tensor);
     }
 
-    private List<ulong> ParseIntegers(ref Utf8JsonReader reader, string place)
+    private static ulong[] Integers(JsonPlace list)
     {
-        Expect(reader, JsonTokenType.StartArray, place, "a list of integers");
-        var values = new List<ulong>();
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
-        {
-            Expect(reader, JsonTokenType.Number, place, "a list of integers");
-            values.Add(reader.TryGetUInt64(out var value) ? value
-                : throw Fault($"{Text(reader)} in {place}", $"integers from 0 to {ulong.MaxValue}"));
-        }
-        return values;
+        var items = list.Items(); // checks that it is a list
+        if (list.Value.GetArrayLength() > MaximumDimensions) throw list.Refuse($"a list of at most {MaximumDimensions} integers");
+        return
+        [
+            .. items.Select(item => item.Value.ValueKind == JsonValueKind.Number && item.Value.TryGetUInt64(out var value) ? value
+                : throw item.Refuse($"an integer from 0 to {ulong.MaxValue}")),
+        ];
     }
 
     /// <summary>
@@ -153,7 +132,7 @@ internal sealed class SafetensorsHeader
     {
         var entries = new List<SafetensorsEntry>(_raw.Count);
         ulong next = 0;
-        foreach (var raw in _raw.Values.OrderBy(entry => entry.Begin).ThenBy(entry => entry.End))
+        foreach (var raw in _raw.OrderBy(entry => entry.Begin).ThenBy(entry => entry.End))
         {
             if (raw.Begin != next || raw.End < raw.Begin)
                 throw Fault($"data_offsets [{raw.Begin}, {raw.End}]", $"a begin of {next} (no hole, no overlap) and an end not before it", raw.Name);
@@ -183,30 +162,6 @@ internal sealed class SafetensorsHeader
         Entries = entries;
     }
 
-    /// <summary>Moves to the next key's value and returns the key, or null at the object's end.</summary>
-    private string? NextKey(ref Utf8JsonReader reader, HashSet<string> seen, string place)
-    {
-        reader.Read();
-        if (reader.TokenType == JsonTokenType.EndObject) return null;
-        var name = reader.GetString()!;
-        if (!seen.Add(name)) throw Fault($"key \"{name}\" twice in {place}", "every key once");
-        reader.Read();
-        return name;
-    }
-
-    private void Expect(in Utf8JsonReader reader, JsonTokenType token, string place, string expected)
-    {
-        if (reader.TokenType != token) throw Fault($"{Text(reader)} as {place}", expected);
-    }
-
-    private static string Text(in Utf8JsonReader reader) => reader.TokenType switch
-    {
-        JsonTokenType.StartObject => "an object",
-        JsonTokenType.StartArray => "a list",
-        JsonTokenType.String => $"\"{reader.GetString()}\"",
-        _ => System.Text.Encoding.UTF8.GetString(reader.ValueSpan),
-    };
-
     private string Place(string? tensor) => tensor is null ? _file : $"{_file}, tensor \"{tensor}\"";
 
     private NlftException Fault(string found, string expected, string? tensor = null, string remedy = Damaged) =>
@@ -222,5 +177,5 @@ internal sealed class SafetensorsHeader
         }
     }
 
-    private sealed record RawEntry(string Name, TensorType Type, List<ulong> Shape, ulong Begin, ulong End);
+    private sealed record RawEntry(string Name, TensorType Type, ulong[] Shape, ulong Begin, ulong End);
 }

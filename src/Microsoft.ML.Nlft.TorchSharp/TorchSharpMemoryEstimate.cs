@@ -1,0 +1,86 @@
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.TorchSharp;
+
+/// <summary>
+/// Estimates the memory of the TorchSharp engine, in bytes: the tensors it allocates and those that libtorch's autograd keeps for the backward pass.
+/// The context of CUDA and the reserve of libtorch come on top.
+/// </summary>
+public sealed class TorchSharpMemoryEstimate
+{
+    private const int HeadRows = 1024, HeadColumns = 8192; // of the logits that exist at a time
+
+    private readonly ModelConfiguration _model;
+    private readonly long _tokens;
+    private readonly int _size;
+    private readonly IReadOnlyList<LinearModule> _linears;
+
+    /// <summary>Prepares the estimate for a number of tokens that go through the engine together.</summary>
+    /// <param name="model">The architecture.</param>
+    /// <param name="computeType">The engine's compute type: 4 bytes per value in F32, else 2.</param>
+    /// <param name="tokens">Tokens of prompts and responses of all rows, 0 or more.</param>
+    public TorchSharpMemoryEstimate(ModelConfiguration model, TensorType computeType, long tokens)
+    {
+        (_model, _tokens, _size) = (model, tokens, computeType == TensorType.F32 ? 4 : 2);
+        _linears = [.. ModelLayout.LinearModules(model)];
+        Parameters = ModelLayout.Weights(model).Sum(weight => weight.Shape.Aggregate(1L, (product, size) => product * size));
+    }
+
+    /// <summary>Gets the formulas, for display.</summary>
+    public static IReadOnlyList<string> Formulas { get; } =
+    [
+        "b = 2 bytes in bfloat16, as shown here, or 4 in float32",
+        "weights      b each; with Int8Weights 1 byte each in the decoder layers' matrices and b per row of them",
+        "cache        2b x L x K x T  (keys and values)",
+        "adapter      16 bytes x trained parameters  (float32)",
+        "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x min(T, 1024) x min(V, 8192)",
+        "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more",
+        "             S = L, or 1 when recomputed, as with Int8Weights",
+    ];
+
+    /// <summary>Gets the number of parameters of the model.</summary>
+    public long Parameters { get; }
+
+    /// <summary>Gets the bytes of the frozen weights.</summary>
+    public long Weights => _size * Parameters;
+
+    /// <summary>Gets the bytes of the frozen weights when the matrices of the decoder layers are held as int8.</summary>
+    public long Int8Weights => Weights - (_size - 1) * Matrices + _size * _linears.Sum(linear => (long)linear.Outputs);
+
+    /// <summary>Gets the bytes of the key/value cache during generation.</summary>
+    public long Cache => 2L * _size * _model.LayerCount * _model.KeyValueHeadCount * _model.HeadSize * _tokens;
+
+    /// <summary>Computes the bytes of the activations that a training pass keeps.</summary>
+    /// <param name="lora">The adapter that is trained; null: all weights are.</param>
+    /// <param name="recompute">Whether the backward pass recomputes activations.</param>
+    public long Activations(LoraConfiguration? lora, bool recompute)
+    {
+        long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.IntermediateSize;
+        int layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1; // one set is in use
+        var norms = _model.QueryKeyNorm ? queries + (long)_model.KeyValueHeadCount * _model.HeadSize : 0;
+        var set = _size * (hidden + 4 * queries + 3 * inner + norms) // per token
+            + (lora is null ? _size * (4 * hidden + queries + inner + norms) : AdaptedInputs(lora));
+        // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
+        var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;
+        return _tokens * (_size * layers * hidden + sets * set) + copies
+            + (_size < 4 ? 8 + _size : 8) * Math.Min(_tokens, HeadRows) * Math.Min(HeadColumns, _model.VocabularySize);
+    }
+
+    /// <summary>
+    /// Returns the bytes per token and layer that are kept of the inputs of adapted matrices: each input once, or with dropout one for every matrix,
+    /// masked, and its mask.
+    /// </summary>
+    private long AdaptedInputs(LoraConfiguration lora)
+    {
+        var inputs = _linears.ToDictionary(linear => linear.Name, linear => (long)linear.Inputs);
+        var modules = lora.Resolve(_model).Select(target => target.Module);
+        return modules.DistinctBy(module => lora.Dropout > 0 ? module : InputOf(module)).Sum(module => inputs[module])
+            * (lora.Dropout > 0 ? _size + 1 : _size) / _model.LayerCount;
+    }
+
+    /// <summary>Names the input of a module: queries, keys and values share one, and so do gate and up.</summary>
+    private static string InputOf(string module) => module.Replace("k_proj", "q_proj", StringComparison.Ordinal)
+        .Replace("v_proj", "q_proj", StringComparison.Ordinal).Replace("up_proj", "gate_proj", StringComparison.Ordinal);
+
+    private long Matrices => _linears.Sum(linear => (long)linear.Outputs * linear.Inputs);
+}

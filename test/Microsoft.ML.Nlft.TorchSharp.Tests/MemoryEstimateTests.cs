@@ -1,0 +1,193 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.TorchSharp;
+using Microsoft.ML.Nlft.Training;
+
+namespace Microsoft.ML.Nlft.Tests;
+
+/// <summary>The estimate of memory against what libtorch allocates, and what it refuses.</summary>
+[TestClass]
+[DoNotParallelize]
+public sealed class MemoryEstimateTests
+{
+    // Weights of 10 MB and activations of 30 MB in bfloat16, the smallest case: far above what the compiler and the allocator hold meanwhile.
+    private static readonly ModelConfiguration Wide = TinyModels.Configuration with
+    {
+        VocabularySize = 2048,
+        HiddenSize = 256,
+        IntermediateSize = 768,
+        LayerCount = 6,
+        HeadCount = 8,
+        KeyValueHeadCount = 4,
+        HeadSize = 32,
+        MaximumPositions = 512,
+        SlidingWindows = new int[6],
+    };
+
+    private static readonly LoraConfiguration Lora = new() { Rank = 64 };
+
+    [TestMethod]
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora)]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora)]
+    [DataRow(TensorType.F32, false, TrainableWeights.All)]
+    [DataRow(TensorType.BF16, false, TrainableWeights.Lora)]
+    [DataRow(TensorType.BF16, true, TrainableWeights.Lora)]
+    [DataRow(TensorType.BF16, false, TrainableWeights.All)]
+    public void Estimate_LoadedModel_MatchesAllocation(TensorType type, bool int8, TrainableWeights trainable)
+    {
+        RequireMeasurement();
+        using var folder = TinyModels.Create(1, Wide);
+        var engine = Models.Engine(int8: int8, type: type);
+        var need = engine.Estimate(Request(folder, trainable))!;
+        Models.Load(folder, trainable, engine, Lora).Dispose(); // what the first use alone allocates
+        var before = CLibrary.AllocatedBytes();
+        using var model = Models.Load(folder, trainable, engine, Lora);
+        var allocated = CLibrary.AllocatedBytes() - before;
+        Assert.AreEqual(1, (double)allocated / (need.Weights + need.Trained), 0.03,
+            $"{allocated} bytes allocated, {need.Weights} of weights and {need.Trained} of trained weights estimated");
+    }
+
+    /// <summary>
+    /// Between the forward and the backward pass, everything of the estimate is there but the set of activations and the logits in use.
+    /// </summary>
+    [TestMethod]
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora)]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora)]
+    [DataRow(TensorType.F32, false, TrainableWeights.All)]
+    [DataRow(TensorType.F32, true, TrainableWeights.All)]
+    [DataRow(TensorType.BF16, false, TrainableWeights.Lora)]
+    [DataRow(TensorType.BF16, false, TrainableWeights.All)]
+    public void Estimate_ForwardPass_MatchesWhatItKeeps(TensorType type, bool recompute, TrainableWeights trainable)
+    {
+        RequireMeasurement();
+        using var folder = TinyModels.Create(1, Wide);
+        using var model = Models.Load(folder, trainable, Models.Engine(recompute, type: type), Lora);
+        var batch = Batch(rows: type == TensorType.F32 ? 2 : 1); // products in bfloat16 are slow on most CPUs
+        model.Forward(batch).Dispose();
+        var before = CLibrary.AllocatedBytes();
+        using var pass = model.Forward(batch);
+        var kept = CLibrary.AllocatedBytes() - before;
+
+        var tokens = batch.Sum(sequence => sequence.Tokens.Length);
+        var (all, one) = (Activations(recompute: false), Activations(recompute: true));
+        var logits = (type == TensorType.F32 ? 8 : 10) * tokens * Wide.VocabularySize;
+        var expected = (recompute ? one : all) - (all - one) / (Wide.LayerCount - 1) - logits;
+        Assert.AreEqual(expected, kept, 0.1 * expected + 6e6, $"{kept} bytes kept, {expected} expected");
+
+        long Activations(bool recompute) => Models.Engine(recompute, type: type).Estimate(Request(folder, trainable) with { Tokens = tokens })!.Activations;
+    }
+
+    /// <summary>What would fit is never refused: a pass needs at least what is estimated.</summary>
+    [TestMethod]
+    [TestCategory("Slow")]
+    [DataRow(false, TrainableWeights.Lora)]
+    [DataRow(true, TrainableWeights.Lora)]
+    [DataRow(false, TrainableWeights.All)]
+    [DataRow(true, TrainableWeights.All)]
+    public void Estimate_TrainingPass_IsNoMoreThanItsPeak(bool recompute, TrainableWeights trainable)
+    {
+        RequireMeasurement();
+        using var folder = TinyModels.Create(1, Wide);
+        var engine = Models.Engine(recompute);
+        using var model = Models.Load(folder, trainable, engine, Lora);
+        var batch = Batch(rows: 2);
+        Pass();
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive); // memory of other tests must not be freed during the measurement
+        CLibrary.TrimHeap();
+        var before = ProcessStatus.ResetPeak();
+        Pass();
+        var estimate = engine.Estimate(Request(folder, trainable) with { Tokens = batch.Sum(sequence => sequence.Tokens.Length) })!.Activations;
+        Assert.IsGreaterThan(0.9 * estimate, (double)(ProcessStatus.Peak() - before));
+
+        void Pass()
+        {
+            using var pass = model.Forward(batch);
+            pass.Backward([.. batch.Select(sequence => (ReadOnlyMemory<float>)new float[sequence.ResponseLength])]);
+        }
+    }
+
+    [TestMethod]
+    public void Estimate_EngineOptions_OfferTheSavingsThatRemain()
+    {
+        using var folder = TinyModels.Create(1, Wide);
+        const string Recompute = "set RecomputeActivations of the engine", Int8 = "set Int8Weights of the engine";
+        CollectionAssert.AreEqual((string[])[Recompute, Int8], Offered(Models.Engine(), TrainableWeights.Lora));
+        CollectionAssert.AreEqual((string[])[Int8], Offered(Models.Engine(recompute: true), TrainableWeights.Lora));
+        CollectionAssert.AreEqual((string[])[], Offered(Models.Engine(int8: true), TrainableWeights.Lora));
+        CollectionAssert.AreEqual((string[])[Recompute], Offered(Models.Engine(), TrainableWeights.All));
+        CollectionAssert.AreEqual((string[])[Int8], Offered(Models.Engine(), TrainableWeights.None, tokens: 0));
+
+        string[] Offered(TorchSharpEngine engine, TrainableWeights trainable, int tokens = 100)
+        {
+            var need = engine.Estimate(Request(folder, trainable) with { Tokens = tokens })!;
+            foreach (var saving in need.Savings) Assert.IsLessThan(need.Sum, saving.Need.Sum, saving.Option);
+            return [.. need.Savings.Select(saving => saving.Option)];
+        }
+    }
+
+    [TestMethod]
+    public void Available_OnTheCpu_IsAtLeastWhatTheHeapMayUse()
+    {
+        if (Models.Device != "cpu") Assert.Inconclusive("Not on the CPU.");
+        using var folder = TinyModels.Create();
+        var available = Models.Engine().Estimate(Request(folder, TrainableWeights.None))!.Available;
+        Assert.IsGreaterThanOrEqualTo(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, available);
+    }
+
+    [TestMethod]
+    public void Load_WeightsThatDoNotFit_AreRefusedBeforeLoading()
+    {
+        using var model = new ModelOnDisk();
+        var scarce = new Scarce(20 << 10);
+        Assert.AreEqual($"memory for the weights of {model.Folder}: found 34.4 KiB; expected at most 20.0 KiB, what this process may use. "
+            + "Set Int8Weights of the engine (21.9 KiB), or use a smaller model.",
+            Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(model.Folder, new() { Engine = scarce })).Message);
+        Assert.AreEqual(0, scarce.Loads);
+    }
+
+    [TestMethod]
+    public void Training_ThatDoesNotFit_IsRefusedBeforeItsFirstStep()
+    {
+        using var folder = new ModelOnDisk();
+        using var model = LocalModel.Load(folder.Folder, new() { Engine = new Scarce(150 << 10), Trainable = TrainableWeights.Lora });
+        TrainingExample[] rows = [.. Enumerable.Range(0, 4).Select(i => new TrainingExample { Question = "2+3?", Response = "#### 5", Answer = "5" })];
+        var refused = Assert.ThrowsExactly<NlftException>(() => new TrainingRun(model, rows, new LikelihoodObjective(), new() { BatchSize = 4 }));
+        Assert.MatchesRegex(@"^memory to train 4 rows together, \d+ tokens$", refused.Subject);
+        Assert.MatchesRegex(@"^To bring it down, set MicroBatchSize to 1 \(.* in all\), or cut long rows with PromptOptions.MaximumTokens, "
+            + @"or set RecomputeActivations of the engine \(.* in all\), or set Int8Weights of the engine \(.* in all\)\.$", refused.Remedy);
+    }
+
+    private static TokenSequence[] Batch(int rows) => [.. Enumerable.Range(0, rows)
+        .Select(row => new TokenSequence(Enumerable.Range(0, 384).Select(i => (i * 31 + row) % Wide.VocabularySize).ToArray(), promptLength: 2))];
+
+    private static MemoryRequest Request(ModelFolder folder, TrainableWeights trainable) => new()
+    {
+        Model = folder.Configuration, WeightBytes = 0, Trainable = trainable,
+        Lora = trainable == TrainableWeights.Lora ? Lora : null,
+    };
+
+    private static void RequireMeasurement()
+    {
+        if (!OperatingSystem.IsLinux() || Models.Device != "cpu") Assert.Inconclusive("Measures the heap of glibc.");
+    }
+
+    /// <summary>The TorchSharp engine on a device with little memory.</summary>
+    private sealed class Scarce(long available) : IModelEngine
+    {
+        private readonly TorchSharpEngine _engine = Models.Engine();
+
+        public string Name => _engine.Name;
+
+        public int Loads { get; private set; }
+
+        public MemoryNeed? Estimate(MemoryRequest request) => _engine.Estimate(request)! with { Available = available };
+
+        public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default)
+        {
+            Loads++;
+            return _engine.Load(options, cancellationToken);
+        }
+    }
+}
