@@ -1,6 +1,5 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.Saliency;
 
 namespace Microsoft.ML.Nlft.Tests.Saliency;
 

@@ -38,7 +38,7 @@ public sealed class MLNetSnippets : Workplace
         var trainer = mlContext.Nlft().Trainers.NaturalLanguageFineTune(new NaturalLanguageFineTuneTrainer.Options
         {
             ModelFolder = "samples/models/tiny-word-problems",
-            Training = new() { Epochs = 5, LearningRate = 1e-3 },
+            Training = new() { Epochs = 10, LearningRate = 1e-3 },
             Monitor = new ConsoleReporter(),                             // prints progress, loss, salient share, time left
         });
         using var model = trainer.Fit(rows);

@@ -46,13 +46,17 @@ nlft.inspector = (() => {
 
     const contexts = [['question (b)', 'base', 'b'], ['judgment (j)', 'judge', 'j'], ['answer (s)', 'standard', 's']];
 
+    function likely(row, context, t) {
+        const tokens = row.likely(context, t).filter(([, p]) => p >= 0.001).map(([text, p]) =>
+            create('span', {}, create('code', {}, shown(text)), ` ${(100 * p).toFixed(p >= 0.0995 ? 0 : 1)} %`));
+        return tokens.length > 0 ? tokens : ['none above 0.1 %'];
+    }
+
     // What the model would have written instead, where the map knows it.
     function instead(map, row, t) {
         if (map.likely === 0) return [];
-        const percent = p => p >= 0.0995 ? `${(100 * p).toFixed(0)} %` : p >= 0.00095 ? `${(100 * p).toFixed(1)} %` : '< 0.1 %';
         const list = create('dl', { className: 'likely' }, ...contexts.flatMap(([name, kind], context) => row.correct && kind === 'judge' ? []
-            : [create('dt', {}, name), create('dd', {}, ...row.likely(context, t).map(([text, p]) =>
-                create('span', {}, create('code', {}, shown(text)), ` ${percent(p)}`)))]));
+            : [create('dt', {}, name), create('dd', {}, ...likely(row, context, t))]));
         return [create('h3', {}, 'Likeliest other tokens, after the'), list];
     }
 
