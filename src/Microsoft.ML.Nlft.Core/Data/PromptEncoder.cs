@@ -20,7 +20,7 @@ public sealed class PromptEncoder
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="template">The folder's chat template, or null for the plain prompt.</param>
     /// <param name="options">Wording and limits.</param>
-    /// <param name="endOfSequenceIds">End-of-sequence ids of generation_config.json and config.json.</param>
+    /// <param name="endOfSequenceIds">End-of-sequence ids of the model: <see cref="ModelFiles.ModelFolder.EndOfSequenceIds"/>.</param>
     /// <exception cref="NlftException">An option has a wrong placeholder or value, or nothing says how a response ends.</exception>
     public PromptEncoder(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, IReadOnlyList<int> endOfSequenceIds)
     {
@@ -39,14 +39,15 @@ public sealed class PromptEncoder
         _judgeUser = new PromptText(nameof(options.JudgeUser), options.JudgeUser, Names, "question");
         _standardSystem = new PromptText(nameof(options.StandardSystem), options.StandardSystem, Names);
         _standardUser = new PromptText(nameof(options.StandardUser), options.StandardUser, Names, "question");
-        StopIds = [.. endOfSequenceIds.Append(_renderer.EndOfTurn).Concat(endOfSequence is { } id ? [id] : []).Distinct().Order()];
+        StopIds = [.. endOfSequenceIds.Append(_renderer.EndOfTurn).Distinct().Order()];
     }
 
     /// <summary>Wording and limits.</summary>
     public PromptOptions Options { get; }
 
     /// <summary>
-    /// Ids that end a response: generation_config's and config's eos, the tokenizer's eos and the template's end of turn; ascending.
+    /// Ids that end a response: those of the model folder, at which transformers' generate stops, and the token that ends every trained response;
+    /// ascending.
     /// </summary>
     public IReadOnlyList<int> StopIds { get; }
 
