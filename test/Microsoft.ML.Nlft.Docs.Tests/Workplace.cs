@@ -17,6 +17,7 @@ public abstract class Workplace
         Copy("samples/models/tiny-word-problems", "model");
         var rows = Samples("rows.jsonl").Take(4).ToArray();
         File.WriteAllLines("rows.jsonl", rows);
+        File.WriteAllLines("chats.jsonl", Samples("chats.jsonl").Take(4));
         File.WriteAllLines("test.jsonl", Samples("test-corrected.jsonl").Take(3));
         File.WriteAllLines("rows.csv",
             rows.Select(row => JsonElement.Parse(row))

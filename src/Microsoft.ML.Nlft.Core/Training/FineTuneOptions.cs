@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Training;
@@ -78,6 +79,13 @@ public sealed record FineTuneOptions
     /// the saliency of every token. Recording does not change training. Default none.
     /// </summary>
     public IReadOnlyList<int> RecordedRows { get; init; } = [];
+
+    /// <summary>
+    /// Whether rows without a judgment are trained on as right although their final answer is not the gold one (<see cref="DataReport"/>). Default
+    /// false: such rows are refused.
+    /// </summary>
+    [ChangesNoResult]
+    public bool AllowContradictions { get; init; }
 
     /// <summary>
     /// Whether a step whose loss or gradient is not finite is skipped and counted (<see cref="FineTuneResult.SkippedSteps"/>) instead of ending the

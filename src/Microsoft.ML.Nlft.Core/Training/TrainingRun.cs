@@ -39,8 +39,9 @@ public sealed class TrainingRun
     /// <param name="options">Training options; null: those of the published runs.</param>
     /// <param name="timeProvider">The clock of progress, checkpoints and card; null: the system's.</param>
     /// <exception cref="NlftException">
-    /// An option lies outside its range, nothing of the model can be trained, a row does not fit the objective or the model, or the engine is
-    /// certain to need more memory than there is.
+    /// An option lies outside its range, nothing of the model can be trained, a row does not fit the objective or the model, the response of a row
+    /// without a judgment contradicts the gold answer (<see cref="FineTuneOptions.AllowContradictions"/>), or the engine is certain to need more
+    /// memory than there is.
     /// </exception>
     public TrainingRun(
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
@@ -49,6 +50,7 @@ public sealed class TrainingRun
             timeProvider, CommunicatorGroup.Of(ProcessesOf(model, options)))
     {
         _train = training => model.Train(ProcessesOf(model, options), training);
+        Data = DataReport.Of(rows) with { Cut = [.. _rows.Where(row => row.IsCut).Select(row => row.Source)] };
         (BaseModel, Engine) = (model.Folder.WeightFingerprint, model.Engine.Arithmetic);
         Description = Description with
         {
@@ -114,6 +116,9 @@ public sealed class TrainingRun
 
     /// <summary>Describes the run, with every option.</summary>
     public RunDescription Description { get; }
+
+    /// <summary>What is doubtful in the rows; null for rows that were already encoded.</summary>
+    public DataReport? Data { get; }
 
     /// <summary>Optimizer steps of the whole run.</summary>
     public int TotalSteps { get; }
@@ -211,6 +216,7 @@ public sealed class TrainingRun
     private static EncodedExample[] Encode(ITrainableModel model, IReadOnlyList<TrainingExample> rows, FineTuneOptions options)
     {
         ArgumentNullException.ThrowIfNull(rows);
+        if (!options.AllowContradictions) DataReport.Of(rows).RequireNoContradictions();
         EncodedExample[] encoded = [.. rows.Select(model.Prompts.Encode)];
         MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded,
             ProcessesOf(model, options).SizeOnThisHost);

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.ML.Nlft.Common;
-using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
@@ -31,7 +30,7 @@ internal sealed class TrainCommand : ToolCommand
     private readonly Option<string> _method = new("--method")
     {
         Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. "
-            + "sft: supervised fine-tuning on the responses, for comparison. Default nlft.",
+            + "sft: supervised fine-tuning on what the rows show. Default: nlft for rows with responses and answers, else sft.",
         HelpName = "nlft|sft",
     };
     private readonly Option<string> _weights = new("--weights")
@@ -45,7 +44,7 @@ internal sealed class TrainCommand : ToolCommand
         nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this);
-        _data = new DataArguments(console, this);
+        _data = new DataArguments(console, this, trains: true);
         _method.AcceptOnlyFromAmong("nlft", "sft");
         _weights.AcceptOnlyFromAmong("lora", "all");
         Add(_output);
@@ -64,11 +63,10 @@ internal sealed class TrainCommand : ToolCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        var supervised = parsed.GetValue(_method) == "sft";
         var trainable = parsed.GetValue(_weights) == "all" ? TrainableWeights.All : TrainableWeights.Lora;
+        var data = _data.ReadTraining(parsed, options, parsed.GetValue(_method) is { } method ? method == "sft" : null);
+        var (rows, supervised) = (data.Rows, data.IsSupervised);
         ITokenObjective objective = supervised ? new LikelihoodObjective() : new NaturalLanguageObjective(options.Objective);
-        var rows = supervised ? _data.Read(parsed, options, nameof(DataRow.Response))
-            : _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
         var output = Console.PathOf(parsed.GetValue(_output)!);
         RequirePlace(output, trainable);
         var settings = new LocalModelSettings
@@ -76,6 +74,8 @@ internal sealed class TrainCommand : ToolCommand
             QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts,
         };
         settings.Validate();
+        var examples = data.Examples();
+        if (!options.FineTune.AllowContradictions) DataReport.Of(examples).RequireNoContradictions(); // before the model is loaded
         using var model = _model.Open(parsed, options, trainable, cancellationToken);
         if (Path.GetFullPath(output) == model.Folder.Path)
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
@@ -85,10 +85,11 @@ internal sealed class TrainCommand : ToolCommand
             CheckpointFolder = Resolve(options.FineTune.CheckpointFolder),
             ResumeFrom = Resolve(options.FineTune.ResumeFrom),
         };
-        var examples = rows.Select(row => row.ToExample(needsAnswer: !supervised)).ToList();
         var run = new TrainingRun(model, examples, objective, training, Console.Time); // refuses bad input before anything is printed
+        _data.Say(parsed, data);
         Console.Error.WriteLine(
             $"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
+        Console.Error.Write(run.Data);
         var ranks = training.Distributed ? model.Communicator : Communicator.Single;
         if (ranks.Size > 1) Console.Error.WriteLine($"{ranks.Size} processes train together ({ranks.Library}).");
         var result = ProgressDisplay.Run(Console, "Training", progress =>
