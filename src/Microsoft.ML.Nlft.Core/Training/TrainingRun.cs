@@ -61,7 +61,7 @@ public sealed class TrainingRun
             Options = [.. Description.Options, .. ModelCardOption.Of("Prompts", model.Prompts.Options)],
             Map = objective.Thresholds is not { } thresholds ? null : recorded => Saliency.SaliencyMap.Create(
                 model.Name, thresholds, [.. _options.RecordedRows.Select(row => rows[row])], recorded,
-                id => model.Tokenizer.Decode([id], skipSpecialTokens: false)),
+                id => model.Tokenizer.Decode([id], skipSpecialTokens: false), _time),
         };
     }
 
