@@ -86,7 +86,17 @@ public sealed class ChatTemplate
     /// The template rejects the messages (the exception quotes it), exceeds a limit or uses an unsupported construct. The exception names line and
     /// column.
     /// </exception>
-    public string Render(IReadOnlyList<ChatTurn> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null)
+    public string Render(IReadOnlyList<ChatTurn> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
+        RenderChat(messages, addGenerationPrompt, variables).Text;
+
+    /// <summary>Whether the template marks the assistant's text with <c>{% generation %}</c>.</summary>
+    internal bool MarksGeneration => _template.MarksGeneration;
+
+    /// <summary>Renders messages of any form to the prompt, with the places of the assistant's text.</summary>
+    /// <param name="messages">A sequence of <see cref="ChatTurn"/>, JSON objects or dictionaries.</param>
+    /// <param name="addGenerationPrompt">As above.</param>
+    /// <param name="variables">As above.</param>
+    internal RenderedChat RenderChat(IEnumerable<object> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables)
     {
         var all = new Dictionary<string, object?>(StringComparer.Ordinal)
         {
