@@ -98,7 +98,7 @@ public sealed class NlftDataCatalog
     private static IReadOnlyList<DataRow> Rows(IDataView view)
     {
         ArgumentNullException.ThrowIfNull(view);
-        string? Optional(string name) => view.Schema.GetColumnOrNull(name) is null ? null : name;
+        string? Optional(string name) => TextColumns.HasOrMisspells(view.Schema, name) ? name : null;
         return RowViews.Read(view, new(ColumnNames.Question, Optional(ColumnNames.Response), Optional(ColumnNames.Judgment),
             Optional(ColumnNames.Answer), Optional(ColumnNames.Instruction)), CancellationToken.None);
     }

@@ -90,16 +90,18 @@ public sealed record DataRow
     /// <exception cref="NlftException">It is missing or blank.</exception>
     internal string Require(string property)
     {
-        var text = property switch
-        {
-            nameof(Response) => Response,
-            nameof(Judgment) => Judgment,
-            nameof(Answer) => Answer,
-            nameof(Instruction) => Instruction,
-            _ => Question,
-        };
+        var text = Text(property);
         return !string.IsNullOrWhiteSpace(text) ? text
             : throw new NlftException($"{Source}, {property}", text is null ? "nothing" : "an empty text", "a text",
                 "Fill it in or leave the row out.");
     }
+
+    internal string? Text(string property) => property switch
+    {
+        nameof(Response) => Response,
+        nameof(Judgment) => Judgment,
+        nameof(Answer) => Answer,
+        nameof(Instruction) => Instruction,
+        _ => Question,
+    };
 }

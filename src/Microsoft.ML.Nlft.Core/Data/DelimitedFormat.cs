@@ -49,8 +49,15 @@ internal static class DelimitedFormat
         try
         {
             Func<IReadOnlyList<string>, int, T>? read = null;
+            int? empty = null; // spreadsheets write rows of separators alone below the last row
             foreach (var (fields, line) in text.Records())
             {
+                if (read is not null && fields.All(string.IsNullOrWhiteSpace))
+                {
+                    empty ??= line;
+                    continue;
+                }
+                if (empty is not null) throw new NlftException($"{path}, line {empty}", "a row of separators alone", "a row", "Delete the line.");
                 if (read is null) read = open(fields, line);
                 else rows.Add(read(fields, line));
             }
@@ -111,6 +118,7 @@ internal static class DelimitedFormat
         public Header(string path, IReadOnlyList<string> fields, int line, DataColumns columns, IReadOnlyList<string> required)
         {
             (_path, _names) = (path, Names(path, fields, line));
+            new ColumnCheck(columns).Require($"{path}, line {line}", _names);
             Column Find(string property, string name, bool isRequired)
             {
                 var at = Array.FindIndex(_names, column => string.Equals(column, name, StringComparison.OrdinalIgnoreCase));

@@ -38,6 +38,9 @@ public sealed class EncodedExample
     /// <summary>Where the row came from, for messages.</summary>
     public string Source { get; }
 
+    /// <summary>Whether the length limit cut the beginning of a prompt.</summary>
+    internal bool IsCut { get; init; }
+
     /// <summary>The prompt tokens of one context; empty when the row does not have it.</summary>
     public ReadOnlyMemory<int> Prompt(PromptContexts context) => context switch
     {

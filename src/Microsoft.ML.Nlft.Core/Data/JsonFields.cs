@@ -20,6 +20,9 @@ internal sealed class JsonFields(JsonPlace row, string place)
     /// <summary>Where the object stands.</summary>
     public string Place => place;
 
+    /// <summary>The keys, as the row spells them.</summary>
+    public IReadOnlyCollection<string> Keys => _values.Keys;
+
     /// <summary>Whether there is such a key.</summary>
     public bool Has(string key) => _values.ContainsKey(key);
 

@@ -21,7 +21,7 @@ public sealed class PromptEncoder
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="template">The folder's chat template, or null for the plain prompt.</param>
     /// <param name="options">Wording and limits.</param>
-    /// <param name="endOfSequenceIds">End-of-sequence ids of generation_config.json and config.json.</param>
+    /// <param name="endOfSequenceIds">End-of-sequence ids of the model: <see cref="ModelFiles.ModelFolder.EndOfSequenceIds"/>.</param>
     /// <exception cref="NlftException">An option has a wrong placeholder or value, or nothing says how a response ends.</exception>
     public PromptEncoder(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, IReadOnlyList<int> endOfSequenceIds)
     {
@@ -41,14 +41,16 @@ public sealed class PromptEncoder
         _judgeUser = new PromptText(nameof(options.JudgeUser), options.JudgeUser, Names, "question");
         _standardSystem = new PromptText(nameof(options.StandardSystem), options.StandardSystem, Names);
         _standardUser = new PromptText(nameof(options.StandardUser), options.StandardUser, Names, "question");
-        StopIds = [.. endOfSequenceIds.Append(_renderer.EndOfTurn).Concat(endOfSequence is { } id ? [id] : []).Distinct().Order()];
+        RequireShown();
+        StopIds = [.. endOfSequenceIds.Append(_renderer.EndOfTurn).Distinct().Order()];
     }
 
     /// <summary>Wording and limits.</summary>
     public PromptOptions Options { get; }
 
     /// <summary>
-    /// Ids that end a response: generation_config's and config's eos, the tokenizer's eos and the template's end of turn; ascending.
+    /// Ids that end a response: those of the model folder, at which transformers' generate stops, and the token that ends every trained response;
+    /// ascending.
     /// </summary>
     public IReadOnlyList<int> StopIds { get; }
 
@@ -74,17 +76,17 @@ public sealed class PromptEncoder
                 $"at most {_limit - 1}, which leaves room for a prompt in MaximumTokens = {_limit}",
                 "Shorten the response, leave the row out, or raise MaximumTokens up to what the model allows.");
         }
-        var room = _limit - response.Length;
+        var (room, isCut) = (_limit - response.Length, false);
         return new EncodedExample(example.Polarity, response,
-            Prompt(_baseSystem, _baseUser, example, room),
-            example.Polarity == Polarity.Incorrect ? Prompt(_judgeSystem, _judgeUser, example, room) : [],
-            Prompt(_standardSystem, _standardUser, example, room), example.Source);
+            Prompt(_baseSystem, _baseUser, example, room, ref isCut),
+            example.Polarity == Polarity.Incorrect ? Prompt(_judgeSystem, _judgeUser, example, room, ref isCut) : [],
+            Prompt(_standardSystem, _standardUser, example, room, ref isCut), example.Source) { IsCut = isCut };
     }
 
     private EncodedExample Encode(ChatRow chat, string source)
     {
-        var tokens = _chats.Encode(chat, source, new ChatLoss { AssistantOnly = chat is { Messages: not [], PromptMessages: null } })
-            .Cut(_limit, keepEnd: false);
+        var whole = _chats.Encode(chat, source, new ChatLoss { AssistantOnly = chat is { Messages: not [], PromptMessages: null } });
+        var tokens = whole.Cut(_limit, keepEnd: false);
         var (first, last) = (Array.IndexOf(tokens.Counted, true, Math.Min(1, tokens.Ids.Length)), Array.LastIndexOf(tokens.Counted, true));
         if (first < 0) // nothing comes before token 0, so it is never predicted
         {
@@ -94,6 +96,7 @@ public sealed class PromptEncoder
         return new EncodedExample(Polarity.Correct, tokens.Ids[first..(last + 1)], tokens.Ids[..first], [], [], source)
         {
             Counted = tokens.Counted[first..(last + 1)],
+            IsCut = tokens.Ids.Length < whole.Ids.Length,
         };
     }
 
@@ -106,7 +109,8 @@ public sealed class PromptEncoder
     {
         Require("a question", "text", question);
         var row = new TrainingExample { Question = question, Instruction = instruction, Response = "", Answer = "" };
-        return Prompt(_baseSystem, _baseUser, row, _limit - Math.Clamp(answerTokens, 1, _limit / 2));
+        var isCut = false;
+        return Prompt(_baseSystem, _baseUser, row, _limit - Math.Clamp(answerTokens, 1, _limit / 2), ref isCut);
     }
 
     /// <summary>
@@ -152,8 +156,38 @@ public sealed class PromptEncoder
             "Leave out earlier turns, or raise MaximumTokens up to what the model allows.");
     }
 
-    private int[] Prompt(PromptText system, PromptText user, TrainingExample row, int room)
+    private int[] Prompt(PromptText system, PromptText user, TrainingExample row, int room, ref bool isCut)
     {
+        var (systemText, userText, parts) = Texts(system, user, row);
+        var prompt = _renderer.Prompt(systemText, userText, parts);
+        if (prompt.Length == 0)
+            throw new NlftException($"{row.Source}, Question", "no prompt token", "one or more", "Give the row a question that the tokenizer knows.");
+        if (prompt.Length <= room) return prompt;
+        isCut = true;
+        // Too long: drop the beginning, except the token that begins every sequence.
+        return prompt[0] == _beginningOfSequence && room > 1 ? [prompt[0], .. prompt.AsSpan(prompt.Length - room + 1)] : prompt[^room..];
+    }
+
+    /// <summary>Requires that the template shows all texts of the three contexts, before there are rows.</summary>
+    private void RequireShown()
+    {
+        const string Letters = "qwertzuiop";
+        var row = new TrainingExample
+        {
+            Instruction = Letters + "i", Question = Letters + "q", Response = "", Judgment = Letters + "j", Answer = Letters + "a",
+        };
+        foreach (var (system, user) in new[] { (_baseSystem, _baseUser), (_judgeSystem, _judgeUser), (_standardSystem, _standardUser) })
+        {
+            var (systemText, userText, parts) = Texts(system, user, row);
+            _renderer.RequireShown(systemText, userText, parts);
+        }
+    }
+
+    private static (string System, string User, (string Name, string? Text)[] Parts) Texts(PromptText system, PromptText user, TrainingExample row)
+    {
+        return (system.Fill(Value).Text.Trim(), user.Fill(Value).Text,
+            [.. Names.Where(name => system.Has(name) || user.Has(name)).Select(name => ($"the {name}", Value(name)))]);
+
         string? Value(string name) => name switch
         {
             "instruction" => row.Instruction,
@@ -161,12 +195,6 @@ public sealed class PromptEncoder
             "judgment" => row.Judgment,
             _ => row.Answer,
         };
-        var prompt = _renderer.Prompt(system.Fill(Value).Text.Trim(), user.Fill(Value).Text);
-        if (prompt.Length == 0)
-            throw new NlftException($"{row.Source}, Question", "no prompt token", "one or more", "Give the row a question that the tokenizer knows.");
-        if (prompt.Length <= room) return prompt;
-        // Too long: drop the beginning, except the token that begins every sequence.
-        return prompt[0] == _beginningOfSequence && room > 1 ? [prompt[0], .. prompt.AsSpan(prompt.Length - room + 1)] : prompt[^room..];
     }
 
     private static void Require(string source, string column, string? text)
