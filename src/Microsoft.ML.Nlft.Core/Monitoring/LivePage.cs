@@ -33,13 +33,16 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     private readonly Lock _lock = new();
     private readonly List<RecordedEpoch> _recorded = [];
     private readonly LiveFeed _feed = new();
+    private readonly TimeProvider _time;
     private RunDescription? _run;
     private int _followers;
 
     /// <summary>Starts to listen.</summary>
     /// <param name="port">The TCP port, 0 to 65535. Default 0: any free port.</param>
+    /// <param name="timeProvider">The clock that says when a run began; null: the system clock.</param>
     /// <exception cref="NlftException">The port is in use or out of range.</exception>
-    public LivePage(int port = 0) => _server = new LoopbackServer(port, AnswerAsync);
+    public LivePage(int port = 0, TimeProvider? timeProvider = null) =>
+        (_time, _server) = (timeProvider ?? TimeProvider.System, new LoopbackServer(port, AnswerAsync));
 
     /// <summary>Gets the address of the page.</summary>
     public Uri Address => new(string.Create(CultureInfo.InvariantCulture, $"http://{_server.EndPoint}/"));
@@ -53,6 +56,7 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
             _recorded.Clear();
             _run = run;
             _feed.Add("run", new { model = run.Model, method = run.Method, rows = run.Rows,
+                began = _time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture),
                 options = run.Options.Select(option => new[] { option.Group, option.Name, option.Value }) });
         }
     }
@@ -96,7 +100,7 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
 
     private Task AnswerAsync(LoopbackServer.Request request, CancellationToken cancellationToken) => request.Path switch
     {
-        "/" => request.AnswerAsync("200 OK", "text/html; charset=utf-8", Encoding.UTF8.GetBytes(PageResource.Read("Monitoring", "live.html")),
+        "/" => request.AnswerAsync("200 OK", "text/html; charset=utf-8", Encoding.UTF8.GetBytes(PageResource.Page("Monitoring", "live", "live.js")),
             PagePolicy, cancellationToken),
         "/events" => SendEventsAsync(request, cancellationToken),
         "/map" when Map() is { } map => request.AnswerAsync("200 OK", "text/html; charset=utf-8", map, MapPolicy, cancellationToken),

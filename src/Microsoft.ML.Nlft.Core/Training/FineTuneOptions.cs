@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Training;
@@ -82,6 +83,13 @@ public sealed record FineTuneOptions
     /// <summary>Validation on held-out rows: when and how, the best weights, early stopping.</summary>
     [ChangesNoResult] // listed apart, where rows are held out
     public ValidationOptions Validation { get; init; } = new();
+
+    /// <summary>
+    /// Whether rows without a judgment are trained on as right although their final answer is not the gold one (<see cref="DataReport"/>). Default
+    /// false: such rows are refused.
+    /// </summary>
+    [ChangesNoResult]
+    public bool AllowContradictions { get; init; }
 
     /// <summary>
     /// Whether a step whose loss or gradient is not finite is skipped and counted (<see cref="FineTuneResult.SkippedSteps"/>) instead of ending the

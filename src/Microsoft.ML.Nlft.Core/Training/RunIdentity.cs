@@ -92,7 +92,7 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
 
     private static string Short(string fingerprint) => fingerprint.Length == 0 ? "unnamed" : fingerprint[..Math.Min(12, fingerprint.Length)];
 
-    /// <summary>Hashes token ids and polarity, which determine training, whatever the row's source.</summary>
+    /// <summary>Hashes token ids, polarity and which tokens count, which determine training, whatever the row's source.</summary>
     private static string Hash(EncodedExample row)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -102,6 +102,7 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
             hash.AppendData(BitConverter.GetBytes(tokens.Length));
             hash.AppendData(MemoryMarshal.AsBytes(tokens.Span));
         }
+        hash.AppendData(MemoryMarshal.AsBytes(row.Counted.Span));
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
     }
 }

@@ -31,9 +31,14 @@ internal sealed record RunRows
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample>? validation, FineTuneOptions options)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        var split = Split(rows, validation, model.Prompts.Encode, row => Key(row.Question), options, out var heldOut);
+        var split = Split(rows, validation, model.Prompts.Encode, Key, options, out var heldOut);
+        if (options.Validation.GeneratedRows > 0 && heldOut.FirstOrDefault(row => row.Chat is not null) is { } chat)
+        {
+            throw new NlftException(chat.Source, "a chat row", "a question with a gold answer, with which generated answers are compared",
+                $"Set {nameof(options.Validation)}.{nameof(ValidationOptions.GeneratedRows)} to 0, or hold out questions and answers.");
+        }
         return options.Validation.GeneratedRows == 0 || heldOut.Count == 0 ? split
-            : split with { Answers = new ValidationAnswers(model, [.. heldOut.DistinctBy(row => Key(row.Question))], options) };
+            : split with { Answers = new ValidationAnswers(model, [.. heldOut.DistinctBy(Key)], options) };
     }
 
     /// <summary>Holds out rows that are already encoded; the prompt of the base context stands for the question.</summary>
@@ -96,6 +101,6 @@ internal sealed record RunRows
     }
 
     /// <summary>Returns a question as it is compared: white space as single blanks, case ignored.</summary>
-    private static string Key(string question) =>
-        string.Join(' ', question.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).ToUpperInvariant();
+    private static string Key(TrainingExample row) =>
+        string.Join(' ', (row.Chat?.PromptKey ?? row.Question).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).ToUpperInvariant();
 }

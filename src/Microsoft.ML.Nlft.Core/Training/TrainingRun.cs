@@ -42,8 +42,9 @@ public sealed class TrainingRun
     /// Rows to hold out, whose questions no training row asks; null: the share of the rows that <see cref="ValidationOptions.Share"/> names.
     /// </param>
     /// <exception cref="NlftException">
-    /// An option lies outside its range, nothing of the model can be trained, a row does not fit the objective or the model, or the engine is
-    /// certain to need more memory than there is.
+    /// An option lies outside its range, nothing of the model can be trained, a row does not fit the objective or the model, the response of a row
+    /// without a judgment contradicts the gold answer (<see cref="FineTuneOptions.AllowContradictions"/>), or the engine is certain to need more
+    /// memory than there is.
     /// </exception>
     public TrainingRun(
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
@@ -52,6 +53,7 @@ public sealed class TrainingRun
             options, timeProvider, CommunicatorGroup.Of(ProcessesOf(model, options)))
     {
         _train = training => model.Train(ProcessesOf(model, options), training);
+        Data = DataReport.Of(rows) with { Cut = [.. _rows.Given.Where(row => row.IsCut).Select(row => row.Source)] };
         (BaseModel, Engine) = (model.Folder.WeightFingerprint, model.Engine.Arithmetic);
         Description = Description with
         {
@@ -59,7 +61,7 @@ public sealed class TrainingRun
             Options = [.. Description.Options, .. ModelCardOption.Of("Prompts", model.Prompts.Options)],
             Map = objective.Thresholds is not { } thresholds ? null : recorded => Saliency.SaliencyMap.Create(
                 model.Name, thresholds, [.. _options.RecordedRows.Select(row => rows[row])], recorded,
-                id => model.Tokenizer.Decode([id], skipSpecialTokens: false)),
+                id => model.Tokenizer.Decode([id], skipSpecialTokens: false), _time),
         };
     }
 
@@ -124,6 +126,9 @@ public sealed class TrainingRun
 
     /// <summary>Describes the run, with every option.</summary>
     public RunDescription Description { get; }
+
+    /// <summary>What is doubtful in the rows; null for rows that were already encoded.</summary>
+    public DataReport? Data { get; }
 
     /// <summary>Optimizer steps of the whole run.</summary>
     public int TotalSteps { get; }
@@ -229,6 +234,8 @@ public sealed class TrainingRun
     private static RunRows Encode(
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample>? validation, FineTuneOptions options)
     {
+        ArgumentNullException.ThrowIfNull(rows);
+        if (!options.AllowContradictions) DataReport.Of(rows).RequireNoContradictions();
         var encoded = RunRows.Of(model, rows, validation, options);
         MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded.Training,
             ProcessesOf(model, options).SizeOnThisHost);

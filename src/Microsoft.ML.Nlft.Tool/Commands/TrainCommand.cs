@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.ML.Nlft.Common;
-using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
@@ -36,7 +35,7 @@ internal sealed class TrainCommand : ToolCommand
     private readonly Option<string> _method = new("--method")
     {
         Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. "
-            + "sft: supervised fine-tuning on the responses, for comparison. Default nlft.",
+            + "sft: supervised fine-tuning on what the rows show. Default: nlft for rows with responses and answers, else sft.",
         HelpName = "nlft|sft",
     };
     private readonly Option<string> _weights = new("--weights")
@@ -50,7 +49,7 @@ internal sealed class TrainCommand : ToolCommand
         nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this);
-        _data = new DataArguments(console, this);
+        _data = new DataArguments(console, this, trains: true);
         _method.AcceptOnlyFromAmong("nlft", "sft");
         _weights.AcceptOnlyFromAmong("lora", "all");
         Add(_output);
@@ -70,12 +69,11 @@ internal sealed class TrainCommand : ToolCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        var supervised = parsed.GetValue(_method) == "sft";
         var trainable = parsed.GetValue(_weights) == "all" ? TrainableWeights.All : TrainableWeights.Lora;
+        var data = _data.ReadTraining(parsed, options, parsed.GetValue(_method) is { } method ? method == "sft" : null);
+        var (rows, supervised) = (data.Rows, data.IsSupervised);
         ITokenObjective objective = supervised ? new LikelihoodObjective() : new NaturalLanguageObjective(options.Objective);
-        string[] required = supervised ? [nameof(DataRow.Response)] : [nameof(DataRow.Response), nameof(DataRow.Answer)];
-        var rows = _data.Read(parsed, options, required);
-        var validation = parsed.GetValue(_validation) is { } file ? _data.Read(file, parsed, options, required) : null;
+        var validation = parsed.GetValue(_validation) is { } file ? _data.ReadTraining(file, parsed, options, supervised).Examples() : null;
         var output = Console.PathOf(parsed.GetValue(_output)!);
         RequirePlace(output, trainable);
         var settings = new LocalModelSettings
@@ -83,6 +81,8 @@ internal sealed class TrainCommand : ToolCommand
             QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts,
         };
         settings.Validate();
+        var examples = data.Examples();
+        if (!options.FineTune.AllowContradictions) DataReport.Of(examples).RequireNoContradictions(); // before the model is loaded
         using var model = _model.Open(parsed, options, trainable, cancellationToken);
         if (Path.GetFullPath(output) == model.Folder.Path)
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
@@ -92,13 +92,14 @@ internal sealed class TrainCommand : ToolCommand
             CheckpointFolder = Resolve(options.FineTune.CheckpointFolder),
             ResumeFrom = Resolve(options.FineTune.ResumeFrom),
         };
-        List<TrainingExample>? Examples(IEnumerable<DataRow>? from) => from?.Select(row => row.ToExample(needsAnswer: !supervised)).ToList();
         // refuses bad input before anything is printed
-        var run = new TrainingRun(model, Examples(rows)!, objective, training, Console.Time, Examples(validation));
+        var run = new TrainingRun(model, examples, objective, training, Console.Time, validation);
+        _data.Say(parsed, data);
         var heldOut = run.Description.ValidationRows is var held and > 0 ? $", {held} rows held out" : "";
         Console.Error.WriteLine(
             $"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment){heldOut}, "
             + $"model {model.Folder.Path}.");
+        Console.Error.Write(run.Data);
         var ranks = training.Distributed ? model.Communicator : Communicator.Single;
         if (ranks.Size > 1) Console.Error.WriteLine($"{ranks.Size} processes train together ({ranks.Library}).");
         var result = ProgressDisplay.Run(Console, "Training", progress =>

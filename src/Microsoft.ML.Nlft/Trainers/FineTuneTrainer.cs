@@ -4,7 +4,6 @@ using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
-using Microsoft.ML.Nlft.Views;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Nlft;
@@ -44,7 +43,8 @@ internal sealed class FineTuneTrainer
         SavedModel.RequireBase(_options.ModelFolder);
         var cancellation = _options.CancellationToken;
         using var channel = _host.Start("Training");
-        var rows = _columns.Read(input, cancellation);
+        var rows = _columns.Read(input, "training rows", cancellation, out var layout);
+        if (layout is not null) channel.Info(MessageSensitivity.None, $"The rows read as {layout}.");
         var validation = ReadValidationSet(cancellation);
         var communicator = Communicator.Current;
         var training = _options.Training with { Seed = SeedOf(_options.Training.Distributed ? communicator : Communicator.Single) };
@@ -63,6 +63,7 @@ internal sealed class FineTuneTrainer
             var run = new TrainingRun(model, rows, _objective, training, _options.TimeProvider, validation);
             channel.Info(MessageSensitivity.None, string.Create(CultureInfo.InvariantCulture,
                 $"{_objective.Name}: {run.Description.Rows} rows, {HeldOut(run.Description)}{training.Epochs} epochs, seed {training.Seed}."));
+            channel.Info(MessageSensitivity.None, $"Rows to train on:\n{run.Data}");
             var result = run.Run(new ChannelProgress(channel, _options.Progress), cancellation, _options.Monitor);
             Report(result, channel);
             return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, run.Card(result))
@@ -84,8 +85,7 @@ internal sealed class FineTuneTrainer
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        foreach (var name in _columns.Names()) TextColumns.Check(inputSchema, name);
-        return _mlContext.Transforms.CopyColumns(_options.OutputColumnName, _columns.Question).GetOutputSchema(inputSchema);
+        return _mlContext.Transforms.CopyColumns(_options.OutputColumnName, _columns.Check(inputSchema)).GetOutputSchema(inputSchema);
     }
 
     /// <summary>Draws a seed; processes that train together all use that of process 0.</summary>
@@ -97,7 +97,7 @@ internal sealed class FineTuneTrainer
         if (_options.ValidationSet is not { } view) return null;
         try
         {
-            return _columns.Read(view, "validation rows", cancellationToken);
+            return _columns.Read(view, "validation rows", cancellationToken, out _);
         }
         catch (NlftException e)
         {

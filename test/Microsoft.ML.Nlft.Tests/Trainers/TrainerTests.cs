@@ -120,12 +120,44 @@ public sealed class TrainerTests : ModelTest
 
         var info = lines.Where(l => l.Kind == ChannelMessageKind.Info && l.Source.Contains("Training", StringComparison.Ordinal))
             .Select(l => l.Message).ToList();
-        Assert.AreEqual(5, info.Count);
+        Assert.AreEqual(6, info.Count);
         Assert.AreEqual("NLFT: 3 rows, 2 epochs, seed 9.", info[0]);
-        for (var i = 1; i <= 4; i++) StringAssert.StartsWith(info[i], $"Step {i} of 4, epoch ");
-        StringAssert.Contains(info[1], "loss ");
-        StringAssert.Contains(info[1], "salient share ");
-        StringAssert.EndsWith(info[1], " left.");
+        StringAssert.StartsWith(info[1], "Rows to train on:\nrows                          3\nwith a judgment               2\n");
+        for (var i = 1; i <= 4; i++) StringAssert.StartsWith(info[i + 1], $"Step {i} of 4, epoch ");
+        StringAssert.Contains(info[2], "loss ");
+        StringAssert.Contains(info[2], "salient share ");
+        StringAssert.EndsWith(info[2], " left.");
+    }
+
+    [TestMethod]
+    public void Fit_ContradictingRow_IsRefusedUnlessAllowed()
+    {
+        List<Row> rows = [new() { Question = "1 + 1?", Response = "#### 3", Judgment = "", Answer = "#### 2" }];
+        var options = Options();
+
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => Fit(options, rows)).Message,
+            "the rows: found 1 of 1 without a judgment whose final answer is not the gold one (row 1: 3, not 2); ");
+
+        options.Training = options.Training with { AllowContradictions = true };
+        using var model = Fit(options, rows);
+        Assert.AreEqual(2, model.Training!.Steps.Count);
+    }
+
+    [TestMethod]
+    [DataRow("Judgement")]
+    [DataRow("judgment")]
+    [DataRow("Jugdment")]
+    [DataRow("Judg_ment")]
+    [DataRow("Judgments")]
+    public void Fit_MisspeltColumn_IsNamed(string name)
+    {
+        var view = MLContext.Transforms.CopyColumns(name, "Judgment").Append(MLContext.Transforms.DropColumns("Judgment"))
+            .Fit(View(ThreeRows)).Transform(View(ThreeRows));
+
+        var trainer = MLContext.Nlft().Trainers.NaturalLanguageFineTune(Options());
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => trainer.Fit(view)).Message,
+            $"column \"Judgment\": found no such column, only \"{name}\"; ");
+        StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().Data.Select(view, 1)).Message, $"only \"{name}\"");
     }
 
     [TestMethod]

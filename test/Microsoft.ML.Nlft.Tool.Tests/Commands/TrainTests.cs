@@ -27,6 +27,50 @@ public sealed class TrainTests
     }
 
     [TestMethod]
+    [DataRow("nlft")]
+    [DataRow("sft")]
+    public void Train_ContradictingRow_IsRefusedUnlessAllowed(string method)
+    {
+        using var tool = new ToolRun();
+        tool.Write("rows.csv", "Question,Response,Answer\n2+3?,#### 5,5\n1+1?,#### 3,2\n1+1?,#### 3,2\n");
+        var train = $"train --model MODEL --data rows.csv --output out --epochs 1 --method {method}";
+
+        Assert.AreEqual(ExitCode.BadInput, tool.Run(train));
+        Assert.Contains("nlft: the rows: found 2 of 3 without a judgment whose final answer is not the gold one ", tool.Error);
+        Assert.Contains("rows.csv, line 3: 3, not 2; ", tool.Error);
+        Assert.IsFalse(Directory.Exists(tool.PathOf("out")));
+
+        tool.Succeed($"{train} --allow-contradictions");
+        Assert.Contains("contradict the answer         2  ", tool.Error);
+        Assert.MatchesRegex(@"duplicates +1  .*rows\.csv, line 4\n", tool.Error);
+    }
+
+    [TestMethod]
+    public void Train_RowsThatTheLengthLimitCuts_AreCountedBeforeTheFirstStep()
+    {
+        using var tool = new ToolRun();
+        tool.Write("rows.csv", $"Question,Response,Answer\n2+3?,#### 5,5\n{string.Concat(Enumerable.Repeat("2+3 and ", 40))}?,#### 5,5\n");
+
+        tool.Succeed("train --model MODEL --data rows.csv --output out --epochs 1 --prompt-maximum-tokens 200");
+
+        var table = tool.Error[..tool.Error.IndexOf("Training:", StringComparison.Ordinal)];
+        Assert.MatchesRegex(@"cut by the length limit +1  .*rows\.csv, line 3\n", table);
+        Assert.MatchesRegex(@"contradict the answer +0  of 2 without a judgment that can be compared\n", table);
+    }
+
+    [TestMethod]
+    public void Train_TabsInACsvFile_AreNamedAndRead()
+    {
+        using var tool = new ToolRun();
+        tool.Write("rows.csv", "Question\tResponse\tAnswer\n2+3?\t#### 5\t5\n");
+        const string train = "train --model MODEL --data rows.csv --output out --epochs 1";
+
+        Assert.AreEqual(ExitCode.BadInput, tool.Run(train));
+        Assert.Contains(@"Name the delimiter \t (nlft: --delimiter ""\t"").", tool.Error);
+        tool.Succeed(["train", "--model", tool.Model, "--data", "rows.csv", "--output", "out", "--epochs", "1", "--delimiter", @"\t"]);
+    }
+
+    [TestMethod]
     public async Task Train_Prompts_AreRememberedEverywhere()
     {
         using var tool = new ToolRun();

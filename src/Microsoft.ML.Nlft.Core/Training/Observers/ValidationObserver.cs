@@ -93,7 +93,7 @@ internal sealed class ValidationObserver : ITrainingObserver
             return true;
         }, cancellationToken, losses);
         if (_options.Reduction == LossReduction.ExampleMean) return losses.Sum() / rows.Count;
-        return losses.Zip(rows, (loss, row) => loss * row.Response.Length).Sum() / rows.Sum(row => (long)row.Response.Length);
+        return losses.Zip(rows, (loss, row) => loss * row.CountedTokens).Sum() / rows.Sum(row => (long)row.CountedTokens);
     }
 
     private IReadOnlyList<ExampleSaliency> Analyze(EncodedExample[] rows, int step, CancellationToken cancellationToken)
