@@ -31,6 +31,12 @@ public sealed record ChatRow
     /// <summary>Variables of the chat template for this row, over <see cref="PromptOptions.TemplateVariables"/>. Default none.</summary>
     public IReadOnlyDictionary<string, object?> TemplateVariables { get; init; } = new Dictionary<string, object?>();
 
+    /// <summary>Returns what the row asks, as a text by which rows are compared: the prompt; without one, the whole row.</summary>
+    internal string PromptKey => Prompt ?? Completion ?? JsonSerializer.Serialize(Messages.Take(PromptMessages ?? Messages.Count));
+
+    /// <summary>Returns the whole row as a text by which rows are compared.</summary>
+    internal string WholeKey => Completion is not null ? Prompt + Completion : JsonSerializer.Serialize(Messages);
+
     /// <summary>Returns the content of the last message of a role, where it is a text.</summary>
     internal string? LastText(string role) =>
         Messages.LastOrDefault(message => RoleOf(message) == role)?.GetValueOrDefault("content")

@@ -85,8 +85,8 @@ public sealed class PromptEncoder
 
     private EncodedExample Encode(ChatRow chat, string source)
     {
-        var tokens = _chats.Encode(chat, source, new ChatLoss { AssistantOnly = chat is { Messages: not [], PromptMessages: null } })
-            .Cut(_limit, keepEnd: false);
+        var whole = _chats.Encode(chat, source, new ChatLoss { AssistantOnly = chat is { Messages: not [], PromptMessages: null } });
+        var tokens = whole.Cut(_limit, keepEnd: false);
         var (first, last) = (Array.IndexOf(tokens.Counted, true, Math.Min(1, tokens.Ids.Length)), Array.LastIndexOf(tokens.Counted, true));
         if (first < 0) // nothing comes before token 0, so it is never predicted
         {
@@ -96,6 +96,7 @@ public sealed class PromptEncoder
         return new EncodedExample(Polarity.Correct, tokens.Ids[first..(last + 1)], tokens.Ids[..first], [], [], source)
         {
             Counted = tokens.Counted[first..(last + 1)],
+            IsCut = tokens.Ids.Length < whole.Ids.Length,
         };
     }
 

@@ -7,8 +7,8 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.Monitoring;
 
 /// <summary>
-/// Serves a web page on this machine that follows a run: progress, curves of loss, token accuracy and salient share, the options, and the saliency
-/// map of the recorded rows. Nothing listens unless an instance is created.
+/// Serves a web page on this machine that follows a run: progress, curves of loss, validation loss, token accuracy and salient share, sample answers,
+/// the options, and the saliency map of the recorded rows. Nothing listens unless an instance is created.
 /// </summary>
 /// <remarks>
 /// The page listens on 127.0.0.1 only, answers GET requests whose Host header names that address, and sends its data as server-sent events. A slow or
@@ -72,6 +72,15 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
             norm = value.GradientNorm, rate = value.LearningRate, tokens = value.TokensSeen, speed = value.TokensPerSecond,
             elapsed = value.Elapsed.TotalSeconds, left = value.Remaining.TotalSeconds,
         });
+        foreach (var report in value.Validation)
+        {
+            _feed.Add("validation", new
+            {
+                step = report.Step, epoch = report.Epoch, loss = report.Loss, accuracy = report.Accuracy, answered = report.Answered,
+                best = report.IsBest,
+                answers = report.Samples.Select(sample => new[] { sample.Question, sample.Answer, sample.Expected, sample.Outcome.ToString() }),
+            });
+        }
         if (value.Recorded.Count == 0) return;
         lock (_lock) _recorded.AddRange(value.Recorded);
         if (_run?.Map is not null) _feed.Add("recorded", new { epoch = value.Recorded[^1].Epoch, rows = value.Recorded[^1].Rows.Count });

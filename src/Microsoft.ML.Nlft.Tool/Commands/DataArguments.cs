@@ -47,7 +47,11 @@ internal sealed class DataArguments
     /// <param name="options">The names of the columns.</param>
     /// <param name="required">The properties of <see cref="DataRow"/> that every row must fill in.</param>
     public IReadOnlyList<DataRow> Read(ParseResult parsed, ToolOptions options, params string[] required) =>
-        DataFile.Read(_console.PathOf(parsed.GetValue(_data)!), format: null, options.Columns, Delimiter(parsed), required);
+        Read(parsed.GetValue(_data)!, parsed, options, required);
+
+    /// <summary>Reads the rows of another file in the same way.</summary>
+    public IReadOnlyList<DataRow> Read(string path, ParseResult parsed, ToolOptions options, params string[] required) =>
+        DataFile.Read(_console.PathOf(path), format: null, options.Columns, Delimiter(parsed), required);
 
     /// <summary>Says which layout rows to train on have.</summary>
     public void Say(ParseResult parsed, TrainingRows rows) => _console.Error.WriteLine($"{parsed.GetValue(_data)} reads as {rows.Layout}.");
@@ -56,9 +60,13 @@ internal sealed class DataArguments
     /// <param name="parsed">The command line.</param>
     /// <param name="options">The names of the columns.</param>
     /// <param name="supervised">Whether they are for supervised fine-tuning; null: as their layout says.</param>
-    public TrainingRows ReadTraining(ParseResult parsed, ToolOptions options, bool? supervised)
+    public TrainingRows ReadTraining(ParseResult parsed, ToolOptions options, bool? supervised) =>
+        ReadTraining(parsed.GetValue(_data)!, parsed, options, supervised);
+
+    /// <summary>Reads the rows of another file to train on or to validate with, of any layout.</summary>
+    public TrainingRows ReadTraining(string file, ParseResult parsed, ToolOptions options, bool? supervised)
     {
-        var path = _console.PathOf(parsed.GetValue(_data)!);
+        var path = _console.PathOf(file);
         return Path.GetExtension(path).Equals(".parquet", StringComparison.OrdinalIgnoreCase)
             ? TrainingFile.Of(ParquetRows.Read(path), path, supervised, options.Columns)
             : TrainingFile.Read(path, supervised, options.Columns, Delimiter(parsed));

@@ -43,19 +43,20 @@ internal sealed record TrainingColumns(string Question, string? Response, string
 
     /// <summary>Reads every row; without an answer column, <see cref="DataRow.ToExample"/> needs no answers.</summary>
     /// <param name="view">The view.</param>
+    /// <param name="what">What the rows are, for messages: "training rows" or "validation rows".</param>
     /// <param name="cancellationToken">Observed between rows.</param>
     /// <param name="layout">What the rows are, when the view has another layout; else null.</param>
-    public IReadOnlyList<TrainingExample> Read(IDataView view, CancellationToken cancellationToken, out string? layout)
+    public IReadOnlyList<TrainingExample> Read(IDataView view, string what, CancellationToken cancellationToken, out string? layout)
     {
         layout = null;
         if (OrAnyLayout && !RowViews.HasText(view, Response!, cancellationToken))
         {
-            var read = TrainingFile.Of(RowViews.Objects(view, cancellationToken), "the view", supervised: true);
+            var read = TrainingFile.Of(RowViews.Objects(view, cancellationToken), what, supervised: true);
             layout = read.Layout;
             return read.Examples();
         }
         var rows = RowViews.Read(view, this, cancellationToken);
         return rows.Count > 0 ? [.. rows.Select(row => row.ToExample(needsAnswer: Answer is not null))]
-            : throw new NlftException("training rows", "none", "at least one row", "Check the file or the filters that come before the trainer.");
+            : throw new NlftException(what, "none", "at least one row", "Check the file or the filters that come before the trainer.");
     }
 }

@@ -52,6 +52,26 @@ public sealed class MLNetSnippets : Workplace
     }
 
     [TestMethod]
+    public void GettingStarted_Validation_Runs()
+    {
+        var mlContext = new MLContext(seed: 42);
+        var rows = mlContext.Nlft().LoadFromJsonLines("rows.jsonl");
+        var samples = Path.Combine(Pages.Root, "samples", "data", "rows.jsonl");
+        File.WriteAllLines("held-out.jsonl", File.ReadLines(samples).Skip(4).Take(3));
+        #region validation
+        var options = new NaturalLanguageFineTuneTrainer.Options
+        {
+            ModelFolder = "model",
+            ValidationSet = mlContext.Nlft().LoadFromJsonLines("held-out.jsonl"),
+            Training = new() { Epochs = 20, LearningRate = 1e-3, Validation = new() { Patience = 3, GeneratedRows = 50 } },
+        };
+        using var model = mlContext.Nlft().Trainers.NaturalLanguageFineTune(options).Fit(rows);
+        Console.WriteLine(model.Training!.DescribeValidation());
+        #endregion
+        Assert.AreEqual(3, model.Card.Validation!.Answered);
+    }
+
+    [TestMethod]
     public void OptionsPage_AllOptions_Run()
     {
         var mlContext = new MLContext();
