@@ -62,8 +62,8 @@ public sealed class ModelFolder : IDisposable
     public string Path { get; }
 
     /// <summary>
-    /// The architecture, from config.json. Not tied if the weight files hold an output layer that differs from the embedding, even if config.json says
-    /// otherwise.
+    /// The architecture, from config.json. Not tied if the weight files hold an output layer that differs from the embedding, even if config.json
+    /// says otherwise.
     /// </summary>
     public ModelConfiguration Configuration { get; }
 
