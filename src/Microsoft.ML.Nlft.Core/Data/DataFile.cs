@@ -200,6 +200,22 @@ public static class DataFile
             ".jsonl, .csv, .tsv or .json", "Name the file by its format, or name the format."),
     };
 
+    /// <summary>Reads the rows of a file as objects with the columns as names; a blank field of CSV or TSV is null.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="delimiter">What separates the fields of CSV or TSV; null: a comma or a tab.</param>
+    /// <param name="isList">Whether the file is one JSON list.</param>
+    internal static IEnumerable<JsonPlace> Objects(string path, char? delimiter, out bool isList)
+    {
+        var format = FormatOf(path);
+        isList = format == RowFormat.Nlft && IsList(path);
+        return format switch
+        {
+            RowFormat.Csv => DelimitedFormat.Objects(path, delimiter ?? ','),
+            RowFormat.Tsv => DelimitedFormat.Objects(path, delimiter ?? '\t'),
+            _ => isList ? JsonRows.ReadList(path) : JsonRows.ReadLines(path),
+        };
+    }
+
     private static IEnumerable<JsonFields> Lines(string path) => JsonRows.ReadLines(path).Select(row => new JsonFields(row));
 
     private static List<DataRow> ReadLines(string path, DataColumns columns, IReadOnlyList<string> required)

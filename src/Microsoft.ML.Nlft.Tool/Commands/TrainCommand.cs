@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.ML.Nlft.Common;
-using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
@@ -28,10 +27,15 @@ internal sealed class TrainCommand : ToolCommand
         HelpName = "FOLDER",
         Required = true,
     };
+    private readonly Option<string> _validation = new("--validation")
+    {
+        Description = "Rows to hold out and evaluate during training, in the form of --data; --validation-share takes them from --data instead.",
+        HelpName = "FILE",
+    };
     private readonly Option<string> _method = new("--method")
     {
         Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. "
-            + "sft: supervised fine-tuning on the responses, for comparison. Default nlft.",
+            + "sft: supervised fine-tuning on what the rows show. Default: nlft for rows with responses and answers, else sft.",
         HelpName = "nlft|sft",
     };
     private readonly Option<string> _weights = new("--weights")
@@ -45,10 +49,11 @@ internal sealed class TrainCommand : ToolCommand
         nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this);
-        _data = new DataArguments(console, this);
+        _data = new DataArguments(console, this, trains: true);
         _method.AcceptOnlyFromAmong("nlft", "sft");
         _weights.AcceptOnlyFromAmong("lora", "all");
         Add(_output);
+        Add(_validation);
         Add(_method);
         Add(_weights);
         _monitors = new MonitorArguments(console, this);
@@ -64,11 +69,11 @@ internal sealed class TrainCommand : ToolCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        var supervised = parsed.GetValue(_method) == "sft";
         var trainable = parsed.GetValue(_weights) == "all" ? TrainableWeights.All : TrainableWeights.Lora;
+        var data = _data.ReadTraining(parsed, options, parsed.GetValue(_method) is { } method ? method == "sft" : null);
+        var (rows, supervised) = (data.Rows, data.IsSupervised);
         ITokenObjective objective = supervised ? new LikelihoodObjective() : new NaturalLanguageObjective(options.Objective);
-        var rows = supervised ? _data.Read(parsed, options, nameof(DataRow.Response))
-            : _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
+        var validation = parsed.GetValue(_validation) is { } file ? _data.ReadTraining(file, parsed, options, supervised).Examples() : null;
         var output = Console.PathOf(parsed.GetValue(_output)!);
         RequirePlace(output, trainable);
         var settings = new LocalModelSettings
@@ -76,7 +81,7 @@ internal sealed class TrainCommand : ToolCommand
             QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts,
         };
         settings.Validate();
-        var examples = rows.Select(row => row.ToExample(needsAnswer: !supervised)).ToList();
+        var examples = data.Examples();
         if (!options.FineTune.AllowContradictions) DataReport.Of(examples).RequireNoContradictions(); // before the model is loaded
         using var model = _model.Open(parsed, options, trainable, cancellationToken);
         if (Path.GetFullPath(output) == model.Folder.Path)
@@ -87,17 +92,23 @@ internal sealed class TrainCommand : ToolCommand
             CheckpointFolder = Resolve(options.FineTune.CheckpointFolder),
             ResumeFrom = Resolve(options.FineTune.ResumeFrom),
         };
-        var run = new TrainingRun(model, examples, objective, training, Console.Time); // refuses bad input before anything is printed
+        // refuses bad input before anything is printed
+        var run = new TrainingRun(model, examples, objective, training, Console.Time, validation);
+        _data.Say(parsed, data);
+        var heldOut = run.Description.ValidationRows is var held and > 0 ? $", {held} rows held out" : "";
         Console.Error.WriteLine(
-            $"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
+            $"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment){heldOut}, "
+            + $"model {model.Folder.Path}.");
         Console.Error.Write(run.Data);
         var ranks = training.Distributed ? model.Communicator : Communicator.Single;
         if (ranks.Size > 1) Console.Error.WriteLine($"{ranks.Size} processes train together ({ranks.Library}).");
         var result = ProgressDisplay.Run(Console, "Training", progress =>
         {
-            using var monitors = ranks.IsFirst ? _monitors.Create(parsed, new Steps(progress)) : null;
+            using var monitors = ranks.IsFirst ? _monitors.Create(parsed, new Steps(progress, Console)) : null;
             return run.Run(cancellationToken: cancellationToken, monitor: monitors?.All);
         });
+        if (Console.ErrorIsTerminal) Steps.Say(result.Validation, Console); // elsewhere each was said at its time
+        if (result.DescribeValidation() is { } best) Console.Error.WriteLine(best);
         if (training.ResumeFrom is { } from)
         {
             Console.Error.WriteLine(result.ResumedSteps > 0 ? $"Resumed after step {result.ResumedSteps}."
@@ -157,14 +168,25 @@ internal sealed class TrainCommand : ToolCommand
     }
 
     /// <summary>Reports a training step as a share and a short text.</summary>
-    private sealed class Steps(IProgress<(double Share, string Words)> progress) : ITrainingMonitor
+    private sealed class Steps(IProgress<(double Share, string Words)> progress, ToolConsole console) : ITrainingMonitor
     {
+        private string _validation = "";
+
+        /// <summary>Prints evaluations with their sample answers.</summary>
+        public static void Say(IEnumerable<ValidationReport> reports, ToolConsole console)
+        {
+            foreach (var line in reports.SelectMany(report => report.Lines())) console.Error.WriteLine($"Training: {line}");
+        }
+
         public void Report(TrainingProgress value)
         {
+            if (value.Validation is [.., var last]) _validation = string.Create(CultureInfo.InvariantCulture, $", validation {last.Loss:0.0000}");
+            if (!console.ErrorIsTerminal) Say(value.Validation, console);
             progress.Report(((double)value.Step / value.TotalSteps, Words(value) + (value.SlowProcess is { } slow ? $"; {slow}" : "")));
         }
 
-        private static string Words(TrainingProgress p) => string.Create(CultureInfo.InvariantCulture,
-            $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}, token accuracy {100 * p.TokenAccuracy:0} %, {p.TokensPerSecond:0} tokens/s");
+        private string Words(TrainingProgress p) => string.Create(CultureInfo.InvariantCulture,
+            $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}{_validation}, "
+            + $"token accuracy {100 * p.TokenAccuracy:0} %, {p.TokensPerSecond:0} tokens/s");
     }
 }

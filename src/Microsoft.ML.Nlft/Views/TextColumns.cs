@@ -21,6 +21,9 @@ internal static class TextColumns
     /// <summary>Makes the same check while a pipeline is built.</summary>
     public static void Check(SchemaShape shape, string name) => Check(shape.Select(c => new Entry(c.Name, Describe(c), IsText(c))), name);
 
+    /// <summary>Returns the name of the first text column; null: there is none.</summary>
+    public static string? First(SchemaShape shape) => shape.Where(IsText).Select(column => column.Name).FirstOrDefault();
+
     private static void Check(IEnumerable<Entry> columns, string name)
     {
         var there = columns.ToList();

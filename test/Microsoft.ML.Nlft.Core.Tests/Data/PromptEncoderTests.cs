@@ -293,10 +293,10 @@ public class PromptEncoderTests
     }
 
     [TestMethod]
-    public void StopIds_AreTheUnionOfAllThatEndAnAnswer()
+    public void StopIds_AreThoseOfTheModelAndTheEndOfATrainedResponse()
     {
-        var (_, encoder) = Create(ChatMl, endOfSequenceIds: [7, 257]);
-        CollectionAssert.AreEqual(new[] { 7, 257, 259 }, encoder.StopIds.ToArray());
+        var (_, encoder) = Create(ChatMl, endOfSequenceIds: [7, 300]);
+        CollectionAssert.AreEqual(new[] { 7, 259, 300 }, encoder.StopIds.ToArray(), "the tokenizer's own 257 stops nothing");
     }
 
     [TestMethod]

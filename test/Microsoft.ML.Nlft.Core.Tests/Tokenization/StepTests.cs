@@ -101,7 +101,7 @@ public sealed class StepTests
              "special_tokens":{"x":{"ids":[7,8]}}}
             """;
         var json = isInSequence ? $$"""{"type":"Sequence","processors":[{"type":"ByteLevel"},{{Template}}]}""" : Template;
-        var processing = TokenizerSteps.PostProcessor(Json(json));
+        var processing = PostProcessorJson.Read(Json(json));
 
         CollectionAssert.AreEqual(before, processing.Before);
         CollectionAssert.AreEqual(after, processing.After);

@@ -161,6 +161,59 @@ public sealed class TrainerTests : ModelTest
     }
 
     [TestMethod]
+    public void Fit_ValidationSet_IsEvaluatedNotTrained()
+    {
+        var lines = new List<string>();
+        MLContext.Log += (_, e) =>
+        {
+            if (e.Kind == ChannelMessageKind.Info && e.Source.Contains("Training", StringComparison.Ordinal)) lines.Add(e.RawMessage);
+        };
+        var options = Options();
+        options.Seed = 9;
+        options.ValidationSet = View([new() { Question = "9 + 9?", Response = "9 + 9 = 18. #### 18", Answer = "#### 18" }]);
+        options.Training = options.Training with { Validation = new() { Steps = 1, Patience = 2, GeneratedRows = 1, MaximumNewTokens = 8 } };
+
+        using var model = Fit(options);
+
+        // the fake engine scores the same for ever: the first evaluation is the best, two without a gain end the run
+        Assert.AreEqual((3, 1, true), (model.Training!.Steps.Count, model.Training.Best!.Step, model.Training.StoppedEarly));
+        Assert.AreEqual(1, model.Card.Validation!.Rows);
+        Assert.AreEqual("NLFT: 3 rows, 1 held out, 2 epochs, seed 9.", lines[0]);
+        Assert.IsTrue(lines.Exists(line => line.StartsWith("validation after step 1, epoch 0.67: loss ", StringComparison.Ordinal)));
+        Assert.IsTrue(lines.Exists(line => line.StartsWith("  9 + 9? -> ", StringComparison.Ordinal)));
+        StringAssert.StartsWith(lines[^1], "Stopped early: the evaluations gained nothing. Best validation after step 1, ");
+    }
+
+    [TestMethod]
+    public void Fit_ValidationSetThatDoesNotFit_IsRefusedByName()
+    {
+        string Refusal(IDataView view)
+        {
+            var options = Options();
+            options.ValidationSet = view;
+            return Assert.ThrowsExactly<NlftException>(() => Fit(options)).Message;
+        }
+        StringAssert.StartsWith(Refusal(View([])), "option ValidationSet, validation rows: found none; expected at least one row.");
+        StringAssert.StartsWith(Refusal(MLContext.Transforms.DropColumns("Judgment").Fit(View(ThreeRows)).Transform(View(ThreeRows))),
+            "option ValidationSet, column \"Judgment\": found no such column");
+        StringAssert.StartsWith(Refusal(View(ThreeRows)), "validation rows: found 3 whose question is also trained: first row 1, as in row 1;");
+    }
+
+    [TestMethod]
+    public void NaturalLanguageFineTune_ValidationSetArgument_ReachesTheRun()
+    {
+        var view = View([new() { Question = "9 + 9?", Response = "", Answer = "#### 18" }]);
+        foreach (var fit in (Action[])
+        [
+            () => MLContext.Nlft().Trainers.NaturalLanguageFineTune(Disk.Folder, validationSet: view).Fit(View(ThreeRows)),
+            () => MLContext.Nlft().Trainers.SupervisedFineTune(Disk.Folder, validationSet: view).Fit(View(ThreeRows)),
+        ])
+        {
+            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(fit).Message, "option ValidationSet, row 1, Response: found nothing");
+        }
+    }
+
+    [TestMethod]
     public void Fit_BracesInTexts_LeaveTheLogAlone()
     {
         MLContext.Log += (_, e) => _ = e.Message;

@@ -126,6 +126,46 @@ public sealed class TrainTests
     }
 
     [TestMethod]
+    public void Train_ValidationFile_IsEvaluatedAndTheBestIsSaved()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        tool.Write("held.csv", "Question,Response,Judgment,Answer\n3+3?,#### 6,,#### 6\n5+1?,#### 7,The sum is 6.,#### 6\n");
+        const string train = "train --model MODEL --data rows.csv --output out --epochs 3 --learning-rate 0.01 --validation held.csv";
+
+        tool.Succeed($"{train} --validation-generated-rows 1 --validation-maximum-new-tokens 4");
+
+        Assert.Contains("3 rows (2 with a judgment), 2 rows held out", tool.Error);
+        Assert.MatchesRegex(@"Training: validation before training: loss \S+, accuracy 0\.0 % of 1", tool.Error);
+        Assert.MatchesRegex(@"Training: validation after step 3, epoch 3\.00: loss ", tool.Error);
+        Assert.MatchesRegex(@"Training:   (3\+3|5\+1)\? -> .* \(expected 6\)", tool.Error);
+        Assert.MatchesRegex(@"Training: 100 %, step 3 of 3, loss \S+, validation \S+, token accuracy", tool.Error);
+        Assert.MatchesRegex(@"\nBest validation after step \d, epoch \S+: loss .*; the weights are those of that step\.", tool.Error);
+        Assert.Contains("- Validation: 2 rows held out, evaluated 4 times", File.ReadAllText(tool.PathOf("out/README.md")));
+
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output out --validation rows.csv"));
+        Assert.Contains("validation rows: found 3 whose question is also trained", tool.Error);
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output out --validation no.csv"));
+        Assert.Contains("no.csv", tool.Error);
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output out --validation-patience 2"));
+        Assert.Contains("option Validation.Patience: found 2; expected 0, because no row is held out.", tool.Error);
+    }
+
+    [TestMethod]
+    public void Train_ValidationShare_StopsEarlyAndIsKeptInTheOptions()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        tool.Succeed("train --model MODEL --data rows.csv --output out --epochs 50 --learning-rate 1e-9 --validation-share 0.3 "
+            + "--validation-patience 2 --validation-minimum-gain 0.5");
+        Assert.Contains("Stopped early: the evaluations gained nothing. Best validation after step ", tool.Error);
+        Assert.StartsWith("3 steps, ", tool.Out);
+        Assert.Contains("\"Share\": 0.3", File.ReadAllText(tool.PathOf("out/nlft-options.json")));
+        tool.Succeed("train --model MODEL --options out/nlft-options.json --data rows.csv --output again");
+        Assert.StartsWith("3 steps, ", tool.Out);
+    }
+
+    [TestMethod]
     public void Train_Adapter_GoesOnFromIt()
     {
         using var tool = new ToolRun();
