@@ -57,6 +57,9 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Full path of the folder.</summary>
     public string Path { get; }
 
+    /// <summary>Whether a path names this folder, directly or through links.</summary>
+    public bool IsAt(string path) => RealPath.Same(path, Path);
+
     /// <summary>The architecture, from config.json.</summary>
     public ModelConfiguration Configuration { get; }
 
