@@ -136,9 +136,8 @@ public sealed record LocalModelDescription
             else if (FingerprintIn(place) == BaseModelFingerprint) return place;
             else tried.Add($"another model in {place}");
         }
-        throw new NlftException($"base model of {folder}", string.Join(", ", tried), $"\"{BaseModelName ?? ModelLocator.NameOf(BaseModelPath)}\" "
-            + $"with fingerprint {BaseModelFingerprint[..Math.Min(12, BaseModelFingerprint.Length)]}... in one of these places",
-            name + $" {ModelLocator.Variable} names further folders to search.");
+        throw new NlftException($"base model of {folder}", string.Join(", ", tried),
+            $"\"{BaseModelName ?? ModelLocator.NameOf(BaseModelPath)}\", the model that was saved, in one of these places", name + $" {ModelLocator.Variable} names further folders to search.");
     }
 
     private IEnumerable<string> BaseModelPlaces(string folder, ModelLocator locator)
