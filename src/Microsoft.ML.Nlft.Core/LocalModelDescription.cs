@@ -133,20 +133,34 @@ public sealed record LocalModelDescription
         foreach (var place in BaseModelPlaces(Path.GetFullPath(folder), locator).Distinct())
         {
             if (!File.Exists(Path.Combine(place, "config.json"))) tried.Add($"no model in {place}");
-            else if (FingerprintIn(place) == BaseModelFingerprint) return place;
+            else if (Matches(place)) return place;
             else tried.Add($"another model in {place}");
         }
         throw new NlftException($"base model of {folder}", string.Join(", ", tried),
-            $"\"{BaseModelName ?? ModelLocator.NameOf(BaseModelPath)}\", the model that was saved, in one of these places", name + $" {ModelLocator.Variable} names further folders to search.");
+            $"\"{NameOfBase}\", the model that was saved, in one of these places", name + $" {ModelLocator.Variable} names further folders to search.");
     }
+
+    /// <summary>The base model's name; files of older versions have it in the card or the path only.</summary>
+    internal string NameOfBase => BaseModelName ?? Card?.BaseModel ?? (BaseModelPath.Length > 0 ? ModelLocator.NameOf(BaseModelPath) : "");
 
     private IEnumerable<string> BaseModelPlaces(string folder, ModelLocator locator)
     {
         if (BaseModelRelativePath is { } relative) yield return Path.GetFullPath(Path.Combine(folder, relative));
-        var named = BaseModelName ?? ModelLocator.NameOf(BaseModelPath);
-        if (Path.GetDirectoryName(folder) is { } parent) yield return Path.Combine(parent, named.Split('/', '\\')[^1]);
-        foreach (var place in locator.Places(named)) yield return place;
-        yield return BaseModelPath;
+        if (Path.GetDirectoryName(folder) is { } parent) yield return Path.Combine(parent, NameOfBase.Split('/', '\\')[^1]);
+        foreach (var place in locator.Places(NameOfBase)) yield return place;
+        if (BaseModelPath.Length > 0) yield return BaseModelPath;
+    }
+
+    private bool Matches(string folder)
+    {
+        try
+        {
+            return FingerprintIn(folder) == BaseModelFingerprint;
+        }
+        catch (NlftException) // a folder that cannot be read is not the model that was saved
+        {
+            return false;
+        }
     }
 
     private static string FingerprintIn(string folder)

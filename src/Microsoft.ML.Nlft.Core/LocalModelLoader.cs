@@ -50,7 +50,7 @@ internal static class LocalModelLoader
             return new LocalModel(folder, network, tokenizer, prompts, engine, options.Adapter, communicator)
             {
                 Description = saved,
-                Name = options.BaseModelName ?? saved?.BaseModelName ?? ModelLocator.NameOf(folder.Path),
+                Name = options.BaseModelName ?? saved?.NameOfBase ?? ModelLocator.NameOf(folder.Path),
             };
         }
         catch

@@ -17,8 +17,8 @@ namespace Microsoft.ML.Nlft;
 /// </summary>
 internal static class ModelZip
 {
-    /// <summary>The limit of the packed model in bytes: ML.NET reads the whole table into one array, as base64.</summary>
-    public const long MaximumBytes = 1L << 30;
+    /// <summary>The limit of the packed model in bytes: ML.NET keeps the table that holds it in one array, as base64.</summary>
+    public const long MaximumBytes = 512L << 20;
 
     /// <summary>Number of chunks: many rows of moderate size instead of one huge text. Fixed, because saved files depend on it.</summary>
     public const int ChunkCount = 64;
@@ -74,7 +74,8 @@ internal static class ModelZip
         var size = (int)(archive.Length / (3 * ChunkCount) + 1) * 3; // base64 of a multiple of 3 bytes has no padding
         var bytes = new byte[size];
         var chunks = new string[ChunkCount];
-        for (var i = 0; i < ChunkCount; i++) chunks[i] = Convert.ToBase64String(bytes, 0, archive.ReadAtLeast(bytes, size, throwOnEndOfStream: false));
+        for (var i = 0; i < ChunkCount; i++)
+            chunks[i] = Convert.ToBase64String(bytes, 0, archive.ReadAtLeast(bytes, size, throwOnEndOfStream: false));
         return chunks;
     }
 

@@ -92,8 +92,8 @@ public sealed partial class ModelLocator
         Directory.Exists(root) ? Directory.EnumerateDirectories(root).Order(StringComparer.Ordinal) : [];
 
     /// <summary>Returns the hub name that a folder of the cache holds; null for any other folder.</summary>
-    private static string? CachedName(string folder) =>
-        Path.GetFileName(folder) is var own && own.StartsWith("models--", StringComparison.Ordinal) ? own["models--".Length..].Replace("--", "/") : null;
+    private static string? CachedName(string folder) => Path.GetFileName(folder) is var own && own.StartsWith("models--", StringComparison.Ordinal)
+        ? own["models--".Length..].Replace("--", "/") : null;
 
     /// <summary>Returns the snapshot that refs/main names; without that file the newest one.</summary>
     private static string Snapshot(string cache, string name)

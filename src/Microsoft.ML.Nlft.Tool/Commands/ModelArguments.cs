@@ -73,10 +73,13 @@ internal sealed class ModelArguments
         var folder = Path(parsed, _adapter) ?? throw new NlftException("option --adapter", "nothing", "the folder of an adapter",
             "Name the adapter with --adapter.");
         var adapter = LoraAdapter.Load(folder);
-        return (adapter, Saved(parsed)?.FindBaseModel(folder, Model(parsed), _locator.Of(parsed)) ?? Model(parsed) ?? BaseOf(adapter, folder, parsed));
+        var model = Model(parsed);
+        return (adapter, Saved(parsed)?.FindBaseModel(folder, model, _locator.Of(parsed)) ?? model ?? BaseOf(adapter, folder, parsed));
     }
 
-    /// <summary>Returns the base model's name for a new model card: that of the saved model, else its name on the hub or its folder's own name.</summary>
+    /// <summary>
+    /// Returns the base model's name for a new model card: that of the saved model, else its name on the hub or its folder's own name.
+    /// </summary>
     public string BaseName(ParseResult parsed, string folder) => Saved(parsed)?.BaseModelName
         ?? (parsed.GetValue(_model) is { } model && !Directory.Exists(_console.PathOf(model)) ? model : ModelLocator.NameOf(folder));
 

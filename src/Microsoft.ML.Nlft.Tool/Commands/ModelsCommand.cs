@@ -68,7 +68,8 @@ internal sealed record ListedModel(string Name, string Folder, string ModelType,
         }
         catch (NlftException e)
         {
-            return new(name, folder, TypeOf(folder), bytes, $"does not run: {e.Subject.Replace(folder + Path.DirectorySeparatorChar, "")}: found {e.Found}");
+            var subject = e.Subject.Replace(folder + Path.DirectorySeparatorChar, "");
+            return new(name, folder, TypeOf(folder), bytes, $"does not run: {subject}: found {e.Found}");
         }
     }
 

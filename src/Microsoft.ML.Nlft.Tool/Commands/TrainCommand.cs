@@ -195,6 +195,9 @@ internal sealed class TrainCommand : ToolCommand
 
         /// <summary>The most important first: a bar shows what fits.</summary>
         private string Words(TrainingProgress p) => string.Create(CultureInfo.InvariantCulture,
-            $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}{(brief ? $", salient {100 * p.SalientShare:0} %" : "")}, token accuracy {100 * p.TokenAccuracy:0} %, {p.TokensPerSecond:0} tokens/s");
+            $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}{Salient(p)}, token accuracy {100 * p.TokenAccuracy:0} %, {p.TokensPerSecond:0} tokens/s");
+
+        private string Salient(TrainingProgress p) =>
+            brief ? string.Create(CultureInfo.InvariantCulture, $", salient {100 * p.SalientShare:0} %") : "";
     }
 }

@@ -61,8 +61,11 @@ public sealed class ModelsTests : IDisposable
         StringAssert.Contains(File.ReadAllText(_tool.PathOf("tuned/README.md")), "base_model: \"org/tiny\"");
         foreach (var file in (string[])["adapter_config.json", "README.md"])
             Assert.IsFalse(File.ReadAllText(_tool.PathOf($"tuned/{file}")).Contains(_tool.Folder), file);
-        Directory.Move(_tool.PathOf("tuned"), _tool.PathOf("models"));
-        _tool.Succeed("generate --adapter models --question 2+3? --maximum-new-tokens 2"); // the relative path has gone: the cache has the name
+        Directory.CreateDirectory(_tool.PathOf("deep"));
+        Directory.Move(_tool.PathOf("tuned"), _tool.PathOf("deep/tuned"));
+        Directory.Move(_tool.PathOf("cache"), _tool.PathOf("moved"));
+        _tool.Variables["HF_HOME"] = _tool.PathOf("moved");
+        _tool.Succeed("generate --adapter deep/tuned --question 2+3? --maximum-new-tokens 2"); // only the cache has the name
     }
 
     [TestMethod]
@@ -149,8 +152,8 @@ public sealed class ModelsTests : IDisposable
             + "endOfSequenceIds weightBytes hasWeights rows tokens memory", Keys("inspect --model MODEL --json"));
         Assert.AreEqual("version runtime runtimeIdentifier system processors simdBits memoryBytes engine device threads cuda selfTests passed",
             Keys("doctor --json"));
-        Assert.AreEqual("event step totalSteps epoch loss tokenAccuracy salientShare gradientNorm learningRate tokensSeen tokensPerSecond secondsLeft",
-            Keys("train --model MODEL --data rows.csv --output tuned --epochs 2 --json"));
+        Assert.AreEqual("event step totalSteps epoch loss tokenAccuracy salientShare gradientNorm learningRate tokensSeen tokensPerSecond "
+            + "secondsLeft", Keys("train --model MODEL --data rows.csv --output tuned --epochs 2 --json"));
         var lines = Objects(_tool.Out);
         Assert.HasCount(3, lines);
         Assert.AreEqual("event steps totalSteps loss cancelled resumedSteps skippedSteps output", Names(lines[^1]));
