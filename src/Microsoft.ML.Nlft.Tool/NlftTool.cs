@@ -50,7 +50,8 @@ internal sealed class NlftTool
     public async Task<int> RunAsync(IReadOnlyList<string> args, CancellationToken cancellationToken = default)
     {
         var parsed = Root.Parse(args.Count == 0 ? ["--help"] : args);
-        if (parsed.UnmatchedTokens.Count > 0 || (parsed.Errors.Count > 0 && !(parsed.Action?.ClearsParseErrors ?? false))) return RefuseUsage(parsed);
+        var unknown = parsed.Action is HelpText && parsed.UnmatchedTokens.Count > 0; // help would hide it
+        if (unknown || (parsed.Errors.Count > 0 && !(parsed.Action?.ClearsParseErrors ?? false))) return RefuseUsage(parsed);
         try
         {
             var settings = new InvocationConfiguration

@@ -84,7 +84,7 @@ internal sealed class TrainCommand : ToolCommand
         var rows = supervised ? _data.Read(parsed, options, nameof(DataRow.Response))
             : _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
         var output = Console.PathOf(parsed.GetValue(_output)!);
-        RequirePlace(output, overwrite: parsed.GetValue(_overwrite) || options.FineTune.ResumeFrom is not null);
+        RequirePlace(output);
         var settings = new LocalModelSettings
         {
             QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts,
@@ -93,6 +93,12 @@ internal sealed class TrainCommand : ToolCommand
         using var model = _model.Open(parsed, options, trainable, cancellationToken, parsed.GetValue(_baseName));
         if (model.Folder.IsAt(output))
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
+        if (!parsed.GetValue(_overwrite) && options.FineTune.ResumeFrom is null && Directory.Exists(output)
+            && Directory.EnumerateFileSystemEntries(output).Any())
+        {
+            throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one",
+                "Name another folder with --output, or replace the model in it with --overwrite.");
+        }
         var training = _monitors.Record(parsed, options.FineTune, rows.Count, supervised) with
         {
             ReturnPartialOnCancel = true,
@@ -158,15 +164,10 @@ internal sealed class TrainCommand : ToolCommand
     private string? Resolve(string? path) => path is null ? null : Console.PathOf(path);
 
     /// <summary>Refuses an unusable output folder before training, not after it.</summary>
-    private static void RequirePlace(string output, bool overwrite)
+    private static void RequirePlace(string output)
     {
         if (File.Exists(output))
             throw new NlftException(output, "a file", "a folder, or a place for a new one", "Name another folder with --output.");
-        if (!overwrite && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any())
-        {
-            throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one",
-                "Name another folder with --output, or replace the model in it with --overwrite.");
-        }
         var above = Path.GetFullPath(output);
         while (!Directory.Exists(above) && !File.Exists(above) && Path.GetDirectoryName(above) is { } parent) above = parent;
         AtomicFile.TryFolder(above);
