@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Tokenization;
 
@@ -44,6 +45,7 @@ internal sealed class ChatRowEncoder(
         try
         {
             var chat = template.RenderChat(row.Messages, addGenerationPrompt: false, all);
+            RequireQuestions(row, source, chat.Text, template.Name);
             var prompt = row.PromptMessages is { } count && loss.CompletionOnly
                 ? tokenizer.Encode(template.RenderChat(row.Messages.Take(count), addGenerationPrompt: true, all).Text, addSpecialTokens: false) : [];
             var tokens = tokenizer.EncodeToTokens(chat.Text, out _);
@@ -59,6 +61,27 @@ internal sealed class ChatRowEncoder(
                 raised);
         }
     }
+
+    /// <summary>Requires that a rendered row shows the texts of its users.</summary>
+    private static void RequireQuestions(ChatRow row, string source, string rendered, string template)
+    {
+        foreach (var (index, message) in row.Messages.Index())
+        {
+            if (ChatRow.RoleOf(message) != "user" || ContentOf(message) is not { } text) continue;
+            if (rendered.Contains(text.Trim(), StringComparison.Ordinal)) continue;
+
+            throw new NlftException($"{source}, messages[{index}]", $"a user's text that the prompt of {template} lacks",
+                "a chat template that shows every message",
+                "Use the template that was published with the model; if it takes contents as parts, write them so: [{\"type\": \"text\", ...}].");
+        }
+    }
+
+    private static string? ContentOf(IReadOnlyDictionary<string, object?> message) => message.GetValueOrDefault("content") switch
+    {
+        string text => text,
+        JsonElement { ValueKind: JsonValueKind.String } text => text.GetString(),
+        _ => null,
+    };
 
     private static ChatTokens Counted(int[] ids, int[] prompt)
     {

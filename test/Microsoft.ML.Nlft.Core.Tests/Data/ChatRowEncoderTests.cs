@@ -45,12 +45,23 @@ public sealed class ChatRowEncoderTests
         Assert.AreEqual("Yo<|im_end|>Yo<|im_end|>", Counted(ChatMl, $"[{Question}, {Answer}, {Question}, {Answer}, {Question}]"));
 
     [TestMethod]
-    [DataRow("{{ messages[1].content }}", "shows none of the 2 messages in a loop")]
+    [DataRow("{{ messages[0].content }}{{ messages[1].content }}", "shows none of the 2 messages in a loop")]
     [DataRow("{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}>>{% endif %}",
         "writes an answer unlike its generation prompt")]
     [DataRow("{{ raise_exception('no tools') }}", "messages that the chat template refuses: \"no tools\"")]
     public void Encode_AssistantsTextThatCannotBeLocated_IsRefused(string template, string message) =>
         Assert.Contains(message, Assert.ThrowsExactly<NlftException>(() => Counted(template, $"[{Question}, {Answer}]")).Message);
+
+    [TestMethod]
+    [DataRow("{% for m in messages %}<{{ m.role }}>{% for part in m.content %}{{ part.text }}{% endfor %}{% endfor %}")]
+    [DataRow("{% for m in messages if m.role == 'assistant' %}<{{ m.role }}>{{ m.content }}{% endfor %}")]
+    [DataRow("{{ messages[1].content }}")]
+    [DataRow("{% for m in messages[1:] %}{{ m.content }}{% endfor %}")]
+    [DataRow("{% for m in messages %}{{ m.content[1:] }}{% endfor %}")]
+    [DataRow("")]
+    public void Encode_TemplateThatLosesAQuestion_IsRefused(string template) =>
+        Assert.Contains("messages[0]: found a user's text that the prompt of chat template lacks",
+            Assert.ThrowsExactly<NlftException>(() => Counted(template, $"[{Question}, {Answer}]")).Message);
 
     [TestMethod]
     public void Encode_FolderWithoutATemplate_IsRefused() =>
