@@ -95,7 +95,7 @@ internal static class ForeignFile
         var end = text.IndexOfAny((byte)'\r', (byte)'\n');
         var line = Encoding.Latin1.GetString(text[..(end < 0 ? 0 : Math.Min(end, 20))]).Trim('"', ' ');
         if (line.Length is < 4 or > 5 || !line.StartsWith("sep=", StringComparison.OrdinalIgnoreCase)) return;
-        var delimiter = line is [.., ',' or '='] ? "" : $" Name the delimiter (nlft: --delimiter \"{line[^1]}\").";
+        var delimiter = line is [.., ',' or '='] ? "" : $" Name the delimiter (nlft: --delimiter \"{(line[^1] == '\t' ? "\\t" : $"{line[^1]}")}\").";
         throw new NlftException($"{path}, line 1", $"Excel's line {line}", "the column names", $"Delete the line.{delimiter}");
     }
 

@@ -34,7 +34,8 @@ internal sealed class NumberReader(string text)
                 continue;
             }
             var (end, value) = Unsigned(at, to);
-            if (!IsPartOfName(at)) return Signed(at, end, value, from);
+            if (!IsPartOfName(at, out var word)) return Signed(at, end, value, from);
+            if (word > 0 && DigitRun.IsDigit(text[word - 1]) && !IsUnit(word, at, end)) return new NumberToken(at, end, null, false); // 15h30
             at = end;
         }
         return null;
@@ -63,8 +64,7 @@ internal sealed class NumberReader(string text)
         if (IsFractionSign(text[at])) return (at + 1, FractionSign(text[at]));
         if (text[at] == '\\') return Raised(Frac(at, to), to);
         var run = DigitRun.Read(text, at, to);
-        if (run.HasDecimalComma && at > 0 && text[at - 1] is '(' or '[' && run.End < text.Length && text[run.End] is ')' or ']' or '\\')
-            return (run.End, null); // (3,4) is a point
+        if (run.HasDecimalComma && IsEnclosed(at)) return (run.End, null); // (3,4) is a point, {3,4} a set
         if (run.Value is not { } value) return (Chain(run.End, to), null);
         if (run.IsWhole && Mixed(run, to) is { } mixed) return mixed;
         if (run.IsWhole && IsoDate(run, to) is var date && date > run.End) return (date, null);
@@ -77,6 +77,9 @@ internal sealed class NumberReader(string text)
         }
         return Power(run, value, to);
     }
+
+    private bool IsEnclosed(int at) =>
+        at > 0 && (text[at - 1] is '(' or '[' || (text[at - 1] == '{' && (at < 2 || !char.IsAsciiLetter(text[at - 2]))));
 
     /// <summary>Reads further parts after colons, as in 3:45 and 2:3; returns where they end.</summary>
     private int Chain(int at, int to)
@@ -240,22 +243,28 @@ internal sealed class NumberReader(string text)
         return run.End < inner.Length ? null : minus ? run.Value?.Negated : run.Value;
     }
 
-    /// <summary>Whether the digits belong to the word, subscript or exponent before them.</summary>
-    private bool IsPartOfName(int at)
+    /// <summary>Whether the digits belong to the word, subscript or exponent before them; and where the word begins, or 0.</summary>
+    private bool IsPartOfName(int at, out int word)
     {
+        word = 0;
         if (at == 0 || text[at] == '\\' || IsFractionSign(text[at])) return false;
         var before = at - 1;
         if (text[before] == '{' && before > 0) before--;
         if (text[before] == '^') return true;
         if (text[before] == '_') return before > 0 && char.IsAsciiLetterOrDigit(text[before - 1]);
         if (before < at - 1 || !char.IsAsciiLetter(text[before])) return false;
-        var start = before;
-        while (start > 0 && start > at - LongestWord && char.IsAsciiLetter(text[start - 1])) start--;
-        if (start > 0 && text[start - 1] == '\\') return false; // \approx5
-        var word = text[start..at].ToLowerInvariant();
-        if (word == "x") return start == 0 || !(DigitRun.IsDigit(text[start - 1]) || text[start - 1] is ' ' or ')'); // 3x5
-        return !s_currencies.Contains(word);
+        word = before;
+        while (word > 0 && word > at - LongestWord && char.IsAsciiLetter(text[word - 1])) word--;
+        if (word > 0 && text[word - 1] == '\\') return false; // \approx5
+        var letters = text[word..at].ToLowerInvariant();
+        if (letters == "x") return word == 0 || !(DigitRun.IsDigit(text[word - 1]) || text[word - 1] is ' ' or ')'); // 3x5
+        return !s_currencies.Contains(letters);
     }
+
+    /// <summary>Whether letters and a digit are a unit of area or volume: m2, cm3.</summary>
+    private bool IsUnit(int word, int at, int end) =>
+        end == at + 1 && text[at] is '2' or '3' && (end >= text.Length || !char.IsAsciiLetter(text[end]))
+        && text[word..at] is "m" or "mm" or "cm" or "dm" or "km" or "ft" or "in" or "yd";
 
     /// <summary>Adds sign and currency to digits that begin at <paramref name="at"/>.</summary>
     private NumberToken Signed(int at, int end, AnswerNumber? value, int from)

@@ -11,6 +11,9 @@ internal static class OneNumber
         ["frac", "dfrac", "tfrac", "cfrac", "text", "textbf", "textit", "textrm", "mathrm", "mathbf", "mathit", "mbox", "boxed", "left", "right",
             "displaystyle", "circ", "degree", "approx", "times", "cdot", "quad", "qquad", "pounds", "euro", "rm", "bf", "bold", "large", "Large"];
 
+    private static readonly string[] s_months =
+        ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+
     /// <summary>Returns the number of a part; null when it is not one number.</summary>
     public static NumberToken? Find(string text, NumberReader numbers, Range part)
     {
@@ -37,6 +40,8 @@ internal static class OneNumber
     private static bool IsPlain(ReadOnlySpan<char> text)
     {
         if (text.IndexOfAny("√π∞≤≥≠") >= 0) return false;
+        foreach (var month in s_months)
+            if (text.StartsWith(month + " ") || text.EndsWith(" " + month) || text.Contains($" {month} ", StringComparison.Ordinal)) return false;
         for (var at = 0; at < text.Length; at++)
         {
             if (text[at] is '<' or '>')

@@ -19,13 +19,15 @@ internal sealed class StatedAnswer
         .. from opening in (string[])["", "so ", "thus ", "hence ", "therefore "]
            from article in (string[])["", "the ", "my ", "our "]
            from final in (string[])["", "final "]
+           from noun in (string[])[Answer, "ans", "result"]
            from verb in (string[])["", " is"]
-           select $"{opening}{article}{final}{Answer}{verb}",
+           select $"{opening}{article}{final}{noun}{verb}",
     ];
     private static readonly HashSet<string> s_parts =
         Words("step part case question problem method solution option example approach task phase stage");
-    private static readonly HashSet<string> s_calculating =
-        Words("less minus plus times divided multiplied and make makes leave leaves give gives equal equals is are so then");
+    private static readonly HashSet<string> s_operators = Words("less minus plus times divided multiplied and so then");
+    private static readonly HashSet<string> s_results = Words("make makes leave leaves give gives equal equals is are");
+    private static readonly HashSet<string> s_reasons = Words("because since as for");
 
     private readonly string _text;
     private readonly NumberReader _numbers;
@@ -174,21 +176,40 @@ internal sealed class StatedAnswer
     {
         if (_numbers.At(start, _text.Length) is not { } number) return null;
         var limit = Math.Min(_text.Length, number.End + LongestSentence);
-        if (_numbers.Next(number.End, limit) is { } next && Sentence(number.End, next.Start) == next.Start && Calculates(number, next)) return null;
-        return (number.Start..Sentence(number.End, limit), number);
+        var calculates = _numbers.Next(number.End, limit) is { } next && Sentence(number.End, next.Start) == next.Start
+            && BeginsCalculation(number, next, limit);
+        return calculates ? null : (number.Start..Sentence(number.End, limit), number);
     }
 
-    /// <summary>Whether two numbers are parts of a calculation, by what stands between them.</summary>
-    private bool Calculates(NumberToken first, NumberToken second)
+    /// <summary>
+    /// Whether a sentence that begins with a number calculates: by an operator before the second number, or by a result before a later one.
+    /// </summary>
+    private bool BeginsCalculation(NumberToken first, NumberToken second, int limit)
+    {
+        var words = WordsBetween(first, second);
+        if (words.Any(s_reasons.Contains)) return false;
+        if (IsOperator(first, second) || words.Any(s_operators.Contains)) return true;
+        var end = Sentence(second.End, limit);
+        for (NumberToken? right = second; right is { } to; (first, right) = (to, _numbers.Next(to.End, end)))
+        {
+            if (WordsBetween(first, to) is var between && (between.Any(s_results.Contains) || between.Any(word => word.Contains('=')))) return true;
+        }
+        return false;
+    }
+
+    private bool IsOperator(NumberToken first, NumberToken second)
     {
         var between = _text.AsSpan(first.End, second.Start - first.End);
         if (between.IsWhiteSpace()) return second.IsSigned;
         between = between.Trim(" \t()[]{}$\\_~");
         if (between.IsEmpty) return false;
-        if ("=+*×÷/·⋅x".Contains(between[^1]) || NumberReader.IsMinus(between[^1]) || between.Contains('=')) return true;
-        if (between.EndsWith("\\times") || between.EndsWith("\\cdot") || between.EndsWith("\\div")) return true;
-        return between.ToString().ToLowerInvariant().Split([' ', ',', '\t'], StringSplitOptions.RemoveEmptyEntries).Any(s_calculating.Contains);
+        if ("=+*×÷/·⋅x".Contains(between[^1]) || NumberReader.IsMinus(between[^1])) return true;
+        if (between is "% of" or "%\\ of" or "percent of" || (between is "of" && first.Value?.Denominator.IsOne == false)) return true; // 10% of 50
+        return between.EndsWith("\\times") || between.EndsWith("\\cdot") || between.EndsWith("\\div");
     }
+
+    private string[] WordsBetween(NumberToken first, NumberToken second) => _text[first.End..second.Start].ToLowerInvariant()
+        .Split([' ', ',', '\t'], StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Skips what may stand between a marker and its number: white space, brackets, emphasis, the signs of LaTeX.</summary>
     private int SkipLead(int at, bool acrossLines)

@@ -67,6 +67,7 @@ public sealed class AnswerNotationTests
     [DataRow("1,000 1/2", "1000.5")]
     [DataRow("10/2", "5")]
     [DataRow("$2\\frac{1}{2}$", "2.5")]
+    [DataRow("2½ cups", "2.5")]
     public void FinalAndGoldNumber_FractionsAndMixedNumbers_AreOneNumber(string text, string expected)
     {
         Assert.AreEqual(expected, AnswerExtraction.FinalNumber(text)?.ToString());
@@ -131,6 +132,9 @@ public sealed class AnswerNotationTests
     [DataRow("2 100-gram bars", "100")]
     [DataRow("1 000 000 people", "1000000")]
     [DataRow("10000000 x 2", "2")]
+    [DataRow("It takes 3h20", null)]
+    [DataRow("\\boxed{\\{1,2\\}}", null)]
+    [DataRow("x_{12} and CO2 and H2O", null)]
     public void FinalNumber_DigitsInText_AreReadAsWritten(string text, string? expected) =>
         Assert.AreEqual(expected, AnswerExtraction.FinalNumber(text)?.ToString());
 
@@ -171,6 +175,13 @@ public sealed class AnswerNotationTests
     [DataRow("May 5, 2020")]
     [DataRow("a = 5, b = 6")]
     [DataRow("no answer")]
+    [DataRow("15h30")]
+    [DataRow("5ft3in")]
+    [DataRow("{1,2}")]
+    [DataRow("\\{1,2\\}")]
+    [DataRow("December 25")]
+    [DataRow("25 December")]
+    [DataRow("on May 5")]
     public void GoldNumber_NotOneNumber_IsNull(string text) => Assert.IsNull(AnswerExtraction.GoldNumber(text));
 
     [TestMethod]
@@ -197,6 +208,9 @@ public sealed class AnswerNotationTests
     [DataRow("5, 5", "5")]
     [DataRow("approximately 5", "5")]
     [DataRow("#### 12{,}000", "12000")]
+    [DataRow("100m2", "100")]
+    [DataRow("100 cm3", "100")]
+    [DataRow("\\boxed{3,14}", "3.14")]
     public void GoldNumber_OneNumberWithUnitOrWords_IsRead(string text, string expected) =>
         Assert.AreEqual(expected, AnswerExtraction.GoldNumber(text)?.ToString());
 
@@ -251,6 +265,16 @@ public sealed class AnswerNotationTests
     [DataRow("# The answer is 5\n2 steps", "5")]
     [DataRow("A: 1 234 dollars in 2 days", "1234")]
     [DataRow("A: 2,5 kg in 2 days", "2.5")]
+    [DataRow("A: 10% of 50 is 5", "5")]
+    [DataRow("A: 1/2 of 18 is 9", "9")]
+    [DataRow("A: 3 boxes with 12 pens each make 36 pens.", "36")]
+    [DataRow("A: 3 packs of 12 pens are 36 pens", "36")]
+    [DataRow("A: 8, because 3 + 5 = 8 and 2 ways", "8")]
+    [DataRow("A: 18 dollars in 3 days", "18")]
+    [DataRow("**A:** 5\n2 steps", "5")]
+    [DataRow("**A**: 5\n2 steps", "5")]
+    [DataRow("Result: 5\n2 steps", "5")]
+    [DataRow("A: 5 boxes and 3 bags make 8", "8")]
     public void FinalNumber_LabelsHeadingsAndBoxes_CountWhereTheyStateTheAnswer(string text, string? expected) =>
         Assert.AreEqual(expected, AnswerExtraction.FinalNumber(text)?.ToString());
 

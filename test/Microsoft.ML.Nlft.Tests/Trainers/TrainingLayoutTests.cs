@@ -47,7 +47,7 @@ public sealed class TrainingLayoutTests : ModelTest
     public void Fit_ViewOfAnUnknownLayout_IsRefusedWithItsColumns()
     {
         var rows = MLContext.Data.LoadFromEnumerable([new Preferred { Chosen = "a" }]);
-        Assert.Contains("the view: found the columns \"Chosen\"; expected the columns of one layout",
+        Assert.Contains("training rows: found the columns \"Chosen\"; expected the columns of one layout",
             Assert.ThrowsExactly<NlftException>(() => Trainer().Fit(rows)).Message);
     }
 

@@ -19,7 +19,7 @@ public sealed class TrainTests
         Assert.Contains("3 rows (2 with a judgment)", tool.Error);
         Assert.Contains("Training: 100 %, step 4 of 4", tool.Error);
         var adapter = LoraAdapter.Load(tool.PathOf("out"));
-        Assert.AreEqual(tool.Model, adapter.BaseModel);
+        Assert.AreEqual(Path.GetFileName(tool.Model), adapter.BaseModel);
         Assert.Contains("3 rows: 1 with a right response, 2 with a wrong one", File.ReadAllText(tool.PathOf("out/README.md")));
         Assert.IsTrue(adapter.Factors.Any(factor => factor.Name.EndsWith("lora_B", StringComparison.Ordinal)
             && factor.Values.Any(value => value != 0)));
