@@ -12,6 +12,10 @@ internal sealed class StudyCommand : RootCommand
     private readonly Option<bool> _quick = new("--quick") { Description = "One seed, 25 and 50 rows." };
     private readonly Option<bool> _variants = new("--variants") { Description =
         "Compares NLFT with one option changed at a time; writes docs/study-variants.md." };
+    private readonly Option<bool> _earlyStopping = new("--early-stopping")
+    {
+        Description = "Compares the epoch that early stopping picks with the best one; prints a table.",
+    };
     private readonly Option<int?> _seeds = new("--seeds")
     {
         Description = $"Seeds per cell, 1 or more. Default: {s_full.Seeds}.",
@@ -53,7 +57,7 @@ internal sealed class StudyCommand : RootCommand
     public StudyCommand(Func<StudyOptions, Task<int>> run)
         : base("Compares NLFT with supervised fine-tuning on the tiny base model and writes docs/study.md. A stopped study resumes.")
     {
-        foreach (var option in (Option[])[_quick, _variants, _seeds, _rows, _rates, _families, _output]) Options.Add(option);
+        foreach (var option in (Option[])[_quick, _variants, _earlyStopping, _seeds, _rows, _rates, _families, _output]) Options.Add(option);
         SetAction((parsed, _) => run(Read(parsed)));
     }
 
@@ -68,6 +72,7 @@ internal sealed class StudyCommand : RootCommand
             Rates = parsed.GetValue(_rates) is { Length: > 0 } rates ? rates : size.Rates,
             Families = parsed.GetValue(_families) ?? size.Families,
             Variants = parsed.GetValue(_variants),
+            EarlyStopping = parsed.GetValue(_earlyStopping),
             Output = parsed.GetValue(_output),
             CommandLine = string.Join(' ', parsed.Tokens.Select(token => token.Value)),
         };

@@ -18,6 +18,9 @@ internal sealed record StudyOptions
     /// <summary>Whether to compare variants of NLFT instead of methods.</summary>
     public bool Variants { get; init; }
 
+    /// <summary>Whether to compare early stopping with the best epoch instead of methods.</summary>
+    public bool EarlyStopping { get; init; }
+
     /// <summary>The page; null: docs/study.md, or docs/study-variants.md.</summary>
     public string? Output { get; init; }
 

@@ -36,6 +36,12 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var families = StudyFamily.All.Where(family => options.Families.Count == 0 || options.Families.Contains(family.Name)).ToList();
+        if (options.EarlyStopping)
+        {
+            await MakeDataAsync(families, cancellationToken);
+            new EarlyStopping(ModelFolder, log).Run(_data, options.Seeds, cancellationToken);
+            return;
+        }
         if (options.Variants)
         {
             await CompareVariantsAsync(families, cancellationToken);

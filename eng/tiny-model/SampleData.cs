@@ -7,7 +7,7 @@ using Microsoft.ML.Nlft.TinyModel.Problems;
 
 namespace Microsoft.ML.Nlft.TinyModel;
 
-/// <summary>Generates the rows of the samples: the base model's own wrong answers with judgments, and test questions.</summary>
+/// <summary>Generates the rows of the samples: the base model's own wrong answers with judgments, worked solutions, and test questions.</summary>
 public static class SampleData
 {
     /// <summary>The family that the samples correct.</summary>
@@ -15,13 +15,18 @@ public static class SampleData
 
     private const int WrongRows = 25, TestRows = 200;
 
-    /// <summary>Writes rows.jsonl, test-corrected.jsonl and test-others.jsonl. No problem is in pretraining or in two of the files.</summary>
+    /// <summary>
+    /// Writes rows.jsonl, gold.jsonl with the worked solutions of the same problems, test-corrected.jsonl and test-others.jsonl. No problem is in
+    /// pretraining or in two of the other files.
+    /// </summary>
     public static void Write(LocalModel model, string folder, int seed, IReadOnlySet<string> seen, TextWriter log)
     {
         Directory.CreateDirectory(folder);
         var corrected = MisconceptionFamilies.Named(CorrectedFamily);
-        var rows = WrongAnswers(model, corrected, new ProblemGenerator(seed, seen), new Random(seed), log);
+        var wrong = WrongAnswers(model, corrected, new ProblemGenerator(seed, seen), new Random(seed), log);
+        var rows = wrong.ConvertAll(answer => answer.Row);
         DataFile.WriteExamples(Path.Combine(folder, "rows.jsonl"), rows);
+        DataFile.WriteExamples(Path.Combine(folder, "gold.jsonl"), wrong.ConvertAll(answer => TrainingMix.Row(answer.Problem.Solve())));
 
         var unseen = new ProblemGenerator(seed + 1, seen.Concat(rows.Select(row => row.Question)));
         WriteTest(Path.Combine(folder, "test-corrected.jsonl"), unseen.Distinct(TestRows, corrected));
@@ -30,10 +35,10 @@ public static class SampleData
     }
 
     /// <summary>Asks the model and keeps its wrong answers, each with a judgment.</summary>
-    private static List<TrainingExample> WrongAnswers(
+    private static List<(TrainingExample Row, WordProblem Problem)> WrongAnswers(
         LocalModel model, ProblemFamily family, ProblemGenerator generator, Random random, TextWriter log)
     {
-        var rows = new List<TrainingExample>();
+        var rows = new List<(TrainingExample Row, WordProblem Problem)>();
         var (asked, right, unreadable) = (0, 0, 0);
         while (rows.Count < WrongRows)
         {
@@ -59,7 +64,7 @@ public static class SampleData
                 }
                 else if (rows.Count < WrongRows)
                 {
-                    rows.Add(TrainingMix.Row(solution, JudgmentWriter.Write(solution, random)) with { Response = answer.Text });
+                    rows.Add((TrainingMix.Row(solution, JudgmentWriter.Write(solution, random)) with { Response = answer.Text }, problem));
                 }
             }
         }

@@ -16,11 +16,11 @@ internal sealed class ComparisonTable(TextWriter writer)
 
     public void Write()
     {
-        writer.WriteLine($"{"",-16}  {"corrected family",-26}  {"other families",-26}  training");
+        writer.WriteLine($"{"",-20}  {"corrected family",-26}  {"other families",-26}  training");
         foreach (var (name, measured, training) in _models)
         {
             var time = training is null ? "" : Invariant($"{training.Steps.Count} steps, {training.Steps[^1].Elapsed.TotalSeconds:0.0} s");
-            writer.WriteLine($"{name,-16}  {Accuracy(measured.Corrected),-26}  {Accuracy(measured.Others),-26}  {time}");
+            writer.WriteLine($"{name,-20}  {Accuracy(measured.Corrected),-26}  {Accuracy(measured.Others),-26}  {time}");
         }
 
         var total = _models[0].Measured;

@@ -1,12 +1,14 @@
 // A small language model solves word problems but gets one kind wrong: in "5 fewer than twice as many" it adds. This program corrects it with 25 of
-// its own wrong answers, each with a judgment in plain words, and compares three models:
-//   the base model, the model fine-tuned by NLFT on the 25 rows, and the model fine-tuned by SFT on the same responses.
-// Arguments: the model folder and the folder with rows.jsonl, test-corrected.jsonl and test-others.jsonl; both are optional. --engine torch selects
-// TorchSharp instead of the managed engine.
+// its own wrong answers, each with a judgment in plain words, and compares what the same 25 questions teach:
+//   NLFT on the wrong answers and their judgments, SFT on the same answers, SFT on right answers that the model writes to these questions when it
+//   tries each of them several times, and SFT on worked gold solutions.
+// Arguments: the model folder and the folder with rows.jsonl, gold.jsonl, test-corrected.jsonl and test-others.jsonl; both are optional. --engine
+// torch selects TorchSharp instead of the managed engine.
 using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Nlft;
 using Microsoft.ML.Nlft.Distributed;
+using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Monitoring;
 using WordProblems;
@@ -14,6 +16,7 @@ using WordProblems;
 if (!Communicator.Current.IsFirst) Console.SetOut(TextWriter.Null); // under mpirun only rank 0 prints
 const int Epochs = 5;
 const double LearningRate = 1e-3;
+const int Attempts = 4, Rows = 25;
 var engineArgument = Array.IndexOf(args, "--engine");
 var engineName = engineArgument < 0 ? "managed" : args.ElementAtOrDefault(engineArgument + 1) ?? "";
 if (engineArgument >= 0) args = [.. args[..engineArgument], .. args.Skip(engineArgument + 2)];
@@ -51,13 +54,9 @@ var nlftTrainer = mlContext.Nlft().Trainers.NaturalLanguageFineTune(new NaturalL
 using var nlft = nlftTrainer.Fit(rows);
 table.Add("NLFT, 25 rows", Measure(nlft, "NLFT"), nlft.Training);
 
-var sftTrainer = mlContext.Nlft().Trainers.SupervisedFineTune(new SupervisedFineTuneTrainer.Options
-{
-    ModelFolder = modelFolder, Generation = generation, Engine = engine,
-    Training = new() { Epochs = Epochs, LearningRate = LearningRate }, Monitor = new ConsoleReporter(),
-});
-using var sft = sftTrainer.Fit(rows);
-table.Add("SFT, same rows", Measure(sft, "SFT"), sft.Training);
+using var same = SupervisedFineTune(rows, "SFT, same responses");
+using var right = SupervisedFineTune(RightAnswers(), "SFT, right answers");
+using var gold = SupervisedFineTune(mlContext.Nlft().LoadFromJsonLines(Path.Combine(dataFolder, "gold.jsonl")), "SFT, gold solutions");
 
 Console.WriteLine();
 table.Write();
@@ -65,6 +64,29 @@ ShowThreeAnswers();
 SaveAndLoad();
 ShowWhereTheFeedbackLanded();
 return 0;
+
+TextGenerationTransformer SupervisedFineTune(IDataView data, string name)
+{
+    var model = mlContext.Nlft().Trainers.SupervisedFineTune(new SupervisedFineTuneTrainer.Options
+    {
+        ModelFolder = modelFolder, Generation = generation, Engine = engine,
+        Training = new() { Epochs = Epochs, LearningRate = LearningRate }, Monitor = new ConsoleReporter(),
+    }).Fit(data);
+    table.Add(name, Measure(model, name), model.Training);
+    return model;
+}
+
+// Rejection sampling: the model tries every question several times, the gold answers say which attempts are right, and as many of them are kept as
+// there are rows.
+IDataView RightAnswers()
+{
+    var data = mlContext.Nlft().Data;
+    using var model = LocalModel.Load(modelFolder, new() { Engine = engine });
+    var sampling = new GenerationOptions { MaximumNewTokens = 96, MaximumBatchSize = 100, Temperature = 1, Seed = 1 };
+    var judged = data.Judge(data.Generate(model, rows, new() { SamplesPerQuestion = Attempts, Generation = sampling }), new RuleBasedJudge());
+    Console.WriteLine($"{judged.Correct} of {judged.Correct + judged.Incorrect} attempts at the {Rows} questions are right.");
+    return data.Select(judged.Rows, Math.Min(judged.Correct, Rows), ResponseRatio.AllCorrect);
+}
 
 Measurement Measure(TextGenerationTransformer model, string name)
 {

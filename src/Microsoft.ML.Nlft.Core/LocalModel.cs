@@ -142,14 +142,17 @@ public sealed class LocalModel : ITrainableModel, IDisposable
     /// <param name="cancellationToken">Observed between micro-batches.</param>
     /// <param name="timeProvider">The clock of progress and checkpoints; null: the system's.</param>
     /// <param name="monitor">Follows the run from start to end; null: none.</param>
+    /// <param name="validation">
+    /// Rows to hold out, whose questions no training row asks; null: the share that <see cref="ValidationOptions.Share"/> names.
+    /// </param>
     /// <exception cref="NlftException">
     /// An option, a row or the model does not fit, or a number is not finite: see <see cref="TrainingRun"/>.
     /// </exception>
     public FineTuneResult FineTune(
         IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default, TimeProvider? timeProvider = null,
-        ITrainingMonitor? monitor = null) =>
-        new TrainingRun(this, rows, objective, options, timeProvider).Run(progress, cancellationToken, monitor);
+        ITrainingMonitor? monitor = null, IReadOnlyList<TrainingExample>? validation = null) =>
+        new TrainingRun(this, rows, objective, options, timeProvider, validation).Run(progress, cancellationToken, monitor);
 
     /// <summary>Returns a copy of the current adapter, or the one that was loaded if nothing can be trained.</summary>
     /// <exception cref="NlftException">The model was loaded without an adapter.</exception>

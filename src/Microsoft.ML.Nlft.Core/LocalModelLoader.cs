@@ -40,7 +40,7 @@ internal static class LocalModelLoader
         var folder = ModelFolder.Open(path);
         try
         {
-            var tokenizer = TokenizerOf(folder);
+            var tokenizer = HuggingFaceTokenizer.Load(folder.Path, folder.Configuration.VocabularySize);
             var prompts = PromptsOf(folder, tokenizer, options.Prompts ?? new());
             var engine = options.Engine ?? new ManagedEngine();
             var communicator = Communicator.Resolve(shared: true, options.Communicator);
@@ -58,15 +58,6 @@ internal static class LocalModelLoader
             folder.Dispose();
             throw;
         }
-    }
-
-    private static HuggingFaceTokenizer TokenizerOf(ModelFolder folder)
-    {
-        var tokenizer = HuggingFaceTokenizer.Load(folder.Path);
-        if (tokenizer.VocabularySize <= folder.Configuration.VocabularySize) return tokenizer;
-        throw new NlftException($"the tokenizer of {folder.Path}", $"{tokenizer.VocabularySize} token ids",
-            $"at most {folder.Configuration.VocabularySize} (vocab_size of config.json)",
-            "Use the tokenizer.json that was published with these weights.");
     }
 
     private static PromptEncoder PromptsOf(ModelFolder folder, HuggingFaceTokenizer tokenizer, PromptOptions options)

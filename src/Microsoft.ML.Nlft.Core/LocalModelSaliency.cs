@@ -26,7 +26,7 @@ public static class LocalModelSaliency
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(rows);
         var language = new NaturalLanguageObjective(objective);
-        var analyzer = SaliencyAnalyzer.ForMap(model.Network, language);
+        var analyzer = SaliencyAnalyzer.ForMap(model.Network, language, likelyTokens: rows.Count <= LikelyTokens.MostRows);
         var seen = model.Serialize(() => analyzer.Analyze([.. rows.Select(model.Prompts.Encode)], cancellationToken));
         return SaliencyMap.Create(
             model.Name, language.Options, rows, [new RecordedEpoch(0, seen)], id => model.Tokenizer.Decode([id], skipSpecialTokens: false));

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Tool.Commands;
 using Microsoft.ML.Nlft.Tool.Display;
-using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool;
 

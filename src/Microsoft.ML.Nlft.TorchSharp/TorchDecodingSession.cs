@@ -115,7 +115,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
     {
         using var scope = NewDisposeScope();
         using var off = no_grad();
-        var context = new PassContext { Rotation = _model.Rope.Rows(batch.Positions), Attend = attend };
+        var context = new PassContext { Rotation = _model.Rope.Rows(batch), Attend = attend };
         var x = _model.Embed(batch.Tokens, withGraph: false);
         var layers = _model.Network.Layers;
         for (var i = 0; i < layers.Length; i++)

@@ -33,7 +33,7 @@ internal sealed class TorchForwardPass : IForwardPass
         try
         {
             (_predicting, _targets) = (Own(model.Context.Indices(rows)), Own(model.Context.Indices(targets)));
-            var rotation = model.Rope.Rows(batch.Positions);
+            var rotation = model.Rope.Rows(batch);
             var dropout = keep && model.Lora is { Dropout: > 0 } ? new Dropout(batch, model.Network.Adapted, model.Context.Device) : null;
             if (dropout is not null) Own(dropout.Keys);
             _context = new PassContext

@@ -80,7 +80,8 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     internal Tensor Embed(int[] tokens, bool withGraph)
     {
         using var mode = set_grad_enabled(withGraph && Network.Embedding.Parameter is not null);
-        return Network.Embedding.Select(Context.Indices(tokens));
+        var x = Network.Embedding.Select(Context.Indices(tokens));
+        return Configuration.EmbeddingMultiplier == 1 ? x : x * Configuration.EmbeddingMultiplier;
     }
 
     internal static float[] ToHost(Tensor tensor)

@@ -23,13 +23,18 @@ public sealed class NlftDataCatalog
 
     internal NlftDataCatalog(MLContext mlContext) => _mlContext = mlContext;
 
-    /// <summary>Reads a file of any format.</summary>
+    /// <summary>
+    /// Reads a file of any format. Chat rows (<see cref="TrainingFile"/>) become text columns as the file names them, messages or prompt and
+    /// completion, which <see cref="SupervisedFineTuneTrainer"/> reads.
+    /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="format">Its format; null: by its extension (<see cref="DataFile.Read"/>).</param>
     /// <param name="columns">The names of the file's columns or keys; null: the default ones, in upper or lower case.</param>
     /// <returns>The rows, read immediately and kept in memory.</returns>
     /// <exception cref="NlftException">The file cannot be used: names the first fault with file, line and what was expected.</exception>
-    public IDataView Load(string path, RowFormat? format = null, DataColumns? columns = null) => View(DataFile.Read(path, format, columns));
+    public IDataView Load(string path, RowFormat? format = null, DataColumns? columns = null) =>
+        format is null && columns is null && TrainingFile.IsOnlyForTraining(path)
+            ? RowViews.OfTraining(_mlContext, TrainingFile.Read(path).Rows) : View(DataFile.Read(path, format, columns));
 
     /// <summary>Writes a view in any format, atomically.</summary>
     /// <param name="rows">The view.</param>
@@ -93,7 +98,7 @@ public sealed class NlftDataCatalog
     private static IReadOnlyList<DataRow> Rows(IDataView view)
     {
         ArgumentNullException.ThrowIfNull(view);
-        string? Optional(string name) => view.Schema.GetColumnOrNull(name) is null ? null : name;
+        string? Optional(string name) => TextColumns.HasOrMisspells(view.Schema, name) ? name : null;
         return RowViews.Read(view, new(ColumnNames.Question, Optional(ColumnNames.Response), Optional(ColumnNames.Judgment),
             Optional(ColumnNames.Answer), Optional(ColumnNames.Instruction)), CancellationToken.None);
     }

@@ -45,6 +45,18 @@ internal sealed class HeadlessBrowser : IDisposable
     public void Resize(int width, int height) => Driver.ExecuteCdpCommand("Emulation.setDeviceMetricsOverride",
         new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = 1, ["mobile"] = false });
 
+    /// <summary>Makes the system prefer the dark or the light theme.</summary>
+    public void PreferDark(bool dark) => Driver.ExecuteCdpCommand("Emulation.setEmulatedMedia", new()
+    {
+        ["features"] = new[] { new Dictionary<string, object> { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" } },
+    });
+
+    /// <summary>Runs a script in every page that is opened from now on, before the page's own.</summary>
+    public void RunFirst(string script) => Driver.ExecuteCdpCommand("Page.addScriptToEvaluateOnNewDocument", new() { ["source"] = script });
+
+    /// <summary>Waits until the page has been drawn again.</summary>
+    public void Draw() => Run("return new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve, 50))));");
+
     /// <summary>
     /// Simulates a colour vision deficiency: none, achromatopsia, deuteranopia, protanopia or tritanopia.
     /// </summary>

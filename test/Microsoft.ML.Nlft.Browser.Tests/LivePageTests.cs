@@ -77,6 +77,28 @@ public sealed class LivePageTests
     }
 
     [TestMethod]
+    public void Page_Validation_ShowsItsCurveAndAnswers()
+    {
+        using var browser = HeadlessBrowser.Start();
+        using var model = SampleRows.Load(trainable: true);
+        using var live = new LivePage();
+        var result = model.FineTune([.. SampleRows.Read(model).Take(12)], new NaturalLanguageObjective(), new()
+        {
+            Epochs = 3, LearningRate = 1e-3, Validation = new() { Share = 0.25, GeneratedRows = 2, MaximumNewTokens = 48 },
+        }, monitor: live);
+        browser.Driver.Navigate().GoToUrl(live.Address);
+        browser.Until("document.getElementById('state').textContent === 'finished'");
+        CollectionAssert.AreEqual(result.Validation.Select(report => report.Loss).ToArray(),
+            browser.Run("return live.evaluations().map(one => one.loss);").EnumerateArray().Select(loss => loss.GetDouble()).ToArray());
+        browser.Until("document.querySelectorAll('#curve-loss .valid-dot').length === 4");
+        Assert.Contains(", validation ", browser.Run("return document.querySelector('figcaption span').textContent;").GetString()!);
+        browser.Driver.FindElement(By.CssSelector("#samples summary")).Click();
+        Assert.Contains(result.Validation[^1].Samples[0].Question, Text(browser, "answers"));
+        browser.Screenshot("live-validation-1400");
+        Assert.AreEqual("", string.Join('\n', browser.Complaints()));
+    }
+
+    [TestMethod]
     public void Page_ProgramEnded_ReportsLostConnection()
     {
         using var browser = HeadlessBrowser.Start();

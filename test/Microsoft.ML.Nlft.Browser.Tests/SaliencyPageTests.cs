@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Saliency;
 using OpenQA.Selenium;
@@ -250,18 +251,54 @@ public sealed partial class SaliencyPageTests
         CollectionAssert.Contains(Shown(), 3);
     }
 
+    /// <summary>At the wrong sign of the first row, the right answer makes the right sign likely; the engine's score is the oracle.</summary>
     [TestMethod]
-    public void Tokens_WithoutColour_RemainReadableAndDistinct()
+    public void Inspector_SalientToken_ShowsTheLikeliestOtherTokens()
     {
         using var browser = Open(s_page);
+        var salient = Array.FindIndex(s_map.Rows[0].Epochs[0].Saliency, token => token.Role == TokenRole.Salient);
+        Assert.AreEqual("+", s_map.Rows[0].Texts[salient]);
+        using var model = SampleRows.Load();
+        var encoded = model.Prompts.Encode(s_map.Rows[0].Example);
+        PromptContexts[] contexts = [PromptContexts.Base, PromptContexts.Judge, PromptContexts.Standard];
+        for (var context = 0; context < contexts.Length; context++)
+        {
+            var sequence = encoded.Sequence(contexts[context]);
+            var length = sequence.PromptLength + salient;
+            var likely = browser.Run("const view = await nlft.page; return view.row(0).likely(arguments[0], arguments[1]);", context, salient)
+                .EnumerateArray().Select(pair => (Text: pair[0].GetString()!, Probability: pair[1].GetDouble())).ToArray();
+            Assert.HasCount(4, likely);
+            var (text, probability) = likely[0];
+            Assert.AreEqual(context == 1 ? text : "-", text, $"{contexts[context]}");
+            var id = model.Tokenizer.EncodeToIds(text)[0];
+            var scored = model.Network.Score([new TokenSequence((int[])[.. sequence.Tokens.Span[..length], id], length)]);
+            Assert.AreEqual(Math.Exp(scored[0].LogProbabilities[0]), probability, 1e-4, $"{contexts[context]}, {text}");
+        }
+        browser.Run("const view = await nlft.page; view.select(0, arguments[0]);", salient);
+        var shown = browser.Run("return [...document.querySelectorAll('#inspector .likely dd')].map(list => list.textContent);");
+        Assert.AreEqual(3, shown.GetArrayLength());
+        Assert.StartsWith("- ", shown[2].GetString()!);
+        Assert.IsEmpty(browser.Complaints());
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Tokens_WithoutColour_RemainReadableAndDistinct(bool dark)
+    {
+        using var browser = HeadlessBrowser.Start();
+        browser.PreferDark(dark);
+        browser.OpenFile(s_page);
+        browser.Run("await nlft.page;");
         var styles = browser.Run("""
             const probe = document.createElement('span'), styles = [];
             document.body.append(probe);
             for (const name of ['z', ...[1, 2, 3, 4, 5, 6, 7].flatMap(level => [`p${level}`, `m${level}`])]) {
                 probe.className = `t ${name}`;
                 const style = getComputedStyle(probe);
+                const back = style.backgroundColor === 'rgba(0, 0, 0, 0)' ? getComputedStyle(document.body).backgroundColor : style.backgroundColor;
                 const [edge, hatched] = [parseFloat(style.borderBottomWidth), style.backgroundImage !== 'none'];
-                styles.push({ name, text: style.color, back: style.backgroundColor, edge, hatched });
+                styles.push({ name, text: style.color, back, edge, hatched });
             }
             return styles;
             """).EnumerateArray().ToList();
@@ -273,11 +310,11 @@ public sealed partial class SaliencyPageTests
             Assert.AreEqual(name[0] == 'm', style.GetProperty("hatched").GetBoolean() && style.GetProperty("edge").GetDouble() >= 2,
                 $"{name} is hatched and underlined only when made unlikely");
         }
-        foreach (var sign in "pm") // in grey each level is darker than the previous one
+        foreach (var sign in "pm") // in grey each level is further from the page than the previous one
         {
             var greys = styles.Where(style => style.GetProperty("name").GetString()![0] == sign)
                 .Select(style => Luminance(style.GetProperty("back").GetString()!)).ToArray();
-            CollectionAssert.AreEqual(greys.OrderDescending().ToArray(), greys);
+            CollectionAssert.AreEqual((dark ? greys.Order() : greys.OrderDescending()).ToArray(), greys);
             Assert.HasCount(greys.Length, greys.Distinct().ToArray());
         }
     }
@@ -368,11 +405,10 @@ public sealed partial class SaliencyPageTests
         return options;
     }
 
-    /// <summary>Returns the relative luminance of an rgb() colour; white without one.</summary>
+    /// <summary>Returns the relative luminance of an rgb() colour.</summary>
     private static double Luminance(string colour)
     {
         var parts = Number().Matches(colour).Select(match => double.Parse(match.Value, CultureInfo.InvariantCulture)).ToArray();
-        if (parts.Length == 4 && parts[3] == 0) return 1;
         double Linear(double part) => part / 255 <= 0.04045 ? part / 255 / 12.92 : Math.Pow((part / 255 + 0.055) / 1.055, 2.4);
         return 0.2126 * Linear(parts[0]) + 0.7152 * Linear(parts[1]) + 0.0722 * Linear(parts[2]);
     }

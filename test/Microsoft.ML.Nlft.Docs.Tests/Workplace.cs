@@ -14,14 +14,10 @@ public abstract class Workplace
     public void Enter()
     {
         Environment.CurrentDirectory = _folder.FullName;
-        foreach (var name in (string[])["model", "models/SmolLM2-135M-Instruct"])
-        {
-            Directory.CreateDirectory(name);
-            foreach (var file in Directory.GetFiles(Path.Combine(Pages.Root, "samples", "models", "tiny-word-problems")))
-                File.Copy(file, Path.Combine(name, Path.GetFileName(file)));
-        }
+        Copy("samples/models/tiny-word-problems", "model");
         var rows = Samples("rows.jsonl").Take(4).ToArray();
         File.WriteAllLines("rows.jsonl", rows);
+        File.WriteAllLines("chats.jsonl", Samples("chats.jsonl").Take(4));
         File.WriteAllLines("test.jsonl", Samples("test-corrected.jsonl").Take(3));
         File.WriteAllLines("rows.csv",
             rows.Select(row => JsonElement.Parse(row))
@@ -34,6 +30,13 @@ public abstract class Workplace
     {
         Environment.CurrentDirectory = _before;
         _folder.Delete(recursive: true);
+    }
+
+    /// <summary>Copies the files of a folder of the repository.</summary>
+    protected static void Copy(string folder, string to)
+    {
+        Directory.CreateDirectory(to);
+        foreach (var file in Directory.GetFiles(Path.Combine(Pages.Root, folder))) File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
     }
 
     private static IEnumerable<string> Samples(string name) => File.ReadLines(Path.Combine(Pages.Root, "samples", "data", name));

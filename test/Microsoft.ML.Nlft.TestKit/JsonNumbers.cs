@@ -8,4 +8,6 @@ public static class JsonNumbers
     public static double[] Doubles(this JsonElement array) => [.. array.EnumerateArray().Select(value => value.GetDouble())];
 
     public static double[] Doubles(this JsonElement parent, string name) => parent.GetProperty(name).Doubles();
+
+    public static int[] Ints(this JsonElement array) => [.. array.EnumerateArray().Select(value => value.GetInt32())];
 }

@@ -1,6 +1,7 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Evaluation;
+using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.TinyModel.Pretraining;
 using Microsoft.ML.Nlft.TinyModel.Problems;
@@ -48,6 +49,19 @@ public sealed class SampleModelTests
         {
             Assert.AreEqual(Polarity.Incorrect, row.Polarity);
             Assert.AreEqual(AnswerOutcome.Wrong, ExactMatchEvaluator.Compare(row.Response, row.Answer, source: row.Source).Outcome);
+        }
+    }
+
+    [TestMethod]
+    public void Read_SampleGoldRows_SolveTheTrainingRows()
+    {
+        var (rows, gold) = (DataFile.ReadExamples(Path.Combine(s_data, "rows.jsonl")), DataFile.ReadExamples(Path.Combine(s_data, "gold.jsonl")));
+        CollectionAssert.AreEqual(rows.Select(row => row.Question).ToArray(), gold.Select(row => row.Question).ToArray());
+        foreach (var (wrong, right) in rows.Zip(gold))
+        {
+            Assert.AreEqual(wrong.Answer, right.Answer);
+            Assert.AreEqual(wrong.Response.Split('\n')[0], right.Response.Split('\n')[0], "the first step was right");
+            Assert.IsNull(RuleBasedJudge.Judge(right.Response, right.Answer));
         }
     }
 

@@ -43,6 +43,14 @@ public sealed class StudyTests
     }
 
     [TestMethod]
+    public void StudyCommand_EarlyStopping_TakesFamiliesAndSeeds()
+    {
+        var options = Read("--early-stopping --seeds 2 --families bus");
+        Assert.AreEqual((true, false, 2, "bus"), (options.EarlyStopping, options.Variants, options.Seeds, options.Families.Single()));
+        Assert.IsFalse(Read("--quick").EarlyStopping);
+    }
+
+    [TestMethod]
     [DataRow("--families cars")]
     [DataRow("--rows")]
     [DataRow("--seeds 0")]

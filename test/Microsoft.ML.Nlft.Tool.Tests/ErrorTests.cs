@@ -44,6 +44,8 @@ public sealed class ErrorTests
     [DataRow(1, "train --model MODEL --data rows.csv --output MODEL", "model: found the folder of the base model; expected another folder.")]
     [DataRow(1, "train --model MODEL --data rows.csv --output . --weights all", "found a folder that is not empty; expected an empty folder, or a "
         + "place for a new one.")]
+    [DataRow(1, "train --model MODEL --data questions.csv --output out --method nlft", "questions.csv, line 1: found the columns "
+        + "\"Question\", \"Answer\"; expected a column \"Response\". Add it")]
     [DataRow(1, "train --model MODEL --data rows.csv --output .", "Name another folder with --output, or replace the model in it with --overwrite.")]
     [DataRow(1, "train --model MODEL --data rows.csv --output MODEL --overwrite", "model: found the folder of the base model; expected another "
         + "folder.")]
@@ -52,8 +54,6 @@ public sealed class ErrorTests
     [DataRow(2, "train --help --ouput out", "unknown option '--ouput'. Did you mean '--output'? See 'nlft train --help'.")]
     [DataRow(2, "models --jsn", "unknown option '--jsn'. Did you mean '--json'? See 'nlft models --help'.")]
     [DataRow(2, "evaluate --data rows.csv --verbos", "unknown option '--verbos'. Did you mean '--verbose'?")]
-    [DataRow(1, "train --model MODEL --data questions.csv --output out", "questions.csv, line 1: found the columns \"Question\", \"Answer\"; "
-        + "expected a column \"Response\". Add it")]
     [DataRow(1, "train --model MODEL --data rows.csv --output out --options none.json", "none.json: found no such file; expected a JSON file with "
         + "options.")]
     [DataRow(1, "train --model MODEL --data rows.csv --output out --options typo.json",

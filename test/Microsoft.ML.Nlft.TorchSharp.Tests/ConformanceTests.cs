@@ -18,6 +18,12 @@ public class RecomputingConformanceTests : EngineConformance
 }
 
 [TestClass]
+public class TransformersTests : TransformersConformance
+{
+    protected override IModelEngine Engine { get; } = Tests.Models.Engine();
+}
+
+[TestClass]
 public class BFloat16ConformanceTests : BFloat16Conformance
 {
     protected override IModelEngine Engine { get; } = Tests.Models.Engine(type: TensorType.BF16);

@@ -56,6 +56,9 @@ public sealed record ModelCard
     /// <summary>The training run; null when unknown.</summary>
     public ModelCardTraining? Training { get; init; }
 
+    /// <summary>The validation of the run; null when no row was held out.</summary>
+    public ModelCardValidation? Validation { get; init; }
+
     /// <summary>The evaluation; null when there was none.</summary>
     public ModelCardEvaluation? Evaluation { get; init; }
 

@@ -94,6 +94,7 @@ internal sealed class ModelCardMarkdown
                 .Line($"- Loss: {Number(training.FirstLoss)} at the first step, {Number(training.LastLoss)} at the last")
                 .Line($"- Token accuracy: {Number(training.FirstTokenAccuracy)} at the first step, {Number(training.LastTokenAccuracy)} at the last");
         }
+        if (_card.Validation is { } validation) Validation(validation);
         if (_card.Evaluation is { } evaluation)
         {
             var (lower, upper) = Microsoft.ML.Nlft.Evaluation.EvaluationResult.WilsonInterval(evaluation.Correct, evaluation.Total);
@@ -105,6 +106,17 @@ internal sealed class ModelCardMarkdown
         {
             Line(_card.Training is null ? "Not recorded." : "- Not evaluated.");
         }
+    }
+
+    private void Validation(ModelCardValidation validation)
+    {
+        Line($"- Validation: {validation.Rows} rows held out, evaluated {validation.Evaluations} times"
+            + (validation.StoppedEarly ? "; the run stopped early, because the evaluations gained nothing" : ""));
+        var epoch = validation.BestEpoch.ToString("0.00", CultureInfo.InvariantCulture);
+        Line($"- Best validation loss: {Number(validation.BestLoss)} after step {validation.BestStep}, epoch {epoch}"
+            + (validation.FirstLoss is { } first ? $"; {Number(first)} before training" : "")
+            + (validation.KeptBest ? ". The weights are those of that step" : ". The weights are those of the last step"));
+        if (validation.Accuracy is { } accuracy) Line($"- Validation accuracy there: {Percent(accuracy)} of {validation.Answered} questions");
     }
 
     private void Usage()

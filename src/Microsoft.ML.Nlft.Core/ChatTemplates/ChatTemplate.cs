@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
@@ -15,39 +16,50 @@ namespace Microsoft.ML.Nlft.ChatTemplates;
 public sealed class ChatTemplate
 {
     private const string Correct = "Correct the file.";
-    private const string TemplateFile = "chat_template.jinja", ConfigurationFile = "tokenizer_config.json";
+    private const string TemplateFile = "chat_template.jinja", MoreTemplates = "additional_chat_templates";
+    private const string Default = "default", ToolUse = "tool_use";
 
     private readonly Template _template;
+    private readonly Template? _toolTemplate;
 
-    private ChatTemplate(string source, string name, IReadOnlyDictionary<string, string> specialTokens, ChatTemplateOptions? options)
+    private ChatTemplate(
+        TemplateText main, TemplateText? withTools, IReadOnlyDictionary<string, string> specialTokens, ChatTemplateOptions? options)
     {
-        (Source, SpecialTokens) = (source, specialTokens);
-        _template = new Template(source, name, (options ?? new()).Validated());
+        (Source, Name, SpecialTokens) = (main.Source, main.Name, specialTokens);
+        options = (options ?? new()).Validated();
+        _template = new Template(main.Source, main.Name, options);
+        _toolTemplate = withTools is { } tools ? new Template(tools.Source, tools.Name, options) : null;
     }
 
     /// <summary>Gets the source of the template.</summary>
     public string Source { get; }
 
-    /// <summary>Gets bos_token, eos_token, pad_token and unk_token as the template sees them, without those that the folder lacks.</summary>
+    /// <summary>Gets the name of the template in messages: its path, or its key in a file.</summary>
+    internal string Name { get; }
+
+    /// <summary>Gets the tokens that have a role as the template sees them: bos_token, eos_token, pad_token, unk_token and the like.</summary>
     public IReadOnlyDictionary<string, string> SpecialTokens { get; }
 
     /// <summary>
-    /// Loads a model folder's template: <c>chat_template.jinja</c>, else "chat_template" of <c>tokenizer_config.json</c> (a string, or a list from
-    /// which "default" is taken).
+    /// Loads a model folder's template as transformers does: <c>additional_chat_templates/default.jinja</c>, else <c>chat_template.jinja</c>, else,
+    /// if the folder has none of these files, "chat_template" of <c>tokenizer_config.json</c>: a string, or a list from which "default" is taken. A
+    /// template named "tool_use" among them is used where tools are given.
     /// </summary>
     /// <param name="modelFolder">Model folder in Hugging Face layout.</param>
     /// <param name="options">Clock and limits; null for the defaults.</param>
     /// <returns>The template, or null if the folder has none.</returns>
-    /// <exception cref="NlftException">A file cannot be read, or the template uses unsupported Jinja.</exception>
+    /// <exception cref="NlftException">A file cannot be read, no template is named "default", or one uses unsupported Jinja.</exception>
     public static ChatTemplate? Load(string modelFolder, ChatTemplateOptions? options = null)
     {
-        var (templatePath, configurationPath) = (Path.Combine(modelFolder, TemplateFile), Path.Combine(modelFolder, ConfigurationFile));
-        JsonPlace? configuration = File.Exists(configurationPath)
-            ? JsonFile.Load(new(configurationPath) { FileRemedy = "Download the file again.", ValueRemedy = Correct }) : null;
-        var tokens = configuration is { } given ? ReadSpecialTokens(given) : [];
-        if (File.Exists(templatePath)) return new ChatTemplate(ReadText(templatePath), templatePath, tokens, options);
-        return configuration?["chat_template"] is { } place && ReadTemplate(place) is { } source
-            ? new ChatTemplate(source, place.Subject, tokens, options) : null;
+        var configuration = TokenizerConfiguration.Read(modelFolder);
+        var files = ReadFiles(modelFolder);
+        var templates = files.Count > 0 ? files : ReadConfiguration(configuration.ChatTemplate);
+        if (templates.Count == 0) return null;
+
+        TemplateText? withTools = templates.TryGetValue(ToolUse, out var tools) ? tools : null;
+        return templates.TryGetValue(Default, out var main) ? new ChatTemplate(main, withTools, configuration.Named, options)
+            : throw Wrong(files.Count > 0 ? Path.Combine(modelFolder, MoreTemplates) : configuration.ChatTemplate.Subject,
+                $"the templates {string.Join(", ", templates.Keys)}", $"one named {Default}");
     }
 
     /// <summary>Parses a template.</summary>
@@ -60,7 +72,7 @@ public sealed class ChatTemplate
         string source,
         string name = "chat template",
         IReadOnlyDictionary<string, string>? specialTokens = null,
-        ChatTemplateOptions? options = null) => new(source, name, specialTokens ?? new Dictionary<string, string>(), options);
+        ChatTemplateOptions? options = null) => new(new(source, name), null, specialTokens ?? new Dictionary<string, string>(), options);
 
     /// <summary>Renders messages to the prompt.</summary>
     /// <param name="messages">The conversation in order.</param>
@@ -74,7 +86,17 @@ public sealed class ChatTemplate
     /// The template rejects the messages (the exception quotes it), exceeds a limit or uses an unsupported construct. The exception names line and
     /// column.
     /// </exception>
-    public string Render(IReadOnlyList<ChatTurn> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null)
+    public string Render(IReadOnlyList<ChatTurn> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
+        RenderChat(messages, addGenerationPrompt, variables).Text;
+
+    /// <summary>Whether the template marks the assistant's text with <c>{% generation %}</c>.</summary>
+    internal bool MarksGeneration => _template.MarksGeneration;
+
+    /// <summary>Renders messages of any form to the prompt, with the places of the assistant's text.</summary>
+    /// <param name="messages">A sequence of <see cref="ChatTurn"/>, JSON objects or dictionaries.</param>
+    /// <param name="addGenerationPrompt">As above.</param>
+    /// <param name="variables">As above.</param>
+    internal RenderedChat RenderChat(IEnumerable<object> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables)
     {
         var all = new Dictionary<string, object?>(StringComparer.Ordinal)
         {
@@ -85,53 +107,49 @@ public sealed class ChatTemplate
         };
         foreach (var (name, value) in SpecialTokens) all[name] = value;
         foreach (var (name, value) in variables ?? new Dictionary<string, object?>()) all[name] = value;
-        return _template.Render(all);
+        return (all["tools"] is null ? _template : _toolTemplate ?? _template).Render(all);
     }
 
-    private static string? ReadTemplate(JsonPlace place)
+    /// <summary>Reads the template files of a folder by name.</summary>
+    private static SortedDictionary<string, TemplateText> ReadFiles(string modelFolder)
     {
-        switch (place.Value.ValueKind)
+        var templates = new SortedDictionary<string, TemplateText>(StringComparer.Ordinal);
+        var (file, more) = (Path.Combine(modelFolder, TemplateFile), Path.Combine(modelFolder, MoreTemplates));
+        if (File.Exists(file)) templates[Default] = new(ReadText(file), file);
+        foreach (var path in Directory.Exists(more) ? Directory.GetFiles(more, "*.jinja") : [])
         {
-            case JsonValueKind.Undefined or JsonValueKind.Null:
-                return null;
-            case JsonValueKind.String:
-                return place.String();
-            case JsonValueKind.Array:
-                var names = new List<string>();
-                foreach (var item in place.Value.EnumerateArray())
-                {
-                    if (item.ValueKind != JsonValueKind.Object || Text(item, "name") is not { } title || Text(item, "template") is not { } template)
-                    {
-                        throw Wrong(place.Subject, "an entry without a name and a template", "{\"name\": ..., \"template\": ...}");
-                    }
-
-                    if (title == "default") return template;
-                    names.Add(title);
-                }
-
-                if (names.Count == 0) return null;
-                throw Wrong(place.Subject, $"the templates {string.Join(", ", names)}", "one named default");
-            default:
-                throw place.Refuse("a text, or a list of name and template");
+            templates[Path.GetFileNameWithoutExtension(path)] = new(ReadText(path), path);
         }
 
-        static string? Text(JsonElement item, string key) =>
-            item.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        return templates;
     }
 
-    private static Dictionary<string, string> ReadSpecialTokens(JsonPlace configuration)
+    /// <summary>Reads the templates of tokenizer_config.json by name.</summary>
+    private static SortedDictionary<string, TemplateText> ReadConfiguration(JsonPlace place)
     {
-        var tokens = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var name in (string[])["bos_token", "eos_token", "pad_token", "unk_token"])
+        var templates = new SortedDictionary<string, TemplateText>(StringComparer.Ordinal);
+        if (place.IsNull) return templates;
+
+        if (place.Value.ValueKind == JsonValueKind.String) templates[Default] = new(place.String(), place.Subject);
+        foreach (var item in place.Value.ValueKind switch
         {
-            var token = configuration[name];
-            if (token.IsNull) continue;
-            if (token.Value.ValueKind == JsonValueKind.Object && token["content"] is { IsMissing: false } content) token = content;
-            tokens[name] = token.Value.ValueKind == JsonValueKind.String ? token.String()
-                : throw token.Refuse("a text or an object with \"content\"");
+            JsonValueKind.String => [],
+            JsonValueKind.Array => place.Items(),
+            _ => throw place.Refuse("a text, or a list of name and template", Correct),
+        })
+        {
+            if (Text(item, "name") is not { } name || Text(item, "template") is not { } template)
+            {
+                throw Wrong(place.Subject, "an entry without a name and a template", "{\"name\": ..., \"template\": ...}");
+            }
+
+            templates[name] = new(template, place.Subject);
         }
 
-        return tokens;
+        return templates;
+
+        static string? Text(JsonPlace item, string key) => item.Value.ValueKind == JsonValueKind.Object
+            && item.Value.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
     }
 
     private static NlftException Wrong(string subject, string found, string expected) => new(subject, found, expected, Correct);
@@ -148,6 +166,8 @@ public sealed class ChatTemplate
             throw new NlftException(path, found, "a readable file", "Check the path and its permissions.", exception);
         }
     }
+
+    private readonly record struct TemplateText(string Source, string Name);
 }
 
 /// <summary>One message of a conversation.</summary>

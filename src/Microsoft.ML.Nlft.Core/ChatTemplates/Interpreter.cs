@@ -6,16 +6,19 @@ namespace Microsoft.ML.Nlft.ChatTemplates;
 internal sealed class Interpreter(RenderBudget budget)
 {
     private readonly Evaluator _evaluator = new(budget);
-    private StringBuilder _output = new();
+    private readonly StringBuilder _printed = new();
+    private readonly List<Range> _generations = [];
+    private readonly List<RenderedTurn> _turns = [];
+    private StringBuilder? _captured; // the text of a macro, a set block or a generation block while it is executed
 
     /// <summary>Gets the offset of the node being executed, for messages.</summary>
     public int Position => _evaluator.Position;
 
     /// <summary>Executes statements and returns their output.</summary>
-    public string Run(IReadOnlyList<Statement> statements, Scope scope)
+    public RenderedChat Run(IReadOnlyList<Statement> statements, Scope scope)
     {
         Execute(statements, scope);
-        return _output.ToString();
+        return new RenderedChat(_printed.ToString(), _generations, _turns);
     }
 
     private Completion Execute(IReadOnlyList<Statement> statements, Scope scope)
@@ -58,7 +61,7 @@ internal sealed class Interpreter(RenderBudget budget)
                 scope[macro.Name] = new TemplateCallable(macro.Name, arguments => CallMacro(macro, arguments, scope));
                 break;
             case Generation generation:
-                Execute(generation.Body, new Scope(scope));
+                Generate(generation, new Scope(scope));
                 break;
             case LoopControl control:
                 return control.Completion;
@@ -72,17 +75,29 @@ internal sealed class Interpreter(RenderBudget budget)
     private void Print(string text)
     {
         budget.CountCharacters(text.Length);
-        budget.Visit(_output.Length + text.Length);
-        _output.Append(text);
+        var output = _captured ?? _printed;
+        budget.Visit(output.Length + text.Length);
+        output.Append(text);
+    }
+
+    /// <summary>
+    /// Prints the body of a generation block and records its place: as in transformers, it begins where the printed text ends so far.
+    /// </summary>
+    private void Generate(Generation generation, Scope scope)
+    {
+        var start = _printed.Length;
+        var text = Capture(generation.Body, scope);
+        _generations.Add(start..(start + text.Length));
+        Print(text);
     }
 
     private string Capture(IReadOnlyList<Statement> body, Scope scope)
     {
-        var outer = _output;
-        _output = new StringBuilder();
+        var outer = _captured;
+        _captured = new StringBuilder();
         Execute(body, scope);
-        var text = _output.ToString();
-        _output = outer;
+        var text = _captured.ToString();
+        _captured = outer;
         return text;
     }
 
@@ -117,7 +132,10 @@ internal sealed class Interpreter(RenderBudget budget)
             loop.Index = i;
             var inner = new Scope(scope) { ["loop"] = loop };
             Assign(statement.Target, items[i], inner);
+            var start = _printed.Length;
             var completion = Execute(statement.Body, inner);
+            if (_printed.Length > start && items[i] is TemplateMap item && item.TryGetValue("role", out var role) && role is string name)
+                _turns.Add(new RenderedTurn(name, start.._printed.Length));
             if (completion == Completion.Break) break;
             completed |= completion == Completion.Normal;
         }

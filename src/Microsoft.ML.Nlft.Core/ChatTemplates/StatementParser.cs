@@ -8,16 +8,19 @@ internal sealed class StatementParser
     private readonly TokenCursor _cursor;
     private readonly ExpressionParser _expressions;
     private int _loops;
+    private bool _marksGeneration;
 
     private StatementParser(TokenCursor cursor) => (_cursor, _expressions) = (cursor, new ExpressionParser(cursor));
 
     /// <summary>Parses a template.</summary>
     /// <param name="source">The template, with <c>\n</c> as newline.</param>
     /// <param name="maximumDepth">Maximum nesting depth.</param>
-    public static IReadOnlyList<Statement> Parse(string source, int maximumDepth)
+    /// <param name="marksGeneration">Whether it has a generation block.</param>
+    public static IReadOnlyList<Statement> Parse(string source, int maximumDepth, out bool marksGeneration)
     {
         var parser = new StatementParser(new TokenCursor(TemplateLexer.Tokenize(source), maximumDepth));
         var (body, end) = parser.ParseUntil();
+        marksGeneration = parser._marksGeneration;
         return end.Kind == TokenKind.End ? body : throw new TemplateError(end.ToString(), "a statement that it ends", end.Position);
     }
 
@@ -60,6 +63,7 @@ internal sealed class StatementParser
             case "set": return ParseSet(name.Position);
             case "macro": return ParseMacro(name.Position);
             case "generation":
+                _marksGeneration = true;
                 EndTag();
                 return new Generation(ParseSeparateBody("endgeneration"), name.Position);
             case "break" or "continue":

@@ -20,7 +20,8 @@ internal sealed class Template
         (_name, _source, _options) = (name, TemplateLexer.NormalizeNewlines(source), options);
         try
         {
-            _statements = StatementParser.Parse(_source, options.MaximumDepth);
+            _statements = StatementParser.Parse(_source, options.MaximumDepth, out var marksGeneration);
+            MarksGeneration = marksGeneration;
         }
         catch (TemplateError error)
         {
@@ -28,11 +29,14 @@ internal sealed class Template
         }
     }
 
+    /// <summary>Whether the template marks the assistant's text with a generation block.</summary>
+    public bool MarksGeneration { get; }
+
     /// <summary>Renders the template.</summary>
     /// <exception cref="NlftException">
     /// The template fails, exceeds a limit or raises an exception itself; in that case the inner exception is a <see cref="TemplateRaised"/>.
     /// </exception>
-    public string Render(IEnumerable<KeyValuePair<string, object?>> variables)
+    public RenderedChat Render(IEnumerable<KeyValuePair<string, object?>> variables)
     {
         var budget = new RenderBudget(_options);
         var scope = new Scope(Globals.Create(_options.TimeProvider, budget));

@@ -40,6 +40,6 @@ internal static class OptionValues
     };
 }
 
-/// <summary>Marks an option that says where or how often files are written, on which no result depends.</summary>
+/// <summary>Marks an option on which no result depends by itself, such as where or how often files are written.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class ChangesNoResultAttribute : Attribute;

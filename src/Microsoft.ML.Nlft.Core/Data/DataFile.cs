@@ -36,6 +36,20 @@ public static class DataFile
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         (columns, required) = (columns ?? new(), required ?? []);
         columns.Validate();
+        ForeignFile.Refuse(path, format ?? (FormatOf(path) is RowFormat.Nlft && !IsList(path) ? RowFormat.JsonLines : FormatOf(path)));
+        try
+        {
+            return Parse(path, format, columns, delimiter, required);
+        }
+        catch (NlftException error) when (required.Count > 0 && CountGaps(path, format, columns, delimiter, required) is > 1 and var gaps)
+        {
+            throw new NlftException(error.Subject, $"{error.Found}, as in {gaps} rows in all", error.Expected, error.Remedy, error);
+        }
+    }
+
+    private static IReadOnlyList<DataRow> Parse(
+        string path, RowFormat? format, DataColumns columns, char? delimiter, IReadOnlyList<string> required)
+    {
         IReadOnlyList<DataRow> rows = (format ?? FormatOf(path)) switch
         {
             RowFormat.JsonLines => ReadLines(path, columns, required),
@@ -54,6 +68,21 @@ public static class DataFile
                 row.Require(property);
         }
         return rows;
+    }
+
+    /// <summary>Counts the rows that lack a required text; 0 when that is not what is wrong with the file.</summary>
+    private static int CountGaps(string path, RowFormat? format, DataColumns columns, char? delimiter, IReadOnlyList<string> required)
+    {
+        try
+        {
+            var rows = Parse(path, format, columns, delimiter, []);
+            var gaps = rows.Count(row => required.Any(property => row.Text(property) is null));
+            return gaps < rows.Count ? gaps : 0;
+        }
+        catch (NlftException)
+        {
+            return 0;
+        }
     }
 
     /// <summary>Reads all rows of a file as rows to train on. Each needs a question, a response and an answer.</summary>
@@ -171,19 +200,47 @@ public static class DataFile
             ".jsonl, .csv, .tsv or .json", "Name the file by its format, or name the format."),
     };
 
+    /// <summary>Reads the rows of a file as objects with the columns as names; a blank field of CSV or TSV is null.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="delimiter">What separates the fields of CSV or TSV; null: a comma or a tab.</param>
+    /// <param name="isList">Whether the file is one JSON list.</param>
+    internal static IEnumerable<JsonPlace> Objects(string path, char? delimiter, out bool isList)
+    {
+        var format = FormatOf(path);
+        isList = format == RowFormat.Nlft && IsList(path);
+        return format switch
+        {
+            RowFormat.Csv => DelimitedFormat.Objects(path, delimiter ?? ','),
+            RowFormat.Tsv => DelimitedFormat.Objects(path, delimiter ?? '\t'),
+            _ => isList ? JsonRows.ReadList(path) : JsonRows.ReadLines(path),
+        };
+    }
+
     private static IEnumerable<JsonFields> Lines(string path) => JsonRows.ReadLines(path).Select(row => new JsonFields(row));
 
-    private static List<DataRow> ReadLines(string path, DataColumns columns, IReadOnlyList<string> required) =>
-        [.. Lines(path).Select(row => JsonFormat.ReadLine(row, columns, required))];
+    private static List<DataRow> ReadLines(string path, DataColumns columns, IReadOnlyList<string> required)
+    {
+        var check = new ColumnCheck(columns);
+        return [.. Lines(path).Select(row =>
+        {
+            check.Require(row.Place, row.Keys);
+            return JsonFormat.ReadLine(row, columns, required);
+        })];
+    }
 
     /// <param name="path">The file.</param>
     /// <param name="answers">Whether every row must have an answer; null: if the first one does.</param>
-    private static List<DataRow> ReadList(string path, bool? answers) => [.. JsonRows.ReadList(path).Select(row =>
+    private static List<DataRow> ReadList(string path, bool? answers)
     {
-        var fields = new JsonFields(row);
-        answers ??= fields.Has("answer");
-        return JsonFormat.ReadPublished(fields, answers.Value);
-    })];
+        var check = new ColumnCheck("instruction", "input", "output", "judgment", "answer");
+        return [.. JsonRows.ReadList(path).Select(row =>
+        {
+            var fields = new JsonFields(row);
+            check.Require(fields.Place, fields.Keys);
+            answers ??= fields.Has("answer");
+            return JsonFormat.ReadPublished(fields, answers.Value);
+        })];
+    }
 
     /// <summary>Whether a .json file begins with a bracket; a file that cannot be opened is left to the reader, whose message says why.</summary>
     private static bool IsList(string path)

@@ -28,6 +28,12 @@ public sealed record DataRow
     /// <summary>The score that the file gives the response, in any range.</summary>
     public double? Score { get; init; }
 
+    /// <summary>
+    /// The conversation or the text that the row is, when it is more than a question and a response; Question and Response then show its last texts
+    /// alone. Default null.
+    /// </summary>
+    public ChatRow? Chat { get; init; }
+
     /// <summary>Where the row came from, for messages: for example <c>rows.jsonl, line 3</c>.</summary>
     public string Source { get; init; } = "row";
 
@@ -39,9 +45,19 @@ public sealed record DataRow
     /// Whether the objective reads the gold answer. If so, a row without one is refused: no other text can take its place. If not, as in supervised
     /// fine-tuning, the response, which is the target there, stands in for a missing answer. Default true.
     /// </param>
-    /// <exception cref="NlftException">The response is missing or blank, or the answer is although it is needed.</exception>
+    /// <exception cref="NlftException">
+    /// The response is missing or blank, or the answer is and is needed; or it is needed and the row is a conversation, which has none.
+    /// </exception>
     public TrainingExample ToExample(bool needsAnswer = true)
     {
+        if (Chat is not null)
+        {
+            return !needsAnswer
+                ? new() { Question = Question, Response = Response ?? "", Answer = Response ?? "", Chat = Chat, Source = Source }
+                : throw new NlftException(Source, "a chat row",
+                    "a question with a response and a gold answer, which natural language fine-tuning reads",
+                    "Train with supervised fine-tuning (nlft: --method sft), or generate and judge responses first.");
+        }
         var response = Require(nameof(Response));
         return new()
         {
@@ -74,16 +90,18 @@ public sealed record DataRow
     /// <exception cref="NlftException">It is missing or blank.</exception>
     internal string Require(string property)
     {
-        var text = property switch
-        {
-            nameof(Response) => Response,
-            nameof(Judgment) => Judgment,
-            nameof(Answer) => Answer,
-            nameof(Instruction) => Instruction,
-            _ => Question,
-        };
+        var text = Text(property);
         return !string.IsNullOrWhiteSpace(text) ? text
             : throw new NlftException($"{Source}, {property}", text is null ? "nothing" : "an empty text", "a text",
                 "Fill it in or leave the row out.");
     }
+
+    internal string? Text(string property) => property switch
+    {
+        nameof(Response) => Response,
+        nameof(Judgment) => Judgment,
+        nameof(Answer) => Answer,
+        nameof(Instruction) => Instruction,
+        _ => Question,
+    };
 }

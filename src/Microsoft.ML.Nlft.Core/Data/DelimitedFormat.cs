@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Data;
 
@@ -17,22 +19,49 @@ internal static class DelimitedFormat
     /// <param name="columns">The column names.</param>
     /// <param name="required">Properties of <see cref="DataRow"/> that every row must fill in besides the question.</param>
     /// <exception cref="NlftException">The first fault, with line and, where there is one, column.</exception>
-    public static IReadOnlyList<DataRow> Read(string path, char delimiter, DataColumns columns, IReadOnlyList<string> required)
+    public static IReadOnlyList<DataRow> Read(string path, char delimiter, DataColumns columns, IReadOnlyList<string> required) =>
+        Read<DataRow>(path, delimiter, (fields, line) => new Header(path, fields, line, columns, required).Row);
+
+    /// <summary>Reads all rows as objects with the columns as names and the fields as texts; a blank field is null.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="delimiter">What separates the fields.</param>
+    /// <exception cref="NlftException">As for <see cref="Read(string, char, DataColumns, IReadOnlyList{string})"/>.</exception>
+    public static IReadOnlyList<JsonPlace> Objects(string path, char delimiter) => Read<JsonPlace>(path, delimiter, (header, at) =>
+    {
+        var names = Names(path, header, at);
+        return (fields, line) =>
+        {
+            var place = RequireCount(path, fields, line, names);
+            var row = names.Zip(fields).Where(field => field.First.Length > 0)
+                .ToDictionary(field => field.First, field => string.IsNullOrWhiteSpace(field.Second) ? null : field.Second);
+            return new JsonPlace(JsonSerializer.SerializeToElement(row), new JsonSource(place));
+        };
+    });
+
+    /// <summary>Reads all rows with the reader of a row that <paramref name="open"/> makes from the header.</summary>
+    private static List<T> Read<T>(string path, char delimiter, Func<IReadOnlyList<string>, int, Func<IReadOnlyList<string>, int, T>> open)
     {
         if (!File.Exists(path))
             throw new NlftException(path, Directory.Exists(path) ? "a folder" : "no file", "a CSV or TSV file", "Check the path.");
         using var reader = new StreamReader(path, new UTF8Encoding(false, throwOnInvalidBytes: true));
         var text = new DelimitedText(reader, path, delimiter);
-        var rows = new List<DataRow>();
+        var rows = new List<T>();
         try
         {
-            Header? header = null;
+            Func<IReadOnlyList<string>, int, T>? read = null;
+            int? empty = null; // spreadsheets write rows of separators alone below the last row
             foreach (var (fields, line) in text.Records())
             {
-                if (header is null) header = new Header(path, fields, line, columns, required);
-                else rows.Add(header.Row(fields, line));
+                if (read is not null && fields.All(string.IsNullOrWhiteSpace))
+                {
+                    empty ??= line;
+                    continue;
+                }
+                if (empty is not null) throw new NlftException($"{path}, line {empty}", "a row of separators alone", "a row", "Delete the line.");
+                if (read is null) read = open(fields, line);
+                else rows.Add(read(fields, line));
             }
-            if (header is null) throw new NlftException(path, "an empty file", "a header line and rows", "Put the column names into the first line.");
+            if (read is null) throw new NlftException(path, "an empty file", "a header line and rows", "Put the column names into the first line.");
         }
         catch (DecoderFallbackException error)
         {
@@ -58,6 +87,24 @@ internal static class DelimitedFormat
         }
     }
 
+    /// <summary>Returns the names of the columns.</summary>
+    /// <exception cref="NlftException">Two are equal but for their case.</exception>
+    private static string[] Names(string path, IReadOnlyList<string> fields, int line)
+    {
+        string[] names = [.. fields.Select(name => name.Trim())];
+        var twice = names.GroupBy(name => name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(group => group.Key.Length > 0 && group.Count() > 1);
+        return twice is null ? names : throw new NlftException($"{path}, line {line}", $"the column \"{twice.Key}\" twice",
+            "each column once (names ignore case)", "Rename one of them.");
+    }
+
+    /// <summary>Returns the place of a row, which must have as many fields as there are columns.</summary>
+    private static string RequireCount(string path, IReadOnlyList<string> fields, int line, string[] names)
+    {
+        var place = $"{path}, line {line}";
+        return fields.Count == names.Length ? place : throw new NlftException(place, $"{fields.Count} fields", $"{names.Length}, as in the header",
+            "Put quotes around fields that hold the separator, and double the quotes inside.");
+    }
+
     private static string Quoted(string field, char delimiter) =>
         field.AsSpan().IndexOfAny(['"', '\r', '\n', delimiter]) < 0 ? field : $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
@@ -70,14 +117,8 @@ internal static class DelimitedFormat
 
         public Header(string path, IReadOnlyList<string> fields, int line, DataColumns columns, IReadOnlyList<string> required)
         {
-            (_path, _names) = (path, [.. fields.Select(name => name.Trim())]);
-            var twice = _names.GroupBy(name => name, StringComparer.OrdinalIgnoreCase)
-                .FirstOrDefault(group => group.Key.Length > 0 && group.Count() > 1);
-            if (twice is not null)
-            {
-                throw new NlftException($"{path}, line {line}", $"the column \"{twice.Key}\" twice", "each column once (names ignore case)",
-                    "Rename one of them.");
-            }
+            (_path, _names) = (path, Names(path, fields, line));
+            new ColumnCheck(columns).Require($"{path}, line {line}", _names);
             Column Find(string property, string name, bool isRequired)
             {
                 var at = Array.FindIndex(_names, column => string.Equals(column, name, StringComparison.OrdinalIgnoreCase));
@@ -94,12 +135,7 @@ internal static class DelimitedFormat
 
         public DataRow Row(IReadOnlyList<string> fields, int line)
         {
-            var place = $"{_path}, line {line}";
-            if (fields.Count != _names.Length)
-            {
-                throw new NlftException(place, $"{fields.Count} fields", $"{_names.Length}, as in the header",
-                    "Put quotes around fields that hold the separator, and double the quotes inside.");
-            }
+            var place = RequireCount(_path, fields, line, _names);
             string? Field(Column column) => column.At >= 0 && !string.IsNullOrWhiteSpace(fields[column.At]) ? fields[column.At]
                 : !column.IsRequired ? null
                 : throw new NlftException($"{place}, \"{column.Name}\"", "an empty field", "a text", "Fill it in or leave the row out.");

@@ -4,7 +4,7 @@ namespace Microsoft.ML.Nlft.Data;
 
 /// <summary>
 /// Splits delimited text into records (RFC 4180): records end at a line break, fields at the delimiter; a quoted field may contain both, and quotes
-/// written twice. Blank lines are skipped.
+/// written twice. Lines that are empty or hold blanks alone are skipped.
 /// </summary>
 internal sealed class DelimitedText(TextReader text, string path, char delimiter)
 {
@@ -25,7 +25,7 @@ internal sealed class DelimitedText(TextReader text, string path, char delimiter
             var fields = new List<string>();
             do fields.Add(Field()); while (Take(delimiter));
             EndRecord();
-            if (fields is not [""]) yield return (fields, line);
+            if (fields is not [var only] || !string.IsNullOrWhiteSpace(only)) yield return (fields, line);
         }
     }
 
@@ -36,14 +36,22 @@ internal sealed class DelimitedText(TextReader text, string path, char delimiter
         var quoted = text.Peek() == '"';
         if (quoted) Quoted(line, column);
         var closed = _field.Length;
-        var strayQuote = false;
+        var (strayQuote, blank, blankBefore) = (false, true, false);
         while (!AtEndOfField())
         {
             var letter = Next();
+            blankBefore |= letter == '"' && blank && !quoted;
+            blank &= char.IsWhiteSpace(letter);
             strayQuote |= quoted || letter == '"';
             _field.Append(letter);
         }
         if (!strayQuote) return _field.ToString();
+        if (blankBefore || (quoted && blank))
+        {
+            throw new NlftException($"{path}, line {line}, column {column}",
+                $"a blank {(blankBefore ? "before the opening" : "after the closing")} quote of {Shortened(_field.ToString().Trim().Trim('"'))}",
+                "quotes around whole fields, right beside the separators", "Remove the blank.");
+        }
         // Something follows the closing quote, or a quote stands inside a field that does not begin with one.
         if (quoted) _field.Insert(closed, '"').Insert(0, '"');
         throw new NlftException($"{path}, line {line}, column {column}", $"a quote inside the field {Shortened(_field.ToString())}",

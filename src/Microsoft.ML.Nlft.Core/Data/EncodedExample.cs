@@ -26,8 +26,20 @@ public sealed class EncodedExample
     /// <summary>The n response tokens, end-of-turn token included: the same in every context.</summary>
     public ReadOnlyMemory<int> Response { get; }
 
+    /// <summary>
+    /// For each response token whether it counts in the loss, n values, at least one true; empty: all count. The others are scored, because later
+    /// tokens follow them, and have a coefficient of 0.
+    /// </summary>
+    public ReadOnlyMemory<bool> Counted { get; init; }
+
+    /// <summary>The number of response tokens that count in the loss.</summary>
+    public int CountedTokens => Counted.IsEmpty ? Response.Length : Counted.Span.Count(true);
+
     /// <summary>Where the row came from, for messages.</summary>
     public string Source { get; }
+
+    /// <summary>Whether the length limit cut the beginning of a prompt.</summary>
+    internal bool IsCut { get; init; }
 
     /// <summary>The prompt tokens of one context; empty when the row does not have it.</summary>
     public ReadOnlyMemory<int> Prompt(PromptContexts context) => context switch

@@ -20,8 +20,14 @@ internal sealed class JsonFields(JsonPlace row, string place)
     /// <summary>Where the object stands.</summary>
     public string Place => place;
 
+    /// <summary>The keys, as the row spells them.</summary>
+    public IReadOnlyCollection<string> Keys => _values.Keys;
+
     /// <summary>Whether there is such a key.</summary>
     public bool Has(string key) => _values.ContainsKey(key);
+
+    /// <summary>A value of any kind; null when there is no such key.</summary>
+    public JsonPlace? Value(string key) => _values.TryGetValue(key, out var value) ? value : null;
 
     /// <summary>A text; null when it is missing, null or blank and not required.</summary>
     /// <exception cref="NlftException">The value is not a text, or a required text is missing.</exception>

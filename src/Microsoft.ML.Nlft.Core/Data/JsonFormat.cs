@@ -26,7 +26,7 @@ internal static class JsonFormat
         Question = row.RequiredText(columns.Question),
         Response = row.Text(columns.Response, required.Contains(nameof(columns.Response))),
         Judgment = row.Text(columns.Judgment, required.Contains(nameof(columns.Judgment))),
-        Answer = row.Text(columns.Answer, required.Contains(nameof(columns.Answer))),
+        Answer = row.TextOrNumber(columns.Answer) ?? row.Text(columns.Answer, required.Contains(nameof(columns.Answer))),
         Instruction = row.Text(columns.Instruction, required.Contains(nameof(columns.Instruction))),
         Id = row.TextOrNumber(Id),
         Score = row.OptionalNumber(Score),
@@ -128,7 +128,7 @@ internal static class JsonFormat
     public static void WriteReft(Stream stream, IEnumerable<DataRow> rows) => WriteList(stream, rows, (writer, at, row) =>
     {
         var answer = row.Require(nameof(row.Answer));
-        var value = AnswerExtraction.FinalNumber(answer) ?? throw new NlftException($"{row.Source}, Answer", "an answer without a final number",
+        var value = AnswerExtraction.GoldNumber(answer) ?? throw new NlftException($"{row.Source}, Answer", "an answer without a final number",
             "a number, alone or after ####", "Correct the answer or leave the row out.");
         Write(writer, row, "item_id", row.Id ?? $"row_{at}");
         Write(writer, row, "question", Prompt(row));
@@ -193,7 +193,7 @@ internal static class JsonFormat
     private static string GoldSolution(JsonFields row, string key)
     {
         var answer = row.RequiredText(key);
-        return AnswerExtraction.FinalNumber(answer) is not null ? answer
+        return AnswerExtraction.GoldNumber(answer) is not null ? answer
             : throw new NlftException($"{row.Place}, \"{key}\"", "an answer without a final number", "a solution that ends in #### and a number",
                 "Correct the answer or leave the row out.");
     }

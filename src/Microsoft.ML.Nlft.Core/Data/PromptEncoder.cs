@@ -12,6 +12,7 @@ public sealed class PromptEncoder
     private static readonly string[] Names = ["instruction", "question", "judgment", "answer"];
 
     private readonly PromptRenderer _renderer;
+    private readonly ChatRowEncoder _chats;
     private readonly int _limit;
     private readonly int? _beginningOfSequence;
     private readonly PromptText _baseSystem, _baseUser, _judgeSystem, _judgeUser, _standardSystem, _standardUser;
@@ -20,7 +21,7 @@ public sealed class PromptEncoder
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="template">The folder's chat template, or null for the plain prompt.</param>
     /// <param name="options">Wording and limits.</param>
-    /// <param name="endOfSequenceIds">End-of-sequence ids of generation_config.json and config.json.</param>
+    /// <param name="endOfSequenceIds">End-of-sequence ids of the model: <see cref="ModelFiles.ModelFolder.EndOfSequenceIds"/>.</param>
     /// <exception cref="NlftException">An option has a wrong placeholder or value, or nothing says how a response ends.</exception>
     public PromptEncoder(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, IReadOnlyList<int> endOfSequenceIds)
     {
@@ -32,6 +33,7 @@ public sealed class PromptEncoder
         int? Id(string? token) => token is null ? null : tokenizer.TokenToId(token);
         var endOfSequence = Id(tokenizer.EndOfSequenceToken) ?? (endOfSequenceIds.Count > 0 ? endOfSequenceIds[0] : null);
         _renderer = new PromptRenderer(tokenizer, template, options, endOfSequence);
+        _chats = new ChatRowEncoder(tokenizer, template, options.TemplateVariables, tokenizer.IdToToken(_renderer.EndOfTurn));
         (Options, _limit, _beginningOfSequence) = (options, options.MaximumTokens, Id(tokenizer.BeginningOfSequenceToken));
         _baseSystem = new PromptText(nameof(options.BaseSystem), options.BaseSystem, Names[..1]);
         _baseUser = new PromptText(nameof(options.BaseUser), options.BaseUser, Names[..2], "question");
@@ -39,22 +41,31 @@ public sealed class PromptEncoder
         _judgeUser = new PromptText(nameof(options.JudgeUser), options.JudgeUser, Names, "question");
         _standardSystem = new PromptText(nameof(options.StandardSystem), options.StandardSystem, Names);
         _standardUser = new PromptText(nameof(options.StandardUser), options.StandardUser, Names, "question");
-        StopIds = [.. endOfSequenceIds.Append(_renderer.EndOfTurn).Concat(endOfSequence is { } id ? [id] : []).Distinct().Order()];
+        RequireShown();
+        StopIds = [.. endOfSequenceIds.Append(_renderer.EndOfTurn).Distinct().Order()];
     }
 
     /// <summary>Wording and limits.</summary>
     public PromptOptions Options { get; }
 
     /// <summary>
-    /// Ids that end a response: generation_config's and config's eos, the tokenizer's eos and the template's end of turn; ascending.
+    /// Ids that end a response: those of the model folder, at which transformers' generate stops, and the token that ends every trained response;
+    /// ascending.
     /// </summary>
     public IReadOnlyList<int> StopIds { get; }
 
-    /// <summary>Encodes a row in all the contexts it has: base and standard, and judge when the response is wrong.</summary>
-    /// <exception cref="NlftException">A text is missing, or the response leaves no room for a prompt.</exception>
+    /// <summary>
+    /// Encodes a row in all the contexts it has: base and standard, and judge when the response is wrong. A chat row (<see cref="ChatRow"/>) has the
+    /// base context alone: its response begins at the first token that counts.
+    /// </summary>
+    /// <exception cref="NlftException">
+    /// A text is missing, the response leaves no room for a prompt, the template refuses a conversation, or none of its tokens within
+    /// <see cref="PromptOptions.MaximumTokens"/> counts.
+    /// </exception>
     public EncodedExample Encode(TrainingExample example)
     {
         ArgumentNullException.ThrowIfNull(example);
+        if (example.Chat is { } chat) return Encode(chat, example.Source);
         Require(example.Source, nameof(example.Question), example.Question);
         Require(example.Source, nameof(example.Response), example.Response);
         Require(example.Source, nameof(example.Answer), example.Answer);
@@ -65,11 +76,28 @@ public sealed class PromptEncoder
                 $"at most {_limit - 1}, which leaves room for a prompt in MaximumTokens = {_limit}",
                 "Shorten the response, leave the row out, or raise MaximumTokens up to what the model allows.");
         }
-        var room = _limit - response.Length;
+        var (room, isCut) = (_limit - response.Length, false);
         return new EncodedExample(example.Polarity, response,
-            Prompt(_baseSystem, _baseUser, example, room),
-            example.Polarity == Polarity.Incorrect ? Prompt(_judgeSystem, _judgeUser, example, room) : [],
-            Prompt(_standardSystem, _standardUser, example, room), example.Source);
+            Prompt(_baseSystem, _baseUser, example, room, ref isCut),
+            example.Polarity == Polarity.Incorrect ? Prompt(_judgeSystem, _judgeUser, example, room, ref isCut) : [],
+            Prompt(_standardSystem, _standardUser, example, room, ref isCut), example.Source) { IsCut = isCut };
+    }
+
+    private EncodedExample Encode(ChatRow chat, string source)
+    {
+        var whole = _chats.Encode(chat, source, new ChatLoss { AssistantOnly = chat is { Messages: not [], PromptMessages: null } });
+        var tokens = whole.Cut(_limit, keepEnd: false);
+        var (first, last) = (Array.IndexOf(tokens.Counted, true, Math.Min(1, tokens.Ids.Length)), Array.LastIndexOf(tokens.Counted, true));
+        if (first < 0) // nothing comes before token 0, so it is never predicted
+        {
+            throw new NlftException(source, $"no token that counts among the first {tokens.Ids.Length}", "one or more",
+                $"Shorten what comes before, leave the row out, or raise MaximumTokens = {_limit} up to what the model allows.");
+        }
+        return new EncodedExample(Polarity.Correct, tokens.Ids[first..(last + 1)], tokens.Ids[..first], [], [], source)
+        {
+            Counted = tokens.Counted[first..(last + 1)],
+            IsCut = tokens.Ids.Length < whole.Ids.Length,
+        };
     }
 
     /// <summary>Encodes a question as the prompt of the base context, ready for generation.</summary>
@@ -81,7 +109,8 @@ public sealed class PromptEncoder
     {
         Require("a question", "text", question);
         var row = new TrainingExample { Question = question, Instruction = instruction, Response = "", Answer = "" };
-        return Prompt(_baseSystem, _baseUser, row, _limit - Math.Clamp(answerTokens, 1, _limit / 2));
+        var isCut = false;
+        return Prompt(_baseSystem, _baseUser, row, _limit - Math.Clamp(answerTokens, 1, _limit / 2), ref isCut);
     }
 
     /// <summary>
@@ -127,8 +156,38 @@ public sealed class PromptEncoder
             "Leave out earlier turns, or raise MaximumTokens up to what the model allows.");
     }
 
-    private int[] Prompt(PromptText system, PromptText user, TrainingExample row, int room)
+    private int[] Prompt(PromptText system, PromptText user, TrainingExample row, int room, ref bool isCut)
     {
+        var (systemText, userText, parts) = Texts(system, user, row);
+        var prompt = _renderer.Prompt(systemText, userText, parts);
+        if (prompt.Length == 0)
+            throw new NlftException($"{row.Source}, Question", "no prompt token", "one or more", "Give the row a question that the tokenizer knows.");
+        if (prompt.Length <= room) return prompt;
+        isCut = true;
+        // Too long: drop the beginning, except the token that begins every sequence.
+        return prompt[0] == _beginningOfSequence && room > 1 ? [prompt[0], .. prompt.AsSpan(prompt.Length - room + 1)] : prompt[^room..];
+    }
+
+    /// <summary>Requires that the template shows all texts of the three contexts, before there are rows.</summary>
+    private void RequireShown()
+    {
+        const string Letters = "qwertzuiop";
+        var row = new TrainingExample
+        {
+            Instruction = Letters + "i", Question = Letters + "q", Response = "", Judgment = Letters + "j", Answer = Letters + "a",
+        };
+        foreach (var (system, user) in new[] { (_baseSystem, _baseUser), (_judgeSystem, _judgeUser), (_standardSystem, _standardUser) })
+        {
+            var (systemText, userText, parts) = Texts(system, user, row);
+            _renderer.RequireShown(systemText, userText, parts);
+        }
+    }
+
+    private static (string System, string User, (string Name, string? Text)[] Parts) Texts(PromptText system, PromptText user, TrainingExample row)
+    {
+        return (system.Fill(Value).Text.Trim(), user.Fill(Value).Text,
+            [.. Names.Where(name => system.Has(name) || user.Has(name)).Select(name => ($"the {name}", Value(name)))]);
+
         string? Value(string name) => name switch
         {
             "instruction" => row.Instruction,
@@ -136,12 +195,6 @@ public sealed class PromptEncoder
             "judgment" => row.Judgment,
             _ => row.Answer,
         };
-        var prompt = _renderer.Prompt(system.Fill(Value).Text.Trim(), user.Fill(Value).Text);
-        if (prompt.Length == 0)
-            throw new NlftException($"{row.Source}, Question", "no prompt token", "one or more", "Give the row a question that the tokenizer knows.");
-        if (prompt.Length <= room) return prompt;
-        // Too long: drop the beginning, except the token that begins every sequence.
-        return prompt[0] == _beginningOfSequence && room > 1 ? [prompt[0], .. prompt.AsSpan(prompt.Length - room + 1)] : prompt[^room..];
     }
 
     private static void Require(string source, string column, string? text)

@@ -13,31 +13,30 @@ namespace Microsoft.ML.Nlft.Data;
 internal sealed partial class PromptRenderer
 {
     private readonly HuggingFaceTokenizer _tokenizer;
-    private readonly ChatTemplate? _template;
+    private readonly ShownTemplate? _template;
     private readonly IReadOnlyDictionary<string, object?> _variables;
     private readonly PromptText _plain, _plainWithSystem;
-    private readonly bool _takesSystem;
     private readonly int[] _opening; // what the post-processor puts before a text without a template
     private readonly string _gap = ""; // white space that a template puts between the generation prompt and the response
     private readonly char _last; // the last character before the response
 
     public PromptRenderer(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, int? endOfSequence)
     {
-        (_tokenizer, _template) = (tokenizer, template);
+        _tokenizer = tokenizer;
         _variables = RequireVariables(options.TemplateVariables, "option PromptOptions.TemplateVariables");
         _plain = new PromptText(nameof(options.PlainPrompt), options.PlainPrompt, ["user"], "user");
         _plainWithSystem = new PromptText(nameof(options.PlainPromptWithSystem), options.PlainPromptWithSystem, ["system", "user"], "system", "user");
         if (template is null)
         {
-            (_opening, _takesSystem, _last) = (Opening(), true, options.PlainPrompt[^1]);
+            (_opening, _last) = (Opening(), options.PlainPrompt[^1]);
         }
         else
         {
             const string Probe = "qwertzuiop";
             _opening = [];
-            _takesSystem = TakesSystem(template);
-            var prompt = template.Render([new("user", "?")], addGenerationPrompt: true, _variables);
-            var whole = template.Render([new("user", "?"), new("assistant", Probe)], addGenerationPrompt: false, _variables);
+            _template = new ShownTemplate(template, _variables);
+            var prompt = _template.Render([new("user", "?")], addGenerationPrompt: true, _variables);
+            var whole = _template.Render([new("user", "?"), new("assistant", Probe)], addGenerationPrompt: false, _variables);
             var response = whole.LastIndexOf(Probe, StringComparison.Ordinal);
             if (response >= prompt.Length && whole.StartsWith(prompt, StringComparison.Ordinal))
             {
@@ -61,19 +60,45 @@ internal sealed partial class PromptRenderer
     public int EndOfTurn { get; }
 
     /// <summary>Prompt tokens. No special token is recognised in the two texts.</summary>
-    public int[] Prompt(string system, string user) =>
-        Conversation(system.Length == 0 ? [new("user", user)] : [new("system", system), new("user", user)]);
+    /// <param name="system">The system text; "" for none.</param>
+    /// <param name="user">The user's text.</param>
+    /// <param name="parts">Names and texts of what the two consist of, for the message about a template that loses one.</param>
+    public int[] Prompt(string system, string user, IReadOnlyList<(string Name, string? Text)> parts) =>
+        Conversation(Turns(system, user), parts: parts);
+
+    /// <summary>Requires that the template shows the two texts, without encoding them.</summary>
+    /// <exception cref="NlftException">The template loses one of the parts.</exception>
+    public void RequireShown(string system, string user, IReadOnlyList<(string Name, string? Text)> parts)
+    {
+        if (_template is not null) Rendered(_template, Turns(system, user), _variables, parts);
+    }
 
     /// <summary>Prompt tokens of a conversation that ends with a user's turn. No special token is recognised in its texts.</summary>
     /// <param name="turns">The conversation.</param>
     /// <param name="variables">Variables of the template for this conversation, over those of the options; null: none.</param>
-    public int[] Conversation(IReadOnlyList<ChatTurn> turns, IReadOnlyDictionary<string, object?>? variables = null)
+    /// <param name="parts">Names and texts of what the contents consist of; null: unknown.</param>
+    /// <exception cref="NlftException">The template refuses the conversation, or its prompt lacks one of the texts.</exception>
+    public int[] Conversation(
+        IReadOnlyList<ChatTurn> turns, IReadOnlyDictionary<string, object?>? variables = null,
+        IReadOnlyList<(string Name, string? Text)>? parts = null)
     {
         if (_template is null) return Plain(turns);
-        var shown = _takesSystem ? turns : [.. Questions(turns).Select(q => q.Turn with { Content = Join(q.System, q.Turn.Content) })];
         var all = WithOptions(variables);
-        var rendered = _template.Render(shown, addGenerationPrompt: true, all);
+        var (shown, rendered) = Rendered(_template, turns, all, parts ?? []);
         return _tokenizer.Encode(rendered, addSpecialTokens: false, PlainRanges(shown, rendered, all));
+    }
+
+    private static ChatTurn[] Turns(string system, string user) =>
+        system.Length == 0 ? [new("user", user)] : [new("system", system), new("user", user)];
+
+    private static (IReadOnlyList<ChatTurn> Shown, string Rendered) Rendered(
+        ShownTemplate template, IReadOnlyList<ChatTurn> turns, IReadOnlyDictionary<string, object?> variables,
+        IReadOnlyList<(string Name, string? Text)> parts)
+    {
+        var shown = template.TakesSystem ? turns : [.. Questions(turns).Select(q => q.Turn with { Content = Join(q.System, q.Turn.Content) })];
+        var rendered = template.Render(shown, addGenerationPrompt: true, variables);
+        template.RequireAll(shown, rendered, variables, parts);
+        return (shown, rendered);
     }
 
     private IReadOnlyDictionary<string, object?> WithOptions(IReadOnlyDictionary<string, object?>? variables)
@@ -143,7 +168,7 @@ internal sealed partial class PromptRenderer
     {
         if (!turns.Any(turn => SpellsAddedToken(turn.Content))) return null;
         var marked = turns.Select((turn, i) => turn with { Content = $"\uE000{i}\uE001" });
-        var skeleton = _template!.Render([.. marked], addGenerationPrompt: true, variables);
+        var skeleton = _template!.Render(marked, addGenerationPrompt: true, variables);
         var pieces = Marker().Split(skeleton); // text of the template and numbers of turns, alternately
         var (ranges, at, same) = (new List<Range>(), pieces[0].Length, rendered.StartsWith(pieces[0], StringComparison.Ordinal));
         for (var i = 1; same && i < pieces.Length; i += 2)
@@ -177,21 +202,6 @@ internal sealed partial class PromptRenderer
 
     private bool SpellsAddedToken(string text) =>
         !_tokenizer.Encode(text, addSpecialTokens: false).AsSpan().SequenceEqual(_tokenizer.Encode(text, addSpecialTokens: false, [Range.All]));
-
-    /// <summary>Whether the template shows a system text: some refuse it, others drop it silently.</summary>
-    private bool TakesSystem(ChatTemplate template)
-    {
-        const string Probe = "qwertzuiop";
-        try
-        {
-            return template.Render([new("system", Probe), new("user", "?")], addGenerationPrompt: true, _variables)
-                .Contains(Probe, StringComparison.Ordinal);
-        }
-        catch (NlftException exception) when (exception.InnerException is TemplateRaised)
-        {
-            return false;
-        }
-    }
 
     private int[] Opening()
     {

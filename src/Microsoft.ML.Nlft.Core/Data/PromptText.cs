@@ -22,10 +22,13 @@ internal sealed partial class PromptText
         }
         foreach (var name in required)
         {
-            if (!_placeholders.Any(placeholder => placeholder.Groups[1].Value == name))
+            if (!Has(name))
                 throw Fault(option, $"no {{{name}}} in \"{text}\"", $"a text with {{{name}}}", "Put the placeholder where the text belongs.");
         }
     }
+
+    /// <summary>Tells whether the text has a placeholder.</summary>
+    public bool Has(string name) => _placeholders.Any(placeholder => placeholder.Groups[1].Value == name);
 
     /// <summary>Returns the text with its values, and the range of every value.</summary>
     public (string Text, List<Range> Values) Fill(Func<string, string?> value)

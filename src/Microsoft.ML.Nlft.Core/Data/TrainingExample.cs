@@ -45,6 +45,11 @@ public sealed record TrainingExample
     /// <summary>An instruction for the system prompt, or null.</summary>
     public string? Instruction { get; init; }
 
+    /// <summary>
+    /// The conversation or the text to train on in place of question and response, with supervised fine-tuning alone. Default null.
+    /// </summary>
+    public ChatRow? Chat { get; init; }
+
     /// <summary>Where the row came from, for messages: for example <c>rows.jsonl, line 3</c>.</summary>
     public string Source { get; init; } = "row";
 

@@ -3,55 +3,53 @@ using System.Text.RegularExpressions;
 namespace Microsoft.ML.Nlft.Evaluation;
 
 /// <summary>Extracts the final answer from a worked solution: as a number, or as the string that NLFT's published evaluation compares.</summary>
+/// <remarks>
+/// <para>Numbers are read in these notations: 1,234.5 and 1.234.567,8; groups of three digits after a blank, a thin space, an apostrophe or LaTeX's
+/// <c>{,}</c> and <c>\,</c>; 12,34,567; a comma before exactly three digits separates thousands (1,234), before others decimals (3,14); a single
+/// period always separates decimals. Fractions (3/4, \frac{3}{4}, ¾) and mixed numbers (2 1/4, 2½); powers of ten (1.5e3, 1.5 × 10^3); a sign;
+/// currency signs, units and percent signs are ignored.</para>
+/// <para>Times and ratios (3:45), dates, points, ranges, lists and powers such as 5^2 are not one number.</para>
+/// </remarks>
 public static partial class AnswerExtraction
 {
     private const string Marker = "####";
+    private const int LongestShown = 60;
 
     /// <summary>
-    /// Extracts the final answer of a solution as a number. With a marker <c>####</c>: the number right after the first marker that has one,
-    /// else the first number later on a marker's line. Without a marker: the number right after <c>A:</c> at the start of a line, else the last
-    /// number of the text.
+    /// Extracts the final answer of a response as a number: after <c>####</c>; else in the last <c>\boxed{}</c>; else after <c>A:</c>, <c>Answer:</c>
+    /// or <c>The answer is</c> where the number follows directly and does not begin a calculation; else the last number of the text. What follows
+    /// an end-of-turn mark such as <c>&lt;|im_end|&gt;</c> does not count.
     /// </summary>
-    /// <param name="text">A response or a gold answer; null counts as empty.</param>
-    /// <returns>The number, or null if there is none.</returns>
-    public static AnswerNumber? FinalNumber(string? text)
+    /// <param name="text">A response; null counts as empty.</param>
+    /// <returns>The number; null if there is none, or if the final answer is something else made of digits, such as a time or a date.</returns>
+    public static AnswerNumber? FinalNumber(string? text) => Final(text).Number;
+
+    /// <summary>
+    /// Reads a gold answer as a number. It must be one number, alone or with a unit, or state one as a response does. A text with several numbers, a
+    /// time, a ratio, a date, a range, a list or a term is not one number.
+    /// </summary>
+    /// <param name="text">A gold answer, alone or at the end of a worked solution; null counts as empty.</param>
+    /// <returns>The number; null if the gold answer is not one.</returns>
+    public static AnswerNumber? GoldNumber(string? text)
     {
-        text ??= "";
-        if (text.Contains(Marker, StringComparison.Ordinal)) return AfterMarker(text, RightAfter()) ?? AfterMarker(text, RestOfLine());
-        return AfterMarker(text, AfterAnswerLabel()) ?? LastNumber(text);
+        text = EndOfTurn.Cut(text ?? "");
+        var part = StatedAnswer.Find(text)?.Part ?? Range.All;
+        return OneNumber.Find(text, new NumberReader(text), part)?.Value;
     }
 
-    /// <summary>Matches a marker with the blanks, brackets and emphasis before its number, also across lines.</summary>
-    [GeneratedRegex(@"####[\s*_(\[{:=]*")]
-    private static partial Regex RightAfter();
-
-    [GeneratedRegex(@"####[^\n0-9]*(?<![-\u2212$.])")]
-    private static partial Regex RestOfLine();
-
-    [GeneratedRegex(@"^[ \t]*A:[ \t]*", RegexOptions.Multiline)]
-    private static partial Regex AfterAnswerLabel();
-
-    /// <summary>Returns the number that starts where a match of <paramref name="lead"/> ends, for the first match with one.</summary>
-    private static AnswerNumber? AfterMarker(string text, Regex lead)
+    /// <summary>Extracts the final answer of a response as a number and, for messages, as it is written.</summary>
+    internal static (AnswerNumber? Number, string? Text) Final(string? text)
     {
-        for (var start = lead.Match(text); start.Success; start = start.NextMatch())
-        {
-            var end = start.Index + start.Length;
-            var match = AnswerNumber.Pattern().Match(text, end);
-            if (match.Success && match.Index == end && AnswerNumber.TryCreate(match, out var number)) return number;
-        }
-        return null;
+        text = EndOfTurn.Cut(text ?? "");
+        if (StatedAnswer.Find(text) is { } stated)
+            return (stated.Number?.Value, Shown(stated.Number is { } number ? text[number.Start..number.End] : text[stated.Part]));
+        var numbers = new NumberReader(text);
+        NumberToken? last = null;
+        for (var token = numbers.Next(0, text.Length); token is not null; token = numbers.Next(token.Value.End, text.Length)) last = token;
+        return last is { } final ? (final.Value, Shown(text[final.Start..final.End])) : default;
     }
 
-    private static AnswerNumber? LastNumber(string text)
-    {
-        AnswerNumber? last = null;
-        for (var match = AnswerNumber.Pattern().Match(text); match.Success; match = match.NextMatch())
-        {
-            last = AnswerNumber.TryCreate(match, out var number) ? number : null;
-        }
-        return last;
-    }
+    private static string? Shown(string text) => text.Trim() is { Length: > 0 and <= LongestShown } shown && shown.Any(char.IsDigit) ? shown : null;
 
     /// <summary>The published evaluation's result for a text without a number.</summary>
     public const string PublishedInvalid = "[invalid]";

@@ -1,21 +1,21 @@
 using System.Globalization;
 using System.Numerics;
-using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.Evaluation;
 
 /// <summary>
-/// Represents a number in an answer exactly: 2.50 equals 2.5, 1,080 equals 1080.00, 1/2 equals 0.5. Currency signs, units and percent signs are
-/// ignored (15% is 15). The minus sign is '-' or U+2212.
+/// Represents a number in an answer exactly: 2.50 equals 2.5, 1,080 equals 1080.00, 2 1/4 equals 2.25. Currency signs, units and percent signs are
+/// ignored (15% is 15, not 0.15). <see cref="AnswerExtraction"/> lists the notations that are read.
 /// </summary>
-public readonly partial record struct AnswerNumber
+public readonly record struct AnswerNumber
 {
     /// <summary>Longer digit strings are not numbers: they come from a model in a loop, and exact arithmetic on them would be slow.</summary>
     internal const int MaximumLength = 1000;
 
-    private AnswerNumber(BigInteger numerator, BigInteger denominator)
+    internal AnswerNumber(BigInteger numerator, BigInteger denominator)
     {
         var divisor = BigInteger.GreatestCommonDivisor(numerator, denominator);
+        if (denominator.Sign < 0) divisor = -divisor;
         (Numerator, _denominatorLessOne) = (numerator / divisor, denominator / divisor - 1);
     }
 
@@ -27,60 +27,17 @@ public readonly partial record struct AnswerNumber
     /// <summary>Gets the denominator in lowest terms, 1 or more.</summary>
     public BigInteger Denominator => _denominatorLessOne + 1;
 
-    /// <summary>
-    /// Matches one number: an optional minus before or after an optional currency sign; digits with or without thousands separators; decimals; a
-    /// power of ten; or a fraction a/b. A dash right after a letter, digit or bracket (10-4) is not a sign.
-    /// </summary>
-    [GeneratedRegex("""
-        (?<minus>(?<![\p{L}\p{Nd}.)\]}%])[-\u2212])?
-        [$\u20AC\u00A3\u00A5\u20B9]?
-        (?<minus>(?<=[$\u20AC\u00A3\u00A5\u20B9])[-\u2212])?
-        (?:
-            (?<![0-9]/)(?<top>[0-9]+)/(?<bottom>0*[1-9][0-9]*)(?!\.?[0-9]|/)
-          | (?<digits>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+|(?=\.[0-9]))
-            (?:\.(?<decimals>[0-9]+))?
-            (?:[eE](?<power>[-+]?[0-9]{1,3})(?![\p{L}\p{Nd}]))?
-        )
-        """, RegexOptions.IgnorePatternWhitespace | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
-    internal static partial Regex Pattern();
-
     /// <summary>Parses a text that is a single number, apart from surrounding white space.</summary>
     /// <param name="text">The text, for example <c>-$1,080.50</c>; null counts as empty.</param>
     /// <param name="number">The number, or 0 on failure.</param>
     /// <returns>Whether the text is a number of at most 1,000 characters.</returns>
     public static bool TryParse(string? text, out AnswerNumber number)
     {
-        number = default;
         var trimmed = (text ?? "").Trim();
-        var match = Pattern().Match(trimmed);
-        return match.Success && match.Length == trimmed.Length && TryCreate(match, out number);
+        var token = new NumberReader(trimmed).Next(0, trimmed.Length);
+        number = token?.Value ?? default;
+        return token is { Start: 0, Value: not null } && token.Value.End == trimmed.Length;
     }
-
-    /// <summary>Creates the number of a match of <see cref="Pattern"/>; returns false if it is too long.</summary>
-    internal static bool TryCreate(Match match, out AnswerNumber number)
-    {
-        number = default;
-        if (match.Length > MaximumLength) return false;
-        BigInteger numerator, denominator = BigInteger.One;
-        if (match.Groups["bottom"].Success)
-        {
-            numerator = Digits(match.Groups["top"].Value);
-            denominator = Digits(match.Groups["bottom"].Value);
-        }
-        else
-        {
-            var decimals = match.Groups["decimals"].Value;
-            var power = match.Groups["power"] is { Success: true } p ? int.Parse(p.Value, CultureInfo.InvariantCulture) : 0;
-            numerator = Digits(match.Groups["digits"].Value.Replace(",", "", StringComparison.Ordinal) + decimals);
-            var shift = power - decimals.Length;
-            if (shift >= 0) numerator *= BigInteger.Pow(10, shift);
-            else denominator = BigInteger.Pow(10, -shift);
-        }
-        number = new AnswerNumber(match.Groups["minus"].Success ? -numerator : numerator, denominator);
-        return true;
-    }
-
-    private static BigInteger Digits(string digits) => BigInteger.Parse("0" + digits, NumberStyles.None, CultureInfo.InvariantCulture);
 
     /// <summary>Formats the number in its shortest form: as a decimal if that is finite, else as a fraction.</summary>
     public override string ToString()
@@ -96,4 +53,17 @@ public readonly partial record struct AnswerNumber
         var sign = Numerator.Sign < 0 ? "-" : "";
         return places == 0 ? sign + digits : $"{sign}{digits[..^places]}.{digits[^places..]}";
     }
+
+    internal AnswerNumber Negated => new(-Numerator, Denominator);
+
+    /// <summary>The number times ten to a power.</summary>
+    internal AnswerNumber Shifted(int power) => power >= 0
+        ? new(Numerator * BigInteger.Pow(10, power), Denominator) : new(Numerator, Denominator * BigInteger.Pow(10, -power));
+
+    internal AnswerNumber Plus(AnswerNumber other) =>
+        new(Numerator * other.Denominator + other.Numerator * Denominator, Denominator * other.Denominator);
+
+    /// <summary>The quotient; null when the divisor is 0.</summary>
+    internal AnswerNumber? Over(AnswerNumber other) =>
+        other.Numerator.IsZero ? null : new(Numerator * other.Denominator, Denominator * other.Numerator);
 }

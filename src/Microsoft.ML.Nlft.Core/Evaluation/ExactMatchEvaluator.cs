@@ -3,13 +3,19 @@ namespace Microsoft.ML.Nlft.Evaluation;
 /// <summary>How a response's final answer is compared with the gold answer.</summary>
 public enum AnswerComparison
 {
-    /// <summary>Compares exact numbers: 2.50 equals 2.5. See <see cref="AnswerExtraction.FinalNumber"/>.</summary>
+    /// <summary>
+    /// Compares exact numbers: 2.50 equals 2.5. See <see cref="AnswerExtraction.FinalNumber"/>. A gold answer that is not one number, such as a time,
+    /// a ratio or a list, is refused.
+    /// </summary>
     Number,
 
     /// <summary>Compares strings as NLFT's published evaluation does: 2.50 differs from 2.5. Use it for figures comparable with its tables.</summary>
     PublishedString,
 
-    /// <summary>Compares the whole texts, ignoring case and surrounding white space. Use it for tasks whose answers are words.</summary>
+    /// <summary>
+    /// Compares the whole texts, ignoring case, surrounding white space and what follows an end-of-turn mark. Use it for tasks whose answers are not
+    /// one number.
+    /// </summary>
     Text,
 }
 
@@ -46,9 +52,10 @@ public static class ExactMatchEvaluator
         switch (comparison)
         {
             case AnswerComparison.Number:
-                var gold = AnswerExtraction.FinalNumber(answer)
+                var gold = AnswerExtraction.GoldNumber(answer)
                     ?? throw BadGold(source, answer, "a number, alone or after ####", "Correct the gold answer, or compare as text.");
-                return Row(gold.ToString(), AnswerExtraction.FinalNumber(response)?.ToString(), StringComparison.Ordinal);
+                var (number, text) = AnswerExtraction.Final(response);
+                return Row(gold.ToString(), number?.ToString() ?? text, StringComparison.Ordinal);
 
             case AnswerComparison.PublishedString:
                 var published = AnswerExtraction.PublishedGoldAnswer(answer ?? "")
@@ -58,7 +65,8 @@ public static class ExactMatchEvaluator
 
             case AnswerComparison.Text:
                 if (string.IsNullOrWhiteSpace(answer)) throw BadGold(source, answer, "a text", "Fill in the gold answer, or leave the row out.");
-                return Row(answer.Trim(), string.IsNullOrWhiteSpace(response) ? null : response.Trim(), StringComparison.OrdinalIgnoreCase);
+                var given = EndOfTurn.Cut(response ?? "").Trim();
+                return Row(EndOfTurn.Cut(answer).Trim(), given.Length == 0 ? null : given, StringComparison.OrdinalIgnoreCase);
 
             default:
                 throw new ArgumentOutOfRangeException(nameof(comparison), comparison, "Number, PublishedString or Text");

@@ -15,7 +15,7 @@ public sealed class ModelFolder : IDisposable
     {
         (Path, ConfigurationJson, Configuration, _weights) = (path, configurationJson, configuration, weights);
         GenerationDefaults = GenerationDefaults.Load(System.IO.Path.Combine(path, "generation_config.json"));
-        EndOfSequenceIds = [.. (GenerationDefaults?.EndOfSequenceIds ?? []).Union(configuration.EndOfSequenceIds)];
+        EndOfSequenceIds = GenerationDefaults?.EndOfSequenceIds ?? configuration.EndOfSequenceIds;
         _fingerprint = new Lazy<string>(ComputeFingerprint);
         _weightFingerprint = new Lazy<string>(ComputeWeightFingerprint);
     }
@@ -34,17 +34,21 @@ public sealed class ModelFolder : IDisposable
                 "Check the path, or download the model there.");
         }
         var configurationPath = System.IO.Path.Combine(path, "config.json");
-        if (!File.Exists(configurationPath))
+        if (FilePresence.Fault(configurationPath) is { } fault)
         {
-            throw new NlftException(configurationPath, "no such file", ModelConfigurationReader.WhatItIs,
-                "Name the folder that holds the model's files.");
+            throw new NlftException(configurationPath, fault, ModelConfigurationReader.WhatItIs, fault == FilePresence.Nothing
+                ? "Name the folder that holds the model's files." : "Download the model's files again.");
         }
         var json = File.ReadAllBytes(configurationPath);
+        json = json[JsonFile.MarkLength(json, configurationPath)..];
         var configuration = ModelConfigurationReader.Read(JsonFile.Parse(json, new(configurationPath, ModelConfigurationReader.WhatItIs)));
         var weights = ModelWeights.Open(path);
         try
         {
+            var tied = configuration.TieWordEmbeddings;
+            configuration = TiedEmbedding.Resolve(configuration, weights);
             foreach (var weight in ModelLayout.Weights(configuration)) weights.Require(weight.Name, weight.Shape);
+            if (configuration.TieWordEmbeddings != tied) json = ConfigurationEdit.WithTiedEmbeddings(json, configuration.TieWordEmbeddings);
             return new ModelFolder(path, json, configuration, weights);
         }
         catch
@@ -60,13 +64,16 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Whether a path names this folder, directly or through links.</summary>
     public bool IsAt(string path) => RealPath.Same(path, Path);
 
-    /// <summary>The architecture, from config.json.</summary>
+    /// <summary>
+    /// The architecture, from config.json. Not tied if the weight files hold an output layer that differs from the embedding, even if config.json
+    /// says otherwise.
+    /// </summary>
     public ModelConfiguration Configuration { get; }
 
     /// <summary>The generation defaults, from generation_config.json; null without that file.</summary>
     public GenerationDefaults? GenerationDefaults { get; }
 
-    /// <summary>The ids that end an answer, from generation_config.json and config.json; may be empty.</summary>
+    /// <summary>The ids that end an answer: those of generation_config.json, or of config.json without that file; may be empty.</summary>
     public IReadOnlyList<int> EndOfSequenceIds { get; }
 
     /// <summary>
@@ -83,7 +90,7 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Names of all tensors.</summary>
     public IReadOnlyCollection<string> TensorNames => _weights.Names;
 
-    /// <summary>The bytes of config.json.</summary>
+    /// <summary>The bytes of config.json without a byte order mark, corrected where it says tied and the weights are not.</summary>
     internal byte[] ConfigurationJson { get; }
 
     /// <summary>The weight files.</summary>
@@ -113,6 +120,10 @@ public sealed class ModelFolder : IDisposable
 
     /// <summary>Returns a tensor as stored, of any shape and type.</summary>
     internal TensorData RawTensor(string name) => _weights.Read(name);
+
+    /// <summary>Returns the weight that a tensor of the files holds: the embedding, if it is the output layer of a tied model.</summary>
+    internal string WeightOf(string tensor) =>
+        Configuration.TieWordEmbeddings && tensor == TiedEmbedding.Head ? TiedEmbedding.Embedding : tensor;
 
     /// <inheritdoc/>
     public void Dispose() => _weights.Dispose();

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-using System.Text;
 using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
@@ -28,8 +26,9 @@ public static class ModelFolderWriter
     }
 
     /// <summary>
-    /// Copies a model with other weights, one tensor at a time. config.json is copied byte for byte except its dtype (torch_dtype); tokenizer,
-    /// templates and other small files are copied.
+    /// Copies a model with other weights, one tensor at a time. config.json is copied byte for byte except its dtype (torch_dtype), its
+    /// tie_word_embeddings where the output layer is not tied after all, and a byte order mark, which is left out; tokenizer, templates and other
+    /// small files are copied. The output layer of a tied model, where the files hold one, is given the values of the embedding.
     /// </summary>
     /// <param name="folder">The new folder.</param>
     /// <param name="source">The model to copy.</param>
@@ -46,9 +45,10 @@ public static class ModelFolderWriter
         {
             var tensor = source.RawTensor(name);
             var target = tensor.Type.IsSupportedFloat() ? type ?? tensor.Type : tensor.Type;
-            return new SafetensorsSource(name, target, tensor.Shape, stream => WriteTensor(stream, tensor, target, replace));
+            var weight = tensor with { Name = source.WeightOf(name) };
+            return new SafetensorsSource(name, target, tensor.Shape, stream => WriteTensor(stream, weight, target, replace));
         });
-        Write(folder, type is { } changed ? WithDataType(source.ConfigurationJson, changed) : source.ConfigurationJson, tensors);
+        Write(folder, type is { } changed ? ConfigurationEdit.WithDataType(source.ConfigurationJson, changed) : source.ConfigurationJson, tensors);
         foreach (var name in Companions(source)) CopyFile(Path.Combine(source.Path, name), Path.Combine(folder, name));
     }
 
@@ -94,25 +94,6 @@ public static class ModelFolderWriter
         Path.GetFileName(file) is not ("config.json" or ModelWeights.IndexFile or LoraAdapterFolder.ConfigurationFile)
         && !WeightExtensions.Contains(Path.GetExtension(file)) && !Path.GetFileName(file).StartsWith('.')
         && !file.EndsWith(".index.json", StringComparison.Ordinal);
-
-    /// <summary>Returns config.json with a different dtype; only the bytes of that value change, and a byte order mark goes.</summary>
-    private static byte[] WithDataType(byte[] json, TensorType type)
-    {
-        var root = JsonFile.Parse(json, new("config.json"));
-        var text = JsonMarshal.GetRawUtf8Value(root.Value);
-        var begin = Array.IndexOf(json, (byte)'{');
-        var (edited, copied) = (new MemoryStream(), JsonFile.MarkLength(json, "config.json"));
-        foreach (var (_, value) in root.Members().Where(member => member.Name is "dtype" or "torch_dtype"))
-        {
-            var old = JsonMarshal.GetRawUtf8Value(value.Value);
-            text.Overlaps(old, out var offset);
-            edited.Write(json.AsSpan(copied..(begin + offset)));
-            edited.Write(Encoding.UTF8.GetBytes($"\"{type.TorchName()}\""));
-            copied = begin + offset + old.Length;
-        }
-        edited.Write(json.AsSpan(copied));
-        return edited.ToArray();
-    }
 
     private static void RequireLayout(string folder, ModelConfiguration configuration, IReadOnlyList<NamedTensor> tensors)
     {

@@ -12,13 +12,15 @@ public static class ModelLayout
         for (var layer = 0; layer < configuration.LayerCount; layer++)
         {
             var prefix = $"model.layers.{layer}.";
-            weights.Add(new(prefix + "input_layernorm.weight", [hidden]));
+            var (attentionNorm, feedForwardNorm) = NormNames(configuration);
+            weights.Add(new(prefix + attentionNorm + ".weight", [hidden]));
             if (configuration.QueryKeyNorm)
             {
-                weights.Add(new(prefix + "self_attn.q_norm.weight", [configuration.HeadSize]));
-                weights.Add(new(prefix + "self_attn.k_norm.weight", [configuration.HeadSize]));
+                var (queries, keys) = NormSizes(configuration);
+                weights.Add(new(prefix + "self_attn.q_norm.weight", [queries]));
+                weights.Add(new(prefix + "self_attn.k_norm.weight", [keys]));
             }
-            weights.Add(new(prefix + "post_attention_layernorm.weight", [hidden]));
+            weights.Add(new(prefix + feedForwardNorm + ".weight", [hidden]));
             foreach (var linear in LinearModules(configuration, layer))
             {
                 weights.Add(new(linear.Name + ".weight", [linear.Outputs, linear.Inputs]));
@@ -28,6 +30,22 @@ public static class ModelLayout
         weights.Add(new("model.norm.weight", [hidden]));
         if (!configuration.TieWordEmbeddings) weights.Add(new("lm_head.weight", [configuration.VocabularySize, hidden]));
         return weights;
+    }
+
+    /// <summary>Returns the names of a layer's norms, of attention and of the feed-forward network.</summary>
+    public static (string Attention, string FeedForward) NormNames(ModelConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        return configuration.NormAfter ? ("post_attention_layernorm", "post_feedforward_layernorm")
+            : ("input_layernorm", "post_attention_layernorm");
+    }
+
+    /// <summary>Returns how many values the norms of queries and of keys take together: a head, or all heads of a model with norms after.</summary>
+    public static (int Queries, int Keys) NormSizes(ModelConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        var c = configuration;
+        return c.NormAfter ? (c.HeadCount * c.HeadSize, c.KeyValueHeadCount * c.HeadSize) : (c.HeadSize, c.HeadSize);
     }
 
     /// <summary>Returns the linear layers of all decoder layers, which LoRA can adapt.</summary>

@@ -13,6 +13,8 @@ internal sealed class ModelWeights : IDisposable
     private readonly string _folder;
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, SafetensorsFile> _byTensor = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal); // other names of tensors
+    private Dictionary<string, string>? _index; // the file of every tensor, as the index says
 
     private ModelWeights(string folder) => _folder = folder;
 
@@ -20,17 +22,24 @@ internal sealed class ModelWeights : IDisposable
     public IReadOnlyList<SafetensorsFile> Files => _files;
 
     /// <summary>Whether the files are the shards of an index.</summary>
-    public bool IsSharded { get; private set; }
+    public bool IsSharded => _index is not null;
 
+    /// <summary>The names of the tensors in the files.</summary>
     public IReadOnlyCollection<string> Names => _byTensor.Keys;
+
+    /// <summary>Whether the files hold a tensor of that name.</summary>
+    public bool Contains(string name) => _byTensor.ContainsKey(name);
+
+    /// <summary>Gives a tensor another name, by which it is found and read as well.</summary>
+    public void AddName(string name, string tensor) => _names.Add(name, tensor);
 
     public static ModelWeights Open(string folder)
     {
         var weights = new ModelWeights(folder);
         try
         {
-            if (File.Exists(Path.Combine(folder, SingleFile))) weights.Add(SafetensorsFile.Open(Path.Combine(folder, SingleFile)));
-            else if (File.Exists(Path.Combine(folder, IndexFile))) weights.OpenShards(Path.Combine(folder, IndexFile));
+            if (IsThere(SingleFile)) weights.Add(SafetensorsFile.Open(Path.Combine(folder, SingleFile)));
+            else if (IsThere(IndexFile)) weights.OpenShards(Path.Combine(folder, IndexFile));
             else throw NoWeights(folder);
             return weights;
         }
@@ -39,17 +48,35 @@ internal sealed class ModelWeights : IDisposable
             weights.Dispose();
             throw;
         }
+
+        bool IsThere(string name) => FilePresence.Fault(Path.Combine(folder, name)) != FilePresence.Nothing;
     }
 
-    /// <summary>Checks that a tensor exists with that shape and a float type.</summary>
+    /// <summary>
+    /// Checks that a tensor exists with that shape and a float type, in the file that the index names. Other tensors are not
+    /// checked: an index may name more tensors than there are, and a file may hold more than the index names.
+    /// </summary>
     public void Require(string name, ReadOnlySpan<long> shape)
     {
+        name = Stored(name);
+        var shard = _index?.GetValueOrDefault(name);
         if (!_byTensor.TryGetValue(name, out var file))
         {
+            if (shard is not null)
+            {
+                throw new NlftException($"{Path.Combine(_folder, shard)}, tensor \"{name}\"", "no such tensor",
+                    $"the tensor, as {IndexFile} places it there", DownloadAgain);
+            }
             throw new NlftException($"{_folder}, tensor \"{name}\"", "no such tensor",
                 $"one of shape {TensorTypes.Text(shape)} in the weight files", name == "lm_head.weight"
                 ? "Set tie_word_embeddings to true in config.json if the model shares its embedding matrix, else download its files again."
                 : "Check that config.json belongs to the weights, or download the model's files again.");
+        }
+        if (_index is not null && shard != Path.GetFileName(file.Path))
+        {
+            throw new NlftException($"{file.Path}, tensor \"{name}\"",
+                shard is null ? $"a tensor that {IndexFile} does not name" : $"a tensor that {IndexFile} places in {shard}",
+                "shards as the index names them", DownloadAgain);
         }
         var entry = file.Entry(name);
         if (!shape.SequenceEqual(entry.Shape))
@@ -64,11 +91,11 @@ internal sealed class ModelWeights : IDisposable
         }
     }
 
-    public TensorData Read(string name) => _byTensor.TryGetValue(name, out var file) ? file.Tensor(name)
+    public TensorData Read(string name) => _byTensor.TryGetValue(Stored(name), out var file) ? file.Tensor(Stored(name))
         : throw new NlftException($"{_folder}, tensor \"{name}\"", "no such tensor", "one of the model's tensors", DownloadAgain);
 
     /// <summary>Returns the size of an existing tensor in bytes.</summary>
-    public long BytesOf(string name) => _byTensor[name].Entry(name) is var entry ? entry.End - entry.Begin : 0;
+    public long BytesOf(string name) => _byTensor[Stored(name)].Entry(Stored(name)) is var entry ? entry.End - entry.Begin : 0;
 
     /// <summary>Reads up to a number of bytes of an existing tensor, from its start or its middle.</summary>
     public byte[] Sample(string name, int most, bool middle)
@@ -80,50 +107,36 @@ internal sealed class ModelWeights : IDisposable
         return bytes;
     }
 
-    public TensorRows ReadRows(string name, int columns) => _byTensor[name].ReadRows(name, columns);
+    public TensorRows ReadRows(string name, int columns) => _byTensor[Stored(name)].ReadRows(Stored(name), columns);
 
     public void Dispose() => _files.ForEach(file => file.Dispose());
 
+    private string Stored(string name) => _names.GetValueOrDefault(name, name);
+
+    /// <summary>Adds a file; of two files with a tensor of the same name, the one that the index names has it.</summary>
     private void Add(SafetensorsFile file)
     {
         _files.Add(file);
-        foreach (var entry in file.Entries) _byTensor[entry.Name] = file;
+        foreach (var entry in file.Entries)
+        {
+            if (_index?.GetValueOrDefault(entry.Name) == Path.GetFileName(file.Path)) _byTensor[entry.Name] = file;
+            else _byTensor.TryAdd(entry.Name, file);
+        }
     }
 
-    /// <summary>
-    /// Checks that every tensor of the index is in the shard it names, and that every tensor of a shard is in the index. total_size is not checked.
-    /// </summary>
+    /// <summary>Opens every file that the index names. total_size is not checked.</summary>
     private void OpenShards(string indexPath)
     {
-        IsSharded = true;
-        var map = ReadWeightMap(indexPath);
-        foreach (var shard in map.Values.Distinct().Order(StringComparer.Ordinal))
+        _index = ReadWeightMap(indexPath);
+        foreach (var shard in _index.Values.Distinct().Order(StringComparer.Ordinal))
         {
             var path = Path.Combine(_folder, shard);
-            if (!File.Exists(path))
+            if (FilePresence.Fault(path) is { } fault)
             {
-                throw new NlftException(path, "no such file", $"a shard that {IndexFile} names for {map.Values.Count(name => name == shard)} tensors",
+                throw new NlftException(path, fault, $"a shard that {IndexFile} names for {_index.Values.Count(name => name == shard)} tensors",
                     DownloadAgain);
             }
-            var file = SafetensorsFile.Open(path);
-            Add(file);
-            foreach (var entry in file.Entries)
-            {
-                if (!map.TryGetValue(entry.Name, out var named) || named != shard)
-                {
-                    throw new NlftException($"{path}, tensor \"{entry.Name}\"",
-                        named is null ? $"a tensor that {IndexFile} does not name" : $"a tensor that {IndexFile} places in {named}",
-                        "shards as the index names them", DownloadAgain);
-                }
-            }
-        }
-        foreach (var (tensor, shard) in map)
-        {
-            if (!_byTensor.ContainsKey(tensor))
-            {
-                throw new NlftException($"{Path.Combine(_folder, shard)}, tensor \"{tensor}\"", "no such tensor",
-                    $"the tensor, as {IndexFile} places it there", DownloadAgain);
-            }
+            Add(SafetensorsFile.Open(path));
         }
     }
 

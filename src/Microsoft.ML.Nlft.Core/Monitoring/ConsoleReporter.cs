@@ -5,7 +5,8 @@ namespace Microsoft.ML.Nlft.Monitoring;
 
 /// <summary>
 /// Reports a run on the console. A terminal shows one line with a bar, loss, salient share, tokens per second and the remaining time, which is
-/// redrawn. Other output (a file, a build server) gets a plain line at every tenth of the run and after half a minute without one.
+/// redrawn. Other output (a file, a build server) gets a plain line at every tenth of the run and after half a minute without one. Every evaluation
+/// of held-out rows has a line of its own, with sample answers below it.
 /// </summary>
 public sealed class ConsoleReporter : ITrainingMonitor
 {
@@ -57,10 +58,10 @@ public sealed class ConsoleReporter : ITrainingMonitor
         ArgumentNullException.ThrowIfNull(value);
         if (value.SlowProcess is { } slow && _slow is null)
         {
-            if (_terminal && _drawn > 0) _writer.WriteLine();
-            (_slow, _drawn) = (slow, 0);
-            _writer.WriteLine($"{_title}: {slow}.");
+            _slow = slow;
+            WriteLines([$"{slow}."]);
         }
+        foreach (var report in value.Validation) WriteLines(report.Lines());
         var share = (double)value.Step / value.TotalSteps;
         var silence = _last is { } last ? _time.GetElapsedTime(last) : TimeSpan.MaxValue;
         if (_terminal)
@@ -81,6 +82,14 @@ public sealed class ConsoleReporter : ITrainingMonitor
         _drawn = 0;
         if (result is null) _writer.WriteLine($"{_title}: failed.");
         else if (result.Cancelled) _writer.WriteLine($"{_title}: cancelled after {result.Steps.Count} steps.");
+    }
+
+    /// <summary>Writes lines that stay, on a terminal below the one that is redrawn.</summary>
+    private void WriteLines(IEnumerable<string> lines)
+    {
+        if (_terminal && _drawn > 0) _writer.WriteLine();
+        _drawn = 0;
+        foreach (var line in lines) _writer.WriteLine($"{_title}: {line}");
     }
 
     /// <summary>Draws a line over the previous one; blanks cover the rest of a longer line.</summary>

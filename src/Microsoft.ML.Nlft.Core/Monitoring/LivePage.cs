@@ -7,8 +7,8 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.Monitoring;
 
 /// <summary>
-/// Serves a web page on this machine that follows a run: progress, curves of loss, token accuracy and salient share, the options, and the saliency
-/// map of the recorded rows. Nothing listens unless an instance is created.
+/// Serves a web page on this machine that follows a run: progress, curves of loss, validation loss, token accuracy and salient share, sample answers,
+/// the options, and the saliency map of the recorded rows. Nothing listens unless an instance is created.
 /// </summary>
 /// <remarks>
 /// The page listens on 127.0.0.1 only, answers GET requests whose Host header names that address, and sends its data as server-sent events. A slow or
@@ -33,13 +33,16 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     private readonly Lock _lock = new();
     private readonly List<RecordedEpoch> _recorded = [];
     private readonly LiveFeed _feed = new();
+    private readonly TimeProvider _time;
     private RunDescription? _run;
     private int _followers;
 
     /// <summary>Starts to listen.</summary>
     /// <param name="port">The TCP port, 0 to 65535. Default 0: any free port.</param>
+    /// <param name="timeProvider">The clock that says when a run began; null: the system clock.</param>
     /// <exception cref="NlftException">The port is in use or out of range.</exception>
-    public LivePage(int port = 0) => _server = new LoopbackServer(port, AnswerAsync);
+    public LivePage(int port = 0, TimeProvider? timeProvider = null) =>
+        (_time, _server) = (timeProvider ?? TimeProvider.System, new LoopbackServer(port, AnswerAsync));
 
     /// <summary>Gets the address of the page.</summary>
     public Uri Address => new(string.Create(CultureInfo.InvariantCulture, $"http://{_server.EndPoint}/"));
@@ -53,6 +56,7 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
             _recorded.Clear();
             _run = run;
             _feed.Add("run", new { model = run.Model, method = run.Method, rows = run.Rows,
+                began = _time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture),
                 options = run.Options.Select(option => new[] { option.Group, option.Name, option.Value }) });
         }
     }
@@ -68,6 +72,15 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
             norm = value.GradientNorm, rate = value.LearningRate, tokens = value.TokensSeen, speed = value.TokensPerSecond,
             elapsed = value.Elapsed.TotalSeconds, left = value.Remaining.TotalSeconds,
         });
+        foreach (var report in value.Validation)
+        {
+            _feed.Add("validation", new
+            {
+                step = report.Step, epoch = report.Epoch, loss = report.Loss, accuracy = report.Accuracy, answered = report.Answered,
+                best = report.IsBest,
+                answers = report.Samples.Select(sample => new[] { sample.Question, sample.Answer, sample.Expected, sample.Outcome.ToString() }),
+            });
+        }
         if (value.Recorded.Count == 0) return;
         lock (_lock) _recorded.AddRange(value.Recorded);
         if (_run?.Map is not null) _feed.Add("recorded", new { epoch = value.Recorded[^1].Epoch, rows = value.Recorded[^1].Rows.Count });
@@ -87,7 +100,7 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
 
     private Task AnswerAsync(LoopbackServer.Request request, CancellationToken cancellationToken) => request.Path switch
     {
-        "/" => request.AnswerAsync("200 OK", "text/html; charset=utf-8", Encoding.UTF8.GetBytes(PageResource.Read("Monitoring", "live.html")),
+        "/" => request.AnswerAsync("200 OK", "text/html; charset=utf-8", Encoding.UTF8.GetBytes(PageResource.Page("Monitoring", "live", "live.js")),
             PagePolicy, cancellationToken),
         "/events" => SendEventsAsync(request, cancellationToken),
         "/map" when Map() is { } map => request.AnswerAsync("200 OK", "text/html; charset=utf-8", map, MapPolicy, cancellationToken),

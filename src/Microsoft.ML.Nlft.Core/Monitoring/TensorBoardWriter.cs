@@ -9,7 +9,8 @@ namespace Microsoft.ML.Nlft.Monitoring;
 /// <remarks>
 /// <c>tensorboard --logdir FOLDER</c> shows every run below a folder. Tags: <c>train/loss</c>, <c>train/token_accuracy</c>,
 /// <c>train/salient_share</c>, <c>train/gradient_norm</c>, <c>train/learning_rate</c>, <c>train/tokens_per_second</c>, <c>train/epoch</c>; the text
-/// <c>options</c>. Each run writes its own file; every step is in the file as soon as it is reported.
+/// <c>options</c>. With held-out rows: <c>validation/loss</c>, <c>validation/accuracy</c>, the text <c>validation/answers</c>.
+/// Each run writes its own file; every step is in the file as soon as it is reported.
 /// </remarks>
 public sealed class TensorBoardWriter : ITrainingMonitor, IDisposable
 {
@@ -53,6 +54,18 @@ public sealed class TensorBoardWriter : ITrainingMonitor, IDisposable
             ("train/tokens_per_second", value.TokensPerSecond),
             ("train/epoch", value.Epoch),
         ]);
+        foreach (var report in value.Validation) Write(report);
+    }
+
+    private void Write(ValidationReport report)
+    {
+        Open().Scalars(Now, report.Step, [("validation/loss", report.Loss)]);
+        if (report.Accuracy is { } accuracy) Open().Scalars(Now, report.Step, [("validation/accuracy", accuracy)]);
+        if (report.Samples.Count == 0) return;
+        var text = new StringBuilder("| question | answer | expected | outcome |\n|---|---|---|---|\n");
+        foreach (var (question, expected, answer, outcome) in report.Samples)
+            text.Append(CultureInfo.InvariantCulture, $"| {Cell(question)} | {Cell(answer)} | {Cell(expected)} | {outcome} |\n");
+        Open().Markdown(Now, "validation/answers", text.ToString(), report.Step);
     }
 
     /// <inheritdoc/>

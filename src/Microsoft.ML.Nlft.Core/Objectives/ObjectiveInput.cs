@@ -19,14 +19,18 @@ internal static class ObjectiveInput
         return values;
     }
 
-    /// <summary>Evaluates the objective and refuses a result that no optimizer could use.</summary>
+    /// <summary>
+    /// Evaluates the objective and refuses a result that no optimizer could use. The objective sees the tokens that count alone
+    /// (<see cref="EncodedExample.Counted"/>); the others get the weight and the coefficient 0.
+    /// </summary>
     public static TokenObjectiveResult Evaluate(
         ITokenObjective objective, EncodedExample example, ExampleScores scores, string place, string remedy)
     {
         TokenObjectiveResult result;
         try
         {
-            result = objective.Evaluate(scores);
+            result = example.Counted.IsEmpty ? objective.Evaluate(scores)
+                : CountedTokens.Spread(objective.Evaluate(CountedTokens.Of(scores, example.Counted.Span)), example.Counted.Span);
         }
         catch (NlftException e) // the objective does not know the row
         {

@@ -36,6 +36,9 @@ public sealed record ExampleSaliency
     [JsonInclude]
     internal ClusterReach? Reach { get; init; }
 
+    /// <summary>The likeliest other tokens by context, where the analyzer was asked to read them; never stored in a checkpoint.</summary>
+    internal IReadOnlyDictionary<PromptContexts, LikelyTokens>? Likely { get; init; }
+
     /// <summary>
     /// How an objective sees a response whose scores are there already, from an engine or a service of your own. A saliency map can show it when
     /// the objective has <see cref="ITokenObjective.Thresholds"/> and the scores have hidden states.

@@ -32,14 +32,21 @@ public sealed class SaliencyAnalyzer
     }
 
     /// <summary>Creates an analyzer whose results a saliency map can show, when the objective has one: they keep how far clusters reach.</summary>
-    internal static SaliencyAnalyzer ForMap(ICausalLanguageModel model, ITokenObjective objective, int batchSize = 4) =>
-        new(model, objective, batchSize)
+    /// <param name="model">Any loaded model.</param>
+    /// <param name="objective">The objective to look through.</param>
+    /// <param name="batchSize">Rows scored together.</param>
+    /// <param name="likelyTokens">Whether to read the likeliest other tokens too, which decodes every response once more.</param>
+    internal static SaliencyAnalyzer ForMap(
+        ICausalLanguageModel model, ITokenObjective objective, int batchSize = 4, bool likelyTokens = false) => new(model, objective, batchSize)
     {
         ClusterThresholds = ExampleSaliency.ThresholdsOf(objective),
+        ReadsLikelyTokens = likelyTokens,
     };
 
     /// <summary>The cluster thresholds that a reader of the map can choose; null: none, and nothing is kept for it.</summary>
     private IReadOnlyList<double>? ClusterThresholds { get; init; }
+
+    private bool ReadsLikelyTokens { get; init; }
 
     /// <summary>Scores every context of every row with dropout off and evaluates the objective.</summary>
     /// <returns>One entry per row, in order.</returns>
@@ -56,8 +63,16 @@ public sealed class SaliencyAnalyzer
         var contexts = Array.ConvertAll(batch, Contexts);
         var sequences = batch.SelectMany((example, i) => contexts[i].Select(example.Sequence)).ToArray();
         var scored = _model.Score(sequences, batch.Any(NeedsHiddenStates), cancellationToken);
+        var likely = ReadsLikelyTokens ? LikelyTokens.Of(_model, sequences, cancellationToken) : null;
         var next = 0;
-        return [.. batch.Select((example, i) => Evaluate(example, contexts[i].ToDictionary(context => context, _ => scored[next++])))];
+        return [.. batch.Select((example, i) =>
+        {
+            var places = contexts[i].ToDictionary(context => context, _ => next++);
+            return Evaluate(example, places.ToDictionary(place => place.Key, place => scored[place.Value])) with
+            {
+                Likely = likely is null ? null : places.ToDictionary(place => place.Key, place => likely[place.Value]),
+            };
+        })];
     }
 
     private bool NeedsHiddenStates(EncodedExample example) => ClusterThresholds is not null || _objective.NeedsHiddenStates(example.Polarity);

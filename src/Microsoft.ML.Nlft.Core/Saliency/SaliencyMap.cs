@@ -26,6 +26,12 @@ public sealed record SaliencyMap
     /// <summary>The rows, in order.</summary>
     public required IReadOnlyList<SaliencyRow> Rows { get; init; }
 
+    /// <summary>The day on which the map was made, in UTC; null where it is not known.</summary>
+    public DateOnly? Date { get; init; }
+
+    /// <summary>The texts of the rows' likeliest other tokens, by id; empty without any.</summary>
+    internal IReadOnlyDictionary<int, string> LikelyTexts { get; init; } = new Dictionary<int, string>();
+
     /// <summary>Writes the page atomically.</summary>
     /// <param name="path">The HTML file; replaced when it exists.</param>
     public void Save(string path)
@@ -51,10 +57,11 @@ public sealed record SaliencyMap
     /// <param name="rows">The rows, in the order in which they were analyzed.</param>
     /// <param name="epochs">The analyses by moment, one or more.</param>
     /// <param name="decode">Returns the text of a token id.</param>
+    /// <param name="timeProvider">The clock of <see cref="Date"/>; null: the system's.</param>
     /// <exception cref="NlftException">There is no analysis, or one is of another number of rows.</exception>
     public static SaliencyMap Create(
         string model, NaturalLanguageObjectiveOptions options, IReadOnlyList<TrainingExample> rows, IReadOnlyList<RecordedEpoch> epochs,
-        Func<int, string> decode)
+        Func<int, string> decode, TimeProvider? timeProvider = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(options);
@@ -72,6 +79,9 @@ public sealed record SaliencyMap
         {
             Model = model,
             Options = options,
+            Date = DateOnly.FromDateTime((timeProvider ?? TimeProvider.System).GetUtcNow().UtcDateTime),
+            LikelyTexts = epochs.SelectMany(epoch => epoch.Rows).SelectMany(row => row.Likely?.Values ?? []).SelectMany(likely => likely.Ids)
+                .Distinct().ToDictionary(id => id, decode),
             Epochs = [.. epochs.Select(epoch => epoch.Epoch)],
             Rows = [.. rows.Select((row, i) => new SaliencyRow
             {

@@ -7,9 +7,6 @@ namespace Microsoft.ML.Nlft.Saliency;
 /// <summary>Combines a map's data with the styles and scripts of Page/ into one HTML file without network requests.</summary>
 internal static class SaliencyPage
 {
-    private static readonly string[] s_scripts = ["objective.js", "payload.js", "dom.js", "charts.js", "settings.js", "rows.js", "inspector.js",
-        "epochs.js", "page.js"];
-
     public static void Write(SaliencyMap map, Stream stream)
     {
         if (map.Rows.Count == 0) throw new NlftException("saliency map", "no rows", "one or more", "Give it rows to show.");
@@ -25,10 +22,9 @@ internal static class SaliencyPage
                 throw new NlftException(place, "cluster walks for other thresholds", "rows that were analyzed with the map's options", remedy);
             }
         }
-        var page = PageResource.Read("Saliency", "page.html")
-            .Replace("{{title}}", WebUtility.HtmlEncode($"Saliency map: {map.Model}"), StringComparison.Ordinal)
-            .Replace("{{style}}", PageResource.Read("Saliency", "page.css"), StringComparison.Ordinal)
-            .Replace("{{script}}", string.Concat(s_scripts.Select(script => PageResource.Read("Saliency", script))), StringComparison.Ordinal);
+        var page = PageResource.Page("Saliency", "page", "objective.js", "payload.js", "dom.js", "charts.js", "settings.js", "rows.js",
+            "inspector.js", "epochs.js", "page.js")
+            .Replace("{{title}}", WebUtility.HtmlEncode($"Saliency map: {map.Model}"), StringComparison.Ordinal);
         var parts = page.Split("{{payload}}");
         using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 1 << 16, leaveOpen: true);
         writer.Write(parts[0]);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Compression;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -12,8 +13,9 @@ namespace Microsoft.ML.Nlft.Saliency;
 /// <remarks>
 /// Little-endian; every column is aligned to 8 bytes. The length of the JSON (int32) and the JSON are followed by the index of each token's text in
 /// the JSON's list of texts (uint32, T values); b, j and s as natural logarithms (F x T values each, by moment; float32 where that is exact, else
-/// float64; j is 0 in rows with a correct response); and the cluster walks (bytes by moment and row, dissimilar before similar; see
-/// <see cref="ClusterReach.Walks"/>).
+/// float64; j is 0 in rows with a correct response); for each of b, j and s the K likeliest other tokens, where they were read (indices of texts as
+/// uint32, then probabilities as float32, F x T x K values each; zeros where the context was not scored); and the cluster walks (bytes by moment and
+/// row, dissimilar before similar; see <see cref="ClusterReach.Walks"/>).
 /// </remarks>
 internal static class SaliencyPayload
 {
@@ -24,10 +26,11 @@ internal static class SaliencyPayload
     /// <summary>Returns the payload, compressed with gzip.</summary>
     public static byte[] Of(SaliencyMap map)
     {
-        string[] texts = [.. map.Rows.SelectMany(row => row.Texts).Distinct()];
+        string[] texts = [.. map.Rows.SelectMany(row => row.Texts).Concat(map.LikelyTexts.Values).Distinct()];
         var idOf = texts.Select((text, id) => (text, id)).ToDictionary(pair => pair.text, pair => (uint)pair.id);
         var ids = map.Rows.SelectMany(row => row.Texts).Select(text => idOf[text]).ToArray();
         var single = Seen(map).All(seen => IsSingle(seen.Base) && IsSingle(seen.Judge) && IsSingle(seen.Standard));
+        var likely = Seen(map).All(seen => seen.Likely is not null) ? Seen(map).First().Likely!.Values.First().PerPosition : 0;
         var header = JsonSerializer.SerializeToUtf8Bytes(new
         {
             model = map.Model,
@@ -35,6 +38,8 @@ internal static class SaliencyPayload
             defaults = OptionValues(new NaturalLanguageObjectiveOptions()),
             thresholds = map.Rows[0].Epochs[0].Reach!.Thresholds,
             epochs = map.Epochs,
+            date = map.Date?.ToString("O", CultureInfo.InvariantCulture),
+            likely,
             single,
             texts,
             rows = map.Rows.Select(row => new
@@ -57,26 +62,39 @@ internal static class SaliencyPayload
             {
                 for (; position % Alignment != 0; position++) writer.Write((byte)0);
             }
-            void Column(Func<ExampleSaliency, IEnumerable<double>> values)
+            void Numbers(Func<ExampleSaliency, IEnumerable<double>> values, bool asSingle)
             {
                 Align();
                 foreach (var value in Seen(map).SelectMany(values))
                 {
-                    if (single) writer.Write((float)value);
+                    if (asSingle) writer.Write((float)value);
                     else writer.Write(value);
-                    position += single ? sizeof(float) : sizeof(double);
+                    position += asSingle ? sizeof(float) : sizeof(double);
+                }
+            }
+            void Indices(IEnumerable<uint> values)
+            {
+                Align();
+                foreach (var value in values)
+                {
+                    writer.Write(value);
+                    position += sizeof(uint);
                 }
             }
 
             writer.Write(header.Length);
             writer.Write(header);
             position = sizeof(int) + header.Length;
-            Align();
-            foreach (var id in ids) writer.Write(id);
-            position += sizeof(uint) * (long)ids.Length;
-            Column(seen => seen.Base);
-            Column(seen => seen.Judge.Length == 0 ? new double[seen.Base.Length] : seen.Judge);
-            Column(seen => seen.Standard);
+            Indices(ids);
+            Numbers(seen => seen.Base, single);
+            Numbers(seen => seen.Judge.Length == 0 ? new double[seen.Base.Length] : seen.Judge, single);
+            Numbers(seen => seen.Standard, single);
+            foreach (var context in likely == 0 ? [] : ExampleCheck.AllContexts)
+            {
+                LikelyTokens? In(ExampleSaliency seen) => seen.Likely!.GetValueOrDefault(context);
+                Indices(Seen(map).SelectMany(seen => In(seen)?.Ids.Select(id => idOf[map.LikelyTexts[id]]) ?? new uint[likely * seen.Base.Length]));
+                Numbers(seen => In(seen)?.Probabilities.Select(p => (double)p) ?? new double[likely * seen.Base.Length], asSingle: true);
+            }
             foreach (var reach in Seen(map).Select(seen => seen.Reach!))
             {
                 writer.Write(reach.Walks(ClusterRule.Dissimilar));

@@ -1,35 +1,25 @@
-using System.Collections.Concurrent;
-using System.Globalization;
-using System.Text;
-
 namespace Microsoft.ML.Nlft.Tokenization;
-
-/// <summary>The tokens of a piece of text: ids, and start and end (exclusive) of each in UTF-16 units of the piece.</summary>
-internal readonly record struct PieceTokens(int[] Ids, int[] Starts, int[] Ends);
 
 /// <summary>Options of a <see cref="BytePairModel"/>.</summary>
 /// <param name="UnknownToken">The token of an unknown character; null drops unknown characters.</param>
 /// <param name="FuseUnknown">Whether consecutive unknown characters become one token.</param>
 /// <param name="ByteFallback">Whether an unknown character becomes the tokens <c>&lt;0xNN&gt;</c> of its UTF-8 bytes.</param>
 /// <param name="IgnoreMerges">Whether a piece that is a token becomes that token without any merges.</param>
-internal sealed record BytePairOptions(string? UnknownToken, bool FuseUnknown, bool ByteFallback, bool IgnoreMerges);
+/// <param name="ContinuingPrefix">What precedes every character but the first of a piece; "" for nothing.</param>
+/// <param name="EndOfWordSuffix">What follows the last character of a piece; "" for nothing.</param>
+internal sealed record BytePairOptions(
+    string? UnknownToken, bool FuseUnknown, bool ByteFallback, bool IgnoreMerges, string ContinuingPrefix, string EndOfWordSuffix);
 
 /// <summary>
 /// Implements byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909): starts from characters and repeatedly applies the merge of lowest
 /// rank, leftmost first, until none applies. Thread-safe.
 /// </summary>
-internal sealed class BytePairModel
+internal sealed class BytePairModel : ITokenModel
 {
-    private const int CacheCapacity = 1 << 15;
-    private const int MaximumCachedLength = 256;
-    private const int ByteCount = 256;
-
     private readonly Vocabulary _vocabulary;
     private readonly Dictionary<(int Left, int Right), (int Rank, int Id)> _merges;
     private readonly BytePairOptions _options;
-    private readonly int[] _byteIds;
-    private readonly ConcurrentDictionary<string, PieceTokens> _cache = new(StringComparer.Ordinal);
-    private int _cached;
+    private readonly ByteTokens? _bytes;
 
     /// <summary>Creates the model.</summary>
     /// <param name="vocabulary">The tokens.</param>
@@ -38,42 +28,34 @@ internal sealed class BytePairModel
     public BytePairModel(Vocabulary vocabulary, Dictionary<(int Left, int Right), (int Rank, int Id)> merges, BytePairOptions options)
     {
         (_vocabulary, _merges, _options) = (vocabulary, merges, options);
-        _byteIds = new int[ByteCount];
-        for (var b = 0; b < ByteCount; b++) _byteIds[b] = vocabulary[string.Create(CultureInfo.InvariantCulture, $"<0x{b:X2}>")];
+        _bytes = options.ByteFallback ? new ByteTokens(vocabulary) : null;
     }
 
-    /// <summary>Tokenizes a piece. Short pieces are cached.</summary>
-    public PieceTokens Tokenize(string piece)
-    {
-        if (_options.IgnoreMerges && _vocabulary[piece] is var whole and >= 0) return new PieceTokens([whole], [0], [piece.Length]);
-
-        if (_cache.TryGetValue(piece, out var known)) return known;
-
-        var tokens = Merge(Characters(piece));
-        if (piece.Length <= MaximumCachedLength && Volatile.Read(ref _cached) < CacheCapacity && _cache.TryAdd(piece, tokens))
-        {
-            Interlocked.Increment(ref _cached);
-        }
-
-        return tokens;
-    }
+    public PieceTokens Tokenize(string piece) =>
+        _options.IgnoreMerges && _vocabulary[piece] is var whole and >= 0
+            ? new PieceTokens([whole], [0], [piece.Length])
+            : Merge(Characters(piece));
 
     private List<Symbol> Characters(string piece)
     {
         var symbols = new List<Symbol>(piece.Length);
         Symbol? unknown = null;
-        Span<byte> utf8 = stackalloc byte[4];
         for (var i = 0; i < piece.Length;)
         {
-            var rune = Rune.GetRuneAt(piece, i);
-            var (start, end) = (i, i + rune.Utf16SequenceLength);
+            var (start, end) = (i, i + (char.IsHighSurrogate(piece[i]) ? 2 : 1));
             i = end;
-            if (_vocabulary[piece.AsSpan(start, end - start)] is var id and >= 0)
+            var text = Spelling(piece, start, end);
+            if (_vocabulary[text] is var id and >= 0)
             {
                 EmitUnknown();
                 symbols.Add(new Symbol(id, start, end));
             }
-            else if (!(_options.ByteFallback && TryAddBytes(utf8[..rune.EncodeToUtf8(utf8)], start, end)) && _options.UnknownToken is not null)
+            else if (_bytes?.Of(text) is { } bytes)
+            {
+                // As in Hugging Face, an unknown character before them comes after them.
+                foreach (var b in bytes) symbols.Add(new Symbol(b, start, end));
+            }
+            else if (_options.UnknownToken is not null)
             {
                 if (unknown is { } pending && _options.FuseUnknown)
                 {
@@ -98,18 +80,14 @@ internal sealed class BytePairModel
                 unknown = null;
             }
         }
+    }
 
-        bool TryAddBytes(ReadOnlySpan<byte> bytes, int start, int end)
-        {
-            foreach (var b in bytes)
-            {
-                if (_byteIds[b] < 0) return false;
-            }
-
-            foreach (var b in bytes) symbols.Add(new Symbol(_byteIds[b], start, end));
-
-            return true;
-        }
+    private ReadOnlySpan<char> Spelling(string piece, int start, int end)
+    {
+        var prefix = start > 0 ? _options.ContinuingPrefix : "";
+        var suffix = end == piece.Length ? _options.EndOfWordSuffix : "";
+        var character = piece.AsSpan(start, end - start);
+        return prefix.Length + suffix.Length == 0 ? character : string.Concat(prefix, character, suffix);
     }
 
     private int UnknownId() =>

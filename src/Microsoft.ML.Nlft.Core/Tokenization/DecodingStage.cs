@@ -211,15 +211,3 @@ internal sealed class StripStage(char content, int start, int stop) : DecodingSt
         Next.EndToken();
     }
 }
-
-/// <summary>Joins tokens with spaces: the behaviour of a tokenizer without a decoder.</summary>
-internal sealed class SpacedStage : WholeTokenStage
-{
-    private bool _isFirst = true;
-
-    protected override void Process(string token)
-    {
-        Emit(_isFirst ? token : " " + token);
-        _isFirst = false;
-    }
-}

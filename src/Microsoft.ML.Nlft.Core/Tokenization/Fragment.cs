@@ -39,16 +39,16 @@ internal sealed class Fragment
     /// <summary>Returns another text of the same length with the same origins, unit by unit.</summary>
     public Fragment WithText(string text) => new(text, _starts, _ends, _first);
 
-    /// <summary>Prepends a text, whose origin is the empty range at the start of this fragment.</summary>
+    /// <summary>Prepends a text, whose origin is that of the first character.</summary>
     public Fragment Prepend(string prefix)
     {
         var text = new Builder(prefix.Length + Text.Length);
-        text.Append(prefix, StartOf(0), StartOf(0));
+        text.Append(prefix, StartOf(0), EndOf(RuneAt(0).Utf16SequenceLength - 1));
         text.Copy(this, 0, Text.Length);
         return text.Build();
     }
 
-    /// <summary>Replaces every match; the origin of the replacement is the whole match.</summary>
+    /// <summary>Replaces every match; the origin of the replacement is the last character of the match, as in Hugging Face.</summary>
     public Fragment Replace(IMatcher matcher, string replacement)
     {
         var matches = new List<(int Start, int End)>();
@@ -60,8 +60,8 @@ internal sealed class Fragment
         foreach (var (start, end) in matches)
         {
             text.Copy(this, last, start);
-            var place = start < Text.Length ? StartOf(start) : EndOf(start - 1);
-            text.Append(replacement, place, end > start ? EndOf(end - 1) : place);
+            var from = end - (end > 1 && char.IsLowSurrogate(Text[end - 1]) ? 2 : 1);
+            text.Append(replacement, from < 0 ? StartOf(0) : StartOf(from), from < 0 ? StartOf(0) : EndOf(end - 1));
             last = end;
         }
 

@@ -6,8 +6,8 @@ namespace Microsoft.ML.Nlft.Tokenization;
 
 /// <summary>
 /// Reads a Hugging Face tokenizer.json as a <see cref="Tokenizer"/>: byte-pair encoding, either byte-level (GPT-2, Llama 3, Qwen, SmolLM,
-/// Falcon) or SentencePiece-style with byte fallback (Llama 2, TinyLlama, Phi-3). Ids and decoded text equal those of Hugging Face tokenizers.
-/// Thread-safe.
+/// Falcon) or SentencePiece-style with byte fallback (Llama 2, Gemma, Phi-3); unigram (T5, XLM-R); WordPiece (BERT). Ids and decoded text equal
+/// those of Hugging Face tokenizers. Thread-safe.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -23,21 +23,25 @@ namespace Microsoft.ML.Nlft.Tokenization;
 public sealed class HuggingFaceTokenizer : Tokenizer
 {
     private readonly TokenizerDefinition _definition;
-    private readonly SpecialTokenNames _names;
+    private readonly IReadOnlyDictionary<string, string> _names;
+    private readonly string _folder;
+    private readonly int _rows;
     private readonly AddedTokens _addedTokens;
     private readonly AddedTokens _normalizedTokens;
     private readonly Dictionary<string, int> _addedIds;
     private readonly Dictionary<int, string> _addedContents;
 
-    private HuggingFaceTokenizer(TokenizerDefinition definition, SpecialTokenNames names)
+    private HuggingFaceTokenizer(TokenizerDefinition definition, IReadOnlyDictionary<string, string> names, string folder, int rows)
     {
-        (_definition, _names) = (definition, names);
+        (_definition, _names, _folder, _rows) = (definition, names, folder, rows);
+        var normalized = definition.AddedTokens.Where(t => t.IsNormalized)
+            .Select(t => (Pattern: Normalize(new Fragment(t.Content, 0)).Text, Token: t)).ToList();
         _addedTokens = new AddedTokens(definition.AddedTokens.Where(t => !t.IsNormalized).Select(t => (t.Content, t)));
-        _normalizedTokens = new AddedTokens(
-            definition.AddedTokens.Where(t => t.IsNormalized).Select(t => (Normalize(new Fragment(t.Content, 0)).Text, t)));
+        _normalizedTokens = new AddedTokens(normalized);
         SpecialTokens = definition.AddedTokens.Where(t => t.IsSpecial).ToDictionary(t => t.Content, t => t.Id, StringComparer.Ordinal);
         _addedIds = definition.AddedTokens.ToDictionary(t => t.Content, t => t.Id, StringComparer.Ordinal);
         _addedContents = definition.AddedTokens.ToDictionary(t => t.Id, t => t.Content);
+        foreach (var (pattern, token) in normalized) _addedContents[token.Id] = pattern; // as Hugging Face spells it
         VocabularySize = Math.Max(definition.Vocabulary.Size, definition.AddedTokens.Select(t => t.Id + 1).DefaultIfEmpty().Max());
     }
 
@@ -46,17 +50,27 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     /// <exception cref="NlftException">
     /// tokenizer.json is missing, or a file is invalid JSON, is inconsistent or names an unsupported step.
     /// </exception>
-    public static HuggingFaceTokenizer Load(string path)
+    public static HuggingFaceTokenizer Load(string path) => Load(path, int.MaxValue);
+
+    /// <summary>Reads a tokenizer for a model whose embedding has a number of rows.</summary>
+    /// <param name="path">Path of a tokenizer.json or of a model folder that contains one.</param>
+    /// <param name="rows">
+    /// Rows of the embedding. Of the added tokens some may lie beyond (Gemma 3 has one for images) as long as no text needs them.
+    /// </param>
+    /// <exception cref="NlftException">The model's vocabulary, or a token that begins or ends a sequence, lies beyond the embedding.</exception>
+    internal static HuggingFaceTokenizer Load(string path, int rows)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         var file = Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
-        if (!File.Exists(file))
-        {
-            throw new NlftException(
-                file, "no such file", "a tokenizer.json of Hugging Face", "Give a tokenizer.json or a model folder that holds one.");
-        }
+        var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
+        if (!File.Exists(file)) throw Missing(file, folder);
 
-        return new HuggingFaceTokenizer(TokenizerJson.Read(file), SpecialTokenNames.Read(Path.GetDirectoryName(Path.GetFullPath(file))!));
+        var configuration = TokenizerConfiguration.Read(folder);
+        var tokenizer = new HuggingFaceTokenizer(TokenizerJson.Read(file, configuration), configuration.Named, folder, rows);
+        string?[] ends = [tokenizer.BeginningOfSequenceToken, tokenizer.EndOfSequenceToken];
+        var vocabulary = tokenizer._definition.Vocabulary.Entries.Select(entry => entry.Value).Where(id => !tokenizer._addedContents.ContainsKey(id));
+        tokenizer.RequireRows(vocabulary.Concat(ends.Select(token => tokenizer._addedIds.GetValueOrDefault(token ?? ""))));
+        return tokenizer;
     }
 
     /// <summary>Gets the number of ids: one more than the largest id. The model's embedding may have more rows.</summary>
@@ -65,26 +79,29 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     /// <summary>Gets the text and id of every special added token.</summary>
     public IReadOnlyDictionary<string, int> SpecialTokens { get; }
 
-    /// <summary>Gets bos_token from tokenizer_config.json, else from special_tokens_map.json, else null.</summary>
-    public string? BeginningOfSequenceToken => _names.BeginningOfSequence;
+    /// <summary>Gets bos_token of tokenizer_config.json or, if that has no added_tokens_decoder, of special_tokens_map.json; null: none.</summary>
+    public string? BeginningOfSequenceToken => _names.GetValueOrDefault("bos_token");
 
-    /// <summary>Gets eos_token from tokenizer_config.json, else from special_tokens_map.json, else null.</summary>
-    public string? EndOfSequenceToken => _names.EndOfSequence;
+    /// <summary>Gets eos_token of tokenizer_config.json or, if that has no added_tokens_decoder, of special_tokens_map.json; null: none.</summary>
+    public string? EndOfSequenceToken => _names.GetValueOrDefault("eos_token");
 
-    /// <summary>Gets unk_token from tokenizer_config.json, else from special_tokens_map.json, else null.</summary>
-    public string? UnknownToken => _names.Unknown;
+    /// <summary>Gets unk_token of tokenizer_config.json or, if that has no added_tokens_decoder, of special_tokens_map.json; null: none.</summary>
+    public string? UnknownToken => _names.GetValueOrDefault("unk_token");
 
-    /// <summary>Gets pad_token from tokenizer_config.json, else from special_tokens_map.json, else null.</summary>
-    public string? PaddingToken => _names.Padding;
+    /// <summary>Gets pad_token of tokenizer_config.json or, if that has no added_tokens_decoder, of special_tokens_map.json; null: none.</summary>
+    public string? PaddingToken => _names.GetValueOrDefault("pad_token");
 
     /// <summary>Returns the id of a token, or null if the tokenizer has no such token.</summary>
     /// <param name="token">The token as tokenizer.json spells it.</param>
     public int? TokenToId(string token) =>
         _addedIds.TryGetValue(token, out var added) ? added : _definition.Vocabulary[token] is var id and >= 0 ? id : null;
 
-    /// <summary>Returns a token as tokenizer.json spells it, or null if no token has the id.</summary>
+    /// <summary>
+    /// Returns a token as tokenizer.json spells it, or null if no token has the id. An added token that is searched in normalized text is
+    /// returned normalized, as by Hugging Face.
+    /// </summary>
     /// <param name="id">Any integer.</param>
-    public string? IdToToken(int id) => _definition.Vocabulary[id] ?? _addedContents.GetValueOrDefault(id);
+    public string? IdToToken(int id) => _addedContents.GetValueOrDefault(id) ?? _definition.Vocabulary[id];
 
     /// <summary>Encodes a text to token ids.</summary>
     /// <param name="text">Any text. A lone surrogate counts as U+FFFD.</param>
@@ -95,6 +112,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     /// </param>
     /// <returns>The ids; empty for an empty text without special tokens.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A range lies outside the text.</exception>
+    /// <exception cref="NlftException">The text needs an unknown token that the file lacks, or a token that the model's embedding lacks.</exception>
     public int[] Encode(string text, bool addSpecialTokens, IReadOnlyList<Range>? plainText = null)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -110,7 +128,9 @@ public sealed class HuggingFaceTokenizer : Tokenizer
             else ids.AddRange(_definition.Model.Tokenize(piece.Text).Ids);
         }
 
-        return addSpecialTokens ? [.. _definition.PostProcessing.Before, .. ids, .. _definition.PostProcessing.After] : [.. ids];
+        int[] all = addSpecialTokens ? [.. _definition.PostProcessing.Before, .. ids, .. _definition.PostProcessing.After] : [.. ids];
+        RequireRows(all);
+        return all;
     }
 
     /// <summary>Decodes token ids to text. Ids without a token are skipped.</summary>
@@ -160,7 +180,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     }
 
     internal IEnumerable<DecodingStage> CreateDecodingStages() =>
-        _names.CleanUpSpaces ? _definition.Decoder().Append(new CleanUpStage()) : _definition.Decoder();
+        _definition.CleansUp ? _definition.Decoder().Append(new CleanUpStage()) : _definition.Decoder();
 
     /// <inheritdoc/>
     protected override EncodeResults<EncodedToken> EncodeToTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
@@ -171,12 +191,12 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         {
             if (piece.TokenId is { } added)
             {
-                tokens.Add(new EncodedToken(added, IdToToken(added)!, piece.OriginOf(0, piece.Text.Length)));
+                Add(added, piece.OriginOf(0, piece.Text.Length), piece.Text);
                 continue;
             }
 
             var (ids, starts, ends) = _definition.Model.Tokenize(piece.Text);
-            for (var i = 0; i < ids.Length; i++) tokens.Add(new EncodedToken(ids[i], IdToToken(ids[i])!, piece.OriginOf(starts[i], ends[i])));
+            for (var i = 0; i < ids.Length; i++) Add(ids[i], piece.OriginOf(starts[i], ends[i]), IdToToken(ids[i])!);
         }
 
         var consumed = text.Length;
@@ -191,6 +211,43 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         }
 
         return new EncodeResults<EncodedToken> { Tokens = tokens, NormalizedText = null, CharsConsumed = consumed };
+
+        void Add(int id, Range origin, string matched)
+        {
+            if (_definition.PostProcessing.Trim is { } trimming)
+            {
+                var trimmed = trimming.Trim(matched, origin, isFirst: tokens.Count == 0);
+                origin = WholeCharacter(trimmed.Start.Value)..WholeCharacter(trimmed.End.Value);
+            }
+
+            tokens.Add(new EncodedToken(id, IdToToken(id)!, origin));
+        }
+
+        int WholeCharacter(int at) => at > 0 && at < text.Length && char.IsLowSurrogate(text[at]) && char.IsHighSurrogate(text[at - 1]) ? at - 1 : at;
+    }
+
+    private static NlftException Missing(string file, string folder)
+    {
+        const string expected = "a tokenizer.json of Hugging Face";
+        string[] others = [.. new[] { "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "vocab.txt", "tekken.json", "tiktoken.model" }
+            .Where(name => File.Exists(Path.Combine(folder, name)))];
+        return others.Length == 0
+            ? new NlftException(file, "no such file", expected, "Give a tokenizer.json or a model folder that holds one.")
+            : new NlftException(
+                file, $"no such file, but {string.Join(" and ", others)}", expected,
+                "Let transformers write one, once: AutoTokenizer.from_pretrained(folder).save_pretrained(folder).");
+    }
+
+    private void RequireRows(IEnumerable<int> ids)
+    {
+        var largest = ids.DefaultIfEmpty().Max();
+        if (largest < _rows) return;
+
+        throw new NlftException(
+            $"the tokenizer of {_folder}",
+            $"the token {IdToToken(largest)} with the id {largest}",
+            $"ids below {_rows}, the rows of the model's embedding (vocab_size of config.json)",
+            "Use the tokenizer files that were published with these weights.");
     }
 
     private static bool Write(string text, Span<char> destination, ref int length)

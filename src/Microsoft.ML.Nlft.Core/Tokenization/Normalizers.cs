@@ -22,11 +22,10 @@ internal sealed class ReplaceNormalizer(IMatcher matcher, string content) : INor
     public Fragment Normalize(Fragment fragment) => fragment.Text.Length == 0 ? fragment : fragment.Replace(matcher, content);
 }
 
-/// <summary>Lowercases character by character.</summary>
-internal sealed class LowercaseNormalizer : INormalizer
+/// <summary>Rewrites character by character.</summary>
+/// <param name="rewrite">Returns the text of a character: "" removes it, null keeps it.</param>
+internal sealed class RuneNormalizer(Func<Rune, string?> rewrite) : INormalizer
 {
-    private const int CapitalDottedI = 0x130;
-
     public Fragment Normalize(Fragment fragment)
     {
         var text = new Fragment.Builder(fragment.Text.Length);
@@ -34,16 +33,8 @@ internal sealed class LowercaseNormalizer : INormalizer
         {
             var rune = fragment.RuneAt(i);
             var next = i + rune.Utf16SequenceLength;
-            var (start, end) = (fragment.StartOf(i), fragment.EndOf(next - 1));
-            if (rune.Value == CapitalDottedI)
-            {
-                // The only character that lowercases to two; .NET leaves it unchanged.
-                text.Append("i\u0307", start, end);
-            }
-            else
-            {
-                text.Append(Rune.ToLowerInvariant(rune), start, end);
-            }
+            if (rewrite(rune) is { } written) text.Append(written, fragment.StartOf(i), fragment.EndOf(next - 1));
+            else text.Copy(fragment, i, next);
 
             i = next;
         }

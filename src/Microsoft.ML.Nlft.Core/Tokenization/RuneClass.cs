@@ -9,7 +9,10 @@ internal static class RuneClass
     /// <summary>Tests for <c>\p{L}</c>.</summary>
     public static bool IsLetter(Rune rune) => Rune.GetUnicodeCategory(rune) <= UnicodeCategory.OtherLetter;
 
-    /// <summary>Tests for <c>\p{N}</c>, which is also Rust's <c>char::is_numeric</c>: Nd, Nl and No.</summary>
+    /// <summary>Tests as Rust's <c>char::is_numeric</c>, by which Digits splits.</summary>
+    public static bool IsNumeric(Rune rune) => IsNumber(rune) || NewerCharacters.IsNumber(rune.Value);
+
+    /// <summary>Tests for <c>\p{N}</c>: Nd, Nl and No.</summary>
     public static bool IsNumber(Rune rune) =>
         rune.IsAscii
             ? rune.Value is >= '0' and <= '9'

@@ -34,6 +34,9 @@ internal sealed class CleanUpStage : DecodingStage
         Emit(space < 0 ? pending.Length : run + space);
     }
 
+    /// <summary>Applies the rules to a text.</summary>
+    public static string Apply(string text) => Rules.Aggregate(text, (done, rule) => done.Replace(rule.From, rule.To, StringComparison.Ordinal));
+
     public override void EndToken() => Next.EndToken();
 
     public override void Finish()
@@ -46,7 +49,7 @@ internal sealed class CleanUpStage : DecodingStage
     {
         if (length > 0)
         {
-            Next.Append(Rules.Aggregate(_text.ToString(0, length), (text, rule) => text.Replace(rule.From, rule.To, StringComparison.Ordinal)));
+            Next.Append(Apply(_text.ToString(0, length)));
             _text.Remove(0, length);
         }
     }

@@ -5,7 +5,7 @@ internal sealed record TokenizerDefinition
 {
     public required Vocabulary Vocabulary { get; init; }
 
-    public required BytePairModel Model { get; init; }
+    public required ITokenModel Model { get; init; }
 
     public required IReadOnlyList<AddedToken> AddedTokens { get; init; }
 
@@ -19,12 +19,7 @@ internal sealed record TokenizerDefinition
 
     /// <summary>Creates the decoder's stages in order; each call creates new ones because they hold state.</summary>
     public required Func<IReadOnlyList<DecodingStage>> Decoder { get; init; }
-}
 
-/// <summary>The ids that the post-processor adds.</summary>
-/// <param name="Before">Ids before the text.</param>
-/// <param name="After">Ids after the text.</param>
-internal sealed record PostProcessing(int[] Before, int[] After)
-{
-    public static PostProcessing None { get; } = new([], []);
+    /// <summary>Whether decoding removes the spaces before English punctuation.</summary>
+    public required bool CleansUp { get; init; }
 }

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
-/// <summary>Reads the normalizer, pre_tokenizer, post_processor and decoder of a tokenizer.json.</summary>
+/// <summary>Reads the normalizer, pre_tokenizer and decoder of a tokenizer.json.</summary>
 internal static class TokenizerSteps
 {
     private const int MaximumNesting = 8;
@@ -16,10 +16,15 @@ internal static class TokenizerSteps
         "NFKD" => new UnicodeNormalizer(compose: false, compatibility: true),
         "Prepend" => new PrependNormalizer(place["prepend"].String()),
         "Replace" => new ReplaceNormalizer(Pattern(place["pattern"]), place["content"].String()),
-        "Lowercase" => new LowercaseNormalizer(),
+        "Lowercase" => new RuneNormalizer(CharacterRules.Lowercase),
+        "StripAccents" => new RuneNormalizer(CharacterRules.StripAccents),
+        "Nmt" => new RuneNormalizer(CharacterRules.Nmt),
+        "Precompiled" => PrecompiledNormalizer.Read(place["precompiled_charsmap"]),
+        "BertNormalizer" => Bert(place),
         "Strip" => new StripNormalizer(place["strip_left"].Boolean(true), place["strip_right"].Boolean(true)),
         "Sequence" => new SequenceNormalizer(Sequence(place, "normalizers", depth, Normalizer)),
-        _ => throw Unknown(place, "NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, Sequence"),
+        _ => throw Unknown(
+            place, "NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, Nmt, Precompiled, BertNormalizer, Sequence"),
     };
 
     public static IPreTokenizer PreTokenizer(JsonPlace place, int depth = 0) => Type(place) switch
@@ -27,27 +32,19 @@ internal static class TokenizerSteps
         "ByteLevel" => new ByteLevelPreTokenizer(place["add_prefix_space"].Boolean(true), place["use_regex"].Boolean(true)),
         "Split" => Cut(Pattern(place["pattern"]), place["behavior"].OneOf<SplitBehavior>(), place["invert"].Boolean(false)),
         "Digits" => Cut(
-            new RuneMatcher(RuneClass.IsNumber), place["individual_digits"].Boolean(false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
+            new RuneMatcher(RuneClass.IsNumeric), place["individual_digits"].Boolean(false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
         "Punctuation" => Cut(
             new RuneMatcher(RuneClass.IsPunctuation),
             place["behavior"] is { IsNull: false } behavior ? behavior.OneOf<SplitBehavior>() : SplitBehavior.Isolated),
         "Whitespace" => Cut(new WordOrSymbolMatcher(), SplitBehavior.Removed, invert: true),
         "WhitespaceSplit" => Cut(new RuneMatcher(RuneClass.IsSpace), SplitBehavior.Removed),
+        "BertPreTokenizer" => new SequencePreTokenizer([
+            Cut(new RuneMatcher(RuneClass.IsSpace), SplitBehavior.Removed), Cut(new RuneMatcher(RuneClass.IsPunctuation), SplitBehavior.Isolated)]),
+        "CharDelimiterSplit" => Cut(new LiteralMatcher(Character(place["delimiter"]).ToString()), SplitBehavior.Removed),
         "Metaspace" => new MetaspacePreTokenizer(Mark(place), Scheme(place), place["split"].Boolean(true)),
         "Sequence" => new SequencePreTokenizer(Sequence(place, "pretokenizers", depth, PreTokenizer)),
-        _ => throw Unknown(place, "ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, Metaspace, Sequence"),
-    };
-
-    public static PostProcessing PostProcessor(JsonPlace place, int depth = 0) => Type(place) switch
-    {
-        // ByteLevel changes offsets only, never ids.
-        "ByteLevel" => PostProcessing.None,
-        "TemplateProcessing" => Template(place),
-        "Sequence" => Sequence(place, "processors", depth, PostProcessor).Where(step => step != PostProcessing.None).ToArray() is var steps
-            && steps.Length < 2
-            ? steps.SingleOrDefault(PostProcessing.None)
-            : throw new NlftException(place.Subject, $"{steps.Length} TemplateProcessing", "at most one", OtherTokenizer),
-        _ => throw Unknown(place, "ByteLevel, TemplateProcessing, Sequence"),
+        _ => throw Unknown(
+            place, "ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, BertPreTokenizer, CharDelimiterSplit, Metaspace, Sequence"),
     };
 
     public static Func<IReadOnlyList<DecodingStage>> Decoder(JsonPlace place) => Decoder(place, 0);
@@ -71,27 +68,53 @@ internal static class TokenizerSteps
             case "Metaspace":
                 var (mark, scheme) = (Mark(place), Scheme(place));
                 return () => [new MetaspaceStage(mark, scheme)];
+            case "BPEDecoder":
+                var suffix = place["suffix"].StringOrNull() is "" ? throw place["suffix"].Refuse("a text that is not empty")
+                    : place["suffix"].StringOrNull() ?? "</w>";
+                return () => [new WordSuffixStage(suffix)];
+            case "WordPiece":
+                var (prefix, cleansUp) = (place["prefix"].StringOrNull() ?? "##", place["cleanup"].Boolean(true));
+                return () => [new WordPieceStage(prefix, cleansUp)];
             case "Sequence":
                 var steps = Sequence(place, "decoders", depth, Decoder);
                 return () => [.. steps.SelectMany(step => step())];
             default:
-                throw Unknown(place, "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, Sequence");
+                throw Unknown(place, "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, BPEDecoder, WordPiece, Sequence");
         }
     }
 
-    private static string Type(JsonPlace place)
+    /// <summary>Returns the type of a step.</summary>
+    public static string Type(JsonPlace place)
     {
         place.RequireObject();
         return place["type"].String();
     }
 
-    private static NlftException Unknown(JsonPlace place, string known) => place["type"].Refuse($"one of {known}", OtherTokenizer);
+    /// <summary>Creates the exception for a step of another type.</summary>
+    public static NlftException Unknown(JsonPlace place, string known) => place["type"].Refuse($"one of {known}", OtherTokenizer);
 
-    private static List<T> Sequence<T>(JsonPlace place, string key, int depth, Func<JsonPlace, int, T> read) =>
+    /// <summary>Reads the steps of a Sequence.</summary>
+    public static List<T> Sequence<T>(JsonPlace place, string key, int depth, Func<JsonPlace, int, T> read) =>
         depth < MaximumNesting
             ? [.. place[key].Items().Select(item => read(item, depth + 1))]
             : throw new NlftException(
                 place.Subject, $"a Sequence in {depth} others", $"at most {MaximumNesting}", "Write the steps into one Sequence.");
+
+    private static SequenceNormalizer Bert(JsonPlace place)
+    {
+        var lowers = place["lowercase"].Boolean(true);
+        var steps = new List<INormalizer>();
+        if (place["clean_text"].Boolean(true)) steps.Add(new RuneNormalizer(CharacterRules.BertClean));
+        if (place["handle_chinese_chars"].Boolean(true)) steps.Add(new RuneNormalizer(CharacterRules.BertSpaceIdeographs));
+        if (place["strip_accents"].BooleanOrNull() ?? lowers)
+        {
+            steps.Add(new UnicodeNormalizer(compose: false, compatibility: false));
+            steps.Add(new RuneNormalizer(CharacterRules.BertStripAccents));
+        }
+
+        if (lowers) steps.Add(new RuneNormalizer(CharacterRules.Lowercase));
+        return new SequenceNormalizer(steps);
+    }
 
     private static SplitPreTokenizer Cut(IMatcher matcher, SplitBehavior behavior, bool invert = false) =>
         new(new Splitter(matcher, behavior, invert));
@@ -126,35 +149,5 @@ internal static class TokenizerSteps
         };
         // Older files have only the flag.
         return scheme ?? (place["add_prefix_space"].Boolean(true) ? PrependScheme.Always : PrependScheme.Never);
-    }
-
-    private static PostProcessing Template(JsonPlace place)
-    {
-        var (before, after) = (new List<int>(), new List<int>());
-        var current = before;
-        var known = place["special_tokens"] is { IsNull: false } tokens ? tokens.Members(StringComparer.Ordinal) : [];
-        foreach (var piece in place["single"].Items())
-        {
-            piece.RequireObject();
-            if (piece["SpecialToken"] is { IsNull: false } special)
-            {
-                var name = special["id"].String();
-                var token = known.GetValueOrDefault(name);
-                current.AddRange(token.IsNull ? throw special["id"].Refuse("a token of special_tokens beside it")
-                    : token["ids"].Items().Select(id => id.Index()));
-            }
-            else if (piece["Sequence"]["id"].String() == "A" && current == before)
-            {
-                current = after;
-            }
-            else
-            {
-                throw piece["Sequence"]["id"].Refuse("\"A\" once: the text of a single sequence");
-            }
-        }
-
-        return current == after
-            ? new PostProcessing([.. before], [.. after])
-            : throw new NlftException(place["single"].Subject, "no Sequence", "the Sequence \"A\" once", "Correct the file, or download it again.");
     }
 }

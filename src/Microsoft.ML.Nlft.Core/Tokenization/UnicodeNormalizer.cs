@@ -70,7 +70,9 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
         }
     }
 
-    /// <summary>Applies canonical ordering: sorts the marks between two starters by combining class, stably.</summary>
+    /// <summary>
+    /// Applies canonical ordering: sorts the marks between two starters by combining class, stably. Origins stay in their order, as in Hugging Face.
+    /// </summary>
     private static void Order(List<Character> characters)
     {
         for (var i = 0; i < characters.Count; i++)
@@ -80,8 +82,11 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
 
             if (i - start > 1)
             {
-                var sorted = characters.GetRange(start, i - start).OrderBy(c => c.Class).ToArray();
-                sorted.CopyTo(CollectionsMarshal.AsSpan(characters)[start..]);
+                var marks = characters.GetRange(start, i - start);
+                foreach (var (index, mark) in marks.OrderBy(mark => mark.Class).Index())
+                {
+                    characters[start + index] = mark with { Start = marks[index].Start, End = marks[index].End };
+                }
             }
         }
     }
@@ -96,8 +101,7 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
                 && (characters[written - 1].Class == 0 || characters[written - 1].Class >= character.Class);
             if (starter >= 0 && !blocked && Composed(characters[starter].Code, character.Code) is { } code)
             {
-                var first = characters[starter];
-                characters[starter] = new Character(code, 0, Math.Min(first.Start, character.Start), Math.Max(first.End, character.End));
+                characters[starter] = characters[starter] with { Code = code, Class = 0 }; // with the origin of the first, as in Hugging Face
                 continue;
             }
 

@@ -10,15 +10,15 @@ using Microsoft.ML.Nlft.Saliency;
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// The state of a run after a step, as one safetensors file: trained weights, optimizer, cached contexts and metrics as tensors, position and
-/// identity as JSON under <c>__metadata__</c>, and a SHA-256 of all of it. The file is written atomically.
+/// The state of a run after a step, as one safetensors file: trained weights, optimizer, cached contexts, metrics and the best weights of
+/// validation as tensors, position and identity as JSON under <c>__metadata__</c>, and a SHA-256 of all of it. The file is written atomically.
 /// </summary>
 internal sealed class Checkpoint
 {
     internal const string StateKey = "nlft.checkpoint", HashKey = "sha256";
     private const string Kind = "a checkpoint of this library", Extension = ".safetensors";
-    private const string Prefix = "step-", Weights = "weights/", Optimizer = "optimizer/", Contexts = "contexts/", Metrics = "metrics",
-        Recorded = "recorded";
+    private const string Prefix = "step-", Weights = "weights/", Optimizer = "optimizer/", Contexts = "contexts/", Best = "best/",
+        Metrics = "metrics", Recorded = "recorded";
     private const string UseAnother = "Use another checkpoint, or start anew without ResumeFrom.";
     private const int CurrentFormat = 1, Numbers = 12;
 
@@ -60,8 +60,14 @@ internal sealed class Checkpoint
         var state = JsonSerializer.Serialize(new Document(CurrentFormat, State.Epoch, State.RowsDone, State.Step, State.Skipped,
             State.TokensTrained, TokensScored, State.Steps.Count, Run), Json);
         var recorded = JsonSerializer.SerializeToUtf8Bytes(new Recordings(State.Steps.Index().Where(pair => pair.Item.Recorded.Count > 0)
-            .ToDictionary(pair => pair.Index, pair => pair.Item.Recorded), State.Pending), Json);
+            .ToDictionary(pair => pair.Index, pair => pair.Item.Recorded), State.Pending)
+        {
+            Validation = State.Steps.Index().Where(pair => pair.Item.Validation.Count > 0)
+                .ToDictionary(pair => pair.Index, pair => pair.Item.Validation),
+            PendingValidation = [.. State.Evaluations.Skip(State.EvaluationsReported)],
+        }, Json);
         var tensors = Named(Weights, ModelWeights).Concat(Named(Optimizer, OptimizerState)).Concat(Named(Contexts, KeptContexts))
+            .Concat(Named(Best, State.BestWeights))
             .Append(new TensorData(Metrics, TensorType.F64, [State.Steps.Count, Numbers],
                 MemoryMarshal.AsBytes<double>([.. State.Steps.SelectMany(ToNumbers)]).ToArray()))
             .Append(new TensorData(Recorded, TensorType.U8, [recorded.Length], recorded)).ToList();
@@ -143,11 +149,17 @@ internal sealed class Checkpoint
         var recordings = Parse<Recordings>($"{path}, \"{Recorded}\"", record.Bytes.Span);
         foreach (var (at, recorded) in recordings.OfSteps ?? throw new JsonException("nothing about recorded rows"))
             steps[at] = steps[at] with { Recorded = recorded };
+        foreach (var (at, reports) in recordings.Validation ?? []) steps[at] = steps[at] with { Validation = reports };
+        var reported = steps.SelectMany(progress => progress.Validation).ToList();
+        List<ValidationReport> evaluations = [.. reported, .. recordings.PendingValidation ?? []];
+        if (evaluations.Index().Any(pair => pair.Item is null || pair.Item.WithoutGain < 0 || pair.Item.WithoutGain > pair.Index))
+            throw new JsonException("evaluations that no run makes");
         return new Checkpoint
         {
             Run = document.Run,
             State = new RunState { Epoch = epoch, RowsDone = row, Step = step, Skipped = document.Skipped, TokensTrained = document.TokensTrained,
-                Steps = steps, Pending = recordings.Pending ?? [] },
+                Steps = steps, Pending = recordings.Pending ?? [], Evaluations = evaluations,
+                EvaluationsReported = reported.Count, BestWeights = Floats(Best) },
             TokensScored = document.TokensScored,
             KeptContexts = Floats(Contexts),
             ModelWeights = Floats(Weights),
@@ -210,6 +222,11 @@ internal sealed class Checkpoint
     private sealed record Document(int Format, int Epoch, int RowsDone, int Step, int Skipped, long TokensTrained, long TokensScored, int Reported,
         RunIdentity Run);
 
-    /// <summary>The recordings, by the index of the step that reported them.</summary>
-    private sealed record Recordings(Dictionary<int, IReadOnlyList<RecordedEpoch>> OfSteps, IReadOnlyList<RecordedEpoch> Pending);
+    /// <summary>The recordings and evaluations, by the index of the step that reported them.</summary>
+    private sealed record Recordings(Dictionary<int, IReadOnlyList<RecordedEpoch>> OfSteps, IReadOnlyList<RecordedEpoch> Pending)
+    {
+        public Dictionary<int, IReadOnlyList<ValidationReport>>? Validation { get; init; }
+
+        public IReadOnlyList<ValidationReport>? PendingValidation { get; init; }
+    }
 }

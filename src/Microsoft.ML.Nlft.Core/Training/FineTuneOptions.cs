@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Training;
@@ -65,7 +66,7 @@ public sealed record FineTuneOptions
     /// <summary>Whether the rows are reshuffled every epoch. Default true.</summary>
     public bool Shuffle { get; init; } = true;
 
-    /// <summary>Seeds shuffling and dropout. Default 42.</summary>
+    /// <summary>Seeds shuffling, dropout and the draw of held-out questions. Default 42.</summary>
     public int Seed { get; init; } = 42;
 
     /// <summary>
@@ -78,6 +79,17 @@ public sealed record FineTuneOptions
     /// the saliency of every token. Recording does not change training. Default none.
     /// </summary>
     public IReadOnlyList<int> RecordedRows { get; init; } = [];
+
+    /// <summary>Validation on held-out rows: when and how, the best weights, early stopping.</summary>
+    [ChangesNoResult] // listed apart, where rows are held out
+    public ValidationOptions Validation { get; init; } = new();
+
+    /// <summary>
+    /// Whether rows without a judgment are trained on as right although their final answer is not the gold one (<see cref="DataReport"/>). Default
+    /// false: such rows are refused.
+    /// </summary>
+    [ChangesNoResult]
+    public bool AllowContradictions { get; init; }
 
     /// <summary>
     /// Whether a step whose loss or gradient is not finite is skipped and counted (<see cref="FineTuneResult.SkippedSteps"/>) instead of ending the
@@ -158,6 +170,8 @@ public sealed record FineTuneOptions
         OptionCheck.Require(Enum.IsDefined(Refresh), nameof(Refresh), Refresh, "EveryStep, EveryEpoch or Once", "Name one of the refresh modes.");
         OptionCheck.Require(RecordedRows is not null, nameof(RecordedRows), RecordedRows, "row indices, or an empty list",
             "Leave it out to record nothing.");
+        OptionCheck.Require(Validation is not null, nameof(Validation), Validation, "validation options", "Leave it out to use the defaults.");
+        Validation!.Validate();
         OptionCheck.Require(CheckpointFolder is null || !string.IsNullOrWhiteSpace(CheckpointFolder), nameof(CheckpointFolder), CheckpointFolder,
             "a path, or null", "Leave it out to write no checkpoints.");
         OptionCheck.Require(CheckpointSteps >= 0, nameof(CheckpointSteps), CheckpointSteps, "0 or more", "Set the steps between two checkpoints.");

@@ -16,6 +16,25 @@ public sealed record FineTuneResult(IReadOnlyList<TrainingProgress> Steps, bool 
     /// <summary>Steps that the checkpoint from which the run resumed had completed; 0: the run started from the beginning.</summary>
     public int ResumedSteps { get; init; }
 
+    /// <summary>All evaluations of the held-out rows, in order; empty without any (<see cref="FineTuneOptions.Validation"/>).</summary>
+    public IReadOnlyList<ValidationReport> Validation => [.. Steps.SelectMany(step => step.Validation)];
+
+    /// <summary>The best evaluation after a step; null without any.</summary>
+    public ValidationReport? Best { get; init; }
+
+    /// <summary>Whether the model has the weights of <see cref="Best"/> (<see cref="ValidationOptions.KeepBest"/>) instead of the last.</summary>
+    public bool KeptBest { get; init; }
+
+    /// <summary>Whether the run ended before its last epoch, because <see cref="ValidationOptions.Patience"/> evaluations gained nothing.</summary>
+    public bool StoppedEarly { get; init; }
+
     /// <summary>The newest checkpoint, or null.</summary>
     public string? LastCheckpoint { get; init; }
+
+    /// <summary>
+    /// Says in a line whether the run stopped early, which evaluation was the best and which weights the model has; null without any.
+    /// </summary>
+    public string? DescribeValidation() => Best is null ? null
+        : $"{(StoppedEarly ? "Stopped early: the evaluations gained nothing. " : "")}Best {Best with { IsBest = false }}; "
+            + $"the weights are those of {(KeptBest ? "that step" : "the last step")}.";
 }

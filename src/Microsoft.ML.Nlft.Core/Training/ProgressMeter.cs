@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
 
@@ -31,12 +32,13 @@ internal sealed class WindowMetrics
             (long)value[4], (long)value[5]);
     }
 
-    /// <summary>Adds an example that enters the window's loss with <paramref name="weight"/>.</summary>
-    public void Add(TokenObjectiveResult result, TokenScores scores, double weight)
+    /// <summary>Adds an example that enters the window's loss with <paramref name="weight"/>; its tokens that do not count are left out.</summary>
+    public void Add(EncodedExample example, TokenObjectiveResult result, TokenScores scores, double weight)
     {
+        var counted = example.Counted;
         Loss += weight * result.Loss;
-        _tokens += result.Tokens.Length;
-        _mostLikely += scores.MostLikely.Count(flag => flag);
+        _tokens += example.CountedTokens;
+        _mostLikely += scores.MostLikely.Where((flag, t) => flag && (counted.IsEmpty || counted.Span[t])).Count();
         _salient += result.Tokens.Count(token => token.Role == TokenRole.Salient);
     }
 }

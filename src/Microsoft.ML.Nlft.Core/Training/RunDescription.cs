@@ -12,8 +12,11 @@ public sealed record RunDescription
     /// <summary>The objective's name, for example "NLFT".</summary>
     public required string Method { get; init; }
 
-    /// <summary>Rows per epoch.</summary>
+    /// <summary>Rows per epoch, without those held out.</summary>
     public required int Rows { get; init; }
+
+    /// <summary>Rows held out for validation. Default 0.</summary>
+    public int ValidationRows { get; init; }
 
     /// <summary>Every option with its value.</summary>
     public required IReadOnlyList<ModelCardOption> Options { get; init; }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
@@ -25,7 +26,7 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
     /// <summary>Returns the identity of a run.</summary>
     public static RunIdentity Of(
         string? baseModel, string? engine, ICausalLanguageModel model, ITokenObjective objective, FineTuneOptions options,
-        IReadOnlyList<EncodedExample> rows)
+        RunRows rows)
     {
         var values = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
@@ -38,9 +39,14 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
                 if (!NotCompared.Contains(name)) values[prefix + name] = value;
         }
         Add("", options);
+        if (rows.Validation.Count > 0)
+        {
+            Add("Validation.", options.Validation);
+            values["Validation rows"] = $"{rows.Validation.Count} ({HashOfValidation(rows)})";
+        }
         Add("Lora.", model.Lora);
         foreach (var (name, value) in objective.Settings) values[ObjectivePrefix + name] = value;
-        return new RunIdentity(baseModel ?? "", engine, values, [.. rows.Select(Hash)]);
+        return new RunIdentity(baseModel ?? "", engine, values, [.. rows.Training.Select(Hash)]);
     }
 
     /// <summary>Whether the engines differ; false when one of them is unknown.</summary>
@@ -72,9 +78,21 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
         }
     }
 
+    private static string HashOfValidation(RunRows rows)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var row in rows.Validation) hash.AppendData(Encoding.ASCII.GetBytes(Hash(row)));
+        foreach (var (prompt, expected) in rows.Answers?.Questions ?? [])
+        {
+            hash.AppendData(MemoryMarshal.AsBytes<int>(prompt));
+            hash.AppendData(Encoding.UTF8.GetBytes($"\n{expected}\n"));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset())[..12];
+    }
+
     private static string Short(string fingerprint) => fingerprint.Length == 0 ? "unnamed" : fingerprint[..Math.Min(12, fingerprint.Length)];
 
-    /// <summary>Hashes token ids and polarity, which determine training, whatever the row's source.</summary>
+    /// <summary>Hashes token ids, polarity and which tokens count, which determine training, whatever the row's source.</summary>
     private static string Hash(EncodedExample row)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -84,6 +102,7 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
             hash.AppendData(BitConverter.GetBytes(tokens.Length));
             hash.AppendData(MemoryMarshal.AsBytes(tokens.Span));
         }
+        hash.AppendData(MemoryMarshal.AsBytes(row.Counted.Span));
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
     }
 }

@@ -1,10 +1,11 @@
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Saliency;
 
 namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
-/// The state of a run between two steps, without weights and optimizer. Shuffling and dropout are functions of the position, so there is no
-/// generator state.
+/// The state of a run between two steps, without the current weights and the optimizer. Shuffling and dropout are functions of the position, so
+/// there is no generator state.
 /// </summary>
 internal sealed class RunState
 {
@@ -32,6 +33,18 @@ internal sealed class RunState
     /// <summary>The last epoch that was recorded; null: none.</summary>
     public int? LastRecorded => Pending.Concat(Steps.SelectMany(step => step.Recorded)).Select(recorded => (int?)recorded.Epoch).Max();
 
+    /// <summary>The evaluations of the held-out rows, in order.</summary>
+    public List<ValidationReport> Evaluations { get; init; } = [];
+
+    /// <summary>How many of <see cref="Evaluations"/> are reported.</summary>
+    public int EvaluationsReported { get; set; }
+
+    /// <summary>The weights of the best evaluation; empty when none are kept.</summary>
+    public IReadOnlyList<NamedTensor> BestWeights { get; set; } = [];
+
+    /// <summary>Whether the run ends before its last epoch, because the evaluations gain nothing.</summary>
+    public bool StoppedEarly { get; set; }
+
     /// <summary>Applies the outcome of a step.</summary>
     /// <param name="outcome">The step.</param>
     /// <param name="rowsOfEpoch">Rows per epoch.</param>
@@ -53,11 +66,15 @@ internal sealed class RunState
         Steps.Add(figures with { SlowProcess = outcome.SlowProcess });
     }
 
-    /// <summary>Adds the recordings to the report of the newest step.</summary>
-    public void ReportRecorded()
+    /// <summary>Adds the recordings and evaluations to the report of the newest step.</summary>
+    public void ReportPending()
     {
-        if (Steps.Count == 0 || Pending.Count == 0) return;
-        Steps[^1] = Steps[^1] with { Recorded = [.. Steps[^1].Recorded, .. Pending] };
-        Pending = [];
+        if (Steps.Count == 0 || (Pending.Count == 0 && EvaluationsReported == Evaluations.Count)) return;
+        Steps[^1] = Steps[^1] with
+        {
+            Recorded = [.. Steps[^1].Recorded, .. Pending],
+            Validation = [.. Steps[^1].Validation, .. Evaluations.Skip(EvaluationsReported)],
+        };
+        (Pending, EvaluationsReported) = ([], Evaluations.Count);
     }
 }

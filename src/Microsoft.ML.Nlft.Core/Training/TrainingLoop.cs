@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.Training;
 
 /// <summary>
 /// Runs epochs, windows and steps. Every epoch visits all rows in a new order, in windows of <see cref="FineTuneOptions.BatchSize"/> rows; each
-/// window, including the short last one of an epoch, ends with one optimizer step. Between two steps the observers record, save and report.
+/// window, including the short last one of an epoch, ends with one optimizer step. Between two steps the observers record, evaluate, save and report.
 /// </summary>
 internal sealed class TrainingLoop
 {
@@ -25,6 +25,8 @@ internal sealed class TrainingLoop
 
     public required CheckpointObserver Checkpoints { get; init; }
 
+    public required ValidationObserver Validation { get; init; }
+
     /// <summary>The observers of the run, in the order in which they are called.</summary>
     public required IReadOnlyList<ITrainingObserver> Observers { get; init; }
 
@@ -41,10 +43,10 @@ internal sealed class TrainingLoop
         try
         {
             SavingAtStop(() => Begin(cancellationToken));
-            while (State.Epoch < Options.Epochs)
+            while (!IsDone)
             {
                 SavingAtStop(() => BeginEpoch(cancellationToken));
-                foreach (var window in WindowsLeft()) TakeStep(window, cancellationToken);
+                foreach (var window in WindowsLeft().TakeWhile(_ => !IsDone)) TakeStep(window, cancellationToken);
             }
             return Result(cancelled: false);
         }
@@ -57,9 +59,18 @@ internal sealed class TrainingLoop
             throw new NlftException(e.Subject, e.Found, e.Expected, $"{e.Remedy} The last checkpoint is {Checkpoints.Last}.", e);
         }
 
-        FineTuneResult Result(bool cancelled) =>
-            new(State.Steps, cancelled) { SkippedSteps = State.Skipped, ResumedSteps = resumedSteps, LastCheckpoint = Checkpoints.Last };
+        FineTuneResult Result(bool cancelled)
+        {
+            var keptBest = Validation.ReturnBest(State);
+            return new(State.Steps, cancelled)
+            {
+                SkippedSteps = State.Skipped, ResumedSteps = resumedSteps, LastCheckpoint = Checkpoints.Last, Best = Validation.Best,
+                KeptBest = keptBest, StoppedEarly = State.StoppedEarly,
+            };
+        }
     }
+
+    private bool IsDone => State.StoppedEarly || State.Epoch == Options.Epochs;
 
     private void Begin(CancellationToken cancellationToken)
     {
@@ -72,7 +83,7 @@ internal sealed class TrainingLoop
         {
             Contexts.ScoreAll(Options.RowsPerPass, cancellationToken);
         }
-        BetweenEpochs(cancellationToken);
+        Observe(cancellationToken);
         Meter.StartSteps(State.TokensTrained + Contexts.TokensScored);
     }
 
@@ -101,20 +112,19 @@ internal sealed class TrainingLoop
         {
             TrainingStep.RequireFinite(outcome);
             State.Commit(outcome, Rows.Count, Contexts.TokensScored, Meter);
-            BetweenEpochs(cancellationToken);
-            if (outcome.Metrics is not null) State.ReportRecorded();
-            foreach (var observer in Observers) observer.AfterStep(State, outcome, isLast: State.Epoch == Options.Epochs);
+            Observe(cancellationToken);
+            if (outcome.Metrics is not null) State.ReportPending();
+            foreach (var observer in Observers) observer.AfterStep(State, outcome, IsDone);
             Meter.StartStep();
         });
     }
 
-    /// <summary>Calls the observers between two epochs. Does nothing within an epoch.</summary>
-    private void BetweenEpochs(CancellationToken cancellationToken)
+    /// <summary>Lets the observers add to the next report. Between two epochs all processes get the same weights.</summary>
+    private void Observe(CancellationToken cancellationToken)
     {
-        if (State.RowsDone > 0) return;
-        if (State.Step > 0) Step.KeepEqual();
-        foreach (var observer in Observers) observer.BetweenEpochs(State, cancellationToken);
-        if (State.Epoch == Options.Epochs) State.ReportRecorded();
+        if (State is { RowsDone: 0, Step: > 0 }) Step.KeepEqual();
+        foreach (var observer in Observers) observer.BeforeReport(State, cancellationToken);
+        if (IsDone) State.ReportPending();
     }
 
     private void SavingAtStop(Action work) => SavingAtStop(() =>

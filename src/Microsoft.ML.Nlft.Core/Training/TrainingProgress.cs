@@ -52,4 +52,10 @@ public sealed record TrainingProgress
     /// last step of an epoch those after it. Usually empty.
     /// </summary>
     public IReadOnlyList<RecordedEpoch> Recorded { get; init; } = [];
+
+    /// <summary>
+    /// The evaluations of the held-out rows since the previous report (<see cref="FineTuneOptions.Validation"/>): with the first step also the one
+    /// before training. Usually empty.
+    /// </summary>
+    public IReadOnlyList<ValidationReport> Validation { get; init; } = [];
 }

@@ -25,7 +25,7 @@ namespace Microsoft.ML.Nlft.Training;
 public sealed class TrainingRun
 {
     private readonly ICausalLanguageModel _network;
-    private readonly IReadOnlyList<EncodedExample> _rows;
+    private readonly RunRows _rows;
     private readonly ITokenObjective _objective;
     private readonly FineTuneOptions _options;
     private readonly ITrainingGroup? _group;
@@ -38,17 +38,22 @@ public sealed class TrainingRun
     /// <param name="objective">The objective to minimize.</param>
     /// <param name="options">Training options; null: those of the published runs.</param>
     /// <param name="timeProvider">The clock of progress, checkpoints and card; null: the system's.</param>
+    /// <param name="validation">
+    /// Rows to hold out, whose questions no training row asks; null: the share of the rows that <see cref="ValidationOptions.Share"/> names.
+    /// </param>
     /// <exception cref="NlftException">
-    /// An option lies outside its range, nothing of the model can be trained, a row does not fit the objective or the model, or the engine is
-    /// certain to need more memory than there is.
+    /// An option lies outside its range, nothing of the model can be trained, a row does not fit the objective or the model, the response of a row
+    /// without a judgment contradicts the gold answer (<see cref="FineTuneOptions.AllowContradictions"/>), or the engine is certain to need more
+    /// memory than there is.
     /// </exception>
     public TrainingRun(
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
-        TimeProvider? timeProvider = null)
-        : this((model ?? throw new ArgumentNullException(nameof(model))).Network, () => Encode(model, rows, options ?? new()), objective, options,
-            timeProvider, CommunicatorGroup.Of(ProcessesOf(model, options)))
+        TimeProvider? timeProvider = null, IReadOnlyList<TrainingExample>? validation = null)
+        : this((model ?? throw new ArgumentNullException(nameof(model))).Network, () => Encode(model, rows, validation, options ?? new()), objective,
+            options, timeProvider, CommunicatorGroup.Of(ProcessesOf(model, options)))
     {
         _train = training => model.Train(ProcessesOf(model, options), training);
+        Data = DataReport.Of(rows) with { Cut = [.. _rows.Given.Where(row => row.IsCut).Select(row => row.Source)] };
         (BaseModel, Engine) = (model.Folder.WeightFingerprint, model.Engine.Arithmetic);
         Description = Description with
         {
@@ -56,7 +61,7 @@ public sealed class TrainingRun
             Options = [.. Description.Options, .. ModelCardOption.Of("Prompts", model.Prompts.Options)],
             Map = objective.Thresholds is not { } thresholds ? null : recorded => Saliency.SaliencyMap.Create(
                 model.Name, thresholds, [.. _options.RecordedRows.Select(row => rows[row])], recorded,
-                id => model.Tokenizer.Decode([id], skipSpecialTokens: false)),
+                id => model.Tokenizer.Decode([id], skipSpecialTokens: false), _time),
         };
     }
 
@@ -67,16 +72,20 @@ public sealed class TrainingRun
     /// <param name="options">Training options; null: those of the published runs.</param>
     /// <param name="timeProvider">The clock of progress, checkpoints and card; null: the system's.</param>
     /// <param name="communicator">The processes that train the network together; null: this process alone.</param>
+    /// <param name="validation">
+    /// Rows to hold out, with other prompts than the rows to train on; null: the share of the rows that <see cref="ValidationOptions.Share"/> names.
+    /// No question can be answered: <see cref="ValidationOptions.GeneratedRows"/> must be 0.
+    /// </param>
     /// <exception cref="NlftException">An option lies outside its range, nothing can be trained, or a row does not fit.</exception>
     public TrainingRun(
         ICausalLanguageModel network, IReadOnlyList<EncodedExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
-        TimeProvider? timeProvider = null, Communicator? communicator = null)
-        : this(network, () => rows, objective, options, timeProvider, CommunicatorGroup.Of(communicator))
+        TimeProvider? timeProvider = null, Communicator? communicator = null, IReadOnlyList<EncodedExample>? validation = null)
+        : this(network, () => RunRows.Of(rows, validation, options ?? new()), objective, options, timeProvider, CommunicatorGroup.Of(communicator))
     {
     }
 
     internal TrainingRun(
-        ICausalLanguageModel network, Func<IReadOnlyList<EncodedExample>> rows, ITokenObjective objective, FineTuneOptions? options,
+        ICausalLanguageModel network, Func<RunRows> rows, ITokenObjective objective, FineTuneOptions? options,
         TimeProvider? timeProvider, ITrainingGroup? group)
     {
         ArgumentNullException.ThrowIfNull(network);
@@ -94,19 +103,22 @@ public sealed class TrainingRun
         _rows = team.ReportFailures(() => team.RunOnAll(_ =>
         {
             var encoded = rows();
-            ExampleCheck.Validate(encoded, objective, network.Configuration);
-            RecordingObserver.RequireRows(_options.RecordedRows, encoded.Count);
+            ExampleCheck.Validate(encoded.Training, objective, network.Configuration);
+            if (encoded.Validation.Count > 0) ExampleCheck.Validate(encoded.Validation, objective, network.Configuration);
             return encoded;
         }, CancellationToken.None));
-        TotalSteps = _options.TotalSteps(_rows.Count);
+        TotalSteps = _options.TotalSteps(_rows.Training.Count);
         Description = new RunDescription
         {
             Model = "",
             Method = objective.Name,
-            Rows = _rows.Count,
+            Rows = _rows.Training.Count,
+            ValidationRows = _rows.Validation.Count,
             Options =
             [
-                .. ModelCardOption.Of("Training", _options), .. ModelCardOption.Of("LoRA", network.Lora),
+                .. ModelCardOption.Of("Training", _options),
+                .. ModelCardOption.Of("Validation", _rows.Validation.Count == 0 ? null : _options.Validation),
+                .. ModelCardOption.Of("LoRA", network.Lora),
                 .. objective.Settings.Select(setting => new ModelCardOption("Objective", setting.Key, setting.Value)),
             ],
         };
@@ -114,6 +126,9 @@ public sealed class TrainingRun
 
     /// <summary>Describes the run, with every option.</summary>
     public RunDescription Description { get; }
+
+    /// <summary>What is doubtful in the rows; null for rows that were already encoded.</summary>
+    public DataReport? Data { get; }
 
     /// <summary>Optimizer steps of the whole run.</summary>
     public int TotalSteps { get; }
@@ -162,10 +177,15 @@ public sealed class TrainingRun
             BaseModel = Description.Model,
             Method = Description.Method,
             Date = DateOnly.FromDateTime(_time.GetUtcNow().UtcDateTime),
-            Data = ModelCardData.Of(_rows),
+            Data = ModelCardData.Of(_rows.Training),
             Options = Description.Options,
             Training = new ModelCardTraining(result.Steps.Count, last?.TotalSteps ?? 0, first?.Loss, last?.Loss, first?.TokenAccuracy,
                 last?.TokenAccuracy, last?.TokensSeen ?? 0, result.Cancelled),
+            Validation = result.Best is not { } best ? null : new ModelCardValidation(_rows.Validation.Count, result.Validation.Count, best.Step,
+                best.Epoch, best.Loss, result.Validation.FirstOrDefault(report => report.Step == 0)?.Loss)
+            {
+                Accuracy = best.Accuracy, Answered = best.Answered, KeptBest = result.KeptBest, StoppedEarly = result.StoppedEarly,
+            },
         };
     }
 
@@ -180,7 +200,7 @@ public sealed class TrainingRun
 
     private TrainingLoop Loop(TrainingTeam team, MonitorObserver monitor, CancellationToken cancellationToken)
     {
-        var contexts = new ConstantContexts(_network, _objective, _rows, team);
+        var contexts = new ConstantContexts(_network, _objective, _rows.Training, team);
         var identity = new Lazy<RunIdentity>(() => RunIdentity.Of(BaseModel, Engine, _network, _objective, _options, _rows));
         var (checkpoints, resumed) = team.RunOnAll(_ =>
         {
@@ -189,10 +209,12 @@ public sealed class TrainingRun
             return (made, made.Resume());
         }, cancellationToken);
         team.RequireSame(identity, resumed?.State.Step ?? 0, _network);
+        var state = resumed?.State ?? new RunState();
+        var validation = new ValidationObserver(_network, _objective, _options, _rows, team, state);
         return new TrainingLoop
         {
             Options = _options,
-            Rows = _rows,
+            Rows = _rows.Training,
             Step = new TrainingStep(_network, _objective, _options, contexts, team, _time),
             Contexts = contexts,
             Team = team,
@@ -200,19 +222,22 @@ public sealed class TrainingRun
             Meter = new ProgressMeter(_time, TotalSteps),
             Checkpoints = checkpoints,
             Resumed = resumed,
-            State = resumed?.State ?? new RunState(),
-            Observers = [new RecordingObserver(_network, _objective, _options, _rows, team), checkpoints, monitor],
+            State = state,
+            Validation = validation,
+            Observers = [new RecordingObserver(_network, _objective, _options, _rows.Given, team), validation, checkpoints, monitor],
         };
     }
 
     private static Communicator ProcessesOf(ITrainableModel model, FineTuneOptions? options) =>
         Communicator.Resolve(options is not { Distributed: false }, model.Communicator);
 
-    private static EncodedExample[] Encode(ITrainableModel model, IReadOnlyList<TrainingExample> rows, FineTuneOptions options)
+    private static RunRows Encode(
+        ITrainableModel model, IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample>? validation, FineTuneOptions options)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        EncodedExample[] encoded = [.. rows.Select(model.Prompts.Encode)];
-        MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded,
+        if (!options.AllowContradictions) DataReport.Of(rows).RequireNoContradictions();
+        var encoded = RunRows.Of(model, rows, validation, options);
+        MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded.Training,
             ProcessesOf(model, options).SizeOnThisHost);
         return encoded;
     }

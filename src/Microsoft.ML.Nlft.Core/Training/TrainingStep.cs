@@ -136,7 +136,7 @@ internal sealed class TrainingStep(
             var weight = Weight(window, examples[i]);
             coefficients[i] = Scale(result.Coefficients, weight);
             if (trainsJudge) coefficients[judgeSequence] = Scale(result.JudgeCoefficients, weight);
-            metrics.Add(result, pass.Scores[i], weight);
+            metrics.Add(examples[i], result, pass.Scores[i], weight);
         }
 
         pass.Backward(coefficients, cancellationToken);
@@ -149,7 +149,7 @@ internal sealed class TrainingStep(
     /// <summary>Returns an example's share of its window's loss; the shares of a window add up to 1, independently of the micro-batches.</summary>
     private double Weight(TrainingWindow window, EncodedExample example) => options.Reduction switch
     {
-        LossReduction.TokenMean => example.Response.Length / (double)window.Rows.Sum(row => (long)window.Examples[row].Response.Length),
+        LossReduction.TokenMean => example.CountedTokens / (double)window.Rows.Sum(row => (long)window.Examples[row].CountedTokens),
         _ => 1.0 / window.Rows.Length,
     };
 

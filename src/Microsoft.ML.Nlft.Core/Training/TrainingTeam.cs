@@ -149,6 +149,9 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
         group is null || Size == 1 ? [mine]
             : [.. group.Exchange(MemoryMarshal.AsBytes<float>(mine)).Select(bytes => MemoryMarshal.Cast<byte, float>(bytes).ToArray())];
 
+    /// <summary>Returns the bytes of every process, by rank.</summary>
+    public IReadOnlyList<byte[]> Exchange(byte[] mine) => group is null || Size == 1 ? [mine] : group.Exchange(mine);
+
     /// <summary>Runs work; if only this process fails, tells the others why.</summary>
     public T ReportFailures<T>(Func<T> work)
     {

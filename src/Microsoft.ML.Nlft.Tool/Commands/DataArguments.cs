@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
@@ -7,26 +8,31 @@ namespace Microsoft.ML.Nlft.Tool.Commands;
 /// <summary>Defines --data and --delimiter, the file that rows are read from.</summary>
 internal sealed class DataArguments
 {
-    private readonly Option<string> _data = new("--data", "-d")
-    {
-        Description = "The rows: .jsonl (one JSON object per line), .csv, .tsv, or .json (a list in the form of the published data of NLFT or CUT).",
-        HelpName = "FILE",
-    };
+    private readonly Option<string> _data = new("--data", "-d") { HelpName = "FILE" };
     private readonly Option<string> _delimiter = new("--delimiter")
     {
-        Description = "The character between the fields of a .csv file. Default: a comma.",
+        Description = "The character between the fields of a .csv file, \\t for a tab. Default: a comma.",
         HelpName = "C",
     };
+    private const string Tab = "\\t";
     private readonly ToolConsole _console;
 
     /// <summary>Adds the two options to a command.</summary>
-    public DataArguments(ToolConsole console, Command command, bool required = true)
+    /// <param name="console">Resolves the path.</param>
+    /// <param name="command">The command.</param>
+    /// <param name="required">Whether the command needs rows.</param>
+    /// <param name="trains">Whether it reads rows to train on, in any of their layouts.</param>
+    public DataArguments(ToolConsole console, Command command, bool required = true, bool trains = false)
     {
         _console = console;
         _data.Required = required;
+        _data.Description = trains
+            ? "The rows: .jsonl, .json, .csv, .tsv or .parquet. Their columns say what they are: NLFT rows, questions and answers, prompts and "
+                + "completions, instructions (alpaca), messages (OpenAI), conversations (ShareGPT) or text."
+            : "The rows: .jsonl (one JSON object per line), .csv, .tsv, or .json (a list in the form of the published data of NLFT or CUT).";
         _delimiter.Validators.Add(result =>
         {
-            if (result.Tokens is [{ Value.Length: not 1 } token])
+            if (result.Tokens is [{ Value: { Length: not 1 } and not Tab } token])
                 result.AddError($"--delimiter: found \"{token.Value}\"; expected one character.");
         });
         command.Add(_data);
@@ -41,5 +47,30 @@ internal sealed class DataArguments
     /// <param name="options">The names of the columns.</param>
     /// <param name="required">The properties of <see cref="DataRow"/> that every row must fill in.</param>
     public IReadOnlyList<DataRow> Read(ParseResult parsed, ToolOptions options, params string[] required) =>
-        DataFile.Read(_console.PathOf(parsed.GetValue(_data)!), format: null, options.Columns, parsed.GetValue(_delimiter)?[0], required);
+        Read(parsed.GetValue(_data)!, parsed, options, required);
+
+    /// <summary>Reads the rows of another file in the same way.</summary>
+    public IReadOnlyList<DataRow> Read(string path, ParseResult parsed, ToolOptions options, params string[] required) =>
+        DataFile.Read(_console.PathOf(path), format: null, options.Columns, Delimiter(parsed), required);
+
+    /// <summary>Says which layout rows to train on have.</summary>
+    public void Say(ParseResult parsed, TrainingRows rows) => _console.Error.WriteLine($"{parsed.GetValue(_data)} reads as {rows.Layout}.");
+
+    /// <summary>Reads rows to train on, of any layout.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="options">The names of the columns.</param>
+    /// <param name="supervised">Whether they are for supervised fine-tuning; null: as their layout says.</param>
+    public TrainingRows ReadTraining(ParseResult parsed, ToolOptions options, bool? supervised) =>
+        ReadTraining(parsed.GetValue(_data)!, parsed, options, supervised);
+
+    /// <summary>Reads the rows of another file to train on or to validate with, of any layout.</summary>
+    public TrainingRows ReadTraining(string file, ParseResult parsed, ToolOptions options, bool? supervised)
+    {
+        var path = _console.PathOf(file);
+        return Path.GetExtension(path).Equals(".parquet", StringComparison.OrdinalIgnoreCase)
+            ? TrainingFile.Of(ParquetRows.Read(path), path, supervised, options.Columns)
+            : TrainingFile.Read(path, supervised, options.Columns, Delimiter(parsed));
+    }
+
+    private char? Delimiter(ParseResult parsed) => parsed.GetValue(_delimiter) is { } delimiter ? delimiter == Tab ? '\t' : delimiter[0] : null;
 }

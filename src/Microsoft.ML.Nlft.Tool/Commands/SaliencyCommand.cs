@@ -2,6 +2,7 @@ using System.CommandLine;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Saliency;
+using Microsoft.ML.Nlft.Tool.Display;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
@@ -18,6 +19,11 @@ internal sealed class SaliencyCommand : ToolCommand
         HelpName = "FILE",
     };
 
+    private readonly Option<bool> _mask = new("--mask")
+    {
+        Description = "Show instead which tokens of the rows carry loss in training, whatever their layout: lines with + do, lines with - do not.",
+    };
+
     public SaliencyCommand(ToolConsole console) : base(console, "saliency",
         "Shows a table per row: every response token with its probabilities in the three contexts, its weight and its coefficient; "
             + "* salient, + neighbour.",
@@ -32,6 +38,11 @@ internal sealed class SaliencyCommand : ToolCommand
         });
         Add(_rows);
         Add(_output);
+        Add(_mask);
+        Validators.Add(result =>
+        {
+            if (result.GetValue(_mask) && result.GetValue(_output) is not null) result.AddError("--mask prints text: leave --output out.");
+        });
         AddGeneratedFlags();
     }
 
@@ -39,6 +50,7 @@ internal sealed class SaliencyCommand : ToolCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
+        if (parsed.GetValue(_mask)) return ShowMask(parsed, options, cancellationToken);
         var objective = new NaturalLanguageObjective(options.Objective);
         var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer))
             .Take(parsed.GetValue(_rows) ?? int.MaxValue).ToList();
@@ -56,6 +68,16 @@ internal sealed class SaliencyCommand : ToolCommand
             Console.Out.WriteLine($"{row.Source}: {(seen.Polarity == Polarity.Correct ? "a right response" : row.Judgment)}");
             Console.Out.WriteLine(seen.Report([.. seen.Tokens.Select(id => model.Tokenizer.Decode([id], skipSpecialTokens: false))]));
         }
+        return Task.FromResult(ExitCode.Success);
+    }
+
+    private Task<int> ShowMask(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
+    {
+        var data = _data.ReadTraining(parsed, options, supervised: null);
+        using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
+        _data.Say(parsed, data);
+        foreach (var example in data.Examples().Take(parsed.GetValue(_rows) ?? int.MaxValue))
+            foreach (var line in LossMask.Lines(model.Prompts.Encode(example), model.Tokenizer)) Console.Out.WriteLine(line);
         return Task.FromResult(ExitCode.Success);
     }
 }

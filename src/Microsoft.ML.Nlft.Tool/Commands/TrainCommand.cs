@@ -28,6 +28,11 @@ internal sealed class TrainCommand : ToolCommand
         HelpName = "FOLDER",
         Required = true,
     };
+    private readonly Option<string> _validation = new("--validation")
+    {
+        Description = "Rows to hold out and evaluate during training, in the form of --data; --validation-share takes them from --data instead.",
+        HelpName = "FILE",
+    };
     private readonly Option<bool> _overwrite = new("--overwrite")
     {
         Description = "Replace the files of a model that --output holds already. A resumed run (--resume-from) may without it.",
@@ -42,7 +47,7 @@ internal sealed class TrainCommand : ToolCommand
     private readonly Option<string> _method = new("--method")
     {
         Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. "
-            + "sft: supervised fine-tuning on the responses, for comparison. Default nlft.",
+            + "sft: supervised fine-tuning on what the rows show. Default: nlft for rows with responses and answers, else sft.",
         HelpName = "nlft|sft",
     };
     private readonly Option<string> _weights = new("--weights")
@@ -56,10 +61,11 @@ internal sealed class TrainCommand : ToolCommand
         nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this);
-        _data = new DataArguments(console, this);
+        _data = new DataArguments(console, this, trains: true);
         _method.AcceptOnlyFromAmong("nlft", "sft");
         _weights.AcceptOnlyFromAmong("lora", "all");
         Add(_output);
+        Add(_validation);
         Add(_overwrite);
         Add(_baseName);
         _json = new JsonArgument(console, this);
@@ -78,11 +84,11 @@ internal sealed class TrainCommand : ToolCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        var supervised = parsed.GetValue(_method) == "sft";
         var trainable = parsed.GetValue(_weights) == "all" ? TrainableWeights.All : TrainableWeights.Lora;
+        var data = _data.ReadTraining(parsed, options, parsed.GetValue(_method) is { } method ? method == "sft" : null);
+        var (rows, supervised) = (data.Rows, data.IsSupervised);
         ITokenObjective objective = supervised ? new LikelihoodObjective() : new NaturalLanguageObjective(options.Objective);
-        var rows = supervised ? _data.Read(parsed, options, nameof(DataRow.Response))
-            : _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
+        var validation = parsed.GetValue(_validation) is { } file ? _data.ReadTraining(file, parsed, options, supervised).Examples() : null;
         var output = Console.PathOf(parsed.GetValue(_output)!);
         RequirePlace(output);
         var settings = new LocalModelSettings
@@ -90,6 +96,8 @@ internal sealed class TrainCommand : ToolCommand
             QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts,
         };
         settings.Validate();
+        var examples = data.Examples();
+        if (!options.FineTune.AllowContradictions) DataReport.Of(examples).RequireNoContradictions(); // before the model is loaded
         using var model = _model.Open(parsed, options, trainable, cancellationToken, parsed.GetValue(_baseName));
         if (model.Folder.IsAt(output))
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
@@ -105,18 +113,24 @@ internal sealed class TrainCommand : ToolCommand
             CheckpointFolder = Resolve(options.FineTune.CheckpointFolder),
             ResumeFrom = Resolve(options.FineTune.ResumeFrom),
         };
-        var examples = rows.Select(row => row.ToExample(needsAnswer: !supervised)).ToList();
-        var run = new TrainingRun(model, examples, objective, training, Console.Time); // refuses bad input before anything is printed
+        // refuses bad input before anything is printed
+        var run = new TrainingRun(model, examples, objective, training, Console.Time, validation);
+        _data.Say(parsed, data);
+        var heldOut = run.Description.ValidationRows is var held and > 0 ? $", {held} rows held out" : "";
         Console.Error.WriteLine(
-            $"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment), model {model.Folder.Path}.");
+            $"{objective.Name}: {rows.Count} rows ({rows.Count(row => row.Judgment is not null)} with a judgment){heldOut}, "
+            + $"model {model.Folder.Path}.");
+        Console.Error.Write(run.Data);
         var ranks = training.Distributed ? model.Communicator : Communicator.Single;
         if (ranks.Size > 1) Console.Error.WriteLine($"{ranks.Size} processes train together ({ranks.Library}).");
         var result = ProgressDisplay.Run(Console, "Training", progress =>
         {
             using var monitors = ranks.IsFirst
-                ? _monitors.Create(parsed, new Steps(progress, Console.ErrorIsTerminal, _json.Given(parsed) ? Console.Out : null)) : null;
+                ? _monitors.Create(parsed, new Steps(progress, Console, _json.Given(parsed) ? Console.Out : null)) : null;
             return run.Run(cancellationToken: cancellationToken, monitor: monitors?.All);
         });
+        if (Console.ErrorIsTerminal) Steps.Say(result.Validation, Console); // elsewhere each was said at its time
+        if (result.DescribeValidation() is { } best) Console.Error.WriteLine(best);
         if (training.ResumeFrom is { } from)
         {
             Console.Error.WriteLine(result.ResumedSteps > 0 ? $"Resumed after step {result.ResumedSteps}."
@@ -180,25 +194,43 @@ internal sealed class TrainCommand : ToolCommand
     }
 
     /// <summary>Reports a training step as a share and a short text.</summary>
-    private sealed class Steps(IProgress<(double Share, string Words)> progress, bool brief, TextWriter? json) : ITrainingMonitor
+    private sealed class Steps(IProgress<(double Share, string Words)> progress, ToolConsole console, TextWriter? json) : ITrainingMonitor
     {
+        private string _validation = "";
+
+        /// <summary>Prints evaluations with their sample answers.</summary>
+        public static void Say(IEnumerable<ValidationReport> reports, ToolConsole console)
+        {
+            foreach (var line in reports.SelectMany(report => report.Lines())) console.Error.WriteLine($"Training: {line}");
+        }
+
         public void Report(TrainingProgress value)
         {
-            if (json is not null)
-            {
-                JsonLine.Write(json, ("event", "step"), ("step", value.Step), ("totalSteps", value.TotalSteps), ("epoch", value.Epoch),
-                    ("loss", value.Loss), ("tokenAccuracy", value.TokenAccuracy), ("salientShare", value.SalientShare),
-                    ("gradientNorm", value.GradientNorm), ("learningRate", value.LearningRate), ("tokensSeen", value.TokensSeen),
-                    ("tokensPerSecond", value.TokensPerSecond), ("secondsLeft", value.Remaining.TotalSeconds));
-            }
+            if (value.Validation is [.., var last]) _validation = string.Create(CultureInfo.InvariantCulture, $", validation {last.Loss:0.0000}");
+            if (!console.ErrorIsTerminal) Say(value.Validation, console);
+            if (json is not null) Write(json, value);
             progress.Report(((double)value.Step / value.TotalSteps, Words(value) + (value.SlowProcess is { } slow ? $"; {slow}" : "")));
+        }
+
+        private static void Write(TextWriter json, TrainingProgress value)
+        {
+            JsonLine.Write(json, ("event", "step"), ("step", value.Step), ("totalSteps", value.TotalSteps), ("epoch", value.Epoch),
+                ("loss", value.Loss), ("tokenAccuracy", value.TokenAccuracy), ("salientShare", value.SalientShare),
+                ("gradientNorm", value.GradientNorm), ("learningRate", value.LearningRate), ("tokensSeen", value.TokensSeen),
+                ("tokensPerSecond", value.TokensPerSecond), ("secondsLeft", value.Remaining.TotalSeconds));
+            foreach (var report in value.Validation)
+            {
+                JsonLine.Write(json, ("event", "validation"), ("step", report.Step), ("epoch", report.Epoch), ("loss", report.Loss),
+                    ("accuracy", report.Accuracy), ("isBest", report.IsBest));
+            }
         }
 
         /// <summary>The most important first: a bar shows what fits.</summary>
         private string Words(TrainingProgress p) => string.Create(CultureInfo.InvariantCulture,
-            $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}{Salient(p)}, token accuracy {100 * p.TokenAccuracy:0} %, {p.TokensPerSecond:0} tokens/s");
+            $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}{_validation}{Salient(p)}, "
+            + $"token accuracy {100 * p.TokenAccuracy:0} %, {p.TokensPerSecond:0} tokens/s");
 
         private string Salient(TrainingProgress p) =>
-            brief ? string.Create(CultureInfo.InvariantCulture, $", salient {100 * p.SalientShare:0} %") : "";
+            console.ErrorIsTerminal ? string.Create(CultureInfo.InvariantCulture, $", salient {100 * p.SalientShare:0} %") : "";
     }
 }

@@ -3,19 +3,22 @@ using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
-/// <summary>One decoder layer: m = x + o(attention(norm(x))), y = m + down(silu(gate(n)) * up(n)), where n = norm(m).</summary>
+/// <summary>
+/// One decoder layer: m = x + r o(attention(norm(x))), y = m + r feedforward(norm(m)); with norms after, m = x + r norm(o(attention(x))) and
+/// y = m + r norm(feedforward(m)).
+/// </summary>
 internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
 {
-    public required RmsNorm InputNorm { get; init; }
+    public required RmsNorm AttentionNorm { get; init; }
     public required Linear Q { get; init; }
     public required Linear K { get; init; }
     public required Linear V { get; init; }
     public required Linear O { get; init; }
 
-    /// <summary>The per-head norms of queries and keys (qwen3), or null.</summary>
+    /// <summary>The norms of queries and keys, or null.</summary>
     public RmsNorm? QueryNorm { get; init; }
     public RmsNorm? KeyNorm { get; init; }
-    public required RmsNorm PostAttentionNorm { get; init; }
+    public required RmsNorm FeedForwardNorm { get; init; }
     public required Linear Gate { get; init; }
     public required Linear Up { get; init; }
     public required Linear Down { get; init; }
@@ -30,19 +33,25 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     public Tensor Forward(PassContext context, Tensor x, Tensor? rows = null)
     {
         using var scope = NewDisposeScope();
-        var middle = (rows is null ? x : x.index_select(0, rows)) + Attend(context, x, rows);
-        return (middle + FeedForward(context, middle, rows)).MoveToOuterDisposeScope();
+        var middle = (rows is null ? x : x.index_select(0, rows)) + Branch(Attend(context, x, rows), AttentionNorm);
+        return (middle + Branch(FeedForward(context, middle, rows), FeedForwardNorm)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What attention or the feed-forward network adds to the residual stream.</summary>
+    private Tensor Branch(Tensor output, RmsNorm norm)
+    {
+        if (configuration.NormAfter) output = norm.Forward(output);
+        return configuration.ResidualMultiplier == 1 ? output : output * configuration.ResidualMultiplier;
     }
 
     private Tensor Attend(PassContext context, Tensor x, Tensor? rows)
     {
         using var scope = NewDisposeScope();
-        var normed = InputNorm.Forward(x);
-        var q = Heads(Q.Forward(context, normed));
-        var k = Heads(K.Forward(context, normed));
+        var normed = configuration.NormAfter ? x : AttentionNorm.Forward(x);
+        var q = Rotated(context, Norm(Q.Forward(context, normed), QueryNorm));
+        var k = Rotated(context, Norm(K.Forward(context, normed), KeyNorm));
         var v = Heads(V.Forward(context, normed));
-        q = RotaryEmbedding.Rotate(QueryNorm?.Forward(q) ?? q, context.Rotation);
-        k = RotaryEmbedding.Rotate(KeyNorm?.Forward(k) ?? k, context.Rotation);
+        if (configuration.AttentionMultiplier is { } multiplier) q = q * (multiplier * Math.Sqrt(configuration.HeadSize));
         var attended = context.Attend(index, q, k, v);
         return O.Forward(context, rows is null ? attended : attended.index_select(0, rows), rows).MoveToOuterDisposeScope();
     }
@@ -51,10 +60,17 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     private Tensor FeedForward(PassContext context, Tensor middle, Tensor? rows)
     {
         using var scope = NewDisposeScope();
-        var normed = PostAttentionNorm.Forward(middle);
+        var normed = configuration.NormAfter ? middle : FeedForwardNorm.Forward(middle);
         var activated = functional.silu(Gate.Forward(context, normed, rows)) * Up.Forward(context, normed, rows);
         return Down.Forward(context, activated, rows).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Normalises queries or keys, all heads of a row together or each head by itself: [N, heads, d] from [N, heads d].</summary>
+    private Tensor Norm(Tensor x, RmsNorm? norm) =>
+        norm is null ? Heads(x) : configuration.NormAfter ? Heads(norm.Forward(x)) : norm.Forward(Heads(x));
+
+    private Tensor Rotated(PassContext context, Tensor x) =>
+        configuration.RotatedLayers?[index] != false ? RotaryEmbedding.Rotate(x, context.Rotation) : x;
 
     /// <summary>[N, heads, d] from [N, heads d].</summary>
     private Tensor Heads(Tensor x) => x.view([x.shape[0], -1, configuration.HeadSize]);

@@ -36,7 +36,7 @@ internal sealed class Network : IDisposable
                 Layers[i] = CreateLayer(c, i);
             }
             FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize));
+            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), 1 / c.LogitsDivisor);
             if (adapter is not null) Attach(adapter);
             FirstTrainable = Array.FindIndex(Layers, layer => layer.Linears.Any(linear => linear.IsTrainable));
         }
@@ -72,16 +72,17 @@ internal sealed class Network : IDisposable
     {
         var path = $"model.layers.{index}";
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
+        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
         return new DecoderLayer(index, c)
         {
-            InputNorm = Norm($"{path}.input_layernorm.weight", c.HiddenSize),
+            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
             Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
             K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
             V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
             O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
-            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", c.HeadSize) : null,
-            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", c.HeadSize) : null,
-            PostAttentionNorm = Norm($"{path}.post_attention_layernorm.weight", c.HiddenSize),
+            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
+            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
+            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
             Gate = Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
             Up = Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
             Down = Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias),

@@ -3,10 +3,10 @@ using static TorchSharp.torch.nn;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = h W^T. Logits exist for one block of rows and
-/// one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32.
+/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T. Logits exist for one block of rows
+/// and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32.
 /// </summary>
-internal sealed class TokenHead(Weight weight)
+internal sealed class TokenHead(Weight weight, double scale)
 {
     private const int Chunk = 8192, RowsPerBlock = 1024;
 
@@ -39,7 +39,7 @@ internal sealed class TokenHead(Weight weight)
         return cat(blocks, 1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>With g = c (softmax(z) - onehot(y)), returns dh = g W in float32 and, if W is trainable, adds dW += g^T h.</summary>
+    /// <summary>With g = c s (softmax(z) - onehot(y)), returns dh = g W in float32 and, if W is trainable, adds dW += g^T h.</summary>
     public Tensor Backward(Tensor h, Tensor targets, Tensor logSums, Tensor coefficients)
     {
         using var scope = NewDisposeScope();
@@ -48,7 +48,7 @@ internal sealed class TokenHead(Weight weight)
         {
             var (hidden, y) = Block(h, targets, row);
             var rows = y.shape[0];
-            var (logSum, c) = (logSums.narrow(0, row, rows).unsqueeze(1), coefficients.narrow(0, row, rows).unsqueeze(1));
+            var (logSum, c) = (logSums.narrow(0, row, rows).unsqueeze(1), coefficients.narrow(0, row, rows).unsqueeze(1) * scale);
             for (var first = 0L; first < Weight.Rows; first += Chunk)
             {
                 using var chunk = NewDisposeScope();
@@ -64,10 +64,12 @@ internal sealed class TokenHead(Weight weight)
     }
 
     /// <summary>Returns all logits z[B, V] in float32, for decoding.</summary>
-    public Tensor Logits(Tensor h) => functional.linear(h, Weight.Values).to_type(float32);
+    public Tensor Logits(Tensor h) => Scaled(functional.linear(h, Weight.Values).to_type(float32));
 
     private Tensor Logits(Tensor h, long first) =>
-        functional.linear(h, Weight.Range(first, Math.Min(Chunk, Weight.Rows - first))).to_type(float32);
+        Scaled(functional.linear(h, Weight.Range(first, Math.Min(Chunk, Weight.Rows - first))).to_type(float32));
+
+    private Tensor Scaled(Tensor z) => scale == 1 ? z : z.mul_(scale);
 
     private static (Tensor Hidden, Tensor Targets) Block(Tensor h, Tensor targets, long row)
     {

@@ -1,9 +1,9 @@
 using System.Globalization;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
-using Microsoft.ML.Nlft.Views;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Nlft;
@@ -43,7 +43,9 @@ internal sealed class FineTuneTrainer
         SavedModel.RequireBase(_options.ModelFolder);
         var cancellation = _options.CancellationToken;
         using var channel = _host.Start("Training");
-        var rows = _columns.Read(input, cancellation);
+        var rows = _columns.Read(input, "training rows", cancellation, out var layout);
+        if (layout is not null) channel.Info(MessageSensitivity.None, $"The rows read as {layout}.");
+        var validation = ReadValidationSet(cancellation);
         var communicator = Communicator.Current;
         var training = _options.Training with { Seed = SeedOf(_options.Training.Distributed ? communicator : Communicator.Single) };
         LocalModel? model = null;
@@ -59,9 +61,10 @@ internal sealed class FineTuneTrainer
                 Seed = training.Seed,
                 Communicator = communicator,
             }, cancellation);
-            var run = new TrainingRun(model, rows, _objective, training, _options.TimeProvider);
+            var run = new TrainingRun(model, rows, _objective, training, _options.TimeProvider, validation);
             channel.Info(MessageSensitivity.None, string.Create(CultureInfo.InvariantCulture,
-                $"{_objective.Name}: {rows.Count} rows, {training.Epochs} epochs, seed {training.Seed}."));
+                $"{_objective.Name}: {run.Description.Rows} rows, {HeldOut(run.Description)}{training.Epochs} epochs, seed {training.Seed}."));
+            channel.Info(MessageSensitivity.None, $"Rows to train on:\n{run.Data}");
             var result = run.Run(new ChannelProgress(channel, _options.Progress), cancellation, _options.Monitor);
             Report(result, channel);
             return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, run.Card(result))
@@ -83,18 +86,34 @@ internal sealed class FineTuneTrainer
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        foreach (var name in _columns.Names()) TextColumns.Check(inputSchema, name);
-        return _mlContext.Transforms.CopyColumns(_options.OutputColumnName, _columns.Question).GetOutputSchema(inputSchema);
+        return _mlContext.Transforms.CopyColumns(_options.OutputColumnName, _columns.Check(inputSchema)).GetOutputSchema(inputSchema);
     }
 
     /// <summary>Draws a seed; processes that train together all use that of process 0.</summary>
     private int SeedOf(Communicator processes) => _options.Seed ?? BitConverter.ToInt32(processes.Broadcast(BitConverter.GetBytes(_drawnSeed)));
+
+    /// <summary>Reads the held-out rows; null: none are given.</summary>
+    private IReadOnlyList<TrainingExample>? ReadValidationSet(CancellationToken cancellationToken)
+    {
+        if (_options.ValidationSet is not { } view) return null;
+        try
+        {
+            return _columns.Read(view, "validation rows", cancellationToken, out _);
+        }
+        catch (NlftException e)
+        {
+            throw new NlftException($"option ValidationSet, {e.Subject}", e.Found, e.Expected, e.Remedy, e);
+        }
+    }
+
+    private static string HeldOut(RunDescription run) => run.ValidationRows == 0 ? "" : $"{run.ValidationRows} held out, ";
 
     private static void Report(FineTuneResult result, IChannel channel)
     {
         if (result.ResumedSteps > 0) channel.Info(MessageSensitivity.None, $"Resumed after step {result.ResumedSteps}.");
         if (result.SkippedSteps > 0)
             channel.Warning(MessageSensitivity.None, $"{result.SkippedSteps} steps were skipped: their loss or gradient was not finite.");
+        if (result.DescribeValidation() is { } best) channel.Info(MessageSensitivity.None, best);
         if (result.Cancelled)
         {
             channel.Warning(MessageSensitivity.None,
@@ -117,6 +136,7 @@ internal sealed class FineTuneTrainer
         public void Report(TrainingProgress value)
         {
             channel.Info(MessageSensitivity.None, Line(value));
+            foreach (var line in value.Validation.SelectMany(report => report.Lines())) channel.Info(MessageSensitivity.UserData, line);
             next?.Report(value);
         }
 

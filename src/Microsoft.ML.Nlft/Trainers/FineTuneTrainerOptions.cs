@@ -42,6 +42,13 @@ public abstract class FineTuneTrainerOptions
     /// </summary>
     public FineTuneOptions Training = new();
 
+    /// <summary>
+    /// Rows to hold out and evaluate during training, with the columns of the training rows and questions that none of them asks; the steps of a
+    /// pipeline before the trainer are not applied to them. <see cref="FineTuneOptions.Validation"/> in <see cref="Training"/> says how, and can
+    /// take a share of the training rows instead. Default null: none.
+    /// </summary>
+    public IDataView? ValidationSet;
+
     /// <summary>The LoRA adapter to train. Default rank 16, alpha 16, dropout 0.05 on gate_proj, up_proj and down_proj.</summary>
     public LoraConfiguration Lora = new();
 

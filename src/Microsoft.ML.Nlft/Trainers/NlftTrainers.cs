@@ -17,11 +17,13 @@ public sealed class NlftTrainers
     /// <param name="epochs">Passes over the rows, 1 or more.</param>
     /// <param name="learningRate">Peak learning rate, above 0.</param>
     /// <param name="batchSize">Rows per optimizer step, 1 or more.</param>
+    /// <param name="validationSet">Rows to hold out and evaluate during training, with the same columns; null: none.</param>
     /// <exception cref="NlftException">A column name is empty or used twice.</exception>
     public NaturalLanguageFineTuneTrainer NaturalLanguageFineTune(
         string modelFolder, string questionColumnName = ColumnNames.Question, string responseColumnName = ColumnNames.Response,
         string judgmentColumnName = ColumnNames.Judgment, string answerColumnName = ColumnNames.Answer,
-        string outputColumnName = ColumnNames.GeneratedAnswer, int epochs = 10, double learningRate = 5e-5, int batchSize = 4) =>
+        string outputColumnName = ColumnNames.GeneratedAnswer, int epochs = 10, double learningRate = 5e-5, int batchSize = 4,
+        IDataView? validationSet = null) =>
         NaturalLanguageFineTune(new NaturalLanguageFineTuneTrainer.Options
         {
             ModelFolder = modelFolder,
@@ -31,6 +33,7 @@ public sealed class NlftTrainers
             AnswerColumnName = answerColumnName,
             OutputColumnName = outputColumnName,
             Training = new() { Epochs = epochs, LearningRate = learningRate, BatchSize = batchSize },
+            ValidationSet = validationSet,
         });
 
     /// <summary>Creates a trainer for Natural Language Fine-Tuning with all its options.</summary>
@@ -46,10 +49,12 @@ public sealed class NlftTrainers
     /// <param name="epochs">Passes over the rows, 1 or more.</param>
     /// <param name="learningRate">Peak learning rate, above 0.</param>
     /// <param name="batchSize">Rows per optimizer step, 1 or more.</param>
+    /// <param name="validationSet">Rows to hold out and evaluate during training, with the same columns; null: none.</param>
     /// <exception cref="NlftException">A column name is empty or used twice.</exception>
     public SupervisedFineTuneTrainer SupervisedFineTune(
         string modelFolder, string questionColumnName = ColumnNames.Question, string targetColumnName = ColumnNames.Response,
-        string outputColumnName = ColumnNames.GeneratedAnswer, int epochs = 10, double learningRate = 5e-5, int batchSize = 4) =>
+        string outputColumnName = ColumnNames.GeneratedAnswer, int epochs = 10, double learningRate = 5e-5, int batchSize = 4,
+        IDataView? validationSet = null) =>
         SupervisedFineTune(new SupervisedFineTuneTrainer.Options
         {
             ModelFolder = modelFolder,
@@ -57,6 +62,7 @@ public sealed class NlftTrainers
             TargetColumnName = targetColumnName,
             OutputColumnName = outputColumnName,
             Training = new() { Epochs = epochs, LearningRate = learningRate, BatchSize = batchSize },
+            ValidationSet = validationSet,
         });
 
     /// <summary>Creates a trainer for supervised fine-tuning with all its options.</summary>

@@ -9,7 +9,9 @@ namespace Microsoft.ML.Nlft;
 /// <remarks>
 /// <para>Create it with <c>mlContext.Nlft().Trainers.SupervisedFineTune(...)</c>.</para>
 /// <para><b>Input and output columns.</b> Reads text columns: question, target and optionally an instruction. Judgments and gold answers are
-/// ignored. The fitted transformer reads the question (and the instruction) and writes a text column.</para>
+/// ignored. With the default column names, a view without responses may have any layout of <see cref="Data.TrainingFile"/>: question and answer;
+/// prompt and completion; instruction, input and output; messages or conversations as JSON. The fitted transformer reads the question (and the
+/// instruction) and writes a text column.</para>
 /// <para><b>Trainer characteristics.</b> Trains a LoRA adapter on a frozen base model. Every row is read once, before training, and kept in
 /// memory.</para>
 /// <para><b>Training algorithm details.</b> The loss of a row is the mean of -log p over the target's tokens.</para>
@@ -21,7 +23,10 @@ public sealed class SupervisedFineTuneTrainer : IEstimator<TextGenerationTransfo
     internal SupervisedFineTuneTrainer(MLContext mlContext, Options options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var columns = new TrainingColumns(options.QuestionColumnName, options.TargetColumnName, null, null, options.InstructionColumnName);
+        var columns = new TrainingColumns(options.QuestionColumnName, options.TargetColumnName, null, null, options.InstructionColumnName)
+        {
+            OrAnyLayout = options is { QuestionColumnName: ColumnNames.Question, TargetColumnName: ColumnNames.Response },
+        };
         _trainer = new FineTuneTrainer(mlContext, options, columns, new LikelihoodObjective());
     }
 

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using Microsoft.ML.Data;
 using Microsoft.ML.Nlft.Data;
 
 namespace Microsoft.ML.Nlft.Views;
@@ -41,6 +43,67 @@ internal static class RowViews
             });
         }
         return rows;
+    }
+
+    /// <summary>Whether a view has a text column of that name with a text in any row.</summary>
+    public static bool HasText(IDataView view, string name, CancellationToken cancellationToken) =>
+        view.Schema.GetColumnOrNull(name) is { Type: TextDataViewType } column
+        && Texts(view, [column], cancellationToken).Any(row => !string.IsNullOrWhiteSpace(row.Texts[0]));
+
+    /// <summary>Reads the text columns of every row as a JSON object; blank texts are left out.</summary>
+    public static IReadOnlyList<(JsonElement Row, string Place)> Objects(IDataView view, CancellationToken cancellationToken)
+    {
+        var columns = view.Schema.Where(column => !column.IsHidden && column.Type is TextDataViewType).ToList();
+        return [.. Texts(view, columns, cancellationToken).Select(row => (JsonSerializer.SerializeToElement(columns.Zip(row.Texts)
+            .Where(pair => !string.IsNullOrWhiteSpace(pair.Second)).ToDictionary(pair => pair.First.Name, pair => pair.Second)), row.Name))];
+    }
+
+    /// <summary>
+    /// Creates a view of rows to train on. Chat rows have the text columns of their layout: messages; or prompt and completion; tools and
+    /// chat_template_kwargs. Nested values are JSON.
+    /// </summary>
+    public static IDataView OfTraining(MLContext mlContext, IReadOnlyList<DataRow> rows) => rows[0].Chat switch
+    {
+        null => Of(mlContext, rows),
+        { Messages: not [], PromptMessages: null } => mlContext.Data.LoadFromEnumerable(rows.Select(row => new ConversationRow(row.Chat!)).ToList()),
+        _ => mlContext.Data.LoadFromEnumerable(rows.Select(row => new CompletionRow(row.Chat!)).ToList()),
+    };
+
+    private static IEnumerable<TextRow> Texts(IDataView view, IReadOnlyList<DataViewSchema.Column> columns, CancellationToken cancellationToken)
+    {
+        using var cursor = view.GetRowCursor(columns);
+        var reader = new TextRowReader(cursor, columns.Select(column => column.Index));
+        while (cursor.MoveNext())
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            yield return reader.Read();
+        }
+    }
+
+    /// <summary>The columns that conversations share.</summary>
+    private abstract class ChatColumns(ChatRow chat)
+    {
+        [ColumnName("tools")]
+        public string Tools { get; } = chat.Tools is { } tools ? JsonSerializer.Serialize(tools) : "";
+
+        [ColumnName("chat_template_kwargs")]
+        public string TemplateVariables { get; } = chat.TemplateVariables.Count > 0 ? JsonSerializer.Serialize(chat.TemplateVariables) : "";
+    }
+
+    private sealed class ConversationRow(ChatRow chat) : ChatColumns(chat)
+    {
+        [ColumnName("messages")]
+        public string Messages { get; } = JsonSerializer.Serialize(chat.Messages);
+    }
+
+    private sealed class CompletionRow(ChatRow chat) : ChatColumns(chat)
+    {
+        [ColumnName("prompt")]
+        public string Prompt { get; } = chat.PromptMessages is { } count ? JsonSerializer.Serialize(chat.Messages.Take(count)) : chat.Prompt ?? "";
+
+        [ColumnName("completion")]
+        public string Completion { get; } =
+            chat.PromptMessages is { } count ? JsonSerializer.Serialize(chat.Messages.Skip(count)) : chat.Completion ?? "";
     }
 
     /// <summary>The columns of a row; ML.NET reads them by reflection.</summary>

@@ -230,6 +230,36 @@ public sealed class ModelCardTests
     }
 
     [TestMethod]
+    public void ToMarkdown_Validation_NamesTheBestAndItsWeights()
+    {
+        var card = Card() with { Validation = new(12, 5, 8, 2, 0.25, 1.5) { KeptBest = true, StoppedEarly = true, Accuracy = 0.8, Answered = 10 } };
+        Assert.Contains("- Validation: 12 rows held out, evaluated 5 times; the run stopped early, because the evaluations gained nothing\n"
+            + "- Best validation loss: 0.2500 after step 8, epoch 2.00; 1.5000 before training. The weights are those of that step\n"
+            + "- Validation accuracy there: 80.0 % of 10 questions\n", card.ToMarkdown(ModelCardKind.Adapter));
+        Assert.Contains("- Validation: 3 rows held out, evaluated 2 times\n"
+            + "- Best validation loss: 0.2500 after step 8, epoch 0.50. The weights are those of the last step\n- Exact match",
+            (card with { Validation = new(3, 2, 8, 0.5, 0.25, null) }).ToMarkdown(ModelCardKind.Merged));
+    }
+
+    [TestMethod]
+    public void Card_RunWithValidation_ShowsItsFiguresAndOptions()
+    {
+        var rows = Rows.Seven();
+        EncodedExample held = new(Polarity.Correct, [5, 7], [0, 1], [], [2, 1], "held");
+        ModelCard Made(FineTuneOptions options, EncodedExample[]? validation)
+        {
+            var run = new TrainingRun(new TableLanguageModel(Rows.Vocabulary), rows, new LikelihoodObjective(), options, validation: validation);
+            return run.Card(run.Run());
+        }
+        var card = Made(new() { Epochs = 2, Validation = new() { Steps = 1 } }, [held]);
+        Assert.AreEqual((7, 1, 5), (card.Data!.Rows, card.Validation!.Rows, card.Validation.Evaluations));
+        Assert.AreEqual("1", card.Options.Single(option => option is { Group: "Validation", Name: "Steps" }).Value);
+        var plain = Made(new() { Epochs = 1 }, null);
+        Assert.IsNull(plain.Validation);
+        Assert.IsFalse(plain.Options.Any(option => option.Name.StartsWith("Validation", StringComparison.Ordinal) || option.Group == "Validation"));
+    }
+
+    [TestMethod]
     public void Save_ExistingFile_ReplacesOnlyACard()
     {
         using var folder = new TemporaryFolder();

@@ -85,8 +85,8 @@ public sealed class JsonLinesTests
     [DataRow("""{"Question": "", "Response": "r", "Answer": "a"}""", """, line 2, "Question": found an empty text; expected a text.""")]
     [DataRow("""{"Question": "q", "Response": " \t", "Answer": "a"}""", """, line 2, "Response": found an empty text; expected a text.""")]
     [DataRow("""{"Question": "q", "Response": "r", "Answer": null}""", """, line 2, "Answer": found null; expected a text.""")]
-    [DataRow("""{"Question": "q", "Response": "r", "Answer": 18}""",
-        """, line 2, "Answer": found the number 18; expected a text. Write it between quotes.""")]
+    [DataRow("""{"Question": "q", "Response": 18, "Answer": "a"}""",
+        """, line 2, "Response": found the number 18; expected a text. Write it between quotes.""")]
     [DataRow("""{"Question": ["q"], "Response": "r", "Answer": "a"}""",
         """, line 2, "Question": found the list ["q"]; expected a text. Write it between quotes.""")]
     [DataRow("""{"Question": "q", "Response": "r", "Judgment": false, "Answer": "a"}""",
@@ -109,6 +109,22 @@ public sealed class JsonLinesTests
     {
         var path = _folder.Write("rows.jsonl", [.. "\n{\"Question\": \"caf"u8, 0xE9, .. "\"}"u8]);
         Assert.AreEqual($"{path}, line 2, byte 18: found 0xE9, which is not UTF-8; expected UTF-8 text. Save the file as UTF-8.", Refused(path));
+    }
+
+    [TestMethod]
+    [DataRow("5", "5")]
+    [DataRow("5.0", "5.0")]
+    [DataRow("-1e3", "-1e3")]
+    [DataRow("12345678901234567890.10", "12345678901234567890.10")]
+    [DataRow("\"5\"", "5")]
+    public void Read_AnswerAndIdAsNumbers_AreReadAsWritten(string json, string text)
+    {
+        foreach (var (name, format) in new[] { ("rows.jsonl", "{{\"Id\": {0}, \"Question\": \"q\", \"Answer\": {0}}}"),
+            ("rows.json", "[{{\"id\": {0}, \"instruction\": \"q\", \"output\": \"r\", \"answer\": {0}}}]") })
+        {
+            var row = DataFile.Read(_folder.Write(name, string.Format(System.Globalization.CultureInfo.InvariantCulture, format, json))).Single();
+            Assert.AreEqual((text, text), (row.Id, row.Answer), name);
+        }
     }
 
     [TestMethod]

@@ -126,7 +126,7 @@ public class PromptEncoderTests
     public void Create_TemplateWithAFaultInItsSystemBranch_IsRefusedWithItsPlace()
     {
         var exception = Assert.ThrowsExactly<NlftException>(() =>
-            Create("{%- for m in messages %}{% if m.role == 'system' %}{{ m.content|nosuch }}{% endif %}{%- endfor %}"));
+            Create("{%- for m in messages %}{% if m.role == 'system' %}{{ m.content|nosuch }}{% else %}{{ m.content }}{% endif %}{%- endfor %}"));
         StringAssert.Contains(exception.Message, "line 1, column 65: found the filter 'nosuch'");
     }
 
@@ -293,10 +293,10 @@ public class PromptEncoderTests
     }
 
     [TestMethod]
-    public void StopIds_AreTheUnionOfAllThatEndAnAnswer()
+    public void StopIds_AreThoseOfTheModelAndTheEndOfATrainedResponse()
     {
-        var (_, encoder) = Create(ChatMl, endOfSequenceIds: [7, 257]);
-        CollectionAssert.AreEqual(new[] { 7, 257, 259 }, encoder.StopIds.ToArray());
+        var (_, encoder) = Create(ChatMl, endOfSequenceIds: [7, 300]);
+        CollectionAssert.AreEqual(new[] { 7, 259, 300 }, encoder.StopIds.ToArray(), "the tokenizer's own 257 stops nothing");
     }
 
     [TestMethod]

@@ -90,14 +90,14 @@ public class LayerGradientTests
     [TestMethod]
     public void Rotate_Backward_InvertsTheRotation()
     {
-        var rope = new RotaryEmbedding(TinyModels.Configuration, 16);
         var context = Context(7);
+        var rope = new RotaryTable(TinyModels.Configuration).Of(context.Batch);
         Matrix x = Numbers.Random(7, Hidden, 1), y = Matrix.Zeros(7, Hidden);
         x.CopyTo(y);
-        rope.Rotate(context, y, 1);
+        RotaryEmbedding.Rotate(context, rope, TinyModels.HeadSize, y, 1);
         Assert.AreNotEqual(x[3][0], y[3][0]);
         Assert.AreEqual(Numbers.Dot(x, x), Numbers.Dot(y, y), 1e-4, "A rotation preserves norms.");
-        rope.Rotate(context, y, -1);
+        RotaryEmbedding.Rotate(context, rope, TinyModels.HeadSize, y, -1);
         Numbers.AreClose(x, y, 1e-6);
     }
 
@@ -150,7 +150,7 @@ public class LayerGradientTests
     {
         using var folder = TinyModels.Create();
         var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable: true);
-        var head = new TokenHead(weight);
+        var head = new TokenHead(weight, scale: 0.5f);
         var context = Context(4);
         var h = Numbers.Random(4, Hidden, 1);
         int[] targets = [0, 5, TinyModels.Vocabulary - 1, 5];

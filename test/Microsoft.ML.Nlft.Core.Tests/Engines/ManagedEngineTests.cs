@@ -19,6 +19,12 @@ public class ManagedEngineRecomputingConformanceTests : EngineConformance
 }
 
 [TestClass]
+public class ManagedEngineTransformersTests : TransformersConformance
+{
+    protected override IModelEngine Engine { get; } = new ManagedEngine(2);
+}
+
+[TestClass]
 public class ManagedEngineBehaviourTests : EngineBehaviour
 {
     protected override IModelEngine Engine { get; } = new ManagedEngine(2);

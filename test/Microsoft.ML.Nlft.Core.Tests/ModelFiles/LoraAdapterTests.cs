@@ -10,6 +10,8 @@ public sealed class LoraAdapterTests
     private const string Retrain = "Use an adapter with LoRA factors on the linear layers of the decoder only, or merge it into its base model with "
         + "PEFT.";
     private const string Merge = "Merge the adapter into its base model with PEFT, or train one without this setting.";
+    private const string Fuse = "Fuse it into its model with mlx_lm.fuse and use that model, or train the adapter here: mlx-lm transposes and scales "
+        + "its factors otherwise.";
     private const string Correct = "Correct the value, or take the file that belongs to the model.";
     private const string Incomplete = "Save the adapter again with PEFT's save_pretrained, or download the whole folder again.";
 
@@ -180,6 +182,10 @@ public sealed class LoraAdapterTests
         ["""{"exclude_modules": 3}""", $"\"exclude_modules\": found 3; expected a list of strings. {Correct}"],
         ["""{"target_modules": "all-linear", "layers_to_transform": [1]}""",
             $"\"layers_to_transform\": found [1]; expected null, as target_modules is a pattern. {Correct}"],
+        ["""{"target_modules": ["q_proj", "lm_head"]}""",
+            $"\"target_modules\": found [\"q_proj\",\"lm_head\"]; expected linear layers of the decoder, without embed_tokens and lm_head. {Merge}"],
+        ["""{"target_modules": ["model.embed_tokens"]}""",
+            $"\"target_modules\": found [\"model.embed_tokens\"]; expected linear layers of the decoder, without embed_tokens and lm_head. {Merge}"],
         ["""{"target_modules": []}""", $"\"target_modules\": found []; expected a list of names, a regular expression or \"all-linear\". {Correct}"],
         ["""{"target_modules": ["up_proj", 3]}""", $"\"target_modules\": found [\"up_proj\",3]; expected a list of strings. {Correct}"],
         ["""{"r": 0}""", $"\"r\": found 0; expected an integer from 1 to 65536. {Correct}"],
@@ -229,17 +235,30 @@ public sealed class LoraAdapterTests
             "tensor \"base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight\": found a factor of a module that target_modules does not name; "
                 + "expected factors of targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],
         [new[] { "base_model.model.model.embed_tokens.lora_embedding_A" }, new long[] { 2, 3 },
-            $"tensor \"base_model.model.model.embed_tokens.lora_embedding_A\": found a tensor that is not a LoRA factor; expected "
+            $"tensor \"base_model.model.model.embed_tokens.lora_embedding_A\": found a factor of an embedding; expected "
                 + $"base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { $"base_model.model.{Up}.lora_magnitude_vector" }, new long[] { 3 },
-            $"tensor \"base_model.model.{Up}.lora_magnitude_vector\": found a tensor that is not a LoRA factor; expected "
+            $"tensor \"base_model.model.{Up}.lora_magnitude_vector\": found the magnitudes of DoRA; expected "
                 + $"base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { $"base_model.model.{Up}.lora_B.bias" }, new long[] { 5 },
-            $"tensor \"base_model.model.{Up}.lora_B.bias\": found a tensor that is not a LoRA factor; expected base_model.model.MODULE.lora_A.weight "
+            $"tensor \"base_model.model.{Up}.lora_B.bias\": found a bias of a factor (lora_bias); expected base_model.model.MODULE.lora_A.weight "
                 + $"or .lora_B.weight. {Retrain}"],
         [new[] { "base_model.model.lm_head.weight" }, new long[] { 7, 3 },
-            $"tensor \"base_model.model.lm_head.weight\": found a tensor that is not a LoRA factor; expected base_model.model.MODULE.lora_A.weight "
-                + $"or .lora_B.weight. {Retrain}"],
+            $"tensor \"base_model.model.lm_head.weight\": found a whole matrix, which the adapter replaces (modules_to_save, or an enlarged "
+                + $"vocabulary); expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
+        [new[] { $"base_model.model.{Up}.lora_A.default.weight" }, new long[] { 2, 3 },
+            $"tensor \"base_model.model.{Up}.lora_A.default.weight\": found a factor with the adapter's name \"default\" in it, as state_dict() "
+                + "names it; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. Save the adapter with PEFT's save_pretrained, which "
+                + "leaves the name out."],
+        [new[] { $"base_model.model.{Up}.lora_B.my_style.weight" }, new long[] { 5, 2 },
+            $"tensor \"base_model.model.{Up}.lora_B.my_style.weight\": found a factor with the adapter's name \"my_style\" in it, as state_dict() "
+                + "names it; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. Save the adapter with PEFT's save_pretrained, which "
+                + "leaves the name out."],
+        [new[] { $"{Up}.lora_a" }, new long[] { 3, 2 },
+            $"tensor \"{Up}.lora_a\": found a factor of mlx-lm; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Fuse}"],
+        [new[] { "base_model.model.lm_head.base_layer.weight" }, new long[] { 7, 3 },
+            "tensor \"base_model.model.lm_head.base_layer.weight\": found a weight of the base model, stored with the adapter; expected "
+                + $"base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { $"{Up}.lora_A.weight" }, new long[] { 2, 3 },
             $"tensor \"{Up}.lora_A.weight\": found a tensor that is not a LoRA factor; expected base_model.model.MODULE.lora_A.weight or "
                 + $".lora_B.weight. {Retrain}"],
@@ -271,6 +290,47 @@ public sealed class LoraAdapterTests
         SafetensorsWriter.Write(folder.File("adapter_model.safetensors"), []);
         Assert.AreEqual($"adapter_model.safetensors: found no factors; expected lora_A and lora_B of at least one linear layer. {Incomplete}",
             folder.Refusal(() => LoraAdapter.Load(folder.Path)));
+    }
+
+    private const string Adapter = "an adapter: adapter_config.json and adapter_model.safetensors";
+
+    [TestMethod]
+    [DataRow("step-00000012.safetensors", "a folder of checkpoints (step-00000012.safetensors)",
+        "Name the folder that the run saved its adapter to; checkpoints are for resuming the run that wrote them.")]
+    [DataRow("checkpoint-500/adapter_config.json", "a folder with adapters in folders below it (checkpoint-500)", "Name one of these folders.")]
+    [DataRow("adapters.safetensors", "an adapter of mlx-lm", Fuse)]
+    [DataRow("adapters.npz", "an adapter of mlx-lm", Fuse)]
+    [DataRow("config.json", "a model folder", "Use it as the model, without an adapter.")]
+    [DataRow("adapter_model.safetensors", "adapter_model.safetensors without adapter_config.json",
+        "Put the adapter_config.json that belongs to it beside it.")]
+    public void Load_FolderThatIsNoAdapter_IsNamed(string file, string found, string remedy)
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write(file, "{}");
+        Assert.AreEqual($"FOLDER: found {found}; expected {Adapter}. {remedy}", folder.Refusal(() => LoraAdapter.Load(folder.Path)));
+    }
+
+    [TestMethod]
+    [DataRow("""{"fine_tune_type": "lora", "num_layers": 4, "lora_parameters": {"rank": 4, "scale": 2.0, "dropout": 0.0}}""")]
+    [DataRow("""{"fine_tune_type": "dora", "model": "mlx-community/Llama"}""")]
+    [DataRow("""{"lora_parameters": {"keys": ["self_attn.q_proj"], "rank": 8, "alpha": 16}, "lora_layers": 16}""")]
+    public void Load_SettingsOfMlx_AreNamed(string settings)
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("adapter_config.json", settings);
+        folder.Write("adapters.safetensors", "");
+        Assert.AreEqual($"adapter_config.json: found the settings of an mlx-lm adapter; expected those of an adapter of PEFT. {Fuse}",
+            folder.Refusal(() => LoraAdapter.Load(folder.Path)));
+    }
+
+    [TestMethod]
+    public void Load_PlaceThatIsNoFolder_IsNamed()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.AreEqual($"nowhere: found no such folder; expected the folder of {Adapter}. Name the folder itself.",
+            folder.Refusal(() => LoraAdapter.Load(folder.File("nowhere"))));
+        Assert.AreEqual($"adapter_model.safetensors: found a file; expected the folder of {Adapter}. Name the folder itself.",
+            folder.Refusal(() => LoraAdapter.Load(folder.Write("adapter_model.safetensors", ""))));
     }
 
     /// <summary>What can run without backtracking does; what cannot has a second.</summary>

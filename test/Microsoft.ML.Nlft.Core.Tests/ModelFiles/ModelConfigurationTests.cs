@@ -66,6 +66,34 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
+    public void Load_MissingKeysOfOtherArchitectures_TakeTheDefaultsOfTheirClasses()
+    {
+        const string Bare = "\"num_key_value_heads\": \"(remove)\", \"max_position_embeddings\": \"(remove)\", \"rms_norm_eps\": \"(remove)\"";
+        var c = Load($$"""{"model_type": "granite", {{Bare}}}""");
+        Assert.AreEqual((4, 2048, 1e-6, false), (c.KeyValueHeadCount, c.MaximumPositions, c.NormEpsilon, c.TieWordEmbeddings));
+        Assert.AreEqual((1.0, 1.0, 1.0, 1.0), (c.EmbeddingMultiplier, c.AttentionMultiplier, c.ResidualMultiplier, c.LogitsDivisor));
+        c = Load($$"""{"model_type": "smollm3", "num_hidden_layers": 5, {{Bare}}}""");
+        Assert.AreEqual((4, 32768, 2e6, true), (c.KeyValueHeadCount, c.MaximumPositions, c.Rope.Theta, c.TieWordEmbeddings));
+        Assert.AreEqual("True,True,True,False,True", string.Join(",", c.RotatedLayers!));
+        c = Load($$"""{"model_type": "olmo2", {{Bare}}}""");
+        Assert.AreEqual((4, 2048, 1e-5, false), (c.KeyValueHeadCount, c.MaximumPositions, c.NormEpsilon, c.TieWordEmbeddings));
+        Assert.AreEqual((true, true, 50279), (c.NormAfter, c.QueryKeyNorm, c.EndOfSequenceIds[0]));
+    }
+
+    [TestMethod]
+    [DataRow("""{"no_rope_layers": [0, 1, 1]}""", "False,True,True")]
+    [DataRow("""{"no_rope_layers": [0, 0, 0]}""", "False,False,False")]
+    [DataRow("""{"no_rope_layers": [1, 1, 1]}""", "")]
+    [DataRow("""{"no_rope_layers": null}""", "")]
+    [DataRow("""{"no_rope_layer_interval": 2}""", "True,False,True")]
+    public void Load_NoRopeLayers_OneMeansThatTheLayerRotates(string changes, string expected)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = "smollm3";
+        Assert.AreEqual(expected, string.Join(",", Load(json.ToJsonString()).RotatedLayers ?? []));
+    }
+
+    [TestMethod]
     public void Load_ExplicitNull_CountsAsHuggingFaceCountsIt()
     {
         var c = Load("""
@@ -119,8 +147,60 @@ public sealed class ModelConfigurationTests
         Assert.AreEqual((0.1 * Math.Log(40) + 1) / (0.05 * Math.Log(40) + 1), mscale!.Value, 1e-15);
     }
 
+    /// <summary>As in transformers 5: a filled rope_scaling counts before rope_parameters, a key within before the same at top level.</summary>
+    [TestMethod]
+    [DataRow("""{"rope_theta": 5e5}""", "default", 5e5)]
+    [DataRow("""{"rope_parameters": {"rope_theta": 5e5}, "rope_theta": 2e4}""", "default", 5e5)]
+    [DataRow("""{"rope_parameters": {"rope_type": "linear", "factor": 2.0}, "rope_theta": 5e5}""", "linear", 5e5)]
+    [DataRow("""{"rope_scaling": {"type": "linear", "factor": 2.0, "rope_theta": 5e5}, "rope_theta": 2e4}""", "linear", 5e5)]
+    [DataRow("""{"rope_scaling": {"rope_type": "linear", "type": "su", "factor": 2.0}}""", "linear", 1e4)]
+    [DataRow("""{"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_parameters": {"rope_theta": 5e5}}""", "linear", 1e4)]
+    [DataRow("""{"rope_scaling": {}, "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 5e5}}""", "linear", 5e5)]
+    [DataRow("""{"rope_scaling": null, "rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}""", "default", 5e5)]
+    [DataRow("""{"rope_scaling": {"rope_theta": 5e5}}""", "default", 5e5)]
+    [DataRow("""{"rope_parameters": {"rope_type": null, "type": "linear", "factor": 2, "rope_theta": null}, "rope_theta": 5e5}""", "linear", 5e5)]
+    public void Load_RopeKeys_CountWhereTransformersReadsThem(string changes, string type, double theta)
+    {
+        var rope = Load(changes).Rope;
+        Assert.AreEqual(new RopeConfiguration { Type = type, Theta = theta, Factor = type == "linear" ? 2 : 1 }, rope);
+    }
+
+    [TestMethod]
+    [DataRow("""{"rope_scaling": {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32}}""", 32)]
+    [DataRow("""{"rope_scaling": {"rope_type": "yarn", "factor": 4}, "original_max_position_embeddings": 64}""", 64)]
+    [DataRow("""
+        {"rope_parameters": {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32}, "original_max_position_embeddings": 64}
+        """, 64)]
+    [DataRow("""{"rope_scaling": {"rope_type": "yarn", "factor": 4}}""", 256)]
+    [DataRow("""{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}}""", 256)]
+    [DataRow("""
+        {"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 32}}
+        """, 32)]
+    [DataRow("""{"rope_scaling": {"type": "dynamic", "factor": 4, "original_max_position_embeddings": 32}}""", 256)]
+    public void Load_OriginalPositions_AreThoseAtTopLevelFirst(string changes, int expected)
+    {
+        var c = Load(changes);
+        Assert.AreEqual(expected, c.Rope.OriginalMaximumPositions);
+        Assert.AreEqual(c.Rope.Type == "dynamic" ? 1024 : 256, c.MaximumPositions);
+    }
+
+    [TestMethod]
+    [DataRow("llama", """{"head_dim": null}""", 8)]
+    [DataRow("mistral", """{"head_dim": null}""", 8)]
+    [DataRow("qwen2", "{}", 8)]
+    [DataRow("qwen3", "{}", 128)]
+    [DataRow("qwen3", """{"head_dim": 16}""", 16)]
+    [DataRow("qwen2", """{"head_dim": 16}""", 16)]
+    public void Load_HeadSize_FollowsTheArchitecture(string type, string changes, int expected)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = type;
+        Assert.AreEqual((expected, false), (Load(json.ToJsonString()).HeadSize, Load(json.ToJsonString()).TieWordEmbeddings));
+    }
+
     [TestMethod]
     [DataRow("""{"dtype": "bfloat16", "eos_token_id": 5}""", "bfloat16", "5")]
+    [DataRow("""{"dtype": "bfloat16", "torch_dtype": "float32", "eos_token_id": [5]}""", "bfloat16", "5")]
     [DataRow("""{"torch_dtype": "float16", "eos_token_id": [128001, 128009]}""", "float16", "128001,128009")]
     public void Load_ElementTypeAndEndOfSequence_AreReadInEverySpelling(string changes, string type, string ends)
     {
@@ -132,13 +212,24 @@ public sealed class ModelConfigurationTests
     public static IEnumerable<object[]> Malformed =>
     [
         ["""{"model_type": "phi3"}""",
-            "config.json, \"model_type\": found \"phi3\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these architectures."],
+            "config.json, \"model_type\": found \"phi3\"; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use a model of one of "
+                + "these architectures."],
         ["""{"model_type": "gemma3_text"}""",
-            "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2 or qwen3. Use a model of one of these "
-                + "architectures."],
+            "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use a model "
+                + "of one of these architectures."],
         ["""{"model_type": "(remove)"}""",
-            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2 or qwen3. Use the config.json that belongs to the "
-                + "model."],
+            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use the "
+                + "config.json that belongs to the model."],
+        ["""{"model_type": "granite", "residual_multiplier": 0}""",
+            $"config.json, \"residual_multiplier\": found 0; expected a finite number above 0. {CorrectConfiguration}"],
+        ["""{"model_type": "granite", "logits_scaling": -8}""",
+            $"config.json, \"logits_scaling\": found -8; expected a finite number above 0. {CorrectConfiguration}"],
+        ["""{"model_type": "smollm3", "no_rope_layers": [1, 0]}""",
+            $"config.json, \"no_rope_layers\": found [1,0]; expected 3 entries, one per layer. {Correct}"],
+        ["""{"model_type": "smollm3", "no_rope_layer_interval": 0}""",
+            $"config.json, \"no_rope_layer_interval\": found 0; expected an integer above 0. {Correct}"],
+        ["""{"model_type": "olmo2", "mlp_bias": true}""",
+            $"config.json, \"mlp_bias\": found True; expected false: olmo2 has no feed-forward biases. {CorrectConfiguration}"],
         ["""{"hidden_size": "(remove)"}""", $"config.json, \"hidden_size\": found no such key; expected an integer from 1 to 4194304. {Correct}"],
         ["""{"vocab_size": "97"}""", $"config.json, \"vocab_size\": found \"97\"; expected an integer from -2147483648 to 2147483647. {Correct}"],
         ["""{"vocab_size": 97.5}""", $"config.json, \"vocab_size\": found 97.5; expected an integer from -2147483648 to 2147483647. {Correct}"],
@@ -175,22 +266,34 @@ public sealed class ModelConfigurationTests
             "config.json, \"partial_rotary_factor\": found 0.5; expected 1. Use a model that rotates whole heads."],
         ["""{"rope_theta": 0}""", $"config.json, \"rope_theta\": found 0; expected a number above 1. {Correct}"],
         ["""{"rope_scaling": [8]}""", $"config.json, \"rope_scaling\": found [8]; expected an object. {Correct}"],
-        ["""{"rope_scaling": {"type": "dynamic", "factor": 2.0}}""",
-            "config.json, \"rope_scaling.type\": found \"dynamic\"; expected default, linear, llama3 or yarn. Use a model with one of these rotary "
-                + "embeddings: positions of any other kind would be wrong."],
+        ["""{"rope_scaling": {"type": "su", "factor": 2.0}}""",
+            "config.json, \"rope_scaling.type\": found \"su\"; expected default, linear, dynamic, llama3 or yarn. Use a model with one of these "
+                + "rotary embeddings: positions of any other kind would be wrong."],
+        ["""{"rope_parameters": {"full_attention": {"rope_theta": 1000000.0}, "sliding_attention": {"rope_theta": 10000.0}}}""",
+            "config.json, \"rope_parameters.full_attention\": found {\"rope_theta\":1000000.0}; expected the settings of all layers together. Use "
+                + "a model whose layers share their rotary embedding."],
+        ["""{"rope_parameters": {"sliding_attention": {"rope_theta": 10000.0}}, "layer_types": ["full_attention"]}""",
+            "config.json, \"rope_parameters.sliding_attention\": found {\"rope_theta\":10000.0}; expected the settings of all layers together. Use "
+                + "a model whose layers share their rotary embedding."],
+        ["""{"rope_parameters": {"partial_rotary_factor": 0.25}}""",
+            "config.json, \"rope_parameters.partial_rotary_factor\": found 0.25; expected 1. Use a model that rotates whole heads."],
+        ["""{"rope_scaling": {"rope_type": "default", "partial_rotary_factor": 0.25}}""",
+            "config.json, \"rope_scaling.partial_rotary_factor\": found 0.25; expected 1. Use a model that rotates whole heads."],
+        ["""{"rope_scaling": {"rope_type": "yarn", "factor": 4}, "original_max_position_embeddings": 0}""",
+            $"config.json, \"original_max_position_embeddings\": found 0; expected an integer above 0. {Correct}"],
+        ["""{"rope_scaling": {"rope_type": "linear", "factor": 4, "rope_theta": 0.5}}""",
+            $"config.json, \"rope_scaling.rope_theta\": found 0.5; expected a number above 1. {Correct}"],
+        ["""{"model_type": "qwen3", "head_dim": null}""",
+            $"config.json, \"head_dim\": found null; expected an integer above 0, or no such key. {Correct}"],
         ["""{"rope_parameters": {"rope_type": "longrope"}}""",
-            "config.json, \"rope_parameters.rope_type\": found \"longrope\"; expected default, linear, llama3 or yarn. Use a model with one of "
-                + "these rotary embeddings: positions of any other kind would be wrong."],
+            "config.json, \"rope_parameters.rope_type\": found \"longrope\"; expected default, linear, dynamic, llama3 or yarn. Use a model "
+                + "with one of these rotary embeddings: positions of any other kind would be wrong."],
         ["""{"rope_scaling": {"rope_type": "linear"}}""",
             $"config.json, \"rope_scaling.factor\": found no such key; expected a number above 0. {Correct}"],
         ["""{"rope_scaling": {"rope_type": "linear", "factor": 0.5}}""",
             $"config.json, \"rope_scaling.factor\": found 0.5; expected a number of at least 1. {Correct}"],
         ["""{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 1}}""",
             $"config.json, \"rope_scaling.high_freq_factor\": found 1; expected a number above low_freq_factor, 4. {Correct}"],
-        ["""{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}}""",
-            $"config.json, \"rope_scaling.original_max_position_embeddings\": found no such key; expected an integer. {Correct}"],
-        ["""{"rope_scaling": {"rope_type": "yarn", "factor": 8, "truncate": false}}""",
-            "config.json, \"rope_scaling.truncate\": found false; expected true. Use a model whose yarn ranges are whole dimensions."],
         ["""{"model_type": "mistral", "sliding_window": 0}""",
             $"config.json, \"sliding_window\": found 0; expected an integer above 0, or null. {Correct}"],
         ["""{"layer_types": ["full_attention"]}""",
@@ -248,10 +351,17 @@ public sealed class ModelConfigurationTests
          "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 32}}
         """)]
     [DataRow("""{"rope_scaling": {"rope_type": "yarn", "factor": 8, "attention_factor": 1.5}, "eos_token_id": null}""")]
+    [DataRow("""{"rope_scaling": {"rope_type": "yarn", "factor": 8, "truncate": false, "beta_fast": 16}}""")]
+    [DataRow("""{"rope_scaling": {"type": "dynamic", "factor": 2.5}}""")]
     [DataRow("""{"model_type": "mistral", "sliding_window": 7}""")]
     [DataRow("""{"model_type": "mistral", "sliding_window": null}""")]
     [DataRow("""{"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 1}""")]
     [DataRow("""{"model_type": "qwen3", "head_dim": 16, "attention_bias": true}""")]
+    [DataRow("""
+        {"model_type": "granite", "embedding_multiplier": 12, "attention_multiplier": 0.0078125, "residual_multiplier": 0.22, "logits_scaling": 8}
+        """)]
+    [DataRow("""{"model_type": "smollm3", "no_rope_layers": [1, 1, 0], "tie_word_embeddings": false}""")]
+    [DataRow("""{"model_type": "olmo2", "attention_bias": true}""")]
     public void Load_WrittenConfiguration_ReadsBackAsItWas(string changes)
     {
         var c = Load(changes);
@@ -260,7 +370,8 @@ public sealed class ModelConfigurationTests
         Assert.AreEqual("bfloat16", read.DataType);
         CollectionAssert.AreEqual(c.SlidingWindows.ToArray(), read.SlidingWindows.ToArray());
         CollectionAssert.AreEqual(c.EndOfSequenceIds.ToArray(), read.EndOfSequenceIds.ToArray());
-        Assert.AreEqual(c with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [] },
-            read with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [] });
+        CollectionAssert.AreEqual(c.RotatedLayers?.ToArray(), read.RotatedLayers?.ToArray());
+        Assert.AreEqual(c with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null },
+            read with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null });
     }
 }

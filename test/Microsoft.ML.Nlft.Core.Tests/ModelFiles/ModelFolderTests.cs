@@ -77,7 +77,7 @@ public sealed class ModelFolderTests
     }
 
     [TestMethod]
-    public void GenerationDefaults_EndOfSequenceIds_JoinThoseOfTheConfiguration()
+    public void GenerationDefaults_AreReadBesideTheConfiguration()
     {
         using var folder = new TemporaryFolder();
         var path = Create(folder, """{"eos_token_id": 2}""");
@@ -97,6 +97,23 @@ public sealed class ModelFolderTests
                 MaximumNewTokens = 64 },
                 model.GenerationDefaults! with { EndOfSequenceIds = new GenerationDefaults().EndOfSequenceIds });
         }
+    }
+
+    /// <summary>As transformers' generate does: generation_config.json alone where there is one, even without eos_token_id.</summary>
+    [TestMethod]
+    [DataRow(null, "2")]
+    [DataRow("""{"eos_token_id": 5}""", "5")]
+    [DataRow("""{"eos_token_id": [7, 5]}""", "7,5")]
+    [DataRow("""{"eos_token_id": []}""", "")]
+    [DataRow("""{"eos_token_id": null}""", "")]
+    [DataRow("""{"temperature": 0.5}""", "")]
+    public void EndOfSequenceIds_OfAFolder_AreThoseThatStopGenerate(string? generationConfig, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var path = Create(folder, """{"eos_token_id": 2}""");
+        if (generationConfig is not null) folder.Write("model/generation_config.json", generationConfig);
+        using var model = ModelFolder.Open(path);
+        Assert.AreEqual(expected, string.Join(",", model.EndOfSequenceIds));
     }
 
     [TestMethod]
@@ -175,14 +192,14 @@ public sealed class ModelFolderTests
             "model.safetensors.index.json, \"weight_map.model.norm.weight\": found 2; expected a string. Correct the value, or take the file that "
                 + "belongs to the model."],
         [(Action<JsonObject>)(map => map["model.norm.weight"] = "model-00003-of-00002.safetensors"),
-            "tensor \"model.norm.weight\": found a tensor that model.safetensors.index.json places in model-00003-of-00002.safetensors; expected "
+            "model-00003-of-00002.safetensors: found no such file; expected a shard that model.safetensors.index.json names for 1 tensors. Download "
+                + "the model's files again."],
+        [(Action<JsonObject>)(map => map["model.norm.weight"] = "model-00001-of-00002.safetensors"),
+            "tensor \"model.norm.weight\": found a tensor that model.safetensors.index.json places in model-00001-of-00002.safetensors; expected "
                 + "shards as the index names them. Download the model's files again."],
         [(Action<JsonObject>)(map => map["x"] = "model-00009-of-00002.safetensors"),
             "model-00009-of-00002.safetensors: found no such file; expected a shard that model.safetensors.index.json names for 1 tensors. Download "
                 + "the model's files again."],
-        [(Action<JsonObject>)(map => map["x"] = "model-00002-of-00002.safetensors"),
-            "model-00002-of-00002.safetensors, tensor \"x\": found no such tensor; expected the tensor, as model.safetensors.index.json places it "
-                + "there. Download the model's files again."],
         [(Action<JsonObject>)(map => map.Remove("lm_head.weight")),
             "model-00002-of-00002.safetensors, tensor \"lm_head.weight\": found a tensor that model.safetensors.index.json does not name; expected "
                 + "shards as the index names them. Download the model's files again."],
@@ -197,6 +214,45 @@ public sealed class ModelFolderTests
         using var folder = new TemporaryFolder();
         var path = CreateShards(folder, change);
         StringAssert.EndsWith(folder.Refusal(() => ModelFolder.Open(path)), expected);
+    }
+
+    public static IEnumerable<object[]> HarmlessIndexes =>
+    [
+        [(Action<JsonObject>)(map => map["model.layers.0.self_attn.rotary_emb.inv_freq"] = "model-00002-of-00002.safetensors"), ""],
+        [(Action<JsonObject>)(map => map["visual.patch_embed.weight"] = "model-00001-of-00002.safetensors"), ""],
+        [(Action<JsonObject>)(_ => { }), "model.layers.0.self_attn.rotary_emb.inv_freq"],
+        [(Action<JsonObject>)(map => map["extra"] = "model-00001-of-00002.safetensors"), "extra"],
+        [(Action<JsonObject>)(map => map["extra"] = "model-00002-of-00002.safetensors"), "extra"],
+    ];
+
+    /// <summary>An index may name tensors that no file holds, and a file may hold tensors that the index does not name or places elsewhere.</summary>
+    [TestMethod]
+    [DynamicData(nameof(HarmlessIndexes))]
+    public void Open_IndexThatErrsAboutTensorsOfNoLayer_IsRead(Action<JsonObject> change, string extra)
+    {
+        using var folder = new TemporaryFolder();
+        var path = CreateShards(folder, change);
+        if (extra.Length > 0)
+        {
+            var file = Path.Combine(path, "model-00001-of-00002.safetensors");
+            List<SafetensorsSource> tensors;
+            using (var shard = SafetensorsFile.Open(file)) tensors = [.. shard.Entries.Select(entry => Stored(shard.Tensor(entry.Name)))];
+            SafetensorsWriter.Write(file, tensors.Append(SafetensorsSource.From(new NamedTensor(extra, [2], [1, 2]), TensorType.F32)));
+        }
+        using var sharded = ModelFolder.Open(path);
+        using var single = ModelFolder.Open(folder.File("model"));
+        foreach (var weight in ModelLayout.Weights(single.Configuration))
+        {
+            CollectionAssert.AreEqual(single.Tensor(weight.Name, weight.Shape).ToArray(), sharded.Tensor(weight.Name, weight.Shape).ToArray(),
+                weight.Name);
+        }
+        Assert.AreEqual(extra.Length > 0, sharded.TensorNames.Count > single.TensorNames.Count);
+
+        static SafetensorsSource Stored(TensorData tensor)
+        {
+            var bytes = tensor.Bytes.ToArray();
+            return new SafetensorsSource(tensor.Name, tensor.Type, tensor.Shape, stream => stream.Write(bytes));
+        }
     }
 
     [TestMethod]
@@ -296,7 +352,7 @@ public sealed class ModelFolderTests
         ModelFolderWriter.Copy(folder.File("half"), source, tensor =>
             tensor.Name == "model.norm.weight" ? Enumerable.Repeat(3f, 32).ToArray() : null, TensorType.F16);
 
-        CollectionAssert.AreEqual(Encoding.UTF8.GetBytes(original), File.ReadAllBytes(folder.File("same/config.json")));
+        CollectionAssert.AreEqual(Encoding.UTF8.GetBytes(original.TrimStart('\uFEFF')), File.ReadAllBytes(folder.File("same/config.json")));
         CollectionAssert.AreEqual(File.ReadAllBytes(folder.File("model/model.safetensors")),
             File.ReadAllBytes(folder.File("same/model.safetensors")));
         Assert.AreEqual(original.TrimStart('\uFEFF').Replace(": \"float32\", \"nested", ": \"float16\", \"nested"),

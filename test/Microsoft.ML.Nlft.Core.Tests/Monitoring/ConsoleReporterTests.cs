@@ -57,6 +57,26 @@ public sealed class ConsoleReporterTests
     }
 
     [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Report_Validation_WritesALinePerEvaluationAndAnswer(bool terminal)
+    {
+        var writer = new StringWriter { NewLine = "\n" };
+        var reporter = new ConsoleReporter(writer, terminal, timeProvider: new ManualTime());
+        reporter.Report(Steps.At(1) with { Validation = [Steps.Evaluation(0, answers: false), Steps.Evaluation(1)] });
+        reporter.Report(Steps.At(2) with { Validation = [Steps.Evaluation(2, answers: false)] });
+        var lines = writer.ToString().Split('\n').Where(line => !line.Contains(" of 20")).ToArray();
+        CollectionAssert.AreEqual(new[]
+        {
+            "Training: validation before training: loss 2.0000",
+            "Training: validation after step 1, epoch 0.20: loss 1.0000, accuracy 50.0 % of 2, best so far",
+            "Training:   1 + 1? -> #### 2 (right)",
+            "Training:   2 + 2? -> a | b (expected 4)",
+            "Training: validation after step 2, epoch 0.40: loss 0.6667, best so far",
+        }, lines.Where(line => line.Length > 0).ToArray());
+    }
+
+    [TestMethod]
     public void End_CancelledOrFailed_WritesTheOutcome()
     {
         var writer = new StringWriter { NewLine = "\n" };

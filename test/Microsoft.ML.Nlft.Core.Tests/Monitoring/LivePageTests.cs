@@ -87,6 +87,23 @@ public sealed class LivePageTests
     }
 
     [TestMethod]
+    public async Task Report_Validation_FollowsItsStepWithAnswers()
+    {
+        using var live = new LivePage();
+        live.Report(Steps.At(5) with { Validation = [Steps.Evaluation(0, answers: false), Steps.Evaluation(5)] });
+        using var client = new HttpClient();
+        using var events = await EventsAsync(client, live, last: "0");
+        var before = (await events.NextAsync()).GetProperty("validation");
+        Assert.AreEqual((0, 2.0, JsonValueKind.Null), (before.GetProperty("step").GetInt32(), before.GetProperty("loss").GetDouble(),
+            before.GetProperty("accuracy").ValueKind));
+        var after = (await events.NextAsync()).GetProperty("validation");
+        Assert.AreEqual((5, 0.5, true), (after.GetProperty("step").GetInt32(), after.GetProperty("accuracy").GetDouble(),
+            after.GetProperty("best").GetBoolean()));
+        CollectionAssert.AreEqual(new[] { "1 + 1?", "#### 2", "2", "Correct" },
+            after.GetProperty("answers")[0].EnumerateArray().Select(text => text.GetString()).ToArray());
+    }
+
+    [TestMethod]
     public async Task Report_StalledReader_DoesNotBlock()
     {
         using var live = new LivePage();

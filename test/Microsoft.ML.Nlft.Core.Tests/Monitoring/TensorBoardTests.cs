@@ -54,6 +54,20 @@ public sealed class TensorBoardTests
     }
 
     [TestMethod]
+    public void Report_Validation_WritesScalarsAndAnswersAtItsStep()
+    {
+        using var folder = new TemporaryFolder();
+        using (var board = new TensorBoardWriter(folder.Path, new FixedTime()))
+            board.Report(Steps.At(5) with { Validation = [Steps.Evaluation(0, answers: false), Steps.Evaluation(5)] });
+        var events = Records(File.ReadAllBytes(Directory.GetFiles(folder.Path).Single())).Select(Event.Parse).Skip(2).ToList();
+        CollectionAssert.AreEqual(new[] { (0L, "validation/loss"), (5, "validation/loss"), (5, "validation/accuracy"), (5, "validation/answers") },
+            events.Select(one => (one.Step, one.Values.Single().Tag)).ToArray());
+        CollectionAssert.AreEqual(new float?[] { 2, 2 / 6f, 0.5f, null }, events.Select(one => one.Values.Single().Scalar).ToArray());
+        Assert.AreEqual("| question | answer | expected | outcome |\n|---|---|---|---|\n| 1 + 1? | #### 2 | 2 | Correct |\n"
+            + "| 2 + 2? | a \\| b | 4 | Wrong |\n", events[^1].Values.Single().Text);
+    }
+
+    [TestMethod]
     public void Report_EachStep_IsReadableAtOnce()
     {
         using var folder = new TemporaryFolder();

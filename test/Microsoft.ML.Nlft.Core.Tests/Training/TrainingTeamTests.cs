@@ -29,7 +29,8 @@ public sealed class TrainingTeamTests
         IProgress<TrainingProgress>? progress = null, CancellationToken token = default, EncodedExample[]? rows = null)
     {
         using var model = SmallRun.Load(folder);
-        var result = new TrainingRun(model, () => rows ?? SmallRun.Rows(), WithJudge(), options, null, group).Run(progress, token);
+        var run = new TrainingRun(model, () => RunRows.Of(rows ?? SmallRun.Rows(), null, options), WithJudge(), options, null, group);
+        var result = run.Run(progress, token);
         return (result, State(model));
     }
 
@@ -87,7 +88,8 @@ public sealed class TrainingTeamTests
         var bytes = ThreadGroup.Run(2, group =>
         {
             using var model = SmallRun.Load(folder);
-            var steps = new TrainingRun(model, () => SmallRun.Rows(), WithJudge(), Options with { Epochs = 2 }, null, group).Run().Steps.Count;
+            var options = Options with { Epochs = 2 };
+            var steps = new TrainingRun(model, () => RunRows.Of(SmallRun.Rows(), null, options), WithJudge(), options, null, group).Run().Steps.Count;
             return (group.BytesSummed, Expected: steps * sizeof(float) * model.Export(ModelState.Weights).Sum(tensor => tensor.Values.Length));
         });
         foreach (var (result, _) in bytes) Assert.AreEqual(result.Expected, result.BytesSummed);

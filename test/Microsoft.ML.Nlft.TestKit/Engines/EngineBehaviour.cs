@@ -80,6 +80,34 @@ public abstract class EngineBehaviour
     }
 
     [TestMethod]
+    [DataRow(HeadPlace.OwnHead)]
+    [DataRow(HeadPlace.EqualHead)]
+    [DataRow(HeadPlace.HeadAlone)]
+    [DataRow(HeadPlace.EmbeddingAlone)]
+    [DataRow(HeadPlace.Untied)]
+    public void Load_OutputLayer_IsThatOfTheFilesAndSurvivesTrainingAndCopying(HeadPlace place)
+    {
+        using var tied = TinyModels.Create();
+        using var untied = HeadFolder.Create(tied, HeadPlace.Untied);
+        using var folder = HeadFolder.Create(tied, place);
+        var (batch, isTied) = (Batch(20), place is not (HeadPlace.OwnHead or HeadPlace.Untied));
+        Assert.AreEqual(isTied, folder.Configuration.TieWordEmbeddings);
+        using var expected = Load(isTied ? tied : untied, TrainableWeights.All);
+        using var model = Load(folder, TrainableWeights.All);
+        CollectionAssert.AreEqual(expected.Score(batch)[0].LogProbabilities, model.Score(batch)[0].LogProbabilities);
+
+        Step(model, batch);
+        var weights = model.Export(ModelState.Weights).ToDictionary(tensor => tensor.Name, tensor => tensor.Values);
+        var copy = TinyModels.NewFolder();
+        ModelFolderWriter.Copy(copy, folder, tensor => weights[tensor.Name]);
+        using var copied = ModelFolder.Open(copy);
+        Assert.AreEqual(isTied, copied.Configuration.TieWordEmbeddings);
+        Assert.AreEqual(isTied, ModelConfiguration.Load(copy).TieWordEmbeddings, "config.json says what the files hold");
+        using var read = Load(copied, TrainableWeights.None);
+        CollectionAssert.AreEqual(model.Score(batch)[0].LogProbabilities, read.Score(batch)[0].LogProbabilities);
+    }
+
+    [TestMethod]
     public void Import_WhatExportGave_ContinuesBitForBit()
     {
         using var folder = TinyModels.Create();

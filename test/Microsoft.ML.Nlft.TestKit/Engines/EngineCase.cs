@@ -42,7 +42,7 @@ public sealed class EngineCase : IDisposable
     private static EngineCase FromSeed(int seed)
     {
         var random = new Random(seed);
-        var kind = ((string[])["llama", "mistral", "qwen2", "qwen3"])[random.Next(4)];
+        var kind = ((string[])["llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "olmo2"])[random.Next(7)];
         int keyHeads = random.Next(1, 4), layers = random.Next(1, 5), vocabulary = random.Next(20, 200);
         var configuration = new ModelConfiguration
         {
@@ -57,7 +57,13 @@ public sealed class EngineCase : IDisposable
             MaximumPositions = 128,
             TieWordEmbeddings = random.Next(2) == 0,
             QkvBias = kind == "qwen2",
-            QueryKeyNorm = kind == "qwen3",
+            QueryKeyNorm = kind is "qwen3" or "olmo2",
+            NormAfter = kind == "olmo2",
+            RotatedLayers = kind == "smollm3" ? [.. Enumerable.Range(0, layers).Select(layer => layer % 2 == 0)] : null,
+            EmbeddingMultiplier = kind == "granite" ? 3 : 1,
+            AttentionMultiplier = kind == "granite" ? 0.4 : null,
+            ResidualMultiplier = kind == "granite" ? 0.7 : 1,
+            LogitsDivisor = kind == "granite" ? 1.5 : 1,
             SlidingWindows = [.. Enumerable.Range(0, layers).Select(layer => kind == "mistral" || (kind == "qwen3" && layer % 2 == 1) ? 9 : 0)],
         };
         var spread = Math.Pow(2, 2 * random.NextDouble() - 1);

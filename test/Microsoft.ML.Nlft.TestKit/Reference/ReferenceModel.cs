@@ -105,28 +105,40 @@ public sealed class ReferenceModel
     {
         var x = new Node(tokens.Length, _model.HiddenSize);
         for (var row = 0; row < tokens.Length; row++) _weights["model.embed_tokens.weight"].Row(tokens[row]).CopyTo(x.Row(row));
+        if (_model.EmbeddingMultiplier != 1) x = Scaled(tape, x, _model.EmbeddingMultiplier);
         var rotation = Rotation(tokens.Length);
         for (var layer = 0; layer < _model.LayerCount; layer++) x = Layer(tape, layer, x, rotation);
         var hidden = Norm(tape, x, "model.norm", _model.HiddenSize);
-        return (hidden, tape.Product(hidden, _weights[_model.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"]));
+        var logits = tape.Product(hidden, _weights[_model.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"]);
+        return (hidden, Scaled(tape, logits, 1 / _model.LogitsDivisor));
     }
 
     private Node Layer(Tape tape, int layer, Node x, (double[] Cosine, double[] Sine) rotation)
     {
         string attention = $"model.layers.{layer}.self_attn", feedForward = $"model.layers.{layer}.mlp";
-        var normed = Norm(tape, x, $"model.layers.{layer}.input_layernorm", _model.HiddenSize);
-        var q = Rotated(Linear(tape, normed, $"{attention}.q_proj"), $"{attention}.q_norm");
-        var k = Rotated(Linear(tape, normed, $"{attention}.k_proj"), $"{attention}.k_norm");
+        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(_model), ModelLayout.NormSizes(_model));
+        var normed = _model.NormAfter ? x : Norm(tape, x, $"model.layers.{layer}.{attentionNorm}", _model.HiddenSize);
+        var q = Rotated(Linear(tape, normed, $"{attention}.q_proj"), $"{attention}.q_norm", queryNorm);
+        var k = Rotated(Linear(tape, normed, $"{attention}.k_proj"), $"{attention}.k_norm", keyNorm);
+        if (_model.AttentionMultiplier is { } multiplier) q = Scaled(tape, q, multiplier * Math.Sqrt(_model.HeadSize));
         var v = Linear(tape, normed, $"{attention}.v_proj");
         var attended = tape.Attend(q, k, v, _model.HeadSize, _model.SlidingWindows[layer]);
-        var middle = tape.Add(x, Linear(tape, attended, $"{attention}.o_proj"));
-        normed = Norm(tape, middle, $"model.layers.{layer}.post_attention_layernorm", _model.HiddenSize);
+        var middle = Sum(x, Linear(tape, attended, $"{attention}.o_proj"), attentionNorm);
+        normed = _model.NormAfter ? middle : Norm(tape, middle, $"model.layers.{layer}.{feedForwardNorm}", _model.HiddenSize);
         var gated = tape.Multiply(tape.Silu(Linear(tape, normed, $"{feedForward}.gate_proj")), Linear(tape, normed, $"{feedForward}.up_proj"));
-        return tape.Add(middle, Linear(tape, gated, $"{feedForward}.down_proj"));
+        return Sum(middle, Linear(tape, gated, $"{feedForward}.down_proj"), feedForwardNorm);
 
-        Node Rotated(Node heads, string norm) =>
-            tape.Rotate(_model.QueryKeyNorm ? Norm(tape, heads, norm, _model.HeadSize) : heads, rotation.Cosine, rotation.Sine, _model.HeadSize);
+        Node Sum(Node residual, Node output, string norm) => tape.Add(residual,
+            _model.NormAfter ? Norm(tape, output, $"model.layers.{layer}.{norm}", _model.HiddenSize) : output, _model.ResidualMultiplier);
+
+        Node Rotated(Node heads, string norm, int size)
+        {
+            if (_model.QueryKeyNorm) heads = Norm(tape, heads, norm, size);
+            return _model.RotatedLayers?[layer] == false ? heads : tape.Rotate(heads, rotation.Cosine, rotation.Sine, _model.HeadSize);
+        }
     }
+
+    private static Node Scaled(Tape tape, Node x, double scale) => scale == 1 ? x : tape.Add(new Node(x.Rows, x.Columns), x, scale);
 
     private Node Norm(Tape tape, Node x, string name, int size) =>
         tape.Multiply(tape.Normalize(x, size, _model.NormEpsilon), _weights[$"{name}.weight"]);
@@ -142,7 +154,7 @@ public sealed class ReferenceModel
 
     private (double[] Cosine, double[] Sine) Rotation(int length)
     {
-        var (frequencies, magnitude) = RopeFrequencies.Of(_model.Rope, _model.HeadSize);
+        var (frequencies, magnitude) = RopeFrequencies.Of(_model.Rope, _model.HeadSize, length);
         var angles = Enumerable.Range(0, length).SelectMany(position => frequencies.Select(f => position * f)).ToArray();
         return (Table(Math.Cos), Table(Math.Sin));
 

@@ -19,7 +19,8 @@ public sealed class TrainerColumnTests
     [DataRow("judgment", "Weight", "column \"Weight\": found type Single; expected a column of type String (one text per row).")]
     [DataRow("answer", "Weight", "column \"Weight\": found type Single; expected a column of type String (one text per row).")]
     [DataRow("instruction", "Weight", "column \"Weight\": found type Single; expected a column of type String (one text per row).")]
-    [DataRow("question", "question", "column \"question\": found no such column; expected a column of type String (one text per row).")]
+    [DataRow("question", "question", "column \"question\": found no such column, only \"Question\"; expected a column of type String (one text per "
+        + "row).")]
     public void Fit_OfAColumnThatIsMissingOrNotText_NamesItAndTheColumnsThere(string part, string name, string message)
     {
         var trainer = _mlContext.Nlft().Trainers.NaturalLanguageFineTune(With(part, name));

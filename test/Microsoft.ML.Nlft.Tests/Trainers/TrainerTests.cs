@@ -120,12 +120,97 @@ public sealed class TrainerTests : ModelTest
 
         var info = lines.Where(l => l.Kind == ChannelMessageKind.Info && l.Source.Contains("Training", StringComparison.Ordinal))
             .Select(l => l.Message).ToList();
-        Assert.AreEqual(5, info.Count);
+        Assert.AreEqual(6, info.Count);
         Assert.AreEqual("NLFT: 3 rows, 2 epochs, seed 9.", info[0]);
-        for (var i = 1; i <= 4; i++) StringAssert.StartsWith(info[i], $"Step {i} of 4, epoch ");
-        StringAssert.Contains(info[1], "loss ");
-        StringAssert.Contains(info[1], "salient share ");
-        StringAssert.EndsWith(info[1], " left.");
+        StringAssert.StartsWith(info[1], "Rows to train on:\nrows                          3\nwith a judgment               2\n");
+        for (var i = 1; i <= 4; i++) StringAssert.StartsWith(info[i + 1], $"Step {i} of 4, epoch ");
+        StringAssert.Contains(info[2], "loss ");
+        StringAssert.Contains(info[2], "salient share ");
+        StringAssert.EndsWith(info[2], " left.");
+    }
+
+    [TestMethod]
+    public void Fit_ContradictingRow_IsRefusedUnlessAllowed()
+    {
+        List<Row> rows = [new() { Question = "1 + 1?", Response = "#### 3", Judgment = "", Answer = "#### 2" }];
+        var options = Options();
+
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => Fit(options, rows)).Message,
+            "the rows: found 1 of 1 without a judgment whose final answer is not the gold one (row 1: 3, not 2); ");
+
+        options.Training = options.Training with { AllowContradictions = true };
+        using var model = Fit(options, rows);
+        Assert.AreEqual(2, model.Training!.Steps.Count);
+    }
+
+    [TestMethod]
+    [DataRow("Judgement")]
+    [DataRow("judgment")]
+    [DataRow("Jugdment")]
+    [DataRow("Judg_ment")]
+    [DataRow("Judgments")]
+    public void Fit_MisspeltColumn_IsNamed(string name)
+    {
+        var view = MLContext.Transforms.CopyColumns(name, "Judgment").Append(MLContext.Transforms.DropColumns("Judgment"))
+            .Fit(View(ThreeRows)).Transform(View(ThreeRows));
+
+        var trainer = MLContext.Nlft().Trainers.NaturalLanguageFineTune(Options());
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => trainer.Fit(view)).Message,
+            $"column \"Judgment\": found no such column, only \"{name}\"; ");
+        StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() => MLContext.Nlft().Data.Select(view, 1)).Message, $"only \"{name}\"");
+    }
+
+    [TestMethod]
+    public void Fit_ValidationSet_IsEvaluatedNotTrained()
+    {
+        var lines = new List<string>();
+        MLContext.Log += (_, e) =>
+        {
+            if (e.Kind == ChannelMessageKind.Info && e.Source.Contains("Training", StringComparison.Ordinal)) lines.Add(e.RawMessage);
+        };
+        var options = Options();
+        options.Seed = 9;
+        options.ValidationSet = View([new() { Question = "9 + 9?", Response = "9 + 9 = 18. #### 18", Answer = "#### 18" }]);
+        options.Training = options.Training with { Validation = new() { Steps = 1, Patience = 2, GeneratedRows = 1, MaximumNewTokens = 8 } };
+
+        using var model = Fit(options);
+
+        // the fake engine scores the same for ever: the first evaluation is the best, two without a gain end the run
+        Assert.AreEqual((3, 1, true), (model.Training!.Steps.Count, model.Training.Best!.Step, model.Training.StoppedEarly));
+        Assert.AreEqual(1, model.Card.Validation!.Rows);
+        Assert.AreEqual("NLFT: 3 rows, 1 held out, 2 epochs, seed 9.", lines[0]);
+        Assert.IsTrue(lines.Exists(line => line.StartsWith("validation after step 1, epoch 0.67: loss ", StringComparison.Ordinal)));
+        Assert.IsTrue(lines.Exists(line => line.StartsWith("  9 + 9? -> ", StringComparison.Ordinal)));
+        StringAssert.StartsWith(lines[^1], "Stopped early: the evaluations gained nothing. Best validation after step 1, ");
+    }
+
+    [TestMethod]
+    public void Fit_ValidationSetThatDoesNotFit_IsRefusedByName()
+    {
+        string Refusal(IDataView view)
+        {
+            var options = Options();
+            options.ValidationSet = view;
+            return Assert.ThrowsExactly<NlftException>(() => Fit(options)).Message;
+        }
+        StringAssert.StartsWith(Refusal(View([])), "option ValidationSet, validation rows: found none; expected at least one row.");
+        StringAssert.StartsWith(Refusal(MLContext.Transforms.DropColumns("Judgment").Fit(View(ThreeRows)).Transform(View(ThreeRows))),
+            "option ValidationSet, column \"Judgment\": found no such column");
+        StringAssert.StartsWith(Refusal(View(ThreeRows)), "validation rows: found 3 whose question is also trained: first row 1, as in row 1;");
+    }
+
+    [TestMethod]
+    public void NaturalLanguageFineTune_ValidationSetArgument_ReachesTheRun()
+    {
+        var view = View([new() { Question = "9 + 9?", Response = "", Answer = "#### 18" }]);
+        foreach (var fit in (Action[])
+        [
+            () => MLContext.Nlft().Trainers.NaturalLanguageFineTune(Disk.Folder, validationSet: view).Fit(View(ThreeRows)),
+            () => MLContext.Nlft().Trainers.SupervisedFineTune(Disk.Folder, validationSet: view).Fit(View(ThreeRows)),
+        ])
+        {
+            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(fit).Message, "option ValidationSet, row 1, Response: found nothing");
+        }
     }
 
     [TestMethod]

@@ -27,6 +27,50 @@ public sealed class TrainTests
     }
 
     [TestMethod]
+    [DataRow("nlft")]
+    [DataRow("sft")]
+    public void Train_ContradictingRow_IsRefusedUnlessAllowed(string method)
+    {
+        using var tool = new ToolRun();
+        tool.Write("rows.csv", "Question,Response,Answer\n2+3?,#### 5,5\n1+1?,#### 3,2\n1+1?,#### 3,2\n");
+        var train = $"train --model MODEL --data rows.csv --output out --epochs 1 --method {method}";
+
+        Assert.AreEqual(ExitCode.BadInput, tool.Run(train));
+        Assert.Contains("nlft: the rows: found 2 of 3 without a judgment whose final answer is not the gold one ", tool.Error);
+        Assert.Contains("rows.csv, line 3: 3, not 2; ", tool.Error);
+        Assert.IsFalse(Directory.Exists(tool.PathOf("out")));
+
+        tool.Succeed($"{train} --allow-contradictions");
+        Assert.Contains("contradict the answer         2  ", tool.Error);
+        Assert.MatchesRegex(@"duplicates +1  .*rows\.csv, line 4\n", tool.Error);
+    }
+
+    [TestMethod]
+    public void Train_RowsThatTheLengthLimitCuts_AreCountedBeforeTheFirstStep()
+    {
+        using var tool = new ToolRun();
+        tool.Write("rows.csv", $"Question,Response,Answer\n2+3?,#### 5,5\n{string.Concat(Enumerable.Repeat("2+3 and ", 40))}?,#### 5,5\n");
+
+        tool.Succeed("train --model MODEL --data rows.csv --output out --epochs 1 --prompt-maximum-tokens 200");
+
+        var table = tool.Error[..tool.Error.IndexOf("Training:", StringComparison.Ordinal)];
+        Assert.MatchesRegex(@"cut by the length limit +1  .*rows\.csv, line 3\n", table);
+        Assert.MatchesRegex(@"contradict the answer +0  of 2 without a judgment that can be compared\n", table);
+    }
+
+    [TestMethod]
+    public void Train_TabsInACsvFile_AreNamedAndRead()
+    {
+        using var tool = new ToolRun();
+        tool.Write("rows.csv", "Question\tResponse\tAnswer\n2+3?\t#### 5\t5\n");
+        const string train = "train --model MODEL --data rows.csv --output out --epochs 1";
+
+        Assert.AreEqual(ExitCode.BadInput, tool.Run(train));
+        Assert.Contains(@"Name the delimiter \t (nlft: --delimiter ""\t"").", tool.Error);
+        tool.Succeed(["train", "--model", tool.Model, "--data", "rows.csv", "--output", "out", "--epochs", "1", "--delimiter", @"\t"]);
+    }
+
+    [TestMethod]
     public async Task Train_Prompts_AreRememberedEverywhere()
     {
         using var tool = new ToolRun();
@@ -79,6 +123,46 @@ public sealed class TrainTests
         Assert.IsFalse(Directory.Exists(tool.PathOf("out")));
         tool.Succeed($"{train} --skip-non-finite-steps");
         Assert.Contains("2 steps were skipped: their loss or gradient was not finite.", tool.Error);
+    }
+
+    [TestMethod]
+    public void Train_ValidationFile_IsEvaluatedAndTheBestIsSaved()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        tool.Write("held.csv", "Question,Response,Judgment,Answer\n3+3?,#### 6,,#### 6\n5+1?,#### 7,The sum is 6.,#### 6\n");
+        const string train = "train --model MODEL --data rows.csv --output out --epochs 3 --learning-rate 0.01 --validation held.csv";
+
+        tool.Succeed($"{train} --validation-generated-rows 1 --validation-maximum-new-tokens 4");
+
+        Assert.Contains("3 rows (2 with a judgment), 2 rows held out", tool.Error);
+        Assert.MatchesRegex(@"Training: validation before training: loss \S+, accuracy 0\.0 % of 1", tool.Error);
+        Assert.MatchesRegex(@"Training: validation after step 3, epoch 3\.00: loss ", tool.Error);
+        Assert.MatchesRegex(@"Training:   (3\+3|5\+1)\? -> .* \(expected 6\)", tool.Error);
+        Assert.MatchesRegex(@"Training: 100 %, step 3 of 3, loss \S+, validation \S+, token accuracy", tool.Error);
+        Assert.MatchesRegex(@"\nBest validation after step \d, epoch \S+: loss .*; the weights are those of that step\.", tool.Error);
+        Assert.Contains("- Validation: 2 rows held out, evaluated 4 times", File.ReadAllText(tool.PathOf("out/README.md")));
+
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output out --validation rows.csv"));
+        Assert.Contains("validation rows: found 3 whose question is also trained", tool.Error);
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output out --validation no.csv"));
+        Assert.Contains("no.csv", tool.Error);
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output out --validation-patience 2"));
+        Assert.Contains("option Validation.Patience: found 2; expected 0, because no row is held out.", tool.Error);
+    }
+
+    [TestMethod]
+    public void Train_ValidationShare_StopsEarlyAndIsKeptInTheOptions()
+    {
+        using var tool = new ToolRun();
+        tool.WriteRows();
+        tool.Succeed("train --model MODEL --data rows.csv --output out --epochs 50 --learning-rate 1e-9 --validation-share 0.3 "
+            + "--validation-patience 2 --validation-minimum-gain 0.5");
+        Assert.Contains("Stopped early: the evaluations gained nothing. Best validation after step ", tool.Error);
+        Assert.StartsWith("3 steps, ", tool.Out);
+        Assert.Contains("\"Share\": 0.3", File.ReadAllText(tool.PathOf("out/nlft-options.json")));
+        tool.Succeed("train --model MODEL --options out/nlft-options.json --data rows.csv --output again");
+        Assert.StartsWith("3 steps, ", tool.Out);
     }
 
     [TestMethod]

@@ -95,6 +95,7 @@ public sealed partial class PageTests
             var rows = File.ReadLines(Path.Combine(Root, "samples", "data", "rows.jsonl")).Take(3).ToArray();
             File.WriteAllLines(PathOf("rows.jsonl"), rows);
             File.WriteAllLines(PathOf("more.jsonl"), rows);
+            File.WriteAllLines(PathOf("chats.jsonl"), File.ReadLines(Path.Combine(Root, "samples", "data", "chats.jsonl")).Take(3));
             string[] columns = ["Question", "Response", "Judgment", "Answer"];
             File.WriteAllLines(PathOf("rows.csv"), [string.Join(',', columns), .. rows.Select(row => JsonElement.Parse(row))
                 .Select(row => string.Join(',', columns.Select(column => $"\"{row.GetProperty(column).GetString()!.Replace("\"", "\"\"")}\"")))]);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Options;

@@ -27,8 +27,8 @@ internal static class JsonFile
     /// <exception cref="NlftException">The file is missing or cannot be read, or breaks a rule.</exception>
     public static JsonPlace Load(JsonSource source)
     {
-        if (!File.Exists(source.File))
-            throw new NlftException(source.File, "no such file", source.WhatItIs, "Check the path, or download the file again.");
+        if (FilePresence.Fault(source.File) is { } fault)
+            throw new NlftException(source.File, fault, source.WhatItIs, "Check the path, or download the file again.");
         try
         {
             return Parse(File.ReadAllBytes(source.File), source);

@@ -11,7 +11,7 @@ internal sealed class ManagedForwardPass : IForwardPass
 {
     private readonly ManagedLanguageModel _model;
     private readonly EngineContext _context;
-    private readonly RotaryEmbedding _rope;
+    private readonly RotaryRows _rope;
     private readonly List<Matrix> _rented = [];
     private readonly QueryRows _predicting;
     private readonly int[] _targets, _firsts; // the tokens that these rows predict; the index of the first one of every sequence, then R
@@ -93,7 +93,8 @@ internal sealed class ManagedForwardPass : IForwardPass
         }
         if (network.Embedding.Parameter is not null)
         {
-            for (var row = 0; row < gradient.Rows; row++) VectorMath.Add(gradient[row], network.Embedding.Gradient[_context.Batch.Tokens[row]]);
+            for (var row = 0; row < gradient.Rows; row++)
+                VectorMath.AddScaled(gradient[row], _model.EmbeddingMultiplier, network.Embedding.Gradient[_context.Batch.Tokens[row]]);
         }
     }
 

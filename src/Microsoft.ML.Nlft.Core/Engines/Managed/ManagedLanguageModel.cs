@@ -11,7 +11,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     private readonly Workspace _workspace = new();
     private readonly Network _network;
     private readonly AdamW _optimizer;
-    private RotaryEmbedding _rope;
+    private readonly RotaryTable _rope;
 
     public ManagedLanguageModel(ManagedEngineOptions engine, ModelLoadOptions options, CancellationToken cancellationToken)
     {
@@ -20,7 +20,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
         _network = new Network(options, engine.Int8Weights, cancellationToken);
         _optimizer = new AdamW(_network.Parameters);
-        _rope = new RotaryEmbedding(Configuration, Math.Min(512, Configuration.MaximumPositions));
+        _rope = new RotaryTable(Configuration);
     }
 
     public ModelConfiguration Configuration { get; }
@@ -93,26 +93,25 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     internal Workspace Workspace => _workspace;
 
+    internal float EmbeddingMultiplier => (float)Configuration.EmbeddingMultiplier;
+
     /// <summary>Maximum number of bytes of activations that a training pass stores.</summary>
     internal long ActivationMemory { get; }
 
     internal EngineContext Context(PackedBatch batch, bool training) => new(_workers, _workspace, batch, training);
 
-    /// <summary>The rotary table, extended if the batch has positions beyond its end.</summary>
-    internal RotaryEmbedding Rope(PackedBatch batch)
-    {
-        var needed = 1;
-        foreach (var position in batch.Positions) needed = Math.Max(needed, position + 1);
-        if (needed > _rope.Positions) _rope = new RotaryEmbedding(Configuration, (int)Math.Min(Configuration.MaximumPositions, needed * 2L));
-        return _rope;
-    }
+    /// <summary>The rotary position embedding of a batch.</summary>
+    internal RotaryRows Rope(PackedBatch batch) => _rope.Of(batch);
 
     /// <summary>Returns the embedding of every token, x[N x H], in a rented matrix.</summary>
     internal Matrix Embed(EngineContext context)
     {
         var x = context.Rent(context.Batch.Rows, Configuration.HiddenSize);
-        context.ForRows(x.Rows, (_network.Embedding, context.Batch.Tokens, x), static (loop, row) =>
-            loop.Embedding.ReadRow(loop.Tokens[row], loop.x[row]));
+        context.ForRows(x.Rows, (_network.Embedding, context.Batch.Tokens, x, scale: EmbeddingMultiplier), static (loop, row) =>
+        {
+            loop.Embedding.ReadRow(loop.Tokens[row], loop.x[row]);
+            if (loop.scale != 1) VectorMath.Scale(loop.x[row], loop.scale);
+        });
         return x;
     }
 

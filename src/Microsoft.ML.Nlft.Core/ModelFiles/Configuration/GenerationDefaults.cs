@@ -29,7 +29,7 @@ public sealed record GenerationDefaults
     /// <summary>Reads the file; null when there is none.</summary>
     internal static GenerationDefaults? Load(string path)
     {
-        if (!File.Exists(path)) return null;
+        if (FilePresence.Fault(path) == FilePresence.Nothing) return null;
         var keys = JsonFile.Load(new(path, "generation_config.json of a model"));
         var defaults = new GenerationDefaults
         {

@@ -3,7 +3,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>The architecture of a Llama-family decoder: every key of config.json that changes the forward pass.</summary>
 public sealed record ModelConfiguration
 {
-    /// <summary>Architecture (model_type): llama, mistral, qwen2 or qwen3.</summary>
+    /// <summary>Architecture (model_type): llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2.</summary>
     public required string ModelType { get; init; }
 
     /// <summary>V, the number of token ids.</summary>
@@ -27,7 +27,9 @@ public sealed record ModelConfiguration
     /// <summary>Width of a head; even.</summary>
     public required int HeadSize { get; init; }
 
-    /// <summary>The most positions that the model supports (max_position_embeddings).</summary>
+    /// <summary>
+    /// The most positions that the model supports: max_position_embeddings, times the factor of dynamic rotary scaling.
+    /// </summary>
     public required int MaximumPositions { get; init; }
 
     /// <summary>Epsilon of RMSNorm.</summary>
@@ -35,6 +37,24 @@ public sealed record ModelConfiguration
 
     /// <summary>Rotary position settings.</summary>
     public RopeConfiguration Rope { get; init; } = new();
+
+    /// <summary>Per layer whether it rotates queries and keys (no_rope_layers of smollm3, where 1 means yes); null (default): all do.</summary>
+    public IReadOnlyList<bool>? RotatedLayers { get; init; }
+
+    /// <summary>Factor on the embeddings (embedding_multiplier of granite). Default 1.</summary>
+    public double EmbeddingMultiplier { get; init; } = 1;
+
+    /// <summary>Factor on the scores of attention (attention_multiplier of granite); null (default): 1 / sqrt(<see cref="HeadSize"/>).</summary>
+    public double? AttentionMultiplier { get; init; }
+
+    /// <summary>Factor on what attention and feed-forward add to the residual stream (residual_multiplier of granite). Default 1.</summary>
+    public double ResidualMultiplier { get; init; } = 1;
+
+    /// <summary>Divisor of the logits (logits_scaling of granite). Default 1.</summary>
+    public double LogitsDivisor { get; init; } = 1;
+
+    /// <summary>Whether a layer normalises what attention and feed-forward give (olmo2), rather than what they are given. Default false.</summary>
+    public bool NormAfter { get; init; }
 
     /// <summary>Whether lm_head shares the embedding matrix.</summary>
     public bool TieWordEmbeddings { get; init; }
@@ -48,7 +68,9 @@ public sealed record ModelConfiguration
     /// <summary>Whether gate_proj, up_proj and down_proj have a bias (mlp_bias).</summary>
     public bool MlpBias { get; init; }
 
-    /// <summary>Whether queries and keys are normalised per head before RoPE (qwen3).</summary>
+    /// <summary>
+    /// Whether queries and keys are normalised before RoPE: per head (qwen3), or all heads together with <see cref="NormAfter"/> (olmo2).
+    /// </summary>
     public bool QueryKeyNorm { get; init; }
 
     /// <summary>The sliding window of each layer in positions (a query sees itself and window - 1 before it), or 0 for full attention.</summary>

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>Reads config.json. Defaults are those of transformers' LlamaConfig, MistralConfig, Qwen2Config and Qwen3Config.</summary>
+/// <summary>Reads config.json. Defaults are those of transformers' configuration class of the model_type: <see cref="ModelArchitecture"/>.</summary>
 internal static class ModelConfigurationReader
 {
     public const string WhatItIs = "config.json of a model";
@@ -12,16 +12,17 @@ internal static class ModelConfigurationReader
     public static ModelConfiguration Read(JsonPlace config)
     {
         var type = config["model_type"].StringOrNull()
-            ?? throw config["model_type"].Refuse(ModelConfigurationRules.SupportedTypes, "Use the config.json that belongs to the model.");
-        if (!ModelConfigurationRules.IsSupported(type))
-            throw config["model_type"].Refuse(ModelConfigurationRules.SupportedTypes, "Use a model of one of these architectures.");
+            ?? throw config["model_type"].Refuse(ModelArchitecture.Names, "Use the config.json that belongs to the model.");
+        var architecture = ModelArchitecture.Of(type)
+            ?? throw config["model_type"].Refuse(ModelArchitecture.Names, "Use a model of one of these architectures.");
         RefuseUnsupported(config);
 
         var layers = Required(config, "num_hidden_layers", 1, ModelConfigurationRules.MaximumLayers);
         var heads = Required(config, "num_attention_heads", 1, ModelConfigurationRules.MaximumHeads);
         var hidden = Required(config, "hidden_size", 1, ModelConfigurationRules.MaximumWidth);
-        var positions = config["max_position_embeddings"].IntOrNull() ?? type switch { "llama" => 2048, "mistral" => 131072, _ => 32768 };
-        var attentionBias = type != "qwen2" && (config["attention_bias"].Boolean(false));
+        var positions = config["max_position_embeddings"].IntOrNull() ?? architecture.MaximumPositions;
+        var rope = RopeReader.Read(config, positions, architecture.Theta);
+        var attentionBias = architecture.AttentionBias != AttentionBias.OfQkv && config["attention_bias"].Boolean(false);
         var configuration = new ModelConfiguration
         {
             ModelType = type,
@@ -30,24 +31,33 @@ internal static class ModelConfigurationReader
             IntermediateSize = Required(config, "intermediate_size", 1, ModelConfigurationRules.MaximumWidth),
             LayerCount = layers,
             HeadCount = heads,
-            KeyValueHeadCount = KeyValueHeads(config, type, heads),
-            HeadSize = HeadSize(config, type, hidden, heads),
-            MaximumPositions = positions,
-            NormEpsilon = config["rms_norm_eps"].NumberOrNull() ?? 1e-6,
-            Rope = RopeConfiguration.Read(config, positions),
-            TieWordEmbeddings = config["tie_word_embeddings"].Boolean(false),
-            QkvBias = type == "qwen2" || attentionBias,
+            KeyValueHeadCount = KeyValueHeads(config, architecture, heads),
+            HeadSize = HeadSize(config, architecture, hidden, heads),
+            // Dynamic scaling is for sequences up to factor times as long as max_position_embeddings.
+            MaximumPositions = rope.Type == "dynamic" ? (int)Math.Min(int.MaxValue, positions * rope.Factor) : positions,
+            NormEpsilon = config["rms_norm_eps"].NumberOrNull() ?? architecture.NormEpsilon,
+            Rope = rope,
+            RotatedLayers = RotatedLayers(config, architecture, layers),
+            EmbeddingMultiplier = Multiplier("embedding_multiplier"),
+            AttentionMultiplier = architecture.Multipliers ? Multiplier("attention_multiplier") : null,
+            ResidualMultiplier = Multiplier("residual_multiplier"),
+            LogitsDivisor = Multiplier("logits_scaling"),
+            NormAfter = architecture.NormAfter,
+            TieWordEmbeddings = config["tie_word_embeddings"].Boolean(architecture.TieWordEmbeddings),
+            QkvBias = architecture.AttentionBias == AttentionBias.OfQkv || attentionBias,
             OutputBias = attentionBias,
             MlpBias = config["mlp_bias"].Boolean(false),
-            QueryKeyNorm = type == "qwen3",
-            SlidingWindows = SlidingWindows(config, type, layers),
+            QueryKeyNorm = architecture.QueryKeyNorm,
+            SlidingWindows = SlidingWindows(config, architecture, layers),
             DataType = config["dtype"].StringOrNull() ?? config["torch_dtype"].StringOrNull(),
             EndOfSequenceIds = config["eos_token_id"].IntsOrNull()
-                ?? (config["eos_token_id"] is { IsNull: true, IsMissing: false } || type.StartsWith("qwen", StringComparison.Ordinal) ? [] : [2]),
+                ?? (config["eos_token_id"] is { IsNull: true, IsMissing: false } ? [] : architecture.EndOfSequenceIds),
             BeginningOfSequenceId = config["bos_token_id"].IntOrNull(),
         };
         ModelConfigurationRules.Check(configuration, config.Source.File);
         return configuration;
+
+        double Multiplier(string key) => architecture.Multipliers ? config[key].NumberOrNull() ?? 1 : 1;
     }
 
     /// <summary>Refuses settings whose forward pass no engine computes.</summary>
@@ -59,34 +69,46 @@ internal static class ModelConfigurationReader
             throw config["quantization_config"].Refuse("none", "Use the model's unquantised weights (float32, float16 or bfloat16).");
     }
 
-    private static int KeyValueHeads(JsonPlace config, string type, int heads)
+    /// <summary>no_rope_layers, in which 1 means that the layer rotates; without it, all layers but every fourth.</summary>
+    private static bool[]? RotatedLayers(JsonPlace config, ModelArchitecture architecture, int layers)
     {
-        if (config["num_key_value_heads"] is { IsNull: true, IsMissing: false }) return heads;
-        return config["num_key_value_heads"].IntOrNull() ?? type switch { "llama" => heads, "mistral" => 8, _ => 32 };
+        if (!architecture.RotatedLayers) return null;
+        var interval = config["no_rope_layer_interval"].IntOrNull() ?? 4;
+        if (interval < 1) throw config["no_rope_layer_interval"].Refuse("an integer above 0");
+        var rotated = config["no_rope_layers"].IsNull
+            ? [.. Enumerable.Range(1, layers).Select(layer => layer % interval != 0)]
+            : config["no_rope_layers"].IntsOrNull()!.Select(value => value != 0).ToArray();
+        if (rotated.Length != layers) throw config["no_rope_layers"].Refuse($"{layers} entries, one per layer");
+        return Array.TrueForAll(rotated, rotates => rotates) ? null : rotated;
     }
 
-    private static int HeadSize(JsonPlace config, string type, int hidden, int heads)
+    private static int KeyValueHeads(JsonPlace config, ModelArchitecture architecture, int heads)
+    {
+        if (config["num_key_value_heads"] is { IsNull: true, IsMissing: false }) return heads;
+        return config["num_key_value_heads"].IntOrNull() ?? architecture.KeyValueHeadCount ?? heads;
+    }
+
+    private static int HeadSize(JsonPlace config, ModelArchitecture architecture, int hidden, int heads)
     {
         if (config["head_dim"].IntOrNull() is { } size) return size;
-        if (type == "qwen3") return 128;
+        if (architecture.HeadSize is { } usual)
+            return config["head_dim"].IsMissing ? usual : throw config["head_dim"].Refuse("an integer above 0, or no such key");
         return hidden % heads == 0 ? hidden / heads
             : throw config["hidden_size"].Refuse($"a multiple of num_attention_heads, {heads}, or a key head_dim");
     }
 
-    /// <summary>
-    /// Returns the window of every layer, 0 for none. In Mistral every layer has one; in Qwen, with use_sliding_window, the layers from
-    /// max_window_layers on. layer_types, if present, decides instead.
-    /// </summary>
-    private static int[] SlidingWindows(JsonPlace config, string type, int layers)
+    /// <summary>Returns the window of every layer, 0 for none. layer_types, if present, says which layers have one.</summary>
+    private static int[] SlidingWindows(JsonPlace config, ModelArchitecture architecture, int layers)
     {
-        var window = type switch
+        var slides = architecture.Windows switch
         {
-            "mistral" => config["sliding_window"] is { IsNull: true, IsMissing: false } ? 0 : config["sliding_window"].IntOrNull() ?? 4096,
-            "qwen2" or "qwen3" when config["use_sliding_window"].Boolean(false) =>
-                config["sliding_window"] is { IsNull: true, IsMissing: false } ? 0 : config["sliding_window"].IntOrNull() ?? 4096,
-            _ => 0,
+            LayerWindows.InEveryLayer => true,
+            LayerWindows.FromALayerOn => config["use_sliding_window"].Boolean(false),
+            _ => false,
         };
-        if (window < 0 || (window == 0 && type == "mistral" && !config["sliding_window"].IsNull))
+        var isNull = config["sliding_window"] is { IsNull: true, IsMissing: false };
+        var window = !slides || isNull ? 0 : config["sliding_window"].IntOrNull() ?? 4096;
+        if (window < 0 || (window == 0 && architecture.Windows == LayerWindows.InEveryLayer && !isNull))
             throw config["sliding_window"].Refuse("an integer above 0, or null");
         if (config["layer_types"].StringsOrNull() is { } layerTypes)
         {
@@ -99,7 +121,7 @@ internal static class ModelConfigurationReader
                 _ => throw config["layer_types"].Refuse("full_attention or sliding_attention"),
             })];
         }
-        var first = type == "mistral" ? 0 : config["max_window_layers"].IntOrNull() ?? 28;
+        var first = architecture.Windows == LayerWindows.FromALayerOn ? config["max_window_layers"].IntOrNull() ?? 28 : 0;
         if (first < 0) throw config["max_window_layers"].Refuse("an integer of at least 0");
         return [.. Enumerable.Range(0, layers).Select(layer => layer >= first ? window : 0)];
     }

@@ -10,14 +10,10 @@ internal static class ModelConfigurationRules
     public const int MaximumHeads = 1 << 14;
     public const int MaximumHeadSize = 1 << 14;
 
-    public const string SupportedTypes = "llama, mistral, qwen2 or qwen3";
-
-    public static bool IsSupported(string type) => type is "llama" or "mistral" or "qwen2" or "qwen3";
-
     public static void Check(ModelConfiguration configuration, string source)
     {
         var c = configuration;
-        if (!IsSupported(c.ModelType)) throw Fault("model_type", c.ModelType, SupportedTypes);
+        var architecture = ModelArchitecture.Of(c.ModelType) ?? throw Fault("model_type", c.ModelType, ModelArchitecture.Names);
         InRange("vocab_size", c.VocabularySize, MaximumVocabulary);
         InRange("hidden_size", c.HiddenSize, MaximumWidth);
         InRange("intermediate_size", c.IntermediateSize, MaximumWidth);
@@ -37,17 +33,24 @@ internal static class ModelConfigurationRules
             if (id < 0) throw Fault("eos_token_id", id, "token ids of at least 0");
         }
 
-        var biases = (c.QkvBias, c.OutputBias);
-        var qwen2 = c.ModelType == "qwen2";
-        if (qwen2 ? biases != (true, false) : c.QkvBias != c.OutputBias)
+        var ofQkv = architecture.AttentionBias == AttentionBias.OfQkv;
+        if (ofQkv ? !c.QkvBias || c.OutputBias : c.QkvBias != c.OutputBias)
         {
             throw Fault("attention_bias", $"{c.QkvBias} for q, k, v and {c.OutputBias} for o",
-                qwen2 ? "biases on q, k and v only" : "the same for q, k, v and o");
+                ofQkv ? "biases on q, k and v only" : "the same for q, k, v and o");
         }
-        if (c.ModelType == "mistral" && c.QkvBias) throw Fault("attention_bias", true, "false: mistral has no biases");
-        if (c.ModelType != "llama" && c.MlpBias) throw Fault("mlp_bias", true, $"false: {c.ModelType} has no feed-forward biases");
-        if (c.QueryKeyNorm != (c.ModelType == "qwen3"))
-            throw Fault("model_type", c.ModelType, "qwen3 for normalised queries and keys, and only for them");
+        if (architecture.AttentionBias == AttentionBias.None && c.QkvBias)
+            throw Fault("attention_bias", true, $"false: {c.ModelType} has no biases");
+        if (!architecture.MlpBias && c.MlpBias) throw Fault("mlp_bias", true, $"false: {c.ModelType} has no feed-forward biases");
+        if ((c.QueryKeyNorm, c.NormAfter) != (architecture.QueryKeyNorm, architecture.NormAfter))
+            throw Fault("model_type", c.ModelType, "qwen3 or olmo2 for normalised queries and keys, olmo2 for norms after, and only for them");
+        if (!architecture.RotatedLayers && c.RotatedLayers is not null) throw Fault("no_rope_layers", "a list", "none: all layers rotate");
+        if (c.RotatedLayers is { } rotated && rotated.Count != c.LayerCount)
+            throw Fault("no_rope_layers", $"{rotated.Count} entries", $"{c.LayerCount}, one per layer");
+        Multiplier("embedding_multiplier", c.EmbeddingMultiplier, 1);
+        Multiplier("attention_multiplier", c.AttentionMultiplier, null);
+        Multiplier("residual_multiplier", c.ResidualMultiplier, 1);
+        Multiplier("logits_scaling", c.LogitsDivisor, 1);
         CheckWindows();
 
         void CheckWindows()
@@ -57,7 +60,14 @@ internal static class ModelConfigurationRules
             var windows = c.SlidingWindows.Distinct().Where(window => window != 0).ToList();
             if (windows.Count > 1 || windows.Any(window => window < 0))
                 throw Fault("sliding_window", string.Join(", ", windows), "one window above 0 for all layers that have one");
-            if (windows.Count > 0 && c.ModelType == "llama") throw Fault("sliding_window", windows[0], "none: llama attends to all positions");
+            if (windows.Count > 0 && architecture.Windows == LayerWindows.None)
+                throw Fault("sliding_window", windows[0], $"none: {c.ModelType} attends to all positions");
+        }
+
+        void Multiplier(string key, double? value, double? otherwise)
+        {
+            if (!architecture.Multipliers && value != otherwise) throw Fault(key, value!, $"none: {c.ModelType} has no such factor");
+            if (value is { } number && !(number > 0 && double.IsFinite(number))) throw Fault(key, number, "a finite number above 0");
         }
 
         void InRange(string key, int value, int maximum)

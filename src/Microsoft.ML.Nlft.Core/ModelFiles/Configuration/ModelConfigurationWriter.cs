@@ -10,7 +10,7 @@ internal static class ModelConfigurationWriter
         var c = configuration;
         var keys = new SortedDictionary<string, object?>(StringComparer.Ordinal)
         {
-            ["architectures"] = new[] { char.ToUpperInvariant(c.ModelType[0]) + c.ModelType[1..] + "ForCausalLM" },
+            ["architectures"] = new[] { ModelArchitecture.Of(c.ModelType)!.ClassName + "ForCausalLM" },
             ["attention_dropout"] = 0.0,
             ["bos_token_id"] = c.BeginningOfSequenceId,
             ["eos_token_id"] = c.EndOfSequenceIds switch { [] => null, [var one] => one, var several => several },
@@ -19,7 +19,7 @@ internal static class ModelConfigurationWriter
             ["hidden_size"] = c.HiddenSize,
             ["initializer_range"] = ModelInitializer.StandardDeviation,
             ["intermediate_size"] = c.IntermediateSize,
-            ["max_position_embeddings"] = c.MaximumPositions,
+            ["max_position_embeddings"] = c.Rope.Type == "dynamic" ? c.Rope.OriginalMaximumPositions : c.MaximumPositions,
             ["model_type"] = c.ModelType,
             ["num_attention_heads"] = c.HeadCount,
             ["num_hidden_layers"] = c.LayerCount,
@@ -32,18 +32,27 @@ internal static class ModelConfigurationWriter
             ["use_cache"] = true,
             ["vocab_size"] = c.VocabularySize,
         };
-        if (c.ModelType is "llama" or "qwen3") keys["attention_bias"] = c.QkvBias;
-        if (c.ModelType == "llama") keys["mlp_bias"] = c.MlpBias;
-        AddWindows(keys, c);
+        var architecture = ModelArchitecture.Of(c.ModelType)!;
+        if (architecture.AttentionBias == AttentionBias.ByKey) keys["attention_bias"] = c.QkvBias;
+        if (architecture.RotatedLayers)
+            keys["no_rope_layers"] = Enumerable.Range(0, c.LayerCount).Select(layer => c.RotatedLayers?[layer] != false ? 1 : 0).ToArray();
+        if (architecture.Multipliers)
+        {
+            keys["embedding_multiplier"] = c.EmbeddingMultiplier;
+            keys["attention_multiplier"] = c.AttentionMultiplier ?? 1 / Math.Sqrt(c.HeadSize);
+            keys["residual_multiplier"] = c.ResidualMultiplier;
+            keys["logits_scaling"] = c.LogitsDivisor;
+        }
+        if (architecture.MlpBias) keys["mlp_bias"] = c.MlpBias;
+        if (architecture.Windows != LayerWindows.None) AddWindows(keys, c, architecture.Windows);
         return HuggingFaceJson.Write(keys);
     }
 
-    private static void AddWindows(SortedDictionary<string, object?> keys, ModelConfiguration c)
+    private static void AddWindows(SortedDictionary<string, object?> keys, ModelConfiguration c, LayerWindows windows)
     {
-        if (c.ModelType == "llama") return;
         var window = c.SlidingWindows.Max();
         keys["sliding_window"] = window == 0 ? null : window;
-        if (c.ModelType != "mistral")
+        if (windows == LayerWindows.FromALayerOn)
         {
             keys["use_sliding_window"] = window > 0;
             keys["max_window_layers"] = c.SlidingWindows.TakeWhile(layer => layer == 0).Count();
@@ -62,6 +71,7 @@ internal static class ModelConfigurationWriter
         {
             (keys["beta_fast"], keys["beta_slow"]) = (rope.BetaFast, rope.BetaSlow);
             if (rope.AttentionFactor is { } factor) keys["attention_factor"] = factor;
+            if (!rope.Truncate) keys["truncate"] = false;
         }
         return keys;
     }

@@ -1,33 +1,50 @@
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// Computes the frequencies of rotary position embedding: f_i = theta^(-2i/d), scaled as rope_scaling says (linear, llama3, yarn: arXiv 2309.00071).
+/// Computes the frequencies of rotary position embedding: f_i = theta^(-2i/d), scaled as rope_scaling says (linear, dynamic NTK, llama3, yarn:
+/// arXiv 2309.00071).
 /// </summary>
 public static class RopeFrequencies
 {
     /// <summary>Computes the angle per position of every pair of a head, and the factor on cosine and sine.</summary>
     /// <param name="rope">The settings.</param>
     /// <param name="headSize">d, the width of a head; even.</param>
+    /// <param name="length">Tokens of the sequence, on which the frequencies of type dynamic depend. Default 0: a short one.</param>
     /// <returns>d/2 frequencies in radians per position, and the factor (1 except for yarn).</returns>
     /// <exception cref="NlftException"><see cref="RopeConfiguration.Type"/> is unknown.</exception>
-    public static (double[] Frequencies, double Magnitude) Of(RopeConfiguration rope, int headSize)
+    public static (double[] Frequencies, double Magnitude) Of(RopeConfiguration rope, int headSize, int length = 0)
     {
+        ArgumentNullException.ThrowIfNull(rope);
+        var theta = DependOnLength(rope, length) ? DynamicTheta(rope, headSize, length) : rope.Theta;
         var frequencies = new double[headSize / 2];
         for (var i = 0; i < frequencies.Length; i++)
         {
-            var f = Math.Pow(rope.Theta, -2.0 * i / headSize);
+            var f = Math.Pow(theta, -2.0 * i / headSize);
             frequencies[i] = rope.Type switch
             {
-                "default" => f,
+                "default" or "dynamic" => f,
                 "linear" => f / rope.Factor,
                 "llama3" => Llama3(rope, f),
                 "yarn" => Yarn(rope, f, i, headSize),
-                _ => throw new NlftException("config.json, rope_type", $"\"{rope.Type}\"", "default, linear, llama3 or yarn",
+                _ => throw new NlftException("config.json, rope_type", $"\"{rope.Type}\"", "default, linear, dynamic, llama3 or yarn",
                     "Use a model with one of these."),
             };
         }
         return (frequencies, rope.Type == "yarn" ? rope.AttentionFactor ?? (rope.Factor <= 1 ? 1 : 0.1 * Math.Log(rope.Factor) + 1) : 1);
     }
+
+    /// <summary>Returns whether a sequence of that many tokens has frequencies of its own, rather than those of all short sequences.</summary>
+    /// <param name="rope">The settings.</param>
+    /// <param name="length">Tokens of the sequence.</param>
+    public static bool DependOnLength(RopeConfiguration rope, int length)
+    {
+        ArgumentNullException.ThrowIfNull(rope);
+        return rope.Type == "dynamic" && length > rope.OriginalMaximumPositions;
+    }
+
+    /// <summary>Dynamic NTK: theta' = theta (factor n / L - (factor - 1))^(d / (d - 2)) for n tokens beyond the L of the model.</summary>
+    private static double DynamicTheta(RopeConfiguration rope, int headSize, int length) => rope.Theta
+        * Math.Pow(rope.Factor * length / rope.OriginalMaximumPositions - (rope.Factor - 1), headSize / (headSize - 2.0));
 
     private static double Llama3(RopeConfiguration rope, double f)
     {
@@ -42,9 +59,10 @@ public static class RopeFrequencies
     {
         double Dimension(double rotations) =>
             headSize * Math.Log(rope.OriginalMaximumPositions / (rotations * 2 * Math.PI)) / (2 * Math.Log(rope.Theta));
-        var low = Math.Max(Math.Floor(Dimension(rope.BetaFast)), 0);
-        var high = Math.Min(Math.Ceiling(Dimension(rope.BetaSlow)), headSize - 1);
-        var ramp = Math.Clamp((i - low) / Math.Max(high - low, 0.001), 0, 1);
+        var (low, high) = (Dimension(rope.BetaFast), Dimension(rope.BetaSlow));
+        if (rope.Truncate) (low, high) = (Math.Floor(low), Math.Ceiling(high));
+        (low, high) = (Math.Max(low, 0), Math.Min(high, headSize - 1));
+        var ramp = Math.Clamp((i - low) / (high == low ? 0.001 : high - low), 0, 1);
         return f / rope.Factor * ramp + f * (1 - ramp);
     }
 }

@@ -25,6 +25,7 @@ internal static class LoraAdapterFolder
 
     public static LoraAdapter Load(string folder)
     {
+        ForeignAdapter.RequireFolder(folder);
         var (configuration, baseModel) = LoraConfigurationJson.Load(Path.Combine(folder, ConfigurationFile));
         var path = Path.Combine(folder, WeightsFile);
         if (!File.Exists(path) && File.Exists(Path.Combine(folder, "adapter_model.bin")))
@@ -56,7 +57,7 @@ internal static class LoraAdapterFolder
         if (!name.StartsWith(Prefix, StringComparison.Ordinal) || !name.EndsWith(Suffix, StringComparison.Ordinal)
             || !IsFactor(name[..^Suffix.Length]))
         {
-            throw new NlftException(place, "a tensor that is not a LoRA factor", $"{Prefix}MODULE.lora_A{Suffix} or .lora_B{Suffix}", UseAnother);
+            throw ForeignAdapter.Tensor(file.Path, name);
         }
         if (!entry.Type.IsSupportedFloat())
         {

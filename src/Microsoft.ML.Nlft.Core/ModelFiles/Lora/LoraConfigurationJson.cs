@@ -87,6 +87,7 @@ internal static class LoraConfigurationJson
 
     private static void Refuse(JsonPlace keys)
     {
+        ForeignAdapter.RequirePeft(keys);
         if (keys["peft_type"].StringOrNull() != "LORA") throw keys["peft_type"].Refuse("\"LORA\"", "Use a LoRA adapter.");
         if (keys["task_type"].StringOrNull() is not (null or "CAUSAL_LM"))
             throw keys["task_type"].Refuse("\"CAUSAL_LM\"", "Use an adapter of a causal language model.");
@@ -132,7 +133,10 @@ internal static class LoraConfigurationJson
         if (value.ValueKind == JsonValueKind.String && value.GetString() != "") return (null, value.GetString());
         if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0)
             throw keys["target_modules"].Refuse("a list of names, a regular expression or \"all-linear\"");
-        return (keys["target_modules"].StringsOrNull(), null);
+        var modules = keys["target_modules"].StringsOrNull()!;
+        if (modules.Any(name => name.Split('.')[^1] is "embed_tokens" or "lm_head"))
+            throw keys["target_modules"].Refuse("linear layers of the decoder, without embed_tokens and lm_head", Merge);
+        return (modules, null);
     }
 
     private static OrderedDictionary<string, T> Pattern<T>(JsonPlace place, Func<JsonPlace, T> read)

@@ -23,7 +23,8 @@ internal static class MergedModel
         {
             foreach (var file in model.WeightFiles)
                 WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), file, updates, cancellationToken);
-            foreach (var name in ModelFolderWriter.Companions(model).Except(LeftOut).Append("config.json")) Copy(name);
+            AtomicFile.Write(Path.Combine(staging, "config.json"), stream => stream.Write(model.ConfigurationJson));
+            foreach (var name in ModelFolderWriter.Companions(model).Except(LeftOut)) Copy(name);
             if (model.IsSharded) Copy(ModelWeights.IndexFile);
 
             void Copy(string name) => ModelFolderWriter.CopyFile(Path.Combine(model.Path, name), Path.Combine(staging, name));

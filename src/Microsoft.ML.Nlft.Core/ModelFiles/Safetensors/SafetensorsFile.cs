@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Common;
 using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
@@ -34,8 +35,7 @@ internal sealed class SafetensorsFile : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            var found = exception is FileNotFoundException or DirectoryNotFoundException ? "no such file"
-                : $"a file that cannot be opened ({exception.Message})";
+            var found = FilePresence.Fault(path) ?? $"a file that cannot be opened ({exception.Message})";
             throw new NlftException(path, found, "a readable safetensors file", "Check the path and the permissions.", exception);
         }
         try

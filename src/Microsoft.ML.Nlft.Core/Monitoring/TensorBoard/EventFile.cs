@@ -46,8 +46,8 @@ internal sealed class EventFile : IDisposable
     });
 
     /// <summary>Writes a text in Markdown: a string tensor of rank 0, marked for TensorBoard's text plugin.</summary>
-    public void Markdown(double wallTime, string tag, string text) =>
-        WriteEvent(wallTime, step: 0, summary => WriteMessage(summary, SummaryValue, value =>
+    public void Markdown(double wallTime, string tag, string text, long step = 0) =>
+        WriteEvent(wallTime, step, summary => WriteMessage(summary, SummaryValue, value =>
     {
         WriteString(value, Tag, tag);
         WriteMessage(value, Metadata, metadata =>

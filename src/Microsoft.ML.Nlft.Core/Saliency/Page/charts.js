@@ -45,10 +45,16 @@ nlft.charts = (() => {
     }
 
     const STRIP = 22, GAP = 4;
-    // Pale colours, and full ones for salient tokens.
-    const shades = { base: ['#a9afb9', '#4b5361'], judge: ['#e0a177', '#b84a06'], standard: ['#90b4de', '#1b569f'] };
+    // The colours of the theme, which a canvas does not know by name.
+    function coloursOf(canvas) {
+        const names = ['ink', 'strip', ...['base', 'judge', 'standard'].flatMap(name => [`${name}-pale`, `${name}-full`])];
+        return Object.fromEntries(names.map(name => {
+            canvas.style.color = `var(--${name})`;
+            return [name, getComputedStyle(canvas).color];
+        }));
+    }
 
-    // Three strips with a bar per token, whose height is its probability, and a mark below each salient token.
+    // Three strips with a bar per token, whose height is its probability; full colours, and a mark below, for salient tokens.
     function strips(canvas, row, roles, present) {
         const names = row.correct ? ['base', 'standard'] : ['base', 'judge', 'standard'];
         const width = canvas.clientWidth, height = names.length * (STRIP + GAP) + 7, ratio = window.devicePixelRatio || 1;
@@ -56,22 +62,22 @@ nlft.charts = (() => {
         canvas.width = Math.round(width * ratio);
         canvas.height = Math.round(height * ratio);
         canvas.style.height = `${height}px`;
-        const draw = canvas.getContext('2d'), step = width / row.tokens;
+        const colours = coloursOf(canvas), draw = canvas.getContext('2d'), step = width / row.tokens;
         draw.scale(ratio, ratio);
         names.forEach((name, s) => {
             const bottom = s * (STRIP + GAP) + STRIP;
-            draw.fillStyle = '#efece4';
+            draw.fillStyle = colours.strip;
             draw.fillRect(0, bottom - STRIP, width, STRIP);
             for (let t = 0; t < row.tokens; t++) {
-                draw.fillStyle = shades[name][row.correct || roles[t] !== nlft.objective.SALIENT ? 0 : 1];
+                draw.fillStyle = colours[`${name}-${row.correct || roles[t] !== nlft.objective.SALIENT ? 'pale' : 'full'}`];
                 const high = Math.exp(Math.min(row[name][t], 0)) * STRIP;
                 draw.fillRect(t * step, bottom - high, Math.max(step - (step > 3 ? 1 : 0), 0.5), high);
             }
         });
-        draw.fillStyle = '#1d2430';
+        draw.fillStyle = colours.ink;
         for (let t = 0; t < row.tokens; t++) if (roles[t] === nlft.objective.SALIENT) draw.fillRect(t * step, height - 6, Math.max(step - 1, 1.5), 4);
         if (present >= 0) {
-            draw.strokeStyle = '#1d2430';
+            draw.strokeStyle = colours.ink;
             draw.lineWidth = 1.5;
             draw.strokeRect(present * step - 1, 0.75, Math.max(step, 2) + 1, height - 1.5);
         }

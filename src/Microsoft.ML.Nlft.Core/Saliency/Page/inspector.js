@@ -22,9 +22,10 @@ nlft.inspector = (() => {
 
     function reason(row, result, o, n) {
         if (row.correct) {
-            if (n.role === SALIENT) return `The right answer makes it almost certain: s is above ${digits(o.SalientLevel)}. It is reinforced most.`;
+            if (n.role === SALIENT)
+                return `The right answer makes it almost certain: its probability (s) is above ${digits(o.SalientLevel)}. It is reinforced most.`;
             if (n.role === NEIGHBOUR) return 'It belongs to the cluster of a salient token and is reinforced with it.';
-            return `Reinforced, the more the likelier the right answer makes it (s is not above ${digits(o.SalientLevel)}).`;
+            return `Reinforced, the more the likelier the right answer makes it: its probability (s) is not above ${digits(o.SalientLevel)}.`;
         }
         if (n.role === SALIENT) {
             return `The judgment makes it ${digits(n.toBase)} times likelier than the question alone, and ${digits(n.toStandard)} times likelier `
@@ -33,13 +34,34 @@ nlft.inspector = (() => {
         if (n.role === NEIGHBOUR) return 'It belongs to the cluster of a salient token: neither learned nor unlearned.';
         if (result.salientAlone)
             return `More than ${digits(100 * o.MaximumSalientShare)} % of the row is salient: only those tokens teach, this one does not.`;
-        const why = !(n.toBase > o.SalientRatioToBase) ? `j / b is not above ${digits(o.SalientRatioToBase)}`
-            : !(n.toStandard > o.SalientRatioToStandard) ? `j / s is not above ${digits(o.SalientRatioToStandard)}: the answer explains it as well`
-                : `j is not above ${digits(o.MinimumJudgeProbability)}`;
+        const why = !(n.toBase > o.SalientRatioToBase)
+            ? `the judgment does not make it ${digits(o.SalientRatioToBase)} times likelier than the question alone (j / b)`
+            : !(n.toStandard > o.SalientRatioToStandard)
+                ? `the judgment does not make it ${digits(o.SalientRatioToStandard)} times likelier than the right answer does (j / s)`
+                : `after the judgment its probability (j) is not above ${digits(o.MinimumJudgeProbability)}`;
         return `Not salient: ${why}. Reinforced, the more the likelier the right answer makes it.`;
     }
 
     const roleNames = { [ORDINARY]: 'ordinary', [NEIGHBOUR]: 'cluster neighbour', [SALIENT]: 'salient' };
+
+    const contexts = [['question (b)', 'base', 'b'], ['judgment (j)', 'judge', 'j'], ['answer (s)', 'standard', 's']];
+
+    function likely(row, context, t) {
+        const tokens = row.likely(context, t).filter(([, p]) => p >= 0.001).map(([text, p]) =>
+            create('span', {}, create('code', {}, shown(text)), ` ${(100 * p).toFixed(p >= 0.0995 ? 0 : 1)} %`));
+        return tokens.length > 0 ? tokens : ['none above 0.1 %'];
+    }
+
+    // What the model would have written instead, where the map knows it.
+    function instead(map, row, t) {
+        if (map.likely === 0) return [];
+        const list = create('dl', { className: 'likely' }, ...contexts.flatMap(([name, kind], context) => row.correct && kind === 'judge' ? []
+            : [create('dt', {}, name), create('dd', {}, ...likely(row, context, t))]));
+        return [create('h3', {}, 'Likeliest other tokens, after the'), list];
+    }
+
+    // The text of a token with its spaces and line breaks.
+    const shown = text => nlft.rows.visible(text).replaceAll('\n', '').replace(/^ +$|^ /, spaces => '␣'.repeat(spaces.length)) || '(empty)';
 
     function bar(name, kind, value) {
         const fill = create('i', {});
@@ -61,22 +83,24 @@ nlft.inspector = (() => {
             cell.dataset.number = key;
             return [create('dt', {}, name), cell];
         };
-        const facts = create('dl', {},
-            ...(row.correct ? [] : [...entry('toBase', 'j / b', digits(n.toBase)), ...entry('toStandard', 'j / s', digits(n.toStandard))]),
-            ...entry('role', 'role', roleNames[n.role]), ...entry('weight', 'weight w', digits(n.weight)),
-            ...entry('coefficient', 'coefficient c', digits(n.coefficient)));
+        const facts = create('dl', { className: 'facts' },
+            ...(row.correct ? [] : [...entry('toBase', 'judgment / question (j / b)', digits(n.toBase)),
+                ...entry('toStandard', 'judgment / answer (j / s)', digits(n.toStandard))]),
+            ...entry('role', 'role', roleNames[n.role]), ...entry('weight', 'weight (w)', digits(n.weight)),
+            ...entry('coefficient', 'coefficient (c)', digits(n.coefficient)));
         const effect = n.coefficient > 0 ? 'reinforced' : n.coefficient < 0 ? 'made unlikely' : 'left alone';
         const text = create('span', { className: `t ${nlft.rows.shade(n.coefficient, row.tokens, options.Scale)}` },
-            nlft.rows.visible(map.texts[row.text[t]]).replace(/^ +$/, spaces => '␣'.repeat(spaces.length)) || '(empty)');
+            shown(map.texts[row.text[t]]));
         const close = create('button', { type: 'button', className: 'close', title: 'Close' }, '×');
         close.addEventListener('click', () => view.select(null));
         panel.replaceChildren(
             create('h2', {}, text, create('span', { className: 'effect' }, effect)),
             close,
             create('p', { className: 'where' }, `token ${t + 1} of ${row.tokens}, ${map.rows[selection.row].source}`),
-            create('div', { className: 'probabilities' }, bar('b question', 'base', n.b), ...(row.correct ? [] : [bar('j judgment', 'judge', n.j)]),
-                bar('s answer', 'standard', n.s)),
-            facts, create('p', { className: 'reason' }, reason(row, result, options, n)), ...overEpochs(view, selection));
+            create('h3', {}, 'Probability after the'),
+            create('div', { className: 'probabilities' }, ...contexts.filter(([, , key]) => n[key] !== null)
+                .map(([name, kind, key]) => bar(name, kind, n[key]))),
+            create('p', { className: 'reason' }, reason(row, result, options, n)), facts, ...instead(map, row, t), ...overEpochs(view, selection));
     }
 
     // How the token changed over the epochs of a recorded run.
@@ -91,9 +115,9 @@ nlft.inspector = (() => {
             nlft.charts.line(values, view.moment, range, `${name} by epoch: ${values.map(digits).join(', ')}`),
             create('b', {}, digits(values[view.moment])));
         const weights = seen.map(n => n.weight), coefficients = seen.map(n => n.coefficient);
-        return [create('h3', {}, `Epochs ${view.map.epochs[0]} to ${view.map.epochs.at(-1)}`), chart('b', seen.map(n => n.b), [0, 1]),
-            chart('w', weights, [0, Math.max(1, ...weights)]),
-            chart('c', coefficients, [Math.min(0, ...coefficients), Math.max(0, ...coefficients)])];
+        return [create('h3', {}, `Epochs ${view.map.epochs[0]} to ${view.map.epochs.at(-1)}`), chart('question (b)', seen.map(n => n.b), [0, 1]),
+            chart('weight (w)', weights, [0, Math.max(1, ...weights)]),
+            chart('coefficient (c)', coefficients, [Math.min(0, ...coefficients), Math.max(0, ...coefficients)])];
     }
 
     return { show, numbers, digits };

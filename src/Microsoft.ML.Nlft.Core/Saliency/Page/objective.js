@@ -1,4 +1,4 @@
-'use strict';
+
 const nlft = {};
 
 // The natural language objective over one response: the page's counterpart of NaturalLanguageObjective.cs, step for step.

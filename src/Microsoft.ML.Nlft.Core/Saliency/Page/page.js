@@ -66,10 +66,11 @@ nlft.page = (async () => {
             nlft.charts.histogram('Salient share of a wrong row', share, [[0, '0'], [5, '10 %'], [10, '20 %'], [15, '30 %'], [20, '40 %']],
                 { at: options.MaximumSalientShare * 50, label: `rule ${percent(options.MaximumSalientShare)}` },
                 `${over} of ${wrong} rows are above the rule.`),
-            nlft.charts.histogram('j / b of their tokens', ratio, [[0, '1/16'], [4, '1/4'], [8, '1'], [12, '4'], [16, '16'], [20, '64'], [24, '']],
+            nlft.charts.histogram('Tokens by judgment / question (j / b)', ratio,
+                [[0, '1/16'], [4, '1/4'], [8, '1'], [12, '4'], [16, '16'], [20, '64'], [24, '']],
                 { at: 2 * (Math.log2(options.SalientRatioToBase) + 4), label: `above ${options.SalientRatioToBase}` }, 'Logarithmic.'));
         if (wrong < rows.length) charts.push(
-            nlft.charts.histogram('s of the tokens of right rows', level, [[0, '0'], [10, '0.5'], [20, '1']],
+            nlft.charts.histogram('Right rows: tokens by answer (s)', level, [[0, '0'], [10, '0.5'], [20, '1']],
                 { at: options.SalientLevel * 20, label: `above ${options.SalientLevel}` }, ''));
         byId('charts').replaceChildren(...charts);
     }
@@ -142,6 +143,8 @@ nlft.page = (async () => {
     const wrongRows = map.rows.filter(row => !row.correct).length;
     byId('subtitle').textContent = `${map.model}: ${map.rows.length} rows, ${wrongRows} wrong and ${map.rows.length - wrongRows} right responses.`;
 
+    if (map.date) byId('date').textContent = `, ${map.date}`;
+
     const rows = nlft.rows.build(byId('rows'), view, select);
     const player = nlft.epochs.build(byId('player'), view, go);
     const show = nlft.settings.build(byId('settings'), map, view.options, soon);
@@ -165,13 +168,14 @@ nlft.page = (async () => {
     refresh();
     const first = map.rows.findIndex((row, r) => !row.correct && view.results[r].salient > 0);
     if (wide.matches && first >= 0) select(first, view.results[first].roles.indexOf(nlft.objective.SALIENT));
+    frame(() => rows.repaint());
     return view;
 })();
 
 nlft.page.catch(error => {
     const note = document.createElement('p');
     note.className = 'failure';
-    note.textContent = `This page could not be shown: ${error.message} A browser of 2023 or later is needed.`;
+    note.textContent = `This page could not be shown: ${error.message} A browser of 2024 or later is needed.`;
     document.body.prepend(note);
     throw error;
 });

@@ -74,6 +74,8 @@ nlft.payload = (() => {
         const number = map.single ? Float32Array : Float64Array;
         const ids = column(Uint32Array, total);
         const [base, judge, standard] = [0, 1, 2].map(() => column(number, total * moments));
+        const likely = map.likely === 0 ? []
+            : [0, 1, 2].map(() => [Uint32Array, Float32Array].map(type => column(type, total * moments * map.likely)));
         const walks = new Uint8Array(buffer, at);
         const begins = indexWalks(walks, map.rows, moments);
         const thresholdIndex = new Map(map.thresholds.map((threshold, i) => [threshold, i]));
@@ -82,7 +84,8 @@ nlft.payload = (() => {
         for (let moment = 0, from = 0; moment < moments; moment++) {
             let id = 0;
             map.moments.push(map.rows.map((row, r) => {
-                const end = from + row.tokens, begin = begins.slice(2 * (moment * map.rows.length + r), 2 * (moment * map.rows.length + r) + 2);
+                const first = from, end = from + row.tokens;
+                const begin = begins.slice(2 * (moment * map.rows.length + r), 2 * (moment * map.rows.length + r) + 2);
                 const seen = {
                     tokens: row.tokens,
                     correct: row.correct,
@@ -90,6 +93,9 @@ nlft.payload = (() => {
                     judge: judge.subarray(from, end),
                     standard: standard.subarray(from, end),
                     text: ids.subarray(id, id + row.tokens),
+                    // The likeliest other tokens in a context (0: question, 1: judgment, 2: answer), as [text, probability].
+                    likely: (context, t) => Array.from({ length: map.likely }, (_, k) => (first + t) * map.likely + k)
+                        .map(i => [map.texts[likely[context][0][i]], likely[context][1][i]]),
                     reach: (rule, t, threshold) => reachOf(walks, begin[rule === 'Similar' ? 1 : 0][t], thresholdIndex.get(threshold)),
                 };
                 from = end;

@@ -5,17 +5,18 @@ nlft.settings = (() => {
 
     const groups = [
         ['Wrong responses: what is salient', [
-            ['SalientRatioToBase', 'j / b above', 1, 10, 0.05, 'The judgment must make the token this much likelier than the question alone.'],
-            ['SalientRatioToStandard', 'j / s above', 0, 10, 0.05, 'And this much likelier than the right answer does.'],
-            ['MinimumJudgeProbability', 'j above', 0, 0.5, 0.005, 'And not be improbable altogether.'],
+            ['SalientRatioToBase', 'judgment / question (j / b) above', 1, 10, 0.05,
+                'The judgment must make the token this much likelier than the question alone.'],
+            ['SalientRatioToStandard', 'judgment / answer (j / s) above', 0, 10, 0.05, 'And this much likelier than the right answer does.'],
+            ['MinimumJudgeProbability', 'after the judgment (j) above', 0, 0.5, 0.005, 'And not be improbable altogether.'],
         ]],
         ['Wrong responses: weights', [
-            ['SalientWeightCenter', 'weight 1 at j / b', -2, 10, 0.1, 'A salient token weighs 2 sigmoid(j/b - this).'],
+            ['SalientWeightCenter', 'weight (w) is 1 at j / b', -2, 10, 0.1, 'A salient token weighs 2 sigmoid(j/b - this).'],
             ['MaximumSalientShare', 'share rule', 0, 1, 0.01, 'With a larger share of salient tokens, only they teach.'],
-            ['IncorrectOrdinaryExponent', 'ordinary: s to the', 0.05, 4, 0.05, 'An ordinary token weighs s to this power.'],
+            ['IncorrectOrdinaryExponent', 'ordinary: power of answer (s)', 0.05, 4, 0.05, 'An ordinary token weighs s to this power.'],
         ]],
         ['Right responses', [
-            ['SalientLevel', 's above', 0.01, 0.995, 0.005, 'A token is salient when the right answer makes it this likely.'],
+            ['SalientLevel', 'after the answer (s) above', 0.01, 0.995, 0.005, 'A token is salient when the right answer makes it this likely.'],
             ['CorrectSalientExponent', 'salient exponent', 0.1, 10, 0.1, 'A salient token weighs 1 + ((s - level) / (1 - level)) to this power.'],
             ['CorrectNeighbourExponent', 'neighbour exponent', 0.05, 4, 0.05, 'A neighbour weighs s / level to this power.'],
             ['CorrectOrdinaryExponent', 'ordinary exponent', 0.05, 4, 0.05, 'An ordinary token weighs s / level to this power.'],

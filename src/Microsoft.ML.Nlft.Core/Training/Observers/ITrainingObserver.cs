@@ -3,8 +3,8 @@ namespace Microsoft.ML.Nlft.Training.Observers;
 /// <summary>Follows a run internally: every event it receives is complete, and the model matches the state. An exception ends the run.</summary>
 internal interface ITrainingObserver
 {
-    /// <summary>Called between epochs: before the first step, after the last step of an epoch, and when a run resumes.</summary>
-    void BetweenEpochs(RunState state, CancellationToken cancellationToken)
+    /// <summary>Called before the first step, after every step before it is reported, and when a run resumes.</summary>
+    void BeforeReport(RunState state, CancellationToken cancellationToken)
     {
     }
 

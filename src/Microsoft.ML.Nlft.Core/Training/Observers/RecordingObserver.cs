@@ -30,9 +30,9 @@ internal sealed class RecordingObserver(
         }
     }
 
-    public void BetweenEpochs(RunState state, CancellationToken cancellationToken)
+    public void BeforeReport(RunState state, CancellationToken cancellationToken)
     {
-        if (_rows.Length == 0 || state.LastRecorded == state.Epoch) return;
+        if (_rows.Length == 0 || state.RowsDone > 0 || state.LastRecorded == state.Epoch) return;
         var seen = team.RunOnAll(token => _analyzer.Analyze(_rows, token), cancellationToken);
         state.Pending = [.. state.Pending, new RecordedEpoch(state.Epoch, seen)];
     }

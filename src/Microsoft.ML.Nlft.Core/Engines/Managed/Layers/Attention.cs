@@ -4,8 +4,9 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// Causal grouped-query attention within each sequence: P = softmax(Q K^T / sqrt(d)) over the keys that a query may see, O = P V. Queries are
-/// processed in tiles, so a thread holds at most tile x T scores; keys and values are packed once for all queries of a task.
+/// Causal grouped-query attention within each sequence: P = softmax(s Q K^T) over the keys that a query may see, where s is 1 / sqrt(d) unless the
+/// model says otherwise; O = P V. Queries are processed in tiles, so a thread holds at most tile x T scores; keys and values are packed once for all
+/// queries of a task.
 /// </summary>
 internal sealed unsafe class Attention(ModelConfiguration configuration, int window)
 {
@@ -13,7 +14,7 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
 
     private readonly int _size = configuration.HeadSize, _heads = configuration.HeadCount, _keyValueHeads = configuration.KeyValueHeadCount;
     private readonly int _group = configuration.HeadCount / configuration.KeyValueHeadCount;
-    private readonly float _scale = (float)(1 / Math.Sqrt(configuration.HeadSize));
+    private readonly float _scale = (float)(configuration.AttentionMultiplier ?? 1 / Math.Sqrt(configuration.HeadSize));
 
     /// <summary>
     /// Computes o[R x heads d] from q[R x heads d] and k, v[N x kvHeads d], and logSums[R x heads] = log sum exp(scores) for the backward pass.
@@ -62,7 +63,7 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
     }
 
     /// <summary>
-    /// With P = exp(scores - logSums), computes dV += P^T dO; dP = dO V^T; dS = P * (dP - rowsum(dO * O)) / sqrt(d), because
+    /// With P = exp(scores - logSums), computes dV += P^T dO; dP = dO V^T; dS = s P * (dP - rowsum(dO * O)), because
     /// rowsum(P * dP) = rowsum(dO * O); dQ = dS K; dK += dS^T Q. A task is one head of one sequence with its own dK and dV, which are then summed
     /// over the heads of a group.
     /// </summary>

@@ -2,22 +2,37 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>One decoder layer: m = x + o(attention(norm(x))), y = m + feedforward(norm(m)).</summary>
+/// <summary>
+/// One decoder layer: m = x + r o(attention(norm(x))), y = m + r feedforward(norm(m)); with norms after, m = x + r norm(o(attention(x))) and
+/// y = m + r norm(feedforward(m)).
+/// </summary>
 internal sealed class DecoderLayer
 {
     /// <summary>The index of the layer, 0 for the lowest.</summary>
     public required int Index { get; init; }
-    public required RmsNorm InputNorm { get; init; }
+    public required RmsNorm AttentionNorm { get; init; }
     public required Linear Q { get; init; }
     public required Linear K { get; init; }
     public required Linear V { get; init; }
     public required Linear O { get; init; }
 
-    /// <summary>The per-head norms of queries and keys (qwen3), or null.</summary>
+    /// <summary>d, the width of a head.</summary>
+    public required int HeadSize { get; init; }
+
+    /// <summary>Whether queries and keys are rotated.</summary>
+    public required bool IsRotated { get; init; }
+
+    /// <summary>r, the factor on what is added to the residual stream.</summary>
+    public required float ResidualMultiplier { get; init; }
+
+    /// <summary>Whether the norms follow attention and the feed-forward network.</summary>
+    public required bool NormAfter { get; init; }
+
+    /// <summary>The norms of queries and keys, or null.</summary>
     public RmsNorm? QueryNorm { get; init; }
     public RmsNorm? KeyNorm { get; init; }
     public required Attention Attention { get; init; }
-    public required RmsNorm PostAttentionNorm { get; init; }
+    public required RmsNorm FeedForwardNorm { get; init; }
     public required FeedForward FeedForward { get; init; }
 
     /// <summary>The seven linear layers.</summary>
@@ -28,7 +43,7 @@ internal sealed class DecoderLayer
     /// gradient of the input.
     /// </summary>
     private bool IsAttentionTrainable => Q.IsTrainable || K.IsTrainable || V.IsTrainable || O.IsTrainable
-        || InputNorm.Weight.Parameter is not null || PostAttentionNorm.Weight.Parameter is not null;
+        || AttentionNorm.Weight.Parameter is not null || FeedForwardNorm.Weight.Parameter is not null;
 
     /// <summary>Whether any tensor of the layer is trainable.</summary>
     public bool IsTrainable => IsAttentionTrainable || Linears.Any(linear => linear.IsTrainable);
@@ -41,12 +56,12 @@ internal sealed class DecoderLayer
     /// <param name="a">Receives what the backward pass needs.</param>
     /// <param name="y">The output.</param>
     /// <param name="attention">Computes a.Attended in place of <see cref="Attention"/>; null for attention within the batch.</param>
-    public void Forward(EngineContext context, QueryRows rows, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix y,
+    public void Forward(EngineContext context, QueryRows rows, RotaryRows rope, Matrix x, LayerActivations a, Matrix y,
         ICachedAttention? attention = null)
     {
         var queryContext = context with { Rows = rows };
         var normed = context.Rent(x.Rows, x.Columns);
-        InputNorm.Forward(context, x, normed);
+        NormInput(context, AttentionNorm, x, normed);
         Matrix queryInput = Gather(queryContext, normed), residual = Gather(queryContext, x);
         if (rows.IsAll)
         {
@@ -59,13 +74,27 @@ internal sealed class DecoderLayer
         }
         QueryNorm?.Forward(queryContext, a.RawQuery, a.Query);
         KeyNorm?.Forward(context, a.RawKey, a.Key);
-        rope.Rotate(queryContext, a.Query, 1);
-        rope.Rotate(context, a.Key, 1);
+        if (IsRotated)
+        {
+            RotaryEmbedding.Rotate(queryContext, rope, HeadSize, a.Query, 1);
+            RotaryEmbedding.Rotate(context, rope, HeadSize, a.Key, 1);
+        }
         if (attention is null) Attention.Forward(queryContext, a.Query, a.Key, a.Value, a.Attended, a.LogSums);
         else attention.Attend(queryContext, this, a);
-        O.Forward(queryContext, a.Attended, a.PostAttention, residual);
-        PostAttentionNorm.Forward(queryContext, a.PostAttention, queryInput);
-        FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, a.PostAttention, y);
+        if (IsPlain)
+        {
+            O.Forward(queryContext, a.Attended, a.PostAttention, residual);
+            FeedForwardNorm.Forward(queryContext, a.PostAttention, queryInput);
+            FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, a.PostAttention, y);
+        }
+        else
+        {
+            O.Forward(queryContext, a.Attended, a.AttentionOutput ?? a.PostAttention);
+            AddToResidual(queryContext, AttentionNorm, a.AttentionOutput, residual, a.PostAttention);
+            NormInput(queryContext, FeedForwardNorm, a.PostAttention, queryInput);
+            FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, null, a.FeedForwardOutput ?? y);
+            AddToResidual(queryContext, FeedForwardNorm, a.FeedForwardOutput, a.PostAttention, y);
+        }
         if (!rows.IsAll)
         {
             context.Return(queryInput);
@@ -78,37 +107,44 @@ internal sealed class DecoderLayer
     /// Adds to the gradients of the trainable tensors and, unless <paramref name="dx"/> is null, computes dx[N x H] from dy[R x H]. Overwrites dy;
     /// if R = N, dx and dy may be the same matrix.
     /// </summary>
-    public void Backward(EngineContext context, QueryRows rows, RotaryEmbedding rope, Matrix x, LayerActivations a, Matrix dy, Matrix? dx)
+    public void Backward(EngineContext context, QueryRows rows, RotaryRows rope, Matrix x, LayerActivations a, Matrix dy, Matrix? dx)
     {
         var queryContext = context with { Rows = rows };
         var reachesAttention = dx is not null || IsAttentionTrainable;
         Matrix normed = context.Rent(dy.Rows, dy.Columns), dNormed = context.Rent(dy.Rows, dy.Columns);
-        PostAttentionNorm.Forward(queryContext, a.PostAttention, normed); // recomputing is cheaper than storing
-        FeedForward.Backward(queryContext, normed, a.Gate, a.Up, dy, reachesAttention ? dNormed : null);
+        NormInput(queryContext, FeedForwardNorm, a.PostAttention, normed); // recomputing is cheaper than storing
+        var dBranch = Branch(queryContext, FeedForwardNorm, a.FeedForwardOutput, dy);
+        FeedForward.Backward(queryContext, normed, a.Gate, a.Up, dBranch, reachesAttention ? dNormed : null);
+        ReturnBranch(context, dBranch, dy);
         if (reachesAttention)
         {
-            PostAttentionNorm.Backward(queryContext, a.PostAttention, dNormed, dy, accumulate: true);
+            NormInputBackward(queryContext, FeedForwardNorm, a.PostAttention, dNormed, dy);
             BackwardAttention(context, queryContext, rope, x, a, dy, dx);
         }
         context.Return(normed);
         context.Return(dNormed);
     }
 
-    private void BackwardAttention(EngineContext context, EngineContext queryContext, RotaryEmbedding rope, Matrix x, LayerActivations a,
+    private void BackwardAttention(EngineContext context, EngineContext queryContext, RotaryRows rope, Matrix x, LayerActivations a,
         Matrix dResidual, Matrix? dx)
     {
         Matrix dAttended = context.Rent(dResidual.Rows, a.Attended.Columns), dq = context.Rent(dResidual.Rows, a.Query.Columns);
         Matrix dk = context.Rent(x.Rows, a.Key.Columns), dv = context.Rent(x.Rows, a.Value.Columns);
-        O.Backward(queryContext, a.Attended, dResidual, dAttended, accumulate: false);
+        var dBranch = Branch(queryContext, AttentionNorm, a.AttentionOutput, dResidual);
+        O.Backward(queryContext, a.Attended, dBranch, dAttended, accumulate: false);
+        ReturnBranch(context, dBranch, dResidual);
         Attention.Backward(queryContext, a.Query, a.Key, a.Value, a.Attended, a.LogSums, dAttended, dq, dk, dv);
-        rope.Rotate(queryContext, dq, -1);
-        rope.Rotate(context, dk, -1);
+        if (IsRotated)
+        {
+            RotaryEmbedding.Rotate(queryContext, rope, HeadSize, dq, -1);
+            RotaryEmbedding.Rotate(context, rope, HeadSize, dk, -1);
+        }
         QueryNorm?.Backward(queryContext, a.RawQuery, dq, dq, accumulate: false);
         KeyNorm?.Backward(context, a.RawKey, dk, dk, accumulate: false);
 
         Matrix normed = context.Rent(x.Rows, x.Columns), dNormed = context.Rent(x.Rows, x.Columns);
         Matrix? input = dx is null ? null : dNormed;
-        InputNorm.Forward(context, x, normed);
+        NormInput(context, AttentionNorm, x, normed);
         K.Backward(context, normed, dk, input, accumulate: false);
         V.Backward(context, normed, dv, input, accumulate: true);
         if (queryContext.Rows.IsAll)
@@ -128,8 +164,55 @@ internal sealed class DecoderLayer
             context.Return(queryInput);
             context.Return(dQueryInput);
         }
-        if (dx is { } sum) InputNorm.Backward(context, x, dNormed, sum, accumulate: true);
+        if (dx is { } sum) NormInputBackward(context, AttentionNorm, x, dNormed, sum);
         foreach (var matrix in (ReadOnlySpan<Matrix>)[dAttended, dq, dk, dv, normed, dNormed]) context.Return(matrix);
+    }
+
+    /// <summary>Whether norms come first and nothing is scaled, so that a product can add to the residual stream itself.</summary>
+    private bool IsPlain => !NormAfter && ResidualMultiplier == 1;
+
+    /// <summary>Computes y = norm(x), the input of attention or the feed-forward network; y = x with norms after.</summary>
+    private void NormInput(EngineContext context, RmsNorm norm, Matrix x, Matrix y)
+    {
+        if (NormAfter) x.CopyTo(y);
+        else norm.Forward(context, x, y);
+    }
+
+    /// <summary>Adds to dx what dy, the gradient of <see cref="NormInput"/>'s output, gives.</summary>
+    private void NormInputBackward(EngineContext context, RmsNorm norm, Matrix x, Matrix dy, Matrix dx)
+    {
+        if (!NormAfter) norm.Backward(context, x, dy, dx, accumulate: true);
+        else context.ForRows(dx.Rows, (dy, dx), static (loop, row) => VectorMath.Add(loop.dy[row], loop.dx[row]));
+    }
+
+    /// <summary>Computes y = residual + r norm(output) with norms after, else y = residual + r y.</summary>
+    private void AddToResidual(EngineContext context, RmsNorm norm, Matrix? output, Matrix residual, Matrix y)
+    {
+        if (output is { } raw) norm.Forward(context, raw, y);
+        context.ForRows(y.Rows, (residual, y, scale: ResidualMultiplier), static (loop, row) =>
+        {
+            VectorMath.Scale(loop.y[row], loop.scale);
+            VectorMath.Add(loop.residual[row], loop.y[row]);
+        });
+    }
+
+    /// <summary>Returns the gradient of o_proj's or the feed-forward network's output: dy itself, or a rented matrix.</summary>
+    private Matrix Branch(EngineContext context, RmsNorm norm, Matrix? output, Matrix dy)
+    {
+        if (IsPlain) return dy;
+        var branch = context.Rent(dy.Rows, dy.Columns);
+        context.ForRows(dy.Rows, (dy, branch, scale: ResidualMultiplier), static (loop, row) =>
+        {
+            loop.dy[row].CopyTo(loop.branch[row]);
+            VectorMath.Scale(loop.branch[row], loop.scale);
+        });
+        if (output is { } raw) norm.Backward(context, raw, branch, branch, accumulate: false);
+        return branch;
+    }
+
+    private static void ReturnBranch(EngineContext context, Matrix branch, Matrix dy)
+    {
+        if (!ReferenceEquals(branch.Data, dy.Data)) context.Return(branch);
     }
 
     /// <summary>Returns the query rows of a matrix: the matrix itself if R = N, else a rented copy of these rows.</summary>

@@ -14,7 +14,7 @@ internal sealed class FeedForward(Linear gate, Linear up, Linear down)
     public Linear Down { get; } = down;
 
     /// <summary>Computes y[N x H] = residual + FFN(x[N x H]); fills g[N x F] and u[N x F] for the backward pass.</summary>
-    public void Forward(EngineContext context, Matrix x, Matrix g, Matrix u, Matrix residual, Matrix y)
+    public void Forward(EngineContext context, Matrix x, Matrix g, Matrix u, Matrix? residual, Matrix y)
     {
         Linear.Forward(context, x, (Gate, g), (Up, u));
         var a = context.Rent(g.Rows, g.Columns);

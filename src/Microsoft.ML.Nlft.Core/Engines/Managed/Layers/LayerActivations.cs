@@ -19,6 +19,7 @@ internal sealed class LayerActivations : IDisposable
         (RawQuery, RawKey) = c.QueryKeyNorm ? (context.Rent(rows, queries), context.Rent(n, keys)) : (Query, Key);
         (Attended, LogSums, PostAttention) = (context.Rent(rows, queries), context.Rent(rows, c.HeadCount), context.Rent(rows, c.HiddenSize));
         (Gate, Up) = (context.Rent(rows, c.IntermediateSize), context.Rent(rows, c.IntermediateSize));
+        if (c.NormAfter) (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
     }
 
     /// <summary>Returns the bytes of the activations of <paramref name="rows"/> rows, with R = N.</summary>
@@ -26,7 +27,7 @@ internal sealed class LayerActivations : IDisposable
     {
         long queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         var attention = 2 * queries + 2 * keys + (c.QueryKeyNorm ? queries + keys : 0) + c.HeadCount;
-        return sizeof(float) * rows * (attention + c.HiddenSize + 2L * c.IntermediateSize);
+        return sizeof(float) * rows * (attention + (c.NormAfter ? 3 : 1) * c.HiddenSize + 2L * c.IntermediateSize);
     }
 
     /// <summary>The projections before the query/key norm; the same matrices as Query and Key in a model without one.</summary>
@@ -44,7 +45,11 @@ internal sealed class LayerActivations : IDisposable
     /// <summary>log sum exp of the scores of every head.</summary>
     public Matrix LogSums { get; }
 
-    /// <summary>The residual stream after attention, x + o_proj(attended).</summary>
+    /// <summary>The outputs of o_proj and of the feed-forward network before their norms, in a model with norms after; else null.</summary>
+    public Matrix? AttentionOutput { get; }
+    public Matrix? FeedForwardOutput { get; }
+
+    /// <summary>The residual stream after attention.</summary>
     public Matrix PostAttention { get; }
     public Matrix Gate { get; }
     public Matrix Up { get; }
@@ -52,6 +57,8 @@ internal sealed class LayerActivations : IDisposable
     public void Dispose()
     {
         foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, PostAttention, Gate, Up]) _context.Return(matrix);
+        if (AttentionOutput is { } attention) _context.Return(attention);
+        if (FeedForwardOutput is { } feedForward) _context.Return(feedForward);
         if (RawQuery.Data == Query.Data) return;
         _context.Return(RawQuery);
         _context.Return(RawKey);

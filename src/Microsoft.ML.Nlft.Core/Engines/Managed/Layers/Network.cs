@@ -23,7 +23,7 @@ internal sealed class Network : IDisposable
             Layers[i] = CreateLayer(c, i, $"model.layers.{i}", c.SlidingWindows[i]);
         }
         FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize));
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), (float)(1 / c.LogitsDivisor));
         if (_trainAll)
             _parameters.AddRange(_weights.Select(weight => weight.Parameter!));
         else if (options.Adapter is not null || options.Trainable == TrainableWeights.Lora)
@@ -57,18 +57,23 @@ internal sealed class Network : IDisposable
     private DecoderLayer CreateLayer(ModelConfiguration c, int index, string path, int window)
     {
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
+        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
         return new DecoderLayer
         {
             Index = index,
-            InputNorm = Norm($"{path}.input_layernorm.weight", c.HiddenSize),
+            HeadSize = c.HeadSize,
+            IsRotated = c.RotatedLayers?[index] != false,
+            ResidualMultiplier = (float)c.ResidualMultiplier,
+            NormAfter = c.NormAfter,
+            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
             Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
             K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
             V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
             O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
-            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", c.HeadSize) : null,
-            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", c.HeadSize) : null,
+            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
+            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
             Attention = new Attention(c, window),
-            PostAttentionNorm = Norm($"{path}.post_attention_layernorm.weight", c.HiddenSize),
+            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
             FeedForward = new FeedForward(
                 Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
                 Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),

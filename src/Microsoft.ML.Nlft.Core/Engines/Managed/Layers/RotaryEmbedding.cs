@@ -1,6 +1,5 @@
 using System.Runtime.Intrinsics;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
-using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
@@ -8,37 +7,15 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// Rotary position embedding (Su et al., arXiv 2104.09864) in the rotate-half layout: with a = position * f_i, the pair
 /// (x_i, x_{i+d/2}) is rotated by the angle a. The backward pass rotates by -a.
 /// </summary>
-internal sealed class RotaryEmbedding
+internal static class RotaryEmbedding
 {
-    private readonly int _half;
-    private readonly float[] _cosine, _sine; // [position * half + i]
-
-    public RotaryEmbedding(ModelConfiguration configuration, int positions)
-    {
-        _half = configuration.HeadSize / 2;
-        var (frequencies, magnitude) = RopeFrequencies.Of(configuration.Rope, configuration.HeadSize);
-        (_cosine, _sine, Positions) = (new float[positions * _half], new float[positions * _half], positions);
-        for (var position = 0; position < positions; position++)
-        {
-            for (var i = 0; i < _half; i++)
-            {
-                var (sine, cosine) = Math.SinCos(position * frequencies[i]);
-                _cosine[position * _half + i] = (float)(cosine * magnitude);
-                _sine[position * _half + i] = (float)(sine * magnitude);
-            }
-        }
-    }
-
-    /// <summary>Number of positions the table holds.</summary>
-    public int Positions { get; }
-
     /// <summary>Rotates every head of x[N x heads d] in place; <paramref name="direction"/> is 1 forward and -1 backward.</summary>
-    public void Rotate(EngineContext context, Matrix x, int direction) =>
-        context.ForRows(x.Rows, (rope: this, x, context.Rows.Positions, direction), static (loop, row) =>
+    public static void Rotate(EngineContext context, RotaryRows rope, int headSize, Matrix x, int direction) =>
+        context.ForRows(x.Rows, (rope, half: headSize / 2, x, context.Rows, direction), static (loop, row) =>
         {
-            var half = loop.rope._half;
-            var start = loop.Positions[row] * half;
-            ReadOnlySpan<float> cosine = loop.rope._cosine.AsSpan(start, half), sine = loop.rope._sine.AsSpan(start, half);
+            var (rope, half) = (loop.rope, loop.half);
+            var start = (rope.ByPosition ? loop.Rows.Positions[row] : loop.Rows.IsAll ? row : loop.Rows.BatchRow(row)) * half;
+            ReadOnlySpan<float> cosine = rope.Cosine.AsSpan(start, half), sine = rope.Sine.AsSpan(start, half);
             for (var head = loop.x[row]; head.Length > 0; head = head[(2 * half)..])
             {
                 Rotate(head[..half], head.Slice(half, half), cosine, sine, loop.direction);

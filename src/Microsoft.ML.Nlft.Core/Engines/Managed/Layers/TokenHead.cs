@@ -3,11 +3,11 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = h W^T. Logits exist for one chunk of the
-/// vocabulary and one block of rows at a time. Since d log p / dh = W_y - E[W], the mean over p, a forward pass of training accumulates that mean
+/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T. Logits exist for one chunk of the
+/// vocabulary and one block of rows at a time. Since d log p / dh = s (W_y - E[W]), the mean over p, a forward pass of training accumulates that mean
 /// chunk by chunk (rescaled whenever a larger logit appears, as in online softmax), and the backward pass needs no logits.
 /// </summary>
-internal sealed class TokenHead(Weight weight)
+internal sealed class TokenHead(Weight weight, float scale)
 {
     private const int Chunk = 2048, RowBlock = 1024;
 
@@ -61,18 +61,18 @@ internal sealed class TokenHead(Weight weight)
     }
 
     /// <summary>
-    /// With c the coefficients, computes dh = c (E[W] - W_y), which replaces <paramref name="mean"/>, and, if W is trainable,
-    /// dW += (c (softmax(z) - onehot(y)))^T h.
+    /// With c the coefficients, computes dh = c s (E[W] - W_y), which replaces <paramref name="mean"/>, and, if W is trainable,
+    /// dW += (c s (softmax(z) - onehot(y)))^T h.
     /// </summary>
     public void Backward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix mean)
     {
         if (Weight.Parameter is not null) AddWeightGradient(context, h, targets, logSums, coefficients);
         var targetRows = context.Rent(h.Rows, h.Columns);
-        context.ForRows(h.Rows, (Weight, targets, coefficients, mean, targetRows), static (loop, row) =>
+        context.ForRows(h.Rows, (Weight, targets, coefficients, scale, mean, targetRows), static (loop, row) =>
         {
             loop.Weight.ReadRow(loop.targets.Span[row], loop.targetRows[row]);
             VectorMath.AddScaled(loop.targetRows[row], -1, loop.mean[row]);
-            VectorMath.Scale(loop.mean[row], loop.coefficients[row]);
+            VectorMath.Scale(loop.mean[row], loop.coefficients[row] * loop.scale);
         });
         context.Return(targetRows);
     }
@@ -80,14 +80,14 @@ internal sealed class TokenHead(Weight weight)
     private void AddWeightGradient(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients) =>
         ForEachChunk(context, h, (z, row, first) =>
         {
-            context.ForRows(z.Rows, (z, row, first, targets, logSums, coefficients), static (loop, i) =>
+            context.ForRows(z.Rows, (z, row, first, targets, logSums, coefficients, scale), static (loop, i) =>
             {
                 var row = loop.row + i;
                 var logits = loop.z[i];
                 var target = loop.targets.Span[row] - loop.first;
                 VectorMath.ExpShifted(logits, loop.logSums[row]);
                 if ((uint)target < (uint)logits.Length) logits[target] -= 1;
-                VectorMath.Scale(logits, loop.coefficients[row]);
+                VectorMath.Scale(logits, loop.coefficients[row] * loop.scale);
             });
             context.Multiply(new Operand(z).Transposed, h.RowRange(row, z.Rows), Weight.Gradient.RowRange(first, z.Columns), accumulate: true);
         });
@@ -104,13 +104,13 @@ internal sealed class TokenHead(Weight weight)
             for (var first = 0; first < Weight.Rows; first += Chunk)
             {
                 var z = context.Rent(rows, Math.Min(Chunk, Weight.Rows - first));
-                context.Multiply(h.RowRange(row, rows), Weight.Operand.RowRange(first, z.Columns).Transposed, z);
+                context.Multiply(h.RowRange(row, rows), Weight.Operand.RowRange(first, z.Columns).Transposed, z, scale);
                 body(z, row, first);
                 context.Return(z);
             }
         }
     }
 
-    /// <summary>Computes all logits z[B x V] = h W^T, for decoding.</summary>
-    public void Logits(EngineContext context, Matrix h, Matrix z) => context.Multiply(h, Weight.Operand.Transposed, z);
+    /// <summary>Computes all logits z[B x V] = s h W^T, for decoding.</summary>
+    public void Logits(EngineContext context, Matrix h, Matrix z) => context.Multiply(h, Weight.Operand.Transposed, z, scale);
 }

@@ -1,0 +1,52 @@
+using System.Text.Json;
+
+namespace Microsoft.ML.Nlft.Data;
+
+/// <summary>
+/// A row of supervised fine-tuning that is more than one question: a conversation, or text that continues as it stands. <see cref="TrainingFile"/>
+/// reads it from the layouts that chat data has.
+/// </summary>
+public sealed record ChatRow
+{
+    /// <summary>
+    /// The messages of the conversation in order, as a chat template sees them: names and values (role, content, tool_calls, ...). Empty: the row is
+    /// text.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyDictionary<string, object?>> Messages { get; init; } = [];
+
+    /// <summary>
+    /// How many of the messages are the prompt: everything after it counts in the loss. Null: the assistant's turns count, wherever they stand.
+    /// </summary>
+    public int? PromptMessages { get; init; }
+
+    /// <summary>Of a row of text, what the completion continues; null: none, and every token of the completion counts.</summary>
+    public string? Prompt { get; init; }
+
+    /// <summary>Of a row of text, what the model should write; null in conversations.</summary>
+    public string? Completion { get; init; }
+
+    /// <summary>The tools that the conversation offers, a JSON list; null: none.</summary>
+    public JsonElement? Tools { get; init; }
+
+    /// <summary>Variables of the chat template for this row, over <see cref="PromptOptions.TemplateVariables"/>. Default none.</summary>
+    public IReadOnlyDictionary<string, object?> TemplateVariables { get; init; } = new Dictionary<string, object?>();
+
+    /// <summary>Returns what the row asks, as a text by which rows are compared: the prompt; without one, the whole row.</summary>
+    internal string PromptKey => Prompt ?? Completion ?? JsonSerializer.Serialize(Messages.Take(PromptMessages ?? Messages.Count));
+
+    /// <summary>Returns the whole row as a text by which rows are compared.</summary>
+    internal string WholeKey => Completion is not null ? Prompt + Completion : JsonSerializer.Serialize(Messages);
+
+    /// <summary>Returns the content of the last message of a role, where it is a text.</summary>
+    internal string? LastText(string role) =>
+        Messages.LastOrDefault(message => RoleOf(message) == role)?.GetValueOrDefault("content")
+            is JsonElement { ValueKind: JsonValueKind.String } text ? text.GetString() : null;
+
+    /// <summary>Returns the role of a message.</summary>
+    internal static string? RoleOf(IReadOnlyDictionary<string, object?> message) => message.GetValueOrDefault("role") switch
+    {
+        string role => role,
+        JsonElement { ValueKind: JsonValueKind.String } role => role.GetString(),
+        _ => null,
+    };
+}

@@ -1,0 +1,113 @@
+using Microsoft.ML.Nlft.Common;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>
+/// Reads the rotary settings of config.json in the spellings of transformers 4 and 5. A rope_scaling that is not empty replaces rope_parameters; a
+/// key within counts before the same key at top level, except original_max_position_embeddings, where the one at top level counts.
+/// </summary>
+internal sealed class RopeReader
+{
+    private const string Types = "default, linear, dynamic, llama3 or yarn";
+    private static readonly string[] s_layerTypes = ["full_attention", "sliding_attention"];
+
+    private readonly JsonPlace _config;
+    private readonly JsonPlace? _found;
+    private readonly int _maximumPositions;
+    private readonly double _defaultTheta;
+
+    private RopeReader(JsonPlace config, int maximumPositions, double defaultTheta)
+    {
+        (_config, _maximumPositions, _defaultTheta) = (config, maximumPositions, defaultTheta);
+        _found = config["rope_scaling"].ObjectOrNull() is { } scaling && scaling.Members().Any() ? scaling
+            : config["rope_parameters"].ObjectOrNull();
+    }
+
+    /// <summary>Reads the settings that all layers share.</summary>
+    /// <param name="config">config.json.</param>
+    /// <param name="maximumPositions">max_position_embeddings.</param>
+    /// <param name="defaultTheta">rope_theta where no key says it.</param>
+    /// <exception cref="NlftException">A value is out of range, or the settings are of a kind that no engine here computes.</exception>
+    public static RopeConfiguration Read(JsonPlace config, int maximumPositions, double defaultTheta) =>
+        new RopeReader(config, maximumPositions, defaultTheta).Read();
+
+    private RopeConfiguration Read()
+    {
+        var thetaKeys = _found is { } keys && !keys["rope_theta"].IsNull ? keys : _config;
+        var theta = thetaKeys["rope_theta"].NumberOrNull() ?? _defaultTheta;
+        if (theta <= 1) throw thetaKeys["rope_theta"].Refuse("a number above 1");
+        RequireWholeHead(_config);
+        if (_found is not { } rope) return new RopeConfiguration { Theta = theta };
+        foreach (var layerType in s_layerTypes)
+        {
+            if (!rope[layerType].IsNull)
+                throw rope[layerType].Refuse("the settings of all layers together", "Use a model whose layers share their rotary embedding.");
+        }
+        RequireWholeHead(rope);
+
+        var typeKey = !rope["rope_type"].IsNull || rope["type"].IsNull ? "rope_type" : "type";
+        var result = new RopeConfiguration { Theta = theta, Type = rope[typeKey].StringOrNull() ?? "default" };
+        return result.Type switch
+        {
+            "default" => result,
+            "linear" => result with { Factor = Factor(rope) },
+            "dynamic" => result with { Factor = Factor(rope), OriginalMaximumPositions = _maximumPositions },
+            "llama3" => ReadLlama3(rope, result),
+            "yarn" => ReadYarn(rope, result),
+            _ => throw rope[typeKey].Refuse(Types, "Use a model with one of these rotary embeddings: positions of any other kind would be wrong."),
+        };
+    }
+
+    private RopeConfiguration ReadLlama3(JsonPlace rope, RopeConfiguration result)
+    {
+        var (low, high) = (Required(rope, "low_freq_factor"), Required(rope, "high_freq_factor"));
+        if (high <= low) throw rope["high_freq_factor"].Refuse($"a number above low_freq_factor, {low}");
+        return result with
+        {
+            Factor = Factor(rope), LowFrequencyFactor = low, HighFrequencyFactor = high, OriginalMaximumPositions = OriginalPositions(rope),
+        };
+    }
+
+    private RopeConfiguration ReadYarn(JsonPlace rope, RopeConfiguration result)
+    {
+        var original = OriginalPositions(rope);
+        var factor = !rope["factor"].IsNull ? Factor(rope) : (double)_maximumPositions / original;
+        var (fast, slow) = (Optional(rope, "beta_fast") ?? 32, Optional(rope, "beta_slow") ?? 1);
+        if (fast < slow) throw rope["beta_fast"].Refuse($"a number of at least beta_slow, {slow}");
+        var attention = Optional(rope, "attention_factor");
+        if (attention is null && rope["mscale"].NumberOrNull() is { } mscale and not 0
+            && rope["mscale_all_dim"].NumberOrNull() is { } allDimensions and not 0)
+        {
+            attention = Magnitude(mscale) / Magnitude(allDimensions);
+        }
+        return result with
+        {
+            Factor = factor, OriginalMaximumPositions = original, BetaFast = fast, BetaSlow = slow, AttentionFactor = attention,
+            Truncate = rope["truncate"].Boolean(true),
+        };
+
+        double Magnitude(double scale) => factor <= 1 ? 1 : 0.1 * scale * Math.Log(factor) + 1;
+    }
+
+    /// <summary>original_max_position_embeddings, at top level first; without either, max_position_embeddings.</summary>
+    private int OriginalPositions(JsonPlace rope)
+    {
+        const string Key = "original_max_position_embeddings";
+        var place = _config[Key].IsNull ? rope[Key] : _config[Key];
+        return place.IntOrNull() is not <= 0 ? place.IntOrNull() ?? _maximumPositions : throw place.Refuse("an integer above 0");
+    }
+
+    private static void RequireWholeHead(JsonPlace keys)
+    {
+        if (keys["partial_rotary_factor"].NumberOrNull() is not (null or 1.0))
+            throw keys["partial_rotary_factor"].Refuse("1", "Use a model that rotates whole heads.");
+    }
+
+    private static double Factor(JsonPlace rope) =>
+        Required(rope, "factor") is >= 1 and var factor ? factor : throw rope["factor"].Refuse("a number of at least 1");
+
+    private static double Required(JsonPlace rope, string key) => Optional(rope, key) ?? throw rope[key].Refuse("a number above 0");
+
+    private static double? Optional(JsonPlace rope, string key) =>
+        rope[key].NumberOrNull() is not <= 0 ? rope[key].NumberOrNull() : throw rope[key].Refuse("a number above 0");
+}

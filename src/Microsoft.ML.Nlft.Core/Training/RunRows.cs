@@ -1,0 +1,106 @@
+using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Training.Observers;
+
+namespace Microsoft.ML.Nlft.Training;
+
+/// <summary>The rows of a run: those that train, and those held out, which are only evaluated.</summary>
+internal sealed record RunRows
+{
+    private const string Share = $"{nameof(FineTuneOptions.Validation)}.{nameof(ValidationOptions.Share)}";
+
+    /// <summary>The rows that the caller gave to train on: <see cref="FineTuneOptions.RecordedRows"/> are indices of these.</summary>
+    public required IReadOnlyList<EncodedExample> Given { get; init; }
+
+    /// <summary>The rows that train.</summary>
+    public required IReadOnlyList<EncodedExample> Training { get; init; }
+
+    /// <summary>The rows held out; empty: none.</summary>
+    public required IReadOnlyList<EncodedExample> Validation { get; init; }
+
+    /// <summary>Answers held-out questions; null: none are answered.</summary>
+    public ValidationAnswers? Answers { get; init; }
+
+    /// <summary>Encodes the rows of a model's run and holds out those that only measure.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="rows">The rows to train on.</param>
+    /// <param name="validation">The rows to hold out; null: those of the validation share.</param>
+    /// <param name="options">The training options.</param>
+    /// <exception cref="NlftException">Too few questions, a question on both sides, or a gold answer that cannot be compared.</exception>
+    public static RunRows Of(
+        ITrainableModel model, IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample>? validation, FineTuneOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        var split = Split(rows, validation, model.Prompts.Encode, Key, options, out var heldOut);
+        if (options.Validation.GeneratedRows > 0 && heldOut.FirstOrDefault(row => row.Chat is not null) is { } chat)
+        {
+            throw new NlftException(chat.Source, "a chat row", "a question with a gold answer, with which generated answers are compared",
+                $"Set {nameof(options.Validation)}.{nameof(ValidationOptions.GeneratedRows)} to 0, or hold out questions and answers.");
+        }
+        return options.Validation.GeneratedRows == 0 || heldOut.Count == 0 ? split
+            : split with { Answers = new ValidationAnswers(model, [.. heldOut.DistinctBy(Key)], options) };
+    }
+
+    /// <summary>Holds out rows that are already encoded; the prompt of the base context stands for the question.</summary>
+    public static RunRows Of(IReadOnlyList<EncodedExample> rows, IReadOnlyList<EncodedExample>? validation, FineTuneOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        OptionCheck.Require(options.Validation.GeneratedRows == 0, $"{nameof(options.Validation)}.{nameof(ValidationOptions.GeneratedRows)}",
+            options.Validation.GeneratedRows, "0 for a network without a tokenizer", "Train a LocalModel to see answers, or set it to 0.");
+        return Split(rows, validation, row => row, row => string.Join(' ', row.Prompt(PromptContexts.Base).ToArray()), options, out _);
+    }
+
+    private static RunRows Split<T>(
+        IReadOnlyList<T> rows, IReadOnlyList<T>? validation, Func<T, EncodedExample> encode, Func<T, string> key, FineTuneOptions options,
+        out IReadOnlyList<T> heldOut)
+    {
+        RecordingObserver.RequireRows(options.RecordedRows, rows.Count);
+        var given = rows.Select(encode).ToArray();
+        var keys = rows.Select(key).ToArray();
+        if (validation is not null)
+        {
+            OptionCheck.Require(options.Validation.Share == 0, Share, options.Validation.Share, "0, because validation rows are given",
+                "Leave one of them out.");
+            if (validation.Count == 0)
+                throw new NlftException("validation rows", "none", "one or more", "Leave them out to train without validation.");
+            heldOut = validation;
+            var encoded = validation.Select(encode).ToArray();
+            RequireNewQuestions(given, keys, encoded, [.. validation.Select(key)]);
+            return new RunRows { Given = given, Training = given, Validation = encoded };
+        }
+        if (options.Validation.Share == 0) options.Validation.RequireUnused();
+        var questions = HeldOut(keys, options);
+        heldOut = [.. rows.Where((_, row) => questions.Contains(keys[row]))];
+        return new RunRows
+        {
+            Given = given,
+            Training = [.. given.Where((_, row) => !questions.Contains(keys[row]))],
+            Validation = [.. given.Where((_, row) => questions.Contains(keys[row]))],
+        };
+    }
+
+    /// <summary>Draws the questions to hold out. The draw does not depend on the order of the rows.</summary>
+    private static HashSet<string> HeldOut(string[] keys, FineTuneOptions options)
+    {
+        if (options.Validation.Share == 0 || keys.Length == 0) return [];
+        var questions = RowOrder.Draw(keys.Distinct(StringComparer.Ordinal), options.Seed);
+        OptionCheck.Require(questions.Length > 1, Share, options.Validation.Share, "0 for rows of a single question",
+            "Add rows of other questions, or train without validation.");
+        return [.. questions.Take(Math.Clamp((int)Math.Round(options.Validation.Share * questions.Length), 1, questions.Length - 1))];
+    }
+
+    private static void RequireNewQuestions(EncodedExample[] training, string[] keys, EncodedExample[] validation, string[] validationKeys)
+    {
+        var first = new Dictionary<string, EncodedExample>(StringComparer.Ordinal);
+        foreach (var (row, key) in training.Zip(keys)) first.TryAdd(key, row);
+        var both = validation.Zip(validationKeys).Where(pair => first.ContainsKey(pair.Second)).ToList();
+        if (both.Count == 0) return;
+        var (held, trained) = (both[0].First, first[both[0].Second]);
+        throw new NlftException("validation rows", $"{both.Count} whose question is also trained: first {held.Source}, as in {trained.Source}",
+            "questions that no training row asks", "Leave these rows out on one side, or let Validation.Share hold out questions.");
+    }
+
+    /// <summary>Returns a question as it is compared: white space as single blanks, case ignored.</summary>
+    private static string Key(TrainingExample row) =>
+        string.Join(' ', (row.Chat?.PromptKey ?? row.Question).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).ToUpperInvariant();
+}

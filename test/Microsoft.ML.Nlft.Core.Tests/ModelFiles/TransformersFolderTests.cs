@@ -1,0 +1,68 @@
+using System.Text.Json.Nodes;
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.Tests.ModelFiles;
+
+/// <summary>Every folder that transformers and PEFT wrote for the goldens: read alike in both spellings, or refused by name.</summary>
+[TestClass]
+[TestCategory("Conformance")]
+public sealed class TransformersFolderTests
+{
+    [TestMethod]
+    [DynamicData(nameof(TransformersGolden.Names), typeof(TransformersGolden))]
+    public void Open_EitherSpelling_IsTheSameModel(string name)
+    {
+        using var golden = new TransformersGolden(name);
+        using var newest = new TransformersGolden(name.Split('/')[0]);
+        var (c, expected) = (golden.Folder.Configuration, newest.Folder.Configuration);
+        CollectionAssert.AreEqual(expected.SlidingWindows.ToArray(), c.SlidingWindows.ToArray());
+        CollectionAssert.AreEqual(expected.EndOfSequenceIds.ToArray(), c.EndOfSequenceIds.ToArray());
+        CollectionAssert.AreEqual(expected.RotatedLayers?.ToArray(), c.RotatedLayers?.ToArray());
+        Assert.AreEqual(expected with { SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null },
+            c with { SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null });
+        Assert.AreEqual((string)JsonNode.Parse(golden.Folder.ConfigurationJson)!["model_type"]!, c.ModelType);
+        Assert.AreEqual(name.StartsWith("llama-tied-own-head", StringComparison.Ordinal), !c.TieWordEmbeddings
+            && golden.Folder.TensorNames.Contains("lm_head.weight") && File.ReadAllText(Path.Combine(golden.Folder.Path, "config.json"))
+                .Contains("\"tie_word_embeddings\": true", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(TransformersGolden.UnsupportedNames), typeof(TransformersGolden))]
+    public void Open_UnsupportedArchitecture_IsRefusedByName(string name)
+    {
+        var path = Fixtures.Path_("golden", "transformers", name);
+        var type = (string)JsonNode.Parse(File.ReadAllText(Path.Combine(path, "config.json")))!["model_type"]!;
+        var refusal = Assert.ThrowsExactly<NlftException>(() => ModelFolder.Open(path));
+        StringAssert.Contains(refusal.Subject, $"\"{TransformersGolden.Unsupported[name]}\"");
+        Assert.AreEqual($"\"{type}\"", refusal.Found);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(TransformersGolden.RefusedAdapters), typeof(TransformersGolden))]
+    public void Load_UnsupportedAdapter_IsRefusedByName(string name, string adapter)
+    {
+        using var golden = new TransformersGolden(name);
+        var refusal = Assert.ThrowsExactly<NlftException>(() => golden.LoadAdapter(adapter));
+        StringAssert.Contains(refusal.Subject, TransformersGolden.UnsupportedAdapters[adapter]);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(TransformersGolden.Adapters), typeof(TransformersGolden))]
+    public void Save_AdapterOfPeft_KeepsItsKeysShapesAndValues(string name, string adapter)
+    {
+        using var golden = new TransformersGolden(name);
+        using var folder = new TemporaryFolder();
+        golden.LoadAdapter(adapter).Save(folder.Path);
+        using var original = SafetensorsFile.Open(Path.Combine(golden.AdapterPath(adapter), "adapter_model.safetensors"));
+        using var written = SafetensorsFile.Open(folder.File("adapter_model.safetensors"));
+        CollectionAssert.AreEquivalent(original.Entries.Select(entry => entry.Name).ToArray(), written.Entries.Select(entry => entry.Name).ToArray());
+        foreach (var entry in original.Entries)
+        {
+            CollectionAssert.AreEqual(entry.Shape, written.Entry(entry.Name).Shape);
+            CollectionAssert.AreEqual(original.Tensor(entry.Name).ToArray(), written.Tensor(entry.Name).ToArray(), entry.Name);
+        }
+        var settings = JsonNode.Parse(File.ReadAllText(Path.Combine(golden.AdapterPath(adapter), "adapter_config.json")))!.AsObject();
+        foreach (var (key, value) in JsonNode.Parse(File.ReadAllText(folder.File("adapter_config.json")))!.AsObject())
+            Assert.AreEqual(settings[key]?.ToJsonString(), value?.ToJsonString(), key);
+    }
+}

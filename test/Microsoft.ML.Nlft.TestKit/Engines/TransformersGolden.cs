@@ -1,0 +1,111 @@
+using System.Text.Json;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.TestKit;
+
+/// <summary>One folder of golden/transformers: a model that transformers wrote, adapters that PEFT wrote, and what these libraries compute.</summary>
+public sealed class TransformersGolden : IDisposable
+{
+    private readonly string _path;
+    private readonly JsonDocument _expected;
+
+    /// <summary>Opens a folder.</summary>
+    /// <param name="name">Its name, and "/v4" behind it for the configuration in the spelling of transformers 4.</param>
+    public TransformersGolden(string name)
+    {
+        _path = Fixtures.Path_("golden", "transformers", name.Split('/')[0]);
+        _expected = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(_path, "expected.json")));
+        Folder = ModelFolder.Open(name.EndsWith(OldSpelling, StringComparison.Ordinal) ? WithOldConfiguration(_path) : _path);
+    }
+
+    private const string OldSpelling = "/v4";
+
+    /// <summary>Architectures that no engine here has yet, by folder, and the key by which they are refused.</summary>
+    public static IReadOnlyDictionary<string, string> Unsupported { get; } = new Dictionary<string, string>
+    {
+        ["gemma2"] = "model_type",
+        ["gemma3_text"] = "model_type",
+        ["gpt2"] = "model_type",
+        ["gpt_neox"] = "model_type",
+        ["mixtral"] = "model_type",
+        ["phi"] = "model_type",
+        ["phi3"] = "model_type",
+        ["phi3-partial"] = "model_type",
+        ["qwen3_moe"] = "model_type",
+        ["qwen3_moe-unnormalised"] = "model_type",
+    };
+
+    /// <summary>Kinds of adapters that are not computed yet, and the name by which they are refused.</summary>
+    public static IReadOnlyDictionary<string, string> UnsupportedAdapters { get; } = new Dictionary<string, string>
+    {
+        ["dora"] = "use_dora",
+        ["rslora-dora-pattern"] = "use_dora",
+        ["modules-to-save"] = "modules_to_save",
+        ["modules-to-save-head"] = "modules_to_save",
+        ["resized-vocabulary"] = "lm_head.weight",
+        ["embed-and-head"] = "target_modules",
+        ["lora-bias"] = "lora_bias",
+        ["bias-lora-only"] = "bias",
+        ["bias-all"] = "bias",
+    };
+
+    /// <summary>The folders that the engines support, in both spellings, as data rows.</summary>
+    public static IEnumerable<object[]> Names => Supported.SelectMany(name => new[] { [name], new object[] { name + OldSpelling } });
+
+    /// <summary>The folders that no engine supports, as data rows.</summary>
+    public static IEnumerable<object[]> UnsupportedNames => Folders.Where(Unsupported.ContainsKey).Select(name => new object[] { name });
+
+    /// <summary>The adapters of the supported folders that are computed, as data rows of folder and name.</summary>
+    public static IEnumerable<object[]> Adapters => AllAdapters.Where(row => !UnsupportedAdapters.ContainsKey((string)row[1]));
+
+    /// <summary>The other adapters of the supported folders, as data rows of folder and name.</summary>
+    public static IEnumerable<object[]> RefusedAdapters => AllAdapters.Where(row => UnsupportedAdapters.ContainsKey((string)row[1]));
+
+    /// <summary>The model.</summary>
+    public ModelFolder Folder { get; }
+
+    /// <summary>expected.json.</summary>
+    public JsonElement Root => _expected.RootElement;
+
+    /// <summary>The three sequences.</summary>
+    public IReadOnlyList<(TokenSequence Sequence, JsonElement Expected)> Sequences =>
+        [.. Root.GetProperty("sequences").EnumerateArray().Select(sequence => (SequenceOf(sequence), sequence))];
+
+    /// <summary>The expected results of an adapter.</summary>
+    public JsonElement Adapter(string name) => Root.GetProperty("adapters").GetProperty(name);
+
+    /// <summary>Reads an adapter.</summary>
+    public LoraAdapter LoadAdapter(string name) => LoraAdapter.Load(AdapterPath(name));
+
+    /// <summary>The folder of an adapter.</summary>
+    public string AdapterPath(string name) => Path.Combine(_path, "adapter-" + name);
+
+    /// <summary>Reads a sequence of expected.json.</summary>
+    public static TokenSequence SequenceOf(JsonElement sequence) =>
+        new(sequence.GetProperty("token_ids").Ints(), sequence.GetProperty("prompt_length").GetInt32());
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _expected.Dispose();
+        Folder.Dispose();
+    }
+
+    private static IEnumerable<string> Folders => Fixtures.Folders("golden", "transformers").Select(row => (string)row[0]);
+
+    private static IEnumerable<string> Supported => Folders.Where(name => !Unsupported.ContainsKey(name));
+
+    private static IEnumerable<object[]> AllAdapters => Supported.SelectMany(name =>
+        Directory.GetDirectories(Fixtures.Path_("golden", "transformers", name), "adapter-*").Order(StringComparer.Ordinal)
+            .Select(path => new object[] { name, Path.GetFileName(path)["adapter-".Length..] }));
+
+    private static string WithOldConfiguration(string path)
+    {
+        var folder = TinyModels.NewFolder();
+        foreach (var file in Directory.GetFiles(path, "*.json").Concat(Directory.GetFiles(path, "*.safetensors")))
+            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        File.Move(Path.Combine(folder, "config.v4.json"), Path.Combine(folder, "config.json"), overwrite: true);
+        return folder;
+    }
+}
