@@ -64,8 +64,10 @@ public sealed class LocalModel : ITrainableModel, IDisposable
     /// <summary>The opened folder.</summary>
     public ModelFolder Folder { get; }
 
-    /// <summary>The name of the folder, which serves as the model's name.</summary>
-    public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Folder.Path));
+    /// <summary>
+    /// The base model's name: <see cref="LocalModelOptions.BaseModelName"/>, else its name on the hub where it is known, else the folder's own name.
+    /// </summary>
+    public required string Name { get; init; }
 
     /// <summary>What the model was saved with; null when it was opened from a model folder.</summary>
     public LocalModelDescription? Description { get; internal init; }
@@ -168,7 +170,7 @@ public sealed class LocalModel : ITrainableModel, IDisposable
 
     /// <summary>
     /// Saves the model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its card (README.md) and
-    /// nlft.json with the rest. The base model is not copied; nlft.json records its path and fingerprint. <see cref="Load"/>,
+    /// nlft.json with the rest. The base model is not copied; nlft.json records its name, place and fingerprint. <see cref="Load"/>,
     /// <c>mlContext.Nlft().Load</c>, the chat client and the command-line tool open the folder. Of processes that trained together, the first one
     /// writes, and the others return when it has finished.
     /// </summary>
@@ -180,7 +182,7 @@ public sealed class LocalModel : ITrainableModel, IDisposable
     /// </param>
     /// <param name="card">The card; null: the one it was last saved with, else one that names the base model.</param>
     /// <exception cref="NlftException">
-    /// A setting lies outside its range, or all weights of the model are trained, so there is no adapter to save.
+    /// A setting lies outside its range, all weights of the model are trained, so there is no adapter to save, or the folder is the base model's.
     /// </exception>
     public void Save(string folder, LocalModelSettings? settings = null, ModelCard? card = null)
     {
@@ -192,7 +194,8 @@ public sealed class LocalModel : ITrainableModel, IDisposable
             throw new NlftException($"the model of {Folder.Path}", "all of its weights trained", "an adapter, or nothing trained",
                 "Train with Trainable = TrainableWeights.Lora.");
         }
-        card ??= Description?.Card ?? new ModelCard { BaseModel = Name };
+        if (Folder.IsAt(folder)) throw new NlftException(folder, "the folder of the base model", "another folder", "Save the model beside it.");
+        card ??= Description?.Card is { } kept ? kept with { BaseModel = Name } : new ModelCard { BaseModel = Name };
         _trainedOn.OnFirst($"saving {folder}", () => LocalModelDescription.SaveModel(folder, Folder, CurrentAdapter(), settings, card));
     }
 

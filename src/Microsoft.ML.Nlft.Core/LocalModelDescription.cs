@@ -36,7 +36,13 @@ public sealed record LocalModelDescription
     public string LibraryVersion { get; init; } =
         typeof(LocalModelDescription).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
 
-    /// <summary>Full path of the base model's folder when the model was saved.</summary>
+    /// <summary>The base model's name: <c>organisation/name</c> on the hub, or its folder's own name; null in files of older versions.</summary>
+    public string? BaseModelName { get; init; }
+
+    /// <summary>The base model's folder as a path from the saved folder, with slashes; null when there is no such path.</summary>
+    public string? BaseModelRelativePath { get; init; }
+
+    /// <summary>Full path of the base model's folder when the model was saved: the last place where it is looked for.</summary>
     public required string BaseModelPath { get; init; }
 
     /// <summary><see cref="ModelFolder.Fingerprint"/> of the base model.</summary>
@@ -88,10 +94,13 @@ public sealed record LocalModelDescription
     /// <param name="card">The card.</param>
     internal static void SaveModel(string folder, ModelFolder baseModel, LoraAdapter? adapter, LocalModelSettings settings, ModelCard card)
     {
-        adapter?.Save(folder, baseModel.Path);
+        adapter?.Save(folder, card.BaseModel);
+        var relative = Path.GetRelativePath(Path.GetFullPath(folder), baseModel.Path).Replace(Path.DirectorySeparatorChar, '/');
         if (adapter is not null) card.Save(folder, ModelCardKind.Adapter);
         new LocalModelDescription
         {
+            BaseModelName = card.BaseModel,
+            BaseModelRelativePath = Path.IsPathRooted(relative) ? null : relative,
             BaseModelPath = baseModel.Path,
             BaseModelFingerprint = baseModel.Fingerprint,
             HasAdapter = adapter is not null,
@@ -101,21 +110,62 @@ public sealed record LocalModelDescription
     }
 
     /// <summary>
-    /// Returns the base model's folder and checks it before its weights are read: an adapter for another model would fail later and less clearly.
+    /// Returns the base model's folder, checked by its fingerprint before its weights are read. It is looked for at the relative path, under its
+    /// name beside the saved folder and where <paramref name="locator"/> searches, and at the full path; the first match is taken.
     /// </summary>
-    /// <param name="folder">The saved model's folder, for messages.</param>
-    /// <param name="baseModelFolder">The base model's folder; null: the folder it had when the model was saved.</param>
-    /// <exception cref="NlftException">The folder has no model, or its fingerprint does not match.</exception>
-    public string FindBaseModel(string folder, string? baseModelFolder = null)
+    /// <param name="folder">The saved model's folder, which the relative path starts from.</param>
+    /// <param name="baseModel">The base model's folder or name, the only place to look then; null: the places above.</param>
+    /// <param name="locator">Finds models by name; null: in the folders of NLFT_MODELS and in the Hugging Face cache.</param>
+    /// <exception cref="NlftException">No place has a model of that fingerprint: the message lists the places with what was found there.</exception>
+    public string FindBaseModel(string folder, string? baseModel = null, ModelLocator? locator = null)
     {
         const string name =
             "Restore that model, or name its folder: BaseModelFolder in the options, modelFolder in ML.NET, --model on the command line.";
-        var path = baseModelFolder ?? BaseModelPath;
-        if (!Directory.Exists(path))
-            throw new NlftException($"base model of {folder}", $"no folder {path}", "the base model where it lay when the model was saved", name);
-        using var baseModel = ModelFolder.Open(path);
-        if (baseModel.Fingerprint == BaseModelFingerprint) return path;
-        throw new NlftException($"base model in {path}", $"fingerprint {baseModel.Fingerprint}",
-            $"{BaseModelFingerprint}, the model that was saved", name);
+        locator ??= new ModelLocator();
+        if (baseModel is not null)
+        {
+            var path = locator.Find(baseModel);
+            return FingerprintIn(path) is var fingerprint && fingerprint == BaseModelFingerprint ? path
+                : throw new NlftException($"base model in {path}", $"fingerprint {fingerprint}",
+                    $"{BaseModelFingerprint}, the model that was saved", name);
+        }
+        var tried = new List<string>();
+        foreach (var place in BaseModelPlaces(Path.GetFullPath(folder), locator).Distinct())
+        {
+            if (!File.Exists(Path.Combine(place, "config.json"))) tried.Add($"no model in {place}");
+            else if (Matches(place)) return place;
+            else tried.Add($"another model in {place}");
+        }
+        throw new NlftException($"base model of {folder}", string.Join(", ", tried),
+            $"\"{NameOfBase}\", the model that was saved, in one of these places", name + $" {ModelLocator.Variable} names further folders to search.");
+    }
+
+    /// <summary>The base model's name; files of older versions have it in the card or the path only.</summary>
+    internal string NameOfBase => BaseModelName ?? Card?.BaseModel ?? (BaseModelPath.Length > 0 ? ModelLocator.NameOf(BaseModelPath) : "");
+
+    private IEnumerable<string> BaseModelPlaces(string folder, ModelLocator locator)
+    {
+        if (BaseModelRelativePath is { } relative) yield return Path.GetFullPath(Path.Combine(folder, relative));
+        if (Path.GetDirectoryName(folder) is { } parent) yield return Path.Combine(parent, NameOfBase.Split('/', '\\')[^1]);
+        foreach (var place in locator.Places(NameOfBase)) yield return place;
+        if (BaseModelPath.Length > 0) yield return BaseModelPath;
+    }
+
+    private bool Matches(string folder)
+    {
+        try
+        {
+            return FingerprintIn(folder) == BaseModelFingerprint;
+        }
+        catch (NlftException) // a folder that cannot be read is not the model that was saved
+        {
+            return false;
+        }
+    }
+
+    private static string FingerprintIn(string folder)
+    {
+        using var model = ModelFolder.Open(folder);
+        return model.Fingerprint;
     }
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.ChatTemplates;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
@@ -15,6 +16,15 @@ internal static class LocalModelLoader
     /// <summary>Opens a model folder, or a saved model with what it was saved with.</summary>
     public static LocalModel Load(string folder, LocalModelOptions options, CancellationToken cancellationToken)
     {
+        OptionCheck.Require(options.BaseModelName is null || !string.IsNullOrWhiteSpace(options.BaseModelName), nameof(options.BaseModelName),
+            options.BaseModelName, "the name of a model, or null", "Name it as on the hub: organisation/name.");
+        var locator = options.Locator ?? new ModelLocator();
+        if (!Directory.Exists(folder))
+        {
+            var found = locator.Find(folder);
+            options = options with { BaseModelName = options.BaseModelName ?? folder };
+            folder = found;
+        }
         if (!LocalModelDescription.IsIn(folder)) return Open(folder, options, saved: null, cancellationToken);
         var saved = LocalModelDescription.Load(folder);
         var filled = options with
@@ -22,7 +32,7 @@ internal static class LocalModelLoader
             Adapter = options.Adapter ?? (saved.HasAdapter ? LoraAdapter.Load(folder) : null),
             Prompts = options.Prompts ?? saved.Settings.Prompts,
         };
-        return Open(saved.FindBaseModel(folder, options.BaseModelFolder), filled, saved, cancellationToken);
+        return Open(saved.FindBaseModel(folder, options.BaseModelFolder, locator), filled, saved, cancellationToken);
     }
 
     private static LocalModel Open(string path, LocalModelOptions options, LocalModelDescription? saved, CancellationToken cancellationToken)
@@ -37,7 +47,11 @@ internal static class LocalModelLoader
             MemoryCheck.RequireWeights(engine, folder, options.Trainable);
             if (options.Trainable != TrainableWeights.None) _ = folder.WeightFingerprint; // compute it now, from the files that are being read
             var network = engine.Load(Request(folder, options, communicator), cancellationToken);
-            return new LocalModel(folder, network, tokenizer, prompts, engine, options.Adapter, communicator) { Description = saved };
+            return new LocalModel(folder, network, tokenizer, prompts, engine, options.Adapter, communicator)
+            {
+                Description = saved,
+                Name = options.BaseModelName ?? saved?.NameOfBase ?? ModelLocator.NameOf(folder.Path),
+            };
         }
         catch
         {

@@ -16,8 +16,20 @@ public sealed record LocalModelOptions
     /// <summary>An adapter to apply, or null: that of a saved model, else none.</summary>
     public LoraAdapter? Adapter { get; init; }
 
-    /// <summary>The base model's folder of a saved model; null: the folder it had when the model was saved.</summary>
+    /// <summary>
+    /// The base model of a saved model, as a folder or a name; null: the one that the saved model names, looked up by
+    /// <see cref="LocalModelDescription.FindBaseModel"/>.
+    /// </summary>
     public string? BaseModelFolder { get; init; }
+
+    /// <summary>
+    /// The name of the base model in files that are meant for publishing (adapter_config.json, the card): <c>organisation/name</c> on the hub. Null:
+    /// the name that the saved model keeps, the hub name that the model was found by, or the folder's own name.
+    /// </summary>
+    public string? BaseModelName { get; init; }
+
+    /// <summary>Finds models by name; null: in the folders of NLFT_MODELS and in the Hugging Face cache.</summary>
+    public ModelLocator? Locator { get; init; }
 
     /// <summary>The fresh adapter to create when training LoRA without <see cref="Adapter"/>; null: the published settings.</summary>
     public LoraConfiguration? Lora { get; init; }

@@ -31,6 +31,7 @@ internal sealed class NlftTool
             new SaliencyCommand(console),
             new MergeCommand(console),
             new InspectCommand(console),
+            new ModelsCommand(console),
             new DoctorCommand(console),
             new CompletionCommand(console),
             _verbose,
@@ -49,7 +50,8 @@ internal sealed class NlftTool
     public async Task<int> RunAsync(IReadOnlyList<string> args, CancellationToken cancellationToken = default)
     {
         var parsed = Root.Parse(args.Count == 0 ? ["--help"] : args);
-        if (parsed.Errors.Count > 0 && !(parsed.Action?.ClearsParseErrors ?? false)) return RefuseUsage(parsed);
+        var unknown = parsed.Action is HelpText && parsed.UnmatchedTokens.Count > 0; // help would hide it
+        if (unknown || (parsed.Errors.Count > 0 && !(parsed.Action?.ClearsParseErrors ?? false))) return RefuseUsage(parsed);
         try
         {
             var settings = new InvocationConfiguration
@@ -89,14 +91,17 @@ internal sealed class NlftTool
     {
         var command = parsed.CommandResult.Command;
         var path = string.Join(' ', parsed.CommandResult.PathOfNames());
-        var reason = parsed.Errors[0].Message;
+        var reason = parsed.Errors is [var first, ..] ? first.Message : "";
         if (parsed.UnmatchedTokens.Count > 0)
         {
             var token = parsed.UnmatchedTokens[0];
             var isFlag = token.StartsWith('-');
-            IEnumerable<string> known = isFlag
-                ? command.Options.Select(option => option.Name) : command.Subcommands.Select(subcommand => subcommand.Name);
-            reason = $"unknown {(isFlag ? "option" : "argument")} '{token}'.{NearestName.Suggestion(token, known)}";
+            IEnumerable<string> known = isFlag ? command.Options.Append(_verbose).Select(option => option.Name)
+                : command.Subcommands.Count > 0 ? command.Subcommands.Select(subcommand => subcommand.Name)
+                : command.Options.Select(option => option.Name.TrimStart('-'));
+            var nearest = NearestName.Find(token, known) is not { } name ? ""
+                : $" Did you mean '{(isFlag || command.Subcommands.Count > 0 ? name : "--" + name)}'?";
+            reason = $"unknown {(isFlag ? "option" : "argument")} '{token}'.{nearest}";
         }
         Say($"{reason} See '{path} --help'.");
         return ExitCode.Usage;

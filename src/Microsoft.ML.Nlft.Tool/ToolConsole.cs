@@ -25,6 +25,9 @@ internal sealed class ToolConsole
     /// <summary>The folder that paths are relative to; empty: the process's working directory.</summary>
     public string WorkingDirectory { get; init; } = "";
 
+    /// <summary>Reads an environment variable.</summary>
+    public Func<string, string?> Environment { get; init; } = System.Environment.GetEnvironmentVariable;
+
     /// <summary>Whether results go to a terminal.</summary>
     public bool OutIsTerminal { get; init; }
 

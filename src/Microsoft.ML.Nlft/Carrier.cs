@@ -79,7 +79,7 @@ internal sealed class CarrierAnswerFactory : CustomMappingFactory<CarrierInput, 
         {
             lock (gate)
             {
-                model ??= ModelZip.Unpack(string.Concat(source.Payload.DenseValues()), modelFolder: null, engine: null);
+                model ??= ModelZip.Unpack(source.Payload.DenseValues(), modelFolder: null, engine: null);
                 destination.Generated = model.AnswerOne(source.Question, source.Instruction);
             }
         };

@@ -1,5 +1,10 @@
 using System.IO.Compression;
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.ML.Data;
+using Microsoft.ML.Nlft.Cards;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Transforms;
 
 namespace Microsoft.ML.Nlft;
@@ -12,32 +17,27 @@ namespace Microsoft.ML.Nlft;
 /// </summary>
 internal static class ModelZip
 {
-    /// <summary>The limit of adapter weights in bytes: the chain holds several copies while it loads.</summary>
-    public const long MaximumAdapterBytes = 32L << 20;
+    /// <summary>The limit of the packed model in bytes: ML.NET keeps the table that holds it in one array, as base64.</summary>
+    public const long MaximumBytes = 512L << 20;
 
     /// <summary>Number of chunks: many rows of moderate size instead of one huge text. Fixed, because saved files depend on it.</summary>
     public const int ChunkCount = 64;
 
     public static void Save(TextGenerationTransformer model, ModelSaveContext ctx)
     {
-        var bytes = model.Adapter?.Factors.Sum(f => (long)f.Values.Length * sizeof(float)) ?? 0;
-        if (bytes > MaximumAdapterBytes)
-        {
-            throw new NlftException("adapter for the model zip", $"{bytes:N0} bytes", $"at most {MaximumAdapterBytes:N0}",
-                "Save it as a folder with mlContext.Nlft().Save and load it with mlContext.Nlft().Load.");
-        }
         var mlContext = new MLContext();
-        ((ICanSaveModel)Chain(mlContext, model, Pack(model)).Fit(NoRows(mlContext, model))).Save(ctx);
+        ((ICanSaveModel)Chain(mlContext, model, Pack(model.Model, model.Settings, model.Card)).Fit(NoRows(mlContext, model))).Save(ctx);
     }
 
-    private static EstimatorChain<ITransformer> Chain(MLContext mlContext, TextGenerationTransformer model, string payload)
+    private static EstimatorChain<ITransformer> Chain(MLContext mlContext, TextGenerationTransformer model, IEnumerable<string> chunks)
     {
         var transforms = mlContext.Transforms;
         return new EstimatorChain<ITransformer>()
             .Append(transforms.CopyColumns(CarrierColumns.Question, model.QuestionColumnName))
             .Append(transforms.CopyColumns(CarrierColumns.Instruction, model.InstructionColumnName ?? model.QuestionColumnName))
             .Append(transforms.CustomMapping(new CarrierChunkFactory().GetMapping(), CarrierChunkFactory.Contract))
-            .Append(transforms.Conversion.MapValue(CarrierColumns.Payload, Chunks(payload), CarrierColumns.Chunk))
+            .Append(transforms.Conversion.MapValue(
+                CarrierColumns.Payload, chunks.Select((chunk, key) => new KeyValuePair<int, string>(key, chunk)), CarrierColumns.Chunk))
             .Append(transforms.CustomMapping(new CarrierAnswerFactory().GetMapping(), CarrierAnswerFactory.Contract))
             .Append(transforms.CopyColumns(model.OutputColumnName, CarrierColumns.Generated))
             .Append<ITransformer>(transforms.DropColumns(CarrierColumns.All));
@@ -52,51 +52,79 @@ internal static class ModelZip
         return mlContext.Data.LoadFromEnumerable(Array.Empty<CarrierRow>(), schema);
     }
 
-    private static IEnumerable<KeyValuePair<int, string>> Chunks(string payload)
+    /// <summary>Packs the files of the saved folder as a zip archive in base64, in chunks.</summary>
+    private static string[] Pack(LocalModel model, LocalModelSettings settings, ModelCard card)
     {
-        var size = (payload.Length + ChunkCount - 1) / ChunkCount;
+        using var place = new TemporaryPlace();
+        model.Save(place.Folder, settings, card);
+        // The zip has no place of its own when ML.NET loads it, so the base model's relative path starts at the working folder.
+        var relative = Path.GetRelativePath(Directory.GetCurrentDirectory(), model.Folder.Path).Replace(Path.DirectorySeparatorChar, '/');
+        if (LocalModelDescription.IsIn(place.Folder)) // of processes that trained together, only the first one has written it
+        {
+            (LocalModelDescription.Load(place.Folder) with { BaseModelRelativePath = Path.IsPathRooted(relative) ? null : relative })
+                .Save(place.Folder);
+        }
+        ZipFile.CreateFromDirectory(place.Folder, place.Archive);
+        using var archive = File.OpenRead(place.Archive);
+        if (archive.Length > MaximumBytes)
+        {
+            throw new NlftException("adapter for the model zip", $"{archive.Length:N0} bytes", $"at most {MaximumBytes:N0}",
+                "Save it as a folder with mlContext.Nlft().Save and load it with mlContext.Nlft().Load.");
+        }
+        var size = (int)(archive.Length / (3 * ChunkCount) + 1) * 3; // base64 of a multiple of 3 bytes has no padding
+        var bytes = new byte[size];
+        var chunks = new string[ChunkCount];
         for (var i = 0; i < ChunkCount; i++)
+            chunks[i] = Convert.ToBase64String(bytes, 0, archive.ReadAtLeast(bytes, size, throwOnEndOfStream: false));
+        return chunks;
+    }
+
+    /// <summary>Opens the model that <see cref="Pack"/> packed.</summary>
+    /// <param name="chunks">The chunks, cut anywhere.</param>
+    /// <param name="modelFolder">The base model's folder or name; null: the one that the model names.</param>
+    /// <param name="engine">The engine; null: the managed CPU engine.</param>
+    /// <param name="zipFolder">The folder of the zip, from where the base model is looked for first; null: unknown.</param>
+    public static TextGenerationTransformer Unpack(
+        IEnumerable<ReadOnlyMemory<char>> chunks, string? modelFolder, IModelEngine? engine, string? zipFolder = null)
+    {
+        using var place = new TemporaryPlace();
+        using (var decoded = new CryptoStream(File.Create(place.Archive), new FromBase64Transform(), CryptoStreamMode.Write))
+            foreach (var chunk in chunks) decoded.Write(Encoding.ASCII.GetBytes(chunk.ToArray()));
+        ZipFile.ExtractToDirectory(place.Archive, place.Folder);
+        return SavedModel.Load(place.Folder, modelFolder ?? BaseModel(LocalModelDescription.Load(place.Folder), zipFolder), engine);
+    }
+
+    /// <summary>Finds the base model from the folders that a zip may be used in: its own, the working folder, the program's.</summary>
+    private static string BaseModel(LocalModelDescription saved, string? zipFolder)
+    {
+        var here = zipFolder ?? Directory.GetCurrentDirectory();
+        try
         {
-            var start = Math.Min(i * size, payload.Length);
-            yield return new(i, payload[start..Math.Min(start + size, payload.Length)]);
+            return saved.FindBaseModel(here, baseModel: null, new ModelLocator([here, Directory.GetCurrentDirectory(), AppContext.BaseDirectory]));
+        }
+        catch (NlftException e)
+        {
+            throw new NlftException("base model of the model zip", e.Found, e.Expected, e.Remedy, e);
         }
     }
 
-    /// <summary>Packs the files of the saved folder as a zip archive in base64.</summary>
-    private static string Pack(TextGenerationTransformer model)
+    /// <summary>A folder to pack and unpack in, and a file beside it.</summary>
+    private sealed class TemporaryPlace : IDisposable
     {
-        var folder = Directory.CreateTempSubdirectory("nlft");
-        try
-        {
-            model.Model.Save(folder.FullName, model.Settings, model.Card);
-            using var archive = new MemoryStream();
-            ZipFile.CreateFromDirectory(folder.FullName, archive);
-            return Convert.ToBase64String(archive.GetBuffer(), 0, (int)archive.Length);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
-    }
+        private readonly DirectoryInfo _root = Directory.CreateTempSubdirectory("nlft");
 
-    /// <summary>Reverses <see cref="Pack"/>.</summary>
-    public static TextGenerationTransformer Unpack(string payload, string? modelFolder, Engines.IModelEngine? engine)
-    {
-        var folder = Directory.CreateTempSubdirectory("nlft");
-        try
-        {
-            using var archive = new MemoryStream(Convert.FromBase64String(payload));
-            ZipFile.ExtractToDirectory(archive, folder.FullName);
-            return SavedModel.Load(folder.FullName, modelFolder, engine);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
+        public TemporaryPlace() => _root.CreateSubdirectory("model");
+
+        public string Folder => Path.Combine(_root.FullName, "model");
+
+        public string Archive => Path.Combine(_root.FullName, "model.zip");
+
+        public void Dispose() => _root.Delete(recursive: true);
     }
 
     /// <summary>Returns the chain with every chain that <see cref="Save"/> wrote replaced by its model.</summary>
-    public static TransformerChain<ITransformer> Restore(ITransformer loaded, string? modelFolder, Engines.IModelEngine? engine)
+    public static TransformerChain<ITransformer> Restore(
+        ITransformer loaded, string? modelFolder, IModelEngine? engine, string? zipFolder = null)
     {
         var found = 0;
         var restored = Replace(loaded);
@@ -112,16 +140,16 @@ internal static class ModelZip
             if (transformer is not IEnumerable<ITransformer> chain) return transformer;
             if (Payload([.. chain]) is not { } payload) return new TransformerChain<ITransformer>([.. chain.Select(Replace)]);
             found++;
-            return Unpack(payload, modelFolder, engine);
+            return Unpack(payload, modelFolder, engine, zipFolder);
         }
     }
 
     /// <summary>Returns the contents of a chain's chunk table, or null when <see cref="Save"/> did not write the chain.</summary>
-    private static string? Payload(ITransformer[] links)
+    private static IEnumerable<ReadOnlyMemory<char>>? Payload(ITransformer[] links)
     {
         if (links.OfType<CustomMappingTransformer<CarrierQuestion, CarrierChunks>>().FirstOrDefault() is not { } chunks) return null;
         var table = links.OfType<ValueMappingTransformer>().First();
         var rows = new MLContext().Data.LoadFromEnumerable([new CarrierQuestion()]);
-        return string.Concat(table.Transform(chunks.Transform(rows)).GetColumn<string[]>(CarrierColumns.Payload).Single());
+        return table.Transform(chunks.Transform(rows)).GetColumn<ReadOnlyMemory<char>[]>(CarrierColumns.Payload).Single();
     }
 }

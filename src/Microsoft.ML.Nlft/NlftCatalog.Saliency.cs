@@ -24,7 +24,7 @@ public sealed partial class NlftCatalog
         ArgumentNullException.ThrowIfNull(options);
         var columns = new TrainingColumns(options.QuestionColumnName, options.ResponseColumnName, options.JudgmentColumnName,
             options.AnswerColumnName, options.InstructionColumnName);
-        var rows = columns.Read(data, options.CancellationToken);
+        var rows = columns.Read(data, "rows of the map", options.CancellationToken, out _);
         if (string.IsNullOrWhiteSpace(options.ModelFolder))
         {
             throw new NlftException("option ModelFolder", "an empty path", "the folder of a model in Hugging Face layout, or of a saved model",

@@ -24,7 +24,7 @@ public sealed partial class NlftCatalog
     public NlftDataCatalog Data { get; }
 
     /// <summary>Opens a base model without fine-tuning, as a baseline to compare with.</summary>
-    /// <param name="modelFolder">Folder of the base model in Hugging Face layout.</param>
+    /// <param name="modelFolder">The base model: a folder in Hugging Face layout, or a name that <see cref="ModelLocator"/> finds.</param>
     /// <param name="questionColumnName">Text column with the questions.</param>
     /// <param name="outputColumnName">Column that answers are written to.</param>
     /// <param name="instructionColumnName">Text column with instructions for the system prompt, or null.</param>
@@ -50,7 +50,7 @@ public sealed partial class NlftCatalog
 
     /// <summary>
     /// Saves a model as a folder: the adapter as PEFT reads it (adapter_config.json, adapter_model.safetensors), its model card (README.md) and
-    /// nlft.json with the rest. The base model is not copied; its path and fingerprint are kept.
+    /// nlft.json with the rest. The base model is not copied; its name, place and fingerprint are kept.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="folder">
@@ -89,7 +89,7 @@ public sealed partial class NlftCatalog
 
     /// <summary>Loads what <see cref="Save"/>, <see cref="LocalModel.Save"/> or <c>nlft train</c> wrote.</summary>
     /// <param name="folder">The saved folder.</param>
-    /// <param name="modelFolder">The base model's folder; null: the folder it had when the model was saved.</param>
+    /// <param name="modelFolder">The base model's folder or name; null: the one that the saved model names.</param>
     /// <param name="engine">The engine; null: the managed CPU engine.</param>
     /// <exception cref="NlftException">A file is missing or damaged, or the base model is not the one the adapter was trained on.</exception>
     public TextGenerationTransformer Load(string folder, string? modelFolder = null, IModelEngine? engine = null)
@@ -104,7 +104,7 @@ public sealed partial class NlftCatalog
     /// disposed.
     /// </summary>
     /// <param name="loaded">What <c>mlContext.Model.Load</c> returned.</param>
-    /// <param name="modelFolder">The base model's folder; null: the folder it had when the model was saved.</param>
+    /// <param name="modelFolder">The base model's folder or name; null: the one that the saved model names.</param>
     /// <param name="engine">The engine; null: the managed CPU engine.</param>
     /// <returns>The same transforms in the same order; dispose the chain when it is no longer needed.</returns>
     /// <exception cref="NlftException">
@@ -114,6 +114,27 @@ public sealed partial class NlftCatalog
     {
         ArgumentNullException.ThrowIfNull(loaded);
         return ModelZip.Restore(loaded, modelFolder, EngineChoice.Of(_mlContext, engine));
+    }
+
+    /// <summary>
+    /// Loads a zip that <c>mlContext.Model.Save</c> wrote: <c>mlContext.Model.Load</c> and <see cref="Restore"/> in one call. It finds the base model
+    /// and opens it now, and looks for it beside the zip first. A plain <c>mlContext.Model.Load</c> cannot: ML.NET passes neither the file's path nor
+    /// its contents to a transform of another library while it loads, so a base model that is missing shows at the first prediction.
+    /// </summary>
+    /// <param name="path">The zip file.</param>
+    /// <param name="inputSchema">The schema that was saved with the model; null when there was none.</param>
+    /// <param name="modelFolder">The base model's folder or name; null: the one that the saved model names.</param>
+    /// <param name="engine">The engine; null: the managed CPU engine.</param>
+    /// <returns>The saved transforms; dispose the chain when it is no longer needed.</returns>
+    /// <exception cref="NlftException">
+    /// The file contains no text generation, or no place has the base model: the message lists the places that were tried.
+    /// </exception>
+    public TransformerChain<ITransformer> LoadModel(
+        string path, out DataViewSchema? inputSchema, string? modelFolder = null, IModelEngine? engine = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var loaded = _mlContext.Model.Load(path, out inputSchema);
+        return ModelZip.Restore(loaded, modelFolder, EngineChoice.Of(_mlContext, engine), Path.GetDirectoryName(Path.GetFullPath(path)));
     }
 
     /// <summary>Opens a model as a chat client of Microsoft.Extensions.AI; the client disposes the model.</summary>

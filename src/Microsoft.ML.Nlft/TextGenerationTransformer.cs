@@ -34,7 +34,7 @@ public sealed partial class TextGenerationTransformer : ITransformer, IDisposabl
     {
         settings.Validate();
         (_model, Adapter, Settings, Training) = (model, adapter, settings, training);
-        Card = card ?? new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Folder.Path)) };
+        Card = card ?? new ModelCard { BaseModel = model.Name };
         string?[] inputs = [settings.QuestionColumnName, settings.InstructionColumnName];
         _column = new AppendedColumn<ReadOnlyMemory<char>>(
             settings.OutputColumnName, TextDataViewType.Instance, [.. inputs.OfType<string>()], settings.Generation.MaximumBatchSize, Answer);

@@ -87,15 +87,74 @@ public sealed class LocalModelDescriptionTests : IDisposable
     }
 
     [TestMethod]
-    public void Load_BaseModelMoved_IsNamed()
+    public void Load_BaseModelGone_NamesEveryPlaceTried()
+    {
+        using var place = new TemporaryFolder();
+        using (var model = LocalModel.Load(_base.Path)) model.Save(place.File("saved"));
+        var description = LocalModelDescription.Load(place.File("saved"));
+        (description with { BaseModelName = "org/base", BaseModelRelativePath = "../a/b", BaseModelPath = "/nowhere" }).Save(place.File("saved"));
+        using var other = new ByteModelFolder(maximumPositions: 512);
+        Directory.CreateDirectory(place.File("roots/org"));
+        Directory.CreateSymbolicLink(place.File("roots/org/base"), other.Path);
+        var locator = new ModelLocator([place.File("roots")], _ => null);
+        Assert.AreEqual("base model of saved: found no model in a/b, no model in base, another model in roots/org/base, no model in roots/base, "
+            + "no model in roots/models--org--base, no model in /nowhere; expected \"org/base\", the model that was saved, in one of "
+            + $"these places. {Remedy} NLFT_MODELS names further folders to search.",
+            place.Refusal(() => LocalModel.Load(place.File("saved"), new() { Locator = locator })));
+        LocalModel.Load(place.File("saved"), new() { BaseModelFolder = _base.Path, Locator = locator }).Dispose();
+        NlftModel.LoadChatClient(place.File("saved"), new() { BaseModelFolder = _base.Path, Locator = locator }).Dispose();
+    }
+
+    [TestMethod]
+    [DataRow("models/base", "out/tuned", "models/base", "out/tuned", "model", DisplayName = "moved together")]
+    [DataRow("base", "tuned", "base", "tuned", "model", DisplayName = "side by side")]
+    [DataRow("models/base", "out/tuned", "base", "tuned", "model", DisplayName = "put side by side")]
+    [DataRow("models/base", "out/tuned", "roots/base", "tuned", "model", DisplayName = "in a root, by its own name")]
+    [DataRow("models/base", "out/tuned", "roots/org/base", "tuned", "org/base", DisplayName = "in a root, by its hub name")]
+    [DataRow("models/base", "out/tuned", "hub/models--org--base/snapshots/1f", "tuned", "org/base", DisplayName = "in the hub cache")]
+    public void Load_MovedModels_FindsTheBase(string baseBefore, string savedBefore, string baseAfter, string savedAfter, string name)
+    {
+        using var place = new TemporaryFolder();
+        string At(string moved, string path) => place.File(Path.Combine(moved, path));
+        Directory.CreateDirectory(Path.GetDirectoryName(At("before", baseBefore))!);
+        CopyFolder(_base.Path, At("before", baseBefore));
+        using (var model = LocalModel.Load(At("before", baseBefore), new() { BaseModelName = name == "model" ? null : name }))
+            model.Save(At("before", savedBefore));
+        foreach (var (from, to) in ((string, string)[])[(baseBefore, baseAfter), (savedBefore, savedAfter)])
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(At("after", to))!);
+            Directory.Move(At("before", from), At("after", to));
+        }
+        var locator = new ModelLocator([At("after", "roots")], variable => variable == "HF_HUB_CACHE" ? At("after", "hub") : null);
+
+        using var loaded = LocalModel.Load(At("after", savedAfter), new() { Locator = locator });
+
+        Assert.AreEqual(Path.GetFullPath(At("after", baseAfter)), loaded.Folder.Path);
+        Assert.AreEqual(name == "model" ? "base" : name, loaded.Name);
+    }
+
+    [TestMethod]
+    public void Load_FileOfAnOlderVersion_TakesTheFullPath()
     {
         using (var model = LocalModel.Load(_base.Path)) model.Save(_saved);
-        var description = LocalModelDescription.Load(_saved);
-        (description with { BaseModelPath = "/nowhere" }).Save(_saved);
-        Assert.AreEqual($"base model of {_saved}: found no folder /nowhere; expected the base model where it lay when the model was saved. {Remedy}",
-            Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(_saved)).Message);
-        LocalModel.Load(_saved, new() { BaseModelFolder = _base.Path }).Dispose();
-        NlftModel.LoadChatClient(_saved, new() { BaseModelFolder = _base.Path }).Dispose();
+        (LocalModelDescription.Load(_saved) with { BaseModelName = null, BaseModelRelativePath = null }).Save(_saved);
+        using var loaded = LocalModel.Load(_saved, new() { Locator = new ModelLocator([], _ => null) });
+        Assert.AreEqual(Path.GetFileName(_base.Path), loaded.Name);
+    }
+
+    [TestMethod]
+    public void Save_BaseModelsFolder_IsRefused()
+    {
+        using var model = LocalModel.Load(_base.Path);
+        foreach (var path in (string[])[_base.Path, _base.Path + "/", Path.Combine(_base.Path, "x", "..")])
+            Assert.AreEqual("the folder of the base model", Assert.ThrowsExactly<NlftException>(() => model.Save(path)).Found);
+        Assert.IsFalse(LocalModelDescription.IsIn(_base.Path));
+    }
+
+    private static void CopyFolder(string from, string to)
+    {
+        Directory.CreateDirectory(to);
+        foreach (var file in Directory.GetFiles(from)) File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
     }
 
     [TestMethod]

@@ -101,8 +101,8 @@ public class LocalModelTests
     public void Load_TokenizerWithMoreIdsThanTheNetwork_IsRefused()
     {
         WriteTokenizer(extraTokens: 1);
-        Assert.AreEqual($"the tokenizer of {_folder}: found 259 token ids; expected at most 258 (vocab_size of config.json). Use the tokenizer.json "
-            + "that was published with these weights.",
+        Assert.AreEqual($"the tokenizer of {_folder}: found the token extra0 with the id 258; expected ids below 258, the rows of the model's "
+            + "embedding (vocab_size of config.json). Use the tokenizer files that were published with these weights.",
             Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(_folder)).Message);
     }
 

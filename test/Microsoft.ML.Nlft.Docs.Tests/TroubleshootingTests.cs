@@ -21,8 +21,13 @@ public sealed class TroubleshootingTests : Workplace
         messages.Add(Message(() => ModelFolder.Open("FOLDER")));
         messages.Add(Message(() => ChatTemplate.Parse("{% include 'x' %}")));
         using (var model = LocalModel.Load("model", new() { Trainable = TrainableWeights.Lora })) model.Save("SAVED");
-        (LocalModelDescription.Load("SAVED") with { BaseModelPath = "/elsewhere" }).Save("SAVED");
-        messages.Add(Message(() => LocalModel.Load("SAVED")));
+        (LocalModelDescription.Load("SAVED") with
+        {
+            BaseModelName = "org/name",
+            BaseModelRelativePath = "../base/name",
+            BaseModelPath = "/elsewhere/name",
+        }).Save("SAVED");
+        messages.Add(Message(() => LocalModel.Load("SAVED", new() { Locator = new ModelLocator([], _ => null) })));
         Change("SAVED/adapter_config.json", "ADAPTER/adapter_config.json", json => json["use_dora"] = true);
         messages.Add(Message(() => LoraAdapter.Load("ADAPTER")));
         File.WriteAllText("rows.jsonl", """{"Question": "2+3?", "Response": "2+3=6 6 6", "Judgment": "5", "Answer": "5"}""");

@@ -23,7 +23,7 @@ public sealed class ErrorTests
     [DataRow(2, "evaluate --comparison exact --data rows.csv", "--comparison: found \"exact\"; expected number, published-string or text.")]
     [DataRow(2, "judge --data rows.csv --delimiter ;;", "--delimiter: found \";;\"; expected one character.")]
     [DataRow(2, "inspect --model MODEL --rows 0", "--rows: found \"0\"; expected 1 or more.")]
-    [DataRow(2, "completion fish", "fish")]
+    [DataRow(2, "completion tcsh", "tcsh")]
     [DataRow(2, "train --engine gpu --model MODEL --data rows.csv --output out", "--engine: found \"gpu\"; expected managed, torch.")]
     [DataRow(1, "train --device cuda --model MODEL --data rows.csv --output out", "option Device: found \"cuda\"; expected cpu with the managed "
         + "engine. Add --engine torch to use a GPU.")]
@@ -38,13 +38,22 @@ public sealed class ErrorTests
     [DataRow(1, "train --model MODEL --data none.csv --output out", "none.csv: found no file; expected a CSV or TSV file. Check the path.")]
     [DataRow(1, "train --model MODEL --data none.jsonl --output out", "none.jsonl: found no file; expected a JSON Lines file. Check the path.")]
     [DataRow(1, "train --model MODEL --data rows.xlsx --output out", "rows.xlsx: found the extension .xlsx; expected .jsonl, .csv, .tsv or .json.")]
-    [DataRow(1, "train --model nowhere --data rows.csv --output out", "nowhere: found no such folder; expected a folder with config.json")]
+    [DataRow(1, "train --model nowhere --data rows.csv --output out", "nowhere: found no such folder, nor a model in models/nowhere, "
+        + "models/models--nowhere; expected a folder with config.json")]
     [DataRow(1, "train --model MODEL --data rows.csv --output rows.csv", "rows.csv: found a file; expected a folder, or a place for a new one.")]
     [DataRow(1, "train --model MODEL --data rows.csv --output MODEL", "model: found the folder of the base model; expected another folder.")]
     [DataRow(1, "train --model MODEL --data rows.csv --output . --weights all", "found a folder that is not empty; expected an empty folder, or a "
         + "place for a new one.")]
     [DataRow(1, "train --model MODEL --data questions.csv --output out --method nlft", "questions.csv, line 1: found the columns "
         + "\"Question\", \"Answer\"; expected a column \"Response\". Add it")]
+    [DataRow(1, "train --model MODEL --data rows.csv --output .", "Name another folder with --output, or replace the model in it with --overwrite.")]
+    [DataRow(1, "train --model MODEL --data rows.csv --output MODEL --overwrite", "model: found the folder of the base model; expected another "
+        + "folder.")]
+    [DataRow(2, "trian --help", "unknown argument 'trian'. Did you mean 'train'? See 'nlft --help'.")]
+    [DataRow(2, "doctor engine", "unknown argument 'engine'. Did you mean '--engine'? See 'nlft doctor --help'.")]
+    [DataRow(2, "train --help --ouput out", "unknown option '--ouput'. Did you mean '--output'? See 'nlft train --help'.")]
+    [DataRow(2, "models --jsn", "unknown option '--jsn'. Did you mean '--json'? See 'nlft models --help'.")]
+    [DataRow(2, "evaluate --data rows.csv --verbos", "unknown option '--verbos'. Did you mean '--verbose'?")]
     [DataRow(1, "train --model MODEL --data rows.csv --output out --options none.json", "none.json: found no such file; expected a JSON file with "
         + "options.")]
     [DataRow(1, "train --model MODEL --data rows.csv --output out --options typo.json",
@@ -75,7 +84,7 @@ public sealed class ErrorTests
         Assert.AreEqual("", tool.Out);
         Assert.HasCount(1, tool.Error.TrimEnd('\n').Split('\n'), tool.Error);
         Assert.StartsWith("nlft: ", tool.Error);
-        Assert.Contains(message, tool.Error.Replace(tool.Folder + Path.DirectorySeparatorChar, ""));
+        Assert.Contains(message, tool.Error.Replace(tool.Folder + Path.DirectorySeparatorChar, "").Replace('\\', '/'));
     }
 
     [TestMethod]

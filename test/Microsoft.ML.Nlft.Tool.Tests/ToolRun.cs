@@ -14,6 +14,9 @@ internal sealed class ToolRun : IDisposable
     /// <summary>A model of two random layers.</summary>
     public string Model => _model.Folder;
 
+    /// <summary>The environment variables of the tool; none of this process's.</summary>
+    public Dictionary<string, string> Variables { get; } = [];
+
     /// <summary>What the last run wrote as its result.</summary>
     public string Out { get; private set; } = "";
 
@@ -47,7 +50,11 @@ internal sealed class ToolRun : IDisposable
     public int Run(string[] args, string input = "", CancellationToken cancellationToken = default)
     {
         var (output, error) = (new StringWriter(), new StringWriter());
-        var console = new ToolConsole { In = new StringReader(input), Out = output, Error = error, WorkingDirectory = Folder, Width = 100 };
+        var console = new ToolConsole
+        {
+            In = new StringReader(input), Out = output, Error = error, WorkingDirectory = Folder, Width = 100,
+            Environment = name => Variables.GetValueOrDefault(name),
+        };
         var code = new NlftTool(console).RunAsync(args, cancellationToken).GetAwaiter().GetResult();
         (Out, Error) = (output.ToString(), error.ToString());
         return code;

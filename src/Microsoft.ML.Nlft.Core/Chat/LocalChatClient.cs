@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Chat;
 
@@ -50,7 +51,7 @@ public sealed class LocalChatClient : IChatClient
         _defaults = options.Generation ?? model.Description?.Settings.Generation ?? new();
         _defaults.Validate();
         (_model, _ownsModel, _clock) = (model, ownsModel, options.TimeProvider);
-        ModelId = options.ModelId ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Folder.Path));
+        ModelId = options.ModelId ?? model.Name;
         _metadata = new ChatClientMetadata("nlft", providerUri: null, ModelId);
         _queue = new ChatQueue(model, _defaults.MaximumBatchSize);
     }
@@ -60,10 +61,15 @@ public sealed class LocalChatClient : IChatClient
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new();
-        var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
+        var name = Directory.Exists(folder) ? ModelLocator.NameOf(folder) : folder;
         options = options with { ModelId = options.ModelId ?? name };
         options.Generation?.Validate();
-        var model = LocalModel.Load(folder, new() { Engine = options.Engine, BaseModelFolder = options.BaseModelFolder }, cancellationToken);
+        var model = LocalModel.Load(folder, new()
+        {
+            Engine = options.Engine,
+            BaseModelFolder = options.BaseModelFolder,
+            Locator = options.Locator,
+        }, cancellationToken);
         try
         {
             return new LocalChatClient(model, options, ownsModel: true);

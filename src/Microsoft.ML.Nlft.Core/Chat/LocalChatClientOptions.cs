@@ -1,5 +1,6 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Chat;
 
@@ -16,10 +17,16 @@ public sealed record LocalChatClientOptions
     public string? ModelId { get; init; }
 
     /// <summary>
-    /// The current folder of a saved model's base model. Default null: the folder when the model was saved. Used by
+    /// The base model of a saved model, as a folder or a name. Default null: the one that the saved model names. Used by
     /// <see cref="NlftModel.LoadChatClient"/> only.
     /// </summary>
     public string? BaseModelFolder { get; init; }
+
+    /// <summary>
+    /// Finds models by name. Default null: in the folders of NLFT_MODELS and in the Hugging Face cache. Used by
+    /// <see cref="NlftModel.LoadChatClient"/> only.
+    /// </summary>
+    public ModelLocator? Locator { get; init; }
 
     /// <summary>The engine. Default null: the managed CPU engine. Used by <see cref="NlftModel.LoadChatClient"/> only.</summary>
     public IModelEngine? Engine { get; init; }

@@ -6,20 +6,24 @@ internal static class AtomicFolder
     /// <summary>Creates a folder.</summary>
     /// <param name="folder">The folder; it must be empty or not exist yet.</param>
     /// <param name="fill">Writes the files into the folder that it receives.</param>
+    /// <param name="replaceable">Whether a folder that is not empty may be replaced as a whole; null: none may.</param>
     /// <exception cref="NlftException">The path is taken, the disk is full, or the path cannot be written.</exception>
-    public static void Write(string folder, Action<string> fill)
+    public static void Write(string folder, Action<string> fill, Func<string, bool>? replaceable = null)
     {
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        RequireFree(folder);
+        RequireFree(folder, replaceable);
         var parent = Path.GetDirectoryName(folder)!; // the root is never free
         var staging = Path.Combine(parent, $".{Path.GetFileName(folder)}.{Path.GetRandomFileName()}");
+        var old = staging + ".old";
         try
         {
             Directory.CreateDirectory(staging);
             fill(staging);
-            RequireFree(folder); // filling takes long: another process may have taken the path meanwhile
-            if (Directory.Exists(folder)) Directory.Delete(folder);
+            RequireFree(folder, replaceable); // filling takes long: another process may have taken the path meanwhile
+            if (new DirectoryInfo(folder).LinkTarget is not null) Directory.Delete(folder); // the link, not the folder behind it
+            else if (Directory.Exists(folder)) Directory.Move(folder, old);
             Directory.Move(staging, folder);
+            if (Directory.Exists(old)) Directory.Delete(old, recursive: true);
         }
         catch (Exception e)
         {
@@ -29,10 +33,10 @@ internal static class AtomicFolder
         }
     }
 
-    private static void RequireFree(string folder)
+    private static void RequireFree(string folder, Func<string, bool>? replaceable)
     {
         var found = File.Exists(folder) ? "a file"
-            : Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() ? "a folder that is not empty"
+            : Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && replaceable?.Invoke(folder) != true ? "a folder that is not empty"
             : null;
         if (found is not null)
             throw new NlftException(folder, found, "no such folder yet, or an empty one", "Name another folder, or empty this one.");

@@ -106,7 +106,7 @@ internal sealed class ShownTemplate
             try
             {
                 var rendered = Render(turns, addGenerationPrompt: role != "assistant", variables);
-                if (needed.All(turn => rendered.Contains(turn.Content, StringComparison.Ordinal))) return true;
+                if (needed.All(turn => rendered.Contains(turn.Content, StringComparison.Ordinal)) && !(inParts && PrintsParts(rendered))) return true;
             }
             catch (NlftException exception) when (exception.InnerException is TemplateRaised or TemplateError)
             {
@@ -117,6 +117,10 @@ internal sealed class ShownTemplate
         _rolesInParts.Remove(role);
         return failure is null || (role == "system" && failure.InnerException is TemplateRaised) ? false : throw failure;
     }
+
+    /// <summary>Whether a prompt shows the list itself, as Python or JSON spells it, and not only its text.</summary>
+    private static bool PrintsParts(string rendered) =>
+        rendered.Contains("'text'", StringComparison.Ordinal) || rendered.Contains("\"text\"", StringComparison.Ordinal);
 
     private NlftException Lost(string what) =>
         new(_template.Name, $"a chat template whose prompt lacks {what}", "a template that shows every message", Remedy);

@@ -61,9 +61,12 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Full path of the folder.</summary>
     public string Path { get; }
 
+    /// <summary>Whether a path names this folder, directly or through links.</summary>
+    public bool IsAt(string path) => RealPath.Same(path, Path);
+
     /// <summary>
-    /// The architecture, from config.json. Not tied if the weight files hold an output layer that differs from the embedding, even if config.json says
-    /// otherwise.
+    /// The architecture, from config.json. Not tied if the weight files hold an output layer that differs from the embedding, even if config.json
+    /// says otherwise.
     /// </summary>
     public ModelConfiguration Configuration { get; }
 

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 public static class ModelFolderWriter
 {
     /// <summary>Where transformers keeps chat templates besides the default one.</summary>
-    private const string AdditionalTemplates = "additional_chat_templates";
+    internal const string AdditionalTemplates = "additional_chat_templates";
 
     private static readonly string[] WeightExtensions = [".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx", ".ot"];
 
@@ -39,7 +39,7 @@ public static class ModelFolderWriter
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(replace);
-        if (Path.GetFullPath(folder) == source.Path)
+        if (source.IsAt(folder))
             throw new NlftException(folder, "the folder of the model itself", "another folder", "Write the new model beside the old one.");
         var tensors = source.TensorNames.Select(name =>
         {

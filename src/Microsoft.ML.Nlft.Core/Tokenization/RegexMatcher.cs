@@ -34,7 +34,8 @@ internal sealed class RegexMatcher : IMatcher
 
         try
         {
-            return new RegexMatcher(Build(pattern, timeout ?? DefaultTimeout), place.Subject);
+            // Not NonBacktracking: in .NET 10 that engine misses matches of patterns such as a?b+.
+            return new RegexMatcher(new Regex(pattern, RegexOptions.CultureInvariant, timeout ?? DefaultTimeout), place.Subject);
         }
         catch (ArgumentException cause)
         {
@@ -64,19 +65,6 @@ internal sealed class RegexMatcher : IMatcher
                 $"a match within {_regex.MatchTimeout.TotalSeconds.ToString(CultureInfo.InvariantCulture)} seconds",
                 "Shorten the text, or use a model with another tokenizer.",
                 cause);
-        }
-    }
-
-    private static Regex Build(string pattern, TimeSpan timeout)
-    {
-        try
-        {
-            return new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
-        }
-        catch (NotSupportedException)
-        {
-            // Lookarounds and the like need backtracking.
-            return new Regex(pattern, RegexOptions.CultureInvariant, timeout);
         }
     }
 

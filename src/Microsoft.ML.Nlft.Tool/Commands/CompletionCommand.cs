@@ -23,6 +23,14 @@ internal sealed class CompletionCommand : ToolCommand
         compdef _nlft nlft
         """;
 
+    private const string Fish = """
+        function __nlft_complete
+            set --local line (commandline --cut-at-cursor)
+            nlft "[suggest:"(string length -- "$line")"]" "$line" 2>/dev/null
+        end
+        complete --command nlft --arguments '(__nlft_complete)'
+        """;
+
     private const string PowerShell = """
         Register-ArgumentCompleter -Native -CommandName nlft -ScriptBlock {
             param($word, $line, $position)
@@ -32,18 +40,18 @@ internal sealed class CompletionCommand : ToolCommand
         }
         """;
 
-    private readonly Argument<string> _shell = new("shell") { Description = "bash, zsh or pwsh." };
+    private readonly Argument<string> _shell = new("shell") { Description = "bash, zsh, fish or pwsh." };
 
     public CompletionCommand(ToolConsole console)
         : base(console, "completion", "Prints a script that lets a shell complete nlft's commands and options.")
     {
-        _shell.AcceptOnlyFromAmong("bash", "zsh", "pwsh");
+        _shell.AcceptOnlyFromAmong("bash", "zsh", "fish", "pwsh");
         Add(_shell);
     }
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        Console.Out.WriteLine(parsed.GetValue(_shell) switch { "bash" => Bash, "zsh" => Zsh, _ => PowerShell });
+        Console.Out.WriteLine(parsed.GetValue(_shell) switch { "bash" => Bash, "zsh" => Zsh, "fish" => Fish, _ => PowerShell });
         return Task.FromResult(ExitCode.Success);
     }
 }

@@ -6,6 +6,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Inspection;
 using Microsoft.ML.Nlft.Tool.Options;
 
@@ -14,39 +15,57 @@ namespace Microsoft.ML.Nlft.Tool.Commands;
 /// <summary>nlft doctor: shows what this machine offers and checks that the engine computes correctly on it.</summary>
 internal sealed class DoctorCommand : ToolCommand
 {
+    private readonly JsonArgument _json;
+
     public DoctorCommand(ToolConsole console)
         : base(console, "doctor", "Shows what this machine offers and checks that the engine computes correctly on it.",
-            nameof(ToolOptions.Engine)) =>
+            nameof(ToolOptions.Engine))
+    {
+        _json = new JsonArgument(console, this);
         AddGeneratedFlags();
+    }
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        Line("nlft", typeof(DoctorCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
-        Line(".NET", $"{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}");
-        Line("system", RuntimeInformation.OSDescription);
-        Line("processors", $"{Environment.ProcessorCount}");
-        Line("SIMD", $"{SimdWidth()} bits ({SimdNames()}); {Vector<float>.Count} floats in Vector<T>");
+        var facts = new List<(string Key, object? Value)>(); // with --json, the lines' values by name
+        var version = typeof(DoctorCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+        Line("nlft", version, ("version", version));
+        Line(".NET", $"{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}",
+            ("runtime", RuntimeInformation.FrameworkDescription), ("runtimeIdentifier", RuntimeInformation.RuntimeIdentifier));
+        Line("system", RuntimeInformation.OSDescription, ("system", RuntimeInformation.OSDescription));
+        Line("processors", $"{Environment.ProcessorCount}", ("processors", Environment.ProcessorCount));
+        Line("SIMD", $"{SimdWidth()} bits ({SimdNames()}); {Vector<float>.Count} floats in Vector<T>", ("simdBits", SimdWidth()));
         var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        Line("memory", $"{InspectCommand.Size(memory)} available to this process");
+        Line("memory", $"{InspectCommand.Size(memory)} available to this process", ("memoryBytes", memory));
         Line("models", string.Create(CultureInfo.InvariantCulture,
             $"weights of up to {memory / 2e9:0.0} billion parameters in 16 bits fit; 'nlft inspect --model FOLDER' shows what else a model needs"));
         var engine = options.Engine.Create(TensorType.F32); // the type in which the self-test's bound holds
         var threads = options.Engine.Threads == 0 ? Environment.ProcessorCount : options.Engine.Threads;
-        Line("engine", $"{engine.Name} on {engine.Device}, {threads} threads");
-        Line("GPU engine", GpuAdvice(NvidiaDriver.SupportedCuda()));
+        Line("engine", $"{engine.Name} on {engine.Device}, {threads} threads",
+            ("engine", engine.Name), ("device", engine.Device), ("threads", threads));
+        var cuda = NvidiaDriver.SupportedCuda();
+        Line("GPU engine", GpuAdvice(cuda), ("cuda", cuda?.ToString()));
 
-        var sound = true;
+        var tests = new List<Dictionary<string, object?>>();
         foreach (var type in (TensorType[])[TensorType.F32, TensorType.BF16, TensorType.F16])
         {
             cancellationToken.ThrowIfCancellationRequested();
             var difference = SelfTest.LargestDifference(engine, type);
             var passed = difference <= SelfTest.Tolerance;
-            sound &= passed;
+            tests.Add(JsonLine.Object(("type", $"{type}"), ("passed", passed), ("difference", difference), ("allowed", SelfTest.Tolerance)));
             Line($"self-test {type}", string.Create(CultureInfo.InvariantCulture,
                 $"{(passed ? "passed" : "FAILED")}: log-probabilities differ from plain arithmetic by at most {difference:0.0e+0}, "
                     + $"allowed {SelfTest.Tolerance:0.0e+0}"));
         }
+        var sound = tests.All(test => test["passed"] is true);
+        if (_json.Given(parsed)) _json.Write([.. facts, ("selfTests", tests), ("passed", sound)]);
         return Task.FromResult(sound ? ExitCode.Success : ExitCode.BadInput);
+
+        void Line(string name, string text, params (string Key, object? Value)[] values)
+        {
+            facts.AddRange(values);
+            if (!_json.Given(parsed)) Console.Out.WriteLine($"{name,-15}{text}");
+        }
     }
 
     /// <summary>Says what --engine torch needs on this machine.</summary>
@@ -69,6 +88,4 @@ internal sealed class DoctorCommand : ToolCommand
         ];
         return string.Join(", ", sets.Where(set => set.Supported).Select(set => set.Name)) is { Length: > 0 } names ? names : "none";
     }
-
-    private void Line(string name, string value) => Console.Out.WriteLine($"{name,-15}{value}");
 }

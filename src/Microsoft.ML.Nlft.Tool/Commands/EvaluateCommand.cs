@@ -2,6 +2,7 @@ using System.CommandLine;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Evaluation;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Options;
 
@@ -12,6 +13,7 @@ internal sealed class EvaluateCommand : ToolCommand
 {
     private readonly ModelArguments _model;
     private readonly DataArguments _data;
+    private readonly JsonArgument _json;
     private readonly Option<AnswerComparison> _comparison = new("--comparison")
     {
         Description = "number: compares final numbers. published-string: compares strings, as the published evaluation does. "
@@ -42,6 +44,7 @@ internal sealed class EvaluateCommand : ToolCommand
         Add(_comparison);
         Add(_output);
         Add(_card);
+        _json = new JsonArgument(console, this);
         AddGeneratedFlags();
     }
 
@@ -68,7 +71,13 @@ internal sealed class EvaluateCommand : ToolCommand
                 (nameof(EvaluatedRow.Outcome), compared[at].Outcome.ToString()),
             ]);
         }
-        Console.Out.Write(result);
+        if (!_json.Given(parsed)) Console.Out.Write(result);
+        else
+        {
+            _json.Write(("accuracy", result.Accuracy), ("lowerBound", result.LowerBound), ("upperBound", result.UpperBound),
+                ("correct", result.Correct), ("wrong", result.Total - result.Correct - result.Unanswered), ("unanswered", result.Unanswered),
+                ("total", result.Total));
+        }
         if (card is var (folder, saved))
         {
             var evaluation = ModelCardEvaluation.Of($"{rows.Count} rows of {Path.GetFileName(parsed.GetValue(_data.Data)!)}", result);
@@ -79,7 +88,7 @@ internal sealed class EvaluateCommand : ToolCommand
 
     private static void WriteCard(string folder, LocalModelDescription saved, ModelCardEvaluation evaluation)
     {
-        var card = saved.Card ?? new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(saved.BaseModelPath)) };
+        var card = saved.Card ?? new ModelCard { BaseModel = saved.BaseModelName ?? ModelLocator.NameOf(saved.BaseModelPath) };
         card = card with { Evaluation = evaluation };
         if (saved.HasAdapter) card.Save(folder, ModelCardKind.Adapter);
         (saved with { Card = card }).Save(folder);

@@ -20,7 +20,7 @@ internal sealed class GenerateCommand : ToolCommand
     };
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "JSON Lines file for the rows with their responses. Default: standard output. "
+        Description = "JSON Lines file for the question or the rows with their responses. Default: standard output. "
             + "An interrupted run resumes where it stopped (FILE.partial).",
         HelpName = "FILE",
     };
@@ -53,9 +53,10 @@ internal sealed class GenerateCommand : ToolCommand
     {
         options.Generation.Validate();
         var question = parsed.GetValue(_question);
-        var rows = question is null ? _data.Read(parsed, options) : [];
+        IReadOnlyList<DataRow> rows = question is null ? _data.Read(parsed, options) : [new DataRow { Question = question, Source = "--question" }];
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
-        if (question is not null)
+        var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
+        if (question is not null && output is null)
         {
             var answer = model.Answer([question], options.Generation, cancellationToken)[0];
             Console.Out.WriteLine(answer.Text);
@@ -63,7 +64,6 @@ internal sealed class GenerateCommand : ToolCommand
             return ExitCode.Success;
         }
 
-        var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
         var journal = output is null ? null : output + ".partial";
         var responses = await AnswerAsync(Console, model, rows, new()
         {

@@ -5,6 +5,7 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tokenization;
+using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Inspection;
 using Microsoft.ML.Nlft.Tool.Options;
 using Microsoft.ML.Nlft.TorchSharp;
@@ -27,11 +28,14 @@ internal sealed class InspectCommand : ToolCommand
 
     private readonly Option<string[]> _model = new("--model", "-m")
     {
-        Description = "Folder of a model in Hugging Face layout, or of a saved model; for sizes, config.json is enough. Several are compared.",
+        Description = "Folder of a model in Hugging Face layout or of a saved model, or a name that 'nlft models' lists; for sizes, config.json is "
+            + "enough. Several are compared.",
         HelpName = "FOLDER...",
         Required = true,
         AllowMultipleArgumentsPerToken = true,
     };
+    private readonly LocatorArgument _locator;
+    private readonly JsonArgument _json;
     private readonly Option<int> _rows = new("--rows")
     {
         Description = "Rows per micro-batch, for the memory estimate. Default 4.",
@@ -50,6 +54,7 @@ internal sealed class InspectCommand : ToolCommand
         nameof(ToolOptions.Lora), nameof(ToolOptions.Prompts))
     {
         Add(_model);
+        _locator = new LocatorArgument(console, this);
         foreach (var option in (Option<int>[])[_rows, _tokens])
         {
             option.Validators.Add(result =>
@@ -59,20 +64,26 @@ internal sealed class InspectCommand : ToolCommand
             });
             Add(option);
         }
+        _json = new JsonArgument(console, this);
         AddGeneratedFlags();
     }
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var (rows, tokens) = (parsed.GetValue(_rows), parsed.GetValue(_tokens));
-        string[] folders = [.. parsed.GetValue(_model)!.Select(Console.PathOf)];
+        string[] folders = [.. parsed.GetValue(_model)!.Select(model => _locator.Find(parsed, model))];
+        if (_json.Given(parsed))
+        {
+            foreach (var folder in folders) ShowJson(ModelFacts.Read(BaseOf(folder, parsed)), options.Lora, rows, tokens);
+            return Task.FromResult(ExitCode.Success);
+        }
         if (folders.Length > 1)
         {
-            Compare([.. folders.Select(folder => ModelFacts.Read(BaseOf(folder)))], options.Lora, rows, tokens);
+            Compare([.. folders.Select(folder => ModelFacts.Read(BaseOf(folder, parsed)))], options.Lora, rows, tokens);
             return Task.FromResult(ExitCode.Success);
         }
 
-        var model = ModelFacts.Read(BaseOf(folders[0]));
+        var model = ModelFacts.Read(BaseOf(folders[0], parsed));
         Console.Out.WriteLine(model.Folder);
         if (LocalModelDescription.IsIn(folders[0])) Console.Out.WriteLine($"  the base model of {folders[0]}");
         Console.Out.WriteLine();
@@ -82,8 +93,21 @@ internal sealed class InspectCommand : ToolCommand
         return Task.FromResult(ExitCode.Success);
     }
 
-    private static string BaseOf(string folder) =>
-        LocalModelDescription.IsIn(folder) ? LocalModelDescription.Load(folder).FindBaseModel(folder) : folder;
+    private string BaseOf(string folder, ParseResult parsed) => LocalModelDescription.IsIn(folder)
+        ? LocalModelDescription.Load(folder).FindBaseModel(folder, baseModel: null, _locator.Of(parsed)) : folder;
+
+    private void ShowJson(ModelFacts model, LoraConfiguration lora, int rows, int tokens)
+    {
+        var c = model.Configuration;
+        var memory = MemoryRow.Of(model, lora, rows, Math.Min(tokens, c.MaximumPositions));
+        _json.Write(("name", ModelLocator.NameOf(model.Folder)), ("folder", model.Folder), ("modelType", c.ModelType),
+            ("parameters", model.Parameters), ("layers", c.LayerCount), ("hiddenSize", c.HiddenSize), ("intermediateSize", c.IntermediateSize),
+            ("heads", c.HeadCount), ("keyValueHeads", c.KeyValueHeadCount), ("headSize", c.HeadSize), ("vocabulary", c.VocabularySize),
+            ("positions", c.MaximumPositions), ("endOfSequenceIds", model.EndOfSequenceIds),
+            ("weightBytes", model.Tensors.Sum(tensor => tensor.Bytes)), ("hasWeights", model.HasWeights), ("rows", rows), ("tokens", tokens),
+            ("memory", memory.Select(row => JsonLine.Object(("engine", row.Engine), ("use", row.Use), ("weights", row.Weights),
+                ("cache", row.Cache), ("trained", row.Trained), ("activations", row.Activations), ("sum", row.Sum)))));
+    }
 
     private void ShowArchitecture(ModelFacts model)
     {

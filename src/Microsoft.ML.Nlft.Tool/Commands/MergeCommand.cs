@@ -11,16 +11,18 @@ internal sealed class MergeCommand : ToolCommand
     private readonly ModelArguments _model;
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "Folder for the new model; it must be empty or not exist yet.",
+        Description = "Folder for the new model; it must be empty or not exist yet, unless --overwrite is given.",
         HelpName = "FOLDER",
         Required = true,
     };
+    private readonly Option<bool> _overwrite = new("--overwrite") { Description = "Replace the model that --output holds already." };
 
     public MergeCommand(ToolConsole console) : base(console, "merge",
         "Writes the base model with the adapter added to its weights, in the original layout and type, for programs that cannot load adapters.")
     {
         _model = new ModelArguments(console, this);
         Add(_output);
+        Add(_overwrite);
         AddGeneratedFlags();
     }
 
@@ -29,8 +31,8 @@ internal sealed class MergeCommand : ToolCommand
         var (adapter, folder) = _model.Adapter(parsed);
         using var model = ModelFolder.Open(folder);
         var output = Console.PathOf(parsed.GetValue(_output)!);
-        adapter.MergeInto(model, output, cancellationToken);
-        var card = _model.Saved(parsed)?.Card ?? new ModelCard { BaseModel = Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Path)) };
+        adapter.MergeInto(model, output, cancellationToken, parsed.GetValue(_overwrite));
+        var card = _model.Saved(parsed)?.Card ?? new ModelCard { BaseModel = _model.BaseName(parsed, model.Path) };
         card.Save(output, ModelCardKind.Merged);
         Console.Out.WriteLine($"{adapter.Factors.Count / 2} layers merged, model in {output}");
         return Task.FromResult(ExitCode.Success);

@@ -11,14 +11,16 @@ internal sealed class ModelArguments
 {
     private readonly Option<string> _model = new("--model", "-m")
     {
-        Description = "Folder of the model in Hugging Face layout, or of a saved model; not needed when --adapter names its base model.",
-        HelpName = "FOLDER",
+        Description = "The model: a folder in Hugging Face layout or of a saved model, or a name such as organisation/name that 'nlft models' lists; "
+            + "not needed when --adapter names its base model.",
+        HelpName = "MODEL",
     };
     private readonly Option<string> _adapter = new("--adapter", "-a")
     {
         Description = "Folder of a LoRA adapter to apply, as PEFT and 'nlft train' write it.",
         HelpName = "FOLDER",
     };
+    private readonly LocatorArgument _locator;
     private readonly ToolConsole _console;
 
     /// <summary>Adds the two options to a command.</summary>
@@ -30,6 +32,7 @@ internal sealed class ModelArguments
         _console = console;
         command.Add(_model);
         command.Add(_adapter);
+        _locator = new LocatorArgument(console, command);
         if (!required) return;
         command.Validators.Add(result =>
         {
@@ -50,7 +53,7 @@ internal sealed class ModelArguments
         ? new ToolOptions { Prompts = saved.Settings.Prompts, Generation = saved.Settings.Generation } : new ToolOptions();
 
     /// <summary>Returns the contents of nlft.json if the adapter or the model is a saved model, else null.</summary>
-    public LocalModelDescription? Saved(ParseResult parsed) => (Path(parsed, _adapter) ?? Path(parsed, _model)) is { } folder
+    public LocalModelDescription? Saved(ParseResult parsed) => (Path(parsed, _adapter) ?? Model(parsed)) is { } folder
         && LocalModelDescription.IsIn(folder)
         ? LocalModelDescription.Load(folder) : null;
 
@@ -58,7 +61,7 @@ internal sealed class ModelArguments
     /// <exception cref="NlftException">Neither --adapter nor --model is a saved model.</exception>
     public (string Folder, LocalModelDescription Saved) SavedPlace(ParseResult parsed)
     {
-        var folder = Path(parsed, _adapter) ?? Path(parsed, _model) ??
+        var folder = Path(parsed, _adapter) ?? Model(parsed) ??
             throw new NlftException("option --card", "no model", "a saved model", "Name one with --adapter.");
         return (folder, LocalModelDescription.Load(folder));
     }
@@ -70,18 +73,27 @@ internal sealed class ModelArguments
         var folder = Path(parsed, _adapter) ?? throw new NlftException("option --adapter", "nothing", "the folder of an adapter",
             "Name the adapter with --adapter.");
         var adapter = LoraAdapter.Load(folder);
-        return (adapter, Saved(parsed)?.FindBaseModel(folder, Path(parsed, _model)) ?? Path(parsed, _model) ?? BaseOf(adapter, parsed));
+        var model = Model(parsed);
+        return (adapter, Saved(parsed)?.FindBaseModel(folder, model, _locator.Of(parsed)) ?? model ?? BaseOf(adapter, folder, parsed));
     }
+
+    /// <summary>
+    /// Returns the base model's name for a new model card: that of the saved model, else its name on the hub or its folder's own name.
+    /// </summary>
+    public string BaseName(ParseResult parsed, string folder) => Saved(parsed)?.BaseModelName
+        ?? (parsed.GetValue(_model) is { } model && !Directory.Exists(_console.PathOf(model)) ? model : ModelLocator.NameOf(folder));
 
     /// <summary>Opens the model with its adapter.</summary>
     public LocalModel Open(ParseResult parsed, ToolOptions options, TrainableWeights trainable = TrainableWeights.None,
-        CancellationToken cancellationToken = default)
+        CancellationToken cancellationToken = default, string? baseModelName = null)
     {
-        var (adapter, folder) = AdapterGiven(parsed.CommandResult) ? Adapter(parsed) : (null, Path(parsed, _model)!);
+        var (adapter, folder) = AdapterGiven(parsed.CommandResult) ? Adapter(parsed) : (null, Model(parsed)!);
         return LocalModel.Load(folder, new LocalModelOptions
         {
             Engine = options.Engine.Create(),
             Adapter = adapter,
+            BaseModelName = baseModelName ?? BaseName(parsed, folder),
+            Locator = _locator.Of(parsed),
             Lora = options.Lora,
             Trainable = trainable,
             Prompts = options.Prompts,
@@ -90,13 +102,20 @@ internal sealed class ModelArguments
         }, cancellationToken);
     }
 
-    private string BaseOf(LoraAdapter adapter, ParseResult parsed)
+    /// <summary>Finds the base model that an adapter names: as a path or a name, also beside the adapter.</summary>
+    private string BaseOf(LoraAdapter adapter, string folder, ParseResult parsed)
     {
-        if (adapter.BaseModel is { Length: > 0 } named && Directory.Exists(_console.PathOf(named))) return _console.PathOf(named);
+        if (adapter.BaseModel is { Length: > 0 } named)
+        {
+            string[] places = [_console.PathOf(named), System.IO.Path.Combine(folder, "..", named), .. _locator.Of(parsed).Places(named)];
+            if (Array.Find(places, place => File.Exists(System.IO.Path.Combine(place, "config.json"))) is { } found) return found;
+        }
         throw new NlftException($"{parsed.GetValue(_adapter)}, base_model_name_or_path",
             adapter.BaseModel is { Length: > 0 } elsewhere ? $"\"{elsewhere}\", which is not a folder here" : "nothing",
             "the folder of the base model", "Name the base model's folder with --model.");
     }
+
+    private string? Model(ParseResult parsed) => parsed.GetValue(_model) is { } model ? _locator.Find(parsed, model) : null;
 
     private string? Path(ParseResult parsed, Option<string> option) => parsed.GetValue(option) is { } path ? _console.PathOf(path) : null;
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
@@ -32,6 +33,17 @@ internal sealed class TrainCommand : ToolCommand
         Description = "Rows to hold out and evaluate during training, in the form of --data; --validation-share takes them from --data instead.",
         HelpName = "FILE",
     };
+    private readonly Option<bool> _overwrite = new("--overwrite")
+    {
+        Description = "Replace the files of a model that --output holds already. A resumed run (--resume-from) may without it.",
+    };
+    private readonly Option<string> _baseName = new("--base-model-name")
+    {
+        Description = "Name of the base model in adapter_config.json and the card: organisation/name on the hub. "
+            + "Default: the hub name if it is known, else the folder's own name.",
+        HelpName = "NAME",
+    };
+    private readonly JsonArgument _json;
     private readonly Option<string> _method = new("--method")
     {
         Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. "
@@ -54,6 +66,9 @@ internal sealed class TrainCommand : ToolCommand
         _weights.AcceptOnlyFromAmong("lora", "all");
         Add(_output);
         Add(_validation);
+        Add(_overwrite);
+        Add(_baseName);
+        _json = new JsonArgument(console, this);
         Add(_method);
         Add(_weights);
         _monitors = new MonitorArguments(console, this);
@@ -75,7 +90,7 @@ internal sealed class TrainCommand : ToolCommand
         ITokenObjective objective = supervised ? new LikelihoodObjective() : new NaturalLanguageObjective(options.Objective);
         var validation = parsed.GetValue(_validation) is { } file ? _data.ReadTraining(file, parsed, options, supervised).Examples() : null;
         var output = Console.PathOf(parsed.GetValue(_output)!);
-        RequirePlace(output, trainable);
+        RequirePlace(output);
         var settings = new LocalModelSettings
         {
             QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts,
@@ -83,9 +98,15 @@ internal sealed class TrainCommand : ToolCommand
         settings.Validate();
         var examples = data.Examples();
         if (!options.FineTune.AllowContradictions) DataReport.Of(examples).RequireNoContradictions(); // before the model is loaded
-        using var model = _model.Open(parsed, options, trainable, cancellationToken);
-        if (Path.GetFullPath(output) == model.Folder.Path)
+        using var model = _model.Open(parsed, options, trainable, cancellationToken, parsed.GetValue(_baseName));
+        if (model.Folder.IsAt(output))
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
+        if (!parsed.GetValue(_overwrite) && options.FineTune.ResumeFrom is null && Directory.Exists(output)
+            && Directory.EnumerateFileSystemEntries(output).Any())
+        {
+            throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one",
+                "Name another folder with --output, or replace the model in it with --overwrite.");
+        }
         var training = _monitors.Record(parsed, options.FineTune, rows.Count, supervised) with
         {
             ReturnPartialOnCancel = true,
@@ -104,7 +125,8 @@ internal sealed class TrainCommand : ToolCommand
         if (ranks.Size > 1) Console.Error.WriteLine($"{ranks.Size} processes train together ({ranks.Library}).");
         var result = ProgressDisplay.Run(Console, "Training", progress =>
         {
-            using var monitors = ranks.IsFirst ? _monitors.Create(parsed, new Steps(progress, Console)) : null;
+            using var monitors = ranks.IsFirst
+                ? _monitors.Create(parsed, new Steps(progress, Console, _json.Given(parsed) ? Console.Out : null)) : null;
             return run.Run(cancellationToken: cancellationToken, monitor: monitors?.All);
         });
         if (Console.ErrorIsTerminal) Steps.Say(result.Validation, Console); // elsewhere each was said at its time
@@ -134,8 +156,17 @@ internal sealed class TrainCommand : ToolCommand
             RowWriter.Write(Path.Combine(output, OptionsFileName), [OptionsFile.Write(again).TrimEnd()]);
         });
         var what = trainable == TrainableWeights.All ? "model" : "adapter";
-        Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{result.Steps.Count} steps, last loss {result.Steps[^1].Loss:0.0000}, {what} in {output}"));
+        if (_json.Given(parsed))
+        {
+            _json.Write(("event", "end"), ("steps", result.Steps.Count), ("totalSteps", result.Steps[^1].TotalSteps),
+                ("loss", result.Steps[^1].Loss), ("cancelled", result.Cancelled), ("resumedSteps", result.ResumedSteps),
+                ("skippedSteps", result.SkippedSteps), ("output", output));
+        }
+        else
+        {
+            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{result.Steps.Count} steps, last loss {result.Steps[^1].Loss:0.0000}, {what} in {output}"));
+        }
         if (!result.Cancelled) return Task.FromResult(ExitCode.Success);
         var remedy = training.CheckpointFolder is { } folder ? $" To resume, run it again with --resume-from {folder}." : "";
         Console.Error.WriteLine(
@@ -147,15 +178,10 @@ internal sealed class TrainCommand : ToolCommand
     private string? Resolve(string? path) => path is null ? null : Console.PathOf(path);
 
     /// <summary>Refuses an unusable output folder before training, not after it.</summary>
-    private static void RequirePlace(string output, TrainableWeights trainable)
+    private static void RequirePlace(string output)
     {
         if (File.Exists(output))
             throw new NlftException(output, "a file", "a folder, or a place for a new one", "Name another folder with --output.");
-        if (trainable == TrainableWeights.All && Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any())
-        {
-            throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one",
-                "Name another folder with --output.");
-        }
         var above = Path.GetFullPath(output);
         while (!Directory.Exists(above) && !File.Exists(above) && Path.GetDirectoryName(above) is { } parent) above = parent;
         AtomicFile.TryFolder(above);
@@ -168,7 +194,7 @@ internal sealed class TrainCommand : ToolCommand
     }
 
     /// <summary>Reports a training step as a share and a short text.</summary>
-    private sealed class Steps(IProgress<(double Share, string Words)> progress, ToolConsole console) : ITrainingMonitor
+    private sealed class Steps(IProgress<(double Share, string Words)> progress, ToolConsole console, TextWriter? json) : ITrainingMonitor
     {
         private string _validation = "";
 
@@ -182,11 +208,29 @@ internal sealed class TrainCommand : ToolCommand
         {
             if (value.Validation is [.., var last]) _validation = string.Create(CultureInfo.InvariantCulture, $", validation {last.Loss:0.0000}");
             if (!console.ErrorIsTerminal) Say(value.Validation, console);
+            if (json is not null) Write(json, value);
             progress.Report(((double)value.Step / value.TotalSteps, Words(value) + (value.SlowProcess is { } slow ? $"; {slow}" : "")));
         }
 
+        private static void Write(TextWriter json, TrainingProgress value)
+        {
+            JsonLine.Write(json, ("event", "step"), ("step", value.Step), ("totalSteps", value.TotalSteps), ("epoch", value.Epoch),
+                ("loss", value.Loss), ("tokenAccuracy", value.TokenAccuracy), ("salientShare", value.SalientShare),
+                ("gradientNorm", value.GradientNorm), ("learningRate", value.LearningRate), ("tokensSeen", value.TokensSeen),
+                ("tokensPerSecond", value.TokensPerSecond), ("secondsLeft", value.Remaining.TotalSeconds));
+            foreach (var report in value.Validation)
+            {
+                JsonLine.Write(json, ("event", "validation"), ("step", report.Step), ("epoch", report.Epoch), ("loss", report.Loss),
+                    ("accuracy", report.Accuracy), ("isBest", report.IsBest));
+            }
+        }
+
+        /// <summary>The most important first: a bar shows what fits.</summary>
         private string Words(TrainingProgress p) => string.Create(CultureInfo.InvariantCulture,
-            $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}{_validation}, "
+            $"step {p.Step} of {p.TotalSteps}, loss {p.Loss:0.0000}{_validation}{Salient(p)}, "
             + $"token accuracy {100 * p.TokenAccuracy:0} %, {p.TokensPerSecond:0} tokens/s");
+
+        private string Salient(TrainingProgress p) =>
+            console.ErrorIsTerminal ? string.Create(CultureInfo.InvariantCulture, $", salient {100 * p.SalientShare:0} %") : "";
     }
 }

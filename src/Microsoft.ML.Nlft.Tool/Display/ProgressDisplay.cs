@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.Tool.Display;
 /// <summary>Shows the progress of long work: a bar on a terminal; elsewhere a line at every 10 % and after half a minute of silence.</summary>
 internal static class ProgressDisplay
 {
-    private const int Milestones = 10;
+    private const int Milestones = 10, BarWidth = 10;
     private static readonly TimeSpan s_longestSilence = TimeSpan.FromSeconds(30);
 
     /// <summary>Runs work that reports the share done, in [0, 1], and a short text.</summary>
@@ -16,22 +16,32 @@ internal static class ProgressDisplay
     public static async Task<T> RunAsync<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, Task<T>> work) =>
         console.ErrorIsTerminal
             ? await console.Messages.Progress().AutoClear(false).Columns(Columns())
-                .StartAsync(context => work(new Bar(context.AddTask(Markup.Escape(title), maxValue: 1), title)))
+                .StartAsync(context => work(new Bar(context.AddTask(Markup.Escape(title), maxValue: 1), title, WidthOfWords(console))))
             : await work(new Lines(console, title));
 
     private static ProgressColumn[] Columns() =>
-        [new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()];
+        [new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = BarWidth }, new PercentageColumn(), new RemainingTimeColumn()];
 
     private static T RunWithBar<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, T> work) =>
         console.Messages.Progress().AutoClear(false)
             .Columns(Columns())
-            .Start(context => work(new Bar(context.AddTask(Markup.Escape(title), maxValue: 1), title)));
+            .Start(context => work(new Bar(context.AddTask(Markup.Escape(title), maxValue: 1), title, WidthOfWords(console))));
 
-    private sealed class Bar(ProgressTask task, string title) : IProgress<(double Share, string Words)>
+    /// <summary>Returns the columns that bar, percentage, remaining time and the gaps between them leave for the words.</summary>
+    private static int WidthOfWords(ToolConsole console) => Math.Max(console.Width - BarWidth - "100%".Length - "00:00:00".Length - 6, 1);
+
+    /// <summary>Joins as many parts of a text as fit into a width: parts are separated by commas, and the first ones matter most.</summary>
+    internal static string Fit(string words, int width)
+    {
+        while (words.Length > width && words.LastIndexOf(", ", StringComparison.Ordinal) is >= 0 and var last) words = words[..last];
+        return words.Length <= width ? words : words[..width];
+    }
+
+    private sealed class Bar(ProgressTask task, string title, int width) : IProgress<(double Share, string Words)>
     {
         public void Report((double Share, string Words) value)
         {
-            task.Description = Markup.Escape($"{title}: {value.Words}");
+            task.Description = Markup.Escape(Fit($"{title}: {value.Words}", width));
             task.Value = value.Share;
         }
     }

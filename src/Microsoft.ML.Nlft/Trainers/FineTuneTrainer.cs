@@ -54,6 +54,7 @@ internal sealed class FineTuneTrainer
             model = LocalModel.Load(_options.ModelFolder, new LocalModelOptions
             {
                 Engine = EngineChoice.Of(_mlContext, _options.Engine),
+                BaseModelName = _options.BaseModelName,
                 Lora = _options.Lora,
                 Trainable = TrainableWeights.Lora,
                 Prompts = _options.Prompts,

@@ -13,8 +13,17 @@ public abstract class FineTuneTrainerOptions
     {
     }
 
-    /// <summary>Folder of the base model in Hugging Face layout (config.json, safetensors, tokenizer.json). Required.</summary>
+    /// <summary>
+    /// The base model: a folder in Hugging Face layout (config.json, safetensors, tokenizer.json), or a name that <see cref="ModelLocator"/> finds.
+    /// Required.
+    /// </summary>
     public string ModelFolder = "";
+
+    /// <summary>
+    /// The base model's name in files that are meant for publishing: <c>organisation/name</c> on the hub. Default null: the hub name if it is known,
+    /// else the folder's own name.
+    /// </summary>
+    public string? BaseModelName;
 
     /// <summary>Text column with the questions. Default "Question".</summary>
     public string QuestionColumnName = ColumnNames.Question;

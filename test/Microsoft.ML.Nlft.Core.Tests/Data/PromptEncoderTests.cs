@@ -126,7 +126,7 @@ public class PromptEncoderTests
     public void Create_TemplateWithAFaultInItsSystemBranch_IsRefusedWithItsPlace()
     {
         var exception = Assert.ThrowsExactly<NlftException>(() =>
-            Create("{%- for m in messages %}{% if m.role == 'system' %}{{ m.content|nosuch }}{% endif %}{%- endfor %}"));
+            Create("{%- for m in messages %}{% if m.role == 'system' %}{{ m.content|nosuch }}{% else %}{{ m.content }}{% endif %}{%- endfor %}"));
         StringAssert.Contains(exception.Message, "line 1, column 65: found the filter 'nosuch'");
     }
 

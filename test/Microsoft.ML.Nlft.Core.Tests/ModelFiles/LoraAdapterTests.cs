@@ -248,8 +248,8 @@ public sealed class LoraAdapterTests
                 + $"vocabulary); expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { $"base_model.model.{Up}.lora_A.default.weight" }, new long[] { 2, 3 },
             $"tensor \"base_model.model.{Up}.lora_A.default.weight\": found a factor with the adapter's name \"default\" in it, as state_dict() "
-                + "names it; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. Save the adapter with PEFT's save_pretrained, which leaves "
-                + "the name out."],
+                + "names it; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. Save the adapter with PEFT's save_pretrained, which "
+                + "leaves the name out."],
         [new[] { $"base_model.model.{Up}.lora_B.my_style.weight" }, new long[] { 5, 2 },
             $"tensor \"base_model.model.{Up}.lora_B.my_style.weight\": found a factor with the adapter's name \"my_style\" in it, as state_dict() "
                 + "names it; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. Save the adapter with PEFT's save_pretrained, which "

@@ -56,7 +56,8 @@ public sealed class TiedEmbeddingTests
         var values = model.RawTensor("model.embed_tokens.weight").ToArray()[..(rows * 32)];
         for (var i = equalRows * 32; i < values.Length; i++) values[i] += 1;
         SafetensorsWriter.Write(folder.File("model/model.safetensors"),
-            model.TensorNames.Select(name => SafetensorsSource.From(model.RawTensor(name))).Append(SafetensorsSource.From(new NamedTensor("lm_head.weight", [rows, 32], values), type)));
+            model.TensorNames.Select(name => SafetensorsSource.From(model.RawTensor(name)))
+                .Append(SafetensorsSource.From(new NamedTensor("lm_head.weight", [rows, 32], values), type)));
         folder.Write("model/config.json", model.ConfigurationJson);
         return folder.File("model");
     }

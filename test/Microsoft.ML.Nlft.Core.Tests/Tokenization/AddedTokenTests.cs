@@ -82,22 +82,6 @@ public sealed class AddedTokenTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => tokenizer.Encode("ab", false, [1..5]));
     }
 
-    [TestMethod]
-    public void Load_SpecialTokenNames_ComeFromTheConfigurationThenTheMap()
-    {
-        using var folder = Small()
-            .File("tokenizer_config.json", """
-                {"bos_token":{"__type":"AddedToken","content":"<s>","lstrip":false},"eos_token":"</s>","pad_token":null}
-                """)
-            .File("special_tokens_map.json", """{"bos_token":"[no]","pad_token":{"content":"<pad>"}}""");
-        var tokenizer = folder.Load();
-
-        Assert.AreEqual("<s>", tokenizer.BeginningOfSequenceToken);
-        Assert.AreEqual("</s>", tokenizer.EndOfSequenceToken);
-        Assert.AreEqual("<pad>", tokenizer.PaddingToken);
-        Assert.IsNull(tokenizer.UnknownToken);
-    }
-
     /// <summary>Creates a tokenizer that lowercases, has "ab" as one token and drops unknown characters.</summary>
     private static TokenizerFolder Small() => new TokenizerFolder()
         .Set("normalizer", """{"type":"Lowercase"}""")

@@ -32,7 +32,9 @@ public sealed class DecodingTests
     public void Append_CleanUp_GivesTheTextOfDecode(string tokens, string expected)
     {
         using var folder = Bytes();
-        folder.File("tokenizer_config.json", """{"clean_up_tokenization_spaces":true}""");
+        folder.File("tokenizer_config.json", """
+            {"clean_up_tokenization_spaces":true,"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output":true}
+            """);
         var tokenizer = folder.Load();
         var ids = tokenizer.Encode(tokens, addSpecialTokens: false);
         var decoder = new TokenStreamDecoder(tokenizer, skipSpecialTokens: false);
@@ -42,13 +44,20 @@ public sealed class DecodingTests
     }
 
     [TestMethod]
-    public void Decode_CleanUp_IsOnUnlessTurnedOff()
+    [DataRow("BPE", """{}""", "a .")]
+    [DataRow("BPE", """{"clean_up_tokenization_spaces":true}""", "a .", DisplayName = "ignored for byte pairs")]
+    [DataRow("Unigram", """{}""", "a .")]
+    [DataRow("Unigram", """{"clean_up_tokenization_spaces":null}""", "a .")]
+    [DataRow("Unigram", """{"clean_up_tokenization_spaces":false}""", "a .")]
+    [DataRow("Unigram", """{"clean_up_tokenization_spaces":true}""", "a.")]
+    [DataRow("WordPiece", """{"clean_up_tokenization_spaces":true}""", "a.")]
+    public void Decode_CleanUp_FollowsModelAndConfiguration(string model, string configuration, string expected)
     {
-        using var byDefault = Bytes();
-        using var declined = Bytes().File("tokenizer_config.json", """{"clean_up_tokenization_spaces":false}""");
+        using var folder = new TokenizerFolder().Model("a .").File("tokenizer_config.json", configuration);
+        if (model == "Unigram") folder.Set("model", """{"type":"Unigram","vocab":[["a",-1],[".",-1]]}""");
+        if (model == "WordPiece") folder.Set("model", """{"type":"WordPiece","vocab":{"a":0,".":1}}""");
 
-        Assert.AreEqual("a.", byDefault.Load().Decode([Id('a'), Id(' '), Id('.')], skipSpecialTokens: false));
-        Assert.AreEqual("a .", declined.Load().Decode([Id('a'), Id(' '), Id('.')], skipSpecialTokens: false));
+        Assert.AreEqual(expected, folder.Load().Decode([0, 1], skipSpecialTokens: false));
     }
 
     [TestMethod]
@@ -70,11 +79,11 @@ public sealed class DecodingTests
         var tokens = folder.Load().EncodeToTokens("e\u0301<s> 😀x", out _);
 
         CollectionAssert.AreEqual(new[] { "Ã", "©", "<s>", "ð", "Ł", "ĺ", "Ģ", "x" }, tokens.Select(t => t.Value).ToArray());
-        CollectionAssert.AreEqual(new Range[] { 0..2, 0..2, 2..6, 6..8, 6..8, 6..8, 6..8, 8..9 }, tokens.Select(t => t.Offset).ToArray());
+        CollectionAssert.AreEqual(new Range[] { 0..1, 0..1, 2..6, 6..8, 6..8, 6..8, 6..8, 8..9 }, tokens.Select(t => t.Offset).ToArray());
     }
 
     [TestMethod]
-    public void EncodeToTokens_PrependedMark_CoversNoInput()
+    public void EncodeToTokens_PrependedMark_HasTheOffsetOfTheFirstCharacter()
     {
         using var folder = new TokenizerFolder().Model("▁ a ▁a b", "▁ a")
             .Set("normalizer", TokenizerFolder.SentencePieceNormalizer);

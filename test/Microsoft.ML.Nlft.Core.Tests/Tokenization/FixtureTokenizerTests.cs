@@ -2,7 +2,10 @@ using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Tokenization;
 
-/// <summary>Compares real tokenizer.json files with recorded results of Hugging Face tokenizers.</summary>
+/// <summary>
+/// Compares real tokenizer.json files with recorded results of Hugging Face tokenizers before version 0.23: by default they cleaned spaces up, and
+/// they left normalized special tokens out of decoded text.
+/// </summary>
 [TestClass]
 public sealed class FixtureTokenizerTests
 {
@@ -27,9 +30,11 @@ public sealed class FixtureTokenizerTests
             var input = item.GetProperty("input").GetString()!;
             var ids = item.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()).ToArray();
             CollectionAssert.AreEqual(ids, tokenizer.Encode(input, addSpecialTokens: true), $"{name}: {input}");
-            Assert.AreEqual(item.GetProperty("decoded_with_special").GetString(), tokenizer.Decode(ids, skipSpecialTokens: false), input);
-            Assert.AreEqual(item.GetProperty("decoded_without_special").GetString(), tokenizer.Decode(ids, skipSpecialTokens: true), input);
-            Assert.AreEqual(item.GetProperty("decoded_without_special").GetString(), Stream(tokenizer, ids), input);
+            var ordinary = ids.Except(tokenizer.SpecialTokens.Values).ToHashSet();
+            int[] plain = [.. ids.Where(ordinary.Contains)];
+            Assert.AreEqual(item.GetProperty("decoded_with_special").GetString(), Cleaned(name, tokenizer.Decode(ids, false)), input);
+            Assert.AreEqual(item.GetProperty("decoded_without_special").GetString(), Cleaned(name, tokenizer.Decode(plain, true)), input);
+            Assert.AreEqual(item.GetProperty("decoded_without_special").GetString(), Cleaned(name, Stream(tokenizer, plain)), input);
         }
     }
 
@@ -53,6 +58,10 @@ public sealed class FixtureTokenizerTests
 
         Assert.AreEqual(Text.Length, end);
     }
+
+    /// <summary>Cleans spaces up unless the folder says otherwise.</summary>
+    private static string Cleaned(string name, string text) =>
+        File.Exists(Fixtures.Path_("fixtures", "tokenizers", name, "tokenizer_config.json")) ? text : CleanUpStage.Apply(text);
 
     private static string Stream(HuggingFaceTokenizer tokenizer, int[] ids)
     {

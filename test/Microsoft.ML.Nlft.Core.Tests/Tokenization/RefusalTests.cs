@@ -7,16 +7,26 @@ namespace Microsoft.ML.Nlft.Tests.Tokenization;
 [TestClass]
 public sealed class RefusalTests
 {
-    private const string Template = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\"}}],\"special_tokens\":{}}";
     private const string Model = "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[]}";
 
     [TestMethod]
     [DataRow("""[]""", "tokenizer.json: found []; expected tokenizer.json of a model: one JSON object. Correct the file, or download it again.")]
     [DataRow("""{}""", "tokenizer.json, \"model\": found no such key; expected an object.")]
     [DataRow("""{"version":"2.0",$}""", "\"version\": found \"2.0\"; expected \"1.0\".")]
-    [DataRow("""{"model":{"type":"Unigram","vocab":[]}}""",
-        "\"model.type\": found \"Unigram\"; expected \"BPE\". Use a model with a byte-pair tokenizer")]
-    [DataRow("""{"model":{"type":"WordPiece","vocab":{}}}""", "\"model.type\": found \"WordPiece\"; expected \"BPE\".")]
+    [DataRow("""{"model":{"type":"WordLevel","vocab":{}}}""",
+        "\"model.type\": found \"WordLevel\"; expected one of BPE, Unigram, WordPiece. Use a model whose tokenizer is of one of these kinds.")]
+    [DataRow("""{"model":{"vocab":{}}}""", "\"model.type\": found no such key; expected one of BPE, Unigram, WordPiece.")]
+    [DataRow("""{"model":{"type":"Unigram","vocab":[]}}""", "\"model.vocab\": found no tokens; expected at least one token.")]
+    [DataRow("""{"model":{"type":"Unigram","vocab":{"a":0}}}""", "\"model.vocab\": found {\"a\":0}; expected an array.")]
+    [DataRow("""{"model":{"type":"Unigram","vocab":[["a"]]}}""", "\"model.vocab[0]\": found [\"a\"]; expected a token and its score")]
+    [DataRow("""{"model":{"type":"Unigram","vocab":[["a","b"]]}}""", "\"model.vocab[0][1]\": found \"b\"; expected a finite number.")]
+    [DataRow("""{"model":{"type":"Unigram","vocab":[["a",-1],["a",-2]]}}""",
+        "\"model.vocab[1][0]\": found \"a\"; expected a token of its own. The token 0 is the same")]
+    [DataRow("""{"model":{"type":"Unigram","unk_id":1,"vocab":[["a",-1]]}}""",
+        "\"model.unk_id\": found 1; expected the index of one of the 1 tokens of vocab.")]
+    [DataRow("""{"model":{"type":"WordPiece","vocab":{}}}""", "\"model.vocab\": found no tokens; expected at least one token.")]
+    [DataRow("""{"model":{"type":"WordPiece","vocab":{"a":0},"max_input_chars_per_word":100000}}""",
+        "\"model.max_input_chars_per_word\": found 100000; expected at most 1000.")]
     [DataRow("""{"model":{"type":"BPE","merges":[]}}""", "\"model.vocab\": found no such key; expected an object.")]
     [DataRow("""{"model":{"type":"BPE","vocab":{},"merges":[]}}""", "\"model.vocab\": found no tokens; expected at least one token.")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0}}}""", "\"model.merges\": found no such key; expected an array.")]
@@ -41,18 +51,19 @@ public sealed class RefusalTests
         "\"model.merges[0]\": found \"a a a\"; expected two tokens with one space between them.")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a"]]}}""", "\"model.merges[0]\": found [\"a\"]; expected two tokens.")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0},"merges":[3]}}""", "\"model.merges[0]\": found 3; expected an array.")]
-    [DataRow("""{"model":{"type":"BPE","vocab":{"a":0},"merges":[],"continuing_subword_prefix":"##"}}""",
-        "\"model.continuing_subword_prefix\": found \"##\"; expected null or \"\".")]
-    [DataRow("""{"model":{"type":"BPE","vocab":{"a":0},"merges":[],"end_of_word_suffix":"</w>"}}""",
-        "\"model.end_of_word_suffix\": found \"\\u003C/w\\u003E\"; expected null or \"\".")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0},"merges":[],"dropout":0.1}}""", "\"model.dropout\": found 0.1; expected null or 0.")]
     [DataRow("""{"model":{"type":"BPE","vocab":{"a":0},"merges":[],"byte_fallback":"yes"}}""",
         "\"model.byte_fallback\": found \"yes\"; expected true or false.")]
-    [DataRow("""{$,"normalizer":{"type":"Nmt"}}""",
-        "\"normalizer.type\": found \"Nmt\"; expected one of NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, Sequence. "
-        + "Use a model whose tokenizer keeps to these.")]
-    [DataRow("""{$,"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"StripAccents"}]}}""",
-        "\"normalizer.normalizers[1].type\": found \"StripAccents\"; expected one of")]
+    [DataRow("""{$,"normalizer":{"type":"ByteLevel"}}""",
+        "\"normalizer.type\": found \"ByteLevel\"; expected one of NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, Nmt, "
+        + "Precompiled, BertNormalizer, Sequence. Use a model whose tokenizer keeps to these.")]
+    [DataRow("""{$,"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Nothing"}]}}""",
+        "\"normalizer.normalizers[1].type\": found \"Nothing\"; expected one of")]
+    [DataRow("""{$,"normalizer":{"type":"Precompiled"}}""", "\"normalizer.precompiled_charsmap\": found no such key; expected a string.")]
+    [DataRow("""{$,"normalizer":{"type":"Precompiled","precompiled_charsmap":"?"}}""",
+        "\"normalizer.precompiled_charsmap\": found \"?\"; expected a character map of SentencePiece in base64.")]
+    [DataRow("""{$,"normalizer":{"type":"Precompiled","precompiled_charsmap":"AAQAAAA="}}""",
+        "\"normalizer.precompiled_charsmap\": found \"AAQAAAA=\"; expected a character map of SentencePiece in base64, as long as it says.")]
     [DataRow("""{$,"normalizer":"NFC"}""", "\"normalizer\": found \"NFC\"; expected an object.")]
     [DataRow("""{$,"normalizer":{"type":"Replace","pattern":{"String":""},"content":"x"}}""",
         "\"normalizer.pattern.String\": found \"\"; expected a text that is not empty.")]
@@ -66,10 +77,8 @@ public sealed class RefusalTests
         "expected a regular expression without \\h.")]
     [DataRow("""{$,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"a++"},"behavior":"Isolated"}}""",
         "expected a regular expression that .NET can read")]
-    [DataRow("""{$,"post_processor":{"type":"Sequence","processors":[*,*]}}""",
-        "\"post_processor\": found 2 TemplateProcessing; expected at most one.")]
-    [DataRow("""{$,"pre_tokenizer":{"type":"BertPreTokenizer"}}""",
-        "\"pre_tokenizer.type\": found \"BertPreTokenizer\"; expected one of ByteLevel, Split, Digits,")]
+    [DataRow("""{$,"pre_tokenizer":{"type":"UnicodeScripts"}}""",
+        "\"pre_tokenizer.type\": found \"UnicodeScripts\"; expected one of ByteLevel, Split, Digits,")]
     [DataRow("""{$,"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"isolated"}}""",
         "\"pre_tokenizer.behavior\": found \"isolated\"; expected one of Removed, Isolated, MergedWithPrevious, MergedWithNext, Contiguous.")]
     [DataRow("""{$,"pre_tokenizer":{"type":"Split","pattern":{},"behavior":"Isolated"}}""",
@@ -78,8 +87,8 @@ public sealed class RefusalTests
         "\"pre_tokenizer.replacement\": found \"ab\"; expected one character up to U+FFFF.")]
     [DataRow("""{$,"pre_tokenizer":{"type":"Metaspace","replacement":"_","prepend_scheme":"last"}}""",
         "\"pre_tokenizer.prepend_scheme\": found \"last\"; expected one of always, never, first.")]
-    [DataRow("""{$,"post_processor":{"type":"BertProcessing"}}""",
-        "\"post_processor.type\": found \"BertProcessing\"; expected one of ByteLevel, TemplateProcessing, Sequence.")]
+    [DataRow("""{$,"post_processor":{"type":"Nothing"}}""",
+        "\"post_processor.type\": found \"Nothing\"; expected one of ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing, Sequence.")]
     [DataRow("""{$,"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}}],"special_tokens":{}}}""",
         "\"post_processor.single[0].SpecialToken.id\": found \"\\u003Cs\\u003E\"; expected a token of special_tokens beside it.")]
     [DataRow("""{$,"post_processor":{"type":"TemplateProcessing","single":[{"Sequence":{"id":"B"}}],"special_tokens":{}}}""",
@@ -91,7 +100,10 @@ public sealed class RefusalTests
          "special_tokens":{"x":{"ids":[7]}}}}
         """,
         "\"post_processor\": found id 7; expected ids of model.vocab or added_tokens.")]
-    [DataRow("""{$,"decoder":{"type":"WordPiece"}}""", "\"decoder.type\": found \"WordPiece\"; expected one of ByteLevel, ByteFallback, Fuse,")]
+    [DataRow("""{$,"decoder":{"type":"CTC"}}""", "\"decoder.type\": found \"CTC\"; expected one of ByteLevel, ByteFallback, Fuse,")]
+    [DataRow("""{$,"decoder":{"type":"BPEDecoder","suffix":""}}""", "\"decoder.suffix\": found \"\"; expected a text that is not empty.")]
+    [DataRow("""{$,"post_processor":{"type":"BertProcessing","cls":["a"],"sep":["b",1]}}""",
+        "\"post_processor.cls\": found [\"a\"]; expected a token and its id")]
     [DataRow("""{$,"decoder":{"type":"Strip","content":" ","start":-1,"stop":0}}""", "\"decoder.start\": found -1; expected a whole number")]
     [DataRow("""{$,"added_tokens":[{"id":0,"content":"x"}]}""",
         "\"added_tokens[0].id\": found 0; expected an id of its own. \"a\" has the same id")]
@@ -102,7 +114,7 @@ public sealed class RefusalTests
     [DataRow("""{$,"added_tokens":{}}""", "\"added_tokens\": found {}; expected an array.")]
     public void Load_UnsupportedFile_NamesPlaceValueAndExpectation(string json, string message)
     {
-        var text = json.Replace("$", Model, StringComparison.Ordinal).Replace("*", Template, StringComparison.Ordinal);
+        var text = json.Replace("$", Model, StringComparison.Ordinal);
         var refusal = Refusal(text);
 
         var expected = message.Replace("\\u003C", "<", StringComparison.Ordinal).Replace("\\u003E", ">", StringComparison.Ordinal);
@@ -145,10 +157,32 @@ public sealed class RefusalTests
     }
 
     [TestMethod]
-    [DataRow("tokenizer_config.json", """{"bos_token":3}""", "tokenizer_config.json, \"bos_token\": found 3; expected a string.")]
+    [DataRow("no such file, but vocab.json and merges.txt", "vocab.json", "merges.txt")]
+    [DataRow("no such file, but tokenizer.model", "tokenizer.model")]
+    [DataRow("no such file, but spiece.model", "spiece.model")]
+    [DataRow("no such file, but vocab.txt", "vocab.txt")]
+    [DataRow("no such file, but tekken.json", "tekken.json")]
+    public void Load_OtherFilesOfATokenizer_AreNamed(string found, params string[] files)
+    {
+        using var folder = new TokenizerFolder();
+        foreach (var file in files) folder.File(file, "");
+
+        var refusal = Assert.ThrowsExactly<NlftException>(() => HuggingFaceTokenizer.Load(folder.Path));
+
+        Assert.AreEqual(found, refusal.Found);
+        StringAssert.Contains(refusal.Message, "Let transformers write one, once: AutoTokenizer.from_pretrained(folder).save_pretrained(folder).");
+    }
+
+    [TestMethod]
+    [DataRow("tokenizer_config.json", """{"bos_token":3}""", 
+        "tokenizer_config.json, \"bos_token\": found 3; expected a string, or an object with \"content\".")]
+    [DataRow("tokenizer_config.json", """{"extra_special_tokens":[null]}""", "\"extra_special_tokens[0]\": found null; expected a string, or")]
+    [DataRow("tokenizer_config.json", """{"added_tokens_decoder":{"x":{"content":"a"}}}""",
+        "\"added_tokens_decoder.x\": found {\"content\":\"a\"}; expected an id as the key.")]
+    [DataRow("tokenizer_config.json", """{"added_tokens_decoder":{"1":{}}}""", "\"added_tokens_decoder.1.content\": found no such key;")]
     [DataRow("tokenizer_config.json", """[]""", "tokenizer_config.json: found []; expected tokenizer_config.json of a model: one JSON object.")]
     [DataRow("special_tokens_map.json", """{"eos_token":{}}""",
-        "special_tokens_map.json, \"eos_token.content\": found no such key; expected a string.")]
+        "special_tokens_map.json, \"eos_token\": found {}; expected a string, or an object with \"content\".")]
     [DataRow("special_tokens_map.json", """nonsense""", "special_tokens_map.json: found invalid JSON (")]
     public void Load_InvalidFileBesideTheTokenizer_IsRefused(string file, string json, string message)
     {

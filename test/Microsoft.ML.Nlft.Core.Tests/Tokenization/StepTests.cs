@@ -23,6 +23,14 @@ public sealed class StepTests
     [DataRow("""{"type":"NFC"}""",
         "a\u0301\u0323 \u212B \u0958 \u0344", "\u1EA1\u0301 \u00C5 \u0915\u093C \u0308\u0301", DisplayName = "order, singletons, exclusions")]
     [DataRow("""{"type":"NFC"}""", "\uD834\uDD5E \u1100\u1161\u11A8", "\uD834\uDD57\uD834\uDD65 \uAC01")]
+    [DataRow("""{"type":"StripAccents"}""", "e\u0301 \u0903a\u20DD", "e a")]
+    [DataRow("""{"type":"StripAccents"}""", "\u08D4\u08CA", "\u08CA", DisplayName = "marks are those of Unicode 9")]
+    [DataRow("""{"type":"Nmt"}""", "a\u0001\u200B\tb\u2028\u2581\uFEFF\u007Fc", "a  b   c")]
+    [DataRow("""{"type":"BertNormalizer"}""", "\u0000É\u200D東\uE000\n\u3000x", "e 東   x")]
+    [DataRow("""{"type":"BertNormalizer","lowercase":false}""", "É東", "É 東 ")]
+    [DataRow("""{"type":"BertNormalizer","lowercase":false,"strip_accents":true,"handle_chinese_chars":false}""", "É東", "E東")]
+    [DataRow("""{"type":"BertNormalizer","lowercase":true,"strip_accents":false,"clean_text":false}""", "É\n", "é\n")]
+    [DataRow("""{"type":"Lowercase"}""", "\u1C89\uA7DC", "\u1C8A\u019B", DisplayName = "capitals of Unicode 16")]
     [DataRow("""{"type":"NFKC"}""", "\u32FE\u32FF", "ヲ\u32FF", DisplayName = "decompositions are those of Unicode 9.0")]
     public void Normalize_EachStep_RewritesTheText(string step, string text, string expected) =>
         Assert.AreEqual(expected, TokenizerSteps.Normalizer(Json(step)).Normalize(new Fragment(text, 0)).Text);
@@ -48,8 +56,12 @@ public sealed class StepTests
     [DataRow("""{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated","invert":false}""",
         "x\u20DDⅧ½Ⓐ-", "x\u20DDⅧ½Ⓐ|-", DisplayName = "word characters are those of Oniguruma")]
     [DataRow("""{"type":"Split","pattern":{"Regex":"\\d{1,3}(?=(?:\\d{3})*\\b)"},"behavior":"Isolated","invert":false}""", "12345 6Ⅷ", "12|345| 6Ⅷ")]
+    [DataRow("""{"type":"Split","pattern":{"Regex":"\\s?\\p{L}+"},"behavior":"Isolated","invert":false}""",
+        "\u00A0\u0C4C中\u0306\uA6D0", "\u00A0\u0C4C|中|\u0306|\uA6D0", DisplayName = "the engine that does not backtrack misses the first match")]
     [DataRow("""{"type":"Split","pattern":{"Regex":"[\\[\\]^]+"},"behavior":"Isolated","invert":false}""", "a[]^b", "a|[]^|b")]
     [DataRow("""{"type":"Punctuation"}""", "a\u2E42b\u2E43c", "a|\u2E42|b\u2E43c", DisplayName = "punctuation is that of Unicode 8.0")]
+    [DataRow("""{"type":"BertPreTokenizer"}""", "it's  5\u00A0«x»", "it|'|s|5|«|x|»")]
+    [DataRow("""{"type":"CharDelimiterSplit","delimiter":"-"}""", "a--b", "a|b")]
     [DataRow("""{"type":"Metaspace","replacement":"_"}""", "a  b", "_a|_|_b")]
     [DataRow("""{"type":"Metaspace","replacement":"_","split":false,"add_prefix_space":false,"prepend_scheme":"never"}""", "a b", "a_b")]
     [DataRow("""{"type":"ByteLevel","use_regex":false}""", "a é", "ĠaĠÃ©", DisplayName = "add_prefix_space by default")]
@@ -76,6 +88,10 @@ public sealed class StepTests
     [DataRow("""{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"}""",
         "▁a▁b|▁c", "ab c", DisplayName = "every mark of the first token is removed, as by Hugging Face")]
     [DataRow("""{"type":"Metaspace","replacement":"▁","prepend_scheme":"never"}""", "▁a|▁c", " a c")]
+    [DataRow("""{"type":"BPEDecoder"}""", "a|b</w>|c</w>", "ab c")]
+    [DataRow("""{"type":"BPEDecoder","suffix":"#"}""", "a#|b#c", "a bc")]
+    [DataRow("""{"type":"WordPiece"}""", "a|##b|c|.|x do not", "ab c. x don't")]
+    [DataRow("""{"type":"WordPiece","prefix":"@","cleanup":false}""", "a|@b|c|.", "ab c .")]
     public void Decode_EachDecoder_TurnsTokensIntoText(string step, string tokens, string expected)
     {
         DecodingStage[] stages = [.. TokenizerSteps.Decoder(Json(step))(), new TextSink()];
@@ -106,6 +122,33 @@ public sealed class StepTests
         CollectionAssert.AreEqual(before, processing.Before);
         CollectionAssert.AreEqual(after, processing.After);
     }
+
+    [TestMethod]
+    [DataRow("""{"type":"BertProcessing","cls":["c",1],"sep":["s",2]}""", new[] { 1 }, new[] { 2 })]
+    [DataRow("""{"type":"RobertaProcessing","cls":["c",1],"sep":["s",2],"trim_offsets":false}""", new[] { 1 }, new[] { 2 })]
+    [DataRow("""
+        {"type":"Sequence","processors":[{"type":"BertProcessing","cls":["c",1],"sep":["s",2]},{"type":"BertProcessing","cls":["d",3],"sep":["t",4]}]}
+        """, new[] { 3, 1 }, new[] { 2, 4 }, DisplayName = "each step of a Sequence goes around the one before")]
+    [DataRow("""{"type":"Sequence","processors":[]}""", new int[0], new int[0])]
+    [DataRow("""{"type":"ByteLevel"}""", new int[0], new int[0])]
+    public void PostProcessor_OtherKinds_PutTheirTokensAroundTheText(string step, int[] before, int[] after)
+    {
+        var processing = PostProcessorJson.Read(Json(step));
+
+        CollectionAssert.AreEqual(before, processing.Before);
+        CollectionAssert.AreEqual(after, processing.After);
+    }
+
+    [TestMethod]
+    [DataRow(true, "Ġ", 0, 1, true, 0, 0)]
+    [DataRow(true, "Ġ", 3, 4, false, 4, 4)]
+    [DataRow(true, "ĠĠ", 0, 2, true, 2, 2)]
+    [DataRow(false, "Ġa", 0, 2, true, 1, 2)]
+    [DataRow(true, "Ġa", 0, 2, true, 0, 2)]
+    [DataRow(true, "aĠ", 4, 6, false, 4, 5)]
+    [DataRow(false, "ab", 4, 6, false, 4, 6)]
+    public void Trim_SpacesAtTheEnds_LeaveTheRange(bool keepsFirst, string token, int start, int end, bool isFirst, int from, int to) =>
+        Assert.AreEqual(from..to, new OffsetTrimming(keepsFirst).Trim(token, start..end, isFirst));
 
     private static JsonPlace Json(string text) =>
         new(System.Text.Json.JsonDocument.Parse(text).RootElement, new JsonSource("tokenizer.json"), "step");

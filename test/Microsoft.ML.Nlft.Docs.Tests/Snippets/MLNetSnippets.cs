@@ -63,7 +63,11 @@ public sealed class MLNetSnippets : Workplace
         {
             ModelFolder = "model",
             ValidationSet = mlContext.Nlft().LoadFromJsonLines("held-out.jsonl"),
-            Training = new() { Epochs = 20, LearningRate = 1e-3, Validation = new() { Patience = 3, GeneratedRows = 50 } },
+            Training = new()
+            {
+                Epochs = 20, LearningRate = 1e-3,
+                Validation = new() { GeneratedRows = 50, Measure = ValidationMeasure.Accuracy, Patience = 2 },
+            },
         };
         using var model = mlContext.Nlft().Trainers.NaturalLanguageFineTune(options).Fit(rows);
         Console.WriteLine(model.Training!.DescribeValidation());

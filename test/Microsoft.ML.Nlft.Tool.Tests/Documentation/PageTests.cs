@@ -140,7 +140,10 @@ public sealed partial class PageTests
         public int Start(string command, out string output, out string error)
         {
             var (result, message) = (new StringWriter(), new StringWriter());
-            var console = new ToolConsole { In = TextReader.Null, Out = result, Error = message, WorkingDirectory = _folder.FullName };
+            var console = new ToolConsole
+            {
+                In = TextReader.Null, Out = result, Error = message, WorkingDirectory = _folder.FullName, Environment = _ => null,
+            };
             var code = new NlftTool(console).RunAsync([.. CommandLineParser.SplitCommandLine(command)]).GetAwaiter().GetResult();
             (output, error) = (result.ToString(), message.ToString());
             return code;

@@ -72,15 +72,16 @@ public sealed class LoraAdapter
     /// <param name="model">The base model.</param>
     /// <param name="folder">The new folder, which must be empty or not exist yet; it is written atomically.</param>
     /// <param name="cancellationToken">Observed between rows of a weight.</param>
+    /// <param name="overwrite">Whether a folder that holds a whole model is replaced as a whole. Default false.</param>
     /// <exception cref="NlftException">
     /// The folder is that of the base model or not empty, the adapter does not fit, or a merged weight is beyond its type's range.
     /// </exception>
     /// <exception cref="OperationCanceledException">Merging was cancelled; nothing is left.</exception>
-    public void MergeInto(ModelFolder model, string folder, CancellationToken cancellationToken = default)
+    public void MergeInto(ModelFolder model, string folder, CancellationToken cancellationToken = default, bool overwrite = false)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        MergedModel.Write(folder, model, this, cancellationToken);
+        MergedModel.Write(folder, model, this, overwrite, cancellationToken);
     }
 
     /// <summary>Checks that the adapter belongs to a model: two factors of the right shape for every targeted layer, and no others.</summary>

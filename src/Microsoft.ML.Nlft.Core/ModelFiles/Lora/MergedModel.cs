@@ -13,9 +13,9 @@ internal static class MergedModel
     /// <summary>Files of the base model's folder that would not describe the merged model.</summary>
     private static readonly string[] LeftOut = ["README.md", "nlft.json"];
 
-    public static void Write(string folder, ModelFolder model, LoraAdapter adapter, CancellationToken cancellationToken)
+    public static void Write(string folder, ModelFolder model, LoraAdapter adapter, bool overwrite, CancellationToken cancellationToken)
     {
-        if (Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)) == Path.TrimEndingDirectorySeparator(model.Path))
+        if (model.IsAt(folder))
             throw new NlftException(folder, "the folder of the base model", "another folder", "Write the merged model beside the base model.");
         adapter.EnsureFits(model.Configuration);
         var updates = LowRankUpdate.All(adapter, model.Configuration);
@@ -28,8 +28,12 @@ internal static class MergedModel
             if (model.IsSharded) Copy(ModelWeights.IndexFile);
 
             void Copy(string name) => ModelFolderWriter.CopyFile(Path.Combine(model.Path, name), Path.Combine(staging, name));
-        });
+        }, overwrite ? IsModel : null);
     }
+
+    /// <summary>Whether a folder holds a whole model and no folders that such a model does not have.</summary>
+    private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "config.json"))
+        && Directory.EnumerateDirectories(folder).All(inner => Path.GetFileName(inner) == ModelFolderWriter.AdditionalTemplates);
 
     private static void WriteWeights(string path, SafetensorsFile file, Dictionary<string, LowRankUpdate> updates,
         CancellationToken cancellationToken)

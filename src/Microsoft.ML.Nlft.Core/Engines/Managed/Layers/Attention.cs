@@ -5,7 +5,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
 /// Causal grouped-query attention within each sequence: P = softmax(s Q K^T) over the keys that a query may see, where s is 1 / sqrt(d) unless the
-/// model says otherwise; O = P V. Queries are processed in tiles, so a thread holds at most tile x T scores; keys and values are packed once for all queries of a task.
+/// model says otherwise; O = P V. Queries are processed in tiles, so a thread holds at most tile x T scores; keys and values are packed once for all
+/// queries of a task.
 /// </summary>
 internal sealed unsafe class Attention(ModelConfiguration configuration, int window)
 {
