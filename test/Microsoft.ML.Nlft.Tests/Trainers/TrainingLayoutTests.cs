@@ -38,9 +38,8 @@ public sealed class TrainingLayoutTests : ModelTest
     public void Fit_ViewOfAnotherProgram_IsReadByItsColumns()
     {
         var rows = MLContext.Data.LoadFromEnumerable([new Instructed { Instruction = "2+3?", Output = "5" }]);
-        using var model = Trainer().Fit(rows);
-        Assert.IsGreaterThan(0, model.Training!.Steps.Count);
-        Assert.IsTrue(Trainer().GetOutputSchema(SchemaShape.Create(rows.Schema)).TryFindColumn("GeneratedAnswer", out _));
+        using var model = MLContext.Transforms.CopyColumns("Copy", "Output").Append(Trainer()).Fit(rows); // a chain also asks for the schema
+        Assert.IsGreaterThan(0, model.LastTransformer.Training!.Steps.Count);
     }
 
     [TestMethod]
