@@ -40,7 +40,15 @@ public sealed class TrainingLayoutTests : ModelTest
         var rows = MLContext.Data.LoadFromEnumerable([new Instructed { Instruction = "2+3?", Output = "5" }]);
         using var model = Trainer().Fit(rows);
         Assert.IsGreaterThan(0, model.Training!.Steps.Count);
-        Assert.IsTrue(Trainer().GetOutputSchema(SchemaShape.Create(rows.Schema)).TryFindColumn("GeneratedAnswer", out _));
+    }
+
+    [TestMethod]
+    public void Fit_PipelineOfAnotherLayout_TrainsToo()
+    {
+        var rows = MLContext.Data.LoadFromEnumerable([new Instructed { Instruction = "2+3?", Output = "5" }]);
+        var pipeline = MLContext.Transforms.CopyColumns("Question", nameof(Instructed.Instruction)).Append(Trainer());
+        using var model = pipeline.Fit(rows).LastTransformer;
+        Assert.HasCount(1, Answers(model.Transform(Questions(1))));
     }
 
     [TestMethod]
