@@ -10,11 +10,13 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
 {
     private readonly TorchSharpEngine _engine;
     private readonly string _device;
+    private readonly Scalar _embeddingMultiplier;
 
     public TorchLanguageModel(TorchSharpEngine engine, Device device, ModelLoadOptions options, CancellationToken cancellationToken)
     {
         (_engine, _device) = (engine, engine.Device);
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
+        _embeddingMultiplier = Configuration.EmbeddingMultiplier;
         Context = new DeviceContext(device, engine.ComputeType == TensorType.BF16 ? ScalarType.BFloat16 : ScalarType.Float32);
         Recompute = engine.Recompute;
         Rope = new RotaryEmbedding(Configuration, Context);
@@ -81,7 +83,7 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     {
         using var mode = set_grad_enabled(withGraph && Network.Embedding.Parameter is not null);
         var x = Network.Embedding.Select(Context.Indices(tokens));
-        return Configuration.EmbeddingMultiplier == 1 ? x : x * Configuration.EmbeddingMultiplier;
+        return Configuration.EmbeddingMultiplier == 1 ? x : x * _embeddingMultiplier;
     }
 
     internal static float[] ToHost(Tensor tensor)

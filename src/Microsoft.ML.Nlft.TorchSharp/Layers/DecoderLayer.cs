@@ -9,6 +9,10 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// </summary>
 internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
 {
+    // Fields: temporary scalars could be collected during the native call.
+    private readonly Scalar _residualMultiplier = configuration.ResidualMultiplier;
+    private readonly Scalar _queryMultiplier = (configuration.AttentionMultiplier ?? 0) * Math.Sqrt(configuration.HeadSize);
+
     public required RmsNorm AttentionNorm { get; init; }
     public required Linear Q { get; init; }
     public required Linear K { get; init; }
@@ -41,7 +45,7 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     private Tensor Branch(Tensor output, RmsNorm norm)
     {
         if (configuration.NormAfter) output = norm.Forward(output);
-        return configuration.ResidualMultiplier == 1 ? output : output * configuration.ResidualMultiplier;
+        return configuration.ResidualMultiplier == 1 ? output : output * _residualMultiplier;
     }
 
     private Tensor Attend(PassContext context, Tensor x, Tensor? rows)
@@ -51,7 +55,7 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
         var q = Rotated(context, Norm(Q.Forward(context, normed), QueryNorm));
         var k = Rotated(context, Norm(K.Forward(context, normed), KeyNorm));
         var v = Heads(V.Forward(context, normed));
-        if (configuration.AttentionMultiplier is { } multiplier) q = q * (multiplier * Math.Sqrt(configuration.HeadSize));
+        if (configuration.AttentionMultiplier is not null) q = q * _queryMultiplier;
         var attended = context.Attend(index, q, k, v);
         return O.Forward(context, rows is null ? attended : attended.index_select(0, rows), rows).MoveToOuterDisposeScope();
     }

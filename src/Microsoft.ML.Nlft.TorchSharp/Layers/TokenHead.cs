@@ -10,6 +10,8 @@ internal sealed class TokenHead(Weight weight, double scale)
 {
     private const int Chunk = 8192, RowsPerBlock = 1024;
 
+    private readonly Scalar _scale = scale; // a field: a temporary one could be collected during the native call
+
     /// <summary>The output matrix [V, H]; the embedding if the weights are tied.</summary>
     public Weight Weight { get; } = weight;
 
@@ -48,7 +50,7 @@ internal sealed class TokenHead(Weight weight, double scale)
         {
             var (hidden, y) = Block(h, targets, row);
             var rows = y.shape[0];
-            var (logSum, c) = (logSums.narrow(0, row, rows).unsqueeze(1), coefficients.narrow(0, row, rows).unsqueeze(1) * scale);
+            var (logSum, c) = (logSums.narrow(0, row, rows).unsqueeze(1), coefficients.narrow(0, row, rows).unsqueeze(1) * _scale);
             for (var first = 0L; first < Weight.Rows; first += Chunk)
             {
                 using var chunk = NewDisposeScope();
@@ -69,7 +71,7 @@ internal sealed class TokenHead(Weight weight, double scale)
     private Tensor Logits(Tensor h, long first) =>
         Scaled(functional.linear(h, Weight.Range(first, Math.Min(Chunk, Weight.Rows - first))).to_type(float32));
 
-    private Tensor Scaled(Tensor z) => scale == 1 ? z : z.mul_(scale);
+    private Tensor Scaled(Tensor z) => scale == 1 ? z : z.mul_(_scale);
 
     private static (Tensor Hidden, Tensor Targets) Block(Tensor h, Tensor targets, long row)
     {

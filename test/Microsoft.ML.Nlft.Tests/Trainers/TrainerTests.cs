@@ -202,14 +202,14 @@ public sealed class TrainerTests : ModelTest
     [TestMethod]
     public void NaturalLanguageFineTune_ValidationSetArgument_ReachesTheRun()
     {
-        var view = View([new() { Question = "9 + 9?", Response = "", Answer = "#### 18" }]);
+        var view = View([ThreeRows[1]]);
         foreach (var fit in (Action[])
         [
             () => MLContext.Nlft().Trainers.NaturalLanguageFineTune(Disk.Folder, validationSet: view).Fit(View(ThreeRows)),
             () => MLContext.Nlft().Trainers.SupervisedFineTune(Disk.Folder, validationSet: view).Fit(View(ThreeRows)),
         ])
         {
-            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(fit).Message, "option ValidationSet, row 1, Response: found nothing");
+            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(fit).Message, "validation rows: found 1 whose question is also trained");
         }
     }
 

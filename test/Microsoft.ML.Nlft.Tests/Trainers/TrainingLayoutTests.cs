@@ -38,17 +38,8 @@ public sealed class TrainingLayoutTests : ModelTest
     public void Fit_ViewOfAnotherProgram_IsReadByItsColumns()
     {
         var rows = MLContext.Data.LoadFromEnumerable([new Instructed { Instruction = "2+3?", Output = "5" }]);
-        using var model = Trainer().Fit(rows);
-        Assert.IsGreaterThan(0, model.Training!.Steps.Count);
-    }
-
-    [TestMethod]
-    public void Fit_PipelineOfAnotherLayout_TrainsToo()
-    {
-        var rows = MLContext.Data.LoadFromEnumerable([new Instructed { Instruction = "2+3?", Output = "5" }]);
-        var pipeline = MLContext.Transforms.CopyColumns("Question", nameof(Instructed.Instruction)).Append(Trainer());
-        using var model = pipeline.Fit(rows).LastTransformer;
-        Assert.HasCount(1, Answers(model.Transform(Questions(1))));
+        using var model = MLContext.Transforms.CopyColumns("Copy", "Output").Append(Trainer()).Fit(rows); // a chain also asks for the schema
+        Assert.IsGreaterThan(0, model.LastTransformer.Training!.Steps.Count);
     }
 
     [TestMethod]

@@ -114,6 +114,7 @@ public sealed class ModelZipTests : ModelTest
     }
 
     [TestMethod]
+    [TestCategory("Slow")]
     public void ModelSave_AdapterAbove32MB_IsKeptWhole()
     {
         var options = Options();
@@ -121,7 +122,7 @@ public sealed class ModelZipTests : ModelTest
         options.Training = options.Training with { Epochs = 1 };
         using var model = Fit(options);
         Save(model);
-        Assert.IsGreaterThan(32L << 20, new FileInfo(Zip).Length);
+        Assert.IsGreaterThan(32L << 20, model.Adapter!.Factors.Sum(factor => (long)factor.Values.Length * sizeof(float)));
         using var restored = MLContext.Nlft().LoadModel(Zip, out _, engine: Engine);
 
         Assert.IsTrue(Weights(model).SequenceEqual(Weights((TextGenerationTransformer)restored.LastTransformer)));

@@ -143,11 +143,11 @@ public sealed class TrainTests
         Assert.MatchesRegex(@"\nBest validation after step \d, epoch \S+: loss .*; the weights are those of that step\.", tool.Error);
         Assert.Contains("- Validation: 2 rows held out, evaluated 4 times", File.ReadAllText(tool.PathOf("out/README.md")));
 
-        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output out --validation rows.csv"));
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output other --validation rows.csv"));
         Assert.Contains("validation rows: found 3 whose question is also trained", tool.Error);
-        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output out --validation no.csv"));
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output other --validation no.csv"));
         Assert.Contains("no.csv", tool.Error);
-        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output out --validation-patience 2"));
+        Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output other --validation-patience 2"));
         Assert.Contains("option Validation.Patience: found 2; expected 0, because no row is held out.", tool.Error);
     }
 
