@@ -15,6 +15,9 @@ internal sealed class ColumnCheck
         (nameof(columns.Answer), columns.Answer), (nameof(columns.Instruction), columns.Instruction),
     ];
 
+    /// <summary>Creates a check of the keys of NLFT's published rows, which instructions (alpaca) share.</summary>
+    public static ColumnCheck OfPublished() => new("instruction", "input", "output", "judgment", "answer");
+
     /// <summary>Creates a check of the fixed keys of a layout.</summary>
     public ColumnCheck(params string[] keys) => _expected = [.. keys.Select(key => ((string?)null, key))];
 

@@ -208,6 +208,7 @@ public static class DataFile
     {
         var format = FormatOf(path);
         isList = format == RowFormat.Nlft && IsList(path);
+        ForeignFile.Refuse(path, format == RowFormat.Nlft && !isList ? RowFormat.JsonLines : format);
         return format switch
         {
             RowFormat.Csv => DelimitedFormat.Objects(path, delimiter ?? ','),
@@ -232,7 +233,7 @@ public static class DataFile
     /// <param name="answers">Whether every row must have an answer; null: if the first one does.</param>
     private static List<DataRow> ReadList(string path, bool? answers)
     {
-        var check = new ColumnCheck("instruction", "input", "output", "judgment", "answer");
+        var check = ColumnCheck.OfPublished();
         return [.. JsonRows.ReadList(path).Select(row =>
         {
             var fields = new JsonFields(row);

@@ -76,7 +76,14 @@ public static class TrainingFile
 
     private static TrainingRows Of(RowLayout layout, IEnumerable<JsonPlace> objects, string place, bool? supervised, DataColumns columns)
     {
-        var fields = objects.Select(row => new JsonFields(row));
+        var check = layout.IsChat ? null : layout.Kind is LayoutKind.Published or LayoutKind.Instructions ? ColumnCheck.OfPublished()
+            : new ColumnCheck(columns);
+        var fields = objects.Select(row =>
+        {
+            var one = new JsonFields(row);
+            check?.Require(one.Place, one.Keys);
+            return one;
+        });
         if (layout.IsChat && supervised != false)
         {
             List<DataRow> chats = [.. fields.Select(row => ChatRowReader.Read(layout, row))];

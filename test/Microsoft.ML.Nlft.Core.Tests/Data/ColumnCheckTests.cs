@@ -91,6 +91,37 @@ public sealed class ColumnCheckTests
             .Replace(path, name, StringComparison.Ordinal));
     }
 
+    [TestMethod]
+    [DataRow("rows.csv", "Questoin,Response\na,b\n", "Questoin", "Question")]
+    [DataRow("rows.jsonl", "{\"mesages\": []}\n", "mesages", "messages")]
+    [DataRow("rows.jsonl", "{\"prompt\": \"a\", \"completions\": \"b\"}\n", "completions", "completion")]
+    [DataRow("rows.jsonl", "{\"conversation\": []}\n", "conversation", "conversations")]
+    [DataRow("rows.jsonl", "{\"instruction\": \"a\", \"output\": \"b\", \"judgement\": \"c\"}\n", "judgement", "judgment")]
+    [DataRow("rows.json", "[{\"Question\": \"a\", \"Response\": \"b\", \"Anwser\": \"c\"}]", "Anwser", "Answer")]
+    [DataRow("rows.csv", "Question,Response,Judgement\na,b,c\n", "Judgement", "Judgment")]
+    public void ReadTraining_ColumnNearOneOfALayout_IsRefusedWithTheRightName(string name, string text, string found, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write(name, text);
+
+        var error = Assert.ThrowsExactly<NlftException>(() => TrainingFile.Read(path));
+        Assert.AreEqual(($"the name \"{found}\"", $"\"{expected}\""), (error.Found, error.Expected));
+    }
+
+    [TestMethod]
+    [DataRow("rows.csv", "sep=,\nQuestion,Response\na,b\n", "Excel's line sep=,")]
+    [DataRow("rows.jsonl", "{\n\"messages\": []\n}\n", "an object that goes on over several lines")]
+    [DataRow("rows.json", "{\n\"messages\": []\n}\n", "an object that goes on over several lines")]
+    [DataRow("rows.jsonl", "<html>", "an HTML or XML page")]
+    [DataRow("rows.csv", "[{\"messages\": []}]", "a JSON list")]
+    public void ReadTraining_ForeignFile_IsNamed(string name, string text, string found)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write(name, text);
+
+        Assert.AreEqual(found, Assert.ThrowsExactly<NlftException>(() => TrainingFile.Read(path)).Found);
+    }
+
     private static string Refused(string name, string text)
     {
         using var folder = new TemporaryFolder();
