@@ -53,9 +53,10 @@ internal sealed record TrainingColumns(string Question, string? Response, string
     public IReadOnlyList<TrainingExample> Read(IDataView view, string what, CancellationToken cancellationToken, out string? layout)
     {
         layout = null;
-        if (OrAnyLayout && !RowViews.HasText(view, Response!, cancellationToken))
+        if (OrAnyLayout && !RowViews.HasText(view, Response!, cancellationToken)
+            && RowViews.Objects(view, cancellationToken) is { Count: > 0 } objects)
         {
-            var read = TrainingFile.Of(RowViews.Objects(view, cancellationToken), what, supervised: true);
+            var read = TrainingFile.Of(objects, what, supervised: true);
             layout = read.Layout;
             return read.Examples();
         }

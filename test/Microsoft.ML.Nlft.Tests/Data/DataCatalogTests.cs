@@ -69,8 +69,8 @@ public sealed class DataCatalogTests
         var view = Data.Load(Write("rows.csv", "Question,Response\n2+3?,6\n"));
         var columns = new TrainingColumns("Question", "Response", "Judgment", "Answer", null);
         Assert.Contains("Answer: found nothing; expected a text.",
-            Assert.ThrowsExactly<NlftException>(() => columns.Read(view, CancellationToken.None)).Message);
-        Assert.AreEqual("6", (columns with { Answer = null }).Read(view, CancellationToken.None).Single().Answer);
+            Assert.ThrowsExactly<NlftException>(() => columns.Read(view, "training rows", CancellationToken.None, out _)).Message);
+        Assert.AreEqual("6", (columns with { Answer = null }).Read(view, "training rows", CancellationToken.None, out _).Single().Answer);
     }
 
     private string Write(string name, string text)
