@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.Tool.Display;
 /// <summary>Shows the progress of long work: a bar on a terminal; elsewhere a line at every 10 % and after half a minute of silence.</summary>
 internal static class ProgressDisplay
 {
-    private const int Milestones = 10, BarWidth = 10;
+    private const int Milestones = 10, BarWidth = 10, WidestLine = 80;
     private static readonly TimeSpan s_longestSilence = TimeSpan.FromSeconds(30);
 
     /// <summary>Runs work that reports the share done, in [0, 1], and a short text.</summary>
@@ -27,8 +27,11 @@ internal static class ProgressDisplay
             .Columns(Columns())
             .Start(context => work(new Bar(context.AddTask(Markup.Escape(title), maxValue: 1), title, WidthOfWords(console))));
 
-    /// <summary>Returns the columns that bar, percentage, remaining time and the gaps between them leave for the words.</summary>
-    private static int WidthOfWords(ToolConsole console) => Math.Max(console.Width - BarWidth - "100%".Length - "00:00:00".Length - 6, 1);
+    /// <summary>
+    /// Returns the columns that bar, percentage, remaining time and the gaps between them leave for the words: a terminal may be narrower than its
+    /// output that is redirected seems, so a line takes 80 columns at most.
+    /// </summary>
+    private static int WidthOfWords(ToolConsole console) => Math.Max(Math.Min(console.Width, WidestLine) - BarWidth - "100%".Length - "00:00:00".Length - 6, 1);
 
     /// <summary>Joins as many parts of a text as fit into a width: parts are separated by commas, and the first ones matter most.</summary>
     internal static string Fit(string words, int width)

@@ -46,6 +46,21 @@ public sealed class SaveTests : ModelTest
     }
 
     [TestMethod]
+    [DataRow(null)]
+    [DataRow("me/base")]
+    public void Save_BaseModelName_StandsInPublishedFilesInsteadOfAFolder(string? name)
+    {
+        var options = Options();
+        options.BaseModelName = name;
+        using var model = Fit(options);
+        MLContext.Nlft().Save(model, Folder);
+
+        Assert.AreEqual(name ?? Path.GetFileName(Disk.Folder), LoraAdapter.Load(Folder).BaseModel);
+        foreach (var file in (string[])["adapter_config.json", "README.md"])
+            Assert.DoesNotContain(Path.GetDirectoryName(Disk.Folder)!, File.ReadAllText(Path.Combine(Folder, file)));
+    }
+
+    [TestMethod]
     public void LoadBaseModel_SavedModel_IsRefused()
     {
         using (var model = Fit()) MLContext.Nlft().Save(model, Folder);
