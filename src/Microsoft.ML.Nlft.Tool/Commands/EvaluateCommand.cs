@@ -71,7 +71,10 @@ internal sealed class EvaluateCommand : ToolCommand
                 (nameof(EvaluatedRow.Outcome), compared[at].Outcome.ToString()),
             ]);
         }
-        if (!_json.Given(parsed)) Console.Out.Write(result);
+        if (!_json.Given(parsed))
+        {
+            Console.Out.Write(result);
+        }
         else
         {
             _json.Write(("accuracy", result.Accuracy), ("lowerBound", result.LowerBound), ("upperBound", result.UpperBound),

@@ -30,9 +30,12 @@ public sealed class ModelLocatorTests : IDisposable
     [DataRow("gpt2", "hub/models--gpt2/snapshots/1")]
     public void Find_Name_SearchesInOrder(string name, string expected)
     {
-        foreach (var path in (string[])["first/org/tiny", "first/tiny", "second/tiny", "second/small", "second/models--org--cached/snapshots/77",
-            "third/listed", "third/tiny", "hub/models--org--in-cache/snapshots/old", "hub/models--org--in-cache/snapshots/abc",
-            "hub/models--gpt2/snapshots/1"]) Model(path);
+        string[] models =
+        [
+            "first/org/tiny", "first/tiny", "second/tiny", "second/small", "second/models--org--cached/snapshots/77", "third/listed", "third/tiny",
+            "hub/models--org--in-cache/snapshots/old", "hub/models--org--in-cache/snapshots/abc", "hub/models--gpt2/snapshots/1",
+        ];
+        foreach (var path in models) Model(path);
         Directory.CreateDirectory(_folder.File("a"));
         _folder.Write("hub/models--org--in-cache/refs/main", "abc\n");
         _variables["NLFT_MODELS"] = $"{_folder.File("second")}{Path.PathSeparator}{Path.PathSeparator}{_folder.File("third")}";
