@@ -137,7 +137,8 @@ public sealed record LocalModelDescription
             else tried.Add($"another model in {place}");
         }
         throw new NlftException($"base model of {folder}", string.Join(", ", tried),
-            $"\"{NameOfBase}\", the model that was saved, in one of these places", name + $" {ModelLocator.Variable} names further folders to search.");
+            $"\"{NameOfBase}\", the model that was saved, in one of these places",
+            name + $" {ModelLocator.Variable} names further folders to search.");
     }
 
     /// <summary>The base model's name; files of older versions have it in the card or the path only.</summary>

@@ -76,7 +76,8 @@ public sealed class MemoryEstimateTests
         var expected = (recompute ? one : all) - (all - one) / (Wide.LayerCount - 1) - logits;
         Assert.AreEqual(expected, kept, 0.1 * expected + 6e6, $"{kept} bytes kept, {expected} expected");
 
-        long Activations(bool recompute) => Models.Engine(recompute, type: type).Estimate(Request(folder, trainable) with { Tokens = tokens })!.Activations;
+        long Activations(bool recompute) =>
+            Models.Engine(recompute, type: type).Estimate(Request(folder, trainable) with { Tokens = tokens })!.Activations;
     }
 
     /// <summary>What would fit is never refused: a pass needs at least what is estimated.</summary>
@@ -152,7 +153,7 @@ public sealed class MemoryEstimateTests
     {
         using var folder = new ModelOnDisk();
         using var model = LocalModel.Load(folder.Folder, new() { Engine = new Scarce(150 << 10), Trainable = TrainableWeights.Lora });
-        TrainingExample[] rows = [.. Enumerable.Range(0, 4).Select(i => new TrainingExample { Question = "2+3?", Response = "#### 5", Answer = "5" })];
+        TrainingExample[] rows = [.. Enumerable.Repeat(new TrainingExample { Question = "2+3?", Response = "#### 5", Answer = "5" }, 4)];
         var refused = Assert.ThrowsExactly<NlftException>(() => new TrainingRun(model, rows, new LikelihoodObjective(), new() { BatchSize = 4 }));
         Assert.MatchesRegex(@"^memory to train 4 rows together, \d+ tokens$", refused.Subject);
         Assert.MatchesRegex(@"^To bring it down, set MicroBatchSize to 1 \(.* in all\), or cut long rows with PromptOptions.MaximumTokens, "

@@ -36,8 +36,8 @@ internal static class AtomicFolder
     private static void RequireFree(string folder, Func<string, bool>? replaceable)
     {
         var found = File.Exists(folder) ? "a file"
-            : Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && replaceable?.Invoke(folder) != true ? "a folder that is not empty"
-            : null;
+            : Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && replaceable?.Invoke(folder) != true
+                ? "a folder that is not empty" : null;
         if (found is not null)
             throw new NlftException(folder, found, "no such folder yet, or an empty one", "Name another folder, or empty this one.");
     }

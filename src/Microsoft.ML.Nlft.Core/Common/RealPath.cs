@@ -18,6 +18,7 @@ internal static class RealPath
         if (Path.GetDirectoryName(path) is not { } above) return path;
         var parent = Resolve(above, links);
         var here = Path.Combine(parent, Path.GetFileName(path));
-        return links > 0 && new DirectoryInfo(here).LinkTarget is { } target ? Resolve(Path.GetFullPath(Path.Combine(parent, target)), links - 1) : here;
+        return links > 0 && new DirectoryInfo(here).LinkTarget is { } target
+            ? Resolve(Path.GetFullPath(Path.Combine(parent, target)), links - 1) : here;
     }
 }

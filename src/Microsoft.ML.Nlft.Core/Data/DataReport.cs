@@ -52,9 +52,9 @@ public sealed record DataReport
         var seen = new HashSet<(string, string, string?)>();
         foreach (var row in rows)
         {
+            var key = row.Chat is { } chat ? (chat.WholeKey, "", null) : (row.Question.Trim(), row.Response.Trim(), row.Instruction?.Trim());
             if (row.Chat is null && string.IsNullOrWhiteSpace(row.Response)) empty.Add(row.Source);
-            else if (!seen.Add(row.Chat is { } chat ? (chat.WholeKey, "", null) : (row.Question.Trim(), row.Response.Trim(), row.Instruction?.Trim())))
-                duplicates.Add(row.Source);
+            else if (!seen.Add(key)) duplicates.Add(row.Source);
             if (Numbers(row) is not var (found, expected)) continue;
             compared++;
             if (found != expected) contradictions.Add(new Contradiction(row.Source, found, expected));

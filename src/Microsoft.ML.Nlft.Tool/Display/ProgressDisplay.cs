@@ -20,7 +20,10 @@ internal static class ProgressDisplay
             : await work(new Lines(console, title));
 
     private static ProgressColumn[] Columns() =>
-        [new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = BarWidth }, new PercentageColumn(), new RemainingTimeColumn()];
+    [
+        new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = BarWidth }, new PercentageColumn(),
+        new RemainingTimeColumn(),
+    ];
 
     private static T RunWithBar<T>(ToolConsole console, string title, Func<IProgress<(double Share, string Words)>, T> work) =>
         console.Messages.Progress().AutoClear(false)
@@ -31,7 +34,8 @@ internal static class ProgressDisplay
     /// Returns the columns that bar, percentage, remaining time and the gaps between them leave for the words: a terminal may be narrower than its
     /// output that is redirected seems, so a line takes 80 columns at most.
     /// </summary>
-    private static int WidthOfWords(ToolConsole console) => Math.Max(Math.Min(console.Width, WidestLine) - BarWidth - "100%".Length - "00:00:00".Length - 6, 1);
+    private static int WidthOfWords(ToolConsole console) =>
+        Math.Max(Math.Min(console.Width, WidestLine) - BarWidth - "100%".Length - "00:00:00".Length - 6, 1);
 
     /// <summary>Joins as many parts of a text as fit into a width: parts are separated by commas, and the first ones matter most.</summary>
     internal static string Fit(string words, int width)
