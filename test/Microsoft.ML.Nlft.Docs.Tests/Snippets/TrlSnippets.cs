@@ -1,3 +1,6 @@
+using System.Globalization;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Docs;
@@ -25,5 +28,31 @@ public sealed class TrlSnippets : Workplace
         using TextGenerationTransformer model = trainer.Fit(mlContext.Nlft().Data.Load("chats.jsonl"));
         #endregion
         Assert.HasCount(3, model.Training!.Steps);
+    }
+
+    [TestMethod]
+    public void TrlPage_Options_HaveOurDefaults()
+    {
+        var (training, lora) = (new FineTuneOptions(), new LoraConfiguration());
+        var page = File.ReadAllLines(Path.Combine(Pages.Root, "docs", "from-trl.md"));
+        (string Property, FormattableString Default)[] options =
+        [
+            ("Lora.Rank", $"{lora.Rank}, {lora.Alpha}, {lora.Dropout}"),
+            ("Lora.TargetModules", $"`{string.Join("`, `", lora.TargetModules)}`"),
+            ("Epochs", $"{training.Epochs}"),
+            ("BatchSize", $"{training.BatchSize}, all at a time"),
+            ("LearningRate", $"{training.LearningRate:0e-0}"),
+            ("Schedule", $"{training.Schedule.ToString().ToLowerInvariant()}"),
+            ("WarmupRatio", $"{training.WarmupRatio}"),
+            ("Optimizer.MaximumGradientNorm", $"{training.Optimizer.MaximumGradientNorm}"),
+            ("Optimizer.WeightDecay", $"{training.Optimizer.WeightDecay}"),
+            ("Prompts.MaximumTokens", $"{new PromptOptions().MaximumTokens}"),
+            ("Validation.Patience", $"{training.Validation.Patience}: no early stopping"),
+        ];
+        foreach (var (property, value) in options)
+        {
+            var row = page.Single(line => line.Split(" | ") is [_, _, var here, _] && here.StartsWith($"`{property}`", StringComparison.Ordinal));
+            Assert.AreEqual($"{value.ToString(CultureInfo.InvariantCulture)} |", row.Split(" | ")[3], property);
+        }
     }
 }
