@@ -36,6 +36,11 @@ public sealed class ModelFolder : IDisposable
         var configurationPath = System.IO.Path.Combine(path, "config.json");
         if (FilePresence.Fault(configurationPath) is { } fault)
         {
+            if (fault == FilePresence.Nothing && File.Exists(System.IO.Path.Combine(path, "adapter_config.json")))
+            {
+                throw new NlftException(path, "an adapter: adapter_config.json without config.json", "the folder of a model",
+                    "Name the adapter's base model here, and the adapter beside it (LocalModelOptions.Adapter; nlft: --model MODEL --adapter FOLDER).");
+            }
             throw new NlftException(configurationPath, fault, ModelConfigurationReader.WhatItIs, fault == FilePresence.Nothing
                 ? "Name the folder that holds the model's files." : "Download the model's files again.");
         }

@@ -141,6 +141,10 @@ public sealed class ModelFolderTests
             folder.Refusal(() => ModelFolder.Open(folder.File("none"))));
         Assert.AreEqual("config.json: found no such file; expected config.json of a model. Name the folder that holds the model's files.",
             folder.Refusal(() => ModelFolder.Open(folder.Path)));
+        folder.Write("adapter_config.json", "{}");
+        Assert.AreEqual("FOLDER: found an adapter: adapter_config.json without config.json; expected the folder of a model. Name the adapter's base "
+            + "model here, and the adapter beside it (LocalModelOptions.Adapter; nlft: --model MODEL --adapter FOLDER).",
+            folder.Refusal(() => ModelFolder.Open(folder.Path)));
         folder.Write("config.json", ModelConfigurationTests.Config());
         Assert.AreEqual("FOLDER: found no weights; expected model.safetensors or model.safetensors.index.json. Name the folder that holds the "
             + "model's weights, or download them.",
