@@ -9,6 +9,7 @@ internal static class FilePresence
     /// <summary>Returns what is at the path in place of a file: nothing, a folder, or a link to nothing; null if there is a file.</summary>
     public static string? Fault(string path)
     {
+        if (path.Contains('\0')) return Nothing; // no file has such a name, and FileInfo throws
         if (Directory.Exists(path)) return "a folder";
         var file = new FileInfo(path);
         if (file.LinkTarget is not { } target) return file.Exists ? null : Nothing;

@@ -39,7 +39,8 @@ public sealed class ModelFolder : IDisposable
             if (fault == FilePresence.Nothing && File.Exists(System.IO.Path.Combine(path, "adapter_config.json")))
             {
                 throw new NlftException(path, "an adapter: adapter_config.json without config.json", "the folder of a model",
-                    "Name the adapter's base model here, and the adapter beside it (LocalModelOptions.Adapter; nlft: --model MODEL --adapter FOLDER).");
+                    "Name the adapter's base model here, and the adapter beside it "
+                    + "(LocalModelOptions.Adapter; nlft: --model MODEL --adapter FOLDER).");
             }
             throw new NlftException(configurationPath, fault, ModelConfigurationReader.WhatItIs, fault == FilePresence.Nothing
                 ? "Name the folder that holds the model's files." : "Download the model's files again.");

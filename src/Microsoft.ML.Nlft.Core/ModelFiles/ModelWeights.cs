@@ -148,7 +148,7 @@ internal sealed class ModelWeights : IDisposable
         foreach (var (tensor, value) in index["weight_map"].Members())
         {
             var shard = value.StringOrNull() ?? throw value.Refuse("a file name", DownloadAgain);
-            if (shard.AsSpan().ContainsAny("/\\:") || shard is "" or "." or "..")
+            if (shard.AsSpan().ContainsAny("/\\:\0") || shard is "" or "." or "..")
             {
                 throw value.Refuse("the name of a file in the folder itself, without a path",
                     "Put the shards into the model's folder and name them without a path.");

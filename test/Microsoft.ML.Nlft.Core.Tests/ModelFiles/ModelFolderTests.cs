@@ -192,6 +192,9 @@ public sealed class ModelFolderTests
         [(Action<JsonObject>)(map => map["model.norm.weight"] = "../model/model.safetensors"),
             "model.safetensors.index.json, \"weight_map.model.norm.weight\": found \"../model/model.safetensors\"; expected the name of a file in "
                 + "the folder itself, without a path. Put the shards into the model's folder and name them without a path."],
+        [(Action<JsonObject>)(map => map["model.norm.weight"] = "model\0.safetensors"),
+            "expected the name of a file in the folder itself, without a path. Put the shards into the model's folder and name them without a "
+                + "path."],
         [(Action<JsonObject>)(map => map["model.norm.weight"] = 2),
             "model.safetensors.index.json, \"weight_map.model.norm.weight\": found 2; expected a string. Correct the value, or take the file that "
                 + "belongs to the model."],
