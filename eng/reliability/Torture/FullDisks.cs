@@ -33,31 +33,29 @@ internal static class FullDisks
         }
         Console.WriteLine(
             $"{runs} runs on small disks, {full} of which filled up: {runs - wrong} reported it, kept the existing files and resumed to the files "
-                + "of the "
-            + "uninterrupted run");
+            + "of the uninterrupted run");
         return wrong;
     }
 
     /// <summary>Runs one job in a process that may mount; returns exit code 0 (passed), 4 (failed) or 5 (no mount).</summary>
     public static int One(string work, string model, string questions, int kilobytes)
     {
-        var disk = Directory.CreateDirectory(Path.Combine(work, "disk")).FullName;
+        var disk = Directory.CreateDirectory(Path.Combine(work, "disk")).FullName; // beside the uninterrupted job: paths to the base model are equal
         if (!Mount("-t", "tmpfs", "-o", $"size={kilobytes}k", "tmpfs", disk)) return 5;
-        var folder = Path.Combine(disk, "job");
         try
         {
-            Job.Run(folder, model, questions, 1, _ => { });
+            Job.Run(disk, model, questions, 1, _ => { });
         }
         catch (NlftException e) when (e.Found == "a full disk")
         {
             Console.WriteLine(e.Message);
             if (Directory.EnumerateFiles(disk, ".*", SearchOption.AllDirectories).Any()) return Wrong("half-written files are left");
             if (!Mount("-o", "remount,size=64m", disk)) return 5;
-            Job.Run(folder, model, questions, 1, _ => { });
+            Job.Run(disk, model, questions, 1, _ => { });
         }
         foreach (var name in Job.Results)
         {
-            if (!File.ReadAllBytes(Path.Combine(folder, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(work, "unbroken", name))))
+            if (!File.ReadAllBytes(Path.Combine(disk, name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(work, "unbroken", name))))
                 return Wrong($"{name} differs");
         }
         return 0;
