@@ -27,6 +27,7 @@ internal static class AtomicFolder
         }
         catch (Exception e)
         {
+            if (Directory.Exists(old) && !Directory.Exists(folder)) WriteFault.Ignore(() => Directory.Move(old, folder));
             if (Directory.Exists(staging)) WriteFault.Ignore(() => Directory.Delete(staging, recursive: true));
             if (WriteFault.Of(folder, e) is { } fault) throw fault;
             throw;
