@@ -58,10 +58,14 @@ internal sealed class EarlyStopping(string modelFolder, TextWriter log)
         }
     }
 
-    private static FineTuneOptions Options(int seed, ValidationOptions validation) => new()
+    private static FineTuneOptions Options(int seed, ValidationMeasure measure, int patience) => new()
     {
         Epochs = Epochs, BatchSize = StudyRun.BatchSize, LearningRate = Variant.CommonRate, Seed = seed,
-        Validation = validation with { Share = Share, GeneratedRows = Answered, MaximumNewTokens = 160 },
+        Validation = new()
+        {
+            Share = Share, Measure = measure, Patience = patience, MaximumNewTokens = 160,
+            GeneratedRows = measure == ValidationMeasure.Accuracy ? Answered : 0,
+        },
     };
 
     /// <summary>Trains to the end and returns the test accuracy after every epoch.</summary>
@@ -69,8 +73,7 @@ internal sealed class EarlyStopping(string modelFolder, TextWriter log)
     {
         using var model = Load(seed, cancellationToken);
         var accuracies = new List<double>();
-        var options = Options(seed, new());
-        model.FineTune(rows, new NaturalLanguageObjective(), options with { Validation = options.Validation with { GeneratedRows = 0 } },
+        model.FineTune(rows, new NaturalLanguageObjective(), Options(seed, ValidationMeasure.Loss, patience: 0),
             new Listener(step =>
             {
                 if (step.Epoch == accuracies.Count + 1) accuracies.Add(Test(model, problems, cancellationToken)); // on the thread that trains
@@ -84,9 +87,8 @@ internal sealed class EarlyStopping(string modelFolder, TextWriter log)
         CancellationToken cancellationToken)
     {
         using var model = Load(seed, cancellationToken);
-        var options = Options(seed, new() { Measure = measure, Patience = Patience });
-        if (measure == ValidationMeasure.Loss) options = options with { Validation = options.Validation with { GeneratedRows = 0 } };
-        var result = model.FineTune(rows, new NaturalLanguageObjective(), options, cancellationToken: cancellationToken);
+        var result = model.FineTune(
+            rows, new NaturalLanguageObjective(), Options(seed, measure, Patience), cancellationToken: cancellationToken);
         var choice = new Choice(family, seed, measure, (int)result.Steps[^1].Epoch, (int)result.Best!.Epoch, Test(model, problems, cancellationToken),
             epochs);
         if (choice.Accuracy != epochs[choice.Epoch - 1])

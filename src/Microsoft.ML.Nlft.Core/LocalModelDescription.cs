@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -33,8 +32,7 @@ public sealed record LocalModelDescription
     public int Format { get; init; } = CurrentFormat;
 
     /// <summary>Version of the library that wrote the file.</summary>
-    public string LibraryVersion { get; init; } =
-        typeof(LocalModelDescription).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
+    public string LibraryVersion { get; init; } = Common.LibraryVersion.Short;
 
     /// <summary>The base model's name: <c>organisation/name</c> on the hub, or its folder's own name; null in files of older versions.</summary>
     public string? BaseModelName { get; init; }

@@ -5,11 +5,6 @@ public static class NearestName
 {
     private const int ShortName = 4, LongName = 6;
 
-    /// <summary>Returns " Did you mean 'x'?", or an empty text when no name is close.</summary>
-    /// <param name="word">The misspelt name.</param>
-    /// <param name="names">The known names.</param>
-    public static string Suggestion(string word, IEnumerable<string> names) => Find(word, names) is { } name ? $" Did you mean '{name}'?" : "";
-
     /// <summary>
     /// Returns the first name that starts with the word, else the one with the smallest edit distance, at most a third of the word's length (and 2
     /// for short words); null when there is none.

@@ -1,14 +1,8 @@
-using System.Reflection;
-
 namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>Reads the files of web pages that are embedded in this assembly.</summary>
 internal static class PageResource
 {
-    /// <summary>Gets the version of the library, without its build number.</summary>
-    public static string Version =>
-        typeof(PageResource).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
-
     /// <summary>Returns the text of the file <paramref name="name"/> in the Page folder of an area.</summary>
     public static string Read(string area, string name)
     {
@@ -31,6 +25,6 @@ internal static class PageResource
         return Read(area, $"{name}.html")
             .Replace("{{style}}", Read("Common", "frame.css") + Read(area, $"{name}.css"), StringComparison.Ordinal)
             .Replace("{{script}}", script, StringComparison.Ordinal)
-            .Replace("{{version}}", Version, StringComparison.Ordinal);
+            .Replace("{{version}}", LibraryVersion.Short, StringComparison.Ordinal);
     }
 }

@@ -39,14 +39,18 @@ public sealed record ChatRow
 
     /// <summary>Returns the content of the last message of a role, where it is a text.</summary>
     internal string? LastText(string role) =>
-        Messages.LastOrDefault(message => RoleOf(message) == role)?.GetValueOrDefault("content")
-            is JsonElement { ValueKind: JsonValueKind.String } text ? text.GetString() : null;
+        Messages.LastOrDefault(message => RoleOf(message) == role) is { } last ? ContentOf(last) : null;
 
-    /// <summary>Returns the role of a message.</summary>
-    internal static string? RoleOf(IReadOnlyDictionary<string, object?> message) => message.GetValueOrDefault("role") switch
+    /// <summary>Returns the role of a message; null: it is no text.</summary>
+    internal static string? RoleOf(IReadOnlyDictionary<string, object?> message) => TextOf(message, "role");
+
+    /// <summary>Returns the content of a message; null: it is no text.</summary>
+    internal static string? ContentOf(IReadOnlyDictionary<string, object?> message) => TextOf(message, "content");
+
+    private static string? TextOf(IReadOnlyDictionary<string, object?> message, string name) => message.GetValueOrDefault(name) switch
     {
-        string role => role,
-        JsonElement { ValueKind: JsonValueKind.String } role => role.GetString(),
+        string text => text,
+        JsonElement { ValueKind: JsonValueKind.String } text => text.GetString(),
         _ => null,
     };
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Tokenization;
 
@@ -67,7 +66,7 @@ internal sealed class ChatRowEncoder(
     {
         foreach (var (index, message) in row.Messages.Index())
         {
-            if (ChatRow.RoleOf(message) != "user" || ContentOf(message) is not { } text) continue;
+            if (ChatRow.RoleOf(message) != "user" || ChatRow.ContentOf(message) is not { } text) continue;
             if (rendered.Contains(text.Trim(), StringComparison.Ordinal)) continue;
 
             throw new NlftException($"{source}, messages[{index}]", $"a user's text that the prompt of {template} lacks",
@@ -75,13 +74,6 @@ internal sealed class ChatRowEncoder(
                 "Use the template that was published with the model; if it takes contents as parts, write them so: [{\"type\": \"text\", ...}].");
         }
     }
-
-    private static string? ContentOf(IReadOnlyDictionary<string, object?> message) => message.GetValueOrDefault("content") switch
-    {
-        string text => text,
-        JsonElement { ValueKind: JsonValueKind.String } text => text.GetString(),
-        _ => null,
-    };
 
     private static ChatTokens Counted(int[] ids, int[] prompt)
     {

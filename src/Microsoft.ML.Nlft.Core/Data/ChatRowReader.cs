@@ -93,7 +93,7 @@ internal static class ChatRowReader
         }
         foreach (var member in message.EnumerateObject().Where(member => member.Value.ValueKind != JsonValueKind.Null)) // as transformers does
             read[names.Of(member.Name)] = member.Value;
-        var role = read.GetValueOrDefault(Role) is JsonElement { ValueKind: JsonValueKind.String } text ? text.GetString()! : null;
+        var role = ChatRow.RoleOf(read);
         if (string.IsNullOrWhiteSpace(role))
             throw new NlftException($"{place}, \"{names.RoleName}\"", "no text", "a role: system, user, assistant or tool", "Name the role.");
         if (names.MapsRoles)

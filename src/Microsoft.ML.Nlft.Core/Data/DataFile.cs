@@ -36,28 +36,28 @@ public static class DataFile
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         (columns, required) = (columns ?? new(), required ?? []);
         columns.Validate();
-        ForeignFile.Refuse(path, format ?? (FormatOf(path) is RowFormat.Nlft && !IsList(path) ? RowFormat.JsonLines : FormatOf(path)));
+        var (found, isNamed) = (format ?? FormatIn(path), format is not null);
+        ForeignFile.Refuse(path, found);
         try
         {
-            return Parse(path, format, columns, delimiter, required);
+            return Parse(path, found, isNamed, columns, delimiter, required);
         }
-        catch (NlftException error) when (required.Count > 0 && CountGaps(path, format, columns, delimiter, required) is > 1 and var gaps)
+        catch (NlftException error) when (required.Count > 0 && CountGaps(path, found, isNamed, columns, delimiter, required) is > 1 and var gaps)
         {
             throw new NlftException(error.Subject, $"{error.Found}, as in {gaps} rows in all", error.Expected, error.Remedy, error);
         }
     }
 
     private static IReadOnlyList<DataRow> Parse(
-        string path, RowFormat? format, DataColumns columns, char? delimiter, IReadOnlyList<string> required)
+        string path, RowFormat format, bool isNamed, DataColumns columns, char? delimiter, IReadOnlyList<string> required)
     {
-        IReadOnlyList<DataRow> rows = (format ?? FormatOf(path)) switch
+        IReadOnlyList<DataRow> rows = format switch
         {
             RowFormat.JsonLines => ReadLines(path, columns, required),
             RowFormat.Csv => DelimitedFormat.Read(path, delimiter ?? ',', columns, required),
             RowFormat.Tsv => DelimitedFormat.Read(path, delimiter ?? '\t', columns, required),
             RowFormat.Gsm8k => [.. Lines(path).Select(JsonFormat.ReadGsm8k)],
-            RowFormat.Nlft when format is null && !IsList(path) => ReadLines(path, columns, required),
-            RowFormat.Nlft => ReadList(path, answers: format is null && !required.Contains(nameof(DataRow.Answer)) ? null : true),
+            RowFormat.Nlft => ReadList(path, answers: !isNamed && !required.Contains(nameof(DataRow.Answer)) ? null : true),
             RowFormat.Cut => ReadList(path, answers: false),
             var other => throw new NlftException($"{path}, format", $"{other}, which can only be written", "JsonLines, Csv, Tsv, Gsm8k, Nlft or Cut",
                 "Name the format that the file has."),
@@ -71,11 +71,12 @@ public static class DataFile
     }
 
     /// <summary>Counts the rows that lack a required text; 0 when that is not what is wrong with the file.</summary>
-    private static int CountGaps(string path, RowFormat? format, DataColumns columns, char? delimiter, IReadOnlyList<string> required)
+    private static int CountGaps(
+        string path, RowFormat format, bool isNamed, DataColumns columns, char? delimiter, IReadOnlyList<string> required)
     {
         try
         {
-            var rows = Parse(path, format, columns, delimiter, []);
+            var rows = Parse(path, format, isNamed, columns, delimiter, []);
             var gaps = rows.Count(row => required.Any(property => row.Text(property) is null));
             return gaps < rows.Count ? gaps : 0;
         }
@@ -200,22 +201,37 @@ public static class DataFile
             ".jsonl, .csv, .tsv or .json", "Name the file by its format, or name the format."),
     };
 
-    /// <summary>Reads the rows of a file as objects with the columns as names; a blank field of CSV or TSV is null.</summary>
+    /// <summary>Returns the format of a file: that of its extension, but a .json file that is no list is <see cref="RowFormat.JsonLines"/>.</summary>
+    private static RowFormat FormatIn(string path) =>
+        FormatOf(path) is var format && format == RowFormat.Nlft && !IsList(path) ? RowFormat.JsonLines : format;
+
+    /// <summary>Reads the names of a file's columns: its header, or the keys of its first object.</summary>
     /// <param name="path">The file.</param>
     /// <param name="delimiter">What separates the fields of CSV or TSV; null: a comma or a tab.</param>
     /// <param name="isList">Whether the file is one JSON list.</param>
-    internal static IEnumerable<JsonPlace> Objects(string path, char? delimiter, out bool isList)
+    internal static string[] ColumnNames(string path, char? delimiter, out bool isList)
     {
-        var format = FormatOf(path);
-        isList = format == RowFormat.Nlft && IsList(path);
-        ForeignFile.Refuse(path, format == RowFormat.Nlft && !isList ? RowFormat.JsonLines : format);
-        return format switch
+        var format = FormatIn(path);
+        isList = format == RowFormat.Nlft;
+        ForeignFile.Refuse(path, format);
+        return [.. format switch
         {
-            RowFormat.Csv => DelimitedFormat.Objects(path, delimiter ?? ','),
-            RowFormat.Tsv => DelimitedFormat.Objects(path, delimiter ?? '\t'),
-            _ => isList ? JsonRows.ReadList(path) : JsonRows.ReadLines(path),
-        };
+            RowFormat.Csv => DelimitedFormat.ColumnNames(path, delimiter ?? ','),
+            RowFormat.Tsv => DelimitedFormat.ColumnNames(path, delimiter ?? '\t'),
+            _ => Objects(path, delimiter).First().Members().Select(member => member.Name),
+        }];
     }
+
+    /// <summary>Reads the rows of a file as objects with the columns as names; a blank field of CSV or TSV is null.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="delimiter">What separates the fields of CSV or TSV; null: a comma or a tab.</param>
+    internal static IEnumerable<JsonPlace> Objects(string path, char? delimiter) => FormatIn(path) switch
+    {
+        RowFormat.Csv => DelimitedFormat.Objects(path, delimiter ?? ','),
+        RowFormat.Tsv => DelimitedFormat.Objects(path, delimiter ?? '\t'),
+        RowFormat.Nlft => JsonRows.ReadList(path),
+        _ => JsonRows.ReadLines(path),
+    };
 
     private static IEnumerable<JsonFields> Lines(string path) => JsonRows.ReadLines(path).Select(row => new JsonFields(row));
 

@@ -38,38 +38,57 @@ internal static class DelimitedFormat
         };
     });
 
+    /// <summary>Reads the names of the columns alone, without those that are blank.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="delimiter">What separates the fields.</param>
+    /// <exception cref="NlftException">The file is missing, empty or not UTF-8, or a name stands twice.</exception>
+    public static IEnumerable<string> ColumnNames(string path, char delimiter) => Open(path, delimiter, text =>
+    {
+        foreach (var (fields, line) in text.Records()) return Names(path, fields, line).Where(name => name.Length > 0);
+        throw Empty(path);
+    });
+
     /// <summary>Reads all rows with the reader of a row that <paramref name="open"/> makes from the header.</summary>
-    private static List<T> Read<T>(string path, char delimiter, Func<IReadOnlyList<string>, int, Func<IReadOnlyList<string>, int, T>> open)
+    private static List<T> Read<T>(string path, char delimiter, Func<IReadOnlyList<string>, int, Func<IReadOnlyList<string>, int, T>> open) =>
+        Open(path, delimiter, text =>
+    {
+        var rows = new List<T>();
+        Func<IReadOnlyList<string>, int, T>? read = null;
+        int? empty = null; // spreadsheets write rows of separators alone below the last row
+        foreach (var (fields, line) in text.Records())
+        {
+            if (read is not null && fields.All(string.IsNullOrWhiteSpace))
+            {
+                empty ??= line;
+                continue;
+            }
+            if (empty is not null) throw new NlftException($"{path}, line {empty}", "a row of separators alone", "a row", "Delete the line.");
+            if (read is null) read = open(fields, line);
+            else rows.Add(read(fields, line));
+        }
+        if (read is null) throw Empty(path);
+        return rows.Count > 0 ? rows
+            : throw new NlftException(path, "a header line alone", "at least one row", "Put a row below the column names.");
+    });
+
+    private static NlftException Empty(string path) =>
+        new(path, "an empty file", "a header line and rows", "Put the column names into the first line.");
+
+    private static T Open<T>(string path, char delimiter, Func<DelimitedText, T> read)
     {
         if (!File.Exists(path))
             throw new NlftException(path, Directory.Exists(path) ? "a folder" : "no file", "a CSV or TSV file", "Check the path.");
         using var reader = new StreamReader(path, new UTF8Encoding(false, throwOnInvalidBytes: true));
         var text = new DelimitedText(reader, path, delimiter);
-        var rows = new List<T>();
         try
         {
-            Func<IReadOnlyList<string>, int, T>? read = null;
-            int? empty = null; // spreadsheets write rows of separators alone below the last row
-            foreach (var (fields, line) in text.Records())
-            {
-                if (read is not null && fields.All(string.IsNullOrWhiteSpace))
-                {
-                    empty ??= line;
-                    continue;
-                }
-                if (empty is not null) throw new NlftException($"{path}, line {empty}", "a row of separators alone", "a row", "Delete the line.");
-                if (read is null) read = open(fields, line);
-                else rows.Add(read(fields, line));
-            }
-            if (read is null) throw new NlftException(path, "an empty file", "a header line and rows", "Put the column names into the first line.");
+            return read(text);
         }
         catch (DecoderFallbackException error)
         {
             throw new NlftException($"{path}, at line {text.Line} or soon after", "bytes that are not UTF-8", "UTF-8 text", "Save the file as UTF-8.",
                 error);
         }
-        return rows.Count > 0 ? rows
-            : throw new NlftException(path, "a header line alone", "at least one row", "Put a row below the column names.");
     }
 
     /// <summary>Writes rows with all columns; missing values are empty fields.</summary>

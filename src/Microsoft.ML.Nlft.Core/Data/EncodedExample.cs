@@ -38,7 +38,7 @@ public sealed class EncodedExample
     /// <summary>Where the row came from, for messages.</summary>
     public string Source { get; }
 
-    /// <summary>Whether the length limit cut the beginning of a prompt.</summary>
+    /// <summary>Whether the length limit cut the row: the beginning of a prompt, or the end of a conversation or a text.</summary>
     internal bool IsCut { get; init; }
 
     /// <summary>The prompt tokens of one context; empty when the row does not have it.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Data;
 
@@ -10,16 +11,14 @@ internal static class ForeignFile
 
     private static readonly (byte[] Bytes, string Found, string Remedy)[] s_kinds =
     [
-        ([0xFF, 0xFE, 0, 0], "UTF-32 text", SaveAsUtf8), ([0, 0, 0xFE, 0xFF], "UTF-32 text", SaveAsUtf8),
-        ([0xFF, 0xFE], "UTF-16 text", SaveAsUtf8), ([0xFE, 0xFF], "UTF-16 text", SaveAsUtf8),
+        ([0xFF, 0xFE, 0, 0], "UTF-32 text", JsonFile.SaveAsUtf8), ([0, 0, 0xFE, 0xFF], "UTF-32 text", JsonFile.SaveAsUtf8),
+        ([0xFF, 0xFE], "UTF-16 text", JsonFile.SaveAsUtf8), ([0xFE, 0xFF], "UTF-16 text", JsonFile.SaveAsUtf8),
         ([0x1F, 0x8B], "a gzip file", "Unpack it."), ([0x28, 0xB5, 0x2F, 0xFD], "a zstd file", "Unpack it."),
         ([.. "PK\x3\x4"u8], "a ZIP file or an Excel workbook", "Unpack it, or export the sheet as CSV in UTF-8."),
         ([0xD0, 0xCF, 0x11, 0xE0], "an Excel workbook", "Export the sheet as CSV in UTF-8."),
         ([.. "%PDF"u8], "a PDF file", "Name the file with the rows."),
         ([.. "version https://git-lfs"u8], "a Git LFS pointer in place of the file", "Fetch the file itself: git lfs pull."),
     ];
-
-    private const string SaveAsUtf8 = "Save the file as UTF-8.";
 
     /// <summary>Refuses a file that is not text in UTF-8 or not in its format. A file that cannot be opened is left to its reader.</summary>
     /// <param name="path">The file.</param>
@@ -30,7 +29,8 @@ internal static class ForeignFile
         var bytes = Read(path);
         foreach (var (start, found, remedy) in s_kinds)
             if (bytes.AsSpan().StartsWith(start)) throw new NlftException(path, found, "UTF-8 text", remedy);
-        if (WithoutMark(bytes) is { } wide) throw new NlftException(path, $"{wide} text without a byte order mark", "UTF-8 text", SaveAsUtf8);
+        if (WithoutMark(bytes) is { } wide)
+            throw new NlftException(path, $"{wide} text without a byte order mark", "UTF-8 text", JsonFile.SaveAsUtf8);
         var text = bytes.AsSpan(bytes.AsSpan().StartsWith((byte[])[0xEF, 0xBB, 0xBF]) ? 3 : 0).TrimStart(" \t\r\n"u8);
         if (IsMarkup(text))
             throw new NlftException(path, "an HTML or XML page", "rows", "Download the file itself instead of the page that shows it.");

@@ -171,7 +171,7 @@ public sealed class PromptEncoder
     /// <summary>Requires that the template shows all texts of the three contexts, before there are rows.</summary>
     private void RequireShown()
     {
-        const string Letters = "qwertzuiop";
+        const string Letters = ShownTemplate.Letters;
         var row = new TrainingExample
         {
             Instruction = Letters + "i", Question = Letters + "q", Response = "", Judgment = Letters + "j", Answer = Letters + "a",

@@ -32,12 +32,11 @@ internal sealed partial class PromptRenderer
         }
         else
         {
-            const string Probe = "qwertzuiop";
             _opening = [];
             _template = new ShownTemplate(template, _variables);
             var prompt = _template.Render([new("user", "?")], addGenerationPrompt: true, _variables);
-            var whole = _template.Render([new("user", "?"), new("assistant", Probe)], addGenerationPrompt: false, _variables);
-            var response = whole.LastIndexOf(Probe, StringComparison.Ordinal);
+            var whole = _template.Render([new("user", "?"), new("assistant", ShownTemplate.Letters)], addGenerationPrompt: false, _variables);
+            var response = whole.LastIndexOf(ShownTemplate.Letters, StringComparison.Ordinal);
             if (response >= prompt.Length && whole.StartsWith(prompt, StringComparison.Ordinal))
             {
                 // Only white space is a gap. The model writes anything else itself (Qwen3's empty thoughts), so its response may contain it.
@@ -47,7 +46,7 @@ internal sealed partial class PromptRenderer
             _last = prompt.Length > 0 ? prompt[^1] : '\n';
             if (response >= 0)
             {
-                var tail = tokenizer.Encode(whole[(response + Probe.Length)..], addSpecialTokens: false);
+                var tail = tokenizer.Encode(whole[(response + ShownTemplate.Letters.Length)..], addSpecialTokens: false);
                 if (tail.Length > 0 && tokenizer.SpecialTokens.Values.Contains(tail[0])) endOfSequence = tail[0];
             }
         }

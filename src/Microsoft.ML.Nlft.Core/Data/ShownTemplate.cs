@@ -9,7 +9,9 @@ namespace Microsoft.ML.Nlft.Data;
 /// </summary>
 internal sealed class ShownTemplate
 {
-    private const string Letters = "qwertzuiop"; // found in no template
+    /// <summary>Letters that stand for a text; no template has them.</summary>
+    public const string Letters = "qwertzuiop";
+
     private const string Remedy = "Use the template that was published with the model, or correct it.";
 
     private readonly ChatTemplate _template;

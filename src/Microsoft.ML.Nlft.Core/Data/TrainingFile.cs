@@ -32,9 +32,9 @@ public static class TrainingFile
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         columns ??= new();
         columns.Validate();
-        var rows = DataFile.Objects(path, delimiter, out var isList);
-        var layout = LayoutOf(rows, path, columns);
-        return layout.Kind is not (LayoutKind.Rows or LayoutKind.Questions) || isList ? Of(layout, rows, path, supervised, columns)
+        var layout = LayoutOf(DataFile.ColumnNames(path, delimiter, out var isList), path, columns);
+        return layout.Kind is not (LayoutKind.Rows or LayoutKind.Questions) || isList
+            ? Of(layout, DataFile.Objects(path, delimiter), path, supervised, columns)
             : Filled(layout, DataFile.Read(path, null, columns, delimiter), supervised,
                 required => DataFile.Read(path, null, columns, delimiter, required));
     }
@@ -45,7 +45,7 @@ public static class TrainingFile
     public static bool IsOnlyForTraining(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        return LayoutOf(DataFile.Objects(path, null, out _), path, new()).Kind >= LayoutKind.Instructions;
+        return LayoutOf(DataFile.ColumnNames(path, null, out _), path, new()).Kind >= LayoutKind.Instructions;
     }
 
     /// <summary>Reads rows from objects, for example those of a database or of a file format of your own.</summary>
@@ -67,12 +67,9 @@ public static class TrainingFile
         return Of(RowLayout.Of(names, place, columns), objects, place, supervised, columns);
     }
 
-    private static RowLayout LayoutOf(IEnumerable<JsonPlace> rows, string path, DataColumns columns)
-    {
-        string[] names = [.. rows.First().Members().Select(member => member.Name)];
-        // A single column with a separator in its name has another delimiter: the reader of rows says so.
-        return RowLayout.Of(names is [var name] && name.AsSpan().IndexOfAny(";\t,") >= 0 ? [columns.Question] : names, path, columns);
-    }
+    /// <summary>Recognises a file's layout. One column with a separator in its name has another delimiter: the reader of rows says so.</summary>
+    private static RowLayout LayoutOf(string[] names, string path, DataColumns columns) =>
+        RowLayout.Of(names is [var name] && name.AsSpan().IndexOfAny(";\t,") >= 0 ? [columns.Question] : names, path, columns);
 
     private static TrainingRows Of(RowLayout layout, IEnumerable<JsonPlace> objects, string place, bool? supervised, DataColumns columns)
     {

@@ -36,7 +36,7 @@ public sealed class ModelFolder : IDisposable
         var configurationPath = System.IO.Path.Combine(path, "config.json");
         if (FilePresence.Fault(configurationPath) is { } fault)
         {
-            if (fault == FilePresence.Nothing && File.Exists(System.IO.Path.Combine(path, "adapter_config.json")))
+            if (fault == FilePresence.Nothing && File.Exists(System.IO.Path.Combine(path, LoraAdapterFolder.ConfigurationFile)))
             {
                 throw new NlftException(path, "an adapter: adapter_config.json without config.json", "the folder of a model",
                     "Name the adapter's base model here, and the adapter beside it "

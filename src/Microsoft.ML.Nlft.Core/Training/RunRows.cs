@@ -21,6 +21,9 @@ internal sealed record RunRows
     /// <summary>Answers held-out questions; null: none are answered.</summary>
     public ValidationAnswers? Answers { get; init; }
 
+    /// <summary>What is doubtful in the rows; null for rows that were already encoded.</summary>
+    public DataReport? Report { get; init; }
+
     /// <summary>Encodes the rows of a model's run and holds out those that only measure.</summary>
     /// <param name="model">The model.</param>
     /// <param name="rows">The rows to train on.</param>

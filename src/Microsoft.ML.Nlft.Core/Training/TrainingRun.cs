@@ -53,7 +53,6 @@ public sealed class TrainingRun
             options, timeProvider, CommunicatorGroup.Of(ProcessesOf(model, options)))
     {
         _train = training => model.Train(ProcessesOf(model, options), training);
-        Data = DataReport.Of(rows) with { Cut = [.. _rows.Given.Where(row => row.IsCut).Select(row => row.Source)] };
         (BaseModel, Engine) = (model.Folder.WeightFingerprint, model.Engine.Arithmetic);
         Description = Description with
         {
@@ -128,7 +127,7 @@ public sealed class TrainingRun
     public RunDescription Description { get; }
 
     /// <summary>What is doubtful in the rows; null for rows that were already encoded.</summary>
-    public DataReport? Data { get; }
+    public DataReport? Data => _rows.Report;
 
     /// <summary>Optimizer steps of the whole run.</summary>
     public int TotalSteps { get; }
@@ -234,11 +233,11 @@ public sealed class TrainingRun
     private static RunRows Encode(
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample>? validation, FineTuneOptions options)
     {
-        ArgumentNullException.ThrowIfNull(rows);
-        if (!options.AllowContradictions) DataReport.Of(rows).RequireNoContradictions();
+        var report = DataReport.Of(rows);
+        if (!options.AllowContradictions) report.RequireNoContradictions();
         var encoded = RunRows.Of(model, rows, validation, options);
         MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded.Training,
             ProcessesOf(model, options).SizeOnThisHost);
-        return encoded;
+        return encoded with { Report = report with { Cut = [.. encoded.Given.Where(row => row.IsCut).Select(row => row.Source)] } };
     }
 }

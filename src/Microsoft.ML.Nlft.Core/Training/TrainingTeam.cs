@@ -1,8 +1,8 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Training;
@@ -103,11 +103,10 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
     public void RequireSame(Lazy<RunIdentity> mine, int step, ICausalLanguageModel model)
     {
         if (group is null || Size == 1) return;
-        var version = typeof(TrainingTeam).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
         var run = mine.Value;
         var here = new RunIdentity(run.BaseModel, run.Engine, new SortedDictionary<string, string>(run.Options.ToDictionary(), StringComparer.Ordinal)
         {
-            ["library version"] = version,
+            ["library version"] = LibraryVersion.Full,
             ["steps done"] = $"{step}",
             ["weights to begin with"] = HashOf(model)[..12],
         }, run.Rows);

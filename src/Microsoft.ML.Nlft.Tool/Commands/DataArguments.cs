@@ -47,11 +47,7 @@ internal sealed class DataArguments
     /// <param name="options">The names of the columns.</param>
     /// <param name="required">The properties of <see cref="DataRow"/> that every row must fill in.</param>
     public IReadOnlyList<DataRow> Read(ParseResult parsed, ToolOptions options, params string[] required) =>
-        Read(parsed.GetValue(_data)!, parsed, options, required);
-
-    /// <summary>Reads the rows of another file in the same way.</summary>
-    public IReadOnlyList<DataRow> Read(string path, ParseResult parsed, ToolOptions options, params string[] required) =>
-        DataFile.Read(_console.PathOf(path), format: null, options.Columns, Delimiter(parsed), required);
+        DataFile.Read(_console.PathOf(parsed.GetValue(_data)!), format: null, options.Columns, Delimiter(parsed), required);
 
     /// <summary>Says which layout rows to train on have.</summary>
     public void Say(ParseResult parsed, TrainingRows rows) => _console.Error.WriteLine($"{parsed.GetValue(_data)} reads as {rows.Layout}.");

@@ -41,10 +41,6 @@ internal sealed record TrainingColumns(string Question, string? Response, string
     /// </summary>
     public bool OrAnyLayout { get; init; }
 
-    /// <summary>Reads every row to train on.</summary>
-    public IReadOnlyList<TrainingExample> Read(IDataView view, CancellationToken cancellationToken) =>
-        Read(view, "training rows", cancellationToken, out _);
-
     /// <summary>Reads every row; without an answer column, <see cref="DataRow.ToExample"/> needs no answers.</summary>
     /// <param name="view">The view.</param>
     /// <param name="what">What the rows are, for messages: "training rows" or "validation rows".</param>

@@ -9,7 +9,9 @@ internal static partial class ForeignAdapter
     private const string Expected = "an adapter: adapter_config.json and adapter_model.safetensors";
     private const string Fuse =
         "Fuse it into its model with mlx_lm.fuse and use that model, or train the adapter here: mlx-lm transposes and scales its factors otherwise.";
-    private const string Merge =
+
+    /// <summary>The remedy for an adapter of something else than the linear layers of the decoder.</summary>
+    public const string Merge =
         "Use an adapter with LoRA factors on the linear layers of the decoder only, or merge it into its base model with PEFT.";
 
     /// <summary>Refuses a folder without adapter_config.json by what it holds.</summary>

@@ -14,8 +14,6 @@ internal static class LoraAdapterFolder
     private const string Prefix = "base_model.model.";
     private const string Suffix = ".weight";
     private const int FactorEnd = 7; // the length of .lora_A
-    private const string UseAnother =
-        "Use an adapter with LoRA factors on the linear layers of the decoder only, or merge it into its base model with PEFT.";
     private const string Incomplete = "Save the adapter again with PEFT's save_pretrained, or download the whole folder again.";
 
     private static readonly HashSet<string> Linears =
@@ -80,7 +78,7 @@ internal static class LoraAdapterFolder
             if (!IsFactor(factor.Name) || !IsLinear(factor.Name[..^FactorEnd]))
             {
                 throw Fault(factor.Name, "a module that cannot be adapted",
-                    "model.layers.N.self_attn.{q,k,v,o}_proj or model.layers.N.mlp.{gate,up,down}_proj", UseAnother);
+                    "model.layers.N.self_attn.{q,k,v,o}_proj or model.layers.N.mlp.{gate,up,down}_proj", ForeignAdapter.Merge);
             }
             var target = configuration.Resolve(factor.Name[..^FactorEnd])
                 ?? throw Fault(factor.Name, "a factor of a module that target_modules does not name", "factors of targeted modules",
