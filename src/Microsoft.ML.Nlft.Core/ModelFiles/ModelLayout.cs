@@ -51,7 +51,7 @@ public static class ModelLayout
         };
     }
 
-    /// <summary>Returns how many values the norms of queries and of keys take together: a head, or all heads of a model with norms after only.</summary>
+    /// <summary>Returns how many values the norms of queries and of keys take together: a head, or all heads if norms only come after.</summary>
     public static (int Queries, int Keys) NormSizes(ModelConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
