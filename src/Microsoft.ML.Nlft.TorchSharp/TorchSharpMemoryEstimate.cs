@@ -74,13 +74,13 @@ public sealed class TorchSharpMemoryEstimate
     {
         var inputs = _linears.ToDictionary(linear => linear.Name, linear => (long)linear.Inputs);
         var modules = lora.Resolve(_model).Select(target => target.Module);
-        return modules.DistinctBy(module => lora.Dropout > 0 ? module : InputOf(module)).Sum(module => inputs[module])
+        var sharing = Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))
+            .SelectMany(layer => layer.Qkv.Skip(1).Select(linear => (linear.Name, First: layer.Qkv[0].Name))
+                .Concat(layer.GateUp.Skip(1).Select(linear => (linear.Name, First: layer.GateUp[0].Name))))
+            .ToDictionary(pair => pair.Name, pair => pair.First); // queries, keys and values share an input, and so do gate and up
+        return modules.DistinctBy(module => lora.Dropout > 0 ? module : sharing.GetValueOrDefault(module, module)).Sum(module => inputs[module])
             * (lora.Dropout > 0 ? _size + 1 : _size) / _model.LayerCount;
     }
-
-    /// <summary>Names the input of a module: queries, keys and values share one, and so do gate and up.</summary>
-    private static string InputOf(string module) => module.Replace("k_proj", "q_proj", StringComparison.Ordinal)
-        .Replace("v_proj", "q_proj", StringComparison.Ordinal).Replace("up_proj", "gate_proj", StringComparison.Ordinal);
 
     private long Matrices => _linears.Sum(linear => (long)linear.Outputs * linear.Inputs);
 }

@@ -129,7 +129,7 @@ public sealed class ModelFolder : IDisposable
 
     /// <summary>Returns the weight that a tensor of the files holds: the embedding, if it is the output layer of a tied model.</summary>
     internal string WeightOf(string tensor) =>
-        Configuration.TieWordEmbeddings && tensor == TiedEmbedding.Head ? TiedEmbedding.Embedding : tensor;
+        Configuration.TieWordEmbeddings && tensor == ModelLayout.Head(Configuration).Name ? ModelLayout.Embedding(Configuration).Name : tensor;
 
     /// <inheritdoc/>
     public void Dispose() => _weights.Dispose();

@@ -14,21 +14,22 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     private readonly Scalar _queryMultiplier = (configuration.AttentionMultiplier ?? 0) * Math.Sqrt(configuration.HeadSize);
 
     public required RmsNorm AttentionNorm { get; init; }
-    public required Linear Q { get; init; }
-    public required Linear K { get; init; }
-    public required Linear V { get; init; }
+
+    /// <summary>The projections to queries, keys and values; a single one gives all three.</summary>
+    public required IReadOnlyList<Linear> Qkv { get; init; }
     public required Linear O { get; init; }
 
     /// <summary>The norms of queries and keys, or null.</summary>
     public RmsNorm? QueryNorm { get; init; }
     public RmsNorm? KeyNorm { get; init; }
     public required RmsNorm FeedForwardNorm { get; init; }
-    public required Linear Gate { get; init; }
-    public required Linear Up { get; init; }
+
+    /// <summary>The projections to gate and up; a single one gives both.</summary>
+    public required IReadOnlyList<Linear> GateUp { get; init; }
     public required Linear Down { get; init; }
 
-    /// <summary>The seven linear layers.</summary>
-    public IEnumerable<Linear> Linears => [Q, K, V, O, Gate, Up, Down];
+    /// <summary>The linear layers, in the order of the forward pass.</summary>
+    public IEnumerable<Linear> Linears => [.. Qkv, O, .. GateUp, Down];
 
     /// <summary>
     /// Computes y[N, H] from x[N, H] or, if <paramref name="rows"/> names R rows, y[R, H] of these: keys and values are computed for all rows,
@@ -52,12 +53,23 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     {
         using var scope = NewDisposeScope();
         var normed = configuration.NormAfter ? x : AttentionNorm.Forward(x);
-        var q = Rotated(context, Norm(Q.Forward(context, normed), QueryNorm));
-        var k = Rotated(context, Norm(K.Forward(context, normed), KeyNorm));
-        var v = Heads(V.Forward(context, normed));
+        var (query, key, value) = Project(context, normed);
+        var (q, k, v) = (Rotated(context, Norm(query, QueryNorm)), Rotated(context, Norm(key, KeyNorm)), Heads(value));
         if (configuration.AttentionMultiplier is not null) q = q * _queryMultiplier;
         var attended = context.Attend(index, q, k, v);
         return O.Forward(context, rows is null ? attended : attended.index_select(0, rows), rows).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Queries [N, heads d], keys and values [N, kvHeads d].</summary>
+    private (Tensor Query, Tensor Key, Tensor Value) Project(PassContext context, Tensor normed)
+    {
+        var first = Qkv[0].Forward(context, normed);
+        if (Qkv is [_, var key, var value]) return (first, key.Forward(context, normed), value.Forward(context, normed));
+        int d = configuration.HeadSize, queries = configuration.HeadCount * d, keys = configuration.KeyValueHeadCount * d;
+        if (configuration.QkvLayout == QkvLayout.Blocks)
+            return (first.narrow(-1, 0, queries), first.narrow(-1, queries, keys), first.narrow(-1, queries + keys, keys));
+        var heads = first.view([first.shape[0], -1, 3, d]);
+        return (heads.select(2, 0).flatten(1), heads.select(2, 1).flatten(1), heads.select(2, 2).flatten(1));
     }
 
     /// <summary>SwiGLU (Shazeer, arXiv 2002.05202).</summary>
@@ -65,7 +77,10 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     {
         using var scope = NewDisposeScope();
         var normed = configuration.NormAfter ? middle : FeedForwardNorm.Forward(middle);
-        var activated = functional.silu(Gate.Forward(context, normed, rows)) * Up.Forward(context, normed, rows);
+        var (first, width) = (GateUp[0].Forward(context, normed, rows), configuration.IntermediateSize);
+        var (gate, up) = GateUp is [_, var second] ? (first, second.Forward(context, normed, rows))
+            : (first.narrow(-1, 0, width), first.narrow(-1, width, width));
+        var activated = functional.silu(gate) * up;
         return Down.Forward(context, activated, rows).MoveToOuterDisposeScope();
     }
 
@@ -77,5 +92,5 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
         configuration.RotatedLayers?[index] != false ? RotaryEmbedding.Rotate(x, context.Rotation) : x;
 
     /// <summary>[N, heads, d] from [N, heads d].</summary>
-    private Tensor Heads(Tensor x) => x.view([x.shape[0], -1, configuration.HeadSize]);
+    private Tensor Heads(Tensor x) => x.reshape([x.shape[0], -1, configuration.HeadSize]);
 }

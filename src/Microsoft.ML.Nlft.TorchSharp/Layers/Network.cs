@@ -28,15 +28,15 @@ internal sealed class Network : IDisposable
         Parameters = new ParameterStore(layout, trainable: options.Trainable != TrainableWeights.None, context.Device);
         try
         {
-            Embedding = Load("model.embed_tokens.weight", c.VocabularySize, c.HiddenSize);
+            Embedding = Load(ModelLayout.Embedding(c));
             Layers = new DecoderLayer[c.LayerCount];
             for (var i = 0; i < Layers.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                Layers[i] = CreateLayer(c, i);
+                Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
             }
-            FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), 1 / c.LogitsDivisor);
+            FinalNorm = Norm(ModelLayout.FinalNorm(c));
+            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), 1 / c.LogitsDivisor);
             if (adapter is not null) Attach(adapter);
             FirstTrainable = Array.FindIndex(Layers, layer => layer.Linears.Any(linear => linear.IsTrainable));
         }
@@ -68,33 +68,24 @@ internal sealed class Network : IDisposable
         Parameters.Dispose();
     }
 
-    private DecoderLayer CreateLayer(ModelConfiguration c, int index)
+    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules) => new(index, c)
     {
-        var path = $"model.layers.{index}";
-        int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
-        return new DecoderLayer(index, c)
-        {
-            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
-            Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
-            K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
-            V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
-            O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
-            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
-            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
-            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
-            Gate = Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-            Up = Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-            Down = Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias),
-        };
-    }
+        AttentionNorm = Norm(modules.AttentionNorm),
+        Qkv = [.. modules.Qkv.Select(Linear)],
+        O = Linear(modules.Output),
+        QueryNorm = modules.QueryNorm is { } queryNorm ? Norm(queryNorm) : null,
+        KeyNorm = modules.KeyNorm is { } keyNorm ? Norm(keyNorm) : null,
+        FeedForwardNorm = Norm(modules.FeedForwardNorm),
+        GateUp = [.. modules.GateUp.Select(Linear)],
+        Down = Linear(modules.Down),
+    };
 
-    private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", int8: _int8, outputs, inputs), bias ? Load($"{module}.bias", outputs) : null);
+    private Linear Linear(LinearModule module) => new(module.Name, Load($"{module.Name}.weight", int8: _int8, module.Outputs, module.Inputs),
+        module.HasBias ? Load($"{module.Name}.bias", int8: false, module.Outputs) : null);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, size), _folder.Configuration.NormEpsilon);
+    private RmsNorm Norm(NormModule norm) => new(Load($"{norm.Name}.weight", int8: false, norm.Size), _folder.Configuration.NormEpsilon);
 
-    private Weight Load(string name, params long[] shape) => Load(name, int8: false, shape);
+    private Weight Load(WeightShape weight) => Load(weight.Name, int8: false, weight.Shape);
 
     private Weight Load(string name, bool int8, params long[] shape)
     {

@@ -30,8 +30,6 @@ public sealed class TransformersGolden : IDisposable
         ["gpt_neox"] = "model_type",
         ["mixtral"] = "model_type",
         ["phi"] = "model_type",
-        ["phi3"] = "model_type",
-        ["phi3-partial"] = "model_type",
         ["qwen3_moe"] = "model_type",
         ["qwen3_moe-unnormalised"] = "model_type",
     };

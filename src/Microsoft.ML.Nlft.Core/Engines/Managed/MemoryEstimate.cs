@@ -16,7 +16,8 @@ public sealed class MemoryEstimate
         "cache        8 bytes x L x K x T  (keys and values, float32)",
         "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
         "activations  4 bytes x (T x ((L + 3) x H + S x (H + 2Q + 2K + 2I) + 4H + 4Q + 2K + 2I) + min(T, 1024) x min(V, 2048))",
-        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more beside S, with norms after 2H",
+        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more beside S, with norms after 2H;",
+        "             with queries, keys and values in one matrix Q + 2K more at the end",
     ];
 
     private readonly ModelConfiguration _model;
@@ -53,7 +54,8 @@ public sealed class MemoryEstimate
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
         var set = (_model.NormAfter ? 3 : 1) * hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
             + (_model.QueryKeyNorm ? Queries + Keys : 0);
-        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize;
+        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize
+            + (_model.QkvLayout == QkvLayout.Separate ? 0 : Queries + 2 * Keys);
         return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
     }
 

@@ -5,8 +5,6 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// </summary>
 internal sealed record ModelArchitecture
 {
-    public const string Names = "llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2";
-
     private static readonly ModelArchitecture[] s_all =
     [
         new() { Name = "llama", MaximumPositions = 2048, AttentionBias = AttentionBias.ByKey, MlpBias = true },
@@ -30,9 +28,18 @@ internal sealed record ModelArchitecture
         new()
         {
             Name = "olmo2", MaximumPositions = 2048, NormEpsilon = 1e-5, AttentionBias = AttentionBias.ByKey, QueryKeyNorm = true, NormAfter = true,
-            EndOfSequenceIds = [50279],
+            EndOfSequenceIds = [50279], Modules = new() { AttentionNorm = "post_attention_layernorm", FeedForwardNorm = "post_feedforward_layernorm" },
+        },
+        new()
+        {
+            Name = "phi3", MaximumPositions = 4096, OriginalMaximumPositions = 4096, NormEpsilon = 1e-5, PartialRotation = true, LongRopeNames = true,
+            Windows = LayerWindows.InEveryLayer, Window = null, EndOfSequenceIds = [32000],
+            QkvLayout = QkvLayout.Blocks, Modules = new() { Qkv = ["self_attn.qkv_proj"], GateUp = ["mlp.gate_up_proj"] },
         },
     ];
+
+    /// <summary>The names of all architectures, as a sentence has them.</summary>
+    public static string Names { get; } = string.Join(", ", s_all[..^1].Select(architecture => architecture.Name)) + " or " + s_all[^1].Name;
 
     /// <summary>model_type.</summary>
     public required string Name { get; init; }
@@ -54,6 +61,15 @@ internal sealed record ModelArchitecture
 
     /// <summary>rope_theta.</summary>
     public double Theta { get; init; } = 10000;
+
+    /// <summary>original_max_position_embeddings; null: max_position_embeddings.</summary>
+    public int? OriginalMaximumPositions { get; init; }
+
+    /// <summary>Whether partial_rotary_factor counts.</summary>
+    public bool PartialRotation { get; init; }
+
+    /// <summary>Whether "su" and "yarn" are old names of longrope.</summary>
+    public bool LongRopeNames { get; init; }
 
     /// <summary>Whether layers without RoPE exist (no_rope_layers, no_rope_layer_interval).</summary>
     public bool RotatedLayers { get; init; }
@@ -82,8 +98,20 @@ internal sealed record ModelArchitecture
     /// <summary>Which layers may have a sliding window.</summary>
     public LayerWindows Windows { get; init; }
 
+    /// <summary>sliding_window.</summary>
+    public int? Window { get; init; } = 4096;
+
+    /// <summary>How queries, keys and values lie in the output of their projections.</summary>
+    public QkvLayout QkvLayout { get; init; }
+
+    /// <summary>The names of the modules.</summary>
+    public ModuleNames Modules { get; init; } = new();
+
     /// <summary>Returns the architecture of that model_type, or null if it is not supported.</summary>
     public static ModelArchitecture? Of(string name) => Array.Find(s_all, architecture => architecture.Name == name);
+
+    /// <summary>Whether a path is that of a linear layer of a decoder layer of any architecture.</summary>
+    public static bool IsLinear(string module) => Array.Exists(s_all, architecture => architecture.Modules.IsLinear(module));
 }
 
 /// <summary>Which projections of attention have biases.</summary>

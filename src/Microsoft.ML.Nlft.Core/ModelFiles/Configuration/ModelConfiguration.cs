@@ -3,7 +3,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>The architecture of a Llama-family decoder: every key of config.json that changes the forward pass.</summary>
 public sealed record ModelConfiguration
 {
-    /// <summary>Architecture (model_type): llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2.</summary>
+    /// <summary>Architecture (model_type): one that docs/models.md lists.</summary>
     public required string ModelType { get; init; }
 
     /// <summary>V, the number of token ids.</summary>
@@ -73,6 +73,9 @@ public sealed record ModelConfiguration
     /// </summary>
     public bool QueryKeyNorm { get; init; }
 
+    /// <summary>How queries, keys and values lie in the output of their projections, which <see cref="ModelType"/> says.</summary>
+    public QkvLayout QkvLayout => Architecture?.QkvLayout ?? QkvLayout.Separate;
+
     /// <summary>The sliding window of each layer in positions (a query sees itself and window - 1 before it), or 0 for full attention.</summary>
     public required IReadOnlyList<int> SlidingWindows { get; init; }
 
@@ -84,6 +87,11 @@ public sealed record ModelConfiguration
 
     /// <summary>Beginning-of-sequence id of config.json, or null; the forward pass does not use it.</summary>
     public int? BeginningOfSequenceId { get; init; }
+
+    /// <summary>Whether one projection gives gate and up, as the halves of its output, which <see cref="ModelType"/> says.</summary>
+    public bool FusedGateUp => Architecture?.Modules.GateUp.Count == 1;
+
+    private ModelArchitecture? Architecture => ModelArchitecture.Of(ModelType);
 
     /// <summary>Reads config.json. Missing keys take the defaults of transformers' configuration class for that model_type.</summary>
     /// <param name="path">config.json, or its folder.</param>

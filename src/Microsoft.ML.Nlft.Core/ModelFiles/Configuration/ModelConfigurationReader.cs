@@ -21,7 +21,7 @@ internal static class ModelConfigurationReader
         var heads = Required(config, "num_attention_heads", 1, ModelConfigurationRules.MaximumHeads);
         var hidden = Required(config, "hidden_size", 1, ModelConfigurationRules.MaximumWidth);
         var positions = config["max_position_embeddings"].IntOrNull() ?? architecture.MaximumPositions;
-        var rope = RopeReader.Read(config, positions, architecture.Theta);
+        var rope = RopeReader.Read(config, positions, architecture);
         var attentionBias = architecture.AttentionBias != AttentionBias.OfQkv && config["attention_bias"].Boolean(false);
         var configuration = new ModelConfiguration
         {
@@ -107,8 +107,8 @@ internal static class ModelConfigurationReader
             _ => false,
         };
         var isNull = config["sliding_window"] is { IsNull: true, IsMissing: false };
-        var window = !slides || isNull ? 0 : config["sliding_window"].IntOrNull() ?? 4096;
-        if (window < 0 || (window == 0 && architecture.Windows == LayerWindows.InEveryLayer && !isNull))
+        var window = !slides || isNull ? 0 : config["sliding_window"].IntOrNull() ?? architecture.Window ?? 0;
+        if (window < 0 || (config["sliding_window"].IntOrNull() == 0 && architecture.Windows == LayerWindows.InEveryLayer))
             throw config["sliding_window"].Refuse("an integer above 0, or null");
         if (config["layer_types"].StringsOrNull() is { } layerTypes)
         {

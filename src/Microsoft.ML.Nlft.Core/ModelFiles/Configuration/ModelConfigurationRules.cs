@@ -25,6 +25,7 @@ internal static class ModelConfigurationRules
         if (c.HeadCount % c.KeyValueHeadCount != 0)
             throw Fault("num_key_value_heads", c.KeyValueHeadCount, $"a divisor of num_attention_heads, {c.HeadCount}");
         if (c.HeadSize % 2 != 0) throw Fault("head_dim", c.HeadSize, "an even head size (rotary embedding rotates pairs)");
+        CheckRope();
         if ((long)c.HeadCount * c.HeadSize > MaximumWidth)
             throw Fault("head_dim", c.HeadSize, $"at most {MaximumWidth} for all {c.HeadCount} heads together");
         if (!(c.NormEpsilon > 0 && c.NormEpsilon < 1)) throw Fault("rms_norm_eps", c.NormEpsilon, "a number above 0 and below 1");
@@ -52,6 +53,24 @@ internal static class ModelConfigurationRules
         Multiplier("residual_multiplier", c.ResidualMultiplier, 1);
         Multiplier("logits_scaling", c.LogitsDivisor, 1);
         CheckWindows();
+
+        void CheckRope()
+        {
+            var (share, size) = (c.Rope.RotatedShare, c.Rope.RotatedSize(c.HeadSize));
+            if (!(share > 0 && share <= 1) || size < 2 || size % 2 != 0 || (share != 1 && !architecture.PartialRotation))
+            {
+                throw Fault("partial_rotary_factor", share, architecture.PartialRotation
+                    ? $"a number above 0 and at most 1 that rotates an even number of the {c.HeadSize} values of a head" : "1");
+            }
+            if (c.Rope.Type != "longrope") return;
+            foreach (var (key, factors) in (ReadOnlySpan<(string, IReadOnlyList<double>)>)
+                [("short_factor", c.Rope.ShortFactors), ("long_factor", c.Rope.LongFactors)])
+            {
+                if (factors.Count != size / 2) throw Fault(key, $"{factors.Count} numbers", $"{size / 2}, one per rotated pair of a head");
+                if (factors.Any(factor => !(factor > 0 && double.IsFinite(factor))))
+                    throw Fault(key, factors.First(factor => !(factor > 0 && double.IsFinite(factor))), "finite numbers above 0");
+            }
+        }
 
         void CheckWindows()
         {

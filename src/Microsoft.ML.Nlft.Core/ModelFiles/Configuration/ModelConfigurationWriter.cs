@@ -25,7 +25,7 @@ internal static class ModelConfigurationWriter
             ["num_hidden_layers"] = c.LayerCount,
             ["num_key_value_heads"] = c.KeyValueHeadCount,
             ["rms_norm_eps"] = c.NormEpsilon,
-            ["rope_scaling"] = RopeScaling(c.Rope),
+            ["rope_scaling"] = c.Rope.Type == "longrope" ? LongRope(c) : RopeScaling(c.Rope),
             ["rope_theta"] = c.Rope.Theta,
             ["tie_word_embeddings"] = c.TieWordEmbeddings,
             ["torch_dtype"] = type.TorchName(),
@@ -43,6 +43,8 @@ internal static class ModelConfigurationWriter
             keys["residual_multiplier"] = c.ResidualMultiplier;
             keys["logits_scaling"] = c.LogitsDivisor;
         }
+        if (architecture.PartialRotation) keys["partial_rotary_factor"] = c.Rope.RotatedShare;
+        if (c.Rope.Type == "longrope") keys["original_max_position_embeddings"] = c.Rope.OriginalMaximumPositions;
         if (architecture.MlpBias) keys["mlp_bias"] = c.MlpBias;
         if (architecture.Windows != LayerWindows.None) AddWindows(keys, c, architecture.Windows);
         return HuggingFaceJson.Write(keys);
@@ -73,6 +75,19 @@ internal static class ModelConfigurationWriter
             if (rope.AttentionFactor is { } factor) keys["attention_factor"] = factor;
             if (!rope.Truncate) keys["truncate"] = false;
         }
+        return keys;
+    }
+
+    /// <summary>Exactly three keys where these say all, because transformers 4 refuses others.</summary>
+    private static SortedDictionary<string, object?> LongRope(ModelConfiguration c)
+    {
+        var rope = c.Rope;
+        var keys = new SortedDictionary<string, object?>(StringComparer.Ordinal)
+        {
+            ["long_factor"] = rope.LongFactors, ["short_factor"] = rope.ShortFactors, ["type"] = rope.Type,
+        };
+        if (rope.Factor != (double)c.MaximumPositions / rope.OriginalMaximumPositions) keys["factor"] = rope.Factor;
+        if (rope.AttentionFactor is { } attention) keys["attention_factor"] = attention;
         return keys;
     }
 }

@@ -16,11 +16,6 @@ internal static class LoraAdapterFolder
     private const int FactorEnd = 7; // the length of .lora_A
     private const string Incomplete = "Save the adapter again with PEFT's save_pretrained, or download the whole folder again.";
 
-    private static readonly HashSet<string> Linears =
-    [
-        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
-    ];
-
     public static LoraAdapter Load(string folder)
     {
         ForeignAdapter.RequireFolder(folder);
@@ -75,10 +70,10 @@ internal static class LoraAdapterFolder
         var byName = new Dictionary<string, NamedTensor>(StringComparer.Ordinal);
         foreach (var factor in factors)
         {
-            if (!IsFactor(factor.Name) || !IsLinear(factor.Name[..^FactorEnd]))
+            if (!IsFactor(factor.Name) || !ModelArchitecture.IsLinear(factor.Name[..^FactorEnd]))
             {
                 throw Fault(factor.Name, "a module that cannot be adapted",
-                    "model.layers.N.self_attn.{q,k,v,o}_proj or model.layers.N.mlp.{gate,up,down}_proj", ForeignAdapter.Merge);
+                    "a linear layer of the decoder, such as model.layers.N.self_attn.q_proj or model.layers.N.mlp.up_proj", ForeignAdapter.Merge);
             }
             var target = configuration.Resolve(factor.Name[..^FactorEnd])
                 ?? throw Fault(factor.Name, "a factor of a module that target_modules does not name", "factors of targeted modules",
@@ -104,8 +99,4 @@ internal static class LoraAdapterFolder
 
     private static bool IsFactor(string name) =>
         name.EndsWith(".lora_A", StringComparison.Ordinal) || name.EndsWith(".lora_B", StringComparison.Ordinal);
-
-    private static bool IsLinear(string module) =>
-        module.Split('.', 4) is ["model", "layers", var layer, var rest] && int.TryParse(layer, out var number) && number >= 0
-            && layer == $"{number}" && Linears.Contains(rest);
 }

@@ -83,8 +83,11 @@ public sealed record LoraConfiguration
         var targets = ModelLayout.LinearModules(model).Select(linear => Resolve(linear.Name)).OfType<LoraTarget>().ToList();
         return targets.Count > 0 ? targets
             : throw Fault(TargetPattern is null ? nameof(TargetModules) : nameof(TargetPattern), TargetPattern ?? string.Join(", ", TargetModules),
-                "at least one linear layer of the model", "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
+                "at least one linear layer of the model", $"Name some of {string.Join(", ", NamesIn(model))}.");
     }
+
+    private static IEnumerable<string> NamesIn(ModelConfiguration model) =>
+        ModelLayout.Layer(model, 0).Linears.Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct();
 
     /// <summary>Checks every setting against its range.</summary>
     /// <exception cref="NlftException">One is out of range; the message names it.</exception>
@@ -129,7 +132,7 @@ public sealed record LoraConfiguration
     {
         if (IsNamed(module, ExcludedModules) || (ExcludedPattern is not null && Matches(ExcludedPattern, nameof(ExcludedPattern), module)))
             return false;
-        if (IsAllLinear) return module.EndsWith("_proj", StringComparison.Ordinal);
+        if (IsAllLinear) return ModelArchitecture.IsLinear(module);
         if (TargetPattern is not null) return Matches(TargetPattern, nameof(TargetPattern), module);
         if (TargetModules.Contains(module)) return true;
         return IsNamed(module, TargetModules) && (Layers is not { Count: > 0 } || (LayerOf(module) is { } layer && Layers.Contains(layer)));

@@ -11,9 +11,7 @@ internal sealed class DecoderLayer
     /// <summary>The index of the layer, 0 for the lowest.</summary>
     public required int Index { get; init; }
     public required RmsNorm AttentionNorm { get; init; }
-    public required Linear Q { get; init; }
-    public required Linear K { get; init; }
-    public required Linear V { get; init; }
+    public required QueryKeyValue Qkv { get; init; }
     public required Linear O { get; init; }
 
     /// <summary>d, the width of a head.</summary>
@@ -35,14 +33,14 @@ internal sealed class DecoderLayer
     public required RmsNorm FeedForwardNorm { get; init; }
     public required FeedForward FeedForward { get; init; }
 
-    /// <summary>The seven linear layers.</summary>
-    public IEnumerable<Linear> Linears => [Q, K, V, O, FeedForward.Gate, FeedForward.Up, FeedForward.Down];
+    /// <summary>The linear layers, in the order of the forward pass.</summary>
+    public IEnumerable<Linear> Linears => [.. Qkv.Linears, O, .. FeedForward.Linears];
 
     /// <summary>
     /// Whether anything from the input up to the norm after attention is trainable: the backward pass must then reach it, even if nobody needs the
     /// gradient of the input.
     /// </summary>
-    private bool IsAttentionTrainable => Q.IsTrainable || K.IsTrainable || V.IsTrainable || O.IsTrainable
+    private bool IsAttentionTrainable => O.IsTrainable || Qkv.Linears.Any(linear => linear.IsTrainable)
         || AttentionNorm.Weight.Parameter is not null || FeedForwardNorm.Weight.Parameter is not null;
 
     /// <summary>Whether any tensor of the layer is trainable.</summary>
@@ -62,16 +60,8 @@ internal sealed class DecoderLayer
         var queryContext = context with { Rows = rows };
         var normed = context.Rent(x.Rows, x.Columns);
         NormInput(context, AttentionNorm, x, normed);
-        Matrix queryInput = Gather(queryContext, normed), residual = Gather(queryContext, x);
-        if (rows.IsAll)
-        {
-            Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value), (Q, a.RawQuery));
-        }
-        else
-        {
-            Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value));
-            Q.Forward(queryContext, queryInput, a.RawQuery);
-        }
+        Matrix queryInput = queryContext.Gather(normed), residual = queryContext.Gather(x);
+        Qkv.Forward(context, queryContext, normed, queryInput, a.RawQuery, a.RawKey, a.Value);
         QueryNorm?.Forward(queryContext, a.RawQuery, a.Query);
         KeyNorm?.Forward(context, a.RawKey, a.Key);
         if (IsRotated)
@@ -145,26 +135,16 @@ internal sealed class DecoderLayer
         Matrix normed = context.Rent(x.Rows, x.Columns), dNormed = context.Rent(x.Rows, x.Columns);
         Matrix? input = dx is null ? null : dNormed;
         NormInput(context, AttentionNorm, x, normed);
-        K.Backward(context, normed, dk, input, accumulate: false);
-        V.Backward(context, normed, dv, input, accumulate: true);
-        if (queryContext.Rows.IsAll)
+        Qkv.Backward(context, queryContext, normed, dq, dk, dv, input);
+        if (dx is { } sum)
         {
-            Q.Backward(context, normed, dq, input, accumulate: true);
-        }
-        else
-        {
-            Matrix queryInput = Gather(queryContext, normed), dQueryInput = context.Rent(dResidual.Rows, x.Columns);
-            Q.Backward(queryContext, queryInput, dq, dx is null ? null : dQueryInput, accumulate: false);
-            if (dx is { } target)
+            if (!queryContext.Rows.IsAll)
             {
-                AddRows(queryContext.Rows, dQueryInput, dNormed);
-                target.Clear();
-                AddRows(queryContext.Rows, dResidual, target);
+                sum.Clear();
+                queryContext.Rows.Add(dResidual, sum);
             }
-            context.Return(queryInput);
-            context.Return(dQueryInput);
+            NormInputBackward(context, AttentionNorm, x, dNormed, sum);
         }
-        if (dx is { } sum) NormInputBackward(context, AttentionNorm, x, dNormed, sum);
         foreach (var matrix in (ReadOnlySpan<Matrix>)[dAttended, dq, dk, dv, normed, dNormed]) context.Return(matrix);
     }
 
@@ -213,21 +193,6 @@ internal sealed class DecoderLayer
     private static void ReturnBranch(EngineContext context, Matrix branch, Matrix dy)
     {
         if (!ReferenceEquals(branch.Data, dy.Data)) context.Return(branch);
-    }
-
-    /// <summary>Returns the query rows of a matrix: the matrix itself if R = N, else a rented copy of these rows.</summary>
-    private static Matrix Gather(EngineContext queryContext, Matrix x)
-    {
-        if (queryContext.Rows.IsAll) return x;
-        var gathered = queryContext.Rent(queryContext.Rows.Rows, x.Columns);
-        for (var row = 0; row < gathered.Rows; row++) x[queryContext.Rows.BatchRow(row)].CopyTo(gathered[row]);
-        return gathered;
-    }
-
-    /// <summary>Adds values[R x H] to their rows of x[N x H].</summary>
-    private static void AddRows(QueryRows rows, Matrix values, Matrix x)
-    {
-        for (var row = 0; row < values.Rows; row++) VectorMath.Add(values[row], x[rows.BatchRow(row)]);
     }
 }
 

@@ -5,21 +5,22 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// SwiGLU (Shazeer, arXiv 2002.05202): y = down(silu(gate(x)) * up(x)), where silu(g) = g s and s = sigmoid(g) = 1 / (1 + exp(-g)).
+/// SwiGLU (Shazeer, arXiv 2002.05202): y = down(silu(gate(x)) * up(x)), where silu(g) = g s and s = sigmoid(g) = 1 / (1 + exp(-g)). One projection
+/// may give gate and up, as the halves of its rows.
 /// </summary>
-internal sealed class FeedForward(Linear gate, Linear up, Linear down)
+internal sealed class FeedForward(IReadOnlyList<Linear> gateUp, Linear down)
 {
-    public Linear Gate { get; } = gate;
-    public Linear Up { get; } = up;
-    public Linear Down { get; } = down;
+    /// <summary>The linear layers.</summary>
+    public IEnumerable<Linear> Linears => [.. gateUp, down];
 
     /// <summary>Computes y[N x H] = residual + FFN(x[N x H]); fills g[N x F] and u[N x F] for the backward pass.</summary>
     public void Forward(EngineContext context, Matrix x, Matrix g, Matrix u, Matrix? residual, Matrix y)
     {
-        Linear.Forward(context, x, (Gate, g), (Up, u));
+        if (gateUp is [var gate, var up]) Linear.Forward(context, x, (gate, g), (up, u));
+        else gateUp[0].Forward(context, x, Whole(g));
         var a = context.Rent(g.Rows, g.Columns);
         Activate(context, g, u, a);
-        Down.Forward(context, a, y, residual);
+        down.Forward(context, a, y, residual);
         context.Return(a);
     }
 
@@ -28,16 +29,40 @@ internal sealed class FeedForward(Linear gate, Linear up, Linear down)
     /// </summary>
     public void Backward(EngineContext context, Matrix x, Matrix g, Matrix u, Matrix dy, Matrix? dx)
     {
-        Matrix a = context.Rent(g.Rows, g.Columns), da = context.Rent(g.Rows, g.Columns);
+        var (a, da) = RentPair(context, g.Rows, g.Columns, isFused: gateUp.Count == 1);
         Activate(context, g, u, a);
-        Down.Backward(context, a, dy, da, accumulate: false);
+        down.Backward(context, a, dy, da, accumulate: false);
         var (dg, du) = (a, da); // overwrites what is no longer needed
         ActivateBackward(context, g, u, da, dg, du);
-        Gate.Backward(context, x, dg, dx, accumulate: false);
-        Up.Backward(context, x, du, dx, accumulate: true);
-        context.Return(a);
-        context.Return(da);
+        if (gateUp is [var gate, var up])
+        {
+            gate.Backward(context, x, dg, dx, accumulate: false);
+            up.Backward(context, x, du, dx, accumulate: true);
+        }
+        else
+        {
+            gateUp[0].Backward(context, x, Whole(dg), dx, accumulate: false);
+        }
+        ReturnPair(context, a, da);
     }
+
+    /// <summary>Rents two matrices of the same size, as the halves of one if they belong to one projection.</summary>
+    public static (Matrix Gate, Matrix Up) RentPair(EngineContext context, int rows, int columns, bool isFused)
+    {
+        if (!isFused) return (context.Rent(rows, columns), context.Rent(rows, columns));
+        var whole = context.Rent(rows, 2 * columns);
+        return (whole.Slice(0, rows, 0, columns), whole.Slice(0, rows, columns, columns));
+    }
+
+    /// <summary>Gives back what <see cref="RentPair"/> rented.</summary>
+    public static void ReturnPair(EngineContext context, Matrix gate, Matrix up)
+    {
+        context.Return(gate);
+        if (up.Data != gate.Data) context.Return(up);
+    }
+
+    /// <summary>The matrix of which <paramref name="gate"/> is the first half.</summary>
+    private static Matrix Whole(Matrix gate) => gate with { Columns = gate.Stride };
 
     /// <summary>Computes a = silu(g) * u.</summary>
     internal static void Activate(EngineContext context, Matrix g, Matrix u, Matrix a) => context.ForRows(g.Rows, (g, u, a), static (loop, row) =>

@@ -18,7 +18,7 @@ internal sealed class LayerActivations : IDisposable
         (Query, Key, Value) = (context.Rent(rows, queries), context.Rent(n, keys), context.Rent(n, keys));
         (RawQuery, RawKey) = c.QueryKeyNorm ? (context.Rent(rows, queries), context.Rent(n, keys)) : (Query, Key);
         (Attended, LogSums, PostAttention) = (context.Rent(rows, queries), context.Rent(rows, c.HeadCount), context.Rent(rows, c.HiddenSize));
-        (Gate, Up) = (context.Rent(rows, c.IntermediateSize), context.Rent(rows, c.IntermediateSize));
+        (Gate, Up) = FeedForward.RentPair(context, rows, c.IntermediateSize, c.FusedGateUp);
         if (c.NormAfter) (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
     }
 
@@ -56,7 +56,8 @@ internal sealed class LayerActivations : IDisposable
 
     public void Dispose()
     {
-        foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, PostAttention, Gate, Up]) _context.Return(matrix);
+        foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, PostAttention]) _context.Return(matrix);
+        FeedForward.ReturnPair(_context, Gate, Up);
         if (AttentionOutput is { } attention) _context.Return(attention);
         if (FeedForwardOutput is { } feedForward) _context.Return(feedForward);
         if (RawQuery.Data == Query.Data) return;

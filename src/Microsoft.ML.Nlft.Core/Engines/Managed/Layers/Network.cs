@@ -15,15 +15,15 @@ internal sealed class Network : IDisposable
         (_folder, _int8) = (options.Folder, int8);
         _trainAll = options.Trainable == TrainableWeights.All;
         var c = _folder.Configuration;
-        Embedding = Load("model.embed_tokens.weight", c.VocabularySize, c.HiddenSize);
+        Embedding = Load(ModelLayout.Embedding(c));
         Layers = new DecoderLayer[c.LayerCount];
         for (var i = 0; i < Layers.Length; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            Layers[i] = CreateLayer(c, i, $"model.layers.{i}", c.SlidingWindows[i]);
+            Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
         }
-        FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), (float)(1 / c.LogitsDivisor));
+        FinalNorm = Norm(ModelLayout.FinalNorm(c));
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), (float)(1 / c.LogitsDivisor));
         if (_trainAll)
             _parameters.AddRange(_weights.Select(weight => weight.Parameter!));
         else if (options.Adapter is not null || options.Trainable == TrainableWeights.Lora)
@@ -54,37 +54,33 @@ internal sealed class Network : IDisposable
 
     public void Dispose() => _weights.ForEach(weight => weight.Dispose());
 
-    private DecoderLayer CreateLayer(ModelConfiguration c, int index, string path, int window)
+    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules) => new()
     {
-        int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
-        return new DecoderLayer
-        {
-            Index = index,
-            HeadSize = c.HeadSize,
-            IsRotated = c.RotatedLayers?[index] != false,
-            ResidualMultiplier = (float)c.ResidualMultiplier,
-            NormAfter = c.NormAfter,
-            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
-            Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
-            K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
-            V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
-            O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
-            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
-            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
-            Attention = new Attention(c, window),
-            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
-            FeedForward = new FeedForward(
-                Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-                Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias)),
-        };
-    }
+        Index = index,
+        HeadSize = c.HeadSize,
+        IsRotated = c.RotatedLayers?[index] != false,
+        ResidualMultiplier = (float)c.ResidualMultiplier,
+        NormAfter = c.NormAfter,
+        AttentionNorm = Norm(modules.AttentionNorm),
+        Qkv = Qkv(c, [.. modules.Qkv.Select(Linear)]),
+        O = Linear(modules.Output),
+        QueryNorm = modules.QueryNorm is { } queryNorm ? Norm(queryNorm) : null,
+        KeyNorm = modules.KeyNorm is { } keyNorm ? Norm(keyNorm) : null,
+        Attention = new Attention(c, c.SlidingWindows[index]),
+        FeedForwardNorm = Norm(modules.FeedForwardNorm),
+        FeedForward = new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down)),
+    };
 
-    private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", outputs, inputs), bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
+    private static QueryKeyValue Qkv(ModelConfiguration c, Linear[] linears) =>
+        linears is [var query, var key, var value] ? new SeparateQkv(query, key, value)
+        : new FusedQkv(linears[0], c.QkvLayout == QkvLayout.ByHead, c.HeadSize);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon);
+    private Linear Linear(LinearModule module) => new(module.Name, Load($"{module.Name}.weight", module.Outputs, module.Inputs),
+        module.HasBias ? Load($"{module.Name}.bias", 1, module.Outputs, vector: true) : null);
+
+    private RmsNorm Norm(NormModule norm) => new(Load($"{norm.Name}.weight", 1, norm.Size, vector: true), _folder.Configuration.NormEpsilon);
+
+    private Weight Load(WeightShape weight) => Load(weight.Name, (int)weight.Shape[0], (int)weight.Shape[1]);
 
     private Weight Load(string name, int rows, int columns, bool vector = false)
     {

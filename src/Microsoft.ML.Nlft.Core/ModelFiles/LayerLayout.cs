@@ -1,0 +1,46 @@
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>The modules of one decoder layer by the parts they play.</summary>
+public sealed record LayerLayout
+{
+    /// <summary>The norm of attention: of its input, or of its output in a model with norms after.</summary>
+    public required NormModule AttentionNorm { get; init; }
+
+    /// <summary>The norm of queries, or null.</summary>
+    public NormModule? QueryNorm { get; init; }
+
+    /// <summary>The norm of keys, or null.</summary>
+    public NormModule? KeyNorm { get; init; }
+
+    /// <summary>The norm of the feed-forward network, where that of attention stands there.</summary>
+    public required NormModule FeedForwardNorm { get; init; }
+
+    /// <summary>The projections to queries, keys and values; a single one gives all three, as <see cref="ModelConfiguration.QkvLayout"/> says.</summary>
+    public required IReadOnlyList<LinearModule> Qkv { get; init; }
+
+    /// <summary>The output projection of attention.</summary>
+    public required LinearModule Output { get; init; }
+
+    /// <summary>
+    /// The projections to gate and up; a single one gives both, the gate first.
+    /// </summary>
+    public required IReadOnlyList<LinearModule> GateUp { get; init; }
+
+    /// <summary>The output projection of the feed-forward network.</summary>
+    public required LinearModule Down { get; init; }
+
+    /// <summary>All linear layers, which LoRA can adapt, in the order of the forward pass.</summary>
+    public IEnumerable<LinearModule> Linears => [.. Qkv, Output, .. GateUp, Down];
+}
+
+/// <summary>A linear layer y = W x (+ b) of a decoder layer; W is out x in.</summary>
+/// <param name="Name">Module path, for example <c>model.layers.0.mlp.up_proj</c>.</param>
+/// <param name="Outputs">Rows of W.</param>
+/// <param name="Inputs">Columns of W.</param>
+/// <param name="HasBias">Whether there is a bias.</param>
+public sealed record LinearModule(string Name, int Outputs, int Inputs, bool HasBias);
+
+/// <summary>A norm.</summary>
+/// <param name="Name">Module path, for example <c>model.layers.0.input_layernorm</c>.</param>
+/// <param name="Size">Number of values that it normalises together, and of its weights.</param>
+public sealed record NormModule(string Name, int Size);
