@@ -12,7 +12,7 @@ public sealed record LayerLayout
     /// <summary>The norm of keys, or null.</summary>
     public NormModule? KeyNorm { get; init; }
 
-    /// <summary>The norm of the feed-forward network, where that of attention stands there.</summary>
+    /// <summary>The norm of the feed-forward network, which stands where that of attention does; the same module if one serves both.</summary>
     public required NormModule FeedForwardNorm { get; init; }
 
     /// <summary>The projections to queries, keys and values; a single one gives all three, as <see cref="ModelConfiguration.QkvLayout"/> says.</summary>
@@ -22,7 +22,7 @@ public sealed record LayerLayout
     public required LinearModule Output { get; init; }
 
     /// <summary>
-    /// The projections to gate and up; a single one gives both, the gate first.
+    /// The projections to gate and up; a single one gives both, or up alone, as <see cref="ModelConfiguration.FeedForwardLayout"/> says.
     /// </summary>
     public required IReadOnlyList<LinearModule> GateUp { get; init; }
 
@@ -38,9 +38,17 @@ public sealed record LayerLayout
 /// <param name="Outputs">Rows of W.</param>
 /// <param name="Inputs">Columns of W.</param>
 /// <param name="HasBias">Whether there is a bias.</param>
-public sealed record LinearModule(string Name, int Outputs, int Inputs, bool HasBias);
+public sealed record LinearModule(string Name, int Outputs, int Inputs, bool HasBias)
+{
+    /// <summary>Whether W is stored transposed, in x out.</summary>
+    public bool IsTransposed { get; init; }
+
+    /// <summary>The shape of W in the files.</summary>
+    internal long[] StoredShape => IsTransposed ? [Inputs, Outputs] : [Outputs, Inputs];
+}
 
 /// <summary>A norm.</summary>
 /// <param name="Name">Module path, for example <c>model.layers.0.input_layernorm</c>.</param>
 /// <param name="Size">Number of values that it normalises together, and of its weights.</param>
-public sealed record NormModule(string Name, int Size);
+/// <param name="HasBias">Whether there is a bias.</param>
+public sealed record NormModule(string Name, int Size, bool HasBias);

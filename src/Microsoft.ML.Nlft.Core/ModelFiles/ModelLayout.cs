@@ -8,24 +8,30 @@ public static class ModelLayout
     {
         ArgumentNullException.ThrowIfNull(configuration);
         var weights = new List<WeightShape> { Embedding(configuration) };
+        if (Positions(configuration) is { } positions) weights.Add(positions);
         for (var layer = 0; layer < configuration.LayerCount; layer++)
         {
             var modules = Layer(configuration, layer);
             Add(modules.AttentionNorm);
             if (modules.QueryNorm is { } queryNorm) Add(queryNorm);
             if (modules.KeyNorm is { } keyNorm) Add(keyNorm);
-            Add(modules.FeedForwardNorm);
+            if (modules.FeedForwardNorm != modules.AttentionNorm) Add(modules.FeedForwardNorm);
             foreach (var linear in modules.Linears)
             {
-                weights.Add(new(linear.Name + ".weight", [linear.Outputs, linear.Inputs]));
+                weights.Add(new(linear.Name + ".weight", linear.StoredShape));
                 if (linear.HasBias) weights.Add(new(linear.Name + ".bias", [linear.Outputs]));
             }
         }
         Add(FinalNorm(configuration));
         if (!configuration.TieWordEmbeddings) weights.Add(Head(configuration));
+        if (HeadBias(configuration) is { } headBias) weights.Add(headBias);
         return weights;
 
-        void Add(NormModule norm) => weights.Add(new(norm.Name + ".weight", [norm.Size]));
+        void Add(NormModule norm)
+        {
+            weights.Add(new(norm.Name + ".weight", [norm.Size]));
+            if (norm.HasBias) weights.Add(new(norm.Name + ".bias", [norm.Size]));
+        }
     }
 
     /// <summary>Returns the embedding matrix, V x H.</summary>
@@ -35,11 +41,19 @@ public static class ModelLayout
         return new(Names(configuration).Embedding + ".weight", [configuration.VocabularySize, configuration.HiddenSize]);
     }
 
+    /// <summary>Returns the embedding matrix of positions; null in a model that rotates or has no positions.</summary>
+    public static WeightShape? Positions(ModelConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        return configuration.LearnedPositions
+            ? new(Names(configuration).Positions + ".weight", [configuration.MaximumPositions, configuration.HiddenSize]) : null;
+    }
+
     /// <summary>Returns the norm before the output layer.</summary>
     public static NormModule FinalNorm(ModelConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
-        return new(Names(configuration).FinalNorm, configuration.HiddenSize);
+        return new(Names(configuration).FinalNorm, configuration.HiddenSize, configuration.NormKind == NormKind.Layer);
     }
 
     /// <summary>Returns the matrix of the output layer, V x H, of a model that is not tied.</summary>
@@ -47,6 +61,13 @@ public static class ModelLayout
     {
         ArgumentNullException.ThrowIfNull(configuration);
         return new(Names(configuration).Head + ".weight", [configuration.VocabularySize, configuration.HiddenSize]);
+    }
+
+    /// <summary>Returns the bias of the output layer, or null.</summary>
+    public static WeightShape? HeadBias(ModelConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        return configuration.HeadBias ? new(Names(configuration).Head + ".bias", [configuration.VocabularySize]) : null;
     }
 
     /// <summary>Returns the linear layers of all decoder layers, which LoRA can adapt.</summary>
@@ -67,20 +88,28 @@ public static class ModelLayout
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         var (queryNorm, keyNorm) = c.NormAfter ? (queries, keys) : (c.HeadSize, c.HeadSize);
         int[] qkv = names.Qkv.Count == 1 ? [queries + 2 * keys] : [queries, keys, keys];
-        int[] gateUp = names.GateUp.Count == 1 ? [2 * c.IntermediateSize] : [c.IntermediateSize, c.IntermediateSize];
+        int[] gateUp = c.FeedForwardLayout switch
+        {
+            FeedForwardLayout.Fused => [2 * c.IntermediateSize],
+            FeedForwardLayout.UpOnly => [c.IntermediateSize],
+            _ => [c.IntermediateSize, c.IntermediateSize],
+        };
         return new LayerLayout
         {
-            AttentionNorm = new(path + names.AttentionNorm, c.HiddenSize),
-            QueryNorm = c.QueryKeyNorm ? new(path + names.QueryNorm, queryNorm) : null,
-            KeyNorm = c.QueryKeyNorm ? new(path + names.KeyNorm, keyNorm) : null,
-            FeedForwardNorm = new(path + names.FeedForwardNorm, c.HiddenSize),
+            AttentionNorm = Norm(names.AttentionNorm, c.HiddenSize),
+            QueryNorm = c.QueryKeyNorm ? Norm(names.QueryNorm, queryNorm) : null,
+            KeyNorm = c.QueryKeyNorm ? Norm(names.KeyNorm, keyNorm) : null,
+            FeedForwardNorm = Norm(names.FeedForwardNorm, c.HiddenSize),
             Qkv = [.. names.Qkv.Zip(qkv, (name, size) => Linear(name, size, c.HiddenSize, c.QkvBias))],
             Output = Linear(names.Output, c.HiddenSize, queries, c.OutputBias),
             GateUp = [.. names.GateUp.Zip(gateUp, (name, size) => Linear(name, size, c.HiddenSize, c.MlpBias))],
             Down = Linear(names.Down, c.HiddenSize, c.IntermediateSize, c.MlpBias),
         };
 
-        LinearModule Linear(string name, int outputs, int inputs, bool bias) => new(path + name, outputs, inputs, bias);
+        NormModule Norm(string name, int size) => new(path + name, size, c.NormKind == NormKind.Layer);
+
+        LinearModule Linear(string name, int outputs, int inputs, bool bias) =>
+            new(path + name, outputs, inputs, bias) { IsTransposed = c.TransposedWeights };
     }
 
     private static ModuleNames Names(ModelConfiguration configuration) => ModelArchitecture.Of(configuration.ModelType)?.Modules ?? new();

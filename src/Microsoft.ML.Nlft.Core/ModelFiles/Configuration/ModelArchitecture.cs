@@ -23,7 +23,7 @@ internal sealed record ModelArchitecture
         new()
         {
             Name = "smollm3", MaximumPositions = 32768, KeyValueHeadCount = 4, Theta = 2000000, AttentionBias = AttentionBias.ByKey, MlpBias = true,
-            TieWordEmbeddings = true, RotatedLayers = true, EndOfSequenceIds = [128001],
+            TieWordEmbeddings = true, RotatedLayers = true, EndOfSequenceIds = [128001], ClassName = "SmolLM3",
         },
         new()
         {
@@ -34,7 +34,55 @@ internal sealed record ModelArchitecture
         {
             Name = "phi3", MaximumPositions = 4096, OriginalMaximumPositions = 4096, NormEpsilon = 1e-5, PartialRotation = true, LongRopeNames = true,
             Windows = LayerWindows.InEveryLayer, Window = null, EndOfSequenceIds = [32000],
-            QkvLayout = QkvLayout.Blocks, Modules = new() { Qkv = ["self_attn.qkv_proj"], GateUp = ["mlp.gate_up_proj"] },
+            QkvLayout = QkvLayout.Blocks, FeedForwardLayout = FeedForwardLayout.Fused,
+            Modules = new() { Qkv = ["self_attn.qkv_proj"], GateUp = ["mlp.gate_up_proj"] },
+        },
+        new()
+        {
+            Name = "phi", MaximumPositions = 2048, NormKind = NormKind.Layer, NormEpsilon = 1e-5, PartialRotation = true, RotatedShare = 0.5,
+            IsParallel = true, AttentionBias = AttentionBias.Always, FeedForwardBias = true, HeadBias = true,
+            FeedForwardLayout = FeedForwardLayout.UpOnly, Activation = Activation.GeluTanh, Fixed = [("qk_layernorm", false)],
+            Keys = new() { ["rms_norm_eps"] = "layer_norm_eps" },
+            Modules = new()
+            {
+                FinalNorm = "model.final_layernorm", FeedForwardNorm = "input_layernorm", Output = "self_attn.dense", GateUp = ["mlp.fc1"],
+                Down = "mlp.fc2",
+            },
+        },
+        new()
+        {
+            Name = "gpt_neox", ClassName = "GPTNeoX", MaximumPositions = 2048, NormKind = NormKind.Layer, NormEpsilon = 1e-5, PartialRotation = true,
+            RotatedShare = 0.25, IsParallel = true, ParallelByKey = true, GroupedHeads = false, AttentionBias = AttentionBias.ByKey,
+            AttentionBiasDefault = true, FeedForwardBias = true, QkvLayout = QkvLayout.ByHead, FeedForwardLayout = FeedForwardLayout.UpOnly,
+            Activation = Activation.Gelu,
+            Keys = new()
+            {
+                ["rms_norm_eps"] = "layer_norm_eps", ["rope_theta"] = "rotary_emb_base", ["partial_rotary_factor"] = "rotary_pct",
+            },
+            Modules = new()
+            {
+                Embedding = "gpt_neox.embed_in", Layers = "gpt_neox.layers", FinalNorm = "gpt_neox.final_layer_norm", Head = "embed_out",
+                Qkv = ["attention.query_key_value"], Output = "attention.dense", GateUp = ["mlp.dense_h_to_4h"], Down = "mlp.dense_4h_to_h",
+            },
+        },
+        new()
+        {
+            Name = "gpt2", CausalClass = "GPT2LMHeadModel", MaximumPositions = 1024, NormKind = NormKind.Layer, NormEpsilon = 1e-5,
+            LearnedPositions = true, GroupedHeads = false, AttentionBias = AttentionBias.Always, FeedForwardBias = true, TransposedWeights = true,
+            QkvLayout = QkvLayout.Blocks, FeedForwardLayout = FeedForwardLayout.UpOnly, InnerFactor = 4, Activation = Activation.GeluTanh,
+            TieWordEmbeddings = true, EndOfSequenceIds = [50256],
+            Fixed = [("scale_attn_weights", true), ("scale_attn_by_inverse_layer_idx", false), ("add_cross_attention", false)],
+            Keys = new()
+            {
+                ["hidden_size"] = "n_embd", ["num_hidden_layers"] = "n_layer", ["num_attention_heads"] = "n_head", ["intermediate_size"] = "n_inner",
+                ["max_position_embeddings"] = "n_positions", ["rms_norm_eps"] = "layer_norm_epsilon", ["hidden_act"] = "activation_function",
+            },
+            Modules = new()
+            {
+                Embedding = "transformer.wte", Positions = "transformer.wpe", Layers = "transformer.h", FinalNorm = "transformer.ln_f",
+                AttentionNorm = "ln_1", FeedForwardNorm = "ln_2", Qkv = ["attn.c_attn"], Output = "attn.c_proj", GateUp = ["mlp.c_fc"],
+                Down = "mlp.c_proj",
+            },
         },
     ];
 
@@ -45,7 +93,16 @@ internal sealed record ModelArchitecture
     public required string Name { get; init; }
 
     /// <summary>The beginning of the names of its classes in transformers.</summary>
-    public string ClassName => Name == "smollm3" ? "SmolLM3" : char.ToUpperInvariant(Name[0]) + Name[1..];
+    public string ClassName { get => field ?? char.ToUpperInvariant(Name[0]) + Name[1..]; init; }
+
+    /// <summary>The name of its class for text generation.</summary>
+    public string CausalClass { get => field ?? ClassName + "ForCausalLM"; init; }
+
+    /// <summary>Its own names of keys that most architectures call otherwise.</summary>
+    public Dictionary<string, string> Keys { get; init; } = [];
+
+    /// <summary>Keys that must have one value or be missing.</summary>
+    public IReadOnlyList<(string Key, bool Value)> Fixed { get; init; } = [];
 
     /// <summary>max_position_embeddings.</summary>
     public required int MaximumPositions { get; init; }
@@ -55,6 +112,9 @@ internal sealed record ModelArchitecture
 
     /// <summary>head_dim; null: hidden_size / num_attention_heads.</summary>
     public int? HeadSize { get; init; }
+
+    /// <summary>What a norm computes.</summary>
+    public NormKind NormKind { get; init; }
 
     /// <summary>rms_norm_eps.</summary>
     public double NormEpsilon { get; init; } = 1e-6;
@@ -67,6 +127,9 @@ internal sealed record ModelArchitecture
 
     /// <summary>Whether partial_rotary_factor counts.</summary>
     public bool PartialRotation { get; init; }
+
+    /// <summary>partial_rotary_factor.</summary>
+    public double RotatedShare { get; init; } = 1;
 
     /// <summary>Whether "su" and "yarn" are old names of longrope.</summary>
     public bool LongRopeNames { get; init; }
@@ -101,6 +164,39 @@ internal sealed record ModelArchitecture
     /// <summary>sliding_window.</summary>
     public int? Window { get; init; } = 4096;
 
+    /// <summary>Whether query heads may share keys and values (num_key_value_heads), and a head's width be another than hidden_size / heads.</summary>
+    public bool GroupedHeads { get; init; } = true;
+
+    /// <summary>Whether positions have embeddings, which are learned, rather than a rotation.</summary>
+    public bool LearnedPositions { get; init; }
+
+    /// <summary>Whether attention and feed-forward network read the same residual stream, rather than one after the other.</summary>
+    public bool IsParallel { get; init; }
+
+    /// <summary>Whether use_parallel_residual may say otherwise.</summary>
+    public bool ParallelByKey { get; init; }
+
+    /// <summary>The activation of the feed-forward network.</summary>
+    public Activation Activation { get; init; }
+
+    /// <summary>intermediate_size as a multiple of hidden_size; null: the key must be there.</summary>
+    public int? InnerFactor { get; init; }
+
+    /// <summary>attention_bias.</summary>
+    public bool AttentionBiasDefault { get; init; }
+
+    /// <summary>Whether the feed-forward network always has biases.</summary>
+    public bool FeedForwardBias { get; init; }
+
+    /// <summary>Whether the output layer has a bias.</summary>
+    public bool HeadBias { get; init; }
+
+    /// <summary>Whether the matrices of linear layers are stored input by output.</summary>
+    public bool TransposedWeights { get; init; }
+
+    /// <summary>Whether the feed-forward network has a gate, and whether one projection gives both.</summary>
+    public FeedForwardLayout FeedForwardLayout { get; init; }
+
     /// <summary>How queries, keys and values lie in the output of their projections.</summary>
     public QkvLayout QkvLayout { get; init; }
 
@@ -109,6 +205,9 @@ internal sealed record ModelArchitecture
 
     /// <summary>Returns the architecture of that model_type, or null if it is not supported.</summary>
     public static ModelArchitecture? Of(string name) => Array.Find(s_all, architecture => architecture.Name == name);
+
+    /// <summary>Returns its own name of a key.</summary>
+    public string Key(string key) => Keys.GetValueOrDefault(key, key);
 
     /// <summary>Whether a path is that of a linear layer of a decoder layer of any architecture.</summary>
     public static bool IsLinear(string module) => Array.Exists(s_all, architecture => architecture.Modules.IsLinear(module));
@@ -125,6 +224,9 @@ internal enum AttentionBias
 
     /// <summary>Queries, keys and values, always.</summary>
     OfQkv,
+
+    /// <summary>All, always.</summary>
+    Always,
 }
 
 /// <summary>Which layers have a sliding window.</summary>

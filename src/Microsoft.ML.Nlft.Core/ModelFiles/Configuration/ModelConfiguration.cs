@@ -56,6 +56,18 @@ public sealed record ModelConfiguration
     /// <summary>Whether a layer normalises what attention and feed-forward give (olmo2), rather than what they are given. Default false.</summary>
     public bool NormAfter { get; init; }
 
+    /// <summary>What a norm computes. Default: RMSNorm.</summary>
+    public NormKind NormKind { get; init; }
+
+    /// <summary>The activation of the feed-forward network (hidden_act or hidden_activation). Default: SiLU.</summary>
+    public Activation Activation { get; init; }
+
+    /// <summary>
+    /// Whether attention and feed-forward network both read the residual stream that enters a layer (phi; use_parallel_residual of gpt_neox), rather
+    /// than one after the other. Default false.
+    /// </summary>
+    public bool ParallelResidual { get; init; }
+
     /// <summary>Whether lm_head shares the embedding matrix.</summary>
     public bool TieWordEmbeddings { get; init; }
 
@@ -88,8 +100,21 @@ public sealed record ModelConfiguration
     /// <summary>Beginning-of-sequence id of config.json, or null; the forward pass does not use it.</summary>
     public int? BeginningOfSequenceId { get; init; }
 
-    /// <summary>Whether one projection gives gate and up, as the halves of its output, which <see cref="ModelType"/> says.</summary>
-    public bool FusedGateUp => Architecture?.Modules.GateUp.Count == 1;
+    /// <summary>The projections into the feed-forward network, which <see cref="ModelType"/> says.</summary>
+    public FeedForwardLayout FeedForwardLayout => Architecture?.FeedForwardLayout ?? FeedForwardLayout.Separate;
+
+    /// <summary>Whether positions have learned embeddings rather than a rotation (gpt2), which <see cref="ModelType"/> says.</summary>
+    public bool LearnedPositions => Architecture?.LearnedPositions == true;
+
+    /// <summary>Whether the output layer has a bias (phi), which <see cref="ModelType"/> says.</summary>
+    public bool HeadBias => Architecture?.HeadBias == true;
+
+    /// <summary>Whether the files hold the matrices of linear layers input by output (gpt2), which <see cref="ModelType"/> says.</summary>
+    public bool TransposedWeights => Architecture?.TransposedWeights == true;
+
+    /// <summary>Whether a layer rotates queries and keys.</summary>
+    /// <param name="layer">The index of the layer, 0 for the lowest.</param>
+    public bool IsRotated(int layer) => !LearnedPositions && RotatedLayers?[layer] != false;
 
     private ModelArchitecture? Architecture => ModelArchitecture.Of(ModelType);
 
@@ -104,4 +129,27 @@ public sealed record ModelConfiguration
     /// <summary>Checks that the sizes are possible and consistent, and that the model_type has such settings.</summary>
     /// <exception cref="NlftException">A value is out of range; the message names it by its key in config.json.</exception>
     public void Validate() => ModelConfigurationRules.Check(this, nameof(ModelConfiguration));
+}
+
+/// <summary>What a norm computes.</summary>
+public enum NormKind
+{
+    /// <summary>RMSNorm, times w (llama).</summary>
+    Rms,
+
+    /// <summary>LayerNorm, times w, plus a bias (gpt2).</summary>
+    Layer,
+}
+
+/// <summary>An activation of the feed-forward network.</summary>
+public enum Activation
+{
+    /// <summary>x / (1 + exp(-x)): silu, swish.</summary>
+    Silu,
+
+    /// <summary>x (1 + erf(x / sqrt(2))) / 2: gelu.</summary>
+    Gelu,
+
+    /// <summary>x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2: gelu_pytorch_tanh, gelu_new, gelu_fast.</summary>
+    GeluTanh,
 }

@@ -9,11 +9,16 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 internal sealed record ModuleNames
 {
     public string Embedding { get; init; } = "model.embed_tokens";
+
+    /// <summary>The embedding of positions, or null.</summary>
+    public string? Positions { get; init; }
     public string Layers { get; init; } = "model.layers";
     public string FinalNorm { get; init; } = "model.norm";
     public string Head { get; init; } = "lm_head";
 
     public string AttentionNorm { get; init; } = "input_layernorm";
+
+    /// <summary>The norm of the feed-forward network; the name of the norm of attention if that serves both.</summary>
     public string FeedForwardNorm { get; init; } = "post_attention_layernorm";
     public string QueryNorm { get; init; } = "self_attn.q_norm";
     public string KeyNorm { get; init; } = "self_attn.k_norm";
@@ -22,7 +27,7 @@ internal sealed record ModuleNames
     public IReadOnlyList<string> Qkv { get; init; } = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
     public string Output { get; init; } = "self_attn.o_proj";
 
-    /// <summary>The projections to gate and up; a single one gives both.</summary>
+    /// <summary>The projections to gate and up; a single one gives both, or up alone.</summary>
     public IReadOnlyList<string> GateUp { get; init; } = ["mlp.gate_proj", "mlp.up_proj"];
     public string Down { get; init; } = "mlp.down_proj";
 
