@@ -3,8 +3,11 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>The modules of one decoder layer by the parts they play.</summary>
 public sealed record LayerLayout
 {
-    /// <summary>The norm of attention: of its input, or of its output in a model with norms after.</summary>
-    public required NormModule AttentionNorm { get; init; }
+    /// <summary>The norm before attention, or null.</summary>
+    public NormModule? AttentionNorm { get; init; }
+
+    /// <summary>The norm after attention, before the sum with the residual stream; or null.</summary>
+    public NormModule? AttentionOutputNorm { get; init; }
 
     /// <summary>The norm of queries, or null.</summary>
     public NormModule? QueryNorm { get; init; }
@@ -12,8 +15,11 @@ public sealed record LayerLayout
     /// <summary>The norm of keys, or null.</summary>
     public NormModule? KeyNorm { get; init; }
 
-    /// <summary>The norm of the feed-forward network, which stands where that of attention does; the same module if one serves both.</summary>
-    public required NormModule FeedForwardNorm { get; init; }
+    /// <summary>The norm before the feed-forward network, or null; <see cref="AttentionNorm"/> if one serves both.</summary>
+    public NormModule? FeedForwardNorm { get; init; }
+
+    /// <summary>The norm after the feed-forward network, before the sum with the residual stream; or null.</summary>
+    public NormModule? FeedForwardOutputNorm { get; init; }
 
     /// <summary>The projections to queries, keys and values; a single one gives all three, as <see cref="ModelConfiguration.QkvLayout"/> says.</summary>
     public required IReadOnlyList<LinearModule> Qkv { get; init; }

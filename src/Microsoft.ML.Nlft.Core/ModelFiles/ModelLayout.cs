@@ -13,9 +13,11 @@ public static class ModelLayout
         {
             var modules = Layer(configuration, layer);
             Add(modules.AttentionNorm);
-            if (modules.QueryNorm is { } queryNorm) Add(queryNorm);
-            if (modules.KeyNorm is { } keyNorm) Add(keyNorm);
+            Add(modules.AttentionOutputNorm);
+            Add(modules.QueryNorm);
+            Add(modules.KeyNorm);
             if (modules.FeedForwardNorm != modules.AttentionNorm) Add(modules.FeedForwardNorm);
+            Add(modules.FeedForwardOutputNorm);
             foreach (var linear in modules.Linears)
             {
                 weights.Add(new(linear.Name + ".weight", linear.StoredShape));
@@ -27,8 +29,9 @@ public static class ModelLayout
         if (HeadBias(configuration) is { } headBias) weights.Add(headBias);
         return weights;
 
-        void Add(NormModule norm)
+        void Add(NormModule? norm)
         {
+            if (norm is null) return;
             weights.Add(new(norm.Name + ".weight", [norm.Size]));
             if (norm.HasBias) weights.Add(new(norm.Name + ".bias", [norm.Size]));
         }
@@ -86,7 +89,7 @@ public static class ModelLayout
         var (c, names) = (configuration, Names(configuration));
         var path = $"{names.Layers}.{layer}.";
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var (queryNorm, keyNorm) = c.NormAfter ? (queries, keys) : (c.HeadSize, c.HeadSize);
+        var (queryNorm, keyNorm) = c.Norms == NormPlacement.After ? (queries, keys) : (c.HeadSize, c.HeadSize);
         int[] qkv = names.Qkv.Count == 1 ? [queries + 2 * keys] : [queries, keys, keys];
         int[] gateUp = c.FeedForwardLayout switch
         {
@@ -96,15 +99,19 @@ public static class ModelLayout
         };
         return new LayerLayout
         {
-            AttentionNorm = Norm(names.AttentionNorm, c.HiddenSize),
+            AttentionNorm = LayerNorm(names.AttentionNorm),
+            AttentionOutputNorm = LayerNorm(names.AttentionOutputNorm),
             QueryNorm = c.QueryKeyNorm ? Norm(names.QueryNorm, queryNorm) : null,
             KeyNorm = c.QueryKeyNorm ? Norm(names.KeyNorm, keyNorm) : null,
-            FeedForwardNorm = Norm(names.FeedForwardNorm, c.HiddenSize),
+            FeedForwardNorm = LayerNorm(names.FeedForwardNorm),
+            FeedForwardOutputNorm = LayerNorm(names.FeedForwardOutputNorm),
             Qkv = [.. names.Qkv.Zip(qkv, (name, size) => Linear(name, size, c.HiddenSize, c.QkvBias))],
             Output = Linear(names.Output, c.HiddenSize, queries, c.OutputBias),
             GateUp = [.. names.GateUp.Zip(gateUp, (name, size) => Linear(name, size, c.HiddenSize, c.MlpBias))],
             Down = Linear(names.Down, c.HiddenSize, c.IntermediateSize, c.MlpBias),
         };
+
+        NormModule? LayerNorm(string? name) => name is null ? null : Norm(name, c.HiddenSize);
 
         NormModule Norm(string name, int size) => new(path + name, size, c.NormKind == NormKind.Layer);
 

@@ -68,7 +68,7 @@ internal sealed class ModelWeights : IDisposable
                     $"the tensor, as {IndexFile} places it there", DownloadAgain);
             }
             throw new NlftException($"{_folder}, tensor \"{name}\"", "no such tensor",
-                $"one of shape {TensorTypes.Text(shape)} in the weight files", name == "lm_head.weight"
+                $"one of shape {TensorTypes.Text(shape)} in the weight files", name is "lm_head.weight" or "embed_out.weight"
                 ? "Set tie_word_embeddings to true in config.json if the model shares its embedding matrix, else download its files again."
                 : "Check that config.json belongs to the weights, or download the model's files again.");
         }

@@ -29,6 +29,7 @@ internal sealed class Network : IDisposable
         try
         {
             Embedding = Load(ModelLayout.Embedding(c));
+            Positions = ModelLayout.Positions(c) is { } positions ? Load(positions) : null;
             Layers = new DecoderLayer[c.LayerCount];
             for (var i = 0; i < Layers.Length; i++)
             {
@@ -36,7 +37,8 @@ internal sealed class Network : IDisposable
                 Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
             }
             FinalNorm = Norm(ModelLayout.FinalNorm(c));
-            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), 1 / c.LogitsDivisor);
+            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), 1 / c.LogitsDivisor, c.LogitsSoftCap,
+                ModelLayout.HeadBias(c) is { } bias ? Load(bias) : null);
             if (adapter is not null) Attach(adapter);
             FirstTrainable = Array.FindIndex(Layers, layer => layer.Linears.Any(linear => linear.IsTrainable));
         }
@@ -48,8 +50,11 @@ internal sealed class Network : IDisposable
     }
 
     public Weight Embedding { get; }
+
+    /// <summary>The embedding of positions, or null.</summary>
+    public Weight? Positions { get; }
     public DecoderLayer[] Layers { get; }
-    public RmsNorm FinalNorm { get; }
+    public INorm FinalNorm { get; }
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
@@ -68,30 +73,47 @@ internal sealed class Network : IDisposable
         Parameters.Dispose();
     }
 
-    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules) => new(index, c)
+    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules)
     {
-        AttentionNorm = Norm(modules.AttentionNorm),
-        Qkv = [.. modules.Qkv.Select(Linear)],
-        O = Linear(modules.Output),
-        QueryNorm = modules.QueryNorm is { } queryNorm ? Norm(queryNorm) : null,
-        KeyNorm = modules.KeyNorm is { } keyNorm ? Norm(keyNorm) : null,
-        FeedForwardNorm = Norm(modules.FeedForwardNorm),
-        GateUp = [.. modules.GateUp.Select(Linear)],
-        Down = Linear(modules.Down),
-    };
+        var attentionNorm = NormOrNull(modules.AttentionNorm);
+        return new DecoderLayer(index, c)
+        {
+            AttentionNorm = attentionNorm,
+            AttentionOutputNorm = NormOrNull(modules.AttentionOutputNorm),
+            Qkv = [.. modules.Qkv.Select(Linear)],
+            O = Linear(modules.Output),
+            QueryNorm = NormOrNull(modules.QueryNorm),
+            KeyNorm = NormOrNull(modules.KeyNorm),
+            FeedForwardNorm = modules.FeedForwardNorm == modules.AttentionNorm ? attentionNorm : NormOrNull(modules.FeedForwardNorm),
+            FeedForwardOutputNorm = NormOrNull(modules.FeedForwardOutputNorm),
+            GateUp = [.. modules.GateUp.Select(Linear)],
+            Down = Linear(modules.Down),
+        };
+    }
 
-    private Linear Linear(LinearModule module) => new(module.Name, Load($"{module.Name}.weight", int8: _int8, module.Outputs, module.Inputs),
+    private Linear Linear(LinearModule module) => new(module.Name, module.IsTransposed
+        ? Load($"{module.Name}.weight", int8: _int8, transposed: true, module.Inputs, module.Outputs)
+        : Load($"{module.Name}.weight", int8: _int8, module.Outputs, module.Inputs),
         module.HasBias ? Load($"{module.Name}.bias", int8: false, module.Outputs) : null);
 
-    private RmsNorm Norm(NormModule norm) => new(Load($"{norm.Name}.weight", int8: false, norm.Size), _folder.Configuration.NormEpsilon);
+    private INorm? NormOrNull(NormModule? norm) => norm is null ? null : Norm(norm);
+
+    private INorm Norm(NormModule norm)
+    {
+        var (weight, c) = (Load($"{norm.Name}.weight", int8: false, norm.Size), _folder.Configuration);
+        return norm.HasBias ? new LayerNorm(weight, Load($"{norm.Name}.bias", int8: false, norm.Size), c.NormEpsilon)
+            : new RmsNorm(weight, c.NormEpsilon, plusOne: c.NormKind == NormKind.RmsPlusOne);
+    }
 
     private Weight Load(WeightShape weight) => Load(weight.Name, int8: false, weight.Shape);
 
-    private Weight Load(string name, bool int8, params long[] shape)
+    private Weight Load(string name, bool int8, params long[] shape) => Load(name, int8, transposed: false, shape);
+
+    private Weight Load(string name, bool int8, bool transposed, params long[] shape)
     {
         var data = _folder.Tensor(name, shape);
         if (_trainAll) Parameters.Fill(name, data);
-        _weights.Add(_trainAll ? new Weight(Parameters[name], _context) : new Weight(data, _context, int8));
+        _weights.Add(_trainAll ? new Weight(Parameters[name], _context, transposed) : new Weight(data, _context, int8, transposed));
         return _weights[^1];
     }
 

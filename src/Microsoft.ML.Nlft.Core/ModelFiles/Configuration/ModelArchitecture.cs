@@ -27,8 +27,22 @@ internal sealed record ModelArchitecture
         },
         new()
         {
-            Name = "olmo2", MaximumPositions = 2048, NormEpsilon = 1e-5, AttentionBias = AttentionBias.ByKey, QueryKeyNorm = true, NormAfter = true,
-            EndOfSequenceIds = [50279], Modules = new() { AttentionNorm = "post_attention_layernorm", FeedForwardNorm = "post_feedforward_layernorm" },
+            Name = "olmo2", MaximumPositions = 2048, NormEpsilon = 1e-5, AttentionBias = AttentionBias.ByKey, QueryKeyNorm = true,
+            Norms = NormPlacement.After, EndOfSequenceIds = [50279],
+            Modules = new()
+            {
+                AttentionNorm = null, AttentionOutputNorm = "post_attention_layernorm", FeedForwardNorm = null,
+                FeedForwardOutputNorm = "post_feedforward_layernorm",
+            },
+        },
+        Gemma with
+        {
+            Name = "gemma2", MaximumPositions = 8192, FullLayerInterval = 2, AttentionSoftCap = 50, LogitsSoftCap = 30, HasAttentionSoftCap = true,
+        },
+        Gemma with
+        {
+            Name = "gemma3_text", ClassName = "Gemma3", MaximumPositions = 131072, Theta = 1000000, SlidingTheta = 10000, QueryKeyNorm = true,
+            FullLayerInterval = 6, FullLayerIntervalKey = "sliding_window_pattern",
         },
         new()
         {
@@ -70,12 +84,12 @@ internal sealed record ModelArchitecture
             Name = "gpt2", CausalClass = "GPT2LMHeadModel", MaximumPositions = 1024, NormKind = NormKind.Layer, NormEpsilon = 1e-5,
             LearnedPositions = true, GroupedHeads = false, AttentionBias = AttentionBias.Always, FeedForwardBias = true, TransposedWeights = true,
             QkvLayout = QkvLayout.Blocks, FeedForwardLayout = FeedForwardLayout.UpOnly, InnerFactor = 4, Activation = Activation.GeluTanh,
-            TieWordEmbeddings = true, EndOfSequenceIds = [50256],
+            ActivationKey = "activation_function", TieWordEmbeddings = true, EndOfSequenceIds = [50256],
             Fixed = [("scale_attn_weights", true), ("scale_attn_by_inverse_layer_idx", false), ("add_cross_attention", false)],
             Keys = new()
             {
                 ["hidden_size"] = "n_embd", ["num_hidden_layers"] = "n_layer", ["num_attention_heads"] = "n_head", ["intermediate_size"] = "n_inner",
-                ["max_position_embeddings"] = "n_positions", ["rms_norm_eps"] = "layer_norm_epsilon", ["hidden_act"] = "activation_function",
+                ["max_position_embeddings"] = "n_positions", ["rms_norm_eps"] = "layer_norm_epsilon",
             },
             Modules = new()
             {
@@ -86,8 +100,21 @@ internal sealed record ModelArchitecture
         },
     ];
 
-    /// <summary>The names of all architectures, as a sentence has them.</summary>
-    public static string Names { get; } = string.Join(", ", s_all[..^1].Select(architecture => architecture.Name)) + " or " + s_all[^1].Name;
+    /// <summary>What the generations of Gemma have in common.</summary>
+    private static ModelArchitecture Gemma => new()
+    {
+        Name = "gemma", MaximumPositions = 8192, KeyValueHeadCount = 4, HeadSize = 256, AttentionBias = AttentionBias.ByKey,
+        Norms = NormPlacement.Both, NormKind = NormKind.RmsPlusOne, ActivationKey = "hidden_activation", Activation = Activation.GeluTanh,
+        IsEmbeddingScaled = true, QueryScalar = 256, Windows = LayerWindows.ButEveryNthLayer, HasLogitsSoftCap = true, TieWordEmbeddings = true,
+        EndOfSequenceIds = [1], Modules = new()
+        {
+            AttentionOutputNorm = "post_attention_layernorm", FeedForwardNorm = "pre_feedforward_layernorm",
+            FeedForwardOutputNorm = "post_feedforward_layernorm",
+        },
+    };
+
+    /// <summary>The supported model_types, for messages.</summary>
+    public static string Names { get; } = $"{string.Join(", ", s_all[..^1].Select(architecture => architecture.Name))} or {s_all[^1].Name}";
 
     /// <summary>model_type.</summary>
     public required string Name { get; init; }
@@ -113,9 +140,6 @@ internal sealed record ModelArchitecture
     /// <summary>head_dim; null: hidden_size / num_attention_heads.</summary>
     public int? HeadSize { get; init; }
 
-    /// <summary>What a norm computes.</summary>
-    public NormKind NormKind { get; init; }
-
     /// <summary>rms_norm_eps.</summary>
     public double NormEpsilon { get; init; } = 1e-6;
 
@@ -133,6 +157,8 @@ internal sealed record ModelArchitecture
 
     /// <summary>Whether "su" and "yarn" are old names of longrope.</summary>
     public bool LongRopeNames { get; init; }
+    /// <summary>rope_local_base_freq, if layers with a sliding window have rotary settings of their own; else null.</summary>
+    public double? SlidingTheta { get; init; }
 
     /// <summary>Whether layers without RoPE exist (no_rope_layers, no_rope_layer_interval).</summary>
     public bool RotatedLayers { get; init; }
@@ -140,8 +166,35 @@ internal sealed record ModelArchitecture
     /// <summary>Whether the multipliers of granite count.</summary>
     public bool Multipliers { get; init; }
 
-    /// <summary>Whether norms follow attention and feed-forward.</summary>
-    public bool NormAfter { get; init; }
+    /// <summary>Where the norms of a layer stand.</summary>
+    public NormPlacement Norms { get; init; }
+
+    /// <summary>What a norm computes.</summary>
+    public NormKind NormKind { get; init; }
+
+    /// <summary>The key of the activation of the feed-forward network.</summary>
+    public string ActivationKey { get; init; } = "hidden_act";
+
+    /// <summary>That activation.</summary>
+    public Activation Activation { get; init; }
+
+    /// <summary>Whether embeddings are multiplied by sqrt(hidden_size).</summary>
+    public bool IsEmbeddingScaled { get; init; }
+
+    /// <summary>query_pre_attn_scalar, if the architecture has the key; else null.</summary>
+    public double? QueryScalar { get; init; }
+
+    /// <summary>Whether attn_logit_softcapping counts.</summary>
+    public bool HasAttentionSoftCap { get; init; }
+
+    /// <summary>attn_logit_softcapping.</summary>
+    public double? AttentionSoftCap { get; init; }
+
+    /// <summary>Whether final_logit_softcapping counts.</summary>
+    public bool HasLogitsSoftCap { get; init; }
+
+    /// <summary>final_logit_softcapping.</summary>
+    public double? LogitsSoftCap { get; init; }
 
     /// <summary>tie_word_embeddings.</summary>
     public bool TieWordEmbeddings { get; init; }
@@ -176,9 +229,6 @@ internal sealed record ModelArchitecture
     /// <summary>Whether use_parallel_residual may say otherwise.</summary>
     public bool ParallelByKey { get; init; }
 
-    /// <summary>The activation of the feed-forward network.</summary>
-    public Activation Activation { get; init; }
-
     /// <summary>intermediate_size as a multiple of hidden_size; null: the key must be there.</summary>
     public int? InnerFactor { get; init; }
 
@@ -202,6 +252,12 @@ internal sealed record ModelArchitecture
 
     /// <summary>The names of the modules.</summary>
     public ModuleNames Modules { get; init; } = new();
+
+    /// <summary>N of <see cref="LayerWindows.ButEveryNthLayer"/>.</summary>
+    public int FullLayerInterval { get; init; }
+
+    /// <summary>The key that replaces <see cref="FullLayerInterval"/>; null if there is none.</summary>
+    public string? FullLayerIntervalKey { get; init; }
 
     /// <summary>Returns the architecture of that model_type, or null if it is not supported.</summary>
     public static ModelArchitecture? Of(string name) => Array.Find(s_all, architecture => architecture.Name == name);
@@ -240,4 +296,7 @@ internal enum LayerWindows
 
     /// <summary>With use_sliding_window, the layers from max_window_layers on.</summary>
     FromALayerOn,
+
+    /// <summary>All layers but every Nth: with N = 2 the first, the third and so on.</summary>
+    ButEveryNthLayer,
 }

@@ -16,10 +16,13 @@ internal sealed record ModuleNames
     public string FinalNorm { get; init; } = "model.norm";
     public string Head { get; init; } = "lm_head";
 
-    public string AttentionNorm { get; init; } = "input_layernorm";
+    /// <summary>The norms before and after attention; null where there is none.</summary>
+    public string? AttentionNorm { get; init; } = "input_layernorm";
+    public string? AttentionOutputNorm { get; init; }
 
-    /// <summary>The norm of the feed-forward network; the name of the norm of attention if that serves both.</summary>
-    public string FeedForwardNorm { get; init; } = "post_attention_layernorm";
+    /// <summary>The norms before and after the feed-forward network. The one before has the name of that of attention if one serves both.</summary>
+    public string? FeedForwardNorm { get; init; } = "post_attention_layernorm";
+    public string? FeedForwardOutputNorm { get; init; }
     public string QueryNorm { get; init; } = "self_attn.q_norm";
     public string KeyNorm { get; init; } = "self_attn.k_norm";
 

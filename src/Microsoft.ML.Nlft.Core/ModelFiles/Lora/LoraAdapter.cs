@@ -30,6 +30,7 @@ public sealed class LoraAdapter
     /// <exception cref="NlftException">A setting is out of range, or no layer of the model is targeted.</exception>
     public static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed)
     {
+        configuration = configuration with { FanInFanOut = model.TransposedWeights };
         var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
         var factors = new List<NamedTensor>();
         foreach (var target in configuration.Resolve(model))

@@ -58,6 +58,12 @@ public sealed record LoraConfiguration
     /// <summary>Whether scaling is alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). Default false.</summary>
     public bool UseRankStabilizedScaling { get; init; }
 
+    /// <summary>
+    /// Whether the adapted layers store their matrices input by output (fan_in_fan_out), as those of gpt2 do; <see cref="LoraAdapter.Create"/> sets it.
+    /// It says how the base model is stored: the factors are the same. Default false.
+    /// </summary>
+    public bool FanInFanOut { get; init; }
+
     /// <summary>Reads adapter_config.json alone, without the factors.</summary>
     /// <param name="path">adapter_config.json, or its folder.</param>
     /// <exception cref="NlftException">The file is missing or damaged, or a setting is out of range or not supported.</exception>

@@ -38,6 +38,7 @@ internal static class LoraConfigurationJson
             RankPattern = Pattern(keys["rank_pattern"], rank => InRange(rank, rank.Int())),
             AlphaPattern = Pattern(keys["alpha_pattern"], alpha => Positive(alpha, alpha.Number())),
             UseRankStabilizedScaling = keys["use_rslora"].Boolean(false),
+            FanInFanOut = keys["fan_in_fan_out"].Boolean(false),
         };
         if (configuration.Layers is not null && pattern is not null) throw keys["layers_to_transform"].Refuse("null, as target_modules is a pattern");
         try
@@ -58,7 +59,7 @@ internal static class LoraConfigurationJson
             ["alpha_pattern"] = Sorted(configuration.AlphaPattern, Number),
             ["base_model_name_or_path"] = baseModel,
             ["bias"] = "none",
-            ["fan_in_fan_out"] = false,
+            ["fan_in_fan_out"] = configuration.FanInFanOut,
             ["inference_mode"] = true,
             ["init_lora_weights"] = true,
             ["layers_to_transform"] = configuration.Layers,

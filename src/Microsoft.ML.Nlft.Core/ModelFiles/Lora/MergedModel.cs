@@ -81,7 +81,9 @@ internal static class MergedModel
     }
 }
 
-/// <summary>The product scaling * B A of one layer's factors (B: out x r, A: r x in), one row at a time.</summary>
+/// <summary>
+/// The product scaling * B A of one layer's factors (B: out x r, A: r x in), one row at a time; of a layer that is stored transposed, A^T B^T.
+/// </summary>
 internal sealed class LowRankUpdate
 {
     private readonly float[] _a, _scaledB;
@@ -94,8 +96,20 @@ internal sealed class LowRankUpdate
     public static Dictionary<string, LowRankUpdate> All(LoraAdapter adapter, ModelConfiguration model)
     {
         var factors = adapter.Factors.ToDictionary(factor => factor.Name, factor => factor.Values, StringComparer.Ordinal);
-        return adapter.Configuration.Resolve(model).ToDictionary(target => target.Module + ".weight",
-            target => new LowRankUpdate(target, factors[target.Module + ".lora_A"], factors[target.Module + ".lora_B"]), StringComparer.Ordinal);
+        return adapter.Configuration.Resolve(model).ToDictionary(target => target.Module + ".weight", target =>
+        {
+            var (a, b) = (factors[target.Module + ".lora_A"], factors[target.Module + ".lora_B"]);
+            return model.TransposedWeights ? new LowRankUpdate(target, Transposed(b, target.Rank), Transposed(a, a.Length / target.Rank))
+                : new LowRankUpdate(target, a, b);
+        }, StringComparer.Ordinal);
+    }
+
+    /// <summary>The transpose of a matrix with that many columns.</summary>
+    private static float[] Transposed(float[] matrix, int columns)
+    {
+        var (result, rows) = (new float[matrix.Length], matrix.Length / columns);
+        for (var i = 0; i < matrix.Length; i++) result[i % columns * rows + i / columns] = matrix[i];
+        return result;
     }
 
     /// <summary>Row o of the product: sum over k of scaling B[o, k] A[k, :].</summary>

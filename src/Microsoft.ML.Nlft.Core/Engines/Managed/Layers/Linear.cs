@@ -60,7 +60,11 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
     /// <summary>Computes dx[N x in] (+)= dy W, unless <paramref name="dx"/> is null, and adds to the gradients of the trainable tensors.</summary>
     public void Backward(EngineContext context, Matrix x, Matrix dy, Matrix? dx, bool accumulate)
     {
-        if (Weight.Parameter is not null) context.Multiply(new Operand(dy).Transposed, x, Weight.Gradient, accumulate: true);
+        if (Weight.Parameter is not null)
+        {
+            var (left, right) = Weight.IsTransposed ? (x, dy) : (dy, x);
+            context.Multiply(new Operand(left).Transposed, right, Weight.Gradient, accumulate: true);
+        }
         if (Bias?.Parameter is { } bias)
         {
             for (var row = 0; row < dy.Rows; row++) VectorMath.Add(dy[row], bias.Gradient);

@@ -16,6 +16,7 @@ internal sealed class Network : IDisposable
         _trainAll = options.Trainable == TrainableWeights.All;
         var c = _folder.Configuration;
         Embedding = Load(ModelLayout.Embedding(c));
+        Positions = ModelLayout.Positions(c) is { } positions ? Load(positions) : null;
         Layers = new DecoderLayer[c.LayerCount];
         for (var i = 0; i < Layers.Length; i++)
         {
@@ -23,7 +24,8 @@ internal sealed class Network : IDisposable
             Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
         }
         FinalNorm = Norm(ModelLayout.FinalNorm(c));
-        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), (float)(1 / c.LogitsDivisor));
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), (float)(1 / c.LogitsDivisor),
+            (float)(c.LogitsSoftCap ?? 0), ModelLayout.HeadBias(c) is { } bias ? Load(bias.Name, 1, c.VocabularySize, vector: true) : null);
         if (_trainAll)
             _parameters.AddRange(_weights.Select(weight => weight.Parameter!));
         else if (options.Adapter is not null || options.Trainable == TrainableWeights.Lora)
@@ -31,8 +33,11 @@ internal sealed class Network : IDisposable
     }
 
     public Weight Embedding { get; }
+
+    /// <summary>The embedding of positions, or null.</summary>
+    public Weight? Positions { get; }
     public DecoderLayer[] Layers { get; }
-    public RmsNorm FinalNorm { get; }
+    public INorm FinalNorm { get; }
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
@@ -54,37 +59,51 @@ internal sealed class Network : IDisposable
 
     public void Dispose() => _weights.ForEach(weight => weight.Dispose());
 
-    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules) => new()
+    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules)
     {
-        Index = index,
-        HeadSize = c.HeadSize,
-        IsRotated = c.RotatedLayers?[index] != false,
-        ResidualMultiplier = (float)c.ResidualMultiplier,
-        NormAfter = c.NormAfter,
-        AttentionNorm = Norm(modules.AttentionNorm),
-        Qkv = Qkv(c, [.. modules.Qkv.Select(Linear)]),
-        O = Linear(modules.Output),
-        QueryNorm = modules.QueryNorm is { } queryNorm ? Norm(queryNorm) : null,
-        KeyNorm = modules.KeyNorm is { } keyNorm ? Norm(keyNorm) : null,
-        Attention = new Attention(c, c.SlidingWindows[index]),
-        FeedForwardNorm = Norm(modules.FeedForwardNorm),
-        FeedForward = new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down)),
-    };
+        var attentionNorm = NormOrNull(modules.AttentionNorm);
+        return new DecoderLayer
+        {
+            Index = index,
+            HeadSize = c.HeadSize,
+            IsRotated = c.IsRotated(index),
+            IsParallel = c.ParallelResidual,
+            ResidualMultiplier = (float)c.ResidualMultiplier,
+            AttentionNorm = attentionNorm,
+            AttentionOutputNorm = NormOrNull(modules.AttentionOutputNorm),
+            Qkv = Qkv(c, [.. modules.Qkv.Select(Linear)]),
+            O = Linear(modules.Output),
+            QueryNorm = NormOrNull(modules.QueryNorm),
+            KeyNorm = NormOrNull(modules.KeyNorm),
+            Attention = new Attention(c, c.SlidingWindows[index]),
+            FeedForwardNorm = modules.FeedForwardNorm == modules.AttentionNorm ? attentionNorm : NormOrNull(modules.FeedForwardNorm),
+            FeedForwardOutputNorm = NormOrNull(modules.FeedForwardOutputNorm),
+            FeedForward = new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down), c.FeedForwardLayout, c.Activation),
+        };
+    }
 
     private static QueryKeyValue Qkv(ModelConfiguration c, Linear[] linears) =>
         linears is [var query, var key, var value] ? new SeparateQkv(query, key, value)
         : new FusedQkv(linears[0], c.QkvLayout == QkvLayout.ByHead, c.HeadSize);
 
-    private Linear Linear(LinearModule module) => new(module.Name, Load($"{module.Name}.weight", module.Outputs, module.Inputs),
-        module.HasBias ? Load($"{module.Name}.bias", 1, module.Outputs, vector: true) : null);
+    private Linear Linear(LinearModule module) =>
+        new(module.Name, Load($"{module.Name}.weight", module.Outputs, module.Inputs, transposed: module.IsTransposed),
+            module.HasBias ? Load($"{module.Name}.bias", 1, module.Outputs, vector: true) : null);
 
-    private RmsNorm Norm(NormModule norm) => new(Load($"{norm.Name}.weight", 1, norm.Size, vector: true), _folder.Configuration.NormEpsilon);
+    private INorm? NormOrNull(NormModule? norm) => norm is null ? null : Norm(norm);
+
+    private INorm Norm(NormModule norm)
+    {
+        var (weight, c) = (Load($"{norm.Name}.weight", 1, norm.Size, vector: true), _folder.Configuration);
+        return norm.HasBias ? new LayerNorm(weight, Load($"{norm.Name}.bias", 1, norm.Size, vector: true), c.NormEpsilon)
+            : new RmsNorm(weight, c.NormEpsilon, plusOne: c.NormKind == NormKind.RmsPlusOne);
+    }
 
     private Weight Load(WeightShape weight) => Load(weight.Name, (int)weight.Shape[0], (int)weight.Shape[1]);
 
-    private Weight Load(string name, int rows, int columns, bool vector = false)
+    private Weight Load(string name, int rows, int columns, bool vector = false, bool transposed = false)
     {
-        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, _int8);
+        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, _int8, transposed);
         _weights.Add(weight);
         return weight;
     }
