@@ -212,15 +212,15 @@ public sealed class ModelConfigurationTests
     private const string Factors = """ "short_factor": [1, 1.5, 2, 3], "long_factor": [1, 2, 4, 8] """;
 
     [TestMethod]
-    [DataRow($$"""{"rope_scaling": {"type": "longrope", {{Factors}}}, "original_max_position_embeddings": 64}""", 64, 4)]
-    [DataRow($$"""{"rope_scaling": {"type": "su", {{Factors}}}, "original_max_position_embeddings": 64}""", 64, 4)]
-    [DataRow($$"""{"rope_scaling": {"type": "yarn", {{Factors}}}, "original_max_position_embeddings": 64}""", 64, 4)]
-    [DataRow($$"""{"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{Factors}}}}""", 32, 8)]
-    [DataRow($$"""
-        {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{Factors}}}, "original_max_position_embeddings": 64}
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "su", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "yarn", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{{Factors}}}}}""", 32, 8)]
+    [DataRow($$$"""
+        {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{{Factors}}}}, "original_max_position_embeddings": 64}
         """, 64, 4)]
-    [DataRow($$"""{"rope_scaling": {"type": "longrope", "factor": 16, {{Factors}}}, "original_max_position_embeddings": 64}""", 64, 16)]
-    [DataRow($$"""{"rope_scaling": {"type": "longrope", {{Factors}}}, "max_position_embeddings": 16384}""", 4096, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", "factor": 16, {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 16)]
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", {{{Factors}}}}, "max_position_embeddings": 16384}""", 4096, 4)]
     public void Load_LongRopeOfPhi3_HasItsFactorsUnderEveryName(string changes, int original, double factor)
     {
         var json = JsonNode.Parse(changes)!.AsObject();
