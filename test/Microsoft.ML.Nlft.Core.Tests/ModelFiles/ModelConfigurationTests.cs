@@ -347,7 +347,7 @@ public sealed class ModelConfigurationTests
         ["""{"rope_scaling": {"type": "longrope", "short_factor": [1, 1, 0, 1], "long_factor": [1, 1, 1, 1]}}""",
             $"config.json, \"short_factor\": found 0; expected finite numbers above 0. {CorrectConfiguration}"],
         ["""{"rope_scaling": {"type": "longrope", "short_factor": ["a"], "long_factor": [1, 1, 1, 1]}}""",
-            $"config.json, \"rope_scaling.short_factor[0]\": found \"a\"; expected a number. {Correct}"],
+            $"config.json, \"rope_scaling.short_factor[0]\": found \"a\"; expected a finite number. {Correct}"],
         ["""{"model_type": "phi3", "partial_rotary_factor": 0.4}""",
             "config.json, \"partial_rotary_factor\": found 0.4; expected a number above 0 and at most 1 that rotates an even number of the 8 values of "
                 + $"a head. {CorrectConfiguration}"],
