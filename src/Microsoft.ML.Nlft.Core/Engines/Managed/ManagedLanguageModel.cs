@@ -85,6 +85,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         NamedTensors.RequireExactly(tensors, targets.ToDictionary(target => target.Key, target => target.Value.Shape));
         foreach (var tensor in tensors) tensor.Values.CopyTo(targets[tensor.Name].Values, 0);
         _optimizer.Steps = (int)step[0];
+        foreach (var p in _network.Parameters) p.Version++;
     }
 
     public void Dispose() => _network.Dispose();
