@@ -273,15 +273,15 @@ public sealed class ModelConfigurationTests
     private const string Factors = """ "short_factor": [1, 1.5, 2, 3], "long_factor": [1, 2, 4, 8] """;
 
     [TestMethod]
-    [DataRow($$"""{"rope_scaling": {"type": "longrope", {{Factors}}}, "original_max_position_embeddings": 64}""", 64, 4)]
-    [DataRow($$"""{"rope_scaling": {"type": "su", {{Factors}}}, "original_max_position_embeddings": 64}""", 64, 4)]
-    [DataRow($$"""{"rope_scaling": {"type": "yarn", {{Factors}}}, "original_max_position_embeddings": 64}""", 64, 4)]
-    [DataRow($$"""{"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{Factors}}}}""", 32, 8)]
-    [DataRow($$"""
-        {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{Factors}}}, "original_max_position_embeddings": 64}
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "su", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "yarn", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{{Factors}}}}}""", 32, 8)]
+    [DataRow($$$"""
+        {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{{Factors}}}}, "original_max_position_embeddings": 64}
         """, 64, 4)]
-    [DataRow($$"""{"rope_scaling": {"type": "longrope", "factor": 16, {{Factors}}}, "original_max_position_embeddings": 64}""", 64, 16)]
-    [DataRow($$"""{"rope_scaling": {"type": "longrope", {{Factors}}}, "max_position_embeddings": 16384}""", 4096, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", "factor": 16, {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 16)]
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", {{{Factors}}}}, "max_position_embeddings": 16384}""", 4096, 4)]
     public void Load_LongRopeOfPhi3_HasItsFactorsUnderEveryName(string changes, int original, double factor)
     {
         var json = JsonNode.Parse(changes)!.AsObject();
@@ -439,7 +439,7 @@ public sealed class ModelConfigurationTests
         ["""{"rope_scaling": {"type": "longrope", "short_factor": [1, 1, 0, 1], "long_factor": [1, 1, 1, 1]}}""",
             $"config.json, \"short_factor\": found 0; expected finite numbers above 0. {CorrectConfiguration}"],
         ["""{"rope_scaling": {"type": "longrope", "short_factor": ["a"], "long_factor": [1, 1, 1, 1]}}""",
-            $"config.json, \"rope_scaling.short_factor[0]\": found \"a\"; expected a number. {Correct}"],
+            $"config.json, \"rope_scaling.short_factor[0]\": found \"a\"; expected a finite number. {Correct}"],
         ["""{"model_type": "phi3", "partial_rotary_factor": 0.4}""",
             "config.json, \"partial_rotary_factor\": found 0.4; expected a number above 0 and at most 1 that rotates an even number of the 8 values of "
                 + $"a head. {CorrectConfiguration}"],

@@ -19,7 +19,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         _workers = new Workers(engine.Threads != 0 ? engine.Threads : options.Processors != 0 ? options.Processors : Environment.ProcessorCount);
         ActivationMemory = engine.ActivationMemory ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
-        _network = new Network(options, engine.Int8Weights, cancellationToken);
+        _network = new Network(options, engine, cancellationToken);
         _optimizer = new AdamW(_network.Parameters);
         _rope = new RotaryTable(Configuration, Configuration.Rope);
         _slidingRope = Configuration.SlidingRope is { } sliding ? new RotaryTable(Configuration, sliding) : null;
@@ -87,6 +87,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         NamedTensors.RequireExactly(tensors, targets.ToDictionary(target => target.Key, target => target.Value.Shape));
         foreach (var tensor in tensors) tensor.Values.CopyTo(targets[tensor.Name].Values, 0);
         _optimizer.Steps = (int)step[0];
+        foreach (var p in _network.Parameters) p.Version++;
     }
 
     public void Dispose() => _network.Dispose();

@@ -8,11 +8,12 @@ internal sealed class Network : IDisposable
     private readonly List<Weight> _weights = [];
     private readonly List<Parameter> _parameters = [];
     private readonly ModelFolder _folder;
-    private readonly bool _trainAll, _int8;
+    private readonly bool _trainAll;
+    private readonly ManagedEngineOptions _engine;
 
-    public Network(ModelLoadOptions options, bool int8, CancellationToken cancellationToken)
+    public Network(ModelLoadOptions options, ManagedEngineOptions engine, CancellationToken cancellationToken)
     {
-        (_folder, _int8) = (options.Folder, int8);
+        (_folder, _engine) = (options.Folder, engine);
         _trainAll = options.Trainable == TrainableWeights.All;
         var c = _folder.Configuration;
         Embedding = Load(ModelLayout.Embedding(c));
@@ -86,9 +87,9 @@ internal sealed class Network : IDisposable
         linears is [var query, var key, var value] ? new SeparateQkv(query, key, value)
         : new FusedQkv(linears[0], c.QkvLayout == QkvLayout.ByHead, c.HeadSize);
 
-    private Linear Linear(LinearModule module) =>
-        new(module.Name, Load($"{module.Name}.weight", module.Outputs, module.Inputs, transposed: module.IsTransposed),
-            module.HasBias ? Load($"{module.Name}.bias", 1, module.Outputs, vector: true) : null);
+    private Linear Linear(LinearModule module) => new(module.Name,
+        Load($"{module.Name}.weight", module.Outputs, module.Inputs, int4: _engine.Int4Weights, transposed: module.IsTransposed),
+        module.HasBias ? Load($"{module.Name}.bias", 1, module.Outputs, vector: true) : null);
 
     private INorm? NormOrNull(NormModule? norm) => norm is null ? null : Norm(norm);
 
@@ -101,9 +102,10 @@ internal sealed class Network : IDisposable
 
     private Weight Load(WeightShape weight) => Load(weight.Name, (int)weight.Shape[0], (int)weight.Shape[1]);
 
-    private Weight Load(string name, int rows, int columns, bool vector = false, bool transposed = false)
+    private Weight Load(string name, int rows, int columns, bool vector = false, bool int4 = false, bool transposed = false)
     {
-        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, _int8, transposed);
+        int? bits = int4 ? 4 : _engine.Int8Weights || _engine.Int4Weights ? 8 : null;
+        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, bits, transposed);
         _weights.Add(weight);
         return weight;
     }
