@@ -34,8 +34,8 @@ public sealed class TorchSharpMemoryEstimate
         "cache        2b x L x K x T  (keys and values)",
         "adapter      16 bytes x trained parameters  (float32)",
         "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x min(T, 1024) x min(V, 8192)",
-        "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more,",
-        "             with norms before and after 2H more; soft caps on attention keep the scores too, which are not counted",
+        "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more",
+        "             with norms before and after also 2H; soft caps on attention keep the scores too, which are not counted",
         "             without a gate 2I in place of 3I; S = L, or 1 when recomputed, as with Int8Weights",
     ];
 

@@ -15,7 +15,7 @@ internal sealed class CappedAttention(double cap, int headSize)
     public static CappedAttention? Of(ModelConfiguration configuration) =>
         configuration.AttentionSoftCap is { } cap ? new(cap, configuration.HeadSize) : null;
 
-    /// <summary>Computes o[..., n, d] from q[..., n, d] and k, v[..., T, d]; the mask is true where a query sees a key, [..., n, T] or less.</summary>
+    /// <summary>Computes o[..., n, d] from q[..., n, d] and k, v[..., T, d]; the mask [..., n, T] is true where a query sees a key.</summary>
     public Tensor Forward(Tensor q, Tensor k, Tensor v, Tensor mask)
     {
         var capped = q.matmul(k.transpose(-2, -1)).to_type(ScalarType.Float32).mul(_factor).tanh().mul(_cap);

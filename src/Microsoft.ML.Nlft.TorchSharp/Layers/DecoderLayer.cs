@@ -1,6 +1,6 @@
 using Microsoft.ML.Nlft.ModelFiles;
-using TorchSharp.Modules;
 using static TorchSharp.torch.nn;
+using Approximation = TorchSharp.Modules.GELU.Approximate;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
@@ -98,7 +98,7 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     {
         Activation.Silu => functional.silu(x),
         Activation.Gelu => x.gelu(),
-        Activation.GeluTanh => x.gelu(GELU.Approximate.tanh),
+        Activation.GeluTanh => x.gelu(Approximation.tanh),
         var other => throw new ArgumentOutOfRangeException(nameof(x), other, null),
     };
 

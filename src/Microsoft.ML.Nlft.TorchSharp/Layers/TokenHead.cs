@@ -4,8 +4,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T + b. Logits exist for one block of rows
-/// and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32. With a soft cap
-/// c, logits are c tanh(z / c).
+/// and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32. With a soft
+/// cap c, the logits are c tanh(z / c).
 /// </summary>
 internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight? bias)
 {

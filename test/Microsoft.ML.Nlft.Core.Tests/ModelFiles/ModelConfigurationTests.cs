@@ -395,7 +395,8 @@ public sealed class ModelConfigurationTests
         {"model_type": "gemma3_text", "rope_scaling": {"rope_type": "linear", "factor": 8},
          "rope_parameters": {"full_attention": {"rope_theta": 1000000.0}}}
         """,
-            "config.json, \"rope_scaling\": found {\"rope_type\":\"linear\",\"factor\":8}; expected none beside rope_parameters. Remove one of them."],
+            "config.json, \"rope_scaling\": found {\"rope_type\":\"linear\",\"factor\":8}; expected none beside rope_parameters. Remove one of "
+                + "them."],
         ["""{"tie_word_embeddings": 1}""", $"config.json, \"tie_word_embeddings\": found 1; expected true or false. {Correct}"],
         ["""{"model_type": "mistral", "attention_bias": true}""",
             $"config.json, \"attention_bias\": found True; expected false: mistral has no biases. {CorrectConfiguration}"],
@@ -497,15 +498,15 @@ public sealed class ModelConfigurationTests
             folder.Refusal((c with { SlidingWindows = [0, 7, 0] }).Validate));
         Assert.AreEqual($"ModelConfiguration, \"attention_bias\": found True for q, k, v and False for o; expected the same for q, k, v and o. "
             + $"{CorrectConfiguration}", folder.Refusal((c with { QkvBias = true }).Validate));
-        Assert.AreEqual("ModelConfiguration, \"model_type\": found llama with QueryKeyNorm False, Norms Both, NormKind Rms; expected QueryKeyNorm False, "
-            + $"Norms Before, NormKind Rms. {CorrectConfiguration}", folder.Refusal((c with { Norms = NormPlacement.Both }).Validate));
-        Assert.AreEqual($"ModelConfiguration, \"final_logit_softcapping\": found 30; expected none: llama has no such soft cap. {CorrectConfiguration}",
-            folder.Refusal((c with { LogitsSoftCap = 30 }).Validate));
+        Assert.AreEqual("ModelConfiguration, \"model_type\": found llama with QueryKeyNorm False, Norms Both, NormKind Rms; expected QueryKeyNorm "
+            + $"False, Norms Before, NormKind Rms. {CorrectConfiguration}", folder.Refusal((c with { Norms = NormPlacement.Both }).Validate));
+        Assert.AreEqual($"ModelConfiguration, \"final_logit_softcapping\": found 30; expected none: llama has no such soft cap. "
+            + CorrectConfiguration, folder.Refusal((c with { LogitsSoftCap = 30 }).Validate));
         Assert.AreEqual("ModelConfiguration, \"rope_local_base_freq\": found 10000; expected rotary settings of layers with a sliding window in "
             + $"gemma3_text only. {CorrectConfiguration}", folder.Refusal((c with { SlidingRope = new() }).Validate));
         var gemma = Load("""{"model_type": "gemma2", "hidden_size": 64}""");
         gemma.Validate();
-        Assert.AreEqual($"ModelConfiguration, \"EmbeddingMultiplier\": found 1; expected sqrt(hidden_size), 8. {CorrectConfiguration}",
+        Assert.AreEqual($"ModelConfiguration, \"EmbeddingMultiplier\": found 1; expected Math.Sqrt(HiddenSize) in gemma2. {CorrectConfiguration}",
             folder.Refusal((gemma with { EmbeddingMultiplier = 1 }).Validate));
     }
 

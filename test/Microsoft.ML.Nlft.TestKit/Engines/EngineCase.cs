@@ -92,7 +92,8 @@ public sealed class EngineCase : IDisposable
             foreach (ref var value in values.AsSpan())
             {
                 var uniform = random.NextDouble() - 0.5;
-                value = (float)(name.EndsWith("norm.weight", StringComparison.Ordinal) ? (isGemma ? 0 : 1) + uniform : scale * Math.Sqrt(12) * uniform);
+                var isNorm = name.EndsWith("norm.weight", StringComparison.Ordinal);
+                value = (float)(isNorm ? (isGemma ? 0 : 1) + uniform : scale * Math.Sqrt(12) * uniform);
             }
             return new NamedTensor(name, shape, values);
         }

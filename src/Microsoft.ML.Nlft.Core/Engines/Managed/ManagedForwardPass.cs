@@ -89,7 +89,8 @@ internal sealed class ManagedForwardPass : IForwardPass
             cancellationToken.ThrowIfCancellationRequested();
             if (_activations[i] is null) ForwardLayer(i);
             var upstream = i == network.Layers.Length - 1 ? dHidden : gradient;
-            network.Layers[i].Backward(_context, RowsOf(i), _ropes.Of(network.Layers[i]), _inputs[i], ActivationsOf(i), upstream, i < lowest ? null : gradient);
+            var layer = network.Layers[i];
+            layer.Backward(_context, RowsOf(i), _ropes.Of(layer), _inputs[i], ActivationsOf(i), upstream, i < lowest ? null : gradient);
         }
         if (network.Embedding.Parameter is not null)
         {

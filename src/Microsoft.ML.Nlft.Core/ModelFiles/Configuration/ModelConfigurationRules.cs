@@ -66,7 +66,7 @@ internal static class ModelConfigurationRules
         if (architecture.IsEmbeddingScaled)
         {
             if (c.EmbeddingMultiplier != Math.Sqrt(c.HiddenSize))
-                throw Fault("EmbeddingMultiplier", c.EmbeddingMultiplier, FormattableString.Invariant($"sqrt(hidden_size), {Math.Sqrt(c.HiddenSize)}"));
+                throw Fault("EmbeddingMultiplier", c.EmbeddingMultiplier, $"Math.Sqrt(HiddenSize) in {c.ModelType}");
         }
         else
         {

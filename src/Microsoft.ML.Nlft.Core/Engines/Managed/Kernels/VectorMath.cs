@@ -126,7 +126,7 @@ internal static class VectorMath
         return sum;
     }
 
-    /// <summary>Returns tanh(x) to within 4e-7 of its value: an odd polynomial over an even one, x clamped to where the result is 1 (as in Eigen).</summary>
+    /// <summary>Returns tanh(x) to 4e-7 of its value: an odd polynomial over an even one, x clamped where the result is 1 (as in Eigen).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Tanh(Vector256<float> x)
     {
@@ -145,7 +145,7 @@ internal static class VectorMath
         return x * p / q;
     }
 
-    /// <summary>Returns erf(x) to within 4e-7 of its value: an odd polynomial over an even one, x clamped to [-4, 4] (as in Eigen).</summary>
+    /// <summary>Returns erf(x) to 4e-7 of its value: an odd polynomial over an even one, x clamped to [-4, 4] (as in Eigen).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Erf(Vector256<float> x)
     {

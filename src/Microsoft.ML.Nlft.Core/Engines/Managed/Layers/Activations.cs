@@ -98,7 +98,9 @@ internal readonly struct Silu : IActivation
         d * s * (Vector256<float>.One + x * (Vector256<float>.One - s));
 }
 
-/// <summary>s = (1 + erf(x / sqrt(2))) / 2, the normal distribution (Hendrycks and Gimpel, arXiv 1606.08415); f' = s + x exp(-x^2 / 2) / sqrt(2 pi).</summary>
+/// <summary>
+/// s = (1 + erf(x / sqrt(2))) / 2, the normal distribution (Hendrycks and Gimpel, arXiv 1606.08415); f' = s + x exp(-x^2 / 2) / sqrt(2 pi).
+/// </summary>
 internal readonly struct Gelu : IActivation
 {
     public static Vector256<float> Share(Vector256<float> x) => (Vector256<float>.One + VectorMath.Erf(x * 0.70710678f)) * 0.5f;

@@ -19,7 +19,8 @@ internal sealed class LayerActivations : IDisposable
         (RawQuery, RawKey) = c.QueryKeyNorm ? (context.Rent(rows, queries), context.Rent(n, keys)) : (Query, Key);
         (Attended, LogSums, PostAttention) = (context.Rent(rows, queries), context.Rent(rows, c.HeadCount), context.Rent(rows, c.HiddenSize));
         (Gate, Up) = FeedForward.RentOutputs(context, rows, c.IntermediateSize, c.FeedForwardLayout);
-        if (c.Norms != NormPlacement.Before) (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
+        if (c.Norms != NormPlacement.Before)
+            (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
     }
 
     /// <summary>Returns the bytes of the activations of <paramref name="rows"/> rows, with R = N.</summary>

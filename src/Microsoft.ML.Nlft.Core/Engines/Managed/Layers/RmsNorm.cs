@@ -29,8 +29,8 @@ internal sealed class RmsNorm(Weight weight, double epsilon, bool plusOne = fals
     }
 
     /// <summary>
-    /// With u = x / rms and g = dy * w (or 1 + w), computes dx (+)= (g - u mean(g u)) / rms and dw += sum over rows of dy u. dy and dx may be the same matrix
-    /// unless accumulating.
+    /// With u = x / rms and g = dy * w (or 1 + w), computes dx (+)= (g - u mean(g u)) / rms and dw += sum over rows of dy u. dy and dx may be the
+    /// same matrix unless accumulating.
     /// </summary>
     public void Backward(EngineContext context, Matrix x, Matrix dy, Matrix dx, bool accumulate)
     {
