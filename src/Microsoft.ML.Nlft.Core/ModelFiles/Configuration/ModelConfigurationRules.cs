@@ -47,12 +47,15 @@ internal static class ModelConfigurationRules
         if (architecture.AttentionBias is AttentionBias.None or AttentionBias.Always
             && c.QkvBias != (architecture.AttentionBias == AttentionBias.Always))
         {
-            throw Fault("attention_bias", c.QkvBias, $"{!c.QkvBias}: {c.ModelType} has {(c.QkvBias ? "no biases" : "biases")}");
+            throw Fault("attention_bias", c.QkvBias, c.QkvBias ? $"false: {c.ModelType} has no biases" : $"true: {c.ModelType} has biases");
         }
         if (!architecture.MlpBias && c.MlpBias != architecture.FeedForwardBias)
-            throw Fault("mlp_bias", c.MlpBias, $"{!c.MlpBias}: {c.ModelType} has {(c.MlpBias ? "no feed-forward biases" : "feed-forward biases")}");
+        {
+            throw Fault("mlp_bias", c.MlpBias, c.MlpBias ? $"false: {c.ModelType} has no feed-forward biases"
+                : $"true: {c.ModelType} has feed-forward biases");
+        }
         if (!architecture.ParallelByKey && c.ParallelResidual != architecture.IsParallel)
-            throw Fault("use_parallel_residual", c.ParallelResidual, $"{architecture.IsParallel} for {c.ModelType}");
+            throw Fault("use_parallel_residual", c.ParallelResidual, $"{(architecture.IsParallel ? "true" : "false")} for {c.ModelType}");
         if ((c.QueryKeyNorm, c.Norms, c.NormKind) != (architecture.QueryKeyNorm, architecture.Norms, architecture.NormKind))
         {
             throw Fault("model_type", $"{c.ModelType} with QueryKeyNorm {c.QueryKeyNorm}, Norms {c.Norms}, NormKind {c.NormKind}",
