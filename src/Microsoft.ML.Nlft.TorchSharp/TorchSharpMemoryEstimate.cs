@@ -45,7 +45,7 @@ public sealed class TorchSharpMemoryEstimate
     public long Weights => _size * Parameters;
 
     /// <summary>Gets the bytes of the frozen weights when the matrices of the decoder layers are held as int8.</summary>
-    public long Int8Weights => Weights - (_size - 1) * Matrices + _size * _linears.Sum(linear => (long)linear.Outputs);
+    public long Int8Weights => Weights - (_size - 1) * Matrices + _size * Quantized.Sum(linear => (long)linear.Experts * linear.Outputs);
 
     /// <summary>Gets the bytes of the key/value cache during generation.</summary>
     public long Cache => 2L * _size * _model.LayerCount * _model.KeyValueHeadCount * _model.HeadSize * _tokens;
@@ -55,10 +55,12 @@ public sealed class TorchSharpMemoryEstimate
     /// <param name="recompute">Whether the backward pass recomputes activations.</param>
     public long Activations(LoraConfiguration? lora, bool recompute)
     {
-        long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.IntermediateSize;
+        long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.FeedForwardWidth;
         int layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1; // one set is in use
+        // The rows of experts, before and after, and the router's probabilities.
+        var experts = _model.Experts is { } mixture ? _size * 2 * mixture.PerToken * hidden + 12 * mixture.Count : 0;
         var norms = _model.QueryKeyNorm ? queries + (long)_model.KeyValueHeadCount * _model.HeadSize : 0;
-        var set = _size * (hidden + 4 * queries + 3 * inner + norms) // per token
+        var set = _size * (hidden + 4 * queries + 3 * inner + norms) + experts // per token
             + (lora is null ? _size * (4 * hidden + queries + inner + norms) : AdaptedInputs(lora));
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
         var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;
@@ -72,7 +74,8 @@ public sealed class TorchSharpMemoryEstimate
     /// </summary>
     private long AdaptedInputs(LoraConfiguration lora)
     {
-        var inputs = _linears.ToDictionary(linear => linear.Name, linear => (long)linear.Inputs);
+        var perToken = _model.Experts?.PerToken ?? 1;
+        var inputs = _linears.ToDictionary(linear => linear.Name, linear => linear.Experts > 1 ? (long)perToken * linear.Inputs : linear.Inputs);
         var modules = lora.Resolve(_model).Select(target => target.Module);
         return modules.DistinctBy(module => lora.Dropout > 0 ? module : InputOf(module)).Sum(module => inputs[module])
             * (lora.Dropout > 0 ? _size + 1 : _size) / _model.LayerCount;
@@ -82,5 +85,7 @@ public sealed class TorchSharpMemoryEstimate
     private static string InputOf(string module) => module.Replace("k_proj", "q_proj", StringComparison.Ordinal)
         .Replace("v_proj", "q_proj", StringComparison.Ordinal).Replace("up_proj", "gate_proj", StringComparison.Ordinal);
 
-    private long Matrices => _linears.Sum(linear => (long)linear.Outputs * linear.Inputs);
+    private IEnumerable<LinearModule> Quantized => _linears.Where(linear => !linear.IsRouter);
+
+    private long Matrices => Quantized.Sum(linear => linear.Size);
 }

@@ -36,7 +36,7 @@ public static class ModelInitializer
             return values;
         }
         var isResidual = weight.Name.EndsWith("o_proj.weight", StringComparison.Ordinal)
-            || weight.Name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+            || weight.Name.EndsWith("down_proj.weight", StringComparison.Ordinal) || weight.Name.EndsWith(".w2.weight", StringComparison.Ordinal);
         var deviation = isResidual ? StandardDeviation / Math.Sqrt(2.0 * layers) : StandardDeviation;
         var random = new SeededRandom(seed, weight.Name);
         for (var i = 0; i < values.Length; i++) values[i] = (float)(deviation * random.NextGaussian());

@@ -23,7 +23,7 @@ public static class ModelLayout
             weights.Add(new(prefix + feedForwardNorm + ".weight", [hidden]));
             foreach (var linear in LinearModules(configuration, layer))
             {
-                weights.Add(new(linear.Name + ".weight", [linear.Outputs, linear.Inputs]));
+                weights.AddRange(linear.Parts.Select(part => new WeightShape(part.Weight, [part.Rows, linear.Inputs])));
                 if (linear.HasBias) weights.Add(new(linear.Name + ".bias", [linear.Outputs]));
             }
         }
@@ -48,16 +48,27 @@ public static class ModelLayout
         return c.NormAfter ? (c.HeadCount * c.HeadSize, c.KeyValueHeadCount * c.HeadSize) : (c.HeadSize, c.HeadSize);
     }
 
-    /// <summary>Returns the linear layers of all decoder layers, which LoRA can adapt.</summary>
+    /// <summary>
+    /// Returns the linear layers of all decoder layers, which LoRA can adapt. The experts of a layer are two stacks of linear layers, named as in PEFT:
+    /// gate_up_proj and down_proj.
+    /// </summary>
     public static IEnumerable<LinearModule> LinearModules(ModelConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         return Enumerable.Range(0, configuration.LayerCount).SelectMany(layer => LinearModules(configuration, layer));
     }
 
-    private static LinearModule[] LinearModules(ModelConfiguration c, int layer)
+    /// <summary>
+    /// Returns the linear layers of one decoder layer, in the order of the forward pass: queries, keys, values and output of attention, then gate, up
+    /// and down of the feed-forward network, or the router, gate_up_proj and down_proj of the experts.
+    /// </summary>
+    /// <param name="configuration">The model.</param>
+    /// <param name="layer">The index of the layer, from 0.</param>
+    public static IReadOnlyList<LinearModule> LinearModules(ModelConfiguration configuration, int layer)
     {
-        var (attention, mlp) = ($"model.layers.{layer}.self_attn.", $"model.layers.{layer}.mlp.");
+        ArgumentNullException.ThrowIfNull(configuration);
+        var c = configuration;
+        var attention = $"model.layers.{layer}.self_attn.";
         var (queries, keys) = (c.HeadCount * c.HeadSize, c.KeyValueHeadCount * c.HeadSize);
         return
         [
@@ -65,10 +76,49 @@ public static class ModelLayout
             new(attention + "k_proj", keys, c.HiddenSize, c.QkvBias),
             new(attention + "v_proj", keys, c.HiddenSize, c.QkvBias),
             new(attention + "o_proj", c.HiddenSize, queries, c.OutputBias),
+            .. c.HasExperts(layer) ? Experts(c, c.Experts!, layer) : FeedForward(c, layer),
+        ];
+    }
+
+    private static LinearModule[] FeedForward(ModelConfiguration c, int layer)
+    {
+        var mlp = $"model.layers.{layer}.mlp.";
+        return
+        [
             new(mlp + "gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
             new(mlp + "up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
             new(mlp + "down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias),
         ];
+    }
+
+    /// <summary>Router and experts: one module each in transformers 5 and PEFT, a matrix per expert in the files.</summary>
+    private static LinearModule[] Experts(ModelConfiguration c, ExpertConfiguration experts, int layer)
+    {
+        var names = ModelArchitecture.Of(c.ModelType)!.Experts!;
+        var (module, stored) = ($"model.layers.{layer}.mlp.", $"model.layers.{layer}.{names.Module}.");
+        var (width, numbers) = (experts.IntermediateSize, Enumerable.Range(0, experts.Count));
+        return
+        [
+            new(module + "gate", experts.Count, c.HiddenSize, HasBias: false)
+            {
+                IsRouter = true, Parts = [new(stored + "gate.weight", 0, 0, experts.Count)],
+            },
+            new(module + "experts.gate_up_proj", 2 * width, c.HiddenSize, HasBias: false)
+            {
+                Experts = experts.Count,
+                Parts = [.. numbers.SelectMany(expert => new LinearPart[]
+                {
+                    new(Stored(expert, names.Projections.Gate), expert, 0, width), new(Stored(expert, names.Projections.Up), expert, width, width),
+                })],
+            },
+            new(module + "experts.down_proj", c.HiddenSize, width, HasBias: false)
+            {
+                Experts = experts.Count,
+                Parts = [.. numbers.Select(expert => new LinearPart(Stored(expert, names.Projections.Down), expert, 0, c.HiddenSize))],
+            },
+        ];
+
+        string Stored(int expert, string projection) => $"{stored}experts.{expert}.{projection}.weight";
     }
 }
 
@@ -77,9 +127,29 @@ public static class ModelLayout
 /// <param name="Shape">Dimensions.</param>
 public sealed record WeightShape(string Name, long[] Shape);
 
-/// <summary>A linear layer y = W x (+ b) of a decoder layer; W is out x in.</summary>
-/// <param name="Name">Module path, for example <c>model.layers.0.mlp.up_proj</c>.</param>
+/// <summary>A linear layer y = W x (+ b) of a decoder layer, or a stack of them, one per expert; W is out x in.</summary>
+/// <param name="Name">Module path, for example <c>model.layers.0.mlp.up_proj</c>; of a stack <c>model.layers.0.mlp.experts.down_proj</c>.</param>
 /// <param name="Outputs">Rows of W.</param>
 /// <param name="Inputs">Columns of W.</param>
 /// <param name="HasBias">Whether there is a bias.</param>
-public sealed record LinearModule(string Name, int Outputs, int Inputs, bool HasBias);
+public sealed record LinearModule(string Name, int Outputs, int Inputs, bool HasBias)
+{
+    /// <summary>The number of experts in a stack; 1 (default) for a layer by itself.</summary>
+    public int Experts { get; init; } = 1;
+
+    /// <summary>Whether this is the router of a mixture of experts.</summary>
+    public bool IsRouter { get; init; }
+
+    /// <summary>The matrices in the weight files, expert by expert. Default: one, Name with .weight.</summary>
+    public IReadOnlyList<LinearPart> Parts { get; init; } = [new(Name + ".weight", 0, 0, Outputs)];
+
+    /// <summary>The number of weights in W, of all experts together.</summary>
+    public long Size => (long)Experts * Outputs * Inputs;
+}
+
+/// <summary>A matrix in the weight files: rows of the matrix of a linear layer or of one of its experts.</summary>
+/// <param name="Weight">The name of the tensor.</param>
+/// <param name="Expert">The expert, 0 for a layer by itself.</param>
+/// <param name="FirstRow">The first of its rows.</param>
+/// <param name="Rows">Number of rows.</param>
+public sealed record LinearPart(string Weight, int Expert, int FirstRow, int Rows);

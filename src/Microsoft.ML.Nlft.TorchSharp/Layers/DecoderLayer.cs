@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.ModelFiles;
-using static TorchSharp.torch.nn;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
@@ -23,12 +22,13 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     public RmsNorm? QueryNorm { get; init; }
     public RmsNorm? KeyNorm { get; init; }
     public required RmsNorm FeedForwardNorm { get; init; }
-    public required Linear Gate { get; init; }
-    public required Linear Up { get; init; }
-    public required Linear Down { get; init; }
+    public required IFeedForward FeedForward { get; init; }
 
-    /// <summary>The seven linear layers.</summary>
-    public IEnumerable<Linear> Linears => [Q, K, V, O, Gate, Up, Down];
+    /// <summary>The linear layers, except those of experts.</summary>
+    public IEnumerable<Linear> Linears => [Q, K, V, O, .. FeedForward.Linears];
+
+    /// <summary>Whether any linear layer is trainable.</summary>
+    public bool IsTrainable => FeedForward.IsTrainable || Linears.Any(linear => linear.IsTrainable);
 
     /// <summary>
     /// Computes y[N, H] from x[N, H] or, if <paramref name="rows"/> names R rows, y[R, H] of these: keys and values are computed for all rows,
@@ -38,7 +38,8 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     {
         using var scope = NewDisposeScope();
         var middle = (rows is null ? x : x.index_select(0, rows)) + Branch(Attend(context, x, rows), AttentionNorm);
-        return (middle + Branch(FeedForward(context, middle, rows), FeedForwardNorm)).MoveToOuterDisposeScope();
+        var normed = configuration.NormAfter ? middle : FeedForwardNorm.Forward(middle);
+        return (middle + Branch(FeedForward.Forward(context, normed, rows), FeedForwardNorm)).MoveToOuterDisposeScope();
     }
 
     /// <summary>What attention or the feed-forward network adds to the residual stream.</summary>
@@ -58,15 +59,6 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
         if (configuration.AttentionMultiplier is not null) q = q * _queryMultiplier;
         var attended = context.Attend(index, q, k, v);
         return O.Forward(context, rows is null ? attended : attended.index_select(0, rows), rows).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>SwiGLU (Shazeer, arXiv 2002.05202).</summary>
-    private Tensor FeedForward(PassContext context, Tensor middle, Tensor? rows)
-    {
-        using var scope = NewDisposeScope();
-        var normed = configuration.NormAfter ? middle : FeedForwardNorm.Forward(middle);
-        var activated = functional.silu(Gate.Forward(context, normed, rows)) * Up.Forward(context, normed, rows);
-        return Down.Forward(context, activated, rows).MoveToOuterDisposeScope();
     }
 
     /// <summary>Normalises queries or keys, all heads of a row together or each head by itself: [N, heads, d] from [N, heads d].</summary>

@@ -38,7 +38,7 @@ internal sealed class Network : IDisposable
             FinalNorm = Norm("model.norm.weight", c.HiddenSize);
             Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), 1 / c.LogitsDivisor);
             if (adapter is not null) Attach(adapter);
-            FirstTrainable = Array.FindIndex(Layers, layer => layer.Linears.Any(linear => linear.IsTrainable));
+            FirstTrainable = Array.FindIndex(Layers, layer => layer.IsTrainable);
         }
         catch
         {
@@ -73,6 +73,7 @@ internal sealed class Network : IDisposable
         var path = $"model.layers.{index}";
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
+        var modules = ModelLayout.LinearModules(c, index);
         return new DecoderLayer(index, c)
         {
             AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
@@ -83,10 +84,20 @@ internal sealed class Network : IDisposable
             QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
             KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
             FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
-            Gate = Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-            Up = Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-            Down = Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias),
+            FeedForward = c.HasExperts(index) ? Experts(c.Experts!, modules[^3], modules[^2], modules[^1]) : new FeedForward(
+                Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
+                Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
+                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias)),
         };
+    }
+
+    private Experts Experts(ExpertConfiguration experts, LinearModule router, LinearModule gateUp, LinearModule down)
+    {
+        return new Experts(experts, Part(router, 0), [.. Enumerable.Range(0, experts.Count).Select(expert =>
+            new FeedForward(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))], _context);
+
+        Linear Part(LinearModule module, int part) =>
+            new(module.Name, Load(module.Parts[part].Weight, int8: _int8 && !module.IsRouter, module.Parts[part].Rows, module.Inputs), null);
     }
 
     private Linear Linear(string module, int outputs, int inputs, bool bias) =>
@@ -107,6 +118,12 @@ internal sealed class Network : IDisposable
     private void Attach(LoraAdapter adapter)
     {
         foreach (var factor in adapter.Factors) Parameters.Fill(factor.Name, factor.Values);
+        for (var i = 0; i < Layers.Length; i++)
+        {
+            if (Layers[i].FeedForward is not Experts experts) continue;
+            var modules = ModelLayout.LinearModules(_folder.Configuration, i);
+            (experts.GateUp, experts.Down) = (Factors(modules[^2]), Factors(modules[^1]));
+        }
         foreach (var linear in Layers.SelectMany(layer => layer.Linears))
         {
             if (adapter.Configuration.Resolve(linear.Module) is not { } target) continue;
@@ -114,5 +131,8 @@ internal sealed class Network : IDisposable
                 target.Scaling, adapter.Configuration.Dropout);
             _adapted.Add(DropoutMask.ModuleKey(linear.Module));
         }
+
+        ExpertFactors? Factors(LinearModule stack) => adapter.Configuration.Resolve(stack.Name) is { } target
+            ? new(Parameters[target.Factors + ".lora_A"], Parameters[target.Factors + ".lora_B"], stack.Experts, target.Scaling) : null;
     }
 }

@@ -28,12 +28,9 @@ public sealed class TransformersGolden : IDisposable
         ["gemma3_text"] = "model_type",
         ["gpt2"] = "model_type",
         ["gpt_neox"] = "model_type",
-        ["mixtral"] = "model_type",
         ["phi"] = "model_type",
         ["phi3"] = "model_type",
         ["phi3-partial"] = "model_type",
-        ["qwen3_moe"] = "model_type",
-        ["qwen3_moe-unnormalised"] = "model_type",
     };
 
     /// <summary>Kinds of adapters that are not computed yet, and the name by which they are refused.</summary>

@@ -11,7 +11,7 @@ public sealed class MemoryEstimate
     /// <summary>The formulas, as they are shown.</summary>
     public static IReadOnlyList<string> Formulas { get; } =
     [
-        "L layers, H hidden size, I intermediate size, V vocabulary, Q = heads x head size, K = key/value heads x head size",
+        "L layers, H hidden size, I intermediate size (of k experts per token together), V vocabulary, Q = heads x head size, K = key/value heads x head size",
         "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row",
         "cache        8 bytes x L x K x T  (keys and values, float32)",
         "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
@@ -41,7 +41,8 @@ public sealed class MemoryEstimate
 
     /// <summary>Bytes of the frozen weights rounded to 8 bits.</summary>
     public long Int8Weights => ModelLayout.Weights(_model).Sum(weight =>
-        weight.Shape.Length == 1 ? 4 * weight.Shape[0] : weight.Shape.Aggregate(1L, (product, size) => product * size) + 4 * weight.Shape[0]);
+        weight.Shape.Length == 1 ? 4 * weight.Shape[0] : weight.Shape.Aggregate(1L, (product, size) => product * size) + 4 * weight.Shape[0])
+        + ModelLayout.LinearModules(_model).Where(module => module.IsRouter).Sum(router => 3 * router.Size); // as float32 at most
 
     /// <summary>Bytes of the keys and values while answers grow.</summary>
     public long Cache => 8L * _model.LayerCount * Keys * _tokens;
@@ -51,9 +52,10 @@ public sealed class MemoryEstimate
     public long Activations(bool recompute)
     {
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
-        var set = (_model.NormAfter ? 3 : 1) * hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
-            + (_model.QueryKeyNorm ? Queries + Keys : 0);
-        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize;
+        long inner = _model.FeedForwardWidth, perToken = _model.Experts?.PerToken ?? 0, experts = _model.Experts?.Count ?? 0;
+        var set = (_model.NormAfter ? 3 : 1) * hidden + 2 * Queries + 2 * Keys + 2 * inner
+            + (_model.QueryKeyNorm ? Queries + Keys : 0) + experts + 5 * perToken;
+        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2 * inner + (experts > 0 ? 2 * perToken * hidden + inner + experts : 0);
         return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
     }
 
@@ -67,7 +69,8 @@ public sealed class MemoryEstimate
     public static long AdapterParameters(LoraConfiguration lora, ModelConfiguration model)
     {
         var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
-        return lora.Resolve(model).Sum(target => (long)target.Rank * (linears[target.Module].Inputs + linears[target.Module].Outputs));
+        return lora.Resolve(model).Select(target => (target.Rank, Module: linears[target.Module]))
+            .Sum(target => (long)target.Rank * (target.Module.Inputs + target.Module.Outputs) * target.Module.Experts);
     }
 
     /// <summary>A number of bytes for people, in binary units.</summary>

@@ -5,12 +5,18 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// </summary>
 internal sealed record ModelArchitecture
 {
-    public const string Names = "llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2";
+    public const string Names = "llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, granite, smollm3 or olmo2";
 
     private static readonly ModelArchitecture[] s_all =
     [
         new() { Name = "llama", MaximumPositions = 2048, AttentionBias = AttentionBias.ByKey, MlpBias = true },
         new() { Name = "mistral", MaximumPositions = 131072, KeyValueHeadCount = 8, Windows = LayerWindows.InEveryLayer },
+        new()
+        {
+            Name = "mixtral", MaximumPositions = 131072, KeyValueHeadCount = 8, NormEpsilon = 1e-5, Theta = 1000000,
+            Windows = LayerWindows.InEveryLayer, Window = null,
+            Experts = new() { Module = "block_sparse_moe", Projections = ("w1", "w3", "w2"), Count = 8, PerToken = 2 },
+        },
         new()
         {
             Name = "qwen2", MaximumPositions = 32768, KeyValueHeadCount = 32, AttentionBias = AttentionBias.OfQkv,
@@ -20,6 +26,15 @@ internal sealed record ModelArchitecture
         {
             Name = "qwen3", MaximumPositions = 32768, KeyValueHeadCount = 32, HeadSize = 128, QueryKeyNorm = true,
             AttentionBias = AttentionBias.ByKey, Windows = LayerWindows.FromALayerOn, EndOfSequenceIds = [],
+        },
+        new()
+        {
+            Name = "qwen3_moe", MaximumPositions = 32768, KeyValueHeadCount = 4, QueryKeyNorm = true, AttentionBias = AttentionBias.ByKey,
+            Windows = LayerWindows.InEveryLayerByKey, EndOfSequenceIds = [],
+            Experts = new()
+            {
+                Module = "mlp", Projections = ("gate_proj", "up_proj", "down_proj"), Count = 128, PerToken = 8, IntermediateSize = 768,
+            },
         },
         new() { Name = "granite", MaximumPositions = 2048, AttentionBias = AttentionBias.ByKey, MlpBias = true, Multipliers = true },
         new()
@@ -38,7 +53,8 @@ internal sealed record ModelArchitecture
     public required string Name { get; init; }
 
     /// <summary>The beginning of the names of its classes in transformers.</summary>
-    public string ClassName => Name == "smollm3" ? "SmolLM3" : char.ToUpperInvariant(Name[0]) + Name[1..];
+    public string ClassName =>
+        Name == "smollm3" ? "SmolLM3" : string.Concat(Name.Split('_').Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
 
     /// <summary>max_position_embeddings.</summary>
     public required int MaximumPositions { get; init; }
@@ -82,6 +98,12 @@ internal sealed record ModelArchitecture
     /// <summary>Which layers may have a sliding window.</summary>
     public LayerWindows Windows { get; init; }
 
+    /// <summary>sliding_window; null: none.</summary>
+    public int? Window { get; init; } = 4096;
+
+    /// <summary>The experts that replace feed-forward networks; null: none.</summary>
+    public ExpertArchitecture? Experts { get; init; }
+
     /// <summary>Returns the architecture of that model_type, or null if it is not supported.</summary>
     public static ModelArchitecture? Of(string name) => Array.Find(s_all, architecture => architecture.Name == name);
 }
@@ -108,6 +130,30 @@ internal enum LayerWindows
     /// <summary>All layers, unless sliding_window is null.</summary>
     InEveryLayer,
 
+    /// <summary>With use_sliding_window, all layers.</summary>
+    InEveryLayerByKey,
+
     /// <summary>With use_sliding_window, the layers from max_window_layers on.</summary>
     FromALayerOn,
+}
+
+/// <summary>How an architecture names its experts, and what a missing key stands for.</summary>
+internal sealed record ExpertArchitecture
+{
+    /// <summary>The module of router and experts in the files, for example mlp.</summary>
+    public required string Module { get; init; }
+
+    /// <summary>The names of an expert's three matrices in the files.</summary>
+    public required (string Gate, string Up, string Down) Projections { get; init; }
+
+    /// <summary>num_local_experts, or num_experts.</summary>
+    public required int Count { get; init; }
+
+    /// <summary>num_experts_per_tok.</summary>
+    public required int PerToken { get; init; }
+
+    /// <summary>
+    /// moe_intermediate_size; null: experts are as wide as intermediate_size, their weights always add up to 1, and every layer has experts.
+    /// </summary>
+    public int? IntermediateSize { get; init; }
 }

@@ -3,7 +3,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>The architecture of a Llama-family decoder: every key of config.json that changes the forward pass.</summary>
 public sealed record ModelConfiguration
 {
-    /// <summary>Architecture (model_type): llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2.</summary>
+    /// <summary>Architecture (model_type): llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, granite, smollm3 or olmo2.</summary>
     public required string ModelType { get; init; }
 
     /// <summary>V, the number of token ids.</summary>
@@ -14,6 +14,9 @@ public sealed record ModelConfiguration
 
     /// <summary>Width of the feed-forward layer.</summary>
     public required int IntermediateSize { get; init; }
+
+    /// <summary>The experts of a model in which they replace the feed-forward network of layers (mixtral, qwen3_moe); null (default): none.</summary>
+    public ExpertConfiguration? Experts { get; init; }
 
     /// <summary>Number of decoder layers.</summary>
     public required int LayerCount { get; init; }
@@ -84,6 +87,14 @@ public sealed record ModelConfiguration
 
     /// <summary>Beginning-of-sequence id of config.json, or null; the forward pass does not use it.</summary>
     public int? BeginningOfSequenceId { get; init; }
+
+    /// <summary>Whether a layer has experts in place of one feed-forward network.</summary>
+    /// <param name="layer">The index of the layer, from 0.</param>
+    public bool HasExperts(int layer) => Experts is { } experts && experts.Layers?[layer] != false;
+
+    /// <summary>The widest feed-forward activations of a token in any layer: of one network, or of a token's experts together.</summary>
+    public int FeedForwardWidth => Enumerable.Range(0, LayerCount)
+        .Max(layer => HasExperts(layer) ? Experts!.PerToken * Experts.IntermediateSize : IntermediateSize);
 
     /// <summary>Reads config.json. Missing keys take the defaults of transformers' configuration class for that model_type.</summary>
     /// <param name="path">config.json, or its folder.</param>

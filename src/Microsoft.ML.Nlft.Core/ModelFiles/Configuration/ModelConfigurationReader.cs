@@ -29,6 +29,7 @@ internal static class ModelConfigurationReader
             VocabularySize = Required(config, "vocab_size", 1, ModelConfigurationRules.MaximumVocabulary),
             HiddenSize = hidden,
             IntermediateSize = Required(config, "intermediate_size", 1, ModelConfigurationRules.MaximumWidth),
+            Experts = architecture.Experts is { } experts ? Experts(config, experts, layers) : null,
             LayerCount = layers,
             HeadCount = heads,
             KeyValueHeadCount = KeyValueHeads(config, architecture, heads),
@@ -82,6 +83,27 @@ internal static class ModelConfigurationReader
         return Array.TrueForAll(rotated, rotates => rotates) ? null : rotated;
     }
 
+    /// <summary>num_local_experts is the name of transformers 5, num_experts that of earlier versions.</summary>
+    private static ExpertConfiguration Experts(JsonPlace config, ExpertArchitecture architecture, int layers)
+    {
+        var experts = new ExpertConfiguration
+        {
+            Count = config["num_local_experts"].IntOrNull() ?? config["num_experts"].IntOrNull() ?? architecture.Count,
+            PerToken = config["num_experts_per_tok"].IntOrNull() ?? architecture.PerToken,
+            IntermediateSize = config["intermediate_size"].Int(),
+        };
+        if (architecture.IntermediateSize is not { } usual) return experts;
+        var (step, dense) = (config["decoder_sparse_step"].IntOrNull() ?? 1, (config["mlp_only_layers"].IntsOrNull() ?? []).ToHashSet());
+        if (step < 1) throw config["decoder_sparse_step"].Refuse("an integer above 0");
+        bool[] sparse = [.. Enumerable.Range(0, layers).Select(layer => (layer + 1) % step == 0 && !dense.Contains(layer))];
+        return experts with
+        {
+            IntermediateSize = config["moe_intermediate_size"].IntOrNull() ?? usual,
+            NormalizeWeights = config["norm_topk_prob"].Boolean(false),
+            Layers = Array.TrueForAll(sparse, hasExperts => hasExperts) ? null : sparse,
+        };
+    }
+
     private static int KeyValueHeads(JsonPlace config, ModelArchitecture architecture, int heads)
     {
         if (config["num_key_value_heads"] is { IsNull: true, IsMissing: false }) return heads;
@@ -103,12 +125,12 @@ internal static class ModelConfigurationReader
         var slides = architecture.Windows switch
         {
             LayerWindows.InEveryLayer => true,
-            LayerWindows.FromALayerOn => config["use_sliding_window"].Boolean(false),
+            LayerWindows.InEveryLayerByKey or LayerWindows.FromALayerOn => config["use_sliding_window"].Boolean(false),
             _ => false,
         };
         var isNull = config["sliding_window"] is { IsNull: true, IsMissing: false };
-        var window = !slides || isNull ? 0 : config["sliding_window"].IntOrNull() ?? 4096;
-        if (window < 0 || (window == 0 && architecture.Windows == LayerWindows.InEveryLayer && !isNull))
+        var window = !slides || isNull ? 0 : config["sliding_window"].IntOrNull() ?? architecture.Window ?? 0;
+        if (window < 0 || (window == 0 && architecture.Windows == LayerWindows.InEveryLayer && !config["sliding_window"].IsNull))
             throw config["sliding_window"].Refuse("an integer above 0, or null");
         if (config["layer_types"].StringsOrNull() is { } layerTypes)
         {

@@ -9,6 +9,7 @@ internal static class ModelConfigurationRules
     public const int MaximumLayers = 1 << 12;
     public const int MaximumHeads = 1 << 14;
     public const int MaximumHeadSize = 1 << 14;
+    public const int MaximumExperts = 1 << 14;
 
     public static void Check(ModelConfiguration configuration, string source)
     {
@@ -43,15 +44,34 @@ internal static class ModelConfigurationRules
             throw Fault("attention_bias", true, $"false: {c.ModelType} has no biases");
         if (!architecture.MlpBias && c.MlpBias) throw Fault("mlp_bias", true, $"false: {c.ModelType} has no feed-forward biases");
         if ((c.QueryKeyNorm, c.NormAfter) != (architecture.QueryKeyNorm, architecture.NormAfter))
-            throw Fault("model_type", c.ModelType, "qwen3 or olmo2 for normalised queries and keys, olmo2 for norms after, and only for them");
+            throw Fault("model_type", c.ModelType, "qwen3, qwen3_moe or olmo2 for normalised queries and keys, olmo2 for norms after, and only for them");
         if (!architecture.RotatedLayers && c.RotatedLayers is not null) throw Fault("no_rope_layers", "a list", "none: all layers rotate");
         if (c.RotatedLayers is { } rotated && rotated.Count != c.LayerCount)
             throw Fault("no_rope_layers", $"{rotated.Count} entries", $"{c.LayerCount}, one per layer");
+        if ((c.Experts is null) != (architecture.Experts is null))
+            throw Fault("model_type", c.ModelType, "mixtral or qwen3_moe for experts, and only for them");
+        if (c.Experts is { } experts) CheckExperts(experts, architecture.Experts!);
         Multiplier("embedding_multiplier", c.EmbeddingMultiplier, 1);
         Multiplier("attention_multiplier", c.AttentionMultiplier, null);
         Multiplier("residual_multiplier", c.ResidualMultiplier, 1);
         Multiplier("logits_scaling", c.LogitsDivisor, 1);
         CheckWindows();
+
+        void CheckExperts(ExpertConfiguration experts, ExpertArchitecture architecture)
+        {
+            InRange("num_experts", experts.Count, MaximumExperts);
+            InRange("num_experts_per_tok", experts.PerToken, experts.Count);
+            InRange("moe_intermediate_size", experts.IntermediateSize, MaximumWidth);
+            if ((long)experts.PerToken * experts.IntermediateSize > MaximumWidth)
+                throw Fault("num_experts_per_tok", experts.PerToken, $"experts that are together at most {MaximumWidth} wide");
+            if (experts.Layers is { } layers && layers.Count != c.LayerCount)
+                throw Fault("mlp_only_layers", $"{layers.Count} entries", $"{c.LayerCount}, one per layer");
+            if (architecture.IntermediateSize is not null) return;
+            if (experts.IntermediateSize != c.IntermediateSize)
+                throw Fault("moe_intermediate_size", experts.IntermediateSize, $"intermediate_size, {c.IntermediateSize}: {c.ModelType} has one width");
+            if (!experts.NormalizeWeights) throw Fault("norm_topk_prob", false, $"true: weights of {c.ModelType} always add up to 1");
+            if (experts.Layers is not null) throw Fault("mlp_only_layers", "a list", $"none: all layers of {c.ModelType} have experts");
+        }
 
         void CheckWindows()
         {

@@ -13,7 +13,8 @@ public sealed class LoraAdapter
 
     /// <summary>
     /// The factors, named <c>MODULE.lora_A</c> (r x in) and <c>MODULE.lora_B</c> (out x r), for example
-    /// <c>model.layers.0.mlp.up_proj.lora_A</c>.
+    /// <c>model.layers.0.mlp.up_proj.lora_A</c>. Those of a stack of E experts are <c>lora_A</c> ([E, r, in], as E r x in) and <c>lora_B</c>
+    /// ([out, r, E], as out x r E): <see cref="LoraTarget.Factors"/>.
     /// </summary>
     public IReadOnlyList<NamedTensor> Factors { get; }
 
@@ -30,6 +31,7 @@ public sealed class LoraAdapter
     /// <exception cref="NlftException">A setting is out of range, or no layer of the model is targeted.</exception>
     public static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed)
     {
+        configuration = configuration.For(model);
         var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
         var factors = new List<NamedTensor>();
         foreach (var target in configuration.Resolve(model))
@@ -37,10 +39,11 @@ public sealed class LoraAdapter
             var linear = linears[target.Module];
             var random = new SeededRandom(seed, target.Module);
             var bound = 1 / Math.Sqrt(linear.Inputs);
-            var a = new float[checked(target.Rank * linear.Inputs)];
+            var rank = checked(target.Rank * linear.Experts); // of all experts together
+            var a = new float[checked(rank * linear.Inputs)];
             for (var i = 0; i < a.Length; i++) a[i] = (float)((2 * random.NextUniform() - 1) * bound);
-            factors.Add(new NamedTensor(target.Module + ".lora_A", [target.Rank, linear.Inputs], a));
-            factors.Add(new NamedTensor(target.Module + ".lora_B", [linear.Outputs, target.Rank], new float[checked(linear.Outputs * target.Rank)]));
+            factors.Add(new NamedTensor(target.Factors + ".lora_A", [rank, linear.Inputs], a));
+            factors.Add(new NamedTensor(target.Factors + ".lora_B", [linear.Outputs, rank], new float[checked(linear.Outputs * rank)]));
         }
         return new LoraAdapter(configuration, factors);
     }
@@ -92,8 +95,9 @@ public sealed class LoraAdapter
         var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
         foreach (var target in Configuration.Resolve(model))
         {
-            expected.Add(target.Module + ".lora_A", [target.Rank, linears[target.Module].Inputs]);
-            expected.Add(target.Module + ".lora_B", [linears[target.Module].Outputs, target.Rank]);
+            var (linear, rank) = (linears[target.Module], target.Rank * linears[target.Module].Experts);
+            expected.Add(target.Factors + ".lora_A", [rank, linear.Inputs]);
+            expected.Add(target.Factors + ".lora_B", [linear.Outputs, rank]);
         }
         foreach (var factor in Factors)
         {

@@ -19,6 +19,7 @@ internal static class LoraAdapterFolder
     private static readonly HashSet<string> Linears =
     [
         "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
+        "mlp.gate", "mlp.experts", "mlp.experts.base_layer",
     ];
 
     public static LoraAdapter Load(string folder)
@@ -80,11 +81,13 @@ internal static class LoraAdapterFolder
                 throw Fault(factor.Name, "a module that cannot be adapted",
                     "model.layers.N.self_attn.{q,k,v,o}_proj or model.layers.N.mlp.{gate,up,down}_proj", ForeignAdapter.Merge);
             }
-            var target = configuration.Resolve(factor.Name[..^FactorEnd])
-                ?? throw Fault(factor.Name, "a factor of a module that target_modules does not name", "factors of targeted modules",
+            var module = ExpertTargets.ModuleOf(factor.Name[..^FactorEnd], configuration);
+            var target = configuration.Resolve(module) is { } found && found.Factors == factor.Name[..^FactorEnd] ? found
+                : throw Fault(factor.Name, "a factor of a module that target_modules does not name", "factors of targeted modules",
                     "Correct target_modules in adapter_config.json, or take the file that belongs to it.");
             var isA = factor.Name[^1] == 'A';
-            if (factor.Shape.Length != 2 || factor.Shape[isA ? 0 : 1] != target.Rank)
+            var rank = factor.Shape.Length == 2 ? factor.Shape[isA ? 0 : 1] : 0;
+            if (rank != target.Rank && (rank == 0 || rank % target.Rank != 0 || !ExpertTargets.IsStack(module)))
             {
                 throw Fault(factor.Name, $"shape [{string.Join(", ", factor.Shape)}]",
                     $"{(isA ? $"[{target.Rank}, inputs]" : $"[outputs, {target.Rank}]")}, as the rank is {target.Rank}",

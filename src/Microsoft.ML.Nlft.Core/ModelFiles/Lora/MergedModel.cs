@@ -81,28 +81,39 @@ internal static class MergedModel
     }
 }
 
-/// <summary>The product scaling * B A of one layer's factors (B: out x r, A: r x in), one row at a time.</summary>
+/// <summary>The product scaling * B A of the factors for one matrix (B: out x r, A: r x in), one row at a time.</summary>
 internal sealed class LowRankUpdate
 {
-    private readonly float[] _a, _scaledB;
+    private readonly ReadOnlyMemory<float> _a, _scaledB;
     private readonly int _rank;
 
-    private LowRankUpdate(LoraTarget target, float[] a, float[] b) =>
-        (_rank, _a, _scaledB) = (target.Rank, a, Array.ConvertAll(b, value => (float)(value * target.Scaling)));
+    private LowRankUpdate(int rank, ReadOnlyMemory<float> a, ReadOnlyMemory<float> scaledB) => (_rank, _a, _scaledB) = (rank, a, scaledB);
 
     /// <summary>Every update of an adapter that fits the model, by the name of the weight it is for.</summary>
     public static Dictionary<string, LowRankUpdate> All(LoraAdapter adapter, ModelConfiguration model)
     {
         var factors = adapter.Factors.ToDictionary(factor => factor.Name, factor => factor.Values, StringComparer.Ordinal);
-        return adapter.Configuration.Resolve(model).ToDictionary(target => target.Module + ".weight",
-            target => new LowRankUpdate(target, factors[target.Module + ".lora_A"], factors[target.Module + ".lora_B"]), StringComparer.Ordinal);
+        var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
+        var updates = new Dictionary<string, LowRankUpdate>(StringComparer.Ordinal);
+        foreach (var target in adapter.Configuration.Resolve(model))
+        {
+            var (linear, r, a) = (linears[target.Module], target.Rank, factors[target.Factors + ".lora_A"].AsMemory());
+            var scaled = Array.ConvertAll(factors[target.Factors + ".lora_B"], value => (float)(value * target.Scaling));
+            var b = linear.Experts == 1 ? scaled : StackedFactor.ByExpert(scaled, linear.Experts);
+            foreach (var part in linear.Parts)
+            {
+                var firstRow = part.Expert * linear.Outputs + part.FirstRow;
+                updates.Add(part.Weight, new(r, a.Slice(part.Expert * r * linear.Inputs, r * linear.Inputs), b.AsMemory(firstRow * r, part.Rows * r)));
+            }
+        }
+        return updates;
     }
 
     /// <summary>Row o of the product: sum over k of scaling B[o, k] A[k, :].</summary>
     public void Row(int output, Span<float> row)
     {
         row.Clear();
-        for (var k = 0; k < _rank; k++) AddScaled(row, _a.AsSpan(k * row.Length, row.Length), _scaledB[output * _rank + k]);
+        for (var k = 0; k < _rank; k++) AddScaled(row, _a.Span.Slice(k * row.Length, row.Length), _scaledB.Span[output * _rank + k]);
     }
 
     /// <summary>sum += factor * x.</summary>

@@ -33,10 +33,10 @@ internal sealed class DecoderLayer
     public RmsNorm? KeyNorm { get; init; }
     public required Attention Attention { get; init; }
     public required RmsNorm FeedForwardNorm { get; init; }
-    public required FeedForward FeedForward { get; init; }
+    public required IFeedForward FeedForward { get; init; }
 
-    /// <summary>The seven linear layers.</summary>
-    public IEnumerable<Linear> Linears => [Q, K, V, O, FeedForward.Gate, FeedForward.Up, FeedForward.Down];
+    /// <summary>All linear layers.</summary>
+    public IEnumerable<Linear> Linears => [Q, K, V, O, .. FeedForward.Linears];
 
     /// <summary>
     /// Whether anything from the input up to the norm after attention is trainable: the backward pass must then reach it, even if nobody needs the
@@ -85,14 +85,14 @@ internal sealed class DecoderLayer
         {
             O.Forward(queryContext, a.Attended, a.PostAttention, residual);
             FeedForwardNorm.Forward(queryContext, a.PostAttention, queryInput);
-            FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, a.PostAttention, y);
+            FeedForward.Forward(queryContext, queryInput, a, a.PostAttention, y);
         }
         else
         {
             O.Forward(queryContext, a.Attended, a.AttentionOutput ?? a.PostAttention);
             AddToResidual(queryContext, AttentionNorm, a.AttentionOutput, residual, a.PostAttention);
             NormInput(queryContext, FeedForwardNorm, a.PostAttention, queryInput);
-            FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, null, a.FeedForwardOutput ?? y);
+            FeedForward.Forward(queryContext, queryInput, a, null, a.FeedForwardOutput ?? y);
             AddToResidual(queryContext, FeedForwardNorm, a.FeedForwardOutput, a.PostAttention, y);
         }
         if (!rows.IsAll)
@@ -114,7 +114,7 @@ internal sealed class DecoderLayer
         Matrix normed = context.Rent(dy.Rows, dy.Columns), dNormed = context.Rent(dy.Rows, dy.Columns);
         NormInput(queryContext, FeedForwardNorm, a.PostAttention, normed); // recomputing is cheaper than storing
         var dBranch = Branch(queryContext, FeedForwardNorm, a.FeedForwardOutput, dy);
-        FeedForward.Backward(queryContext, normed, a.Gate, a.Up, dBranch, reachesAttention ? dNormed : null);
+        FeedForward.Backward(queryContext, normed, a, dBranch, reachesAttention ? dNormed : null);
         ReturnBranch(context, dBranch, dy);
         if (reachesAttention)
         {

@@ -7,15 +7,17 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// <summary>
 /// SwiGLU (Shazeer, arXiv 2002.05202): y = down(silu(gate(x)) * up(x)), where silu(g) = g s and s = sigmoid(g) = 1 / (1 + exp(-g)).
 /// </summary>
-internal sealed class FeedForward(Linear gate, Linear up, Linear down)
+internal sealed class FeedForward(Linear gate, Linear up, Linear down) : IFeedForward
 {
     public Linear Gate { get; } = gate;
     public Linear Up { get; } = up;
     public Linear Down { get; } = down;
 
-    /// <summary>Computes y[N x H] = residual + FFN(x[N x H]); fills g[N x F] and u[N x F] for the backward pass.</summary>
-    public void Forward(EngineContext context, Matrix x, Matrix g, Matrix u, Matrix? residual, Matrix y)
+    public IEnumerable<Linear> Linears => [Gate, Up, Down];
+
+    public void Forward(EngineContext context, Matrix x, LayerActivations activations, Matrix? residual, Matrix y)
     {
+        var (g, u) = activations.GateAndUp(x.Rows, Gate.Outputs);
         Linear.Forward(context, x, (Gate, g), (Up, u));
         var a = context.Rent(g.Rows, g.Columns);
         Activate(context, g, u, a);
@@ -23,11 +25,9 @@ internal sealed class FeedForward(Linear gate, Linear up, Linear down)
         context.Return(a);
     }
 
-    /// <summary>
-    /// Computes dx[N x H] from dy[N x H] and adds to the gradients of the trainable weights; only the latter if <paramref name="dx"/> is null.
-    /// </summary>
-    public void Backward(EngineContext context, Matrix x, Matrix g, Matrix u, Matrix dy, Matrix? dx)
+    public void Backward(EngineContext context, Matrix x, LayerActivations activations, Matrix dy, Matrix? dx)
     {
+        var (g, u) = activations.GateAndUp(x.Rows, Gate.Outputs);
         Matrix a = context.Rent(g.Rows, g.Columns), da = context.Rent(g.Rows, g.Columns);
         Activate(context, g, u, a);
         Down.Backward(context, a, dy, da, accumulate: false);

@@ -10,6 +10,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 internal sealed class LayerActivations : IDisposable
 {
     private readonly EngineContext _context;
+    private readonly Matrix _gate, _up; // as wide as the widest layer needs
 
     public LayerActivations(EngineContext context, ModelConfiguration c, int rows)
     {
@@ -18,7 +19,8 @@ internal sealed class LayerActivations : IDisposable
         (Query, Key, Value) = (context.Rent(rows, queries), context.Rent(n, keys), context.Rent(n, keys));
         (RawQuery, RawKey) = c.QueryKeyNorm ? (context.Rent(rows, queries), context.Rent(n, keys)) : (Query, Key);
         (Attended, LogSums, PostAttention) = (context.Rent(rows, queries), context.Rent(rows, c.HeadCount), context.Rent(rows, c.HiddenSize));
-        (Gate, Up) = (context.Rent(rows, c.IntermediateSize), context.Rent(rows, c.IntermediateSize));
+        (_gate, _up) = (context.Rent(rows, c.FeedForwardWidth), context.Rent(rows, c.FeedForwardWidth));
+        if (c.Experts is { } experts) Routing = new Routing(context, experts, rows);
         if (c.NormAfter) (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
     }
 
@@ -27,7 +29,8 @@ internal sealed class LayerActivations : IDisposable
     {
         long queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         var attention = 2 * queries + 2 * keys + (c.QueryKeyNorm ? queries + keys : 0) + c.HeadCount;
-        return sizeof(float) * rows * (attention + (c.NormAfter ? 3 : 1) * c.HiddenSize + 2L * c.IntermediateSize);
+        var routing = c.Experts is { } experts ? experts.Count + 5 * experts.PerToken : 0;
+        return sizeof(float) * rows * (attention + (c.NormAfter ? 3 : 1) * c.HiddenSize + 2L * c.FeedForwardWidth + routing);
     }
 
     /// <summary>The projections before the query/key norm; the same matrices as Query and Key in a model without one.</summary>
@@ -51,12 +54,18 @@ internal sealed class LayerActivations : IDisposable
 
     /// <summary>The residual stream after attention.</summary>
     public Matrix PostAttention { get; }
-    public Matrix Gate { get; }
-    public Matrix Up { get; }
+
+    /// <summary>Which experts compute which tokens, in a layer that has experts; null in a model without any.</summary>
+    public Routing? Routing { get; }
+
+    /// <summary>Returns the outputs of gate and up, as matrices of the shape that a layer needs.</summary>
+    public (Matrix Gate, Matrix Up) GateAndUp(int rows, int columns) =>
+        (new(_gate.Data, _gate.Offset, rows, columns, columns), new(_up.Data, _up.Offset, rows, columns, columns));
 
     public void Dispose()
     {
-        foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, PostAttention, Gate, Up]) _context.Return(matrix);
+        foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, PostAttention, _gate, _up]) _context.Return(matrix);
+        if (Routing is { } routing) _context.Return(routing.Probabilities);
         if (AttentionOutput is { } attention) _context.Return(attention);
         if (FeedForwardOutput is { } feedForward) _context.Return(feedForward);
         if (RawQuery.Data == Query.Data) return;

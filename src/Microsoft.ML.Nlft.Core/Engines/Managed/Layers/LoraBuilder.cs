@@ -12,13 +12,20 @@ internal static class LoraBuilder
         var model = options.Folder.Configuration;
         var adapter = options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), model, options.Seed);
         adapter.EnsureFits(model);
-        var factors = adapter.Factors.ToDictionary(factor => factor.Name, factor => new Parameter(factor.Name, factor.Shape, [.. factor.Values]));
-        foreach (var linear in linears)
+        var factors = adapter.Factors.ToDictionary(factor => factor.Name);
+        var byWeight = linears.ToDictionary(linear => linear.Weight.Name);
+        var modules = ModelLayout.LinearModules(model).ToDictionary(module => module.Name);
+        foreach (var target in adapter.Configuration.Resolve(model))
         {
-            if (adapter.Configuration.Resolve(linear.Module) is not { } target) continue;
-            var (a, b) = (factors[$"{linear.Module}.lora_A"], factors[$"{linear.Module}.lora_B"]);
-            linear.Lora = new LoraFactors(linear.Module, a, b, target.Scaling, adapter.Configuration.Dropout);
-            parameters.AddRange([a, b]);
+            var module = modules[target.Module];
+            var (a, b) = (factors[target.Factors + ".lora_A"], factors[target.Factors + ".lora_B"]);
+            var (parameterA, parameterB) = (new Parameter(a.Name, a.Shape, [.. a.Values]), Parameter.Stacked(b, module.Experts));
+            foreach (var part in module.Parts)
+            {
+                byWeight[part.Weight].Lora = new LoraFactors(target.Module, parameterA.RowRange(part.Expert * target.Rank, target.Rank),
+                    parameterB.RowRange(part.Expert * module.Outputs + part.FirstRow, part.Rows), target.Scaling, adapter.Configuration.Dropout);
+            }
+            parameters.AddRange([parameterA, parameterB]);
         }
         return adapter.Configuration;
     }

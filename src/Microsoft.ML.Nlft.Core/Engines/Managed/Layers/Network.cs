@@ -58,6 +58,7 @@ internal sealed class Network : IDisposable
     {
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
+        var modules = ModelLayout.LinearModules(c, index);
         return new DecoderLayer
         {
             Index = index,
@@ -74,11 +75,20 @@ internal sealed class Network : IDisposable
             KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
             Attention = new Attention(c, window),
             FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
-            FeedForward = new FeedForward(
+            FeedForward = c.HasExperts(index) ? Experts(c.Experts!, modules[^3], modules[^2], modules[^1]) : new FeedForward(
                 Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
                 Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
                 Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias)),
         };
+    }
+
+    private Experts Experts(ExpertConfiguration experts, LinearModule router, LinearModule gateUp, LinearModule down)
+    {
+        return new Experts(experts, Part(router, 0), [.. Enumerable.Range(0, experts.Count).Select(expert =>
+            new FeedForward(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))]);
+
+        Linear Part(LinearModule module, int part) =>
+            new(module.Name, Load(module.Parts[part].Weight, module.Parts[part].Rows, module.Inputs, exact: module.IsRouter), null);
     }
 
     private Linear Linear(string module, int outputs, int inputs, bool bias) =>
@@ -86,9 +96,9 @@ internal sealed class Network : IDisposable
 
     private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon);
 
-    private Weight Load(string name, int rows, int columns, bool vector = false)
+    private Weight Load(string name, int rows, int columns, bool vector = false, bool exact = false)
     {
-        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, _int8);
+        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, _int8 && !exact);
         _weights.Add(weight);
         return weight;
     }
