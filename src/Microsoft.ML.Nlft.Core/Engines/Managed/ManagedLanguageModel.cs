@@ -18,7 +18,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         _workers = new Workers(engine.Threads != 0 ? engine.Threads : options.Processors != 0 ? options.Processors : Environment.ProcessorCount);
         ActivationMemory = engine.ActivationMemory ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
-        _network = new Network(options, engine.Int8Weights, cancellationToken);
+        _network = new Network(options, engine, cancellationToken);
         _optimizer = new AdamW(_network.Parameters);
         _rope = new RotaryTable(Configuration);
     }

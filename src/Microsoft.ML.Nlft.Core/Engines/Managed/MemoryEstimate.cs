@@ -11,8 +11,10 @@ public sealed class MemoryEstimate
     /// <summary>The formulas, as they are shown.</summary>
     public static IReadOnlyList<string> Formulas { get; } =
     [
-        "L layers, H hidden size, I intermediate size (of k experts per token together), V vocabulary, Q = heads x head size, K = key/value heads x head size",
-        "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row",
+        "L layers, H hidden size, I intermediate size (of a token's experts together), V vocabulary, Q = heads x head size,",
+        "K = key/value heads x head size",
+        "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row;",
+        "             with Int4Weights 20 bytes for 32 elements of a row in the layers",
         "cache        8 bytes x L x K x T  (keys and values, float32)",
         "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
         "activations  4 bytes x (T x ((L + 3) x H + S x (H + 2Q + 2K + 2I) + 4H + 4Q + 2K + 2I) + min(T, 1024) x min(V, 2048))",
@@ -43,6 +45,17 @@ public sealed class MemoryEstimate
     public long Int8Weights => ModelLayout.Weights(_model).Sum(weight =>
         weight.Shape.Length == 1 ? 4 * weight.Shape[0] : weight.Shape.Aggregate(1L, (product, size) => product * size) + 4 * weight.Shape[0])
         + ModelLayout.LinearModules(_model).Where(module => module.IsRouter).Sum(router => 3 * router.Size); // as float32 at most
+
+    /// <summary>Bytes of the frozen weights with the layers in 4 bits, the embedding and the output layer in 8 bits.</summary>
+    public long Int4Weights
+    {
+        get
+        {
+            var linears = ModelLayout.LinearModules(_model).Where(linear => !linear.IsRouter)
+                .Sum(linear => (long)linear.Experts * linear.Outputs * (((linear.Inputs + 31L) / 32 * 20) - (linear.Inputs + 4)));
+            return Int8Weights + linears;
+        }
+    }
 
     /// <summary>Bytes of the keys and values while answers grow.</summary>
     public long Cache => 8L * _model.LayerCount * Keys * _tokens;

@@ -8,11 +8,12 @@ internal sealed class Network : IDisposable
     private readonly List<Weight> _weights = [];
     private readonly List<Parameter> _parameters = [];
     private readonly ModelFolder _folder;
-    private readonly bool _trainAll, _int8;
+    private readonly bool _trainAll;
+    private readonly ManagedEngineOptions _engine;
 
-    public Network(ModelLoadOptions options, bool int8, CancellationToken cancellationToken)
+    public Network(ModelLoadOptions options, ManagedEngineOptions engine, CancellationToken cancellationToken)
     {
-        (_folder, _int8) = (options.Folder, int8);
+        (_folder, _engine) = (options.Folder, engine);
         _trainAll = options.Trainable == TrainableWeights.All;
         var c = _folder.Configuration;
         Embedding = Load("model.embed_tokens.weight", c.VocabularySize, c.HiddenSize);
@@ -87,18 +88,19 @@ internal sealed class Network : IDisposable
         return new Experts(experts, Part(router, 0), [.. Enumerable.Range(0, experts.Count).Select(expert =>
             new FeedForward(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))]);
 
-        Linear Part(LinearModule module, int part) =>
-            new(module.Name, Load(module.Parts[part].Weight, module.Parts[part].Rows, module.Inputs, exact: module.IsRouter), null);
+        Linear Part(LinearModule module, int part) => new(module.Name,
+            Load(module.Parts[part].Weight, module.Parts[part].Rows, module.Inputs, int4: _engine.Int4Weights, exact: module.IsRouter), null);
     }
 
     private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", outputs, inputs), bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
+        new(module, Load($"{module}.weight", outputs, inputs, int4: _engine.Int4Weights), bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
 
     private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon);
 
-    private Weight Load(string name, int rows, int columns, bool vector = false, bool exact = false)
+    private Weight Load(string name, int rows, int columns, bool vector = false, bool int4 = false, bool exact = false)
     {
-        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, _int8 && !exact);
+        int? bits = exact ? null : int4 ? 4 : _engine.Int8Weights || _engine.Int4Weights ? 8 : null;
+        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, bits);
         _weights.Add(weight);
         return weight;
     }
