@@ -74,6 +74,7 @@ public sealed class TorchSharpMemoryEstimate
     /// </summary>
     private long AdaptedInputs(LoraConfiguration lora)
     {
+        lora = lora.For(_model);
         var perToken = _model.Experts?.PerToken ?? 1;
         var inputs = _linears.ToDictionary(linear => linear.Name, linear => linear.Experts > 1 ? (long)perToken * linear.Inputs : linear.Inputs);
         var modules = lora.Resolve(_model).Select(target => target.Module);

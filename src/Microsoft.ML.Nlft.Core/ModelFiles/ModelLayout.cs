@@ -49,8 +49,8 @@ public static class ModelLayout
     }
 
     /// <summary>
-    /// Returns the linear layers of all decoder layers, which LoRA can adapt. The experts of a layer are two stacks of linear layers, named as in PEFT:
-    /// gate_up_proj and down_proj.
+    /// Returns the linear layers of all decoder layers, which LoRA can adapt. The experts of a layer are two stacks of linear layers, named as in
+    /// PEFT: gate_up_proj and down_proj.
     /// </summary>
     public static IEnumerable<LinearModule> LinearModules(ModelConfiguration configuration)
     {

@@ -81,6 +81,39 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
+    [DataRow("""{"model_type": "mixtral"}""", 8, 2, 56, true, "")]
+    [DataRow("""{"model_type": "mixtral", "num_experts": 4, "num_experts_per_tok": 1}""", 4, 1, 56, true, "")]
+    [DataRow("""{"model_type": "qwen3_moe"}""", 128, 8, 768, false, "")]
+    [DataRow("""{"model_type": "qwen3_moe", "num_experts": 4, "num_local_experts": 8, "norm_topk_prob": true}""", 8, 8, 768, true, "")]
+    [DataRow("""{"model_type": "qwen3_moe", "mlp_only_layers": [0, 7]}""", 128, 8, 768, false, "False,True,True")]
+    [DataRow("""{"model_type": "qwen3_moe", "decoder_sparse_step": 2, "mlp_only_layers": null}""", 128, 8, 768, false, "False,True,False")]
+    [DataRow("""{"model_type": "qwen3_moe", "decoder_sparse_step": 2, "mlp_only_layers": [1]}""", 128, 8, 768, false, "False,False,False")]
+    public void Load_Experts_AreReadInBothSpellings(string changes, int count, int perToken, int width, bool normalizes, string layers)
+    {
+        var experts = Load(changes).Experts!;
+        Assert.AreEqual((count, perToken, width, normalizes), (experts.Count, experts.PerToken, experts.IntermediateSize, experts.NormalizeWeights));
+        Assert.AreEqual(layers, string.Join(",", experts.Layers ?? []));
+    }
+
+    [TestMethod]
+    public void Validate_ExpertsThatTheArchitectureLacks_AreRefused()
+    {
+        var (mixtral, qwen) = (Load("""{"model_type": "mixtral"}"""), Load("""{"model_type": "qwen3_moe"}"""));
+        var experts = mixtral.Experts!;
+        foreach (var (configuration, key) in new[]
+        {
+            (mixtral with { Experts = null }, "model_type"), (Load("{}") with { Experts = experts }, "model_type"),
+            (mixtral with { Experts = experts with { IntermediateSize = 8 } }, "moe_intermediate_size"),
+            (mixtral with { Experts = experts with { NormalizeWeights = false } }, "norm_topk_prob"),
+            (mixtral with { Experts = experts with { Layers = [true, true, true] } }, "mlp_only_layers"),
+            (qwen with { Experts = qwen.Experts! with { Layers = [true, true] } }, "mlp_only_layers"),
+        })
+        {
+            StringAssert.Contains(Assert.ThrowsExactly<NlftException>(configuration.Validate).Subject, $"\"{key}\"");
+        }
+    }
+
+    [TestMethod]
     [DataRow("""{"no_rope_layers": [0, 1, 1]}""", "False,True,True")]
     [DataRow("""{"no_rope_layers": [0, 0, 0]}""", "False,False,False")]
     [DataRow("""{"no_rope_layers": [1, 1, 1]}""", "")]
@@ -114,6 +147,10 @@ public sealed class ModelConfigurationTests
          "layer_types": ["sliding_attention", "full_attention", "full_attention"]}
         """, "7,0,0")]
     [DataRow("""{"model_type": "llama", "sliding_window": 7}""", "0,0,0")]
+    [DataRow("""{"model_type": "mixtral"}""", "0,0,0")]
+    [DataRow("""{"model_type": "mixtral", "sliding_window": 7}""", "7,7,7")]
+    [DataRow("""{"model_type": "qwen3_moe", "num_key_value_heads": 4, "sliding_window": 7}""", "0,0,0")]
+    [DataRow("""{"model_type": "qwen3_moe", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 2}""", "7,7,7")]
     public void Load_SlidingWindows_FollowTheArchitecture(string changes, string expected) =>
         Assert.AreEqual(expected, string.Join(",", Load(changes).SlidingWindows));
 
@@ -191,6 +228,9 @@ public sealed class ModelConfigurationTests
     [DataRow("qwen3", "{}", 128)]
     [DataRow("qwen3", """{"head_dim": 16}""", 16)]
     [DataRow("qwen2", """{"head_dim": 16}""", 16)]
+    [DataRow("mixtral", """{"head_dim": null}""", 8)]
+    [DataRow("qwen3_moe", "{}", 8)]
+    [DataRow("qwen3_moe", """{"head_dim": 16}""", 16)]
     public void Load_HeadSize_FollowsTheArchitecture(string type, string changes, int expected)
     {
         var json = JsonNode.Parse(changes)!.AsObject();
@@ -212,14 +252,23 @@ public sealed class ModelConfigurationTests
     public static IEnumerable<object[]> Malformed =>
     [
         ["""{"model_type": "phi3"}""",
-            "config.json, \"model_type\": found \"phi3\"; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use a model of one of "
-                + "these architectures."],
+            $"config.json, \"model_type\": found \"phi3\"; expected {ModelArchitecture.Names}. Use a model of one of these architectures."],
         ["""{"model_type": "gemma3_text"}""",
-            "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use a model "
-                + "of one of these architectures."],
+            $"config.json, \"model_type\": found \"gemma3_text\"; expected {ModelArchitecture.Names}. Use a model of one of these architectures."],
         ["""{"model_type": "(remove)"}""",
-            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use the "
-                + "config.json that belongs to the model."],
+            $"config.json, \"model_type\": found no such key; expected {ModelArchitecture.Names}. Use the config.json that belongs to the model."],
+        ["""{"model_type": "mixtral", "num_experts_per_tok": 9}""",
+            $"config.json, \"num_experts_per_tok\": found 9; expected an integer from 1 to 8. {CorrectConfiguration}"],
+        ["""{"model_type": "mixtral", "num_local_experts": 0}""",
+            $"config.json, \"num_experts\": found 0; expected an integer from 1 to 16384. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen3_moe", "moe_intermediate_size": -1}""",
+            $"config.json, \"moe_intermediate_size\": found -1; expected an integer from 1 to 4194304. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen3_moe", "num_experts": 20000}""",
+            $"config.json, \"num_experts\": found 20000; expected an integer from 1 to 16384. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen3_moe", "decoder_sparse_step": 0}""",
+            $"config.json, \"decoder_sparse_step\": found 0; expected an integer above 0. {Correct}"],
+        ["""{"model_type": "qwen3_moe", "num_experts_per_tok": 128, "moe_intermediate_size": 4194304}""",
+            "config.json, \"num_experts_per_tok\": found 128; expected experts that are together at most 4194304 wide. " + CorrectConfiguration],
         ["""{"model_type": "granite", "residual_multiplier": 0}""",
             $"config.json, \"residual_multiplier\": found 0; expected a finite number above 0. {CorrectConfiguration}"],
         ["""{"model_type": "granite", "logits_scaling": -8}""",
@@ -362,6 +411,9 @@ public sealed class ModelConfigurationTests
         """)]
     [DataRow("""{"model_type": "smollm3", "no_rope_layers": [1, 1, 0], "tie_word_embeddings": false}""")]
     [DataRow("""{"model_type": "olmo2", "attention_bias": true}""")]
+    [DataRow("""{"model_type": "mixtral", "num_local_experts": 6, "sliding_window": 7}""")]
+    [DataRow("""{"model_type": "qwen3_moe", "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 24, "mlp_only_layers": [1]}""")]
+    [DataRow("""{"model_type": "qwen3_moe", "norm_topk_prob": true, "use_sliding_window": true, "sliding_window": 7, "attention_bias": true}""")]
     public void Load_WrittenConfiguration_ReadsBackAsItWas(string changes)
     {
         var c = Load(changes);
@@ -371,7 +423,13 @@ public sealed class ModelConfigurationTests
         CollectionAssert.AreEqual(c.SlidingWindows.ToArray(), read.SlidingWindows.ToArray());
         CollectionAssert.AreEqual(c.EndOfSequenceIds.ToArray(), read.EndOfSequenceIds.ToArray());
         CollectionAssert.AreEqual(c.RotatedLayers?.ToArray(), read.RotatedLayers?.ToArray());
-        Assert.AreEqual(c with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null },
-            read with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null });
+        CollectionAssert.AreEqual(c.Experts?.Layers?.ToArray(), read.Experts?.Layers?.ToArray());
+        Assert.AreEqual(WithoutLists(c), WithoutLists(read));
+
+        static ModelConfiguration WithoutLists(ModelConfiguration c) => c with
+        {
+            DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null,
+            Experts = c.Experts is { } experts ? experts with { Layers = null } : null,
+        };
     }
 }

@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// A mixture of experts (Shazeer et al., arXiv 1701.06538; Jiang et al., arXiv 2401.04088) in place of a layer's feed-forward network: p = softmax(W x)
-/// over all experts, y = sum over the k likeliest of w_e expert_e(x), where w_e is p_e, or p_e divided by the sum of the k.
+/// A mixture of experts (Shazeer et al., arXiv 1701.06538; Jiang et al., arXiv 2401.04088) in place of a layer's feed-forward network:
+/// p = softmax(W x) over all experts, y = sum over the k likeliest of w_e expert_e(x), where w_e is p_e, or p_e divided by the sum of the k.
 /// </summary>
 public sealed record ExpertConfiguration
 {

@@ -44,7 +44,10 @@ internal static class ModelConfigurationRules
             throw Fault("attention_bias", true, $"false: {c.ModelType} has no biases");
         if (!architecture.MlpBias && c.MlpBias) throw Fault("mlp_bias", true, $"false: {c.ModelType} has no feed-forward biases");
         if ((c.QueryKeyNorm, c.NormAfter) != (architecture.QueryKeyNorm, architecture.NormAfter))
-            throw Fault("model_type", c.ModelType, "qwen3, qwen3_moe or olmo2 for normalised queries and keys, olmo2 for norms after, and only for them");
+        {
+            throw Fault("model_type", c.ModelType,
+                "qwen3, qwen3_moe or olmo2 for normalised queries and keys, olmo2 for norms after, and only for them");
+        }
         if (!architecture.RotatedLayers && c.RotatedLayers is not null) throw Fault("no_rope_layers", "a list", "none: all layers rotate");
         if (c.RotatedLayers is { } rotated && rotated.Count != c.LayerCount)
             throw Fault("no_rope_layers", $"{rotated.Count} entries", $"{c.LayerCount}, one per layer");
@@ -68,7 +71,7 @@ internal static class ModelConfigurationRules
                 throw Fault("mlp_only_layers", $"{layers.Count} entries", $"{c.LayerCount}, one per layer");
             if (architecture.IntermediateSize is not null) return;
             if (experts.IntermediateSize != c.IntermediateSize)
-                throw Fault("moe_intermediate_size", experts.IntermediateSize, $"intermediate_size, {c.IntermediateSize}: {c.ModelType} has one width");
+                throw Fault("moe_intermediate_size", experts.IntermediateSize, $"{c.IntermediateSize}, intermediate_size of {c.ModelType}");
             if (!experts.NormalizeWeights) throw Fault("norm_topk_prob", false, $"true: weights of {c.ModelType} always add up to 1");
             if (experts.Layers is not null) throw Fault("mlp_only_layers", "a list", $"none: all layers of {c.ModelType} have experts");
         }

@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// What PEFT calls the adapted matrices of experts. In transformers 5 they are two parameters of one module, stacks of the matrices of all experts, and
-/// PEFT adapts them by target_parameters; in earlier versions they were linear layers, whose names PEFT translates.
+/// What PEFT calls the adapted matrices of experts. In transformers 5 they are two parameters of one module, stacks of the matrices of all experts,
+/// and PEFT adapts them by target_parameters; in earlier versions they were linear layers, whose names PEFT translates.
 /// </summary>
 internal static class ExpertTargets
 {
@@ -55,18 +55,20 @@ internal static class ExpertTargets
         var names = lora.IsAllLinear ? [.. s_attention, "gate", "gate_proj", "up_proj", "down_proj"] : lora.TargetModules;
         var ofExperts = names.ToLookup(name => s_parameters.GetValueOrDefault(Last(name)));
         if (!lora.IsAllLinear && ofExperts[null].Count() == names.Count) return lora;
+        var parameters = ofExperts.Select(group => group.Key).OfType<string>().Concat(lora.TargetParameters).Distinct();
         var converted = lora with
         {
+            Dropout = 0,
             TargetPattern = null,
             TargetModules = [.. ofExperts[null]],
-            TargetParameters = [.. ofExperts.Select(group => group.Key).OfType<string>().Concat(lora.TargetParameters).Distinct().Order(StringComparer.Ordinal)],
+            TargetParameters = [.. parameters.Order(StringComparer.Ordinal)],
         };
         string[] fused = [.. ofExperts[GateUp].Select(Last)];
         if (fused.Length == 0) return converted;
         if (!fused.Intersect(["w1", "gate_proj"]).Any() || !fused.Intersect(["w3", "up_proj"]).Any())
         {
-            throw LoraConfiguration.Fault(nameof(lora.TargetModules), string.Join(", ", lora.TargetModules), "gate_proj and up_proj, or none of the two",
-                "Name both: the experts' gate and up are adapted together.");
+            throw LoraConfiguration.Fault(nameof(lora.TargetModules), string.Join(", ", lora.TargetModules),
+                "gate_proj and up_proj, or none of the two", "Name both: the experts' gate and up are adapted together.");
         }
         const string Key = $@".*\.{GateUp}";
         return converted with

@@ -20,7 +20,10 @@ public sealed record LoraConfiguration
     /// <summary>Alpha, above 0: scaling is alpha / r, or alpha / sqrt(r) with <see cref="UseRankStabilizedScaling"/>. Default 16.</summary>
     public double Alpha { get; init; } = 16;
 
-    /// <summary>Probability of dropping an input feature of the adapter while training, in [0, 1). Default 0.05.</summary>
+    /// <summary>
+    /// Probability of dropping an input feature of the adapter while training, in [0, 1). Default 0.05; 0 where experts are adapted, because PEFT has
+    /// no dropout for parameters.
+    /// </summary>
     public double Dropout { get; init; } = 0.05;
 
     /// <summary>
@@ -52,7 +55,8 @@ public sealed record LoraConfiguration
     public string? ExcludedPattern { get; init; }
 
     /// <summary>
-    /// Only these layers are adapted (layers_to_transform); null (default): all. Needs <see cref="TargetModules"/>; parameters are adapted in all layers.
+    /// Only these layers are adapted (layers_to_transform); null (default): all. Needs <see cref="TargetModules"/>; parameters are adapted in all
+    /// layers.
     /// </summary>
     public IReadOnlyList<int>? Layers { get; init; }
 
@@ -103,7 +107,7 @@ public sealed record LoraConfiguration
 
     /// <summary>
     /// Returns the settings as PEFT has them for a model: where there are experts, the names of their projections and of the router become
-    /// <see cref="TargetParameters"/>; gate and up, which are one parameter there, take twice the rank and alpha.
+    /// <see cref="TargetParameters"/>, without dropout; gate and up, which are one parameter there, take twice the rank and alpha.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <exception cref="NlftException">Of gate and up only one is named.</exception>
@@ -118,8 +122,8 @@ public sealed record LoraConfiguration
         if (!(Dropout >= 0 && Dropout < 1)) throw Fault(nameof(Dropout), Dropout, "a number of at least 0 and below 1", "Set 0 to turn dropout off.");
         if (TargetParameters.Count > 0 && Dropout > 0)
         {
-            throw Fault(nameof(Dropout), Dropout, $"0, as {string.Join(", ", TargetParameters)} are parameters of experts or named as parameters",
-                "Set it to 0, or adapt linear layers alone: an adapter of parameters has no dropout.");
+            throw Fault(nameof(Dropout), Dropout, $"0 beside TargetParameters ({string.Join(", ", TargetParameters)})",
+                "Set it to 0: PEFT has no dropout for parameters.");
         }
         if (TargetPattern is null && TargetModules.Count == 0 && TargetParameters.Count == 0)
         {

@@ -102,8 +102,8 @@ internal sealed class LowRankUpdate
             var b = linear.Experts == 1 ? scaled : StackedFactor.ByExpert(scaled, linear.Experts);
             foreach (var part in linear.Parts)
             {
-                var firstRow = part.Expert * linear.Outputs + part.FirstRow;
-                updates.Add(part.Weight, new(r, a.Slice(part.Expert * r * linear.Inputs, r * linear.Inputs), b.AsMemory(firstRow * r, part.Rows * r)));
+                var (first, firstRow) = (part.Expert * r * linear.Inputs, part.Expert * linear.Outputs + part.FirstRow);
+                updates.Add(part.Weight, new(r, a.Slice(first, r * linear.Inputs), b.AsMemory(firstRow * r, part.Rows * r)));
             }
         }
         return updates;

@@ -4,9 +4,9 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// A mixture of experts, y = sum over a token's experts of w_e down_e(silu(gate_e(x)) * up_e(x)); see <see cref="ExpertConfiguration"/>. The rows of an
-/// expert are gathered, so that it computes its own tokens only. A row's products give the same bits alone or among others, and a token adds up its
-/// experts in their order, so results depend neither on threads nor on the batch. The weight w_e is applied to the input of down_e.
+/// A mixture of experts, y = sum over a token's experts of w_e down_e(silu(gate_e(x)) * up_e(x)); see <see cref="ExpertConfiguration"/>. The rows of
+/// an expert are gathered, so that it computes its own tokens only. A row's products give the same bits alone or among others, and a token adds up
+/// its experts in their order, so results depend neither on threads nor on the batch. The weight w_e is applied to the input of down_e.
 /// </summary>
 internal sealed class Experts(ExpertConfiguration configuration, Linear router, FeedForward[] experts) : IFeedForward
 {

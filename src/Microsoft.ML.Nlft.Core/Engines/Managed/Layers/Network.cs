@@ -93,7 +93,8 @@ internal sealed class Network : IDisposable
     }
 
     private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", outputs, inputs, int4: _engine.Int4Weights), bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
+        new(module, Load($"{module}.weight", outputs, inputs, int4: _engine.Int4Weights),
+            bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
 
     private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon);
 

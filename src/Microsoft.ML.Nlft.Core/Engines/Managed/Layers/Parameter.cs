@@ -15,8 +15,8 @@ internal sealed class Parameter
         (Name, Shape, _experts, _offset, Values, Gradient, Moment1, Moment2) = (name, shape, experts, offset, values, gradient, moment1, moment2);
 
     /// <summary>
-    /// Creates the factor B of a stack of E experts from the values of an adapter, [out, r, E]: in memory the matrices of the experts, out x r, lie one
-    /// below the other.
+    /// Creates the factor B of a stack of E experts from the values of an adapter, [out, r, E]: in memory the matrices of the experts, out x r, lie
+    /// one below the other.
     /// </summary>
     public static Parameter Stacked(NamedTensor factor, int experts)
     {

@@ -4,7 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// Which experts compute which of R tokens: R k rows, sorted by expert and, within an expert, by token. Every row has a token, an expert and a weight.
+/// Says which experts compute which of R tokens: R k rows, sorted by expert and, within an expert, by token. Every row has a token, an expert and a
+/// weight.
 /// </summary>
 internal sealed class Routing
 {
