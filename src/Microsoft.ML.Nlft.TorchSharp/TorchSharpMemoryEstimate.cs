@@ -57,8 +57,8 @@ public sealed class TorchSharpMemoryEstimate
     {
         long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.FeedForwardWidth;
         int layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1; // one set is in use
-        // The rows of experts, before and after, and the router's probabilities.
-        var experts = _model.Experts is { } mixture ? _size * 2 * mixture.PerToken * hidden + 12 * mixture.Count : 0;
+        // What experts put out, what they are given where their weights are trained, and the router's probabilities.
+        var experts = _model.Experts is { } mixture ? _size * (lora is null ? 2 : 1) * mixture.PerToken * hidden + 12 * mixture.Count : 0;
         var norms = _model.QueryKeyNorm ? queries + (long)_model.KeyValueHeadCount * _model.HeadSize : 0;
         var set = _size * (hidden + 4 * queries + 3 * inner + norms) + experts // per token
             + (lora is null ? _size * (4 * hidden + queries + inner + norms) : AdaptedInputs(lora));
