@@ -19,7 +19,7 @@ internal sealed class Network : IDisposable
         (_folder, _context, _int8, _trainAll) = (options.Folder, context, int8, options.Trainable == TrainableWeights.All);
         var c = _folder.Configuration;
         var adapter = _trainAll || (options.Adapter is null && options.Trainable == TrainableWeights.None) ? null
-            : options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), c, options.Seed);
+            : options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), _folder, options.Seed);
         adapter?.EnsureFits(c);
         Lora = adapter?.Configuration;
         (string, int[])[] layout = _trainAll
@@ -64,6 +64,7 @@ internal sealed class Network : IDisposable
 
     public void Dispose()
     {
+        foreach (var linear in Layers?.Where(layer => layer is not null).SelectMany(layer => layer.Linears) ?? []) linear.Lora?.Dispose();
         _weights.ForEach(weight => weight.Dispose());
         Parameters.Dispose();
     }
@@ -124,15 +125,23 @@ internal sealed class Network : IDisposable
             var modules = ModelLayout.LinearModules(_folder.Configuration, i);
             (experts.GateUp, experts.Down) = (Factors(modules[^2]), Factors(modules[^1]));
         }
+        var names = adapter.Factors.Select(factor => factor.Name).ToHashSet();
         foreach (var linear in Layers.SelectMany(layer => layer.Linears))
         {
+            if (Of(linear, LoraLayout.Bias) is { } bias) linear.Bias = new Weight(bias, _context);
             if (adapter.Configuration.Resolve(linear.Module) is not { } target) continue;
-            linear.Lora = new LoraFactors(_adapted.Count, Parameters[$"{linear.Module}.lora_A"], Parameters[$"{linear.Module}.lora_B"],
-                target.Scaling, adapter.Configuration.Dropout);
+            linear.Lora = new LoraFactors(_adapted.Count, Parameters, Of(linear, LoraLayout.A)!, Of(linear, LoraLayout.B)!, target.Scaling,
+                adapter.Configuration.Dropout)
+            {
+                Magnitude = Of(linear, LoraLayout.Magnitude),
+                Bias = Of(linear, LoraLayout.BiasOfB),
+            };
             _adapted.Add(DropoutMask.ModuleKey(linear.Module));
         }
 
+        Parameter? Of(Linear linear, string part) => names.Contains(linear.Module + part) ? Parameters[linear.Module + part] : null;
+
         ExpertFactors? Factors(LinearModule stack) => adapter.Configuration.Resolve(stack.Name) is { } target
-            ? new(Parameters[target.Factors + ".lora_A"], Parameters[target.Factors + ".lora_B"], stack.Experts, target.Scaling) : null;
+            ? new(Parameters[target.Factors + LoraLayout.A], Parameters[target.Factors + LoraLayout.B], stack.Experts, target.Scaling) : null;
     }
 }

@@ -145,6 +145,81 @@ public class LayerGradientTests
         Numbers.CheckGradient("B", b.Values, b.Gradient, Loss);
     }
 
+    /// <summary>No gradient flows through the norm of DoRA: it stays while A and B move, and is computed anew only when they were trained.</summary>
+    [TestMethod]
+    [DataRow(0.0, true, false, false)]
+    [DataRow(0.3, true, false, false)]
+    [DataRow(0.0, true, true, false)]
+    [DataRow(0.0, false, true, true)]
+    [DataRow(0.3, false, true, true)]
+    [DataRow(0.0, false, false, true)]
+    public void LinearBackward_MagnitudesAndBiases_MatchesFiniteDifferences(double dropout, bool magnitudes, bool layerBias, bool factorBias)
+    {
+        using var folder = TinyModels.Create(1, TinyModels.Configuration with { ModelType = "llama", QueryKeyNorm = false, MlpBias = true });
+        const int Outputs = TinyModels.Intermediate;
+        var weight = new Weight(folder, "model.layers.0.mlp.up_proj.weight", Outputs, Hidden, vector: false, trainable: false);
+        Parameter Vector(string name, int seed) => new(name, [Outputs], Numbers.Random(1, Outputs, seed).Data);
+        var bias = layerBias ? Vector("bias", 6) : null;
+        var a = new Parameter("a", [3, Hidden], Numbers.Random(3, Hidden, 1).Data);
+        var b = new Parameter("b", [Outputs, 3], Numbers.Random(Outputs, 3, 2).Data);
+        var lora = new LoraFactors("m", a, b, 0.7, dropout)
+        {
+            Magnitude = magnitudes ? Vector("m", 7) : null,
+            Bias = factorBias ? Vector("b", 8) : null,
+        };
+        var linear = new Linear("m", weight, bias is null ? null : new Weight(bias)) { Lora = lora };
+        var context = Context(4, 3) with { Training = true };
+        Matrix x = Numbers.Random(7, Hidden, 3), y = Matrix.Zeros(7, Outputs), residual = Numbers.Random(7, Outputs, 9);
+        Matrix r = Numbers.Random(7, Outputs, 4), dx = Matrix.Zeros(7, Hidden);
+        double Loss()
+        {
+            linear.Forward(context, x, y, residual);
+            return Numbers.Dot(y, r);
+        }
+        linear.Backward(context, x, r, dx, accumulate: false);
+        Numbers.CheckGradient("x", x.Span, dx.Span, Loss);
+        foreach (var parameter in new[] { a, b, lora.Magnitude, lora.Bias, bias }.OfType<Parameter>())
+            Numbers.CheckGradient(parameter.Name, parameter.Values, parameter.Gradient, Loss);
+
+        var accumulated = Numbers.Random(7, Hidden, 5);
+        var start = accumulated.Span.ToArray();
+        linear.Backward(context, x, r, accumulated, accumulate: true);
+        for (var i = 0; i < start.Length; i++) Assert.AreEqual(start[i] + dx.Span[i], accumulated.Span[i], 1e-4);
+    }
+
+    /// <summary>m / n (W + scaling B A) x + bias, from the definition, before and after a change of A and B.</summary>
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(3)]
+    public void LinearForward_Magnitudes_IsTheDefinition(int rank)
+    {
+        using var folder = TinyModels.Create(1, TinyModels.Configuration with { ModelType = "llama", QueryKeyNorm = false, MlpBias = true });
+        const int Outputs = TinyModels.Intermediate;
+        var weight = new Weight(folder, "model.layers.0.mlp.up_proj.weight", Outputs, Hidden, vector: false, trainable: false);
+        var bias = new Parameter("bias", [Outputs], Numbers.Random(1, Outputs, 6).Data);
+        var a = new Parameter("a", [rank, Hidden], Numbers.Random(rank, Hidden, 1).Data);
+        var b = new Parameter("b", [Outputs, rank], Numbers.Random(Outputs, rank, 2).Data);
+        var m = new Parameter("m", [Outputs], Numbers.Random(1, Outputs, 7).Data);
+        var linear = new Linear("m", weight, new Weight(bias)) { Lora = new LoraFactors("m", a, b, 0.7, 0) { Magnitude = m } };
+        Matrix x = Numbers.Random(5, Hidden, 3), y = Matrix.Zeros(5, Outputs);
+        for (var version = 0; version < 2; version++)
+        {
+            linear.Forward(Context(5), x, y);
+            var w = new float[Hidden];
+            for (var output = 0; output < Outputs; output++)
+            {
+                weight.ReadRow(output, w);
+                var change = (int i) => Enumerable.Range(0, rank).Sum(k => (double)b.Values[output * rank + k] * a.Values[k * Hidden + i]);
+                var row = w.Select((value, i) => value + 0.7 * change(i)).ToArray();
+                var scale = m.Values[output] / Math.Sqrt(row.Sum(value => value * value));
+                for (var t = 0; t < 5; t++)
+                    Assert.AreEqual(scale * row.Select((value, i) => value * x[t][i]).Sum() + bias.Values[output], y[t][output], 1e-5);
+            }
+            foreach (ref var value in a.Values.AsSpan()) value *= -1.5f;
+            a.Version++;
+        }
+    }
+
     [TestMethod]
     public void TokenHeadBackward_AnyCoefficients_MatchesFiniteDifferences()
     {

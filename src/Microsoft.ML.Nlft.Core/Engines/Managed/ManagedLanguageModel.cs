@@ -85,6 +85,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         NamedTensors.RequireExactly(tensors, targets.ToDictionary(target => target.Key, target => target.Value.Parameter.StoredShape));
         foreach (var tensor in tensors) targets[tensor.Name].Parameter.Import(targets[tensor.Name].Values, tensor.Values);
         _optimizer.Steps = (int)step[0];
+        foreach (var p in _network.Parameters) p.Version++;
     }
 
     public void Dispose() => _network.Dispose();

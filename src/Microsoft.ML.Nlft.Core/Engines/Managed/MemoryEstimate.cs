@@ -79,12 +79,8 @@ public sealed class MemoryEstimate
     /// <summary>Parameters of an adapter.</summary>
     /// <param name="lora">The adapter's settings.</param>
     /// <param name="model">The architecture.</param>
-    public static long AdapterParameters(LoraConfiguration lora, ModelConfiguration model)
-    {
-        var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
-        return lora.Resolve(model).Select(target => (target.Rank, Module: linears[target.Module]))
-            .Sum(target => (long)target.Rank * (target.Module.Inputs + target.Module.Outputs) * target.Module.Experts);
-    }
+    public static long AdapterParameters(LoraConfiguration lora, ModelConfiguration model) =>
+        LoraLayout.Trained(lora, model).Sum(tensor => tensor.Shape.Aggregate(1L, (product, size) => product * size));
 
     /// <summary>A number of bytes for people, in binary units.</summary>
     /// <param name="bytes">The number.</param>

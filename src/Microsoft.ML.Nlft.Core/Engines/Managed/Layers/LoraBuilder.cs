@@ -2,30 +2,38 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>Attaches the factors of an adapter, given or newly initialized, to the linear layers that it targets.</summary>
+/// <summary>Attaches the tensors of an adapter, given or newly initialized, to the linear layers that they are for.</summary>
 internal static class LoraBuilder
 {
-    /// <summary>Attaches the adapter and adds its factors to <paramref name="parameters"/>.</summary>
+    /// <summary>Attaches the adapter and adds its tensors to <paramref name="parameters"/>.</summary>
     /// <returns>The configuration of the adapter.</returns>
     public static LoraConfiguration Attach(IEnumerable<Linear> linears, ModelLoadOptions options, List<Parameter> parameters)
     {
         var model = options.Folder.Configuration;
-        var adapter = options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), model, options.Seed);
+        var adapter = options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), options.Folder, options.Seed);
         adapter.EnsureFits(model);
-        var factors = adapter.Factors.ToDictionary(factor => factor.Name);
-        var byWeight = linears.ToDictionary(linear => linear.Weight.Name);
         var modules = ModelLayout.LinearModules(model).ToDictionary(module => module.Name);
-        foreach (var target in adapter.Configuration.Resolve(model))
+        var targets = adapter.Configuration.Resolve(model);
+        var stacks = targets.ToDictionary(target => target.Factors + LoraLayout.B, target => modules[target.Module].Experts);
+        var values = adapter.Factors.ToDictionary(factor => factor.Name, factor => factor.Values);
+        parameters.AddRange(LoraLayout.Trained(adapter.Configuration, model)
+            .Select(tensor => Parameter.Create(tensor.Name, tensor.Shape, values[tensor.Name], stacks.GetValueOrDefault(tensor.Name, 1))));
+        var byName = parameters.ToDictionary(parameter => parameter.Name);
+        var byWeight = linears.ToDictionary(linear => linear.Weight.Name);
+        foreach (var linear in byWeight.Values)
+            if (byName.GetValueOrDefault(linear.Module + LoraLayout.Bias) is { } bias) linear.Bias = new Weight(bias);
+        foreach (var target in targets)
         {
-            var module = modules[target.Module];
-            var (a, b) = (factors[target.Factors + ".lora_A"], factors[target.Factors + ".lora_B"]);
-            var (parameterA, parameterB) = (new Parameter(a.Name, a.Shape, [.. a.Values]), Parameter.Stacked(b, module.Experts));
+            var (module, a, b) = (modules[target.Module], byName[target.Factors + LoraLayout.A], byName[target.Factors + LoraLayout.B]);
             foreach (var part in module.Parts)
             {
-                byWeight[part.Weight].Lora = new LoraFactors(target.Module, parameterA.RowRange(part.Expert * target.Rank, target.Rank),
-                    parameterB.RowRange(part.Expert * module.Outputs + part.FirstRow, part.Rows), target.Scaling, adapter.Configuration.Dropout);
+                byWeight[part.Weight].Lora = new LoraFactors(target.Module, a.RowRange(part.Expert * target.Rank, target.Rank),
+                    b.RowRange(part.Expert * module.Outputs + part.FirstRow, part.Rows), target.Scaling, adapter.Configuration.Dropout)
+                {
+                    Magnitude = byName.GetValueOrDefault(target.Module + LoraLayout.Magnitude),
+                    Bias = byName.GetValueOrDefault(target.Module + LoraLayout.BiasOfB),
+                };
             }
-            parameters.AddRange([parameterA, parameterB]);
         }
         return adapter.Configuration;
     }

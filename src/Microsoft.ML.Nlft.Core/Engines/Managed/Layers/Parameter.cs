@@ -15,14 +15,19 @@ internal sealed class Parameter
         (Name, Shape, _experts, _offset, Values, Gradient, Moment1, Moment2) = (name, shape, experts, offset, values, gradient, moment1, moment2);
 
     /// <summary>
-    /// Creates the factor B of a stack of E experts from the values of an adapter, [out, r, E]: in memory the matrices of the experts, out x r, lie
-    /// one below the other.
+    /// Creates a tensor of an adapter from a copy of its values. In memory the matrices out x r of the factor B of a stack of E experts,
+    /// [out, r, E] in files, lie one below the other.
     /// </summary>
-    public static Parameter Stacked(NamedTensor factor, int experts)
+    /// <param name="name">The name of the tensor.</param>
+    /// <param name="shape">Its shape in files.</param>
+    /// <param name="stored">Its values in the order of files.</param>
+    /// <param name="experts">E for the factor B of a stack, 1 for any other tensor.</param>
+    public static Parameter Create(string name, int[] shape, float[] stored, int experts)
     {
-        var values = StackedFactor.ByExpert(factor.Values, experts);
-        return new(factor.Name, [factor.Shape[0] * experts, factor.Shape[1] / experts], experts, 0, values, new float[values.Length],
-            new float[values.Length], new float[values.Length]);
+        if (experts == 1) return new(name, shape, [.. stored]);
+        var values = StackedFactor.ByExpert(stored, experts);
+        return new(name, [shape[0] * experts, shape[1] / experts], experts, 0, values, new float[values.Length], new float[values.Length],
+            new float[values.Length]);
     }
 
     public string Name { get; }
@@ -38,9 +43,12 @@ internal sealed class Parameter
     public float[] Moment1 { get; }
     public float[] Moment2 { get; }
 
-    /// <summary>Rows [row, row + rows) of a matrix, as a parameter that shares its arrays.</summary>
-    public Parameter RowRange(int row, int rows) =>
-        new(Name, [rows, Shape[1]], 1, _offset + row * Shape[1], Values, Gradient, Moment1, Moment2);
+    /// <summary>Rows [row, row + rows) of a matrix: the parameter itself if that is all, else one that shares its arrays.</summary>
+    public Parameter RowRange(int row, int rows) => row == 0 && rows == Shape[0] ? this
+        : new(Name, [rows, Shape[1]], 1, _offset + row * Shape[1], Values, Gradient, Moment1, Moment2);
+
+    /// <summary>Counts the changes of the values, so that what is computed from them can be kept until they change.</summary>
+    public int Version { get; set; }
 
     /// <summary>One of the arrays as a matrix of the shape <see cref="Shape"/>.</summary>
     public Matrix AsMatrix(float[] array) => new(array, _offset, Shape[0], Shape[1], Shape[1]);

@@ -30,6 +30,14 @@ internal sealed class Weight : IDisposable
         Operand = new Operand(new Matrix(_values, rows, columns));
     }
 
+    /// <summary>Wraps a trainable tensor.</summary>
+    public Weight(Parameter parameter)
+    {
+        (Name, _values, Parameter) = (parameter.Name, parameter.Values, parameter);
+        (Rows, Columns) = parameter.Shape.Length == 1 ? (1, parameter.Shape[0]) : (parameter.Shape[0], parameter.Shape[1]);
+        Operand = new Operand(new Matrix(_values, Rows, Columns));
+    }
+
     public string Name { get; }
     public int Rows { get; }
     public int Columns { get; }
@@ -54,6 +62,18 @@ internal sealed class Weight : IDisposable
     {
         if (_packed is not null) _packed.ReadRow(row, destination);
         else _values.AsSpan(row * Columns, Columns).CopyTo(destination);
+    }
+
+    /// <summary>Returns the sum of squares of every row.</summary>
+    public double[] SquaredNorms()
+    {
+        var (norms, row) = (new double[Rows], new float[Columns]);
+        for (var i = 0; i < Rows; i++)
+        {
+            ReadRow(i, row);
+            norms[i] = VectorMath.SumOfSquares(row);
+        }
+        return norms;
     }
 
     public void Dispose() => _packed?.Dispose();
