@@ -3,8 +3,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// One decoder layer: m = x + r o(attention(norm(x))), y = m + r feedforward(norm(m)); with norms after, m = x + r norm(o(attention(x))) and
-/// y = m + r norm(feedforward(m)).
+/// One decoder layer: m = x + r norm'(o(attention(norm(x)))), y = m + r norm'(feedforward(norm(m))), where each norm may be missing: norm' in most
+/// architectures, norm in olmo2.
 /// </summary>
 internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
 {
@@ -12,7 +12,9 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     private readonly Scalar _residualMultiplier = configuration.ResidualMultiplier;
     private readonly Scalar _queryMultiplier = (configuration.AttentionMultiplier ?? 0) * Math.Sqrt(configuration.HeadSize);
 
-    public required RmsNorm AttentionNorm { get; init; }
+    /// <summary>The norms before and after attention, or null.</summary>
+    public RmsNorm? AttentionNorm { get; init; }
+    public RmsNorm? AttentionOutputNorm { get; init; }
     public required Linear Q { get; init; }
     public required Linear K { get; init; }
     public required Linear V { get; init; }
@@ -21,7 +23,10 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     /// <summary>The norms of queries and keys, or null.</summary>
     public RmsNorm? QueryNorm { get; init; }
     public RmsNorm? KeyNorm { get; init; }
-    public required RmsNorm FeedForwardNorm { get; init; }
+
+    /// <summary>The norms before and after the feed-forward network, or null.</summary>
+    public RmsNorm? FeedForwardNorm { get; init; }
+    public RmsNorm? FeedForwardOutputNorm { get; init; }
     public required IFeedForward FeedForward { get; init; }
 
     /// <summary>The linear layers, except those of experts.</summary>
@@ -37,22 +42,22 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     public Tensor Forward(PassContext context, Tensor x, Tensor? rows = null)
     {
         using var scope = NewDisposeScope();
-        var middle = (rows is null ? x : x.index_select(0, rows)) + Branch(Attend(context, x, rows), AttentionNorm);
-        var normed = configuration.NormAfter ? middle : FeedForwardNorm.Forward(middle);
-        return (middle + Branch(FeedForward.Forward(context, normed, rows), FeedForwardNorm)).MoveToOuterDisposeScope();
+        var middle = (rows is null ? x : x.index_select(0, rows)) + Branch(Attend(context, x, rows), AttentionOutputNorm);
+        var normed = FeedForwardNorm is null ? middle : FeedForwardNorm.Forward(middle);
+        return (middle + Branch(FeedForward.Forward(context, normed, rows), FeedForwardOutputNorm)).MoveToOuterDisposeScope();
     }
 
     /// <summary>What attention or the feed-forward network adds to the residual stream.</summary>
-    private Tensor Branch(Tensor output, RmsNorm norm)
+    private Tensor Branch(Tensor output, RmsNorm? norm)
     {
-        if (configuration.NormAfter) output = norm.Forward(output);
+        if (norm is not null) output = norm.Forward(output);
         return configuration.ResidualMultiplier == 1 ? output : output * _residualMultiplier;
     }
 
     private Tensor Attend(PassContext context, Tensor x, Tensor? rows)
     {
         using var scope = NewDisposeScope();
-        var normed = configuration.NormAfter ? x : AttentionNorm.Forward(x);
+        var normed = AttentionNorm is null ? x : AttentionNorm.Forward(x);
         var q = Rotated(context, Norm(Q.Forward(context, normed), QueryNorm));
         var k = Rotated(context, Norm(K.Forward(context, normed), KeyNorm));
         var v = Heads(V.Forward(context, normed));
@@ -63,10 +68,11 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
 
     /// <summary>Normalises queries or keys, all heads of a row together or each head by itself: [N, heads, d] from [N, heads d].</summary>
     private Tensor Norm(Tensor x, RmsNorm? norm) =>
-        norm is null ? Heads(x) : configuration.NormAfter ? Heads(norm.Forward(x)) : norm.Forward(Heads(x));
+        norm is null ? Heads(x) : configuration.Norms == NormPlacement.After ? Heads(norm.Forward(x)) : norm.Forward(Heads(x));
 
     private Tensor Rotated(PassContext context, Tensor x) =>
-        configuration.RotatedLayers?[index] != false ? RotaryEmbedding.Rotate(x, context.Rotation) : x;
+        configuration.RotatedLayers?[index] == false ? x
+        : RotaryEmbedding.Rotate(x, (configuration.SlidingWindows[index] > 0 ? context.SlidingRotation : null) ?? context.Rotation);
 
     /// <summary>[N, heads, d] from [N, heads d].</summary>
     private Tensor Heads(Tensor x) => x.view([x.shape[0], -1, configuration.HeadSize]);

@@ -43,7 +43,7 @@ internal sealed class Experts(ExpertConfiguration configuration, Linear router, 
             var change = GateUp!.Change(x, first.A[expert], first.B[expert]).chunk(2, 1);
             (gate, up) = (gate + change[0], up + change[1]);
         }
-        var activated = functional.silu(gate) * up;
+        var activated = experts[expert].Activate(gate) * up;
         var y = experts[expert].Down.Forward(context, activated);
         return down is { } second ? y + Down!.Change(activated, second.A[expert], second.B[expert]) : y;
     }

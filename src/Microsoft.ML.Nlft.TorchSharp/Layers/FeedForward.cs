@@ -1,9 +1,11 @@
+using Microsoft.ML.Nlft.ModelFiles;
 using static TorchSharp.torch.nn;
+using Approximation = TorchSharp.Modules.GELU.Approximate;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
-/// <summary>SwiGLU (Shazeer, arXiv 2002.05202): y = down(silu(gate(x)) * up(x)).</summary>
-internal sealed class FeedForward(Linear gate, Linear up, Linear down) : IFeedForward
+/// <summary>A gated feed-forward network (Shazeer, arXiv 2002.05202): y = down(f(gate(x)) * up(x)), where f is the activation.</summary>
+internal sealed class FeedForward(Linear gate, Linear up, Linear down, Activation activation) : IFeedForward
 {
     public Linear Gate { get; } = gate;
     public Linear Up { get; } = up;
@@ -16,7 +18,16 @@ internal sealed class FeedForward(Linear gate, Linear up, Linear down) : IFeedFo
     public Tensor Forward(PassContext context, Tensor x, Tensor? rows)
     {
         using var scope = NewDisposeScope();
-        var activated = functional.silu(Gate.Forward(context, x, rows)) * Up.Forward(context, x, rows);
+        var activated = Activate(Gate.Forward(context, x, rows)) * Up.Forward(context, x, rows);
         return Down.Forward(context, activated, rows).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Computes f(x).</summary>
+    public Tensor Activate(Tensor x) => activation switch
+    {
+        Activation.Silu => functional.silu(x),
+        Activation.Gelu => x.gelu(),
+        Activation.GeluTanh => x.gelu(Approximation.tanh),
+        _ => throw new ArgumentOutOfRangeException(nameof(x), activation, null),
+    };
 }

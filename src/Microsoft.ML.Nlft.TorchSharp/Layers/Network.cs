@@ -36,7 +36,8 @@ internal sealed class Network : IDisposable
                 Layers[i] = CreateLayer(c, i);
             }
             FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), 1 / c.LogitsDivisor);
+            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), 1 / c.LogitsDivisor,
+                c.LogitsSoftCap);
             if (adapter is not null) Attach(adapter);
             FirstTrainable = Array.FindIndex(Layers, layer => layer.IsTrainable);
         }
@@ -73,29 +74,33 @@ internal sealed class Network : IDisposable
     {
         var path = $"model.layers.{index}";
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
+        var (norms, (queryNorm, keyNorm)) = (ModelLayout.Norms(c), ModelLayout.NormSizes(c));
         var modules = ModelLayout.LinearModules(c, index);
         return new DecoderLayer(index, c)
         {
-            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
+            AttentionNorm = LayerNorm(norms.AttentionInput),
+            AttentionOutputNorm = LayerNorm(norms.AttentionOutput),
             Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
             K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
             V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
             O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
             QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
             KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
-            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
-            FeedForward = c.HasExperts(index) ? Experts(c.Experts!, modules[^3], modules[^2], modules[^1]) : new FeedForward(
+            FeedForwardNorm = LayerNorm(norms.FeedForwardInput),
+            FeedForwardOutputNorm = LayerNorm(norms.FeedForwardOutput),
+            FeedForward = c.HasExperts(index) ? Experts(c, modules[^3], modules[^2], modules[^1]) : new FeedForward(
                 Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
                 Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias)),
+                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias), c.Activation),
         };
+
+        RmsNorm? LayerNorm(string? name) => name is null ? null : Norm($"{path}.{name}.weight", c.HiddenSize);
     }
 
-    private Experts Experts(ExpertConfiguration experts, LinearModule router, LinearModule gateUp, LinearModule down)
+    private Experts Experts(ModelConfiguration c, LinearModule router, LinearModule gateUp, LinearModule down)
     {
-        return new Experts(experts, Part(router, 0), [.. Enumerable.Range(0, experts.Count).Select(expert =>
-            new FeedForward(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))], _context);
+        return new Experts(c.Experts!, Part(router, 0), [.. Enumerable.Range(0, c.Experts!.Count).Select(expert =>
+            new FeedForward(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert), c.Activation))], _context);
 
         Linear Part(LinearModule module, int part) =>
             new(module.Name, Load(module.Parts[part].Weight, int8: _int8 && !module.IsRouter, module.Parts[part].Rows, module.Inputs), null);
@@ -104,7 +109,8 @@ internal sealed class Network : IDisposable
     private Linear Linear(string module, int outputs, int inputs, bool bias) =>
         new(module, Load($"{module}.weight", int8: _int8, outputs, inputs), bias ? Load($"{module}.bias", outputs) : null);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, size), _folder.Configuration.NormEpsilon);
+    private RmsNorm Norm(string name, int size) => new(Load(name, size), _folder.Configuration.NormEpsilon,
+        plusOne: _folder.Configuration.NormKind == NormKind.RmsPlusOne);
 
     private Weight Load(string name, params long[] shape) => Load(name, int8: false, shape);
 

@@ -79,7 +79,13 @@ public sealed class ExpertTargetsTests
             folder.Refusal(() => (s_plain with { TargetModules = ["gate_proj", "q_proj"] }).Resolve(TinyModels.Mixture)));
         Assert.AreEqual("option Dropout: found 0.05; expected 0 beside TargetParameters (down_proj). Set it to 0: PEFT has no dropout for "
             + "parameters.",
-            folder.Refusal(() => new LoraConfiguration { TargetParameters = ["down_proj"] }.Resolve(TinyModels.Mixture)));
+            folder.Refusal(() => new LoraConfiguration { TargetModules = ["q_proj"], TargetParameters = ["down_proj"] }.Resolve(TinyModels.Mixture)));
+        Assert.AreEqual("option UseDora: found true; expected false beside TargetParameters (down_proj). Adapt linear layers alone: PEFT has no "
+            + "magnitudes for parameters.",
+            folder.Refusal(() => (s_plain with { TargetModules = ["down_proj"], UseDora = true }).Resolve(TinyModels.Mixture)));
+        Assert.AreEqual("option LoraBias: found true; expected false beside TargetParameters (down_proj). Adapt linear layers alone: PEFT has no "
+            + "such biases for parameters.",
+            folder.Refusal(() => (s_plain with { TargetModules = ["down_proj"], LoraBias = true }).Resolve(TinyModels.Mixture)));
     }
 
     [TestMethod]

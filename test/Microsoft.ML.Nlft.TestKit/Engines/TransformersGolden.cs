@@ -24,8 +24,6 @@ public sealed class TransformersGolden : IDisposable
     /// <summary>Architectures that no engine here has yet, by folder, and the key by which they are refused.</summary>
     public static IReadOnlyDictionary<string, string> Unsupported { get; } = new Dictionary<string, string>
     {
-        ["gemma2"] = "model_type",
-        ["gemma3_text"] = "model_type",
         ["gpt2"] = "model_type",
         ["gpt_neox"] = "model_type",
         ["phi"] = "model_type",

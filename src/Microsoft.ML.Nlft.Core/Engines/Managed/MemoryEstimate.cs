@@ -66,7 +66,7 @@ public sealed class MemoryEstimate
     {
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
         long inner = _model.FeedForwardWidth, perToken = _model.Experts?.PerToken ?? 0, experts = _model.Experts?.Count ?? 0;
-        var set = (_model.NormAfter ? 3 : 1) * hidden + 2 * Queries + 2 * Keys + 2 * inner
+        var set = (_model.Norms == NormPlacement.Before ? 1 : 3) * hidden + 2 * Queries + 2 * Keys + 2 * inner
             + (_model.QueryKeyNorm ? Queries + Keys : 0) + experts + 5 * perToken;
         var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2 * inner + (experts > 0 ? 2 * perToken * hidden + inner + experts : 0);
         return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);

@@ -4,11 +4,11 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// A mixture of experts, y = sum over a token's experts of w_e down_e(silu(gate_e(x)) * up_e(x)); see <see cref="ExpertConfiguration"/>. The rows of
+/// A mixture of experts, y = sum over a token's experts of w_e down_e(f(gate_e(x)) * up_e(x)); see <see cref="ExpertConfiguration"/>. The rows of
 /// an expert are gathered, so that it computes its own tokens only. A row's products give the same bits alone or among others, and a token adds up
 /// its experts in their order, so results depend neither on threads nor on the batch. The weight w_e is applied to the input of down_e.
 /// </summary>
-internal sealed class Experts(ExpertConfiguration configuration, Linear router, FeedForward[] experts) : IFeedForward
+internal sealed class Experts(ExpertConfiguration configuration, Linear router, FeedForward[] experts, Activation activation) : IFeedForward
 {
     /// <summary>The router, W [E x H].</summary>
     public Linear Router { get; } = router;
@@ -30,7 +30,7 @@ internal sealed class Experts(ExpertConfiguration configuration, Linear router, 
             Linear.Forward(context, rows.RowRange(first, count), (experts[e].Gate, gate.RowRange(first, count)),
                 (experts[e].Up, up.RowRange(first, count)));
         }
-        FeedForward.Activate(context, gate, up, active);
+        Activations.Forward(activation, context, gate, up, active);
         context.ForRows(active.Rows, (active, routing.Weights), static (loop, row) => VectorMath.Scale(loop.active[row], loop.Weights[row]));
         for (var e = 0; e < experts.Length; e++)
         {
@@ -45,7 +45,7 @@ internal sealed class Experts(ExpertConfiguration configuration, Linear router, 
     }
 
     /// <summary>
-    /// With a = silu(g) * u and d = down^T dy of a row's expert: dw = d a and da = w d. The gradient of down is that of a product with w a.
+    /// With a = f(g) * u and d = down^T dy of a row's expert: dw = d a and da = w d. The gradient of down is that of a product with w a.
     /// </summary>
     public void Backward(EngineContext context, Matrix x, LayerActivations a, Matrix dy, Matrix? dx)
     {
@@ -56,7 +56,7 @@ internal sealed class Experts(ExpertConfiguration configuration, Linear router, 
         Matrix dActive = context.Rent(routing.Count, gate.Columns), dLogits = context.Rent(x.Rows, experts.Length);
         routing.Gather(context, x, inputs);
         routing.Gather(context, dy, upstream);
-        FeedForward.Activate(context, gate, up, active);
+        Activations.Forward(activation, context, gate, up, active);
         context.ForRows(active.Rows, (active, weighted, routing.Weights), static (loop, row) =>
         {
             loop.active[row].CopyTo(loop.weighted[row]);
@@ -75,7 +75,7 @@ internal sealed class Experts(ExpertConfiguration configuration, Linear router, 
             VectorMath.Scale(loop.dActive[row], loop.routing.Weights[row]);
         });
         var (dGate, dUp) = (active, dActive); // overwrites what is no longer needed
-        FeedForward.ActivateBackward(context, gate, up, dActive, dGate, dUp);
+        Activations.Backward(activation, context, gate, up, dActive, dGate, dUp);
         for (var e = 0; e < experts.Length; e++)
         {
             var (first, count) = routing.RowsOf(e);

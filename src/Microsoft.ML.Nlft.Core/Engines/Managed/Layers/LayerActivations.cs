@@ -21,7 +21,8 @@ internal sealed class LayerActivations : IDisposable
         (Attended, LogSums, PostAttention) = (context.Rent(rows, queries), context.Rent(rows, c.HeadCount), context.Rent(rows, c.HiddenSize));
         (_gate, _up) = (context.Rent(rows, c.FeedForwardWidth), context.Rent(rows, c.FeedForwardWidth));
         if (c.Experts is { } experts) Routing = new Routing(context, experts, rows);
-        if (c.NormAfter) (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
+        if (c.Norms != NormPlacement.Before)
+            (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
     }
 
     /// <summary>Returns the bytes of the activations of <paramref name="rows"/> rows, with R = N.</summary>
@@ -30,7 +31,8 @@ internal sealed class LayerActivations : IDisposable
         long queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         var attention = 2 * queries + 2 * keys + (c.QueryKeyNorm ? queries + keys : 0) + c.HeadCount;
         var routing = c.Experts is { } experts ? experts.Count + 5 * experts.PerToken : 0;
-        return sizeof(float) * rows * (attention + (c.NormAfter ? 3 : 1) * c.HiddenSize + 2L * c.FeedForwardWidth + routing);
+        var norms = c.Norms == NormPlacement.Before ? 1 : 3;
+        return sizeof(float) * rows * (attention + norms * c.HiddenSize + 2L * c.FeedForwardWidth + routing);
     }
 
     /// <summary>The projections before the query/key norm; the same matrices as Query and Key in a model without one.</summary>

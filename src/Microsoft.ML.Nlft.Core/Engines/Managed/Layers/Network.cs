@@ -24,7 +24,8 @@ internal sealed class Network : IDisposable
             Layers[i] = CreateLayer(c, i, $"model.layers.{i}", c.SlidingWindows[i]);
         }
         FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), (float)(1 / c.LogitsDivisor));
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), (float)(1 / c.LogitsDivisor),
+            (float)(c.LogitsSoftCap ?? 0));
         if (_trainAll)
             _parameters.AddRange(_weights.Select(weight => weight.Parameter!));
         else if (options.Adapter is not null || options.Trainable == TrainableWeights.Lora)
@@ -58,7 +59,7 @@ internal sealed class Network : IDisposable
     private DecoderLayer CreateLayer(ModelConfiguration c, int index, string path, int window)
     {
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
+        var (norms, (queryNorm, keyNorm)) = (ModelLayout.Norms(c), ModelLayout.NormSizes(c));
         var modules = ModelLayout.LinearModules(c, index);
         return new DecoderLayer
         {
@@ -66,8 +67,8 @@ internal sealed class Network : IDisposable
             HeadSize = c.HeadSize,
             IsRotated = c.RotatedLayers?[index] != false,
             ResidualMultiplier = (float)c.ResidualMultiplier,
-            NormAfter = c.NormAfter,
-            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
+            AttentionNorm = LayerNorm(norms.AttentionInput),
+            AttentionOutputNorm = LayerNorm(norms.AttentionOutput),
             Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
             K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
             V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
@@ -75,18 +76,21 @@ internal sealed class Network : IDisposable
             QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
             KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
             Attention = new Attention(c, window),
-            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
-            FeedForward = c.HasExperts(index) ? Experts(c.Experts!, modules[^3], modules[^2], modules[^1]) : new FeedForward(
+            FeedForwardNorm = LayerNorm(norms.FeedForwardInput),
+            FeedForwardOutputNorm = LayerNorm(norms.FeedForwardOutput),
+            FeedForward = c.HasExperts(index) ? Experts(c, modules[^3], modules[^2], modules[^1]) : new FeedForward(
                 Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
                 Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias)),
+                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias), c.Activation),
         };
+
+        RmsNorm? LayerNorm(string? name) => name is null ? null : Norm($"{path}.{name}.weight", c.HiddenSize);
     }
 
-    private Experts Experts(ExpertConfiguration experts, LinearModule router, LinearModule gateUp, LinearModule down)
+    private Experts Experts(ModelConfiguration c, LinearModule router, LinearModule gateUp, LinearModule down)
     {
-        return new Experts(experts, Part(router, 0), [.. Enumerable.Range(0, experts.Count).Select(expert =>
-            new FeedForward(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))]);
+        return new Experts(c.Experts!, Part(router, 0), [.. Enumerable.Range(0, c.Experts!.Count).Select(expert =>
+            new FeedForward(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert), c.Activation))], c.Activation);
 
         Linear Part(LinearModule module, int part) => new(module.Name,
             Load(module.Parts[part].Weight, module.Parts[part].Rows, module.Inputs, int4: _engine.Int4Weights, exact: module.IsRouter), null);
@@ -96,7 +100,8 @@ internal sealed class Network : IDisposable
         new(module, Load($"{module}.weight", outputs, inputs, int4: _engine.Int4Weights),
             bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon);
+    private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon,
+        plusOne: _folder.Configuration.NormKind == NormKind.RmsPlusOne);
 
     private Weight Load(string name, int rows, int columns, bool vector = false, bool int4 = false, bool exact = false)
     {
