@@ -49,6 +49,8 @@ public sealed class MemoryEstimateTests
         var engine = Models.Engine(int8: int8, type: type);
         var need = engine.Estimate(Request(folder, trainable))!;
         Models.Load(folder, trainable, engine, Lora).Dispose(); // what the first use alone allocates
+        GC.Collect();
+        GC.WaitForPendingFinalizers(); // of tensors of other tests
         var before = CLibrary.AllocatedBytes();
         using var model = Models.Load(folder, trainable, engine, Lora);
         var allocated = CLibrary.AllocatedBytes() - before;

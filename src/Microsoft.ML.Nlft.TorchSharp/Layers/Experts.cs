@@ -7,8 +7,10 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// A mixture of experts; see <see cref="ExpertConfiguration"/>. The rows of an expert are gathered, so that it computes its own tokens only. Rows are
 /// moved by permutations, never added by index, so that sums have one order on a GPU too.
 /// </summary>
-internal sealed class Experts(ExpertConfiguration configuration, Linear router, FeedForward[] experts, DeviceContext device) : IFeedForward
+internal sealed class Experts(ModelConfiguration model, Linear router, Expert[] experts, DeviceContext device) : IFeedForward
 {
+    private readonly ExpertConfiguration _configuration = model.Experts!;
+
     public IEnumerable<Linear> Linears => [router];
 
     /// <summary>The adapters of gate and up, and of down; null for none.</summary>
@@ -16,14 +18,14 @@ internal sealed class Experts(ExpertConfiguration configuration, Linear router, 
     public ExpertFactors? Down { get; set; }
 
     public bool IsTrainable => router.IsTrainable || GateUp is { IsTrainable: true } || Down is { IsTrainable: true }
-        || experts.Any(expert => expert.IsTrainable);
+        || Array.Exists(experts, expert => expert.Gate.IsTrainable);
 
     public Tensor Forward(PassContext context, Tensor x, Tensor? rows)
     {
         using var scope = NewDisposeScope();
-        var (tokens, width, k) = (x.shape[0], x.shape[1], configuration.PerToken);
+        var (tokens, width, k) = (x.shape[0], x.shape[1], _configuration.PerToken);
         var (weights, chosen) = router.Forward(context, x, rows).softmax(1, float32).topk(k, 1);
-        if (configuration.NormalizeWeights) weights = weights / weights.sum(1, keepdim: true);
+        if (_configuration.NormalizeWeights) weights = weights / weights.sum(1, keepdim: true);
         var (counts, order, inverse) = Sort(chosen);
         var sorted = x.unsqueeze(1).expand(tokens, k, width).reshape(tokens * k, width).index_select(0, device.Indices(order));
 
@@ -43,7 +45,7 @@ internal sealed class Experts(ExpertConfiguration configuration, Linear router, 
             var change = GateUp!.Change(x, first.A[expert], first.B[expert]).chunk(2, 1);
             (gate, up) = (gate + change[0], up + change[1]);
         }
-        var activated = experts[expert].Activate(gate) * up;
+        var activated = FeedForward.Activate(model.Activation, gate) * up;
         var y = experts[expert].Down.Forward(context, activated);
         return down is { } second ? y + Down!.Change(activated, second.A[expert], second.B[expert]) : y;
     }
@@ -64,6 +66,9 @@ internal sealed class Experts(ExpertConfiguration configuration, Linear router, 
         return (counts, order, inverse);
     }
 }
+
+/// <summary>The linear layers of an expert.</summary>
+internal sealed record Expert(Linear Gate, Linear Up, Linear Down);
 
 /// <summary>The LoRA factors of a stack of E experts: A [E, r, in] and B [out, r, E], as PEFT stores them.</summary>
 /// <param name="a">A.</param>

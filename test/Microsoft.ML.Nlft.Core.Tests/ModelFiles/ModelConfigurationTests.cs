@@ -310,10 +310,65 @@ public sealed class ModelConfigurationTests
         Assert.AreEqual(ends, string.Join(",", c.EndOfSequenceIds));
     }
 
+    private const string Factors = """ "short_factor": [1, 1.5, 2, 3], "long_factor": [1, 2, 4, 8] """;
+
+    [TestMethod]
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "su", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "yarn", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{{Factors}}}}}""", 32, 8)]
+    [DataRow($$$"""
+        {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{{Factors}}}}, "original_max_position_embeddings": 64}
+        """, 64, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", "factor": 16, {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 16)]
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", {{{Factors}}}}, "max_position_embeddings": 16384}""", 4096, 4)]
+    public void Load_LongRopeOfPhi3_HasItsFactorsUnderEveryName(string changes, int original, double factor)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = "phi3";
+        var rope = Load(json.ToJsonString()).Rope;
+        Assert.AreEqual(("longrope", original, factor), (rope.Type, rope.OriginalMaximumPositions, rope.Factor));
+        CollectionAssert.AreEqual(new[] { 1, 1.5, 2, 3 }, rope.ShortFactors.ToArray());
+        CollectionAssert.AreEqual(new double[] { 1, 2, 4, 8 }, rope.LongFactors.ToArray());
+
+        var (atLimit, magnitude) = RopeFrequencies.Of(rope, headSize: 8, original);
+        CollectionAssert.AreEqual(RopeFrequencies.Of(rope, headSize: 8).Frequencies, atLimit);
+        Assert.AreEqual(Math.Sqrt(1 + Math.Log(factor) / Math.Log(original)), magnitude, 1e-12);
+        var (beyond, _) = RopeFrequencies.Of(rope, headSize: 8, original + 1);
+        for (var i = 0; i < 4; i++) Assert.AreEqual(atLimit[i] * rope.ShortFactors[i] / rope.LongFactors[i], beyond[i], 1e-12);
+        Assert.AreEqual(1e-3 / 8, beyond[3], 1e-12);
+    }
+
+    [TestMethod]
+    [DataRow("""{"partial_rotary_factor": 0.5}""", 0.5)]
+    [DataRow("""{"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}""", 0.5)]
+    [DataRow("""{"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.25}, "partial_rotary_factor": 0.5}""", 0.25)]
+    [DataRow("""{"rope_scaling": null, "partial_rotary_factor": 0.75}""", 0.75)]
+    [DataRow("{}", 1)]
+    public void Load_PartialRotaryFactorOfPhi3_CountsWhereverItStands(string changes, double share)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = "phi3";
+        var c = Load(json.ToJsonString());
+        Assert.AreEqual(share, c.Rope.RotatedShare);
+        Assert.HasCount((int)(8 * share) / 2, RopeFrequencies.Of(c.Rope, c.HeadSize).Frequencies);
+    }
+
+    [TestMethod]
+    [DataRow("""{"sliding_window": null}""", 0)]
+    [DataRow("""{"sliding_window": 16}""", 16)]
+    [DataRow("""{"sliding_window": "(remove)"}""", 0)]
+    public void Load_SlidingWindowOfPhi3_IsThatOfTheFile(string changes, int window)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = "phi3";
+        Assert.IsTrue(Load(json.ToJsonString()).SlidingWindows.All(layer => layer == window));
+    }
+
     public static IEnumerable<object[]> Malformed =>
     [
-        ["""{"model_type": "phi3"}""",
-            $"config.json, \"model_type\": found \"phi3\"; expected {ModelArchitecture.Names}. Use a model of one of these architectures."],
+        ["""{"model_type": "bert"}""",
+            $"config.json, \"model_type\": found \"bert\"; expected {ModelArchitecture.Names}. Use a model of one of these architectures."],
         ["""{"model_type": "gemma"}""",
             $"config.json, \"model_type\": found \"gemma\"; expected {ModelArchitecture.Names}. Use a model of one of these architectures."],
         ["""{"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}""",
@@ -409,7 +464,7 @@ public sealed class ModelConfigurationTests
         ["""{"rope_theta": 0}""", $"config.json, \"rope_theta\": found 0; expected a number above 1. {Correct}"],
         ["""{"rope_scaling": [8]}""", $"config.json, \"rope_scaling\": found [8]; expected an object. {Correct}"],
         ["""{"rope_scaling": {"type": "su", "factor": 2.0}}""",
-            "config.json, \"rope_scaling.type\": found \"su\"; expected default, linear, dynamic, llama3 or yarn. Use a model with one of these "
+            "config.json, \"rope_scaling.type\": found \"su\"; expected default, linear, dynamic, llama3, yarn or longrope. Use a model with one of these "
                 + "rotary embeddings: positions of any other kind would be wrong."],
         ["""{"rope_parameters": {"full_attention": {"rope_theta": 1000000.0}, "sliding_attention": {"rope_theta": 10000.0}}}""",
             "config.json, \"rope_parameters.full_attention\": found {\"rope_theta\":1000000.0}; expected the settings of all layers together. Use "
@@ -427,9 +482,23 @@ public sealed class ModelConfigurationTests
             $"config.json, \"rope_scaling.rope_theta\": found 0.5; expected a number above 1. {Correct}"],
         ["""{"model_type": "qwen3", "head_dim": null}""",
             $"config.json, \"head_dim\": found null; expected an integer above 0, or no such key. {Correct}"],
+        ["""{"rope_parameters": {"rope_type": "proportional"}}""",
+            "config.json, \"rope_parameters.rope_type\": found \"proportional\"; expected default, linear, dynamic, llama3, yarn or longrope. Use a "
+                + "model with one of these rotary embeddings: positions of any other kind would be wrong."],
         ["""{"rope_parameters": {"rope_type": "longrope"}}""",
-            "config.json, \"rope_parameters.rope_type\": found \"longrope\"; expected default, linear, dynamic, llama3 or yarn. Use a model "
-                + "with one of these rotary embeddings: positions of any other kind would be wrong."],
+            $"config.json, \"short_factor\": found 0 numbers; expected 4, one per rotated pair of a head. {CorrectConfiguration}"],
+        ["""{"rope_scaling": {"type": "longrope", "short_factor": [1, 1, 1, 1], "long_factor": [1, 1, 1]}}""",
+            $"config.json, \"long_factor\": found 3 numbers; expected 4, one per rotated pair of a head. {CorrectConfiguration}"],
+        ["""{"rope_scaling": {"type": "longrope", "short_factor": [1, 1, 0, 1], "long_factor": [1, 1, 1, 1]}}""",
+            $"config.json, \"short_factor\": found 0; expected finite numbers above 0. {CorrectConfiguration}"],
+        ["""{"rope_scaling": {"type": "longrope", "short_factor": ["a"], "long_factor": [1, 1, 1, 1]}}""",
+            $"config.json, \"rope_scaling.short_factor[0]\": found \"a\"; expected a finite number. {Correct}"],
+        ["""{"model_type": "phi3", "partial_rotary_factor": 0.4}""",
+            "config.json, \"partial_rotary_factor\": found 0.4; expected a number above 0 and at most 1 that rotates an even number of the 8 values of "
+                + $"a head. {CorrectConfiguration}"],
+        ["""{"model_type": "phi3", "partial_rotary_factor": 1.5}""",
+            "config.json, \"partial_rotary_factor\": found 1.5; expected a number above 0 and at most 1 that rotates an even number of the 8 values of "
+                + $"a head. {CorrectConfiguration}"],
         ["""{"rope_scaling": {"rope_type": "linear"}}""",
             $"config.json, \"rope_scaling.factor\": found no such key; expected a number above 0. {Correct}"],
         ["""{"rope_scaling": {"rope_type": "linear", "factor": 0.5}}""",

@@ -21,6 +21,8 @@ public sealed class TransformersFolderTests
         CollectionAssert.AreEqual(expected.EndOfSequenceIds.ToArray(), c.EndOfSequenceIds.ToArray());
         CollectionAssert.AreEqual(expected.RotatedLayers?.ToArray(), c.RotatedLayers?.ToArray());
         CollectionAssert.AreEqual(expected.Experts?.Layers?.ToArray(), c.Experts?.Layers?.ToArray());
+        CollectionAssert.AreEqual(expected.Rope.ShortFactors.ToArray(), c.Rope.ShortFactors.ToArray());
+        CollectionAssert.AreEqual(expected.Rope.LongFactors.ToArray(), c.Rope.LongFactors.ToArray());
         Assert.AreEqual(WithoutLists(expected), WithoutLists(c));
         Assert.AreEqual((string)JsonNode.Parse(golden.Folder.ConfigurationJson)!["model_type"]!, c.ModelType);
         Assert.AreEqual(name.StartsWith("llama-tied-own-head", StringComparison.Ordinal), !c.TieWordEmbeddings
@@ -28,10 +30,10 @@ public sealed class TransformersFolderTests
                 .Contains("\"tie_word_embeddings\": true", StringComparison.Ordinal));
     }
 
-    /// <summary>Records compare lists by reference.</summary>
     private static ModelConfiguration WithoutLists(ModelConfiguration c) => c with
     {
         SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null, Experts = c.Experts is { } experts ? experts with { Layers = null } : null,
+        Rope = c.Rope with { ShortFactors = [], LongFactors = [] },
     };
 
     [TestMethod]

@@ -110,7 +110,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         return new(rope, _slidingRope?.Of(batch) ?? rope);
     }
 
-    /// <summary>Returns the embedding of every token, x[N x H], in a rented matrix.</summary>
+    /// <summary>Returns the embedding of every token, and of its position in a model that has them, x[N x H], in a rented matrix.</summary>
     internal Matrix Embed(EngineContext context)
     {
         var x = context.Rent(context.Batch.Rows, Configuration.HiddenSize);
@@ -119,6 +119,14 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
             loop.Embedding.ReadRow(loop.Tokens[row], loop.x[row]);
             if (loop.scale != 1) VectorMath.Scale(loop.x[row], loop.scale);
         });
+        if (_network.Positions is not { } positions) return x;
+        var p = context.Rent(x.Rows, x.Columns);
+        context.ForRows(x.Rows, (positions, context.Batch.Positions, p, x), static (loop, row) =>
+        {
+            loop.positions.ReadRow(loop.Positions[row], loop.p[row]);
+            VectorMath.Add(loop.p[row], loop.x[row]);
+        });
+        context.Return(p);
         return x;
     }
 

@@ -19,19 +19,21 @@ internal static class ModelConfigurationReader
                 : "Use a model of one of these architectures.");
         RefuseUnsupported(config, architecture);
 
-        var layers = Required(config, "num_hidden_layers", 1, ModelConfigurationRules.MaximumLayers);
-        var heads = Required(config, "num_attention_heads", 1, ModelConfigurationRules.MaximumHeads);
-        var hidden = Required(config, "hidden_size", 1, ModelConfigurationRules.MaximumWidth);
+        var layers = Required(config, architecture.Key("num_hidden_layers"), 1, ModelConfigurationRules.MaximumLayers);
+        var heads = Required(config, architecture.Key("num_attention_heads"), 1, ModelConfigurationRules.MaximumHeads);
+        var hidden = Required(config, architecture.Key("hidden_size"), 1, ModelConfigurationRules.MaximumWidth);
         var headSize = HeadSize(config, architecture, hidden, heads);
-        var positions = config["max_position_embeddings"].IntOrNull() ?? architecture.MaximumPositions;
+        var positions = config[architecture.Key("max_position_embeddings")].IntOrNull() ?? architecture.MaximumPositions;
         var (rope, slidingRope) = RopeReader.Read(config, positions, architecture);
-        var attentionBias = architecture.AttentionBias != AttentionBias.OfQkv && config["attention_bias"].Boolean(false);
+        var attentionBias = architecture.AttentionBias == AttentionBias.Always
+            || (architecture.AttentionBias != AttentionBias.OfQkv && config["attention_bias"].Boolean(architecture.AttentionBiasDefault));
         var configuration = new ModelConfiguration
         {
             ModelType = type,
             VocabularySize = Required(config, "vocab_size", 1, ModelConfigurationRules.MaximumVocabulary),
             HiddenSize = hidden,
-            IntermediateSize = Required(config, "intermediate_size", 1, ModelConfigurationRules.MaximumWidth),
+            IntermediateSize = architecture.InnerFactor is { } factor && config[architecture.Key("intermediate_size")].IsNull ? factor * hidden
+                : Required(config, architecture.Key("intermediate_size"), 1, ModelConfigurationRules.MaximumWidth),
             Experts = architecture.Experts is { } experts ? Experts(config, experts, layers) : null,
             LayerCount = layers,
             HeadCount = heads,
@@ -39,7 +41,7 @@ internal static class ModelConfigurationReader
             HeadSize = headSize,
             // Dynamic scaling is for sequences up to factor times as long as max_position_embeddings.
             MaximumPositions = rope.Type == "dynamic" ? (int)Math.Min(int.MaxValue, positions * rope.Factor) : positions,
-            NormEpsilon = config["rms_norm_eps"].NumberOrNull() ?? architecture.NormEpsilon,
+            NormEpsilon = config[architecture.Key("rms_norm_eps")].NumberOrNull() ?? architecture.NormEpsilon,
             Rope = rope,
             SlidingRope = slidingRope,
             RotatedLayers = RotatedLayers(config, architecture, layers),
@@ -55,7 +57,8 @@ internal static class ModelConfigurationReader
             TieWordEmbeddings = config["tie_word_embeddings"].Boolean(architecture.TieWordEmbeddings),
             QkvBias = architecture.AttentionBias == AttentionBias.OfQkv || attentionBias,
             OutputBias = attentionBias,
-            MlpBias = config["mlp_bias"].Boolean(false),
+            MlpBias = architecture.FeedForwardBias || config["mlp_bias"].Boolean(false),
+            ParallelResidual = architecture.ParallelByKey ? config["use_parallel_residual"].Boolean(true) : architecture.IsParallel,
             QueryKeyNorm = architecture.QueryKeyNorm,
             SlidingWindows = SlidingWindows(config, architecture, layers),
             DataType = config["dtype"].StringOrNull() ?? config["torch_dtype"].StringOrNull(),
@@ -77,6 +80,10 @@ internal static class ModelConfigurationReader
     {
         if (architecture.Norms == NormPlacement.Both && config["use_bidirectional_attention"].Boolean(false))
             throw config["use_bidirectional_attention"].Refuse("false", "Use a model that generates text; this one computes embeddings of texts.");
+        foreach (var (key, value) in architecture.Fixed)
+        {
+            if (config[key].Boolean(value) != value) throw config[key].Refuse(value ? "true" : "false", "Use a model without this setting.");
+        }
         if (!config["quantization_config"].IsNull)
             throw config["quantization_config"].Refuse("none", "Use the model's unquantised weights (float32, float16 or bfloat16).");
     }
@@ -139,17 +146,19 @@ internal static class ModelConfigurationReader
 
     private static int KeyValueHeads(JsonPlace config, ModelArchitecture architecture, int heads)
     {
+        if (!architecture.GroupedHeads) return heads;
         if (config["num_key_value_heads"] is { IsNull: true, IsMissing: false }) return heads;
         return config["num_key_value_heads"].IntOrNull() ?? architecture.KeyValueHeadCount ?? heads;
     }
 
     private static int HeadSize(JsonPlace config, ModelArchitecture architecture, int hidden, int heads)
     {
-        if (config["head_dim"].IntOrNull() is { } size) return size;
+        if (architecture.GroupedHeads && config["head_dim"].IntOrNull() is { } size) return size;
         if (architecture.HeadSize is { } usual)
             return config["head_dim"].IsMissing ? usual : throw config["head_dim"].Refuse("an integer above 0, or no such key");
         return hidden % heads == 0 ? hidden / heads
-            : throw config["hidden_size"].Refuse($"a multiple of num_attention_heads, {heads}, or a key head_dim");
+            : throw config[architecture.Key("hidden_size")].Refuse($"a multiple of {architecture.Key("num_attention_heads")}, {heads}"
+                + (architecture.GroupedHeads ? ", or a key head_dim" : ""));
     }
 
     /// <summary>Returns the window of every layer, 0 for none. layer_types, if present, says which layers have one.</summary>
@@ -163,7 +172,7 @@ internal static class ModelConfigurationReader
         };
         var isNull = config["sliding_window"] is { IsNull: true, IsMissing: false };
         var window = !slides || isNull ? 0 : config["sliding_window"].IntOrNull() ?? architecture.Window ?? 0;
-        if (window < 0 || (window == 0 && slides && architecture.Windows != LayerWindows.FromALayerOn && !config["sliding_window"].IsNull))
+        if (window < 0 || (config["sliding_window"].IntOrNull() == 0 && slides && architecture.Windows != LayerWindows.FromALayerOn))
             throw config["sliding_window"].Refuse("an integer above 0, or null");
         if (config["layer_types"].StringsOrNull() is { } layerTypes)
         {

@@ -25,7 +25,12 @@ internal static class ModelConfigurationRules
         InRange("max_position_embeddings", c.MaximumPositions, int.MaxValue);
         if (c.HeadCount % c.KeyValueHeadCount != 0)
             throw Fault("num_key_value_heads", c.KeyValueHeadCount, $"a divisor of num_attention_heads, {c.HeadCount}");
+        if (!architecture.GroupedHeads && c.KeyValueHeadCount != c.HeadCount)
+            throw Fault("num_key_value_heads", c.KeyValueHeadCount, $"as many as query heads, {c.HeadCount}: {c.ModelType} has no groups of heads");
+        if (!architecture.GroupedHeads && c.HeadCount * c.HeadSize != c.HiddenSize)
+            throw Fault("hidden_size", c.HiddenSize, $"the width of all {c.HeadCount} heads together, {c.HeadCount * c.HeadSize}");
         if (c.HeadSize % 2 != 0) throw Fault("head_dim", c.HeadSize, "an even head size (rotary embedding rotates pairs)");
+        CheckRope();
         if ((long)c.HeadCount * c.HeadSize > MaximumWidth)
             throw Fault("head_dim", c.HeadSize, $"at most {MaximumWidth} for all {c.HeadCount} heads together");
         if (!(c.NormEpsilon > 0 && c.NormEpsilon < 1)) throw Fault("rms_norm_eps", c.NormEpsilon, "a number above 0 and below 1");
@@ -40,9 +45,18 @@ internal static class ModelConfigurationRules
             throw Fault("attention_bias", $"{c.QkvBias} for q, k, v and {c.OutputBias} for o",
                 ofQkv ? "biases on q, k and v only" : "the same for q, k, v and o");
         }
-        if (architecture.AttentionBias == AttentionBias.None && c.QkvBias)
-            throw Fault("attention_bias", true, $"false: {c.ModelType} has no biases");
-        if (!architecture.MlpBias && c.MlpBias) throw Fault("mlp_bias", true, $"false: {c.ModelType} has no feed-forward biases");
+        if (architecture.AttentionBias is AttentionBias.None or AttentionBias.Always
+            && c.QkvBias != (architecture.AttentionBias == AttentionBias.Always))
+        {
+            throw Fault("attention_bias", c.QkvBias, c.QkvBias ? $"false: {c.ModelType} has no biases" : $"true: {c.ModelType} has biases");
+        }
+        if (!architecture.MlpBias && c.MlpBias != architecture.FeedForwardBias)
+        {
+            throw Fault("mlp_bias", c.MlpBias, c.MlpBias ? $"false: {c.ModelType} has no feed-forward biases"
+                : $"true: {c.ModelType} has feed-forward biases");
+        }
+        if (!architecture.ParallelByKey && c.ParallelResidual != architecture.IsParallel)
+            throw Fault("use_parallel_residual", c.ParallelResidual, $"{(architecture.IsParallel ? "true" : "false")} for {c.ModelType}");
         if ((c.QueryKeyNorm, c.Norms, c.NormKind) != (architecture.QueryKeyNorm, architecture.Norms, architecture.NormKind))
         {
             throw Fault("model_type", $"{c.ModelType} with QueryKeyNorm {c.QueryKeyNorm}, Norms {c.Norms}, NormKind {c.NormKind}",
@@ -90,6 +104,24 @@ internal static class ModelConfigurationRules
             if (experts.Layers is not null) throw Fault("mlp_only_layers", "a list", $"none: all layers of {c.ModelType} have experts");
         }
 
+        void CheckRope()
+        {
+            var (share, size) = (c.Rope.RotatedShare, c.Rope.RotatedSize(c.HeadSize));
+            if (!(share > 0 && share <= 1) || size < 2 || size % 2 != 0 || (share != 1 && !architecture.PartialRotation))
+            {
+                throw Fault("partial_rotary_factor", share, architecture.PartialRotation
+                    ? $"a number above 0 and at most 1 that rotates an even number of the {c.HeadSize} values of a head" : "1");
+            }
+            if (c.Rope.Type != "longrope") return;
+            foreach (var (key, factors) in (ReadOnlySpan<(string, IReadOnlyList<double>)>)
+                [("short_factor", c.Rope.ShortFactors), ("long_factor", c.Rope.LongFactors)])
+            {
+                if (factors.Count != size / 2) throw Fault(key, $"{factors.Count} numbers", $"{size / 2}, one per rotated pair of a head");
+                if (factors.Any(factor => !(factor > 0 && double.IsFinite(factor))))
+                    throw Fault(key, factors.First(factor => !(factor > 0 && double.IsFinite(factor))), "finite numbers above 0");
+            }
+        }
+
         void CheckWindows()
         {
             if (c.SlidingWindows.Count != c.LayerCount)
@@ -120,7 +152,7 @@ internal static class ModelConfigurationRules
         }
 
         NlftException Fault(string key, object found, string expected) =>
-            new($"{source}, \"{key}\"", FormattableString.Invariant($"{found}"), expected,
+            new($"{source}, \"{ModelArchitecture.Of(c.ModelType)?.Key(key) ?? key}\"", FormattableString.Invariant($"{found}"), expected,
                 "Correct the value, or take the configuration that belongs to the model.");
     }
 }

@@ -20,6 +20,9 @@ internal static class ExpertTargets
         ["down_proj"] = Down,
     };
 
+    /// <summary>What factors of experts and routers are named by.</summary>
+    private static readonly ModuleNames s_owners = new() { Qkv = [], Output = "mlp.gate", GateUp = ["mlp.experts.base_layer"], Down = "mlp.experts" };
+
     /// <summary>The linear layers of a decoder layer that are none of experts.</summary>
     private static readonly string[] s_attention = ["q_proj", "k_proj", "v_proj", "o_proj"];
 
@@ -44,6 +47,9 @@ internal static class ExpertTargets
         if (!factors.EndsWith(Experts, StringComparison.Ordinal)) return factors;
         return lora.Resolve($"{factors}.{Down}") is not null ? $"{factors}.{Down}" : $"{factors}.{GateUp}";
     }
+
+    /// <summary>Whether factors of that name belong to experts or a router.</summary>
+    public static bool IsOwner(string factors) => s_owners.IsLinear(factors);
 
     /// <summary>Whether a module is a stack of experts' matrices.</summary>
     public static bool IsStack(string module) => IsGateUp(module) || module.EndsWith($"{Experts}.{Down}", StringComparison.Ordinal);

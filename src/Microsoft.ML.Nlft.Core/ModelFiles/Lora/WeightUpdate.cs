@@ -16,6 +16,9 @@ internal sealed class WeightUpdate
 
     private WeightUpdate(float[]? replacement, float[]? shift) => (_replacement, _shift) = (replacement, shift);
 
+    /// <summary>Whether the tensor is stored transposed: its columns are the rows that <see cref="Apply"/> changes.</summary>
+    public bool IsTransposed { get; private init; }
+
     /// <summary>Returns every update of an adapter that fits the model, by the name of the tensor it is for.</summary>
     /// <exception cref="NlftException">A bias of B belongs to a layer without a bias.</exception>
     public static Dictionary<string, WeightUpdate> All(LoraAdapter adapter, ModelConfiguration model)
@@ -40,7 +43,10 @@ internal sealed class WeightUpdate
                 {
                     var (first, size) = (part.Expert * linear.Outputs + part.FirstRow, target.Rank * linear.Inputs);
                     updates.Add(part.Weight, new WeightUpdate(a.Slice(part.Expert * size, size),
-                        b.AsMemory(first * target.Rank, part.Rows * target.Rank), factors.GetValueOrDefault(module + LoraLayout.Magnitude)));
+                        b.AsMemory(first * target.Rank, part.Rows * target.Rank), factors.GetValueOrDefault(module + LoraLayout.Magnitude))
+                    {
+                        IsTransposed = linear.IsTransposed,
+                    });
                 }
             }
             if ((bias ?? shift) is not null)

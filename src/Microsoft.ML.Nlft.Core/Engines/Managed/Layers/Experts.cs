@@ -8,12 +8,12 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// an expert are gathered, so that it computes its own tokens only. A row's products give the same bits alone or among others, and a token adds up
 /// its experts in their order, so results depend neither on threads nor on the batch. The weight w_e is applied to the input of down_e.
 /// </summary>
-internal sealed class Experts(ExpertConfiguration configuration, Linear router, FeedForward[] experts, Activation activation) : IFeedForward
+internal sealed class Experts(ExpertConfiguration configuration, Linear router, Expert[] experts, Activation activation) : IFeedForward
 {
     /// <summary>The router, W [E x H].</summary>
     public Linear Router { get; } = router;
 
-    public IEnumerable<Linear> Linears => experts.SelectMany(expert => expert.Linears).Prepend(Router);
+    public IEnumerable<Linear> Linears => experts.SelectMany(expert => new[] { expert.Gate, expert.Up, expert.Down }).Prepend(Router);
 
     public void Forward(EngineContext context, Matrix x, LayerActivations a, Matrix? residual, Matrix y)
     {
@@ -90,3 +90,6 @@ internal sealed class Experts(ExpertConfiguration configuration, Linear router, 
         foreach (var matrix in (ReadOnlySpan<Matrix>)[inputs, upstream, active, weighted, dActive, dLogits]) context.Return(matrix);
     }
 }
+
+/// <summary>The linear layers of an expert.</summary>
+internal sealed record Expert(Linear Gate, Linear Up, Linear Down);
