@@ -14,6 +14,8 @@ public sealed record LoraConfiguration
     /// <summary>Largest rank that is accepted.</summary>
     public const int MaximumRank = 1 << 16;
 
+    private static readonly IReadOnlyList<string> s_feedForward = ["gate_proj", "up_proj", "down_proj"];
+
     /// <summary>Rank r of the factors, from 1 to 65536. Default 16.</summary>
     public int Rank { get; init; } = 16;
 
@@ -25,9 +27,10 @@ public sealed record LoraConfiguration
 
     /// <summary>
     /// The linear layers that are adapted: last names (<c>up_proj</c>), longer suffixes of their paths, or whole paths. Default gate_proj,
-    /// up_proj, down_proj. Not used when there is a <see cref="TargetPattern"/>.
+    /// up_proj, down_proj: in a fresh adapter for a model that has no such names, its own feed-forward network. Not used when there is a
+    /// <see cref="TargetPattern"/>.
     /// </summary>
-    public IReadOnlyList<string> TargetModules { get; init; } = ["gate_proj", "up_proj", "down_proj"];
+    public IReadOnlyList<string> TargetModules { get; init; } = s_feedForward;
 
     /// <summary>
     /// <see cref="AllLinear"/>, or a regular expression that the whole module path must match; null (default): <see cref="TargetModules"/>
@@ -104,6 +107,16 @@ public sealed record LoraConfiguration
         return targets.Count > 0 ? targets
             : throw Fault(TargetPattern is null ? nameof(TargetModules) : nameof(TargetPattern), TargetPattern ?? string.Join(", ", TargetModules),
                 "at least one linear layer of the model", $"Name some of {string.Join(", ", NamesIn(model))}.");
+    }
+
+    /// <summary>Returns the settings of a fresh adapter for a model: the default modules are those of its own feed-forward network.</summary>
+    /// <param name="model">The architecture.</param>
+    public LoraConfiguration For(ModelConfiguration model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        var (settings, names) = (this with { FanInFanOut = model.TransposedWeights }, ModelArchitecture.Of(model.ModelType)?.Modules ?? new());
+        return names.GateUp.Count == 1 && TargetPattern is null && TargetModules.SequenceEqual(s_feedForward)
+            ? settings with { TargetModules = [.. names.GateUp, names.Down] } : settings;
     }
 
     private static IEnumerable<string> NamesIn(ModelConfiguration model) =>
