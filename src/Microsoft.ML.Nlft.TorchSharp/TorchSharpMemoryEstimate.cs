@@ -76,7 +76,7 @@ public sealed class TorchSharpMemoryEstimate
     private long AdaptedInputs(LoraConfiguration lora)
     {
         var inputs = _linears.ToDictionary(linear => linear.Name, linear => (long)linear.Inputs);
-        var modules = lora.Resolve(_model).Select(target => target.Module);
+        var modules = lora.For(_model).Resolve(_model).Select(target => target.Module);
         var sharing = Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))
             .SelectMany(layer => layer.Qkv.Skip(1).Select(linear => (linear.Name, First: layer.Qkv[0].Name))
                 .Concat(layer.GateUp.Skip(1).Select(linear => (linear.Name, First: layer.GateUp[0].Name))))
