@@ -86,7 +86,8 @@ public abstract class ArchitectureConformance
     private static TokenSequence[] Batch(ModelConfiguration model)
     {
         var random = new Random(7);
-        return [.. ((int, int)[])[(12, 4), (5, 1), (6, 5), (7, 2)].Select(size =>
-            new TokenSequence(Enumerable.Range(0, size.Item1).Select(_ => random.Next(model.VocabularySize)).ToArray(), size.Item2))];
+        (int Length, int Prompt)[] sizes = [(12, 4), (5, 1), (6, 5), (7, 2)];
+        return [.. sizes.Select(size =>
+            new TokenSequence(Enumerable.Range(0, size.Length).Select(_ => random.Next(model.VocabularySize)).ToArray(), size.Prompt))];
     }
 }
