@@ -57,7 +57,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
             {
                 using var chunk = NewDisposeScope();
                 var z = Logits(hidden, first);
-                var slope = cap is null ? null : z.mul(_inverseCap).square().neg_().add_(_one);
+                var slope = cap is null ? null : z.mul(_inverseCap).square().neg_().add_(_one, _one);
                 var g = z.sub_(logSum).exp_();
                 var (column, inside) = Column(y, first, g.shape[1]);
                 g.scatter_add_(1, column.unsqueeze(1), inside.to_type(float32).neg_().unsqueeze(1));
