@@ -449,8 +449,8 @@ public sealed class ModelConfigurationTests
             $"config.json, \"n_embd\": found 48; expected a multiple of n_head, 5. {Correct}"],
         [$$"""{ {{Gpt2}}, "layer_norm_epsilon": 0 }""",
             $"config.json, \"layer_norm_epsilon\": found 0; expected a number above 0 and below 1. {CorrectConfiguration}"],
-        ["""{"model_type": "gpt_neox", "rotary_pct": 0.3}""",
-            "config.json, \"rotary_pct\": found 0.3; expected a number above 0 and at most 1 that rotates an even number of the 8 values of a head. "
+        ["""{"model_type": "gpt_neox", "rotary_pct": 0.4}""",
+            "config.json, \"rotary_pct\": found 0.4; expected a number above 0 and at most 1 that rotates an even number of the 8 values of a head. "
                 + CorrectConfiguration],
         ["""{"model_type": "gpt2", "num_attention_heads": 4}""",
             $"config.json, \"n_layer\": found no such key; expected an integer from 1 to 4096. {Correct}"],

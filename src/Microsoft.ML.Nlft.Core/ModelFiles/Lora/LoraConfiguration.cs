@@ -138,7 +138,8 @@ public sealed record LoraConfiguration
     public LoraConfiguration For(ModelConfiguration model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        var (lora, names) = (this with { FanInFanOut = model.TransposedWeights }, ModelArchitecture.Of(model.ModelType)?.Modules ?? new());
+        var lora = FanInFanOut == model.TransposedWeights ? this : this with { FanInFanOut = model.TransposedWeights };
+        var names = ModelArchitecture.Of(model.ModelType)?.Modules ?? new();
         return names.GateUp.Count == 1 && TargetPattern is null && TargetModules.SequenceEqual(s_feedForward)
             ? lora with { TargetModules = [.. names.GateUp, names.Down] } : ExpertTargets.Convert(lora, model);
     }
