@@ -78,7 +78,7 @@ public sealed record LoraConfiguration
     /// Whether the adapted layers store their matrices input by output (fan_in_fan_out), as those of gpt2 do; a fresh adapter has it right.
     /// It says how the base model is stored: the factors are the same. Default false.
     /// </summary>
-    public bool FanInFanOut { get; init; }
+    internal bool FanInFanOut { get; init; }
 
     /// <summary>
     /// Whether every output gets a trained magnitude m as well (DoRA, arXiv 2402.09353): y = (m / n) (W x + scaling * B A dropout(x)), where n is the
