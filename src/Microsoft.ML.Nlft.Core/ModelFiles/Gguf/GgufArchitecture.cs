@@ -19,6 +19,9 @@ internal sealed record GgufArchitecture
 
     private static readonly (string, string?)[] s_queryKeyNorms = [("attn_q_norm", "self_attn.q_norm"), ("attn_k_norm", "self_attn.k_norm")];
 
+    private static readonly (string, string?)[] s_normsAfter =
+        [("post_attention_norm", "post_attention_layernorm"), ("post_ffw_norm", "post_feedforward_layernorm")];
+
     private static readonly GgufArchitecture[] s_all =
     [
         new() { Name = "llama", HasRotaryPairs = true, Settings = GgufSettings.Biases },
@@ -30,13 +33,25 @@ internal sealed record GgufArchitecture
         new()
         {
             Name = "olmo2",
-            Modules = With([.. s_queryKeyNorms, ("attn_norm", null), ("ffn_norm", null), ("post_attention_norm", "post_attention_layernorm"),
-                ("post_ffw_norm", "post_feedforward_layernorm")]),
+            Modules = With([.. s_queryKeyNorms, .. s_normsAfter, ("attn_norm", null), ("ffn_norm", null)]),
+        },
+        new()
+        {
+            Name = "gemma2", HasNormsPlusOne = true, Settings = GgufSettings.Gemma,
+            Modules = With([.. s_normsAfter, ("ffn_norm", "pre_feedforward_layernorm")]),
+        },
+        new()
+        {
+            Name = "gemma3", ModelType = "gemma3_text", HasNormsPlusOne = true, Settings = GgufSettings.Gemma,
+            Modules = With([.. s_queryKeyNorms, .. s_normsAfter, ("ffn_norm", "pre_feedforward_layernorm")]),
         },
     ];
 
-    /// <summary>The value of general.architecture, which is also the model_type of config.json and the beginning of the keys.</summary>
+    /// <summary>The value of general.architecture, which is also the beginning of the keys.</summary>
     public required string Name { get; init; }
+
+    /// <summary>model_type of config.json; usually the same.</summary>
+    public string ModelType { get => field ?? Name; init; }
 
     /// <summary>
     /// Whether the rows of queries and keys have the two values of a rotary pair side by side, not half a head apart as in a Hugging Face checkpoint.

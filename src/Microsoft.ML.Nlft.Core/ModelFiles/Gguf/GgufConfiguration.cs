@@ -13,6 +13,7 @@ internal static class GgufConfiguration
     public static byte[] ToJson(GgufModel model)
     {
         var architecture = GgufArchitecture.Of(model.Metadata);
+        var known = ModelArchitecture.Of(architecture.ModelType)!;
         var keys = new GgufKeys(model, architecture.Name);
         var (hidden, heads, positions) = (keys.Required("embedding_length"), keys.Required("attention.head_count"), keys.Required("context_length"));
         if (heads == 0) throw keys.Refuse("attention.head_count", "an integer above 0");
@@ -20,15 +21,15 @@ internal static class GgufConfiguration
         var theta = keys.Number("rope.freq_base") ?? 10000;
         var config = new SortedDictionary<string, object?>(StringComparer.Ordinal)
         {
-            ["architectures"] = new[] { ModelArchitecture.Of(architecture.Name)!.ClassName + "ForCausalLM" },
+            ["architectures"] = new[] { known.ClassName + "ForCausalLM" },
             ["bos_token_id"] = TokenId("bos"),
             ["eos_token_id"] = s_ends.Select(TokenId).OfType<int>().Distinct().ToArray() switch { [] => null, [var one] => one, var several => several },
             ["head_dim"] = headSize,
-            ["hidden_act"] = "silu",
+            [known.ActivationKey] = ModelConfigurationWriter.NameOf(known.Activation),
             ["hidden_size"] = hidden,
             ["intermediate_size"] = keys.Required("feed_forward_length"),
             ["max_position_embeddings"] = positions,
-            ["model_type"] = architecture.Name,
+            ["model_type"] = architecture.ModelType,
             ["num_attention_heads"] = heads,
             ["num_hidden_layers"] = keys.Required("block_count"),
             ["num_key_value_heads"] = keys.Integer("attention.head_count_kv") ?? heads,
