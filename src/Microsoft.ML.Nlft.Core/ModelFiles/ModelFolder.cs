@@ -4,7 +4,8 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// A model folder in Hugging Face layout or a GGUF file, opened for reading: configuration, weights (read on demand) and what describes its tokenizer.
+/// A model folder in Hugging Face layout or a GGUF file, opened for reading: configuration, weights (read on demand) and what describes its
+/// tokenizer.
 /// </summary>
 public sealed class ModelFolder : IDisposable
 {
@@ -37,7 +38,8 @@ public sealed class ModelFolder : IDisposable
         if (!Directory.Exists(path))
         {
             throw File.Exists(path)
-                ? new NlftException(path, "a file", "a model folder in Hugging Face layout, or a GGUF file", "Name the folder that holds the model's files.")
+                ? new NlftException(path, "a file", "a model folder in Hugging Face layout, or a GGUF file",
+                    "Name the folder that holds the model's files.")
                 : new NlftException(path, "no such folder", "a folder with config.json, model.safetensors and tokenizer.json",
                     "Check the path, or download the model there.");
         }

@@ -28,8 +28,8 @@ internal sealed class InspectCommand : ToolCommand
 
     private readonly Option<string[]> _model = new("--model", "-m")
     {
-        Description = "Folder of a model in Hugging Face layout or of a saved model, a GGUF file, or a name that 'nlft models' lists; for sizes, config.json is "
-            + "enough. Several are compared.",
+        Description = "Folder of a model in Hugging Face layout or of a saved model, a GGUF file, or a name that 'nlft models' lists; for sizes, "
+            + "config.json is enough. Several are compared.",
         HelpName = "FOLDER...",
         Required = true,
         AllowMultipleArgumentsPerToken = true,

@@ -19,11 +19,12 @@ internal static class GgufConfiguration
         if (heads == 0) throw keys.Refuse("attention.head_count", "an integer above 0");
         var headSize = keys.Integer("attention.key_length") ?? hidden / heads;
         var theta = keys.Number("rope.freq_base") ?? 10000;
+        int[] ends = [.. s_ends.Select(TokenId).OfType<int>().Distinct()];
         var config = new SortedDictionary<string, object?>(StringComparer.Ordinal)
         {
             ["architectures"] = new[] { known.ClassName + "ForCausalLM" },
             ["bos_token_id"] = TokenId("bos"),
-            ["eos_token_id"] = s_ends.Select(TokenId).OfType<int>().Distinct().ToArray() switch { [] => null, [var one] => one, var several => several },
+            ["eos_token_id"] = ends switch { [] => null, [var one] => one, _ => ends },
             ["head_dim"] = headSize,
             [known.ActivationKey] = ModelConfigurationWriter.NameOf(known.Activation),
             ["hidden_size"] = hidden,
@@ -33,7 +34,8 @@ internal static class GgufConfiguration
             ["num_attention_heads"] = heads,
             ["num_hidden_layers"] = keys.Required("block_count"),
             ["num_key_value_heads"] = keys.Integer("attention.head_count_kv") ?? heads,
-            ["rms_norm_eps"] = keys.Number("attention.layer_norm_rms_epsilon") ?? throw keys.Refuse("attention.layer_norm_rms_epsilon", "a number above 0"),
+            ["rms_norm_eps"] = keys.Number("attention.layer_norm_rms_epsilon")
+                ?? throw keys.Refuse("attention.layer_norm_rms_epsilon", "a number above 0"),
             ["rope_scaling"] = GgufRope.Scaling(keys, theta, headSize, positions),
             ["rope_theta"] = theta,
             ["tie_word_embeddings"] = !model.Tensors.ContainsKey("output.weight"),

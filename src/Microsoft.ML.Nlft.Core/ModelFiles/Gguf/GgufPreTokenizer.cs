@@ -47,7 +47,11 @@ internal sealed record GgufPreTokenizer
             SplitsDigits = true, Patterns = [Gpt2],
         },
         new() { Names = ["falcon"], Patterns = [@"[\p{P}\$\+<=>\^~\|`]+", Gpt2, "[0-9][0-9][0-9]"] },
-        new() { Names = ["deepseek-coder"], Patterns = [@"[\r\n]", @"\s?\p{L}+", @"\s?\p{P}+", "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+", @"\p{N}"] },
+        new()
+        {
+            Names = ["deepseek-coder"],
+            Patterns = [@"[\r\n]", @"\s?\p{L}+", @"\s?\p{P}+", "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+", @"\p{N}"],
+        },
         new()
         {
             Names = ["tekken"], Patterns = [Capitals + "|" + Capitalised + @"|\p{N}" + OthersWithSlashes], IgnoresMerges = true, AddsBeginning = true,

@@ -46,7 +46,8 @@ internal static class GgufRope
         var divisors = new float[pairs];
         file.Stored.Read(entry.Begin, MemoryMarshal.AsBytes(divisors.AsSpan()), place);
         return Array.TrueForAll(divisors, value => float.IsFinite(value) && value > 0) ? divisors
-            : throw new NlftException(place, "a number that is not above 0", "finite numbers above 0", "Use a file that llama.cpp's converter wrote.");
+            : throw new NlftException(place, "a number that is not above 0", "finite numbers above 0",
+                "Use a file that llama.cpp's converter wrote.");
     }
 
     /// <summary>
@@ -55,7 +56,8 @@ internal static class GgufRope
     private static SortedDictionary<string, object?> Divided(float[] divisors, double theta, int headSize, int positions)
     {
         var published = new RopeConfiguration { Theta = theta, Type = "llama3", Factor = divisors.Max(), OriginalMaximumPositions = 8192 };
-        var (scaled, plain) = (RopeFrequencies.Of(published, headSize).Frequencies, RopeFrequencies.Of(published with { Type = "default" }, headSize).Frequencies);
+        var scaled = RopeFrequencies.Of(published, headSize).Frequencies;
+        var plain = RopeFrequencies.Of(published with { Type = "default" }, headSize).Frequencies;
         if (divisors.Select((divisor, i) => Math.Abs(plain[i] / scaled[i] / divisor - 1)).All(error => error < 1e-5))
         {
             return new()

@@ -58,7 +58,8 @@ internal sealed class GgufWeights : ITensorSource
 
     /// <inheritdoc/>
     public StoredTensor Tensor(string name) => _tensors.TryGetValue(name, out var tensor) ? tensor
-        : throw new NlftException($"{_model.Path}, tensor \"{name}\"", "no such tensor", "one of the model's tensors", "Use the file of a whole model.");
+        : throw new NlftException($"{_model.Path}, tensor \"{name}\"", "no such tensor", "one of the model's tensors",
+            "Use the file of a whole model.");
 
     /// <inheritdoc/>
     public void Dispose() => _model.Dispose();
