@@ -67,6 +67,7 @@ public sealed class ModelFolder : IDisposable
         try
         {
             var tied = configuration.TieWordEmbeddings;
+            AddNamesWithoutPrefix(configuration, weights);
             configuration = TiedEmbedding.Resolve(configuration, weights);
             RequireWeights(configuration, weights);
             if (configuration.TieWordEmbeddings != tied) json = ConfigurationEdit.WithTiedEmbeddings(json, configuration.TieWordEmbeddings);
@@ -95,6 +96,19 @@ public sealed class ModelFolder : IDisposable
         {
             model.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Finds tensors that a file holds without the name of the decoder in front, as the first files of gpt2 do (wte.weight for transformer.wte.weight).
+    /// </summary>
+    private static void AddNamesWithoutPrefix(ModelConfiguration configuration, ModelWeights weights)
+    {
+        var layout = ModelLayout.Weights(configuration);
+        var prefix = layout[0].Name[..(layout[0].Name.IndexOf('.') + 1)];
+        foreach (var name in layout.Select(weight => weight.Name).Where(name => name.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            if (!weights.Contains(name) && weights.Contains(name[prefix.Length..])) weights.AddName(name, name[prefix.Length..]);
         }
     }
 
@@ -178,7 +192,8 @@ public sealed class ModelFolder : IDisposable
 
     /// <summary>Returns the weight that a tensor of the files holds: the embedding, if it is the output layer of a tied model.</summary>
     internal string WeightOf(string tensor) =>
-        Configuration.TieWordEmbeddings && tensor == TiedEmbedding.Head ? TiedEmbedding.Embedding : tensor;
+        Configuration.TieWordEmbeddings && tensor == ModelLayout.Head(Configuration).Name ? ModelLayout.Embedding(Configuration).Name
+        : (_weights as ModelWeights)?.NameOf(tensor) ?? tensor;
 
     /// <inheritdoc/>
     public void Dispose()

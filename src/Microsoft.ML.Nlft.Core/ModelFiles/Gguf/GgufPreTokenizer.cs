@@ -96,14 +96,15 @@ internal sealed record GgufPreTokenizer
     {
         var steps = new JsonArray();
         if (SplitsDigits) steps.Add(new JsonObject { ["type"] = "Digits", ["individual_digits"] = true });
-        foreach (var pattern in Patterns)
+        var ofGpt2 = Patterns[^1] == Gpt2; // which ByteLevel splits by itself
+        foreach (var pattern in ofGpt2 ? Patterns[..^1] : Patterns)
         {
             steps.Add(new JsonObject
             {
                 ["type"] = "Split", ["pattern"] = new JsonObject { ["Regex"] = pattern }, ["behavior"] = "Isolated", ["invert"] = false,
             });
         }
-        steps.Add(new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = false });
+        steps.Add(new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = ofGpt2 });
         return new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = steps };
     }
 }
