@@ -88,8 +88,7 @@ public sealed class GgufGoldenTests
 
     /// <summary>
     /// Settings and weights of the folders, whose scores other tests compare with those of transformers, survive the way through GGUF. Left out are
-    /// the
-    /// folders with settings that the format has no word for.
+    /// the folders with settings that the format has no word for.
     /// </summary>
     [TestMethod]
     [DynamicData(nameof(Folders))]
