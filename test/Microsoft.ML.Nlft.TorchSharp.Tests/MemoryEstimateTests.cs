@@ -34,6 +34,12 @@ public sealed class MemoryEstimateTests
             ModelType = kind, Norms = NormPlacement.Both, NormKind = NormKind.RmsPlusOne, Activation = Activation.GeluTanh,
             EmbeddingMultiplier = Math.Sqrt(Wide.HiddenSize), SlidingRope = new(),
         },
+        "phi3" => Wide with { ModelType = kind, QueryKeyNorm = false },
+        "gpt2" => Wide with
+        {
+            ModelType = kind, QueryKeyNorm = false, KeyValueHeadCount = Wide.HeadCount, NormKind = NormKind.Layer, Activation = Activation.GeluTanh,
+            QkvBias = true, OutputBias = true, MlpBias = true,
+        },
         _ => Wide,
     };
 
@@ -48,6 +54,9 @@ public sealed class MemoryEstimateTests
     [DataRow(TensorType.BF16, false, TrainableWeights.All)]
     [DataRow(TensorType.F32, false, TrainableWeights.Lora, "qwen3_moe")]
     [DataRow(TensorType.F32, true, TrainableWeights.Lora, "qwen3_moe")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "phi3")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "gpt2")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "gpt2")]
     public void Estimate_LoadedModel_MatchesAllocation(TensorType type, bool int8, TrainableWeights trainable, string kind = "qwen3")
     {
         RequireMeasurement();
@@ -81,6 +90,12 @@ public sealed class MemoryEstimateTests
     [DataRow(TensorType.F32, true, TrainableWeights.Lora, "gemma3_text")]
     [DataRow(TensorType.F32, false, TrainableWeights.All, "gemma3_text")]
     [DataRow(TensorType.BF16, false, TrainableWeights.Lora, "gemma3_text")]
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, "phi3")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "phi3")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "phi3")]
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, "gpt2")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "gpt2")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "gpt2")]
     public void Estimate_ForwardPass_MatchesWhatItKeeps(TensorType type, bool recompute, TrainableWeights trainable, string kind = "qwen3")
     {
         RequireMeasurement();
