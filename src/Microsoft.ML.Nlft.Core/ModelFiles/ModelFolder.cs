@@ -189,7 +189,10 @@ public sealed class ModelFolder : IDisposable
     }
 
     /// <summary>Returns a tensor as stored, of any shape and type.</summary>
-    internal TensorData RawTensor(string name) => _weights.Tensor(name).ToData();
+    internal TensorData RawTensor(string name) => Stored(name).ToData();
+
+    /// <summary>Returns a tensor as stored, to be read in parts.</summary>
+    internal StoredTensor Stored(string name) => _weights.Tensor(name);
 
     /// <summary>Returns the weight that a tensor of the files holds: the embedding, if it is the output layer of a tied model.</summary>
     internal string WeightOf(string tensor) =>

@@ -3,6 +3,8 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>A tensor of a weight file as the engines see it: bytes of one element type, read in parts and not cached.</summary>
 internal abstract class StoredTensor
 {
+    private const int CopySize = 1 << 20; // a multiple of every element's size
+
     /// <summary>The tensor's name in a Hugging Face checkpoint.</summary>
     public abstract string Name { get; }
 
@@ -32,6 +34,18 @@ internal abstract class StoredTensor
 
     /// <summary>Reads up to a number of bytes as the file has them, from the tensor's start or its middle.</summary>
     public abstract byte[] Sample(int most, bool middle);
+
+    /// <summary>Writes all bytes to a stream, a few at a time.</summary>
+    public void CopyTo(Stream stream)
+    {
+        var buffer = new byte[Math.Min(Length, CopySize)];
+        for (long offset = 0; offset < Length; offset += buffer.Length)
+        {
+            var part = buffer.AsSpan(0, (int)Math.Min(buffer.Length, Length - offset));
+            Read(offset, part);
+            stream.Write(part);
+        }
+    }
 
     /// <summary>Returns the tensor; its bytes are read on first access.</summary>
     /// <exception cref="NlftException">It is larger than one block of memory can be.</exception>
