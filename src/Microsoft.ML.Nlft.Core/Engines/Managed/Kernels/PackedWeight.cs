@@ -72,6 +72,24 @@ internal abstract unsafe class PackedWeight : IDisposable
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Weights are packed as F32, BF16, F16 or I8."),
     };
 
+    /// <summary>Packs a weight in blocks of 4 bits; see <see cref="Nibble.Quantize"/>. Parameters as in <see cref="Create"/>.</summary>
+    public static PackedWeight CreateNibbles(int rows, int columns, Action<int, Span<float>> readRow, int width)
+    {
+        var values = new float[columns];
+        return new BlockWeight<Nibble>(rows, columns, Quantize, width);
+
+        void Quantize(int row, BlockRow target)
+        {
+            readRow(row, values);
+            for (var block = 0; block < target.Scales.Length; block++)
+            {
+                var start = block * target.BlockLength;
+                var count = Math.Min(target.BlockLength, columns - start);
+                target.Scales[block] = Nibble.Quantize(values.AsSpan(start, count), target.Elements.AsSpan(start, count));
+            }
+        }
+    }
+
     /// <summary>The panel that starts with row <paramref name="row"/>, a multiple of the width.</summary>
     /// <exception cref="ObjectDisposedException">The weight was disposed.</exception>
     public byte* PanelAt(int row)

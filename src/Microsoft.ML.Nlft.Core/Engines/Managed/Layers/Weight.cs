@@ -19,7 +19,7 @@ internal sealed class Weight : IDisposable
         {
             var stored = folder.ReadRows(name, rows, columns); // row by row: the unpacked matrix is never in memory as a whole
             var type = bits == 8 ? TensorType.I8 : stored.Type is TensorType.F64 ? TensorType.F32 : stored.Type;
-            _packed = bits == 4 ? new BlockWeight<Nibble>(rows, columns, stored.Read, Panel.Width)
+            _packed = bits == 4 ? PackedWeight.CreateNibbles(rows, columns, stored.Read, Panel.Width)
                 : PackedWeight.Create(type, rows, columns, stored.Read, Panel.Width);
             Operand = new Operand(_packed);
             return;
