@@ -229,8 +229,8 @@ public sealed class LoraAdapterTests
         [new[] { $"base_model.model.{Up}.lora_A.weight" }, new long[] { 6 },
             $"tensor \"base_model.model.{Up}.lora_A.weight\": found shape [6]; expected two sizes above 0. {Incomplete}"],
         [new[] { "base_model.model.lm_head.lora_A.weight" }, new long[] { 2, 3 },
-            $"tensor \"base_model.model.lm_head.lora_A.weight\": found a module that cannot be adapted; expected "
-                + $"model.layers.N.self_attn.{{q,k,v,o}}_proj or model.layers.N.mlp.{{gate,up,down}}_proj. {Retrain}"],
+            $"tensor \"base_model.model.lm_head.lora_A.weight\": found a module that cannot be adapted; expected a linear layer of the decoder, such "
+                + $"as model.layers.N.self_attn.q_proj or model.layers.N.mlp.up_proj. {Retrain}"],
         [new[] { "base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight" }, new long[] { 2, 3 },
             "tensor \"base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight\": found a factor of a module that target_modules does not name; "
                 + "expected factors of targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],

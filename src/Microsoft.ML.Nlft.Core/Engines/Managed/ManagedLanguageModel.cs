@@ -12,6 +12,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     private readonly Network _network;
     private readonly AdamW _optimizer;
     private readonly RotaryTable _rope;
+    private readonly RotaryTable? _slidingRope;
 
     public ManagedLanguageModel(ManagedEngineOptions engine, ModelLoadOptions options, CancellationToken cancellationToken)
     {
@@ -20,7 +21,8 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
         _network = new Network(options, engine, cancellationToken);
         _optimizer = new AdamW(_network.Parameters);
-        _rope = new RotaryTable(Configuration);
+        _rope = new RotaryTable(Configuration, Configuration.Rope);
+        _slidingRope = Configuration.SlidingRope is { } sliding ? new RotaryTable(Configuration, sliding) : null;
     }
 
     public ModelConfiguration Configuration { get; }
@@ -101,10 +103,14 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     internal EngineContext Context(PackedBatch batch, bool training) => new(_workers, _workspace, batch, training);
 
-    /// <summary>The rotary position embedding of a batch.</summary>
-    internal RotaryRows Rope(PackedBatch batch) => _rope.Of(batch);
+    /// <summary>The rotary position embedding of a batch in each kind of layer.</summary>
+    internal LayerRopes Ropes(PackedBatch batch)
+    {
+        var rope = _rope.Of(batch);
+        return new(rope, _slidingRope?.Of(batch) ?? rope);
+    }
 
-    /// <summary>Returns the embedding of every token, x[N x H], in a rented matrix.</summary>
+    /// <summary>Returns the embedding of every token, and of its position in a model that has them, x[N x H], in a rented matrix.</summary>
     internal Matrix Embed(EngineContext context)
     {
         var x = context.Rent(context.Batch.Rows, Configuration.HiddenSize);
@@ -113,6 +119,14 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
             loop.Embedding.ReadRow(loop.Tokens[row], loop.x[row]);
             if (loop.scale != 1) VectorMath.Scale(loop.x[row], loop.scale);
         });
+        if (_network.Positions is not { } positions) return x;
+        var p = context.Rent(x.Rows, x.Columns);
+        context.ForRows(x.Rows, (positions, context.Batch.Positions, p, x), static (loop, row) =>
+        {
+            loop.positions.ReadRow(loop.Positions[row], loop.p[row]);
+            VectorMath.Add(loop.p[row], loop.x[row]);
+        });
+        context.Return(p);
         return x;
     }
 
@@ -121,4 +135,12 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         if (Trainable == TrainableWeights.None)
             throw new InvalidOperationException("The model was loaded for inference: load it with Trainable = Lora or All to train it.");
     }
+}
+
+/// <summary>The rotary position embedding of a batch.</summary>
+/// <param name="Full">For layers that see every position.</param>
+/// <param name="Sliding">For layers with a sliding window.</param>
+internal readonly record struct LayerRopes(RotaryRows Full, RotaryRows Sliding)
+{
+    public RotaryRows Of(DecoderLayer layer) => layer.Attention.IsSliding ? Sliding : Full;
 }

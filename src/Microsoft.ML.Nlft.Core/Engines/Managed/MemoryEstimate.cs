@@ -17,7 +17,8 @@ public sealed class MemoryEstimate
         "cache        8 bytes x L x K x T  (keys and values, float32)",
         "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
         "activations  4 bytes x (T x ((L + 3) x H + S x (H + 2Q + 2K + 2I) + 4H + 4Q + 2K + 2I) + min(T, 1024) x min(V, 2048))",
-        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more beside S, with norms after 2H",
+        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more beside S, with norms after 2H;",
+        "             with queries, keys and values in one matrix Q + 2K more at the end; without a gate I less",
     ];
 
     private readonly ModelConfiguration _model;
@@ -62,9 +63,10 @@ public sealed class MemoryEstimate
     public long Activations(bool recompute)
     {
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
-        var set = (_model.NormAfter ? 3 : 1) * hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
+        var set = (_model.Norms == NormPlacement.Before ? 1 : 3) * hidden + 2 * Queries + 2 * Keys + Projections * _model.IntermediateSize
             + (_model.QueryKeyNorm ? Queries + Keys : 0);
-        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize;
+        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize
+            + (_model.QkvLayout == QkvLayout.Separate ? 0 : Queries + 2 * Keys);
         return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
     }
 
@@ -81,6 +83,9 @@ public sealed class MemoryEstimate
     /// <summary>A number of bytes for people, in binary units.</summary>
     /// <param name="bytes">The number.</param>
     public static string Text(long bytes) => ByteSize.Text(bytes);
+
+    /// <summary>Gate and up, or up alone.</summary>
+    private long Projections => _model.FeedForwardLayout == FeedForwardLayout.UpOnly ? 1 : 2;
 
     private long Queries => (long)_model.HeadCount * _model.HeadSize;
 

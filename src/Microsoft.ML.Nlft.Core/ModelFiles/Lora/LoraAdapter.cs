@@ -113,6 +113,7 @@ public sealed class LoraAdapter
 
     private static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed, Func<string, float[]> weights)
     {
+        configuration = configuration with { FanInFanOut = model.TransposedWeights };
         return new LoraAdapter(configuration, [.. LoraLayout.Trained(configuration, model).Select(tensor =>
             new NamedTensor(tensor.Name, tensor.Shape, Initial(tensor.Name, tensor.Shape)))]);
 
@@ -124,8 +125,10 @@ public sealed class LoraAdapter
             if (part == LoraLayout.Magnitude)
             {
                 var rows = weights(module + LoraLayout.Weight);
-                var inputs = rows.Length / values.Length;
-                for (var i = 0; i < values.Length; i++) values[i] = (float)Math.Sqrt(SumOfSquares(rows.AsSpan(i * inputs, inputs)));
+                var squares = new double[values.Length];
+                for (var i = 0; i < rows.Length; i++)
+                    squares[model.TransposedWeights ? i % values.Length : i / (rows.Length / values.Length)] += (double)rows[i] * rows[i];
+                for (var i = 0; i < values.Length; i++) values[i] = (float)Math.Sqrt(squares[i]);
             }
             else if (part == LoraLayout.A)
             {
@@ -135,13 +138,6 @@ public sealed class LoraAdapter
             }
             return values;
         }
-    }
-
-    private static double SumOfSquares(ReadOnlySpan<float> values)
-    {
-        var sum = 0.0;
-        foreach (var value in values) sum += (double)value * value;
-        return sum;
     }
 
     private const string Remedy = "Use the adapter with the model it was trained on.";

@@ -15,11 +15,6 @@ internal static class LoraAdapterFolder
     private const string Inner = ".base_layer"; // where PEFT keeps an adapted module
     private const string Incomplete = "Save the adapter again with PEFT's save_pretrained, or download the whole folder again.";
 
-    private static readonly HashSet<string> Linears =
-    [
-        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
-    ];
-
     public static LoraAdapter Load(string folder)
     {
         ForeignAdapter.RequireFolder(folder);
@@ -114,10 +109,10 @@ internal static class LoraAdapterFolder
         foreach (var factor in factors)
         {
             var (module, part) = LoraLayout.Split(factor.Name);
-            if (part is "" or LoraLayout.Weight || !IsLinear(module))
+            if (part is "" or LoraLayout.Weight || !ModelArchitecture.IsLinear(module))
             {
                 throw Fault(factor.Name, "a module that cannot be adapted",
-                    "model.layers.N.self_attn.{q,k,v,o}_proj or model.layers.N.mlp.{gate,up,down}_proj", ForeignAdapter.Merge);
+                    "a linear layer of the decoder, such as model.layers.N.self_attn.q_proj or model.layers.N.mlp.up_proj", ForeignAdapter.Merge);
             }
             var target = configuration.Resolve(module);
             if (target is null && !(part == LoraLayout.Bias && configuration.Bias == TrainedBiases.All))
@@ -161,8 +156,4 @@ internal static class LoraAdapterFolder
         NlftException Fault(string name, string found, string expected, string remedy) =>
             new($"{path}, tensor \"{Key(name, configuration)}\"", found, expected, remedy);
     }
-
-    private static bool IsLinear(string module) =>
-        module.Split('.', 4) is ["model", "layers", var layer, var rest] && int.TryParse(layer, out var number) && number >= 0
-            && layer == $"{number}" && Linears.Contains(rest);
 }

@@ -59,6 +59,12 @@ public sealed record LoraConfiguration
     public bool UseRankStabilizedScaling { get; init; }
 
     /// <summary>
+    /// Whether the adapted layers store their matrices input by output (fan_in_fan_out), as those of gpt2 do; a fresh adapter has it right.
+    /// It says how the base model is stored: the factors are the same. Default false.
+    /// </summary>
+    public bool FanInFanOut { get; init; }
+
+    /// <summary>
     /// Whether every output gets a trained magnitude m as well (DoRA, arXiv 2402.09353): y = (m / n) (W x + scaling * B A dropout(x)), where n is the
     /// norm of the output's row of W + scaling * B A; no gradient flows through n. Default false.
     /// </summary>
@@ -97,8 +103,11 @@ public sealed record LoraConfiguration
         var targets = ModelLayout.LinearModules(model).Select(linear => Resolve(linear.Name)).OfType<LoraTarget>().ToList();
         return targets.Count > 0 ? targets
             : throw Fault(TargetPattern is null ? nameof(TargetModules) : nameof(TargetPattern), TargetPattern ?? string.Join(", ", TargetModules),
-                "at least one linear layer of the model", "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
+                "at least one linear layer of the model", $"Name some of {string.Join(", ", NamesIn(model))}.");
     }
+
+    private static IEnumerable<string> NamesIn(ModelConfiguration model) =>
+        ModelLayout.Layer(model, 0).Linears.Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct();
 
     /// <summary>Checks every setting against its range.</summary>
     /// <exception cref="NlftException">One is out of range; the message names it.</exception>
@@ -144,7 +153,7 @@ public sealed record LoraConfiguration
     {
         if (IsNamed(module, ExcludedModules) || (ExcludedPattern is not null && Matches(ExcludedPattern, nameof(ExcludedPattern), module)))
             return false;
-        if (IsAllLinear) return module.EndsWith("_proj", StringComparison.Ordinal);
+        if (IsAllLinear) return ModelArchitecture.IsLinear(module);
         if (TargetPattern is not null) return Matches(TargetPattern, nameof(TargetPattern), module);
         if (TargetModules.Contains(module)) return true;
         return IsNamed(module, TargetModules) && (Layers is not { Count: > 0 } || (LayerOf(module) is { } layer && Layers.Contains(layer)));

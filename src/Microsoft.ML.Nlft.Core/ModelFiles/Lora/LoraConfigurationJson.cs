@@ -38,6 +38,7 @@ internal static class LoraConfigurationJson
             RankPattern = Pattern(keys["rank_pattern"], rank => InRange(rank, rank.Int())),
             AlphaPattern = Pattern(keys["alpha_pattern"], alpha => Positive(alpha, alpha.Number())),
             UseRankStabilizedScaling = keys["use_rslora"].Boolean(false),
+            FanInFanOut = keys["fan_in_fan_out"].Boolean(false),
             UseDora = keys["use_dora"].Boolean(false),
             LoraBias = keys["lora_bias"].Boolean(false),
             Bias = keys["bias"].StringOrNull() switch
@@ -72,7 +73,7 @@ internal static class LoraConfigurationJson
                 TrainedBiases.LoraOnly => "lora_only",
                 _ => "all",
             },
-            ["fan_in_fan_out"] = false,
+            ["fan_in_fan_out"] = configuration.FanInFanOut,
             ["inference_mode"] = true,
             ["init_lora_weights"] = true,
             ["layers_to_transform"] = configuration.Layers,

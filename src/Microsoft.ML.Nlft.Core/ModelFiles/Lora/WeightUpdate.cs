@@ -16,6 +16,9 @@ internal sealed class WeightUpdate
 
     private WeightUpdate(float[]? replacement, float[]? shift) => (_replacement, _shift) = (replacement, shift);
 
+    /// <summary>Whether the tensor is stored transposed: its columns are the rows that <see cref="Apply"/> changes.</summary>
+    public bool IsTransposed { get; private init; }
+
     /// <summary>Returns every update of an adapter that fits the model, by the name of the tensor it is for.</summary>
     /// <exception cref="NlftException">A bias of B belongs to a layer without a bias.</exception>
     public static Dictionary<string, WeightUpdate> All(LoraAdapter adapter, ModelConfiguration model)
@@ -35,7 +38,7 @@ internal sealed class WeightUpdate
             if (targets.TryGetValue(module, out var target))
             {
                 updates.Add(module + LoraLayout.Weight, new WeightUpdate(target, factors[module + LoraLayout.A], factors[module + LoraLayout.B],
-                    factors.GetValueOrDefault(module + LoraLayout.Magnitude)));
+                    factors.GetValueOrDefault(module + LoraLayout.Magnitude)) { IsTransposed = linear.IsTransposed });
             }
             if ((bias ?? shift) is not null)
                 updates.Add(module + LoraLayout.Bias, new WeightUpdate(bias, shift is null ? null : Scaled(target!, shift)));
