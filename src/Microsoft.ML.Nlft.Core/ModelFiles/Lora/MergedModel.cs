@@ -5,7 +5,8 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
 /// Writes a model folder with an adapter merged into its weights (<see cref="WeightUpdate"/>), everything else as in the base model's folder.
-/// Types and shapes do not change, so every weight file keeps its header (names, order, offsets and metadata) byte for byte.
+/// Types and shapes do not change, so every weight file keeps its header (names, order, offsets and metadata) byte for byte. The weights of a GGUF
+/// file become one safetensors file, quantised ones in float32.
 /// </summary>
 internal static class MergedModel
 {
@@ -20,14 +21,28 @@ internal static class MergedModel
         var updates = WeightUpdate.All(adapter, model.Configuration);
         AtomicFolder.Write(folder, staging =>
         {
-            foreach (var file in model.WeightFiles)
-                WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), model, file, updates, cancellationToken);
-            AtomicFile.Write(Path.Combine(staging, "config.json"), stream => stream.Write(model.ConfigurationJson));
-            foreach (var name in ModelFolderWriter.Companions(model).Except(LeftOut)) Copy(name);
+            if (model.WeightFiles is { } files)
+            {
+                foreach (var file in files) WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), model, file, updates, cancellationToken);
+                AtomicFile.Write(Path.Combine(staging, ModelDocuments.Configuration), stream => stream.Write(model.ConfigurationJson));
+            }
+            else
+            {
+                ModelFolderWriter.Write(staging, model.ConfigurationJson, model.TensorNames.Select(Source));
+            }
+            foreach (var name in model.Documents.Companions.Except(LeftOut)) Copy(name);
             if (model.IsSharded) Copy(ModelWeights.IndexFile);
 
-            void Copy(string name) => ModelFolderWriter.CopyFile(Path.Combine(model.Path, name), Path.Combine(staging, name));
+            void Copy(string name) => model.Documents.Copy(name, Path.Combine(staging, name));
         }, overwrite ? IsModel : null);
+
+        SafetensorsSource Source(string name)
+        {
+            var tensor = model.RawTensor(name);
+            return updates.TryGetValue(name, out var update)
+                ? new(name, tensor.Type, tensor.Shape, stream => WriteMerged(stream, tensor, update, model.Path, cancellationToken))
+                : SafetensorsSource.From(tensor);
+        }
     }
 
     /// <summary>Whether a folder holds a whole model and no folders that such a model does not have.</summary>
