@@ -13,9 +13,6 @@ internal static class GgufBlocks
 
     private delegate void Decoder(ReadOnlySpan<byte> block, Span<sbyte> elements, Span<float> scales, Span<float> minima);
 
-    /// <summary>Returns how many values share a scale.</summary>
-    public static int GroupLength(this GgufType type) => type is GgufType.Q2_K or GgufType.Q3_K or GgufType.Q6_K ? 16 : 32;
-
     /// <summary>Takes whole blocks apart.</summary>
     /// <param name="type">A quantised type.</param>
     /// <param name="source">The blocks.</param>
@@ -27,7 +24,7 @@ internal static class GgufBlocks
         var (values, bytes) = type.Block();
         if (values < 2 || source.Length % bytes != 0 || elements.Length != source.Length / bytes * values)
             throw new ArgumentException($"{source.Length} bytes of {type} do not hold {elements.Length} values.");
-        var (decode, groups) = (Of(type), values / type.GroupLength());
+        var (decode, groups) = (Of(type), values / type.Held().Length);
         minima.Fill(-0f); // to which a value adds without a change, zeros of both signs included
         for (; source.Length > 0; source = source[bytes..], elements = elements[values..], scales = scales[groups..], minima = minima[groups..])
             decode(source[..bytes], elements[..values], scales[..groups], minima[..groups]);
@@ -45,7 +42,7 @@ internal static class GgufBlocks
         var (values, bytes) = type.Block();
         if (values < 2 || source.Length % bytes != 0 || destination.Length != source.Length / bytes * values)
             throw new ArgumentException($"{source.Length} bytes of {type} do not hold {destination.Length} values.");
-        var length = type.GroupLength();
+        var length = type.Held().Length;
         for (; source.Length > 0; source = source[bytes..], destination = destination[values..])
         {
             Decode(type, source[..bytes], elements[..values], scales, minima);
