@@ -26,6 +26,16 @@ internal abstract class StoredTensor
     /// <summary>Bytes that the tensor has in the file.</summary>
     public virtual long FileLength => Length;
 
+    /// <summary>How the elements are quantised in the file, if a row can be read in blocks; else null.</summary>
+    public virtual BlockFormat? Blocks => null;
+
+    /// <summary>Bytes of the tensor in memory as the file has it: with scales in float32 for blocks.</summary>
+    public long HeldLength => Blocks?.Bytes(Shape.Aggregate(1L, (product, size) => product * size)) ?? Length;
+
+    /// <summary>Reads a row in blocks.</summary>
+    /// <exception cref="NotSupportedException"><see cref="Blocks"/> is null.</exception>
+    public virtual void ReadBlocks(long row, BlockRow target) => throw new NotSupportedException($"{Place} has no blocks.");
+
     /// <summary>Reads whole elements of <see cref="Type"/>.</summary>
     /// <param name="offset">Where to begin, in bytes.</param>
     /// <param name="bytes">Filled.</param>

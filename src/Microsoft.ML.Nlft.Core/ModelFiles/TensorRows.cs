@@ -19,6 +19,12 @@ internal sealed class TensorRows
     /// <summary>The type that holds the elements without loss: that of the file, or F32 for a quantised one.</summary>
     public TensorType Type => _tensor.Type;
 
+    /// <summary>How the elements are quantised in the file; null if they are not.</summary>
+    public BlockFormat? Blocks => _tensor.Blocks;
+
+    /// <summary>Reads one row in blocks.</summary>
+    public void ReadBlocks(int row, BlockRow target) => _tensor.ReadBlocks(row, target);
+
     /// <summary>Reads one row.</summary>
     /// <exception cref="NlftException">The file cannot be read, or has been written to since it was opened.</exception>
     public void Read(int row, Span<float> destination)
