@@ -128,9 +128,9 @@ public sealed class ExpertTargetsTests
     {
         using var folder = new TemporaryFolder();
         NamedTensor[] factors = [new(module + ".lora_A", [3, 4], new float[12]), new(module + ".lora_B", [4, 3], new float[12])];
-        StringAssert.EndsWith(folder.Refusal(() => new LoraAdapter(s_plain with { TargetModules = [module.Split('.')[^1]] }, factors).Save(folder.Path)),
-            "found a factor of one expert, as transformers 4 has them; expected factors of all experts together (target_parameters). Load it with PEFT "
-            + "on transformers 5 and save it again with save_pretrained.");
+        var adapter = new LoraAdapter(s_plain with { TargetModules = [module.Split('.')[^1]] }, factors);
+        StringAssert.EndsWith(folder.Refusal(() => adapter.Save(folder.Path)), "found a factor of one expert, as transformers 4 has them; expected "
+            + "factors of all experts together (target_parameters). Load it with PEFT on transformers 5 and save it again with save_pretrained.");
     }
 
     [TestMethod]
