@@ -33,7 +33,7 @@ public sealed class TransformersGolden : IDisposable
     /// <summary>The folders, in both spellings, as data rows.</summary>
     public static IEnumerable<object[]> Names => Folders.SelectMany(name => new[] { [name], new object[] { name + OldSpelling } });
 
-    /// <summary>The adapters of the folders that are computed, as data rows of folder and name.</summary>
+    /// <summary>The adapters that are computed, as data rows of folder and name.</summary>
     public static IEnumerable<object[]> Adapters => AllAdapters.Where(row => !UnsupportedAdapters.ContainsKey((string)row[1]));
 
     /// <summary>The other adapters, as data rows of folder and name.</summary>
