@@ -112,9 +112,9 @@ public sealed class ExpertTargetsTests
             factor with { Name = factor.Name.Replace("experts", "experts.base_layer", StringComparison.Ordinal) })];
         StringAssert.Contains(folder.Refusal(() => new LoraAdapter(adapter.Configuration, inner).Save(folder.File("inner"))),
             "experts.base_layer.lora_A.weight\": found a factor of a module that target_modules does not name");
-        NamedTensor[] short_ = [.. adapter.Factors.Select(factor => factor.Name.EndsWith('A')
+        NamedTensor[] shorter = [.. adapter.Factors.Select(factor => factor.Name.EndsWith('A')
             ? factor with { Shape = [factor.Shape[0] - 1, factor.Shape[1]], Values = factor.Values[..^factor.Shape[1]] } : factor)];
-        StringAssert.Contains(folder.Refusal(() => new LoraAdapter(adapter.Configuration, short_).Save(folder.File("short"))),
+        StringAssert.Contains(folder.Refusal(() => new LoraAdapter(adapter.Configuration, shorter).Save(folder.File("short"))),
             "found shape [29, 12]");
     }
 
