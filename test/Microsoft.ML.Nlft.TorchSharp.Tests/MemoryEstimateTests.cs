@@ -34,6 +34,12 @@ public sealed class MemoryEstimateTests
             ModelType = kind, Norms = NormPlacement.Both, NormKind = NormKind.RmsPlusOne, Activation = Activation.GeluTanh,
             EmbeddingMultiplier = Math.Sqrt(Wide.HiddenSize), SlidingRope = new(),
         },
+        "phi3" => Wide with { ModelType = kind, QueryKeyNorm = false },
+        "gpt2" => Wide with
+        {
+            ModelType = kind, QueryKeyNorm = false, KeyValueHeadCount = Wide.HeadCount, NormKind = NormKind.Layer, Activation = Activation.GeluTanh,
+            QkvBias = true, OutputBias = true, MlpBias = true,
+        },
         _ => Wide,
     };
 
@@ -46,10 +52,13 @@ public sealed class MemoryEstimateTests
     [DataRow(TensorType.BF16, false, TrainableWeights.Lora)]
     [DataRow(TensorType.BF16, true, TrainableWeights.Lora)]
     [DataRow(TensorType.BF16, false, TrainableWeights.All)]
-    public void Estimate_LoadedModel_MatchesAllocation(TensorType type, bool int8, TrainableWeights trainable)
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "phi3")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "gpt2")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "gpt2")]
+    public void Estimate_LoadedModel_MatchesAllocation(TensorType type, bool int8, TrainableWeights trainable, string kind = "qwen3")
     {
         RequireMeasurement();
-        using var folder = TinyModels.Create(1, Wide);
+        using var folder = TinyModels.Create(1, Shape(kind));
         var engine = Models.Engine(int8: int8, type: type);
         var need = engine.Estimate(Request(folder, trainable))!;
         Models.Load(folder, trainable, engine, Lora).Dispose(); // what the first use alone allocates
@@ -88,6 +97,12 @@ public sealed class MemoryEstimateTests
     [DataRow(TensorType.F32, true, TrainableWeights.Lora, "gemma3_text")]
     [DataRow(TensorType.F32, false, TrainableWeights.All, "gemma3_text")]
     [DataRow(TensorType.BF16, false, TrainableWeights.Lora, "gemma3_text")]
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, "phi3")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "phi3")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "phi3")]
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, "gpt2")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "gpt2")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "gpt2")]
     public void Estimate_ForwardPass_MatchesWhatItKeeps(TensorType type, bool recompute, TrainableWeights trainable, string kind = "qwen3")
     {
         RequireMeasurement();

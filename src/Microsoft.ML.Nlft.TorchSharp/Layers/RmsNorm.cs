@@ -7,7 +7,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// </summary>
 internal sealed class RmsNorm(Weight weight, double epsilon, bool plusOne) : INorm
 {
-    private readonly Scalar _epsilon = epsilon, _one = 1; // fields: temporary ones could be collected during the native call
+    // Fields: temporary scalars, such as a missing factor of a sum, could be collected during the native call.
+    private readonly Scalar _epsilon = epsilon, _one = 1;
 
     public Tensor Forward(Tensor x)
     {

@@ -65,7 +65,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
                 var narrow = g.mul_(c).to_type(h.dtype);
                 dh.narrow(0, row, rows).Add(narrow.mm(Weight.Range(first, g.shape[1])));
                 Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).Add(narrow.t().mm(hidden));
-                bias?.Parameter?.Gradient!.narrow(0, first, g.shape[1]).Add(g.sum(0).mul_(_inverseScale));
+                bias?.Parameter?.Gradient!.narrow(0, first, g.shape[1]).Add(g.sum(dim: 0).mul_(_inverseScale));
             }
         }
         return dh.MoveToOuterDisposeScope();
