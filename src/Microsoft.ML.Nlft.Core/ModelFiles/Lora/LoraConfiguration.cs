@@ -130,8 +130,9 @@ public sealed record LoraConfiguration
     }
 
     /// <summary>
-    /// Returns the settings of a fresh adapter for a model, as PEFT has them: the default modules are those of its own feed-forward network; where there are experts, the names of their projections and of the router become
-    /// <see cref="TargetParameters"/>, without dropout; gate and up, which are one parameter there, take twice the rank and alpha.
+    /// Returns the settings of a fresh adapter for a model, as PEFT has them: the default modules are those of its own feed-forward network; where
+    /// there are experts, the names of their projections and of the router become <see cref="TargetParameters"/>, without dropout; gate and up, which
+    /// are one parameter there, take twice the rank and alpha.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <exception cref="NlftException">Of gate and up only one is named.</exception>
