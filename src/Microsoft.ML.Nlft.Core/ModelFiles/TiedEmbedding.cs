@@ -26,8 +26,7 @@ internal static class TiedEmbedding
 
     private static bool AreEqual(ModelConfiguration configuration, ModelWeights weights)
     {
-        var embedding = weights.ReadRows(ModelLayout.Embedding(configuration).Name, configuration.HiddenSize);
-        var head = weights.ReadRows(ModelLayout.Head(configuration).Name, configuration.HiddenSize);
+        var (embedding, head) = (Rows(ModelLayout.Embedding(configuration).Name), Rows(ModelLayout.Head(configuration).Name));
         var (expected, found) = (new float[configuration.HiddenSize], new float[configuration.HiddenSize]);
         for (var row = 0; row < configuration.VocabularySize; row++)
         {
@@ -36,5 +35,7 @@ internal static class TiedEmbedding
             if (!expected.AsSpan().SequenceEqual(found)) return false;
         }
         return true;
+
+        TensorRows Rows(string name) => new(weights.Tensor(name), configuration.HiddenSize);
     }
 }

@@ -78,7 +78,7 @@ public sealed record LoraConfiguration
     /// Whether the adapted layers store their matrices input by output (fan_in_fan_out), as those of gpt2 do; a fresh adapter has it right.
     /// It says how the base model is stored: the factors are the same. Default false.
     /// </summary>
-    public bool FanInFanOut { get; init; }
+    internal bool FanInFanOut { get; init; }
 
     /// <summary>
     /// Whether every output gets a trained magnitude m as well (DoRA, arXiv 2402.09353): y = (m / n) (W x + scaling * B A dropout(x)), where n is the
@@ -130,8 +130,9 @@ public sealed record LoraConfiguration
     }
 
     /// <summary>
-    /// Returns the settings of a fresh adapter for a model, as PEFT has them: the default modules are those of its own feed-forward network; where there are experts, the names of their projections and of the router become
-    /// <see cref="TargetParameters"/>, without dropout; gate and up, which are one parameter there, take twice the rank and alpha.
+    /// Returns the settings of a fresh adapter for a model, as PEFT has them: the default modules are those of its own feed-forward network; where
+    /// there are experts, the names of their projections and of the router become <see cref="TargetParameters"/>, without dropout; gate and up, which
+    /// are one parameter there, take twice the rank and alpha.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <exception cref="NlftException">Of gate and up only one is named.</exception>

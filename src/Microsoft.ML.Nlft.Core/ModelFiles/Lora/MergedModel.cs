@@ -5,7 +5,8 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
 /// Writes a model folder with an adapter merged into its weights (<see cref="WeightUpdate"/>), everything else as in the base model's folder.
-/// Types and shapes do not change, so every weight file keeps its header (names, order, offsets and metadata) byte for byte.
+/// Types and shapes do not change, so every weight file keeps its header (names, order, offsets and metadata) byte for byte. The weights of a GGUF
+/// file become one safetensors file, quantised ones in float32.
 /// </summary>
 internal static class MergedModel
 {
@@ -20,14 +21,27 @@ internal static class MergedModel
         var updates = WeightUpdate.All(adapter, model.Configuration);
         AtomicFolder.Write(folder, staging =>
         {
-            foreach (var file in model.WeightFiles)
-                WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), model, file, updates, cancellationToken);
-            AtomicFile.Write(Path.Combine(staging, "config.json"), stream => stream.Write(model.ConfigurationJson));
-            foreach (var name in ModelFolderWriter.Companions(model).Except(LeftOut)) Copy(name);
+            if (model.WeightFiles is { } files)
+            {
+                foreach (var file in files) WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), model, file, updates, cancellationToken);
+                AtomicFile.Write(Path.Combine(staging, ModelDocuments.Configuration), stream => stream.Write(model.ConfigurationJson));
+            }
+            else
+            {
+                ModelFolderWriter.Write(staging, model.ConfigurationJson, model.TensorNames.Select(Source));
+            }
+            foreach (var name in model.Documents.Companions.Except(LeftOut)) Copy(name);
             if (model.IsSharded) Copy(ModelWeights.IndexFile);
 
-            void Copy(string name) => ModelFolderWriter.CopyFile(Path.Combine(model.Path, name), Path.Combine(staging, name));
+            void Copy(string name) => model.Documents.Copy(name, Path.Combine(staging, name));
         }, overwrite ? IsModel : null);
+
+        SafetensorsSource Source(string name)
+        {
+            var tensor = model.Stored(name);
+            return new(name, tensor.Type, tensor.Shape, updates.TryGetValue(name, out var update)
+                ? stream => WriteMerged(stream, tensor.ToData(), update, model.Path, cancellationToken) : tensor.CopyTo);
+        }
     }
 
     /// <summary>Whether a folder holds a whole model and no folders that such a model does not have.</summary>
@@ -47,8 +61,10 @@ internal static class MergedModel
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var tensor = file.Tensor(entry.Name);
-                if (updates.TryGetValue(model.WeightOf(entry.Name), out var update)) WriteMerged(stream, tensor, update, file.Path, cancellationToken);
-                else stream.Write(tensor.Bytes.Span);
+                if (updates.TryGetValue(model.WeightOf(entry.Name), out var update))
+                    WriteMerged(stream, tensor, update, file.Path, cancellationToken);
+                else
+                    stream.Write(tensor.Bytes.Span);
             }
         });
     }
