@@ -49,9 +49,12 @@ public sealed class ChatTemplate
     /// <param name="options">Clock and limits; null for the defaults.</param>
     /// <returns>The template, or null if the folder has none.</returns>
     /// <exception cref="NlftException">A file cannot be read, no template is named "default", or one uses unsupported Jinja.</exception>
-    public static ChatTemplate? Load(string modelFolder, ChatTemplateOptions? options = null)
+    public static ChatTemplate? Load(string modelFolder, ChatTemplateOptions? options = null) =>
+        Load(modelFolder, TokenizerConfiguration.Read(modelFolder), options);
+
+    /// <summary>Loads a model folder's template, with what the folder says of its tokenizer.</summary>
+    internal static ChatTemplate? Load(string modelFolder, TokenizerConfiguration configuration, ChatTemplateOptions? options = null)
     {
-        var configuration = TokenizerConfiguration.Read(modelFolder);
         var files = ReadFiles(modelFolder);
         var templates = files.Count > 0 ? files : ReadConfiguration(configuration.ChatTemplate);
         if (templates.Count == 0) return null;

@@ -58,14 +58,15 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     /// Rows of the embedding. Of the added tokens some may lie beyond (Gemma 3 has one for images) as long as no text needs them.
     /// </param>
     /// <exception cref="NlftException">The model's vocabulary, or a token that begins or ends a sequence, lies beyond the embedding.</exception>
-    internal static HuggingFaceTokenizer Load(string path, int rows)
+    /// <param name="configuration">The folder's files beside tokenizer.json, if they are read already; null: read them.</param>
+    internal static HuggingFaceTokenizer Load(string path, int rows, TokenizerConfiguration? configuration = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         var file = Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
         var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
         if (!File.Exists(file)) throw Missing(file, folder);
 
-        var configuration = TokenizerConfiguration.Read(folder);
+        configuration ??= TokenizerConfiguration.Read(folder);
         var tokenizer = new HuggingFaceTokenizer(TokenizerJson.Read(file, configuration), configuration.Named, folder, rows);
         string?[] ends = [tokenizer.BeginningOfSequenceToken, tokenizer.EndOfSequenceToken];
         var vocabulary = tokenizer._definition.Vocabulary.Entries.Select(entry => entry.Value).Where(id => !tokenizer._addedContents.ContainsKey(id));

@@ -119,8 +119,8 @@ public sealed class TrainLayoutTests
             """, _tool.Succeed("saliency --model MODEL --data rows.jsonl --mask --rows 1").ReplaceLineEndings("\n"));
         _tool.WriteRows();
         Assert.Contains("  + #### 2<eos>", _tool.Succeed("saliency --model MODEL --data rows.csv --mask"));
-        Assert.AreEqual(ExitCode.Usage, _tool.Run("saliency --model MODEL --data rows.jsonl --mask --output map.html"));
-        Assert.Contains("--mask prints text: leave --output out.", _tool.Error);
+        Assert.Contains("1 rows, map in map.html", _tool.Succeed("saliency --model MODEL --data rows.jsonl --mask --rows 1 --output map.html"));
+        Assert.Contains("Which tokens carry loss", File.ReadAllText(_tool.PathOf("map.html")));
     }
 
     private sealed class Line

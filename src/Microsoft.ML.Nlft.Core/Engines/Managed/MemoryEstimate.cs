@@ -51,11 +51,12 @@ public sealed class MemoryEstimate
     public long Activations(bool recompute)
     {
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
-        var set = (_model.NormAfter ? 3 : 1) * hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
-            + (_model.QueryKeyNorm ? Queries + Keys : 0);
         var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize;
-        return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
+        return 4 * _tokens * ((layers + 3) * hidden + sets * Set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
     }
+
+    /// <summary>Bytes of what a pass that only scores holds at once: the inputs of two layers and the activations of one.</summary>
+    public long ScoringActivations => 4 * _tokens * (2L * _model.HiddenSize + Set);
 
     /// <summary>Bytes of trained parameters with gradient and two moments.</summary>
     /// <param name="parameters">Number of trained parameters.</param>
@@ -75,6 +76,10 @@ public sealed class MemoryEstimate
     public static string Text(long bytes) => ByteSize.Text(bytes);
 
     private long Queries => (long)_model.HeadCount * _model.HeadSize;
+
+    /// <summary>The activations of a layer, per token.</summary>
+    private long Set => (_model.NormAfter ? 3L : 1L) * _model.HiddenSize + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
+        + (_model.QueryKeyNorm ? Queries + Keys : 0);
 
     private long Keys => (long)_model.KeyValueHeadCount * _model.HeadSize;
 }
