@@ -38,12 +38,11 @@ public sealed record ChatRow
     internal string WholeKey => Completion is not null ? Prompt + Completion : JsonSerializer.Serialize(Messages);
 
     /// <summary>
-    /// Whether everything that counts in the loss is blank: the completion, the messages after the prompt, or the assistant's messages. A row
-    /// without any is not empty but wrong.
+    /// Whether everything that counts in the loss is blank: the completion, the messages after the prompt, or the assistant's messages.
     /// </summary>
     internal bool IsEmpty => Completion is not null ? string.IsNullOrWhiteSpace(Completion)
-        : Messages.Where((message, i) => i >= PromptMessages || (PromptMessages is null && RoleOf(message) == "assistant")).ToArray()
-            is { Length: > 0 } counted && Array.TrueForAll(counted, message => message.All(member => member.Key == "role" || IsBlank(member.Value)));
+        : Messages.Where((message, i) => i >= PromptMessages || (PromptMessages is null && RoleOf(message) == "assistant"))
+            .All(message => message.All(member => member.Key == "role" || IsBlank(member.Value)));
 
     /// <summary>Returns the content of the last message of a role, where it is a text.</summary>
     internal string? LastText(string role) =>

@@ -40,7 +40,6 @@ internal sealed record RunRows
         ArgumentNullException.ThrowIfNull(rows);
         RecordingObserver.RequireRows(options.RecordedRows, rows.Count);
         var report = Encode(model, rows, "the rows", options, out var given);
-        if (!options.AllowContradictions) report.RequireNoContradictions();
         EncodedExample?[]? held = null;
         if (validation is not null) Encode(model, validation, "the validation rows", options, out held);
         var split = Split(rows, given, validation, held, Key, options, out var heldOut) with { Report = report };

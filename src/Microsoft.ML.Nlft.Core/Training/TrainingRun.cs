@@ -234,6 +234,7 @@ public sealed class TrainingRun
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample>? validation, FineTuneOptions options)
     {
         var encoded = RunRows.Of(model, rows, validation, options);
+        if (!options.AllowContradictions) encoded.Report!.RequireNoContradictions();
         MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded.Training, encoded.Validation,
             ProcessesOf(model, options).SizeOnThisHost);
         return encoded;

@@ -61,14 +61,14 @@ public sealed partial class SaliencyMapTests
     }
 
     [TestMethod]
-    [DataRow("""{"messages": [{"role": "user", "content": "2+3?"}, {"role": "assistant", "content": "5"}]}""", "5<|im_end|>\n")]
+    [DataRow("""{"messages": [{"role": "user", "content": "2+3?"}, {"role": "assistant", "content": "5"}]}""", "5<|im_end|>")]
     [DataRow("""
         {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
         {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}
-        """, "b<|im_end|>\nd<|im_end|>\n")]
+        """, "b<|im_end|>d<|im_end|>")]
     [DataRow("""{"prompt": [{"role": "user", "content": "2+3?"}], "completion": [{"role": "assistant", "content": "5"}]}""", "5<|im_end|>\n")]
     [DataRow("""{"prompt": "2+3=", "completion": "5"}""", "5</s>")]
-    [DataRow("""{"text": "2+3 is 5"}""", "2+3 is 5</s>")]
+    [DataRow("""{"text": "2+3 is 5"}""", "+3 is 5</s>")] // nothing predicts the first token
     [DataRow("""{"question": "2+3?", "answer": "5"}""", "5<|im_end|>")]
     [DataRow("""{"instruction": "2+3?", "output": "5"}""", "5<|im_end|>")]
     public void CreateLossMap_AnyLayout_ColoursWhatCarriesLoss(string line, string carries)
