@@ -13,9 +13,9 @@ namespace Microsoft.ML.Nlft.Saliency;
 /// <remarks>
 /// Little-endian; every column is aligned to 8 bytes. The length of the JSON (int32) and the JSON are followed by the index of each token's text in
 /// the JSON's list of texts (uint32, T values); b, j and s as natural logarithms (F x T values each, by moment; float32 where that is exact, else
-/// float64; j is 0 in rows with a correct response, s in supervised ones); for each of b, j and s the K likeliest other tokens, where they were read (indices of texts as
-/// uint32, then probabilities as float32, F x T x K values each; zeros where the context was not scored); and, unless the map is one of supervised
-/// fine-tuning, the cluster walks (bytes by moment and row, dissimilar before similar; see <see cref="ClusterReach.Walks"/>).
+/// float64; j is 0 in rows with a correct response, s in supervised ones); for each of b, j and s the K likeliest other tokens, where they were read
+/// (indices of texts as uint32, then probabilities as float32, F x T x K values each; zeros where the context was not scored); and, unless the map is
+/// one of supervised fine-tuning, the cluster walks (bytes by moment and row, dissimilar before similar; see <see cref="ClusterReach.Walks"/>).
 /// </remarks>
 internal static class SaliencyPayload
 {

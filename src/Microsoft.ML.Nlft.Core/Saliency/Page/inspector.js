@@ -62,7 +62,8 @@ nlft.inspector = (() => {
     function instead(map, row, t) {
         if (map.likely === 0) return [];
         const list = create('dl', { className: 'likely' }, ...contexts.flatMap(([name, kind], context) =>
-            (row.correct && kind === 'judge') || (row.carries && kind !== 'base') ? [] : [create('dt', {}, row.carries ? before : name), create('dd', {}, ...likely(row, context, t))]));
+            (row.correct && kind === 'judge') || (row.carries && kind !== 'base') ? []
+                : [create('dt', {}, row.carries ? before : name), create('dd', {}, ...likely(row, context, t))]));
         return [create('h3', {}, row.carries ? 'Likeliest other tokens' : 'Likeliest other tokens, after the'), list];
     }
 

@@ -29,7 +29,8 @@ nlft.page = (async () => {
 
     function supervisedSummary() {
         const rows = map.moments[view.moment], level = new Array(20).fill(0), sum = values => values.reduce((a, b) => a + b, 0);
-        rows.forEach(row => row.carries.forEach((carries, t) => carries && level[Math.min(19, Math.floor(Math.exp(Math.min(0, row.base[t])) * 20))]++));
+        const bin = logP => Math.min(19, Math.floor(Math.exp(Math.min(0, logP)) * 20));
+        rows.forEach(row => row.carries.forEach((carries, t) => carries && level[bin(row.base[t])]++));
         const tokens = sum(rows.map(row => row.tokens)), counted = sum(rows.map(row => row.counted));
         byId('tiles').replaceChildren(
             tile('carry loss', percent(counted / tokens), `${counted.toLocaleString('en')} of ${tokens.toLocaleString('en')} tokens`),
@@ -160,8 +161,8 @@ nlft.page = (async () => {
     } else {
         byId('legend').append(legend('p6', 'reinforced'), legend('p2', 'a little'), legend('z', 'left alone'),
             legend('m3 salient', 'made unlikely, salient'), legend('z near', 'its neighbour'));
-        const wrongRows = map.rows.filter(row => !row.correct).length;
-        byId('subtitle').textContent = `${map.model}: ${map.rows.length} rows, ${wrongRows} wrong and ${map.rows.length - wrongRows} right responses.`;
+        const wrong = map.rows.filter(row => !row.correct).length;
+        byId('subtitle').textContent = `${map.model}: ${map.rows.length} rows, ${wrong} wrong and ${map.rows.length - wrong} right responses.`;
     }
 
     if (map.date) byId('date').textContent = `, ${map.date}`;
