@@ -77,11 +77,12 @@ public sealed record DataReport
     }
 
     /// <summary>Refuses rows without a judgment whose response contradicts the gold answer.</summary>
+    /// <param name="subject">What the rows are, for the message. Default "the rows".</param>
     /// <exception cref="NlftException">There are such rows: the message counts them and names the first ones.</exception>
-    public void RequireNoContradictions()
+    public void RequireNoContradictions(string subject = "the rows")
     {
         if (Contradictions.Count == 0) return;
-        throw new NlftException("the rows",
+        throw new NlftException(subject,
             $"{Contradictions.Count} of {Rows} without a judgment whose final answer is not the gold one ({Names(Contradictions, Text)})",
             "the gold answer, or a judgment that says what is wrong",
             "Judge them (nlft judge), correct them or leave them out; to train on them as right ones, set AllowContradictions "

@@ -7,6 +7,9 @@ namespace Microsoft.ML.Nlft.Training;
 /// <summary>The rows of a run: those that train, and those held out, which are only evaluated.</summary>
 internal sealed record RunRows
 {
+    /// <summary>What messages call rows that the caller gave to hold out.</summary>
+    public const string HeldOut = "the validation rows";
+
     private const string Share = $"{nameof(FineTuneOptions.Validation)}.{nameof(ValidationOptions.Share)}";
 
     /// <summary>
@@ -26,6 +29,9 @@ internal sealed record RunRows
     /// <summary>What is doubtful in the rows; null for rows that were already encoded.</summary>
     public DataReport? Report { get; init; }
 
+    /// <summary>What is doubtful in the rows that the caller gave to hold out; null: none are given, or they were already encoded.</summary>
+    public DataReport? HeldOutReport { get; init; }
+
     /// <summary>Encodes the rows of a model's run and holds out those that only measure.</summary>
     /// <param name="model">The model.</param>
     /// <param name="rows">The rows to train on.</param>
@@ -41,8 +47,12 @@ internal sealed record RunRows
         RecordingObserver.RequireRows(options.RecordedRows, rows.Count);
         var report = Encode(model, rows, "the rows", options, out var given);
         EncodedExample?[]? held = null;
-        if (validation is not null) Encode(model, validation, "the validation rows", options, out held);
-        var split = Split(rows, given, validation, held, Key, options, out var heldOut) with { Report = report };
+        var heldOutReport = validation is null ? null : Encode(model, validation, HeldOut, options, out held);
+        var split = Split(rows, given, validation, held, Key, options, out var heldOut) with
+        {
+            Report = report,
+            HeldOutReport = heldOutReport,
+        };
         if (options.Validation.GeneratedRows > 0 && heldOut.FirstOrDefault(row => row.Chat is not null) is { } chat)
         {
             throw new NlftException(chat.Source, "a chat row", "a question with a gold answer, with which generated answers are compared",
@@ -101,7 +111,7 @@ internal sealed record RunRows
             return new RunRows { Given = given, Training = usable, Validation = encoded };
         }
         if (options.Validation.Share == 0) options.Validation.RequireUnused();
-        var questions = HeldOut(keys, options);
+        var questions = DrawHeldOut(keys, options);
         heldOut = [.. rows.Where((_, row) => questions.Contains(keys[row]))];
         return new RunRows
         {
@@ -115,7 +125,7 @@ internal sealed record RunRows
         ([.. rows.Where((_, row) => encoded[row] is not null)], [.. encoded.OfType<EncodedExample>()]);
 
     /// <summary>Draws the questions to hold out. The draw does not depend on the order of the rows.</summary>
-    private static HashSet<string> HeldOut(string[] keys, FineTuneOptions options)
+    private static HashSet<string> DrawHeldOut(string[] keys, FineTuneOptions options)
     {
         if (options.Validation.Share == 0 || keys.Length == 0) return [];
         var questions = RowOrder.Draw(keys.Distinct(StringComparer.Ordinal), options.Seed);

@@ -234,7 +234,11 @@ public sealed class TrainingRun
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample>? validation, FineTuneOptions options)
     {
         var encoded = RunRows.Of(model, rows, validation, options);
-        if (!options.AllowContradictions) encoded.Report!.RequireNoContradictions();
+        if (!options.AllowContradictions)
+        {
+            encoded.Report!.RequireNoContradictions();
+            encoded.HeldOutReport?.RequireNoContradictions(RunRows.HeldOut);
+        }
         MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded.Training, encoded.Validation,
             ProcessesOf(model, options).SizeOnThisHost);
         return encoded;

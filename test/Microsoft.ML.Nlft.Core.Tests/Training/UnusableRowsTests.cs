@@ -33,6 +33,19 @@ public sealed class UnusableRowsTests : IDisposable
     }
 
     [TestMethod]
+    public void Constructor_HeldOutRowThatContradictsItsAnswer_IsRefusedUnlessAllowed()
+    {
+        using var model = Load();
+        TrainingExample[] held = [Row(8, "#### 4") with { Answer = "5" }];
+        void Create(bool allow) =>
+            _ = new TrainingRun(model, s_rows[..1], new NaturalLanguageObjective(), new() { AllowContradictions = allow }, validation: held);
+
+        Assert.StartsWith("the validation rows: found 1 of 1 without a judgment whose final answer is not the gold one (row 8: 4, not 5); ",
+            Assert.ThrowsExactly<NlftException>(() => Create(allow: false)).Message);
+        Create(allow: true);
+    }
+
+    [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
     public void Run_UnusableRowsSkipped_TrainsOnTheOthersAsWithoutThem(bool heldOut)
