@@ -122,7 +122,7 @@ internal sealed class ValidationObserver : ITrainingObserver
         };
     }
 
-    /// <summary>Whether an evaluation is better than an earlier one. Some hundred answers tie often: then the loss decides.</summary>
+    /// <summary>Whether an evaluation is better than an earlier one. A hundred answers often tie: then the loss decides.</summary>
     private bool IsBetter(ValidationReport report, ValidationReport earlier, double minimumGain)
     {
         if (_options.Validation.Measure == ValidationMeasure.Loss) return earlier.Loss - report.Loss > minimumGain;
