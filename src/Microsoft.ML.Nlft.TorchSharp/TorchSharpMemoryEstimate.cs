@@ -67,7 +67,7 @@ public sealed class TorchSharpMemoryEstimate
         var outputs = _model.Norms == NormPlacement.Both ? 2 * hidden : 0; // inputs of the norms after attention and feed-forward
         var norms = _model.QueryKeyNorm ? queries + (long)_model.KeyValueHeadCount * _model.HeadSize : 0;
         var set = _size * (hidden + 4 * queries + 3 * inner + norms + outputs) + experts // per token
-            + (lora is null ? _size * (4 * hidden + queries + inner + norms) : AdaptedInputs(lora));
+            + (lora is null ? _size * (4 * hidden + outputs + queries + inner + norms) : AdaptedInputs(lora));
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
         var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;
         return _tokens * (_size * layers * hidden + sets * set) + copies
