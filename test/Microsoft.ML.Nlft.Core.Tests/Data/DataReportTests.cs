@@ -56,7 +56,8 @@ public sealed class DataReportTests
             + $"every row, and room for a prompt before it. Fill them in or {LeaveOut}", Refusal(DataReport.Of(rows)));
         Assert.AreEqual("the rows: found 6 of 8 with an empty response (line 1; line 2; line 3; line 4; line 5; 1 more) and 1 of 8 that do not fit "
             + "into MaximumTokens (line 7: 90 tokens); expected a response in every row, and room for a prompt before it. Fill them in, shorten "
-            + $"them, raise MaximumTokens up to what the model allows or {LeaveOut}", Refusal(DataReport.Of(rows) with { TooLong = ["line 7: 90 tokens"] }));
+            + $"them, raise MaximumTokens up to what the model allows or {LeaveOut}",
+            Refusal(DataReport.Of(rows) with { TooLong = ["line 7: 90 tokens"] }));
         Assert.StartsWith("the rows: found 1 of 2 that do not fit into MaximumTokens (line 8: 90 tokens); ",
             Refusal(DataReport.Of(rows[6..]) with { TooLong = ["line 8: 90 tokens"] }));
         DataReport.Of(rows[6..]).RequireResponses();
