@@ -41,7 +41,7 @@ public sealed class DataReportTests
             + "rows.csv, line 3: 2, not 5; rows.csv, line 4: 3, not 5; rows.csv, line 5: 4, not 5; rows.csv, line 7: 6, not 5; 1 more); "
             + "expected the gold answer, or a judgment that says what is wrong. Judge them (nlft judge), correct them or leave them out; to train on "
             + "them as right ones, set AllowContradictions (nlft: --allow-contradictions).",
-            Assert.ThrowsExactly<NlftException>(DataReport.Of(rows).RequireNoContradictions).Message);
+            Assert.ThrowsExactly<NlftException>(() => DataReport.Of(rows).RequireNoContradictions()).Message);
         DataReport.Of([rows[4]]).RequireNoContradictions();
     }
 
