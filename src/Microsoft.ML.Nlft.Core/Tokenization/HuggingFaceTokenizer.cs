@@ -66,7 +66,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
             return Load(documents, int.MaxValue);
         }
         return Directory.Exists(path) ? Load(new FolderDocuments(path), int.MaxValue)
-            : Load(new FolderDocuments(Path.GetDirectoryName(Path.GetFullPath(path))!), int.MaxValue, path);
+            : Load(new FolderDocuments(Path.GetDirectoryName(Path.GetFullPath(path))!), int.MaxValue, file: path);
     }
 
     /// <summary>Reads a tokenizer for a model whose embedding has a number of rows.</summary>
@@ -74,13 +74,14 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     /// <param name="rows">
     /// Rows of the embedding. Of the added tokens some may lie beyond (Gemma 3 has one for images) as long as no text needs them.
     /// </param>
+    /// <param name="configuration">What the documents beside tokenizer.json say, if they are read already; null: read them.</param>
     /// <param name="file">A tokenizer.json of another name; null: that of the documents.</param>
     /// <exception cref="NlftException">The model's vocabulary, or a token that begins or ends a sequence, lies beyond the embedding.</exception>
-    internal static HuggingFaceTokenizer Load(ModelDocuments documents, int rows, string? file = null)
+    internal static HuggingFaceTokenizer Load(ModelDocuments documents, int rows, TokenizerConfiguration? configuration = null, string? file = null)
     {
         var root = file is null ? documents.Json(ModelDocuments.Tokenizer) : File.Exists(file) ? JsonFile.Load(new(file, WhatItIs)) : null;
         if (root is not { } json) throw Missing(file ?? Path.Combine(documents.Path, ModelDocuments.Tokenizer), documents.Path);
-        var configuration = TokenizerConfiguration.Read(documents);
+        configuration ??= TokenizerConfiguration.Read(documents);
         var tokenizer = new HuggingFaceTokenizer(TokenizerJson.Read(json, configuration), configuration.Named, documents.Path, rows);
         string?[] ends = [tokenizer.BeginningOfSequenceToken, tokenizer.EndOfSequenceToken];
         var vocabulary = tokenizer._definition.Vocabulary.Entries.Select(entry => entry.Value).Where(id => !tokenizer._addedContents.ContainsKey(id));

@@ -92,6 +92,13 @@ public sealed record FineTuneOptions
     public bool AllowContradictions { get; init; }
 
     /// <summary>
+    /// Whether rows that show nothing to train on, because their response is blank or too long, are left out and counted (<see cref="DataReport"/>).
+    /// Default false: such rows are refused.
+    /// </summary>
+    [ChangesNoResult]
+    public bool SkipUnusableRows { get; init; }
+
+    /// <summary>
     /// Whether a step whose loss or gradient is not finite is skipped and counted (<see cref="FineTuneResult.SkippedSteps"/>) instead of ending the
     /// run. The schedule continues. Default false.
     /// </summary>

@@ -25,9 +25,13 @@ internal static class ParquetRows
         }
         catch (Exception error) when (error is not NlftException and not OutOfMemoryException)
         {
+            if (IsPointer(path)) throw new NlftException(path, "a Git LFS pointer", Expected, "Fetch the file itself: git lfs pull.", error);
             throw new NlftException(path, $"a file that cannot be read ({error.Message})", Expected, Remedy, error);
         }
     }
+
+    private static bool IsPointer(string path) =>
+        new FileInfo(path).Length < 1024 && File.ReadAllText(path).StartsWith("version https://git-lfs", StringComparison.Ordinal);
 
     private static async Task<IList<Dictionary<string, object>>> ReadAsync(string path)
     {
