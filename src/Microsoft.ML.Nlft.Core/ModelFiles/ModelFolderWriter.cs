@@ -65,7 +65,7 @@ public static class ModelFolderWriter
 
     internal static void CopyFile(string from, string to) => AtomicFile.Write(to, stream =>
     {
-        using var original = File.OpenRead(from);
+        using var original = InputFile.Open(from, "a file of the model");
         original.CopyTo(stream);
     });
 

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
@@ -86,6 +87,8 @@ public sealed partial class ModelLocator
         return Path.GetFileName(above) == "snapshots" && CachedName(Path.GetDirectoryName(above)!) is { } name ? name : Path.GetFileName(path);
     }
 
+    private const int LongestName = 4096;
+
     private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "config.json"));
 
     private static IEnumerable<string> Below(string root) =>
@@ -100,7 +103,7 @@ public sealed partial class ModelLocator
     {
         var repository = Path.Combine(cache, "models--" + name.Replace("/", "--"));
         var (main, snapshots) = (Path.Combine(repository, "refs", "main"), Path.Combine(repository, "snapshots"));
-        if (File.Exists(main)) return Path.Combine(snapshots, File.ReadAllText(main).Trim());
+        if (File.Exists(main)) return Path.Combine(snapshots, InputFile.ReadText(main, "the name of a snapshot", LongestName).Trim());
         var newest = Below(snapshots).Where(IsModel).OrderByDescending(Directory.GetLastWriteTimeUtc).FirstOrDefault();
         return newest ?? repository;
     }

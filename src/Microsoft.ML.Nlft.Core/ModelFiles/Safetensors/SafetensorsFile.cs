@@ -28,16 +28,7 @@ internal sealed class SafetensorsFile : IDisposable
     /// <exception cref="NlftException">There is no such file, or it breaks a rule.</exception>
     public static SafetensorsFile Open(string path)
     {
-        SafeFileHandle handle;
-        try
-        {
-            handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            var found = FilePresence.Fault(path) ?? $"a file that cannot be opened ({exception.Message})";
-            throw new NlftException(path, found, "a readable safetensors file", "Check the path and the permissions.", exception);
-        }
+        var handle = InputFile.OpenHandle(path, "a readable safetensors file");
         try
         {
             return new SafetensorsFile(path, handle);

@@ -48,7 +48,7 @@ internal sealed class SafetensorsHeader
             throw new NlftException(file, $"{fileLength} bytes", "at least the 8 bytes of the header length", Damaged);
 
         Span<byte> prefix = stackalloc byte[8];
-        ReadExactly(handle, prefix, 0);
+        ReadExactly(handle, prefix, 0, file);
         if (prefix.SequenceEqual("version "u8))
         {
             throw new NlftException(file, "a Git LFS pointer", "the safetensors file itself",
@@ -64,7 +64,7 @@ internal sealed class SafetensorsHeader
             throw new NlftException(file, $"a header of {length} bytes in a file of {fileLength}", "a header that ends inside the file", Damaged);
 
         var json = new byte[length];
-        ReadExactly(handle, json, 8);
+        ReadExactly(handle, json, 8, file);
         var header = new SafetensorsHeader(file, json);
         header.Parse();
         header.Validate(fileLength);
@@ -167,12 +167,17 @@ internal sealed class SafetensorsHeader
     private NlftException Fault(string found, string expected, string? tensor = null, string remedy = Damaged) =>
         new(Place(tensor), found, expected, remedy);
 
-    private static void ReadExactly(SafeFileHandle handle, Span<byte> buffer, long offset)
+    private static void ReadExactly(SafeFileHandle handle, Span<byte> buffer, long offset, string file)
     {
         for (var done = 0; done < buffer.Length;)
         {
             var read = RandomAccess.Read(handle, buffer[done..], offset + done);
-            if (read == 0) throw new EndOfStreamException();
+            if (read == 0)
+            {
+                throw new NlftException(file, "a file that was shortened while it was read", "the file as it was when it was opened",
+                    "Open it again once nothing else writes to it.");
+            }
+
             done += read;
         }
     }
