@@ -19,7 +19,8 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         _embeddingMultiplier = Configuration.EmbeddingMultiplier;
         Context = new DeviceContext(device, engine.ComputeType == TensorType.BF16 ? ScalarType.BFloat16 : ScalarType.Float32);
         Recompute = engine.Recompute;
-        Rope = new RotaryEmbedding(Configuration, Context);
+        Rope = new RotaryEmbedding(Configuration, Configuration.Rope, Context);
+        SlidingRope = Configuration.SlidingRope is { } sliding ? new RotaryEmbedding(Configuration, sliding, Context) : null;
         Network = new Network(options, Context, engine.Options.Int8Weights, cancellationToken);
     }
 
@@ -30,6 +31,9 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     internal DeviceContext Context { get; }
     internal Network Network { get; }
     internal RotaryEmbedding Rope { get; }
+
+    /// <summary>The rotary embedding of layers with a sliding window; null if they share <see cref="Rope"/>.</summary>
+    internal RotaryEmbedding? SlidingRope { get; }
     internal bool Recompute { get; }
 
     public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false,
@@ -66,6 +70,7 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     {
         Network.Dispose();
         Rope.Dispose();
+        SlidingRope?.Dispose();
     }
 
     /// <summary>Runs the work of one call; explains out-of-memory errors and records the memory in use at the end.</summary>
@@ -77,13 +82,15 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     }
 
     /// <summary>
-    /// x[N, H] in the compute type: the embedding row of every token, with its graph if the embedding is trained and the graph is requested.
+    /// x[N, H] in the compute type: the embedding row of every token, and of its position in a model that has them, with the graph if the embedding is
+    /// trained and the graph is requested.
     /// </summary>
-    internal Tensor Embed(int[] tokens, bool withGraph)
+    internal Tensor Embed(PackedBatch batch, bool withGraph)
     {
         using var mode = set_grad_enabled(withGraph && Network.Embedding.Parameter is not null);
-        var x = Network.Embedding.Select(Context.Indices(tokens));
-        return Configuration.EmbeddingMultiplier == 1 ? x : x * _embeddingMultiplier;
+        var x = Network.Embedding.Select(Context.Indices(batch.Tokens));
+        if (Configuration.EmbeddingMultiplier != 1) x = x * _embeddingMultiplier;
+        return Network.Positions is null ? x : x + Network.Positions.Select(Context.Indices(batch.Positions));
     }
 
     internal static float[] ToHost(Tensor tensor)

@@ -35,7 +35,8 @@ public sealed class TorchSharpMemoryEstimate
         "adapter      16 bytes x trained parameters  (float32)",
         "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x min(T, 1024) x min(V, 8192)",
         "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more",
-        "             S = L, or 1 when recomputed, as with Int8Weights",
+        "             with norms before and after also 2H; soft caps on attention keep the scores too, which are not counted",
+        "             without a gate 2I in place of 3I; S = L, or 1 when recomputed, as with Int8Weights",
     ];
 
     /// <summary>Gets the number of parameters of the model.</summary>
@@ -56,9 +57,11 @@ public sealed class TorchSharpMemoryEstimate
     public long Activations(LoraConfiguration? lora, bool recompute)
     {
         long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.IntermediateSize;
+        if (_model.FeedForwardLayout == FeedForwardLayout.UpOnly) inner = inner * 2 / 3; // what goes into the activation and what comes out
         int layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1; // one set is in use
+        var outputs = _model.Norms == NormPlacement.Both ? 2 * hidden : 0; // inputs of the norms after attention and feed-forward
         var norms = _model.QueryKeyNorm ? queries + (long)_model.KeyValueHeadCount * _model.HeadSize : 0;
-        var set = _size * (hidden + 4 * queries + 3 * inner + norms) // per token
+        var set = _size * (hidden + 4 * queries + 3 * inner + norms + outputs) // per token
             + (lora is null ? _size * (4 * hidden + queries + inner + norms) : AdaptedInputs(lora));
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
         var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;
@@ -74,13 +77,13 @@ public sealed class TorchSharpMemoryEstimate
     {
         var inputs = _linears.ToDictionary(linear => linear.Name, linear => (long)linear.Inputs);
         var modules = lora.Resolve(_model).Select(target => target.Module);
-        return modules.DistinctBy(module => lora.Dropout > 0 ? module : InputOf(module)).Sum(module => inputs[module])
+        var sharing = Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))
+            .SelectMany(layer => layer.Qkv.Skip(1).Select(linear => (linear.Name, First: layer.Qkv[0].Name))
+                .Concat(layer.GateUp.Skip(1).Select(linear => (linear.Name, First: layer.GateUp[0].Name))))
+            .ToDictionary(pair => pair.Name, pair => pair.First); // queries, keys and values share an input, and so do gate and up
+        return modules.DistinctBy(module => lora.Dropout > 0 ? module : sharing.GetValueOrDefault(module, module)).Sum(module => inputs[module])
             * (lora.Dropout > 0 ? _size + 1 : _size) / _model.LayerCount;
     }
-
-    /// <summary>Names the input of a module: queries, keys and values share one, and so do gate and up.</summary>
-    private static string InputOf(string module) => module.Replace("k_proj", "q_proj", StringComparison.Ordinal)
-        .Replace("v_proj", "q_proj", StringComparison.Ordinal).Replace("up_proj", "gate_proj", StringComparison.Ordinal);
 
     private long Matrices => _linears.Sum(linear => (long)linear.Outputs * linear.Inputs);
 }

@@ -8,12 +8,13 @@ namespace Microsoft.ML.Nlft.Engines;
 /// depend on their length; a sequence's own length alone decides, so that results do not depend on the rest of the batch.
 /// </summary>
 /// <param name="configuration">The model.</param>
-public sealed class RotaryTable(ModelConfiguration configuration)
+/// <param name="rope">Its rotary settings, or those of its layers with a sliding window.</param>
+public sealed class RotaryTable(ModelConfiguration configuration, RopeConfiguration rope)
 {
     private const int FirstPositions = 512;
 
-    private readonly int _half = configuration.HeadSize / 2;
-    private RotaryRows _shared = new([], [], byPosition: true);
+    private readonly int _half = configuration.Rope.RotatedSize(configuration.HeadSize) / 2;
+    private RotaryRows _shared = new([], [], pairs: 0, byPosition: true);
     private int _positions;
 
     /// <summary>Returns cosines and sines for the rows of a batch.</summary>
@@ -26,13 +27,13 @@ public sealed class RotaryTable(ModelConfiguration configuration)
         for (var sequence = 0; sequence < batch.Count; sequence++)
         {
             needed = Math.Max(needed, TokensOf(batch, sequence));
-            isOwn |= RopeFrequencies.DependOnLength(configuration.Rope, TokensOf(batch, sequence));
+            isOwn |= RopeFrequencies.DependOnLength(rope, TokensOf(batch, sequence));
         }
         if (isOwn) return OwnRows(batch);
         if (needed > _positions)
         {
             _positions = (int)Math.Min(configuration.MaximumPositions, Math.Max(FirstPositions, needed * 2L));
-            _shared = new RotaryRows(new float[_positions * _half], new float[_positions * _half], byPosition: true);
+            _shared = new RotaryRows(new float[_positions * _half], new float[_positions * _half], _half, byPosition: true);
             Fill(_shared, 0, 0, _positions, length: 0);
         }
         return _shared;
@@ -40,7 +41,7 @@ public sealed class RotaryTable(ModelConfiguration configuration)
 
     private RotaryRows OwnRows(PackedBatch batch)
     {
-        var rows = new RotaryRows(new float[batch.Rows * _half], new float[batch.Rows * _half], byPosition: false);
+        var rows = new RotaryRows(new float[batch.Rows * _half], new float[batch.Rows * _half], _half, byPosition: false);
         for (var sequence = 0; sequence < batch.Count; sequence++)
         {
             var first = batch.Starts[sequence];
@@ -52,7 +53,7 @@ public sealed class RotaryTable(ModelConfiguration configuration)
     /// <summary>Fills consecutive rows with consecutive positions of a sequence.</summary>
     private void Fill(RotaryRows rows, int firstRow, int firstPosition, int count, int length)
     {
-        var (frequencies, magnitude) = RopeFrequencies.Of(configuration.Rope, configuration.HeadSize, length);
+        var (frequencies, magnitude) = RopeFrequencies.Of(rope, configuration.HeadSize, length);
         for (var i = 0; i < count; i++)
         {
             for (var pair = 0; pair < _half; pair++)
@@ -68,16 +69,20 @@ public sealed class RotaryTable(ModelConfiguration configuration)
     private static int TokensOf(PackedBatch batch, int sequence) => batch.Positions[batch.Starts[sequence + 1] - 1] + 1;
 }
 
-/// <summary>Cosines and sines of rotary position embedding, d/2 of each per row. Do not modify them.</summary>
+/// <summary>Cosines and sines of rotary position embedding, one of each per rotated pair of a head in every row. Do not modify them.</summary>
 public sealed class RotaryRows
 {
-    internal RotaryRows(float[] cosine, float[] sine, bool byPosition) => (Cosine, Sine, ByPosition) = (cosine, sine, byPosition);
+    internal RotaryRows(float[] cosine, float[] sine, int pairs, bool byPosition) =>
+        (Cosine, Sine, Pairs, ByPosition) = (cosine, sine, pairs, byPosition);
 
     /// <summary>The cosines, row by row.</summary>
     public float[] Cosine { get; }
 
     /// <summary>The sines, row by row.</summary>
     public float[] Sine { get; }
+
+    /// <summary>Number of pairs that are rotated: half of the rotated part of a head.</summary>
+    public int Pairs { get; }
 
     /// <summary>Whether row i is for position i of any sequence; if false, it is for row i of the batch.</summary>
     public bool ByPosition { get; }

@@ -19,7 +19,7 @@ internal sealed class Network : IDisposable
         (_folder, _context, _int8, _trainAll) = (options.Folder, context, int8, options.Trainable == TrainableWeights.All);
         var c = _folder.Configuration;
         var adapter = _trainAll || (options.Adapter is null && options.Trainable == TrainableWeights.None) ? null
-            : options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), c, options.Seed);
+            : options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), _folder, options.Seed);
         adapter?.EnsureFits(c);
         Lora = adapter?.Configuration;
         (string, int[])[] layout = _trainAll
@@ -28,15 +28,17 @@ internal sealed class Network : IDisposable
         Parameters = new ParameterStore(layout, trainable: options.Trainable != TrainableWeights.None, context.Device);
         try
         {
-            Embedding = Load("model.embed_tokens.weight", c.VocabularySize, c.HiddenSize);
+            Embedding = Load(ModelLayout.Embedding(c));
+            Positions = ModelLayout.Positions(c) is { } positions ? Load(positions) : null;
             Layers = new DecoderLayer[c.LayerCount];
             for (var i = 0; i < Layers.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                Layers[i] = CreateLayer(c, i);
+                Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
             }
-            FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), 1 / c.LogitsDivisor);
+            FinalNorm = Norm(ModelLayout.FinalNorm(c));
+            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), 1 / c.LogitsDivisor, c.LogitsSoftCap,
+                ModelLayout.HeadBias(c) is { } bias ? Load(bias) : null);
             if (adapter is not null) Attach(adapter);
             FirstTrainable = Array.FindIndex(Layers, layer => layer.Linears.Any(linear => linear.IsTrainable));
         }
@@ -48,8 +50,11 @@ internal sealed class Network : IDisposable
     }
 
     public Weight Embedding { get; }
+
+    /// <summary>The embedding of positions, or null.</summary>
+    public Weight? Positions { get; }
     public DecoderLayer[] Layers { get; }
-    public RmsNorm FinalNorm { get; }
+    public INorm FinalNorm { get; }
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
@@ -64,55 +69,72 @@ internal sealed class Network : IDisposable
 
     public void Dispose()
     {
+        foreach (var linear in Layers?.Where(layer => layer is not null).SelectMany(layer => layer.Linears) ?? []) linear.Lora?.Dispose();
         _weights.ForEach(weight => weight.Dispose());
         Parameters.Dispose();
     }
 
-    private DecoderLayer CreateLayer(ModelConfiguration c, int index)
+    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules)
     {
-        var path = $"model.layers.{index}";
-        int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
+        var attentionNorm = NormOrNull(modules.AttentionNorm);
         return new DecoderLayer(index, c)
         {
-            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
-            Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
-            K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
-            V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
-            O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
-            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
-            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
-            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
-            Gate = Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-            Up = Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-            Down = Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias),
+            AttentionNorm = attentionNorm,
+            AttentionOutputNorm = NormOrNull(modules.AttentionOutputNorm),
+            Qkv = [.. modules.Qkv.Select(Linear)],
+            O = Linear(modules.Output),
+            QueryNorm = NormOrNull(modules.QueryNorm),
+            KeyNorm = NormOrNull(modules.KeyNorm),
+            FeedForwardNorm = modules.FeedForwardNorm == modules.AttentionNorm ? attentionNorm : NormOrNull(modules.FeedForwardNorm),
+            FeedForwardOutputNorm = NormOrNull(modules.FeedForwardOutputNorm),
+            GateUp = [.. modules.GateUp.Select(Linear)],
+            Down = Linear(modules.Down),
         };
     }
 
-    private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", int8: _int8, outputs, inputs), bias ? Load($"{module}.bias", outputs) : null);
+    private Linear Linear(LinearModule module) => new(module.Name, module.IsTransposed
+        ? Load($"{module.Name}.weight", int8: _int8, transposed: true, module.Inputs, module.Outputs)
+        : Load($"{module.Name}.weight", int8: _int8, module.Outputs, module.Inputs),
+        module.HasBias ? Load($"{module.Name}.bias", int8: false, module.Outputs) : null);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, size), _folder.Configuration.NormEpsilon);
+    private INorm? NormOrNull(NormModule? norm) => norm is null ? null : Norm(norm);
 
-    private Weight Load(string name, params long[] shape) => Load(name, int8: false, shape);
+    private INorm Norm(NormModule norm)
+    {
+        var (weight, c) = (Load($"{norm.Name}.weight", int8: false, norm.Size), _folder.Configuration);
+        return norm.HasBias ? new LayerNorm(weight, Load($"{norm.Name}.bias", int8: false, norm.Size), c.NormEpsilon)
+            : new RmsNorm(weight, c.NormEpsilon, plusOne: c.NormKind == NormKind.RmsPlusOne);
+    }
 
-    private Weight Load(string name, bool int8, params long[] shape)
+    private Weight Load(WeightShape weight) => Load(weight.Name, int8: false, weight.Shape);
+
+    private Weight Load(string name, bool int8, params long[] shape) => Load(name, int8, transposed: false, shape);
+
+    private Weight Load(string name, bool int8, bool transposed, params long[] shape)
     {
         var data = _folder.Tensor(name, shape);
         if (_trainAll) Parameters.Fill(name, data);
-        _weights.Add(_trainAll ? new Weight(Parameters[name], _context) : new Weight(data, _context, int8));
+        _weights.Add(_trainAll ? new Weight(Parameters[name], _context, transposed) : new Weight(data, _context, int8, transposed));
         return _weights[^1];
     }
 
     private void Attach(LoraAdapter adapter)
     {
         foreach (var factor in adapter.Factors) Parameters.Fill(factor.Name, factor.Values);
+        var names = adapter.Factors.Select(factor => factor.Name).ToHashSet();
         foreach (var linear in Layers.SelectMany(layer => layer.Linears))
         {
+            if (Of(linear, LoraLayout.Bias) is { } bias) linear.Bias = new Weight(bias, _context);
             if (adapter.Configuration.Resolve(linear.Module) is not { } target) continue;
-            linear.Lora = new LoraFactors(_adapted.Count, Parameters[$"{linear.Module}.lora_A"], Parameters[$"{linear.Module}.lora_B"],
-                target.Scaling, adapter.Configuration.Dropout);
+            linear.Lora = new LoraFactors(_adapted.Count, Parameters, Of(linear, LoraLayout.A)!, Of(linear, LoraLayout.B)!, target.Scaling,
+                adapter.Configuration.Dropout)
+            {
+                Magnitude = Of(linear, LoraLayout.Magnitude),
+                Bias = Of(linear, LoraLayout.BiasOfB),
+            };
             _adapted.Add(DropoutMask.ModuleKey(linear.Module));
         }
+
+        Parameter? Of(Linear linear, string part) => names.Contains(linear.Module + part) ? Parameters[linear.Module + part] : null;
     }
 }

@@ -161,10 +161,10 @@ public sealed class LoraAdapterTests
         ["""{"peft_type": "IA3"}""", "\"peft_type\": found \"IA3\"; expected \"LORA\". Use a LoRA adapter."],
         ["""{"peft_type": null}""", "\"peft_type\": found null; expected \"LORA\". Use a LoRA adapter."],
         ["""{"task_type": "SEQ_CLS"}""", "\"task_type\": found \"SEQ_CLS\"; expected \"CAUSAL_LM\". Use an adapter of a causal language model."],
-        ["""{"use_dora": true}""", $"\"use_dora\": found true; expected nothing, null or false. {Merge}"],
-        ["""{"bias": "lora_only"}""", $"\"bias\": found \"lora_only\"; expected \"none\". {Merge}"],
-        ["""{"bias": "all"}""", $"\"bias\": found \"all\"; expected \"none\". {Merge}"],
-        ["""{"lora_bias": true}""", $"\"lora_bias\": found true; expected nothing, null or false. {Merge}"],
+        ["""{"use_dora": 1}""", $"\"use_dora\": found 1; expected true or false. {Correct}"],
+        ["""{"bias": "some"}""", $"\"bias\": found \"some\"; expected \"none\", \"lora_only\" or \"all\". {Correct}"],
+        ["""{"lora_bias": "all"}""", $"\"lora_bias\": found \"all\"; expected true or false. {Correct}"],
+        ["""{"use_dora": true, "lora_bias": true}""", "option LoraBias: found true; expected false beside UseDora. Choose one of the two."],
         ["""{"layer_replication": [[0, 4], [2, 5]]}""", $"\"layer_replication\": found [[0,4],[2,5]]; expected nothing, null or false. {Merge}"],
         ["""{"target_parameters": ["experts.gate_up_proj"]}""",
             $"\"target_parameters\": found [\"experts.gate_up_proj\"]; expected nothing, null or false. {Merge}"],
@@ -229,8 +229,8 @@ public sealed class LoraAdapterTests
         [new[] { $"base_model.model.{Up}.lora_A.weight" }, new long[] { 6 },
             $"tensor \"base_model.model.{Up}.lora_A.weight\": found shape [6]; expected two sizes above 0. {Incomplete}"],
         [new[] { "base_model.model.lm_head.lora_A.weight" }, new long[] { 2, 3 },
-            $"tensor \"base_model.model.lm_head.lora_A.weight\": found a module that cannot be adapted; expected "
-                + $"model.layers.N.self_attn.{{q,k,v,o}}_proj or model.layers.N.mlp.{{gate,up,down}}_proj. {Retrain}"],
+            $"tensor \"base_model.model.lm_head.lora_A.weight\": found a module that cannot be adapted; expected a linear layer of the decoder, such "
+                + $"as model.layers.N.self_attn.q_proj or model.layers.N.mlp.up_proj. {Retrain}"],
         [new[] { "base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight" }, new long[] { 2, 3 },
             "tensor \"base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight\": found a factor of a module that target_modules does not name; "
                 + "expected factors of targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],

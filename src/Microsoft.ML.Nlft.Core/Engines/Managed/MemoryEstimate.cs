@@ -12,11 +12,13 @@ public sealed class MemoryEstimate
     public static IReadOnlyList<string> Formulas { get; } =
     [
         "L layers, H hidden size, I intermediate size, V vocabulary, Q = heads x head size, K = key/value heads x head size",
-        "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row",
+        "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row;",
+        "             with Int4Weights 20 bytes for 32 elements of a row in the layers",
         "cache        8 bytes x L x K x T  (keys and values, float32)",
         "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
         "activations  4 bytes x (T x ((L + 3) x H + S x (H + 2Q + 2K + 2I) + 4H + 4Q + 2K + 2I) + min(T, 1024) x min(V, 2048))",
-        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more beside S, with norms after 2H",
+        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more beside S, with norms after 2H;",
+        "             with queries, keys and values in one matrix Q + 2K more at the end; without a gate I less",
     ];
 
     private readonly ModelConfiguration _model;
@@ -43,6 +45,16 @@ public sealed class MemoryEstimate
     public long Int8Weights => ModelLayout.Weights(_model).Sum(weight =>
         weight.Shape.Length == 1 ? 4 * weight.Shape[0] : weight.Shape.Aggregate(1L, (product, size) => product * size) + 4 * weight.Shape[0]);
 
+    /// <summary>Bytes of the frozen weights with the layers in 4 bits, the embedding and the output layer in 8 bits.</summary>
+    public long Int4Weights
+    {
+        get
+        {
+            var linears = ModelLayout.LinearModules(_model).Sum(linear => linear.Outputs * (((linear.Inputs + 31L) / 32 * 20) - (linear.Inputs + 4)));
+            return Int8Weights + linears;
+        }
+    }
+
     /// <summary>Bytes of the keys and values while answers grow.</summary>
     public long Cache => 8L * _model.LayerCount * Keys * _tokens;
 
@@ -51,9 +63,10 @@ public sealed class MemoryEstimate
     public long Activations(bool recompute)
     {
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
-        var set = (_model.NormAfter ? 3 : 1) * hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
+        var set = (_model.Norms == NormPlacement.Before ? 1 : 3) * hidden + 2 * Queries + 2 * Keys + Projections * _model.IntermediateSize
             + (_model.QueryKeyNorm ? Queries + Keys : 0);
-        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize;
+        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize
+            + (_model.QkvLayout == QkvLayout.Separate ? 0 : Queries + 2 * Keys);
         return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
     }
 
@@ -64,15 +77,15 @@ public sealed class MemoryEstimate
     /// <summary>Parameters of an adapter.</summary>
     /// <param name="lora">The adapter's settings.</param>
     /// <param name="model">The architecture.</param>
-    public static long AdapterParameters(LoraConfiguration lora, ModelConfiguration model)
-    {
-        var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
-        return lora.Resolve(model).Sum(target => (long)target.Rank * (linears[target.Module].Inputs + linears[target.Module].Outputs));
-    }
+    public static long AdapterParameters(LoraConfiguration lora, ModelConfiguration model) =>
+        LoraLayout.Trained(lora, model).Sum(tensor => tensor.Shape.Aggregate(1L, (product, size) => product * size));
 
     /// <summary>A number of bytes for people, in binary units.</summary>
     /// <param name="bytes">The number.</param>
     public static string Text(long bytes) => ByteSize.Text(bytes);
+
+    /// <summary>Gate and up, or up alone.</summary>
+    private long Projections => _model.FeedForwardLayout == FeedForwardLayout.UpOnly ? 1 : 2;
 
     private long Queries => (long)_model.HeadCount * _model.HeadSize;
 

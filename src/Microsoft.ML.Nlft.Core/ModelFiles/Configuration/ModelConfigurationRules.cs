@@ -24,7 +24,12 @@ internal static class ModelConfigurationRules
         InRange("max_position_embeddings", c.MaximumPositions, int.MaxValue);
         if (c.HeadCount % c.KeyValueHeadCount != 0)
             throw Fault("num_key_value_heads", c.KeyValueHeadCount, $"a divisor of num_attention_heads, {c.HeadCount}");
+        if (!architecture.GroupedHeads && c.KeyValueHeadCount != c.HeadCount)
+            throw Fault("num_key_value_heads", c.KeyValueHeadCount, $"as many as query heads, {c.HeadCount}: {c.ModelType} has no groups of heads");
+        if (!architecture.GroupedHeads && c.HeadCount * c.HeadSize != c.HiddenSize)
+            throw Fault("hidden_size", c.HiddenSize, $"the width of all {c.HeadCount} heads together, {c.HeadCount * c.HeadSize}");
         if (c.HeadSize % 2 != 0) throw Fault("head_dim", c.HeadSize, "an even head size (rotary embedding rotates pairs)");
+        CheckRope();
         if ((long)c.HeadCount * c.HeadSize > MaximumWidth)
             throw Fault("head_dim", c.HeadSize, $"at most {MaximumWidth} for all {c.HeadCount} heads together");
         if (!(c.NormEpsilon > 0 && c.NormEpsilon < 1)) throw Fault("rms_norm_eps", c.NormEpsilon, "a number above 0 and below 1");
@@ -39,19 +44,63 @@ internal static class ModelConfigurationRules
             throw Fault("attention_bias", $"{c.QkvBias} for q, k, v and {c.OutputBias} for o",
                 ofQkv ? "biases on q, k and v only" : "the same for q, k, v and o");
         }
-        if (architecture.AttentionBias == AttentionBias.None && c.QkvBias)
-            throw Fault("attention_bias", true, $"false: {c.ModelType} has no biases");
-        if (!architecture.MlpBias && c.MlpBias) throw Fault("mlp_bias", true, $"false: {c.ModelType} has no feed-forward biases");
-        if ((c.QueryKeyNorm, c.NormAfter) != (architecture.QueryKeyNorm, architecture.NormAfter))
-            throw Fault("model_type", c.ModelType, "qwen3 or olmo2 for normalised queries and keys, olmo2 for norms after, and only for them");
+        if (architecture.AttentionBias is AttentionBias.None or AttentionBias.Always
+            && c.QkvBias != (architecture.AttentionBias == AttentionBias.Always))
+        {
+            throw Fault("attention_bias", c.QkvBias, c.QkvBias ? $"false: {c.ModelType} has no biases" : $"true: {c.ModelType} has biases");
+        }
+        if (!architecture.MlpBias && c.MlpBias != architecture.FeedForwardBias)
+        {
+            throw Fault("mlp_bias", c.MlpBias, c.MlpBias ? $"false: {c.ModelType} has no feed-forward biases"
+                : $"true: {c.ModelType} has feed-forward biases");
+        }
+        if (!architecture.ParallelByKey && c.ParallelResidual != architecture.IsParallel)
+            throw Fault("use_parallel_residual", c.ParallelResidual, $"{(architecture.IsParallel ? "true" : "false")} for {c.ModelType}");
+        if ((c.QueryKeyNorm, c.Norms, c.NormKind) != (architecture.QueryKeyNorm, architecture.Norms, architecture.NormKind))
+        {
+            throw Fault("model_type", $"{c.ModelType} with QueryKeyNorm {c.QueryKeyNorm}, Norms {c.Norms}, NormKind {c.NormKind}",
+                $"QueryKeyNorm {architecture.QueryKeyNorm}, Norms {architecture.Norms}, NormKind {architecture.NormKind}");
+        }
+        if ((c.SlidingRope is not null) != (architecture.SlidingTheta is not null))
+            throw Fault("rope_local_base_freq", c.SlidingRope?.Theta ?? 0, "rotary settings of layers with a sliding window in gemma3_text only");
         if (!architecture.RotatedLayers && c.RotatedLayers is not null) throw Fault("no_rope_layers", "a list", "none: all layers rotate");
         if (c.RotatedLayers is { } rotated && rotated.Count != c.LayerCount)
             throw Fault("no_rope_layers", $"{rotated.Count} entries", $"{c.LayerCount}, one per layer");
-        Multiplier("embedding_multiplier", c.EmbeddingMultiplier, 1);
-        Multiplier("attention_multiplier", c.AttentionMultiplier, null);
+        if (architecture.IsEmbeddingScaled)
+        {
+            if (c.EmbeddingMultiplier != Math.Sqrt(c.HiddenSize))
+                throw Fault("EmbeddingMultiplier", c.EmbeddingMultiplier, $"Math.Sqrt(HiddenSize) in {c.ModelType}");
+        }
+        else
+        {
+            Multiplier("embedding_multiplier", c.EmbeddingMultiplier, 1);
+        }
+        if (architecture.QueryScalar is null) Multiplier("attention_multiplier", c.AttentionMultiplier, null);
+        else if (c.AttentionMultiplier is { } factor && !(factor > 0 && double.IsFinite(factor)))
+            throw Fault("query_pre_attn_scalar", factor, "a finite factor above 0");
+        SoftCap("attn_logit_softcapping", c.AttentionSoftCap, architecture.HasAttentionSoftCap);
+        SoftCap("final_logit_softcapping", c.LogitsSoftCap, architecture.HasLogitsSoftCap);
         Multiplier("residual_multiplier", c.ResidualMultiplier, 1);
         Multiplier("logits_scaling", c.LogitsDivisor, 1);
         CheckWindows();
+
+        void CheckRope()
+        {
+            var (share, size) = (c.Rope.RotatedShare, c.Rope.RotatedSize(c.HeadSize));
+            if (!(share > 0 && share <= 1) || size < 2 || size % 2 != 0 || (share != 1 && !architecture.PartialRotation))
+            {
+                throw Fault("partial_rotary_factor", share, architecture.PartialRotation
+                    ? $"a number above 0 and at most 1 that rotates an even number of the {c.HeadSize} values of a head" : "1");
+            }
+            if (c.Rope.Type != "longrope") return;
+            foreach (var (key, factors) in (ReadOnlySpan<(string, IReadOnlyList<double>)>)
+                [("short_factor", c.Rope.ShortFactors), ("long_factor", c.Rope.LongFactors)])
+            {
+                if (factors.Count != size / 2) throw Fault(key, $"{factors.Count} numbers", $"{size / 2}, one per rotated pair of a head");
+                if (factors.Any(factor => !(factor > 0 && double.IsFinite(factor))))
+                    throw Fault(key, factors.First(factor => !(factor > 0 && double.IsFinite(factor))), "finite numbers above 0");
+            }
+        }
 
         void CheckWindows()
         {
@@ -70,13 +119,20 @@ internal static class ModelConfigurationRules
             if (value is { } number && !(number > 0 && double.IsFinite(number))) throw Fault(key, number, "a finite number above 0");
         }
 
+        void SoftCap(string key, double? value, bool exists)
+        {
+            if (value is not { } cap) return;
+            if (!exists) throw Fault(key, cap, $"none: {c.ModelType} has no such soft cap");
+            if (!(cap > 0 && double.IsFinite(cap))) throw Fault(key, cap, "a finite number above 0, or null");
+        }
+
         void InRange(string key, int value, int maximum)
         {
             if (value < 1 || value > maximum) throw Fault(key, value, $"an integer from 1 to {maximum}");
         }
 
         NlftException Fault(string key, object found, string expected) =>
-            new($"{source}, \"{key}\"", FormattableString.Invariant($"{found}"), expected,
+            new($"{source}, \"{ModelArchitecture.Of(c.ModelType)?.Key(key) ?? key}\"", FormattableString.Invariant($"{found}"), expected,
                 "Correct the value, or take the configuration that belongs to the model.");
     }
 }

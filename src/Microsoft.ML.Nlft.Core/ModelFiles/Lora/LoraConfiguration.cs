@@ -63,6 +63,26 @@ public sealed record LoraConfiguration
     /// <summary>Whether scaling is alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). Default false.</summary>
     public bool UseRankStabilizedScaling { get; init; }
 
+    /// <summary>
+    /// Whether the adapted layers store their matrices input by output (fan_in_fan_out), as those of gpt2 do; a fresh adapter has it right.
+    /// It says how the base model is stored: the factors are the same. Default false.
+    /// </summary>
+    public bool FanInFanOut { get; init; }
+
+    /// <summary>
+    /// Whether every output gets a trained magnitude m as well (DoRA, arXiv 2402.09353): y = (m / n) (W x + scaling * B A dropout(x)), where n is the
+    /// norm of the output's row of W + scaling * B A; no gradient flows through n. Default false.
+    /// </summary>
+    public bool UseDora { get; init; }
+
+    /// <summary>
+    /// Whether B has a trained bias b (lora_bias): y = W x + scaling * (B A dropout(x) + b). Not with <see cref="UseDora"/>. Default false.
+    /// </summary>
+    public bool LoraBias { get; init; }
+
+    /// <summary>Which biases of the model are trained and stored with the adapter (bias). Default none.</summary>
+    public TrainedBiases Bias { get; init; }
+
     /// <summary>Reads adapter_config.json alone, without the factors.</summary>
     /// <param name="path">adapter_config.json, or its folder.</param>
     /// <exception cref="NlftException">The file is missing or damaged, or a setting is out of range or not supported.</exception>
@@ -88,8 +108,11 @@ public sealed record LoraConfiguration
         var targets = ModelLayout.LinearModules(model).Select(linear => Resolve(linear.Name)).OfType<LoraTarget>().ToList();
         return targets.Count > 0 ? targets
             : throw Fault(TargetPattern is null ? nameof(TargetModules) : nameof(TargetPattern), TargetPattern ?? string.Join(", ", TargetModules),
-                "at least one linear layer of the model", "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
+                "at least one linear layer of the model", $"Name some of {string.Join(", ", NamesIn(model))}.");
     }
+
+    private static IEnumerable<string> NamesIn(ModelConfiguration model) =>
+        ModelLayout.Layer(model, 0).Linears.Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct();
 
     /// <summary>Checks every setting against its range.</summary>
     /// <exception cref="NlftException">One is out of range; the message names it.</exception>
@@ -117,6 +140,7 @@ public sealed record LoraConfiguration
         {
             if (!(alpha > 0 && double.IsFinite(alpha))) throw Fault($"{nameof(AlphaPattern)} \"{key}\"", alpha, "a finite number above 0");
         }
+        if (UseDora && LoraBias) throw Fault(nameof(LoraBias), "true", "false beside UseDora", "Choose one of the two.");
         RequireExpressions();
     }
 
@@ -134,7 +158,7 @@ public sealed record LoraConfiguration
     {
         if (IsNamed(module, ExcludedModules) || (ExcludedPattern is not null && Matches(ExcludedPattern, nameof(ExcludedPattern), module)))
             return false;
-        if (IsAllLinear) return module.EndsWith("_proj", StringComparison.Ordinal);
+        if (IsAllLinear) return ModelArchitecture.IsLinear(module);
         if (TargetPattern is not null) return Matches(TargetPattern, nameof(TargetPattern), module);
         if (SetOf(TargetModules).Contains(module)) return true;
         return IsNamed(module, TargetModules) && (Layers is not { Count: > 0 } || (LayerOf(module) is { } layer && SetOf(Layers).Contains(layer)));
@@ -195,6 +219,19 @@ public sealed record LoraConfiguration
 
     private static NlftException Fault(string option, object found, string expected, string remedy = "Choose a value in this range.") =>
         new($"option {option}", FormattableString.Invariant($"{found}"), expected, remedy);
+}
+
+/// <summary>The biases of a model that an adapter trains.</summary>
+public enum TrainedBiases
+{
+    /// <summary>None.</summary>
+    None,
+
+    /// <summary>Those of the adapted layers (lora_only).</summary>
+    LoraOnly,
+
+    /// <summary>All.</summary>
+    All,
 }
 
 /// <summary>How one linear layer is adapted.</summary>

@@ -18,8 +18,9 @@ internal sealed class LayerActivations : IDisposable
         (Query, Key, Value) = (context.Rent(rows, queries), context.Rent(n, keys), context.Rent(n, keys));
         (RawQuery, RawKey) = c.QueryKeyNorm ? (context.Rent(rows, queries), context.Rent(n, keys)) : (Query, Key);
         (Attended, LogSums, PostAttention) = (context.Rent(rows, queries), context.Rent(rows, c.HeadCount), context.Rent(rows, c.HiddenSize));
-        (Gate, Up) = (context.Rent(rows, c.IntermediateSize), context.Rent(rows, c.IntermediateSize));
-        if (c.NormAfter) (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
+        (Gate, Up) = FeedForward.RentOutputs(context, rows, c.IntermediateSize, c.FeedForwardLayout);
+        if (c.Norms != NormPlacement.Before)
+            (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
     }
 
     /// <summary>Returns the bytes of the activations of <paramref name="rows"/> rows, with R = N.</summary>
@@ -27,7 +28,8 @@ internal sealed class LayerActivations : IDisposable
     {
         long queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         var attention = 2 * queries + 2 * keys + (c.QueryKeyNorm ? queries + keys : 0) + c.HeadCount;
-        return sizeof(float) * rows * (attention + (c.NormAfter ? 3 : 1) * c.HiddenSize + 2L * c.IntermediateSize);
+        return sizeof(float) * rows * (attention + (c.Norms == NormPlacement.Before ? 1 : 3) * c.HiddenSize
+            + (c.FeedForwardLayout == FeedForwardLayout.UpOnly ? 1L : 2L) * c.IntermediateSize);
     }
 
     /// <summary>The projections before the query/key norm; the same matrices as Query and Key in a model without one.</summary>
@@ -51,12 +53,14 @@ internal sealed class LayerActivations : IDisposable
 
     /// <summary>The residual stream after attention.</summary>
     public Matrix PostAttention { get; }
+    /// <summary>The outputs of the projections into the feed-forward network; the same matrix without a gate.</summary>
     public Matrix Gate { get; }
     public Matrix Up { get; }
 
     public void Dispose()
     {
-        foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, PostAttention, Gate, Up]) _context.Return(matrix);
+        foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, PostAttention]) _context.Return(matrix);
+        FeedForward.ReturnPair(_context, Gate, Up);
         if (AttentionOutput is { } attention) _context.Return(attention);
         if (FeedForwardOutput is { } feedForward) _context.Return(feedForward);
         if (RawQuery.Data == Query.Data) return;

@@ -8,22 +8,25 @@ internal sealed class Network : IDisposable
     private readonly List<Weight> _weights = [];
     private readonly List<Parameter> _parameters = [];
     private readonly ModelFolder _folder;
-    private readonly bool _trainAll, _int8;
+    private readonly bool _trainAll;
+    private readonly ManagedEngineOptions _engine;
 
-    public Network(ModelLoadOptions options, bool int8, CancellationToken cancellationToken)
+    public Network(ModelLoadOptions options, ManagedEngineOptions engine, CancellationToken cancellationToken)
     {
-        (_folder, _int8) = (options.Folder, int8);
+        (_folder, _engine) = (options.Folder, engine);
         _trainAll = options.Trainable == TrainableWeights.All;
         var c = _folder.Configuration;
-        Embedding = Load("model.embed_tokens.weight", c.VocabularySize, c.HiddenSize);
+        Embedding = Load(ModelLayout.Embedding(c));
+        Positions = ModelLayout.Positions(c) is { } positions ? Load(positions) : null;
         Layers = new DecoderLayer[c.LayerCount];
         for (var i = 0; i < Layers.Length; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            Layers[i] = CreateLayer(c, i, $"model.layers.{i}", c.SlidingWindows[i]);
+            Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
         }
-        FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), (float)(1 / c.LogitsDivisor));
+        FinalNorm = Norm(ModelLayout.FinalNorm(c));
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), (float)(1 / c.LogitsDivisor),
+            (float)(c.LogitsSoftCap ?? 0), ModelLayout.HeadBias(c) is { } bias ? Load(bias.Name, 1, c.VocabularySize, vector: true) : null);
         if (_trainAll)
             _parameters.AddRange(_weights.Select(weight => weight.Parameter!));
         else if (options.Adapter is not null || options.Trainable == TrainableWeights.Lora)
@@ -31,8 +34,11 @@ internal sealed class Network : IDisposable
     }
 
     public Weight Embedding { get; }
+
+    /// <summary>The embedding of positions, or null.</summary>
+    public Weight? Positions { get; }
     public DecoderLayer[] Layers { get; }
-    public RmsNorm FinalNorm { get; }
+    public INorm FinalNorm { get; }
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
@@ -54,41 +60,52 @@ internal sealed class Network : IDisposable
 
     public void Dispose() => _weights.ForEach(weight => weight.Dispose());
 
-    private DecoderLayer CreateLayer(ModelConfiguration c, int index, string path, int window)
+    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules)
     {
-        int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
+        var attentionNorm = NormOrNull(modules.AttentionNorm);
         return new DecoderLayer
         {
             Index = index,
             HeadSize = c.HeadSize,
-            IsRotated = c.RotatedLayers?[index] != false,
+            IsRotated = c.IsRotated(index),
+            IsParallel = c.ParallelResidual,
             ResidualMultiplier = (float)c.ResidualMultiplier,
-            NormAfter = c.NormAfter,
-            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
-            Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
-            K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
-            V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
-            O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
-            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
-            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
-            Attention = new Attention(c, window),
-            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
-            FeedForward = new FeedForward(
-                Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-                Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias)),
+            AttentionNorm = attentionNorm,
+            AttentionOutputNorm = NormOrNull(modules.AttentionOutputNorm),
+            Qkv = Qkv(c, [.. modules.Qkv.Select(Linear)]),
+            O = Linear(modules.Output),
+            QueryNorm = NormOrNull(modules.QueryNorm),
+            KeyNorm = NormOrNull(modules.KeyNorm),
+            Attention = new Attention(c, c.SlidingWindows[index]),
+            FeedForwardNorm = modules.FeedForwardNorm == modules.AttentionNorm ? attentionNorm : NormOrNull(modules.FeedForwardNorm),
+            FeedForwardOutputNorm = NormOrNull(modules.FeedForwardOutputNorm),
+            FeedForward = new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down), c.FeedForwardLayout, c.Activation),
         };
     }
 
-    private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", outputs, inputs), bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
+    private static QueryKeyValue Qkv(ModelConfiguration c, Linear[] linears) =>
+        linears is [var query, var key, var value] ? new SeparateQkv(query, key, value)
+        : new FusedQkv(linears[0], c.QkvLayout == QkvLayout.ByHead, c.HeadSize);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon);
+    private Linear Linear(LinearModule module) => new(module.Name,
+        Load($"{module.Name}.weight", module.Outputs, module.Inputs, int4: _engine.Int4Weights, transposed: module.IsTransposed),
+        module.HasBias ? Load($"{module.Name}.bias", 1, module.Outputs, vector: true) : null);
 
-    private Weight Load(string name, int rows, int columns, bool vector = false)
+    private INorm? NormOrNull(NormModule? norm) => norm is null ? null : Norm(norm);
+
+    private INorm Norm(NormModule norm)
     {
-        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, _int8);
+        var (weight, c) = (Load($"{norm.Name}.weight", 1, norm.Size, vector: true), _folder.Configuration);
+        return norm.HasBias ? new LayerNorm(weight, Load($"{norm.Name}.bias", 1, norm.Size, vector: true), c.NormEpsilon)
+            : new RmsNorm(weight, c.NormEpsilon, plusOne: c.NormKind == NormKind.RmsPlusOne);
+    }
+
+    private Weight Load(WeightShape weight) => Load(weight.Name, (int)weight.Shape[0], (int)weight.Shape[1]);
+
+    private Weight Load(string name, int rows, int columns, bool vector = false, bool int4 = false, bool transposed = false)
+    {
+        int? bits = int4 ? 4 : _engine.Int8Weights || _engine.Int4Weights ? 8 : null;
+        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, bits, transposed);
         _weights.Add(weight);
         return weight;
     }

@@ -1,0 +1,60 @@
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>The modules of one decoder layer by the parts they play.</summary>
+public sealed record LayerLayout
+{
+    /// <summary>The norm before attention, or null.</summary>
+    public NormModule? AttentionNorm { get; init; }
+
+    /// <summary>The norm after attention, before the sum with the residual stream; or null.</summary>
+    public NormModule? AttentionOutputNorm { get; init; }
+
+    /// <summary>The norm of queries, or null.</summary>
+    public NormModule? QueryNorm { get; init; }
+
+    /// <summary>The norm of keys, or null.</summary>
+    public NormModule? KeyNorm { get; init; }
+
+    /// <summary>The norm before the feed-forward network, or null; <see cref="AttentionNorm"/> if one serves both.</summary>
+    public NormModule? FeedForwardNorm { get; init; }
+
+    /// <summary>The norm after the feed-forward network, before the sum with the residual stream; or null.</summary>
+    public NormModule? FeedForwardOutputNorm { get; init; }
+
+    /// <summary>The projections to queries, keys and values; a single one gives all three, as <see cref="ModelConfiguration.QkvLayout"/> says.</summary>
+    public required IReadOnlyList<LinearModule> Qkv { get; init; }
+
+    /// <summary>The output projection of attention.</summary>
+    public required LinearModule Output { get; init; }
+
+    /// <summary>
+    /// The projections to gate and up; a single one gives both, or up alone, as <see cref="ModelConfiguration.FeedForwardLayout"/> says.
+    /// </summary>
+    public required IReadOnlyList<LinearModule> GateUp { get; init; }
+
+    /// <summary>The output projection of the feed-forward network.</summary>
+    public required LinearModule Down { get; init; }
+
+    /// <summary>All linear layers, which LoRA can adapt, in the order of the forward pass.</summary>
+    public IEnumerable<LinearModule> Linears => [.. Qkv, Output, .. GateUp, Down];
+}
+
+/// <summary>A linear layer y = W x (+ b) of a decoder layer; W is out x in.</summary>
+/// <param name="Name">Module path, for example <c>model.layers.0.mlp.up_proj</c>.</param>
+/// <param name="Outputs">Rows of W.</param>
+/// <param name="Inputs">Columns of W.</param>
+/// <param name="HasBias">Whether there is a bias.</param>
+public sealed record LinearModule(string Name, int Outputs, int Inputs, bool HasBias)
+{
+    /// <summary>Whether W is stored transposed, in x out.</summary>
+    public bool IsTransposed { get; init; }
+
+    /// <summary>The shape of W in the files.</summary>
+    internal long[] StoredShape => IsTransposed ? [Inputs, Outputs] : [Outputs, Inputs];
+}
+
+/// <summary>A norm.</summary>
+/// <param name="Name">Module path, for example <c>model.layers.0.input_layernorm</c>.</param>
+/// <param name="Size">Number of values that it normalises together, and of its weights.</param>
+/// <param name="HasBias">Whether there is a bias.</param>
+public sealed record NormModule(string Name, int Size, bool HasBias);
