@@ -16,72 +16,83 @@ public sealed class GrowthTests
     private const int Smallest = 2_000;
     private const double MostPerDoubling = 2.6; // n log n gives 2.2 at these sizes, a quadratic part 4
 
-    public static IEnumerable<object[]> Readers =>
+    private static readonly (string Name, Action<TemporaryFolder, int> Write, Action<TemporaryFolder> Read)[] s_readers =
     [
-        Reader("tensors of an index", (folder, n) =>
+        ("tensors of an index", (folder, n) =>
         {
             var tensors = Join(n, i => $"\"t{i}\":{{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[{i},{i + 1}]}}");
             folder.Write("a.safetensors", TemporaryFolder.Safetensors("{" + tensors + "}", n));
             folder.Write("model.safetensors.index.json", $"{{\"weight_map\":{{{Join(n, i => $"\"t{i}\":\"a.safetensors\"")}}}}}");
         }, folder => ModelWeights.Open(folder.Path).Dispose()),
-        Reader("metadata of safetensors", (folder, n) => folder.Write("a.safetensors",
+        ("metadata of safetensors", (folder, n) => folder.Write("a.safetensors",
             TemporaryFolder.Safetensors($"{{\"__metadata__\":{{{Join(n, i => $"\"k{i}\":\"v\"")}}}}}", 0)),
             folder => SafetensorsFile.Open(folder.File("a.safetensors")).Dispose()),
-        Reader("rows of a list", (folder, n) => folder.Write("rows.json", $"[{Join(n, i => $"{{\"a\":{i},\"b\":\"text\"}}\n")}]"),
+        ("rows of a list", (folder, n) => folder.Write("rows.json", $"[{Join(n, i => $"{{\"a\":{i},\"b\":\"text\"}}\n")}]"),
             folder => JsonRows.ReadList(folder.File("rows.json")).Count()),
-        Reader("rows of a list in one line", (folder, n) => folder.Write("rows.json", $"[{Join(n, i => $"{{\"a\":{i},\"b\":\"text\"}}")}]"),
+        ("rows of a list in one line", (folder, n) => folder.Write("rows.json", $"[{Join(n, i => $"{{\"a\":{i},\"b\":\"text\"}}")}]"),
             folder => JsonRows.ReadList(folder.File("rows.json")).Count()),
-        Reader("rows of JSON Lines", (folder, n) => folder.Write("rows.jsonl", string.Concat(Numbers(n).Select(i => $"{{\"a\":{i}}}\n"))),
+        ("rows of JSON Lines", (folder, n) => folder.Write("rows.jsonl", string.Concat(Numbers(n).Select(i => $"{{\"a\":{i}}}\n"))),
             folder => JsonRows.ReadLines(folder.File("rows.jsonl")).Count()),
-        Reader("rows of CSV", (folder, n) => folder.Write("rows.csv", "Question,Response,Judgment,Answer\n"
+        ("rows of CSV", (folder, n) => folder.Write("rows.csv", "Question,Response,Judgment,Answer\n"
             + string.Concat(Numbers(n).Select(i => $"{i}+1?,\"#### {i + 1}\",,#### {i + 1}\n"))), folder => DataFile.Read(folder.File("rows.csv"))),
-        Reader("fields of a row", (folder, n) => folder.Write("rows.jsonl", $"{{{Join(n, i => $"\"k{i}\":{i}")}}}"),
+        ("fields of a row", (folder, n) => folder.Write("rows.jsonl", $"{{{Join(n, i => $"\"k{i}\":{i}")}}}"),
             folder => new JsonFields(JsonRows.ReadLines(folder.File("rows.jsonl")).Single())),
-        Reader("end-of-sequence ids", (folder, n) => folder.Write("config.json",
+        ("end-of-sequence ids", (folder, n) => folder.Write("config.json",
             ModelConfigurationTests.Config($"{{\"vocab_size\":{2 * n},\"eos_token_id\":[{Join(n, i => $"{i}")}]}}")),
             folder => ModelConfiguration.Load(folder.File("config.json"))),
-        Reader("target modules", (folder, n) => folder.Write("adapter_config.json", Adapter($"\"target_modules\":[{Join(n, i => $"\"m{i}\"")}]")),
+        ("target modules", (folder, n) => folder.Write("adapter_config.json", Adapter($"\"target_modules\":[{Join(n, i => $"\"m{i}\"")}]")),
             folder => LoraConfiguration.Load(folder.Path).Resolve("model.layers.0.mlp.up_proj")),
-        Reader("layers of an adapter", (folder, n) => folder.Write("adapter_config.json",
+        ("layers of an adapter", (folder, n) => folder.Write("adapter_config.json",
             Adapter($"\"target_modules\":[\"up_proj\"],\"layers_to_transform\":[{Join(n, i => $"{i}")}]")),
             folder => LoraConfiguration.Load(folder.Path).Resolve("model.layers.0.mlp.up_proj")),
     ];
 
+    public static IEnumerable<object[]> Readers => s_readers.Select(reader => new object[] { reader.Name });
+
+    public static IEnumerable<object[]> Tokenizers => s_tokenizers.Select(tokenizer => new object[] { tokenizer.Name });
+
     [TestMethod]
     [DynamicData(nameof(Readers))]
-    public void Read_TwiceTheEntries_AllocatesAboutTwiceAsMuch(string name, Action<TemporaryFolder, int> write, Action<TemporaryFolder> read) =>
+    public void Read_TwiceTheEntries_AllocatesAboutTwiceAsMuch(string name)
+    {
+        var (_, write, read) = s_readers.Single(reader => reader.Name == name);
         RequireLinear(name, n =>
         {
             using var folder = new TemporaryFolder();
             write(folder, n);
             return Allocated(() => read(folder));
         });
+    }
 
-    public static IEnumerable<object[]> Tokenizers =>
+    private static readonly (string Name, Action<TokenizerFolder, int> Fill)[] s_tokenizers =
     [
-        Tokenizer("vocabulary", (folder, n) => folder.Model("a b " + string.Join(' ', Numbers(n).Select(i => $"t{i}")))),
-        Tokenizer("merges", (folder, n) => folder.Model("a b " + string.Join(' ', Numbers(n).Select(i => $"x{i} ax{i}")),
+        ("vocabulary", (folder, n) => folder.Model("a b " + string.Join(' ', Numbers(n).Select(i => $"t{i}")))),
+        ("merges", (folder, n) => folder.Model("a b " + string.Join(' ', Numbers(n).Select(i => $"x{i} ax{i}")),
             string.Join(", ", Numbers(n).Select(i => $"a x{i}")))),
-        Tokenizer("added tokens", (folder, n) =>
+        ("added tokens", (folder, n) =>
         {
             folder.Model("a b");
             foreach (var i in Numbers(n)) folder.AddedToken(i + 2, $"<|reserved_token_{i}|>");
         }),
-        Tokenizer("configured tokens", (folder, n) => folder.Model("a b").File("tokenizer_config.json",
+        ("configured tokens", (folder, n) => folder.Model("a b").File("tokenizer_config.json",
             $"{{\"added_tokens_decoder\":{{{Join(n, i => $"\"{i + 2}\":{{\"content\":\"<{i}>\"}}")}}}}}")),
-        Tokenizer("extra tokens", (folder, n) => folder.Model("a b").File("tokenizer_config.json",
+        ("extra tokens", (folder, n) => folder.Model("a b").File("tokenizer_config.json",
             $"{{\"extra_special_tokens\":[{Join(n, i => $"\"<{i}>\"")}]}}")),
     ];
 
     [TestMethod]
     [DynamicData(nameof(Tokenizers))]
-    public void Load_TwiceTheTokens_AllocatesAboutTwiceAsMuch(string name, Action<TokenizerFolder, int> fill) => RequireLinear(name, n =>
+    public void Load_TwiceTheTokens_AllocatesAboutTwiceAsMuch(string name)
     {
-        using var folder = new TokenizerFolder();
-        fill(folder, n);
-        folder.Load();
-        return Allocated(() => HuggingFaceTokenizer.Load(folder.Path));
-    });
+        var (_, fill) = s_tokenizers.Single(tokenizer => tokenizer.Name == name);
+        RequireLinear(name, n =>
+        {
+            using var folder = new TokenizerFolder();
+            fill(folder, n);
+            folder.Load();
+            return Allocated(() => HuggingFaceTokenizer.Load(folder.Path));
+        });
+    }
 
     [TestMethod]
     [DataRow("normalizer", """{"type":"NFKC"}""")]
@@ -152,10 +163,6 @@ public sealed class GrowthTests
         work();
         return GC.GetAllocatedBytesForCurrentThread() - before;
     }
-
-    private static object[] Reader(string name, Action<TemporaryFolder, int> write, Action<TemporaryFolder> read) => [name, write, read];
-
-    private static object[] Tokenizer(string name, Action<TokenizerFolder, int> fill) => [name, fill];
 
     private static string Adapter(string keys) =>
         $"{{\"peft_type\":\"LORA\",\"r\":8,\"lora_alpha\":16,\"lora_dropout\":0.0,\"bias\":\"none\",{keys}}}";

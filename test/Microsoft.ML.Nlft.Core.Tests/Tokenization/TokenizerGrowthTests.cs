@@ -93,6 +93,17 @@ public sealed class TokenizerGrowthTests
         Assert.AreEqual(expected, folder.Load().Decode([.. tokens.Select(letter => letter - 'a')], skipSpecialTokens: false));
     }
 
+    [TestMethod]
+    [DataRow("continuing_subword_prefix", "BPE")]
+    [DataRow("end_of_word_suffix", "BPE")]
+    [DataRow("continuing_subword_prefix", "WordPiece")]
+    public void Load_AffixOfAMillionCharacters_IsRefused(string key, string type)
+    {
+        using var folder = new TokenizerFolder().Model("[UNK] a b");
+        folder.Set("model", $$"""{"type":"{{type}}","vocab":{"[UNK]":0,"a":1},"merges":[],"{{key}}":"{{new string('a', 1_000_000)}}"}""");
+        Assert.Contains($"\"model.{key}\": found", Assert.ThrowsExactly<NlftException>(() => folder.Load()).Message);
+    }
+
     private static void RefuseGrowth(Action work, string key)
     {
         var before = GC.GetAllocatedBytesForCurrentThread();
