@@ -10,7 +10,7 @@ internal static class OutputFile
         var found = new FileInfo(path).LinkTarget is { } target ? $"a link to {target}"
             : Directory.Exists(path) ? "a folder" : File.Exists(path) ? PosixFile.Special(path) : null;
         if (found is not null)
-            throw new NlftException(path, found, "a regular file, or none yet", "Name another place. What is there is unchanged.");
+            throw new NlftException(path, found, "a regular file, or none yet", "Name another place. What was there before is unchanged.");
     }
 
     /// <summary>Creates a file that is to replace another, with its permissions.</summary>

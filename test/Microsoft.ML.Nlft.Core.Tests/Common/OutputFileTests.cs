@@ -33,7 +33,7 @@ public sealed class OutputFileTests
             default: Directory.CreateDirectory(path); break;
         }
 
-        Assert.AreEqual($"out: found {found}; expected a regular file, or none yet. Name another place. What is there is unchanged.",
+        Assert.AreEqual($"out: found {found}; expected a regular file, or none yet. Name another place. What was there before is unchanged.",
             folder.Refusal(() => AtomicFile.WriteAll((folder.File("first"), stream => stream.WriteByte(1)), (path, stream => stream.WriteByte(1)))));
         Assert.IsFalse(File.Exists(folder.File("first")));
         Assert.AreEqual("old", File.ReadAllText(folder.File("there")));
