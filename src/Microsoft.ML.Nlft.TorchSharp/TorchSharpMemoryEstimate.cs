@@ -46,7 +46,7 @@ public sealed class TorchSharpMemoryEstimate
     public long Weights => _size * Parameters;
 
     /// <summary>Gets the bytes of the frozen weights when the matrices of the decoder layers are held as int8.</summary>
-    public long Int8Weights => Weights - (_size - 1) * Matrices + _size * _linears.Sum(linear => (long)linear.Outputs);
+    public long Int8Weights => Weights - (_size - 1) * Matrices + _size * Quantized.Sum(linear => (long)linear.Experts * linear.Outputs);
 
     /// <summary>Gets the bytes of the key/value cache during generation.</summary>
     public long Cache => 2L * _size * _model.LayerCount * _model.KeyValueHeadCount * _model.HeadSize * _tokens;
@@ -56,12 +56,14 @@ public sealed class TorchSharpMemoryEstimate
     /// <param name="recompute">Whether the backward pass recomputes activations.</param>
     public long Activations(LoraConfiguration? lora, bool recompute)
     {
-        long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.IntermediateSize;
+        long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.FeedForwardWidth;
         if (_model.FeedForwardLayout == FeedForwardLayout.UpOnly) inner = inner * 2 / 3; // what goes into the activation and what comes out
         int layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1; // one set is in use
+        // What experts put out, what they are given where their weights are trained, and the router's probabilities.
+        var experts = _model.Experts is { } mixture ? _size * (lora is null ? 2 : 1) * mixture.PerToken * hidden + 12 * mixture.Count : 0;
         var outputs = _model.Norms == NormPlacement.Both ? 2 * hidden : 0; // inputs of the norms after attention and feed-forward
         var norms = _model.QueryKeyNorm ? queries + (long)_model.KeyValueHeadCount * _model.HeadSize : 0;
-        var set = _size * (hidden + 4 * queries + 3 * inner + norms + outputs) // per token
+        var set = _size * (hidden + 4 * queries + 3 * inner + norms + outputs) + experts // per token
             + (lora is null ? _size * (4 * hidden + queries + inner + norms) : AdaptedInputs(lora));
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
         var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;
@@ -75,7 +77,9 @@ public sealed class TorchSharpMemoryEstimate
     /// </summary>
     private long AdaptedInputs(LoraConfiguration lora)
     {
-        var inputs = _linears.ToDictionary(linear => linear.Name, linear => (long)linear.Inputs);
+        lora = lora.For(_model);
+        var perToken = _model.Experts?.PerToken ?? 1;
+        var inputs = _linears.ToDictionary(linear => linear.Name, linear => linear.Experts > 1 ? (long)perToken * linear.Inputs : linear.Inputs);
         var modules = lora.Resolve(_model).Select(target => target.Module);
         var sharing = Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))
             .SelectMany(layer => layer.Qkv.Skip(1).Select(linear => (linear.Name, First: layer.Qkv[0].Name))
@@ -85,5 +89,7 @@ public sealed class TorchSharpMemoryEstimate
             * (lora.Dropout > 0 ? _size + 1 : _size) / _model.LayerCount;
     }
 
-    private long Matrices => _linears.Sum(linear => (long)linear.Outputs * linear.Inputs);
+    private IEnumerable<LinearModule> Quantized => _linears.Where(linear => !linear.IsRouter);
+
+    private long Matrices => Quantized.Sum(linear => linear.Size);
 }

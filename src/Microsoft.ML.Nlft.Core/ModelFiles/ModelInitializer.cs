@@ -23,7 +23,7 @@ public static class ModelInitializer
         ArgumentNullException.ThrowIfNull(configuration);
         configuration.Validate();
         var residual = Enumerable.Range(0, configuration.LayerCount).Select(layer => ModelLayout.Layer(configuration, layer))
-            .SelectMany(layer => new[] { layer.Output.Name + ".weight", layer.Down.Name + ".weight" }).ToHashSet(StringComparer.Ordinal);
+            .SelectMany(layer => layer.Output.Parts.Concat(layer.Down.Parts)).Select(part => part.Weight).ToHashSet(StringComparer.Ordinal);
         var (norm, usual) = (configuration.NormKind == NormKind.RmsPlusOne ? 0f : 1f, StandardDeviation);
         var tensors = ModelLayout.Weights(configuration).Select(weight => SafetensorsSource.FromFloats(weight.Name, type, weight.Shape,
             () => Values(weight, residual.Contains(weight.Name) ? usual / Math.Sqrt(2.0 * configuration.LayerCount) : usual, norm, seed)));

@@ -20,7 +20,7 @@ public static class ModelLayout
             Add(modules.FeedForwardOutputNorm);
             foreach (var linear in modules.Linears)
             {
-                weights.Add(new(linear.Name + ".weight", linear.StoredShape));
+                weights.AddRange(linear.Parts.Select(part => new WeightShape(part.Weight, linear.StoredShape(part))));
                 if (linear.HasBias) weights.Add(new(linear.Name + ".bias", [linear.Outputs]));
             }
         }
@@ -73,7 +73,10 @@ public static class ModelLayout
         return configuration.HeadBias ? new(Names(configuration).Head + ".bias", [configuration.VocabularySize]) : null;
     }
 
-    /// <summary>Returns the linear layers of all decoder layers, which LoRA can adapt.</summary>
+    /// <summary>
+    /// Returns the linear layers of all decoder layers, which LoRA can adapt. The experts of a layer are two stacks of linear layers, named as in
+    /// PEFT: gate_up_proj and down_proj.
+    /// </summary>
     public static IEnumerable<LinearModule> LinearModules(ModelConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
@@ -97,6 +100,7 @@ public static class ModelLayout
             FeedForwardLayout.UpOnly => [c.IntermediateSize],
             _ => [c.IntermediateSize, c.IntermediateSize],
         };
+        var (router, stackedGateUp, stackedDown) = c.HasExperts(layer) ? Experts(c, names, path) : default;
         return new LayerLayout
         {
             AttentionNorm = LayerNorm(names.AttentionNorm),
@@ -107,8 +111,9 @@ public static class ModelLayout
             FeedForwardOutputNorm = LayerNorm(names.FeedForwardOutputNorm),
             Qkv = [.. names.Qkv.Zip(qkv, (name, size) => Linear(name, size, c.HiddenSize, c.QkvBias))],
             Output = Linear(names.Output, c.HiddenSize, queries, c.OutputBias),
-            GateUp = [.. names.GateUp.Zip(gateUp, (name, size) => Linear(name, size, c.HiddenSize, c.MlpBias))],
-            Down = Linear(names.Down, c.HiddenSize, c.IntermediateSize, c.MlpBias),
+            Router = router,
+            GateUp = stackedGateUp is not null ? [stackedGateUp] : [.. names.GateUp.Zip(gateUp, (name, size) => Linear(name, size, c.HiddenSize, c.MlpBias))],
+            Down = stackedDown ?? Linear(names.Down, c.HiddenSize, c.IntermediateSize, c.MlpBias),
         };
 
         NormModule? LayerNorm(string? name) => name is null ? null : Norm(name, c.HiddenSize);
@@ -117,6 +122,34 @@ public static class ModelLayout
 
         LinearModule Linear(string name, int outputs, int inputs, bool bias) =>
             new(path + name, outputs, inputs, bias) { IsTransposed = c.TransposedWeights };
+    }
+
+    /// <summary>Router and experts: one module each in transformers 5 and PEFT, a matrix per expert in the files.</summary>
+    private static (LinearModule? Router, LinearModule? GateUp, LinearModule? Down) Experts(ModelConfiguration c, ModuleNames names,
+        string path)
+    {
+        var (module, stored) = (path + "mlp.", $"{path}{names.Experts}.");
+        var (width, numbers) = (c.Experts!.IntermediateSize, Enumerable.Range(0, c.Experts.Count));
+        var router = new LinearModule(module + "gate", c.Experts.Count, c.HiddenSize, HasBias: false)
+        {
+            IsRouter = true, Parts = [new(stored + "gate.weight", 0, 0, c.Experts.Count)],
+        };
+        var gateUp = new LinearModule(module + "experts.gate_up_proj", 2 * width, c.HiddenSize, HasBias: false)
+        {
+            Experts = c.Experts.Count,
+            Parts = [.. numbers.SelectMany(expert => new LinearPart[]
+            {
+                new(Stored(expert, names.Expert.Gate), expert, 0, width), new(Stored(expert, names.Expert.Up), expert, width, width),
+            })],
+        };
+        var down = new LinearModule(module + "experts.down_proj", c.HiddenSize, width, HasBias: false)
+        {
+            Experts = c.Experts.Count,
+            Parts = [.. numbers.Select(expert => new LinearPart(Stored(expert, names.Expert.Down), expert, 0, c.HiddenSize))],
+        };
+        return (router, gateUp, down);
+
+        string Stored(int expert, string projection) => $"{stored}experts.{expert}.{projection}.weight";
     }
 
     private static ModuleNames Names(ModelConfiguration configuration) => ModelArchitecture.Of(configuration.ModelType)?.Modules ?? new();

@@ -1,6 +1,4 @@
 using Microsoft.ML.Nlft.ModelFiles;
-using static TorchSharp.torch.nn;
-using Approximation = TorchSharp.Modules.GELU.Approximate;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
@@ -29,13 +27,13 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     /// <summary>The norms before and after the feed-forward network, or null.</summary>
     public INorm? FeedForwardNorm { get; init; }
     public INorm? FeedForwardOutputNorm { get; init; }
+    public required IFeedForward FeedForward { get; init; }
 
-    /// <summary>The projections to gate and up; a single one gives both, or up alone.</summary>
-    public required IReadOnlyList<Linear> GateUp { get; init; }
-    public required Linear Down { get; init; }
+    /// <summary>The linear layers in the order of the forward pass, except those of experts.</summary>
+    public IEnumerable<Linear> Linears => [.. Qkv, O, .. FeedForward.Linears];
 
-    /// <summary>The linear layers, in the order of the forward pass.</summary>
-    public IEnumerable<Linear> Linears => [.. Qkv, O, .. GateUp, Down];
+    /// <summary>Whether any linear layer is trainable.</summary>
+    public bool IsTrainable => FeedForward.IsTrainable || Linears.Any(linear => linear.IsTrainable);
 
     /// <summary>
     /// Computes y[N, H] from x[N, H] or, if <paramref name="rows"/> names R rows, y[R, H] of these: keys and values are computed for all rows,
@@ -47,7 +45,8 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
         var residual = rows is null ? x : x.index_select(0, rows);
         var middle = residual + Branch(Attend(context, x, rows), AttentionOutputNorm);
         var read = configuration.ParallelResidual ? residual : middle;
-        return (middle + Branch(FeedForward(context, read, rows), FeedForwardOutputNorm)).MoveToOuterDisposeScope();
+        if (FeedForwardNorm is not null) read = FeedForwardNorm.Forward(read);
+        return (middle + Branch(FeedForward.Forward(context, read, rows), FeedForwardOutputNorm)).MoveToOuterDisposeScope();
     }
 
     /// <summary>What attention or the feed-forward network adds to the residual stream.</summary>
@@ -78,29 +77,6 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
         var heads = first.view([first.shape[0], -1, 3, d]);
         return (heads.select(2, 0).flatten(1), heads.select(2, 1).flatten(1), heads.select(2, 2).flatten(1));
     }
-
-    /// <summary>A feed-forward network, gated (Shazeer, arXiv 2002.05202) or not.</summary>
-    private Tensor FeedForward(PassContext context, Tensor x, Tensor? rows)
-    {
-        using var scope = NewDisposeScope();
-        var normed = FeedForwardNorm is null ? x : FeedForwardNorm.Forward(x);
-        var (first, width) = (GateUp[0].Forward(context, normed, rows), configuration.IntermediateSize);
-        var activated = configuration.FeedForwardLayout switch
-        {
-            FeedForwardLayout.UpOnly => Activate(first),
-            FeedForwardLayout.Fused => Activate(first.narrow(-1, 0, width)) * first.narrow(-1, width, width),
-            _ => Activate(first) * GateUp[1].Forward(context, normed, rows),
-        };
-        return Down.Forward(context, activated, rows).MoveToOuterDisposeScope();
-    }
-
-    private Tensor Activate(Tensor x) => configuration.Activation switch
-    {
-        Activation.Silu => functional.silu(x),
-        Activation.Gelu => x.gelu(),
-        Activation.GeluTanh => x.gelu(Approximation.tanh),
-        var other => throw new ArgumentOutOfRangeException(nameof(x), other, null),
-    };
 
     /// <summary>Normalises queries or keys, all heads of a row together or each head by itself: [N, heads, d] from [N, heads d].</summary>
     private Tensor Norm(Tensor x, INorm? norm) =>

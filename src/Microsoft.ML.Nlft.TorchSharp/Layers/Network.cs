@@ -40,7 +40,7 @@ internal sealed class Network : IDisposable
             Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), 1 / c.LogitsDivisor, c.LogitsSoftCap,
                 ModelLayout.HeadBias(c) is { } bias ? Load(bias) : null);
             if (adapter is not null) Attach(adapter);
-            FirstTrainable = Array.FindIndex(Layers, layer => layer.Linears.Any(linear => linear.IsTrainable));
+            FirstTrainable = Array.FindIndex(Layers, layer => layer.IsTrainable);
         }
         catch
         {
@@ -87,9 +87,19 @@ internal sealed class Network : IDisposable
             KeyNorm = NormOrNull(modules.KeyNorm),
             FeedForwardNorm = modules.FeedForwardNorm == modules.AttentionNorm ? attentionNorm : NormOrNull(modules.FeedForwardNorm),
             FeedForwardOutputNorm = NormOrNull(modules.FeedForwardOutputNorm),
-            GateUp = [.. modules.GateUp.Select(Linear)],
-            Down = Linear(modules.Down),
+            FeedForward = modules.Router is { } router ? Experts(c, router, modules.GateUp[0], modules.Down)
+                : new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down), c),
         };
+    }
+
+    private Experts Experts(ModelConfiguration c, LinearModule router, LinearModule gateUp, LinearModule down)
+    {
+        var experts = Enumerable.Range(0, c.Experts!.Count);
+        return new Experts(c, Part(router, 0),
+            [.. experts.Select(expert => new Expert(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))], _context);
+
+        Linear Part(LinearModule module, int part) =>
+            new(module.Name, Load(module.Parts[part].Weight, int8: _int8 && !module.IsRouter, module.Parts[part].Rows, module.Inputs), null);
     }
 
     private Linear Linear(LinearModule module) => new(module.Name, module.IsTransposed
@@ -121,6 +131,12 @@ internal sealed class Network : IDisposable
     private void Attach(LoraAdapter adapter)
     {
         foreach (var factor in adapter.Factors) Parameters.Fill(factor.Name, factor.Values);
+        for (var i = 0; i < Layers.Length; i++)
+        {
+            if (Layers[i].FeedForward is not Experts experts) continue;
+            var modules = ModelLayout.Layer(_folder.Configuration, i);
+            (experts.GateUp, experts.Down) = (Factors(modules.GateUp[0]), Factors(modules.Down));
+        }
         var names = adapter.Factors.Select(factor => factor.Name).ToHashSet();
         foreach (var linear in Layers.SelectMany(layer => layer.Linears))
         {
@@ -136,5 +152,8 @@ internal sealed class Network : IDisposable
         }
 
         Parameter? Of(Linear linear, string part) => names.Contains(linear.Module + part) ? Parameters[linear.Module + part] : null;
+
+        ExpertFactors? Factors(LinearModule stack) => adapter.Configuration.Resolve(stack.Name) is { } target
+            ? new(Parameters[target.Factors + LoraLayout.A], Parameters[target.Factors + LoraLayout.B], stack.Experts, target.Scaling) : null;
     }
 }

@@ -81,6 +81,39 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
+    [DataRow("""{"model_type": "mixtral"}""", 8, 2, 56, true, "")]
+    [DataRow("""{"model_type": "mixtral", "num_experts": 4, "num_experts_per_tok": 1}""", 4, 1, 56, true, "")]
+    [DataRow("""{"model_type": "qwen3_moe"}""", 128, 8, 768, false, "")]
+    [DataRow("""{"model_type": "qwen3_moe", "num_experts": 4, "num_local_experts": 8, "norm_topk_prob": true}""", 8, 8, 768, true, "")]
+    [DataRow("""{"model_type": "qwen3_moe", "mlp_only_layers": [0, 7]}""", 128, 8, 768, false, "False,True,True")]
+    [DataRow("""{"model_type": "qwen3_moe", "decoder_sparse_step": 2, "mlp_only_layers": null}""", 128, 8, 768, false, "False,True,False")]
+    [DataRow("""{"model_type": "qwen3_moe", "decoder_sparse_step": 2, "mlp_only_layers": [1]}""", 128, 8, 768, false, "False,False,False")]
+    public void Load_Experts_AreReadInBothSpellings(string changes, int count, int perToken, int width, bool normalizes, string layers)
+    {
+        var experts = Load(changes).Experts!;
+        Assert.AreEqual((count, perToken, width, normalizes), (experts.Count, experts.PerToken, experts.IntermediateSize, experts.NormalizeWeights));
+        Assert.AreEqual(layers, string.Join(",", experts.Layers ?? []));
+    }
+
+    [TestMethod]
+    public void Validate_ExpertsThatTheArchitectureLacks_AreRefused()
+    {
+        var (mixtral, qwen) = (Load("""{"model_type": "mixtral"}"""), Load("""{"model_type": "qwen3_moe"}"""));
+        var experts = mixtral.Experts!;
+        foreach (var (configuration, key) in new[]
+        {
+            (mixtral with { Experts = null }, "model_type"), (Load("{}") with { Experts = experts }, "model_type"),
+            (mixtral with { Experts = experts with { IntermediateSize = 8 } }, "moe_intermediate_size"),
+            (mixtral with { Experts = experts with { NormalizeWeights = false } }, "norm_topk_prob"),
+            (mixtral with { Experts = experts with { Layers = [true, true, true] } }, "mlp_only_layers"),
+            (qwen with { Experts = qwen.Experts! with { Layers = [true, true] } }, "mlp_only_layers"),
+        })
+        {
+            StringAssert.Contains(Assert.ThrowsExactly<NlftException>(configuration.Validate).Subject, $"\"{key}\"");
+        }
+    }
+
+    [TestMethod]
     public void Load_MissingGemmaKeys_TakeTheDefaultsOfTheClasses()
     {
         const string Bare = "\"num_attention_heads\": 8, \"num_key_value_heads\": \"(remove)\", \"max_position_embeddings\": \"(remove)\"";
@@ -152,6 +185,10 @@ public sealed class ModelConfigurationTests
          "layer_types": ["sliding_attention", "full_attention", "full_attention"]}
         """, "7,0,0")]
     [DataRow("""{"model_type": "llama", "sliding_window": 7}""", "0,0,0")]
+    [DataRow("""{"model_type": "mixtral"}""", "0,0,0")]
+    [DataRow("""{"model_type": "mixtral", "sliding_window": 7}""", "7,7,7")]
+    [DataRow("""{"model_type": "qwen3_moe", "num_key_value_heads": 4, "sliding_window": 7}""", "0,0,0")]
+    [DataRow("""{"model_type": "qwen3_moe", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 2}""", "7,7,7")]
     [DataRow("""{"model_type": "gemma2", "sliding_window": 7, "sliding_window_pattern": 3}""", "7,0,7")]
     [DataRow("""{"model_type": "gemma3_text", "sliding_window": 7}""", "7,7,7")]
     [DataRow("""{"model_type": "gemma3_text", "sliding_window": 7, "sliding_window_pattern": 3}""", "7,7,0")]
@@ -252,6 +289,9 @@ public sealed class ModelConfigurationTests
     [DataRow("qwen3", "{}", 128)]
     [DataRow("qwen3", """{"head_dim": 16}""", 16)]
     [DataRow("qwen2", """{"head_dim": 16}""", 16)]
+    [DataRow("mixtral", """{"head_dim": null}""", 8)]
+    [DataRow("qwen3_moe", "{}", 8)]
+    [DataRow("qwen3_moe", """{"head_dim": 16}""", 16)]
     public void Load_HeadSize_FollowsTheArchitecture(string type, string changes, int expected)
     {
         var json = JsonNode.Parse(changes)!.AsObject();
@@ -336,6 +376,18 @@ public sealed class ModelConfigurationTests
                 + "text-only Gemma 3, whose model_type is gemma3_text, such as Gemma 3 270M or 1B."],
         ["""{"model_type": "(remove)"}""",
             $"config.json, \"model_type\": found no such key; expected {ModelArchitecture.Names}. Use the config.json that belongs to the model."],
+        ["""{"model_type": "mixtral", "num_experts_per_tok": 9}""",
+            $"config.json, \"num_experts_per_tok\": found 9; expected an integer from 1 to 8. {CorrectConfiguration}"],
+        ["""{"model_type": "mixtral", "num_local_experts": 0}""",
+            $"config.json, \"num_experts\": found 0; expected an integer from 1 to 16384. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen3_moe", "moe_intermediate_size": -1}""",
+            $"config.json, \"moe_intermediate_size\": found -1; expected an integer from 1 to 4194304. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen3_moe", "num_experts": 20000}""",
+            $"config.json, \"num_experts\": found 20000; expected an integer from 1 to 16384. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen3_moe", "decoder_sparse_step": 0}""",
+            $"config.json, \"decoder_sparse_step\": found 0; expected an integer above 0. {Correct}"],
+        ["""{"model_type": "qwen3_moe", "num_experts_per_tok": 128, "moe_intermediate_size": 4194304}""",
+            "config.json, \"num_experts_per_tok\": found 128; expected experts that are together at most 4194304 wide. " + CorrectConfiguration],
         ["""{"model_type": "granite", "residual_multiplier": 0}""",
             $"config.json, \"residual_multiplier\": found 0; expected a finite number above 0. {CorrectConfiguration}"],
         ["""{"model_type": "granite", "logits_scaling": -8}""",
@@ -531,6 +583,9 @@ public sealed class ModelConfigurationTests
         """)]
     [DataRow("""{"model_type": "smollm3", "no_rope_layers": [1, 1, 0], "tie_word_embeddings": false}""")]
     [DataRow("""{"model_type": "olmo2", "attention_bias": true}""")]
+    [DataRow("""{"model_type": "mixtral", "num_local_experts": 6, "sliding_window": 7}""")]
+    [DataRow("""{"model_type": "qwen3_moe", "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 24, "mlp_only_layers": [1]}""")]
+    [DataRow("""{"model_type": "qwen3_moe", "norm_topk_prob": true, "use_sliding_window": true, "sliding_window": 7, "attention_bias": true}""")]
     [DataRow("""{"hidden_act": "gelu"}""")]
     [DataRow("""{"model_type": "gemma2", "query_pre_attn_scalar": 21, "attn_logit_softcapping": null, "final_logit_softcapping": 4.5}""")]
     [DataRow("""{"model_type": "gemma2", "query_pre_attn_scalar": 20.7, "tie_word_embeddings": false, "sliding_window": null}""")]
@@ -548,7 +603,13 @@ public sealed class ModelConfigurationTests
         CollectionAssert.AreEqual(c.SlidingWindows.ToArray(), read.SlidingWindows.ToArray());
         CollectionAssert.AreEqual(c.EndOfSequenceIds.ToArray(), read.EndOfSequenceIds.ToArray());
         CollectionAssert.AreEqual(c.RotatedLayers?.ToArray(), read.RotatedLayers?.ToArray());
-        Assert.AreEqual(c with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null },
-            read with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null });
+        CollectionAssert.AreEqual(c.Experts?.Layers?.ToArray(), read.Experts?.Layers?.ToArray());
+        Assert.AreEqual(WithoutLists(c), WithoutLists(read));
+
+        static ModelConfiguration WithoutLists(ModelConfiguration c) => c with
+        {
+            DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null,
+            Experts = c.Experts is { } experts ? experts with { Layers = null } : null,
+        };
     }
 }

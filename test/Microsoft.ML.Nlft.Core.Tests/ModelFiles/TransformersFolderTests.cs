@@ -20,6 +20,7 @@ public sealed class TransformersFolderTests
         CollectionAssert.AreEqual(expected.SlidingWindows.ToArray(), c.SlidingWindows.ToArray());
         CollectionAssert.AreEqual(expected.EndOfSequenceIds.ToArray(), c.EndOfSequenceIds.ToArray());
         CollectionAssert.AreEqual(expected.RotatedLayers?.ToArray(), c.RotatedLayers?.ToArray());
+        CollectionAssert.AreEqual(expected.Experts?.Layers?.ToArray(), c.Experts?.Layers?.ToArray());
         CollectionAssert.AreEqual(expected.Rope.ShortFactors.ToArray(), c.Rope.ShortFactors.ToArray());
         CollectionAssert.AreEqual(expected.Rope.LongFactors.ToArray(), c.Rope.LongFactors.ToArray());
         Assert.AreEqual(WithoutLists(expected), WithoutLists(c));
@@ -31,7 +32,8 @@ public sealed class TransformersFolderTests
 
     private static ModelConfiguration WithoutLists(ModelConfiguration c) => c with
     {
-        SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null, Rope = c.Rope with { ShortFactors = [], LongFactors = [] },
+        SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null, Experts = c.Experts is { } experts ? experts with { Layers = null } : null,
+        Rope = c.Rope with { ShortFactors = [], LongFactors = [] },
     };
 
     [TestMethod]

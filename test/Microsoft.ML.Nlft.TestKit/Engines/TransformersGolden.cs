@@ -24,9 +24,6 @@ public sealed class TransformersGolden : IDisposable
     /// <summary>Architectures that no engine here has yet, by folder, and the key by which they are refused.</summary>
     public static IReadOnlyDictionary<string, string> Unsupported { get; } = new Dictionary<string, string>
     {
-        ["mixtral"] = "model_type",
-        ["qwen3_moe"] = "model_type",
-        ["qwen3_moe-unnormalised"] = "model_type",
     };
 
     /// <summary>Kinds of adapters that are not computed yet, and the name by which they are refused.</summary>

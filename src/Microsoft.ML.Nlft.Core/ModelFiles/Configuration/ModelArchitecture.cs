@@ -11,6 +11,12 @@ internal sealed record ModelArchitecture
         new() { Name = "mistral", MaximumPositions = 131072, KeyValueHeadCount = 8, Windows = LayerWindows.InEveryLayer },
         new()
         {
+            Name = "mixtral", MaximumPositions = 131072, KeyValueHeadCount = 8, NormEpsilon = 1e-5, Theta = 1000000,
+            Windows = LayerWindows.InEveryLayer, Window = null,
+            Experts = new() { Count = 8, PerToken = 2 }, Modules = new() { Experts = "block_sparse_moe", Expert = ("w1", "w3", "w2") },
+        },
+        new()
+        {
             Name = "qwen2", MaximumPositions = 32768, KeyValueHeadCount = 32, AttentionBias = AttentionBias.OfQkv,
             Windows = LayerWindows.FromALayerOn, EndOfSequenceIds = [],
         },
@@ -18,6 +24,12 @@ internal sealed record ModelArchitecture
         {
             Name = "qwen3", MaximumPositions = 32768, KeyValueHeadCount = 32, HeadSize = 128, QueryKeyNorm = true,
             AttentionBias = AttentionBias.ByKey, Windows = LayerWindows.FromALayerOn, EndOfSequenceIds = [],
+        },
+        new()
+        {
+            Name = "qwen3_moe", ClassName = "Qwen3Moe", MaximumPositions = 32768, KeyValueHeadCount = 4, QueryKeyNorm = true,
+            AttentionBias = AttentionBias.ByKey, Windows = LayerWindows.InEveryLayerByKey, EndOfSequenceIds = [],
+            Experts = new() { Count = 128, PerToken = 8, IntermediateSize = 768 },
         },
         new() { Name = "granite", MaximumPositions = 2048, AttentionBias = AttentionBias.ByKey, MlpBias = true, Multipliers = true },
         new()
@@ -214,6 +226,9 @@ internal sealed record ModelArchitecture
     /// <summary>Which layers may have a sliding window.</summary>
     public LayerWindows Windows { get; init; }
 
+    /// <summary>The experts that replace feed-forward networks; null: none.</summary>
+    public ExpertArchitecture? Experts { get; init; }
+
     /// <summary>sliding_window.</summary>
     public int? Window { get; init; } = 4096;
 
@@ -294,9 +309,27 @@ internal enum LayerWindows
     /// <summary>All layers, unless sliding_window is null.</summary>
     InEveryLayer,
 
+    /// <summary>With use_sliding_window, all layers.</summary>
+    InEveryLayerByKey,
+
     /// <summary>With use_sliding_window, the layers from max_window_layers on.</summary>
     FromALayerOn,
 
     /// <summary>All layers but every Nth: with N = 2 the first, the third and so on.</summary>
     ButEveryNthLayer,
+}
+
+/// <summary>What a missing key of experts stands for.</summary>
+internal sealed record ExpertArchitecture
+{
+    /// <summary>num_local_experts, or num_experts.</summary>
+    public required int Count { get; init; }
+
+    /// <summary>num_experts_per_tok.</summary>
+    public required int PerToken { get; init; }
+
+    /// <summary>
+    /// moe_intermediate_size; null: experts are as wide as intermediate_size, their weights always add up to 1, and every layer has experts.
+    /// </summary>
+    public int? IntermediateSize { get; init; }
 }

@@ -15,6 +15,9 @@ public sealed record ModelConfiguration
     /// <summary>Width of the feed-forward layer.</summary>
     public required int IntermediateSize { get; init; }
 
+    /// <summary>The experts of a model in which they replace the feed-forward network of layers (mixtral, qwen3_moe); null (default): none.</summary>
+    public ExpertConfiguration? Experts { get; init; }
+
     /// <summary>Number of decoder layers.</summary>
     public required int LayerCount { get; init; }
 
@@ -115,6 +118,14 @@ public sealed record ModelConfiguration
 
     /// <summary>Beginning-of-sequence id of config.json, or null; the forward pass does not use it.</summary>
     public int? BeginningOfSequenceId { get; init; }
+
+    /// <summary>Whether a layer has experts in place of one feed-forward network.</summary>
+    /// <param name="layer">The index of the layer, from 0.</param>
+    public bool HasExperts(int layer) => Experts is { } experts && experts.Layers?[layer] != false;
+
+    /// <summary>The widest feed-forward activations of a token in any layer: of one network, or of a token's experts together.</summary>
+    public int FeedForwardWidth => Enumerable.Range(0, LayerCount)
+        .Max(layer => HasExperts(layer) ? Experts!.PerToken * Experts.IntermediateSize : IntermediateSize);
 
     /// <summary>The projections into the feed-forward network, which <see cref="ModelType"/> says.</summary>
     public FeedForwardLayout FeedForwardLayout => Architecture?.FeedForwardLayout ?? FeedForwardLayout.Separate;

@@ -34,6 +34,7 @@ internal static class ModelConfigurationReader
             HiddenSize = hidden,
             IntermediateSize = architecture.InnerFactor is { } factor && config[architecture.Key("intermediate_size")].IsNull ? factor * hidden
                 : Required(config, architecture.Key("intermediate_size"), 1, ModelConfigurationRules.MaximumWidth),
+            Experts = architecture.Experts is { } experts ? Experts(config, experts, layers) : null,
             LayerCount = layers,
             HeadCount = heads,
             KeyValueHeadCount = KeyValueHeads(config, architecture, heads),
@@ -122,6 +123,27 @@ internal static class ModelConfigurationReader
         return Array.TrueForAll(rotated, rotates => rotates) ? null : rotated;
     }
 
+    /// <summary>num_local_experts is the name of transformers 5, num_experts that of earlier versions.</summary>
+    private static ExpertConfiguration Experts(JsonPlace config, ExpertArchitecture architecture, int layers)
+    {
+        var experts = new ExpertConfiguration
+        {
+            Count = config["num_local_experts"].IntOrNull() ?? config["num_experts"].IntOrNull() ?? architecture.Count,
+            PerToken = config["num_experts_per_tok"].IntOrNull() ?? architecture.PerToken,
+            IntermediateSize = config["intermediate_size"].Int(),
+        };
+        if (architecture.IntermediateSize is not { } usual) return experts;
+        var (step, dense) = (config["decoder_sparse_step"].IntOrNull() ?? 1, (config["mlp_only_layers"].IntsOrNull() ?? []).ToHashSet());
+        if (step < 1) throw config["decoder_sparse_step"].Refuse("an integer above 0");
+        bool[] sparse = [.. Enumerable.Range(0, layers).Select(layer => (layer + 1) % step == 0 && !dense.Contains(layer))];
+        return experts with
+        {
+            IntermediateSize = config["moe_intermediate_size"].IntOrNull() ?? usual,
+            NormalizeWeights = config["norm_topk_prob"].Boolean(false),
+            Layers = Array.TrueForAll(sparse, hasExperts => hasExperts) ? null : sparse,
+        };
+    }
+
     private static int KeyValueHeads(JsonPlace config, ModelArchitecture architecture, int heads)
     {
         if (!architecture.GroupedHeads) return heads;
@@ -145,7 +167,7 @@ internal static class ModelConfigurationReader
         var slides = architecture.Windows switch
         {
             LayerWindows.InEveryLayer or LayerWindows.ButEveryNthLayer => true,
-            LayerWindows.FromALayerOn => config["use_sliding_window"].Boolean(false),
+            LayerWindows.InEveryLayerByKey or LayerWindows.FromALayerOn => config["use_sliding_window"].Boolean(false),
             _ => false,
         };
         var isNull = config["sliding_window"] is { IsNull: true, IsMissing: false };

@@ -9,6 +9,7 @@ internal static class ModelConfigurationRules
     public const int MaximumLayers = 1 << 12;
     public const int MaximumHeads = 1 << 14;
     public const int MaximumHeadSize = 1 << 14;
+    public const int MaximumExperts = 1 << 14;
 
     public static void Check(ModelConfiguration configuration, string source)
     {
@@ -63,6 +64,9 @@ internal static class ModelConfigurationRules
         }
         if ((c.SlidingRope is not null) != (architecture.SlidingTheta is not null))
             throw Fault("rope_local_base_freq", c.SlidingRope?.Theta ?? 0, "rotary settings of layers with a sliding window in gemma3_text only");
+        if ((c.Experts is null) != (architecture.Experts is null))
+            throw Fault("model_type", c.ModelType, "mixtral or qwen3_moe for experts, and only for them");
+        if (c.Experts is { } experts) CheckExperts(experts, architecture.Experts!);
         if (!architecture.RotatedLayers && c.RotatedLayers is not null) throw Fault("no_rope_layers", "a list", "none: all layers rotate");
         if (c.RotatedLayers is { } rotated && rotated.Count != c.LayerCount)
             throw Fault("no_rope_layers", $"{rotated.Count} entries", $"{c.LayerCount}, one per layer");
@@ -83,6 +87,22 @@ internal static class ModelConfigurationRules
         Multiplier("residual_multiplier", c.ResidualMultiplier, 1);
         Multiplier("logits_scaling", c.LogitsDivisor, 1);
         CheckWindows();
+
+        void CheckExperts(ExpertConfiguration experts, ExpertArchitecture architecture)
+        {
+            InRange("num_experts", experts.Count, MaximumExperts);
+            InRange("num_experts_per_tok", experts.PerToken, experts.Count);
+            InRange("moe_intermediate_size", experts.IntermediateSize, MaximumWidth);
+            if ((long)experts.PerToken * experts.IntermediateSize > MaximumWidth)
+                throw Fault("num_experts_per_tok", experts.PerToken, $"experts that are together at most {MaximumWidth} wide");
+            if (experts.Layers is { } layers && layers.Count != c.LayerCount)
+                throw Fault("mlp_only_layers", $"{layers.Count} entries", $"{c.LayerCount}, one per layer");
+            if (architecture.IntermediateSize is not null) return;
+            if (experts.IntermediateSize != c.IntermediateSize)
+                throw Fault("moe_intermediate_size", experts.IntermediateSize, $"{c.IntermediateSize}, intermediate_size of {c.ModelType}");
+            if (!experts.NormalizeWeights) throw Fault("norm_topk_prob", false, $"true: weights of {c.ModelType} always add up to 1");
+            if (experts.Layers is not null) throw Fault("mlp_only_layers", "a list", $"none: all layers of {c.ModelType} have experts");
+        }
 
         void CheckRope()
         {

@@ -71,19 +71,33 @@ internal static class ModelConfigurationWriter
         if (architecture.HasAttentionSoftCap) keys["attn_logit_softcapping"] = c.AttentionSoftCap;
         if (architecture.HasLogitsSoftCap) keys["final_logit_softcapping"] = c.LogitsSoftCap;
         if (architecture.MlpBias) keys["mlp_bias"] = c.MlpBias;
+        if (c.Experts is { } experts) AddExperts(keys, c, experts, architecture.Experts!);
         if (architecture.Windows != LayerWindows.None) AddWindows(keys, c, architecture.Windows);
         return HuggingFaceJson.Write(keys);
+    }
+
+    private static void AddExperts(SortedDictionary<string, object?> keys, ModelConfiguration c, ExpertConfiguration experts,
+        ExpertArchitecture architecture)
+    {
+        keys["num_experts_per_tok"] = experts.PerToken;
+        if (architecture.IntermediateSize is null)
+        {
+            keys["num_local_experts"] = experts.Count;
+            return;
+        }
+        keys["num_experts"] = experts.Count;
+        keys["moe_intermediate_size"] = experts.IntermediateSize;
+        keys["norm_topk_prob"] = experts.NormalizeWeights;
+        keys["decoder_sparse_step"] = 1;
+        keys["mlp_only_layers"] = Enumerable.Range(0, c.LayerCount).Where(layer => !c.HasExperts(layer)).ToArray();
     }
 
     private static void AddWindows(SortedDictionary<string, object?> keys, ModelConfiguration c, LayerWindows windows)
     {
         var window = c.SlidingWindows.Max();
         keys["sliding_window"] = window == 0 ? null : window;
-        if (windows == LayerWindows.FromALayerOn)
-        {
-            keys["use_sliding_window"] = window > 0;
-            keys["max_window_layers"] = c.SlidingWindows.TakeWhile(layer => layer == 0).Count();
-        }
+        if (windows is LayerWindows.FromALayerOn or LayerWindows.InEveryLayerByKey) keys["use_sliding_window"] = window > 0;
+        if (windows == LayerWindows.FromALayerOn) keys["max_window_layers"] = c.SlidingWindows.TakeWhile(layer => layer == 0).Count();
         if ((window > 0 && c.SlidingWindows.Contains(0)) || windows == LayerWindows.ButEveryNthLayer)
             keys["layer_types"] = c.SlidingWindows.Select(layer => layer > 0 ? "sliding_attention" : "full_attention").ToArray();
     }

@@ -34,6 +34,10 @@ internal sealed record ModuleNames
     public IReadOnlyList<string> GateUp { get; init; } = ["mlp.gate_proj", "mlp.up_proj"];
     public string Down { get; init; } = "mlp.down_proj";
 
+    /// <summary>Router and experts in the files, and the matrices of an expert there.</summary>
+    public string Experts { get; init; } = "mlp";
+    public (string Gate, string Up, string Down) Expert { get; init; } = ("gate_proj", "up_proj", "down_proj");
+
     /// <summary>Whether a path is that of a linear layer of a decoder layer.</summary>
     public bool IsLinear(string module)
     {

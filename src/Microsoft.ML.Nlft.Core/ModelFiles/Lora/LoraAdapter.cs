@@ -14,7 +14,8 @@ public sealed class LoraAdapter
     /// <summary>
     /// The tensors: the factors <c>MODULE.lora_A</c> (r x in) and <c>MODULE.lora_B</c> (out x r), for example
     /// <c>model.layers.0.mlp.up_proj.lora_A</c>; as the settings ask, <c>MODULE.lora_magnitude_vector</c> and <c>MODULE.lora_B.bias</c> (out); and
-    /// biases that are trained, under their names in the model.
+    /// biases that are trained, under their names in the model. Those of a stack of E experts are <c>lora_A</c> ([E, r, in], as E r x in) and
+    /// <c>lora_B</c> ([out, r, E], as out x r E), named by <see cref="LoraTarget.Factors"/>.
     /// </summary>
     public IReadOnlyList<NamedTensor> Factors { get; }
 
@@ -113,7 +114,7 @@ public sealed class LoraAdapter
 
     private static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed, Func<string, float[]> weights)
     {
-        configuration = configuration with { FanInFanOut = model.TransposedWeights };
+        configuration = configuration.For(model) with { FanInFanOut = model.TransposedWeights };
         return new LoraAdapter(configuration, [.. LoraLayout.Trained(configuration, model).Select(tensor =>
             new NamedTensor(tensor.Name, tensor.Shape, Initial(tensor.Name, tensor.Shape)))]);
 

@@ -108,13 +108,14 @@ internal static class LoraAdapterFolder
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var factor in factors)
         {
-            var (module, part) = LoraLayout.Split(factor.Name);
-            if (part is "" or LoraLayout.Weight || !ModelArchitecture.IsLinear(module))
+            var (owner, part) = LoraLayout.Split(factor.Name);
+            if (part is "" or LoraLayout.Weight || !(ModelArchitecture.IsLinear(owner) || ExpertTargets.IsOwner(owner)))
             {
                 throw Fault(factor.Name, "a module that cannot be adapted",
                     "a linear layer of the decoder, such as model.layers.N.self_attn.q_proj or model.layers.N.mlp.up_proj", ForeignAdapter.Merge);
             }
-            var target = configuration.Resolve(module);
+            var module = ExpertTargets.ModuleOf(owner, configuration);
+            var target = configuration.Resolve(module) is { } found && found.Factors == owner ? found : null;
             if (target is null && !(part == LoraLayout.Bias && configuration.Bias == TrainedBiases.All))
             {
                 throw Fault(factor.Name, "a factor of a module that target_modules does not name", "factors of targeted modules",
@@ -122,8 +123,8 @@ internal static class LoraAdapterFolder
             }
             var fits = (part, factor.Shape) switch
             {
-                (LoraLayout.A, [var rank, _]) => rank == target?.Rank,
-                (LoraLayout.B, [_, var rank]) => rank == target?.Rank,
+                (LoraLayout.A, [var rank, _]) => IsRank(rank),
+                (LoraLayout.B, [_, var rank]) => IsRank(rank),
                 (_, var shape) => shape.Length == Dimensions(factor.Name),
             };
             if (!fits)
@@ -138,6 +139,8 @@ internal static class LoraAdapterFolder
                     "Correct r or rank_pattern, or take the file that belongs to the settings.");
             }
             if (!names.Add(factor.Name)) throw Fault(factor.Name, "the factor twice", "every factor once", Incomplete);
+
+            bool IsRank(int rank) => target is not null && (rank == target.Rank || (ExpertTargets.IsStack(module) && rank % target.Rank == 0));
         }
         foreach (var factor in factors)
         {

@@ -37,7 +37,7 @@ internal sealed class DecoderLayer
     /// <summary>The norms before and after the feed-forward network, or null.</summary>
     public INorm? FeedForwardNorm { get; init; }
     public INorm? FeedForwardOutputNorm { get; init; }
-    public required FeedForward FeedForward { get; init; }
+    public required IFeedForward FeedForward { get; init; }
 
     /// <summary>The linear layers, in the order of the forward pass.</summary>
     public IEnumerable<Linear> Linears => [.. Qkv.Linears, O, .. FeedForward.Linears];
@@ -81,14 +81,14 @@ internal sealed class DecoderLayer
         {
             O.Forward(queryContext, a.Attended, a.PostAttention, residual);
             NormInput(queryContext, FeedForwardNorm, IsParallel ? residual : a.PostAttention, queryInput);
-            FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, a.PostAttention, y);
+            FeedForward.Forward(queryContext, queryInput, a, a.PostAttention, y);
         }
         else
         {
             O.Forward(queryContext, a.Attended, a.AttentionOutput ?? a.PostAttention);
             AddToResidual(queryContext, AttentionOutputNorm, a.AttentionOutput, residual, a.PostAttention);
             NormInput(queryContext, FeedForwardNorm, IsParallel ? residual : a.PostAttention, queryInput);
-            FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, null, a.FeedForwardOutput ?? y);
+            FeedForward.Forward(queryContext, queryInput, a, null, a.FeedForwardOutput ?? y);
             AddToResidual(queryContext, FeedForwardOutputNorm, a.FeedForwardOutput, a.PostAttention, y);
         }
         if (!rows.IsAll)
@@ -111,7 +111,7 @@ internal sealed class DecoderLayer
         var read = IsParallel ? queryContext.Gather(x) : a.PostAttention;
         NormInput(queryContext, FeedForwardNorm, read, normed); // recomputing is cheaper than storing
         var dBranch = Branch(queryContext, FeedForwardOutputNorm, a.FeedForwardOutput, dy);
-        FeedForward.Backward(queryContext, normed, a.Gate, a.Up, dBranch, reachesAttention ? dNormed : null);
+        FeedForward.Backward(queryContext, normed, a, dBranch, reachesAttention ? dNormed : null);
         ReturnBranch(context, dBranch, dy);
         if (reachesAttention)
         {

@@ -7,12 +7,23 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// The feed-forward network of a layer, gated (Shazeer, arXiv 2002.05202), y = down(f(gate(x)) * up(x)), or not, y = down(f(up(x))), where f is the
 /// activation. One projection may give gate and up, as the halves of its rows.
 /// </summary>
-internal sealed class FeedForward(IReadOnlyList<Linear> gateUp, Linear down, FeedForwardLayout layout, Activation activation)
+internal sealed class FeedForward(IReadOnlyList<Linear> gateUp, Linear down, FeedForwardLayout layout, Activation activation) : IFeedForward
 {
     private readonly float[] _ones = layout == FeedForwardLayout.UpOnly ? [.. Enumerable.Repeat(1f, down.Inputs)] : [];
 
-    /// <summary>The linear layers.</summary>
     public IEnumerable<Linear> Linears => [.. gateUp, down];
+
+    public void Forward(EngineContext context, Matrix x, LayerActivations activations, Matrix? residual, Matrix y)
+    {
+        var (g, u) = activations.GateAndUp(x.Rows, down.Inputs);
+        Forward(context, x, g, u, residual, y);
+    }
+
+    public void Backward(EngineContext context, Matrix x, LayerActivations activations, Matrix dy, Matrix? dx)
+    {
+        var (g, u) = activations.GateAndUp(x.Rows, down.Inputs);
+        Backward(context, x, g, u, dy, dx);
+    }
 
     /// <summary>Computes y[N x H] = residual + FFN(x[N x H]); fills g[N x F] and u[N x F] for the backward pass.</summary>
     public void Forward(EngineContext context, Matrix x, Matrix g, Matrix u, Matrix? residual, Matrix y)

@@ -79,8 +79,19 @@ internal sealed class Network : IDisposable
             Attention = new Attention(c, c.SlidingWindows[index]),
             FeedForwardNorm = modules.FeedForwardNorm == modules.AttentionNorm ? attentionNorm : NormOrNull(modules.FeedForwardNorm),
             FeedForwardOutputNorm = NormOrNull(modules.FeedForwardOutputNorm),
-            FeedForward = new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down), c.FeedForwardLayout, c.Activation),
+            FeedForward = modules.Router is { } router ? Experts(c, router, modules.GateUp[0], modules.Down)
+                : new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down), c.FeedForwardLayout, c.Activation),
         };
+    }
+
+    private Experts Experts(ModelConfiguration c, LinearModule router, LinearModule gateUp, LinearModule down)
+    {
+        var experts = Enumerable.Range(0, c.Experts!.Count);
+        return new Experts(c.Experts, Part(router, 0),
+            [.. experts.Select(expert => new Expert(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))], c.Activation);
+
+        Linear Part(LinearModule module, int part) => new(module.Name,
+            Load(module.Parts[part].Weight, module.Parts[part].Rows, module.Inputs, int4: _engine.Int4Weights, exact: module.IsRouter), null);
     }
 
     private static QueryKeyValue Qkv(ModelConfiguration c, Linear[] linears) =>
@@ -102,9 +113,10 @@ internal sealed class Network : IDisposable
 
     private Weight Load(WeightShape weight) => Load(weight.Name, (int)weight.Shape[0], (int)weight.Shape[1]);
 
-    private Weight Load(string name, int rows, int columns, bool vector = false, bool int4 = false, bool transposed = false)
+    private Weight Load(string name, int rows, int columns, bool vector = false, bool int4 = false, bool transposed = false,
+        bool exact = false)
     {
-        int? bits = int4 ? 4 : _engine.Int8Weights || _engine.Int4Weights ? 8 : null;
+        int? bits = exact ? null : int4 ? 4 : _engine.Int8Weights || _engine.Int4Weights ? 8 : null;
         var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, bits, transposed);
         _weights.Add(weight);
         return weight;
