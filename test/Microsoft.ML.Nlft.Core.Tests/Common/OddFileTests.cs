@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
+using System.Text;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Common;
@@ -86,7 +87,8 @@ public sealed class OddFileTests
     public void Read_InvalidUtf8_IsRefusedByName(string file)
     {
         using var folder = new TemporaryFolder();
-        folder.Write(file, [(byte)'{', (byte)'"', 0xC3, 0x28, (byte)'"', (byte)':', (byte)'1', (byte)'}', (byte)'\n']);
+        var (before, after) = file == "rows.csv" ? ("Question,", ",Response\n1,2,3\n") : ("{\"", "\":1}\n");
+        folder.Write(file, [.. Encoding.ASCII.GetBytes(before), 0xC3, 0x28, .. Encoding.ASCII.GetBytes(after)]);
         var message = Refusal(() => s_readers[file](folder.File(file)));
         StringAssert.Contains(message, file);
         StringAssert.Contains(message, "not UTF-8");
