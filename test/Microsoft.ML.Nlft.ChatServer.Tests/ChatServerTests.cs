@@ -223,9 +223,10 @@ public sealed class ChatServerTests
     {
         using var client = new TcpClient();
         await client.ConnectAsync(_server.Address.Host, _server.Address.Port);
-        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request));
+        var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(request));
         client.Client.Shutdown(SocketShutdown.Send);
-        using var reader = new StreamReader(client.GetStream());
+        using var reader = new StreamReader(stream);
         try
         {
             return await reader.ReadToEndAsync();

@@ -2,7 +2,7 @@ namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>
 /// Writes files atomically: under a temporary name beside the target, then renamed over it; the rename is written through to the disk. Replaces
-/// regular files only, and keeps their permissions: a link, a pipe or a device is refused, because a rename would put a file in its place.
+/// regular files and links to files only, and keeps their permissions: a pipe or a device is refused, because a rename would put a file in its place.
 /// </summary>
 public static class AtomicFile
 {

@@ -3,14 +3,23 @@ namespace Microsoft.ML.Nlft.Common;
 /// <summary>The rules for files that are written.</summary>
 internal static class OutputFile
 {
-    /// <summary>Refuses a path where something other than a regular file is; a link is not followed and not replaced.</summary>
-    /// <exception cref="NlftException">A link, a folder, a pipe, a device or a socket is there.</exception>
+    /// <summary>
+    /// Refuses a path where a folder, a pipe, a device or a socket is, or a link to one. A link to a file, or to nothing, may be replaced: what it
+    /// leads to is not written.
+    /// </summary>
+    /// <exception cref="NlftException">Such a thing is there.</exception>
     public static void Require(string path)
     {
-        var found = new FileInfo(path).LinkTarget is { } target ? $"a link to {target}"
-            : Directory.Exists(path) ? "a folder" : File.Exists(path) ? PosixFile.Special(path) : null;
-        if (found is not null)
-            throw new NlftException(path, found, "a regular file, or none yet", "Name another place. What was there before is unchanged.");
+        var special = Directory.Exists(path) ? "a folder" : File.Exists(path) ? PosixFile.Special(path) : null;
+        if (special is not null) throw Taken(path, new FileInfo(path).LinkTarget is { } target ? $"a link to {target}" : special);
+    }
+
+    /// <summary>Refuses the path of a file that a person names where something other than a regular file is, links included.</summary>
+    /// <exception cref="NlftException">Something else is there.</exception>
+    public static void RequireNoLink(string path)
+    {
+        if (new FileInfo(path).LinkTarget is { } target) throw Taken(path, $"a link to {target}");
+        Require(path);
     }
 
     /// <summary>Creates a file that is to replace another, with its permissions.</summary>
@@ -25,4 +34,7 @@ internal static class OutputFile
         File.SetUnixFileMode(stream.SafeFileHandle, mode.Value); // creation removes what the umask says
         return stream;
     }
+
+    private static NlftException Taken(string path, string found) =>
+        new(path, found, "a regular file, or none yet", "Name another place. What was there before is unchanged.");
 }

@@ -50,11 +50,16 @@ internal sealed class DataArguments
     public IReadOnlyList<DataRow> Read(ParseResult parsed, ToolOptions options, params string[] required) =>
         DataFile.Read(_console.PathOf(parsed.GetValue(_data)!), format: null, options.Columns, Delimiter(parsed), required);
 
-    /// <summary>Refuses to write over the rows that were read, because columns that the tool does not use would be lost.</summary>
-    /// <exception cref="NlftException">The output is the file of --data, directly or through links.</exception>
-    public void RequireOther(ParseResult parsed, string? output)
+    /// <summary>
+    /// Refuses an output that is no regular file, and one that is the rows that are read: columns that the tool does not use would be lost.
+    /// </summary>
+    /// <exception cref="NlftException">A link, a pipe, a device or a folder is there, or the file of --data, directly or through links.</exception>
+    public void RequireOutput(ParseResult parsed, string? output)
     {
-        if (output is null || parsed.GetValue(_data) is not { } data || !RealPath.Same(_console.PathOf(data), output)) return;
+        if (output is null) return;
+        output = _console.PathOf(output);
+        OutputFile.RequireNoLink(output);
+        if (parsed.GetValue(_data) is not { } data || !RealPath.Same(_console.PathOf(data), output)) return;
         throw new NlftException(output, "the file that --data names", "another file",
             "Name another file with --output: columns that this command does not use would be lost.");
     }

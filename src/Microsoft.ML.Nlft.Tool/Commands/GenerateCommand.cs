@@ -54,7 +54,7 @@ internal sealed class GenerateCommand : ToolCommand
         options.Generation.Validate();
         var question = parsed.GetValue(_question);
         var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
-        _data.RequireOther(parsed, output);
+        _data.RequireOutput(parsed, output);
         IReadOnlyList<DataRow> rows = question is null ? _data.Read(parsed, options) : [new DataRow { Question = question, Source = "--question" }];
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
         if (question is not null && output is null)

@@ -39,7 +39,7 @@ internal sealed class JudgeCommand : ToolCommand
     {
         var keep = parsed.GetValue(_keep);
         var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
-        _data.RequireOther(parsed, output);
+        _data.RequireOutput(parsed, output);
         var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
         using var model = _model.Given(parsed) ? _model.Open(parsed, options, cancellationToken: cancellationToken) : null;
         using var chat = model is null ? null : ChatJudge.OfModel(model, new() { TimeProvider = Console.Time });

@@ -41,7 +41,7 @@ internal sealed class SelectCommand : ToolCommand
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
-        _data.RequireOther(parsed, output);
+        _data.RequireOutput(parsed, output);
         var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
         var (count, seed) = (parsed.GetValue(_count), parsed.GetValue(_seed));
         var chosen = parsed.GetValue(_ratio) is { } ratio

@@ -9,10 +9,8 @@ namespace Microsoft.ML.Nlft.Tests.Common;
 public sealed class OutputFileTests
 {
     [TestMethod]
-    [DataRow("link to a file", "a link to there")]
-    [DataRow("link to nothing", "a link to nowhere")]
+    [DataRow("link to a folder", "a link to .")]
     [DataRow("link to a device", "a link to /dev/null")]
-    [DataRow("loop", "a link to out")]
     [DataRow("pipe", "a named pipe")]
     [DataRow("socket", "a socket")]
     [DataRow("folder", "a folder")]
@@ -24,10 +22,8 @@ public sealed class OutputFileTests
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         switch (kind)
         {
-            case "link to a file": File.CreateSymbolicLink(path, "there"); break;
-            case "link to nothing": File.CreateSymbolicLink(path, "nowhere"); break;
+            case "link to a folder": Directory.CreateSymbolicLink(path, "."); break;
             case "link to a device": File.CreateSymbolicLink(path, "/dev/null"); break;
-            case "loop": File.CreateSymbolicLink(path, "out"); break;
             case "pipe": OddFileTests.MakePipe(path); break;
             case "socket": socket.Bind(new UnixDomainSocketEndPoint(path)); break;
             default: Directory.CreateDirectory(path); break;
@@ -38,6 +34,21 @@ public sealed class OutputFileTests
         Assert.IsFalse(File.Exists(folder.File("first")));
         Assert.AreEqual("old", File.ReadAllText(folder.File("there")));
         Assert.HasCount(2, Directory.EnumerateFileSystemEntries(folder.Path).ToArray());
+    }
+
+    [TestMethod]
+    [DataRow("there")]
+    [DataRow("nowhere")]
+    [DataRow("out")]
+    public void Write_OverALinkToAFile_ReplacesTheLinkAlone(string target)
+    {
+        using var folder = new TemporaryFolder();
+        var (path, there) = (folder.File("out"), folder.Write("there", "old"));
+        File.CreateSymbolicLink(path, target);
+        StringAssert.StartsWith(folder.Refusal(() => OutputFile.RequireNoLink(path)),
+            $"out: found a link to {target}; expected a regular file, or none yet.");
+        AtomicFile.Write(path, stream => stream.Write("new"u8));
+        Assert.AreEqual(("new", "old", (string?)null), (File.ReadAllText(path), File.ReadAllText(there), new FileInfo(path).LinkTarget));
     }
 
     [TestMethod]

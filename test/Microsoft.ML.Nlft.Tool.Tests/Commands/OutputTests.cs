@@ -14,6 +14,8 @@ public sealed class OutputTests
     [DataRow("judge --data rows.csv --output rows.csv")]
     [DataRow("select --data rows.csv --count 1 --output rows.csv")]
     [DataRow("export --data rows.csv --output rows.csv")]
+    [DataRow("evaluate --data rows.csv --output rows.csv")]
+    [DataRow("saliency --model MODEL --data rows.csv --output rows.csv")]
     [DataRow("judge --data rows.csv --output ../work/./rows.csv")]
     [DataRow("select --data link.csv --count 1 --output rows.csv")]
     public void Run_OutputIsTheInput_IsRefused(string command)
