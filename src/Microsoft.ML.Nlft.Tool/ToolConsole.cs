@@ -12,7 +12,7 @@ namespace Microsoft.ML.Nlft.Tool;
 /// </summary>
 internal sealed class ToolConsole
 {
-    private const int PlainWidth = 120;
+    private const int PlainWidth = 130; // the comparison of models by memory takes 123
 
     private readonly TextWriter _out = TextWriter.Null, _error = TextWriter.Null; // for Spectre, which writes the terminal's own commands
 
