@@ -22,13 +22,13 @@ internal static class OutputFile
         Require(path);
     }
 
-    /// <summary>Creates a file that is to replace another, with its permissions.</summary>
+    /// <summary>Creates a file that is to replace another, with its permissions; with the usual ones if that is a link.</summary>
     /// <param name="path">The new file.</param>
     /// <param name="likeThat">The file to replace; need not exist.</param>
     public static FileStream Create(string path, string likeThat)
     {
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 1 << 16 };
-        if (OperatingSystem.IsWindows() || !File.Exists(likeThat)) return new(path, options);
+        if (OperatingSystem.IsWindows() || !File.Exists(likeThat) || new FileInfo(likeThat).LinkTarget is not null) return new(path, options);
         var mode = options.UnixCreateMode = File.GetUnixFileMode(likeThat);
         var stream = new FileStream(path, options);
         File.SetUnixFileMode(stream.SafeFileHandle, mode.Value); // creation removes what the umask says
