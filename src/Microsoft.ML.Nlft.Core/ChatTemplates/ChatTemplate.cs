@@ -161,18 +161,7 @@ public sealed class ChatTemplate
 
     private static NlftException Wrong(string subject, string found, string expected) => new(subject, found, expected, Correct);
 
-    private static string ReadText(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            var found = $"a file that cannot be read ({exception.Message})";
-            throw new NlftException(path, found, "a readable file", "Check the path and its permissions.", exception);
-        }
-    }
+    private static string ReadText(string path) => InputFile.ReadText(path, "a chat template");
 
     private readonly record struct TemplateText(string Source, string Name);
 }

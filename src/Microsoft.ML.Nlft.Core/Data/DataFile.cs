@@ -273,13 +273,13 @@ public static class DataFile
     {
         try
         {
-            using var text = new StreamReader(path); // skips a byte order mark
+            using var text = new StreamReader(InputFile.Open(path, "rows")); // skips a byte order mark
             int letter;
             while ((letter = text.Read()) >= 0)
                 if (!char.IsWhiteSpace((char)letter)) return letter == '[';
             return false;
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NlftException)
         {
             return true;
         }

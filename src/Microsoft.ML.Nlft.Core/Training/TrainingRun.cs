@@ -162,7 +162,18 @@ public sealed class TrainingRun
         var team = new TrainingTeam(_group);
         var observer = team.Rank == 0 ? new MonitorObserver(progress, monitor) : new MonitorObserver(null, null); // one process reports
         return team.ReportFailures(() =>
-            observer.Follow(Description, team, () => Loop(team, observer, cancellationToken).Run(cancellationToken), cancellationToken));
+            observer.Follow(Description, team, () =>
+            {
+                CheckpointObserver? checkpoints = null;
+                try
+                {
+                    return Loop(team, observer, ref checkpoints, cancellationToken).Run(cancellationToken);
+                }
+                finally
+                {
+                    checkpoints?.Dispose();
+                }
+            }, cancellationToken));
     });
 
     /// <summary>Creates the model card of the trained model: every option with its value, the rows, the date and the result of the run.</summary>
@@ -197,16 +208,13 @@ public sealed class TrainingRun
         return result.Recorded.Count == 0 ? null : Description.Map?.Invoke(result.Recorded);
     }
 
-    private TrainingLoop Loop(TrainingTeam team, MonitorObserver monitor, CancellationToken cancellationToken)
+    private TrainingLoop Loop(TrainingTeam team, MonitorObserver monitor, ref CheckpointObserver? opened, CancellationToken cancellationToken)
     {
         var contexts = new ConstantContexts(_network, _objective, _rows.Training, team);
         var identity = new Lazy<RunIdentity>(() => RunIdentity.Of(BaseModel, Engine, _network, _objective, _options, _rows));
-        var (checkpoints, resumed) = team.RunOnAll(_ =>
-        {
-            var options = team.Rank == 0 ? _options : _options with { CheckpointFolder = null }; // one process writes
-            var made = new CheckpointObserver(options, _network, identity, contexts, _time);
-            return (made, made.Resume());
-        }, cancellationToken);
+        var options = team.Rank == 0 ? _options : _options with { CheckpointFolder = null }; // one process writes
+        var checkpoints = opened = team.RunOnAll(_ => new CheckpointObserver(options, _network, identity, contexts, _time), cancellationToken);
+        var resumed = team.RunOnAll(_ => checkpoints.Resume(), cancellationToken);
         team.RequireSame(identity, resumed?.State.Step ?? 0, _network);
         var state = resumed?.State ?? new RunState();
         var validation = new ValidationObserver(_network, _objective, _options, _rows, team, state);

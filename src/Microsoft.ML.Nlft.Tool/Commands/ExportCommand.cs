@@ -27,8 +27,9 @@ internal sealed class ExportCommand : ToolCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
-        var rows = _data.Read(parsed, options);
         var output = Console.PathOf(parsed.GetValue(_output)!);
+        _data.RequireOutput(parsed, output);
+        var rows = _data.Read(parsed, options);
         DataFile.Write(output, rows, parsed.GetValue(_format));
         Console.Error.WriteLine($"{rows.Count} rows in {output}");
         return Task.FromResult(ExitCode.Success);

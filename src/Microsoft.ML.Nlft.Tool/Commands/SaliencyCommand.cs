@@ -48,6 +48,7 @@ internal sealed class SaliencyCommand : ToolCommand
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         if (parsed.GetValue(_mask)) return ShowMask(parsed, options, cancellationToken);
+        _data.RequireOutput(parsed, parsed.GetValue(_output));
         var objective = new NaturalLanguageObjective(options.Objective);
         var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer))
             .Take(parsed.GetValue(_rows) ?? int.MaxValue).ToList();

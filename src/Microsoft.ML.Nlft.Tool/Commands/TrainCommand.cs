@@ -103,6 +103,7 @@ internal sealed class TrainCommand : ToolCommand
         using var model = _model.Open(parsed, options, trainable, cancellationToken, parsed.GetValue(_baseName));
         if (model.Folder.IsAt(output))
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
+        using var place = Console.Communicator.IsFirst ? FolderLock.Beside(output) : null;
         if (!parsed.GetValue(_overwrite) && options.FineTune.ResumeFrom is null && Directory.Exists(output)
             && Directory.EnumerateFileSystemEntries(output).Any())
         {

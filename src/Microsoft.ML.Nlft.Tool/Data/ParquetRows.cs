@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.Nlft.Common;
 using Parquet.Serialization;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
@@ -35,7 +36,7 @@ internal static class ParquetRows
 
     private static async Task<IList<Dictionary<string, object>>> ReadAsync(string path)
     {
-        await using var stream = File.OpenRead(path);
+        await using var stream = InputFile.Open(path, Expected);
         return (await ParquetSerializer.DeserializeUntypedAsync(stream).ConfigureAwait(false)).Data;
     }
 

@@ -54,11 +54,10 @@ public sealed class FaultTests
     }
 
     [TestMethod]
-    public void Journal_FullDisk_IsSaid()
+    public void Journal_Device_IsRefused()
     {
         if (!File.Exists("/dev/full")) Assert.Inconclusive("There is no /dev/full here.");
-        Assert.AreEqual("/dev/full: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was "
-            + "there before is unchanged.",
+        Assert.AreEqual("/dev/full: found a device; expected a regular file, or none yet. Name another place. What was there before is unchanged.",
             _run.Folder.Refusal(() => new Microsoft.ML.Nlft.Feedback.Journal<string>("/dev/full", "run")));
     }
 
@@ -87,7 +86,7 @@ public sealed class FaultTests
         using var model = _run.Load();
         Directory.CreateDirectory(Path.Combine(_run.CheckpointOf(3), "in the way"));
         var message = _run.Folder.Refusal(() => SmallRun.Run(model, Options));
-        StringAssert.StartsWith(message, "checkpoints/step-00000003.safetensors: found a place that ");
+        StringAssert.StartsWith(message, "checkpoints/step-00000003.safetensors: found a folder; expected a regular file");
         StringAssert.EndsWith(message, " Then resume with ResumeFrom; the last checkpoint is checkpoints/step-00000002.safetensors.");
         CollectionAssert.AreEqual(new[] { 1, 2 }.Select(Checkpoint.FileName).ToArray(), _run.CheckpointNames);
     }
