@@ -1,0 +1,73 @@
+using System.Text.Json;
+using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.TestKit;
+using Microsoft.ML.Nlft.Tokenization;
+
+namespace Microsoft.ML.Nlft.LlamaCpp;
+
+/// <summary>llama.cpp finds the same tokens in a text as the tokenizer of the folder.</summary>
+[TestClass]
+public sealed class TokenizerTests
+{
+    private static readonly string[] s_texts =
+    [
+        WrittenModel.Question, "", " ", "a", "  two  blanks ", "1234567 + 89 = 1234656", "line\nbreaks\r\n\n\ttabs", "it's we'll I'M",
+        "caf\u00e9 na\u00efve \u4f60\u597d \ud83d\ude00!", "<<2*17=34>>34 marbles.\n#### 29", "x=(a+b)*[c]/{d};",
+    ];
+
+    [TestMethod]
+    public void Tokenize_SampleModel_EqualsOurs()
+    {
+        using var folder = ModelFolder.Open(WrittenModel.Sample);
+        using var theirs = new LlamaCppModel(WrittenModel.Write(folder, GgufType.F16));
+        var ours = HuggingFaceTokenizer.Load(folder.Path);
+        foreach (var text in s_texts)
+        {
+            CollectionAssert.AreEqual(ours.Encode(text, addSpecialTokens: false, [..]), theirs.Tokenize(text, addSpecial: false, parseSpecial: false), text);
+            CollectionAssert.AreEqual(ours.Encode(text, addSpecialTokens: true, [..]), theirs.Tokenize(text, addSpecial: true, parseSpecial: false), text);
+        }
+        const string chat = "<|user|>\nWhat is 2+3?<|endoftext|>\n<|assistant|>";
+        CollectionAssert.AreEqual(ours.Encode(chat, addSpecialTokens: false), theirs.Tokenize(chat, addSpecial: false, parseSpecial: true), chat);
+    }
+
+    /// <summary>The expected ids are those of transformers. Texts that are not composed (NFC) are left out: llama.cpp composes nothing.</summary>
+    [TestMethod]
+    [TestCategory("Conformance")]
+    [DataRow("gpt2")]
+    [DataRow("llama3")]
+    [DataRow("llama3-without-ignore-merges")]
+    [DataRow("qwen2")]
+    [DataRow("smollm")]
+    [DataRow("merges-pairs")]
+    [DataRow("post-bos")]
+    [DataRow("llama2")]
+    [DataRow("metaspace-never-whole")]
+    [DataRow("gemma")]
+    public void Tokenize_GoldenVocabulary_EqualsTransformers(string name)
+    {
+        if (!Directory.Exists(Fixtures.Path_("golden", "tokenizers", name))) Assert.Inconclusive("the shared test data are not there");
+        using var folder = WithRandomWeights(Fixtures.Path_("golden", "tokenizers", name));
+        using var theirs = new LlamaCppModel(WrittenModel.Write(folder, GgufType.F16));
+        using var expected = Fixtures.Json("golden", "tokenizers", name, "expected.json");
+        var (count, wrong) = (0, new List<string>());
+        foreach (var test in expected.RootElement.GetProperty("cases").EnumerateArray())
+        {
+            var text = test.GetProperty("text").GetString()!;
+            if (!text.IsNormalized() || text.Contains('\0')) continue;
+            count++;
+            int[] ids = test.GetProperty("ids").Ints(), found = theirs.Tokenize(text, addSpecial: false, parseSpecial: true);
+            if (!ids.SequenceEqual(found)) wrong.Add($"{JsonSerializer.Serialize(text)}: {string.Join(' ', ids)} / {string.Join(' ', found)}");
+        }
+        Assert.IsGreaterThan(80, count);
+        Assert.IsEmpty(wrong, $"{wrong.Count} of {count}\n{string.Join('\n', wrong.Take(10))}");
+    }
+
+    private static ModelFolder WithRandomWeights(string tokenizer)
+    {
+        var path = TinyModels.NewFolder();
+        foreach (var file in Directory.GetFiles(tokenizer, "*.json")) File.Copy(file, Path.Combine(path, Path.GetFileName(file)));
+        var size = HuggingFaceTokenizer.Load(path).VocabularySize;
+        ModelInitializer.Create(path, TinyModels.Configuration with { VocabularySize = size, EndOfSequenceIds = [0] }, seed: 1);
+        return ModelFolder.Open(path);
+    }
+}
