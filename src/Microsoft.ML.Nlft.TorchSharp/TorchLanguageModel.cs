@@ -19,7 +19,8 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         _embeddingMultiplier = Configuration.EmbeddingMultiplier;
         Context = new DeviceContext(device, engine.ComputeType == TensorType.BF16 ? ScalarType.BFloat16 : ScalarType.Float32);
         Recompute = engine.Recompute;
-        Rope = new RotaryEmbedding(Configuration, Context);
+        Rope = new RotaryEmbedding(Configuration, Configuration.Rope, Context);
+        SlidingRope = Configuration.SlidingRope is { } sliding ? new RotaryEmbedding(Configuration, sliding, Context) : null;
         Network = new Network(options, Context, engine.Options.Int8Weights, cancellationToken);
     }
 
@@ -30,6 +31,9 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     internal DeviceContext Context { get; }
     internal Network Network { get; }
     internal RotaryEmbedding Rope { get; }
+
+    /// <summary>The rotary embedding of layers with a sliding window; null if they share <see cref="Rope"/>.</summary>
+    internal RotaryEmbedding? SlidingRope { get; }
     internal bool Recompute { get; }
 
     public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false,
@@ -66,6 +70,7 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     {
         Network.Dispose();
         Rope.Dispose();
+        SlidingRope?.Dispose();
     }
 
     /// <summary>Runs the work of one call; explains out-of-memory errors and records the memory in use at the end.</summary>

@@ -28,7 +28,7 @@ public sealed class TroubleshootingTests : Workplace
             BaseModelPath = "/elsewhere/name",
         }).Save("SAVED");
         messages.Add(Message(() => LocalModel.Load("SAVED", new() { Locator = new ModelLocator([], _ => null) })));
-        Change("SAVED/adapter_config.json", "ADAPTER/adapter_config.json", json => json["use_dora"] = true);
+        Change("SAVED/adapter_config.json", "ADAPTER/adapter_config.json", json => json["use_qalora"] = true);
         messages.Add(Message(() => LoraAdapter.Load("ADAPTER")));
         File.WriteAllText("rows.jsonl", """{"Question": "2+3?", "Response": "2+3=6 6 6", "Judgment": "5", "Answer": "5"}""");
         using (var model = LocalModel.Load("model", new() { Prompts = new() { MaximumTokens = 8 } }))

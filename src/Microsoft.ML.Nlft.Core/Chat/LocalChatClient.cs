@@ -61,7 +61,7 @@ public sealed class LocalChatClient : IChatClient
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new();
-        var name = Directory.Exists(folder) ? ModelLocator.NameOf(folder) : folder;
+        var name = ModelLocator.IsPath(folder) ? ModelLocator.NameOf(folder) : folder;
         options = options with { ModelId = options.ModelId ?? name };
         options.Generation?.Validate();
         var model = LocalModel.Load(folder, new()

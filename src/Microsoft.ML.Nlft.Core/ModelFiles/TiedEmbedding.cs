@@ -29,7 +29,7 @@ internal static class TiedEmbedding
 
     private static bool AreEqual(ModelConfiguration configuration, ModelWeights weights)
     {
-        var (embedding, head) = (weights.ReadRows(Embedding, configuration.HiddenSize), weights.ReadRows(Head, configuration.HiddenSize));
+        var (embedding, head) = (Rows(Embedding), Rows(Head));
         var (expected, found) = (new float[configuration.HiddenSize], new float[configuration.HiddenSize]);
         for (var row = 0; row < configuration.VocabularySize; row++)
         {
@@ -38,5 +38,7 @@ internal static class TiedEmbedding
             if (!expected.AsSpan().SequenceEqual(found)) return false;
         }
         return true;
+
+        TensorRows Rows(string name) => new(weights.Tensor(name), configuration.HiddenSize);
     }
 }

@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.Text;
+using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Tokenizers;
 
 namespace Microsoft.ML.Nlft.Tokenization;
@@ -22,6 +24,8 @@ namespace Microsoft.ML.Nlft.Tokenization;
 /// </remarks>
 public sealed class HuggingFaceTokenizer : Tokenizer
 {
+    private const string WhatItIs = "tokenizer.json of a model";
+
     private readonly TokenizerDefinition _definition;
     private readonly IReadOnlyDictionary<string, string> _names;
     private readonly string _folder;
@@ -45,28 +49,39 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         VocabularySize = Math.Max(definition.Vocabulary.Size, definition.AddedTokens.Select(t => t.Id + 1).DefaultIfEmpty().Max());
     }
 
-    /// <summary>Reads tokenizer.json and, if present, the tokenizer_config.json and special_tokens_map.json beside it.</summary>
-    /// <param name="path">Path of a tokenizer.json or of a model folder that contains one.</param>
+    /// <summary>
+    /// Reads tokenizer.json and, if present, the tokenizer_config.json and special_tokens_map.json beside it, or the vocabulary of a GGUF file.
+    /// </summary>
+    /// <param name="path">Path of a tokenizer.json, of a model folder that contains one, or of a GGUF file.</param>
     /// <exception cref="NlftException">
-    /// tokenizer.json is missing, or a file is invalid JSON, is inconsistent or names an unsupported step.
+    /// tokenizer.json is missing, or a file is invalid JSON, is inconsistent or names an unsupported step; or the vocabulary of the GGUF file is
+    /// missing, inconsistent or of a kind that is not read.
     /// </exception>
-    public static HuggingFaceTokenizer Load(string path) => Load(path, int.MaxValue);
+    public static HuggingFaceTokenizer Load(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (GgufFile.IsAt(path))
+        {
+            using var documents = ModelDocuments.Of(path);
+            return Load(documents, int.MaxValue);
+        }
+        return Directory.Exists(path) ? Load(new FolderDocuments(path), int.MaxValue)
+            : Load(new FolderDocuments(Path.GetDirectoryName(Path.GetFullPath(path))!), int.MaxValue, path);
+    }
 
     /// <summary>Reads a tokenizer for a model whose embedding has a number of rows.</summary>
-    /// <param name="path">Path of a tokenizer.json or of a model folder that contains one.</param>
+    /// <param name="documents">The documents of the model.</param>
     /// <param name="rows">
     /// Rows of the embedding. Of the added tokens some may lie beyond (Gemma 3 has one for images) as long as no text needs them.
     /// </param>
+    /// <param name="file">A tokenizer.json of another name; null: that of the documents.</param>
     /// <exception cref="NlftException">The model's vocabulary, or a token that begins or ends a sequence, lies beyond the embedding.</exception>
-    internal static HuggingFaceTokenizer Load(string path, int rows)
+    internal static HuggingFaceTokenizer Load(ModelDocuments documents, int rows, string? file = null)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        var file = Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
-        var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
-        if (!File.Exists(file)) throw Missing(file, folder);
-
-        var configuration = TokenizerConfiguration.Read(folder);
-        var tokenizer = new HuggingFaceTokenizer(TokenizerJson.Read(file, configuration), configuration.Named, folder, rows);
+        var root = file is null ? documents.Json(ModelDocuments.Tokenizer) : File.Exists(file) ? JsonFile.Load(new(file, WhatItIs)) : null;
+        if (root is not { } json) throw Missing(file ?? Path.Combine(documents.Path, ModelDocuments.Tokenizer), documents.Path);
+        var configuration = TokenizerConfiguration.Read(documents);
+        var tokenizer = new HuggingFaceTokenizer(TokenizerJson.Read(json, configuration), configuration.Named, documents.Path, rows);
         string?[] ends = [tokenizer.BeginningOfSequenceToken, tokenizer.EndOfSequenceToken];
         var vocabulary = tokenizer._definition.Vocabulary.Entries.Select(entry => entry.Value).Where(id => !tokenizer._addedContents.ContainsKey(id));
         tokenizer.RequireRows(vocabulary.Concat(ends.Select(token => tokenizer._addedIds.GetValueOrDefault(token ?? ""))));
@@ -232,6 +247,11 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     private static NlftException Missing(string file, string folder)
     {
         const string expected = "a tokenizer.json of Hugging Face";
+        if (File.Exists(folder))
+        {
+            return new NlftException(folder, "no vocabulary in its metadata", "the key tokenizer.ggml.model and what belongs to it",
+                "Use a file of the model that has its vocabulary.");
+        }
         string[] others = [.. new[] { "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "vocab.txt", "tekken.json", "tiktoken.model" }
             .Where(name => File.Exists(Path.Combine(folder, name)))];
         return others.Length == 0

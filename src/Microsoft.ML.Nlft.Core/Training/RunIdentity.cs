@@ -20,7 +20,7 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
 {
     /// <summary>Options that do not change what was trained so far: what to do on cancellation, and how to resume.</summary>
     private static readonly string[] NotCompared = [nameof(FineTuneOptions.ReturnPartialOnCancel), nameof(FineTuneOptions.ResumeOnAnotherEngine)];
-    private const string ObjectivePrefix = "Objective.";
+    private const string ObjectivePrefix = "Objective.", LoraPrefix = "Lora.", LoraRank = LoraPrefix + nameof(ModelFiles.LoraConfiguration.Rank);
     private const int NamedRows = 5;
 
     /// <summary>Returns the identity of a run.</summary>
@@ -44,7 +44,7 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
             Add("Validation.", options.Validation);
             values["Validation rows"] = $"{rows.Validation.Count} ({HashOfValidation(rows)})";
         }
-        Add("Lora.", model.Lora);
+        Add(LoraPrefix, model.Lora);
         foreach (var (name, value) in objective.Settings) values[ObjectivePrefix + name] = value;
         return new RunIdentity(baseModel ?? "", engine, values, [.. rows.Training.Select(Hash)]);
     }
@@ -63,8 +63,10 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
         if (!anyEngine && IsOnAnotherEngineThan(saved)) yield return $"engine \"{saved.Engine}\" {otherPlace}, \"{Engine}\" {place}";
         foreach (var name in saved.Options.Keys.Union(Options.Keys).Order(StringComparer.Ordinal))
         {
-            // The other run does not have settings that the objective gained since then.
-            if (name.StartsWith(ObjectivePrefix, StringComparison.Ordinal) && !saved.Options.ContainsKey(name)) continue;
+            // The other run does not have settings that the objective or the adapter gained since then.
+            var gaining = name.StartsWith(ObjectivePrefix, StringComparison.Ordinal)
+                || (name.StartsWith(LoraPrefix, StringComparison.Ordinal) && saved.Options.ContainsKey(LoraRank));
+            if (gaining && !saved.Options.ContainsKey(name)) continue;
             var (there, here) = (saved.Options.GetValueOrDefault(name, "none"), Options.GetValueOrDefault(name, "none"));
             if (there != here) yield return $"{name} {there} {otherPlace}, {here} {place}";
         }

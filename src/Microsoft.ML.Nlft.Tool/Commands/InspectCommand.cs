@@ -28,7 +28,7 @@ internal sealed class InspectCommand : ToolCommand
 
     private readonly Option<string[]> _model = new("--model", "-m")
     {
-        Description = "Folder of a model in Hugging Face layout or of a saved model, or a name that 'nlft models' lists; for sizes, config.json is "
+        Description = "Folder of a model in Hugging Face layout or of a saved model, a GGUF file, or a name that 'nlft models' lists; for sizes, config.json is "
             + "enough. Several are compared.",
         HelpName = "FOLDER...",
         Required = true,
@@ -125,10 +125,12 @@ internal sealed class InspectCommand : ToolCommand
         if (c.SlidingWindows.Any(window => window > 0))
             table.AddRow("sliding window", $"{c.SlidingWindows.Max()} in {c.SlidingWindows.Count(window => window > 0)} layers");
         table.AddRow("end-of-sequence ids", string.Join(", ", model.EndOfSequenceIds));
-        foreach (var type in model.Tensors.GroupBy(tensor => tensor.Type).OrderByDescending(group => group.Sum(tensor => tensor.Bytes)))
+        foreach (var type in model.Tensors.GroupBy(tensor => tensor.FileType).OrderByDescending(group => group.Sum(tensor => tensor.FileBytes)))
         {
-            table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, "
-                + $"{Size(type.Sum(tensor => tensor.Bytes))}{(model.HasWeights ? "" : ", from config.json: there is no weight file")}");
+            var read = type.First().Type;
+            table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, {Size(type.Sum(tensor => tensor.FileBytes))}"
+                + (model.HasWeights ? "" : ", from config.json: there is no weight file")
+                + (read.ToString() == type.Key ? "" : $", read as {read}: {Size(type.Sum(tensor => tensor.Bytes))}"));
         }
         if (model.Unused > 0) table.AddRow("tensors that are not used", $"{model.Unused}");
         Console.Write(table);
@@ -176,13 +178,14 @@ internal sealed class InspectCommand : ToolCommand
 
     private void ShowPrompts(ModelFacts model, PromptOptions wording)
     {
-        if (!File.Exists(Path.Combine(model.Folder, "tokenizer.json")))
+        var isFile = File.Exists(model.Folder);
+        if (!isFile && !File.Exists(Path.Combine(model.Folder, "tokenizer.json")))
         {
             Console.Out.WriteLine("Prompts: not shown, there is no tokenizer.json");
             return;
         }
-        var template = ChatTemplate.Load(model.Folder);
-        Console.Out.WriteLine($"Prompts ({(template is null ? "plain: the folder has no chat template" : "the folder's chat template")})");
+        var (template, place) = (ChatTemplate.Load(model.Folder), isFile ? "file" : "folder");
+        Console.Out.WriteLine($"Prompts ({(template is null ? $"plain: the {place} has no chat template" : $"the {place}'s chat template")})");
         var tokenizer = HuggingFaceTokenizer.Load(model.Folder);
         var prompts = new PromptEncoder(tokenizer, template, wording, model.EndOfSequenceIds);
         var example = prompts.Encode(s_sample);

@@ -11,7 +11,7 @@ internal sealed class ModelArguments
 {
     private readonly Option<string> _model = new("--model", "-m")
     {
-        Description = "The model: a folder in Hugging Face layout or of a saved model, or a name such as organisation/name that 'nlft models' lists; "
+        Description = "The model: a folder in Hugging Face layout or of a saved model, a GGUF file, or a name such as organisation/name that 'nlft models' lists; "
             + "not needed when --adapter names its base model.",
         HelpName = "MODEL",
     };
@@ -94,7 +94,7 @@ internal sealed class ModelArguments
     /// Returns the base model's name for a new model card: that of the saved model, else its name on the hub or its folder's own name.
     /// </summary>
     public string BaseName(ParseResult parsed, string folder) => Saved(parsed)?.BaseModelName
-        ?? (parsed.GetValue(_model) is { } model && !Directory.Exists(_console.PathOf(model)) ? model : ModelLocator.NameOf(folder));
+        ?? (parsed.GetValue(_model) is { } model && !ModelLocator.IsPath(_console.PathOf(model)) ? model : ModelLocator.NameOf(folder));
 
     /// <summary>Opens the model with its adapter.</summary>
     public LocalModel Open(ParseResult parsed, ToolOptions options, TrainableWeights trainable = TrainableWeights.None,
@@ -121,7 +121,7 @@ internal sealed class ModelArguments
         if (adapter.BaseModel is { Length: > 0 } named)
         {
             string[] places = [_console.PathOf(named), System.IO.Path.Combine(folder, "..", named), .. _locator.Of(parsed).Places(named)];
-            if (Array.Find(places, place => File.Exists(System.IO.Path.Combine(place, "config.json"))) is { } found) return found;
+            if (Array.Find(places, ModelLocator.IsModel) is { } found) return found;
         }
         throw new NlftException($"{parsed.GetValue(_adapter)}, base_model_name_or_path",
             adapter.BaseModel is { Length: > 0 } elsewhere ? $"\"{elsewhere}\", which is not a folder here" : "nothing",

@@ -28,6 +28,7 @@ internal sealed record MemoryRow(string Engine, string Use, long Weights, long C
             new("managed", "train", managed.Weights, 0, trained, managed.Activations(recompute: false)),
             new("managed", "train --recompute-activations", managed.Weights, 0, trained, managed.Activations(recompute: true)),
             new("managed", "train --int8-weights", managed.Int8Weights, 0, trained, managed.Activations(recompute: false)),
+            new("managed", "train --int4-weights", managed.Int4Weights, 0, trained, managed.Activations(recompute: true)),
             new("managed", "train --weights all", 0, 0, MemoryEstimate.Trained(managed.Parameters), managed.Activations(recompute: false)),
             new("torchsharp", "generate", torch.Weights, torch.Cache, 0, 0),
             new("torchsharp", "train", torch.Weights, 0, trained, torch.Activations(lora, recompute: false)),

@@ -46,6 +46,12 @@ internal sealed record EngineOptions
     /// </summary>
     public bool Int8Weights { get; init; }
 
+    /// <summary>
+    /// Whether frozen weights of the layers are quantized to 4 bits in blocks of 32 while loading: less than a third of the memory of bfloat16,
+    /// weights off by at most 1/8 of the largest of their block. The managed engine only. Default false.
+    /// </summary>
+    public bool Int4Weights { get; init; }
+
     /// <summary>Creates the engine.</summary>
     /// <param name="computeType">The type that the torch engine computes in; null: its choice.</param>
     /// <exception cref="NlftException">An option is out of range or does not go with the engine.</exception>
@@ -53,6 +59,7 @@ internal sealed record EngineOptions
     {
         if (Engine == EngineName.Torch)
         {
+            OptionCheck.Require(!Int4Weights, nameof(Int4Weights), true, "false with the torch engine", "Use --int8-weights, or the managed engine.");
             return new TorchSharpEngine(new()
             {
                 Device = Device,
@@ -67,6 +74,7 @@ internal sealed record EngineOptions
         {
             Threads = Threads,
             Int8Weights = Int8Weights,
+            Int4Weights = Int4Weights,
             ActivationMemory = RecomputeActivations ? 0 : null,
         });
     }

@@ -28,6 +28,7 @@ internal static class AdamW
             if (options.WeightDecay > 0) store.Values.mul_(1 - learningRate * options.WeightDecay);
             var root = store.Moment2.sqrt().mul_(1 / correction2).add_(options.Epsilon);
             store.Values.addcdiv_(store.Moment1, root, -learningRate / correction1);
+            store.Version++;
         }
         store.ClearGradients();
         return norm;

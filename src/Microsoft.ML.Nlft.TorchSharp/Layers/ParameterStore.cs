@@ -44,6 +44,9 @@ internal sealed class ParameterStore : IDisposable
     /// <summary>Number of optimizer steps taken.</summary>
     public int Steps { get; set; }
 
+    /// <summary>Counts the changes of the values, so that what is computed from them can be kept until they change.</summary>
+    public int Version { get; set; }
+
     public Tensor Values => _values;
     public Tensor Gradients => Training(0);
     public Tensor Moment1 => Training(1);
@@ -86,6 +89,7 @@ internal sealed class ParameterStore : IDisposable
             }
         }
         if (state == ModelState.Optimizer) Steps = (int)values["step"][0];
+        Version++;
     }
 
     /// <summary>Sets the values of a parameter.</summary>

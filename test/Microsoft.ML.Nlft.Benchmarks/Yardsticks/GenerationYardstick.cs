@@ -19,15 +19,20 @@ internal static class GenerationYardstick
     {
         var table = new MeasurementTable("Generation", artifacts);
         var bandwidth = Bandwidth(threads);
-        foreach (var (shape, type) in ((Shape, TensorType)[])[(Shape.SmolLm2, TensorType.F32), (Shape.SmolLm2, TensorType.BF16)])
+        var shape = Shape.SmolLm2;
+        foreach (var (type, name, bits) in ((TensorType, string, int)[])
+            [(TensorType.F32, "F32", 32), (TensorType.BF16, "BF16", 16), (TensorType.BF16, "8 bits", 8), (TensorType.BF16, "4 bits", 4)])
         {
             using var folder = ModelFolder.Open(shape.Folder(artifacts, type));
-            using var model = new ManagedEngine(threads).Load(new ModelLoadOptions { Folder = folder });
+            var engine = new ManagedEngine(new ManagedEngineOptions { Threads = threads, Int8Weights = bits == 8, Int4Weights = bits == 4 });
+            using var model = engine.Load(new ModelLoadOptions { Folder = folder });
+            var estimate = new MemoryEstimate(shape.Configuration, shape.WeightBytes(bits / 8), 1, 1);
+            var bytes = bits switch { 8 => estimate.Int8Weights, 4 => estimate.Int4Weights, _ => estimate.Weights };
             double one = TokensPerSecond(model, 1), sixteen = TokensPerSecond(model, 16);
-            var bound = bandwidth / shape.WeightBytes(type == TensorType.F32 ? 4 : 2);
-            table.Add($"{shape.Name} {type}, batch 1", Rate(one), $"bound {Rate(bound)} at {bandwidth / 1e9:0.0} GB/s", one / bound,
+            var bound = bandwidth / bytes;
+            table.Add($"{shape.Name} {name}, batch 1", Rate(one), $"bound {Rate(bound)} at {bandwidth / 1e9:0.0} GB/s", one / bound,
                 "0.8", one / bound >= 0.8);
-            table.Add($"{shape.Name} {type}, batch 16", Rate(sixteen), $"batch 1 {Rate(one)}", sixteen / one, "6", sixteen / one >= 6);
+            table.Add($"{shape.Name} {name}, batch 16", Rate(sixteen), $"batch 1 {Rate(one)}", sixteen / one, "6", sixteen / one >= 6);
         }
         table.Save();
     }

@@ -55,16 +55,18 @@ public class ManagedEngineTests
     /// the same up to rounding. So every conformance test and finite difference of float32 weights holds for them.
     /// </summary>
     [TestMethod]
-    [DataRow(TensorType.BF16)]
-    [DataRow(TensorType.F16)]
-    [DataRow(TensorType.I8)]
-    public void Train_WeightsOfANarrowType_EqualsTheirFloat32Values(TensorType type)
+    [DataRow(TensorType.BF16, false)]
+    [DataRow(TensorType.F16, false)]
+    [DataRow(TensorType.I8, false)]
+    [DataRow(TensorType.I8, true)]
+    public void Train_WeightsOfANarrowType_EqualsTheirFloat32Values(TensorType type, bool int4)
     {
         using var source = TinyModels.Create(4);
-        using var wide = TinyModels.Rewrite(source, TensorType.F32, (_, values, columns) => Rounded(values, columns, type));
+        using var wide = TinyModels.Rewrite(source, TensorType.F32, (name, values, columns) =>
+            int4 && name.Contains("_proj.weight") ? RoundedInBlocks(values, columns) : Rounded(values, columns, type));
         using var narrow = TinyModels.Rewrite(source, type == TensorType.I8 ? TensorType.F32 : type, (_, values, _) => values);
         using var expected = Load(wide, TrainableWeights.Lora, new ManagedEngine(1));
-        var engine = new ManagedEngine(new ManagedEngineOptions { Threads = 2, Int8Weights = type == TensorType.I8 });
+        var engine = new ManagedEngine(new ManagedEngineOptions { Threads = 2, Int8Weights = type == TensorType.I8 && !int4, Int4Weights = int4 });
         using var actual = Load(narrow, TrainableWeights.Lora, engine);
         var tolerance = type == TensorType.I8 ? 1e-5 : 0;
         for (var step = 0; step < 4; step++)
@@ -105,6 +107,29 @@ public class ManagedEngineTests
             foreach (ref var value in row) value *= scale;
         }
         return rounded;
+    }
+
+    private static float[] RoundedInBlocks(float[] values, int columns)
+    {
+        var rounded = new float[values.Length];
+        var elements = new sbyte[32];
+        for (var start = 0; start < values.Length; start += columns)
+        {
+            for (var k = start; k < start + columns; k += 32)
+            {
+                var block = values.AsSpan(k, Math.Min(32, start + columns - k));
+                var (scale, _) = Nibble.Quantize(block, elements);
+                for (var i = 0; i < block.Length; i++) rounded[k + i] = elements[i] * scale;
+            }
+        }
+        return rounded;
+    }
+
+    [TestMethod]
+    public void Constructor_BothKindsOfQuantizedWeights_AreRefused()
+    {
+        var refused = Assert.ThrowsExactly<NlftException>(() => new ManagedEngine(new ManagedEngineOptions { Int8Weights = true, Int4Weights = true }));
+        Assert.AreEqual("option Int4Weights: found True; expected false with Int8Weights. Set one of the two.", refused.Message);
     }
 
     [TestMethod]

@@ -83,28 +83,21 @@ public class MatrixProductTests
         }
         MultiplyNaively(x, Transpose(values), expected);
         MultiplyNaively(dy, values, expectedBackward);
-        Matrix forward = Multiply<Tile256>(new Operand(narrow).Transposed, 2, x), backward = Multiply<Tile256>(new Operand(narrow), 1, dy);
-        Matrix wideForward = Multiply<Tile512>(new Operand(wide).Transposed, 1, x), wideBackward = Multiply<Tile512>(new Operand(wide), 2, dy);
+        Matrix forward = Product<Tile256>(new Operand(narrow).Transposed, 2, x), backward = Product<Tile256>(new Operand(narrow), 1, dy);
+        Matrix wideForward = Product<Tile512>(new Operand(wide).Transposed, 1, x), wideBackward = Product<Tile512>(new Operand(wide), 2, dy);
         Numbers.AreClose(expected, forward, 1e-5 * Math.Sqrt(inputs));
         Numbers.AreClose(expectedBackward, backward, 1e-5 * Math.Sqrt(outputs));
         Assert.IsTrue(forward.Span.SequenceEqual(wideForward.Span), "Kernels of both widths give the same bits, x W^T.");
         Assert.IsTrue(backward.Span.SequenceEqual(wideBackward.Span), "Kernels of both widths give the same bits, dy W.");
         if (type != TensorType.I8) // whose scale is applied to the sum
         {
-            var plain = Multiply<Tile256>(new Operand(Transpose(values)), 1, x);
+            var plain = Product<Tile256>(new Operand(Transpose(values)), 1, x);
             Assert.IsTrue(forward.Span.SequenceEqual(plain.Span), "A packed weight gives the bits of a float32 matrix.");
         }
         foreach (var rows in (int[])[1, 3, 4, 7, 16])
         {
-            var few = Multiply<Tile256>(new Operand(narrow).Transposed, 2, x.RowRange(30 - rows, rows));
+            var few = Product<Tile256>(new Operand(narrow).Transposed, 2, x.RowRange(30 - rows, rows));
             Assert.IsTrue(few.Span.SequenceEqual(forward.RowRange(30 - rows, rows).Span), "A row gets the same bits alone or among others.");
-        }
-
-        static Matrix Multiply<TTile>(Operand b, int threads, Matrix a) where TTile : ITile
-        {
-            var c = Matrix.Zeros(a.Rows, b.Columns);
-            MatrixProduct.Multiply<TTile>(new Workers(threads), new Product(c, null, new Term(a, b)));
-            return c;
         }
 
         static float[] Rounded(TensorType type, Span<float> row)
@@ -121,6 +114,80 @@ public class MatrixProductTests
             TensorConversion.ToSingle(type, bytes, rounded);
             return rounded;
         }
+    }
+
+    [TestMethod]
+    [DataRow(64, 48)]
+    [DataRow(32, 5)]
+    [DataRow(45, 70)]
+    [DataRow(1, 1)]
+    [DataRow(2500, 40)]
+    [DataRow(96, 1030)]
+    public void Multiply_WeightInBlocks_GivesTheBitsOfItsFloat32Values(int inputs, int outputs)
+    {
+        Matrix values = Numbers.Random(outputs, inputs, 5), x = Numbers.Random(30, inputs, 6), dy = Numbers.Random(30, outputs, 7);
+        using var narrow = new BlockWeight<Nibble>(outputs, inputs, (row, target) => values[row].CopyTo(target), Tile256.Columns);
+        using var wide = new BlockWeight<Nibble>(outputs, inputs, (row, target) => values[row].CopyTo(target), Tile512.Columns);
+        var plain = Matrix.Zeros(outputs, inputs);
+        for (var row = 0; row < outputs; row++)
+        {
+            for (var k = 0; k < inputs; k += 32) QuantizeNaively(values[row][k..Math.Min(inputs, k + 32)], plain[row][k..]);
+            var read = new float[inputs];
+            foreach (var weight in (PackedWeight[])[narrow, wide])
+            {
+                weight.ReadRow(row, read);
+                CollectionAssert.AreEqual(plain[row].ToArray(), read, $"row {row}, {weight.Width} lanes");
+            }
+        }
+        foreach (var rows in (int[])[1, 2, 5, 6, 7, 12, 13, 30])
+        {
+            var (some, upstream) = (x.RowRange(30 - rows, rows), dy.RowRange(30 - rows, rows));
+            Matrix expected = Product<Tile256>(new Operand(plain).Transposed, 1, some), expectedBackward = Product<Tile256>(plain, 1, upstream);
+            foreach (var threads in (int[])[1, 3])
+            {
+                foreach (var forward in (Matrix[])[Product<Tile256>(new Operand(narrow).Transposed, threads, some),
+                    Product<Tile512>(new Operand(wide).Transposed, threads, some)])
+                {
+                    Assert.IsTrue(expected.Span.SequenceEqual(forward.Span), $"x W^T of {rows} rows");
+                }
+                foreach (var backward in (Matrix[])[Product<Tile256>(new Operand(narrow), threads, upstream),
+                    Product<Tile512>(new Operand(wide), threads, upstream)])
+                {
+                    Assert.IsTrue(expectedBackward.Span.SequenceEqual(backward.Span), $"dy W of {rows} rows");
+                }
+            }
+        }
+    }
+
+    /// <summary>Q4_0 of GGUF files: the scale is the weight of the largest magnitude over -8, in float16.</summary>
+    private static void QuantizeNaively(ReadOnlySpan<float> weights, Span<float> target)
+    {
+        var largest = weights[0];
+        foreach (var weight in weights) largest = Math.Abs(weight) > Math.Abs(largest) ? weight : largest;
+        var (inverse, scale) = (largest == 0 ? 0 : 1 / (largest / -8), (float)(Half)(largest / -8));
+        for (var i = 0; i < weights.Length; i++) target[i] = (Math.Clamp((int)(weights[i] * inverse + 8.5f), 0, 15) - 8) * scale;
+    }
+
+    [TestMethod]
+    public void Quantize_BlockOfFourBits_IsOffByAtMostAStep()
+    {
+        var random = new Random(3);
+        var elements = new sbyte[32];
+        for (var n = 1; n <= 32; n++)
+        {
+            var weights = Enumerable.Range(0, n).Select(_ => random.NextSingle() * 4 - 2).ToArray();
+            var (scale, minimum) = Nibble.Quantize(weights, elements);
+            Assert.AreEqual(0f, minimum);
+            for (var i = 0; i < n; i++) Assert.AreEqual(weights[i], elements[i] * scale, Math.Abs(scale) * 1.01f, $"weight {i} of {n}");
+        }
+        Assert.AreEqual(0f, Nibble.Quantize(new float[32], elements).Scale);
+    }
+
+    private static Matrix Product<TTile>(Operand b, int threads, Matrix a) where TTile : ITile
+    {
+        var c = Matrix.Zeros(a.Rows, b.Columns);
+        MatrixProduct.Multiply<TTile>(new Workers(threads), new Product(c, null, new Term(a, b)));
+        return c;
     }
 
     [TestMethod]

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tests.ModelFiles;
@@ -64,5 +66,29 @@ public sealed class TransformersFolderTests
         var settings = JsonNode.Parse(File.ReadAllText(Path.Combine(golden.AdapterPath(adapter), "adapter_config.json")))!.AsObject();
         foreach (var (key, value) in JsonNode.Parse(File.ReadAllText(folder.File("adapter_config.json")))!.AsObject())
             Assert.AreEqual(settings[key]?.ToJsonString(), value?.ToJsonString(), key);
+    }
+
+    /// <summary>The adapters of float32 models: a merged weight in another type is rounded.</summary>
+    public static IEnumerable<object[]> Merged =>
+        TransformersGolden.Adapters.Where(row => !((string)row[0]).Contains("bf16", StringComparison.Ordinal));
+
+    [TestMethod]
+    [DynamicData(nameof(Merged))]
+    public void MergeInto_AdapterOfPeft_GivesItsMergedLogProbabilitiesOrIsRefusedAsThere(string name, string adapter)
+    {
+        using var golden = new TransformersGolden(name);
+        using var folder = new TemporaryFolder();
+        void Merge() => golden.LoadAdapter(adapter).MergeInto(golden.Folder, folder.File("merged"));
+        if (!golden.Adapter(adapter).TryGetProperty("merged", out var expected)) return;
+        if (expected.TryGetProperty("refused", out _))
+        {
+            StringAssert.Contains(Assert.ThrowsExactly<NlftException>(Merge).Subject, ".lora_B.bias");
+            return;
+        }
+        Merge();
+        using var merged = ModelFolder.Open(folder.File("merged"));
+        using var model = new ManagedEngine().Load(new ModelLoadOptions { Folder = merged });
+        var actual = model.Score([golden.Sequences[0].Sequence])[0].LogProbabilities;
+        NumberAssert.AreClose(expected.Doubles("log_probs"), actual, 1e-4, $"{name}, {adapter}");
     }
 }

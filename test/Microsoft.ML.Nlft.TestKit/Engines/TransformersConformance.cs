@@ -16,7 +16,7 @@ public abstract class TransformersConformance
     /// <summary>Tolerances of gradients, of a tensor's largest entry, and relative ones of a single loss and of training.</summary>
     private const double GradientTolerance = 1e-4, LossTolerance = 1e-5, TrainingTolerance = 1e-3;
 
-    private const string Prefix = "base_model.model.", Suffix = ".weight";
+    private const string Prefix = "base_model.model.", Suffix = ".weight", Inner = ".base_layer";
 
     protected abstract IModelEngine Engine { get; }
 
@@ -81,10 +81,12 @@ public abstract class TransformersConformance
             Assert.AreEqual(expected.GetProperty("loss").GetDouble(), loss, LossTolerance * loss, what);
             var actual = model.Export(ModelState.Gradients);
             Assert.HasCount(gradients.EnumerateObject().Count(), actual, what);
-            RequireGradients(gradients, key => key[Prefix.Length..^Suffix.Length], actual, what);
+            RequireGradients(gradients, NameOf, actual, what);
             model.ClearGradients();
         }
-        RequireTraining(model, expected.GetProperty("training"), sequence, what);
+        if (expected.TryGetProperty("training", out var training)) RequireTraining(model, training, sequence, what);
+        if (expected.TryGetProperty("trainable", out var trainable))
+            Assert.AreEqual(trainable.GetInt64(), model.Export(ModelState.Weights).Sum(tensor => (long)tensor.Values.Length), what);
     }
 
     [TestMethod]
@@ -101,6 +103,14 @@ public abstract class TransformersConformance
         RequireGradients(expected.GetProperty("gradients"), key => key, model.Export(ModelState.Gradients), name);
         model.ClearGradients();
         RequireTraining(model, expected.GetProperty("training"), sequence, name);
+    }
+
+    /// <summary>Returns the name in memory of a key of PEFT's files.</summary>
+    private static string NameOf(string key)
+    {
+        var name = key[Prefix.Length..].Replace(Inner, "", StringComparison.Ordinal);
+        return name.EndsWith(".lora_A.weight", StringComparison.Ordinal) || name.EndsWith(".lora_B.weight", StringComparison.Ordinal)
+            ? name[..^Suffix.Length] : name;
     }
 
     private static void RequireTraining(ICausalLanguageModel model, JsonElement training, TokenSequence sequence, string what)

@@ -24,8 +24,6 @@ public sealed class TransformersGolden : IDisposable
     /// <summary>Architectures that no engine here has yet, by folder, and the key by which they are refused.</summary>
     public static IReadOnlyDictionary<string, string> Unsupported { get; } = new Dictionary<string, string>
     {
-        ["gemma2"] = "model_type",
-        ["gemma3_text"] = "model_type",
         ["gpt2"] = "model_type",
         ["gpt_neox"] = "model_type",
         ["mixtral"] = "model_type",
@@ -39,15 +37,10 @@ public sealed class TransformersGolden : IDisposable
     /// <summary>Kinds of adapters that are not computed yet, and the name by which they are refused.</summary>
     public static IReadOnlyDictionary<string, string> UnsupportedAdapters { get; } = new Dictionary<string, string>
     {
-        ["dora"] = "use_dora",
-        ["rslora-dora-pattern"] = "use_dora",
         ["modules-to-save"] = "modules_to_save",
         ["modules-to-save-head"] = "modules_to_save",
         ["resized-vocabulary"] = "lm_head.weight",
         ["embed-and-head"] = "target_modules",
-        ["lora-bias"] = "lora_bias",
-        ["bias-lora-only"] = "bias",
-        ["bias-all"] = "bias",
     };
 
     /// <summary>The folders that the engines support, in both spellings, as data rows.</summary>

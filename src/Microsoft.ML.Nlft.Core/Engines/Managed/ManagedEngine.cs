@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
-/// Runs models on the CPU, in C# with SIMD and without native code. Frozen weights keep the type of the file or become int8; arithmetic is float32.
+/// Runs models on the CPU, in C# with SIMD and without native code. Frozen weights keep the type of the file, or take 8 or 4 bits; arithmetic is float32.
 /// </summary>
 public sealed class ManagedEngine : IModelEngine
 {
@@ -22,6 +22,8 @@ public sealed class ManagedEngine : IModelEngine
             "0 (one per processor) or more", "Leave it out to use every processor.");
         OptionCheck.Require(options.ActivationMemory is null or >= 0, nameof(options.ActivationMemory), options.ActivationMemory,
             "0 bytes or more", "Leave it out to use half of the available memory.");
+        OptionCheck.Require(!(options.Int8Weights && options.Int4Weights), nameof(options.Int4Weights), true,
+            "false with Int8Weights", "Set one of the two.");
         Options = options;
     }
 
@@ -32,14 +34,15 @@ public sealed class ManagedEngine : IModelEngine
     public string Name => "managed";
 
     /// <inheritdoc/>
-    public string Arithmetic => Options.Int8Weights ? "managed, int8 weights" : Name;
+    public string Arithmetic => Options.Int4Weights ? "managed, int4 weights" : Options.Int8Weights ? "managed, int8 weights" : Name;
 
     /// <inheritdoc/>
     public MemoryNeed? Estimate(MemoryRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
         var (all, estimate) = (request.Trainable == TrainableWeights.All, new MemoryEstimate(request.Model, storedBytes: 0, rows: 1, request.Tokens));
-        var frozen = all || Options.Int8Weights ? 0 : request.WeightBytes; // int8 weights lie outside the heap of .NET, which has the limit
+        var packed = Options.Int8Weights || Options.Int4Weights; // outside the heap of .NET, which has the limit
+        var frozen = all || packed ? 0 : request.WeightBytes;
         var trained = all ? estimate.Parameters : request.Lora is { } lora ? MemoryEstimate.AdapterParameters(lora, request.Model) : 0;
         var need = new MemoryNeed
         {
@@ -48,8 +51,13 @@ public sealed class ManagedEngine : IModelEngine
             Activations = request.Tokens == 0 ? 0 : estimate.Activations(recompute: true),
             Available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
         };
-        if (estimate.Int8Weights >= frozen) return need;
-        return need with { Savings = [new("set Int8Weights of the engine", need with { Weights = estimate.Int8Weights })] };
+        var savings = new List<MemorySaving>();
+        foreach (var (option, weights) in new[] { ("Int8Weights", estimate.Int8Weights), ("Int4Weights", estimate.Int4Weights) })
+        {
+            if (weights < (savings.Count > 0 ? savings[^1].Need.Weights : frozen))
+                savings.Add(new($"set {option} of the engine", need with { Weights = weights }));
+        }
+        return need with { Savings = savings };
     }
 
     /// <inheritdoc/>

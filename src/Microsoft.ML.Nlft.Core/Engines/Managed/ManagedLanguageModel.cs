@@ -12,15 +12,17 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     private readonly Network _network;
     private readonly AdamW _optimizer;
     private readonly RotaryTable _rope;
+    private readonly RotaryTable? _slidingRope;
 
     public ManagedLanguageModel(ManagedEngineOptions engine, ModelLoadOptions options, CancellationToken cancellationToken)
     {
         _workers = new Workers(engine.Threads != 0 ? engine.Threads : options.Processors != 0 ? options.Processors : Environment.ProcessorCount);
         ActivationMemory = engine.ActivationMemory ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
         (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
-        _network = new Network(options, engine.Int8Weights, cancellationToken);
+        _network = new Network(options, engine, cancellationToken);
         _optimizer = new AdamW(_network.Parameters);
-        _rope = new RotaryTable(Configuration);
+        _rope = new RotaryTable(Configuration, Configuration.Rope);
+        _slidingRope = Configuration.SlidingRope is { } sliding ? new RotaryTable(Configuration, sliding) : null;
     }
 
     public ModelConfiguration Configuration { get; }
@@ -85,6 +87,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         NamedTensors.RequireExactly(tensors, targets.ToDictionary(target => target.Key, target => target.Value.Shape));
         foreach (var tensor in tensors) tensor.Values.CopyTo(targets[tensor.Name].Values, 0);
         _optimizer.Steps = (int)step[0];
+        foreach (var p in _network.Parameters) p.Version++;
     }
 
     public void Dispose() => _network.Dispose();
@@ -100,8 +103,12 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     internal EngineContext Context(PackedBatch batch, bool training) => new(_workers, _workspace, batch, training);
 
-    /// <summary>The rotary position embedding of a batch.</summary>
-    internal RotaryRows Rope(PackedBatch batch) => _rope.Of(batch);
+    /// <summary>The rotary position embedding of a batch in each kind of layer.</summary>
+    internal LayerRopes Ropes(PackedBatch batch)
+    {
+        var rope = _rope.Of(batch);
+        return new(rope, _slidingRope?.Of(batch) ?? rope);
+    }
 
     /// <summary>Returns the embedding of every token, x[N x H], in a rented matrix.</summary>
     internal Matrix Embed(EngineContext context)
@@ -120,4 +127,12 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         if (Trainable == TrainableWeights.None)
             throw new InvalidOperationException("The model was loaded for inference: load it with Trainable = Lora or All to train it.");
     }
+}
+
+/// <summary>The rotary position embedding of a batch.</summary>
+/// <param name="Full">For layers that see every position.</param>
+/// <param name="Sliding">For layers with a sliding window.</param>
+internal readonly record struct LayerRopes(RotaryRows Full, RotaryRows Sliding)
+{
+    public RotaryRows Of(DecoderLayer layer) => layer.Attention.IsSliding ? Sliding : Full;
 }

@@ -12,7 +12,8 @@ public sealed class MemoryEstimate
     public static IReadOnlyList<string> Formulas { get; } =
     [
         "L layers, H hidden size, I intermediate size, V vocabulary, Q = heads x head size, K = key/value heads x head size",
-        "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row",
+        "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row;",
+        "             with Int4Weights 20 bytes for 32 elements of a row in the layers",
         "cache        8 bytes x L x K x T  (keys and values, float32)",
         "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
         "activations  4 bytes x (T x ((L + 3) x H + S x (H + 2Q + 2K + 2I) + 4H + 4Q + 2K + 2I) + min(T, 1024) x min(V, 2048))",
@@ -43,6 +44,16 @@ public sealed class MemoryEstimate
     public long Int8Weights => ModelLayout.Weights(_model).Sum(weight =>
         weight.Shape.Length == 1 ? 4 * weight.Shape[0] : weight.Shape.Aggregate(1L, (product, size) => product * size) + 4 * weight.Shape[0]);
 
+    /// <summary>Bytes of the frozen weights with the layers in 4 bits, the embedding and the output layer in 8 bits.</summary>
+    public long Int4Weights
+    {
+        get
+        {
+            var linears = ModelLayout.LinearModules(_model).Sum(linear => linear.Outputs * (((linear.Inputs + 31L) / 32 * 20) - (linear.Inputs + 4)));
+            return Int8Weights + linears;
+        }
+    }
+
     /// <summary>Bytes of the keys and values while answers grow.</summary>
     public long Cache => 8L * _model.LayerCount * Keys * _tokens;
 
@@ -51,7 +62,7 @@ public sealed class MemoryEstimate
     public long Activations(bool recompute)
     {
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
-        var set = (_model.NormAfter ? 3 : 1) * hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
+        var set = (_model.Norms == NormPlacement.Before ? 1 : 3) * hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
             + (_model.QueryKeyNorm ? Queries + Keys : 0);
         var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize;
         return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
@@ -64,11 +75,8 @@ public sealed class MemoryEstimate
     /// <summary>Parameters of an adapter.</summary>
     /// <param name="lora">The adapter's settings.</param>
     /// <param name="model">The architecture.</param>
-    public static long AdapterParameters(LoraConfiguration lora, ModelConfiguration model)
-    {
-        var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
-        return lora.Resolve(model).Sum(target => (long)target.Rank * (linears[target.Module].Inputs + linears[target.Module].Outputs));
-    }
+    public static long AdapterParameters(LoraConfiguration lora, ModelConfiguration model) =>
+        LoraLayout.Trained(lora, model).Sum(tensor => tensor.Shape.Aggregate(1L, (product, size) => product * size));
 
     /// <summary>A number of bytes for people, in binary units.</summary>
     /// <param name="bytes">The number.</param>

@@ -12,8 +12,9 @@ public sealed class LoraAdapter
     public LoraConfiguration Configuration { get; }
 
     /// <summary>
-    /// The factors, named <c>MODULE.lora_A</c> (r x in) and <c>MODULE.lora_B</c> (out x r), for example
-    /// <c>model.layers.0.mlp.up_proj.lora_A</c>.
+    /// The tensors: the factors <c>MODULE.lora_A</c> (r x in) and <c>MODULE.lora_B</c> (out x r), for example
+    /// <c>model.layers.0.mlp.up_proj.lora_A</c>; as the settings ask, <c>MODULE.lora_magnitude_vector</c> and <c>MODULE.lora_B.bias</c> (out); and
+    /// biases that are trained, under their names in the model.
     /// </summary>
     public IReadOnlyList<NamedTensor> Factors { get; }
 
@@ -27,22 +28,26 @@ public sealed class LoraAdapter
     /// <param name="configuration">The settings.</param>
     /// <param name="model">The model it is for.</param>
     /// <param name="seed">Seeds A; every factor draws from its own stream.</param>
+    /// <exception cref="NlftException">
+    /// A setting is out of range, no layer of the model is targeted, or the adapter starts from weights of the model
+    /// (<see cref="LoraConfiguration.UseDora"/>, <see cref="LoraConfiguration.Bias"/>).
+    /// </exception>
+    public static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed) =>
+        Create(configuration, model, seed, name => throw new NlftException($"a fresh adapter, \"{name}\"", "no weights of the model",
+            "the model's folder, as the adapter starts from its weights", "Pass the ModelFolder."));
+
+    /// <summary>
+    /// Creates a fresh adapter as PEFT initializes it: A as in <see cref="Create(LoraConfiguration, ModelConfiguration, int)"/>, B and its bias zero,
+    /// magnitudes the norms of the weight's rows, and biases of the model as they are.
+    /// </summary>
+    /// <param name="configuration">The settings.</param>
+    /// <param name="model">The model it is for.</param>
+    /// <param name="seed">Seeds A; every factor draws from its own stream.</param>
     /// <exception cref="NlftException">A setting is out of range, or no layer of the model is targeted.</exception>
-    public static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed)
+    public static LoraAdapter Create(LoraConfiguration configuration, ModelFolder model, int seed)
     {
-        var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
-        var factors = new List<NamedTensor>();
-        foreach (var target in configuration.Resolve(model))
-        {
-            var linear = linears[target.Module];
-            var random = new SeededRandom(seed, target.Module);
-            var bound = 1 / Math.Sqrt(linear.Inputs);
-            var a = new float[checked(target.Rank * linear.Inputs)];
-            for (var i = 0; i < a.Length; i++) a[i] = (float)((2 * random.NextUniform() - 1) * bound);
-            factors.Add(new NamedTensor(target.Module + ".lora_A", [target.Rank, linear.Inputs], a));
-            factors.Add(new NamedTensor(target.Module + ".lora_B", [linear.Outputs, target.Rank], new float[checked(linear.Outputs * target.Rank)]));
-        }
-        return new LoraAdapter(configuration, factors);
+        ArgumentNullException.ThrowIfNull(model);
+        return Create(configuration, model.Configuration, seed, name => model.RawTensor(name).ToArray());
     }
 
     /// <summary>Reads adapter_config.json and adapter_model.safetensors.</summary>
@@ -84,17 +89,11 @@ public sealed class LoraAdapter
         MergedModel.Write(folder, model, this, overwrite, cancellationToken);
     }
 
-    /// <summary>Checks that the adapter belongs to a model: two factors of the right shape for every targeted layer, and no others.</summary>
+    /// <summary>Checks that the adapter belongs to a model: the tensors that its settings ask for, of the right shapes, and no others.</summary>
     /// <exception cref="NlftException">A factor is missing, unexpected, or of another shape.</exception>
     public void EnsureFits(ModelConfiguration model)
     {
-        var expected = new Dictionary<string, int[]>(StringComparer.Ordinal);
-        var linears = ModelLayout.LinearModules(model).ToDictionary(linear => linear.Name);
-        foreach (var target in Configuration.Resolve(model))
-        {
-            expected.Add(target.Module + ".lora_A", [target.Rank, linears[target.Module].Inputs]);
-            expected.Add(target.Module + ".lora_B", [linears[target.Module].Outputs, target.Rank]);
-        }
+        var expected = LoraLayout.Trained(Configuration, model).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape, StringComparer.Ordinal);
         foreach (var factor in Factors)
         {
             if (!expected.Remove(factor.Name, out var shape))
@@ -110,6 +109,39 @@ public sealed class LoraAdapter
             throw new NlftException($"adapter, tensor \"{expected.Keys.First()}\"", "no such factor",
                 $"one of shape {Text(expected.Values.First())}", Remedy);
         }
+    }
+
+    private static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed, Func<string, float[]> weights)
+    {
+        return new LoraAdapter(configuration, [.. LoraLayout.Trained(configuration, model).Select(tensor =>
+            new NamedTensor(tensor.Name, tensor.Shape, Initial(tensor.Name, tensor.Shape)))]);
+
+        float[] Initial(string name, int[] shape)
+        {
+            var (module, part) = LoraLayout.Split(name);
+            if (part is LoraLayout.Weight or LoraLayout.Bias) return weights(name);
+            var values = new float[shape.Aggregate(1, (product, size) => checked(product * size))];
+            if (part == LoraLayout.Magnitude)
+            {
+                var rows = weights(module + LoraLayout.Weight);
+                var inputs = rows.Length / values.Length;
+                for (var i = 0; i < values.Length; i++) values[i] = (float)Math.Sqrt(SumOfSquares(rows.AsSpan(i * inputs, inputs)));
+            }
+            else if (part == LoraLayout.A)
+            {
+                var random = new SeededRandom(seed, module);
+                var bound = 1 / Math.Sqrt(shape[1]);
+                for (var i = 0; i < values.Length; i++) values[i] = (float)((2 * random.NextUniform() - 1) * bound);
+            }
+            return values;
+        }
+    }
+
+    private static double SumOfSquares(ReadOnlySpan<float> values)
+    {
+        var sum = 0.0;
+        foreach (var value in values) sum += (double)value * value;
+        return sum;
     }
 
     private const string Remedy = "Use the adapter with the model it was trained on.";

@@ -3,8 +3,8 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// Reads and writes PEFT's adapter folder. Its keys are <c>base_model.model.MODULE.lora_A.weight</c>; in memory, names keep only the module and the
-/// factor.
+/// Reads and writes PEFT's adapter folder. Its keys are <c>base_model.model.MODULE.lora_A.weight</c> and the like, and for a bias of an adapted module
+/// <c>base_model.model.MODULE.base_layer.bias</c>; in memory, names keep only the module and its part (<see cref="LoraLayout"/>).
 /// </summary>
 internal static class LoraAdapterFolder
 {
@@ -12,8 +12,7 @@ internal static class LoraAdapterFolder
     public const string WeightsFile = "adapter_model.safetensors";
 
     private const string Prefix = "base_model.model.";
-    private const string Suffix = ".weight";
-    private const int FactorEnd = 7; // the length of .lora_A
+    private const string Inner = ".base_layer"; // where PEFT keeps an adapted module
     private const string Incomplete = "Save the adapter again with PEFT's save_pretrained, or download the whole folder again.";
 
     private static readonly HashSet<string> Linears =
@@ -32,7 +31,7 @@ internal static class LoraAdapterFolder
                 "Load it with PEFT and save it again with save_pretrained(folder, safe_serialization=True).");
         }
         using var file = SafetensorsFile.Open(path);
-        var factors = file.Entries.Select(entry => Read(file, entry)).OrderBy(factor => factor.Name, StringComparer.Ordinal).ToList();
+        var factors = file.Entries.Select(entry => Read(file, entry, configuration)).OrderBy(factor => factor.Name, StringComparer.Ordinal).ToList();
         Check(factors, configuration, path);
         return new LoraAdapter(configuration, factors) { BaseModel = baseModel };
     }
@@ -42,68 +41,126 @@ internal static class LoraAdapterFolder
         adapter.Configuration.Validate();
         var path = Path.Combine(folder, WeightsFile);
         Check(adapter.Factors, adapter.Configuration, path);
-        var tensors = adapter.Factors.Select(factor => SafetensorsSource.From(factor with { Name = Prefix + factor.Name + Suffix }, TensorType.F32));
+        var tensors = adapter.Factors.Select(factor => SafetensorsSource.From(factor with { Name = Key(factor.Name, adapter.Configuration) },
+            TensorType.F32));
         AtomicFile.WriteAll(
             (path, stream => SafetensorsWriter.WriteTo(stream, path, tensors)),
             (Path.Combine(folder, ConfigurationFile), stream => stream.Write(LoraConfigurationJson.Write(adapter.Configuration, baseModel))));
     }
 
-    private static NamedTensor Read(SafetensorsFile file, SafetensorsEntry entry)
+    private static NamedTensor Read(SafetensorsFile file, SafetensorsEntry entry, LoraConfiguration configuration)
     {
         var place = $"{file.Path}, tensor \"{entry.Name}\"";
-        var name = entry.Name;
-        if (!name.StartsWith(Prefix, StringComparison.Ordinal) || !name.EndsWith(Suffix, StringComparison.Ordinal)
-            || !IsFactor(name[..^Suffix.Length]))
-        {
-            throw ForeignAdapter.Tensor(file.Path, name);
-        }
+        var name = Name(entry.Name);
+        if (name is null || !Belongs(name, configuration) || Key(name, configuration) != entry.Name)
+            throw ForeignAdapter.Tensor(file.Path, entry.Name);
         if (!entry.Type.IsSupportedFloat())
         {
             throw new NlftException(place, $"element type {entry.Type.FileName()}", "F32, F16, BF16 or F64",
                 "Save the adapter in one of these types.");
         }
-        if (entry.Shape is not [> 0 and <= int.MaxValue, > 0 and <= int.MaxValue])
-            throw new NlftException(place, $"shape {TensorTypes.Text(entry.Shape)}", "two sizes above 0", Incomplete);
-        var tensor = file.Tensor(name);
-        return new NamedTensor(name[Prefix.Length..^Suffix.Length], [(int)entry.Shape[0], (int)entry.Shape[1]], tensor.ToArray());
+        var dimensions = Dimensions(name);
+        if (entry.Shape.Length != dimensions || !entry.Shape.All(size => size is > 0 and <= int.MaxValue))
+        {
+            throw new NlftException(place, $"shape {TensorTypes.Text(entry.Shape)}", dimensions == 2 ? "two sizes above 0" : "one size above 0",
+                Incomplete);
+        }
+        return new NamedTensor(name, [.. entry.Shape.Select(size => (int)size)], file.Tensor(entry.Name).ToArray());
     }
 
-    /// <summary>Checks that factors come in pairs, have the configured rank and belong to targeted modules.</summary>
+    /// <summary>Returns the name in memory of a key; null for a key that no adapter has.</summary>
+    private static string? Name(string key)
+    {
+        if (!key.StartsWith(Prefix, StringComparison.Ordinal)) return null;
+        var name = key[Prefix.Length..];
+        var (module, part) = LoraLayout.Split(name);
+        return part switch
+        {
+            LoraLayout.Weight => LoraLayout.Split(module).Part is LoraLayout.A or LoraLayout.B ? module : null,
+            LoraLayout.Bias => module.EndsWith(Inner, StringComparison.Ordinal) ? module[..^Inner.Length] + part : name,
+            LoraLayout.Magnitude or LoraLayout.BiasOfB => name,
+            _ => null,
+        };
+    }
+
+    /// <summary>Returns the key of a tensor.</summary>
+    private static string Key(string name, LoraConfiguration configuration)
+    {
+        var (module, part) = LoraLayout.Split(name);
+        return Prefix + part switch
+        {
+            LoraLayout.A or LoraLayout.B => name + LoraLayout.Weight,
+            LoraLayout.Bias when configuration.Resolve(module) is not null => module + Inner + part,
+            _ => name,
+        };
+    }
+
+    /// <summary>Whether the settings ask for tensors of this kind.</summary>
+    private static bool Belongs(string name, LoraConfiguration configuration) => LoraLayout.Split(name).Part switch
+    {
+        LoraLayout.Magnitude => configuration.UseDora,
+        LoraLayout.BiasOfB => configuration.LoraBias,
+        LoraLayout.Bias => configuration.Bias != TrainedBiases.None,
+        _ => true,
+    };
+
+    private static int Dimensions(string name) => LoraLayout.Split(name).Part is LoraLayout.A or LoraLayout.B ? 2 : 1;
+
+    /// <summary>Checks that factors are complete, have the configured rank and belong to targeted modules.</summary>
     private static void Check(IReadOnlyList<NamedTensor> factors, LoraConfiguration configuration, string path)
     {
         if (factors.Count == 0) throw new NlftException(path, "no factors", "lora_A and lora_B of at least one linear layer", Incomplete);
-        var byName = new Dictionary<string, NamedTensor>(StringComparer.Ordinal);
+        var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var factor in factors)
         {
-            if (!IsFactor(factor.Name) || !IsLinear(factor.Name[..^FactorEnd]))
+            var (module, part) = LoraLayout.Split(factor.Name);
+            if (part is "" or LoraLayout.Weight || !IsLinear(module))
             {
                 throw Fault(factor.Name, "a module that cannot be adapted",
                     "model.layers.N.self_attn.{q,k,v,o}_proj or model.layers.N.mlp.{gate,up,down}_proj", ForeignAdapter.Merge);
             }
-            var target = configuration.Resolve(factor.Name[..^FactorEnd])
-                ?? throw Fault(factor.Name, "a factor of a module that target_modules does not name", "factors of targeted modules",
-                    "Correct target_modules in adapter_config.json, or take the file that belongs to it.");
-            var isA = factor.Name[^1] == 'A';
-            if (factor.Shape.Length != 2 || factor.Shape[isA ? 0 : 1] != target.Rank)
+            var target = configuration.Resolve(module);
+            if (target is null && !(part == LoraLayout.Bias && configuration.Bias == TrainedBiases.All))
             {
-                throw Fault(factor.Name, $"shape [{string.Join(", ", factor.Shape)}]",
-                    $"{(isA ? $"[{target.Rank}, inputs]" : $"[outputs, {target.Rank}]")}, as the rank is {target.Rank}",
+                throw Fault(factor.Name, "a factor of a module that target_modules does not name", "factors of targeted modules",
+                    "Correct target_modules in adapter_config.json, or take the file that belongs to it.");
+            }
+            var fits = (part, factor.Shape) switch
+            {
+                (LoraLayout.A, [var rank, _]) => rank == target?.Rank,
+                (LoraLayout.B, [_, var rank]) => rank == target?.Rank,
+                (_, var shape) => shape.Length == Dimensions(factor.Name),
+            };
+            if (!fits)
+            {
+                var expected = part switch
+                {
+                    LoraLayout.A => $"[{target?.Rank}, inputs], as the rank is {target?.Rank}",
+                    LoraLayout.B => $"[outputs, {target?.Rank}], as the rank is {target?.Rank}",
+                    _ => "[outputs]",
+                };
+                throw Fault(factor.Name, $"shape [{string.Join(", ", factor.Shape)}]", expected,
                     "Correct r or rank_pattern, or take the file that belongs to the settings.");
             }
-            if (!byName.TryAdd(factor.Name, factor)) throw Fault(factor.Name, "the factor twice", "every factor once", Incomplete);
+            if (!names.Add(factor.Name)) throw Fault(factor.Name, "the factor twice", "every factor once", Incomplete);
         }
         foreach (var factor in factors)
         {
-            var other = factor.Name[..^1] + (factor.Name[^1] == 'A' ? 'B' : 'A');
-            if (!byName.ContainsKey(other)) throw Fault(other, "no such factor", $"the counterpart of {factor.Name[^6..]}", Incomplete);
+            var (module, part) = LoraLayout.Split(factor.Name);
+            if (part == LoraLayout.Bias) continue;
+            Require(module + (part == LoraLayout.A ? LoraLayout.B : LoraLayout.A), $"the counterpart of {part[1..]}");
+            if (configuration.UseDora) Require(module + LoraLayout.Magnitude, "the magnitudes of the module, as use_dora is true");
+            if (configuration.LoraBias) Require(module + LoraLayout.BiasOfB, "the bias of lora_B, as lora_bias is true");
+        }
+
+        void Require(string name, string expected)
+        {
+            if (!names.Contains(name)) throw Fault(name, "no such factor", expected, Incomplete);
         }
 
         NlftException Fault(string name, string found, string expected, string remedy) =>
-            new($"{path}, tensor \"{Prefix}{name}{Suffix}\"", found, expected, remedy);
+            new($"{path}, tensor \"{Key(name, configuration)}\"", found, expected, remedy);
     }
-
-    private static bool IsFactor(string name) =>
-        name.EndsWith(".lora_A", StringComparison.Ordinal) || name.EndsWith(".lora_B", StringComparison.Ordinal);
 
     private static bool IsLinear(string module) =>
         module.Split('.', 4) is ["model", "layers", var layer, var rest] && int.TryParse(layer, out var number) && number >= 0

@@ -58,6 +58,20 @@ public sealed record LoraConfiguration
     /// <summary>Whether scaling is alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). Default false.</summary>
     public bool UseRankStabilizedScaling { get; init; }
 
+    /// <summary>
+    /// Whether every output gets a trained magnitude m as well (DoRA, arXiv 2402.09353): y = (m / n) (W x + scaling * B A dropout(x)), where n is the
+    /// norm of the output's row of W + scaling * B A; no gradient flows through n. Default false.
+    /// </summary>
+    public bool UseDora { get; init; }
+
+    /// <summary>
+    /// Whether B has a trained bias b (lora_bias): y = W x + scaling * (B A dropout(x) + b). Not with <see cref="UseDora"/>. Default false.
+    /// </summary>
+    public bool LoraBias { get; init; }
+
+    /// <summary>Which biases of the model are trained and stored with the adapter (bias). Default none.</summary>
+    public TrainedBiases Bias { get; init; }
+
     /// <summary>Reads adapter_config.json alone, without the factors.</summary>
     /// <param name="path">adapter_config.json, or its folder.</param>
     /// <exception cref="NlftException">The file is missing or damaged, or a setting is out of range or not supported.</exception>
@@ -112,6 +126,7 @@ public sealed record LoraConfiguration
         {
             if (!(alpha > 0 && double.IsFinite(alpha))) throw Fault($"{nameof(AlphaPattern)} \"{key}\"", alpha, "a finite number above 0");
         }
+        if (UseDora && LoraBias) throw Fault(nameof(LoraBias), "true", "false beside UseDora", "Choose one of the two.");
         RequireExpressions();
     }
 
@@ -179,6 +194,19 @@ public sealed record LoraConfiguration
 
     private static NlftException Fault(string option, object found, string expected, string remedy = "Choose a value in this range.") =>
         new($"option {option}", FormattableString.Invariant($"{found}"), expected, remedy);
+}
+
+/// <summary>The biases of a model that an adapter trains.</summary>
+public enum TrainedBiases
+{
+    /// <summary>None.</summary>
+    None,
+
+    /// <summary>Those of the adapted layers (lora_only).</summary>
+    LoraOnly,
+
+    /// <summary>All.</summary>
+    All,
 }
 
 /// <summary>How one linear layer is adapted.</summary>

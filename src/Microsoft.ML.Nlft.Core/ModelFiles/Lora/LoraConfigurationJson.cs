@@ -14,7 +14,7 @@ internal static class LoraConfigurationJson
     /// <summary>Settings that add or change computation; anything but null, false or an empty value is refused.</summary>
     private static readonly string[] Unsupported =
     [
-        "use_dora", "lora_bias", "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "use_qalora",
+        "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "use_qalora",
         "modules_to_save", "megatron_config", "arrow_config", "kasa_config", "monteclora_config", "velora_config", "use_bdlora",
     ];
 
@@ -38,6 +38,15 @@ internal static class LoraConfigurationJson
             RankPattern = Pattern(keys["rank_pattern"], rank => InRange(rank, rank.Int())),
             AlphaPattern = Pattern(keys["alpha_pattern"], alpha => Positive(alpha, alpha.Number())),
             UseRankStabilizedScaling = keys["use_rslora"].Boolean(false),
+            UseDora = keys["use_dora"].Boolean(false),
+            LoraBias = keys["lora_bias"].Boolean(false),
+            Bias = keys["bias"].StringOrNull() switch
+            {
+                null or "none" => TrainedBiases.None,
+                "lora_only" => TrainedBiases.LoraOnly,
+                "all" => TrainedBiases.All,
+                _ => throw keys["bias"].Refuse("\"none\", \"lora_only\" or \"all\""),
+            },
         };
         if (configuration.Layers is not null && pattern is not null) throw keys["layers_to_transform"].Refuse("null, as target_modules is a pattern");
         try
@@ -57,7 +66,12 @@ internal static class LoraConfigurationJson
         {
             ["alpha_pattern"] = Sorted(configuration.AlphaPattern, Number),
             ["base_model_name_or_path"] = baseModel,
-            ["bias"] = "none",
+            ["bias"] = configuration.Bias switch
+            {
+                TrainedBiases.None => "none",
+                TrainedBiases.LoraOnly => "lora_only",
+                _ => "all",
+            },
             ["fan_in_fan_out"] = false,
             ["inference_mode"] = true,
             ["init_lora_weights"] = true,
@@ -71,9 +85,10 @@ internal static class LoraConfigurationJson
             ["revision"] = null,
             ["target_modules"] = configuration.TargetPattern is { } pattern ? pattern : configuration.TargetModules,
             ["task_type"] = "CAUSAL_LM",
-            ["use_dora"] = false,
+            ["use_dora"] = configuration.UseDora,
             ["use_rslora"] = configuration.UseRankStabilizedScaling,
         };
+        if (configuration.LoraBias) keys["lora_bias"] = true;
         if (configuration.ExcludedPattern is not null) keys["exclude_modules"] = configuration.ExcludedPattern;
         else if (configuration.ExcludedModules.Count > 0) keys["exclude_modules"] = configuration.ExcludedModules;
         return HuggingFaceJson.Write(keys);
@@ -91,7 +106,6 @@ internal static class LoraConfigurationJson
         if (keys["peft_type"].StringOrNull() != "LORA") throw keys["peft_type"].Refuse("\"LORA\"", "Use a LoRA adapter.");
         if (keys["task_type"].StringOrNull() is not (null or "CAUSAL_LM"))
             throw keys["task_type"].Refuse("\"CAUSAL_LM\"", "Use an adapter of a causal language model.");
-        if (keys["bias"].StringOrNull() is not (null or "none")) throw keys["bias"].Refuse("\"none\"", Merge);
         if (IsText(keys["init_lora_weights"])
             && keys["init_lora_weights"].String() is not ("gaussian" or "eva" or "orthogonal"))
         {
@@ -102,7 +116,7 @@ internal static class LoraConfigurationJson
             throw keys["layers_pattern"].Refuse("null or \"layers\"", Merge);
         foreach (var (name, place) in keys.Members())
         {
-            var known = name == "use_rslora" || (!name.StartsWith("use_", StringComparison.Ordinal) && !Unsupported.Contains(name));
+            var known = name is "use_rslora" or "use_dora" || (!name.StartsWith("use_", StringComparison.Ordinal) && !Unsupported.Contains(name));
             if (!known && !IsEmpty(place.Value)) throw place.Refuse("nothing, null or false", Merge);
         }
     }

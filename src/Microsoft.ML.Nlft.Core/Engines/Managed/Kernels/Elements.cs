@@ -11,17 +11,32 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 /// </summary>
 internal unsafe interface IElement
 {
-    /// <summary>The type of the elements.</summary>
-    static abstract TensorType Type { get; }
+    /// <summary>The type of the elements in files; null if no file holds them so.</summary>
+    static virtual TensorType? Type => null;
 
-    /// <summary>Bytes of one element.</summary>
-    static abstract int Size { get; }
+    /// <summary>Bits of one element.</summary>
+    static abstract int Bits { get; }
 
     /// <summary>Whether every row of the weight has a scale.</summary>
     static virtual bool IsScaled => false;
 
     /// <summary>The index at which a lane is stored in a row of <paramref name="width"/> lanes.</summary>
     static virtual int Slot(int lane, int width) => lane;
+
+    /// <summary>How many rows of a panel share the scales that stand before them, one per lane; 0 for a type without.</summary>
+    static virtual int BlockRows => 0;
+
+    /// <summary>How many floats per lane stand before a block: 1, its scale; 2, its scale and its minimum.</summary>
+    static virtual int BlockFloats => 0;
+
+    /// <summary>
+    /// Returns the weights of eight lanes from their elements: s q, or s q + m, with the scales and then the minima of all lanes at
+    /// <paramref name="block"/>.
+    /// </summary>
+    static virtual Vector256<float> Scale8(Vector256<float> elements, float* block, int lane, int width) => elements;
+
+    /// <summary>Returns the weights of sixteen lanes, as <see cref="Scale8"/>.</summary>
+    static virtual Vector512<float> Scale16(Vector512<float> elements, float* block, int lane, int width) => elements;
 
     /// <summary>Loads one lane.</summary>
     static abstract float Load(byte* row, int lane, int width);
@@ -36,8 +51,8 @@ internal unsafe interface IElement
 /// <summary>float32, stored as it is.</summary>
 internal readonly unsafe struct Float32 : IElement
 {
-    public static TensorType Type => TensorType.F32;
-    public static int Size => 4;
+    public static TensorType? Type => TensorType.F32;
+    public static int Bits => 32;
     public static float Load(byte* row, int lane, int width) => ((float*)row)[lane];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -54,8 +69,8 @@ internal readonly unsafe struct Float32 : IElement
 /// </summary>
 internal readonly unsafe struct BFloat16 : IElement
 {
-    public static TensorType Type => TensorType.BF16;
-    public static int Size => 2;
+    public static TensorType? Type => TensorType.BF16;
+    public static int Bits => 16;
 
     public static int Slot(int lane, int width) => lane < width / 2 ? 2 * lane : 2 * (lane - width / 2) + 1;
 
@@ -76,8 +91,8 @@ internal readonly unsafe struct Float16 : IElement
 {
     private const float ExponentShift = 5.192296858534828e33f; // 2^112 = 2^(127 - 15), the difference of the exponent biases
 
-    public static TensorType Type => TensorType.F16;
-    public static int Size => 2;
+    public static TensorType? Type => TensorType.F16;
+    public static int Bits => 16;
     public static float Load(byte* row, int lane, int width) => (float)((Half*)row)[lane];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -105,8 +120,7 @@ internal readonly unsafe struct Float16 : IElement
 /// </summary>
 internal readonly unsafe struct Int8 : IElement
 {
-    public static TensorType Type => TensorType.I8;
-    public static int Size => 1;
+    public static int Bits => 8;
     public static bool IsScaled => true;
     public static float Load(byte* row, int lane, int width) => ((sbyte*)row)[lane];
 

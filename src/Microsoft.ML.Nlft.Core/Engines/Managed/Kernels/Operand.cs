@@ -27,8 +27,13 @@ internal readonly unsafe struct Operand
     /// <summary>The float32 matrix as stored, before any transposition; null for a weight.</summary>
     public Matrix? Matrix => _weight is null ? _matrix : null;
 
-    /// <summary>The weight whose panels are the panels of this factor, W^T; null for a factor that must be packed first.</summary>
-    public PackedWeight? Prepacked => _transposed ? _weight : null;
+    /// <summary>
+    /// The weight whose panels a product of that many rows reads in place, as panels of this factor, W^T; null for a factor that must be packed first.
+    /// </summary>
+    public PackedWeight? Prepacked(int rows) => _transposed && rows <= _weight?.MaximumRows ? _weight : null;
+
+    /// <summary>Where the depth of a product may be split: at multiples of this.</summary>
+    public int DepthStep => _weight?.BlockRows ?? 8;
 
     /// <summary>The row of the weight that is column <paramref name="column"/> of W^T.</summary>
     public int WeightRow(int column) => _firstRow + column;
@@ -59,7 +64,8 @@ internal readonly unsafe struct Operand
     {
         if (_weight is not null)
         {
-            _weight.Repack(_firstRow + row, depth, column, columns, panels);
+            if (_transposed) _weight.Unpack(_firstRow + column, columns, row, depth, panels);
+            else _weight.Repack(_firstRow + row, depth, column, columns, panels);
             return;
         }
         var (first, offset) = _transposed ? (column, row) : (row, column); // of the matrix as stored

@@ -6,9 +6,9 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// A frozen weight W[out x in], packed once as it is loaded into the panels of W^T, in the type of the file or in int8. A panel holds as many
-/// rows of W as a tile is wide: panel[k * width + i] = W[i, k]. Forward products x W^T read the panels in place, in training and in decoding;
-/// backward products dy W repack a few of them at a time.
+/// A frozen weight W[out x in], packed once as it is loaded into the panels of W^T, in the type of the file, in int8 or in blocks of 4 bits. A
+/// panel holds as many rows of W as a tile is wide: panel[k * width + i] = W[i, k]. Forward products x W^T read the panels in place, in training
+/// and in decoding; backward products dy W, and products of many rows with blocks, unpack a few of them at a time.
 /// </summary>
 internal abstract unsafe class PackedWeight : IDisposable
 {
@@ -21,11 +21,11 @@ internal abstract unsafe class PackedWeight : IDisposable
     /// <param name="rows">out.</param>
     /// <param name="columns">in.</param>
     /// <param name="width">Rows of W in a panel.</param>
-    /// <param name="size">Bytes of an element.</param>
-    /// <param name="scaled">Whether rows have scales.</param>
-    protected PackedWeight(int rows, int columns, int width, int size, bool scaled)
+    /// <param name="panelBytes">Bytes of a panel.</param>
+    /// <param name="scaled">Whether rows of W have scales.</param>
+    protected PackedWeight(int rows, int columns, int width, nint panelBytes, bool scaled)
     {
-        (Rows, Columns, Width, RowBytes) = (rows, columns, width, width * size);
+        (Rows, Columns, Width, PanelBytes) = (rows, columns, width, panelBytes);
         var padded = (rows + width - 1) / width * width;
         var scales = scaled ? padded * sizeof(float) : 0; // a multiple of a cache line
         _block = NativeMemory.AlignedAlloc(checked((nuint)scales + (nuint)(padded / width) * (nuint)PanelBytes + Slack), 64);
@@ -43,14 +43,19 @@ internal abstract unsafe class PackedWeight : IDisposable
     /// <summary>Rows of W in a panel, the width of a tile.</summary>
     public int Width { get; }
 
-    /// <summary>Bytes from one row k of a panel to the next.</summary>
-    public nint RowBytes { get; }
-
     /// <summary>Bytes from one panel to the next.</summary>
-    public nint PanelBytes => Columns * RowBytes;
+    public nint PanelBytes { get; }
 
-    /// <summary>The type of the elements.</summary>
-    public abstract TensorType Type { get; }
+    /// <summary>Rows k of a panel that belong together: a product starts at a multiple of them.</summary>
+    public virtual int BlockRows => 8;
+
+    /// <summary>
+    /// The most rows of x for which x W^T reads the panels in place: above, unpacking them once costs less than converting elements again and again.
+    /// </summary>
+    public virtual int MaximumRows => int.MaxValue;
+
+    /// <summary>Bytes from the start of a panel to its row k, a multiple of <see cref="BlockRows"/>.</summary>
+    public abstract nint Offset(int k);
 
     /// <summary>Packs a weight.</summary>
     /// <param name="type">The type of the elements. Values that it cannot represent are rounded.</param>
@@ -81,6 +86,12 @@ internal abstract unsafe class PackedWeight : IDisposable
     /// <summary>Copies one row as float32.</summary>
     public abstract void ReadRow(int row, Span<float> destination);
 
+    /// <summary>
+    /// Converts rows [k, k + depth) of the panels from row <paramref name="row"/> on to float32 panels of W^T, as many as
+    /// <paramref name="rows"/> rows of W fill, with k a multiple of <see cref="BlockRows"/>.
+    /// </summary>
+    public virtual void Unpack(int row, int rows, int k, int depth, float* panels) => throw new NotSupportedException("These panels are read in place.");
+
     /// <summary>The function that computes a <see cref="PanelProduct"/> with a panel of this weight.</summary>
     public abstract delegate*<in PanelProduct, int, void> Kernel<TTile>() where TTile : ITile;
 
@@ -106,7 +117,7 @@ internal abstract unsafe class PackedWeight : IDisposable
 /// <summary>A packed weight of one element type.</summary>
 internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
 {
-    public PackedWeight(int rows, int columns, Action<int, Span<float>> readRow, int width) : base(rows, columns, width, T.Size, T.IsScaled)
+    public PackedWeight(int rows, int columns, Action<int, Span<float>> readRow, int width) : base(rows, columns, width, (nint)columns * width * T.Bits / 8, T.IsScaled)
     {
         float[] values = new float[width * columns], panel = new float[columns * width];
         fixed (float* source = values, packed = panel)
@@ -126,7 +137,9 @@ internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
         }
     }
 
-    public override TensorType Type => T.Type;
+    private nint RowBytes => Width * T.Bits / 8;
+
+    public override nint Offset(int k) => k * RowBytes;
 
     public override delegate*<in PanelProduct, int, void> Kernel<TTile>() => &TileLoop<TTile>.Multiply<T>;
 
@@ -150,7 +163,7 @@ internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
             for (var j = 0; j < columns; j += 8, source += 8 * RowBytes)
             {
                 // The same lanes of the panel after the next one.
-                for (var ahead = lane * 8 * T.Size; Sse.IsSupported && ahead < (lane + 8) * 8 * T.Size; ahead += 64)
+                for (var ahead = lane * T.Bits; Sse.IsSupported && ahead < (lane + 8) * T.Bits; ahead += 64)
                 {
                     Sse.Prefetch0(source + 2 * PanelBytes + ahead);
                 }
@@ -168,7 +181,7 @@ internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
         }
         else
         {
-            TensorConversion.FromSingle(T.Type, panel, target);
+            TensorConversion.FromSingle(T.Type!.Value, panel, target);
         }
     }
 }

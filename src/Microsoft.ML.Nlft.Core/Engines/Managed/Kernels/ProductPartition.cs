@@ -22,7 +22,7 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
         (_product, _threads, _firstTask) = (product, threads, firstTask);
         var rows = product.C.Rows;
         _panels = (product.C.Columns + TTile.Columns - 1) / TTile.Columns;
-        var streamed = product.First.B.Prepacked is not null && rows <= RowBlock(product.First.A.Columns);
+        var streamed = product.First.B.Prepacked(rows) is not null && rows <= RowBlock(product.First.A.Columns);
         var perRound = threads * (streamed ? MaximumStreamedColumns : MaximumColumns) / TTile.Columns;
         _groups = Math.Min(_panels, threads * ((_panels + perRound - 1) / perRound));
         for (var equal = _groups; equal > 0 && equal <= Math.Min(_panels, 2 * _groups); equal += threads) // up to twice as many, if all are equal
@@ -61,13 +61,14 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
         var (term, column, depths) = (_product.First, Column(group), (_product.First.A.Columns + MaximumDepth - 1) / MaximumDepth);
         var c = _product.C.Slice(row, rows, column, Math.Min(Column(group + 1), _product.C.Columns) - column);
         var d = _product.D?.Slice(row, rows, column, c.Columns); // D for the first block, C itself for the later ones
+        var step = term.B.DepthStep;
         var padded = (c.Columns + TTile.Columns - 1) / TTile.Columns * TTile.Columns;
-        var weight = term.B.Prepacked;
+        var weight = term.B.Prepacked(_product.C.Rows);
         var multiply = weight is null ? &TileLoop<TTile>.Multiply<Float32> : weight.Kernel<TTile>();
         for (int block = 0, first = 0; block < Math.Max(1, depths); block++)
         {
             var last = block >= depths - 1;
-            var depth = last ? term.A.Columns - first : (int)((long)term.A.Columns * (block + 1) / depths) / 8 * 8 - first;
+            var depth = last ? term.A.Columns - first : (int)((long)term.A.Columns * (block + 1) / depths) / step * step - first;
             var second = last ? _product.Second : null; // computed along with the last block
             var secondDepth = second?.A.Columns ?? 0;
             var secondPanels = workers.Scratch((secondDepth + (weight is null ? depth : 0)) * padded);
@@ -103,7 +104,7 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
                         if (weight is not null)
                         {
                             var next = left > TTile.Columns ? top == 0 ? product.B + panelBytes : null : top + height >= rows ? nextGroup : null;
-                            product.SetPrefetch(next, depth * weight.RowBytes);
+                            product.SetPrefetch(next, weight.Offset(depth));
                         }
                         multiply(product, Math.Min(TTile.Columns, left));
                         product.Advance(panelBytes, TTile.Columns, secondDepth);
@@ -116,5 +117,5 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
 
     /// <summary>The panel of a weight that starts with a column of the product, from row <paramref name="first"/> on.</summary>
     private byte* Panels(PackedWeight weight, int column, int first) =>
-        weight.PanelAt(_product.First.B.WeightRow(column)) + first * weight.RowBytes;
+        weight.PanelAt(_product.First.B.WeightRow(column)) + weight.Offset(first);
 }

@@ -22,11 +22,30 @@ internal readonly unsafe struct Tile256 : ITile
         float* a0 = product.A.Data + row * product.A.RowStride, a3 = a0 + 3 * product.A.RowStride;
         nint row1 = product.A.RowStride, row2 = 2 * row1, step = product.A.ColumnStride;
         byte* b = product.B;
-        for (var end = b + 16 * T.Size * (nint)product.A.Depth; b < end; b += 16 * T.Size, a0 += step, a3 += step, next += nextStep)
+        nint size = 16 * T.Bits / 8; // of a row
+        if (T.BlockRows == 0)
         {
-            if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-            Add<TRows>(T.Load8(b, 0, 16), T.Load8(b, 8, 16), a0, a3, row1, row2,
-                ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
+            for (var end = b + size * product.A.Depth; b < end; b += size, a0 += step, a3 += step, next += nextStep)
+            {
+                if (Sse.IsSupported) Sse.Prefetch1((void*)next);
+                Add<TRows>(T.Load8(b, 0, 16), T.Load8(b, 8, 16), a0, a3, row1, row2,
+                    ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
+            }
+        }
+        else
+        {
+            for (nint left = product.A.Depth; left > 0; left -= T.BlockRows)
+            {
+                var block = (float*)b;
+                b += 16 * sizeof(float) * T.BlockFloats;
+                for (var end = b + size * nint.Min(left, T.BlockRows); b < end; b += size, a0 += step, a3 += step, next += nextStep)
+                {
+                    if (Sse.IsSupported) Sse.Prefetch1((void*)next);
+                    Add<TRows>(T.Scale8(T.Load8(b, 0, 16), block, 0, 16), T.Scale8(T.Load8(b, 8, 16), block, 8, 16),
+                        a0, a3, row1, row2,
+                        ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
+                }
+            }
         }
         if (T.IsScaled)
         {

@@ -23,12 +23,32 @@ internal readonly unsafe struct Tile512 : ITile
         float* a0 = product.A.Data + row * product.A.RowStride, a4 = a0 + 4 * product.A.RowStride, a8 = a4 + 4 * product.A.RowStride;
         nint row1 = product.A.RowStride, row2 = 2 * row1, row3 = 3 * row1, step = product.A.ColumnStride;
         byte* b = product.B;
-        for (var end = b + 32 * T.Size * (nint)product.A.Depth; b < end; b += 32 * T.Size, a0 += step, a4 += step, a8 += step, next += nextStep)
+        nint size = 32 * T.Bits / 8; // of a row
+        if (T.BlockRows == 0)
         {
-            if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-            Add<TRows>(T.Load16(b, 0, 32), T.Load16(b, 16, 32), a0, a4, a8, row1, row2, row3,
-                ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
-                ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
+            for (var end = b + size * product.A.Depth; b < end; b += size, a0 += step, a4 += step, a8 += step, next += nextStep)
+            {
+                if (Sse.IsSupported) Sse.Prefetch1((void*)next);
+                Add<TRows>(T.Load16(b, 0, 32), T.Load16(b, 16, 32), a0, a4, a8, row1, row2, row3,
+                    ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
+                    ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
+            }
+        }
+        else
+        {
+            for (nint left = product.A.Depth; left > 0; left -= T.BlockRows)
+            {
+                var block = (float*)b;
+                b += 32 * sizeof(float) * T.BlockFloats;
+                for (var end = b + size * nint.Min(left, T.BlockRows); b < end; b += size, a0 += step, a4 += step, a8 += step, next += nextStep)
+                {
+                    if (Sse.IsSupported) Sse.Prefetch1((void*)next);
+                    Add<TRows>(T.Scale16(T.Load16(b, 0, 32), block, 0, 32), T.Scale16(T.Load16(b, 16, 32), block, 16, 32),
+                        a0, a4, a8, row1, row2, row3,
+                        ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
+                        ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
+                }
+            }
         }
         if (T.IsScaled)
         {

@@ -42,6 +42,7 @@ internal sealed class AdamW(IReadOnlyList<Parameter> parameters)
         {
             workers.ForBlocks(parameter.Values.Length, Block, (parameter, update), static (loop, start, end) =>
                 loop.update.Apply(loop.parameter, start, end));
+            parameter.Version++;
         }
     }
 

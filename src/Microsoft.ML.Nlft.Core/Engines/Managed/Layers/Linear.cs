@@ -2,13 +2,13 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>A linear layer, y = x W^T + bias, optionally with a LoRA adapter: + scaling * dropout(x) A^T B^T.</summary>
+/// <summary>A linear layer, y = x W^T + bias, optionally with a LoRA adapter, <see cref="LoraFactors"/>.</summary>
 internal sealed class Linear(string module, Weight weight, Weight? bias)
 {
     /// <summary>The module's path, for example model.layers.0.mlp.gate_proj.</summary>
     public string Module { get; } = module;
     public Weight Weight { get; } = weight;
-    public Weight? Bias { get; } = bias;
+    public Weight? Bias { get; set; } = bias;
     public LoraFactors? Lora { get; set; }
 
     public int Inputs => Weight.Columns;
@@ -22,7 +22,7 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
     {
         var product = Product(context, x, y, residual);
         MatrixProduct.Multiply(context.Workers, product);
-        Return(context, product);
+        Finish(context, product, residual);
     }
 
     /// <summary>Runs up to three layers on the same input, with their products computed as one set of tasks.</summary>
@@ -32,16 +32,17 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
         products = products[..layers.Length];
         for (var i = 0; i < layers.Length; i++) products[i] = layers[i].Layer.Product(context, x, layers[i].Y, null);
         MatrixProduct.Multiply(context.Workers, products);
-        foreach (var product in products) Return(context, product);
+        for (var i = 0; i < layers.Length; i++) layers[i].Layer.Finish(context, products[i], null);
     }
 
     private Product Product(EngineContext context, Matrix x, Matrix y, Matrix? residual) =>
-        new(y, Addend(context, y, residual), new Term(x, Weight.Operand.Transposed), Lora?.Term(context, x));
+        new(y, Lora is { IsPlain: false } ? null : Addend(context, y, residual), new Term(x, Weight.Operand.Transposed), Lora?.Term(context, x));
 
-    /// <summary>Returns the matrix that the adapter's term rented.</summary>
-    private static void Return(EngineContext context, Product product)
+    /// <summary>Returns the matrix that the adapter's term rented, and does what an adapter with more than two factors does to the product.</summary>
+    private void Finish(EngineContext context, Product product, Matrix? residual)
     {
         if (product.Second?.A.Matrix is { } low) context.Return(low);
+        if (Lora is { IsPlain: false }) Lora.Finish(context, Weight, Bias, product.C, residual);
     }
 
     /// <summary>What the product is added to: the residual, the bias, their sum (then stored in y) or nothing.</summary>
@@ -60,13 +61,15 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
     /// <summary>Computes dx[N x in] (+)= dy W, unless <paramref name="dx"/> is null, and adds to the gradients of the trainable tensors.</summary>
     public void Backward(EngineContext context, Matrix x, Matrix dy, Matrix? dx, bool accumulate)
     {
-        if (Weight.Parameter is not null) context.Multiply(new Operand(dy).Transposed, x, Weight.Gradient, accumulate: true);
         if (Bias?.Parameter is { } bias)
         {
             for (var row = 0; row < dy.Rows; row++) VectorMath.Add(dy[row], bias.Gradient);
         }
-        var term = new Term(dy, Weight.Operand);
-        if (Lora is not null) Lora.Backward(context, x, dy, term, dx, accumulate);
+        var product = Lora is { IsPlain: false } ? Lora.FinishBackward(context, Weight, x, dy) : dy;
+        if (Weight.Parameter is not null) context.Multiply(new Operand(product).Transposed, x, Weight.Gradient, accumulate: true);
+        var term = new Term(product, Weight.Operand);
+        if (Lora is not null) Lora.Backward(context, x, product, term, dx, accumulate);
         else if (dx is { } target) MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, term));
+        if (!ReferenceEquals(product.Data, dy.Data)) context.Return(product);
     }
 }

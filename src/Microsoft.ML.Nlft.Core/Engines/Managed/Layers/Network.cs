@@ -8,11 +8,12 @@ internal sealed class Network : IDisposable
     private readonly List<Weight> _weights = [];
     private readonly List<Parameter> _parameters = [];
     private readonly ModelFolder _folder;
-    private readonly bool _trainAll, _int8;
+    private readonly bool _trainAll;
+    private readonly ManagedEngineOptions _engine;
 
-    public Network(ModelLoadOptions options, bool int8, CancellationToken cancellationToken)
+    public Network(ModelLoadOptions options, ManagedEngineOptions engine, CancellationToken cancellationToken)
     {
-        (_folder, _int8) = (options.Folder, int8);
+        (_folder, _engine) = (options.Folder, engine);
         _trainAll = options.Trainable == TrainableWeights.All;
         var c = _folder.Configuration;
         Embedding = Load("model.embed_tokens.weight", c.VocabularySize, c.HiddenSize);
@@ -23,7 +24,8 @@ internal sealed class Network : IDisposable
             Layers[i] = CreateLayer(c, i, $"model.layers.{i}", c.SlidingWindows[i]);
         }
         FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), (float)(1 / c.LogitsDivisor));
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), (float)(1 / c.LogitsDivisor),
+            (float)(c.LogitsSoftCap ?? 0));
         if (_trainAll)
             _parameters.AddRange(_weights.Select(weight => weight.Parameter!));
         else if (options.Adapter is not null || options.Trainable == TrainableWeights.Lora)
@@ -57,15 +59,15 @@ internal sealed class Network : IDisposable
     private DecoderLayer CreateLayer(ModelConfiguration c, int index, string path, int window)
     {
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
+        var (norms, (queryNorm, keyNorm)) = (ModelLayout.Norms(c), ModelLayout.NormSizes(c));
         return new DecoderLayer
         {
             Index = index,
             HeadSize = c.HeadSize,
             IsRotated = c.RotatedLayers?[index] != false,
             ResidualMultiplier = (float)c.ResidualMultiplier,
-            NormAfter = c.NormAfter,
-            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
+            AttentionNorm = LayerNorm(norms.AttentionInput),
+            AttentionOutputNorm = LayerNorm(norms.AttentionOutput),
             Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
             K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
             V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
@@ -73,22 +75,26 @@ internal sealed class Network : IDisposable
             QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
             KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
             Attention = new Attention(c, window),
-            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
+            FeedForwardNorm = LayerNorm(norms.FeedForwardInput),
+            FeedForwardOutputNorm = LayerNorm(norms.FeedForwardOutput),
             FeedForward = new FeedForward(
                 Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
                 Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias)),
+                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias), c.Activation),
         };
+
+        RmsNorm? LayerNorm(string? name) => name is null ? null : Norm($"{path}.{name}.weight", c.HiddenSize);
     }
 
     private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", outputs, inputs), bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
+        new(module, Load($"{module}.weight", outputs, inputs, int4: _engine.Int4Weights), bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon);
+    private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon,
+        plusOne: _folder.Configuration.NormKind == NormKind.RmsPlusOne);
 
-    private Weight Load(string name, int rows, int columns, bool vector = false)
+    private Weight Load(string name, int rows, int columns, bool vector = false, bool int4 = false)
     {
-        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, _int8);
+        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, int4 ? 4 : _engine.Int8Weights || _engine.Int4Weights ? 8 : null);
         _weights.Add(weight);
         return weight;
     }

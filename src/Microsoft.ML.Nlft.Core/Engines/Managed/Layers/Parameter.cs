@@ -12,6 +12,9 @@ internal sealed class Parameter(string name, int[] shape, float[] values)
     public float[] Moment1 { get; } = new float[values.Length];
     public float[] Moment2 { get; } = new float[values.Length];
 
+    /// <summary>Counts the changes of the values, so that what is computed from them can be kept until they change.</summary>
+    public int Version { get; set; }
+
     /// <summary>One of the arrays as a matrix of the shape <see cref="Shape"/>.</summary>
     public Matrix AsMatrix(float[] array) => new(array, Shape[0], Shape[1]);
 }

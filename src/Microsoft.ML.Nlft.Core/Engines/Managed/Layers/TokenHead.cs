@@ -5,9 +5,10 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// <summary>
 /// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T. Logits exist for one chunk of the
 /// vocabulary and one block of rows at a time. Since d log p / dh = s (W_y - E[W]), the mean over p, a forward pass of training accumulates that mean
-/// chunk by chunk (rescaled whenever a larger logit appears, as in online softmax), and the backward pass needs no logits.
+/// chunk by chunk (rescaled whenever a larger logit appears, as in online softmax), and the backward pass needs no logits. With a soft cap c (0: none)
+/// the logits are c tanh(z / c), and each row of W counts times the slope of the cap at its logit.
 /// </summary>
-internal sealed class TokenHead(Weight weight, float scale)
+internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
 {
     private const int Chunk = 2048, RowBlock = 1024;
 
@@ -21,7 +22,7 @@ internal sealed class TokenHead(Weight weight, float scale)
     /// <param name="logProbabilities">Receives log p.</param>
     /// <param name="logSums">Receives log sum exp(z).</param>
     /// <param name="mostLikely">Receives whether no logit exceeds that of the target.</param>
-    /// <param name="mean">Receives E[W] [R x H] for the backward pass; null if there will be none.</param>
+    /// <param name="mean">Receives E[W] [R x H], of rows times slopes, for the backward pass; null if there will be none.</param>
     public void Forward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logProbabilities, float[] logSums, bool[] mostLikely,
         Matrix? mean)
     {
@@ -31,7 +32,7 @@ internal sealed class TokenHead(Weight weight, float scale)
         running[1].Clear();
         ForEachChunk(context, h, (z, row, first) =>
         {
-            context.ForRows(z.Rows, (z, row, first, targets, logProbabilities, running, mean), static (loop, i) =>
+            context.ForRows(z.Rows, (z, row, first, targets, logProbabilities, running, mean, cap), static (loop, i) =>
             {
                 var row = loop.row + i;
                 var logits = loop.z[i];
@@ -45,7 +46,7 @@ internal sealed class TokenHead(Weight weight, float scale)
                     (largest, sum) = (max, sum * scale);
                     if (loop.mean is { } matrix) VectorMath.Scale(matrix[row], scale);
                 }
-                sum += VectorMath.ExpShifted(logits, largest);
+                sum += loop.cap > 0 ? VectorMath.ExpShiftedTimesSlope(logits, largest, loop.cap) : VectorMath.ExpShifted(logits, largest);
             });
             if (mean is { } sums) context.Multiply(z, Weight.Operand.RowRange(first, z.Columns), sums.RowRange(row, z.Rows), accumulate: true);
         });
@@ -62,31 +63,48 @@ internal sealed class TokenHead(Weight weight, float scale)
 
     /// <summary>
     /// With c the coefficients, computes dh = c s (E[W] - W_y), which replaces <paramref name="mean"/>, and, if W is trainable,
-    /// dW += (c s (softmax(z) - onehot(y)))^T h.
+    /// dW += (c s (softmax(z) - onehot(y)))^T h; with a soft cap, rows of W and columns of the difference count times their slopes.
     /// </summary>
     public void Backward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix mean)
     {
         if (Weight.Parameter is not null) AddWeightGradient(context, h, targets, logSums, coefficients);
         var targetRows = context.Rent(h.Rows, h.Columns);
-        context.ForRows(h.Rows, (Weight, targets, coefficients, scale, mean, targetRows), static (loop, row) =>
+        context.ForRows(h.Rows, (head: this, h, targets, coefficients, scale, mean, targetRows), static (loop, row) =>
         {
-            loop.Weight.ReadRow(loop.targets.Span[row], loop.targetRows[row]);
-            VectorMath.AddScaled(loop.targetRows[row], -1, loop.mean[row]);
+            loop.head.Weight.ReadRow(loop.targets.Span[row], loop.targetRows[row]);
+            VectorMath.AddScaled(loop.targetRows[row], -loop.head.TargetSlope(loop.h[row], loop.targetRows[row]), loop.mean[row]);
             VectorMath.Scale(loop.mean[row], loop.coefficients[row] * loop.scale);
         });
         context.Return(targetRows);
     }
 
+    /// <summary>The slope of the soft cap at the logit of a row of W; 1 without a cap.</summary>
+    private float TargetSlope(ReadOnlySpan<float> h, ReadOnlySpan<float> row)
+    {
+        if (cap == 0) return 1;
+        var tanh = MathF.Tanh(scale * VectorMath.Dot(h, row) / cap);
+        return 1 - tanh * tanh;
+    }
+
     private void AddWeightGradient(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients) =>
         ForEachChunk(context, h, (z, row, first) =>
         {
-            context.ForRows(z.Rows, (z, row, first, targets, logSums, coefficients, scale), static (loop, i) =>
+            context.ForRows(z.Rows, (z, row, first, targets, logSums, coefficients, scale, cap), static (loop, i) =>
             {
                 var row = loop.row + i;
                 var logits = loop.z[i];
                 var target = loop.targets.Span[row] - loop.first;
-                VectorMath.ExpShifted(logits, loop.logSums[row]);
-                if ((uint)target < (uint)logits.Length) logits[target] -= 1;
+                var slope = 1f;
+                if (loop.cap == 0)
+                {
+                    VectorMath.ExpShifted(logits, loop.logSums[row]);
+                }
+                else
+                {
+                    if ((uint)target < (uint)logits.Length) slope -= logits[target] / loop.cap * (logits[target] / loop.cap);
+                    VectorMath.ExpShiftedTimesSlope(logits, loop.logSums[row], loop.cap);
+                }
+                if ((uint)target < (uint)logits.Length) logits[target] -= slope;
                 VectorMath.Scale(logits, loop.coefficients[row] * loop.scale);
             });
             context.Multiply(new Operand(z).Transposed, h.RowRange(row, z.Rows), Weight.Gradient.RowRange(first, z.Columns), accumulate: true);
@@ -105,6 +123,7 @@ internal sealed class TokenHead(Weight weight, float scale)
             {
                 var z = context.Rent(rows, Math.Min(Chunk, Weight.Rows - first));
                 context.Multiply(h.RowRange(row, rows), Weight.Operand.RowRange(first, z.Columns).Transposed, z, scale);
+                Cap(context, z);
                 body(z, row, first);
                 context.Return(z);
             }
@@ -112,5 +131,14 @@ internal sealed class TokenHead(Weight weight, float scale)
     }
 
     /// <summary>Computes all logits z[B x V] = s h W^T, for decoding.</summary>
-    public void Logits(EngineContext context, Matrix h, Matrix z) => context.Multiply(h, Weight.Operand.Transposed, z, scale);
+    public void Logits(EngineContext context, Matrix h, Matrix z)
+    {
+        context.Multiply(h, Weight.Operand.Transposed, z, scale);
+        Cap(context, z);
+    }
+
+    private void Cap(EngineContext context, Matrix z)
+    {
+        if (cap > 0) context.ForRows(z.Rows, (z, cap), static (loop, row) => VectorMath.SoftCap(loop.z[row], loop.cap));
+    }
 }

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// A weight of the base model: a frozen matrix, packed in the type of the file or quantized to int8; a frozen vector, in float32; or a trainable
+/// A weight of the base model: a frozen matrix, packed in the type of the file or quantized to 8 or 4 bits; a frozen vector, in float32; or a trainable
 /// <see cref="Layers.Parameter"/>. A matrix is [out x in], a vector [1 x n].
 /// </summary>
 internal sealed class Weight : IDisposable
@@ -12,14 +12,15 @@ internal sealed class Weight : IDisposable
     private readonly PackedWeight? _packed;
     private readonly float[]? _values;
 
-    public Weight(ModelFolder folder, string name, int rows, int columns, bool vector, bool trainable, bool int8 = false)
+    public Weight(ModelFolder folder, string name, int rows, int columns, bool vector, bool trainable, int? bits = null)
     {
         (Name, Rows, Columns) = (name, rows, columns);
         if (!vector && !trainable)
         {
             var stored = folder.ReadRows(name, rows, columns); // row by row: the unpacked matrix is never in memory as a whole
-            var type = int8 ? TensorType.I8 : stored.Type is TensorType.F64 ? TensorType.F32 : stored.Type;
-            _packed = PackedWeight.Create(type, rows, columns, stored.Read, Panel.Width);
+            var type = bits == 8 ? TensorType.I8 : stored.Type is TensorType.F64 ? TensorType.F32 : stored.Type;
+            _packed = bits == 4 ? new BlockWeight<Nibble>(rows, columns, stored.Read, Panel.Width)
+                : PackedWeight.Create(type, rows, columns, stored.Read, Panel.Width);
             Operand = new Operand(_packed);
             return;
         }
@@ -27,6 +28,14 @@ internal sealed class Weight : IDisposable
         (vector ? folder.Tensor(name, columns) : folder.Tensor(name, rows, columns)).Read(_values);
         if (trainable) Parameter = new Parameter(name, vector ? [columns] : [rows, columns], _values);
         Operand = new Operand(new Matrix(_values, rows, columns));
+    }
+
+    /// <summary>Wraps a trainable tensor.</summary>
+    public Weight(Parameter parameter)
+    {
+        (Name, _values, Parameter) = (parameter.Name, parameter.Values, parameter);
+        (Rows, Columns) = parameter.Shape.Length == 1 ? (1, parameter.Shape[0]) : (parameter.Shape[0], parameter.Shape[1]);
+        Operand = new Operand(new Matrix(_values, Rows, Columns));
     }
 
     public string Name { get; }
@@ -53,6 +62,18 @@ internal sealed class Weight : IDisposable
     {
         if (_packed is not null) _packed.ReadRow(row, destination);
         else _values.AsSpan(row * Columns, Columns).CopyTo(destination);
+    }
+
+    /// <summary>Returns the sum of squares of every row.</summary>
+    public double[] SquaredNorms()
+    {
+        var (norms, row) = (new double[Rows], new float[Columns]);
+        for (var i = 0; i < Rows; i++)
+        {
+            ReadRow(i, row);
+            norms[i] = VectorMath.SumOfSquares(row);
+        }
+        return norms;
     }
 
     public void Dispose() => _packed?.Dispose();

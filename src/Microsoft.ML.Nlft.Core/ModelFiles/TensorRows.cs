@@ -5,20 +5,19 @@ internal sealed class TensorRows
 {
     private const int BufferSize = 1 << 18;
 
-    private readonly SafetensorsFile _file;
-    private readonly SafetensorsEntry _entry;
+    private readonly StoredTensor _tensor;
     private readonly byte[] _buffer;
     private readonly int _rowSize;
     private long _begin, _end;
 
-    public TensorRows(SafetensorsFile file, SafetensorsEntry entry, int columns)
+    public TensorRows(StoredTensor tensor, int columns)
     {
-        (_file, _entry, _rowSize) = (file, entry, columns * entry.Type.ByteSize());
+        (_tensor, _rowSize) = (tensor, columns * tensor.Type.ByteSize());
         _buffer = new byte[Math.Max(1, BufferSize / _rowSize) * _rowSize];
     }
 
-    /// <summary>The type of the elements in the file.</summary>
-    public TensorType Type => _entry.Type;
+    /// <summary>The type that holds the elements without loss: that of the file, or F32 for a quantised one.</summary>
+    public TensorType Type => _tensor.Type;
 
     /// <summary>Reads one row.</summary>
     /// <exception cref="NlftException">The file cannot be read, or has been written to since it was opened.</exception>
@@ -27,10 +26,10 @@ internal sealed class TensorRows
         var begin = (long)row * _rowSize;
         if (begin < _begin || begin >= _end)
         {
-            var length = (int)Math.Min(_buffer.Length, _entry.End - _entry.Begin - begin);
-            _file.Read(_entry, begin, _buffer.AsSpan(0, length));
+            var length = (int)Math.Min(_buffer.Length, _tensor.Length - begin);
+            _tensor.Read(begin, _buffer.AsSpan(0, length));
             (_begin, _end) = (begin, begin + length);
         }
-        TensorConversion.ToSingle(_entry.Type, _buffer.AsSpan((int)(begin - _begin), _rowSize), destination);
+        TensorConversion.ToSingle(_tensor.Type, _buffer.AsSpan((int)(begin - _begin), _rowSize), destination);
     }
 }

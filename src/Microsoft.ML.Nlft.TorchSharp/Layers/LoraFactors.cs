@@ -1,0 +1,66 @@
+using static TorchSharp.torch.nn;
+
+namespace Microsoft.ML.Nlft.TorchSharp.Layers;
+
+/// <summary>
+/// The LoRA factors of one layer (Hu et al., arXiv 2106.09685), A [r, in] and B [out, r]: float32, multiplied in the compute type. With magnitudes m
+/// (DoRA, Liu et al., arXiv 2402.09353, equation 5) the products with W and with the factors are multiplied by m / n, n the norm of each row of
+/// W + scaling * B A, taken as a constant by the backward pass (section 4.3); a bias b of B adds scaling * b.
+/// </summary>
+/// <param name="number">The number of the module among the adapted ones.</param>
+/// <param name="store">The store of the parameters, which counts their changes.</param>
+/// <param name="a">A.</param>
+/// <param name="b">B.</param>
+/// <param name="scaling">The factor on the product.</param>
+/// <param name="dropout">The probability of dropout, 0 for none.</param>
+internal sealed class LoraFactors(int number, ParameterStore store, Parameter a, Parameter b, double scaling, double dropout) : IDisposable
+{
+    private const double SmallestNorm = 1e-15; // a row of zeros stays zero
+
+    private readonly Scalar _scaling = scaling, _trainingScaling = scaling / (1 - dropout);
+    private Tensor? _norms; // n, of the values of this version
+    private int _version;
+
+    public Parameter A { get; } = a;
+    public Parameter B { get; } = b;
+
+    /// <summary>m [out], or null.</summary>
+    public Parameter? Magnitude { get; init; }
+
+    /// <summary>b [out], or null.</summary>
+    public Parameter? Bias { get; init; }
+
+    /// <summary>Whether there are A and B alone.</summary>
+    public bool IsPlain => Magnitude is null && Bias is null;
+
+    /// <summary>
+    /// Returns y + scaling * dropout(x) A^T B^T; the factor 1 / (1 - p) of dropout is part of the scaling. With more than A and B, y is x W^T, and
+    /// the result includes the layer's bias.
+    /// </summary>
+    public Tensor AddTo(PassContext context, Linear layer, Tensor x, Tensor y, Tensor? rows)
+    {
+        var kept = context.Dropout is { } masks ? x * masks.Mask(number, dropout, x.shape[1], rows) : x;
+        var low = functional.linear(kept, A.Values.to_type(x.dtype));
+        y = y.add(functional.linear(low, B.Values.to_type(x.dtype)), alpha: context.Dropout is null ? _scaling : _trainingScaling);
+        if (IsPlain) return y;
+        if (Magnitude is not null) y = y * (Magnitude.Values / Norms(layer.Weight)).to_type(x.dtype);
+        if (Bias is not null) y = y.add(Bias.Values.to_type(x.dtype), alpha: _scaling);
+        return layer.Bias is null ? y : y + layer.Bias.Values;
+    }
+
+    public void Dispose() => _norms?.Dispose();
+
+    /// <summary>Returns n in float32, computed anew when the parameters have changed.</summary>
+    private Tensor Norms(Weight weight)
+    {
+        if (_norms is not null && _version == store.Version) return _norms;
+        _norms?.Dispose();
+        using var scope = NewDisposeScope();
+        using var off = no_grad();
+        var w = weight.Values.to_type(float32);
+        if (weight.Scales is not null) w = w * weight.Scales.to_type(float32).unsqueeze(1);
+        _norms = w.add(B.Values.mm(A.Values), alpha: _scaling).norm(1).clamp_min(SmallestNorm).DetachFromDisposeScope();
+        _version = store.Version;
+        return _norms;
+    }
+}
