@@ -218,7 +218,7 @@ public sealed class LocalModel : ITrainableModel, IDisposable
         ArgumentException.ThrowIfNullOrEmpty(path);
         var trained = Network.Trainable == TrainableWeights.All
             ? Serialize(() => Network.Export(ModelState.Weights)).ToDictionary(tensor => tensor.Name, tensor => tensor.Values, StringComparer.Ordinal) : [];
-        _trainedOn.OnFirst($"saving {path}", () => GgufExport.Write(Folder, CurrentAdapter(), trained, path, options ?? new(), cancellationToken));
+        _trainedOn.OnFirst($"saving {path}", () => GgufExport.WriteTrained(Folder, CurrentAdapter(), trained, path, options ?? new(), cancellationToken));
     }
 
     /// <summary>Waits for exclusive use of the model and runs <paramref name="work"/>.</summary>

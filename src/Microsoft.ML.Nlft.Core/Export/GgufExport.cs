@@ -36,7 +36,7 @@ public static class GgufExport
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(path);
         adapter?.EnsureFits(model.Configuration);
-        Write(model, adapter, new Dictionary<string, float[]>(), path, options ?? new(), cancellationToken);
+        WriteTrained(model, adapter, new Dictionary<string, float[]>(), path, options ?? new(), cancellationToken);
     }
 
     /// <summary>Writes a LoRA adapter alone, which llama.cpp applies to a GGUF file of its base model. Its factors are stored in float32.</summary>
@@ -59,7 +59,7 @@ public static class GgufExport
     }
 
     /// <summary>Writes a model some of whose weights were trained.</summary>
-    internal static void Write(ModelFolder model, LoraAdapter? adapter, IReadOnlyDictionary<string, float[]> trained, string path,
+    internal static void WriteTrained(ModelFolder model, LoraAdapter? adapter, IReadOnlyDictionary<string, float[]> trained, string path,
         GgufExportOptions options, CancellationToken cancellationToken)
     {
         options.Validate();

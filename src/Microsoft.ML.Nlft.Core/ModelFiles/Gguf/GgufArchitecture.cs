@@ -67,14 +67,19 @@ internal sealed record GgufArchitecture
     /// <summary>The modules of a layer: the file's name and that of a Hugging Face checkpoint.</summary>
     public IReadOnlyDictionary<string, string> Modules { get; init; } = s_modules;
 
+    /// <summary>The names of all architectures.</summary>
+    public static string Names => string.Join(", ", s_all[..^1].Select(known => known.Name)) + $" or {s_all[^1].Name}";
+
+    /// <summary>Returns the architecture of that name; null if there is none.</summary>
+    public static GgufArchitecture? For(string name) => Array.Find(s_all, architecture => architecture.Name == name);
+
     /// <summary>Returns the architecture of a file.</summary>
     /// <exception cref="NlftException">The file names none, or one that is not read.</exception>
     public static GgufArchitecture Of(GgufMetadata metadata)
     {
         var name = metadata.Text(Key);
         return Array.Find(s_all, architecture => architecture.Name == name)
-            ?? throw metadata.Refuse(Key, string.Join(", ", s_all[..^1].Select(known => known.Name)) + $" or {s_all[^1].Name}",
-                "Use a model of one of these architectures.");
+            ?? throw metadata.Refuse(Key, Names, "Use a model of one of these architectures.");
     }
 
     /// <summary>Returns the name that a tensor has in a Hugging Face checkpoint; null for one that no such model has.</summary>
@@ -84,6 +89,14 @@ internal sealed record GgufArchitecture
         return tensor.Split('.') is ["blk", var layer, var module, "weight" or "bias"]
             && int.TryParse(layer, out var number) && number >= 0 && layer == $"{number}" && Modules.TryGetValue(module, out var known)
             ? $"model.layers.{layer}.{known}.{tensor[(tensor.LastIndexOf('.') + 1)..]}" : null;
+    }
+
+    /// <summary>Returns the name that a weight of a Hugging Face checkpoint has in a file.</summary>
+    public string FileName(string weight)
+    {
+        if (s_outer.FirstOrDefault(pair => pair.Value == weight).Key is { } outer) return outer;
+        var (parts, kind) = (weight.Split('.', 4), weight[(weight.LastIndexOf('.') + 1)..]); // model.layers.N.MODULE.weight
+        return $"blk.{parts[2]}.{Modules.First(pair => $"{pair.Value}.{kind}" == parts[3]).Key}.{kind}";
     }
 
     private static Dictionary<string, string> With(params ReadOnlySpan<(string File, string? HuggingFace)> changes)
