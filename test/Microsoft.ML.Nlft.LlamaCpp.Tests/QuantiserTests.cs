@@ -10,8 +10,8 @@ namespace Microsoft.ML.Nlft.LlamaCpp;
 public sealed class QuantiserTests
 {
     [TestMethod]
-    [DataRow(GgufType.Q8_0, LLamaFtype.MostlyQ8_0)]
-    [DataRow(GgufType.Q4_0, LLamaFtype.MostlyQ4_0)]
+    [DataRow(GgufType.Q8_0, LLamaFtype.MOSTLY_Q8_0)]
+    [DataRow(GgufType.Q4_0, LLamaFtype.MOSTLY_Q4_0)]
     public void Write_QuantisedType_EqualsLlamaQuantize(GgufType type, LLamaFtype fileType)
     {
         NativeLibrary.Require();

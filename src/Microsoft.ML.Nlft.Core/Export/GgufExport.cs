@@ -16,7 +16,7 @@ public static class GgufExport
 
     /// <summary>Writes a model, with an adapter merged into its weights if there is one.</summary>
     /// <remarks>
-    /// Weights pass a few rows at a time: W' = W + scaling * B A is computed in float32 and rounded once, to the file's type. A weight is within
+    /// Weights pass a few rows at a time: a merged weight W' is computed in float32 and rounded once, to the file's type. It is within
     /// u |W'| of the exact sum, with u = 2^-24 for F32, 2^-11 for F16 and 2^-8 for BF16. Q8_0 and Q4_0 round by ggml's reference rules: within
     /// 0.0045 of the largest magnitude among the 32 weights of a block for Q8_0, and within 0.126 of it for Q4_0.
     /// </remarks>
@@ -75,7 +75,7 @@ public static class GgufExport
         ];
         var tensors = new GgufModelTensors(model, keys.Architecture, options.Type, cancellationToken)
         {
-            Updates = adapter is null ? new Dictionary<string, LowRankUpdate>() : LowRankUpdate.All(adapter, model.Configuration),
+            Updates = adapter is null ? new Dictionary<string, WeightUpdate>() : WeightUpdate.All(adapter, model.Configuration),
             Replaced = trained,
         }.Sources().ToList();
         var divisors = keys.FrequencyDivisors ?? s_noFactors;

@@ -11,6 +11,7 @@ internal static class GgufAdapter
     public static void Write(string path, LoraAdapter adapter, ModelFolder model, string name)
     {
         adapter.EnsureFits(model.Configuration);
+        RequireFactorsAlone(adapter.Configuration);
         var architecture = GgufModelKeys.Of(model.Configuration).Architecture;
         var factors = adapter.Factors.ToDictionary(factor => factor.Name, StringComparer.Ordinal);
         (string, object)[] metadata =
@@ -23,8 +24,8 @@ internal static class GgufAdapter
 
         GgufSource[] Tensors(LoraTarget target)
         {
-            var weight = architecture.FileName(target.Module + ".weight");
-            var (a, b) = (factors[target.Module + ".lora_A"], factors[target.Module + ".lora_B"]);
+            var weight = architecture.FileName(target.Module + LoraLayout.Weight);
+            var (a, b) = (factors[target.Module + LoraLayout.A], factors[target.Module + LoraLayout.B]);
             var factor = target.Scaling / (adapter.Configuration.Alpha / target.Rank);
             var head = architecture.HasRotaryPairs && RotaryRows.IsRotated(target.Module) ? model.Configuration.HeadSize : 1;
             var values = new float[b.Values.Length];
@@ -35,6 +36,15 @@ internal static class GgufAdapter
             }
             return [GgufSource.From(weight + ".lora_a", Shape(a), a.Values), GgufSource.From(weight + ".lora_b", Shape(b), values)];
         }
+    }
+
+    private static void RequireFactorsAlone(LoraConfiguration configuration)
+    {
+        var other = configuration.UseDora ? "magnitudes (use_dora)" : configuration.LoraBias ? "biases of B (lora_bias)"
+            : configuration.Bias != TrainedBiases.None ? "trained biases (bias)" : null;
+        if (other is null) return;
+        throw new NlftException("adapter, as GGUF", other, "factors A and B alone, which llama.cpp applies",
+            "Write the whole model with the adapter merged into it (nlft export --gguf FILE).");
     }
 
     private static long[] Shape(NamedTensor tensor) => [.. tensor.Shape.Select(size => (long)size)];

@@ -3,11 +3,17 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>How a GGUF file spells an architecture: names of tensors, the order of rows, keys beyond those that all architectures share.</summary>
 internal sealed record GgufArchitecture
 {
+    /// <summary>The embedding of the tokens in a file.</summary>
+    public const string Embedding = "token_embd.weight";
+
+    /// <summary>The output layer in a file; that of a tied model is its embedding.</summary>
+    public const string Head = "output.weight";
+
     private const string Key = "general.architecture";
 
     private static readonly Dictionary<string, string> s_outer = new(StringComparer.Ordinal)
     {
-        ["token_embd.weight"] = "model.embed_tokens.weight", ["output_norm.weight"] = "model.norm.weight", ["output.weight"] = "lm_head.weight",
+        [Embedding] = "model.embed_tokens.weight", ["output_norm.weight"] = "model.norm.weight", [Head] = "lm_head.weight",
     };
 
     private static readonly Dictionary<string, string> s_modules = new(StringComparer.Ordinal)
@@ -70,8 +76,8 @@ internal sealed record GgufArchitecture
     /// <summary>The names of all architectures.</summary>
     public static string Names => string.Join(", ", s_all[..^1].Select(known => known.Name)) + $" or {s_all[^1].Name}";
 
-    /// <summary>Returns the architecture of that name; null if there is none.</summary>
-    public static GgufArchitecture? For(string name) => Array.Find(s_all, architecture => architecture.Name == name);
+    /// <summary>Returns the architecture of that model_type; null if there is none.</summary>
+    public static GgufArchitecture? For(string modelType) => Array.Find(s_all, architecture => architecture.ModelType == modelType);
 
     /// <summary>Returns the architecture of a file.</summary>
     /// <exception cref="NlftException">The file names none, or one that is not read.</exception>

@@ -11,12 +11,18 @@ internal sealed class GgufModelKeys
     private const string OtherModel = "Write a merged folder with 'nlft merge' and use a program that reads folders.";
     private const int Smollm3Step = 4; // llama.cpp leaves every fourth layer of a smollm3 without rotation
 
+    private static readonly string[] s_written =
+        ["llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "olmo2", "gemma2", "gemma3_text"];
+
     private readonly ModelConfiguration _model;
     private readonly List<(string Key, object Value)> _keys = [];
 
-    private GgufModelKeys(ModelConfiguration model) =>
-        (_model, Architecture) = (model, GgufArchitecture.For(model.ModelType == "mistral" ? "llama" : model.ModelType)
-            ?? throw Refuse("model_type", $"\"{model.ModelType}\"", GgufArchitecture.Names.Replace("llama", "llama, mistral", StringComparison.Ordinal)));
+    private GgufModelKeys(ModelConfiguration model)
+    {
+        if (!s_written.Contains(model.ModelType))
+            throw Refuse("model_type", $"\"{model.ModelType}\"", $"{string.Join(", ", s_written[..^1])} or {s_written[^1]}");
+        (_model, Architecture) = (model, GgufArchitecture.For(model.ModelType == "mistral" ? "llama" : model.ModelType)!);
+    }
 
     /// <summary>How the file spells the architecture. Mistral is a llama there.</summary>
     public GgufArchitecture Architecture { get; }
@@ -61,7 +67,7 @@ internal sealed class GgufModelKeys
     private int Positions()
     {
         var positions = _model.Rope.Type == "dynamic" ? _model.Rope.OriginalMaximumPositions : _model.MaximumPositions;
-        return _model.SlidingWindows.Where(window => window > 0).Append(positions).Min();
+        return IsGemma ? positions : _model.SlidingWindows.Where(window => window > 0).Append(positions).Min();
     }
 
     private void AddRotation()
@@ -80,8 +86,7 @@ internal sealed class GgufModelKeys
                 Add("rope.scaling.original_context_length", (uint)rope.OriginalMaximumPositions);
                 break;
             case "llama3":
-                if (_model.ModelType is not ("llama" or "mistral" or "granite"))
-                    throw Refuse("rope_type", $"\"llama3\" of a {_model.ModelType}", "default, linear, dynamic or yarn");
+                if (!IsLlama) throw Refuse("rope_type", $"\"llama3\" of a {_model.ModelType}", "default, linear, dynamic or yarn");
                 var plain = RopeFrequencies.Of(rope with { Type = "default" }, _model.HeadSize).Frequencies;
                 var scaled = RopeFrequencies.Of(rope, _model.HeadSize).Frequencies;
                 FrequencyDivisors = [.. plain.Zip(scaled, (from, to) => (float)(from / to))];
@@ -100,8 +105,14 @@ internal sealed class GgufModelKeys
             throw Refuse("attention_factor", FormattableString.Invariant($"{factor}"), FormattableString.Invariant($"{usual:0.######}"));
     }
 
+    private bool IsGemma => _model.NormKind == NormKind.RmsPlusOne;
+
+    /// <summary>Whether llama.cpp computes it as a llama: with biases, and with divisors of the rotary frequencies.</summary>
+    private bool IsLlama => _model.ModelType is "llama" or "mistral" or "granite";
+
     private void AddArchitecture()
     {
+        if (IsGemma) AddGemma();
         switch (_model.ModelType)
         {
             case "granite":
@@ -114,9 +125,33 @@ internal sealed class GgufModelKeys
                 .Any(layer => _model.RotatedLayers?[layer] != false == ((layer + 1) % Smollm3Step == 0)):
                 throw Refuse("no_rope_layers", "other layers than every fourth", "every fourth layer without rotation");
         }
-        if (_model.ModelType is not ("llama" or "mistral" or "granite") && (_model.OutputBias || _model.MlpBias))
-            throw Refuse(_model.OutputBias ? "attention_bias" : "mlp_bias", $"true for a {_model.ModelType}", "false");
-        if (_model.ModelType is "qwen3" or "smollm3" or "olmo2" && _model.QkvBias) throw Refuse("attention_bias", $"true for a {_model.ModelType}", "false");
+        if (IsLlama) return;
+        if (_model.OutputBias || (_model.QkvBias && _model.ModelType != "qwen2")) throw Refuse("attention_bias", $"true for a {_model.ModelType}", "false");
+        if (_model.MlpBias) throw Refuse("mlp_bias", $"true for a {_model.ModelType}", "false");
+    }
+
+    /// <summary>
+    /// Windows in all layers but every second (Gemma 2) or sixth (Gemma 3), and the scale of queries: llama.cpp knows those of the published models by
+    /// the number of layers.
+    /// </summary>
+    private void AddGemma()
+    {
+        var isSecond = _model.ModelType == "gemma2";
+        var (interval, layersOfLargest) = isSecond ? (2, 46) : (6, 62);
+        var window = _model.SlidingWindows.Max();
+        if (window == 0 || _model.SlidingWindows.Where((size, layer) => size != ((layer + 1) % interval == 0 ? 0 : window)).Any())
+            throw Refuse("layer_types", "other windows", $"a sliding window in all layers but every {(isSecond ? "second" : "sixth")}");
+        Add("attention.sliding_window", (uint)window);
+        var width = _model.LayerCount == layersOfLargest ? _model.HiddenSize / _model.HeadCount : _model.HeadSize;
+        var scale = _model.AttentionMultiplier ?? 1 / Math.Sqrt(_model.HeadSize);
+        if (Math.Abs(scale * Math.Sqrt(width) - 1) > 1e-6)
+            throw Refuse("query_pre_attn_scalar", FormattableString.Invariant($"{1 / (scale * scale):0.###}"), $"{width}");
+        if (_model.Activation != Activation.GeluTanh) throw Refuse("hidden_activation", $"{_model.Activation}", "gelu_pytorch_tanh");
+        if (_model.LogitsSoftCap is { } logits) Add("final_logit_softcapping", (float)logits);
+        else if (isSecond) throw Refuse("final_logit_softcapping", "null", "a number");
+        if (isSecond) Add("attn_logit_softcapping", (float)(_model.AttentionSoftCap ?? throw Refuse("attn_logit_softcapping", "null", "a number")));
+        else if (_model.SlidingRope is { Type: "default" } local) Add("rope.freq_base_swa", (float)local.Theta);
+        else throw Refuse("rope_local_base_freq", "another rotary embedding", "one without scaling in layers with a window");
     }
 
     private void Add(string key, object value) => _keys.Add(($"{Architecture.Name}.{key}", value));

@@ -4,7 +4,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
 /// The weights of a model as the tensors of a GGUF file: base weights plus an adapter's updates, in the file's order of rows, converted a few rows at a
-/// time. W + scaling * B A is computed in float32 and rounded once, to the file's type.
+/// time. Merged weights are computed in float32 and rounded once, to the file's type.
 /// </summary>
 /// <param name="model">The base model.</param>
 /// <param name="architecture">How the file spells its architecture.</param>
@@ -15,7 +15,7 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
     private readonly ModelConfiguration _configuration = model.Configuration;
 
     /// <summary>The updates of an adapter by the names of their weights.</summary>
-    public IReadOnlyDictionary<string, LowRankUpdate> Updates { get; init; } = new Dictionary<string, LowRankUpdate>();
+    public IReadOnlyDictionary<string, WeightUpdate> Updates { get; init; } = new Dictionary<string, WeightUpdate>();
 
     /// <summary>Trained weights that stand in for those of the model, by name.</summary>
     public IReadOnlyDictionary<string, float[]> Replaced { get; init; } = new Dictionary<string, float[]>();
@@ -27,6 +27,7 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
     private GgufSource Vector(WeightShape weight) => new(architecture.FileName(weight.Name), GgufType.F32, weight.Shape, stream =>
     {
         var values = Replaced.GetValueOrDefault(weight.Name) ?? model.Tensor(weight.Name, weight.Shape).ToArray();
+        Updates.GetValueOrDefault(weight.Name)?.Apply(0, values, []);
         if (architecture.HasNormsPlusOne && weight.Name.EndsWith("norm.weight", StringComparison.Ordinal))
             values = Array.ConvertAll(values, value => value + 1);
         var size = HeadRows(weight);
@@ -37,13 +38,13 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
     private GgufSource Matrix(WeightShape weight)
     {
         var (rows, columns) = ((int)weight.Shape[0], (int)weight.Shape[1]);
-        var stored = GgufEncoding.Fitting(TypeOf(weight), columns);
-        return new(architecture.FileName(weight.Name), stored, weight.Shape, stream => Write(stream, weight, stored, rows, columns));
+        var name = architecture.FileName(weight.Name);
+        var stored = GgufEncoding.Fitting(TypeOf(name), columns);
+        return new(name, stored, weight.Shape, stream => Write(stream, weight, stored, rows, columns));
     }
 
-    /// <summary>Four bits are too few for the rows of the embedding and of the output layer, which every token reads directly: they get eight.</summary>
-    private GgufType TypeOf(WeightShape weight) =>
-        type == GgufType.Q4_0 && weight.Name is TiedEmbedding.Embedding or TiedEmbedding.Head ? GgufType.Q8_0 : type;
+    /// <summary>Four bits are too few for the rows of the embedding and of the output layer, which tokens read directly: they get eight.</summary>
+    private GgufType TypeOf(string name) => type == GgufType.Q4_0 && name is GgufArchitecture.Embedding or GgufArchitecture.Head ? GgufType.Q8_0 : type;
 
     private void Write(Stream stream, WeightShape weight, GgufType stored, int rows, int columns)
     {
@@ -70,9 +71,7 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
         {
             if (given is null) reader!.Read(row, line);
             else given.AsSpan(row * columns, columns).CopyTo(line);
-            if (update is null) return;
-            update.Row(row, change);
-            LowRankUpdate.AddScaled(line, change, 1);
+            update?.Apply(row, line, change);
         }
 
         void RequireRange(ReadOnlySpan<float> line, int row)
