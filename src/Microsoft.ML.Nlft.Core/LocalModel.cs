@@ -47,8 +47,8 @@ public sealed class LocalModel : ITrainableModel, IDisposable
 
     /// <summary>Opens a model on an engine.</summary>
     /// <param name="folder">
-    /// A model folder in Hugging Face layout, a GGUF file, or a saved model: what <see cref="Save"/>, <c>mlContext.Nlft().Save</c> or <c>nlft train</c> wrote. A
-    /// saved model brings its base model, adapter and prompts; <paramref name="options"/> override them.
+    /// A model folder in Hugging Face layout, a GGUF file, or a saved model: what <see cref="Save"/>, <c>mlContext.Nlft().Save</c> or
+    /// <c>nlft train</c> wrote. A saved model brings its base model, adapter and prompts; <paramref name="options"/> override them.
     /// </param>
     /// <param name="options">Engine, adapter, what to train, prompts.</param>
     /// <param name="cancellationToken">Observed while weights load.</param>

@@ -82,13 +82,15 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     }
 
     /// <summary>
-    /// x[N, H] in the compute type: the embedding row of every token, with its graph if the embedding is trained and the graph is requested.
+    /// x[N, H] in the compute type: the embedding row of every token, and of its position in a model that has them, with the graph if the embedding is
+    /// trained and the graph is requested.
     /// </summary>
-    internal Tensor Embed(int[] tokens, bool withGraph)
+    internal Tensor Embed(PackedBatch batch, bool withGraph)
     {
         using var mode = set_grad_enabled(withGraph && Network.Embedding.Parameter is not null);
-        var x = Network.Embedding.Select(Context.Indices(tokens));
-        return Configuration.EmbeddingMultiplier == 1 ? x : x * _embeddingMultiplier;
+        var x = Network.Embedding.Select(Context.Indices(batch.Tokens));
+        if (Configuration.EmbeddingMultiplier != 1) x = x * _embeddingMultiplier;
+        return Network.Positions is null ? x : x + Network.Positions.Select(Context.Indices(batch.Positions));
     }
 
     internal static float[] ToHost(Tensor tensor)

@@ -33,7 +33,8 @@ internal sealed class GgufBytes
     }
 
     /// <summary>Adds a float32 tensor.</summary>
-    public GgufBytes Floats(string name, ulong[] shape, params float[] values) => Tensor(name, 0, shape, [.. values.SelectMany(BitConverter.GetBytes)]);
+    public GgufBytes Floats(string name, ulong[] shape, params float[] values) =>
+        Tensor(name, 0, shape, [.. values.SelectMany(BitConverter.GetBytes)]);
 
     /// <summary>Returns the file.</summary>
     public byte[] Build()

@@ -4,7 +4,8 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// A model folder in Hugging Face layout or a GGUF file, opened for reading: configuration, weights (read on demand) and what describes its tokenizer.
+/// A model folder in Hugging Face layout or a GGUF file, opened for reading: configuration, weights (read on demand) and what describes its
+/// tokenizer.
 /// </summary>
 public sealed class ModelFolder : IDisposable
 {
@@ -37,7 +38,8 @@ public sealed class ModelFolder : IDisposable
         if (!Directory.Exists(path))
         {
             throw File.Exists(path)
-                ? new NlftException(path, "a file", "a model folder in Hugging Face layout, or a GGUF file", "Name the folder that holds the model's files.")
+                ? new NlftException(path, "a file", "a model folder in Hugging Face layout, or a GGUF file",
+                    "Name the folder that holds the model's files.")
                 : new NlftException(path, "no such folder", "a folder with config.json, model.safetensors and tokenizer.json",
                     "Check the path, or download the model there.");
         }
@@ -65,6 +67,7 @@ public sealed class ModelFolder : IDisposable
         try
         {
             var tied = configuration.TieWordEmbeddings;
+            AddNamesWithoutPrefix(configuration, weights);
             configuration = TiedEmbedding.Resolve(configuration, weights);
             RequireWeights(configuration, weights);
             if (configuration.TieWordEmbeddings != tied) json = ConfigurationEdit.WithTiedEmbeddings(json, configuration.TieWordEmbeddings);
@@ -93,6 +96,19 @@ public sealed class ModelFolder : IDisposable
         {
             model.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Finds tensors that a file holds without the name of the decoder in front, as the first files of gpt2 do (wte.weight for transformer.wte.weight).
+    /// </summary>
+    private static void AddNamesWithoutPrefix(ModelConfiguration configuration, ModelWeights weights)
+    {
+        var layout = ModelLayout.Weights(configuration);
+        var prefix = layout[0].Name[..(layout[0].Name.IndexOf('.') + 1)];
+        foreach (var name in layout.Select(weight => weight.Name).Where(name => name.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            if (!weights.Contains(name) && weights.Contains(name[prefix.Length..])) weights.AddName(name, name[prefix.Length..]);
         }
     }
 
@@ -176,7 +192,8 @@ public sealed class ModelFolder : IDisposable
 
     /// <summary>Returns the weight that a tensor of the files holds: the embedding, if it is the output layer of a tied model.</summary>
     internal string WeightOf(string tensor) =>
-        Configuration.TieWordEmbeddings && tensor == TiedEmbedding.Head ? TiedEmbedding.Embedding : tensor;
+        Configuration.TieWordEmbeddings && tensor == ModelLayout.Head(Configuration).Name ? ModelLayout.Embedding(Configuration).Name
+        : (_weights as ModelWeights)?.NameOf(tensor) ?? tensor;
 
     /// <inheritdoc/>
     public void Dispose()

@@ -106,13 +106,13 @@ public sealed partial class ModelLocator
     private static IEnumerable<string> GgufFiles(string folder) => !Directory.Exists(folder) ? []
         : Directory.EnumerateFiles(folder).Where(file => GgufFile.HasName(file) && !GgufModel.IsFurtherPart(file)).Order(StringComparer.Ordinal);
 
-    /// <summary>Returns the name by which <see cref="Places"/> finds a model again.</summary>
+    /// <summary>Returns the name by which <see cref="Places"/> finds a model again: of a GGUF file, its path from a root.</summary>
     private string ListedName(string model)
     {
-        var above = Path.GetDirectoryName(model);
         var name = NameOf(model);
-        return GgufFile.HasName(model) && !name.Contains('/') && above is not null && !Roots.Contains(above)
-            ? $"{Path.GetFileName(above)}/{name}" : name;
+        if (!GgufFile.HasName(model) || name.Contains('/')) return name;
+        var relative = Roots.Select(root => Path.GetRelativePath(root, model)).FirstOrDefault(path => !Path.IsPathRooted(path) && path[0] != '.');
+        return relative?.Replace(Path.DirectorySeparatorChar, '/') ?? name;
     }
 
     private static IEnumerable<string> Below(string root) =>
@@ -128,7 +128,8 @@ public sealed partial class ModelLocator
         var repository = Path.Combine(cache, "models--" + name.Replace("/", "--"));
         var (main, snapshots) = (Path.Combine(repository, "refs", "main"), Path.Combine(repository, "snapshots"));
         if (File.Exists(main)) return Path.Combine(snapshots, File.ReadAllText(main).Trim());
-        var newest = Below(snapshots).Where(folder => IsFolder(folder) || GgufFiles(folder).Any()).OrderByDescending(Directory.GetLastWriteTimeUtc).FirstOrDefault();
+        var newest = Below(snapshots).Where(folder => IsFolder(folder) || GgufFiles(folder).Any()).OrderByDescending(Directory.GetLastWriteTimeUtc)
+            .FirstOrDefault();
         return newest ?? repository;
     }
 

@@ -28,18 +28,19 @@ internal sealed class Network : IDisposable
         Parameters = new ParameterStore(layout, trainable: options.Trainable != TrainableWeights.None, context.Device);
         try
         {
-            Embedding = Load("model.embed_tokens.weight", c.VocabularySize, c.HiddenSize);
+            Embedding = Load(ModelLayout.Embedding(c));
+            Positions = ModelLayout.Positions(c) is { } positions ? Load(positions) : null;
             Layers = new DecoderLayer[c.LayerCount];
             for (var i = 0; i < Layers.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                Layers[i] = CreateLayer(c, i);
+                Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
             }
-            FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), 1 / c.LogitsDivisor,
-                c.LogitsSoftCap);
+            FinalNorm = Norm(ModelLayout.FinalNorm(c));
+            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), 1 / c.LogitsDivisor, c.LogitsSoftCap,
+                ModelLayout.HeadBias(c) is { } bias ? Load(bias) : null);
             if (adapter is not null) Attach(adapter);
-            FirstTrainable = Array.FindIndex(Layers, layer => layer.Linears.Any(linear => linear.IsTrainable));
+            FirstTrainable = Array.FindIndex(Layers, layer => layer.IsTrainable);
         }
         catch
         {
@@ -49,8 +50,11 @@ internal sealed class Network : IDisposable
     }
 
     public Weight Embedding { get; }
+
+    /// <summary>The embedding of positions, or null.</summary>
+    public Weight? Positions { get; }
     public DecoderLayer[] Layers { get; }
-    public RmsNorm FinalNorm { get; }
+    public INorm FinalNorm { get; }
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
@@ -70,50 +74,69 @@ internal sealed class Network : IDisposable
         Parameters.Dispose();
     }
 
-    private DecoderLayer CreateLayer(ModelConfiguration c, int index)
+    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules)
     {
-        var path = $"model.layers.{index}";
-        int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var (norms, (queryNorm, keyNorm)) = (ModelLayout.Norms(c), ModelLayout.NormSizes(c));
+        var attentionNorm = NormOrNull(modules.AttentionNorm);
         return new DecoderLayer(index, c)
         {
-            AttentionNorm = LayerNorm(norms.AttentionInput),
-            AttentionOutputNorm = LayerNorm(norms.AttentionOutput),
-            Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
-            K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
-            V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
-            O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
-            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
-            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
-            FeedForwardNorm = LayerNorm(norms.FeedForwardInput),
-            FeedForwardOutputNorm = LayerNorm(norms.FeedForwardOutput),
-            Gate = Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-            Up = Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-            Down = Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias),
+            AttentionNorm = attentionNorm,
+            AttentionOutputNorm = NormOrNull(modules.AttentionOutputNorm),
+            Qkv = [.. modules.Qkv.Select(Linear)],
+            O = Linear(modules.Output),
+            QueryNorm = NormOrNull(modules.QueryNorm),
+            KeyNorm = NormOrNull(modules.KeyNorm),
+            FeedForwardNorm = modules.FeedForwardNorm == modules.AttentionNorm ? attentionNorm : NormOrNull(modules.FeedForwardNorm),
+            FeedForwardOutputNorm = NormOrNull(modules.FeedForwardOutputNorm),
+            FeedForward = modules.Router is { } router ? Experts(c, router, modules.GateUp[0], modules.Down)
+                : new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down), c),
         };
-
-        RmsNorm? LayerNorm(string? name) => name is null ? null : Norm($"{path}.{name}.weight", c.HiddenSize);
     }
 
-    private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", int8: _int8, outputs, inputs), bias ? Load($"{module}.bias", outputs) : null);
+    private Experts Experts(ModelConfiguration c, LinearModule router, LinearModule gateUp, LinearModule down)
+    {
+        var experts = Enumerable.Range(0, c.Experts!.Count);
+        return new Experts(c, Part(router, 0),
+            [.. experts.Select(expert => new Expert(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))], _context);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, size), _folder.Configuration.NormEpsilon,
-        plusOne: _folder.Configuration.NormKind == NormKind.RmsPlusOne);
+        Linear Part(LinearModule module, int part) =>
+            new(module.Name, Load(module.Parts[part].Weight, int8: _int8 && !module.IsRouter, module.Parts[part].Rows, module.Inputs), null);
+    }
 
-    private Weight Load(string name, params long[] shape) => Load(name, int8: false, shape);
+    private Linear Linear(LinearModule module) => new(module.Name, module.IsTransposed
+        ? Load($"{module.Name}.weight", int8: _int8, transposed: true, module.Inputs, module.Outputs)
+        : Load($"{module.Name}.weight", int8: _int8, module.Outputs, module.Inputs),
+        module.HasBias ? Load($"{module.Name}.bias", int8: false, module.Outputs) : null);
 
-    private Weight Load(string name, bool int8, params long[] shape)
+    private INorm? NormOrNull(NormModule? norm) => norm is null ? null : Norm(norm);
+
+    private INorm Norm(NormModule norm)
+    {
+        var (weight, c) = (Load($"{norm.Name}.weight", int8: false, norm.Size), _folder.Configuration);
+        return norm.HasBias ? new LayerNorm(weight, Load($"{norm.Name}.bias", int8: false, norm.Size), c.NormEpsilon)
+            : new RmsNorm(weight, c.NormEpsilon, plusOne: c.NormKind == NormKind.RmsPlusOne);
+    }
+
+    private Weight Load(WeightShape weight) => Load(weight.Name, int8: false, weight.Shape);
+
+    private Weight Load(string name, bool int8, params long[] shape) => Load(name, int8, transposed: false, shape);
+
+    private Weight Load(string name, bool int8, bool transposed, params long[] shape)
     {
         var data = _folder.Tensor(name, shape);
         if (_trainAll) Parameters.Fill(name, data);
-        _weights.Add(_trainAll ? new Weight(Parameters[name], _context) : new Weight(data, _context, int8));
+        _weights.Add(_trainAll ? new Weight(Parameters[name], _context, transposed) : new Weight(data, _context, int8, transposed));
         return _weights[^1];
     }
 
     private void Attach(LoraAdapter adapter)
     {
         foreach (var factor in adapter.Factors) Parameters.Fill(factor.Name, factor.Values);
+        for (var i = 0; i < Layers.Length; i++)
+        {
+            if (Layers[i].FeedForward is not Experts experts) continue;
+            var modules = ModelLayout.Layer(_folder.Configuration, i);
+            (experts.GateUp, experts.Down) = (Factors(modules.GateUp[0]), Factors(modules.Down));
+        }
         var names = adapter.Factors.Select(factor => factor.Name).ToHashSet();
         foreach (var linear in Layers.SelectMany(layer => layer.Linears))
         {
@@ -129,5 +152,8 @@ internal sealed class Network : IDisposable
         }
 
         Parameter? Of(Linear linear, string part) => names.Contains(linear.Module + part) ? Parameters[linear.Module + part] : null;
+
+        ExpertFactors? Factors(LinearModule stack) => adapter.Configuration.Resolve(stack.Name) is { } target
+            ? new(Parameters[target.Factors + LoraLayout.A], Parameters[target.Factors + LoraLayout.B], stack.Experts, target.Scaling) : null;
     }
 }

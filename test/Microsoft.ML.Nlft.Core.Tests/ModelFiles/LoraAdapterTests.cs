@@ -166,8 +166,9 @@ public sealed class LoraAdapterTests
         ["""{"lora_bias": "all"}""", $"\"lora_bias\": found \"all\"; expected true or false. {Correct}"],
         ["""{"use_dora": true, "lora_bias": true}""", "option LoraBias: found true; expected false beside UseDora. Choose one of the two."],
         ["""{"layer_replication": [[0, 4], [2, 5]]}""", $"\"layer_replication\": found [[0,4],[2,5]]; expected nothing, null or false. {Merge}"],
-        ["""{"target_parameters": ["experts.gate_up_proj"]}""",
-            $"\"target_parameters\": found [\"experts.gate_up_proj\"]; expected nothing, null or false. {Merge}"],
+        ["""{"target_parameters": ["experts.gate_up_proj"], "lora_dropout": 0.5}""",
+            "option Dropout: found 0.5; expected 0 beside TargetParameters (experts.gate_up_proj). Set it to 0: PEFT has no "
+                + "dropout for parameters."],
         ["""{"trainable_token_indices": [5]}""", $"\"trainable_token_indices\": found [5]; expected nothing, null or false. {Merge}"],
         ["""{"modules_to_save": ["lm_head"]}""", $"\"modules_to_save\": found [\"lm_head\"]; expected nothing, null or false. {Merge}"],
         ["""{"alora_invocation_tokens": [1]}""", $"\"alora_invocation_tokens\": found [1]; expected nothing, null or false. {Merge}"],
@@ -229,8 +230,8 @@ public sealed class LoraAdapterTests
         [new[] { $"base_model.model.{Up}.lora_A.weight" }, new long[] { 6 },
             $"tensor \"base_model.model.{Up}.lora_A.weight\": found shape [6]; expected two sizes above 0. {Incomplete}"],
         [new[] { "base_model.model.lm_head.lora_A.weight" }, new long[] { 2, 3 },
-            $"tensor \"base_model.model.lm_head.lora_A.weight\": found a module that cannot be adapted; expected "
-                + $"model.layers.N.self_attn.{{q,k,v,o}}_proj or model.layers.N.mlp.{{gate,up,down}}_proj. {Retrain}"],
+            $"tensor \"base_model.model.lm_head.lora_A.weight\": found a module that cannot be adapted; expected a linear layer of the decoder, such "
+                + $"as model.layers.N.self_attn.q_proj or model.layers.N.mlp.up_proj. {Retrain}"],
         [new[] { "base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight" }, new long[] { 2, 3 },
             "tensor \"base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight\": found a factor of a module that target_modules does not name; "
                 + "expected factors of targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],

@@ -14,7 +14,8 @@ public sealed class GoldenTokenizerTests
     /// </summary>
     private static readonly string[] s_shifted = ["bpe-unk-dropped", "byte-fallback-with-holes"];
 
-    public static IEnumerable<object[]> Folders => Fixtures.Folders("golden", "tokenizers");
+    public static IEnumerable<object[]> Folders => Fixtures.Folders("golden", "tokenizers")
+        .Concat(File.Exists(RealModel.Path) ? [new object[] { RealModel.Name }] : []);
 
     [TestMethod]
     [DynamicData(nameof(Folders))]
@@ -94,9 +95,11 @@ public sealed class GoldenTokenizerTests
 
     private static (HuggingFaceTokenizer Tokenizer, JsonElement Expected) Load(string name)
     {
-        var expected = Fixtures.Json("golden", "tokenizers", name, "expected.json").RootElement;
+        var isReal = name == RealModel.Name;
+        var expected = (isReal ? RealModel.Expected("tokenizer_expected.json") : Fixtures.Json("golden", "tokenizers", name, "expected.json"))
+            .RootElement;
         Assert.IsGreaterThan(50, expected.GetProperty("cases").GetArrayLength());
-        return (HuggingFaceTokenizer.Load(Fixtures.Path_("golden", "tokenizers", name)), expected);
+        return (HuggingFaceTokenizer.Load(isReal ? RealModel.Path : Fixtures.Path_("golden", "tokenizers", name)), expected);
     }
 
     private static int[] WithSpecial(JsonElement item) =>

@@ -95,7 +95,10 @@ internal sealed class ManagedForwardPass : IForwardPass
         if (network.Embedding.Parameter is not null)
         {
             for (var row = 0; row < gradient.Rows; row++)
+            {
                 VectorMath.AddScaled(gradient[row], _model.EmbeddingMultiplier, network.Embedding.Gradient[_context.Batch.Tokens[row]]);
+                if (network.Positions is { } positions) VectorMath.Add(gradient[row], positions.Gradient[_context.Batch.Positions[row]]);
+            }
         }
     }
 

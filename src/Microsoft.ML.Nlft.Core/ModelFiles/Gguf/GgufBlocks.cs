@@ -107,7 +107,9 @@ internal static class GgufBlocks
         }
     }
 
-    /// <summary>32 bytes of third bits; 64 bytes of 2-bit q; 16 six-bit scales in 12 bytes; d: (d (scale - 32)) (q - 4 unless the third bit is set).</summary>
+    /// <summary>
+    /// 32 bytes of third bits; 64 bytes of 2-bit q; 16 six-bit scales in 12 bytes; d: (d (scale - 32)) (q - 4 unless the third bit is set).
+    /// </summary>
     private static void Q3InSubBlocks(ReadOnlySpan<byte> block, Span<float> values)
     {
         var d = HalfAt(block, 108);
@@ -125,7 +127,9 @@ internal static class GgufBlocks
         }
     }
 
-    /// <summary>d, dmin; 8 six-bit scales and minima in 12 bytes; 128 bytes of nibbles: (d scale) q - (dmin minimum), 32 values a sub-block.</summary>
+    /// <summary>
+    /// d, dmin; 8 six-bit scales and minima in 12 bytes; 128 bytes of nibbles: (d scale) q - (dmin minimum), 32 values a sub-block.
+    /// </summary>
     private static void Q4InSubBlocks(ReadOnlySpan<byte> block, Span<float> values)
     {
         var nibbles = block[16..];

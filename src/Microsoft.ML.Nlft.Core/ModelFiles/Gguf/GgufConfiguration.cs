@@ -11,17 +11,19 @@ internal static class GgufConfiguration
     public static byte[] ToJson(GgufModel model)
     {
         var architecture = GgufArchitecture.Of(model.Metadata);
-        var known = ModelArchitecture.Of(architecture.ModelType)!;
+        var known = architecture.Model;
         var keys = new GgufKeys(model, architecture.Name);
         var (hidden, heads, positions) = (keys.Required("embedding_length"), keys.Required("attention.head_count"), keys.Required("context_length"));
         if (heads == 0) throw keys.Refuse("attention.head_count", "an integer above 0");
         var headSize = keys.Integer("attention.key_length") ?? hidden / heads;
         var theta = keys.Number("rope.freq_base") ?? 10000;
+        var rotated = keys.Integer("rope.dimension_count") ?? headSize;
+        int[] ends = [.. s_ends.Select(TokenId).OfType<int>().Distinct()];
         var config = new SortedDictionary<string, object?>(StringComparer.Ordinal)
         {
-            ["architectures"] = new[] { known.ClassName + "ForCausalLM" },
+            ["architectures"] = new[] { known.CausalClass },
             ["bos_token_id"] = TokenId("bos"),
-            ["eos_token_id"] = s_ends.Select(TokenId).OfType<int>().Distinct().ToArray() switch { [] => null, [var one] => one, var several => several },
+            ["eos_token_id"] = ends switch { [] => null, [var one] => one, _ => ends },
             ["head_dim"] = headSize,
             [known.ActivationKey] = ModelConfigurationWriter.NameOf(known.Activation),
             ["hidden_size"] = hidden,
@@ -31,13 +33,16 @@ internal static class GgufConfiguration
             ["num_attention_heads"] = heads,
             ["num_hidden_layers"] = keys.Required("block_count"),
             ["num_key_value_heads"] = keys.Integer("attention.head_count_kv") ?? heads,
-            ["rms_norm_eps"] = keys.Number("attention.layer_norm_rms_epsilon") ?? throw keys.Refuse("attention.layer_norm_rms_epsilon", "a number above 0"),
-            ["rope_scaling"] = GgufRope.Scaling(keys, theta, headSize, positions),
+            ["rms_norm_eps"] = keys.Number("attention.layer_norm_rms_epsilon")
+                ?? throw keys.Refuse("attention.layer_norm_rms_epsilon", "a number above 0"),
+            ["rope_scaling"] = GgufRope.Scaling(keys, theta, rotated, headSize, positions),
             ["rope_theta"] = theta,
             ["tie_word_embeddings"] = !model.Tensors.ContainsKey(GgufArchitecture.Head),
             ["torch_dtype"] = DataType(model),
             ["vocab_size"] = VocabularySize(model),
         };
+        if (known.PartialRotation) config["partial_rotary_factor"] = (double)rotated / headSize;
+        else keys.Require("rope.dimension_count", rotated, headSize, "Use a model that rotates whole heads.");
         architecture.Settings?.Invoke(keys, config);
         RequireKnown(keys, headSize);
         return HuggingFaceJson.Write(config);
@@ -50,7 +55,6 @@ internal static class GgufConfiguration
     {
         const string Other = "Use a model without that.";
         keys.Require("attention.value_length", keys.Integer("attention.value_length"), headSize, "Use a model whose keys and values have one size.");
-        keys.Require("rope.dimension_count", keys.Integer("rope.dimension_count"), headSize, "Use a model that rotates whole heads.");
         keys.Require("expert_count", keys.Integer("expert_count"), 0, Other);
         keys.Require("expert_used_count", keys.Integer("expert_used_count"), 0, Other);
         keys.Ignore("vocab_size", "tensor_data_layout", "rope.scaling.finetuned");

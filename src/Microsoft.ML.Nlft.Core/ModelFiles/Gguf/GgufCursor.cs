@@ -4,7 +4,9 @@ using System.Text.Unicode;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>Reads the header of a GGUF file from its start, value by value. No length or count is believed before the rest of the file allows it.</summary>
+/// <summary>
+/// Reads the header of a GGUF file from its start, value by value. No length or count is believed before the rest of the file allows it.
+/// </summary>
 internal sealed class GgufCursor(StoredFile file)
 {
     private const string Damaged = "The file is damaged or incomplete: download or export it again.";
@@ -67,7 +69,8 @@ internal sealed class GgufCursor(StoredFile file)
     }
 
     /// <summary>Creates the exception for a part of the header.</summary>
-    public NlftException Fault(string what, string found, string expected, string remedy = Damaged) => new($"{file.Path}, {what}", found, expected, remedy);
+    public NlftException Fault(string what, string found, string expected, string remedy = Damaged) =>
+        new($"{file.Path}, {what}", found, expected, remedy);
 
     private void Require(int length, string what)
     {

@@ -13,7 +13,8 @@ internal sealed class GgufHeader
 {
     private const string AlignmentKey = "general.alignment";
     private const int DefaultAlignment = 32, LargestAlignment = 1 << 20;
-    private const int SmallestPair = 13, SmallestTensor = 32; // bytes: key length, type and value; name length, dimension count, one size, type, offset
+    private const int SmallestPair = 13; // bytes: key length, type, value
+    private const int SmallestTensor = 32; // bytes: name length, dimension count, one size, type, offset
     private const int LongestKey = 65535, LongestName = 64, MostDimensions = 4;
     private const string Export = "The file is damaged or incomplete: download or export it again.";
 
@@ -51,7 +52,8 @@ internal sealed class GgufHeader
     {
         if (_cursor.Left < 24) throw Fault($"{_cursor.Left} bytes", "at least the 24 bytes of magic, version and counts");
         var magic = _cursor.Bytes(4, "magic");
-        if (magic.SequenceEqual("vers"u8)) throw Fault("a Git LFS pointer", "the GGUF file itself", "Run 'git lfs pull' in the folder, or download the file.");
+        if (magic.SequenceEqual("vers"u8))
+            throw Fault("a Git LFS pointer", "the GGUF file itself", "Run 'git lfs pull' in the folder, or download the file.");
         if (!magic.SequenceEqual("GGUF"u8)) throw Fault($"a file that begins with {Convert.ToHexString(magic)}", "\"GGUF\"", "Name a GGUF file.");
         var version = _cursor.UInt32("version");
         if (version is 2 or 3) return;
@@ -158,10 +160,14 @@ internal sealed class GgufHeader
         if (shape[^1] % (ulong)values != 0) throw _cursor.Fault(place, text, $"rows of a multiple of {values} values, the block of {type}");
         var left = (ulong)_cursor.Left;
         var length = shape.Aggregate((UInt128)1, (product, size) => UInt128.Min(product * size, ulong.MaxValue)) / (ulong)values * (ulong)bytes;
-        return length <= left ? (long)length : throw _cursor.Fault(place, $"{text}, in the {left} bytes that are left", "a tensor that ends inside the file");
+        return length <= left ? (long)length
+            : throw _cursor.Fault(place, $"{text}, in the {left} bytes that are left", "a tensor that ends inside the file");
     }
 
-    /// <summary>Gives the tensors their places: they follow each other without gaps, each begins at a multiple of the alignment, and the file ends with them.</summary>
+    /// <summary>
+    /// Gives the tensors their places: they follow each other without gaps, each begins at a multiple of the alignment, and the file ends with
+    /// them.
+    /// </summary>
     private void Place(List<(GgufEntry Entry, ulong Offset)> tensors, long data, int alignment)
     {
         var placed = new List<GgufEntry>(tensors.Count);
@@ -176,7 +182,8 @@ internal sealed class GgufHeader
             }
             end = begin + entry.End;
             if (data + end > _file.Length)
-                throw _cursor.Fault($"tensor \"{entry.Name}\"", $"an end at byte {data + end} of {_file.Length}", "a tensor that ends inside the file");
+                throw _cursor.Fault($"tensor \"{entry.Name}\"", $"an end at byte {data + end} of {_file.Length}",
+                    "a tensor that ends inside the file");
             placed.Add(entry with { Begin = data + begin, End = data + end });
         }
         if (_file.Length > data + Aligned(end, alignment))

@@ -37,11 +37,12 @@ internal sealed class GgufMetadata(string file)
 
     public string? Text(string key) => Value<string>(key, "a text");
 
-    public bool? Flag(string key) => _values.GetValueOrDefault(key) is null ? null : (bool)Value<object>(key, "true or false", value => value is bool)!;
+    public bool? Flag(string key) => (bool?)Value<object>(key, "true or false", value => value is bool);
 
     /// <summary>Returns an integer within limits, or null without such a key.</summary>
     public int? Integer(string key, int minimum = 0, int maximum = int.MaxValue) =>
-        Value<object>(key, $"an integer from {minimum} to {maximum}", value => value is decimal number && number >= minimum && number <= maximum) is { } found
+        Value<object>(key, $"an integer from {minimum} to {maximum}",
+            value => value is decimal number && number >= minimum && number <= maximum) is { } found
             ? (int)(decimal)found : null;
 
     /// <summary>Returns a finite number; that of a float32 is the shortest decimal one that it stands for (1E-05, not 9.99999975E-06).</summary>
@@ -55,7 +56,8 @@ internal sealed class GgufMetadata(string file)
 
     public string[]? Texts(string key) => Value<string[]>(key, "a list of texts");
 
-    public float[]? Floats(string key) => Value<object>(key, "a list of float32 numbers", value => value is GgufNumbers { Type: GgufValueType.Float32 })
+    public float[]? Floats(string key) =>
+        Value<object>(key, "a list of float32 numbers", value => value is GgufNumbers { Type: GgufValueType.Float32 })
         is GgufNumbers numbers ? MemoryMarshal.Cast<byte, float>(numbers.Bytes).ToArray() : null;
 
     public int[]? Integers(string key) =>
@@ -76,7 +78,8 @@ internal sealed class GgufMetadata(string file)
         _ => value is decimal,
     };
 
-    private T? Value<T>(string key, string expected, Func<object, bool>? holds = null) where T : class => !_values.TryGetValue(key, out var value) ? null
+    private T? Value<T>(string key, string expected, Func<object, bool>? holds = null) where T : class => !_values.TryGetValue(key, out var value)
+        ? null
         : value is T found && holds?.Invoke(value) != false ? found : throw Refuse(key, expected);
 
     private static string Describe(object value) => value switch

@@ -4,7 +4,8 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// A model in one GGUF file, or in the parts that llama.cpp splits it into: <c>NAME-00001-of-00003.gguf</c> and so on. The first part has the metadata.
+/// A model in one GGUF file, or in the parts that llama.cpp splits it into: <c>NAME-00001-of-00003.gguf</c> and so on. The first part has the
+/// metadata.
 /// </summary>
 internal sealed partial class GgufModel : IDisposable
 {
@@ -84,7 +85,8 @@ internal sealed partial class GgufModel : IDisposable
             var path = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(Path) ?? "",
                 $"{name.Groups["name"]}-{number + 1:00000}-of-{count:00000}{GgufFile.Extension}");
             if (FilePresence.Fault(path) is { } fault)
-                throw new NlftException(path, fault, $"part {number + 1} of {count} of the model", "Download all parts of the model into one folder.");
+                throw new NlftException(path, fault, $"part {number + 1} of {count} of the model",
+                    "Download all parts of the model into one folder.");
             RequireNumber(Add(path), number);
         }
         if (Metadata.Integer(TensorsKey) is { } total && total != _tensors.Count)

@@ -28,7 +28,7 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
     {
         var values = Replaced.GetValueOrDefault(weight.Name) ?? model.Tensor(weight.Name, weight.Shape).ToArray();
         Updates.GetValueOrDefault(weight.Name)?.Apply(0, values, []);
-        if (architecture.HasNormsPlusOne && weight.Name.EndsWith("norm.weight", StringComparison.Ordinal))
+        if (_configuration.NormKind == NormKind.RmsPlusOne && weight.Name.EndsWith("norm.weight", StringComparison.Ordinal))
             values = Array.ConvertAll(values, value => value + 1);
         var size = HeadRows(weight);
         var ordered = values.Select((_, i) => values[RotaryRows.Source(i, size)]).ToArray();

@@ -47,7 +47,11 @@ internal sealed record GgufPreTokenizer
             SplitsDigits = true, Patterns = [Gpt2],
         },
         new() { Names = ["falcon"], Patterns = [@"[\p{P}\$\+<=>\^~\|`]+", Gpt2, "[0-9][0-9][0-9]"] },
-        new() { Names = ["deepseek-coder"], Patterns = [@"[\r\n]", @"\s?\p{L}+", @"\s?\p{P}+", "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+", @"\p{N}"] },
+        new()
+        {
+            Names = ["deepseek-coder"],
+            Patterns = [@"[\r\n]", @"\s?\p{L}+", @"\s?\p{P}+", "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+", @"\p{N}"],
+        },
         new()
         {
             Names = ["tekken"], Patterns = [Capitals + "|" + Capitalised + @"|\p{N}" + OthersWithSlashes], IgnoresMerges = true, AddsBeginning = true,
@@ -95,14 +99,15 @@ internal sealed record GgufPreTokenizer
     {
         var steps = new JsonArray();
         if (SplitsDigits) steps.Add(new JsonObject { ["type"] = "Digits", ["individual_digits"] = true });
-        foreach (var pattern in Patterns)
+        var ofGpt2 = Patterns[^1] == Gpt2; // which ByteLevel splits by itself
+        foreach (var pattern in ofGpt2 ? Patterns[..^1] : Patterns)
         {
             steps.Add(new JsonObject
             {
                 ["type"] = "Split", ["pattern"] = new JsonObject { ["Regex"] = pattern }, ["behavior"] = "Isolated", ["invert"] = false,
             });
         }
-        steps.Add(new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = false });
+        steps.Add(new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = ofGpt2 });
         return new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = steps };
     }
 }

@@ -34,7 +34,8 @@ internal static class GgufSettings
     {
         const int LayersOfGemma2Of27B = 46, LayersOfGemma3Of27B = 62;
         var isSecond = config["model_type"] is "gemma2";
-        config["query_pre_attn_scalar"] = config["num_hidden_layers"] is int layers && layers == (isSecond ? LayersOfGemma2Of27B : LayersOfGemma3Of27B)
+        config["query_pre_attn_scalar"] = config["num_hidden_layers"] is int layers
+            && layers == (isSecond ? LayersOfGemma2Of27B : LayersOfGemma3Of27B)
             ? (int)config["hidden_size"]! / (int)config["num_attention_heads"]! : config["head_dim"];
         if (keys.Integer("attention.sliding_window") is { } window) config["sliding_window"] = window;
         if (keys.Number("final_logit_softcapping") is { } logits) config["final_logit_softcapping"] = logits;

@@ -10,7 +10,8 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 internal sealed class GgufVocabulary
 {
     private const string Prefix = "tokenizer.ggml.";
-    private const string TokensKey = Prefix + "tokens", TypesKey = Prefix + "token_type", ScoresKey = Prefix + "scores", MergesKey = Prefix + "merges";
+    private const string TokensKey = Prefix + "tokens", TypesKey = Prefix + "token_type";
+    private const string ScoresKey = Prefix + "scores", MergesKey = Prefix + "merges";
     private const string ModelKey = Prefix + "model", TemplateKey = "tokenizer.chat_template", TemplatesKey = "tokenizer.chat_templates";
     private const int LongestPiece = 512; // characters of a SentencePiece-style token; each of them is split at every place
     private const string Space = "\u2581"; // how SentencePiece writes a space
@@ -35,7 +36,8 @@ internal sealed class GgufVocabulary
         _metadata = metadata;
         var tokens = metadata.Texts(TokensKey) is { Length: > 0 } found ? found : throw metadata.Refuse(TokensKey, "a list of tokens");
         // A plain space in a SentencePiece-style token, which the user defined, stands for SentencePiece's own.
-        _tokens = metadata.Text(ModelKey) == "llama" ? Array.ConvertAll(tokens, token => token.Replace(" ", Space, StringComparison.Ordinal)) : tokens;
+        _tokens = metadata.Text(ModelKey) == "llama" ? Array.ConvertAll(tokens, token => token.Replace(" ", Space, StringComparison.Ordinal))
+            : tokens;
         var kinds = metadata.Integers(TypesKey);
         if (kinds is not null && kinds.Length != _tokens.Length) throw metadata.Refuse(TypesKey, $"{_tokens.Length} values, one per token");
         _kinds = kinds is null ? [.. _tokens.Select(_ => TokenKind.Normal)] : Array.ConvertAll(kinds, kind => (TokenKind)kind);
@@ -45,7 +47,9 @@ internal sealed class GgufVocabulary
     public static bool IsIn(GgufMetadata metadata) => metadata.Contains(ModelKey);
 
     /// <summary>Returns tokenizer.json.</summary>
-    /// <exception cref="NlftException">The vocabulary is of another kind, names an unknown pre-tokenizer, or its lists do not fit together.</exception>
+    /// <exception cref="NlftException">
+    /// The vocabulary is of another kind, names an unknown pre-tokenizer, or its lists do not fit together.
+    /// </exception>
     public static byte[] ToTokenizerJson(GgufMetadata metadata) => metadata.Text(ModelKey) switch
     {
         "gpt2" => new GgufVocabulary(metadata).ByteLevel(),
@@ -166,7 +170,8 @@ internal sealed class GgufVocabulary
                     merges.Add((whole, left, right));
             }
         }
-        return merges.OrderByDescending(merge => IsSpaces(merge.Whole) ? float.NegativeInfinity : scores[merge.Whole]).ThenByDescending(merge => _tokens[merge.Left].Length)
+        return merges.OrderByDescending(merge => IsSpaces(merge.Whole) ? float.NegativeInfinity : scores[merge.Whole])
+            .ThenByDescending(merge => _tokens[merge.Left].Length)
             .ThenByDescending(merge => _tokens[merge.Right].Length).Select(merge => (_tokens[merge.Left], _tokens[merge.Right]));
 
         bool IsSpaces(int id) => _kinds[id] == TokenKind.Normal && _tokens[id].AsSpan().IndexOfAnyExcept(Space[0]) < 0;
@@ -234,7 +239,8 @@ internal sealed class GgufVocabulary
             if (_tokens[id].Length == 0) continue;
             if (!seen.TryAdd(_tokens[id], id))
             {
-                throw new NlftException($"{_metadata.File}, \"{TokensKey}\", token {id}", $"the text of token {seen[_tokens[id]]}", "a text of its own",
+                throw new NlftException($"{_metadata.File}, \"{TokensKey}\", token {id}", $"the text of token {seen[_tokens[id]]}",
+                    "a text of its own",
                     "Use a file that llama.cpp's converter wrote.");
             }
             if (_kinds[id] is not (TokenKind.Control or TokenKind.Unused)) writer.WriteNumber(_tokens[id], id);

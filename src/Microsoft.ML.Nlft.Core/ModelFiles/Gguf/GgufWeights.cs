@@ -16,14 +16,14 @@ internal sealed class GgufWeights : ITensorSource
         var keyHeads = keys.Integer("attention.head_count_kv") ?? heads;
         foreach (var (name, (file, entry)) in model.Tensors)
         {
-            if (name == GgufRope.FrequencyDivisors) continue;
+            if (GgufRope.IsDivisors(name)) continue;
             if (architecture.HuggingFaceName(name) is not { } known) throw Unknown($"{file.Stored.Path}, tensor \"{name}\"");
             var paired = !architecture.HasRotaryPairs ? 0 : name.Contains(".attn_q.", StringComparison.Ordinal) ? heads
                 : name.Contains(".attn_k.", StringComparison.Ordinal) ? keyHeads : 0;
             _tensors.Add(known, new GgufTensor(file, entry, known)
             {
                 PairedHeads = paired > 0 && entry.Shape[0] % (2 * paired) == 0 ? paired : 0, // other shapes are refused when they are needed
-                PlusOne = architecture.HasNormsPlusOne && name.EndsWith("norm.weight", StringComparison.Ordinal),
+                PlusOne = architecture.Model.NormKind == NormKind.RmsPlusOne && name.EndsWith("norm.weight", StringComparison.Ordinal),
             });
         }
     }
@@ -58,7 +58,8 @@ internal sealed class GgufWeights : ITensorSource
 
     /// <inheritdoc/>
     public StoredTensor Tensor(string name) => _tensors.TryGetValue(name, out var tensor) ? tensor
-        : throw new NlftException($"{_model.Path}, tensor \"{name}\"", "no such tensor", "one of the model's tensors", "Use the file of a whole model.");
+        : throw new NlftException($"{_model.Path}, tensor \"{name}\"", "no such tensor", "one of the model's tensors",
+            "Use the file of a whole model.");
 
     /// <inheritdoc/>
     public void Dispose() => _model.Dispose();

@@ -14,7 +14,8 @@ public sealed class LoraAdapter
     /// <summary>
     /// The tensors: the factors <c>MODULE.lora_A</c> (r x in) and <c>MODULE.lora_B</c> (out x r), for example
     /// <c>model.layers.0.mlp.up_proj.lora_A</c>; as the settings ask, <c>MODULE.lora_magnitude_vector</c> and <c>MODULE.lora_B.bias</c> (out); and
-    /// biases that are trained, under their names in the model.
+    /// biases that are trained, under their names in the model. Those of a stack of E experts are <c>lora_A</c> ([E, r, in], as E r x in) and
+    /// <c>lora_B</c> ([out, r, E], as out x r E), named by <see cref="LoraTarget.Factors"/>.
     /// </summary>
     public IReadOnlyList<NamedTensor> Factors { get; }
 
@@ -113,6 +114,7 @@ public sealed class LoraAdapter
 
     private static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed, Func<string, float[]> weights)
     {
+        configuration = configuration.For(model) with { FanInFanOut = model.TransposedWeights };
         return new LoraAdapter(configuration, [.. LoraLayout.Trained(configuration, model).Select(tensor =>
             new NamedTensor(tensor.Name, tensor.Shape, Initial(tensor.Name, tensor.Shape)))]);
 
@@ -124,8 +126,10 @@ public sealed class LoraAdapter
             if (part == LoraLayout.Magnitude)
             {
                 var rows = weights(module + LoraLayout.Weight);
-                var inputs = rows.Length / values.Length;
-                for (var i = 0; i < values.Length; i++) values[i] = (float)Math.Sqrt(SumOfSquares(rows.AsSpan(i * inputs, inputs)));
+                var squares = new double[values.Length];
+                for (var i = 0; i < rows.Length; i++)
+                    squares[model.TransposedWeights ? i % values.Length : i / (rows.Length / values.Length)] += (double)rows[i] * rows[i];
+                for (var i = 0; i < values.Length; i++) values[i] = (float)Math.Sqrt(squares[i]);
             }
             else if (part == LoraLayout.A)
             {
@@ -135,13 +139,6 @@ public sealed class LoraAdapter
             }
             return values;
         }
-    }
-
-    private static double SumOfSquares(ReadOnlySpan<float> values)
-    {
-        var sum = 0.0;
-        foreach (var value in values) sum += (double)value * value;
-        return sum;
     }
 
     private const string Remedy = "Use the adapter with the model it was trained on.";

@@ -2,7 +2,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
 /// Lists the tensors that an adapter trains: <c>MODULE.lora_A</c> and the like for a module's factors, and the model's own name for a weight or bias
-/// of the model. The keys in PEFT's files are longer.
+/// of the model. The keys in PEFT's files are longer. The factors of experts are named by <see cref="LoraTarget.Factors"/>.
 /// </summary>
 public static class LoraLayout
 {
@@ -46,8 +46,8 @@ public static class LoraLayout
         {
             if (targets.TryGetValue(linear.Name, out var target))
             {
-                tensors.Add((linear.Name + A, [target.Rank, linear.Inputs]));
-                tensors.Add((linear.Name + B, [linear.Outputs, target.Rank]));
+                tensors.Add((target.Factors + A, [checked(linear.Experts * target.Rank), linear.Inputs]));
+                tensors.Add((target.Factors + B, [linear.Outputs, checked(target.Rank * linear.Experts)]));
                 if (configuration.UseDora) tensors.Add((linear.Name + Magnitude, [linear.Outputs]));
                 if (configuration.LoraBias) tensors.Add((linear.Name + BiasOfB, [linear.Outputs]));
             }

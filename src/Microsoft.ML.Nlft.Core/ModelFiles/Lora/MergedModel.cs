@@ -23,7 +23,7 @@ internal static class MergedModel
         {
             if (model.WeightFiles is { } files)
             {
-                foreach (var file in files) WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), file, updates, cancellationToken);
+                foreach (var file in files) WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), model, file, updates, cancellationToken);
                 AtomicFile.Write(Path.Combine(staging, ModelDocuments.Configuration), stream => stream.Write(model.ConfigurationJson));
             }
             else
@@ -49,7 +49,7 @@ internal static class MergedModel
     private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "config.json"))
         && Directory.EnumerateDirectories(folder).All(inner => Path.GetFileName(inner) == ModelFolderWriter.AdditionalTemplates);
 
-    private static void WriteWeights(string path, SafetensorsFile file, Dictionary<string, WeightUpdate> updates,
+    private static void WriteWeights(string path, ModelFolder model, SafetensorsFile file, Dictionary<string, WeightUpdate> updates,
         CancellationToken cancellationToken)
     {
         AtomicFile.Write(path, stream =>
@@ -62,7 +62,7 @@ internal static class MergedModel
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var tensor = file.Tensor(entry.Name);
-                if (updates.TryGetValue(entry.Name, out var update)) WriteMerged(stream, tensor, update, file.Path, cancellationToken);
+                if (updates.TryGetValue(model.WeightOf(entry.Name), out var update)) WriteMerged(stream, tensor, update, file.Path, cancellationToken);
                 else stream.Write(tensor.Bytes.Span);
             }
         });
@@ -71,23 +71,44 @@ internal static class MergedModel
     /// <summary>The merged weight row by row, computed in float32 and rounded once to W's type (nearest, ties to even).</summary>
     private static void WriteMerged(Stream stream, TensorData weight, WeightUpdate update, string file, CancellationToken cancellationToken)
     {
-        var (outputs, inputs) = weight.Shape.Length == 1 ? (1, (int)weight.Shape[0]) : ((int)weight.Shape[0], (int)weight.Shape[1]);
-        var (values, change, stored) = (new float[inputs], new float[inputs], new byte[inputs * weight.Type.ByteSize()]);
-        for (var output = 0; output < outputs; output++)
+        var (rows, columns) = weight.Shape.Length == 1 ? (1, (int)weight.Shape[0]) : ((int)weight.Shape[0], (int)weight.Shape[1]);
+        var (values, change, stored) = (new float[columns], new float[columns], new byte[columns * weight.Type.ByteSize()]);
+        var whole = update.IsTransposed ? MergedTransposed(weight.ToArray(), columns, update) : null;
+        for (var row = 0; row < rows; row++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            TensorConversion.ToSingle(weight.Type, weight.Bytes.Span.Slice(output * stored.Length, stored.Length), values);
-            update.Apply(output, values, change);
+            if (whole is not null)
+            {
+                whole.AsSpan(row * columns, columns).CopyTo(values);
+            }
+            else
+            {
+                TensorConversion.ToSingle(weight.Type, weight.Bytes.Span.Slice(row * stored.Length, stored.Length), values);
+                update.Apply(row, values, change);
+            }
             TensorConversion.FromSingle(weight.Type, values, stored);
             TensorConversion.ToSingle(weight.Type, stored, change);
-            if (Array.FindIndex(change, value => !float.IsFinite(value)) is >= 0 and var input)
+            if (Array.FindIndex(change, value => !float.IsFinite(value)) is >= 0 and var column)
             {
                 throw new NlftException(
-                    FormattableString.Invariant($"{file}, tensor \"{weight.Name}\", row {output + 1}, column {input + 1}, merged"),
-                    FormattableString.Invariant($"{values[input]}"), $"a number that {weight.Type.FileName()} can hold",
+                    FormattableString.Invariant($"{file}, tensor \"{weight.Name}\", row {row + 1}, column {column + 1}, merged"),
+                    FormattableString.Invariant($"{values[column]}"), $"a number that {weight.Type.FileName()} can hold",
                     "Keep base model and adapter apart, or merge into a copy of the base model in a type of wider range.");
             }
             stream.Write(stored);
         }
+    }
+
+    /// <summary>Merges a matrix that is stored in x out, column by column, in place.</summary>
+    private static float[] MergedTransposed(float[] matrix, int outputs, WeightUpdate update)
+    {
+        var (column, change) = (new float[matrix.Length / outputs], new float[matrix.Length / outputs]);
+        for (var output = 0; output < outputs; output++)
+        {
+            for (var i = 0; i < column.Length; i++) column[i] = matrix[i * outputs + output];
+            update.Apply(output, column, change);
+            for (var i = 0; i < column.Length; i++) matrix[i * outputs + output] = column[i];
+        }
+        return matrix;
     }
 }

@@ -8,13 +8,16 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// </summary>
 internal sealed class WeightUpdate
 {
-    private readonly float[] _a = [], _scaledB = [];
+    private readonly ReadOnlyMemory<float> _a, _scaledB;
     private readonly float[]? _magnitudes, _replacement, _shift;
 
-    private WeightUpdate(LoraTarget target, float[] a, float[] b, float[]? magnitudes) =>
-        (_a, _scaledB, _magnitudes) = (a, Scaled(target, b), magnitudes);
+    private WeightUpdate(ReadOnlyMemory<float> a, ReadOnlyMemory<float> scaledB, float[]? magnitudes) =>
+        (_a, _scaledB, _magnitudes) = (a, scaledB, magnitudes);
 
     private WeightUpdate(float[]? replacement, float[]? shift) => (_replacement, _shift) = (replacement, shift);
+
+    /// <summary>Whether the tensor is stored transposed: its columns are the rows that <see cref="Apply"/> changes.</summary>
+    public bool IsTransposed { get; private init; }
 
     /// <summary>Returns every update of an adapter that fits the model, by the name of the tensor it is for.</summary>
     /// <exception cref="NlftException">A bias of B belongs to a layer without a bias.</exception>
@@ -34,8 +37,17 @@ internal sealed class WeightUpdate
             }
             if (targets.TryGetValue(module, out var target))
             {
-                updates.Add(module + LoraLayout.Weight, new WeightUpdate(target, factors[module + LoraLayout.A], factors[module + LoraLayout.B],
-                    factors.GetValueOrDefault(module + LoraLayout.Magnitude)));
+                var (a, b) = (factors[target.Factors + LoraLayout.A].AsMemory(), Scaled(target, factors[target.Factors + LoraLayout.B]));
+                if (linear.Experts > 1) b = StackedFactor.ByExpert(b, linear.Experts);
+                foreach (var part in linear.Parts)
+                {
+                    var (first, size) = (part.Expert * linear.Outputs + part.FirstRow, target.Rank * linear.Inputs);
+                    updates.Add(part.Weight, new WeightUpdate(a.Slice(part.Expert * size, size),
+                        b.AsMemory(first * target.Rank, part.Rows * target.Rank), factors.GetValueOrDefault(module + LoraLayout.Magnitude))
+                    {
+                        IsTransposed = linear.IsTransposed,
+                    });
+                }
             }
             if ((bias ?? shift) is not null)
                 updates.Add(module + LoraLayout.Bias, new WeightUpdate(bias, shift is null ? null : Scaled(target!, shift)));
@@ -54,7 +66,7 @@ internal sealed class WeightUpdate
         if (_scaledB.Length == 0) return;
         var rank = _a.Length / row.Length;
         change.Clear();
-        for (var k = 0; k < rank; k++) AddScaled(change, _a.AsSpan(k * row.Length, row.Length), _scaledB[output * rank + k]);
+        for (var k = 0; k < rank; k++) AddScaled(change, _a.Span.Slice(k * row.Length, row.Length), _scaledB.Span[output * rank + k]);
         AddScaled(row, change, 1);
         if (_magnitudes is null) return;
         var norm = 0.0;

@@ -82,4 +82,31 @@ public sealed class GgufGoldenTests
             session.Append([wanted]);
         }
     }
+
+    public static IEnumerable<object[]> Folders => Fixtures.Folders("golden", "transformers").Where(row => ((string)row[0]).Split('-')[0] is
+        "llama" or "mistral" or "qwen2" or "qwen3" or "granite" or "smollm3" or "olmo2" or "gemma2" or "gemma3_text" or "phi3"
+        && (string)row[0] is not ("llama-dynamic" or "llama-yarn-options"));
+
+    /// <summary>Settings and weights of the folders, whose scores other tests compare with those of transformers, survive the way through GGUF.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Folders))]
+    public void Open_FolderWrittenAsGguf_GivesTheSameModel(string name)
+    {
+        using var folder = new TemporaryFolder();
+        using var expected = ModelFolder.Open(Fixtures.Path_("golden", "transformers", name));
+        using var found = ModelFolder.Open(folder.Write("m.gguf", GgufConversion.Convert(expected)));
+        Assert.AreEqual(Text(expected.Configuration), Text(found.Configuration));
+        var (frequencies, magnitude) = RopeFrequencies.Of(expected.Configuration.Rope, expected.Configuration.HeadSize);
+        var (foundFrequencies, foundMagnitude) = RopeFrequencies.Of(found.Configuration.Rope, found.Configuration.HeadSize);
+        for (var i = 0; i < frequencies.Length; i++) Assert.AreEqual(1, foundFrequencies[i] / frequencies[i], 1e-6, $"frequency {i}");
+        Assert.AreEqual(magnitude, foundMagnitude, 1e-6);
+        foreach (var weight in ModelLayout.Weights(expected.Configuration))
+        {
+            float[] wanted = expected.Tensor(weight.Name, weight.Shape).ToArray(), values = found.Tensor(weight.Name, weight.Shape).ToArray();
+            var tolerance = name.StartsWith("gemma", StringComparison.Ordinal) ? 1e-6f : 0; // norms are stored plus one
+            for (var i = 0; i < wanted.Length; i++) Assert.AreEqual(wanted[i], values[i], tolerance, $"{weight.Name}[{i}]");
+        }
+
+        static string Text(ModelConfiguration c) => JsonSerializer.Serialize(c with { DataType = null, Rope = new() });
+    }
 }

@@ -66,7 +66,8 @@ public sealed class GgufRuleTests
     public void Open_OtherAlignment_FindsTheTensors(int alignment)
     {
         using var folder = new TemporaryFolder();
-        var path = folder.Write("m.gguf", Small(alignment: alignment).Add("general.alignment", (uint)alignment).Floats("a", [1], 1).Floats("b", [1], 2).Build());
+        var path = folder.Write("m.gguf", Small(alignment: alignment).Add("general.alignment", (uint)alignment).Floats("a", [1], 1)
+            .Floats("b", [1], 2).Build());
         using var file = GgufFile.Open(path);
         Assert.AreEqual(0, file.Tensors[1].Begin % alignment);
         CollectionAssert.AreEqual(new float[] { 2 }, new GgufTensor(file, file.Tensors[1], "b").ToData().ToArray());
@@ -76,10 +77,13 @@ public sealed class GgufRuleTests
     public void Open_NoGgufFile_IsRefused()
     {
         using var folder = new TemporaryFolder();
-        StringAssert.StartsWith(folder.Refusal(() => GgufFile.Open(folder.File("none.gguf"))), "none.gguf: found no such file; expected a readable GGUF file.");
+        StringAssert.StartsWith(folder.Refusal(() => GgufFile.Open(folder.File("none.gguf"))),
+            "none.gguf: found no such file; expected a readable GGUF file.");
         Assert.AreEqual("m.gguf: found 3 bytes; expected at least the 24 bytes of magic, version and counts." + Export, Refusal("GGU"u8.ToArray()));
-        Assert.AreEqual("m.gguf: found a file that begins with 504B0304; expected \"GGUF\". Name a GGUF file.", Refusal(With(Small().Build(), 0, 0x50, 0x4B, 3, 4)));
-        StringAssert.StartsWith(Refusal("version https://git-lfs.github.com/spec/v1\n"u8.ToArray()), "m.gguf: found a Git LFS pointer; expected the GGUF file itself.");
+        Assert.AreEqual("m.gguf: found a file that begins with 504B0304; expected \"GGUF\". Name a GGUF file.",
+            Refusal(With(Small().Build(), 0, 0x50, 0x4B, 3, 4)));
+        StringAssert.StartsWith(Refusal("version https://git-lfs.github.com/spec/v1\n"u8.ToArray()),
+            "m.gguf: found a Git LFS pointer; expected the GGUF file itself.");
     }
 
     [TestMethod]
@@ -95,10 +99,14 @@ public sealed class GgufRuleTests
         foreach (var count in (ulong[])[1, 1000, int.MaxValue, uint.MaxValue, long.MaxValue, ulong.MaxValue])
         {
             StringAssert.StartsWith(Refusal(With(Small().Build(), 8, Number(count))), $"m.gguf, number of tensors: found a count of {count} before");
-            StringAssert.StartsWith(Refusal(With(Small().Build(), 16, Number(count))), $"m.gguf, number of metadata keys: found a count of {count} before");
-            StringAssert.StartsWith(Refusal(With(Small().Add("k", "v").Build(), 24, Number(count + 100))), "m.gguf, key 1 of the metadata: found a count of ");
-            StringAssert.StartsWith(Refusal(With(Small().Add("k", new[] { 1 }).Build(), 24 + 9 + 4 + 4, Number(count + 100))), "m.gguf, \"k\": found a count of ");
-            StringAssert.StartsWith(Refusal(With(Small().Add("k", new[] { "v" }).Build(), 24 + 9 + 4 + 4, Number(count + 100))), "m.gguf, \"k\": found a count of ");
+            StringAssert.StartsWith(Refusal(With(Small().Build(), 16, Number(count))),
+                $"m.gguf, number of metadata keys: found a count of {count} before");
+            StringAssert.StartsWith(Refusal(With(Small().Add("k", "v").Build(), 24, Number(count + 100))),
+                "m.gguf, key 1 of the metadata: found a count of ");
+            StringAssert.StartsWith(Refusal(With(Small().Add("k", new[] { 1 }).Build(), 24 + 9 + 4 + 4, Number(count + 100))),
+                "m.gguf, \"k\": found a count of ");
+            StringAssert.StartsWith(Refusal(With(Small().Add("k", new[] { "v" }).Build(), 24 + 9 + 4 + 4, Number(count + 100))),
+                "m.gguf, \"k\": found a count of ");
         }
     }
 
@@ -110,7 +118,8 @@ public sealed class GgufRuleTests
         Assert.AreEqual("m.gguf, key 1 of the metadata: found a key of 0 characters; expected 1 to 65535." + Export, Refusal(Small().Add("", 1)));
         Assert.AreEqual("m.gguf, key 1 of the metadata: found a key of 65536 characters; expected 1 to 65535." + Export,
             Refusal(Small().Add(new string('k', 65536), 1)));
-        Assert.AreEqual("m.gguf, \"k\": found a value of type 13; expected a type from 0 to 12." + Export, Refusal(With(Small().Add("k", 1).Build(), Type, 13)));
+        Assert.AreEqual("m.gguf, \"k\": found a value of type 13; expected a type from 0 to 12." + Export,
+            Refusal(With(Small().Add("k", 1).Build(), Type, 13)));
         Assert.AreEqual("m.gguf, \"k\": found a list of lists; expected a list of texts, numbers or flags." + Export,
             Refusal(With(Small().Add("k", new[] { 1 }).Build(), Type + 4, 9)));
         Assert.AreEqual("m.gguf, \"k\": found a flag of 2; expected 0 or 1." + Export, Refusal(With(Small().Add("k", true).Build(), Type + 4, 2)));
@@ -118,7 +127,8 @@ public sealed class GgufRuleTests
             Refusal(With(Small().Add("k", "ab").Build(), Type + 12, 0xC3, 0x28)));
         Assert.AreEqual("m.gguf, \"k\": found the end of the file after 1 of its bytes; expected 4 bytes." + Export,
             Refusal(Small().Add("k", 1).Build()[..(Type + 5)]));
-        StringAssert.StartsWith(Refusal(Small().Add("general.alignment", 0u)), "m.gguf, \"general.alignment\": found 0; expected an integer from 8 to 1048576.");
+        StringAssert.StartsWith(Refusal(Small().Add("general.alignment", 0u)),
+            "m.gguf, \"general.alignment\": found 0; expected an integer from 8 to 1048576.");
         StringAssert.StartsWith(Refusal(Small().Add("general.alignment", 24u)), "m.gguf, \"general.alignment\": found 24; expected a power of two.");
         StringAssert.StartsWith(Refusal(Small().Add("general.alignment", "32")), "m.gguf, \"general.alignment\": found \"32\"; expected an integer ");
     }
@@ -129,12 +139,15 @@ public sealed class GgufRuleTests
         static string Tensor(GgufBytes bytes) => Refusal(bytes);
         Assert.AreEqual("m.gguf, tensor \"t\": found the tensor twice; expected each tensor once." + Export,
             Tensor(Small().Tensor("t", 0, [4], s_four).Tensor("t", 0, [4], s_four)));
-        Assert.AreEqual("m.gguf, name of tensor 1: found a name of 0 characters; expected 1 to 64." + Export, Tensor(Small().Tensor("", 0, [4], s_four)));
+        Assert.AreEqual("m.gguf, name of tensor 1: found a name of 0 characters; expected 1 to 64." + Export,
+            Tensor(Small().Tensor("", 0, [4], s_four)));
         Assert.AreEqual("m.gguf, name of tensor 1: found a name of 65 characters; expected 1 to 64." + Export,
             Tensor(Small().Tensor(new string('t', 65), 0, [4], s_four)));
         Assert.AreEqual("m.gguf, tensor \"t\": found 0 dimensions; expected 1 to 4." + Export, Tensor(Small().Tensor("t", 0, [], s_four)));
-        Assert.AreEqual("m.gguf, tensor \"t\": found 5 dimensions; expected 1 to 4." + Export, Tensor(Small().Tensor("t", 0, [1, 1, 1, 1, 4], s_four)));
-        Assert.AreEqual("m.gguf, tensor \"t\": found shape [2, 0] of F32; expected sizes above 0." + Export, Tensor(Small().Tensor("t", 0, [2, 0], s_four)));
+        Assert.AreEqual("m.gguf, tensor \"t\": found 5 dimensions; expected 1 to 4." + Export,
+            Tensor(Small().Tensor("t", 0, [1, 1, 1, 1, 4], s_four)));
+        Assert.AreEqual("m.gguf, tensor \"t\": found shape [2, 0] of F32; expected sizes above 0." + Export,
+            Tensor(Small().Tensor("t", 0, [2, 0], s_four)));
         Assert.AreEqual("m.gguf, tensor \"t\": found shape [31] of Q8_0; expected rows of a multiple of 32 values, the block of Q8_0." + Export,
             Tensor(Small().Tensor("t", 8, [31], new byte[34])));
         StringAssert.StartsWith(Tensor(Small().Tensor("t", 0, [ulong.MaxValue, ulong.MaxValue, 2], s_four)), "m.gguf, tensor \"t\": found shape [");
@@ -154,7 +167,8 @@ public sealed class GgufRuleTests
     [DataRow(4u, "4")]
     [DataRow(99u, "99")]
     public void Open_TypeThatIsNotRead_IsRefusedByName(uint type, string name) => StringAssert.StartsWith(
-        Refusal(Small().Tensor("t", type, [256], s_four)), $"m.gguf, tensor \"t\": found element type {name}; expected {GgufTypes.Names}. Use a file of ");
+        Refusal(Small().Tensor("t", type, [256], s_four)),
+            $"m.gguf, tensor \"t\": found element type {name}; expected {GgufTypes.Names}. Use a file of ");
 
     [TestMethod]
     public void Open_PlacesAgainstTheRules_AreRefused()
@@ -165,7 +179,8 @@ public sealed class GgufRuleTests
         {
             StringAssert.Contains(Refusal(With([.. two], Offset, Number(offset))), $"found offset {found}; expected ", $"{offset}");
         }
-        Assert.AreEqual("m.gguf, tensor \"b\": found an end at byte 132 of 131; expected a tensor that ends inside the file." + Export, Refusal(two[..131]));
+        Assert.AreEqual("m.gguf, tensor \"b\": found an end at byte 132 of 131; expected a tensor that ends inside the file." + Export,
+            Refusal(two[..131]));
         Assert.AreEqual("m.gguf: found 65 bytes after the header; expected 36, the end of the last tensor." + Export, Refusal([.. two, 0]));
         using var folder = new TemporaryFolder();
         using var unpadded = GgufFile.Open(folder.Write("u.gguf", two[..132]));
@@ -180,7 +195,8 @@ public sealed class GgufRuleTests
         using var file = GgufFile.Open(path);
         var tensor = new GgufTensor(file, file.Tensors[0], "a").ToData();
         File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddMinutes(1));
-        StringAssert.StartsWith(folder.Refusal(() => tensor.ToArray()), "m.gguf, tensor \"a\": found a file that was written to after it was opened;");
+        StringAssert.StartsWith(folder.Refusal(() => tensor.ToArray()),
+            "m.gguf, tensor \"a\": found a file that was written to after it was opened;");
         file.Dispose();
         Assert.ThrowsExactly<ObjectDisposedException>(() => tensor.ToArray());
     }

@@ -127,8 +127,10 @@ public sealed class GgufVocabularyTests
         CollectionAssert.AreEqual(new[] { 1, 8 }, tokenizer.Encode("ab", addSpecialTokens: true));
         CollectionAssert.AreEqual(new[] { 8, 7 }, tokenizer.Encode("ab a", addSpecialTokens: false));
         Assert.AreEqual("ab a", tokenizer.Decode([1, 8, 7], skipSpecialTokens: true));
-        CollectionAssert.AreEqual(new[] { 3, 10, 9 }, tokenizer.Encode("<s>", addSpecialTokens: false, [Range.All]), "a user's text makes no control token");
-        CollectionAssert.AreEqual(new[] { 4 }, Load(SentencePiece().Add("tokenizer.ggml.add_space_prefix", false)).Encode("a", addSpecialTokens: false));
+        CollectionAssert.AreEqual(new[] { 3, 10, 9 }, tokenizer.Encode("<s>", addSpecialTokens: false, [Range.All]),
+            "a user's text makes no control token");
+        CollectionAssert.AreEqual(new[] { 4 }, Load(SentencePiece().Add("tokenizer.ggml.add_space_prefix", false))
+            .Encode("a", addSpecialTokens: false));
     }
 
     [TestMethod]
@@ -141,7 +143,8 @@ public sealed class GgufVocabularyTests
         var none = folder.Write("none.gguf", ByteLevel().Build());
         Assert.AreEqual("<s>Hi", ChatTemplate.Load(one)!.Render([new("user", "Hi")], addGenerationPrompt: false));
         Assert.AreEqual("plain", ChatTemplate.Load(several)!.Render([new("user", "Hi")], addGenerationPrompt: false));
-        Assert.AreEqual("tools", ChatTemplate.Load(several)!.Render([new("user", "Hi")], false, new Dictionary<string, object?> { ["tools"] = new[] { "t" } }));
+        Assert.AreEqual("tools",
+            ChatTemplate.Load(several)!.Render([new("user", "Hi")], false, new Dictionary<string, object?> { ["tools"] = new[] { "t" } }));
         Assert.IsNull(ChatTemplate.Load(none));
     }
 
@@ -150,9 +153,12 @@ public sealed class GgufVocabularyTests
     {
         var path = "v.gguf, \"tokenizer.ggml.";
         StringAssert.StartsWith(Refusal(ByteLevel("klingon")), path + "pre\": found \"klingon\"; expected a.x-4.0, ");
-        StringAssert.StartsWith(Refusal(new GgufBytes().Add("tokenizer.ggml.model", "rwkv")), path + "model\": found \"rwkv\"; expected \"gpt2\" or \"llama\".");
-        StringAssert.StartsWith(Refusal(new GgufBytes().Add("general.architecture", "llama")), "v.gguf: found no vocabulary in its metadata; expected ");
-        StringAssert.StartsWith(Refusal(new GgufBytes().Add("tokenizer.ggml.model", "gpt2")), path + "tokens\": found no such key; expected a list of tokens.");
+        StringAssert.StartsWith(Refusal(new GgufBytes().Add("tokenizer.ggml.model", "rwkv")), path
+            + "model\": found \"rwkv\"; expected \"gpt2\" or \"llama\".");
+        StringAssert.StartsWith(Refusal(new GgufBytes().Add("general.architecture", "llama")),
+            "v.gguf: found no vocabulary in its metadata; expected ");
+        StringAssert.StartsWith(Refusal(new GgufBytes().Add("tokenizer.ggml.model", "gpt2")), path
+            + "tokens\": found no such key; expected a list of tokens.");
         StringAssert.StartsWith(Refusal(new GgufBytes().Add("tokenizer.ggml.model", "gpt2").Add("tokenizer.ggml.tokens", new[] { "a" })),
             path + "merges\": found no such key; expected a list of merges.");
         StringAssert.StartsWith(Refusal(new GgufBytes().Add("tokenizer.ggml.model", "llama").Add("tokenizer.ggml.tokens", new[] { "a" })),
@@ -162,7 +168,8 @@ public sealed class GgufVocabularyTests
         StringAssert.StartsWith(Refusal(ByteLevel().Add("tokenizer.ggml.padding_token_id", 11u)),
             path + "padding_token_id\": found 11; expected an id below 11, the number of tokens.");
         StringAssert.StartsWith(Refusal(new GgufBytes().Add("tokenizer.ggml.model", "gpt2").Add("tokenizer.ggml.tokens", new[] { "a" })
-            .Add("tokenizer.ggml.token_type", new[] { 1, 1 })), path + "token_type\": found a list of Int32 values; expected 1 values, one per token.");
+            .Add("tokenizer.ggml.token_type", new[] { 1, 1 })), path
+                + "token_type\": found a list of Int32 values; expected 1 values, one per token.");
         StringAssert.StartsWith(Refusal(ByteLevel().Add("tokenizer.chat_templates", new[] { "x" })),
             "v.gguf, \"tokenizer.chat_template.x\": found no such key; expected the template that tokenizer.chat_templates names.");
         var longToken = new string('a', 600);

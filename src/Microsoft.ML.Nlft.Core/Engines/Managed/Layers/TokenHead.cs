@@ -3,12 +3,12 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T. Logits exist for one chunk of the
+/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T + b. Logits exist for one chunk of the
 /// vocabulary and one block of rows at a time. Since d log p / dh = s (W_y - E[W]), the mean over p, a forward pass of training accumulates that mean
 /// chunk by chunk (rescaled whenever a larger logit appears, as in online softmax), and the backward pass needs no logits. With a soft cap c (0: none)
 /// the logits are c tanh(z / c), and each row of W counts times the slope of the cap at its logit.
 /// </summary>
-internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
+internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weight? bias = null)
 {
     private const int Chunk = 2048, RowBlock = 1024;
 
@@ -63,7 +63,7 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
 
     /// <summary>
     /// With c the coefficients, computes dh = c s (E[W] - W_y), which replaces <paramref name="mean"/>, and, if W is trainable,
-    /// dW += (c s (softmax(z) - onehot(y)))^T h; with a soft cap, rows of W and columns of the difference count times their slopes.
+    /// dW += (c s (softmax(z) - onehot(y)))^T h; with a soft cap, rows of W and columns of the difference count times their slopes. The gradient of b is that of z.
     /// </summary>
     public void Backward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix mean)
     {
@@ -108,6 +108,8 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
                 VectorMath.Scale(logits, loop.coefficients[row] * loop.scale);
             });
             context.Multiply(new Operand(z).Transposed, h.RowRange(row, z.Rows), Weight.Gradient.RowRange(first, z.Columns), accumulate: true);
+            for (var i = 0; bias is not null && i < z.Rows; i++)
+                VectorMath.AddScaled(z[i], 1 / scale, bias.Parameter!.Gradient.AsSpan(first, z.Columns));
         });
 
     /// <summary>
@@ -122,23 +124,22 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
             for (var first = 0; first < Weight.Rows; first += Chunk)
             {
                 var z = context.Rent(rows, Math.Min(Chunk, Weight.Rows - first));
-                context.Multiply(h.RowRange(row, rows), Weight.Operand.RowRange(first, z.Columns).Transposed, z, scale);
-                Cap(context, z);
+                Project(context, h.RowRange(row, rows), first, z);
                 body(z, row, first);
                 context.Return(z);
             }
         }
     }
 
-    /// <summary>Computes all logits z[B x V] = s h W^T, for decoding.</summary>
-    public void Logits(EngineContext context, Matrix h, Matrix z)
-    {
-        context.Multiply(h, Weight.Operand.Transposed, z, scale);
-        Cap(context, z);
-    }
+    /// <summary>Computes all logits z[B x V], for decoding.</summary>
+    public void Logits(EngineContext context, Matrix h, Matrix z) => Project(context, h, 0, z);
 
-    private void Cap(EngineContext context, Matrix z)
+    /// <summary>Computes the logits of the tokens from <paramref name="first"/> on.</summary>
+    private void Project(EngineContext context, Matrix h, int first, Matrix z)
     {
+        var addend = bias?.RepeatedRow(h.Rows).Slice(0, h.Rows, first, z.Columns);
+        var term = new Term(h, Weight.Operand.RowRange(first, z.Columns).Transposed);
+        MatrixProduct.Multiply(context.Workers, new Product(z, addend, term, Alpha: scale));
         if (cap > 0) context.ForRows(z.Rows, (z, cap), static (loop, row) => VectorMath.SoftCap(loop.z[row], loop.cap));
     }
 }
