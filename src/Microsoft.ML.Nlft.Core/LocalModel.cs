@@ -201,24 +201,25 @@ public sealed class LocalModel : ITrainableModel, IDisposable
     }
 
     /// <summary>
-    /// Saves the whole model as one GGUF file, which llama.cpp, LLamaSharp, Ollama and LM Studio run: base weights with the adapter merged into them, or
-    /// all weights as they were trained, with vocabulary, special tokens and chat template. <see cref="GgufExport.Write"/> says how exact the types are.
-    /// Of processes that trained together, the first one writes, and the others return when it has finished.
+    /// Saves the whole model as one GGUF file, which llama.cpp, LLamaSharp, Ollama and LM Studio run: base weights with the adapter merged into
+    /// them, or all weights as they were trained, with vocabulary, special tokens and chat template. <see cref="GgufExport.Write"/> says how exact
+    /// the types are. Of processes that trained together, the first one writes, and the others return when it has finished.
     /// </summary>
     /// <param name="path">The file; written atomically.</param>
     /// <param name="options">Type, name, Modelfile; null: F16.</param>
     /// <param name="cancellationToken">Observed between rows of a weight.</param>
     /// <exception cref="NlftException">
-    /// An option is not valid, the file exists, a weight is beyond the type's range, or llama.cpp does not have the architecture, one of its settings, or
-    /// the tokenizer's steps.
+    /// An option is not valid, the file exists, a weight is beyond the type's range, or llama.cpp does not have the architecture, one of its
+    /// settings, or the tokenizer's steps.
     /// </exception>
     /// <exception cref="OperationCanceledException">Writing was cancelled; nothing is left.</exception>
     public void SaveGguf(string path, GgufExportOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        var trained = Network.Trainable == TrainableWeights.All
-            ? Serialize(() => Network.Export(ModelState.Weights)).ToDictionary(tensor => tensor.Name, tensor => tensor.Values, StringComparer.Ordinal) : [];
-        _trainedOn.OnFirst($"saving {path}", () => GgufExport.WriteTrained(Folder, CurrentAdapter(), trained, path, options ?? new(), cancellationToken));
+        var weights = Network.Trainable == TrainableWeights.All ? Serialize(() => Network.Export(ModelState.Weights)) : [];
+        var trained = weights.ToDictionary(tensor => tensor.Name, tensor => tensor.Values, StringComparer.Ordinal);
+        _trainedOn.OnFirst($"saving {path}",
+            () => GgufExport.WriteTrained(Folder, CurrentAdapter(), trained, path, options ?? new(), cancellationToken));
     }
 
     /// <summary>Waits for exclusive use of the model and runs <paramref name="work"/>.</summary>

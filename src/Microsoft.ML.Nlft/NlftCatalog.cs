@@ -89,15 +89,15 @@ public sealed partial class NlftCatalog
     }
 
     /// <summary>
-    /// Saves a model as one GGUF file, which llama.cpp, LLamaSharp, Ollama and LM Studio run: base weights with the adapter merged into them, vocabulary
-    /// and chat template. <see cref="GgufExport.Write"/> says how exact the types are.
+    /// Saves a model as one GGUF file, which llama.cpp, LLamaSharp, Ollama and LM Studio run: base weights with the adapter merged into them,
+    /// vocabulary and chat template. <see cref="GgufExport.Write"/> says how exact the types are.
     /// </summary>
     /// <param name="model">The model, with or without an adapter.</param>
     /// <param name="path">The file; written atomically.</param>
     /// <param name="options">Type, name, Modelfile; null: F16.</param>
     /// <exception cref="NlftException">
-    /// An option is not valid, the file exists, a weight is beyond the type's range, or llama.cpp does not have the architecture, one of its settings, or
-    /// the tokenizer's steps.
+    /// An option is not valid, the file exists, a weight is beyond the type's range, or llama.cpp does not have the architecture, one of its
+    /// settings, or the tokenizer's steps.
     /// </exception>
     /// <example>
     /// <code>

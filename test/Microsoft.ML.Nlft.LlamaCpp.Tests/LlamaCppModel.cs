@@ -20,8 +20,8 @@ internal sealed class LlamaCppModel : IDisposable
         NativeLibrary.Require();
         var parameters = new ModelParams(path)
         {
-            ContextSize = (uint)positions, BatchSize = (uint)positions, UBatchSize = (uint)positions, GpuLayerCount = 0, Threads = 2, BatchThreads = 2,
-            TypeK = GGMLType.GGML_TYPE_F32, TypeV = GGMLType.GGML_TYPE_F32, FlashAttention = false,
+            ContextSize = (uint)positions, BatchSize = (uint)positions, UBatchSize = (uint)positions, GpuLayerCount = 0, Threads = 2,
+            BatchThreads = 2, TypeK = GGMLType.GGML_TYPE_F32, TypeV = GGMLType.GGML_TYPE_F32, FlashAttention = false,
         };
         _weights = LLamaWeights.LoadFromFile(parameters);
         _context = _weights.CreateContext(parameters);

@@ -42,7 +42,8 @@ public sealed class LogProbabilityTests
         using var golden = new TransformersGolden(name);
         using var folder = ModelFolder.Open(WrittenModel.WithTokenizer(golden.Folder.Path));
         using var theirs = new LlamaCppModel(WrittenModel.Write(folder, GgufType.F32));
-        foreach (var (sequence, expected) in golden.Sequences) CheckSequence(theirs, sequence, expected.GetProperty("log_probs").Doubles(), folder, name);
+        foreach (var (sequence, expected) in golden.Sequences)
+            CheckSequence(theirs, sequence, expected.GetProperty("log_probs").Doubles(), folder, name);
     }
 
     /// <summary>llama.cpp leaves out Mistral's window and dynamic scaling: the file's context ends where they begin.</summary>
@@ -68,6 +69,23 @@ public sealed class LogProbabilityTests
             count++;
         }
         Assert.IsGreaterThan(1, count);
+    }
+
+    /// <summary>The real model, read from its GGUF file and written anew, within the tolerance of the golden values for float32.</summary>
+    [TestMethod]
+    [TestCategory("Slow")]
+    [TestCategory("Conformance")]
+    public void Score_SmolLm2_EqualsTransformers()
+    {
+        using var folder = WrittenModel.OpenSmolLm2();
+        using var theirs = new LlamaCppModel(WrittenModel.Write(folder, GgufType.F32));
+        using var golden = Fixtures.Json("golden", "smollm2", "expected.json");
+        foreach (var expected in golden.RootElement.GetProperty("sequences").EnumerateArray())
+        {
+            var sequence = TransformersGolden.SequenceOf(expected);
+            var (scores, _) = theirs.Score(sequence.Tokens.Span, sequence.PromptLength);
+            Check(expected.GetProperty("log_probs").Doubles().Zip(scores, (a, b) => Math.Abs(a - b)).Max(), 1e-3, $"{scores.Length} tokens");
+        }
     }
 
     private void CheckSequence(LlamaCppModel theirs, TokenSequence sequence, double[] expected, ModelFolder folder, string what)

@@ -15,6 +15,14 @@ internal static class WrittenModel
     /// <summary>A question in the words that the sample model was trained on.</summary>
     public const string Question = "Lena has 17 marbles and Tom has twice as many. How many marbles do they have together?";
 
+    /// <summary>Opens the real model, a GGUF file of type Q4_1 among the shared test data; skips the test without it.</summary>
+    public static ModelFolder OpenSmolLm2()
+    {
+        var file = Fixtures.Path_("models", "smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf");
+        if (!File.Exists(file)) Assert.Inconclusive($"{file} is not there");
+        return ModelFolder.Open(file);
+    }
+
     /// <summary>Writes a model as GGUF and returns the path.</summary>
     public static string Write(ModelFolder model, GgufType type, LoraAdapter? adapter = null)
     {
@@ -43,7 +51,10 @@ internal static class WrittenModel
             added_tokens = new[] { new { id = 0, content = "<end>", special = true } },
             pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false, use_regex = true },
             decoder = new { type = "ByteLevel", add_prefix_space = false, use_regex = true },
-            model = new { type = "BPE", vocab = Enumerable.Range(1, rows - 1).ToDictionary(id => $"{(char)(0x4E00 + id)}"), merges = Array.Empty<string>() },
+            model = new
+            {
+                type = "BPE", vocab = Enumerable.Range(1, rows - 1).ToDictionary(id => $"{(char)(0x4E00 + id)}"), merges = Array.Empty<string>(),
+            },
         }));
         File.WriteAllText(Path.Combine(copy, "tokenizer_config.json"), """{"eos_token": "<end>"}""");
         return copy;

@@ -79,12 +79,13 @@ public static class GgufExport
             Replaced = trained,
         }.Sources().ToList();
         var divisors = keys.FrequencyDivisors ?? s_noFactors;
-        if (divisors.Length > 0) tensors.Add(GgufSource.From(GgufRope.FrequencyDivisors, [divisors.Length], divisors));
+        if (divisors.Length > 0) tensors.Add(GgufSource.From(GgufRope.Divisors, [divisors.Length], divisors));
 
         (string, Action<Stream>) file = (path, stream => GgufWriter.WriteTo(stream, metadata, tensors));
         var modelfile = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, Modelfile.Name);
+        var text = Encoding.UTF8.GetBytes(Modelfile.Text(path, StopTexts(model, tokenizer)));
         if (!options.Modelfile || !Modelfile.MayReplace(modelfile)) AtomicFile.WriteAll(file);
-        else AtomicFile.WriteAll(file, (modelfile, stream => stream.Write(Encoding.UTF8.GetBytes(Modelfile.Text(path, StopTexts(model, tokenizer))))));
+        else AtomicFile.WriteAll(file, (modelfile, stream => stream.Write(text)));
     }
 
     private static IEnumerable<string> StopTexts(ModelFolder model, HuggingFaceTokenizer tokenizer) =>

@@ -7,8 +7,8 @@ namespace Microsoft.ML.Nlft.Export;
 public sealed record GgufExportOptions
 {
     /// <summary>
-    /// Type of the matrices: F32, F16 (default), BF16, Q8_0 or Q4_0. Norms and biases are F32 always; with Q4_0 the embedding and the output layer are
-    /// Q8_0; a matrix whose rows are not a multiple of 32 is F16 instead of a quantised type.
+    /// Type of the matrices: F32, F16 (default), BF16, Q8_0 or Q4_0. Norms and biases are always F32; with Q4_0 the embedding and the output layer
+    /// are Q8_0; a matrix whose rows are not a multiple of 32 is F16 instead of a quantised type.
     /// </summary>
     public GgufType Type { get; init; } = GgufType.F16;
 

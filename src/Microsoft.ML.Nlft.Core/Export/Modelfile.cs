@@ -3,7 +3,8 @@ using System.Text;
 namespace Microsoft.ML.Nlft.Export;
 
 /// <summary>
-/// The Modelfile of Ollama beside a GGUF file: where the weights are and which texts end an answer. Prompts are left to the chat template in the file.
+/// The Modelfile of Ollama beside a GGUF file: where the weights are and which texts end an answer. Prompts are left to the chat template in the
+/// file.
 /// </summary>
 internal static class Modelfile
 {

@@ -5,8 +5,9 @@ using Microsoft.ML.Nlft.Tokenization;
 namespace Microsoft.ML.Nlft.Export;
 
 /// <summary>
-/// Finds the name under which llama.cpp knows the way a byte-level tokenizer splits texts (tokenizer.ggml.pre), by comparing the steps of tokenizer.json
-/// with those that each name stands for. llama.cpp composes no characters (NFC), so a tokenizer that does has the same name as one that does not.
+/// Finds the name under which llama.cpp knows the way a byte-level tokenizer splits texts (tokenizer.ggml.pre), by comparing the steps of
+/// tokenizer.json with those that each name stands for. llama.cpp composes no characters (NFC), so a tokenizer that does has the same name as one
+/// that does not.
 /// </summary>
 internal sealed class PreTokenizerName
 {

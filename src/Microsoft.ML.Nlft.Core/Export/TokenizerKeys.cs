@@ -88,7 +88,8 @@ internal sealed class TokenizerKeys
     }
 
     /// <summary>A byte token of SentencePiece: &lt;0x0A&gt;.</summary>
-    private static bool IsByte(string token) => token is ['<', '0', 'x', var high, var low, '>'] && char.IsAsciiHexDigit(high) && char.IsAsciiHexDigit(low);
+    private static bool IsByte(string token) =>
+        token is ['<', '0', 'x', var high, var low, '>'] && char.IsAsciiHexDigit(high) && char.IsAsciiHexDigit(low);
 
     /// <summary>Returns the merges in the order of their ranks.</summary>
     private static IEnumerable<(string Left, string Right)> Merges(JsonPlace merges)
@@ -111,8 +112,8 @@ internal sealed class TokenizerKeys
     }
 
     /// <summary>
-    /// Returns a score per token: minus the rank of the first merge that makes it, so that SentencePiece's rule, the highest score first, joins pieces
-    /// in the order of the merges. Tokens that no merge makes come last.
+    /// Returns a score per token: minus the rank of the first merge that makes it, so that SentencePiece's rule, the highest score first, joins
+    /// pieces in the order of the merges. Tokens that no merge makes come last.
     /// </summary>
     private float[] Scores(JsonPlace merges)
     {
@@ -133,8 +134,8 @@ internal sealed class TokenizerKeys
     }
 
     /// <summary>
-    /// Whether a space stands before every text between special tokens, as the normalizer Prepend puts it there. Spaces become U+2581, and a text
-    /// is not split.
+    /// Whether a space stands before every text between special tokens, as the normalizer Prepend puts it there. Spaces become U+2581, and a
+    /// text is not split.
     /// </summary>
     private bool AddsSpace()
     {
@@ -152,7 +153,8 @@ internal sealed class TokenizerKeys
         && step["pattern"]["String"].StringOrNull() == " " && step["content"].String() == Space;
 
     /// <summary>Gemma's splitter, which finds no space any more.</summary>
-    private static bool IsSplitAtSpaces(JsonPlace step) => TokenizerSteps.Type(step) == "Split" && step["pattern"]["String"].StringOrNull() == " ";
+    private static bool IsSplitAtSpaces(JsonPlace step) =>
+        TokenizerSteps.Type(step) == "Split" && step["pattern"]["String"].StringOrNull() == " ";
 
     private static bool IsMetaspace(JsonPlace step) => TokenizerSteps.Type(step) == "Metaspace" && step["replacement"].String() == Space
         && !step["prepend_scheme"].IsNull && !step["split"].Boolean(true);

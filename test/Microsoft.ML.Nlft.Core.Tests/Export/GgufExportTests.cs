@@ -14,16 +14,21 @@ public sealed class GgufExportTests
         KeyValueHeadCount = 2, HeadSize = 8, MaximumPositions = 128, SlidingWindows = [0, 0], EndOfSequenceIds = [257, ByteModelFolder.EndOfTurn],
     };
 
+    private static readonly RopeConfiguration s_yarn = new() { Type = "yarn", Factor = 4, OriginalMaximumPositions = 32 };
+
     public static IEnumerable<object[]> Models =>
     [
         ["llama", s_llama],
         ["tied", s_llama with { TieWordEmbeddings = true }],
         ["biases", s_llama with { QkvBias = true, OutputBias = true, MlpBias = true }],
         ["linear", s_llama with { Rope = new() { Type = "linear", Factor = 4, Theta = 50000 } }],
-        ["yarn", s_llama with { Rope = new() { Type = "yarn", Factor = 4, OriginalMaximumPositions = 32 } }],
+        ["yarn", s_llama with { Rope = s_yarn }],
         [
             "llama3",
-            s_llama with { Rope = new() { Type = "llama3", Factor = 8, LowFrequencyFactor = 1, HighFrequencyFactor = 4, OriginalMaximumPositions = 8192 } }
+            s_llama with
+            {
+                Rope = new() { Type = "llama3", Factor = 8, LowFrequencyFactor = 1, HighFrequencyFactor = 4, OriginalMaximumPositions = 8192 },
+            }
         ],
         ["qwen2", s_llama with { ModelType = "qwen2", QkvBias = true }],
         ["qwen3", s_llama with { ModelType = "qwen3", HeadSize = 12, QueryKeyNorm = true }],
@@ -124,12 +129,12 @@ public sealed class GgufExportTests
 
     public static IEnumerable<object[]> Refused =>
     [
-        [s_llama with { Rope = new() { Type = "yarn", Factor = 4, OriginalMaximumPositions = 32, BetaFast = 16 } }, "beta_fast, as GGUF: found 16; expected 32"],
+        [s_llama with { Rope = s_yarn with { BetaFast = 16 } }, "beta_fast, as GGUF: found 16; expected 32"],
         [
-            s_llama with { Rope = new() { Type = "yarn", Factor = 4, OriginalMaximumPositions = 32, AttentionFactor = 1 } },
+            s_llama with { Rope = s_yarn with { AttentionFactor = 1 } },
             "attention_factor, as GGUF: found 1; expected 1.138629"
         ],
-        [s_llama with { Rope = new() { Type = "yarn", Factor = 4, OriginalMaximumPositions = 32, Truncate = false } }, "truncate, as GGUF: found false"],
+        [s_llama with { Rope = s_yarn with { Truncate = false } }, "truncate, as GGUF: found false"],
         [
             s_llama with { ModelType = "qwen2", QkvBias = true, Rope = new() { Type = "llama3", Factor = 8 } },
             "rope_type, as GGUF: found \"llama3\" of a qwen2; expected default, linear, dynamic or yarn"
@@ -138,7 +143,10 @@ public sealed class GgufExportTests
             s_llama with { ModelType = "smollm3", RotatedLayers = [true, false] },
             "no_rope_layers, as GGUF: found other layers than every fourth; expected every fourth layer without rotation"
         ],
-        [s_llama with { ModelType = "qwen3", QueryKeyNorm = true, QkvBias = true, OutputBias = true }, "attention_bias, as GGUF: found true for a qwen3"],
+        [
+            s_llama with { ModelType = "qwen3", QueryKeyNorm = true, QkvBias = true, OutputBias = true },
+            "attention_bias, as GGUF: found true for a qwen3"
+        ],
     ];
 
     [TestMethod]
@@ -251,8 +259,9 @@ public sealed class GgufExportTests
         using var source = Create(s_llama);
         var folder = TinyModels.NewFolder();
         using var model = LocalModel.Load(source.Path, new() { Trainable = Engines.TrainableWeights.All });
+        var weights = model.Network.Export(Engines.ModelState.Weights);
         model.Network.Import(Engines.ModelState.Weights,
-            [.. model.Network.Export(Engines.ModelState.Weights).Select(tensor => tensor with { Values = Array.ConvertAll(tensor.Values, x => x * 2) })]);
+            [.. weights.Select(tensor => tensor with { Values = Array.ConvertAll(tensor.Values, x => x * 2) })]);
         model.SaveGguf(Path.Combine(folder, "model.gguf"), new() { Type = GgufType.F32 });
         using var written = ModelFolder.Open(Path.Combine(folder, "model.gguf"));
         foreach (var weight in ModelLayout.Weights(s_llama))

@@ -31,10 +31,11 @@ public sealed class PreTokenizerNameTests
     [DataRow("null", "null", "\"pre_tokenizer\", as GGUF: found null")]
     [DataRow("null", """{"type":"Whitespace"}""", "found {\"type\":\"Whitespace\"}; expected the steps of default, llama3")]
     [DataRow("null", $$"""{"type":"Sequence","pretokenizers":[{"type":"Punctuation"},{{Bytes}}]}""", "\"pre_tokenizer\", as GGUF")]
-    [DataRow("null", $$"""{"type":"Sequence","pretokenizers":[{{Bytes}},{"type":"Digits","individual_digits":true}]}""", "\"pre_tokenizer\", as GGUF")]
+    [DataRow("null", $$"""{"type":"Sequence","pretokenizers":[{{Bytes}},{"type":"Digits"}]}""", "\"pre_tokenizer\", as GGUF")]
     [DataRow("null", $$$"""{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated"},{{{Bytes}}}]}""",
         "\"pre_tokenizer\", as GGUF")]
-    [DataRow("""{"type":"NFKC"}""", """{"type":"ByteLevel","add_prefix_space":false}""", "\"normalizer\", as GGUF: found {\"type\":\"NFKC\"}; expected NFC or none")]
+    [DataRow("""{"type":"NFKC"}""", """{"type":"ByteLevel","add_prefix_space":false}""",
+        "\"normalizer\", as GGUF: found {\"type\":\"NFKC\"}; expected NFC or none")]
     [DataRow("""{"type":"Lowercase"}""", """{"type":"ByteLevel","add_prefix_space":false}""", "\"normalizer\", as GGUF")]
     public void Of_OtherSteps_AreRefusedByName(string normalizer, string splitter, string message)
     {
@@ -48,12 +49,18 @@ public sealed class PreTokenizerNameTests
     public void Of_SameSplitsButOtherMerges_IsAnotherName()
     {
         const string splitter = """
-            {"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]}
+            {
+              "type": "Sequence",
+              "pretokenizers": [{"type":"Digits","individual_digits":true},{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]
+            }
             """;
         Assert.AreEqual("smollm", PreTokenizerName.Of(Place("false")));
         Assert.ThrowsExactly<NlftException>(() => PreTokenizerName.Of(Place("true")));
 
-        JsonPlace Place(string ignores) => new(JsonDocument.Parse(
-            $$"""{"normalizer":null,"pre_tokenizer":{{splitter}},"model":{"ignore_merges":{{ignores}}}}""").RootElement, new("tokenizer.json", "a tokenizer"));
+        JsonPlace Place(string ignores)
+        {
+            var text = $$"""{"normalizer":null,"pre_tokenizer":{{splitter}},"model":{"ignore_merges":{{ignores}} } }""";
+            return new(JsonDocument.Parse(text).RootElement, new("tokenizer.json", "a tokenizer"));
+        }
     }
 }

@@ -62,7 +62,8 @@ internal static class GgufConfiguration
     }
 
     /// <summary>The number of rows of the embedding, which may be more than the vocabulary has tokens.</summary>
-    private static long VocabularySize(GgufModel model) => model.Tensors.TryGetValue(GgufArchitecture.Embedding, out var embedding) ? embedding.Entry.Shape[0]
+    private static long VocabularySize(GgufModel model) =>
+        model.Tensors.TryGetValue(GgufArchitecture.Embedding, out var embedding) ? embedding.Entry.Shape[0]
         : throw new NlftException($"{model.Path}, tensor \"{GgufArchitecture.Embedding}\"", "no such tensor", "the embedding of the tokens",
             model.Tensors.Count == 0 ? "The file holds a vocabulary alone: use the file of a model." : "Use the file of a whole model.");
 

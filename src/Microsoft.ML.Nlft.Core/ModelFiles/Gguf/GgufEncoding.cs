@@ -14,7 +14,9 @@ internal static class GgufEncoding
     /// <summary>Returns whether values of this type are written.</summary>
     public static bool IsWritten(GgufType type) => type is GgufType.F32 or GgufType.F16 or GgufType.BF16 or GgufType.Q8_0 or GgufType.Q4_0;
 
-    /// <summary>Returns the type in which a matrix with rows of that length is stored: a row that blocks do not fill stays in F16, as in llama.cpp.</summary>
+    /// <summary>
+    /// Returns the type in which a matrix with rows of that length is stored: a row that blocks do not fill stays in F16, as in llama.cpp.
+    /// </summary>
     public static GgufType Fitting(GgufType type, long columns) => columns % type.Block().Values == 0 ? type : GgufType.F16;
 
     /// <summary>Returns the largest magnitude that the type holds; for a type with blocks, that a block with a scale in float16 holds.</summary>
@@ -55,7 +57,9 @@ internal static class GgufEncoding
             block[2 + i] = (byte)(sbyte)MathF.Round(values[i] * inverse, MidpointRounding.AwayFromZero);
     }
 
-    /// <summary>d = x / -8 of the x of largest magnitude, with its sign; nibbles q = min(15, trunc(x / d + 8.5)), the first half of a block low.</summary>
+    /// <summary>
+    /// d = x / -8 of the x of largest magnitude, with its sign; nibbles q = min(15, trunc(x / d + 8.5)), those of a block's first half low.
+    /// </summary>
     private static void Four(ReadOnlySpan<float> values, Span<byte> block)
     {
         const int Pairs = 16;

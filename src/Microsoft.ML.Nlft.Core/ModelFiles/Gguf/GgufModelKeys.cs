@@ -126,13 +126,14 @@ internal sealed class GgufModelKeys
                 throw Refuse("no_rope_layers", "other layers than every fourth", "every fourth layer without rotation");
         }
         if (IsLlama) return;
-        if (_model.OutputBias || (_model.QkvBias && _model.ModelType != "qwen2")) throw Refuse("attention_bias", $"true for a {_model.ModelType}", "false");
+        var hasOwnBiases = _model.ModelType == "qwen2"; // those of queries, keys and values, always
+        if (_model.OutputBias || (_model.QkvBias && !hasOwnBiases)) throw Refuse("attention_bias", $"true for a {_model.ModelType}", "false");
         if (_model.MlpBias) throw Refuse("mlp_bias", $"true for a {_model.ModelType}", "false");
     }
 
     /// <summary>
-    /// Windows in all layers but every second (Gemma 2) or sixth (Gemma 3), and the scale of queries: llama.cpp knows those of the published models by
-    /// the number of layers.
+    /// Windows in all layers but every second (Gemma 2) or sixth (Gemma 3), and the scale of queries: llama.cpp knows those of the published models
+    /// by the number of layers.
     /// </summary>
     private void AddGemma()
     {

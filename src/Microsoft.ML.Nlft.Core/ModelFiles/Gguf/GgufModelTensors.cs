@@ -3,8 +3,8 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// The weights of a model as the tensors of a GGUF file: base weights plus an adapter's updates, in the file's order of rows, converted a few rows at a
-/// time. Merged weights are computed in float32 and rounded once, to the file's type.
+/// The weights of a model as the tensors of a GGUF file: base weights with an adapter's updates, in the file's order of rows, converted a few rows
+/// at a time. Merged weights are computed in float32 and rounded once, to the file's type.
 /// </summary>
 /// <param name="model">The base model.</param>
 /// <param name="architecture">How the file spells its architecture.</param>
@@ -21,7 +21,8 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
     public IReadOnlyDictionary<string, float[]> Replaced { get; init; } = new Dictionary<string, float[]>();
 
     /// <summary>Returns the tensors in the order of the forward pass.</summary>
-    public IEnumerable<GgufSource> Sources() => ModelLayout.Weights(_configuration).Select(weight => weight.Shape.Length == 1 ? Vector(weight) : Matrix(weight));
+    public IEnumerable<GgufSource> Sources() =>
+        ModelLayout.Weights(_configuration).Select(weight => weight.Shape.Length == 1 ? Vector(weight) : Matrix(weight));
 
     /// <summary>Norms and biases stay in float32, whatever the type.</summary>
     private GgufSource Vector(WeightShape weight) => new(architecture.FileName(weight.Name), GgufType.F32, weight.Shape, stream =>
@@ -44,7 +45,8 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
     }
 
     /// <summary>Four bits are too few for the rows of the embedding and of the output layer, which tokens read directly: they get eight.</summary>
-    private GgufType TypeOf(string name) => type == GgufType.Q4_0 && name is GgufArchitecture.Embedding or GgufArchitecture.Head ? GgufType.Q8_0 : type;
+    private GgufType TypeOf(string name) =>
+        type == GgufType.Q4_0 && name is GgufArchitecture.Embedding or GgufArchitecture.Head ? GgufType.Q8_0 : type;
 
     private void Write(Stream stream, WeightShape weight, GgufType stored, int rows, int columns)
     {

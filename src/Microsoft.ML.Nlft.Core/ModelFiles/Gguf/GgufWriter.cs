@@ -47,7 +47,7 @@ internal static class GgufWriter
             var begin = stream.Position;
             tensor.Write(stream);
             if (stream.Position - begin != tensor.Length)
-                throw new InvalidOperationException($"{tensor.Name}: {stream.Position - begin} bytes were written, {tensor.Length} belong to its shape.");
+                throw new InvalidOperationException($"{tensor.Name}: {stream.Position - begin} bytes were written, its shape has {tensor.Length}.");
             position = Pad(stream, position + tensor.Length);
         }
     }
