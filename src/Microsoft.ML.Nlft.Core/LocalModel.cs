@@ -17,8 +17,8 @@ namespace Microsoft.ML.Nlft;
 /// </summary>
 /// <remarks>
 /// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="AnswerStreaming"/> (a token at a time), <see cref="FineTune"/>,
-/// <see cref="ExportAdapter"/>, <see cref="Save"/>, <see cref="SaveGguf"/>, saliency maps, disposal and the chat clients of the model are thread-safe through one lock. The
-/// other members must be called by one caller at a time.
+/// <see cref="ExportAdapter"/>, <see cref="Save"/>, <see cref="SaveGguf"/>, saliency maps, disposal and the chat clients of the model are thread-safe
+/// through one lock. The other members must be called by one caller at a time.
 /// </remarks>
 /// <example>
 /// <code>

@@ -57,7 +57,8 @@ public sealed class GreedyTests
                 }
                 session.Append([token]);
             }
-            TestContext.WriteLine($"{question}: {step} tokens are equal, the two largest logits never closer than {expected.Min(best => best.Margin):G3}");
+            var closest = expected.Min(best => best.Margin);
+            TestContext.WriteLine($"{question}: {step} tokens are equal, the two largest logits never closer than {closest:G3}");
             Assert.IsGreaterThan(0, step);
         }
     }

@@ -9,9 +9,9 @@ namespace Microsoft.ML.Nlft.LlamaCpp;
 /// <remarks>
 /// A rounding of relative size u changes the output of one matrix by a relative u / sqrt(3) in standard deviation at most, the roundings being
 /// independent; those of m matrices add up as sqrt(m). So logits move by no more than 2 u sqrt(m) times the largest of them (3.5 standard
-/// deviations), and a log-probability, a logit less the logarithm of a sum, by twice that. 1e-5 stands for the float32 arithmetic of both: sums in another order, and the
-/// angles of the rotary embedding, which llama.cpp multiplies up in float32. A block of Q8_0 rounds by up to 1/254 of its largest value, which is at
-/// most sqrt(32) times its root mean square: u = sqrt(32) / 254.
+/// deviations), and a log-probability, a logit less the logarithm of a sum, by twice that. 1e-5 stands for the float32 arithmetic of both: sums in
+/// another order, and the angles of the rotary embedding, which llama.cpp multiplies up in float32. A block of Q8_0 rounds by up to 1/254 of its
+/// largest value, which is at most sqrt(32) times its root mean square: u = sqrt(32) / 254.
 /// </remarks>
 internal static class RoundingBound
 {

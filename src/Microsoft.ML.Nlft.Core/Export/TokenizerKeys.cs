@@ -140,7 +140,8 @@ internal sealed class TokenizerKeys
     private bool AddsSpace()
     {
         var (normalizer, splitter) = (_file["normalizer"], _file["pre_tokenizer"]);
-        var steps = normalizer.IsNull ? [] : TokenizerSteps.Type(normalizer) == "Sequence" ? normalizer["normalizers"].Items().ToArray() : [normalizer];
+        var steps = normalizer.IsNull ? []
+            : TokenizerSteps.Type(normalizer) == "Sequence" ? normalizer["normalizers"].Items().ToArray() : [normalizer];
         var prepends = steps.Length > 0 && TokenizerSteps.Type(steps[0]) == "Prepend" && steps[0]["prepend"].String() == Space;
         var rest = prepends ? steps[1..] : steps;
         if (rest is [var replace] && IsSpaceReplaced(replace) && (splitter.IsNull || IsSplitAtSpaces(splitter))) return prepends;

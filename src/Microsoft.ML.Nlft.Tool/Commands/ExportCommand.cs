@@ -21,8 +21,8 @@ internal sealed class ExportCommand : ToolCommand
     private readonly Option<string> _output = new("--output", "-o") { Description = "The file for the rows.", HelpName = "FILE" };
     private readonly Option<string> _gguf = new("--gguf")
     {
-        Description = "Write --model, with --adapter merged into it, as one GGUF file for llama.cpp, LLamaSharp, Ollama or LM Studio, and a Modelfile "
-            + "for Ollama beside it.",
+        Description = "Write --model, with --adapter merged into it, as one GGUF file for llama.cpp, LLamaSharp, Ollama or LM Studio, and a "
+            + "Modelfile for Ollama beside it.",
         HelpName = "FILE",
     };
     private readonly Option<string> _ggufAdapter = new("--gguf-adapter")

@@ -39,7 +39,7 @@ public sealed class PreTokenizerNameTests
     [DataRow("""{"type":"Lowercase"}""", """{"type":"ByteLevel","add_prefix_space":false}""", "\"normalizer\", as GGUF")]
     public void Of_OtherSteps_AreRefusedByName(string normalizer, string splitter, string message)
     {
-        var text = $$"""{"normalizer":{{normalizer}},"pre_tokenizer":{{splitter}},"model":{}}""";
+        var text = $$"""{"normalizer":{{normalizer}},"pre_tokenizer":{{splitter}},"model":{} }""";
         var file = new JsonPlace(JsonDocument.Parse(text).RootElement, new("tokenizer.json", "a tokenizer"));
         Assert.Contains(message, Assert.ThrowsExactly<NlftException>(() => PreTokenizerName.Of(file)).Message);
     }

@@ -73,8 +73,11 @@ internal sealed class GgufModelKeys
     private void AddRotation()
     {
         var rope = _model.Rope;
+        if (rope.RotatedShare != 1) throw Refuse("partial_rotary_factor", FormattableString.Invariant($"{rope.RotatedShare}"), "1");
         switch (rope.Type)
         {
+            case "default" or "dynamic": // the context ends where the frequencies of dynamic begin to change
+                break;
             case "linear":
                 Add("rope.scaling.type", "linear");
                 Add("rope.scaling.factor", (float)rope.Factor);
@@ -91,6 +94,11 @@ internal sealed class GgufModelKeys
                 var scaled = RopeFrequencies.Of(rope, _model.HeadSize).Frequencies;
                 FrequencyDivisors = [.. plain.Zip(scaled, (from, to) => (float)(from / to))];
                 break;
+            case "longrope" when IsLlama && rope.AttentionFactor == 1 && rope.ShortFactors.SequenceEqual(rope.LongFactors): // as divisors are read
+                FrequencyDivisors = [.. rope.ShortFactors.Select(divisor => (float)divisor)];
+                break;
+            default:
+                throw Refuse("rope_type", $"\"{rope.Type}\" of a {_model.ModelType}", "default, linear, dynamic, llama3 or yarn");
         }
     }
 
