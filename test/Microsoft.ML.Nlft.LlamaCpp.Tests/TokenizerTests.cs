@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.TestKit;
@@ -30,7 +31,7 @@ public sealed class TokenizerTests
         CollectionAssert.AreEqual(ours.Encode(chat, addSpecialTokens: false), theirs.Tokenize(chat, addSpecial: false, parseSpecial: true), chat);
     }
 
-    /// <summary>The expected ids are those of transformers. Texts that are not composed (NFC) are left out: llama.cpp composes nothing.</summary>
+    /// <summary>The expected ids are those of transformers. Where a tokenizer composes characters (NFC), texts that change are left out.</summary>
     [TestMethod]
     [TestCategory("Conformance")]
     [DataRow("gpt2")]
@@ -49,7 +50,8 @@ public sealed class TokenizerTests
         using var folder = WithRandomWeights(Fixtures.Path_("golden", "tokenizers", name));
         using var theirs = new LlamaCppModel(WrittenModel.Write(folder, GgufType.F16));
         using var expected = Fixtures.Json("golden", "tokenizers", name, "expected.json");
-        Compare(theirs, expected.RootElement.GetProperty("cases"), atLeast: 80);
+        var composes = File.ReadAllText(Path.Combine(folder.Path, "tokenizer.json")).Contains("\"NFC\"", StringComparison.Ordinal);
+        Compare(theirs, expected.RootElement.GetProperty("cases"), composes, atLeast: 60);
     }
 
     /// <summary>The vocabulary of Llama 2, with the texts of its fixture; scores stand for the ranks of merges.</summary>
@@ -79,16 +81,16 @@ public sealed class TokenizerTests
         using var folder = WrittenModel.OpenSmolLm2();
         using var theirs = new LlamaCppModel(WrittenModel.Write(folder, GgufType.F16));
         using var expected = Fixtures.Json("golden", "smollm2", "tokenizer_expected.json");
-        Compare(theirs, expected.RootElement.GetProperty("cases"), atLeast: 150);
+        Compare(theirs, expected.RootElement.GetProperty("cases"), composes: false, atLeast: 150);
     }
 
-    private static void Compare(LlamaCppModel theirs, JsonElement cases, int atLeast)
+    private static void Compare(LlamaCppModel theirs, JsonElement cases, bool composes, int atLeast)
     {
         var (count, wrong) = (0, new List<string>());
         foreach (var test in cases.EnumerateArray())
         {
             var text = test.GetProperty("text").GetString()!;
-            if (!text.IsNormalized() || text.Contains('\0')) continue;
+            if (text.Contains('\0') || (composes && text.Any(MayCompose))) continue;
             count++;
             int[] ids = test.GetProperty("ids").Ints(), found = theirs.Tokenize(text, addSpecial: false, parseSpecial: true);
             if (!ids.SequenceEqual(found)) wrong.Add($"{JsonSerializer.Serialize(text)}: {string.Join(' ', ids)} / {string.Join(' ', found)}");
@@ -96,6 +98,10 @@ public sealed class TokenizerTests
         Assert.IsGreaterThan(atLeast, count);
         Assert.IsEmpty(wrong, $"{wrong.Count} of {count}\n{string.Join('\n', wrong.Take(10))}");
     }
+
+    /// <summary>Marks, conjoining Hangul, and signs that composing replaces by letters.</summary>
+    private static bool MayCompose(char c) => c is (>= '\u1100' and <= '\u11FF') or '\u212A' or '\u212B' or '\u2126' or (>= '\uF900' and <= '\uFAFF')
+        || CharUnicodeInfo.GetUnicodeCategory(c) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark;
 
     private static ModelFolder WithRandomWeights(string tokenizer)
     {
