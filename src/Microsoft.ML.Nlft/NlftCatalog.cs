@@ -25,7 +25,9 @@ public sealed partial class NlftCatalog
     public NlftDataCatalog Data { get; }
 
     /// <summary>Opens a base model without fine-tuning, as a baseline to compare with.</summary>
-    /// <param name="modelFolder">The base model: a folder in Hugging Face layout, a GGUF file, or a name that <see cref="ModelLocator"/> finds.</param>
+    /// <param name="modelFolder">
+    /// The base model: a folder in Hugging Face layout, a GGUF file, or a name that <see cref="ModelLocator"/> finds.
+    /// </param>
     /// <param name="questionColumnName">Text column with the questions.</param>
     /// <param name="outputColumnName">Column that answers are written to.</param>
     /// <param name="instructionColumnName">Text column with instructions for the system prompt, or null.</param>

@@ -100,7 +100,8 @@ public sealed class ModelFolder : IDisposable
     }
 
     /// <summary>
-    /// Finds tensors that a file holds without the name of the decoder in front, as the first files of gpt2 do (wte.weight for transformer.wte.weight).
+    /// Finds tensors that a file holds without the name of the decoder in front, as the first files of gpt2 do (wte.weight for
+    /// transformer.wte.weight).
     /// </summary>
     private static void AddNamesWithoutPrefix(ModelConfiguration configuration, ModelWeights weights)
     {

@@ -11,8 +11,8 @@ internal sealed class ModelArguments
 {
     private readonly Option<string> _model = new("--model", "-m")
     {
-        Description = "The model: a folder in Hugging Face layout or of a saved model, a GGUF file, or a name such as organisation/name that 'nlft models' lists; "
-            + "not needed when --adapter names its base model.",
+        Description = "The model: a folder in Hugging Face layout or of a saved model, a GGUF file, or a name such as organisation/name that "
+            + "'nlft models' lists; not needed when --adapter names its base model.",
         HelpName = "MODEL",
     };
     private readonly Option<string> _adapter = new("--adapter", "-a")

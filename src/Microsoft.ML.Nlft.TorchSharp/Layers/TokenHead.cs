@@ -57,7 +57,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
             {
                 using var chunk = NewDisposeScope();
                 var z = Logits(hidden, first);
-                var slope = cap is null ? null : z.mul(_inverseCap).square().neg_().add_(_one);
+                var slope = cap is null ? null : z.mul(_inverseCap).square().neg_().add_(_one, _one);
                 var g = z.sub_(logSum).exp_();
                 var (column, inside) = Column(y, first, g.shape[1]);
                 g.scatter_add_(1, column.unsqueeze(1), inside.to_type(float32).neg_().unsqueeze(1));
@@ -65,7 +65,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
                 var narrow = g.mul_(c).to_type(h.dtype);
                 dh.narrow(0, row, rows).add_(narrow.mm(Weight.Range(first, g.shape[1])));
                 Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden));
-                bias?.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(g.sum(0).mul_(_inverseScale));
+                bias?.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(g.sum(dim: 0).mul_(_inverseScale));
             }
         }
         return dh.MoveToOuterDisposeScope();

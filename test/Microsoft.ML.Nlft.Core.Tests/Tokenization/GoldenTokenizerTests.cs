@@ -14,6 +14,9 @@ public sealed class GoldenTokenizerTests
     /// </summary>
     private static readonly string[] s_shifted = ["bpe-unk-dropped", "byte-fallback-with-holes"];
 
+    /// <summary>A character that the real model's vocabulary lacks, and that is dropped therefore.</summary>
+    private const char DroppedByRealModel = '\u0004';
+
     public static IEnumerable<object[]> Folders => Fixtures.Folders("golden", "tokenizers")
         .Concat(File.Exists(RealModel.Path) ? [new object[] { RealModel.Name }] : []);
 
@@ -52,7 +55,7 @@ public sealed class GoldenTokenizerTests
             var points = CodePoints(text);
             var tokens = tokenizer.EncodeToTokens(text, out _);
             Compare(failures, text, "ids", Ints(item.GetProperty("ids")), [.. tokens.Select(token => token.Id)]);
-            if (s_shifted.Contains(name)) continue;
+            if (s_shifted.Contains(name) || (name == RealModel.Name && text.Contains(DroppedByRealModel))) continue;
 
             Compare(failures, text, "offsets",
                 [.. item.GetProperty("offsets").EnumerateArray().Select(pair => $"{pair[0]}-{pair[1]}")],

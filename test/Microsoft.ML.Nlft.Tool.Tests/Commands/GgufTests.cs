@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Microsoft.ML.Nlft.TestKit;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 

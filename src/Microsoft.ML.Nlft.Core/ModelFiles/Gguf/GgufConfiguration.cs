@@ -18,6 +18,8 @@ internal static class GgufConfiguration
         var headSize = keys.Integer("attention.key_length") ?? hidden / heads;
         var theta = keys.Number("rope.freq_base") ?? 10000;
         var rotated = keys.Integer("rope.dimension_count") ?? headSize;
+        if (rotated > headSize || !known.PartialRotation) keys.Require("rope.dimension_count", rotated, headSize,
+            "Use a model that rotates whole heads.");
         int[] ends = [.. s_ends.Select(TokenId).OfType<int>().Distinct()];
         var config = new SortedDictionary<string, object?>(StringComparer.Ordinal)
         {
@@ -42,7 +44,6 @@ internal static class GgufConfiguration
             ["vocab_size"] = VocabularySize(model),
         };
         if (known.PartialRotation) config["partial_rotary_factor"] = (double)rotated / headSize;
-        else keys.Require("rope.dimension_count", rotated, headSize, "Use a model that rotates whole heads.");
         architecture.Settings?.Invoke(keys, config);
         RequireKnown(keys, headSize);
         return HuggingFaceJson.Write(config);

@@ -62,8 +62,10 @@ internal static class MergedModel
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var tensor = file.Tensor(entry.Name);
-                if (updates.TryGetValue(model.WeightOf(entry.Name), out var update)) WriteMerged(stream, tensor, update, file.Path, cancellationToken);
-                else stream.Write(tensor.Bytes.Span);
+                if (updates.TryGetValue(model.WeightOf(entry.Name), out var update))
+                    WriteMerged(stream, tensor, update, file.Path, cancellationToken);
+                else
+                    stream.Write(tensor.Bytes.Span);
             }
         });
     }

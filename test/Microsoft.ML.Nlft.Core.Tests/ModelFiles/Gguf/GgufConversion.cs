@@ -12,7 +12,7 @@ internal static class GgufConversion
     public static byte[] Convert(ModelFolder model)
     {
         var c = model.Configuration;
-        var architecture = c.ModelType == "gemma3_text" ? "gemma3" : c.ModelType;
+        var architecture = c.ModelType;
         var bytes = new GgufBytes().Add("general.architecture", architecture);
         Key("block_count", (uint)c.LayerCount).Key("context_length", (uint)c.MaximumPositions).Key("embedding_length", (uint)c.HiddenSize)
             .Key("feed_forward_length", (uint)c.IntermediateSize).Key("attention.head_count", (uint)c.HeadCount)
@@ -23,8 +23,6 @@ internal static class GgufConversion
         if (c.BeginningOfSequenceId is { } first) bytes.Add("tokenizer.ggml.bos_token_id", (uint)first);
         foreach (var (role, id) in new[] { "eos", "eot", "eom" }.Zip(c.EndOfSequenceIds)) bytes.Add($"tokenizer.ggml.{role}_token_id", (uint)id);
         if (c.SlidingWindows.Max() is > 0 and var window) Key("attention.sliding_window", (uint)window);
-        if (c.AttentionSoftCap is { } cap) Key("attn_logit_softcapping", (float)cap);
-        if (c.LogitsSoftCap is { } logits) Key("final_logit_softcapping", (float)logits);
         if (c.ModelType == "granite")
         {
             Key("attention.scale", (float)c.AttentionMultiplier!.Value).Key("embedding_scale", (float)c.EmbeddingMultiplier)
@@ -35,10 +33,10 @@ internal static class GgufConversion
         {
             var values = model.Tensor(weight.Name, weight.Shape).ToArray();
             var name = NameOf(weight.Name, architecture);
-            if (s_paired.Contains(c.ModelType) && name.Contains(".attn_q.", StringComparison.Ordinal)) values = Pair(values, c.HeadCount * c.HeadSize, c.HeadSize);
-            if (s_paired.Contains(c.ModelType) && name.Contains(".attn_k.", StringComparison.Ordinal)) values = Pair(values, c.KeyValueHeadCount * c.HeadSize, c.HeadSize);
-            if (architecture.StartsWith("gemma", StringComparison.Ordinal) && name.EndsWith("norm.weight", StringComparison.Ordinal))
-                values = Array.ConvertAll(values, value => value + 1);
+            if (s_paired.Contains(c.ModelType) && name.Contains(".attn_q.", StringComparison.Ordinal)) values = Pair(values,
+                c.HeadCount * c.HeadSize, c.HeadSize);
+            if (s_paired.Contains(c.ModelType) && name.Contains(".attn_k.", StringComparison.Ordinal)) values = Pair(values,
+                c.KeyValueHeadCount * c.HeadSize, c.HeadSize);
             Floats(name, [.. weight.Shape.Select(size => (ulong)size)], values);
         }
         return bytes.Build();

@@ -2,7 +2,6 @@ using System.Text.Json;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.TestKit;
 
 namespace Microsoft.ML.Nlft.Tests.ModelFiles.Gguf;
 
@@ -84,10 +83,13 @@ public sealed class GgufGoldenTests
     }
 
     public static IEnumerable<object[]> Folders => Fixtures.Folders("golden", "transformers").Where(row => ((string)row[0]).Split('-')[0] is
-        "llama" or "mistral" or "qwen2" or "qwen3" or "granite" or "smollm3" or "olmo2" or "gemma2" or "gemma3_text" or "phi3"
-        && (string)row[0] is not ("llama-dynamic" or "llama-yarn-options"));
+        "llama" or "mistral" or "qwen3" or "granite" or "smollm3" or "olmo2" or "phi3"
+            && (string)row[0] is not ("llama-dynamic" or "llama-yarn-options"));
 
-    /// <summary>Settings and weights of the folders, whose scores other tests compare with those of transformers, survive the way through GGUF.</summary>
+    /// <summary>
+    /// Settings and weights of the folders, whose scores other tests compare with those of transformers, survive the way through GGUF. Left out are
+    /// the folders with settings that the format has no word for.
+    /// </summary>
     [TestMethod]
     [DynamicData(nameof(Folders))]
     public void Open_FolderWrittenAsGguf_GivesTheSameModel(string name)
@@ -103,10 +105,10 @@ public sealed class GgufGoldenTests
         foreach (var weight in ModelLayout.Weights(expected.Configuration))
         {
             float[] wanted = expected.Tensor(weight.Name, weight.Shape).ToArray(), values = found.Tensor(weight.Name, weight.Shape).ToArray();
-            var tolerance = name.StartsWith("gemma", StringComparison.Ordinal) ? 1e-6f : 0; // norms are stored plus one
-            for (var i = 0; i < wanted.Length; i++) Assert.AreEqual(wanted[i], values[i], tolerance, $"{weight.Name}[{i}]");
+            CollectionAssert.AreEqual(wanted, values, weight.Name);
         }
 
-        static string Text(ModelConfiguration c) => JsonSerializer.Serialize(c with { DataType = null, Rope = new() });
+        // The file does not say which layers of smollm3 rotate: three of four.
+        static string Text(ModelConfiguration c) => JsonSerializer.Serialize(c with { DataType = null, Rope = new(), RotatedLayers = null });
     }
 }

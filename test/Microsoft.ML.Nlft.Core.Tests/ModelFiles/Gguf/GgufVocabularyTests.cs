@@ -1,8 +1,6 @@
-using System.Text.Json;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Reliability.Fuzzing;
-using Microsoft.ML.Nlft.TestKit;
 using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.ModelFiles.Gguf;

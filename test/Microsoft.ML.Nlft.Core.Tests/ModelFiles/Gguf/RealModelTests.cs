@@ -3,7 +3,6 @@ using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.TestKit;
 using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.ModelFiles.Gguf;
