@@ -199,6 +199,9 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         return OperationStatus.Done;
     }
 
+    /// <summary>What tokenizer.json and the files beside it say.</summary>
+    internal TokenizerDefinition Definition => _definition;
+
     internal IEnumerable<DecodingStage> CreateDecodingStages() =>
         _definition.CleansUp ? _definition.Decoder().Append(new CleanUpStage()) : _definition.Decoder();
 

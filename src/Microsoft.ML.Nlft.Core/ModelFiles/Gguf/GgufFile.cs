@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Common;
+
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>Reads a GGUF file. Opening reads and checks the header; the bytes of a tensor are read when they are needed.</summary>
