@@ -60,7 +60,7 @@ public sealed class ModelFolder : IDisposable
             throw new NlftException(configurationPath, fault, ModelConfigurationReader.WhatItIs, fault == FilePresence.Nothing
                 ? "Name the folder that holds the model's files." : "Download the model's files again.");
         }
-        var json = File.ReadAllBytes(configurationPath);
+        var json = JsonFile.Read(configurationPath, ModelConfigurationReader.WhatItIs);
         json = json[JsonFile.MarkLength(json, configurationPath)..];
         var configuration = ModelConfigurationReader.Read(JsonFile.Parse(json, new(configurationPath, ModelConfigurationReader.WhatItIs)));
         var weights = ModelWeights.Open(path);

@@ -27,7 +27,11 @@ internal sealed class TensorRows
 
     /// <summary>Reads one row.</summary>
     /// <exception cref="NlftException">The file cannot be read, or has been written to since it was opened.</exception>
-    public void Read(int row, Span<float> destination)
+    public void Read(int row, Span<float> destination) => TensorConversion.ToSingle(_tensor.Type, Bytes(row), destination);
+
+    /// <summary>Returns one row as elements of <see cref="Type"/>, until the next row is read.</summary>
+    /// <exception cref="NlftException">As for <see cref="Read"/>.</exception>
+    public ReadOnlySpan<byte> Bytes(int row)
     {
         var begin = (long)row * _rowSize;
         if (begin < _begin || begin >= _end)
@@ -36,6 +40,6 @@ internal sealed class TensorRows
             _tensor.Read(begin, _buffer.AsSpan(0, length));
             (_begin, _end) = (begin, begin + length);
         }
-        TensorConversion.ToSingle(_tensor.Type, _buffer.AsSpan((int)(begin - _begin), _rowSize), destination);
+        return _buffer.AsSpan((int)(begin - _begin), _rowSize);
     }
 }

@@ -41,7 +41,10 @@ internal sealed class ModelArguments
     }
 
     /// <summary>Whether a model or an adapter was given.</summary>
-    public bool Given(ParseResult parsed) => parsed.GetValue(_model) is not null || parsed.GetValue(_adapter) is not null;
+    public bool Given(ParseResult parsed) => Given(parsed.CommandResult);
+
+    /// <inheritdoc cref="Given(ParseResult)"/>
+    public bool Given(CommandResult result) => result.GetResult(_model) is not null || result.GetResult(_adapter) is not null;
 
     /// <summary>Whether an adapter was given.</summary>
     public bool AdapterGiven(CommandResult result) => result.GetResult(_adapter) is not null;
@@ -75,6 +78,16 @@ internal sealed class ModelArguments
         var adapter = LoraAdapter.Load(folder);
         var model = Model(parsed);
         return (adapter, Saved(parsed)?.FindBaseModel(folder, model, _locator.Of(parsed)) ?? model ?? BaseOf(adapter, folder, parsed));
+    }
+
+    /// <summary>Returns the adapter, null if there is none, and the folder of the base model; either of the options may name a saved model.</summary>
+    public (LoraAdapter? Adapter, string Model) Parts(ParseResult parsed)
+    {
+        if (AdapterGiven(parsed.CommandResult)) return Adapter(parsed);
+        var folder = Model(parsed)!;
+        if (!LocalModelDescription.IsIn(folder)) return (null, folder);
+        var saved = LocalModelDescription.Load(folder);
+        return (saved.HasAdapter ? LoraAdapter.Load(folder) : null, saved.FindBaseModel(folder, null, _locator.Of(parsed)));
     }
 
     /// <summary>

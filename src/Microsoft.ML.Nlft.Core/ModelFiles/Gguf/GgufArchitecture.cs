@@ -3,6 +3,12 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>How a GGUF file spells an architecture: its name, the order of rows, keys beyond those that all architectures share.</summary>
 internal sealed record GgufArchitecture
 {
+    /// <summary>The embedding of the tokens in a file.</summary>
+    public const string Embedding = "token_embd.weight";
+
+    /// <summary>The output layer in a file; that of a tied model is its embedding.</summary>
+    public const string Head = "output.weight";
+
     private const string Key = "general.architecture";
 
     /// <summary>The modules outside of layers by their names in a file.</summary>
@@ -63,6 +69,9 @@ internal sealed record GgufArchitecture
     /// <summary>Adds what the architecture's own keys say to config.json.</summary>
     public Action<GgufKeys, IDictionary<string, object?>>? Settings { get; init; }
 
+    /// <summary>Returns the architecture of that model_type; null if there is none.</summary>
+    public static GgufArchitecture? For(string modelType) => Array.Find(s_all, architecture => architecture.ModelType == modelType);
+
     /// <summary>Returns the architecture of a file.</summary>
     /// <exception cref="NlftException">The file names none, or one that is not read.</exception>
     public static GgufArchitecture Of(GgufMetadata metadata)
@@ -87,5 +96,16 @@ internal sealed record GgufArchitecture
         return module is null ? null : layer + module + tensor[tensor.LastIndexOf('.')..];
 
         static bool IsNumber(string text) => int.TryParse(text, out var number) && number >= 0 && text == $"{number}";
+    }
+
+    /// <summary>Returns the name that a weight of a Hugging Face checkpoint has in a file.</summary>
+    public string FileName(string weight)
+    {
+        var names = Model.Modules;
+        var end = weight.LastIndexOf('.');
+        var (module, kind) = (weight[..end], weight[end..]);
+        if (s_outer.FirstOrDefault(pair => pair.Value(names) == module).Key is { } outer) return outer + kind;
+        var (layer, inner) = module[(names.Layers.Length + 1)..].Split('.', 2) is [var number, var rest] ? (number, rest) : ("", module);
+        return $"blk.{layer}.{s_inner.First(pair => pair.Value(names) == inner).Key}{kind}";
     }
 }

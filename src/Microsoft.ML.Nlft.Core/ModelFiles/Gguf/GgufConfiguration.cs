@@ -5,8 +5,6 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>Translates the metadata of a GGUF file to the config.json of the same model.</summary>
 internal static class GgufConfiguration
 {
-    public const string Embedding = "token_embd.weight";
-
     private static readonly string[] s_ends = ["eos", "eot", "eom"];
 
     /// <exception cref="NlftException">The architecture, a key or its value is not supported, or a key is missing.</exception>
@@ -41,7 +39,7 @@ internal static class GgufConfiguration
                 ?? throw keys.Refuse("attention.layer_norm_rms_epsilon", "a number above 0"),
             ["rope_scaling"] = GgufRope.Scaling(keys, theta, rotated, headSize, positions),
             ["rope_theta"] = theta,
-            ["tie_word_embeddings"] = !model.Tensors.ContainsKey("output.weight"),
+            ["tie_word_embeddings"] = !model.Tensors.ContainsKey(GgufArchitecture.Head),
             ["torch_dtype"] = DataType(model),
             ["vocab_size"] = VocabularySize(model),
         };
@@ -65,10 +63,11 @@ internal static class GgufConfiguration
     }
 
     /// <summary>The number of rows of the embedding, which may be more than the vocabulary has tokens.</summary>
-    private static long VocabularySize(GgufModel model) => model.Tensors.TryGetValue(Embedding, out var embedding) ? embedding.Entry.Shape[0]
-        : throw new NlftException($"{model.Path}, tensor \"{Embedding}\"", "no such tensor", "the embedding of the tokens",
+    private static long VocabularySize(GgufModel model) =>
+        model.Tensors.TryGetValue(GgufArchitecture.Embedding, out var embedding) ? embedding.Entry.Shape[0]
+        : throw new NlftException($"{model.Path}, tensor \"{GgufArchitecture.Embedding}\"", "no such tensor", "the embedding of the tokens",
             model.Tensors.Count == 0 ? "The file holds a vocabulary alone: use the file of a model." : "Use the file of a whole model.");
 
-    private static string DataType(GgufModel model) => model.Tensors.TryGetValue(Embedding, out var embedding)
+    private static string DataType(GgufModel model) => model.Tensors.TryGetValue(GgufArchitecture.Embedding, out var embedding)
         ? embedding.Entry.Type.Lossless().TorchName() : TensorType.F32.TorchName();
 }

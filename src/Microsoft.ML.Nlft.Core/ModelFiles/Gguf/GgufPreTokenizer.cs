@@ -63,6 +63,9 @@ internal sealed record GgufPreTokenizer
         },
     ];
 
+    /// <summary>All that are known.</summary>
+    public static IReadOnlyList<GgufPreTokenizer> All => s_all;
+
     /// <summary>The names that stand for it.</summary>
     public required string[] Names { get; init; }
 

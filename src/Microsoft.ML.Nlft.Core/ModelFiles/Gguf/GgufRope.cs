@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 internal static class GgufRope
 {
     /// <summary>What each frequency is divided by: the result of the settings that Llama 3.1 and later have in config.json.</summary>
-    private const string Divisors = "rope_freqs.weight";
+    public const string Divisors = "rope_freqs.weight";
 
     /// <summary>What the frequencies of short and of longer sequences are divided by (Phi-3).</summary>
     private const string ShortDivisors = "rope_factors_short.weight", LongDivisors = "rope_factors_long.weight";

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>The element types of a GGUF file, with the numbers of the format.</summary>
-internal enum GgufType : uint
+public enum GgufType : uint
 {
 #pragma warning disable CS1591 // the names are those of the format
     F32 = 0, F16 = 1, Q4_0 = 2, Q4_1 = 3, Q5_0 = 6, Q5_1 = 7, Q8_0 = 8, Q8_1 = 9, Q2_K = 10, Q3_K = 11, Q4_K = 12, Q5_K = 13, Q6_K = 14, Q8_K = 15,
