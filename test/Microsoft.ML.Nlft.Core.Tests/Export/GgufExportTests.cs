@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.ChatTemplates;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Export;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tokenization;
@@ -71,7 +73,7 @@ public sealed class GgufExportTests
             CollectionAssert.AreEqual(before.Encode(text, addSpecialTokens: true), after.Encode(text, addSpecialTokens: true), text);
             CollectionAssert.AreEqual(before.Encode(text, false, [Range.All]), after.Encode(text, false, [Range.All]), text);
         }
-        Assert.AreEqual(ByteModelFolder.ChatMl, ChatTemplates.ChatTemplate.Load(path)!.Source);
+        Assert.AreEqual(ByteModelFolder.ChatMl, ChatTemplate.Load(path)!.Source);
         Assert.AreEqual("<s>", after.BeginningOfSequenceToken);
         Assert.AreEqual("</s>", after.EndOfSequenceToken);
     }
@@ -258,9 +260,9 @@ public sealed class GgufExportTests
     {
         using var source = Create(s_llama);
         var folder = TinyModels.NewFolder();
-        using var model = LocalModel.Load(source.Path, new() { Trainable = Engines.TrainableWeights.All });
-        var weights = model.Network.Export(Engines.ModelState.Weights);
-        model.Network.Import(Engines.ModelState.Weights,
+        using var model = LocalModel.Load(source.Path, new() { Trainable = TrainableWeights.All });
+        var weights = model.Network.Export(ModelState.Weights);
+        model.Network.Import(ModelState.Weights,
             [.. weights.Select(tensor => tensor with { Values = Array.ConvertAll(tensor.Values, x => x * 2) })]);
         model.SaveGguf(Path.Combine(folder, "model.gguf"), new() { Type = GgufType.F32 });
         using var written = ModelFolder.Open(Path.Combine(folder, "model.gguf"));
