@@ -90,7 +90,7 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         using var mode = set_grad_enabled(withGraph && Network.Embedding.Parameter is not null);
         var x = Network.Embedding.Select(Context.Indices(batch.Tokens));
         if (Configuration.EmbeddingMultiplier != 1) x = x * _embeddingMultiplier;
-        return Network.Positions is null ? x : x + Network.Positions.Select(Context.Indices(batch.Positions));
+        return Network.Positions is null ? x : x.Plus(Network.Positions.Select(Context.Indices(batch.Positions)));
     }
 
     internal static float[] ToHost(Tensor tensor)

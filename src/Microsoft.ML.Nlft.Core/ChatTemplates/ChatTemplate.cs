@@ -53,13 +53,12 @@ public sealed class ChatTemplate
     public static ChatTemplate? Load(string modelFolder, ChatTemplateOptions? options = null)
     {
         using var documents = ModelDocuments.Of(modelFolder);
-        return Load(documents, options);
+        return Load(documents, TokenizerConfiguration.Read(documents), options);
     }
 
-    /// <summary>Loads a model's template.</summary>
-    internal static ChatTemplate? Load(ModelDocuments documents, ChatTemplateOptions? options = null)
+    /// <summary>Loads a model's template, with what its documents say of its tokenizer.</summary>
+    internal static ChatTemplate? Load(ModelDocuments documents, TokenizerConfiguration configuration, ChatTemplateOptions? options = null)
     {
-        var configuration = TokenizerConfiguration.Read(documents);
         var files = ReadFiles(documents.Path);
         var templates = files.Count > 0 ? files : ReadConfiguration(configuration.ChatTemplate);
         if (templates.Count == 0) return null;
@@ -162,18 +161,7 @@ public sealed class ChatTemplate
 
     private static NlftException Wrong(string subject, string found, string expected) => new(subject, found, expected, Correct);
 
-    private static string ReadText(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            var found = $"a file that cannot be read ({exception.Message})";
-            throw new NlftException(path, found, "a readable file", "Check the path and its permissions.", exception);
-        }
-    }
+    private static string ReadText(string path) => InputFile.ReadText(path, "a chat template");
 
     private readonly record struct TemplateText(string Source, string Name);
 }

@@ -63,7 +63,7 @@ internal sealed class FolderDocuments(string folder) : ModelDocuments
 
     public override void Copy(string name, string to) => AtomicFile.Write(to, stream =>
     {
-        using var original = File.OpenRead(System.IO.Path.Combine(folder, name));
+        using var original = InputFile.Open(System.IO.Path.Combine(folder, name), "a file of the model");
         original.CopyTo(stream);
     });
 

@@ -60,7 +60,7 @@ public sealed class ModelFolder : IDisposable
             throw new NlftException(configurationPath, fault, ModelConfigurationReader.WhatItIs, fault == FilePresence.Nothing
                 ? "Name the folder that holds the model's files." : "Download the model's files again.");
         }
-        var json = File.ReadAllBytes(configurationPath);
+        var json = JsonFile.Read(configurationPath, ModelConfigurationReader.WhatItIs);
         json = json[JsonFile.MarkLength(json, configurationPath)..];
         var configuration = ModelConfigurationReader.Read(JsonFile.Parse(json, new(configurationPath, ModelConfigurationReader.WhatItIs)));
         var weights = ModelWeights.Open(path);
@@ -160,8 +160,8 @@ public sealed class ModelFolder : IDisposable
     /// <summary>The safetensors files; null for a GGUF file.</summary>
     internal IReadOnlyList<SafetensorsFile>? WeightFiles => (_weights as ModelWeights)?.Files;
 
-    /// <summary>Bytes of the architecture's weights as they are read: those of the files, or of float32 for quantised weights.</summary>
-    internal long WeightBytes => ModelLayout.Weights(Configuration).Sum(weight => _weights.Tensor(weight.Name).Length);
+    /// <summary>Bytes of the architecture's weights as they are held.</summary>
+    internal long WeightBytes => ModelLayout.Weights(Configuration).Sum(weight => _weights.Tensor(weight.Name).HeldLength);
 
     /// <summary>Whether model.safetensors.index.json says which file holds which weight.</summary>
     internal bool IsSharded => _weights is ModelWeights { IsSharded: true };
@@ -176,9 +176,13 @@ public sealed class ModelFolder : IDisposable
 
     /// <summary>Returns how a tensor is stored in its file.</summary>
     /// <param name="name">The tensor's name.</param>
-    /// <returns>The element type as the file spells it, for example BF16 or Q4_K, and the size in bytes.</returns>
+    /// <returns>
+    /// The element type as the file spells it, for example BF16 or Q4_K; the size in the file; and the size in memory, where blocks have float32 scales.
+    /// Sizes are in bytes.
+    /// </returns>
     /// <exception cref="NlftException">There is no such tensor.</exception>
-    public (string Type, long Bytes) StoredAs(string name) => _weights.Tensor(name) is var tensor ? (tensor.FileType, tensor.FileLength) : default;
+    public (string Type, long Bytes, long Held) StoredAs(string name) =>
+        _weights.Tensor(name) is var tensor ? (tensor.FileType, tensor.FileLength, tensor.HeldLength) : default;
 
     /// <summary>Returns a reader of the rows of the matrix of that name and shape.</summary>
     /// <exception cref="NlftException">As for <see cref="Tensor"/>.</exception>
@@ -189,7 +193,10 @@ public sealed class ModelFolder : IDisposable
     }
 
     /// <summary>Returns a tensor as stored, of any shape and type.</summary>
-    internal TensorData RawTensor(string name) => _weights.Tensor(name).ToData();
+    internal TensorData RawTensor(string name) => Stored(name).ToData();
+
+    /// <summary>Returns a tensor as stored, to be read in parts.</summary>
+    internal StoredTensor Stored(string name) => _weights.Tensor(name);
 
     /// <summary>Returns the weight that a tensor of the files holds: the embedding, if it is the output layer of a tied model.</summary>
     internal string WeightOf(string tensor) =>

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
@@ -100,6 +101,8 @@ public sealed partial class ModelLocator
     /// <summary>Whether there is a model at a path: a folder with config.json, or a GGUF file.</summary>
     public static bool IsModel(string path) => IsFolder(path) || GgufFile.IsAt(path);
 
+    private const int LongestName = 4096;
+
     private static bool IsFolder(string path) => File.Exists(Path.Combine(path, "config.json"));
 
     /// <summary>Returns the GGUF files of a folder that are models: of a split one, the first part.</summary>
@@ -127,7 +130,7 @@ public sealed partial class ModelLocator
     {
         var repository = Path.Combine(cache, "models--" + name.Replace("/", "--"));
         var (main, snapshots) = (Path.Combine(repository, "refs", "main"), Path.Combine(repository, "snapshots"));
-        if (File.Exists(main)) return Path.Combine(snapshots, File.ReadAllText(main).Trim());
+        if (File.Exists(main)) return Path.Combine(snapshots, InputFile.ReadText(main, "the name of a snapshot", LongestName).Trim());
         var newest = Below(snapshots).Where(folder => IsFolder(folder) || GgufFiles(folder).Any()).OrderByDescending(Directory.GetLastWriteTimeUtc)
             .FirstOrDefault();
         return newest ?? repository;

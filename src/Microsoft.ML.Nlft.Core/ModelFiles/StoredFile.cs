@@ -25,16 +25,7 @@ internal sealed class StoredFile : IDisposable
     /// <exception cref="NlftException">There is no such file, or it cannot be opened.</exception>
     public static StoredFile Open(string path, string whatItIs)
     {
-        SafeFileHandle handle;
-        try
-        {
-            handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            var found = FilePresence.Fault(path) ?? $"a file that cannot be opened ({exception.Message})";
-            throw new NlftException(path, found, whatItIs, "Check the path and the permissions.", exception);
-        }
+        var handle = InputFile.OpenHandle(path, whatItIs);
         try
         {
             return new StoredFile(path, handle);

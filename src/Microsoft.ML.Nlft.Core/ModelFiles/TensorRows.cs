@@ -19,9 +19,19 @@ internal sealed class TensorRows
     /// <summary>The type that holds the elements without loss: that of the file, or F32 for a quantised one.</summary>
     public TensorType Type => _tensor.Type;
 
+    /// <summary>How the elements are quantised in the file; null if they are not.</summary>
+    public BlockFormat? Blocks => _tensor.Blocks;
+
+    /// <summary>Reads one row in blocks.</summary>
+    public void ReadBlocks(int row, BlockRow target) => _tensor.ReadBlocks(row, target);
+
     /// <summary>Reads one row.</summary>
     /// <exception cref="NlftException">The file cannot be read, or has been written to since it was opened.</exception>
-    public void Read(int row, Span<float> destination)
+    public void Read(int row, Span<float> destination) => TensorConversion.ToSingle(_tensor.Type, Bytes(row), destination);
+
+    /// <summary>Returns one row as elements of <see cref="Type"/>, until the next row is read.</summary>
+    /// <exception cref="NlftException">As for <see cref="Read"/>.</exception>
+    public ReadOnlySpan<byte> Bytes(int row)
     {
         var begin = (long)row * _rowSize;
         if (begin < _begin || begin >= _end)
@@ -30,6 +40,6 @@ internal sealed class TensorRows
             _tensor.Read(begin, _buffer.AsSpan(0, length));
             (_begin, _end) = (begin, begin + length);
         }
-        TensorConversion.ToSingle(_tensor.Type, _buffer.AsSpan((int)(begin - _begin), _rowSize), destination);
+        return _buffer.AsSpan((int)(begin - _begin), _rowSize);
     }
 }

@@ -38,14 +38,17 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     private HuggingFaceTokenizer(TokenizerDefinition definition, IReadOnlyDictionary<string, string> names, string folder, int rows)
     {
         (_definition, _names, _folder, _rows) = (definition, names, folder, rows);
+        var budget = new TextBudget(definition.AddedTokens.Sum(t => (long)t.Content.Length));
         var normalized = definition.AddedTokens.Where(t => t.IsNormalized)
-            .Select(t => (Pattern: Normalize(new Fragment(t.Content, 0)).Text, Token: t)).ToList();
+            .Select(t => (Pattern: Normalize(new Fragment(t.Content, 0, budget)).Text, Token: t)).ToList();
         _addedTokens = new AddedTokens(definition.AddedTokens.Where(t => !t.IsNormalized).Select(t => (t.Content, t)));
         _normalizedTokens = new AddedTokens(normalized);
         SpecialTokens = definition.AddedTokens.Where(t => t.IsSpecial).ToDictionary(t => t.Content, t => t.Id, StringComparer.Ordinal);
         _addedIds = definition.AddedTokens.ToDictionary(t => t.Content, t => t.Id, StringComparer.Ordinal);
         _addedContents = definition.AddedTokens.ToDictionary(t => t.Id, t => t.Content);
         foreach (var (pattern, token) in normalized) _addedContents[token.Id] = pattern; // as Hugging Face spells it
+        LongestToken = definition.Vocabulary.Entries.Select(entry => entry.Key.Length)
+            .Concat(definition.AddedTokens.Select(t => t.Content.Length)).DefaultIfEmpty().Max();
         VocabularySize = Math.Max(definition.Vocabulary.Size, definition.AddedTokens.Select(t => t.Id + 1).DefaultIfEmpty().Max());
     }
 
@@ -66,7 +69,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
             return Load(documents, int.MaxValue);
         }
         return Directory.Exists(path) ? Load(new FolderDocuments(path), int.MaxValue)
-            : Load(new FolderDocuments(Path.GetDirectoryName(Path.GetFullPath(path))!), int.MaxValue, path);
+            : Load(new FolderDocuments(Path.GetDirectoryName(Path.GetFullPath(path))!), int.MaxValue, file: path);
     }
 
     /// <summary>Reads a tokenizer for a model whose embedding has a number of rows.</summary>
@@ -74,13 +77,14 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     /// <param name="rows">
     /// Rows of the embedding. Of the added tokens some may lie beyond (Gemma 3 has one for images) as long as no text needs them.
     /// </param>
+    /// <param name="configuration">What the documents beside tokenizer.json say, if they are read already; null: read them.</param>
     /// <param name="file">A tokenizer.json of another name; null: that of the documents.</param>
     /// <exception cref="NlftException">The model's vocabulary, or a token that begins or ends a sequence, lies beyond the embedding.</exception>
-    internal static HuggingFaceTokenizer Load(ModelDocuments documents, int rows, string? file = null)
+    internal static HuggingFaceTokenizer Load(ModelDocuments documents, int rows, TokenizerConfiguration? configuration = null, string? file = null)
     {
         var root = file is null ? documents.Json(ModelDocuments.Tokenizer) : File.Exists(file) ? JsonFile.Load(new(file, WhatItIs)) : null;
         if (root is not { } json) throw Missing(file ?? Path.Combine(documents.Path, ModelDocuments.Tokenizer), documents.Path);
-        var configuration = TokenizerConfiguration.Read(documents);
+        configuration ??= TokenizerConfiguration.Read(documents);
         var tokenizer = new HuggingFaceTokenizer(TokenizerJson.Read(json, configuration), configuration.Named, documents.Path, rows);
         string?[] ends = [tokenizer.BeginningOfSequenceToken, tokenizer.EndOfSequenceToken];
         var vocabulary = tokenizer._definition.Vocabulary.Entries.Select(entry => entry.Value).Where(id => !tokenizer._addedContents.ContainsKey(id));
@@ -105,6 +109,9 @@ public sealed class HuggingFaceTokenizer : Tokenizer
 
     /// <summary>Gets pad_token of tokenizer_config.json or, if that has no added_tokens_decoder, of special_tokens_map.json; null: none.</summary>
     public string? PaddingToken => _names.GetValueOrDefault("pad_token");
+
+    /// <summary>Gets the characters of the longest token.</summary>
+    internal int LongestToken { get; }
 
     /// <summary>Returns the id of a token, or null if the tokenizer has no such token.</summary>
     /// <param name="token">The token as tokenizer.json spells it.</param>
@@ -131,11 +138,9 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     public int[] Encode(string text, bool addSpecialTokens, IReadOnlyList<Range>? plainText = null)
     {
         ArgumentNullException.ThrowIfNull(text);
-        (int Start, int End)[] plain =
-        [
-            .. (plainText ?? []).Select(range => range.GetOffsetAndLength(text.Length))
-                .Where(range => range.Length > 0).Select(range => (range.Offset, range.Offset + range.Length)),
-        ];
+        var plain = plainText is null ? PlainText.None
+            : new PlainText(plainText.Select(range => range.GetOffsetAndLength(text.Length))
+                .Select(range => (range.Offset, range.Offset + range.Length)));
         var ids = new List<int>(text.Length / 2);
         foreach (var piece in Pieces(text, plain, normalize: true, split: true))
         {
@@ -205,7 +210,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     {
         text ??= textSpan.ToString();
         var tokens = new List<EncodedToken>(text.Length / 2);
-        foreach (var piece in Pieces(text, [], settings.ConsiderNormalization, settings.ConsiderPreTokenization))
+        foreach (var piece in Pieces(text, PlainText.None, settings.ConsiderNormalization, settings.ConsiderPreTokenization))
         {
             if (piece.TokenId is { } added)
             {
@@ -282,10 +287,11 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     }
 
     /// <summary>Runs the pipeline: unnormalized added tokens, normalizer, normalized added tokens, pre-tokenizer.</summary>
-    private List<Fragment> Pieces(string text, IReadOnlyList<(int Start, int End)> plainText, bool normalize, bool split)
+    private List<Fragment> Pieces(string text, PlainText plainText, bool normalize, bool split)
     {
         var given = new List<Fragment>();
-        _addedTokens.Split(new Fragment(WellFormed(text), 0), plainText, given);
+        var budget = new TextBudget(text.Length);
+        _addedTokens.Split(new Fragment(WellFormed(text), 0, budget), plainText, given);
         var normalized = new List<Fragment>(given.Count);
         foreach (var piece in given)
         {
@@ -295,6 +301,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
 
         if (_definition.PreTokenizer is not { } preTokenizer) return normalized;
 
+        budget.Step = "pre_tokenizer";
         var pieces = new List<Fragment>(text.Length / 4);
         foreach (var piece in normalized)
         {

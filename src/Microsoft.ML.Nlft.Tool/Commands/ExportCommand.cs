@@ -95,6 +95,7 @@ internal sealed class ExportCommand : ToolCommand
 
     private void WriteRows(ParseResult parsed, ToolOptions options, string output)
     {
+        _data.RequireOutput(parsed, output);
         var rows = _data.Read(parsed, options);
         DataFile.Write(output, rows, parsed.GetValue(_format));
         Console.Error.WriteLine($"{rows.Count} rows in {output}");

@@ -104,7 +104,7 @@ internal sealed class InspectCommand : ToolCommand
             ("parameters", model.Parameters), ("layers", c.LayerCount), ("hiddenSize", c.HiddenSize), ("intermediateSize", c.IntermediateSize),
             ("heads", c.HeadCount), ("keyValueHeads", c.KeyValueHeadCount), ("headSize", c.HeadSize), ("vocabulary", c.VocabularySize),
             ("positions", c.MaximumPositions), ("endOfSequenceIds", model.EndOfSequenceIds),
-            ("weightBytes", model.Tensors.Sum(tensor => tensor.Bytes)), ("hasWeights", model.HasWeights), ("rows", rows), ("tokens", tokens),
+            ("weightBytes", model.Tensors.Sum(tensor => tensor.HeldBytes)), ("hasWeights", model.HasWeights), ("rows", rows), ("tokens", tokens),
             ("memory", memory.Select(row => JsonLine.Object(("engine", row.Engine), ("use", row.Use), ("weights", row.Weights),
                 ("cache", row.Cache), ("trained", row.Trained), ("activations", row.Activations), ("sum", row.Sum)))));
     }
@@ -132,10 +132,9 @@ internal sealed class InspectCommand : ToolCommand
         table.AddRow("end-of-sequence ids", string.Join(", ", model.EndOfSequenceIds));
         foreach (var type in model.Tensors.GroupBy(tensor => tensor.FileType).OrderByDescending(group => group.Sum(tensor => tensor.FileBytes)))
         {
-            var read = type.First().Type;
             table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, {Size(type.Sum(tensor => tensor.FileBytes))}"
                 + (model.HasWeights ? "" : ", from config.json: there is no weight file")
-                + (read.ToString() == type.Key ? "" : $", read as {read}: {Size(type.Sum(tensor => tensor.Bytes))}"));
+                + (type.First().Type.ToString() == type.Key ? "" : $", in memory {Size(type.Sum(tensor => tensor.HeldBytes))}"));
         }
         if (model.Unused > 0) table.AddRow("tensors that are not used", $"{model.Unused}");
         Console.Write(table);

@@ -44,6 +44,7 @@ internal sealed record ModelFacts(
             .Select(weight => new TensorFacts(weight.Shape, folder.Tensor(weight.Name, weight.Shape).Type, folder.StoredAs(weight.Name).Type)
             {
                 FileBytes = folder.StoredAs(weight.Name).Bytes,
+                HeldBytes = folder.StoredAs(weight.Name).Held,
             }).ToList();
         return new ModelFacts(folder.Path, folder.Configuration, folder.EndOfSequenceIds, HasWeights: true, tensors,
             folder.TensorNames.Count - tensors.Count);
@@ -58,6 +59,9 @@ internal sealed record TensorFacts(long[] Shape, TensorType Type, string FileTyp
 
     /// <summary>Bytes in the file.</summary>
     public long FileBytes { get => field == 0 ? Bytes : field; init; }
+
+    /// <summary>Bytes of the elements as the managed engine holds a matrix.</summary>
+    public long HeldBytes { get => field == 0 ? Bytes : field; init; }
 
     /// <summary>Bytes of the elements as they are read.</summary>
     public long Bytes => Elements * Type switch { TensorType.F64 => 8, TensorType.F32 => 4, _ => 2 };

@@ -45,7 +45,7 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
         if (IsPlain) return y;
         if (Magnitude is not null) y = y * (Magnitude.Values / Norms(layer.Weight)).to_type(x.dtype);
         if (Bias is not null) y = y.add(Bias.Values.to_type(x.dtype), alpha: _scaling);
-        return layer.Bias is null ? y : y + layer.Bias.Values;
+        return layer.Bias is null ? y : y.Plus(layer.Bias.Values);
     }
 
     public void Dispose() => _norms?.Dispose();
@@ -59,7 +59,8 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
         using var off = no_grad();
         var w = weight.Values.to_type(float32);
         if (weight.Scales is not null) w = w * weight.Scales.to_type(float32).unsqueeze(1);
-        _norms = w.add(B.Values.mm(A.Values), alpha: _scaling).norm(1).clamp_min(SmallestNorm).DetachFromDisposeScope();
+        using Scalar smallest = SmallestNorm;
+        _norms = w.add(B.Values.mm(A.Values), alpha: _scaling).norm(1).clamp_min(smallest).DetachFromDisposeScope();
         _version = store.Version;
         return _norms;
     }

@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Common;
+
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>Reads a GGUF file. Opening reads and checks the header; the bytes of a tensor are read when they are needed.</summary>
@@ -12,15 +14,15 @@ internal sealed class GgufFile : IDisposable
     /// <summary>Whether a path names a GGUF file, by its ending or its first bytes: the cache of a tool may keep it under another name.</summary>
     public static bool IsAt(string path)
     {
-        if (!File.Exists(path)) return false;
+        if (FilePresence.Fault(path) is not null) return false;
         if (HasName(path)) return true;
         try
         {
-            using var file = File.OpenRead(path);
+            using var file = InputFile.Open(path, "a file of a model");
             Span<byte> magic = stackalloc byte[4];
             return file.ReadAtLeast(magic, 4, throwOnEndOfStream: false) == 4 && magic.SequenceEqual("GGUF"u8);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (NlftException)
         {
             return false;
         }

@@ -34,6 +34,8 @@ internal sealed class GgufTensor(GgufFile file, GgufEntry entry, string name) : 
 
     public override long FileLength => entry.End - entry.Begin;
 
+    public override BlockFormat? Blocks => entry.Type.IsQuantised() && !PlusOne && entry.Shape.Length == 2 ? entry.Type.Held() : null;
+
     private int Columns => PairedHeads > 0 && entry.Shape.Length == 1 ? 1 : (int)entry.Shape[^1]; // a paired bias has rows of one value
 
     private long Rows => FileLength / StoredRowBytes;
@@ -64,6 +66,15 @@ internal sealed class GgufTensor(GgufFile file, GgufEntry entry, string name) : 
             offset += length;
             bytes = bytes[length..];
         }
+    }
+
+    public override void ReadBlocks(long row, BlockRow target)
+    {
+        var length = (int)StoredRowBytes;
+        using var stored = MemoryPool<byte>.Shared.Rent(length);
+        var source = stored.Memory.Span[..length];
+        file.Stored.Read(entry.Begin + StoredRow(row) * StoredRowBytes, source, Place);
+        GgufBlocks.Decode(entry.Type, source, target.Elements, target.Scales, target.Minima);
     }
 
     public override byte[] Sample(int most, bool middle)

@@ -44,6 +44,18 @@ internal static class GgufTypes
         _ => TensorType.F32,
     };
 
+    /// <summary>How a quantised type is held in memory: elements of 5 and 6 bits in bytes, with a float32 scale for each group of a block.</summary>
+    public static BlockFormat Held(this GgufType type) => type switch
+    {
+        GgufType.Q4_0 => new(4, 32, HasMinimum: false),
+        GgufType.Q4_1 or GgufType.Q4_K => new(4, 32, HasMinimum: true),
+        GgufType.Q5_0 or GgufType.Q8_0 => new(8, 32, HasMinimum: false),
+        GgufType.Q5_1 or GgufType.Q5_K => new(8, 32, HasMinimum: true),
+        GgufType.Q3_K or GgufType.Q6_K => new(8, 16, HasMinimum: false),
+        GgufType.Q2_K => new(8, 16, HasMinimum: true),
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "The type is not quantised."),
+    };
+
     /// <summary>Whether values are stored in blocks of several.</summary>
     public static bool IsQuantised(this GgufType type) => type.Block().Values > 1;
 }

@@ -38,10 +38,9 @@ internal static class MergedModel
 
         SafetensorsSource Source(string name)
         {
-            var tensor = model.RawTensor(name);
-            return updates.TryGetValue(name, out var update)
-                ? new(name, tensor.Type, tensor.Shape, stream => WriteMerged(stream, tensor, update, model.Path, cancellationToken))
-                : SafetensorsSource.From(tensor);
+            var tensor = model.Stored(name);
+            return new(name, tensor.Type, tensor.Shape, updates.TryGetValue(name, out var update)
+                ? stream => WriteMerged(stream, tensor.ToData(), update, model.Path, cancellationToken) : tensor.CopyTo);
         }
     }
 
