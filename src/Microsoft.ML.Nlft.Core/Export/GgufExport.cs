@@ -65,13 +65,14 @@ public static class GgufExport
         options.Validate();
         RequireFree(path, model, options);
         var keys = GgufModelKeys.Of(model.Configuration);
-        var tokenizer = HuggingFaceTokenizer.Load(model.Documents, model.Configuration.VocabularySize);
+        var configuration = TokenizerConfiguration.Read(model.Documents);
+        var tokenizer = HuggingFaceTokenizer.Load(model.Documents, model.Configuration.VocabularySize, configuration);
         (string, object)[] metadata =
         [
             ("general.architecture", keys.Architecture.Name), ("general.type", "model"), ("general.name", NameOf(path, options)),
             ("general.file_type", FileType(options.Type)), ("general.quantization_version", 2u),
             .. keys.Keys,
-            .. TokenizerKeys.Of(model, tokenizer, ChatTemplate.Load(model.Documents)?.Source),
+            .. TokenizerKeys.Of(model, tokenizer, ChatTemplate.Load(model.Documents, configuration)?.Source),
         ];
         var tensors = new GgufModelTensors(model, keys.Architecture, options.Type, cancellationToken)
         {
