@@ -18,7 +18,8 @@ public static class GgufExport
     /// <remarks>
     /// Weights pass a few rows at a time: a merged weight W' is computed in float32 and rounded once, to the file's type. It is within
     /// u |W'| of the exact sum, with u = 2^-24 for F32, 2^-11 for F16 and 2^-8 for BF16. Q8_0 and Q4_0 round by ggml's reference rules: within
-    /// 0.0045 of the largest magnitude among the 32 weights of a block for Q8_0, and within 0.126 of it for Q4_0.
+    /// 0.0045 of the largest magnitude among the 32 weights of a block for Q8_0, and within 0.126 of it for Q4_0; plus 4e-6 and 3e-7, because the
+    /// scale of a block is a float16.
     /// </remarks>
     /// <param name="model">The base model.</param>
     /// <param name="adapter">The adapter to merge; null: none.</param>
