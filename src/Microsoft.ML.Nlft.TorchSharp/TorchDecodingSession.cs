@@ -116,7 +116,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
         using var scope = NewDisposeScope();
         using var off = no_grad();
         var context = new PassContext { Rotation = _model.Rope.Rows(batch), Attend = attend };
-        var x = _model.Embed(batch.Tokens, withGraph: false);
+        var x = _model.Network.Embedding.Forward(_model.Context.Indices(batch.Tokens), withGraph: false);
         var layers = _model.Network.Layers;
         for (var i = 0; i < layers.Length; i++)
         {
@@ -125,6 +125,6 @@ internal sealed class TorchDecodingSession : IDecodingSession
             x.Dispose();
             x = y;
         }
-        return TorchLanguageModel.ToHost(_model.Network.Head.Logits(_model.Network.FinalNorm.Forward(x)));
+        return TorchLanguageModel.ToHost(_model.Network.Head.Logits(_model.Network.Head.Input(context, _model.Network.FinalNorm.Forward(x))));
     }
 }

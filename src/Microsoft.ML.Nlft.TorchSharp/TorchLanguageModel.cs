@@ -10,20 +10,18 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
 {
     private readonly TorchSharpEngine _engine;
     private readonly string _device;
-    private readonly Scalar _embeddingMultiplier;
 
     public TorchLanguageModel(TorchSharpEngine engine, Device device, ModelLoadOptions options, CancellationToken cancellationToken)
     {
         (_engine, _device) = (engine, engine.Device);
-        (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
-        _embeddingMultiplier = Configuration.EmbeddingMultiplier;
+        Trainable = options.Trainable;
         Context = new DeviceContext(device, engine.ComputeType == TensorType.BF16 ? ScalarType.BFloat16 : ScalarType.Float32);
         Recompute = engine.Recompute;
-        Rope = new RotaryEmbedding(Configuration, Context);
+        Rope = new RotaryEmbedding(options.Folder.Configuration, Context);
         Network = new Network(options, Context, engine.Options.Int8Weights, cancellationToken);
     }
 
-    public ModelConfiguration Configuration { get; }
+    public ModelConfiguration Configuration => Network.Configuration;
     public LoraConfiguration? Lora => Network.Lora;
     public TrainableWeights Trainable { get; }
 
@@ -74,16 +72,6 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         var result = TorchErrors.Explain(_device, work);
         if (Context.Device.type == DeviceType.CUDA) _engine.MeasureMemory();
         return result;
-    }
-
-    /// <summary>
-    /// x[N, H] in the compute type: the embedding row of every token, with its graph if the embedding is trained and the graph is requested.
-    /// </summary>
-    internal Tensor Embed(int[] tokens, bool withGraph)
-    {
-        using var mode = set_grad_enabled(withGraph && Network.Embedding.Parameter is not null);
-        var x = Network.Embedding.Select(Context.Indices(tokens));
-        return Configuration.EmbeddingMultiplier == 1 ? x : x * _embeddingMultiplier;
     }
 
     internal static float[] ToHost(Tensor tensor)

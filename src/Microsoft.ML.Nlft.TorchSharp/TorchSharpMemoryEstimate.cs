@@ -73,7 +73,7 @@ public sealed class TorchSharpMemoryEstimate
     private long AdaptedInputs(LoraConfiguration lora)
     {
         var inputs = _linears.ToDictionary(linear => linear.Name, linear => (long)linear.Inputs);
-        var modules = lora.Resolve(_model).Select(target => target.Module);
+        var modules = lora.Resolve(_model).Select(target => target.Module).Where(inputs.ContainsKey);
         return modules.DistinctBy(module => lora.Dropout > 0 ? module : InputOf(module)).Sum(module => inputs[module])
             * (lora.Dropout > 0 ? _size + 1 : _size) / _model.LayerCount;
     }

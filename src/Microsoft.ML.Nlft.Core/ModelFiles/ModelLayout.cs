@@ -3,12 +3,18 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>Lists the weights that a configuration requires: their names in a Hugging Face checkpoint and their shapes.</summary>
 public static class ModelLayout
 {
+    /// <summary>The path of the embedding.</summary>
+    public const string Embedding = "model.embed_tokens";
+
+    /// <summary>The path of the output layer.</summary>
+    public const string Head = "lm_head";
+
     /// <summary>Returns every weight, in the order of the forward pass. A tied model has no lm_head.weight.</summary>
     public static IReadOnlyList<WeightShape> Weights(ModelConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         long hidden = configuration.HiddenSize;
-        var weights = new List<WeightShape> { new("model.embed_tokens.weight", [configuration.VocabularySize, hidden]) };
+        var weights = new List<WeightShape> { new(Embedding + ".weight", [configuration.VocabularySize, hidden]) };
         for (var layer = 0; layer < configuration.LayerCount; layer++)
         {
             var prefix = $"model.layers.{layer}.";
@@ -28,7 +34,7 @@ public static class ModelLayout
             }
         }
         weights.Add(new("model.norm.weight", [hidden]));
-        if (!configuration.TieWordEmbeddings) weights.Add(new("lm_head.weight", [configuration.VocabularySize, hidden]));
+        if (!configuration.TieWordEmbeddings) weights.Add(new(Head + ".weight", [configuration.VocabularySize, hidden]));
         return weights;
     }
 
@@ -53,6 +59,17 @@ public static class ModelLayout
     {
         ArgumentNullException.ThrowIfNull(configuration);
         return Enumerable.Range(0, configuration.LayerCount).SelectMany(layer => LinearModules(configuration, layer));
+    }
+
+    /// <summary>
+    /// Returns every module that LoRA can adapt, in the order of the forward pass: the embedding as a layer from V tokens to H values, the linear
+    /// layers of the decoder layers, and the output layer.
+    /// </summary>
+    public static IEnumerable<LinearModule> AdaptableModules(ModelConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        var (vocabulary, hidden) = (configuration.VocabularySize, configuration.HiddenSize);
+        return [new(Embedding, hidden, vocabulary, false), .. LinearModules(configuration), new(Head, vocabulary, hidden, false)];
     }
 
     private static LinearModule[] LinearModules(ModelConfiguration c, int layer)

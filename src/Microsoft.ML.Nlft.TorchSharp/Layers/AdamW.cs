@@ -3,8 +3,8 @@ using Microsoft.ML.Nlft.Engines;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// AdamW (arXiv 1711.05101, algorithm 2, as PyTorch computes it): w -= lr decay w; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
-/// w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps), where g is scaled so that the global norm does not exceed the limit. In
+/// AdamW (arXiv 1711.05101, algorithm 2, as PyTorch computes it): w -= lr decay w, unless w is a norm or a bias; m = b1 m + (1-b1) g;
+/// v = b2 v + (1-b2) g^2; w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps), where g is scaled so that the global norm does not exceed the limit. In
 /// float32.
 /// </summary>
 internal static class AdamW
@@ -25,7 +25,7 @@ internal static class AdamW
             double correction1 = 1 - Math.Pow(options.Beta1, step), correction2 = Math.Sqrt(1 - Math.Pow(options.Beta2, step));
             store.Moment1.mul_(options.Beta1).add_(g, alpha: 1 - options.Beta1);
             store.Moment2.mul_(options.Beta2).addcmul_(g, g, 1 - options.Beta2);
-            if (options.WeightDecay > 0) store.Values.mul_(1 - learningRate * options.WeightDecay);
+            if (options.WeightDecay > 0) store.Decay(1 - learningRate * options.WeightDecay);
             var root = store.Moment2.sqrt().mul_(1 / correction2).add_(options.Epsilon);
             store.Values.addcdiv_(store.Moment1, root, -learningRate / correction1);
             store.Version++;

@@ -39,14 +39,23 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
     /// </summary>
     public Tensor AddTo(PassContext context, Linear layer, Tensor x, Tensor y, Tensor? rows)
     {
-        var kept = context.Dropout is { } masks ? x * masks.Mask(number, dropout, x.shape[1], rows) : x;
-        var low = functional.linear(kept, A.Values.to_type(x.dtype));
-        y = y.add(functional.linear(low, B.Values.to_type(x.dtype)), alpha: context.Dropout is null ? _scaling : _trainingScaling);
+        y = y.add(functional.linear(Product(context, x, rows), B.Values.to_type(x.dtype)), alpha: Scaling(context));
         if (IsPlain) return y;
         if (Magnitude is not null) y = y * (Magnitude.Values / Norms(layer.Weight)).to_type(x.dtype);
         if (Bias is not null) y = y.add(Bias.Values.to_type(x.dtype), alpha: _scaling);
         return layer.Bias is null ? y : y + layer.Bias.Values;
     }
+
+    /// <summary>Returns scaling * dropout(x) A^T, of which the product with B^T is the adapter's share.</summary>
+    public Tensor Low(PassContext context, Tensor x, Tensor? rows) => Product(context, x, rows) * Scaling(context);
+
+    private Tensor Product(PassContext context, Tensor x, Tensor? rows)
+    {
+        var kept = context.Dropout is { } masks ? x * masks.Mask(number, dropout, x.shape[1], rows) : x;
+        return functional.linear(kept, A.Values.to_type(x.dtype));
+    }
+
+    private Scalar Scaling(PassContext context) => context.Dropout is null ? _scaling : _trainingScaling;
 
     public void Dispose() => _norms?.Dispose();
 

@@ -15,8 +15,16 @@ internal sealed class TokenHead(Weight weight, double scale)
     /// <summary>The output matrix [V, H]; the embedding if the weights are tied.</summary>
     public Weight Weight { get; } = weight;
 
+    /// <summary>The adapter's factors, or null.</summary>
+    public LoraFactors? Lora { get; set; }
+
+    /// <summary>
+    /// Returns the input that the other methods expect: h[R, H] itself or, with factors, [h, low], because h W^T + low B^T = [h, low] [W, B]^T.
+    /// </summary>
+    public Tensor Input(PassContext context, Tensor h, Tensor? rows = null) => Lora is null ? h : cat([h, Lora.Low(context, h, rows)], 1);
+
     /// <summary>Returns log-probabilities, log-sum-exps and whether the target is the most likely token (1 or 0), as the rows of [3, R].</summary>
-    /// <param name="h">The output of the final norm, [R, H].</param>
+    /// <param name="h">The input, [R, H] or [R, H + r].</param>
     /// <param name="targets">The predicted tokens, [R].</param>
     public Tensor Forward(Tensor h, Tensor targets)
     {
@@ -41,7 +49,9 @@ internal sealed class TokenHead(Weight weight, double scale)
         return cat(blocks, 1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>With g = c s (softmax(z) - onehot(y)), returns dh = g W in float32 and, if W is trainable, adds dW += g^T h.</summary>
+    /// <summary>
+    /// With g = c s (softmax(z) - onehot(y)), returns dh = g [W, B] in float32 and adds dW += g^T h, if W is trainable, and dB += g^T low.
+    /// </summary>
     public Tensor Backward(Tensor h, Tensor targets, Tensor logSums, Tensor coefficients)
     {
         using var scope = NewDisposeScope();
@@ -58,18 +68,26 @@ internal sealed class TokenHead(Weight weight, double scale)
                 var (column, inside) = Column(y, first, g.shape[1]);
                 g.scatter_add_(1, column.unsqueeze(1), inside.to_type(float32).neg_().unsqueeze(1));
                 var narrow = g.mul_(c).to_type(h.dtype);
-                dh.narrow(0, row, rows).add_(narrow.mm(Weight.Range(first, g.shape[1])));
-                Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden));
+                dh.narrow(0, row, rows).add_(narrow.mm(Range(first, g.shape[1])));
+                Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden.narrow(1, 0, Weight.Columns)));
+                Lora?.B.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden.narrow(1, Weight.Columns, Lora.B.Shape[1])));
             }
         }
         return dh.MoveToOuterDisposeScope();
     }
 
     /// <summary>Returns all logits z[B, V] in float32, for decoding.</summary>
-    public Tensor Logits(Tensor h) => Scaled(functional.linear(h, Weight.Values).to_type(float32));
+    public Tensor Logits(Tensor h) => Scaled(functional.linear(h, Lora is null ? Weight.Values : Range(0, Weight.Rows)).to_type(float32));
 
     private Tensor Logits(Tensor h, long first) =>
-        Scaled(functional.linear(h, Weight.Range(first, Math.Min(Chunk, Weight.Rows - first))).to_type(float32));
+        Scaled(functional.linear(h, Range(first, Math.Min(Chunk, Weight.Rows - first))).to_type(float32));
+
+    /// <summary>Returns rows of [W, B] in the compute type.</summary>
+    private Tensor Range(long first, long count)
+    {
+        var range = Weight.Range(first, count);
+        return Lora is null ? range : cat([range, Lora.B.Values.narrow(0, first, count).to_type(range.dtype)], 1);
+    }
 
     private Tensor Scaled(Tensor z) => scale == 1 ? z : z.mul_(_scale);
 

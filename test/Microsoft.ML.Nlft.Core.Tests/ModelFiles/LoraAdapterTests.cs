@@ -169,7 +169,10 @@ public sealed class LoraAdapterTests
         ["""{"target_parameters": ["experts.gate_up_proj"]}""",
             $"\"target_parameters\": found [\"experts.gate_up_proj\"]; expected nothing, null or false. {Merge}"],
         ["""{"trainable_token_indices": [5]}""", $"\"trainable_token_indices\": found [5]; expected nothing, null or false. {Merge}"],
-        ["""{"modules_to_save": ["lm_head"]}""", $"\"modules_to_save\": found [\"lm_head\"]; expected nothing, null or false. {Merge}"],
+        ["""{"modules_to_save": ["lm_head", "norm"]}""",
+            $"\"modules_to_save\": found [\"lm_head\",\"norm\"]; expected embed_tokens, lm_head or both. {Merge}"],
+        ["""{"modules_to_save": ["embed_tokens"], "ensure_weight_tying": true}""", "\"ensure_weight_tying\": found true; expected nothing, null or "
+            + $"false beside an adapted or saved embedding or output layer. {Merge}"],
         ["""{"alora_invocation_tokens": [1]}""", $"\"alora_invocation_tokens\": found [1]; expected nothing, null or false. {Merge}"],
         ["""{"use_qalora": true}""", $"\"use_qalora\": found true; expected nothing, null or false. {Merge}"],
         ["""{"arrow_config": {"top_k": 3}}""", "\"arrow_config\": found {\"top_k\":3}; expected nothing, null or false. " + Merge],
@@ -182,10 +185,10 @@ public sealed class LoraAdapterTests
         ["""{"exclude_modules": 3}""", $"\"exclude_modules\": found 3; expected a list of strings. {Correct}"],
         ["""{"target_modules": "all-linear", "layers_to_transform": [1]}""",
             $"\"layers_to_transform\": found [1]; expected null, as target_modules is a pattern. {Correct}"],
-        ["""{"target_modules": ["q_proj", "lm_head"]}""",
-            $"\"target_modules\": found [\"q_proj\",\"lm_head\"]; expected linear layers of the decoder, without embed_tokens and lm_head. {Merge}"],
-        ["""{"target_modules": ["model.embed_tokens"]}""",
-            $"\"target_modules\": found [\"model.embed_tokens\"]; expected linear layers of the decoder, without embed_tokens and lm_head. {Merge}"],
+        ["""{"target_modules": ["q_proj", "lm_head"], "use_dora": true}""", "\"target_modules\": found [\"q_proj\",\"lm_head\"]; expected none of "
+            + $"embed_tokens and lm_head beside use_dora or lora_bias. {Merge}"],
+        ["""{"target_modules": ["model.embed_tokens"], "lora_bias": true}""", "\"target_modules\": found [\"model.embed_tokens\"]; expected none of "
+            + $"embed_tokens and lm_head beside use_dora or lora_bias. {Merge}"],
         ["""{"target_modules": []}""", $"\"target_modules\": found []; expected a list of names, a regular expression or \"all-linear\". {Correct}"],
         ["""{"target_modules": ["up_proj", 3]}""", $"\"target_modules\": found [\"up_proj\",3]; expected a list of strings. {Correct}"],
         ["""{"r": 0}""", $"\"r\": found 0; expected an integer from 1 to 65536. {Correct}"],
@@ -229,8 +232,8 @@ public sealed class LoraAdapterTests
         [new[] { $"base_model.model.{Up}.lora_A.weight" }, new long[] { 6 },
             $"tensor \"base_model.model.{Up}.lora_A.weight\": found shape [6]; expected two sizes above 0. {Incomplete}"],
         [new[] { "base_model.model.lm_head.lora_A.weight" }, new long[] { 2, 3 },
-            $"tensor \"base_model.model.lm_head.lora_A.weight\": found a module that cannot be adapted; expected "
-                + $"model.layers.N.self_attn.{{q,k,v,o}}_proj or model.layers.N.mlp.{{gate,up,down}}_proj. {Retrain}"],
+            "tensor \"base_model.model.lm_head.lora_A.weight\": found a factor of a module that target_modules does not name; expected factors of "
+                + "targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],
         [new[] { "base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight" }, new long[] { 2, 3 },
             "tensor \"base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight\": found a factor of a module that target_modules does not name; "
                 + "expected factors of targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],
@@ -243,9 +246,11 @@ public sealed class LoraAdapterTests
         [new[] { $"base_model.model.{Up}.lora_B.bias" }, new long[] { 5 },
             $"tensor \"base_model.model.{Up}.lora_B.bias\": found a bias of a factor (lora_bias); expected base_model.model.MODULE.lora_A.weight "
                 + $"or .lora_B.weight. {Retrain}"],
-        [new[] { "base_model.model.lm_head.weight" }, new long[] { 7, 3 },
-            $"tensor \"base_model.model.lm_head.weight\": found a whole matrix, which the adapter replaces (modules_to_save, or an enlarged "
-                + $"vocabulary); expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
+        [new[] { "base_model.model.model.norm.weight" }, new long[] { 7, 3 },
+            $"tensor \"base_model.model.model.norm.weight\": found a tensor that is not a LoRA factor; expected base_model.model.MODULE.lora_A.weight "
+                + $"or .lora_B.weight. {Retrain}"],
+        [new[] { "base_model.model.lm_head.weight" }, new long[] { 7 },
+            $"tensor \"base_model.model.lm_head.weight\": found shape [7]; expected two sizes above 0. {Incomplete}"],
         [new[] { $"base_model.model.{Up}.lora_A.default.weight" }, new long[] { 2, 3 },
             $"tensor \"base_model.model.{Up}.lora_A.default.weight\": found a factor with the adapter's name \"default\" in it, as state_dict() "
                 + "names it; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. Save the adapter with PEFT's save_pretrained, which "
@@ -402,8 +407,8 @@ public sealed class LoraAdapterTests
             folder.Refusal(() => adapter.EnsureFits(model with { LayerCount = 2 })));
         Assert.AreEqual($"adapter, tensor \"model.layers.0.self_attn.k_proj.lora_A\": found shape [4, 32]; expected [4, 64]. {Remedy}",
             folder.Refusal(() => adapter.EnsureFits(model with { HiddenSize = 64 })));
-        Assert.AreEqual("option TargetModules: found lm_head; expected at least one linear layer of the model. Name some of q_proj, k_proj, v_proj, "
+        Assert.AreEqual("option TargetModules: found lm_tail; expected at least one layer of the model. Name some of q_proj, k_proj, v_proj, "
             + "o_proj, gate_proj, up_proj, down_proj.",
-            folder.Refusal(() => LoraAdapter.Create(new LoraConfiguration { TargetModules = ["lm_head"] }, model, seed: 3)));
+            folder.Refusal(() => LoraAdapter.Create(new LoraConfiguration { TargetModules = ["lm_tail"] }, model, seed: 3)));
     }
 }

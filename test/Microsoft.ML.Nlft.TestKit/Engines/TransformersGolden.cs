@@ -39,10 +39,6 @@ public sealed class TransformersGolden : IDisposable
     /// <summary>Kinds of adapters that are not computed yet, and the name by which they are refused.</summary>
     public static IReadOnlyDictionary<string, string> UnsupportedAdapters { get; } = new Dictionary<string, string>
     {
-        ["modules-to-save"] = "modules_to_save",
-        ["modules-to-save-head"] = "modules_to_save",
-        ["resized-vocabulary"] = "lm_head.weight",
-        ["embed-and-head"] = "target_modules",
     };
 
     /// <summary>The folders that the engines support, in both spellings, as data rows.</summary>

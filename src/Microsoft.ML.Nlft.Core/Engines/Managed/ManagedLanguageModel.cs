@@ -17,13 +17,13 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     {
         _workers = new Workers(engine.Threads != 0 ? engine.Threads : options.Processors != 0 ? options.Processors : Environment.ProcessorCount);
         ActivationMemory = engine.ActivationMemory ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
-        (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
+        Trainable = options.Trainable;
         _network = new Network(options, engine, cancellationToken);
         _optimizer = new AdamW(_network.Parameters);
         _rope = new RotaryTable(Configuration);
     }
 
-    public ModelConfiguration Configuration { get; }
+    public ModelConfiguration Configuration => _network.Configuration;
     public LoraConfiguration? Lora => _network.Lora;
     public TrainableWeights Trainable { get; }
 
@@ -94,8 +94,6 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     internal Workspace Workspace => _workspace;
 
-    internal float EmbeddingMultiplier => (float)Configuration.EmbeddingMultiplier;
-
     /// <summary>Maximum number of bytes of activations that a training pass stores.</summary>
     internal long ActivationMemory { get; }
 
@@ -103,18 +101,6 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     /// <summary>The rotary position embedding of a batch.</summary>
     internal RotaryRows Rope(PackedBatch batch) => _rope.Of(batch);
-
-    /// <summary>Returns the embedding of every token, x[N x H], in a rented matrix.</summary>
-    internal Matrix Embed(EngineContext context)
-    {
-        var x = context.Rent(context.Batch.Rows, Configuration.HiddenSize);
-        context.ForRows(x.Rows, (_network.Embedding, context.Batch.Tokens, x, scale: EmbeddingMultiplier), static (loop, row) =>
-        {
-            loop.Embedding.ReadRow(loop.Tokens[row], loop.x[row]);
-            if (loop.scale != 1) VectorMath.Scale(loop.x[row], loop.scale);
-        });
-        return x;
-    }
 
     private void RequireTrainable()
     {

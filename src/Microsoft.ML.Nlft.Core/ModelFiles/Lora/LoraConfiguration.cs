@@ -24,8 +24,9 @@ public sealed record LoraConfiguration
     public double Dropout { get; init; } = 0.05;
 
     /// <summary>
-    /// The linear layers that are adapted: last names (<c>up_proj</c>), longer suffixes of their paths, or whole paths. Default gate_proj,
-    /// up_proj, down_proj. Not used when there is a <see cref="TargetPattern"/>.
+    /// The layers that are adapted: last names (<c>up_proj</c>), longer suffixes of their paths, or whole paths. They may be the embedding
+    /// (<c>embed_tokens</c>) and the output layer (<c>lm_head</c>). Default gate_proj, up_proj, down_proj. Not used when there is a
+    /// <see cref="TargetPattern"/>.
     /// </summary>
     public IReadOnlyList<string> TargetModules { get; init; } = ["gate_proj", "up_proj", "down_proj"];
 
@@ -72,6 +73,12 @@ public sealed record LoraConfiguration
     /// <summary>Which biases of the model are trained and stored with the adapter (bias). Default none.</summary>
     public TrainedBiases Bias { get; init; }
 
+    /// <summary>
+    /// The modules that are trained as a whole and stored with the adapter (modules_to_save): <c>embed_tokens</c>, <c>lm_head</c> or both. In a
+    /// model whose output layer is its embedding, a module that is trained so is one of its own. Default none.
+    /// </summary>
+    public IReadOnlyList<string> ModulesToSave { get; init; } = [];
+
     /// <summary>Reads adapter_config.json alone, without the factors.</summary>
     /// <param name="path">adapter_config.json, or its folder.</param>
     /// <exception cref="NlftException">The file is missing or damaged, or a setting is out of range or not supported.</exception>
@@ -89,15 +96,20 @@ public sealed record LoraConfiguration
         return new LoraTarget(module, rank, alpha, alpha / (UseRankStabilizedScaling ? Math.Sqrt(rank) : rank));
     }
 
-    /// <summary>Returns the adapted linear layers of a model, in the order of the forward pass.</summary>
+    /// <summary>Returns the adapted layers of a model, in the order of the forward pass.</summary>
     /// <exception cref="NlftException">There are none.</exception>
     public IReadOnlyList<LoraTarget> Resolve(ModelConfiguration model)
     {
         Validate();
-        var targets = ModelLayout.LinearModules(model).Select(linear => Resolve(linear.Name)).OfType<LoraTarget>().ToList();
+        var targets = ModelLayout.AdaptableModules(model).Select(module => Resolve(module.Name)).OfType<LoraTarget>().ToList();
+        if (targets.Find(target => LoraLayout.IsEnd(target.Module)) is { } end && (UseDora || LoraBias || Saves(end.Module)))
+        {
+            throw Fault(nameof(TargetModules), end.Module, "none of embed_tokens and lm_head beside UseDora, LoraBias and the same in ModulesToSave",
+                "Leave it out.");
+        }
         return targets.Count > 0 ? targets
             : throw Fault(TargetPattern is null ? nameof(TargetModules) : nameof(TargetPattern), TargetPattern ?? string.Join(", ", TargetModules),
-                "at least one linear layer of the model", "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
+                "at least one layer of the model", "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
     }
 
     /// <summary>Checks every setting against its range.</summary>
@@ -126,9 +138,14 @@ public sealed record LoraConfiguration
         {
             if (!(alpha > 0 && double.IsFinite(alpha))) throw Fault($"{nameof(AlphaPattern)} \"{key}\"", alpha, "a finite number above 0");
         }
+        if (ModulesToSave.FirstOrDefault(name => !IsNamed(ModelLayout.Embedding, [name]) && !IsNamed(ModelLayout.Head, [name])) is { } other)
+            throw Fault(nameof(ModulesToSave), other, "embed_tokens, lm_head or both", "Name these alone.");
         if (UseDora && LoraBias) throw Fault(nameof(LoraBias), "true", "false beside UseDora", "Choose one of the two.");
         RequireExpressions();
     }
+
+    /// <summary>Whether a module is trained as a whole.</summary>
+    internal bool Saves(string module) => IsNamed(module, ModulesToSave);
 
     private void RequireExpressions()
     {

@@ -1,78 +1,137 @@
 using System.Buffers.Binary;
+using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// Writes a model folder with an adapter merged into its weights (<see cref="WeightUpdate"/>), everything else as in the base model's folder.
-/// Types and shapes do not change, so every weight file keeps its header (names, order, offsets and metadata) byte for byte.
+/// Writes a model folder with an adapter merged into its weights (<see cref="WeightUpdate"/>), everything else as in the base model's folder. Types
+/// do not change, and as long as shapes do not either, every weight file keeps its header (names, order, offsets and metadata) byte for byte. An
+/// enlarged vocabulary, and an output layer that was the embedding until the adapter trained one of them, change config.json and the headers.
 /// </summary>
-internal static class MergedModel
+internal sealed class MergedModel
 {
     /// <summary>Files of the base model's folder that would not describe the merged model.</summary>
     private static readonly string[] LeftOut = ["README.md", "nlft.json"];
+
+    private const string EmbeddingName = ModelLayout.Embedding + LoraLayout.Weight, HeadName = ModelLayout.Head + LoraLayout.Weight;
+
+    private readonly ModelFolder _model;
+    private readonly ModelConfiguration _merged;
+    private readonly Dictionary<string, WeightUpdate> _updates;
+    private readonly CancellationToken _cancellationToken;
+
+    private MergedModel(ModelFolder model, LoraAdapter adapter, CancellationToken cancellationToken)
+    {
+        adapter.EnsureFits(model.Configuration);
+        (_model, _merged, _cancellationToken) = (model, adapter.Extend(model.Configuration), cancellationToken);
+        _updates = WeightUpdate.All(adapter, model.Configuration);
+    }
 
     public static void Write(string folder, ModelFolder model, LoraAdapter adapter, bool overwrite, CancellationToken cancellationToken)
     {
         if (model.IsAt(folder))
             throw new NlftException(folder, "the folder of the base model", "another folder", "Write the merged model beside the base model.");
-        adapter.EnsureFits(model.Configuration);
-        var updates = WeightUpdate.All(adapter, model.Configuration);
-        AtomicFolder.Write(folder, staging =>
-        {
-            foreach (var file in model.WeightFiles)
-                WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), file, updates, cancellationToken);
-            AtomicFile.Write(Path.Combine(staging, "config.json"), stream => stream.Write(model.ConfigurationJson));
-            foreach (var name in ModelFolderWriter.Companions(model).Except(LeftOut)) Copy(name);
-            if (model.IsSharded) Copy(ModelWeights.IndexFile);
-
-            void Copy(string name) => ModelFolderWriter.CopyFile(Path.Combine(model.Path, name), Path.Combine(staging, name));
-        }, overwrite ? IsModel : null);
+        var merged = new MergedModel(model, adapter, cancellationToken);
+        AtomicFolder.Write(folder, merged.Write, overwrite ? IsModel : null);
     }
 
     /// <summary>Whether a folder holds a whole model and no folders that such a model does not have.</summary>
     private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "config.json"))
         && Directory.EnumerateDirectories(folder).All(inner => Path.GetFileName(inner) == ModelFolderWriter.AdditionalTemplates);
 
-    private static void WriteWeights(string path, SafetensorsFile file, Dictionary<string, WeightUpdate> updates,
-        CancellationToken cancellationToken)
+    private bool IsUntied => _merged.TieWordEmbeddings != _model.Configuration.TieWordEmbeddings;
+
+    private bool IsReshaped => IsUntied || _merged.VocabularySize != _model.Configuration.VocabularySize;
+
+    private void Write(string folder)
     {
-        AtomicFile.Write(path, stream =>
+        foreach (var file in _model.WeightFiles)
         {
-            Span<byte> length = stackalloc byte[sizeof(ulong)];
-            BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)file.HeaderJson.Length);
-            stream.Write(length);
-            stream.Write(file.HeaderJson.Span);
-            foreach (var entry in file.Entries)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                var tensor = file.Tensor(entry.Name);
-                if (updates.TryGetValue(entry.Name, out var update)) WriteMerged(stream, tensor, update, file.Path, cancellationToken);
-                else stream.Write(tensor.Bytes.Span);
-            }
+            var path = Path.Combine(folder, Path.GetFileName(file.Path));
+            if (IsReshaped) SafetensorsWriter.Write(path, Tensors(file), file.Metadata);
+            else AtomicFile.Write(path, stream => WriteAlike(stream, file));
+        }
+        var json = _model.ConfigurationJson;
+        if (IsUntied) json = ConfigurationEdit.WithTiedEmbeddings(json, tied: false);
+        if (IsReshaped) json = ConfigurationEdit.WithVocabularySize(json, _merged.VocabularySize);
+        AtomicFile.Write(Path.Combine(folder, "config.json"), stream => stream.Write(json));
+        foreach (var name in ModelFolderWriter.Companions(_model).Except(LeftOut)) Copy(name);
+        if (!_model.IsSharded) return;
+        if (IsReshaped) WriteIndex(folder);
+        else Copy(ModelWeights.IndexFile);
+
+        void Copy(string name) => ModelFolderWriter.CopyFile(Path.Combine(_model.Path, name), Path.Combine(folder, name));
+    }
+
+    /// <summary>Writes a file with the header of the base model's.</summary>
+    private void WriteAlike(Stream stream, SafetensorsFile file)
+    {
+        Span<byte> length = stackalloc byte[sizeof(ulong)];
+        BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)file.HeaderJson.Length);
+        stream.Write(length);
+        stream.Write(file.HeaderJson.Span);
+        foreach (var entry in file.Entries) Source(entry.Name, file.Tensor(entry.Name)).Write(stream);
+    }
+
+    /// <summary>Returns the tensors of a file: the base model's, and in the file with the one of embedding and output layer also the other.</summary>
+    private IEnumerable<SafetensorsSource> Tensors(SafetensorsFile file)
+    {
+        foreach (var entry in file.Entries) yield return Source(entry.Name, file.Tensor(entry.Name));
+        if (!IsUntied || !file.Entries.Any(entry => entry.Name is EmbeddingName or HeadName)) yield break;
+        foreach (var name in new[] { EmbeddingName, HeadName }.Except(_model.TensorNames))
+            yield return Source(name, _model.RawTensor(EmbeddingName) with { Name = name });
+    }
+
+    private SafetensorsSource Source(string name, TensorData tensor)
+    {
+        _cancellationToken.ThrowIfCancellationRequested();
+        var update = _updates.GetValueOrDefault(_merged.TieWordEmbeddings && name == HeadName ? EmbeddingName : name);
+        long[] shape = update?.Whole is { } whole ? [.. whole.Shape.Select(size => (long)size)] : tensor.Shape;
+        return new SafetensorsSource(name, tensor.Type, shape, stream =>
+        {
+            if (update is null) stream.Write(tensor.Bytes.Span);
+            else WriteMerged(stream, tensor with { Shape = shape }, update);
         });
     }
 
     /// <summary>The merged weight row by row, computed in float32 and rounded once to W's type (nearest, ties to even).</summary>
-    private static void WriteMerged(Stream stream, TensorData weight, WeightUpdate update, string file, CancellationToken cancellationToken)
+    private void WriteMerged(Stream stream, TensorData weight, WeightUpdate update)
     {
         var (outputs, inputs) = weight.Shape.Length == 1 ? (1, (int)weight.Shape[0]) : ((int)weight.Shape[0], (int)weight.Shape[1]);
         var (values, change, stored) = (new float[inputs], new float[inputs], new byte[inputs * weight.Type.ByteSize()]);
         for (var output = 0; output < outputs; output++)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            TensorConversion.ToSingle(weight.Type, weight.Bytes.Span.Slice(output * stored.Length, stored.Length), values);
+            _cancellationToken.ThrowIfCancellationRequested();
+            if (update.Whole is null)
+                TensorConversion.ToSingle(weight.Type, weight.Bytes.Span.Slice(output * stored.Length, stored.Length), values);
             update.Apply(output, values, change);
             TensorConversion.FromSingle(weight.Type, values, stored);
             TensorConversion.ToSingle(weight.Type, stored, change);
             if (Array.FindIndex(change, value => !float.IsFinite(value)) is >= 0 and var input)
             {
+                var file = _model.WeightFiles.First(file => file.Entries.Any(entry => _model.WeightOf(entry.Name) == _model.WeightOf(weight.Name)));
                 throw new NlftException(
-                    FormattableString.Invariant($"{file}, tensor \"{weight.Name}\", row {output + 1}, column {input + 1}, merged"),
+                    FormattableString.Invariant($"{file.Path}, tensor \"{weight.Name}\", row {output + 1}, column {input + 1}, merged"),
                     FormattableString.Invariant($"{values[input]}"), $"a number that {weight.Type.FileName()} can hold",
                     "Keep base model and adapter apart, or merge into a copy of the base model in a type of wider range.");
             }
             stream.Write(stored);
         }
     }
+
+    /// <summary>Writes the index of the shards as they are now.</summary>
+    private void WriteIndex(string folder)
+    {
+        var (size, map) = (0L, new SortedDictionary<string, string>(StringComparer.Ordinal));
+        foreach (var shard in _model.WeightFiles.Select(file => Path.GetFileName(file.Path)))
+        {
+            using var written = SafetensorsFile.Open(Path.Combine(folder, shard));
+            foreach (var entry in written.Entries) (map[entry.Name], size) = (shard, size + entry.End - entry.Begin);
+        }
+        var index = new { metadata = new { total_size = size }, weight_map = map };
+        AtomicFile.Write(Path.Combine(folder, ModelWeights.IndexFile), stream => JsonSerializer.Serialize(stream, index, s_indented));
+    }
+
+    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
 }

@@ -4,52 +4,61 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
 /// What merging an adapter does to one tensor of the model, one row at a time: W' = W + scaling * B A (B: out x r, A: r x in) for the weight of an
-/// adapted layer, with DoRA each row then scaled to its magnitude; for a bias, its trained values, plus scaling * b for a bias b of B.
+/// adapted layer, with DoRA each row then scaled to its magnitude; plus scaling * b for a bias, with a bias b of B. W is the adapter's own tensor if
+/// it holds one, else the model's.
 /// </summary>
 internal sealed class WeightUpdate
 {
-    private readonly float[] _a = [], _scaledB = [];
-    private readonly float[]? _magnitudes, _replacement, _shift;
+    private float[] _a = [], _scaledB = [];
+    private float[]? _magnitudes, _shift;
 
-    private WeightUpdate(LoraTarget target, float[] a, float[] b, float[]? magnitudes) =>
-        (_a, _scaledB, _magnitudes) = (a, Scaled(target, b), magnitudes);
+    private WeightUpdate(NamedTensor? whole) => Whole = whole;
 
-    private WeightUpdate(float[]? replacement, float[]? shift) => (_replacement, _shift) = (replacement, shift);
+    /// <summary>The tensor that replaces the model's, or null.</summary>
+    public NamedTensor? Whole { get; }
 
     /// <summary>Returns every update of an adapter that fits the model, by the name of the tensor it is for.</summary>
-    /// <exception cref="NlftException">A bias of B belongs to a layer without a bias.</exception>
+    /// <exception cref="NlftException">The change cannot be merged: a bias for a layer without one, or one end of a shared embedding.</exception>
     public static Dictionary<string, WeightUpdate> All(LoraAdapter adapter, ModelConfiguration model)
     {
-        var factors = adapter.Factors.ToDictionary(factor => factor.Name, factor => factor.Values, StringComparer.Ordinal);
-        var targets = adapter.Configuration.Resolve(model).ToDictionary(target => target.Module);
+        var factors = adapter.Factors.ToDictionary(factor => factor.Name, StringComparer.Ordinal);
+        var isShared = adapter.Extend(model).TieWordEmbeddings;
         var updates = new Dictionary<string, WeightUpdate>(StringComparer.Ordinal);
-        foreach (var linear in ModelLayout.LinearModules(model))
+        foreach (var linear in ModelLayout.AdaptableModules(model))
         {
             var module = linear.Name;
-            var (bias, shift) = (factors.GetValueOrDefault(module + LoraLayout.Bias), factors.GetValueOrDefault(module + LoraLayout.BiasOfB));
-            if (shift is not null && !linear.HasBias)
+            var weight = new WeightUpdate(isShared && module == ModelLayout.Head ? null : factors.GetValueOrDefault(module + LoraLayout.Weight));
+            var bias = new WeightUpdate(factors.GetValueOrDefault(module + LoraLayout.Bias));
+            if (adapter.Configuration.Resolve(module) is { } target)
             {
-                throw new NlftException($"adapter, tensor \"{module}{LoraLayout.BiasOfB}\"", "a bias for a layer that has none in the model",
-                    "a layer with a bias to add it to", "Use base model and adapter side by side.");
+                if (isShared && LoraLayout.IsEnd(module))
+                    throw Fault(target.Module, "factors for one use of a matrix that is embedding and output layer", "a model with two matrices");
+                if (module == ModelLayout.Embedding) // the rows of W are those of A^T B^T
+                    weight.Add(target, Transposed(factors[module + LoraLayout.EmbeddingB]), Transposed(factors[module + LoraLayout.EmbeddingA]));
+                else weight.Add(target, factors[module + LoraLayout.A].Values, factors[module + LoraLayout.B].Values);
+                weight._magnitudes = factors.GetValueOrDefault(module + LoraLayout.Magnitude)?.Values;
+                if (factors.TryGetValue(module + LoraLayout.BiasOfB, out var shift))
+                {
+                    if (!linear.HasBias) throw Fault(shift.Name, "a bias for a layer that has none in the model", "a layer with a bias to add it to");
+                    bias._shift = Scaled(target, shift.Values);
+                }
             }
-            if (targets.TryGetValue(module, out var target))
-            {
-                updates.Add(module + LoraLayout.Weight, new WeightUpdate(target, factors[module + LoraLayout.A], factors[module + LoraLayout.B],
-                    factors.GetValueOrDefault(module + LoraLayout.Magnitude)));
-            }
-            if ((bias ?? shift) is not null)
-                updates.Add(module + LoraLayout.Bias, new WeightUpdate(bias, shift is null ? null : Scaled(target!, shift)));
+            if (weight.Whole is not null || weight._scaledB.Length > 0) updates.Add(module + LoraLayout.Weight, weight);
+            if (bias.Whole is not null || bias._shift is not null) updates.Add(module + LoraLayout.Bias, bias);
         }
         return updates;
+
+        static NlftException Fault(string name, string found, string expected) =>
+            new($"adapter, \"{name}\"", found, expected, "Use base model and adapter side by side.");
     }
 
     /// <summary>Changes row <paramref name="output"/> of the tensor in place.</summary>
     /// <param name="output">The row; 0 for a bias.</param>
-    /// <param name="row">Its values.</param>
+    /// <param name="row">Its values in the model; anything if <see cref="Whole"/> replaces them.</param>
     /// <param name="change">Room for as many values.</param>
     public void Apply(int output, Span<float> row, Span<float> change)
     {
-        _replacement?.CopyTo(row);
+        Whole?.Values.AsSpan(output * row.Length, row.Length).CopyTo(row);
         if (_shift is not null) AddScaled(row, _shift, 1);
         if (_scaledB.Length == 0) return;
         var rank = _a.Length / row.Length;
@@ -63,7 +72,16 @@ internal sealed class WeightUpdate
         foreach (ref var value in row) value = (float)(value * scale);
     }
 
+    private void Add(LoraTarget target, float[] a, float[] b) => (_a, _scaledB) = (a, Scaled(target, b));
+
     private static float[] Scaled(LoraTarget target, float[] values) => Array.ConvertAll(values, value => (float)(value * target.Scaling));
+
+    private static float[] Transposed(NamedTensor tensor)
+    {
+        var (rows, columns, values) = (tensor.Shape[0], tensor.Shape[1], new float[tensor.Values.Length]);
+        for (var i = 0; i < values.Length; i++) values[i % columns * rows + i / columns] = tensor.Values[i];
+        return values;
+    }
 
     /// <summary>Computes sum += factor * x.</summary>
     private static void AddScaled(Span<float> sum, ReadOnlySpan<float> x, float factor)

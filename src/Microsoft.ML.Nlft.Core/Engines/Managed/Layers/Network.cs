@@ -6,7 +6,6 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 internal sealed class Network : IDisposable
 {
     private readonly List<Weight> _weights = [];
-    private readonly List<Parameter> _parameters = [];
     private readonly ModelFolder _folder;
     private readonly bool _trainAll;
     private readonly ManagedEngineOptions _engine;
@@ -15,8 +14,12 @@ internal sealed class Network : IDisposable
     {
         (_folder, _engine) = (options.Folder, engine);
         _trainAll = options.Trainable == TrainableWeights.All;
-        var c = _folder.Configuration;
-        Embedding = Load("model.embed_tokens.weight", c.VocabularySize, c.HiddenSize);
+        var lora = _trainAll || (options.Adapter is null && options.Trainable == TrainableWeights.None) ? null : new LoraBuilder(options);
+        var c = Configuration = lora?.Model ?? _folder.Configuration;
+        Embedding = new TokenEmbedding(Whole(lora, ModelLayout.Embedding), (float)c.EmbeddingMultiplier)
+        {
+            Lora = lora?.EmbeddingFactors(ModelLayout.Embedding),
+        };
         Layers = new DecoderLayer[c.LayerCount];
         for (var i = 0; i < Layers.Length; i++)
         {
@@ -24,21 +27,26 @@ internal sealed class Network : IDisposable
             Layers[i] = CreateLayer(c, i, $"model.layers.{i}", c.SlidingWindows[i]);
         }
         FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load("lm_head.weight", c.VocabularySize, c.HiddenSize), (float)(1 / c.LogitsDivisor));
-        if (_trainAll)
-            _parameters.AddRange(_weights.Select(weight => weight.Parameter!));
-        else if (options.Adapter is not null || options.Trainable == TrainableWeights.Lora)
-            Lora = LoraBuilder.Attach(Layers.SelectMany(layer => layer.Linears), options, _parameters);
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(lora, ModelLayout.Head), (float)(1 / c.LogitsDivisor))
+        {
+            Lora = lora?.Factors(ModelLayout.Head),
+        };
+        Parameters = lora?.Parameters ?? (_trainAll ? [.. _weights.Select(weight => weight.Parameter!)] : []);
+        Lora = lora?.Configuration;
+        if (lora is null) return;
+        foreach (var linear in Layers.SelectMany(layer => layer.Linears)) lora.Attach(linear);
     }
 
-    public Weight Embedding { get; }
+    /// <summary>The architecture, with the adapter on.</summary>
+    public ModelConfiguration Configuration { get; }
+    public TokenEmbedding Embedding { get; }
     public DecoderLayer[] Layers { get; }
     public RmsNorm FinalNorm { get; }
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
-    /// <summary>The tensors that an optimizer updates: all weights, or the LoRA factors.</summary>
-    public IReadOnlyList<Parameter> Parameters => _parameters;
+    /// <summary>The tensors that an optimizer updates: all weights, or those of the adapter.</summary>
+    public IReadOnlyList<Parameter> Parameters { get; }
 
     /// <summary>
     /// The lowest layer whose input needs a gradient, because something below it is trainable; the number of layers if there is none.
@@ -47,7 +55,7 @@ internal sealed class Network : IDisposable
     {
         get
         {
-            if (Embedding.Parameter is not null) return 0;
+            if (Embedding.IsTrainable) return 0;
             var lowest = Array.FindIndex(Layers, layer => layer.IsTrainable);
             return lowest < 0 ? Layers.Length : lowest + 1;
         }
@@ -82,8 +90,21 @@ internal sealed class Network : IDisposable
         };
     }
 
+    /// <summary>Returns the weight of the embedding or the output layer: the adapter's, or the model's.</summary>
+    private Weight Whole(LoraBuilder? lora, string module)
+    {
+        if (lora?.Whole(module) is not { } weight)
+        {
+            var model = _folder.Configuration;
+            return Load(_folder.WeightOf(module + LoraLayout.Weight), model.VocabularySize, model.HiddenSize);
+        }
+        _weights.Add(weight);
+        return weight;
+    }
+
     private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", outputs, inputs, int4: _engine.Int4Weights), bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
+        new(module, Load($"{module}.weight", outputs, inputs, int4: _engine.Int4Weights),
+            bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
 
     private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon);
 

@@ -14,6 +14,9 @@ internal sealed class TokenHead(Weight weight, float scale)
     /// <summary>The output matrix [V x H]; the embedding if the weights are tied.</summary>
     public Weight Weight { get; } = weight;
 
+    /// <summary>The adapter's factors, which make z = s (h W^T + low B^T), or null.</summary>
+    public LoraFactors? Lora { get; set; }
+
     /// <summary>Computes log-probabilities, log-sum-exps and whether the target is the most likely token, for h[R x H].</summary>
     /// <param name="context">Threads and the pool of arrays.</param>
     /// <param name="h">The output of the final norm.</param>
@@ -29,7 +32,8 @@ internal sealed class TokenHead(Weight weight, float scale)
         var running = context.Rent(2, h.Rows); // the largest logit so far, and the sum of exp(z - largest)
         running[0].Fill(float.NegativeInfinity);
         running[1].Clear();
-        ForEachChunk(context, h, (z, row, first) =>
+        var low = Lora?.Low(context, h);
+        ForEachChunk(context, h, low, (z, row, first) =>
         {
             context.ForRows(z.Rows, (z, row, first, targets, logProbabilities, running, mean), static (loop, i) =>
             {
@@ -58,15 +62,17 @@ internal sealed class TokenHead(Weight weight, float scale)
             if (mean is { } matrix) VectorMath.Scale(matrix[row], 1 / sum);
         }
         context.Return(running);
+        if (low is { } rented) context.Return(rented);
     }
 
     /// <summary>
-    /// With c the coefficients, computes dh = c s (E[W] - W_y), which replaces <paramref name="mean"/>, and, if W is trainable,
-    /// dW += (c s (softmax(z) - onehot(y)))^T h.
+    /// With c the coefficients, computes dh = c s (E[W] - W_y), which replaces <paramref name="mean"/>. With g = c s (softmax(z) - onehot(y)), it
+    /// also computes dW += g^T h if W is trainable, and with factors dB += g^T low and what g B, the gradient of low, gives for A and h.
     /// </summary>
     public void Backward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix mean)
     {
-        if (Weight.Parameter is not null) AddWeightGradient(context, h, targets, logSums, coefficients);
+        var dLow = Lora is null ? (Matrix?)null : context.Rent(h.Rows, Lora.Rank);
+        if (Weight.Parameter is not null || Lora is not null) AddGradients(context, h, targets, logSums, coefficients, dLow);
         var targetRows = context.Rent(h.Rows, h.Columns);
         context.ForRows(h.Rows, (Weight, targets, coefficients, scale, mean, targetRows), static (loop, row) =>
         {
@@ -75,10 +81,17 @@ internal sealed class TokenHead(Weight weight, float scale)
             VectorMath.Scale(loop.mean[row], loop.coefficients[row] * loop.scale);
         });
         context.Return(targetRows);
+        if (dLow is not { } gradient) return;
+        Lora!.LowBackward(context, h, gradient, mean);
+        context.Return(gradient);
     }
 
-    private void AddWeightGradient(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients) =>
-        ForEachChunk(context, h, (z, row, first) =>
+    /// <summary>Adds to the gradients of W and B, and computes dLow = g B.</summary>
+    private void AddGradients(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix? dLow)
+    {
+        dLow?.Clear();
+        var low = Lora?.Low(context, h);
+        ForEachChunk(context, h, low, (z, row, first) =>
         {
             context.ForRows(z.Rows, (z, row, first, targets, logSums, coefficients, scale), static (loop, i) =>
             {
@@ -89,14 +102,22 @@ internal sealed class TokenHead(Weight weight, float scale)
                 if ((uint)target < (uint)logits.Length) logits[target] -= 1;
                 VectorMath.Scale(logits, loop.coefficients[row] * loop.scale);
             });
-            context.Multiply(new Operand(z).Transposed, h.RowRange(row, z.Rows), Weight.Gradient.RowRange(first, z.Columns), accumulate: true);
+            var transposed = new Operand(z).Transposed;
+            if (Weight.Parameter is not null)
+                context.Multiply(transposed, h.RowRange(row, z.Rows), Weight.Gradient.RowRange(first, z.Columns), accumulate: true);
+            if (Lora is null) return;
+            var (values, gradient) = (Lora.B.AsMatrix(Lora.B.Values), Lora.B.AsMatrix(Lora.B.Gradient));
+            context.Multiply(transposed, low!.Value.RowRange(row, z.Rows), gradient.RowRange(first, z.Columns), accumulate: true);
+            context.Multiply(z, values.RowRange(first, z.Columns), dLow!.Value.RowRange(row, z.Rows), accumulate: true);
         });
+        if (low is { } rented) context.Return(rented);
+    }
 
     /// <summary>
     /// Calls body(z, row, first) for every block of rows and chunk of the vocabulary: z holds the logits of the rows from row on and of the tokens
     /// from first on.
     /// </summary>
-    private void ForEachChunk(EngineContext context, Matrix h, Action<Matrix, int, int> body)
+    private void ForEachChunk(EngineContext context, Matrix h, Matrix? low, Action<Matrix, int, int> body)
     {
         for (var row = 0; row < h.Rows; row += RowBlock)
         {
@@ -104,13 +125,22 @@ internal sealed class TokenHead(Weight weight, float scale)
             for (var first = 0; first < Weight.Rows; first += Chunk)
             {
                 var z = context.Rent(rows, Math.Min(Chunk, Weight.Rows - first));
-                context.Multiply(h.RowRange(row, rows), Weight.Operand.RowRange(first, z.Columns).Transposed, z, scale);
+                var second = low is { } factor
+                    ? new Term(factor.RowRange(row, rows), new Operand(Lora!.B.AsMatrix(Lora.B.Values).RowRange(first, z.Columns)).Transposed)
+                    : (Term?)null;
+                MatrixProduct.Multiply(context.Workers,
+                    new Product(z, null, new Term(h.RowRange(row, rows), Weight.Operand.RowRange(first, z.Columns).Transposed), second, scale));
                 body(z, row, first);
                 context.Return(z);
             }
         }
     }
 
-    /// <summary>Computes all logits z[B x V] = s h W^T, for decoding.</summary>
-    public void Logits(EngineContext context, Matrix h, Matrix z) => context.Multiply(h, Weight.Operand.Transposed, z, scale);
+    /// <summary>Computes all logits z[B x V], for decoding.</summary>
+    public void Logits(EngineContext context, Matrix h, Matrix z)
+    {
+        var second = Lora?.Term(context, h);
+        MatrixProduct.Multiply(context.Workers, new Product(z, null, new Term(h, Weight.Operand.Transposed), second, scale));
+        if (second?.A.Matrix is { } low) context.Return(low);
+    }
 }
