@@ -17,6 +17,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
     private readonly TorchLanguageModel _model;
     private readonly ModelConfiguration _configuration;
     private readonly KeyValueCache _cache;
+    private readonly CappedAttention? _capped;
     private readonly int[] _lengths;
     private readonly bool[] _retired;
     private float[] _logits;
@@ -26,7 +27,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
     {
         if (prompts.Count == 0) throw new ArgumentException("There is no prompt.", nameof(prompts));
         ArgumentOutOfRangeException.ThrowIfNegative(maximumNewTokens);
-        (_model, _configuration) = (model, model.Configuration);
+        (_model, _configuration, _capped) = (model, model.Configuration, CappedAttention.Of(model.Configuration));
         var batch = PackedBatch.Create(prompts, _configuration);
         _lengths = [.. prompts.Select(prompt => prompt.Length)];
         _retired = new bool[prompts.Count];
@@ -97,7 +98,10 @@ internal sealed class TorchDecodingSession : IDecodingSession
             var (keys, values) = _cache.Layer(layer, length);
             // the heads that share a key/value head take the place of the queries of one head: [B, kvHeads, group, d]
             var queries = q.view([Count, _configuration.KeyValueHeadCount, -1, _configuration.HeadSize]);
-            return functional.scaled_dot_product_attention(queries, keys, values, masks[_configuration.SlidingWindows[layer]]).reshape([Count, -1]);
+            var mask = masks[_configuration.SlidingWindows[layer]];
+            var attended = _capped?.Forward(queries, keys, values, mask)
+                ?? functional.scaled_dot_product_attention(queries, keys, values, mask);
+            return attended.reshape([Count, -1]);
         }, cancellationToken);
     }
 
@@ -115,7 +119,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
     {
         using var scope = NewDisposeScope();
         using var off = no_grad();
-        var context = new PassContext { Rotation = _model.Rope.Rows(batch), Attend = attend };
+        var context = new PassContext { Rotation = _model.Rope.Rows(batch), SlidingRotation = _model.SlidingRope?.Rows(batch), Attend = attend };
         var x = _model.Network.Embedding.Forward(_model.Context.Indices(batch.Tokens), withGraph: false);
         var layers = _model.Network.Layers;
         for (var i = 0; i < layers.Length; i++)

@@ -33,12 +33,13 @@ internal sealed class TorchForwardPass : IForwardPass
         try
         {
             (_predicting, _targets) = (Own(model.Context.Indices(rows)), Own(model.Context.Indices(targets)));
-            var rotation = model.Rope.Rows(batch);
+            var (rotation, sliding) = (Own(model.Rope.Rows(batch)), model.SlidingRope?.Rows(batch));
             var dropout = keep && model.Lora is { Dropout: > 0 } ? new Dropout(batch, model.Network.Adapted, model.Context.Device) : null;
             if (dropout is not null) Own(dropout.Keys);
             _context = new PassContext
             {
-                Rotation = (Own(rotation.Cosine), Own(rotation.Sine)),
+                Rotation = rotation,
+                SlidingRotation = sliding is { } own ? Own(own) : null,
                 Attend = _attention.Forward,
                 Dropout = dropout,
             };
@@ -138,6 +139,8 @@ internal sealed class TorchForwardPass : IForwardPass
         _owned.Add(tensor.DetachFromDisposeScope());
         return tensor;
     }
+
+    private (Tensor, Tensor) Own((Tensor Cosine, Tensor Sine) rotation) => (Own(rotation.Cosine), Own(rotation.Sine));
 
     /// <summary>The part of the network between two tensors: a leaf and the output that autograd computed from it.</summary>
     private sealed class Graph

@@ -17,7 +17,9 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         Trainable = options.Trainable;
         Context = new DeviceContext(device, engine.ComputeType == TensorType.BF16 ? ScalarType.BFloat16 : ScalarType.Float32);
         Recompute = engine.Recompute;
-        Rope = new RotaryEmbedding(options.Folder.Configuration, Context);
+        var c = options.Folder.Configuration;
+        Rope = new RotaryEmbedding(c, c.Rope, Context);
+        SlidingRope = c.SlidingRope is { } sliding ? new RotaryEmbedding(c, sliding, Context) : null;
         Network = new Network(options, Context, engine.Options.Int8Weights, cancellationToken);
     }
 
@@ -28,6 +30,9 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     internal DeviceContext Context { get; }
     internal Network Network { get; }
     internal RotaryEmbedding Rope { get; }
+
+    /// <summary>The rotary embedding of layers with a sliding window; null if they share <see cref="Rope"/>.</summary>
+    internal RotaryEmbedding? SlidingRope { get; }
     internal bool Recompute { get; }
 
     public IReadOnlyList<TokenScores> Score(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false,
@@ -64,6 +69,7 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     {
         Network.Dispose();
         Rope.Dispose();
+        SlidingRope?.Dispose();
     }
 
     /// <summary>Runs the work of one call; explains out-of-memory errors and records the memory in use at the end.</summary>

@@ -35,6 +35,7 @@ public sealed class TorchSharpMemoryEstimate
         "adapter      16 bytes x trained parameters  (float32)",
         "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x min(T, 1024) x min(V, 8192)",
         "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more",
+        "             with norms before and after also 2H; soft caps on attention keep the scores too, which are not counted",
         "             S = L, or 1 when recomputed, as with Int8Weights",
     ];
 
@@ -57,8 +58,9 @@ public sealed class TorchSharpMemoryEstimate
     {
         long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.IntermediateSize;
         int layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1; // one set is in use
+        var outputs = _model.Norms == NormPlacement.Both ? 2 * hidden : 0; // inputs of the norms after attention and feed-forward
         var norms = _model.QueryKeyNorm ? queries + (long)_model.KeyValueHeadCount * _model.HeadSize : 0;
-        var set = _size * (hidden + 4 * queries + 3 * inner + norms) // per token
+        var set = _size * (hidden + 4 * queries + 3 * inner + norms + outputs) // per token
             + (lora is null ? _size * (4 * hidden + queries + inner + norms) : AdaptedInputs(lora));
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
         var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;

@@ -8,7 +8,8 @@ namespace Microsoft.ML.Nlft.Engines;
 /// depend on their length; a sequence's own length alone decides, so that results do not depend on the rest of the batch.
 /// </summary>
 /// <param name="configuration">The model.</param>
-public sealed class RotaryTable(ModelConfiguration configuration)
+/// <param name="rope">Its rotary settings, or those of its layers with a sliding window.</param>
+public sealed class RotaryTable(ModelConfiguration configuration, RopeConfiguration rope)
 {
     private const int FirstPositions = 512;
 
@@ -26,7 +27,7 @@ public sealed class RotaryTable(ModelConfiguration configuration)
         for (var sequence = 0; sequence < batch.Count; sequence++)
         {
             needed = Math.Max(needed, TokensOf(batch, sequence));
-            isOwn |= RopeFrequencies.DependOnLength(configuration.Rope, TokensOf(batch, sequence));
+            isOwn |= RopeFrequencies.DependOnLength(rope, TokensOf(batch, sequence));
         }
         if (isOwn) return OwnRows(batch);
         if (needed > _positions)
@@ -52,7 +53,7 @@ public sealed class RotaryTable(ModelConfiguration configuration)
     /// <summary>Fills consecutive rows with consecutive positions of a sequence.</summary>
     private void Fill(RotaryRows rows, int firstRow, int firstPosition, int count, int length)
     {
-        var (frequencies, magnitude) = RopeFrequencies.Of(configuration.Rope, configuration.HeadSize, length);
+        var (frequencies, magnitude) = RopeFrequencies.Of(rope, configuration.HeadSize, length);
         for (var i = 0; i < count; i++)
         {
             for (var pair = 0; pair < _half; pair++)

@@ -18,19 +18,26 @@ public static class ModelLayout
         for (var layer = 0; layer < configuration.LayerCount; layer++)
         {
             var prefix = $"model.layers.{layer}.";
-            var (attentionNorm, feedForwardNorm) = NormNames(configuration);
-            weights.Add(new(prefix + attentionNorm + ".weight", [hidden]));
+            var norms = Norms(configuration);
+            AddNorm(norms.AttentionInput);
+            AddNorm(norms.AttentionOutput);
             if (configuration.QueryKeyNorm)
             {
                 var (queries, keys) = NormSizes(configuration);
                 weights.Add(new(prefix + "self_attn.q_norm.weight", [queries]));
                 weights.Add(new(prefix + "self_attn.k_norm.weight", [keys]));
             }
-            weights.Add(new(prefix + feedForwardNorm + ".weight", [hidden]));
+            AddNorm(norms.FeedForwardInput);
+            AddNorm(norms.FeedForwardOutput);
             foreach (var linear in LinearModules(configuration, layer))
             {
                 weights.Add(new(linear.Name + ".weight", [linear.Outputs, linear.Inputs]));
                 if (linear.HasBias) weights.Add(new(linear.Name + ".bias", [linear.Outputs]));
+            }
+
+            void AddNorm(string? name)
+            {
+                if (name is not null) weights.Add(new(prefix + name + ".weight", [hidden]));
             }
         }
         weights.Add(new("model.norm.weight", [hidden]));
@@ -38,20 +45,24 @@ public static class ModelLayout
         return weights;
     }
 
-    /// <summary>Returns the names of a layer's norms, of attention and of the feed-forward network.</summary>
-    public static (string Attention, string FeedForward) NormNames(ModelConfiguration configuration)
+    /// <summary>Returns the names of a layer's norms.</summary>
+    public static LayerNorms Norms(ModelConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
-        return configuration.NormAfter ? ("post_attention_layernorm", "post_feedforward_layernorm")
-            : ("input_layernorm", "post_attention_layernorm");
+        return configuration.Norms switch
+        {
+            NormPlacement.After => new(null, "post_attention_layernorm", null, "post_feedforward_layernorm"),
+            NormPlacement.Both => new("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"),
+            _ => new("input_layernorm", null, "post_attention_layernorm", null),
+        };
     }
 
-    /// <summary>Returns how many values the norms of queries and of keys take together: a head, or all heads of a model with norms after.</summary>
+    /// <summary>Returns how many values the norms of queries and of keys take together: a head, or all heads if norms only come after.</summary>
     public static (int Queries, int Keys) NormSizes(ModelConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         var c = configuration;
-        return c.NormAfter ? (c.HeadCount * c.HeadSize, c.KeyValueHeadCount * c.HeadSize) : (c.HeadSize, c.HeadSize);
+        return c.Norms == NormPlacement.After ? (c.HeadCount * c.HeadSize, c.KeyValueHeadCount * c.HeadSize) : (c.HeadSize, c.HeadSize);
     }
 
     /// <summary>Returns the linear layers of all decoder layers, which LoRA can adapt.</summary>
@@ -88,6 +99,13 @@ public static class ModelLayout
         ];
     }
 }
+
+/// <summary>The names of a layer's norms within the layer, for example <c>input_layernorm</c>; null where it has none.</summary>
+/// <param name="AttentionInput">Before attention.</param>
+/// <param name="AttentionOutput">After attention, before the sum with the residual stream.</param>
+/// <param name="FeedForwardInput">Before the feed-forward network.</param>
+/// <param name="FeedForwardOutput">After the feed-forward network, before the sum with the residual stream.</param>
+public sealed record LayerNorms(string? AttentionInput, string? AttentionOutput, string? FeedForwardInput, string? FeedForwardOutput);
 
 /// <summary>A weight's name and shape, outermost dimension first.</summary>
 /// <param name="Name">For example <c>model.layers.0.mlp.up_proj.weight</c>.</param>

@@ -1,11 +1,12 @@
 using Microsoft.ML.Nlft.ModelFiles;
 using static TorchSharp.torch.nn;
+using Approximation = TorchSharp.Modules.GELU.Approximate;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// One decoder layer: m = x + r o(attention(norm(x))), y = m + r feedforward(norm(m)); with norms after, m = x + r norm(o(attention(x))) and
-/// y = m + r norm(feedforward(m)).
+/// One decoder layer: m = x + r norm'(o(attention(norm(x)))), y = m + r norm'(feedforward(norm(m))), where each norm may be missing: norm' in most
+/// architectures, norm in olmo2.
 /// </summary>
 internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
 {
@@ -13,7 +14,9 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     private readonly Scalar _residualMultiplier = configuration.ResidualMultiplier;
     private readonly Scalar _queryMultiplier = (configuration.AttentionMultiplier ?? 0) * Math.Sqrt(configuration.HeadSize);
 
-    public required RmsNorm AttentionNorm { get; init; }
+    /// <summary>The norms before and after attention, or null.</summary>
+    public RmsNorm? AttentionNorm { get; init; }
+    public RmsNorm? AttentionOutputNorm { get; init; }
     public required Linear Q { get; init; }
     public required Linear K { get; init; }
     public required Linear V { get; init; }
@@ -22,7 +25,10 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     /// <summary>The norms of queries and keys, or null.</summary>
     public RmsNorm? QueryNorm { get; init; }
     public RmsNorm? KeyNorm { get; init; }
-    public required RmsNorm FeedForwardNorm { get; init; }
+
+    /// <summary>The norms before and after the feed-forward network, or null.</summary>
+    public RmsNorm? FeedForwardNorm { get; init; }
+    public RmsNorm? FeedForwardOutputNorm { get; init; }
     public required Linear Gate { get; init; }
     public required Linear Up { get; init; }
     public required Linear Down { get; init; }
@@ -37,21 +43,21 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     public Tensor Forward(PassContext context, Tensor x, Tensor? rows = null)
     {
         using var scope = NewDisposeScope();
-        var middle = (rows is null ? x : x.index_select(0, rows)) + Branch(Attend(context, x, rows), AttentionNorm);
-        return (middle + Branch(FeedForward(context, middle, rows), FeedForwardNorm)).MoveToOuterDisposeScope();
+        var middle = (rows is null ? x : x.index_select(0, rows)) + Branch(Attend(context, x, rows), AttentionOutputNorm);
+        return (middle + Branch(FeedForward(context, middle, rows), FeedForwardOutputNorm)).MoveToOuterDisposeScope();
     }
 
     /// <summary>What attention or the feed-forward network adds to the residual stream.</summary>
-    private Tensor Branch(Tensor output, RmsNorm norm)
+    private Tensor Branch(Tensor output, RmsNorm? norm)
     {
-        if (configuration.NormAfter) output = norm.Forward(output);
+        if (norm is not null) output = norm.Forward(output);
         return configuration.ResidualMultiplier == 1 ? output : output * _residualMultiplier;
     }
 
     private Tensor Attend(PassContext context, Tensor x, Tensor? rows)
     {
         using var scope = NewDisposeScope();
-        var normed = configuration.NormAfter ? x : AttentionNorm.Forward(x);
+        var normed = AttentionNorm is null ? x : AttentionNorm.Forward(x);
         var q = Rotated(context, Norm(Q.Forward(context, normed), QueryNorm));
         var k = Rotated(context, Norm(K.Forward(context, normed), KeyNorm));
         var v = Heads(V.Forward(context, normed));
@@ -60,21 +66,30 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
         return O.Forward(context, rows is null ? attended : attended.index_select(0, rows), rows).MoveToOuterDisposeScope();
     }
 
-    /// <summary>SwiGLU (Shazeer, arXiv 2002.05202).</summary>
+    /// <summary>A gated feed-forward network (Shazeer, arXiv 2002.05202).</summary>
     private Tensor FeedForward(PassContext context, Tensor middle, Tensor? rows)
     {
         using var scope = NewDisposeScope();
-        var normed = configuration.NormAfter ? middle : FeedForwardNorm.Forward(middle);
-        var activated = functional.silu(Gate.Forward(context, normed, rows)) * Up.Forward(context, normed, rows);
+        var normed = FeedForwardNorm is null ? middle : FeedForwardNorm.Forward(middle);
+        var activated = Activate(Gate.Forward(context, normed, rows)) * Up.Forward(context, normed, rows);
         return Down.Forward(context, activated, rows).MoveToOuterDisposeScope();
     }
 
+    private Tensor Activate(Tensor x) => configuration.Activation switch
+    {
+        Activation.Silu => functional.silu(x),
+        Activation.Gelu => x.gelu(),
+        Activation.GeluTanh => x.gelu(Approximation.tanh),
+        var other => throw new ArgumentOutOfRangeException(nameof(x), other, null),
+    };
+
     /// <summary>Normalises queries or keys, all heads of a row together or each head by itself: [N, heads, d] from [N, heads d].</summary>
     private Tensor Norm(Tensor x, RmsNorm? norm) =>
-        norm is null ? Heads(x) : configuration.NormAfter ? Heads(norm.Forward(x)) : norm.Forward(Heads(x));
+        norm is null ? Heads(x) : configuration.Norms == NormPlacement.After ? Heads(norm.Forward(x)) : norm.Forward(Heads(x));
 
     private Tensor Rotated(PassContext context, Tensor x) =>
-        configuration.RotatedLayers?[index] != false ? RotaryEmbedding.Rotate(x, context.Rotation) : x;
+        configuration.RotatedLayers?[index] == false ? x
+        : RotaryEmbedding.Rotate(x, (configuration.SlidingWindows[index] > 0 ? context.SlidingRotation : null) ?? context.Rotation);
 
     /// <summary>[N, heads, d] from [N, heads d].</summary>
     private Tensor Heads(Tensor x) => x.view([x.shape[0], -1, configuration.HeadSize]);

@@ -41,7 +41,7 @@ internal sealed class Network : IDisposable
                 Layers[i] = CreateLayer(c, i);
             }
             FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-            Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(ModelLayout.Head), 1 / c.LogitsDivisor);
+            Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(ModelLayout.Head), 1 / c.LogitsDivisor, c.LogitsSoftCap);
             if (Lora is not null) Attach(Lora);
             FirstTrainable = Array.FindIndex(Layers, layer => layer.Linears.Any(linear => linear.IsTrainable));
             if (Embedding.IsTrainable) FirstTrainable = 0;
@@ -85,27 +85,32 @@ internal sealed class Network : IDisposable
     {
         var path = $"model.layers.{index}";
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
+        var (norms, (queryNorm, keyNorm)) = (ModelLayout.Norms(c), ModelLayout.NormSizes(c));
         return new DecoderLayer(index, c)
         {
-            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
+            AttentionNorm = LayerNorm(norms.AttentionInput),
+            AttentionOutputNorm = LayerNorm(norms.AttentionOutput),
             Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
             K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
             V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
             O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
             QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
             KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
-            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
+            FeedForwardNorm = LayerNorm(norms.FeedForwardInput),
+            FeedForwardOutputNorm = LayerNorm(norms.FeedForwardOutput),
             Gate = Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
             Up = Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
             Down = Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias),
         };
+
+        RmsNorm? LayerNorm(string? name) => name is null ? null : Norm($"{path}.{name}.weight", c.HiddenSize);
     }
 
     private Linear Linear(string module, int outputs, int inputs, bool bias) =>
         new(module, Load($"{module}.weight", int8: _int8, outputs, inputs), bias ? Load($"{module}.bias", outputs) : null);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, size), _folder.Configuration.NormEpsilon);
+    private RmsNorm Norm(string name, int size) => new(Load(name, size), _folder.Configuration.NormEpsilon,
+        plusOne: _folder.Configuration.NormKind == NormKind.RmsPlusOne);
 
     private Weight Load(string name, params long[] shape) => Load(name, int8: false, shape);
 

@@ -6,6 +6,9 @@ internal sealed class PassContext
     /// <summary>Cosine and sine for the position of every row, [N, 1, d/2].</summary>
     public required (Tensor Cosine, Tensor Sine) Rotation { get; init; }
 
+    /// <summary>The same for layers with a sliding window; null if they share it.</summary>
+    public (Tensor Cosine, Tensor Sine)? SlidingRotation { get; init; }
+
     /// <summary>Computes the attention of a layer, o[N, heads d], from the index of the layer, q[N, heads, d] and k, v[N, kvHeads, d].</summary>
     public required Func<int, Tensor, Tensor, Tensor, Tensor> Attend { get; init; }
 

@@ -7,9 +7,9 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// Rotary position embedding (Su et al., arXiv 2104.09864) in the rotate-half layout: with a = position * f_i, the pair
 /// (x_i, x_{i+d/2}) is rotated by the angle a. The table of all sequences stays on the device.
 /// </summary>
-internal sealed class RotaryEmbedding(ModelConfiguration configuration, DeviceContext context) : IDisposable
+internal sealed class RotaryEmbedding(ModelConfiguration configuration, RopeConfiguration rope, DeviceContext context) : IDisposable
 {
-    private readonly RotaryTable _table = new(configuration);
+    private readonly RotaryTable _table = new(configuration, rope);
     private RotaryRows? _shared;
     private Tensor? _cosine, _sine; // [positions, 1, d/2]
 

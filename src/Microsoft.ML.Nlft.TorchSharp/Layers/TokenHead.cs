@@ -4,13 +4,15 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T. Logits exist for one block of rows
-/// and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32.
+/// and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32. With a soft
+/// cap c, the logits are c tanh(z / c).
 /// </summary>
-internal sealed class TokenHead(Weight weight, double scale)
+internal sealed class TokenHead(Weight weight, double scale, double? cap)
 {
     private const int Chunk = 8192, RowsPerBlock = 1024;
 
-    private readonly Scalar _scale = scale; // a field: a temporary one could be collected during the native call
+    // Fields: temporary scalars could be collected during the native call.
+    private readonly Scalar _scale = scale, _cap = cap ?? 0, _inverseCap = 1 / cap ?? 0, _one = 1;
 
     /// <summary>The output matrix [V, H]; the embedding if the weights are tied.</summary>
     public Weight Weight { get; } = weight;
@@ -64,9 +66,12 @@ internal sealed class TokenHead(Weight weight, double scale)
             for (var first = 0L; first < Weight.Rows; first += Chunk)
             {
                 using var chunk = NewDisposeScope();
-                var g = Logits(hidden, first).sub_(logSum).exp_();
+                var z = Logits(hidden, first);
+                var slope = cap is null ? null : z.mul(_inverseCap).square().neg_().add_(_one);
+                var g = z.sub_(logSum).exp_();
                 var (column, inside) = Column(y, first, g.shape[1]);
                 g.scatter_add_(1, column.unsqueeze(1), inside.to_type(float32).neg_().unsqueeze(1));
+                if (slope is not null) g.mul_(slope);
                 var narrow = g.mul_(c).to_type(h.dtype);
                 dh.narrow(0, row, rows).add_(narrow.mm(Range(first, g.shape[1])));
                 Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden.narrow(1, 0, Weight.Columns)));
@@ -89,7 +94,12 @@ internal sealed class TokenHead(Weight weight, double scale)
         return Lora is null ? range : cat([range, Lora.B.Values.narrow(0, first, count).to_type(range.dtype)], 1);
     }
 
-    private Tensor Scaled(Tensor z) => scale == 1 ? z : z.mul_(_scale);
+    private Tensor Scaled(Tensor z)
+    {
+        if (scale != 1) z.mul_(_scale);
+        if (cap is not null) z.mul_(_inverseCap).tanh_().mul_(_cap);
+        return z;
+    }
 
     private static (Tensor Hidden, Tensor Targets) Block(Tensor h, Tensor targets, long row)
     {

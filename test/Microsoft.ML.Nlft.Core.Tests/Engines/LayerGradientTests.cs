@@ -1,6 +1,7 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 
@@ -11,15 +12,17 @@ public class LayerGradientTests
     private const int Hidden = 12;
 
     [TestMethod]
-    [DataRow(Hidden, Hidden)]
-    [DataRow(Hidden, 4)]
-    public void RmsNormBackward_AnyGroupSize_MatchesFiniteDifferences(int columns, int group)
+    [DataRow(Hidden, Hidden, false)]
+    [DataRow(Hidden, 4, false)]
+    [DataRow(Hidden, Hidden, true)]
+    [DataRow(Hidden, 4, true)]
+    public void RmsNormBackward_AnyGroupSizeAndKind_MatchesFiniteDifferences(int columns, int group, bool plusOne)
     {
         using var folder = TinyModels.Create();
         var name = group == Hidden ? "model.norm.weight" : "model.layers.0.self_attn.q_norm.weight";
         var weight = new Weight(folder, name, 1, group, vector: true, trainable: true);
         Numbers.Random(1, group, 9).Span.CopyTo(weight.Parameter!.Values);
-        var norm = new RmsNorm(weight, 1e-5);
+        var norm = new RmsNorm(weight, 1e-5, plusOne);
         var context = Context(5);
         Matrix x = Numbers.Random(5, columns, 1), y = Matrix.Zeros(5, columns), r = Numbers.Random(5, columns, 2), dx = Matrix.Zeros(5, columns);
         double Loss()
@@ -38,12 +41,14 @@ public class LayerGradientTests
     }
 
     [TestMethod]
-    [DataRow(3, 0)]
-    [DataRow(3, 2)]
-    [DataRow(1, 0)]
-    public void AttentionBackward_AnyGroupsAndWindow_MatchesFiniteDifferences(int keyValueHeads, int window)
+    [DataRow(3, 0, null)]
+    [DataRow(3, 2, null)]
+    [DataRow(1, 0, null)]
+    [DataRow(3, 0, 0.5)]
+    [DataRow(1, 2, 0.2)]
+    public void AttentionBackward_AnyGroupsWindowAndCap_MatchesFiniteDifferences(int keyValueHeads, int window, double? cap)
     {
-        var c = TinyModels.Configuration with { HeadCount = 3, KeyValueHeadCount = keyValueHeads, HeadSize = 4 };
+        var c = TinyModels.Configuration with { HeadCount = 3, KeyValueHeadCount = keyValueHeads, HeadSize = 4, AttentionSoftCap = cap };
         var attention = new Attention(c, window);
         var context = Context(5, 1, 3);
         Matrix q = Numbers.Random(9, 12, 1), k = Numbers.Random(9, keyValueHeads * 4, 2), v = Numbers.Random(9, keyValueHeads * 4, 3);
@@ -62,12 +67,14 @@ public class LayerGradientTests
     }
 
     [TestMethod]
-    [DataRow(0)]
-    [DataRow(20)]
-    public void AttentionForward_SeveralTiles_EqualsTheNaiveSum(int window)
+    [DataRow(0, null)]
+    [DataRow(20, null)]
+    [DataRow(0, 0.5)]
+    [DataRow(20, 0.1)]
+    public void AttentionForward_SeveralTiles_EqualsTheNaiveSum(int window, double? cap)
     {
         const int Length = 150;
-        var c = TinyModels.Configuration with { HeadCount = 2, KeyValueHeadCount = 1, HeadSize = 8 };
+        var c = TinyModels.Configuration with { HeadCount = 2, KeyValueHeadCount = 1, HeadSize = 8, AttentionSoftCap = cap };
         var context = Context(Length);
         Matrix q = Numbers.Random(Length, 16, 1), k = Numbers.Random(Length, 8, 2), v = Numbers.Random(Length, 8, 3), o = Matrix.Zeros(Length, 16);
         new Attention(c, window).Forward(context, q, k, v, o, Matrix.Zeros(Length, 2));
@@ -77,7 +84,8 @@ public class LayerGradientTests
             {
                 var first = window == 0 ? 0 : Math.Max(0, t - window + 1);
                 var scores = Enumerable.Range(first, t + 1 - first)
-                    .Select(s => Math.Exp(Enumerable.Range(0, 8).Sum(i => (double)q[t][head * 8 + i] * k[s][i]) / Math.Sqrt(8))).ToArray();
+                    .Select(s => Enumerable.Range(0, 8).Sum(i => (double)q[t][head * 8 + i] * k[s][i]) / Math.Sqrt(8))
+                    .Select(score => Math.Exp(cap is { } c ? c * Math.Tanh(score / c) : score)).ToArray();
                 for (var i = 0; i < 8; i++)
                 {
                     var expected = scores.Select((p, s) => p * v[first + s][i]).Sum() / scores.Sum();
@@ -91,7 +99,7 @@ public class LayerGradientTests
     public void Rotate_Backward_InvertsTheRotation()
     {
         var context = Context(7);
-        var rope = new RotaryTable(TinyModels.Configuration).Of(context.Batch);
+        var rope = new RotaryTable(TinyModels.Configuration, TinyModels.Configuration.Rope).Of(context.Batch);
         Matrix x = Numbers.Random(7, Hidden, 1), y = Matrix.Zeros(7, Hidden);
         x.CopyTo(y);
         RotaryEmbedding.Rotate(context, rope, TinyModels.HeadSize, y, 1);
@@ -102,19 +110,78 @@ public class LayerGradientTests
     }
 
     [TestMethod]
-    public void ActivateBackward_RandomInputs_MatchesFiniteDifferences()
+    [DataRow(Activation.Silu)]
+    [DataRow(Activation.Gelu)]
+    [DataRow(Activation.GeluTanh)]
+    public void ActivationBackward_RandomInputs_MatchesFiniteDifferences(Activation activation)
     {
         var context = Context(3);
         Matrix g = Numbers.Random(3, 10, 1), u = Numbers.Random(3, 10, 2), a = Matrix.Zeros(3, 10), r = Numbers.Random(3, 10, 3);
         Matrix dg = Matrix.Zeros(3, 10), du = Matrix.Zeros(3, 10);
         double Loss()
         {
-            FeedForward.Activate(context, g, u, a);
+            Activations.Forward(activation, context, g, u, a);
             return Numbers.Dot(a, r);
         }
-        FeedForward.ActivateBackward(context, g, u, r, dg, du);
+        Activations.Backward(activation, context, g, u, r, dg, du);
         Numbers.CheckGradient("gate", g.Span, dg.Span, Loss);
         Numbers.CheckGradient("up", u.Span, du.Span, Loss);
+    }
+
+    /// <summary>From -12 to 12, in vectors and in the remainder behind them, against the definitions in float64.</summary>
+    [TestMethod]
+    public void ActivationForward_WideRange_EqualsItsDefinition()
+    {
+        const int Count = 2403;
+        Matrix g = Matrix.Zeros(1, Count), u = Matrix.Zeros(1, Count), a = Matrix.Zeros(1, Count);
+        u.Span.Fill(1);
+        for (var i = 0; i < Count; i++) g[0][i] = (i - Count / 2) * 0.01f;
+        foreach (var activation in Enum.GetValues<Activation>())
+        {
+            Activations.Forward(activation, Context(1), g, u, a);
+            for (var i = 0; i < Count; i++)
+            {
+                double x = g[0][i], expected = activation switch
+                {
+                    Activation.Silu => x / (1 + Math.Exp(-x)),
+                    Activation.Gelu => x * NormalDistribution(x),
+                    _ => x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))) / 2,
+                };
+                Assert.AreEqual(expected, a[0][i], 1e-6 * Math.Max(1, Math.Abs(x)), $"{activation} of {x}");
+            }
+        }
+
+        // The series of Phi(x) - 1/2 (Marsaglia 2004); beyond 8 it is 0 or 1 to all digits that count here.
+        static double NormalDistribution(double x)
+        {
+            if (Math.Abs(x) > 8) return x > 0 ? 1 : 0;
+            double sum = x, term = x;
+            for (var i = 3; i < 300; i += 2) sum += term *= x * x / i;
+            return 0.5 + sum * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI);
+        }
+    }
+
+    [TestMethod]
+    [DataRow(50f)]
+    [DataRow(0.25f)]
+    public void SoftCap_WideRange_EqualsItsDefinition(float cap)
+    {
+        var x = Enumerable.Range(0, 1003).Select(i => (i - 500) * 0.01f * cap).ToArray();
+        var (capped, gradient) = (x.ToArray(), Enumerable.Repeat(3f, x.Length).ToArray());
+        VectorMath.SoftCap(capped, cap);
+        var again = x.ToArray();
+        VectorMath.SoftCap(again, cap, gradient, shift: 1);
+        CollectionAssert.AreEqual(capped, again);
+        var weighted = capped.ToArray();
+        var sum = VectorMath.ExpShiftedTimesSlope(weighted, cap, cap);
+        for (var i = 0; i < x.Length; i++)
+        {
+            var tanh = Math.Tanh((double)x[i] / cap);
+            Assert.AreEqual(cap * tanh, capped[i], 5e-7 * cap * Math.Abs(tanh), $"{x[i]}");
+            Assert.AreEqual(2 * (1 - tanh * tanh), gradient[i], 3e-6, $"slope at {x[i]}");
+            Assert.AreEqual(Math.Exp(capped[i] - cap) * (1 - tanh * tanh), weighted[i], 3e-6, $"exp at {x[i]}");
+        }
+        Assert.AreEqual(capped.Sum(value => Math.Exp(value - cap)), sum, 1e-5 * sum);
     }
 
     [TestMethod]
@@ -221,11 +288,13 @@ public class LayerGradientTests
     }
 
     [TestMethod]
-    public void TokenHeadBackward_AnyCoefficients_MatchesFiniteDifferences()
+    [DataRow(0f)]
+    [DataRow(3f)]
+    public void TokenHeadBackward_AnyCoefficientsAndCap_MatchesFiniteDifferences(float cap)
     {
         using var folder = TinyModels.Create();
         var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable: true);
-        var head = new TokenHead(weight, scale: 0.5f);
+        var head = new TokenHead(weight, scale: 0.5f, cap);
         var context = Context(4);
         var h = Numbers.Random(4, Hidden, 1);
         int[] targets = [0, 5, TinyModels.Vocabulary - 1, 5];
@@ -246,16 +315,18 @@ public class LayerGradientTests
     }
 
     [TestMethod]
-    [DataRow(0.0, 1)]
-    [DataRow(0.0, 3)]
-    [DataRow(0.4, 3)]
-    public void TokenHeadBackward_FactorsOfAnAdapter_MatchesFiniteDifferences(double dropout, int rank)
+    [DataRow(0.0, 1, 0f)]
+    [DataRow(0.0, 3, 0f)]
+    [DataRow(0.4, 3, 0f)]
+    [DataRow(0.0, 2, 3f)]
+    [DataRow(0.3, 3, 2f)]
+    public void TokenHeadBackward_FactorsOfAnAdapter_MatchesFiniteDifferences(double dropout, int rank, float cap)
     {
         using var folder = TinyModels.Create();
         var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable: false);
         var a = new Parameter("a", [rank, Hidden], Numbers.Random(rank, Hidden, 2).Data);
         var b = new Parameter("b", [TinyModels.Vocabulary, rank], Numbers.Random(TinyModels.Vocabulary, rank, 3).Data);
-        var head = new TokenHead(weight, scale: 0.5f) { Lora = new LoraFactors("lm_head", a, b, 1.5, dropout) };
+        var head = new TokenHead(weight, scale: 0.5f, cap) { Lora = new LoraFactors("lm_head", a, b, 1.5, dropout) };
         var context = Context(4) with { Training = true };
         var h = Numbers.Random(4, Hidden, 1);
         int[] targets = [0, 5, TinyModels.Vocabulary - 1, 5];

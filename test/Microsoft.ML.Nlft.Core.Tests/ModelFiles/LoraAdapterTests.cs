@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tests.ModelFiles;
@@ -185,8 +187,8 @@ public sealed class LoraAdapterTests
         ["""{"exclude_modules": 3}""", $"\"exclude_modules\": found 3; expected a list of strings. {Correct}"],
         ["""{"target_modules": "all-linear", "layers_to_transform": [1]}""",
             $"\"layers_to_transform\": found [1]; expected null, as target_modules is a pattern. {Correct}"],
-        ["""{"target_modules": ["q_proj", "lm_head"], "use_dora": true}""", "\"target_modules\": found [\"q_proj\",\"lm_head\"]; expected none of "
-            + $"embed_tokens and lm_head beside use_dora or lora_bias. {Merge}"],
+        ["""{"target_modules": ["q_proj", "lm_head"], "use_dora": true}""",
+            $"\"target_modules\": found [\"q_proj\",\"lm_head\"]; expected none of embed_tokens and lm_head beside use_dora or lora_bias. {Merge}"],
         ["""{"target_modules": ["model.embed_tokens"], "lora_bias": true}""", "\"target_modules\": found [\"model.embed_tokens\"]; expected none of "
             + $"embed_tokens and lm_head beside use_dora or lora_bias. {Merge}"],
         ["""{"target_modules": []}""", $"\"target_modules\": found []; expected a list of names, a regular expression or \"all-linear\". {Correct}"],
@@ -247,8 +249,8 @@ public sealed class LoraAdapterTests
             $"tensor \"base_model.model.{Up}.lora_B.bias\": found a bias of a factor (lora_bias); expected base_model.model.MODULE.lora_A.weight "
                 + $"or .lora_B.weight. {Retrain}"],
         [new[] { "base_model.model.model.norm.weight" }, new long[] { 7, 3 },
-            $"tensor \"base_model.model.model.norm.weight\": found a tensor that is not a LoRA factor; expected base_model.model.MODULE.lora_A.weight "
-                + $"or .lora_B.weight. {Retrain}"],
+            "tensor \"base_model.model.model.norm.weight\": found a tensor that is not a LoRA factor; expected "
+                + $"base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
         [new[] { "base_model.model.lm_head.weight" }, new long[] { 7 },
             $"tensor \"base_model.model.lm_head.weight\": found shape [7]; expected two sizes above 0. {Incomplete}"],
         [new[] { $"base_model.model.{Up}.lora_A.default.weight" }, new long[] { 2, 3 },
@@ -380,6 +382,87 @@ public sealed class LoraAdapterTests
         using var folder = new TemporaryFolder();
         Assert.AreEqual(expected, folder.Refusal(() => new LoraAdapter(configuration, Factors()).Save(folder.Path)));
         Assert.IsEmpty(folder.Files());
+    }
+
+    /// <summary>What every kind of adapter has beside A and B, and how it starts.</summary>
+    [TestMethod]
+    public void Create_EveryKind_LeavesTheModelAsItIsAtFirst()
+    {
+        using var model = TinyModels.Create(1, TinyModels.Configuration with
+        {
+            ModelType = "llama", QueryKeyNorm = false, QkvBias = true, OutputBias = true,
+        });
+        var modules = new LoraConfiguration { Rank = 2, TargetModules = ["q_proj", "up_proj"] };
+        (LoraConfiguration, string[])[] kinds =
+        [
+            (modules with { UseDora = true }, ["model.layers.0.self_attn.q_proj.lora_magnitude_vector"]),
+            (modules with { LoraBias = true }, ["model.layers.1.mlp.up_proj.lora_B.bias"]),
+            (modules with { Bias = TrainedBiases.LoraOnly }, ["model.layers.0.self_attn.q_proj.bias"]),
+            (modules with { Bias = TrainedBiases.All }, ["model.layers.0.self_attn.k_proj.bias", "model.layers.0.self_attn.v_proj.bias"]),
+            (modules with { ModulesToSave = ["lm_head", "embed_tokens"] }, ["lm_head.weight", "model.embed_tokens.weight"]),
+            (modules with { TargetModules = ["embed_tokens", "lm_head"] },
+                ["model.embed_tokens.lora_embedding_A", "model.embed_tokens.lora_embedding_B", "lm_head.lora_A"]),
+        ];
+        var sequence = new TokenSequence((int[])[3, 14, 15, 9, 26, 5, 30, 8, 2], 3);
+        using var plain = new ManagedEngine().Load(new ModelLoadOptions { Folder = model });
+        var expected = plain.Score([sequence])[0].LogProbabilities.Select(p => (double)p).ToArray();
+        foreach (var (configuration, names) in kinds)
+        {
+            var adapter = LoraAdapter.Create(configuration, model, seed: 3);
+            adapter.EnsureFits(model.Configuration);
+            foreach (var name in names) Assert.IsTrue(adapter.Factors.Any(factor => factor.Name == name), name);
+            using var adapted = new ManagedEngine().Load(new ModelLoadOptions { Folder = model, Adapter = adapter });
+            NumberAssert.AreClose(expected, adapted.Score([sequence])[0].LogProbabilities, 1e-5, names[0]);
+            using var folder = new TemporaryFolder();
+            adapter.Save(folder.Path);
+            LoraAdapter.Load(folder.Path).EnsureFits(model.Configuration);
+        }
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => LoraAdapter.Create(kinds[0].Item1, model.Configuration, seed: 3)).Message,
+            "a fresh adapter, \"model.layers.0.self_attn.q_proj.weight\": found no weights of the model; expected the model's folder");
+    }
+
+    public static IEnumerable<object[]> NotTogether =>
+    [
+        [new LoraConfiguration { TargetModules = ["lm_head"], UseDora = true }, "option TargetModules: found lm_head"],
+        [new LoraConfiguration { TargetPattern = ".*embed_tokens", LoraBias = true }, "option TargetModules: found model.embed_tokens"],
+        [new LoraConfiguration { TargetModules = ["lm_head", "q_proj"], ModulesToSave = ["lm_head"] }, "option TargetModules: found lm_head"],
+        [new LoraConfiguration { ModulesToSave = ["norm"] }, "option ModulesToSave: found norm; expected embed_tokens, lm_head or both"],
+        [new LoraConfiguration { UseDora = true, LoraBias = true }, "option LoraBias: found true; expected false beside UseDora"],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(NotTogether))]
+    public void Create_KindsThatDoNotGoTogether_AreRefused(LoraConfiguration configuration, string expected)
+    {
+        using var model = TinyModels.Create();
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => LoraAdapter.Create(configuration, model, seed: 3)).Message, expected);
+    }
+
+    /// <summary>An embedding with more rows makes the vocabulary; the other end must have as many, where it is another matrix.</summary>
+    [TestMethod]
+    [DataRow(true, 34, 0, null)]
+    [DataRow(true, 34, 34, null)]
+    [DataRow(false, 34, 34, null)]
+    [DataRow(false, 34, 0, "adapter, tensor \"lm_head.weight\": found no such factor; expected one of shape [34, 12]")]
+    [DataRow(false, 34, 33, "adapter, tensor \"lm_head.weight\": found shape [33, 12]; expected [34, 12]")]
+    [DataRow(true, 0, 34, "adapter, tensor \"lm_head.weight\": found shape [34, 12]; expected [31, 12]")]
+    public void EnsureFits_EnlargedVocabulary_NeedsBothEndsOrASharedOne(bool tied, int embedding, int head, string? refusal)
+    {
+        var model = TinyModels.Configuration with { TieWordEmbeddings = tied };
+        var adapter = LoraAdapter.Create(new LoraConfiguration { Rank = 2 }, model, seed: 3);
+        (string Name, int Rows)[] ends = [("model.embed_tokens.weight", embedding), ("lm_head.weight", head)];
+        var tensors = ends.Where(end => end.Rows > 0).Select(end => new NamedTensor(end.Name, [end.Rows, 12], new float[end.Rows * 12]));
+        var enlarged = new LoraAdapter(adapter.Configuration, [.. adapter.Factors, .. tensors]);
+        if (refusal is null)
+        {
+            enlarged.EnsureFits(model);
+            Assert.AreEqual(34, enlarged.Extend(model).VocabularySize);
+            CollectionAssert.AreEqual(adapter.Factors.ToArray(), enlarged.Trained.ToArray());
+        }
+        else
+        {
+            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => enlarged.EnsureFits(model)).Message, refusal);
+        }
     }
 
     [TestMethod]

@@ -77,8 +77,46 @@ public sealed class ModelConfigurationTests
         Assert.AreEqual("True,True,True,False,True", string.Join(",", c.RotatedLayers!));
         c = Load($$"""{"model_type": "olmo2", {{Bare}}}""");
         Assert.AreEqual((4, 2048, 1e-5, false), (c.KeyValueHeadCount, c.MaximumPositions, c.NormEpsilon, c.TieWordEmbeddings));
-        Assert.AreEqual((true, true, 50279), (c.NormAfter, c.QueryKeyNorm, c.EndOfSequenceIds[0]));
+        Assert.AreEqual((true, true, 50279), (c.Norms == NormPlacement.After, c.QueryKeyNorm, c.EndOfSequenceIds[0]));
     }
+
+    [TestMethod]
+    public void Load_MissingGemmaKeys_TakeTheDefaultsOfTheClasses()
+    {
+        const string Bare = "\"num_attention_heads\": 8, \"num_key_value_heads\": \"(remove)\", \"max_position_embeddings\": \"(remove)\"";
+        var c = Load($$"""{"model_type": "gemma2", {{Bare}}}""");
+        Assert.AreEqual((4, 256, 8192, 1e4, true, 1), (c.KeyValueHeadCount, c.HeadSize, c.MaximumPositions, c.Rope.Theta, c.TieWordEmbeddings,
+            c.EndOfSequenceIds[0]));
+        Assert.AreEqual((50.0, 30.0, null, Math.Sqrt(32), false), (c.AttentionSoftCap, c.LogitsSoftCap, c.AttentionMultiplier, c.EmbeddingMultiplier,
+            c.QueryKeyNorm));
+        Assert.AreEqual((NormPlacement.Both, NormKind.RmsPlusOne, Activation.GeluTanh, null), (c.Norms, c.NormKind, c.Activation, c.SlidingRope));
+        c = Load($$"""{"model_type": "gemma3_text", "num_hidden_layers": 7, {{Bare}}, "query_pre_attn_scalar": 144}""");
+        Assert.AreEqual((4, 256, 131072, 1e6, 1e4), (c.KeyValueHeadCount, c.HeadSize, c.MaximumPositions, c.Rope.Theta, c.SlidingRope!.Theta));
+        Assert.AreEqual((null, null, 1 / 12.0, true), (c.AttentionSoftCap, c.LogitsSoftCap, c.AttentionMultiplier, c.QueryKeyNorm));
+        Assert.AreEqual("4096,4096,4096,4096,4096,0,4096", string.Join(",", c.SlidingWindows));
+    }
+
+    [TestMethod]
+    [DataRow("gemma2", """{"attn_logit_softcapping": null, "final_logit_softcapping": 20}""", null, 20.0)]
+    [DataRow("gemma3_text", """{"final_logit_softcapping": 20}""", null, 20.0)]
+    [DataRow("llama", """{"attn_logit_softcapping": 50, "final_logit_softcapping": 20}""", null, null)]
+    public void Load_SoftCaps_CountWhereTheArchitectureHasThem(string type, string changes, double? attention, double? logits)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = type;
+        var c = Load(json.ToJsonString());
+        Assert.AreEqual((attention, logits), (c.AttentionSoftCap, c.LogitsSoftCap));
+    }
+
+    [TestMethod]
+    [DataRow("llama", "hidden_act", "swish", Activation.Silu)]
+    [DataRow("llama", "hidden_act", "gelu", Activation.Gelu)]
+    [DataRow("qwen2", "hidden_act", "gelu_new", Activation.GeluTanh)]
+    [DataRow("gemma2", "hidden_activation", "gelu", Activation.Gelu)]
+    [DataRow("gemma2", "hidden_act", "gelu", Activation.GeluTanh)]
+    [DataRow("gemma3_text", "hidden_activation", "gelu_fast", Activation.GeluTanh)]
+    public void Load_Activation_IsReadFromTheKeyOfTheArchitecture(string type, string key, string value, Activation expected) =>
+        Assert.AreEqual(expected, Load(new JsonObject { ["model_type"] = type, [key] = value }.ToJsonString()).Activation);
 
     [TestMethod]
     [DataRow("""{"no_rope_layers": [0, 1, 1]}""", "False,True,True")]
@@ -114,6 +152,13 @@ public sealed class ModelConfigurationTests
          "layer_types": ["sliding_attention", "full_attention", "full_attention"]}
         """, "7,0,0")]
     [DataRow("""{"model_type": "llama", "sliding_window": 7}""", "0,0,0")]
+    [DataRow("""{"model_type": "gemma2", "sliding_window": 7, "sliding_window_pattern": 3}""", "7,0,7")]
+    [DataRow("""{"model_type": "gemma3_text", "sliding_window": 7}""", "7,7,7")]
+    [DataRow("""{"model_type": "gemma3_text", "sliding_window": 7, "sliding_window_pattern": 3}""", "7,7,0")]
+    [DataRow("""
+        {"model_type": "gemma3_text", "sliding_window": 7, "_sliding_window_pattern": 3, "sliding_window_pattern": 3,
+         "layer_types": ["full_attention", "sliding_attention", "full_attention"]}
+        """, "0,7,0")]
     public void Load_SlidingWindows_FollowTheArchitecture(string changes, string expected) =>
         Assert.AreEqual(expected, string.Join(",", Load(changes).SlidingWindows));
 
@@ -166,6 +211,22 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
+    [DataRow("{}", 1e6, 1.0, 1e4, 1.0)]
+    [DataRow("""{"rope_theta": 5e5, "rope_local_base_freq": 2e4, "rope_scaling": {"rope_type": "linear", "factor": 8}}""", 5e5, 8.0, 2e4, 1.0)]
+    [DataRow("""
+        {"rope_parameters": {"full_attention": {"rope_theta": 5e5, "rope_type": "linear", "factor": 8}, "sliding_attention": {"rope_theta": 2e4}}}
+        """, 5e5, 8.0, 2e4, 1.0)]
+    [DataRow("""{"rope_parameters": {"sliding_attention": {"rope_type": "linear", "factor": 2}}, "rope_theta": 5e5}""", 5e5, 1.0, 1e4, 2.0)]
+    [DataRow("""{"rope_parameters": {"full_attention": {"rope_type": "default"}}, "rope_local_base_freq": 2e4}""", 1e6, 1.0, 2e4, 1.0)]
+    public void Load_RopeOfGemma3_IsReadByTypeOfLayer(string changes, double theta, double factor, double slidingTheta, double slidingFactor)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = "gemma3_text";
+        var c = Load(json.ToJsonString());
+        Assert.AreEqual((theta, factor, slidingTheta, slidingFactor), (c.Rope.Theta, c.Rope.Factor, c.SlidingRope!.Theta, c.SlidingRope.Factor));
+    }
+
+    [TestMethod]
     [DataRow("""{"rope_scaling": {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32}}""", 32)]
     [DataRow("""{"rope_scaling": {"rope_type": "yarn", "factor": 4}, "original_max_position_embeddings": 64}""", 64)]
     [DataRow("""
@@ -212,14 +273,14 @@ public sealed class ModelConfigurationTests
     public static IEnumerable<object[]> Malformed =>
     [
         ["""{"model_type": "phi3"}""",
-            "config.json, \"model_type\": found \"phi3\"; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use a model of one of "
-                + "these architectures."],
-        ["""{"model_type": "gemma3_text"}""",
-            "config.json, \"model_type\": found \"gemma3_text\"; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use a model "
-                + "of one of these architectures."],
+            $"config.json, \"model_type\": found \"phi3\"; expected {ModelArchitecture.Names}. Use a model of one of these architectures."],
+        ["""{"model_type": "gemma"}""",
+            $"config.json, \"model_type\": found \"gemma\"; expected {ModelArchitecture.Names}. Use a model of one of these architectures."],
+        ["""{"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}""",
+            $"config.json, \"model_type\": found \"gemma3\"; expected {ModelArchitecture.Names}. This model also sees images: use the files of a "
+                + "text-only Gemma 3, whose model_type is gemma3_text, such as Gemma 3 270M or 1B."],
         ["""{"model_type": "(remove)"}""",
-            "config.json, \"model_type\": found no such key; expected llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2. Use the "
-                + "config.json that belongs to the model."],
+            $"config.json, \"model_type\": found no such key; expected {ModelArchitecture.Names}. Use the config.json that belongs to the model."],
         ["""{"model_type": "granite", "residual_multiplier": 0}""",
             $"config.json, \"residual_multiplier\": found 0; expected a finite number above 0. {CorrectConfiguration}"],
         ["""{"model_type": "granite", "logits_scaling": -8}""",
@@ -251,7 +312,36 @@ public sealed class ModelConfigurationTests
         ["""{"rms_norm_eps": "small"}""", $"config.json, \"rms_norm_eps\": found \"small\"; expected a finite number. {Correct}"],
         ["""{"max_position_embeddings": 0}""",
             $"config.json, \"max_position_embeddings\": found 0; expected an integer from 1 to 2147483647. {CorrectConfiguration}"],
-        ["""{"hidden_act": "gelu"}""", "config.json, \"hidden_act\": found \"gelu\"; expected \"silu\". Use a model with SiLU feed-forward layers."],
+        ["""{"hidden_act": "relu"}""",
+            "config.json, \"hidden_act\": found \"relu\"; expected silu, gelu or gelu_pytorch_tanh. Use a model whose feed-forward layers have one "
+                + "of these activations."],
+        ["""{"model_type": "gemma2", "hidden_activation": "relu2"}""",
+            "config.json, \"hidden_activation\": found \"relu2\"; expected silu, gelu or gelu_pytorch_tanh. Use a model whose feed-forward layers "
+                + "have one of these activations."],
+        ["""{"model_type": "gemma3_text", "use_bidirectional_attention": true}""",
+            "config.json, \"use_bidirectional_attention\": found true; expected false. Use a model that generates text; this one computes "
+                + "embeddings of texts."],
+        ["""{"model_type": "gemma2", "query_pre_attn_scalar": 0}""",
+            $"config.json, \"query_pre_attn_scalar\": found 0; expected a number above 0. {Correct}"],
+        ["""{"model_type": "gemma2", "attn_logit_softcapping": -50}""",
+            $"config.json, \"attn_logit_softcapping\": found -50; expected a finite number above 0, or null. {CorrectConfiguration}"],
+        ["""{"model_type": "gemma3_text", "final_logit_softcapping": 0}""",
+            $"config.json, \"final_logit_softcapping\": found 0; expected a finite number above 0, or null. {CorrectConfiguration}"],
+        ["""{"model_type": "gemma3_text", "sliding_window_pattern": 0}""",
+            $"config.json, \"sliding_window_pattern\": found 0; expected an integer above 0. {Correct}"],
+        ["""{"model_type": "gemma3_text", "sliding_window": 0}""",
+            $"config.json, \"sliding_window\": found 0; expected an integer above 0, or null. {Correct}"],
+        ["""{"model_type": "gemma3_text", "rope_local_base_freq": 1}""",
+            $"config.json, \"rope_local_base_freq\": found 1; expected a number above 1. {Correct}"],
+        ["""{"model_type": "gemma3_text", "rope_parameters": {"rope_theta": 1000000.0}}""",
+            $"config.json, \"rope_parameters.rope_theta\": found 1000000.0; expected the settings in full_attention and in sliding_attention. "
+                + $"{Correct}"],
+        ["""
+        {"model_type": "gemma3_text", "rope_scaling": {"rope_type": "linear", "factor": 8},
+         "rope_parameters": {"full_attention": {"rope_theta": 1000000.0}}}
+        """,
+            "config.json, \"rope_scaling\": found {\"rope_type\":\"linear\",\"factor\":8}; expected none beside rope_parameters. Remove one of "
+                + "them."],
         ["""{"tie_word_embeddings": 1}""", $"config.json, \"tie_word_embeddings\": found 1; expected true or false. {Correct}"],
         ["""{"model_type": "mistral", "attention_bias": true}""",
             $"config.json, \"attention_bias\": found True; expected false: mistral has no biases. {CorrectConfiguration}"],
@@ -339,6 +429,16 @@ public sealed class ModelConfigurationTests
             folder.Refusal((c with { SlidingWindows = [0, 7, 0] }).Validate));
         Assert.AreEqual($"ModelConfiguration, \"attention_bias\": found True for q, k, v and False for o; expected the same for q, k, v and o. "
             + $"{CorrectConfiguration}", folder.Refusal((c with { QkvBias = true }).Validate));
+        Assert.AreEqual("ModelConfiguration, \"model_type\": found llama with QueryKeyNorm False, Norms Both, NormKind Rms; expected QueryKeyNorm "
+            + $"False, Norms Before, NormKind Rms. {CorrectConfiguration}", folder.Refusal((c with { Norms = NormPlacement.Both }).Validate));
+        Assert.AreEqual($"ModelConfiguration, \"final_logit_softcapping\": found 30; expected none: llama has no such soft cap. "
+            + CorrectConfiguration, folder.Refusal((c with { LogitsSoftCap = 30 }).Validate));
+        Assert.AreEqual("ModelConfiguration, \"rope_local_base_freq\": found 10000; expected rotary settings of layers with a sliding window in "
+            + $"gemma3_text only. {CorrectConfiguration}", folder.Refusal((c with { SlidingRope = new() }).Validate));
+        var gemma = Load("""{"model_type": "gemma2", "hidden_size": 64}""");
+        gemma.Validate();
+        Assert.AreEqual($"ModelConfiguration, \"EmbeddingMultiplier\": found 1; expected Math.Sqrt(HiddenSize) in gemma2. {CorrectConfiguration}",
+            folder.Refusal((gemma with { EmbeddingMultiplier = 1 }).Validate));
     }
 
     [TestMethod]
@@ -362,6 +462,14 @@ public sealed class ModelConfigurationTests
         """)]
     [DataRow("""{"model_type": "smollm3", "no_rope_layers": [1, 1, 0], "tie_word_embeddings": false}""")]
     [DataRow("""{"model_type": "olmo2", "attention_bias": true}""")]
+    [DataRow("""{"hidden_act": "gelu"}""")]
+    [DataRow("""{"model_type": "gemma2", "query_pre_attn_scalar": 21, "attn_logit_softcapping": null, "final_logit_softcapping": 4.5}""")]
+    [DataRow("""{"model_type": "gemma2", "query_pre_attn_scalar": 20.7, "tie_word_embeddings": false, "sliding_window": null}""")]
+    [DataRow("""{"model_type": "gemma3_text", "sliding_window_pattern": 2, "rope_scaling": {"rope_type": "linear", "factor": 8}}""")]
+    [DataRow("""
+        {"model_type": "gemma3_text", "rope_parameters": {"full_attention": {"rope_theta": 5e5},
+         "sliding_attention": {"rope_type": "linear", "factor": 2, "rope_theta": 2e4}}}
+        """)]
     public void Load_WrittenConfiguration_ReadsBackAsItWas(string changes)
     {
         var c = Load(changes);

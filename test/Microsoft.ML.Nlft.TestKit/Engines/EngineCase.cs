@@ -11,9 +11,11 @@ public sealed class EngineCase : IDisposable
     /// <summary>Creates a case that owns the folder.</summary>
     public EngineCase(ModelFolder folder, LoraAdapter adapter, TokenSequence sequence) => (Folder, Adapter, Sequence) = (folder, adapter, sequence);
 
-    /// <summary>The names of the golden models, if available, and of six random ones, as data rows.</summary>
+    private static readonly string[] s_kinds = ["llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "olmo2", "gemma2", "gemma3_text"];
+
+    /// <summary>The names of the golden models, if available, and of a random one of every architecture, as data rows.</summary>
     public static IEnumerable<object[]> Names =>
-        Fixtures.Folders("golden", "llama").Concat(Enumerable.Range(1, 6).Select(seed => new object[] { $"{Random}{seed}" }));
+        Fixtures.Folders("golden", "llama").Concat(Enumerable.Range(1, s_kinds.Length).Select(seed => new object[] { $"{Random}{seed}" }));
 
     /// <summary>The base model.</summary>
     public ModelFolder Folder { get; }
@@ -42,13 +44,14 @@ public sealed class EngineCase : IDisposable
     private static EngineCase FromSeed(int seed)
     {
         var random = new Random(seed);
-        var kind = ((string[])["llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "olmo2"])[random.Next(7)];
-        int keyHeads = random.Next(1, 4), layers = random.Next(1, 5), vocabulary = random.Next(20, 200);
+        var kind = s_kinds[(seed - 1) % s_kinds.Length];
+        var isGemma = kind.StartsWith("gemma", StringComparison.Ordinal);
+        int keyHeads = random.Next(1, 4), layers = random.Next(1, 5), vocabulary = random.Next(20, 200), hidden = 4 * random.Next(4, 17);
         var configuration = new ModelConfiguration
         {
             ModelType = kind,
             VocabularySize = vocabulary,
-            HiddenSize = 4 * random.Next(4, 17),
+            HiddenSize = hidden,
             IntermediateSize = 4 * random.Next(4, 33),
             LayerCount = layers,
             HeadCount = keyHeads * random.Next(1, 4),
@@ -57,14 +60,20 @@ public sealed class EngineCase : IDisposable
             MaximumPositions = 128,
             TieWordEmbeddings = random.Next(2) == 0,
             QkvBias = kind == "qwen2",
-            QueryKeyNorm = kind is "qwen3" or "olmo2",
-            NormAfter = kind == "olmo2",
+            QueryKeyNorm = kind is "qwen3" or "olmo2" or "gemma3_text",
+            Norms = kind == "olmo2" ? NormPlacement.After : isGemma ? NormPlacement.Both : NormPlacement.Before,
+            NormKind = isGemma ? NormKind.RmsPlusOne : NormKind.Rms,
+            Activation = isGemma ? Activation.GeluTanh : Activation.Silu,
+            SlidingRope = kind == "gemma3_text" ? new RopeConfiguration { Theta = 300 } : null,
+            AttentionSoftCap = kind == "gemma2" ? 2 : null,
+            LogitsSoftCap = isGemma ? 5 : null,
             RotatedLayers = kind == "smollm3" ? [.. Enumerable.Range(0, layers).Select(layer => layer % 2 == 0)] : null,
-            EmbeddingMultiplier = kind == "granite" ? 3 : 1,
-            AttentionMultiplier = kind == "granite" ? 0.4 : null,
+            EmbeddingMultiplier = kind == "granite" ? 3 : isGemma ? Math.Sqrt(hidden) : 1,
+            AttentionMultiplier = kind is "granite" or "gemma2" ? 0.4 : null,
             ResidualMultiplier = kind == "granite" ? 0.7 : 1,
             LogitsDivisor = kind == "granite" ? 1.5 : 1,
-            SlidingWindows = [.. Enumerable.Range(0, layers).Select(layer => kind == "mistral" || (kind == "qwen3" && layer % 2 == 1) ? 9 : 0)],
+            SlidingWindows = [.. Enumerable.Range(0, layers).Select(layer => kind == "mistral" || (kind == "qwen3" && layer % 2 == 1)
+                || (isGemma && layer % 2 == 0) ? 9 : 0)],
         };
         var spread = Math.Pow(2, 2 * random.NextDouble() - 1);
         var path = TinyModels.NewFolder();
@@ -83,7 +92,8 @@ public sealed class EngineCase : IDisposable
             foreach (ref var value in values.AsSpan())
             {
                 var uniform = random.NextDouble() - 0.5;
-                value = (float)(name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 + uniform : scale * Math.Sqrt(12) * uniform);
+                var isNorm = name.EndsWith("norm.weight", StringComparison.Ordinal);
+                value = (float)(isNorm ? (isGemma ? 0 : 1) + uniform : scale * Math.Sqrt(12) * uniform);
             }
             return new NamedTensor(name, shape, values);
         }

@@ -24,8 +24,6 @@ public sealed class TransformersGolden : IDisposable
     /// <summary>Architectures that no engine here has yet, by folder, and the key by which they are refused.</summary>
     public static IReadOnlyDictionary<string, string> Unsupported { get; } = new Dictionary<string, string>
     {
-        ["gemma2"] = "model_type",
-        ["gemma3_text"] = "model_type",
         ["gpt2"] = "model_type",
         ["gpt_neox"] = "model_type",
         ["mixtral"] = "model_type",
@@ -36,22 +34,16 @@ public sealed class TransformersGolden : IDisposable
         ["qwen3_moe-unnormalised"] = "model_type",
     };
 
-    /// <summary>Kinds of adapters that are not computed yet, and the name by which they are refused.</summary>
-    public static IReadOnlyDictionary<string, string> UnsupportedAdapters { get; } = new Dictionary<string, string>
-    {
-    };
-
     /// <summary>The folders that the engines support, in both spellings, as data rows.</summary>
     public static IEnumerable<object[]> Names => Supported.SelectMany(name => new[] { [name], new object[] { name + OldSpelling } });
 
     /// <summary>The folders that no engine supports, as data rows.</summary>
     public static IEnumerable<object[]> UnsupportedNames => Folders.Where(Unsupported.ContainsKey).Select(name => new object[] { name });
 
-    /// <summary>The adapters of the supported folders that are computed, as data rows of folder and name.</summary>
-    public static IEnumerable<object[]> Adapters => AllAdapters.Where(row => !UnsupportedAdapters.ContainsKey((string)row[1]));
-
-    /// <summary>The other adapters of the supported folders, as data rows of folder and name.</summary>
-    public static IEnumerable<object[]> RefusedAdapters => AllAdapters.Where(row => UnsupportedAdapters.ContainsKey((string)row[1]));
+    /// <summary>The adapters of the supported folders, as data rows of folder and name.</summary>
+    public static IEnumerable<object[]> Adapters => Supported.SelectMany(name =>
+        Directory.GetDirectories(Fixtures.Path_("golden", "transformers", name), "adapter-*").Order(StringComparer.Ordinal)
+            .Select(path => new object[] { name, Path.GetFileName(path)["adapter-".Length..] }));
 
     /// <summary>The model.</summary>
     public ModelFolder Folder { get; }
@@ -86,10 +78,6 @@ public sealed class TransformersGolden : IDisposable
     private static IEnumerable<string> Folders => Fixtures.Folders("golden", "transformers").Select(row => (string)row[0]);
 
     private static IEnumerable<string> Supported => Folders.Where(name => !Unsupported.ContainsKey(name));
-
-    private static IEnumerable<object[]> AllAdapters => Supported.SelectMany(name =>
-        Directory.GetDirectories(Fixtures.Path_("golden", "transformers", name), "adapter-*").Order(StringComparer.Ordinal)
-            .Select(path => new object[] { name, Path.GetFileName(path)["adapter-".Length..] }));
 
     private static string WithOldConfiguration(string path)
     {

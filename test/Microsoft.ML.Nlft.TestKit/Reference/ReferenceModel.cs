@@ -29,9 +29,12 @@ public sealed class ReferenceModel
 
         Node Frozen(WeightShape weight) => new((int)weight.Shape[0], weight.Shape.Length > 1 ? (int)weight.Shape[1] : 1, isFrozen: true)
         {
-            Values = [.. folder.Tensor(weight.Name, weight.Shape).ToArray().Select(value => rounding.ToNearest(value))],
+            Values = [.. folder.Tensor(weight.Name, weight.Shape).ToArray().Select(value => rounding.ToNearest(value) + (IsPlusOne(weight) ? 1 : 0))],
         };
     }
+
+    private bool IsPlusOne(WeightShape weight) =>
+        _model.NormKind == NormKind.RmsPlusOne && weight.Name.EndsWith("norm.weight", StringComparison.Ordinal);
 
     /// <summary>The accumulated gradients by name.</summary>
     public IReadOnlyDictionary<string, double[]> Gradients => _factors.ToDictionary(factor => factor.Key, factor => factor.Value.Gradient);
@@ -106,30 +109,34 @@ public sealed class ReferenceModel
         var x = new Node(tokens.Length, _model.HiddenSize);
         for (var row = 0; row < tokens.Length; row++) _weights["model.embed_tokens.weight"].Row(tokens[row]).CopyTo(x.Row(row));
         if (_model.EmbeddingMultiplier != 1) x = Scaled(tape, x, _model.EmbeddingMultiplier);
-        var rotation = Rotation(tokens.Length);
-        for (var layer = 0; layer < _model.LayerCount; layer++) x = Layer(tape, layer, x, rotation);
+        var rotation = Rotation(_model.Rope, tokens.Length);
+        var sliding = _model.SlidingRope is { } rope ? Rotation(rope, tokens.Length) : rotation;
+        for (var layer = 0; layer < _model.LayerCount; layer++) x = Layer(tape, layer, x, _model.SlidingWindows[layer] > 0 ? sliding : rotation);
         var hidden = Norm(tape, x, "model.norm", _model.HiddenSize);
         var logits = tape.Product(hidden, _weights[_model.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"]);
-        return (hidden, Scaled(tape, logits, 1 / _model.LogitsDivisor));
+        logits = Scaled(tape, logits, 1 / _model.LogitsDivisor);
+        return (hidden, _model.LogitsSoftCap is { } cap ? tape.SoftCap(logits, cap) : logits);
     }
 
     private Node Layer(Tape tape, int layer, Node x, (double[] Cosine, double[] Sine) rotation)
     {
         string attention = $"model.layers.{layer}.self_attn", feedForward = $"model.layers.{layer}.mlp";
-        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(_model), ModelLayout.NormSizes(_model));
-        var normed = _model.NormAfter ? x : Norm(tape, x, $"model.layers.{layer}.{attentionNorm}", _model.HiddenSize);
+        var (norms, (queryNorm, keyNorm)) = (ModelLayout.Norms(_model), ModelLayout.NormSizes(_model));
+        var normed = LayerNorm(x, norms.AttentionInput);
         var q = Rotated(Linear(tape, normed, $"{attention}.q_proj"), $"{attention}.q_norm", queryNorm);
         var k = Rotated(Linear(tape, normed, $"{attention}.k_proj"), $"{attention}.k_norm", keyNorm);
         if (_model.AttentionMultiplier is { } multiplier) q = Scaled(tape, q, multiplier * Math.Sqrt(_model.HeadSize));
         var v = Linear(tape, normed, $"{attention}.v_proj");
-        var attended = tape.Attend(q, k, v, _model.HeadSize, _model.SlidingWindows[layer]);
-        var middle = Sum(x, Linear(tape, attended, $"{attention}.o_proj"), attentionNorm);
-        normed = _model.NormAfter ? middle : Norm(tape, middle, $"model.layers.{layer}.{feedForwardNorm}", _model.HiddenSize);
-        var gated = tape.Multiply(tape.Silu(Linear(tape, normed, $"{feedForward}.gate_proj")), Linear(tape, normed, $"{feedForward}.up_proj"));
-        return Sum(middle, Linear(tape, gated, $"{feedForward}.down_proj"), feedForwardNorm);
+        var attended = tape.Attend(q, k, v, _model.HeadSize, _model.SlidingWindows[layer], _model.AttentionSoftCap);
+        var middle = Sum(x, Linear(tape, attended, $"{attention}.o_proj"), norms.AttentionOutput);
+        normed = LayerNorm(middle, norms.FeedForwardInput);
+        var gate = tape.Activate(Linear(tape, normed, $"{feedForward}.gate_proj"), _model.Activation);
+        var gated = tape.Multiply(gate, Linear(tape, normed, $"{feedForward}.up_proj"));
+        return Sum(middle, Linear(tape, gated, $"{feedForward}.down_proj"), norms.FeedForwardOutput);
 
-        Node Sum(Node residual, Node output, string norm) => tape.Add(residual,
-            _model.NormAfter ? Norm(tape, output, $"model.layers.{layer}.{norm}", _model.HiddenSize) : output, _model.ResidualMultiplier);
+        Node LayerNorm(Node input, string? norm) => norm is null ? input : Norm(tape, input, $"model.layers.{layer}.{norm}", _model.HiddenSize);
+
+        Node Sum(Node residual, Node output, string? norm) => tape.Add(residual, LayerNorm(output, norm), _model.ResidualMultiplier);
 
         Node Rotated(Node heads, string norm, int size)
         {
@@ -152,9 +159,9 @@ public sealed class ReferenceModel
         return tape.Add(y, tape.Product(low, tape.Leaf(_factors[$"{module}.lora_B"])), target.Scaling);
     }
 
-    private (double[] Cosine, double[] Sine) Rotation(int length)
+    private (double[] Cosine, double[] Sine) Rotation(RopeConfiguration rope, int length)
     {
-        var (frequencies, magnitude) = RopeFrequencies.Of(_model.Rope, _model.HeadSize, length);
+        var (frequencies, magnitude) = RopeFrequencies.Of(rope, _model.HeadSize, length);
         var angles = Enumerable.Range(0, length).SelectMany(position => frequencies.Select(f => position * f)).ToArray();
         return (Table(Math.Cos), Table(Math.Sin));
 

@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.ModelFiles;
+
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>A matrix in row-major order, and the gradient of a loss with respect to it.</summary>
@@ -84,17 +86,29 @@ internal sealed class Tape(Rounding rounding)
         }
     });
 
-    /// <summary>x / (1 + exp(-x)).</summary>
-    public Node Silu(Node x) => Record(x.Rows, x.Columns, y =>
+    /// <summary>The activation of every element.</summary>
+    public Node Activate(Node x, Activation activation) => activation switch
     {
-        for (var i = 0; i < y.Values.Length; i++) y.Values[i] = x.Values[i] * Sigmoid(x.Values[i]);
+        Activation.Silu => Map(x, v => (v * Sigmoid(v), Sigmoid(v) * (1 + v * (1 - Sigmoid(v))))),
+        Activation.GeluTanh => Map(x, v =>
+        {
+            var (factor, cubic) = (Math.Sqrt(2 / Math.PI), 0.044715);
+            var tanh = Math.Tanh(factor * (v + cubic * v * v * v));
+            return (v * (1 + tanh) / 2, (1 + tanh) / 2 + v / 2 * (1 - tanh * tanh) * factor * (1 + 3 * cubic * v * v));
+        }),
+        _ => throw new NotSupportedException($"{activation}"),
+    };
+
+    /// <summary>c tanh(x / c).</summary>
+    public Node SoftCap(Node x, double c) => Map(x, v => (c * Math.Tanh(v / c), 1 - Math.Pow(Math.Tanh(v / c), 2)));
+
+    /// <summary>A function of every element, given with its derivative.</summary>
+    private Node Map(Node x, Func<double, (double Value, double Slope)> function) => Record(x.Rows, x.Columns, y =>
+    {
+        for (var i = 0; i < y.Values.Length; i++) y.Values[i] = function(x.Values[i]).Value;
     }, y =>
     {
-        for (var i = 0; i < y.Values.Length; i++)
-        {
-            var s = Sigmoid(x.Values[i]);
-            x.Gradient[i] += y.Gradient[i] * s * (1 + x.Values[i] * (1 - s));
-        }
+        for (var i = 0; i < y.Values.Length; i++) x.Gradient[i] += y.Gradient[i] * function(x.Values[i]).Slope;
     });
 
     /// <summary>x / sqrt(mean(x^2) + epsilon) over groups of <paramref name="size"/> elements.</summary>
@@ -141,8 +155,9 @@ internal sealed class Tape(Rounding rounding)
 
     /// <summary>
     /// Causal attention with grouped heads: row i sees the rows j with i - window &lt; j &lt;= i, or all up to i when the window is 0.
+    /// With a soft cap c, scores become c tanh(score / c).
     /// </summary>
-    public Node Attend(Node q, Node k, Node v, int headSize, int window)
+    public Node Attend(Node q, Node k, Node v, int headSize, int window, double? cap = null)
     {
         int heads = q.Columns / headSize, group = heads / (k.Columns / headSize);
         var scale = 1 / Math.Sqrt(headSize);
@@ -155,7 +170,7 @@ internal sealed class Tape(Rounding rounding)
                 {
                     var first = First(i);
                     var scores = new double[i + 1 - first];
-                    for (var j = first; j <= i; j++) scores[j - first] = scale * Dot(Head(q.Row(i), h), Head(k.Row(j), h / group));
+                    for (var j = first; j <= i; j++) scores[j - first] = Score(h, i, j);
                     var share = shares[h, i] = Softmax(scores);
                     rounding.Apply(share);
                     for (var j = first; j <= i; j++) AddScaled(Head(y.Row(i), h), Head(v.Row(j), h / group), share[j - first]);
@@ -174,7 +189,7 @@ internal sealed class Tape(Rounding rounding)
                         AddScaled(Head(v.GradientRow(j), h / group), Head(y.GradientRow(i), h), share[j - first]);
                     }
                     var mean = Dot(share, gradient);
-                    for (var n = 0; n < share.Length; n++) gradient[n] = share[n] * (gradient[n] - mean);
+                    for (var n = 0; n < share.Length; n++) gradient[n] = share[n] * (gradient[n] - mean) * Slope(Score(h, i, first + n));
                     rounding.Apply(gradient);
                     for (var j = first; j <= i; j++)
                     {
@@ -184,6 +199,14 @@ internal sealed class Tape(Rounding rounding)
                 }
             }
         });
+
+        double Score(int head, int i, int j)
+        {
+            var score = scale * Dot(Head(q.Row(i), head), Head(k.Row(j), head / group));
+            return cap is { } c ? c * Math.Tanh(score / c) : score;
+        }
+
+        double Slope(double score) => cap is { } c ? 1 - score / c * (score / c) : 1;
 
         int First(int row) => window == 0 ? 0 : Math.Max(0, row - window + 1);
 

@@ -89,17 +89,17 @@ internal sealed class ManagedDecodingSession : IDecodingSession
     private void Run(EngineContext context, QueryRows rows, LayerActivations activations, ICachedAttention attention,
         CancellationToken cancellationToken)
     {
-        var (layers, rope) = (_model.Network.Layers, _model.Rope(context.Batch));
+        var (layers, ropes) = (_model.Network.Layers, _model.Ropes(context.Batch));
         Matrix x = _model.Network.Embedding.Forward(context), y = context.Rent(x.Rows, x.Columns), hidden = context.Rent(rows.Rows, x.Columns);
         foreach (var layer in layers.AsSpan(..^1))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            layer.Forward(context, context.Rows, rope, x, activations, y, attention);
+            layer.Forward(context, context.Rows, ropes.Of(layer), x, activations, y, attention);
             (x, y) = (y, x);
         }
         using (var few = rows.IsAll ? null : new LayerActivations(context, _model.Configuration, rows.Rows))
         {
-            layers[^1].Forward(context, rows, rope, x, few ?? activations, hidden, attention);
+            layers[^1].Forward(context, rows, ropes.Of(layers[^1]), x, few ?? activations, hidden, attention);
         }
         _model.Network.FinalNorm.Forward(context, hidden, hidden);
         _model.Network.Head.Logits(context, hidden, _logits.RowRange(0, rows.Rows));

@@ -11,7 +11,7 @@ internal sealed class ManagedForwardPass : IForwardPass
 {
     private readonly ManagedLanguageModel _model;
     private readonly EngineContext _context;
-    private readonly RotaryRows _rope;
+    private readonly LayerRopes _ropes;
     private readonly List<Matrix> _rented = [];
     private readonly QueryRows _predicting;
     private readonly int[] _targets, _firsts; // the tokens that these rows predict; the index of the first one of every sequence, then R
@@ -28,7 +28,7 @@ internal sealed class ManagedForwardPass : IForwardPass
         (_model, _differentiable) = (model, training);
         var batch = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
         _context = model.Context(batch, training);
-        _rope = model.Rope(batch);
+        _ropes = model.Ropes(batch);
         (_, _targets, _firsts) = batch.Responses(sequences);
         _predicting = QueryRows.Ends(batch, [.. sequences.Select(s => s.ResponseLength)], before: 1);
 
@@ -89,7 +89,8 @@ internal sealed class ManagedForwardPass : IForwardPass
             cancellationToken.ThrowIfCancellationRequested();
             if (_activations[i] is null) ForwardLayer(i);
             var upstream = i == network.Layers.Length - 1 ? dHidden : gradient;
-            network.Layers[i].Backward(_context, RowsOf(i), _rope, _inputs[i], ActivationsOf(i), upstream, i < lowest ? null : gradient);
+            var layer = network.Layers[i];
+            layer.Backward(_context, RowsOf(i), _ropes.Of(layer), _inputs[i], ActivationsOf(i), upstream, i < lowest ? null : gradient);
         }
         if (network.Embedding.IsTrainable) network.Embedding.Backward(_context, gradient);
     }
@@ -107,8 +108,11 @@ internal sealed class ManagedForwardPass : IForwardPass
 
     private EngineContext HeadContext => _context with { Rows = _predicting };
 
-    private void ForwardLayer(int layer) =>
-        _model.Network.Layers[layer].Forward(_context, RowsOf(layer), _rope, _inputs[layer], ActivationsOf(layer), _inputs[layer + 1]);
+    private void ForwardLayer(int index)
+    {
+        var layer = _model.Network.Layers[index];
+        layer.Forward(_context, RowsOf(index), _ropes.Of(layer), _inputs[index], ActivationsOf(index), _inputs[index + 1]);
+    }
 
     /// <summary>The rows that a layer computes.</summary>
     private QueryRows RowsOf(int layer) => layer == _model.Network.Layers.Length - 1 ? _predicting : _context.Rows;

@@ -12,6 +12,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     private readonly Network _network;
     private readonly AdamW _optimizer;
     private readonly RotaryTable _rope;
+    private readonly RotaryTable? _slidingRope;
 
     public ManagedLanguageModel(ManagedEngineOptions engine, ModelLoadOptions options, CancellationToken cancellationToken)
     {
@@ -20,7 +21,8 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         Trainable = options.Trainable;
         _network = new Network(options, engine, cancellationToken);
         _optimizer = new AdamW(_network.Parameters);
-        _rope = new RotaryTable(Configuration);
+        _rope = new RotaryTable(Configuration, Configuration.Rope);
+        _slidingRope = Configuration.SlidingRope is { } sliding ? new RotaryTable(Configuration, sliding) : null;
     }
 
     public ModelConfiguration Configuration => _network.Configuration;
@@ -99,12 +101,24 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     internal EngineContext Context(PackedBatch batch, bool training) => new(_workers, _workspace, batch, training);
 
-    /// <summary>The rotary position embedding of a batch.</summary>
-    internal RotaryRows Rope(PackedBatch batch) => _rope.Of(batch);
+    /// <summary>The rotary position embedding of a batch in each kind of layer.</summary>
+    internal LayerRopes Ropes(PackedBatch batch)
+    {
+        var rope = _rope.Of(batch);
+        return new(rope, _slidingRope?.Of(batch) ?? rope);
+    }
 
     private void RequireTrainable()
     {
         if (Trainable == TrainableWeights.None)
             throw new InvalidOperationException("The model was loaded for inference: load it with Trainable = Lora or All to train it.");
     }
+}
+
+/// <summary>The rotary position embedding of a batch.</summary>
+/// <param name="Full">For layers that see every position.</param>
+/// <param name="Sliding">For layers with a sliding window.</param>
+internal readonly record struct LayerRopes(RotaryRows Full, RotaryRows Sliding)
+{
+    public RotaryRows Of(DecoderLayer layer) => layer.Attention.IsSliding ? Sliding : Full;
 }

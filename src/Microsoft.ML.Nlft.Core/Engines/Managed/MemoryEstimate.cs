@@ -62,7 +62,7 @@ public sealed class MemoryEstimate
     public long Activations(bool recompute)
     {
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
-        var set = (_model.NormAfter ? 3 : 1) * hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
+        var set = (_model.Norms == NormPlacement.Before ? 1 : 3) * hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
             + (_model.QueryKeyNorm ? Queries + Keys : 0);
         var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize;
         return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);

@@ -3,7 +3,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>The architecture of a Llama-family decoder: every key of config.json that changes the forward pass.</summary>
 public sealed record ModelConfiguration
 {
-    /// <summary>Architecture (model_type): llama, mistral, qwen2, qwen3, granite, smollm3 or olmo2.</summary>
+    /// <summary>Architecture (model_type), for example llama, qwen3 or gemma3_text.</summary>
     public required string ModelType { get; init; }
 
     /// <summary>V, the number of token ids.</summary>
@@ -38,14 +38,25 @@ public sealed record ModelConfiguration
     /// <summary>Rotary position settings.</summary>
     public RopeConfiguration Rope { get; init; } = new();
 
+    /// <summary>Rotary position settings of the layers with a sliding window (gemma3_text); null (default): <see cref="Rope"/>.</summary>
+    public RopeConfiguration? SlidingRope { get; init; }
+
     /// <summary>Per layer whether it rotates queries and keys (no_rope_layers of smollm3, where 1 means yes); null (default): all do.</summary>
     public IReadOnlyList<bool>? RotatedLayers { get; init; }
 
-    /// <summary>Factor on the embeddings (embedding_multiplier of granite). Default 1.</summary>
+    /// <summary>Factor on the embeddings (embedding_multiplier of granite; sqrt(<see cref="HiddenSize"/>) in gemma). Default 1.</summary>
     public double EmbeddingMultiplier { get; init; } = 1;
 
-    /// <summary>Factor on the scores of attention (attention_multiplier of granite); null (default): 1 / sqrt(<see cref="HeadSize"/>).</summary>
+    /// <summary>
+    /// Factor on the scores of attention (attention_multiplier of granite, 1 / sqrt(query_pre_attn_scalar) of gemma); null (default):
+    /// 1 / sqrt(<see cref="HeadSize"/>).
+    /// </summary>
     public double? AttentionMultiplier { get; init; }
+
+    /// <summary>
+    /// c of the soft cap on the scores of attention (attn_logit_softcapping of gemma2), which become c tanh(score / c); null (default): no cap.
+    /// </summary>
+    public double? AttentionSoftCap { get; init; }
 
     /// <summary>Factor on what attention and feed-forward add to the residual stream (residual_multiplier of granite). Default 1.</summary>
     public double ResidualMultiplier { get; init; } = 1;
@@ -53,8 +64,19 @@ public sealed record ModelConfiguration
     /// <summary>Divisor of the logits (logits_scaling of granite). Default 1.</summary>
     public double LogitsDivisor { get; init; } = 1;
 
-    /// <summary>Whether a layer normalises what attention and feed-forward give (olmo2), rather than what they are given. Default false.</summary>
-    public bool NormAfter { get; init; }
+    /// <summary>
+    /// c of the soft cap on the logits (final_logit_softcapping of gemma2), which become c tanh(logit / c); null (default): no cap.
+    /// </summary>
+    public double? LogitsSoftCap { get; init; }
+
+    /// <summary>Where the norms of a layer stand. Default: before attention and feed-forward.</summary>
+    public NormPlacement Norms { get; init; }
+
+    /// <summary>What a norm computes. Default: RMSNorm.</summary>
+    public NormKind NormKind { get; init; }
+
+    /// <summary>The activation of the feed-forward network (hidden_act or hidden_activation). Default: SiLU.</summary>
+    public Activation Activation { get; init; }
 
     /// <summary>Whether lm_head shares the embedding matrix.</summary>
     public bool TieWordEmbeddings { get; init; }
@@ -69,7 +91,7 @@ public sealed record ModelConfiguration
     public bool MlpBias { get; init; }
 
     /// <summary>
-    /// Whether queries and keys are normalised before RoPE: per head (qwen3), or all heads together with <see cref="NormAfter"/> (olmo2).
+    /// Whether queries and keys are normalised before RoPE: per head (qwen3), or all heads together with <see cref="NormPlacement.After"/> (olmo2).
     /// </summary>
     public bool QueryKeyNorm { get; init; }
 
@@ -96,4 +118,40 @@ public sealed record ModelConfiguration
     /// <summary>Checks that the sizes are possible and consistent, and that the model_type has such settings.</summary>
     /// <exception cref="NlftException">A value is out of range; the message names it by its key in config.json.</exception>
     public void Validate() => ModelConfigurationRules.Check(this, nameof(ModelConfiguration));
+}
+
+/// <summary>Where the norms of a decoder layer stand.</summary>
+public enum NormPlacement
+{
+    /// <summary>Before attention and before the feed-forward network (llama).</summary>
+    Before,
+
+    /// <summary>After both, before their outputs are added to the residual stream (olmo2).</summary>
+    After,
+
+    /// <summary>Before and after both (gemma2).</summary>
+    Both,
+}
+
+/// <summary>What a norm computes.</summary>
+public enum NormKind
+{
+    /// <summary>RMSNorm, times w (llama).</summary>
+    Rms,
+
+    /// <summary>RMSNorm, times 1 + w (gemma2).</summary>
+    RmsPlusOne,
+}
+
+/// <summary>An activation of the feed-forward network.</summary>
+public enum Activation
+{
+    /// <summary>x / (1 + exp(-x)): silu, swish.</summary>
+    Silu,
+
+    /// <summary>x (1 + erf(x / sqrt(2))) / 2: gelu.</summary>
+    Gelu,
+
+    /// <summary>x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2: gelu_pytorch_tanh, gelu_new, gelu_fast.</summary>
+    GeluTanh,
 }

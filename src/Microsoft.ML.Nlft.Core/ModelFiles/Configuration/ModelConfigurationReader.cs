@@ -14,14 +14,17 @@ internal static class ModelConfigurationReader
         var type = config["model_type"].StringOrNull()
             ?? throw config["model_type"].Refuse(ModelArchitecture.Names, "Use the config.json that belongs to the model.");
         var architecture = ModelArchitecture.Of(type)
-            ?? throw config["model_type"].Refuse(ModelArchitecture.Names, "Use a model of one of these architectures.");
-        RefuseUnsupported(config);
+            ?? throw config["model_type"].Refuse(ModelArchitecture.Names, type == "gemma3"
+                ? "This model also sees images: use the files of a text-only Gemma 3, whose model_type is gemma3_text, such as Gemma 3 270M or 1B."
+                : "Use a model of one of these architectures.");
+        RefuseUnsupported(config, architecture);
 
         var layers = Required(config, "num_hidden_layers", 1, ModelConfigurationRules.MaximumLayers);
         var heads = Required(config, "num_attention_heads", 1, ModelConfigurationRules.MaximumHeads);
         var hidden = Required(config, "hidden_size", 1, ModelConfigurationRules.MaximumWidth);
+        var headSize = HeadSize(config, architecture, hidden, heads);
         var positions = config["max_position_embeddings"].IntOrNull() ?? architecture.MaximumPositions;
-        var rope = RopeReader.Read(config, positions, architecture.Theta);
+        var (rope, slidingRope) = RopeReader.Read(config, positions, architecture);
         var attentionBias = architecture.AttentionBias != AttentionBias.OfQkv && config["attention_bias"].Boolean(false);
         var configuration = new ModelConfiguration
         {
@@ -32,17 +35,22 @@ internal static class ModelConfigurationReader
             LayerCount = layers,
             HeadCount = heads,
             KeyValueHeadCount = KeyValueHeads(config, architecture, heads),
-            HeadSize = HeadSize(config, architecture, hidden, heads),
+            HeadSize = headSize,
             // Dynamic scaling is for sequences up to factor times as long as max_position_embeddings.
             MaximumPositions = rope.Type == "dynamic" ? (int)Math.Min(int.MaxValue, positions * rope.Factor) : positions,
             NormEpsilon = config["rms_norm_eps"].NumberOrNull() ?? architecture.NormEpsilon,
             Rope = rope,
+            SlidingRope = slidingRope,
             RotatedLayers = RotatedLayers(config, architecture, layers),
-            EmbeddingMultiplier = Multiplier("embedding_multiplier"),
-            AttentionMultiplier = architecture.Multipliers ? Multiplier("attention_multiplier") : null,
+            EmbeddingMultiplier = architecture.IsEmbeddingScaled ? Math.Sqrt(hidden) : Multiplier("embedding_multiplier"),
+            AttentionMultiplier = architecture.Multipliers ? Multiplier("attention_multiplier") : QueryMultiplier(config, architecture, headSize),
+            AttentionSoftCap = SoftCap("attn_logit_softcapping", architecture.HasAttentionSoftCap, architecture.AttentionSoftCap),
             ResidualMultiplier = Multiplier("residual_multiplier"),
             LogitsDivisor = Multiplier("logits_scaling"),
-            NormAfter = architecture.NormAfter,
+            LogitsSoftCap = SoftCap("final_logit_softcapping", architecture.HasLogitsSoftCap, architecture.LogitsSoftCap),
+            Norms = architecture.Norms,
+            NormKind = architecture.NormKind,
+            Activation = ActivationOf(config, architecture),
             TieWordEmbeddings = config["tie_word_embeddings"].Boolean(architecture.TieWordEmbeddings),
             QkvBias = architecture.AttentionBias == AttentionBias.OfQkv || attentionBias,
             OutputBias = attentionBias,
@@ -58,15 +66,40 @@ internal static class ModelConfigurationReader
         return configuration;
 
         double Multiplier(string key) => architecture.Multipliers ? config[key].NumberOrNull() ?? 1 : 1;
+
+        double? SoftCap(string key, bool counts, double? otherwise) =>
+            !counts ? null : config[key].IsMissing ? otherwise : config[key].NumberOrNull();
     }
 
     /// <summary>Refuses settings whose forward pass no engine computes.</summary>
-    private static void RefuseUnsupported(JsonPlace config)
+    private static void RefuseUnsupported(JsonPlace config, ModelArchitecture architecture)
     {
-        if ((config["hidden_act"].StringOrNull() ?? "silu") is not ("silu" or "swish"))
-            throw config["hidden_act"].Refuse("\"silu\"", "Use a model with SiLU feed-forward layers.");
+        if (architecture.Norms == NormPlacement.Both && config["use_bidirectional_attention"].Boolean(false))
+            throw config["use_bidirectional_attention"].Refuse("false", "Use a model that generates text; this one computes embeddings of texts.");
         if (!config["quantization_config"].IsNull)
             throw config["quantization_config"].Refuse("none", "Use the model's unquantised weights (float32, float16 or bfloat16).");
+    }
+
+    private static Activation ActivationOf(JsonPlace config, ModelArchitecture architecture)
+    {
+        var place = config[architecture.ActivationKey];
+        return place.StringOrNull() switch
+        {
+            null => architecture.Activation,
+            "silu" or "swish" => Activation.Silu,
+            "gelu" => Activation.Gelu,
+            "gelu_pytorch_tanh" or "gelu_new" or "gelu_fast" => Activation.GeluTanh,
+            _ => throw place.Refuse("silu, gelu or gelu_pytorch_tanh", "Use a model whose feed-forward layers have one of these activations."),
+        };
+    }
+
+    /// <summary>1 / sqrt(query_pre_attn_scalar); null if that is what the size of a head gives.</summary>
+    private static double? QueryMultiplier(JsonPlace config, ModelArchitecture architecture, int headSize)
+    {
+        if (architecture.QueryScalar is not { } usual) return null;
+        var scalar = config["query_pre_attn_scalar"].NumberOrNull() ?? usual;
+        if (scalar <= 0) throw config["query_pre_attn_scalar"].Refuse("a number above 0");
+        return scalar == headSize ? null : 1 / Math.Sqrt(scalar);
     }
 
     /// <summary>no_rope_layers, in which 1 means that the layer rotates; without it, all layers but every fourth.</summary>
@@ -102,13 +135,13 @@ internal static class ModelConfigurationReader
     {
         var slides = architecture.Windows switch
         {
-            LayerWindows.InEveryLayer => true,
+            LayerWindows.InEveryLayer or LayerWindows.ButEveryNthLayer => true,
             LayerWindows.FromALayerOn => config["use_sliding_window"].Boolean(false),
             _ => false,
         };
         var isNull = config["sliding_window"] is { IsNull: true, IsMissing: false };
         var window = !slides || isNull ? 0 : config["sliding_window"].IntOrNull() ?? 4096;
-        if (window < 0 || (window == 0 && architecture.Windows == LayerWindows.InEveryLayer && !isNull))
+        if (window < 0 || (window == 0 && slides && architecture.Windows != LayerWindows.FromALayerOn && !isNull))
             throw config["sliding_window"].Refuse("an integer above 0, or null");
         if (config["layer_types"].StringsOrNull() is { } layerTypes)
         {
@@ -120,6 +153,13 @@ internal static class ModelConfigurationReader
                 "sliding_attention" => throw config["layer_types"].Refuse("full_attention only, as there is no sliding window"),
                 _ => throw config["layer_types"].Refuse("full_attention or sliding_attention"),
             })];
+        }
+        if (architecture.Windows == LayerWindows.ButEveryNthLayer)
+        {
+            var interval = architecture.FullLayerIntervalKey is { } key ? config[key].IntOrNull() ?? architecture.FullLayerInterval
+                : architecture.FullLayerInterval;
+            if (interval < 1) throw config[architecture.FullLayerIntervalKey!].Refuse("an integer above 0");
+            return [.. Enumerable.Range(1, layers).Select(layer => layer % interval == 0 ? 0 : window)];
         }
         var first = architecture.Windows == LayerWindows.FromALayerOn ? config["max_window_layers"].IntOrNull() ?? 28 : 0;
         if (first < 0) throw config["max_window_layers"].Refuse("an integer of at least 0");

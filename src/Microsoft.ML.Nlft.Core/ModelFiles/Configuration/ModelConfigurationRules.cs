@@ -42,13 +42,30 @@ internal static class ModelConfigurationRules
         if (architecture.AttentionBias == AttentionBias.None && c.QkvBias)
             throw Fault("attention_bias", true, $"false: {c.ModelType} has no biases");
         if (!architecture.MlpBias && c.MlpBias) throw Fault("mlp_bias", true, $"false: {c.ModelType} has no feed-forward biases");
-        if ((c.QueryKeyNorm, c.NormAfter) != (architecture.QueryKeyNorm, architecture.NormAfter))
-            throw Fault("model_type", c.ModelType, "qwen3 or olmo2 for normalised queries and keys, olmo2 for norms after, and only for them");
+        if ((c.QueryKeyNorm, c.Norms, c.NormKind) != (architecture.QueryKeyNorm, architecture.Norms, architecture.NormKind))
+        {
+            throw Fault("model_type", $"{c.ModelType} with QueryKeyNorm {c.QueryKeyNorm}, Norms {c.Norms}, NormKind {c.NormKind}",
+                $"QueryKeyNorm {architecture.QueryKeyNorm}, Norms {architecture.Norms}, NormKind {architecture.NormKind}");
+        }
+        if ((c.SlidingRope is not null) != (architecture.SlidingTheta is not null))
+            throw Fault("rope_local_base_freq", c.SlidingRope?.Theta ?? 0, "rotary settings of layers with a sliding window in gemma3_text only");
         if (!architecture.RotatedLayers && c.RotatedLayers is not null) throw Fault("no_rope_layers", "a list", "none: all layers rotate");
         if (c.RotatedLayers is { } rotated && rotated.Count != c.LayerCount)
             throw Fault("no_rope_layers", $"{rotated.Count} entries", $"{c.LayerCount}, one per layer");
-        Multiplier("embedding_multiplier", c.EmbeddingMultiplier, 1);
-        Multiplier("attention_multiplier", c.AttentionMultiplier, null);
+        if (architecture.IsEmbeddingScaled)
+        {
+            if (c.EmbeddingMultiplier != Math.Sqrt(c.HiddenSize))
+                throw Fault("EmbeddingMultiplier", c.EmbeddingMultiplier, $"Math.Sqrt(HiddenSize) in {c.ModelType}");
+        }
+        else
+        {
+            Multiplier("embedding_multiplier", c.EmbeddingMultiplier, 1);
+        }
+        if (architecture.QueryScalar is null) Multiplier("attention_multiplier", c.AttentionMultiplier, null);
+        else if (c.AttentionMultiplier is { } factor && !(factor > 0 && double.IsFinite(factor)))
+            throw Fault("query_pre_attn_scalar", factor, "a finite factor above 0");
+        SoftCap("attn_logit_softcapping", c.AttentionSoftCap, architecture.HasAttentionSoftCap);
+        SoftCap("final_logit_softcapping", c.LogitsSoftCap, architecture.HasLogitsSoftCap);
         Multiplier("residual_multiplier", c.ResidualMultiplier, 1);
         Multiplier("logits_scaling", c.LogitsDivisor, 1);
         CheckWindows();
@@ -68,6 +85,13 @@ internal static class ModelConfigurationRules
         {
             if (!architecture.Multipliers && value != otherwise) throw Fault(key, value!, $"none: {c.ModelType} has no such factor");
             if (value is { } number && !(number > 0 && double.IsFinite(number))) throw Fault(key, number, "a finite number above 0");
+        }
+
+        void SoftCap(string key, double? value, bool exists)
+        {
+            if (value is not { } cap) return;
+            if (!exists) throw Fault(key, cap, $"none: {c.ModelType} has no such soft cap");
+            if (!(cap > 0 && double.IsFinite(cap))) throw Fault(key, cap, "a finite number above 0, or null");
         }
 
         void InRange(string key, int value, int maximum)

@@ -15,7 +15,12 @@ internal static class ModelConfigurationWriter
             ["bos_token_id"] = c.BeginningOfSequenceId,
             ["eos_token_id"] = c.EndOfSequenceIds switch { [] => null, [var one] => one, var several => several },
             ["head_dim"] = c.HeadSize,
-            ["hidden_act"] = "silu",
+            [ModelArchitecture.Of(c.ModelType)!.ActivationKey] = c.Activation switch
+            {
+                Activation.Gelu => "gelu",
+                Activation.GeluTanh => "gelu_pytorch_tanh",
+                _ => "silu",
+            },
             ["hidden_size"] = c.HiddenSize,
             ["initializer_range"] = ModelInitializer.StandardDeviation,
             ["intermediate_size"] = c.IntermediateSize,
@@ -43,6 +48,24 @@ internal static class ModelConfigurationWriter
             keys["residual_multiplier"] = c.ResidualMultiplier;
             keys["logits_scaling"] = c.LogitsDivisor;
         }
+        if (c.SlidingRope is { Type: "default" } sliding)
+        {
+            keys["rope_local_base_freq"] = sliding.Theta;
+        }
+        else if (c.SlidingRope is { } scaled) // only the spelling of transformers 5 has keys for that
+        {
+            keys.Remove("rope_scaling");
+            keys.Remove("rope_theta");
+            keys["rope_parameters"] = new SortedDictionary<string, object?>(StringComparer.Ordinal)
+            {
+                ["full_attention"] = RopeParameters(c.Rope), ["sliding_attention"] = RopeParameters(scaled),
+            };
+        }
+        // Rounded, so that an integer stays one through the square root.
+        if (architecture.QueryScalar is not null)
+            keys["query_pre_attn_scalar"] = c.AttentionMultiplier is { } factor ? Math.Round(1 / (factor * factor), 9) : c.HeadSize;
+        if (architecture.HasAttentionSoftCap) keys["attn_logit_softcapping"] = c.AttentionSoftCap;
+        if (architecture.HasLogitsSoftCap) keys["final_logit_softcapping"] = c.LogitsSoftCap;
         if (architecture.MlpBias) keys["mlp_bias"] = c.MlpBias;
         if (architecture.Windows != LayerWindows.None) AddWindows(keys, c, architecture.Windows);
         return HuggingFaceJson.Write(keys);
@@ -57,9 +80,12 @@ internal static class ModelConfigurationWriter
             keys["use_sliding_window"] = window > 0;
             keys["max_window_layers"] = c.SlidingWindows.TakeWhile(layer => layer == 0).Count();
         }
-        if (window > 0 && c.SlidingWindows.Contains(0))
+        if ((window > 0 && c.SlidingWindows.Contains(0)) || windows == LayerWindows.ButEveryNthLayer)
             keys["layer_types"] = c.SlidingWindows.Select(layer => layer > 0 ? "sliding_attention" : "full_attention").ToArray();
     }
+
+    private static SortedDictionary<string, object?> RopeParameters(RopeConfiguration rope) =>
+        new(RopeScaling(rope) ?? [], StringComparer.Ordinal) { ["rope_theta"] = rope.Theta, ["rope_type"] = rope.Type };
 
     private static SortedDictionary<string, object?>? RopeScaling(RopeConfiguration rope)
     {

@@ -4,7 +4,8 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
 /// Reads the rotary settings of config.json in the spellings of transformers 4 and 5. A rope_scaling that is not empty replaces rope_parameters; a
-/// key within counts before the same key at top level, except original_max_position_embeddings, where the one at top level counts.
+/// key within counts before the same key at top level, except original_max_position_embeddings, where the one at top level counts. In gemma3_text,
+/// the layers with a sliding window have settings of their own: rope_local_base_freq, or rope_parameters by type of layer.
 /// </summary>
 internal sealed class RopeReader
 {
@@ -14,28 +15,40 @@ internal sealed class RopeReader
     private readonly JsonPlace _config;
     private readonly JsonPlace? _found;
     private readonly int _maximumPositions;
-    private readonly double _defaultTheta;
 
-    private RopeReader(JsonPlace config, int maximumPositions, double defaultTheta)
-    {
-        (_config, _maximumPositions, _defaultTheta) = (config, maximumPositions, defaultTheta);
-        _found = config["rope_scaling"].ObjectOrNull() is { } scaling && scaling.Members().Any() ? scaling
-            : config["rope_parameters"].ObjectOrNull();
-    }
+    private RopeReader(JsonPlace config, JsonPlace? found, int maximumPositions) =>
+        (_config, _found, _maximumPositions) = (config, found, maximumPositions);
 
-    /// <summary>Reads the settings that all layers share.</summary>
+    /// <summary>Reads the settings.</summary>
     /// <param name="config">config.json.</param>
     /// <param name="maximumPositions">max_position_embeddings.</param>
-    /// <param name="defaultTheta">rope_theta where no key says it.</param>
+    /// <param name="architecture">The architecture, for rope_theta where no key says it.</param>
+    /// <returns>The settings of the layers, and those of layers with a sliding window; null if these share them.</returns>
     /// <exception cref="NlftException">A value is out of range, or the settings are of a kind that no engine here computes.</exception>
-    public static RopeConfiguration Read(JsonPlace config, int maximumPositions, double defaultTheta) =>
-        new RopeReader(config, maximumPositions, defaultTheta).Read();
-
-    private RopeConfiguration Read()
+    public static (RopeConfiguration All, RopeConfiguration? Sliding) Read(JsonPlace config, int maximumPositions, ModelArchitecture architecture)
     {
-        var thetaKeys = _found is { } keys && !keys["rope_theta"].IsNull ? keys : _config;
-        var theta = thetaKeys["rope_theta"].NumberOrNull() ?? _defaultTheta;
-        if (theta <= 1) throw thetaKeys["rope_theta"].Refuse("a number above 1");
+        var scaling = config["rope_scaling"].ObjectOrNull() is { } members && members.Members().Any() ? members : (JsonPlace?)null;
+        var parameters = config["rope_parameters"].ObjectOrNull();
+        if (architecture.SlidingTheta is not { } slidingTheta) return (Read(scaling ?? parameters, "rope_theta", architecture.Theta), null);
+        foreach (var key in (ReadOnlySpan<string>)["rope_type", "rope_theta"])
+        {
+            if (parameters is { } flat && !flat[key].IsNull)
+                throw flat[key].Refuse("the settings in full_attention and in sliding_attention");
+        }
+        var (full, sliding) = (parameters?["full_attention"].ObjectOrNull(), parameters?["sliding_attention"].ObjectOrNull());
+        if (full is not null && scaling is not null)
+            throw config["rope_scaling"].Refuse("none beside rope_parameters", "Remove one of them.");
+        return (Read(full ?? scaling, "rope_theta", architecture.Theta), Read(sliding, "rope_local_base_freq", slidingTheta));
+
+        RopeConfiguration Read(JsonPlace? found, string thetaKey, double defaultTheta) =>
+            new RopeReader(config, found, maximumPositions).Read(thetaKey, defaultTheta);
+    }
+
+    private RopeConfiguration Read(string thetaKey, double defaultTheta)
+    {
+        var place = _found is { } keys && !keys["rope_theta"].IsNull ? keys["rope_theta"] : _config[thetaKey];
+        var theta = place.NumberOrNull() ?? defaultTheta;
+        if (theta <= 1) throw place.Refuse("a number above 1");
         RequireWholeHead(_config);
         if (_found is not { } rope) return new RopeConfiguration { Theta = theta };
         foreach (var layerType in s_layerTypes)

@@ -100,6 +100,97 @@ internal static class VectorMath
         return sum;
     }
 
+    /// <summary>Returns tanh(x) to 4e-7 of its value: an odd polynomial over an even one, x clamped where the result is 1 (as in Eigen).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Tanh(Vector256<float> x)
+    {
+        const float Limit = 7.90531110763549805f;
+        x = Vector256.MinNative(Vector256.Create(Limit), Vector256.MaxNative(Vector256.Create(-Limit), x)); // in this order NaN stays NaN
+        var square = x * x;
+        var p = Vector256.FusedMultiplyAdd(Vector256.Create(-2.76076847742355e-16f), square, Vector256.Create(2.00018790482477e-13f));
+        p = Vector256.FusedMultiplyAdd(p, square, Vector256.Create(-8.60467152213735e-11f));
+        p = Vector256.FusedMultiplyAdd(p, square, Vector256.Create(5.12229709037114e-08f));
+        p = Vector256.FusedMultiplyAdd(p, square, Vector256.Create(1.48572235717979e-05f));
+        p = Vector256.FusedMultiplyAdd(p, square, Vector256.Create(6.37261928875436e-04f));
+        p = Vector256.FusedMultiplyAdd(p, square, Vector256.Create(4.89352455891786e-03f));
+        var q = Vector256.FusedMultiplyAdd(Vector256.Create(1.19825839466702e-06f), square, Vector256.Create(1.18534705686654e-04f));
+        q = Vector256.FusedMultiplyAdd(q, square, Vector256.Create(2.26843463243900e-03f));
+        q = Vector256.FusedMultiplyAdd(q, square, Vector256.Create(4.89352518554385e-03f));
+        return x * p / q;
+    }
+
+    /// <summary>Returns erf(x) to 4e-7 of its value: an odd polynomial over an even one, x clamped to [-4, 4] (as in Eigen).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Erf(Vector256<float> x)
+    {
+        x = Vector256.MinNative(Vector256.Create(4f), Vector256.MaxNative(Vector256.Create(-4f), x)); // in this order NaN stays NaN
+        var square = x * x;
+        var p = Vector256.FusedMultiplyAdd(Vector256.Create(-2.72614225801306e-10f), square, Vector256.Create(2.77068142495902e-08f));
+        p = Vector256.FusedMultiplyAdd(p, square, Vector256.Create(-2.10102402082508e-06f));
+        p = Vector256.FusedMultiplyAdd(p, square, Vector256.Create(-5.69250639462346e-05f));
+        p = Vector256.FusedMultiplyAdd(p, square, Vector256.Create(-7.34990630326855e-04f));
+        p = Vector256.FusedMultiplyAdd(p, square, Vector256.Create(-2.95459980854025e-03f));
+        p = Vector256.FusedMultiplyAdd(p, square, Vector256.Create(-1.60960333262415e-02f));
+        var q = Vector256.FusedMultiplyAdd(Vector256.Create(-1.45660718464996e-05f), square, Vector256.Create(-2.13374055278905e-04f));
+        q = Vector256.FusedMultiplyAdd(q, square, Vector256.Create(-1.68282697438203e-03f));
+        q = Vector256.FusedMultiplyAdd(q, square, Vector256.Create(-7.37332916720468e-03f));
+        q = Vector256.FusedMultiplyAdd(q, square, Vector256.Create(-1.42647390514189e-02f));
+        return x * p / q;
+    }
+
+    /// <summary>Computes x_i = c tanh(x_i / c).</summary>
+    public static void SoftCap(Span<float> x, float c)
+    {
+        ref var p = ref MemoryMarshal.GetReference(x);
+        var inverse = 1 / c;
+        nuint i = 0, n = (nuint)x.Length;
+        for (; i + 8 <= n; i += 8) (Tanh(Vector256.LoadUnsafe(ref p, i) * inverse) * c).StoreUnsafe(ref p, i);
+        for (; i < n; i++) x[(int)i] = (Tanh(Vector256.CreateScalar(x[(int)i]) * inverse) * c).ToScalar();
+    }
+
+    /// <summary>With t_i = tanh(x_i / c), computes x_i = c t_i and y_i = (y_i - shift) (1 - t_i^2).</summary>
+    public static void SoftCap(Span<float> x, float c, Span<float> y, float shift)
+    {
+        ref float px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y);
+        var inverse = 1 / c;
+        var s = Vector256.Create(shift);
+        nuint i = 0, n = (nuint)x.Length;
+        for (; i + 8 <= n; i += 8)
+        {
+            var t = Tanh(Vector256.LoadUnsafe(ref px, i) * inverse);
+            ((Vector256.LoadUnsafe(ref py, i) - s) * (Vector256<float>.One - t * t)).StoreUnsafe(ref py, i);
+            (t * c).StoreUnsafe(ref px, i);
+        }
+        for (; i < n; i++)
+        {
+            var t = Tanh(Vector256.CreateScalar(x[(int)i]) * inverse).ToScalar();
+            (x[(int)i], y[(int)i]) = (t * c, (y[(int)i] - shift) * (1 - t * t));
+        }
+    }
+
+    /// <summary>Computes x_i = exp(x_i - shift) (1 - (x_i / c)^2) and returns the sum of exp(x_i - shift).</summary>
+    public static float ExpShiftedTimesSlope(Span<float> x, float shift, float c)
+    {
+        ref var p = ref MemoryMarshal.GetReference(x);
+        var inverse = 1 / c;
+        var sums = Vector256<float>.Zero;
+        var s = Vector256.Create(shift);
+        nuint i = 0, n = (nuint)x.Length;
+        for (; i + 8 <= n; i += 8)
+        {
+            Vector256<float> value = Vector256.LoadUnsafe(ref p, i), e = Exp(value - s), t = value * inverse;
+            (e * (Vector256<float>.One - t * t)).StoreUnsafe(ref p, i);
+            sums += e;
+        }
+        var sum = Vector256.Sum(sums);
+        for (; i < n; i++)
+        {
+            float e = Exp(x[(int)i] - shift), t = x[(int)i] * inverse;
+            (x[(int)i], sum) = (e * (1 - t * t), sum + e);
+        }
+        return sum;
+    }
+
     /// <summary>Returns exp(x), with the same bits as in a vector.</summary>
     public static float Exp(float x) => Exp(Vector256.CreateScalar(x)).ToScalar();
 

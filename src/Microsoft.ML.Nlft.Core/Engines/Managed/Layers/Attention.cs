@@ -5,8 +5,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
 /// Causal grouped-query attention within each sequence: P = softmax(s Q K^T) over the keys that a query may see, where s is 1 / sqrt(d) unless the
-/// model says otherwise; O = P V. Queries are processed in tiles, so a thread holds at most tile x T scores; keys and values are packed once for all
-/// queries of a task.
+/// model says otherwise; O = P V. With a soft cap c, scores become c tanh(score / c) before the softmax. Queries are processed in tiles, so a thread
+/// holds at most tile x T scores; keys and values are packed once for all queries of a task.
 /// </summary>
 internal sealed unsafe class Attention(ModelConfiguration configuration, int window)
 {
@@ -14,7 +14,11 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
 
     private readonly int _size = configuration.HeadSize, _heads = configuration.HeadCount, _keyValueHeads = configuration.KeyValueHeadCount;
     private readonly int _group = configuration.HeadCount / configuration.KeyValueHeadCount;
+    private readonly float _cap = (float)(configuration.AttentionSoftCap ?? 0); // 0: none
     private readonly float _scale = (float)(configuration.AttentionMultiplier ?? 1 / Math.Sqrt(configuration.HeadSize));
+
+    /// <summary>Whether the layer has a sliding window.</summary>
+    public bool IsSliding => window > 0;
 
     /// <summary>
     /// Computes o[R x heads d] from q[R x heads d] and k, v[N x kvHeads d], and logSums[R x heads] = log sum exp(scores) for the backward pass.
@@ -50,6 +54,7 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
                 {
                     var (first, end) = tile.Visible(i);
                     var row = new Span<float>(p + (nint)i * stride, tile.Count);
+                    if (_cap > 0) VectorMath.SoftCap(row[first..end], _cap);
                     var max = VectorMath.Max(row[first..end]);
                     var sum = VectorMath.ExpShifted(row[first..end], max);
                     row[..first].Clear();
@@ -65,7 +70,7 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
     /// <summary>
     /// With P = exp(scores - logSums), computes dV += P^T dO; dP = dO V^T; dS = s P * (dP - rowsum(dO * O)), because
     /// rowsum(P * dP) = rowsum(dO * O); dQ = dS K; dK += dS^T Q. A task is one head of one sequence with its own dK and dV, which are then summed
-    /// over the heads of a group.
+    /// over the heads of a group. A soft cap multiplies dS by its slope.
     /// </summary>
     public void Backward(EngineContext context, Matrix q, Matrix k, Matrix v, Matrix o, Matrix logSums, Matrix dO, Matrix dq, Matrix dk, Matrix dv)
     {
@@ -118,8 +123,13 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
                     var (from, to) = tile.Visible(i);
                     (from, to) = (from + first, to + first);
                     Span<float> probability = new(p + (nint)i * stride, tile.End), gradient = new(ds + (nint)i * stride, tile.End);
-                    VectorMath.ExpShifted(probability[from..to], logSums[tile.FirstRow + i][head]);
                     var mean = VectorMath.Dot(dO[tile.FirstRow + i].Slice(head * _size, _size), o[tile.FirstRow + i].Slice(head * _size, _size));
+                    if (_cap > 0)
+                    {
+                        VectorMath.SoftCap(probability[from..to], _cap, gradient[from..to], mean);
+                        mean = 0;
+                    }
+                    VectorMath.ExpShifted(probability[from..to], logSums[tile.FirstRow + i][head]);
                     VectorMath.MultiplyShifted(gradient[from..to], mean, probability[from..to], _scale);
                     probability[..from].Clear();
                     probability[to..].Clear();
@@ -193,6 +203,7 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
         for (var head = 0; head < _group; head++)
         {
             var row = new Span<float>(p + head * stride, end - firstPage * Page);
+            if (_cap > 0) VectorMath.SoftCap(row[firstInPage..], _cap);
             VectorMath.Softmax(row[firstInPage..]);
             row[..firstInPage].Clear();
         }

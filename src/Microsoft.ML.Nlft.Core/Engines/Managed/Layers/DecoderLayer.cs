@@ -3,14 +3,17 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// One decoder layer: m = x + r o(attention(norm(x))), y = m + r feedforward(norm(m)); with norms after, m = x + r norm(o(attention(x))) and
-/// y = m + r norm(feedforward(m)).
+/// One decoder layer: m = x + r norm'(o(attention(norm(x)))), y = m + r norm'(feedforward(norm(m))), where each norm may be missing: norm' in most
+/// architectures, norm in olmo2.
 /// </summary>
 internal sealed class DecoderLayer
 {
     /// <summary>The index of the layer, 0 for the lowest.</summary>
     public required int Index { get; init; }
-    public required RmsNorm AttentionNorm { get; init; }
+
+    /// <summary>The norms before and after attention, or null.</summary>
+    public RmsNorm? AttentionNorm { get; init; }
+    public RmsNorm? AttentionOutputNorm { get; init; }
     public required Linear Q { get; init; }
     public required Linear K { get; init; }
     public required Linear V { get; init; }
@@ -25,25 +28,25 @@ internal sealed class DecoderLayer
     /// <summary>r, the factor on what is added to the residual stream.</summary>
     public required float ResidualMultiplier { get; init; }
 
-    /// <summary>Whether the norms follow attention and the feed-forward network.</summary>
-    public required bool NormAfter { get; init; }
-
     /// <summary>The norms of queries and keys, or null.</summary>
     public RmsNorm? QueryNorm { get; init; }
     public RmsNorm? KeyNorm { get; init; }
     public required Attention Attention { get; init; }
-    public required RmsNorm FeedForwardNorm { get; init; }
+
+    /// <summary>The norms before and after the feed-forward network, or null.</summary>
+    public RmsNorm? FeedForwardNorm { get; init; }
+    public RmsNorm? FeedForwardOutputNorm { get; init; }
     public required FeedForward FeedForward { get; init; }
 
     /// <summary>The seven linear layers.</summary>
     public IEnumerable<Linear> Linears => [Q, K, V, O, FeedForward.Gate, FeedForward.Up, FeedForward.Down];
 
     /// <summary>
-    /// Whether anything from the input up to the norm after attention is trainable: the backward pass must then reach it, even if nobody needs the
-    /// gradient of the input.
+    /// Whether anything from the input up to the norm of the feed-forward network is trainable: the backward pass must then reach it, even if nobody
+    /// needs the gradient of the input.
     /// </summary>
     private bool IsAttentionTrainable => Q.IsTrainable || K.IsTrainable || V.IsTrainable || O.IsTrainable
-        || AttentionNorm.Weight.Parameter is not null || FeedForwardNorm.Weight.Parameter is not null;
+        || IsTrained(AttentionNorm) || IsTrained(AttentionOutputNorm) || IsTrained(FeedForwardNorm);
 
     /// <summary>Whether any tensor of the layer is trainable.</summary>
     public bool IsTrainable => IsAttentionTrainable || Linears.Any(linear => linear.IsTrainable);
@@ -84,16 +87,16 @@ internal sealed class DecoderLayer
         if (IsPlain)
         {
             O.Forward(queryContext, a.Attended, a.PostAttention, residual);
-            FeedForwardNorm.Forward(queryContext, a.PostAttention, queryInput);
+            NormInput(queryContext, FeedForwardNorm, a.PostAttention, queryInput);
             FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, a.PostAttention, y);
         }
         else
         {
             O.Forward(queryContext, a.Attended, a.AttentionOutput ?? a.PostAttention);
-            AddToResidual(queryContext, AttentionNorm, a.AttentionOutput, residual, a.PostAttention);
+            AddToResidual(queryContext, AttentionOutputNorm, a.AttentionOutput, residual, a.PostAttention);
             NormInput(queryContext, FeedForwardNorm, a.PostAttention, queryInput);
             FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, null, a.FeedForwardOutput ?? y);
-            AddToResidual(queryContext, FeedForwardNorm, a.FeedForwardOutput, a.PostAttention, y);
+            AddToResidual(queryContext, FeedForwardOutputNorm, a.FeedForwardOutput, a.PostAttention, y);
         }
         if (!rows.IsAll)
         {
@@ -113,7 +116,7 @@ internal sealed class DecoderLayer
         var reachesAttention = dx is not null || IsAttentionTrainable;
         Matrix normed = context.Rent(dy.Rows, dy.Columns), dNormed = context.Rent(dy.Rows, dy.Columns);
         NormInput(queryContext, FeedForwardNorm, a.PostAttention, normed); // recomputing is cheaper than storing
-        var dBranch = Branch(queryContext, FeedForwardNorm, a.FeedForwardOutput, dy);
+        var dBranch = Branch(queryContext, FeedForwardOutputNorm, a.FeedForwardOutput, dy);
         FeedForward.Backward(queryContext, normed, a.Gate, a.Up, dBranch, reachesAttention ? dNormed : null);
         ReturnBranch(context, dBranch, dy);
         if (reachesAttention)
@@ -130,7 +133,7 @@ internal sealed class DecoderLayer
     {
         Matrix dAttended = context.Rent(dResidual.Rows, a.Attended.Columns), dq = context.Rent(dResidual.Rows, a.Query.Columns);
         Matrix dk = context.Rent(x.Rows, a.Key.Columns), dv = context.Rent(x.Rows, a.Value.Columns);
-        var dBranch = Branch(queryContext, AttentionNorm, a.AttentionOutput, dResidual);
+        var dBranch = Branch(queryContext, AttentionOutputNorm, a.AttentionOutput, dResidual);
         O.Backward(queryContext, a.Attended, dBranch, dAttended, accumulate: false);
         ReturnBranch(context, dBranch, dResidual);
         Attention.Backward(queryContext, a.Query, a.Key, a.Value, a.Attended, a.LogSums, dAttended, dq, dk, dv);
@@ -168,27 +171,29 @@ internal sealed class DecoderLayer
         foreach (var matrix in (ReadOnlySpan<Matrix>)[dAttended, dq, dk, dv, normed, dNormed]) context.Return(matrix);
     }
 
-    /// <summary>Whether norms come first and nothing is scaled, so that a product can add to the residual stream itself.</summary>
-    private bool IsPlain => !NormAfter && ResidualMultiplier == 1;
+    private static bool IsTrained(RmsNorm? norm) => norm?.Weight.Parameter is not null;
 
-    /// <summary>Computes y = norm(x), the input of attention or the feed-forward network; y = x with norms after.</summary>
-    private void NormInput(EngineContext context, RmsNorm norm, Matrix x, Matrix y)
+    /// <summary>Whether no norm follows and nothing is scaled, so that a product can add to the residual stream itself.</summary>
+    private bool IsPlain => AttentionOutputNorm is null && FeedForwardOutputNorm is null && ResidualMultiplier == 1;
+
+    /// <summary>Computes y = norm(x), the input of attention or the feed-forward network; y = x without a norm.</summary>
+    private static void NormInput(EngineContext context, RmsNorm? norm, Matrix x, Matrix y)
     {
-        if (NormAfter) x.CopyTo(y);
+        if (norm is null) x.CopyTo(y);
         else norm.Forward(context, x, y);
     }
 
     /// <summary>Adds to dx what dy, the gradient of <see cref="NormInput"/>'s output, gives.</summary>
-    private void NormInputBackward(EngineContext context, RmsNorm norm, Matrix x, Matrix dy, Matrix dx)
+    private static void NormInputBackward(EngineContext context, RmsNorm? norm, Matrix x, Matrix dy, Matrix dx)
     {
-        if (!NormAfter) norm.Backward(context, x, dy, dx, accumulate: true);
+        if (norm is not null) norm.Backward(context, x, dy, dx, accumulate: true);
         else context.ForRows(dx.Rows, (dy, dx), static (loop, row) => VectorMath.Add(loop.dy[row], loop.dx[row]));
     }
 
-    /// <summary>Computes y = residual + r norm(output) with norms after, else y = residual + r y.</summary>
-    private void AddToResidual(EngineContext context, RmsNorm norm, Matrix? output, Matrix residual, Matrix y)
+    /// <summary>Computes y = residual + r norm(output), or y = residual + r y without a norm.</summary>
+    private void AddToResidual(EngineContext context, RmsNorm? norm, Matrix? output, Matrix residual, Matrix y)
     {
-        if (output is { } raw) norm.Forward(context, raw, y);
+        if (output is { } raw) norm!.Forward(context, raw, y);
         context.ForRows(y.Rows, (residual, y, scale: ResidualMultiplier), static (loop, row) =>
         {
             VectorMath.Scale(loop.y[row], loop.scale);
@@ -197,7 +202,7 @@ internal sealed class DecoderLayer
     }
 
     /// <summary>Returns the gradient of o_proj's or the feed-forward network's output: dy itself, or a rented matrix.</summary>
-    private Matrix Branch(EngineContext context, RmsNorm norm, Matrix? output, Matrix dy)
+    private Matrix Branch(EngineContext context, RmsNorm? norm, Matrix? output, Matrix dy)
     {
         if (IsPlain) return dy;
         var branch = context.Rent(dy.Rows, dy.Columns);
@@ -206,7 +211,7 @@ internal sealed class DecoderLayer
             loop.dy[row].CopyTo(loop.branch[row]);
             VectorMath.Scale(loop.branch[row], loop.scale);
         });
-        if (output is { } raw) norm.Backward(context, raw, branch, branch, accumulate: false);
+        if (output is { } raw) norm!.Backward(context, raw, branch, branch, accumulate: false);
         return branch;
     }
 

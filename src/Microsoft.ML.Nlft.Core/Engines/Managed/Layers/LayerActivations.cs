@@ -19,7 +19,8 @@ internal sealed class LayerActivations : IDisposable
         (RawQuery, RawKey) = c.QueryKeyNorm ? (context.Rent(rows, queries), context.Rent(n, keys)) : (Query, Key);
         (Attended, LogSums, PostAttention) = (context.Rent(rows, queries), context.Rent(rows, c.HeadCount), context.Rent(rows, c.HiddenSize));
         (Gate, Up) = (context.Rent(rows, c.IntermediateSize), context.Rent(rows, c.IntermediateSize));
-        if (c.NormAfter) (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
+        if (c.Norms != NormPlacement.Before)
+            (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
     }
 
     /// <summary>Returns the bytes of the activations of <paramref name="rows"/> rows, with R = N.</summary>
@@ -27,7 +28,7 @@ internal sealed class LayerActivations : IDisposable
     {
         long queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         var attention = 2 * queries + 2 * keys + (c.QueryKeyNorm ? queries + keys : 0) + c.HeadCount;
-        return sizeof(float) * rows * (attention + (c.NormAfter ? 3 : 1) * c.HiddenSize + 2L * c.IntermediateSize);
+        return sizeof(float) * rows * (attention + (c.Norms == NormPlacement.Before ? 1 : 3) * c.HiddenSize + 2L * c.IntermediateSize);
     }
 
     /// <summary>The projections before the query/key norm; the same matrices as Query and Key in a model without one.</summary>

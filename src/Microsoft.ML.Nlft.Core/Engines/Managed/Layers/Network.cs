@@ -27,7 +27,8 @@ internal sealed class Network : IDisposable
             Layers[i] = CreateLayer(c, i, $"model.layers.{i}", c.SlidingWindows[i]);
         }
         FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-        Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(lora, ModelLayout.Head), (float)(1 / c.LogitsDivisor))
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(lora, ModelLayout.Head), (float)(1 / c.LogitsDivisor),
+            (float)(c.LogitsSoftCap ?? 0))
         {
             Lora = lora?.Factors(ModelLayout.Head),
         };
@@ -66,15 +67,15 @@ internal sealed class Network : IDisposable
     private DecoderLayer CreateLayer(ModelConfiguration c, int index, string path, int window)
     {
         int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var ((attentionNorm, feedForwardNorm), (queryNorm, keyNorm)) = (ModelLayout.NormNames(c), ModelLayout.NormSizes(c));
+        var (norms, (queryNorm, keyNorm)) = (ModelLayout.Norms(c), ModelLayout.NormSizes(c));
         return new DecoderLayer
         {
             Index = index,
             HeadSize = c.HeadSize,
             IsRotated = c.RotatedLayers?[index] != false,
             ResidualMultiplier = (float)c.ResidualMultiplier,
-            NormAfter = c.NormAfter,
-            AttentionNorm = Norm($"{path}.{attentionNorm}.weight", c.HiddenSize),
+            AttentionNorm = LayerNorm(norms.AttentionInput),
+            AttentionOutputNorm = LayerNorm(norms.AttentionOutput),
             Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
             K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
             V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
@@ -82,12 +83,15 @@ internal sealed class Network : IDisposable
             QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
             KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
             Attention = new Attention(c, window),
-            FeedForwardNorm = Norm($"{path}.{feedForwardNorm}.weight", c.HiddenSize),
+            FeedForwardNorm = LayerNorm(norms.FeedForwardInput),
+            FeedForwardOutputNorm = LayerNorm(norms.FeedForwardOutput),
             FeedForward = new FeedForward(
                 Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
                 Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias)),
+                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias), c.Activation),
         };
+
+        RmsNorm? LayerNorm(string? name) => name is null ? null : Norm($"{path}.{name}.weight", c.HiddenSize);
     }
 
     /// <summary>Returns the weight of the embedding or the output layer: the adapter's, or the model's.</summary>
@@ -106,7 +110,8 @@ internal sealed class Network : IDisposable
         new(module, Load($"{module}.weight", outputs, inputs, int4: _engine.Int4Weights),
             bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon);
+    private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon,
+        plusOne: _folder.Configuration.NormKind == NormKind.RmsPlusOne);
 
     private Weight Load(string name, int rows, int columns, bool vector = false, bool int4 = false)
     {

@@ -5,9 +5,10 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// <summary>
 /// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T. Logits exist for one chunk of the
 /// vocabulary and one block of rows at a time. Since d log p / dh = s (W_y - E[W]), the mean over p, a forward pass of training accumulates that mean
-/// chunk by chunk (rescaled whenever a larger logit appears, as in online softmax), and the backward pass needs no logits.
+/// chunk by chunk (rescaled whenever a larger logit appears, as in online softmax), and the backward pass needs no logits. With a soft cap c (0: none)
+/// the logits are c tanh(z / c), and each row of W counts times the slope of the cap at its logit.
 /// </summary>
-internal sealed class TokenHead(Weight weight, float scale)
+internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
 {
     private const int Chunk = 2048, RowBlock = 1024;
 
@@ -24,7 +25,7 @@ internal sealed class TokenHead(Weight weight, float scale)
     /// <param name="logProbabilities">Receives log p.</param>
     /// <param name="logSums">Receives log sum exp(z).</param>
     /// <param name="mostLikely">Receives whether no logit exceeds that of the target.</param>
-    /// <param name="mean">Receives E[W] [R x H] for the backward pass; null if there will be none.</param>
+    /// <param name="mean">Receives E[W] [R x H], of rows times slopes, for the backward pass; null if there will be none.</param>
     public void Forward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logProbabilities, float[] logSums, bool[] mostLikely,
         Matrix? mean)
     {
@@ -35,7 +36,7 @@ internal sealed class TokenHead(Weight weight, float scale)
         var low = Lora?.Low(context, h);
         ForEachChunk(context, h, low, (z, row, first) =>
         {
-            context.ForRows(z.Rows, (z, row, first, targets, logProbabilities, running, mean), static (loop, i) =>
+            context.ForRows(z.Rows, (z, row, first, targets, logProbabilities, running, mean, cap), static (loop, i) =>
             {
                 var row = loop.row + i;
                 var logits = loop.z[i];
@@ -49,7 +50,7 @@ internal sealed class TokenHead(Weight weight, float scale)
                     (largest, sum) = (max, sum * scale);
                     if (loop.mean is { } matrix) VectorMath.Scale(matrix[row], scale);
                 }
-                sum += VectorMath.ExpShifted(logits, largest);
+                sum += loop.cap > 0 ? VectorMath.ExpShiftedTimesSlope(logits, largest, loop.cap) : VectorMath.ExpShifted(logits, largest);
             });
             if (mean is { } sums) context.Multiply(z, Weight.Operand.RowRange(first, z.Columns), sums.RowRange(row, z.Rows), accumulate: true);
         });
@@ -67,39 +68,63 @@ internal sealed class TokenHead(Weight weight, float scale)
 
     /// <summary>
     /// With c the coefficients, computes dh = c s (E[W] - W_y), which replaces <paramref name="mean"/>. With g = c s (softmax(z) - onehot(y)), it
-    /// also computes dW += g^T h if W is trainable, and with factors dB += g^T low and what g B, the gradient of low, gives for A and h.
+    /// also computes dW += g^T h if W is trainable, and with factors dB += g^T low and what g B, the gradient of low, gives for A and h. With a soft
+    /// cap, rows of W and columns of g count times their slopes.
     /// </summary>
     public void Backward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix mean)
     {
-        var dLow = Lora is null ? (Matrix?)null : context.Rent(h.Rows, Lora.Rank);
-        if (Weight.Parameter is not null || Lora is not null) AddGradients(context, h, targets, logSums, coefficients, dLow);
+        var (low, dLow) = Lora is null ? ((Matrix?)null, (Matrix?)null) : (Lora.Low(context, h), context.Rent(h.Rows, Lora.Rank));
+        if (Weight.Parameter is not null || Lora is not null) AddGradients(context, h, targets, logSums, coefficients, low, dLow);
         var targetRows = context.Rent(h.Rows, h.Columns);
-        context.ForRows(h.Rows, (Weight, targets, coefficients, scale, mean, targetRows), static (loop, row) =>
+        context.ForRows(h.Rows, (head: this, h, low, targets, coefficients, scale, mean, targetRows), static (loop, row) =>
         {
-            loop.Weight.ReadRow(loop.targets.Span[row], loop.targetRows[row]);
-            VectorMath.AddScaled(loop.targetRows[row], -1, loop.mean[row]);
+            var token = loop.targets.Span[row];
+            var target = loop.targetRows[row];
+            loop.head.Weight.ReadRow(token, target);
+            var slope = loop.head.TargetSlope(loop.h[row], target, loop.low is { } low ? low[row] : default, token);
+            VectorMath.AddScaled(target, -slope, loop.mean[row]);
             VectorMath.Scale(loop.mean[row], loop.coefficients[row] * loop.scale);
         });
         context.Return(targetRows);
-        if (dLow is not { } gradient) return;
-        Lora!.LowBackward(context, h, gradient, mean);
-        context.Return(gradient);
+        if (Lora is null) return;
+        Lora.LowBackward(context, h, dLow!.Value, mean);
+        context.Return(dLow.Value);
+        context.Return(low!.Value);
+    }
+
+    /// <summary>The slope of the soft cap at the logit of a token, whose row of W is given; 1 without a cap.</summary>
+    private float TargetSlope(ReadOnlySpan<float> h, ReadOnlySpan<float> row, ReadOnlySpan<float> low, int token)
+    {
+        if (cap == 0) return 1;
+        var logit = VectorMath.Dot(h, row);
+        if (Lora is not null) logit += VectorMath.Dot(low, Lora.B.AsMatrix(Lora.B.Values)[token]);
+        var tanh = MathF.Tanh(scale * logit / cap);
+        return 1 - tanh * tanh;
     }
 
     /// <summary>Adds to the gradients of W and B, and computes dLow = g B.</summary>
-    private void AddGradients(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix? dLow)
+    private void AddGradients(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix? low,
+        Matrix? dLow)
     {
         dLow?.Clear();
-        var low = Lora?.Low(context, h);
         ForEachChunk(context, h, low, (z, row, first) =>
         {
-            context.ForRows(z.Rows, (z, row, first, targets, logSums, coefficients, scale), static (loop, i) =>
+            context.ForRows(z.Rows, (z, row, first, targets, logSums, coefficients, scale, cap), static (loop, i) =>
             {
                 var row = loop.row + i;
                 var logits = loop.z[i];
                 var target = loop.targets.Span[row] - loop.first;
-                VectorMath.ExpShifted(logits, loop.logSums[row]);
-                if ((uint)target < (uint)logits.Length) logits[target] -= 1;
+                var slope = 1f;
+                if (loop.cap == 0)
+                {
+                    VectorMath.ExpShifted(logits, loop.logSums[row]);
+                }
+                else
+                {
+                    if ((uint)target < (uint)logits.Length) slope -= logits[target] / loop.cap * (logits[target] / loop.cap);
+                    VectorMath.ExpShiftedTimesSlope(logits, loop.logSums[row], loop.cap);
+                }
+                if ((uint)target < (uint)logits.Length) logits[target] -= slope;
                 VectorMath.Scale(logits, loop.coefficients[row] * loop.scale);
             });
             var transposed = new Operand(z).Transposed;
@@ -110,7 +135,6 @@ internal sealed class TokenHead(Weight weight, float scale)
             context.Multiply(transposed, low!.Value.RowRange(row, z.Rows), gradient.RowRange(first, z.Columns), accumulate: true);
             context.Multiply(z, values.RowRange(first, z.Columns), dLow!.Value.RowRange(row, z.Rows), accumulate: true);
         });
-        if (low is { } rented) context.Return(rented);
     }
 
     /// <summary>
@@ -130,6 +154,7 @@ internal sealed class TokenHead(Weight weight, float scale)
                     : (Term?)null;
                 MatrixProduct.Multiply(context.Workers,
                     new Product(z, null, new Term(h.RowRange(row, rows), Weight.Operand.RowRange(first, z.Columns).Transposed), second, scale));
+                Cap(context, z);
                 body(z, row, first);
                 context.Return(z);
             }
@@ -142,5 +167,11 @@ internal sealed class TokenHead(Weight weight, float scale)
         var second = Lora?.Term(context, h);
         MatrixProduct.Multiply(context.Workers, new Product(z, null, new Term(h, Weight.Operand.Transposed), second, scale));
         if (second?.A.Matrix is { } low) context.Return(low);
+        Cap(context, z);
+    }
+
+    private void Cap(EngineContext context, Matrix z)
+    {
+        if (cap > 0) context.ForRows(z.Rows, (z, cap), static (loop, row) => VectorMath.SoftCap(loop.z[row], loop.cap));
     }
 }
