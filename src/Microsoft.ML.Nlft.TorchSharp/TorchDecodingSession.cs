@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.TorchSharp;
 /// <summary>
 /// Decodes with a key/value cache: the prompts run as one packed batch, then each step runs one row per sequence, all rows in one launch per
 /// operation. Only token ids are copied to the device and only logits back. A retired sequence continues as a dummy row, since the weights are read
-/// for the others anyway.
+/// for the others anyway. When the rotation of a sequence changes as it grows, its prompt and answer run again and replace its keys and values.
 /// </summary>
 internal sealed class TorchDecodingSession : IDecodingSession
 {
@@ -18,7 +18,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
     private readonly ModelConfiguration _configuration;
     private readonly KeyValueCache _cache;
     private readonly CappedAttention? _capped;
-    private readonly int[] _lengths;
+    private readonly List<int>[] _tokens;
     private readonly bool[] _retired;
     private float[] _logits;
 
@@ -28,33 +28,22 @@ internal sealed class TorchDecodingSession : IDecodingSession
         if (prompts.Count == 0) throw new ArgumentException("There is no prompt.", nameof(prompts));
         ArgumentOutOfRangeException.ThrowIfNegative(maximumNewTokens);
         (_model, _configuration, _capped) = (model, model.Configuration, CappedAttention.Of(model.Configuration));
-        var batch = PackedBatch.Create(prompts, _configuration);
-        _lengths = [.. prompts.Select(prompt => prompt.Length)];
+        _tokens = [.. prompts.Select(prompt => new List<int>(prompt.ToArray()))];
         _retired = new bool[prompts.Count];
         _cache = new KeyValueCache(_configuration, model.Context, prompts.Count,
-            Math.Min(_configuration.MaximumPositions, _lengths.Max() + Math.Min(maximumNewTokens, InitialNewTokens)));
-        var attention = new PackedAttention(_configuration, batch, model.Context);
+            Math.Min(_configuration.MaximumPositions, _tokens.Max(tokens => tokens.Count) + Math.Min(maximumNewTokens, InitialNewTokens)));
         try
         {
-            var last = Enumerable.Range(1, prompts.Count).Select(s => batch.Starts[s] - 1).ToArray();
-            _logits = Run(batch, last, (layer, q, k, v) =>
-            {
-                _cache.Store(layer, batch, k, v);
-                return attention.Forward(layer, q, k, v);
-            }, cancellationToken);
+            _logits = Prefill(prompts, firstSequence: 0, cancellationToken);
         }
         catch
         {
             Dispose();
             throw;
         }
-        finally
-        {
-            attention.Release();
-        }
     }
 
-    public int Count => _lengths.Length;
+    public int Count => _tokens.Length;
 
     public ReadOnlySpan<float> Logits(int sequence) =>
         !_retired[sequence] ? _logits.AsSpan(sequence * _configuration.VocabularySize, _configuration.VocabularySize)
@@ -67,22 +56,48 @@ internal sealed class TorchDecodingSession : IDecodingSession
         for (var s = 0; s < Count; s++)
         {
             _retired[s] |= tokens[s] < 0;
-            if (!_retired[s] && _lengths[s] >= _configuration.MaximumPositions)
+            if (!_retired[s] && _tokens[s].Count >= _configuration.MaximumPositions)
             {
-                throw new NlftException($"sequence {s}", $"{_lengths[s] + 1} tokens", $"at most {_configuration.MaximumPositions} "
+                throw new NlftException($"sequence {s}", $"{_tokens[s].Count + 1} tokens", $"at most {_configuration.MaximumPositions} "
                     + "(max_position_embeddings)",
                     "Lower the limit of new tokens or shorten the prompt.");
             }
-            (ids[s], positions[s]) = _retired[s] ? (0, _lengths[s] - 1) : (tokens[s], _lengths[s]);
+            (ids[s], positions[s]) = _retired[s] ? (0, _tokens[s].Count - 1) : (tokens[s], _tokens[s].Count);
         }
         if (Array.TrueForAll(_retired, retired => retired)) return;
         var batch = PackedBatch.Step(ids, positions, _configuration);
         for (var s = 0; s < Count; s++)
-            if (!_retired[s]) _lengths[s]++;
+            if (!_retired[s]) _tokens[s].Add(tokens[s]);
         _logits = _model.Run(() => Step(batch, cancellationToken));
+        for (var s = 0; s < Count; s++)
+        {
+            if (_retired[s] || !RopeFrequencies.StartAnew(_configuration.Rope, _tokens[s].Count)) continue;
+            var sequence = s;
+            _model.Run(() => Prefill([_tokens[sequence].ToArray()], sequence, cancellationToken))
+                .CopyTo(_logits, s * _configuration.VocabularySize);
+        }
     }
 
     public void Dispose() => _cache.Dispose();
+
+    /// <summary>Fills the cache of whole sequences, from the number of the first one on, and returns the logits that follow them.</summary>
+    private float[] Prefill(IReadOnlyList<ReadOnlyMemory<int>> sequences, int firstSequence, CancellationToken cancellationToken)
+    {
+        var batch = PackedBatch.Create(sequences, _configuration);
+        var attention = new PackedAttention(_configuration, batch, _model.Context);
+        try
+        {
+            return Run(batch, [.. batch.Starts[1..].Select(start => start - 1)], (layer, q, k, v) =>
+            {
+                _cache.Store(layer, firstSequence, batch, k, v);
+                return attention.Forward(layer, q, k, v);
+            }, cancellationToken);
+        }
+        finally
+        {
+            attention.Release();
+        }
+    }
 
     private float[] Step(PackedBatch batch, CancellationToken cancellationToken)
     {
@@ -120,7 +135,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
         using var scope = NewDisposeScope();
         using var off = no_grad();
         var context = new PassContext { Rotation = _model.Rope.Rows(batch), SlidingRotation = _model.SlidingRope?.Rows(batch), Attend = attend };
-        var x = _model.Network.Embedding.Forward(_model.Context.Indices(batch.Tokens), withGraph: false);
+        var x = _model.Network.Embedding.Forward(_model.Context, batch, withGraph: false);
         var layers = _model.Network.Layers;
         for (var i = 0; i < layers.Length; i++)
         {

@@ -43,7 +43,7 @@ internal sealed class TorchForwardPass : IForwardPass
                 Attend = _attention.Forward,
                 Dropout = dropout,
             };
-            var x = model.Network.Embedding.Forward(model.Context.Indices(batch.Tokens), withGraph: keep);
+            var x = model.Network.Embedding.Forward(model.Context, batch, withGraph: keep);
             if (x.requires_grad) x = (_embedded = Own(x)).detach();
             for (var i = 0; i < _graphs.Length; i++)
             {

@@ -36,7 +36,7 @@ public sealed class TorchSharpMemoryEstimate
         "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x min(T, 1024) x min(V, 8192)",
         "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more",
         "             with norms before and after also 2H; soft caps on attention keep the scores too, which are not counted",
-        "             S = L, or 1 when recomputed, as with Int8Weights",
+        "             without a gate 2I in place of 3I; S = L, or 1 when recomputed, as with Int8Weights",
     ];
 
     /// <summary>Gets the number of parameters of the model.</summary>
@@ -46,7 +46,7 @@ public sealed class TorchSharpMemoryEstimate
     public long Weights => _size * Parameters;
 
     /// <summary>Gets the bytes of the frozen weights when the matrices of the decoder layers are held as int8.</summary>
-    public long Int8Weights => Weights - (_size - 1) * Matrices + _size * _linears.Sum(linear => (long)linear.Outputs);
+    public long Int8Weights => Weights - (_size - 1) * Matrices + _size * Quantized.Sum(linear => (long)linear.Experts * linear.Outputs);
 
     /// <summary>Gets the bytes of the key/value cache during generation.</summary>
     public long Cache => 2L * _size * _model.LayerCount * _model.KeyValueHeadCount * _model.HeadSize * _tokens;
@@ -56,11 +56,14 @@ public sealed class TorchSharpMemoryEstimate
     /// <param name="recompute">Whether the backward pass recomputes activations.</param>
     public long Activations(LoraConfiguration? lora, bool recompute)
     {
-        long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.IntermediateSize;
+        long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.FeedForwardWidth;
+        if (_model.FeedForwardLayout == FeedForwardLayout.UpOnly) inner = inner * 2 / 3; // what goes into the activation and what comes out
         int layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1; // one set is in use
+        // What experts put out, what they are given where their weights are trained, and the router's probabilities.
+        var experts = _model.Experts is { } mixture ? _size * (lora is null ? 2 : 1) * mixture.PerToken * hidden + 12 * mixture.Count : 0;
         var outputs = _model.Norms == NormPlacement.Both ? 2 * hidden : 0; // inputs of the norms after attention and feed-forward
         var norms = _model.QueryKeyNorm ? queries + (long)_model.KeyValueHeadCount * _model.HeadSize : 0;
-        var set = _size * (hidden + 4 * queries + 3 * inner + norms + outputs) // per token
+        var set = _size * (hidden + 4 * queries + 3 * inner + norms + outputs) + experts // per token
             + (lora is null ? _size * (4 * hidden + queries + inner + norms) : AdaptedInputs(lora));
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
         var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;
@@ -74,15 +77,19 @@ public sealed class TorchSharpMemoryEstimate
     /// </summary>
     private long AdaptedInputs(LoraConfiguration lora)
     {
-        var inputs = _linears.ToDictionary(linear => linear.Name, linear => (long)linear.Inputs);
+        lora = lora.For(_model);
+        var perToken = _model.Experts?.PerToken ?? 1;
+        var inputs = _linears.ToDictionary(linear => linear.Name, linear => linear.Experts > 1 ? (long)perToken * linear.Inputs : linear.Inputs);
         var modules = lora.Resolve(_model).Select(target => target.Module).Where(inputs.ContainsKey);
-        return modules.DistinctBy(module => lora.Dropout > 0 ? module : InputOf(module)).Sum(module => inputs[module])
+        var sharing = Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))
+            .SelectMany(layer => layer.Qkv.Skip(1).Select(linear => (linear.Name, First: layer.Qkv[0].Name))
+                .Concat(layer.GateUp.Skip(1).Select(linear => (linear.Name, First: layer.GateUp[0].Name))))
+            .ToDictionary(pair => pair.Name, pair => pair.First); // queries, keys and values share an input, and so do gate and up
+        return modules.DistinctBy(module => lora.Dropout > 0 ? module : sharing.GetValueOrDefault(module, module)).Sum(module => inputs[module])
             * (lora.Dropout > 0 ? _size + 1 : _size) / _model.LayerCount;
     }
 
-    /// <summary>Names the input of a module: queries, keys and values share one, and so do gate and up.</summary>
-    private static string InputOf(string module) => module.Replace("k_proj", "q_proj", StringComparison.Ordinal)
-        .Replace("v_proj", "q_proj", StringComparison.Ordinal).Replace("up_proj", "gate_proj", StringComparison.Ordinal);
+    private IEnumerable<LinearModule> Quantized => _linears.Where(linear => !linear.IsRouter);
 
-    private long Matrices => _linears.Sum(linear => (long)linear.Outputs * linear.Inputs);
+    private long Matrices => Quantized.Sum(linear => linear.Size);
 }

@@ -17,7 +17,7 @@ public sealed class TroubleshootingTests : Workplace
     {
         Directory.CreateDirectory("FOLDER");
         var messages = new List<string> { Message(() => ModelFolder.Open("FOLDER")) };
-        Change("model/config.json", "FOLDER/config.json", json => json["model_type"] = "gpt2");
+        Change("model/config.json", "FOLDER/config.json", json => json["model_type"] = "bert");
         messages.Add(Message(() => ModelFolder.Open("FOLDER")));
         messages.Add(Message(() => ChatTemplate.Parse("{% include 'x' %}")));
         using (var model = LocalModel.Load("model", new() { Trainable = TrainableWeights.Lora })) model.Save("SAVED");

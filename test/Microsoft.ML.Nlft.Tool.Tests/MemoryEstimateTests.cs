@@ -28,21 +28,26 @@ public sealed class MemoryEstimateTests
     [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
-    public void Estimate_TrainingPass_MatchesAllocation(bool recompute)
+    [DataRow(false, 2)]
+    [DataRow(true, 2)]
+    [DataRow(false, 5)]
+    public void Estimate_TrainingPass_MatchesAllocation(bool recompute, int expertsPerToken = 0)
     {
-        var allocated = Allocated(recompute, rows: 4, tokens: 256);
-        var estimated = new MemoryEstimate(s_model, storedBytes: 0, rows: 4, tokensPerRow: 256).Activations(recompute);
+        var experts = new ExpertConfiguration { Count = 6, PerToken = expertsPerToken, IntermediateSize = 160 };
+        var model = expertsPerToken == 0 ? s_model : s_model with { ModelType = "mixtral", Experts = experts };
+        var allocated = Allocated(model, recompute, rows: 4, tokens: 256);
+        var estimated = new MemoryEstimate(model, storedBytes: 0, rows: 4, tokensPerRow: 256).Activations(recompute);
 
         Assert.AreEqual(1, (double)allocated / estimated, 0.3, $"{allocated} bytes were allocated, {estimated} estimated");
     }
 
     /// <summary>Bytes of the first forward and backward pass: the engine keeps its buffers, so they are what a run holds.</summary>
-    private static long Allocated(bool recompute, int rows, int tokens)
+    private static long Allocated(ModelConfiguration configuration, bool recompute, int rows, int tokens)
     {
         var place = Directory.CreateTempSubdirectory("nlft-tests");
         try
         {
-            ModelInitializer.Create(place.FullName, s_model, seed: 1);
+            ModelInitializer.Create(place.FullName, configuration, seed: 1);
             using var folder = ModelFolder.Open(place.FullName);
             using var model = new ManagedEngine(new ManagedEngineOptions { Threads = 1, ActivationMemory = recompute ? 0 : null }).Load(new()
             {

@@ -26,6 +26,11 @@ public sealed class MemoryEstimateTests
         SlidingWindows = new int[6],
     };
 
+    private static readonly ModelConfiguration Mixture = Wide with
+    {
+        ModelType = "qwen3_moe", Experts = new() { Count = 4, PerToken = 2, IntermediateSize = 384 },
+    };
+
     private static readonly LoraConfiguration Lora = new() { Rank = 64 };
 
     [TestMethod]
@@ -35,13 +40,17 @@ public sealed class MemoryEstimateTests
     [DataRow(TensorType.BF16, false, TrainableWeights.Lora)]
     [DataRow(TensorType.BF16, true, TrainableWeights.Lora)]
     [DataRow(TensorType.BF16, false, TrainableWeights.All)]
-    public void Estimate_LoadedModel_MatchesAllocation(TensorType type, bool int8, TrainableWeights trainable)
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, true)]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, true)]
+    public void Estimate_LoadedModel_MatchesAllocation(TensorType type, bool int8, TrainableWeights trainable, bool experts = false)
     {
         RequireMeasurement();
-        using var folder = TinyModels.Create(1, Wide);
+        using var folder = TinyModels.Create(1, experts ? Mixture : Wide);
         var engine = Models.Engine(int8: int8, type: type);
         var need = engine.Estimate(Request(folder, trainable))!;
         Models.Load(folder, trainable, engine, Lora).Dispose(); // what the first use alone allocates
+        GC.Collect();
+        GC.WaitForPendingFinalizers(); // of tensors of other tests
         var before = CLibrary.AllocatedBytes();
         using var model = Models.Load(folder, trainable, engine, Lora);
         var allocated = CLibrary.AllocatedBytes() - before;
@@ -59,10 +68,13 @@ public sealed class MemoryEstimateTests
     [DataRow(TensorType.F32, true, TrainableWeights.All)]
     [DataRow(TensorType.BF16, false, TrainableWeights.Lora)]
     [DataRow(TensorType.BF16, false, TrainableWeights.All)]
-    public void Estimate_ForwardPass_MatchesWhatItKeeps(TensorType type, bool recompute, TrainableWeights trainable)
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, true)]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, true)]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, true)]
+    public void Estimate_ForwardPass_MatchesWhatItKeeps(TensorType type, bool recompute, TrainableWeights trainable, bool experts = false)
     {
         RequireMeasurement();
-        using var folder = TinyModels.Create(1, Wide);
+        using var folder = TinyModels.Create(1, experts ? Mixture : Wide);
         using var model = Models.Load(folder, trainable, Models.Engine(recompute, type: type), Lora);
         var batch = Batch(rows: type == TensorType.F32 ? 2 : 1); // products in bfloat16 are slow on most CPUs
         model.Forward(batch).Dispose();

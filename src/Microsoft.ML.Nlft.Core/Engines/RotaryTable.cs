@@ -13,8 +13,8 @@ public sealed class RotaryTable(ModelConfiguration configuration, RopeConfigurat
 {
     private const int FirstPositions = 512;
 
-    private readonly int _half = configuration.HeadSize / 2;
-    private RotaryRows _shared = new([], [], byPosition: true);
+    private readonly int _half = configuration.Rope.RotatedSize(configuration.HeadSize) / 2;
+    private RotaryRows _shared = new([], [], pairs: 0, byPosition: true);
     private int _positions;
 
     /// <summary>Returns cosines and sines for the rows of a batch.</summary>
@@ -33,7 +33,7 @@ public sealed class RotaryTable(ModelConfiguration configuration, RopeConfigurat
         if (needed > _positions)
         {
             _positions = (int)Math.Min(configuration.MaximumPositions, Math.Max(FirstPositions, needed * 2L));
-            _shared = new RotaryRows(new float[_positions * _half], new float[_positions * _half], byPosition: true);
+            _shared = new RotaryRows(new float[_positions * _half], new float[_positions * _half], _half, byPosition: true);
             Fill(_shared, 0, 0, _positions, length: 0);
         }
         return _shared;
@@ -41,7 +41,7 @@ public sealed class RotaryTable(ModelConfiguration configuration, RopeConfigurat
 
     private RotaryRows OwnRows(PackedBatch batch)
     {
-        var rows = new RotaryRows(new float[batch.Rows * _half], new float[batch.Rows * _half], byPosition: false);
+        var rows = new RotaryRows(new float[batch.Rows * _half], new float[batch.Rows * _half], _half, byPosition: false);
         for (var sequence = 0; sequence < batch.Count; sequence++)
         {
             var first = batch.Starts[sequence];
@@ -69,16 +69,20 @@ public sealed class RotaryTable(ModelConfiguration configuration, RopeConfigurat
     private static int TokensOf(PackedBatch batch, int sequence) => batch.Positions[batch.Starts[sequence + 1] - 1] + 1;
 }
 
-/// <summary>Cosines and sines of rotary position embedding, d/2 of each per row. Do not modify them.</summary>
+/// <summary>Cosines and sines of rotary position embedding, one of each per rotated pair of a head in every row. Do not modify them.</summary>
 public sealed class RotaryRows
 {
-    internal RotaryRows(float[] cosine, float[] sine, bool byPosition) => (Cosine, Sine, ByPosition) = (cosine, sine, byPosition);
+    internal RotaryRows(float[] cosine, float[] sine, int pairs, bool byPosition) =>
+        (Cosine, Sine, Pairs, ByPosition) = (cosine, sine, pairs, byPosition);
 
     /// <summary>The cosines, row by row.</summary>
     public float[] Cosine { get; }
 
     /// <summary>The sines, row by row.</summary>
     public float[] Sine { get; }
+
+    /// <summary>Number of pairs that are rotated: half of the rotated part of a head.</summary>
+    public int Pairs { get; }
 
     /// <summary>Whether row i is for position i of any sequence; if false, it is for row i of the batch.</summary>
     public bool ByPosition { get; }

@@ -52,6 +52,7 @@ public sealed class ModelFolder : IDisposable
         try
         {
             var tied = configuration.TieWordEmbeddings;
+            AddNamesWithoutPrefix(configuration, weights);
             configuration = TiedEmbedding.Resolve(configuration, weights);
             foreach (var weight in ModelLayout.Weights(configuration)) weights.Require(weight.Name, weight.Shape);
             if (configuration.TieWordEmbeddings != tied) json = ConfigurationEdit.WithTiedEmbeddings(json, configuration.TieWordEmbeddings);
@@ -61,6 +62,19 @@ public sealed class ModelFolder : IDisposable
         {
             weights.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Finds tensors that a file holds without the name of the decoder in front, as the first files of gpt2 do (wte.weight for transformer.wte.weight).
+    /// </summary>
+    private static void AddNamesWithoutPrefix(ModelConfiguration configuration, ModelWeights weights)
+    {
+        var layout = ModelLayout.Weights(configuration);
+        var prefix = layout[0].Name[..(layout[0].Name.IndexOf('.') + 1)];
+        foreach (var name in layout.Select(weight => weight.Name).Where(name => name.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            if (!weights.Contains(name) && weights.Contains(name[prefix.Length..])) weights.AddName(name, name[prefix.Length..]);
         }
     }
 
@@ -129,7 +143,8 @@ public sealed class ModelFolder : IDisposable
 
     /// <summary>Returns the weight that a tensor of the files holds: the embedding, if it is the output layer of a tied model.</summary>
     internal string WeightOf(string tensor) =>
-        Configuration.TieWordEmbeddings && tensor == TiedEmbedding.Head ? TiedEmbedding.Embedding : tensor;
+        Configuration.TieWordEmbeddings && tensor == ModelLayout.Head(Configuration).Name ? ModelLayout.Embedding(Configuration).Name
+        : _weights.NameOf(tensor);
 
     /// <inheritdoc/>
     public void Dispose() => _weights.Dispose();

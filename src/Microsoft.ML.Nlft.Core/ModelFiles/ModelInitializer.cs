@@ -9,9 +9,9 @@ public static class ModelInitializer
     internal const double StandardDeviation = 0.02;
 
     /// <summary>
-    /// Writes config.json and model.safetensors. Matrices and embeddings are normal(0, 0.02), o_proj and down_proj normal(0, 0.02 / sqrt(2 layers))
-    /// (Radford et al. 2019, section 2.3), norms 1 (0 where a norm multiplies by 1 + w), biases 0. Every weight draws from its own stream: the same
-    /// seed gives the same bytes.
+    /// Writes config.json and model.safetensors. Matrices and embeddings are normal(0, 0.02), the output projections of attention and feed-forward
+    /// network normal(0, 0.02 / sqrt(2 layers)) (Radford et al. 2019, section 2.3), norms 1 (0 where a norm multiplies by 1 + w), biases 0. Every weight
+    /// draws from its own stream: the same seed gives the same bytes.
     /// </summary>
     /// <param name="folder">The new folder; files of a model in it are replaced.</param>
     /// <param name="configuration">The architecture.</param>
@@ -22,23 +22,23 @@ public static class ModelInitializer
     {
         ArgumentNullException.ThrowIfNull(configuration);
         configuration.Validate();
-        var tensors = ModelLayout.Weights(configuration)
-            .Select(weight => SafetensorsSource.FromFloats(weight.Name, type, weight.Shape, () => Values(weight, configuration, seed)));
+        var residual = Enumerable.Range(0, configuration.LayerCount).Select(layer => ModelLayout.Layer(configuration, layer))
+            .SelectMany(layer => layer.Output.Parts.Concat(layer.Down.Parts)).Select(part => part.Weight).ToHashSet(StringComparer.Ordinal);
+        var (norm, usual) = (configuration.NormKind == NormKind.RmsPlusOne ? 0f : 1f, StandardDeviation);
+        var tensors = ModelLayout.Weights(configuration).Select(weight => SafetensorsSource.FromFloats(weight.Name, type, weight.Shape,
+            () => Values(weight, residual.Contains(weight.Name) ? usual / Math.Sqrt(2.0 * configuration.LayerCount) : usual, norm, seed)));
         ModelFolderWriter.Write(folder, ModelConfigurationWriter.ToJson(configuration, type), tensors);
     }
 
-    private static float[] Values(WeightShape weight, ModelConfiguration c, int seed)
+    private static float[] Values(WeightShape weight, double deviation, float norm, int seed)
     {
         var values = new float[checked((int)weight.Shape.Aggregate(1L, (product, size) => product * size))];
         if (weight.Name.EndsWith(".bias", StringComparison.Ordinal)) return values;
         if (weight.Shape.Length == 1)
         {
-            Array.Fill(values, c.NormKind == NormKind.RmsPlusOne ? 0f : 1f);
+            Array.Fill(values, norm);
             return values;
         }
-        var isResidual = weight.Name.EndsWith("o_proj.weight", StringComparison.Ordinal)
-            || weight.Name.EndsWith("down_proj.weight", StringComparison.Ordinal);
-        var deviation = isResidual ? StandardDeviation / Math.Sqrt(2.0 * c.LayerCount) : StandardDeviation;
         var random = new SeededRandom(seed, weight.Name);
         for (var i = 0; i < values.Length; i++) values[i] = (float)(deviation * random.NextGaussian());
         return values;

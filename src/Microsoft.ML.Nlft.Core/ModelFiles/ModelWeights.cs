@@ -13,7 +13,7 @@ internal sealed class ModelWeights : IDisposable
     private readonly string _folder;
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, SafetensorsFile> _byTensor = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal); // other names of tensors
+    private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal), _tensors = new(StringComparer.Ordinal); // given names, and back
     private Dictionary<string, string>? _index; // the file of every tensor, as the index says
 
     private ModelWeights(string folder) => _folder = folder;
@@ -28,10 +28,13 @@ internal sealed class ModelWeights : IDisposable
     public IReadOnlyCollection<string> Names => _byTensor.Keys;
 
     /// <summary>Whether the files hold a tensor of that name.</summary>
-    public bool Contains(string name) => _byTensor.ContainsKey(name);
+    public bool Contains(string name) => _byTensor.ContainsKey(Stored(name));
 
     /// <summary>Gives a tensor another name, by which it is found and read as well.</summary>
-    public void AddName(string name, string tensor) => _names.Add(name, tensor);
+    public void AddName(string name, string tensor) => (_names[name], _tensors[tensor]) = (tensor, name);
+
+    /// <summary>Returns the name that was given to a tensor of the files by <see cref="AddName"/>, or its own.</summary>
+    public string NameOf(string tensor) => _tensors.GetValueOrDefault(tensor, tensor);
 
     public static ModelWeights Open(string folder)
     {
@@ -68,7 +71,7 @@ internal sealed class ModelWeights : IDisposable
                     $"the tensor, as {IndexFile} places it there", DownloadAgain);
             }
             throw new NlftException($"{_folder}, tensor \"{name}\"", "no such tensor",
-                $"one of shape {TensorTypes.Text(shape)} in the weight files", name == "lm_head.weight"
+                $"one of shape {TensorTypes.Text(shape)} in the weight files", name is "lm_head.weight" or "embed_out.weight"
                 ? "Set tie_word_embeddings to true in config.json if the model shares its embedding matrix, else download its files again."
                 : "Check that config.json belongs to the weights, or download the model's files again.");
         }

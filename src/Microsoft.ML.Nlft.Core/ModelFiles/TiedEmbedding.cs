@@ -6,30 +6,28 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// </summary>
 internal static class TiedEmbedding
 {
-    public const string Embedding = "model.embed_tokens.weight";
-    public const string Head = "lm_head.weight";
-
     /// <summary>
     /// Returns the configuration that fits the weights: not tied if the files hold an output layer of its own. If they hold only an output layer, the
     /// embedding becomes another name for it.
     /// </summary>
     public static ModelConfiguration Resolve(ModelConfiguration configuration, ModelWeights weights)
     {
-        if (!configuration.TieWordEmbeddings || !weights.Contains(Head)) return configuration;
-        long[] shape = [configuration.VocabularySize, configuration.HiddenSize];
-        weights.Require(Head, shape);
-        if (!weights.Contains(Embedding))
+        var (embedding, head) = (ModelLayout.Embedding(configuration), ModelLayout.Head(configuration));
+        if (!configuration.TieWordEmbeddings || !weights.Contains(head.Name)) return configuration;
+        weights.Require(head.Name, head.Shape);
+        if (!weights.Contains(embedding.Name))
         {
-            weights.AddName(Embedding, Head);
+            weights.AddName(embedding.Name, head.Name);
             return configuration;
         }
-        weights.Require(Embedding, shape);
+        weights.Require(embedding.Name, embedding.Shape);
         return configuration with { TieWordEmbeddings = AreEqual(configuration, weights) };
     }
 
     private static bool AreEqual(ModelConfiguration configuration, ModelWeights weights)
     {
-        var (embedding, head) = (weights.ReadRows(Embedding, configuration.HiddenSize), weights.ReadRows(Head, configuration.HiddenSize));
+        var embedding = weights.ReadRows(ModelLayout.Embedding(configuration).Name, configuration.HiddenSize);
+        var head = weights.ReadRows(ModelLayout.Head(configuration).Name, configuration.HiddenSize);
         var (expected, found) = (new float[configuration.HiddenSize], new float[configuration.HiddenSize]);
         for (var row = 0; row < configuration.VocabularySize; row++)
         {

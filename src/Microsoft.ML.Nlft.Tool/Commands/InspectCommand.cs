@@ -118,6 +118,11 @@ internal sealed class InspectCommand : ToolCommand
         table.AddRow("parameters", Number(model.Parameters));
         table.AddRow("layers", $"{c.LayerCount}");
         table.AddRow("hidden size, intermediate size", $"{c.HiddenSize}, {c.IntermediateSize}");
+        if (c.Experts is { } experts)
+        {
+            table.AddRow("experts, per token, intermediate size", $"{experts.Count}, {experts.PerToken}, {experts.IntermediateSize}"
+                + (experts.Layers is { } layers ? $" in {layers.Count(hasExperts => hasExperts)} layers" : ""));
+        }
         table.AddRow("heads, key/value heads, head size", $"{c.HeadCount}, {c.KeyValueHeadCount}, {c.HeadSize}");
         table.AddRow("vocabulary", $"{Number(c.VocabularySize)}{(c.TieWordEmbeddings ? ", output tied to the embedding" : "")}");
         table.AddRow("positions", Number(c.MaximumPositions));

@@ -4,8 +4,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// AdamW (arXiv 1711.05101, algorithm 2, as PyTorch computes it): w -= lr decay w, unless w is a norm or a bias; m = b1 m + (1-b1) g;
-/// v = b2 v + (1-b2) g^2; w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps), where g is scaled so that the global norm does not exceed the limit. In
-/// float32.
+/// v = b2 v + (1-b2) g^2; w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps), where g is scaled so that the global norm does not exceed the
+/// limit. In float32.
 /// </summary>
 internal static class AdamW
 {

@@ -13,14 +13,14 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, DeviceCont
 
     public int Capacity { get; private set; } = capacity;
 
-    /// <summary>Stores the keys and values of a packed batch, k and v [N, kvHeads, d].</summary>
-    public void Store(int layer, PackedBatch batch, Tensor k, Tensor v)
+    /// <summary>Stores the keys and values of whole sequences, from the number of the first one on, k and v [N, kvHeads, d].</summary>
+    public void Store(int layer, int firstSequence, PackedBatch batch, Tensor k, Tensor v)
     {
         foreach (var (store, values) in ((Tensor?[], Tensor)[])[(_keys, k), (_values, v)])
         {
-            var cache = store[layer] = Allocate();
-            for (var s = 0; s < sequences; s++)
-                cache.select(0, s).narrow(0, 0, batch.Length(s)).copy_(values.narrow(0, batch.Starts[s], batch.Length(s)));
+            var cache = store[layer] ??= Allocate();
+            for (var s = 0; s < batch.Count; s++)
+                cache.select(0, firstSequence + s).narrow(0, 0, batch.Length(s)).copy_(values.narrow(0, batch.Starts[s], batch.Length(s)));
         }
     }
 

@@ -33,17 +33,19 @@ internal sealed class Network : IDisposable
         try
         {
             foreach (var factor in _adapter?.Trained ?? []) Parameters.Fill(factor.Name, factor.Values);
-            Embedding = new TokenEmbedding(Whole(ModelLayout.Embedding), c.EmbeddingMultiplier);
+            Embedding = new TokenEmbedding(Whole(ModelLayout.EmbeddingModule(c)), c.EmbeddingMultiplier,
+                ModelLayout.Positions(c) is { } positions ? Load(positions) : null);
             Layers = new DecoderLayer[c.LayerCount];
             for (var i = 0; i < Layers.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                Layers[i] = CreateLayer(c, i);
+                Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
             }
-            FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-            Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(ModelLayout.Head), 1 / c.LogitsDivisor, c.LogitsSoftCap);
+            FinalNorm = Norm(ModelLayout.FinalNorm(c));
+            Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(ModelLayout.HeadModule(c)), 1 / c.LogitsDivisor, c.LogitsSoftCap,
+                ModelLayout.HeadBias(c) is { } bias ? Load(bias) : null);
             if (Lora is not null) Attach(Lora);
-            FirstTrainable = Array.FindIndex(Layers, layer => layer.Linears.Any(linear => linear.IsTrainable));
+            FirstTrainable = Array.FindIndex(Layers, layer => layer.IsTrainable);
             if (Embedding.IsTrainable) FirstTrainable = 0;
             else if (FirstTrainable < 0) FirstTrainable = Layers.Length;
         }
@@ -58,7 +60,7 @@ internal sealed class Network : IDisposable
     public ModelConfiguration Configuration { get; }
     public TokenEmbedding Embedding { get; }
     public DecoderLayer[] Layers { get; }
-    public RmsNorm FinalNorm { get; }
+    public INorm FinalNorm { get; }
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
@@ -81,71 +83,92 @@ internal sealed class Network : IDisposable
         Parameters.Dispose();
     }
 
-    private DecoderLayer CreateLayer(ModelConfiguration c, int index)
+    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules)
     {
-        var path = $"model.layers.{index}";
-        int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var (norms, (queryNorm, keyNorm)) = (ModelLayout.Norms(c), ModelLayout.NormSizes(c));
+        var attentionNorm = NormOrNull(modules.AttentionNorm);
         return new DecoderLayer(index, c)
         {
-            AttentionNorm = LayerNorm(norms.AttentionInput),
-            AttentionOutputNorm = LayerNorm(norms.AttentionOutput),
-            Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
-            K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
-            V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
-            O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
-            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
-            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
-            FeedForwardNorm = LayerNorm(norms.FeedForwardInput),
-            FeedForwardOutputNorm = LayerNorm(norms.FeedForwardOutput),
-            Gate = Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-            Up = Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-            Down = Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias),
+            AttentionNorm = attentionNorm,
+            AttentionOutputNorm = NormOrNull(modules.AttentionOutputNorm),
+            Qkv = [.. modules.Qkv.Select(Linear)],
+            O = Linear(modules.Output),
+            QueryNorm = NormOrNull(modules.QueryNorm),
+            KeyNorm = NormOrNull(modules.KeyNorm),
+            FeedForwardNorm = modules.FeedForwardNorm == modules.AttentionNorm ? attentionNorm : NormOrNull(modules.FeedForwardNorm),
+            FeedForwardOutputNorm = NormOrNull(modules.FeedForwardOutputNorm),
+            FeedForward = modules.Router is { } router ? Experts(c, router, modules.GateUp[0], modules.Down)
+                : new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down), c),
         };
-
-        RmsNorm? LayerNorm(string? name) => name is null ? null : Norm($"{path}.{name}.weight", c.HiddenSize);
     }
 
-    private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", int8: _int8, outputs, inputs), bias ? Load($"{module}.bias", outputs) : null);
+    private Experts Experts(ModelConfiguration c, LinearModule router, LinearModule gateUp, LinearModule down)
+    {
+        var experts = Enumerable.Range(0, c.Experts!.Count);
+        return new Experts(c, Part(router, 0),
+            [.. experts.Select(expert => new Expert(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))], _context);
 
-    private RmsNorm Norm(string name, int size) => new(Load(name, size), _folder.Configuration.NormEpsilon,
-        plusOne: _folder.Configuration.NormKind == NormKind.RmsPlusOne);
+        Linear Part(LinearModule module, int part) =>
+            new(module.Name, Load(module.Parts[part].Weight, int8: _int8 && !module.IsRouter, module.Parts[part].Rows, module.Inputs), null);
+    }
 
-    private Weight Load(string name, params long[] shape) => Load(name, int8: false, shape);
+    private Linear Linear(LinearModule module) => new(module.Name, module.IsTransposed
+        ? Load($"{module.Name}.weight", int8: _int8, transposed: true, module.Inputs, module.Outputs)
+        : Load($"{module.Name}.weight", int8: _int8, module.Outputs, module.Inputs),
+        module.HasBias ? Load($"{module.Name}.bias", int8: false, module.Outputs) : null);
 
-    private Weight Load(string name, bool int8, params long[] shape)
+    private INorm? NormOrNull(NormModule? norm) => norm is null ? null : Norm(norm);
+
+    private INorm Norm(NormModule norm)
+    {
+        var (weight, c) = (Load($"{norm.Name}.weight", int8: false, norm.Size), _folder.Configuration);
+        return norm.HasBias ? new LayerNorm(weight, Load($"{norm.Name}.bias", int8: false, norm.Size), c.NormEpsilon)
+            : new RmsNorm(weight, c.NormEpsilon, plusOne: c.NormKind == NormKind.RmsPlusOne);
+    }
+
+    private Weight Load(WeightShape weight) => Load(weight.Name, int8: false, weight.Shape);
+
+    private Weight Load(string name, bool int8, params long[] shape) => Load(name, int8, transposed: false, shape);
+
+    private Weight Load(string name, bool int8, bool transposed, params long[] shape)
     {
         var data = _folder.Tensor(name, shape);
         if (_trainAll) Parameters.Fill(name, data);
-        _weights.Add(_trainAll ? new Weight(Parameters[name], _context) : new Weight(data, _context, int8));
+        _weights.Add(_trainAll ? new Weight(Parameters[name], _context, transposed) : new Weight(data, _context, int8, transposed));
         return _weights[^1];
     }
 
     /// <summary>Returns the weight of the embedding or the output layer: the adapter's, or the model's.</summary>
     private Weight Whole(string module)
     {
-        var name = module + LoraLayout.Weight;
+        var (name, model) = (module + LoraLayout.Weight, _folder.Configuration);
         if (_adapter?.Factors.FirstOrDefault(factor => factor.Name == name) is not { } values)
-        {
-            var stored = module == ModelLayout.Head && _folder.Configuration.TieWordEmbeddings ? ModelLayout.Embedding + LoraLayout.Weight : name;
-            return Load(stored, _folder.Configuration.VocabularySize, _folder.Configuration.HiddenSize);
-        }
+            return Load(module == ModelLayout.HeadModule(model) && !model.TieWordEmbeddings ? ModelLayout.Head(model) : ModelLayout.Embedding(model));
         _weights.Add(Find(name) is { } trained ? new Weight(trained, _context) : new Weight(values, _context));
         return _weights[^1];
     }
 
     private void Attach(LoraConfiguration lora)
     {
+        for (var i = 0; i < Layers.Length; i++)
+        {
+            if (Layers[i].FeedForward is not Experts experts) continue;
+            var modules = ModelLayout.Layer(Configuration, i);
+            (experts.GateUp, experts.Down) = (Stack(modules.GateUp[0]), Stack(modules.Down));
+        }
         foreach (var linear in Layers.SelectMany(layer => layer.Linears))
         {
             if (Find(linear.Module + LoraLayout.Bias) is { } bias) linear.Bias = new Weight(bias, _context);
             linear.Lora = Factors(lora, linear.Module);
         }
-        Head.Lora = Factors(lora, ModelLayout.Head);
-        const string embedding = ModelLayout.Embedding;
-        if (lora.Resolve(embedding) is { } target)
-            Embedding.Attach(Parameters[embedding + LoraLayout.EmbeddingA], Parameters[embedding + LoraLayout.EmbeddingB], target.Scaling);
+        Head.Lora = Factors(lora, ModelLayout.HeadModule(Configuration));
+        if (lora.Resolve(ModelLayout.EmbeddingModule(Configuration)) is { } target)
+        {
+            Embedding.Attach(Parameters[target.Factors + LoraLayout.EmbeddingA], Parameters[target.Factors + LoraLayout.EmbeddingB],
+                target.Scaling);
+        }
+
+        ExpertFactors? Stack(LinearModule stack) => lora.Resolve(stack.Name) is { } adapted
+            ? new(Parameters[adapted.Factors + LoraLayout.A], Parameters[adapted.Factors + LoraLayout.B], stack.Experts, adapted.Scaling) : null;
     }
 
     /// <summary>Returns the factors of a linear layer or the output layer; null if it is not adapted.</summary>

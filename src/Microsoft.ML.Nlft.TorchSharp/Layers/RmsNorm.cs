@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// float32 whatever the type of x; autograd stores x and one number per row for the backward pass. The norms of gemma multiply by 1 + w instead, in
 /// float32.
 /// </summary>
-internal sealed class RmsNorm(Weight weight, double epsilon, bool plusOne)
+internal sealed class RmsNorm(Weight weight, double epsilon, bool plusOne) : INorm
 {
     private readonly Scalar _epsilon = epsilon, _one = 1; // fields: temporary ones could be collected during the native call
 

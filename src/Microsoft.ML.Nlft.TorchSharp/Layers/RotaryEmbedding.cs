@@ -5,23 +5,24 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// Rotary position embedding (Su et al., arXiv 2104.09864) in the rotate-half layout: with a = position * f_i, the pair
-/// (x_i, x_{i+d/2}) is rotated by the angle a. The table of all sequences stays on the device.
+/// (x_i, x_{i+d/2}) of the first d values of a head is rotated by the angle a; others stay as they are. The table of all sequences stays on the device.
 /// </summary>
 internal sealed class RotaryEmbedding(ModelConfiguration configuration, RopeConfiguration rope, DeviceContext context) : IDisposable
 {
     private readonly RotaryTable _table = new(configuration, rope);
     private RotaryRows? _shared;
-    private Tensor? _cosine, _sine; // [positions, 1, d/2]
+    private Tensor? _cosine, _sine; // [positions, 1, pairs]
 
-    /// <summary>Returns cosine and sine for the rows of a batch, [N, 1, d/2].</summary>
+    /// <summary>Returns cosine and sine for the rows of a batch, [N, 1, pairs].</summary>
     public (Tensor Cosine, Tensor Sine) Rows(PackedBatch batch)
     {
         var rows = _table.Of(batch);
-        if (!rows.ByPosition) return (Upload(rows.Cosine), Upload(rows.Sine));
+        if (!rows.ByPosition) return (Upload(rows.Cosine, rows.Pairs), Upload(rows.Sine, rows.Pairs));
         if (rows != _shared)
         {
             Dispose();
-            (_cosine, _sine) = (Upload(rows.Cosine).DetachFromDisposeScope(), Upload(rows.Sine).DetachFromDisposeScope());
+            _cosine = Upload(rows.Cosine, rows.Pairs).DetachFromDisposeScope();
+            _sine = Upload(rows.Sine, rows.Pairs).DetachFromDisposeScope();
             _shared = rows;
         }
         var positions = context.Indices(batch.Positions);
@@ -31,8 +32,10 @@ internal sealed class RotaryEmbedding(ModelConfiguration configuration, RopeConf
     /// <summary>Rotates every head of x[N, heads, d].</summary>
     public static Tensor Rotate(Tensor x, (Tensor Cosine, Tensor Sine) rotation)
     {
-        var halves = x.chunk(2, -1);
-        return cat([halves[0] * rotation.Cosine - halves[1] * rotation.Sine, halves[1] * rotation.Cosine + halves[0] * rotation.Sine], -1);
+        var (pairs, rest) = (rotation.Cosine.shape[^1], x.shape[^1] - 2 * rotation.Cosine.shape[^1]);
+        var (first, second) = (x.narrow(-1, 0, pairs), x.narrow(-1, pairs, pairs));
+        var (a, b) = (first * rotation.Cosine - second * rotation.Sine, second * rotation.Cosine + first * rotation.Sine);
+        return rest == 0 ? cat([a, b], -1) : cat([a, b, x.narrow(-1, 2 * pairs, rest)], -1);
     }
 
     public void Dispose()
@@ -41,8 +44,6 @@ internal sealed class RotaryEmbedding(ModelConfiguration configuration, RopeConf
         _sine?.Dispose();
     }
 
-    private int Half => configuration.HeadSize / 2;
-
-    private Tensor Upload(float[] values) =>
-        tensor(values, [values.Length / Half, 1, Half], dtype: context.ComputeType, device: context.Device);
+    private Tensor Upload(float[] values, int pairs) =>
+        tensor(values, [values.Length / pairs, 1, pairs], dtype: context.ComputeType, device: context.Device);
 }

@@ -3,16 +3,16 @@ using static TorchSharp.torch.nn;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T. Logits exist for one block of rows
+/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T + b. Logits exist for one block of rows
 /// and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32. With a soft
 /// cap c, the logits are c tanh(z / c).
 /// </summary>
-internal sealed class TokenHead(Weight weight, double scale, double? cap)
+internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight? bias)
 {
     private const int Chunk = 8192, RowsPerBlock = 1024;
 
     // Fields: temporary scalars could be collected during the native call.
-    private readonly Scalar _scale = scale, _cap = cap ?? 0, _inverseCap = 1 / cap ?? 0, _one = 1;
+    private readonly Scalar _scale = scale, _cap = cap ?? 0, _inverseCap = 1 / cap ?? 0, _one = 1, _inverseScale = 1 / scale;
 
     /// <summary>The output matrix [V, H]; the embedding if the weights are tied.</summary>
     public Weight Weight { get; } = weight;
@@ -52,7 +52,8 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap)
     }
 
     /// <summary>
-    /// With g = c s (softmax(z) - onehot(y)), returns dh = g [W, B] in float32 and adds dW += g^T h, if W is trainable, and dB += g^T low.
+    /// With g = c s (softmax(z) - onehot(y)), returns dh = g [W, B] in float32 and adds dW += g^T h and db += g^T 1 / s, if W is trainable, and
+    /// dB += g^T low.
     /// </summary>
     public Tensor Backward(Tensor h, Tensor targets, Tensor logSums, Tensor coefficients)
     {
@@ -76,16 +77,17 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap)
                 dh.narrow(0, row, rows).add_(narrow.mm(Range(first, g.shape[1])));
                 Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden.narrow(1, 0, Weight.Columns)));
                 Lora?.B.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden.narrow(1, Weight.Columns, Lora.B.Shape[1])));
+                bias?.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(g.sum(0).mul_(_inverseScale));
             }
         }
         return dh.MoveToOuterDisposeScope();
     }
 
     /// <summary>Returns all logits z[B, V] in float32, for decoding.</summary>
-    public Tensor Logits(Tensor h) => Scaled(functional.linear(h, Lora is null ? Weight.Values : Range(0, Weight.Rows)).to_type(float32));
+    public Tensor Logits(Tensor h) => Finished(functional.linear(h, Lora is null ? Weight.Values : Range(0, Weight.Rows)).to_type(float32), 0);
 
     private Tensor Logits(Tensor h, long first) =>
-        Scaled(functional.linear(h, Range(first, Math.Min(Chunk, Weight.Rows - first))).to_type(float32));
+        Finished(functional.linear(h, Range(first, Math.Min(Chunk, Weight.Rows - first))).to_type(float32), first);
 
     /// <summary>Returns rows of [W, B] in the compute type.</summary>
     private Tensor Range(long first, long count)
@@ -94,9 +96,11 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap)
         return Lora is null ? range : cat([range, Lora.B.Values.narrow(0, first, count).to_type(range.dtype)], 1);
     }
 
-    private Tensor Scaled(Tensor z)
+    /// <summary>The logits of the tokens from <paramref name="first"/> on, from the product with their rows of W.</summary>
+    private Tensor Finished(Tensor z, long first)
     {
         if (scale != 1) z.mul_(_scale);
+        if (bias is not null) z.add_(bias.Range(first, z.shape[1]));
         if (cap is not null) z.mul_(_inverseCap).tanh_().mul_(_cap);
         return z;
     }

@@ -5,21 +5,23 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// A matrix [out, in] or vector of the base model on the device: frozen in the compute type, frozen as int8 with one scale per row, or a trainable
-/// <see cref="Layers.Parameter"/> in float32.
+/// <see cref="Layers.Parameter"/> in float32. A matrix that the files hold transposed is turned as it is loaded; as a parameter it keeps their shape.
 /// </summary>
 internal sealed class Weight : IDisposable
 {
     private readonly ScalarType _compute;
     private readonly Tensor _values;
+    private readonly bool _transposed; // a parameter of the shape [in, out]
 
     /// <summary>Loads a frozen weight.</summary>
-    public Weight(TensorData data, DeviceContext context, bool int8)
+    public Weight(TensorData data, DeviceContext context, bool int8, bool transposed = false)
     {
         _compute = context.ComputeType;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         // On the CPU, the file is widened as it is read: a temporary copy would leave a hole in the heap.
         var stored = FromFile(data, widen: _compute == float32 && context.Device.type == DeviceType.CPU).to(context.Device);
+        if (transposed) stored = stored.t().contiguous();
         if (int8) (_values, Scales) = Quantize(stored);
         else _values = stored.to_type(_compute).DetachFromDisposeScope();
     }
@@ -33,8 +35,8 @@ internal sealed class Weight : IDisposable
     }
 
     /// <summary>Wraps a trainable weight, whose values are already in the parameter.</summary>
-    public Weight(Parameter parameter, DeviceContext context) =>
-        (_compute, _values, Parameter) = (context.ComputeType, parameter.Values, parameter);
+    public Weight(Parameter parameter, DeviceContext context, bool transposed = false) =>
+        (_compute, _values, Parameter, _transposed) = (context.ComputeType, parameter.Values, parameter, transposed);
 
     /// <summary>The trainable tensor, or null if frozen.</summary>
     public Parameter? Parameter { get; }
@@ -46,7 +48,7 @@ internal sealed class Weight : IDisposable
     public Tensor? Scales { get; }
 
     /// <summary>The values in the compute type; int8 values are widened at every call, without their scales.</summary>
-    public Tensor Values => _values.to_type(_compute);
+    public Tensor Values => (_transposed ? _values.t() : _values).to_type(_compute);
 
     public long Rows => _values.shape[0];
 

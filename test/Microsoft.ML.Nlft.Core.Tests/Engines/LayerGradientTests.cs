@@ -362,7 +362,7 @@ public class LayerGradientTests
         var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable);
         var a = new Parameter("a", [rank, TinyModels.Vocabulary], Numbers.Random(rank, TinyModels.Vocabulary, 2).Data);
         var b = new Parameter("b", [Hidden, rank], Numbers.Random(Hidden, rank, 3).Data);
-        var embedding = new TokenEmbedding(weight, multiplier) { Lora = rank == 0 ? null : new EmbeddingFactors(a, b, 0.7) };
+        var embedding = new TokenEmbedding(weight, multiplier, positions: null) { Lora = rank == 0 ? null : new EmbeddingFactors(a, b, 0.7) };
         var batch = PackedBatch.Create([(int[])[3, 1, 3, 0], (int[])[3, 7]], TinyModels.Configuration, [7, 8]);
         var context = new EngineContext(new Workers(2), new Workspace(), batch, Training: true);
         var r = Numbers.Random(6, Hidden, 4);

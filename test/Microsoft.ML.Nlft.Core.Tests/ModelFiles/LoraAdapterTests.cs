@@ -168,8 +168,9 @@ public sealed class LoraAdapterTests
         ["""{"lora_bias": "all"}""", $"\"lora_bias\": found \"all\"; expected true or false. {Correct}"],
         ["""{"use_dora": true, "lora_bias": true}""", "option LoraBias: found true; expected false beside UseDora. Choose one of the two."],
         ["""{"layer_replication": [[0, 4], [2, 5]]}""", $"\"layer_replication\": found [[0,4],[2,5]]; expected nothing, null or false. {Merge}"],
-        ["""{"target_parameters": ["experts.gate_up_proj"]}""",
-            $"\"target_parameters\": found [\"experts.gate_up_proj\"]; expected nothing, null or false. {Merge}"],
+        ["""{"target_parameters": ["experts.gate_up_proj"], "lora_dropout": 0.5}""",
+            "option Dropout: found 0.5; expected 0 beside TargetParameters (experts.gate_up_proj). Set it to 0: PEFT has no "
+                + "dropout for parameters."],
         ["""{"trainable_token_indices": [5]}""", $"\"trainable_token_indices\": found [5]; expected nothing, null or false. {Merge}"],
         ["""{"modules_to_save": ["lm_head", "norm"]}""",
             $"\"modules_to_save\": found [\"lm_head\",\"norm\"]; expected embed_tokens, lm_head or both. {Merge}"],

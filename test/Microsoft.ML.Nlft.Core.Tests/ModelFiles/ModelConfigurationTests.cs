@@ -81,6 +81,39 @@ public sealed class ModelConfigurationTests
     }
 
     [TestMethod]
+    [DataRow("""{"model_type": "mixtral"}""", 8, 2, 56, true, "")]
+    [DataRow("""{"model_type": "mixtral", "num_experts": 4, "num_experts_per_tok": 1}""", 4, 1, 56, true, "")]
+    [DataRow("""{"model_type": "qwen3_moe"}""", 128, 8, 768, false, "")]
+    [DataRow("""{"model_type": "qwen3_moe", "num_experts": 4, "num_local_experts": 8, "norm_topk_prob": true}""", 8, 8, 768, true, "")]
+    [DataRow("""{"model_type": "qwen3_moe", "mlp_only_layers": [0, 7]}""", 128, 8, 768, false, "False,True,True")]
+    [DataRow("""{"model_type": "qwen3_moe", "decoder_sparse_step": 2, "mlp_only_layers": null}""", 128, 8, 768, false, "False,True,False")]
+    [DataRow("""{"model_type": "qwen3_moe", "decoder_sparse_step": 2, "mlp_only_layers": [1]}""", 128, 8, 768, false, "False,False,False")]
+    public void Load_Experts_AreReadInBothSpellings(string changes, int count, int perToken, int width, bool normalizes, string layers)
+    {
+        var experts = Load(changes).Experts!;
+        Assert.AreEqual((count, perToken, width, normalizes), (experts.Count, experts.PerToken, experts.IntermediateSize, experts.NormalizeWeights));
+        Assert.AreEqual(layers, string.Join(",", experts.Layers ?? []));
+    }
+
+    [TestMethod]
+    public void Validate_ExpertsThatTheArchitectureLacks_AreRefused()
+    {
+        var (mixtral, qwen) = (Load("""{"model_type": "mixtral"}"""), Load("""{"model_type": "qwen3_moe"}"""));
+        var experts = mixtral.Experts!;
+        foreach (var (configuration, key) in new[]
+        {
+            (mixtral with { Experts = null }, "model_type"), (Load("{}") with { Experts = experts }, "model_type"),
+            (mixtral with { Experts = experts with { IntermediateSize = 8 } }, "moe_intermediate_size"),
+            (mixtral with { Experts = experts with { NormalizeWeights = false } }, "norm_topk_prob"),
+            (mixtral with { Experts = experts with { Layers = [true, true, true] } }, "mlp_only_layers"),
+            (qwen with { Experts = qwen.Experts! with { Layers = [true, true] } }, "mlp_only_layers"),
+        })
+        {
+            StringAssert.Contains(Assert.ThrowsExactly<NlftException>(configuration.Validate).Subject, $"\"{key}\"");
+        }
+    }
+
+    [TestMethod]
     public void Load_MissingGemmaKeys_TakeTheDefaultsOfTheClasses()
     {
         const string Bare = "\"num_attention_heads\": 8, \"num_key_value_heads\": \"(remove)\", \"max_position_embeddings\": \"(remove)\"";
@@ -152,6 +185,10 @@ public sealed class ModelConfigurationTests
          "layer_types": ["sliding_attention", "full_attention", "full_attention"]}
         """, "7,0,0")]
     [DataRow("""{"model_type": "llama", "sliding_window": 7}""", "0,0,0")]
+    [DataRow("""{"model_type": "mixtral"}""", "0,0,0")]
+    [DataRow("""{"model_type": "mixtral", "sliding_window": 7}""", "7,7,7")]
+    [DataRow("""{"model_type": "qwen3_moe", "num_key_value_heads": 4, "sliding_window": 7}""", "0,0,0")]
+    [DataRow("""{"model_type": "qwen3_moe", "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 2}""", "7,7,7")]
     [DataRow("""{"model_type": "gemma2", "sliding_window": 7, "sliding_window_pattern": 3}""", "7,0,7")]
     [DataRow("""{"model_type": "gemma3_text", "sliding_window": 7}""", "7,7,7")]
     [DataRow("""{"model_type": "gemma3_text", "sliding_window": 7, "sliding_window_pattern": 3}""", "7,7,0")]
@@ -252,6 +289,9 @@ public sealed class ModelConfigurationTests
     [DataRow("qwen3", "{}", 128)]
     [DataRow("qwen3", """{"head_dim": 16}""", 16)]
     [DataRow("qwen2", """{"head_dim": 16}""", 16)]
+    [DataRow("mixtral", """{"head_dim": null}""", 8)]
+    [DataRow("qwen3_moe", "{}", 8)]
+    [DataRow("qwen3_moe", """{"head_dim": 16}""", 16)]
     public void Load_HeadSize_FollowsTheArchitecture(string type, string changes, int expected)
     {
         var json = JsonNode.Parse(changes)!.AsObject();
@@ -270,10 +310,65 @@ public sealed class ModelConfigurationTests
         Assert.AreEqual(ends, string.Join(",", c.EndOfSequenceIds));
     }
 
+    private const string Factors = """ "short_factor": [1, 1.5, 2, 3], "long_factor": [1, 2, 4, 8] """;
+
+    [TestMethod]
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "su", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "yarn", {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 4)]
+    [DataRow($$$"""{"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{{Factors}}}}}""", 32, 8)]
+    [DataRow($$$"""
+        {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 32, {{{Factors}}}}, "original_max_position_embeddings": 64}
+        """, 64, 4)]
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", "factor": 16, {{{Factors}}}}, "original_max_position_embeddings": 64}""", 64, 16)]
+    [DataRow($$$"""{"rope_scaling": {"type": "longrope", {{{Factors}}}}, "max_position_embeddings": 16384}""", 4096, 4)]
+    public void Load_LongRopeOfPhi3_HasItsFactorsUnderEveryName(string changes, int original, double factor)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = "phi3";
+        var rope = Load(json.ToJsonString()).Rope;
+        Assert.AreEqual(("longrope", original, factor), (rope.Type, rope.OriginalMaximumPositions, rope.Factor));
+        CollectionAssert.AreEqual(new[] { 1, 1.5, 2, 3 }, rope.ShortFactors.ToArray());
+        CollectionAssert.AreEqual(new double[] { 1, 2, 4, 8 }, rope.LongFactors.ToArray());
+
+        var (atLimit, magnitude) = RopeFrequencies.Of(rope, headSize: 8, original);
+        CollectionAssert.AreEqual(RopeFrequencies.Of(rope, headSize: 8).Frequencies, atLimit);
+        Assert.AreEqual(Math.Sqrt(1 + Math.Log(factor) / Math.Log(original)), magnitude, 1e-12);
+        var (beyond, _) = RopeFrequencies.Of(rope, headSize: 8, original + 1);
+        for (var i = 0; i < 4; i++) Assert.AreEqual(atLimit[i] * rope.ShortFactors[i] / rope.LongFactors[i], beyond[i], 1e-12);
+        Assert.AreEqual(1e-3 / 8, beyond[3], 1e-12);
+    }
+
+    [TestMethod]
+    [DataRow("""{"partial_rotary_factor": 0.5}""", 0.5)]
+    [DataRow("""{"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}""", 0.5)]
+    [DataRow("""{"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.25}, "partial_rotary_factor": 0.5}""", 0.25)]
+    [DataRow("""{"rope_scaling": null, "partial_rotary_factor": 0.75}""", 0.75)]
+    [DataRow("{}", 1)]
+    public void Load_PartialRotaryFactorOfPhi3_CountsWhereverItStands(string changes, double share)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = "phi3";
+        var c = Load(json.ToJsonString());
+        Assert.AreEqual(share, c.Rope.RotatedShare);
+        Assert.HasCount((int)(8 * share) / 2, RopeFrequencies.Of(c.Rope, c.HeadSize).Frequencies);
+    }
+
+    [TestMethod]
+    [DataRow("""{"sliding_window": null}""", 0)]
+    [DataRow("""{"sliding_window": 16}""", 16)]
+    [DataRow("""{"sliding_window": "(remove)"}""", 0)]
+    public void Load_SlidingWindowOfPhi3_IsThatOfTheFile(string changes, int window)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = "phi3";
+        Assert.IsTrue(Load(json.ToJsonString()).SlidingWindows.All(layer => layer == window));
+    }
+
     public static IEnumerable<object[]> Malformed =>
     [
-        ["""{"model_type": "phi3"}""",
-            $"config.json, \"model_type\": found \"phi3\"; expected {ModelArchitecture.Names}. Use a model of one of these architectures."],
+        ["""{"model_type": "bert"}""",
+            $"config.json, \"model_type\": found \"bert\"; expected {ModelArchitecture.Names}. Use a model of one of these architectures."],
         ["""{"model_type": "gemma"}""",
             $"config.json, \"model_type\": found \"gemma\"; expected {ModelArchitecture.Names}. Use a model of one of these architectures."],
         ["""{"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}""",
@@ -281,6 +376,18 @@ public sealed class ModelConfigurationTests
                 + "text-only Gemma 3, whose model_type is gemma3_text, such as Gemma 3 270M or 1B."],
         ["""{"model_type": "(remove)"}""",
             $"config.json, \"model_type\": found no such key; expected {ModelArchitecture.Names}. Use the config.json that belongs to the model."],
+        ["""{"model_type": "mixtral", "num_experts_per_tok": 9}""",
+            $"config.json, \"num_experts_per_tok\": found 9; expected an integer from 1 to 8. {CorrectConfiguration}"],
+        ["""{"model_type": "mixtral", "num_local_experts": 0}""",
+            $"config.json, \"num_experts\": found 0; expected an integer from 1 to 16384. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen3_moe", "moe_intermediate_size": -1}""",
+            $"config.json, \"moe_intermediate_size\": found -1; expected an integer from 1 to 4194304. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen3_moe", "num_experts": 20000}""",
+            $"config.json, \"num_experts\": found 20000; expected an integer from 1 to 16384. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen3_moe", "decoder_sparse_step": 0}""",
+            $"config.json, \"decoder_sparse_step\": found 0; expected an integer above 0. {Correct}"],
+        ["""{"model_type": "qwen3_moe", "num_experts_per_tok": 128, "moe_intermediate_size": 4194304}""",
+            "config.json, \"num_experts_per_tok\": found 128; expected experts that are together at most 4194304 wide. " + CorrectConfiguration],
         ["""{"model_type": "granite", "residual_multiplier": 0}""",
             $"config.json, \"residual_multiplier\": found 0; expected a finite number above 0. {CorrectConfiguration}"],
         ["""{"model_type": "granite", "logits_scaling": -8}""",
@@ -357,7 +464,7 @@ public sealed class ModelConfigurationTests
         ["""{"rope_theta": 0}""", $"config.json, \"rope_theta\": found 0; expected a number above 1. {Correct}"],
         ["""{"rope_scaling": [8]}""", $"config.json, \"rope_scaling\": found [8]; expected an object. {Correct}"],
         ["""{"rope_scaling": {"type": "su", "factor": 2.0}}""",
-            "config.json, \"rope_scaling.type\": found \"su\"; expected default, linear, dynamic, llama3 or yarn. Use a model with one of these "
+            "config.json, \"rope_scaling.type\": found \"su\"; expected default, linear, dynamic, llama3, yarn or longrope. Use a model with one of these "
                 + "rotary embeddings: positions of any other kind would be wrong."],
         ["""{"rope_parameters": {"full_attention": {"rope_theta": 1000000.0}, "sliding_attention": {"rope_theta": 10000.0}}}""",
             "config.json, \"rope_parameters.full_attention\": found {\"rope_theta\":1000000.0}; expected the settings of all layers together. Use "
@@ -375,9 +482,23 @@ public sealed class ModelConfigurationTests
             $"config.json, \"rope_scaling.rope_theta\": found 0.5; expected a number above 1. {Correct}"],
         ["""{"model_type": "qwen3", "head_dim": null}""",
             $"config.json, \"head_dim\": found null; expected an integer above 0, or no such key. {Correct}"],
+        ["""{"rope_parameters": {"rope_type": "proportional"}}""",
+            "config.json, \"rope_parameters.rope_type\": found \"proportional\"; expected default, linear, dynamic, llama3, yarn or longrope. Use a "
+                + "model with one of these rotary embeddings: positions of any other kind would be wrong."],
         ["""{"rope_parameters": {"rope_type": "longrope"}}""",
-            "config.json, \"rope_parameters.rope_type\": found \"longrope\"; expected default, linear, dynamic, llama3 or yarn. Use a model "
-                + "with one of these rotary embeddings: positions of any other kind would be wrong."],
+            $"config.json, \"short_factor\": found 0 numbers; expected 4, one per rotated pair of a head. {CorrectConfiguration}"],
+        ["""{"rope_scaling": {"type": "longrope", "short_factor": [1, 1, 1, 1], "long_factor": [1, 1, 1]}}""",
+            $"config.json, \"long_factor\": found 3 numbers; expected 4, one per rotated pair of a head. {CorrectConfiguration}"],
+        ["""{"rope_scaling": {"type": "longrope", "short_factor": [1, 1, 0, 1], "long_factor": [1, 1, 1, 1]}}""",
+            $"config.json, \"short_factor\": found 0; expected finite numbers above 0. {CorrectConfiguration}"],
+        ["""{"rope_scaling": {"type": "longrope", "short_factor": ["a"], "long_factor": [1, 1, 1, 1]}}""",
+            $"config.json, \"rope_scaling.short_factor[0]\": found \"a\"; expected a finite number. {Correct}"],
+        ["""{"model_type": "phi3", "partial_rotary_factor": 0.4}""",
+            "config.json, \"partial_rotary_factor\": found 0.4; expected a number above 0 and at most 1 that rotates an even number of the 8 values of "
+                + $"a head. {CorrectConfiguration}"],
+        ["""{"model_type": "phi3", "partial_rotary_factor": 1.5}""",
+            "config.json, \"partial_rotary_factor\": found 1.5; expected a number above 0 and at most 1 that rotates an even number of the 8 values of "
+                + $"a head. {CorrectConfiguration}"],
         ["""{"rope_scaling": {"rope_type": "linear"}}""",
             $"config.json, \"rope_scaling.factor\": found no such key; expected a number above 0. {Correct}"],
         ["""{"rope_scaling": {"rope_type": "linear", "factor": 0.5}}""",
@@ -462,6 +583,9 @@ public sealed class ModelConfigurationTests
         """)]
     [DataRow("""{"model_type": "smollm3", "no_rope_layers": [1, 1, 0], "tie_word_embeddings": false}""")]
     [DataRow("""{"model_type": "olmo2", "attention_bias": true}""")]
+    [DataRow("""{"model_type": "mixtral", "num_local_experts": 6, "sliding_window": 7}""")]
+    [DataRow("""{"model_type": "qwen3_moe", "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 24, "mlp_only_layers": [1]}""")]
+    [DataRow("""{"model_type": "qwen3_moe", "norm_topk_prob": true, "use_sliding_window": true, "sliding_window": 7, "attention_bias": true}""")]
     [DataRow("""{"hidden_act": "gelu"}""")]
     [DataRow("""{"model_type": "gemma2", "query_pre_attn_scalar": 21, "attn_logit_softcapping": null, "final_logit_softcapping": 4.5}""")]
     [DataRow("""{"model_type": "gemma2", "query_pre_attn_scalar": 20.7, "tie_word_embeddings": false, "sliding_window": null}""")]
@@ -479,7 +603,13 @@ public sealed class ModelConfigurationTests
         CollectionAssert.AreEqual(c.SlidingWindows.ToArray(), read.SlidingWindows.ToArray());
         CollectionAssert.AreEqual(c.EndOfSequenceIds.ToArray(), read.EndOfSequenceIds.ToArray());
         CollectionAssert.AreEqual(c.RotatedLayers?.ToArray(), read.RotatedLayers?.ToArray());
-        Assert.AreEqual(c with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null },
-            read with { DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null });
+        CollectionAssert.AreEqual(c.Experts?.Layers?.ToArray(), read.Experts?.Layers?.ToArray());
+        Assert.AreEqual(WithoutLists(c), WithoutLists(read));
+
+        static ModelConfiguration WithoutLists(ModelConfiguration c) => c with
+        {
+            DataType = null, SlidingWindows = [], EndOfSequenceIds = [], RotatedLayers = null,
+            Experts = c.Experts is { } experts ? experts with { Layers = null } : null,
+        };
     }
 }

@@ -15,6 +15,18 @@ public abstract class EngineBehaviour
     protected abstract IModelEngine Engine { get; }
 
     [TestMethod]
+    public void Backward_ExpertsInMicroBatches_AddsUpToTheWholeBatch()
+    {
+        using var folder = TinyModels.Create(1, TinyModels.Mixture);
+        using var whole = Load(folder, TrainableWeights.All);
+        using var split = Load(folder, TrainableWeights.All);
+        var batch = Batch(9, 30, 4, 12, 21);
+        Backward(whole, batch);
+        foreach (var sequence in batch) Backward(split, [sequence]);
+        AreClose(whole.Export(ModelState.Gradients), split.Export(ModelState.Gradients), 1e-4, floor: 1e-3);
+    }
+
+    [TestMethod]
     [DataRow(TrainableWeights.Lora)]
     [DataRow(TrainableWeights.All)]
     public void Backward_InMicroBatches_AddsUpToTheWholeBatch_DropoutIncluded(TrainableWeights trainable)
@@ -57,9 +69,11 @@ public abstract class EngineBehaviour
     }
 
     [TestMethod]
-    public void Decode_TokenByToken_GivesTheLogitsOfTheWholeSequence()
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Decode_TokenByToken_GivesTheLogitsOfTheWholeSequence(bool experts)
     {
-        using var folder = TinyModels.Create(2, TinyModels.Configuration with { SlidingWindows = [0, 6] });
+        using var folder = TinyModels.Create(2, experts ? TinyModels.Mixture : TinyModels.Configuration with { SlidingWindows = [0, 6] });
         using var model = Load(folder, TrainableWeights.None);
         var tokens = Batch(25)[0].Tokens;
         ReadOnlyMemory<int>[] prompts = [tokens[..4], tokens[..9], tokens[..1], tokens[..6], tokens[..2], tokens[..3]];

@@ -23,6 +23,13 @@ public static class TinyModels
         SlidingWindows = [0, 0],
     };
 
+    /// <summary>The same with a mixture of experts in the first layer.</summary>
+    public static ModelConfiguration Mixture { get; } = Configuration with
+    {
+        ModelType = "qwen3_moe",
+        Experts = new() { Count = 5, PerToken = 2, IntermediateSize = 8, Layers = [true, false] },
+    };
+
     /// <summary>The folder of this process's models, deleted when the process ends.</summary>
     private static readonly DirectoryInfo s_place = MakePlace();
 

@@ -24,14 +24,6 @@ public sealed class TransformersGolden : IDisposable
     /// <summary>Architectures that no engine here has yet, by folder, and the key by which they are refused.</summary>
     public static IReadOnlyDictionary<string, string> Unsupported { get; } = new Dictionary<string, string>
     {
-        ["gpt2"] = "model_type",
-        ["gpt_neox"] = "model_type",
-        ["mixtral"] = "model_type",
-        ["phi"] = "model_type",
-        ["phi3"] = "model_type",
-        ["phi3-partial"] = "model_type",
-        ["qwen3_moe"] = "model_type",
-        ["qwen3_moe-unnormalised"] = "model_type",
     };
 
     /// <summary>The folders that the engines support, in both spellings, as data rows.</summary>

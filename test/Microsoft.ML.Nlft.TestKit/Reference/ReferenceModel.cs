@@ -107,51 +107,51 @@ public sealed class ReferenceModel
     private (Node Hidden, Node Logits) Run(Tape tape, ReadOnlySpan<int> tokens)
     {
         var x = new Node(tokens.Length, _model.HiddenSize);
-        for (var row = 0; row < tokens.Length; row++) _weights["model.embed_tokens.weight"].Row(tokens[row]).CopyTo(x.Row(row));
+        for (var row = 0; row < tokens.Length; row++) _weights[ModelLayout.Embedding(_model).Name].Row(tokens[row]).CopyTo(x.Row(row));
         if (_model.EmbeddingMultiplier != 1) x = Scaled(tape, x, _model.EmbeddingMultiplier);
         var rotation = Rotation(_model.Rope, tokens.Length);
         var sliding = _model.SlidingRope is { } rope ? Rotation(rope, tokens.Length) : rotation;
         for (var layer = 0; layer < _model.LayerCount; layer++) x = Layer(tape, layer, x, _model.SlidingWindows[layer] > 0 ? sliding : rotation);
-        var hidden = Norm(tape, x, "model.norm", _model.HiddenSize);
-        var logits = tape.Product(hidden, _weights[_model.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"]);
+        var hidden = Norm(tape, x, ModelLayout.FinalNorm(_model));
+        var logits = tape.Product(hidden, _weights[(_model.TieWordEmbeddings ? ModelLayout.Embedding(_model) : ModelLayout.Head(_model)).Name]);
         logits = Scaled(tape, logits, 1 / _model.LogitsDivisor);
         return (hidden, _model.LogitsSoftCap is { } cap ? tape.SoftCap(logits, cap) : logits);
     }
 
     private Node Layer(Tape tape, int layer, Node x, (double[] Cosine, double[] Sine) rotation)
     {
-        string attention = $"model.layers.{layer}.self_attn", feedForward = $"model.layers.{layer}.mlp";
-        var (norms, (queryNorm, keyNorm)) = (ModelLayout.Norms(_model), ModelLayout.NormSizes(_model));
-        var normed = LayerNorm(x, norms.AttentionInput);
-        var q = Rotated(Linear(tape, normed, $"{attention}.q_proj"), $"{attention}.q_norm", queryNorm);
-        var k = Rotated(Linear(tape, normed, $"{attention}.k_proj"), $"{attention}.k_norm", keyNorm);
+        var modules = ModelLayout.Layer(_model, layer);
+        var normed = LayerNorm(x, modules.AttentionNorm);
+        var q = Rotated(Linear(tape, normed, modules.Qkv[0]), modules.QueryNorm);
+        var k = Rotated(Linear(tape, normed, modules.Qkv[1]), modules.KeyNorm);
         if (_model.AttentionMultiplier is { } multiplier) q = Scaled(tape, q, multiplier * Math.Sqrt(_model.HeadSize));
-        var v = Linear(tape, normed, $"{attention}.v_proj");
+        var v = Linear(tape, normed, modules.Qkv[2]);
         var attended = tape.Attend(q, k, v, _model.HeadSize, _model.SlidingWindows[layer], _model.AttentionSoftCap);
-        var middle = Sum(x, Linear(tape, attended, $"{attention}.o_proj"), norms.AttentionOutput);
-        normed = LayerNorm(middle, norms.FeedForwardInput);
-        var gate = tape.Activate(Linear(tape, normed, $"{feedForward}.gate_proj"), _model.Activation);
-        var gated = tape.Multiply(gate, Linear(tape, normed, $"{feedForward}.up_proj"));
-        return Sum(middle, Linear(tape, gated, $"{feedForward}.down_proj"), norms.FeedForwardOutput);
+        var middle = Sum(x, Linear(tape, attended, modules.Output), modules.AttentionOutputNorm);
+        normed = LayerNorm(middle, modules.FeedForwardNorm);
+        var gate = tape.Activate(Linear(tape, normed, modules.GateUp[0]), _model.Activation);
+        var gated = tape.Multiply(gate, Linear(tape, normed, modules.GateUp[1]));
+        return Sum(middle, Linear(tape, gated, modules.Down), modules.FeedForwardOutputNorm);
 
-        Node LayerNorm(Node input, string? norm) => norm is null ? input : Norm(tape, input, $"model.layers.{layer}.{norm}", _model.HiddenSize);
+        Node LayerNorm(Node input, NormModule? norm) => norm is null ? input : Norm(tape, input, norm);
 
-        Node Sum(Node residual, Node output, string? norm) => tape.Add(residual, LayerNorm(output, norm), _model.ResidualMultiplier);
+        Node Sum(Node residual, Node output, NormModule? norm) => tape.Add(residual, LayerNorm(output, norm), _model.ResidualMultiplier);
 
-        Node Rotated(Node heads, string norm, int size)
+        Node Rotated(Node heads, NormModule? norm)
         {
-            if (_model.QueryKeyNorm) heads = Norm(tape, heads, norm, size);
+            if (norm is not null) heads = Norm(tape, heads, norm);
             return _model.RotatedLayers?[layer] == false ? heads : tape.Rotate(heads, rotation.Cosine, rotation.Sine, _model.HeadSize);
         }
     }
 
     private static Node Scaled(Tape tape, Node x, double scale) => scale == 1 ? x : tape.Add(new Node(x.Rows, x.Columns), x, scale);
 
-    private Node Norm(Tape tape, Node x, string name, int size) =>
-        tape.Multiply(tape.Normalize(x, size, _model.NormEpsilon), _weights[$"{name}.weight"]);
+    private Node Norm(Tape tape, Node x, NormModule norm) =>
+        tape.Multiply(tape.Normalize(x, norm.Size, _model.NormEpsilon), _weights[$"{norm.Name}.weight"]);
 
-    private Node Linear(Tape tape, Node x, string module)
+    private Node Linear(Tape tape, Node x, LinearModule linear)
     {
+        var module = linear.Name;
         var y = tape.Product(x, _weights[$"{module}.weight"]);
         if (_weights.TryGetValue($"{module}.bias", out var bias)) y = tape.Add(y, bias);
         if (_lora?.Resolve(module) is not { } target) return y;

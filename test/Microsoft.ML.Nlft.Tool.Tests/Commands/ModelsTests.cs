@@ -33,15 +33,15 @@ public sealed class ModelsTests : IDisposable
         Cache("org/tiny");
         Copy(_tool.Model, _tool.PathOf("models/own"));
         Copy(_tool.Model, _tool.PathOf("elsewhere/team/other"));
-        File.WriteAllText(_tool.PathOf("elsewhere/team/other/config.json"), """{"model_type": "gpt2"}""");
+        File.WriteAllText(_tool.PathOf("elsewhere/team/other/config.json"), """{"model_type": "bert"}""");
         _tool.Variables["NLFT_MODELS"] = _tool.PathOf("elsewhere");
 
         var listed = Objects(_tool.Succeed("models --json"));
 
         Assert.AreEqual("own other org/tiny", string.Join(' ', listed.Select(model => model.GetProperty("name").GetString())));
         Assert.AreEqual("True False True", string.Join(' ', listed.Select(model => model.GetProperty("runs").GetBoolean())));
-        Assert.AreEqual("gpt2", listed[1].GetProperty("modelType").GetString());
-        StringAssert.Contains(listed[1].GetProperty("reason").GetString(), "gpt2");
+        Assert.AreEqual("bert", listed[1].GetProperty("modelType").GetString());
+        StringAssert.Contains(listed[1].GetProperty("reason").GetString(), "bert");
         Assert.AreEqual(new FileInfo(Path.Combine(_tool.Model, "model.safetensors")).Length, listed[0].GetProperty("bytes").GetInt64());
         StringAssert.Contains(_tool.Succeed("models"), "hf download ");
     }

@@ -1,17 +1,19 @@
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
 /// Decoding with a key/value cache per sequence. The prompts run as one packed batch, in whose last layer only the last token of each prompt is
-/// computed; each step then adds one row per live sequence. A step allocates memory only when a cache takes a new page.
+/// computed; each step then adds one row per live sequence. A step allocates memory only when a cache takes a new page, or when the rotation of a
+/// sequence changes as it grows: then its prompt and answer run again, into a new cache.
 /// </summary>
 internal sealed class ManagedDecodingSession : IDecodingSession
 {
     private readonly ManagedLanguageModel _model;
     private readonly KeyValueCache[] _caches;
-    private readonly int[] _lengths;
+    private readonly List<int>[] _tokens;
     private readonly int[] _rows; // the row of every sequence in _logits, -1 once retired
     private DecodingStep? _step;
     private readonly Matrix _logits;
@@ -22,18 +24,14 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         if (prompts.Count == 0) throw new ArgumentException("There is no prompt.", nameof(prompts));
         ArgumentOutOfRangeException.ThrowIfNegative(maximumNewTokens);
         _model = model;
-        var batch = PackedBatch.Create(prompts, model.Configuration);
-        _lengths = [.. prompts.Select(prompt => prompt.Length)];
-        _caches = [.. _lengths.Select(_ => new KeyValueCache(model.Configuration, model.Workspace))];
+        _tokens = [.. prompts.Select(prompt => new List<int>(prompt.ToArray()))];
+        _caches = [.. prompts.Select(_ => new KeyValueCache(model.Configuration, model.Workspace))];
         _rows = [.. Enumerable.Range(0, prompts.Count)];
         _logits = Matrix.Zeros(Count, model.Configuration.VocabularySize);
-
-        var context = model.Context(batch, training: false);
-        using var activations = new LayerActivations(context, model.Configuration, batch.Rows);
-        Run(context, QueryRows.Ends(batch, [.. Enumerable.Repeat(1, Count)], before: 0), activations, new Prefill(_caches), cancellationToken);
+        Prefill(prompts, _caches, _logits, cancellationToken);
     }
 
-    public int Count => _lengths.Length;
+    public int Count => _tokens.Length;
 
     public ReadOnlySpan<float> Logits(int sequence) =>
         _rows[sequence] >= 0 ? _logits[_rows[sequence]] : throw new InvalidOperationException($"Sequence {sequence} was retired.");
@@ -59,9 +57,18 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         }
         for (var s = 0; s < Count; s++)
         {
-            if (_rows[s] >= 0) _step.Set(_rows[s], tokens[s], _lengths[s]++, _caches[s]);
+            if (_rows[s] < 0) continue;
+            _step.Set(_rows[s], tokens[s], _tokens[s].Count, _caches[s]);
+            _tokens[s].Add(tokens[s]);
         }
-        Run(_step.Context, _step.Context.Rows, _step.Activations, _step, cancellationToken);
+        Run(_step.Context, _step.Context.Rows, _step.Activations, _step, _logits.RowRange(0, live), cancellationToken);
+        for (var s = 0; s < Count; s++)
+        {
+            if (_rows[s] < 0 || !RopeFrequencies.StartAnew(_model.Configuration.Rope, _tokens[s].Count)) continue;
+            _caches[s].Dispose();
+            _caches[s] = new KeyValueCache(_model.Configuration, _model.Workspace);
+            Prefill([_tokens[s].ToArray()], [_caches[s]], _logits.RowRange(_rows[s], 1), cancellationToken);
+        }
     }
 
     public void Dispose()
@@ -74,8 +81,8 @@ internal sealed class ManagedDecodingSession : IDecodingSession
     private void RequireRoom(int sequence)
     {
         var most = _model.Configuration.MaximumPositions;
-        if (_lengths[sequence] < most) return;
-        throw new NlftException($"sequence {sequence}", $"{_lengths[sequence] + 1} tokens", $"at most {most} (max_position_embeddings)",
+        if (_tokens[sequence].Count < most) return;
+        throw new NlftException($"sequence {sequence}", $"{_tokens[sequence].Count + 1} tokens", $"at most {most} (max_position_embeddings)",
             "Lower the limit of new tokens or shorten the prompt.");
     }
 
@@ -85,8 +92,18 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         _caches[sequence].Dispose();
     }
 
+    /// <summary>Fills the caches of whole sequences and computes the logits that follow them.</summary>
+    private void Prefill(IReadOnlyList<ReadOnlyMemory<int>> sequences, KeyValueCache[] caches, Matrix logits, CancellationToken cancellationToken)
+    {
+        var batch = PackedBatch.Create(sequences, _model.Configuration);
+        var context = _model.Context(batch, training: false);
+        using var activations = new LayerActivations(context, _model.Configuration, batch.Rows);
+        var ends = QueryRows.Ends(batch, [.. Enumerable.Repeat(1, batch.Count)], before: 0);
+        Run(context, ends, activations, new PrefillAttention(caches), logits, cancellationToken);
+    }
+
     /// <summary>Runs the batch through all layers and computes the logits of <paramref name="rows"/>, one for each live sequence.</summary>
-    private void Run(EngineContext context, QueryRows rows, LayerActivations activations, ICachedAttention attention,
+    private void Run(EngineContext context, QueryRows rows, LayerActivations activations, ICachedAttention attention, Matrix logits,
         CancellationToken cancellationToken)
     {
         var (layers, ropes) = (_model.Network.Layers, _model.Ropes(context.Batch));
@@ -102,14 +119,14 @@ internal sealed class ManagedDecodingSession : IDecodingSession
             layers[^1].Forward(context, rows, ropes.Of(layers[^1]), x, few ?? activations, hidden, attention);
         }
         _model.Network.FinalNorm.Forward(context, hidden, hidden);
-        _model.Network.Head.Logits(context, hidden, _logits.RowRange(0, rows.Rows));
+        _model.Network.Head.Logits(context, hidden, logits);
         context.Return(x);
         context.Return(y);
         context.Return(hidden);
     }
 
     /// <summary>Attention within the prompts, which also fills the caches.</summary>
-    private sealed class Prefill(KeyValueCache[] caches) : ICachedAttention
+    private sealed class PrefillAttention(KeyValueCache[] caches) : ICachedAttention
     {
         public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
         {

@@ -60,7 +60,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     public IReadOnlyList<NamedTensor> Export(ModelState state)
     {
         IEnumerable<NamedTensor> Tensors(Func<Parameter, float[]> values, string suffix = "") =>
-            _network.Parameters.Select(p => new NamedTensor(p.Name + suffix, p.Shape, [.. values(p)]));
+            _network.Parameters.Select(p => new NamedTensor(p.Name + suffix, p.StoredShape, p.Export(values(p))));
         return state switch
         {
             ModelState.Weights => [.. Tensors(p => p.Values)],
@@ -73,19 +73,19 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors)
     {
-        var targets = new Dictionary<string, (int[] Shape, float[] Values)>();
+        var targets = new Dictionary<string, (Parameter Parameter, float[] Values)>();
         foreach (var p in _network.Parameters)
         {
             if (state == ModelState.Optimizer)
-                (targets[p.Name + ".exp_avg"], targets[p.Name + ".exp_avg_sq"]) = ((p.Shape, p.Moment1), (p.Shape, p.Moment2));
+                (targets[p.Name + ".exp_avg"], targets[p.Name + ".exp_avg_sq"]) = ((p, p.Moment1), (p, p.Moment2));
             else
-                targets[p.Name] = (p.Shape, state == ModelState.Weights ? p.Values : p.Gradient);
+                targets[p.Name] = (p, state == ModelState.Weights ? p.Values : p.Gradient);
         }
         var step = new float[] { _optimizer.Steps };
-        if (state == ModelState.Optimizer) targets["step"] = ([], step);
+        if (state == ModelState.Optimizer) targets["step"] = (new Parameter("step", [], step), step);
 
-        NamedTensors.RequireExactly(tensors, targets.ToDictionary(target => target.Key, target => target.Value.Shape));
-        foreach (var tensor in tensors) tensor.Values.CopyTo(targets[tensor.Name].Values, 0);
+        NamedTensors.RequireExactly(tensors, targets.ToDictionary(target => target.Key, target => target.Value.Parameter.StoredShape));
+        foreach (var tensor in tensors) targets[tensor.Name].Parameter.Import(targets[tensor.Name].Values, tensor.Values);
         _optimizer.Steps = (int)step[0];
         foreach (var p in _network.Parameters) p.Version++;
     }

@@ -11,13 +11,15 @@ public sealed class MemoryEstimate
     /// <summary>The formulas, as they are shown.</summary>
     public static IReadOnlyList<string> Formulas { get; } =
     [
-        "L layers, H hidden size, I intermediate size, V vocabulary, Q = heads x head size, K = key/value heads x head size",
+        "L layers, H hidden size, I intermediate size (of a token's experts together), V vocabulary, Q = heads x head size,",
+        "K = key/value heads x head size",
         "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row;",
         "             with Int4Weights 20 bytes for 32 elements of a row in the layers",
         "cache        8 bytes x L x K x T  (keys and values, float32)",
         "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
         "activations  4 bytes x (T x ((L + 3) x H + S x (H + 2Q + 2K + 2I) + 4H + 4Q + 2K + 2I) + min(T, 1024) x min(V, 2048))",
-        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more beside S, with norms after 2H",
+        "             T = tokens x rows; S = L, or 1 when recomputed; with query/key norms Q + K more beside S, with norms after 2H;",
+        "             with queries, keys and values in one matrix Q + 2K more at the end; without a gate I less",
     ];
 
     private readonly ModelConfiguration _model;
@@ -42,14 +44,16 @@ public sealed class MemoryEstimate
 
     /// <summary>Bytes of the frozen weights rounded to 8 bits.</summary>
     public long Int8Weights => ModelLayout.Weights(_model).Sum(weight =>
-        weight.Shape.Length == 1 ? 4 * weight.Shape[0] : weight.Shape.Aggregate(1L, (product, size) => product * size) + 4 * weight.Shape[0]);
+        weight.Shape.Length == 1 ? 4 * weight.Shape[0] : weight.Shape.Aggregate(1L, (product, size) => product * size) + 4 * weight.Shape[0])
+        + ModelLayout.LinearModules(_model).Where(module => module.IsRouter).Sum(router => 3 * router.Size); // as float32 at most
 
     /// <summary>Bytes of the frozen weights with the layers in 4 bits, the embedding and the output layer in 8 bits.</summary>
     public long Int4Weights
     {
         get
         {
-            var linears = ModelLayout.LinearModules(_model).Sum(linear => linear.Outputs * (((linear.Inputs + 31L) / 32 * 20) - (linear.Inputs + 4)));
+            var linears = ModelLayout.LinearModules(_model).Where(linear => !linear.IsRouter)
+                .Sum(linear => (long)linear.Experts * linear.Outputs * (((linear.Inputs + 31L) / 32 * 20) - (linear.Inputs + 4)));
             return Int8Weights + linears;
         }
     }
@@ -62,9 +66,11 @@ public sealed class MemoryEstimate
     public long Activations(bool recompute)
     {
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
-        var set = (_model.Norms == NormPlacement.Before ? 1 : 3) * hidden + 2 * Queries + 2 * Keys + 2L * _model.IntermediateSize
-            + (_model.QueryKeyNorm ? Queries + Keys : 0);
-        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2L * _model.IntermediateSize;
+        long inner = _model.FeedForwardWidth, perToken = _model.Experts?.PerToken ?? 0, experts = _model.Experts?.Count ?? 0;
+        var set = (_model.Norms == NormPlacement.Before ? 1 : 3) * hidden + 2 * Queries + 2 * Keys + Projections * inner
+            + (_model.QueryKeyNorm ? Queries + Keys : 0) + experts + 5 * perToken;
+        var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2 * inner + (experts > 0 ? 2 * perToken * hidden + inner + experts : 0)
+            + (_model.QkvLayout == QkvLayout.Separate ? 0 : Queries + 2 * Keys);
         return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
     }
 
@@ -81,6 +87,9 @@ public sealed class MemoryEstimate
     /// <summary>A number of bytes for people, in binary units.</summary>
     /// <param name="bytes">The number.</param>
     public static string Text(long bytes) => ByteSize.Text(bytes);
+
+    /// <summary>Gate and up, or up alone.</summary>
+    private long Projections => _model.FeedForwardLayout == FeedForwardLayout.UpOnly ? 1 : 2;
 
     private long Queries => (long)_model.HeadCount * _model.HeadSize;
 

@@ -15,6 +15,9 @@ public sealed record ModelConfiguration
     /// <summary>Width of the feed-forward layer.</summary>
     public required int IntermediateSize { get; init; }
 
+    /// <summary>The experts of a model in which they replace the feed-forward network of layers (mixtral, qwen3_moe); null (default): none.</summary>
+    public ExpertConfiguration? Experts { get; init; }
+
     /// <summary>Number of decoder layers.</summary>
     public required int LayerCount { get; init; }
 
@@ -75,8 +78,14 @@ public sealed record ModelConfiguration
     /// <summary>What a norm computes. Default: RMSNorm.</summary>
     public NormKind NormKind { get; init; }
 
-    /// <summary>The activation of the feed-forward network (hidden_act or hidden_activation). Default: SiLU.</summary>
+    /// <summary>The activation of the feed-forward network (hidden_act, hidden_activation or activation_function). Default: SiLU.</summary>
     public Activation Activation { get; init; }
+
+    /// <summary>
+    /// Whether attention and feed-forward network both read the residual stream that enters a layer (phi; use_parallel_residual of gpt_neox), rather
+    /// than one after the other. Default false.
+    /// </summary>
+    public bool ParallelResidual { get; init; }
 
     /// <summary>Whether lm_head shares the embedding matrix.</summary>
     public bool TieWordEmbeddings { get; init; }
@@ -95,6 +104,9 @@ public sealed record ModelConfiguration
     /// </summary>
     public bool QueryKeyNorm { get; init; }
 
+    /// <summary>How queries, keys and values lie in the output of their projections, which <see cref="ModelType"/> says.</summary>
+    public QkvLayout QkvLayout => Architecture?.QkvLayout ?? QkvLayout.Separate;
+
     /// <summary>The sliding window of each layer in positions (a query sees itself and window - 1 before it), or 0 for full attention.</summary>
     public required IReadOnlyList<int> SlidingWindows { get; init; }
 
@@ -106,6 +118,32 @@ public sealed record ModelConfiguration
 
     /// <summary>Beginning-of-sequence id of config.json, or null; the forward pass does not use it.</summary>
     public int? BeginningOfSequenceId { get; init; }
+
+    /// <summary>Whether a layer has experts in place of one feed-forward network.</summary>
+    /// <param name="layer">The index of the layer, from 0.</param>
+    public bool HasExperts(int layer) => Experts is { } experts && experts.Layers?[layer] != false;
+
+    /// <summary>The widest feed-forward activations of a token in any layer: of one network, or of a token's experts together.</summary>
+    public int FeedForwardWidth => Enumerable.Range(0, LayerCount)
+        .Max(layer => HasExperts(layer) ? Experts!.PerToken * Experts.IntermediateSize : IntermediateSize);
+
+    /// <summary>The projections into the feed-forward network, which <see cref="ModelType"/> says.</summary>
+    public FeedForwardLayout FeedForwardLayout => Architecture?.FeedForwardLayout ?? FeedForwardLayout.Separate;
+
+    /// <summary>Whether positions have learned embeddings rather than a rotation (gpt2), which <see cref="ModelType"/> says.</summary>
+    public bool LearnedPositions => Architecture?.LearnedPositions == true;
+
+    /// <summary>Whether the output layer has a bias (phi), which <see cref="ModelType"/> says.</summary>
+    public bool HeadBias => Architecture?.HeadBias == true;
+
+    /// <summary>Whether the files hold the matrices of linear layers input by output (gpt2), which <see cref="ModelType"/> says.</summary>
+    public bool TransposedWeights => Architecture?.TransposedWeights == true;
+
+    /// <summary>Whether a layer rotates queries and keys.</summary>
+    /// <param name="layer">The index of the layer, 0 for the lowest.</param>
+    public bool IsRotated(int layer) => !LearnedPositions && RotatedLayers?[layer] != false;
+
+    private ModelArchitecture? Architecture => ModelArchitecture.Of(ModelType);
 
     /// <summary>Reads config.json. Missing keys take the defaults of transformers' configuration class for that model_type.</summary>
     /// <param name="path">config.json, or its folder.</param>
@@ -138,6 +176,9 @@ public enum NormKind
 {
     /// <summary>RMSNorm, times w (llama).</summary>
     Rms,
+
+    /// <summary>LayerNorm, times w, plus a bias (gpt2).</summary>
+    Layer,
 
     /// <summary>RMSNorm, times 1 + w (gemma2).</summary>
     RmsPlusOne,

@@ -19,26 +19,29 @@ internal static class ModelConfigurationReader
                 : "Use a model of one of these architectures.");
         RefuseUnsupported(config, architecture);
 
-        var layers = Required(config, "num_hidden_layers", 1, ModelConfigurationRules.MaximumLayers);
-        var heads = Required(config, "num_attention_heads", 1, ModelConfigurationRules.MaximumHeads);
-        var hidden = Required(config, "hidden_size", 1, ModelConfigurationRules.MaximumWidth);
+        var layers = Required(config, architecture.Key("num_hidden_layers"), 1, ModelConfigurationRules.MaximumLayers);
+        var heads = Required(config, architecture.Key("num_attention_heads"), 1, ModelConfigurationRules.MaximumHeads);
+        var hidden = Required(config, architecture.Key("hidden_size"), 1, ModelConfigurationRules.MaximumWidth);
         var headSize = HeadSize(config, architecture, hidden, heads);
-        var positions = config["max_position_embeddings"].IntOrNull() ?? architecture.MaximumPositions;
+        var positions = config[architecture.Key("max_position_embeddings")].IntOrNull() ?? architecture.MaximumPositions;
         var (rope, slidingRope) = RopeReader.Read(config, positions, architecture);
-        var attentionBias = architecture.AttentionBias != AttentionBias.OfQkv && config["attention_bias"].Boolean(false);
+        var attentionBias = architecture.AttentionBias == AttentionBias.Always
+            || (architecture.AttentionBias != AttentionBias.OfQkv && config["attention_bias"].Boolean(architecture.AttentionBiasDefault));
         var configuration = new ModelConfiguration
         {
             ModelType = type,
             VocabularySize = Required(config, "vocab_size", 1, ModelConfigurationRules.MaximumVocabulary),
             HiddenSize = hidden,
-            IntermediateSize = Required(config, "intermediate_size", 1, ModelConfigurationRules.MaximumWidth),
+            IntermediateSize = architecture.InnerFactor is { } factor && config[architecture.Key("intermediate_size")].IsNull ? factor * hidden
+                : Required(config, architecture.Key("intermediate_size"), 1, ModelConfigurationRules.MaximumWidth),
+            Experts = architecture.Experts is { } experts ? Experts(config, experts, layers) : null,
             LayerCount = layers,
             HeadCount = heads,
             KeyValueHeadCount = KeyValueHeads(config, architecture, heads),
             HeadSize = headSize,
             // Dynamic scaling is for sequences up to factor times as long as max_position_embeddings.
             MaximumPositions = rope.Type == "dynamic" ? (int)Math.Min(int.MaxValue, positions * rope.Factor) : positions,
-            NormEpsilon = config["rms_norm_eps"].NumberOrNull() ?? architecture.NormEpsilon,
+            NormEpsilon = config[architecture.Key("rms_norm_eps")].NumberOrNull() ?? architecture.NormEpsilon,
             Rope = rope,
             SlidingRope = slidingRope,
             RotatedLayers = RotatedLayers(config, architecture, layers),
@@ -54,7 +57,8 @@ internal static class ModelConfigurationReader
             TieWordEmbeddings = config["tie_word_embeddings"].Boolean(architecture.TieWordEmbeddings),
             QkvBias = architecture.AttentionBias == AttentionBias.OfQkv || attentionBias,
             OutputBias = attentionBias,
-            MlpBias = config["mlp_bias"].Boolean(false),
+            MlpBias = architecture.FeedForwardBias || config["mlp_bias"].Boolean(false),
+            ParallelResidual = architecture.ParallelByKey ? config["use_parallel_residual"].Boolean(true) : architecture.IsParallel,
             QueryKeyNorm = architecture.QueryKeyNorm,
             SlidingWindows = SlidingWindows(config, architecture, layers),
             DataType = config["dtype"].StringOrNull() ?? config["torch_dtype"].StringOrNull(),
@@ -76,6 +80,10 @@ internal static class ModelConfigurationReader
     {
         if (architecture.Norms == NormPlacement.Both && config["use_bidirectional_attention"].Boolean(false))
             throw config["use_bidirectional_attention"].Refuse("false", "Use a model that generates text; this one computes embeddings of texts.");
+        foreach (var (key, value) in architecture.Fixed)
+        {
+            if (config[key].Boolean(value) != value) throw config[key].Refuse(value ? "true" : "false", "Use a model without this setting.");
+        }
         if (!config["quantization_config"].IsNull)
             throw config["quantization_config"].Refuse("none", "Use the model's unquantised weights (float32, float16 or bfloat16).");
     }
@@ -115,19 +123,42 @@ internal static class ModelConfigurationReader
         return Array.TrueForAll(rotated, rotates => rotates) ? null : rotated;
     }
 
+    /// <summary>num_local_experts is the name of transformers 5, num_experts that of earlier versions.</summary>
+    private static ExpertConfiguration Experts(JsonPlace config, ExpertArchitecture architecture, int layers)
+    {
+        var experts = new ExpertConfiguration
+        {
+            Count = config["num_local_experts"].IntOrNull() ?? config["num_experts"].IntOrNull() ?? architecture.Count,
+            PerToken = config["num_experts_per_tok"].IntOrNull() ?? architecture.PerToken,
+            IntermediateSize = config["intermediate_size"].Int(),
+        };
+        if (architecture.IntermediateSize is not { } usual) return experts;
+        var (step, dense) = (config["decoder_sparse_step"].IntOrNull() ?? 1, (config["mlp_only_layers"].IntsOrNull() ?? []).ToHashSet());
+        if (step < 1) throw config["decoder_sparse_step"].Refuse("an integer above 0");
+        bool[] sparse = [.. Enumerable.Range(0, layers).Select(layer => (layer + 1) % step == 0 && !dense.Contains(layer))];
+        return experts with
+        {
+            IntermediateSize = config["moe_intermediate_size"].IntOrNull() ?? usual,
+            NormalizeWeights = config["norm_topk_prob"].Boolean(false),
+            Layers = Array.TrueForAll(sparse, hasExperts => hasExperts) ? null : sparse,
+        };
+    }
+
     private static int KeyValueHeads(JsonPlace config, ModelArchitecture architecture, int heads)
     {
+        if (!architecture.GroupedHeads) return heads;
         if (config["num_key_value_heads"] is { IsNull: true, IsMissing: false }) return heads;
         return config["num_key_value_heads"].IntOrNull() ?? architecture.KeyValueHeadCount ?? heads;
     }
 
     private static int HeadSize(JsonPlace config, ModelArchitecture architecture, int hidden, int heads)
     {
-        if (config["head_dim"].IntOrNull() is { } size) return size;
+        if (architecture.GroupedHeads && config["head_dim"].IntOrNull() is { } size) return size;
         if (architecture.HeadSize is { } usual)
             return config["head_dim"].IsMissing ? usual : throw config["head_dim"].Refuse("an integer above 0, or no such key");
         return hidden % heads == 0 ? hidden / heads
-            : throw config["hidden_size"].Refuse($"a multiple of num_attention_heads, {heads}, or a key head_dim");
+            : throw config[architecture.Key("hidden_size")].Refuse($"a multiple of {architecture.Key("num_attention_heads")}, {heads}"
+                + (architecture.GroupedHeads ? ", or a key head_dim" : ""));
     }
 
     /// <summary>Returns the window of every layer, 0 for none. layer_types, if present, says which layers have one.</summary>
@@ -136,12 +167,12 @@ internal static class ModelConfigurationReader
         var slides = architecture.Windows switch
         {
             LayerWindows.InEveryLayer or LayerWindows.ButEveryNthLayer => true,
-            LayerWindows.FromALayerOn => config["use_sliding_window"].Boolean(false),
+            LayerWindows.InEveryLayerByKey or LayerWindows.FromALayerOn => config["use_sliding_window"].Boolean(false),
             _ => false,
         };
         var isNull = config["sliding_window"] is { IsNull: true, IsMissing: false };
-        var window = !slides || isNull ? 0 : config["sliding_window"].IntOrNull() ?? 4096;
-        if (window < 0 || (window == 0 && slides && architecture.Windows != LayerWindows.FromALayerOn && !isNull))
+        var window = !slides || isNull ? 0 : config["sliding_window"].IntOrNull() ?? architecture.Window ?? 0;
+        if (window < 0 || (config["sliding_window"].IntOrNull() == 0 && slides && architecture.Windows != LayerWindows.FromALayerOn))
             throw config["sliding_window"].Refuse("an integer above 0, or null");
         if (config["layer_types"].StringsOrNull() is { } layerTypes)
         {

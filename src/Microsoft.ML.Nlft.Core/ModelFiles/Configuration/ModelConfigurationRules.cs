@@ -9,6 +9,7 @@ internal static class ModelConfigurationRules
     public const int MaximumLayers = 1 << 12;
     public const int MaximumHeads = 1 << 14;
     public const int MaximumHeadSize = 1 << 14;
+    public const int MaximumExperts = 1 << 14;
 
     public static void Check(ModelConfiguration configuration, string source)
     {
@@ -24,7 +25,12 @@ internal static class ModelConfigurationRules
         InRange("max_position_embeddings", c.MaximumPositions, int.MaxValue);
         if (c.HeadCount % c.KeyValueHeadCount != 0)
             throw Fault("num_key_value_heads", c.KeyValueHeadCount, $"a divisor of num_attention_heads, {c.HeadCount}");
+        if (!architecture.GroupedHeads && c.KeyValueHeadCount != c.HeadCount)
+            throw Fault("num_key_value_heads", c.KeyValueHeadCount, $"as many as query heads, {c.HeadCount}: {c.ModelType} has no groups of heads");
+        if (!architecture.GroupedHeads && c.HeadCount * c.HeadSize != c.HiddenSize)
+            throw Fault("hidden_size", c.HiddenSize, $"the width of all {c.HeadCount} heads together, {c.HeadCount * c.HeadSize}");
         if (c.HeadSize % 2 != 0) throw Fault("head_dim", c.HeadSize, "an even head size (rotary embedding rotates pairs)");
+        CheckRope();
         if ((long)c.HeadCount * c.HeadSize > MaximumWidth)
             throw Fault("head_dim", c.HeadSize, $"at most {MaximumWidth} for all {c.HeadCount} heads together");
         if (!(c.NormEpsilon > 0 && c.NormEpsilon < 1)) throw Fault("rms_norm_eps", c.NormEpsilon, "a number above 0 and below 1");
@@ -39,9 +45,18 @@ internal static class ModelConfigurationRules
             throw Fault("attention_bias", $"{c.QkvBias} for q, k, v and {c.OutputBias} for o",
                 ofQkv ? "biases on q, k and v only" : "the same for q, k, v and o");
         }
-        if (architecture.AttentionBias == AttentionBias.None && c.QkvBias)
-            throw Fault("attention_bias", true, $"false: {c.ModelType} has no biases");
-        if (!architecture.MlpBias && c.MlpBias) throw Fault("mlp_bias", true, $"false: {c.ModelType} has no feed-forward biases");
+        if (architecture.AttentionBias is AttentionBias.None or AttentionBias.Always
+            && c.QkvBias != (architecture.AttentionBias == AttentionBias.Always))
+        {
+            throw Fault("attention_bias", c.QkvBias, c.QkvBias ? $"false: {c.ModelType} has no biases" : $"true: {c.ModelType} has biases");
+        }
+        if (!architecture.MlpBias && c.MlpBias != architecture.FeedForwardBias)
+        {
+            throw Fault("mlp_bias", c.MlpBias, c.MlpBias ? $"false: {c.ModelType} has no feed-forward biases"
+                : $"true: {c.ModelType} has feed-forward biases");
+        }
+        if (!architecture.ParallelByKey && c.ParallelResidual != architecture.IsParallel)
+            throw Fault("use_parallel_residual", c.ParallelResidual, $"{(architecture.IsParallel ? "true" : "false")} for {c.ModelType}");
         if ((c.QueryKeyNorm, c.Norms, c.NormKind) != (architecture.QueryKeyNorm, architecture.Norms, architecture.NormKind))
         {
             throw Fault("model_type", $"{c.ModelType} with QueryKeyNorm {c.QueryKeyNorm}, Norms {c.Norms}, NormKind {c.NormKind}",
@@ -49,6 +64,9 @@ internal static class ModelConfigurationRules
         }
         if ((c.SlidingRope is not null) != (architecture.SlidingTheta is not null))
             throw Fault("rope_local_base_freq", c.SlidingRope?.Theta ?? 0, "rotary settings of layers with a sliding window in gemma3_text only");
+        if ((c.Experts is null) != (architecture.Experts is null))
+            throw Fault("model_type", c.ModelType, "mixtral or qwen3_moe for experts, and only for them");
+        if (c.Experts is { } experts) CheckExperts(experts, architecture.Experts!);
         if (!architecture.RotatedLayers && c.RotatedLayers is not null) throw Fault("no_rope_layers", "a list", "none: all layers rotate");
         if (c.RotatedLayers is { } rotated && rotated.Count != c.LayerCount)
             throw Fault("no_rope_layers", $"{rotated.Count} entries", $"{c.LayerCount}, one per layer");
@@ -69,6 +87,40 @@ internal static class ModelConfigurationRules
         Multiplier("residual_multiplier", c.ResidualMultiplier, 1);
         Multiplier("logits_scaling", c.LogitsDivisor, 1);
         CheckWindows();
+
+        void CheckExperts(ExpertConfiguration experts, ExpertArchitecture architecture)
+        {
+            InRange("num_experts", experts.Count, MaximumExperts);
+            InRange("num_experts_per_tok", experts.PerToken, experts.Count);
+            InRange("moe_intermediate_size", experts.IntermediateSize, MaximumWidth);
+            if ((long)experts.PerToken * experts.IntermediateSize > MaximumWidth)
+                throw Fault("num_experts_per_tok", experts.PerToken, $"experts that are together at most {MaximumWidth} wide");
+            if (experts.Layers is { } layers && layers.Count != c.LayerCount)
+                throw Fault("mlp_only_layers", $"{layers.Count} entries", $"{c.LayerCount}, one per layer");
+            if (architecture.IntermediateSize is not null) return;
+            if (experts.IntermediateSize != c.IntermediateSize)
+                throw Fault("moe_intermediate_size", experts.IntermediateSize, $"{c.IntermediateSize}, intermediate_size of {c.ModelType}");
+            if (!experts.NormalizeWeights) throw Fault("norm_topk_prob", false, $"true: weights of {c.ModelType} always add up to 1");
+            if (experts.Layers is not null) throw Fault("mlp_only_layers", "a list", $"none: all layers of {c.ModelType} have experts");
+        }
+
+        void CheckRope()
+        {
+            var (share, size) = (c.Rope.RotatedShare, c.Rope.RotatedSize(c.HeadSize));
+            if (!(share > 0 && share <= 1) || size < 2 || size % 2 != 0 || (share != 1 && !architecture.PartialRotation))
+            {
+                throw Fault("partial_rotary_factor", share, architecture.PartialRotation
+                    ? $"a number above 0 and at most 1 that rotates an even number of the {c.HeadSize} values of a head" : "1");
+            }
+            if (c.Rope.Type != "longrope") return;
+            foreach (var (key, factors) in (ReadOnlySpan<(string, IReadOnlyList<double>)>)
+                [("short_factor", c.Rope.ShortFactors), ("long_factor", c.Rope.LongFactors)])
+            {
+                if (factors.Count != size / 2) throw Fault(key, $"{factors.Count} numbers", $"{size / 2}, one per rotated pair of a head");
+                if (factors.Any(factor => !(factor > 0 && double.IsFinite(factor))))
+                    throw Fault(key, factors.First(factor => !(factor > 0 && double.IsFinite(factor))), "finite numbers above 0");
+            }
+        }
 
         void CheckWindows()
         {
@@ -100,7 +152,7 @@ internal static class ModelConfigurationRules
         }
 
         NlftException Fault(string key, object found, string expected) =>
-            new($"{source}, \"{key}\"", FormattableString.Invariant($"{found}"), expected,
+            new($"{source}, \"{ModelArchitecture.Of(c.ModelType)?.Key(key) ?? key}\"", FormattableString.Invariant($"{found}"), expected,
                 "Correct the value, or take the configuration that belongs to the model.");
     }
 }

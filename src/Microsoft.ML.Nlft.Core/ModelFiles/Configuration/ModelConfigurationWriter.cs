@@ -7,37 +7,39 @@ internal static class ModelConfigurationWriter
 {
     public static byte[] ToJson(ModelConfiguration configuration, TensorType type)
     {
-        var c = configuration;
+        var (c, architecture) = (configuration, ModelArchitecture.Of(configuration.ModelType)!);
         var keys = new SortedDictionary<string, object?>(StringComparer.Ordinal)
         {
-            ["architectures"] = new[] { ModelArchitecture.Of(c.ModelType)!.ClassName + "ForCausalLM" },
+            ["architectures"] = new[] { architecture.CausalClass },
             ["attention_dropout"] = 0.0,
             ["bos_token_id"] = c.BeginningOfSequenceId,
             ["eos_token_id"] = c.EndOfSequenceIds switch { [] => null, [var one] => one, var several => several },
-            ["head_dim"] = c.HeadSize,
-            [ModelArchitecture.Of(c.ModelType)!.ActivationKey] = c.Activation switch
+            [architecture.ActivationKey] = c.Activation switch
             {
                 Activation.Gelu => "gelu",
                 Activation.GeluTanh => "gelu_pytorch_tanh",
                 _ => "silu",
             },
-            ["hidden_size"] = c.HiddenSize,
+            [architecture.Key("hidden_size")] = c.HiddenSize,
             ["initializer_range"] = ModelInitializer.StandardDeviation,
-            ["intermediate_size"] = c.IntermediateSize,
-            ["max_position_embeddings"] = c.Rope.Type == "dynamic" ? c.Rope.OriginalMaximumPositions : c.MaximumPositions,
+            [architecture.Key("intermediate_size")] = c.IntermediateSize,
+            [architecture.Key("max_position_embeddings")] = c.Rope.Type == "dynamic" ? c.Rope.OriginalMaximumPositions : c.MaximumPositions,
             ["model_type"] = c.ModelType,
-            ["num_attention_heads"] = c.HeadCount,
-            ["num_hidden_layers"] = c.LayerCount,
-            ["num_key_value_heads"] = c.KeyValueHeadCount,
-            ["rms_norm_eps"] = c.NormEpsilon,
-            ["rope_scaling"] = RopeScaling(c.Rope),
-            ["rope_theta"] = c.Rope.Theta,
+            [architecture.Key("num_attention_heads")] = c.HeadCount,
+            [architecture.Key("num_hidden_layers")] = c.LayerCount,
+            [architecture.Key("rms_norm_eps")] = c.NormEpsilon,
             ["tie_word_embeddings"] = c.TieWordEmbeddings,
             ["torch_dtype"] = type.TorchName(),
             ["use_cache"] = true,
             ["vocab_size"] = c.VocabularySize,
         };
-        var architecture = ModelArchitecture.Of(c.ModelType)!;
+        if (architecture.GroupedHeads) (keys["head_dim"], keys["num_key_value_heads"]) = (c.HeadSize, c.KeyValueHeadCount);
+        if (!c.LearnedPositions)
+        {
+            keys["rope_scaling"] = c.Rope.Type == "longrope" ? LongRope(c) : RopeScaling(c.Rope);
+            keys[architecture.Key("rope_theta")] = c.Rope.Theta;
+        }
+        if (architecture.ParallelByKey) keys["use_parallel_residual"] = c.ParallelResidual;
         if (architecture.AttentionBias == AttentionBias.ByKey) keys["attention_bias"] = c.QkvBias;
         if (architecture.RotatedLayers)
             keys["no_rope_layers"] = Enumerable.Range(0, c.LayerCount).Select(layer => c.RotatedLayers?[layer] != false ? 1 : 0).ToArray();
@@ -48,6 +50,8 @@ internal static class ModelConfigurationWriter
             keys["residual_multiplier"] = c.ResidualMultiplier;
             keys["logits_scaling"] = c.LogitsDivisor;
         }
+        if (architecture.PartialRotation) keys[architecture.Key("partial_rotary_factor")] = c.Rope.RotatedShare;
+        if (c.Rope.Type == "longrope") keys["original_max_position_embeddings"] = c.Rope.OriginalMaximumPositions;
         if (c.SlidingRope is { Type: "default" } sliding)
         {
             keys["rope_local_base_freq"] = sliding.Theta;
@@ -67,19 +71,33 @@ internal static class ModelConfigurationWriter
         if (architecture.HasAttentionSoftCap) keys["attn_logit_softcapping"] = c.AttentionSoftCap;
         if (architecture.HasLogitsSoftCap) keys["final_logit_softcapping"] = c.LogitsSoftCap;
         if (architecture.MlpBias) keys["mlp_bias"] = c.MlpBias;
+        if (c.Experts is { } experts) AddExperts(keys, c, experts, architecture.Experts!);
         if (architecture.Windows != LayerWindows.None) AddWindows(keys, c, architecture.Windows);
         return HuggingFaceJson.Write(keys);
+    }
+
+    private static void AddExperts(SortedDictionary<string, object?> keys, ModelConfiguration c, ExpertConfiguration experts,
+        ExpertArchitecture architecture)
+    {
+        keys["num_experts_per_tok"] = experts.PerToken;
+        if (architecture.IntermediateSize is null)
+        {
+            keys["num_local_experts"] = experts.Count;
+            return;
+        }
+        keys["num_experts"] = experts.Count;
+        keys["moe_intermediate_size"] = experts.IntermediateSize;
+        keys["norm_topk_prob"] = experts.NormalizeWeights;
+        keys["decoder_sparse_step"] = 1;
+        keys["mlp_only_layers"] = Enumerable.Range(0, c.LayerCount).Where(layer => !c.HasExperts(layer)).ToArray();
     }
 
     private static void AddWindows(SortedDictionary<string, object?> keys, ModelConfiguration c, LayerWindows windows)
     {
         var window = c.SlidingWindows.Max();
         keys["sliding_window"] = window == 0 ? null : window;
-        if (windows == LayerWindows.FromALayerOn)
-        {
-            keys["use_sliding_window"] = window > 0;
-            keys["max_window_layers"] = c.SlidingWindows.TakeWhile(layer => layer == 0).Count();
-        }
+        if (windows is LayerWindows.FromALayerOn or LayerWindows.InEveryLayerByKey) keys["use_sliding_window"] = window > 0;
+        if (windows == LayerWindows.FromALayerOn) keys["max_window_layers"] = c.SlidingWindows.TakeWhile(layer => layer == 0).Count();
         if ((window > 0 && c.SlidingWindows.Contains(0)) || windows == LayerWindows.ButEveryNthLayer)
             keys["layer_types"] = c.SlidingWindows.Select(layer => layer > 0 ? "sliding_attention" : "full_attention").ToArray();
     }
@@ -99,6 +117,19 @@ internal static class ModelConfigurationWriter
             if (rope.AttentionFactor is { } factor) keys["attention_factor"] = factor;
             if (!rope.Truncate) keys["truncate"] = false;
         }
+        return keys;
+    }
+
+    /// <summary>Exactly three keys where these say all, because transformers 4 refuses others.</summary>
+    private static SortedDictionary<string, object?> LongRope(ModelConfiguration c)
+    {
+        var rope = c.Rope;
+        var keys = new SortedDictionary<string, object?>(StringComparer.Ordinal)
+        {
+            ["long_factor"] = rope.LongFactors, ["short_factor"] = rope.ShortFactors, ["type"] = rope.Type,
+        };
+        if (rope.Factor != (double)c.MaximumPositions / rope.OriginalMaximumPositions) keys["factor"] = rope.Factor;
+        if (rope.AttentionFactor is { } attention) keys["attention_factor"] = attention;
         return keys;
     }
 }

@@ -9,27 +9,28 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// </summary>
 internal sealed class RopeReader
 {
-    private const string Types = "default, linear, dynamic, llama3 or yarn";
+    public const string Types = "default, linear, dynamic, llama3, yarn or longrope";
     private static readonly string[] s_layerTypes = ["full_attention", "sliding_attention"];
 
     private readonly JsonPlace _config;
     private readonly JsonPlace? _found;
     private readonly int _maximumPositions;
+    private readonly ModelArchitecture _architecture;
 
-    private RopeReader(JsonPlace config, JsonPlace? found, int maximumPositions) =>
-        (_config, _found, _maximumPositions) = (config, found, maximumPositions);
+    private RopeReader(JsonPlace config, JsonPlace? found, int maximumPositions, ModelArchitecture architecture) =>
+        (_config, _found, _maximumPositions, _architecture) = (config, found, maximumPositions, architecture);
 
     /// <summary>Reads the settings.</summary>
     /// <param name="config">config.json.</param>
     /// <param name="maximumPositions">max_position_embeddings.</param>
-    /// <param name="architecture">The architecture, for rope_theta where no key says it.</param>
+    /// <param name="architecture">The architecture, for the keys that it has and what missing ones stand for.</param>
     /// <returns>The settings of the layers, and those of layers with a sliding window; null if these share them.</returns>
     /// <exception cref="NlftException">A value is out of range, or the settings are of a kind that no engine here computes.</exception>
     public static (RopeConfiguration All, RopeConfiguration? Sliding) Read(JsonPlace config, int maximumPositions, ModelArchitecture architecture)
     {
         var scaling = config["rope_scaling"].ObjectOrNull() is { } members && members.Members().Any() ? members : (JsonPlace?)null;
         var parameters = config["rope_parameters"].ObjectOrNull();
-        if (architecture.SlidingTheta is not { } slidingTheta) return (Read(scaling ?? parameters, "rope_theta", architecture.Theta), null);
+        if (architecture.SlidingTheta is not { } slidingTheta) return (Read(scaling ?? parameters, architecture.Key("rope_theta"), architecture.Theta), null);
         foreach (var key in (ReadOnlySpan<string>)["rope_type", "rope_theta"])
         {
             if (parameters is { } flat && !flat[key].IsNull)
@@ -41,7 +42,7 @@ internal sealed class RopeReader
         return (Read(full ?? scaling, "rope_theta", architecture.Theta), Read(sliding, "rope_local_base_freq", slidingTheta));
 
         RopeConfiguration Read(JsonPlace? found, string thetaKey, double defaultTheta) =>
-            new RopeReader(config, found, maximumPositions).Read(thetaKey, defaultTheta);
+            new RopeReader(config, found, maximumPositions, architecture).Read(thetaKey, defaultTheta);
     }
 
     private RopeConfiguration Read(string thetaKey, double defaultTheta)
@@ -49,17 +50,17 @@ internal sealed class RopeReader
         var place = _found is { } keys && !keys["rope_theta"].IsNull ? keys["rope_theta"] : _config[thetaKey];
         var theta = place.NumberOrNull() ?? defaultTheta;
         if (theta <= 1) throw place.Refuse("a number above 1");
-        RequireWholeHead(_config);
-        if (_found is not { } rope) return new RopeConfiguration { Theta = theta };
+        var result = new RopeConfiguration { Theta = theta, RotatedShare = RotatedShare() };
+        if (_found is not { } rope) return result;
         foreach (var layerType in s_layerTypes)
         {
             if (!rope[layerType].IsNull)
                 throw rope[layerType].Refuse("the settings of all layers together", "Use a model whose layers share their rotary embedding.");
         }
-        RequireWholeHead(rope);
 
         var typeKey = !rope["rope_type"].IsNull || rope["type"].IsNull ? "rope_type" : "type";
-        var result = new RopeConfiguration { Theta = theta, Type = rope[typeKey].StringOrNull() ?? "default" };
+        var type = rope[typeKey].StringOrNull() ?? "default";
+        result = result with { Type = _architecture.LongRopeNames && type is "su" or "yarn" ? "longrope" : type };
         return result.Type switch
         {
             "default" => result,
@@ -67,6 +68,7 @@ internal sealed class RopeReader
             "dynamic" => result with { Factor = Factor(rope), OriginalMaximumPositions = _maximumPositions },
             "llama3" => ReadLlama3(rope, result),
             "yarn" => ReadYarn(rope, result),
+            "longrope" => ReadLongRope(rope, result),
             _ => throw rope[typeKey].Refuse(Types, "Use a model with one of these rotary embeddings: positions of any other kind would be wrong."),
         };
     }
@@ -102,18 +104,36 @@ internal sealed class RopeReader
         double Magnitude(double scale) => factor <= 1 ? 1 : 0.1 * scale * Math.Log(factor) + 1;
     }
 
-    /// <summary>original_max_position_embeddings, at top level first; without either, max_position_embeddings.</summary>
+    private RopeConfiguration ReadLongRope(JsonPlace rope, RopeConfiguration result)
+    {
+        var original = OriginalPositions(rope);
+        return result with
+        {
+            Factor = rope["factor"].IsNull ? (double)_maximumPositions / original : Factor(rope),
+            OriginalMaximumPositions = original,
+            AttentionFactor = Optional(rope, "attention_factor"),
+            ShortFactors = Factors("short_factor"),
+            LongFactors = Factors("long_factor"),
+        };
+
+        double[] Factors(string key) => rope[key].IsNull ? [] : [.. rope[key].Items().Select(item => item.Number())];
+    }
+
+    /// <summary>partial_rotary_factor, within or at top level.</summary>
+    private double RotatedShare()
+    {
+        const string Key = "partial_rotary_factor";
+        var place = _found is { } keys && !keys[Key].IsNull ? keys[Key] : _config[_architecture.Key(Key)];
+        var share = place.NumberOrNull() ?? _architecture.RotatedShare;
+        return _architecture.PartialRotation || share == 1 ? share : throw place.Refuse("1", "Use a model that rotates whole heads.");
+    }
+
+    /// <summary>original_max_position_embeddings, at top level first; without either, that of the architecture or max_position_embeddings.</summary>
     private int OriginalPositions(JsonPlace rope)
     {
         const string Key = "original_max_position_embeddings";
         var place = _config[Key].IsNull ? rope[Key] : _config[Key];
-        return place.IntOrNull() is not <= 0 ? place.IntOrNull() ?? _maximumPositions : throw place.Refuse("an integer above 0");
-    }
-
-    private static void RequireWholeHead(JsonPlace keys)
-    {
-        if (keys["partial_rotary_factor"].NumberOrNull() is not (null or 1.0))
-            throw keys["partial_rotary_factor"].Refuse("1", "Use a model that rotates whole heads.");
+        return place.IntOrNull() is not <= 0 ? place.IntOrNull() ?? _architecture.OriginalMaximumPositions ?? _maximumPositions : throw place.Refuse("an integer above 0");
     }
 
     private static double Factor(JsonPlace rope) =>

@@ -16,7 +16,8 @@ public sealed class LoraAdapter
     /// <c>model.layers.0.mlp.up_proj.lora_A</c>; as the settings ask, <c>MODULE.lora_magnitude_vector</c> and <c>MODULE.lora_B.bias</c> (out),
     /// <c>lora_embedding_A</c> (r x V) and <c>lora_embedding_B</c> (H x r) of the embedding; and weights and biases of the model itself that the
     /// adapter replaces, under their names in the model. Of these, an embedding or output layer that
-    /// <see cref="LoraConfiguration.ModulesToSave"/> does not name is not trained.
+    /// <see cref="LoraConfiguration.ModulesToSave"/> does not name is not trained. Those of a stack of E experts are
+    /// <c>lora_A</c> ([E, r, in], as E r x in) and <c>lora_B</c> ([out, r, E], as out x r E), named by <see cref="LoraTarget.Factors"/>.
     /// </summary>
     public IReadOnlyList<NamedTensor> Factors { get; }
 
@@ -36,11 +37,12 @@ public sealed class LoraAdapter
     public ModelConfiguration Extend(ModelConfiguration model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        var embedding = Factors.FirstOrDefault(factor => factor.Name == ModelLayout.Embedding + LoraLayout.Weight);
+        var embedding = Factors.FirstOrDefault(factor => factor.Name == ModelLayout.Embedding(model).Name);
         return model with
         {
             VocabularySize = embedding is { Shape: [var tokens, _] } ? tokens : model.VocabularySize,
-            TieWordEmbeddings = model.TieWordEmbeddings && !Configuration.Saves(ModelLayout.Embedding) && !Configuration.Saves(ModelLayout.Head),
+            TieWordEmbeddings = model.TieWordEmbeddings && !Configuration.Saves(ModelLayout.EmbeddingModule(model))
+                && !Configuration.Saves(ModelLayout.HeadModule(model)),
         };
     }
 
@@ -124,7 +126,7 @@ public sealed class LoraAdapter
         var expected = LoraLayout.Trained(Configuration, model).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape, StringComparer.Ordinal);
         int[] whole = [model.VocabularySize, model.HiddenSize];
         foreach (var factor in Frozen) expected.TryAdd(factor.Name, whole);
-        if (model.VocabularySize != vocabulary && !model.TieWordEmbeddings) expected.TryAdd(ModelLayout.Head + LoraLayout.Weight, whole);
+        if (model.VocabularySize != vocabulary && !model.TieWordEmbeddings) expected.TryAdd(ModelLayout.Head(model).Name, whole);
         foreach (var factor in Factors)
         {
             if (!expected.Remove(factor.Name, out var shape))
@@ -144,6 +146,7 @@ public sealed class LoraAdapter
 
     private static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed, Func<string, float[]> weights)
     {
+        configuration = configuration.For(model) with { FanInFanOut = model.TransposedWeights };
         return new LoraAdapter(configuration, [.. LoraLayout.Trained(configuration, model).Select(tensor =>
             new NamedTensor(tensor.Name, tensor.Shape, Initial(tensor.Name, tensor.Shape)))]);
 
@@ -155,8 +158,10 @@ public sealed class LoraAdapter
             if (part == LoraLayout.Magnitude)
             {
                 var rows = weights(module + LoraLayout.Weight);
-                var inputs = rows.Length / values.Length;
-                for (var i = 0; i < values.Length; i++) values[i] = (float)Math.Sqrt(SumOfSquares(rows.AsSpan(i * inputs, inputs)));
+                var squares = new double[values.Length];
+                for (var i = 0; i < rows.Length; i++)
+                    squares[model.TransposedWeights ? i % values.Length : i / (rows.Length / values.Length)] += (double)rows[i] * rows[i];
+                for (var i = 0; i < values.Length; i++) values[i] = (float)Math.Sqrt(squares[i]);
             }
             else if (part == LoraLayout.A)
             {
@@ -175,13 +180,6 @@ public sealed class LoraAdapter
 
     private bool IsFrozen(NamedTensor tensor) =>
         LoraLayout.Split(tensor.Name) is (var module, LoraLayout.Weight) && !Configuration.Saves(module);
-
-    private static double SumOfSquares(ReadOnlySpan<float> values)
-    {
-        var sum = 0.0;
-        foreach (var value in values) sum += (double)value * value;
-        return sum;
-    }
 
     private const string Remedy = "Use the adapter with the model it was trained on.";
 

@@ -15,11 +15,6 @@ internal static class LoraAdapterFolder
     private const string Inner = ".base_layer"; // where PEFT keeps an adapted module
     private const string Incomplete = "Save the adapter again with PEFT's save_pretrained, or download the whole folder again.";
 
-    private static readonly HashSet<string> Linears =
-    [
-        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
-    ];
-
     public static LoraAdapter Load(string folder)
     {
         ForeignAdapter.RequireFolder(folder);
@@ -113,10 +108,13 @@ internal static class LoraAdapterFolder
     private static bool Has(string module, string part) => part switch
     {
         LoraLayout.Weight => LoraLayout.IsEnd(module),
-        LoraLayout.EmbeddingA or LoraLayout.EmbeddingB => module == ModelLayout.Embedding,
-        LoraLayout.A or LoraLayout.B => IsLinear(module) || module == ModelLayout.Head,
+        LoraLayout.EmbeddingA or LoraLayout.EmbeddingB => ModelArchitecture.IsEmbedding(module),
+        LoraLayout.A or LoraLayout.B => IsLinear(module) || ModelArchitecture.IsHead(module),
+        "" => false,
         _ => IsLinear(module),
     };
+
+    private static bool IsLinear(string module) => ModelArchitecture.IsLinear(module) || ExpertTargets.IsOwner(module);
 
     /// <summary>Checks that factors are complete, have the configured rank and belong to targeted modules.</summary>
     private static void Check(IReadOnlyList<NamedTensor> factors, LoraConfiguration configuration, string path)
@@ -126,13 +124,14 @@ internal static class LoraAdapterFolder
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var factor in factors)
         {
-            var (module, part) = LoraLayout.Split(factor.Name);
-            if (!Has(module, part))
+            var (owner, part) = LoraLayout.Split(factor.Name);
+            if (!Has(owner, part))
             {
                 throw Fault(factor.Name, "a module that cannot be adapted",
-                    "model.layers.N.self_attn.{q,k,v,o}_proj or model.layers.N.mlp.{gate,up,down}_proj", ForeignAdapter.Merge);
+                    "a linear layer of the decoder, such as model.layers.N.self_attn.q_proj or model.layers.N.mlp.up_proj", ForeignAdapter.Merge);
             }
-            var target = configuration.Resolve(module);
+            var module = ExpertTargets.ModuleOf(owner, configuration);
+            var target = configuration.Resolve(module) is { } found && found.Factors == owner ? found : null;
             if (target is null && part != LoraLayout.Weight && !(part == LoraLayout.Bias && configuration.Bias == TrainedBiases.All))
             {
                 throw Fault(factor.Name, "a factor of a module that target_modules does not name", "factors of targeted modules",
@@ -140,8 +139,8 @@ internal static class LoraAdapterFolder
             }
             var fits = (part, factor.Shape) switch
             {
-                (LoraLayout.A or LoraLayout.EmbeddingA, [var rank, _]) => rank == target?.Rank,
-                (LoraLayout.B or LoraLayout.EmbeddingB, [_, var rank]) => rank == target?.Rank,
+                (LoraLayout.A or LoraLayout.EmbeddingA, [var rank, _]) => IsRank(rank),
+                (LoraLayout.B or LoraLayout.EmbeddingB, [_, var rank]) => IsRank(rank),
                 (_, var shape) => shape.Length == Dimensions(factor.Name),
             };
             if (!fits)
@@ -157,9 +156,9 @@ internal static class LoraAdapterFolder
                     "Correct r or rank_pattern, or take the file that belongs to the settings.");
             }
             if (!names.Add(factor.Name)) throw Fault(factor.Name, "the factor twice", "every factor once", Incomplete);
+
+            bool IsRank(int rank) => target is not null && (rank == target.Rank || (ExpertTargets.IsStack(module) && rank % target.Rank == 0));
         }
-        foreach (var module in new[] { ModelLayout.Embedding, ModelLayout.Head }.Where(configuration.Saves))
-            Require(module + LoraLayout.Weight, "the whole module, as modules_to_save names it");
         foreach (var factor in factors)
         {
             var (module, part) = LoraLayout.Split(factor.Name);
@@ -184,8 +183,4 @@ internal static class LoraAdapterFolder
         NlftException Fault(string name, string found, string expected, string remedy) =>
             new($"{path}, tensor \"{Key(name, configuration)}\"", found, expected, remedy);
     }
-
-    private static bool IsLinear(string module) =>
-        module.Split('.', 4) is ["model", "layers", var layer, var rest] && int.TryParse(layer, out var number) && number >= 0
-            && layer == $"{number}" && Linears.Contains(rest);
 }

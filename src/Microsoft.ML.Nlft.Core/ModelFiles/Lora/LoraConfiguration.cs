@@ -20,7 +20,10 @@ public sealed record LoraConfiguration
     /// <summary>Alpha, above 0: scaling is alpha / r, or alpha / sqrt(r) with <see cref="UseRankStabilizedScaling"/>. Default 16.</summary>
     public double Alpha { get; init; } = 16;
 
-    /// <summary>Probability of dropping an input feature of the adapter while training, in [0, 1). Default 0.05.</summary>
+    /// <summary>
+    /// Probability of dropping an input feature of the adapter while training, in [0, 1). Default 0.05; 0 where experts are adapted, because PEFT has
+    /// no dropout for parameters.
+    /// </summary>
     public double Dropout { get; init; } = 0.05;
 
     /// <summary>
@@ -36,6 +39,13 @@ public sealed record LoraConfiguration
     /// </summary>
     public string? TargetPattern { get; init; }
 
+    /// <summary>
+    /// Parameters that are adapted without being the weight of a targeted layer, as suffixes of their paths (target_parameters): the experts'
+    /// <c>gate_up_proj</c> and <c>down_proj</c>, the router's <c>gate.weight</c>. Needs a <see cref="Dropout"/> of 0. Default none: where
+    /// <see cref="TargetModules"/> names gate_proj, up_proj, down_proj or gate, or all linear layers, those of the experts follow from it.
+    /// </summary>
+    public IReadOnlyList<string> TargetParameters { get; init; } = [];
+
     /// <summary>Targeted modules to leave out, written like <see cref="TargetModules"/> (exclude_modules). Default none.</summary>
     public IReadOnlyList<string> ExcludedModules { get; init; } = [];
 
@@ -45,7 +55,10 @@ public sealed record LoraConfiguration
     /// </summary>
     public string? ExcludedPattern { get; init; }
 
-    /// <summary>Only these layers are adapted (layers_to_transform); null (default): all. Needs <see cref="TargetModules"/>.</summary>
+    /// <summary>
+    /// Only these layers are adapted (layers_to_transform); null (default): all. Needs <see cref="TargetModules"/>; parameters are adapted in all
+    /// layers.
+    /// </summary>
     public IReadOnlyList<int>? Layers { get; init; }
 
     /// <summary>
@@ -58,6 +71,12 @@ public sealed record LoraConfiguration
 
     /// <summary>Whether scaling is alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). Default false.</summary>
     public bool UseRankStabilizedScaling { get; init; }
+
+    /// <summary>
+    /// Whether the adapted layers store their matrices input by output (fan_in_fan_out), as those of gpt2 do; a fresh adapter has it right.
+    /// It says how the base model is stored: the factors are the same. Default false.
+    /// </summary>
+    public bool FanInFanOut { get; init; }
 
     /// <summary>
     /// Whether every output gets a trained magnitude m as well (DoRA, arXiv 2402.09353): y = (m / n) (W x + scaling * B A dropout(x)), where n is the
@@ -86,31 +105,57 @@ public sealed record LoraConfiguration
         LoraConfigurationJson.Load(Directory.Exists(path) ? Path.Combine(path, LoraAdapterFolder.ConfigurationFile) : path).Configuration;
 
     /// <summary>Returns the rank and scaling of a linear layer, by PEFT's matching rules.</summary>
-    /// <param name="module">Module path, for example <c>model.layers.0.mlp.up_proj</c>.</param>
+    /// <param name="module">Module path, for example <c>model.layers.0.mlp.up_proj</c>: <see cref="LinearModule.Name"/>.</param>
     /// <returns>Null when the layer is not adapted.</returns>
     public LoraTarget? Resolve(string module)
     {
-        if (!IsTargeted(module)) return null;
-        var rank = FirstMatch(RankPattern, nameof(RankPattern), module, Rank);
-        var alpha = FirstMatch(AlphaPattern, nameof(AlphaPattern), module, Alpha);
-        return new LoraTarget(module, rank, alpha, alpha / (UseRankStabilizedScaling ? Math.Sqrt(rank) : rank));
+        var parameter = ExpertTargets.ParameterOf(module);
+        var name = IsNamed(parameter, TargetParameters) ? parameter : parameter != module && IsTargeted(module) ? module : null;
+        if (name is null) return null;
+        var rank = FirstMatch(RankPattern, nameof(RankPattern), name, Rank);
+        var alpha = FirstMatch(AlphaPattern, nameof(AlphaPattern), name, Alpha);
+        return new LoraTarget(module, rank, alpha, alpha / (UseRankStabilizedScaling ? Math.Sqrt(rank) : rank))
+        {
+            Factors = ExpertTargets.FactorsOf(module, this),
+        };
     }
 
     /// <summary>Returns the adapted layers of a model, in the order of the forward pass.</summary>
     /// <exception cref="NlftException">There are none.</exception>
     public IReadOnlyList<LoraTarget> Resolve(ModelConfiguration model)
     {
-        Validate();
-        var targets = ModelLayout.AdaptableModules(model).Select(module => Resolve(module.Name)).OfType<LoraTarget>().ToList();
-        if (targets.Find(target => LoraLayout.IsEnd(target.Module)) is { } end && (UseDora || LoraBias || Saves(end.Module)))
+        var lora = For(model);
+        lora.Validate();
+        var (embedding, head) = (ModelLayout.EmbeddingModule(model), ModelLayout.HeadModule(model));
+        var targets = ModelLayout.AdaptableModules(model).Select(module => lora.Resolve(module.Name)).OfType<LoraTarget>().ToList();
+        if (targets.Find(target => target.Module == embedding || target.Module == head) is { } end && (UseDora || LoraBias || Saves(end.Module)))
         {
-            throw Fault(nameof(TargetModules), end.Module, "none of embed_tokens and lm_head beside UseDora, LoraBias and the same in ModulesToSave",
+            throw Fault(nameof(TargetModules), end.Module, "no embedding or output layer beside UseDora, LoraBias and the same in ModulesToSave",
                 "Leave it out.");
         }
+        if (ModulesToSave.FirstOrDefault(name => !IsNamed(embedding, [name]) && !IsNamed(head, [name])) is { } other)
+            throw Fault(nameof(ModulesToSave), other, $"{embedding}, {head} or both", "Name these alone.");
+        if (Saves(head) && model.HeadBias)
+            throw Fault(nameof(ModulesToSave), head, "an output layer without a bias", "Leave it out, or adapt it by factors (TargetModules).");
+        if (Bias == TrainedBiases.All && (model.HeadBias || model.NormKind == NormKind.Layer))
+            throw Fault(nameof(Bias), Bias, "None or LoraOnly in a model whose norms or output layer have biases", "Use LoraOnly.");
+        if (Bias != TrainedBiases.None && model.HeadBias && targets.Exists(target => target.Module == head))
+            throw Fault(nameof(Bias), Bias, "None beside an adapted output layer with a bias", "Use None, or leave the output layer out.");
         return targets.Count > 0 ? targets
             : throw Fault(TargetPattern is null ? nameof(TargetModules) : nameof(TargetPattern), TargetPattern ?? string.Join(", ", TargetModules),
-                "at least one layer of the model", "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
+                "at least one layer of the model", $"Name some of {string.Join(", ", NamesIn(model))}.");
     }
+
+    private static IEnumerable<string> NamesIn(ModelConfiguration model) =>
+        ModelLayout.Layer(model, 0).Linears.Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct();
+
+    /// <summary>
+    /// Returns the settings as PEFT has them for a model: where there are experts, the names of their projections and of the router become
+    /// <see cref="TargetParameters"/>, without dropout; gate and up, which are one parameter there, take twice the rank and alpha.
+    /// </summary>
+    /// <param name="model">The model.</param>
+    /// <exception cref="NlftException">Of gate and up only one is named.</exception>
+    public LoraConfiguration For(ModelConfiguration model) => ExpertTargets.Convert(this, model);
 
     /// <summary>Checks every setting against its range.</summary>
     /// <exception cref="NlftException">One is out of range; the message names it.</exception>
@@ -119,12 +164,13 @@ public sealed record LoraConfiguration
         if (Rank is < 1 or > MaximumRank) throw Fault(nameof(Rank), Rank, $"an integer from 1 to {MaximumRank}");
         if (!(Alpha > 0 && double.IsFinite(Alpha))) throw Fault(nameof(Alpha), Alpha, "a finite number above 0");
         if (!(Dropout >= 0 && Dropout < 1)) throw Fault(nameof(Dropout), Dropout, "a number of at least 0 and below 1", "Set 0 to turn dropout off.");
-        if (TargetPattern is null && TargetModules.Count == 0)
+        if (TargetParameters.Count > 0) RequireFactorsAlone();
+        if (TargetPattern is null && TargetModules.Count == 0 && TargetParameters.Count == 0)
         {
             throw Fault(nameof(TargetModules), "an empty list", "at least one name",
                 "Name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.");
         }
-        if (TargetModules.Concat(ExcludedModules).Any(string.IsNullOrWhiteSpace))
+        if (TargetModules.Concat(ExcludedModules).Concat(TargetParameters).Any(string.IsNullOrWhiteSpace))
             throw Fault(nameof(TargetModules), "an empty name", "names of modules");
         if (ExcludedPattern is not null && ExcludedModules.Count > 0)
             throw Fault(nameof(ExcludedPattern), ExcludedPattern, "none beside ExcludedModules", "Put the names into the pattern.");
@@ -138,7 +184,7 @@ public sealed record LoraConfiguration
         {
             if (!(alpha > 0 && double.IsFinite(alpha))) throw Fault($"{nameof(AlphaPattern)} \"{key}\"", alpha, "a finite number above 0");
         }
-        if (ModulesToSave.FirstOrDefault(name => !IsNamed(ModelLayout.Embedding, [name]) && !IsNamed(ModelLayout.Head, [name])) is { } other)
+        if (ModulesToSave.FirstOrDefault(name => !ModelArchitecture.IsEndName(name)) is { } other)
             throw Fault(nameof(ModulesToSave), other, "embed_tokens, lm_head or both", "Name these alone.");
         if (UseDora && LoraBias) throw Fault(nameof(LoraBias), "true", "false beside UseDora", "Choose one of the two.");
         RequireExpressions();
@@ -146,6 +192,14 @@ public sealed record LoraConfiguration
 
     /// <summary>Whether a module is trained as a whole.</summary>
     internal bool Saves(string module) => IsNamed(module, ModulesToSave);
+
+    private void RequireFactorsAlone()
+    {
+        var beside = $"beside TargetParameters ({string.Join(", ", TargetParameters)})";
+        if (Dropout > 0) throw Fault(nameof(Dropout), Dropout, $"0 {beside}", "Set it to 0: PEFT has no dropout for parameters.");
+        if (UseDora) throw Fault(nameof(UseDora), "true", $"false {beside}", "Adapt linear layers alone: PEFT has no magnitudes for parameters.");
+        if (LoraBias) throw Fault(nameof(LoraBias), "true", $"false {beside}", "Adapt linear layers alone: PEFT has no such biases for parameters.");
+    }
 
     private void RequireExpressions()
     {
@@ -155,13 +209,13 @@ public sealed record LoraConfiguration
         foreach (var key in AlphaPattern.Keys) Matches(key, nameof(AlphaPattern), "");
     }
 
-    private bool IsAllLinear => string.Equals(TargetPattern, AllLinear, StringComparison.OrdinalIgnoreCase);
+    internal bool IsAllLinear => string.Equals(TargetPattern, AllLinear, StringComparison.OrdinalIgnoreCase);
 
     private bool IsTargeted(string module)
     {
         if (IsNamed(module, ExcludedModules) || (ExcludedPattern is not null && Matches(ExcludedPattern, nameof(ExcludedPattern), module)))
             return false;
-        if (IsAllLinear) return module.EndsWith("_proj", StringComparison.Ordinal);
+        if (IsAllLinear) return ModelArchitecture.IsLinear(module);
         if (TargetPattern is not null) return Matches(TargetPattern, nameof(TargetPattern), module);
         if (TargetModules.Contains(module)) return true;
         return IsNamed(module, TargetModules) && (Layers is not { Count: > 0 } || (LayerOf(module) is { } layer && Layers.Contains(layer)));
@@ -209,7 +263,7 @@ public sealed record LoraConfiguration
         }
     }
 
-    private static NlftException Fault(string option, object found, string expected, string remedy = "Choose a value in this range.") =>
+    internal static NlftException Fault(string option, object found, string expected, string remedy = "Choose a value in this range.") =>
         new($"option {option}", FormattableString.Invariant($"{found}"), expected, remedy);
 }
 
@@ -231,4 +285,11 @@ public enum TrainedBiases
 /// <param name="Rank">r, 1 or more.</param>
 /// <param name="Alpha">alpha.</param>
 /// <param name="Scaling">The factor on B A x: alpha / r, or alpha / sqrt(r) with rsLoRA.</param>
-public sealed record LoraTarget(string Module, int Rank, double Alpha, double Scaling);
+public sealed record LoraTarget(string Module, int Rank, double Alpha, double Scaling)
+{
+    /// <summary>
+    /// The name of the factors before .lora_A and .lora_B. Default: <see cref="Module"/>. PEFT names those of experts by the module that holds their
+    /// parameters: <c>mlp.experts</c>, and <c>mlp.experts.base_layer</c> for gate_up_proj if down_proj is adapted as well.
+    /// </summary>
+    public string Factors { get; init; } = Module;
+}

@@ -14,7 +14,7 @@ internal static class LoraConfigurationJson
     /// <summary>Settings that add or change computation; anything but null, false or an empty value is refused.</summary>
     private static readonly string[] Unsupported =
     [
-        "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "use_qalora",
+        "layer_replication", "trainable_token_indices", "alora_invocation_tokens", "use_qalora",
         "megatron_config", "arrow_config", "kasa_config", "monteclora_config", "velora_config", "use_bdlora",
     ];
 
@@ -32,12 +32,14 @@ internal static class LoraConfigurationJson
                 : throw keys["lora_dropout"].Refuse("a number of at least 0 and below 1"),
             TargetModules = modules ?? defaults.TargetModules,
             TargetPattern = pattern,
+            TargetParameters = keys["target_parameters"].StringsOrNull() ?? [],
             ExcludedModules = IsText(keys["exclude_modules"]) ? [] : keys["exclude_modules"].StringsOrNull() ?? [],
             ExcludedPattern = IsText(keys["exclude_modules"]) ? keys["exclude_modules"].String() : null,
             Layers = keys["layers_to_transform"].IntsOrNull(),
             RankPattern = Pattern(keys["rank_pattern"], rank => InRange(rank, rank.Int())),
             AlphaPattern = Pattern(keys["alpha_pattern"], alpha => Positive(alpha, alpha.Number())),
             UseRankStabilizedScaling = keys["use_rslora"].Boolean(false),
+            FanInFanOut = keys["fan_in_fan_out"].Boolean(false),
             UseDora = keys["use_dora"].Boolean(false),
             ModulesToSave = keys["modules_to_save"].StringsOrNull() is not { } saved ? []
                 : saved.All(IsEnd) ? saved : throw keys["modules_to_save"].Refuse("embed_tokens, lm_head or both", Merge),
@@ -76,7 +78,7 @@ internal static class LoraConfigurationJson
                 TrainedBiases.LoraOnly => "lora_only",
                 _ => "all",
             },
-            ["fan_in_fan_out"] = false,
+            ["fan_in_fan_out"] = configuration.FanInFanOut,
             ["inference_mode"] = true,
             ["init_lora_weights"] = true,
             ["layers_to_transform"] = configuration.Layers,
@@ -95,6 +97,7 @@ internal static class LoraConfigurationJson
         if (configuration.LoraBias) keys["lora_bias"] = true;
         if (configuration.ExcludedPattern is not null) keys["exclude_modules"] = configuration.ExcludedPattern;
         else if (configuration.ExcludedModules.Count > 0) keys["exclude_modules"] = configuration.ExcludedModules;
+        if (configuration.TargetParameters.Count > 0) keys["target_parameters"] = configuration.TargetParameters;
         return HuggingFaceJson.Write(keys);
     }
 
@@ -146,10 +149,11 @@ internal static class LoraConfigurationJson
     /// <summary>A list of names or a pattern; missing: PEFT's own choice for these models.</summary>
     private static (IReadOnlyList<string>? Modules, string? Pattern) Targets(JsonPlace keys)
     {
-        if (keys["target_modules"].IsNull) return (["q_proj", "v_proj"], null);
+        var namesParameters = keys["target_parameters"].StringsOrNull() is { Count: > 0 };
+        if (keys["target_modules"].IsNull) return (namesParameters ? [] : ["q_proj", "v_proj"], null);
         var value = keys["target_modules"].Value;
         if (value.ValueKind == JsonValueKind.String && value.GetString() != "") return (null, value.GetString());
-        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0)
+        if (value.ValueKind != JsonValueKind.Array || (value.GetArrayLength() == 0 && !namesParameters))
             throw keys["target_modules"].Refuse("a list of names, a regular expression or \"all-linear\"");
         var modules = keys["target_modules"].StringsOrNull()!;
         if (modules.Any(IsEnd) && (keys["use_dora"].Boolean(false) || keys["lora_bias"].Boolean(false)))
@@ -157,7 +161,7 @@ internal static class LoraConfigurationJson
         return (modules, null);
     }
 
-    private static bool IsEnd(string name) => name.Split('.')[^1] is "embed_tokens" or "lm_head";
+    private static bool IsEnd(string name) => ModelArchitecture.IsEndName(name);
 
     private static OrderedDictionary<string, T> Pattern<T>(JsonPlace place, Func<JsonPlace, T> read)
     {

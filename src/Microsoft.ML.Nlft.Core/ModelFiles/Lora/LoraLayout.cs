@@ -2,7 +2,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
 /// Lists the tensors that an adapter trains: <c>MODULE.lora_A</c> and the like for a module's factors, and the model's own name for a weight or bias
-/// of the model. The keys in PEFT's files are longer.
+/// of the model. The keys in PEFT's files are longer. The factors of experts are named by <see cref="LoraTarget.Factors"/>.
 /// </summary>
 public static class LoraLayout
 {
@@ -33,7 +33,7 @@ public static class LoraLayout
     private static readonly string[] s_parts = [BiasOfB, A, B, EmbeddingA, EmbeddingB, Magnitude, Weight, Bias];
 
     /// <summary>Whether a module is the embedding or the output layer.</summary>
-    internal static bool IsEnd(string module) => module is ModelLayout.Embedding or ModelLayout.Head;
+    internal static bool IsEnd(string module) => ModelArchitecture.IsEmbedding(module) || ModelArchitecture.IsHead(module);
 
     /// <summary>Splits a tensor's name into the module's path and its part, one of the constants; the part is empty for another tensor.</summary>
     internal static (string Module, string Part) Split(string name)
@@ -56,9 +56,9 @@ public static class LoraLayout
             if (configuration.Saves(linear.Name)) tensors.Add((linear.Name + Weight, [model.VocabularySize, model.HiddenSize]));
             if (targets.TryGetValue(linear.Name, out var target))
             {
-                var isEmbedding = linear.Name == ModelLayout.Embedding;
-                tensors.Add((linear.Name + (isEmbedding ? EmbeddingA : A), [target.Rank, linear.Inputs]));
-                tensors.Add((linear.Name + (isEmbedding ? EmbeddingB : B), [linear.Outputs, target.Rank]));
+                var isEmbedding = linear.Name == ModelLayout.EmbeddingModule(model);
+                tensors.Add((target.Factors + (isEmbedding ? EmbeddingA : A), [checked(linear.Experts * target.Rank), linear.Inputs]));
+                tensors.Add((target.Factors + (isEmbedding ? EmbeddingB : B), [linear.Outputs, checked(target.Rank * linear.Experts)]));
                 if (configuration.UseDora) tensors.Add((linear.Name + Magnitude, [linear.Outputs]));
                 if (configuration.LoraBias) tensors.Add((linear.Name + BiasOfB, [linear.Outputs]));
             }

@@ -14,8 +14,6 @@ internal sealed class MergedModel
     /// <summary>Files of the base model's folder that would not describe the merged model.</summary>
     private static readonly string[] LeftOut = ["README.md", "nlft.json"];
 
-    private const string EmbeddingName = ModelLayout.Embedding + LoraLayout.Weight, HeadName = ModelLayout.Head + LoraLayout.Weight;
-
     private readonly ModelFolder _model;
     private readonly ModelConfiguration _merged;
     private readonly Dictionary<string, WeightUpdate> _updates;
@@ -39,6 +37,10 @@ internal sealed class MergedModel
     /// <summary>Whether a folder holds a whole model and no folders that such a model does not have.</summary>
     private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "config.json"))
         && Directory.EnumerateDirectories(folder).All(inner => Path.GetFileName(inner) == ModelFolderWriter.AdditionalTemplates);
+
+    private string EmbeddingName => ModelLayout.Embedding(_merged).Name;
+
+    private string HeadName => ModelLayout.Head(_merged).Name;
 
     private bool IsUntied => _merged.TieWordEmbeddings != _model.Configuration.TieWordEmbeddings;
 
@@ -78,15 +80,18 @@ internal sealed class MergedModel
     private IEnumerable<SafetensorsSource> Tensors(SafetensorsFile file)
     {
         foreach (var entry in file.Entries) yield return Source(entry.Name, file.Tensor(entry.Name));
-        if (!IsUntied || !file.Entries.Any(entry => entry.Name is EmbeddingName or HeadName)) yield break;
-        foreach (var name in new[] { EmbeddingName, HeadName }.Except(_model.TensorNames))
+        if (!IsUntied || !file.Entries.Any(entry => entry.Name == HeadName || WeightOf(entry.Name) == EmbeddingName)) yield break;
+        foreach (var name in new[] { EmbeddingName, HeadName }.Except(_model.TensorNames.Select(WeightOf)))
             yield return Source(name, _model.RawTensor(EmbeddingName) with { Name = name });
     }
+
+    /// <summary>Returns the weight of the merged model that a tensor holds.</summary>
+    private string WeightOf(string tensor) => IsUntied && tensor == HeadName ? tensor : _model.WeightOf(tensor);
 
     private SafetensorsSource Source(string name, TensorData tensor)
     {
         _cancellationToken.ThrowIfCancellationRequested();
-        var update = _updates.GetValueOrDefault(_merged.TieWordEmbeddings && name == HeadName ? EmbeddingName : name);
+        var update = _updates.GetValueOrDefault(WeightOf(name));
         long[] shape = update?.Whole is { } whole ? [.. whole.Shape.Select(size => (long)size)] : tensor.Shape;
         return new SafetensorsSource(name, tensor.Type, shape, stream =>
         {
@@ -98,26 +103,47 @@ internal sealed class MergedModel
     /// <summary>The merged weight row by row, computed in float32 and rounded once to W's type (nearest, ties to even).</summary>
     private void WriteMerged(Stream stream, TensorData weight, WeightUpdate update)
     {
-        var (outputs, inputs) = weight.Shape.Length == 1 ? (1, (int)weight.Shape[0]) : ((int)weight.Shape[0], (int)weight.Shape[1]);
-        var (values, change, stored) = (new float[inputs], new float[inputs], new byte[inputs * weight.Type.ByteSize()]);
-        for (var output = 0; output < outputs; output++)
+        var (rows, columns) = weight.Shape.Length == 1 ? (1, (int)weight.Shape[0]) : ((int)weight.Shape[0], (int)weight.Shape[1]);
+        var (values, change, stored) = (new float[columns], new float[columns], new byte[columns * weight.Type.ByteSize()]);
+        var turned = update.IsTransposed ? MergedTransposed(weight.ToArray(), columns, update) : null;
+        for (var row = 0; row < rows; row++)
         {
             _cancellationToken.ThrowIfCancellationRequested();
-            if (update.Whole is null)
-                TensorConversion.ToSingle(weight.Type, weight.Bytes.Span.Slice(output * stored.Length, stored.Length), values);
-            update.Apply(output, values, change);
+            if (turned is not null)
+            {
+                turned.AsSpan(row * columns, columns).CopyTo(values);
+            }
+            else
+            {
+                if (update.Whole is null)
+                    TensorConversion.ToSingle(weight.Type, weight.Bytes.Span.Slice(row * stored.Length, stored.Length), values);
+                update.Apply(row, values, change);
+            }
             TensorConversion.FromSingle(weight.Type, values, stored);
             TensorConversion.ToSingle(weight.Type, stored, change);
-            if (Array.FindIndex(change, value => !float.IsFinite(value)) is >= 0 and var input)
+            if (Array.FindIndex(change, value => !float.IsFinite(value)) is >= 0 and var column)
             {
                 var file = _model.WeightFiles.First(file => file.Entries.Any(entry => _model.WeightOf(entry.Name) == _model.WeightOf(weight.Name)));
                 throw new NlftException(
-                    FormattableString.Invariant($"{file.Path}, tensor \"{weight.Name}\", row {output + 1}, column {input + 1}, merged"),
-                    FormattableString.Invariant($"{values[input]}"), $"a number that {weight.Type.FileName()} can hold",
+                    FormattableString.Invariant($"{file.Path}, tensor \"{weight.Name}\", row {row + 1}, column {column + 1}, merged"),
+                    FormattableString.Invariant($"{values[column]}"), $"a number that {weight.Type.FileName()} can hold",
                     "Keep base model and adapter apart, or merge into a copy of the base model in a type of wider range.");
             }
             stream.Write(stored);
         }
+    }
+
+    /// <summary>Merges a matrix that is stored in x out, column by column, in place.</summary>
+    private static float[] MergedTransposed(float[] matrix, int outputs, WeightUpdate update)
+    {
+        var (column, change) = (new float[matrix.Length / outputs], new float[matrix.Length / outputs]);
+        for (var output = 0; output < outputs; output++)
+        {
+            for (var i = 0; i < column.Length; i++) column[i] = matrix[i * outputs + output];
+            update.Apply(output, column, change);
+            for (var i = 0; i < column.Length; i++) matrix[i * outputs + output] = column[i];
+        }
+        return matrix;
     }
 
     /// <summary>Writes the index of the shards as they are now.</summary>

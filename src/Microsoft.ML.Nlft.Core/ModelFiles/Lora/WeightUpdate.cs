@@ -9,7 +9,7 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// </summary>
 internal sealed class WeightUpdate
 {
-    private float[] _a = [], _scaledB = [];
+    private ReadOnlyMemory<float> _a, _scaledB;
     private float[]? _magnitudes, _shift;
 
     private WeightUpdate(NamedTensor? whole) => Whole = whole;
@@ -17,36 +17,61 @@ internal sealed class WeightUpdate
     /// <summary>The tensor that replaces the model's, or null.</summary>
     public NamedTensor? Whole { get; }
 
+    /// <summary>Whether the tensor is stored transposed: its columns are the rows that <see cref="Apply"/> changes.</summary>
+    public bool IsTransposed { get; private init; }
+
+    private bool IsEmpty => Whole is null && _shift is null && _scaledB.IsEmpty;
+
     /// <summary>Returns every update of an adapter that fits the model, by the name of the tensor it is for.</summary>
     /// <exception cref="NlftException">The change cannot be merged: a bias for a layer without one, or one end of a shared embedding.</exception>
     public static Dictionary<string, WeightUpdate> All(LoraAdapter adapter, ModelConfiguration model)
     {
         var factors = adapter.Factors.ToDictionary(factor => factor.Name, StringComparer.Ordinal);
-        var isShared = adapter.Extend(model).TieWordEmbeddings;
+        model = adapter.Extend(model);
+        var targets = adapter.Configuration.Resolve(model).ToDictionary(target => target.Module);
+        var isShared = model.TieWordEmbeddings;
+        var (embedding, head) = (ModelLayout.EmbeddingModule(model), ModelLayout.HeadModule(model));
         var updates = new Dictionary<string, WeightUpdate>(StringComparer.Ordinal);
         foreach (var linear in ModelLayout.AdaptableModules(model))
         {
-            var module = linear.Name;
-            var weight = new WeightUpdate(isShared && module == ModelLayout.Head ? null : factors.GetValueOrDefault(module + LoraLayout.Weight));
-            var bias = new WeightUpdate(factors.GetValueOrDefault(module + LoraLayout.Bias));
-            if (adapter.Configuration.Resolve(module) is { } target)
+            var (module, target) = (linear.Name, targets.GetValueOrDefault(linear.Name));
+            if (isShared && target is not null && (module == embedding || module == head))
+                throw Fault(module, "factors for one use of a matrix that is embedding and output layer", "a model with two matrices");
+            var (a, b) = target is null ? default : Factors(linear, target);
+            foreach (var part in linear.Parts)
             {
-                if (isShared && LoraLayout.IsEnd(module))
-                    throw Fault(target.Module, "factors for one use of a matrix that is embedding and output layer", "a model with two matrices");
-                if (module == ModelLayout.Embedding) // the rows of W are those of A^T B^T
-                    weight.Add(target, Transposed(factors[module + LoraLayout.EmbeddingB]), Transposed(factors[module + LoraLayout.EmbeddingA]));
-                else weight.Add(target, factors[module + LoraLayout.A].Values, factors[module + LoraLayout.B].Values);
-                weight._magnitudes = factors.GetValueOrDefault(module + LoraLayout.Magnitude)?.Values;
-                if (factors.TryGetValue(module + LoraLayout.BiasOfB, out var shift))
+                var update = new WeightUpdate(isShared && module == head ? null : factors.GetValueOrDefault(part.Weight))
                 {
-                    if (!linear.HasBias) throw Fault(shift.Name, "a bias for a layer that has none in the model", "a layer with a bias to add it to");
-                    bias._shift = Scaled(target, shift.Values);
+                    IsTransposed = linear.IsTransposed, _magnitudes = factors.GetValueOrDefault(module + LoraLayout.Magnitude)?.Values,
+                };
+                if (target is not null)
+                {
+                    var (first, rows, size) = (part.Expert * linear.Outputs + part.FirstRow, module == embedding ? linear.Inputs : part.Rows,
+                        a.Length / linear.Experts);
+                    (update._a, update._scaledB) = (a.AsMemory(part.Expert * size, size), b.AsMemory(first * target.Rank, rows * target.Rank));
                 }
+                if (!update.IsEmpty) updates.Add(part.Weight, update);
             }
-            if (weight.Whole is not null || weight._scaledB.Length > 0) updates.Add(module + LoraLayout.Weight, weight);
-            if (bias.Whole is not null || bias._shift is not null) updates.Add(module + LoraLayout.Bias, bias);
+            var bias = new WeightUpdate(factors.GetValueOrDefault(module + LoraLayout.Bias));
+            if (factors.TryGetValue(module + LoraLayout.BiasOfB, out var shift))
+            {
+                if (!linear.HasBias) throw Fault(shift.Name, "a bias for a layer that has none in the model", "a layer with a bias to add it to");
+                bias._shift = Scaled(target!, shift.Values);
+            }
+            if (!bias.IsEmpty) updates.Add(module + LoraLayout.Bias, bias);
         }
         return updates;
+
+        (float[] A, float[] ScaledB) Factors(LinearModule linear, LoraTarget target)
+        {
+            if (linear.Name == embedding) // the rows of W are those of A^T B^T
+            {
+                return (Transposed(factors[target.Factors + LoraLayout.EmbeddingB]),
+                    Scaled(target, Transposed(factors[target.Factors + LoraLayout.EmbeddingA])));
+            }
+            var b = Scaled(target, factors[target.Factors + LoraLayout.B].Values);
+            return (factors[target.Factors + LoraLayout.A].Values, linear.Experts > 1 ? StackedFactor.ByExpert(b, linear.Experts) : b);
+        }
 
         static NlftException Fault(string name, string found, string expected) =>
             new($"adapter, \"{name}\"", found, expected, "Use base model and adapter side by side.");
@@ -60,10 +85,10 @@ internal sealed class WeightUpdate
     {
         Whole?.Values.AsSpan(output * row.Length, row.Length).CopyTo(row);
         if (_shift is not null) AddScaled(row, _shift, 1);
-        if (_scaledB.Length == 0) return;
+        if (_scaledB.IsEmpty) return;
         var rank = _a.Length / row.Length;
         change.Clear();
-        for (var k = 0; k < rank; k++) AddScaled(change, _a.AsSpan(k * row.Length, row.Length), _scaledB[output * rank + k]);
+        for (var k = 0; k < rank; k++) AddScaled(change, _a.Span.Slice(k * row.Length, row.Length), _scaledB.Span[output * rank + k]);
         AddScaled(row, change, 1);
         if (_magnitudes is null) return;
         var norm = 0.0;
@@ -71,8 +96,6 @@ internal sealed class WeightUpdate
         var scale = norm > 0 ? _magnitudes[output] / Math.Sqrt(norm) : 1;
         foreach (ref var value in row) value = (float)(value * scale);
     }
-
-    private void Add(LoraTarget target, float[] a, float[] b) => (_a, _scaledB) = (a, Scaled(target, b));
 
     private static float[] Scaled(LoraTarget target, float[] values) => Array.ConvertAll(values, value => (float)(value * target.Scaling));
 

@@ -44,6 +44,32 @@ internal static class VectorMath
         for (; i < n; i++) y[(int)i] += x[(int)i];
     }
 
+    /// <summary>Computes y_i += c.</summary>
+    public static void AddConstant(float c, Span<float> y)
+    {
+        ref var p = ref MemoryMarshal.GetReference(y);
+        nuint i = 0, n = (nuint)y.Length;
+        var constant = Vector256.Create(c);
+        for (; i + 8 <= n; i += 8) (Vector256.LoadUnsafe(ref p, i) + constant).StoreUnsafe(ref p, i);
+        for (; i < n; i++) y[(int)i] += c;
+    }
+
+    /// <summary>Returns sum x_i, in double precision.</summary>
+    public static double Sum(ReadOnlySpan<float> x)
+    {
+        ref var p = ref MemoryMarshal.GetReference(x);
+        Vector256<double> s0 = default, s1 = default;
+        nuint i = 0, n = (nuint)x.Length;
+        for (; i + 8 <= n; i += 8)
+        {
+            var (low, high) = Vector256.Widen(Vector256.LoadUnsafe(ref p, i));
+            (s0, s1) = (s0 + low, s1 + high);
+        }
+        var sum = Vector256.Sum(s0 + s1);
+        for (; i < n; i++) sum += x[(int)i];
+        return sum;
+    }
+
     /// <summary>Returns the largest x_i, or negative infinity for none. NaN may be ignored.</summary>
     public static float Max(ReadOnlySpan<float> x)
     {

@@ -4,7 +4,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
 /// One decoder layer: m = x + r norm'(o(attention(norm(x)))), y = m + r norm'(feedforward(norm(m))), where each norm may be missing: norm' in most
-/// architectures, norm in olmo2.
+/// architectures, norm in olmo2. In a parallel layer the feed-forward network reads x: y = m + r feedforward(norm(x)).
 /// </summary>
 internal sealed class DecoderLayer
 {
@@ -12,11 +12,9 @@ internal sealed class DecoderLayer
     public required int Index { get; init; }
 
     /// <summary>The norms before and after attention, or null.</summary>
-    public RmsNorm? AttentionNorm { get; init; }
-    public RmsNorm? AttentionOutputNorm { get; init; }
-    public required Linear Q { get; init; }
-    public required Linear K { get; init; }
-    public required Linear V { get; init; }
+    public INorm? AttentionNorm { get; init; }
+    public INorm? AttentionOutputNorm { get; init; }
+    public required QueryKeyValue Qkv { get; init; }
     public required Linear O { get; init; }
 
     /// <summary>d, the width of a head.</summary>
@@ -28,24 +26,27 @@ internal sealed class DecoderLayer
     /// <summary>r, the factor on what is added to the residual stream.</summary>
     public required float ResidualMultiplier { get; init; }
 
+    /// <summary>Whether the feed-forward network reads the input of the layer rather than what attention gave.</summary>
+    public required bool IsParallel { get; init; }
+
     /// <summary>The norms of queries and keys, or null.</summary>
-    public RmsNorm? QueryNorm { get; init; }
-    public RmsNorm? KeyNorm { get; init; }
+    public INorm? QueryNorm { get; init; }
+    public INorm? KeyNorm { get; init; }
     public required Attention Attention { get; init; }
 
     /// <summary>The norms before and after the feed-forward network, or null.</summary>
-    public RmsNorm? FeedForwardNorm { get; init; }
-    public RmsNorm? FeedForwardOutputNorm { get; init; }
-    public required FeedForward FeedForward { get; init; }
+    public INorm? FeedForwardNorm { get; init; }
+    public INorm? FeedForwardOutputNorm { get; init; }
+    public required IFeedForward FeedForward { get; init; }
 
-    /// <summary>The seven linear layers.</summary>
-    public IEnumerable<Linear> Linears => [Q, K, V, O, FeedForward.Gate, FeedForward.Up, FeedForward.Down];
+    /// <summary>The linear layers, in the order of the forward pass.</summary>
+    public IEnumerable<Linear> Linears => [.. Qkv.Linears, O, .. FeedForward.Linears];
 
     /// <summary>
     /// Whether anything from the input up to the norm of the feed-forward network is trainable: the backward pass must then reach it, even if nobody
     /// needs the gradient of the input.
     /// </summary>
-    private bool IsAttentionTrainable => Q.IsTrainable || K.IsTrainable || V.IsTrainable || O.IsTrainable
+    private bool IsAttentionTrainable => O.IsTrainable || Qkv.Linears.Any(linear => linear.IsTrainable)
         || IsTrained(AttentionNorm) || IsTrained(AttentionOutputNorm) || IsTrained(FeedForwardNorm);
 
     /// <summary>Whether any tensor of the layer is trainable.</summary>
@@ -65,16 +66,8 @@ internal sealed class DecoderLayer
         var queryContext = context with { Rows = rows };
         var normed = context.Rent(x.Rows, x.Columns);
         NormInput(context, AttentionNorm, x, normed);
-        Matrix queryInput = Gather(queryContext, normed), residual = Gather(queryContext, x);
-        if (rows.IsAll)
-        {
-            Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value), (Q, a.RawQuery));
-        }
-        else
-        {
-            Linear.Forward(context, normed, (K, a.RawKey), (V, a.Value));
-            Q.Forward(queryContext, queryInput, a.RawQuery);
-        }
+        Matrix queryInput = queryContext.Gather(normed), residual = queryContext.Gather(x);
+        Qkv.Forward(context, queryContext, normed, queryInput, a.RawQuery, a.RawKey, a.Value);
         QueryNorm?.Forward(queryContext, a.RawQuery, a.Query);
         KeyNorm?.Forward(context, a.RawKey, a.Key);
         if (IsRotated)
@@ -87,15 +80,15 @@ internal sealed class DecoderLayer
         if (IsPlain)
         {
             O.Forward(queryContext, a.Attended, a.PostAttention, residual);
-            NormInput(queryContext, FeedForwardNorm, a.PostAttention, queryInput);
-            FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, a.PostAttention, y);
+            NormInput(queryContext, FeedForwardNorm, IsParallel ? residual : a.PostAttention, queryInput);
+            FeedForward.Forward(queryContext, queryInput, a, a.PostAttention, y);
         }
         else
         {
             O.Forward(queryContext, a.Attended, a.AttentionOutput ?? a.PostAttention);
             AddToResidual(queryContext, AttentionOutputNorm, a.AttentionOutput, residual, a.PostAttention);
-            NormInput(queryContext, FeedForwardNorm, a.PostAttention, queryInput);
-            FeedForward.Forward(queryContext, queryInput, a.Gate, a.Up, null, a.FeedForwardOutput ?? y);
+            NormInput(queryContext, FeedForwardNorm, IsParallel ? residual : a.PostAttention, queryInput);
+            FeedForward.Forward(queryContext, queryInput, a, null, a.FeedForwardOutput ?? y);
             AddToResidual(queryContext, FeedForwardOutputNorm, a.FeedForwardOutput, a.PostAttention, y);
         }
         if (!rows.IsAll)
@@ -115,27 +108,31 @@ internal sealed class DecoderLayer
         var queryContext = context with { Rows = rows };
         var reachesAttention = dx is not null || IsAttentionTrainable;
         Matrix normed = context.Rent(dy.Rows, dy.Columns), dNormed = context.Rent(dy.Rows, dy.Columns);
-        NormInput(queryContext, FeedForwardNorm, a.PostAttention, normed); // recomputing is cheaper than storing
+        var read = IsParallel ? queryContext.Gather(x) : a.PostAttention;
+        NormInput(queryContext, FeedForwardNorm, read, normed); // recomputing is cheaper than storing
         var dBranch = Branch(queryContext, FeedForwardOutputNorm, a.FeedForwardOutput, dy);
-        FeedForward.Backward(queryContext, normed, a.Gate, a.Up, dBranch, reachesAttention ? dNormed : null);
+        FeedForward.Backward(queryContext, normed, a, dBranch, reachesAttention ? dNormed : null);
         ReturnBranch(context, dBranch, dy);
         if (reachesAttention)
         {
-            NormInputBackward(queryContext, FeedForwardNorm, a.PostAttention, dNormed, dy);
-            BackwardAttention(context, queryContext, rope, x, a, dy, dx);
+            if (!IsParallel) NormInputBackward(queryContext, FeedForwardNorm, read, dNormed, dy);
+            BackwardAttention(context, queryContext, rope, x, a, dy, IsParallel ? (read, dNormed) : null, dx);
         }
+        if (IsParallel && !rows.IsAll) context.Return(read);
         context.Return(normed);
         context.Return(dNormed);
     }
 
     private void BackwardAttention(EngineContext context, EngineContext queryContext, RotaryRows rope, Matrix x, LayerActivations a,
-        Matrix dResidual, Matrix? dx)
+        Matrix dResidual, (Matrix Read, Matrix DNormed)? feedForward, Matrix? dx)
     {
         Matrix dAttended = context.Rent(dResidual.Rows, a.Attended.Columns), dq = context.Rent(dResidual.Rows, a.Query.Columns);
         Matrix dk = context.Rent(x.Rows, a.Key.Columns), dv = context.Rent(x.Rows, a.Value.Columns);
         var dBranch = Branch(queryContext, AttentionOutputNorm, a.AttentionOutput, dResidual);
         O.Backward(queryContext, a.Attended, dBranch, dAttended, accumulate: false);
         ReturnBranch(context, dBranch, dResidual);
+        // A parallel feed-forward network reads what attention reads: its gradient must not pass through attention.
+        if (feedForward is { } branch) NormInputBackward(queryContext, FeedForwardNorm, branch.Read, branch.DNormed, dResidual);
         Attention.Backward(queryContext, a.Query, a.Key, a.Value, a.Attended, a.LogSums, dAttended, dq, dk, dv);
         if (IsRotated)
         {
@@ -148,50 +145,40 @@ internal sealed class DecoderLayer
         Matrix normed = context.Rent(x.Rows, x.Columns), dNormed = context.Rent(x.Rows, x.Columns);
         Matrix? input = dx is null ? null : dNormed;
         NormInput(context, AttentionNorm, x, normed);
-        K.Backward(context, normed, dk, input, accumulate: false);
-        V.Backward(context, normed, dv, input, accumulate: true);
-        if (queryContext.Rows.IsAll)
+        Qkv.Backward(context, queryContext, normed, dq, dk, dv, input);
+        if (dx is { } sum)
         {
-            Q.Backward(context, normed, dq, input, accumulate: true);
-        }
-        else
-        {
-            Matrix queryInput = Gather(queryContext, normed), dQueryInput = context.Rent(dResidual.Rows, x.Columns);
-            Q.Backward(queryContext, queryInput, dq, dx is null ? null : dQueryInput, accumulate: false);
-            if (dx is { } target)
+            if (!queryContext.Rows.IsAll)
             {
-                AddRows(queryContext.Rows, dQueryInput, dNormed);
-                target.Clear();
-                AddRows(queryContext.Rows, dResidual, target);
+                sum.Clear();
+                queryContext.Rows.Add(dResidual, sum);
             }
-            context.Return(queryInput);
-            context.Return(dQueryInput);
+            NormInputBackward(context, AttentionNorm, x, dNormed, sum);
         }
-        if (dx is { } sum) NormInputBackward(context, AttentionNorm, x, dNormed, sum);
         foreach (var matrix in (ReadOnlySpan<Matrix>)[dAttended, dq, dk, dv, normed, dNormed]) context.Return(matrix);
     }
 
-    private static bool IsTrained(RmsNorm? norm) => norm?.Weight.Parameter is not null;
+    private static bool IsTrained(INorm? norm) => norm is { IsTrainable: true };
 
     /// <summary>Whether no norm follows and nothing is scaled, so that a product can add to the residual stream itself.</summary>
     private bool IsPlain => AttentionOutputNorm is null && FeedForwardOutputNorm is null && ResidualMultiplier == 1;
 
     /// <summary>Computes y = norm(x), the input of attention or the feed-forward network; y = x without a norm.</summary>
-    private static void NormInput(EngineContext context, RmsNorm? norm, Matrix x, Matrix y)
+    private static void NormInput(EngineContext context, INorm? norm, Matrix x, Matrix y)
     {
         if (norm is null) x.CopyTo(y);
         else norm.Forward(context, x, y);
     }
 
     /// <summary>Adds to dx what dy, the gradient of <see cref="NormInput"/>'s output, gives.</summary>
-    private static void NormInputBackward(EngineContext context, RmsNorm? norm, Matrix x, Matrix dy, Matrix dx)
+    private static void NormInputBackward(EngineContext context, INorm? norm, Matrix x, Matrix dy, Matrix dx)
     {
         if (norm is not null) norm.Backward(context, x, dy, dx, accumulate: true);
         else context.ForRows(dx.Rows, (dy, dx), static (loop, row) => VectorMath.Add(loop.dy[row], loop.dx[row]));
     }
 
     /// <summary>Computes y = residual + r norm(output), or y = residual + r y without a norm.</summary>
-    private void AddToResidual(EngineContext context, RmsNorm? norm, Matrix? output, Matrix residual, Matrix y)
+    private void AddToResidual(EngineContext context, INorm? norm, Matrix? output, Matrix residual, Matrix y)
     {
         if (output is { } raw) norm!.Forward(context, raw, y);
         context.ForRows(y.Rows, (residual, y, scale: ResidualMultiplier), static (loop, row) =>
@@ -202,7 +189,7 @@ internal sealed class DecoderLayer
     }
 
     /// <summary>Returns the gradient of o_proj's or the feed-forward network's output: dy itself, or a rented matrix.</summary>
-    private Matrix Branch(EngineContext context, RmsNorm? norm, Matrix? output, Matrix dy)
+    private Matrix Branch(EngineContext context, INorm? norm, Matrix? output, Matrix dy)
     {
         if (IsPlain) return dy;
         var branch = context.Rent(dy.Rows, dy.Columns);
@@ -218,21 +205,6 @@ internal sealed class DecoderLayer
     private static void ReturnBranch(EngineContext context, Matrix branch, Matrix dy)
     {
         if (!ReferenceEquals(branch.Data, dy.Data)) context.Return(branch);
-    }
-
-    /// <summary>Returns the query rows of a matrix: the matrix itself if R = N, else a rented copy of these rows.</summary>
-    private static Matrix Gather(EngineContext queryContext, Matrix x)
-    {
-        if (queryContext.Rows.IsAll) return x;
-        var gathered = queryContext.Rent(queryContext.Rows.Rows, x.Columns);
-        for (var row = 0; row < gathered.Rows; row++) x[queryContext.Rows.BatchRow(row)].CopyTo(gathered[row]);
-        return gathered;
-    }
-
-    /// <summary>Adds values[R x H] to their rows of x[N x H].</summary>
-    private static void AddRows(QueryRows rows, Matrix values, Matrix x)
-    {
-        for (var row = 0; row < values.Rows; row++) VectorMath.Add(values[row], x[rows.BatchRow(row)]);
     }
 }
 

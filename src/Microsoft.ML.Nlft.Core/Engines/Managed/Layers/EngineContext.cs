@@ -18,6 +18,15 @@ internal readonly record struct EngineContext(Workers Workers, Workspace Workspa
 
     public void Return(Matrix matrix) => Workspace.Return(matrix);
 
+    /// <summary>Returns <see cref="Rows"/> of a matrix of all rows: the matrix itself if these are all, else a rented copy.</summary>
+    public Matrix Gather(Matrix x)
+    {
+        if (Rows.IsAll) return x;
+        var gathered = Rent(Rows.Rows, x.Columns);
+        for (var row = 0; row < gathered.Rows; row++) x[Rows.BatchRow(row)].CopyTo(gathered[row]);
+        return gathered;
+    }
+
     public void Multiply(Operand a, Operand b, Matrix c, float alpha = 1, bool accumulate = false) =>
         MatrixProduct.Multiply(Workers, a, b, c, alpha, accumulate);
 

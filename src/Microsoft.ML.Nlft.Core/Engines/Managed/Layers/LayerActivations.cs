@@ -18,7 +18,8 @@ internal sealed class LayerActivations : IDisposable
         (Query, Key, Value) = (context.Rent(rows, queries), context.Rent(n, keys), context.Rent(n, keys));
         (RawQuery, RawKey) = c.QueryKeyNorm ? (context.Rent(rows, queries), context.Rent(n, keys)) : (Query, Key);
         (Attended, LogSums, PostAttention) = (context.Rent(rows, queries), context.Rent(rows, c.HeadCount), context.Rent(rows, c.HiddenSize));
-        (Gate, Up) = (context.Rent(rows, c.IntermediateSize), context.Rent(rows, c.IntermediateSize));
+        (Gate, Up) = FeedForward.RentOutputs(context, rows, c.FeedForwardWidth, c.FeedForwardLayout);
+        if (c.Experts is { } experts) Routing = new Routing(context, experts, rows);
         if (c.Norms != NormPlacement.Before)
             (AttentionOutput, FeedForwardOutput) = (context.Rent(rows, c.HiddenSize), context.Rent(rows, c.HiddenSize));
     }
@@ -28,7 +29,9 @@ internal sealed class LayerActivations : IDisposable
     {
         long queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
         var attention = 2 * queries + 2 * keys + (c.QueryKeyNorm ? queries + keys : 0) + c.HeadCount;
-        return sizeof(float) * rows * (attention + (c.Norms == NormPlacement.Before ? 1 : 3) * c.HiddenSize + 2L * c.IntermediateSize);
+        var routing = c.Experts is { } experts ? experts.Count + 5 * experts.PerToken : 0;
+        return sizeof(float) * rows * (attention + (c.Norms == NormPlacement.Before ? 1 : 3) * c.HiddenSize
+            + (c.FeedForwardLayout == FeedForwardLayout.UpOnly ? 1L : 2L) * c.FeedForwardWidth + routing);
     }
 
     /// <summary>The projections before the query/key norm; the same matrices as Query and Key in a model without one.</summary>
@@ -52,12 +55,25 @@ internal sealed class LayerActivations : IDisposable
 
     /// <summary>The residual stream after attention.</summary>
     public Matrix PostAttention { get; }
+
+    /// <summary>
+    /// The outputs of the projections into the feed-forward network; the same matrix without a gate. As wide as the widest layer needs.
+    /// </summary>
     public Matrix Gate { get; }
     public Matrix Up { get; }
 
+    /// <summary>Which experts compute which tokens, in a layer that has experts; null in a model without any.</summary>
+    public Routing? Routing { get; }
+
+    /// <summary>Returns <see cref="Gate"/> and <see cref="Up"/>, as matrices of the shape that a layer needs.</summary>
+    public (Matrix Gate, Matrix Up) GateAndUp(int rows, int columns) => (Gate.Rows, Gate.Columns) == (rows, columns) ? (Gate, Up)
+        : (new(Gate.Data, Gate.Offset, rows, columns, columns), new(Up.Data, Up.Offset, rows, columns, columns));
+
     public void Dispose()
     {
-        foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, PostAttention, Gate, Up]) _context.Return(matrix);
+        foreach (var matrix in (ReadOnlySpan<Matrix>)[Query, Key, Value, Attended, LogSums, PostAttention]) _context.Return(matrix);
+        FeedForward.ReturnPair(_context, Gate, Up);
+        if (Routing is { } routing) _context.Return(routing.Probabilities);
         if (AttentionOutput is { } attention) _context.Return(attention);
         if (FeedForwardOutput is { } feedForward) _context.Return(feedForward);
         if (RawQuery.Data == Query.Data) return;

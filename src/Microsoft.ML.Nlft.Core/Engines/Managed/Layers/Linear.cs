@@ -66,7 +66,11 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
             for (var row = 0; row < dy.Rows; row++) VectorMath.Add(dy[row], bias.Gradient);
         }
         var product = Lora is { IsPlain: false } ? Lora.FinishBackward(context, Weight, x, dy) : dy;
-        if (Weight.Parameter is not null) context.Multiply(new Operand(product).Transposed, x, Weight.Gradient, accumulate: true);
+        if (Weight.Parameter is not null)
+        {
+            var (left, right) = Weight.IsTransposed ? (x, product) : (product, x);
+            context.Multiply(new Operand(left).Transposed, right, Weight.Gradient, accumulate: true);
+        }
         var term = new Term(product, Weight.Operand);
         if (Lora is not null) Lora.Backward(context, x, product, term, dx, accumulate);
         else if (dx is { } target) MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, term));

@@ -6,6 +6,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 internal sealed class LoraBuilder
 {
     private readonly LoraAdapter _adapter;
+    private readonly Dictionary<string, LinearModule> _modules;
+    private readonly IReadOnlyList<LoraTarget> _targets;
     private readonly Dictionary<string, Parameter> _byName;
 
     public LoraBuilder(ModelLoadOptions options)
@@ -14,9 +16,13 @@ internal sealed class LoraBuilder
         _adapter = options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), options.Folder, options.Seed);
         _adapter.EnsureFits(model);
         Model = _adapter.Extend(model);
+        _modules = ModelLayout.LinearModules(Model).ToDictionary(module => module.Name);
+        _targets = Configuration.Resolve(Model);
+        var stacks = _targets.ToDictionary(target => target.Factors + LoraLayout.B,
+            target => _modules.TryGetValue(target.Module, out var module) ? module.Experts : 1);
         var values = _adapter.Factors.ToDictionary(factor => factor.Name, factor => factor.Values);
-        Parameters = [.. LoraLayout.Trained(_adapter.Configuration, Model)
-            .Select(tensor => new Parameter(tensor.Name, tensor.Shape, [.. values[tensor.Name]], options.Trainable != TrainableWeights.None))];
+        Parameters = [.. LoraLayout.Trained(Configuration, Model).Select(tensor => Parameter.Create(tensor.Name, tensor.Shape, values[tensor.Name],
+            stacks.GetValueOrDefault(tensor.Name, 1), options.Trainable != TrainableWeights.None))];
         _byName = Parameters.ToDictionary(parameter => parameter.Name);
     }
 
@@ -36,24 +42,37 @@ internal sealed class LoraBuilder
         return _adapter.Frozen.FirstOrDefault(tensor => tensor.Name == module + LoraLayout.Weight) is { } frozen ? new Weight(frozen) : null;
     }
 
-    /// <summary>Attaches what the adapter has for a linear layer.</summary>
-    public void Attach(Linear linear)
+    /// <summary>Attaches what the adapter has for the linear layers.</summary>
+    public void Attach(IEnumerable<Linear> linears)
     {
-        if (Find(linear.Module, LoraLayout.Bias) is { } bias) linear.Bias = new Weight(bias);
-        linear.Lora = Factors(linear.Module);
+        var byWeight = linears.ToDictionary(linear => linear.Weight.Name);
+        foreach (var linear in byWeight.Values)
+            if (Find(linear.Module, LoraLayout.Bias) is { } bias) linear.Bias = new Weight(bias);
+        foreach (var target in _targets)
+        {
+            if (!_modules.TryGetValue(target.Module, out var module)) continue;
+            var (a, b) = (_byName[target.Factors + LoraLayout.A], _byName[target.Factors + LoraLayout.B]);
+            foreach (var part in module.Parts)
+            {
+                byWeight[part.Weight].Lora = Factors(target, a.RowRange(part.Expert * target.Rank, target.Rank),
+                    b.RowRange(part.Expert * module.Outputs + part.FirstRow, part.Rows));
+            }
+        }
     }
 
-    /// <summary>Returns the factors of a linear layer or the output layer; null if it is not adapted.</summary>
-    public LoraFactors? Factors(string module) => Configuration.Resolve(module) is not { } target ? null
-        : new LoraFactors(module, _byName[module + LoraLayout.A], _byName[module + LoraLayout.B], target.Scaling, Configuration.Dropout)
-        {
-            Magnitude = Find(module, LoraLayout.Magnitude),
-            Bias = Find(module, LoraLayout.BiasOfB),
-        };
+    /// <summary>Returns the factors of the output layer; null if it is not adapted.</summary>
+    public LoraFactors? HeadFactors() => Configuration.Resolve(ModelLayout.HeadModule(Model)) is not { } target ? null
+        : Factors(target, _byName[target.Factors + LoraLayout.A], _byName[target.Factors + LoraLayout.B]);
+
+    private LoraFactors Factors(LoraTarget target, Parameter a, Parameter b) => new(target.Module, a, b, target.Scaling, Configuration.Dropout)
+    {
+        Magnitude = Find(target.Module, LoraLayout.Magnitude),
+        Bias = Find(target.Module, LoraLayout.BiasOfB),
+    };
 
     /// <summary>Returns the factors of the embedding; null if it is not adapted.</summary>
-    public EmbeddingFactors? EmbeddingFactors(string module) => Configuration.Resolve(module) is not { } target ? null
-        : new EmbeddingFactors(_byName[module + LoraLayout.EmbeddingA], _byName[module + LoraLayout.EmbeddingB], target.Scaling);
+    public EmbeddingFactors? EmbeddingFactors() => Configuration.Resolve(ModelLayout.EmbeddingModule(Model)) is not { } target ? null
+        : new EmbeddingFactors(_byName[target.Factors + LoraLayout.EmbeddingA], _byName[target.Factors + LoraLayout.EmbeddingB], target.Scaling);
 
     private Parameter? Find(string module, string part) => _byName.GetValueOrDefault(module + part);
 }

@@ -16,33 +16,33 @@ internal sealed class Network : IDisposable
         _trainAll = options.Trainable == TrainableWeights.All;
         var lora = _trainAll || (options.Adapter is null && options.Trainable == TrainableWeights.None) ? null : new LoraBuilder(options);
         var c = Configuration = lora?.Model ?? _folder.Configuration;
-        Embedding = new TokenEmbedding(Whole(lora, ModelLayout.Embedding), (float)c.EmbeddingMultiplier)
+        Embedding = new TokenEmbedding(Whole(lora, ModelLayout.EmbeddingModule(c)), (float)c.EmbeddingMultiplier,
+            ModelLayout.Positions(c) is { } positions ? Load(positions) : null)
         {
-            Lora = lora?.EmbeddingFactors(ModelLayout.Embedding),
+            Lora = lora?.EmbeddingFactors(),
         };
         Layers = new DecoderLayer[c.LayerCount];
         for (var i = 0; i < Layers.Length; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            Layers[i] = CreateLayer(c, i, $"model.layers.{i}", c.SlidingWindows[i]);
+            Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
         }
-        FinalNorm = Norm("model.norm.weight", c.HiddenSize);
-        Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(lora, ModelLayout.Head), (float)(1 / c.LogitsDivisor),
-            (float)(c.LogitsSoftCap ?? 0))
+        FinalNorm = Norm(ModelLayout.FinalNorm(c));
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(lora, ModelLayout.HeadModule(c)), (float)(1 / c.LogitsDivisor),
+            (float)(c.LogitsSoftCap ?? 0), ModelLayout.HeadBias(c) is { } bias ? Load(bias.Name, 1, c.VocabularySize, vector: true) : null)
         {
-            Lora = lora?.Factors(ModelLayout.Head),
+            Lora = lora?.HeadFactors(),
         };
         Parameters = lora?.Parameters ?? (_trainAll ? [.. _weights.Select(weight => weight.Parameter!)] : []);
         Lora = lora?.Configuration;
-        if (lora is null) return;
-        foreach (var linear in Layers.SelectMany(layer => layer.Linears)) lora.Attach(linear);
+        lora?.Attach(Layers.SelectMany(layer => layer.Linears));
     }
 
     /// <summary>The architecture, with the adapter on.</summary>
     public ModelConfiguration Configuration { get; }
     public TokenEmbedding Embedding { get; }
     public DecoderLayer[] Layers { get; }
-    public RmsNorm FinalNorm { get; }
+    public INorm FinalNorm { get; }
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
@@ -64,34 +64,28 @@ internal sealed class Network : IDisposable
 
     public void Dispose() => _weights.ForEach(weight => weight.Dispose());
 
-    private DecoderLayer CreateLayer(ModelConfiguration c, int index, string path, int window)
+    private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules)
     {
-        int queries = c.HeadCount * c.HeadSize, keys = c.KeyValueHeadCount * c.HeadSize;
-        var (norms, (queryNorm, keyNorm)) = (ModelLayout.Norms(c), ModelLayout.NormSizes(c));
+        var attentionNorm = NormOrNull(modules.AttentionNorm);
         return new DecoderLayer
         {
             Index = index,
             HeadSize = c.HeadSize,
-            IsRotated = c.RotatedLayers?[index] != false,
+            IsRotated = c.IsRotated(index),
+            IsParallel = c.ParallelResidual,
             ResidualMultiplier = (float)c.ResidualMultiplier,
-            AttentionNorm = LayerNorm(norms.AttentionInput),
-            AttentionOutputNorm = LayerNorm(norms.AttentionOutput),
-            Q = Linear($"{path}.self_attn.q_proj", queries, c.HiddenSize, c.QkvBias),
-            K = Linear($"{path}.self_attn.k_proj", keys, c.HiddenSize, c.QkvBias),
-            V = Linear($"{path}.self_attn.v_proj", keys, c.HiddenSize, c.QkvBias),
-            O = Linear($"{path}.self_attn.o_proj", c.HiddenSize, queries, c.OutputBias),
-            QueryNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.q_norm.weight", queryNorm) : null,
-            KeyNorm = c.QueryKeyNorm ? Norm($"{path}.self_attn.k_norm.weight", keyNorm) : null,
-            Attention = new Attention(c, window),
-            FeedForwardNorm = LayerNorm(norms.FeedForwardInput),
-            FeedForwardOutputNorm = LayerNorm(norms.FeedForwardOutput),
-            FeedForward = new FeedForward(
-                Linear($"{path}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-                Linear($"{path}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias),
-                Linear($"{path}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias), c.Activation),
+            AttentionNorm = attentionNorm,
+            AttentionOutputNorm = NormOrNull(modules.AttentionOutputNorm),
+            Qkv = Qkv(c, [.. modules.Qkv.Select(Linear)]),
+            O = Linear(modules.Output),
+            QueryNorm = NormOrNull(modules.QueryNorm),
+            KeyNorm = NormOrNull(modules.KeyNorm),
+            Attention = new Attention(c, c.SlidingWindows[index]),
+            FeedForwardNorm = modules.FeedForwardNorm == modules.AttentionNorm ? attentionNorm : NormOrNull(modules.FeedForwardNorm),
+            FeedForwardOutputNorm = NormOrNull(modules.FeedForwardOutputNorm),
+            FeedForward = modules.Router is { } router ? Experts(c, router, modules.GateUp[0], modules.Down)
+                : new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down), c.FeedForwardLayout, c.Activation),
         };
-
-        RmsNorm? LayerNorm(string? name) => name is null ? null : Norm($"{path}.{name}.weight", c.HiddenSize);
     }
 
     /// <summary>Returns the weight of the embedding or the output layer: the adapter's, or the model's.</summary>
@@ -100,22 +94,46 @@ internal sealed class Network : IDisposable
         if (lora?.Whole(module) is not { } weight)
         {
             var model = _folder.Configuration;
-            return Load(_folder.WeightOf(module + LoraLayout.Weight), model.VocabularySize, model.HiddenSize);
+            return Load(module == ModelLayout.HeadModule(model) && !model.TieWordEmbeddings ? ModelLayout.Head(model) : ModelLayout.Embedding(model));
         }
         _weights.Add(weight);
         return weight;
     }
 
-    private Linear Linear(string module, int outputs, int inputs, bool bias) =>
-        new(module, Load($"{module}.weight", outputs, inputs, int4: _engine.Int4Weights),
-            bias ? Load($"{module}.bias", 1, outputs, vector: true) : null);
-
-    private RmsNorm Norm(string name, int size) => new(Load(name, 1, size, vector: true), _folder.Configuration.NormEpsilon,
-        plusOne: _folder.Configuration.NormKind == NormKind.RmsPlusOne);
-
-    private Weight Load(string name, int rows, int columns, bool vector = false, bool int4 = false)
+    private Experts Experts(ModelConfiguration c, LinearModule router, LinearModule gateUp, LinearModule down)
     {
-        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, int4 ? 4 : _engine.Int8Weights || _engine.Int4Weights ? 8 : null);
+        var experts = Enumerable.Range(0, c.Experts!.Count);
+        return new Experts(c.Experts, Part(router, 0),
+            [.. experts.Select(expert => new Expert(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))], c.Activation);
+
+        Linear Part(LinearModule module, int part) => new(module.Name,
+            Load(module.Parts[part].Weight, module.Parts[part].Rows, module.Inputs, int4: _engine.Int4Weights, exact: module.IsRouter), null);
+    }
+
+    private static QueryKeyValue Qkv(ModelConfiguration c, Linear[] linears) =>
+        linears is [var query, var key, var value] ? new SeparateQkv(query, key, value)
+        : new FusedQkv(linears[0], c.QkvLayout == QkvLayout.ByHead, c.HeadSize);
+
+    private Linear Linear(LinearModule module) => new(module.Name,
+        Load($"{module.Name}.weight", module.Outputs, module.Inputs, int4: _engine.Int4Weights, transposed: module.IsTransposed),
+        module.HasBias ? Load($"{module.Name}.bias", 1, module.Outputs, vector: true) : null);
+
+    private INorm? NormOrNull(NormModule? norm) => norm is null ? null : Norm(norm);
+
+    private INorm Norm(NormModule norm)
+    {
+        var (weight, c) = (Load($"{norm.Name}.weight", 1, norm.Size, vector: true), _folder.Configuration);
+        return norm.HasBias ? new LayerNorm(weight, Load($"{norm.Name}.bias", 1, norm.Size, vector: true), c.NormEpsilon)
+            : new RmsNorm(weight, c.NormEpsilon, plusOne: c.NormKind == NormKind.RmsPlusOne);
+    }
+
+    private Weight Load(WeightShape weight) => Load(weight.Name, (int)weight.Shape[0], (int)weight.Shape[1]);
+
+    private Weight Load(string name, int rows, int columns, bool vector = false, bool int4 = false, bool transposed = false,
+        bool exact = false)
+    {
+        int? bits = exact ? null : int4 ? 4 : _engine.Int8Weights || _engine.Int4Weights ? 8 : null;
+        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, bits, transposed);
         _weights.Add(weight);
         return weight;
     }

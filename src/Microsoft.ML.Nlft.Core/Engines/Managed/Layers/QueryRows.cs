@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
+
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
@@ -51,6 +53,12 @@ internal sealed class QueryRows
 
     /// <summary>The dropout seed of a row's sequence.</summary>
     public ulong DropoutSeed(int row) => _batch.DropoutSeeds[SequenceOf(row)];
+
+    /// <summary>Adds values[R x H] to their rows of x[N x H].</summary>
+    public void Add(Matrix values, Matrix x)
+    {
+        for (var row = 0; row < values.Rows; row++) VectorMath.Add(values[row], x[BatchRow(row)]);
+    }
 
     private int SequenceOf(int row)
     {

@@ -6,13 +6,14 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// RMSNorm (Zhang and Sennrich, arXiv 1910.07467): y = x / sqrt(mean(x^2) + eps) * w over groups of n = |w| columns. A group is the whole row in the
 /// norms of a layer, one head in the query and key norms. The norms of gemma multiply by 1 + w instead.
 /// </summary>
-internal sealed class RmsNorm(Weight weight, double epsilon, bool plusOne = false)
+internal sealed class RmsNorm(Weight weight, double epsilon, bool plusOne = false) : INorm
 {
     private readonly float[] _factors = plusOne ? Factors(weight, new float[weight.Columns]) : []; // 1 + w
 
     public Weight Weight { get; } = weight;
 
-    /// <summary>Computes y[N x G n] = norm(x[N x G n]). x and y may be the same matrix.</summary>
+    public bool IsTrainable => Weight.Parameter is not null;
+
     public void Forward(EngineContext context, Matrix x, Matrix y)
     {
         RenewFactors();

@@ -5,18 +5,18 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
 /// Rotary position embedding (Su et al., arXiv 2104.09864) in the rotate-half layout: with a = position * f_i, the pair
-/// (x_i, x_{i+d/2}) is rotated by the angle a. The backward pass rotates by -a.
+/// (x_i, x_{i+d/2}) of the first d values of a head is rotated by the angle a; others stay as they are. The backward pass rotates by -a.
 /// </summary>
 internal static class RotaryEmbedding
 {
     /// <summary>Rotates every head of x[N x heads d] in place; <paramref name="direction"/> is 1 forward and -1 backward.</summary>
     public static void Rotate(EngineContext context, RotaryRows rope, int headSize, Matrix x, int direction) =>
-        context.ForRows(x.Rows, (rope, half: headSize / 2, x, context.Rows, direction), static (loop, row) =>
+        context.ForRows(x.Rows, (rope, headSize, x, context.Rows, direction), static (loop, row) =>
         {
-            var (rope, half) = (loop.rope, loop.half);
+            var (rope, half) = (loop.rope, loop.rope.Pairs);
             var start = (rope.ByPosition ? loop.Rows.Positions[row] : loop.Rows.IsAll ? row : loop.Rows.BatchRow(row)) * half;
             ReadOnlySpan<float> cosine = rope.Cosine.AsSpan(start, half), sine = rope.Sine.AsSpan(start, half);
-            for (var head = loop.x[row]; head.Length > 0; head = head[(2 * half)..])
+            for (var head = loop.x[row]; head.Length > 0; head = head[loop.headSize..])
             {
                 Rotate(head[..half], head.Slice(half, half), cosine, sine, loop.direction);
             }

@@ -2,8 +2,11 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>The embedding: x_t = multiplier * (W_t + the adapter's share), with the row of W [V x H] for each token.</summary>
-internal sealed class TokenEmbedding(Weight weight, float multiplier)
+/// <summary>
+/// The embedding: x_t = multiplier * (W_t + the adapter's share) + P_t, with the row of W [V x H] for each token and, in a model that has them, that
+/// of P for its position.
+/// </summary>
+internal sealed class TokenEmbedding(Weight weight, float multiplier, Weight? positions)
 {
     /// <summary>W.</summary>
     public Weight Weight { get; } = weight;
@@ -21,6 +24,14 @@ internal sealed class TokenEmbedding(Weight weight, float multiplier)
         context.ForRows(x.Rows, (Weight, context.Batch.Tokens, x), static (loop, row) => loop.Weight.ReadRow(loop.Tokens[row], loop.x[row]));
         Lora?.AddTo(context, x);
         if (multiplier != 1) context.ForRows(x.Rows, (x, multiplier), static (loop, row) => VectorMath.Scale(loop.x[row], loop.multiplier));
+        if (positions is null) return x;
+        var p = context.Rent(x.Rows, x.Columns);
+        context.ForRows(x.Rows, (positions, context.Batch.Positions, p, x), static (loop, row) =>
+        {
+            loop.positions.ReadRow(loop.Positions[row], loop.p[row]);
+            VectorMath.Add(loop.p[row], loop.x[row]);
+        });
+        context.Return(p);
         return x;
     }
 
@@ -31,6 +42,10 @@ internal sealed class TokenEmbedding(Weight weight, float multiplier)
         {
             for (var row = 0; row < gradient.Rows; row++)
                 VectorMath.AddScaled(gradient[row], multiplier, Weight.Gradient[context.Batch.Tokens[row]]);
+        }
+        if (positions?.Parameter is not null)
+        {
+            for (var row = 0; row < gradient.Rows; row++) VectorMath.Add(gradient[row], positions.Gradient[context.Batch.Positions[row]]);
         }
         Lora?.Backward(context, gradient, multiplier);
     }

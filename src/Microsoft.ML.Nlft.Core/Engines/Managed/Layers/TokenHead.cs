@@ -3,12 +3,12 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T. Logits exist for one chunk of the
+/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T + b. Logits exist for one chunk of the
 /// vocabulary and one block of rows at a time. Since d log p / dh = s (W_y - E[W]), the mean over p, a forward pass of training accumulates that mean
 /// chunk by chunk (rescaled whenever a larger logit appears, as in online softmax), and the backward pass needs no logits. With a soft cap c (0: none)
 /// the logits are c tanh(z / c), and each row of W counts times the slope of the cap at its logit.
 /// </summary>
-internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
+internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weight? bias = null)
 {
     private const int Chunk = 2048, RowBlock = 1024;
 
@@ -69,7 +69,7 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
     /// <summary>
     /// With c the coefficients, computes dh = c s (E[W] - W_y), which replaces <paramref name="mean"/>. With g = c s (softmax(z) - onehot(y)), it
     /// also computes dW += g^T h if W is trainable, and with factors dB += g^T low and what g B, the gradient of low, gives for A and h. With a soft
-    /// cap, rows of W and columns of g count times their slopes.
+    /// cap, rows of W and columns of g count times their slopes. The gradient of the bias is that of z.
     /// </summary>
     public void Backward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix mean)
     {
@@ -130,6 +130,8 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
             var transposed = new Operand(z).Transposed;
             if (Weight.Parameter is not null)
                 context.Multiply(transposed, h.RowRange(row, z.Rows), Weight.Gradient.RowRange(first, z.Columns), accumulate: true);
+            for (var i = 0; bias?.Parameter is not null && i < z.Rows; i++)
+                VectorMath.AddScaled(z[i], 1 / scale, bias.Parameter.Gradient.AsSpan(first, z.Columns));
             if (Lora is null) return;
             var (values, gradient) = (Lora.B.AsMatrix(Lora.B.Values), Lora.B.AsMatrix(Lora.B.Gradient));
             context.Multiply(transposed, low!.Value.RowRange(row, z.Rows), gradient.RowRange(first, z.Columns), accumulate: true);
@@ -149,12 +151,7 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
             for (var first = 0; first < Weight.Rows; first += Chunk)
             {
                 var z = context.Rent(rows, Math.Min(Chunk, Weight.Rows - first));
-                var second = low is { } factor
-                    ? new Term(factor.RowRange(row, rows), new Operand(Lora!.B.AsMatrix(Lora.B.Values).RowRange(first, z.Columns)).Transposed)
-                    : (Term?)null;
-                MatrixProduct.Multiply(context.Workers,
-                    new Product(z, null, new Term(h.RowRange(row, rows), Weight.Operand.RowRange(first, z.Columns).Transposed), second, scale));
-                Cap(context, z);
+                Project(context, h.RowRange(row, rows), low?.RowRange(row, rows), first, z);
                 body(z, row, first);
                 context.Return(z);
             }
@@ -164,14 +161,19 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0)
     /// <summary>Computes all logits z[B x V], for decoding.</summary>
     public void Logits(EngineContext context, Matrix h, Matrix z)
     {
-        var second = Lora?.Term(context, h);
-        MatrixProduct.Multiply(context.Workers, new Product(z, null, new Term(h, Weight.Operand.Transposed), second, scale));
-        if (second?.A.Matrix is { } low) context.Return(low);
-        Cap(context, z);
+        var low = Lora?.Low(context, h);
+        Project(context, h, low, 0, z);
+        if (low is { } rented) context.Return(rented);
     }
 
-    private void Cap(EngineContext context, Matrix z)
+    /// <summary>Computes the logits of the tokens from <paramref name="first"/> on.</summary>
+    private void Project(EngineContext context, Matrix h, Matrix? low, int first, Matrix z)
     {
+        var addend = bias?.RepeatedRow(h.Rows).Slice(0, h.Rows, first, z.Columns);
+        var term = new Term(h, Weight.Operand.RowRange(first, z.Columns).Transposed);
+        var second = low is { } factor ? new Term(factor, new Operand(Lora!.B.AsMatrix(Lora.B.Values).RowRange(first, z.Columns)).Transposed)
+            : (Term?)null;
+        MatrixProduct.Multiply(context.Workers, new Product(z, addend, term, second, scale));
         if (cap > 0) context.ForRows(z.Rows, (z, cap), static (loop, row) => VectorMath.SoftCap(loop.z[row], loop.cap));
     }
 }

@@ -5,19 +5,20 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
 /// A weight of the base model: a frozen matrix, packed in the type of the file or quantized to 8 or 4 bits; a frozen vector, in float32; or a
-/// trainable <see cref="Layers.Parameter"/>. A matrix is [out x in], a vector [1 x n].
+/// trainable <see cref="Layers.Parameter"/>. A matrix is [out x in], a vector [1 x n]. A matrix that the files hold transposed is
+/// turned as it is packed; as a parameter it keeps the shape of the files.
 /// </summary>
 internal sealed class Weight : IDisposable
 {
     private readonly PackedWeight? _packed;
     private readonly float[]? _values;
 
-    public Weight(ModelFolder folder, string name, int rows, int columns, bool vector, bool trainable, int? bits = null)
+    public Weight(ModelFolder folder, string name, int rows, int columns, bool vector, bool trainable, int? bits = null, bool transposed = false)
     {
-        (Name, Rows, Columns) = (name, rows, columns);
+        (Name, Rows, Columns, IsTransposed) = (name, rows, columns, transposed);
         if (!vector && !trainable)
         {
-            var stored = folder.ReadRows(name, rows, columns); // row by row: the unpacked matrix is never in memory as a whole
+            var stored = Stored(folder, name); // row by row: the unpacked matrix is never in memory as a whole
             var type = bits == 8 ? TensorType.I8 : stored.Type is TensorType.F64 ? TensorType.F32 : stored.Type;
             _packed = bits == 4 ? new BlockWeight<Nibble>(rows, columns, stored.Read, Panel.Width)
                 : PackedWeight.Create(type, rows, columns, stored.Read, Panel.Width);
@@ -25,9 +26,10 @@ internal sealed class Weight : IDisposable
             return;
         }
         _values = new float[rows * columns];
-        (vector ? folder.Tensor(name, columns) : folder.Tensor(name, rows, columns)).Read(_values);
-        if (trainable) Parameter = new Parameter(name, vector ? [columns] : [rows, columns], _values);
-        Operand = new Operand(new Matrix(_values, rows, columns));
+        int[] shape = vector ? [columns] : transposed ? [columns, rows] : [rows, columns];
+        folder.Tensor(name, [.. shape.Select(size => (long)size)]).Read(_values);
+        if (trainable) Parameter = new Parameter(name, shape, _values);
+        Operand = AsMatrix(_values);
     }
 
     /// <summary>Wraps a trainable tensor.</summary>
@@ -61,8 +63,11 @@ internal sealed class Weight : IDisposable
     /// <summary>The values of a vector.</summary>
     public ReadOnlySpan<float> Vector => _values ?? throw new InvalidOperationException($"{Name} is packed, not a float32 vector.");
 
-    /// <summary>The gradient as a matrix.</summary>
-    public Matrix Gradient => new(Parameter!.Gradient, Rows, Columns);
+    /// <summary>Whether the files hold the matrix as [in x out].</summary>
+    public bool IsTransposed { get; }
+
+    /// <summary>The gradient as a matrix of the shape of the parameter.</summary>
+    public Matrix Gradient => IsTransposed ? new(Parameter!.Gradient, Columns, Rows) : new(Parameter!.Gradient, Rows, Columns);
 
     /// <summary>The vector as a matrix that repeats it in <paramref name="rows"/> rows.</summary>
     public Matrix RepeatedRow(int rows) => new(_values!, 0, rows, Columns, Stride: 0);
@@ -87,4 +92,23 @@ internal sealed class Weight : IDisposable
     }
 
     public void Dispose() => _packed?.Dispose();
+
+    private Operand AsMatrix(float[] values) =>
+        IsTransposed ? new Operand(new Matrix(values, Columns, Rows)).Transposed : new Operand(new Matrix(values, Rows, Columns));
+
+    /// <summary>The type of the stored elements, and a reader of the rows.</summary>
+    private (TensorType Type, Action<int, Span<float>> Read) Stored(ModelFolder folder, string name)
+    {
+        if (!IsTransposed)
+        {
+            var rows = folder.ReadRows(name, Rows, Columns);
+            return (rows.Type, rows.Read);
+        }
+        var tensor = folder.Tensor(name, Columns, Rows);
+        var values = tensor.ToArray();
+        return (tensor.Type, (row, destination) =>
+        {
+            for (var i = 0; i < destination.Length; i++) destination[i] = values[i * Rows + row];
+        });
+    }
 }
