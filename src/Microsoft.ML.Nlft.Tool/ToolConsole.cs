@@ -11,7 +11,7 @@ namespace Microsoft.ML.Nlft.Tool;
 /// </summary>
 internal sealed class ToolConsole
 {
-    private const int PlainWidth = 120;
+    private const int PlainWidth = 130; // the comparison of models by memory takes 123
 
     /// <summary>Standard input: what the user types or pipes in.</summary>
     public required TextReader In { get; init; }

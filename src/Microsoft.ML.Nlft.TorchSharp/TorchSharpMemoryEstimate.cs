@@ -36,7 +36,7 @@ public sealed class TorchSharpMemoryEstimate
         "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x min(T, 1024) x min(V, 8192)",
         "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more",
         "             with norms before and after also 2H; soft caps on attention keep the scores too, which are not counted",
-        "             without a gate 2I in place of 3I; S = L, or 1 when recomputed, as with Int8Weights",
+        "             without a gate I in place of 3I; S = L, or 1 when recomputed, as with Int8Weights",
     ];
 
     /// <summary>Gets the number of parameters of the model.</summary>
@@ -57,14 +57,15 @@ public sealed class TorchSharpMemoryEstimate
     public long Activations(LoraConfiguration? lora, bool recompute)
     {
         long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.FeedForwardWidth;
-        if (_model.FeedForwardLayout == FeedForwardLayout.UpOnly) inner = inner * 2 / 3; // what goes into the activation and what comes out
         int layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1; // one set is in use
         // What experts put out, what they are given where their weights are trained, and the router's probabilities.
         var experts = _model.Experts is { } mixture ? _size * (lora is null ? 2 : 1) * mixture.PerToken * hidden + 12 * mixture.Count : 0;
         var outputs = _model.Norms == NormPlacement.Both ? 2 * hidden : 0; // inputs of the norms after attention and feed-forward
         var norms = _model.QueryKeyNorm ? queries + (long)_model.KeyValueHeadCount * _model.HeadSize : 0;
-        var set = _size * (hidden + 4 * queries + 3 * inner + norms + outputs) + experts // per token
-            + (lora is null ? _size * (4 * hidden + queries + inner + norms) : AdaptedInputs(lora));
+        var activated = (_model.FeedForwardLayout == FeedForwardLayout.UpOnly ? 1 : 3) * inner; // what the activation and the product with up need
+        var normed = (_model.NormKind == NormKind.Layer ? 2 : 4) * hidden; // LayerNorm computes what its weights' gradient needs once more
+        var set = _size * (hidden + 4 * queries + activated + norms + outputs) + experts // per token
+            + (lora is null ? _size * (normed + outputs + queries + inner + norms) : AdaptedInputs(lora));
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
         var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;
         return _tokens * (_size * layers * hidden + sets * set) + copies

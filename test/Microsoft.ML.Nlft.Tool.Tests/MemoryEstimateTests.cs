@@ -31,10 +31,21 @@ public sealed class MemoryEstimateTests
     [DataRow(false, 2)]
     [DataRow(true, 2)]
     [DataRow(false, 5)]
-    public void Estimate_TrainingPass_MatchesAllocation(bool recompute, int expertsPerToken = 0)
+    [DataRow(false, 0, "phi3")]
+    [DataRow(true, 0, "phi3")]
+    [DataRow(false, 0, "gpt2")]
+    [DataRow(true, 0, "gpt2")]
+    public void Estimate_TrainingPass_MatchesAllocation(bool recompute, int expertsPerToken = 0, string kind = "llama")
     {
         var experts = new ExpertConfiguration { Count = 6, PerToken = expertsPerToken, IntermediateSize = 160 };
-        var model = expertsPerToken == 0 ? s_model : s_model with { ModelType = "mixtral", Experts = experts };
+        var model = expertsPerToken > 0 ? s_model with { ModelType = "mixtral", Experts = experts } : s_model with { ModelType = kind };
+        if (kind == "gpt2")
+        {
+            model = model with
+            {
+                KeyValueHeadCount = 4, NormKind = NormKind.Layer, Activation = Activation.GeluTanh, QkvBias = true, OutputBias = true, MlpBias = true,
+            };
+        }
         var allocated = Allocated(model, recompute, rows: 4, tokens: 256);
         var estimated = new MemoryEstimate(model, storedBytes: 0, rows: 4, tokensPerRow: 256).Activations(recompute);
 

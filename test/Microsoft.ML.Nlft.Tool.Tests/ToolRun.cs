@@ -14,6 +14,9 @@ internal sealed class ToolRun : IDisposable
     /// <summary>A model of two random layers.</summary>
     public string Model => _model.Folder;
 
+    /// <summary>Columns of a line.</summary>
+    public int Width { get; init; } = 100;
+
     /// <summary>The environment variables of the tool; none of this process's.</summary>
     public Dictionary<string, string> Variables { get; } = [];
 
@@ -52,7 +55,7 @@ internal sealed class ToolRun : IDisposable
         var (output, error) = (new StringWriter(), new StringWriter());
         var console = new ToolConsole
         {
-            In = new StringReader(input), Out = output, Error = error, WorkingDirectory = Folder, Width = 100,
+            In = new StringReader(input), Out = output, Error = error, WorkingDirectory = Folder, Width = Width,
             Environment = name => Variables.GetValueOrDefault(name),
         };
         var code = new NlftTool(console).RunAsync(args, cancellationToken).GetAwaiter().GetResult();

@@ -26,9 +26,21 @@ public sealed class MemoryEstimateTests
         SlidingWindows = new int[6],
     };
 
-    private static readonly ModelConfiguration Mixture = Wide with
+    private static ModelConfiguration Shape(string kind) => kind switch
     {
-        ModelType = "qwen3_moe", Experts = new() { Count = 4, PerToken = 2, IntermediateSize = 384 },
+        "qwen3_moe" => Wide with { ModelType = kind, Experts = new() { Count = 4, PerToken = 2, IntermediateSize = 384 } },
+        "gemma3_text" => Wide with
+        {
+            ModelType = kind, Norms = NormPlacement.Both, NormKind = NormKind.RmsPlusOne, Activation = Activation.GeluTanh,
+            EmbeddingMultiplier = Math.Sqrt(Wide.HiddenSize), SlidingRope = new(),
+        },
+        "phi3" => Wide with { ModelType = kind, QueryKeyNorm = false },
+        "gpt2" => Wide with
+        {
+            ModelType = kind, QueryKeyNorm = false, KeyValueHeadCount = Wide.HeadCount, NormKind = NormKind.Layer, Activation = Activation.GeluTanh,
+            QkvBias = true, OutputBias = true, MlpBias = true,
+        },
+        _ => Wide,
     };
 
     private static readonly LoraConfiguration Lora = new() { Rank = 64 };
@@ -40,12 +52,15 @@ public sealed class MemoryEstimateTests
     [DataRow(TensorType.BF16, false, TrainableWeights.Lora)]
     [DataRow(TensorType.BF16, true, TrainableWeights.Lora)]
     [DataRow(TensorType.BF16, false, TrainableWeights.All)]
-    [DataRow(TensorType.F32, false, TrainableWeights.Lora, true)]
-    [DataRow(TensorType.F32, true, TrainableWeights.Lora, true)]
-    public void Estimate_LoadedModel_MatchesAllocation(TensorType type, bool int8, TrainableWeights trainable, bool experts = false)
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, "qwen3_moe")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "qwen3_moe")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "phi3")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "gpt2")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "gpt2")]
+    public void Estimate_LoadedModel_MatchesAllocation(TensorType type, bool int8, TrainableWeights trainable, string kind = "qwen3")
     {
         RequireMeasurement();
-        using var folder = TinyModels.Create(1, experts ? Mixture : Wide);
+        using var folder = TinyModels.Create(1, Shape(kind));
         var engine = Models.Engine(int8: int8, type: type);
         var need = engine.Estimate(Request(folder, trainable))!;
         Models.Load(folder, trainable, engine, Lora).Dispose(); // what the first use alone allocates
@@ -68,13 +83,23 @@ public sealed class MemoryEstimateTests
     [DataRow(TensorType.F32, true, TrainableWeights.All)]
     [DataRow(TensorType.BF16, false, TrainableWeights.Lora)]
     [DataRow(TensorType.BF16, false, TrainableWeights.All)]
-    [DataRow(TensorType.F32, false, TrainableWeights.Lora, true)]
-    [DataRow(TensorType.F32, true, TrainableWeights.Lora, true)]
-    [DataRow(TensorType.F32, false, TrainableWeights.All, true)]
-    public void Estimate_ForwardPass_MatchesWhatItKeeps(TensorType type, bool recompute, TrainableWeights trainable, bool experts = false)
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, "qwen3_moe")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "qwen3_moe")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "qwen3_moe")]
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, "gemma3_text")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "gemma3_text")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "gemma3_text")]
+    [DataRow(TensorType.BF16, false, TrainableWeights.Lora, "gemma3_text")]
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, "phi3")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "phi3")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "phi3")]
+    [DataRow(TensorType.F32, false, TrainableWeights.Lora, "gpt2")]
+    [DataRow(TensorType.F32, true, TrainableWeights.Lora, "gpt2")]
+    [DataRow(TensorType.F32, false, TrainableWeights.All, "gpt2")]
+    public void Estimate_ForwardPass_MatchesWhatItKeeps(TensorType type, bool recompute, TrainableWeights trainable, string kind = "qwen3")
     {
         RequireMeasurement();
-        using var folder = TinyModels.Create(1, experts ? Mixture : Wide);
+        using var folder = TinyModels.Create(1, Shape(kind));
         using var model = Models.Load(folder, trainable, Models.Engine(recompute, type: type), Lora);
         var batch = Batch(rows: type == TensorType.F32 ? 2 : 1); // products in bfloat16 are slow on most CPUs
         model.Forward(batch).Dispose();

@@ -6,8 +6,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// Causal grouped-query attention within each sequence of a packed batch. Each sequence is one call of scaled_dot_product_attention without padding:
-/// its result does not depend on the other sequences, and the causal kernels need no mask. Only a sequence longer than a sliding window needs one, and
-/// a model with a soft cap, for which <see cref="CappedAttention"/> computes.
+/// its result does not depend on the other sequences, and the causal kernels need no mask. Only a sequence longer than a sliding window needs one,
+/// and a model with a soft cap, for which <see cref="CappedAttention"/> computes.
 /// </summary>
 internal sealed class PackedAttention(ModelConfiguration configuration, PackedBatch batch, DeviceContext context)
 {

@@ -7,12 +7,13 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// </summary>
 internal sealed class RmsNorm(Weight weight, double epsilon, bool plusOne) : INorm
 {
-    private readonly Scalar _epsilon = epsilon, _one = 1; // fields: temporary ones could be collected during the native call
+    // Fields: temporary scalars, such as a missing factor of a sum, could be collected during the native call.
+    private readonly Scalar _epsilon = epsilon, _one = 1;
 
     public Tensor Forward(Tensor x)
     {
-        var inverse = x.square().mean([-1], keepdim: true, type: ScalarType.Float32).add(_epsilon).rsqrt();
-        if (plusOne) return (x * inverse * weight.Values.to_type(ScalarType.Float32).add(_one)).to_type(x.dtype);
+        var inverse = x.square().mean([-1], keepdim: true, type: ScalarType.Float32).add(_epsilon, _one).rsqrt();
+        if (plusOne) return (x * inverse * weight.Values.to_type(ScalarType.Float32).add(_one, _one)).to_type(x.dtype);
         return (x * inverse).to_type(x.dtype) * weight.Values;
     }
 }

@@ -68,7 +68,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
             {
                 using var chunk = NewDisposeScope();
                 var z = Logits(hidden, first);
-                var slope = cap is null ? null : z.mul(_inverseCap).square().neg_().add_(_one);
+                var slope = cap is null ? null : z.mul(_inverseCap).square().neg_().add_(_one, _one);
                 var g = z.sub_(logSum).exp_();
                 var (column, inside) = Column(y, first, g.shape[1]);
                 g.scatter_add_(1, column.unsqueeze(1), inside.to_type(float32).neg_().unsqueeze(1));
@@ -77,7 +77,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
                 dh.narrow(0, row, rows).add_(narrow.mm(Range(first, g.shape[1])));
                 Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden.narrow(1, 0, Weight.Columns)));
                 Lora?.B.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden.narrow(1, Weight.Columns, Lora.B.Shape[1])));
-                bias?.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(g.sum(0).mul_(_inverseScale));
+                bias?.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(g.sum(dim: 0).mul_(_inverseScale));
             }
         }
         return dh.MoveToOuterDisposeScope();

@@ -3,16 +3,37 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 
 /// <summary>The shape of a model to measure. Its weights are random: speed and memory do not depend on them.</summary>
-internal sealed record Shape(string Name, int Hidden, int Intermediate, int Layers, int Heads, int KeyValueHeads, int HeadSize, int Vocabulary)
+internal sealed record Shape(string Name, int Hidden, int Intermediate, int Layers, int Heads, int KeyValueHeads, int HeadSize, int Vocabulary,
+    string ModelType = "llama")
 {
     public static readonly Shape Tiny = new("tiny-3m", 160, 448, 6, 5, 5, 32, 2048);
     public static readonly Shape Small = new("small-20m", 384, 1024, 8, 6, 2, 64, 8192);
     public static readonly Shape SmolLm2 = new("smollm2-135m", 576, 1536, 30, 9, 3, 64, 49152);
     public static readonly Shape Qwen25 = new("qwen2.5-0.5b", 896, 4864, 24, 14, 2, 64, 151936);
+    public static readonly Shape Qwen3 = new("qwen3-0.6b", 1024, 3072, 28, 16, 8, 128, 151936, "qwen3");
+    public static readonly Shape Gemma3 = new("gemma-3-270m", 640, 2048, 18, 4, 1, 256, 262144, "gemma3_text");
 
-    public static Shape Named(string name) => new[] { Tiny, Small, SmolLm2, Qwen25 }.Single(shape => shape.Name == name);
+    public static Shape Named(string name) => new[] { Tiny, Small, SmolLm2, Qwen25, Qwen3, Gemma3 }.Single(shape => shape.Name == name);
 
-    public ModelConfiguration Configuration => new()
+    public ModelConfiguration Configuration => ModelType switch
+    {
+        "qwen3" => Llama with { ModelType = ModelType, QueryKeyNorm = true },
+        "gemma3_text" => Llama with
+        {
+            ModelType = ModelType,
+            QueryKeyNorm = true,
+            Norms = NormPlacement.Both,
+            NormKind = NormKind.RmsPlusOne,
+            Activation = Activation.GeluTanh,
+            EmbeddingMultiplier = Math.Sqrt(Hidden),
+            Rope = new RopeConfiguration { Theta = 1000000 },
+            SlidingRope = new RopeConfiguration(),
+            SlidingWindows = [.. Enumerable.Range(1, Layers).Select(layer => layer % 6 == 0 ? 0 : 512)],
+        },
+        _ => Llama,
+    };
+
+    private ModelConfiguration Llama => new()
     {
         ModelType = "llama",
         VocabularySize = Vocabulary,

@@ -22,14 +22,15 @@ internal static class StepYardstick
     /// <summary>The median time of a step and the peak resident memory of its process.</summary>
     internal sealed record Figure(double Seconds, double PeakMib);
 
-    /// <summary>Measures the steps of all shapes, or of those that <paramref name="names"/> contains.</summary>
+    /// <summary>Measures the steps of the usual shapes, or of those that <paramref name="names"/> contains.</summary>
     /// <param name="threads">Threads of both libraries.</param>
     /// <param name="artifacts">The folder of models and results.</param>
     /// <param name="names">Arguments of the program, among them names of shapes.</param>
     public static void Run(int threads, string artifacts, string[] names)
     {
-        Shape[] all = [Shape.Small, Shape.SmolLm2, Shape.Qwen25], named = Array.FindAll(all, shape => names.Contains(shape.Name));
-        var shapes = named.Length > 0 ? named : all;
+        Shape[] usual = [Shape.Small, Shape.SmolLm2, Shape.Qwen25];
+        var named = Array.FindAll([.. usual, Shape.Gemma3, Shape.Qwen3], shape => names.Contains(shape.Name));
+        var shapes = named.Length > 0 ? named : usual;
         var table = new MeasurementTable("Steps of training", artifacts);
         var ceiling = ProductYardstick.Ceiling(new Workers(threads));
         foreach (var shape in shapes.Where(shape => shape != Shape.Qwen25)) Measure(table, shape, threads, artifacts, ceiling);
@@ -46,7 +47,7 @@ internal static class StepYardstick
     {
         Figure Step(string kind, TensorType type = TensorType.F32) => Ours(shape, type, kind, threads, artifacts);
         Figure wrong = Step("wrong"), right = Step("right"), sft = Step("sft"), cached = Step("cached"), narrow = Step("wrong", TensorType.BF16);
-        if (PyTorch(shape, "lean", threads) is { } lean && PyTorch(shape, "published", threads) is { } published)
+        if (PyTorch(shape, "lean", threads, artifacts) is { } lean && PyTorch(shape, "published", threads, artifacts) is { } published)
         {
             AddSpeed("NLFT step", $"PyTorch lean {Seconds(lean)}", lean.Seconds / wrong.Seconds, 2.2);
             AddSpeed("NLFT step", $"PyTorch published {Seconds(published)}", published.Seconds / wrong.Seconds, 4);
@@ -110,13 +111,24 @@ internal static class StepYardstick
     /// <summary>The type in the file; int8 weights are quantized from bfloat16 while they load.</summary>
     private static TensorType Stored(TensorType type) => type == TensorType.I8 ? TensorType.BF16 : type;
 
-    private static Figure? PyTorch(Shape shape, string variant, int threads)
+    /// <summary>
+    /// Runs the script of the shared test data, or for a shape that it does not know pytorch_step.py beside this program, without dropout.
+    /// </summary>
+    private static Figure? PyTorch(Shape shape, string variant, int threads, string artifacts)
     {
         var fixtures = Environment.GetEnvironmentVariable("NLFT_FIXTURES") ?? Path.Combine("..", "shared");
-        var script = Path.Combine(fixtures, "peers", "torch_nlft_step.py");
+        var isOwn = shape.ModelType != "llama";
+        var script = isOwn ? Path.Combine(AppContext.BaseDirectory, "pytorch_step.py") : Path.Combine(fixtures, "peers", "torch_nlft_step.py");
         if (!File.Exists(script) || !File.Exists("/usr/bin/python3")) return null;
-        string[] arguments = [script, "--shape", shape.Name, "--variant", variant, "--threads", threads.ToString(CultureInfo.InvariantCulture)];
-        var start = new ProcessStartInfo("/usr/bin/python3", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        string[] arguments = isOwn
+            ? [script, Path.Combine(shape.Folder(artifacts, TensorType.F32), "config.json"), "cpu", variant, "1", $"{Prompt}", $"{Extra}",
+                $"{Response}", "3", "0"]
+            : [script, "--shape", shape.Name, "--variant", variant, "--threads", $"{threads}"];
+        var start = new ProcessStartInfo("/usr/bin/python3", arguments)
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true,
+            Environment = { ["OMP_NUM_THREADS"] = $"{threads}", ["OMP_WAIT_POLICY"] = "passive" }, // spinning threads cost PyTorch a factor of two
+        };
         try
         {
             return Read(start);
@@ -132,8 +144,10 @@ internal static class StepYardstick
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        using var json = JsonDocument.Parse(output.Trim().Split('\n')[^1]);
-        return new Figure(json.RootElement.GetProperty("seconds").GetDouble(), json.RootElement.GetProperty("peak_mib").GetDouble());
+        using var json = JsonDocument.Parse(output.Trim().Split('\n')[^1].Replace("MEASURED ", "", StringComparison.Ordinal));
+        return json.RootElement.TryGetProperty("SecondsPerStep", out var seconds)
+            ? new Figure(seconds.GetDouble(), json.RootElement.GetProperty("PeakBytes").GetDouble() / (1 << 20))
+            : new Figure(json.RootElement.GetProperty("seconds").GetDouble(), json.RootElement.GetProperty("peak_mib").GetDouble());
     }
 
     private static double PeakMib() => Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 20);

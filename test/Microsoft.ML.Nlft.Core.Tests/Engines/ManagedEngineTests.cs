@@ -19,6 +19,12 @@ public class ManagedEngineRecomputingConformanceTests : EngineConformance
 }
 
 [TestClass]
+public class ManagedEngineArchitectureTests : ArchitectureConformance
+{
+    protected override IModelEngine Engine { get; } = new ManagedEngine(new ManagedEngineOptions { Threads = 2, ActivationMemory = 0 });
+}
+
+[TestClass]
 public class ManagedEngineTransformersTests : TransformersConformance
 {
     protected override IModelEngine Engine { get; } = new ManagedEngine(2);

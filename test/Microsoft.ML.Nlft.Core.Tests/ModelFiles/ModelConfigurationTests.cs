@@ -365,6 +365,71 @@ public sealed class ModelConfigurationTests
         Assert.IsTrue(Load(json.ToJsonString()).SlidingWindows.All(layer => layer == window));
     }
 
+    [TestMethod]
+    public void Load_MissingPhiKeys_TakeTheDefaultsOfTheClass()
+    {
+        var c = Load("""{"model_type": "phi", "num_key_value_heads": "(remove)", "max_position_embeddings": "(remove)", "rms_norm_eps": 0.5}""");
+        Assert.AreEqual((4, 2048, 1e-5, 0.5), (c.KeyValueHeadCount, c.MaximumPositions, c.NormEpsilon, c.Rope.RotatedShare));
+        Assert.AreEqual((true, true, true, true, true), (c.QkvBias, c.OutputBias, c.MlpBias, c.HeadBias, c.ParallelResidual));
+        Assert.AreEqual((NormKind.Layer, Activation.GeluTanh, FeedForwardLayout.UpOnly), (c.NormKind, c.Activation, c.FeedForwardLayout));
+        Assert.AreEqual(0.25, Load("""{"model_type": "phi", "layer_norm_eps": 0.25}""").NormEpsilon);
+    }
+
+    [TestMethod]
+    [DataRow("{}", true, true, Activation.Gelu, 0.25, 1e4)]
+    [DataRow("""{"use_parallel_residual": false, "attention_bias": false}""", false, false, Activation.Gelu, 0.25, 1e4)]
+    [DataRow("""{"rotary_pct": 0.5, "rotary_emb_base": 500, "rope_theta": 7}""", true, true, Activation.Gelu, 0.5, 500)]
+    [DataRow("""{"rope_parameters": {"rope_theta": 900, "partial_rotary_factor": 1}, "rotary_pct": 0.5}""", true, true, Activation.Gelu, 1, 900)]
+    [DataRow("""{"hidden_act": "gelu_fast", "num_key_value_heads": 2, "head_dim": 6}""", true, true, Activation.GeluTanh, 0.25, 1e4)]
+    public void Load_GptNeoxKeys_CountAsTransformersReadsThem(string changes, bool parallel, bool bias, Activation activation, double share, double theta)
+    {
+        var json = JsonNode.Parse(changes)!.AsObject();
+        json["model_type"] = "gpt_neox";
+        var c = Load(json.ToJsonString());
+        Assert.AreEqual((parallel, bias, bias, true), (c.ParallelResidual, c.QkvBias, c.OutputBias, c.MlpBias));
+        Assert.AreEqual((activation, share, theta, 4, 8), (c.Activation, c.Rope.RotatedShare, c.Rope.Theta, c.KeyValueHeadCount, c.HeadSize));
+        Assert.AreEqual(2048, Load("""{"model_type": "gpt_neox", "max_position_embeddings": null}""").MaximumPositions);
+    }
+
+    private const string Gpt2 = """
+        "model_type": "gpt2", "n_embd": 48, "n_layer": 2, "n_head": 6, "hidden_size": "(remove)", "num_hidden_layers": "(remove)",
+        "num_attention_heads": "(remove)", "intermediate_size": "(remove)"
+        """;
+
+    [TestMethod]
+    [DataRow("", 192, 1024, 1e-5, Activation.GeluTanh, true)]
+    [DataRow(", \"n_inner\": null, \"n_positions\": 64", 192, 64, 1e-5, Activation.GeluTanh, true)]
+    [DataRow(", \"n_inner\": 100, \"layer_norm_epsilon\": 0.5", 100, 1024, 0.5, Activation.GeluTanh, true)]
+    [DataRow(", \"activation_function\": \"gelu\", \"hidden_act\": \"silu\"", 192, 1024, 1e-5, Activation.Gelu, true)]
+    [DataRow(", \"tie_word_embeddings\": false, \"scale_attn_weights\": true", 192, 1024, 1e-5, Activation.GeluTanh, false)]
+    public void Load_Gpt2Keys_AreTheOnesOfItsClass(string changes, int inner, int positions, double epsilon, Activation activation, bool tied)
+    {
+        var c = Load($$"""{ {{Gpt2}}{{changes}} }""");
+        Assert.AreEqual((48, 2, 6, 6, 8), (c.HiddenSize, c.LayerCount, c.HeadCount, c.KeyValueHeadCount, c.HeadSize));
+        Assert.AreEqual((inner, positions, epsilon, activation, tied),
+            (c.IntermediateSize, c.MaximumPositions, c.NormEpsilon, c.Activation, c.TieWordEmbeddings));
+        Assert.AreEqual((true, true, false), (c.LearnedPositions, c.TransposedWeights, c.IsRotated(0)));
+        CollectionAssert.AreEqual(new[] { 50256 }, c.EndOfSequenceIds.ToArray());
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Architectures.Names), typeof(Architectures))]
+    public void ToJson_EveryArchitecture_IsReadAsTheSameModel(string name)
+    {
+        var expected = Architectures.Configuration(name);
+        using var folder = new TemporaryFolder();
+        var json = ModelConfigurationWriter.ToJson(expected, TensorType.F32);
+        var c = ModelConfiguration.Load(folder.Write("config.json", System.Text.Encoding.UTF8.GetString(json)));
+        CollectionAssert.AreEqual(expected.Rope.ShortFactors.ToArray(), c.Rope.ShortFactors.ToArray());
+        CollectionAssert.AreEqual(expected.Rope.LongFactors.ToArray(), c.Rope.LongFactors.ToArray());
+        var rope = c.Rope with { ShortFactors = expected.Rope.ShortFactors, LongFactors = expected.Rope.LongFactors };
+        CollectionAssert.AreEqual(expected.SlidingWindows.ToArray(), c.SlidingWindows.ToArray());
+        Assert.AreEqual(expected with { DataType = "float32" },
+            c with { Rope = rope, SlidingWindows = expected.SlidingWindows, EndOfSequenceIds = expected.EndOfSequenceIds });
+        var keys = JsonNode.Parse(json)!.AsObject();
+        Assert.AreEqual(expected.LearnedPositions, !keys.ContainsKey("rope_theta") && !keys.ContainsKey("rotary_emb_base"));
+    }
+
     public static IEnumerable<object[]> Malformed =>
     [
         ["""{"model_type": "bert"}""",
@@ -374,6 +439,21 @@ public sealed class ModelConfigurationTests
         ["""{"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}""",
             $"config.json, \"model_type\": found \"gemma3\"; expected {ModelArchitecture.Names}. This model also sees images: use the files of a "
                 + "text-only Gemma 3, whose model_type is gemma3_text, such as Gemma 3 270M or 1B."],
+        ["""{"model_type": "phi", "qk_layernorm": true}""",
+            "config.json, \"qk_layernorm\": found true; expected false. Use a model without this setting."],
+        [$$"""{ {{Gpt2}}, "scale_attn_weights": false }""",
+            "config.json, \"scale_attn_weights\": found false; expected true. Use a model without this setting."],
+        [$$"""{ {{Gpt2}}, "scale_attn_by_inverse_layer_idx": true }""",
+            "config.json, \"scale_attn_by_inverse_layer_idx\": found true; expected false. Use a model without this setting."],
+        [$$"""{ {{Gpt2.Replace("6", "5", StringComparison.Ordinal)}} }""",
+            $"config.json, \"n_embd\": found 48; expected a multiple of n_head, 5. {Correct}"],
+        [$$"""{ {{Gpt2}}, "layer_norm_epsilon": 0 }""",
+            $"config.json, \"layer_norm_epsilon\": found 0; expected a number above 0 and below 1. {CorrectConfiguration}"],
+        ["""{"model_type": "gpt_neox", "rotary_pct": 0.4}""",
+            "config.json, \"rotary_pct\": found 0.4; expected a number above 0 and at most 1 that rotates an even number of the 8 values of a head. "
+                + CorrectConfiguration],
+        ["""{"model_type": "gpt2", "num_attention_heads": 4}""",
+            $"config.json, \"n_layer\": found no such key; expected an integer from 1 to 4096. {Correct}"],
         ["""{"model_type": "(remove)"}""",
             $"config.json, \"model_type\": found no such key; expected {ModelArchitecture.Names}. Use the config.json that belongs to the model."],
         ["""{"model_type": "mixtral", "num_experts_per_tok": 9}""",

@@ -37,17 +37,6 @@ public sealed class TransformersFolderTests
     };
 
     [TestMethod]
-    [DynamicData(nameof(TransformersGolden.UnsupportedNames), typeof(TransformersGolden))]
-    public void Open_UnsupportedArchitecture_IsRefusedByName(string name)
-    {
-        var path = Fixtures.Path_("golden", "transformers", name);
-        var type = (string)JsonNode.Parse(File.ReadAllText(Path.Combine(path, "config.json")))!["model_type"]!;
-        var refusal = Assert.ThrowsExactly<NlftException>(() => ModelFolder.Open(path));
-        StringAssert.Contains(refusal.Subject, $"\"{TransformersGolden.Unsupported[name]}\"");
-        Assert.AreEqual($"\"{type}\"", refusal.Found);
-    }
-
-    [TestMethod]
     [DynamicData(nameof(TransformersGolden.Adapters), typeof(TransformersGolden))]
     public void Save_AdapterOfPeft_KeepsItsKeysShapesAndValues(string name, string adapter)
     {

@@ -11,7 +11,8 @@ public sealed class EngineCase : IDisposable
     /// <summary>Creates a case that owns the folder.</summary>
     public EngineCase(ModelFolder folder, LoraAdapter adapter, TokenSequence sequence) => (Folder, Adapter, Sequence) = (folder, adapter, sequence);
 
-    private static readonly string[] s_kinds = ["llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "olmo2", "gemma2", "gemma3_text"];
+    private static readonly string[] s_kinds = ["llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "olmo2", "gemma2", "gemma3_text",
+        "phi3", "phi", "gpt_neox", "gpt2"];
 
     /// <summary>The names of the golden models, if available, and of a random one of every architecture, as data rows.</summary>
     public static IEnumerable<object[]> Names =>
@@ -75,6 +76,14 @@ public sealed class EngineCase : IDisposable
             SlidingWindows = [.. Enumerable.Range(0, layers).Select(layer => kind == "mistral" || (kind == "qwen3" && layer % 2 == 1)
                 || (isGemma && layer % 2 == 0) ? 9 : 0)],
         };
+        configuration = kind switch
+        {
+            "phi3" => configuration with { Rope = LongRope(configuration.HeadSize / 2) },
+            "phi" => WithLayerNorm(configuration) with { HeadSize = 8, ParallelResidual = true, Rope = new() { RotatedShare = 0.5 } },
+            "gpt_neox" => WithoutGroups(configuration) with { ParallelResidual = seed % 2 == 0, Rope = new() { RotatedShare = 0.25 } },
+            "gpt2" => WithoutGroups(configuration),
+            _ => configuration,
+        };
         var spread = Math.Pow(2, 2 * random.NextDouble() - 1);
         var path = TinyModels.NewFolder();
         var weights = ModelLayout.Weights(configuration).Select(weight => Tensor(weight.Name, [.. weight.Shape.Select(size => (int)size)]));
@@ -88,14 +97,30 @@ public sealed class EngineCase : IDisposable
         NamedTensor Tensor(string name, int[] shape)
         {
             var values = new float[shape.Aggregate(1, (product, size) => product * size)];
-            var scale = name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) ? 1 : spread / Math.Sqrt(shape[^1]);
+            var scale = name == ModelLayout.Embedding(configuration).Name ? 1 : spread / Math.Sqrt(shape[^1]);
             foreach (ref var value in values.AsSpan())
             {
                 var uniform = random.NextDouble() - 0.5;
-                var isNorm = name.EndsWith("norm.weight", StringComparison.Ordinal);
+                var isNorm = shape.Length == 1 && name.EndsWith(".weight", StringComparison.Ordinal);
                 value = (float)(isNorm ? (isGemma ? 0 : 1) + uniform : scale * Math.Sqrt(12) * uniform);
             }
             return new NamedTensor(name, shape, values);
         }
     }
+
+    /// <summary>Long enough for the sequences of the cases, so that they are all short ones.</summary>
+    private static RopeConfiguration LongRope(int pairs) => new()
+    {
+        Type = "longrope", Factor = 2, OriginalMaximumPositions = 64, ShortFactors = [.. Enumerable.Range(0, pairs).Select(i => 1 + 0.1 * i)],
+        LongFactors = [.. Enumerable.Range(0, pairs).Select(i => 2.0 + i)],
+    };
+
+    private static ModelConfiguration WithLayerNorm(ModelConfiguration c) => c with
+    {
+        NormKind = NormKind.Layer, Activation = c.ModelType == "gpt_neox" ? Activation.Gelu : Activation.GeluTanh, QkvBias = true, OutputBias = true,
+        MlpBias = true,
+    };
+
+    private static ModelConfiguration WithoutGroups(ModelConfiguration c) =>
+        WithLayerNorm(c) with { HeadSize = 8, KeyValueHeadCount = c.HeadCount, HiddenSize = 8 * c.HeadCount };
 }

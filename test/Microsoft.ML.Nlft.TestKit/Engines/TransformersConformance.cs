@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// Tests that an engine computes what transformers and PEFT compute, in float32: every supported folder of golden/transformers, within the tolerances
+/// Tests that an engine computes what transformers and PEFT compute, in float32: every folder of golden/transformers, within the tolerances
 /// of its README. A test class derives from this and names its engine.
 /// </summary>
 public abstract class TransformersConformance

@@ -21,19 +21,11 @@ public sealed class TransformersGolden : IDisposable
 
     private const string OldSpelling = "/v4";
 
-    /// <summary>Architectures that no engine here has yet, by folder, and the key by which they are refused.</summary>
-    public static IReadOnlyDictionary<string, string> Unsupported { get; } = new Dictionary<string, string>
-    {
-    };
+    /// <summary>The folders, in both spellings, as data rows.</summary>
+    public static IEnumerable<object[]> Names => Folders.SelectMany(name => new[] { [name], new object[] { name + OldSpelling } });
 
-    /// <summary>The folders that the engines support, in both spellings, as data rows.</summary>
-    public static IEnumerable<object[]> Names => Supported.SelectMany(name => new[] { [name], new object[] { name + OldSpelling } });
-
-    /// <summary>The folders that no engine supports, as data rows.</summary>
-    public static IEnumerable<object[]> UnsupportedNames => Folders.Where(Unsupported.ContainsKey).Select(name => new object[] { name });
-
-    /// <summary>The adapters of the supported folders, as data rows of folder and name.</summary>
-    public static IEnumerable<object[]> Adapters => Supported.SelectMany(name =>
+    /// <summary>The adapters, as data rows of folder and name.</summary>
+    public static IEnumerable<object[]> Adapters => Folders.SelectMany(name =>
         Directory.GetDirectories(Fixtures.Path_("golden", "transformers", name), "adapter-*").Order(StringComparer.Ordinal)
             .Select(path => new object[] { name, Path.GetFileName(path)["adapter-".Length..] }));
 
@@ -69,7 +61,6 @@ public sealed class TransformersGolden : IDisposable
 
     private static IEnumerable<string> Folders => Fixtures.Folders("golden", "transformers").Select(row => (string)row[0]);
 
-    private static IEnumerable<string> Supported => Folders.Where(name => !Unsupported.ContainsKey(name));
 
     private static string WithOldConfiguration(string path)
     {

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// The oracle of the conformance suites: a Llama-family model with a LoRA adapter in float64, written from the definition, one sequence at a time,
+/// The oracle of the conformance suites: a model of any architecture with a LoRA adapter in float64, written from the definition, one sequence at a time,
 /// without dropout. With a <see cref="Rounding"/> it shows how far results move in an engine that stores that type between its operations.
 /// </summary>
 public sealed class ReferenceModel
@@ -24,6 +24,8 @@ public sealed class ReferenceModel
     {
         (_model, _lora, _rounding) = (folder.Configuration, adapter?.Configuration, rounding);
         _weights = ModelLayout.Weights(_model).ToDictionary(weight => weight.Name, Frozen);
+        foreach (var linear in ModelLayout.LinearModules(_model).Where(linear => linear.IsTransposed))
+            _weights[$"{linear.Name}.weight"] = Transposed(_weights[$"{linear.Name}.weight"]);
         foreach (var factor in adapter?.Factors ?? [])
             _factors.Add(factor.Name, new Node(factor.Shape[0], factor.Shape[1]) { Values = [.. factor.Values.Select(value => (double)value)] });
 
@@ -109,29 +111,28 @@ public sealed class ReferenceModel
         var x = new Node(tokens.Length, _model.HiddenSize);
         for (var row = 0; row < tokens.Length; row++) _weights[ModelLayout.Embedding(_model).Name].Row(tokens[row]).CopyTo(x.Row(row));
         if (_model.EmbeddingMultiplier != 1) x = Scaled(tape, x, _model.EmbeddingMultiplier);
+        if (ModelLayout.Positions(_model) is { } positions)
+            x = tape.Add(x, new Node(x.Rows, x.Columns, isFrozen: true) { Values = _weights[positions.Name].Values[..x.Values.Length] });
         var rotation = Rotation(_model.Rope, tokens.Length);
         var sliding = _model.SlidingRope is { } rope ? Rotation(rope, tokens.Length) : rotation;
         for (var layer = 0; layer < _model.LayerCount; layer++) x = Layer(tape, layer, x, _model.SlidingWindows[layer] > 0 ? sliding : rotation);
         var hidden = Norm(tape, x, ModelLayout.FinalNorm(_model));
         var logits = tape.Product(hidden, _weights[(_model.TieWordEmbeddings ? ModelLayout.Embedding(_model) : ModelLayout.Head(_model)).Name]);
         logits = Scaled(tape, logits, 1 / _model.LogitsDivisor);
+        if (ModelLayout.HeadBias(_model) is { } bias) logits = tape.Add(logits, _weights[bias.Name]);
         return (hidden, _model.LogitsSoftCap is { } cap ? tape.SoftCap(logits, cap) : logits);
     }
 
     private Node Layer(Tape tape, int layer, Node x, (double[] Cosine, double[] Sine) rotation)
     {
         var modules = ModelLayout.Layer(_model, layer);
-        var normed = LayerNorm(x, modules.AttentionNorm);
-        var q = Rotated(Linear(tape, normed, modules.Qkv[0]), modules.QueryNorm);
-        var k = Rotated(Linear(tape, normed, modules.Qkv[1]), modules.KeyNorm);
+        var (query, key, v) = Project(tape, LayerNorm(x, modules.AttentionNorm), modules.Qkv);
+        var (q, k) = (Rotated(query, modules.QueryNorm), Rotated(key, modules.KeyNorm));
         if (_model.AttentionMultiplier is { } multiplier) q = Scaled(tape, q, multiplier * Math.Sqrt(_model.HeadSize));
-        var v = Linear(tape, normed, modules.Qkv[2]);
         var attended = tape.Attend(q, k, v, _model.HeadSize, _model.SlidingWindows[layer], _model.AttentionSoftCap);
         var middle = Sum(x, Linear(tape, attended, modules.Output), modules.AttentionOutputNorm);
-        normed = LayerNorm(middle, modules.FeedForwardNorm);
-        var gate = tape.Activate(Linear(tape, normed, modules.GateUp[0]), _model.Activation);
-        var gated = tape.Multiply(gate, Linear(tape, normed, modules.GateUp[1]));
-        return Sum(middle, Linear(tape, gated, modules.Down), modules.FeedForwardOutputNorm);
+        var activated = FeedForward(tape, LayerNorm(_model.ParallelResidual ? x : middle, modules.FeedForwardNorm), modules.GateUp);
+        return Sum(middle, Linear(tape, activated, modules.Down), modules.FeedForwardOutputNorm);
 
         Node LayerNorm(Node input, NormModule? norm) => norm is null ? input : Norm(tape, input, norm);
 
@@ -140,14 +141,47 @@ public sealed class ReferenceModel
         Node Rotated(Node heads, NormModule? norm)
         {
             if (norm is not null) heads = Norm(tape, heads, norm);
-            return _model.RotatedLayers?[layer] == false ? heads : tape.Rotate(heads, rotation.Cosine, rotation.Sine, _model.HeadSize);
+            return !_model.IsRotated(layer) ? heads : tape.Rotate(heads, rotation.Cosine, rotation.Sine, _model.HeadSize);
         }
+    }
+
+    private (Node Query, Node Key, Node Value) Project(Tape tape, Node x, IReadOnlyList<LinearModule> linears)
+    {
+        Node[] outputs = [.. linears.Select(linear => Linear(tape, x, linear))];
+        if (outputs is [var query, var key, var value]) return (query, key, value);
+        var (d, keys) = (_model.HeadSize, _model.KeyValueHeadCount);
+        return _model.QkvLayout == QkvLayout.ByHead
+            ? (Heads(_model.HeadCount, 0, 3 * d), Heads(keys, d, 3 * d), Heads(keys, 2 * d, 3 * d))
+            : (Heads(_model.HeadCount, 0, d), Heads(keys, _model.HeadCount * d, d), Heads(keys, (_model.HeadCount + keys) * d, d));
+
+        Node Heads(int count, int first, int step) =>
+            tape.Columns(outputs[0], [.. Enumerable.Range(0, count * d).Select(i => first + i / d * step + i % d)]);
+    }
+
+    private Node FeedForward(Tape tape, Node x, IReadOnlyList<LinearModule> linears)
+    {
+        Node[] outputs = [.. linears.Select(linear => Linear(tape, x, linear))];
+        if (_model.FeedForwardLayout == FeedForwardLayout.Fused) outputs = [Half(outputs[0], 0), Half(outputs[0], _model.IntermediateSize)];
+        var activated = tape.Activate(outputs[0], _model.Activation);
+        return outputs is [_, var up] ? tape.Multiply(activated, up) : activated;
+
+        Node Half(Node whole, int first) => tape.Columns(whole, [.. Enumerable.Range(first, _model.IntermediateSize)]);
+    }
+
+    private static Node Transposed(Node x)
+    {
+        var result = new Node(x.Columns, x.Rows, isFrozen: true);
+        for (var i = 0; i < x.Values.Length; i++) result.Values[i % x.Columns * x.Rows + i / x.Columns] = x.Values[i];
+        return result;
     }
 
     private static Node Scaled(Tape tape, Node x, double scale) => scale == 1 ? x : tape.Add(new Node(x.Rows, x.Columns), x, scale);
 
-    private Node Norm(Tape tape, Node x, NormModule norm) =>
-        tape.Multiply(tape.Normalize(x, norm.Size, _model.NormEpsilon), _weights[$"{norm.Name}.weight"]);
+    private Node Norm(Tape tape, Node x, NormModule norm)
+    {
+        var scaled = tape.Multiply(tape.Normalize(norm.HasBias ? tape.Centre(x) : x, norm.Size, _model.NormEpsilon), _weights[$"{norm.Name}.weight"]);
+        return norm.HasBias ? tape.Add(scaled, _weights[$"{norm.Name}.bias"]) : scaled;
+    }
 
     private Node Linear(Tape tape, Node x, LinearModule linear)
     {

@@ -96,6 +96,7 @@ internal sealed class Tape(Rounding rounding)
             var tanh = Math.Tanh(factor * (v + cubic * v * v * v));
             return (v * (1 + tanh) / 2, (1 + tanh) / 2 + v / 2 * (1 - tanh * tanh) * factor * (1 + 3 * cubic * v * v));
         }),
+        Activation.Gelu => Map(x, v => (v * NormalDistribution(v), NormalDistribution(v) + v * Math.Exp(-v * v / 2) / Math.Sqrt(2 * Math.PI))),
         _ => throw new NotSupportedException($"{activation}"),
     };
 
@@ -109,6 +110,26 @@ internal sealed class Tape(Rounding rounding)
     }, y =>
     {
         for (var i = 0; i < y.Values.Length; i++) x.Gradient[i] += y.Gradient[i] * function(x.Values[i]).Slope;
+    });
+
+    /// <summary>Some columns of x, each at most once.</summary>
+    public Node Columns(Node x, int[] columns) => Record(x.Rows, columns.Length, y =>
+    {
+        for (var n = 0; n < y.Rows; n++)
+            for (var i = 0; i < columns.Length; i++) y.Row(n)[i] = x.Row(n)[columns[i]];
+    }, y =>
+    {
+        for (var n = 0; n < y.Rows; n++)
+            for (var i = 0; i < columns.Length; i++) x.GradientRow(n)[columns[i]] += y.GradientRow(n)[i];
+    });
+
+    /// <summary>x - mean(x) over whole rows.</summary>
+    public Node Centre(Node x) => Record(x.Rows, x.Columns, y =>
+    {
+        for (var n = 0; n < y.Rows; n++) Subtract(x.Row(n), y.Row(n));
+    }, y =>
+    {
+        for (var n = 0; n < y.Rows; n++) Subtract(y.GradientRow(n), x.GradientRow(n));
     });
 
     /// <summary>x / sqrt(mean(x^2) + epsilon) over groups of <paramref name="size"/> elements.</summary>
@@ -130,10 +151,12 @@ internal sealed class Tape(Rounding rounding)
         });
     }
 
-    /// <summary>Rotates every pair (x_i, x_(i + d/2)) of every head by its angle, which is given as cosine and sine, [N, d/2] each.</summary>
+    /// <summary>
+    /// Rotates every pair (x_i, x_(i + d/2)) of the first d values of every head by its angle, which is given as cosine and sine, [N, d/2] each.
+    /// </summary>
     public Node Rotate(Node x, double[] cosine, double[] sine, int headSize)
     {
-        var half = headSize / 2;
+        var half = cosine.Length / x.Rows;
         return Record(x.Rows, x.Columns, y => Turn(x.Values, y.Values, 1), y => Turn(y.Gradient, x.Gradient, -1));
 
         void Turn(double[] from, double[] to, int direction)
@@ -148,6 +171,7 @@ internal sealed class Tape(Rounding rounding)
                         to[head + i] += a * c - b * s;
                         to[head + half + i] += b * c + a * s;
                     }
+                    for (var i = 2 * half; i < headSize; i++) to[head + i] += from[head + i];
                 }
             }
         }
@@ -229,6 +253,23 @@ internal sealed class Tape(Rounding rounding)
         foreach (var value in z) largest = Math.Max(largest, value);
         foreach (var value in z) sum += Math.Exp(value - largest);
         return largest + Math.Log(sum);
+    }
+
+    /// <summary>target += values - mean(values).</summary>
+    private static void Subtract(ReadOnlySpan<double> values, Span<double> target)
+    {
+        var mean = 0.0;
+        foreach (var value in values) mean += value / values.Length;
+        for (var i = 0; i < values.Length; i++) target[i] += values[i] - mean;
+    }
+
+    /// <summary>The series of Phi(x) - 1/2 (Marsaglia 2004); beyond 8 it is 0 or 1 to all digits that count here.</summary>
+    private static double NormalDistribution(double x)
+    {
+        if (Math.Abs(x) > 8) return x > 0 ? 1 : 0;
+        double sum = x, term = x;
+        for (var i = 3; i < 300; i += 2) sum += term *= x * x / i;
+        return 0.5 + sum * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI);
     }
 
     private Node Record(int rows, int columns, Action<Node> forward, Action<Node> backward)

@@ -171,7 +171,7 @@ public sealed class CommandTests
     [TestMethod]
     public void Inspect_SeveralModels_ComparesThem()
     {
-        using var tool = new ToolRun();
+        using var tool = new ToolRun { Width = 130 };
 
         var shown = tool.Succeed("inspect --model MODEL MODEL --rows 2 --tokens 64");
 

@@ -82,7 +82,7 @@ public sealed class MemoryEstimate
     /// <param name="lora">The adapter's settings.</param>
     /// <param name="model">The architecture.</param>
     public static long AdapterParameters(LoraConfiguration lora, ModelConfiguration model) =>
-        LoraLayout.Trained(lora, model).Sum(tensor => tensor.Shape.Aggregate(1L, (product, size) => product * size));
+        LoraLayout.Trained(lora.For(model), model).Sum(tensor => tensor.Shape.Aggregate(1L, (product, size) => product * size));
 
     /// <summary>A number of bytes for people, in binary units.</summary>
     /// <param name="bytes">The number.</param>

@@ -146,7 +146,7 @@ public sealed class LoraAdapter
 
     private static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed, Func<string, float[]> weights)
     {
-        configuration = configuration.For(model) with { FanInFanOut = model.TransposedWeights };
+        configuration = configuration.For(model);
         return new LoraAdapter(configuration, [.. LoraLayout.Trained(configuration, model).Select(tensor =>
             new NamedTensor(tensor.Name, tensor.Shape, Initial(tensor.Name, tensor.Shape)))]);
 

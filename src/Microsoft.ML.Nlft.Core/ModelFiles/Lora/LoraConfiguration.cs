@@ -14,6 +14,8 @@ public sealed record LoraConfiguration
     /// <summary>Largest rank that is accepted.</summary>
     public const int MaximumRank = 1 << 16;
 
+    private static readonly IReadOnlyList<string> s_feedForward = ["gate_proj", "up_proj", "down_proj"];
+
     /// <summary>Rank r of the factors, from 1 to 65536. Default 16.</summary>
     public int Rank { get; init; } = 16;
 
@@ -28,10 +30,11 @@ public sealed record LoraConfiguration
 
     /// <summary>
     /// The layers that are adapted: last names (<c>up_proj</c>), longer suffixes of their paths, or whole paths. They may be the embedding
-    /// (<c>embed_tokens</c>) and the output layer (<c>lm_head</c>). Default gate_proj, up_proj, down_proj. Not used when there is a
+    /// (<c>embed_tokens</c>) and the output layer (<c>lm_head</c>). Default gate_proj, up_proj, down_proj: in a fresh adapter for a model that has
+    /// no such names, its own feed-forward network. Not used when there is a
     /// <see cref="TargetPattern"/>.
     /// </summary>
-    public IReadOnlyList<string> TargetModules { get; init; } = ["gate_proj", "up_proj", "down_proj"];
+    public IReadOnlyList<string> TargetModules { get; init; } = s_feedForward;
 
     /// <summary>
     /// <see cref="AllLinear"/>, or a regular expression that the whole module path must match; null (default): <see cref="TargetModules"/>
@@ -124,7 +127,8 @@ public sealed record LoraConfiguration
     /// <exception cref="NlftException">There are none.</exception>
     public IReadOnlyList<LoraTarget> Resolve(ModelConfiguration model)
     {
-        var lora = For(model);
+        ArgumentNullException.ThrowIfNull(model);
+        var lora = ExpertTargets.Convert(this, model);
         lora.Validate();
         var (embedding, head) = (ModelLayout.EmbeddingModule(model), ModelLayout.HeadModule(model));
         var targets = ModelLayout.AdaptableModules(model).Select(module => lora.Resolve(module.Name)).OfType<LoraTarget>().ToList();
@@ -146,16 +150,23 @@ public sealed record LoraConfiguration
                 "at least one layer of the model", $"Name some of {string.Join(", ", NamesIn(model))}.");
     }
 
-    private static IEnumerable<string> NamesIn(ModelConfiguration model) =>
-        ModelLayout.Layer(model, 0).Linears.Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct();
-
     /// <summary>
-    /// Returns the settings as PEFT has them for a model: where there are experts, the names of their projections and of the router become
+    /// Returns the settings of a fresh adapter for a model, as PEFT has them: the default modules are those of its own feed-forward network; where there are experts, the names of their projections and of the router become
     /// <see cref="TargetParameters"/>, without dropout; gate and up, which are one parameter there, take twice the rank and alpha.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <exception cref="NlftException">Of gate and up only one is named.</exception>
-    public LoraConfiguration For(ModelConfiguration model) => ExpertTargets.Convert(this, model);
+    public LoraConfiguration For(ModelConfiguration model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        var lora = FanInFanOut == model.TransposedWeights ? this : this with { FanInFanOut = model.TransposedWeights };
+        var names = ModelArchitecture.Of(model.ModelType)?.Modules ?? new();
+        return names.GateUp.Count == 1 && TargetPattern is null && TargetModules.SequenceEqual(s_feedForward)
+            ? lora with { TargetModules = [.. names.GateUp, names.Down] } : ExpertTargets.Convert(lora, model);
+    }
+
+    private static IEnumerable<string> NamesIn(ModelConfiguration model) =>
+        ModelLayout.Layer(model, 0).Linears.Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct();
 
     /// <summary>Checks every setting against its range.</summary>
     /// <exception cref="NlftException">One is out of range; the message names it.</exception>

@@ -5,8 +5,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// <summary>
 /// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T + b. Logits exist for one chunk of the
 /// vocabulary and one block of rows at a time. Since d log p / dh = s (W_y - E[W]), the mean over p, a forward pass of training accumulates that mean
-/// chunk by chunk (rescaled whenever a larger logit appears, as in online softmax), and the backward pass needs no logits. With a soft cap c (0: none)
-/// the logits are c tanh(z / c), and each row of W counts times the slope of the cap at its logit.
+/// chunk by chunk (rescaled whenever a larger logit appears, as in online softmax), and the backward pass needs no logits. With a soft cap c
+/// (0: none) the logits are c tanh(z / c), and each row of W counts times the slope of the cap at its logit.
 /// </summary>
 internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weight? bias = null)
 {
