@@ -15,9 +15,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// <param name="dropout">The probability of dropout, 0 for none.</param>
 internal sealed class LoraFactors(int number, ParameterStore store, Parameter a, Parameter b, double scaling, double dropout) : IDisposable
 {
-    private const double SmallestNorm = 1e-15; // a row of zeros stays zero
-
-    private readonly Scalar _scaling = scaling, _trainingScaling = scaling / (1 - dropout);
+    // Fields: temporary scalars could be collected during the native call.
+    private readonly Scalar _scaling = scaling, _trainingScaling = scaling / (1 - dropout), _smallestNorm = 1e-15; // a row of zeros stays zero
     private Tensor? _norms; // n, of the values of this version
     private int _version;
 
@@ -68,7 +67,7 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
         using var off = no_grad();
         var w = weight.Values.to_type(float32);
         if (weight.Scales is not null) w = w * weight.Scales.to_type(float32).unsqueeze(1);
-        _norms = w.add(B.Values.mm(A.Values), alpha: _scaling).norm(1).clamp_min(SmallestNorm).DetachFromDisposeScope();
+        _norms = w.add(B.Values.mm(A.Values), alpha: _scaling).norm(1).clamp_min(_smallestNorm).DetachFromDisposeScope();
         _version = store.Version;
         return _norms;
     }

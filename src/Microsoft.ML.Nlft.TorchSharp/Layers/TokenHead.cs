@@ -3,16 +3,16 @@ using static TorchSharp.torch.nn;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T + b. Logits exist for one block of rows
-/// and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32. With a soft
-/// cap c, the logits are c tanh(z / c).
+/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T + b. Logits exist for one block of
+/// rows and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32. With a
+/// soft cap c, the logits are c tanh(z / c).
 /// </summary>
 internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight? bias)
 {
     private const int Chunk = 8192, RowsPerBlock = 1024;
 
     // Fields: temporary scalars could be collected during the native call.
-    private readonly Scalar _scale = scale, _cap = cap ?? 0, _inverseCap = 1 / cap ?? 0, _one = 1, _inverseScale = 1 / scale;
+    private readonly Scalar _scale = scale, _cap = cap ?? 0, _inverseCap = 1 / cap ?? 0, _one = 1, _two = 2, _inverseScale = 1 / scale;
 
     /// <summary>The output matrix [V, H]; the embedding if the weights are tied.</summary>
     public Weight Weight { get; } = weight;
@@ -68,7 +68,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
             {
                 using var chunk = NewDisposeScope();
                 var z = Logits(hidden, first);
-                var slope = cap is null ? null : z.mul(_inverseCap).square().neg_().add_(_one, _one);
+                var slope = cap is null ? null : z.mul(_inverseCap).pow(_two).neg_().add_(_one, _one);
                 var g = z.sub_(logSum).exp_();
                 var (column, inside) = Column(y, first, g.shape[1]);
                 g.scatter_add_(1, column.unsqueeze(1), inside.to_type(float32).neg_().unsqueeze(1));

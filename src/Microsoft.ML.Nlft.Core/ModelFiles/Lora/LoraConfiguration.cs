@@ -29,10 +29,9 @@ public sealed record LoraConfiguration
     public double Dropout { get; init; } = 0.05;
 
     /// <summary>
-    /// The layers that are adapted: last names (<c>up_proj</c>), longer suffixes of their paths, or whole paths. They may be the embedding
+    /// The linear layers that are adapted: last names (<c>up_proj</c>), longer suffixes of their paths, or whole paths; also the embedding
     /// (<c>embed_tokens</c>) and the output layer (<c>lm_head</c>). Default gate_proj, up_proj, down_proj: in a fresh adapter for a model that has
-    /// no such names, its own feed-forward network. Not used when there is a
-    /// <see cref="TargetPattern"/>.
+    /// no such names, its own feed-forward network. Not used when there is a <see cref="TargetPattern"/>.
     /// </summary>
     public IReadOnlyList<string> TargetModules { get; init; } = s_feedForward;
 
@@ -151,8 +150,9 @@ public sealed record LoraConfiguration
     }
 
     /// <summary>
-    /// Returns the settings of a fresh adapter for a model, as PEFT has them: the default modules are those of its own feed-forward network; where there are experts, the names of their projections and of the router become
-    /// <see cref="TargetParameters"/>, without dropout; gate and up, which are one parameter there, take twice the rank and alpha.
+    /// Returns the settings of a fresh adapter for a model, as PEFT has them: the default modules are those of its own feed-forward network; where
+    /// there are experts, the names of their projections and of the router become <see cref="TargetParameters"/>, without dropout; gate and up,
+    /// which are one parameter there, take twice the rank and alpha.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <exception cref="NlftException">Of gate and up only one is named.</exception>
