@@ -11,11 +11,12 @@ internal sealed class StudyData
 {
     private const int TestProblems = 100, TrainingProblems = 200, SamplesPerQuestion = 4, Seed = 4711;
 
-    private readonly List<DataRow> _pool = [];
+    private readonly IReadOnlyList<DataRow> _pool, _kept;
     private readonly Dictionary<string, WordProblem> _problems;
 
-    private StudyData(IReadOnlyList<WordProblem> training, IReadOnlyList<WordProblem> test) =>
-        (_problems, Test) = (training.ToDictionary(problem => problem.Question), test);
+    private StudyData(
+        IReadOnlyList<WordProblem> problems, IReadOnlyList<DataRow> pool, IReadOnlyList<DataRow> kept, IReadOnlyList<WordProblem> test) =>
+        (_problems, _pool, _kept, Test) = (problems.ToDictionary(problem => problem.Question), pool, kept, test);
 
     /// <summary>The test problems.</summary>
     public IReadOnlyList<WordProblem> Test { get; }
@@ -29,12 +30,24 @@ internal sealed class StudyData
     /// <param name="model">The base model.</param>
     /// <param name="seen">The questions of the pretraining.</param>
     /// <param name="journal">The journal of the responses.</param>
+    /// <param name="heldOut">Whether rows are held out: then the kinds that the model must keep need responses as well.</param>
     /// <param name="cancellationToken">Cancels the generation.</param>
-    public static async Task<StudyData> MakeAsync(StudyFamily family, LocalModel model, IReadOnlySet<string> seen, string journal,
+    public static async Task<StudyData> MakeAsync(StudyFamily family, LocalModel model, IReadOnlySet<string> seen, string journal, bool heldOut,
         CancellationToken cancellationToken)
     {
-        var (training, test) = Draw(family, seen);
-        var data = new StudyData(training, test);
+        var (training, test, kept) = Draw(family, seen);
+        if (!heldOut) kept = [];
+        var pool = await RespondAsync(family, training, model, journal, cancellationToken);
+        return new StudyData([.. training, .. kept], pool,
+            await RespondAsync(family, kept, model, Path.ChangeExtension(journal, ".kept.jsonl"), cancellationToken), test);
+    }
+
+    private static async Task<List<DataRow>> RespondAsync(
+        StudyFamily family, IReadOnlyList<WordProblem> problems, LocalModel model, string journal, CancellationToken cancellationToken)
+    {
+        var pool = new List<DataRow>();
+        if (problems.Count == 0) return pool;
+        var byQuestion = problems.ToDictionary(problem => problem.Question);
         var options = new ResponseOptions
         {
             SamplesPerQuestion = SamplesPerQuestion,
@@ -42,7 +55,7 @@ internal sealed class StudyData
             Journal = journal,
         };
         var random = new Random(Seed);
-        var questions = training.Select((problem, i) => new DataRow
+        var questions = problems.Select((problem, i) => new DataRow
         {
             Question = problem.Question,
             Answer = Text(problem.Answer),
@@ -54,11 +67,11 @@ internal sealed class StudyData
             var verdict = await new RuleBasedJudge().JudgeAsync(response.Row, cancellationToken);
             // A wrong step is named as a person would; where the steps cannot be read, the rule's words stand.
             var named = verdict.Kind == VerdictKind.Incorrect
-                && SolutionReader.Read(data._problems[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
+                && SolutionReader.Read(byQuestion[response.Row.Question], response.Row.Response!) is { Faults.Count: > 0 } solution
                 ? JudgmentWriter.Write(solution, random) : verdict.Judgment;
-            data._pool.Add(response.Row with { Judgment = named });
+            pool.Add(response.Row with { Judgment = named });
         }
-        return data;
+        return pool;
     }
 
     /// <summary>Draws the rows of a mix; null when there are too few of a kind.</summary>
@@ -80,6 +93,19 @@ internal sealed class StudyData
         }
     }
 
+    /// <summary>
+    /// Draws rows to hold out, a response to each of some questions that other rows do not ask, of every kind that the tests ask.
+    /// </summary>
+    public IReadOnlyList<TrainingExample> HeldOut(IReadOnlyList<TrainingExample> others, int count, int seed)
+    {
+        var asked = others.Select(row => row.Question).ToHashSet();
+        return [.. From(_pool, _kept.Count == 0 ? count : count / 2), .. From(_kept, count / 2)];
+
+        IEnumerable<TrainingExample> From(IReadOnlyList<DataRow> rows, int most) => rows.Count == 0 ? []
+            : RowSelection.First(rows, rows.Count, seed).Where(row => !asked.Contains(row.Question)).DistinctBy(row => row.Question).Take(most)
+                .Select(row => row.ToExample());
+    }
+
     /// <summary>Returns how many test problems a model answers correctly, and its first wrong answer with the question.</summary>
     public (int Right, string? FirstWrong) TestModel(LocalModel model, CancellationToken cancellationToken)
     {
@@ -91,9 +117,11 @@ internal sealed class StudyData
     }
 
     /// <summary>
-    /// Draws the test problems first. A family with few problems uses a third of them for the test, and fewer questions.
+    /// Draws the test problems first. A family with few problems uses a third of them for the test, and fewer questions. Kept are problems to hold
+    /// out, of the kinds that the model must keep.
     /// </summary>
-    private static (IReadOnlyList<WordProblem> Training, IReadOnlyList<WordProblem> Test) Draw(StudyFamily family, IReadOnlySet<string> seen)
+    private static (IReadOnlyList<WordProblem> Training, IReadOnlyList<WordProblem> Test, IReadOnlyList<WordProblem> Kept) Draw(
+        StudyFamily family, IReadOnlySet<string> seen)
     {
         var generator = new ProblemGenerator(Seed, seen);
         if (family.Problems.Count > 1)
@@ -102,12 +130,14 @@ internal sealed class StudyData
             var each = (TestProblems + TrainingProblems) / family.Problems.Count + 1;
             var drawn = family.Problems.SelectMany(kind => generator.UpTo(each, kind)).ToArray();
             new Random(Seed).Shuffle(drawn);
-            return Split(drawn);
+            var (rows, tests) = Split(drawn);
+            return (rows, tests, []);
         }
         var (training, test) = Split(generator.UpTo(TestProblems + TrainingProblems, family.Problems[0]));
-        if (family.Kept is not { Count: > 0 } kept) return (training, test);
+        if (family.Kept is not { Count: > 0 } kept) return (training, test, []);
         var half = test.Count / 2;
-        return (training, [.. test.Take(half), .. kept.SelectMany(kind => generator.UpTo(half / kept.Count, kind))]);
+        IReadOnlyList<WordProblem> Kept() => [.. kept.SelectMany(kind => generator.UpTo(half / kept.Count, kind))];
+        return (training, [.. test.Take(half), .. Kept()], Kept());
     }
 
     private static (IReadOnlyList<WordProblem>, IReadOnlyList<WordProblem>) Split(IReadOnlyList<WordProblem> problems)

@@ -105,7 +105,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         foreach (var family in families)
         {
             var data = _data[family.Name] = await StudyData.MakeAsync(family, model, seen, Path.Combine(_folder, $"responses-{family.Name}.jsonl"),
-                cancellationToken);
+                options.EarlyStopping, cancellationToken);
             basic[family.Name] = (data.TestModel(model, cancellationToken).Right, data.Test.Count, data.Pool);
             log.WriteLine(
                 $"{family.Name}: {data.Pool.Correct} right and {data.Pool.Incorrect} wrong responses, {data.Test.Count} test problems, the base "

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft;
@@ -15,6 +16,10 @@ internal static class ChatCompletions
         var started = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
         app.UseStatusCodePages(context => WriteError(context.HttpContext, StatusError(context.HttpContext)));
         app.Use(ReportFailures);
+        var anyHost = app.Configuration["AllowedHosts"] is null or "*";
+        app.Use((context, next) => !anyHost || IsOwnHost(context) ? next(context) : throw ApiException.Invalid(null,
+            $"The host '{context.Request.Host}' is not served: name this machine as localhost or 127.0.0.1.",
+            status: StatusCodes.Status403Forbidden));
         app.MapGet("/v1/models", () => Results.Json(new ModelList("list", [new ModelEntry(model, "model", started, "local")]), Wire.Json));
         app.MapPost("/v1/chat/completions", context => CompleteAsync(context, client, model));
     }
@@ -27,14 +32,13 @@ internal static class ChatCompletions
             throw ApiException.Invalid(null, "The body must have the content type application/json.",
                 status: StatusCodes.Status415UnsupportedMediaType);
         }
-        var request = await JsonSerializer.DeserializeAsync<CompletionRequest>(context.Request.Body, Wire.Json, context.RequestAborted)
-            ?? throw ApiException.Invalid(null, "The body is null.");
+        var request = await ReadAsync(context);
         if (request.Model is { } name && name != model)
         {
             throw ApiException.Invalid("model", $"There is no model '{name}' here; there is '{model}'.", "model_not_found",
                 StatusCodes.Status404NotFound);
         }
-        var (messages, options) = (request.ToMessages(), request.ToOptions());
+        var (messages, options) = Convert(request);
         var local = client.GetService<LocalModel>();
         if (request.Stream is true)
         {
@@ -45,6 +49,39 @@ internal static class ChatCompletions
         var response = await client.GetResponseAsync(messages, options, context.RequestAborted);
         await context.Response.WriteAsJsonAsync(CompletionResponse.Whole(response, TokenLogprobs.Of(response.RawRepresentation, local)), Wire.Json,
             context.RequestAborted);
+    }
+
+    /// <summary>
+    /// Whether a request over the loopback address names this machine. A page of another site that gives its own name this machine's address (DNS
+    /// rebinding) sends its own name.
+    /// </summary>
+    private static bool IsOwnHost(HttpContext context) => context.Connection.LocalIpAddress is not { } address || !IPAddress.IsLoopback(address)
+        || context.Request.Host.Host is "localhost" or "127.0.0.1" or "[::1]" or "::1";
+
+    private static async Task<CompletionRequest> ReadAsync(HttpContext context)
+    {
+        try
+        {
+            return await JsonSerializer.DeserializeAsync<CompletionRequest>(context.Request.Body, Wire.Json, context.RequestAborted)
+                ?? throw ApiException.Invalid(null, "The body is null.");
+        }
+        catch (Exception fault) when (fault is InvalidOperationException or (IOException and not BadHttpRequestException))
+        {
+            throw ApiException.Invalid(null, $"The body cannot be read: {fault.Message}", cause: fault);
+        }
+    }
+
+    /// <summary>Converts a request. Texts inside raw JSON are decoded only here, where one that is not Unicode is found.</summary>
+    private static (IReadOnlyList<ChatMessage>, ChatOptions) Convert(CompletionRequest request)
+    {
+        try
+        {
+            return (request.ToMessages(), request.ToOptions());
+        }
+        catch (InvalidOperationException fault)
+        {
+            throw ApiException.Invalid(null, $"The body has a text that is not Unicode: {fault.Message}", cause: fault);
+        }
     }
 
     /// <summary>

@@ -8,7 +8,7 @@ internal sealed record CompletionRequest
 {
     public string? Model { get; init; }
 
-    public IReadOnlyList<Message>? Messages { get; init; }
+    public IReadOnlyList<Message?>? Messages { get; init; }
 
     public bool? Stream { get; init; }
 
@@ -56,7 +56,9 @@ internal sealed record CompletionRequest
     public IReadOnlyList<ChatMessage> ToMessages()
     {
         if (Messages is not { Count: > 0 }) throw ApiException.Invalid("messages", "'messages' must be a list of one message or more.");
-        return [.. Messages.Select((message, i) => new ChatMessage(Role(message, i), [.. Texts(message, i)]))];
+        return [.. Messages.Select((message, i) => message is null
+            ? throw ApiException.Invalid($"messages[{i}]", $"'messages[{i}]' is null.")
+            : new ChatMessage(Role(message, i), [.. Texts(message, i)]))];
     }
 
     /// <summary>Converts the options for Microsoft.Extensions.AI.</summary>
@@ -68,8 +70,7 @@ internal sealed record CompletionRequest
         Refuse(IsFilled(LogitBias), "logit_bias", "the model's own probabilities");
         Refuse(IsFilled(Tools), "tools", "a model that calls no tools");
         Refuse(IsFilled(Functions), "functions", "a model that calls no functions");
-        Refuse(IsFilled(ResponseFormat) && !(ResponseFormat!.Value.TryGetProperty("type", out var type) && type.ValueEquals("text")),
-            "response_format", "text");
+        Refuse(IsFilled(ResponseFormat) && !IsText(ResponseFormat!.Value), "response_format", "text");
         return new ChatOptions
         {
             Temperature = Temperature,
@@ -115,6 +116,9 @@ internal sealed record CompletionRequest
             part.ValueKind == JsonValueKind.Object && part.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String
                 ? text.GetString() : null;
     }
+
+    private static bool IsText(JsonElement format) => format.ValueKind == JsonValueKind.Object && format.TryGetProperty("type", out var type)
+        && type.ValueKind == JsonValueKind.String && type.ValueEquals("text");
 
     private static bool IsFilled(JsonElement? element) => element switch
     {

@@ -2,7 +2,8 @@
 //   dotnet run --project samples/ChatServer -c Release -- --model FOLDER [--base-model FOLDER] [--urls http://127.0.0.1:5080]
 //   curl http://127.0.0.1:5080/v1/chat/completions -H "Content-Type: application/json" -d '{"messages": [{"role": "user", "content": "Hello"}]}'
 // FOLDER is a model folder or a model saved by mlContext.Nlft().Save. Default: the small sample model. The server needs no API key; it listens on
-// this machine only unless --urls says otherwise.
+// this machine only unless --urls says otherwise. On this machine it answers only requests whose Host header names it; behind a proxy, say
+// --AllowedHosts NAME.
 using System.Runtime.CompilerServices;
 using ChatServer;
 using Microsoft.ML.Nlft;

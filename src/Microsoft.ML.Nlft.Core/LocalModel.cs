@@ -2,6 +2,7 @@ using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Export;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
@@ -16,8 +17,8 @@ namespace Microsoft.ML.Nlft;
 /// </summary>
 /// <remarks>
 /// <see cref="Generate"/>, <see cref="Answer"/>, <see cref="AnswerStreaming"/> (a token at a time), <see cref="FineTune"/>,
-/// <see cref="ExportAdapter"/>, <see cref="Save"/>, saliency maps, disposal and the chat clients of the model are thread-safe through one lock. The
-/// other members must be called by one caller at a time.
+/// <see cref="ExportAdapter"/>, <see cref="Save"/>, <see cref="SaveGguf"/>, saliency maps, disposal and the chat clients of the model are thread-safe
+/// through one lock. The other members must be called by one caller at a time.
 /// </remarks>
 /// <example>
 /// <code>
@@ -46,8 +47,8 @@ public sealed class LocalModel : ITrainableModel, IDisposable
 
     /// <summary>Opens a model on an engine.</summary>
     /// <param name="folder">
-    /// A model folder in Hugging Face layout, or a saved model: what <see cref="Save"/>, <c>mlContext.Nlft().Save</c> or <c>nlft train</c> wrote. A
-    /// saved model brings its base model, adapter and prompts; <paramref name="options"/> override them.
+    /// A model folder in Hugging Face layout, a GGUF file, or a saved model: what <see cref="Save"/>, <c>mlContext.Nlft().Save</c> or
+    /// <c>nlft train</c> wrote. A saved model brings its base model, adapter and prompts; <paramref name="options"/> override them.
     /// </param>
     /// <param name="options">Engine, adapter, what to train, prompts.</param>
     /// <param name="cancellationToken">Observed while weights load.</param>
@@ -197,6 +198,28 @@ public sealed class LocalModel : ITrainableModel, IDisposable
         if (Folder.IsAt(folder)) throw new NlftException(folder, "the folder of the base model", "another folder", "Save the model beside it.");
         card ??= Description?.Card is { } kept ? kept with { BaseModel = Name } : new ModelCard { BaseModel = Name };
         _trainedOn.OnFirst($"saving {folder}", () => LocalModelDescription.SaveModel(folder, Folder, CurrentAdapter(), settings, card));
+    }
+
+    /// <summary>
+    /// Saves the whole model as one GGUF file, which llama.cpp, LLamaSharp, Ollama and LM Studio run: base weights with the adapter merged into
+    /// them, or all weights as they were trained, with vocabulary, special tokens and chat template. <see cref="GgufExport.Write"/> says how exact
+    /// the types are. Of processes that trained together, the first one writes, and the others return when it has finished.
+    /// </summary>
+    /// <param name="path">The file; written atomically.</param>
+    /// <param name="options">Type, name, Modelfile; null: F16.</param>
+    /// <param name="cancellationToken">Observed between rows of a weight.</param>
+    /// <exception cref="NlftException">
+    /// An option is not valid, the file exists, a weight is beyond the type's range, or llama.cpp does not have the architecture, one of its
+    /// settings, or the tokenizer's steps.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">Writing was cancelled; nothing is left.</exception>
+    public void SaveGguf(string path, GgufExportOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var weights = Network.Trainable == TrainableWeights.All ? Serialize(() => Network.Export(ModelState.Weights)) : [];
+        var trained = weights.ToDictionary(tensor => tensor.Name, tensor => tensor.Values, StringComparer.Ordinal);
+        _trainedOn.OnFirst($"saving {path}",
+            () => GgufExport.WriteTrained(Folder, CurrentAdapter(), trained, path, options ?? new(), cancellationToken));
     }
 
     /// <summary>Waits for exclusive use of the model and runs <paramref name="work"/>.</summary>

@@ -37,7 +37,7 @@ public sealed record LocalModelDescription
     /// <summary>The base model's name: <c>organisation/name</c> on the hub, or its folder's own name; null in files of older versions.</summary>
     public string? BaseModelName { get; init; }
 
-    /// <summary>The base model's folder as a path from the saved folder, with slashes; null when there is no such path.</summary>
+    /// <summary>The base model's folder or GGUF file as a path from the saved folder, with slashes; null when there is no such path.</summary>
     public string? BaseModelRelativePath { get; init; }
 
     /// <summary>Full path of the base model's folder when the model was saved: the last place where it is looked for.</summary>
@@ -130,7 +130,7 @@ public sealed record LocalModelDescription
         var tried = new List<string>();
         foreach (var place in BaseModelPlaces(Path.GetFullPath(folder), locator).Distinct())
         {
-            if (!File.Exists(Path.Combine(place, "config.json"))) tried.Add($"no model in {place}");
+            if (!ModelLocator.IsModel(place)) tried.Add($"no model in {place}");
             else if (Matches(place)) return place;
             else tried.Add($"another model in {place}");
         }

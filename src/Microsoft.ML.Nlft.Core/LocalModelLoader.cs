@@ -19,7 +19,7 @@ internal static class LocalModelLoader
         OptionCheck.Require(options.BaseModelName is null || !string.IsNullOrWhiteSpace(options.BaseModelName), nameof(options.BaseModelName),
             options.BaseModelName, "the name of a model, or null", "Name it as on the hub: organisation/name.");
         var locator = options.Locator ?? new ModelLocator();
-        if (!Directory.Exists(folder))
+        if (!ModelLocator.IsPath(folder))
         {
             var found = locator.Find(folder);
             options = options with { BaseModelName = options.BaseModelName ?? folder };
@@ -40,8 +40,9 @@ internal static class LocalModelLoader
         var folder = ModelFolder.Open(path);
         try
         {
-            var tokenizer = HuggingFaceTokenizer.Load(folder.Path, folder.Configuration.VocabularySize);
-            var prompts = PromptsOf(folder, tokenizer, options.Prompts ?? new());
+            var configuration = TokenizerConfiguration.Read(folder.Documents);
+            var tokenizer = HuggingFaceTokenizer.Load(folder.Documents, folder.Configuration.VocabularySize, configuration);
+            var prompts = PromptsOf(folder, tokenizer, ChatTemplate.Load(folder.Documents, configuration), options.Prompts ?? new());
             var engine = options.Engine ?? new ManagedEngine();
             var communicator = Communicator.Resolve(shared: true, options.Communicator);
             MemoryCheck.RequireWeights(engine, folder, options.Trainable);
@@ -60,10 +61,10 @@ internal static class LocalModelLoader
         }
     }
 
-    private static PromptEncoder PromptsOf(ModelFolder folder, HuggingFaceTokenizer tokenizer, PromptOptions options)
+    private static PromptEncoder PromptsOf(ModelFolder folder, HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options)
     {
         var fitting = options with { MaximumTokens = Math.Min(options.MaximumTokens, folder.Configuration.MaximumPositions) };
-        return new PromptEncoder(tokenizer, ChatTemplate.Load(folder.Path), fitting, folder.EndOfSequenceIds);
+        return new PromptEncoder(tokenizer, template, fitting, folder.EndOfSequenceIds);
     }
 
     private static ModelLoadOptions Request(ModelFolder folder, LocalModelOptions options, Communicator communicator) => new()

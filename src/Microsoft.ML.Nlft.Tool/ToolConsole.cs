@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.ML.Nlft.Distributed;
+using Microsoft.ML.Nlft.Tool.Display;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
@@ -13,14 +14,24 @@ internal sealed class ToolConsole
 {
     private const int PlainWidth = 130; // the comparison of models by memory takes 123
 
+    private readonly TextWriter _out = TextWriter.Null, _error = TextWriter.Null; // for Spectre, which writes the terminal's own commands
+
     /// <summary>Standard input: what the user types or pipes in.</summary>
     public required TextReader In { get; init; }
 
-    /// <summary>Results.</summary>
-    public required TextWriter Out { get; init; }
+    /// <summary>Results: as they are in a file or a pipe, with control characters shown at a terminal.</summary>
+    public required TextWriter Out
+    {
+        get => OutIsTerminal ? new EscapedWriter(field) : field;
+        init => (field, _out) = (value, value);
+    }
 
-    /// <summary>Progress, summaries and errors.</summary>
-    public required TextWriter Error { get; init; }
+    /// <summary>Progress, summaries and errors, with control characters shown.</summary>
+    public required TextWriter Error
+    {
+        get => new EscapedWriter(field);
+        init => (field, _error) = (value, value);
+    }
 
     /// <summary>The folder that paths are relative to; empty: the process's working directory.</summary>
     public string WorkingDirectory { get; init; } = "";
@@ -74,7 +85,7 @@ internal sealed class ToolConsole
     {
         if (OutIsTerminal)
         {
-            Styled(Out, terminal: true).Write(renderable);
+            Styled(_out, terminal: true).Write(renderable);
             return;
         }
         var text = new StringWriter();
@@ -83,15 +94,22 @@ internal sealed class ToolConsole
     }
 
     /// <summary>The console for messages, which draws the bars.</summary>
-    public IAnsiConsole Messages => Styled(Error, ErrorIsTerminal);
+    public IAnsiConsole Messages => Styled(_error, ErrorIsTerminal);
 
-    private IAnsiConsole Styled(TextWriter writer, bool terminal) => AnsiConsole.Create(new AnsiConsoleSettings
+    private IAnsiConsole Styled(TextWriter writer, bool terminal)
+    {
+        var console = AnsiConsole.Create(Settings(writer, terminal));
+        console.Pipeline.Attach(new EscapedSegments());
+        return console;
+    }
+
+    private AnsiConsoleSettings Settings(TextWriter writer, bool terminal) => new()
     {
         Ansi = terminal ? AnsiSupport.Detect : AnsiSupport.No,
         ColorSystem = terminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
         Interactive = terminal ? InteractionSupport.Detect : InteractionSupport.No,
         Out = new Output(writer, terminal, Width),
-    });
+    };
 
     /// <summary>Prints only if the processes of lower rank were killed.</summary>
     private sealed class SpeakerWriter(TextWriter writer, Communicator ranks) : TextWriter

@@ -81,7 +81,7 @@ public sealed class TorchSharpEngine : IModelEngine
         {
             Weights = all ? 0 : int8 ? estimate.Int8Weights : estimate.Weights,
             Trained = MemoryEstimate.Trained(trained),
-            Activations = request.Tokens == 0 ? 0 : estimate.Activations(lora, recompute),
+            Activations = request.Tokens == 0 ? 0 : request.ScoresOnly ? estimate.ScoringActivations : estimate.Activations(lora, recompute),
             Available = available,
         };
         var need = Need(Options.Int8Weights, Recompute);

@@ -51,6 +51,9 @@ public sealed class TorchSharpMemoryEstimate
     /// <summary>Gets the bytes of the key/value cache during generation.</summary>
     public long Cache => 2L * _size * _model.LayerCount * _model.KeyValueHeadCount * _model.HeadSize * _tokens;
 
+    /// <summary>Gets the bytes that a pass that only scores holds at least: input and output of a layer, and the widest inside it.</summary>
+    public long ScoringActivations => _size * _tokens * (2L * _model.HiddenSize + _model.FeedForwardWidth);
+
     /// <summary>Computes the bytes of the activations that a training pass keeps.</summary>
     /// <param name="lora">The adapter that is trained; null: all weights are.</param>
     /// <param name="recompute">Whether the backward pass recomputes activations.</param>

@@ -23,6 +23,8 @@ internal static class ModelZip
     /// <summary>Number of chunks: many rows of moderate size instead of one huge text. Fixed, because saved files depend on it.</summary>
     public const int ChunkCount = 64;
 
+    private const long MostFixed = 16L << 20, MostRatio = 32; // the files may take 16 MB, and 32 times what they take packed
+
     public static void Save(TextGenerationTransformer model, ModelSaveContext ctx)
     {
         var mlContext = new MLContext();
@@ -88,11 +90,51 @@ internal static class ModelZip
         IEnumerable<ReadOnlyMemory<char>> chunks, string? modelFolder, IModelEngine? engine, string? zipFolder = null)
     {
         using var place = new TemporaryPlace();
-        using (var decoded = new CryptoStream(File.Create(place.Archive), new FromBase64Transform(), CryptoStreamMode.Write))
-            foreach (var chunk in chunks) decoded.Write(Encoding.ASCII.GetBytes(chunk.ToArray()));
-        ZipFile.ExtractToDirectory(place.Archive, place.Folder);
+        Guard(() =>
+        {
+            using (var decoded = new CryptoStream(File.Create(place.Archive), new FromBase64Transform(), CryptoStreamMode.Write))
+                foreach (var chunk in chunks) decoded.Write(Encoding.ASCII.GetBytes(chunk.ToArray()));
+            Extract(place.Archive, place.Folder);
+            return true;
+        });
         return SavedModel.Load(place.Folder, modelFolder ?? BaseModel(LocalModelDescription.Load(place.Folder), zipFolder), engine);
     }
+
+    /// <summary>Unpacks the files of an archive; stops before they take more room than an adapter of that packed size could.</summary>
+    private static void Extract(string path, string folder)
+    {
+        using var archive = ZipFile.OpenRead(path);
+        var left = MostFixed + (MostRatio * new FileInfo(path).Length);
+        var buffer = new byte[1 << 16];
+        foreach (var entry in archive.Entries)
+        {
+            if (entry.FullName.EndsWith('/')) continue; // a folder, created with its files
+            var target = Path.GetFullPath(Path.Combine(folder, entry.FullName));
+            if (!target.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal)) throw Damaged($"the path {entry.FullName}");
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            using var packed = entry.Open();
+            using var file = new FileStream(target, FileMode.CreateNew);
+            for (int read; (read = packed.Read(buffer)) > 0; file.Write(buffer, 0, read))
+                if ((left -= read) < 0) throw Damaged($"files that unpack to more than {MostRatio} times their size");
+        }
+    }
+
+    /// <summary>Runs a step of unpacking; a damaged zip is reported as bad input.</summary>
+    private static T Guard<T>(Func<T> step)
+    {
+        try
+        {
+            return step();
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException or FormatException or UnauthorizedAccessException or CryptographicException
+            or NotSupportedException or InvalidOperationException or ArgumentException)
+        {
+            throw Damaged($"contents that cannot be unpacked ({e.Message})", e);
+        }
+    }
+
+    private static NlftException Damaged(string found, Exception? cause = null) =>
+        new("model zip", found, "a model saved by mlContext.Model.Save", "Save the model again, or use a zip that is whole.", cause);
 
     /// <summary>Finds the base model from the folders that a zip may be used in: its own, the working folder, the program's.</summary>
     private static string BaseModel(LocalModelDescription saved, string? zipFolder)
@@ -148,8 +190,11 @@ internal static class ModelZip
     private static IEnumerable<ReadOnlyMemory<char>>? Payload(ITransformer[] links)
     {
         if (links.OfType<CustomMappingTransformer<CarrierQuestion, CarrierChunks>>().FirstOrDefault() is not { } chunks) return null;
-        var table = links.OfType<ValueMappingTransformer>().First();
-        var rows = new MLContext().Data.LoadFromEnumerable([new CarrierQuestion()]);
-        return table.Transform(chunks.Transform(rows)).GetColumn<ReadOnlyMemory<char>[]>(CarrierColumns.Payload).Single();
+        return Guard(() =>
+        {
+            var table = links.OfType<ValueMappingTransformer>().First();
+            var rows = new MLContext().Data.LoadFromEnumerable([new CarrierQuestion()]);
+            return table.Transform(chunks.Transform(rows)).GetColumn<ReadOnlyMemory<char>[]>(CarrierColumns.Payload).Single();
+        });
     }
 }

@@ -4,6 +4,7 @@ using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Export;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;
 
@@ -24,7 +25,9 @@ public sealed partial class NlftCatalog
     public NlftDataCatalog Data { get; }
 
     /// <summary>Opens a base model without fine-tuning, as a baseline to compare with.</summary>
-    /// <param name="modelFolder">The base model: a folder in Hugging Face layout, or a name that <see cref="ModelLocator"/> finds.</param>
+    /// <param name="modelFolder">
+    /// The base model: a folder in Hugging Face layout, a GGUF file, or a name that <see cref="ModelLocator"/> finds.
+    /// </param>
     /// <param name="questionColumnName">Text column with the questions.</param>
     /// <param name="outputColumnName">Column that answers are written to.</param>
     /// <param name="instructionColumnName">Text column with instructions for the system prompt, or null.</param>
@@ -85,6 +88,29 @@ public sealed partial class NlftCatalog
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         SavedModel.SaveMerged(model, folder, card ?? model.Card);
+    }
+
+    /// <summary>
+    /// Saves a model as one GGUF file, which llama.cpp, LLamaSharp, Ollama and LM Studio run: base weights with the adapter merged into them,
+    /// vocabulary and chat template. <see cref="GgufExport.Write"/> says how exact the types are.
+    /// </summary>
+    /// <param name="model">The model, with or without an adapter.</param>
+    /// <param name="path">The file; written atomically.</param>
+    /// <param name="options">Type, name, Modelfile; null: F16.</param>
+    /// <exception cref="NlftException">
+    /// An option is not valid, the file exists, a weight is beyond the type's range, or llama.cpp does not have the architecture, one of its
+    /// settings, or the tokenizer's steps.
+    /// </exception>
+    /// <example>
+    /// <code>
+    /// mlContext.Nlft().SaveGguf(model, "word-problems.gguf", new() { Type = GgufType.Q8_0 });
+    /// </code>
+    /// </example>
+    public void SaveGguf(TextGenerationTransformer model, string path, GgufExportOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        model.Model.SaveGguf(path, options);
     }
 
     /// <summary>Loads what <see cref="Save"/>, <see cref="LocalModel.Save"/> or <c>nlft train</c> wrote.</summary>

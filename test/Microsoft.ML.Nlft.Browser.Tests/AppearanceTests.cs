@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Saliency;
 using OpenQA.Selenium;
 
@@ -12,6 +13,8 @@ public sealed class AppearanceTests
 {
     private static readonly string s_folder = Directory.CreateTempSubdirectory("nlft-page").FullName;
     private static readonly string s_page = Path.Combine(s_folder, "map.html"), s_played = Path.Combine(s_folder, "played.html");
+    private static readonly string s_loss = Path.Combine(s_folder, "loss.html");
+    private static string s_carries = "";
 
     [ClassInitialize]
     public static void MakeThePages(TestContext context)
@@ -24,6 +27,13 @@ public sealed class AppearanceTests
         var longNames = rows.Select(row => row with { Source = new string('s', 80) }).ToList();
         SaliencyMap.Create(new string('m', 80), map.Options, longNames, [new(0, seen), new(1, seen), new(2, seen)],
             id => model.Tokenizer.Decode([id], skipSpecialTokens: false)).Save(s_played);
+        TrainingExample[] chats = [rows[30], rows[0] with { Chat = new() { Messages = [.. Turns("user", "assistant", "user", "assistant")] } }];
+        var loss = model.CreateLossMap(chats, context.CancellationToken);
+        loss.Save(s_loss);
+        s_carries = string.Join(' ', loss.Rows.Select(row => string.Concat(row.Tokens.Select(token => token.Saliency.Coefficient > 0 ? 1 : 0))));
+
+        static IEnumerable<Dictionary<string, object?>> Turns(params string[] roles) =>
+            roles.Select((role, i) => new Dictionary<string, object?> { ["role"] = role, ["content"] = $"{i} + {i} = {2 * i}" });
     }
 
     [ClassCleanup]
@@ -52,6 +62,26 @@ public sealed class AppearanceTests
         browser.OpenFile(s_played);
         browser.Run("const view = await nlft.page; view.select(0, 3);");
         Check(browser, $"map-played-{Name(width, dark)}");
+        Assert.AreEqual("", string.Join('\n', browser.Complaints()));
+    }
+
+    [TestMethod]
+    [DataRow(390, false)]
+    [DataRow(390, true)]
+    [DataRow(1400, false)]
+    [DataRow(1400, true)]
+    public void LossMap_AnyWidthAndTheme_ShowsWhatCarriesLossAndIsReadable(int width, bool dark)
+    {
+        using var browser = Start(width, dark);
+        browser.OpenFile(s_loss);
+        browser.Run("const view = await nlft.page; view.select(0, 3); document.querySelectorAll('details').forEach(fold => fold.open = true);");
+        Assert.AreEqual(s_carries, browser.Run("""
+            return [0, 1].map(r => [...document.querySelectorAll(`#row-${r} .t`)].map(t => t.classList.contains('p5') ? 1
+                : t.classList.contains('z') ? 0 : '?').join('')).join(' ');
+            """).GetString());
+        Assert.AreEqual("Which tokens carry loss", browser.Run("return document.getElementById('title').textContent;").GetString());
+        Check(browser, $"loss-{Name(width, dark)}");
+        CheckHelp(browser, $"loss-help-{Name(width, dark)}");
         Assert.AreEqual("", string.Join('\n', browser.Complaints()));
     }
 

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 
@@ -146,6 +147,16 @@ public sealed class ChatServerTests
     [DataRow("{'logit_bias': {'1': 5}, " + Question + "}", 400, "logit_bias", "unsupported_parameter", "not supported")]
     [DataRow("{'tools': [{}], " + Question + "}", 400, "tools", "unsupported_parameter", "not supported")]
     [DataRow("{'functions': [{}], " + Question + "}", 400, "functions", "unsupported_parameter", "not supported")]
+    [DataRow("{'response_format': {'type': 5}, " + Question + "}", 400, "response_format", "unsupported_parameter", "not supported")]
+    [DataRow("{'response_format': 'text', " + Question + "}", 400, "response_format", "unsupported_parameter", "not supported")]
+    [DataRow("{'response_format': [1], " + Question + "}", 400, "response_format", "unsupported_parameter", "not supported")]
+    [DataRow("{'messages': [null]}", 400, "messages[0]", null, "'messages[0]' is null.")]
+    [DataRow("{'messages': [{'role': 'user', 'content': 'x'}, null]}", 400, "messages[1]", null, "'messages[1]' is null.")]
+    [DataRow("{'messages': [{'role': 'user', 'content': '\\ud800'}]}", 400, null, null, "not Unicode")]
+    [DataRow("{'messages': [{'role': 'user', 'content': [{'type': 'text', 'text': '\\udfff'}]}]}", 400, null, null, "not Unicode")]
+    [DataRow("{'stop': '\\ud800', " + Question + "}", 400, null, null, "not Unicode")]
+    [DataRow("{'stop': ['\\ud800x'], " + Question + "}", 400, null, null, "not Unicode")]
+    [DataRow("{'chat_template_kwargs': {'a': '\\ud800'}, " + Question + "}", 400, null, null, "half of a surrogate pair")]
     [DataRow("{'response_format': {'type': 'json_object'}, " + Question + "}", 400, "response_format", "unsupported_parameter", "not supported")]
     public async Task Post_BadRequest_ReturnsAnErrorObject(string json, int status, string? parameter, string? code, string message)
     {
@@ -156,6 +167,74 @@ public sealed class ChatServerTests
         Assert.AreEqual("invalid_request_error", error.GetProperty("type").GetString());
         Assert.AreEqual(parameter, error.GetProperty("param").GetString());
         Assert.AreEqual(code, error.GetProperty("code").GetString());
+    }
+
+    [TestMethod]
+    [DataRow("{\"messages\": [{\"role\": \"user\", \"content\": \"?\"}]}")]
+    [DataRow("{\"messages\": [{\"role\": \"?\", \"content\": \"x\"}]}")]
+    [DataRow("{\"model\": \"?\"}")]
+    [DataRow("{\"?\": 1}")]
+    [DataRow("?{}")]
+    public async Task Post_BytesThatAreNotUtf8_IsABadRequest(string json)
+    {
+        var body = new ByteArrayContent([.. Encoding.Latin1.GetBytes(json.Replace('?', '\u00ff'))]);
+        body.Headers.ContentType = new("application/json");
+        using var response = await _server.Http.PostAsync("/v1/chat/completions", body);
+        Assert.AreEqual(400, (int)response.StatusCode, await response.Content.ReadAsStringAsync());
+    }
+
+    [TestMethod]
+    [DataRow("zz\r\n")]
+    [DataRow("-1\r\n")]
+    [DataRow("ffffffffffffffffff\r\n")]
+    [DataRow("5\r\n{}")]
+    [DataRow("2;\r\n{}x")]
+    public async Task Post_BrokenChunk_IsNoServerError(string chunk)
+    {
+        var answer = await SendAsync($"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            + $"Transfer-Encoding: chunked\r\n\r\n{chunk}", ends: true);
+        Assert.IsTrue(answer.Length == 0 || answer.StartsWith("HTTP/1.1 4", StringComparison.Ordinal), answer);
+    }
+
+    [TestMethod]
+    [DataRow("evil.example")]
+    [DataRow("evil.example:5080")]
+    [DataRow("localhost.evil.example")]
+    [DataRow("127.0.0.1.evil.example")]
+    [DataRow("10.0.0.1")]
+    public async Task Get_ForeignHost_IsForbidden(string host)
+    {
+        Assert.StartsWith("HTTP/1.1 403 ", await SendAsync($"GET /v1/models HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 200 ", await SendAsync("GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+        Assert.StartsWith("HTTP/1.1 400 ", await SendAsync($"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nHost: {host}\r\n\r\n"));
+    }
+
+    [TestMethod]
+    public async Task Post_TextFarBeyondTheContext_IsRefusedBeforeItIsTokenized()
+    {
+        var (status, body) = await _server.PostAsync($"{{'messages': [{{'role': 'user', 'content': '{new string('a', 5_000_000)}'}}]}}");
+        Assert.AreEqual(400, status);
+        Assert.StartsWith("the conversation: found 5000000 characters; expected at most 4194304: the model reads 16384 tokens.",
+            body.GetProperty("error").GetProperty("message").GetString()!);
+    }
+
+    /// <summary>Sends bytes over a connection, closes its sending half if that is their end, and returns what comes back.</summary>
+    private static async Task<string> SendAsync(string request, bool ends = false)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(_server.Address.Host, _server.Address.Port);
+        var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(request));
+        if (ends) client.Client.Shutdown(SocketShutdown.Send);
+        using var reader = new StreamReader(stream);
+        try
+        {
+            return await reader.ReadToEndAsync();
+        }
+        catch (IOException)
+        {
+            return ""; // closed without an answer
+        }
     }
 
     [TestMethod]

@@ -47,7 +47,7 @@ public sealed class RowWriterTests
         _tool.WriteRows();
         Directory.CreateDirectory(_tool.PathOf("taken/inside"));
         Assert.AreEqual(ExitCode.BadInput, _tool.Run("select --data rows.csv --count 2 --ratio incorrect --output taken"));
-        Assert.Contains($"nlft: {_tool.PathOf("taken")}: found a place that ", _tool.Error);
+        Assert.Contains($"nlft: {_tool.PathOf("taken")}: found a folder; expected a regular file", _tool.Error);
         Assert.Contains("What was there before is unchanged.", _tool.Error);
         Assert.IsEmpty(Directory.GetFiles(Path.GetDirectoryName(_tool.PathOf("taken"))!, ".*"));
     }

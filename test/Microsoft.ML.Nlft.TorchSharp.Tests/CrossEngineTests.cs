@@ -29,6 +29,30 @@ public class CrossEngineTests
         EngineSteps.AreClose(managed, torch, 1e-2);
     }
 
+    /// <summary>The gradients of an adapter of experts and router are those of the managed engine, with recomputed activations to the bit.</summary>
+    [TestMethod]
+    public void Backward_AdapterOfExperts_GivesTheGradientsOfTheManagedEngine()
+    {
+        using var folder = TinyModels.Create(3, TinyModels.Mixture);
+        var lora = EngineSteps.Lora with { TargetModules = ["q_proj", "gate", "gate_proj", "up_proj", "down_proj"] };
+        var managed = Gradients(new ManagedEngine(2));
+        var torch = Gradients(Models.Engine());
+        EngineSteps.AreClose(managed, torch, 1e-4);
+        Assert.HasCount(2 * (2 + 3), torch);
+        foreach (var (expected, actual) in torch.Zip(Gradients(Models.Engine(recompute: true))))
+            CollectionAssert.AreEqual(expected.Values, actual.Values, expected.Name);
+
+        IReadOnlyList<NamedTensor> Gradients(IModelEngine engine)
+        {
+            using var model = Models.Load(folder, engine: engine, lora: lora);
+            var random = new Random(6);
+            model.Import(ModelState.Weights, [.. model.Export(ModelState.Weights).OrderBy(factor => factor.Name, StringComparer.Ordinal)
+                .Select(factor => factor with { Values = [.. factor.Values.Select(_ => random.NextSingle() - 0.5f)] })]);
+            EngineSteps.Backward(model, EngineSteps.Batch(30, 4, 17));
+            return model.Export(ModelState.Gradients);
+        }
+    }
+
     /// <summary>On the same engine the resumed run ends where the unbroken one does, to the bit.</summary>
     [TestMethod]
     public void Run_ResumedOnTheTorchSharpEngine_EndsAsTheUnbrokenRunToTheBit()

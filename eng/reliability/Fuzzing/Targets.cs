@@ -37,6 +37,16 @@ internal static class Targets
             if (!File.Exists(Path.Combine(folder, "b.safetensors"))) File.WriteAllBytes(Path.Combine(folder, "b.safetensors"), others);
             OpenModel(folder);
         }),
+        new("gguf", "model.gguf", GgufSeeds.All, GgufSeeds.Mutate, folder =>
+        {
+            var path = Path.Combine(folder, "model.gguf");
+            using var model = ModelFolder.Open(path);
+            _ = model.WeightFingerprint;
+            foreach (var weight in ModelLayout.Weights(model.Configuration)) _ = model.Tensor(weight.Name, weight.Shape).ToArray().Length;
+            var tokenizer = HuggingFaceTokenizer.Load(path);
+            foreach (var text in s_texts) _ = tokenizer.Decode([.. tokenizer.EncodeToIds(text)], skipSpecialTokens: false);
+            _ = ChatTemplate.Load(path, s_templateLimits)?.Render([new("user", "Hi")], addGenerationPrompt: true);
+        }) { Memory = 256 << 20 },
         new("config", "config.json", Seeds("config"), Json.Mutate, folder =>
         {
             var configuration = ModelConfiguration.Load(folder);

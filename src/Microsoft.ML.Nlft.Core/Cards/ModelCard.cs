@@ -72,9 +72,11 @@ public sealed record ModelCard
     public bool Save(string folder, ModelCardKind kind)
     {
         var path = Path.Combine(folder, FileName);
-        if (File.Exists(path) && !File.ReadAllText(path).TrimEnd().EndsWith(ModelCardMarkdown.Mark, StringComparison.Ordinal)) return false;
+        if (File.Exists(path) && !IsCard(InputFile.ReadText(path, "a model card"))) return false;
         var bytes = System.Text.Encoding.UTF8.GetBytes(ToMarkdown(kind));
         AtomicFile.Write(path, stream => stream.Write(bytes));
         return true;
     }
+
+    private static bool IsCard(string text) => text.TrimEnd().EndsWith(ModelCardMarkdown.Mark, StringComparison.Ordinal);
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;
 
@@ -28,6 +29,8 @@ namespace Microsoft.ML.Nlft.Chat;
 /// </example>
 public sealed class LocalChatClient : IChatClient
 {
+    private const int LongestToken = 256; // characters that a token is taken to stand for, at least
+
     private readonly LocalModel _model;
     private readonly bool _ownsModel;
     private readonly GenerationOptions _defaults;
@@ -61,7 +64,7 @@ public sealed class LocalChatClient : IChatClient
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new();
-        var name = Directory.Exists(folder) ? ModelLocator.NameOf(folder) : folder;
+        var name = ModelLocator.IsPath(folder) ? ModelLocator.NameOf(folder) : folder;
         options = options with { ModelId = options.ModelId ?? name };
         options.Generation?.Validate();
         var model = LocalModel.Load(folder, new()
@@ -163,11 +166,23 @@ public sealed class LocalChatClient : IChatClient
         // Templates and the tokenizer are thread-safe; only the engine is serialized by the queue.
         var job = await Task.Run(() =>
         {
-            var prompt = _model.Prompts.EncodeConversation(ChatRequest.Turns(conversation), options?.Instructions, ChatRequest.Variables(options));
+            var turns = ChatRequest.Turns(conversation);
+            RequireLength(turns);
+            var prompt = _model.Prompts.EncodeConversation(turns, options?.Instructions, ChatRequest.Variables(options));
             return new ChatJob(_model.Generator.CreateRow(prompt, settings));
         }, cancellationToken).ConfigureAwait(false);
         _queue.Enqueue(job);
         return job;
+    }
+
+    /// <summary>Refuses, before any work on its text, a conversation that is certainly longer than the model's context.</summary>
+    private void RequireLength(IReadOnlyList<ChatTurn> turns)
+    {
+        var (length, positions) = (turns.Sum(turn => (long)turn.Content.Length), _model.Folder.Configuration.MaximumPositions);
+        var most = positions * (long)Math.Max(LongestToken, _model.Tokenizer.LongestToken);
+        if (length <= most) return;
+        throw new NlftException("the conversation", $"{length} characters", $"at most {most}: the model reads {positions} tokens",
+            "Shorten the conversation.");
     }
 
     private static string NewId() => $"chatcmpl-{Guid.NewGuid():N}";

@@ -31,9 +31,11 @@ internal sealed class CallArguments(string callee, IReadOnlyList<object?> positi
         }
 
         for (var i = 0; i < Positional.Count; i++) _bound[parameters[i]] = Positional[i];
+        var known = Named.Count > 0 && parameters.Length > 8 ? new HashSet<string>(parameters.ToArray(), StringComparer.Ordinal) : null;
         foreach (var (name, value) in Named)
         {
-            if (!parameters.Contains(name)) throw new TemplateError($"the argument {name} of {Callee}", Expected(parameters));
+            var fits = known?.Contains(name) ?? parameters.Contains(name);
+            if (!fits) throw new TemplateError($"the argument {name} of {Callee}", Expected(parameters));
             if (!_bound.TryAdd(name, value)) throw new TemplateError($"the argument {name} of {Callee} twice", "it once");
         }
 

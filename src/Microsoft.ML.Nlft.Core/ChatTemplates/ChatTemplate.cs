@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
@@ -45,20 +46,26 @@ public sealed class ChatTemplate
     /// if the folder has none of these files, "chat_template" of <c>tokenizer_config.json</c>: a string, or a list from which "default" is taken. A
     /// template named "tool_use" among them is used where tools are given.
     /// </summary>
-    /// <param name="modelFolder">Model folder in Hugging Face layout.</param>
+    /// <param name="modelFolder">Model folder in Hugging Face layout, or a GGUF file, whose metadata may have a template.</param>
     /// <param name="options">Clock and limits; null for the defaults.</param>
     /// <returns>The template, or null if the folder has none.</returns>
     /// <exception cref="NlftException">A file cannot be read, no template is named "default", or one uses unsupported Jinja.</exception>
     public static ChatTemplate? Load(string modelFolder, ChatTemplateOptions? options = null)
     {
-        var configuration = TokenizerConfiguration.Read(modelFolder);
-        var files = ReadFiles(modelFolder);
+        using var documents = ModelDocuments.Of(modelFolder);
+        return Load(documents, TokenizerConfiguration.Read(documents), options);
+    }
+
+    /// <summary>Loads a model's template, with what its documents say of its tokenizer.</summary>
+    internal static ChatTemplate? Load(ModelDocuments documents, TokenizerConfiguration configuration, ChatTemplateOptions? options = null)
+    {
+        var files = ReadFiles(documents.Path);
         var templates = files.Count > 0 ? files : ReadConfiguration(configuration.ChatTemplate);
         if (templates.Count == 0) return null;
 
         TemplateText? withTools = templates.TryGetValue(ToolUse, out var tools) ? tools : null;
         return templates.TryGetValue(Default, out var main) ? new ChatTemplate(main, withTools, configuration.Named, options)
-            : throw Wrong(files.Count > 0 ? Path.Combine(modelFolder, MoreTemplates) : configuration.ChatTemplate.Subject,
+            : throw Wrong(files.Count > 0 ? Path.Combine(documents.Path, MoreTemplates) : configuration.ChatTemplate.Subject,
                 $"the templates {string.Join(", ", templates.Keys)}", $"one named {Default}");
     }
 
@@ -154,18 +161,7 @@ public sealed class ChatTemplate
 
     private static NlftException Wrong(string subject, string found, string expected) => new(subject, found, expected, Correct);
 
-    private static string ReadText(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            var found = $"a file that cannot be read ({exception.Message})";
-            throw new NlftException(path, found, "a readable file", "Check the path and its permissions.", exception);
-        }
-    }
+    private static string ReadText(string path) => InputFile.ReadText(path, "a chat template");
 
     private readonly record struct TemplateText(string Source, string Name);
 }

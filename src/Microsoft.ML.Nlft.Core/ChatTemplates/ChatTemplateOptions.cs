@@ -7,8 +7,8 @@ public sealed record ChatTemplateOptions
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
     /// <summary>
-    /// Maximum number of steps of one rendering, 1 or more. A step is a node evaluated, a list item created or 16 characters of text created.
-    /// Default 5,000,000.
+    /// Maximum number of steps of one rendering, 1 or more. A step is a node evaluated, a list item created, 16 characters of text compared, searched
+    /// or created, or 32 bytes of a new mapping or scope. Default 5,000,000.
     /// </summary>
     public long MaximumSteps { get; init; } = 5_000_000;
 

@@ -14,7 +14,7 @@ internal sealed class Evaluator(RenderBudget budget)
         var value = expression switch
         {
             Literal literal => literal.Value,
-            NameReference name => scope[name.Name],
+            NameReference name => scope.Get(name.Name, budget),
             AttributeAccess access => Attribute(access, scope),
             ItemAccess access => Item(access, scope),
             SliceAccess access => Slice(access, scope),
@@ -36,8 +36,18 @@ internal sealed class Evaluator(RenderBudget budget)
     }
 
     /// <summary>Applies the filters of a set block, innermost first.</summary>
-    public object? ApplyFilters(FilterCall filter, object? value, Scope scope) =>
-        Filter(filter, filter.Target is FilterCall inner ? ApplyFilters(inner, value, scope) : value, scope);
+    public object? ApplyFilters(FilterCall? filter, object? value, Scope scope)
+    {
+        var filters = new Stack<FilterCall>();
+        for (; filter is not null; filter = filter.Target as FilterCall)
+        {
+            budget.Step();
+            filters.Push(filter);
+        }
+
+        foreach (var each in filters) value = Filter(each, value, scope);
+        return value;
+    }
 
     public string Text(object? value) => PythonText.Of(value, budget);
 
@@ -56,8 +66,14 @@ internal sealed class Evaluator(RenderBudget budget)
 
     private TemplateMap Map(MapLiteral literal, Scope scope)
     {
+        budget.Allocate(TemplateMap.Bytes);
         var map = new TemplateMap();
-        foreach (var (key, value) in literal.Items) map.Add(Evaluate(key, scope), Evaluate(value, scope));
+        foreach (var (keyExpression, value) in literal.Items)
+        {
+            var key = Evaluate(keyExpression, scope);
+            budget.Hash(key);
+            map.Add(key, Evaluate(value, scope));
+        }
         return map;
     }
 
@@ -159,7 +175,12 @@ internal sealed class Evaluator(RenderBudget budget)
         var positional = EvaluateAll(list.Positional, scope);
         if (list.Named.Count == 0) return new CallArguments(callee, positional);
         var named = new Dictionary<string, object?>(StringComparer.Ordinal);
-        foreach (var (name, value) in list.Named) named.Add(name, Evaluate(value, scope));
+        foreach (var (name, value) in list.Named)
+        {
+            budget.Hash(name);
+            named.Add(name, Evaluate(value, scope));
+        }
+
         return new CallArguments(callee, positional, named);
     }
 }

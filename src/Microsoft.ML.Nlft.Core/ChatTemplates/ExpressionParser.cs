@@ -151,9 +151,9 @@ internal sealed class ExpressionParser(TokenCursor cursor)
                     _ => new NameReference(token.Text, token.Position),
                 };
             case TokenKind.String:
-                var text = cursor.Take().Text;
-                while (cursor.At(TokenKind.String)) text += cursor.Take().Text;
-                return new Literal(text, token.Position);
+                var parts = new List<string>();
+                while (cursor.At(TokenKind.String)) parts.Add(cursor.Take().Text);
+                return new Literal(string.Concat(parts), token.Position);
             case TokenKind.Number:
                 return new Literal(cursor.Take().Value, token.Position);
             case TokenKind.Operator when cursor.TakeOperator("("):
@@ -285,6 +285,7 @@ internal sealed class ExpressionParser(TokenCursor cursor)
         cursor.ExpectOperator("(");
         var positional = new List<Expression>();
         var named = new List<(string, Expression)>();
+        var names = new HashSet<string>(StringComparer.Ordinal);
         ParseItems(")", () =>
         {
             if (cursor.AtOperator("*") || cursor.AtOperator("**")) throw cursor.Unexpected("an argument by position or by name");
@@ -292,7 +293,7 @@ internal sealed class ExpressionParser(TokenCursor cursor)
             {
                 var name = cursor.Take();
                 cursor.Take();
-                if (named.Any(item => item.Item1 == name.Text)) throw new TemplateError($"the argument {name.Text} twice", "it once", name.Position);
+                if (!names.Add(name.Text)) throw new TemplateError($"the argument {name.Text} twice", "it once", name.Position);
                 named.Add((name.Text, Parse()));
             }
             else if (named.Count > 0)

@@ -14,8 +14,18 @@ internal static class Filters
 
     public static bool Exists(string name) => All.ContainsKey(name);
 
-    public static object? Apply(string name, object? value, CallArguments arguments, RenderBudget budget) =>
-        All.TryGetValue(name, out var filter)
-            ? filter(value, arguments, budget)
-            : throw new TemplateError($"the filter '{name}'", $"one of {string.Join(", ", All.Keys.Order(StringComparer.Ordinal))}");
+    /// <summary>Applies a filter, one level deeper: map applies another.</summary>
+    public static object? Apply(string name, object? value, CallArguments arguments, RenderBudget budget)
+    {
+        if (!All.TryGetValue(name, out var filter))
+        {
+            throw new TemplateError($"the filter '{name}'", $"one of {string.Join(", ", All.Keys.Order(StringComparer.Ordinal))}");
+        }
+
+        budget.Step();
+        budget.Enter();
+        var result = filter(value, arguments, budget);
+        budget.Leave();
+        return result;
+    }
 }

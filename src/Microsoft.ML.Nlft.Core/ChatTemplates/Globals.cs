@@ -22,7 +22,7 @@ internal static class Globals
             var message = PythonText.Of(arguments.Bind("message").Get("message"), budget);
             throw new TemplateRaised(message);
         });
-        Add("strftime_now", arguments => budget.Count(Strftime.Format(arguments.Bind("format").Text("format"), time.GetLocalNow())));
+        Add("strftime_now", arguments => Strftime.Format(arguments.Bind("format").Text("format"), time.GetLocalNow(), budget));
         return scope;
 
         void Add(string name, Func<CallArguments, object?> body) => scope[name] = new TemplateCallable(name, body);
@@ -43,11 +43,13 @@ internal static class Globals
 
     private static TemplateMap Merge(CallArguments arguments, RenderBudget budget)
     {
+        budget.Allocate(TemplateMap.Bytes);
         var result = new TemplateMap();
         foreach (var source in arguments.Positional)
         {
             if (source is TemplateMap map)
             {
+                budget.CountItems(map.Count);
                 foreach (var (key, value) in map) result.Add(key, value);
                 continue;
             }
@@ -58,6 +60,7 @@ internal static class Globals
                 {
                     throw new TemplateError($"{PythonText.TypeName(pair)} in {arguments.Callee}", "a pair");
                 }
+                budget.Hash(items[0]);
                 result.Add(items[0], items[1]);
             }
         }

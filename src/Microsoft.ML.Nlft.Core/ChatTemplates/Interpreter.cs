@@ -1,15 +1,13 @@
-using System.Text;
-
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
 /// <summary>Executes the statements of a template and collects their output.</summary>
 internal sealed class Interpreter(RenderBudget budget)
 {
     private readonly Evaluator _evaluator = new(budget);
-    private readonly StringBuilder _printed = new();
+    private readonly TextBuilder _printed = new(budget);
     private readonly List<Range> _generations = [];
     private readonly List<RenderedTurn> _turns = [];
-    private StringBuilder? _captured; // the text of a macro, a set block or a generation block while it is executed
+    private TextBuilder? _captured; // the text of a macro, a set block or a generation block while it is executed
 
     /// <summary>Gets the offset of the node being executed, for messages.</summary>
     public int Position => _evaluator.Position;
@@ -54,14 +52,14 @@ internal sealed class Interpreter(RenderBudget budget)
                 Assign(set.Target, _evaluator.Evaluate(set.Value, scope), scope);
                 break;
             case SetBlock block:
-                object? body = Capture(block.Body, new Scope(scope));
-                Assign(block.Target, block.Filters is null ? body : _evaluator.ApplyFilters(block.Filters, body, scope), scope);
+                var body = Capture(block.Body, scope.Inner(budget));
+                Assign(block.Target, _evaluator.ApplyFilters(block.Filters, body, scope), scope);
                 break;
             case MacroDefinition macro:
                 scope[macro.Name] = new TemplateCallable(macro.Name, arguments => CallMacro(macro, arguments, scope));
                 break;
             case Generation generation:
-                Generate(generation, new Scope(scope));
+                Generate(generation, scope.Inner(budget));
                 break;
             case LoopControl control:
                 return control.Completion;
@@ -72,13 +70,7 @@ internal sealed class Interpreter(RenderBudget budget)
         return Completion.Normal;
     }
 
-    private void Print(string text)
-    {
-        budget.CountCharacters(text.Length);
-        var output = _captured ?? _printed;
-        budget.Visit(output.Length + text.Length);
-        output.Append(text);
-    }
+    private void Print(string text) => (_captured ?? _printed).Append(text);
 
     /// <summary>
     /// Prints the body of a generation block and records its place: as in transformers, it begins where the printed text ends so far.
@@ -94,7 +86,7 @@ internal sealed class Interpreter(RenderBudget budget)
     private string Capture(IReadOnlyList<Statement> body, Scope scope)
     {
         var outer = _captured;
-        _captured = new StringBuilder();
+        _captured = new TextBuilder(budget);
         Execute(body, scope);
         var text = _captured.ToString();
         _captured = outer;
@@ -119,7 +111,7 @@ internal sealed class Interpreter(RenderBudget budget)
         {
             items = items.FindAll(item =>
             {
-                var inner = new Scope(scope);
+                var inner = scope.Inner(budget);
                 Assign(statement.Target, item, inner);
                 return Operators.IsTrue(_evaluator.Evaluate(filter, inner));
             });
@@ -130,7 +122,8 @@ internal sealed class Interpreter(RenderBudget budget)
         for (var i = 0; i < items.Count; i++)
         {
             loop.Index = i;
-            var inner = new Scope(scope) { ["loop"] = loop };
+            var inner = scope.Inner(budget);
+            inner["loop"] = loop;
             Assign(statement.Target, items[i], inner);
             var start = _printed.Length;
             var completion = Execute(statement.Body, inner);
@@ -148,12 +141,15 @@ internal sealed class Interpreter(RenderBudget budget)
         switch (target)
         {
             case NameTarget name:
+                budget.Hash(name.Name);
                 scope[name.Name] = value;
                 break;
             case NamespaceTarget attribute:
                 _evaluator.Position = attribute.Position;
-                var owner = scope[attribute.Name] as TemplateNamespace
-                    ?? throw new TemplateError($"an attribute set on {PythonText.TypeName(scope[attribute.Name])}", "a namespace");
+                var named = scope.Get(attribute.Name, budget);
+                var owner = named as TemplateNamespace
+                    ?? throw new TemplateError($"an attribute set on {PythonText.TypeName(named)}", "a namespace");
+                budget.Hash(attribute.Attribute);
                 owner.Attributes[attribute.Attribute] = value;
                 break;
             case TupleTarget tuple:
@@ -172,7 +168,8 @@ internal sealed class Interpreter(RenderBudget budget)
     private string CallMacro(MacroDefinition macro, CallArguments arguments, Scope definition)
     {
         arguments.Bind([.. macro.Parameters.Select(parameter => parameter.Name)]);
-        var scope = new Scope(definition);
+        budget.Step(macro.Parameters.Count);
+        var scope = definition.Inner(budget);
         foreach (var (name, fallback) in macro.Parameters)
         {
             scope[name] = arguments.TryGet(name, out var value) ? value
@@ -180,6 +177,6 @@ internal sealed class Interpreter(RenderBudget budget)
                 : new Undefined($"parameter '{name}' was not provided");
         }
 
-        return budget.Count(Capture(macro.Body, scope));
+        return Capture(macro.Body, scope);
     }
 }

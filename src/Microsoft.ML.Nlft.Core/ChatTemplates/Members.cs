@@ -7,6 +7,7 @@ internal static class Members
     public static object? Attribute(object? target, string name, RenderBudget budget)
     {
         if (target is Undefined undefined) throw undefined.Error();
+        budget.Hash(name);
         if (TryGetMember(target, name, budget, out var value)) return value;
         return target is TemplateMap map && map.TryGetValue(name, out value) ? value : Missing(target, name);
     }
@@ -18,6 +19,7 @@ internal static class Members
     /// <summary>Resolves <c>target[index]</c>; a key or an item takes precedence over a method.</summary>
     public static object? Item(object? target, object? index, RenderBudget budget)
     {
+        budget.Hash(index);
         switch (target)
         {
             case Undefined undefined:
@@ -27,8 +29,7 @@ internal static class Members
             case IReadOnlyList<object?> list when index is long or bool:
                 return TryIndex(list.Count, index, out var i) ? list[i] : Missing(target, index);
             case string text when index is long or bool:
-                var characters = PythonText.Characters(text, budget);
-                return TryIndex(characters.Count, index, out i) ? characters[i] : Missing(target, index);
+                return PythonText.Character(text, index is bool b ? (b ? 1 : 0) : (long)index, budget) ?? (object)Missing(target, index);
             default:
                 return index is string name && TryGetMember(target, name, budget, out var member) ? member : Missing(target, index);
         }
@@ -48,8 +49,10 @@ internal static class Members
         if (target is Undefined undefined) throw undefined.Error();
         IReadOnlyList<object?>? items = target is string text ? PythonText.Characters(text, budget) : target as IReadOnlyList<object?>;
         if (items is null) throw new TemplateError($"a slice of {PythonText.TypeName(target)}", "a string or a list");
-        var taken = Indices(items.Count, Bound(start), Bound(stop), Bound(step) ?? 1).Select(i => items[i]).ToArray();
-        budget.CountItems(taken.Length);
+        var (first, by, count) = Indices(items.Count, Bound(start), Bound(stop), Bound(step) ?? 1);
+        budget.CountItems(count);
+        var taken = new object?[count];
+        for (var i = 0; i < count; i++) taken[i] = items[(int)(first + (i * by))];
         return target switch
         {
             string => string.Concat(taken),
@@ -67,19 +70,15 @@ internal static class Members
         _ => throw new TemplateError($"{PythonText.TypeName(value)} in a slice", "an integer or nothing"),
     };
 
-    private static IEnumerable<int> Indices(int count, long? start, long? stop, long step)
+    private static (long First, long Step, int Count) Indices(int count, long? start, long? stop, long step)
     {
         if (step == 0) throw new TemplateError("a slice with step 0", "another step");
         var (low, high) = step > 0 ? (0L, (long)count) : (-1L, count - 1L);
         var first = start is { } a ? Math.Clamp(a < 0 ? a + count : a, low, high) : step > 0 ? low : high;
         var last = stop is { } b ? Math.Clamp(b < 0 ? b + count : b, low, high) : step > 0 ? high : low;
         step = Math.Clamp(step, -count - 1L, count + 1L);
-        return Walk();
-
-        IEnumerable<int> Walk()
-        {
-            for (var i = first; step > 0 ? i < last : i > last; i += step) yield return (int)i;
-        }
+        var distance = step > 0 ? last - first : first - last;
+        return (first, step, distance <= 0 ? 0 : (int)((distance - 1) / Math.Abs(step)) + 1);
     }
 
     private static bool TryGetMember(object? target, string name, RenderBudget budget, out object? value)
@@ -94,7 +93,7 @@ internal static class Members
                 value = StringMethods.Find(text, name, budget);
                 return value is not null;
             case TemplateMap map:
-                value = MapMethod(map, name);
+                value = MapMethod(map, name, budget);
                 return value is not null;
             case IReadOnlyList<object?> list:
                 value = ListMethod(list, name, budget);
@@ -109,13 +108,13 @@ internal static class Members
         ? $"{PythonText.TypeName(target)} has no attribute '{name}'"
         : $"{PythonText.TypeName(target)} has no element {(key is long i ? i : PythonText.TypeName(key))}");
 
-    private static TemplateCallable? MapMethod(TemplateMap map, string name) => name switch
+    private static TemplateCallable? MapMethod(TemplateMap map, string name, RenderBudget budget) => name switch
     {
-        "get" => Bound(name, a => map.TryGetValue(a.Bind("key", "default").Get("key"), out var value) ? value : a.Get("default", null)),
-        "keys" => Bound(name, a => a.Bind() is var _ ? map.Keys.ToList() : null),
-        "values" => Bound(name, a => a.Bind() is var _ ? map.Values.ToList() : null),
-        "items" => Bound(name, a => a.Bind() is var _ ? Items(map) : null),
-        "copy" => Bound(name, a => a.Bind() is var _ ? Copy(map) : null),
+        "get" => Bound(name, a => Get(map, a.Bind("key", "default"), budget)),
+        "keys" => Bound(name, a => a.Bind() is var _ ? Operators.ToList(map, budget) : null),
+        "values" => Bound(name, a => a.Bind() is var _ ? Values(map, budget) : null),
+        "items" => Bound(name, a => a.Bind() is var _ ? Items(map, budget) : null),
+        "copy" => Bound(name, a => a.Bind() is var _ ? Copy(map, budget) : null),
         "clear" or "pop" or "popitem" or "setdefault" or "update" => Immutable(name),
         _ => null,
     };
@@ -137,18 +136,42 @@ internal static class Members
 
             throw new TemplateError("a value that index does not find", "one that is in the list");
         }),
-        "copy" when list is List<object?> => Bound(name, a => a.Bind() is var _ ? list.ToList() : null),
+        "copy" when list is List<object?> => Bound(name, a => a.Bind() is var _ ? Operators.ToList(list, budget) : null),
         "append" or "clear" or "pop" or "reverse" or "insert" or "sort" or "extend" or "remove" when list is List<object?> => Immutable(name),
         _ => null,
     };
 
     /// <summary>Returns the pairs of a mapping.</summary>
-    public static List<object?> Items(TemplateMap map) => [.. map.Select(pair => new TemplateTuple(pair.Key, pair.Value))];
-
-    private static TemplateMap Copy(TemplateMap map)
+    public static List<object?> Items(TemplateMap map, RenderBudget budget)
     {
+        budget.CountItems(3L * map.Count);
+        return [.. map.Select(pair => new TemplateTuple(pair.Key, pair.Value))];
+    }
+
+    private static List<object?> Values(TemplateMap map, RenderBudget budget)
+    {
+        budget.CountItems(map.Count);
+        return [.. map.Values];
+    }
+
+    private static object? Get(TemplateMap map, CallArguments arguments, RenderBudget budget)
+    {
+        var key = arguments.Get("key");
+        budget.Hash(key);
+        return map.TryGetValue(key, out var value) ? value : arguments.Get("default", null);
+    }
+
+    private static TemplateMap Copy(TemplateMap map, RenderBudget budget)
+    {
+        budget.Allocate(TemplateMap.Bytes);
+        budget.CountItems(map.Count);
         var copy = new TemplateMap();
-        foreach (var (key, value) in map) copy.Add(key, value);
+        foreach (var (key, value) in map)
+        {
+            budget.Hash(key);
+            copy.Add(key, value);
+        }
+
         return copy;
     }
 

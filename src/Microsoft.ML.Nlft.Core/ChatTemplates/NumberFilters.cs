@@ -6,12 +6,15 @@ namespace Microsoft.ML.Nlft.ChatTemplates;
 /// <summary>The filters that return numbers.</summary>
 internal static class NumberFilters
 {
+    private const int RoundingSteps = 32; // exact rounding works on integers of up to 2,400 bits
+
     public static IReadOnlyDictionary<string, Filter> All { get; } = new Dictionary<string, Filter>
     {
         ["abs"] = (value, a, _) => Abs(value, a.Bind()),
         ["int"] = (value, a, budget) => Int(value, a.Bind("default", "base"), budget),
-        ["float"] = (value, a, _) => a.Bind("default").Get("default", 0.0) is var fallback && ToDouble(value) is { } number ? number : fallback,
-        ["round"] = (value, a, _) => Round(value, a.Bind("precision", "method")),
+        ["float"] = (value, a, budget) =>
+            a.Bind("default").Get("default", 0.0) is var fallback && ToDouble(value, budget) is { } number ? number : fallback,
+        ["round"] = (value, a, budget) => Round(value, a.Bind("precision", "method"), budget),
         ["sum"] = Sum,
     };
 
@@ -26,8 +29,8 @@ internal static class NumberFilters
     private static object? Int(object? value, CallArguments arguments, RenderBudget budget)
     {
         var radix = arguments.Integer("base", 10);
-        if (value is string text && ParseInteger(text, radix) is { } parsed) return parsed;
-        return ToDouble(value) switch
+        if (value is string text && ParseInteger(text, radix, budget) is { } parsed) return parsed;
+        return ToDouble(value, budget) switch
         {
             _ when value is long i => i,
             _ when value is bool b => b ? 1L : 0L,
@@ -36,9 +39,9 @@ internal static class NumberFilters
         };
     }
 
-    private static long? ParseInteger(string text, long radix)
+    private static long? ParseInteger(string text, long radix, RenderBudget budget)
     {
-        var digits = StringMethods.Strip(text, null, true, true).Replace("_", "");
+        var digits = StringMethods.Strip(text, null, true, true, budget).Replace("_", "");
         if (radix == 10) return long.TryParse(digits, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null;
         var negative = digits.StartsWith('-');
         digits = digits.TrimStart('-', '+').ToLowerInvariant();
@@ -55,9 +58,9 @@ internal static class NumberFilters
         }
     }
 
-    private static double? ToDouble(object? value) => value switch
+    private static double? ToDouble(object? value, RenderBudget budget) => value switch
     {
-        string text => ParseDouble(StringMethods.Strip(text, null, true, true).Replace("_", "").ToLowerInvariant()),
+        string text => ParseDouble(StringMethods.Strip(text, null, true, true, budget).Replace("_", "").ToLowerInvariant()),
         _ when Operators.TryNumber(value, out var number) => number.Real,
         _ => null,
     };
@@ -70,8 +73,9 @@ internal static class NumberFilters
     };
 
     /// <summary>Rounds to <c>precision</c> decimals by the method common (half to even, on the exact binary value), ceil or floor.</summary>
-    private static object? Round(object? value, CallArguments arguments)
+    private static object? Round(object? value, CallArguments arguments, RenderBudget budget)
     {
+        budget.Step(RoundingSteps);
         if (!Operators.TryNumber(value, out var number)) throw new TemplateError($"{PythonText.TypeName(value)} to round", "a number");
         var precision = (int)Math.Clamp(arguments.Integer("precision", 0), -400, 400);
         var scale = Math.Pow(10, precision);

@@ -24,13 +24,19 @@ internal static class Operators
         return (left, right) switch
         {
             (null, null) or (Undefined, Undefined) => true,
-            (string a, string b) => a == b,
+            (string a, string b) => a.Length == b.Length && PythonText.Compare(a, b, budget) == 0,
             (TemplateTuple a, TemplateTuple b) => SameItems(a, b),
             (List<object?> a, List<object?> b) => SameItems(a, b),
             (TemplateMap a, TemplateMap b) =>
-                a.Count == b.Count && a.All(pair => b.TryGetValue(pair.Key, out var other) && AreEqual(pair.Value, other, budget)),
+                a.Count == b.Count && a.All(pair => SameValue(b, pair)),
             _ => ReferenceEquals(left, right),
         };
+
+        bool SameValue(TemplateMap map, KeyValuePair<object?, object?> pair)
+        {
+            budget.Hash(pair.Key);
+            return map.TryGetValue(pair.Key, out var other) && AreEqual(pair.Value, other, budget);
+        }
 
         bool SameItems(IReadOnlyList<object?> a, IReadOnlyList<object?> b) =>
             a.Count == b.Count && a.Zip(b).All(pair => AreEqual(pair.First, pair.Second, budget));
@@ -44,7 +50,7 @@ internal static class Operators
         switch (left, right)
         {
             case (string a, string b):
-                return PythonText.Compare(a, b);
+                return PythonText.Compare(a, b, budget);
             case (List<object?> a, List<object?> b):
                 return CompareItems(sign, a, b, budget);
             case (TemplateTuple a, TemplateTuple b):
@@ -75,11 +81,17 @@ internal static class Operators
     public static bool Contains(object? container, object? item, RenderBudget budget) => container switch
     {
         string text => item is string part
-            ? text.Contains(part, StringComparison.Ordinal)
+            ? PythonText.Search(text, part, budget).Next() >= 0
             : throw new TemplateError($"{PythonText.TypeName(item)} looked for in a string", "a string"),
-        TemplateMap map => map.TryGetValue(item, out _),
+        TemplateMap map => HasKey(map, item, budget),
         _ => Iterate(container, budget).Any(candidate => AreEqual(candidate, item, budget)),
     };
+
+    private static bool HasKey(TemplateMap map, object? key, RenderBudget budget)
+    {
+        budget.Hash(key);
+        return map.TryGetValue(key, out _);
+    }
 
     /// <summary>Enumerates a value: the items of a list, the characters of a string, the keys of a mapping.</summary>
     public static IEnumerable<object?> Iterate(object? value, RenderBudget budget) => value switch
@@ -95,8 +107,15 @@ internal static class Operators
     /// <summary>Copies the items of a value to a new list.</summary>
     public static List<object?> ToList(object? value, RenderBudget budget)
     {
+        var known = value switch
+        {
+            TemplateMap map => map.Count,
+            IReadOnlyCollection<object?> list => list.Count,
+            _ => 0,
+        };
+        budget.CountItems(known);
         var items = Iterate(value, budget).ToList();
-        budget.CountItems(items.Count);
+        budget.CountItems(items.Count - known); // the characters of a string, or what is left of a generator
         return items;
     }
 

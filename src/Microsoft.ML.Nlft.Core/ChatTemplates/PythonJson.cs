@@ -1,18 +1,18 @@
 using System.Globalization;
-using System.Text;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
 /// <summary>Implements the tojson filter: Python's json.dumps with ensure_ascii=False, keys in insertion order and no HTML escapes.</summary>
 internal sealed class PythonJson
 {
-    private readonly StringBuilder _text = new();
+    private readonly TextBuilder _text;
     private readonly bool _ascii, _sorted;
     private readonly string? _indent;
     private readonly string _itemSeparator, _keySeparator;
 
-    private PythonJson(CallArguments arguments)
+    private PythonJson(CallArguments arguments, RenderBudget budget)
     {
+        _text = new(budget);
         arguments.Bind("ensure_ascii", "indent", "separators", "sort_keys");
         (_ascii, _sorted) = (arguments.Flag("ensure_ascii"), arguments.Flag("sort_keys"));
         _indent = arguments.Get("indent", null) switch
@@ -35,14 +35,14 @@ internal sealed class PythonJson
     /// <param name="budget">Limits the length.</param>
     public static string Write(object? value, CallArguments arguments, RenderBudget budget)
     {
-        var writer = new PythonJson(arguments);
+        var writer = new PythonJson(arguments, budget);
         writer.Value(value, 0, budget);
-        return budget.Count(writer._text.ToString());
+        return writer._text.ToString();
     }
 
     private void Value(object? value, int depth, RenderBudget budget)
     {
-        budget.Visit(_text.Length);
+        budget.Visit();
         switch (value)
         {
             case null:
@@ -52,7 +52,7 @@ internal sealed class PythonJson
                 _text.Append(b ? "true" : "false");
                 break;
             case long i:
-                _text.Append(CultureInfo.InvariantCulture, $"{i}");
+                _text.Append(i.ToString(CultureInfo.InvariantCulture));
                 break;
             case double d:
                 _text.Append(Real(d));
@@ -64,8 +64,9 @@ internal sealed class PythonJson
                 Block('[', list, ']', depth, item => Value(item, depth + 1, budget));
                 break;
             case TemplateMap map:
+                budget.CountItems(map.Count);
                 var pairs = map.Select(pair => new KeyValuePair<string, object?>(Key(pair.Key), pair.Value)).ToList();
-                if (_sorted) pairs = [.. pairs.OrderBy(pair => pair.Key, Comparer<string>.Create(PythonText.Compare))];
+                if (_sorted) pairs = [.. pairs.OrderBy(pair => pair.Key, Comparer<string>.Create((a, b) => PythonText.Compare(a, b, budget)))];
                 Block('{', pairs, '}', depth, pair =>
                 {
                     Text(pair.Key);
@@ -135,7 +136,7 @@ internal sealed class PythonJson
                 case '\t': _text.Append("\\t"); break;
                 case '\b': _text.Append("\\b"); break;
                 case '\f': _text.Append("\\f"); break;
-                case var _ when c < ' ' || (_ascii && c > '~'): _text.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}"); break;
+                case var _ when c < ' ' || (_ascii && c > '~'): _text.Append(string.Create(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}")); break;
                 default: _text.Append(c); break;
             }
         }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
@@ -24,14 +25,14 @@ internal static class PythonText
     /// <summary>Formats a value as Python's repr does: strings are quoted.</summary>
     public static string Represent(object? value, RenderBudget budget)
     {
-        var result = new StringBuilder();
+        var result = new TextBuilder(budget);
         Represent(value, result, budget);
-        return budget.Count(result.ToString());
+        return result.ToString();
     }
 
-    private static void Represent(object? value, StringBuilder result, RenderBudget budget)
+    private static void Represent(object? value, TextBuilder result, RenderBudget budget)
     {
-        budget.Visit(result.Length);
+        budget.Visit();
         switch (value)
         {
             case string text:
@@ -48,15 +49,16 @@ internal static class PythonText
                 break;
             case TemplateMap map:
                 result.Append('{');
+                var separator = "";
                 foreach (var (key, item) in map)
                 {
+                    result.Append(separator);
                     Represent(key, result, budget);
                     result.Append(": ");
                     Represent(item, result, budget);
-                    result.Append(", ");
+                    separator = ", ";
                 }
 
-                if (map.Count > 0) result.Length -= 2;
                 result.Append('}');
                 break;
             case null or bool or long or double:
@@ -79,7 +81,7 @@ internal static class PythonText
         }
     }
 
-    private static void Quote(string text, StringBuilder result)
+    private static void Quote(string text, TextBuilder result)
     {
         var quote = text.Contains('\'') && !text.Contains('"') ? '"' : '\'';
         result.Append(quote);
@@ -95,10 +97,10 @@ internal static class PythonText
                 case '\t': result.Append("\\t"); break;
                 case '\\': result.Append("\\\\"); break;
                 case var c when c == quote: result.Append('\\').Append(quote); break;
-                case var _ when valid && IsPrintable(rune): result.Append(rune.ToString()); break;
-                case <= 0xFF: result.Append(CultureInfo.InvariantCulture, $"\\x{code:x2}"); break;
-                case <= 0xFFFF: result.Append(CultureInfo.InvariantCulture, $"\\u{code:x4}"); break;
-                default: result.Append(CultureInfo.InvariantCulture, $"\\U{code:x8}"); break;
+                case var _ when valid && IsPrintable(rune): result.Append(rune); break;
+                case <= 0xFF: result.Append(string.Create(CultureInfo.InvariantCulture, $"\\x{code:x2}")); break;
+                case <= 0xFFFF: result.Append(string.Create(CultureInfo.InvariantCulture, $"\\u{code:x4}")); break;
+                default: result.Append(string.Create(CultureInfo.InvariantCulture, $"\\U{code:x8}")); break;
             }
         }
 
@@ -160,8 +162,9 @@ internal static class PythonText
     };
 
     /// <summary>Counts code points.</summary>
-    public static int Length(string text)
+    public static int Length(ReadOnlySpan<char> text, RenderBudget budget)
     {
+        budget.Touch(text.Length);
         var length = text.Length;
         for (var i = 1; i < text.Length; i++)
         {
@@ -186,12 +189,32 @@ internal static class PythonText
         return characters;
     }
 
-    /// <summary>Compares texts by code point.</summary>
-    public static int Compare(string a, string b)
+    /// <summary>Returns a code point, as a string, or null if the text has fewer; a negative index counts from the end.</summary>
+    public static string? Character(string text, long index, RenderBudget budget)
     {
-        for (var i = 0; i < Math.Min(a.Length, b.Length); i++)
+        var length = Length(text, budget);
+        if (index < 0) index += length;
+        if (index < 0 || index >= length) return null;
+        var i = 0;
+        for (; length < text.Length && index > 0; index--) i += char.IsSurrogatePair(text, i) ? 2 : 1;
+        i += (int)index;
+        return text.Substring(i, char.IsSurrogatePair(text, i) ? 2 : 1);
+    }
+
+    /// <summary>Prepares a search of one text in another, and counts it.</summary>
+    public static TextSearch Search(string text, string part, RenderBudget budget)
+    {
+        budget.Touch((long)text.Length + part.Length);
+        return new(text, part);
+    }
+
+    /// <summary>Compares texts by code point.</summary>
+    public static int Compare(string a, string b, RenderBudget budget)
+    {
+        budget.Touch(Math.Min(a.Length, b.Length));
+        var i = a.AsSpan().CommonPrefixLength(b);
+        if (i < Math.Min(a.Length, b.Length))
         {
-            if (a[i] == b[i]) continue;
             return char.IsSurrogate(a[i]) == char.IsSurrogate(b[i]) ? a[i].CompareTo(b[i]) : char.IsSurrogate(a[i]) ? 1 : -1;
         }
 

@@ -2,38 +2,51 @@ using System.Runtime.CompilerServices;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
-/// <summary>Limits the steps, memory and nesting of one rendering, so that no template can hang, exhaust memory or overflow the stack.</summary>
+/// <summary>
+/// Limits the work, memory and nesting of one rendering, so that no template can hang, exhaust memory or overflow the stack. Work is counted by the
+/// length that it touches, and before it is done.
+/// </summary>
 internal sealed class RenderBudget(ChatTemplateOptions options)
 {
+    private const int CharactersPerStep = 16, BytesPerStep = 32;
     private const string Remedy = "Raise the limit in ChatTemplateOptions when the template is trusted, or use another model folder.";
 
-    private long _steps;
+    private long _left = options.MaximumSteps > long.MaxValue / CharactersPerStep ? long.MaxValue : options.MaximumSteps * CharactersPerStep;
     private int _depth;
 
     /// <summary>Counts steps, one per evaluated node.</summary>
-    public void Step(long count = 1)
+    public void Step(long count = 1) => Touch(count * CharactersPerStep);
+
+    /// <summary>Counts characters to compare, search or copy, 16 per step.</summary>
+    public void Touch(long characters)
     {
-        if ((_steps += count) > options.MaximumSteps)
+        if (characters > _left)
         {
             throw new TemplateError($"more than {options.MaximumSteps} steps", "a template that ends within MaximumSteps") { Remedy = Remedy };
         }
+
+        _left -= characters;
     }
 
-    /// <summary>Counts the characters of a text, 16 per step; call it before creating a text that may be large.</summary>
-    public void CountCharacters(long length)
+    /// <summary>Counts the bytes of an object to create that is larger than a list item, 32 per step.</summary>
+    public void Allocate(int bytes) => Step(bytes / BytesPerStep);
+
+    /// <summary>Counts the hash of a key to look up or add.</summary>
+    public void Hash(object? key)
+    {
+        if (key is string text) Touch(text.Length);
+    }
+
+    /// <summary>Counts the characters of a text to create.</summary>
+    /// <param name="length">Length of the whole text.</param>
+    /// <param name="present">Characters of it that were counted before.</param>
+    public void CountCharacters(long length, int present = 0)
     {
         if (length > options.MaximumLength) throw TooLong(length, "characters");
-        Step(length / 16);
+        Touch(Math.Max(length - present, 0));
     }
 
-    /// <summary>Counts the characters of a text and returns it.</summary>
-    public string Count(string text)
-    {
-        CountCharacters(text.Length);
-        return text;
-    }
-
-    /// <summary>Counts the items of a list, one per step; call it before creating a list that may be large.</summary>
+    /// <summary>Counts the items of a list to create, one per step.</summary>
     public void CountItems(long count)
     {
         if (count > options.MaximumLength) throw TooLong(count, "items");
@@ -41,11 +54,9 @@ internal sealed class RenderBudget(ChatTemplateOptions options)
     }
 
     /// <summary>Counts a visit of one value in a traversal of nested values; a shared value counts at each visit.</summary>
-    /// <param name="written">Characters that the traversal has written so far.</param>
-    public void Visit(int written = 0)
+    public void Visit()
     {
         Step();
-        if (written > options.MaximumLength) throw TooLong(written, "characters");
         GuardStack();
     }
 

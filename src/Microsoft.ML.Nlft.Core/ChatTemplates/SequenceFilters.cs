@@ -41,7 +41,7 @@ internal static class SequenceFilters
         return value switch
         {
             Undefined => 0L,
-            string text => (long)PythonText.Length(text),
+            string text => (long)PythonText.Length(text, budget),
             IReadOnlyList<object?> list => (long)list.Count,
             TemplateMap map => (long)map.Count,
             _ => throw new TemplateError($"{PythonText.TypeName(value)}, which has no length", "a string, a list or a mapping"),
@@ -67,7 +67,7 @@ internal static class SequenceFilters
         return value switch
         {
             Undefined => new TemplateGenerator([]),
-            TemplateMap map => new TemplateGenerator(Members.Items(map)),
+            TemplateMap map => new TemplateGenerator(Members.Items(map, budget)),
             _ => throw new TemplateError($"{PythonText.TypeName(value)} for items", "a mapping"),
         };
     }
@@ -85,7 +85,7 @@ internal static class SequenceFilters
         arguments.Bind();
         var items = Operators.ToList(value, budget);
         items.Reverse();
-        return value is string ? string.Concat(items) : new TemplateGenerator(items);
+        return value is string ? StringMethods.Concatenate(items.ConvertAll(item => (string)item!), "", budget) : new TemplateGenerator(items);
     }
 
     private static List<object?> Sort(object? value, CallArguments arguments, RenderBudget budget)
@@ -93,15 +93,18 @@ internal static class SequenceFilters
         var items = Operators.ToList(value, budget);
         var ignoreCase = !arguments.Flag("case_sensitive");
         var attribute = arguments.Get("attribute", null);
+        budget.Hash(attribute);
         object?[] attributes = attribute is string several ? several.Split(',') : [attribute];
         var keys = attributes.Select(each => AttributeOf(each, budget)).ToArray();
-        return SortBy(items, item => new TemplateTuple([.. keys.Select(key => FoldCase(key(item), ignoreCase))]), arguments.Flag("reverse"), budget);
+        return SortBy(items, Key, arguments.Flag("reverse"), budget);
+
+        object? Key(object? item) => new TemplateTuple([.. keys.Select(key => FoldCase(key(item), ignoreCase, budget))]);
     }
 
     private static object? DictSort(object? value, CallArguments arguments, RenderBudget budget)
     {
         arguments.Bind("case_sensitive", "by", "reverse");
-        var pairs = value is TemplateMap map ? Members.Items(map)
+        var pairs = value is TemplateMap map ? Members.Items(map, budget)
             : throw new TemplateError($"{PythonText.TypeName(value)} for dictsort", "a mapping");
         var index = arguments.Text("by", "key") switch
         {
@@ -110,7 +113,7 @@ internal static class SequenceFilters
             var by => throw new TemplateError($"dictsort by '{by}'", "key or value"),
         };
         var ignoreCase = !arguments.Flag("case_sensitive");
-        return SortBy(pairs, pair => FoldCase(((TemplateTuple)pair!)[index], ignoreCase), arguments.Flag("reverse"), budget);
+        return SortBy(pairs, pair => FoldCase(((TemplateTuple)pair!)[index], ignoreCase, budget), arguments.Flag("reverse"), budget);
     }
 
     /// <summary>Sorts stably; equal items keep their order in reverse, too.</summary>
@@ -137,7 +140,8 @@ internal static class SequenceFilters
         var result = new List<object?>();
         foreach (var item in Operators.ToList(value, budget))
         {
-            var folded = FoldCase(key(item), ignoreCase);
+            var folded = FoldCase(key(item), ignoreCase, budget);
+            budget.Hash(folded);
             if (seen.TryGetValue(folded, out _)) continue;
             seen.Add(folded, null);
             result.Add(item);
@@ -154,8 +158,9 @@ internal static class SequenceFilters
         var items = Operators.ToList(value, budget);
         if (items.Count == 0) return new Undefined("No aggregated item, sequence was empty.");
         var comparison = sign < 0 ? "<" : ">";
-        return items.Aggregate((best, item) =>
-            Operators.Compare(comparison, FoldCase(key(item), ignoreCase), FoldCase(key(best), ignoreCase), budget) * sign > 0 ? item : best);
+        return items.Aggregate((best, item) => Operators.Compare(comparison, Folded(item), Folded(best), budget) * sign > 0 ? item : best);
+
+        object? Folded(object? item) => FoldCase(key(item), ignoreCase, budget);
     }
 
     private static object? Map(object? value, CallArguments arguments, RenderBudget budget)
@@ -193,11 +198,17 @@ internal static class SequenceFilters
     public static Func<object?, object?> AttributeOf(object? attribute, RenderBudget budget)
     {
         if (attribute is null) return item => item;
+        budget.Hash(attribute);
         object?[] path = attribute is string text
             ? [.. text.Split('.').Select(part => long.TryParse(part, out var index) ? (object)index : part)]
             : [attribute];
-        return item => path.Aggregate(item, (found, part) => Members.Item(found, part, budget));
+        return item =>
+        {
+            budget.Step(path.Length);
+            return path.Aggregate(item, (found, part) => Members.Item(found, part, budget));
+        };
     }
 
-    private static object? FoldCase(object? value, bool ignoreCase) => ignoreCase && value is string text ? StringMethods.Lower(text) : value;
+    private static object? FoldCase(object? value, bool ignoreCase, RenderBudget budget) =>
+        ignoreCase && value is string text ? StringMethods.Lower(text, budget) : value;
 }

@@ -1,14 +1,13 @@
 using System.Globalization;
-using System.Text;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
 
 /// <summary>Formats dates as C's strftime does in the C locale.</summary>
 internal static class Strftime
 {
-    public static string Format(string format, DateTimeOffset now)
+    public static string Format(string format, DateTimeOffset now, RenderBudget budget)
     {
-        var result = new StringBuilder();
+        var result = new TextBuilder(budget);
         for (var i = 0; i < format.Length; i++)
         {
             if (format[i] != '%' || i + 1 == format.Length)

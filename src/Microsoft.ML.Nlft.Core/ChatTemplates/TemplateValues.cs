@@ -32,6 +32,9 @@ internal sealed class TemplateTuple(params object?[] items) : IReadOnlyList<obje
 /// <summary>A mapping in insertion order. Keys compare as in Python: 1, 1.0 and true are one key.</summary>
 internal sealed class TemplateMap : IEnumerable<KeyValuePair<object?, object?>>
 {
+    /// <summary>Size of an empty mapping with room for the first entries.</summary>
+    public const int Bytes = 256;
+
     private static readonly object NoneKey = new();
 
     private readonly OrderedDictionary<object, object?> _items = new(KeyComparer.Instance);
@@ -78,11 +81,17 @@ internal sealed class TemplateMap : IEnumerable<KeyValuePair<object?, object?>>
 
         int IEqualityComparer<object>.GetHashCode(object key) => key switch
         {
-            bool b => (b ? 1.0 : 0.0).GetHashCode(),
-            long i => ((double)i).GetHashCode(),
+            bool or long or double when Operators.TryNumber(key, out var number) => HashOf(number.Real),
             Undefined => 0,
             _ => key.GetHashCode(),
         };
+
+        /// <summary>Hashes both halves with the seed of the process, because a template could choose numbers whose own hashes are equal.</summary>
+        private static int HashOf(double number)
+        {
+            var bits = BitConverter.DoubleToInt64Bits(number == 0 ? 0.0 : number);
+            return HashCode.Combine((int)(bits >> 32), (int)bits);
+        }
     }
 }
 

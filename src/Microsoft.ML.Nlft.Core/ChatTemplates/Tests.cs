@@ -28,7 +28,7 @@ internal static class Tests
         ["odd"] = (value, a, budget) => Remainder(value, 2L, a.Bind(), budget) is 1L or 1.0,
         ["even"] = (value, a, budget) => Remainder(value, 2L, a.Bind(), budget) is 0L or 0.0,
         ["divisibleby"] = (value, a, budget) => Remainder(value, a.Bind("num").Get("num"), a, budget) is 0L or 0.0,
-        ["sameas"] = (value, a, _) => IsSame(value, a.Bind("other").Get("other")),
+        ["sameas"] = (value, a, budget) => IsSame(value, a.Bind("other").Get("other"), budget),
         ["in"] = (value, a, budget) => Operators.Contains(a.Bind("seq").Get("seq"), value, budget),
         ["filter"] = (value, a, _) => value is string name && Filters.Exists(name),
         ["test"] = (value, a, _) => value is string name && Exists(name),
@@ -43,9 +43,20 @@ internal static class Tests
 
     public static bool Exists(string name) => All.ContainsKey(name);
 
-    public static bool Apply(string name, object? value, CallArguments arguments, RenderBudget budget) => All.TryGetValue(name, out var test)
-        ? test(value, arguments, budget)
-        : throw new TemplateError($"the test '{name}'", $"one of {string.Join(", ", All.Keys.Order(StringComparer.Ordinal))}");
+    /// <summary>Applies a test, one level deeper.</summary>
+    public static bool Apply(string name, object? value, CallArguments arguments, RenderBudget budget)
+    {
+        if (!All.TryGetValue(name, out var test))
+        {
+            throw new TemplateError($"the test '{name}'", $"one of {string.Join(", ", All.Keys.Order(StringComparer.Ordinal))}");
+        }
+
+        budget.Step();
+        budget.Enter();
+        var result = test(value, arguments, budget);
+        budget.Leave();
+        return result;
+    }
 
     private static Test Simple(Func<object?, bool> test) => (value, arguments, _) => arguments.Bind() is var _ && test(value);
 
@@ -59,6 +70,10 @@ internal static class Tests
         ? throw new TemplateError($"a string for {arguments.Callee}", "a number")
         : Operators.Arithmetic("%", value, divisor, budget);
 
-    private static bool IsSame(object? value, object? other) =>
-        value is null or bool or long or string ? Equals(value, other) : ReferenceEquals(value, other);
+    private static bool IsSame(object? value, object? other, RenderBudget budget) => value switch
+    {
+        string text => other is string && Operators.AreEqual(text, other, budget),
+        null or bool or long => Equals(value, other),
+        _ => ReferenceEquals(value, other),
+    };
 }

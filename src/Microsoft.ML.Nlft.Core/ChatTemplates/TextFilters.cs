@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.ChatTemplates;
@@ -10,17 +9,17 @@ internal static partial class TextFilters
     {
         ["string"] = (value, a, budget) => Text(value, a, budget),
         ["safe"] = (value, a, budget) => Text(value, a, budget), // nothing is escaped automatically
-        ["upper"] = (value, a, budget) => budget.Count(StringMethods.Upper(Text(value, a, budget))),
-        ["lower"] = (value, a, budget) => budget.Count(StringMethods.Lower(Text(value, a, budget))),
-        ["capitalize"] = (value, a, budget) => budget.Count(StringMethods.Capitalize(Text(value, a, budget))),
-        ["title"] = (value, a, budget) => budget.Count(Title(Text(value, a, budget))),
+        ["upper"] = (value, a, budget) => StringMethods.Upper(Text(value, a, budget), budget),
+        ["lower"] = (value, a, budget) => StringMethods.Lower(Text(value, a, budget), budget),
+        ["capitalize"] = (value, a, budget) => StringMethods.Capitalize(Text(value, a, budget), budget),
+        ["title"] = (value, a, budget) => Title(Text(value, a, budget), budget),
         ["trim"] = (value, a, budget) =>
-            budget.Count(StringMethods.Strip(PythonText.Of(value, budget), a.Bind("chars").Text("chars", null), true, true)),
+            StringMethods.Strip(PythonText.Of(value, budget), a.Bind("chars").Text("chars", null), true, true, budget),
         ["replace"] = Replace,
         ["indent"] = Indent,
         ["escape"] = Escape,
         ["e"] = Escape,
-        ["wordcount"] = (value, a, budget) => (long)Word.Count(Text(value, a, budget)),
+        ["wordcount"] = WordCount,
         ["tojson"] = (value, a, budget) => PythonJson.Write(value, a, budget),
     };
 
@@ -34,13 +33,13 @@ internal static partial class TextFilters
         return PythonText.Of(value, budget);
     }
 
-    private static string Title(string text)
+    private static string Title(string text, RenderBudget budget)
     {
-        var result = new StringBuilder(text.Length);
+        var result = new TextBuilder(budget);
         var atStart = true;
         foreach (var rune in text.EnumerateRunes())
         {
-            result.Append(atStart ? StringMethods.Upper(rune.ToString()) : StringMethods.Lower(rune.ToString()));
+            result.Append(atStart ? StringMethods.Upper(rune.ToString(), budget) : StringMethods.Lower(rune.ToString(), budget));
             atStart = rune.IsBmp && (PythonText.IsSpace((char)rune.Value) || "-({[<".Contains((char)rune.Value));
         }
 
@@ -61,10 +60,18 @@ internal static partial class TextFilters
         arguments.Bind("width", "first", "blank");
         var text = value as string ?? throw new TemplateError($"{PythonText.TypeName(value)} to indent", "a string");
         var indent = arguments.Get("width", 4L) as string ?? Spaces(arguments.Integer("width", 4), budget);
-        var lines = StringMethods.SplitLines(text + "\n", keepEnds: false, budget).Cast<string>().ToList();
+        var lines = StringMethods.SplitLines(text + "\n", keepEnds: false, budget);
         var (first, blank) = (arguments.Flag("first"), arguments.Flag("blank"));
-        bool IsIndented(int i) => i == 0 ? first : lines[i].Length > 0 || blank;
-        return StringMethods.Concatenate([.. lines.Select((line, i) => IsIndented(i) ? indent + line : line)], "\n", budget);
+        var result = new TextBuilder(budget);
+        for (var i = 0; i < lines.Count; i++)
+        {
+            var line = (string)lines[i]!;
+            if (i > 0) result.Append('\n');
+            if (i == 0 ? first : line.Length > 0 || blank) result.Append(indent);
+            result.Append(line);
+        }
+
+        return result.ToString();
     }
 
     private static string Spaces(long width, RenderBudget budget)
@@ -73,6 +80,29 @@ internal static partial class TextFilters
         return new string(' ', (int)Math.Max(width, 0));
     }
 
-    private static object? Escape(object? value, CallArguments arguments, RenderBudget budget) => budget.Count(
-        Text(value, arguments, budget).Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;").Replace("'", "&#39;").Replace("\"", "&#34;"));
+    private static object? Escape(object? value, CallArguments arguments, RenderBudget budget)
+    {
+        var result = new TextBuilder(budget);
+        foreach (var c in Text(value, arguments, budget))
+        {
+            switch (c)
+            {
+                case '&': result.Append("&amp;"); break;
+                case '<': result.Append("&lt;"); break;
+                case '>': result.Append("&gt;"); break;
+                case '\'': result.Append("&#39;"); break;
+                case '"': result.Append("&#34;"); break;
+                default: result.Append(c); break;
+            }
+        }
+
+        return result.ToString();
+    }
+
+    private static object? WordCount(object? value, CallArguments arguments, RenderBudget budget)
+    {
+        var text = Text(value, arguments, budget);
+        budget.Touch(text.Length);
+        return (long)Word.Count(text);
+    }
 }

@@ -1,13 +1,17 @@
 namespace Microsoft.ML.Nlft.Common;
 
-/// <summary>Writes files atomically: under a temporary name beside the target, then renamed over it.</summary>
+/// <summary>
+/// Writes files atomically: under a temporary name beside the target, then renamed over it; the rename is written through to the disk. Replaces
+/// regular files and links to files only, and keeps their permissions: a pipe or a device is refused, because a rename would put a file in its place.
+/// </summary>
 public static class AtomicFile
 {
     /// <summary>Writes one file; its folder is created.</summary>
     /// <param name="path">The file. One that is there is replaced.</param>
     /// <param name="write">Writes the contents to the stream that it is given, which it need not flush or close.</param>
     /// <exception cref="NlftException">
-    /// The disk is full, the folder cannot be written, or <paramref name="write"/> threw it; the file is unchanged.
+    /// The disk is full, the folder cannot be written, the path is taken by something other than a regular file, or <paramref name="write"/> threw
+    /// it; what is there is unchanged.
     /// </exception>
     public static void Write(string path, Action<Stream> write) => WriteAll((path, write));
 
@@ -25,15 +29,22 @@ public static class AtomicFile
             foreach (var (path, write) in files)
             {
                 current = path;
+                OutputFile.Require(path);
                 var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
                 Directory.CreateDirectory(folder);
                 var temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}");
                 staged.Add((temporary, path));
-                using var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16);
+                using var stream = OutputFile.Create(temporary, likeThat: path);
                 write(stream);
                 stream.Flush(flushToDisk: true);
             }
-            foreach (var (temporary, path) in staged) File.Move(temporary, current = path, overwrite: true);
+            foreach (var (temporary, path) in staged)
+            {
+                OutputFile.Require(current = path); // writing takes long: another process may have taken the path meanwhile
+                File.Move(temporary, path, overwrite: true);
+            }
+
+            foreach (var folder in staged.Select(file => Path.GetDirectoryName(file.Temporary)!).Distinct()) PosixFile.SyncFolder(folder);
         }
         catch (Exception e)
         {
@@ -59,42 +70,6 @@ public static class AtomicFile
         {
             WriteFault.Ignore(() => File.Delete(trial));
             throw fault;
-        }
-    }
-}
-
-/// <summary>Translates the operating system's write errors into this library's exceptions.</summary>
-internal static class WriteFault
-{
-    // ENOSPC, EDQUOT and EROFS of Linux and macOS; ERROR_HANDLE_DISK_FULL and ERROR_DISK_FULL of Windows, as HRESULTs.
-    private static readonly int[] DiskFull = [28, 69, 122, unchecked((int)0x80070027), unchecked((int)0x80070070)];
-
-    /// <summary>
-    /// Returns the exception to throw for one from writing <paramref name="path"/>; null for any other exception, which passes unchanged.
-    /// </summary>
-    public static NlftException? Of(string path, Exception e) => e switch
-    {
-        IOException when DiskFull.Contains(e.HResult) =>
-            new(path, "a full disk", "room for the file",
-                "Free space on the disk, or name a place on another one. What was there before is unchanged.", e),
-        UnauthorizedAccessException =>
-            new(path, "a place that may not be written", "a folder with permission to write",
-                "Change its permissions, or name another place. What was there before is unchanged.", e),
-        IOException =>
-            new(path, $"a place that cannot be written ({e.Message.TrimEnd('.')})", "a place for a file",
-                "Name another place. What was there before is unchanged.", e),
-        _ => null,
-    };
-
-    /// <summary>Runs an action and ignores its I/O errors.</summary>
-    public static void Ignore(Action action)
-    {
-        try
-        {
-            action();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
         }
     }
 }

@@ -1,6 +1,8 @@
 namespace Microsoft.ML.Nlft.Common;
 
-/// <summary>Creates folders atomically: filled under a temporary name beside the target, then renamed.</summary>
+/// <summary>
+/// Creates folders atomically: filled under a temporary name beside the target, then renamed. A link is refused: name the folder behind it.
+/// </summary>
 internal static class AtomicFolder
 {
     /// <summary>Creates a folder.</summary>
@@ -20,9 +22,9 @@ internal static class AtomicFolder
             Directory.CreateDirectory(staging);
             fill(staging);
             RequireFree(folder, replaceable); // filling takes long: another process may have taken the path meanwhile
-            if (new DirectoryInfo(folder).LinkTarget is not null) Directory.Delete(folder); // the link, not the folder behind it
-            else if (Directory.Exists(folder)) Directory.Move(folder, old);
+            if (Directory.Exists(folder)) Directory.Move(folder, old);
             Directory.Move(staging, folder);
+            PosixFile.SyncFolder(parent);
             if (Directory.Exists(old)) Directory.Delete(old, recursive: true);
         }
         catch (Exception e)
@@ -36,7 +38,7 @@ internal static class AtomicFolder
 
     private static void RequireFree(string folder, Func<string, bool>? replaceable)
     {
-        var found = File.Exists(folder) ? "a file"
+        var found = new DirectoryInfo(folder).LinkTarget is { } target ? $"a link to {target}" : File.Exists(folder) ? "a file"
             : Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && replaceable?.Invoke(folder) != true
                 ? "a folder that is not empty" : null;
         if (found is not null)

@@ -37,6 +37,13 @@ public sealed record ChatRow
     /// <summary>Returns the whole row as a text by which rows are compared.</summary>
     internal string WholeKey => Completion is not null ? Prompt + Completion : JsonSerializer.Serialize(Messages);
 
+    /// <summary>
+    /// Whether everything that counts in the loss is blank: the completion, the messages after the prompt, or the assistant's messages.
+    /// </summary>
+    internal bool IsEmpty => Completion is not null ? string.IsNullOrWhiteSpace(Completion)
+        : Messages.Where((message, i) => i >= PromptMessages || (PromptMessages is null && RoleOf(message) == "assistant"))
+            .All(message => message.All(member => member.Key == "role" || IsBlank(member.Value)));
+
     /// <summary>Returns the content of the last message of a role, where it is a text.</summary>
     internal string? LastText(string role) =>
         Messages.LastOrDefault(message => RoleOf(message) == role) is { } last ? ContentOf(last) : null;
@@ -46,6 +53,15 @@ public sealed record ChatRow
 
     /// <summary>Returns the content of a message; null: it is no text.</summary>
     internal static string? ContentOf(IReadOnlyDictionary<string, object?> message) => TextOf(message, "content");
+
+    private static bool IsBlank(object? value) => value switch
+    {
+        null => true,
+        string text => string.IsNullOrWhiteSpace(text),
+        JsonElement { ValueKind: JsonValueKind.String } text => string.IsNullOrWhiteSpace(text.GetString()),
+        JsonElement { ValueKind: JsonValueKind.Array } list => list.GetArrayLength() == 0,
+        _ => false,
+    };
 
     private static string? TextOf(IReadOnlyDictionary<string, object?> message, string name) => message.GetValueOrDefault(name) switch
     {

@@ -18,7 +18,8 @@ public static class DataFile
     /// <param name="path">The file: UTF-8, with or without a byte order mark.</param>
     /// <param name="format">
     /// Its format; null: by its extension. A .json file that begins with a bracket is <see cref="RowFormat.Nlft"/>, or <see cref="RowFormat.Cut"/>
-    /// when its first object has no "answer"; any other .json file is <see cref="RowFormat.JsonLines"/>.
+    /// when its first object has no "answer", or a list of the objects of <see cref="RowFormat.JsonLines"/> when that one has a question; any other
+    /// .json file is <see cref="RowFormat.JsonLines"/>.
     /// </param>
     /// <param name="columns">The names of its columns or keys, where the format leaves them open; null: the default ones.</param>
     /// <param name="delimiter">What separates the fields of CSV or TSV; null: a comma or a tab.</param>
@@ -53,12 +54,13 @@ public static class DataFile
     {
         IReadOnlyList<DataRow> rows = format switch
         {
-            RowFormat.JsonLines => ReadLines(path, columns, required),
+            RowFormat.JsonLines => ReadRows(Lines(path), columns, required),
             RowFormat.Csv => DelimitedFormat.Read(path, delimiter ?? ',', columns, required),
             RowFormat.Tsv => DelimitedFormat.Read(path, delimiter ?? '\t', columns, required),
             RowFormat.Gsm8k => [.. Lines(path).Select(JsonFormat.ReadGsm8k)],
-            RowFormat.Nlft => ReadList(path, answers: !isNamed && !required.Contains(nameof(DataRow.Answer)) ? null : true),
-            RowFormat.Cut => ReadList(path, answers: false),
+            RowFormat.Nlft when isNamed => ReadList(path, answers: true, columns: null, required),
+            RowFormat.Nlft => ReadList(path, required.Contains(nameof(DataRow.Answer)) ? true : null, columns, required),
+            RowFormat.Cut => ReadList(path, answers: false, columns: null, required),
             var other => throw new NlftException($"{path}, format", $"{other}, which can only be written", "JsonLines, Csv, Tsv, Gsm8k, Nlft or Cut",
                 "Name the format that the file has."),
         };
@@ -235,10 +237,10 @@ public static class DataFile
 
     private static IEnumerable<JsonFields> Lines(string path) => JsonRows.ReadLines(path).Select(row => new JsonFields(row));
 
-    private static List<DataRow> ReadLines(string path, DataColumns columns, IReadOnlyList<string> required)
+    private static List<DataRow> ReadRows(IEnumerable<JsonFields> rows, DataColumns columns, IReadOnlyList<string> required)
     {
         var check = new ColumnCheck(columns);
-        return [.. Lines(path).Select(row =>
+        return [.. rows.Select(row =>
         {
             check.Require(row.Place, row.Keys);
             return JsonFormat.ReadLine(row, columns, required);
@@ -246,9 +248,16 @@ public static class DataFile
     }
 
     /// <param name="path">The file.</param>
-    /// <param name="answers">Whether every row must have an answer; null: if the first one does.</param>
-    private static List<DataRow> ReadList(string path, bool? answers)
+    /// <param name="answers">Whether every published row must have an answer; null: if the first one does.</param>
+    /// <param name="columns">The keys of rows that are not published ones, if there may be such rows; else null.</param>
+    /// <param name="required">The properties of those rows that must be there.</param>
+    private static List<DataRow> ReadList(string path, bool? answers, DataColumns? columns, IReadOnlyList<string> required)
     {
+        if (columns is not null && new JsonFields(JsonRows.ReadList(path).First()) is var first && first.Has(columns.Question)
+            && !first.Has("instruction"))
+        {
+            return ReadRows(JsonRows.ReadList(path).Select(row => new JsonFields(row)), columns, required);
+        }
         var check = ColumnCheck.OfPublished();
         return [.. JsonRows.ReadList(path).Select(row =>
         {
@@ -264,13 +273,13 @@ public static class DataFile
     {
         try
         {
-            using var text = new StreamReader(path); // skips a byte order mark
+            using var text = new StreamReader(InputFile.Open(path, "rows")); // skips a byte order mark
             int letter;
             while ((letter = text.Read()) >= 0)
                 if (!char.IsWhiteSpace((char)letter)) return letter == '[';
             return false;
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NlftException)
         {
             return true;
         }

@@ -37,8 +37,14 @@ public sealed record DataReport
     /// <summary>Gets the places of the rows whose question and response equal those of an earlier row, apart from surrounding white space.</summary>
     public IReadOnlyList<string> Duplicates { get; private init; } = [];
 
-    /// <summary>Gets the places of the rows whose response is blank; a run refuses them.</summary>
+    /// <summary>Gets the places of the rows whose response is blank.</summary>
     public IReadOnlyList<string> EmptyResponses { get; private init; } = [];
+
+    /// <summary>
+    /// Gets the places of the rows of which <see cref="PromptOptions.MaximumTokens"/> leaves nothing to train on, each with what was found: the
+    /// response fills it alone, or what comes before the first token that counts. Known once the rows are encoded, in a run.
+    /// </summary>
+    public IReadOnlyList<string> TooLong { get; internal init; } = [];
 
     /// <summary>Gets the places of the rows that <see cref="PromptOptions.MaximumTokens"/> cuts. Known once the rows are encoded, in a run.</summary>
     public IReadOnlyList<string> Cut { get; internal init; } = [];
@@ -53,7 +59,7 @@ public sealed record DataReport
         foreach (var row in rows)
         {
             var key = row.Chat is { } chat ? (chat.WholeKey, "", null) : (row.Question.Trim(), row.Response.Trim(), row.Instruction?.Trim());
-            if (row.Chat is null && string.IsNullOrWhiteSpace(row.Response)) empty.Add(row.Source);
+            if (HasNoResponse(row)) empty.Add(row.Source);
             else if (!seen.Add(key)) duplicates.Add(row.Source);
             if (Numbers(row) is not var (found, expected)) continue;
             compared++;
@@ -71,17 +77,32 @@ public sealed record DataReport
     }
 
     /// <summary>Refuses rows without a judgment whose response contradicts the gold answer.</summary>
+    /// <param name="subject">What the rows are, for the message. Default "the rows".</param>
     /// <exception cref="NlftException">There are such rows: the message counts them and names the first ones.</exception>
-    public void RequireNoContradictions()
+    public void RequireNoContradictions(string subject = "the rows")
     {
         if (Contradictions.Count == 0) return;
-        throw new NlftException("the rows",
+        throw new NlftException(subject,
             $"{Contradictions.Count} of {Rows} without a judgment whose final answer is not the gold one ({Names(Contradictions, Text)})",
             "the gold answer, or a judgment that says what is wrong",
             "Judge them (nlft judge), correct them or leave them out; to train on them as right ones, set AllowContradictions "
             + "(nlft: --allow-contradictions).");
 
         static string Text(Contradiction row) => $"{row.Source}: {row.Found}, not {row.Expected}";
+    }
+
+    /// <summary>Refuses rows that show nothing to train on: those whose response is blank or too long.</summary>
+    /// <param name="subject">What the rows are, for the message. Default "the rows".</param>
+    /// <exception cref="NlftException">There are such rows: the message counts them and names the first ones of each kind.</exception>
+    public void RequireResponses(string subject = "the rows")
+    {
+        if (EmptyResponses.Count + TooLong.Count == 0) return;
+        var found = new List<string>();
+        if (EmptyResponses.Count > 0) found.Add($"{EmptyResponses.Count} of {Rows} with an empty response ({Names(EmptyResponses, place => place)})");
+        if (TooLong.Count > 0) found.Add($"{TooLong.Count} of {Rows} that do not fit into MaximumTokens ({Names(TooLong, place => place)})");
+        var remedy = TooLong.Count == 0 ? "Fill them in" : "Fill them in, shorten them, raise MaximumTokens up to what the model allows";
+        throw new NlftException(subject, string.Join(" and ", found), "a response in every row, and room for a prompt before it",
+            $"{remedy} or leave them out; to have them left out, set SkipUnusableRows (nlft: --skip-unusable-rows).");
     }
 
     /// <summary>Formats the counts as a plain-text table, with the first places of each kind.</summary>
@@ -95,12 +116,16 @@ public sealed record DataReport
             : Compared > 0 ? $"of {Compared} without a judgment that can be compared" : "");
         Line("duplicates", Duplicates.Count, Names(Duplicates, place => place));
         Line("empty responses", EmptyResponses.Count, Names(EmptyResponses, place => place));
+        if (TooLong.Count > 0) Line("too long to train on", TooLong.Count, Names(TooLong, place => place));
         Line("cut by the length limit", Cut.Count, Names(Cut, place => place));
         return table.ToString();
 
         void Line(string what, int count, string places) =>
             table.Append(string.Create(CultureInfo.InvariantCulture, $"{what,-24}{count,7}  {places}").TrimEnd()).Append('\n');
     }
+
+    /// <summary>Whether a row shows nothing that the model should, or should not, write.</summary>
+    internal static bool HasNoResponse(TrainingExample row) => row.Chat is { } chat ? chat.IsEmpty : string.IsNullOrWhiteSpace(row.Response);
 
     /// <summary>The numbers that a right row must have in common; null when they cannot be compared.</summary>
     private static (AnswerNumber Found, AnswerNumber Expected)? Numbers(TrainingExample row) =>

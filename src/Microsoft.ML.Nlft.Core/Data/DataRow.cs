@@ -46,7 +46,8 @@ public sealed record DataRow
     /// fine-tuning, the response, which is the target there, stands in for a missing answer. Default true.
     /// </param>
     /// <exception cref="NlftException">
-    /// The response is missing or blank, or the answer is and is needed; or it is needed and the row is a conversation, which has none.
+    /// The response is missing, or the answer is missing or blank and is needed; or it is needed and the row is a conversation, which has none. A
+    /// blank response is left to the run, which counts such rows (<see cref="DataReport.EmptyResponses"/>).
     /// </exception>
     public TrainingExample ToExample(bool needsAnswer = true)
     {
@@ -58,7 +59,7 @@ public sealed record DataRow
                     "a question with a response and a gold answer, which natural language fine-tuning reads",
                     "Train with supervised fine-tuning (nlft: --method sft), or generate and judge responses first.");
         }
-        var response = Require(nameof(Response));
+        var response = Response ?? Require(nameof(Response));
         return new()
         {
             Question = Question,

@@ -78,7 +78,7 @@ internal static class DelimitedFormat
     {
         if (!File.Exists(path))
             throw new NlftException(path, Directory.Exists(path) ? "a folder" : "no file", "a CSV or TSV file", "Check the path.");
-        using var reader = new StreamReader(path, new UTF8Encoding(false, throwOnInvalidBytes: true));
+        using var reader = new StreamReader(InputFile.Open(path, "a CSV or TSV file"), new UTF8Encoding(false, throwOnInvalidBytes: true));
         var text = new DelimitedText(reader, path, delimiter);
         try
         {

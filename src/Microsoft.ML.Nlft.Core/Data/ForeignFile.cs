@@ -50,12 +50,12 @@ internal static class ForeignFile
     {
         try
         {
-            using var file = File.OpenRead(path);
+            using var file = InputFile.Open(path, "rows");
             if (!file.CanSeek) return []; // a pipe can be read once
             var bytes = new byte[(int)Math.Min(Beginning, file.Length)];
             return bytes[..file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)];
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NlftException)
         {
             return [];
         }

@@ -58,7 +58,7 @@ internal static class JsonFormat
         return new()
         {
             Question = input ?? row.RequiredText("instruction"),
-            Response = row.RequiredText("output"),
+            Response = row.Has("output") ? row.OptionalText("output") : row.RequiredText("output"),
             Judgment = row.OptionalText("judgment"),
             Answer = answers ? row.TextOrNumber("answer") ?? row.RequiredText("answer") : null,
             Instruction = input is null ? null : instruction,

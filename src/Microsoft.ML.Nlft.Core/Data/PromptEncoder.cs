@@ -62,19 +62,24 @@ public sealed class PromptEncoder
     /// A text is missing, the response leaves no room for a prompt, the template refuses a conversation, or none of its tokens within
     /// <see cref="PromptOptions.MaximumTokens"/> counts.
     /// </exception>
-    public EncodedExample Encode(TrainingExample example)
+    public EncodedExample Encode(TrainingExample example) => EncodeIfItFits(example, out var tooLong) ?? throw tooLong!;
+
+    /// <summary>Encodes a row; null, and the refusal, if the length limit leaves nothing of it to train on.</summary>
+    internal EncodedExample? EncodeIfItFits(TrainingExample example, out NlftException? tooLong)
     {
         ArgumentNullException.ThrowIfNull(example);
-        if (example.Chat is { } chat) return Encode(chat, example.Source);
+        tooLong = null;
+        if (example.Chat is { } chat) return Encode(chat, example.Source, out tooLong);
         Require(example.Source, nameof(example.Question), example.Question);
         Require(example.Source, nameof(example.Response), example.Response);
         Require(example.Source, nameof(example.Answer), example.Answer);
         var response = _renderer.Response(example.Response);
         if (response.Length >= _limit)
         {
-            throw new NlftException($"{example.Source}, Response", $"{response.Length} tokens",
+            tooLong = new NlftException($"{example.Source}, Response", $"{response.Length} tokens",
                 $"at most {_limit - 1}, which leaves room for a prompt in MaximumTokens = {_limit}",
                 "Shorten the response, leave the row out, or raise MaximumTokens up to what the model allows.");
+            return null;
         }
         var (room, isCut) = (_limit - response.Length, false);
         return new EncodedExample(example.Polarity, response,
@@ -83,15 +88,17 @@ public sealed class PromptEncoder
             Prompt(_standardSystem, _standardUser, example, room, ref isCut), example.Source) { IsCut = isCut };
     }
 
-    private EncodedExample Encode(ChatRow chat, string source)
+    private EncodedExample? Encode(ChatRow chat, string source, out NlftException? tooLong)
     {
+        tooLong = null;
         var whole = _chats.Encode(chat, source, new ChatLoss { AssistantOnly = chat is { Messages: not [], PromptMessages: null } });
         var tokens = whole.Cut(_limit, keepEnd: false);
         var (first, last) = (Array.IndexOf(tokens.Counted, true, Math.Min(1, tokens.Ids.Length)), Array.LastIndexOf(tokens.Counted, true));
         if (first < 0) // nothing comes before token 0, so it is never predicted
         {
-            throw new NlftException(source, $"no token that counts among the first {tokens.Ids.Length}", "one or more",
+            tooLong = new NlftException(source, $"no token that counts among the first {tokens.Ids.Length}", "one or more",
                 $"Shorten what comes before, leave the row out, or raise MaximumTokens = {_limit} up to what the model allows.");
+            return tokens.Ids.Length < whole.Ids.Length ? null : throw tooLong;
         }
         return new EncodedExample(Polarity.Correct, tokens.Ids[first..(last + 1)], tokens.Ids[..first], [], [], source)
         {

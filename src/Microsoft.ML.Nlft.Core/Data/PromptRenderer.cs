@@ -17,7 +17,7 @@ internal sealed partial class PromptRenderer
     private readonly IReadOnlyDictionary<string, object?> _variables;
     private readonly PromptText _plain, _plainWithSystem;
     private readonly int[] _opening; // what the post-processor puts before a text without a template
-    private readonly string _gap = ""; // white space that a template puts between the generation prompt and the response
+    private readonly string _gap = "", _tail = ""; // white space that a template puts before the response, and after it, before its end mark
     private readonly char _last; // the last character before the response
 
     public PromptRenderer(HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options, int? endOfSequence)
@@ -46,8 +46,10 @@ internal sealed partial class PromptRenderer
             _last = prompt.Length > 0 ? prompt[^1] : '\n';
             if (response >= 0)
             {
-                var tail = tokenizer.Encode(whole[(response + ShownTemplate.Letters.Length)..], addSpecialTokens: false);
-                if (tail.Length > 0 && tokenizer.SpecialTokens.Values.Contains(tail[0])) endOfSequence = tail[0];
+                var tail = whole[(response + ShownTemplate.Letters.Length)..];
+                var mark = tail.TrimStart();
+                if (FirstSpecial(tail) is { } directly) endOfSequence = directly;
+                else if (FirstSpecial(mark) is { } later) (endOfSequence, _tail) = (later, tail[..^mark.Length]); // on a line of its own
             }
         }
         EndOfTurn = endOfSequence ?? throw new NlftException("the model folder",
@@ -151,11 +153,11 @@ internal sealed partial class PromptRenderer
     public int[] Response(string response)
     {
         // Encode after a character: some tokenizers add a space at the start of a text.
-        var text = _last + _gap + response;
+        var text = _last + _gap + response + _tail;
         var before = _tokenizer.Encode(_last.ToString(), addSpecialTokens: false);
         var all = _tokenizer.Encode(text, addSpecialTokens: false, [(1 + _gap.Length)..]);
         var tokens = all.AsSpan().StartsWith(before) ? all[before.Length..]
-            : _tokenizer.Encode(_gap + response, addSpecialTokens: false, [_gap.Length..]);
+            : _tokenizer.Encode(text[1..], addSpecialTokens: false, [_gap.Length..]);
         return [.. tokens, EndOfTurn];
     }
 
@@ -201,6 +203,10 @@ internal sealed partial class PromptRenderer
 
     private bool SpellsAddedToken(string text) =>
         !_tokenizer.Encode(text, addSpecialTokens: false).AsSpan().SequenceEqual(_tokenizer.Encode(text, addSpecialTokens: false, [Range.All]));
+
+    /// <summary>Returns the token with which a text begins, if it is special.</summary>
+    private int? FirstSpecial(string text) =>
+        _tokenizer.Encode(text, addSpecialTokens: false) is [var first, ..] && _tokenizer.SpecialTokens.Values.Contains(first) ? first : null;
 
     private int[] Opening()
     {

@@ -98,7 +98,7 @@ public static class TrainingFile
         if (layout.Kind is LayoutKind.Published or LayoutKind.Instructions)
         {
             var isSupervised = supervised ?? layout.Kind == LayoutKind.Instructions;
-            List<DataRow> published = [.. fields.Select(row => JsonFormat.ReadPublished(row, answers: !isSupervised))];
+            List<DataRow> published = [.. fields.Select(row => WithResponse(JsonFormat.ReadPublished(row, answers: !isSupervised)))];
             return new TrainingRows { Layout = layout.Name, IsSupervised = isSupervised, Rows = published };
         }
         var all = fields.ToList();
@@ -117,9 +117,14 @@ public static class TrainingFile
         var (responses, answers) = (rows.Any(row => row.Response is not null), rows.Any(row => row.Answer is not null));
         var isSupervised = supervised ?? (rows.All(row => row.Judgment is null) && responses != answers);
         if (isSupervised && !responses && answers && rows.All(row => row.Judgment is null))
-            rows = [.. rows.Select(row => row with { Response = row.Require(nameof(row.Answer)) })];
+            rows = [.. rows.Select(row => row with { Response = row.Answer ?? "" })];
+        else if (responses)
+            rows = [.. rows.Select(WithResponse)];
         string[] required = isSupervised ? [nameof(DataRow.Response)] : [nameof(DataRow.Response), nameof(DataRow.Answer)];
         if (rows.Any(row => row.Response is null || (!isSupervised && row.Answer is null))) rows = again(required);
         return new TrainingRows { Layout = layout.Name, IsSupervised = isSupervised, Rows = rows };
     }
+
+    /// <summary>Returns a row whose missing response is a blank one, among rows that have responses: a run counts those rows.</summary>
+    private static DataRow WithResponse(DataRow row) => row with { Response = row.Response ?? "" };
 }

@@ -17,8 +17,11 @@ public sealed record MemoryRequest
     /// <summary>The adapter that is trained; null: none.</summary>
     public LoraConfiguration? Lora { get; init; }
 
-    /// <summary>Tokens of a training pass: prompts and responses of all its rows. Default 0: no pass.</summary>
+    /// <summary>Tokens of a pass: prompts and responses of all its rows. Default 0: no pass.</summary>
     public int Tokens { get; init; }
+
+    /// <summary>Whether the pass only scores, and keeps nothing for a backward pass. Default false: it trains.</summary>
+    public bool ScoresOnly { get; init; }
 }
 
 /// <summary>The least memory that a model needs on an engine, in bytes.</summary>
@@ -30,7 +33,10 @@ public sealed record MemoryNeed
     /// <summary>The trained weights with their gradients and optimizer state.</summary>
     public long Trained { get; init; }
 
-    /// <summary>The activations kept for the backward pass, with the savings that the engine applies by itself or its options ask for.</summary>
+    /// <summary>
+    /// The activations kept for the backward pass, or of one layer in a pass that only scores, with the savings that the engine applies by itself or
+    /// its options ask for.
+    /// </summary>
     public long Activations { get; init; }
 
     /// <summary>The memory that this process may use.</summary>

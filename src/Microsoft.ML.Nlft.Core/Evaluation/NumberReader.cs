@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Evaluation;
 /// <code>
 /// token    = [sign] [currency] [sign] unsigned
 /// unsigned = mixed | quotient | run [power of ten]          (power of ten: e3, × 10^3, \times 10^{3})
-/// mixed    = whole [blank | "and"] proper fraction          (2 1/4, 2½, 2\frac{1}{4})
+/// mixed    = whole [blank | "and" | "-"] proper fraction    (2 1/4, 2½, 2\frac{1}{4}, 2-1/4 but not in 2-1/4 = 7/4)
 /// quotient = run "/" run | \frac{run}{run} | ½
 /// </code>
 /// Runs are those of <see cref="DigitRun"/>. Digits right after a letter (CO2, x_1, m^2) are part of a name, not a number.
@@ -116,13 +116,16 @@ internal sealed class NumberReader(string text)
             var (end, fraction) = Frac(at, to);
             return (end, fraction is { } part && IsProper(part) ? whole.Value!.Value.Plus(part) : null);
         }
-        if (at == whole.End) return null;
+        var isHyphened = at == whole.End && at + 1 < to && text[at] is '-' or '\u2011';
+        if (isHyphened) at++;
+        else if (at == whole.End) return null;
         if (at + 4 < to && text.AsSpan(at, 4).SequenceEqual("and ")) at += 4;
         if (at >= to || !char.IsAsciiDigit(text[at])) return null;
         var top = DigitRun.Read(text, at, to);
         if (!top.IsWhole || top.End >= to || !IsSlash(text[top.End]) || top.End + 1 >= to || !char.IsAsciiDigit(text[top.End + 1])) return null;
         var bottom = DigitRun.Read(text, top.End + 1, to);
         if (!bottom.IsWhole || (bottom.End < to && IsSlash(text[bottom.End]))) return null;
+        if (isHyphened && Blanks(bottom.End, to) is var next && next < to && text[next] == '=') return null; // a difference
         return top.Value is { } over && bottom.Value is { } under && over.Over(under) is { } value && IsProper(value)
             ? (bottom.End, whole.Value!.Value.Plus(value)) : null;
     }

@@ -27,6 +27,7 @@ internal sealed class Journal<T> : IDisposable
     {
         if ((_path = path) is null) return;
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path!))!);
+        OutputFile.Require(path!);
         try
         {
             _file = new FileStream(path!, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);

@@ -8,8 +8,6 @@ public static class ModelFolderWriter
     /// <summary>Where transformers keeps chat templates besides the default one.</summary>
     internal const string AdditionalTemplates = "additional_chat_templates";
 
-    private static readonly string[] WeightExtensions = [".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx", ".ot"];
-
     /// <summary>Writes a model whose weights are in memory.</summary>
     /// <param name="folder">The folder; created when missing.</param>
     /// <param name="configuration">The architecture; <see cref="ModelConfiguration.DataType"/> gives way to <paramref name="type"/>.</param>
@@ -49,25 +47,8 @@ public static class ModelFolderWriter
             return new SafetensorsSource(name, target, tensor.Shape, stream => WriteTensor(stream, weight, target, replace));
         });
         Write(folder, type is { } changed ? ConfigurationEdit.WithDataType(source.ConfigurationJson, changed) : source.ConfigurationJson, tensors);
-        foreach (var name in Companions(source)) CopyFile(Path.Combine(source.Path, name), Path.Combine(folder, name));
+        foreach (var name in source.Documents.Companions) source.Documents.Copy(name, Path.Combine(folder, name));
     }
-
-    /// <summary>
-    /// Returns the files of a model besides config.json and weights (tokenizer, templates, licence), as paths relative to the folder.
-    /// </summary>
-    internal static IEnumerable<string> Companions(ModelFolder model)
-    {
-        var templates = Path.Combine(model.Path, AdditionalTemplates);
-        return Directory.EnumerateFiles(model.Path).Where(IsCompanion)
-            .Concat(Directory.Exists(templates) ? Directory.EnumerateFiles(templates, "*.jinja") : [])
-            .Select(file => Path.GetRelativePath(model.Path, file)).Order(StringComparer.Ordinal);
-    }
-
-    internal static void CopyFile(string from, string to) => AtomicFile.Write(to, stream =>
-    {
-        using var original = File.OpenRead(from);
-        original.CopyTo(stream);
-    });
 
     internal static void Write(string folder, byte[] configurationJson, IEnumerable<SafetensorsSource> tensors)
     {
@@ -88,12 +69,6 @@ public static class ModelFolderWriter
         if (values is null && target == tensor.Type) stream.Write(tensor.Bytes.Span);
         else SafetensorsSource.FromFloats(tensor.Name, target, tensor.Shape, () => values ?? tensor.ToArray()).Write(stream);
     }
-
-    private static bool IsCompanion(string file) =>
-        // With an adapter_config.json beside the weights, transformers would apply that adapter to them.
-        Path.GetFileName(file) is not ("config.json" or ModelWeights.IndexFile or LoraAdapterFolder.ConfigurationFile)
-        && !WeightExtensions.Contains(Path.GetExtension(file)) && !Path.GetFileName(file).StartsWith('.')
-        && !file.EndsWith(".index.json", StringComparison.Ordinal);
 
     private static void RequireLayout(string folder, ModelConfiguration configuration, IReadOnlyList<NamedTensor> tensors)
     {

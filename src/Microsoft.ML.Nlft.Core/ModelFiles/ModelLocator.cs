@@ -1,10 +1,12 @@
 using System.Text.RegularExpressions;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// Resolves names of models to folders: a path, a hub name such as <c>HuggingFaceTB/SmolLM2-135M-Instruct</c>, or the name of a folder. Names are
-/// looked up in further roots, in the folders of the environment variable <c>NLFT_MODELS</c> and in the Hugging Face cache, in that order.
+/// Resolves names of models to folders and GGUF files: a path, a hub name such as <c>HuggingFaceTB/SmolLM2-135M-Instruct</c> (for a GGUF file
+/// followed by its own name), or the name of a folder or file. Names are looked up in further roots, in the folders of the environment variable
+/// <c>NLFT_MODELS</c> and in the Hugging Face cache, in that order.
 /// </summary>
 public sealed partial class ModelLocator
 {
@@ -38,55 +40,83 @@ public sealed partial class ModelLocator
     /// <summary>The Hugging Face cache; null when no variable says where it is.</summary>
     public string? HubCache { get; }
 
-    /// <summary>Returns the folder that a path or a name stands for. An existing folder takes precedence over a model of that name.</summary>
-    /// <param name="model">A path, <c>organisation/name</c>, or the name of a folder in one of the roots.</param>
+    /// <summary>
+    /// Returns the folder or GGUF file that a path or a name stands for. An existing one takes precedence over a model of that name.
+    /// </summary>
+    /// <param name="model">A path, <c>organisation/name</c>, or the name of a folder or GGUF file in one of the roots.</param>
     /// <param name="workingFolder">The folder that paths are relative to; null: that of the process.</param>
-    /// <exception cref="NlftException">There is no such folder: the message lists the places that were tried.</exception>
+    /// <exception cref="NlftException">There is no such model: the message lists the places that were tried.</exception>
     public string Find(string model, string? workingFolder = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(model);
         var path = Path.Combine(workingFolder ?? "", model);
-        if (Directory.Exists(path)) return path;
+        if (IsPath(path)) return path;
         var places = Places(model);
         if (places.FirstOrDefault(IsModel) is { } found) return found;
         throw new NlftException(path, "no such folder" + (places.Count == 0 ? "" : $", nor a model in {string.Join(", ", places)}"),
             "a folder with config.json, model.safetensors and tokenizer.json", "Check the path, or download the model there.");
     }
 
-    /// <summary>Returns the folders in which a model of that name may lie, in order; none for a text that cannot be a name.</summary>
+    /// <summary>Returns the paths at which a model of that name may lie, in order; none for a text that cannot be a name.</summary>
     public IReadOnlyList<string> Places(string name)
     {
         if (!ModelName().IsMatch(name)) return [];
-        var own = name.Split('/')[^1];
+        var parts = name.Split('/');
         IEnumerable<string> Under(string root) =>
-            [Path.Combine(root, name.Replace('/', Path.DirectorySeparatorChar)), Path.Combine(root, own), Snapshot(root, name)];
-        return [.. Roots.SelectMany(Under).Concat(HubCache is null ? [] : [Snapshot(HubCache, name)]).Distinct()];
+            [Path.Combine(root, name.Replace('/', Path.DirectorySeparatorChar)), Path.Combine(root, parts[^1]), Cached(root)];
+        return [.. Roots.SelectMany(Under).Concat(HubCache is null ? [] : [Cached(HubCache)]).Distinct()];
+
+        string Cached(string root) => parts.Length < 3 ? Snapshot(root, name) : Path.Combine(Snapshot(root, $"{parts[0]}/{parts[1]}"), parts[2]);
     }
 
     /// <summary>Lists the models in the roots (up to two folders deep) and in the Hugging Face cache.</summary>
-    /// <returns>Name and folder of each model, in the order of the search.</returns>
+    /// <returns>Name and path of each model, a folder or a GGUF file, in the order of the search.</returns>
     public IEnumerable<(string Name, string Folder)> All()
     {
         var roots = HubCache is null ? Roots : Roots.Append(HubCache);
-        return roots.SelectMany(root => Below(root).Prepend(root).Concat(Below(root).Where(folder => !IsModel(folder)).SelectMany(Inner)))
-            .Where(IsModel).Distinct().Select(folder => (NameOf(folder), folder));
+        return roots.SelectMany(root => Below(root).Prepend(root).Concat(Below(root).Where(folder => !IsFolder(folder)).SelectMany(Inner)))
+            .SelectMany(folder => IsFolder(folder) ? GgufFiles(folder).Prepend(folder) : GgufFiles(folder)).Distinct()
+            .Select(model => (ListedName(model), model));
 
         static IEnumerable<string> Inner(string folder) => CachedName(folder) is { } name
             ? [Snapshot(Path.GetDirectoryName(folder)!, name)] : Below(folder);
     }
 
     /// <summary>
-    /// Returns the name of the model in a folder: the hub name for a snapshot in a Hugging Face cache (models--organisation--name/snapshots/REV),
-    /// else the folder's own name, without the folders above it.
+    /// Returns the name of the model in a folder or GGUF file: the hub name for a snapshot in a Hugging Face cache
+    /// (models--organisation--name/snapshots/REV), followed by the name of the file in it, else its own name, without the folders above it.
     /// </summary>
     public static string NameOf(string folder)
     {
         var path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         var above = Path.GetDirectoryName(path);
-        return Path.GetFileName(above) == "snapshots" && CachedName(Path.GetDirectoryName(above)!) is { } name ? name : Path.GetFileName(path);
+        if (Path.GetFileName(above) == "snapshots" && CachedName(Path.GetDirectoryName(above)!) is { } name) return name;
+        return above is not null && GgufFile.HasName(path) && NameOf(above) is var repository && repository.Contains('/')
+            ? $"{repository}/{Path.GetFileName(path)}" : Path.GetFileName(path);
     }
 
-    private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "config.json"));
+    /// <summary>Whether there is a folder or a GGUF file at a path.</summary>
+    public static bool IsPath(string path) => Directory.Exists(path) || GgufFile.IsAt(path);
+
+    /// <summary>Whether there is a model at a path: a folder with config.json, or a GGUF file.</summary>
+    public static bool IsModel(string path) => IsFolder(path) || GgufFile.IsAt(path);
+
+    private const int LongestName = 4096;
+
+    private static bool IsFolder(string path) => File.Exists(Path.Combine(path, "config.json"));
+
+    /// <summary>Returns the GGUF files of a folder that are models: of a split one, the first part.</summary>
+    private static IEnumerable<string> GgufFiles(string folder) => !Directory.Exists(folder) ? []
+        : Directory.EnumerateFiles(folder).Where(file => GgufFile.HasName(file) && !GgufModel.IsFurtherPart(file)).Order(StringComparer.Ordinal);
+
+    /// <summary>Returns the name by which <see cref="Places"/> finds a model again: of a GGUF file, its path from a root.</summary>
+    private string ListedName(string model)
+    {
+        var name = NameOf(model);
+        if (!GgufFile.HasName(model) || name.Contains('/')) return name;
+        var relative = Roots.Select(root => Path.GetRelativePath(root, model)).FirstOrDefault(path => !Path.IsPathRooted(path) && path[0] != '.');
+        return relative?.Replace(Path.DirectorySeparatorChar, '/') ?? name;
+    }
 
     private static IEnumerable<string> Below(string root) =>
         Directory.Exists(root) ? Directory.EnumerateDirectories(root).Order(StringComparer.Ordinal) : [];
@@ -100,11 +130,12 @@ public sealed partial class ModelLocator
     {
         var repository = Path.Combine(cache, "models--" + name.Replace("/", "--"));
         var (main, snapshots) = (Path.Combine(repository, "refs", "main"), Path.Combine(repository, "snapshots"));
-        if (File.Exists(main)) return Path.Combine(snapshots, File.ReadAllText(main).Trim());
-        var newest = Below(snapshots).Where(IsModel).OrderByDescending(Directory.GetLastWriteTimeUtc).FirstOrDefault();
+        if (File.Exists(main)) return Path.Combine(snapshots, InputFile.ReadText(main, "the name of a snapshot", LongestName).Trim());
+        var newest = Below(snapshots).Where(folder => IsFolder(folder) || GgufFiles(folder).Any()).OrderByDescending(Directory.GetLastWriteTimeUtc)
+            .FirstOrDefault();
         return newest ?? repository;
     }
 
-    [GeneratedRegex(@"\A(?!\.)[\w.-]+(/(?!\.)[\w.-]+)?\z")]
+    [GeneratedRegex(@"\A(?!\.)[\w.-]+(/(?!\.)[\w.-]+)?(/(?!\.)[\w.-]+\.gguf)?\z")]
     private static partial Regex ModelName();
 }

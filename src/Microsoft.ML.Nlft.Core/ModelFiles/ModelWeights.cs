@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>The weight files of a model folder: model.safetensors, or the shards that model.safetensors.index.json names.</summary>
-internal sealed class ModelWeights : IDisposable
+internal sealed class ModelWeights : ITensorSource
 {
     public const string SingleFile = "model.safetensors";
     public const string IndexFile = "model.safetensors.index.json";
@@ -24,7 +24,10 @@ internal sealed class ModelWeights : IDisposable
     /// <summary>Whether the files are the shards of an index.</summary>
     public bool IsSharded => _index is not null;
 
-    /// <summary>The names of the tensors in the files.</summary>
+    /// <inheritdoc/>
+    public IEnumerable<(ReadOnlyMemory<byte> Header, long Length)> Headers => _files.Select(file => (file.HeaderJson, file.Length));
+
+    /// <inheritdoc/>
     public IReadOnlyCollection<string> Names => _byTensor.Keys;
 
     /// <summary>Whether the files hold a tensor of that name.</summary>
@@ -94,23 +97,9 @@ internal sealed class ModelWeights : IDisposable
         }
     }
 
-    public TensorData Read(string name) => _byTensor.TryGetValue(Stored(name), out var file) ? file.Tensor(Stored(name))
+    /// <inheritdoc/>
+    public StoredTensor Tensor(string name) => _byTensor.TryGetValue(Stored(name), out var file) ? file.Stored(Stored(name))
         : throw new NlftException($"{_folder}, tensor \"{name}\"", "no such tensor", "one of the model's tensors", DownloadAgain);
-
-    /// <summary>Returns the size of an existing tensor in bytes.</summary>
-    public long BytesOf(string name) => _byTensor[Stored(name)].Entry(Stored(name)) is var entry ? entry.End - entry.Begin : 0;
-
-    /// <summary>Reads up to a number of bytes of an existing tensor, from its start or its middle.</summary>
-    public byte[] Sample(string name, int most, bool middle)
-    {
-        var entry = _byTensor[name].Entry(name);
-        var (length, offset) = (entry.End - entry.Begin, middle ? (entry.End - entry.Begin) / 2 : 0);
-        var bytes = new byte[Math.Min(most, length - offset)];
-        _byTensor[name].Read(entry, offset, bytes);
-        return bytes;
-    }
-
-    public TensorRows ReadRows(string name, int columns) => _byTensor[Stored(name)].ReadRows(Stored(name), columns);
 
     public void Dispose() => _files.ForEach(file => file.Dispose());
 
@@ -170,7 +159,8 @@ internal sealed class ModelWeights : IDisposable
             ? new NlftException(folder, "no weights", $"{SingleFile} or {IndexFile}",
                 "Name the folder that holds the model's weights, or download them.")
             : new NlftException(Path.Combine(folder, other), "weights in another format", $"{SingleFile} or {IndexFile}",
-                "Download the safetensors files, or convert: in Python, "
-                + "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True).");
+                Path.GetExtension(other) == GgufFile.Extension ? "Name the GGUF file itself, or download the safetensors files."
+                    : "Download the safetensors files, or convert: in Python, "
+                    + "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True).");
     }
 }

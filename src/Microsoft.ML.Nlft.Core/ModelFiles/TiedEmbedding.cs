@@ -24,17 +24,20 @@ internal static class TiedEmbedding
         return configuration with { TieWordEmbeddings = AreEqual(configuration, weights) };
     }
 
+    /// <summary>Compares row by row up to the first difference. Only rows whose bytes differ are compared as numbers.</summary>
     private static bool AreEqual(ModelConfiguration configuration, ModelWeights weights)
     {
-        var embedding = weights.ReadRows(ModelLayout.Embedding(configuration).Name, configuration.HiddenSize);
-        var head = weights.ReadRows(ModelLayout.Head(configuration).Name, configuration.HiddenSize);
+        var (embedding, head) = (Rows(ModelLayout.Embedding(configuration).Name), Rows(ModelLayout.Head(configuration).Name));
         var (expected, found) = (new float[configuration.HiddenSize], new float[configuration.HiddenSize]);
         for (var row = 0; row < configuration.VocabularySize; row++)
         {
+            if (embedding.Type == head.Type && embedding.Bytes(row).SequenceEqual(head.Bytes(row))) continue;
             embedding.Read(row, expected);
             head.Read(row, found);
             if (!expected.AsSpan().SequenceEqual(found)) return false;
         }
         return true;
+
+        TensorRows Rows(string name) => new(weights.Tensor(name), configuration.HiddenSize);
     }
 }

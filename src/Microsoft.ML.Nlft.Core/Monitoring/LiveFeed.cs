@@ -23,7 +23,7 @@ internal sealed class LiveFeed
     /// <summary>Returns the messages from an index on, a task that completes when more follow, and whether the feed has ended.</summary>
     public (IReadOnlyList<string> Messages, Task More, bool Closed) From(int index)
     {
-        lock (_lock) return (_messages[Math.Min(index, _messages.Count)..], _more.Task, _closed);
+        lock (_lock) return (_messages[Math.Clamp(index, 0, _messages.Count)..], _more.Task, _closed);
     }
 
     private void Wake(Action change)

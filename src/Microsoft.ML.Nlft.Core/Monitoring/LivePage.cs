@@ -139,7 +139,7 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     {
         await request.BeginAsync("200 OK", "text/event-stream", "default-src 'none'", cancellationToken).ConfigureAwait(false);
         var next = request.Headers.TryGetValue("Last-Event-ID", out var last)
-            && int.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id + 1 : 0;
+            && int.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? (int)Math.Min(id + 1L, int.MaxValue) : 0;
         while (true)
         {
             var (messages, more, closed) = _feed.From(next);

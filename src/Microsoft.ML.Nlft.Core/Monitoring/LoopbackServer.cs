@@ -99,13 +99,16 @@ internal sealed class LoopbackServer : IDisposable
             var lines = head.Split("\r\n");
             var first = lines[0].Split(' ');
             var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+            var ambiguous = false; // of two hosts, another program may read the other one
             foreach (var line in lines.Skip(1))
             {
-                if (line.Split(':', 2) is [var name, var value]) headers[name.Trim()] = value.Trim();
+                if (line.Split(':', 2) is not [var name, var value]) continue;
+                ambiguous |= !headers.TryAdd(name.Trim(), value.Trim()) && name.Trim().Equals("Host", StringComparison.OrdinalIgnoreCase);
             }
             var request = new Request(first.Length > 1 ? first[1].Split('?')[0] : "", headers, stream);
             var host = headers.GetValueOrDefault("Host", "");
             var refusal = first is not ["GET", _, "HTTP/1.1" or "HTTP/1.0"] ? "405 Method Not Allowed"
+                : ambiguous ? "400 Bad Request"
                 : host != Name(IPAddress.Loopback.ToString()) && host != Name("localhost") ? "403 Forbidden" : null;
             if (refusal is null)
             {

@@ -26,6 +26,12 @@ public sealed record SaliencyMap
     /// <summary>The rows, in order.</summary>
     public required IReadOnlyList<SaliencyRow> Rows { get; init; }
 
+    /// <summary>
+    /// Whether the rows are seen through supervised fine-tuning: in the base context alone, where a token carries loss (coefficient above 0) or does
+    /// not. Default false.
+    /// </summary>
+    public bool IsSupervised { get; init; }
+
     /// <summary>The day on which the map was made, in UTC; null where it is not known.</summary>
     public DateOnly? Date { get; init; }
 

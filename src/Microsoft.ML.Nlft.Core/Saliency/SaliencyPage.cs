@@ -11,7 +11,7 @@ internal static class SaliencyPage
     {
         if (map.Rows.Count == 0) throw new NlftException("saliency map", "no rows", "one or more", "Give it rows to show.");
         const string remedy = "Make the map with CreateSaliencyMap, ExplainTraining or a recorded run of natural language fine-tuning.";
-        foreach (var row in map.Rows)
+        foreach (var row in map.IsSupervised ? [] : map.Rows)
         {
             var place = $"saliency map, {row.Example.Source}";
             if (row.Epochs.Any(seen => seen.Reach is null))

@@ -13,9 +13,9 @@ namespace Microsoft.ML.Nlft.Saliency;
 /// <remarks>
 /// Little-endian; every column is aligned to 8 bytes. The length of the JSON (int32) and the JSON are followed by the index of each token's text in
 /// the JSON's list of texts (uint32, T values); b, j and s as natural logarithms (F x T values each, by moment; float32 where that is exact, else
-/// float64; j is 0 in rows with a correct response); for each of b, j and s the K likeliest other tokens, where they were read (indices of texts as
-/// uint32, then probabilities as float32, F x T x K values each; zeros where the context was not scored); and the cluster walks (bytes by moment and
-/// row, dissimilar before similar; see <see cref="ClusterReach.Walks"/>).
+/// float64; j is 0 in rows with a correct response, s in supervised ones); for each of b, j and s the K likeliest other tokens, where they were read
+/// (indices of texts as uint32, then probabilities as float32, F x T x K values each; zeros where the context was not scored); and, unless the map is
+/// one of supervised fine-tuning, the cluster walks (bytes by moment and row, dissimilar before similar; see <see cref="ClusterReach.Walks"/>).
 /// </remarks>
 internal static class SaliencyPayload
 {
@@ -36,7 +36,8 @@ internal static class SaliencyPayload
             model = map.Model,
             options = OptionValues(map.Options),
             defaults = OptionValues(new NaturalLanguageObjectiveOptions()),
-            thresholds = map.Rows[0].Epochs[0].Reach!.Thresholds,
+            thresholds = map.Rows[0].Epochs[0].Reach?.Thresholds ?? [],
+            supervised = map.IsSupervised,
             epochs = map.Epochs,
             date = map.Date?.ToString("O", CultureInfo.InvariantCulture),
             likely,
@@ -51,6 +52,7 @@ internal static class SaliencyPayload
                 judgment = row.Example.Judgment ?? "",
                 answer = row.Example.Answer,
                 instruction = row.Example.Instruction ?? "",
+                carries = map.IsSupervised ? string.Concat(row.Epochs[0].Saliency.Select(token => token.Coefficient > 0 ? '1' : '0')) : "",
             }),
         }, s_json);
 
@@ -88,14 +90,14 @@ internal static class SaliencyPayload
             Indices(ids);
             Numbers(seen => seen.Base, single);
             Numbers(seen => seen.Judge.Length == 0 ? new double[seen.Base.Length] : seen.Judge, single);
-            Numbers(seen => seen.Standard, single);
+            Numbers(seen => seen.Standard.Length == 0 ? new double[seen.Base.Length] : seen.Standard, single);
             foreach (var context in likely == 0 ? [] : ExampleCheck.AllContexts)
             {
                 LikelyTokens? In(ExampleSaliency seen) => seen.Likely!.GetValueOrDefault(context);
                 Indices(Seen(map).SelectMany(seen => In(seen)?.Ids.Select(id => idOf[map.LikelyTexts[id]]) ?? new uint[likely * seen.Base.Length]));
                 Numbers(seen => In(seen)?.Probabilities.Select(p => (double)p) ?? new double[likely * seen.Base.Length], asSingle: true);
             }
-            foreach (var reach in Seen(map).Select(seen => seen.Reach!))
+            foreach (var reach in map.IsSupervised ? [] : Seen(map).Select(seen => seen.Reach!))
             {
                 writer.Write(reach.Walks(ClusterRule.Dissimilar));
                 writer.Write(reach.Walks(ClusterRule.Similar));

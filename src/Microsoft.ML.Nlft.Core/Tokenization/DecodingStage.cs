@@ -12,6 +12,9 @@ internal abstract class DecodingStage
     /// <summary>Gets or sets the stage that receives this one's output; set once, when the chain is built.</summary>
     public DecodingStage Next { get; set; } = null!;
 
+    /// <summary>Gets or sets what the stream may do; set once, when the chain is built.</summary>
+    public TextBudget Budget { get; set; } = new();
+
     /// <summary>Gets whether the stage holds text that it has not passed on.</summary>
     public virtual bool HoldsText => false;
 
@@ -53,7 +56,7 @@ internal abstract class WholeTokenStage : DecodingStage
 /// <summary>Implements Replace: replaces every match of a pattern in a token.</summary>
 internal sealed class ReplaceStage(IMatcher matcher, string content) : WholeTokenStage
 {
-    protected override void Process(string token) => Emit(token.Length == 0 ? token : new Fragment(token, 0).Replace(matcher, content).Text);
+    protected override void Process(string token) => Emit(token.Length == 0 ? token : new Fragment(token, 0, Budget).Replace(matcher, content).Text);
 }
 
 /// <summary>Implements Metaspace: the mark becomes a space; in the first token it is removed, unless the scheme never prepends one.</summary>
@@ -179,10 +182,10 @@ internal sealed class FuseStage : DecodingStage
 /// <summary>Implements Strip: removes up to <c>start</c> and <c>stop</c> occurrences of a character from the ends of a token.</summary>
 internal sealed class StripStage(char content, int start, int stop) : DecodingStage
 {
-    private readonly StringBuilder _end = new();
     private int _seen;
+    private int _held; // occurrences at the end that are held back
 
-    public override bool HoldsText => _end.Length > 0;
+    public override bool HoldsText => _held > 0;
 
     public override void Append(string text)
     {
@@ -197,17 +200,21 @@ internal sealed class StripStage(char content, int start, int stop) : DecodingSt
         }
 
         // Hold back what may be the end of the token: up to "stop" characters that would be removed.
-        _end.Append(text, first, text.Length - first);
-        var kept = _end.Length;
-        while (kept > 0 && _end.Length - kept < stop && _end[kept - 1] == content) kept--;
+        var end = text.AsSpan(first).LastIndexOfAnyExcept(content) + 1 + first;
+        if (end > first)
+        {
+            Next.Append(new string(content, _held) + text[first..end]);
+            _held = 0;
+        }
 
-        Next.Append(_end.ToString(0, kept));
-        _end.Remove(0, kept);
+        var released = Math.Max(_held + text.Length - end - stop, 0);
+        if (released > 0) Next.Append(new string(content, released));
+        _held += text.Length - end - released;
     }
 
     public override void EndToken()
     {
-        (_seen, _) = (0, _end.Clear());
+        (_seen, _held) = (0, 0);
         Next.EndToken();
     }
 }

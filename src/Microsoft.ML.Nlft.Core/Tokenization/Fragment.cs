@@ -13,9 +13,16 @@ internal sealed class Fragment
     private readonly int _first;
 
     /// <summary>Creates a fragment of unchanged input text that starts at <paramref name="origin"/>.</summary>
-    public Fragment(string text, int origin) => (Text, _first) = (text, origin);
+    /// <param name="text">The text.</param>
+    /// <param name="origin">Its offset in the input text.</param>
+    /// <param name="budget">What the call may do, which all fragments made of this one share; null: that of a call with this text.</param>
+    public Fragment(string text, int origin, TextBudget? budget = null) => (Text, _first, Budget) = (text, origin, budget ?? new(text.Length));
 
-    private Fragment(string text, int[]? starts, int[]? ends, int first) => (Text, _starts, _ends, _first) = (text, starts, ends, first);
+    private Fragment(string text, int[]? starts, int[]? ends, int first, TextBudget budget) =>
+        (Text, _starts, _ends, _first, Budget) = (text, starts, ends, first, budget);
+
+    /// <summary>Gets what the call may do.</summary>
+    public TextBudget Budget { get; }
 
     public string Text { get; }
 
@@ -32,17 +39,17 @@ internal sealed class Fragment
     public Range OriginOf(int start, int end) => StartOf(start)..EndOf(end - 1);
 
     public Fragment Slice(int start, int end) =>
-        start == 0 && end == Text.Length ? this : new(Text[start..end], _starts, _ends, _first + start);
+        start == 0 && end == Text.Length ? this : new(Text[start..end], _starts, _ends, _first + start, Budget);
 
-    public Fragment AsToken(int id) => new(Text, _starts, _ends, _first) { TokenId = id };
+    public Fragment AsToken(int id) => new(Text, _starts, _ends, _first, Budget) { TokenId = id };
 
     /// <summary>Returns another text of the same length with the same origins, unit by unit.</summary>
-    public Fragment WithText(string text) => new(text, _starts, _ends, _first);
+    public Fragment WithText(string text) => new(text, _starts, _ends, _first, Budget);
 
     /// <summary>Prepends a text, whose origin is that of the first character.</summary>
     public Fragment Prepend(string prefix)
     {
-        var text = new Builder(prefix.Length + Text.Length);
+        var text = new Builder(this);
         text.Append(prefix, StartOf(0), EndOf(RuneAt(0).Utf16SequenceLength - 1));
         text.Copy(this, 0, Text.Length);
         return text.Build();
@@ -52,10 +59,10 @@ internal sealed class Fragment
     public Fragment Replace(IMatcher matcher, string replacement)
     {
         var matches = new List<(int Start, int End)>();
-        matcher.Find(Text, matches);
+        matcher.Find(Text, matches, Budget);
         if (matches.Count == 0) return this;
 
-        var text = new Builder(Text.Length);
+        var text = new Builder(this);
         var last = 0;
         foreach (var (start, end) in matches)
         {
@@ -69,15 +76,16 @@ internal sealed class Fragment
         return text.Build();
     }
 
-    /// <summary>Builds a fragment unit by unit, each with its origin.</summary>
-    internal sealed class Builder(int capacity)
+    /// <summary>Builds what replaces a fragment, unit by unit, each with its origin. No unit is added that the budget does not allow.</summary>
+    internal sealed class Builder(Fragment replaced)
     {
-        private readonly StringBuilder _text = new(capacity);
-        private readonly List<int> _starts = new(capacity);
-        private readonly List<int> _ends = new(capacity);
+        private readonly StringBuilder _text = new(replaced.Text.Length);
+        private readonly List<int> _starts = new(replaced.Text.Length);
+        private readonly List<int> _ends = new(replaced.Text.Length);
 
         public void Append(char unit, int start, int end)
         {
+            replaced.Budget.Require(replaced.Text.Length, _text.Length + 1);
             _text.Append(unit);
             _starts.Add(start);
             _ends.Add(end);
@@ -85,6 +93,7 @@ internal sealed class Fragment
 
         public void Append(ReadOnlySpan<char> units, int start, int end)
         {
+            replaced.Budget.Require(replaced.Text.Length, (long)_text.Length + units.Length);
             foreach (var unit in units) Append(unit, start, end);
         }
 
@@ -100,6 +109,10 @@ internal sealed class Fragment
             for (var i = start; i < end; i++) Append(source.Text[i], source.StartOf(i), source.EndOf(i));
         }
 
-        public Fragment Build() => new(_text.ToString(), [.. _starts], [.. _ends], 0);
+        public Fragment Build()
+        {
+            replaced.Budget.Replace(replaced.Text.Length, _text.Length);
+            return new(_text.ToString(), [.. _starts], [.. _ends], 0, replaced.Budget);
+        }
     }
 }

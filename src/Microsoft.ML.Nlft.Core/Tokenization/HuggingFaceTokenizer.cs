@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.Text;
+using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Tokenizers;
 
 namespace Microsoft.ML.Nlft.Tokenization;
@@ -22,6 +24,8 @@ namespace Microsoft.ML.Nlft.Tokenization;
 /// </remarks>
 public sealed class HuggingFaceTokenizer : Tokenizer
 {
+    private const string WhatItIs = "tokenizer.json of a model";
+
     private readonly TokenizerDefinition _definition;
     private readonly IReadOnlyDictionary<string, string> _names;
     private readonly string _folder;
@@ -34,39 +38,54 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     private HuggingFaceTokenizer(TokenizerDefinition definition, IReadOnlyDictionary<string, string> names, string folder, int rows)
     {
         (_definition, _names, _folder, _rows) = (definition, names, folder, rows);
+        var budget = new TextBudget(definition.AddedTokens.Sum(t => (long)t.Content.Length));
         var normalized = definition.AddedTokens.Where(t => t.IsNormalized)
-            .Select(t => (Pattern: Normalize(new Fragment(t.Content, 0)).Text, Token: t)).ToList();
+            .Select(t => (Pattern: Normalize(new Fragment(t.Content, 0, budget)).Text, Token: t)).ToList();
         _addedTokens = new AddedTokens(definition.AddedTokens.Where(t => !t.IsNormalized).Select(t => (t.Content, t)));
         _normalizedTokens = new AddedTokens(normalized);
         SpecialTokens = definition.AddedTokens.Where(t => t.IsSpecial).ToDictionary(t => t.Content, t => t.Id, StringComparer.Ordinal);
         _addedIds = definition.AddedTokens.ToDictionary(t => t.Content, t => t.Id, StringComparer.Ordinal);
         _addedContents = definition.AddedTokens.ToDictionary(t => t.Id, t => t.Content);
         foreach (var (pattern, token) in normalized) _addedContents[token.Id] = pattern; // as Hugging Face spells it
+        LongestToken = definition.Vocabulary.Entries.Select(entry => entry.Key.Length)
+            .Concat(definition.AddedTokens.Select(t => t.Content.Length)).DefaultIfEmpty().Max();
         VocabularySize = Math.Max(definition.Vocabulary.Size, definition.AddedTokens.Select(t => t.Id + 1).DefaultIfEmpty().Max());
     }
 
-    /// <summary>Reads tokenizer.json and, if present, the tokenizer_config.json and special_tokens_map.json beside it.</summary>
-    /// <param name="path">Path of a tokenizer.json or of a model folder that contains one.</param>
+    /// <summary>
+    /// Reads tokenizer.json and, if present, the tokenizer_config.json and special_tokens_map.json beside it, or the vocabulary of a GGUF file.
+    /// </summary>
+    /// <param name="path">Path of a tokenizer.json, of a model folder that contains one, or of a GGUF file.</param>
     /// <exception cref="NlftException">
-    /// tokenizer.json is missing, or a file is invalid JSON, is inconsistent or names an unsupported step.
+    /// tokenizer.json is missing, or a file is invalid JSON, is inconsistent or names an unsupported step; or the vocabulary of the GGUF file is
+    /// missing, inconsistent or of a kind that is not read.
     /// </exception>
-    public static HuggingFaceTokenizer Load(string path) => Load(path, int.MaxValue);
+    public static HuggingFaceTokenizer Load(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (GgufFile.IsAt(path))
+        {
+            using var documents = ModelDocuments.Of(path);
+            return Load(documents, int.MaxValue);
+        }
+        return Directory.Exists(path) ? Load(new FolderDocuments(path), int.MaxValue)
+            : Load(new FolderDocuments(Path.GetDirectoryName(Path.GetFullPath(path))!), int.MaxValue, file: path);
+    }
 
     /// <summary>Reads a tokenizer for a model whose embedding has a number of rows.</summary>
-    /// <param name="path">Path of a tokenizer.json or of a model folder that contains one.</param>
+    /// <param name="documents">The documents of the model.</param>
     /// <param name="rows">
     /// Rows of the embedding. Of the added tokens some may lie beyond (Gemma 3 has one for images) as long as no text needs them.
     /// </param>
+    /// <param name="configuration">What the documents beside tokenizer.json say, if they are read already; null: read them.</param>
+    /// <param name="file">A tokenizer.json of another name; null: that of the documents.</param>
     /// <exception cref="NlftException">The model's vocabulary, or a token that begins or ends a sequence, lies beyond the embedding.</exception>
-    internal static HuggingFaceTokenizer Load(string path, int rows)
+    internal static HuggingFaceTokenizer Load(ModelDocuments documents, int rows, TokenizerConfiguration? configuration = null, string? file = null)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        var file = Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
-        var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
-        if (!File.Exists(file)) throw Missing(file, folder);
-
-        var configuration = TokenizerConfiguration.Read(folder);
-        var tokenizer = new HuggingFaceTokenizer(TokenizerJson.Read(file, configuration), configuration.Named, folder, rows);
+        var root = file is null ? documents.Json(ModelDocuments.Tokenizer) : File.Exists(file) ? JsonFile.Load(new(file, WhatItIs)) : null;
+        if (root is not { } json) throw Missing(file ?? Path.Combine(documents.Path, ModelDocuments.Tokenizer), documents.Path);
+        configuration ??= TokenizerConfiguration.Read(documents);
+        var tokenizer = new HuggingFaceTokenizer(TokenizerJson.Read(json, configuration), configuration.Named, documents.Path, rows);
         string?[] ends = [tokenizer.BeginningOfSequenceToken, tokenizer.EndOfSequenceToken];
         var vocabulary = tokenizer._definition.Vocabulary.Entries.Select(entry => entry.Value).Where(id => !tokenizer._addedContents.ContainsKey(id));
         tokenizer.RequireRows(vocabulary.Concat(ends.Select(token => tokenizer._addedIds.GetValueOrDefault(token ?? ""))));
@@ -90,6 +109,9 @@ public sealed class HuggingFaceTokenizer : Tokenizer
 
     /// <summary>Gets pad_token of tokenizer_config.json or, if that has no added_tokens_decoder, of special_tokens_map.json; null: none.</summary>
     public string? PaddingToken => _names.GetValueOrDefault("pad_token");
+
+    /// <summary>Gets the characters of the longest token.</summary>
+    internal int LongestToken { get; }
 
     /// <summary>Returns the id of a token, or null if the tokenizer has no such token.</summary>
     /// <param name="token">The token as tokenizer.json spells it.</param>
@@ -116,11 +138,9 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     public int[] Encode(string text, bool addSpecialTokens, IReadOnlyList<Range>? plainText = null)
     {
         ArgumentNullException.ThrowIfNull(text);
-        (int Start, int End)[] plain =
-        [
-            .. (plainText ?? []).Select(range => range.GetOffsetAndLength(text.Length))
-                .Where(range => range.Length > 0).Select(range => (range.Offset, range.Offset + range.Length)),
-        ];
+        var plain = plainText is null ? PlainText.None
+            : new PlainText(plainText.Select(range => range.GetOffsetAndLength(text.Length))
+                .Select(range => (range.Offset, range.Offset + range.Length)));
         var ids = new List<int>(text.Length / 2);
         foreach (var piece in Pieces(text, plain, normalize: true, split: true))
         {
@@ -179,6 +199,9 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         return OperationStatus.Done;
     }
 
+    /// <summary>What tokenizer.json and the files beside it say.</summary>
+    internal TokenizerDefinition Definition => _definition;
+
     internal IEnumerable<DecodingStage> CreateDecodingStages() =>
         _definition.CleansUp ? _definition.Decoder().Append(new CleanUpStage()) : _definition.Decoder();
 
@@ -187,7 +210,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     {
         text ??= textSpan.ToString();
         var tokens = new List<EncodedToken>(text.Length / 2);
-        foreach (var piece in Pieces(text, [], settings.ConsiderNormalization, settings.ConsiderPreTokenization))
+        foreach (var piece in Pieces(text, PlainText.None, settings.ConsiderNormalization, settings.ConsiderPreTokenization))
         {
             if (piece.TokenId is { } added)
             {
@@ -229,6 +252,11 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     private static NlftException Missing(string file, string folder)
     {
         const string expected = "a tokenizer.json of Hugging Face";
+        if (File.Exists(folder))
+        {
+            return new NlftException(folder, "no vocabulary in its metadata", "the key tokenizer.ggml.model and what belongs to it",
+                "Use a file of the model that has its vocabulary.");
+        }
         string[] others = [.. new[] { "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "vocab.txt", "tekken.json", "tiktoken.model" }
             .Where(name => File.Exists(Path.Combine(folder, name)))];
         return others.Length == 0
@@ -259,10 +287,11 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     }
 
     /// <summary>Runs the pipeline: unnormalized added tokens, normalizer, normalized added tokens, pre-tokenizer.</summary>
-    private List<Fragment> Pieces(string text, IReadOnlyList<(int Start, int End)> plainText, bool normalize, bool split)
+    private List<Fragment> Pieces(string text, PlainText plainText, bool normalize, bool split)
     {
         var given = new List<Fragment>();
-        _addedTokens.Split(new Fragment(WellFormed(text), 0), plainText, given);
+        var budget = new TextBudget(text.Length);
+        _addedTokens.Split(new Fragment(WellFormed(text), 0, budget), plainText, given);
         var normalized = new List<Fragment>(given.Count);
         foreach (var piece in given)
         {
@@ -272,6 +301,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
 
         if (_definition.PreTokenizer is not { } preTokenizer) return normalized;
 
+        budget.Step = "pre_tokenizer";
         var pieces = new List<Fragment>(text.Length / 4);
         foreach (var piece in normalized)
         {

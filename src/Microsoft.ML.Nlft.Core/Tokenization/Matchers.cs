@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
@@ -6,13 +7,17 @@ namespace Microsoft.ML.Nlft.Tokenization;
 internal interface IMatcher
 {
     /// <summary>Adds the matches to a list.</summary>
-    void Find(string text, List<(int Start, int End)> matches);
+    /// <param name="text">The text.</param>
+    /// <param name="matches">Receives the matches.</param>
+    /// <param name="budget">Limits the time.</param>
+    /// <exception cref="NlftException">The budget is used up.</exception>
+    void Find(string text, List<(int Start, int End)> matches, TextBudget budget);
 }
 
 /// <summary>Matches every single character that has a property.</summary>
 internal sealed class RuneMatcher(Func<Rune, bool> property) : IMatcher
 {
-    public void Find(string text, List<(int Start, int End)> matches)
+    public void Find(string text, List<(int Start, int End)> matches, TextBudget budget)
     {
         for (var i = 0; i < text.Length;)
         {
@@ -27,9 +32,10 @@ internal sealed class RuneMatcher(Func<Rune, bool> property) : IMatcher
 /// <summary>Matches a fixed string.</summary>
 internal sealed class LiteralMatcher(string literal) : IMatcher
 {
-    public void Find(string text, List<(int Start, int End)> matches)
+    public void Find(string text, List<(int Start, int End)> matches, TextBudget budget)
     {
-        for (int i = 0, found; (found = text.IndexOf(literal, i, StringComparison.Ordinal)) >= 0; i = found + literal.Length)
+        var search = new TextSearch(text, literal);
+        for (int i = 0, found; (found = search.Next(i)) >= 0; i = found + literal.Length)
         {
             matches.Add((found, found + literal.Length));
         }
@@ -39,7 +45,7 @@ internal sealed class LiteralMatcher(string literal) : IMatcher
 /// <summary>Matches <c>\w+|[^\w\s]+</c>: runs of word characters and runs of symbols.</summary>
 internal sealed class WordOrSymbolMatcher : IMatcher
 {
-    public void Find(string text, List<(int Start, int End)> matches)
+    public void Find(string text, List<(int Start, int End)> matches, TextBudget budget)
     {
         var (start, kind) = (0, Kind.Space);
         for (var i = 0; i < text.Length;)

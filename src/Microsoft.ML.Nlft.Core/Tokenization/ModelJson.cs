@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Tokenization;
 internal static class ModelJson
 {
     private const int IdLimit = 1 << 24, DenseIds = 1 << 16;
-    private const int LongestUnigram = 512, LongestWord = 1000;
+    private const int LongestUnigram = 512, LongestWord = 1000, LongestAffix = 100;
     private const string OtherModel = "Use a model whose tokenizer is of one of these kinds.";
 
     /// <summary>Reads the kind. Old files name none.</summary>
@@ -96,8 +96,15 @@ internal static class ModelJson
         return new WordPieceModel(
             vocabulary,
             vocabulary[model["unk_token"].StringOrNull() ?? "[UNK]"],
-            model["continuing_subword_prefix"].StringOrNull() ?? "##",
+            Affix(model["continuing_subword_prefix"]) ?? "##",
             longest.IsNull ? 100 : longest.Index() is var most and <= LongestWord ? most : throw longest.Refuse($"at most {LongestWord}"));
+    }
+
+    /// <summary>Reads what is put before or after every part of a word.</summary>
+    private static string? Affix(JsonPlace place)
+    {
+        var affix = place.StringOrNull();
+        return affix?.Length > LongestAffix ? throw place.Refuse($"at most {LongestAffix} characters") : affix;
     }
 
     private static BytePairModel BytePair(JsonPlace model, Vocabulary vocabulary)
@@ -110,8 +117,7 @@ internal static class ModelJson
 
         var options = new BytePairOptions(
             model["unk_token"].StringOrNull(), model["fuse_unk"].Boolean(false), model["byte_fallback"].Boolean(false),
-            model["ignore_merges"].Boolean(false), model["continuing_subword_prefix"].StringOrNull() ?? "",
-            model["end_of_word_suffix"].StringOrNull() ?? "");
+            model["ignore_merges"].Boolean(false), Affix(model["continuing_subword_prefix"]) ?? "", Affix(model["end_of_word_suffix"]) ?? "");
         return new BytePairModel(vocabulary, Merges(model["merges"], vocabulary, options.ContinuingPrefix.Length), options);
     }
 

@@ -11,6 +11,8 @@ internal static class OnigurumaPattern
     /// </summary>
     private const string Word = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9\u00B2\u00B3\u00B9\u00BC-\u00BE";
 
+    private const int MaximumLength = 1 << 17;
+
     /// <summary>Translates a pattern.</summary>
     /// <param name="pattern">The pattern as the file has it.</param>
     /// <param name="unsupported">A construct that .NET would accept with another meaning, or null.</param>
@@ -20,10 +22,16 @@ internal static class OnigurumaPattern
             : pattern.Contains("&&", StringComparison.Ordinal) ? "class intersections (&&)"
             : pattern.Contains("[:", StringComparison.Ordinal) ? "POSIX classes ([:name:])"
             : null;
-        var translated = new StringBuilder(pattern.Length);
+        var translated = new StringBuilder();
         var opening = -1;
         for (var i = 0; i < pattern.Length; i++)
         {
+            if (translated.Length > MaximumLength)
+            {
+                unsupported = $"more than {MaximumLength} characters";
+                break;
+            }
+
             var isInClass = opening >= 0;
             if (pattern[i] == '\\' && i + 1 < pattern.Length)
             {

@@ -48,7 +48,7 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex) 
             }));
         }
 
-        var bytes = new Fragment.Builder(word.Text.Length);
+        var bytes = new Fragment.Builder(word);
         Span<byte> utf8 = stackalloc byte[4];
         for (var i = 0; i < word.Text.Length;)
         {
@@ -106,7 +106,6 @@ internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> steps) :
             foreach (var piece in current) step.Apply(piece, split, next);
 
             current = next;
-            TextGrowth.Require(fragment.Text.Length, current.Sum(piece => (long)piece.Text.Length), "pre_tokenizer");
         }
 
         pieces.AddRange(current);

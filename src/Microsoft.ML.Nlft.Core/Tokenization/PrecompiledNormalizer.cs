@@ -40,7 +40,7 @@ internal sealed class PrecompiledNormalizer : INormalizer
 
     public Fragment Normalize(Fragment fragment)
     {
-        var text = new Fragment.Builder(fragment.Text.Length);
+        var text = new Fragment.Builder(fragment);
         for (int start = 0, end; start < fragment.Text.Length; start = end)
         {
             end = start + StringInfo.GetNextTextElementLength(fragment.Text, start);

@@ -31,5 +31,18 @@ internal sealed class PrefixTree
     /// <summary>Returns the id of the token that ends at a node, or -1.</summary>
     public int IdAt(int node) => _ids[node];
 
+    /// <summary>Gets the number of nodes.</summary>
+    public int Count => _ids.Count;
+
+    /// <summary>Returns the edges, those of nodes closer to the root first.</summary>
+    public IEnumerable<(int Parent, char Unit, int Node)> EdgesByDepth()
+    {
+        var edges = new (int Parent, char Unit, int Node)[_ids.Count - 1];
+        foreach (var (key, node) in _children) edges[node - 1] = ((int)(key >> 16), (char)key, node);
+        var depths = new int[_ids.Count];
+        foreach (var (parent, _, node) in edges) depths[node] = depths[parent] + 1; // a node has a higher number than its parent
+        return edges.OrderBy(edge => depths[edge.Node]);
+    }
+
     private static long Key(int node, char unit) => ((long)node << 16) | unit;
 }

@@ -13,7 +13,7 @@ internal sealed class RegexMatcher : IMatcher
 {
     private const string OtherTokenizer = "This pattern cannot be run as Hugging Face runs it: use a model with another tokenizer.";
 
-    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(5);
 
     private readonly Regex _regex;
     private readonly string _subject;
@@ -22,7 +22,7 @@ internal sealed class RegexMatcher : IMatcher
 
     /// <summary>Compiles the pattern at a place in the file.</summary>
     /// <param name="place">The place of the pattern.</param>
-    /// <param name="timeout">Longest time from one match to the next; default 10 seconds.</param>
+    /// <param name="timeout">Longest time from one match to the next; default 5 seconds. <see cref="TextBudget"/> limits all matches.</param>
     /// <exception cref="NlftException">The pattern is invalid, or .NET would read it with another meaning.</exception>
     public static RegexMatcher Compile(JsonPlace place, TimeSpan? timeout = null)
     {
@@ -43,11 +43,12 @@ internal sealed class RegexMatcher : IMatcher
         }
     }
 
-    public void Find(string text, List<(int Start, int End)> matches)
+    public void Find(string text, List<(int Start, int End)> matches, TextBudget budget)
     {
         var (proxy, places) = text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0 ? (text, null) : WithSubstitutes(text);
         try
         {
+            var since = budget.Now;
             foreach (var match in _regex.EnumerateMatches(proxy))
             {
                 var (start, end) = (match.Index, match.Index + match.Length);
@@ -55,16 +56,14 @@ internal sealed class RegexMatcher : IMatcher
 
                 // An empty match right after another match is the same split again.
                 if (start < end || matches.Count == 0 || matches[^1].End != start) matches.Add((start, end));
+                since = budget.Spend(since, _subject, text.Length);
             }
+
+            budget.Spend(since, _subject, text.Length);
         }
         catch (RegexMatchTimeoutException cause)
         {
-            throw new NlftException(
-                _subject,
-                $"no end to matching a text of {text.Length} characters",
-                $"a match within {_regex.MatchTimeout.TotalSeconds.ToString(CultureInfo.InvariantCulture)} seconds",
-                "Shorten the text, or use a model with another tokenizer.",
-                cause);
+            throw TextBudget.Late(_subject, text.Length, $"a match within {TextBudget.Text(_regex.MatchTimeout.TotalSeconds)} seconds", cause);
         }
     }
 

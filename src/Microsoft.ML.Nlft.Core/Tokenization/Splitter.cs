@@ -24,15 +24,15 @@ internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool in
 {
     public void Split(Fragment fragment, List<Fragment> pieces)
     {
-        foreach (var (start, end) in Ranges(fragment.Text))
+        foreach (var (start, end) in Ranges(fragment.Text, fragment.Budget))
         {
             if (start < end) pieces.Add(fragment.Slice(start, end));
         }
     }
 
-    internal List<(int Start, int End)> Ranges(string text)
+    internal List<(int Start, int End)> Ranges(string text, TextBudget budget)
     {
-        var spans = Spans(text);
+        var spans = Spans(text, budget);
         if (behavior == SplitBehavior.MergedWithNext) spans.Reverse();
 
         var ranges = new List<(int Start, int End)>(spans.Count);
@@ -57,10 +57,10 @@ internal sealed class Splitter(IMatcher matcher, SplitBehavior behavior, bool in
     }
 
     /// <summary>Divides the text into matches and the gaps between them; <c>invert</c> swaps the two.</summary>
-    private List<(int Start, int End, bool IsMatch)> Spans(string text)
+    private List<(int Start, int End, bool IsMatch)> Spans(string text, TextBudget budget)
     {
         var matches = new List<(int Start, int End)>();
-        matcher.Find(text, matches);
+        matcher.Find(text, matches, budget);
         var spans = new List<(int, int, bool)>((2 * matches.Count) + 1);
         var last = 0;
         foreach (var (start, end) in matches)

@@ -27,7 +27,10 @@ internal sealed class CleanUpStage : DecodingStage
     /// </summary>
     public override void Append(string text)
     {
+        var holds = _text.Length > 0; // from a space on, characters of the rules only
         _text.Append(text);
+        if (holds && text.AsSpan().IndexOfAnyExcept(RuleCharacters) < 0) return;
+
         var pending = _text.ToString();
         var run = pending.AsSpan().LastIndexOfAnyExcept(RuleCharacters) + 1;
         var space = pending.AsSpan(run).IndexOf(' ');

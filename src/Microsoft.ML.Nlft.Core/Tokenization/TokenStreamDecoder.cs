@@ -11,6 +11,7 @@ public sealed class TokenStreamDecoder
     private readonly bool _skipSpecialTokens;
     private readonly DecodingStage[] _stages;
     private readonly TextSink _sink = new();
+    private readonly TextBudget _budget = new() { Step = "decoder" };
 
     /// <summary>Starts a stream.</summary>
     /// <param name="tokenizer">The tokenizer of the ids.</param>
@@ -20,7 +21,7 @@ public sealed class TokenStreamDecoder
         ArgumentNullException.ThrowIfNull(tokenizer);
         (_tokenizer, _skipSpecialTokens) = (tokenizer, skipSpecialTokens);
         _stages = [.. tokenizer.CreateDecodingStages()];
-        for (var i = 0; i < _stages.Length; i++) _stages[i].Next = i + 1 < _stages.Length ? _stages[i + 1] : _sink;
+        for (var i = 0; i < _stages.Length; i++) (_stages[i].Next, _stages[i].Budget) = (i + 1 < _stages.Length ? _stages[i + 1] : _sink, _budget);
     }
 
     /// <summary>Gets whether text of earlier ids is held back.</summary>
@@ -33,6 +34,7 @@ public sealed class TokenStreamDecoder
     {
         if (_tokenizer.IdToToken(id) is { } token && !(_skipSpecialTokens && _tokenizer.SpecialTokens.ContainsKey(token)))
         {
+            _budget.Add(token.Length);
             _stages[0].Append(token);
             _stages[0].EndToken();
         }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
@@ -34,11 +35,11 @@ internal sealed record TokenizerConfiguration
 
     private TokenizerConfiguration(bool cleansUp, bool forcesCleanUp) => (_cleansUp, _forcesCleanUp) = (cleansUp, forcesCleanUp);
 
-    /// <summary>Reads the files of a folder.</summary>
-    public static TokenizerConfiguration Read(string folder)
+    /// <summary>Reads the documents of a model.</summary>
+    public static TokenizerConfiguration Read(ModelDocuments documents)
     {
-        var own = Open(Path.Combine(folder, "tokenizer_config.json"));
-        var map = own is { } place && !place[AddedTokens].IsMissing ? null : Open(Path.Combine(folder, "special_tokens_map.json"));
+        var own = documents.Json(ModelDocuments.TokenizerConfiguration);
+        var map = own is { } place && !place[AddedTokens].IsMissing ? null : documents.Json(ModelDocuments.SpecialTokens);
         return new TokenizerConfiguration(
             Flag(own, "clean_up_tokenization_spaces"), Flag(own, "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output"))
         {
@@ -58,9 +59,6 @@ internal sealed record TokenizerConfiguration
             id, entry["content"].String(), entry["single_word"].Boolean(false), entry["lstrip"].Boolean(false), entry["rstrip"].Boolean(false),
             entry["normalized"].Boolean(!special), special);
     }
-
-    private static JsonPlace? Open(string path) =>
-        File.Exists(path) ? JsonFile.Load(new(path, $"{Path.GetFileName(path)} of a model")) : null;
 
     private static JsonPlace Find(JsonPlace? map, JsonPlace? own, string key) =>
         map is { } first && first[key] is { IsMissing: false } value ? value : own is { } second ? second[key] : default;

@@ -11,9 +11,8 @@ namespace Microsoft.ML.Nlft.Tokenization;
 /// </remarks>
 internal static class TokenizerJson
 {
-    public static TokenizerDefinition Read(string path, TokenizerConfiguration configuration)
+    public static TokenizerDefinition Read(JsonPlace root, TokenizerConfiguration configuration)
     {
-        var root = JsonFile.Load(new(path, "tokenizer.json of a model"));
         if (root["version"] is { IsNull: false } version && version.String() != "1.0")
         {
             throw version.Refuse("\"1.0\"");

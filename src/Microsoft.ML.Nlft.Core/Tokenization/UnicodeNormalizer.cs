@@ -31,7 +31,7 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
         Order(characters);
         if (compose) Compose(characters);
 
-        var text = new Fragment.Builder(characters.Count);
+        var text = new Fragment.Builder(fragment);
         foreach (var character in characters) text.Append(new Rune(character.Code), character.Start, character.End);
 
         return text.Build();

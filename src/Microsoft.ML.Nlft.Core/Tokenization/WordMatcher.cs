@@ -41,7 +41,7 @@ internal sealed class WordMatcher : IMatcher
         _ => null,
     };
 
-    public void Find(string text, List<(int Start, int End)> matches)
+    public void Find(string text, List<(int Start, int End)> matches, TextBudget budget)
     {
         for (var i = 0; i < text.Length;)
         {

@@ -148,8 +148,9 @@ internal sealed class Checkpoint
         var record = tensors.FirstOrDefault(tensor => tensor.Name == Recorded) ?? throw new JsonException("nothing about recorded rows");
         var recordings = Parse<Recordings>($"{path}, \"{Recorded}\"", record.Bytes.Span);
         foreach (var (at, recorded) in recordings.OfSteps ?? throw new JsonException("nothing about recorded rows"))
-            steps[at] = steps[at] with { Recorded = recorded };
-        foreach (var (at, reports) in recordings.Validation ?? []) steps[at] = steps[at] with { Validation = reports };
+            steps[at] = steps[at] with { Recorded = recorded ?? throw new JsonException("nothing about recorded rows") };
+        foreach (var (at, reports) in recordings.Validation ?? [])
+            steps[at] = steps[at] with { Validation = reports ?? throw new JsonException("no evaluations where there are some") };
         var reported = steps.SelectMany(progress => progress.Validation).ToList();
         List<ValidationReport> evaluations = [.. reported, .. recordings.PendingValidation ?? []];
         if (evaluations.Index().Any(pair => pair.Item is null || pair.Item.WithoutGain < 0 || pair.Item.WithoutGain > pair.Index))

@@ -37,8 +37,8 @@ public sealed record FineTuneOptions
     public int BatchSize { get; init; } = 4;
 
     /// <summary>
-    /// Rows per pass through the engine, from 1 to <see cref="BatchSize"/>; 0 means the whole batch. A smaller value saves memory and changes
-    /// nothing else. Default 0.
+    /// Rows per pass through the engine, from 1 to <see cref="BatchSize"/>; 0 means the whole batch. A smaller value saves memory; it adds
+    /// numbers in another order, so that the values of a step differ by about 1e-7 of their size. Default 0.
     /// </summary>
     public int MicroBatchSize { get; init; }
 
@@ -90,6 +90,13 @@ public sealed record FineTuneOptions
     /// </summary>
     [ChangesNoResult]
     public bool AllowContradictions { get; init; }
+
+    /// <summary>
+    /// Whether rows that show nothing to train on, because their response is blank or too long, are left out and counted (<see cref="DataReport"/>).
+    /// Default false: such rows are refused.
+    /// </summary>
+    [ChangesNoResult]
+    public bool SkipUnusableRows { get; init; }
 
     /// <summary>
     /// Whether a step whose loss or gradient is not finite is skipped and counted (<see cref="FineTuneResult.SkippedSteps"/>) instead of ending the

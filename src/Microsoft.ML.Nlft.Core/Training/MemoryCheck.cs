@@ -27,18 +27,28 @@ internal static class MemoryCheck
     }
 
     /// <summary>
-    /// Refuses training that does not fit into memory. The rows of a pass count with their mean length, unless a single row is longer.
+    /// Refuses training that does not fit into memory, or whose held-out rows do not. The rows of a pass count with their mean length, unless a
+    /// single row is longer.
     /// </summary>
     /// <param name="engine">The engine.</param>
     /// <param name="network">The network to train.</param>
     /// <param name="weightBytes">Bytes of its weights in their files.</param>
     /// <param name="options">The training options.</param>
-    /// <param name="rows">The rows.</param>
+    /// <param name="rows">The rows that train.</param>
+    /// <param name="heldOut">The rows that are only scored.</param>
     /// <param name="processes">Number of processes that share this machine's memory.</param>
     /// <exception cref="NlftException">Training does not fit; the message names the parts and the options that reduce them.</exception>
     public static void RequireTraining(
         IModelEngine engine, ICausalLanguageModel network, long weightBytes, FineTuneOptions options,
-        IReadOnlyList<EncodedExample> rows, int processes)
+        IReadOnlyList<EncodedExample> rows, IReadOnlyList<EncodedExample> heldOut, int processes)
+    {
+        Require(engine, network, weightBytes, options, rows, scoresOnly: false, processes);
+        Require(engine, network, weightBytes, options, heldOut, scoresOnly: true, processes);
+    }
+
+    private static void Require(
+        IModelEngine engine, ICausalLanguageModel network, long weightBytes, FineTuneOptions options,
+        IReadOnlyList<EncodedExample> rows, bool scoresOnly, int processes)
     {
         if (rows.Count == 0) return;
         var lengths = rows.Select(row => (long)row.Prompt(PromptContexts.Base).Length + row.Response.Length).ToList();
@@ -48,6 +58,7 @@ internal static class MemoryCheck
         var request = new MemoryRequest
         {
             Model = network.Configuration, WeightBytes = weightBytes, Trainable = network.Trainable, Lora = network.Lora, Tokens = tokens,
+            ScoresOnly = scoresOnly,
         };
         if (engine.Estimate(request) is not { } need || need.Sum <= need.Available / processes) return;
 
@@ -67,7 +78,7 @@ internal static class MemoryCheck
             advice.Add("lower Lora.Rank, or target fewer layers");
         }
         var frozen = need.Weights > 0 ? $", {ByteSize.Text(need.Weights)} of frozen weights" : "";
-        throw new NlftException($"memory to train {together} rows together, {tokens} tokens",
+        throw new NlftException($"memory to {(scoresOnly ? $"score {together} held-out" : $"train {together}")} rows together, {tokens} tokens",
             $"{ByteSize.Text(need.Sum)} ({ByteSize.Text(need.Activations)} of activations, "
             + $"{ByteSize.Text(need.Trained)} of trained weights with gradients and optimizer{frozen})",
             $"at most {ByteSize.Text(need.Available / processes)}, what this process may use",

@@ -7,10 +7,15 @@ namespace Microsoft.ML.Nlft.Training;
 /// <summary>The rows of a run: those that train, and those held out, which are only evaluated.</summary>
 internal sealed record RunRows
 {
+    /// <summary>What messages call rows that the caller gave to hold out.</summary>
+    public const string HeldOut = "the validation rows";
+
     private const string Share = $"{nameof(FineTuneOptions.Validation)}.{nameof(ValidationOptions.Share)}";
 
-    /// <summary>The rows that the caller gave to train on: <see cref="FineTuneOptions.RecordedRows"/> are indices of these.</summary>
-    public required IReadOnlyList<EncodedExample> Given { get; init; }
+    /// <summary>
+    /// The rows that the caller gave to train on, null for those left out: <see cref="FineTuneOptions.RecordedRows"/> are indices of these.
+    /// </summary>
+    public required IReadOnlyList<EncodedExample?> Given { get; init; }
 
     /// <summary>The rows that train.</summary>
     public required IReadOnlyList<EncodedExample> Training { get; init; }
@@ -24,17 +29,30 @@ internal sealed record RunRows
     /// <summary>What is doubtful in the rows; null for rows that were already encoded.</summary>
     public DataReport? Report { get; init; }
 
+    /// <summary>What is doubtful in the rows that the caller gave to hold out; null: none are given, or they were already encoded.</summary>
+    public DataReport? HeldOutReport { get; init; }
+
     /// <summary>Encodes the rows of a model's run and holds out those that only measure.</summary>
     /// <param name="model">The model.</param>
     /// <param name="rows">The rows to train on.</param>
     /// <param name="validation">The rows to hold out; null: those of the validation share.</param>
     /// <param name="options">The training options.</param>
-    /// <exception cref="NlftException">Too few questions, a question on both sides, or a gold answer that cannot be compared.</exception>
+    /// <exception cref="NlftException">
+    /// Rows without a usable response, too few questions, a question on both sides, or a gold answer that cannot be compared.
+    /// </exception>
     public static RunRows Of(
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample>? validation, FineTuneOptions options)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        var split = Split(rows, validation, model.Prompts.Encode, Key, options, out var heldOut);
+        RecordingObserver.RequireRows(options.RecordedRows, rows.Count);
+        var report = Encode(model, rows, "the rows", options, out var given);
+        EncodedExample?[]? held = null;
+        var heldOutReport = validation is null ? null : Encode(model, validation, HeldOut, options, out held);
+        var split = Split(rows, given, validation, held, Key, options, out var heldOut) with
+        {
+            Report = report,
+            HeldOutReport = heldOutReport,
+        };
         if (options.Validation.GeneratedRows > 0 && heldOut.FirstOrDefault(row => row.Chat is not null) is { } chat)
         {
             throw new NlftException(chat.Source, "a chat row", "a question with a gold answer, with which generated answers are compared",
@@ -50,15 +68,37 @@ internal sealed record RunRows
         ArgumentNullException.ThrowIfNull(rows);
         OptionCheck.Require(options.Validation.GeneratedRows == 0, $"{nameof(options.Validation)}.{nameof(ValidationOptions.GeneratedRows)}",
             options.Validation.GeneratedRows, "0 for a network without a tokenizer", "Train a LocalModel to see answers, or set it to 0.");
-        return Split(rows, validation, row => row, row => string.Join(' ', row.Prompt(PromptContexts.Base).ToArray()), options, out _);
+        RecordingObserver.RequireRows(options.RecordedRows, rows.Count);
+        return Split(rows, rows, validation, validation, row => string.Join(' ', row.Prompt(PromptContexts.Base).ToArray()), options, out _);
+    }
+
+    /// <summary>Encodes rows; null for those that are left out.</summary>
+    /// <exception cref="NlftException">There are unusable rows, which the options do not leave out.</exception>
+    private static DataReport Encode(
+        ITrainableModel model, IReadOnlyList<TrainingExample> rows, string subject, FineTuneOptions options, out EncodedExample?[] encoded)
+    {
+        var tooLong = new List<string>();
+        encoded = [.. rows.Select(row =>
+        {
+            if (DataReport.HasNoResponse(row)) return null;
+            var fitting = model.Prompts.EncodeIfItFits(row, out var refusal);
+            if (refusal is not null) tooLong.Add($"{row.Source}: {refusal.Found}");
+            return fitting;
+        })];
+        var report = DataReport.Of(rows) with
+        {
+            TooLong = tooLong,
+            Cut = [.. encoded.OfType<EncodedExample>().Where(row => row.IsCut).Select(row => row.Source)],
+        };
+        if (!options.SkipUnusableRows) report.RequireResponses(subject);
+        return report;
     }
 
     private static RunRows Split<T>(
-        IReadOnlyList<T> rows, IReadOnlyList<T>? validation, Func<T, EncodedExample> encode, Func<T, string> key, FineTuneOptions options,
-        out IReadOnlyList<T> heldOut)
+        IReadOnlyList<T> rows, IReadOnlyList<EncodedExample?> given, IReadOnlyList<T>? validation, IReadOnlyList<EncodedExample?>? held,
+        Func<T, string> key, FineTuneOptions options, out IReadOnlyList<T> heldOut)
     {
-        RecordingObserver.RequireRows(options.RecordedRows, rows.Count);
-        var given = rows.Select(encode).ToArray();
+        (rows, var usable) = Usable(rows, given);
         var keys = rows.Select(key).ToArray();
         if (validation is not null)
         {
@@ -66,24 +106,26 @@ internal sealed record RunRows
                 "Leave one of them out.");
             if (validation.Count == 0)
                 throw new NlftException("validation rows", "none", "one or more", "Leave them out to train without validation.");
-            heldOut = validation;
-            var encoded = validation.Select(encode).ToArray();
-            RequireNewQuestions(given, keys, encoded, [.. validation.Select(key)]);
-            return new RunRows { Given = given, Training = given, Validation = encoded };
+            (heldOut, var encoded) = Usable(validation, held!);
+            RequireNewQuestions(usable, keys, encoded, [.. heldOut.Select(key)]);
+            return new RunRows { Given = given, Training = usable, Validation = encoded };
         }
         if (options.Validation.Share == 0) options.Validation.RequireUnused();
-        var questions = HeldOut(keys, options);
+        var questions = DrawHeldOut(keys, options);
         heldOut = [.. rows.Where((_, row) => questions.Contains(keys[row]))];
         return new RunRows
         {
             Given = given,
-            Training = [.. given.Where((_, row) => !questions.Contains(keys[row]))],
-            Validation = [.. given.Where((_, row) => questions.Contains(keys[row]))],
+            Training = [.. usable.Where((_, row) => !questions.Contains(keys[row]))],
+            Validation = [.. usable.Where((_, row) => questions.Contains(keys[row]))],
         };
     }
 
+    private static (IReadOnlyList<T> Rows, EncodedExample[] Encoded) Usable<T>(IReadOnlyList<T> rows, IReadOnlyList<EncodedExample?> encoded) =>
+        ([.. rows.Where((_, row) => encoded[row] is not null)], [.. encoded.OfType<EncodedExample>()]);
+
     /// <summary>Draws the questions to hold out. The draw does not depend on the order of the rows.</summary>
-    private static HashSet<string> HeldOut(string[] keys, FineTuneOptions options)
+    private static HashSet<string> DrawHeldOut(string[] keys, FineTuneOptions options)
     {
         if (options.Validation.Share == 0 || keys.Length == 0) return [];
         var questions = RowOrder.Draw(keys.Distinct(StringComparer.Ordinal), options.Seed);

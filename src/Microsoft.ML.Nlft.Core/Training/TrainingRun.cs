@@ -42,9 +42,9 @@ public sealed class TrainingRun
     /// Rows to hold out, whose questions no training row asks; null: the share of the rows that <see cref="ValidationOptions.Share"/> names.
     /// </param>
     /// <exception cref="NlftException">
-    /// An option lies outside its range, nothing of the model can be trained, a row does not fit the objective or the model, the response of a row
-    /// without a judgment contradicts the gold answer (<see cref="FineTuneOptions.AllowContradictions"/>), or the engine is certain to need more
-    /// memory than there is.
+    /// An option lies outside its range, nothing of the model can be trained, a row does not fit the objective or the model, responses are blank or
+    /// too long (<see cref="FineTuneOptions.SkipUnusableRows"/>), the response of a row without a judgment contradicts the gold answer
+    /// (<see cref="FineTuneOptions.AllowContradictions"/>), or the engine is certain to need more memory than there is.
     /// </exception>
     public TrainingRun(
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, ITokenObjective objective, FineTuneOptions? options = null,
@@ -59,7 +59,7 @@ public sealed class TrainingRun
             Model = model.Name,
             Options = [.. Description.Options, .. ModelCardOption.Of("Prompts", model.Prompts.Options)],
             Map = objective.Thresholds is not { } thresholds ? null : recorded => Saliency.SaliencyMap.Create(
-                model.Name, thresholds, [.. _options.RecordedRows.Select(row => rows[row])], recorded,
+                model.Name, thresholds, [.. _options.RecordedRows.Where(row => _rows.Given[row] is not null).Select(row => rows[row])], recorded,
                 id => model.Tokenizer.Decode([id], skipSpecialTokens: false), _time),
         };
     }
@@ -162,7 +162,18 @@ public sealed class TrainingRun
         var team = new TrainingTeam(_group);
         var observer = team.Rank == 0 ? new MonitorObserver(progress, monitor) : new MonitorObserver(null, null); // one process reports
         return team.ReportFailures(() =>
-            observer.Follow(Description, team, () => Loop(team, observer, cancellationToken).Run(cancellationToken), cancellationToken));
+            observer.Follow(Description, team, () =>
+            {
+                CheckpointObserver? checkpoints = null;
+                try
+                {
+                    return Loop(team, observer, ref checkpoints, cancellationToken).Run(cancellationToken);
+                }
+                finally
+                {
+                    checkpoints?.Dispose();
+                }
+            }, cancellationToken));
     });
 
     /// <summary>Creates the model card of the trained model: every option with its value, the rows, the date and the result of the run.</summary>
@@ -197,16 +208,13 @@ public sealed class TrainingRun
         return result.Recorded.Count == 0 ? null : Description.Map?.Invoke(result.Recorded);
     }
 
-    private TrainingLoop Loop(TrainingTeam team, MonitorObserver monitor, CancellationToken cancellationToken)
+    private TrainingLoop Loop(TrainingTeam team, MonitorObserver monitor, ref CheckpointObserver? opened, CancellationToken cancellationToken)
     {
         var contexts = new ConstantContexts(_network, _objective, _rows.Training, team);
         var identity = new Lazy<RunIdentity>(() => RunIdentity.Of(BaseModel, Engine, _network, _objective, _options, _rows));
-        var (checkpoints, resumed) = team.RunOnAll(_ =>
-        {
-            var options = team.Rank == 0 ? _options : _options with { CheckpointFolder = null }; // one process writes
-            var made = new CheckpointObserver(options, _network, identity, contexts, _time);
-            return (made, made.Resume());
-        }, cancellationToken);
+        var options = team.Rank == 0 ? _options : _options with { CheckpointFolder = null }; // one process writes
+        var checkpoints = opened = team.RunOnAll(_ => new CheckpointObserver(options, _network, identity, contexts, _time), cancellationToken);
+        var resumed = team.RunOnAll(_ => checkpoints.Resume(), cancellationToken);
         team.RequireSame(identity, resumed?.State.Step ?? 0, _network);
         var state = resumed?.State ?? new RunState();
         var validation = new ValidationObserver(_network, _objective, _options, _rows, team, state);
@@ -233,11 +241,14 @@ public sealed class TrainingRun
     private static RunRows Encode(
         ITrainableModel model, IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample>? validation, FineTuneOptions options)
     {
-        var report = DataReport.Of(rows);
-        if (!options.AllowContradictions) report.RequireNoContradictions();
         var encoded = RunRows.Of(model, rows, validation, options);
-        MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded.Training,
+        if (!options.AllowContradictions)
+        {
+            encoded.Report!.RequireNoContradictions();
+            encoded.HeldOutReport?.RequireNoContradictions(RunRows.HeldOut);
+        }
+        MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded.Training, encoded.Validation,
             ProcessesOf(model, options).SizeOnThisHost);
-        return encoded with { Report = report with { Cut = [.. encoded.Given.Where(row => row.IsCut).Select(row => row.Source)] } };
+        return encoded;
     }
 }

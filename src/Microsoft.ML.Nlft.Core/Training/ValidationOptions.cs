@@ -9,7 +9,7 @@ public enum ValidationMeasure
     /// <summary>The objective's loss on the held-out rows; lower is better.</summary>
     Loss,
 
-    /// <summary>The share of held-out questions that the model answers correctly; higher is better.</summary>
+    /// <summary>The share of held-out questions that the model answers correctly; higher is better, and of equal ones the lower loss.</summary>
     Accuracy,
 }
 
@@ -45,7 +45,7 @@ public sealed record ValidationOptions
 
     /// <summary>
     /// How much better than at the last gain the measure must be to count as a gain for <see cref="Patience"/>, 0 or more, in units of the loss or as
-    /// a share of 1. Default 0: anything better counts.
+    /// a share of 1. Default 0: anything better counts, also a lower loss at the same accuracy.
     /// </summary>
     public double MinimumGain { get; init; }
 

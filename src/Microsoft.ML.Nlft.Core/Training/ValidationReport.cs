@@ -37,7 +37,8 @@ public sealed record ValidationReport
     public double? Accuracy => (double?)Correct / Answered;
 
     /// <summary>
-    /// Whether this is the best evaluation after a step so far, by <see cref="ValidationOptions.Measure"/>; of equal ones the first is the best.
+    /// Whether this is the best evaluation after a step so far, by <see cref="ValidationOptions.Measure"/>; of equal accuracies the one with the
+    /// lower loss is the best, else the first.
     /// </summary>
     public bool IsBest { get; init; }
 

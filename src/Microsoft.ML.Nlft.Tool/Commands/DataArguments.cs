@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Options;
@@ -48,6 +49,20 @@ internal sealed class DataArguments
     /// <param name="required">The properties of <see cref="DataRow"/> that every row must fill in.</param>
     public IReadOnlyList<DataRow> Read(ParseResult parsed, ToolOptions options, params string[] required) =>
         DataFile.Read(_console.PathOf(parsed.GetValue(_data)!), format: null, options.Columns, Delimiter(parsed), required);
+
+    /// <summary>
+    /// Refuses an output that is no regular file, and one that is the rows that are read: columns that the tool does not use would be lost.
+    /// </summary>
+    /// <exception cref="NlftException">A link, a pipe, a device or a folder is there, or the file of --data, directly or through links.</exception>
+    public void RequireOutput(ParseResult parsed, string? output)
+    {
+        if (output is null) return;
+        output = _console.PathOf(output);
+        OutputFile.RequireNoLink(output);
+        if (parsed.GetValue(_data) is not { } data || !RealPath.Same(_console.PathOf(data), output)) return;
+        throw new NlftException(output, "the file that --data names", "another file",
+            "Name another file with --output: columns that this command does not use would be lost.");
+    }
 
     /// <summary>Says which layout rows to train on have.</summary>
     public void Say(ParseResult parsed, TrainingRows rows) => _console.Error.WriteLine($"{parsed.GetValue(_data)} reads as {rows.Layout}.");

@@ -55,6 +55,7 @@ internal sealed class EvaluateCommand : ToolCommand
         options.Generation.Validate();
         // Refuse before answering, not after.
         (string Folder, LocalModelDescription Saved)? card = parsed.GetValue(_card) ? _model.SavedPlace(parsed) : null;
+        _data.RequireOutput(parsed, parsed.GetValue(_output));
         var rows = _data.Read(parsed, options, nameof(DataRow.Answer));
         var responses = await ResponsesAsync(parsed, options, rows, cancellationToken);
         var comparison = parsed.GetValue(_comparison);

@@ -53,9 +53,10 @@ internal sealed class GenerateCommand : ToolCommand
     {
         options.Generation.Validate();
         var question = parsed.GetValue(_question);
+        var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
+        _data.RequireOutput(parsed, output);
         IReadOnlyList<DataRow> rows = question is null ? _data.Read(parsed, options) : [new DataRow { Question = question, Source = "--question" }];
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
-        var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
         if (question is not null && output is null)
         {
             var answer = model.Answer([question], options.Generation, cancellationToken)[0];

@@ -28,8 +28,8 @@ internal sealed class InspectCommand : ToolCommand
 
     private readonly Option<string[]> _model = new("--model", "-m")
     {
-        Description = "Folder of a model in Hugging Face layout or of a saved model, or a name that 'nlft models' lists; for sizes, config.json is "
-            + "enough. Several are compared.",
+        Description = "Folder of a model in Hugging Face layout or of a saved model, a GGUF file, or a name that 'nlft models' lists; for sizes, "
+            + "config.json is enough. Several are compared.",
         HelpName = "FOLDER...",
         Required = true,
         AllowMultipleArgumentsPerToken = true,
@@ -104,7 +104,7 @@ internal sealed class InspectCommand : ToolCommand
             ("parameters", model.Parameters), ("layers", c.LayerCount), ("hiddenSize", c.HiddenSize), ("intermediateSize", c.IntermediateSize),
             ("heads", c.HeadCount), ("keyValueHeads", c.KeyValueHeadCount), ("headSize", c.HeadSize), ("vocabulary", c.VocabularySize),
             ("positions", c.MaximumPositions), ("endOfSequenceIds", model.EndOfSequenceIds),
-            ("weightBytes", model.Tensors.Sum(tensor => tensor.Bytes)), ("hasWeights", model.HasWeights), ("rows", rows), ("tokens", tokens),
+            ("weightBytes", model.Tensors.Sum(tensor => tensor.HeldBytes)), ("hasWeights", model.HasWeights), ("rows", rows), ("tokens", tokens),
             ("memory", memory.Select(row => JsonLine.Object(("engine", row.Engine), ("use", row.Use), ("weights", row.Weights),
                 ("cache", row.Cache), ("trained", row.Trained), ("activations", row.Activations), ("sum", row.Sum)))));
     }
@@ -130,10 +130,11 @@ internal sealed class InspectCommand : ToolCommand
         if (c.SlidingWindows.Any(window => window > 0))
             table.AddRow("sliding window", $"{c.SlidingWindows.Max()} in {c.SlidingWindows.Count(window => window > 0)} layers");
         table.AddRow("end-of-sequence ids", string.Join(", ", model.EndOfSequenceIds));
-        foreach (var type in model.Tensors.GroupBy(tensor => tensor.Type).OrderByDescending(group => group.Sum(tensor => tensor.Bytes)))
+        foreach (var type in model.Tensors.GroupBy(tensor => tensor.FileType).OrderByDescending(group => group.Sum(tensor => tensor.FileBytes)))
         {
-            table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, "
-                + $"{Size(type.Sum(tensor => tensor.Bytes))}{(model.HasWeights ? "" : ", from config.json: there is no weight file")}");
+            table.AddRow($"weights in {type.Key}", $"{type.Count()} tensors, {Size(type.Sum(tensor => tensor.FileBytes))}"
+                + (model.HasWeights ? "" : ", from config.json: there is no weight file")
+                + (type.First().Type.ToString() == type.Key ? "" : $", in memory {Size(type.Sum(tensor => tensor.HeldBytes))}"));
         }
         if (model.Unused > 0) table.AddRow("tensors that are not used", $"{model.Unused}");
         Console.Write(table);
@@ -181,13 +182,14 @@ internal sealed class InspectCommand : ToolCommand
 
     private void ShowPrompts(ModelFacts model, PromptOptions wording)
     {
-        if (!File.Exists(Path.Combine(model.Folder, "tokenizer.json")))
+        var isFile = File.Exists(model.Folder);
+        if (!isFile && !File.Exists(Path.Combine(model.Folder, "tokenizer.json")))
         {
             Console.Out.WriteLine("Prompts: not shown, there is no tokenizer.json");
             return;
         }
-        var template = ChatTemplate.Load(model.Folder);
-        Console.Out.WriteLine($"Prompts ({(template is null ? "plain: the folder has no chat template" : "the folder's chat template")})");
+        var (template, place) = (ChatTemplate.Load(model.Folder), isFile ? "file" : "folder");
+        Console.Out.WriteLine($"Prompts ({(template is null ? $"plain: the {place} has no chat template" : $"the {place}'s chat template")})");
         var tokenizer = HuggingFaceTokenizer.Load(model.Folder);
         var prompts = new PromptEncoder(tokenizer, template, wording, model.EndOfSequenceIds);
         var example = prompts.Encode(s_sample);

@@ -38,10 +38,11 @@ internal sealed class JudgeCommand : ToolCommand
     protected override async Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var keep = parsed.GetValue(_keep);
+        var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
+        _data.RequireOutput(parsed, output);
         var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
         using var model = _model.Given(parsed) ? _model.Open(parsed, options, cancellationToken: cancellationToken) : null;
         using var chat = model is null ? null : ChatJudge.OfModel(model, new() { TimeProvider = Console.Time });
-        var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
         IResponseJudge judge = chat is null ? new RuleBasedJudge() : chat;
         var (unparsable, open) = (0, keep ? rows.Where(row => row.Judgment is null).ToList() : rows);
         var journal = output is null || chat is null ? null : output + ".partial"; // judging by rule is too quick to need a journal

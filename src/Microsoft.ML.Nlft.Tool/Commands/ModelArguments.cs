@@ -11,8 +11,8 @@ internal sealed class ModelArguments
 {
     private readonly Option<string> _model = new("--model", "-m")
     {
-        Description = "The model: a folder in Hugging Face layout or of a saved model, or a name such as organisation/name that 'nlft models' lists; "
-            + "not needed when --adapter names its base model.",
+        Description = "The model: a folder in Hugging Face layout or of a saved model, a GGUF file, or a name such as organisation/name that "
+            + "'nlft models' lists; not needed when --adapter names its base model.",
         HelpName = "MODEL",
     };
     private readonly Option<string> _adapter = new("--adapter", "-a")
@@ -41,7 +41,10 @@ internal sealed class ModelArguments
     }
 
     /// <summary>Whether a model or an adapter was given.</summary>
-    public bool Given(ParseResult parsed) => parsed.GetValue(_model) is not null || parsed.GetValue(_adapter) is not null;
+    public bool Given(ParseResult parsed) => Given(parsed.CommandResult);
+
+    /// <inheritdoc cref="Given(ParseResult)"/>
+    public bool Given(CommandResult result) => result.GetResult(_model) is not null || result.GetResult(_adapter) is not null;
 
     /// <summary>Whether an adapter was given.</summary>
     public bool AdapterGiven(CommandResult result) => result.GetResult(_adapter) is not null;
@@ -77,11 +80,21 @@ internal sealed class ModelArguments
         return (adapter, Saved(parsed)?.FindBaseModel(folder, model, _locator.Of(parsed)) ?? model ?? BaseOf(adapter, folder, parsed));
     }
 
+    /// <summary>Returns the adapter, null if there is none, and the folder of the base model; either of the options may name a saved model.</summary>
+    public (LoraAdapter? Adapter, string Model) Parts(ParseResult parsed)
+    {
+        if (AdapterGiven(parsed.CommandResult)) return Adapter(parsed);
+        var folder = Model(parsed)!;
+        if (!LocalModelDescription.IsIn(folder)) return (null, folder);
+        var saved = LocalModelDescription.Load(folder);
+        return (saved.HasAdapter ? LoraAdapter.Load(folder) : null, saved.FindBaseModel(folder, null, _locator.Of(parsed)));
+    }
+
     /// <summary>
     /// Returns the base model's name for a new model card: that of the saved model, else its name on the hub or its folder's own name.
     /// </summary>
     public string BaseName(ParseResult parsed, string folder) => Saved(parsed)?.BaseModelName
-        ?? (parsed.GetValue(_model) is { } model && !Directory.Exists(_console.PathOf(model)) ? model : ModelLocator.NameOf(folder));
+        ?? (parsed.GetValue(_model) is { } model && !ModelLocator.IsPath(_console.PathOf(model)) ? model : ModelLocator.NameOf(folder));
 
     /// <summary>Opens the model with its adapter.</summary>
     public LocalModel Open(ParseResult parsed, ToolOptions options, TrainableWeights trainable = TrainableWeights.None,
@@ -108,7 +121,7 @@ internal sealed class ModelArguments
         if (adapter.BaseModel is { Length: > 0 } named)
         {
             string[] places = [_console.PathOf(named), System.IO.Path.Combine(folder, "..", named), .. _locator.Of(parsed).Places(named)];
-            if (Array.Find(places, place => File.Exists(System.IO.Path.Combine(place, "config.json"))) is { } found) return found;
+            if (Array.Find(places, ModelLocator.IsModel) is { } found) return found;
         }
         throw new NlftException($"{parsed.GetValue(_adapter)}, base_model_name_or_path",
             adapter.BaseModel is { Length: > 0 } elsewhere ? $"\"{elsewhere}\", which is not a folder here" : "nothing",

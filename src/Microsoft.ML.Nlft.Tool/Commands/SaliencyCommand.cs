@@ -21,7 +21,8 @@ internal sealed class SaliencyCommand : ToolCommand
 
     private readonly Option<bool> _mask = new("--mask")
     {
-        Description = "Show instead which tokens of the rows carry loss in training, whatever their layout: lines with + do, lines with - do not.",
+        Description = "Show instead which tokens of the rows carry loss in training, whatever their layout: lines with + do, lines with - do not; "
+            + "with --output as a page.",
     };
 
     public SaliencyCommand(ToolConsole console) : base(console, "saliency",
@@ -39,10 +40,6 @@ internal sealed class SaliencyCommand : ToolCommand
         Add(_rows);
         Add(_output);
         Add(_mask);
-        Validators.Add(result =>
-        {
-            if (result.GetValue(_mask) && result.GetValue(_output) is not null) result.AddError("--mask prints text: leave --output out.");
-        });
         AddGeneratedFlags();
     }
 
@@ -51,6 +48,7 @@ internal sealed class SaliencyCommand : ToolCommand
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         if (parsed.GetValue(_mask)) return ShowMask(parsed, options, cancellationToken);
+        _data.RequireOutput(parsed, parsed.GetValue(_output));
         var objective = new NaturalLanguageObjective(options.Objective);
         var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer))
             .Take(parsed.GetValue(_rows) ?? int.MaxValue).ToList();
@@ -76,7 +74,14 @@ internal sealed class SaliencyCommand : ToolCommand
         var data = _data.ReadTraining(parsed, options, supervised: null);
         using var model = _model.Open(parsed, options, cancellationToken: cancellationToken);
         _data.Say(parsed, data);
-        foreach (var example in data.Examples().Take(parsed.GetValue(_rows) ?? int.MaxValue))
+        var examples = data.Examples().Take(parsed.GetValue(_rows) ?? int.MaxValue).ToList();
+        if (parsed.GetValue(_output) is { } output)
+        {
+            model.CreateLossMap(examples, cancellationToken).Save(Console.PathOf(output));
+            Console.Out.WriteLine($"{examples.Count} rows, map in {output}");
+            return Task.FromResult(ExitCode.Success);
+        }
+        foreach (var example in examples)
             foreach (var line in LossMask.Lines(model.Prompts.Encode(example), model.Tokenizer)) Console.Out.WriteLine(line);
         return Task.FromResult(ExitCode.Success);
     }

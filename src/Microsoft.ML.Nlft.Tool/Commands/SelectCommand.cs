@@ -40,12 +40,14 @@ internal sealed class SelectCommand : ToolCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
+        var output = parsed.GetValue(_output) is { } path ? Console.PathOf(path) : null;
+        _data.RequireOutput(parsed, output);
         var rows = _data.Read(parsed, options, nameof(DataRow.Response), nameof(DataRow.Answer));
         var (count, seed) = (parsed.GetValue(_count), parsed.GetValue(_seed));
         var chosen = parsed.GetValue(_ratio) is { } ratio
             ? RowSelection.WithRatio(rows, count, ResponseRatio.Parse(ratio), seed)
             : RowSelection.First(rows, count, seed);
-        RowWriter.WriteTo(Console, parsed.GetValue(_output), chosen, options);
+        RowWriter.WriteTo(Console, output, chosen, options);
         var correct = chosen.Count(row => row.Polarity == Polarity.Correct);
         Console.Error.WriteLine($"{chosen.Count} of {rows.Count} rows: {correct} correct, {chosen.Count - correct} incorrect.");
         return Task.FromResult(ExitCode.Success);

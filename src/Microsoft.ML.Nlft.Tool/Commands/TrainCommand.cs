@@ -97,10 +97,13 @@ internal sealed class TrainCommand : ToolCommand
         };
         settings.Validate();
         var examples = data.Examples();
-        if (!options.FineTune.AllowContradictions) DataReport.Of(examples).RequireNoContradictions(); // before the model is loaded
+        var report = DataReport.Of(examples); // before the model is loaded
+        if (!options.FineTune.SkipUnusableRows) report.RequireResponses();
+        if (!options.FineTune.AllowContradictions) report.RequireNoContradictions();
         using var model = _model.Open(parsed, options, trainable, cancellationToken, parsed.GetValue(_baseName));
         if (model.Folder.IsAt(output))
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
+        using var place = Console.Communicator.IsFirst ? FolderLock.Beside(output) : null;
         if (!parsed.GetValue(_overwrite) && options.FineTune.ResumeFrom is null && Directory.Exists(output)
             && Directory.EnumerateFileSystemEntries(output).Any())
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.Nlft.Common;
 using Parquet.Serialization;
 
 namespace Microsoft.ML.Nlft.Tool.Data;
@@ -25,13 +26,17 @@ internal static class ParquetRows
         }
         catch (Exception error) when (error is not NlftException and not OutOfMemoryException)
         {
+            if (IsPointer(path)) throw new NlftException(path, "a Git LFS pointer", Expected, "Fetch the file itself: git lfs pull.", error);
             throw new NlftException(path, $"a file that cannot be read ({error.Message})", Expected, Remedy, error);
         }
     }
 
+    private static bool IsPointer(string path) =>
+        new FileInfo(path).Length < 1024 && File.ReadAllText(path).StartsWith("version https://git-lfs", StringComparison.Ordinal);
+
     private static async Task<IList<Dictionary<string, object>>> ReadAsync(string path)
     {
-        await using var stream = File.OpenRead(path);
+        await using var stream = InputFile.Open(path, Expected);
         return (await ParquetSerializer.DeserializeUntypedAsync(stream).ConfigureAwait(false)).Data;
     }
 

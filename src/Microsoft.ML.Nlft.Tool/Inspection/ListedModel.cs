@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.Tool.Inspection;
 
 /// <summary>A model in the list.</summary>
 /// <param name="Name">The name that --model takes.</param>
-/// <param name="Folder">Full path.</param>
+/// <param name="Folder">Full path of the folder or the GGUF file.</param>
 /// <param name="ModelType">model_type of config.json; "unknown" where it has none.</param>
 /// <param name="Bytes">Bytes of the weight files.</param>
 /// <param name="Reason">Why this library does not run it; null: it does.</param>
@@ -15,15 +15,15 @@ internal sealed record ListedModel(string Name, string Folder, string ModelType,
     public static ListedModel Of(string name, string folder)
     {
         string[] kinds = ["*.safetensors", "*.bin", "*.gguf"];
-        var bytes = kinds.SelectMany(kind => Directory.EnumerateFiles(folder, kind)).Sum(LengthOf);
+        var bytes = File.Exists(folder) ? LengthOf(folder) : kinds.SelectMany(kind => Directory.EnumerateFiles(folder, kind)).Sum(LengthOf);
         try
         {
-            ModelFolder.Open(folder).Dispose();
-            return new(name, folder, TypeOf(folder), bytes, Reason: null);
+            using var model = ModelFolder.Open(folder);
+            return new(name, folder, model.Configuration.ModelType, bytes, Reason: null);
         }
         catch (NlftException e)
         {
-            var subject = e.Subject.Replace(folder + Path.DirectorySeparatorChar, "");
+            var subject = e.Subject.Replace(folder + Path.DirectorySeparatorChar, "").Replace(folder, Path.GetFileName(folder));
             return new(name, folder, TypeOf(folder), bytes, $"does not run: {subject}: found {e.Found}");
         }
     }
@@ -36,7 +36,8 @@ internal sealed record ListedModel(string Name, string Folder, string ModelType,
     {
         try
         {
-            return JsonFile.Load(new(Path.Combine(folder, "config.json")))["model_type"].StringOrNull() ?? "unknown";
+            return File.Exists(folder) ? "unknown"
+                : JsonFile.Load(new(Path.Combine(folder, "config.json")))["model_type"].StringOrNull() ?? "unknown";
         }
         catch (NlftException)
         {

@@ -18,7 +18,7 @@ internal sealed record MemoryRow(string Engine, string Use, long Weights, long C
     public static IReadOnlyList<MemoryRow> Of(ModelFacts model, LoraConfiguration lora, int rows, int tokens)
     {
         // The managed engine keeps matrices in the file's type; vectors, and types wider than a float, become float32.
-        var held = model.Tensors.Sum(tensor => tensor.Shape.Length > 1 && tensor.Type != TensorType.F64 ? tensor.Bytes : 4 * tensor.Elements);
+        var held = model.Tensors.Sum(tensor => tensor.Shape.Length > 1 && tensor.Type != TensorType.F64 ? tensor.HeldBytes : 4 * tensor.Elements);
         var managed = new MemoryEstimate(model.Configuration, held, rows, tokens);
         var torch = new TorchSharpMemoryEstimate(model.Configuration, TensorType.BF16, (long)rows * tokens);
         var trained = MemoryEstimate.Trained(MemoryEstimate.AdapterParameters(lora, model.Configuration));

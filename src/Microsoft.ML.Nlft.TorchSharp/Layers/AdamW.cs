@@ -21,13 +21,17 @@ internal static class AdamW
         {
             var step = ++store.Steps;
             // As clip_grad_norm_ of PyTorch: divides by norm + 1e-6 and never enlarges.
-            g.mul_(Math.Min(1, options.MaximumGradientNorm / (norm + 1e-6)));
             double correction1 = 1 - Math.Pow(options.Beta1, step), correction2 = Math.Sqrt(1 - Math.Pow(options.Beta2, step));
-            store.Moment1.mul_(options.Beta1).add_(g, alpha: 1 - options.Beta1);
-            store.Moment2.mul_(options.Beta2).addcmul_(g, g, 1 - options.Beta2);
-            if (options.WeightDecay > 0) store.Decay(1 - learningRate * options.WeightDecay);
-            var root = store.Moment2.sqrt().mul_(1 / correction2).add_(options.Epsilon);
-            store.Values.addcdiv_(store.Moment1, root, -learningRate / correction1);
+            // Disposed at the end: temporary scalars could be collected during the native call.
+            using Scalar clip = Math.Min(1, options.MaximumGradientNorm / (norm + 1e-6)), decay = 1 - learningRate * options.WeightDecay;
+            using Scalar beta1 = options.Beta1, rest1 = 1 - options.Beta1, beta2 = options.Beta2, rest2 = 1 - options.Beta2;
+            using Scalar inverse = 1 / correction2, epsilon = options.Epsilon, size = -learningRate / correction1;
+            g.mul_(clip);
+            store.Moment1.mul_(beta1).add_(g, alpha: rest1);
+            store.Moment2.mul_(beta2).addcmul_(g, g, rest2);
+            if (options.WeightDecay > 0) store.Decay(decay);
+            var root = store.Moment2.sqrt().mul_(inverse).Plus(epsilon);
+            store.Values.addcdiv_(store.Moment1, root, size);
             store.Version++;
         }
         store.ClearGradients();

@@ -43,10 +43,10 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     {
         using var scope = NewDisposeScope();
         var residual = rows is null ? x : x.index_select(0, rows);
-        var middle = residual + Branch(Attend(context, x, rows), AttentionOutputNorm);
+        var middle = residual.Plus(Branch(Attend(context, x, rows), AttentionOutputNorm));
         var read = configuration.ParallelResidual ? residual : middle;
         if (FeedForwardNorm is not null) read = FeedForwardNorm.Forward(read);
-        return (middle + Branch(FeedForward.Forward(context, read, rows), FeedForwardOutputNorm)).MoveToOuterDisposeScope();
+        return middle.Plus(Branch(FeedForward.Forward(context, read, rows), FeedForwardOutputNorm)).MoveToOuterDisposeScope();
     }
 
     /// <summary>What attention or the feed-forward network adds to the residual stream.</summary>

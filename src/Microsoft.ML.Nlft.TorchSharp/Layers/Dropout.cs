@@ -42,14 +42,17 @@ internal sealed class Dropout
         using var scope = NewDisposeScope();
         var key = Keys.select(0, module);
         if (rows is not null) key = key.index_select(0, rows);
-        var x = key.unsqueeze(1) ^ arange(features, ScalarType.Int32, Keys.device).mul_(unchecked((int)DropoutMask.FeatureStep));
+        // Disposed at the end: temporary scalars could be collected during the native call.
+        using Scalar step = unchecked((int)DropoutMask.FeatureStep), first = unchecked((int)DropoutMask.FirstFactor);
+        using Scalar second = unchecked((int)DropoutMask.SecondFactor), threshold = unchecked((int)DropoutMask.Threshold(probability)) ^ SignBit;
+        var x = key.unsqueeze(1) ^ arange(features, ScalarType.Int32, Keys.device).mul_(step);
         XorShift(16);
-        x.mul_(unchecked((int)DropoutMask.FirstFactor));
+        x.mul_(first);
         XorShift(15);
-        x.mul_(unchecked((int)DropoutMask.SecondFactor));
+        x.mul_(second);
         XorShift(16);
         // Signed numbers compare like unsigned ones once the sign bits of both are flipped.
-        return x.bitwise_xor_(SignBit).ge(unchecked((int)DropoutMask.Threshold(probability)) ^ SignBit).MoveToOuterDisposeScope();
+        return x.bitwise_xor_(SignBit).ge(threshold).MoveToOuterDisposeScope();
 
         // x ^= x >> bits as a logical shift: the mask removes the copies of the sign bit.
         void XorShift(int bits)

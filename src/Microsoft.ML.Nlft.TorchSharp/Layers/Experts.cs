@@ -43,11 +43,11 @@ internal sealed class Experts(ModelConfiguration model, Linear router, Expert[] 
         if (gateUp is { } first)
         {
             var change = GateUp!.Change(x, first.A[expert], first.B[expert]).chunk(2, 1);
-            (gate, up) = (gate + change[0], up + change[1]);
+            (gate, up) = (gate.Plus(change[0]), up.Plus(change[1]));
         }
         var activated = FeedForward.Activate(model.Activation, gate) * up;
         var y = experts[expert].Down.Forward(context, activated);
-        return down is { } second ? y + Down!.Change(activated, second.A[expert], second.B[expert]) : y;
+        return down is { } second ? y.Plus(Down!.Change(activated, second.A[expert], second.B[expert])) : y;
     }
 
     /// <summary>Sorts the chosen experts [N, k]: the number of rows of every expert, the permutation that sorts the rows, and its inverse.</summary>

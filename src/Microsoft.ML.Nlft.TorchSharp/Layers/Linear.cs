@@ -27,7 +27,7 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
         else
         {
             y = functional.linear(x, Weight.Values) * Weight.Scales; // the scales of the rows of W are those of the columns of y
-            if (bias is not null) y = y + bias.Values;
+            if (bias is not null) y = y.Plus(bias.Values);
         }
         return Lora is null ? y : Lora.AddTo(context, this, x, y, rows);
     }

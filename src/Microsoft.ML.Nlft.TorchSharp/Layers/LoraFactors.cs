@@ -42,7 +42,7 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
         if (IsPlain) return y;
         if (Magnitude is not null) y = y * (Magnitude.Values / Norms(layer.Weight)).to_type(x.dtype);
         if (Bias is not null) y = y.add(Bias.Values.to_type(x.dtype), alpha: _scaling);
-        return layer.Bias is null ? y : y + layer.Bias.Values;
+        return layer.Bias is null ? y : y.Plus(layer.Bias.Values);
     }
 
     /// <summary>Returns scaling * dropout(x) A^T, of which the product with B^T is the adapter's share.</summary>

@@ -12,8 +12,8 @@ internal sealed class RmsNorm(Weight weight, double epsilon, bool plusOne) : INo
 
     public Tensor Forward(Tensor x)
     {
-        var inverse = x.pow(_two).mean([-1], keepdim: true, type: ScalarType.Float32).add(_epsilon, _one).rsqrt();
-        if (plusOne) return (x * inverse * weight.Values.to_type(ScalarType.Float32).add(_one, _one)).to_type(x.dtype);
+        var inverse = x.pow(_two).mean([-1], keepdim: true, type: ScalarType.Float32).Plus(_epsilon).rsqrt();
+        if (plusOne) return (x * inverse * weight.Values.to_type(ScalarType.Float32).Plus(_one)).to_type(x.dtype);
         return (x * inverse).to_type(x.dtype) * weight.Values;
     }
 }

@@ -34,7 +34,7 @@ internal sealed class RotaryEmbedding(ModelConfiguration configuration, RopeConf
     {
         var (pairs, rest) = (rotation.Cosine.shape[^1], x.shape[^1] - 2 * rotation.Cosine.shape[^1]);
         var (first, second) = (x.narrow(-1, 0, pairs), x.narrow(-1, pairs, pairs));
-        var (a, b) = (first * rotation.Cosine - second * rotation.Sine, second * rotation.Cosine + first * rotation.Sine);
+        var (a, b) = (first * rotation.Cosine - second * rotation.Sine, (second * rotation.Cosine).Plus(first * rotation.Sine));
         return rest == 0 ? cat([a, b], -1) : cat([a, b, x.narrow(-1, 2 * pairs, rest)], -1);
     }
 

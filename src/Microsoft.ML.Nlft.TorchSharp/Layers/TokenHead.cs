@@ -12,7 +12,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
     private const int Chunk = 8192, RowsPerBlock = 1024;
 
     // Fields: temporary scalars could be collected during the native call.
-    private readonly Scalar _scale = scale, _cap = cap ?? 0, _inverseCap = 1 / cap ?? 0, _one = 1, _two = 2, _inverseScale = 1 / scale;
+    private readonly Scalar _scale = scale, _cap = cap ?? 0, _inverseCap = 1 / cap ?? 0, _zero = 0, _one = 1, _two = 2, _inverseScale = 1 / scale;
 
     /// <summary>The output matrix [V, H]; the embedding if the weights are tied.</summary>
     public Weight Weight { get; } = weight;
@@ -46,7 +46,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
                 logSum.copy_(logaddexp(logSum, z.logsumexp(1)));
                 largest.copy_(maximum(largest, z.amax([1])));
             }
-            blocks.Add(stack([(target - logSum).clamp_max_(0), logSum, target.ge(largest).to_type(float32)]));
+            blocks.Add(stack([(target - logSum).clamp_max_(_zero), logSum, target.ge(largest).to_type(float32)]));
         }
         return cat(blocks, 1).MoveToOuterDisposeScope();
     }
@@ -68,16 +68,16 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
             {
                 using var chunk = NewDisposeScope();
                 var z = Logits(hidden, first);
-                var slope = cap is null ? null : z.mul(_inverseCap).pow(_two).neg_().add_(_one, _one);
+                var slope = cap is null ? null : z.mul(_inverseCap).pow(_two).neg_().Plus(_one);
                 var g = z.sub_(logSum).exp_();
                 var (column, inside) = Column(y, first, g.shape[1]);
                 g.scatter_add_(1, column.unsqueeze(1), inside.to_type(float32).neg_().unsqueeze(1));
                 if (slope is not null) g.mul_(slope);
                 var narrow = g.mul_(c).to_type(h.dtype);
-                dh.narrow(0, row, rows).add_(narrow.mm(Range(first, g.shape[1])));
-                Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden.narrow(1, 0, Weight.Columns)));
-                Lora?.B.Gradient!.narrow(0, first, g.shape[1]).add_(narrow.t().mm(hidden.narrow(1, Weight.Columns, Lora.B.Shape[1])));
-                bias?.Parameter?.Gradient!.narrow(0, first, g.shape[1]).add_(g.sum(dim: 0).mul_(_inverseScale));
+                dh.narrow(0, row, rows).Add(narrow.mm(Range(first, g.shape[1])));
+                Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).Add(narrow.t().mm(hidden.narrow(1, 0, Weight.Columns)));
+                Lora?.B.Gradient!.narrow(0, first, g.shape[1]).Add(narrow.t().mm(hidden.narrow(1, Weight.Columns, Lora.B.Shape[1])));
+                bias?.Parameter?.Gradient!.narrow(0, first, g.shape[1]).Add(g.sum(dim: 0).mul_(_inverseScale));
             }
         }
         return dh.MoveToOuterDisposeScope();
@@ -100,7 +100,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
     private Tensor Finished(Tensor z, long first)
     {
         if (scale != 1) z.mul_(_scale);
-        if (bias is not null) z.add_(bias.Range(first, z.shape[1]));
+        if (bias is not null) z.Add(bias.Range(first, z.shape[1]));
         if (cap is not null) z.mul_(_inverseCap).tanh_().mul_(_cap);
         return z;
     }

@@ -90,9 +90,10 @@ internal sealed class Weight : IDisposable
     /// </summary>
     private (Tensor Values, Tensor Scales) Quantize(Tensor weight)
     {
+        using Scalar step = 1.0 / 127, smallest = 1e-30, least = -127, most = 127; // temporary ones could be collected during the native call
         var wide = weight.to_type(ScalarType.Float32);
-        var scales = wide.abs().amax([1]).mul(1.0 / 127).clamp_min(1e-30).to_type(_compute);
-        var values = wide.div(scales.to_type(ScalarType.Float32).unsqueeze(1)).round_().clamp_(-127, 127).to_type(ScalarType.Int8);
+        var scales = wide.abs().amax([1]).mul(step).clamp_min(smallest).to_type(_compute);
+        var values = wide.div(scales.to_type(ScalarType.Float32).unsqueeze(1)).round_().clamp_(least, most).to_type(ScalarType.Int8);
         return (values.DetachFromDisposeScope(), scales.DetachFromDisposeScope());
     }
 }

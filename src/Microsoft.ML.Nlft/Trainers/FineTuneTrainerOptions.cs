@@ -14,7 +14,8 @@ public abstract class FineTuneTrainerOptions
     }
 
     /// <summary>
-    /// The base model: a folder in Hugging Face layout (config.json, safetensors, tokenizer.json), or a name that <see cref="ModelLocator"/> finds.
+    /// The base model: a folder in Hugging Face layout (config.json, safetensors, tokenizer.json), a GGUF file, or a name that
+    /// <see cref="ModelLocator"/> finds.
     /// Required.
     /// </summary>
     public string ModelFolder = "";

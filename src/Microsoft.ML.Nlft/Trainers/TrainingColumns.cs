@@ -57,7 +57,7 @@ internal sealed record TrainingColumns(string Question, string? Response, string
             return read.Examples();
         }
         var rows = RowViews.Read(view, this, cancellationToken);
-        return rows.Count > 0 ? [.. rows.Select(row => row.ToExample(needsAnswer: Answer is not null))]
+        return rows.Count > 0 ? [.. rows.Select(row => (row with { Response = row.Response ?? "" }).ToExample(needsAnswer: Answer is not null))]
             : throw new NlftException(what, "none", "at least one row", "Check the file or the filters that come before the trainer.");
     }
 }

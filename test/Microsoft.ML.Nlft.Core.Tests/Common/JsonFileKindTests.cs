@@ -21,7 +21,7 @@ public sealed class JsonFileKindTests : IDisposable
             {"model_type":"llama","num_hidden_layers":1,"num_attention_heads":1,"hidden_size":8,"vocab_size":9,"intermediate_size":8,"x":{"k":0}}
             """, folder => ModelConfiguration.Load(Path.Combine(folder, "config.json"))),
         ["generation"] = ("generation_config.json", """{"do_sample":true,"x":{"k":0}}""",
-            folder => GenerationDefaults.Load(Path.Combine(folder, "generation_config.json"))),
+            folder => GenerationDefaults.Read(new FolderDocuments(folder).Json("generation_config.json")!.Value)),
         ["adapter"] = ("adapter_config.json", """{"peft_type":"LORA","x":{"k":0}}""",
             folder => LoraConfigurationJson.Load(Path.Combine(folder, "adapter_config.json"))),
         ["index"] = ("model.safetensors.index.json", """{"weight_map":{"a":"a.safetensors"},"x":{"k":0}}""",

@@ -63,6 +63,18 @@ public sealed class DataFileTests
     public void Clean() => _folder.Dispose();
 
     [TestMethod]
+    [DataRow("""[{"Question": "a", "Response": "6", "Judgment": "no", "Answer": 5}, {"question": "b", "answer": "2"}]""", null, "a 6 5; b  2")]
+    [DataRow("""[{"question": "2+3?", "answer": "5"}]""", null, "2+3?  5")]
+    [DataRow("""[{"Asked": "2+3?", "Answer": 5}]""", "Asked", "2+3?  5")]
+    [DataRow("""[{"question": "2+3?", "instruction": "a", "input": "b", "output": "c", "answer": "d"}]""", null, "b c d")]
+    [DataRow("""[{"instruction": "a", "input": "", "output": "c", "answer": 1}]""", null, "a c 1")]
+    public void Read_List_TakesTheKeysOfItsFirstObject(string text, string? question, string expected)
+    {
+        var rows = DataFile.Read(_folder.Write("rows.json", text), columns: question is null ? null : new() { Question = question });
+        Assert.AreEqual(expected, string.Join("; ", rows.Select(row => $"{row.Question} {row.Response} {row.Answer}")));
+    }
+
+    [TestMethod]
     [DataRow("rows.json", Nlft)]
     [DataRow("rows.csv", Csv)]
     [DataRow("rows.jsonl", JsonLines)]

@@ -41,8 +41,64 @@ public sealed class DataReportTests
             + "rows.csv, line 3: 2, not 5; rows.csv, line 4: 3, not 5; rows.csv, line 5: 4, not 5; rows.csv, line 7: 6, not 5; 1 more); "
             + "expected the gold answer, or a judgment that says what is wrong. Judge them (nlft judge), correct them or leave them out; to train on "
             + "them as right ones, set AllowContradictions (nlft: --allow-contradictions).",
-            Assert.ThrowsExactly<NlftException>(DataReport.Of(rows).RequireNoContradictions).Message);
+            Assert.ThrowsExactly<NlftException>(() => DataReport.Of(rows).RequireNoContradictions()).Message);
         DataReport.Of([rows[4]]).RequireNoContradictions();
+    }
+
+    [TestMethod]
+    public void RequireResponses_Some_CountsAndNamesTheFirstOfEachKind()
+    {
+        var rows = Enumerable.Range(1, 8).Select(i => Row(i > 6 ? "5" : " ", "5") with { Source = $"line {i}" }).ToList();
+        const string LeaveOut = "leave them out; to have them left out, set SkipUnusableRows (nlft: --skip-unusable-rows).";
+        string Refusal(DataReport report) => Assert.ThrowsExactly<NlftException>(() => report.RequireResponses()).Message;
+
+        Assert.AreEqual("the rows: found 6 of 8 with an empty response (line 1; line 2; line 3; line 4; line 5; 1 more); expected a response in "
+            + $"every row, and room for a prompt before it. Fill them in or {LeaveOut}", Refusal(DataReport.Of(rows)));
+        Assert.AreEqual("the rows: found 6 of 8 with an empty response (line 1; line 2; line 3; line 4; line 5; 1 more) and 1 of 8 that do not fit "
+            + "into MaximumTokens (line 7: 90 tokens); expected a response in every row, and room for a prompt before it. Fill them in, shorten "
+            + $"them, raise MaximumTokens up to what the model allows or {LeaveOut}",
+            Refusal(DataReport.Of(rows) with { TooLong = ["line 7: 90 tokens"] }));
+        Assert.StartsWith("the rows: found 1 of 2 that do not fit into MaximumTokens (line 8: 90 tokens); ",
+            Refusal(DataReport.Of(rows[6..]) with { TooLong = ["line 8: 90 tokens"] }));
+        DataReport.Of(rows[6..]).RequireResponses();
+    }
+
+    [TestMethod]
+    [DataRow("""{"messages": [{"role": "user", "content": "2+3?"}, {"role": "assistant", "content": " "}]}""", true)]
+    [DataRow("""{"messages": [{"role": "user", "content": "2+3?"}, {"role": "assistant", "content": ""}, {"role": "assistant", "content": "5"}]}""",
+        false)]
+    [DataRow("""{"messages": [{"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}]}""", false)]
+    [DataRow("""{"messages": [{"role": "assistant", "content": "\n", "tool_calls": []}]}""", true)]
+    [DataRow("""{"messages": [{"role": "assistant", "content": "", "reasoning_content": "2+3"}]}""", false)]
+    [DataRow("""{"conversations": [{"from": "human", "value": "2+3?"}, {"from": "gpt", "value": "\t"}]}""", true)]
+    [DataRow("""{"prompt": [{"role": "user", "content": "2+3?"}], "completion": [{"role": "assistant", "content": ""}]}""", true)]
+    [DataRow("""{"prompt": [{"role": "assistant", "content": ""}], "completion": [{"role": "assistant", "content": "5"}]}""", false)]
+    [DataRow("""{"prompt": "2+3=", "completion": " "}""", true)]
+    [DataRow("""{"instruction": "2+3?", "output": ""}""", true)]
+    [DataRow("""{"instruction": "2+3?", "output": null}""", true)]
+    public void Of_ChatOrInstruction_IsEmptyWhereNothingThatCountsIsWritten(string line, bool isEmpty)
+    {
+        using var folder = new TemporaryFolder();
+
+        var report = DataReport.Of(TrainingFile.Read(folder.Write("rows.jsonl", $"{line}\n")).Examples());
+
+        Assert.HasCount(isEmpty ? 1 : 0, report.EmptyResponses);
+    }
+
+    [TestMethod]
+    [DataRow("rows.csv", "Question,Response,Answer\n2+3?,5,5\n2+4?,,6\n2+5?, ,7\n")]
+    [DataRow("rows.tsv", "Question\tAnswer\n2+3?\t5\n2+4?\t\n2+5?\t \n")]
+    [DataRow("rows.jsonl", "{\"question\": \"a\", \"response\": \"5\"}\n{\"question\": \"b\", \"response\": \"\"}\n{\"question\": \"c\"}\n")]
+    [DataRow("rows.json", """[{"Question": "a", "Response": "5", "Answer": "5"}, {"Question": "b", "Response": null, "Answer": "6"},"""
+        + """{"Question": "c", "Response": "\n", "Answer": "7"}]""")]
+    [DataRow("rows.json", """[{"instruction": "a", "input": "", "output": "5", "judgment": "", "answer": "5"},"""
+        + """{"instruction": "b", "input": "", "output": "", "judgment": "", "answer": "6"},"""
+        + """{"instruction": "c", "input": "", "output": " ", "judgment": "no", "answer": "7"}]""")]
+    public void Of_FileWithBlankResponses_CountsThemAll(string name, string text)
+    {
+        using var folder = new TemporaryFolder();
+
+        Assert.HasCount(2, DataReport.Of(TrainingFile.Read(folder.Write(name, text)).Examples()).EmptyResponses);
     }
 
     [TestMethod]
@@ -63,6 +119,7 @@ public sealed class DataReportTests
             cut by the length limit       1  row 6
 
             """.ReplaceLineEndings("\n"), (DataReport.Of(rows) with { Cut = ["row 6"] }).ToString());
+        Assert.Contains("too long to train on          1  row 6: 90 tokens\n", $"{DataReport.Of(rows) with { TooLong = ["row 6: 90 tokens"] }}");
         Assert.Contains("contradict the answer         0  of 1 without a judgment that can be compared", $"{DataReport.Of(rows[..1])}");
     }
 

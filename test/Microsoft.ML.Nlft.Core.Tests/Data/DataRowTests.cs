@@ -39,6 +39,9 @@ public sealed class DataRowTests
             Assert.ThrowsExactly<NlftException>(() => (s_row with { Response = null }).ToExample(needsAnswer: false)).Message);
 
     [TestMethod]
+    public void ToExample_BlankResponse_IsLeftToTheRunThatCountsIt() => Assert.AreEqual(" ", (s_row with { Response = " " }).ToExample().Response);
+
+    [TestMethod]
     [DataRow(null, Polarity.Correct)]
     [DataRow(" ", Polarity.Correct)]
     [DataRow("The sum is 5.", Polarity.Incorrect)]

@@ -310,6 +310,25 @@ public class PromptEncoderTests
     }
 
     [TestMethod]
+    [DataRow("", "'\\n<|im_end|>\\n'", "2+3 = 6\n<|im_end|>")]
+    [DataRow("", "'\\n\\n<|im_end|>'", "2+3 = 6\n\n<|im_end|>")]
+    [DataRow("", "'  <|im_end|>\\n'", "2+3 = 6  <|im_end|>")]
+    [DataRow("", "'\\r\\n\\t<|im_end|>'", "2+3 = 6\r\n\t<|im_end|>")]
+    [DataRow("' ' + ", "' ' + eos_token", " 2+3 = 6 </s>")]
+    [DataRow("", "'\\n' + eos_token", "2+3 = 6\n</s>")]
+    [DataRow("", "'<|im_end|>\\n</s>'", "2+3 = 6<|im_end|>")]
+    [DataRow("", "'\\n### End\\n<|im_end|>'", "2+3 = 6</s>")] // words are no mark: the sequence ends as the folder says
+    [DataRow("", "'\\n'", "2+3 = 6</s>")]
+    public void Response_EndMarkAfterWhiteSpace_EndsTheResponseAsInTheTemplate(string before, string after, string expected)
+    {
+        var (tokenizer, encoder) = Create("{%- for m in messages %}{{- '<|im_start|>' + m.role + '\n' }}{%- if m.role == 'assistant' %}{{- " + before
+            + "m.content + " + after + " }}{%- else %}{{- m.content + '<|im_end|>' }}{%- endif %}{%- endfor %}"
+            + "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}");
+        Assert.AreEqual(expected, Text(tokenizer, encoder.Encode(Wrong).Response));
+        CollectionAssert.Contains(encoder.StopIds.ToArray(), encoder.Encode(Wrong).Response.Span[^1]);
+    }
+
+    [TestMethod]
     public void Response_SentencePieceTokenizer_GetsNoSpaceThatThePromptDoesNotHave()
     {
         using var folder = new TokenizerFolder()

@@ -112,15 +112,18 @@ public sealed class TrainingFileTests
         Assert.Contains(message, _folder.Refusal(() => TrainingFile.Read(_folder.Write("rows.jsonl", line))));
 
     [TestMethod]
-    [DataRow("""{"question": "a", "answer": "b"}""" + "\n" + """{"question": "a", "response": "wrong", "judgment": "no", "answer": "b"}""",
-        "line 1, \"Response\": found no such property")]
     [DataRow("""{"question": "a", "response": "r", "judgment": "no"}""", "line 1, \"Answer\": found no such property")]
     [DataRow("""{"question": "a", "response": "r", "answer": "b"}""" + "\n" + """{"question": "a", "response": "r"}""",
         "line 2, \"Answer\": found no such property")]
-    [DataRow("""{"question": "a", "answer": "b"}""" + "\n" + """{"question": "a"}""", "line 2, Answer: found nothing")]
     [DataRow("""{"question": "a"}""", "line 1, \"Response\": found no such property")]
     public void Read_RowsThatMissAText_AreRefusedAndNeverTakenForAnotherLayout(string lines, string message) =>
         Assert.Contains(message, _folder.Refusal(() => TrainingFile.Read(_folder.Write("rows.jsonl", lines))));
+
+    [TestMethod]
+    [DataRow("""{"question": "a", "answer": "b"}""" + "\n" + """{"question": "a", "response": "wrong", "judgment": "no", "answer": "b"}""", 1)]
+    [DataRow("""{"question": "a", "answer": "b"}""" + "\n" + """{"question": "a"}""", 2)]
+    public void Read_OneRowWithoutAResponse_IsLeftToTheRunThatCountsIt(string lines, int line) => Assert.AreEqual($"rows.jsonl, line {line}",
+        Path.GetFileName(DataReport.Of(TrainingFile.Read(_folder.Write("rows.jsonl", lines)).Examples()).EmptyResponses.Single()));
 
     [TestMethod]
     [DataRow("""{"messages": """ + Turns + "}", "found chat rows: messages, which have no judged responses")]

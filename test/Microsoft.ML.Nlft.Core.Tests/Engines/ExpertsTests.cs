@@ -73,6 +73,21 @@ public sealed class ExpertsTests
     }
 
     [TestMethod]
+    public void Import_AdapterOfExpertsAndItsOptimizer_ContinuesToTheBit()
+    {
+        using var folder = TinyModels.Create(3, TinyModels.Mixture);
+        ICausalLanguageModel Load(int seed) =>
+            new ManagedEngine(2).Load(new() { Folder = folder, Trainable = TrainableWeights.Lora, Lora = Mixture.Lora, Seed = seed });
+        using var model = Load(1);
+        using var resumed = Load(2);
+        for (var step = 0; step < 2; step++) EngineSteps.Step(model, EngineSteps.Batch(40, 3, 17));
+        foreach (var state in (ModelState[])[ModelState.Weights, ModelState.Optimizer]) resumed.Import(state, model.Export(state));
+        foreach (var each in (ICausalLanguageModel[])[model, resumed]) EngineSteps.Step(each, EngineSteps.Batch(30, 12));
+        foreach (var (expected, actual) in model.Export(ModelState.Weights).Zip(resumed.Export(ModelState.Weights)))
+            CollectionAssert.AreEqual(expected.Values, actual.Values, expected.Name);
+    }
+
+    [TestMethod]
     public void Score_TokensAlone_HaveTheBitsThatTheyHaveAmongOthers()
     {
         using var folder = TinyModels.Create(3, TinyModels.Mixture);

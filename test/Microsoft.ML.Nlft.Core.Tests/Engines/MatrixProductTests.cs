@@ -125,37 +125,85 @@ public class MatrixProductTests
     [DataRow(96, 1030)]
     public void Multiply_WeightInBlocks_GivesTheBitsOfItsFloat32Values(int inputs, int outputs)
     {
-        Matrix values = Numbers.Random(outputs, inputs, 5), x = Numbers.Random(30, inputs, 6), dy = Numbers.Random(30, outputs, 7);
-        using var narrow = new BlockWeight<Nibble>(outputs, inputs, (row, target) => values[row].CopyTo(target), Tile256.Columns);
-        using var wide = new BlockWeight<Nibble>(outputs, inputs, (row, target) => values[row].CopyTo(target), Tile512.Columns);
-        var plain = Matrix.Zeros(outputs, inputs);
+        RequireBits<Nibble>(inputs, outputs, -8, 7);
+        RequireBits<UnsignedNibble>(inputs, outputs, 0, 15);
+        RequireBits<ScaledByte<Blocks32>>(inputs, outputs, -127, 127);
+        RequireBits<ScaledByte<Blocks32WithMinimum>>(inputs, outputs, 0, 31);
+        RequireBits<ScaledByte<Blocks16>>(inputs, outputs, -32, 31);
+        RequireBits<ScaledByte<Blocks16WithMinimum>>(inputs, outputs, 0, 3);
+    }
+
+    private static void RequireBits<T>(int inputs, int outputs, int lowest, int highest) where T : IBlockElement
+    {
+        Matrix plain = Matrix.Zeros(outputs, inputs), x = Numbers.Random(30, inputs, 6), dy = Numbers.Random(30, outputs, 7);
+        var rows = Enumerable.Range(0, outputs).Select(_ => new BlockRow(inputs, T.BlockRows)).ToArray();
+        var random = new Random(5);
         for (var row = 0; row < outputs; row++)
         {
-            for (var k = 0; k < inputs; k += 32) QuantizeNaively(values[row][k..Math.Min(inputs, k + 32)], plain[row][k..]);
+            for (var b = 0; b < rows[row].Scales.Length; b++)
+            {
+                rows[row].Scales[b] = (float)(Half)(random.NextSingle() / 8) * random.Next(1, 64);
+                if (T.BlockFloats > 1) rows[row].Minima[b] = random.NextSingle() - 0.5f;
+            }
+            for (var k = 0; k < inputs; k++)
+            {
+                var element = random.Next(lowest, highest + 1);
+                rows[row].Elements[k] = (sbyte)element;
+                plain[row][k] = rows[row].Scales[k / T.BlockRows] * element + rows[row].Minima[k / T.BlockRows];
+            }
+        }
+        using BlockWeight<T> narrow = new(outputs, inputs, Copy, Tile256.Columns), wide = new(outputs, inputs, Copy, Tile512.Columns);
+        for (var row = 0; row < outputs; row++)
+        {
             var read = new float[inputs];
             foreach (var weight in (PackedWeight[])[narrow, wide])
             {
                 weight.ReadRow(row, read);
-                CollectionAssert.AreEqual(plain[row].ToArray(), read, $"row {row}, {weight.Width} lanes");
+                CollectionAssert.AreEqual(plain[row].ToArray(), read, $"{typeof(T)}, row {row}, {weight.Width} lanes");
             }
         }
-        foreach (var rows in (int[])[1, 2, 5, 6, 7, 12, 13, 30])
+        foreach (var m in (int[])[1, 2, 5, 6, 7, 12, 13, 30])
         {
-            var (some, upstream) = (x.RowRange(30 - rows, rows), dy.RowRange(30 - rows, rows));
+            var (some, upstream) = (x.RowRange(30 - m, m), dy.RowRange(30 - m, m));
             Matrix expected = Product<Tile256>(new Operand(plain).Transposed, 1, some), expectedBackward = Product<Tile256>(plain, 1, upstream);
             foreach (var threads in (int[])[1, 3])
             {
                 foreach (var forward in (Matrix[])[Product<Tile256>(new Operand(narrow).Transposed, threads, some),
                     Product<Tile512>(new Operand(wide).Transposed, threads, some)])
                 {
-                    Assert.IsTrue(expected.Span.SequenceEqual(forward.Span), $"x W^T of {rows} rows");
+                    Assert.IsTrue(expected.Span.SequenceEqual(forward.Span), $"{typeof(T)}, x W^T of {m} rows");
                 }
                 foreach (var backward in (Matrix[])[Product<Tile256>(new Operand(narrow), threads, upstream),
                     Product<Tile512>(new Operand(wide), threads, upstream)])
                 {
-                    Assert.IsTrue(expectedBackward.Span.SequenceEqual(backward.Span), $"dy W of {rows} rows");
+                    Assert.IsTrue(expectedBackward.Span.SequenceEqual(backward.Span), $"{typeof(T)}, dy W of {m} rows");
                 }
             }
+        }
+
+        void Copy(int row, BlockRow target)
+        {
+            rows[row].Elements.CopyTo(target.Elements, 0);
+            rows[row].Scales.CopyTo(target.Scales, 0);
+            rows[row].Minima.CopyTo(target.Minima, 0);
+        }
+    }
+
+    [TestMethod]
+    [DataRow(64)]
+    [DataRow(33)]
+    [DataRow(5)]
+    public void CreateNibbles_AnyRow_TakesTheValuesOfQ40(int columns)
+    {
+        Matrix values = Numbers.Random(20, columns, 5), plain = Matrix.Zeros(20, columns);
+        values[3].Clear();
+        using var weight = PackedWeight.CreateNibbles(20, columns, (row, target) => values[row].CopyTo(target), Panel.Width);
+        var read = new float[columns];
+        for (var row = 0; row < 20; row++)
+        {
+            for (var k = 0; k < columns; k += 32) QuantizeNaively(values[row][k..Math.Min(columns, k + 32)], plain[row][k..]);
+            weight.ReadRow(row, read);
+            CollectionAssert.AreEqual(plain[row].ToArray(), read, $"row {row}");
         }
     }
 
@@ -176,11 +224,10 @@ public class MatrixProductTests
         for (var n = 1; n <= 32; n++)
         {
             var weights = Enumerable.Range(0, n).Select(_ => random.NextSingle() * 4 - 2).ToArray();
-            var (scale, minimum) = Nibble.Quantize(weights, elements);
-            Assert.AreEqual(0f, minimum);
+            var scale = Nibble.Quantize(weights, elements);
             for (var i = 0; i < n; i++) Assert.AreEqual(weights[i], elements[i] * scale, Math.Abs(scale) * 1.01f, $"weight {i} of {n}");
         }
-        Assert.AreEqual(0f, Nibble.Quantize(new float[32], elements).Scale);
+        Assert.AreEqual(0f, Nibble.Quantize(new float[32], elements));
     }
 
     private static Matrix Product<TTile>(Operand b, int threads, Matrix a) where TTile : ITile

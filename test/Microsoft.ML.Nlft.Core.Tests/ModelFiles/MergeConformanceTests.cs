@@ -127,8 +127,8 @@ public sealed class MergeConformanceTests
         using var mergedShards = ModelFolder.Open(folder.File("merged shards"));
 
         CollectionAssert.AreEqual(Names(sharded.Path), Names(mergedShards.Path));
-        Assert.HasCount(3, mergedShards.WeightFiles);
-        foreach (var (before, after) in sharded.WeightFiles.Zip(mergedShards.WeightFiles))
+        Assert.HasCount(3, mergedShards.WeightFiles!);
+        foreach (var (before, after) in sharded.WeightFiles!.Zip(mergedShards.WeightFiles!))
         {
             Assert.AreEqual(Path.GetFileName(before.Path), Path.GetFileName(after.Path));
             Assert.IsTrue(before.HeaderJson.Span.SequenceEqual(after.HeaderJson.Span), "header, byte for byte");

@@ -42,9 +42,9 @@ public sealed class MergedModelTests
     {
         using var folder = new TemporaryFolder();
         using var source = Model(folder);
-        var header = System.Text.Encoding.UTF8.GetString(source.WeightFiles[0].HeaderJson.Span).TrimEnd();
+        var header = System.Text.Encoding.UTF8.GetString(source.WeightFiles![0].HeaderJson.Span).TrimEnd();
         var other = header[..^1].Replace("\"format\":\"pt\"", "\"note\": \"\u00fc\", \"format\":  \"pt\"", StringComparison.Ordinal) + "}     ";
-        var bytes = File.ReadAllBytes(source.WeightFiles[0].Path)[(8 + source.WeightFiles[0].HeaderJson.Length)..];
+        var bytes = File.ReadAllBytes(source.WeightFiles![0].Path)[(8 + source.WeightFiles[0].HeaderJson.Length)..];
         var file = TemporaryFolder.Safetensors(other, bytes.Length);
         bytes.CopyTo(file, file.Length - bytes.Length);
         folder.Write("other/config.json", source.ConfigurationJson);
@@ -52,8 +52,8 @@ public sealed class MergedModelTests
         using var opened = ModelFolder.Open(folder.File("other"));
         Adapter(source).MergeInto(opened, folder.File("merged"));
         using var merged = ModelFolder.Open(folder.File("merged"));
-        Assert.IsTrue(merged.WeightFiles[0].HeaderJson.Span.SequenceEqual(System.Text.Encoding.UTF8.GetBytes(other)));
-        Assert.AreEqual("\u00fc", merged.WeightFiles[0].Metadata["note"]);
+        Assert.IsTrue(merged.WeightFiles![0].HeaderJson.Span.SequenceEqual(System.Text.Encoding.UTF8.GetBytes(other)));
+        Assert.AreEqual("\u00fc", merged.WeightFiles![0].Metadata["note"]);
     }
 
     [TestMethod]

@@ -464,6 +464,8 @@ public sealed class ModelConfigurationTests
             $"config.json, \"moe_intermediate_size\": found -1; expected an integer from 1 to 4194304. {CorrectConfiguration}"],
         ["""{"model_type": "qwen3_moe", "num_experts": 20000}""",
             $"config.json, \"num_experts\": found 20000; expected an integer from 1 to 16384. {CorrectConfiguration}"],
+        ["""{"model_type": "qwen3_moe", "num_experts": 16384, "num_hidden_layers": 17}""",
+            "config.json, \"num_experts\": found 16384; expected at most 262144 experts in the 17 layers together. " + CorrectConfiguration],
         ["""{"model_type": "qwen3_moe", "decoder_sparse_step": 0}""",
             $"config.json, \"decoder_sparse_step\": found 0; expected an integer above 0. {Correct}"],
         ["""{"model_type": "qwen3_moe", "num_experts_per_tok": 128, "moe_intermediate_size": 4194304}""",

@@ -127,9 +127,9 @@ public sealed class ModelFolderTests
     public void GenerationDefaults_ImpossibleValues_AreRefused(string json, string expected)
     {
         using var folder = new TemporaryFolder();
-        var path = folder.Write("generation_config.json", json);
+        folder.Write("generation_config.json", json);
         Assert.AreEqual($"generation_config.json, {expected} Correct the value, or take the file that belongs to the model.",
-            folder.Refusal(() => GenerationDefaults.Load(path)));
+            folder.Refusal(() => GenerationDefaults.Read(new FolderDocuments(folder.Path).Json("generation_config.json")!.Value)));
     }
 
     [TestMethod]

@@ -131,7 +131,7 @@ public sealed class SafetensorsFileTests
         var message = $"t.safetensors, tensor \"a\": found {found}; expected the file as it was when it was opened. Open it again once nothing else "
             + "writes to it.";
         Assert.AreEqual(message, folder.Refusal(() => unread.ToArray()));
-        Assert.AreEqual(message, folder.Refusal(() => file.ReadRows("a", 3).Read(0, new float[3])));
+        Assert.AreEqual(message, folder.Refusal(() => new TensorRows(file.Stored("a"), 3).Read(0, new float[3])));
     }
 
     [TestMethod]

@@ -55,6 +55,36 @@ public sealed class LivePageTests
     }
 
     [TestMethod]
+    [DataRow("Host: localhost:{port}\r\nHost: evil.example")]
+    [DataRow("Host: evil.example\r\nHost: localhost:{port}")]
+    [DataRow("Host: localhost:{port}\r\nhost: localhost:{port}")]
+    [DataRow("HOST: localhost:{port}\r\nX: y\r\nHost : localhost:{port}")]
+    [DataRow("Host: localhost:{port}\r\nHost:")]
+    public async Task Get_SeveralHosts_IsABadRequest(string hosts)
+    {
+        using var live = new LivePage();
+        Assert.StartsWith("HTTP/1.1 400 ", await SendAsync(live, $"GET / HTTP/1.1\r\n{hosts.Replace("{port}", $"{live.Address.Port}")}\r\n\r\n"));
+    }
+
+    [TestMethod]
+    [DataRow("2147483647")]
+    [DataRow("2147483646")]
+    [DataRow("99999999999999999999")]
+    [DataRow("-1")]
+    [DataRow("x")]
+    public async Task Get_EventsFromAnyId_AreServed(string id)
+    {
+        using var live = new LivePage();
+        using var client = new HttpClient();
+        live.Begin(Steps.Run);
+        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(live.Address, "events"));
+        request.Headers.TryAddWithoutValidation("Last-Event-ID", id);
+        using var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.CancellationToken);
+        live.Dispose(); // ends the stream
+        Assert.AreNotEqual("", await answer.Content.ReadAsStringAsync(TestContext.CancellationToken));
+    }
+
+    [TestMethod]
     public async Task Get_EndlessHead_IsClosed()
     {
         using var live = new LivePage();

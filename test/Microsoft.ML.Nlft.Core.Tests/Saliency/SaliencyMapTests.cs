@@ -61,6 +61,33 @@ public sealed partial class SaliencyMapTests
     }
 
     [TestMethod]
+    [DataRow("""{"messages": [{"role": "user", "content": "2+3?"}, {"role": "assistant", "content": "5"}]}""", "5<|im_end|>")]
+    [DataRow("""
+        {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}
+        """, "b<|im_end|>d<|im_end|>")]
+    [DataRow("""{"prompt": [{"role": "user", "content": "2+3?"}], "completion": [{"role": "assistant", "content": "5"}]}""", "5<|im_end|>\n")]
+    [DataRow("""{"prompt": "2+3=", "completion": "5"}""", "5</s>")]
+    [DataRow("""{"text": "2+3 is 5"}""", "+3 is 5</s>")] // nothing predicts the first token
+    [DataRow("""{"question": "2+3?", "answer": "5"}""", "5<|im_end|>")]
+    [DataRow("""{"instruction": "2+3?", "output": "5"}""", "5<|im_end|>")]
+    public void CreateLossMap_AnyLayout_ColoursWhatCarriesLoss(string line, string carries)
+    {
+        using var folder = new ByteModelFolder();
+        using var model = LocalModel.Load(folder.Path);
+        using var file = new TemporaryFolder();
+        var rows = TrainingFile.Read(file.Write("rows.jsonl", line.ReplaceLineEndings("") + "\n")).Examples();
+        var map = model.CreateLossMap(rows);
+        var row = map.Rows.Single();
+        var encoded = model.Prompts.Encode(rows[0]);
+        CollectionAssert.AreEqual(encoded.Sequence(PromptContexts.Base).Tokens.ToArray()[1..], row.Epochs[0].Tokens, "all but the first token");
+        Assert.EndsWith(carries, string.Concat(row.Tokens.Where(token => token.Saliency.Coefficient > 0).Select(token => token.Text)));
+        Assert.HasCount(encoded.CountedTokens, row.Tokens.Where(token => token.Saliency.Coefficient != 0).ToArray());
+        Assert.IsTrue(map.IsSupervised);
+        map.Write(Stream.Null);
+    }
+
+    [TestMethod]
     public void Create_RowsDiffer_IsRefused()
     {
         using var folder = new ByteModelFolder();

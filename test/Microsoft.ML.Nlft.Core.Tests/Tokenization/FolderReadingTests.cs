@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Tokenization;
@@ -124,7 +125,7 @@ public sealed class FolderReadingTests
     {
         using var folder = Small(configuration);
         folder.Load();
-        var refusal = Assert.ThrowsExactly<NlftException>(() => HuggingFaceTokenizer.Load(folder.Path, rows));
+        var refusal = Assert.ThrowsExactly<NlftException>(() => HuggingFaceTokenizer.Load(new FolderDocuments(folder.Path), rows));
 
         Assert.AreEqual(found, refusal.Found);
         Assert.Contains($"; expected ids below {rows}, the rows of the model's embedding (vocab_size of config.json). ", refusal.Message);
@@ -139,7 +140,7 @@ public sealed class FolderReadingTests
     {
         using var folder = Small(configuration);
         folder.Load();
-        var tokenizer = HuggingFaceTokenizer.Load(folder.Path, rows);
+        var tokenizer = HuggingFaceTokenizer.Load(new FolderDocuments(folder.Path), rows);
 
         CollectionAssert.AreEqual(new[] { 3, S }, tokenizer.Encode("ab<s>", addSpecialTokens: false));
         CollectionAssert.AreEqual(new[] { 0 }, tokenizer.Encode($"a{token}", addSpecialTokens: false, [Range.All])[..1], "a user's text is no token");

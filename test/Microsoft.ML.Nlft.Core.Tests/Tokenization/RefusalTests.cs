@@ -198,7 +198,7 @@ public sealed class RefusalTests
         var pattern = System.Text.Json.JsonDocument.Parse("\"^(a+)+\\\\1[?]$\"").RootElement;
         var place = new JsonPlace(pattern, new JsonSource("tokenizer.json"), "pre_tokenizer.pattern.Regex");
         var matcher = RegexMatcher.Compile(place, TimeSpan.FromMilliseconds(50));
-        var refusal = Assert.ThrowsExactly<NlftException>(() => matcher.Find(new string('a', 40) + "!", []));
+        var refusal = Assert.ThrowsExactly<NlftException>(() => matcher.Find(new string('a', 40) + "!", [], new()));
 
         Assert.AreEqual("tokenizer.json, \"pre_tokenizer.pattern.Regex\": found no end to matching a text of 41 characters; "
             + "expected a match within 0.05 seconds. Shorten the text, or use a model with another tokenizer.", refusal.Message);
@@ -216,7 +216,7 @@ public sealed class RefusalTests
             new JsonSource("tokenizer.json"), "pre_tokenizer.pattern.Regex");
         try
         {
-            RegexMatcher.Compile(place).Find("ab", []);
+            RegexMatcher.Compile(place).Find("ab", [], new());
         }
         catch (NlftException refusal)
         {

@@ -59,7 +59,7 @@ public sealed class WordMatcherTests
     public void Find_LongS_CountsAsAnS()
     {
         var matches = new List<(int Start, int End)>();
-        WordMatcher.ForPattern(WordMatcher.QwenPattern)!.Find("a'ſa", matches);
+        WordMatcher.ForPattern(WordMatcher.QwenPattern)!.Find("a'ſa", matches, new());
 
         CollectionAssert.AreEqual(new[] { (0, 1), (1, 3), (3, 4) }, matches);
     }
@@ -70,8 +70,8 @@ public sealed class WordMatcherTests
     private static void AssertSame(string text, IMatcher oracle, IMatcher sut)
     {
         var (expected, actual) = (new List<(int, int)>(), new List<(int, int)>());
-        oracle.Find(text, expected);
-        sut.Find(text, actual);
+        oracle.Find(text, expected, new());
+        sut.Find(text, actual, new());
         if (!expected.SequenceEqual(actual))
         {
             Assert.Fail($"{JsonSerializer.Serialize(text)}: expected {string.Join(' ', expected)}, was {string.Join(' ', actual)}");

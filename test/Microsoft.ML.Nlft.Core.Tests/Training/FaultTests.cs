@@ -54,11 +54,10 @@ public sealed class FaultTests
     }
 
     [TestMethod]
-    public void Journal_FullDisk_IsSaid()
+    public void Journal_Device_IsRefused()
     {
         if (!File.Exists("/dev/full")) Assert.Inconclusive("There is no /dev/full here.");
-        Assert.AreEqual("/dev/full: found a full disk; expected room for the file. Free space on the disk, or name a place on another one. What was "
-            + "there before is unchanged.",
+        Assert.AreEqual("/dev/full: found a device; expected a regular file, or none yet. Name another place. What was there before is unchanged.",
             _run.Folder.Refusal(() => new Microsoft.ML.Nlft.Feedback.Journal<string>("/dev/full", "run")));
     }
 
@@ -87,7 +86,7 @@ public sealed class FaultTests
         using var model = _run.Load();
         Directory.CreateDirectory(Path.Combine(_run.CheckpointOf(3), "in the way"));
         var message = _run.Folder.Refusal(() => SmallRun.Run(model, Options));
-        StringAssert.StartsWith(message, "checkpoints/step-00000003.safetensors: found a place that ");
+        StringAssert.StartsWith(message, "checkpoints/step-00000003.safetensors: found a folder; expected a regular file");
         StringAssert.EndsWith(message, " Then resume with ResumeFrom; the last checkpoint is checkpoints/step-00000002.safetensors.");
         CollectionAssert.AreEqual(new[] { 1, 2 }.Select(Checkpoint.FileName).ToArray(), _run.CheckpointNames);
     }
@@ -182,20 +181,25 @@ public sealed class FaultTests
         using var all = _run.Load(trainable: TrainableWeights.All);
         var rows = SmallRun.Rows();
         const long Frozen = 30 << 10;
-        string Refused(ICausalLanguageModel network, long weights, FineTuneOptions options, EncodedExample[] rows, long available) =>
-            _run.Folder.Refusal(() => MemoryCheck.RequireTraining(new Scarce(available), network, weights, options, rows, processes: 1));
-        MemoryCheck.RequireTraining(new Scarce(1 << 20), model, Frozen, new() { BatchSize = 4 }, rows, processes: 1);
+        string Refused(ICausalLanguageModel network, long weights, FineTuneOptions options, EncodedExample[] rows, long available,
+            params EncodedExample[] heldOut) => _run.Folder.Refusal(() =>
+            MemoryCheck.RequireTraining(new Scarce(available), network, weights, options, rows, heldOut, processes: 1));
+        MemoryCheck.RequireTraining(new Scarce(1 << 20), model, Frozen, new() { BatchSize = 4 }, rows, [], processes: 1);
         const string Need = "memory to train 4 rows together, 29 tokens: found 79.9 KiB (37.9 KiB of activations, " +
             "12.0 KiB of trained weights with gradients and optimizer, 30.0 KiB of frozen weights); " +
             "expected at most 60.0 KiB, what this process may use. To bring it down, set MicroBatchSize to 1 (53.8 KiB in all), " +
             "or cut long rows with PromptOptions.MaximumTokens, or set Int8Weights of the engine (53.5 KiB in all).";
         Assert.AreEqual(Need, Refused(model, Frozen, new() { BatchSize = 4 }, rows, 60 << 10));
         Assert.AreEqual(Need, _run.Folder.Refusal(() =>
-            MemoryCheck.RequireTraining(new Scarce(120 << 10), model, Frozen, new() { BatchSize = 4 }, rows,
+            MemoryCheck.RequireTraining(new Scarce(120 << 10), model, Frozen, new() { BatchSize = 4 }, rows, [],
                 processes: 2)), "two processes share it");
         StringAssert.Contains(Refused(all, 0, new() { BatchSize = 4, MicroBatchSize = 1 }, rows, 20 << 10),
             "To bring it down, train LoRA factors instead of all weights (");
         StringAssert.EndsWith(Refused(model, Frozen, new() { MicroBatchSize = 1 }, [rows[0]], 1 << 10), ".");
+        EncodedExample[] heldOut = [new(Polarity.Correct, [.. Enumerable.Repeat(3, 60)], [1, 2], [], [1], "held out")];
+        Assert.StartsWith("memory to score 1 held-out rows together, 62 tokens: found 7", Refused(model, Frozen, new() { BatchSize = 1 }, rows[..1],
+            70 << 10, heldOut));
+        MemoryCheck.RequireTraining(new Scarce(90 << 10), model, Frozen, new() { BatchSize = 1 }, rows[..1], heldOut, processes: 1);
     }
 
     [TestMethod]

@@ -68,13 +68,28 @@ public sealed class ValidationAnswerTests
     }
 
     [TestMethod]
-    public void Run_MeasureAccuracy_KeepsTheMostAccurate()
+    [DataRow(1e-3, 0.0)]
+    [DataRow(1e-4, 0.0)]
+    [DataRow(1e-5, 0.0)]
+    [DataRow(3e-3, 0.0)]
+    [DataRow(1e-4, 0.5)]
+    public void Run_MeasureAccuracy_KeepsTheMostAccurateAndOfThoseTheLowestLoss(double rate, double minimumGain)
     {
         using var model = Load();
-        var result = model.FineTune(SampleRows, new NaturalLanguageObjective(),
-            Plain with { Epochs = 3, Validation = Plain.Validation with { Measure = ValidationMeasure.Accuracy } });
-        var best = result.Validation.Where(report => report.Step > 0).MaxBy(report => report.Accuracy)!;
-        Assert.AreEqual(best.Step, result.Best!.Step, "of equal ones the first");
+        var validation = Plain.Validation with { Measure = ValidationMeasure.Accuracy, Patience = 10, MinimumGain = minimumGain };
+        var options = Plain with { Epochs = 4, LearningRate = rate, Validation = validation };
+        var result = model.FineTune(SampleRows, new NaturalLanguageObjective(), options);
+        var (best, gained) = (result.Validation[1], result.Validation[1]);
+        foreach (var report in result.Validation.Skip(2))
+        {
+            if (IsBetter(report, best, 0)) best = report;
+            if (IsBetter(report, gained, minimumGain)) gained = report;
+            else Assert.IsGreaterThan(0, report.WithoutGain);
+        }
+        Assert.AreEqual((best.Step, gained.Step), (result.Best!.Step, result.Validation.Last(report => report.WithoutGain == 0).Step));
+
+        static bool IsBetter(ValidationReport report, ValidationReport earlier, double gain) => report.Accuracy == earlier.Accuracy
+            ? gain == 0 && report.Loss < earlier.Loss : report.Accuracy - earlier.Accuracy > gain;
     }
 
     [TestMethod]

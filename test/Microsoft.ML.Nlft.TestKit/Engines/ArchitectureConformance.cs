@@ -14,7 +14,7 @@ public abstract class ArchitectureConformance
     protected abstract IModelEngine Engine { get; }
 
     [TestMethod]
-    [DynamicData(nameof(Architectures.Names), typeof(Architectures))]
+    [DynamicData(nameof(Architectures.AllNames), typeof(Architectures))]
     public void Score_AdaptedModel_GivesTheScoresOfTheOracle(string name)
     {
         using var folder = Architectures.Create(name);
@@ -31,7 +31,7 @@ public abstract class ArchitectureConformance
     }
 
     [TestMethod]
-    [DynamicData(nameof(Architectures.Names), typeof(Architectures))]
+    [DynamicData(nameof(Architectures.AllNames), typeof(Architectures))]
     public void Backward_AdaptedModel_GivesTheGradientsOfTheOracle(string name)
     {
         using var folder = Architectures.Create(name);
@@ -51,7 +51,7 @@ public abstract class ArchitectureConformance
 
     /// <summary>The sequences of a batch cross the limit of longrope at different steps, and one begins beyond it.</summary>
     [TestMethod]
-    [DynamicData(nameof(Architectures.Names), typeof(Architectures))]
+    [DynamicData(nameof(Architectures.AllNames), typeof(Architectures))]
     public void Decode_SequencesOfDifferentLengths_GivesTheLogitsOfTheOracleAtEveryStep(string name)
     {
         using var folder = Architectures.Create(name);

@@ -12,6 +12,12 @@ public static class Architectures
 
     private static readonly Dictionary<string, ModelConfiguration> s_all = new()
     {
+        ["mixtral"] = Base with { ModelType = "mixtral", Experts = new() { Count = 5, PerToken = 2, IntermediateSize = 20 } },
+        ["qwen3_moe"] = Base with
+        {
+            ModelType = "qwen3_moe", QueryKeyNorm = true,
+            Experts = new() { Count = 4, PerToken = 3, IntermediateSize = 12, NormalizeWeights = false, Layers = [true, false] },
+        },
         ["phi3"] = Base with { ModelType = "phi3", MaximumPositions = 48, Rope = s_longRope },
         ["phi"] = Base with
         {
@@ -39,8 +45,11 @@ public static class Architectures
         KeyValueHeadCount = 2, Rope = new() { RotatedShare = 0.25 },
     };
 
-    /// <summary>Their names, as data rows.</summary>
-    public static IEnumerable<object[]> Names => s_all.Keys.Select(name => new object[] { name });
+    /// <summary>The names of those without experts, as data rows.</summary>
+    public static IEnumerable<object[]> Names => s_all.Where(pair => pair.Value.Experts is null).Select(pair => new object[] { pair.Key });
+
+    /// <summary>All names, as data rows.</summary>
+    public static IEnumerable<object[]> AllNames => s_all.Keys.Select(name => new object[] { name });
 
     /// <summary>The configuration of that name.</summary>
     public static ModelConfiguration Configuration(string name) => s_all[name];

@@ -131,8 +131,9 @@ public sealed class ReferenceModel
         if (_model.AttentionMultiplier is { } multiplier) q = Scaled(tape, q, multiplier * Math.Sqrt(_model.HeadSize));
         var attended = tape.Attend(q, k, v, _model.HeadSize, _model.SlidingWindows[layer], _model.AttentionSoftCap);
         var middle = Sum(x, Linear(tape, attended, modules.Output), modules.AttentionOutputNorm);
-        var activated = FeedForward(tape, LayerNorm(_model.ParallelResidual ? x : middle, modules.FeedForwardNorm), modules.GateUp);
-        return Sum(middle, Linear(tape, activated, modules.Down), modules.FeedForwardOutputNorm);
+        var read = LayerNorm(_model.ParallelResidual ? x : middle, modules.FeedForwardNorm);
+        var output = modules.Router is null ? Linear(tape, FeedForward(tape, read, modules.GateUp), modules.Down) : Experts(tape, read, modules);
+        return Sum(middle, output, modules.FeedForwardOutputNorm);
 
         Node LayerNorm(Node input, NormModule? norm) => norm is null ? input : Norm(tape, input, norm);
 
@@ -168,6 +169,33 @@ public sealed class ReferenceModel
         Node Half(Node whole, int first) => tape.Columns(whole, [.. Enumerable.Range(first, _model.IntermediateSize)]);
     }
 
+    /// <summary>Every expert computes every row, and the weights of those that are not chosen are 0.</summary>
+    private Node Experts(Tape tape, Node x, LayerLayout modules)
+    {
+        var (experts, gateUp, down) = (_model.Experts!, modules.GateUp[0], modules.Down);
+        var weights = tape.Choose(Linear(tape, x, modules.Router!), experts.PerToken, experts.NormalizeWeights);
+        var sum = new Node(x.Rows, x.Columns);
+        for (var expert = 0; expert < experts.Count; expert++)
+        {
+            var gate = tape.Activate(Part(tape, x, gateUp, gateUp.Parts[2 * expert]), _model.Activation);
+            var output = Part(tape, tape.Multiply(gate, Part(tape, x, gateUp, gateUp.Parts[2 * expert + 1])), down, down.Parts[expert]);
+            sum = tape.Add(sum, tape.Multiply(output, tape.Columns(weights, [.. Enumerable.Repeat(expert, x.Columns)])));
+        }
+        return sum;
+    }
+
+    /// <summary>One matrix of a stack, with its share of the factors A [E, r, in] and B [out, r, E].</summary>
+    private Node Part(Tape tape, Node x, LinearModule stack, LinearPart part)
+    {
+        var y = tape.Product(x, _weights[part.Weight]);
+        if (_lora?.Resolve(stack.Name) is not { } target) return y;
+        var ranks = Enumerable.Range(0, target.Rank);
+        var all = tape.Product(x, tape.Leaf(_factors[target.Factors + LoraLayout.A]));
+        var low = tape.Columns(all, [.. ranks.Select(k => part.Expert * target.Rank + k)]);
+        var b = tape.Columns(tape.Leaf(_factors[target.Factors + LoraLayout.B]), [.. ranks.Select(k => k * stack.Experts + part.Expert)]);
+        return tape.Add(y, tape.Columns(tape.Product(low, b), [.. Enumerable.Range(part.FirstRow, part.Rows)]), target.Scaling);
+    }
+
     private static Node Transposed(Node x)
     {
         var result = new Node(x.Columns, x.Rows, isFrozen: true);
@@ -186,7 +214,7 @@ public sealed class ReferenceModel
     private Node Linear(Tape tape, Node x, LinearModule linear)
     {
         var module = linear.Name;
-        var y = tape.Product(x, _weights[$"{module}.weight"]);
+        var y = tape.Product(x, _weights[linear.Parts[0].Weight]);
         if (_weights.TryGetValue($"{module}.bias", out var bias)) y = tape.Add(y, bias);
         if (_lora?.Resolve(module) is not { } target) return y;
         var low = tape.Product(x, tape.Leaf(_factors[$"{module}.lora_A"]));

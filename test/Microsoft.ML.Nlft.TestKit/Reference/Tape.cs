@@ -112,7 +112,7 @@ internal sealed class Tape(Rounding rounding)
         for (var i = 0; i < y.Values.Length; i++) x.Gradient[i] += y.Gradient[i] * function(x.Values[i]).Slope;
     });
 
-    /// <summary>Some columns of x, each at most once.</summary>
+    /// <summary>Some columns of x.</summary>
     public Node Columns(Node x, int[] columns) => Record(x.Rows, columns.Length, y =>
     {
         for (var n = 0; n < y.Rows; n++)
@@ -122,6 +122,42 @@ internal sealed class Tape(Rounding rounding)
         for (var n = 0; n < y.Rows; n++)
             for (var i = 0; i < columns.Length; i++) x.GradientRow(n)[columns[i]] += y.GradientRow(n)[i];
     });
+
+    /// <summary>
+    /// The weights of a mixture of experts: softmax(x) of the k likeliest of a row, divided by their sum if asked, and 0 for the others.
+    /// </summary>
+    public Node Choose(Node x, int k, bool normalize)
+    {
+        return Record(x.Rows, x.Columns, y =>
+        {
+            for (var n = 0; n < y.Rows; n++)
+            {
+                var (p, chosen, sum) = Likeliest(n);
+                foreach (var expert in chosen) y.Row(n)[expert] = p[expert] / sum;
+            }
+        }, y =>
+        {
+            for (var n = 0; n < y.Rows; n++)
+            {
+                var ((p, chosen, sum), gradient) = (Likeliest(n), new double[x.Columns]);
+                foreach (var i in chosen)
+                {
+                    gradient[i] += y.GradientRow(n)[i] / sum;
+                    if (!normalize) continue;
+                    foreach (var j in chosen) gradient[j] -= y.GradientRow(n)[i] * p[i] / (sum * sum);
+                }
+                for (var i = 0; i < p.Length; i++)
+                    for (var j = 0; j < p.Length; j++) x.GradientRow(n)[i] += gradient[j] * p[j] * ((i == j ? 1 : 0) - p[i]);
+            }
+        });
+
+        (double[] P, int[] Chosen, double Sum) Likeliest(int row)
+        {
+            var p = Softmax(x.Row(row));
+            int[] chosen = [.. Enumerable.Range(0, p.Length).OrderByDescending(expert => p[expert]).Take(k)];
+            return (p, chosen, normalize ? chosen.Sum(expert => p[expert]) : 1);
+        }
+    }
 
     /// <summary>x - mean(x) over whole rows.</summary>
     public Node Centre(Node x) => Record(x.Rows, x.Columns, y =>

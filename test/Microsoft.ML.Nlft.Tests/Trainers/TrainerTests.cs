@@ -268,7 +268,7 @@ public sealed class TrainerTests : ModelTest
 
     [TestMethod]
     [DataRow("", "x", "a", "row 4, Question")]
-    [DataRow("q", "", "a", "row 4, Response")]
+    [DataRow("q", "", "a", "the rows")]
     [DataRow("q", "x", "", "row 4, Answer")]
     public void Fit_RowWithoutText_IsNamed(string question, string response, string answer, string subject)
     {
@@ -278,6 +278,7 @@ public sealed class TrainerTests : ModelTest
         var error = Assert.ThrowsExactly<NlftException>(() => Fit(rows: rows));
 
         Assert.AreEqual(subject, error.Subject);
+        if (response.Length == 0) Assert.AreEqual("1 of 4 with an empty response (row 4)", error.Found);
         Assert.AreEqual(Engine.Loaded, Engine.Disposed);
     }
 
@@ -289,7 +290,7 @@ public sealed class TrainerTests : ModelTest
         var options = Options();
         options.Prompts = new() { MaximumTokens = 200 };
 
-        StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() => Fit(options, rows)).Subject, "row 2");
+        Assert.Contains("1 of 3 that do not fit into MaximumTokens (row 2: ", Assert.ThrowsExactly<NlftException>(() => Fit(options, rows)).Found);
     }
 
     [TestMethod]

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Microsoft.ML.Data;
 using Microsoft.ML.Nlft.Tests.Fakes;
 
@@ -78,6 +79,36 @@ public sealed class ModelZipTests : ModelTest
         StringAssert.Contains(Root(Assert.Throws<Exception>(() => Answers(loaded.Transform(Questions(1))))).Message, "modelFolder");
         using var restored = MLContext.Nlft().Restore(loaded, moved, Engine);
         Assert.AreEqual(1, Answers(restored.Transform(Questions(1))).Count);
+    }
+
+    [TestMethod]
+    [DataRow("no base64 at all!", "contents that cannot be unpacked")]
+    [DataRow("", "contents that cannot be unpacked")]
+    [DataRow("AAAA", "contents that cannot be unpacked")]
+    [DataRow("ZIP:../outside.txt", "the path ../outside.txt")]
+    [DataRow("ZIP:/absolute.txt", "the path /absolute.txt")]
+    [DataRow("ZIP:a.txt:a.txt", "contents that cannot be unpacked")]
+    [DataRow("BOMB", "files that unpack to more than 32 times their size")]
+    public void Unpack_DamagedOrHostileArchive_IsRefused(string contents, string found)
+    {
+        if (contents == "BOMB" || contents.StartsWith("ZIP:"))
+        {
+            var bytes = new MemoryStream();
+            using (var archive = new ZipArchive(bytes, ZipArchiveMode.Create, leaveOpen: true))
+            {
+                foreach (var name in contents == "BOMB" ? ["zeros.bin"] : contents.Split(':')[1..])
+                {
+                    using var entry = archive.CreateEntry(name).Open();
+                    for (var i = 0; i < (contents == "BOMB" ? 64 : 0); i++) entry.Write(new byte[1 << 20]);
+                }
+            }
+
+            contents = Convert.ToBase64String(bytes.ToArray());
+        }
+
+        var refusal = Assert.ThrowsExactly<NlftException>(() => ModelZip.Unpack([contents.AsMemory()], Disk.Folder, Engine));
+        Assert.AreEqual("model zip", refusal.Subject);
+        StringAssert.StartsWith(refusal.Found, found);
     }
 
     [TestMethod]

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Parquet;
 using Parquet.Serialization;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
@@ -86,6 +87,33 @@ public sealed class TrainLayoutTests
             """, _tool.Succeed("saliency --model MODEL --data chats.parquet --mask --rows 1").ReplaceLineEndings("\n"));
     }
 
+    /// <summary>The shapes in which pyarrow writes: row groups, dictionaries of the roles, plain columns, each compression.</summary>
+    [TestMethod]
+    [DataRow(CompressionMethod.Snappy, 100, 0.8)]
+    [DataRow(CompressionMethod.Snappy, 7, 0.0)]
+    [DataRow(CompressionMethod.Zstd, 100, 0.8)]
+    [DataRow(CompressionMethod.Gzip, 1, 1.0)]
+    [DataRow(CompressionMethod.None, 1000, 0.8)]
+    public async Task Saliency_ParquetFileOfSeveralGroups_ReadsEveryConversation(CompressionMethod compression, int group, double dictionary)
+    {
+        List<Chat> chats = [.. Enumerable.Range(0, 120).Select(i => new Chat
+        {
+            Messages = [.. Enumerable.Range(0, 1 + i % 3).SelectMany(turn => (Message[])
+                [new() { Role = "user", Content = $"{i}+{turn}?" }, new() { Role = "assistant", Content = $"{i + turn}" }])],
+        })];
+        ParquetOptions options = new() { CompressionMethod = compression, RowGroupSize = group, DictionaryEncodingThreshold = dictionary };
+        await using (var file = File.Create(_tool.PathOf("chats.parquet"))) await ParquetSerializer.SerializeAsync(chats, file, options);
+
+        var shown = _tool.Succeed("saliency --model MODEL --data chats.parquet --mask").ReplaceLineEndings("\n");
+
+        for (var i = 0; i < 120; i++)
+        {
+            var turns = string.Concat(Enumerable.Range(0, 1 + i % 3).Select(turn => $"  - <user>{i}+{turn}?<eos><assistant>\n  + {i + turn}<eos>\n"));
+            Assert.Contains($"tokens carry loss\n{turns}", shown, $"row {i + 1}");
+        }
+        Assert.AreEqual(120, shown.Split("tokens carry loss").Length - 1);
+    }
+
     [TestMethod]
     public async Task Train_ParquetFileOfQuestions_ReadsThem()
     {
@@ -98,6 +126,7 @@ public sealed class TrainLayoutTests
     [TestMethod]
     [DataRow("missing.parquet", null, "found no file; expected a Parquet file")]
     [DataRow("text.parquet", "hello", "expected a Parquet file. Check the file")]
+    [DataRow("link.parquet", "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n", "found a Git LFS pointer; expected a Parquet")]
     public void Train_UnusableParquetFile_IsRefused(string name, string? text, string message)
     {
         if (text is not null) _tool.Write(name, text);
@@ -119,8 +148,8 @@ public sealed class TrainLayoutTests
             """, _tool.Succeed("saliency --model MODEL --data rows.jsonl --mask --rows 1").ReplaceLineEndings("\n"));
         _tool.WriteRows();
         Assert.Contains("  + #### 2<eos>", _tool.Succeed("saliency --model MODEL --data rows.csv --mask"));
-        Assert.AreEqual(ExitCode.Usage, _tool.Run("saliency --model MODEL --data rows.jsonl --mask --output map.html"));
-        Assert.Contains("--mask prints text: leave --output out.", _tool.Error);
+        Assert.Contains("1 rows, map in map.html", _tool.Succeed("saliency --model MODEL --data rows.jsonl --mask --rows 1 --output map.html"));
+        Assert.Contains("Which tokens carry loss", File.ReadAllText(_tool.PathOf("map.html")));
     }
 
     private sealed class Line

@@ -16,6 +16,9 @@ internal static class JsonFile
     /// <summary>The deepest nesting that is accepted.</summary>
     public const int MaximumDepth = 64;
 
+    /// <summary>The longest file that is read as a whole; the largest tokenizer.json of a published model has 35 MB.</summary>
+    private const int MaximumBytes = 1 << 28;
+
     /// <summary>The remedy for bytes that are not UTF-8.</summary>
     public const string SaveAsUtf8 = "Save the file as UTF-8.";
 
@@ -27,17 +30,13 @@ internal static class JsonFile
     /// <exception cref="NlftException">The file is missing or cannot be read, or breaks a rule.</exception>
     public static JsonPlace Load(JsonSource source)
     {
-        if (FilePresence.Fault(source.File) is { } fault)
-            throw new NlftException(source.File, fault, source.WhatItIs, "Check the path, or download the file again.");
-        try
-        {
-            return Parse(File.ReadAllBytes(source.File), source);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new NlftException(source.File, $"no readable file ({e.Message})", source.WhatItIs, "Check the path and the permissions.", e);
-        }
+        return Parse(Read(source.File, source.WhatItIs), source);
     }
+
+    /// <summary>Reads the bytes of a file that holds JSON.</summary>
+    /// <exception cref="NlftException">The file is missing, cannot be read, or is longer than 256 MB.</exception>
+    public static byte[] Read(string file, string whatItIs) =>
+        InputFile.ReadBytes(file, whatItIs, MaximumBytes, "Check the path, or download the file again.");
 
     /// <summary>Reads the bytes of a file that holds one JSON object.</summary>
     /// <exception cref="NlftException">The bytes break a rule.</exception>

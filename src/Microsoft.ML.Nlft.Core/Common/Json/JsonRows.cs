@@ -66,14 +66,7 @@ internal static class JsonRows
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         if (!File.Exists(path)) throw new NlftException(path, Directory.Exists(path) ? "a folder" : "no file", expected, NameThePath);
-        try
-        {
-            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new NlftException(path, $"a file that cannot be read ({e.Message})", "a readable file", "Check its permissions.", e);
-        }
+        return InputFile.Open(path, expected);
     }
 
     /// <summary>Reads the next line into the buffer; returns false at the end of the file.</summary>

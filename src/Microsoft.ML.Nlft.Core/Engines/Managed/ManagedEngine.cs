@@ -48,7 +48,7 @@ public sealed class ManagedEngine : IModelEngine
         {
             Weights = frozen,
             Trained = request.Trainable == TrainableWeights.None ? 0 : MemoryEstimate.Trained(trained),
-            Activations = request.Tokens == 0 ? 0 : estimate.Activations(recompute: true),
+            Activations = request.Tokens == 0 ? 0 : request.ScoresOnly ? estimate.ScoringActivations : estimate.Activations(recompute: true),
             Available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
         };
         var savings = new List<MemorySaving>();

@@ -67,12 +67,13 @@ public sealed class MemoryEstimate
     {
         long hidden = _model.HiddenSize, layers = _model.LayerCount, sets = recompute ? 1 : layers;
         long inner = _model.FeedForwardWidth, perToken = _model.Experts?.PerToken ?? 0, experts = _model.Experts?.Count ?? 0;
-        var set = (_model.Norms == NormPlacement.Before ? 1 : 3) * hidden + 2 * Queries + 2 * Keys + Projections * inner
-            + (_model.QueryKeyNorm ? Queries + Keys : 0) + experts + 5 * perToken;
         var passing = 4 * hidden + 4 * Queries + 2 * Keys + 2 * inner + (experts > 0 ? 2 * perToken * hidden + inner + experts : 0)
             + (_model.QkvLayout == QkvLayout.Separate ? 0 : Queries + 2 * Keys);
-        return 4 * _tokens * ((layers + 3) * hidden + sets * set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
+        return 4 * _tokens * ((layers + 3) * hidden + sets * Set + passing) + 4 * Math.Min(_tokens, 1024) * Math.Min(2048, _model.VocabularySize);
     }
+
+    /// <summary>Bytes of what a pass that only scores holds at once: the inputs of two layers and the activations of one.</summary>
+    public long ScoringActivations => 4 * _tokens * (2L * _model.HiddenSize + Set);
 
     /// <summary>Bytes of trained parameters with gradient and two moments.</summary>
     /// <param name="parameters">Number of trained parameters.</param>
@@ -92,6 +93,11 @@ public sealed class MemoryEstimate
     private long Projections => _model.FeedForwardLayout == FeedForwardLayout.UpOnly ? 1 : 2;
 
     private long Queries => (long)_model.HeadCount * _model.HeadSize;
+
+    /// <summary>The activations of a layer, per token.</summary>
+    private long Set => (_model.Norms == NormPlacement.Before ? 1L : 3L) * _model.HiddenSize + 2 * Queries + 2 * Keys
+        + Projections * _model.FeedForwardWidth + (_model.QueryKeyNorm ? Queries + Keys : 0)
+        + (_model.Experts is { } experts ? experts.Count + 5 * experts.PerToken : 0);
 
     private long Keys => (long)_model.KeyValueHeadCount * _model.HeadSize;
 }

@@ -26,11 +26,9 @@ public sealed record GenerationDefaults
     /// <summary>The most tokens of an answer, 1 or more (max_new_tokens).</summary>
     public int? MaximumNewTokens { get; init; }
 
-    /// <summary>Reads the file; null when there is none.</summary>
-    internal static GenerationDefaults? Load(string path)
+    /// <summary>Reads the file.</summary>
+    internal static GenerationDefaults Read(JsonPlace keys)
     {
-        if (FilePresence.Fault(path) == FilePresence.Nothing) return null;
-        var keys = JsonFile.Load(new(path, "generation_config.json of a model"));
         var defaults = new GenerationDefaults
         {
             EndOfSequenceIds = keys["eos_token_id"].IntsOrNull() ?? [],

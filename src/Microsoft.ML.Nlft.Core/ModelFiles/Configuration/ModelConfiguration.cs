@@ -146,12 +146,16 @@ public sealed record ModelConfiguration
     private ModelArchitecture? Architecture => ModelArchitecture.Of(ModelType);
 
     /// <summary>Reads config.json. Missing keys take the defaults of transformers' configuration class for that model_type.</summary>
-    /// <param name="path">config.json, or its folder.</param>
+    /// <param name="path">config.json or its folder, or a GGUF file.</param>
     /// <exception cref="NlftException">
     /// The file is missing, the model_type or a setting is not supported, a key is missing, or a value is out of range.
     /// </exception>
-    public static ModelConfiguration Load(string path) =>
-        ModelConfigurationReader.Load(Directory.Exists(path) ? Path.Combine(path, "config.json") : path);
+    public static ModelConfiguration Load(string path)
+    {
+        if (!GgufFile.IsAt(path)) return ModelConfigurationReader.Load(Directory.Exists(path) ? Path.Combine(path, "config.json") : path);
+        using var documents = ModelDocuments.Of(path);
+        return ModelConfigurationReader.Read(documents.Json(ModelDocuments.Configuration, ModelConfigurationReader.WhatItIs)!.Value);
+    }
 
     /// <summary>Checks that the sizes are possible and consistent, and that the model_type has such settings.</summary>
     /// <exception cref="NlftException">A value is out of range; the message names it by its key in config.json.</exception>

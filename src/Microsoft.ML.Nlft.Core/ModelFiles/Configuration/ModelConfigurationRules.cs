@@ -10,6 +10,7 @@ internal static class ModelConfigurationRules
     public const int MaximumHeads = 1 << 14;
     public const int MaximumHeadSize = 1 << 14;
     public const int MaximumExperts = 1 << 14;
+    public const int MaximumExpertsOfModel = 1 << 18; // each has a few tensors with names
 
     public static void Check(ModelConfiguration configuration, string source)
     {
@@ -91,6 +92,8 @@ internal static class ModelConfigurationRules
         void CheckExperts(ExpertConfiguration experts, ExpertArchitecture architecture)
         {
             InRange("num_experts", experts.Count, MaximumExperts);
+            if ((long)experts.Count * c.LayerCount > MaximumExpertsOfModel)
+                throw Fault("num_experts", experts.Count, $"at most {MaximumExpertsOfModel} experts in the {c.LayerCount} layers together");
             InRange("num_experts_per_tok", experts.PerToken, experts.Count);
             InRange("moe_intermediate_size", experts.IntermediateSize, MaximumWidth);
             if ((long)experts.PerToken * experts.IntermediateSize > MaximumWidth)

@@ -14,12 +14,7 @@ internal static class ModelConfigurationWriter
             ["attention_dropout"] = 0.0,
             ["bos_token_id"] = c.BeginningOfSequenceId,
             ["eos_token_id"] = c.EndOfSequenceIds switch { [] => null, [var one] => one, var several => several },
-            [architecture.ActivationKey] = c.Activation switch
-            {
-                Activation.Gelu => "gelu",
-                Activation.GeluTanh => "gelu_pytorch_tanh",
-                _ => "silu",
-            },
+            [architecture.ActivationKey] = NameOf(c.Activation),
             [architecture.Key("hidden_size")] = c.HiddenSize,
             ["initializer_range"] = ModelInitializer.StandardDeviation,
             [architecture.Key("intermediate_size")] = c.IntermediateSize,
@@ -75,6 +70,14 @@ internal static class ModelConfigurationWriter
         if (architecture.Windows != LayerWindows.None) AddWindows(keys, c, architecture.Windows);
         return HuggingFaceJson.Write(keys);
     }
+
+    /// <summary>The name of an activation in config.json.</summary>
+    public static string NameOf(Activation activation) => activation switch
+    {
+        Activation.Gelu => "gelu",
+        Activation.GeluTanh => "gelu_pytorch_tanh",
+        _ => "silu",
+    };
 
     private static void AddExperts(SortedDictionary<string, object?> keys, ModelConfiguration c, ExpertConfiguration experts,
         ExpertArchitecture architecture)

@@ -2,7 +2,8 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
 /// What PEFT calls the adapted matrices of experts. In transformers 5 they are two parameters of one module, stacks of the matrices of all experts,
-/// and PEFT adapts them by target_parameters; in earlier versions they were linear layers, whose names PEFT translates.
+/// and PEFT adapts them by target_parameters; in earlier versions they were linear layers, whose names PEFT translates. The name gate_up_proj is
+/// accepted as well.
 /// </summary>
 internal static class ExpertTargets
 {
@@ -17,6 +18,7 @@ internal static class ExpertTargets
         ["w2"] = Down,
         ["gate_proj"] = GateUp,
         ["up_proj"] = GateUp,
+        [GateUp] = GateUp,
         ["down_proj"] = Down,
     };
 
@@ -51,6 +53,9 @@ internal static class ExpertTargets
     /// <summary>Whether factors of that name belong to experts or a router.</summary>
     public static bool IsOwner(string factors) => s_owners.IsLinear(factors);
 
+    /// <summary>Whether a module is a linear layer of one expert.</summary>
+    public static bool IsOfOneExpert(string module) => module.Split('.') is [.., "experts", var number, _] && int.TryParse(number, out _);
+
     /// <summary>Whether a module is a stack of experts' matrices.</summary>
     public static bool IsStack(string module) => IsGateUp(module) || module.EndsWith($"{Experts}.{Down}", StringComparison.Ordinal);
 
@@ -69,7 +74,7 @@ internal static class ExpertTargets
             TargetModules = [.. ofExperts[null]],
             TargetParameters = [.. parameters.Order(StringComparer.Ordinal)],
         };
-        string[] fused = [.. ofExperts[GateUp].Select(Last)];
+        string[] fused = [.. ofExperts[GateUp].Select(Last).Where(name => name != GateUp)];
         if (fused.Length == 0) return converted;
         if (!fused.Intersect(["w1", "gate_proj"]).Any() || !fused.Intersect(["w3", "up_proj"]).Any())
         {

@@ -125,6 +125,11 @@ internal static class LoraAdapterFolder
         foreach (var factor in factors)
         {
             var (owner, part) = LoraLayout.Split(factor.Name);
+            if (ExpertTargets.IsOfOneExpert(owner))
+            {
+                throw Fault(factor.Name, "a factor of one expert, as transformers 4 has them", "factors of all experts together (target_parameters)",
+                    "Load it with PEFT on transformers 5 and save it again with save_pretrained.");
+            }
             if (!Has(owner, part))
             {
                 throw Fault(factor.Name, "a module that cannot be adapted",

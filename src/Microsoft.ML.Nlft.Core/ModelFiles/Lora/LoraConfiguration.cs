@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
@@ -15,6 +16,8 @@ public sealed record LoraConfiguration
     public const int MaximumRank = 1 << 16;
 
     private static readonly IReadOnlyList<string> s_feedForward = ["gate_proj", "up_proj", "down_proj"];
+
+    private readonly Prepared _prepared = new();
 
     /// <summary>Rank r of the factors, from 1 to 65536. Default 16.</summary>
     public int Rank { get; init; } = 16;
@@ -78,7 +81,7 @@ public sealed record LoraConfiguration
     /// Whether the adapted layers store their matrices input by output (fan_in_fan_out), as those of gpt2 do; a fresh adapter has it right.
     /// It says how the base model is stored: the factors are the same. Default false.
     /// </summary>
-    public bool FanInFanOut { get; init; }
+    internal bool FanInFanOut { get; init; }
 
     /// <summary>
     /// Whether every output gets a trained magnitude m as well (DoRA, arXiv 2402.09353): y = (m / n) (W x + scaling * B A dropout(x)), where n is the
@@ -151,8 +154,8 @@ public sealed record LoraConfiguration
 
     /// <summary>
     /// Returns the settings of a fresh adapter for a model, as PEFT has them: the default modules are those of its own feed-forward network; where
-    /// there are experts, the names of their projections and of the router become <see cref="TargetParameters"/>, without dropout; gate and up,
-    /// which are one parameter there, take twice the rank and alpha.
+    /// there are experts, the names of their projections and of the router become <see cref="TargetParameters"/>, without dropout; gate and up, which
+    /// are one parameter there, take twice the rank and alpha.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <exception cref="NlftException">Of gate and up only one is named.</exception>
@@ -228,18 +231,28 @@ public sealed record LoraConfiguration
             return false;
         if (IsAllLinear) return ModelArchitecture.IsLinear(module);
         if (TargetPattern is not null) return Matches(TargetPattern, nameof(TargetPattern), module);
-        if (TargetModules.Contains(module)) return true;
-        return IsNamed(module, TargetModules) && (Layers is not { Count: > 0 } || (LayerOf(module) is { } layer && Layers.Contains(layer)));
+        if (SetOf(TargetModules).Contains(module)) return true;
+        return IsNamed(module, TargetModules) && (Layers is not { Count: > 0 } || (LayerOf(module) is { } layer && SetOf(Layers).Contains(layer)));
     }
 
-    private static bool IsNamed(string module, IReadOnlyList<string> names) =>
-        names.Any(name => module == name || module.EndsWith("." + name, StringComparison.Ordinal));
+    /// <summary>Whether one of the names is the module's path, or the end of it from a dot on.</summary>
+    private bool IsNamed(string module, IReadOnlyList<string> names)
+    {
+        var known = SetOf(names);
+        for (var at = 0; ; at++)
+        {
+            if (known.Contains(module[at..])) return true;
+            if ((at = module.IndexOf('.', at)) < 0) return false;
+        }
+    }
+
+    private HashSet<T> SetOf<T>(IReadOnlyList<T> list) => (HashSet<T>)_prepared.Sets.GetOrAdd(list, _ => new HashSet<T>(list));
 
     private static int? LayerOf(string module) =>
         module.Split('.').Skip(2).Select(part => int.TryParse(part, out var number) ? number : (int?)null).FirstOrDefault(number => number >= 0);
 
     /// <summary>PEFT's pattern keys: the expression must match the path's end, whole names only.</summary>
-    private static T FirstMatch<T>(IReadOnlyDictionary<string, T> pattern, string option, string module, T otherwise)
+    private T FirstMatch<T>(IReadOnlyDictionary<string, T> pattern, string option, string module, T otherwise)
     {
         foreach (var (key, value) in pattern)
         {
@@ -248,11 +261,11 @@ public sealed record LoraConfiguration
         return otherwise;
     }
 
-    private static bool Matches(string expression, string option, string module)
+    private bool Matches(string expression, string option, string module)
     {
         try
         {
-            return IsMatch(module, $"\\A(?:{expression})\\z");
+            return _prepared.Expressions.GetOrAdd(expression, Compile).IsMatch(module);
         }
         catch (Exception exception) when (exception is ArgumentException or RegexMatchTimeoutException)
         {
@@ -262,16 +275,29 @@ public sealed record LoraConfiguration
     }
 
     /// <summary>Compiles for the non-backtracking engine; expressions that it does not support, such as look-arounds, get a time limit.</summary>
-    private static bool IsMatch(string module, string pattern)
+    private static Regex Compile(string expression)
     {
+        var pattern = $"\\A(?:{expression})\\z";
         try
         {
-            return Regex.IsMatch(module, pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+            return new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
         }
         catch (NotSupportedException)
         {
-            return Regex.IsMatch(module, pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+            return new Regex(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
         }
+    }
+
+    /// <summary>What every module is compared with, prepared once. It says nothing that the settings do not, so that all are equal.</summary>
+    private sealed class Prepared
+    {
+        public ConcurrentDictionary<string, Regex> Expressions { get; } = new(StringComparer.Ordinal);
+
+        public ConcurrentDictionary<object, object> Sets { get; } = new(ReferenceEqualityComparer.Instance);
+
+        public override bool Equals(object? obj) => obj is Prepared;
+
+        public override int GetHashCode() => 0;
     }
 
     internal static NlftException Fault(string option, object found, string expected, string remedy = "Choose a value in this range.") =>

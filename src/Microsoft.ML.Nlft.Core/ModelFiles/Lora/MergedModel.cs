@@ -7,7 +7,8 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 /// <summary>
 /// Writes a model folder with an adapter merged into its weights (<see cref="WeightUpdate"/>), everything else as in the base model's folder. Types
 /// do not change, and as long as shapes do not either, every weight file keeps its header (names, order, offsets and metadata) byte for byte. An
-/// enlarged vocabulary, and an output layer that was the embedding until the adapter trained one of them, change config.json and the headers.
+/// enlarged vocabulary, and an output layer that was the embedding until the adapter trained one of them, change config.json and the headers. The
+/// weights of a GGUF file become one safetensors file, quantised ones in float32.
 /// </summary>
 internal sealed class MergedModel
 {
@@ -35,7 +36,7 @@ internal sealed class MergedModel
     }
 
     /// <summary>Whether a folder holds a whole model and no folders that such a model does not have.</summary>
-    private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "config.json"))
+    private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, ModelDocuments.Configuration))
         && Directory.EnumerateDirectories(folder).All(inner => Path.GetFileName(inner) == ModelFolderWriter.AdditionalTemplates);
 
     private string EmbeddingName => ModelLayout.Embedding(_merged).Name;
@@ -48,22 +49,24 @@ internal sealed class MergedModel
 
     private void Write(string folder)
     {
-        foreach (var file in _model.WeightFiles)
+        foreach (var file in _model.WeightFiles ?? [])
         {
             var path = Path.Combine(folder, Path.GetFileName(file.Path));
             if (IsReshaped) SafetensorsWriter.Write(path, Tensors(file), file.Metadata);
             else AtomicFile.Write(path, stream => WriteAlike(stream, file));
         }
+        if (_model.WeightFiles is null)
+            SafetensorsWriter.Write(Path.Combine(folder, ModelWeights.SingleFile), [.. _model.TensorNames.Select(Source), .. Missing()]);
         var json = _model.ConfigurationJson;
         if (IsUntied) json = ConfigurationEdit.WithTiedEmbeddings(json, tied: false);
         if (IsReshaped) json = ConfigurationEdit.WithVocabularySize(json, _merged.VocabularySize);
-        AtomicFile.Write(Path.Combine(folder, "config.json"), stream => stream.Write(json));
-        foreach (var name in ModelFolderWriter.Companions(_model).Except(LeftOut)) Copy(name);
+        AtomicFile.Write(Path.Combine(folder, ModelDocuments.Configuration), stream => stream.Write(json));
+        foreach (var name in _model.Documents.Companions.Except(LeftOut)) Copy(name);
         if (!_model.IsSharded) return;
         if (IsReshaped) WriteIndex(folder);
         else Copy(ModelWeights.IndexFile);
 
-        void Copy(string name) => ModelFolderWriter.CopyFile(Path.Combine(_model.Path, name), Path.Combine(folder, name));
+        void Copy(string name) => _model.Documents.Copy(name, Path.Combine(folder, name));
     }
 
     /// <summary>Writes a file with the header of the base model's.</summary>
@@ -73,31 +76,40 @@ internal sealed class MergedModel
         BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)file.HeaderJson.Length);
         stream.Write(length);
         stream.Write(file.HeaderJson.Span);
-        foreach (var entry in file.Entries) Source(entry.Name, file.Tensor(entry.Name)).Write(stream);
+        foreach (var entry in file.Entries) Source(file, entry).Write(stream);
     }
 
     /// <summary>Returns the tensors of a file: the base model's, and in the file with the one of embedding and output layer also the other.</summary>
     private IEnumerable<SafetensorsSource> Tensors(SafetensorsFile file)
     {
-        foreach (var entry in file.Entries) yield return Source(entry.Name, file.Tensor(entry.Name));
-        if (!IsUntied || !file.Entries.Any(entry => entry.Name == HeadName || WeightOf(entry.Name) == EmbeddingName)) yield break;
-        foreach (var name in new[] { EmbeddingName, HeadName }.Except(_model.TensorNames.Select(WeightOf)))
-            yield return Source(name, _model.RawTensor(EmbeddingName) with { Name = name });
+        var ends = file.Entries.Any(entry => entry.Name == HeadName || WeightOf(entry.Name) == EmbeddingName);
+        return [.. file.Entries.Select(entry => Source(file, entry)), .. ends ? Missing() : []];
+    }
+
+    /// <summary>Returns the one of embedding and output layer that the base model does not have by itself.</summary>
+    private IEnumerable<SafetensorsSource> Missing()
+    {
+        string[] ends = IsUntied ? [EmbeddingName, HeadName] : [];
+        return ends.Except(_model.TensorNames.Select(WeightOf)).Select(name => Source(name, _model.Stored(EmbeddingName)));
     }
 
     /// <summary>Returns the weight of the merged model that a tensor holds.</summary>
     private string WeightOf(string tensor) => IsUntied && tensor == HeadName ? tensor : _model.WeightOf(tensor);
 
-    private SafetensorsSource Source(string name, TensorData tensor)
+    private SafetensorsSource Source(string name) => Source(name, _model.Stored(name));
+
+    private SafetensorsSource Source(string name, StoredTensor tensor) =>
+        Source(name, tensor.Type, tensor.Shape, tensor.ToData, tensor.CopyTo);
+
+    private SafetensorsSource Source(SafetensorsFile file, SafetensorsEntry entry) => Source(entry.Name, entry.Type, entry.Shape,
+        () => file.Tensor(entry.Name), stream => stream.Write(file.Tensor(entry.Name).Bytes.Span));
+
+    private SafetensorsSource Source(string name, TensorType type, long[] shape, Func<TensorData> data, Action<Stream> copy)
     {
         _cancellationToken.ThrowIfCancellationRequested();
-        var update = _updates.GetValueOrDefault(WeightOf(name));
-        long[] shape = update?.Whole is { } whole ? [.. whole.Shape.Select(size => (long)size)] : tensor.Shape;
-        return new SafetensorsSource(name, tensor.Type, shape, stream =>
-        {
-            if (update is null) stream.Write(tensor.Bytes.Span);
-            else WriteMerged(stream, tensor with { Shape = shape }, update);
-        });
+        if (_updates.GetValueOrDefault(WeightOf(name)) is not { } update) return new(name, type, shape, copy);
+        long[] merged = update.Whole is { } whole ? [.. whole.Shape.Select(size => (long)size)] : shape;
+        return new(name, type, merged, stream => WriteMerged(stream, data() with { Name = name, Shape = merged }, update));
     }
 
     /// <summary>The merged weight row by row, computed in float32 and rounded once to W's type (nearest, ties to even).</summary>
@@ -123,9 +135,9 @@ internal sealed class MergedModel
             TensorConversion.ToSingle(weight.Type, stored, change);
             if (Array.FindIndex(change, value => !float.IsFinite(value)) is >= 0 and var column)
             {
-                var file = _model.WeightFiles.First(file => file.Entries.Any(entry => _model.WeightOf(entry.Name) == _model.WeightOf(weight.Name)));
+                var file = _model.WeightFiles?.First(file => file.Entries.Any(entry => _model.WeightOf(entry.Name) == _model.WeightOf(weight.Name)));
                 throw new NlftException(
-                    FormattableString.Invariant($"{file.Path}, tensor \"{weight.Name}\", row {row + 1}, column {column + 1}, merged"),
+                    FormattableString.Invariant($"{file?.Path ?? _model.Path}, tensor \"{weight.Name}\", row {row + 1}, column {column + 1}, merged"),
                     FormattableString.Invariant($"{values[column]}"), $"a number that {weight.Type.FileName()} can hold",
                     "Keep base model and adapter apart, or merge into a copy of the base model in a type of wider range.");
             }
@@ -150,7 +162,7 @@ internal sealed class MergedModel
     private void WriteIndex(string folder)
     {
         var (size, map) = (0L, new SortedDictionary<string, string>(StringComparer.Ordinal));
-        foreach (var shard in _model.WeightFiles.Select(file => Path.GetFileName(file.Path)))
+        foreach (var shard in _model.WeightFiles!.Select(file => Path.GetFileName(file.Path)))
         {
             using var written = SafetensorsFile.Open(Path.Combine(folder, shard));
             foreach (var entry in written.Entries) (map[entry.Name], size) = (shard, size + entry.End - entry.Begin);

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
-using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
@@ -41,14 +40,14 @@ internal sealed class SafetensorsHeader
     public long DataOffset => 8 + Json.Length;
 
     /// <summary>Reads and checks the header of an open file.</summary>
-    public static SafetensorsHeader Read(SafeFileHandle handle, string file)
+    public static SafetensorsHeader Read(StoredFile stored)
     {
-        var fileLength = RandomAccess.GetLength(handle);
+        var (file, fileLength) = (stored.Path, stored.Length);
         if (fileLength < 8)
             throw new NlftException(file, $"{fileLength} bytes", "at least the 8 bytes of the header length", Damaged);
 
         Span<byte> prefix = stackalloc byte[8];
-        ReadExactly(handle, prefix, 0);
+        stored.Read(0, prefix, file);
         if (prefix.SequenceEqual("version "u8))
         {
             throw new NlftException(file, "a Git LFS pointer", "the safetensors file itself",
@@ -64,7 +63,7 @@ internal sealed class SafetensorsHeader
             throw new NlftException(file, $"a header of {length} bytes in a file of {fileLength}", "a header that ends inside the file", Damaged);
 
         var json = new byte[length];
-        ReadExactly(handle, json, 8);
+        stored.Read(8, json, file);
         var header = new SafetensorsHeader(file, json);
         header.Parse();
         header.Validate(fileLength);
@@ -166,16 +165,6 @@ internal sealed class SafetensorsHeader
 
     private NlftException Fault(string found, string expected, string? tensor = null, string remedy = Damaged) =>
         new(Place(tensor), found, expected, remedy);
-
-    private static void ReadExactly(SafeFileHandle handle, Span<byte> buffer, long offset)
-    {
-        for (var done = 0; done < buffer.Length;)
-        {
-            var read = RandomAccess.Read(handle, buffer[done..], offset + done);
-            if (read == 0) throw new EndOfStreamException();
-            done += read;
-        }
-    }
 
     private sealed record RawEntry(string Name, TensorType Type, ulong[] Shape, ulong Begin, ulong End);
 }

@@ -56,7 +56,7 @@ nlft.charts = (() => {
 
     // Three strips with a bar per token, whose height is its probability; full colours, and a mark below, for salient tokens.
     function strips(canvas, row, roles, present) {
-        const names = row.correct ? ['base', 'standard'] : ['base', 'judge', 'standard'];
+        const names = row.carries ? ['base'] : row.correct ? ['base', 'standard'] : ['base', 'judge', 'standard'];
         const width = canvas.clientWidth, height = names.length * (STRIP + GAP) + 7, ratio = window.devicePixelRatio || 1;
         if (width === 0) return;
         canvas.width = Math.round(width * ratio);
@@ -69,7 +69,8 @@ nlft.charts = (() => {
             draw.fillStyle = colours.strip;
             draw.fillRect(0, bottom - STRIP, width, STRIP);
             for (let t = 0; t < row.tokens; t++) {
-                draw.fillStyle = colours[`${name}-${row.correct || roles[t] !== nlft.objective.SALIENT ? 'pale' : 'full'}`];
+                const full = row.carries ? row.carries[t] : !row.correct && roles[t] === nlft.objective.SALIENT;
+                draw.fillStyle = colours[`${name}-${full ? 'full' : 'pale'}`];
                 const high = Math.exp(Math.min(row[name][t], 0)) * STRIP;
                 draw.fillRect(t * step, bottom - high, Math.max(step - (step > 3 ? 1 : 0), 0.5), high);
             }

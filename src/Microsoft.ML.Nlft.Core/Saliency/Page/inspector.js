@@ -13,7 +13,7 @@ nlft.inspector = (() => {
     };
 
     function numbers(row, result, t) {
-        const b = Math.exp(row.base[t]), s = Math.exp(row.standard[t]), j = row.correct ? null : Math.exp(row.judge[t]);
+        const b = Math.exp(row.base[t]), s = row.carries ? null : Math.exp(row.standard[t]), j = row.correct ? null : Math.exp(row.judge[t]);
         return {
             b, j, s, toBase: row.correct ? null : j / b, toStandard: row.correct ? null : j / s,
             role: result.roles[t], weight: result.weights[t], coefficient: result.coefficients[t],
@@ -21,6 +21,10 @@ nlft.inspector = (() => {
     }
 
     function reason(row, result, o, n) {
+        if (row.carries) {
+            return n.coefficient > 0 ? 'It carries loss: training makes the model likelier to write it here.'
+                : 'It carries no loss: the model reads it and is not trained to write it.';
+        }
         if (row.correct) {
             if (n.role === SALIENT)
                 return `The right answer makes it almost certain: its probability (s) is above ${digits(o.SalientLevel)}. It is reinforced most.`;
@@ -44,6 +48,8 @@ nlft.inspector = (() => {
 
     const roleNames = { [ORDINARY]: 'ordinary', [NEIGHBOUR]: 'cluster neighbour', [SALIENT]: 'salient' };
 
+    const before = 'after all before it'; // the only context of a row of supervised fine-tuning
+
     const contexts = [['question (b)', 'base', 'b'], ['judgment (j)', 'judge', 'j'], ['answer (s)', 'standard', 's']];
 
     function likely(row, context, t) {
@@ -55,9 +61,10 @@ nlft.inspector = (() => {
     // What the model would have written instead, where the map knows it.
     function instead(map, row, t) {
         if (map.likely === 0) return [];
-        const list = create('dl', { className: 'likely' }, ...contexts.flatMap(([name, kind], context) => row.correct && kind === 'judge' ? []
-            : [create('dt', {}, name), create('dd', {}, ...likely(row, context, t))]));
-        return [create('h3', {}, 'Likeliest other tokens, after the'), list];
+        const list = create('dl', { className: 'likely' }, ...contexts.flatMap(([name, kind], context) =>
+            (row.correct && kind === 'judge') || (row.carries && kind !== 'base') ? []
+                : [create('dt', {}, row.carries ? before : name), create('dd', {}, ...likely(row, context, t))]));
+        return [create('h3', {}, row.carries ? 'Likeliest other tokens' : 'Likeliest other tokens, after the'), list];
     }
 
     // The text of a token with its spaces and line breaks.
@@ -86,10 +93,11 @@ nlft.inspector = (() => {
         const facts = create('dl', { className: 'facts' },
             ...(row.correct ? [] : [...entry('toBase', 'judgment / question (j / b)', digits(n.toBase)),
                 ...entry('toStandard', 'judgment / answer (j / s)', digits(n.toStandard))]),
-            ...entry('role', 'role', roleNames[n.role]), ...entry('weight', 'weight (w)', digits(n.weight)),
+            ...entry('role', row.carries ? 'loss' : 'role', row.carries ? row.carries[t] ? 'carries loss' : 'none' : roleNames[n.role]),
+            ...(row.carries ? [] : entry('weight', 'weight (w)', digits(n.weight))),
             ...entry('coefficient', 'coefficient (c)', digits(n.coefficient)));
         const effect = n.coefficient > 0 ? 'reinforced' : n.coefficient < 0 ? 'made unlikely' : 'left alone';
-        const text = create('span', { className: `t ${nlft.rows.shade(n.coefficient, row.tokens, options.Scale)}` },
+        const text = create('span', { className: `t ${nlft.rows.shade(n.coefficient, row.counted, options.Scale)}` },
             shown(map.texts[row.text[t]]));
         const close = create('button', { type: 'button', className: 'close', title: 'Close' }, '×');
         close.addEventListener('click', () => view.select(null));
@@ -97,9 +105,9 @@ nlft.inspector = (() => {
             create('h2', {}, text, create('span', { className: 'effect' }, effect)),
             close,
             create('p', { className: 'where' }, `token ${t + 1} of ${row.tokens}, ${map.rows[selection.row].source}`),
-            create('h3', {}, 'Probability after the'),
+            create('h3', {}, row.carries ? 'Probability' : 'Probability after the'),
             create('div', { className: 'probabilities' }, ...contexts.filter(([, , key]) => n[key] !== null)
-                .map(([name, kind, key]) => bar(name, kind, n[key]))),
+                .map(([name, kind, key]) => bar(row.carries ? before : name, kind, n[key]))),
             create('p', { className: 'reason' }, reason(row, result, options, n)), facts, ...instead(map, row, t), ...overEpochs(view, selection));
     }
 

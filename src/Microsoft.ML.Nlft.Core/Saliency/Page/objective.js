@@ -73,8 +73,21 @@ nlft.objective = (() => {
         return { loss: factor * loss, salient, salientAlone };
     }
 
+    // Supervised fine-tuning: L = -(1/m) sum log b over the m tokens that carry loss;  c = 1/m there, 0 elsewhere
+    function evaluateSupervised(row, o, out) {
+        let loss = 0;
+        for (let t = 0; t < row.tokens; t++) {
+            out.roles[t] = ORDINARY;
+            out.weights[t] = row.carries[t];
+            out.coefficients[t] = row.carries[t] / row.counted;
+            if (row.carries[t]) loss -= guarded(clamp(row.base[t]), o.ZeroGuard);
+        }
+        return { loss: loss / row.counted, salient: 0 };
+    }
+
     // Fills out.roles, out.weights and out.coefficients (n each); returns the loss and the number of salient tokens.
-    const evaluate = (row, options, out) => row.correct ? evaluateCorrect(row, options, out) : evaluateIncorrect(row, options, out);
+    const evaluate = (row, options, out) =>
+        (row.carries ? evaluateSupervised : row.correct ? evaluateCorrect : evaluateIncorrect)(row, options, out);
 
     return { evaluate, ORDINARY, NEIGHBOUR, SALIENT };
 })();

@@ -27,7 +27,22 @@ nlft.page = (async () => {
             nlft.objective.evaluate(row, view.options, view.results[r])));
     }
 
+    function supervisedSummary() {
+        const rows = map.moments[view.moment], level = new Array(20).fill(0), sum = values => values.reduce((a, b) => a + b, 0);
+        const bin = logP => Math.min(19, Math.floor(Math.exp(Math.min(0, logP)) * 20));
+        rows.forEach(row => row.carries.forEach((carries, t) => carries && level[bin(row.base[t])]++));
+        const tokens = sum(rows.map(row => row.tokens)), counted = sum(rows.map(row => row.counted));
+        byId('tiles').replaceChildren(
+            tile('carry loss', percent(counted / tokens), `${counted.toLocaleString('en')} of ${tokens.toLocaleString('en')} tokens`),
+            tile('mean loss', (sum(view.results.map(result => result.loss)) / rows.length).toFixed(3), `over ${rows.length} rows`));
+        byId('charts').replaceChildren(nlft.charts.histogram('Tokens that carry loss, by probability', level, [[0, '0'], [10, '0.5'], [20, '1']],
+            { at: 10, label: 'above 0.5' }, ''));
+    }
+
+    const tile = (name, value, note) => create('div', {}, create('dt', {}, name), create('dd', {}, value, create('small', {}, note)));
+
     function summary() {
+        if (map.supervised) return supervisedSummary();
         const rows = map.moments[view.moment], { results, options } = view;
         const BINS = 24, share = new Array(20).fill(0), ratio = new Array(BINS).fill(0), level = new Array(20).fill(0);
         let tokens = 0, over = 0, wrong = 0, loss = 0, up = 0, down = 0;
@@ -53,7 +68,6 @@ nlft.page = (async () => {
             if (result.salient / row.tokens > options.MaximumSalientShare) over++;
             share[Math.min(19, Math.floor(result.salient / row.tokens * 50 + 1e-9))]++;
         });
-        const tile = (name, value, note) => create('div', {}, create('dt', {}, name), create('dd', {}, value, create('small', {}, note)));
         byId('tiles').replaceChildren(
             tile('salient in wrong rows', wrong === 0 ? 'none' : percent(salient.wrong / all.wrong),
                 `${salient.wrong.toLocaleString('en')} of ${all.wrong.toLocaleString('en')} tokens`
@@ -138,10 +152,18 @@ nlft.page = (async () => {
     }
 
     const legend = (name, words) => create('li', {}, create('span', { className: `t ${name}` }, words));
-    byId('legend').append(legend('p6', 'reinforced'), legend('p2', 'a little'), legend('z', 'left alone'),
-        legend('m3 salient', 'made unlikely, salient'), legend('z near', 'its neighbour'));
-    const wrongRows = map.rows.filter(row => !row.correct).length;
-    byId('subtitle').textContent = `${map.model}: ${map.rows.length} rows, ${wrongRows} wrong and ${map.rows.length - wrongRows} right responses.`;
+    if (map.supervised) {
+        byId('legend').append(legend('p5', 'carries loss'), legend('z', 'carries none'));
+        byId('subtitle').textContent = `${map.model}: ${map.rows.length} rows of supervised fine-tuning.`;
+        byId('title').textContent = 'Which tokens carry loss';
+        for (const option of document.querySelectorAll('option.nlft-only')) option.remove();
+        document.body.classList.add('supervised');
+    } else {
+        byId('legend').append(legend('p6', 'reinforced'), legend('p2', 'a little'), legend('z', 'left alone'),
+            legend('m3 salient', 'made unlikely, salient'), legend('z near', 'its neighbour'));
+        const wrong = map.rows.filter(row => !row.correct).length;
+        byId('subtitle').textContent = `${map.model}: ${map.rows.length} rows, ${wrong} wrong and ${map.rows.length - wrong} right responses.`;
+    }
 
     if (map.date) byId('date').textContent = `, ${map.date}`;
 

@@ -77,7 +77,7 @@ nlft.payload = (() => {
         const likely = map.likely === 0 ? []
             : [0, 1, 2].map(() => [Uint32Array, Float32Array].map(type => column(type, total * moments * map.likely)));
         const walks = new Uint8Array(buffer, at);
-        const begins = indexWalks(walks, map.rows, moments);
+        const begins = map.supervised ? [] : indexWalks(walks, map.rows, moments);
         const thresholdIndex = new Map(map.thresholds.map((threshold, i) => [threshold, i]));
 
         map.moments = [];
@@ -89,6 +89,9 @@ nlft.payload = (() => {
                 const seen = {
                     tokens: row.tokens,
                     correct: row.correct,
+                    // In a map of supervised fine-tuning, which tokens carry loss; else null.
+                    carries: map.supervised ? Array.from(row.carries, Number) : null,
+                    counted: map.supervised ? row.carries.replaceAll('0', '').length : row.tokens,
                     base: base.subarray(from, end),
                     judge: judge.subarray(from, end),
                     standard: standard.subarray(from, end),

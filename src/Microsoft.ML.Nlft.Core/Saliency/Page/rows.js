@@ -16,7 +16,7 @@ nlft.rows = (() => {
 
     function tokenClass(result, t, row, options) {
         const role = ['', ' near', ' salient'][result.roles[t]];
-        return `t ${shade(result.coefficients[t], row.tokens, options.Scale)}${role}`;
+        return `t ${shade(result.coefficients[t], row.counted, options.Scale)}${role}`;
     }
 
     const visible = text => text.replaceAll('\r', '').replaceAll('\n', '↵\n').replaceAll('\t', '⇥\t');
@@ -32,9 +32,9 @@ nlft.rows = (() => {
         map.rows.forEach((row, r) => {
             const share = create('span', { className: 'share' });
             const gauge = create('span', { className: 'gauge' }, create('i', {}), create('b', {}));
-            const head = create('header', {}, create('span', { className: row.correct ? 'verdict well' : 'verdict wrong' }, row.correct ? '✓ right'
-                : '✗ wrong'),
-                create('h3', {}, row.source), gauge, share);
+            const verdict = map.supervised ? [] : [create('span', { className: row.correct ? 'verdict well' : 'verdict wrong' },
+                row.correct ? '✓ right' : '✗ wrong')];
+            const head = create('header', {}, ...verdict, create('h3', {}, row.source), gauge, share);
             const article = create('article', { className: row.correct ? 'row right' : 'row', id: `row-${r}` }, head);
             article.dataset.row = r;
             cards.push({ article, share, gauge, filled: false });
@@ -48,7 +48,7 @@ nlft.rows = (() => {
             const row = map.rows[r], now = view.row(r);
             const tokens = create('div', { className: 'tokens', translate: false });
             tokens.setAttribute('role', 'group');
-            tokens.setAttribute('aria-label', 'Response tokens; arrow keys move');
+            tokens.setAttribute('aria-label', `${map.supervised ? 'Tokens' : 'Response tokens'}; arrow keys move`);
             card.tokens = Array.from(now.text, (id, t) => {
                 const span = create('span', { tabIndex: t === (card.tab ?? 0) ? 0 : -1 }, visible(map.texts[id]));
                 span.dataset.t = t;
@@ -58,11 +58,13 @@ nlft.rows = (() => {
             card.canvas = create('canvas', { className: 'strips' });
             card.canvas.setAttribute('aria-hidden', 'true');
             const names = create('ul', { className: 'strip-names' },
-                ...(row.correct ? ['question', 'answer'] : ['question', 'judgment', 'answer']).map(name => create('li', {}, name)));
-            card.body = create('div', { className: 'body' }, create('p', { className: 'question' }, row.question));
-            if (row.judgment) card.body.append(create('p', { className: 'judgment' }, row.judgment));
-            card.body.append(tokens, create('div', { className: 'contexts' }, names, card.canvas),
-                create('p', { className: 'answer' }, `Right answer: ${row.answer}`));
+                ...(map.supervised ? ['model'] : row.correct ? ['question', 'answer'] : ['question', 'judgment', 'answer'])
+                    .map(name => create('li', {}, name)));
+            card.body = create('div', { className: 'body' });
+            if (!map.supervised) card.body.append(create('p', { className: 'question' }, row.question)); // else it is among the tokens
+            if (row.judgment && !map.supervised) card.body.append(create('p', { className: 'judgment' }, row.judgment));
+            card.body.append(tokens, create('div', { className: 'contexts' }, names, card.canvas));
+            if (!map.supervised) card.body.append(create('p', { className: 'answer' }, `Right answer: ${row.answer}`));
             card.article.append(card.body);
             card.article.style.minHeight = '';
             card.filled = true;
@@ -79,10 +81,12 @@ nlft.rows = (() => {
 
         function paint(r) {
             const card = cards[r], result = view.results[r], row = view.row(r), { selection } = view;
-            const share = result.salient / row.tokens, over = !row.correct && share > view.options.MaximumSalientShare;
-            card.share.textContent = `${result.salient} of ${row.tokens} salient, ${percent(share)}`
-                + `${over ? ', above the share rule' : ''}; loss ${result.loss.toFixed(3)}`;
-            card.gauge.firstChild.style.width = `${Math.min(100, share * 400)}%`;
+            const share = (row.carries ? row.counted : result.salient) / row.tokens;
+            const over = !row.correct && share > view.options.MaximumSalientShare;
+            card.share.textContent = (row.carries ? `${row.counted} of ${row.tokens} tokens carry loss`
+                : `${result.salient} of ${row.tokens} salient, ${percent(share)}${over ? ', above the share rule' : ''}`)
+                + `; loss ${result.loss.toFixed(3)}`;
+            card.gauge.firstChild.style.width = `${Math.min(100, share * (row.carries ? 100 : 400))}%`;
             card.gauge.lastChild.style.left = `${Math.min(100, view.options.MaximumSalientShare * 400)}%`;
             card.gauge.classList.toggle('over', over);
             if (!card.filled) return;

@@ -4,13 +4,14 @@ using Microsoft.ML.Nlft.Engines;
 namespace Microsoft.ML.Nlft.Training.Observers;
 
 /// <summary>Writes the checkpoints of a run when they are due and deletes the oldest.</summary>
-internal sealed class CheckpointObserver : ITrainingObserver
+internal sealed class CheckpointObserver : ITrainingObserver, IDisposable
 {
     private readonly FineTuneOptions _options;
     private readonly ICausalLanguageModel _model;
     private readonly Lazy<RunIdentity> _run;
     private readonly ConstantContexts _constants;
     private readonly TimeProvider _time;
+    private readonly FolderLock? _folder;
     private long _lastTime;
     private int _lastStep;
 
@@ -19,13 +20,30 @@ internal sealed class CheckpointObserver : ITrainingObserver
     /// <param name="run">The identity of the run.</param>
     /// <param name="constants">The cached contexts.</param>
     /// <param name="time">The clock.</param>
-    /// <exception cref="NlftException">The folder holds checkpoints of another run, or cannot be created.</exception>
+    /// <exception cref="NlftException">The folder holds checkpoints of another run, is in use by one, or cannot be created.</exception>
     public CheckpointObserver(FineTuneOptions options, ICausalLanguageModel model, Lazy<RunIdentity> run, ConstantContexts constants,
         TimeProvider time)
     {
         (_options, _model, _run, _constants, _time) = (options, model, run, constants, time);
         _lastTime = time.GetTimestamp();
         if (options.CheckpointFolder is not { } folder) return;
+        _folder = FolderLock.Inside(folder);
+        try
+        {
+            Prepare(folder);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Releases the checkpoint folder for other runs.</summary>
+    public void Dispose() => _folder?.Dispose();
+
+    private void Prepare(string folder)
+    {
         if (Checkpoint.In(folder) is [var newest, ..] && !IsResumed(folder))
         {
             throw new NlftException($"option CheckpointFolder, {folder}", $"{Path.GetFileName(newest)} of an earlier run",
@@ -53,6 +71,7 @@ internal sealed class CheckpointObserver : ITrainingObserver
                 + (_run.Value.IsOnAnotherEngineThan(found.Checkpoint.Run)
                     ? " ResumeOnAnotherEngine resumes all the same, but the result differs from the uninterrupted run's." : ""));
         }
+        CheckpointCheck.Require(found.Path, found.Checkpoint, _options);
         _model.Import(ModelState.Weights, found.Checkpoint.ModelWeights);
         _model.Import(ModelState.Optimizer, found.Checkpoint.OptimizerState);
         (Last, _lastStep) = (found.Path, found.Checkpoint.State.Step);

@@ -11,10 +11,10 @@ namespace Microsoft.ML.Nlft.Training.Observers;
 /// not change. A run that stopped before an epoch was recorded records it when it resumes.
 /// </summary>
 internal sealed class RecordingObserver(
-    ICausalLanguageModel model, ITokenObjective objective, FineTuneOptions options, IReadOnlyList<EncodedExample> examples, TrainingTeam team)
+    ICausalLanguageModel model, ITokenObjective objective, FineTuneOptions options, IReadOnlyList<EncodedExample?> examples, TrainingTeam team)
     : ITrainingObserver
 {
-    private readonly EncodedExample[] _rows = [.. options.RecordedRows.Select(row => examples[row])];
+    private readonly EncodedExample[] _rows = [.. options.RecordedRows.Select(row => examples[row]).OfType<EncodedExample>()];
     private readonly SaliencyAnalyzer _analyzer = SaliencyAnalyzer.ForMap(model, objective, options.RowsPerPass);
 
     /// <summary>Refuses row indices that do not exist or repeat.</summary>

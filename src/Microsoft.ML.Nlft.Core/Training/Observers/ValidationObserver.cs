@@ -114,16 +114,21 @@ internal sealed class ValidationObserver : ITrainingObserver
     {
         if (report.Step == 0) return report;
         var previous = state.Evaluations[^1]; // at least that before training
-        var isGain = previous.Step == 0 || Gain(report, state.Evaluations[^(1 + previous.WithoutGain)]) > _options.Validation.MinimumGain;
+        var isGain = previous.Step == 0 || IsBetter(report, state.Evaluations[^(1 + previous.WithoutGain)], _options.Validation.MinimumGain);
         return report with
         {
-            IsBest = Best is null || Gain(report, Best) > 0,
+            IsBest = Best is null || IsBetter(report, Best, minimumGain: 0),
             WithoutGain = isGain ? 0 : previous.WithoutGain + 1,
         };
     }
 
-    private double Gain(ValidationReport report, ValidationReport other) => _options.Validation.Measure == ValidationMeasure.Loss
-        ? other.Loss - report.Loss : report.Accuracy!.Value - other.Accuracy!.Value;
+    /// <summary>Whether an evaluation is better than an earlier one. A hundred answers often tie: then the loss decides.</summary>
+    private bool IsBetter(ValidationReport report, ValidationReport earlier, double minimumGain)
+    {
+        if (_options.Validation.Measure == ValidationMeasure.Loss) return earlier.Loss - report.Loss > minimumGain;
+        var gain = report.Accuracy!.Value - earlier.Accuracy!.Value;
+        return gain > minimumGain || (gain == 0 && minimumGain == 0 && report.Loss < earlier.Loss);
+    }
 
     private void Commit(RunState state, ValidationReport report)
     {

@@ -5,34 +5,27 @@ using System.Runtime.Intrinsics.X86;
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// A type of which blocks of 32 elements of a row of W share a scale s and perhaps a minimum m, the rule of Q4_0 and its kin in GGUF files. In a panel,
-/// 32 rows k follow the scales of all lanes.
+/// A type of which blocks of elements q of a row of W share a scale s and perhaps a minimum m: w = s q or s q + m, as in GGUF files. In a panel, the rows k
+/// of a block follow the scales, and the minima, of all lanes. A weight has at most 24 significant bits before m is added, as s has at most 17, so that
+/// one rounding is all that separates it from the exact value.
 /// </summary>
-internal interface IBlockElement : IElement
+internal unsafe interface IBlockElement : IElement
 {
-    /// <summary>Elements of a block.</summary>
-    const int Length = 32;
-
     /// <summary>Stores a lane's element.</summary>
-    static abstract unsafe void Store(byte* row, int lane, int width, int element);
-
-    /// <summary>Replaces up to <see cref="Length"/> weights by their elements, and returns the scale and the minimum.</summary>
-    static abstract (float Scale, float Minimum) Quantize(ReadOnlySpan<float> weights, Span<sbyte> elements);
+    static abstract void Store(byte* row, int lane, int width, int element);
 }
 
 /// <summary>
-/// Four bits q from -8 to 7 with one scale s per block: w = s q, as Q4_0 has it: s = x / -8, where x is the weight of the largest magnitude, rounded to
-/// float16, and q = round(w / s). The error of a weight is at most |s| / 2, but |s| where the other end of the range is cut off. Lanes of the first half
-/// of a row lie in the lower halves of its bytes, those of the second half in the upper.
+/// Four bits q from -8 to 7, 32 to a block, w = s q: Q4_0. Lanes of the first half of a row lie in the lower halves of its bytes, those of the second half
+/// in the upper.
 /// </summary>
 internal readonly unsafe struct Nibble : IBlockElement
 {
     public static int Bits => 4;
-    public static int BlockRows => IBlockElement.Length;
+    public static int BlockRows => 32;
     public static int BlockFloats => 1;
 
-    public static float Load(byte* row, int lane, int width) =>
-        lane < width / 2 ? (sbyte)(row[lane] << 4) >> 4 : (sbyte)row[lane - width / 2] >> 4;
+    public static float Load(byte* row, int lane, int width) => lane < width / 2 ? (sbyte)(row[lane] << 4) >> 4 : (sbyte)row[lane - width / 2] >> 4;
 
     public static void Store(byte* row, int lane, int width, int element)
     {
@@ -44,17 +37,16 @@ internal readonly unsafe struct Nibble : IBlockElement
     public static Vector256<float> Load8(byte* row, int lane, int width)
     {
         var upper = lane >= width / 2;
-        var pairs = Pairs8(row + (upper ? lane - width / 2 : lane));
+        var pairs = Widen8(row + (upper ? lane - width / 2 : lane));
         return Vector256.ConvertToSingle(upper ? pairs >> 4 : pairs << 28 >> 28);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Load16(byte* row, int lane, int width)
     {
-        if (!Avx512F.IsSupported) return Vector512.Create(Load8(row, lane, width), Load8(row, lane + 8, width));
         var upper = lane >= width / 2;
-        var pairs = Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)row + (upper ? lane - width / 2 : lane)));
-        return Avx512F.ConvertToVector512Single(upper ? pairs >> 4 : pairs << 28 >> 28);
+        var pairs = Widen16(row + (upper ? lane - width / 2 : lane));
+        return Vector512.ConvertToSingle(upper ? pairs >> 4 : pairs << 28 >> 28);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -63,7 +55,11 @@ internal readonly unsafe struct Nibble : IBlockElement
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Scale16(Vector512<float> elements, float* block, int lane, int width) => elements * Vector512.Load(block + lane);
 
-    public static (float Scale, float Minimum) Quantize(ReadOnlySpan<float> weights, Span<sbyte> elements)
+    /// <summary>
+    /// Replaces up to 32 weights by their elements and returns the scale, by the rule of Q4_0: s = x / -8, where x is the weight of the largest magnitude,
+    /// rounded to float16; q = round(w / s). The error of a weight is at most |s| / 2, but |s| where the other end of the range is cut off.
+    /// </summary>
+    public static float Quantize(ReadOnlySpan<float> weights, Span<sbyte> elements)
     {
         var largest = 0f;
         foreach (var weight in weights)
@@ -73,15 +69,121 @@ internal readonly unsafe struct Nibble : IBlockElement
         var scale = largest / -8;
         var inverse = scale != 0 ? 1 / scale : 0;
         for (var i = 0; i < weights.Length; i++) elements[i] = (sbyte)(Math.Min(15, (int)(weights[i] * inverse + 8.5f)) - 8);
-        return ((float)(Half)scale, 0);
+        return (float)(Half)scale;
     }
 
     /// <summary>Eight bytes, widened with their signs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> Pairs8(byte* pairs)
+    internal static Vector256<int> Widen8(byte* source)
     {
-        if (Avx2.IsSupported) return Avx2.ConvertToVector256Int32((sbyte*)pairs);
-        var bytes = Vector128.CreateScalarUnsafe(*(long*)pairs).AsSByte();
+        if (Avx2.IsSupported) return Avx2.ConvertToVector256Int32((sbyte*)source);
+        var bytes = Vector128.CreateScalarUnsafe(*(long*)source).AsSByte();
         return Vector256.WidenLower(Vector128.WidenLower(bytes).ToVector256Unsafe());
     }
+
+    /// <summary>Sixteen bytes, widened with their signs.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector512<int> Widen16(byte* source) => Avx512F.IsSupported
+        ? Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)source))
+        : Vector512.Create(Widen8(source), Widen8(source + 8));
+}
+
+/// <summary>Four bits q from 0 to 15, 32 to a block, w = s q + m: Q4_1 and Q4_K. Lanes lie as in <see cref="Nibble"/>.</summary>
+internal readonly unsafe struct UnsignedNibble : IBlockElement
+{
+    public static int Bits => 4;
+    public static int BlockRows => 32;
+    public static int BlockFloats => 2;
+
+    public static float Load(byte* row, int lane, int width) => lane < width / 2 ? row[lane] & 15 : row[lane - width / 2] >> 4;
+
+    public static void Store(byte* row, int lane, int width, int element) => Nibble.Store(row, lane, width, element);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load8(byte* row, int lane, int width)
+    {
+        var upper = lane >= width / 2;
+        var pairs = Nibble.Widen8(row + (upper ? lane - width / 2 : lane));
+        return Vector256.ConvertToSingle((upper ? pairs >> 4 : pairs) & Vector256.Create(15));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Load16(byte* row, int lane, int width)
+    {
+        var upper = lane >= width / 2;
+        var pairs = Nibble.Widen16(row + (upper ? lane - width / 2 : lane));
+        return Vector512.ConvertToSingle((upper ? pairs >> 4 : pairs) & Vector512.Create(15));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Scale8(Vector256<float> elements, float* block, int lane, int width) =>
+        Vector256.FusedMultiplyAdd(elements, Vector256.Load(block + lane), Vector256.Load(block + width + lane));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Scale16(Vector512<float> elements, float* block, int lane, int width) =>
+        Vector512.FusedMultiplyAdd(elements, Vector512.Load(block + lane), Vector512.Load(block + width + lane));
+}
+
+/// <summary>A signed byte q. <typeparamref name="T"/> says how many share a scale, and whether there is a minimum.</summary>
+internal readonly unsafe struct ScaledByte<T> : IBlockElement where T : IBlockShape
+{
+    public static int Bits => 8;
+    public static int BlockRows => T.Rows;
+    public static int BlockFloats => T.HasMinimum ? 2 : 1;
+
+    public static float Load(byte* row, int lane, int width) => (sbyte)row[lane];
+
+    public static void Store(byte* row, int lane, int width, int element) => row[lane] = (byte)element;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load8(byte* row, int lane, int width) => Vector256.ConvertToSingle(Nibble.Widen8(row + lane));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Load16(byte* row, int lane, int width) => Vector512.ConvertToSingle(Nibble.Widen16(row + lane));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Scale8(Vector256<float> elements, float* block, int lane, int width) =>
+        T.HasMinimum ? UnsignedNibble.Scale8(elements, block, lane, width) : Nibble.Scale8(elements, block, lane, width);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Scale16(Vector512<float> elements, float* block, int lane, int width) =>
+        T.HasMinimum ? UnsignedNibble.Scale16(elements, block, lane, width) : Nibble.Scale16(elements, block, lane, width);
+}
+
+/// <summary>The blocks of a <see cref="ScaledByte{T}"/> as a type, so that the compiler specializes the kernels.</summary>
+internal interface IBlockShape
+{
+    /// <summary>Elements of a block.</summary>
+    static abstract int Rows { get; }
+
+    /// <summary>Whether w = s q + m, not s q.</summary>
+    static abstract bool HasMinimum { get; }
+}
+
+/// <summary>Q8_0 and Q5_0.</summary>
+internal readonly struct Blocks32 : IBlockShape
+{
+    public static int Rows => 32;
+    public static bool HasMinimum => false;
+}
+
+/// <summary>Q5_1 and Q5_K.</summary>
+internal readonly struct Blocks32WithMinimum : IBlockShape
+{
+    public static int Rows => 32;
+    public static bool HasMinimum => true;
+}
+
+/// <summary>Q3_K and Q6_K.</summary>
+internal readonly struct Blocks16 : IBlockShape
+{
+    public static int Rows => 16;
+    public static bool HasMinimum => false;
+}
+
+/// <summary>Q2_K.</summary>
+internal readonly struct Blocks16WithMinimum : IBlockShape
+{
+    public static int Rows => 16;
+    public static bool HasMinimum => true;
 }

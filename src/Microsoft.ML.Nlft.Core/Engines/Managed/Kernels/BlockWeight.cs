@@ -1,48 +1,45 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// A packed weight whose elements share scales in blocks: a panel is one block of 32 rows k after another, each the scales (and minima) of all lanes, then
+/// A packed weight whose elements share scales in blocks: a panel is one block of rows k after another, each the scales (and minima) of all lanes, then
 /// the rows. The last block is as long as the others.
 /// </summary>
 internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockElement
 {
-    private const int Length = IBlockElement.Length;
-
-    /// <summary>Quantizes a weight.</summary>
+    /// <summary>Packs a weight that is stored in blocks.</summary>
     /// <param name="rows">out.</param>
     /// <param name="columns">in.</param>
-    /// <param name="readRow">Fills a span with a row in float32; called with the rows in order.</param>
+    /// <param name="readRow">Fills a row; called with the rows in order.</param>
     /// <param name="width">Rows of W in a panel.</param>
-    public BlockWeight(int rows, int columns, Action<int, Span<float>> readRow, int width)
+    public BlockWeight(int rows, int columns, Action<int, BlockRow> readRow, int width)
         : base(rows, columns, width, Blocks(columns) * BlockBytes(width), scaled: false)
     {
-        var values = new float[columns];
-        var elements = (stackalloc sbyte[Length]);
+        var values = new BlockRow(columns, T.BlockRows);
         for (var row = 0; row < rows; row++)
         {
             readRow(row, values);
             var lane = row % width;
             if (lane == 0) new Span<byte>(PanelAt(row), (int)PanelBytes).Clear();
             var block = PanelAt(row - lane);
-            for (var k = 0; k < columns; k += Length, block += BlockBytes(width))
+            for (var b = 0; b < values.Scales.Length; b++, block += BlockBytes(width))
             {
-                var weights = values.AsSpan(k, Math.Min(Length, columns - k));
-                var (scale, minimum) = T.Quantize(weights, elements);
-                ((float*)block)[lane] = scale;
-                if (T.BlockFloats > 1) ((float*)block)[width + lane] = minimum;
-                for (var i = 0; i < weights.Length; i++) T.Store(Row(block, i), lane, width, elements[i]);
+                ((float*)block)[lane] = values.Scales[b];
+                if (T.BlockFloats > 1) ((float*)block)[width + lane] = values.Minima[b];
+                var elements = values.Elements.AsSpan(b * T.BlockRows);
+                for (var i = 0; i < Math.Min(T.BlockRows, elements.Length); i++) T.Store(Row(block, i), lane, width, elements[i]);
             }
         }
     }
 
-    public override int BlockRows => Length;
+    public override int BlockRows => T.BlockRows;
 
     public override int MaximumRows => Tile256.Rows;
 
-    public override nint Offset(int k) => k / Length * BlockBytes(Width) + (k % Length == 0 ? 0 : HeaderBytes(Width) + k % Length * RowBytes(Width));
+    public override nint Offset(int k) => k / T.BlockRows * BlockBytes(Width) + (k % T.BlockRows == 0 ? 0 : HeaderBytes(Width) + k % T.BlockRows * RowBytes(Width));
 
     public override delegate*<in PanelProduct, int, void> Kernel<TTile>() => &TileLoop<TTile>.Multiply<T>;
 
@@ -53,9 +50,9 @@ internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockEleme
         var block = PanelAt(row - lane);
         for (var k = 0; k < destination.Length; k++)
         {
-            Load8(block, k % Length, lane / 8 * 8).Store(values);
+            Load8(block, k % T.BlockRows, lane / 8 * 8).Store(values);
             destination[k] = values[lane % 8];
-            if (k % Length == Length - 1) block += BlockBytes(Width);
+            if (k % T.BlockRows == T.BlockRows - 1) block += BlockBytes(Width);
         }
     }
 
@@ -65,9 +62,9 @@ internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockEleme
         for (var first = 0; first < rows; first += Width)
         {
             var block = PanelAt(row + first) + Offset(k);
-            for (var left = depth; left > 0; left -= Length, block += BlockBytes(Width))
+            for (var left = depth; left > 0; left -= T.BlockRows, block += BlockBytes(Width))
             {
-                for (var i = 0; i < Math.Min(left, Length); i++, panels += Width)
+                for (var i = 0; i < Math.Min(left, T.BlockRows); i++, panels += Width)
                 {
                     for (var lane = 0; lane < Width; lane += 8) Load8(block, i, lane).Store(panels + lane);
                 }
@@ -87,8 +84,8 @@ internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockEleme
             for (var j = 0; j < columns; j += 8)
             {
                 var at = column + j; // a multiple of 8, so that eight rows are of one block
-                var block = panel + at / Length * BlockBytes(Width);
-                for (var i = 0; i < 8; i++) Load8(block, at % Length + i, lane).Store(values + 8 * i);
+                var block = panel + at / T.BlockRows * BlockBytes(Width);
+                for (var i = 0; i < 8; i++) Load8(block, at % T.BlockRows + i, lane).Store(values + 8 * i);
                 Panel.Transpose8x8<Float32>((byte*)values, 8 * sizeof(float), 0, 8, Math.Min(8, columns - j), Math.Min(8, depth - k), null,
                     panels + ((nint)(j / Width) * depth + k) * Width + j % Width, Width);
             }
@@ -102,11 +99,11 @@ internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockEleme
 
     private byte* Row(byte* block, int i) => block + HeaderBytes(Width) + i * RowBytes(Width);
 
-    private static nint Blocks(int columns) => (columns + Length - 1) / Length;
+    private static nint Blocks(int columns) => (columns + T.BlockRows - 1) / T.BlockRows;
 
     private static nint HeaderBytes(int width) => width * sizeof(float) * T.BlockFloats;
 
     private static nint RowBytes(int width) => width * T.Bits / 8;
 
-    private static nint BlockBytes(int width) => HeaderBytes(width) + Length * RowBytes(width);
+    private static nint BlockBytes(int width) => HeaderBytes(width) + T.BlockRows * RowBytes(width);
 }

@@ -72,6 +72,41 @@ internal abstract unsafe class PackedWeight : IDisposable
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Weights are packed as F32, BF16, F16 or I8."),
     };
 
+    /// <summary>Packs a weight that is stored in blocks.</summary>
+    /// <param name="format">What the blocks are like.</param>
+    /// <param name="rows">out.</param>
+    /// <param name="columns">in.</param>
+    /// <param name="readRow">Fills a row; called with the rows in order.</param>
+    /// <param name="width">Rows of W in a panel.</param>
+    public static PackedWeight Create(BlockFormat format, int rows, int columns, Action<int, BlockRow> readRow, int width) => format switch
+    {
+        { Bits: 4, Length: 32, HasMinimum: false } => new BlockWeight<Nibble>(rows, columns, readRow, width),
+        { Bits: 4, Length: 32 } => new BlockWeight<UnsignedNibble>(rows, columns, readRow, width),
+        { Bits: 8, Length: 32, HasMinimum: false } => new BlockWeight<ScaledByte<Blocks32>>(rows, columns, readRow, width),
+        { Bits: 8, Length: 32 } => new BlockWeight<ScaledByte<Blocks32WithMinimum>>(rows, columns, readRow, width),
+        { Bits: 8, Length: 16, HasMinimum: false } => new BlockWeight<ScaledByte<Blocks16>>(rows, columns, readRow, width),
+        { Bits: 8, Length: 16 } => new BlockWeight<ScaledByte<Blocks16WithMinimum>>(rows, columns, readRow, width),
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "Blocks have 4 or 8 bits and 16 or 32 elements."),
+    };
+
+    /// <summary>Packs a weight in blocks of 4 bits; see <see cref="Nibble.Quantize"/>. Parameters as in <see cref="Create(TensorType, int, int, Action{int, Span{float}}, int)"/>.</summary>
+    public static PackedWeight CreateNibbles(int rows, int columns, Action<int, Span<float>> readRow, int width)
+    {
+        var values = new float[columns];
+        return new BlockWeight<Nibble>(rows, columns, Quantize, width);
+
+        void Quantize(int row, BlockRow target)
+        {
+            readRow(row, values);
+            for (var block = 0; block < target.Scales.Length; block++)
+            {
+                var start = block * target.BlockLength;
+                var count = Math.Min(target.BlockLength, columns - start);
+                target.Scales[block] = Nibble.Quantize(values.AsSpan(start, count), target.Elements.AsSpan(start, count));
+            }
+        }
+    }
+
     /// <summary>The panel that starts with row <paramref name="row"/>, a multiple of the width.</summary>
     /// <exception cref="ObjectDisposedException">The weight was disposed.</exception>
     public byte* PanelAt(int row)

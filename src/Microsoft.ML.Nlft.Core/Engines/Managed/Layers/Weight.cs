@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// A weight of the base model: a frozen matrix, packed in the type of the file or quantized to 8 or 4 bits; a frozen vector, in float32; or a
-/// trainable <see cref="Layers.Parameter"/>. A matrix is [out x in], a vector [1 x n]. A matrix that the files hold transposed is
+/// A weight of the base model: a frozen matrix, packed in the type or the blocks of the file or quantized to 8 or 4 bits; a frozen vector, in
+/// float32; or a trainable <see cref="Layers.Parameter"/>. A matrix is [out x in], a vector [1 x n]. A matrix that the files hold transposed is
 /// turned as it is packed; as a parameter it keeps the shape of the files.
 /// </summary>
 internal sealed class Weight : IDisposable
@@ -18,10 +18,7 @@ internal sealed class Weight : IDisposable
         (Name, Rows, Columns, IsTransposed) = (name, rows, columns, transposed);
         if (!vector && !trainable)
         {
-            var stored = Stored(folder, name); // row by row: the unpacked matrix is never in memory as a whole
-            var type = bits == 8 ? TensorType.I8 : stored.Type is TensorType.F64 ? TensorType.F32 : stored.Type;
-            _packed = bits == 4 ? new BlockWeight<Nibble>(rows, columns, stored.Read, Panel.Width)
-                : PackedWeight.Create(type, rows, columns, stored.Read, Panel.Width);
+            _packed = transposed ? PackTransposed(folder.Tensor(name, columns, rows), bits) : Pack(folder.ReadRows(name, rows, columns), bits);
             Operand = new Operand(_packed);
             return;
         }
@@ -96,19 +93,22 @@ internal sealed class Weight : IDisposable
     private Operand AsMatrix(float[] values) =>
         IsTransposed ? new Operand(new Matrix(values, Columns, Rows)).Transposed : new Operand(new Matrix(values, Rows, Columns));
 
-    /// <summary>The type of the stored elements, and a reader of the rows.</summary>
-    private (TensorType Type, Action<int, Span<float>> Read) Stored(ModelFolder folder, string name)
+    /// <summary>Packs a matrix row by row: as a whole it is never in memory unpacked.</summary>
+    private PackedWeight Pack(TensorRows stored, int? bits) => bits is null && stored.Blocks is { } blocks
+        ? PackedWeight.Create(blocks, Rows, Columns, stored.ReadBlocks, Panel.Width) : Pack(stored.Type, stored.Read, bits);
+
+    private PackedWeight PackTransposed(TensorData stored, int? bits)
     {
-        if (!IsTransposed)
-        {
-            var rows = folder.ReadRows(name, Rows, Columns);
-            return (rows.Type, rows.Read);
-        }
-        var tensor = folder.Tensor(name, Columns, Rows);
-        var values = tensor.ToArray();
-        return (tensor.Type, (row, destination) =>
+        var values = stored.ToArray();
+        return Pack(stored.Type, Read, bits);
+
+        void Read(int row, Span<float> destination)
         {
             for (var i = 0; i < destination.Length; i++) destination[i] = values[i * Rows + row];
-        });
+        }
     }
+
+    private PackedWeight Pack(TensorType type, Action<int, Span<float>> readRow, int? bits) => bits == 4
+        ? PackedWeight.CreateNibbles(Rows, Columns, readRow, Panel.Width)
+        : PackedWeight.Create(bits == 8 ? TensorType.I8 : type is TensorType.F64 ? TensorType.F32 : type, Rows, Columns, readRow, Panel.Width);
 }

@@ -1,0 +1,74 @@
+namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
+
+/// <summary>Tiny models in GGUF files, and their mutation.</summary>
+internal static class GgufSeeds
+{
+    private const int Vocabulary = 12, Hidden = 8, Intermediate = 32, Heads = 2, KeyHeads = 1, HeadSize = 4;
+    private static readonly ulong[] s_numbers = [0, 1, 2, 3, 7, 12, 13, 31, 32, 33, 63, 1 << 16, int.MaxValue, uint.MaxValue, long.MaxValue,
+        ulong.MaxValue];
+
+    /// <summary>Gets a model with byte-level tokens and one with SentencePiece-style tokens.</summary>
+    public static IReadOnlyList<byte[]> All { get; } = [Weights(ByteLevel(new())).Build(), Weights(SentencePiece(new())).Build()];
+
+    /// <summary>Adds the metadata and the weights of a llama model of two layers, whose ffn_down is quantised as Q8_0.</summary>
+    public static GgufBytes Weights(GgufBytes bytes, int layers = 2)
+    {
+        var random = new Random(5);
+        bytes.Add("general.architecture", "llama").Add("llama.block_count", (uint)layers).Add("llama.context_length", 32u)
+            .Add("llama.embedding_length", (uint)Hidden).Add("llama.feed_forward_length", (uint)Intermediate)
+            .Add("llama.attention.head_count", (uint)Heads).Add("llama.attention.head_count_kv", (uint)KeyHeads)
+            .Add("llama.attention.layer_norm_rms_epsilon", 1e-5f).Add("llama.rope.freq_base", 10000f)
+                .Add("llama.rope.dimension_count", (uint)HeadSize);
+        Matrix("token_embd", Vocabulary, Hidden);
+        for (var layer = 0; layer < layers; layer++)
+        {
+            var block = $"blk.{layer}.";
+            Norm(block + "attn_norm");
+            Matrix(block + "attn_q", Heads * HeadSize, Hidden);
+            Matrix(block + "attn_k", KeyHeads * HeadSize, Hidden);
+            Matrix(block + "attn_v", KeyHeads * HeadSize, Hidden);
+            Matrix(block + "attn_output", Hidden, Heads * HeadSize);
+            Norm(block + "ffn_norm");
+            Matrix(block + "ffn_gate", Intermediate, Hidden);
+            Matrix(block + "ffn_up", Intermediate, Hidden);
+            var blocks = new byte[Hidden * 34];
+            random.NextBytes(blocks);
+            for (var row = 0; row < Hidden; row++) BitConverter.GetBytes((Half)0.01).CopyTo(blocks, row * 34);
+            bytes.Tensor(block + "ffn_down.weight", 8, [Hidden, Intermediate], blocks);
+        }
+        Norm("output_norm");
+        return bytes;
+
+        void Norm(string name) => bytes.Floats(name + ".weight", [Hidden], [.. Enumerable.Range(0, Hidden).Select(i => 1 + i / 16f)]);
+
+        void Matrix(string name, int rows, int columns) => bytes.Floats(name + ".weight", [(ulong)rows, (ulong)columns],
+            [.. Enumerable.Range(0, rows * columns).Select(_ => random.NextSingle() - 0.5f)]);
+    }
+
+    /// <summary>Adds a byte-level vocabulary.</summary>
+    public static GgufBytes ByteLevel(GgufBytes bytes) => bytes.Add("tokenizer.ggml.model", "gpt2").Add("tokenizer.ggml.pre", "smollm")
+        .Add("tokenizer.ggml.tokens", new[] { "<|im_start|>", "<|im_end|>", "a", "b", "ab", "Ġ", "Ġa", "1", "2", "<tool>", "Ċ", "x" })
+        .Add("tokenizer.ggml.token_type", new[] { 3, 3, 1, 1, 1, 1, 1, 1, 1, 4, 1, 5 }).Add("tokenizer.ggml.merges", new[] { "a b", "Ġ a" })
+        .Add("tokenizer.ggml.bos_token_id", 0u).Add("tokenizer.ggml.eos_token_id", 1u).Add("tokenizer.ggml.add_bos_token", true)
+        .Add("tokenizer.chat_template", "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}"
+            + "{% if add_generation_prompt %}<|im_start|>{% endif %}");
+
+    private static GgufBytes SentencePiece(GgufBytes bytes) => bytes.Add("tokenizer.ggml.model", "llama")
+        .Add("tokenizer.ggml.tokens", new[] { "<unk>", "<s>", "</s>", "<0x61>", "\u2581", "a", "b", "ab", "\u2581a", "  ", "\u2581\u2581", "1" })
+        .Add("tokenizer.ggml.scores", new[] { 0f, 0, 0, 0, -9, -9, -9, -1, -2, 0, -3, -9 })
+        .Add("tokenizer.ggml.token_type", new[] { 2, 3, 3, 6, 1, 1, 1, 1, 1, 4, 5, 1 })
+        .Add("tokenizer.ggml.bos_token_id", 1u).Add("tokenizer.ggml.eos_token_id", 2u).Add("tokenizer.ggml.unknown_token_id", 0u);
+
+    /// <summary>Changes bytes anywhere, or writes a number of four or eight bytes over those of the header.</summary>
+    public static byte[] Mutate(Random random, byte[] input)
+    {
+        if (input.Length < 64 || random.Next(3) == 0) return Bytes.Mutate(random, input);
+        var changed = (byte[])input.Clone();
+        for (var changes = random.Next(1, 3); changes > 0; changes--)
+        {
+            var number = BitConverter.GetBytes(s_numbers[random.Next(s_numbers.Length)]).AsSpan(0, random.Next(2) == 0 ? 4 : 8);
+            number.CopyTo(changed.AsSpan(random.Next(Math.Min(changed.Length, 2500) - 8)));
+        }
+        return changed;
+    }
+}

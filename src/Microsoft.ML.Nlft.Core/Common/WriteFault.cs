@@ -1,0 +1,37 @@
+namespace Microsoft.ML.Nlft.Common;
+
+/// <summary>Translates the operating system's write errors into this library's exceptions.</summary>
+internal static class WriteFault
+{
+    // ENOSPC, EDQUOT and EROFS of Linux and macOS; ERROR_HANDLE_DISK_FULL and ERROR_DISK_FULL of Windows, as HRESULTs.
+    private static readonly int[] DiskFull = [28, 69, 122, unchecked((int)0x80070027), unchecked((int)0x80070070)];
+
+    /// <summary>
+    /// Returns the exception to throw for one from writing <paramref name="path"/>; null for any other exception, which passes unchanged.
+    /// </summary>
+    public static NlftException? Of(string path, Exception e) => e switch
+    {
+        IOException when DiskFull.Contains(e.HResult) =>
+            new(path, "a full disk", "room for the file",
+                "Free space on the disk, or name a place on another one. What was there before is unchanged.", e),
+        UnauthorizedAccessException =>
+            new(path, "a place that may not be written", "a folder with permission to write",
+                "Change its permissions, or name another place. What was there before is unchanged.", e),
+        IOException =>
+            new(path, $"a place that cannot be written ({e.Message.TrimEnd('.')})", "a place for a file",
+                "Name another place. What was there before is unchanged.", e),
+        _ => null,
+    };
+
+    /// <summary>Runs an action and ignores its I/O errors.</summary>
+    public static void Ignore(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+}

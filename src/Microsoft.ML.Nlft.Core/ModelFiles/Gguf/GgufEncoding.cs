@@ -1,0 +1,78 @@
+using System.Buffers.Binary;
+
+namespace Microsoft.ML.Nlft.ModelFiles;
+
+/// <summary>
+/// Converts rows of float32 values to the types that are written. Blocks of 32 values are quantised by the reference rules of ggml
+/// (quantize_row_q8_0_ref and quantize_row_q4_0_ref of ggml-quants.c), in float32 and value by value, so that the bytes equal its own.
+/// </summary>
+internal static class GgufEncoding
+{
+    /// <summary>The types that are written.</summary>
+    public const string Names = "F32, F16, BF16, Q8_0 or Q4_0";
+
+    /// <summary>Returns whether values of this type are written.</summary>
+    public static bool IsWritten(GgufType type) => type is GgufType.F32 or GgufType.F16 or GgufType.BF16 or GgufType.Q8_0 or GgufType.Q4_0;
+
+    /// <summary>
+    /// Returns the type in which a matrix with rows of that length is stored: a row that blocks do not fill stays in F16, as in llama.cpp.
+    /// </summary>
+    public static GgufType Fitting(GgufType type, long columns) => columns % type.Block().Values == 0 ? type : GgufType.F16;
+
+    /// <summary>Returns the largest magnitude that the type holds; for a type with blocks, that a block with a scale in float16 holds.</summary>
+    public static float Largest(GgufType type) => type switch
+    {
+        GgufType.F16 => 65519.996f, // the last float32 that rounds to 65504
+        GgufType.BF16 => 3.3895314e38f,
+        GgufType.Q8_0 => 65504f * 127,
+        GgufType.Q4_0 => 65504f * 8,
+        _ => float.MaxValue,
+    };
+
+    /// <summary>Converts values, as many as whole blocks have.</summary>
+    public static void FromSingle(GgufType type, ReadOnlySpan<float> source, Span<byte> destination)
+    {
+        if (!type.IsQuantised())
+        {
+            TensorConversion.FromSingle(type.Lossless(), source, destination);
+            return;
+        }
+        var (values, bytes) = type.Block();
+        for (; source.Length > 0; source = source[values..], destination = destination[bytes..])
+        {
+            if (type == GgufType.Q8_0) Eight(source[..values], destination);
+            else Four(source[..values], destination);
+        }
+    }
+
+    /// <summary>d = max |x| / 127; 32 bytes q = round(x / d), halves away from zero.</summary>
+    private static void Eight(ReadOnlySpan<float> values, Span<byte> block)
+    {
+        var largest = 0f;
+        foreach (var value in values) largest = Math.Max(largest, Math.Abs(value));
+        var scale = largest / 127;
+        var inverse = scale != 0 ? 1 / scale : 0;
+        BinaryPrimitives.WriteHalfLittleEndian(block, (Half)scale);
+        for (var i = 0; i < values.Length; i++)
+            block[2 + i] = (byte)(sbyte)MathF.Round(values[i] * inverse, MidpointRounding.AwayFromZero);
+    }
+
+    /// <summary>
+    /// d = x / -8 of the x of largest magnitude, with its sign; nibbles q = min(15, trunc(x / d + 8.5)), those of a block's first half low.
+    /// </summary>
+    private static void Four(ReadOnlySpan<float> values, Span<byte> block)
+    {
+        const int Pairs = 16;
+        var largest = 0f;
+        foreach (var value in values)
+        {
+            if (Math.Abs(value) > Math.Abs(largest)) largest = value;
+        }
+        var scale = largest / -8;
+        var inverse = scale != 0 ? 1 / scale : 0;
+        BinaryPrimitives.WriteHalfLittleEndian(block, (Half)scale);
+        for (var i = 0; i < Pairs; i++) block[2 + i] = (byte)(Nibble(values[i] * inverse) | (Nibble(values[i + Pairs] * inverse) << 4));
+
+        static int Nibble(float scaled) => Math.Min(15, (int)(scaled + 8.5f));
+    }
+}

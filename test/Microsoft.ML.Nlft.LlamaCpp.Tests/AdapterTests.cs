@@ -1,0 +1,57 @@
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.TestKit;
+
+namespace Microsoft.ML.Nlft.LlamaCpp;
+
+/// <summary>A LoRA adapter as a GGUF file changes the model in llama.cpp as it does here.</summary>
+[TestClass]
+public sealed class AdapterTests
+{
+    public static IEnumerable<object[]> Configurations =>
+    [
+        ["all layers", new LoraConfiguration { Rank = 4, Alpha = 6, TargetPattern = LoraConfiguration.AllLinear }],
+        ["queries and keys", new LoraConfiguration { Rank = 2, Alpha = 8, TargetModules = ["q_proj", "k_proj"] }],
+        ["rank-stabilized", new LoraConfiguration { Rank = 9, Alpha = 3, UseRankStabilizedScaling = true, TargetModules = ["v_proj", "down_proj"] }],
+        [
+            "patterns",
+            new LoraConfiguration
+            {
+                Rank = 4, Alpha = 4, RankPattern = new Dictionary<string, int> { ["q_proj"] = 2 },
+                AlphaPattern = new Dictionary<string, double> { ["up_proj"] = 20 }, TargetModules = ["q_proj", "up_proj"],
+            },
+        ],
+        ["one layer", new LoraConfiguration { Rank = 8, Alpha = 16, Layers = [1], TargetModules = ["o_proj", "gate_proj"] }],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Configurations))]
+    public void Score_SampleModelWithAdapter_EqualsOurs(string name, LoraConfiguration configuration)
+    {
+        using var folder = ModelFolder.Open(WrittenModel.Sample);
+        Compare(folder, WrittenModel.RandomAdapter(folder.Configuration, configuration), name);
+    }
+
+    [TestMethod]
+    [TestCategory("Conformance")]
+    [DataRow("qwen2")]
+    [DataRow("qwen3")]
+    [DataRow("granite")]
+    public void Score_ArchitectureWithAdapter_EqualsOurs(string name)
+    {
+        if (!Directory.Exists(Fixtures.Path_("golden", "transformers", name))) Assert.Inconclusive("the shared test data are not there");
+        using var folder = ModelFolder.Open(WrittenModel.WithTokenizer(Fixtures.Path_("golden", "transformers", name)));
+        Compare(folder, WrittenModel.RandomAdapter(folder.Configuration), name);
+    }
+
+    private static void Compare(ModelFolder folder, LoraAdapter adapter, string what)
+    {
+        using var theirs = new LlamaCppModel(WrittenModel.Write(folder, GgufType.F32), WrittenModel.WriteAdapter(folder, adapter));
+        var ids = Enumerable.Range(0, 40).Select(i => i * 37 % (folder.Configuration.VocabularySize - 1) + 1).ToArray();
+        var (scores, largest) = theirs.Score(ids, 1);
+        var sequence = new TokenSequence(ids, 1);
+        var bound = RoundingBound.Of(GgufType.F32, folder.Configuration, largest);
+        Assert.IsLessThan(bound, WrittenModel.Distance(WrittenModel.Score(folder.Path, sequence, adapter), scores), what);
+        Assert.IsGreaterThan(100 * bound, WrittenModel.Distance(WrittenModel.Score(folder.Path, sequence), scores), "the adapter does something");
+    }
+}

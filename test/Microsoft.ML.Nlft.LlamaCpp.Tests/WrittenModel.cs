@@ -1,0 +1,85 @@
+using System.Text.Json;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Export;
+using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.TestKit;
+
+namespace Microsoft.ML.Nlft.LlamaCpp;
+
+/// <summary>Models as folders, and the GGUF files that the library writes of them.</summary>
+internal static class WrittenModel
+{
+    /// <summary>The model of the samples: trained, with byte-pair tokens and a chat template.</summary>
+    public static string Sample { get; } = Path.Combine(Fixtures.RepositoryRoot(), "samples", "models", "tiny-word-problems");
+
+    /// <summary>A question in the words that the sample model was trained on.</summary>
+    public const string Question = "Lena has 17 marbles and Tom has twice as many. How many marbles do they have together?";
+
+    /// <summary>Opens the real model, a GGUF file of type Q4_1 among the shared test data; skips the test without it.</summary>
+    public static ModelFolder OpenSmolLm2()
+    {
+        var file = Fixtures.Path_("models", "smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf");
+        if (!File.Exists(file)) Assert.Inconclusive($"{file} is not there");
+        return ModelFolder.Open(file);
+    }
+
+    /// <summary>Writes a model as GGUF and returns the path.</summary>
+    public static string Write(ModelFolder model, GgufType type, LoraAdapter? adapter = null)
+    {
+        var path = Path.Combine(TinyModels.NewFolder(), $"{type}.gguf");
+        GgufExport.Write(model, adapter, path, new() { Type = type });
+        return path;
+    }
+
+    /// <summary>Writes an adapter as GGUF and returns the path.</summary>
+    public static string WriteAdapter(ModelFolder model, LoraAdapter adapter)
+    {
+        var path = Path.Combine(TinyModels.NewFolder(), "adapter.gguf");
+        GgufExport.WriteAdapter(adapter, model, path);
+        return path;
+    }
+
+    /// <summary>Copies a model folder without a tokenizer and gives it one of as many tokens, whose texts do not matter.</summary>
+    public static string WithTokenizer(string folder)
+    {
+        var copy = TinyModels.NewFolder();
+        foreach (var file in Directory.GetFiles(folder, "*.json").Concat(Directory.GetFiles(folder, "*.safetensors")))
+            File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        var rows = ModelConfiguration.Load(copy).VocabularySize;
+        File.WriteAllText(Path.Combine(copy, "tokenizer.json"), JsonSerializer.Serialize(new
+        {
+            added_tokens = new[] { new { id = 0, content = "<end>", special = true } },
+            pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false, use_regex = true },
+            decoder = new { type = "ByteLevel", add_prefix_space = false, use_regex = true },
+            model = new
+            {
+                type = "BPE", vocab = Enumerable.Range(1, rows - 1).ToDictionary(id => $"{(char)(0x4E00 + id)}"), merges = Array.Empty<string>(),
+            },
+        }));
+        File.WriteAllText(Path.Combine(copy, "tokenizer_config.json"), """{"eos_token": "<end>"}""");
+        return copy;
+    }
+
+    /// <summary>A LoRA adapter of random factors for all linear layers.</summary>
+    public static LoraAdapter RandomAdapter(ModelConfiguration model, LoraConfiguration? configuration = null)
+    {
+        var fresh = LoraAdapter.Create(configuration ?? new() { Rank = 4, Alpha = 6, TargetPattern = LoraConfiguration.AllLinear }, model, seed: 5);
+        var random = new Random(6);
+        return new(fresh.Configuration, [.. fresh.Factors.Select(factor => factor.Name.EndsWith('B')
+            ? factor with { Values = Array.ConvertAll(factor.Values, _ => (float)(random.NextDouble() - 0.5) * 0.3f) } : factor)]);
+    }
+
+    /// <summary>What the managed engine computes for a sequence.</summary>
+    public static float[] Score(string folder, TokenSequence sequence, LoraAdapter? adapter = null)
+    {
+        using var model = LocalModel.Load(folder, new() { Adapter = adapter });
+        return model.Network.Score([sequence])[0].LogProbabilities;
+    }
+
+    /// <summary>The largest distance between two lists of log-probabilities.</summary>
+    public static double Distance(IReadOnlyList<float> ours, IReadOnlyList<double> theirs)
+    {
+        Assert.HasCount(ours.Count, theirs);
+        return ours.Zip(theirs, (a, b) => Math.Abs(a - b)).Max();
+    }
+}
