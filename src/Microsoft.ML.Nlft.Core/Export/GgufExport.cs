@@ -76,7 +76,7 @@ public static class GgufExport
             ("general.architecture", keys.Architecture.Name), ("general.type", "model"), ("general.name", NameOf(path, options)),
             ("general.file_type", FileType(options.Type)), ("general.quantization_version", 2u),
             .. keys.Keys,
-            .. TokenizerKeys.Of(model, tokenizer, ChatTemplate.Load(model.Documents)?.Source),
+            .. TokenizerKeys.Of(model, tokenizer, ChatTemplate.Load(model.Documents, TokenizerConfiguration.Read(model.Documents))?.Source),
         ];
         var tensors = new GgufModelTensors(model, keys.Architecture, options.Type, cancellationToken)
         {
