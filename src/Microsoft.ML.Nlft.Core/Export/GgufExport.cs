@@ -65,6 +65,11 @@ public static class GgufExport
     {
         options.Validate();
         RequireFree(path, model, options);
+        if (adapter is not null && adapter.Extend(model.Configuration) != model.Configuration)
+        {
+            throw new NlftException("adapter, as GGUF", "an embedding or an output layer that the model does not have", "the model's own shapes",
+                "Merge the adapter into a model folder (nlft merge), and write that as GGUF.");
+        }
         var keys = GgufModelKeys.Of(model.Configuration);
         var configuration = TokenizerConfiguration.Read(model.Documents);
         var tokenizer = HuggingFaceTokenizer.Load(model.Documents, model.Configuration.VocabularySize, configuration);
