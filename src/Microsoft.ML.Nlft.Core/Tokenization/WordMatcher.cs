@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tokenization;
 
@@ -18,12 +19,9 @@ namespace Microsoft.ML.Nlft.Tokenization;
 /// </summary>
 internal sealed class WordMatcher : IMatcher
 {
-    public const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-    public const string Llama3Pattern = ContractionsAndLetters + @"|\p{N}{1,3}" + OthersAndSpaces;
-    public const string QwenPattern = ContractionsAndLetters + @"|\p{N}" + OthersAndSpaces;
-
-    private const string ContractionsAndLetters = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+";
-    private const string OthersAndSpaces = @"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    public const string Gpt2Pattern = GgufPreTokenizer.Gpt2;
+    public const string Llama3Pattern = GgufPreTokenizer.Llama3;
+    public const string QwenPattern = GgufPreTokenizer.Qwen2;
 
     private readonly bool _isGpt2;
     private readonly int _longestNumber;

@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.ChatTemplates;
-using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Reliability.Fuzzing;
 using Microsoft.ML.Nlft.Tokenization;
 
@@ -108,14 +107,6 @@ public sealed class GgufVocabularyTests
         var all = Refusal(ByteLevel("klingon")).Split("expected ")[1].Split(". Use")[0].Split(", ");
         Assert.IsGreaterThan(40, all.Length);
         foreach (var pre in all) Assert.IsGreaterThan(0, Load(ByteLevel(pre)).Encode("ab ab.1 a", addSpecialTokens: false).Length, pre);
-    }
-
-    [TestMethod]
-    public void Patterns_OfTheFastMatchers_AreSpelledAsTheyAre()
-    {
-        Assert.AreEqual(WordMatcher.Gpt2Pattern, GgufPreTokenizer.Gpt2);
-        Assert.AreEqual(WordMatcher.Llama3Pattern, GgufPreTokenizer.Llama3);
-        Assert.AreEqual(WordMatcher.QwenPattern, GgufPreTokenizer.Qwen2);
     }
 
     [TestMethod]
