@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Export;
 
@@ -13,7 +14,8 @@ internal static class Modelfile
     private const string Mark = "# Written by Microsoft.ML.Nlft.";
 
     /// <summary>Returns whether there is no such file yet, or one of this library.</summary>
-    public static bool MayReplace(string path) => !File.Exists(path) || File.ReadLines(path).FirstOrDefault() == Mark;
+    public static bool MayReplace(string path) => !File.Exists(path)
+        || Encoding.UTF8.GetString(InputFile.ReadBytes(path, "a Modelfile", InputFile.MaximumTextBytes)).Split('\n')[0].TrimEnd('\r') == Mark;
 
     /// <summary>Returns the contents.</summary>
     /// <param name="model">The GGUF file, in the same folder.</param>
