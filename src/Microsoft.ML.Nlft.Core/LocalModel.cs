@@ -165,7 +165,7 @@ public sealed class LocalModel : ITrainableModel, IDisposable
     internal LoraAdapter? CurrentAdapter() => Serialize(() => Network.Trainable switch
     {
         TrainableWeights.None => _adapter,
-        TrainableWeights.Lora => new LoraAdapter(Network.Lora!, Network.Export(ModelState.Weights)),
+        TrainableWeights.Lora => new LoraAdapter(Network.Lora!, [.. Network.Export(ModelState.Weights), .. _adapter?.Frozen ?? []]),
         _ => null,
     });
 

@@ -135,7 +135,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
         using var scope = NewDisposeScope();
         using var off = no_grad();
         var context = new PassContext { Rotation = _model.Rope.Rows(batch), SlidingRotation = _model.SlidingRope?.Rows(batch), Attend = attend };
-        var x = _model.Embed(batch, withGraph: false);
+        var x = _model.Network.Embedding.Forward(_model.Context, batch, withGraph: false);
         var layers = _model.Network.Layers;
         for (var i = 0; i < layers.Length; i++)
         {
@@ -144,6 +144,6 @@ internal sealed class TorchDecodingSession : IDecodingSession
             x.Dispose();
             x = y;
         }
-        return TorchLanguageModel.ToHost(_model.Network.Head.Logits(_model.Network.FinalNorm.Forward(x)));
+        return TorchLanguageModel.ToHost(_model.Network.Head.Logits(_model.Network.Head.Input(context, _model.Network.FinalNorm.Forward(x))));
     }
 }

@@ -43,7 +43,7 @@ internal sealed class TorchForwardPass : IForwardPass
                 Attend = _attention.Forward,
                 Dropout = dropout,
             };
-            var x = model.Embed(batch, withGraph: keep);
+            var x = model.Network.Embedding.Forward(model.Context, batch, withGraph: keep);
             if (x.requires_grad) x = (_embedded = Own(x)).detach();
             for (var i = 0; i < _graphs.Length; i++)
             {
@@ -53,10 +53,12 @@ internal sealed class TorchForwardPass : IForwardPass
                 x = y;
             }
             _top = new Graph(Own(x.detach()), needsGradient: keep);
-            using (set_grad_enabled(keep)) _top.Output = Own(model.Network.FinalNorm.Forward(_top.Input));
+            using (set_grad_enabled(keep)) _top.Output = Own(Top());
             var results = model.Network.Head.Forward(_top.Output.detach(), _targets);
             _logSums = Own(results.narrow(0, 1, 1).squeeze(0));
-            Scores = ReadScores(results, hiddenStates ? _top.Output.detach() : null);
+            Scores = ReadScores(results, hiddenStates ? _top.Output.detach().narrow(1, 0, model.Configuration.HiddenSize) : null);
+
+            Tensor Top() => model.Network.Head.Input(_context, model.Network.FinalNorm.Forward(_top.Input), _predicting);
         }
         catch
         {

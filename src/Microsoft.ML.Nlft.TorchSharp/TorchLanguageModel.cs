@@ -10,21 +10,20 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
 {
     private readonly TorchSharpEngine _engine;
     private readonly string _device;
-    private readonly Scalar _embeddingMultiplier;
 
     public TorchLanguageModel(TorchSharpEngine engine, Device device, ModelLoadOptions options, CancellationToken cancellationToken)
     {
         (_engine, _device) = (engine, engine.Device);
-        (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
-        _embeddingMultiplier = Configuration.EmbeddingMultiplier;
+        Trainable = options.Trainable;
         Context = new DeviceContext(device, engine.ComputeType == TensorType.BF16 ? ScalarType.BFloat16 : ScalarType.Float32);
         Recompute = engine.Recompute;
-        Rope = new RotaryEmbedding(Configuration, Configuration.Rope, Context);
-        SlidingRope = Configuration.SlidingRope is { } sliding ? new RotaryEmbedding(Configuration, sliding, Context) : null;
+        var c = options.Folder.Configuration;
+        Rope = new RotaryEmbedding(c, c.Rope, Context);
+        SlidingRope = c.SlidingRope is { } sliding ? new RotaryEmbedding(c, sliding, Context) : null;
         Network = new Network(options, Context, engine.Options.Int8Weights, cancellationToken);
     }
 
-    public ModelConfiguration Configuration { get; }
+    public ModelConfiguration Configuration => Network.Configuration;
     public LoraConfiguration? Lora => Network.Lora;
     public TrainableWeights Trainable { get; }
 
@@ -79,18 +78,6 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         var result = TorchErrors.Explain(_device, work);
         if (Context.Device.type == DeviceType.CUDA) _engine.MeasureMemory();
         return result;
-    }
-
-    /// <summary>
-    /// x[N, H] in the compute type: the embedding row of every token, and of its position in a model that has them, with the graph if the embedding is
-    /// trained and the graph is requested.
-    /// </summary>
-    internal Tensor Embed(PackedBatch batch, bool withGraph)
-    {
-        using var mode = set_grad_enabled(withGraph && Network.Embedding.Parameter is not null);
-        var x = Network.Embedding.Select(Context.Indices(batch.Tokens));
-        if (Configuration.EmbeddingMultiplier != 1) x = x * _embeddingMultiplier;
-        return Network.Positions is null ? x : x.Plus(Network.Positions.Select(Context.Indices(batch.Positions)));
     }
 
     internal static float[] ToHost(Tensor tensor)

@@ -84,7 +84,7 @@ public sealed class TorchSharpMemoryEstimate
         lora = lora.For(_model);
         var perToken = _model.Experts?.PerToken ?? 1;
         var inputs = _linears.ToDictionary(linear => linear.Name, linear => linear.Experts > 1 ? (long)perToken * linear.Inputs : linear.Inputs);
-        var modules = lora.Resolve(_model).Select(target => target.Module);
+        var modules = lora.Resolve(_model).Select(target => target.Module).Where(inputs.ContainsKey);
         var sharing = Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))
             .SelectMany(layer => layer.Qkv.Skip(1).Select(linear => (linear.Name, First: layer.Qkv[0].Name))
                 .Concat(layer.GateUp.Skip(1).Select(linear => (linear.Name, First: layer.GateUp[0].Name))))

@@ -62,6 +62,30 @@ public class LocalModelTests
         Assert.AreEqual(model.Answer(["1+1?"], Short)[0].Text, text.ToString());
     }
 
+    /// <summary>An adapter with an enlarged vocabulary keeps it through training.</summary>
+    [TestMethod]
+    public void FineTune_AdapterWithAnEnlargedEmbedding_KeepsItAndIsLoadedAgain()
+    {
+        var configuration = TinyModels.Configuration with { VocabularySize = Vocabulary };
+        var fresh = LoraAdapter.Create(new LoraConfiguration { Rank = 2 }, configuration, seed: 1);
+        var rows = new float[(Vocabulary + 2) * configuration.HiddenSize];
+        for (var i = 0; i < rows.Length; i++) rows[i] = MathF.Sin(i);
+        var embedding = new NamedTensor("model.embed_tokens.weight", [Vocabulary + 2, configuration.HiddenSize], rows);
+        var adapter = new LoraAdapter(fresh.Configuration, [.. fresh.Factors, embedding]);
+        var folder = Path.Combine(_folder, "enlarged");
+        string answer;
+        using (var model = LocalModel.Load(_folder, new() { Trainable = TrainableWeights.Lora, Adapter = adapter }))
+        {
+            Assert.AreEqual(Vocabulary + 2, model.Network.Configuration.VocabularySize);
+            model.FineTune(Rows, new NaturalLanguageObjective(), new() { Epochs = 1, LearningRate = 0.05 });
+            CollectionAssert.AreEqual(rows, model.ExportAdapter().Factors.Single(factor => factor.Name == embedding.Name).Values);
+            answer = model.Answer(["1+1?"], Short)[0].Text;
+            model.Save(folder);
+        }
+        using var again = LocalModel.Load(folder, new() { BaseModelFolder = _folder });
+        Assert.AreEqual(answer, again.Answer(["1+1?"], Short)[0].Text);
+    }
+
     [TestMethod]
     public void FineTune_SavedAndLoaded_AnswersTheSame()
     {

@@ -36,23 +36,24 @@ internal sealed class LlamaCppModel : IDisposable
     public int[] Tokenize(string text, bool addSpecial, bool parseSpecial) =>
         Array.ConvertAll(_weights.NativeHandle.Tokenize(text, addSpecial, parseSpecial, Encoding.UTF8), token => (int)token);
 
-    /// <summary>A key of the file's metadata; null without it.</summary>
-    public string? Metadata(string key) => _weights.Metadata.GetValueOrDefault(key);
+    /// <summary>The positions that the file says the model has.</summary>
+    public int ContextLength => _weights.ContextSize;
 
-    /// <summary>The natural log-probability of every token after the first ones, and the largest magnitude of a logit.</summary>
-    public (double[] LogProbabilities, double LargestLogit) Score(ReadOnlySpan<int> tokens, int promptLength)
+    /// <summary>The natural log-probability of every token after the first ones, and the root mean square of the logits.</summary>
+    public (double[] LogProbabilities, double Logits) Score(ReadOnlySpan<int> tokens, int promptLength)
     {
         var batch = Clear();
         for (var i = 0; i < tokens.Length; i++) batch.Add((LLamaToken)tokens[i], i, LLamaSeqId.Zero, logits: true);
         Decode(batch);
-        var (result, largest) = (new double[tokens.Length - promptLength], 0.0);
+        var (result, squares, count) = (new double[tokens.Length - promptLength], 0.0, 0);
         for (var i = promptLength; i < tokens.Length; i++)
         {
             var logits = _context.NativeHandle.GetLogitsIth(i - 1);
             result[i - promptLength] = LogProbability(logits, tokens[i]);
-            foreach (var logit in logits) largest = Math.Max(largest, Math.Abs(logit));
+            foreach (var logit in logits) squares += (double)logit * logit;
+            count += logits.Length;
         }
-        return (result, largest);
+        return (result, Math.Sqrt(squares / count));
     }
 
     /// <summary>The likeliest tokens after a prompt, one by one whatever they are, each with the distance of its logit to the second one.</summary>

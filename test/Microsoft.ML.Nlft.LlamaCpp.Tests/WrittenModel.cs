@@ -70,16 +70,17 @@ internal static class WrittenModel
     }
 
     /// <summary>What the managed engine computes for a sequence.</summary>
-    public static float[] Score(string folder, TokenSequence sequence, LoraAdapter? adapter = null)
+    public static double[] Score(string folder, TokenSequence sequence, LoraAdapter? adapter = null)
     {
         using var model = LocalModel.Load(folder, new() { Adapter = adapter });
-        return model.Network.Score([sequence])[0].LogProbabilities;
+        return Array.ConvertAll(model.Network.Score([sequence])[0].LogProbabilities, value => (double)value);
     }
 
-    /// <summary>The largest distance between two lists of log-probabilities.</summary>
-    public static double Distance(IReadOnlyList<float> ours, IReadOnlyList<double> theirs)
+    /// <summary>The root mean square of the distances between two lists of log-probabilities.</summary>
+    public static double Distance(IEnumerable<double> expected, IReadOnlyList<double> found)
     {
-        Assert.HasCount(ours.Count, theirs);
-        return ours.Zip(theirs, (a, b) => Math.Abs(a - b)).Max();
+        double[] distances = [.. expected.Zip(found, (a, b) => a - b)];
+        Assert.HasCount(distances.Length, found);
+        return Math.Sqrt(distances.Average(distance => distance * distance));
     }
 }

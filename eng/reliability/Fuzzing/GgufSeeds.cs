@@ -54,7 +54,7 @@ internal static class GgufSeeds
             + "{% if add_generation_prompt %}<|im_start|>{% endif %}");
 
     private static GgufBytes SentencePiece(GgufBytes bytes) => bytes.Add("tokenizer.ggml.model", "llama")
-        .Add("tokenizer.ggml.tokens", new[] { "<unk>", "<s>", "</s>", "<0x61>", "\u2581", "a", "b", "ab", "\u2581a", "  ", "\u2581\u2581", "1" })
+        .Add("tokenizer.ggml.tokens", new[] { "<unk>", "<s>", "</s>", "<0x61>", "\u2581", "a", "b", "ab", "\u2581a", "  ", "c", "1" })
         .Add("tokenizer.ggml.scores", new[] { 0f, 0, 0, 0, -9, -9, -9, -1, -2, 0, -3, -9 })
         .Add("tokenizer.ggml.token_type", new[] { 2, 3, 3, 6, 1, 1, 1, 1, 1, 4, 5, 1 })
         .Add("tokenizer.ggml.bos_token_id", 1u).Add("tokenizer.ggml.eos_token_id", 2u).Add("tokenizer.ggml.unknown_token_id", 0u);

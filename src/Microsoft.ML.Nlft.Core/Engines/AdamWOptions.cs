@@ -17,11 +17,27 @@ public sealed record AdamWOptions
     /// <summary>Added to the root of the second moment, above 0. Default 1e-8.</summary>
     public double Epsilon { get; init; } = 1e-8;
 
-    /// <summary>Decoupled weight decay, 0 or more. Default 0 (the published runs).</summary>
+    /// <summary>
+    /// Decoupled weight decay, 0 or more, of matrices and magnitudes; as in transformers' Trainer, not of norms and biases (<see cref="Decays"/>).
+    /// Default 0 (the published runs).
+    /// </summary>
     public double WeightDecay { get; init; }
 
     /// <summary>Largest global L2 norm of the gradients, above 0; infinity turns clipping off. Default 1.0.</summary>
     public double MaximumGradientNorm { get; init; } = 1.0;
+
+    /// <summary>Returns whether weight decay applies to a tensor: not if its name is that of a bias or of a norm's weight.</summary>
+    /// <param name="name">The name of a trained tensor, for example <c>model.layers.0.input_layernorm.weight</c>.</param>
+    public static bool Decays(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return name.Split('.') switch
+        {
+            [.., "bias"] => false,
+            [.., var module, "weight"] => !module.EndsWith("norm", StringComparison.Ordinal) && !module.StartsWith("ln_", StringComparison.Ordinal),
+            _ => true,
+        };
+    }
 
     /// <summary>Refuses the first option that is out of range.</summary>
     /// <exception cref="NlftException">An option is out of range; the message names it, its value and its range.</exception>

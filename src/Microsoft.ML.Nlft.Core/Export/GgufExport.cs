@@ -18,7 +18,8 @@ public static class GgufExport
     /// <remarks>
     /// Weights pass a few rows at a time: a merged weight W' is computed in float32 and rounded once, to the file's type. It is within
     /// u |W'| of the exact sum, with u = 2^-24 for F32, 2^-11 for F16 and 2^-8 for BF16. Q8_0 and Q4_0 round by ggml's reference rules: within
-    /// 0.0045 of the largest magnitude among the 32 weights of a block for Q8_0, and within 0.126 of it for Q4_0.
+    /// 0.0045 of the largest magnitude among the 32 weights of a block for Q8_0, and within 0.126 of it for Q4_0; plus 4e-6 and 3e-7, because the
+    /// scale of a block is a float16.
     /// </remarks>
     /// <param name="model">The base model.</param>
     /// <param name="adapter">The adapter to merge; null: none.</param>
@@ -64,14 +65,20 @@ public static class GgufExport
     {
         options.Validate();
         RequireFree(path, model, options);
+        if (adapter is not null && adapter.Extend(model.Configuration) != model.Configuration)
+        {
+            throw new NlftException("adapter, as GGUF", "an embedding or an output layer that the model does not have", "the model's own shapes",
+                "Merge the adapter into a model folder (nlft merge), and write that as GGUF.");
+        }
         var keys = GgufModelKeys.Of(model.Configuration);
-        var tokenizer = HuggingFaceTokenizer.Load(model.Documents, model.Configuration.VocabularySize);
+        var configuration = TokenizerConfiguration.Read(model.Documents);
+        var tokenizer = HuggingFaceTokenizer.Load(model.Documents, model.Configuration.VocabularySize, configuration);
         (string, object)[] metadata =
         [
             ("general.architecture", keys.Architecture.Name), ("general.type", "model"), ("general.name", NameOf(path, options)),
             ("general.file_type", FileType(options.Type)), ("general.quantization_version", 2u),
             .. keys.Keys,
-            .. TokenizerKeys.Of(model, tokenizer, ChatTemplate.Load(model.Documents)?.Source),
+            .. TokenizerKeys.Of(model, tokenizer, ChatTemplate.Load(model.Documents, configuration)?.Source),
         ];
         var tensors = new GgufModelTensors(model, keys.Architecture, options.Type, cancellationToken)
         {

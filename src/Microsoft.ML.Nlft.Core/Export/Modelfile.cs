@@ -14,8 +14,13 @@ internal static class Modelfile
     private const string Mark = "# Written by Microsoft.ML.Nlft.";
 
     /// <summary>Returns whether there is no such file yet, or one of this library.</summary>
-    public static bool MayReplace(string path) => !File.Exists(path)
-        || Encoding.UTF8.GetString(InputFile.ReadBytes(path, "a Modelfile", InputFile.MaximumTextBytes)).Split('\n')[0].TrimEnd('\r') == Mark;
+    public static bool MayReplace(string path)
+    {
+        if (FilePresence.Fault(path) == FilePresence.Nothing) return true;
+        using var file = InputFile.Open(path, "a Modelfile of Ollama");
+        var start = new byte[Mark.Length];
+        return file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && Encoding.UTF8.GetString(start) == Mark;
+    }
 
     /// <summary>Returns the contents.</summary>
     /// <param name="model">The GGUF file, in the same folder.</param>

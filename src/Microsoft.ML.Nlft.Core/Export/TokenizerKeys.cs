@@ -128,9 +128,23 @@ internal sealed class TokenizerKeys
         }
         for (var id = 0; id < scores.Length; id++)
         {
-            if (float.IsNaN(scores[id])) scores[id] = -(rank + id);
+            if (!float.IsNaN(scores[id])) continue;
+            RequireUnmade(id, merges);
+            scores[id] = -(rank + id);
         }
         return scores;
+    }
+
+    /// <summary>SentencePiece joins any two tokens into a third: one that no merge makes must not be such a third.</summary>
+    private void RequireUnmade(int id, JsonPlace merges)
+    {
+        if (_kinds[id] is not (TokenKind.Normal or TokenKind.UserDefined) || _definition.Vocabulary[id] is not { } token) return;
+        for (var cut = 1; cut < token.Length; cut++)
+        {
+            if (_definition.Vocabulary[token.AsSpan(0, cut)] < 0 || _definition.Vocabulary[token.AsSpan(cut)] < 0) continue;
+            throw new NlftException($"{merges.Subject}, as GGUF", $"no merge that makes \"{token}\", token {id}",
+                "a merge for every token that two tokens make, as llama.cpp joins them", Other);
+        }
     }
 
     /// <summary>

@@ -83,6 +83,23 @@ public static class ModelLayout
         return Enumerable.Range(0, configuration.LayerCount).SelectMany(layer => Layer(configuration, layer).Linears);
     }
 
+    /// <summary>
+    /// Returns every module that LoRA can adapt, in the order of the forward pass: the embedding as a layer from V tokens to H values, the linear
+    /// layers of the decoder layers, and the output layer.
+    /// </summary>
+    public static IEnumerable<LinearModule> AdaptableModules(ModelConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        var (c, vocabulary, hidden) = (configuration, configuration.VocabularySize, configuration.HiddenSize);
+        return [new(EmbeddingModule(c), hidden, vocabulary, false), .. LinearModules(c), new(HeadModule(c), vocabulary, hidden, c.HeadBias)];
+    }
+
+    /// <summary>Returns the path of the embedding.</summary>
+    public static string EmbeddingModule(ModelConfiguration configuration) => Names(configuration).Embedding;
+
+    /// <summary>Returns the path of the output layer.</summary>
+    public static string HeadModule(ModelConfiguration configuration) => Names(configuration).Head;
+
     /// <summary>Returns the modules of a decoder layer.</summary>
     /// <param name="configuration">The architecture.</param>
     /// <param name="layer">The index of the layer, 0 for the lowest.</param>

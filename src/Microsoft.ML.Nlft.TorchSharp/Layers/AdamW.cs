@@ -3,9 +3,9 @@ using Microsoft.ML.Nlft.Engines;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// AdamW (arXiv 1711.05101, algorithm 2, as PyTorch computes it): w -= lr decay w; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
-/// w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps), where g is scaled so that the global norm does not exceed the limit. In
-/// float32.
+/// AdamW (arXiv 1711.05101, algorithm 2, as PyTorch computes it): w -= lr decay w, unless w is a norm or a bias; m = b1 m + (1-b1) g;
+/// v = b2 v + (1-b2) g^2; w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps), where g is scaled so that the global norm does not exceed the
+/// limit. In float32.
 /// </summary>
 internal static class AdamW
 {
@@ -29,7 +29,7 @@ internal static class AdamW
             g.mul_(clip);
             store.Moment1.mul_(beta1).add_(g, alpha: rest1);
             store.Moment2.mul_(beta2).addcmul_(g, g, rest2);
-            if (options.WeightDecay > 0) store.Values.mul_(decay);
+            if (options.WeightDecay > 0) store.Decay(decay);
             var root = store.Moment2.sqrt().mul_(inverse).Plus(epsilon);
             store.Values.addcdiv_(store.Moment1, root, size);
             store.Version++;

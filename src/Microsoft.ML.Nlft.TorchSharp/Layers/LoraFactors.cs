@@ -15,9 +15,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// <param name="dropout">The probability of dropout, 0 for none.</param>
 internal sealed class LoraFactors(int number, ParameterStore store, Parameter a, Parameter b, double scaling, double dropout) : IDisposable
 {
-    private const double SmallestNorm = 1e-15; // a row of zeros stays zero
-
-    private readonly Scalar _scaling = scaling, _trainingScaling = scaling / (1 - dropout);
+    // Fields: temporary scalars could be collected during the native call.
+    private readonly Scalar _scaling = scaling, _trainingScaling = scaling / (1 - dropout), _smallestNorm = 1e-15; // a row of zeros stays zero
     private Tensor? _norms; // n, of the values of this version
     private int _version;
 
@@ -39,14 +38,23 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
     /// </summary>
     public Tensor AddTo(PassContext context, Linear layer, Tensor x, Tensor y, Tensor? rows)
     {
-        var kept = context.Dropout is { } masks ? x * masks.Mask(number, dropout, x.shape[1], rows) : x;
-        var low = functional.linear(kept, A.Values.to_type(x.dtype));
-        y = y.add(functional.linear(low, B.Values.to_type(x.dtype)), alpha: context.Dropout is null ? _scaling : _trainingScaling);
+        y = y.add(functional.linear(Product(context, x, rows), B.Values.to_type(x.dtype)), alpha: Scaling(context));
         if (IsPlain) return y;
         if (Magnitude is not null) y = y * (Magnitude.Values / Norms(layer.Weight)).to_type(x.dtype);
         if (Bias is not null) y = y.add(Bias.Values.to_type(x.dtype), alpha: _scaling);
         return layer.Bias is null ? y : y.Plus(layer.Bias.Values);
     }
+
+    /// <summary>Returns scaling * dropout(x) A^T, of which the product with B^T is the adapter's share.</summary>
+    public Tensor Low(PassContext context, Tensor x, Tensor? rows) => Product(context, x, rows) * Scaling(context);
+
+    private Tensor Product(PassContext context, Tensor x, Tensor? rows)
+    {
+        var kept = context.Dropout is { } masks ? x * masks.Mask(number, dropout, x.shape[1], rows) : x;
+        return functional.linear(kept, A.Values.to_type(x.dtype));
+    }
+
+    private Scalar Scaling(PassContext context) => context.Dropout is null ? _scaling : _trainingScaling;
 
     public void Dispose() => _norms?.Dispose();
 
@@ -59,8 +67,7 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
         using var off = no_grad();
         var w = weight.Values.to_type(float32);
         if (weight.Scales is not null) w = w * weight.Scales.to_type(float32).unsqueeze(1);
-        using Scalar smallest = SmallestNorm;
-        _norms = w.add(B.Values.mm(A.Values), alpha: _scaling).norm(1).clamp_min(smallest).DetachFromDisposeScope();
+        _norms = w.add(B.Values.mm(A.Values), alpha: _scaling).norm(1).clamp_min(_smallestNorm).DetachFromDisposeScope();
         _version = store.Version;
         return _norms;
     }

@@ -12,24 +12,29 @@ internal sealed class Network : IDisposable
     private readonly List<ulong> _adapted = [];
     private readonly ModelFolder _folder;
     private readonly DeviceContext _context;
+    private readonly LoraAdapter? _adapter;
+    private readonly HashSet<string> _names; // of the parameters
     private readonly bool _trainAll, _int8;
 
     public Network(ModelLoadOptions options, DeviceContext context, bool int8, CancellationToken cancellationToken)
     {
         (_folder, _context, _int8, _trainAll) = (options.Folder, context, int8, options.Trainable == TrainableWeights.All);
         var c = _folder.Configuration;
-        var adapter = _trainAll || (options.Adapter is null && options.Trainable == TrainableWeights.None) ? null
+        _adapter = _trainAll || (options.Adapter is null && options.Trainable == TrainableWeights.None) ? null
             : options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), _folder, options.Seed);
-        adapter?.EnsureFits(c);
-        Lora = adapter?.Configuration;
+        _adapter?.EnsureFits(c);
+        c = Configuration = _adapter?.Extend(c) ?? c;
+        Lora = _adapter?.Configuration;
         (string, int[])[] layout = _trainAll
             ? [.. ModelLayout.Weights(c).Select(weight => (weight.Name, weight.Shape.Select(size => (int)size).ToArray()))]
-            : [.. adapter?.Factors.Select(factor => (factor.Name, factor.Shape)) ?? []];
+            : [.. _adapter?.Trained.Select(factor => (factor.Name, factor.Shape)) ?? []];
+        _names = layout.Select(tensor => tensor.Item1).ToHashSet();
         Parameters = new ParameterStore(layout, trainable: options.Trainable != TrainableWeights.None, context.Device);
         try
         {
-            Embedding = Load(ModelLayout.Embedding(c));
-            Positions = ModelLayout.Positions(c) is { } positions ? Load(positions) : null;
+            foreach (var factor in _adapter?.Trained ?? []) Parameters.Fill(factor.Name, factor.Values);
+            Embedding = new TokenEmbedding(Whole(ModelLayout.EmbeddingModule(c)), c.EmbeddingMultiplier,
+                ModelLayout.Positions(c) is { } positions ? Load(positions) : null);
             Layers = new DecoderLayer[c.LayerCount];
             for (var i = 0; i < Layers.Length; i++)
             {
@@ -37,10 +42,12 @@ internal sealed class Network : IDisposable
                 Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
             }
             FinalNorm = Norm(ModelLayout.FinalNorm(c));
-            Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), 1 / c.LogitsDivisor, c.LogitsSoftCap,
+            Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(ModelLayout.HeadModule(c)), 1 / c.LogitsDivisor, c.LogitsSoftCap,
                 ModelLayout.HeadBias(c) is { } bias ? Load(bias) : null);
-            if (adapter is not null) Attach(adapter);
+            if (Lora is not null) Attach(Lora);
             FirstTrainable = Array.FindIndex(Layers, layer => layer.IsTrainable);
+            if (Embedding.IsTrainable) FirstTrainable = 0;
+            else if (FirstTrainable < 0) FirstTrainable = Layers.Length;
         }
         catch
         {
@@ -49,10 +56,9 @@ internal sealed class Network : IDisposable
         }
     }
 
-    public Weight Embedding { get; }
-
-    /// <summary>The embedding of positions, or null.</summary>
-    public Weight? Positions { get; }
+    /// <summary>The architecture, with the adapter on.</summary>
+    public ModelConfiguration Configuration { get; }
+    public TokenEmbedding Embedding { get; }
     public DecoderLayer[] Layers { get; }
     public INorm FinalNorm { get; }
     public TokenHead Head { get; }
@@ -61,15 +67,18 @@ internal sealed class Network : IDisposable
     /// <summary>The dropout keys of the adapted modules, in the order of their numbers.</summary>
     public IReadOnlyList<ulong> Adapted => _adapted;
 
-    /// <summary>The tensors that an optimizer updates: all weights, or the LoRA factors.</summary>
+    /// <summary>The tensors that an optimizer updates: all weights, or those of the adapter.</summary>
     public ParameterStore Parameters { get; }
 
-    /// <summary>The lowest layer with a trainable tensor, where a backward pass ends; -1 if there is none.</summary>
+    /// <summary>
+    /// The lowest layer with a trainable tensor in it or below it, where a backward pass ends; the number of layers if there is none.
+    /// </summary>
     public int FirstTrainable { get; }
 
     public void Dispose()
     {
         foreach (var linear in Layers?.Where(layer => layer is not null).SelectMany(layer => layer.Linears) ?? []) linear.Lora?.Dispose();
+        Head?.Lora?.Dispose();
         _weights.ForEach(weight => weight.Dispose());
         Parameters.Dispose();
     }
@@ -128,32 +137,52 @@ internal sealed class Network : IDisposable
         return _weights[^1];
     }
 
-    private void Attach(LoraAdapter adapter)
+    /// <summary>Returns the weight of the embedding or the output layer: the adapter's, or the model's.</summary>
+    private Weight Whole(string module)
     {
-        foreach (var factor in adapter.Factors) Parameters.Fill(factor.Name, factor.Values);
+        var (name, model) = (module + LoraLayout.Weight, _folder.Configuration);
+        if (_adapter?.Factors.FirstOrDefault(factor => factor.Name == name) is not { } values)
+            return Load(module == ModelLayout.HeadModule(model) && !model.TieWordEmbeddings ? ModelLayout.Head(model) : ModelLayout.Embedding(model));
+        _weights.Add(Find(name) is { } trained ? new Weight(trained, _context) : new Weight(values, _context));
+        return _weights[^1];
+    }
+
+    private void Attach(LoraConfiguration lora)
+    {
         for (var i = 0; i < Layers.Length; i++)
         {
             if (Layers[i].FeedForward is not Experts experts) continue;
-            var modules = ModelLayout.Layer(_folder.Configuration, i);
-            (experts.GateUp, experts.Down) = (Factors(modules.GateUp[0]), Factors(modules.Down));
+            var modules = ModelLayout.Layer(Configuration, i);
+            (experts.GateUp, experts.Down) = (Stack(modules.GateUp[0]), Stack(modules.Down));
         }
-        var names = adapter.Factors.Select(factor => factor.Name).ToHashSet();
         foreach (var linear in Layers.SelectMany(layer => layer.Linears))
         {
-            if (Of(linear, LoraLayout.Bias) is { } bias) linear.Bias = new Weight(bias, _context);
-            if (adapter.Configuration.Resolve(linear.Module) is not { } target) continue;
-            linear.Lora = new LoraFactors(_adapted.Count, Parameters, Of(linear, LoraLayout.A)!, Of(linear, LoraLayout.B)!, target.Scaling,
-                adapter.Configuration.Dropout)
-            {
-                Magnitude = Of(linear, LoraLayout.Magnitude),
-                Bias = Of(linear, LoraLayout.BiasOfB),
-            };
-            _adapted.Add(DropoutMask.ModuleKey(linear.Module));
+            if (Find(linear.Module + LoraLayout.Bias) is { } bias) linear.Bias = new Weight(bias, _context);
+            linear.Lora = Factors(lora, linear.Module);
+        }
+        Head.Lora = Factors(lora, ModelLayout.HeadModule(Configuration));
+        if (lora.Resolve(ModelLayout.EmbeddingModule(Configuration)) is { } target)
+        {
+            Embedding.Attach(Parameters[target.Factors + LoraLayout.EmbeddingA], Parameters[target.Factors + LoraLayout.EmbeddingB],
+                target.Scaling);
         }
 
-        Parameter? Of(Linear linear, string part) => names.Contains(linear.Module + part) ? Parameters[linear.Module + part] : null;
-
-        ExpertFactors? Factors(LinearModule stack) => adapter.Configuration.Resolve(stack.Name) is { } target
-            ? new(Parameters[target.Factors + LoraLayout.A], Parameters[target.Factors + LoraLayout.B], stack.Experts, target.Scaling) : null;
+        ExpertFactors? Stack(LinearModule stack) => lora.Resolve(stack.Name) is { } adapted
+            ? new(Parameters[adapted.Factors + LoraLayout.A], Parameters[adapted.Factors + LoraLayout.B], stack.Experts, adapted.Scaling) : null;
     }
+
+    /// <summary>Returns the factors of a linear layer or the output layer; null if it is not adapted.</summary>
+    private LoraFactors? Factors(LoraConfiguration lora, string module)
+    {
+        if (lora.Resolve(module) is not { } target) return null;
+        _adapted.Add(DropoutMask.ModuleKey(module));
+        return new LoraFactors(_adapted.Count - 1, Parameters, Parameters[module + LoraLayout.A], Parameters[module + LoraLayout.B], target.Scaling,
+            lora.Dropout)
+        {
+            Magnitude = Find(module + LoraLayout.Magnitude),
+            Bias = Find(module + LoraLayout.BiasOfB),
+        };
+    }
+
+    private Parameter? Find(string name) => _names.Contains(name) ? Parameters[name] : null;
 }

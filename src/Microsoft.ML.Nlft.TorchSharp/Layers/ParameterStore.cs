@@ -52,6 +52,18 @@ internal sealed class ParameterStore : IDisposable
     public Tensor Moment1 => Training(1);
     public Tensor Moment2 => Training(2);
 
+    /// <summary>Multiplies the tensors to which weight decay applies by a factor, neighbours in one launch.</summary>
+    public void Decay(Scalar factor)
+    {
+        for (var i = 0; i < _parameters.Count;)
+        {
+            var (first, length) = (i, 0L);
+            for (; i < _parameters.Count && AdamWOptions.Decays(_parameters[i].Name); i++) length += Length(_parameters[i].Shape);
+            if (length > 0) _values.narrow(0, _parameters[first].Offset, length).mul_(factor);
+            else i++;
+        }
+    }
+
     public void ClearGradients()
     {
         if (_training.Length > 0) Gradients.zero_().Dispose();

@@ -7,12 +7,12 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// </summary>
 internal sealed class RmsNorm(Weight weight, double epsilon, bool plusOne) : INorm
 {
-    // Fields: temporary scalars, such as a missing factor of a sum, could be collected during the native call.
-    private readonly Scalar _epsilon = epsilon, _one = 1;
+    // Fields: temporary scalars, such as a missing factor of a sum or the exponent of square(), could be collected during the native call.
+    private readonly Scalar _epsilon = epsilon, _one = 1, _two = 2;
 
     public Tensor Forward(Tensor x)
     {
-        var inverse = x.square().mean([-1], keepdim: true, type: ScalarType.Float32).Plus(_epsilon).rsqrt();
+        var inverse = x.pow(_two).mean([-1], keepdim: true, type: ScalarType.Float32).Plus(_epsilon).rsqrt();
         if (plusOne) return (x * inverse * weight.Values.to_type(ScalarType.Float32).Plus(_one)).to_type(x.dtype);
         return (x * inverse).to_type(x.dtype) * weight.Values;
     }

@@ -26,6 +26,14 @@ internal sealed class Weight : IDisposable
         else _values = stored.to_type(_compute).DetachFromDisposeScope();
     }
 
+    /// <summary>Copies a frozen matrix to the device.</summary>
+    public Weight(NamedTensor values, DeviceContext context)
+    {
+        _compute = context.ComputeType;
+        using var scope = NewDisposeScope();
+        _values = tensor(values.Values, [.. values.Shape.Select(size => (long)size)]).to(context.Device).to_type(_compute).DetachFromDisposeScope();
+    }
+
     /// <summary>Wraps a trainable weight, whose values are already in the parameter.</summary>
     public Weight(Parameter parameter, DeviceContext context, bool transposed = false) =>
         (_compute, _values, Parameter, _transposed) = (context.ComputeType, parameter.Values, parameter, transposed);
@@ -43,6 +51,8 @@ internal sealed class Weight : IDisposable
     public Tensor Values => (_transposed ? _values.t() : _values).to_type(_compute);
 
     public long Rows => _values.shape[0];
+
+    public long Columns => _values.shape[1];
 
     /// <summary>Returns rows [first, first + count) in the compute type.</summary>
     public Tensor Range(long first, long count) => _values.narrow(0, first, count).to_type(_compute);

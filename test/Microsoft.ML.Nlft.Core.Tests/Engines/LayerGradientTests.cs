@@ -314,6 +314,72 @@ public class LayerGradientTests
         Numbers.CheckGradient("W", weight.Parameter.Values, weight.Parameter.Gradient, Loss);
     }
 
+    [TestMethod]
+    [DataRow(0.0, 1, 0f)]
+    [DataRow(0.0, 3, 0f)]
+    [DataRow(0.4, 3, 0f)]
+    [DataRow(0.0, 2, 3f)]
+    [DataRow(0.3, 3, 2f)]
+    public void TokenHeadBackward_FactorsOfAnAdapter_MatchesFiniteDifferences(double dropout, int rank, float cap)
+    {
+        using var folder = TinyModels.Create();
+        var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable: false);
+        var a = new Parameter("a", [rank, Hidden], Numbers.Random(rank, Hidden, 2).Data);
+        var b = new Parameter("b", [TinyModels.Vocabulary, rank], Numbers.Random(TinyModels.Vocabulary, rank, 3).Data);
+        var head = new TokenHead(weight, scale: 0.5f, cap) { Lora = new LoraFactors("lm_head", a, b, 1.5, dropout) };
+        var context = Context(4) with { Training = true };
+        var h = Numbers.Random(4, Hidden, 1);
+        int[] targets = [0, 5, TinyModels.Vocabulary - 1, 5];
+        float[] c = [0.5f, -1.25f, 2, 0], logP = new float[4], logSums = new float[4];
+        var (mostLikely, dh) = (new bool[4], Matrix.Zeros(4, Hidden));
+        double Loss()
+        {
+            head.Forward(context, h, targets, logP, logSums, mostLikely, dh);
+            return -logP.Zip(c, (p, w) => (double)p * w).Sum();
+        }
+        Loss();
+        head.Backward(context, h, targets, logSums, c, dh);
+        (var gradient, dh) = (dh, Matrix.Zeros(4, Hidden));
+        Numbers.CheckGradient("h", h.Span, gradient.Span, Loss);
+        Numbers.CheckGradient("A", a.Values, a.Gradient, Loss);
+        Numbers.CheckGradient("B", b.Values, b.Gradient, Loss);
+
+        var logits = Matrix.Zeros(4, TinyModels.Vocabulary);
+        head.Logits(context, h, logits);
+        Loss();
+        for (var i = 0; i < 4; i++) Assert.AreEqual(logits[i][targets[i]] - logSums[i], logP[i], 1e-5);
+    }
+
+    [TestMethod]
+    [DataRow(1, 1f, false)]
+    [DataRow(3, 1f, false)]
+    [DataRow(3, 2.5f, false)]
+    [DataRow(2, 0.5f, true)]
+    [DataRow(0, 3f, true)]
+    public void TokenEmbeddingBackward_RepeatedTokens_MatchesFiniteDifferences(int rank, float multiplier, bool trainable)
+    {
+        using var folder = TinyModels.Create();
+        var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable);
+        var a = new Parameter("a", [rank, TinyModels.Vocabulary], Numbers.Random(rank, TinyModels.Vocabulary, 2).Data);
+        var b = new Parameter("b", [Hidden, rank], Numbers.Random(Hidden, rank, 3).Data);
+        var embedding = new TokenEmbedding(weight, multiplier, positions: null) { Lora = rank == 0 ? null : new EmbeddingFactors(a, b, 0.7) };
+        var batch = PackedBatch.Create([(int[])[3, 1, 3, 0], (int[])[3, 7]], TinyModels.Configuration, [7, 8]);
+        var context = new EngineContext(new Workers(2), new Workspace(), batch, Training: true);
+        var r = Numbers.Random(6, Hidden, 4);
+        double Loss()
+        {
+            var x = embedding.Forward(context);
+            var loss = Numbers.Dot(x, r);
+            context.Return(x);
+            return loss;
+        }
+        embedding.Backward(context, r);
+        if (trainable) Numbers.CheckGradient("W", weight.Parameter!.Values, weight.Parameter.Gradient, Loss);
+        if (rank == 0) return;
+        Numbers.CheckGradient("A", a.Values, a.Gradient, Loss);
+        Numbers.CheckGradient("B", b.Values, b.Gradient, Loss);
+    }
+
     /// <summary>A batch of sequences of the given lengths, with the dropout seeds 7, 8, ...</summary>
     internal static EngineContext Context(params int[] lengths)
     {

@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.ChatTemplates;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Export;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tokenization;
@@ -27,7 +29,10 @@ public sealed class GgufExportTests
             "llama3",
             s_llama with
             {
-                Rope = new() { Type = "llama3", Factor = 8, LowFrequencyFactor = 1, HighFrequencyFactor = 4, OriginalMaximumPositions = 8192 },
+                Rope = new()
+                {
+                    Type = "llama3", Theta = 500000, Factor = 8, LowFrequencyFactor = 1, HighFrequencyFactor = 4, OriginalMaximumPositions = 8192,
+                },
             }
         ],
         ["qwen2", s_llama with { ModelType = "qwen2", QkvBias = true }],
@@ -71,7 +76,7 @@ public sealed class GgufExportTests
             CollectionAssert.AreEqual(before.Encode(text, addSpecialTokens: true), after.Encode(text, addSpecialTokens: true), text);
             CollectionAssert.AreEqual(before.Encode(text, false, [Range.All]), after.Encode(text, false, [Range.All]), text);
         }
-        Assert.AreEqual(ByteModelFolder.ChatMl, ChatTemplates.ChatTemplate.Load(path)!.Source);
+        Assert.AreEqual(ByteModelFolder.ChatMl, ChatTemplate.Load(path)!.Source);
         Assert.AreEqual("<s>", after.BeginningOfSequenceToken);
         Assert.AreEqual("</s>", after.EndOfSequenceToken);
     }
@@ -157,6 +162,30 @@ public sealed class GgufExportTests
         var folder = TinyModels.NewFolder();
         Expect(message, () => GgufExport.Write(source, null, Path.Combine(folder, "model.gguf")));
         Assert.IsEmpty(Directory.GetFileSystemEntries(folder));
+    }
+
+    [TestMethod]
+    [TestCategory("Conformance")]
+    [DataRow("bert", "model.type\", as GGUF: found \"WordPiece\"; expected BPE")]
+    [DataRow("t5", "model.type\", as GGUF: found \"Unigram\"; expected BPE")]
+    [DataRow("bpe-end-of-word", "model.end_of_word_suffix\", as GGUF: found \"</w>\"; expected null")]
+    [DataRow("bpe-continuing-prefix", "model.continuing_subword_prefix\", as GGUF: found \"##\"; expected null")]
+    [DataRow("gpt2-prefix-space", "\"pre_tokenizer\", as GGUF")]
+    [DataRow("added-token-flags", "\"normalizer\", as GGUF")]
+    [DataRow("bpe-unk-fused", "\"normalizer\", as GGUF")]
+    [DataRow("gpt4o", "\"pre_tokenizer\", as GGUF")] // llama.cpp splits alike and does not ignore merges
+    [DataRow("metaspace-first-split", "\"pre_tokenizer\", as GGUF")]
+    [DataRow("post-two-tokens", "\"post_processor\", as GGUF")]
+    [DataRow("gemma", "\"model.merges\", as GGUF: found no merge that makes")]
+    public void Write_TokenizerThatLlamaCppDoesNotHave_IsRefusedByName(string tokenizer, string message)
+    {
+        var path = Fixtures.Path_("golden", "tokenizers", tokenizer);
+        if (!Directory.Exists(path)) Assert.Inconclusive("the shared test data are not there");
+        var rows = HuggingFaceTokenizer.Load(path).VocabularySize;
+        using var model = TinyModels.Create(1, s_llama with { VocabularySize = rows, EndOfSequenceIds = [0] });
+        foreach (var file in Directory.GetFiles(path, "*.json").Where(file => !file.EndsWith("expected.json", StringComparison.Ordinal)))
+            File.Copy(file, Path.Combine(model.Path, Path.GetFileName(file)));
+        Expect(message, () => GgufExport.Write(model, null, Path.Combine(TinyModels.NewFolder(), "model.gguf")));
     }
 
     /// <summary>The file's context ends where the sliding window or the change of frequencies begins.</summary>
@@ -258,9 +287,9 @@ public sealed class GgufExportTests
     {
         using var source = Create(s_llama);
         var folder = TinyModels.NewFolder();
-        using var model = LocalModel.Load(source.Path, new() { Trainable = Engines.TrainableWeights.All });
-        var weights = model.Network.Export(Engines.ModelState.Weights);
-        model.Network.Import(Engines.ModelState.Weights,
+        using var model = LocalModel.Load(source.Path, new() { Trainable = TrainableWeights.All });
+        var weights = model.Network.Export(ModelState.Weights);
+        model.Network.Import(ModelState.Weights,
             [.. weights.Select(tensor => tensor with { Values = Array.ConvertAll(tensor.Values, x => x * 2) })]);
         model.SaveGguf(Path.Combine(folder, "model.gguf"), new() { Type = GgufType.F32 });
         using var written = ModelFolder.Open(Path.Combine(folder, "model.gguf"));

@@ -16,7 +16,6 @@ public sealed class PreTokenizerNameTests
     [DataRow("llama3-without-ignore-merges", "dbrx")]
     [DataRow("qwen2", "qwen2")]
     [DataRow("smollm", "smollm")]
-    [DataRow("gpt4o", "gpt-4o")]
     public void Of_KnownSteps_IsTheirName(string folder, string name)
     {
         if (!Directory.Exists(Fixtures.Path_("golden", "tokenizers", folder))) Assert.Inconclusive("the shared test data are not there");

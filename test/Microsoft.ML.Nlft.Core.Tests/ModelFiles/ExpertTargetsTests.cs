@@ -164,8 +164,10 @@ public sealed class ExpertTargetsTests
         float[] file = [.. Enumerable.Range(0, Outputs * rank * experts).Select(i => (float)i)];
         var values = StackedFactor.ByExpert(file, experts);
         for (var e = 0; e < experts; e++)
+        {
             for (var o = 0; o < Outputs; o++)
                 for (var k = 0; k < rank; k++) Assert.AreEqual(file[(o * rank + k) * experts + e], values[(e * Outputs + o) * rank + k]);
+        }
         CollectionAssert.AreEqual(file, StackedFactor.InFile(values, experts));
     }
 }

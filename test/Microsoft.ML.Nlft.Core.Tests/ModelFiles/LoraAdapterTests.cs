@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tests.ModelFiles;
@@ -170,7 +172,10 @@ public sealed class LoraAdapterTests
             "option Dropout: found 0.5; expected 0 beside TargetParameters (experts.gate_up_proj). Set it to 0: PEFT has no "
                 + "dropout for parameters."],
         ["""{"trainable_token_indices": [5]}""", $"\"trainable_token_indices\": found [5]; expected nothing, null or false. {Merge}"],
-        ["""{"modules_to_save": ["lm_head"]}""", $"\"modules_to_save\": found [\"lm_head\"]; expected nothing, null or false. {Merge}"],
+        ["""{"modules_to_save": ["lm_head", "norm"]}""",
+            $"\"modules_to_save\": found [\"lm_head\",\"norm\"]; expected embed_tokens, lm_head or both. {Merge}"],
+        ["""{"modules_to_save": ["embed_tokens"], "ensure_weight_tying": true}""", "\"ensure_weight_tying\": found true; expected nothing, null or "
+            + $"false beside an adapted or saved embedding or output layer. {Merge}"],
         ["""{"alora_invocation_tokens": [1]}""", $"\"alora_invocation_tokens\": found [1]; expected nothing, null or false. {Merge}"],
         ["""{"use_qalora": true}""", $"\"use_qalora\": found true; expected nothing, null or false. {Merge}"],
         ["""{"arrow_config": {"top_k": 3}}""", "\"arrow_config\": found {\"top_k\":3}; expected nothing, null or false. " + Merge],
@@ -183,10 +188,10 @@ public sealed class LoraAdapterTests
         ["""{"exclude_modules": 3}""", $"\"exclude_modules\": found 3; expected a list of strings. {Correct}"],
         ["""{"target_modules": "all-linear", "layers_to_transform": [1]}""",
             $"\"layers_to_transform\": found [1]; expected null, as target_modules is a pattern. {Correct}"],
-        ["""{"target_modules": ["q_proj", "lm_head"]}""",
-            $"\"target_modules\": found [\"q_proj\",\"lm_head\"]; expected linear layers of the decoder, without embed_tokens and lm_head. {Merge}"],
-        ["""{"target_modules": ["model.embed_tokens"]}""",
-            $"\"target_modules\": found [\"model.embed_tokens\"]; expected linear layers of the decoder, without embed_tokens and lm_head. {Merge}"],
+        ["""{"target_modules": ["q_proj", "lm_head"], "use_dora": true}""",
+            $"\"target_modules\": found [\"q_proj\",\"lm_head\"]; expected none of embed_tokens and lm_head beside use_dora or lora_bias. {Merge}"],
+        ["""{"target_modules": ["model.embed_tokens"], "lora_bias": true}""", "\"target_modules\": found [\"model.embed_tokens\"]; expected none of "
+            + $"embed_tokens and lm_head beside use_dora or lora_bias. {Merge}"],
         ["""{"target_modules": []}""", $"\"target_modules\": found []; expected a list of names, a regular expression or \"all-linear\". {Correct}"],
         ["""{"target_modules": ["up_proj", 3]}""", $"\"target_modules\": found [\"up_proj\",3]; expected a list of strings. {Correct}"],
         ["""{"r": 0}""", $"\"r\": found 0; expected an integer from 1 to 65536. {Correct}"],
@@ -230,8 +235,8 @@ public sealed class LoraAdapterTests
         [new[] { $"base_model.model.{Up}.lora_A.weight" }, new long[] { 6 },
             $"tensor \"base_model.model.{Up}.lora_A.weight\": found shape [6]; expected two sizes above 0. {Incomplete}"],
         [new[] { "base_model.model.lm_head.lora_A.weight" }, new long[] { 2, 3 },
-            $"tensor \"base_model.model.lm_head.lora_A.weight\": found a module that cannot be adapted; expected a linear layer of the decoder, such "
-                + $"as model.layers.N.self_attn.q_proj or model.layers.N.mlp.up_proj. {Retrain}"],
+            "tensor \"base_model.model.lm_head.lora_A.weight\": found a factor of a module that target_modules does not name; expected factors of "
+                + "targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],
         [new[] { "base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight" }, new long[] { 2, 3 },
             "tensor \"base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight\": found a factor of a module that target_modules does not name; "
                 + "expected factors of targeted modules. Correct target_modules in adapter_config.json, or take the file that belongs to it."],
@@ -244,9 +249,11 @@ public sealed class LoraAdapterTests
         [new[] { $"base_model.model.{Up}.lora_B.bias" }, new long[] { 5 },
             $"tensor \"base_model.model.{Up}.lora_B.bias\": found a bias of a factor (lora_bias); expected base_model.model.MODULE.lora_A.weight "
                 + $"or .lora_B.weight. {Retrain}"],
-        [new[] { "base_model.model.lm_head.weight" }, new long[] { 7, 3 },
-            $"tensor \"base_model.model.lm_head.weight\": found a whole matrix, which the adapter replaces (modules_to_save, or an enlarged "
-                + $"vocabulary); expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
+        [new[] { "base_model.model.model.norm.weight" }, new long[] { 7, 3 },
+            "tensor \"base_model.model.model.norm.weight\": found a tensor that is not a LoRA factor; expected "
+                + $"base_model.model.MODULE.lora_A.weight or .lora_B.weight. {Retrain}"],
+        [new[] { "base_model.model.lm_head.weight" }, new long[] { 7 },
+            $"tensor \"base_model.model.lm_head.weight\": found shape [7]; expected two sizes above 0. {Incomplete}"],
         [new[] { $"base_model.model.{Up}.lora_A.default.weight" }, new long[] { 2, 3 },
             $"tensor \"base_model.model.{Up}.lora_A.default.weight\": found a factor with the adapter's name \"default\" in it, as state_dict() "
                 + "names it; expected base_model.model.MODULE.lora_A.weight or .lora_B.weight. Save the adapter with PEFT's save_pretrained, which "
@@ -378,6 +385,87 @@ public sealed class LoraAdapterTests
         Assert.IsEmpty(folder.Files());
     }
 
+    /// <summary>What every kind of adapter has beside A and B, and how it starts.</summary>
+    [TestMethod]
+    public void Create_EveryKind_LeavesTheModelAsItIsAtFirst()
+    {
+        using var model = TinyModels.Create(1, TinyModels.Configuration with
+        {
+            ModelType = "llama", QueryKeyNorm = false, QkvBias = true, OutputBias = true,
+        });
+        var modules = new LoraConfiguration { Rank = 2, TargetModules = ["q_proj", "up_proj"] };
+        (LoraConfiguration, string[])[] kinds =
+        [
+            (modules with { UseDora = true }, ["model.layers.0.self_attn.q_proj.lora_magnitude_vector"]),
+            (modules with { LoraBias = true }, ["model.layers.1.mlp.up_proj.lora_B.bias"]),
+            (modules with { Bias = TrainedBiases.LoraOnly }, ["model.layers.0.self_attn.q_proj.bias"]),
+            (modules with { Bias = TrainedBiases.All }, ["model.layers.0.self_attn.k_proj.bias", "model.layers.0.self_attn.v_proj.bias"]),
+            (modules with { ModulesToSave = ["lm_head", "embed_tokens"] }, ["lm_head.weight", "model.embed_tokens.weight"]),
+            (modules with { TargetModules = ["embed_tokens", "lm_head"] },
+                ["model.embed_tokens.lora_embedding_A", "model.embed_tokens.lora_embedding_B", "lm_head.lora_A"]),
+        ];
+        var sequence = new TokenSequence((int[])[3, 14, 15, 9, 26, 5, 30, 8, 2], 3);
+        using var plain = new ManagedEngine().Load(new ModelLoadOptions { Folder = model });
+        var expected = plain.Score([sequence])[0].LogProbabilities.Select(p => (double)p).ToArray();
+        foreach (var (configuration, names) in kinds)
+        {
+            var adapter = LoraAdapter.Create(configuration, model, seed: 3);
+            adapter.EnsureFits(model.Configuration);
+            foreach (var name in names) Assert.IsTrue(adapter.Factors.Any(factor => factor.Name == name), name);
+            using var adapted = new ManagedEngine().Load(new ModelLoadOptions { Folder = model, Adapter = adapter });
+            NumberAssert.AreClose(expected, adapted.Score([sequence])[0].LogProbabilities, 1e-5, names[0]);
+            using var folder = new TemporaryFolder();
+            adapter.Save(folder.Path);
+            LoraAdapter.Load(folder.Path).EnsureFits(model.Configuration);
+        }
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => LoraAdapter.Create(kinds[0].Item1, model.Configuration, seed: 3)).Message,
+            "a fresh adapter, \"model.layers.0.self_attn.q_proj.weight\": found no weights of the model; expected the model's folder");
+    }
+
+    public static IEnumerable<object[]> NotTogether =>
+    [
+        [new LoraConfiguration { TargetModules = ["lm_head"], UseDora = true }, "option TargetModules: found lm_head"],
+        [new LoraConfiguration { TargetPattern = ".*embed_tokens", LoraBias = true }, "option TargetModules: found model.embed_tokens"],
+        [new LoraConfiguration { TargetModules = ["lm_head", "q_proj"], ModulesToSave = ["lm_head"] }, "option TargetModules: found lm_head"],
+        [new LoraConfiguration { ModulesToSave = ["norm"] }, "option ModulesToSave: found norm; expected embed_tokens, lm_head or both"],
+        [new LoraConfiguration { UseDora = true, LoraBias = true }, "option LoraBias: found true; expected false beside UseDora"],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(NotTogether))]
+    public void Create_KindsThatDoNotGoTogether_AreRefused(LoraConfiguration configuration, string expected)
+    {
+        using var model = TinyModels.Create();
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => LoraAdapter.Create(configuration, model, seed: 3)).Message, expected);
+    }
+
+    /// <summary>An embedding with more rows makes the vocabulary; the other end must have as many, where it is another matrix.</summary>
+    [TestMethod]
+    [DataRow(true, 34, 0, null)]
+    [DataRow(true, 34, 34, null)]
+    [DataRow(false, 34, 34, null)]
+    [DataRow(false, 34, 0, "adapter, tensor \"lm_head.weight\": found no such factor; expected one of shape [34, 12]")]
+    [DataRow(false, 34, 33, "adapter, tensor \"lm_head.weight\": found shape [33, 12]; expected [34, 12]")]
+    [DataRow(true, 0, 34, "adapter, tensor \"lm_head.weight\": found shape [34, 12]; expected [31, 12]")]
+    public void EnsureFits_EnlargedVocabulary_NeedsBothEndsOrASharedOne(bool tied, int embedding, int head, string? refusal)
+    {
+        var model = TinyModels.Configuration with { TieWordEmbeddings = tied };
+        var adapter = LoraAdapter.Create(new LoraConfiguration { Rank = 2 }, model, seed: 3);
+        (string Name, int Rows)[] ends = [("model.embed_tokens.weight", embedding), ("lm_head.weight", head)];
+        var tensors = ends.Where(end => end.Rows > 0).Select(end => new NamedTensor(end.Name, [end.Rows, 12], new float[end.Rows * 12]));
+        var enlarged = new LoraAdapter(adapter.Configuration, [.. adapter.Factors, .. tensors]);
+        if (refusal is null)
+        {
+            enlarged.EnsureFits(model);
+            Assert.AreEqual(34, enlarged.Extend(model).VocabularySize);
+            CollectionAssert.AreEqual(adapter.Factors.ToArray(), enlarged.Trained.ToArray());
+        }
+        else
+        {
+            StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() => enlarged.EnsureFits(model)).Message, refusal);
+        }
+    }
+
     [TestMethod]
     public void Create_FreshAdapter_FitsItsModelAndNoOther()
     {
@@ -403,8 +491,8 @@ public sealed class LoraAdapterTests
             folder.Refusal(() => adapter.EnsureFits(model with { LayerCount = 2 })));
         Assert.AreEqual($"adapter, tensor \"model.layers.0.self_attn.k_proj.lora_A\": found shape [4, 32]; expected [4, 64]. {Remedy}",
             folder.Refusal(() => adapter.EnsureFits(model with { HiddenSize = 64 })));
-        Assert.AreEqual("option TargetModules: found lm_head; expected at least one linear layer of the model. Name some of q_proj, k_proj, v_proj, "
+        Assert.AreEqual("option TargetModules: found lm_tail; expected at least one layer of the model. Name some of q_proj, k_proj, v_proj, "
             + "o_proj, gate_proj, up_proj, down_proj.",
-            folder.Refusal(() => LoraAdapter.Create(new LoraConfiguration { TargetModules = ["lm_head"] }, model, seed: 3)));
+            folder.Refusal(() => LoraAdapter.Create(new LoraConfiguration { TargetModules = ["lm_tail"] }, model, seed: 3)));
     }
 }

@@ -74,6 +74,50 @@ public sealed class MergedModelTests
             Assert.IsTrue(embedding.Bytes.Span.SequenceEqual(merged.RawTensor(name).Bytes.Span), name);
     }
 
+    /// <summary>Factors for one use of a matrix that serves two cannot be merged into it.</summary>
+    [TestMethod]
+    [DataRow("""{"target_modules": ["lm_head"], "r": 2}""", "lm_head")]
+    [DataRow("""{"target_modules": ["embed_tokens", "q_proj"], "r": 2}""", "model.embed_tokens")]
+    [DataRow("""{"target_modules": ["embed_tokens", "lm_head"], "r": 2}""", "model.embed_tokens")]
+    public void MergeInto_FactorsOfATiedEmbedding_IsRefusedByName(string settings, string module)
+    {
+        using var folder = new TemporaryFolder();
+        using var source = Model(folder);
+        var refusal = folder.Refusal(() => Adapter(source, settings).MergeInto(source, folder.File("merged")));
+        Assert.AreEqual($"adapter, \"{module}\": found factors for one use of a matrix that is embedding and output layer; expected a model with two "
+            + "matrices. Use base model and adapter side by side.", refusal);
+        Assert.IsFalse(Directory.Exists(folder.File("merged")));
+    }
+
+    /// <summary>A whole matrix of a tied model makes two of one, more rows make a larger vocabulary, in one file or in shards.</summary>
+    [TestMethod]
+    [DataRow("""{"target_modules": ["q_proj"], "r": 2, "modules_to_save": ["lm_head"]}""", 0, 1)]
+    [DataRow("""{"target_modules": ["q_proj"], "r": 2, "modules_to_save": ["embed_tokens"]}""", 0, 1)]
+    [DataRow("""{"target_modules": ["q_proj"], "r": 2, "modules_to_save": ["embed_tokens", "lm_head"]}""", 0, 3)]
+    [DataRow("""{"target_modules": ["q_proj"], "r": 2}""", 3, 1)]
+    [DataRow("""{"target_modules": ["q_proj"], "r": 2}""", 3, 2)]
+    public void MergeInto_WholeMatrices_HasTheAdaptersScores(string settings, int added, int shards)
+    {
+        using var folder = new TemporaryFolder();
+        using var single = Model(folder);
+        if (shards > 1) Shards.Write(folder.File("shards"), single, shards);
+        using var source = ModelFolder.Open(shards > 1 ? folder.File("shards") : single.Path);
+        var adapter = Adapter(source, settings);
+        var rows = TinyModels.Vocabulary + added;
+        if (added > 0)
+        {
+            var values = Values(new Random(5), rows * TinyModels.Configuration.HiddenSize, TensorType.F32);
+            adapter = new LoraAdapter(adapter.Configuration, [.. adapter.Factors, new("model.embed_tokens.weight", [rows, 12], values)]);
+        }
+        adapter.MergeInto(source, folder.File("merged"));
+        NumberAssert.AreClose(Score(source.Path, adapter), [.. Score(folder.File("merged")).Select(p => (float)p)], 1e-4, settings);
+        using var merged = ModelFolder.Open(folder.File("merged"));
+        Assert.AreEqual((rows, added > 0), (merged.Configuration.VocabularySize, merged.Configuration.TieWordEmbeddings));
+        Assert.AreEqual(added > 0, ModelConfiguration.Load(folder.File("merged")).TieWordEmbeddings);
+        Assert.AreEqual(shards > 1, merged.IsSharded);
+        if (added == 0) CollectionAssert.Contains(merged.TensorNames.ToArray(), "lm_head.weight");
+    }
+
     [TestMethod]
     public void MergeInto_FolderNotFree_IsRefusedAndLeftAlone()
     {
@@ -220,7 +264,7 @@ public sealed class MergedModelTests
         using var folder = new TemporaryFolder();
         var (configuration, _) = LoraConfigurationJson.Load(folder.Write("adapter_config.json", WithType(settings)));
         var random = new Random(11);
-        var adapter = LoraAdapter.Create(configuration, model.Configuration, seed: 1);
+        var adapter = LoraAdapter.Create(configuration, model, seed: 1);
         foreach (var factor in adapter.Factors) Values(random, factor.Values.Length, TensorType.F32).CopyTo(factor.Values, 0);
         return adapter;
     }

@@ -37,15 +37,6 @@ public sealed class TransformersFolderTests
     };
 
     [TestMethod]
-    [DynamicData(nameof(TransformersGolden.RefusedAdapters), typeof(TransformersGolden))]
-    public void Load_UnsupportedAdapter_IsRefusedByName(string name, string adapter)
-    {
-        using var golden = new TransformersGolden(name);
-        var refusal = Assert.ThrowsExactly<NlftException>(() => golden.LoadAdapter(adapter));
-        StringAssert.Contains(refusal.Subject, TransformersGolden.UnsupportedAdapters[adapter]);
-    }
-
-    [TestMethod]
     [DynamicData(nameof(TransformersGolden.Adapters), typeof(TransformersGolden))]
     public void Save_AdapterOfPeft_KeepsItsKeysShapesAndValues(string name, string adapter)
     {
@@ -76,16 +67,24 @@ public sealed class TransformersFolderTests
         using var golden = new TransformersGolden(name);
         using var folder = new TemporaryFolder();
         void Merge() => golden.LoadAdapter(adapter).MergeInto(golden.Folder, folder.File("merged"));
-        if (!golden.Adapter(adapter).TryGetProperty("merged", out var expected)) return;
+        if (!golden.Adapter(adapter).TryGetProperty("merged", out var expected)) expected = golden.Adapter(adapter);
         if (expected.TryGetProperty("refused", out _))
         {
             StringAssert.Contains(Assert.ThrowsExactly<NlftException>(Merge).Subject, ".lora_B.bias");
             return;
         }
+        if (expected.TryGetProperty("difference", out var difference) && difference.GetDouble() > 1e-4)
+        {
+            // Both ends change the one matrix, and PEFT's merged model differs from its adapter.
+            Assert.IsTrue(golden.Folder.Configuration.TieWordEmbeddings);
+            StringAssert.Contains(Assert.ThrowsExactly<NlftException>(Merge).Subject, "model.embed_tokens");
+            return;
+        }
         Merge();
         using var merged = ModelFolder.Open(folder.File("merged"));
         using var model = new ManagedEngine().Load(new ModelLoadOptions { Folder = merged });
-        var actual = model.Score([golden.Sequences[0].Sequence])[0].LogProbabilities;
+        var sequence = expected.TryGetProperty("token_ids", out _) ? TransformersGolden.SequenceOf(expected) : golden.Sequences[0].Sequence;
+        var actual = model.Score([sequence])[0].LogProbabilities;
         NumberAssert.AreClose(expected.Doubles("log_probs"), actual, 1e-4, $"{name}, {adapter}");
     }
 }

@@ -54,6 +54,43 @@ public sealed class CheckpointTests
             [.. result.Steps.Select(step => (step.Step, step.Epoch, step.Loss, step.GradientNorm, step.LearningRate, step.TokensSeen))];
     }
 
+    public static IEnumerable<object[]> Kinds =>
+    [
+        [SmallRun.Lora with { UseDora = true }],
+        [SmallRun.Lora with { LoraBias = true }],
+        [SmallRun.Lora with { ModulesToSave = ["lm_head"] }],
+        [SmallRun.Lora with { ModulesToSave = ["embed_tokens", "lm_head"] }],
+        [SmallRun.Lora with { TargetModules = ["embed_tokens", "lm_head", "q_proj"] }],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Kinds))]
+    public void Run_ResumedWithAnyKindOfAdapter_EndsAsTheUnbrokenRunToTheBit(LoraConfiguration lora)
+    {
+        using var unbroken = _run.Load(lora: lora);
+        SmallRun.Run(unbroken, Options);
+        using var model = _run.Load(lora: lora);
+        SmallRun.Run(model, Options with { CheckpointFolder = null, ResumeFrom = _run.CheckpointOf(5) });
+        CollectionAssert.AreEqual(SmallRun.State(unbroken), SmallRun.State(model));
+        using var other = _run.Load();
+        StringAssert.Contains(Assert.ThrowsExactly<NlftException>(() =>
+            SmallRun.Run(other, Options with { CheckpointFolder = null, ResumeFrom = _run.CheckpointOf(5) })).Message, "Lora.");
+    }
+
+    /// <summary>A checkpoint from before an adapter had a setting says nothing of it.</summary>
+    [TestMethod]
+    public void DifferencesFrom_SettingOfTheAdapterThatTheOtherRunLacks_IsNone()
+    {
+        using var model = _run.Load();
+        var now = RunIdentity.Of("base", "engine", model, new NaturalLanguageObjective(), Options, RunRows.Of(SmallRun.Rows(), null, Options));
+        string[] gained = ["Lora.UseDora", "Lora.LoraBias", "Lora.Bias", "Lora.ModulesToSave"];
+        foreach (var name in gained) Assert.IsTrue(now.Options.ContainsKey(name), name);
+        var before = now with { Options = now.Options.Where(option => !gained.Contains(option.Key)).ToDictionary() };
+        Assert.IsEmpty(now.DifferencesFrom(before).ToArray());
+        var other = now.Options.Where(option => !option.Key.StartsWith("Lora.", StringComparison.Ordinal)).ToDictionary();
+        Assert.IsNotEmpty(now.DifferencesFrom(now with { Options = other }).ToArray(), "a run without an adapter");
+    }
+
     [TestMethod]
     public void Run_Cancelled_LeavesACheckpointOfTheLastStep_AndGoesOnFromTheFolder()
     {

@@ -164,6 +164,78 @@ public abstract class EngineBehaviour
         Assert.ThrowsExactly<InvalidOperationException>(() => loaded.Forward(batch));
     }
 
+    /// <summary>Every kind of adapter, by the name of its data row, and whether the model has an output layer of its own.</summary>
+    public static IEnumerable<object[]> Kinds =>
+    [
+        ["DoRA", Lora with { UseDora = true }, true],
+        ["DoRA with rsLoRA", Lora with { UseDora = true, UseRankStabilizedScaling = true }, true],
+        ["bias of B", Lora with { LoraBias = true }, true],
+        ["biases of adapted layers", Lora with { Bias = TrainedBiases.LoraOnly }, true],
+        ["all biases and no other layer below", Lora with { Bias = TrainedBiases.All, Layers = [1] }, true],
+        ["whole output layer", Lora with { ModulesToSave = ["lm_head"] }, true],
+        ["whole embedding", Lora with { ModulesToSave = ["embed_tokens"], Layers = [1] }, true],
+        ["both whole", Lora with { ModulesToSave = ["embed_tokens", "lm_head"] }, false],
+        ["output layer alone", Lora with { TargetModules = ["lm_head"] }, false],
+        ["embedding alone", Lora with { TargetModules = ["embed_tokens"] }, true],
+        ["embedding and output layer", Lora with { TargetModules = ["embed_tokens", "lm_head", "v_proj"] }, false],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Kinds))]
+    public void Adapter_EveryKind_TrainsInMicroBatchesDecodesAndIsLoadedAlike(string kind, LoraConfiguration lora, bool tied)
+    {
+        using var folder = TinyModels.Create(1, TinyModels.Configuration with
+        {
+            ModelType = "llama", QueryKeyNorm = false, QkvBias = true, OutputBias = true, TieWordEmbeddings = tied,
+        });
+        using var whole = Load(folder, lora: lora);
+        using var split = Load(folder, lora: lora);
+        var batch = Batch(9, 30, 4, 12, 21);
+        var losses = Enumerable.Range(0, 3).Select(_ => Step(whole, batch)).ToArray();
+        Assert.IsLessThan(losses[0], losses[2], kind);
+        split.Import(ModelState.Weights, whole.Export(ModelState.Weights));
+        split.Import(ModelState.Optimizer, whole.Export(ModelState.Optimizer));
+        Backward(whole, batch);
+        foreach (var part in (TokenSequence[][])[batch[2..], batch[..1], batch[1..2]]) Backward(split, part);
+        var gradients = whole.Export(ModelState.Gradients);
+        foreach (var gradient in gradients) Assert.IsGreaterThan(0, gradient.Values.Max(Math.Abs), $"{kind}: {gradient.Name}");
+        AreClose(gradients, split.Export(ModelState.Gradients), 1e-4, floor: 1e-3);
+        whole.ClearGradients();
+
+        var path = TinyModels.NewFolder();
+        new LoraAdapter(whole.Lora!, whole.Export(ModelState.Weights)).Save(path);
+        using var loaded = Engine.Load(new ModelLoadOptions { Folder = folder, Adapter = LoraAdapter.Load(path) });
+        var scores = whole.Score(batch)[1].LogProbabilities;
+        NumberAssert.AreClose(Doubles(scores), loaded.Score(batch)[1].LogProbabilities, 1e-6, kind);
+        using var session = loaded.StartDecoding([batch[1].Tokens[..batch[1].PromptLength]], 4);
+        for (var i = 0; i < 4; i++)
+        {
+            var (logits, target) = (session.Logits(0).ToArray(), batch[1].Tokens.Span[batch[1].PromptLength + i]);
+            Assert.AreEqual(scores[i], logits[target] - Math.Log(logits.Sum(z => Math.Exp(z))), 1e-4, $"{kind}: token {i}");
+            session.Append([target]);
+        }
+    }
+
+    /// <summary>Without a gradient, a step is the decay alone.</summary>
+    [TestMethod]
+    public void ApplyGradients_WeightDecay_LeavesNormsAndBiasesAlone()
+    {
+        using var folder = TinyModels.Create(1, TinyModels.Configuration with
+        {
+            ModelType = "llama", QueryKeyNorm = false, QkvBias = true, OutputBias = true,
+        });
+        using var model = Load(folder, TrainableWeights.All);
+        List<NamedTensor> before =
+            [.. model.Export(ModelState.Weights).Select(tensor => tensor with { Values = [.. tensor.Values.Select(value => value + 0.5f)] })];
+        model.Import(ModelState.Weights, before);
+        Assert.AreEqual(0, model.ApplyGradients(new AdamWOptions { WeightDecay = 0.5 }, 0.1));
+        foreach (var (was, now) in before.Zip(model.Export(ModelState.Weights)))
+        {
+            var kept = was.Name.EndsWith("norm.weight", StringComparison.Ordinal) || was.Name.EndsWith(".bias", StringComparison.Ordinal);
+            NumberAssert.AreClose([.. was.Values.Select(value => value * (kept ? 1 : 0.95))], now.Values, 1e-6, was.Name);
+        }
+    }
+
     [TestMethod]
     [DynamicData(nameof(EngineRefusals.BadInput), typeof(EngineRefusals))]
     public void Call_BadInput_IsRefusedWithItsMessage(Action<ICausalLanguageModel> action, string message)

@@ -69,9 +69,11 @@ public abstract class TransformersConformance
     public void Train_AdapterOfPeft_GivesItsScoresGradientsAndLosses(string name, string adapterName)
     {
         using var golden = new TransformersGolden(name);
-        var (expected, sequence) = (golden.Adapter(adapterName), golden.Sequences[0].Sequence);
+        var expected = golden.Adapter(adapterName);
+        var sequence = expected.TryGetProperty("token_ids", out _) ? TransformersGolden.SequenceOf(expected) : golden.Sequences[0].Sequence;
         using var model = Engine.Load(
             new ModelLoadOptions { Folder = golden.Folder, Adapter = golden.LoadAdapter(adapterName), Trainable = TrainableWeights.Lora });
+        if (expected.TryGetProperty("vocab_size", out var vocabulary)) Assert.AreEqual(vocabulary.GetInt32(), model.Configuration.VocabularySize);
         var what = $"{name}, {adapterName}";
         NumberAssert.AreClose(expected.Doubles("log_probs"), model.Score([sequence])[0].LogProbabilities, ScoreTolerance, what);
         RequireGreedy(model, sequence.Tokens[..sequence.PromptLength], expected.GetProperty("greedy"), what);
@@ -113,6 +115,37 @@ public abstract class TransformersConformance
             ? name[..^Suffix.Length] : name;
     }
 
+    /// <summary>
+    /// A window of two rows of unequal lengths, as transformers' Trainer computes it: every response token of the window counts alike, and norms and
+    /// biases do not decay.
+    /// </summary>
+    [TestMethod]
+    [TestCategory("Conformance")]
+    [DataRow(TrainableWeights.Lora, "adapter_plain")]
+    [DataRow(TrainableWeights.All, "full")]
+    public void Train_WindowOfTwoRows_GivesTheLossesOfTheTrainer(TrainableWeights trainable, string part)
+    {
+        using var golden = new TransformersGolden("llama");
+        var accumulated = golden.Root.GetProperty("accumulated");
+        var training = accumulated.GetProperty(part);
+        TokenSequence[] rows = [.. accumulated.GetProperty("rows").EnumerateArray().Select(TransformersGolden.SequenceOf)];
+        var adapter = trainable == TrainableWeights.Lora ? golden.LoadAdapter("plain") : null;
+        using var model = Engine.Load(new ModelLoadOptions { Folder = golden.Folder, Adapter = adapter, Trainable = trainable });
+        if (training.TryGetProperty("without_weight_decay", out var names))
+        {
+            var found = model.Export(ModelState.Weights).Select(tensor => tensor.Name).Where(name => !AdamWOptions.Decays(name)).ToArray();
+            CollectionAssert.AreEquivalent(names.EnumerateArray().Select(name => name.GetString()).ToArray(), found);
+        }
+        var (options, rate) = (Golden.Optimizer(training), training.GetProperty("hyper").GetProperty("learning_rate").GetDouble());
+        double[] losses = training.Doubles("losses"), norms = training.Doubles("gradient_norms");
+        for (var step = 0; step < losses.Length; step++)
+        {
+            var loss = rows.Sum(row => AddGradients(model, row, rows.Sum(other => other.ResponseLength)));
+            Assert.AreEqual(losses[step], loss, TrainingTolerance * losses[step], $"{part}: loss before step {step}");
+            Assert.AreEqual(norms[step], model.ApplyGradients(options, rate), TrainingTolerance * norms[step], $"{part}: norm of step {step}");
+        }
+    }
+
     private static void RequireTraining(ICausalLanguageModel model, JsonElement training, TokenSequence sequence, string what)
     {
         var (options, rate) = (Golden.Optimizer(training), training.GetProperty("hyper").GetProperty("learning_rate").GetDouble());
@@ -139,11 +172,15 @@ public abstract class TransformersConformance
     }
 
     /// <summary>Adds the gradients of the mean negative log-likelihood.</summary>
-    private static void Step(ICausalLanguageModel model, TokenSequence sequence, out double loss)
+    private static void Step(ICausalLanguageModel model, TokenSequence sequence, out double loss) =>
+        loss = AddGradients(model, sequence, sequence.ResponseLength);
+
+    /// <summary>Adds the gradients of the negative log-likelihood over a number of tokens, and returns it.</summary>
+    private static double AddGradients(ICausalLanguageModel model, TokenSequence sequence, int tokens)
     {
         using var pass = model.Forward([sequence]);
-        loss = -pass.Scores[0].LogProbabilities.Average(p => (double)p);
-        pass.Backward([Enumerable.Repeat(1f / sequence.ResponseLength, sequence.ResponseLength).ToArray()]);
+        pass.Backward([Enumerable.Repeat(1f / tokens, sequence.ResponseLength).ToArray()]);
+        return -pass.Scores[0].LogProbabilities.Sum(p => (double)p) / tokens;
     }
 
     /// <summary>Decodes beside a shorter sequence, which must change nothing.</summary>

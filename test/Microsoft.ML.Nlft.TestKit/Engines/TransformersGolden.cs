@@ -21,23 +21,13 @@ public sealed class TransformersGolden : IDisposable
 
     private const string OldSpelling = "/v4";
 
-    /// <summary>Kinds of adapters that are not computed yet, and the name by which they are refused.</summary>
-    public static IReadOnlyDictionary<string, string> UnsupportedAdapters { get; } = new Dictionary<string, string>
-    {
-        ["modules-to-save"] = "modules_to_save",
-        ["modules-to-save-head"] = "modules_to_save",
-        ["resized-vocabulary"] = "lm_head.weight",
-        ["embed-and-head"] = "target_modules",
-    };
-
     /// <summary>The folders, in both spellings, as data rows.</summary>
     public static IEnumerable<object[]> Names => Folders.SelectMany(name => new[] { [name], new object[] { name + OldSpelling } });
 
-    /// <summary>The adapters that are computed, as data rows of folder and name.</summary>
-    public static IEnumerable<object[]> Adapters => AllAdapters.Where(row => !UnsupportedAdapters.ContainsKey((string)row[1]));
-
-    /// <summary>The other adapters, as data rows of folder and name.</summary>
-    public static IEnumerable<object[]> RefusedAdapters => AllAdapters.Where(row => UnsupportedAdapters.ContainsKey((string)row[1]));
+    /// <summary>The adapters, as data rows of folder and name.</summary>
+    public static IEnumerable<object[]> Adapters => Folders.SelectMany(name =>
+        Directory.GetDirectories(Fixtures.Path_("golden", "transformers", name), "adapter-*").Order(StringComparer.Ordinal)
+            .Select(path => new object[] { name, Path.GetFileName(path)["adapter-".Length..] }));
 
     /// <summary>The model.</summary>
     public ModelFolder Folder { get; }
@@ -71,9 +61,6 @@ public sealed class TransformersGolden : IDisposable
 
     private static IEnumerable<string> Folders => Fixtures.Folders("golden", "transformers").Select(row => (string)row[0]);
 
-    private static IEnumerable<object[]> AllAdapters => Folders.SelectMany(name =>
-        Directory.GetDirectories(Fixtures.Path_("golden", "transformers", name), "adapter-*").Order(StringComparer.Ordinal)
-            .Select(path => new object[] { name, Path.GetFileName(path)["adapter-".Length..] }));
 
     private static string WithOldConfiguration(string path)
     {

@@ -107,7 +107,7 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         CancellationToken cancellationToken)
     {
         var (layers, ropes) = (_model.Network.Layers, _model.Ropes(context.Batch));
-        Matrix x = _model.Embed(context), y = context.Rent(x.Rows, x.Columns), hidden = context.Rent(rows.Rows, x.Columns);
+        Matrix x = _model.Network.Embedding.Forward(context), y = context.Rent(x.Rows, x.Columns), hidden = context.Rent(rows.Rows, x.Columns);
         foreach (var layer in layers.AsSpan(..^1))
         {
             cancellationToken.ThrowIfCancellationRequested();

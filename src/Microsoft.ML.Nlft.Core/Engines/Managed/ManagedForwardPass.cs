@@ -37,7 +37,7 @@ internal sealed class ManagedForwardPass : IForwardPass
         try
         {
             var stored = training ? Math.Min(layers.Length, model.ActivationMemory / LayerActivations.Size(model.Configuration, batch.Rows)) : 0;
-            _inputs[0] = Track(model.Embed(_context));
+            _inputs[0] = Track(model.Network.Embedding.Forward(_context));
             for (var i = 0; i < layers.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -54,7 +54,7 @@ internal sealed class ManagedForwardPass : IForwardPass
             var mostLikely = new bool[_targets.Length];
             _logSums = new float[_targets.Length];
             if (training) _headMean = Track(_context.Rent(_hidden.Rows, hiddenSize));
-            model.Network.Head.Forward(_context, _hidden, _targets, logProbabilities, _logSums, mostLikely, training ? _headMean : null);
+            model.Network.Head.Forward(HeadContext, _hidden, _targets, logProbabilities, _logSums, mostLikely, training ? _headMean : null);
             Scores = [.. sequences.Select((_, s) => new TokenScores(logProbabilities[_firsts[s].._firsts[s + 1]],
                 mostLikely[_firsts[s].._firsts[s + 1]], hiddenStates ? HiddenStates(s) : default))];
         }
@@ -80,7 +80,7 @@ internal sealed class ManagedForwardPass : IForwardPass
         _differentiable = false;
         var network = _model.Network;
         Matrix dHidden = _headMean, gradient = Track(_context.Rent(_context.Batch.Rows, _hidden.Columns));
-        network.Head.Backward(_context, _hidden, _targets, _logSums, PackedBatch.Flatten(coefficients, _firsts), dHidden);
+        network.Head.Backward(HeadContext, _hidden, _targets, _logSums, PackedBatch.Flatten(coefficients, _firsts), dHidden);
         network.FinalNorm.Backward(_context, _inputs[^1], dHidden, dHidden, accumulate: false);
 
         var lowest = network.LowestGradient;
@@ -92,14 +92,7 @@ internal sealed class ManagedForwardPass : IForwardPass
             var layer = network.Layers[i];
             layer.Backward(_context, RowsOf(i), _ropes.Of(layer), _inputs[i], ActivationsOf(i), upstream, i < lowest ? null : gradient);
         }
-        if (network.Embedding.Parameter is not null)
-        {
-            for (var row = 0; row < gradient.Rows; row++)
-            {
-                VectorMath.AddScaled(gradient[row], _model.EmbeddingMultiplier, network.Embedding.Gradient[_context.Batch.Tokens[row]]);
-                if (network.Positions is { } positions) VectorMath.Add(gradient[row], positions.Gradient[_context.Batch.Positions[row]]);
-            }
-        }
+        if (network.Embedding.IsTrainable) network.Embedding.Backward(_context, gradient);
     }
 
     public void Dispose()
@@ -112,6 +105,8 @@ internal sealed class ManagedForwardPass : IForwardPass
         foreach (var matrix in _rented) _context.Return(matrix);
         _rented.Clear();
     }
+
+    private EngineContext HeadContext => _context with { Rows = _predicting };
 
     private void ForwardLayer(int index)
     {

@@ -18,14 +18,14 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     {
         _workers = new Workers(engine.Threads != 0 ? engine.Threads : options.Processors != 0 ? options.Processors : Environment.ProcessorCount);
         ActivationMemory = engine.ActivationMemory ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
-        (Configuration, Trainable) = (options.Folder.Configuration, options.Trainable);
+        Trainable = options.Trainable;
         _network = new Network(options, engine, cancellationToken);
         _optimizer = new AdamW(_network.Parameters);
         _rope = new RotaryTable(Configuration, Configuration.Rope);
         _slidingRope = Configuration.SlidingRope is { } sliding ? new RotaryTable(Configuration, sliding) : null;
     }
 
-    public ModelConfiguration Configuration { get; }
+    public ModelConfiguration Configuration => _network.Configuration;
     public LoraConfiguration? Lora => _network.Lora;
     public TrainableWeights Trainable { get; }
 
@@ -96,8 +96,6 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
 
     internal Workspace Workspace => _workspace;
 
-    internal float EmbeddingMultiplier => (float)Configuration.EmbeddingMultiplier;
-
     /// <summary>Maximum number of bytes of activations that a training pass stores.</summary>
     internal long ActivationMemory { get; }
 
@@ -108,26 +106,6 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     {
         var rope = _rope.Of(batch);
         return new(rope, _slidingRope?.Of(batch) ?? rope);
-    }
-
-    /// <summary>Returns the embedding of every token, and of its position in a model that has them, x[N x H], in a rented matrix.</summary>
-    internal Matrix Embed(EngineContext context)
-    {
-        var x = context.Rent(context.Batch.Rows, Configuration.HiddenSize);
-        context.ForRows(x.Rows, (_network.Embedding, context.Batch.Tokens, x, scale: EmbeddingMultiplier), static (loop, row) =>
-        {
-            loop.Embedding.ReadRow(loop.Tokens[row], loop.x[row]);
-            if (loop.scale != 1) VectorMath.Scale(loop.x[row], loop.scale);
-        });
-        if (_network.Positions is not { } positions) return x;
-        var p = context.Rent(x.Rows, x.Columns);
-        context.ForRows(x.Rows, (positions, context.Batch.Positions, p, x), static (loop, row) =>
-        {
-            loop.positions.ReadRow(loop.Positions[row], loop.p[row]);
-            VectorMath.Add(loop.p[row], loop.x[row]);
-        });
-        context.Return(p);
-        return x;
     }
 
     private void RequireTrainable()

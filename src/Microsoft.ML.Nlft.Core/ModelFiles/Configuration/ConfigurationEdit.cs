@@ -10,6 +10,9 @@ internal static class ConfigurationEdit
     /// <summary>Returns the file with another dtype (torch_dtype); a file without the key stays as it is.</summary>
     public static byte[] WithDataType(byte[] json, TensorType type) => Replace(json, $"\"{type.TorchName()}\"", "dtype", "torch_dtype").Json;
 
+    /// <summary>Returns the file with another vocab_size.</summary>
+    public static byte[] WithVocabularySize(byte[] json, int size) => Replace(json, FormattableString.Invariant($"{size}"), "vocab_size").Json;
+
     /// <summary>Returns the file with tie_word_embeddings set.</summary>
     public static byte[] WithTiedEmbeddings(byte[] json, bool tied)
     {

@@ -282,6 +282,16 @@ internal sealed record ModelArchitecture
 
     /// <summary>Whether a path is that of a linear layer of a decoder layer of any architecture.</summary>
     public static bool IsLinear(string module) => Array.Exists(s_all, architecture => architecture.Modules.IsLinear(module));
+
+    /// <summary>Whether a path is that of the embedding in any architecture.</summary>
+    public static bool IsEmbedding(string module) => Array.Exists(s_all, architecture => architecture.Modules.Embedding == module);
+
+    /// <summary>Whether a path is that of the output layer in any architecture.</summary>
+    public static bool IsHead(string module) => Array.Exists(s_all, architecture => architecture.Modules.Head == module);
+
+    /// <summary>Whether a name is the end of such a path.</summary>
+    public static bool IsEndName(string name) => Array.Exists(s_all, architecture =>
+        $".{architecture.Modules.Embedding}".EndsWith($".{name}", StringComparison.Ordinal) || architecture.Modules.Head == name);
 }
 
 /// <summary>Which projections of attention have biases.</summary>

@@ -11,7 +11,7 @@ internal static class GgufAdapter
     public static void Write(string path, LoraAdapter adapter, ModelFolder model, string name)
     {
         adapter.EnsureFits(model.Configuration);
-        RequireFactorsAlone(adapter.Configuration);
+        RequireFactorsAlone(adapter);
         var architecture = GgufModelKeys.Of(model.Configuration).Architecture;
         var factors = adapter.Factors.ToDictionary(factor => factor.Name, StringComparer.Ordinal);
         (string, object)[] metadata =
@@ -38,10 +38,13 @@ internal static class GgufAdapter
         }
     }
 
-    private static void RequireFactorsAlone(LoraConfiguration configuration)
+    private static void RequireFactorsAlone(LoraAdapter adapter)
     {
+        var configuration = adapter.Configuration;
         var other = configuration.UseDora ? "magnitudes (use_dora)" : configuration.LoraBias ? "biases of B (lora_bias)"
-            : configuration.Bias != TrainedBiases.None ? "trained biases (bias)" : null;
+            : configuration.Bias != TrainedBiases.None ? "trained biases (bias)"
+            : adapter.Factors.FirstOrDefault(factor => LoraLayout.IsEnd(LoraLayout.Split(factor.Name).Module)) is { } end
+                ? $"\"{end.Name}\", of the embedding or the output layer" : null;
         if (other is null) return;
         throw new NlftException("adapter, as GGUF", other, "factors A and B alone, which llama.cpp applies",
             "Write the whole model with the adapter merged into it (nlft export --gguf FILE).");

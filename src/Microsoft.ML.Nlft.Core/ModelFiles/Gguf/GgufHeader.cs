@@ -182,8 +182,10 @@ internal sealed class GgufHeader
             }
             end = begin + entry.End;
             if (data + end > _file.Length)
+            {
                 throw _cursor.Fault($"tensor \"{entry.Name}\"", $"an end at byte {data + end} of {_file.Length}",
                     "a tensor that ends inside the file");
+            }
             placed.Add(entry with { Begin = data + begin, End = data + end });
         }
         if (_file.Length > data + Aligned(end, alignment))

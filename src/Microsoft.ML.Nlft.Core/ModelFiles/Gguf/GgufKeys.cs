@@ -47,8 +47,10 @@ internal sealed class GgufKeys(GgufModel model, string architecture)
         var unread = model.Metadata.Keys.Where(key => key.StartsWith(architecture + ".", StringComparison.Ordinal)).Except(_read)
             .Order(StringComparer.Ordinal).FirstOrDefault();
         if (unread is not null)
+        {
             throw model.Metadata.Refuse(unread, "only keys whose effect is known",
                 $"This kind of {architecture} model is not supported: use another one.");
+        }
     }
 
     private string Full(string key)

@@ -85,8 +85,10 @@ internal sealed partial class GgufModel : IDisposable
             var path = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(Path) ?? "",
                 $"{name.Groups["name"]}-{number + 1:00000}-of-{count:00000}{GgufFile.Extension}");
             if (FilePresence.Fault(path) is { } fault)
+            {
                 throw new NlftException(path, fault, $"part {number + 1} of {count} of the model",
                     "Download all parts of the model into one folder.");
+            }
             RequireNumber(Add(path), number);
         }
         if (Metadata.Integer(TensorsKey) is { } total && total != _tensors.Count)

@@ -1,5 +1,3 @@
-using Microsoft.ML.Nlft.Common;
-
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>

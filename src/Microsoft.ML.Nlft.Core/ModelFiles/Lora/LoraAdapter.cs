@@ -13,11 +13,38 @@ public sealed class LoraAdapter
 
     /// <summary>
     /// The tensors: the factors <c>MODULE.lora_A</c> (r x in) and <c>MODULE.lora_B</c> (out x r), for example
-    /// <c>model.layers.0.mlp.up_proj.lora_A</c>; as the settings ask, <c>MODULE.lora_magnitude_vector</c> and <c>MODULE.lora_B.bias</c> (out); and
-    /// biases that are trained, under their names in the model. Those of a stack of E experts are <c>lora_A</c> ([E, r, in], as E r x in) and
-    /// <c>lora_B</c> ([out, r, E], as out x r E), named by <see cref="LoraTarget.Factors"/>.
+    /// <c>model.layers.0.mlp.up_proj.lora_A</c>; as the settings ask, <c>MODULE.lora_magnitude_vector</c> and <c>MODULE.lora_B.bias</c> (out),
+    /// <c>lora_embedding_A</c> (r x V) and <c>lora_embedding_B</c> (H x r) of the embedding; and weights and biases of the model itself that the
+    /// adapter replaces, under their names in the model. Of these, an embedding or output layer that
+    /// <see cref="LoraConfiguration.ModulesToSave"/> does not name is not trained. Those of a stack of E experts are
+    /// <c>lora_A</c> ([E, r, in], as E r x in) and <c>lora_B</c> ([out, r, E], as out x r E), named by <see cref="LoraTarget.Factors"/>.
     /// </summary>
     public IReadOnlyList<NamedTensor> Factors { get; }
+
+    /// <summary>The tensors of <see cref="Factors"/> that are trained.</summary>
+    public IEnumerable<NamedTensor> Trained => Factors.Where(factor => !IsFrozen(factor));
+
+    /// <summary>
+    /// The tensors of <see cref="Factors"/> that are not trained: an embedding and an output layer, for example of an enlarged vocabulary.
+    /// </summary>
+    public IEnumerable<NamedTensor> Frozen => Factors.Where(IsFrozen);
+
+    /// <summary>
+    /// Returns the architecture with this adapter on: the vocabulary is that of the adapter's embedding, if it holds one, and an embedding and an
+    /// output layer of which one is trained as a whole (<see cref="LoraConfiguration.ModulesToSave"/>) are two.
+    /// </summary>
+    /// <param name="model">The architecture of the base model.</param>
+    public ModelConfiguration Extend(ModelConfiguration model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        var embedding = Factors.FirstOrDefault(factor => factor.Name == ModelLayout.Embedding(model).Name);
+        return model with
+        {
+            VocabularySize = embedding is { Shape: [var tokens, _] } ? tokens : model.VocabularySize,
+            TieWordEmbeddings = model.TieWordEmbeddings && !Configuration.Saves(ModelLayout.EmbeddingModule(model))
+                && !Configuration.Saves(ModelLayout.HeadModule(model)),
+        };
+    }
 
     /// <summary>base_model_name_or_path: the model it was trained on, or null.</summary>
     public string? BaseModel { get; init; }
@@ -31,7 +58,7 @@ public sealed class LoraAdapter
     /// <param name="seed">Seeds A; every factor draws from its own stream.</param>
     /// <exception cref="NlftException">
     /// A setting is out of range, no layer of the model is targeted, or the adapter starts from weights of the model
-    /// (<see cref="LoraConfiguration.UseDora"/>, <see cref="LoraConfiguration.Bias"/>).
+    /// (<see cref="LoraConfiguration.UseDora"/>, <see cref="LoraConfiguration.Bias"/>, <see cref="LoraConfiguration.ModulesToSave"/>).
     /// </exception>
     public static LoraAdapter Create(LoraConfiguration configuration, ModelConfiguration model, int seed) =>
         Create(configuration, model, seed, name => throw new NlftException($"a fresh adapter, \"{name}\"", "no weights of the model",
@@ -39,7 +66,7 @@ public sealed class LoraAdapter
 
     /// <summary>
     /// Creates a fresh adapter as PEFT initializes it: A as in <see cref="Create(LoraConfiguration, ModelConfiguration, int)"/>, B and its bias zero,
-    /// magnitudes the norms of the weight's rows, and biases of the model as they are.
+    /// magnitudes the norms of the weight's rows, weights and biases of the model as they are; of an embedding, A zero and B normal(0, 1).
     /// </summary>
     /// <param name="configuration">The settings.</param>
     /// <param name="model">The model it is for.</param>
@@ -48,7 +75,7 @@ public sealed class LoraAdapter
     public static LoraAdapter Create(LoraConfiguration configuration, ModelFolder model, int seed)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return Create(configuration, model.Configuration, seed, name => model.RawTensor(name).ToArray());
+        return Create(configuration, model.Configuration, seed, name => model.RawTensor(model.WeightOf(name)).ToArray());
     }
 
     /// <summary>Reads adapter_config.json and adapter_model.safetensors.</summary>
@@ -94,7 +121,12 @@ public sealed class LoraAdapter
     /// <exception cref="NlftException">A factor is missing, unexpected, or of another shape.</exception>
     public void EnsureFits(ModelConfiguration model)
     {
+        var vocabulary = model.VocabularySize;
+        model = Extend(model);
         var expected = LoraLayout.Trained(Configuration, model).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape, StringComparer.Ordinal);
+        int[] whole = [model.VocabularySize, model.HiddenSize];
+        foreach (var factor in Frozen) expected.TryAdd(factor.Name, whole);
+        if (model.VocabularySize != vocabulary && !model.TieWordEmbeddings) expected.TryAdd(ModelLayout.Head(model).Name, whole);
         foreach (var factor in Factors)
         {
             if (!expected.Remove(factor.Name, out var shape))
@@ -137,9 +169,17 @@ public sealed class LoraAdapter
                 var bound = 1 / Math.Sqrt(shape[1]);
                 for (var i = 0; i < values.Length; i++) values[i] = (float)((2 * random.NextUniform() - 1) * bound);
             }
+            else if (part == LoraLayout.EmbeddingB)
+            {
+                var random = new SeededRandom(seed, module);
+                for (var i = 0; i < values.Length; i++) values[i] = (float)random.NextGaussian();
+            }
             return values;
         }
     }
+
+    private bool IsFrozen(NamedTensor tensor) =>
+        LoraLayout.Split(tensor.Name) is (var module, LoraLayout.Weight) && !Configuration.Saves(module);
 
     private const string Remedy = "Use the adapter with the model it was trained on.";
 

@@ -3,8 +3,8 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// Reads and writes PEFT's adapter folder. Its keys are <c>base_model.model.MODULE.lora_A.weight</c> and the like, and for a bias of an adapted module
-/// <c>base_model.model.MODULE.base_layer.bias</c>; in memory, names keep only the module and its part (<see cref="LoraLayout"/>).
+/// Reads and writes PEFT's adapter folder. Its keys are <c>base_model.model.MODULE.lora_A.weight</c> and the like, and for a weight or bias of an
+/// adapted module <c>base_model.model.MODULE.base_layer.weight</c>; in memory, names keep only the module and its part (<see cref="LoraLayout"/>).
 /// </summary>
 internal static class LoraAdapterFolder
 {
@@ -71,10 +71,10 @@ internal static class LoraAdapterFolder
         var (module, part) = LoraLayout.Split(name);
         return part switch
         {
-            LoraLayout.Weight => LoraLayout.Split(module).Part is LoraLayout.A or LoraLayout.B ? module : null,
-            LoraLayout.Bias => module.EndsWith(Inner, StringComparison.Ordinal) ? module[..^Inner.Length] + part : name,
-            LoraLayout.Magnitude or LoraLayout.BiasOfB => name,
-            _ => null,
+            LoraLayout.Weight when LoraLayout.Split(module).Part is LoraLayout.A or LoraLayout.B => module,
+            LoraLayout.Weight or LoraLayout.Bias => module.EndsWith(Inner, StringComparison.Ordinal) ? module[..^Inner.Length] + part : name,
+            "" or LoraLayout.A or LoraLayout.B => null,
+            _ => name,
         };
     }
 
@@ -85,26 +85,42 @@ internal static class LoraAdapterFolder
         return Prefix + part switch
         {
             LoraLayout.A or LoraLayout.B => name + LoraLayout.Weight,
-            LoraLayout.Bias when configuration.Resolve(module) is not null => module + Inner + part,
+            LoraLayout.Weight or LoraLayout.Bias when configuration.Resolve(module) is not null => module + Inner + part,
             _ => name,
         };
     }
 
     /// <summary>Whether the settings ask for tensors of this kind.</summary>
-    private static bool Belongs(string name, LoraConfiguration configuration) => LoraLayout.Split(name).Part switch
+    private static bool Belongs(string name, LoraConfiguration configuration) => LoraLayout.Split(name) switch
     {
-        LoraLayout.Magnitude => configuration.UseDora,
-        LoraLayout.BiasOfB => configuration.LoraBias,
-        LoraLayout.Bias => configuration.Bias != TrainedBiases.None,
+        (_, LoraLayout.Magnitude) => configuration.UseDora,
+        (_, LoraLayout.BiasOfB) => configuration.LoraBias,
+        (_, LoraLayout.Bias) => configuration.Bias != TrainedBiases.None,
+        (var module, LoraLayout.Weight) => LoraLayout.IsEnd(module),
+        (var module, LoraLayout.EmbeddingA or LoraLayout.EmbeddingB) => configuration.Resolve(module) is not null,
         _ => true,
     };
 
-    private static int Dimensions(string name) => LoraLayout.Split(name).Part is LoraLayout.A or LoraLayout.B ? 2 : 1;
+    private static int Dimensions(string name) =>
+        LoraLayout.Split(name).Part is LoraLayout.Magnitude or LoraLayout.BiasOfB or LoraLayout.Bias ? 1 : 2;
+
+    /// <summary>Whether a module can have such a part.</summary>
+    private static bool Has(string module, string part) => part switch
+    {
+        LoraLayout.Weight => LoraLayout.IsEnd(module),
+        LoraLayout.EmbeddingA or LoraLayout.EmbeddingB => ModelArchitecture.IsEmbedding(module),
+        LoraLayout.A or LoraLayout.B => IsLinear(module) || ModelArchitecture.IsHead(module),
+        "" => false,
+        _ => IsLinear(module),
+    };
+
+    private static bool IsLinear(string module) => ModelArchitecture.IsLinear(module) || ExpertTargets.IsOwner(module);
 
     /// <summary>Checks that factors are complete, have the configured rank and belong to targeted modules.</summary>
     private static void Check(IReadOnlyList<NamedTensor> factors, LoraConfiguration configuration, string path)
     {
-        if (factors.Count == 0) throw new NlftException(path, "no factors", "lora_A and lora_B of at least one linear layer", Incomplete);
+        if (!factors.Any(factor => LoraLayout.Split(factor.Name).Part is LoraLayout.A or LoraLayout.B or LoraLayout.EmbeddingA))
+            throw new NlftException(path, "no factors", "lora_A and lora_B of at least one linear layer", Incomplete);
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var factor in factors)
         {
@@ -114,30 +130,31 @@ internal static class LoraAdapterFolder
                 throw Fault(factor.Name, "a factor of one expert, as transformers 4 has them", "factors of all experts together (target_parameters)",
                     "Load it with PEFT on transformers 5 and save it again with save_pretrained.");
             }
-            if (part is "" or LoraLayout.Weight || !(ModelArchitecture.IsLinear(owner) || ExpertTargets.IsOwner(owner)))
+            if (!Has(owner, part))
             {
                 throw Fault(factor.Name, "a module that cannot be adapted",
                     "a linear layer of the decoder, such as model.layers.N.self_attn.q_proj or model.layers.N.mlp.up_proj", ForeignAdapter.Merge);
             }
             var module = ExpertTargets.ModuleOf(owner, configuration);
             var target = configuration.Resolve(module) is { } found && found.Factors == owner ? found : null;
-            if (target is null && !(part == LoraLayout.Bias && configuration.Bias == TrainedBiases.All))
+            if (target is null && part != LoraLayout.Weight && !(part == LoraLayout.Bias && configuration.Bias == TrainedBiases.All))
             {
                 throw Fault(factor.Name, "a factor of a module that target_modules does not name", "factors of targeted modules",
                     "Correct target_modules in adapter_config.json, or take the file that belongs to it.");
             }
             var fits = (part, factor.Shape) switch
             {
-                (LoraLayout.A, [var rank, _]) => IsRank(rank),
-                (LoraLayout.B, [_, var rank]) => IsRank(rank),
+                (LoraLayout.A or LoraLayout.EmbeddingA, [var rank, _]) => IsRank(rank),
+                (LoraLayout.B or LoraLayout.EmbeddingB, [_, var rank]) => IsRank(rank),
                 (_, var shape) => shape.Length == Dimensions(factor.Name),
             };
             if (!fits)
             {
                 var expected = part switch
                 {
-                    LoraLayout.A => $"[{target?.Rank}, inputs], as the rank is {target?.Rank}",
-                    LoraLayout.B => $"[outputs, {target?.Rank}], as the rank is {target?.Rank}",
+                    LoraLayout.A or LoraLayout.EmbeddingA => $"[{target?.Rank}, inputs], as the rank is {target?.Rank}",
+                    LoraLayout.B or LoraLayout.EmbeddingB => $"[outputs, {target?.Rank}], as the rank is {target?.Rank}",
+                    LoraLayout.Weight => "[vocabulary, hidden size]",
                     _ => "[outputs]",
                 };
                 throw Fault(factor.Name, $"shape [{string.Join(", ", factor.Shape)}]", expected,
@@ -150,8 +167,15 @@ internal static class LoraAdapterFolder
         foreach (var factor in factors)
         {
             var (module, part) = LoraLayout.Split(factor.Name);
-            if (part == LoraLayout.Bias) continue;
-            Require(module + (part == LoraLayout.A ? LoraLayout.B : LoraLayout.A), $"the counterpart of {part[1..]}");
+            if (part is LoraLayout.Weight or LoraLayout.Bias) continue;
+            var counterpart = part switch
+            {
+                LoraLayout.A => LoraLayout.B,
+                LoraLayout.EmbeddingA => LoraLayout.EmbeddingB,
+                LoraLayout.EmbeddingB => LoraLayout.EmbeddingA,
+                _ => LoraLayout.A,
+            };
+            Require(module + counterpart, $"the counterpart of {part[1..]}");
             if (configuration.UseDora) Require(module + LoraLayout.Magnitude, "the magnitudes of the module, as use_dora is true");
             if (configuration.LoraBias) Require(module + LoraLayout.BiasOfB, "the bias of lora_B, as lora_bias is true");
         }

@@ -32,9 +32,9 @@ public sealed record LoraConfiguration
     public double Dropout { get; init; } = 0.05;
 
     /// <summary>
-    /// The linear layers that are adapted: last names (<c>up_proj</c>), longer suffixes of their paths, or whole paths. Default gate_proj,
-    /// up_proj, down_proj: in a fresh adapter for a model that has no such names, its own feed-forward network. Not used when there is a
-    /// <see cref="TargetPattern"/>.
+    /// The linear layers that are adapted: last names (<c>up_proj</c>), longer suffixes of their paths, or whole paths; also the embedding
+    /// (<c>embed_tokens</c>) and the output layer (<c>lm_head</c>). Default gate_proj, up_proj, down_proj: in a fresh adapter for a model that has
+    /// no such names, its own feed-forward network. Not used when there is a <see cref="TargetPattern"/>.
     /// </summary>
     public IReadOnlyList<string> TargetModules { get; init; } = s_feedForward;
 
@@ -97,6 +97,12 @@ public sealed record LoraConfiguration
     /// <summary>Which biases of the model are trained and stored with the adapter (bias). Default none.</summary>
     public TrainedBiases Bias { get; init; }
 
+    /// <summary>
+    /// The modules that are trained as a whole and stored with the adapter (modules_to_save): <c>embed_tokens</c>, <c>lm_head</c> or both. In a
+    /// model whose output layer is its embedding, a module that is trained so is one of its own. Default none.
+    /// </summary>
+    public IReadOnlyList<string> ModulesToSave { get; init; } = [];
+
     /// <summary>Reads adapter_config.json alone, without the factors.</summary>
     /// <param name="path">adapter_config.json, or its folder.</param>
     /// <exception cref="NlftException">The file is missing or damaged, or a setting is out of range or not supported.</exception>
@@ -119,17 +125,31 @@ public sealed record LoraConfiguration
         };
     }
 
-    /// <summary>Returns the adapted linear layers of a model, in the order of the forward pass.</summary>
+    /// <summary>Returns the adapted layers of a model, in the order of the forward pass.</summary>
     /// <exception cref="NlftException">There are none.</exception>
     public IReadOnlyList<LoraTarget> Resolve(ModelConfiguration model)
     {
         ArgumentNullException.ThrowIfNull(model);
         var lora = ExpertTargets.Convert(this, model);
         lora.Validate();
-        var targets = ModelLayout.LinearModules(model).Select(linear => lora.Resolve(linear.Name)).OfType<LoraTarget>().ToList();
+        var (embedding, head) = (ModelLayout.EmbeddingModule(model), ModelLayout.HeadModule(model));
+        var targets = ModelLayout.AdaptableModules(model).Select(module => lora.Resolve(module.Name)).OfType<LoraTarget>().ToList();
+        if (targets.Find(target => target.Module == embedding || target.Module == head) is { } end && (UseDora || LoraBias || Saves(end.Module)))
+        {
+            throw Fault(nameof(TargetModules), end.Module, "no embedding or output layer beside UseDora, LoraBias and the same in ModulesToSave",
+                "Leave it out.");
+        }
+        if (ModulesToSave.FirstOrDefault(name => !IsNamed(embedding, [name]) && !IsNamed(head, [name])) is { } other)
+            throw Fault(nameof(ModulesToSave), other, $"{embedding}, {head} or both", "Name these alone.");
+        if (Saves(head) && model.HeadBias)
+            throw Fault(nameof(ModulesToSave), head, "an output layer without a bias", "Leave it out, or adapt it by factors (TargetModules).");
+        if (Bias == TrainedBiases.All && (model.HeadBias || model.NormKind == NormKind.Layer))
+            throw Fault(nameof(Bias), Bias, "None or LoraOnly in a model whose norms or output layer have biases", "Use LoraOnly.");
+        if (Bias != TrainedBiases.None && model.HeadBias && targets.Exists(target => target.Module == head))
+            throw Fault(nameof(Bias), Bias, "None beside an adapted output layer with a bias", "Use None, or leave the output layer out.");
         return targets.Count > 0 ? targets
             : throw Fault(TargetPattern is null ? nameof(TargetModules) : nameof(TargetPattern), TargetPattern ?? string.Join(", ", TargetModules),
-                "at least one linear layer of the model", $"Name some of {string.Join(", ", NamesIn(model))}.");
+                "at least one layer of the model", $"Name some of {string.Join(", ", NamesIn(model))}.");
     }
 
     /// <summary>
@@ -178,9 +198,14 @@ public sealed record LoraConfiguration
         {
             if (!(alpha > 0 && double.IsFinite(alpha))) throw Fault($"{nameof(AlphaPattern)} \"{key}\"", alpha, "a finite number above 0");
         }
+        if (ModulesToSave.FirstOrDefault(name => !ModelArchitecture.IsEndName(name)) is { } other)
+            throw Fault(nameof(ModulesToSave), other, "embed_tokens, lm_head or both", "Name these alone.");
         if (UseDora && LoraBias) throw Fault(nameof(LoraBias), "true", "false beside UseDora", "Choose one of the two.");
         RequireExpressions();
     }
+
+    /// <summary>Whether a module is trained as a whole.</summary>
+    internal bool Saves(string module) => IsNamed(module, ModulesToSave);
 
     private void RequireFactorsAlone()
     {

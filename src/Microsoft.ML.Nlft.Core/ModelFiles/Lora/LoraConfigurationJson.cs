@@ -15,7 +15,7 @@ internal static class LoraConfigurationJson
     private static readonly string[] Unsupported =
     [
         "layer_replication", "trainable_token_indices", "alora_invocation_tokens", "use_qalora",
-        "modules_to_save", "megatron_config", "arrow_config", "kasa_config", "monteclora_config", "velora_config", "use_bdlora",
+        "megatron_config", "arrow_config", "kasa_config", "monteclora_config", "velora_config", "use_bdlora",
     ];
 
     public static (LoraConfiguration Configuration, string? BaseModel) Load(string path)
@@ -41,6 +41,8 @@ internal static class LoraConfigurationJson
             UseRankStabilizedScaling = keys["use_rslora"].Boolean(false),
             FanInFanOut = keys["fan_in_fan_out"].Boolean(false),
             UseDora = keys["use_dora"].Boolean(false),
+            ModulesToSave = keys["modules_to_save"].StringsOrNull() is not { } saved ? []
+                : saved.All(IsEnd) ? saved : throw keys["modules_to_save"].Refuse("embed_tokens, lm_head or both", Merge),
             LoraBias = keys["lora_bias"].Boolean(false),
             Bias = keys["bias"].StringOrNull() switch
             {
@@ -50,6 +52,8 @@ internal static class LoraConfigurationJson
                 _ => throw keys["bias"].Refuse("\"none\", \"lora_only\" or \"all\""),
             },
         };
+        if (keys["ensure_weight_tying"].Boolean(false) && (configuration.ModulesToSave.Count > 0 || configuration.TargetModules.Any(IsEnd)))
+            throw keys["ensure_weight_tying"].Refuse("nothing, null or false beside an adapted or saved embedding or output layer", Merge);
         if (configuration.Layers is not null && pattern is not null) throw keys["layers_to_transform"].Refuse("null, as target_modules is a pattern");
         try
         {
@@ -80,7 +84,7 @@ internal static class LoraConfigurationJson
             ["layers_to_transform"] = configuration.Layers,
             ["lora_alpha"] = Number(configuration.Alpha),
             ["lora_dropout"] = configuration.Dropout,
-            ["modules_to_save"] = null,
+            ["modules_to_save"] = configuration.ModulesToSave.Count > 0 ? configuration.ModulesToSave : null,
             ["peft_type"] = "LORA",
             ["r"] = configuration.Rank,
             ["rank_pattern"] = Sorted(configuration.RankPattern, rank => rank),
@@ -152,10 +156,12 @@ internal static class LoraConfigurationJson
         if (value.ValueKind != JsonValueKind.Array || (value.GetArrayLength() == 0 && !namesParameters))
             throw keys["target_modules"].Refuse("a list of names, a regular expression or \"all-linear\"");
         var modules = keys["target_modules"].StringsOrNull()!;
-        if (modules.Any(name => name.Split('.')[^1] is "embed_tokens" or "lm_head"))
-            throw keys["target_modules"].Refuse("linear layers of the decoder, without embed_tokens and lm_head", Merge);
+        if (modules.Any(IsEnd) && (keys["use_dora"].Boolean(false) || keys["lora_bias"].Boolean(false)))
+            throw keys["target_modules"].Refuse("none of embed_tokens and lm_head beside use_dora or lora_bias", Merge);
         return (modules, null);
     }
+
+    private static bool IsEnd(string name) => ModelArchitecture.IsEndName(name);
 
     private static OrderedDictionary<string, T> Pattern<T>(JsonPlace place, Func<JsonPlace, T> read)
     {

@@ -12,6 +12,12 @@ public static class LoraLayout
     /// <summary>Ends the name of B [out x r].</summary>
     public const string B = ".lora_B";
 
+    /// <summary>Ends the name of A [r x V] of the embedding.</summary>
+    public const string EmbeddingA = ".lora_embedding_A";
+
+    /// <summary>Ends the name of B [H x r] of the embedding.</summary>
+    public const string EmbeddingB = ".lora_embedding_B";
+
     /// <summary>Ends the name of the magnitudes of DoRA [out].</summary>
     public const string Magnitude = ".lora_magnitude_vector";
 
@@ -24,7 +30,10 @@ public static class LoraLayout
     /// <summary>Ends the name of a bias of the model itself.</summary>
     public const string Bias = ".bias";
 
-    private static readonly string[] s_parts = [BiasOfB, A, B, Magnitude, Weight, Bias];
+    private static readonly string[] s_parts = [BiasOfB, A, B, EmbeddingA, EmbeddingB, Magnitude, Weight, Bias];
+
+    /// <summary>Whether a module is the embedding or the output layer.</summary>
+    internal static bool IsEnd(string module) => ModelArchitecture.IsEmbedding(module) || ModelArchitecture.IsHead(module);
 
     /// <summary>Splits a tensor's name into the module's path and its part, one of the constants; the part is empty for another tensor.</summary>
     internal static (string Module, string Part) Split(string name)
@@ -42,12 +51,14 @@ public static class LoraLayout
         ArgumentNullException.ThrowIfNull(configuration);
         var targets = configuration.Resolve(model).ToDictionary(target => target.Module);
         var tensors = new List<(string Name, int[] Shape)>();
-        foreach (var linear in ModelLayout.LinearModules(model))
+        foreach (var linear in ModelLayout.AdaptableModules(model))
         {
+            if (configuration.Saves(linear.Name)) tensors.Add((linear.Name + Weight, [model.VocabularySize, model.HiddenSize]));
             if (targets.TryGetValue(linear.Name, out var target))
             {
-                tensors.Add((target.Factors + A, [checked(linear.Experts * target.Rank), linear.Inputs]));
-                tensors.Add((target.Factors + B, [linear.Outputs, checked(target.Rank * linear.Experts)]));
+                var isEmbedding = linear.Name == ModelLayout.EmbeddingModule(model);
+                tensors.Add((target.Factors + (isEmbedding ? EmbeddingA : A), [checked(linear.Experts * target.Rank), linear.Inputs]));
+                tensors.Add((target.Factors + (isEmbedding ? EmbeddingB : B), [linear.Outputs, checked(target.Rank * linear.Experts)]));
                 if (configuration.UseDora) tensors.Add((linear.Name + Magnitude, [linear.Outputs]));
                 if (configuration.LoraBias) tensors.Add((linear.Name + BiasOfB, [linear.Outputs]));
             }

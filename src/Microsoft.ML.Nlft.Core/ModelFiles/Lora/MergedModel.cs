@@ -1,98 +1,143 @@
 using System.Buffers.Binary;
+using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
-/// Writes a model folder with an adapter merged into its weights (<see cref="WeightUpdate"/>), everything else as in the base model's folder.
-/// Types and shapes do not change, so every weight file keeps its header (names, order, offsets and metadata) byte for byte. The weights of a GGUF
-/// file become one safetensors file, quantised ones in float32.
+/// Writes a model folder with an adapter merged into its weights (<see cref="WeightUpdate"/>), everything else as in the base model's folder. Types
+/// do not change, and as long as shapes do not either, every weight file keeps its header (names, order, offsets and metadata) byte for byte. An
+/// enlarged vocabulary, and an output layer that was the embedding until the adapter trained one of them, change config.json and the headers. The
+/// weights of a GGUF file become one safetensors file, quantised ones in float32.
 /// </summary>
-internal static class MergedModel
+internal sealed class MergedModel
 {
     /// <summary>Files of the base model's folder that would not describe the merged model.</summary>
     private static readonly string[] LeftOut = ["README.md", "nlft.json"];
+
+    private readonly ModelFolder _model;
+    private readonly ModelConfiguration _merged;
+    private readonly Dictionary<string, WeightUpdate> _updates;
+    private readonly CancellationToken _cancellationToken;
+
+    private MergedModel(ModelFolder model, LoraAdapter adapter, CancellationToken cancellationToken)
+    {
+        adapter.EnsureFits(model.Configuration);
+        (_model, _merged, _cancellationToken) = (model, adapter.Extend(model.Configuration), cancellationToken);
+        _updates = WeightUpdate.All(adapter, model.Configuration);
+    }
 
     public static void Write(string folder, ModelFolder model, LoraAdapter adapter, bool overwrite, CancellationToken cancellationToken)
     {
         if (model.IsAt(folder))
             throw new NlftException(folder, "the folder of the base model", "another folder", "Write the merged model beside the base model.");
-        adapter.EnsureFits(model.Configuration);
-        var updates = WeightUpdate.All(adapter, model.Configuration);
-        AtomicFolder.Write(folder, staging =>
-        {
-            if (model.WeightFiles is { } files)
-            {
-                foreach (var file in files) WriteWeights(Path.Combine(staging, Path.GetFileName(file.Path)), model, file, updates, cancellationToken);
-                AtomicFile.Write(Path.Combine(staging, ModelDocuments.Configuration), stream => stream.Write(model.ConfigurationJson));
-            }
-            else
-            {
-                ModelFolderWriter.Write(staging, model.ConfigurationJson, model.TensorNames.Select(Source));
-            }
-            foreach (var name in model.Documents.Companions.Except(LeftOut)) Copy(name);
-            if (model.IsSharded) Copy(ModelWeights.IndexFile);
-
-            void Copy(string name) => model.Documents.Copy(name, Path.Combine(staging, name));
-        }, overwrite ? IsModel : null);
-
-        SafetensorsSource Source(string name)
-        {
-            var tensor = model.Stored(name);
-            return new(name, tensor.Type, tensor.Shape, updates.TryGetValue(name, out var update)
-                ? stream => WriteMerged(stream, tensor.ToData(), update, model.Path, cancellationToken) : tensor.CopyTo);
-        }
+        var merged = new MergedModel(model, adapter, cancellationToken);
+        AtomicFolder.Write(folder, merged.Write, overwrite ? IsModel : null);
     }
 
     /// <summary>Whether a folder holds a whole model and no folders that such a model does not have.</summary>
-    private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, "config.json"))
+    private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, ModelDocuments.Configuration))
         && Directory.EnumerateDirectories(folder).All(inner => Path.GetFileName(inner) == ModelFolderWriter.AdditionalTemplates);
 
-    private static void WriteWeights(string path, ModelFolder model, SafetensorsFile file, Dictionary<string, WeightUpdate> updates,
-        CancellationToken cancellationToken)
+    private string EmbeddingName => ModelLayout.Embedding(_merged).Name;
+
+    private string HeadName => ModelLayout.Head(_merged).Name;
+
+    private bool IsUntied => _merged.TieWordEmbeddings != _model.Configuration.TieWordEmbeddings;
+
+    private bool IsReshaped => IsUntied || _merged.VocabularySize != _model.Configuration.VocabularySize;
+
+    private void Write(string folder)
     {
-        AtomicFile.Write(path, stream =>
+        foreach (var file in _model.WeightFiles ?? [])
         {
-            Span<byte> length = stackalloc byte[sizeof(ulong)];
-            BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)file.HeaderJson.Length);
-            stream.Write(length);
-            stream.Write(file.HeaderJson.Span);
-            foreach (var entry in file.Entries)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                var tensor = file.Tensor(entry.Name);
-                if (updates.TryGetValue(model.WeightOf(entry.Name), out var update))
-                    WriteMerged(stream, tensor, update, file.Path, cancellationToken);
-                else
-                    stream.Write(tensor.Bytes.Span);
-            }
-        });
+            var path = Path.Combine(folder, Path.GetFileName(file.Path));
+            if (IsReshaped) SafetensorsWriter.Write(path, Tensors(file), file.Metadata);
+            else AtomicFile.Write(path, stream => WriteAlike(stream, file));
+        }
+        if (_model.WeightFiles is null)
+            SafetensorsWriter.Write(Path.Combine(folder, ModelWeights.SingleFile), [.. _model.TensorNames.Select(Source), .. Missing()]);
+        var json = _model.ConfigurationJson;
+        if (IsUntied) json = ConfigurationEdit.WithTiedEmbeddings(json, tied: false);
+        if (IsReshaped) json = ConfigurationEdit.WithVocabularySize(json, _merged.VocabularySize);
+        AtomicFile.Write(Path.Combine(folder, ModelDocuments.Configuration), stream => stream.Write(json));
+        foreach (var name in _model.Documents.Companions.Except(LeftOut)) Copy(name);
+        if (!_model.IsSharded) return;
+        if (IsReshaped) WriteIndex(folder);
+        else Copy(ModelWeights.IndexFile);
+
+        void Copy(string name) => _model.Documents.Copy(name, Path.Combine(folder, name));
+    }
+
+    /// <summary>Writes a file with the header of the base model's.</summary>
+    private void WriteAlike(Stream stream, SafetensorsFile file)
+    {
+        Span<byte> length = stackalloc byte[sizeof(ulong)];
+        BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)file.HeaderJson.Length);
+        stream.Write(length);
+        stream.Write(file.HeaderJson.Span);
+        foreach (var entry in file.Entries) Source(file, entry).Write(stream);
+    }
+
+    /// <summary>Returns the tensors of a file: the base model's, and in the file with the one of embedding and output layer also the other.</summary>
+    private IEnumerable<SafetensorsSource> Tensors(SafetensorsFile file)
+    {
+        var ends = file.Entries.Any(entry => entry.Name == HeadName || WeightOf(entry.Name) == EmbeddingName);
+        return [.. file.Entries.Select(entry => Source(file, entry)), .. ends ? Missing() : []];
+    }
+
+    /// <summary>Returns the one of embedding and output layer that the base model does not have by itself.</summary>
+    private IEnumerable<SafetensorsSource> Missing()
+    {
+        string[] ends = IsUntied ? [EmbeddingName, HeadName] : [];
+        return ends.Except(_model.TensorNames.Select(WeightOf)).Select(name => Source(name, _model.Stored(EmbeddingName)));
+    }
+
+    /// <summary>Returns the weight of the merged model that a tensor holds.</summary>
+    private string WeightOf(string tensor) => IsUntied && tensor == HeadName ? tensor : _model.WeightOf(tensor);
+
+    private SafetensorsSource Source(string name) => Source(name, _model.Stored(name));
+
+    private SafetensorsSource Source(string name, StoredTensor tensor) =>
+        Source(name, tensor.Type, tensor.Shape, tensor.ToData, tensor.CopyTo);
+
+    private SafetensorsSource Source(SafetensorsFile file, SafetensorsEntry entry) => Source(entry.Name, entry.Type, entry.Shape,
+        () => file.Tensor(entry.Name), stream => stream.Write(file.Tensor(entry.Name).Bytes.Span));
+
+    private SafetensorsSource Source(string name, TensorType type, long[] shape, Func<TensorData> data, Action<Stream> copy)
+    {
+        _cancellationToken.ThrowIfCancellationRequested();
+        if (_updates.GetValueOrDefault(WeightOf(name)) is not { } update) return new(name, type, shape, copy);
+        long[] merged = update.Whole is { } whole ? [.. whole.Shape.Select(size => (long)size)] : shape;
+        return new(name, type, merged, stream => WriteMerged(stream, data() with { Name = name, Shape = merged }, update));
     }
 
     /// <summary>The merged weight row by row, computed in float32 and rounded once to W's type (nearest, ties to even).</summary>
-    private static void WriteMerged(Stream stream, TensorData weight, WeightUpdate update, string file, CancellationToken cancellationToken)
+    private void WriteMerged(Stream stream, TensorData weight, WeightUpdate update)
     {
         var (rows, columns) = weight.Shape.Length == 1 ? (1, (int)weight.Shape[0]) : ((int)weight.Shape[0], (int)weight.Shape[1]);
         var (values, change, stored) = (new float[columns], new float[columns], new byte[columns * weight.Type.ByteSize()]);
-        var whole = update.IsTransposed ? MergedTransposed(weight.ToArray(), columns, update) : null;
+        var turned = update.IsTransposed ? MergedTransposed(weight.ToArray(), columns, update) : null;
         for (var row = 0; row < rows; row++)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            if (whole is not null)
+            _cancellationToken.ThrowIfCancellationRequested();
+            if (turned is not null)
             {
-                whole.AsSpan(row * columns, columns).CopyTo(values);
+                turned.AsSpan(row * columns, columns).CopyTo(values);
             }
             else
             {
-                TensorConversion.ToSingle(weight.Type, weight.Bytes.Span.Slice(row * stored.Length, stored.Length), values);
+                if (update.Whole is null)
+                    TensorConversion.ToSingle(weight.Type, weight.Bytes.Span.Slice(row * stored.Length, stored.Length), values);
                 update.Apply(row, values, change);
             }
             TensorConversion.FromSingle(weight.Type, values, stored);
             TensorConversion.ToSingle(weight.Type, stored, change);
             if (Array.FindIndex(change, value => !float.IsFinite(value)) is >= 0 and var column)
             {
+                var file = _model.WeightFiles?.First(file => file.Entries.Any(entry => _model.WeightOf(entry.Name) == _model.WeightOf(weight.Name)));
                 throw new NlftException(
-                    FormattableString.Invariant($"{file}, tensor \"{weight.Name}\", row {row + 1}, column {column + 1}, merged"),
+                    FormattableString.Invariant($"{file?.Path ?? _model.Path}, tensor \"{weight.Name}\", row {row + 1}, column {column + 1}, merged"),
                     FormattableString.Invariant($"{values[column]}"), $"a number that {weight.Type.FileName()} can hold",
                     "Keep base model and adapter apart, or merge into a copy of the base model in a type of wider range.");
             }
@@ -112,4 +157,19 @@ internal static class MergedModel
         }
         return matrix;
     }
+
+    /// <summary>Writes the index of the shards as they are now.</summary>
+    private void WriteIndex(string folder)
+    {
+        var (size, map) = (0L, new SortedDictionary<string, string>(StringComparer.Ordinal));
+        foreach (var shard in _model.WeightFiles!.Select(file => Path.GetFileName(file.Path)))
+        {
+            using var written = SafetensorsFile.Open(Path.Combine(folder, shard));
+            foreach (var entry in written.Entries) (map[entry.Name], size) = (shard, size + entry.End - entry.Begin);
+        }
+        var index = new { metadata = new { total_size = size }, weight_map = map };
+        AtomicFile.Write(Path.Combine(folder, ModelWeights.IndexFile), stream => JsonSerializer.Serialize(stream, index, s_indented));
+    }
+
+    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
 }

@@ -4,66 +4,88 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
 /// What merging an adapter does to one tensor of the model, one row at a time: W' = W + scaling * B A (B: out x r, A: r x in) for the weight of an
-/// adapted layer, with DoRA each row then scaled to its magnitude; for a bias, its trained values, plus scaling * b for a bias b of B.
+/// adapted layer, with DoRA each row then scaled to its magnitude; plus scaling * b for a bias, with a bias b of B. W is the adapter's own tensor if
+/// it holds one, else the model's.
 /// </summary>
 internal sealed class WeightUpdate
 {
-    private readonly ReadOnlyMemory<float> _a, _scaledB;
-    private readonly float[]? _magnitudes, _replacement, _shift;
+    private ReadOnlyMemory<float> _a, _scaledB;
+    private float[]? _magnitudes, _shift;
 
-    private WeightUpdate(ReadOnlyMemory<float> a, ReadOnlyMemory<float> scaledB, float[]? magnitudes) =>
-        (_a, _scaledB, _magnitudes) = (a, scaledB, magnitudes);
+    private WeightUpdate(NamedTensor? whole) => Whole = whole;
 
-    private WeightUpdate(float[]? replacement, float[]? shift) => (_replacement, _shift) = (replacement, shift);
+    /// <summary>The tensor that replaces the model's, or null.</summary>
+    public NamedTensor? Whole { get; }
 
     /// <summary>Whether the tensor is stored transposed: its columns are the rows that <see cref="Apply"/> changes.</summary>
     public bool IsTransposed { get; private init; }
 
+    private bool IsEmpty => Whole is null && _shift is null && _scaledB.IsEmpty;
+
     /// <summary>Returns every update of an adapter that fits the model, by the name of the tensor it is for.</summary>
-    /// <exception cref="NlftException">A bias of B belongs to a layer without a bias.</exception>
+    /// <exception cref="NlftException">The change cannot be merged: a bias for a layer without one, or one end of a shared embedding.</exception>
     public static Dictionary<string, WeightUpdate> All(LoraAdapter adapter, ModelConfiguration model)
     {
-        var factors = adapter.Factors.ToDictionary(factor => factor.Name, factor => factor.Values, StringComparer.Ordinal);
+        var factors = adapter.Factors.ToDictionary(factor => factor.Name, StringComparer.Ordinal);
+        model = adapter.Extend(model);
         var targets = adapter.Configuration.Resolve(model).ToDictionary(target => target.Module);
+        var isShared = model.TieWordEmbeddings;
+        var (embedding, head) = (ModelLayout.EmbeddingModule(model), ModelLayout.HeadModule(model));
         var updates = new Dictionary<string, WeightUpdate>(StringComparer.Ordinal);
-        foreach (var linear in ModelLayout.LinearModules(model))
+        foreach (var linear in ModelLayout.AdaptableModules(model))
         {
-            var module = linear.Name;
-            var (bias, shift) = (factors.GetValueOrDefault(module + LoraLayout.Bias), factors.GetValueOrDefault(module + LoraLayout.BiasOfB));
-            if (shift is not null && !linear.HasBias)
+            var (module, target) = (linear.Name, targets.GetValueOrDefault(linear.Name));
+            if (isShared && target is not null && (module == embedding || module == head))
+                throw Fault(module, "factors for one use of a matrix that is embedding and output layer", "a model with two matrices");
+            var (a, b) = target is null ? default : Factors(linear, target);
+            foreach (var part in linear.Parts)
             {
-                throw new NlftException($"adapter, tensor \"{module}{LoraLayout.BiasOfB}\"", "a bias for a layer that has none in the model",
-                    "a layer with a bias to add it to", "Use base model and adapter side by side.");
-            }
-            if (targets.TryGetValue(module, out var target))
-            {
-                var (a, b) = (factors[target.Factors + LoraLayout.A].AsMemory(), Scaled(target, factors[target.Factors + LoraLayout.B]));
-                if (linear.Experts > 1) b = StackedFactor.ByExpert(b, linear.Experts);
-                foreach (var part in linear.Parts)
+                var update = new WeightUpdate(isShared && module == head ? null : factors.GetValueOrDefault(part.Weight))
                 {
-                    var (first, size) = (part.Expert * linear.Outputs + part.FirstRow, target.Rank * linear.Inputs);
-                    updates.Add(part.Weight, new WeightUpdate(a.Slice(part.Expert * size, size),
-                        b.AsMemory(first * target.Rank, part.Rows * target.Rank), factors.GetValueOrDefault(module + LoraLayout.Magnitude))
-                    {
-                        IsTransposed = linear.IsTransposed,
-                    });
+                    IsTransposed = linear.IsTransposed, _magnitudes = factors.GetValueOrDefault(module + LoraLayout.Magnitude)?.Values,
+                };
+                if (target is not null)
+                {
+                    var (first, rows, size) = (part.Expert * linear.Outputs + part.FirstRow, module == embedding ? linear.Inputs : part.Rows,
+                        a.Length / linear.Experts);
+                    (update._a, update._scaledB) = (a.AsMemory(part.Expert * size, size), b.AsMemory(first * target.Rank, rows * target.Rank));
                 }
+                if (!update.IsEmpty) updates.Add(part.Weight, update);
             }
-            if ((bias ?? shift) is not null)
-                updates.Add(module + LoraLayout.Bias, new WeightUpdate(bias, shift is null ? null : Scaled(target!, shift)));
+            var bias = new WeightUpdate(factors.GetValueOrDefault(module + LoraLayout.Bias));
+            if (factors.TryGetValue(module + LoraLayout.BiasOfB, out var shift))
+            {
+                if (!linear.HasBias) throw Fault(shift.Name, "a bias for a layer that has none in the model", "a layer with a bias to add it to");
+                bias._shift = Scaled(target!, shift.Values);
+            }
+            if (!bias.IsEmpty) updates.Add(module + LoraLayout.Bias, bias);
         }
         return updates;
+
+        (float[] A, float[] ScaledB) Factors(LinearModule linear, LoraTarget target)
+        {
+            if (linear.Name == embedding) // the rows of W are those of A^T B^T
+            {
+                return (Transposed(factors[target.Factors + LoraLayout.EmbeddingB]),
+                    Scaled(target, Transposed(factors[target.Factors + LoraLayout.EmbeddingA])));
+            }
+            var b = Scaled(target, factors[target.Factors + LoraLayout.B].Values);
+            return (factors[target.Factors + LoraLayout.A].Values, linear.Experts > 1 ? StackedFactor.ByExpert(b, linear.Experts) : b);
+        }
+
+        static NlftException Fault(string name, string found, string expected) =>
+            new($"adapter, \"{name}\"", found, expected, "Use base model and adapter side by side.");
     }
 
     /// <summary>Changes row <paramref name="output"/> of the tensor in place.</summary>
     /// <param name="output">The row; 0 for a bias.</param>
-    /// <param name="row">Its values.</param>
+    /// <param name="row">Its values in the model; anything if <see cref="Whole"/> replaces them.</param>
     /// <param name="change">Room for as many values.</param>
     public void Apply(int output, Span<float> row, Span<float> change)
     {
-        _replacement?.CopyTo(row);
+        Whole?.Values.AsSpan(output * row.Length, row.Length).CopyTo(row);
         if (_shift is not null) AddScaled(row, _shift, 1);
-        if (_scaledB.Length == 0) return;
+        if (_scaledB.IsEmpty) return;
         var rank = _a.Length / row.Length;
         change.Clear();
         for (var k = 0; k < rank; k++) AddScaled(change, _a.Span.Slice(k * row.Length, row.Length), _scaledB.Span[output * rank + k]);
@@ -76,6 +98,13 @@ internal sealed class WeightUpdate
     }
 
     private static float[] Scaled(LoraTarget target, float[] values) => Array.ConvertAll(values, value => (float)(value * target.Scaling));
+
+    private static float[] Transposed(NamedTensor tensor)
+    {
+        var (rows, columns, values) = (tensor.Shape[0], tensor.Shape[1], new float[tensor.Values.Length]);
+        for (var i = 0; i < values.Length; i++) values[i % columns * rows + i / columns] = tensor.Values[i];
+        return values;
+    }
 
     /// <summary>Computes sum += factor * x.</summary>
     private static void AddScaled(Span<float> sum, ReadOnlySpan<float> x, float factor)

@@ -33,10 +33,16 @@ internal static class GgufConversion
         {
             var values = model.Tensor(weight.Name, weight.Shape).ToArray();
             var name = NameOf(weight.Name, architecture);
-            if (s_paired.Contains(c.ModelType) && name.Contains(".attn_q.", StringComparison.Ordinal)) values = Pair(values,
+            if (s_paired.Contains(c.ModelType) && name.Contains(".attn_q.", StringComparison.Ordinal))
+            {
+                values = Pair(values,
                 c.HeadCount * c.HeadSize, c.HeadSize);
-            if (s_paired.Contains(c.ModelType) && name.Contains(".attn_k.", StringComparison.Ordinal)) values = Pair(values,
+            }
+            if (s_paired.Contains(c.ModelType) && name.Contains(".attn_k.", StringComparison.Ordinal))
+            {
+                values = Pair(values,
                 c.KeyValueHeadCount * c.HeadSize, c.HeadSize);
+            }
             Floats(name, [.. weight.Shape.Select(size => (ulong)size)], values);
         }
         return bytes.Build();

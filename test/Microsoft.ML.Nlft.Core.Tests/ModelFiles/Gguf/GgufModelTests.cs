@@ -51,7 +51,7 @@ public sealed class GgufModelTests
         Assert.AreEqual((1e-5, 10000.0, 32, true, false), (c.NormEpsilon, c.Rope.Theta, c.MaximumPositions, c.TieWordEmbeddings, c.QkvBias));
         CollectionAssert.AreEqual(new[] { 1, 4 }, model.EndOfSequenceIds.ToArray());
         Assert.AreEqual((path, 0), (model.Path, c.BeginningOfSequenceId));
-        Assert.AreEqual(("Q8_0", 8 * 34L), model.StoredAs("model.layers.1.mlp.down_proj.weight"));
+        Assert.AreEqual(("Q8_0", 8 * 34L, 8 * 36L), model.StoredAs("model.layers.1.mlp.down_proj.weight"));
         Assert.IsTrue(model.IsAt(path));
         Assert.AreEqual(c.HiddenSize, ModelConfiguration.Load(path).HiddenSize);
     }

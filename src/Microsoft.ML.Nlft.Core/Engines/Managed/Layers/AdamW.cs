@@ -5,9 +5,9 @@ using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// AdamW (arXiv 1711.05101, algorithm 2, as PyTorch computes it): w -= lr decay w; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
-/// w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps), where g is scaled so that the global norm does not exceed the limit. Computes in double
-/// precision, stores float32.
+/// AdamW (arXiv 1711.05101, algorithm 2, as PyTorch computes it): w -= lr decay w, unless w is a norm or a bias; m = b1 m + (1-b1) g;
+/// v = b2 v + (1-b2) g^2; w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps), where g is scaled so that the global norm does not exceed the
+/// limit. Computes in double precision, stores float32.
 /// </summary>
 internal sealed class AdamW(IReadOnlyList<Parameter> parameters)
 {
@@ -37,9 +37,10 @@ internal sealed class AdamW(IReadOnlyList<Parameter> parameters)
         var clip = Math.Min(1, options.MaximumGradientNorm / (gradientNorm + 1e-6));
         var stepSize = learningRate / (1 - Math.Pow(options.Beta1, Steps));
         var rootCorrection = 1 / Math.Sqrt(1 - Math.Pow(options.Beta2, Steps));
-        var update = new Update(options, clip, stepSize, rootCorrection, 1 - learningRate * options.WeightDecay);
         foreach (var parameter in parameters)
         {
+            var decay = AdamWOptions.Decays(parameter.Name) ? 1 - learningRate * options.WeightDecay : 1;
+            var update = new Update(options, clip, stepSize, rootCorrection, decay);
             workers.ForBlocks(parameter.Values.Length, Block, (parameter, update), static (loop, start, end) =>
                 loop.update.Apply(loop.parameter, start, end));
             parameter.Version++;

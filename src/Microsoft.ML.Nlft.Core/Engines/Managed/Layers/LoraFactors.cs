@@ -34,15 +34,30 @@ internal sealed class LoraFactors
     /// <summary>Whether there are A and B alone.</summary>
     public bool IsPlain => Magnitude is null && Bias is null;
 
-    private int Rank => A.Shape[0];
+    public int Rank => A.Shape[0];
 
-    /// <summary>Returns the second term of the layer's product, low B^T, with low = scaling * drop(x) A^T [N x r] in a rented matrix.</summary>
-    public Term Term(EngineContext context, Matrix x)
+    /// <summary>Returns the second term of the layer's product, low B^T, with <see cref="Low"/> in a rented matrix.</summary>
+    public Term Term(EngineContext context, Matrix x) => new(Low(context, x), new Operand(B.AsMatrix(B.Values)).Transposed);
+
+    /// <summary>Returns low = scaling * drop(x) A^T [N x r] in a rented matrix.</summary>
+    public Matrix Low(EngineContext context, Matrix x)
     {
         var (low, dropped) = (context.Rent(x.Rows, Rank), Drop(context, x));
         context.Multiply(dropped, new Operand(A.AsMatrix(A.Values)).Transposed, low, _scaling);
         ReturnDropped(context, x, dropped);
-        return new Term(low, new Operand(B.AsMatrix(B.Values)).Transposed);
+        return low;
+    }
+
+    /// <summary>Given the gradient of <see cref="Low"/>, computes dA += scaling * gradient^T drop(x) and dx += scaling * drop'(gradient A).</summary>
+    public void LowBackward(EngineContext context, Matrix x, Matrix gradient, Matrix dx)
+    {
+        Matrix dropped = Drop(context, x), change = context.Rent(x.Rows, x.Columns);
+        context.Multiply(new Operand(gradient).Transposed, dropped, A.AsMatrix(A.Gradient), _scaling, accumulate: true);
+        context.Multiply(gradient, A.AsMatrix(A.Values), change, _scaling);
+        if (AppliesDropout(context)) Dropout.Apply(context, _key, _dropout, change, change);
+        context.ForRows(dx.Rows, (change, dx), static (loop, row) => VectorMath.Add(loop.change[row], loop.dx[row]));
+        ReturnDropped(context, x, dropped);
+        context.Return(change);
     }
 
     /// <summary>Computes y = (m / n) y + bias + scaling * b + residual from the sum of the layer's terms in y.</summary>

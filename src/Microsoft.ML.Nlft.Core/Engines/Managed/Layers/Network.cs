@@ -6,7 +6,6 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 internal sealed class Network : IDisposable
 {
     private readonly List<Weight> _weights = [];
-    private readonly List<Parameter> _parameters = [];
     private readonly ModelFolder _folder;
     private readonly bool _trainAll;
     private readonly ManagedEngineOptions _engine;
@@ -15,9 +14,13 @@ internal sealed class Network : IDisposable
     {
         (_folder, _engine) = (options.Folder, engine);
         _trainAll = options.Trainable == TrainableWeights.All;
-        var c = _folder.Configuration;
-        Embedding = Load(ModelLayout.Embedding(c));
-        Positions = ModelLayout.Positions(c) is { } positions ? Load(positions) : null;
+        var lora = _trainAll || (options.Adapter is null && options.Trainable == TrainableWeights.None) ? null : new LoraBuilder(options);
+        var c = Configuration = lora?.Model ?? _folder.Configuration;
+        Embedding = new TokenEmbedding(Whole(lora, ModelLayout.EmbeddingModule(c)), (float)c.EmbeddingMultiplier,
+            ModelLayout.Positions(c) is { } positions ? Load(positions) : null)
+        {
+            Lora = lora?.EmbeddingFactors(),
+        };
         Layers = new DecoderLayer[c.LayerCount];
         for (var i = 0; i < Layers.Length; i++)
         {
@@ -25,25 +28,26 @@ internal sealed class Network : IDisposable
             Layers[i] = CreateLayer(c, i, ModelLayout.Layer(c, i));
         }
         FinalNorm = Norm(ModelLayout.FinalNorm(c));
-        Head = new TokenHead(c.TieWordEmbeddings ? Embedding : Load(ModelLayout.Head(c)), (float)(1 / c.LogitsDivisor),
-            (float)(c.LogitsSoftCap ?? 0), ModelLayout.HeadBias(c) is { } bias ? Load(bias.Name, 1, c.VocabularySize, vector: true) : null);
-        if (_trainAll)
-            _parameters.AddRange(_weights.Select(weight => weight.Parameter!));
-        else if (options.Adapter is not null || options.Trainable == TrainableWeights.Lora)
-            Lora = LoraBuilder.Attach(Layers.SelectMany(layer => layer.Linears), options, _parameters);
+        Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(lora, ModelLayout.HeadModule(c)), (float)(1 / c.LogitsDivisor),
+            (float)(c.LogitsSoftCap ?? 0), ModelLayout.HeadBias(c) is { } bias ? Load(bias.Name, 1, c.VocabularySize, vector: true) : null)
+        {
+            Lora = lora?.HeadFactors(),
+        };
+        Parameters = lora?.Parameters ?? (_trainAll ? [.. _weights.Select(weight => weight.Parameter!)] : []);
+        Lora = lora?.Configuration;
+        lora?.Attach(Layers.SelectMany(layer => layer.Linears));
     }
 
-    public Weight Embedding { get; }
-
-    /// <summary>The embedding of positions, or null.</summary>
-    public Weight? Positions { get; }
+    /// <summary>The architecture, with the adapter on.</summary>
+    public ModelConfiguration Configuration { get; }
+    public TokenEmbedding Embedding { get; }
     public DecoderLayer[] Layers { get; }
     public INorm FinalNorm { get; }
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
-    /// <summary>The tensors that an optimizer updates: all weights, or the LoRA factors.</summary>
-    public IReadOnlyList<Parameter> Parameters => _parameters;
+    /// <summary>The tensors that an optimizer updates: all weights, or those of the adapter.</summary>
+    public IReadOnlyList<Parameter> Parameters { get; }
 
     /// <summary>
     /// The lowest layer whose input needs a gradient, because something below it is trainable; the number of layers if there is none.
@@ -52,7 +56,7 @@ internal sealed class Network : IDisposable
     {
         get
         {
-            if (Embedding.Parameter is not null) return 0;
+            if (Embedding.IsTrainable) return 0;
             var lowest = Array.FindIndex(Layers, layer => layer.IsTrainable);
             return lowest < 0 ? Layers.Length : lowest + 1;
         }
@@ -82,6 +86,18 @@ internal sealed class Network : IDisposable
             FeedForward = modules.Router is { } router ? Experts(c, router, modules.GateUp[0], modules.Down)
                 : new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down), c.FeedForwardLayout, c.Activation),
         };
+    }
+
+    /// <summary>Returns the weight of the embedding or the output layer: the adapter's, or the model's.</summary>
+    private Weight Whole(LoraBuilder? lora, string module)
+    {
+        if (lora?.Whole(module) is not { } weight)
+        {
+            var model = _folder.Configuration;
+            return Load(module == ModelLayout.HeadModule(model) && !model.TieWordEmbeddings ? ModelLayout.Head(model) : ModelLayout.Embedding(model));
+        }
+        _weights.Add(weight);
+        return weight;
     }
 
     private Experts Experts(ModelConfiguration c, LinearModule router, LinearModule gateUp, LinearModule down)

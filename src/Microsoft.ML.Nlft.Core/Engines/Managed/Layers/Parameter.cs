@@ -3,13 +3,18 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>A trainable float32 tensor: its values, the gradient that backward passes add to, and the two moments of AdamW.</summary>
+/// <summary>
+/// A trainable float32 tensor: its values and, unless the model is loaded for inference, the gradient that backward passes add to and the two
+/// moments of AdamW.
+/// </summary>
 internal sealed class Parameter
 {
     private readonly int _offset, _experts;
 
-    public Parameter(string name, int[] shape, float[] values)
-        : this(name, shape, 1, 0, values, new float[values.Length], new float[values.Length], new float[values.Length]) { }
+    public Parameter(string name, int[] shape, float[] values) : this(name, shape, 1, values, training: true) { }
+
+    private Parameter(string name, int[] shape, int experts, float[] values, bool training)
+        : this(name, shape, experts, 0, values, Zeros(values, training), Zeros(values, training), Zeros(values, training)) { }
 
     private Parameter(string name, int[] shape, int experts, int offset, float[] values, float[] gradient, float[] moment1, float[] moment2) =>
         (Name, Shape, _experts, _offset, Values, Gradient, Moment1, Moment2) = (name, shape, experts, offset, values, gradient, moment1, moment2);
@@ -22,13 +27,12 @@ internal sealed class Parameter
     /// <param name="shape">Its shape in files.</param>
     /// <param name="stored">Its values in the order of files.</param>
     /// <param name="experts">E for the factor B of a stack, 1 for any other tensor.</param>
-    public static Parameter Create(string name, int[] shape, float[] stored, int experts)
-    {
-        if (experts == 1) return new(name, shape, [.. stored]);
-        var values = StackedFactor.ByExpert(stored, experts);
-        return new(name, [shape[0] * experts, shape[1] / experts], experts, 0, values, new float[values.Length], new float[values.Length],
-            new float[values.Length]);
-    }
+    /// <param name="training">Whether there are a gradient and moments.</param>
+    public static Parameter Create(string name, int[] shape, float[] stored, int experts, bool training) =>
+        experts == 1 ? new(name, shape, 1, [.. stored], training)
+        : new(name, [shape[0] * experts, shape[1] / experts], experts, StackedFactor.ByExpert(stored, experts), training);
+
+    private static float[] Zeros(float[] values, bool training) => new float[training ? values.Length : 0];
 
     public string Name { get; }
 

@@ -15,6 +15,9 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weigh
     /// <summary>The output matrix [V x H]; the embedding if the weights are tied.</summary>
     public Weight Weight { get; } = weight;
 
+    /// <summary>The adapter's factors, which make z = s (h W^T + low B^T), or null.</summary>
+    public LoraFactors? Lora { get; set; }
+
     /// <summary>Computes log-probabilities, log-sum-exps and whether the target is the most likely token, for h[R x H].</summary>
     /// <param name="context">Threads and the pool of arrays.</param>
     /// <param name="h">The output of the final norm.</param>
@@ -30,7 +33,8 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weigh
         var running = context.Rent(2, h.Rows); // the largest logit so far, and the sum of exp(z - largest)
         running[0].Fill(float.NegativeInfinity);
         running[1].Clear();
-        ForEachChunk(context, h, (z, row, first) =>
+        var low = Lora?.Low(context, h);
+        ForEachChunk(context, h, low, (z, row, first) =>
         {
             context.ForRows(z.Rows, (z, row, first, targets, logProbabilities, running, mean, cap), static (loop, i) =>
             {
@@ -59,35 +63,51 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weigh
             if (mean is { } matrix) VectorMath.Scale(matrix[row], 1 / sum);
         }
         context.Return(running);
+        if (low is { } rented) context.Return(rented);
     }
 
     /// <summary>
-    /// With c the coefficients, computes dh = c s (E[W] - W_y), which replaces <paramref name="mean"/>, and, if W is trainable,
-    /// dW += (c s (softmax(z) - onehot(y)))^T h; with a soft cap, rows of W and columns of the difference count times their slopes. The gradient of b is that of z.
+    /// With c the coefficients, computes dh = c s (E[W] - W_y), which replaces <paramref name="mean"/>. With g = c s (softmax(z) - onehot(y)), it
+    /// also computes dW += g^T h if W is trainable, and with factors dB += g^T low and what g B, the gradient of low, gives for A and h. With a soft
+    /// cap, rows of W and columns of g count times their slopes. The gradient of the bias is that of z.
     /// </summary>
     public void Backward(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix mean)
     {
-        if (Weight.Parameter is not null) AddWeightGradient(context, h, targets, logSums, coefficients);
+        var (low, dLow) = Lora is null ? ((Matrix?)null, (Matrix?)null) : (Lora.Low(context, h), context.Rent(h.Rows, Lora.Rank));
+        if (Weight.Parameter is not null || Lora is not null) AddGradients(context, h, targets, logSums, coefficients, low, dLow);
         var targetRows = context.Rent(h.Rows, h.Columns);
-        context.ForRows(h.Rows, (head: this, h, targets, coefficients, scale, mean, targetRows), static (loop, row) =>
+        context.ForRows(h.Rows, (head: this, h, low, targets, coefficients, scale, mean, targetRows), static (loop, row) =>
         {
-            loop.head.Weight.ReadRow(loop.targets.Span[row], loop.targetRows[row]);
-            VectorMath.AddScaled(loop.targetRows[row], -loop.head.TargetSlope(loop.h[row], loop.targetRows[row]), loop.mean[row]);
+            var token = loop.targets.Span[row];
+            var target = loop.targetRows[row];
+            loop.head.Weight.ReadRow(token, target);
+            var slope = loop.head.TargetSlope(loop.h[row], target, loop.low is { } low ? low[row] : default, token);
+            VectorMath.AddScaled(target, -slope, loop.mean[row]);
             VectorMath.Scale(loop.mean[row], loop.coefficients[row] * loop.scale);
         });
         context.Return(targetRows);
+        if (Lora is null) return;
+        Lora.LowBackward(context, h, dLow!.Value, mean);
+        context.Return(dLow.Value);
+        context.Return(low!.Value);
     }
 
-    /// <summary>The slope of the soft cap at the logit of a row of W; 1 without a cap.</summary>
-    private float TargetSlope(ReadOnlySpan<float> h, ReadOnlySpan<float> row)
+    /// <summary>The slope of the soft cap at the logit of a token, whose row of W is given; 1 without a cap.</summary>
+    private float TargetSlope(ReadOnlySpan<float> h, ReadOnlySpan<float> row, ReadOnlySpan<float> low, int token)
     {
         if (cap == 0) return 1;
-        var tanh = MathF.Tanh(scale * VectorMath.Dot(h, row) / cap);
+        var logit = VectorMath.Dot(h, row);
+        if (Lora is not null) logit += VectorMath.Dot(low, Lora.B.AsMatrix(Lora.B.Values)[token]);
+        var tanh = MathF.Tanh(scale * logit / cap);
         return 1 - tanh * tanh;
     }
 
-    private void AddWeightGradient(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients) =>
-        ForEachChunk(context, h, (z, row, first) =>
+    /// <summary>Adds to the gradients of W and B, and computes dLow = g B.</summary>
+    private void AddGradients(EngineContext context, Matrix h, ReadOnlyMemory<int> targets, float[] logSums, float[] coefficients, Matrix? low,
+        Matrix? dLow)
+    {
+        dLow?.Clear();
+        ForEachChunk(context, h, low, (z, row, first) =>
         {
             context.ForRows(z.Rows, (z, row, first, targets, logSums, coefficients, scale, cap), static (loop, i) =>
             {
@@ -107,16 +127,23 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weigh
                 if ((uint)target < (uint)logits.Length) logits[target] -= slope;
                 VectorMath.Scale(logits, loop.coefficients[row] * loop.scale);
             });
-            context.Multiply(new Operand(z).Transposed, h.RowRange(row, z.Rows), Weight.Gradient.RowRange(first, z.Columns), accumulate: true);
-            for (var i = 0; bias is not null && i < z.Rows; i++)
-                VectorMath.AddScaled(z[i], 1 / scale, bias.Parameter!.Gradient.AsSpan(first, z.Columns));
+            var transposed = new Operand(z).Transposed;
+            if (Weight.Parameter is not null)
+                context.Multiply(transposed, h.RowRange(row, z.Rows), Weight.Gradient.RowRange(first, z.Columns), accumulate: true);
+            for (var i = 0; bias?.Parameter is not null && i < z.Rows; i++)
+                VectorMath.AddScaled(z[i], 1 / scale, bias.Parameter.Gradient.AsSpan(first, z.Columns));
+            if (Lora is null) return;
+            var (values, gradient) = (Lora.B.AsMatrix(Lora.B.Values), Lora.B.AsMatrix(Lora.B.Gradient));
+            context.Multiply(transposed, low!.Value.RowRange(row, z.Rows), gradient.RowRange(first, z.Columns), accumulate: true);
+            context.Multiply(z, values.RowRange(first, z.Columns), dLow!.Value.RowRange(row, z.Rows), accumulate: true);
         });
+    }
 
     /// <summary>
     /// Calls body(z, row, first) for every block of rows and chunk of the vocabulary: z holds the logits of the rows from row on and of the tokens
     /// from first on.
     /// </summary>
-    private void ForEachChunk(EngineContext context, Matrix h, Action<Matrix, int, int> body)
+    private void ForEachChunk(EngineContext context, Matrix h, Matrix? low, Action<Matrix, int, int> body)
     {
         for (var row = 0; row < h.Rows; row += RowBlock)
         {
@@ -124,7 +151,7 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weigh
             for (var first = 0; first < Weight.Rows; first += Chunk)
             {
                 var z = context.Rent(rows, Math.Min(Chunk, Weight.Rows - first));
-                Project(context, h.RowRange(row, rows), first, z);
+                Project(context, h.RowRange(row, rows), low?.RowRange(row, rows), first, z);
                 body(z, row, first);
                 context.Return(z);
             }
@@ -132,14 +159,21 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weigh
     }
 
     /// <summary>Computes all logits z[B x V], for decoding.</summary>
-    public void Logits(EngineContext context, Matrix h, Matrix z) => Project(context, h, 0, z);
+    public void Logits(EngineContext context, Matrix h, Matrix z)
+    {
+        var low = Lora?.Low(context, h);
+        Project(context, h, low, 0, z);
+        if (low is { } rented) context.Return(rented);
+    }
 
     /// <summary>Computes the logits of the tokens from <paramref name="first"/> on.</summary>
-    private void Project(EngineContext context, Matrix h, int first, Matrix z)
+    private void Project(EngineContext context, Matrix h, Matrix? low, int first, Matrix z)
     {
         var addend = bias?.RepeatedRow(h.Rows).Slice(0, h.Rows, first, z.Columns);
         var term = new Term(h, Weight.Operand.RowRange(first, z.Columns).Transposed);
-        MatrixProduct.Multiply(context.Workers, new Product(z, addend, term, Alpha: scale));
+        var second = low is { } factor ? new Term(factor, new Operand(Lora!.B.AsMatrix(Lora.B.Values).RowRange(first, z.Columns)).Transposed)
+            : (Term?)null;
+        MatrixProduct.Multiply(context.Workers, new Product(z, addend, term, second, scale));
         if (cap > 0) context.ForRows(z.Rows, (z, cap), static (loop, row) => VectorMath.SoftCap(loop.z[row], loop.cap));
     }
 }

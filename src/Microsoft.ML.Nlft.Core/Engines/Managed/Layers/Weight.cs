@@ -4,9 +4,9 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// A weight of the base model: a frozen matrix, packed in the type or the blocks of the file or quantized to 8 or 4 bits; a frozen vector, in float32; or a trainable
-/// <see cref="Layers.Parameter"/>. A matrix is [out x in], a vector [1 x n]. A matrix that the files hold transposed is turned as it is packed; as a
-/// parameter it keeps the shape of the files.
+/// A weight of the base model: a frozen matrix, packed in the type or the blocks of the file or quantized to 8 or 4 bits; a frozen vector, in
+/// float32; or a trainable <see cref="Layers.Parameter"/>. A matrix is [out x in], a vector [1 x n]. A matrix that the files hold transposed is
+/// turned as it is packed; as a parameter it keeps the shape of the files.
 /// </summary>
 internal sealed class Weight : IDisposable
 {
@@ -35,6 +35,16 @@ internal sealed class Weight : IDisposable
         (Name, _values, Parameter) = (parameter.Name, parameter.Values, parameter);
         (Rows, Columns) = parameter.Shape.Length == 1 ? (1, parameter.Shape[0]) : (parameter.Shape[0], parameter.Shape[1]);
         Operand = new Operand(new Matrix(_values, Rows, Columns));
+    }
+
+    /// <summary>Packs a frozen matrix.</summary>
+    public Weight(NamedTensor tensor)
+    {
+        (Name, Rows, Columns) = (tensor.Name, tensor.Shape[0], tensor.Shape[1]);
+        var columns = Columns;
+        _packed = PackedWeight.Create(TensorType.F32, Rows, Columns, (row, values) => tensor.Values.AsSpan(row * columns, columns).CopyTo(values),
+            Panel.Width);
+        Operand = new Operand(_packed);
     }
 
     public string Name { get; }
