@@ -32,7 +32,7 @@ internal static class ParquetRows
     }
 
     private static bool IsPointer(string path) =>
-        new FileInfo(path).Length < 1024 && File.ReadAllText(path).StartsWith("version https://git-lfs", StringComparison.Ordinal);
+        new FileInfo(path).Length < 1024 && InputFile.ReadBytes(path, Expected, 1024).AsSpan().StartsWith("version https://git-lfs"u8);
 
     private static async Task<IList<Dictionary<string, object>>> ReadAsync(string path)
     {
