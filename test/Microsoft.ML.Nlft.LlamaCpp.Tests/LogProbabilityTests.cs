@@ -85,8 +85,8 @@ public sealed class LogProbabilityTests
             new ModelConfiguration
             {
                 ModelType = "smollm3", VocabularySize = 101, HiddenSize = 48, IntermediateSize = 80, LayerCount = 4, HeadCount = 4,
-                KeyValueHeadCount = 2, HeadSize = 12, MaximumPositions = 128, SlidingWindows = [0, 0, 0, 0], RotatedLayers = [true, true, true, false],
-                TieWordEmbeddings = true, EndOfSequenceIds = [0],
+                KeyValueHeadCount = 2, HeadSize = 12, MaximumPositions = 128, SlidingWindows = [0, 0, 0, 0],
+                RotatedLayers = [true, true, true, false], TieWordEmbeddings = true, EndOfSequenceIds = [0],
             },
         ],
     ];

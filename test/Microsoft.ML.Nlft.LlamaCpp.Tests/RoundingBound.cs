@@ -9,8 +9,8 @@ namespace Microsoft.ML.Nlft.LlamaCpp;
 /// <remarks>
 /// Rounding by a relative u changes the outputs of one matrix by a relative u / sqrt(3) in root mean square at most, the roundings being independent;
 /// those of m matrices add up as sqrt(m). So logits move by u sqrt(m / 3) times their root mean square, and log-probabilities, each the difference
-/// of a logit and a mean of logits, by sqrt(2) times that. 1e-5 stands for the float32 arithmetic of both: sums in another order, and the angles of the
-/// rotary embedding, which llama.cpp multiplies up in float32. A block of Q8_0 rounds by up to 1/254 of its largest value, which for normally
+/// of a logit and a mean of logits, by sqrt(2) times that. 1e-5 stands for the float32 arithmetic of both: sums in another order, and the angles of
+/// the rotary embedding, which llama.cpp multiplies up in float32. A block of Q8_0 rounds by up to 1/254 of its largest value, which for normally
 /// distributed values is within three times their root mean square: u = 3 / 254.
 /// </remarks>
 internal static class RoundingBound

@@ -132,6 +132,17 @@ public sealed class GgufExportTests
             () => GgufExport.WriteAdapter(adapter, source, Path.Combine(TinyModels.NewFolder(), "a.gguf")));
     }
 
+    [TestMethod]
+    public void Write_AdapterThatUntiesTheOutputLayer_IsRefused()
+    {
+        using var source = Create(s_llama with { TieWordEmbeddings = true });
+        var adapter = LoraAdapter.Create(new LoraConfiguration { Rank = 2, ModulesToSave = ["embed_tokens"] }, source, seed: 1);
+        var folder = TinyModels.NewFolder();
+        Expect("adapter, as GGUF: found an embedding or an output layer that the model does not have; expected the model's own shapes",
+            () => GgufExport.Write(source, adapter, Path.Combine(folder, "model.gguf")));
+        Assert.IsEmpty(Directory.GetFileSystemEntries(folder));
+    }
+
     public static IEnumerable<object[]> Refused =>
     [
         [s_llama with { Rope = s_yarn with { BetaFast = 16 } }, "beta_fast, as GGUF: found 16; expected 32"],
