@@ -21,7 +21,9 @@ public sealed record LayerLayout
     /// <summary>The norm after the feed-forward network, before the sum with the residual stream; or null.</summary>
     public NormModule? FeedForwardOutputNorm { get; init; }
 
-    /// <summary>The projections to queries, keys and values; a single one gives all three, as <see cref="ModelConfiguration.QkvLayout"/> says.</summary>
+    /// <summary>
+    /// The projections to queries, keys and values; a single one gives all three, as <see cref="ModelConfiguration.QkvLayout"/> says.
+    /// </summary>
     public required IReadOnlyList<LinearModule> Qkv { get; init; }
 
     /// <summary>The output projection of attention.</summary>

@@ -177,8 +177,8 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Returns how a tensor is stored in its file.</summary>
     /// <param name="name">The tensor's name.</param>
     /// <returns>
-    /// The element type as the file spells it, for example BF16 or Q4_K; the size in the file; and the size in memory, where blocks have float32 scales.
-    /// Sizes are in bytes.
+    /// The element type as the file spells it, for example BF16 or Q4_K; the size in the file; and the size in memory, where blocks have float32
+    /// scales. Sizes are in bytes.
     /// </returns>
     /// <exception cref="NlftException">There is no such tensor.</exception>
     public (string Type, long Bytes, long Held) StoredAs(string name) =>

@@ -10,8 +10,8 @@ public static class ModelInitializer
 
     /// <summary>
     /// Writes config.json and model.safetensors. Matrices and embeddings are normal(0, 0.02), the output projections of attention and feed-forward
-    /// network normal(0, 0.02 / sqrt(2 layers)) (Radford et al. 2019, section 2.3), norms 1 (0 where a norm multiplies by 1 + w), biases 0. Every weight
-    /// draws from its own stream: the same seed gives the same bytes.
+    /// network normal(0, 0.02 / sqrt(2 layers)) (Radford et al. 2019, section 2.3), norms 1 (0 where a norm multiplies by 1 + w), biases 0. Every
+    /// weight draws from its own stream: the same seed gives the same bytes.
     /// </summary>
     /// <param name="folder">The new folder; files of a model in it are replaced.</param>
     /// <param name="configuration">The architecture.</param>

@@ -129,7 +129,8 @@ public static class ModelLayout
             Qkv = [.. names.Qkv.Zip(qkv, (name, size) => Linear(name, size, c.HiddenSize, c.QkvBias))],
             Output = Linear(names.Output, c.HiddenSize, queries, c.OutputBias),
             Router = router,
-            GateUp = stackedGateUp is not null ? [stackedGateUp] : [.. names.GateUp.Zip(gateUp, (name, size) => Linear(name, size, c.HiddenSize, c.MlpBias))],
+            GateUp = stackedGateUp is not null ? [stackedGateUp]
+                : [.. names.GateUp.Zip(gateUp, (name, size) => Linear(name, size, c.HiddenSize, c.MlpBias))],
             Down = stackedDown ?? Linear(names.Down, c.HiddenSize, c.IntermediateSize, c.MlpBias),
         };
 

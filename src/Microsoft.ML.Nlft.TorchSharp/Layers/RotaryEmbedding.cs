@@ -5,7 +5,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// Rotary position embedding (Su et al., arXiv 2104.09864) in the rotate-half layout: with a = position * f_i, the pair
-/// (x_i, x_{i+d/2}) of the first d values of a head is rotated by the angle a; others stay as they are. The table of all sequences stays on the device.
+/// (x_i, x_{i+d/2}) of the first d values of a head is rotated by the angle a; others stay as they are. The table of all sequences stays on the
+/// device.
 /// </summary>
 internal sealed class RotaryEmbedding(ModelConfiguration configuration, RopeConfiguration rope, DeviceContext context) : IDisposable
 {

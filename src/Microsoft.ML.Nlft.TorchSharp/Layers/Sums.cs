@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// Sums of tensors. TorchSharp's own operators pass a temporary scalar, the factor 1 of the second tensor, which the garbage collector may free during
-/// the native call; this one is kept.
+/// Sums of tensors. TorchSharp's own operators pass a temporary scalar, the factor 1 of the second tensor, which the garbage collector may free
+/// during the native call; this one is kept.
 /// </summary>
 internal static class Sums
 {

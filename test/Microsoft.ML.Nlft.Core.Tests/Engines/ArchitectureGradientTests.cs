@@ -99,7 +99,8 @@ public class ArchitectureGradientTests
         var queryContext = context with { Rows = rows };
         int queries = Heads * HeadSize, keys = keyHeads * HeadSize;
         Matrix x = Numbers.Random(7, Hidden, 2), q = Matrix.Zeros(rows.Rows, queries), k = Matrix.Zeros(7, keys), v = Matrix.Zeros(7, keys);
-        Matrix rq = Numbers.Random(rows.Rows, queries, 3), rk = Numbers.Random(7, keys, 4), rv = Numbers.Random(7, keys, 5), dx = Matrix.Zeros(7, Hidden);
+        Matrix rq = Numbers.Random(rows.Rows, queries, 3), rk = Numbers.Random(7, keys, 4), rv = Numbers.Random(7, keys, 5);
+        var dx = Matrix.Zeros(7, Hidden);
         double Loss()
         {
             qkv.Forward(context, queryContext, x, x, q, k, v);

@@ -134,7 +134,8 @@ public class ManagedEngineTests
     [TestMethod]
     public void Constructor_BothKindsOfQuantizedWeights_AreRefused()
     {
-        var refused = Assert.ThrowsExactly<NlftException>(() => new ManagedEngine(new ManagedEngineOptions { Int8Weights = true, Int4Weights = true }));
+        var refused = Assert.ThrowsExactly<NlftException>(() =>
+            new ManagedEngine(new ManagedEngineOptions { Int8Weights = true, Int4Weights = true }));
         Assert.AreEqual("option Int4Weights: found True; expected false with Int8Weights. Set one of the two.", refused.Message);
     }
 

@@ -381,7 +381,8 @@ public sealed class ModelConfigurationTests
     [DataRow("""{"rotary_pct": 0.5, "rotary_emb_base": 500, "rope_theta": 7}""", true, true, Activation.Gelu, 0.5, 500)]
     [DataRow("""{"rope_parameters": {"rope_theta": 900, "partial_rotary_factor": 1}, "rotary_pct": 0.5}""", true, true, Activation.Gelu, 1, 900)]
     [DataRow("""{"hidden_act": "gelu_fast", "num_key_value_heads": 2, "head_dim": 6}""", true, true, Activation.GeluTanh, 0.25, 1e4)]
-    public void Load_GptNeoxKeys_CountAsTransformersReadsThem(string changes, bool parallel, bool bias, Activation activation, double share, double theta)
+    public void Load_GptNeoxKeys_CountAsTransformersReadsThem(string changes, bool parallel, bool bias, Activation activation, double share,
+        double theta)
     {
         var json = JsonNode.Parse(changes)!.AsObject();
         json["model_type"] = "gpt_neox";
@@ -546,8 +547,8 @@ public sealed class ModelConfigurationTests
         ["""{"rope_theta": 0}""", $"config.json, \"rope_theta\": found 0; expected a number above 1. {Correct}"],
         ["""{"rope_scaling": [8]}""", $"config.json, \"rope_scaling\": found [8]; expected an object. {Correct}"],
         ["""{"rope_scaling": {"type": "su", "factor": 2.0}}""",
-            "config.json, \"rope_scaling.type\": found \"su\"; expected default, linear, dynamic, llama3, yarn or longrope. Use a model with one of these "
-                + "rotary embeddings: positions of any other kind would be wrong."],
+            "config.json, \"rope_scaling.type\": found \"su\"; expected default, linear, dynamic, llama3, yarn or longrope. Use a model with one of "
+                + "these rotary embeddings: positions of any other kind would be wrong."],
         ["""{"rope_parameters": {"full_attention": {"rope_theta": 1000000.0}, "sliding_attention": {"rope_theta": 10000.0}}}""",
             "config.json, \"rope_parameters.full_attention\": found {\"rope_theta\":1000000.0}; expected the settings of all layers together. Use "
                 + "a model whose layers share their rotary embedding."],
@@ -576,11 +577,11 @@ public sealed class ModelConfigurationTests
         ["""{"rope_scaling": {"type": "longrope", "short_factor": ["a"], "long_factor": [1, 1, 1, 1]}}""",
             $"config.json, \"rope_scaling.short_factor[0]\": found \"a\"; expected a finite number. {Correct}"],
         ["""{"model_type": "phi3", "partial_rotary_factor": 0.4}""",
-            "config.json, \"partial_rotary_factor\": found 0.4; expected a number above 0 and at most 1 that rotates an even number of the 8 values of "
-                + $"a head. {CorrectConfiguration}"],
+            "config.json, \"partial_rotary_factor\": found 0.4; expected a number above 0 and at most 1 that rotates an even number of the 8 "
+                + $"values of a head. {CorrectConfiguration}"],
         ["""{"model_type": "phi3", "partial_rotary_factor": 1.5}""",
-            "config.json, \"partial_rotary_factor\": found 1.5; expected a number above 0 and at most 1 that rotates an even number of the 8 values of "
-                + $"a head. {CorrectConfiguration}"],
+            "config.json, \"partial_rotary_factor\": found 1.5; expected a number above 0 and at most 1 that rotates an even number of the 8 "
+                + $"values of a head. {CorrectConfiguration}"],
         ["""{"rope_scaling": {"rope_type": "linear"}}""",
             $"config.json, \"rope_scaling.factor\": found no such key; expected a number above 0. {Correct}"],
         ["""{"rope_scaling": {"rope_type": "linear", "factor": 0.5}}""",

@@ -21,7 +21,8 @@ public static class Architectures
         ["phi3"] = Base with { ModelType = "phi3", MaximumPositions = 48, Rope = s_longRope },
         ["phi"] = Base with
         {
-            ModelType = "phi", NormKind = NormKind.Layer, Activation = Activation.GeluTanh, ParallelResidual = true, QkvBias = true, OutputBias = true,
+            ModelType = "phi", NormKind = NormKind.Layer, Activation = Activation.GeluTanh, ParallelResidual = true, QkvBias = true,
+            OutputBias = true,
             MlpBias = true, Rope = new() { RotatedShare = 0.5 },
         },
         ["gpt_neox"] = NeoX with { ParallelResidual = true },
@@ -35,7 +36,8 @@ public static class Architectures
 
     private static ModelConfiguration Base => new()
     {
-        ModelType = "llama", VocabularySize = 23, HiddenSize = 16, IntermediateSize = 20, LayerCount = 2, HeadCount = 2, KeyValueHeadCount = 1, HeadSize = 8,
+        ModelType = "llama", VocabularySize = 23, HiddenSize = 16, IntermediateSize = 20, LayerCount = 2, HeadCount = 2, KeyValueHeadCount = 1,
+        HeadSize = 8,
         MaximumPositions = 32, SlidingWindows = [0, 0],
     };
 
@@ -60,6 +62,7 @@ public static class Architectures
         var random = new Random(seed);
         using var plain = TinyModels.Create(seed, s_all[name]);
         return TinyModels.Rewrite(plain, TensorType.F32, (_, values, columns) => [.. values.Select(value =>
-            values.Length == columns ? value + 0.5f * (random.NextSingle() - 0.5f) : (float)((random.NextDouble() - 0.5) * Math.Sqrt(12.0 / columns)))]);
+            values.Length == columns ? value + 0.5f * (random.NextSingle() - 0.5f)
+                : (float)((random.NextDouble() - 0.5) * Math.Sqrt(12.0 / columns)))]);
     }
 }

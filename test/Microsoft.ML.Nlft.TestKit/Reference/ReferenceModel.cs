@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TestKit;
 
 /// <summary>
-/// The oracle of the conformance suites: a model of any architecture with a LoRA adapter in float64, written from the definition, one sequence at a time,
-/// without dropout. With a <see cref="Rounding"/> it shows how far results move in an engine that stores that type between its operations.
+/// The oracle of the conformance suites: a model of any architecture with a LoRA adapter in float64, written from the definition, one sequence at a
+/// time, without dropout. With a <see cref="Rounding"/> it shows how far results move in an engine that stores that type between its operations.
 /// </summary>
 public sealed class ReferenceModel
 {

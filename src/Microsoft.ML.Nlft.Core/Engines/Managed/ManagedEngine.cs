@@ -3,7 +3,8 @@ using Microsoft.ML.Nlft.Common;
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
-/// Runs models on the CPU, in C# with SIMD and without native code. Frozen weights keep the type of the file, or take 8 or 4 bits; arithmetic is float32.
+/// Runs models on the CPU, in C# with SIMD and without native code. Frozen weights keep the type of the file, or take 8 or 4 bits; arithmetic is
+/// float32.
 /// </summary>
 public sealed class ManagedEngine : IModelEngine
 {

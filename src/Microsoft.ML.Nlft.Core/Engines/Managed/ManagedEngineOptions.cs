@@ -14,9 +14,10 @@ public sealed record ManagedEngineOptions
     public bool Int8Weights { get; init; }
 
     /// <summary>
-    /// Gets whether the frozen matrices of the decoder layers are quantized to 4 bits in blocks of 32 elements of a row while they load, by the rule of
-    /// Q4_0 in GGUF files, and the embedding and the output layer as with <see cref="Int8Weights"/>. The error of a weight is at most 1/8 of the largest
-    /// magnitude in its block. Takes less than a third of the memory of bfloat16 and replaces <see cref="Int8Weights"/>. Default false.
+    /// Gets whether the frozen matrices of the decoder layers are quantized to 4 bits in blocks of 32 elements of a row while they load, by the
+    /// rule of Q4_0 in GGUF files, and the embedding and the output layer as with <see cref="Int8Weights"/>. The error of a weight is at most 1/8
+    /// of the largest magnitude in its block. Takes less than a third of the memory of bfloat16 and replaces <see cref="Int8Weights"/>. Default
+    /// false.
     /// </summary>
     public bool Int4Weights { get; init; }
 

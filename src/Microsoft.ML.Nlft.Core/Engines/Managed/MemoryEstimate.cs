@@ -13,8 +13,8 @@ public sealed class MemoryEstimate
     [
         "L layers, H hidden size, I intermediate size (of a token's experts together), V vocabulary, Q = heads x head size,",
         "K = key/value heads x head size",
-        "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32; with Int8Weights 1 byte and 4 per row;",
-        "             with Int4Weights 20 bytes for 32 elements of a row in the layers",
+        "weights      matrices in the type they have in the file (64-bit ones as float32), vectors as float32;",
+        "             with Int8Weights 1 byte and 4 per row; with Int4Weights 20 bytes for 32 elements of a row in the layers",
         "cache        8 bytes x L x K x T  (keys and values, float32)",
         "adapter      16 bytes x trained parameters  (value, gradient, two moments)",
         "activations  4 bytes x (T x ((L + 3) x H + S x (H + 2Q + 2K + 2I) + 4H + 4Q + 2K + 2I) + min(T, 1024) x min(V, 2048))",

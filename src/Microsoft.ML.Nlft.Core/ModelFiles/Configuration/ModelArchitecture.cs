@@ -232,7 +232,9 @@ internal sealed record ModelArchitecture
     /// <summary>sliding_window.</summary>
     public int? Window { get; init; } = 4096;
 
-    /// <summary>Whether query heads may share keys and values (num_key_value_heads), and a head's width be another than hidden_size / heads.</summary>
+    /// <summary>
+    /// Whether query heads may share keys and values (num_key_value_heads), and a head's width be another than hidden_size / heads.
+    /// </summary>
     public bool GroupedHeads { get; init; } = true;
 
     /// <summary>Whether positions have embeddings, which are learned, rather than a rotation.</summary>

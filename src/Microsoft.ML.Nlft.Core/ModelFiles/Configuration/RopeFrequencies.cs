@@ -44,8 +44,8 @@ public static class RopeFrequencies
     }
 
     /// <summary>
-    /// Returns whether a sequence that grows to that many tokens is rotated anew from its start, as with longrope, whose frequencies change once. With
-    /// dynamic scaling the keys of earlier positions keep the frequencies that they have.
+    /// Returns whether a sequence that grows to that many tokens is rotated anew from its start, as with longrope, whose frequencies change once.
+    /// With dynamic scaling the keys of earlier positions keep the frequencies that they have.
     /// </summary>
     /// <param name="rope">The settings.</param>
     /// <param name="length">Tokens of the sequence.</param>

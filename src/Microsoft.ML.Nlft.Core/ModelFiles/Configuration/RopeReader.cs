@@ -30,7 +30,8 @@ internal sealed class RopeReader
     {
         var scaling = config["rope_scaling"].ObjectOrNull() is { } members && members.Members().Any() ? members : (JsonPlace?)null;
         var parameters = config["rope_parameters"].ObjectOrNull();
-        if (architecture.SlidingTheta is not { } slidingTheta) return (Read(scaling ?? parameters, architecture.Key("rope_theta"), architecture.Theta), null);
+        if (architecture.SlidingTheta is not { } slidingTheta)
+            return (Read(scaling ?? parameters, architecture.Key("rope_theta"), architecture.Theta), null);
         foreach (var key in (ReadOnlySpan<string>)["rope_type", "rope_theta"])
         {
             if (parameters is { } flat && !flat[key].IsNull)
@@ -133,7 +134,8 @@ internal sealed class RopeReader
     {
         const string Key = "original_max_position_embeddings";
         var place = _config[Key].IsNull ? rope[Key] : _config[Key];
-        return place.IntOrNull() is not <= 0 ? place.IntOrNull() ?? _architecture.OriginalMaximumPositions ?? _maximumPositions : throw place.Refuse("an integer above 0");
+        if (place.IntOrNull() is <= 0) throw place.Refuse("an integer above 0");
+        return place.IntOrNull() ?? _architecture.OriginalMaximumPositions ?? _maximumPositions;
     }
 
     private static double Factor(JsonPlace rope) =>

@@ -166,8 +166,8 @@ internal static class GgufBlocks
     private static int NibbleOfPair(ReadOnlySpan<byte> bytes, int i) => (bytes[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4)) & 15;
 
     /// <summary>
-    /// d scale and -dmin minimum of the eight groups. The six bits of scale i are the lower ones of byte i; for i of 4 and more the lower nibble of byte
-    /// i + 4 and the upper two bits of byte i - 4. Minima likewise, four bytes on and with the upper nibble.
+    /// d scale and -dmin minimum of the eight groups. The six bits of scale i are the lower ones of byte i; for i of 4 and more the lower nibble of
+    /// byte i + 4 and the upper two bits of byte i - 4. Minima likewise, four bytes on and with the upper nibble.
     /// </summary>
     private static void ScalesAndMinima(ReadOnlySpan<byte> block, Span<float> s, Span<float> m)
     {

@@ -5,9 +5,9 @@ using System.Runtime.Intrinsics.X86;
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// A type of which blocks of elements q of a row of W share a scale s and perhaps a minimum m: w = s q or s q + m, as in GGUF files. In a panel, the rows k
-/// of a block follow the scales, and the minima, of all lanes. A weight has at most 24 significant bits before m is added, as s has at most 17, so that
-/// one rounding is all that separates it from the exact value.
+/// A type of which blocks of elements q of a row of W share a scale s and perhaps a minimum m: w = s q or s q + m, as in GGUF files. In a panel,
+/// the rows k of a block follow the scales, and the minima, of all lanes. A weight has at most 24 significant bits before m is added, as s has at
+/// most 17, so that one rounding is all that separates it from the exact value.
 /// </summary>
 internal unsafe interface IBlockElement : IElement
 {
@@ -16,8 +16,8 @@ internal unsafe interface IBlockElement : IElement
 }
 
 /// <summary>
-/// Four bits q from -8 to 7, 32 to a block, w = s q: Q4_0. Lanes of the first half of a row lie in the lower halves of its bytes, those of the second half
-/// in the upper.
+/// Four bits q from -8 to 7, 32 to a block, w = s q: Q4_0. Lanes of the first half of a row lie in the lower halves of its bytes, those of the
+/// second half in the upper.
 /// </summary>
 internal readonly unsafe struct Nibble : IBlockElement
 {
@@ -56,8 +56,9 @@ internal readonly unsafe struct Nibble : IBlockElement
     public static Vector512<float> Scale16(Vector512<float> elements, float* block, int lane, int width) => elements * Vector512.Load(block + lane);
 
     /// <summary>
-    /// Replaces up to 32 weights by their elements and returns the scale, by the rule of Q4_0: s = x / -8, where x is the weight of the largest magnitude,
-    /// rounded to float16; q = round(w / s). The error of a weight is at most |s| / 2, but |s| where the other end of the range is cut off.
+    /// Replaces up to 32 weights by their elements and returns the scale, by the rule of Q4_0: s = x / -8, where x is the weight of the largest
+    /// magnitude, rounded to float16; q = round(w / s). The error of a weight is at most |s| / 2, but |s| where the other end of the range is cut
+    /// off.
     /// </summary>
     public static float Quantize(ReadOnlySpan<float> weights, Span<sbyte> elements)
     {

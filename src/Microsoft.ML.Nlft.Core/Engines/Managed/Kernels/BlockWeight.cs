@@ -5,8 +5,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// A packed weight whose elements share scales in blocks: a panel is one block of rows k after another, each the scales (and minima) of all lanes, then
-/// the rows. The last block is as long as the others.
+/// A packed weight whose elements share scales in blocks: a panel is one block of rows k after another, each the scales (and minima) of all lanes,
+/// then the rows. The last block is as long as the others.
 /// </summary>
 internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockElement
 {
@@ -39,7 +39,11 @@ internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockEleme
 
     public override int MaximumRows => Tile256.Rows;
 
-    public override nint Offset(int k) => k / T.BlockRows * BlockBytes(Width) + (k % T.BlockRows == 0 ? 0 : HeaderBytes(Width) + k % T.BlockRows * RowBytes(Width));
+    public override nint Offset(int k)
+    {
+        var (block, row) = Math.DivRem(k, T.BlockRows);
+        return block * BlockBytes(Width) + (row == 0 ? 0 : HeaderBytes(Width) + row * RowBytes(Width));
+    }
 
     public override delegate*<in PanelProduct, int, void> Kernel<TTile>() => &TileLoop<TTile>.Multiply<T>;
 

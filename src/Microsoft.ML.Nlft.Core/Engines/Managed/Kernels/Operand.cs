@@ -28,7 +28,8 @@ internal readonly unsafe struct Operand
     public Matrix? Matrix => _weight is null ? _matrix : null;
 
     /// <summary>
-    /// The weight whose panels a product of that many rows reads in place, as panels of this factor, W^T; null for a factor that must be packed first.
+    /// The weight whose panels a product of that many rows reads in place, as panels of this factor, W^T; null for a factor that must be packed
+    /// first.
     /// </summary>
     public PackedWeight? Prepacked(int rows) => _transposed && rows <= _weight?.MaximumRows ? _weight : null;
 

@@ -89,7 +89,10 @@ internal abstract unsafe class PackedWeight : IDisposable
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "Blocks have 4 or 8 bits and 16 or 32 elements."),
     };
 
-    /// <summary>Packs a weight in blocks of 4 bits; see <see cref="Nibble.Quantize"/>. Parameters as in <see cref="Create(TensorType, int, int, Action{int, Span{float}}, int)"/>.</summary>
+    /// <summary>
+    /// Packs a weight in blocks of 4 bits; see <see cref="Nibble.Quantize"/>. Parameters as in
+    /// <see cref="Create(TensorType, int, int, Action{int, Span{float}}, int)"/>.
+    /// </summary>
     public static PackedWeight CreateNibbles(int rows, int columns, Action<int, Span<float>> readRow, int width)
     {
         var values = new float[columns];
@@ -125,7 +128,8 @@ internal abstract unsafe class PackedWeight : IDisposable
     /// Converts rows [k, k + depth) of the panels from row <paramref name="row"/> on to float32 panels of W^T, as many as
     /// <paramref name="rows"/> rows of W fill, with k a multiple of <see cref="BlockRows"/>.
     /// </summary>
-    public virtual void Unpack(int row, int rows, int k, int depth, float* panels) => throw new NotSupportedException("These panels are read in place.");
+    public virtual void Unpack(int row, int rows, int k, int depth, float* panels) =>
+        throw new NotSupportedException("These panels are read in place.");
 
     /// <summary>The function that computes a <see cref="PanelProduct"/> with a panel of this weight.</summary>
     public abstract delegate*<in PanelProduct, int, void> Kernel<TTile>() where TTile : ITile;
@@ -152,7 +156,8 @@ internal abstract unsafe class PackedWeight : IDisposable
 /// <summary>A packed weight of one element type.</summary>
 internal sealed unsafe class PackedWeight<T> : PackedWeight where T : IElement
 {
-    public PackedWeight(int rows, int columns, Action<int, Span<float>> readRow, int width) : base(rows, columns, width, (nint)columns * width * T.Bits / 8, T.IsScaled)
+    public PackedWeight(int rows, int columns, Action<int, Span<float>> readRow, int width)
+        : base(rows, columns, width, (nint)columns * width * T.Bits / 8, T.IsScaled)
     {
         float[] values = new float[width * columns], panel = new float[columns * width];
         fixed (float* source = values, packed = panel)
