@@ -6,7 +6,7 @@ using Microsoft.ML.Nlft.TorchSharp.Runtime;
 namespace Microsoft.ML.Nlft.TorchSharp;
 
 /// <summary>
-/// The GPU engine: Llama-family models on TorchSharp, on NVIDIA GPUs or the CPU. The native library is the program's choice: reference
+/// The GPU engine: models on TorchSharp, on NVIDIA GPUs or the CPU. The native library is the program's choice: reference
 /// TorchSharp-cuda-linux, TorchSharp-cuda-windows or TorchSharp-cpu beside this package.
 /// </summary>
 /// <example><code>

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// The layers of a Llama-family decoder, loaded tensor by tensor from a model folder to the device, and its trainable tensors.
+/// The layers of a decoder, loaded tensor by tensor from a model folder to the device, and its trainable tensors.
 /// </summary>
 internal sealed class Network : IDisposable
 {

@@ -169,6 +169,7 @@ internal sealed record ModelArchitecture
 
     /// <summary>Whether "su" and "yarn" are old names of longrope.</summary>
     public bool LongRopeNames { get; init; }
+
     /// <summary>rope_local_base_freq, if layers with a sliding window have rotary settings of their own; else null.</summary>
     public double? SlidingTheta { get; init; }
 

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.ModelFiles;
 
-/// <summary>The architecture of a Llama-family decoder: every key of config.json that changes the forward pass.</summary>
+/// <summary>The architecture of a decoder: every key of config.json that changes the forward pass.</summary>
 public sealed record ModelConfiguration
 {
     /// <summary>Architecture (model_type), for example llama, qwen3 or gemma3_text.</summary>

@@ -2,7 +2,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
-/// <summary>The layers of a Llama-family decoder, loaded from a model folder, and its trainable tensors.</summary>
+/// <summary>The layers of a decoder, loaded from a model folder, and its trainable tensors.</summary>
 internal sealed class Network : IDisposable
 {
     private readonly List<Weight> _weights = [];
