@@ -62,9 +62,12 @@ public sealed class MemoryEstimateTests
         var engine = Models.Engine(int8: int8, type: type);
         var need = engine.Estimate(Request(folder, trainable))!;
         Models.Load(folder, trainable, engine, Lora).Dispose(); // what the first use alone allocates
-        var before = CLibrary.AllocatedBytes();
-        using var model = Models.Load(folder, trainable, engine, Lora);
-        var allocated = CLibrary.AllocatedBytes() - before;
+        var allocated = Enumerable.Range(0, 3).Min(_ => // others of the process may allocate meanwhile: the least is the model's own
+        {
+            var before = CLibrary.AllocatedBytes();
+            using var model = Models.Load(folder, trainable, engine, Lora);
+            return CLibrary.AllocatedBytes() - before;
+        });
         Assert.AreEqual(1, (double)allocated / (need.Weights + need.Trained), 0.03,
             $"{allocated} bytes allocated, {need.Weights} of weights and {need.Trained} of trained weights estimated");
     }

@@ -155,7 +155,12 @@ internal static partial class CLibrary
     }
 
     /// <summary>Returns the bytes in use, in the heap and in separate mappings: mallinfo2(3).</summary>
-    public static long AllocatedBytes() => OperatingSystem.IsLinux() && Information() is var now ? now.InUse + now.Mapped : 0;
+    public static long AllocatedBytes()
+    {
+        GC.Collect(); // tensors that nothing holds any more
+        GC.WaitForPendingFinalizers();
+        return OperatingSystem.IsLinux() && Information() is var now ? now.InUse + now.Mapped : 0;
+    }
 
     [LibraryImport("libc.so.6", EntryPoint = "malloc_trim")]
     private static partial int Trim(nuint keep);
