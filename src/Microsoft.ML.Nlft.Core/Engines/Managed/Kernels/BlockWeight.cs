@@ -37,7 +37,7 @@ internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockEleme
 
     public override int BlockRows => T.BlockRows;
 
-    public override int MaximumRows => Tile256.Rows;
+    public override int MaximumRows => 4 * Tile256.Rows;
 
     public override nint Offset(int k)
     {
