@@ -81,7 +81,7 @@ internal sealed class ExportCommand : ToolCommand
         using var model = ModelFolder.Open(folder);
         var type = Enum.Parse<GgufType>(parsed.GetValue(_type) ?? nameof(GgufType.F16), ignoreCase: true);
         GgufExport.Write(model, adapter, path, new() { Type = type, Overwrite = parsed.GetValue(_overwrite) }, cancellationToken);
-        var merged = adapter is null ? "" : $"{adapter.Factors.Count / 2} layers merged, ";
+        var merged = adapter is null ? "" : $"{adapter.Configuration.Resolve(model.Configuration).Count} layers merged, ";
         Console.Out.WriteLine($"{merged}model of type {type} in {path}");
     }
 
@@ -90,7 +90,7 @@ internal sealed class ExportCommand : ToolCommand
         var (adapter, folder) = _model.Adapter(parsed);
         using var model = ModelFolder.Open(folder);
         GgufExport.WriteAdapter(adapter, model, path, new() { Overwrite = parsed.GetValue(_overwrite) });
-        Console.Out.WriteLine($"adapter of {adapter.Factors.Count / 2} layers in {path}");
+        Console.Out.WriteLine($"adapter of {adapter.Configuration.Resolve(model.Configuration).Count} layers in {path}");
     }
 
     private void WriteRows(ParseResult parsed, ToolOptions options, string output)

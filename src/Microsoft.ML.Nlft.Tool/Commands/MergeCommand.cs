@@ -34,7 +34,7 @@ internal sealed class MergeCommand : ToolCommand
         adapter.MergeInto(model, output, cancellationToken, parsed.GetValue(_overwrite));
         var card = _model.Saved(parsed)?.Card ?? new ModelCard { BaseModel = _model.BaseName(parsed, model.Path) };
         card.Save(output, ModelCardKind.Merged);
-        Console.Out.WriteLine($"{adapter.Factors.Count / 2} layers merged, model in {output}");
+        Console.Out.WriteLine($"{adapter.Configuration.Resolve(model.Configuration).Count} layers merged, model in {output}");
         return Task.FromResult(ExitCode.Success);
     }
 }

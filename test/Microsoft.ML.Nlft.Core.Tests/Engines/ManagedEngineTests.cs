@@ -124,7 +124,7 @@ public class ManagedEngineTests
             for (var k = start; k < start + columns; k += 32)
             {
                 var block = values.AsSpan(k, Math.Min(32, start + columns - k));
-                var scale = Nibble.Quantize(block, elements);
+                var scale = GgufEncoding.Quantize(block, elements);
                 for (var i = 0; i < block.Length; i++) rounded[k + i] = elements[i] * scale;
             }
         }

@@ -224,10 +224,10 @@ public class MatrixProductTests
         for (var n = 1; n <= 32; n++)
         {
             var weights = Enumerable.Range(0, n).Select(_ => random.NextSingle() * 4 - 2).ToArray();
-            var scale = Nibble.Quantize(weights, elements);
+            var scale = GgufEncoding.Quantize(weights, elements);
             for (var i = 0; i < n; i++) Assert.AreEqual(weights[i], elements[i] * scale, Math.Abs(scale) * 1.01f, $"weight {i} of {n}");
         }
-        Assert.AreEqual(0f, Nibble.Quantize(new float[32], elements));
+        Assert.AreEqual(0f, GgufEncoding.Quantize(new float[32], elements));
     }
 
     private static Matrix Product<TTile>(Operand b, int threads, Matrix a) where TTile : ITile

@@ -52,8 +52,9 @@ public sealed class MemoryEstimate
     {
         get
         {
+            var blocks = new BlockFormat(Bits: 4, Length: 32, HasMinimum: false);
             var linears = ModelLayout.LinearModules(_model).Where(linear => !linear.IsRouter)
-                .Sum(linear => (long)linear.Experts * linear.Outputs * (((linear.Inputs + 31L) / 32 * 20) - (linear.Inputs + 4)));
+                .Sum(linear => (long)linear.Experts * linear.Outputs * (blocks.Bytes((linear.Inputs + 31L) / 32 * 32) - (linear.Inputs + 4)));
             return Int8Weights + linears;
         }
     }

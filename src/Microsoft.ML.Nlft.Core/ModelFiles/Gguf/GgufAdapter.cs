@@ -27,12 +27,12 @@ internal static class GgufAdapter
             var weight = architecture.FileName(target.Module + LoraLayout.Weight);
             var (a, b) = (factors[target.Module + LoraLayout.A], factors[target.Module + LoraLayout.B]);
             var factor = target.Scaling / (adapter.Configuration.Alpha / target.Rank);
-            var head = architecture.HasRotaryPairs && RotaryRows.IsRotated(target.Module) ? model.Configuration.HeadSize : 1;
+            var head = architecture.HasRotaryPairs && RotaryOrder.IsRotated(target.Module) ? model.Configuration.HeadSize : 1;
             var values = new float[b.Values.Length];
             for (var i = 0; i < values.Length; i++)
             {
                 var (row, column) = (i / target.Rank, i % target.Rank);
-                values[i] = (float)(b.Values[RotaryRows.Source(row, head) * target.Rank + column] * factor);
+                values[i] = (float)(b.Values[RotaryOrder.Source(row, head) * target.Rank + column] * factor);
             }
             return [GgufSource.From(weight + ".lora_a", Shape(a), a.Values), GgufSource.From(weight + ".lora_b", Shape(b), values)];
         }

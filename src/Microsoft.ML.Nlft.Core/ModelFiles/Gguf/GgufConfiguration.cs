@@ -19,10 +19,7 @@ internal static class GgufConfiguration
         var theta = keys.Number("rope.freq_base") ?? 10000;
         var rotated = keys.Integer("rope.dimension_count") ?? headSize;
         if (rotated > headSize || !known.PartialRotation)
-        {
-            keys.Require("rope.dimension_count", rotated, headSize,
-            "Use a model that rotates whole heads.");
-        }
+            keys.Require("rope.dimension_count", rotated, headSize, "Use a model that rotates whole heads.");
         int[] ends = [.. s_ends.Select(TokenId).OfType<int>().Distinct()];
         var config = new SortedDictionary<string, object?>(StringComparer.Ordinal)
         {

@@ -12,7 +12,7 @@ internal sealed class GgufDocuments(GgufModel model) : ModelDocuments
     public override JsonPlace? Json(string name, string? whatItIs = null) => Read(name) is { } bytes
         ? JsonFile.Parse(bytes, new($"{model.Path}, as {name}", whatItIs ?? $"{name} of a model")
         {
-            FileRemedy = "Use a file that llama.cpp's converter wrote.", ValueRemedy = "Use a file that llama.cpp's converter wrote.",
+            FileRemedy = GgufMetadata.Remedy, ValueRemedy = GgufMetadata.Remedy,
         }) : null;
 
     public override void Copy(string name, string to) => AtomicFile.Write(to, stream => stream.Write(Read(name)));

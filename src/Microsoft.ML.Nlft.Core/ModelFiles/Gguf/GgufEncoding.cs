@@ -57,22 +57,30 @@ internal static class GgufEncoding
             block[2 + i] = (byte)(sbyte)MathF.Round(values[i] * inverse, MidpointRounding.AwayFromZero);
     }
 
-    /// <summary>
-    /// d = x / -8 of the x of largest magnitude, with its sign; nibbles q = min(15, trunc(x / d + 8.5)), those of a block's first half low.
-    /// </summary>
+    /// <summary>The scale in float16, then nibbles q + 8, those of a block's first half low.</summary>
     private static void Four(ReadOnlySpan<float> values, Span<byte> block)
     {
         const int Pairs = 16;
+        Span<sbyte> elements = stackalloc sbyte[2 * Pairs];
+        BinaryPrimitives.WriteHalfLittleEndian(block, (Half)Quantize(values, elements));
+        for (var i = 0; i < Pairs; i++) block[2 + i] = (byte)((elements[i] + 8) | ((elements[i + Pairs] + 8) << 4));
+    }
+
+    /// <summary>
+    /// Finds the elements q from -8 to 7 of up to 32 weights by the rule of Q4_0 and returns their scale d: d = x / -8, where x is the weight of the
+    /// largest magnitude, with its sign; q = min(15, trunc(w / d + 8.5)) - 8; then d is rounded to float16. The error of a weight is at most
+    /// |d| / 2, but |d| where the other end of the range is cut off.
+    /// </summary>
+    public static float Quantize(ReadOnlySpan<float> weights, Span<sbyte> elements)
+    {
         var largest = 0f;
-        foreach (var value in values)
+        foreach (var weight in weights)
         {
-            if (Math.Abs(value) > Math.Abs(largest)) largest = value;
+            if (MathF.Abs(weight) > MathF.Abs(largest)) largest = weight;
         }
         var scale = largest / -8;
         var inverse = scale != 0 ? 1 / scale : 0;
-        BinaryPrimitives.WriteHalfLittleEndian(block, (Half)scale);
-        for (var i = 0; i < Pairs; i++) block[2 + i] = (byte)(Nibble(values[i] * inverse) | (Nibble(values[i + Pairs] * inverse) << 4));
-
-        static int Nibble(float scaled) => Math.Min(15, (int)(scaled + 8.5f));
+        for (var i = 0; i < weights.Length; i++) elements[i] = (sbyte)(Math.Min(15, (int)(weights[i] * inverse + 8.5f)) - 8);
+        return (float)(Half)scale;
     }
 }

@@ -20,7 +20,8 @@ internal sealed record GgufNumbers(GgufValueType Type, byte[] Bytes);
 /// </summary>
 internal sealed class GgufMetadata(string file)
 {
-    private const string Remedy = "Use a file that llama.cpp's converter wrote.";
+    /// <summary>What helps where a file is not as llama.cpp writes it.</summary>
+    public const string Remedy = "Use a file that llama.cpp's converter wrote.";
 
     private readonly Dictionary<string, object> _values = new(StringComparer.Ordinal);
 

@@ -30,7 +30,7 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
         if (_configuration.NormKind == NormKind.RmsPlusOne && weight.Name.EndsWith("norm.weight", StringComparison.Ordinal))
             values = Array.ConvertAll(values, value => value + 1);
         var size = HeadRows(weight);
-        var ordered = values.Select((_, i) => values[RotaryRows.Source(i, size)]).ToArray();
+        var ordered = values.Select((_, i) => values[RotaryOrder.Source(i, size)]).ToArray();
         GgufSource.From(weight.Name, weight.Shape, ordered).Write(stream);
     });
 
@@ -59,7 +59,7 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
             for (var row = 0; row < head; row++) Read(first + row, values.AsSpan(row * columns, columns));
             for (var row = 0; row < head; row++)
             {
-                var source = RotaryRows.Source(row, head);
+                var source = RotaryOrder.Source(row, head);
                 var line = values.AsSpan(source * columns, columns);
                 RequireRange(line, first + source);
                 GgufEncoding.FromSingle(stored, line, bytes);
@@ -89,21 +89,5 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
     }
 
     /// <summary>Rows that change places among each other: those of a head of queries or keys; 1 where rows stay.</summary>
-    private int HeadRows(WeightShape weight) => architecture.HasRotaryPairs && RotaryRows.IsRotated(weight.Name) ? _configuration.HeadSize : 1;
-}
-
-/// <summary>
-/// The order of a head's rows: a Hugging Face checkpoint has the two values of a rotary pair half a head apart, a llama of a GGUF file side by side.
-/// </summary>
-internal static class RotaryRows
-{
-    /// <summary>Returns whether a weight or a module has rows in heads that are rotated.</summary>
-    public static bool IsRotated(string name) =>
-        name.Contains(".self_attn.q_proj", StringComparison.Ordinal) || name.Contains(".self_attn.k_proj", StringComparison.Ordinal);
-
-    /// <summary>Returns the checkpoint's row that is a row of the file.</summary>
-    /// <param name="row">The row of the file.</param>
-    /// <param name="headSize">Rows of a head, even; or 1 where rows stay.</param>
-    public static int Source(int row, int headSize) =>
-        headSize == 1 ? row : row - row % headSize + row % headSize / 2 + row % 2 * (headSize / 2);
+    private int HeadRows(WeightShape weight) => architecture.HasRotaryPairs && RotaryOrder.IsRotated(weight.Name) ? _configuration.HeadSize : 1;
 }

@@ -52,19 +52,18 @@ internal static class GgufRope
 
     private static float[] Read(GgufModel model, string name, int pairs)
     {
-        const string converter = "Use a file that llama.cpp's converter wrote.";
         if (!model.Tensors.TryGetValue(name, out var tensor))
-            throw new NlftException($"{model.Path}, tensor \"{name}\"", "no such tensor", $"one of shape [{pairs}]", converter);
+            throw new NlftException($"{model.Path}, tensor \"{name}\"", "no such tensor", $"one of shape [{pairs}]", GgufMetadata.Remedy);
         var place = $"{tensor.File.Stored.Path}, tensor \"{name}\"";
         if (tensor.Entry.Type != GgufType.F32 || tensor.Entry.Shape is not [var size] || size != pairs)
         {
             throw new NlftException(place, $"shape {TensorTypes.Text(tensor.Entry.Shape)} of {tensor.Entry.Type}",
-                $"[{pairs}] of F32, a number per rotary pair", converter);
+                $"[{pairs}] of F32, a number per rotary pair", GgufMetadata.Remedy);
         }
         var divisors = new float[pairs];
         tensor.File.Stored.Read(tensor.Entry.Begin, MemoryMarshal.AsBytes(divisors.AsSpan()), place);
         return Array.TrueForAll(divisors, value => float.IsFinite(value) && value > 0) ? divisors
-            : throw new NlftException(place, "a number that is not above 0", "finite numbers above 0", converter);
+            : throw new NlftException(place, "a number that is not above 0", "finite numbers above 0", GgufMetadata.Remedy);
     }
 
     /// <summary>

@@ -104,15 +104,6 @@ internal sealed class GgufTensor(GgufFile file, GgufEntry entry, string name) : 
         foreach (ref var value in values) value -= 1;
     }
 
-    /// <summary>
-    /// Returns the row of the file that is row r of the checkpoint: of pair i in head h, the two rows are h d + i and h d + i + d/2 there, and
-    /// h d + 2 i and h d + 2 i + 1 in the file (d: rows of a head).
-    /// </summary>
-    private long StoredRow(long row)
-    {
-        if (PairedHeads == 0) return row;
-        var size = Rows / PairedHeads;
-        var (head, within) = Math.DivRem(row, size);
-        return head * size + within % (size / 2) * 2 + within / (size / 2);
-    }
+    /// <summary>Returns the row of the file that is a row of the checkpoint.</summary>
+    private long StoredRow(long row) => PairedHeads == 0 ? row : RotaryOrder.Stored(row, Rows / PairedHeads);
 }

@@ -162,7 +162,7 @@ internal sealed class GgufVocabulary
             if (piece.Length > LongestPiece)
             {
                 throw new NlftException($"{_metadata.File}, \"{TokensKey}\", token {whole}", $"{piece.Length} characters",
-                    $"at most {LongestPiece}", "Use a file that llama.cpp's converter wrote.");
+                    $"at most {LongestPiece}", GgufMetadata.Remedy);
             }
             for (var cut = 1; cut < piece.Length; cut++)
             {
@@ -240,8 +240,7 @@ internal sealed class GgufVocabulary
             if (!seen.TryAdd(_tokens[id], id))
             {
                 throw new NlftException($"{_metadata.File}, \"{TokensKey}\", token {id}", $"the text of token {seen[_tokens[id]]}",
-                    "a text of its own",
-                    "Use a file that llama.cpp's converter wrote.");
+                    "a text of its own", GgufMetadata.Remedy);
             }
             if (_kinds[id] is not (TokenKind.Control or TokenKind.Unused)) writer.WriteNumber(_tokens[id], id);
         }

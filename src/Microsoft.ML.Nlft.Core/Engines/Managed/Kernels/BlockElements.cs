@@ -55,24 +55,6 @@ internal readonly unsafe struct Nibble : IBlockElement
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Scale16(Vector512<float> elements, float* block, int lane, int width) => elements * Vector512.Load(block + lane);
 
-    /// <summary>
-    /// Replaces up to 32 weights by their elements and returns the scale, by the rule of Q4_0: s = x / -8, where x is the weight of the largest
-    /// magnitude, rounded to float16; q = round(w / s). The error of a weight is at most |s| / 2, but |s| where the other end of the range is cut
-    /// off.
-    /// </summary>
-    public static float Quantize(ReadOnlySpan<float> weights, Span<sbyte> elements)
-    {
-        var largest = 0f;
-        foreach (var weight in weights)
-        {
-            if (MathF.Abs(weight) > MathF.Abs(largest)) largest = weight;
-        }
-        var scale = largest / -8;
-        var inverse = scale != 0 ? 1 / scale : 0;
-        for (var i = 0; i < weights.Length; i++) elements[i] = (sbyte)(Math.Min(15, (int)(weights[i] * inverse + 8.5f)) - 8);
-        return (float)(Half)scale;
-    }
-
     /// <summary>Eight bytes, widened with their signs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static Vector256<int> Widen8(byte* source)
@@ -137,10 +119,10 @@ internal readonly unsafe struct ScaledByte<T> : IBlockElement where T : IBlockSh
     public static void Store(byte* row, int lane, int width, int element) => row[lane] = (byte)element;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Load8(byte* row, int lane, int width) => Vector256.ConvertToSingle(Nibble.Widen8(row + lane));
+    public static Vector256<float> Load8(byte* row, int lane, int width) => Int8.Load8(row, lane, width);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Load16(byte* row, int lane, int width) => Vector512.ConvertToSingle(Nibble.Widen16(row + lane));
+    public static Vector512<float> Load16(byte* row, int lane, int width) => Int8.Load16(row, lane, width);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Scale8(Vector256<float> elements, float* block, int lane, int width) =>

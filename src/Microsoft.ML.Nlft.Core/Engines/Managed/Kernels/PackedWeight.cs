@@ -6,7 +6,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 
 /// <summary>
-/// A frozen weight W[out x in], packed once as it is loaded into the panels of W^T, in the type of the file, in int8 or in blocks of 4 bits. A
+/// A frozen weight W[out x in], packed once as it is loaded into the panels of W^T, in the type of the file, in int8 or in blocks of 4 or 8 bits. A
 /// panel holds as many rows of W as a tile is wide: panel[k * width + i] = W[i, k]. Forward products x W^T read the panels in place, in training
 /// and in decoding; backward products dy W, and products of many rows with blocks, unpack a few of them at a time.
 /// </summary>
@@ -90,7 +90,7 @@ internal abstract unsafe class PackedWeight : IDisposable
     };
 
     /// <summary>
-    /// Packs a weight in blocks of 4 bits; see <see cref="Nibble.Quantize"/>. Parameters as in
+    /// Packs a weight in blocks of 4 bits; see <see cref="GgufEncoding.Quantize"/>. Parameters as in
     /// <see cref="Create(TensorType, int, int, Action{int, Span{float}}, int)"/>.
     /// </summary>
     public static PackedWeight CreateNibbles(int rows, int columns, Action<int, Span<float>> readRow, int width)
@@ -105,7 +105,7 @@ internal abstract unsafe class PackedWeight : IDisposable
             {
                 var start = block * target.BlockLength;
                 var count = Math.Min(target.BlockLength, columns - start);
-                target.Scales[block] = Nibble.Quantize(values.AsSpan(start, count), target.Elements.AsSpan(start, count));
+                target.Scales[block] = GgufEncoding.Quantize(values.AsSpan(start, count), target.Elements.AsSpan(start, count));
             }
         }
     }
