@@ -36,6 +36,7 @@ Console.WriteLine(Machine.Description(Threads));
     ("products", ProductYardstick.Run),
     ("steps", (threads, folder) => StepYardstick.Run(threads, folder, args)),
     ("generation", GenerationYardstick.Run),
+    ("generation", LlamaCppYardstick.Run),
     ("growth", GrowthYardstick.Run),
     ("ranks", RankYardstick.Run),
 ];

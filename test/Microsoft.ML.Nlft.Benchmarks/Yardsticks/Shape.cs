@@ -4,7 +4,7 @@ namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
 
 /// <summary>The shape of a model to measure. Its weights are random: speed and memory do not depend on them.</summary>
 internal sealed record Shape(string Name, int Hidden, int Intermediate, int Layers, int Heads, int KeyValueHeads, int HeadSize, int Vocabulary,
-    string ModelType = "llama")
+    string ModelType = "llama", int Positions = 4096)
 {
     public static readonly Shape Tiny = new("tiny-3m", 160, 448, 6, 5, 5, 32, 2048);
     public static readonly Shape Small = new("small-20m", 384, 1024, 8, 6, 2, 64, 8192);
@@ -43,7 +43,7 @@ internal sealed record Shape(string Name, int Hidden, int Intermediate, int Laye
         HeadCount = Heads,
         KeyValueHeadCount = KeyValueHeads,
         HeadSize = HeadSize,
-        MaximumPositions = 4096,
+        MaximumPositions = Positions,
         NormEpsilon = 1e-5,
         TieWordEmbeddings = true,
         SlidingWindows = [.. new int[Layers]],

@@ -7,53 +7,68 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 /// <summary>
 /// A type of which blocks of elements q of a row of W share a scale s and perhaps a minimum m: w = s q or s q + m, as in GGUF files. In a panel,
 /// the rows k of a block follow the scales, and the minima, of all lanes. A weight has at most 24 significant bits before m is added, as s has at
-/// most 17, so that one rounding is all that separates it from the exact value.
+/// most 17, so that one rounding is all that separates it from the exact value; s is 0 or at least 2^-24, the least float16.
 /// </summary>
 internal unsafe interface IBlockElement : IElement
 {
+    /// <summary>The scale of a lane's elements as they are loaded.</summary>
+    static virtual float StoredScale(float scale, int lane, int width) => scale;
+
     /// <summary>Stores a lane's element.</summary>
     static abstract void Store(byte* row, int lane, int width, int element);
 }
 
 /// <summary>
-/// Four bits q from -8 to 7, 32 to a block, w = s q: Q4_0. Lanes of the first half of a row lie in the lower halves of its bytes, those of the
-/// second half in the upper.
+/// Four bits q from -8 to 7, 32 to a block, w = s q: Q4_0. Lanes of the first half of a row lie in the lower halves of its bytes, as q + 8, those of
+/// the second half in the upper, as q: one mask each takes them out, as q + 8 with the addend -8 s, and as 16 q with the scale s / 16. All of this
+/// is exact.
 /// </summary>
 internal readonly unsafe struct Nibble : IBlockElement
 {
+    private const int Offset = 8;
+
     public static int Bits => 4;
     public static int BlockRows => 32;
     public static int BlockFloats => 1;
 
-    public static float Load(byte* row, int lane, int width) => lane < width / 2 ? (sbyte)(row[lane] << 4) >> 4 : (sbyte)row[lane - width / 2] >> 4;
+    public static float StoredScale(float scale, int lane, int width) => UnsignedNibble.StoredScale(scale, lane, width);
 
-    public static void Store(byte* row, int lane, int width, int element)
-    {
-        ref var pair = ref row[lane % (width / 2)];
-        pair = (byte)(lane < width / 2 ? (pair & 0xF0) | (element & 0xF) : (pair & 0xF) | (element << 4));
-    }
+    public static float Load(byte* row, int lane, int width) => lane < width / 2 ? row[lane] & 0xF : (sbyte)(row[lane - width / 2] & 0xF0);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Load8(byte* row, int lane, int width)
-    {
-        var upper = lane >= width / 2;
-        var pairs = Widen8(row + (upper ? lane - width / 2 : lane));
-        return Vector256.ConvertToSingle(upper ? pairs >> 4 : pairs << 28 >> 28);
-    }
+    public static void Store(byte* row, int lane, int width, int element) =>
+        UnsignedNibble.Store(row, lane, width, lane < width / 2 ? element + Offset : element);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Load16(byte* row, int lane, int width)
-    {
-        var upper = lane >= width / 2;
-        var pairs = Widen16(row + (upper ? lane - width / 2 : lane));
-        return Vector512.ConvertToSingle(upper ? pairs >> 4 : pairs << 28 >> 28);
-    }
+    public static Vector256<float> Load8(byte* row, int lane, int width) =>
+        Half8(Widen8(row + lane % (width / 2)), second: lane >= width / 2);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale8(Vector256<float> elements, float* block, int lane, int width) => elements * Vector256.Load(block + lane);
+    public static Vector512<float> Load16(byte* row, int lane, int width) =>
+        Half16(Widen16(row + lane % (width / 2)), second: lane >= width / 2);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale16(Vector512<float> elements, float* block, int lane, int width) => elements * Vector512.Load(block + lane);
+    public static Vector256<float> Half8(Vector256<int> pairs, bool second) =>
+        Vector256.ConvertToSingle(pairs & Vector256.Create(second ? ~0xF : 0xF));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Half16(Vector512<int> pairs, bool second) =>
+        Vector512.ConvertToSingle(pairs & Vector512.Create(second ? ~0xF : 0xF));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Addend8(float* block, int lane, int width) =>
+        lane < width / 2 ? Vector256.Load(block + lane) * -Offset : default;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Addend16(float* block, int lane, int width) =>
+        lane < width / 2 ? Vector512.Load(block + lane) * -Offset : default;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Scale8(Vector256<float> elements, float* block, Vector256<float> addend, int lane, int width) => lane < width / 2
+        ? Vector256.FusedMultiplyAdd(elements, Vector256.Load(block + lane), addend) : elements * Vector256.Load(block + lane);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Scale16(Vector512<float> elements, float* block, Vector512<float> addend, int lane, int width) => lane < width / 2
+        ? Vector512.FusedMultiplyAdd(elements, Vector512.Load(block + lane), addend) : elements * Vector512.Load(block + lane);
 
     /// <summary>Eight bytes, widened with their signs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -71,40 +86,55 @@ internal readonly unsafe struct Nibble : IBlockElement
         : Vector512.Create(Widen8(source), Widen8(source + 8));
 }
 
-/// <summary>Four bits q from 0 to 15, 32 to a block, w = s q + m: Q4_1 and Q4_K. Lanes lie as in <see cref="Nibble"/>.</summary>
+/// <summary>
+/// Four bits q from 0 to 15, 32 to a block, w = s q + m: Q4_1 and Q4_K. Lanes of the first half of a row lie in the lower halves of its bytes, those
+/// of the second half in the upper, which a mask takes out as 16 q.
+/// </summary>
 internal readonly unsafe struct UnsignedNibble : IBlockElement
 {
     public static int Bits => 4;
     public static int BlockRows => 32;
     public static int BlockFloats => 2;
 
-    public static float Load(byte* row, int lane, int width) => lane < width / 2 ? row[lane] & 15 : row[lane - width / 2] >> 4;
+    public static float StoredScale(float scale, int lane, int width) => lane < width / 2 ? scale : scale / 16;
 
-    public static void Store(byte* row, int lane, int width, int element) => Nibble.Store(row, lane, width, element);
+    public static float Load(byte* row, int lane, int width) => lane < width / 2 ? row[lane] & 0xF : row[lane - width / 2] & 0xF0;
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Load8(byte* row, int lane, int width)
+    public static void Store(byte* row, int lane, int width, int element)
     {
-        var upper = lane >= width / 2;
-        var pairs = Nibble.Widen8(row + (upper ? lane - width / 2 : lane));
-        return Vector256.ConvertToSingle((upper ? pairs >> 4 : pairs) & Vector256.Create(15));
+        ref var pair = ref row[lane % (width / 2)];
+        pair = (byte)(lane < width / 2 ? (pair & 0xF0) | (element & 0xF) : (pair & 0xF) | (element << 4));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Load16(byte* row, int lane, int width)
-    {
-        var upper = lane >= width / 2;
-        var pairs = Nibble.Widen16(row + (upper ? lane - width / 2 : lane));
-        return Vector512.ConvertToSingle((upper ? pairs >> 4 : pairs) & Vector512.Create(15));
-    }
+    public static Vector256<float> Load8(byte* row, int lane, int width) =>
+        Half8(Nibble.Widen8(row + lane % (width / 2)), second: lane >= width / 2);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale8(Vector256<float> elements, float* block, int lane, int width) =>
-        Vector256.FusedMultiplyAdd(elements, Vector256.Load(block + lane), Vector256.Load(block + width + lane));
+    public static Vector512<float> Load16(byte* row, int lane, int width) =>
+        Half16(Nibble.Widen16(row + lane % (width / 2)), second: lane >= width / 2);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale16(Vector512<float> elements, float* block, int lane, int width) =>
-        Vector512.FusedMultiplyAdd(elements, Vector512.Load(block + lane), Vector512.Load(block + width + lane));
+    public static Vector256<float> Half8(Vector256<int> pairs, bool second) =>
+        Vector256.ConvertToSingle(pairs & Vector256.Create(second ? 0xF0 : 0xF));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Half16(Vector512<int> pairs, bool second) =>
+        Vector512.ConvertToSingle(pairs & Vector512.Create(second ? 0xF0 : 0xF));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Addend8(float* block, int lane, int width) => Vector256.Load(block + width + lane);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Addend16(float* block, int lane, int width) => Vector512.Load(block + width + lane);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Scale8(Vector256<float> elements, float* block, Vector256<float> addend, int lane, int width) =>
+        Vector256.FusedMultiplyAdd(elements, Vector256.Load(block + lane), addend);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Scale16(Vector512<float> elements, float* block, Vector512<float> addend, int lane, int width) =>
+        Vector512.FusedMultiplyAdd(elements, Vector512.Load(block + lane), addend);
 }
 
 /// <summary>A signed byte q. <typeparamref name="T"/> says how many share a scale, and whether there is a minimum.</summary>
@@ -125,12 +155,18 @@ internal readonly unsafe struct ScaledByte<T> : IBlockElement where T : IBlockSh
     public static Vector512<float> Load16(byte* row, int lane, int width) => Int8.Load16(row, lane, width);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale8(Vector256<float> elements, float* block, int lane, int width) =>
-        T.HasMinimum ? UnsignedNibble.Scale8(elements, block, lane, width) : Nibble.Scale8(elements, block, lane, width);
+    public static Vector256<float> Addend8(float* block, int lane, int width) => T.HasMinimum ? UnsignedNibble.Addend8(block, lane, width) : default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale16(Vector512<float> elements, float* block, int lane, int width) =>
-        T.HasMinimum ? UnsignedNibble.Scale16(elements, block, lane, width) : Nibble.Scale16(elements, block, lane, width);
+    public static Vector512<float> Addend16(float* block, int lane, int width) => T.HasMinimum ? UnsignedNibble.Addend16(block, lane, width) : default;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Scale8(Vector256<float> elements, float* block, Vector256<float> addend, int lane, int width) => T.HasMinimum
+        ? UnsignedNibble.Scale8(elements, block, addend, lane, width) : elements * Vector256.Load(block + lane);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Scale16(Vector512<float> elements, float* block, Vector512<float> addend, int lane, int width) => T.HasMinimum
+        ? UnsignedNibble.Scale16(elements, block, addend, lane, width) : elements * Vector512.Load(block + lane);
 }
 
 /// <summary>The blocks of a <see cref="ScaledByte{T}"/> as a type, so that the compiler specializes the kernels.</summary>

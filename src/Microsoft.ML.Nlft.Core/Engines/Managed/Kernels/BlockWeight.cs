@@ -27,7 +27,7 @@ internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockEleme
             var block = PanelAt(row - lane);
             for (var b = 0; b < values.Scales.Length; b++, block += BlockBytes(width))
             {
-                ((float*)block)[lane] = values.Scales[b];
+                ((float*)block)[lane] = T.StoredScale(values.Scales[b], lane, width);
                 if (T.BlockFloats > 1) ((float*)block)[width + lane] = values.Minima[b];
                 var elements = values.Elements.AsSpan(b * T.BlockRows);
                 for (var i = 0; i < Math.Min(T.BlockRows, elements.Length); i++) T.Store(Row(block, i), lane, width, elements[i]);
@@ -99,7 +99,7 @@ internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockEleme
     /// <summary>Eight weights of row <paramref name="i"/> of a block.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Vector256<float> Load8(byte* block, int i, int lane) =>
-        T.Scale8(T.Load8(Row(block, i), lane, Width), (float*)block, lane, Width);
+        T.Scale8(T.Load8(Row(block, i), lane, Width), (float*)block, T.Addend8((float*)block, lane, Width), lane, Width);
 
     private byte* Row(byte* block, int i) => block + HeaderBytes(Width) + i * RowBytes(Width);
 

@@ -30,13 +30,27 @@ internal unsafe interface IElement
     static virtual int BlockFloats => 0;
 
     /// <summary>
-    /// Returns the weights of eight lanes from their elements: s q, or s q + m, with the scales and then the minima of all lanes at
-    /// <paramref name="block"/>.
+    /// What a block adds to the weights of eight lanes, taken once a block: m, or for elements q + z, -z s. The scales and then the minima of all
+    /// lanes are at <paramref name="block"/>.
     /// </summary>
-    static virtual Vector256<float> Scale8(Vector256<float> elements, float* block, int lane, int width) => elements;
+    static virtual Vector256<float> Addend8(float* block, int lane, int width) => default;
+
+    /// <summary>Returns the weights of eight lanes from their elements, s q or s q + m.</summary>
+    static virtual Vector256<float> Scale8(Vector256<float> elements, float* block, Vector256<float> addend, int lane, int width) => elements;
+
+    /// <summary>What a block adds to the weights of sixteen lanes, as <see cref="Addend8"/>.</summary>
+    static virtual Vector512<float> Addend16(float* block, int lane, int width) => default;
 
     /// <summary>Returns the weights of sixteen lanes, as <see cref="Scale8"/>.</summary>
-    static virtual Vector512<float> Scale16(Vector512<float> elements, float* block, int lane, int width) => elements;
+    static virtual Vector512<float> Scale16(Vector512<float> elements, float* block, Vector512<float> addend, int lane, int width) => elements;
+
+    /// <summary>
+    /// For elements of four bits: takes eight lanes of the first or of the second half of a row out of its bytes, widened with their signs.
+    /// </summary>
+    static virtual Vector256<float> Half8(Vector256<int> pairs, bool second) => default;
+
+    /// <summary>Takes sixteen lanes out of bytes, as <see cref="Half8"/>.</summary>
+    static virtual Vector512<float> Half16(Vector512<int> pairs, bool second) => default;
 
     /// <summary>Loads one lane.</summary>
     static abstract float Load(byte* row, int lane, int width);

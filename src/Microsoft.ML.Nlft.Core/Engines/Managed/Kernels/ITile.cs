@@ -17,6 +17,9 @@ internal unsafe interface ITile
     /// for every height and for every element type of B.
     /// </summary>
     static abstract void Multiply<TRows, T>(in PanelProduct product, nint row) where TRows : IRowCount where T : IElement;
+
+    /// <summary>Computes one row of <see cref="TileLoop{TTile}.RowPanels"/> panels at once: the sums of one would wait for each other.</summary>
+    static abstract void MultiplyRow<T>(in PanelProduct product) where T : IElement;
 }
 
 /// <summary>The height of a tile as a type, so that the code of rows beyond it is never compiled.</summary>

@@ -15,6 +15,9 @@ internal unsafe struct PanelProduct
     /// <summary>The panel, in the type of its elements; see <see cref="IElement"/>.</summary>
     public byte* B;
 
+    /// <summary>Bytes from one panel to the next.</summary>
+    public nint PanelBytes;
+
     /// <summary>The panel of the second term, float32.</summary>
     public float* B2;
 
@@ -45,11 +48,11 @@ internal unsafe struct PanelProduct
         _nextStep = bytes / ((float)Rows * A.Depth);
     }
 
-    /// <summary>Moves on to the next panel, <paramref name="panelBytes"/> bytes further, and its columns of C.</summary>
-    public void Advance(nint panelBytes, int columns, int secondDepth)
+    /// <summary>Moves on by <paramref name="panels"/> panels, and by their columns of C.</summary>
+    public void Advance(int panels, int columns)
     {
-        B += panelBytes;
-        B2 += (nint)secondDepth * columns;
+        B += panels * PanelBytes;
+        B2 += (nint)A2.Depth * columns;
         C += columns;
         if (D is not null) D += columns;
         if (Scales is not null) Scales += columns;

@@ -91,6 +91,7 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
                         Alpha = _product.Alpha,
                         A = term.A.ToStrided(pinnedA, row + top, first, depth),
                         B = panels,
+                        PanelBytes = panelBytes,
                         Scales = weight is null ? null : weight.Scales(term.B.WeightRow(column)),
                         A2 = second is { } other ? other.A.ToStrided(pinnedA2, row + top, 0, secondDepth) : default,
                         B2 = secondPanels,
@@ -99,15 +100,17 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
                         D = d is { } addend ? pinnedD + addend.Index(top, 0) : null,
                         DRow = d?.Stride ?? 0,
                     };
-                    for (var left = c.Columns; left > 0; left -= TTile.Columns)
+                    for (int left = c.Columns, columns, wide; left > 0; left -= columns)
                     {
-                        if (weight is not null)
+                        wide = rows == 1 && left >= TileLoop<TTile>.RowPanels * TTile.Columns ? TileLoop<TTile>.RowPanels : 1;
+                        columns = Math.Min(wide * TTile.Columns, left);
+                        if (weight is not null && wide == 1) // two panels are two streams, which the processor itself reads ahead
                         {
-                            var next = left > TTile.Columns ? top == 0 ? product.B + panelBytes : null : top + height >= rows ? nextGroup : null;
+                            var next = left > columns ? top == 0 ? product.B + panelBytes : null : top + height >= rows ? nextGroup : null;
                             product.SetPrefetch(next, weight.Offset(depth));
                         }
-                        multiply(product, Math.Min(TTile.Columns, left));
-                        product.Advance(panelBytes, TTile.Columns, secondDepth);
+                        multiply(product, columns);
+                        product.Advance(wide, columns);
                     }
                 }
             }

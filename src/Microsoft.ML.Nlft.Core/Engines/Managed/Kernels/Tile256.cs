@@ -37,11 +37,13 @@ internal readonly unsafe struct Tile256 : ITile
             for (nint left = product.A.Depth; left > 0; left -= T.BlockRows)
             {
                 var block = (float*)b;
+                Vector256<float> m0 = T.Addend8(block, 0, 16), m1 = T.Addend8(block, 8, 16);
                 b += 16 * sizeof(float) * T.BlockFloats;
                 for (var end = b + size * nint.Min(left, T.BlockRows); b < end; b += size, a0 += step, a3 += step, next += nextStep)
                 {
                     if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-                    Add<TRows>(T.Scale8(T.Load8(b, 0, 16), block, 0, 16), T.Scale8(T.Load8(b, 8, 16), block, 8, 16),
+                    Load<T>(b, out var b0, out var b1);
+                    Add<TRows>(T.Scale8(b0, block, m0, 0, 16), T.Scale8(b1, block, m1, 8, 16),
                         a0, a3, row1, row2,
                         ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
                 }
@@ -70,6 +72,70 @@ internal readonly unsafe struct Tile256 : ITile
         if (TRows.Count > 3) Store(product, c + 3 * product.CRow, d + 3 * product.DRow, c30, c31);
         if (TRows.Count > 4) Store(product, c + 4 * product.CRow, d + 4 * product.DRow, c40, c41);
         if (TRows.Count > 5) Store(product, c + 5 * product.CRow, d + 5 * product.DRow, c50, c51);
+    }
+
+    [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MultiplyRow<T>(in PanelProduct product) where T : IElement
+    {
+        Vector256<float> c00 = default, c01 = default, c10 = default, c11 = default;
+        var a = product.A.Data;
+        var b = product.B;
+        nint size = 16 * T.Bits / 8, step = product.A.ColumnStride, panel = product.PanelBytes, depth = product.A.Depth;
+        for (nint left = depth, rows = T.BlockRows == 0 ? depth : T.BlockRows; left > 0; left -= rows)
+        {
+            float* block = (float*)b, other = (float*)(b + panel);
+            Vector256<float> m00 = T.Addend8(block, 0, 16), m01 = T.Addend8(block, 8, 16);
+            Vector256<float> m10 = T.Addend8(other, 0, 16), m11 = T.Addend8(other, 8, 16);
+            b += 16 * sizeof(float) * T.BlockFloats;
+            for (var end = b + size * nint.Min(left, rows); b < end; b += size, a += step)
+            {
+                var x = Vector256.Create(a[0]);
+                AddPanel<T>(x, b, block, m00, m01, ref c00, ref c01);
+                AddPanel<T>(x, b + panel, other, m10, m11, ref c10, ref c11);
+            }
+        }
+        if (T.IsScaled)
+        {
+            var scales = product.Scales;
+            (c00, c01) = (c00 * Vector256.Load(scales), c01 * Vector256.Load(scales + 8));
+            (c10, c11) = (c10 * Vector256.Load(scales + 16), c11 * Vector256.Load(scales + 24));
+        }
+        a = product.A2.Data;
+        b = (byte*)product.B2;
+        (size, step, panel) = (16 * sizeof(float), product.A2.ColumnStride, 16 * sizeof(float) * (nint)product.A2.Depth);
+        for (var end = b + panel; b < end; b += size, a += step)
+        {
+            var x = Vector256.Create(a[0]);
+            AddPanel<Float32>(x, b, null, default, default, ref c00, ref c01);
+            AddPanel<Float32>(x, b + panel, null, default, default, ref c10, ref c11);
+        }
+        Store(product, product.C, product.D, c00, c01);
+        Store(product, product.C + 16, product.D + 16, c10, c11);
+    }
+
+    /// <summary>Adds one step k of the sums of one panel, c += x b.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddPanel<T>(Vector256<float> x, byte* b, float* block, Vector256<float> m0, Vector256<float> m1, ref Vector256<float> left,
+        ref Vector256<float> right) where T : IElement
+    {
+        Load<T>(b, out var b0, out var b1);
+        left = Vector256.FusedMultiplyAdd(x, T.Scale8(b0, block, m0, 0, 16), left);
+        right = Vector256.FusedMultiplyAdd(x, T.Scale8(b1, block, m1, 8, 16), right);
+    }
+
+    /// <summary>Loads a row of a panel. Elements of four bits lie in the same bytes, which are widened once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Load<T>(byte* b, out Vector256<float> left, out Vector256<float> right) where T : IElement
+    {
+        if (T.Bits == 4)
+        {
+            var pairs = Nibble.Widen8(b);
+            (left, right) = (T.Half8(pairs, second: false), T.Half8(pairs, second: true));
+        }
+        else
+        {
+            (left, right) = (T.Load8(b, 0, 16), T.Load8(b, 8, 16));
+        }
     }
 
     /// <summary>Adds one step k of the sums, c[i] += a[i] b.</summary>

@@ -39,11 +39,13 @@ internal readonly unsafe struct Tile512 : ITile
             for (nint left = product.A.Depth; left > 0; left -= T.BlockRows)
             {
                 var block = (float*)b;
+                Vector512<float> m0 = T.Addend16(block, 0, 32), m1 = T.Addend16(block, 16, 32);
                 b += 32 * sizeof(float) * T.BlockFloats;
                 for (var end = b + size * nint.Min(left, T.BlockRows); b < end; b += size, a0 += step, a4 += step, a8 += step, next += nextStep)
                 {
                     if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-                    Add<TRows>(T.Scale16(T.Load16(b, 0, 32), block, 0, 32), T.Scale16(T.Load16(b, 16, 32), block, 16, 32),
+                    Load<T>(b, out var b0, out var b1);
+                    Add<TRows>(T.Scale16(b0, block, m0, 0, 32), T.Scale16(b1, block, m1, 16, 32),
                         a0, a4, a8, row1, row2, row3,
                         ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
                         ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
@@ -83,6 +85,70 @@ internal readonly unsafe struct Tile512 : ITile
         if (TRows.Count > 9) Store(product, c + 9 * product.CRow, d + 9 * product.DRow, c90, c91);
         if (TRows.Count > 10) Store(product, c + 10 * product.CRow, d + 10 * product.DRow, ca0, ca1);
         if (TRows.Count > 11) Store(product, c + 11 * product.CRow, d + 11 * product.DRow, cb0, cb1);
+    }
+
+    [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MultiplyRow<T>(in PanelProduct product) where T : IElement
+    {
+        Vector512<float> c00 = default, c01 = default, c10 = default, c11 = default;
+        var a = product.A.Data;
+        var b = product.B;
+        nint size = 32 * T.Bits / 8, step = product.A.ColumnStride, panel = product.PanelBytes, depth = product.A.Depth;
+        for (nint left = depth, rows = T.BlockRows == 0 ? depth : T.BlockRows; left > 0; left -= rows)
+        {
+            float* block = (float*)b, other = (float*)(b + panel);
+            Vector512<float> m00 = T.Addend16(block, 0, 32), m01 = T.Addend16(block, 16, 32);
+            Vector512<float> m10 = T.Addend16(other, 0, 32), m11 = T.Addend16(other, 16, 32);
+            b += 32 * sizeof(float) * T.BlockFloats;
+            for (var end = b + size * nint.Min(left, rows); b < end; b += size, a += step)
+            {
+                var x = Vector512.Create(a[0]);
+                AddPanel<T>(x, b, block, m00, m01, ref c00, ref c01);
+                AddPanel<T>(x, b + panel, other, m10, m11, ref c10, ref c11);
+            }
+        }
+        if (T.IsScaled)
+        {
+            var scales = product.Scales;
+            (c00, c01) = (c00 * Vector512.Load(scales), c01 * Vector512.Load(scales + 16));
+            (c10, c11) = (c10 * Vector512.Load(scales + 32), c11 * Vector512.Load(scales + 48));
+        }
+        a = product.A2.Data;
+        b = (byte*)product.B2;
+        (size, step, panel) = (32 * sizeof(float), product.A2.ColumnStride, 32 * sizeof(float) * (nint)product.A2.Depth);
+        for (var end = b + panel; b < end; b += size, a += step)
+        {
+            var x = Vector512.Create(a[0]);
+            AddPanel<Float32>(x, b, null, default, default, ref c00, ref c01);
+            AddPanel<Float32>(x, b + panel, null, default, default, ref c10, ref c11);
+        }
+        Store(product, product.C, product.D, c00, c01);
+        Store(product, product.C + 32, product.D + 32, c10, c11);
+    }
+
+    /// <summary>Adds one step k of the sums of one panel, c += x b.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddPanel<T>(Vector512<float> x, byte* b, float* block, Vector512<float> m0, Vector512<float> m1, ref Vector512<float> left,
+        ref Vector512<float> right) where T : IElement
+    {
+        Load<T>(b, out var b0, out var b1);
+        left = Vector512.FusedMultiplyAdd(x, T.Scale16(b0, block, m0, 0, 32), left);
+        right = Vector512.FusedMultiplyAdd(x, T.Scale16(b1, block, m1, 16, 32), right);
+    }
+
+    /// <summary>Loads a row of a panel. Elements of four bits lie in the same bytes, which are widened once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Load<T>(byte* b, out Vector512<float> left, out Vector512<float> right) where T : IElement
+    {
+        if (T.Bits == 4)
+        {
+            var pairs = Nibble.Widen16(b);
+            (left, right) = (T.Half16(pairs, second: false), T.Half16(pairs, second: true));
+        }
+        else
+        {
+            (left, right) = (T.Load16(b, 0, 32), T.Load16(b, 16, 32));
+        }
     }
 
     /// <summary>Adds one step k of the sums, c[i] += a[i] b.</summary>

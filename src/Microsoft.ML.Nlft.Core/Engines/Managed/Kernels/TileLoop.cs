@@ -8,9 +8,20 @@ internal static unsafe class TileLoop<TTile> where TTile : ITile
     // A tile of fewer rows waits for its own sums: two vectors a row, while a fused multiply-add takes four cycles on each of two ports.
     private const int MinimumRows = 4;
 
-    /// <summary>Computes the first <paramref name="columns"/> columns of C, at most a tile's; the others are left unchanged.</summary>
+    /// <summary>The panels that one row meets at once.</summary>
+    public const int RowPanels = 2;
+
+    /// <summary>
+    /// Computes the first <paramref name="columns"/> columns of C, at most a tile's, or for one row those of <see cref="RowPanels"/> panels; the
+    /// others are left unchanged.
+    /// </summary>
     public static void Multiply<T>(in PanelProduct product, int columns) where T : IElement
     {
+        if (columns > TTile.Columns)
+        {
+            TTile.MultiplyRow<T>(product);
+            return;
+        }
         if (columns < TTile.Columns)
         {
             MultiplyEdge<T>(product, columns);
