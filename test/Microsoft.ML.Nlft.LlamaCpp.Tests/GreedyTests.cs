@@ -37,29 +37,43 @@ public sealed class GreedyTests
         ]);
     }
 
+    /// <summary>Every architecture that the sample and the real model do not have.</summary>
+    [TestMethod]
+    [DynamicData(nameof(LogProbabilityTests.Generated), typeof(LogProbabilityTests))]
+    public void Greedy_GeneratedModel_EqualsOurs(string name, ModelConfiguration configuration)
+    {
+        using var folder = WrittenModel.Generate(configuration);
+        var path = WrittenModel.Write(folder, GgufType.F32);
+        using var ours = LocalModel.Load(path);
+        using var theirs = new LlamaCppModel(path);
+        // One sequence of phi3 has the divisors of its whole length here, those of the context in llama.cpp: it begins long.
+        Compare(ours, theirs, WrittenModel.Tokens(34), Math.Min(Length, folder.Configuration.MaximumPositions - 34), name);
+    }
+
     private void CompareContinuations(string path, string[] questions)
     {
         using var ours = LocalModel.Load(path);
         using var theirs = new LlamaCppModel(path);
-        foreach (var question in questions)
+        foreach (var question in questions) Compare(ours, theirs, ours.Prompts.EncodeQuestion(question, instruction: null), Length, question);
+    }
+
+    private void Compare(LocalModel ours, LlamaCppModel theirs, int[] prompt, int length, string what)
+    {
+        var expected = theirs.Greedy(prompt, length);
+        using var session = ours.Network.StartDecoding([prompt], length);
+        var step = 0;
+        for (; step < length; step++)
         {
-            var prompt = ours.Prompts.EncodeQuestion(question, instruction: null);
-            var expected = theirs.Greedy(prompt, Length);
-            using var session = ours.Network.StartDecoding([prompt], Length);
-            var step = 0;
-            for (; step < Length; step++)
+            var (token, margin) = Margins.Best(session.Logits(0));
+            if (token != expected[step].Token)
             {
-                var (token, margin) = Margins.Best(session.Logits(0));
-                if (token != expected[step].Token)
-                {
-                    Assert.IsLessThan(NearTie, margin, $"{question}: token {step} is {token} here, {expected[step].Token} in llama.cpp");
-                    break;
-                }
-                session.Append([token]);
+                Assert.IsLessThan(NearTie, margin, $"{what}: token {step} is {token} here, {expected[step].Token} in llama.cpp");
+                break;
             }
-            var closest = expected.Min(best => best.Margin);
-            TestContext.WriteLine($"{question}: {step} tokens are equal, the two largest logits never closer than {closest:G3}");
-            Assert.IsGreaterThan(0, step);
+            if (step < length - 1) session.Append([token]);
         }
+        var closest = expected.Min(best => best.Margin);
+        TestContext.WriteLine($"{what}: {step} tokens are equal, the two largest logits never closer than {closest:G3}");
+        Assert.IsGreaterThan(0, step);
     }
 }

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using LLama;
+using LLama.Native;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.TestKit;
@@ -33,11 +35,15 @@ public sealed class LogProbabilityTests
     [DataRow("qwen3")]
     [DataRow("granite")]
     [DataRow("olmo2")]
+    [DataRow("mixtral")]
+    [DataRow("phi")]
+    [DataRow("gpt2")]
+    [DataRow("gpt_neox")]
     public void Score_EveryArchitecture_EqualsTransformers(string name)
     {
         RequireGoldens();
         using var golden = new TransformersGolden(name);
-        using var folder = ModelFolder.Open(WrittenModel.WithTokenizer(golden.Folder.Path));
+        using var folder = ModelFolder.Open(TinyModels.WithTokenizer(golden.Folder.Path));
         using var theirs = new LlamaCppModel(WrittenModel.Write(folder, GgufType.F32));
         foreach (var (sequence, expected) in golden.Sequences) CheckSequence(theirs, sequence, expected, folder, name);
     }
@@ -52,7 +58,7 @@ public sealed class LogProbabilityTests
     {
         RequireGoldens();
         using var golden = new TransformersGolden(name);
-        using var folder = ModelFolder.Open(WrittenModel.WithTokenizer(golden.Folder.Path));
+        using var folder = ModelFolder.Open(TinyModels.WithTokenizer(golden.Folder.Path));
         using var theirs = new LlamaCppModel(WrittenModel.Write(folder, GgufType.F32));
         Assert.IsLessThan(golden.Sequences[1].Sequence.Tokens.Length, theirs.ContextLength, "the second sequence is longer");
         var within = golden.Sequences.Where(pair => pair.Sequence.Tokens.Length <= theirs.ContextLength).ToList();
@@ -68,9 +74,62 @@ public sealed class LogProbabilityTests
         TieWordEmbeddings = true, EndOfSequenceIds = [0],
     };
 
-    /// <summary>Architectures whose golden models have settings that llama.cpp does not compute.</summary>
+    private static readonly ModelConfiguration s_plain = new()
+    {
+        ModelType = "llama", VocabularySize = 101, HiddenSize = 48, IntermediateSize = 80, LayerCount = 3, HeadCount = 4, KeyValueHeadCount = 2,
+        HeadSize = 12, MaximumPositions = 128, SlidingWindows = [0, 0, 0], EndOfSequenceIds = [0],
+    };
+
+    private static readonly ModelConfiguration s_layerNorm = s_plain with
+    {
+        KeyValueHeadCount = 4, NormKind = NormKind.Layer, Activation = Activation.GeluTanh, QkvBias = true, OutputBias = true, MlpBias = true,
+    };
+
+    private static readonly RopeConfiguration s_long = new()
+    {
+        Type = "longrope", Factor = 2, OriginalMaximumPositions = 512, ShortFactors = [1, 1.1, 1.2, 1.3, 1.4, 1.5],
+        LongFactors = [1, 2, 3, 5, 8, 9],
+    };
+
+    /// <summary>Settings that the golden models do not have, and architectures whose golden models have some that llama.cpp does not know.</summary>
     public static IEnumerable<object[]> Generated =>
     [
+        [
+            "mixtral, many experts",
+            s_plain with { ModelType = "mixtral", Experts = new() { Count = 9, PerToken = 3, IntermediateSize = 80 }, TieWordEmbeddings = true },
+        ],
+        ["mixtral, one of two", s_plain with { ModelType = "mixtral", Experts = new() { Count = 2, PerToken = 1, IntermediateSize = 80 } }],
+        [
+            "qwen3_moe",
+            s_plain with { ModelType = "qwen3_moe", QueryKeyNorm = true, Experts = new() { Count = 6, PerToken = 2, IntermediateSize = 20 } },
+        ],
+        [
+            "qwen3_moe, wide heads",
+            s_plain with
+            {
+                ModelType = "qwen3_moe", QueryKeyNorm = true, HeadSize = 20, Experts = new() { Count = 4, PerToken = 4, IntermediateSize = 28 },
+            },
+        ],
+        ["phi3", s_plain with { ModelType = "phi3" }],
+        ["phi3, partial", s_plain with { ModelType = "phi3", HeadCount = 6, HeadSize = 8, Rope = new() { RotatedShare = 0.5 } }],
+        ["phi3, short", s_plain with { ModelType = "phi3", MaximumPositions = 1024, Rope = s_long }],
+        ["phi3, long", s_plain with { ModelType = "phi3", MaximumPositions = 64, Rope = s_long with { OriginalMaximumPositions = 32 } }],
+        [
+            "phi3, own factor",
+            s_plain with { ModelType = "phi3", MaximumPositions = 64, Rope = s_long with { OriginalMaximumPositions = 32, AttentionFactor = 1.3 } },
+        ],
+        ["phi", s_layerNorm with { ModelType = "phi", ParallelResidual = true, Rope = new() { RotatedShare = 0.5 } }],
+        [
+            "phi, grouped",
+            s_layerNorm with { ModelType = "phi", KeyValueHeadCount = 1, ParallelResidual = true, Rope = new() { RotatedShare = 1 } },
+        ],
+        ["gpt_neox", s_layerNorm with { ModelType = "gpt_neox", ParallelResidual = true, Rope = new() { RotatedShare = 0.5 } }],
+        ["gpt_neox, sequential", s_layerNorm with { ModelType = "gpt_neox", HeadCount = 3, KeyValueHeadCount = 3, HeadSize = 16 }],
+        ["gpt2", s_layerNorm with { ModelType = "gpt2", TieWordEmbeddings = true }],
+        [
+            "gpt2, own output layer",
+            s_layerNorm with { ModelType = "gpt2", IntermediateSize = 192, HeadCount = 2, KeyValueHeadCount = 2, HeadSize = 24 },
+        ],
         ["gemma2", s_gemma],
         [
             "gemma3",
@@ -95,16 +154,49 @@ public sealed class LogProbabilityTests
     [DynamicData(nameof(Generated))]
     public void Score_GeneratedModel_EqualsOurs(string name, ModelConfiguration configuration)
     {
-        using var fresh = TinyModels.Create(3, configuration);
-        var random = new Random(4);
-        using var spread = TinyModels.Rewrite(fresh, TensorType.F32, (_, values, columns) => // as initialised, all tokens are about equally likely
-            Array.ConvertAll(values, value => columns == values.Length ? value + random.NextSingle() - 0.5f : value * 8));
-        using var folder = ModelFolder.Open(WrittenModel.WithTokenizer(spread.Path));
-        using var theirs = new LlamaCppModel(WrittenModel.Write(folder, GgufType.F32));
-        var sequence = new TokenSequence(Enumerable.Range(0, 40).Select(i => i * 37 % 100 + 1).ToArray(), 1);
+        using var folder = WrittenModel.Generate(configuration);
+        CompareGenerated(WrittenModel.Write(folder, GgufType.F32), folder.Path, RoundingBound.TypeOf(folder.Configuration), configuration, name);
+    }
+
+    /// <summary>The rows of the sample model are too short for blocks of 256 values.</summary>
+    [TestMethod]
+    [DataRow(GgufType.Q6_K)]
+    [DataRow(GgufType.Q4_K)]
+    public void Score_ModelOfWideRows_EqualsOurs(GgufType type)
+    {
+        var configuration = s_plain with { HiddenSize = 256, IntermediateSize = 512, HeadSize = 64 };
+        using var folder = WrittenModel.Generate(configuration);
+        var path = WrittenModel.Write(folder, type);
+        CompareGenerated(path, path, type, configuration, $"{type}");
+    }
+
+    /// <summary>Types that are read and not written: the managed engine keeps their blocks in memory.</summary>
+    [TestMethod]
+    [DataRow(LLamaFtype.MOSTLY_IQ4_NL, "IQ4_NL")]
+    [DataRow(LLamaFtype.MOSTLY_IQ4_XS, "IQ4_XS")]
+    [DataRow(LLamaFtype.MOSTLY_Q5_K_S, "Q5_K")]
+    [DataRow(LLamaFtype.MOSTLY_Q3_K_S, "Q3_K")]
+    [DataRow(LLamaFtype.MOSTLY_Q5_1, "Q5_1")]
+    public void Score_FileThatLlamaCppQuantised_EqualsOurs(LLamaFtype fileType, string type)
+    {
+        NativeLibrary.Require();
+        var configuration = s_plain with { HiddenSize = 256, IntermediateSize = 512, HeadSize = 64 };
+        using var folder = WrittenModel.Generate(configuration);
+        var path = Path.Combine(TinyModels.NewFolder(), "theirs.gguf");
+        Assert.IsTrue(LLamaQuantizer.Quantize(WrittenModel.Write(folder, GgufType.F32), path, fileType));
+        using var quantised = ModelFolder.Open(path);
+        var (stored, bytes, held) = quantised.StoredAs("model.layers.1.mlp.up_proj.weight");
+        Assert.AreEqual(type, stored);
+        Assert.IsTrue(held > bytes && held < 512 * 256 * sizeof(float) / 3, $"{held} bytes in memory, {bytes} in the file");
+        CompareGenerated(path, path, GgufType.Q8_0, configuration, type);
+    }
+
+    private void CompareGenerated(string path, string ours, GgufType type, ModelConfiguration configuration, string what)
+    {
+        using var theirs = new LlamaCppModel(path);
+        var sequence = new TokenSequence(WrittenModel.Tokens(40), 1);
         var (scores, logits) = theirs.Score(sequence.Tokens.Span, 1);
-        var distance = WrittenModel.Distance(WrittenModel.Score(folder.Path, sequence), scores);
-        Check(distance, RoundingBound.Of(TypeOf(folder), configuration, logits), name);
+        Check(WrittenModel.Distance(WrittenModel.Score(ours, sequence), scores), RoundingBound.Of(type, configuration, logits), what);
     }
 
     /// <summary>The real model, read from its GGUF file and written anew, within the tolerance of the golden values for float32.</summary>
@@ -127,11 +219,9 @@ public sealed class LogProbabilityTests
     private void CheckSequence(LlamaCppModel theirs, TokenSequence sequence, JsonElement expected, ModelFolder folder, string what)
     {
         var (scores, logits) = theirs.Score(sequence.Tokens.Span, sequence.PromptLength);
-        Check(WrittenModel.Distance(expected.Doubles("log_probs"), scores), RoundingBound.Of(TypeOf(folder), folder.Configuration, logits), what);
+        var bound = RoundingBound.Of(RoundingBound.TypeOf(folder.Configuration), folder.Configuration, logits);
+        Check(WrittenModel.Distance(expected.Doubles("log_probs"), scores), bound, what);
     }
-
-    /// <summary>The type that llama.cpp rounds to for float32 weights: it looks GELU up in a table of float16.</summary>
-    private static GgufType TypeOf(ModelFolder folder) => folder.Configuration.Activation == Activation.GeluTanh ? GgufType.F16 : GgufType.F32;
 
     private void Compare(string path, GgufType type)
     {

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Export;
 using Microsoft.ML.Nlft.ModelFiles;
@@ -23,6 +22,23 @@ internal static class WrittenModel
         return ModelFolder.Open(file);
     }
 
+    /// <summary>
+    /// Creates a model of random weights, large enough that tokens differ in likelihood and small enough that rounding does not grow from layer to
+    /// layer, with a tokenizer whose texts do not matter.
+    /// </summary>
+    public static ModelFolder Generate(ModelConfiguration configuration)
+    {
+        var factor = MathF.Sqrt(3072f / configuration.HiddenSize); // 8 for a width of 48
+        using var fresh = TinyModels.Create(3, configuration);
+        var random = new Random(4);
+        using var spread = TinyModels.Rewrite(fresh, TensorType.F32, (_, values, columns) =>
+            Array.ConvertAll(values, value => columns == values.Length ? value + random.NextSingle() - 0.5f : value * factor));
+        return ModelFolder.Open(TinyModels.WithTokenizer(spread.Path));
+    }
+
+    /// <summary>Tokens of a generated model, which has 101.</summary>
+    public static int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(i => i * 37 % 100 + 1)];
+
     /// <summary>Writes a model as GGUF and returns the path.</summary>
     public static string Write(ModelFolder model, GgufType type, LoraAdapter? adapter = null)
     {
@@ -37,27 +53,6 @@ internal static class WrittenModel
         var path = Path.Combine(TinyModels.NewFolder(), "adapter.gguf");
         GgufExport.WriteAdapter(adapter, model, path);
         return path;
-    }
-
-    /// <summary>Copies a model folder without a tokenizer and gives it one of as many tokens, whose texts do not matter.</summary>
-    public static string WithTokenizer(string folder)
-    {
-        var copy = TinyModels.NewFolder();
-        foreach (var file in Directory.GetFiles(folder, "*.json").Concat(Directory.GetFiles(folder, "*.safetensors")))
-            File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
-        var rows = ModelConfiguration.Load(copy).VocabularySize;
-        File.WriteAllText(Path.Combine(copy, "tokenizer.json"), JsonSerializer.Serialize(new
-        {
-            added_tokens = new[] { new { id = 0, content = "<end>", special = true } },
-            pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false, use_regex = true },
-            decoder = new { type = "ByteLevel", add_prefix_space = false, use_regex = true },
-            model = new
-            {
-                type = "BPE", vocab = Enumerable.Range(1, rows - 1).ToDictionary(id => $"{(char)(0x4E00 + id)}"), merges = Array.Empty<string>(),
-            },
-        }));
-        File.WriteAllText(Path.Combine(copy, "tokenizer_config.json"), """{"eos_token": "<end>"}""");
-        return copy;
     }
 
     /// <summary>A LoRA adapter of random factors for all linear layers.</summary>

@@ -7,11 +7,14 @@ internal static class GgufSeeds
     private static readonly ulong[] s_numbers = [0, 1, 2, 3, 7, 12, 13, 31, 32, 33, 63, 1 << 16, int.MaxValue, uint.MaxValue, long.MaxValue,
         ulong.MaxValue];
 
-    /// <summary>Gets a model with byte-level tokens and one with SentencePiece-style tokens.</summary>
-    public static IReadOnlyList<byte[]> All { get; } = [Weights(ByteLevel(new())).Build(), Weights(SentencePiece(new())).Build()];
+    /// <summary>Gets a model with byte-level tokens, one with SentencePiece-style tokens and one with experts.</summary>
+    public static IReadOnlyList<byte[]> All { get; } =
+        [Weights(ByteLevel(new())).Build(), Weights(SentencePiece(new())).Build(), Weights(ByteLevel(new()), experts: 3).Build()];
 
-    /// <summary>Adds the metadata and the weights of a llama model of two layers, whose ffn_down is quantised as Q8_0.</summary>
-    public static GgufBytes Weights(GgufBytes bytes, int layers = 2)
+    /// <summary>
+    /// Adds the metadata and the weights of a llama model of two layers, whose ffn_down is quantised: as Q8_0, that of experts as IQ4_NL.
+    /// </summary>
+    public static GgufBytes Weights(GgufBytes bytes, int layers = 2, int experts = 0)
     {
         var random = new Random(5);
         bytes.Add("general.architecture", "llama").Add("llama.block_count", (uint)layers).Add("llama.context_length", 32u)
@@ -19,30 +22,42 @@ internal static class GgufSeeds
             .Add("llama.attention.head_count", (uint)Heads).Add("llama.attention.head_count_kv", (uint)KeyHeads)
             .Add("llama.attention.layer_norm_rms_epsilon", 1e-5f).Add("llama.rope.freq_base", 10000f)
                 .Add("llama.rope.dimension_count", (uint)HeadSize);
-        Matrix("token_embd", Vocabulary, Hidden);
+        if (experts > 0) bytes.Add("llama.expert_count", (uint)experts).Add("llama.expert_used_count", 2u);
+        Tensor("token_embd", Vocabulary, Hidden);
         for (var layer = 0; layer < layers; layer++)
         {
             var block = $"blk.{layer}.";
             Norm(block + "attn_norm");
-            Matrix(block + "attn_q", Heads * HeadSize, Hidden);
-            Matrix(block + "attn_k", KeyHeads * HeadSize, Hidden);
-            Matrix(block + "attn_v", KeyHeads * HeadSize, Hidden);
-            Matrix(block + "attn_output", Hidden, Heads * HeadSize);
+            Tensor(block + "attn_q", Heads * HeadSize, Hidden);
+            Tensor(block + "attn_k", KeyHeads * HeadSize, Hidden);
+            Tensor(block + "attn_v", KeyHeads * HeadSize, Hidden);
+            Tensor(block + "attn_output", Hidden, Heads * HeadSize);
             Norm(block + "ffn_norm");
-            Matrix(block + "ffn_gate", Intermediate, Hidden);
-            Matrix(block + "ffn_up", Intermediate, Hidden);
-            var blocks = new byte[Hidden * 34];
-            random.NextBytes(blocks);
-            for (var row = 0; row < Hidden; row++) BitConverter.GetBytes((Half)0.01).CopyTo(blocks, row * 34);
-            bytes.Tensor(block + "ffn_down.weight", 8, [Hidden, Intermediate], blocks);
+            if (experts > 0) Tensor(block + "ffn_gate_inp", experts, Hidden);
+            foreach (var name in new[] { "ffn_gate", "ffn_up" })
+            {
+                if (experts == 0) Tensor(block + name, Intermediate, Hidden);
+                else Tensor(block + name + "_exps", experts, Intermediate, Hidden);
+            }
+            if (experts == 0) Quantised(block + "ffn_down", type: 8, size: 34, Hidden, Intermediate);
+            else Quantised(block + "ffn_down_exps", type: 20, size: 18, experts, Hidden, Intermediate);
         }
         Norm("output_norm");
         return bytes;
 
         void Norm(string name) => bytes.Floats(name + ".weight", [Hidden], [.. Enumerable.Range(0, Hidden).Select(i => 1 + i / 16f)]);
 
-        void Matrix(string name, int rows, int columns) => bytes.Floats(name + ".weight", [(ulong)rows, (ulong)columns],
-            [.. Enumerable.Range(0, rows * columns).Select(_ => random.NextSingle() - 0.5f)]);
+        void Tensor(string name, params int[] shape) => bytes.Floats(name + ".weight", [.. shape.Select(size => (ulong)size)],
+            [.. Enumerable.Range(0, shape.Aggregate((product, size) => product * size)).Select(_ => random.NextSingle() - 0.5f)]);
+
+        // One block in a row, which begins with its scale.
+        void Quantised(string name, uint type, int size, params int[] shape)
+        {
+            var blocks = new byte[shape[..^1].Aggregate((product, rows) => product * rows) * size];
+            random.NextBytes(blocks);
+            for (var at = 0; at < blocks.Length; at += size) BitConverter.GetBytes((Half)0.01).CopyTo(blocks, at);
+            bytes.Tensor(name + ".weight", type, [.. shape.Select(count => (ulong)count)], blocks);
+        }
     }
 
     /// <summary>Adds a byte-level vocabulary.</summary>

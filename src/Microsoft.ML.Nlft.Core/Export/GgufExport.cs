@@ -12,14 +12,14 @@ namespace Microsoft.ML.Nlft.Export;
 /// </summary>
 public static class GgufExport
 {
-    private static readonly float[] s_noFactors = [];
-
     /// <summary>Writes a model, with an adapter merged into its weights if there is one.</summary>
     /// <remarks>
     /// Weights pass a few rows at a time: a merged weight W' is computed in float32 and rounded once, to the file's type. It is within
-    /// u |W'| of the exact sum, with u = 2^-24 for F32, 2^-11 for F16 and 2^-8 for BF16. Q8_0 and Q4_0 round by ggml's reference rules: within
-    /// 0.0045 of the largest magnitude among the 32 weights of a block for Q8_0, and within 0.126 of it for Q4_0; plus 4e-6 and 3e-7, because the
-    /// scale of a block is a float16.
+    /// u |W'| of the exact sum, with u = 2^-24 for F32, 2^-11 for F16 and 2^-8 for BF16. The others round by ggml's reference rules, with M the
+    /// largest magnitude among the weights of a block: within 0.0045 M + 4e-6 for Q8_0, 0.126 M + 3e-7 for Q4_0, 0.165 M + 1.3e-4 for Q6_K and
+    /// 0.54 M + 8 d + dmin + 3.1e-5 for Q4_K, whose blocks have the scales d and dmin. Blocks have 32 weights, or 256 for Q6_K and Q4_K, which make
+    /// a sum of squares smallest and may cut off a single weight for that: the root mean square of 32 errors of Q4_K is within 0.095 M instead of
+    /// 0.54 M.
     /// </remarks>
     /// <param name="model">The base model.</param>
     /// <param name="adapter">The adapter to merge; null: none.</param>
@@ -85,8 +85,7 @@ public static class GgufExport
             Updates = adapter is null ? new Dictionary<string, WeightUpdate>() : WeightUpdate.All(adapter, model.Configuration),
             Replaced = trained,
         }.Sources().ToList();
-        var divisors = keys.FrequencyDivisors ?? s_noFactors;
-        if (divisors.Length > 0) tensors.Add(GgufSource.From(GgufRope.Divisors, [divisors.Length], divisors));
+        tensors.AddRange(keys.FrequencyDivisors.Select(divisors => GgufSource.From(divisors.Tensor, [divisors.Values.Length], divisors.Values)));
 
         (string, Action<Stream>) file = (path, stream => GgufWriter.WriteTo(stream, metadata, tensors));
         var modelfile = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, Modelfile.Name);
@@ -117,6 +116,8 @@ public static class GgufExport
         GgufType.F16 => 1,
         GgufType.Q4_0 => 2,
         GgufType.Q8_0 => 7,
+        GgufType.Q4_K => 14, // with more bits for some tensors
+        GgufType.Q6_K => 18,
         GgufType.BF16 => 32,
         _ => 0,
     };

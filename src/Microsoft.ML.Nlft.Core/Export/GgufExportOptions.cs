@@ -7,8 +7,9 @@ namespace Microsoft.ML.Nlft.Export;
 public sealed record GgufExportOptions
 {
     /// <summary>
-    /// Type of the matrices: F32, F16 (default), BF16, Q8_0 or Q4_0. Norms and biases are always F32; with Q4_0 the embedding and the output layer
-    /// are Q8_0; a matrix whose rows are not a multiple of 32 is F16 instead of a quantised type.
+    /// Type of the matrices: F32, F16 (default), BF16, Q8_0, Q6_K, Q4_K or Q4_0. Norms, biases, routers and embeddings of positions are always F32;
+    /// the embedding and the output layer are Q6_K with Q4_K, Q8_0 with Q4_0. A matrix whose rows are not a multiple of 256 is Q8_0 instead of Q4_K
+    /// or Q6_K, one whose rows are not a multiple of 32 is F16.
     /// </summary>
     public GgufType Type { get; init; } = GgufType.F16;
 

@@ -87,7 +87,7 @@ public sealed class ModelFolder : IDisposable
         {
             var (json, documents) = (GgufConfiguration.ToJson(model), new GgufDocuments(model));
             var configuration = ModelConfigurationReader.Read(documents.Json(ModelDocuments.Configuration, ModelConfigurationReader.WhatItIs)!.Value);
-            var weights = new GgufWeights(model);
+            var weights = new GgufWeights(model, configuration);
             RequireWeights(configuration, weights);
             weights.RequireNoOthers(ModelLayout.Weights(configuration));
             return new ModelFolder(documents, json, configuration, weights);

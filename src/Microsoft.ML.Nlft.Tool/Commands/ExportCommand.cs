@@ -32,7 +32,7 @@ internal sealed class ExportCommand : ToolCommand
     };
     private readonly Option<string?> _type = new("--type")
     {
-        Description = "Type of the weights of --gguf: f32, f16, bf16, q8_0 or q4_0. Default: f16.",
+        Description = "Type of the weights of --gguf: f32, f16, bf16, q8_0, q6_k, q4_k or q4_0. Default: f16.",
         HelpName = "TYPE",
     };
     private readonly Option<bool> _overwrite = new("--overwrite") { Description = "Replace the GGUF file if it exists." };
@@ -50,7 +50,7 @@ internal sealed class ExportCommand : ToolCommand
         Add(_type);
         Add(_overwrite);
         AddGeneratedFlags();
-        _type.AcceptOnlyFromAmong("f32", "f16", "bf16", "q8_0", "q4_0");
+        _type.AcceptOnlyFromAmong("f32", "f16", "bf16", "q8_0", "q6_k", "q4_k", "q4_0");
         Validators.Add(Check);
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tests.Export;
@@ -62,42 +63,77 @@ public sealed class GgufEncodingTests
 
     [TestMethod]
     [DataRow(GgufType.Q8_0)]
+    [DataRow(GgufType.Q6_K)]
+    [DataRow(GgufType.Q4_K)]
     [DataRow(GgufType.Q4_0)]
     public void FromSingle_BlockOfZeros_IsZero(GgufType type)
     {
-        var block = new byte[type.Block().Bytes];
-        GgufEncoding.FromSingle(type, new float[32], block);
-        var values = new float[32];
-        GgufBlocks.ToSingle(type, block, values);
-        CollectionAssert.AreEqual(new float[32], values);
+        var (values, bytes) = type.Block();
+        var (block, back) = (new byte[bytes], new float[values]);
+        GgufEncoding.FromSingle(type, new float[values], block);
+        GgufBlocks.ToSingle(type, block, back);
+        CollectionAssert.AreEqual(new float[values], back);
     }
 
     /// <summary>The bounds that GgufExport.Write states, over blocks of five kinds.</summary>
     [TestMethod]
     [DataRow(GgufType.Q8_0, 0.0045f, 4e-6f)]
+    [DataRow(GgufType.Q6_K, 0.165f, 1.3e-4f)]
+    [DataRow(GgufType.Q4_K, 0.54f, 3.1e-5f)]
     [DataRow(GgufType.Q4_0, 0.126f, 3e-7f)]
     public void FromSingle_AnyBlock_StaysWithinTheStatedBound(GgufType type, float relative, float absolute)
     {
-        var random = new Random(3);
+        var (random, size) = (new Random(3), type.Block().Values);
         Func<float>[] kinds =
         [
             () => random.NextSingle() - 0.5f, () => random.NextSingle() * 1e-4f, () => -random.NextSingle() * 1000,
-            () => random.Next(20) == 0 ? 50 : random.NextSingle(), () => random.Next(2) * 2 - 1,
+            () => random.Next(20) == 0 ? 50 : random.NextSingle(), () => random.Next(2) * 2 - 1, () => MathF.Pow(random.NextSingle() - 0.5f, 9),
         ];
-        var (block, back) = (new byte[type.Block().Bytes], new float[32]);
+        var (block, back) = (new byte[type.Block().Bytes], new float[size]);
         foreach (var kind in kinds)
         {
             for (var round = 0; round < 200; round++)
             {
-                var values = Enumerable.Range(0, 32).Select(_ => kind()).ToArray();
+                var values = Enumerable.Range(0, size).Select(_ => kind()).ToArray();
                 GgufEncoding.FromSingle(type, values, block);
                 GgufBlocks.ToSingle(type, block, back);
                 var largest = values.Max(Math.Abs);
-                for (var i = 0; i < 32; i++)
+                var ofScales = type != GgufType.Q4_K ? 0
+                    : 8 * (float)BinaryPrimitives.ReadHalfLittleEndian(block) + (float)BinaryPrimitives.ReadHalfLittleEndian(block.AsSpan(2));
+                for (var i = 0; i < size; i++)
                 {
-                    Assert.IsLessThanOrEqualTo(relative * largest + absolute, Math.Abs(values[i] - back[i]), $"{values[i]} of {largest}");
+                    Assert.IsLessThanOrEqualTo(relative * largest + ofScales + absolute, Math.Abs(values[i] - back[i]),
+                        $"{values[i]} of {largest}");
+                }
+                if (type != GgufType.Q4_K) continue;
+                foreach (var errors in values.Zip(back, (value, found) => value - found).Chunk(32))
+                {
+                    Assert.IsLessThanOrEqualTo(0.095f * largest + ofScales + absolute, MathF.Sqrt(errors.Average(error => error * error)),
+                        $"root mean square, of {largest}");
                 }
             }
+        }
+    }
+
+    /// <summary>More bits, and scales that fit better, bring the weights of a layer closer.</summary>
+    [TestMethod]
+    public void FromSingle_NormalWeights_AreCloserTheMoreBitsTheTypeHas()
+    {
+        var random = new Random(8);
+        var values = Enumerable.Range(0, 256 * 64)
+            .Select(_ => (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(Math.Tau * random.NextDouble()))).ToArray();
+        GgufType[] types = [GgufType.Q4_0, GgufType.Q4_K, GgufType.Q6_K, GgufType.Q8_0, GgufType.BF16, GgufType.F16, GgufType.F32];
+        var errors = types.Select(Error).ToList();
+        for (var i = 1; i < types.Length; i++) Assert.IsLessThan(errors[i - 1], errors[i], $"{types[i]} and {types[i - 1]}");
+
+        double Error(GgufType type)
+        {
+            var (count, size) = type.Block();
+            var (bytes, back) = (new byte[values.Length / count * size], new float[values.Length]);
+            GgufEncoding.FromSingle(type, values, bytes);
+            if (type.IsQuantised()) GgufBlocks.ToSingle(type, bytes, back);
+            else TensorConversion.ToSingle(type.Lossless(), bytes, back);
+            return values.Zip(back, (value, found) => (double)(value - found) * (value - found)).Sum();
         }
     }
 }

@@ -42,7 +42,36 @@ public sealed class GgufExportTests
             s_llama with { ModelType = "granite", EmbeddingMultiplier = 12, AttentionMultiplier = 0.5, ResidualMultiplier = 0.25, LogitsDivisor = 8 }
         ],
         ["olmo2", s_llama with { ModelType = "olmo2", Norms = NormPlacement.After, QueryKeyNorm = true }],
+        ["mixtral", s_llama with { ModelType = "mixtral", Experts = new() { Count = 3, PerToken = 2, IntermediateSize = 64 } }],
+        [
+            "qwen3_moe",
+            s_llama with { ModelType = "qwen3_moe", QueryKeyNorm = true, Experts = new() { Count = 5, PerToken = 2, IntermediateSize = 24 } }
+        ],
+        ["phi3", s_llama with { ModelType = "phi3", Rope = new() { RotatedShare = 0.75 } }],
+        ["longrope", s_llama with { ModelType = "phi3", Rope = s_longRope }],
+        ["longrope with a factor", s_llama with { ModelType = "phi3", Rope = s_longRope with { AttentionFactor = 1.25 } }],
+        ["phi", s_layerNorm with { ModelType = "phi", KeyValueHeadCount = 2, ParallelResidual = true, Rope = new() { RotatedShare = 0.5 } }],
+        [
+            "gpt_neox",
+            s_layerNorm with
+            {
+                ModelType = "gpt_neox", Activation = Activation.Gelu, ParallelResidual = true, Rope = new() { RotatedShare = 0.25 }
+            }
+        ],
+        ["gpt_neox, sequential", s_layerNorm with { ModelType = "gpt_neox", Activation = Activation.Gelu }],
+        ["gpt2", s_layerNorm with { ModelType = "gpt2", TieWordEmbeddings = true }],
+        ["gpt2, own output layer", s_layerNorm with { ModelType = "gpt2" }],
     ];
+
+    private static readonly ModelConfiguration s_layerNorm = s_llama with
+    {
+        KeyValueHeadCount = 4, NormKind = NormKind.Layer, Activation = Activation.GeluTanh, QkvBias = true, OutputBias = true, MlpBias = true,
+    };
+
+    private static readonly RopeConfiguration s_longRope = new()
+    {
+        Type = "longrope", Factor = 2, OriginalMaximumPositions = 64, ShortFactors = [1, 1.125, 1.25, 1.5], LongFactors = [1, 2, 3, 4.5],
+    };
 
     [TestMethod]
     [DynamicData(nameof(Models))]
@@ -61,6 +90,12 @@ public sealed class GgufExportTests
         Assert.AreEqual(configuration.TieWordEmbeddings, read.TieWordEmbeddings);
         Assert.AreEqual(configuration.MaximumPositions, read.MaximumPositions);
         Assert.AreEqual(configuration.LogitsDivisor, read.LogitsDivisor, 1e-6);
+        Assert.AreEqual(configuration.Activation, read.Activation);
+        Assert.AreEqual(configuration.ParallelResidual, read.ParallelResidual);
+        Assert.AreEqual(configuration.Experts, read.Experts);
+        var (wanted, found) = (RopeFrequencies.Of(configuration.Rope, 8, 100), RopeFrequencies.Of(read.Rope, 8, 100));
+        NumberAssert.AreClose([.. wanted.Frequencies, wanted.Magnitude], [.. found.Frequencies.Append(found.Magnitude).Select(x => (float)x)], 1e-6,
+            name);
         CollectionAssert.AreEquivalent(new[] { 257, ByteModelFolder.EndOfTurn }, written.EndOfSequenceIds.ToArray());
     }
 
@@ -82,16 +117,18 @@ public sealed class GgufExportTests
     }
 
     [TestMethod]
-    public void Write_WithAdapter_EqualsTheMergedModel()
+    [DynamicData(nameof(Models))]
+    public void Write_WithAdapter_EqualsTheMergedModel(string name, ModelConfiguration configuration)
     {
-        using var source = Create(s_llama);
-        var adapter = RandomAdapter(s_llama);
+        using var source = Create(configuration);
+        var adapter = RandomAdapter(configuration);
         var folder = TinyModels.NewFolder();
         adapter.MergeInto(source, Path.Combine(folder, "merged"));
         GgufExport.Write(source, adapter, Path.Combine(folder, "model.gguf"), new() { Type = GgufType.F32 });
         using var merged = ModelFolder.Open(Path.Combine(folder, "merged"));
         using var written = ModelFolder.Open(Path.Combine(folder, "model.gguf"));
-        foreach (var weight in ModelLayout.Weights(s_llama)) CollectionAssert.AreEqual(Values(merged, weight), Values(written, weight), weight.Name);
+        foreach (var weight in ModelLayout.Weights(configuration))
+            CollectionAssert.AreEqual(Values(merged, weight), Values(written, weight), $"{name}, {weight.Name}");
     }
 
     [TestMethod]
@@ -99,9 +136,11 @@ public sealed class GgufExportTests
     [DataRow(GgufType.BF16, "BF16", "BF16")]
     [DataRow(GgufType.Q8_0, "Q8_0", "Q8_0")]
     [DataRow(GgufType.Q4_0, "Q4_0", "Q8_0")]
+    [DataRow(GgufType.Q6_K, "Q6_K", "Q6_K")]
+    [DataRow(GgufType.Q4_K, "Q4_K", "Q6_K")]
     public void Write_Type_IsThatOfTheMatrices(GgufType type, string inLayers, string ofEmbedding)
     {
-        using var source = Create(s_llama);
+        using var source = Create(s_llama with { HiddenSize = 256, HeadSize = 64 });
         var path = Path.Combine(TinyModels.NewFolder(), "model.gguf");
         GgufExport.Write(source, null, path, new() { Type = type });
         using var written = ModelFolder.Open(path);
@@ -112,14 +151,42 @@ public sealed class GgufExportTests
     }
 
     [TestMethod]
-    public void Write_RowsThatBlocksDoNotFill_StayInF16()
+    [DataRow(GgufType.Q8_0, 32, 40, "Q8_0", "F16")]
+    [DataRow(GgufType.Q4_0, 32, 40, "Q4_0", "F16")]
+    [DataRow(GgufType.Q4_K, 32, 40, "Q8_0", "F16")]
+    [DataRow(GgufType.Q4_K, 32, 256, "Q8_0", "Q4_K")]
+    [DataRow(GgufType.Q6_K, 32, 512, "Q8_0", "Q6_K")]
+    [DataRow(GgufType.Q6_K, 48, 320, "F16", "Q8_0")]
+    public void Write_RowsThatBlocksDoNotFill_HaveAnotherType(GgufType type, int hidden, int intermediate, string ofUp, string ofDown)
     {
-        using var source = Create(s_llama with { IntermediateSize = 40 });
+        using var source = Create(s_llama with { HiddenSize = hidden, IntermediateSize = intermediate });
         var path = Path.Combine(TinyModels.NewFolder(), "model.gguf");
-        GgufExport.Write(source, null, path, new() { Type = GgufType.Q4_0 });
+        GgufExport.Write(source, null, path, new() { Type = type });
         using var written = ModelFolder.Open(path);
-        Assert.AreEqual("F16", written.StoredAs("model.layers.0.mlp.down_proj.weight").Type);
-        Assert.AreEqual("Q4_0", written.StoredAs("model.layers.0.mlp.up_proj.weight").Type);
+        Assert.AreEqual(ofDown, written.StoredAs("model.layers.0.mlp.down_proj.weight").Type);
+        Assert.AreEqual(ofUp, written.StoredAs("model.layers.0.mlp.up_proj.weight").Type);
+    }
+
+    [TestMethod]
+    [DataRow(GgufType.F16)]
+    [DataRow(GgufType.Q8_0)]
+    [DataRow(GgufType.Q4_0)]
+    public void Write_RoutersAndPositions_AreFloat32(GgufType type)
+    {
+        var mixture = s_llama with { ModelType = "mixtral", Experts = new() { Count = 3, PerToken = 2, IntermediateSize = 64 } };
+        foreach (var (model, single, several) in new[]
+        {
+            (mixture, "model.layers.1.block_sparse_moe.gate.weight", "model.layers.1.block_sparse_moe.experts.2.w2.weight"),
+            (s_layerNorm with { ModelType = "gpt2" }, "transformer.wpe.weight", "transformer.h.1.mlp.c_proj.weight"),
+        })
+        {
+            using var source = Create(model);
+            var path = Path.Combine(TinyModels.NewFolder(), "model.gguf");
+            GgufExport.Write(source, null, path, new() { Type = type });
+            using var written = ModelFolder.Open(path);
+            Assert.AreEqual("F32", written.StoredAs(single).Type);
+            Assert.AreEqual($"{type}", written.StoredAs(several).Type);
+        }
     }
 
     [TestMethod]
@@ -129,6 +196,17 @@ public sealed class GgufExportTests
         var configuration = new LoraConfiguration { Rank = 2, UseDora = true };
         var adapter = LoraAdapter.Create(configuration, source, seed: 1);
         Expect("adapter, as GGUF: found magnitudes (use_dora); expected factors A and B alone",
+            () => GgufExport.WriteAdapter(adapter, source, Path.Combine(TinyModels.NewFolder(), "a.gguf")));
+    }
+
+    [TestMethod]
+    public void WriteAdapter_OfExperts_IsRefused()
+    {
+        var mixture = s_llama with { ModelType = "mixtral", Experts = new() { Count = 3, PerToken = 2, IntermediateSize = 64 } };
+        using var source = Create(mixture);
+        var experts = new LoraConfiguration { Rank = 2, TargetModules = [], TargetParameters = ["mlp.experts.gate_up_proj"] };
+        var adapter = LoraAdapter.Create(experts, source, seed: 1);
+        Expect("adapter, as GGUF: found factors of the experts \"model.layers.0.mlp.experts.gate_up_proj\"; expected factors A and B of single ",
             () => GgufExport.WriteAdapter(adapter, source, Path.Combine(TinyModels.NewFolder(), "a.gguf")));
     }
 
@@ -162,6 +240,32 @@ public sealed class GgufExportTests
         [
             s_llama with { ModelType = "qwen3", QueryKeyNorm = true, QkvBias = true, OutputBias = true },
             "attention_bias, as GGUF: found true for a qwen3"
+        ],
+        [
+            s_llama with
+            {
+                ModelType = "qwen3_moe", QueryKeyNorm = true,
+                Experts = new() { Count = 3, PerToken = 1, IntermediateSize = 8, Layers = [false, true] },
+            },
+            "mlp_only_layers, as GGUF: found layers without experts; expected experts in every layer"
+        ],
+        [
+            s_llama with
+            {
+                ModelType = "qwen3_moe", QueryKeyNorm = true,
+                Experts = new() { Count = 3, PerToken = 2, IntermediateSize = 8, NormalizeWeights = false },
+            },
+            "norm_topk_prob, as GGUF: found false; expected true"
+        ],
+        [s_llama with { ModelType = "phi3", HeadSize = 12 }, "head_dim, as GGUF: found 12; expected hidden_size / num_attention_heads"],
+        [
+            s_layerNorm with { ModelType = "gpt_neox", Activation = Activation.Gelu, QkvBias = false, OutputBias = false },
+            "attention_bias, as GGUF: found false; expected true"
+        ],
+        [s_llama with { Activation = Activation.Gelu }, "hidden_act, as GGUF: found \"gelu\"; expected \"silu\""],
+        [
+            s_layerNorm with { ModelType = "gpt2", Activation = Activation.Gelu },
+            "activation_function, as GGUF: found \"gelu\"; expected \"gelu_pytorch_tanh\""
         ],
     ];
 
@@ -239,12 +343,14 @@ public sealed class GgufExportTests
     [DataRow(GgufType.BF16, float.PositiveInfinity, "Infinity; expected a number that BF16 can hold")]
     [DataRow(GgufType.Q4_0, 600000f, "600000; expected a number that Q4_0 can hold")]
     [DataRow(GgufType.Q8_0, -9e6f, "-9000000; expected a number that Q8_0 can hold")]
+    [DataRow(GgufType.Q6_K, 2e8f, "200000000; expected a number that Q6_K can hold")]
+    [DataRow(GgufType.Q4_K, -3e6f, "-3000000; expected a number that Q4_K can hold")]
     public void Write_WeightBeyondTheType_IsRefusedWithItsPlace(GgufType type, float value, string message)
     {
-        using var plain = Create(s_llama);
+        using var plain = Create(s_llama with { IntermediateSize = 256 });
         using var source = Change(plain, (name, values) =>
         {
-            if (name == "model.layers.1.mlp.down_proj.weight") values[64 + 3] = value;
+            if (name == "model.layers.1.mlp.down_proj.weight") values[256 + 3] = value;
         });
         var folder = TinyModels.NewFolder();
         Expect($"tensor \"model.layers.1.mlp.down_proj.weight\", row 2, column 4, as GGUF: found {message}",
@@ -256,8 +362,8 @@ public sealed class GgufExportTests
     public void Write_TypeThatIsNotWritten_IsRefused()
     {
         using var source = Create(s_llama);
-        Expect("option Type: found Q6_K; expected F32, F16, BF16, Q8_0 or Q4_0",
-            () => GgufExport.Write(source, null, Path.Combine(TinyModels.NewFolder(), "m.gguf"), new() { Type = GgufType.Q6_K }));
+        Expect("option Type: found Q5_K; expected F32, F16, BF16, Q8_0, Q6_K, Q4_K or Q4_0",
+            () => GgufExport.Write(source, null, Path.Combine(TinyModels.NewFolder(), "m.gguf"), new() { Type = GgufType.Q5_K }));
     }
 
     [TestMethod]

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.TestKit;
@@ -53,6 +54,27 @@ public static class TinyModels
 
         NamedTensor Changed(WeightShape weight) => new(weight.Name, [.. weight.Shape.Select(size => (int)size)],
             change(weight.Name, source.Tensor(weight.Name, weight.Shape).ToArray(), (int)weight.Shape[^1]));
+    }
+
+    /// <summary>Copies a model folder without a tokenizer and gives it one of as many tokens, whose texts do not matter.</summary>
+    public static string WithTokenizer(string folder)
+    {
+        var copy = NewFolder();
+        foreach (var file in Directory.GetFiles(folder, "*.json").Concat(Directory.GetFiles(folder, "*.safetensors")))
+            File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        var rows = ModelConfiguration.Load(copy).VocabularySize;
+        File.WriteAllText(Path.Combine(copy, "tokenizer.json"), JsonSerializer.Serialize(new
+        {
+            added_tokens = new[] { new { id = 0, content = "<end>", special = true } },
+            pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false, use_regex = true },
+            decoder = new { type = "ByteLevel", add_prefix_space = false, use_regex = true },
+            model = new
+            {
+                type = "BPE", vocab = Enumerable.Range(1, rows - 1).ToDictionary(id => $"{(char)(0x4E00 + id)}"), merges = Array.Empty<string>(),
+            },
+        }));
+        File.WriteAllText(Path.Combine(copy, "tokenizer_config.json"), """{"eos_token": "<end>"}""");
+        return copy;
     }
 
     private static DirectoryInfo MakePlace()

@@ -11,6 +11,7 @@ internal static class GgufAdapter
     public static void Write(string path, LoraAdapter adapter, ModelFolder model, string name)
     {
         adapter.EnsureFits(model.Configuration);
+        var linears = ModelLayout.LinearModules(model.Configuration).ToDictionary(linear => linear.Name, StringComparer.Ordinal);
         RequireFactorsAlone(adapter);
         var architecture = GgufModelKeys.Of(model.Configuration).Architecture;
         var factors = adapter.Factors.ToDictionary(factor => factor.Name, StringComparer.Ordinal);
@@ -24,15 +25,17 @@ internal static class GgufAdapter
 
         GgufSource[] Tensors(LoraTarget target)
         {
-            var weight = architecture.FileName(target.Module + LoraLayout.Weight);
+            var linear = linears[target.Module];
+            if (linear.Experts > 1) throw Refuse($"factors of the experts \"{linear.Name}\"");
+            var weight = architecture.FileName(linear.Parts[0].Weight);
             var (a, b) = (factors[target.Module + LoraLayout.A], factors[target.Module + LoraLayout.B]);
             var factor = target.Scaling / (adapter.Configuration.Alpha / target.Rank);
-            var head = architecture.HasRotaryPairs && RotaryOrder.IsRotated(target.Module) ? model.Configuration.HeadSize : 1;
+            var order = architecture.OrderOf(target.Module, model.Configuration);
             var values = new float[b.Values.Length];
             for (var i = 0; i < values.Length; i++)
             {
                 var (row, column) = (i / target.Rank, i % target.Rank);
-                values[i] = (float)(b.Values[RotaryOrder.Source(row, head) * target.Rank + column] * factor);
+                values[i] = (float)(b.Values[order.Source(row) * target.Rank + column] * factor);
             }
             return [GgufSource.From(weight + ".lora_a", Shape(a), a.Values), GgufSource.From(weight + ".lora_b", Shape(b), values)];
         }
@@ -45,10 +48,12 @@ internal static class GgufAdapter
             : configuration.Bias != TrainedBiases.None ? "trained biases (bias)"
             : adapter.Factors.FirstOrDefault(factor => LoraLayout.IsEnd(LoraLayout.Split(factor.Name).Module)) is { } end
                 ? $"\"{end.Name}\", of the embedding or the output layer" : null;
-        if (other is null) return;
-        throw new NlftException("adapter, as GGUF", other, "factors A and B alone, which llama.cpp applies",
-            "Write the whole model with the adapter merged into it (nlft export --gguf FILE).");
+        if (other is not null) throw Refuse(other);
     }
+
+    private static NlftException Refuse(string other) => new("adapter, as GGUF", other,
+        "factors A and B of single matrices alone, which llama.cpp applies",
+        "Write the whole model with the adapter merged into it (nlft export --gguf FILE).");
 
     private static long[] Shape(NamedTensor tensor) => [.. tensor.Shape.Select(size => (long)size)];
 }

@@ -11,6 +11,12 @@ internal static class GgufBlocks
 {
     private const int Half = 16; // values of half a small block: low nibbles first, then high ones
 
+    /// <summary>What the nibbles of IQ4_NL and IQ4_XS stand for (kvalues_iq4nl of ggml-common.h): denser where weights are more frequent.</summary>
+    private static ReadOnlySpan<sbyte> Levels => [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+    /// <summary>What the nibbles of MXFP4 stand for, doubled: E2M1 of the OCP Microscaling Formats 1.0, where -0 is 0 here.</summary>
+    private static ReadOnlySpan<sbyte> Floats => [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+
     private delegate void Decoder(ReadOnlySpan<byte> block, Span<sbyte> elements, Span<float> scales, Span<float> minima);
 
     /// <summary>Takes whole blocks apart.</summary>
@@ -61,7 +67,10 @@ internal static class GgufBlocks
         GgufType.Q3_K => Q3InGroups,
         GgufType.Q4_K => Q4InGroups,
         GgufType.Q5_K => Q5InGroups,
-        _ => Q6InGroups,
+        GgufType.Q6_K => Q6InGroups,
+        GgufType.IQ4_NL => LevelsWithScale,
+        GgufType.IQ4_XS => LevelsInGroups,
+        _ => FloatsWithExponent,
     };
 
     /// <summary>s; 16 bytes of nibbles, q + 8.</summary>
@@ -155,6 +164,37 @@ internal static class GgufBlocks
             var low = (block[half * 64 + place % 64] >> (place / 64 * 4)) & 15;
             q[i] = (sbyte)((low | TwoBits(block[128..], i) << 4) - 32);
         }
+    }
+
+    /// <summary>s; 16 bytes of nibbles, the places of q in the table.</summary>
+    private static void LevelsWithScale(ReadOnlySpan<byte> block, Span<sbyte> q, Span<float> s, Span<float> m)
+    {
+        s[0] = HalfAt(block, 0);
+        LookUp(block[2..], Levels, q);
+    }
+
+    /// <summary>d; upper two bits of 8 scales in 2 bytes, their lower nibbles in 4; 128 bytes of nibbles as above: s = d (scale - 32).</summary>
+    private static void LevelsInGroups(ReadOnlySpan<byte> block, Span<sbyte> q, Span<float> s, Span<float> m)
+    {
+        var (d, high) = (HalfAt(block, 0), BinaryPrimitives.ReadUInt16LittleEndian(block[2..]));
+        for (var group = 0; group < s.Length; group++)
+        {
+            var low = (block[4 + group / 2] >> (group % 2 * 4)) & 15;
+            s[group] = d * ((low | (((high >> (2 * group)) & 3) << 4)) - 32);
+            LookUp(block[(8 + group * Half)..], Levels, q.Slice(group * 2 * Half, 2 * Half));
+        }
+    }
+
+    /// <summary>An exponent e; 16 bytes of nibbles, the places of q in the table: s = 2^(e - 128), as the table is doubled.</summary>
+    private static void FloatsWithExponent(ReadOnlySpan<byte> block, Span<sbyte> q, Span<float> s, Span<float> m)
+    {
+        s[0] = MathF.ScaleB(1, block[0] - 128);
+        LookUp(block[1..], Floats, q);
+    }
+
+    private static void LookUp(ReadOnlySpan<byte> nibbles, ReadOnlySpan<sbyte> table, Span<sbyte> q)
+    {
+        for (var i = 0; i < Half; i++) (q[i], q[i + Half]) = (table[nibbles[i] & 15], table[nibbles[i] >> 4]);
     }
 
     private static float HalfAt(ReadOnlySpan<byte> block, int at) => (float)BinaryPrimitives.ReadHalfLittleEndian(block[at..]);

@@ -4,27 +4,44 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
 /// Converts rows of float32 values to the types that are written. Blocks of 32 values are quantised by the reference rules of ggml
-/// (quantize_row_q8_0_ref and quantize_row_q4_0_ref of ggml-quants.c), in float32 and value by value, so that the bytes equal its own.
+/// (quantize_row_q8_0_ref and quantize_row_q4_0_ref of ggml-quants.c), in float32 and value by value, so that the bytes equal its own; those of 256
+/// by <see cref="GgufSuperBlocks"/>.
 /// </summary>
 internal static class GgufEncoding
 {
     /// <summary>The types that are written.</summary>
-    public const string Names = "F32, F16, BF16, Q8_0 or Q4_0";
+    public const string Names = "F32, F16, BF16, Q8_0, Q6_K, Q4_K or Q4_0";
 
     /// <summary>Returns whether values of this type are written.</summary>
-    public static bool IsWritten(GgufType type) => type is GgufType.F32 or GgufType.F16 or GgufType.BF16 or GgufType.Q8_0 or GgufType.Q4_0;
+    public static bool IsWritten(GgufType type) => type is GgufType.F32 or GgufType.F16 or GgufType.BF16 or GgufType.Q8_0 or GgufType.Q6_K
+        or GgufType.Q4_K or GgufType.Q4_0;
+
+    /// <summary>Returns the type of embedding and output layer for a type of the other matrices: no fewer bits than six.</summary>
+    public static GgufType OfEnds(GgufType type) => type switch
+    {
+        GgufType.Q4_0 => GgufType.Q8_0,
+        GgufType.Q4_K => GgufType.Q6_K,
+        _ => type,
+    };
 
     /// <summary>
-    /// Returns the type in which a matrix with rows of that length is stored: a row that blocks do not fill stays in F16, as in llama.cpp.
+    /// Returns the type in which a matrix with rows of that length is stored: a row that blocks of 256 values do not fill is Q8_0, one that blocks of
+    /// 32 do not fill is F16.
     /// </summary>
-    public static GgufType Fitting(GgufType type, long columns) => columns % type.Block().Values == 0 ? type : GgufType.F16;
+    public static GgufType Fitting(GgufType type, long columns) =>
+        columns % type.Block().Values == 0 ? type : columns % GgufType.Q8_0.Block().Values == 0 ? GgufType.Q8_0 : GgufType.F16;
 
-    /// <summary>Returns the largest magnitude that the type holds; for a type with blocks, that a block with a scale in float16 holds.</summary>
+    /// <summary>
+    /// Returns the largest magnitude that the type holds; for a type with blocks, that a block with scales in float16 holds. A scale of Q6_K is at
+    /// most 1/20 of the largest magnitude and 128 d; with Q4_K, minima of up to four times the largest magnitude find room in 63 dmin.
+    /// </summary>
     public static float Largest(GgufType type) => type switch
     {
         GgufType.F16 => 65519.996f, // the last float32 that rounds to 65504
         GgufType.BF16 => 3.3895314e38f,
         GgufType.Q8_0 => 65504f * 127,
+        GgufType.Q6_K => 65504f * 128 * 20,
+        GgufType.Q4_K => 65504f * 63 / 4,
         GgufType.Q4_0 => 65504f * 8,
         _ => float.MaxValue,
     };
@@ -40,8 +57,14 @@ internal static class GgufEncoding
         var (values, bytes) = type.Block();
         for (; source.Length > 0; source = source[values..], destination = destination[bytes..])
         {
-            if (type == GgufType.Q8_0) Eight(source[..values], destination);
-            else Four(source[..values], destination);
+            var block = source[..values];
+            switch (type)
+            {
+                case GgufType.Q8_0: Eight(block, destination); break;
+                case GgufType.Q6_K: GgufSuperBlocks.SixBits(block, destination); break;
+                case GgufType.Q4_K: GgufSuperBlocks.FourBits(block, destination); break;
+                default: Four(block, destination); break;
+            }
         }
     }
 

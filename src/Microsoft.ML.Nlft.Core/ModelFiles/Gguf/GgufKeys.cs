@@ -25,6 +25,8 @@ internal sealed class GgufKeys(GgufModel model, string architecture)
 
     public double? Number(string key) => model.Metadata.Number(Full(key));
 
+    public bool? Flag(string key) => model.Metadata.Flag(Full(key));
+
     public string? Text(string key) => model.Metadata.Text(Full(key));
 
     /// <summary>Checks a key that must be missing or have a value.</summary>

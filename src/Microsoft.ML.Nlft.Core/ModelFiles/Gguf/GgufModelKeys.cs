@@ -9,18 +9,11 @@ internal sealed class GgufModelKeys
     private const string OtherModel = "Write a merged folder with 'nlft merge' and use a program that reads folders.";
     private const int Smollm3Step = 4; // llama.cpp leaves every fourth layer of a smollm3 without rotation
 
-    private static readonly string[] s_written =
-        ["llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "olmo2", "gemma2", "gemma3_text"];
-
     private readonly ModelConfiguration _model;
     private readonly List<(string Key, object Value)> _keys = [];
 
-    private GgufModelKeys(ModelConfiguration model)
-    {
-        if (!s_written.Contains(model.ModelType))
-            throw Refuse("model_type", $"\"{model.ModelType}\"", $"{string.Join(", ", s_written[..^1])} or {s_written[^1]}");
-        (_model, Architecture) = (model, GgufArchitecture.For(model.ModelType == "mistral" ? "llama" : model.ModelType)!);
-    }
+    private GgufModelKeys(ModelConfiguration model) =>
+        (_model, Architecture) = (model, GgufArchitecture.For(model.ModelType == "mistral" ? "llama" : model.ModelType));
 
     /// <summary>How the file spells the architecture. Mistral is a llama there.</summary>
     public GgufArchitecture Architecture { get; }
@@ -28,8 +21,8 @@ internal sealed class GgufModelKeys
     /// <summary>The keys, which begin with the architecture's name.</summary>
     public IReadOnlyList<(string Key, object Value)> Keys => _keys;
 
-    /// <summary>What each rotary frequency is divided by (rope_freqs.weight); null: nothing.</summary>
-    public float[]? FrequencyDivisors { get; private set; }
+    /// <summary>What the rotary frequencies are divided by, by the names of the tensors; empty: nothing.</summary>
+    public IReadOnlyList<(string Tensor, float[] Values)> FrequencyDivisors { get; private set; } = [];
 
     /// <summary>Translates a configuration.</summary>
     /// <exception cref="NlftException">llama.cpp does not compute such a model.</exception>
@@ -37,7 +30,7 @@ internal sealed class GgufModelKeys
     {
         var keys = new GgufModelKeys(model);
         keys.AddSizes();
-        keys.AddRotation();
+        if (!model.LearnedPositions) keys.AddRotation();
         keys.AddArchitecture();
         return keys;
     }
@@ -52,10 +45,8 @@ internal sealed class GgufModelKeys
         Add("attention.head_count_kv", (uint)_model.KeyValueHeadCount);
         Add("attention.key_length", (uint)_model.HeadSize);
         Add("attention.value_length", (uint)_model.HeadSize);
-        Add("attention.layer_norm_rms_epsilon", (float)_model.NormEpsilon);
+        Add(Architecture.NormEpsilonKey, (float)_model.NormEpsilon);
         Add("vocab_size", (uint)_model.VocabularySize);
-        Add("rope.dimension_count", (uint)_model.HeadSize);
-        Add("rope.freq_base", (float)_model.Rope.Theta);
     }
 
     /// <summary>
@@ -71,7 +62,8 @@ internal sealed class GgufModelKeys
     private void AddRotation()
     {
         var rope = _model.Rope;
-        if (rope.RotatedShare != 1) throw Refuse("partial_rotary_factor", FormattableString.Invariant($"{rope.RotatedShare}"), "1");
+        Add("rope.dimension_count", (uint)rope.RotatedSize(_model.HeadSize));
+        Add("rope.freq_base", (float)rope.Theta);
         switch (rope.Type)
         {
             case "default" or "dynamic": // the context ends where the frequencies of dynamic begin to change
@@ -90,14 +82,21 @@ internal sealed class GgufModelKeys
                 if (!IsLlama) throw Refuse("rope_type", $"\"llama3\" of a {_model.ModelType}", "default, linear, dynamic or yarn");
                 var plain = RopeFrequencies.Of(rope with { Type = "default" }, _model.HeadSize).Frequencies;
                 var scaled = RopeFrequencies.Of(rope, _model.HeadSize).Frequencies;
-                FrequencyDivisors = [.. plain.Zip(scaled, (from, to) => (float)(from / to))];
+                FrequencyDivisors = [(GgufRope.Divisors, [.. plain.Zip(scaled, (from, to) => (float)(from / to))])];
+                break;
+            case "longrope" when _model.ModelType == "phi3":
+                Add("rope.scaling.attn_factor", (float)RopeFrequencies.Of(rope, _model.HeadSize).Magnitude);
+                Add("rope.scaling.original_context_length", (uint)rope.OriginalMaximumPositions);
+                FrequencyDivisors = [(GgufRope.ShortDivisors, Singles(rope.ShortFactors)), (GgufRope.LongDivisors, Singles(rope.LongFactors))];
                 break;
             case "longrope" when IsLlama && rope.AttentionFactor == 1 && rope.ShortFactors.SequenceEqual(rope.LongFactors): // as divisors are read
-                FrequencyDivisors = [.. rope.ShortFactors.Select(divisor => (float)divisor)];
+                FrequencyDivisors = [(GgufRope.Divisors, Singles(rope.ShortFactors))];
                 break;
             default:
                 throw Refuse("rope_type", $"\"{rope.Type}\" of a {_model.ModelType}", "default, linear, dynamic, llama3 or yarn");
         }
+
+        static float[] Singles(IEnumerable<double> values) => [.. values.Select(value => (float)value)];
     }
 
     /// <summary>llama.cpp has fixed settings for what config.json can set: 32 and 1 rotations, whole pairs, a factor of 0.1 ln(factor) + 1.</summary>
@@ -114,11 +113,13 @@ internal sealed class GgufModelKeys
     private bool IsGemma => _model.NormKind == NormKind.RmsPlusOne;
 
     /// <summary>Whether llama.cpp computes it as a llama: with biases, and with divisors of the rotary frequencies.</summary>
-    private bool IsLlama => _model.ModelType is "llama" or "mistral" or "granite";
+    private bool IsLlama => _model.ModelType is "llama" or "mistral" or "mixtral" or "granite";
 
     private void AddArchitecture()
     {
+        RequireActivation();
         if (IsGemma) AddGemma();
+        if (_model.Experts is { } experts) AddExperts(experts);
         switch (_model.ModelType)
         {
             case "granite":
@@ -131,10 +132,40 @@ internal sealed class GgufModelKeys
                 .Any(layer => _model.RotatedLayers?[layer] != false == ((layer + 1) % Smollm3Step == 0)):
                 throw Refuse("no_rope_layers", "other layers than every fourth", "every fourth layer without rotation");
         }
-        if (IsLlama) return;
+        var isWide = _model.HeadCount * _model.HeadSize != _model.HiddenSize;
+        if (isWide && _model.ModelType is "phi" or "phi3") throw Refuse("head_dim", $"{_model.HeadSize}", "hidden_size / num_attention_heads");
+        if (_model.ModelType == "gpt_neox") AddNeoX();
+        if (IsLlama || _model.NormKind == NormKind.Layer) return;
         var hasOwnBiases = _model.ModelType == "qwen2"; // those of queries, keys and values, always
         if (_model.OutputBias || (_model.QkvBias && !hasOwnBiases)) throw Refuse("attention_bias", $"true for a {_model.ModelType}", "false");
         if (_model.MlpBias) throw Refuse("mlp_bias", $"true for a {_model.ModelType}", "false");
+    }
+
+    /// <summary>
+    /// llama.cpp has one activation for an architecture. Its only GELU is that by tanh, which also stands for the exact one of gpt_neox.
+    /// </summary>
+    private void RequireActivation()
+    {
+        var usual = Architecture.Model.Activation;
+        if (_model.Activation == usual || (usual == Activation.Gelu && _model.Activation == Activation.GeluTanh)) return;
+        throw Refuse(Architecture.Model.ActivationKey, $"\"{ModelConfigurationWriter.NameOf(_model.Activation)}\"",
+            $"\"{ModelConfigurationWriter.NameOf(usual)}\"");
+    }
+
+    /// <summary>llama.cpp has experts in all layers or in none, and makes their weights add up to 1.</summary>
+    private void AddExperts(ExpertConfiguration experts)
+    {
+        if (experts.Layers is not null) throw Refuse("mlp_only_layers", "layers without experts", "experts in every layer");
+        if (!experts.NormalizeWeights) throw Refuse("norm_topk_prob", "false", "true");
+        Add("expert_count", (uint)experts.Count);
+        Add("expert_used_count", (uint)experts.PerToken);
+        if (_model.ModelType != "mixtral") Add("expert_feed_forward_length", (uint)experts.IntermediateSize);
+    }
+
+    private void AddNeoX()
+    {
+        if (!_model.QkvBias) throw Refuse("attention_bias", "false", "true");
+        Add("use_parallel_residual", _model.ParallelResidual);
     }
 
     /// <summary>
@@ -153,7 +184,6 @@ internal sealed class GgufModelKeys
         var scale = _model.AttentionMultiplier ?? 1 / Math.Sqrt(_model.HeadSize);
         if (Math.Abs(scale * Math.Sqrt(width) - 1) > 1e-6)
             throw Refuse("query_pre_attn_scalar", FormattableString.Invariant($"{1 / (scale * scale):0.###}"), $"{width}");
-        if (_model.Activation != Activation.GeluTanh) throw Refuse("hidden_activation", $"{_model.Activation}", "gelu_pytorch_tanh");
         if (_model.LogitsSoftCap is { } logits) Add("final_logit_softcapping", (float)logits);
         else if (isSecond) throw Refuse("final_logit_softcapping", "null", "a number");
         if (isSecond) Add("attn_logit_softcapping", (float)(_model.AttentionSoftCap ?? throw Refuse("attn_logit_softcapping", "null", "a number")));

@@ -18,60 +18,67 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
     /// <summary>Trained weights that stand in for those of the model, by name.</summary>
     public IReadOnlyDictionary<string, float[]> Replaced { get; init; } = new Dictionary<string, float[]>();
 
-    /// <summary>Returns the tensors in the order of the forward pass.</summary>
-    public IEnumerable<GgufSource> Sources() =>
-        ModelLayout.Weights(_configuration).Select(weight => weight.Shape.Length == 1 ? Vector(weight) : Matrix(weight));
+    /// <summary>Returns the tensors in the order of the forward pass. The experts of a layer are one tensor, a stack of matrices.</summary>
+    public IEnumerable<GgufSource> Sources() => ModelLayout.Weights(_configuration).GroupBy(weight => architecture.FileName(weight.Name))
+        .Select(weights => weights.First().Shape.Length == 1 ? Vector(weights.Key, weights.Single()) : Matrices(weights.Key, [.. weights]));
 
     /// <summary>Norms and biases stay in float32, whatever the type.</summary>
-    private GgufSource Vector(WeightShape weight) => new(architecture.FileName(weight.Name), GgufType.F32, weight.Shape, stream =>
+    private GgufSource Vector(string name, WeightShape weight) => new(name, GgufType.F32, weight.Shape, stream =>
     {
         var values = Replaced.GetValueOrDefault(weight.Name) ?? model.Tensor(weight.Name, weight.Shape).ToArray();
         Updates.GetValueOrDefault(weight.Name)?.Apply(0, values, []);
         if (_configuration.NormKind == NormKind.RmsPlusOne && weight.Name.EndsWith("norm.weight", StringComparison.Ordinal))
             values = Array.ConvertAll(values, value => value + 1);
-        var size = HeadRows(weight);
-        var ordered = values.Select((_, i) => values[RotaryOrder.Source(i, size)]).ToArray();
+        var order = architecture.OrderOf(weight.Name, _configuration);
+        var ordered = values.Select((_, i) => values[order.Source(i)]).ToArray();
         GgufSource.From(weight.Name, weight.Shape, ordered).Write(stream);
     });
 
-    private GgufSource Matrix(WeightShape weight)
+    private GgufSource Matrices(string name, IReadOnlyList<WeightShape> weights)
     {
-        var (rows, columns) = ((int)weight.Shape[0], (int)weight.Shape[1]);
-        var name = architecture.FileName(weight.Name);
-        var stored = GgufEncoding.Fitting(TypeOf(name), columns);
-        return new(name, stored, weight.Shape, stream => Write(stream, weight, stored, rows, columns));
+        var shape = architecture.IsTransposed(weights[0]) ? [.. weights[0].Shape.Reverse()] : weights[0].Shape;
+        var stored = GgufEncoding.Fitting(TypeOf(name), shape[^1]);
+        return new(name, stored, GgufArchitecture.IsStack(name) ? [weights.Count, .. shape] : shape, stream =>
+        {
+            foreach (var weight in weights) Write(stream, weight, stored, (int)shape[0], (int)shape[1]);
+        });
     }
 
-    /// <summary>Four bits are too few for the rows of the embedding and of the output layer, which tokens read directly: they get eight.</summary>
-    private GgufType TypeOf(string name) =>
-        type == GgufType.Q4_0 && name is GgufArchitecture.Embedding or GgufArchitecture.Head ? GgufType.Q8_0 : type;
+    /// <summary>
+    /// What a token reads directly, the rows of the embedding and of the output layer, gets more bits than four. Routers and the embedding of
+    /// positions are float32, as llama.cpp has them.
+    /// </summary>
+    private GgufType TypeOf(string name) => name switch
+    {
+        GgufArchitecture.Positions => GgufType.F32,
+        GgufArchitecture.Embedding or GgufArchitecture.Head => GgufEncoding.OfEnds(type),
+        _ => name.EndsWith(GgufArchitecture.Router, StringComparison.Ordinal) ? GgufType.F32 : type,
+    };
 
     private void Write(Stream stream, WeightShape weight, GgufType stored, int rows, int columns)
     {
-        var (given, update) = (Replaced.GetValueOrDefault(weight.Name), Updates.GetValueOrDefault(weight.Name));
-        var reader = given is null ? model.ReadRows(weight.Name, rows, columns) : null;
-        var head = HeadRows(weight);
-        var (values, change) = (new float[head * columns], new float[columns]); // the rows of a head change places, so a head is read as a whole
+        var (read, update) = (ReaderOf(weight, rows, columns), Updates.GetValueOrDefault(weight.Name));
+        var order = architecture.OrderOf(weight.Name, _configuration);
+        var (values, change) = (new float[order.Together * columns], new float[columns]);
         var bytes = new byte[columns / stored.Block().Values * stored.Block().Bytes];
-        for (var first = 0; first < rows; first += head)
+        for (var first = 0; first < rows; first += order.Together)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            for (var row = 0; row < head; row++) Read(first + row, values.AsSpan(row * columns, columns));
-            for (var row = 0; row < head; row++)
+            var begin = order.Source(first);
+            for (var row = 0; row < order.Together; row++)
             {
-                var source = RotaryOrder.Source(row, head);
-                var line = values.AsSpan(source * columns, columns);
-                RequireRange(line, first + source);
+                var line = values.AsSpan(row * columns, columns);
+                read(begin + row, line);
+                update?.Apply(begin + row, line, change);
+            }
+            for (var row = first; row < first + order.Together; row++)
+            {
+                var source = order.Source(row);
+                var line = values.AsSpan((source - begin) * columns, columns);
+                RequireRange(line, source);
                 GgufEncoding.FromSingle(stored, line, bytes);
                 stream.Write(bytes);
             }
-        }
-
-        void Read(int row, Span<float> line)
-        {
-            if (given is null) reader!.Read(row, line);
-            else given.AsSpan(row * columns, columns).CopyTo(line);
-            update?.Apply(row, line, change);
         }
 
         void RequireRange(ReadOnlySpan<float> line, int row)
@@ -88,6 +95,18 @@ internal sealed class GgufModelTensors(ModelFolder model, GgufArchitecture archi
         }
     }
 
-    /// <summary>Rows that change places among each other: those of a head of queries or keys; 1 where rows stay.</summary>
-    private int HeadRows(WeightShape weight) => architecture.HasRotaryPairs && RotaryOrder.IsRotated(weight.Name) ? _configuration.HeadSize : 1;
+    /// <summary>Returns what fills a span with a row of a weight, output by input, before its update.</summary>
+    private Action<int, Span<float>> ReaderOf(WeightShape weight, int rows, int columns)
+    {
+        var given = Replaced.GetValueOrDefault(weight.Name);
+        if (architecture.IsTransposed(weight))
+        {
+            var turned = given ?? model.Tensor(weight.Name, weight.Shape).ToArray();
+            return (row, line) =>
+            {
+                for (var column = 0; column < columns; column++) line[column] = turned[column * rows + row];
+            };
+        }
+        return given is null ? model.ReadRows(weight.Name, rows, columns).Read : (row, line) => given.AsSpan(row * columns, columns).CopyTo(line);
+    }
 }

@@ -9,7 +9,7 @@ internal static class GgufRope
     public const string Divisors = "rope_freqs.weight";
 
     /// <summary>What the frequencies of short and of longer sequences are divided by (Phi-3).</summary>
-    private const string ShortDivisors = "rope_factors_short.weight", LongDivisors = "rope_factors_long.weight";
+    public const string ShortDivisors = "rope_factors_short.weight", LongDivisors = "rope_factors_long.weight";
 
     private const string Remedy = "Use a model with one of these rotary embeddings: positions of any other kind would be wrong.";
 

@@ -6,10 +6,27 @@ internal static class GgufSettings
     /// <summary>attention_bias and mlp_bias, as the tensors say.</summary>
     public static void Biases(GgufKeys keys, IDictionary<string, object?> config)
     {
-        config["attention_bias"] = Has("attn_q");
+        config["attention_bias"] = Has("attn_q") || Has("attn_qkv");
         if (config["model_type"] is "llama" or "granite") config["mlp_bias"] = Has("ffn_gate");
 
         bool Has(string module) => keys.Model.Tensors.ContainsKey($"blk.0.{module}.bias");
+    }
+
+    /// <summary>The experts of mixtral, which are as wide as feed_forward_length, or of qwen3_moe; their weights add up to 1.</summary>
+    public static void Experts(GgufKeys keys, IDictionary<string, object?> config)
+    {
+        Biases(keys, config);
+        (config["num_local_experts"], config["num_experts_per_tok"]) = (keys.Required("expert_count"), keys.Required("expert_used_count"));
+        if (config["model_type"] is "mixtral") return;
+        config["moe_intermediate_size"] = keys.Required("expert_feed_forward_length");
+        config["norm_topk_prob"] = true;
+    }
+
+    /// <summary>The biases of attention, and whether layers are parallel.</summary>
+    public static void NeoX(GgufKeys keys, IDictionary<string, object?> config)
+    {
+        Biases(keys, config);
+        config["use_parallel_residual"] = keys.Flag("use_parallel_residual") ?? throw keys.Refuse("use_parallel_residual", "true or false");
     }
 
     /// <summary>sliding_window; 0 stands for none.</summary>

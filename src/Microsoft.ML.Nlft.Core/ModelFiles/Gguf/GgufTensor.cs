@@ -14,8 +14,8 @@ internal sealed class GgufTensor(GgufFile file, GgufEntry entry, string name) : 
 {
     private const int BufferSize = 1 << 18;
 
-    /// <summary>Heads whose rows have the values of a rotary pair side by side; 0: the rows are in the checkpoint's order.</summary>
-    public int PairedHeads { get; init; }
+    /// <summary>How the rows are ordered.</summary>
+    public RowOrder Order { get; init; } = RowOrder.Same;
 
     /// <summary>Whether the values are stored plus one.</summary>
     public bool PlusOne { get; init; }
@@ -36,7 +36,9 @@ internal sealed class GgufTensor(GgufFile file, GgufEntry entry, string name) : 
 
     public override BlockFormat? Blocks => entry.Type.IsQuantised() && !PlusOne && entry.Shape.Length == 2 ? entry.Type.Held() : null;
 
-    private int Columns => PairedHeads > 0 && entry.Shape.Length == 1 ? 1 : (int)entry.Shape[^1]; // a paired bias has rows of one value
+    private bool IsOrdered => Order != RowOrder.Same;
+
+    private int Columns => IsOrdered && entry.Shape.Length == 1 ? 1 : (int)entry.Shape[^1]; // an ordered bias has rows of one value
 
     private long Rows => FileLength / StoredRowBytes;
 
@@ -52,7 +54,7 @@ internal sealed class GgufTensor(GgufFile file, GgufEntry entry, string name) : 
             int length;
             if (start == 0 && bytes.Length >= RowBytes)
             {
-                var rows = PairedHeads > 0 ? 1 : Math.Clamp(BufferSize / StoredRowBytes, 1, bytes.Length / RowBytes);
+                var rows = IsOrdered ? 1 : Math.Clamp(BufferSize / StoredRowBytes, 1, bytes.Length / RowBytes);
                 length = (int)(rows * RowBytes);
                 ReadRows(row, rows, bytes[..length]);
             }
@@ -73,7 +75,7 @@ internal sealed class GgufTensor(GgufFile file, GgufEntry entry, string name) : 
         var length = (int)StoredRowBytes;
         using var stored = MemoryPool<byte>.Shared.Rent(length);
         var source = stored.Memory.Span[..length];
-        file.Stored.Read(entry.Begin + StoredRow(row) * StoredRowBytes, source, Place);
+        file.Stored.Read(entry.Begin + Order.Stored(row) * StoredRowBytes, source, Place);
         GgufBlocks.Decode(entry.Type, source, target.Elements, target.Scales, target.Minima);
     }
 
@@ -87,7 +89,7 @@ internal sealed class GgufTensor(GgufFile file, GgufEntry entry, string name) : 
 
     private void ReadRows(long row, long count, Span<byte> bytes)
     {
-        var position = entry.Begin + StoredRow(row) * StoredRowBytes;
+        var position = entry.Begin + Order.Stored(row) * StoredRowBytes;
         if (!entry.Type.IsQuantised() && !PlusOne)
         {
             file.Stored.Read(position, bytes, Place);
@@ -103,7 +105,4 @@ internal sealed class GgufTensor(GgufFile file, GgufEntry entry, string name) : 
         if (!PlusOne) return;
         foreach (ref var value in values) value -= 1;
     }
-
-    /// <summary>Returns the row of the file that is a row of the checkpoint.</summary>
-    private long StoredRow(long row) => PairedHeads == 0 ? row : RotaryOrder.Stored(row, Rows / PairedHeads);
 }

@@ -14,7 +14,7 @@ public enum GgufType : uint
 internal static class GgufTypes
 {
     /// <summary>The types that are read.</summary>
-    public const string Names = "F32, F16, BF16, F64, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K or Q6_K";
+    public const string Names = "F32, F16, BF16, F64, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS or MXFP4";
 
     /// <summary>Returns the values and the bytes of a block; (0, 0) for a type that is not read.</summary>
     public static (int Values, int Bytes) Block(this GgufType type) => type switch
@@ -32,6 +32,9 @@ internal static class GgufTypes
         GgufType.Q4_K => (256, 144),
         GgufType.Q5_K => (256, 176),
         GgufType.Q6_K => (256, 210),
+        GgufType.IQ4_NL => (32, 18),
+        GgufType.IQ4_XS => (256, 136),
+        GgufType.MXFP4 => (32, 17),
         _ => (0, 0),
     };
 
@@ -44,12 +47,15 @@ internal static class GgufTypes
         _ => TensorType.F32,
     };
 
-    /// <summary>How a quantised type is held in memory: elements of 5 and 6 bits in bytes, with a float32 scale for each group of a block.</summary>
+    /// <summary>
+    /// How a quantised type is held in memory: elements of 5 and 6 bits, and those that stand for values of a table, in bytes, with a float32 scale
+    /// for each group of a block.
+    /// </summary>
     public static BlockFormat Held(this GgufType type) => type switch
     {
         GgufType.Q4_0 => new(4, 32, HasMinimum: false),
         GgufType.Q4_1 or GgufType.Q4_K => new(4, 32, HasMinimum: true),
-        GgufType.Q5_0 or GgufType.Q8_0 => new(8, 32, HasMinimum: false),
+        GgufType.Q5_0 or GgufType.Q8_0 or GgufType.IQ4_NL or GgufType.IQ4_XS or GgufType.MXFP4 => new(8, 32, HasMinimum: false),
         GgufType.Q5_1 or GgufType.Q5_K => new(8, 32, HasMinimum: true),
         GgufType.Q3_K or GgufType.Q6_K => new(8, 16, HasMinimum: false),
         GgufType.Q2_K => new(8, 16, HasMinimum: true),

@@ -4,27 +4,48 @@ namespace Microsoft.ML.Nlft.ModelFiles;
 internal sealed class GgufWeights : ITensorSource
 {
     private readonly GgufModel _model;
-    private readonly Dictionary<string, GgufTensor> _tensors = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, StoredTensor> _tensors = new(StringComparer.Ordinal);
 
+    /// <param name="model">The file.</param>
+    /// <param name="configuration">What its metadata say.</param>
     /// <exception cref="NlftException">The file has a tensor that no model of its architecture has.</exception>
-    public GgufWeights(GgufModel model)
+    public GgufWeights(GgufModel model, ModelConfiguration configuration)
     {
         _model = model;
         var architecture = GgufArchitecture.Of(model.Metadata);
-        var keys = new GgufKeys(model, architecture.Name);
-        var heads = keys.Required("attention.head_count");
-        var keyHeads = keys.Integer("attention.head_count_kv") ?? heads;
         foreach (var (name, (file, entry)) in model.Tensors)
         {
             if (GgufRope.IsDivisors(name)) continue;
-            if (architecture.HuggingFaceName(name) is not { } known) throw Unknown($"{file.Stored.Path}, tensor \"{name}\"");
-            var paired = !architecture.HasRotaryPairs ? 0 : name.Contains(".attn_q.", StringComparison.Ordinal) ? heads
-                : name.Contains(".attn_k.", StringComparison.Ordinal) ? keyHeads : 0;
-            _tensors.Add(known, new GgufTensor(file, entry, known)
+            if (entry.Shape.Length == 3) AddExperts(file, entry);
+            else Add(file, entry, architecture.HuggingFaceName(name));
+        }
+
+        void Add(GgufFile file, GgufEntry entry, string? known)
+        {
+            if (known is null) throw Unknown($"{file.Stored.Path}, tensor \"{entry.Name}\"");
+            var tensor = new GgufTensor(file, entry, known)
             {
-                PairedHeads = paired > 0 && entry.Shape[0] % (2 * paired) == 0 ? paired : 0, // other shapes are refused when they are needed
-                PlusOne = architecture.Model.NormKind == NormKind.RmsPlusOne && name.EndsWith("norm.weight", StringComparison.Ordinal),
-            });
+                Order = architecture.OrderOf(known, configuration),
+                PlusOne = architecture.Model.NormKind == NormKind.RmsPlusOne && entry.Name.EndsWith("norm.weight", StringComparison.Ordinal),
+            };
+            _tensors.Add(known, architecture.IsTransposed(new(known, entry.Shape)) ? new TransposedTensor(tensor) : tensor);
+        }
+
+        // A stack of the matrices of all experts of a layer, one after the other.
+        void AddExperts(GgufFile file, GgufEntry entry)
+        {
+            var (count, length) = (entry.Shape[0], (entry.End - entry.Begin) / entry.Shape[0]);
+            if (configuration.Experts is { } experts && experts.Count != count)
+            {
+                throw new NlftException($"{file.Stored.Path}, tensor \"{entry.Name}\"", $"shape {TensorTypes.Text(entry.Shape)}",
+                    $"the matrices of {experts.Count} experts", "Use a file whose metadata belong to its tensors.");
+            }
+            for (var i = 0; i < count; i++)
+            {
+                var begin = entry.Begin + i * length;
+                Add(file, entry with { Shape = entry.Shape[1..], Begin = begin, End = begin + length },
+                    configuration.Experts is null ? null : architecture.HuggingFaceName(entry.Name, i));
+            }
         }
     }
 
@@ -65,5 +86,5 @@ internal sealed class GgufWeights : ITensorSource
     public void Dispose() => _model.Dispose();
 
     private static NlftException Unknown(string place) => new(place, "a tensor that its architecture does not have here",
-        "the weights of a dense decoder", "This kind of model is not supported: use another one.");
+        "the weights of such a decoder", "This kind of model is not supported: use another one.");
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.Export;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tests.ModelFiles.Gguf;
@@ -110,5 +111,26 @@ public sealed class GgufGoldenTests
 
         // The file does not say which layers of smollm3 rotate: three of four.
         static string Text(ModelConfiguration c) => JsonSerializer.Serialize(c with { DataType = null, Rope = new(), RotatedLayers = null });
+    }
+
+    public static IEnumerable<object[]> Written => Fixtures.Folders("golden", "transformers").Where(row => (string)row[0] is not
+        ("llama-dynamic" or "llama-yarn-options" or "gemma2" or "gemma3_text" or "smollm3" or "qwen3_moe" or "qwen3_moe-unnormalised"
+            or "mistral" or "qwen2"));
+
+    /// <summary>
+    /// What the library writes of a folder scores as transformers says. Left out are the folders with settings that llama.cpp does not compute.
+    /// </summary>
+    [TestMethod]
+    [DynamicData(nameof(Written))]
+    public void Score_FolderWrittenAndReadBack_EqualsTransformers(string name)
+    {
+        using var golden = new TransformersGolden(name);
+        using var folder = ModelFolder.Open(TinyModels.WithTokenizer(golden.Folder.Path));
+        var path = Path.Combine(TinyModels.NewFolder(), "model.gguf");
+        GgufExport.Write(folder, null, path, new() { Type = GgufType.F32 });
+        using var written = ModelFolder.Open(path);
+        using var model = new ManagedEngine(2).Load(new ModelLoadOptions { Folder = written });
+        foreach (var (sequence, expected) in golden.Sequences)
+            NumberAssert.AreClose(expected.Doubles("log_probs"), model.Score([sequence])[0].LogProbabilities, Tolerance, name);
     }
 }

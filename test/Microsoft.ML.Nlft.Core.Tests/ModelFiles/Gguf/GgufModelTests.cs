@@ -72,7 +72,7 @@ public sealed class GgufModelTests
             var part = new byte[40]; // from the middle of a row into the one after the next
             var rows = new float[10];
             new GgufTensor(file.Tensors[$"blk.1.{stored}.weight"].File, file.Tensors[$"blk.1.{stored}.weight"].Entry,
-                name) { PairedHeads = heads }.Read(24, part);
+                name) { Order = heads == 0 ? RowOrder.Same : RowOrder.Pairs(4) }.Read(24, part);
             Buffer.BlockCopy(part, 0, rows, 0, 40);
             CollectionAssert.AreEqual(found.ToArray()[6..16], rows, name);
         }
@@ -150,15 +150,19 @@ public sealed class GgufModelTests
         StringAssert.StartsWith(Refusal(new GgufBytes()), "m.gguf, \"general.architecture\": found no such key; expected llama, ");
         Assert.AreEqual("m.gguf, \"llama.attention.clamp_kqv\": found 8; expected only keys whose effect is known. "
             + "This kind of llama model is not supported: use another one.", Refusal(Model().Add("llama.attention.clamp_kqv", 8f)));
-        StringAssert.StartsWith(Refusal(Model().Add("llama.expert_count", 8u)), "m.gguf, \"llama.expert_count\": found 8; expected 0.");
+        StringAssert.StartsWith(Refusal(Model().Add("llama.expert_count", 8u)),
+            "m.gguf, \"llama.expert_used_count\": found no such key; expected an integer above 0.");
+        StringAssert.StartsWith(Refusal(Model().Add("llama.expert_count", 8u).Add("llama.expert_used_count", 2u)),
+            "m.gguf, tensor \"blk.0.ffn_down.weight\": found a tensor that its architecture does not have here;");
+        StringAssert.StartsWith(Refusal(Model().Add("llama.expert_used_count", 2u)), "m.gguf, \"llama.expert_used_count\": found 2; expected 0.");
         StringAssert.StartsWith(Refusal(Model().Add("llama.attention.value_length", 8u)),
             "m.gguf, \"llama.attention.value_length\": found 8; expected 4.");
         StringAssert.StartsWith(Refusal(Model().Add("llama.rope.scaling.type", "abc")),
             "m.gguf, \"llama.rope.scaling.type\": found \"abc\"; expected none, ");
         Assert.AreEqual("m.gguf, tensor \"blk.0.ffn_gate_inp.weight\": found a tensor that its architecture does not have here; "
-            + "expected the weights of a dense decoder." + Kind, Refusal(Model().Floats("blk.0.ffn_gate_inp.weight", [1], 0)));
+            + "expected the weights of such a decoder." + Kind, Refusal(Model().Floats("blk.0.ffn_gate_inp.weight", [1], 0)));
         Assert.AreEqual("m.gguf, tensor \"blk.2.attn_q.weight\": found a tensor that its architecture does not have here; "
-            + "expected the weights of a dense decoder." + Kind, Refusal(Model().Floats("blk.2.attn_q.weight", [8, 8], new float[64])));
+            + "expected the weights of such a decoder." + Kind, Refusal(Model().Floats("blk.2.attn_q.weight", [8, 8], new float[64])));
         StringAssert.StartsWith(Refusal(Model().Floats("output.weight", [8, 8], new float[64])),
             "m.gguf, tensor \"output.weight\": found shape [8, 8]; expected [12, 8] for lm_head.weight.");
         StringAssert.StartsWith(Refusal(GgufSeeds.Weights(new(), layers: 1).Add("llama.rope.scale_linear", 0.5f)),
