@@ -5,11 +5,11 @@ namespace RealModel;
 
 /// <summary>What the command line says.</summary>
 /// <param name="Model">The GGUF file of the base model, or a model folder.</param>
-/// <param name="Questions">Questions to train on; half as many are held out for validation, twice as many test.</param>
+/// <param name="Questions">Questions to train on; three tenths as many are held out for validation, twice as many test.</param>
 /// <param name="MaximumNewTokens">The longest answer, in tokens.</param>
 internal sealed record Arguments(string Model, int Questions, int MaximumNewTokens)
 {
-    private const string File = "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+    private const string DefaultModel = "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
 
     /// <summary>Reads <c>--model PATH --questions N --maximum-new-tokens N</c>, each of which may be missing.</summary>
     /// <param name="arguments">The arguments.</param>
@@ -17,7 +17,7 @@ internal sealed record Arguments(string Model, int Questions, int MaximumNewToke
     /// <exception cref="NlftException">An argument is unknown, has no value, or one out of range.</exception>
     public static Arguments Read(IReadOnlyList<string> arguments, string data)
     {
-        var read = new Arguments(Path.GetFullPath(Path.Combine(data, File)), Questions: 100, MaximumNewTokens: 64);
+        var read = new Arguments(Path.GetFullPath(Path.Combine(data, DefaultModel)), Questions: 100, MaximumNewTokens: 64);
         for (var i = 0; i < arguments.Count; i += 2)
         {
             var value = i + 1 < arguments.Count ? arguments[i + 1] : "";

@@ -7,7 +7,7 @@
 //   6. The model tuned by NLFT is written as a GGUF file of its own.
 //   7. llama.cpp, through LLamaSharp, answers from that file with the same text.
 // Arguments, all optional: --model FILE (default: the file among the shared data, in the folder that NLFT_FIXTURES names or else ../shared),
-// --questions N (default 100: so many to train on, half as many held out, twice as many to test), --maximum-new-tokens N (default 64).
+// --questions N (default 100: so many to train on, three tenths as many held out, twice as many to test), --maximum-new-tokens N (default 64).
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.CompilerServices;
@@ -24,7 +24,7 @@ using Microsoft.ML.Nlft.TinyModel.Problems;
 using Microsoft.ML.Nlft.Training;
 using RealModel;
 
-const int Seed = 1, Epochs = 3, ComparedTexts = 5;
+const int Seed = 1, Epochs = 2, ComparedTexts = 5;
 const double LearningRate = 5e-4;
 const string Instruction = "Answer with the number only.";
 
@@ -50,7 +50,7 @@ async Task<int> RunAsync(Arguments arguments)
     var clock = Stopwatch.StartNew();
     var greedy = new GenerationOptions { MaximumNewTokens = length };
     var problems = new ProblemGenerator(Seed);
-    var (training, validation, test) = (Draw(count), Draw(count / 2), Draw(2 * count));
+    var (training, validation, test) = (Draw(count), Draw(3 * count / 10), Draw(2 * count));
     var table = new ComparisonTable(Console.Out);
 
     using var baseModel = LocalModel.Load(path);
@@ -60,14 +60,14 @@ async Task<int> RunAsync(Arguments arguments)
     await TestAsync("base model", baseModel, null);
 
     var right = rows.Where(row => row.Polarity == Polarity.Correct).ToList();
-    var (goldRows, goldHeldOut) = (training.ConvertAll(Solve), validation.ConvertAll(Solve));
+    var (goldRows, goldHeldOut) = (training.ConvertAll(Solve), validation.ConvertAll(Solve)); // SFT settles ties by its loss on solutions
     if (right.Count > 0) (await TuneAsync($"SFT, {right.Count} right answers", new LikelihoodObjective(), right, goldHeldOut)).Dispose();
     (await TuneAsync($"SFT, {goldRows.Count} solutions", new LikelihoodObjective(), goldRows, goldHeldOut)).Dispose();
     using var nlft = await TuneAsync($"NLFT, {rows.Count} judged answers", new NaturalLanguageObjective(), rows, heldOut);
     Console.WriteLine();
     table.Write();
 
-    var file = Path.Combine(Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "nlft-real-model")).FullName, "word-problems.gguf");
+    var file = Path.Combine(Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "nlft-real-model")).FullName, "word-problems.f32.gguf");
     nlft.SaveGguf(file, new() { Type = GgufType.F32, Overwrite = true });
     Console.WriteLine($"\nTuned by NLFT and written: {file}, {new FileInfo(file).Length >> 20} MiB");
     var same = SameTexts(nlft, file);
@@ -80,7 +80,8 @@ async Task<int> RunAsync(Arguments arguments)
     // Asks the model each question once; it takes the likeliest token at every step.
     async Task<List<DataRow>> AnswerAsync(LocalModel model, IReadOnlyList<WordProblem> asked, string kind)
     {
-        var options = new ResponseOptions { Generation = greedy, QuestionCount = asked.Count, Progress = new AnswerProgress(kind, Console.Out) };
+        var progress = new AnswerProgress(kind, greedy.MaximumBatchSize, Console.Out);
+        var options = new ResponseOptions { Generation = greedy, QuestionCount = asked.Count, Progress = progress };
         return await ResponseGenerator.GenerateAsync(model, asked.Select(Ask).ToAsyncEnumerable(), options).Select(one => one.Row).ToListAsync();
     }
 
