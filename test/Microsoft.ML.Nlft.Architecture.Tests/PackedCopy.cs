@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Architecture;
 /// <summary>A copy of the sources in a temporary folder, and the packages that <c>./build.sh pack</c> makes of it.</summary>
 internal sealed class PackedCopy : IDisposable
 {
-    private const string Sdk = "10.0.400"; // older ones date the files of a package by the clock
+    private const string Sdk = "10.0.400"; // older ones have not been tried
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("nlft-pack-");
 
@@ -16,17 +16,18 @@ internal sealed class PackedCopy : IDisposable
     public PackedCopy(string place, bool backwards)
     {
         Root = Path.Combine(_folder.FullName, place);
-        string[] settings = [".editorconfig", ".config/dotnet-tools.json", "Directory.Build.props", "Directory.Packages.props", "NuGet.config", "global.json"];
-        var files = settings.Concat(["README.md", "LICENSE", .. Repository.Files("*", "src"), .. Repository.Files("*", "eng")]);
-        foreach (var file in backwards ? files.Reverse() : files)
+        try
         {
-            var copy = Path.Combine(Root, file);
-            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
-            File.Copy(Repository.PathOf(file), copy);
+            Copy(backwards);
+            var sdk = Version.Parse(Run("--version").Trim().Split('-')[0]);
+            if (sdk < Version.Parse(Sdk)) Assert.Inconclusive($"Skipped: needs the .NET SDK {Sdk}.");
+            Run("msbuild eng/build.proj -nologo -verbosity:minimal -nodeReuse:false -property:Verb=pack -target:pack");
         }
-
-        if (Version.Parse(Run("--version").Trim().Split('-')[0]) < Version.Parse(Sdk)) Assert.Inconclusive($"Skipped: needs the .NET SDK {Sdk}.");
-        Run("msbuild eng/build.proj -nologo -verbosity:minimal -nodeReuse:false -property:Verb=pack -target:pack");
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     public string Root { get; }
@@ -51,6 +52,18 @@ internal sealed class PackedCopy : IDisposable
     }
 
     public void Dispose() => _folder.Delete(recursive: true);
+
+    private void Copy(bool backwards)
+    {
+        string[] settings = ["Directory.Build.props", "Directory.Packages.props", "NuGet.config", "global.json", ".config/dotnet-tools.json"];
+        var files = settings.Concat([".editorconfig", "README.md", "LICENSE", .. Repository.Files("*", "src"), .. Repository.Files("*", "eng")]);
+        foreach (var file in backwards ? files.Reverse() : files)
+        {
+            var copy = Path.Combine(Root, file);
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(Repository.PathOf(file), copy);
+        }
+    }
 
     private string Run(string arguments)
     {
