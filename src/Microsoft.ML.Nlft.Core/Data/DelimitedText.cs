@@ -9,6 +9,10 @@ namespace Microsoft.ML.Nlft.Data;
 internal sealed class DelimitedText(TextReader text, string path, char delimiter)
 {
     private const int End = -1;
+
+    /// <summary>The longest field in characters: far above any text to train on, far below a file that is no table.</summary>
+    private const int MostCharacters = 1 << 24;
+
     private readonly StringBuilder _field = new();
     private int _line = 1, _column = 1;
 
@@ -43,7 +47,7 @@ internal sealed class DelimitedText(TextReader text, string path, char delimiter
             blankBefore |= letter == '"' && blank && !quoted;
             blank &= char.IsWhiteSpace(letter);
             strayQuote |= quoted || letter == '"';
-            _field.Append(letter);
+            Append(letter, line, column);
         }
         if (!strayQuote) return _field.ToString();
         if (blankBefore || (quoted && blank))
@@ -70,8 +74,18 @@ internal sealed class DelimitedText(TextReader text, string path, char delimiter
             }
             var letter = Next();
             if (letter == '"' && !Take('"')) return;
-            _field.Append(letter);
+            Append(letter, line, column);
         }
+    }
+
+    private void Append(char letter, int line, int column)
+    {
+        if (_field.Length == MostCharacters)
+        {
+            throw new NlftException($"{path}, line {line}, column {column}", $"a field of more than {MostCharacters} characters", "a shorter field",
+                "Close its quote, or name a file of rows.");
+        }
+        _field.Append(letter);
     }
 
     private bool AtEndOfField() => text.Peek() is var next && (next == End || next == delimiter || next is '\r' or '\n');

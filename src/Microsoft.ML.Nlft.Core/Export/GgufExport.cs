@@ -103,6 +103,7 @@ public static class GgufExport
     {
         if (model.IsAt(path)) throw new NlftException(path, "the base model's own file", "another file", "Write the new file beside it.");
         if (Directory.Exists(path)) throw new NlftException(path, "a folder", "the path of a file", "Add a name such as model.gguf.");
+        OutputFile.RequireNoLink(path);
         if (!options.Overwrite && File.Exists(path))
         {
             throw new NlftException(path, "a file that exists", "a new file",

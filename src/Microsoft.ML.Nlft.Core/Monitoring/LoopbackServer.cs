@@ -99,11 +99,12 @@ internal sealed class LoopbackServer : IDisposable
             var lines = head.Split("\r\n");
             var first = lines[0].Split(' ');
             var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-            var ambiguous = false; // of two hosts, another program may read the other one
+            var ambiguous = false; // another program may read another host: the second one, or a line that continues the first
             foreach (var line in lines.Skip(1))
             {
-                if (line.Split(':', 2) is not [var name, var value]) continue;
-                ambiguous |= !headers.TryAdd(name.Trim(), value.Trim()) && name.Trim().Equals("Host", StringComparison.OrdinalIgnoreCase);
+                var name = line.Split(':', 2) is [var before, _] ? before : "";
+                ambiguous |= name.Length == 0 || name.Any(char.IsWhiteSpace) || line.AsSpan().ContainsAny('\r', '\n')
+                    || (!headers.TryAdd(name, line[(name.Length + 1)..].Trim()) && name.Equals("Host", StringComparison.OrdinalIgnoreCase));
             }
             var request = new Request(first.Length > 1 ? first[1].Split('?')[0] : "", headers, stream);
             var host = headers.GetValueOrDefault("Host", "");

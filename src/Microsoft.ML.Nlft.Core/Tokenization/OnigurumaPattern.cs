@@ -11,7 +11,11 @@ internal static class OnigurumaPattern
     /// </summary>
     private const string Word = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9\u00B2\u00B3\u00B9\u00BC-\u00BE";
 
-    private const int MaximumLength = 1 << 17;
+    /// <summary>
+    /// The limit of a translated pattern. .NET keeps the length of a character class in 16 bits, without a check: a class takes two units per
+    /// character, up to four more for each of some 2,800 letters that have a case, and alternatives of one character each are joined into a class.
+    /// </summary>
+    private const int MaximumLength = 24_000;
 
     /// <summary>Translates a pattern.</summary>
     /// <param name="pattern">The pattern as the file has it.</param>

@@ -53,15 +53,18 @@ internal sealed class DataArguments
     /// <summary>
     /// Refuses an output that is no regular file, and one that is the rows that are read: columns that the tool does not use would be lost.
     /// </summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="output">The file to write, or null.</param>
+    /// <param name="option">The option that names it.</param>
     /// <exception cref="NlftException">A link, a pipe, a device or a folder is there, or the file of --data, directly or through links.</exception>
-    public void RequireOutput(ParseResult parsed, string? output)
+    public void RequireOutput(ParseResult parsed, string? output, string option = "--output")
     {
         if (output is null) return;
         output = _console.PathOf(output);
         OutputFile.RequireNoLink(output);
         if (parsed.GetValue(_data) is not { } data || !RealPath.Same(_console.PathOf(data), output)) return;
         throw new NlftException(output, "the file that --data names", "another file",
-            "Name another file with --output: columns that this command does not use would be lost.");
+            $"Name another file with {option}: columns that this command does not use would be lost.");
     }
 
     /// <summary>Says which layout rows to train on have.</summary>

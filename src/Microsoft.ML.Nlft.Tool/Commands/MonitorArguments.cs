@@ -55,6 +55,9 @@ internal sealed class MonitorArguments
         return options with { RecordedRows = [.. Enumerable.Range(0, Math.Min(rows, parsed.GetValue(_mapRows) ?? DefaultMapRows))] };
     }
 
+    /// <summary>The file of --map, or null.</summary>
+    public string? Map(ParseResult parsed) => parsed.GetValue(_map);
+
     /// <summary>Starts the monitors that the command line names, and the console's.</summary>
     public Monitors Create(ParseResult parsed, ITrainingMonitor console)
     {

@@ -91,6 +91,7 @@ internal sealed class TrainCommand : ToolCommand
         var validation = parsed.GetValue(_validation) is { } file ? _data.ReadTraining(file, parsed, options, supervised).Examples() : null;
         var output = Console.PathOf(parsed.GetValue(_output)!);
         RequirePlace(output);
+        _data.RequireOutput(parsed, _monitors.Map(parsed), "--map");
         var settings = new LocalModelSettings
         {
             QuestionColumnName = options.Columns.Question, Generation = options.Generation, Prompts = options.Prompts,

@@ -10,6 +10,8 @@ internal static class ParquetRows
 {
     private static readonly JsonSerializerOptions s_json = new() { Converters = { new Texts() } };
 
+    private const int MostBytes = 1 << 30; // the file is held in memory, as its rows are
+
     private const string Expected = "a Parquet file", Remedy = "Check the file, or convert it to JSON Lines.";
 
     /// <summary>Reads all rows.</summary>
@@ -24,7 +26,7 @@ internal static class ParquetRows
             return [.. Task.Run(() => ReadAsync(path)).GetAwaiter().GetResult().Select((row, at) =>
                 (JsonSerializer.SerializeToElement(row, s_json), $"{path}, row {at + 1}"))];
         }
-        catch (Exception error) when (error is not NlftException and not OutOfMemoryException)
+        catch (Exception error) when (error is not NlftException)
         {
             if (IsPointer(path)) throw new NlftException(path, "a Git LFS pointer", Expected, "Fetch the file itself: git lfs pull.", error);
             throw new NlftException(path, $"a file that cannot be read ({error.Message})", Expected, Remedy, error);
@@ -36,7 +38,9 @@ internal static class ParquetRows
 
     private static async Task<IList<Dictionary<string, object>>> ReadAsync(string path)
     {
-        await using var stream = InputFile.Open(path, Expected);
+        var bytes = InputFile.ReadBytes(path, Expected, MostBytes);
+        ParquetFrame.Check(bytes);
+        using var stream = new MemoryStream(bytes, writable: false);
         return (await ParquetSerializer.DeserializeUntypedAsync(stream).ConfigureAwait(false)).Data;
     }
 

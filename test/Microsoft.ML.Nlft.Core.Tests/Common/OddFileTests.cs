@@ -78,6 +78,27 @@ public sealed class OddFileTests
     }
 
     [TestMethod]
+    [DataRow("rows.jsonl", "", "a row with a byte 0")]
+    [DataRow("rows.jsonl", "{\"Question\":\"", "a row with a byte 0")]
+    [DataRow("rows.json", "[{\"Question\":\"", "rows.json")]
+    [DataRow("rows.csv", "", "a field of more than 16777216 characters")]
+    [DataRow("rows.csv", "Question,Response\n1,\"", "a field of more than 16777216 characters")]
+    [DataRow("rows.tsv", "Question\t", "a field of more than 16777216 characters")]
+    public void Read_SparseRowsOf3GB_AreRefusedAfterAFewMegabytes(string file, string start, string found)
+    {
+        using var folder = new TemporaryFolder();
+        using (var sparse = File.Create(folder.File(file)))
+        {
+            sparse.Write(Encoding.ASCII.GetBytes(start));
+            sparse.SetLength(3L << 30);
+        }
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        StringAssert.Contains(Refusal(() => DataFile.Read(folder.File(file))), found);
+        Assert.IsLessThan(256L << 20, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [TestMethod]
     [DataRow("config.json")]
     [DataRow("tokenizer.json")]
     [DataRow("chat_template.jinja")]

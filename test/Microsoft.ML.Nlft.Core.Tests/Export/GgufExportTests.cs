@@ -324,6 +324,25 @@ public sealed class GgufExportTests
     }
 
     [TestMethod]
+    [DataRow("there.gguf", "a link to there.gguf; expected a regular file")]
+    [DataRow("nothing.gguf", "a link to nothing.gguf; expected a regular file")]
+    [DataRow("model.gguf", "a link to model.gguf; expected a regular file")]
+    [DataRow("folder", "a folder; expected the path of a file")]
+    [DataRow("/dev/null", "a link to /dev/null; expected a regular file")]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
+    public void Write_Link_IsRefusedEvenOnRequest(string target, string found)
+    {
+        using var source = Create(s_llama);
+        var folder = TinyModels.NewFolder();
+        File.WriteAllText(Path.Combine(folder, "there.gguf"), "kept");
+        Directory.CreateDirectory(Path.Combine(folder, "folder"));
+        File.CreateSymbolicLink(Path.Combine(folder, "model.gguf"), target);
+        Expect($"model.gguf: found {found}", () => GgufExport.Write(source, null, Path.Combine(folder, "model.gguf"), new() { Overwrite = true }));
+        Assert.AreEqual(target, new FileInfo(Path.Combine(folder, "model.gguf")).LinkTarget);
+        Assert.AreEqual("kept", File.ReadAllText(Path.Combine(folder, "there.gguf")));
+    }
+
+    [TestMethod]
     public void Write_FileThatExists_IsReplacedOnlyOnRequest()
     {
         using var source = Create(s_llama);

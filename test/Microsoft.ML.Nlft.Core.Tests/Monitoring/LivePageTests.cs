@@ -60,7 +60,14 @@ public sealed class LivePageTests
     [DataRow("Host: localhost:{port}\r\nhost: localhost:{port}")]
     [DataRow("HOST: localhost:{port}\r\nX: y\r\nHost : localhost:{port}")]
     [DataRow("Host: localhost:{port}\r\nHost:")]
-    public async Task Get_SeveralHosts_IsABadRequest(string hosts)
+    [DataRow("Host: localhost:{port}\r\n evil.example")]
+    [DataRow("Host: localhost:{port}\r\n\tHost: evil.example")]
+    [DataRow("Host: localhost:{port}\r\nevil.example")]
+    [DataRow("Host: localhost:{port}\r\n: evil.example")]
+    [DataRow("Host : localhost:{port}")]
+    [DataRow("X: y\nHost: evil.example\r\nHost: localhost:{port}")]
+    [DataRow("X: y\rHost: evil.example\r\nHost: localhost:{port}")]
+    public async Task Get_DoubtfulHost_IsABadRequest(string hosts)
     {
         using var live = new LivePage();
         Assert.StartsWith("HTTP/1.1 400 ", await SendAsync(live, $"GET / HTTP/1.1\r\n{hosts.Replace("{port}", $"{live.Address.Port}")}\r\n\r\n"));

@@ -44,6 +44,29 @@ public sealed class OutputTests
         Assert.AreEqual("kept", File.ReadAllText(_tool.PathOf("there.jsonl")));
     }
 
+    /// <summary>Before the first step, not when the map is written after an epoch.</summary>
+    [TestMethod]
+    [DataRow("rows.csv", "found the file that --data names; expected another file. Name another file with --map")]
+    [DataRow("../work/rows.csv", "found the file that --data names")]
+    [DataRow("link.html", "found a link to there.html")]
+    [DataRow("dangling.html", "found a link to nothing.html")]
+    [DataRow("folder.html", "found a folder")]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
+    public void Train_MapIsNoFileOfItsOwn_IsRefusedBeforeTheFirstStep(string map, string found)
+    {
+        _tool.WriteRows();
+        _tool.Write("there.html", "kept");
+        File.CreateSymbolicLink(_tool.PathOf("link.html"), "there.html");
+        File.CreateSymbolicLink(_tool.PathOf("dangling.html"), "nothing.html");
+        Directory.CreateDirectory(_tool.PathOf("folder.html"));
+        var before = File.ReadAllText(_tool.PathOf("rows.csv"));
+        Assert.AreEqual(ExitCode.BadInput, _tool.Run($"train --model MODEL --data rows.csv --output out --allow-contradictions --map {map}"));
+        Assert.Contains(found, _tool.Error);
+        Assert.DoesNotContain("step", _tool.Error);
+        Assert.AreEqual(before, File.ReadAllText(_tool.PathOf("rows.csv")));
+        Assert.AreEqual("kept", File.ReadAllText(_tool.PathOf("there.html")));
+    }
+
     [TestMethod]
     public void Train_OutputIsALinkToTheBaseModel_IsRefused()
     {

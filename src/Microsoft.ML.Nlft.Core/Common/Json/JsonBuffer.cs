@@ -37,6 +37,7 @@ internal sealed class JsonBuffer
         var kept = _end - _start;
         if (kept > _bytes.Length / 2)
         {
+            if (Bytes.Contains((byte)0)) throw new NlftException(_file, "a row with a byte 0", "JSON text", "Name a file of rows.");
             if (_bytes.Length > Array.MaxLength / 2) throw new NlftException(_file, "a row of more than 1 GB", "shorter rows", "Shorten the row.");
             var larger = new byte[_bytes.Length * 2];
             Bytes.CopyTo(larger);
