@@ -14,6 +14,13 @@ internal static class Program
         return parsed.Errors.Count > 0 ? 2 : exitCode;
     }
 
+    /// <summary>Runs this program again with the instrumented library.</summary>
+    public static int RunInstrumented(string[] args)
+    {
+        using var code = new InstrumentedCode("Microsoft.ML.Nlft.Reliability", "Microsoft.ML.Nlft", "ChatServer");
+        return code.Run(typeof(Program).Assembly, args);
+    }
+
     /// <summary>
     /// Feeds mutated inputs to readers, those of the instrumented library. The inputs that failed are kept in the folder for temporary files.
     /// </summary>

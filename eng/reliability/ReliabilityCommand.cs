@@ -32,7 +32,7 @@ internal sealed class ReliabilityCommand : RootCommand
         };
         command.SetAction(parsed =>
         {
-            if (!InstrumentedCode.IsRunning) return InstrumentedCode.Run(args);
+            if (!InstrumentedCode.IsRunning) return Program.RunInstrumented(args);
             TimeSpan? limit = parsed.GetValue(seconds) is { } given ? TimeSpan.FromSeconds(given)
                 : parsed.GetValue(count) is null ? TimeSpan.FromSeconds(10) : null;
             var chosen = Targets.All.Where(one => parsed.GetValue(target) is not { } name || name == one.Name);

@@ -19,8 +19,15 @@ internal sealed unsafe class Coverage
     public Coverage()
     {
         Trace.SharedMem = _map;
-        Trace.OnBranch = (id, _) => _targets[id] = true;
+        Trace.OnBranch = (id, _) =>
+        {
+            _targets[id] = true;
+            Steps++;
+        };
     }
+
+    /// <summary>The number of steps from branch target to branch target so far: the operations of the instrumented code.</summary>
+    public long Steps { get; private set; }
 
     /// <summary>The number of different edges reached since <see cref="Restart"/>.</summary>
     public int Edges { get; private set; }

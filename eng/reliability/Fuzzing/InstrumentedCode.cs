@@ -6,62 +6,60 @@ using Instrumenter = SharpFuzz.Fuzzer;
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
 /// <summary>
-/// Runs this program again with a copy of the library that SharpFuzz has instrumented. The copy lies beside the program while it runs; the built
-/// assembly does not change.
+/// Loads a copy of the library that SharpFuzz has instrumented, and again the assemblies that use it. The copy lies beside the program until the
+/// context is disposed of; the built assembly does not change.
 /// </summary>
-internal sealed class InstrumentedCode : AssemblyLoadContext
+internal sealed class InstrumentedCode : AssemblyLoadContext, IDisposable
 {
     private const string ContextName = "instrumented", Library = "Microsoft.ML.Nlft.Core";
 
-    /// <summary>The assemblies that use the library, which are loaded again with it.</summary>
-    private static readonly string[] s_users = ["Microsoft.ML.Nlft.Reliability", "Microsoft.ML.Nlft", "ChatServer"];
+    private readonly string[] _users;
+    private readonly DirectoryInfo _folder;
 
-    private readonly string _library;
-
-    private InstrumentedCode(string library)
-        : base(ContextName) => _library = library;
-
-    /// <summary>Whether the running program is the one with the instrumented library.</summary>
-    public static bool IsRunning => GetLoadContext(typeof(InstrumentedCode).Assembly)?.Name == ContextName;
-
-    /// <summary>Runs the program with these arguments and the instrumented library; returns its exit code.</summary>
-    public static int Run(string[] args)
+    /// <summary>Instruments the library.</summary>
+    /// <param name="users">The names of the assemblies that use it.</param>
+    public InstrumentedCode(params string[] users)
+        : base(ContextName)
     {
-        var folder = Directory.CreateDirectory(Path.Combine(AppContext.BaseDirectory, $"instrumented-{Environment.ProcessId}"));
-        try
-        {
-            var library = Path.Combine(folder.FullName, Library + ".dll");
-            File.Copy(Path.Combine(AppContext.BaseDirectory, Library + ".dll"), library, overwrite: true);
-            // SharpFuzz takes its options from the environment; with this one, code says which branch target it reached.
-            Environment.SetEnvironmentVariable("SHARPFUZZ_ENABLE_ON_BRANCH_CALLBACK", "1");
-            Instrumenter.Instrument(library, type => type.StartsWith("Microsoft.ML.Nlft.", StringComparison.Ordinal), Options.Value);
-            _ = new Coverage(); // instrumented code writes to its map from its first step on
-            var program = new InstrumentedCode(library).LoadFromAssemblyName(typeof(InstrumentedCode).Assembly.GetName());
-            return (int)program.EntryPoint!.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [args], null)!;
-        }
-        finally
-        {
-            Remove(folder);
-        }
+        _users = users;
+        _folder = Directory.CreateDirectory(Path.Combine(AppContext.BaseDirectory, $"instrumented-{Path.GetRandomFileName()}"));
+        File.Copy(Path.Combine(AppContext.BaseDirectory, Library + ".dll"), Copy);
+        // SharpFuzz takes its options from the environment; with this one, code says which branch target it reached.
+        Environment.SetEnvironmentVariable("SHARPFUZZ_ENABLE_ON_BRANCH_CALLBACK", "1");
+        Instrumenter.Instrument(Copy, type => type.StartsWith("Microsoft.ML.Nlft.", StringComparison.Ordinal), Options.Value);
+        _ = new Coverage(); // instrumented code writes to its map from its first step on
     }
 
-    /// <inheritdoc/>
-    protected override Assembly? Load(AssemblyName assemblyName) => assemblyName.Name switch
-    {
-        Library => LoadFromAssemblyPath(_library),
-        { } name when s_users.Contains(name) => LoadFromAssemblyPath(Path.Combine(AppContext.BaseDirectory, name + ".dll")),
-        _ => null,
-    };
+    /// <summary>Whether the running code is the one with the instrumented library.</summary>
+    public static bool IsRunning => GetLoadContext(typeof(InstrumentedCode).Assembly)?.Name == ContextName;
 
-    private static void Remove(DirectoryInfo folder)
+    private string Copy => Path.Combine(_folder.FullName, Library + ".dll");
+
+    /// <summary>Runs a program of this context; returns its exit code.</summary>
+    public int Run(Assembly program, string[] args) =>
+        (int)Loaded(program).EntryPoint!.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [args], null)!;
+
+    /// <summary>Returns the assembly of this context that has an assembly's name.</summary>
+    public Assembly Loaded(Assembly assembly) => LoadFromAssemblyName(assembly.GetName());
+
+    /// <summary>Deletes the copy.</summary>
+    public void Dispose()
     {
         try
         {
-            folder.Delete(recursive: true);
+            _folder.Delete(recursive: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // Windows keeps the file of a loaded assembly.
         }
     }
+
+    /// <inheritdoc/>
+    protected override Assembly? Load(AssemblyName assemblyName) => assemblyName.Name switch
+    {
+        Library => LoadFromAssemblyPath(Copy),
+        { } name when _users.Contains(name) => LoadFromAssemblyPath(Path.Combine(AppContext.BaseDirectory, name + ".dll")),
+        _ => null,
+    };
 }
