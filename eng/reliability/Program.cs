@@ -31,7 +31,7 @@ internal static class Program
         foreach (var target in targets)
         {
             var folder = Directory.CreateTempSubdirectory($"nlft-fuzz-{target.Name}-").FullName;
-            var fuzzer = new Fuzzer(target, options.Seed, folder, coverage);
+            var fuzzer = new Fuzzer(target, options.Seed, folder, coverage, () => branches.Words(coverage.Reached));
             var report = fuzzer.Run(options.Count, options.Limit);
             Console.WriteLine(report.Line(branches.Count(coverage.Reached)));
             foreach (var (fault, input) in report.Failures)

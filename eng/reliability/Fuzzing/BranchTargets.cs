@@ -10,7 +10,9 @@ namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 /// </summary>
 internal sealed class BranchTargets
 {
-    private readonly Dictionary<string, HashSet<int>> _idsOfClasses = new(StringComparer.Ordinal);
+    private const int LongestWord = 40;
+
+    private readonly Dictionary<string, (HashSet<int> Ids, HashSet<string> Words)> _classes = new(StringComparer.Ordinal);
 
     /// <summary>Reads them from the assembly.</summary>
     public BranchTargets(string assembly)
@@ -23,12 +25,14 @@ internal sealed class BranchTargets
             foreach (var method in type.Methods.Where(method => method.HasBody))
             {
                 var code = method.Body.Instructions;
+                if (!_classes.TryGetValue(outermost.FullName, out var found)) _classes[outermost.FullName] = found = ([], []);
                 for (var at = 0; at + 1 < code.Count; at++)
                 {
                     // ldsfld SharedMem, ldc.i4 ID begin what SharpFuzz inserts at a branch target.
-                    if (code[at] is not { OpCode.Code: Code.Ldsfld, Operand: IField { Name.String: nameof(Trace.SharedMem) } }) continue;
-                    if (!_idsOfClasses.TryGetValue(outermost.FullName, out var ids)) _idsOfClasses[outermost.FullName] = ids = [];
-                    ids.Add(code[at + 1].GetLdcI4Value());
+                    if (code[at] is { OpCode.Code: Code.Ldsfld, Operand: IField { Name.String: nameof(Trace.SharedMem) } })
+                        found.Ids.Add(code[at + 1].GetLdcI4Value());
+                    else if (code[at] is { OpCode.Code: Code.Ldstr, Operand: string { Length: > 0 and <= LongestWord } w } && !IsName(code[at + 1]))
+                        found.Words.Add(w);
                 }
             }
         }
@@ -37,7 +41,19 @@ internal sealed class BranchTargets
     /// <summary>Counts the branch targets that were reached, and all those of the classes in which one was.</summary>
     public (int Reached, int All) Count(Func<int, bool> reached)
     {
-        var entered = _idsOfClasses.Values.Where(ids => ids.Any(reached)).ToList();
-        return (entered.Sum(ids => ids.Count(reached)), entered.Sum(ids => ids.Count));
+        var entered = Entered(reached).ToList();
+        return (entered.Sum(one => one.Ids.Count(reached)), entered.Sum(one => one.Ids.Count));
     }
+
+    /// <summary>Returns the texts in the classes in which a branch target was reached: keys, types and names that a reader compares.</summary>
+    public IReadOnlyList<string> Words(Func<int, bool> reached) =>
+        [.. Entered(reached).SelectMany(one => one.Words).Distinct().Order(StringComparer.Ordinal)];
+
+    private IEnumerable<(HashSet<int> Ids, HashSet<string> Words)> Entered(Func<int, bool> reached) =>
+        _classes.Values.Where(one => one.Ids.Any(reached));
+
+    /// <summary>Whether the text before is the name of a method, which SharpFuzz inserts too.</summary>
+    private static bool IsName(Instruction next) =>
+        next is { OpCode.Code: Code.Callvirt, Operand: IMethod { Name.String: nameof(Action.Invoke), DeclaringType.FullName: var type } }
+        && type.StartsWith("System.Action`2", StringComparison.Ordinal);
 }

@@ -7,7 +7,9 @@ using Microsoft.ML.Nlft.Engines.Managed;
 
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
-/// <summary>The chat server of the samples with a tiny model, called without a socket: ASP.NET Core parses the heads of requests, the sample their bodies.</summary>
+/// <summary>
+/// The chat server of the samples with a tiny model, called without a socket: ASP.NET Core parses the heads of requests, the sample their bodies.
+/// </summary>
 internal sealed class ChatPipeline
 {
     private readonly WebApplication _app;

@@ -11,7 +11,8 @@ internal static class Corpus
 
     /// <summary>Returns the kept inputs of a target.</summary>
     public static IReadOnlyList<byte[]> Of(string target) =>
-        [.. SeedFiles.In("corpus").Where(file => file.Name == target + ".zip").SelectMany(file => ZipBytes.Read(file.Bytes)).Select(entry => entry.Bytes)];
+        [.. SeedFiles.In("corpus").Where(file => file.Name == target + ".zip").SelectMany(file => ZipBytes.Read(file.Bytes))
+            .Select(entry => entry.Bytes)];
 
     /// <summary>Writes the inputs that a target is to keep.</summary>
     public static void Write(string folder, string target, IReadOnlyList<byte[]> inputs)
@@ -21,7 +22,7 @@ internal static class Corpus
             ZipBytes.Write(inputs.Select((input, at) => (FormattableString.Invariant($"{at:000}"), input))));
     }
 
-    /// <summary>Chooses inputs that together reach what all reach, the short ones first, and shortens each as far as it keeps its own edges.</summary>
+    /// <summary>Chooses inputs that together reach what all reach, short ones first, and shortens each as far as it keeps its own edges.</summary>
     /// <param name="target">The reader; what its seeds reach needs no further input.</param>
     /// <param name="inputs">The inputs to choose from.</param>
     /// <param name="edgesOf">Returns the edges that an input reaches.</param>

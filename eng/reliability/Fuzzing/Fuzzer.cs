@@ -14,7 +14,8 @@ namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 /// Says what an input reached: one that reaches a new edge becomes part of the corpus, from which later inputs are made. Null: inputs with new
 /// refusals, and some that are accepted, take that place.
 /// </param>
-internal sealed class Fuzzer(Target target, int seed, string folder, Coverage? coverage = null)
+/// <param name="wordsOf">Returns the words of the classes that the seeds enter; null: none.</param>
+internal sealed class Fuzzer(Target target, int seed, string folder, Coverage? coverage = null, Func<IReadOnlyList<string>>? wordsOf = null)
 {
     /// <summary>The maximum time for one input.</summary>
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
@@ -44,6 +45,7 @@ internal sealed class Fuzzer(Target target, int seed, string folder, Coverage? c
             else if (!_accepted) report.Failures.Add(("a seed is refused", given));
             coverage?.Collect();
         }
+        var words = wordsOf?.Invoke() ?? [];
         foreach (var given in target.Corpus)
         {
             if (Try(path, given, out _) is { } fault) report.Failures.Add(($"an input of the corpus fails: {fault}", given));
@@ -52,7 +54,7 @@ internal sealed class Fuzzer(Target target, int seed, string folder, Coverage? c
         }
         for (var number = 0L; number < count && (limit is null || clock.Elapsed < limit) && report.Failures.Count < maximumFailures; number++)
         {
-            var random = new Random(HashCode(seed, number));
+            var random = new Draw(HashCode(seed, number), words);
             var from = random.Next(SeedsEvery) == 0 ? target.Seeds[random.Next(target.Seeds.Count)] : _corpus[random.Next(_corpus.Count)];
             var input = target.Mutate(random, from);
             var fault = Try(path, input, out var refusal);
@@ -76,7 +78,7 @@ internal sealed class Fuzzer(Target target, int seed, string folder, Coverage? c
     private bool _accepted;
 
     /// <summary>Adds an input to the corpus. With coverage it only grows, and no faster than edges are found.</summary>
-    private void Keep(Random random, byte[] input)
+    private void Keep(Draw random, byte[] input)
     {
         if (input.Length > LargestKept) return;
         if (coverage is not null || _corpus.Count < CorpusSize) _corpus.Add(input);

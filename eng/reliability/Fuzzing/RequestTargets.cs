@@ -43,7 +43,7 @@ internal static class RequestTargets
             throw new NlftException("request", status, $"another request than one that gets '{status}'", "Send the next one.");
     }
 
-    private static byte[] Heads(Random random, byte[] input)
+    private static byte[] Heads(Draw random, byte[] input)
     {
         if (random.Next(3) == 0) return Bytes.Mutate(random, input);
         var text = new StringBuilder(Encoding.Latin1.GetString(input));
@@ -55,6 +55,7 @@ internal static class RequestTargets
             {
                 case 0: text.Remove(at, length); break;
                 case 1 when text.Length < 20_000: text.Insert(random.Next(text.Length + 1), text.ToString(at, length)); break;
+                case 2 when random.HasWords && random.Next(3) == 0: text.Insert(at, random.Word()); break;
                 default: text.Insert(at, s_heads[random.Next(s_heads.Length)]); break;
             }
         }

@@ -20,7 +20,7 @@ internal static class RowTargets
     ];
 
     /// <summary>A reader of rows in the format of an extension, read for every purpose: the first refusal ends it.</summary>
-    private static Target Rows(string name, string extension, Func<Random, byte[], byte[]> mutate)
+    private static Target Rows(string name, string extension, Func<Draw, byte[], byte[]> mutate)
     {
         var file = $"rows.{extension}";
         return new(name, file, SeedFiles.Of(name), mutate, folder =>
@@ -32,7 +32,7 @@ internal static class RowTargets
         });
     }
 
-    private static byte[] Lines(Random random, byte[] input)
+    private static byte[] Lines(Draw random, byte[] input)
     {
         var lines = Encoding.UTF8.GetString(input).Split('\n');
         if (random.Next(3) == 0) return Bytes.Mutate(random, input);
@@ -42,7 +42,7 @@ internal static class RowTargets
     }
 
     /// <summary>Changes a field, or moves, repeats or removes one, or changes bytes.</summary>
-    private static byte[] Cells(Random random, byte[] input)
+    private static byte[] Cells(Draw random, byte[] input)
     {
         if (random.Next(3) == 0) return Bytes.Mutate(random, input);
         var text = new StringBuilder(Encoding.UTF8.GetString(input));
@@ -54,6 +54,7 @@ internal static class RowTargets
             {
                 case 0: text.Remove(at, length); break;
                 case 1 when text.Length < 8000: text.Insert(random.Next(text.Length + 1), text.ToString(at, length)); break;
+                case 2 when random.HasWords && random.Next(3) == 0: text.Insert(at, random.Word()); break;
                 default: text.Insert(at, s_cells[random.Next(s_cells.Length)]); break;
             }
         }

@@ -39,18 +39,21 @@ internal static class TinyModel
     public static void PutByteModel(string folder)
     {
         if (File.Exists(Path.Combine(folder, "tokenizer_config.json"))) return;
-        ModelInitializer.Create(folder, Configuration with { VocabularySize = ByteVocabulary, MaximumPositions = 96, EndOfSequenceIds = [257] }, seed: 3);
+        var configuration = Configuration with { VocabularySize = ByteVocabulary, MaximumPositions = 96, EndOfSequenceIds = [257] };
+        ModelInitializer.Create(folder, configuration, seed: 3);
         // GPT-2's alphabet: printable bytes stand for themselves, the others for the characters from U+0100 on.
         var next = 0x100;
         Write("tokenizer.json", new
         {
-            added_tokens = new[] { "<s>", "</s>", "<|im_start|>", "<|im_end|>" }.Select((content, i) => new { id = 256 + i, content, special = true }),
+            added_tokens = new[] { "<s>", "</s>", "<|im_start|>", "<|im_end|>" }
+                .Select((content, i) => new { id = 256 + i, content, special = true }),
             pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false, trim_offsets = true, use_regex = true },
             decoder = new { type = "ByteLevel", add_prefix_space = true, trim_offsets = true, use_regex = true },
             model = new
             {
                 type = "BPE", merges = Array.Empty<string>(),
-                vocab = Enumerable.Range(0, 256).ToDictionary(b => ((char)(b is >= '!' and <= '~' or >= 0xA1 and <= 0xAC or >= 0xAE ? b : next++)).ToString()),
+                vocab = Enumerable.Range(0, 256)
+                    .ToDictionary(b => ((char)(b is >= '!' and <= '~' or >= 0xA1 and <= 0xAC or >= 0xAE ? b : next++)).ToString()),
             },
         });
         Write("tokenizer_config.json", new

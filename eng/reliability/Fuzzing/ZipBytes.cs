@@ -7,8 +7,8 @@ internal static class ZipBytes
 {
     private static readonly DateTimeOffset s_written = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero); // the same files give the same bytes
 
-    private static readonly string[] s_names = ["../outside", "/absolute", "a/../../outside", "..\\outside", "a/", "", ".", "..", "nlft.json", "a/b/c",
-        "con", new('a', 300), "config.json", "adapter_model.bin", "a\0b", "\u00e9"];
+    private static readonly string[] s_names = ["../outside", "/absolute", "a/../../outside", "..\\outside", "a/", "", ".", "..", "nlft.json",
+        "a/b/c", "con", new('a', 300), "config.json", "adapter_model.bin", "a\0b", "\u00e9"];
 
     /// <summary>Returns the files of an archive in order.</summary>
     /// <exception cref="InvalidDataException">The bytes are no archive.</exception>
@@ -42,7 +42,7 @@ internal static class ZipBytes
     }
 
     /// <summary>Changes one file as its format wants, renames, repeats, removes or blows up one, or changes the archive's bytes.</summary>
-    public static byte[] Mutate(Random random, byte[] archive)
+    public static byte[] Mutate(Draw random, byte[] archive)
     {
         if (random.Next(6) == 0) return Bytes.Mutate(random, archive);
         try
@@ -67,7 +67,7 @@ internal static class ZipBytes
         }
     }
 
-    private static byte[] MutateFile(Random random, string name, byte[] content) => Path.GetExtension(name) switch
+    private static byte[] MutateFile(Draw random, string name, byte[] content) => Path.GetExtension(name) switch
     {
         ".json" => Json.Mutate(random, content),
         ".safetensors" => Framed.Mutate(random, content),

@@ -24,7 +24,8 @@ public sealed class DeepChainTests
 
     private static readonly (string Name, Action<TemporaryFolder, string> Read)[] s_readers =
     [
-        ("config", (folder, json) => ModelConfiguration.Load(folder.Write("config.json", ModelConfigurationTests.Config($"{{\"x\":{json}}}")))),
+        ("config", (folder, json) => ModelConfiguration.Load(folder.Write("config.json",
+            $"{ModelConfigurationTests.Config().TrimEnd('}')},\"x\":{json}}}"))),
         ("adapter", (folder, json) =>
         {
             folder.Write("adapter_config.json", $"{{\"peft_type\":\"LORA\",\"r\":8,\"target_modules\":[\"up_proj\"],\"lora_alpha\":8,\"x\":{json}}}");
@@ -54,7 +55,8 @@ public sealed class DeepChainTests
         ("messages", (folder, json) => TrainingFile.Read(folder.Write("rows.jsonl", $"{{\"messages\":{json}}}"))),
         ("messages in a text", (folder, json) =>
             TrainingFile.Read(folder.Write("rows.jsonl", $"{{\"messages\":{JsonSerializer.Serialize(json)}}}"))),
-        ("content", (folder, json) => TrainingFile.Read(folder.Write("rows.jsonl", $"{{\"messages\":[{{\"role\":\"assistant\",\"content\":{json}}}]}}"))),
+        ("content", (folder, json) => TrainingFile.Read(folder.Write("rows.jsonl",
+            $"{{\"messages\":[{{\"role\":\"assistant\",\"content\":{json}}}]}}"))),
         ("tools", (folder, json) => TrainingFile.Read(folder.Write("rows.jsonl",
             $"{{\"messages\":[{{\"role\":\"assistant\",\"content\":\"a\"}}],\"tools\":{json}}}"))),
         ("tokenizer", (folder, json) =>
@@ -161,7 +163,7 @@ public sealed class DeepChainTests
         from use in (string[])["{{ ns.a }}", "{{ ns.a|tojson }}", "{{ ns.a|tojson(indent=1, sort_keys=true)|length }}", "{{ ns.a == ns.b }}",
             "{{ ns.a < ns.b }}", "{{ ns.a in [ns.b] }}", "{{ [ns.a, ns.b]|sort }}", "{{ [ns.a, ns.b]|unique|list }}", "{{ [ns.a, ns.b]|max }}",
             "{{ ns.a|string|length }}", "{{ [ns.a, ns.b]|join }}", "{{ ns.a is eq(ns.b) }}", "{{ ns.a is sameas(ns.b) }}", "{{ [ns.a].count(ns.b) }}",
-            "{{ [ns.a].index(ns.b) }}", "{{ loop is defined and ns.a ~ ns.b }}", "{{ {ns.a: 1} }}", "{{ ns.a|sum(start=[]) }}", "{{ ns.a|upper }}",
+            "{{ [ns.a].index(ns.b) }}", "{{ ns.a ~ ns.b }}", "{{ {ns.a: 1} }}", "{{ ns.a|sum(start=[]) }}", "{{ ns.a|upper }}",
             "{{ ns.a * 2 }}", "{{ ns.a + ns.b }}", "{{ ns }}", "{% for x in [1, 2] %}{{ loop.changed(ns.a) }}{% endfor %}"]
         select new object[] { value, use };
 

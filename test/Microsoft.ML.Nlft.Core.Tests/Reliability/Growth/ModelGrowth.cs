@@ -83,7 +83,11 @@ internal static class ModelGrowth
             return checkpoint;
         })),
         new("contexts of a checkpoint", (folder, n) => Checkpointed(folder, checkpoint =>
-            checkpoint with { KeptContexts = [.. Numbers(n).Select(i => new NamedTensor($"c{i}", [1], [1]))] })),
+            new Checkpoint
+            {
+                Run = checkpoint.Run, State = checkpoint.State, TokensScored = checkpoint.TokensScored, ModelWeights = checkpoint.ModelWeights,
+                OptimizerState = checkpoint.OptimizerState, KeptContexts = [.. Numbers(n).Select(i => new NamedTensor($"c{i}", [1], [1]))],
+            })),
 
         Gguf("keys of GGUF", (file, n) => Numbers(n).Aggregate(file, (all, i) => all.Add($"k{i}", i))),
         Gguf("texts of a GGUF array", (file, n) => file.Add("k", Numbers(n).Select(i => $"t{i}").ToArray())),

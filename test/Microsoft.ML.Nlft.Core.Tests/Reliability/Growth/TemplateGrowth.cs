@@ -7,34 +7,37 @@ namespace Microsoft.ML.Nlft.Tests.Reliability.Growth;
 /// <summary>Long templates, and every filter, test and method of templates over long texts and lists.</summary>
 internal static class TemplateGrowth
 {
-    /// <summary>Values to use: <c>s</c> is a text of n characters, <c>l</c>, <c>w</c>, <c>d</c> and <c>m</c> are lists and a mapping of n entries.</summary>
+    /// <summary>
+    /// Values to use: <c>s</c> is a text of n characters; <c>l</c>, <c>w</c>, <c>d</c> and <c>m</c> are lists and a mapping of n entries.
+    /// </summary>
     private static readonly string[] s_uses =
     [
         // Filters.
-        "s|default('')", "s|d('')", "l|length", "w|count", "l|first", "l|last", "l|list", "m|items|list", "w|join(',')", "d|join(',', attribute='k')",
-        "l|reverse|list", "s|reverse", "w|sort", "l|sort(reverse=true)", "d|sort(attribute='k')", "m|dictsort", "m|dictsort(by='value')", "w|unique|list",
-        "l|min", "w|max", "d|map(attribute='k')|list", "w|map('upper')|list", "l|select('odd')|list", "l|reject('odd')|list",
-        "d|selectattr('k', 'eq', 1)|list", "d|rejectattr('k', 'eq', 1)|list", "l|map('abs')|list", "l|map('float')|list", "l|map('int')|list",
-        "l|map('round')|list", "l|sum", "d|sum(attribute='k')", "s|attr('upper') is none", "l|string", "d|string", "s|safe", "s|upper", "s|lower", "s|capitalize",
-        "s|title", "s|trim", "s|trim('ab')", "s|replace('a', 'bb')", "s|replace('', '-')", "s|indent(2)", "t|indent(2, true, true)", "s|escape", "s|e",
-        "s|wordcount", "t|wordcount", "s|tojson", "d|tojson", "m|tojson(indent=2, sort_keys=true)", "s|int", "('1' ~ '0' * s|length)|float", "s|float", "-1|abs",
-        "1.5|round",
+        "s|default('')", "s|d('')", "l|length", "w|count", "l|first", "l|last", "l|list", "m|items|list", "w|join(',')",
+        "d|join(',', attribute='k')", "l|reverse|list", "s|reverse", "w|sort", "l|sort(reverse=true)", "d|sort(attribute='k')", "m|dictsort",
+        "m|dictsort(by='value')", "w|unique|list", "l|min", "w|max", "d|map(attribute='k')|list", "w|map('upper')|list", "l|select('odd')|list",
+        "l|reject('odd')|list", "d|selectattr('k', 'eq', 1)|list", "d|rejectattr('k', 'eq', 1)|list", "l|map('abs')|list", "l|map('float')|list",
+        "l|map('int')|list", "l|map('round')|list", "l|sum", "d|sum(attribute='k')", "s|attr('upper') is none", "l|string", "d|string", "s|safe",
+        "s|upper", "s|lower", "s|capitalize", "s|title", "s|trim", "s|trim('ab')", "s|replace('a', 'bb')", "s|replace('', '-')", "s|indent(2)",
+        "t|indent(2, true, true)", "s|escape", "s|e", "s|wordcount", "t|wordcount", "s|tojson", "d|tojson", "m|tojson(indent=2, sort_keys=true)",
+        "s|int", "('1' ~ '0' * s|length)|float", "s|float", "-1|abs", "1.5|round",
         // Methods of texts.
-        "s.strip()", "s.strip('ab')", "t.lstrip()", "t.rstrip()", "s.startswith('ab')", "s.endswith('ab')", "s.removeprefix('a')", "s.removesuffix('b')",
-        "s.split('a')", "t.split()", "s.rsplit('a')", "t.rsplit()", "s.split('a', 3)", "s.rsplit('a', 3)", "t.splitlines()", "t.splitlines(true)",
-        "s.partition('bb')", "s.rpartition('bb')", "','.join(w)", "s.replace('a', 'bb')", "s.replace('ab', '', 5)", "s.count('ab')", "s.find('bb')",
-        "s.rfind('bb')", "s.find(s[1:] ~ 'x')", "s.index('ab')", "s.rindex('ab')", "s.upper()", "s.lower()", "s.capitalize()", "s.title()", "s.swapcase()", "s.isspace()",
-        "s.isdigit()", "s.isalpha()", "s.isalnum()", "s.isascii()", "s.isupper()", "s.islower()", "s.istitle()", "'a'.ljust(s|length)",
-        "'a'.rjust(s|length)", "'a'.center(s|length)", "'1'.zfill(s|length)",
+        "s.strip()", "s.strip('ab')", "t.lstrip()", "t.rstrip()", "s.startswith('ab')", "s.endswith('ab')", "s.removeprefix('a')",
+        "s.removesuffix('b')", "s.split('a')", "t.split()", "s.rsplit('a')", "t.rsplit()", "s.split('a', 3)", "s.rsplit('a', 3)", "t.splitlines()",
+        "t.splitlines(true)", "s.partition('bb')", "s.rpartition('bb')", "','.join(w)", "s.replace('a', 'bb')", "s.replace('ab', '', 5)",
+        "s.count('ab')", "s.find('bb')", "s.rfind('bb')", "s.find(s[1:] ~ 'x')", "s.index('ab')", "s.rindex('ab')", "s.upper()", "s.lower()",
+        "s.capitalize()", "s.title()", "s.swapcase()", "s.isspace()", "s.isdigit()", "s.isalpha()", "s.isalnum()", "s.isascii()", "s.isupper()",
+        "s.islower()", "s.istitle()", "'a'.ljust(s|length)", "'a'.rjust(s|length)", "'a'.center(s|length)", "'1'.zfill(s|length)",
         // Methods of lists and mappings, and operators.
-        "m.keys()|list", "m.values()|list", "m.items()|list", "m.get('k1')", "m.copy()", "l.count(1)", "l.index(1)", "l.copy()", "dict(m)", "namespace(x=m)",
-        "s == s ~ ''", "s < s ~ 'a'", "'bb' in s", "s in [s ~ '']", "'k1' in m", "-1 in l", "l == l[:]", "m == m.copy()", "s[::-1]", "l[1:]", "s ~ s",
-        "s + s", "l + l", "s * 2", "[1] * s|length", "'%s'|string ~ s", "range(s|length)|list", "l is iterable", "s is upper", "s is lower", "s is eq(s ~ '')",
-        "s is in([s])", "strftime_now(s)", "s[5]", "s|length",
+        "m.keys()|list", "m.values()|list", "m.items()|list", "m.get('k1')", "m.copy()", "l.count(1)", "l.index(1)", "l.copy()", "dict(m)",
+        "namespace(x=m)", "s == s ~ ''", "s < s ~ 'a'", "'bb' in s", "s in [s ~ '']", "'k1' in m", "-1 in l", "l == l[:]", "m == m.copy()",
+        "s[::-1]", "l[1:]", "s ~ s", "s + s", "l + l", "s * 2", "[1] * s|length", "'%s'|string ~ s", "range(s|length)|list", "l is iterable",
+        "s is upper", "s is lower", "s is eq(s ~ '')", "s is in([s])", "strftime_now(s)", "s[5]", "s|length",
         // Statements.
-        "{% for x in l %}{{ x }}{% endfor %}", "{% for x in l if x is odd %}{{ loop.index }}{% endfor %}", "{% for k, v in m.items() %}{{ k }}{% endfor %}",
-        "{% for x in d %}{{ x.k }}{{ loop.cycle('a', 'b') }}{{ loop.changed(x.k) }}{% endfor %}", "{% for x in l %}{{ loop.previtem }}{{ loop.revindex }}{% endfor %}",
-        "{% set x %}{{ s }}{% endset %}{{ x }}", "{% macro f(a) %}{{ a }}{% endmacro %}{% for x in l %}{{ f(x) }}{% endfor %}",
+        "{% for x in l %}{{ x }}{% endfor %}", "{% for x in l if x is odd %}{{ loop.index }}{% endfor %}",
+        "{% for k, v in m.items() %}{{ k }}{% endfor %}", "{% for x in d %}{{ x.k }}{{ loop.cycle('a', 'b') }}{{ loop.changed(x.k) }}{% endfor %}",
+        "{% for x in l %}{{ loop.previtem }}{{ loop.revindex }}{% endfor %}", "{% set x %}{{ s }}{% endset %}{{ x }}",
+        "{% macro f(a) %}{{ a }}{% endmacro %}{% for x in l %}{{ f(x) }}{% endfor %}",
         "{% for x in l %}{% set y = x %}{% if y == 1 %}{% continue %}{% endif %}{% endfor %}", "{% generation %}{{ s }}{% endgeneration %}",
     ];
 
@@ -89,8 +92,10 @@ internal static class TemplateGrowth
         var template = ChatTemplate.Parse(use.StartsWith("{%", StringComparison.Ordinal) ? use : $"{{% set x = {use} %}}", "t.jinja");
         var variables = new Dictionary<string, object?>
         {
-            ["s"] = Repeat(unit, n / 2), ["t"] = Repeat("a b\n ", n / 5), ["l"] = Numbers(n).ToList(), ["w"] = Numbers(n).Select(i => $"w{(i * 7919) % n}").ToList(),
-            ["m"] = Numbers(n).ToDictionary(i => $"k{i}", i => i), ["d"] = Numbers(n).Select(i => new Dictionary<string, object?> { ["k"] = i }).ToList(),
+            ["s"] = Repeat(unit, n / 2), ["t"] = Repeat("a b\n ", n / 5), ["l"] = Numbers(n).ToList(),
+            ["w"] = Numbers(n).Select(i => $"w{(i * 7919) % n}").ToList(),
+            ["m"] = Numbers(n).ToDictionary(i => $"k{i}", i => i),
+            ["d"] = Numbers(n).Select(i => new Dictionary<string, object?> { ["k"] = i }).ToList(),
         };
         return () => Rendered(template, variables);
     });

@@ -13,24 +13,28 @@ internal static class TokenizerGrowth
     public static IReadOnlyList<GrowthCase> All { get; } =
     [
         Json("vocabulary", n => Model($"\"a\":0,\"b\":1,{Join(n, i => $"\"t{i}\":{i + 2}")}")),
-        Json("vocabulary of unigrams", n => $"\"model\":{{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"?\",0],{Join(n, i => $"[\"t{i}\",-{i}]")}]}}"),
+        Json("vocabulary of unigrams", n =>
+            $"\"model\":{{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"?\",0],{Join(n, i => $"[\"t{i}\",-{i}]")}]}}"),
         Json("vocabulary of WordPiece", n => "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","
             + $"\"vocab\":{{\"[UNK]\":0,{Join(n, i => $"\"t{i}\":{i + 1}")}}}}}"),
         Json("nested tokens", n => Model(Join(n / 4, i => $"\"{Repeat("a", i % 200)}b{i}\":{i}"))),
         Json("merges", n => Model($"\"a\":0,{Join(n, i => $"\"x{i}\":{2 * i + 1},\"ax{i}\":{2 * i + 2}")}", Texts(n, i => $"a x{i}"))),
-        Json("pairs of merges", n => Model($"\"a\":0,{Join(n, i => $"\"x{i}\":{2 * i + 1},\"ax{i}\":{2 * i + 2}")}", Join(n, i => $"[\"a\",\"x{i}\"]"))),
+        Json("pairs of merges", n => Model($"\"a\":0,{Join(n, i => $"\"x{i}\":{2 * i + 1},\"ax{i}\":{2 * i + 2}")}",
+            Join(n, i => $"[\"a\",\"x{i}\"]"))),
         Json("added tokens", n => $"\"added_tokens\":[{Join(n, i => $"{{\"id\":{i + 2},\"content\":\"<|reserved_token_{i}|>\"}}")}],{Small}"),
         Json("added tokens that end alike", n => $"\"added_tokens\":[{Join(n, i => $"{{\"id\":{i + 2},\"content\":\"<{i}aaaaaaaa>\"}}")}],{Small}"),
         Json("normalizers", n => $"\"normalizer\":{{\"type\":\"Sequence\",\"normalizers\":[{Join(n, _ => Nfc)}]}},{Small}"),
         Json("pre-tokenizers", n => $"\"pre_tokenizer\":{{\"type\":\"Sequence\",\"pretokenizers\":[{Join(n, _ => Whitespace)}]}},{Small}"),
         Json("decoders", n => $"\"decoder\":{{\"type\":\"Sequence\",\"decoders\":[{Join(n, _ => Fuse)}]}},{Small}"),
         Json("processors", n => $"\"post_processor\":{{\"type\":\"Sequence\",\"processors\":[{Join(n, _ => Trims)}]}},{Small}"),
-        Json("processors that add tokens", n => $"\"post_processor\":{{\"type\":\"Sequence\",\"processors\":[{Join(n / 4, _ => Template("[0]", 1))}]}},{Small}"),
+        Json("processors that add tokens", n =>
+            $"\"post_processor\":{{\"type\":\"Sequence\",\"processors\":[{Join(n / 4, _ => Template("[0]", 1))}]}},{Small}"),
         Json("pieces of a template", n => $"\"post_processor\":{Template("[0]", n)},{Small}"),
         Json("ids of a special token", n => $"\"post_processor\":{Template($"[{Join(n, _ => "0")}]", n)},{Small}"),
         Json("character map", n => $"\"normalizer\":{{\"type\":\"Precompiled\",\"precompiled_charsmap\":\""
             + $"{Convert.ToBase64String([.. BitConverter.GetBytes(4 * n), .. new byte[4 * n], .. new byte[n]])}\"}},{Small}"),
-        Json("expression", n => $"\"normalizer\":{{\"type\":\"Replace\",\"pattern\":{{\"Regex\":\"{Repeat("ab?", n / 10)}\"}},\"content\":\"\"}},{Small}"),
+        Json("expression", n =>
+            $"\"normalizer\":{{\"type\":\"Replace\",\"pattern\":{{\"Regex\":\"{Repeat("ab?", n / 10)}\"}},\"content\":\"\"}},{Small}"),
         Json("alternatives of an expression", n => $"\"pre_tokenizer\":{{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false,"
             + $"\"pattern\":{{\"Regex\":\"{string.Join('|', Numbers(n / 10).Select(i => $"w{i}"))}\"}}}},{Small}"),
         Json("unknown keys", n => $"\"x\":{{{Join(n, i => $"\"k{i}\":[{i}]")}}},{Small}"),
