@@ -20,13 +20,13 @@ internal static class PostProcessorJson
     /// <summary>The most special tokens around a text. A file can repeat a list of ids in every piece, and every step in a Sequence.</summary>
     private const int MostIds = 1024;
 
-    public static PostProcessing Read(JsonPlace place, int depth = 0) => TokenizerSteps.Type(place) switch
+    public static PostProcessing Read(JsonPlace place, StepLimit? limit = null) => TokenizerSteps.Type(place) switch
     {
         "ByteLevel" => PostProcessing.None with { Trim = Trimming(place) },
         "TemplateProcessing" => Template(place),
         "BertProcessing" => new([Id(place["cls"])], [Id(place["sep"])]),
         "RobertaProcessing" => new([Id(place["cls"])], [Id(place["sep"])], Trimming(place)),
-        "Sequence" => TokenizerSteps.Sequence(place, "processors", depth, Read).Aggregate(PostProcessing.None, (all, step) =>
+        "Sequence" => StepLimit.Or(limit).Sequence(place, "processors", Read).Aggregate(PostProcessing.None, (all, step) =>
             all.Before.Length + all.After.Length + step.Before.Length + step.After.Length > MostIds ? throw TooMany(place) : all.Then(step)),
         _ => throw TokenizerSteps.Unknown(place, "ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing, Sequence"),
     };

@@ -90,27 +90,49 @@ public sealed class DeepChainTests
         }
     }
 
-    public static IEnumerable<object[]> Steps =>
-        from step in ((string, string, string)[])[("normalizer", "normalizers", """{"type":"NFC"}"""), ("pre_tokenizer", "pretokenizers",
-            """{"type":"Whitespace"}"""), ("decoder", "decoders", """{"type":"Fuse"}"""), ("post_processor", "processors",
-            """{"type":"ByteLevel","trim_offsets":true,"add_prefix_space":true,"use_regex":true}""")]
-        from levels in (int[])[1, 8, 9, 20, 1_000]
-        select new object[] { step.Item1, step.Item2, step.Item3, levels };
+    private static readonly (string Key, string List, string Step)[] s_steps =
+    [
+        ("normalizer", "normalizers", """{"type":"NFC"}"""),
+        ("pre_tokenizer", "pretokenizers", """{"type":"Whitespace"}"""),
+        ("decoder", "decoders", """{"type":"Fuse"}"""),
+        ("decoder", "decoders", """{"type":"Replace","pattern":{"String":"a"},"content":"b"}"""),
+        ("post_processor", "processors", """{"type":"ByteLevel","trim_offsets":true,"add_prefix_space":true,"use_regex":true}"""),
+    ];
+
+    public static IEnumerable<object[]> Nestings => from step in s_steps from levels in (int[])[1, 8, 9, 20, 1_000]
+        select new object[] { step.Key, step.List, step.Step, levels };
 
     [TestMethod]
-    [DynamicData(nameof(Steps))]
+    [DynamicData(nameof(Nestings))]
     public void Load_SequencesInSequences_AreRefusedBeyondEight(string key, string list, string inner, int levels)
     {
-        using var folder = new TokenizerFolder().Model("a b");
-        var json = string.Concat(Enumerable.Repeat($"{{\"type\":\"Sequence\",\"{list}\":[", levels)) + inner + Repeat("]}", levels);
+        var steps = Repeat($"{{\"type\":\"Sequence\",\"{list}\":[", levels) + inner + Repeat("]}", levels);
+        Assert.AreEqual(levels > 8, UseSteps(key, steps) is not null);
+    }
+
+    public static IEnumerable<object[]> Lengths => from step in s_steps from count in (int[])[1, 100, 256, 257, 100_000]
+        select new object[] { step.Key, step.List, step.Step, count };
+
+    /// <summary>A decoder's step calls the next one.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Lengths))]
+    public void Load_ManySteps_AreRefusedBeyond256(string key, string list, string inner, int count)
+    {
+        var steps = $"{{\"type\":\"Sequence\",\"{list}\":[{string.Join(',', Enumerable.Repeat(inner, count))}]}}";
+        Assert.AreEqual(count > 256, UseSteps(key, steps) is { } refusal
+            && refusal.Message == $"tokenizer.json, \"{key}\": found more than 256 steps; expected at most 256. Correct the file, or download it again.");
+    }
+
+    private static NlftException? UseSteps(string key, string steps)
+    {
+        using var folder = new TokenizerFolder();
         folder.File("tokenizer.json",
-            $"{{\"{key}\":{json},\"model\":{{\"type\":\"BPE\",\"vocab\":{{\"a\":0,\"b\":1}},\"merges\":[]}}}}");
-        var refusal = SmallStack.Run(() =>
+            $"{{\"{key}\":{steps},\"model\":{{\"type\":\"BPE\",\"vocab\":{{\"a\":0,\"b\":1}},\"merges\":[]}}}}");
+        return SmallStack.Run(() =>
         {
             var tokenizer = HuggingFaceTokenizer.Load(folder.Path);
             tokenizer.Decode([.. tokenizer.EncodeToIds("ab")], skipSpecialTokens: false);
         });
-        Assert.AreEqual(levels > 8, refusal is not null, refusal?.Message);
     }
 
     public static IEnumerable<object[]> Expressions =>

@@ -85,7 +85,7 @@ internal static class TokenizerGrowth
         .Add("tokenizer.ggml.model", "gpt2").Add("tokenizer.ggml.pre", "smollm").Add("tokenizer.ggml.tokens", tokens)
         .Add("tokenizer.ggml.merges", merges);
 
-    /// <summary>Writes tokenizer.json and loads the folder; a refusal of too many special tokens counts too.</summary>
+    /// <summary>Writes tokenizer.json and loads the folder; what the refusal of too many steps or special tokens takes counts too.</summary>
     private static Func<object?> Load(TemporaryFolder folder, string keys)
     {
         folder.Write("tokenizer.json", "{" + keys + "}");
@@ -95,7 +95,7 @@ internal static class TokenizerGrowth
             {
                 return HuggingFaceTokenizer.Load(folder.Path);
             }
-            catch (NlftException refusal) when (refusal.Found.Contains("special tokens around a text", StringComparison.Ordinal))
+            catch (NlftException refusal) when (refusal.Found.StartsWith("more than ", StringComparison.Ordinal))
             {
                 return refusal.Found;
             }
