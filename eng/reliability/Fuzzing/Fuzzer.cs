@@ -61,8 +61,9 @@ internal sealed class Fuzzer(Target target, int seed, string folder, Coverage? c
             report.Inputs++;
             if (_accepted) report.Accepted++;
             var isNew = refusal is not null && report.Refusals.Add(refusal);
-            if (coverage?.Collect() ?? (isNew || (_accepted && random.Next(50) == 0))) Keep(random, input);
+            var isKept = coverage?.Collect() ?? (isNew || (_accepted && random.Next(50) == 0));
             if (fault is not null) report.Failures.Add((fault, input));
+            else if (isKept) Keep(random, input);
         }
         (report.Elapsed, report.Corpus, report.Edges) = (clock.Elapsed, _corpus, coverage?.Edges);
         return report;

@@ -28,8 +28,8 @@ public sealed class CoverageTests
     {
         using var folder = new TemporaryFolder();
         var fuzzer = new Fuzzer(Behind("FUZZY"), 1, folder.Path, new Coverage());
-        byte[][] inputs = [.. ((string[])["FUZ????", "F?", "FUZ", "????????", "FU", "FUZ?"]).Select(Encoding.Latin1.GetBytes)];
-        var kept = Corpus.Minimise(Behind("FUZZY"), inputs, fuzzer.EdgesOf).Select(Encoding.Latin1.GetString);
+        byte[][] inputs = [.. ((string[])["FUZ????", "F?", "FUZ", "????????", "FU", "FUZ?"]).Select(text => Encoding.Latin1.GetBytes(text))];
+        var kept = Corpus.Minimise(Behind("FUZZY"), inputs, fuzzer.EdgesOf).Select(input => Encoding.Latin1.GetString(input));
         Assert.AreEqual("F, FU, FUZ", string.Join(", ", kept));
     }
 

@@ -120,7 +120,8 @@ public sealed class DeepChainTests
     {
         var steps = $"{{\"type\":\"Sequence\",\"{list}\":[{string.Join(',', Enumerable.Repeat(inner, count))}]}}";
         Assert.AreEqual(count > 256, UseSteps(key, steps) is { } refusal
-            && refusal.Message == $"tokenizer.json, \"{key}\": found more than 256 steps; expected at most 256. Correct the file, or download it again.");
+            && refusal.Message
+                == $"tokenizer.json, \"{key}\": found more than 256 steps; expected at most 256. Correct the file, or download it again.");
     }
 
     private static NlftException? UseSteps(string key, string steps)

@@ -2,7 +2,6 @@ using System.Globalization;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Reliability.Fuzzing;
 using Microsoft.ML.Nlft.Tests.ModelFiles;
-using Microsoft.ML.Nlft.Tests.Training;
 using Microsoft.ML.Nlft.Training;
 using static Microsoft.ML.Nlft.Tests.Reliability.Growth.GrowthCase;
 
