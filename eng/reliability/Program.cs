@@ -9,28 +9,38 @@ internal static class Program
 {
     public static int Main(string[] args)
     {
-        var parsed = new ReliabilityCommand().Parse(args);
+        var parsed = new ReliabilityCommand(args).Parse(args);
         var exitCode = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         return parsed.Errors.Count > 0 ? 2 : exitCode;
     }
 
-    /// <summary>Feeds mutated inputs to readers. The inputs that failed are kept in the folder for temporary files.</summary>
-    public static int Fuzz(IEnumerable<Target> targets, long count, TimeSpan? limit, int seed)
+    /// <summary>Runs this program again with the instrumented library.</summary>
+    public static int RunInstrumented(string[] args)
     {
-        var failed = 0;
+        using var code = new InstrumentedCode("Microsoft.ML.Nlft.Reliability", "Microsoft.ML.Nlft", "ChatServer");
+        return code.Run(typeof(Program).Assembly, args);
+    }
+
+    /// <summary>
+    /// Feeds mutated inputs to readers, those of the instrumented library. The inputs that failed are kept in the folder for temporary files.
+    /// </summary>
+    public static int Fuzz(IEnumerable<Target> targets, FuzzOptions options)
+    {
+        var (failed, coverage) = (0, new Coverage());
+        var branches = new BranchTargets(typeof(NlftException).Assembly.Location);
         foreach (var target in targets)
         {
             var folder = Directory.CreateTempSubdirectory($"nlft-fuzz-{target.Name}-").FullName;
-            var report = new Fuzzer(target, seed, folder).Run(count, limit);
-            Console.WriteLine(FormattableString.Invariant($"{report.Target,-12} {report.Inputs,9} inputs, {report.Accepted,8} accepted, ")
-                + FormattableString.Invariant(
-                    $"{report.Refusals.Count,4} different refusals, {report.Failures.Count} failures, {report.Elapsed.TotalSeconds,6:0.0} s"));
+            var fuzzer = new Fuzzer(target, options.Seed, folder, coverage, () => branches.Words(coverage.Reached));
+            var report = fuzzer.Run(options.Count, options.Limit);
+            Console.WriteLine(report.Line(branches.Count(coverage.Reached)));
             foreach (var (fault, input) in report.Failures)
             {
                 var kept = Path.Combine(Path.GetTempPath(), $"nlft-fuzz-{target.Name}-{failed++}.bin");
                 File.WriteAllBytes(kept, input);
                 Console.WriteLine($"    {kept}: {fault}");
             }
+            if (options.Keep is { } keep) Corpus.Write(keep, target.Name, Corpus.Minimise(target, report.Corpus, fuzzer.EdgesOf));
             Directory.Delete(folder, recursive: true);
         }
         return failed == 0 ? 0 : 1;

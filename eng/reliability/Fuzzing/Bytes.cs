@@ -6,7 +6,7 @@ internal static class Bytes
     private const int Longest = 1 << 14;
 
     /// <summary>Makes one to three changes: flips, overwrites, repeats, removes or inserts bytes, or truncates the input.</summary>
-    public static byte[] Mutate(Random random, byte[] input)
+    public static byte[] Mutate(Draw random, byte[] input)
     {
         var bytes = input.ToList();
         for (var changes = random.Next(1, 4); changes > 0; changes--)

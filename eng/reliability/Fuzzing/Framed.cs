@@ -13,7 +13,7 @@ internal static class Framed
         ulong.MaxValue - 7];
 
     /// <summary>Changes the header, the length or the data.</summary>
-    public static byte[] Mutate(Random random, byte[] input)
+    public static byte[] Mutate(Draw random, byte[] input)
     {
         if (input.Length < 8 || random.Next(8) == 0) return Bytes.Mutate(random, input);
         var length = (int)Math.Min((ulong)(input.Length - 8), BinaryPrimitives.ReadUInt64LittleEndian(input));
@@ -28,7 +28,7 @@ internal static class Framed
     /// <summary>
     /// Mutates a checkpoint, whose state is JSON inside the header. Half of the time the hash is recomputed, so that the input passes its check.
     /// </summary>
-    public static byte[] MutateCheckpoint(Random random, byte[] input)
+    public static byte[] MutateCheckpoint(Draw random, byte[] input)
     {
         if (random.Next(3) == 0) return Mutate(random, input);
         try

@@ -7,18 +7,29 @@ namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 /// Another exception, a longer time than <see cref="Timeout"/>, or more memory than the input's size explains is a failure. The input is written to
 /// its file first, so that it survives a crash.
 /// </summary>
-internal sealed class Fuzzer(Target target, int seed, string folder)
+/// <param name="target">The reader.</param>
+/// <param name="seed">The seed of the inputs.</param>
+/// <param name="folder">Where the input is written.</param>
+/// <param name="coverage">
+/// Says what an input reached: one that reaches a new edge becomes part of the corpus, from which later inputs are made. Null: inputs with new
+/// refusals, and some that are accepted, take that place.
+/// </param>
+/// <param name="wordsOf">Returns the words of the classes that the seeds enter; null: none.</param>
+internal sealed class Fuzzer(Target target, int seed, string folder, Coverage? coverage = null, Func<IReadOnlyList<string>>? wordsOf = null)
 {
     /// <summary>The maximum time for one input.</summary>
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     private const long MemoryPerByte = 2000;
-    private const int PoolSize = 200;
+    private const int LargestKept = 1 << 14;
 
-    /// <summary>One in this many inputs starts from a seed, because the pool may hold few inputs that are accepted.</summary>
+    /// <summary>The most inputs of the corpus without coverage.</summary>
+    private const int CorpusSize = 200;
+
+    /// <summary>One in this many inputs starts from a seed, because the corpus may hold few inputs that are accepted.</summary>
     private const int SeedsEvery = 3;
 
-    private readonly List<byte[]> _pool = [.. target.Seeds];
+    private readonly List<byte[]> _corpus = [.. target.Seeds];
 
     /// <summary>Feeds inputs until the count, the time limit or the maximum of failures is reached.</summary>
     public FuzzReport Run(long count, TimeSpan? limit = null, int maximumFailures = 5)
@@ -27,41 +38,59 @@ internal sealed class Fuzzer(Target target, int seed, string folder)
         var path = Path.Combine(folder, target.FileName);
         var report = new FuzzReport(target.Name);
         var clock = Stopwatch.StartNew();
+        coverage?.Restart();
         foreach (var given in target.Seeds)
         {
             if (Try(path, given, out _) is { } fault) report.Failures.Add(($"a seed is refused or fails: {fault}", given));
             else if (!_accepted) report.Failures.Add(("a seed is refused", given));
+            coverage?.Collect();
+        }
+        var words = wordsOf?.Invoke() ?? [];
+        foreach (var given in target.Corpus)
+        {
+            if (Try(path, given, out _) is { } fault) report.Failures.Add(($"an input of the corpus fails: {fault}", given));
+            coverage?.Collect();
+            _corpus.Add(given);
         }
         for (var number = 0L; number < count && (limit is null || clock.Elapsed < limit) && report.Failures.Count < maximumFailures; number++)
         {
-            var random = new Random(HashCode(seed, number));
-            var from = random.Next(SeedsEvery) == 0 ? target.Seeds[random.Next(target.Seeds.Count)] : _pool[random.Next(_pool.Count)];
+            var random = new Draw(HashCode(seed, number), words);
+            var from = random.Next(SeedsEvery) == 0 ? target.Seeds[random.Next(target.Seeds.Count)] : _corpus[random.Next(_corpus.Count)];
             var input = target.Mutate(random, from);
             var fault = Try(path, input, out var refusal);
             report.Inputs++;
             if (_accepted) report.Accepted++;
-            if (refusal is not null && report.Refusals.Add(refusal)) Keep(random, input);
-            else if (_accepted && random.Next(50) == 0) Keep(random, input);
+            var isNew = refusal is not null && report.Refusals.Add(refusal);
+            var isKept = coverage?.Collect() ?? (isNew || (_accepted && random.Next(50) == 0));
             if (fault is not null) report.Failures.Add((fault, input));
+            else if (isKept) Keep(random, input);
         }
-        report.Elapsed = clock.Elapsed;
+        (report.Elapsed, report.Corpus, report.Edges) = (clock.Elapsed, _corpus, coverage?.Edges);
         return report;
+    }
+
+    /// <summary>Returns the edges that an input reaches.</summary>
+    public IReadOnlyList<int> EdgesOf(byte[] input)
+    {
+        Try(Path.Combine(folder, target.FileName), input, out _);
+        return coverage!.Take();
     }
 
     private bool _accepted;
 
-    /// <summary>Adds an input with a new refusal, or an accepted one, to the pool that later inputs start from.</summary>
-    private void Keep(Random random, byte[] input)
+    /// <summary>Adds an input to the corpus. With coverage it only grows, and no faster than edges are found.</summary>
+    private void Keep(Draw random, byte[] input)
     {
-        if (input.Length > 1 << 13) return;
-        if (_pool.Count < PoolSize) _pool.Add(input);
-        else _pool[target.Seeds.Count + random.Next(PoolSize - target.Seeds.Count)] = input;
+        if (input.Length > LargestKept) return;
+        if (coverage is not null || _corpus.Count < CorpusSize) _corpus.Add(input);
+        else _corpus[target.Seeds.Count + random.Next(CorpusSize - target.Seeds.Count)] = input;
     }
 
     private string? Try(string path, byte[] input, out string? refusal)
     {
         File.WriteAllBytes(path, input);
         (_accepted, refusal) = (false, null);
+        coverage?.Clear();
         var before = GC.GetAllocatedBytesForCurrentThread();
         var clock = Stopwatch.GetTimestamp();
         try
@@ -90,23 +119,4 @@ internal sealed class Fuzzer(Target target, int seed, string folder)
         z = unchecked((z ^ (z >> 27)) * 0x94D049BB133111EB);
         return unchecked((int)(z ^ (z >> 31)));
     }
-}
-
-/// <summary>The result of a fuzzing run.</summary>
-internal sealed record FuzzReport(string Target)
-{
-    /// <summary>The number of inputs.</summary>
-    public long Inputs { get; set; }
-
-    /// <summary>The number of accepted inputs.</summary>
-    public long Accepted { get; set; }
-
-    /// <summary>The distinct refusals.</summary>
-    public HashSet<string> Refusals { get; } = [];
-
-    /// <summary>The failures with their inputs.</summary>
-    public List<(string Fault, byte[] Input)> Failures { get; } = [];
-
-    /// <summary>The total time.</summary>
-    public TimeSpan Elapsed { get; set; }
 }

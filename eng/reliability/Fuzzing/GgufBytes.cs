@@ -71,6 +71,78 @@ internal sealed class GgufBytes
         return stream.ToArray();
     }
 
+    /// <summary>Reads a file that <see cref="Build"/> wrote.</summary>
+    /// <exception cref="InvalidDataException">It has types that are not written here.</exception>
+    /// <exception cref="IOException">It ends early.</exception>
+    public static GgufBytes Read(byte[] file)
+    {
+        using var reader = new BinaryReader(new MemoryStream(file));
+        if (!reader.ReadBytes(4).AsSpan().SequenceEqual("GGUF"u8)) throw new InvalidDataException("no GGUF file");
+        var bytes = new GgufBytes { Version = reader.ReadUInt32() };
+        var (tensors, keys) = (Count(reader), Count(reader));
+        for (var i = 0; i < keys; i++) bytes.Add(Text(reader), Value(reader, reader.ReadUInt32()));
+        var headers = Enumerable.Range(0, tensors).Select(_ => (Name: Text(reader),
+            Shape: Enumerable.Range(0, Count(reader, reader.ReadUInt32())).Select(_ => reader.ReadUInt64()).Reverse().ToArray(),
+            Type: reader.ReadUInt32(), Offset: Count(reader))).ToList();
+        var data = (int)bytes.Padded(reader.BaseStream.Position);
+        foreach (var (at, (name, shape, type, offset)) in headers.Index())
+        {
+            var end = at + 1 < tensors ? headers[at + 1].Offset : file.Length - data;
+            if (offset > end || data + end > file.Length) throw new InvalidDataException("tensors out of order");
+            bytes.Tensor(name, type, shape, file[(data + offset)..(data + end)]);
+        }
+        return bytes;
+    }
+
+    private static int Count(BinaryReader reader) => Count(reader, reader.ReadUInt64());
+
+    private static int Count(BinaryReader reader, ulong count) =>
+        count <= (ulong)reader.BaseStream.Length ? (int)count : throw new InvalidDataException("a count beyond the file");
+
+    private static string Text(BinaryReader reader) => Encoding.UTF8.GetString(reader.ReadBytes(Count(reader)));
+
+    private static object Value(BinaryReader reader, uint type) => type switch
+    {
+        0 => reader.ReadByte(), 1 => reader.ReadSByte(), 2 => reader.ReadUInt16(), 3 => reader.ReadInt16(), 4 => reader.ReadUInt32(),
+        5 => reader.ReadInt32(), 6 => reader.ReadSingle(), 7 => reader.ReadBoolean(), 8 => Text(reader), 10 => reader.ReadUInt64(),
+        11 => reader.ReadInt64(), 12 => reader.ReadDouble(),
+        9 => (reader.ReadUInt32(), Count(reader)) switch
+        {
+            (8, var count) => Items(count, () => Text(reader)), (6, var count) => Items(count, reader.ReadSingle),
+            (5, var count) => Items(count, reader.ReadInt32), (4, var count) => Items(count, reader.ReadUInt32),
+            (7, var count) => Items(count, reader.ReadBoolean), _ => throw new InvalidDataException("an array of another type"),
+        },
+        _ => throw new InvalidDataException("another type"),
+    };
+
+    private static T[] Items<T>(int count, Func<T> read) => [.. Enumerable.Range(0, count).Select(_ => read())];
+
+    /// <summary>Changes keys, values and tensors in place.</summary>
+    /// <param name="random">Chooses what to change.</param>
+    /// <param name="other">Returns another value in place of one.</param>
+    public void Change(Draw random, Func<object, object> other)
+    {
+        var at = random.Next(_metadata.Count);
+        switch (random.Next(8))
+        {
+            case 0: _metadata.RemoveAt(at); break;
+            case 1 when random.HasWords: _metadata[at] = (random.Word(), _metadata[at].Value); break;
+            case 2: _metadata.Add(_metadata[random.Next(_metadata.Count)] with { Key = random.HasWords ? random.Word() : "k" }); break;
+            case 3 when _tensors.Count > 0:
+                var one = random.Next(_tensors.Count);
+                var tensor = _tensors[one];
+                _tensors[one] = random.Next(4) switch
+                {
+                    0 => tensor with { Name = _tensors[random.Next(_tensors.Count)].Name },
+                    1 => tensor with { Type = (uint)random.Next(32) },
+                    2 => tensor with { Shape = [.. tensor.Shape.Reverse()] },
+                    _ => tensor with { Name = random.HasWords ? tensor.Name.Replace("attn_q", random.Word(), StringComparison.Ordinal) : "t" },
+                };
+                break;
+            default: _metadata[at] = (_metadata[at].Key, other(_metadata[at].Value)); break;
+        }
+    }
+
     private long Padded(long length) => (length + Alignment - 1) / Alignment * Alignment;
 
     private void Pad(BinaryWriter writer, MemoryStream stream)

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
 /// <summary>Tiny models in GGUF files, and their mutation.</summary>
@@ -6,6 +8,8 @@ internal static class GgufSeeds
     private const int Vocabulary = 12, Hidden = 8, Intermediate = 32, Heads = 2, KeyHeads = 1, HeadSize = 4;
     private static readonly ulong[] s_numbers = [0, 1, 2, 3, 7, 12, 13, 31, 32, 33, 63, 1 << 16, int.MaxValue, uint.MaxValue, long.MaxValue,
         ulong.MaxValue];
+
+    private static readonly float[] s_floats = [0, -1, 1, 0.5f, 1e-30f, 1e30f, float.NaN, float.PositiveInfinity, 10000];
 
     /// <summary>Gets a model with byte-level tokens, one with SentencePiece-style tokens and one with experts.</summary>
     public static IReadOnlyList<byte[]> All { get; } =
@@ -74,10 +78,11 @@ internal static class GgufSeeds
         .Add("tokenizer.ggml.token_type", new[] { 2, 3, 3, 6, 1, 1, 1, 1, 1, 4, 5, 1 })
         .Add("tokenizer.ggml.bos_token_id", 1u).Add("tokenizer.ggml.eos_token_id", 2u).Add("tokenizer.ggml.unknown_token_id", 0u);
 
-    /// <summary>Changes bytes anywhere, or writes a number of four or eight bytes over those of the header.</summary>
-    public static byte[] Mutate(Random random, byte[] input)
+    /// <summary>Changes keys, values and tensors; or bytes anywhere; or writes a number of four or eight bytes over those of the header.</summary>
+    public static byte[] Mutate(Draw random, byte[] input)
     {
-        if (input.Length < 64 || random.Next(3) == 0) return Bytes.Mutate(random, input);
+        if (input.Length < 64 || random.Next(6) == 0) return Bytes.Mutate(random, input);
+        if (random.Next(3) > 0 && Restructure(random, input) is { } file) return file;
         var changed = (byte[])input.Clone();
         for (var changes = random.Next(1, 3); changes > 0; changes--)
         {
@@ -85,5 +90,47 @@ internal static class GgufSeeds
             number.CopyTo(changed.AsSpan(random.Next(Math.Min(changed.Length, 2500) - 8)));
         }
         return changed;
+    }
+
+    private static byte[]? Restructure(Draw random, byte[] input)
+    {
+        try
+        {
+            var file = GgufBytes.Read(input);
+            for (var changes = random.Next(1, 4); changes > 0; changes--) file.Change(random, value => Other(random, value));
+            return file.Build();
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException or ArgumentException or OverflowException)
+        {
+            return null; // damaged before
+        }
+    }
+
+    /// <summary>Returns another value, most often of the same type.</summary>
+    private static object Other(Draw random, object value) => value switch
+    {
+        string when random.HasWords && random.Next(2) == 0 => random.Word(),
+        string text => Encoding.UTF8.GetString(Bytes.Mutate(random, Encoding.UTF8.GetBytes(text))),
+        string[] { Length: > 0 } list => Items(random, list, text => (string)Other(random, text)),
+        float[] { Length: > 0 } list => Items(random, list, _ => s_floats[random.Next(s_floats.Length)]),
+        int[] { Length: > 0 } list => Items(random, list, _ => unchecked((int)s_numbers[random.Next(s_numbers.Length)])),
+        float => s_floats[random.Next(s_floats.Length)],
+        bool flag => !flag,
+        _ => random.Next(4) switch
+        {
+            0 => unchecked((uint)s_numbers[random.Next(s_numbers.Length)]), 1 => "a", 2 => (object)s_floats[random.Next(s_floats.Length)],
+            _ => (uint)random.Next(8),
+        },
+    };
+
+    private static T[] Items<T>(Draw random, T[] list, Func<T, T> other)
+    {
+        var at = random.Next(list.Length);
+        return random.Next(4) switch
+        {
+            0 => [.. list[..at], .. list[(at + 1)..]],
+            1 => [.. list, list[at]],
+            _ => [.. list[..at], other(list[at]), .. list[(at + 1)..]],
+        };
     }
 }

@@ -24,7 +24,7 @@ internal static class Json
     ];
 
     /// <summary>Makes one to four structural changes, and sometimes changes of bytes.</summary>
-    public static byte[] Mutate(Random random, byte[] input)
+    public static byte[] Mutate(Draw random, byte[] input)
     {
         if (random.Next(6) == 0 || Parse(input) is not { } root) return Bytes.Mutate(random, input);
         byte[] bytes;
@@ -60,7 +60,7 @@ internal static class Json
         }
     }
 
-    private static JsonNode? Change(Random random, JsonNode? root)
+    private static JsonNode? Change(Draw random, JsonNode? root)
     {
         var places = new List<JsonNode>();
         Collect(root, places);
@@ -76,7 +76,7 @@ internal static class Json
                         case 0: item.Remove(key); break;
                         case 1: item[key] = Other(random, places); break;
                         case 2: (item[key + "x"], _) = (item[key]?.DeepClone(), item.Remove(key)); break;
-                        case 3: item[$"k{random.Next(4)}"] = Other(random, places); break;
+                        case 3: item[random.HasWords ? random.Word() : $"k{random.Next(4)}"] = Other(random, places); break;
                         default: item[key] = Value(random, item[key]); break;
                     }
                     break;
@@ -99,10 +99,10 @@ internal static class Json
         return root;
     }
 
-    private static JsonNode? Other(Random random, List<JsonNode> places) =>
+    private static JsonNode? Other(Draw random, List<JsonNode> places) =>
         random.Next(3) == 0 ? Value(random, null) : places[random.Next(places.Count)].DeepClone();
 
-    private static JsonNode? Value(Random random, JsonNode? old)
+    private static JsonNode? Value(Draw random, JsonNode? old)
     {
         if (old is JsonValue value && random.Next(2) == 0)
         {
@@ -114,6 +114,7 @@ internal static class Json
             if (value.TryGetValue<int>(out var number))
                 return unchecked(random.Next(4) switch { 0 => number + 1, 1 => number - 1, 2 => number * 2, _ => -number });
         }
+        if (random.HasWords && random.Next(3) == 0) return JsonValue.Create(random.Word());
         return JsonNode.Parse(s_values[random.Next(s_values.Length)] is var chosen && chosen.Contains("ud800", StringComparison.Ordinal)
             || chosen.Contains("udc00", StringComparison.Ordinal) ? "\"b\"" : chosen);
     }

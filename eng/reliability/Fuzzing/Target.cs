@@ -6,8 +6,11 @@ namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 /// <param name="Seeds">Valid inputs.</param>
 /// <param name="Mutate">Creates an input from an earlier one.</param>
 /// <param name="Read">Reads the input from its folder and uses the result.</param>
-internal sealed record Target(string Name, string FileName, IReadOnlyList<byte[]> Seeds, Func<Random, byte[], byte[]> Mutate, Action<string> Read)
+internal sealed record Target(string Name, string FileName, IReadOnlyList<byte[]> Seeds, Func<Draw, byte[], byte[]> Mutate, Action<string> Read)
 {
     /// <summary>The bytes that reading and use may allocate beyond the allowance for the size.</summary>
     public long Memory { get; init; } = 16 << 20;
+
+    /// <summary>Inputs that an earlier run kept for what they reach, accepted or not.</summary>
+    public IReadOnlyList<byte[]> Corpus => field ??= Fuzzing.Corpus.Of(Name);
 }

@@ -21,7 +21,7 @@ internal static class Words
     ];
 
     /// <summary>Inserts one to five elements, or moves, repeats or removes parts of the text.</summary>
-    public static byte[] Mutate(Random random, byte[] input)
+    public static byte[] Mutate(Draw random, byte[] input)
     {
         if (random.Next(5) == 0) return Bytes.Mutate(random, input);
         var text = new StringBuilder(Encoding.UTF8.GetString(input));
@@ -35,9 +35,23 @@ internal static class Words
                 case 1 when text.Length < 8000: text.Insert(random.Next(text.Length + 1), text.ToString(at, length)); break;
                 case 2 when random.Next(30) == 0: text.Insert(at,
                     string.Concat(Enumerable.Repeat(s_pieces[random.Next(s_pieces.Length)], random.Next(1, 500)))); break;
+                case 3 when random.HasWords && random.Next(2) == 0: text.Insert(at, Use(random, random.Word())); break;
                 default: text.Insert(at, s_pieces[random.Next(s_pieces.Length)]); break;
             }
         }
         return Encoding.UTF8.GetBytes(text.ToString());
     }
+
+    /// <summary>Uses a word as a filter, a method, a test, an argument, a variable or a statement.</summary>
+    private static string Use(Draw random, string word) => random.Next(8) switch
+    {
+        0 => $"{{{{ 'a b'|{word} }}}}",
+        1 => $"{{{{ messages|{word} }}}}",
+        2 => $"{{{{ 'a b'.{word}('a') }}}}",
+        3 => $"{{{{ messages[0].{word}() }}}}",
+        4 => $"{{{{ 1 is {word} }}}}",
+        5 => $"{{{{ [3, 1, 2]|{word}({random.Word()}=1) }}}}",
+        6 => $"{{% {word} %}}",
+        _ => $" {word} ",
+    };
 }

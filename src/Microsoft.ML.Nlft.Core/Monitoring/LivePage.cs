@@ -47,6 +47,9 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     /// <summary>Gets the address of the page.</summary>
     public Uri Address => new(string.Create(CultureInfo.InvariantCulture, $"http://{_server.EndPoint}/"));
 
+    /// <summary>Serves one request on a connection that the caller made.</summary>
+    internal Task ServeAsync(Stream connection, CancellationToken cancellationToken) => _server.ServeAsync(connection, cancellationToken);
+
     /// <inheritdoc/>
     public void Begin(RunDescription run)
     {

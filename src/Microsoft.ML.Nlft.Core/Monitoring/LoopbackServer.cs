@@ -87,15 +87,20 @@ internal sealed class LoopbackServer : IDisposable
         }
     }
 
-    /// <summary>Serves one request on one connection. A failure never reaches the run.</summary>
+    /// <summary>Serves one connection.</summary>
     private async Task ServeAsync(TcpClient client)
     {
         using var owned = client;
+        client.NoDelay = true;
+        await ServeAsync(client.GetStream(), _stop.Token).ConfigureAwait(false);
+    }
+
+    /// <summary>Serves one request on one connection. A failure of the connection never reaches the run.</summary>
+    internal async Task ServeAsync(Stream stream, CancellationToken cancellationToken)
+    {
         try
         {
-            client.NoDelay = true;
-            var stream = client.GetStream();
-            if (await ReadHeadAsync(stream).ConfigureAwait(false) is not { } head) return;
+            if (await ReadHeadAsync(stream, cancellationToken).ConfigureAwait(false) is not { } head) return;
             var lines = head.Split("\r\n");
             var first = lines[0].Split(' ');
             var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
@@ -113,11 +118,11 @@ internal sealed class LoopbackServer : IDisposable
                 : host != Name(IPAddress.Loopback.ToString()) && host != Name("localhost") ? "403 Forbidden" : null;
             if (refusal is null)
             {
-                await _answer(request, _stop.Token).ConfigureAwait(false);
+                await _answer(request, cancellationToken).ConfigureAwait(false);
             }
             else
             {
-                await request.AnswerAsync(refusal, "text/plain", Encoding.ASCII.GetBytes(refusal), "default-src 'none'", _stop.Token)
+                await request.AnswerAsync(refusal, "text/plain", Encoding.ASCII.GetBytes(refusal), "default-src 'none'", cancellationToken)
                     .ConfigureAwait(false);
             }
         }
@@ -130,9 +135,9 @@ internal sealed class LoopbackServer : IDisposable
     private string Name(string host) => string.Create(CultureInfo.InvariantCulture, $"{host}:{EndPoint.Port}");
 
     /// <summary>Reads the request line and the headers; null when they are incomplete or too long.</summary>
-    private async Task<string?> ReadHeadAsync(NetworkStream stream)
+    private static async Task<string?> ReadHeadAsync(Stream stream, CancellationToken cancellationToken)
     {
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(s_headTimeout);
         var (buffer, length) = (new byte[MaximumHeadLength], 0);
         while (length < buffer.Length)

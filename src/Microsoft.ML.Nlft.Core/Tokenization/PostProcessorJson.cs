@@ -17,13 +17,17 @@ internal sealed record PostProcessing(int[] Before, int[] After, OffsetTrimming?
 /// <summary>Reads the post_processor of a tokenizer.json, as it processes a single text.</summary>
 internal static class PostProcessorJson
 {
-    public static PostProcessing Read(JsonPlace place, int depth = 0) => TokenizerSteps.Type(place) switch
+    /// <summary>The most special tokens around a text. A file can repeat a list of ids in every piece, and every step in a Sequence.</summary>
+    private const int MostIds = 1024;
+
+    public static PostProcessing Read(JsonPlace place, StepLimit? limit = null) => TokenizerSteps.Type(place) switch
     {
         "ByteLevel" => PostProcessing.None with { Trim = Trimming(place) },
         "TemplateProcessing" => Template(place),
         "BertProcessing" => new([Id(place["cls"])], [Id(place["sep"])]),
         "RobertaProcessing" => new([Id(place["cls"])], [Id(place["sep"])], Trimming(place)),
-        "Sequence" => TokenizerSteps.Sequence(place, "processors", depth, Read).Aggregate(PostProcessing.None, (all, step) => all.Then(step)),
+        "Sequence" => StepLimit.Or(limit).Sequence(place, "processors", Read).Aggregate(PostProcessing.None, (all, step) =>
+            all.Before.Length + all.After.Length + step.Before.Length + step.After.Length > MostIds ? throw TooMany(place) : all.Then(step)),
         _ => throw TokenizerSteps.Unknown(place, "ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing, Sequence"),
     };
 
@@ -32,6 +36,9 @@ internal static class PostProcessorJson
 
     private static int Id(JsonPlace place) =>
         place.Items().ToArray() is [_, var id] ? id.Index() : throw place.Refuse("a token and its id: [\"token\", 1]");
+
+    private static NlftException TooMany(JsonPlace place) => new(place.Subject, $"more than {MostIds} special tokens around a text",
+        $"at most {MostIds}", place.Source.FileRemedy);
 
     private static PostProcessing Template(JsonPlace place)
     {
@@ -45,8 +52,12 @@ internal static class PostProcessorJson
             {
                 var name = special["id"].String();
                 var token = known.GetValueOrDefault(name);
-                current.AddRange(token.IsNull ? throw special["id"].Refuse("a token of special_tokens beside it")
-                    : token["ids"].Items().Select(id => id.Index()));
+                if (token.IsNull) throw special["id"].Refuse("a token of special_tokens beside it");
+                foreach (var id in token["ids"].Items())
+                {
+                    if (before.Count + after.Count == MostIds) throw TooMany(place);
+                    current.Add(id.Index());
+                }
             }
             else if (piece["Sequence"]["id"].String() == "A" && current == before)
             {

@@ -20,8 +20,8 @@ public sealed class TokenStreamDecoder
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         (_tokenizer, _skipSpecialTokens) = (tokenizer, skipSpecialTokens);
-        _stages = [.. tokenizer.CreateDecodingStages()];
-        for (var i = 0; i < _stages.Length; i++) (_stages[i].Next, _stages[i].Budget) = (i + 1 < _stages.Length ? _stages[i + 1] : _sink, _budget);
+        _stages = [.. tokenizer.CreateDecodingStages(), _sink]; // a file may name no step
+        for (var i = 0; i + 1 < _stages.Length; i++) (_stages[i].Next, _stages[i].Budget) = (_stages[i + 1], _budget);
     }
 
     /// <summary>Gets whether text of earlier ids is held back.</summary>

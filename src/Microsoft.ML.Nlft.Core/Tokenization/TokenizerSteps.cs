@@ -5,10 +5,9 @@ namespace Microsoft.ML.Nlft.Tokenization;
 /// <summary>Reads the normalizer, pre_tokenizer and decoder of a tokenizer.json.</summary>
 internal static class TokenizerSteps
 {
-    private const int MaximumNesting = 8;
     private const string OtherTokenizer = "Use a model whose tokenizer keeps to these.";
 
-    public static INormalizer Normalizer(JsonPlace place, int depth = 0) => Type(place) switch
+    public static INormalizer Normalizer(JsonPlace place, StepLimit? limit = null) => Type(place) switch
     {
         "NFC" => new UnicodeNormalizer(compose: true, compatibility: false),
         "NFD" => new UnicodeNormalizer(compose: false, compatibility: false),
@@ -22,12 +21,12 @@ internal static class TokenizerSteps
         "Precompiled" => PrecompiledNormalizer.Read(place["precompiled_charsmap"]),
         "BertNormalizer" => Bert(place),
         "Strip" => new StripNormalizer(place["strip_left"].Boolean(true), place["strip_right"].Boolean(true)),
-        "Sequence" => new SequenceNormalizer(Sequence(place, "normalizers", depth, Normalizer)),
+        "Sequence" => new SequenceNormalizer(StepLimit.Or(limit).Sequence(place, "normalizers", Normalizer)),
         _ => throw Unknown(
             place, "NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, Nmt, Precompiled, BertNormalizer, Sequence"),
     };
 
-    public static IPreTokenizer PreTokenizer(JsonPlace place, int depth = 0) => Type(place) switch
+    public static IPreTokenizer PreTokenizer(JsonPlace place, StepLimit? limit = null) => Type(place) switch
     {
         "ByteLevel" => new ByteLevelPreTokenizer(place["add_prefix_space"].Boolean(true), place["use_regex"].Boolean(true)),
         "Split" => Cut(Pattern(place["pattern"]), place["behavior"].OneOf<SplitBehavior>(), place["invert"].Boolean(false)),
@@ -42,14 +41,14 @@ internal static class TokenizerSteps
             Cut(new RuneMatcher(RuneClass.IsSpace), SplitBehavior.Removed), Cut(new RuneMatcher(RuneClass.IsPunctuation), SplitBehavior.Isolated)]),
         "CharDelimiterSplit" => Cut(new LiteralMatcher(Character(place["delimiter"]).ToString()), SplitBehavior.Removed),
         "Metaspace" => new MetaspacePreTokenizer(Mark(place), Scheme(place), place["split"].Boolean(true)),
-        "Sequence" => new SequencePreTokenizer(Sequence(place, "pretokenizers", depth, PreTokenizer)),
+        "Sequence" => new SequencePreTokenizer(StepLimit.Or(limit).Sequence(place, "pretokenizers", PreTokenizer)),
         _ => throw Unknown(
             place, "ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, BertPreTokenizer, CharDelimiterSplit, Metaspace, Sequence"),
     };
 
-    public static Func<IReadOnlyList<DecodingStage>> Decoder(JsonPlace place) => Decoder(place, 0);
+    public static Func<IReadOnlyList<DecodingStage>> Decoder(JsonPlace place) => Decoder(place, new());
 
-    private static Func<IReadOnlyList<DecodingStage>> Decoder(JsonPlace place, int depth)
+    private static Func<IReadOnlyList<DecodingStage>> Decoder(JsonPlace place, StepLimit limit)
     {
         switch (Type(place))
         {
@@ -76,7 +75,7 @@ internal static class TokenizerSteps
                 var (prefix, cleansUp) = (place["prefix"].StringOrNull() ?? "##", place["cleanup"].Boolean(true));
                 return () => [new WordPieceStage(prefix, cleansUp)];
             case "Sequence":
-                var steps = Sequence(place, "decoders", depth, Decoder);
+                var steps = limit.Sequence(place, "decoders", Decoder);
                 return () => [.. steps.SelectMany(step => step())];
             default:
                 throw Unknown(place, "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, BPEDecoder, WordPiece, Sequence");
@@ -92,13 +91,6 @@ internal static class TokenizerSteps
 
     /// <summary>Creates the exception for a step of another type.</summary>
     public static NlftException Unknown(JsonPlace place, string known) => place["type"].Refuse($"one of {known}", OtherTokenizer);
-
-    /// <summary>Reads the steps of a Sequence.</summary>
-    public static List<T> Sequence<T>(JsonPlace place, string key, int depth, Func<JsonPlace, int, T> read) =>
-        depth < MaximumNesting
-            ? [.. place[key].Items().Select(item => read(item, depth + 1))]
-            : throw new NlftException(
-                place.Subject, $"a Sequence in {depth} others", $"at most {MaximumNesting}", "Write the steps into one Sequence.");
 
     private static SequenceNormalizer Bert(JsonPlace place)
     {

@@ -61,6 +61,21 @@ public sealed class DecodingTests
     }
 
     [TestMethod]
+    [DataRow("decoder", """{"type":"Sequence","decoders":[]}""", "ab")]
+    [DataRow("decoder", """{"type":"Sequence","decoders":[{"type":"Sequence","decoders":[]}]}""", "ab")]
+    [DataRow("decoder", """{"type":"Sequence","decoders":[{"type":"Sequence","decoders":[]},{"type":"Fuse"}]}""", "ab")]
+    [DataRow("normalizer", """{"type":"Sequence","normalizers":[]}""", "a b")]
+    [DataRow("pre_tokenizer", """{"type":"Sequence","pretokenizers":[]}""", "a b")]
+    [DataRow("post_processor", """{"type":"Sequence","processors":[]}""", "a b")]
+    public void Decode_SequenceWithoutSteps_ChangesNothing(string key, string step, string expected)
+    {
+        using var folder = new TokenizerFolder().Model("a b").Set(key, step);
+        var tokenizer = folder.Load();
+
+        Assert.AreEqual(expected, tokenizer.Decode([.. tokenizer.EncodeToIds("ab")], skipSpecialTokens: false));
+    }
+
+    [TestMethod]
     public void Decode_UnknownIdsAndNoDecoder_SkipsThemAndJoinsWithSpaces()
     {
         using var folder = new TokenizerFolder().Model("a b").AddedToken(7, "<s>");

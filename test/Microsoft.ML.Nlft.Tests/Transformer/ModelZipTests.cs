@@ -112,6 +112,24 @@ public sealed class ModelZipTests : ModelTest
     }
 
     [TestMethod]
+    public void Unpack_TwiceTheFiles_AllocatesAboutTwiceAsMuch()
+    {
+        var bytes = new List<long>();
+        foreach (var n in (int[])[250, 500, 1_000, 2_000])
+        {
+            var archive = new MemoryStream();
+            using (var zip = new ZipArchive(archive, ZipArchiveMode.Create, leaveOpen: true))
+                for (var i = 0; i < n; i++) zip.CreateEntry($"{i}.txt");
+            var chunk = Convert.ToBase64String(archive.ToArray()).AsMemory();
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            Assert.ThrowsExactly<NlftException>(() => ModelZip.Unpack([chunk], Disk.Folder, Engine)); // no nlft.json among them
+            bytes.Add(GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        for (var i = 1; i < bytes.Count; i++) Assert.IsLessThan(2.6 * bytes[i - 1] + (1 << 16), bytes[i], string.Join(", ", bytes));
+    }
+
+    [TestMethod]
     public void Restore_NoTextGeneration_IsRefused()
     {
         var copy = MLContext.Transforms.CopyColumns("Prompt", "Question").Fit(Questions(1));
