@@ -5,7 +5,10 @@ using Verb = System.CommandLine.Command; // Microsoft.ML has a namespace Command
 
 namespace Microsoft.ML.Nlft.Reliability;
 
-/// <summary>The command line of the program. The hidden commands <c>job</c> and <c>disk</c> are the processes that <c>torture</c> starts.</summary>
+/// <summary>
+/// The command line of the program. The hidden commands <c>job</c>, <c>disk</c>, <c>calls</c> and <c>power</c> are the processes that <c>torture</c>
+/// starts.
+/// </summary>
 internal sealed class ReliabilityCommand : RootCommand
 {
     /// <summary>Creates the command line.</summary>
@@ -13,7 +16,9 @@ internal sealed class ReliabilityCommand : RootCommand
     public ReliabilityCommand(string[] args)
         : base("Feeds hostile files to every reader, and interrupts jobs in every way. The exit code is 1 when a check failed.")
     {
-        foreach (var command in (Verb[])[Fuzz(args), Torture(), Job(), Disk()]) Subcommands.Add(command);
+        Verb[] all = [Fuzz(args), Torture(), Job(), Disk(), Shimmed("calls", "Failing calls.", FailingCalls.Run),
+            Shimmed("power", "Losses of power.", PowerLoss.Run)];
+        foreach (var command in all) Subcommands.Add(command);
     }
 
     private static Verb Fuzz(string[] args)
@@ -46,17 +51,27 @@ internal sealed class ReliabilityCommand : RootCommand
         var kills = Number("--kills", "Kills; 0 leaves them out.", 200);
         var disks = Number("--disks", "Runs on small disks; 0 leaves them out.", 20);
         var changes = Number("--changes", "Weight files that are changed under a job; 0 leaves them out.", 60);
+        var calls = Number("--calls", "Calls of a kind that fail in a job, at most; 0 leaves them out.", 1000);
+        var power = Number("--power", "Losses of power during a job, beside two after each of its calls; 0 leaves them out.", 20);
+        var heaps = Number("--heaps", "Runs of each job with little memory; 0 leaves them out.", 12);
         var steps = Number("--steps", "Training steps with flat memory; 0 leaves them out.", 2000);
         var minutes = Number("--minutes", "Time limit of the kills.", 15);
         var seed = Number("--seed", "Seed of the interruptions.", 1);
-        var command = new Verb("torture", "Kills jobs and resumes them, fills disks, changes weight files and watches memory.")
+        var command = new Verb("torture",
+            "Kills jobs and resumes them, fills disks, changes weight files, fails calls, cuts the power, limits and watches memory. "
+            + "Without a number for a part all of them run, else those with a number.")
         {
-            kills, disks, changes, steps, minutes, seed,
+            kills, disks, changes, calls, power, heaps, steps, minutes, seed,
         };
-        command.SetAction(parsed => Program.Torture(new TortureOptions(parsed.GetValue(kills), parsed.GetValue(disks), parsed.GetValue(changes),
-            parsed.GetValue(steps),
+        command.SetAction(parsed => Program.Torture(new TortureOptions(Count(parsed, kills), Count(parsed, disks), Count(parsed, changes),
+            Count(parsed, calls), Count(parsed, power), Count(parsed, heaps), Count(parsed, steps),
             TimeSpan.FromMinutes(parsed.GetValue(minutes)), parsed.GetValue(seed))));
         return command;
+
+        // Parts that are asked for run alone.
+        int Count(ParseResult parsed, Option<int> part) =>
+            !IsGiven(parsed, part) && ((Option<int>[])[kills, disks, changes, calls, power, heaps, steps]).Any(one => IsGiven(parsed, one)) ? 0
+                : parsed.GetValue(part);
     }
 
     private static Verb Job()
@@ -80,6 +95,26 @@ internal sealed class ReliabilityCommand : RootCommand
             FullDisks.One(parsed.GetValue(work)!, parsed.GetValue(model)!, parsed.GetValue(questions)!, parsed.GetValue(kilobytes)));
         return command;
     }
+
+    /// <summary>A part of torture that runs in a process with the library of faults.</summary>
+    private static Verb Shimmed(string name, string description, Func<Scene, IEnumerable<ToolJob>, int, int, int> run)
+    {
+        var (root, folder) = (new Argument<string>("root"), new Argument<string>("folder"));
+        var (count, seed) = (new Argument<int>("count"), new Argument<int>("seed"));
+        var jobs = new Argument<string[]>("jobs") { Arity = ArgumentArity.ZeroOrMore };
+        var command = new Verb(name, description) { root, folder, count, seed, jobs };
+        command.Hidden = true;
+        command.SetAction(parsed =>
+        {
+            FaultLibrary.Resolve();
+            var scene = new Scene(parsed.GetValue(root)!, parsed.GetValue(folder)!);
+            var chosen = ToolJob.All.Where(job => parsed.GetValue(jobs) is not { Length: > 0 } names || names.Contains(job.Name));
+            return run(scene, chosen, parsed.GetValue(count), parsed.GetValue(seed)) == 0 ? 0 : 1;
+        });
+        return command;
+    }
+
+    private static bool IsGiven(ParseResult parsed, Option<int> part) => parsed.GetResult(part) is { Implicit: false } && parsed.GetValue(part) > 0;
 
     private static Option<int> Number(string name, string description, int otherwise) =>
         new(name) { Description = description, HelpName = "N", DefaultValueFactory = _ => otherwise };

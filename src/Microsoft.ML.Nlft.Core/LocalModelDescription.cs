@@ -78,13 +78,17 @@ public sealed record LocalModelDescription
 
     /// <summary>Writes the file atomically.</summary>
     /// <param name="folder">The folder; created when missing.</param>
-    public void Save(string folder)
+    public void Save(string folder) => AtomicFile.WriteAll(FileOf(folder));
+
+    private (string Path, Action<Stream> Write) FileOf(string folder)
     {
         var bytes = Encoding.UTF8.GetBytes(JsonSerializer.Serialize(this, Json) + "\n");
-        AtomicFile.Write(Path.Combine(folder, FileName), stream => stream.Write(bytes));
+        return (Path.Combine(folder, FileName), stream => stream.Write(bytes));
     }
 
-    /// <summary>Writes a complete saved model: the adapter, its card and, last, this file, without which the folder is not a saved model.</summary>
+    /// <summary>
+    /// Writes a complete saved model at once: the adapter, its card and, last, this file, without which the folder is not a saved model.
+    /// </summary>
     /// <param name="folder">The folder; created when missing.</param>
     /// <param name="baseModel">The base model; named, not copied.</param>
     /// <param name="adapter">The adapter; null: none.</param>
@@ -92,10 +96,8 @@ public sealed record LocalModelDescription
     /// <param name="card">The card.</param>
     internal static void SaveModel(string folder, ModelFolder baseModel, LoraAdapter? adapter, LocalModelSettings settings, ModelCard card)
     {
-        adapter?.Save(folder, card.BaseModel);
         var relative = Path.GetRelativePath(Path.GetFullPath(folder), baseModel.Path).Replace(Path.DirectorySeparatorChar, '/');
-        if (adapter is not null) card.Save(folder, ModelCardKind.Adapter);
-        new LocalModelDescription
+        var description = new LocalModelDescription
         {
             BaseModelName = card.BaseModel,
             BaseModelRelativePath = Path.IsPathRooted(relative) ? null : relative,
@@ -104,7 +106,10 @@ public sealed record LocalModelDescription
             HasAdapter = adapter is not null,
             Settings = settings,
             Card = card,
-        }.Save(folder);
+        };
+        (string, Action<Stream>)[] adapterFiles = adapter is null ? []
+            : [.. LoraAdapterFolder.Files(adapter, folder, card.BaseModel ?? adapter.BaseModel), .. card.FilesOf(folder, ModelCardKind.Adapter)];
+        AtomicFile.WriteAll([.. adapterFiles, description.FileOf(folder)]);
     }
 
     /// <summary>

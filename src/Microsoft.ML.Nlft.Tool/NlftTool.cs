@@ -80,6 +80,10 @@ internal sealed class NlftTool
             case NlftException or IOException or UnauthorizedAccessException:
                 Say(error.Message);
                 return ExitCode.BadInput;
+            case OutOfMemoryException:
+                Say("memory: found less than the command needs; expected enough for the model and the rows of a step. Give the process more, or use "
+                    + "a smaller model, shorter rows or smaller batches.");
+                return ExitCode.BadInput;
             default:
                 Say($"an unexpected {error.GetType().Name}: {error.Message} Run again with --verbose to see where, and report it.");
                 return ExitCode.BadInput;

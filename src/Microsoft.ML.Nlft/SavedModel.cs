@@ -14,8 +14,7 @@ internal static class SavedModel
             throw new NlftException("model to merge", "a base model without an adapter", "a fine-tuned model",
                 $"Use the base model's folder as it is: {model.Model.Folder.Path}.");
         }
-        adapter.MergeInto(model.Model.Folder, folder);
-        card.Save(folder, ModelCardKind.Merged);
+        adapter.MergeInto(model.Model.Folder, folder, writeMore: inside => card.Save(inside, ModelCardKind.Merged));
     }
 
     /// <summary>Opens a saved model.</summary>

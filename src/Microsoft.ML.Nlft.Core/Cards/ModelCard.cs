@@ -71,11 +71,18 @@ public sealed record ModelCard
     /// <returns>True when the file was written; false when another file was kept.</returns>
     public bool Save(string folder, ModelCardKind kind)
     {
+        var files = FilesOf(folder, kind);
+        AtomicFile.WriteAll(files);
+        return files.Length > 0;
+    }
+
+    /// <summary>Returns README.md with what writes it; nothing where another file is kept.</summary>
+    internal (string Path, Action<Stream> Write)[] FilesOf(string folder, ModelCardKind kind)
+    {
         var path = Path.Combine(folder, FileName);
-        if (File.Exists(path) && !IsCard(InputFile.ReadText(path, "a model card"))) return false;
+        if (File.Exists(path) && !IsCard(InputFile.ReadText(path, "a model card"))) return [];
         var bytes = System.Text.Encoding.UTF8.GetBytes(ToMarkdown(kind));
-        AtomicFile.Write(path, stream => stream.Write(bytes));
-        return true;
+        return [(path, stream => stream.Write(bytes))];
     }
 
     private static bool IsCard(string text) => text.TrimEnd().EndsWith(ModelCardMarkdown.Mark, StringComparison.Ordinal);

@@ -15,43 +15,44 @@ public static class AtomicFile
     /// </exception>
     public static void Write(string path, Action<Stream> write) => WriteAll((path, write));
 
-    /// <summary>Writes several files: none is renamed before all are written. Creates missing folders.</summary>
+    /// <summary>
+    /// Writes several files that belong together: none is renamed before all are written, and if one cannot be renamed, those before it are put back
+    /// where the file system can exchange names (Linux). Creates missing folders. A loss of power between two renames can leave some of the files new
+    /// and others old, each of them whole.
+    /// </summary>
     /// <param name="files">One file or more, each with the action that writes its contents.</param>
     /// <exception cref="NlftException">As with <see cref="Write"/>.</exception>
     public static void WriteAll(params (string Path, Action<Stream> Write)[] files)
     {
         ArgumentNullException.ThrowIfNull(files);
         if (files.Length == 0) return;
-        var staged = new List<(string Temporary, string Path)>();
+        var staged = new List<StagedFile>();
         var current = files[0].Path;
         try
         {
             foreach (var (path, write) in files)
             {
-                current = path;
-                OutputFile.Require(path);
-                var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-                Directory.CreateDirectory(folder);
-                var temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}");
-                staged.Add((temporary, path));
-                using var stream = OutputFile.Create(temporary, likeThat: path);
-                write(stream);
-                stream.Flush(flushToDisk: true);
+                OutputFile.Require(current = path);
+                staged.Add(new(path));
+                staged[^1].Write(write);
             }
-            foreach (var (temporary, path) in staged)
+            foreach (var file in staged)
             {
-                OutputFile.Require(current = path); // writing takes long: another process may have taken the path meanwhile
-                File.Move(temporary, path, overwrite: true);
+                OutputFile.Require(current = file.Place); // writing takes long: another process may have taken the path meanwhile
+                file.Publish(keepsOld: file != staged[^1]);
             }
-
-            foreach (var folder in staged.Select(file => Path.GetDirectoryName(file.Temporary)!).Distinct()) PosixFile.SyncFolder(folder);
         }
         catch (Exception e)
         {
-            foreach (var (temporary, _) in staged) WriteFault.Ignore(() => File.Delete(temporary));
+            foreach (var file in Enumerable.Reverse(staged)) file.Withdraw();
             if (WriteFault.Of(current, e) is { } fault) throw fault;
             throw;
         }
+        WriteFault.InPlace(current,
+        [
+            .. staged.Select(file => (Action)file.DeleteOld),
+            .. staged.Select(file => file.Folder).Distinct().Select(folder => (Action)(() => PosixFile.SyncFolder(folder))),
+        ]);
     }
 
     /// <summary>Creates a folder and checks that files can be written there.</summary>
@@ -62,7 +63,7 @@ public static class AtomicFile
         var trial = Path.Combine(folder, $".trial.{Path.GetRandomFileName()}");
         try
         {
-            Directory.CreateDirectory(folder);
+            PosixFile.CreateFolder(folder);
             File.WriteAllBytes(trial, [0]);
             File.Delete(trial);
         }

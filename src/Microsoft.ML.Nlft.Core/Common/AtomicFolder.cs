@@ -1,7 +1,8 @@
 namespace Microsoft.ML.Nlft.Common;
 
 /// <summary>
-/// Creates folders atomically: filled under a temporary name beside the target, then renamed. A link is refused: name the folder behind it.
+/// Creates folders atomically: filled under a temporary name beside the target, then renamed; a folder that is replaced is exchanged in one step
+/// where the file system can (Linux). A link is refused: name the folder behind it.
 /// </summary>
 internal static class AtomicFolder
 {
@@ -17,23 +18,36 @@ internal static class AtomicFolder
         var parent = Path.GetDirectoryName(folder)!; // the root is never free
         var staging = Path.Combine(parent, $".{Path.GetFileName(folder)}.{Path.GetRandomFileName()}");
         var old = staging + ".old";
+        var (isExchanged, isMoved) = (false, false);
         try
         {
+            PosixFile.CreateFolder(parent);
             Directory.CreateDirectory(staging);
             fill(staging);
             RequireFree(folder, replaceable); // filling takes long: another process may have taken the path meanwhile
-            if (Directory.Exists(folder)) Directory.Move(folder, old);
-            Directory.Move(staging, folder);
+            isExchanged = Directory.Exists(folder) && PosixFile.Exchange(staging, folder);
+            if (!isExchanged)
+            {
+                if (Directory.Exists(folder)) Directory.Move(folder, old);
+                Directory.Move(staging, folder);
+                isMoved = true;
+            }
             PosixFile.SyncFolder(parent);
-            if (Directory.Exists(old)) Directory.Delete(old, recursive: true);
         }
         catch (Exception e)
         {
-            if (Directory.Exists(old) && !Directory.Exists(folder)) WriteFault.Ignore(() => Directory.Move(old, folder));
+            WriteFault.Ignore(() =>
+            {
+                if (isExchanged) PosixFile.Exchange(staging, folder);
+                if (isMoved) Directory.Move(folder, staging);
+                if (Directory.Exists(old)) Directory.Move(old, folder);
+            });
             if (Directory.Exists(staging)) WriteFault.Ignore(() => Directory.Delete(staging, recursive: true));
             if (WriteFault.Of(folder, e) is { } fault) throw fault;
             throw;
         }
+        if (isExchanged) old = staging;
+        if (Directory.Exists(old)) WriteFault.InPlace(folder, () => Directory.Delete(old, recursive: true));
     }
 
     private static void RequireFree(string folder, Func<string, bool>? replaceable)

@@ -35,7 +35,7 @@ internal sealed class FolderLock : IDisposable
     {
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            PosixFile.CreateFolder(Path.GetDirectoryName(path)!);
             OutputFile.Require(path);
             for (var attempt = 1; ; attempt++)
             {

@@ -23,6 +23,27 @@ internal static class WriteFault
         _ => null,
     };
 
+    /// <summary>Does what is left to do when something new is in its place, all of it, and reports the first I/O error.</summary>
+    /// <exception cref="NlftException">There was one.</exception>
+    public static void InPlace(string path, params IEnumerable<Action> actions)
+    {
+        Exception? first = null;
+        foreach (var action in actions)
+        {
+            try
+            {
+                action();
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                first ??= e;
+            }
+        }
+        if (first is null) return;
+        throw new NlftException(path, $"a disk that fails after this was written ({first.Message.TrimEnd('.')})", "one that keeps it and deletes "
+            + "what it replaced", "It is whole and in its place: check the disk, and delete what the brackets name if it begins with a dot.", first);
+    }
+
     /// <summary>Runs an action and ignores its I/O errors.</summary>
     public static void Ignore(Action action)
     {

@@ -26,13 +26,16 @@ internal sealed class Journal<T> : IDisposable
     public Journal(string? path, string run)
     {
         if ((_path = path) is null) return;
-        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path!))!);
         OutputFile.Require(path!);
         try
         {
+            var folder = Path.GetDirectoryName(Path.GetFullPath(path!))!;
+            PosixFile.CreateFolder(folder);
+            var isNew = !File.Exists(path);
             _file = new FileStream(path!, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+            if (isNew) PosixFile.SyncFolder(folder);
         }
-        catch (IOException error)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new NlftException(path!, $"a file that cannot be opened ({error.Message})", "a journal that no other run uses",
                 "Wait for the other run, or name another file.", error);
@@ -41,9 +44,10 @@ internal sealed class Journal<T> : IDisposable
         {
             Resume(run);
         }
-        catch
+        catch (Exception error)
         {
             _file.Dispose();
+            if (WriteFault.Of(path!, error) is { } fault) throw fault;
             throw;
         }
     }

@@ -30,8 +30,8 @@ internal abstract class ModelDocuments : IDisposable
     /// <exception cref="NlftException">It cannot be read, or is not a JSON object.</exception>
     public abstract JsonPlace? Json(string name, string? whatItIs = null);
 
-    /// <summary>Writes a document to a file.</summary>
-    public abstract void Copy(string name, string to);
+    /// <summary>Writes a document to a stream.</summary>
+    public abstract void Write(string name, Stream stream);
 
     /// <inheritdoc/>
     public virtual void Dispose() { }
@@ -61,11 +61,11 @@ internal sealed class FolderDocuments(string folder) : ModelDocuments
         return FilePresence.Fault(path) == FilePresence.Nothing ? null : JsonFile.Load(new(path, whatItIs ?? $"{name} of a model"));
     }
 
-    public override void Copy(string name, string to) => AtomicFile.Write(to, stream =>
+    public override void Write(string name, Stream stream)
     {
         using var original = InputFile.Open(System.IO.Path.Combine(folder, name), "a file of the model");
         original.CopyTo(stream);
-    });
+    }
 
     private static bool IsCompanion(string file) =>
         // With an adapter_config.json beside the weights, transformers would apply that adapter to them.

@@ -46,11 +46,14 @@ public static class ModelFolderWriter
             var weight = tensor with { Name = source.WeightOf(name) };
             return new SafetensorsSource(name, target, tensor.Shape, stream => WriteTensor(stream, weight, target, replace));
         });
-        Write(folder, type is { } changed ? ConfigurationEdit.WithDataType(source.ConfigurationJson, changed) : source.ConfigurationJson, tensors);
-        foreach (var name in source.Documents.Companions) source.Documents.Copy(name, Path.Combine(folder, name));
+        var configuration = type is { } changed ? ConfigurationEdit.WithDataType(source.ConfigurationJson, changed) : source.ConfigurationJson;
+        Write(folder, configuration, tensors,
+            source.Documents.Companions.Select(name =>
+                (Path.Combine(folder, name), (Action<Stream>)(stream => source.Documents.Write(name, stream)))));
     }
 
-    internal static void Write(string folder, byte[] configurationJson, IEnumerable<SafetensorsSource> tensors)
+    internal static void Write(string folder, byte[] configurationJson, IEnumerable<SafetensorsSource> tensors,
+        IEnumerable<(string, Action<Stream>)>? companions = null)
     {
         if (File.Exists(Path.Combine(folder, ModelWeights.IndexFile)))
         {
@@ -58,9 +61,8 @@ public static class ModelFolderWriter
                 "an empty folder, or one with a single weight file", "Write to another folder.");
         }
         var weights = Path.Combine(folder, ModelWeights.SingleFile);
-        AtomicFile.WriteAll(
-            (weights, stream => SafetensorsWriter.WriteTo(stream, weights, tensors)),
-            (Path.Combine(folder, "config.json"), stream => stream.Write(configurationJson)));
+        AtomicFile.WriteAll([.. companions ?? [], (weights, stream => SafetensorsWriter.WriteTo(stream, weights, tensors)),
+            (Path.Combine(folder, "config.json"), stream => stream.Write(configurationJson))]);
     }
 
     private static void WriteTensor(Stream stream, TensorData tensor, TensorType target, Func<TensorData, float[]?> replace)

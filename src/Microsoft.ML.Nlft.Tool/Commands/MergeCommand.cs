@@ -31,9 +31,8 @@ internal sealed class MergeCommand : ToolCommand
         var (adapter, folder) = _model.Adapter(parsed);
         using var model = ModelFolder.Open(folder);
         var output = Console.PathOf(parsed.GetValue(_output)!);
-        adapter.MergeInto(model, output, cancellationToken, parsed.GetValue(_overwrite));
         var card = _model.Saved(parsed)?.Card ?? new ModelCard { BaseModel = _model.BaseName(parsed, model.Path) };
-        card.Save(output, ModelCardKind.Merged);
+        adapter.MergeInto(model, output, cancellationToken, parsed.GetValue(_overwrite), inside => card.Save(inside, ModelCardKind.Merged));
         Console.Out.WriteLine($"{adapter.Configuration.Resolve(model.Configuration).Count} layers merged, model in {output}");
         return Task.FromResult(ExitCode.Success);
     }

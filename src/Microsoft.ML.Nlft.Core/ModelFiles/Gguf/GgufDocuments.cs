@@ -15,7 +15,7 @@ internal sealed class GgufDocuments(GgufModel model) : ModelDocuments
             FileRemedy = GgufMetadata.Remedy, ValueRemedy = GgufMetadata.Remedy,
         }) : null;
 
-    public override void Copy(string name, string to) => AtomicFile.Write(to, stream => stream.Write(Read(name)));
+    public override void Write(string name, Stream stream) => stream.Write(Read(name));
 
     public override void Dispose() => model.Dispose();
 

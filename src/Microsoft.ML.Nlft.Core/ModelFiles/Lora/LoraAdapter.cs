@@ -87,7 +87,8 @@ public sealed class LoraAdapter
     /// <param name="folder">The adapter's folder.</param>
     /// <param name="baseModel">Written as base_model_name_or_path; null: <see cref="BaseModel"/>.</param>
     /// <exception cref="NlftException">A setting is out of range, or factors and settings do not agree.</exception>
-    public void Save(string folder, string? baseModel = null) => LoraAdapterFolder.Save(this, folder, baseModel ?? BaseModel);
+    public void Save(string folder, string? baseModel = null) =>
+        AtomicFile.WriteAll(LoraAdapterFolder.Files(this, folder, baseModel ?? BaseModel));
 
     /// <summary>
     /// Writes a model folder with this adapter merged into the weights: W' = W + scaling * B A, computed in float32 and rounded once to the type
@@ -106,15 +107,17 @@ public sealed class LoraAdapter
     /// <param name="folder">The new folder, which must be empty or not exist yet; it is written atomically.</param>
     /// <param name="cancellationToken">Observed between rows of a weight.</param>
     /// <param name="overwrite">Whether a folder that holds a whole model is replaced as a whole. Default false.</param>
+    /// <param name="writeMore">Writes further files, such as a card, into the folder that it receives, before that takes its place; null: none.</param>
     /// <exception cref="NlftException">
     /// The folder is that of the base model or not empty, the adapter does not fit, or a merged weight is beyond its type's range.
     /// </exception>
     /// <exception cref="OperationCanceledException">Merging was cancelled; nothing is left.</exception>
-    public void MergeInto(ModelFolder model, string folder, CancellationToken cancellationToken = default, bool overwrite = false)
+    public void MergeInto(ModelFolder model, string folder, CancellationToken cancellationToken = default, bool overwrite = false,
+        Action<string>? writeMore = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        MergedModel.Write(folder, model, this, overwrite, cancellationToken);
+        MergedModel.Write(folder, model, this, overwrite, writeMore, cancellationToken);
     }
 
     /// <summary>Checks that the adapter belongs to a model: the tensors that its settings ask for, of the right shapes, and no others.</summary>

@@ -1,5 +1,3 @@
-using Microsoft.ML.Nlft.Common;
-
 namespace Microsoft.ML.Nlft.ModelFiles;
 
 /// <summary>
@@ -31,16 +29,19 @@ internal static class LoraAdapterFolder
         return new LoraAdapter(configuration, factors) { BaseModel = baseModel };
     }
 
-    public static void Save(LoraAdapter adapter, string folder, string? baseModel)
+    /// <summary>Returns the two files with what writes them.</summary>
+    public static (string Path, Action<Stream> Write)[] Files(LoraAdapter adapter, string folder, string? baseModel)
     {
         adapter.Configuration.Validate();
         var path = Path.Combine(folder, WeightsFile);
         Check(adapter.Factors, adapter.Configuration, path);
         var tensors = adapter.Factors.Select(factor => SafetensorsSource.From(factor with { Name = Key(factor.Name, adapter.Configuration) },
             TensorType.F32));
-        AtomicFile.WriteAll(
+        return
+        [
             (path, stream => SafetensorsWriter.WriteTo(stream, path, tensors)),
-            (Path.Combine(folder, ConfigurationFile), stream => stream.Write(LoraConfigurationJson.Write(adapter.Configuration, baseModel))));
+            (Path.Combine(folder, ConfigurationFile), stream => stream.Write(LoraConfigurationJson.Write(adapter.Configuration, baseModel))),
+        ];
     }
 
     private static NamedTensor Read(SafetensorsFile file, SafetensorsEntry entry, LoraConfiguration configuration)

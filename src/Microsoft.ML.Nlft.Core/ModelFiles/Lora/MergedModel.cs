@@ -27,12 +27,13 @@ internal sealed class MergedModel
         _updates = WeightUpdate.All(adapter, model.Configuration);
     }
 
-    public static void Write(string folder, ModelFolder model, LoraAdapter adapter, bool overwrite, CancellationToken cancellationToken)
+    public static void Write(string folder, ModelFolder model, LoraAdapter adapter, bool overwrite, Action<string>? writeMore,
+        CancellationToken cancellationToken)
     {
         if (model.IsAt(folder))
             throw new NlftException(folder, "the folder of the base model", "another folder", "Write the merged model beside the base model.");
         var merged = new MergedModel(model, adapter, cancellationToken);
-        AtomicFolder.Write(folder, merged.Write, overwrite ? IsModel : null);
+        AtomicFolder.Write(folder, merged.Write + writeMore, overwrite ? IsModel : null);
     }
 
     /// <summary>Whether a folder holds a whole model and no folders that such a model does not have.</summary>
@@ -66,7 +67,7 @@ internal sealed class MergedModel
         if (IsReshaped) WriteIndex(folder);
         else Copy(ModelWeights.IndexFile);
 
-        void Copy(string name) => _model.Documents.Copy(name, Path.Combine(folder, name));
+        void Copy(string name) => AtomicFile.Write(Path.Combine(folder, name), stream => _model.Documents.Write(name, stream));
     }
 
     /// <summary>Writes a file with the header of the base model's.</summary>
