@@ -20,14 +20,14 @@ internal static class LlamaCppYardstick
     public static void Run(int threads, string artifacts)
     {
         var table = new MeasurementTable("Prompts and answers beside llama.cpp", artifacts);
-        foreach (var (type, name) in ((GgufType, string)[])[(GgufType.F32, "F32"), (GgufType.BF16, "BF16"), (GgufType.Q8_0, "Q8_0"), (GgufType.Q4_0, "Q4_0")])
+        foreach (var type in (GgufType[])[GgufType.F32, GgufType.BF16, GgufType.Q8_0, GgufType.Q4_0])
         {
             var path = File(artifacts, type);
             using var folder = ModelFolder.Open(path);
             using var model = new ManagedEngine(new ManagedEngineOptions { Threads = threads }).Load(new ModelLoadOptions { Folder = folder });
             foreach (var work in type is GgufType.BF16 or GgufType.Q4_0 ? [.. s_short, .. s_long] : s_short)
             {
-                if (!Compare(table, $"{Shape.SmolLm2.Name} {name}", model, path, work, threads)) return;
+                if (!Compare(table, $"{Shape.SmolLm2.Name} {type}", model, path, work, threads)) return;
             }
         }
         table.Save();
@@ -41,7 +41,7 @@ internal static class LlamaCppYardstick
             Console.WriteLine("skipped: llama.cpp does not load on this machine");
             return false;
         }
-        int[][] prompts = [.. Enumerable.Range(0, work.Sequences).Select(s => Enumerable.Range(0, work.Prompt).Select(i => 3 + s + i % 1000).ToArray())];
+        int[][] prompts = [.. Enumerable.Range(0, work.Sequences).Select(Prompt)];
         (double Prompts, double Tokens) ours = (double.PositiveInfinity, double.PositiveInfinity), theirs = ours;
         for (var round = 0; round < work.Rounds; round++)
         {
@@ -53,8 +53,11 @@ internal static class LlamaCppYardstick
             ours.Tokens, theirs.Tokens);
         return true;
 
+        int[] Prompt(int sequence) => [.. Enumerable.Range(0, work.Prompt).Select(i => 3 + sequence + i % 1000)];
+
         void Add(string what, int tokens, double seconds, double baseline) =>
-            table.Add($"{name}, {what}", Rate(tokens / seconds), $"llama.cpp {Rate(tokens / baseline)}", baseline / seconds, "1", baseline >= seconds);
+            table.Add($"{name}, {what}", Rate(tokens / seconds), $"llama.cpp {Rate(tokens / baseline)}", baseline / seconds, "1",
+                baseline >= seconds);
     }
 
     private static (double Prompts, double Tokens) Ours(ICausalLanguageModel model, int[][] prompts, int tokens)

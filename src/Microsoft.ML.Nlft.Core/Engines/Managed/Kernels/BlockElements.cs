@@ -155,10 +155,12 @@ internal readonly unsafe struct ScaledByte<T> : IBlockElement where T : IBlockSh
     public static Vector512<float> Load16(byte* row, int lane, int width) => Int8.Load16(row, lane, width);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Addend8(float* block, int lane, int width) => T.HasMinimum ? UnsignedNibble.Addend8(block, lane, width) : default;
+    public static Vector256<float> Addend8(float* block, int lane, int width) =>
+        T.HasMinimum ? UnsignedNibble.Addend8(block, lane, width) : default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Addend16(float* block, int lane, int width) => T.HasMinimum ? UnsignedNibble.Addend16(block, lane, width) : default;
+    public static Vector512<float> Addend16(float* block, int lane, int width) =>
+        T.HasMinimum ? UnsignedNibble.Addend16(block, lane, width) : default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Scale8(Vector256<float> elements, float* block, Vector256<float> addend, int lane, int width) => T.HasMinimum
