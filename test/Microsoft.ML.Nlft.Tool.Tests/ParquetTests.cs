@@ -14,16 +14,20 @@ public sealed class ParquetTests
     public void Clean() => _tool.Dispose();
 
     [TestMethod]
-    [DataRow("1C", 1_000_000, "headers nested more than 32 deep")]
-    [DataRow("19", 1_000_000, "headers nested more than 32 deep")]
-    [DataRow("1B01EE", 1, "unknown type")]
-    [DataRow("1B01CC", 1, "bytes are left")]
+    [DataRow("CC", 1_000_000, "headers nested more than 32 deep")]
+    [DataRow("C9", 1_000_000, "headers nested more than 32 deep")]
+    [DataRow("CB01EE", 1, "unknown type")]
+    [DataRow("CB01CC", 1, "bytes are left")]
     [DataRow("29FCFFFFFFFF07", 1, "items or bytes where")]
     [DataRow("68FFFFFFFF07", 1, "items or bytes where")]
+    [DataRow("1C00", 1, "field 1 of FileMetaData: another type")]
+    [DataRow("1803313131", 1, "field 1 of FileMetaData: another type")]
+    [DataRow("291502", 1, "a list: another type")]
+    [DataRow("291C18027070", 1, "field 1 of SchemaElement: another type")]
     [DataRow("16FFFFFFFFFFFFFFFFFFFF7F", 1, "a number of more than 64 bits")]
     [DataRow("", 0, "bytes are left")]
     [DataRow("368080808080802000", 1, "values in")]
-    [DataRow("1F", 1, "unknown type")]
+    [DataRow("CF", 1, "unknown type")]
     public void Read_HostileFooter_IsRefused(string hex, int times, string found)
     {
         var unit = Convert.FromHexString(hex);

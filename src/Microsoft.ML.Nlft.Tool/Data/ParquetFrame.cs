@@ -18,7 +18,7 @@ internal static class ParquetFrame
         var length = BinaryPrimitives.ReadInt32LittleEndian(file[^8..]);
         Require(length >= 0 && length <= file.Length - 12, $"a footer of {length} bytes");
         var pages = file[..^(length + 8)];
-        var footer = new ThriftReader(file[^(length + 8)..^8]).Struct();
+        var footer = new ThriftReader(file[^(length + 8)..^8]).Struct(ParquetTypes.Footer);
         RequireRows(footer, 3, file.Length);
         foreach (var group in Structs(footer, 4))
         {
@@ -41,7 +41,7 @@ internal static class ParquetFrame
         while (column.Length > 0)
         {
             var reader = new ThriftReader(column);
-            var page = reader.Struct();
+            var page = reader.Struct(ParquetTypes.Page);
             long whole = Number(page, 2), packed = Number(page, 3);
             Require(packed >= 0 && packed <= column.Length - reader.Position, $"a page of {packed} bytes");
             Require(whole >= 0 && whole <= MostFixed + (MostRatio * fileLength), $"a page that unpacks to {whole} bytes");

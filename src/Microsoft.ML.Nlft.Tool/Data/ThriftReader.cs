@@ -16,49 +16,61 @@ internal ref struct ThriftReader(ReadOnlySpan<byte> bytes)
     public int Position { get; private set; }
 
     /// <summary>Reads a structure: its fields by number; numbers are <see cref="long"/>, lists arrays, texts null.</summary>
-    /// <exception cref="InvalidDataException">The bytes end early, nest too deep, or are no structure.</exception>
-    public Dictionary<int, object?> Struct(int depth = 0)
+    /// <param name="kind">Its name in <see cref="ParquetTypes"/>; null: none of them.</param>
+    /// <param name="depth">The nesting so far.</param>
+    /// <exception cref="InvalidDataException">The bytes end early, nest too deep, or are not of the types of the structure.</exception>
+    public Dictionary<int, object?> Struct(string? kind, int depth = 0)
     {
-        if (depth > MostNesting) throw new InvalidDataException($"headers nested more than {MostNesting} deep");
+        RequireShallow(depth);
         var fields = new Dictionary<int, object?>();
         for (int field = 0, head; (head = Byte()) != 0;)
         {
             field = head >> 4 is var step and > 0 ? field + step : (int)ZigZag();
-            fields[field] = (head & 15) is 1 or 2 ? null : Value(head & 15, depth + 1); // a truth is part of the head
+            var type = RequireType(ParquetTypes.Of(kind, field), head & 15, $"field {field} of {kind}");
+            fields[field] = (head & 15) is 1 or 2 ? null : Value(head & 15, type, depth + 1); // a truth is part of the head
         }
 
         return fields;
     }
 
-    private object? Value(int type, int depth)
+    private object? Value(int written, string? type, int depth)
     {
-        switch (type)
+        switch (written)
         {
             case 1 or 2 or 3: return (long)Byte();
             case 4 or 5 or 6: return ZigZag();
             case 7: return BinaryPrimitives.ReadInt64LittleEndian(Take(8));
             case 8: Take(Count()); return null;
-            case 9 or 10: return List(Byte(), depth);
+            case 9 or 10: return List(Byte(), type?[1..], depth);
             case 11: return Map(depth);
-            case 12: return Struct(depth);
-            default: throw new InvalidDataException($"a value of the unknown type {type}");
+            case 12: return Struct(type, depth);
+            default: throw new InvalidDataException($"a value of the unknown type {written}");
         }
     }
 
-    private object?[] List(int head, int depth)
+    private object?[] List(int head, string? type, int depth)
     {
+        RequireShallow(depth);
         var items = new object?[head >> 4 is var few and < 15 ? Count(few) : Count()];
-        if (depth > MostNesting) throw new InvalidDataException($"headers nested more than {MostNesting} deep");
-        for (var i = 0; i < items.Length; i++) items[i] = Value(head & 15, depth + 1);
+        RequireType(type, head & 15, "a list");
+        for (var i = 0; i < items.Length; i++) items[i] = Value(head & 15, type, depth + 1);
         return items;
     }
+
+    private static void RequireShallow(int depth)
+    {
+        if (depth > MostNesting) throw new InvalidDataException($"headers nested more than {MostNesting} deep");
+    }
+
+    private static string? RequireType(string? type, int written, string place) => type is null || ParquetTypes.Fits(type, written) ? type
+        : throw new InvalidDataException($"{place}: another type");
 
     private object? Map(int depth)
     {
         var count = Count();
-        if (depth > MostNesting) throw new InvalidDataException($"headers nested more than {MostNesting} deep");
+        RequireShallow(depth);
         var types = count == 0 ? 0 : Byte();
-        for (; count > 0; count--) _ = (Value(types >> 4, depth + 1), Value(types & 15, depth + 1));
+        for (; count > 0; count--) _ = (Value(types >> 4, null, depth + 1), Value(types & 15, null, depth + 1));
         return null;
     }
 
