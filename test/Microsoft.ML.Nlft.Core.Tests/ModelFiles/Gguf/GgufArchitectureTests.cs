@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.ML.Nlft.Export;
 using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.Reliability.Fuzzing;
 
 namespace Microsoft.ML.Nlft.Tests.ModelFiles.Gguf;
 
@@ -76,7 +77,7 @@ public sealed class GgufArchitectureTests
         using var folder = new TemporaryFolder();
         var values = Enumerable.Range(0, outputs * inputs).Select(i => (float)i).ToArray();
         using var file = GgufFile.Open(folder.Write("m.gguf",
-            new Reliability.Fuzzing.GgufBytes().Floats("t", [(ulong)outputs, (ulong)inputs], values).Build()));
+            new GgufBytes().Floats("t", [(ulong)outputs, (ulong)inputs], values).Build()));
         var turned = new TransposedTensor(new GgufTensor(file, file.Tensors[0], "t"));
         CollectionAssert.AreEqual(new long[] { inputs, outputs }, turned.Shape);
         var expected = Enumerable.Range(0, values.Length).Select(i => values[i % outputs * inputs + i / outputs]).ToArray();
