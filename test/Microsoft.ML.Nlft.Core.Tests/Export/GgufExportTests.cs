@@ -58,6 +58,7 @@ public sealed class GgufExportTests
                 ModelType = "gpt_neox", Activation = Activation.Gelu, ParallelResidual = true, Rope = new() { RotatedShare = 0.25 }
             }
         ],
+        ["phi, 30 of 44", s_layerNorm with { ModelType = "phi", HeadSize = 44, HiddenSize = 176, ParallelResidual = true, Rope = s_thirty }],
         ["gpt_neox, sequential", s_layerNorm with { ModelType = "gpt_neox", Activation = Activation.Gelu }],
         ["gpt2", s_layerNorm with { ModelType = "gpt2", TieWordEmbeddings = true }],
         ["gpt2, own output layer", s_layerNorm with { ModelType = "gpt2" }],
@@ -67,6 +68,8 @@ public sealed class GgufExportTests
     {
         KeyValueHeadCount = 4, NormKind = NormKind.Layer, Activation = Activation.GeluTanh, QkvBias = true, OutputBias = true, MlpBias = true,
     };
+
+    private static readonly RopeConfiguration s_thirty = new() { RotatedShare = Math.BitIncrement(30 / 44.0) }; // 44 times the quotient is 29.99...
 
     private static readonly RopeConfiguration s_longRope = new()
     {
@@ -93,7 +96,8 @@ public sealed class GgufExportTests
         Assert.AreEqual(configuration.Activation, read.Activation);
         Assert.AreEqual(configuration.ParallelResidual, read.ParallelResidual);
         Assert.AreEqual(configuration.Experts, read.Experts);
-        var (wanted, found) = (RopeFrequencies.Of(configuration.Rope, 8, 100), RopeFrequencies.Of(read.Rope, 8, 100));
+        var size = configuration.HeadSize;
+        var (wanted, found) = (RopeFrequencies.Of(configuration.Rope, size, 100), RopeFrequencies.Of(read.Rope, size, 100));
         NumberAssert.AreClose([.. wanted.Frequencies, wanted.Magnitude], [.. found.Frequencies.Append(found.Magnitude).Select(x => (float)x)], 1e-6,
             name);
         CollectionAssert.AreEquivalent(new[] { 257, ByteModelFolder.EndOfTurn }, written.EndOfSequenceIds.ToArray());
