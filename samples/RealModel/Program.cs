@@ -72,7 +72,9 @@ async Task<int> RunAsync(Arguments arguments)
     Console.WriteLine($"\nTuned by NLFT and written: {file}, {new FileInfo(file).Length >> 20} MiB");
     var same = SameTexts(nlft, file);
     using var process = Process.GetCurrentProcess();
-    Console.WriteLine($"Total time {clock.Elapsed:m\\:ss}, peak memory {process.PeakWorkingSet64 >> 20} MiB.");
+    var (time, processors, work) = (clock.Elapsed, Environment.ProcessorCount, process.TotalProcessorTime);
+    Console.WriteLine($"Total time {time:h\\:mm\\:ss}, processor time {work:h\\:mm\\:ss} on {processors} processors.");
+    Console.WriteLine($"Peak memory {process.PeakWorkingSet64 >> 20} MiB.");
     return same ? 0 : 1;
 
     List<WordProblem> Draw(int number) => [.. problems.Distinct(number, EasyProblems.All)];

@@ -25,7 +25,7 @@ public sealed class RealModelTests
             Assert.MatchesRegex($@"(?m)^{name} +\d+\.\d % \[", output);
         Assert.Contains("On 16 unseen questions;", output);
         Assert.Contains(" of 5 texts are the same", output);
-        Assert.MatchesRegex(@"peak memory \d+ MiB\.\s*$", output);
+        Assert.MatchesRegex(@"Peak memory \d+ MiB\.\s*$", output);
     }
 
     [TestMethod]
