@@ -67,7 +67,7 @@ internal static class TextGrowth
         var tokenizer = Load(folder, BytePairs, $"\"{key}\":{step},\"added_tokens\":[{{\"id\":9,\"content\":\"<|x|>\"}}]");
         var text = Repeat(unit, n);
         if (key != "decoder") return () => tokenizer.Encode(text, addSpecialTokens: false, [0..1, (text.Length / 2)..text.Length]);
-        var ids = tokenizer.EncodeToIds(text);
+        int[] ids = [.. tokenizer.EncodeToIds(text)];
         return () => tokenizer.Decode(ids, skipSpecialTokens: false);
     });
 
