@@ -34,6 +34,7 @@ internal sealed class RegexMatcher : IMatcher
 
         try
         {
+            ClassSubtractions.Require(pattern);
             // Not NonBacktracking: in .NET 10 that engine misses matches of patterns such as a?b+.
             return new RegexMatcher(new Regex(pattern, RegexOptions.CultureInvariant, timeout ?? DefaultTimeout), place.Subject);
         }

@@ -119,9 +119,9 @@ public sealed class DeepChainTests
     public void Load_ManySteps_AreRefusedBeyond256(string key, string list, string inner, int count)
     {
         var steps = $"{{\"type\":\"Sequence\",\"{list}\":[{string.Join(',', Enumerable.Repeat(inner, count))}]}}";
-        Assert.AreEqual(count > 256, UseSteps(key, steps) is { } refusal
-            && refusal.Message
-                == $"tokenizer.json, \"{key}\": found more than 256 steps; expected at most 256. Correct the file, or download it again.");
+        var refusal = UseSteps(key, steps);
+        Assert.AreEqual(count > 256, refusal is not null);
+        if (refusal is not null) StringAssert.Contains(refusal.Message, $"\"{key}\": found more than 256 steps; expected at most 256.");
     }
 
     private static NlftException? UseSteps(string key, string steps)
@@ -139,7 +139,8 @@ public sealed class DeepChainTests
     public static IEnumerable<object[]> Expressions =>
     [
         ["(", "a", ")"], ["(?:", "a", ")*"], ["(a|", "b", ")"], ["(?=", "a", ")"], ["(?<=", "a", ")"], ["(?>", "a", ")+"], ["(?i:", "a", ")?"],
-        ["a(?(1)", "b", ")"], ["(a{1,2}", "b", "){0,2}"], ["(?<!", "a", ")"], ["[a-z-[", "b", "]]"], ["a|", "b", ""], ["a*", "b", ""],
+        ["a(?(1)", "b", ")"], ["(a{1,2}", "b", "){0,2}"], ["(?<!", "a", ")"], ["[a-z-[", "b", "]]"], ["[\\c]-", "b", "]"],
+        ["[^a-", "b", "]"], ["a|", "b", ""], ["a*", "b", ""],
     ];
 
     [TestMethod]

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
@@ -277,6 +278,7 @@ public sealed record LoraConfiguration
     /// <summary>Compiles for the non-backtracking engine; expressions that it does not support, such as look-arounds, get a time limit.</summary>
     private static Regex Compile(string expression)
     {
+        ClassSubtractions.Require(expression);
         var pattern = $"\\A(?:{expression})\\z";
         try
         {
