@@ -107,7 +107,7 @@ public sealed class LoraAdapter
     /// <param name="folder">The new folder, which must be empty or not exist yet; it is written atomically.</param>
     /// <param name="cancellationToken">Observed between rows of a weight.</param>
     /// <param name="overwrite">Whether a folder that holds a whole model is replaced as a whole. Default false.</param>
-    /// <param name="writeMore">Writes further files, such as a card, into the folder that it is given, before that takes its place. Null: none.</param>
+    /// <param name="writeMore">Writes further files, such as a card, into the folder before it takes its place; null: none.</param>
     /// <exception cref="NlftException">
     /// The folder is that of the base model or not empty, the adapter does not fit, or a merged weight is beyond its type's range.
     /// </exception>
