@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.Tests.Reliability.Growth;
 /// <summary>A list that a file may make long, or a step that a text may make long.</summary>
 /// <param name="Name">What grows.</param>
 /// <param name="Prepare">
-/// Writes n entries, or n characters, into a folder; returns the work with them. What the work returns stays in memory as long as its caller wants.
+/// Writes n entries, or n characters, into a folder; returns the work with them.
 /// </param>
 internal sealed record GrowthCase(string Name, Func<TemporaryFolder, int, Func<object?>> Prepare)
 {

@@ -6,18 +6,14 @@ namespace Microsoft.ML.Nlft.Tests.Reliability.Growth;
 /// <summary>Measures what a case costs.</summary>
 internal static class GrowthCost
 {
-    /// <summary>Returns the bytes that the work allocates, and those of them that live as long as what it returns.</summary>
-    public static (long Allocated, long Live) Bytes(GrowthCase growth, int n)
+    /// <summary>Returns the bytes that the work allocates.</summary>
+    public static long Bytes(GrowthCase growth, int n)
     {
         using var folder = new TemporaryFolder();
         var work = growth.Prepare(folder, n);
-        var (live, before) = (GC.GetTotalMemory(forceFullCollection: true), GC.GetAllocatedBytesForCurrentThread());
-        var result = work();
-        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        live = GC.GetTotalMemory(forceFullCollection: true) - live;
-        GC.KeepAlive(result);
-        GC.KeepAlive(work);
-        return (allocated, live);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        work();
+        return GC.GetAllocatedBytesForCurrentThread() - before;
     }
 
     /// <summary>Returns the operations of the work: steps from branch target to branch target in the library, which must be instrumented.</summary>
