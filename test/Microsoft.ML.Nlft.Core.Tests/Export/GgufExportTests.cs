@@ -199,7 +199,7 @@ public sealed class GgufExportTests
         using var source = Create(s_llama);
         var configuration = new LoraConfiguration { Rank = 2, UseDora = true };
         var adapter = LoraAdapter.Create(configuration, source, seed: 1);
-        Expect("adapter, as GGUF: found magnitudes (use_dora); expected factors A and B alone",
+        Expect("adapter, as GGUF: found magnitudes (use_dora); expected factors A and B of single matrices alone",
             () => GgufExport.WriteAdapter(adapter, source, Path.Combine(TinyModels.NewFolder(), "a.gguf")));
     }
 
@@ -208,7 +208,7 @@ public sealed class GgufExportTests
     {
         var mixture = s_llama with { ModelType = "mixtral", Experts = new() { Count = 3, PerToken = 2, IntermediateSize = 64 } };
         using var source = Create(mixture);
-        var experts = new LoraConfiguration { Rank = 2, TargetModules = [], TargetParameters = ["mlp.experts.gate_up_proj"] };
+        var experts = new LoraConfiguration { Rank = 2, Dropout = 0, TargetModules = [], TargetParameters = ["mlp.experts.gate_up_proj"] };
         var adapter = LoraAdapter.Create(experts, source, seed: 1);
         Expect("adapter, as GGUF: found factors of the experts \"model.layers.0.mlp.experts.gate_up_proj\"; expected factors A and B of single ",
             () => GgufExport.WriteAdapter(adapter, source, Path.Combine(TinyModels.NewFolder(), "a.gguf")));
