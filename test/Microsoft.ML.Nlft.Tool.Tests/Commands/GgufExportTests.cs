@@ -27,6 +27,8 @@ public sealed class GgufExportTests : IDisposable
     public void Export_BaseModel_IsOfTypeF16UnlessAsked()
     {
         Assert.AreEqual($"model of type F16 in {_tool.PathOf("base.gguf")}", _tool.Succeed("export --model MODEL --gguf base.gguf").Trim());
+        foreach (var type in new[] { "bf16", "q8_0", "q6_k", "q4_k", "q4_0" })
+            Assert.Contains($"model of type {type.ToUpperInvariant()} in ", _tool.Succeed($"export --model MODEL --gguf {type}.gguf --type {type}"));
         _tool.Succeed("export --model base.gguf --gguf again.gguf --type f16");
         CollectionAssert.AreEqual(File.ReadAllBytes(_tool.PathOf("base.gguf"))[^4096..], File.ReadAllBytes(_tool.PathOf("again.gguf"))[^4096..]);
     }
@@ -45,7 +47,7 @@ public sealed class GgufExportTests : IDisposable
     [DataRow("export --model MODEL", "Option '--data' is required.")]
     [DataRow("export --data rows.csv", "Option '--output' is required.")]
     [DataRow("export --model MODEL --gguf m.gguf --output rows.csv", "Option '--data' is required.")]
-    [DataRow("export --model MODEL --gguf m.gguf --type q6_k", "q6_k")]
+    [DataRow("export --model MODEL --gguf m.gguf --type q5_k", "q5_k")]
     [DataRow("export --model MODEL --gguf-adapter a.gguf", "option --adapter: found nothing; expected the folder of an adapter")]
     public void Export_WhatIsMissing_IsNamed(string command, string message)
     {
