@@ -37,7 +37,6 @@ public sealed class CoverageTests
     [DataRow("config")]
     [DataRow("tokenizer")]
     [DataRow("template")]
-    [DataRow("gguf")]
     [DataRow("csv")]
     [DataRow("checkpoint")]
     public void Run_InstrumentedLibrary_ReachesTheSameWithTheSameSeed(string target)

@@ -15,7 +15,7 @@ namespace Microsoft.ML.Nlft.Tests.Reliability;
 [TestClass]
 public sealed class GrowthTests
 {
-    private const int Smallest = 1_000, Doublings = 3;
+    private const int Smallest = 500, Doublings = 3;
     private const double MostPerDoubling = 2.6; // n log n gives 2.2 at these sizes, a quadratic part 4
     private const long Free = 1 << 16, FreeOperations = 1 << 11; // what a case may cost whatever its size
 

@@ -16,8 +16,6 @@ internal static class ModelGrowth
     [
         Safetensors("tensors of safetensors", n => (Join(n, i => $"\"t{i}\":{Tensor(i)}"), n)),
         Safetensors("metadata of safetensors", n => ($"\"__metadata__\":{{{Join(n, i => $"\"k{i}\":\"v\"")}}}", 0)),
-        Safetensors("dimensions of a tensor", n =>
-            ($"\"t\":{{\"dtype\":\"U8\",\"shape\":[{Join(n, _ => "1")}],\"data_offsets\":[0,1]}}", 1)),
         Safetensors("name of a tensor", n => ($"\"{Repeat("t", n)}\":{Tensor(0)}", 1)),
         new("tensors of an index", (folder, n) =>
         {
@@ -73,6 +71,7 @@ internal static class ModelGrowth
             var step = checkpoint.State.Steps[0];
             checkpoint.State.Steps.Clear();
             checkpoint.State.Steps.AddRange(Numbers(n).Select(i => step with { Step = i + 1 }));
+            checkpoint.State.Step = n + checkpoint.State.Skipped;
             return checkpoint;
         })),
         new("evaluations of a checkpoint", (folder, n) => Checkpointed(folder, checkpoint =>
@@ -92,7 +91,8 @@ internal static class ModelGrowth
         Gguf("texts of a GGUF array", (file, n) => file.Add("k", Numbers(n).Select(i => $"t{i}").ToArray())),
         Gguf("numbers of a GGUF array", (file, n) => file.Add("k", Numbers(n).ToArray())),
         Gguf("a text of GGUF", (file, n) => file.Add("k", Repeat("a", n))),
-        Gguf("tensors of GGUF", (file, n) => Numbers(n).Aggregate(file, (all, i) => all.Floats($"t{i}", [1], 1))),
+        Of("tensors of GGUF", "model.gguf", n => Numbers(n).Aggregate(new GgufBytes(), (all, i) => all.Floats($"t{i}", [1], 1)).Build(),
+            path => Closed(GgufFile.Open(path))),
         Gguf("layers of GGUF", (file, n) => file, n => n / 100),
     ];
 

@@ -54,8 +54,8 @@ internal static class TokenizerGrowth
         Gguf("tokens of GGUF", n => Bytes(n, [.. Numbers(n).Select(i => $"t{i}")], [])),
         Gguf("merges of GGUF", n => Bytes(n, ["a", .. Numbers(n).Select(i => $"x{i}"), .. Numbers(n).Select(i => $"ax{i}")],
             [.. Numbers(n).Select(i => $"a x{i}")])),
-        Gguf("control tokens of GGUF", n => Bytes(n, [.. Numbers(n).Select(i => $"<{i}>")], []).Add("tokenizer.ggml.token_type",
-            Numbers(n).Select(_ => 3).ToArray())),
+        Gguf("control tokens of GGUF", n => Bytes(n, ["a", .. Numbers(n).Select(i => $"<{i}>")], []).Add("tokenizer.ggml.token_type",
+            Numbers(n + 1).Select(i => i == 0 ? 1 : 3).ToArray())),
         Gguf("pieces of GGUF", n => new GgufBytes().Add("general.architecture", "llama").Add("tokenizer.ggml.model", "llama")
             .Add("tokenizer.ggml.tokens", new[] { "a" }.Concat(Numbers(n).Select(i => $"ta{i}")).ToArray())
             .Add("tokenizer.ggml.scores", Numbers(n + 1).Select(i => -(float)i).ToArray())),
