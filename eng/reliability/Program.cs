@@ -9,7 +9,6 @@ internal static class Program
 {
     public static int Main(string[] args)
     {
-        if (args is ["tool", .. var command]) return Scene.Run(command, Console.Error); // a process of SmallHeaps
         var parsed = new ReliabilityCommand(args).Parse(args);
         var exitCode = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         return parsed.Errors.Count > 0 ? 2 : exitCode;
@@ -67,8 +66,6 @@ internal static class Program
         if (options.Changes > 0) wrong += Changes.Run(place, options.Changes, options.Seed);
         if (options.Calls > 0) wrong += Shimmed(place, "calls", options.Calls, options.Seed);
         if (options.Power > 0) wrong += Shimmed(place, "power", options.Power, options.Seed);
-        if (options.Heaps > 0)
-            wrong += SmallHeaps.Run(new Scene(Directory.GetCurrentDirectory(), place.PathOf("heaps")), options.Heaps, options.Seed);
         if (options.Steps > 0) wrong += FlatMemory.Run(place, options.Steps);
         return wrong == 0 ? 0 : 1;
     }

@@ -51,26 +51,25 @@ internal sealed class ReliabilityCommand : RootCommand
         var kills = Number("--kills", "Kills; 0 leaves them out.", 200);
         var disks = Number("--disks", "Runs on small disks; 0 leaves them out.", 20);
         var changes = Number("--changes", "Weight files that are changed under a job; 0 leaves them out.", 60);
-        var calls = Number("--calls", "Calls of a kind that fail in a job, at most; 0 leaves them out.", 1000);
+        var calls = Number("--calls", "Calls of a kind that fail in a job, at most; 0 leaves them out.", 20);
         var power = Number("--power", "Losses of power during a job, beside two after each of its calls; 0 leaves them out.", 20);
-        var heaps = Number("--heaps", "Runs of each job with little memory; 0 leaves them out.", 12);
         var steps = Number("--steps", "Training steps with flat memory; 0 leaves them out.", 2000);
         var minutes = Number("--minutes", "Time limit of the kills.", 15);
         var seed = Number("--seed", "Seed of the interruptions.", 1);
         var command = new Verb("torture",
-            "Kills jobs and resumes them, fills disks, changes weight files, fails calls, cuts the power, limits and watches memory. "
+            "Kills jobs and resumes them, fills disks, changes weight files, fails calls, cuts the power and watches memory. "
             + "Without a number for a part all of them run, else those with a number.")
         {
-            kills, disks, changes, calls, power, heaps, steps, minutes, seed,
+            kills, disks, changes, calls, power, steps, minutes, seed,
         };
         command.SetAction(parsed => Program.Torture(new TortureOptions(Count(parsed, kills), Count(parsed, disks), Count(parsed, changes),
-            Count(parsed, calls), Count(parsed, power), Count(parsed, heaps), Count(parsed, steps),
+            Count(parsed, calls), Count(parsed, power), Count(parsed, steps),
             TimeSpan.FromMinutes(parsed.GetValue(minutes)), parsed.GetValue(seed))));
         return command;
 
         // Parts that are asked for run alone.
         int Count(ParseResult parsed, Option<int> part) =>
-            !IsGiven(parsed, part) && ((Option<int>[])[kills, disks, changes, calls, power, heaps, steps]).Any(one => IsGiven(parsed, one)) ? 0
+            !IsGiven(parsed, part) && ((Option<int>[])[kills, disks, changes, calls, power, steps]).Any(one => IsGiven(parsed, one)) ? 0
                 : parsed.GetValue(part);
     }
 
