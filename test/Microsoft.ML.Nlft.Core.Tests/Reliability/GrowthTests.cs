@@ -9,8 +9,8 @@ using Microsoft.ML.Nlft.Tests.Tokenization;
 namespace Microsoft.ML.Nlft.Tests.Reliability;
 
 /// <summary>
-/// Feeds N, 2N, 4N and 8N entries to the lists of readers, and characters to the steps of texts. What is allocated and what is computed grow no faster
-/// than n log n. So does the peak of the memory: nothing lives that was not allocated.
+/// Feeds N, 2N, 4N and 8N entries to the lists of readers, and characters to the steps of texts. What is allocated and what is computed grow no
+/// faster than n log n. So does the peak of the memory: nothing lives that was not allocated.
 /// </summary>
 [TestClass]
 public sealed class GrowthTests
