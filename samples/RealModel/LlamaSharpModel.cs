@@ -84,7 +84,8 @@ internal sealed class LlamaSharpModel : IDisposable
         _weights.Dispose();
     }
 
-    private static GreedyStep Best(ReadOnlySpan<float> logits)
+    /// <summary>Compares the two largest of the logits.</summary>
+    public static GreedyStep Best(ReadOnlySpan<float> logits)
     {
         var (best, second) = logits[1] > logits[0] ? (1, 0) : (0, 1);
         for (var i = 2; i < logits.Length; i++)

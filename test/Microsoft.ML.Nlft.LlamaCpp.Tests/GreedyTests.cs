@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.ModelFiles;
+using RealModel;
 
 namespace Microsoft.ML.Nlft.LlamaCpp;
 
@@ -64,7 +65,7 @@ public sealed class GreedyTests
         var step = 0;
         for (; step < length; step++)
         {
-            var (token, margin) = Margins.Best(session.Logits(0));
+            var (token, _, margin) = LlamaSharpModel.Best(session.Logits(0));
             if (token != expected[step].Token)
             {
                 Assert.IsLessThan(NearTie, margin, $"{what}: token {step} is {token} here, {expected[step].Token} in llama.cpp");

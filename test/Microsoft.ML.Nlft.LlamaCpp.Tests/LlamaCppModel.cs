@@ -2,6 +2,7 @@ using System.Text;
 using LLama;
 using LLama.Common;
 using LLama.Native;
+using RealModel;
 
 namespace Microsoft.ML.Nlft.LlamaCpp;
 
@@ -57,16 +58,16 @@ internal sealed class LlamaCppModel : IDisposable
     }
 
     /// <summary>The likeliest tokens after a prompt, one by one whatever they are, each with the distance of its logit to the second one.</summary>
-    public IReadOnlyList<(int Token, float Margin)> Greedy(ReadOnlySpan<int> prompt, int count)
+    public IReadOnlyList<GreedyStep> Greedy(ReadOnlySpan<int> prompt, int count)
     {
         var batch = Clear();
         for (var i = 0; i < prompt.Length; i++) batch.Add((LLamaToken)prompt[i], i, LLamaSeqId.Zero, logits: i == prompt.Length - 1);
         Decode(batch);
         var last = prompt.Length - 1;
-        var result = new List<(int, float)>(count);
+        var result = new List<GreedyStep>(count);
         while (result.Count < count)
         {
-            var best = Margins.Best(_context.NativeHandle.GetLogitsIth(last));
+            var best = LlamaSharpModel.Best(_context.NativeHandle.GetLogitsIth(last));
             result.Add(best);
             batch.Clear();
             batch.Add((LLamaToken)best.Token, prompt.Length + result.Count - 1, LLamaSeqId.Zero, logits: true);
@@ -96,21 +97,5 @@ internal sealed class LlamaCppModel : IDisposable
         foreach (var logit in logits) largest = Math.Max(largest, logit);
         foreach (var logit in logits) sum += Math.Exp(logit - largest);
         return logits[token] - largest - Math.Log(sum);
-    }
-}
-
-/// <summary>The two largest logits.</summary>
-internal static class Margins
-{
-    /// <summary>The index of the largest logit, and how far the second largest is below it.</summary>
-    public static (int Token, float Margin) Best(ReadOnlySpan<float> logits)
-    {
-        var (best, second) = (0, float.NegativeInfinity);
-        for (var i = 1; i < logits.Length; i++)
-        {
-            if (logits[i] > logits[best]) (best, second) = (i, logits[best]);
-            else second = Math.Max(second, logits[i]);
-        }
-        return (best, logits[best] - second);
     }
 }

@@ -22,6 +22,8 @@ internal static class RequestTargets
         "Host: localhost:" + Port, "host: 127.0.0.1:" + Port, "Host: evil.example", "Last-Event-ID: 2147483647", "Last-Event-ID: -1",
         "Last-Event-ID: 0", "\r\n\r\n", "\r\n", ":", " ", "\0", "Connection: close"];
 
+    private static readonly Texts s_texts = new(Encoding.Latin1, Changes: 4, Part: 20, Longest: 20_000);
+
     /// <summary>Gets the targets.</summary>
     public static IReadOnlyList<Target> All { get; } =
     [
@@ -43,22 +45,6 @@ internal static class RequestTargets
             throw new NlftException("request", status, $"another request than one that gets '{status}'", "Send the next one.");
     }
 
-    private static byte[] Heads(Draw random, byte[] input)
-    {
-        if (random.Next(3) == 0) return Bytes.Mutate(random, input);
-        var text = new StringBuilder(Encoding.Latin1.GetString(input));
-        for (var changes = random.Next(1, 4); changes > 0; changes--)
-        {
-            var at = random.Next(text.Length + 1);
-            var length = Math.Min(random.Next(1, 20), text.Length - at);
-            switch (random.Next(4))
-            {
-                case 0: text.Remove(at, length); break;
-                case 1 when text.Length < 20_000: text.Insert(random.Next(text.Length + 1), text.ToString(at, length)); break;
-                case 2 when random.HasWords && random.Next(3) == 0: text.Insert(at, random.Word()); break;
-                default: text.Insert(at, s_heads[random.Next(s_heads.Length)]); break;
-            }
-        }
-        return Encoding.Latin1.GetBytes(text.ToString());
-    }
+    private static byte[] Heads(Draw random, byte[] input) => random.Next(3) == 0 ? Bytes.Mutate(random, input)
+        : s_texts.Mutate(random, input, s_heads);
 }

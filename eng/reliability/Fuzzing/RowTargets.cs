@@ -9,6 +9,8 @@ internal static class RowTargets
     private static readonly string[] s_cells = ["\"", "\"\"", "\"a\nb\"", ",", "\t", ";", "\r", "\n", "\r\n", "", " ", "\uFEFF", "\0", "Question",
         "Answer", "=1+1", "a\"b", "\"a\"b", "\u00e9\u2028"];
 
+    private static readonly Texts s_texts = new(Encoding.UTF8, Changes: 5, Part: 20, Longest: 8000);
+
     /// <summary>Gets the targets.</summary>
     public static IReadOnlyList<Target> All { get; } =
     [
@@ -42,22 +44,6 @@ internal static class RowTargets
     }
 
     /// <summary>Changes a field, or moves, repeats or removes one, or changes bytes.</summary>
-    private static byte[] Cells(Draw random, byte[] input)
-    {
-        if (random.Next(3) == 0) return Bytes.Mutate(random, input);
-        var text = new StringBuilder(Encoding.UTF8.GetString(input));
-        for (var changes = random.Next(1, 5); changes > 0; changes--)
-        {
-            var at = random.Next(text.Length + 1);
-            var length = Math.Min(random.Next(1, 20), text.Length - at);
-            switch (random.Next(4))
-            {
-                case 0: text.Remove(at, length); break;
-                case 1 when text.Length < 8000: text.Insert(random.Next(text.Length + 1), text.ToString(at, length)); break;
-                case 2 when random.HasWords && random.Next(3) == 0: text.Insert(at, random.Word()); break;
-                default: text.Insert(at, s_cells[random.Next(s_cells.Length)]); break;
-            }
-        }
-        return Encoding.UTF8.GetBytes(text.ToString());
-    }
+    private static byte[] Cells(Draw random, byte[] input) => random.Next(3) == 0 ? Bytes.Mutate(random, input)
+        : s_texts.Mutate(random, input, s_cells);
 }

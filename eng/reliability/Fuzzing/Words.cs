@@ -20,27 +20,16 @@ internal static class Words
         "\\",
     ];
 
+    private static readonly Texts s_texts = new(Encoding.UTF8, Changes: 6, Part: 40, Longest: 8000);
+
     /// <summary>Inserts one to five elements, or moves, repeats or removes parts of the text.</summary>
-    public static byte[] Mutate(Draw random, byte[] input)
-    {
-        if (random.Next(5) == 0) return Bytes.Mutate(random, input);
-        var text = new StringBuilder(Encoding.UTF8.GetString(input));
-        for (var changes = random.Next(1, 6); changes > 0; changes--)
+    public static byte[] Mutate(Draw random, byte[] input) => random.Next(5) == 0 ? Bytes.Mutate(random, input)
+        : s_texts.Mutate(random, input, kind => kind switch
         {
-            var at = random.Next(text.Length + 1);
-            var length = Math.Min(random.Next(1, 40), text.Length - at);
-            switch (random.Next(4))
-            {
-                case 0: text.Remove(at, length); break;
-                case 1 when text.Length < 8000: text.Insert(random.Next(text.Length + 1), text.ToString(at, length)); break;
-                case 2 when random.Next(30) == 0: text.Insert(at,
-                    string.Concat(Enumerable.Repeat(s_pieces[random.Next(s_pieces.Length)], random.Next(1, 500)))); break;
-                case 3 when random.HasWords && random.Next(2) == 0: text.Insert(at, Use(random, random.Word())); break;
-                default: text.Insert(at, s_pieces[random.Next(s_pieces.Length)]); break;
-            }
-        }
-        return Encoding.UTF8.GetBytes(text.ToString());
-    }
+            2 when random.Next(30) == 0 => string.Concat(Enumerable.Repeat(s_pieces[random.Next(s_pieces.Length)], random.Next(1, 500))),
+            3 when random.HasWords && random.Next(2) == 0 => Use(random, random.Word()),
+            _ => s_pieces[random.Next(s_pieces.Length)],
+        });
 
     /// <summary>Uses a word as a filter, a method, a test, an argument, a variable or a statement.</summary>
     private static string Use(Draw random, string word) => random.Next(8) switch

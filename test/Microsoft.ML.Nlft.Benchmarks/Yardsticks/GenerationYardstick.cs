@@ -70,5 +70,6 @@ internal static class GenerationYardstick
         });
     }
 
-    private static string Rate(double tokensPerSecond) => string.Create(CultureInfo.InvariantCulture, $"{tokensPerSecond:0.0} tokens/s");
+    /// <summary>Formats a rate.</summary>
+    public static string Rate(double tokensPerSecond) => string.Create(CultureInfo.InvariantCulture, $"{tokensPerSecond:0.0} tokens/s");
 }

@@ -56,8 +56,8 @@ internal static class LlamaCppYardstick
         int[] Prompt(int sequence) => [.. Enumerable.Range(0, work.Prompt).Select(i => 3 + sequence + i % 1000)];
 
         void Add(string what, int tokens, double seconds, double baseline) =>
-            table.Add($"{name}, {what}", Rate(tokens / seconds), $"llama.cpp {Rate(tokens / baseline)}", baseline / seconds, "1",
-                baseline >= seconds);
+            table.Add($"{name}, {what}", GenerationYardstick.Rate(tokens / seconds),
+                $"llama.cpp {GenerationYardstick.Rate(tokens / baseline)}", baseline / seconds, "1", baseline >= seconds);
     }
 
     private static (double Prompts, double Tokens) Ours(ICausalLanguageModel model, int[][] prompts, int tokens)
@@ -97,6 +97,4 @@ internal static class LlamaCppYardstick
         GgufExport.Write(folder, null, path, new() { Type = type });
         return path;
     }
-
-    private static string Rate(double tokensPerSecond) => string.Create(CultureInfo.InvariantCulture, $"{tokensPerSecond:0.0} tokens/s");
 }
