@@ -13,8 +13,8 @@ internal sealed class TorchForwardPass : IForwardPass
     private readonly List<Tensor> _owned = [];
     private readonly PassContext _context;
     private readonly PackedAttention _attention;
-    private readonly int[] _firsts; // of every sequence among the R response rows, and R at the end
-    private readonly Tensor _predicting, _targets, _logSums;
+    private readonly AskedTokens _asked;
+    private readonly Tensor _predicting, _tokens, _logSums; // the R rows that predict a response token, what is asked for there [R, K], and [R, 1]
     private readonly Graph?[] _graphs; // of every layer from the lowest trainable one on
     private readonly Graph _top; // the final norm, at the rows that predict a response token: the last layer gives these alone
     private readonly Tensor? _embedded; // with its graph when the embedding is trained
@@ -25,14 +25,15 @@ internal sealed class TorchForwardPass : IForwardPass
     {
         (_model, _usable) = (model, keep);
         var batch = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
-        (var rows, var targets, _firsts) = batch.Responses(sequences);
+        _asked = AskedTokens.Of(sequences, model.Configuration);
         _attention = new PackedAttention(model.Configuration, batch, model.Context);
         _graphs = new Graph?[model.Network.Layers.Length];
         using var scope = NewDisposeScope();
         using var off = no_grad();
         try
         {
-            (_predicting, _targets) = (Own(model.Context.Indices(rows)), Own(model.Context.Indices(targets)));
+            (_predicting, _tokens) = (Own(model.Context.Indices(_asked.PackedRows)), Own(model.Context.Indices(Padded(_asked.Tokens, own: true))
+                .reshape(_asked.Rows, _asked.Widest)));
             var (rotation, sliding) = (Own(model.Rope.Rows(batch)), model.SlidingRope?.Rows(batch));
             var dropout = keep && model.Lora is { Dropout: > 0 } ? new Dropout(batch, model.Network.Adapted, model.Context.Device) : null;
             if (dropout is not null) Own(dropout.Keys);
@@ -54,8 +55,8 @@ internal sealed class TorchForwardPass : IForwardPass
             }
             _top = new Graph(Own(x.detach()), needsGradient: keep);
             using (set_grad_enabled(keep)) _top.Output = Own(Top());
-            var results = model.Network.Head.Forward(_top.Output.detach(), _targets);
-            _logSums = Own(results.narrow(0, 1, 1).squeeze(0));
+            var results = model.Network.Head.Forward(_top.Output.detach(), _tokens, _asked.Likeliest);
+            _logSums = Own(results.narrow(1, _asked.Widest, 1));
             Scores = ReadScores(results, hiddenStates ? _top.Output.detach().narrow(1, 0, model.Configuration.HiddenSize) : null);
 
             Tensor Top() => model.Network.Head.Input(_context, model.Network.FinalNorm.Forward(_top.Input), _predicting);
@@ -73,7 +74,7 @@ internal sealed class TorchForwardPass : IForwardPass
     {
         if (!_usable) throw new InvalidOperationException("A forward pass can be differentiated once.");
         _usable = false;
-        _model.Run(() => Backward(PackedBatch.Flatten(coefficients, _firsts), cancellationToken));
+        _model.Run(() => Backward(_asked.Flatten(coefficients), cancellationToken));
     }
 
     public void Dispose()
@@ -88,9 +89,9 @@ internal sealed class TorchForwardPass : IForwardPass
     {
         using var scope = NewDisposeScope();
         var network = _model.Network;
-        var c = tensor(coefficients, [coefficients.Length], device: _model.Context.Device);
+        var c = tensor(Padded(coefficients), [_asked.Rows, _asked.Widest], device: _model.Context.Device);
         Tensor gradient;
-        using (no_grad()) gradient = network.Head.Backward(_top.Output!.detach(), _targets, _logSums, c).to_type(_model.Context.ComputeType);
+        using (no_grad()) gradient = network.Head.Backward(_top.Output!.detach(), _tokens, _logSums, c).to_type(_model.Context.ComputeType);
         gradient = _top.Backward(gradient);
         for (var i = _graphs.Length - 1; i >= network.FirstTrainable; i--)
         {
@@ -123,15 +124,41 @@ internal sealed class TorchForwardPass : IForwardPass
     /// <summary>Returns the rows whose outputs are needed, null for all: after the last layer, only those that predict.</summary>
     private Tensor? RowsOf(int layer) => layer == _graphs.Length - 1 ? _predicting : null;
 
-    private List<TokenScores> ReadScores(Tensor results, Tensor? hidden)
+    /// <summary>
+    /// Brings values of the asked tokens to the same number for every row, [R x K]: fills up with 0, or with the row's first value.
+    /// </summary>
+    private T[] Padded<T>(T[] values, bool own = false)
     {
-        int count = _firsts[^1], width = _model.Configuration.HiddenSize;
+        var padded = new T[_asked.Rows * _asked.Widest];
+        for (var row = 0; row < _asked.Rows; row++)
+        {
+            var first = _asked.Firsts[row];
+            var target = padded.AsSpan(row * _asked.Widest, _asked.Widest);
+            if (own) target.Fill(values[first]);
+            values.AsSpan(first, _asked.Firsts[row + 1] - first).CopyTo(target);
+        }
+        return padded;
+    }
+
+    /// <summary>Reads the columns of <see cref="TokenHead.Forward"/>.</summary>
+    private IReadOnlyList<TokenScores> ReadScores(Tensor results, Tensor? hidden)
+    {
+        int columns = (int)results.shape[1], count = _asked.Likeliest, width = _model.Configuration.HiddenSize;
         var values = TorchLanguageModel.ToHost(results);
         var states = hidden is null ? [] : TorchLanguageModel.ToHost(hidden);
-        return [.. Enumerable.Range(0, _firsts.Length - 1).Select(s => (First: _firsts[s], End: _firsts[s + 1])).Select(part => new TokenScores(
-            values[part.First..part.End],
-            [.. values[(2 * count + part.First)..(2 * count + part.End)].Select(flag => flag > 0)],
-            hidden is null ? default : states.AsMemory((part.First * width)..(part.End * width))))];
+        var logProbabilities = new float[_asked.Tokens.Length];
+        var mostLikely = new bool[_asked.Rows];
+        var (ids, likely) = (new int[_asked.Rows * count], new float[_asked.Rows * count]);
+        for (var row = 0; row < _asked.Rows; row++)
+        {
+            var result = values.AsSpan(row * columns, columns);
+            result[..(_asked.Firsts[row + 1] - _asked.Firsts[row])].CopyTo(logProbabilities.AsSpan(_asked.Firsts[row]));
+            mostLikely[row] = result[_asked.Widest + 1] > 0;
+            result.Slice(_asked.Widest + 2, count).CopyTo(likely.AsSpan(row * count));
+            for (var i = 0; i < count; i++) ids[row * count + i] = (int)result[_asked.Widest + 2 + count + i];
+        }
+        return _asked.Scores(logProbabilities, mostLikely, count == 0 ? null : new LikeliestTokens(count, ids, likely), hidden is null ? null
+            : s => states.AsMemory((_asked.RowFirsts[s] * width)..(_asked.RowFirsts[s + 1] * width)));
     }
 
     private Tensor Own(Tensor tensor)

@@ -45,13 +45,17 @@ internal sealed class LinearModel : ICausalLanguageModel
         IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default)
     {
         var packed = PackedBatch.Create([.. batch.Select(sequence => sequence.Tokens)], Configuration);
-        var (rows, targets, firsts) = packed.Responses(batch);
-        var hidden = rows.Select(row => Hidden(packed.Tokens[row])).ToArray();
-        var logits = hidden.Select(Logits).ToArray();
-        return [.. batch.Select((_, s) => Enumerable.Range(firsts[s], firsts[s + 1] - firsts[s])).Select(part => new TokenScores(
-            [.. part.Select(i => logits[i][targets[i]] - LogSum(logits[i]))],
-            [.. part.Select(i => logits[i][targets[i]] >= logits[i].Max())],
-            hiddenStates ? part.SelectMany(i => hidden[i]).ToArray() : default))];
+        var asked = AskedTokens.Of(batch, Configuration);
+        var hidden = asked.PackedRows.Select(row => Hidden(packed.Tokens[row])).ToArray();
+        var logProbabilities = hidden.Select(Logits).Select(row => Array.ConvertAll(row, z => z - LogSum(row))).ToArray();
+        var likeliest = logProbabilities.Select(row => Enumerable.Range(0, row.Length).OrderByDescending(id => row[id]).Take(asked.Likeliest).ToArray())
+            .ToArray();
+        return asked.Scores(
+            [.. logProbabilities.SelectMany((row, i) => asked.Tokens[asked.Firsts[i]..asked.Firsts[i + 1]].Select(id => row[id]))],
+            [.. logProbabilities.Select((row, i) => row[asked.Tokens[asked.Firsts[i]]] >= row.Max())],
+            new LikeliestTokens(asked.Likeliest, [.. likeliest.SelectMany(ids => ids)],
+                [.. likeliest.SelectMany((ids, i) => ids.Select(id => logProbabilities[i][id]))]),
+            hiddenStates ? s => hidden[asked.RowFirsts[s]..asked.RowFirsts[s + 1]].SelectMany(row => row).ToArray() : null);
     }
 
     public IForwardPass Forward(IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
@@ -166,10 +170,12 @@ internal sealed class LinearModel : ICausalLanguageModel
         {
             foreach (var (sequence, row) in batch.Zip(coefficients))
             {
-                for (var t = 0; t < row.Length; t++)
+                var perToken = row.Length / sequence.ResponseLength;
+                for (var i = 0; i < row.Length; i++)
                 {
+                    var (t, k) = (i / perToken, i % perToken);
                     var tokens = sequence.Tokens.Span[(sequence.PromptLength + t - 1)..];
-                    model.AddGradient(tokens[0], tokens[1], row.Span[t]);
+                    model.AddGradient(tokens[0], k == 0 ? tokens[1] : sequence.Candidates.Span[t * (perToken - 1) + k - 1], row.Span[i]);
                 }
             }
         }

@@ -4,7 +4,7 @@ namespace Microsoft.ML.Nlft.Engines;
 
 /// <summary>
 /// A causal language model on an engine: the narrow contract between tensors and the rest of the library. An engine scores tokens and
-/// back-propagates one coefficient per token; it knows nothing about objectives, prompts or schedules.
+/// back-propagates a coefficient for each; it knows nothing about objectives, prompts or schedules.
 /// </summary>
 /// <remarks>
 /// Not thread-safe: the caller serializes calls. Results depend neither on the number of threads nor, beyond rounding, on how sequences are split
@@ -77,10 +77,14 @@ public interface IForwardPass : IDisposable
     IReadOnlyList<TokenScores> Scores { get; }
 
     /// <summary>
-    /// Adds the gradient of a loss to the accumulated gradients. The loss enters by its gradient with respect to the logits at the
-    /// positions that predict the response tokens: c_t (softmax - onehot(y_t)); that is, the loss -sum c_t log p_t with c constant.
+    /// Adds the gradient of a loss to the accumulated gradients. The loss is -sum c_tk log p(k | position t) with c constant, over the response
+    /// token and the candidates k of every position: its gradient with respect to the logits there is (sum_k c_tk) softmax - sum_k c_tk onehot(k)
+    /// (docs/method.md, section 3).
     /// </summary>
-    /// <param name="coefficients">For every sequence its n coefficients c_t (docs/method.md, section 3); an empty entry counts as zeros.</param>
+    /// <param name="coefficients">
+    /// For every sequence n coefficients, of its response tokens; or n (1 + K), at every position that of the response token and then those of its
+    /// <see cref="TokenSequence.Candidates"/>. An empty entry counts as zeros.
+    /// </param>
     /// <param name="cancellationToken">
     /// Observed between layers; a cancelled call leaves the gradients unusable until they are applied or cleared.
     /// </param>

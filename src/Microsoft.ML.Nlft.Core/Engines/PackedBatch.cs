@@ -73,47 +73,4 @@ public sealed class PackedBatch
         TokenCheck.RequireInVocabulary(tokens, "next tokens", configuration);
         return new PackedBatch(tokens, [.. Enumerable.Range(0, tokens.Length + 1)], positions, new ulong[tokens.Length]);
     }
-
-    /// <summary>Finds the R rows that predict a response token.</summary>
-    /// <param name="sequences">The sequences that were packed.</param>
-    /// <returns>The rows, the token that each predicts, and the first of these rows per sequence, followed by R.</returns>
-    public (int[] Rows, int[] Targets, int[] Firsts) Responses(IReadOnlyList<TokenSequence> sequences)
-    {
-        var firsts = new int[sequences.Count + 1];
-        for (var s = 0; s < sequences.Count; s++) firsts[s + 1] = firsts[s] + sequences[s].ResponseLength;
-        var (rows, targets) = (new int[firsts[^1]], new int[firsts[^1]]);
-        for (var s = 0; s < sequences.Count; s++)
-        {
-            for (var t = 0; t < sequences[s].ResponseLength; t++)
-            {
-                var row = Starts[s] + sequences[s].PromptLength + t;
-                (rows[firsts[s] + t], targets[firsts[s] + t]) = (row - 1, Tokens[row]);
-            }
-        }
-        return (rows, targets, firsts);
-    }
-
-    /// <summary>Concatenates the coefficients of a backward pass.</summary>
-    /// <param name="coefficients">One entry per sequence with a coefficient per response token; an empty entry counts as zeros.</param>
-    /// <param name="firsts">The first response token of every sequence, followed by R, as <see cref="Responses"/> returns it.</param>
-    /// <returns>R values.</returns>
-    /// <exception cref="ArgumentException">The numbers of entries or coefficients do not fit.</exception>
-    public static float[] Flatten(IReadOnlyList<ReadOnlyMemory<float>> coefficients, int[] firsts)
-    {
-        if (coefficients.Count != firsts.Length - 1)
-            throw new ArgumentException($"{coefficients.Count} coefficient rows for {firsts.Length - 1} sequences.", nameof(coefficients));
-        var flat = new float[firsts[^1]];
-        for (var s = 0; s < coefficients.Count; s++)
-        {
-            var n = firsts[s + 1] - firsts[s];
-            if (coefficients[s].Length == 0) continue;
-            if (coefficients[s].Length != n)
-            {
-                throw new ArgumentException($"{coefficients[s].Length} coefficients for the {n} response tokens of sequence {s}.",
-                    nameof(coefficients));
-            }
-            coefficients[s].Span.CopyTo(flat.AsSpan(firsts[s]));
-        }
-        return flat;
-    }
 }

@@ -21,4 +21,10 @@ public sealed class TokenScores
     /// <see cref="IForwardPass"/> are valid until it is disposed; those of <see cref="ICausalLanguageModel.Score"/> stay valid.
     /// </summary>
     public ReadOnlyMemory<float> HiddenStates { get; }
+
+    /// <summary>The log-probabilities of <see cref="TokenSequence.Candidates"/>, n x K; empty without candidates.</summary>
+    public float[] CandidateLogProbabilities { get; init; } = [];
+
+    /// <summary>The likeliest tokens at every position; null unless <see cref="TokenSequence.Likeliest"/> asks for them.</summary>
+    public LikeliestTokens? Likeliest { get; init; }
 }

@@ -30,4 +30,30 @@ public sealed record TokenSequence
     /// do not depend on how rows are split into batches.
     /// </summary>
     public ulong DropoutSeed { get; init; }
+
+    /// <summary>
+    /// Further tokens to score beside y_t: n x K ids, those of every response position in turn; an id may appear more than once. Default: none.
+    /// </summary>
+    /// <exception cref="ArgumentException">The number of ids is not a multiple of n.</exception>
+    public ReadOnlyMemory<int> Candidates
+    {
+        get;
+        init => field = value.Length % ResponseLength == 0 ? value
+            : throw new ArgumentException($"{value.Length} candidates for {ResponseLength} response tokens.", nameof(value));
+    }
+
+    /// <summary>Number of likeliest tokens to find at every response position, 0 or more; at most the vocabulary is found. Default 0.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The number is negative.</exception>
+    public int Likeliest
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            field = value;
+        }
+    }
+
+    /// <summary>K, the candidates of every response position.</summary>
+    public int CandidatesPerToken => Candidates.Length / ResponseLength;
 }

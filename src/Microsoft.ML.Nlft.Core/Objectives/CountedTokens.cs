@@ -12,6 +12,10 @@ internal static class CountedTokens
         Judge = Of(scores.Judge, counted),
         Standard = Of(scores.Standard, counted),
         HiddenStates = Of(scores.HiddenStates.ToArray(), counted),
+        Candidates = scores.Candidates is not { } candidates ? null : candidates with
+        {
+            Ids = Of(candidates.Ids, counted), Source = Of(candidates.Source, counted), Base = Of(candidates.Base, counted),
+        },
     };
 
     /// <summary>Returns a result of n tokens: those that do not count have the weight and the coefficient 0.</summary>
@@ -21,6 +25,7 @@ internal static class CountedTokens
     {
         Coefficients = Spread(result.Coefficients, counted),
         JudgeCoefficients = Spread(result.JudgeCoefficients, counted),
+        CandidateCoefficients = Spread(result.CandidateCoefficients, counted),
         Tokens = Spread(result.Tokens, counted),
     };
 
@@ -34,12 +39,15 @@ internal static class CountedTokens
         return [.. kept];
     }
 
+    /// <summary>Puts the values back in the places of the tokens that count; a number that does not fit stays for the caller to refuse.</summary>
     private static T[] Spread<T>(T[] values, ReadOnlySpan<bool> counted)
     {
-        if (values.Length != counted.Count(true)) return values; // none, or a number that the caller refuses
-        var all = new T[counted.Length];
-        for (int t = 0, next = 0; t < all.Length; t++)
-            if (counted[t]) all[t] = values[next++];
+        var count = counted.Count(true);
+        if (values.Length == 0 || values.Length % count != 0) return values;
+        var width = values.Length / count;
+        var all = new T[counted.Length * width];
+        for (int t = 0, next = 0; t < counted.Length; t++)
+            if (counted[t]) values.AsSpan(width * next++, width).CopyTo(all.AsSpan(t * width));
         return all;
     }
 }

@@ -33,6 +33,15 @@ public interface ITokenObjective
     /// <summary>Whether <see cref="Evaluate"/> reads the base context's hidden states.</summary>
     bool NeedsHiddenStates(Polarity polarity);
 
+    /// <summary>Further tokens at every position that <see cref="Evaluate"/> reads and can give coefficients. Default: none.</summary>
+    CandidateSource Candidates(Polarity polarity) => default;
+
+    /// <summary>
+    /// When the contexts that are scored and not trained are scored again, unless <c>FineTuneOptions.Refresh</c> says so. Default: every
+    /// step, as published for <see cref="NaturalLanguageObjective"/>.
+    /// </summary>
+    ContextRefresh Refresh => ContextRefresh.EveryStep;
+
     /// <summary>Computes the loss of one response and its coefficients.</summary>
     TokenObjectiveResult Evaluate(ExampleScores scores);
 }
@@ -52,6 +61,9 @@ public sealed record ExampleScores
     /// <summary>log s_t, n values; empty when not scored.</summary>
     public double[] Standard { get; init; } = [];
 
+    /// <summary>The candidates that the objective asks for; null without.</summary>
+    public CandidateScores? Candidates { get; init; }
+
     /// <summary>
     /// h_t of the base context, n x H row-major; empty when not required. In training they are valid only during
     /// <see cref="ITokenObjective.Evaluate"/>.
@@ -65,11 +77,17 @@ public sealed record TokenObjectiveResult
     /// <summary>L of docs/method.md, section 2, including the scale; finite.</summary>
     public required double Loss { get; init; }
 
-    /// <summary>c_t for the base context, n values: the gradient of the loss with respect to the logits is c_t (softmax - onehot).</summary>
+    /// <summary>c_t of the response tokens in the base context, n values: without candidates, the gradient is c_t (softmax - onehot).</summary>
     public required double[] Coefficients { get; init; }
 
     /// <summary>c_t for the judge context's tokens, n values; empty unless the objective trains that context.</summary>
     public double[] JudgeCoefficients { get; init; } = [];
+
+    /// <summary>
+    /// c_tk of the candidates in the base context, n x K; empty: zeros, which they must be if the base context itself named the candidates. The
+    /// gradient with respect to the logits is (c_t + sum_k c_tk) softmax - c_t onehot(y_t) - sum_k c_tk onehot(k).
+    /// </summary>
+    public double[] CandidateCoefficients { get; init; } = [];
 
     /// <summary>Role and weight of every token, n entries.</summary>
     public required TokenSaliency[] Tokens { get; init; }

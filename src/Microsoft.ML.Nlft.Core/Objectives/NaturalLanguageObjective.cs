@@ -8,8 +8,9 @@ namespace Microsoft.ML.Nlft.Objectives;
 /// </summary>
 /// <remarks>
 /// Correct: L = scale [-(1/n) sum w log b - (1/n) sum log b]. Incorrect: L = scale [-(1/n) sum w log q] with q = 1 - b on salient tokens and b
-/// elsewhere. Only b carries gradient; j, s, hidden states and weights are constants. Everything is computed per response from log-probabilities,
-/// independently of the batch; b = 0, b = 1 and j = b = 0 give finite numbers.
+/// elsewhere; with <see cref="SalientTarget.Teacher"/>, log q on salient tokens gives way to -KL(q || b) from the standard context. Only b carries
+/// gradient; j, s, hidden states and weights are constants. Everything is computed per response from log-probabilities, independently of the batch;
+/// b = 0, b = 1 and j = b = 0 give finite numbers.
 /// </remarks>
 public sealed class NaturalLanguageObjective : ITokenObjective
 {
@@ -43,7 +44,14 @@ public sealed class NaturalLanguageObjective : ITokenObjective
     public IReadOnlyList<KeyValuePair<string, string>> Settings => ObjectiveSettings.Of(Options);
 
     /// <inheritdoc/>
-    NaturalLanguageObjectiveOptions? ITokenObjective.Thresholds => Options;
+    NaturalLanguageObjectiveOptions? ITokenObjective.Thresholds => Options.SalientTarget == SalientTarget.Unlikelihood ? Options : null;
+
+    /// <inheritdoc/>
+    public CandidateSource Candidates(Polarity polarity) => polarity == Polarity.Incorrect && Options.SalientTarget == SalientTarget.Teacher
+        ? new(PromptContexts.Standard, Options.TeacherTokens) : default;
+
+    /// <inheritdoc/>
+    public ContextRefresh Refresh => Options.SalientTarget == SalientTarget.Teacher ? ContextRefresh.Once : ContextRefresh.EveryStep;
 
     /// <inheritdoc/>
     public PromptContexts ScoredContexts(Polarity polarity) => polarity == Polarity.Correct
@@ -69,7 +77,9 @@ public sealed class NaturalLanguageObjective : ITokenObjective
         if (NeedsHiddenStates(scores.Polarity)) ScoreChecks.HiddenStates(scores.HiddenStates.Length, n);
         return scores.Polarity == Polarity.Correct
             ? EvaluateCorrect(logB, logS, scores.HiddenStates.Span)
-            : EvaluateIncorrect(logB, ScoreChecks.Context(PromptContexts.Judge, scores.Judge, n), logS, scores.HiddenStates.Span);
+            : EvaluateIncorrect(logB, ScoreChecks.Context(PromptContexts.Judge, scores.Judge, n), logS, scores.HiddenStates.Span,
+                Options.SalientTarget == SalientTarget.Teacher
+                    ? new Distillation(alpha: 0, tail: true, ScoreChecks.Candidates(scores.Candidates, n)) : null);
     }
 
     /// <summary>L = scale [-(1/n) sum w log b - (1/n) sum log b];  c = (scale/n) (w + 1).</summary>
@@ -88,7 +98,7 @@ public sealed class NaturalLanguageObjective : ITokenObjective
             loss += term.Loss - likelihood * TokenTerms.Guarded(logB[t], Options.ZeroGuard);
             tokens[t] = new TokenSaliency(roles[t], weight, factor * (term.Coefficient + likelihood));
         }
-        return Result(factor * loss, tokens, []);
+        return Result(factor * loss, tokens, [], []);
     }
 
     /// <summary>w of a token of a correct response: increases with s, from ordinary tokens through neighbours to salient ones.</summary>
@@ -99,8 +109,10 @@ public sealed class NaturalLanguageObjective : ITokenObjective
         _ => Math.Exp(Options.CorrectOrdinaryExponent * (logS - _logSalientLevel)),
     };
 
-    /// <summary>L = scale [-(1/n) sum w log q];  c = (scale/n) w, on salient tokens -(scale/n) w b/(1-b).</summary>
-    private TokenObjectiveResult EvaluateIncorrect(double[] logB, double[] logJ, double[] logS, ReadOnlySpan<float> hidden)
+    /// <summary>
+    /// L = scale [-(1/n) sum w log q];  c = (scale/n) w, on salient tokens -(scale/n) w b/(1-b), or with a teacher those of its divergence.
+    /// </summary>
+    private TokenObjectiveResult EvaluateIncorrect(double[] logB, double[] logJ, double[] logS, ReadOnlySpan<float> hidden, Distillation? teacher)
     {
         var n = logB.Length;
         var salient = new bool[n];
@@ -117,15 +129,17 @@ public sealed class NaturalLanguageObjective : ITokenObjective
         for (var t = 0; t < n; t++)
         {
             var weight = IncorrectWeight(roles[t], logB[t], logJ[t], logS[t], salientAlone);
-            var term = salient[t] ? TokenTerms.Unlikelihood(weight, logB[t]) : TokenTerms.Likelihood(weight, logB[t], Options.ZeroGuard);
+            var term = !salient[t] ? TokenTerms.Likelihood(weight, logB[t], Options.ZeroGuard)
+                : teacher?.Add(t, logB[t], logS[t], weight, factor) ?? TokenTerms.Unlikelihood(weight, logB[t]);
             loss += term.Loss;
             tokens[t] = new TokenSaliency(roles[t], weight, factor * term.Coefficient);
         }
-        if (!Options.JudgeLikelihood) return Result(factor * loss, tokens, []);
+        var candidates = teacher?.CandidateCoefficients ?? [];
+        if (!Options.JudgeLikelihood) return Result(factor * loss, tokens, [], candidates);
 
         // The likelihood in the judge context: adds -(scale/n) sum log j, with coefficient scale/n on each of its tokens.
         loss -= logJ.Sum(logP => TokenTerms.Guarded(logP, Options.ZeroGuard));
-        return Result(factor * loss, tokens, Array.ConvertAll(logJ, _ => factor));
+        return Result(factor * loss, tokens, Array.ConvertAll(logJ, _ => factor), candidates);
     }
 
     /// <summary>
@@ -147,8 +161,9 @@ public sealed class NaturalLanguageObjective : ITokenObjective
         return roles;
     }
 
-    private static TokenObjectiveResult Result(double loss, TokenSaliency[] tokens, double[] judgeCoefficients) => new()
+    private static TokenObjectiveResult Result(double loss, TokenSaliency[] tokens, double[] judgeCoefficients, double[] candidates) => new()
     {
+        CandidateCoefficients = candidates,
         Loss = loss,
         Coefficients = Array.ConvertAll(tokens, token => token.Coefficient),
         JudgeCoefficients = judgeCoefficients,

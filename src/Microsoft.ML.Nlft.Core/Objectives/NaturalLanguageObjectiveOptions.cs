@@ -75,30 +75,35 @@ public sealed record NaturalLanguageObjectiveOptions
     /// </summary>
     public bool JudgeLikelihood { get; init; }
 
+    /// <summary>What a salient token of an incorrect response teaches. Default <see cref="SalientTarget.Unlikelihood"/>, as published.</summary>
+    public SalientTarget SalientTarget { get; init; }
+
+    /// <summary>
+    /// Likeliest tokens of the teacher, beside the response's own, with <see cref="SalientTarget.Teacher"/>; one bucket holds the rest. 1 or more.
+    /// Default 20.
+    /// </summary>
+    public int TeacherTokens { get; init; } = 20;
+
     /// <summary>Refuses the first option that lies outside its range.</summary>
     internal void Validate()
     {
-        Require(nameof(Scale), Scale, Scale > 0, "above 0");
-        Require(nameof(SalientRatioToBase), SalientRatioToBase, SalientRatioToBase >= 1, "1 or more");
-        Require(nameof(SalientRatioToStandard), SalientRatioToStandard, SalientRatioToStandard >= 0, "0 or more");
-        Require(nameof(MinimumJudgeProbability), MinimumJudgeProbability, MinimumJudgeProbability is >= 0 and < 1, "in [0, 1)");
-        Require(nameof(SalientWeightCenter), SalientWeightCenter, true, "");
-        Require(nameof(MaximumSalientShare), MaximumSalientShare, MaximumSalientShare is >= 0 and <= 1, "in [0, 1]");
-        Require(nameof(IncorrectOrdinaryExponent), IncorrectOrdinaryExponent, IncorrectOrdinaryExponent > 0, "above 0");
-        Require(nameof(SalientLevel), SalientLevel, SalientLevel is > 0 and < 1, "in (0, 1)");
-        Require(nameof(CorrectSalientExponent), CorrectSalientExponent, CorrectSalientExponent > 0, "above 0");
-        Require(nameof(CorrectNeighbourExponent), CorrectNeighbourExponent, CorrectNeighbourExponent > 0, "above 0");
-        Require(nameof(CorrectOrdinaryExponent), CorrectOrdinaryExponent, CorrectOrdinaryExponent > 0, "above 0");
-        Require(nameof(ClusterThreshold), ClusterThreshold, ClusterThreshold is >= 0 and <= 2, "in [0, 2]");
-        Require(nameof(ZeroGuard), ZeroGuard, ZeroGuard is > 0 and < 1, "in (0, 1)");
+        ScoreChecks.Option(nameof(Scale), Scale, Scale > 0, "above 0");
+        ScoreChecks.Option(nameof(SalientRatioToBase), SalientRatioToBase, SalientRatioToBase >= 1, "1 or more");
+        ScoreChecks.Option(nameof(SalientRatioToStandard), SalientRatioToStandard, SalientRatioToStandard >= 0, "0 or more");
+        ScoreChecks.Option(nameof(MinimumJudgeProbability), MinimumJudgeProbability, MinimumJudgeProbability is >= 0 and < 1, "in [0, 1)");
+        ScoreChecks.Option(nameof(SalientWeightCenter), SalientWeightCenter, true, "");
+        ScoreChecks.Option(nameof(MaximumSalientShare), MaximumSalientShare, MaximumSalientShare is >= 0 and <= 1, "in [0, 1]");
+        ScoreChecks.Option(nameof(IncorrectOrdinaryExponent), IncorrectOrdinaryExponent, IncorrectOrdinaryExponent > 0, "above 0");
+        ScoreChecks.Option(nameof(SalientLevel), SalientLevel, SalientLevel is > 0 and < 1, "in (0, 1)");
+        ScoreChecks.Option(nameof(CorrectSalientExponent), CorrectSalientExponent, CorrectSalientExponent > 0, "above 0");
+        ScoreChecks.Option(nameof(CorrectNeighbourExponent), CorrectNeighbourExponent, CorrectNeighbourExponent > 0, "above 0");
+        ScoreChecks.Option(nameof(CorrectOrdinaryExponent), CorrectOrdinaryExponent, CorrectOrdinaryExponent > 0, "above 0");
+        ScoreChecks.Option(nameof(ClusterThreshold), ClusterThreshold, ClusterThreshold is >= 0 and <= 2, "in [0, 2]");
+        ScoreChecks.Option(nameof(ZeroGuard), ZeroGuard, ZeroGuard is > 0 and < 1, "in (0, 1)");
+        ScoreChecks.Option(nameof(TeacherTokens), TeacherTokens, TeacherTokens >= 1, "1 or more");
+        if (!Enum.IsDefined(SalientTarget))
+            throw new NlftException($"option {nameof(SalientTarget)}", $"{(int)SalientTarget}", "Unlikelihood or Teacher", "Choose one of them.");
         if (!Enum.IsDefined(ClusterRule))
             throw new NlftException($"option {nameof(ClusterRule)}", $"{(int)ClusterRule}", "Dissimilar, Similar or None", "Choose one of them.");
-    }
-
-    private static void Require(string option, double value, bool inRange, string range)
-    {
-        if (inRange && double.IsFinite(value)) return;
-        throw new NlftException($"option {option}", FormattableString.Invariant($"{value}"), $"a finite number {range}".TrimEnd(),
-            "Set it within the range, or leave it out for the published value.");
     }
 }

@@ -38,15 +38,17 @@ internal static class ObjectiveInput
         }
 
         var n = example.Response.Length;
+        var others = objective.Candidates(scores.Polarity).Context == PromptContexts.Base ? 0 : n * scores.Candidates?.Count ?? 0;
         if (result.Coefficients.Length != n || (result.JudgeCoefficients.Length is var judged && judged != 0 && judged != n)
-            || result.Tokens.Length != n)
+            || (result.CandidateCoefficients.Length is var given && given != 0 && given != others) || result.Tokens.Length != n)
         {
             throw new InvalidOperationException($"The {objective.Name} objective gave {result.Coefficients.Length} base coefficients, " +
-                $"{result.JudgeCoefficients.Length} judge coefficients and {result.Tokens.Length} tokens for the {n} tokens of {place}.");
+                $"{result.JudgeCoefficients.Length} judge coefficients, {result.CandidateCoefficients.Length} candidate coefficients and " +
+                $"{result.Tokens.Length} tokens for the {n} tokens and {others} candidates of {place}.");
         }
         if (!double.IsFinite(result.Loss))
             throw new NlftException($"{place}, {objective.Name} loss", Show(result.Loss), "a finite number", remedy) { NotFinite = true };
-        foreach (var coefficient in result.Coefficients.Concat(result.JudgeCoefficients))
+        foreach (var coefficient in result.Coefficients.Concat(result.JudgeCoefficients).Concat(result.CandidateCoefficients))
         {
             if (!float.IsFinite((float)coefficient))
                 throw new NlftException($"{place}, {objective.Name} coefficient", Show(coefficient), "a finite number", remedy) { NotFinite = true };

@@ -44,4 +44,23 @@ internal static class ScoreChecks
                 "Ask the engine for hidden states when NeedsHiddenStates says so.");
         }
     }
+
+    /// <summary>Checks that there are candidates for n tokens, K at each.</summary>
+    /// <exception cref="NlftException">They are missing, or their number is not n x K.</exception>
+    public static CandidateScores Candidates(CandidateScores? candidates, int n)
+    {
+        if (candidates is not null && candidates.Base.Length == n * candidates.Count && candidates.Source.Length == n * candidates.Count)
+            return candidates;
+        throw new NlftException("candidates of the response", candidates is null ? "none" : $"{candidates.Base.Length} log-probabilities",
+            candidates is null ? "the likeliest tokens of every position" : $"{n * candidates.Count}, {candidates.Count} at each of {n} positions",
+            "Ask the engine for the tokens that Candidates names.");
+    }
+
+    /// <summary>Refuses an option of an objective that lies outside its range.</summary>
+    public static void Option(string name, double value, bool inRange, string range)
+    {
+        if (inRange && double.IsFinite(value)) return;
+        throw new NlftException($"option {name}", FormattableString.Invariant($"{value}"), $"a finite number {range}".TrimEnd(),
+            "Set it within the range, or leave it out for the published value.");
+    }
 }

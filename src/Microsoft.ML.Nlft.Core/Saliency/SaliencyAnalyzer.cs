@@ -35,7 +35,7 @@ public sealed class SaliencyAnalyzer
     /// <param name="model">Any loaded model.</param>
     /// <param name="objective">The objective to look through.</param>
     /// <param name="batchSize">Rows scored together.</param>
-    /// <param name="likelyTokens">Whether to read the likeliest other tokens too, which decodes every response once more.</param>
+    /// <param name="likelyTokens">Whether to read the likeliest other tokens too.</param>
     internal static SaliencyAnalyzer ForMap(
         ICausalLanguageModel model, ITokenObjective objective, int batchSize = 4, bool likelyTokens = false) => new(model, objective, batchSize)
     {
@@ -61,18 +61,30 @@ public sealed class SaliencyAnalyzer
     {
         cancellationToken.ThrowIfCancellationRequested();
         var contexts = Array.ConvertAll(batch, Contexts);
-        var sequences = batch.SelectMany((example, i) => contexts[i].Select(example.Sequence)).ToArray();
-        var scored = _model.Score(sequences, batch.Any(NeedsHiddenStates), cancellationToken);
-        var likely = ReadsLikelyTokens ? LikelyTokens.Of(_model, sequences, cancellationToken) : null;
+        var scored = Score([.. batch.SelectMany((example, i) => contexts[i].Select(context => Sequence(example, context)))]);
         var next = 0;
-        return [.. batch.Select((example, i) =>
+        var scores = contexts.Select(named => named.ToDictionary(context => context, _ => scored[next++])).ToArray();
+
+        // What another context named is scored in the base context once more.
+        var others = batch.Select((example, i) => CandidateScoring.BaseSequence(_objective, example, context => scores[i][context]))
+            .Select((sequence, i) => (Sequence: sequence, Row: i)).Where(other => !other.Sequence.Candidates.IsEmpty).ToArray();
+        var again = others.Length == 0 ? [] : Score([.. others.Select(other => other.Sequence)]);
+        var withCandidates = others.Select((other, i) => (other.Row, Scores: again[i])).ToDictionary(other => other.Row, other => other.Scores);
+
+        return [.. batch.Select((example, i) => Evaluate(example, scores[i], withCandidates.GetValueOrDefault(i)) with
         {
-            var places = contexts[i].ToDictionary(context => context, _ => next++);
-            return Evaluate(example, places.ToDictionary(place => place.Key, place => scored[place.Value])) with
-            {
-                Likely = likely is null ? null : places.ToDictionary(place => place.Key, place => likely[place.Value]),
-            };
+            Likely = !ReadsLikelyTokens ? null
+                : scores[i].ToDictionary(score => score.Key, score => LikelyTokens.Of(score.Value.Likeliest!, example.Response.Span)),
         })];
+
+        IReadOnlyList<TokenScores> Score(TokenSequence[] sequences) => _model.Score(sequences, batch.Any(NeedsHiddenStates), cancellationToken);
+    }
+
+    /// <summary>The sequence of a context, which asks for the likely tokens of a map and for the candidates of the objective.</summary>
+    private TokenSequence Sequence(EncodedExample example, PromptContexts context)
+    {
+        var sequence = CandidateScoring.Sequence(_objective, example, context);
+        return ReadsLikelyTokens ? sequence with { Likeliest = Math.Max(sequence.Likeliest, LikelyTokens.MostPerPosition + 1) } : sequence;
     }
 
     private bool NeedsHiddenStates(EncodedExample example) => ClusterThresholds is not null || _objective.NeedsHiddenStates(example.Polarity);
@@ -83,7 +95,7 @@ public sealed class SaliencyAnalyzer
         return Array.FindAll(ExampleCheck.AllContexts, context => needed.HasFlag(context));
     }
 
-    private ExampleSaliency Evaluate(EncodedExample example, Dictionary<PromptContexts, TokenScores> scores)
+    private ExampleSaliency Evaluate(EncodedExample example, Dictionary<PromptContexts, TokenScores> scores, TokenScores? withCandidates)
     {
         const string remedy = "Check the model folder's weights, or leave out the row.";
         double[] LogProbabilities(PromptContexts context) =>
@@ -95,6 +107,8 @@ public sealed class SaliencyAnalyzer
             Base = LogProbabilities(PromptContexts.Base),
             Judge = LogProbabilities(PromptContexts.Judge),
             Standard = LogProbabilities(PromptContexts.Standard),
+            Candidates = CandidateScoring.Read(_objective, example, context =>
+                context == PromptContexts.Base && withCandidates is not null ? withCandidates : scores[context]),
             HiddenStates = NeedsHiddenStates(example) ? scores[PromptContexts.Base].HiddenStates : default,
         };
         var result = ObjectiveInput.Evaluate(_objective, example, input, example.Source, remedy);

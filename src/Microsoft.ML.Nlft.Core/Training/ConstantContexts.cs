@@ -15,7 +15,10 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
     private RowScores[]? _cache;
 
     /// <summary>The scores of one row: null where a context is not needed or is trained.</summary>
-    internal readonly record struct RowScores(TokenScores? Judge, TokenScores? Standard);
+    internal readonly record struct RowScores(TokenScores? Judge, TokenScores? Standard)
+    {
+        public TokenScores? Of(PromptContexts context) => context == PromptContexts.Judge ? Judge : Standard;
+    }
 
     /// <summary>Tokens of all sequences scored so far, on all processes.</summary>
     public long TokensScored { get; set; }
@@ -25,8 +28,11 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
         ? Needed(examples[row]).Sum(context => (long)examples[row].Sequence(context).Tokens.Length) : 0;
 
     /// <summary>Returns the cached scores, the rows of each context concatenated; empty when nothing is cached.</summary>
-    public IReadOnlyList<NamedTensor> Export() => _cache is not { } cache ? []
-        : [Flat("judge", cache.Select(row => row.Judge)), Flat("standard", cache.Select(row => row.Standard))];
+    public IReadOnlyList<NamedTensor> Export() => _cache is not { } cache ? [] : [.. s_contexts.Select(context =>
+    {
+        float[] values = [.. cache.SelectMany(row => Numbers(row.Of(context)))];
+        return new NamedTensor(ExampleCheck.Name(context), [values.Length], values);
+    })];
 
     /// <summary>Restores what <see cref="Export"/> returned.</summary>
     /// <exception cref="NlftException">The scores do not match these rows.</exception>
@@ -34,27 +40,46 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
     {
         TokensScored = tokensScored;
         if (kept.Count == 0) return;
-        NamedTensors.RequireExactly(kept, new[] { PromptContexts.Judge, PromptContexts.Standard }.ToDictionary(ExampleCheck.Name,
-            context => new[] { examples.Where(example => Needed(example).Contains(context)).Sum(example => example.Response.Length) }));
+        NamedTensors.RequireExactly(kept, s_contexts.ToDictionary(ExampleCheck.Name, context => new[] { examples.Sum(row => Count(row, context)) }));
         var (judge, standard) = (Values("judge"), Values("standard"));
-        _cache = [.. examples.Select(example =>
-            new RowScores(Take(example, PromptContexts.Judge, ref judge), Take(example, PromptContexts.Standard, ref standard)))];
+        _cache = [.. examples.Select(example => new RowScores(
+            Take(example, PromptContexts.Judge, ref judge), Take(example, PromptContexts.Standard, ref standard)))];
 
         ReadOnlyMemory<float> Values(string name) => kept.First(tensor => tensor.Name == name).Values;
     }
 
+    private static readonly PromptContexts[] s_contexts = [PromptContexts.Judge, PromptContexts.Standard];
+
+    /// <summary>Scores as numbers: log-probabilities, then the likeliest tokens' ids, which float32 holds exactly below 2^24, and theirs.</summary>
+    private static float[] Numbers(TokenScores? scores) => scores is null ? []
+        : [.. scores.LogProbabilities, .. scores.Likeliest?.Ids.Select(id => (float)id) ?? [], .. scores.Likeliest?.LogProbabilities ?? []];
+
+    /// <summary>How many <see cref="Numbers"/> there are of a context; 0 if the row does not need it.</summary>
+    private int Count(EncodedExample example, PromptContexts context) =>
+        !Needed(example).Contains(context) ? 0 : example.Response.Length * (1 + 2 * Likeliest(example, context));
+
+    /// <summary>The likeliest tokens that a context finds at every position; 0: none.</summary>
+    private int Likeliest(EncodedExample example, PromptContexts context) => !CandidateScoring.Names(objective, example.Polarity, context) ? 0
+        : Math.Min(objective.Candidates(example.Polarity).Count + 1, model.Configuration.VocabularySize);
+
+    /// <summary>Turns the next <see cref="Numbers"/> into scores again.</summary>
     private TokenScores? Take(EncodedExample example, PromptContexts context, ref ReadOnlyMemory<float> rest)
     {
         if (!Needed(example).Contains(context)) return null;
-        var scores = new TokenScores(rest[..example.Response.Length].ToArray(), new bool[example.Response.Length], default);
-        rest = rest[example.Response.Length..];
-        return scores;
-    }
-
-    private static NamedTensor Flat(string name, IEnumerable<TokenScores?> scores)
-    {
-        float[] values = [.. scores.SelectMany(row => row?.LogProbabilities ?? [])];
-        return new NamedTensor(name, [values.Length], values);
+        var (n, likeliest) = (example.Response.Length, Likeliest(example, context));
+        var numbers = rest.Span[..Count(example, context)];
+        rest = rest[numbers.Length..];
+        foreach (var id in numbers.Slice(n, n * likeliest))
+        {
+            if (id >= 0 && id < model.Configuration.VocabularySize) continue;
+            throw new NlftException($"kept {ExampleCheck.Name(context)} context of {example.Source}, likely token", ObjectiveInput.Show(id),
+                $"0 to {model.Configuration.VocabularySize - 1}", "Use another checkpoint, or start anew without ResumeFrom.");
+        }
+        return new TokenScores(numbers[..n].ToArray(), new bool[n], default)
+        {
+            Likeliest = likeliest == 0 ? null : new LikeliestTokens(likeliest,
+                Array.ConvertAll(numbers.Slice(n, n * likeliest).ToArray(), id => (int)id), numbers[(n + n * likeliest)..].ToArray()),
+        };
     }
 
     /// <summary>Scores every row with the current weights and caches the result for <see cref="Score"/>; each process scores its share.</summary>
@@ -70,16 +95,15 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
             _cache = [.. mine];
             return;
         }
-        var all = team.Exchange([.. mine.SelectMany(row =>
-            (float[])[.. row.Judge?.LogProbabilities ?? [], .. row.Standard?.LogProbabilities ?? []])]);
+        var all = team.Exchange([.. mine.SelectMany(row => (float[])[.. Numbers(row.Judge), .. Numbers(row.Standard)])]);
         var cache = new RowScores[examples.Count];
         for (var process = 0; process < team.Size; process++)
         {
             ReadOnlyMemory<float> rest = all[process];
             foreach (var row in shares[process])
             {
-                cache[row] = new RowScores(Take(examples[row], PromptContexts.Judge, ref rest),
-                Take(examples[row], PromptContexts.Standard, ref rest));
+                cache[row] = new RowScores(
+                    Take(examples[row], PromptContexts.Judge, ref rest), Take(examples[row], PromptContexts.Standard, ref rest));
             }
         }
         _cache = cache;
@@ -96,7 +120,7 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
         var sequences = new List<TokenSequence>();
         foreach (var row in rows)
         {
-            foreach (var context in Needed(examples[row])) sequences.Add(examples[row].Sequence(context));
+            foreach (var context in Needed(examples[row])) sequences.Add(CandidateScoring.Sequence(objective, examples[row], context));
         }
 
         var scored = sequences.Count == 0 ? [] : model.Score(sequences, hiddenStates: false, cancellationToken);

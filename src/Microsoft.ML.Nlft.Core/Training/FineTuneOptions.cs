@@ -1,21 +1,9 @@
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Objectives;
 
 namespace Microsoft.ML.Nlft.Training;
-
-/// <summary>When the judge and standard contexts are scored again (docs/method.md 4.8).</summary>
-public enum ContextRefresh
-{
-    /// <summary>With the weights of every step (as published).</summary>
-    EveryStep,
-
-    /// <summary>Once at the beginning of every epoch.</summary>
-    EveryEpoch,
-
-    /// <summary>Once, before the first step.</summary>
-    Once,
-}
 
 /// <summary>How the losses of a window's examples are averaged (docs/method.md 4.7).</summary>
 public enum LossReduction
@@ -57,8 +45,10 @@ public sealed record FineTuneOptions
     /// <summary>AdamW and clipping.</summary>
     public AdamWOptions Optimizer { get; init; } = new();
 
-    /// <summary>When the judge and standard contexts are scored again. Default every step.</summary>
-    public ContextRefresh Refresh { get; init; } = ContextRefresh.EveryStep;
+    /// <summary>
+    /// When the judge and standard contexts are scored again; null: when the objective says so, every step with NLFT. Default null.
+    /// </summary>
+    public ContextRefresh? Refresh { get; init; }
 
     /// <summary>How the losses of a window are averaged. Default mean over examples.</summary>
     public LossReduction Reduction { get; init; } = LossReduction.ExampleMean;
@@ -174,7 +164,7 @@ public sealed record FineTuneOptions
             "Give the share of the steps, for example 0.1 for 10 %, not a number of steps.");
         OptionCheck.Require(Optimizer is not null, nameof(Optimizer), Optimizer, "AdamW options", "Leave it out to use the defaults.");
         Optimizer!.Validate();
-        OptionCheck.Require(Enum.IsDefined(Refresh), nameof(Refresh), Refresh, "EveryStep, EveryEpoch or Once", "Name one of the refresh modes.");
+        OptionCheck.Require(Refresh is not { } refresh || Enum.IsDefined(refresh), nameof(Refresh), Refresh, "EveryStep, EveryEpoch or Once", "Name one of the refresh modes.");
         OptionCheck.Require(RecordedRows is not null, nameof(RecordedRows), RecordedRows, "row indices, or an empty list",
             "Leave it out to record nothing.");
         OptionCheck.Require(Validation is not null, nameof(Validation), Validation, "validation options", "Leave it out to use the defaults.");

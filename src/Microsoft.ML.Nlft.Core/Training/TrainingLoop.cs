@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training.Observers;
 
 namespace Microsoft.ML.Nlft.Training;

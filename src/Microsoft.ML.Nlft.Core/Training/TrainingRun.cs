@@ -91,6 +91,7 @@ public sealed class TrainingRun
         ArgumentNullException.ThrowIfNull(objective);
         (_network, _objective, _options, _group, _time) = (network, objective, options ?? new(), group, timeProvider ?? TimeProvider.System);
         _options.Validate();
+        _options = _options with { Refresh = _options.Refresh ?? objective.Refresh };
         if (network.Trainable == TrainableWeights.None)
         {
             throw new NlftException("the model", "no trainable weights", "LoRA factors or all weights",
@@ -98,6 +99,7 @@ public sealed class TrainingRun
         }
         if (Enum.GetValues<Polarity>().Any(polarity => objective.TrainedContexts(polarity).HasFlag(PromptContexts.Standard)))
             throw new ArgumentException("The standard context is a constant: an objective has no coefficients for it.", nameof(objective));
+        foreach (var polarity in Enum.GetValues<Polarity>()) CandidateScoring.RequireConstant(objective, polarity);
         var team = new TrainingTeam(group);
         _rows = team.ReportFailures(() => team.RunOnAll(_ =>
         {

@@ -113,7 +113,10 @@ internal sealed class TrainingStep(
         var examples = Array.ConvertAll(rows, row => window.Examples[row]);
         var judged = rows.Where((_, i) => TrainsJudge(examples[i])).ToArray();
         TokenSequence[] sequences =
-            [.. rows.Select(row => Sequence(window, row, PromptContexts.Base)), .. judged.Select(row => Sequence(window, row, PromptContexts.Judge))];
+        [
+            .. rows.Select((row, i) => Seeded(CandidateScoring.BaseSequence(objective, examples[i], scored[i].Of), window, row, PromptContexts.Base)),
+            .. judged.Select(row => Seeded(window.Examples[row].Sequence(PromptContexts.Judge), window, row, PromptContexts.Judge)),
+        ];
         var hiddenStates = examples.Any(example => objective.NeedsHiddenStates(example.Polarity));
         using var pass = model.Forward(sequences, hiddenStates, cancellationToken);
 
@@ -130,11 +133,13 @@ internal sealed class TrainingStep(
                 Base = ObjectiveInput.LogProbabilities(pass.Scores[i], $"{place}, base context", window.Remedy),
                 Judge = ObjectiveInput.LogProbabilities(judge, $"{place}, judge context", window.Remedy),
                 Standard = ObjectiveInput.LogProbabilities(scored[i].Standard, $"{place}, standard context", window.Remedy),
+                Candidates = CandidateScoring.Read(objective, examples[i],
+                    context => context == PromptContexts.Base ? pass.Scores[i] : scored[i].Of(context)),
                 HiddenStates = objective.NeedsHiddenStates(examples[i].Polarity) ? pass.Scores[i].HiddenStates : default,
             };
             var result = ObjectiveInput.Evaluate(objective, examples[i], scores, place, window.Remedy);
             var weight = Weight(window, examples[i]);
-            coefficients[i] = Scale(result.Coefficients, weight);
+            coefficients[i] = Scale(CandidateScoring.Coefficients(result), weight);
             if (trainsJudge) coefficients[judgeSequence] = Scale(result.JudgeCoefficients, weight);
             metrics.Add(examples[i], result, pass.Scores[i], weight);
         }
@@ -143,8 +148,8 @@ internal sealed class TrainingStep(
         metrics.TokensTrained += sequences.Sum(sequence => (long)sequence.Tokens.Length);
     }
 
-    private TokenSequence Sequence(TrainingWindow window, int row, PromptContexts context) =>
-        window.Examples[row].Sequence(context) with { DropoutSeed = RowOrder.DropoutSeed(options.Seed, window.Epoch, row, context) };
+    private TokenSequence Seeded(TokenSequence sequence, TrainingWindow window, int row, PromptContexts context) =>
+        sequence with { DropoutSeed = RowOrder.DropoutSeed(options.Seed, window.Epoch, row, context) };
 
     /// <summary>Returns an example's share of its window's loss; the shares of a window add up to 1, independently of the micro-batches.</summary>
     private double Weight(TrainingWindow window, EncodedExample example) => options.Reduction switch

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.Nlft.Monitoring;
+using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
@@ -44,14 +45,14 @@ internal sealed class MonitorArguments
     }
 
     /// <summary>Returns the options of the run with the rows to record.</summary>
-    public FineTuneOptions Record(ParseResult parsed, FineTuneOptions options, int rows, bool supervised)
+    public FineTuneOptions Record(ParseResult parsed, FineTuneOptions options, int rows, ITokenObjective objective)
     {
-        if (supervised && parsed.GetValue(_map) is { } map)
+        if (objective.Thresholds is null && parsed.GetValue(_map) is { } map)
         {
-            throw new NlftException($"--map {map}", "--method sft", "--method nlft",
-                "Leave one of them out: only natural language fine-tuning has a saliency map.");
+            throw new NlftException($"--map {map}", $"the objective {objective.Name}", "--method nlft with --objective-salient-target unlikelihood",
+                "Leave --map out: only natural language fine-tuning as published has a saliency map.");
         }
-        if (supervised || (parsed.GetValue(_map) is null && parsed.GetResult(_live) is null or { Implicit: true })) return options;
+        if (objective.Thresholds is null || (parsed.GetValue(_map) is null && parsed.GetResult(_live) is null or { Implicit: true })) return options;
         return options with { RecordedRows = [.. Enumerable.Range(0, Math.Min(rows, parsed.GetValue(_mapRows) ?? DefaultMapRows))] };
     }
 

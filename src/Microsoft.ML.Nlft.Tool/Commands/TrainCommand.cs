@@ -5,7 +5,6 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
-using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Display;
 using Microsoft.ML.Nlft.Tool.Options;
@@ -46,9 +45,9 @@ internal sealed class TrainCommand : ToolCommand
     private readonly JsonArgument _json;
     private readonly Option<string> _method = new("--method")
     {
-        Description = "nlft: natural language fine-tuning, from right and wrong responses with judgments. "
-            + "sft: supervised fine-tuning on what the rows show. Default: nlft for rows with responses and answers, else sft.",
-        HelpName = "nlft|sft",
+        Description = string.Join("; ", TrainingMethod.All.Select(method => $"{method.Name}: {method.What}"))
+            + ". Default: nlft for rows with responses and answers, else sft.",
+        HelpName = string.Join('|', TrainingMethod.All.Select(method => method.Name)),
     };
     private readonly Option<string> _weights = new("--weights")
     {
@@ -57,12 +56,12 @@ internal sealed class TrainCommand : ToolCommand
     };
 
     public TrainCommand(ToolConsole console) : base(console, "train", "Fine-tunes a model on rows of questions, responses, judgments and answers.",
-        nameof(ToolOptions.FineTune), nameof(ToolOptions.Lora), nameof(ToolOptions.Objective), nameof(ToolOptions.Prompts),
+        nameof(ToolOptions.FineTune), nameof(ToolOptions.Lora), nameof(ToolOptions.Objective), nameof(ToolOptions.SelfDistillation), nameof(ToolOptions.Prompts),
         nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this);
         _data = new DataArguments(console, this, trains: true);
-        _method.AcceptOnlyFromAmong("nlft", "sft");
+        _method.AcceptOnlyFromAmong([.. TrainingMethod.All.Select(method => method.Name)]);
         _weights.AcceptOnlyFromAmong("lora", "all");
         Add(_output);
         Add(_validation);
@@ -85,9 +84,10 @@ internal sealed class TrainCommand : ToolCommand
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var trainable = parsed.GetValue(_weights) == "all" ? TrainableWeights.All : TrainableWeights.Lora;
-        var data = _data.ReadTraining(parsed, options, parsed.GetValue(_method) is { } method ? method == "sft" : null);
+        var named = parsed.GetValue(_method);
+        var data = _data.ReadTraining(parsed, options, named is null ? null : TrainingMethod.Of(named, false).IsSupervised);
         var (rows, supervised) = (data.Rows, data.IsSupervised);
-        ITokenObjective objective = supervised ? new LikelihoodObjective() : new NaturalLanguageObjective(options.Objective);
+        var objective = TrainingMethod.Of(named, supervised).Objective(options);
         var validation = parsed.GetValue(_validation) is { } file ? _data.ReadTraining(file, parsed, options, supervised).Examples() : null;
         var output = Console.PathOf(parsed.GetValue(_output)!);
         RequirePlace(output);
@@ -111,7 +111,7 @@ internal sealed class TrainCommand : ToolCommand
             throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one",
                 "Name another folder with --output, or replace the model in it with --overwrite.");
         }
-        var training = _monitors.Record(parsed, options.FineTune, rows.Count, supervised) with
+        var training = _monitors.Record(parsed, options.FineTune, rows.Count, objective) with
         {
             ReturnPartialOnCancel = true,
             CheckpointFolder = Resolve(options.FineTune.CheckpointFolder),

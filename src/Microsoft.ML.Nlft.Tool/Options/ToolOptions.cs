@@ -24,6 +24,10 @@ internal sealed record ToolOptions
     [Section("Objective", "objective")]
     public NaturalLanguageObjectiveOptions Objective { get; init; } = new();
 
+    /// <summary>Self-distillation.</summary>
+    [Section("Self-distillation", "distillation")]
+    public SelfDistillationOptions SelfDistillation { get; init; } = new();
+
     /// <summary>Wording of the prompts.</summary>
     [Section("Prompts", "prompt")]
     public PromptOptions Prompts { get; init; } = new();

@@ -4,8 +4,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T + b. Logits exist for one block of
-/// rows and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32. With a
-/// soft cap c, the logits are c tanh(z / c).
+/// rows and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32. A row
+/// may ask for more tokens than y, K in all. With a soft cap c, the logits are c tanh(z / c).
 /// </summary>
 internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight? bias)
 {
@@ -25,55 +25,83 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
     /// </summary>
     public Tensor Input(PassContext context, Tensor h, Tensor? rows = null) => Lora is null ? h : cat([h, Lora.Low(context, h, rows)], 1);
 
-    /// <summary>Returns log-probabilities, log-sum-exps and whether the target is the most likely token (1 or 0), as the rows of [3, R].</summary>
+    /// <summary>
+    /// Returns the results of every row, side by side: K log-probabilities, the log-sum-exp, and whether no token is likelier than the first asked
+    /// one (1 or 0); then the likeliest tokens, their log-probabilities and their ids. [R, K + 2 + 2 likeliest].
+    /// </summary>
     /// <param name="h">The input, [R, H] or [R, H + r].</param>
-    /// <param name="targets">The predicted tokens, [R].</param>
-    public Tensor Forward(Tensor h, Tensor targets)
+    /// <param name="asked">The tokens, [R, K].</param>
+    /// <param name="likeliest">Number of likeliest tokens to find.</param>
+    public Tensor Forward(Tensor h, Tensor asked, int likeliest)
     {
         using var scope = NewDisposeScope();
         var blocks = new List<Tensor>();
         for (var row = 0L; row < h.shape[0]; row += RowsPerBlock)
         {
-            var (hidden, y) = Block(h, targets, row);
-            var target = zeros_like(y, float32);
-            var (logSum, largest) = (full_like(target, float.NegativeInfinity), full_like(target, float.NegativeInfinity));
+            var (hidden, tokens) = Block(h, asked, row);
+            var found = zeros_like(tokens, float32);
+            var logSum = full([found.shape[0], 1], float.NegativeInfinity, float32, h.device);
+            var (largest, best) = (logSum.clone(), ((Tensor Values, Tensor Ids)?)null);
             for (var first = 0L; first < Weight.Rows; first += Chunk)
             {
                 using var chunk = NewDisposeScope();
                 var z = Logits(hidden, first);
-                var (column, inside) = Column(y, first, z.shape[1]);
-                target.copy_(where(inside, z.gather(1, column.unsqueeze(1)).squeeze(1), target));
-                logSum.copy_(logaddexp(logSum, z.logsumexp(1)));
-                largest.copy_(maximum(largest, z.amax([1])));
+                var (column, inside) = Column(tokens, first, z.shape[1]);
+                found.copy_(where(inside, z.gather(1, column), found));
+                logSum.copy_(logaddexp(logSum, z.logsumexp(1, keepdim: true)));
+                largest.copy_(maximum(largest, z.amax([1], keepdim: true)));
+                if (likeliest > 0) best = Best(best, z, first, likeliest);
             }
-            blocks.Add(stack([(target - logSum).clamp_max_(_zero), logSum, target.ge(largest).to_type(float32)]));
+            var y = found.narrow(1, 0, 1);
+            blocks.Add(cat([(found - logSum).clamp_max_(_zero), logSum, y.ge(largest).to_type(float32),
+                .. best is { } top ? new[] { (top.Values - logSum).clamp_max_(_zero), top.Ids.to_type(float32) } : []], 1));
         }
-        return cat(blocks, 1).MoveToOuterDisposeScope();
+        return cat(blocks, 0).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Merges the likeliest tokens so far, if any, with those of a chunk.</summary>
+    private static (Tensor Values, Tensor Ids) Best((Tensor Values, Tensor Ids)? best, Tensor z, long first, int count)
+    {
+        using Scalar start = first;
+        var (values, columns) = z.topk((int)Math.Min(count, z.shape[1]), 1);
+        var ids = columns.add(start);
+        if (best is { } before)
+        {
+            (var all, ids) = (cat([before.Values, values], 1), cat([before.Ids, ids], 1));
+            (values, columns) = all.topk((int)Math.Min(count, all.shape[1]), 1);
+            ids = ids.gather(1, columns);
+        }
+        return (values.MoveToOuterDisposeScope(), ids.MoveToOuterDisposeScope());
     }
 
     /// <summary>
-    /// With g = c s (softmax(z) - onehot(y)), returns dh = g [W, B] in float32 and adds dW += g^T h and db += g^T 1 / s, if W is trainable, and
-    /// dB += g^T low.
+    /// With c_k the coefficients of a row's asked tokens, c their sum and g = s (c softmax(z) - sum c_k onehot(k)), returns dh = g [W, B] in float32
+    /// and adds dW += g^T h and db += g^T 1 / s, if W is trainable, and dB += g^T low.
     /// </summary>
-    public Tensor Backward(Tensor h, Tensor targets, Tensor logSums, Tensor coefficients)
+    public Tensor Backward(Tensor h, Tensor asked, Tensor logSums, Tensor coefficients)
     {
         using var scope = NewDisposeScope();
         var dh = zeros_like(h, float32);
+        var single = asked.shape[1] == 1;
         for (var row = 0L; row < h.shape[0]; row += RowsPerBlock)
         {
-            var (hidden, y) = Block(h, targets, row);
-            var rows = y.shape[0];
-            var (logSum, c) = (logSums.narrow(0, row, rows).unsqueeze(1), coefficients.narrow(0, row, rows).unsqueeze(1) * _scale);
+            var (hidden, tokens) = Block(h, asked, row);
+            var rows = tokens.shape[0];
+            var (logSum, c) = (logSums.narrow(0, row, rows), coefficients.narrow(0, row, rows) * _scale);
+            var sum = single ? c : c.to_type(float64).sum(1, keepdim: true).to_type(float32); // it often cancels
             for (var first = 0L; first < Weight.Rows; first += Chunk)
             {
                 using var chunk = NewDisposeScope();
                 var z = Logits(hidden, first);
                 var slope = cap is null ? null : z.mul(_inverseCap).pow(_two).neg_().Plus(_one);
                 var g = z.sub_(logSum).exp_();
-                var (column, inside) = Column(y, first, g.shape[1]);
-                g.scatter_add_(1, column.unsqueeze(1), inside.to_type(float32).neg_().unsqueeze(1));
+                var (column, inside) = Column(tokens, first, g.shape[1]);
+                var removed = inside.to_type(float32).neg_();
+                if (!single) g.mul_(sum);
+                g.scatter_add_(1, column, single ? removed : removed.mul_(c));
                 if (slope is not null) g.mul_(slope);
-                var narrow = g.mul_(c).to_type(h.dtype);
+                if (single) g.mul_(c);
+                var narrow = g.to_type(h.dtype);
                 dh.narrow(0, row, rows).Add(narrow.mm(Range(first, g.shape[1])));
                 Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).Add(narrow.t().mm(hidden.narrow(1, 0, Weight.Columns)));
                 Lora?.B.Gradient!.narrow(0, first, g.shape[1]).Add(narrow.t().mm(hidden.narrow(1, Weight.Columns, Lora.B.Shape[1])));
@@ -105,20 +133,20 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
         return z;
     }
 
-    private static (Tensor Hidden, Tensor Targets) Block(Tensor h, Tensor targets, long row)
+    private static (Tensor Hidden, Tensor Tokens) Block(Tensor h, Tensor tokens, long row)
     {
         var rows = Math.Min(RowsPerBlock, h.shape[0] - row);
-        return (h.narrow(0, row, rows), targets.narrow(0, row, rows));
+        return (h.narrow(0, row, rows), tokens.narrow(0, row, rows));
     }
 
     /// <summary>
-    /// Returns the column of every target in the chunk that starts at <paramref name="first"/> (the nearest one for a target outside of it) and
-    /// whether the target is inside.
+    /// Returns the column of every token in the chunk that starts at <paramref name="first"/> (the nearest one for a token outside of it) and
+    /// whether the token is inside.
     /// </summary>
-    private static (Tensor Column, Tensor Inside) Column(Tensor targets, long first, long count)
+    private static (Tensor Column, Tensor Inside) Column(Tensor tokens, long first, long count)
     {
         using Scalar start = first, zero = 0L, last = count - 1;
-        var offset = targets.sub(start);
+        var offset = tokens.sub(start);
         var column = offset.clamp(zero, last);
         return (column, offset.eq(column));
     }

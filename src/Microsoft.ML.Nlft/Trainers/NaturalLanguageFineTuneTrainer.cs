@@ -25,7 +25,7 @@ public sealed class NaturalLanguageFineTuneTrainer : IEstimator<TextGenerationTr
         ArgumentNullException.ThrowIfNull(options);
         var columns = new TrainingColumns(options.QuestionColumnName, options.ResponseColumnName, options.JudgmentColumnName,
             options.AnswerColumnName, options.InstructionColumnName);
-        _trainer = new FineTuneTrainer(mlContext, options, columns, new NaturalLanguageObjective(options.Objective));
+        _trainer = new FineTuneTrainer(mlContext, options, columns, options.TokenObjective ?? new NaturalLanguageObjective(options.Objective));
     }
 
     /// <summary>Trains on the rows.</summary>
@@ -55,5 +55,11 @@ public sealed class NaturalLanguageFineTuneTrainer : IEstimator<TextGenerationTr
 
         /// <summary>Thresholds and weights of the objective. Default as published, with the departures that the user guide lists.</summary>
         public NaturalLanguageObjectiveOptions Objective = new();
+
+        /// <summary>
+        /// Another objective over the same columns in place of NLFT, for example a <see cref="SelfDistillationObjective"/> or a
+        /// <see cref="ContrastiveUnlikelihoodObjective"/>; <see cref="Objective"/> then has no effect. Default null.
+        /// </summary>
+        public ITokenObjective? TokenObjective;
     }
 }

@@ -14,7 +14,8 @@ namespace Microsoft.ML.Nlft;
 /// instruction) and writes a text column.</para>
 /// <para><b>Trainer characteristics.</b> Trains a LoRA adapter on a frozen base model. Every row is read once, before training, and kept in
 /// memory.</para>
-/// <para><b>Training algorithm details.</b> The loss of a row is the mean of -log p over the target's tokens.</para>
+/// <para><b>Training algorithm details.</b> The loss of a row is the mean of -log p over the target's tokens, unless
+/// <see cref="Options.TokenObjective"/> says otherwise.</para>
 /// </remarks>
 public sealed class SupervisedFineTuneTrainer : IEstimator<TextGenerationTransformer>
 {
@@ -27,7 +28,7 @@ public sealed class SupervisedFineTuneTrainer : IEstimator<TextGenerationTransfo
         {
             OrAnyLayout = options is { QuestionColumnName: ColumnNames.Question, TargetColumnName: ColumnNames.Response },
         };
-        _trainer = new FineTuneTrainer(mlContext, options, columns, new LikelihoodObjective());
+        _trainer = new FineTuneTrainer(mlContext, options, columns, options.TokenObjective ?? new LikelihoodObjective());
     }
 
     /// <summary>Trains on the rows.</summary>
@@ -50,5 +51,11 @@ public sealed class SupervisedFineTuneTrainer : IEstimator<TextGenerationTransfo
         /// Text column with what the model should learn to write: the model's own responses or the gold answers. Default "Response".
         /// </summary>
         public string TargetColumnName = ColumnNames.Response;
+
+        /// <summary>
+        /// Another objective that reads the question and the target alone: a <see cref="DynamicObjective"/>, an
+        /// <see cref="EntropyAdaptiveObjective"/>, a <see cref="ProbabilityGuidedObjective"/>. Default null: the mean of -log p.
+        /// </summary>
+        public ITokenObjective? TokenObjective;
     }
 }

@@ -288,39 +288,41 @@ public class LayerGradientTests
     }
 
     [TestMethod]
-    [DataRow(0f)]
-    [DataRow(3f)]
-    public void TokenHeadBackward_AnyCoefficientsAndCap_MatchesFiniteDifferences(float cap)
+    [DataRow(0f, 0)]
+    [DataRow(3f, 0)]
+    [DataRow(0f, 3)]
+    [DataRow(3f, 3)]
+    public void TokenHeadBackward_AnyCoefficientsCapAndCandidates_MatchesFiniteDifferences(float cap, int candidates)
     {
         using var folder = TinyModels.Create();
         var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable: true);
         var head = new TokenHead(weight, scale: 0.5f, cap);
         var context = Context(4);
         var h = Numbers.Random(4, Hidden, 1);
-        int[] targets = [0, 5, TinyModels.Vocabulary - 1, 5];
-        float[] c = [0.5f, -1.25f, 2, 0], logP = new float[4], logSums = new float[4];
+        var (asked, c) = Asked(folder, candidates);
+        float[] logP = new float[c.Length], logSums = new float[4];
         var mostLikely = new bool[4];
         var dh = Matrix.Zeros(4, Hidden);
         foreach (ref var value in weight.Parameter!.Values.AsSpan()) value *= 20; // far from uniform
         double Loss()
         {
-            head.Forward(context, h, targets, logP, logSums, mostLikely, dh);
+            head.Forward(context, h, asked, logP, logSums, mostLikely, dh);
             return -logP.Zip(c, (p, w) => (double)p * w).Sum();
         }
         Loss();
-        head.Backward(context, h, targets, logSums, c, dh);
+        head.Backward(context, h, asked, logP, logSums, c, dh);
         (var gradient, dh) = (dh, Matrix.Zeros(4, Hidden));
         Numbers.CheckGradient("h", h.Span, gradient.Span, Loss);
         Numbers.CheckGradient("W", weight.Parameter.Values, weight.Parameter.Gradient, Loss);
     }
 
     [TestMethod]
-    [DataRow(0.0, 1, 0f)]
-    [DataRow(0.0, 3, 0f)]
-    [DataRow(0.4, 3, 0f)]
-    [DataRow(0.0, 2, 3f)]
-    [DataRow(0.3, 3, 2f)]
-    public void TokenHeadBackward_FactorsOfAnAdapter_MatchesFiniteDifferences(double dropout, int rank, float cap)
+    [DataRow(0.0, 1, 0f, 0)]
+    [DataRow(0.0, 3, 0f, 2)]
+    [DataRow(0.4, 3, 0f, 0)]
+    [DataRow(0.0, 2, 3f, 0)]
+    [DataRow(0.3, 3, 2f, 4)]
+    public void TokenHeadBackward_FactorsOfAnAdapter_MatchesFiniteDifferences(double dropout, int rank, float cap, int candidates)
     {
         using var folder = TinyModels.Create();
         var weight = new Weight(folder, "model.embed_tokens.weight", TinyModels.Vocabulary, Hidden, vector: false, trainable: false);
@@ -329,16 +331,16 @@ public class LayerGradientTests
         var head = new TokenHead(weight, scale: 0.5f, cap) { Lora = new LoraFactors("lm_head", a, b, 1.5, dropout) };
         var context = Context(4) with { Training = true };
         var h = Numbers.Random(4, Hidden, 1);
-        int[] targets = [0, 5, TinyModels.Vocabulary - 1, 5];
-        float[] c = [0.5f, -1.25f, 2, 0], logP = new float[4], logSums = new float[4];
+        var (asked, c) = Asked(folder, candidates);
+        float[] logP = new float[c.Length], logSums = new float[4];
         var (mostLikely, dh) = (new bool[4], Matrix.Zeros(4, Hidden));
         double Loss()
         {
-            head.Forward(context, h, targets, logP, logSums, mostLikely, dh);
+            head.Forward(context, h, asked, logP, logSums, mostLikely, dh);
             return -logP.Zip(c, (p, w) => (double)p * w).Sum();
         }
         Loss();
-        head.Backward(context, h, targets, logSums, c, dh);
+        head.Backward(context, h, asked, logP, logSums, c, dh);
         (var gradient, dh) = (dh, Matrix.Zeros(4, Hidden));
         Numbers.CheckGradient("h", h.Span, gradient.Span, Loss);
         Numbers.CheckGradient("A", a.Values, a.Gradient, Loss);
@@ -347,7 +349,24 @@ public class LayerGradientTests
         var logits = Matrix.Zeros(4, TinyModels.Vocabulary);
         head.Logits(context, h, logits);
         Loss();
-        for (var i = 0; i < 4; i++) Assert.AreEqual(logits[i][targets[i]] - logSums[i], logP[i], 1e-5);
+        for (var t = 0; t < c.Length; t++)
+        {
+            var row = t / (1 + candidates);
+            Assert.AreEqual(logits[row][asked.Tokens[t]] - logSums[row], logP[t], 1e-5);
+        }
+    }
+
+    /// <summary>Four rows that ask for a token and its candidates, and a coefficient for each.</summary>
+    private static (AskedTokens Asked, float[] Coefficients) Asked(ModelFolder folder, int candidates)
+    {
+        int[] tokens = [1, 0, 5, TinyModels.Vocabulary - 1, 5];
+        var sequence = new TokenSequence(tokens, 1)
+        {
+            Candidates = Enumerable.Range(0, 4 * candidates).Select(i => 11 * i % TinyModels.Vocabulary).ToArray(),
+        };
+        float[] c = [0.5f, -1.25f, 2, 0];
+        return (AskedTokens.Of([sequence], folder.Configuration),
+            [.. c.SelectMany(own => (float[])[own, .. Enumerable.Range(0, candidates).Select(k => 0.4f - 0.3f * k)])]);
     }
 
     [TestMethod]

@@ -141,7 +141,15 @@ internal sealed class TableLanguageModel : ICausalLanguageModel
             if (hiddenStates) (hidden[2 * t], hidden[2 * t + 1]) = (tokens[0], tokens[at - 1]);
         }
 
-        return new TokenScores(log, likeliest, hidden);
+        double[] Distribution(int t) => LogProbabilities(tokens[0], tokens[sequence.PromptLength + t - 1]);
+        int[][] best = [.. Enumerable.Range(0, n).Select(t =>
+            Enumerable.Range(0, _v).OrderByDescending(id => Distribution(t)[id]).Take(sequence.Likeliest).ToArray())];
+        return new TokenScores(log, likeliest, hidden)
+        {
+            CandidateLogProbabilities = [.. sequence.Candidates.ToArray().Select((id, i) => (float)Distribution(i / sequence.CandidatesPerToken)[id])],
+            Likeliest = sequence.Likeliest == 0 ? null : new LikeliestTokens(best[0].Length, [.. best.SelectMany(ids => ids)],
+                [.. best.SelectMany((ids, t) => ids.Select(id => (float)Distribution(t)[id]))]),
+        };
     }
 
     private sealed class Pass(TableLanguageModel model, TokenSequence[] batch, TokenScores[] scores) : IForwardPass
@@ -154,13 +162,15 @@ internal sealed class TableLanguageModel : ICausalLanguageModel
             for (var s = 0; s < batch.Length; s++)
             {
                 var tokens = batch[s].Tokens.ToArray();
-                for (var t = 0; t < coefficients[s].Length; t++)
+                var perToken = coefficients[s].Length / batch[s].ResponseLength;
+                for (var i = 0; i < coefficients[s].Length; i++)
                 {
-                    var at = batch[s].PromptLength + t;
+                    var (at, k) = (batch[s].PromptLength + i / perToken, i % perToken - 1);
+                    var token = k < 0 ? tokens[at] : batch[s].Candidates.Span[i / perToken * (perToken - 1) + k];
                     var p = model.LogProbabilities(tokens[0], tokens[at - 1]);
                     for (var y = 0; y < model._v; y++)
                     {
-                        var g = coefficients[s].Span[t] * (Math.Exp(p[y]) - (y == tokens[at] ? 1 : 0));
+                        var g = coefficients[s].Span[i] * (Math.Exp(p[y]) - (y == token ? 1 : 0));
                         model.Gradients[tokens[at - 1] * model._v + y] += g;
                         model.Gradients[(model._v + tokens[0]) * model._v + y] += g;
                     }

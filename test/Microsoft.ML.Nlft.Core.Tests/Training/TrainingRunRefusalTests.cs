@@ -210,7 +210,8 @@ public class TrainingRunRefusalTests
         var objective = new ScriptedObjective { Script = scores => ScriptedObjective.MeanLikelihood(scores) with { Coefficients = [1] } };
         var thrown = Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingRun(new TableLanguageModel(Rows.Vocabulary), Rows.Seven(),
             objective, Plain).Run());
-        Assert.AreEqual("The scripted objective gave 1 base coefficients, 0 judge coefficients and 3 tokens for the 3 tokens of training step 1, "
+        Assert.AreEqual("The scripted objective gave 1 base coefficients, 0 judge coefficients, "
+            + "0 candidate coefficients and 3 tokens for the 3 tokens and 0 candidates of training step 1, "
             + "rows.jsonl, line 1.", thrown.Message);
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.TestKit;

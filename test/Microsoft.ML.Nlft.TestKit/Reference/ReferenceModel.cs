@@ -57,9 +57,9 @@ public sealed class ReferenceModel
         return (LogProbabilities(sequence, logits), hidden.Values[(first * hidden.Columns)..(end * hidden.Columns)]);
     }
 
-    /// <summary>Adds the gradient of -sum c_t log p_t to <see cref="Gradients"/>.</summary>
-    /// <param name="sequence">Prompt and response.</param>
-    /// <param name="coefficients">c_t for every response token.</param>
+    /// <summary>Adds the gradient of -sum c_tk log p(k | position t) to <see cref="Gradients"/>.</summary>
+    /// <param name="sequence">Prompt and response, with candidates.</param>
+    /// <param name="coefficients">For every response token its c, or its c and then those of its candidates.</param>
     /// <returns>The log-probabilities.</returns>
     public double[] Backward(TokenSequence sequence, ReadOnlySpan<float> coefficients)
     {
@@ -70,8 +70,13 @@ public sealed class ReferenceModel
             var row = sequence.PromptLength - 1 + t;
             var gradient = logits.GradientRow(row);
             Tape.Softmax(logits.Row(row)).CopyTo(gradient);
-            gradient[sequence.Tokens.Span[row + 1]] -= 1;
-            foreach (ref var value in gradient) value *= coefficients[t];
+            var perToken = coefficients.Length / sequence.ResponseLength;
+            var own = coefficients.Slice(t * perToken, perToken);
+            var sum = 0.0;
+            foreach (var c in own) sum += c;
+            foreach (ref var value in gradient) value *= sum;
+            gradient[sequence.Tokens.Span[row + 1]] -= own[0];
+            for (var k = 1; k < perToken; k++) gradient[sequence.Candidates.Span[t * (perToken - 1) + k - 1]] -= own[k];
         }
         tape.Backward();
         return LogProbabilities(sequence, logits);

@@ -14,10 +14,10 @@ internal sealed class ManagedForwardPass : IForwardPass
     private readonly LayerRopes _ropes;
     private readonly List<Matrix> _rented = [];
     private readonly QueryRows _predicting;
-    private readonly int[] _targets, _firsts; // the tokens that these rows predict; the index of the first one of every sequence, then R
+    private readonly AskedTokens _asked; // at these rows
     private readonly Matrix[] _inputs; // of every layer and of the final norm
     private readonly LayerActivations?[] _activations; // null for the lower layers, which recompute theirs
-    private readonly float[] _logSums;
+    private readonly float[] _logProbabilities, _logSums;
     private readonly Matrix _hidden, _headMean; // the output of the final norm, and what the head stores for the backward pass, [R x H]
     private LayerActivations? _shared; // of the recomputed layers, one after another
     private bool _differentiable;
@@ -29,7 +29,7 @@ internal sealed class ManagedForwardPass : IForwardPass
         var batch = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
         _context = model.Context(batch, training);
         _ropes = model.Ropes(batch);
-        (_, _targets, _firsts) = batch.Responses(sequences);
+        _asked = AskedTokens.Of(sequences, model.Configuration);
         _predicting = QueryRows.Ends(batch, [.. sequences.Select(s => s.ResponseLength)], before: 1);
 
         var (layers, hiddenSize) = (model.Network.Layers, model.Configuration.HiddenSize);
@@ -50,13 +50,12 @@ internal sealed class ManagedForwardPass : IForwardPass
             _hidden = Track(_context.Rent(_predicting.Rows, hiddenSize));
             model.Network.FinalNorm.Forward(_context, _inputs[^1], _hidden);
 
-            var logProbabilities = new float[_targets.Length];
-            var mostLikely = new bool[_targets.Length];
-            _logSums = new float[_targets.Length];
+            (_logProbabilities, _logSums) = (new float[_asked.Tokens.Length], new float[_asked.Rows]);
+            var mostLikely = new bool[_asked.Rows];
+            var likeliest = _asked.Likeliest == 0 ? null : LikeliestTokens.Empty(_asked.Rows, _asked.Likeliest);
             if (training) _headMean = Track(_context.Rent(_hidden.Rows, hiddenSize));
-            model.Network.Head.Forward(HeadContext, _hidden, _targets, logProbabilities, _logSums, mostLikely, training ? _headMean : null);
-            Scores = [.. sequences.Select((_, s) => new TokenScores(logProbabilities[_firsts[s].._firsts[s + 1]],
-                mostLikely[_firsts[s].._firsts[s + 1]], hiddenStates ? HiddenStates(s) : default))];
+            model.Network.Head.Forward(HeadContext, _hidden, _asked, _logProbabilities, _logSums, mostLikely, training ? _headMean : null, likeliest);
+            Scores = _asked.Scores(_logProbabilities, mostLikely, likeliest, hiddenStates ? HiddenStates : null);
         }
         catch
         {
@@ -70,7 +69,7 @@ internal sealed class ManagedForwardPass : IForwardPass
     /// <summary>The rows of one sequence: memory of the pass if the caller gets the pass, else a copy.</summary>
     private ReadOnlyMemory<float> HiddenStates(int sequence)
     {
-        var rows = _hidden.RowRange(_firsts[sequence], _firsts[sequence + 1] - _firsts[sequence]);
+        var rows = _hidden.RowRange(_asked.RowFirsts[sequence], _asked.RowFirsts[sequence + 1] - _asked.RowFirsts[sequence]);
         return _differentiable ? rows.Data.AsMemory(rows.Offset, rows.Rows * rows.Columns) : rows.Span.ToArray();
     }
 
@@ -80,7 +79,7 @@ internal sealed class ManagedForwardPass : IForwardPass
         _differentiable = false;
         var network = _model.Network;
         Matrix dHidden = _headMean, gradient = Track(_context.Rent(_context.Batch.Rows, _hidden.Columns));
-        network.Head.Backward(HeadContext, _hidden, _targets, _logSums, PackedBatch.Flatten(coefficients, _firsts), dHidden);
+        network.Head.Backward(HeadContext, _hidden, _asked, _logProbabilities, _logSums, _asked.Flatten(coefficients), dHidden);
         network.FinalNorm.Backward(_context, _inputs[^1], dHidden, dHidden, accumulate: false);
 
         var lowest = network.LowestGradient;
