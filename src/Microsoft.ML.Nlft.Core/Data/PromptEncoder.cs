@@ -116,8 +116,23 @@ public sealed class PromptEncoder
     {
         Require("a question", "text", question);
         var row = new TrainingExample { Question = question, Instruction = instruction, Response = "", Answer = "" };
+        return Prompt(_baseSystem, _baseUser, row, answerTokens);
+    }
+
+    /// <summary>Encodes a question as the prompt of the standard context, which shows the gold answer, ready for generation.</summary>
+    /// <exception cref="NlftException">The question or the answer is empty.</exception>
+    internal int[] EncodeQuestionWithAnswer(string question, string answer, string? instruction, int answerTokens)
+    {
+        Require("a question", "text", question);
+        Require("a question", "gold answer", answer);
+        var row = new TrainingExample { Question = question, Instruction = instruction, Response = "", Answer = answer };
+        return Prompt(_standardSystem, _standardUser, row, answerTokens);
+    }
+
+    private int[] Prompt(PromptText system, PromptText user, TrainingExample row, int answerTokens)
+    {
         var isCut = false;
-        return Prompt(_baseSystem, _baseUser, row, _limit - Math.Clamp(answerTokens, 1, _limit / 2), ref isCut);
+        return Prompt(system, user, row, _limit - Math.Clamp(answerTokens, 1, _limit / 2), ref isCut);
     }
 
     /// <summary>

@@ -67,7 +67,7 @@ public static class ResponseGenerator
         var question = 0;
         await foreach (var row in questions.WithCancellation(cancellationToken).ConfigureAwait(false))
         {
-            var identity = IdentityOf(row.Instruction, row.Question);
+            var identity = Identity(row, options);
             for (var sample = 0; sample < samples; sample++)
             {
                 var index = checked(question * samples + sample);
@@ -85,7 +85,7 @@ public static class ResponseGenerator
         IReadOnlyList<GeneratedResponse> Respond()
         {
             var missing = waiting.Where(place => place.Done is null).ToList();
-            var generated = missing.Count == 0 ? [] : model.Serialize(() => Generate(model, missing, generation, cancellationToken));
+            var generated = missing.Count == 0 ? [] : model.Serialize(() => Generate(model, missing, options, cancellationToken));
             for (var i = 0; i < missing.Count; i++) journal.Append(missing[i].Index, missing[i].Identity, generated[i]);
             var next = 0;
             return [.. waiting.Select(place =>
@@ -106,7 +106,7 @@ public static class ResponseGenerator
         var question = 0;
         await foreach (var row in questions.WithCancellation(cancellationToken).ConfigureAwait(false))
         {
-            var identity = IdentityOf(row.Instruction, row.Question);
+            var identity = Identity(row, options);
             for (var sample = 0; sample < samples; sample++)
                 places.Add(new Place(row, question, sample, checked(question * samples + sample), identity, Done: null));
             question++;
@@ -122,18 +122,21 @@ public static class ResponseGenerator
             ChunkSize = options.ChunkSize,
             Batch = generation.MaximumBatchSize,
             Work = (chunk, stop) => [.. chunk.Chunk(generation.MaximumBatchSize).SelectMany(batch =>
-                model.Serialize(() => Generate(model, [.. batch.Select(place => places[place])], generation, stop)))],
+                model.Serialize(() => Generate(model, [.. batch.Select(place => places[place])], options, stop)))],
         }.RunAsync(cancellationToken).ConfigureAwait(false);
         foreach (var (place, text) in places.Zip(texts))
             yield return new GeneratedResponse(place.Row with { Response = text.Text }, place.Question, place.Sample, text);
     }
 
-    private static GeneratedText[] Generate(LocalModel model, List<Place> places, GenerationOptions options, CancellationToken cancellationToken)
+    private static GeneratedText[] Generate(LocalModel model, List<Place> places, ResponseOptions options, CancellationToken cancellationToken)
     {
+        var (generation, prompts) = (options.Generation, model.Prompts);
         DecodingRow[] rows = [.. places.Select(place =>
         {
-            var prompt = model.Prompts.EncodeQuestion(place.Row.Question, place.Row.Instruction, options.MaximumNewTokens);
-            return model.Generator.CreateRow(prompt, options, place.Index);
+            var (row, room) = (place.Row, generation.MaximumNewTokens);
+            var prompt = options.Context == PromptContexts.Base ? prompts.EncodeQuestion(row.Question, row.Instruction, room)
+                : prompts.EncodeQuestionWithAnswer(row.Question, row.Answer ?? "", row.Instruction, room);
+            return model.Generator.CreateRow(prompt, generation, place.Index);
         })];
         model.Generator.Extend(rows, extended: null, cancellationToken);
         return Array.ConvertAll(rows, row => row.Result());
@@ -147,8 +150,12 @@ public static class ResponseGenerator
         foreach (var factor in model.CurrentAdapter()?.Factors ?? []) hash.AppendData(MemoryMarshal.AsBytes(factor.Values.AsSpan()));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options.Generation with { MaximumBatchSize = 1 }));
         hash.AppendData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(model.Prompts.Options)));
-        return $"responses, {options.SamplesPerQuestion} a question, set-up {Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
+        var shown = options.Context == PromptContexts.Base ? "" : " with its answer";
+        return $"responses, {options.SamplesPerQuestion} a question{shown}, set-up {Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
     }
+
+    private static string Identity(DataRow row, ResponseOptions options) => options.Context == PromptContexts.Base
+        ? IdentityOf(row.Instruction, row.Question) : IdentityOf(row.Instruction, row.Question, row.Answer);
 
     /// <summary>A short hash of a row's texts.</summary>
     internal static string IdentityOf(params ReadOnlySpan<string?> texts)

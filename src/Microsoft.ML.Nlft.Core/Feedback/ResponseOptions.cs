@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Generation;
 
 namespace Microsoft.ML.Nlft.Feedback;
@@ -14,6 +15,12 @@ public sealed record ResponseOptions
     /// so that it does not depend on batches or interruptions. Default temperature 0.3 and at most 512 tokens, as in the published runs.
     /// </summary>
     public GenerationOptions Generation { get; init; } = new() { Temperature = 0.3 };
+
+    /// <summary>
+    /// What the model sees: <see cref="PromptContexts.Base"/>, the question; or <see cref="PromptContexts.Standard"/>, the question with its gold
+    /// answer, to write a solution that leads to it. Default Base.
+    /// </summary>
+    public PromptContexts Context { get; init; } = PromptContexts.Base;
 
     /// <summary>A file that keeps finished results, so that a killed run resumes; null: none. The caller deletes it.</summary>
     public string? Journal { get; init; }
@@ -43,6 +50,8 @@ public sealed record ResponseOptions
     {
         OptionCheck.Require(Generation is not null, nameof(Generation), Generation, "generation options", "Leave it out for the defaults.");
         Generation!.Validate();
+        OptionCheck.Require(Context is PromptContexts.Base or PromptContexts.Standard, nameof(Context), Context, "Base or Standard",
+            "Judgments exist after the responses only.");
         OptionCheck.Require(SamplesPerQuestion >= 1, nameof(SamplesPerQuestion), SamplesPerQuestion, "1 or more",
             "Use 1 for one response per question.");
         OptionCheck.Require(ChunkSize >= 0, nameof(ChunkSize), ChunkSize, "0 or more", "Use 0 for a size that fits the number of processes.");

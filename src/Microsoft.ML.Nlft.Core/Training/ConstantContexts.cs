@@ -82,8 +82,30 @@ internal sealed class ConstantContexts(ICausalLanguageModel model, ITokenObjecti
         };
     }
 
-    /// <summary>Scores every row with the current weights and caches the result for <see cref="Score"/>; each process scores its share.</summary>
-    public void ScoreAll(int batchSize, CancellationToken cancellationToken)
+    /// <summary>Scores every row once and caches the result for <see cref="Score"/>; each process scores its share.</summary>
+    /// <param name="batchSize">Rows per pass.</param>
+    /// <param name="cancellationToken">Observed between passes and inside the engine.</param>
+    /// <param name="teacher">The weights to score with, in place of the current ones, which return afterwards; null: the current ones.</param>
+    public void ScoreAll(int batchSize, CancellationToken cancellationToken, IReadOnlyList<NamedTensor>? teacher = null)
+    {
+        if (teacher is null)
+        {
+            ScoreAll(batchSize, cancellationToken);
+            return;
+        }
+        var current = model.Export(ModelState.Weights);
+        model.Import(ModelState.Weights, teacher);
+        try
+        {
+            ScoreAll(batchSize, cancellationToken);
+        }
+        finally
+        {
+            model.Import(ModelState.Weights, current);
+        }
+    }
+
+    private void ScoreAll(int batchSize, CancellationToken cancellationToken)
     {
         _cache = null;
         var shares = WindowShares.Distribute([.. Enumerable.Range(0, examples.Count)], TokensToScore, team.Size);

@@ -21,6 +21,12 @@ public sealed record FineTuneOptions
     /// <summary>Passes over the rows, 1 or more. Default 10.</summary>
     public int Epochs { get; init; } = 10;
 
+    /// <summary>
+    /// Optimizer steps at most, 0 or more: training ends after them, and the schedule spans them, even within an epoch; 0: as many as the epochs
+    /// have. Default 0.
+    /// </summary>
+    public int MaximumSteps { get; init; }
+
     /// <summary>Rows per optimizer step, 1 or more. Default 4.</summary>
     public int BatchSize { get; init; } = 4;
 
@@ -139,21 +145,29 @@ public sealed record FineTuneOptions
     /// <summary>Rows per pass through the engine.</summary>
     internal int RowsPerPass => MicroBatchSize == 0 ? BatchSize : MicroBatchSize;
 
-    /// <summary>Optimizer steps of a whole run: one per window of every epoch.</summary>
+    /// <summary>The part of a longer run that this one is, which shares its schedule; null: it is a run of its own.</summary>
+    internal RunPart? Part { get; init; }
+
+    /// <summary>Optimizer steps of a whole run: one per window of every epoch, up to the limit.</summary>
     /// <exception cref="NlftException">The number exceeds 32 bits.</exception>
     internal int TotalSteps(int rows)
     {
         var steps = (long)Epochs * ((rows - 1) / BatchSize + 1);
+        if (MaximumSteps > 0) steps = Math.Min(steps, MaximumSteps);
         OptionCheck.Require(steps <= int.MaxValue, nameof(Epochs), Epochs, $"at most {int.MaxValue} steps in all, not {steps}",
             "Train for fewer epochs.");
         return (int)steps;
     }
+
+    /// <summary>Whether a run in this position has ended.</summary>
+    internal bool IsEnd(int epoch, int step) => epoch == Epochs || (MaximumSteps > 0 && step >= MaximumSteps);
 
     /// <summary>Refuses the first option that lies outside its range.</summary>
     /// <exception cref="NlftException">An option is out of range; the message names it, its value and its range.</exception>
     internal void Validate()
     {
         OptionCheck.Require(Epochs >= 1, nameof(Epochs), Epochs, "1 or more", "Set the number of passes over the rows; the published runs take 10.");
+        OptionCheck.Require(MaximumSteps >= 0, nameof(MaximumSteps), MaximumSteps, "0 or more", "Set 0 to train for all epochs.");
         OptionCheck.Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "1 or more", "Set the rows per optimizer step; the published runs take 4.");
         OptionCheck.Require(MicroBatchSize >= 0 && MicroBatchSize <= BatchSize, nameof(MicroBatchSize), MicroBatchSize,
             $"0 (all of the batch) to BatchSize, {BatchSize}", "Lower MicroBatchSize or raise BatchSize.");

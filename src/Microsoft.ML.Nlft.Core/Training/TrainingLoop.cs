@@ -71,7 +71,7 @@ internal sealed class TrainingLoop
         }
     }
 
-    private bool IsDone => State.StoppedEarly || State.Epoch == Options.Epochs;
+    private bool IsDone => State.StoppedEarly || Options.IsEnd(State.Epoch, State.Step);
 
     private void Begin(CancellationToken cancellationToken)
     {
@@ -82,7 +82,7 @@ internal sealed class TrainingLoop
         }
         else if (Options.Refresh == ContextRefresh.Once)
         {
-            Contexts.ScoreAll(Options.RowsPerPass, cancellationToken);
+            Contexts.ScoreAll(Options.RowsPerPass, cancellationToken, Options.Part?.Teacher);
         }
         Observe(cancellationToken);
         Meter.StartSteps(State.TokensTrained + Contexts.TokensScored);
@@ -108,7 +108,7 @@ internal sealed class TrainingLoop
     private void TakeStep(TrainingWindow window, CancellationToken cancellationToken)
     {
         var gradient = SavingAtStop(() => Step.Accumulate(window, cancellationToken));
-        var outcome = Step.Apply(window, gradient, Rates.At(State.Step));
+        var outcome = Step.Apply(window, gradient, Rates.At((Options.Part?.StepsBefore ?? 0) + State.Step));
         SavingAtStop(() =>
         {
             TrainingStep.RequireFinite(outcome);

@@ -227,7 +227,7 @@ public sealed class TrainingRun
             Step = new TrainingStep(_network, _objective, _options, contexts, team, _time),
             Contexts = contexts,
             Team = team,
-            Rates = new LearningRateCurve(_options.Schedule, _options.LearningRate, _options.WarmupRatio, TotalSteps),
+            Rates = new LearningRateCurve(_options.Schedule, _options.LearningRate, _options.WarmupRatio, _options.Part?.StepsInAll ?? TotalSteps),
             Meter = new ProgressMeter(_time, TotalSteps),
             Checkpoints = checkpoints,
             Resumed = resumed,

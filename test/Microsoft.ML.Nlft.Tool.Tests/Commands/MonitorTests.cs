@@ -20,7 +20,7 @@ public sealed class MonitorTests
         tool.Succeed("train --model MODEL --options out/nlft-options.json --data rows.csv --output again");
 
         Assert.AreEqual(ExitCode.BadInput, tool.Run("train --model MODEL --data rows.csv --output sft --method sft --map sft.html"));
-        Assert.Contains("--map sft.html: found --method sft; expected --method nlft.", tool.Error);
+        Assert.Contains("--map sft.html: found the objective SFT; expected --method nlft", tool.Error);
         Assert.AreEqual(ExitCode.Usage, tool.Run("train --model MODEL --data rows.csv --output out --map map.html --map-rows 0"));
         Assert.Contains("--map-rows: found \"0\"; expected 1 or more.", tool.Error);
     }

@@ -41,7 +41,7 @@ internal sealed class ValidationObserver : ITrainingObserver
     {
         if (_rows.Validation.Count == 0) return;
         if (IsDue(state)) Commit(state, Judge(Evaluate(state, cancellationToken), state));
-        state.StoppedEarly = _options.Validation.Patience > 0 && state.Epoch < _options.Epochs
+        state.StoppedEarly = _options.Validation.Patience > 0 && !_options.IsEnd(state.Epoch, state.Step)
             && state.Evaluations is [.., var last] && last.WithoutGain >= _options.Validation.Patience;
     }
 
@@ -56,7 +56,7 @@ internal sealed class ValidationObserver : ITrainingObserver
     private bool IsDue(RunState state)
     {
         if (state.Evaluations is [.., var last] && last.Step == state.Step) return false;
-        if (state.Step == 0 || state.Epoch == _options.Epochs) return true;
+        if (state.Step == 0 || _options.IsEnd(state.Epoch, state.Step)) return true;
         return _options.Validation.Steps == 0 ? state.RowsDone == 0 : state.Step % _options.Validation.Steps == 0;
     }
 
