@@ -22,6 +22,7 @@ internal sealed class NlftTool
         Root = new RootCommand("Fine-tunes language models with natural language feedback (arXiv 2412.20382) and works with the results.")
         {
             new TrainCommand(console),
+            new RoundsCommand(console),
             new GenerateCommand(console),
             new ChatCommand(console),
             new JudgeCommand(console),

@@ -47,8 +47,9 @@ public sealed record OnPolicyOptions
     public bool KeepEarlier { get; init; }
 
     /// <summary>
-    /// Training; the learning rate's schedule spans all rounds. <see cref="FineTuneOptions.Epochs"/>, <see cref="FineTuneOptions.MaximumSteps"/>, the
-    /// checkpoints' places and <see cref="FineTuneOptions.Validation"/> have no effect: a round has <see cref="StepsPerRound"/>.
+    /// Training; the learning rate's schedule spans all rounds. Leave <see cref="FineTuneOptions.Epochs"/>,
+    /// <see cref="FineTuneOptions.MaximumSteps"/>, <see cref="FineTuneOptions.Validation"/>, <see cref="FineTuneOptions.RecordedRows"/> and the places of
+    /// checkpoints at their defaults: a round has <see cref="StepsPerRound"/>, and <see cref="Folder"/> holds its checkpoints.
     /// </summary>
     public FineTuneOptions Training { get; init; } = new();
 
@@ -78,5 +79,14 @@ public sealed record OnPolicyOptions
         OptionCheck.Require(Folder is null || !string.IsNullOrWhiteSpace(Folder), nameof(Folder), Folder, "a path, or null",
             "Leave it out to keep nothing.");
         Training!.Validate();
+        var plain = new FineTuneOptions();
+        OptionCheck.Require(Training.Epochs == plain.Epochs, "Training.Epochs", Training.Epochs, "the default", "Set StepsPerRound instead.");
+        OptionCheck.Require(Training.MaximumSteps == 0, "Training.MaximumSteps", Training.MaximumSteps, "the default", "Set StepsPerRound instead.");
+        OptionCheck.Require(Training.Validation == plain.Validation, "Training.Validation", Training.Validation, "the default",
+            "Evaluate the trained model instead: rounds have no validation.");
+        OptionCheck.Require(Training.RecordedRows.Count == 0, "Training.RecordedRows", Training.RecordedRows.Count, "none",
+            "The rows change from round to round.");
+        OptionCheck.Require(Training.CheckpointFolder is null && Training.ResumeFrom is null, "Training.CheckpointFolder",
+            Training.CheckpointFolder ?? Training.ResumeFrom, "none", "Set Folder instead, which holds all that a run needs to resume.");
     }
 }

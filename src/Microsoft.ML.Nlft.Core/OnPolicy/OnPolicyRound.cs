@@ -15,8 +15,8 @@ public sealed record OnPolicyRound
     /// <summary>Those that the judge found wrong.</summary>
     public required int Wrong { get; init; }
 
-    /// <summary>Those that were blank, and those whose judgment could not be parsed: neither right nor wrong.</summary>
-    public int Unjudged => Drawn - Right - Wrong;
+    /// <summary>Those that were blank, equal to another one to the same question, or without a judgment that could be parsed.</summary>
+    public int Unused => Drawn - Right - Wrong;
 
     /// <summary>Rows trained on, those of earlier rounds included.</summary>
     public required int Rows { get; init; }

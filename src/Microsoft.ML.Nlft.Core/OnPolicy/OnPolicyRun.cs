@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
@@ -109,6 +110,28 @@ public sealed class OnPolicyRun
             $"{rounds.Sum(round => round.Drawn)} responses, {rounds.Sum(round => round.Right)} right and {rounds.Sum(round => round.Wrong)} wrong",
             _options.Keep == KeptResponses.Right ? "at least one right response" : "at least one that can be judged",
             "Draw more responses to a question, keep wrong ones too, or draw them in view of the answer.");
+    }
+
+    /// <summary>Creates the model card of the trained model: every option with its value, the responses trained on, and the date.</summary>
+    /// <param name="result">What <see cref="RunAsync"/> returned.</param>
+    public ModelCard Card(OnPolicyResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        return new ModelCard
+        {
+            BaseModel = _model.Name,
+            Method = $"{_objective.Name} in {result.Rounds.Count} rounds",
+            Date = DateOnly.FromDateTime(_time.GetUtcNow().UtcDateTime),
+            Data = new ModelCardData(result.Rounds.Sum(round => round.Right),
+                _options.Keep == KeptResponses.Right ? 0 : result.Rounds.Sum(round => round.Wrong), []),
+            Options =
+            [
+                .. ModelCardOption.Of("Rounds", _options),
+                .. ModelCardOption.Of("LoRA", _model.Network.Lora),
+                .. _objective.Settings.Select(setting => new ModelCardOption("Objective", setting.Key, setting.Value)),
+                .. ModelCardOption.Of("Prompts", _model.Prompts.Options),
+            ],
+        };
     }
 
     /// <summary>Draws the responses of a round and judges them, or reads what an interrupted run kept of it.</summary>

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
@@ -90,7 +89,7 @@ internal sealed class TrainCommand : ToolCommand
         var objective = TrainingMethod.Of(named, supervised).Objective(options);
         var validation = parsed.GetValue(_validation) is { } file ? _data.ReadTraining(file, parsed, options, supervised).Examples() : null;
         var output = Console.PathOf(parsed.GetValue(_output)!);
-        RequirePlace(output);
+        OutputFolder.Require(output);
         _data.RequireOutput(parsed, _monitors.Map(parsed), "--map");
         var settings = new LocalModelSettings
         {
@@ -102,15 +101,7 @@ internal sealed class TrainCommand : ToolCommand
         if (!options.FineTune.SkipUnusableRows) report.RequireResponses();
         if (!options.FineTune.AllowContradictions) report.RequireNoContradictions();
         using var model = _model.Open(parsed, options, trainable, cancellationToken, parsed.GetValue(_baseName));
-        if (model.Folder.IsAt(output))
-            throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
-        using var place = Console.Communicator.IsFirst ? FolderLock.Beside(output) : null;
-        if (!parsed.GetValue(_overwrite) && options.FineTune.ResumeFrom is null && Directory.Exists(output)
-            && Directory.EnumerateFileSystemEntries(output).Any())
-        {
-            throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one",
-                "Name another folder with --output, or replace the model in it with --overwrite.");
-        }
+        using var place = OutputFolder.Lock(Console, model, output, parsed.GetValue(_overwrite) || options.FineTune.ResumeFrom is not null);
         var training = _monitors.Record(parsed, options.FineTune, rows.Count, objective) with
         {
             ReturnPartialOnCancel = true,
@@ -180,16 +171,6 @@ internal sealed class TrainCommand : ToolCommand
     }
 
     private string? Resolve(string? path) => path is null ? null : Console.PathOf(path);
-
-    /// <summary>Refuses an unusable output folder before training, not after it.</summary>
-    private static void RequirePlace(string output)
-    {
-        if (File.Exists(output))
-            throw new NlftException(output, "a file", "a folder, or a place for a new one", "Name another folder with --output.");
-        var above = Path.GetFullPath(output);
-        while (!Directory.Exists(above) && !File.Exists(above) && Path.GetDirectoryName(above) is { } parent) above = parent;
-        AtomicFile.TryFolder(above);
-    }
 
     private static void SaveAllWeights(LocalModel model, string output)
     {

@@ -16,6 +16,10 @@ internal sealed record ToolOptions
     [Section("Training")]
     public FineTuneOptions FineTune { get; init; } = new();
 
+    /// <summary>Rounds on the model's own responses.</summary>
+    [Section("Rounds")]
+    public RoundOptions Rounds { get; init; } = new();
+
     /// <summary>The LoRA adapter.</summary>
     [Section("LoRA adapter", "lora")]
     public LoraConfiguration Lora { get; init; } = new();

@@ -1,26 +1,27 @@
 using System.Globalization;
+using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Nlft;
 
-/// <summary>Base of both trainers: trains a model on the rows of a view and wraps it in a transformer.</summary>
+/// <summary>What the trainers share: loads the base model, trains it and wraps it in a transformer.</summary>
 internal sealed class FineTuneTrainer
 {
     private readonly MLContext _mlContext;
     private readonly IHost _host;
     private readonly FineTuneTrainerOptions _options;
     private readonly TrainingColumns _columns;
-    private readonly ITokenObjective _objective;
     private readonly int _drawnSeed;
 
-    public FineTuneTrainer(MLContext mlContext, FineTuneTrainerOptions options, TrainingColumns columns, ITokenObjective objective)
+    public FineTuneTrainer(MLContext mlContext, FineTuneTrainerOptions options, TrainingColumns columns)
     {
-        (_mlContext, _options, _columns, _objective) = (mlContext, options, columns, objective);
+        (_mlContext, _options, _columns) = (mlContext, options, columns);
         _host = ((IHostEnvironment)mlContext).Register("Nlft");
         _drawnSeed = options.Seed ?? _host.Rand.Next();
         if (string.IsNullOrWhiteSpace(options.ModelFolder))
@@ -37,15 +38,37 @@ internal sealed class FineTuneTrainer
         Settings().Validate();
     }
 
-    public TextGenerationTransformer Fit(IDataView input)
+    /// <summary>Trains on the rows of a view with an objective.</summary>
+    public TextGenerationTransformer Fit(IDataView input, ITokenObjective objective)
     {
         ArgumentNullException.ThrowIfNull(input);
+        return Fit((channel, cancellation) =>
+        {
+            var rows = _columns.Read(input, "training rows", cancellation, out var layout);
+            if (layout is not null) channel.Info(MessageSensitivity.None, $"The rows read as {layout}.");
+            var validation = ReadValidationSet(cancellation);
+            return (model, training) =>
+            {
+                var run = new TrainingRun(model, rows, objective, training, _options.TimeProvider, validation);
+                channel.Info(MessageSensitivity.None, string.Create(CultureInfo.InvariantCulture,
+                    $"{objective.Name}: {run.Description.Rows} rows, {HeldOut(run.Description)}{training.Epochs} epochs, seed {training.Seed}."));
+                channel.Info(MessageSensitivity.None, $"Rows to train on:\n{run.Data}");
+                var result = run.Run(new ChannelProgress(channel, _options.Progress), cancellation, _options.Monitor);
+                Report(result, channel);
+                return (result, run.Card(result), run.SaliencyMap(result));
+            };
+        });
+    }
+
+    /// <summary>Loads the base model, trains it and wraps it.</summary>
+    /// <param name="prepare">Reads the rows and returns what trains a model on them, so that bad rows are refused before the model is loaded.</param>
+    public TextGenerationTransformer Fit(Func<IChannel, CancellationToken,
+        Func<LocalModel, FineTuneOptions, (FineTuneResult? Result, ModelCard Card, SaliencyMap? Map)>> prepare)
+    {
         SavedModel.RequireBase(_options.ModelFolder);
         var cancellation = _options.CancellationToken;
         using var channel = _host.Start("Training");
-        var rows = _columns.Read(input, "training rows", cancellation, out var layout);
-        if (layout is not null) channel.Info(MessageSensitivity.None, $"The rows read as {layout}.");
-        var validation = ReadValidationSet(cancellation);
+        var train = prepare(channel, cancellation);
         var communicator = Communicator.Current;
         var training = _options.Training with { Seed = SeedOf(_options.Training.Distributed ? communicator : Communicator.Single) };
         LocalModel? model = null;
@@ -61,15 +84,10 @@ internal sealed class FineTuneTrainer
                 Seed = training.Seed,
                 Communicator = communicator,
             }, cancellation);
-            var run = new TrainingRun(model, rows, _objective, training, _options.TimeProvider, validation);
-            channel.Info(MessageSensitivity.None, string.Create(CultureInfo.InvariantCulture,
-                $"{_objective.Name}: {run.Description.Rows} rows, {HeldOut(run.Description)}{training.Epochs} epochs, seed {training.Seed}."));
-            channel.Info(MessageSensitivity.None, $"Rows to train on:\n{run.Data}");
-            var result = run.Run(new ChannelProgress(channel, _options.Progress), cancellation, _options.Monitor);
-            Report(result, channel);
-            return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, run.Card(result))
+            var (result, card, map) = train(model, training);
+            return new TextGenerationTransformer(model, model.ExportAdapter(), Settings(), result, card)
             {
-                TrainingMap = run.SaliencyMap(result),
+                TrainingMap = map,
                 Distributed = training.Distributed,
             };
         }
@@ -131,7 +149,7 @@ internal sealed class FineTuneTrainer
     };
 
     /// <summary>Writes one log line per step, then calls the user's listener.</summary>
-    private sealed class ChannelProgress(IChannel channel, IProgress<TrainingProgress>? next) : IProgress<TrainingProgress>
+    internal sealed class ChannelProgress(IChannel channel, IProgress<TrainingProgress>? next) : IProgress<TrainingProgress>
     {
         public void Report(TrainingProgress value)
         {

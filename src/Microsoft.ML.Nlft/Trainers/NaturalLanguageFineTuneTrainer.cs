@@ -19,13 +19,15 @@ namespace Microsoft.ML.Nlft;
 public sealed class NaturalLanguageFineTuneTrainer : IEstimator<TextGenerationTransformer>
 {
     private readonly FineTuneTrainer _trainer;
+    private readonly ITokenObjective _objective;
 
     internal NaturalLanguageFineTuneTrainer(MLContext mlContext, Options options)
     {
         ArgumentNullException.ThrowIfNull(options);
         var columns = new TrainingColumns(options.QuestionColumnName, options.ResponseColumnName, options.JudgmentColumnName,
             options.AnswerColumnName, options.InstructionColumnName);
-        _trainer = new FineTuneTrainer(mlContext, options, columns, options.TokenObjective ?? new NaturalLanguageObjective(options.Objective));
+        _trainer = new FineTuneTrainer(mlContext, options, columns);
+        _objective = options.TokenObjective ?? new NaturalLanguageObjective(options.Objective);
     }
 
     /// <summary>Trains on the rows.</summary>
@@ -35,7 +37,7 @@ public sealed class NaturalLanguageFineTuneTrainer : IEstimator<TextGenerationTr
     /// <exception cref="OperationCanceledException">
     /// The run was cancelled and <see cref="Training.FineTuneOptions.ReturnPartialOnCancel"/> is false.
     /// </exception>
-    public TextGenerationTransformer Fit(IDataView input) => _trainer.Fit(input);
+    public TextGenerationTransformer Fit(IDataView input) => _trainer.Fit(input, _objective);
 
     /// <summary>Checks the columns of a pipeline and adds the output column.</summary>
     /// <exception cref="NlftException">A column is missing or does not hold text.</exception>

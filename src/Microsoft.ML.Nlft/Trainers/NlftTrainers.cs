@@ -69,4 +69,32 @@ public sealed class NlftTrainers
     /// <param name="options">The options; <see cref="FineTuneTrainerOptions.ModelFolder"/> must be set.</param>
     /// <exception cref="NlftException">A column name is empty or used twice.</exception>
     public SupervisedFineTuneTrainer SupervisedFineTune(SupervisedFineTuneTrainer.Options options) => new(_mlContext, options);
+
+    /// <summary>Creates a trainer that trains in rounds on responses that the model writes meanwhile, judged by rule.</summary>
+    /// <param name="modelFolder">Folder of the base model in Hugging Face layout.</param>
+    /// <param name="questionColumnName">Text column with the questions.</param>
+    /// <param name="answerColumnName">Text column with the gold answers.</param>
+    /// <param name="outputColumnName">Column that the fine-tuned model writes its answers to.</param>
+    /// <param name="rounds">Rounds of drawing, judging and training, 1 or more.</param>
+    /// <param name="stepsPerRound">Optimizer steps of every round, 1 or more.</param>
+    /// <param name="learningRate">Peak learning rate, above 0.</param>
+    /// <param name="batchSize">Rows per optimizer step, 1 or more.</param>
+    /// <exception cref="NlftException">A column name is empty or used twice, or an option is out of range.</exception>
+    public OnPolicyFineTuneTrainer OnPolicyFineTune(
+        string modelFolder, string questionColumnName = ColumnNames.Question, string answerColumnName = ColumnNames.Answer,
+        string outputColumnName = ColumnNames.GeneratedAnswer, int rounds = 5, int stepsPerRound = 10, double learningRate = 5e-5, int batchSize = 4) =>
+        OnPolicyFineTune(new OnPolicyFineTuneTrainer.Options
+        {
+            ModelFolder = modelFolder,
+            QuestionColumnName = questionColumnName,
+            AnswerColumnName = answerColumnName,
+            OutputColumnName = outputColumnName,
+            Rounds = new() { Rounds = rounds, StepsPerRound = stepsPerRound },
+            Training = new() { LearningRate = learningRate, BatchSize = batchSize },
+        });
+
+    /// <summary>Creates a trainer in rounds with all its options.</summary>
+    /// <param name="options">The options; <see cref="FineTuneTrainerOptions.ModelFolder"/> must be set.</param>
+    /// <exception cref="NlftException">A column name is empty or used twice, or an option is out of range.</exception>
+    public OnPolicyFineTuneTrainer OnPolicyFineTune(OnPolicyFineTuneTrainer.Options options) => new(_mlContext, options);
 }

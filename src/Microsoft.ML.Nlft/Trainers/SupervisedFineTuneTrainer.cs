@@ -20,6 +20,7 @@ namespace Microsoft.ML.Nlft;
 public sealed class SupervisedFineTuneTrainer : IEstimator<TextGenerationTransformer>
 {
     private readonly FineTuneTrainer _trainer;
+    private readonly ITokenObjective _objective;
 
     internal SupervisedFineTuneTrainer(MLContext mlContext, Options options)
     {
@@ -28,7 +29,8 @@ public sealed class SupervisedFineTuneTrainer : IEstimator<TextGenerationTransfo
         {
             OrAnyLayout = options is { QuestionColumnName: ColumnNames.Question, TargetColumnName: ColumnNames.Response },
         };
-        _trainer = new FineTuneTrainer(mlContext, options, columns, options.TokenObjective ?? new LikelihoodObjective());
+        _trainer = new FineTuneTrainer(mlContext, options, columns);
+        _objective = options.TokenObjective ?? new LikelihoodObjective();
     }
 
     /// <summary>Trains on the rows.</summary>
@@ -38,7 +40,7 @@ public sealed class SupervisedFineTuneTrainer : IEstimator<TextGenerationTransfo
     /// <exception cref="OperationCanceledException">
     /// The run was cancelled and <see cref="Training.FineTuneOptions.ReturnPartialOnCancel"/> is false.
     /// </exception>
-    public TextGenerationTransformer Fit(IDataView input) => _trainer.Fit(input);
+    public TextGenerationTransformer Fit(IDataView input) => _trainer.Fit(input, _objective);
 
     /// <summary>Checks the columns of a pipeline and adds the output column.</summary>
     /// <exception cref="NlftException">A column is missing or does not hold text.</exception>

@@ -61,9 +61,11 @@ public sealed partial class PageTests
         var page = File.ReadAllText(Path.Combine(Root, "docs", "options.md"));
         foreach (var option in OptionProperty.All)
         {
-            var mention = Regex.Matches(page, $@"`(?:\w+\.)*{option.Property.Name}`(?: \(([^)]*)\))?");
+            var mention = Regex.Matches(page, $@"`(\w+\.)*{option.Property.Name}`(?: \(([^)]*)\))?")
+                .Where(match => match.Groups[1].Value.TrimEnd('.') is var section && (section.Length == 0 || option.Path.Any(step => step.Name == section)))
+                .ToList();
             Assert.IsNotEmpty(mention, $"docs/options.md says nothing of {option.Name}.");
-            foreach (var named in mention.Select(match => match.Groups[1].Value).Where(named => named.Length > 0))
+            foreach (var named in mention.Select(match => match.Groups[2].Value).Where(named => named.Length > 0))
             {
                 Assert.IsTrue(double.TryParse(named, CultureInfo.InvariantCulture, out var number)
                     ? Convert.ToDouble(option.Default, CultureInfo.InvariantCulture) == number : named == option.DefaultText,
