@@ -48,8 +48,8 @@ internal sealed class LinearModel : ICausalLanguageModel
         var asked = AskedTokens.Of(batch, Configuration);
         var hidden = asked.PackedRows.Select(row => Hidden(packed.Tokens[row])).ToArray();
         var logProbabilities = hidden.Select(Logits).Select(row => Array.ConvertAll(row, z => z - LogSum(row))).ToArray();
-        var likeliest = logProbabilities.Select(row => Enumerable.Range(0, row.Length).OrderByDescending(id => row[id]).Take(asked.Likeliest).ToArray())
-            .ToArray();
+        int[][] likeliest = [.. logProbabilities.Select(row =>
+            Enumerable.Range(0, row.Length).OrderByDescending(id => row[id]).Take(asked.Likeliest).ToArray())];
         return asked.Scores(
             [.. logProbabilities.SelectMany((row, i) => asked.Tokens[asked.Firsts[i]..asked.Firsts[i + 1]].Select(id => row[id]))],
             [.. logProbabilities.Select((row, i) => row[asked.Tokens[asked.Firsts[i]]] >= row.Max())],

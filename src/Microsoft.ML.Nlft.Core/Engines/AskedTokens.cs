@@ -22,7 +22,7 @@ public sealed class AskedTokens
     /// <summary>The tokens that are asked for, those of every row in turn.</summary>
     public int[] Tokens { get; }
 
-    /// <summary>The index in <see cref="Tokens"/> of every row's response token, which its candidates follow; then their number. R + 1 values.</summary>
+    /// <summary>The place in <see cref="Tokens"/> of every row's response token, which its candidates follow; then their number: R + 1.</summary>
     public int[] Firsts { get; }
 
     /// <summary>R, the number of rows.</summary>
@@ -79,8 +79,8 @@ public sealed class AskedTokens
             var (first, count, n) = (Firsts[RowFirsts[s]], Count(s), RowFirsts[s + 1] - RowFirsts[s]);
             if (given.Length != count && given.Length != n && given.Length != 0)
             {
-                throw new ArgumentException(
-                    $"{given.Length} coefficients for the {n} response tokens of sequence {s} and their {count - n} candidates.", nameof(coefficients));
+                throw new ArgumentException($"{given.Length} coefficients for the {n} response tokens of sequence {s} and their {count - n} candidates.",
+                    nameof(coefficients));
             }
             if (given.Length == count)
             {

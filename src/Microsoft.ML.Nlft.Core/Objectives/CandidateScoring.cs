@@ -14,8 +14,8 @@ internal static class CandidateScoring
         var isConstant = context is PromptContexts.Judge or PromptContexts.Standard && objective.ScoredContexts(polarity).HasFlag(context)
             && !objective.TrainedContexts(polarity).HasFlag(context);
         if (count == 0 || context == PromptContexts.Base || isConstant) return;
-        throw new ArgumentException($"Candidates come from the base context, or from one that the objective scores and does not train; not {context}.",
-            nameof(objective));
+        throw new ArgumentException(
+            $"Candidates come from the base context, or from one that the objective scores and does not train; not {context}.", nameof(objective));
     }
 
     /// <summary>Whether a context names candidates.</summary>

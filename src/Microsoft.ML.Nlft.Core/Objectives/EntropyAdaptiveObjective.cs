@@ -53,7 +53,7 @@ public sealed class EntropyAdaptiveObjective : ITokenObjective
             Entropy(own, candidates.Base.AsSpan(t * candidates.Count, candidates.Count)) / Math.Log(_topTokens), _exponent));
     }
 
-    /// <summary>The entropy of the K likeliest tokens among the response's own and the others, whose probabilities are divided by their sum.</summary>
+    /// <summary>The entropy of the K likeliest among the response's own token and the others; their probabilities are divided by their sum.</summary>
     private double Entropy(double own, ReadOnlySpan<double> others)
     {
         double[] top = [.. others.ToArray().Append(own).OrderDescending().Take(_topTokens)];

@@ -48,8 +48,8 @@ public sealed record OnPolicyOptions
 
     /// <summary>
     /// Training; the learning rate's schedule spans all rounds. Leave <see cref="FineTuneOptions.Epochs"/>,
-    /// <see cref="FineTuneOptions.MaximumSteps"/>, <see cref="FineTuneOptions.Validation"/>, <see cref="FineTuneOptions.RecordedRows"/> and the places of
-    /// checkpoints at their defaults: a round has <see cref="StepsPerRound"/>, and <see cref="Folder"/> holds its checkpoints.
+    /// <see cref="FineTuneOptions.MaximumSteps"/>, <see cref="FineTuneOptions.Validation"/>, <see cref="FineTuneOptions.RecordedRows"/> and the
+    /// places of checkpoints at their defaults: a round has <see cref="StepsPerRound"/>, and <see cref="Folder"/> holds its checkpoints.
     /// </summary>
     public FineTuneOptions Training { get; init; } = new();
 
@@ -67,7 +67,8 @@ public sealed record OnPolicyOptions
         OptionCheck.Require(StepsPerRound >= 1, nameof(StepsPerRound), StepsPerRound, "1 or more", "Set the optimizer steps of a round.");
         OptionCheck.Require((long)Rounds * StepsPerRound <= int.MaxValue, nameof(Rounds), Rounds, $"at most {int.MaxValue} steps in all",
             "Set fewer rounds or steps.");
-        OptionCheck.Require(SamplesPerQuestion >= 1, nameof(SamplesPerQuestion), SamplesPerQuestion, "1 or more", "Use 1 for one response a question.");
+        OptionCheck.Require(SamplesPerQuestion >= 1, nameof(SamplesPerQuestion), SamplesPerQuestion, "1 or more",
+            "Use 1 for one response a question.");
         OptionCheck.Require(Generation is not null, nameof(Generation), Generation, "generation options", "Leave it out for the defaults.");
         Generation!.Validate();
         OptionCheck.Require(Generation.Temperature > 0, "Generation.Temperature", Generation.Temperature, "above 0",

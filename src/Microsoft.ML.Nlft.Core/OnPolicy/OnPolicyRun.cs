@@ -239,7 +239,8 @@ public sealed class OnPolicyRun
         public void Ended(OnPolicyRound report) => progress?.Report(Progress with { Done = report });
 
         /// <summary>A receiver of one kind of report; null if nobody listens.</summary>
-        public IProgress<T>? Of<T>(Func<T, OnPolicyProgress> report) => progress is null ? null : new Receiver<T>(value => progress.Report(report(value)));
+        public IProgress<T>? Of<T>(Func<T, OnPolicyProgress> report) =>
+            progress is null ? null : new Receiver<T>(value => progress.Report(report(value)));
     }
 
     private sealed class Receiver<T>(Action<T> receive) : IProgress<T>

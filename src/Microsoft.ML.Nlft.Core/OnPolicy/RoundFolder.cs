@@ -7,8 +7,8 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.OnPolicy;
 
 /// <summary>
-/// The files of a run in rounds: run.json says what the run depends on; round-0001 and so on hold the journals of drawing and judging, then the judged
-/// responses, then the checkpoints of the training, and last round.json, which says that the round has ended. Every file is written whole.
+/// The files of a run in rounds: run.json says what the run depends on; round-0001 and so on hold the journals of drawing and judging, then the
+/// judged responses, then the checkpoints of the training, and last round.json, which says that the round has ended. Every file is written whole.
 /// </summary>
 internal sealed class RoundFolder(string folder)
 {
@@ -41,13 +41,7 @@ internal sealed class RoundFolder(string folder)
             if (writes) Write(path, identity);
             return;
         }
-        var written = Read<Dictionary<string, string>>(path);
-        var different = written.Keys.Union(identity.Keys).Where(name => written.GetValueOrDefault(name) != identity.GetValueOrDefault(name))
-            .Order(StringComparer.Ordinal).ToList();
-        if (different.Count == 0) return;
-        throw new NlftException($"option Folder, {folder}", "another run (" + string.Join("; ", different.Select(name =>
-            $"{name} {written.GetValueOrDefault(name, "none")} there, {identity.GetValueOrDefault(name, "none")} here")) + ")",
-            "the same model, questions, judge, objective and options", "Give what it was begun with, or name another folder.");
+        RunDifferences.Require(folder, Read<Dictionary<string, string>>(path), identity);
     }
 
     /// <summary>The reports of the rounds that have ended, in order.</summary>

@@ -178,7 +178,8 @@ public sealed record FineTuneOptions
             "Give the share of the steps, for example 0.1 for 10 %, not a number of steps.");
         OptionCheck.Require(Optimizer is not null, nameof(Optimizer), Optimizer, "AdamW options", "Leave it out to use the defaults.");
         Optimizer!.Validate();
-        OptionCheck.Require(Refresh is not { } refresh || Enum.IsDefined(refresh), nameof(Refresh), Refresh, "EveryStep, EveryEpoch or Once", "Name one of the refresh modes.");
+        OptionCheck.Require(Refresh is not { } refresh || Enum.IsDefined(refresh), nameof(Refresh), Refresh,
+            "EveryStep, EveryEpoch or Once", "Name one of the refresh modes.");
         OptionCheck.Require(RecordedRows is not null, nameof(RecordedRows), RecordedRows, "row indices, or an empty list",
             "Leave it out to record nothing.");
         OptionCheck.Require(Validation is not null, nameof(Validation), Validation, "validation options", "Leave it out to use the defaults.");

@@ -95,7 +95,8 @@ internal sealed class RoundsCommand : ToolCommand
             var (share, words) = value switch
             {
                 { Drawing: { Total: { } total } data } => (0.4 * data.Done / total, $"{data.Done} of {total} responses"),
-                { Judging: { } data } => (0.4 + (0.1 * data.Done / Math.Max(1, data.Total ?? data.Done)), $"{data.Correct} right, {data.Incorrect} wrong"),
+                { Judging: { } data } => (0.4 + (0.1 * data.Done / Math.Max(1, data.Total ?? data.Done)),
+                    $"{data.Correct} right, {data.Incorrect} wrong"),
                 { Step: { } step } => (0.5 + (0.5 * step.Step / step.TotalSteps), Loss(step)),
                 _ => (1, "done"),
             };

@@ -55,7 +55,8 @@ internal sealed class TrainCommand : ToolCommand
     };
 
     public TrainCommand(ToolConsole console) : base(console, "train", "Fine-tunes a model on rows of questions, responses, judgments and answers.",
-        nameof(ToolOptions.FineTune), nameof(ToolOptions.Lora), nameof(ToolOptions.Objective), nameof(ToolOptions.SelfDistillation), nameof(ToolOptions.Prompts),
+        nameof(ToolOptions.FineTune), nameof(ToolOptions.Lora), nameof(ToolOptions.Objective), nameof(ToolOptions.SelfDistillation),
+        nameof(ToolOptions.Prompts),
         nameof(ToolOptions.Columns), nameof(ToolOptions.Engine))
     {
         _model = new ModelArguments(console, this);

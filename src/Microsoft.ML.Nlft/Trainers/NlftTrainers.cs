@@ -82,7 +82,8 @@ public sealed class NlftTrainers
     /// <exception cref="NlftException">A column name is empty or used twice, or an option is out of range.</exception>
     public OnPolicyFineTuneTrainer OnPolicyFineTune(
         string modelFolder, string questionColumnName = ColumnNames.Question, string answerColumnName = ColumnNames.Answer,
-        string outputColumnName = ColumnNames.GeneratedAnswer, int rounds = 5, int stepsPerRound = 10, double learningRate = 5e-5, int batchSize = 4) =>
+        string outputColumnName = ColumnNames.GeneratedAnswer, int rounds = 5, int stepsPerRound = 10, double learningRate = 5e-5,
+        int batchSize = 4) =>
         OnPolicyFineTune(new OnPolicyFineTuneTrainer.Options
         {
             ModelFolder = modelFolder,

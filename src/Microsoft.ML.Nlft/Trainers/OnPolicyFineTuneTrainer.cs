@@ -52,8 +52,8 @@ public sealed class OnPolicyFineTuneTrainer : IEstimator<TextGenerationTransform
             var questions = RowViews.Read(input, _columns, cancellation);
             return (model, training) =>
             {
-                var run = new OnPolicyRun(model, questions, _options.Judge ?? new RuleBasedJudge(), _options.TokenObjective ?? new NaturalLanguageObjective(),
-                    _options.Rounds with { Training = training }, _options.TimeProvider);
+                var run = new OnPolicyRun(model, questions, _options.Judge ?? new RuleBasedJudge(),
+                    _options.TokenObjective ?? new NaturalLanguageObjective(), _options.Rounds with { Training = training }, _options.TimeProvider);
                 var result = run.RunAsync(new ChannelProgress(channel, _options), cancellation).GetAwaiter().GetResult();
                 return (result.LastTraining, run.Card(result), null);
             };
@@ -96,7 +96,8 @@ public sealed class OnPolicyFineTuneTrainer : IEstimator<TextGenerationTransform
             if (value.Done is { } done)
             {
                 channel.Info(MessageSensitivity.None, string.Create(CultureInfo.InvariantCulture,
-                    $"Round {done.Round} of {value.Rounds}: {done.Right} of {done.Drawn} responses right, {done.Wrong} wrong; {done.Rows} rows, {done.Steps} steps."));
+                    $"Round {done.Round} of {value.Rounds}: {done.Right} of {done.Drawn} responses right, {done.Wrong} wrong; {done.Rows} rows, "
+                    + $"{done.Steps} steps."));
             }
             options.RoundProgress?.Report(value);
         }

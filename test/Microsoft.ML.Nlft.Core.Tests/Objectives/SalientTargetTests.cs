@@ -67,5 +67,6 @@ public sealed class SalientTargetTests
 
     [TestMethod]
     public void Create_BadTarget_IsRefused() => StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() =>
-        new NaturalLanguageObjective(new() { SalientTarget = (SalientTarget)3 })).Message, "option SalientTarget: found 3; expected Unlikelihood or Teacher.");
+        new NaturalLanguageObjective(new() { SalientTarget = (SalientTarget)3 })).Message,
+        "option SalientTarget: found 3; expected Unlikelihood or Teacher.");
 }

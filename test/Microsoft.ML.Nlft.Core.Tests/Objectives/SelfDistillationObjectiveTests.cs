@@ -26,7 +26,8 @@ public sealed class SelfDistillationObjectiveTests
             {
                 var drawn = new Distributions(seed);
                 var scores = drawn.Scores(objective, polarity);
-                drawn.CheckGradient(objective.Evaluate(scores), scores.Candidates!.Ids, () => objective.Evaluate(drawn.Scores(objective, polarity)).Loss);
+                drawn.CheckGradient(objective.Evaluate(scores), scores.Candidates!.Ids,
+                    () => objective.Evaluate(drawn.Scores(objective, polarity)).Loss);
             }
         }
     }

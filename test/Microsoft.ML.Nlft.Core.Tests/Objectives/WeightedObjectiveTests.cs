@@ -90,7 +90,8 @@ public sealed class WeightedObjectiveTests
     [TestMethod]
     public void Evaluate_ProbabilitiesOfZeroAndOne_GiveFiniteNumbers()
     {
-        foreach (var objective in (ITokenObjective[])[new DynamicObjective(), new ProbabilityGuidedObjective(), new ContrastiveUnlikelihoodObjective()])
+        ITokenObjective[] objectives = [new DynamicObjective(), new ProbabilityGuidedObjective(), new ContrastiveUnlikelihoodObjective()];
+        foreach (var objective in objectives)
         {
             foreach (var b in (double[])[0, 1, 1e-300])
             {

@@ -41,7 +41,8 @@ public sealed class OnPolicyRunTests
         [.. model.Network.Export(ModelState.Weights).Concat(model.Network.Export(ModelState.Optimizer)).SelectMany(tensor => tensor.Values)];
 
     private static async Task<(OnPolicyResult Result, float[] State)> RunAsync(LocalModel model, OnPolicyOptions options,
-        ITokenObjective? objective = null, Action<OnPolicyProgress>? told = null, IResponseJudge? judge = null, CancellationToken cancellation = default)
+        ITokenObjective? objective = null, Action<OnPolicyProgress>? told = null, IResponseJudge? judge = null,
+        CancellationToken cancellation = default)
     {
         var run = new OnPolicyRun(model, s_questions, judge ?? new LengthJudge(), objective ?? new NaturalLanguageObjective(), options);
         return (await run.RunAsync(told is null ? null : new Teller(told), cancellation), State(model));
@@ -79,7 +80,7 @@ public sealed class OnPolicyRunTests
         [Options with { DrawFrom = PromptContexts.Standard, StepsPerRound = 4 }, new SelfDistillationObjective(new() { TopTokens = 3 })],
     ];
 
-    /// <summary>The run is cancelled at every report: while it draws, judges, trains, and between rounds; each time another process goes on.</summary>
+    /// <summary>The run is cancelled at reports of every kind: drawing, judging, training, between rounds; each time another model goes on.</summary>
     [TestMethod]
     [DynamicData(nameof(Settings))]
     public async Task RunAsync_StoppedAnywhere_ResumesToTheSameEnd(object given, object objective)
@@ -140,13 +141,15 @@ public sealed class OnPolicyRunTests
         var options = Options with { Rounds = 1, Folder = Path.Combine(_folder.Path, "rounds") };
         using var model = Load();
         await RunAsync(model, options);
-        var refused = await Assert.ThrowsExactlyAsync<NlftException>(() => RunAsync(model, options with { StepsPerRound = 5 }, new LikelihoodObjective()));
+        var refused = await Assert.ThrowsExactlyAsync<NlftException>(() =>
+            RunAsync(model, options with { StepsPerRound = 5 }, new LikelihoodObjective()));
         StringAssert.StartsWith(refused.Message, $"option Folder, {options.Folder}: found another run (");
         StringAssert.Contains(refused.Message, "Objective NLFT there, SFT here");
         StringAssert.Contains(refused.Message, "StepsPerRound 3 there, 5 here");
         var run = Path.Combine(options.Folder!, "run.json");
         File.WriteAllText(run, "[1");
-        StringAssert.StartsWith((await Assert.ThrowsExactlyAsync<NlftException>(() => RunAsync(model, options))).Message, $"{run}: found something else (");
+        refused = await Assert.ThrowsExactlyAsync<NlftException>(() => RunAsync(model, options));
+        StringAssert.StartsWith(refused.Message, $"{run}: found something else (");
     }
 
     /// <summary>Expert iteration: a round without a right response trains nothing.</summary>
@@ -181,7 +184,10 @@ public sealed class OnPolicyRunTests
         using var small = new Training.SmallRun();
         using var network = small.Load();
         var teacher = network.Export(ModelState.Weights);
-        var options = new FineTuneOptions { Epochs = 1, BatchSize = 7, LearningRate = 0.05, Schedule = LearningRateSchedule.Constant, WarmupRatio = 0 };
+        var options = new FineTuneOptions
+        {
+            Epochs = 1, BatchSize = 7, LearningRate = 0.05, Schedule = LearningRateSchedule.Constant, WarmupRatio = 0,
+        };
         var objective = new SelfDistillationObjective(new() { TopTokens = 3 });
         double FirstLoss(IReadOnlyList<NamedTensor>? part) => Training.SmallRun.Run(network, options with
         {

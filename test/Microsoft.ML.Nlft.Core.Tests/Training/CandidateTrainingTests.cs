@@ -96,7 +96,8 @@ public sealed class CandidateTrainingTests
         foreach (var (refresh, calls) in ((ContextRefresh?, int)[])[(null, 1), (ContextRefresh.EveryEpoch, 3), (ContextRefresh.EveryStep, 3)])
         {
             var model = new TableLanguageModel(Rows.Vocabulary);
-            new TrainingRun(model, s_rows, new SelfDistillationObjective(new() { TopTokens = 3 }), Plain with { Epochs = 3, Refresh = refresh }).Run();
+            var objective = new SelfDistillationObjective(new() { TopTokens = 3 });
+            new TrainingRun(model, s_rows, objective, Plain with { Epochs = 3, Refresh = refresh }).Run();
             Assert.HasCount(calls, model.ScoreCalls);
             Assert.IsTrue(model.ScoreCalls.SelectMany(call => call).All(sequence => sequence.Likeliest == 4 && sequence.Candidates.IsEmpty));
             foreach (var sequence in model.ForwardCalls.SelectMany(call => call.Sequences))
@@ -147,7 +148,8 @@ public sealed class CandidateTrainingTests
             {
                 using var model = small.Load(threads: 1 + step % 2);
                 var from = Path.Combine(options.CheckpointFolder, Checkpoint.FileName(step));
-                Assert.AreEqual(step, SmallRun.Run(model, options with { CheckpointFolder = null, ResumeFrom = from }, objective: objective).ResumedSteps);
+                var resumed = SmallRun.Run(model, options with { CheckpointFolder = null, ResumeFrom = from }, objective: objective);
+                Assert.AreEqual(step, resumed.ResumedSteps);
                 CollectionAssert.AreEqual(SmallRun.State(unbroken), SmallRun.State(model), $"{objective.Name}, resumed after step {step}");
             }
         }
@@ -182,7 +184,8 @@ public sealed class CandidateTrainingTests
     public void Run_RecordedRows_HaveTheCoefficientsOfTraining()
     {
         var model = new TableLanguageModel(Rows.Vocabulary);
-        var result = new TrainingRun(model, s_rows, new SelfDistillationObjective(new() { TopTokens = 3 }), Plain with { RecordedRows = [1, 4] }).Run();
+        var objective = new SelfDistillationObjective(new() { TopTokens = 3 });
+        var result = new TrainingRun(model, s_rows, objective, Plain with { RecordedRows = [1, 4] }).Run();
         foreach (var (place, row) in ((int, int)[])[(0, 1), (1, 4)])
         {
             var recorded = result.Recorded[0].Rows[place].Saliency;

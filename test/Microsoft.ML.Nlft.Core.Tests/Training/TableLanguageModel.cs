@@ -146,7 +146,8 @@ internal sealed class TableLanguageModel : ICausalLanguageModel
             Enumerable.Range(0, _v).OrderByDescending(id => Distribution(t)[id]).Take(sequence.Likeliest).ToArray())];
         return new TokenScores(log, likeliest, hidden)
         {
-            CandidateLogProbabilities = [.. sequence.Candidates.ToArray().Select((id, i) => (float)Distribution(i / sequence.CandidatesPerToken)[id])],
+            CandidateLogProbabilities =
+                [.. sequence.Candidates.ToArray().Select((id, i) => (float)Distribution(i / sequence.CandidatesPerToken)[id])],
             Likeliest = sequence.Likeliest == 0 ? null : new LikeliestTokens(best[0].Length, [.. best.SelectMany(ids => ids)],
                 [.. best.SelectMany((ids, t) => ids.Select(id => (float)Distribution(t)[id]))]),
         };

@@ -62,7 +62,8 @@ public sealed class MethodsSnippets : Workplace
                 return System.Numerics.BitOperations.PopCount((uint)contexts);
             }
             string Cell(bool trained) => $"{Passes(Polarity.Incorrect, trained)} ({Passes(Polarity.Correct, trained)})";
-            var row = page.Split('\n').Single(line => line.StartsWith($"| `{name}` |", StringComparison.Ordinal)).Split('|', StringSplitOptions.TrimEntries);
+            var row = page.Split('\n').Single(line => line.StartsWith($"| `{name}` |", StringComparison.Ordinal))
+                .Split('|', StringSplitOptions.TrimEntries);
             Assert.AreEqual(Cell(trained: false), row[3], $"{name}, scored");
             Assert.AreEqual(Cell(trained: true), row[4], $"{name}, trained");
         }

@@ -67,8 +67,8 @@ public abstract class ArchitectureConformance
             NumberAssert.AreClose([.. expected.Select((row, t) => row[sequence.Tokens.Span[sequence.PromptLength + t]])], scores[i].LogProbabilities,
                 Tolerance, $"{place}, log-probabilities");
             var perToken = sequence.CandidatesPerToken;
-            NumberAssert.AreClose([.. sequence.Candidates.ToArray().Select((id, k) => expected[k / perToken][id])], scores[i].CandidateLogProbabilities,
-                Tolerance, $"{place}, candidates");
+            NumberAssert.AreClose([.. sequence.Candidates.ToArray().Select((id, k) => expected[k / perToken][id])],
+                scores[i].CandidateLogProbabilities, Tolerance, $"{place}, candidates");
             if (sequence.Likeliest == 0)
             {
                 Assert.IsNull(scores[i].Likeliest, place);

@@ -62,8 +62,7 @@ public sealed partial class PageTests
         foreach (var option in OptionProperty.All)
         {
             var mention = Regex.Matches(page, $@"`(\w+\.)*{option.Property.Name}`(?: \(([^)]*)\))?")
-                .Where(match => match.Groups[1].Value.TrimEnd('.') is var section && (section.Length == 0 || option.Path.Any(step => step.Name == section)))
-                .ToList();
+                .Where(match => match.Groups[1].Value is "" || option.Path.Any(step => $"{step.Name}." == match.Groups[1].Value)).ToList();
             Assert.IsNotEmpty(mention, $"docs/options.md says nothing of {option.Name}.");
             foreach (var named in mention.Select(match => match.Groups[2].Value).Where(named => named.Length > 0))
             {

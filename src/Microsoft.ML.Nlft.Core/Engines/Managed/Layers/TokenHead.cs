@@ -27,8 +27,8 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weigh
     /// <param name="mostLikely">Receives whether no logit exceeds that of y_t.</param>
     /// <param name="mean">Receives E[W] [R x H], of rows times slopes, for the backward pass; null if there will be none.</param>
     /// <param name="likeliest">Receives the likeliest tokens; null: none are asked for.</param>
-    public void Forward(EngineContext context, Matrix h, AskedTokens asked, float[] logProbabilities, float[] logSums, bool[] mostLikely, Matrix? mean,
-        LikeliestTokens? likeliest = null)
+    public void Forward(EngineContext context, Matrix h, AskedTokens asked, float[] logProbabilities, float[] logSums, bool[] mostLikely,
+        Matrix? mean, LikeliestTokens? likeliest = null)
     {
         mean?.Clear();
         var running = context.Rent(2, h.Rows); // the largest logit so far, and the sum of exp(z - largest)
