@@ -5,20 +5,20 @@ namespace Microsoft.ML.Nlft.Tests.Objectives;
 /// <summary>Reads the vectors of golden/objectives.</summary>
 internal static class ObjectiveGoldens
 {
-    private const string Missing = "no golden/objectives";
+    private const string Missing = "no golden/objectives/";
 
     /// <summary>The ids of the cases of a file that a test takes, as rows of data; one row that skips where the file is missing.</summary>
     public static IEnumerable<object[]> Cases(string file, Func<JsonElement, bool> takes)
     {
         var path = Fixtures.Path_("golden", "objectives", file);
-        if (!File.Exists(path)) return [[Missing]];
+        if (!File.Exists(path)) return [[Missing + file]];
         return [.. Read(path).GetProperty("cases").EnumerateArray().Where(takes).Select(c => (object[])[c.GetProperty("id").GetString()!])];
     }
 
     /// <summary>A case and its input; null where the file is missing, which skips the test.</summary>
     public static (JsonElement Case, JsonElement Input)? Find(string file, string id)
     {
-        if (id == Missing) Assert.Inconclusive($"{Missing} under {Fixtures.Root}");
+        if (id == Missing + file) Assert.Inconclusive($"{id} under {Fixtures.Root}");
         var root = Read(Fixtures.Path_("golden", "objectives", file));
         var found = root.GetProperty("cases").EnumerateArray().First(c => c.GetProperty("id").GetString() == id);
         return (found, found.TryGetProperty("input", out var input) && input.ValueKind == JsonValueKind.String
@@ -32,7 +32,7 @@ internal static class ObjectiveGoldens
     public static JsonElement? Part(string file, string name)
     {
         var path = Fixtures.Path_("golden", "objectives", file);
-        if (!File.Exists(path)) Assert.Inconclusive($"{Missing} under {Fixtures.Root}");
+        if (!File.Exists(path)) Assert.Inconclusive($"{Missing}{file} under {Fixtures.Root}");
         return Read(path).GetProperty(name);
     }
 
