@@ -5,7 +5,7 @@ namespace Microsoft.ML.Nlft.Generation;
 /// <summary>Controls how answers are generated.</summary>
 /// <remarks>
 /// The settings apply in the order of transformers: penalties, temperature, top-k, top-p, min-p. The next token is then drawn from the remaining
-/// ones in proportion to their probabilities. Ties go to the lowest id. At temperature 0 only the penalties have an effect.
+/// ones in proportion to their probabilities. Of equally likely tokens the lowest id comes first. At temperature 0 only the penalties have an effect.
 /// </remarks>
 public sealed record GenerationOptions
 {
@@ -15,7 +15,7 @@ public sealed record GenerationOptions
     /// <summary>Temperature, 0 or more; 0 is greedy. Default 0.</summary>
     public double Temperature { get; init; }
 
-    /// <summary>Keeps only the k likeliest tokens, 0 or more; 0 keeps all. Default 0.</summary>
+    /// <summary>Keeps only the k likeliest tokens, and those as likely as the last of them, 0 or more; 0 keeps all. Default 0.</summary>
     public int TopK { get; init; }
 
     /// <summary>

@@ -34,10 +34,8 @@ internal sealed class TokenSampler
         try
         {
             var weights = rented.AsSpan(0, logits.Length);
-            for (var i = 0; i < weights.Length; i++) weights[i] = logits[i];
-            Penalize(weights);
-            var likeliest = Likeliest(weights);
-            var next = _options.Temperature == 0 ? likeliest : Sample(weights, weights[likeliest]);
+            var likeliest = Weigh(logits, weights);
+            var next = _options.Temperature == 0 ? likeliest : Draw(weights, _random.NextDouble());
             if (_options.RepetitionPenalty != 1) _seen.Add(next);
             if (_options.FrequencyPenalty != 0 || _options.PresencePenalty != 0) _counts[next] = _counts.GetValueOrDefault(next) + 1;
             return next;
@@ -46,6 +44,21 @@ internal sealed class TokenSampler
         {
             ArrayPool<double>.Shared.Return(rented);
         }
+    }
+
+    /// <summary>
+    /// Computes the weights in proportion to which the next token is drawn, 0 for what is excluded; at temperature 0 the penalized logits.
+    /// </summary>
+    /// <param name="logits">One value per vocabulary id.</param>
+    /// <param name="weights">As many weights.</param>
+    /// <returns>The likeliest token.</returns>
+    internal int Weigh(ReadOnlySpan<float> logits, Span<double> weights)
+    {
+        for (var i = 0; i < weights.Length; i++) weights[i] = logits[i];
+        Penalize(weights);
+        var likeliest = Likeliest(weights);
+        if (_options.Temperature != 0) Filter(weights, weights[likeliest]);
+        return likeliest;
     }
 
     private void Penalize(Span<double> logits)
@@ -75,8 +88,8 @@ internal sealed class TokenSampler
                 "Check the model folder's weights and the adapter: the network's output cannot be used.");
     }
 
-    /// <summary>Turns logits into weights exp((logit - max) / temperature), zeroes what the filters exclude, and draws.</summary>
-    private int Sample(Span<double> weights, double maximum)
+    /// <summary>Turns logits into weights exp((logit - max) / temperature) and zeroes what the filters exclude.</summary>
+    private void Filter(Span<double> weights, double maximum)
     {
         if (_options.TopK > 0 && _options.TopK < weights.Length) KeepTop(weights, _options.TopK);
         for (var i = 0; i < weights.Length; i++) weights[i] = Math.Exp((weights[i] - maximum) / _options.Temperature);
@@ -85,21 +98,23 @@ internal sealed class TokenSampler
         {
             if (weights[i] < _options.MinP) weights[i] = 0; // the likeliest token weighs 1
         }
-
-        return Draw(weights, _random.NextDouble());
     }
 
-    /// <summary>Keeps the k largest logits; ties go to the lowest ids.</summary>
+    /// <summary>Keeps the k largest logits, and those that equal the least of them, as transformers does.</summary>
     private static void KeepTop(Span<double> logits, int k)
     {
-        var top = new PriorityQueue<int, (double Logit, int MinusId)>(k + 1); // dequeues the least likely first
-        for (var i = 0; i < logits.Length; i++)
+        var top = new PriorityQueue<double, double>(k + 1); // dequeues the least first
+        foreach (var logit in logits)
         {
-            if (top.Count < k) top.Enqueue(i, (logits[i], -i));
-            else top.EnqueueDequeue(i, (logits[i], -i));
+            if (top.Count < k) top.Enqueue(logit, logit);
+            else top.EnqueueDequeue(logit, logit);
         }
 
-        KeepOnly(logits, top.UnorderedItems.Select(item => (item.Element, item.Priority.Logit)).ToArray(), double.NegativeInfinity);
+        var least = top.Peek();
+        for (var i = 0; i < logits.Length; i++)
+        {
+            if (logits[i] < least) logits[i] = double.NegativeInfinity;
+        }
     }
 
     /// <summary>Keeps the smallest set of largest weights whose sum reaches the fraction <paramref name="p"/> of the total.</summary>
@@ -117,13 +132,8 @@ internal sealed class TokenSampler
         candidates.Sort((a, b) => b.Weight != a.Weight ? b.Weight.CompareTo(a.Weight) : a.Id.CompareTo(b.Id));
         var (size, sum) = (0, 0.0);
         while (size < candidates.Count && sum < p * total) sum += candidates[size++].Weight;
-        KeepOnly(weights, candidates.Take(size).ToArray(), 0);
-    }
-
-    private static void KeepOnly(Span<double> values, (int Id, double Value)[] kept, double excluded)
-    {
-        values.Fill(excluded);
-        foreach (var (id, value) in kept) values[id] = value;
+        weights.Clear();
+        foreach (var (id, weight) in candidates.Take(size)) weights[id] = weight;
     }
 
     /// <summary>Returns the token at which the cumulative weight passes the fraction <paramref name="uniform"/>, in [0, 1), of the total.</summary>

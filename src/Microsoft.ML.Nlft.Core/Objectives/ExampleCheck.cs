@@ -20,6 +20,11 @@ internal static class ExampleCheck
         {
             if (example.Response.IsEmpty)
                 throw new NlftException($"{example.Source}, response", "no tokens", "one or more", "Leave the row out or give it a response.");
+            if (example.CountedTokens == 0)
+            {
+                throw new NlftException($"{example.Source}, response", "no token that counts in the loss", "one or more",
+                    "Leave the row out, or let one of its tokens count.");
+            }
             var needed = objective.ScoredContexts(example.Polarity) | objective.TrainedContexts(example.Polarity) | PromptContexts.Base;
             foreach (var context in AllContexts.Where(c => needed.HasFlag(c))) Validate(example, context, objective, model);
         }

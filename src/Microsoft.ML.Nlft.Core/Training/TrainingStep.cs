@@ -138,7 +138,7 @@ internal sealed class TrainingStep(
                 HiddenStates = objective.NeedsHiddenStates(examples[i].Polarity) ? pass.Scores[i].HiddenStates : default,
             };
             var result = ObjectiveInput.Evaluate(objective, examples[i], scores, place, window.Remedy);
-            var weight = Weight(window, examples[i]);
+            var weight = window.Weight(rows[i], options.Reduction);
             coefficients[i] = Scale(CandidateScoring.Coefficients(result), weight);
             if (trainsJudge) coefficients[judgeSequence] = Scale(result.JudgeCoefficients, weight);
             metrics.Add(examples[i], result, pass.Scores[i], weight);
@@ -150,13 +150,6 @@ internal sealed class TrainingStep(
 
     private TokenSequence Seeded(TokenSequence sequence, TrainingWindow window, int row, PromptContexts context) =>
         sequence with { DropoutSeed = RowOrder.DropoutSeed(options.Seed, window.Epoch, row, context) };
-
-    /// <summary>Returns an example's share of its window's loss; the shares of a window add up to 1, independently of the micro-batches.</summary>
-    private double Weight(TrainingWindow window, EncodedExample example) => options.Reduction switch
-    {
-        LossReduction.TokenMean => example.CountedTokens / (double)window.Rows.Sum(row => (long)window.Examples[row].CountedTokens),
-        _ => 1.0 / window.Rows.Length,
-    };
 
     private static float[] Scale(double[] coefficients, double weight) => Array.ConvertAll(coefficients, c => (float)(c * weight));
 }

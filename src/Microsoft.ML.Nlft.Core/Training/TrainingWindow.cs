@@ -15,4 +15,11 @@ internal sealed record TrainingWindow(IReadOnlyList<EncodedExample> Examples, in
 
     /// <summary>Returns a row's name in messages.</summary>
     public string Place(int row) => $"training step {Step}, {Examples[row].Source}";
+
+    /// <summary>Returns a row's share of the window's loss; the shares of a window add up to 1, independently of the micro-batches.</summary>
+    public double Weight(int row, LossReduction reduction) => reduction switch
+    {
+        LossReduction.TokenMean => Examples[row].CountedTokens / (double)Rows.Sum(other => (long)Examples[other].CountedTokens),
+        _ => 1.0 / Rows.Length,
+    };
 }

@@ -65,16 +65,14 @@ public class TokenSamplerTests
     }
 
     [TestMethod]
-    public void Next_EquallyLikelyTokens_KeepsTheLowestIds()
+    public void Weigh_EquallyLikelyTokens_TopKKeepsAllOfThemAndTopPTheLowestIds()
     {
-        float[] equal = [0, 0, 0, 0];
-        var topK = new TokenSampler(new() { Temperature = 1, TopK = 2 }, 0, []);
-        var topP = new TokenSampler(new() { Temperature = 1, TopP = 0.5 }, 0, []);
-        for (var i = 0; i < 200; i++)
-        {
-            Assert.IsLessThan(2, topK.Next(equal));
-            Assert.IsLessThan(2, topP.Next(equal));
-        }
+        float[] logits = [0, 1, 0, 0, -1];
+        var weights = new double[logits.Length];
+        new TokenSampler(new() { Temperature = 1, TopK = 2 }, 0, []).Weigh(logits, weights);
+        CollectionAssert.AreEqual(new[] { true, true, true, true, false }, weights.Select(weight => weight > 0).ToArray());
+        new TokenSampler(new() { Temperature = 1, TopP = 0.6 }, 0, []).Weigh(logits, weights); // e / (e + 3 + 1/e) = 0.45
+        CollectionAssert.AreEqual(new[] { true, true, false, false, false }, weights.Select(weight => weight > 0).ToArray());
     }
 
     [TestMethod]

@@ -44,6 +44,11 @@ public sealed class CountedTokensTests
             Assert.ThrowsExactly<NlftException>(() => Train(new NaturalLanguageObjective(), LossReduction.ExampleMean, Row([5], [true]))).Message);
 
     [TestMethod]
+    public void Run_RowsInWhichNoTokenCounts_AreRefusedByName() =>
+        Assert.Contains("row, response: found no token that counts in the loss; expected one or more",
+            Assert.ThrowsExactly<NlftException>(() => Train(new LikelihoodObjective(), LossReduction.TokenMean, Row([5], [false]))).Message);
+
+    [TestMethod]
     public void Analyze_TokensThatDoNotCount_HaveNoWeight()
     {
         var seen = new Nlft.Saliency.SaliencyAnalyzer(_model, new LikelihoodObjective()).Analyze([Row([5, 6, 7], [true, false, true])])[0];
