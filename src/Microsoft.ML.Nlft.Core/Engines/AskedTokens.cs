@@ -79,7 +79,7 @@ public sealed class AskedTokens
             var (first, count, n) = (Firsts[RowFirsts[s]], Count(s), RowFirsts[s + 1] - RowFirsts[s]);
             if (given.Length != count && given.Length != n && given.Length != 0)
             {
-                throw new ArgumentException($"{given.Length} coefficients for the {n} response tokens of sequence {s} and their {count - n} candidates.",
+                throw new ArgumentException($"{given.Length} coefficients for the {n} response tokens and {count - n} candidates of sequence {s}.",
                     nameof(coefficients));
             }
             if (given.Length == count)

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Nlft.OnPolicy;
 
-/// <summary>What a response earned at each of its tokens (T. Luong et al., arXiv 2401.08967, section 3; J. Schulman et al., arXiv 1506.02438).</summary>
+/// <summary>What a response earned at each token (T. Luong et al., arXiv 2401.08967, section 3; J. Schulman et al., arXiv 1506.02438).</summary>
 internal static class AdvantageEstimation
 {
     /// <summary>

@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.OnPolicy;
 
-/// <summary>The options of <see cref="ReinforcedRun"/>; the defaults are those of the published runs of ReFT, except where they say otherwise.</summary>
+/// <summary>The options of <see cref="ReinforcedRun"/>; the defaults are those of the published runs, except where they say otherwise.</summary>
 public sealed record ReinforcedOptions
 {
     /// <summary>
@@ -93,7 +93,7 @@ public sealed record ReinforcedOptions
         Number(nameof(Lambda), Lambda, Lambda is >= 0 and <= 1, "in [0, 1]");
         OptionCheck.Require(Generation is not null, nameof(Generation), Generation, "generation options", "Leave it out for the defaults.");
         Generation!.Validate();
-        OptionCheck.Require(Generation.Temperature == 1 && Generation is { TopK: 0, TopP: 1, MinP: 0, RepetitionPenalty: 1 }, "Generation.Temperature",
+        OptionCheck.Require(Generation is { Temperature: 1, TopK: 0, TopP: 1, MinP: 0, RepetitionPenalty: 1 }, "Generation.Temperature",
             Generation.Temperature, "1, without filters and penalties", "The loss supposes responses drawn from the model's own distribution.");
         OptionCheck.Require(Optimizer is not null, nameof(Optimizer), Optimizer, "AdamW options", "Leave it out for the defaults.");
         Optimizer!.Validate();

@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
@@ -15,8 +16,8 @@ namespace Microsoft.ML.Nlft.OnPolicy;
 /// proximal policy optimization makes the tokens likelier that earned more than a value head expected, without leaving the warmed-up model far.
 /// </summary>
 /// <remarks>
-/// One batch: a response to each of its questions at temperature 1; scores of 1, 0.1 or 0; generalised advantages, whitened over the batch; then a few
-/// steps on it. The value head is linear on the last hidden state and has an optimizer of its own: unlike the published code, its gradient does
+/// One batch: a response to each of its questions at temperature 1; scores of 1, 0.1 or 0; generalised advantages, whitened over the batch; then a
+/// few steps on it. The value head is linear on the last hidden state and has an optimizer of its own: unlike the published code, its gradient does
 /// not reach the network. With <see cref="ReinforcedOptions.Folder"/> a run that stops anywhere resumes to the weights of an undisturbed one. One
 /// process trains.
 /// </remarks>
@@ -97,6 +98,24 @@ public sealed class ReinforcedRun
         }
         if (state.Best.Count > 0) _model.Serialize(() => Import(state.Best));
         return new ReinforcedResult([.. state.Reports], state.BestRight);
+    }
+
+    /// <summary>Creates the model card of the trained model: every option with its value, and the date.</summary>
+    /// <param name="result">What <see cref="Run"/> returned.</param>
+    public ModelCard Card(ReinforcedResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        return new ModelCard
+        {
+            BaseModel = _model.Name,
+            Method = "ReFT",
+            Date = DateOnly.FromDateTime(_time.GetUtcNow().UtcDateTime),
+            Options =
+            [
+                .. ModelCardOption.Of("ReFT", _options), .. ModelCardOption.Of("LoRA", _model.Network.Lora),
+                .. ModelCardOption.Of("Prompts", _model.Prompts.Options),
+            ],
+        };
     }
 
     private void WarmUp(CancellationToken cancellationToken)

@@ -66,7 +66,8 @@ internal sealed class ReinforcedState
     {
         try
         {
-            return JsonSerializer.Deserialize<Document>(text) is { Run: not null, Reports: not null } document ? document : throw new JsonException("null");
+            return JsonSerializer.Deserialize<Document>(text) is { Run: not null, Reports: not null } document ? document
+                : throw new JsonException("null");
         }
         catch (JsonException e)
         {

@@ -98,4 +98,9 @@ public sealed class NlftTrainers
     /// <param name="options">The options; <see cref="FineTuneTrainerOptions.ModelFolder"/> must be set.</param>
     /// <exception cref="NlftException">A column name is empty or used twice, or an option is out of range.</exception>
     public OnPolicyFineTuneTrainer OnPolicyFineTune(OnPolicyFineTuneTrainer.Options options) => new(_mlContext, options);
+
+    /// <summary>Creates a trainer for reinforced fine-tuning (ReFT) with all its options.</summary>
+    /// <param name="options">The options; <see cref="FineTuneTrainerOptions.ModelFolder"/> must be set.</param>
+    /// <exception cref="NlftException">A column name is empty or used twice.</exception>
+    public ReinforcedFineTuneTrainer ReinforcedFineTune(ReinforcedFineTuneTrainer.Options options) => new(_mlContext, options);
 }

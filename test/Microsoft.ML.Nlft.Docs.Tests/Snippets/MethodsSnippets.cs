@@ -42,6 +42,26 @@ public sealed class MethodsSnippets : Workplace
         Assert.IsTrue(File.Exists(Path.Combine("rounds", "round-0002", "round.json")));
     }
 
+    [TestMethod]
+    public void MethodsPage_Reinforced_Runs()
+    {
+        var mlContext = new MLContext(seed: 42);
+        var solutions = mlContext.Nlft().LoadFromJsonLines("rows.jsonl");
+        #region reinforced
+        using var reinforced = mlContext.Nlft().Trainers.ReinforcedFineTune(new ReinforcedFineTuneTrainer.Options
+        {
+            ModelFolder = "model",
+            Reinforcement = new()
+            {
+                WarmUp = new() { Epochs = 1, LearningRate = 1e-3 }, Epochs = 1, LearningRate = 1e-4,
+                Generation = new() { Temperature = 1, MaximumNewTokens = 64 }, Folder = "reft",
+            },
+        }).Fit(solutions);
+        #endregion
+        Assert.AreEqual("ReFT", reinforced.Card.Method);
+        Assert.IsTrue(File.Exists(Path.Combine("reft", "reinforced.safetensors")));
+    }
+
     /// <summary>The passes of the page's table are those that the objectives ask for.</summary>
     [TestMethod]
     public void MethodsPage_Passes_AreThoseOfTheObjectives()
