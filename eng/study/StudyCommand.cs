@@ -16,6 +16,10 @@ internal sealed class StudyCommand : RootCommand
     {
         Description = "Compares the epoch that early stopping picks with the best one; prints a table.",
     };
+    private readonly Option<bool> _reinforced = new("--reinforced")
+    {
+        Description = "Sets NLFT beside reinforced fine-tuning: accuracy, time and memory; prints a table.",
+    };
     private readonly Option<int?> _seeds = new("--seeds")
     {
         Description = $"Seeds per cell, 1 or more. Default: {s_full.Seeds}.",
@@ -57,7 +61,7 @@ internal sealed class StudyCommand : RootCommand
     public StudyCommand(Func<StudyOptions, Task<int>> run)
         : base("Compares NLFT with supervised fine-tuning on the tiny base model and writes docs/study.md. A stopped study resumes.")
     {
-        foreach (var option in (Option[])[_quick, _variants, _earlyStopping, _seeds, _rows, _rates, _families, _output]) Options.Add(option);
+        foreach (var option in (Option[])[_quick, _variants, _earlyStopping, _reinforced, _seeds, _rows, _rates, _families, _output]) Options.Add(option);
         SetAction((parsed, _) => run(Read(parsed)));
     }
 
@@ -73,6 +77,7 @@ internal sealed class StudyCommand : RootCommand
             Families = parsed.GetValue(_families) ?? size.Families,
             Variants = parsed.GetValue(_variants),
             EarlyStopping = parsed.GetValue(_earlyStopping),
+            Reinforced = parsed.GetValue(_reinforced),
             Output = parsed.GetValue(_output),
             CommandLine = string.Join(' ', parsed.Tokens.Select(token => token.Value)),
         };

@@ -21,6 +21,9 @@ internal sealed record StudyOptions
     /// <summary>Whether to compare early stopping with the best epoch instead of methods.</summary>
     public bool EarlyStopping { get; init; }
 
+    /// <summary>Whether to set NLFT beside reinforced fine-tuning instead of comparing methods.</summary>
+    public bool Reinforced { get; init; }
+
     /// <summary>The page; null: docs/study.md, or docs/study-variants.md.</summary>
     public string? Output { get; init; }
 

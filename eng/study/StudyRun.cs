@@ -42,6 +42,12 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             new EarlyStopping(ModelFolder, log).Run(_data, options.Seeds, cancellationToken);
             return;
         }
+        if (options.Reinforced)
+        {
+            await MakeDataAsync(families, cancellationToken);
+            new Reinforcement(ModelFolder, log).Run(_data, options.Seeds, cancellationToken);
+            return;
+        }
         if (options.Variants)
         {
             await CompareVariantsAsync(families, cancellationToken);
