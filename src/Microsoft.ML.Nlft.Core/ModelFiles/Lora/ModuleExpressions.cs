@@ -55,7 +55,8 @@ internal sealed class ModuleExpressions
             if (++count > MostKeys)
             {
                 throw new NlftException($"option {option}", $"more than {MostKeys} regular expressions",
-                    $"at most {MostKeys}, and any number of names", "Write names of modules, or join the expressions of the same value: (one|other).");
+                    $"at most {MostKeys}, and any number of names",
+                    "Write names of modules, or join the expressions of the same value: (one|other).");
             }
             Require(key, option);
         }
