@@ -27,9 +27,11 @@ internal static class Program
     public static int Fuzz(IEnumerable<Target> targets, FuzzOptions options)
     {
         var (failed, coverage) = (0, new Coverage());
-        var branches = new BranchTargets(typeof(NlftException).Assembly.Location);
+        var libraries = new Dictionary<string, BranchTargets>(StringComparer.Ordinal);
         foreach (var target in targets)
         {
+            var library = target.Library.Assembly.Location;
+            if (!libraries.TryGetValue(library, out var branches)) libraries[library] = branches = new(library);
             var folder = Directory.CreateTempSubdirectory($"nlft-fuzz-{target.Name}-").FullName;
             var fuzzer = new Fuzzer(target, options.Seed, folder, coverage, () => branches.Words(coverage.Reached));
             var report = fuzzer.Run(options.Count, options.Limit);

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 internal static class Corpus
 {
     /// <summary>The most bytes of one input that is kept, and of all of a target.</summary>
-    private const int MostOfInput = 4096, MostOfTarget = 96 << 10;
+    private const int MostOfInput = 8192, MostOfTarget = 96 << 10;
 
     /// <summary>Returns the kept inputs of a target.</summary>
     public static IReadOnlyList<byte[]> Of(string target) =>

@@ -37,6 +37,7 @@ internal sealed class Fuzzer(Target target, int seed, string folder, Coverage? c
         Directory.CreateDirectory(folder);
         var path = Path.Combine(folder, target.FileName);
         var report = new FuzzReport(target.Name);
+        Try(path, target.Seeds[0], out _); // compiles the code, which counts as no time of an input
         var clock = Stopwatch.StartNew();
         coverage?.Restart();
         foreach (var given in target.Seeds)

@@ -13,7 +13,10 @@ internal static class GgufSeeds
 
     /// <summary>Gets a model with byte-level tokens, one with SentencePiece-style tokens and one with experts.</summary>
     public static IReadOnlyList<byte[]> All { get; } =
-        [Weights(ByteLevel(new())).Build(), Weights(SentencePiece(new())).Build(), Weights(ByteLevel(new()), experts: 3).Build()];
+    [
+        Weights(ByteLevel(new()), layers: 1).Build(), Weights(SentencePiece(new()), layers: 2).Build(),
+        Weights(ByteLevel(new()), layers: 1, experts: 2).Build(),
+    ];
 
     /// <summary>
     /// Adds the metadata and the weights of a llama model of two layers, whose ffn_down is quantised: as Q8_0, that of experts as IQ4_NL.

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Tool.Data;
 
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
@@ -18,6 +19,10 @@ internal static class RowTargets
         Rows("jsonlist", "json", Json.Mutate),
         Rows("csv", "csv", Cells),
         Rows("tsv", "tsv", Cells),
+        new("parquet", "rows.parquet", SeedFiles.Of("parquet"), ParquetBytes.Mutate, folder => ParquetRows.Read(Path.Combine(folder, "rows.parquet")))
+        {
+            Library = typeof(ParquetRows),
+        },
         new("chats", "rows.jsonl", SeedFiles.Of("chats"), Lines, folder => TrainingFile.Read(Path.Combine(folder, "rows.jsonl"))),
     ];
 

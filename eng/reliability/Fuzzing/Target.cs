@@ -11,6 +11,9 @@ internal sealed record Target(string Name, string FileName, IReadOnlyList<byte[]
     /// <summary>The bytes that reading and use may allocate beyond the allowance for the size.</summary>
     public long Memory { get; init; } = 16 << 20;
 
+    /// <summary>A type of the assembly that reads the input, whose branch targets count.</summary>
+    public Type Library { get; init; } = typeof(NlftException);
+
     /// <summary>Inputs that an earlier run kept for what they reach, accepted or not.</summary>
     public IReadOnlyList<byte[]> Corpus => field ??= Fuzzing.Corpus.Of(Name);
 }

@@ -42,12 +42,12 @@ internal static class AtomicFolder
                 if (isMoved) Directory.Move(folder, staging);
                 if (Directory.Exists(old)) Directory.Move(old, folder);
             });
-            if (Directory.Exists(staging)) WriteFault.Ignore(() => Directory.Delete(staging, recursive: true));
+            WriteFault.Ignore(() => WriteFault.DeleteFolder(staging));
             if (WriteFault.Of(folder, e) is { } fault) throw fault;
             throw;
         }
         if (isExchanged) old = staging;
-        if (Directory.Exists(old)) WriteFault.InPlace(folder, () => Directory.Delete(old, recursive: true));
+        WriteFault.InPlace(folder, () => WriteFault.DeleteFolder(old));
     }
 
     private static void RequireFree(string folder, Func<string, bool>? replaceable)

@@ -3,7 +3,7 @@ namespace Microsoft.ML.Nlft.Common;
 /// <summary>Finds the known name that a misspelt one most likely means.</summary>
 public static class NearestName
 {
-    private const int ShortName = 4, LongName = 6;
+    private const int ShortName = 4, LongName = 6, Short = 64;
 
     /// <summary>
     /// Returns the first name that starts with the word, else the one with the smallest edit distance, at most a third of the word's length (and 2
@@ -30,21 +30,51 @@ public static class NearestName
     public static string? Misspelt(string expected, IEnumerable<string> names)
     {
         ArgumentNullException.ThrowIfNull(expected);
-        var letters = Letters(expected);
-        var most = letters.Length < ShortName ? 0 : letters.Length < LongName ? 1 : 2;
-        return names.Select(name => (name, Letters: Letters(name)))
-            .Where(pair => Math.Abs(pair.Letters.Length - letters.Length) <= most) // a name of any length costs little
-            .Select(pair => (pair.name, Distance: Distance(letters, pair.Letters)))
-            .OrderBy(pair => pair.Distance).FirstOrDefault(pair => pair.Distance <= most).name;
+        return names.Select(name => (name, Distance: DistanceOf(expected, name)))
+            .Where(pair => pair.Distance is not null).OrderBy(pair => pair.Distance).FirstOrDefault().name;
     }
 
-    private static string Letters(string name) =>
-        string.Concat(name.Where(letter => !char.IsWhiteSpace(letter) && letter is not '_' and not '-')).ToLowerInvariant();
+    /// <summary>Whether a name is almost the expected one, as <see cref="Misspelt"/> defines it.</summary>
+    internal static bool IsMisspelt(string expected, string name) => DistanceOf(expected, name) is not null;
+
+    private static bool IsLetter(char letter) => !char.IsWhiteSpace(letter) && letter is not '_' and not '-';
+
+    /// <summary>Returns the distance of a name; null if more letters differ than may. Most names have another length, which costs little.</summary>
+    private static int? DistanceOf(string expected, string name)
+    {
+        var length = Count(expected, int.MaxValue);
+        var most = length < ShortName ? 0 : length < LongName ? 1 : 2;
+        var count = Count(name, length + most + 1);
+        if (Math.Abs(count - length) > most) return null;
+        Span<char> letters = length <= Short ? stackalloc char[length] : new char[length];
+        Span<char> others = count <= Short ? stackalloc char[count] : new char[count];
+        CopyLetters(expected, letters);
+        CopyLetters(name, others);
+        var distance = Distance(letters, others);
+        return distance <= most ? distance : null;
+    }
+
+    /// <summary>Counts letters up to a number of them.</summary>
+    private static int Count(string name, int most)
+    {
+        var count = 0;
+        foreach (var letter in name)
+            if (IsLetter(letter) && ++count == most) break;
+        return count;
+    }
+
+    private static void CopyLetters(string name, Span<char> letters)
+    {
+        var count = 0;
+        foreach (var letter in name)
+            if (IsLetter(letter)) letters[count++] = char.ToLowerInvariant(letter);
+    }
 
     /// <summary>Computes the Levenshtein distance: the fewest insertions, deletions and replacements of one character.</summary>
-    private static int Distance(string a, string b)
+    private static int Distance(ReadOnlySpan<char> a, ReadOnlySpan<char> b)
     {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
+        Span<int> row = b.Length <= Short ? stackalloc int[b.Length + 1] : new int[b.Length + 1];
+        for (var j = 0; j < row.Length; j++) row[j] = j;
         for (var i = 1; i <= a.Length; i++)
         {
             var diagonal = row[0];

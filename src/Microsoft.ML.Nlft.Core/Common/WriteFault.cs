@@ -44,6 +44,26 @@ internal static class WriteFault
             + "what it replaced", "It is whole and in its place: check the disk, and delete what the brackets name if it begins with a dot.", first);
     }
 
+    /// <summary>
+    /// Deletes a folder, if it is there, with all that it holds. What fails is tried once more: a folder must be opened before it can be deleted,
+    /// and for a moment too many files may be open.
+    /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="delete">Deletes it; null: as .NET does.</param>
+    /// <exception cref="IOException">It cannot be deleted.</exception>
+    public static void DeleteFolder(string folder, Action<string>? delete = null)
+    {
+        delete ??= path => Directory.Delete(path, recursive: true);
+        try
+        {
+            if (Directory.Exists(folder)) delete(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            if (Directory.Exists(folder)) delete(folder);
+        }
+    }
+
     /// <summary>Runs an action and ignores its I/O errors.</summary>
     public static void Ignore(Action action)
     {

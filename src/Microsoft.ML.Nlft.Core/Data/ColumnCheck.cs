@@ -27,15 +27,16 @@ internal sealed class ColumnCheck
     /// <exception cref="NlftException">A name is almost an expected one.</exception>
     public void Require(string place, IReadOnlyCollection<string> names)
     {
+        HashSet<string>? all = null;
         foreach (var name in names)
         {
             if (_others.Contains(name)) continue;
-            var near = _expected.FirstOrDefault(expected => NearestName.Misspelt(expected.Name, [name]) is not null);
+            var near = _expected.FirstOrDefault(expected => NearestName.IsMisspelt(expected.Name, name));
             if (near.Name is null)
             {
                 _others.Add(name);
             }
-            else if (!names.Contains(near.Name, StringComparer.OrdinalIgnoreCase))
+            else if (!(all ??= new(names, StringComparer.OrdinalIgnoreCase)).Contains(near.Name))
             {
                 var option = near.Property is not { } property ? ""
                     : $", or set DataColumns.{property} to it (nlft: --column-{property.ToLowerInvariant()} \"{name}\")";

@@ -177,8 +177,7 @@ internal static class DelimitedFormat
             if (other == "\t") other = "\\t";
             var remedy = other is not null ? $"Name the delimiter {other} (nlft: --delimiter \"{other}\")."
                 : $"Add it, or name the column that holds it ({nameof(DataColumns)}.{property}; nlft: --column-{property.ToLowerInvariant()}).";
-            return new NlftException($"{_path}, line {line}", $"the columns {string.Join(", ", _names.Select(column => $"\"{column}\""))}",
-                $"a column \"{name}\"", remedy);
+            return new NlftException($"{_path}, line {line}", $"the columns {NameList.Quoted(_names)}", $"a column \"{name}\"", remedy);
         }
 
         /// <summary>A column by its name and its place among the fields, -1 when the file does not have it.</summary>

@@ -74,7 +74,7 @@ internal sealed class JsonFields(JsonPlace row, string place)
         : throw WrongType(key, "an object", "Write it between braces.");
 
     private string NoSuchKey() =>
-        $"no such property (only {(_values.Count == 0 ? "an empty object" : string.Join(", ", _values.Keys.Select(key => $"\"{key}\"")))})";
+        $"no such property (only {(_values.Count == 0 ? "an empty object" : NameList.Quoted(_values.Keys))})";
 
     private NlftException Missing(string key, string expected) =>
         new($"{Place}, \"{key}\"", NoSuchKey(), expected, "Add it, or name the property that holds it.");

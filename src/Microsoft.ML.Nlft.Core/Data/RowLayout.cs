@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Common;
+
 namespace Microsoft.ML.Nlft.Data;
 
 /// <summary>The kinds of layouts that rows to train on have.</summary>
@@ -58,7 +60,7 @@ internal sealed record RowLayout(LayoutKind Kind, string Name, string[] Columns,
         if (fitting.Length == 0 && there.Contains(columns.Question)) return all[0]; // the reader of rows names what is missing
         if (fitting.Length == 0 && there.Except(s_names, StringComparer.OrdinalIgnoreCase).SequenceEqual(s_text.Columns)) return s_text;
         if (fitting.Length == 0) new ColumnCheck([.. all.SelectMany(layout => layout.Columns).Distinct()]).Require(place, found);
-        throw new NlftException(place, $"the columns {string.Join(", ", found.Select(name => $"\"{name}\""))}"
+        throw new NlftException(place, $"the columns {NameList.Quoted(found)}"
             + (fitting.Length == 0 ? "" : $", which are {string.Join(" and ", fitting.Select(layout => layout.Name))}"),
             $"the columns of one layout: {string.Join("; ", all.Append(s_text).Select(layout => string.Join(", ", layout.Columns)).Distinct())}",
             fitting.Length == 0 ? "Rename the columns, or name those of the question and the response (nlft: --column-question, --column-response)."

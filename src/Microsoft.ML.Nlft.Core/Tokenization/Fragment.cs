@@ -77,11 +77,13 @@ internal sealed class Fragment
     }
 
     /// <summary>Builds what replaces a fragment, unit by unit, each with its origin. No unit is added that the budget does not allow.</summary>
-    internal sealed class Builder(Fragment replaced)
+    /// <param name="replaced">The fragment.</param>
+    /// <param name="expected">The units that there will be, as far as that is known; 0: about as many as before.</param>
+    internal sealed class Builder(Fragment replaced, int expected = 0)
     {
-        private readonly StringBuilder _text = new(replaced.Text.Length);
-        private readonly List<int> _starts = new(replaced.Text.Length);
-        private readonly List<int> _ends = new(replaced.Text.Length);
+        private readonly StringBuilder _text = new(Math.Max(expected, replaced.Text.Length));
+        private readonly List<int> _starts = new(Math.Max(expected, replaced.Text.Length));
+        private readonly List<int> _ends = new(Math.Max(expected, replaced.Text.Length));
 
         public void Append(char unit, int start, int end)
         {

@@ -12,7 +12,7 @@ namespace Microsoft.ML.Nlft.Tokenization;
 internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INormalizer
 {
     private const string Resource = "Microsoft.ML.Nlft.Tokenization.UnicodeDecompositions.txt.gz";
-    private const int FirstNotComposed = 0x300;
+    private const int FirstNotComposed = 0x300, FirstDecomposed = 0xA0;
     private const int HangulBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7;
     private const int LeadCount = 19, VowelCount = 21, TailCount = 28, HangulCount = LeadCount * VowelCount * TailCount;
 
@@ -31,7 +31,7 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
         Order(characters);
         if (compose) Compose(characters);
 
-        var text = new Fragment.Builder(fragment);
+        var text = new Fragment.Builder(fragment, characters.Count);
         foreach (var character in characters) text.Append(new Rune(character.Code), character.Start, character.End);
 
         return text.Build();
@@ -39,35 +39,34 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
 
     private List<Character> Decompose(Fragment fragment)
     {
-        var characters = new List<Character>(fragment.Text.Length);
+        var count = 0;
+        foreach (var rune in fragment.Text.EnumerateRunes()) count += PartsOf(rune.Value) is { } parts ? parts.Length : 1;
+        fragment.Budget.Require(fragment.Text.Length, compose ? fragment.Text.Length : count); // what is composed again is counted then
+
+        var characters = new List<Character>(count);
         for (var i = 0; i < fragment.Text.Length;)
         {
             var rune = fragment.RuneAt(i);
             var next = i + rune.Utf16SequenceLength;
-            Decompose(rune.Value, fragment.StartOf(i), fragment.EndOf(next - 1), characters);
+            var (start, end) = (fragment.StartOf(i), fragment.EndOf(next - 1));
+            if (PartsOf(rune.Value) is not { } parts) characters.Add(new Character(rune.Value, Data.Value.ClassOf(rune.Value), start, end));
+            else foreach (var part in parts) characters.Add(new Character(part.Code, part.Class, start, end));
             i = next;
         }
 
         return characters;
     }
 
-    private void Decompose(int code, int start, int end, List<Character> characters)
+    /// <summary>Returns the whole decomposition of a character; null: it has none.</summary>
+    private Part[]? PartsOf(int code) => code < FirstDecomposed ? null
+        : code is >= HangulBase and < HangulBase + HangulCount ? Syllable(code)
+        : (compatibility ? Data.Value.Compatibility : Data.Value.Canonical).GetValueOrDefault(code);
+
+    private static Part[] Syllable(int code)
     {
-        if (code is >= HangulBase and < HangulBase + HangulCount)
-        {
-            var (index, tail) = Math.DivRem(code - HangulBase, TailCount);
-            characters.Add(new Character(LeadBase + (index / VowelCount), 0, start, end));
-            characters.Add(new Character(VowelBase + (index % VowelCount), 0, start, end));
-            if (tail > 0) characters.Add(new Character(TailBase + tail, 0, start, end));
-        }
-        else if (Data.Value.Canonical.TryGetValue(code, out var parts) || (compatibility && Data.Value.Compatibility.TryGetValue(code, out parts)))
-        {
-            foreach (var part in parts) Decompose(part, start, end, characters);
-        }
-        else
-        {
-            characters.Add(new Character(code, Data.Value.CombiningClass.GetValueOrDefault(code), start, end));
-        }
+        var (index, tail) = Math.DivRem(code - HangulBase, TailCount);
+        var (lead, vowel) = (new Part(LeadBase + (index / VowelCount), 0), new Part(VowelBase + (index % VowelCount), 0));
+        return tail > 0 ? [lead, vowel, new Part(TailBase + tail, 0)] : [lead, vowel];
     }
 
     /// <summary>
@@ -129,17 +128,25 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
         return Data.Value.Compositions.TryGetValue((first, second), out var composed) ? composed : null;
     }
 
+    /// <summary>A character of a decomposition and its combining class.</summary>
+    private readonly record struct Part(int Code, byte Class);
+
     private readonly record struct Character(int Code, byte Class, int Start, int End);
 
     private sealed class Tables
     {
-        public Dictionary<int, int[]> Canonical { get; } = [];
+        private readonly Dictionary<int, int[]> _canonical = [], _compatibility = [];
+        private readonly Dictionary<int, byte> _classes = [];
 
-        public Dictionary<int, int[]> Compatibility { get; } = [];
+        /// <summary>The whole canonical decompositions.</summary>
+        public Dictionary<int, Part[]> Canonical { get; } = [];
+
+        /// <summary>The whole decompositions, canonical and compatible.</summary>
+        public Dictionary<int, Part[]> Compatibility { get; } = [];
 
         public Dictionary<(int First, int Second), int> Compositions { get; } = [];
 
-        public Dictionary<int, byte> CombiningClass { get; } = [];
+        public byte ClassOf(int code) => _classes.GetValueOrDefault(code);
 
         public static Tables Read()
         {
@@ -150,8 +157,16 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
                 if (!line.StartsWith('#')) tables.Add(line, line.AsSpan().IndexOfAny("=!~:"));
             }
 
+            foreach (var code in tables._canonical.Keys) tables.Canonical[code] = [.. tables.Whole(code, compatibility: false)];
+            foreach (var code in tables._canonical.Keys.Concat(tables._compatibility.Keys))
+                tables.Compatibility[code] = [.. tables.Whole(code, compatibility: true)];
+
             return tables;
         }
+
+        private IEnumerable<Part> Whole(int code, bool compatibility) =>
+            _canonical.TryGetValue(code, out var parts) || (compatibility && _compatibility.TryGetValue(code, out parts))
+                ? parts.SelectMany(part => Whole(part, compatibility)) : [new Part(code, ClassOf(code))];
 
         private void Add(string line, int mark)
         {
@@ -159,13 +174,13 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility) : INor
             if (line[mark] == ':')
             {
                 var range = left.Split('-');
-                for (var code = Hex(range[0]); code <= Hex(range[^1]); code++) CombiningClass[code] = byte.Parse(right, CultureInfo.InvariantCulture);
+                for (var code = Hex(range[0]); code <= Hex(range[^1]); code++) _classes[code] = byte.Parse(right, CultureInfo.InvariantCulture);
 
                 return;
             }
 
             var parts = Array.ConvertAll(right.Split(' '), Hex);
-            (line[mark] == '~' ? Compatibility : Canonical).Add(Hex(left), parts);
+            (line[mark] == '~' ? _compatibility : _canonical).Add(Hex(left), parts);
             if (line[mark] == '=') Compositions.Add((parts[0], parts[1]), Hex(left));
         }
 

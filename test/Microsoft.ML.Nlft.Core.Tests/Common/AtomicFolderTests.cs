@@ -30,5 +30,32 @@ public sealed class AtomicFolderTests
         CollectionAssert.AreEqual(new[] { "model" }, Names(folder.Path));
     }
 
+    [TestMethod]
+    public void DeleteFolder_DeletingFailsOnce_IsTriedAgain()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("old/a.txt", "a");
+        var tries = 0;
+
+        WriteFault.DeleteFolder(folder.File("old"), path =>
+        {
+            if (++tries == 1) throw new IOException("too many open files");
+            Directory.Delete(path, recursive: true);
+        });
+
+        Assert.AreEqual(2, tries);
+        Assert.IsEmpty(Names(folder.Path));
+        WriteFault.DeleteFolder(folder.File("old"), _ => Assert.Fail("there is nothing to delete"));
+    }
+
+    [TestMethod]
+    public void DeleteFolder_DeletingFailsTwice_IsReported()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("old/a.txt", "a");
+        Assert.ThrowsExactly<UnauthorizedAccessException>(() =>
+            WriteFault.DeleteFolder(folder.File("old"), _ => throw new UnauthorizedAccessException("no")));
+    }
+
     private static string[] Names(string folder) => [.. Directory.EnumerateFileSystemEntries(folder).Select(path => Path.GetFileName(path)).Order()];
 }

@@ -28,6 +28,19 @@ public sealed class ColumnCheckTests
             Refused("rows.jsonl", $$"""{"Question": "1+1?"}{{"\n"}}{"Question": "2+3?", "{{name}}": "5"}"""), "in any row");
     }
 
+    /// <summary>Many columns cost little each, and a message names some of them.</summary>
+    [TestMethod]
+    public void Read_ThousandsOfColumns_CostLittleAndAreCounted()
+    {
+        const int Count = 20_000;
+        var names = string.Join(',', Enumerable.Range(0, Count).Select(i => $"c{i}"));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var refusal = Refused("rows.csv", $"{names}\na\n");
+        Assert.IsLessThan(1_000L * Count, GC.GetAllocatedBytesForCurrentThread() - before);
+        StringAssert.Contains(refusal, "\"c19\" and 19980 more; expected a column \"Question\".");
+        Assert.IsLessThan(500, refusal.Length);
+    }
+
     [TestMethod]
     [DataRow("judgement", "judgment")]
     [DataRow("outputs", "output")]

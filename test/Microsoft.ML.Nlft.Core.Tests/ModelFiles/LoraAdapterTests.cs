@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
@@ -354,6 +355,41 @@ public sealed class LoraAdapterTests
         StringAssert.StartsWith(
             Assert.ThrowsExactly<NlftException>(() => new LoraConfiguration { TargetPattern = deep
             + "(" }.Resolve(module)).Message, "option TargetPattern: found ");
+    }
+
+    /// <summary>Keys that are names mean what PEFT's expression (.*\.)?(key) means, in which a dot is any character.</summary>
+    [TestMethod]
+    [DataRow("up_proj", true)]
+    [DataRow("mlp.up_proj", true)]
+    [DataRow("mlp\\.up_proj", true)]
+    [DataRow("model.layers.0.mlp.up_proj", true)]
+    [DataRow("mlp.up.proj", true)]
+    [DataRow("mlp\\.up\\.proj", false)]
+    [DataRow("p_proj", false)]
+    [DataRow("lp.up_proj", false)]
+    [DataRow(".mlp.up_proj", false)]
+    [DataRow("0.mlp.up_proj", true)]
+    [DataRow("model.model.layers.0.mlp.up_proj", false)]
+    [DataRow("Up_proj", false)]
+    [DataRow("up_pro\\w", true)]
+    public void Resolve_KeyOfAPattern_MatchesTheEndOfThePath(string key, bool matches)
+    {
+        const string Module = "model.layers.0.mlp.up_proj";
+        Assert.AreEqual(matches, Regex.IsMatch(Module, $"\\A(?:(.*\\.)?({key}))\\z"));
+        Assert.AreEqual(matches ? 3 : 8, (Configuration with { Rank = 8, RankPattern = new Dictionary<string, int> { [key] = 3 } })
+            .Resolve(Module)!.Rank);
+    }
+
+    [TestMethod]
+    public void Validate_ManyKeys_AreNamesOrAFewExpressions()
+    {
+        LoraConfiguration With(int count, string key) =>
+            Configuration with { RankPattern = Enumerable.Range(1, count).ToDictionary(i => $"layers.{i}.{key}", i => i) };
+        With(20_000, "up_proj").Validate();
+        With(256, "up_\\w+").Validate();
+        Assert.AreEqual("option RankPattern: found more than 256 regular expressions; expected at most 256, and any number of names. "
+            + "Write names of modules, or join the expressions of the same value: (one|other).",
+            Assert.ThrowsExactly<NlftException>(With(257, "up_\\w+").Validate).Message);
     }
 
     public static IEnumerable<object[]> Options =>

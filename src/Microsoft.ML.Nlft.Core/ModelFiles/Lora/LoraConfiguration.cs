@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text.RegularExpressions;
-using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.ModelFiles;
 
@@ -218,20 +216,20 @@ public sealed record LoraConfiguration
 
     private void RequireExpressions()
     {
-        if (TargetPattern is not null && !IsAllLinear) Matches(TargetPattern, nameof(TargetPattern), "");
-        if (ExcludedPattern is not null) Matches(ExcludedPattern, nameof(ExcludedPattern), "");
-        foreach (var key in RankPattern.Keys) Matches(key, nameof(RankPattern), "");
-        foreach (var key in AlphaPattern.Keys) Matches(key, nameof(AlphaPattern), "");
+        if (TargetPattern is not null && !IsAllLinear) ModuleExpressions.Require(TargetPattern, nameof(TargetPattern));
+        if (ExcludedPattern is not null) ModuleExpressions.Require(ExcludedPattern, nameof(ExcludedPattern));
+        ModuleExpressions.RequireKeys(RankPattern.Keys, nameof(RankPattern));
+        ModuleExpressions.RequireKeys(AlphaPattern.Keys, nameof(AlphaPattern));
     }
 
     internal bool IsAllLinear => string.Equals(TargetPattern, AllLinear, StringComparison.OrdinalIgnoreCase);
 
     private bool IsTargeted(string module)
     {
-        if (IsNamed(module, ExcludedModules) || (ExcludedPattern is not null && Matches(ExcludedPattern, nameof(ExcludedPattern), module)))
-            return false;
+        if (IsNamed(module, ExcludedModules)) return false;
+        if (ExcludedPattern is not null && _prepared.Expressions.Matches(ExcludedPattern, nameof(ExcludedPattern), module)) return false;
         if (IsAllLinear) return ModelArchitecture.IsLinear(module);
-        if (TargetPattern is not null) return Matches(TargetPattern, nameof(TargetPattern), module);
+        if (TargetPattern is not null) return _prepared.Expressions.Matches(TargetPattern, nameof(TargetPattern), module);
         if (SetOf(TargetModules).Contains(module)) return true;
         return IsNamed(module, TargetModules) && (Layers is not { Count: > 0 } || (LayerOf(module) is { } layer && SetOf(Layers).Contains(layer)));
     }
@@ -257,43 +255,15 @@ public sealed record LoraConfiguration
     {
         foreach (var (key, value) in pattern)
         {
-            if (Matches($"(.*\\.)?({key})", option, module)) return value;
+            if (_prepared.Expressions.MatchesEnd(key, option, module)) return value;
         }
         return otherwise;
-    }
-
-    private bool Matches(string expression, string option, string module)
-    {
-        try
-        {
-            return _prepared.Expressions.GetOrAdd(expression, Compile).IsMatch(module);
-        }
-        catch (Exception exception) when (exception is ArgumentException or RegexMatchTimeoutException)
-        {
-            throw new NlftException($"option {option}", $"\"{expression}\" ({exception.Message})", "a regular expression for module paths",
-                "Correct the expression.", exception);
-        }
-    }
-
-    /// <summary>Compiles for the non-backtracking engine; expressions that it does not support, such as look-arounds, get a time limit.</summary>
-    private static Regex Compile(string expression)
-    {
-        ClassSubtractions.Require(expression);
-        var pattern = $"\\A(?:{expression})\\z";
-        try
-        {
-            return new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
-        }
-        catch (NotSupportedException)
-        {
-            return new Regex(pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
-        }
     }
 
     /// <summary>What every module is compared with, prepared once. It says nothing that the settings do not, so that all are equal.</summary>
     private sealed class Prepared
     {
-        public ConcurrentDictionary<string, Regex> Expressions { get; } = new(StringComparer.Ordinal);
+        public ModuleExpressions Expressions { get; } = new();
 
         public ConcurrentDictionary<object, object> Sets { get; } = new(ReferenceEqualityComparer.Instance);
 

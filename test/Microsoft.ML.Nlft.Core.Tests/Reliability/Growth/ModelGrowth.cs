@@ -53,8 +53,12 @@ internal static class ModelGrowth
         Adapter("layers of an adapter", n => $"\"target_modules\":[\"up_proj\"],\"layers_to_transform\":[{Join(n, i => $"{i}")}]"),
         Adapter("layers pattern", n => $"\"target_modules\":[\"up_proj\"],\"layers_pattern\":[{Texts(n, _ => "layers")}]"),
         Adapter("saved modules", n => $"\"target_modules\":[\"up_proj\"],\"modules_to_save\":[{Texts(n, _ => "lm_head")}]"),
-        Adapter("rank pattern", n => $"\"target_modules\":[\"up_proj\"],\"rank_pattern\":{{{Join(n / 10, i => $"\"m{i}\":{i + 1}")}}}"),
-        Adapter("alpha pattern", n => $"\"target_modules\":[\"up_proj\"],\"alpha_pattern\":{{{Join(n / 10, i => $"\"m{i}\":{i + 1}")}}}"),
+        Adapter("rank pattern", n => $"\"target_modules\":[\"up_proj\"],\"rank_pattern\":{{{Join(n, i => $"\"m{i}\":{i + 1}")}}}"),
+        Adapter("rank pattern of paths", n => "\"target_modules\":[\"up_proj\"],"
+            + $"\"rank_pattern\":{{{Join(n, i => $"\"model.layers.{i + 1}.mlp.up_proj\":{i + 1}")}}}"),
+        Adapter("alpha pattern", n => $"\"target_modules\":[\"up_proj\"],\"alpha_pattern\":{{{Join(n, i => $"\"m{i}\":{i + 1}")}}}"),
+        Adapter("alpha pattern of expressions", n =>
+            $"\"target_modules\":[\"up_proj\"],\"alpha_pattern\":{{{Join(n / 20, i => $"\"m{i}\\\\d*\":{i + 1}")}}}"),
         Adapter("target expression", n => $"\"target_modules\":\"{Repeat("a", n / 10)}.*\""),
         new("factors of an adapter", (folder, n) =>
         {

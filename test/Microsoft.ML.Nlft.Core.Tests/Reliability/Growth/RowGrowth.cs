@@ -26,6 +26,10 @@ internal static class RowGrowth
         Of("rows of CSV", "rows.csv", n => Header + Lines(n, i => $"{i}+1?,\"#### {i + 1}\",,#### {i + 1}"), path => DataFile.Read(path)),
         Of("rows of TSV", "rows.tsv", n => Header.Replace(',', '\t') + Lines(n, i => $"{i}+1?\t2\t\t#### {i + 1}"), path => DataFile.Read(path)),
         Of("columns of CSV", "rows.csv", n => $"Question,{Join(n, i => $"c{i}")}\na,{Join(n, i => $"{i}")}\n", path => DataFile.Read(path)),
+        Of("columns of CSV without a question", "rows.csv", n => $"{Join(n, i => $"c{i}")}\na\n", path => Refused(() => DataFile.Read(path))),
+        Of("columns of CSV near the question's", "rows.csv", n =>
+            $"{Join(n, i => $"Questio{(char)(0x4E00 + i)}")},Question\n{Join(n + 1, i => $"{i}")}\n", path => DataFile.Read(path)),
+        Of("keys of a row without a question", "rows.jsonl", n => $"{{{Join(n, i => $"\"c{i}\":{i}")}}}", path => Refused(() => DataFile.Read(path))),
         Of("quotes of a field", "rows.csv", n => Header + $"\"{Repeat("a\"\"\n", n)}\",2,,2\n", path => DataFile.Read(path)),
         Of("a field of CSV", "rows.csv", n => Header + $"{Repeat("a", n)},2,,2\n", path => DataFile.Read(path)),
         Of("rows without an answer", "rows.csv", n => Header + Lines(n, i => $"{i}+1?,2,,{(i == 0 ? "2" : "")}"),

@@ -55,6 +55,7 @@ internal static class TextGrowth
     public static IReadOnlyList<GrowthCase> All { get; } =
     [
         .. from step in Steps from unit in s_units select Step(step.Key, step.Step, unit),
+        .. from step in Plain("normalizer", "NFKC", "NFKD") select Step(step.Key, step.Step, "\uFDFA"), // becomes eighteen characters
         .. from unit in s_units select Model("byte pairs", BytePairs, unit),
         .. from unit in s_units select Model("unigrams", Unigrams, unit),
         .. from unit in s_units select Model("WordPiece", WordPieces, unit),
