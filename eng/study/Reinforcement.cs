@@ -42,7 +42,7 @@ internal sealed class Reinforcement(string modelFolder, TextWriter log)
             + $"{100 * cells.Average(cell => 1 - cell.Memory / cell.Peak):0} % less memory, on average. ReFT came as far as NLFT in "
             + $"{cells.Count(cell => cell.Reached is not null)} of {cells.Count} runs, its warm-up alone in "
             + $"{cells.Count(cell => cell.WarmUp >= cell.Nlft)}; its best epoch was {cells.Average(cell => cell.Best - cell.WarmUp):0.0} tests of 100 "
-            + "better than the warm-up."));
+            + $"better than the warm-up."));
     }
 
     private (int Right, double Seconds, double Memory) Nlft(IReadOnlyList<StudyRow> rows, StudyData data, int seed, CancellationToken cancellationToken)
