@@ -9,8 +9,8 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.Study;
 
 /// <summary>
-/// Sets NLFT beside reinforced fine-tuning on the same rows: what each reaches, and how long and how much memory ReFT takes to come as far as NLFT, if
-/// it does. The rows carry the worked solution, which the warm-up of ReFT learns; NLFT reads it as the answer.
+/// Sets NLFT beside reinforced fine-tuning on the same rows: what each reaches, and how long and how much memory ReFT takes to come as far as NLFT,
+/// if it does. The rows carry the worked solution, which the warm-up of ReFT learns; NLFT reads it as the answer.
 /// </summary>
 internal sealed class Reinforcement(string modelFolder, TextWriter log)
 {
@@ -41,11 +41,12 @@ internal sealed class Reinforcement(string modelFolder, TextWriter log)
             $"NLFT took {100 * cells.Average(cell => 1 - cell.Seconds / cell.All):0} % less time than the whole of ReFT, and "
             + $"{100 * cells.Average(cell => 1 - cell.Memory / cell.Peak):0} % less memory, on average. ReFT came as far as NLFT in "
             + $"{cells.Count(cell => cell.Reached is not null)} of {cells.Count} runs, its warm-up alone in "
-            + $"{cells.Count(cell => cell.WarmUp >= cell.Nlft)}; its best epoch was {cells.Average(cell => cell.Best - cell.WarmUp):0.0} tests of 100 "
-            + $"better than the warm-up."));
+            + $"{cells.Count(cell => cell.WarmUp >= cell.Nlft)}; its best epoch was "
+            + $"{cells.Average(cell => cell.Best - cell.WarmUp):0.0} tests of 100 better than the warm-up."));
     }
 
-    private (int Right, double Seconds, double Memory) Nlft(IReadOnlyList<StudyRow> rows, StudyData data, int seed, CancellationToken cancellationToken)
+    private (int Right, double Seconds, double Memory) Nlft(IReadOnlyList<StudyRow> rows, StudyData data, int seed,
+        CancellationToken cancellationToken)
     {
         using var model = Load(seed, cancellationToken);
         var memory = new PeakMemory();
@@ -59,8 +60,8 @@ internal sealed class Reinforcement(string modelFolder, TextWriter log)
     }
 
     /// <summary>Tests the model after every epoch, with the watch stopped.</summary>
-    private (int WarmUp, int Best, double? Reached, double Seconds, double Memory) Reft(IReadOnlyList<StudyRow> rows, StudyData data, int seed, int goal,
-        CancellationToken cancellationToken)
+    private (int WarmUp, int Best, double? Reached, double Seconds, double Memory) Reft(IReadOnlyList<StudyRow> rows, StudyData data, int seed,
+        int goal, CancellationToken cancellationToken)
     {
         using var model = Load(seed, cancellationToken);
         var questions = rows.DistinctBy(row => row.Example.Question).Select(row => new DataRow
@@ -71,7 +72,8 @@ internal sealed class Reinforcement(string modelFolder, TextWriter log)
         var watch = Stopwatch.StartNew();
         var warmUp = new FineTuneOptions
         {
-            Epochs = StudyRun.EpochsFor(questions.Count), BatchSize = StudyRun.BatchSize, LearningRate = WarmUpRate, Seed = seed, AllowContradictions = true,
+            Epochs = StudyRun.EpochsFor(questions.Count), BatchSize = StudyRun.BatchSize, LearningRate = WarmUpRate, Seed = seed,
+            AllowContradictions = true,
         };
         model.FineTune([.. questions.Select(row => row.ToExample())], new LikelihoodObjective(), warmUp,
             new Sampler<TrainingProgress>(_ => memory.Sample()), cancellationToken);

@@ -61,7 +61,8 @@ internal sealed class StudyCommand : RootCommand
     public StudyCommand(Func<StudyOptions, Task<int>> run)
         : base("Compares NLFT with supervised fine-tuning on the tiny base model and writes docs/study.md. A stopped study resumes.")
     {
-        foreach (var option in (Option[])[_quick, _variants, _earlyStopping, _reinforced, _seeds, _rows, _rates, _families, _output]) Options.Add(option);
+        Option[] options = [_quick, _variants, _earlyStopping, _reinforced, _seeds, _rows, _rates, _families, _output];
+        foreach (var option in options) Options.Add(option);
         SetAction((parsed, _) => run(Read(parsed)));
     }
 
