@@ -32,7 +32,7 @@ internal sealed class TorchForwardPass : IForwardPass
         using var off = no_grad();
         try
         {
-            (_predicting, _tokens) = (Own(model.Context.Indices(_asked.PackedRows)), Own(model.Context.Indices(Padded(_asked.Tokens, own: true))
+            (_predicting, _tokens) = (Own(model.Context.Indices(_asked.PackedRows())), Own(model.Context.Indices(Padded(_asked.Tokens, own: true))
                 .reshape(_asked.Rows, _asked.Widest)));
             var (rotation, sliding) = (Own(model.Rope.Rows(batch)), model.SlidingRope?.Rows(batch));
             var dropout = keep && model.Lora is { Dropout: > 0 } ? new Dropout(batch, model.Network.Adapted, model.Context.Device) : null;

@@ -46,7 +46,7 @@ internal sealed class LinearModel : ICausalLanguageModel
     {
         var packed = PackedBatch.Create([.. batch.Select(sequence => sequence.Tokens)], Configuration);
         var asked = AskedTokens.Of(batch, Configuration);
-        var hidden = asked.PackedRows.Select(row => Hidden(packed.Tokens[row])).ToArray();
+        var hidden = asked.PackedRows().Select(row => Hidden(packed.Tokens[row])).ToArray();
         var logProbabilities = hidden.Select(Logits).Select(row => Array.ConvertAll(row, z => z - LogSum(row))).ToArray();
         int[][] likeliest = [.. logProbabilities.Select(row =>
             Enumerable.Range(0, row.Length).OrderByDescending(id => row[id]).Take(asked.Likeliest).ToArray())];

@@ -16,6 +16,8 @@ internal sealed record ToolJob(string Name, string Command)
             + "--resume-from out/old-checkpoints|out/checkpoints"),
         new("train all weights", "train --weights all --model in/model --data in/row.jsonl --output out/whole --epochs 1 --threads 1 --overwrite "
             + "--learning-rate 1e-4|1e-3"),
+        new("rounds", "rounds --model in/model --data in/rows.jsonl --output out/practised --folder out/old-rounds|out/rounds --lora-rank 1|2 "
+            + "--rounds 2 --steps-per-round 1 --batch-size 1 --maximum-new-tokens 4 --threads 1 --overwrite"),
         new("generate", "generate --model in/model --data in/rows.jsonl --output out/answers.jsonl --maximum-new-tokens 4|8 --threads 1"),
         new("judge", "judge --data in/row.jsonl|in/rows.jsonl --output out/judged.jsonl"),
         new("judge with a model", "judge --model in/model --keep --data in/rows.jsonl|in/mixed.jsonl --output out/verdicts.jsonl --threads 1"),
@@ -34,7 +36,8 @@ internal sealed record ToolJob(string Name, string Command)
         return word.StartsWith("in/", StringComparison.Ordinal) || word.StartsWith("out/", StringComparison.Ordinal) ? scene.PathOf(word) : word;
     })];
 
-    /// <summary>Whether a file is one from which an interrupted job resumes, a checkpoint or the answers so far.</summary>
+    /// <summary>Whether a file is one from which an interrupted job resumes: a checkpoint, the answers so far, or a round.</summary>
     public static bool IsForResuming(string name) => name.EndsWith(".partial", StringComparison.Ordinal)
+        || name.Contains("rounds/", StringComparison.Ordinal)
         || (Path.GetFileName(name).StartsWith("step-", StringComparison.Ordinal) && name.Contains("checkpoints/", StringComparison.Ordinal));
 }

@@ -8,13 +8,23 @@ namespace Microsoft.ML.Nlft.Engines;
 /// </summary>
 public sealed class AskedTokens
 {
-    private AskedTokens(int[] packedRows, int[] rowFirsts, int[] tokens, int[] firsts, int[] likeliest) =>
-        (PackedRows, RowFirsts, Tokens, Firsts, _likeliest) = (packedRows, rowFirsts, tokens, firsts, likeliest);
+    private readonly int[] _starts, _likeliest; // of every sequence: the packed row that predicts its first response token, and how many to find
 
-    private readonly int[] _likeliest; // of every sequence
+    private AskedTokens(int[] starts, int[] rowFirsts, int[] tokens, int[] firsts, int[] likeliest)
+    {
+        (_starts, RowFirsts, Tokens, Firsts, _likeliest) = (starts, rowFirsts, tokens, firsts, likeliest);
+        for (var row = 0; row < Rows; row++) Widest = Math.Max(Widest, firsts[row + 1] - firsts[row]);
+        Likeliest = likeliest.Length == 0 ? 0 : likeliest.Max();
+    }
 
-    /// <summary>The places of the R rows in the packed batch, each before that of its response token.</summary>
-    public int[] PackedRows { get; }
+    /// <summary>Returns the places of the R rows in the packed batch, each before that of its response token.</summary>
+    public int[] PackedRows()
+    {
+        var rows = new int[Rows];
+        for (var s = 0; s < _starts.Length; s++)
+            for (var row = RowFirsts[s]; row < RowFirsts[s + 1]; row++) rows[row] = _starts[s] + row - RowFirsts[s];
+        return rows;
+    }
 
     /// <summary>The first of the R rows of every sequence, followed by R: one value more than there are sequences.</summary>
     public int[] RowFirsts { get; }
@@ -26,13 +36,13 @@ public sealed class AskedTokens
     public int[] Firsts { get; }
 
     /// <summary>R, the number of rows.</summary>
-    public int Rows => PackedRows.Length;
+    public int Rows => Firsts.Length - 1;
 
     /// <summary>Most tokens that a row asks for, 1 or more.</summary>
-    public int Widest => Enumerable.Range(0, Rows).Max(row => Firsts[row + 1] - Firsts[row]);
+    public int Widest { get; }
 
     /// <summary>Number of likeliest tokens that a row needs at most; 0: none.</summary>
-    public int Likeliest => _likeliest.Length == 0 ? 0 : _likeliest.Max();
+    public int Likeliest { get; }
 
     /// <summary>Collects what the sequences of a batch ask for.</summary>
     /// <param name="sequences">The sequences, packed in this order.</param>
@@ -40,27 +50,27 @@ public sealed class AskedTokens
     /// <exception cref="NlftException">A candidate lies outside the vocabulary.</exception>
     public static AskedTokens Of(IReadOnlyList<TokenSequence> sequences, ModelConfiguration configuration)
     {
-        var rowFirsts = new int[sequences.Count + 1];
-        for (var s = 0; s < sequences.Count; s++) rowFirsts[s + 1] = rowFirsts[s] + sequences[s].ResponseLength;
-        var (packedRows, firsts) = (new int[rowFirsts[^1]], new int[rowFirsts[^1] + 1]);
-        var tokens = new List<int>(rowFirsts[^1]);
-        var (start, row) = (0, 0);
+        int[] rowFirsts = new int[sequences.Count + 1], starts = new int[sequences.Count];
+        var (start, count) = (0, 0);
         for (var s = 0; s < sequences.Count; s++)
         {
-            var sequence = sequences[s];
-            TokenCheck.RequireInVocabulary(sequence.Candidates.Span, $"candidates of sequence {s} of the batch", configuration);
+            TokenCheck.RequireInVocabulary(sequences[s].Candidates.Span, $"candidates of sequence {s} of the batch", configuration);
+            (starts[s], rowFirsts[s + 1]) = (start + sequences[s].PromptLength - 1, rowFirsts[s] + sequences[s].ResponseLength);
+            (start, count) = (start + sequences[s].Tokens.Length, count + sequences[s].ResponseLength + sequences[s].Candidates.Length);
+        }
+        var (tokens, firsts, row, next) = (new int[count], new int[rowFirsts[^1] + 1], 0, 0);
+        foreach (var sequence in sequences)
+        {
             var response = sequence.Tokens.Span[sequence.PromptLength..];
-            var count = sequence.CandidatesPerToken;
+            var perToken = sequence.CandidatesPerToken;
             for (var t = 0; t < response.Length; t++)
             {
-                packedRows[row] = start + sequence.PromptLength + t - 1;
-                tokens.Add(response[t]);
-                tokens.AddRange(sequence.Candidates.Span.Slice(t * count, count));
-                firsts[++row] = tokens.Count;
+                tokens[next++] = response[t];
+                sequence.Candidates.Span.Slice(t * perToken, perToken).CopyTo(tokens.AsSpan(next));
+                firsts[++row] = next += perToken;
             }
-            start += sequence.Tokens.Length;
         }
-        return new AskedTokens(packedRows, rowFirsts, [.. tokens], firsts,
+        return new AskedTokens(starts, rowFirsts, tokens, firsts,
             [.. sequences.Select(sequence => Math.Min(sequence.Likeliest, configuration.VocabularySize))]);
     }
 
@@ -101,12 +111,14 @@ public sealed class AskedTokens
         Func<int, ReadOnlyMemory<float>>? hiddenStates) => [.. _likeliest.Select((count, s) =>
         {
             var (first, end) = (RowFirsts[s], RowFirsts[s + 1]);
-            var candidates = new float[Count(s) - (end - first)];
-            var perToken = candidates.Length / (end - first);
-            for (var t = 0; t < end - first; t++)
+            float[] own = new float[end - first], candidates = Count(s) == own.Length ? [] : new float[Count(s) - own.Length];
+            var perToken = candidates.Length / own.Length;
+            for (var t = 0; t < own.Length; t++)
+            {
+                own[t] = logProbabilities[Firsts[first + t]];
                 logProbabilities.AsSpan(Firsts[first + t] + 1, perToken).CopyTo(candidates.AsSpan(t * perToken));
-            return new TokenScores([.. Enumerable.Range(first, end - first).Select(row => logProbabilities[Firsts[row]])], mostLikely[first..end],
-                hiddenStates?.Invoke(s) ?? default)
+            }
+            return new TokenScores(own, mostLikely[first..end], hiddenStates?.Invoke(s) ?? default)
             {
                 CandidateLogProbabilities = candidates,
                 Likeliest = count == 0 ? null : likeliest!.Rows(first, end - first, count),
