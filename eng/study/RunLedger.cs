@@ -16,6 +16,9 @@ internal sealed record RunResult(string Key, int Right, int Total, int Steps, do
     double[]? Salient = null, string? FirstWrong = null)
 {
     public double Accuracy => (double)Right / Total;
+
+    /// <summary>The accuracy on problems that the base model masters; null: not tested.</summary>
+    public double? Mastered { get; init; }
 }
 
 /// <summary>Stores finished runs, one per line; a partial last line is dropped.</summary>

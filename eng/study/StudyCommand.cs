@@ -7,6 +7,7 @@ namespace Microsoft.ML.Nlft.Study;
 /// <summary>The command line of the study.</summary>
 internal sealed class StudyCommand : RootCommand
 {
+    private static readonly int[] s_informed = [10, 25, 50];
     private static readonly StudyOptions s_full = new(), s_quick = new() { Seeds = 1, Rows = [25, 50] };
 
     private readonly Option<bool> _quick = new("--quick") { Description = "One seed, 25 and 50 rows." };
@@ -19,6 +20,10 @@ internal sealed class StudyCommand : RootCommand
     private readonly Option<bool> _reinforced = new("--reinforced")
     {
         Description = "Sets NLFT beside reinforced fine-tuning: accuracy, time and memory; prints a table.",
+    };
+    private readonly Option<bool> _informed = new("--informed")
+    {
+        Description = "Compares methods that may all read the worked solution; writes docs/study-informed.md.",
     };
     private readonly Option<int?> _seeds = new("--seeds")
     {
@@ -52,7 +57,8 @@ internal sealed class StudyCommand : RootCommand
     };
     private readonly Option<string?> _output = new("--output")
     {
-        Description = "The page. Default: docs/study.md, or docs/study-variants.md. Its plot is written to the folder images beside it.",
+        Description = "The page. Default: docs/study.md, docs/study-variants.md or docs/study-informed.md. "
+            + "Its plot is written to the folder images beside it.",
         HelpName = "FILE",
     };
 
@@ -61,7 +67,7 @@ internal sealed class StudyCommand : RootCommand
     public StudyCommand(Func<StudyOptions, Task<int>> run)
         : base("Compares NLFT with supervised fine-tuning on the tiny base model and writes docs/study.md. A stopped study resumes.")
     {
-        Option[] options = [_quick, _variants, _earlyStopping, _reinforced, _seeds, _rows, _rates, _families, _output];
+        Option[] options = [_quick, _variants, _earlyStopping, _reinforced, _informed, _seeds, _rows, _rates, _families, _output];
         foreach (var option in options) Options.Add(option);
         SetAction((parsed, _) => run(Read(parsed)));
     }
@@ -73,12 +79,13 @@ internal sealed class StudyCommand : RootCommand
         return size with
         {
             Seeds = parsed.GetValue(_seeds) ?? size.Seeds,
-            Rows = parsed.GetValue(_rows) is { Length: > 0 } rows ? rows : size.Rows,
+            Rows = parsed.GetValue(_rows) is { Length: > 0 } rows ? rows : parsed.GetValue(_informed) ? s_informed : size.Rows,
             Rates = parsed.GetValue(_rates) is { Length: > 0 } rates ? rates : size.Rates,
             Families = parsed.GetValue(_families) ?? size.Families,
             Variants = parsed.GetValue(_variants),
             EarlyStopping = parsed.GetValue(_earlyStopping),
             Reinforced = parsed.GetValue(_reinforced),
+            Informed = parsed.GetValue(_informed),
             Output = parsed.GetValue(_output),
             CommandLine = string.Join(' ', parsed.Tokens.Select(token => token.Value)),
         };

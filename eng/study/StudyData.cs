@@ -9,14 +9,16 @@ namespace Microsoft.ML.Nlft.Study;
 /// <summary>The rows and tests of a family: responses of the base model, and problems outside them and the pretraining.</summary>
 internal sealed class StudyData
 {
-    private const int TestProblems = 100, TrainingProblems = 200, SamplesPerQuestion = 4, Seed = 4711;
+    private const int TestProblems = 100, TrainingProblems = 200, SamplesPerQuestion = 4, MasteredProblems = 10, Seed = 4711;
 
     private readonly IReadOnlyList<DataRow> _pool, _kept;
     private readonly Dictionary<string, WordProblem> _problems;
+    private readonly IReadOnlyList<WordProblem> _mastered;
 
     private StudyData(
-        IReadOnlyList<WordProblem> problems, IReadOnlyList<DataRow> pool, IReadOnlyList<DataRow> kept, IReadOnlyList<WordProblem> test) =>
-        (_problems, _pool, _kept, Test) = (problems.ToDictionary(problem => problem.Question), pool, kept, test);
+        IReadOnlyList<WordProblem> problems, IReadOnlyList<DataRow> pool, IReadOnlyList<DataRow> kept, IReadOnlyList<WordProblem> test,
+        IReadOnlyList<WordProblem> mastered) =>
+        (_problems, _pool, _kept, Test, _mastered) = (problems.ToDictionary(problem => problem.Question), pool, kept, test, mastered);
 
     /// <summary>The test problems.</summary>
     public IReadOnlyList<WordProblem> Test { get; }
@@ -39,7 +41,8 @@ internal sealed class StudyData
         if (!heldOut) kept = [];
         var pool = await RespondAsync(family, training, model, journal, cancellationToken);
         return new StudyData([.. training, .. kept], pool,
-            await RespondAsync(family, kept, model, Path.ChangeExtension(journal, ".kept.jsonl"), cancellationToken), test);
+            await RespondAsync(family, kept, model, Path.ChangeExtension(journal, ".kept.jsonl"), cancellationToken), test,
+            [.. MasteredFamilies.All.SelectMany(kind => new ProblemGenerator(Seed, seen).UpTo(MasteredProblems, kind))]);
     }
 
     private static async Task<List<DataRow>> RespondAsync(
@@ -114,6 +117,18 @@ internal sealed class StudyData
         var wrong = Test.Zip(answers).Where(pair => Evaluation.ExactMatchEvaluator.Compare(pair.Second.Text,
             Text(pair.First.Answer)).Outcome != Evaluation.AnswerOutcome.Correct).ToList();
         return (Test.Count - wrong.Count, wrong.Count == 0 ? null : $"{wrong[0].First.Question}\n{wrong[0].Second.Text}");
+    }
+
+    /// <summary>Judges new responses to the questions of the rows as the rows were judged.</summary>
+    public ProblemJudge Judge(int seed) => new(_problems, seed);
+
+    /// <summary>Returns how many problems of the kinds that the base model masters a model answers correctly.</summary>
+    public (int Right, int Total) TestMastered(LocalModel model, CancellationToken cancellationToken)
+    {
+        var answers = model.Answer([.. _mastered.Select(problem => problem.Question)],
+            new GenerationOptions { MaximumNewTokens = 160, MaximumBatchSize = _mastered.Count }, cancellationToken);
+        return (_mastered.Zip(answers).Count(pair => Evaluation.ExactMatchEvaluator.Compare(pair.Second.Text, Text(pair.First.Answer)).Outcome
+            == Evaluation.AnswerOutcome.Correct), _mastered.Count);
     }
 
     /// <summary>

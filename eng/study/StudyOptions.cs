@@ -24,7 +24,10 @@ internal sealed record StudyOptions
     /// <summary>Whether to set NLFT beside reinforced fine-tuning instead of comparing methods.</summary>
     public bool Reinforced { get; init; }
 
-    /// <summary>The page; null: docs/study.md, or docs/study-variants.md.</summary>
+    /// <summary>Whether to compare methods on the same information.</summary>
+    public bool Informed { get; init; }
+
+    /// <summary>The page; null: docs/study.md, docs/study-variants.md or docs/study-informed.md.</summary>
     public string? Output { get; init; }
 
     /// <summary>The command line, for the page.</summary>

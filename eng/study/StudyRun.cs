@@ -42,6 +42,12 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             new EarlyStopping(ModelFolder, log).Run(_data, options.Seeds, cancellationToken);
             return;
         }
+        if (options.Informed)
+        {
+            await MakeDataAsync([.. families, StudyFamily.Development], cancellationToken);
+            new InformedStudy(ModelFolder, _folder, options, Code, log).Run(_data, families, Page("study-informed.md"), cancellationToken);
+            return;
+        }
         if (options.Reinforced)
         {
             await MakeDataAsync(families, cancellationToken);

@@ -42,7 +42,8 @@ internal static class PowerLoss
                     losses++;
                     if (!seen.Add(Identity(files, ended))) return;
                     disks++;
-                    scene.Restore(files.ToDictionary(file => file.Key[Out.Length..], file => file.Value));
+                    scene.Restore(files.Where(file => file.Key.StartsWith(Out, StringComparison.Ordinal)) // what is beside it is a trial of the place
+                        .ToDictionary(file => file.Key[Out.Length..], file => file.Value));
                     var broken = check.BrokenFile()
                         ?? (ended && !check.IsDone() ? "the job had ended, but the files are not the new ones" : check.BrokenAgain());
                     if (broken is null) return;

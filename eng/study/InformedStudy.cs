@@ -1,0 +1,91 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Report;
+
+namespace Microsoft.ML.Nlft.Study;
+
+/// <summary>
+/// Compares methods on the same information: the rows carry the worked solution as the answer, as in GSM8K, and every method may read all columns.
+/// </summary>
+internal sealed class InformedStudy(string modelFolder, string folder, StudyOptions options, string code, TextWriter log)
+{
+    /// <summary>The mixes: as sampled, and wrong responses alone.</summary>
+    public static readonly Mix[] Mixes = [Mix.AsTheyCome, Mix.AllWrong];
+
+    /// <summary>The rows of the search for learning rates.</summary>
+    public const int SearchRows = 25;
+
+    private readonly RunLedger _ledger = new(Path.Combine(folder, "informed.jsonl"));
+
+    /// <summary>Runs what the ledger lacks and writes the page.</summary>
+    public void Run(IReadOnlyDictionary<string, StudyData> data, IReadOnlyList<StudyFamily> families, string page,
+        CancellationToken cancellationToken)
+    {
+        var rates = InformedMethod.All.ToDictionary(method => method, method => Search(data, method, cancellationToken));
+        var plan = (from seed in Enumerable.Range(1, options.Seeds) from family in families from mix in Mixes from rows in options.Rows
+            from method in InformedMethod.All select (family, mix, rows, method, seed)).ToList();
+        var results = new List<InformedResult>();
+        var (watch, fresh) = (new Stopwatch(), 0);
+        foreach (var (family, mix, rows, method, seed) in plan)
+        {
+            watch.Start();
+            var result = Run(data, family, mix, rows, method, rates[method].Rate, seed, cancellationToken, out var isFresh);
+            watch.Stop();
+            if (isFresh) fresh++;
+            results.Add(new InformedResult(family, mix, rows, method, seed, result));
+            if (!isFresh || result is null) continue;
+            log.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{results.Count} of {plan.Count}: {family.Name}, {rows} rows {mix}, {method.Name}, seed {seed}: {100 * result.Accuracy:0.0} %, ")
+                + string.Create(CultureInfo.InvariantCulture,
+                    $"{result.Seconds:0.0} s, about {watch.Elapsed / fresh * (plan.Count - results.Count):hh\\:mm\\:ss} left"));
+        }
+        ReportFile.Write(page, new InformedPage(options, families, rates, results, code).Markdown());
+        log.WriteLine($"Written: {page}");
+    }
+
+    /// <summary>Finds the best rate of a method on the development family, the same rates and rows for each; the smaller of equals.</summary>
+    private RateChoice Search(IReadOnlyDictionary<string, StudyData> data, InformedMethod method, CancellationToken cancellationToken)
+    {
+        var tried = new List<(double Rate, double Accuracy)>();
+        foreach (var rate in options.Rates)
+        {
+            var runs = StudyRun.DevelopmentSeeds
+                .Select(seed => Run(data, StudyFamily.Development, Mix.AsTheyCome, SearchRows, method, rate, seed, cancellationToken, out _))
+                .OfType<RunResult>().ToList();
+            if (runs.Count > 0) tried.Add((rate, runs.Average(run => run.Accuracy)));
+        }
+        var choice = new RateChoice(tried.MaxBy(pair => pair.Accuracy).Rate, tried);
+        log.WriteLine($"learning rate of {method.Name}: {choice}");
+        return choice;
+    }
+
+    private RunResult? Run(IReadOnlyDictionary<string, StudyData> data, StudyFamily family, Mix mix, int count, InformedMethod method, double rate,
+        int seed, CancellationToken cancellationToken, out bool isFresh)
+    {
+        isFresh = false;
+        var key = string.Create(CultureInfo.InvariantCulture, $"{family.Name} | {mix} | {count} | {method.Name} | {rate} | {seed}");
+        if (_ledger.Find(key) is { } known) return known;
+        if (data[family.Name].Rows(mix, count, seed) is not { } drawn) return null;
+        isFresh = true;
+        cancellationToken.ThrowIfCancellationRequested();
+        using var model = LocalModel.Load(modelFolder, new() { Trainable = TrainableWeights.Lora, Seed = seed }, cancellationToken);
+        var memory = new PeakMemory();
+        var watch = Stopwatch.StartNew();
+        var steps = method.Train(new InformedRun(model, [.. drawn.Select(row => row.Example with { Answer = row.GoldSolution })],
+            data[family.Name].Judge(seed), rate, seed, memory, cancellationToken));
+        if (steps is not { } taken) return null;
+        var (seconds, peak) = (watch.Elapsed.TotalSeconds, memory.Megabytes());
+        var tests = data[family.Name].TestModel(model, cancellationToken);
+        var mastered = data[family.Name].TestMastered(model, cancellationToken);
+        var result = new RunResult(key, tests.Right, data[family.Name].Test.Count, taken, seconds, peak, code, null, tests.FirstWrong)
+        {
+            Mastered = (double)mastered.Right / mastered.Total,
+        };
+        _ledger.Add(result);
+        return result;
+    }
+}
+
+/// <summary>A run of the comparison; without a result, there was nothing to train on.</summary>
+internal sealed record InformedResult(StudyFamily Family, Mix Mix, int Rows, InformedMethod Method, int Seed, RunResult? Result);
