@@ -1,8 +1,10 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Tests.ChatTemplates;
 using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Tests.Data;
@@ -139,7 +141,19 @@ public sealed class ChatRowConformanceTests
             ["pad_token"] = s_tokenizer.Value.PaddingToken, ["unk_token"] = s_tokenizer.Value.UnknownToken,
         };
         return ChatTemplate.Parse(source ?? File.ReadAllText(path), path,
-            tokens.Where(token => token.Value is not null).ToDictionary(token => token.Key, token => token.Value!));
+            tokens.Where(token => token.Value is not null).ToDictionary(token => token.Key, token => token.Value!),
+            new() { TimeProvider = new FixedTime(DayOf(golden)) });
+    }
+
+    /// <summary>The day on which the rows were made: templates with a clock wrote it into the chats. Any day where none did.</summary>
+    private static DateTime DayOf(JsonElement golden)
+    {
+        foreach (Match date in Regex.Matches(golden.GetRawText(), @"\b\d{1,2} [A-Z][a-z]{2,8} 20\d\d\b"))
+        {
+            string[] formats = ["d MMMM yyyy", "d MMM yyyy"];
+            if (DateTime.TryParseExact(date.Value, formats, CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)) return day;
+        }
+        return new(2026, 1, 1);
     }
 
     private static int Points(string text, Index end) => text.AsSpan(0, end.GetOffset(text.Length)).ToString().EnumerateRunes().Count();

@@ -21,11 +21,13 @@ public sealed class FuzzTests
         var folder = Directory.CreateTempSubdirectory("nlft-fuzz-");
         try
         {
-            var report = new Fuzzer(Targets.All.Single(target => target.Name == name), seed: 7, folder.FullName)
+            var target = Targets.All.Single(target => target.Name == name);
+            var report = new Fuzzer(target, seed: 7, folder.FullName)
                 .Run(long.MaxValue, TimeSpan.FromSeconds(all / Targets.All.Count), maximumFailures: 1);
             foreach (var (fault, input) in report.Failures) Assert.Fail($"{fault}\n{Convert.ToBase64String(input)}");
             Assert.IsGreaterThan(0, report.Accepted);
-            Assert.IsGreaterThan(1, report.Refusals.Count);
+            // A library's reader may have one refusal for all that it finds.
+            Assert.IsGreaterThan(target.Library is null ? 1 : 0, report.Refusals.Count);
         }
         finally
         {
