@@ -1,0 +1,78 @@
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Feedback;
+using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.OnPolicy;
+using Microsoft.ML.Nlft.Training;
+
+namespace Microsoft.ML.Nlft.Study;
+
+/// <summary>What a method of the comparison on the same information trains with.</summary>
+/// <param name="Model">A fresh model.</param>
+/// <param name="Rows">The judged responses, with the worked solution as the answer.</param>
+/// <param name="Judge">Judges new responses as the rows were judged.</param>
+/// <param name="Rate">The learning rate.</param>
+/// <param name="Seed">The seed.</param>
+/// <param name="Memory">Samples the memory.</param>
+/// <param name="Cancellation">Cancels the training.</param>
+internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExample> Rows, IResponseJudge Judge, double Rate, int Seed,
+    PeakMemory Memory, CancellationToken Cancellation)
+{
+    /// <summary>The worked solutions as right responses, one for every question.</summary>
+    public IReadOnlyList<TrainingExample> Solutions =>
+        [.. Rows.DistinctBy(row => row.Question).Select(row => row with { Response = row.Answer, Judgment = null })];
+
+    /// <summary>The questions with their worked solutions.</summary>
+    public IReadOnlyList<DataRow> Questions => [.. Solutions.Select(row => new DataRow
+    {
+        Question = row.Question, Answer = row.Answer, Response = row.Response, Source = row.Source,
+    })];
+
+    /// <summary>Trains on rows for about as many steps as every other method.</summary>
+    /// <returns>The steps; null: there are no rows.</returns>
+    public int? Train(IReadOnlyList<TrainingExample> rows, ITokenObjective objective)
+    {
+        if (rows.Count == 0) return null;
+        return Model.FineTune(rows, objective, new FineTuneOptions
+        {
+            Epochs = StudyRun.TargetSteps, MaximumSteps = StudyRun.TargetSteps, BatchSize = StudyRun.BatchSize, LearningRate = Rate, Seed = Seed,
+            AllowContradictions = true,
+        }, new Sampler<TrainingProgress>(Memory), Cancellation).Steps.Count;
+    }
+
+    /// <summary>Trains in five rounds of as many steps in all.</summary>
+    /// <returns>The steps; null: no round had a row to train on.</returns>
+    public int? TrainInRounds(ITokenObjective objective, OnPolicyOptions options)
+    {
+        try
+        {
+            return new OnPolicyRun(Model, Questions, Judge, objective, options with
+            {
+                Rounds = 5, StepsPerRound = StudyRun.TargetSteps / 5,
+                Generation = new() { Temperature = 1, MaximumNewTokens = 160, MaximumBatchSize = 100, Seed = Seed },
+                Training = new() { BatchSize = StudyRun.BatchSize, LearningRate = Rate, Seed = Seed },
+            }).RunAsync(new Sampler<OnPolicyProgress>(Memory), Cancellation).GetAwaiter().GetResult().Rounds.Sum(round => round.Steps);
+        }
+        catch (NlftException e) when (e.Subject == "the rounds")
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Trains on the solutions, then by proximal policy optimization for ten epochs.</summary>
+    /// <returns>The steps.</returns>
+    public int? TrainReinforced()
+    {
+        var steps = Train(Solutions, new LikelihoodObjective());
+        var result = new ReinforcedRun(Model, Questions, new()
+        {
+            WarmUp = null, Epochs = 10, BatchSize = 16, LearningRate = 3e-4, Seed = Seed,
+            Generation = new() { Temperature = 1, MaximumNewTokens = 160, MaximumBatchSize = 16 },
+        }).Run(new Sampler<ReinforcedProgress>(Memory), Cancellation);
+        return steps + 2 * result.Batches.Count;
+    }
+
+    private sealed class Sampler<T>(PeakMemory memory) : IProgress<T>
+    {
+        public void Report(T value) => memory.Sample();
+    }
+}
