@@ -58,7 +58,7 @@ public sealed class ErrorTests
         + "options.")]
     [DataRow(1, "train --model MODEL --data rows.csv --output out --options typo.json",
         "typo.json, \"FineTune.Epoch\": found a key that is no option; "
-        + "expected one of Epochs, BatchSize")]
+        + "expected one of Epochs, MaximumSteps, BatchSize")]
     [DataRow(1, "generate --adapter rows.csv --question a", "adapter_config.json")]
     [DataRow(1, "generate --model MODEL --question a --temperature -1", "option Temperature: found -1; expected a finite number, 0 or more.")]
     [DataRow(1, "evaluate --data questions.csv", "questions.csv, line 2: found no \"Response\", here or in any row; expected responses to evaluate, "

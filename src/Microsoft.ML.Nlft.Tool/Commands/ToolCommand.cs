@@ -22,7 +22,7 @@ internal abstract class ToolCommand : Command
         Console = console;
         var documentation = new XmlDocumentation();
         _flags = [.. OptionProperty.All.Where(property => sections.Contains(property.Path[0].Name))
-            .Select(property => new OptionFlag(property, documentation.Summary(property.Property)))];
+            .GroupBy(property => property.Flag).Select(shared => new OptionFlag([.. shared], documentation))];
         SetAction((parsed, cancellationToken) => RunAsync(parsed, OptionsOf(parsed), cancellationToken));
     }
 
@@ -48,7 +48,7 @@ internal abstract class ToolCommand : Command
         var options = Defaults(parsed);
         if (parsed.GetValue(_file) is { } file) OptionsFile.Read(Console.PathOf(file), options);
         foreach (var flag in _flags)
-            if (parsed.GetResult(flag) is { Implicit: false }) flag.Property.Set(options, parsed.GetValue(flag));
+            if (parsed.GetResult(flag) is { Implicit: false }) flag.Set(options, parsed.GetValue(flag));
         return options;
     }
 }

@@ -5,13 +5,19 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
 
-/// <summary>The flag of one <see cref="OptionProperty"/>: its type, its completions and its error messages.</summary>
+/// <summary>
+/// The flag of an <see cref="OptionProperty"/>: its type, its completions and its error messages. Sections of one command may share a flag, as
+/// training and generation share --seed; it then sets all of them.
+/// </summary>
 internal sealed class OptionFlag : Option<object?>
 {
-    public OptionFlag(OptionProperty property, string description) : base(property.Flag)
+    private readonly IReadOnlyList<OptionProperty> _properties;
+
+    public OptionFlag(IReadOnlyList<OptionProperty> properties, XmlDocumentation documentation) : base(properties[0].Flag)
     {
-        Property = property;
-        Description = description;
+        _properties = properties;
+        var property = properties[0];
+        Description = string.Join(' ', properties.Select(shared => documentation.Summary(shared.Property)).Distinct());
         HelpName = Placeholder(property.Type);
         (Arity, AllowMultipleArgumentsPerToken) = property.Type == typeof(bool) ? (ArgumentArity.ZeroOrOne, false)
             : IsMany(property.Type) ? (ArgumentArity.OneOrMore, true)
@@ -21,8 +27,14 @@ internal sealed class OptionFlag : Option<object?>
             CompletionSources.Add(_ => words.Select(word => new System.CommandLine.Completions.CompletionItem(word)));
     }
 
-    /// <summary>The property that the flag sets.</summary>
-    public OptionProperty Property { get; }
+    /// <summary>The property that gives the flag its type, its section and its place in the help.</summary>
+    public OptionProperty Property => _properties[0];
+
+    /// <summary>Sets every property of the flag.</summary>
+    public void Set(ToolOptions options, object? value)
+    {
+        foreach (var property in _properties) property.Set(options, value);
+    }
 
     private static bool IsMany(Type type) => type.IsGenericType;
 

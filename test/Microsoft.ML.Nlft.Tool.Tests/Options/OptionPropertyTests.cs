@@ -34,6 +34,14 @@ public sealed partial class OptionPropertyTests
     }
 
     [TestMethod]
+    public void Set_FlagOfSeveralSections_SetsThemAll()
+    {
+        var options = new ToolOptions();
+        new OptionFlag([.. OptionProperty.All.Where(property => property.Flag == "--seed")], new XmlDocumentation()).Set(options, 7);
+        Assert.AreEqual((7, 7), (options.FineTune.Seed, options.Generation.Seed));
+    }
+
+    [TestMethod]
     public void Documentation_Default_IsTheRealOne()
     {
         var documentation = new XmlDocumentation();
