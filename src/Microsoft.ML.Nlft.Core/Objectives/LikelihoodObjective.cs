@@ -43,15 +43,7 @@ public sealed class LikelihoodObjective : ITokenObjective
     public TokenObjectiveResult Evaluate(ExampleScores scores)
     {
         ArgumentNullException.ThrowIfNull(scores);
-        var n = scores.Base.Length;
-        var logB = ScoreChecks.Context(PromptContexts.Base, scores.Base, n);
-        var coefficients = new double[n];
-        Array.Fill(coefficients, 1.0 / n);
-        return new TokenObjectiveResult
-        {
-            Loss = -logB.Sum(logP => TokenTerms.Guarded(logP, _zeroGuard)) / n,
-            Coefficients = coefficients,
-            Tokens = Array.ConvertAll(coefficients, c => new TokenSaliency(TokenRole.Ordinary, 1, c)),
-        };
+        var logB = ScoreChecks.Context(PromptContexts.Base, scores.Base, scores.Base.Length);
+        return WeightedLikelihood.Of(logB, (_, _) => 1, _zeroGuard);
     }
 }

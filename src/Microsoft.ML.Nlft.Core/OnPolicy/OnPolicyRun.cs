@@ -56,11 +56,7 @@ public sealed class OnPolicyRun
         ArgumentNullException.ThrowIfNull(objective);
         (_model, _judge, _objective, _options, _time) = (model, judge, objective, options ?? new(), timeProvider ?? TimeProvider.System);
         _options.Validate();
-        if (model.Network.Trainable == TrainableWeights.None)
-        {
-            throw new NlftException("the model", "no trainable weights", "LoRA factors or all weights",
-                "Load it with Trainable = TrainableWeights.Lora.");
-        }
+        TrainingRun.RequireTrainable(model.Network);
         if (questions.Count == 0)
             throw new NlftException("questions", "none", "one or more", "Check the file or the filter the rows come from.");
         foreach (var row in questions) row.Require(nameof(row.Answer));

@@ -56,11 +56,7 @@ public sealed class ReinforcedRun
         (_model, _rows, _heldOut, _options) = (model, rows, heldOut ?? [], options ?? new());
         (_reward, _time) = (reward ?? new FinalNumberReward(), timeProvider ?? TimeProvider.System);
         _options.Validate();
-        if (model.Network.Trainable == TrainableWeights.None)
-        {
-            throw new NlftException("the model", "no trainable weights", "LoRA factors or all weights",
-                "Load it with Trainable = TrainableWeights.Lora.");
-        }
+        Training.TrainingRun.RequireTrainable(model.Network);
         if (model.Communicator.Size > 1)
             throw new NlftException("the processes of the job", $"{model.Communicator.Size}", "one", "Start the program without an MPI launcher.");
         if (rows.Count == 0) throw new NlftException("questions", "none", "one or more", "Check the file or the filter the rows come from.");

@@ -32,8 +32,9 @@ internal sealed class ReinforcedState
         var document = JsonSerializer.Serialize(new Document(identity, BestRight, Reports));
         List<TensorData> tensors =
         [
-            .. Named("weights/", model.Export(ModelState.Weights)), .. Named("optimizer/", model.Export(ModelState.Optimizer)),
-            .. Named("reference/", Reference), .. Named("best/", Best), Values.Export(Head),
+            .. StateTensors.Named("weights/", model.Export(ModelState.Weights)),
+            .. StateTensors.Named("optimizer/", model.Export(ModelState.Optimizer)),
+            .. StateTensors.Named("reference/", Reference), .. StateTensors.Named("best/", Best), Values.Export(Head),
         ];
         SafetensorsWriter.Write(Path.Combine(folder, FileName), tensors.Select(SafetensorsSource.From),
             new Dictionary<string, string> { [Key] = document, [Hash] = Checkpoint.Hash(document, tensors) });
@@ -49,39 +50,32 @@ internal sealed class ReinforcedState
         var tensors = file.Entries.Select(entry => file.Tensor(entry.Name)).ToList();
         if (!file.Metadata.TryGetValue(Key, out var text) || !file.Metadata.TryGetValue(Hash, out var hash) || Checkpoint.Hash(text, tensors) != hash)
             throw new NlftException(path, "other contents", "those that such a run wrote", $"The file is damaged. {UseAnother}");
-        var document = Read(path, text);
+        var document = Read(path, () => JsonSerializer.Deserialize<Document>(text) is { Run: not null, Reports: not null } found ? found
+            : throw new JsonException("null"));
         RunDifferences.Require(folder, document.Run, identity);
-        model.Import(ModelState.Weights, Under("weights/", tensors));
-        model.Import(ModelState.Optimizer, Under("optimizer/", tensors));
+        IReadOnlyList<NamedTensor> Under(string prefix) => Read(path, () => StateTensors.Read(prefix, tensors));
+        model.Import(ModelState.Weights, Under("weights/"));
+        model.Import(ModelState.Optimizer, Under("optimizer/"));
         var head = new ValueHead(model.Configuration.HiddenSize);
         head.Import(tensors.Find(tensor => tensor.Name == Head) ?? throw new NlftException(path, "no value head", "one", UseAnother));
         return new ReinforcedState
         {
-            Reports = [.. document.Reports], Reference = Under("reference/", tensors), Best = Under("best/", tensors),
+            Reports = [.. document.Reports], Reference = Under("reference/"), Best = Under("best/"),
             BestRight = document.BestRight, Values = head,
         };
     }
 
-    private static Document Read(string path, string text)
+    private static T Read<T>(string path, Func<T> read)
     {
         try
         {
-            return JsonSerializer.Deserialize<Document>(text) is { Run: not null, Reports: not null } document ? document
-                : throw new JsonException("null");
+            return read();
         }
         catch (JsonException e)
         {
             throw new NlftException(path, $"something else ({e.Message})", "what such a run wrote", UseAnother, e);
         }
     }
-
-    private static IEnumerable<TensorData> Named(string prefix, IReadOnlyList<NamedTensor> tensors) => tensors.Select(tensor =>
-        new TensorData(prefix + tensor.Name, TensorType.F32, [.. tensor.Shape.Select(size => (long)size)],
-            System.Runtime.InteropServices.MemoryMarshal.AsBytes(tensor.Values.AsSpan()).ToArray()));
-
-    private static IReadOnlyList<NamedTensor> Under(string prefix, List<TensorData> tensors) =>
-        [.. tensors.Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(tensor =>
-            new NamedTensor(tensor.Name[prefix.Length..], [.. tensor.Shape.Select(size => checked((int)size))], tensor.ToArray()))];
 
     private sealed record Document(IReadOnlyDictionary<string, string> Run, int? BestRight, IReadOnlyList<ReinforcedProgress> Reports);
 }

@@ -66,14 +66,13 @@ internal sealed class Checkpoint
                 .ToDictionary(pair => pair.Index, pair => pair.Item.Validation),
             PendingValidation = [.. State.Evaluations.Skip(State.EvaluationsReported)],
         }, Json);
-        var tensors = Named(Weights, ModelWeights).Concat(Named(Optimizer, OptimizerState)).Concat(Named(Contexts, KeptContexts))
-            .Concat(Named(Best, State.BestWeights))
+        var tensors = StateTensors.Named(Weights, ModelWeights).Concat(StateTensors.Named(Optimizer, OptimizerState))
+            .Concat(StateTensors.Named(Contexts, KeptContexts)).Concat(StateTensors.Named(Best, State.BestWeights))
             .Append(new TensorData(Metrics, TensorType.F64, [State.Steps.Count, Numbers],
                 MemoryMarshal.AsBytes<double>([.. State.Steps.SelectMany(ToNumbers)]).ToArray()))
             .Append(new TensorData(Recorded, TensorType.U8, [recorded.Length], recorded)).ToList();
         var metadata = new Dictionary<string, string> { [StateKey] = state, [HashKey] = Hash(state, tensors) };
-        SafetensorsWriter.Write(path, tensors.Select(tensor =>
-            new SafetensorsSource(tensor.Name, tensor.Type, tensor.Shape, stream => stream.Write(tensor.Bytes.Span))), metadata);
+        SafetensorsWriter.Write(path, tensors.Select(SafetensorsSource.From), metadata);
     }
 
     /// <summary>Reads a file and checks its hash before using any of it.</summary>
@@ -167,21 +166,11 @@ internal sealed class Checkpoint
             OptimizerState = Floats(Optimizer),
         };
 
-        IReadOnlyList<NamedTensor> Floats(string prefix) =>
-        [
-            .. tensors.Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(tensor =>
-                tensor.Type != TensorType.F32 ? throw new JsonException($"{tensor.Name} is no float32 tensor") : new NamedTensor(
-                    tensor.Name[prefix.Length..], [.. tensor.Shape.Select(size => checked((int)size))],
-                    MemoryMarshal.Cast<byte, float>(tensor.Bytes.Span).ToArray())),
-        ];
+        IReadOnlyList<NamedTensor> Floats(string prefix) => StateTensors.Read(prefix, tensors);
     }
 
     private static T Parse<T>(string place, ReadOnlySpan<byte> json)
         where T : class => JsonFile.Parse(json, new(place, Kind) { FileRemedy = UseAnother }).Deserialize<T>(Json);
-
-    private static IEnumerable<TensorData> Named(string prefix, IReadOnlyList<NamedTensor> tensors) => tensors.Select(tensor =>
-        new TensorData(prefix + tensor.Name, TensorType.F32, [.. tensor.Shape.Select(size => (long)size)],
-            MemoryMarshal.AsBytes(tensor.Values.AsSpan()).ToArray()));
 
     /// <summary>Hashes state, names, types, shapes and bytes, with tensors sorted by name, so that the order in the file does not matter.</summary>
     internal static string Hash(string state, IEnumerable<TensorData> tensors)

@@ -92,11 +92,7 @@ public sealed class TrainingRun
         (_network, _objective, _options, _group, _time) = (network, objective, options ?? new(), group, timeProvider ?? TimeProvider.System);
         _options.Validate();
         _options = _options with { Refresh = _options.Refresh ?? objective.Refresh };
-        if (network.Trainable == TrainableWeights.None)
-        {
-            throw new NlftException("the model", "no trainable weights", "LoRA factors or all weights",
-                "Load it with Trainable = TrainableWeights.Lora.");
-        }
+        RequireTrainable(network);
         if (Enum.GetValues<Polarity>().Any(polarity => objective.TrainedContexts(polarity).HasFlag(PromptContexts.Standard)))
             throw new ArgumentException("The standard context is a constant: an objective has no coefficients for it.", nameof(objective));
         foreach (var polarity in Enum.GetValues<Polarity>()) CandidateScoring.RequireConstant(objective, polarity);
@@ -252,5 +248,14 @@ public sealed class TrainingRun
         MemoryCheck.RequireTraining(model.Engine, model.Network, model.Folder.WeightBytes, options, encoded.Training, encoded.Validation,
             ProcessesOf(model, options).SizeOnThisHost);
         return encoded;
+    }
+
+    /// <summary>Refuses a model that was loaded for scoring alone.</summary>
+    /// <exception cref="NlftException">Nothing of the model can be trained.</exception>
+    internal static void RequireTrainable(ICausalLanguageModel network)
+    {
+        if (network.Trainable != TrainableWeights.None) return;
+        throw new NlftException("the model", "no trainable weights", "LoRA factors or all weights",
+            "Load it with Trainable = TrainableWeights.Lora.");
     }
 }

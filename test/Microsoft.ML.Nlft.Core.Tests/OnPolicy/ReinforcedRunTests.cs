@@ -93,7 +93,7 @@ public sealed class ReinforcedRunTests
             using var resumed = Load();
             var seen = new Stopping(int.MaxValue);
             var result = new ReinforcedRun(resumed, s_rows, options, s_rows[..3]).Run(seen);
-            Assert.AreEqual(6 - (stop / 2 * 2), seen.Reports, "It goes on from the last state that was written.");
+            Assert.AreEqual(6 - (stop / 2 * 2), seen.Reports, "It resumes from the last state written.");
             CollectionAssert.AreEqual(expected, State(resumed), $"stopped after batch {stop}");
             CollectionAssert.AreEqual(whole.Batches.ToArray(), result.Batches.ToArray());
             Assert.AreEqual(whole.HeldOutRight, result.HeldOutRight);
