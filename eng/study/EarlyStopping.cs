@@ -96,7 +96,7 @@ internal sealed class EarlyStopping(string modelFolder, TextWriter log)
         using var model = Load(seed, cancellationToken);
         var accuracies = new List<double>();
         model.FineTune(rows, new NaturalLanguageObjective(), Options(seed, answered: 0, patience: 0),
-            new Listener(step =>
+            new Listener<TrainingProgress>(step =>
             {
                 if (step.Epoch == accuracies.Count + 1) accuracies.Add(Test(model, problems, cancellationToken)); // on the thread that trains
             }), cancellationToken, validation: heldOut);
@@ -131,9 +131,4 @@ internal sealed class EarlyStopping(string modelFolder, TextWriter log)
         + $"{100 * choice.Difference:0.0} | {100 * choice.Epochs[^1]:0.0} % |"));
 
     private static string Name(int answered) => answered == 0 ? "loss" : $"accuracy of {answered}";
-
-    private sealed class Listener(Action<TrainingProgress> told) : IProgress<TrainingProgress>
-    {
-        public void Report(TrainingProgress value) => told(value);
-    }
 }

@@ -1,17 +1,13 @@
-using System.Globalization;
-using System.Text;
 
 namespace Microsoft.ML.Nlft.Study;
 
 /// <summary>Writes the comparison on the same information as a Markdown page.</summary>
 internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFamily> families,
-    IReadOnlyDictionary<InformedMethod, RateChoice> rates, IReadOnlyList<InformedResult> results, string code)
+    IReadOnlyDictionary<InformedMethod, RateChoice> rates, IReadOnlyList<InformedResult> results, string code) : MarkdownPage
 {
-    private readonly StringBuilder _text = new();
-
     public string Markdown()
     {
-        _text.Clear();
+        Text.Clear();
         Line("# Methods on the same information");
         Line("");
         Line("`./build.sh study --informed` writes this page. The rows carry the worked solution as the answer, as in GSM8K, and every method may");
@@ -40,14 +36,14 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
         }
         Mastered();
         Cost();
-        return _text.ToString();
+        return Text.ToString();
     }
 
     private IEnumerable<RunResult> Done => results.Select(run => run.Result).OfType<RunResult>();
 
     private void Means(Mix mix)
     {
-        Header("method", options.Rows);
+        Header("method", Sizes(options));
         foreach (var method in InformedMethod.All)
             Row(method.Name, options.Rows.Select(rows => Interval([.. Of(mix, rows, method).Select(run => 100 * run.Result!.Accuracy)])));
         Line("");
@@ -59,7 +55,7 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
         var first = InformedMethod.All[0];
         Line($"Percentage points above {first.Name} for the same family and seed:");
         Line("");
-        Header("method", options.Rows);
+        Header("method", Sizes(options));
         foreach (var method in InformedMethod.All.Skip(1))
         {
             Row(method.Name, options.Rows.Select(rows => Interval([.. from a in Of(mix, rows, method)
@@ -73,7 +69,7 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
     {
         Line($"### {family.Name}{(mix == Mix.AllWrong ? ", wrong responses" : "")}");
         Line("");
-        Header("method", options.Rows);
+        Header("method", Sizes(options));
         foreach (var method in InformedMethod.All)
         {
             Row(method.Name, options.Rows.Select(rows =>
@@ -103,15 +99,8 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
     {
         Line("## Time and memory of training");
         Line("");
-        Line("| method | runs | steps | seconds | peak memory |");
-        Line("|---|---|---|---|---|");
-        foreach (var method in InformedMethod.All)
-        {
-            var runs = results.Where(run => run.Method == method).Select(run => run.Result).OfType<RunResult>().ToList();
-            if (runs.Count == 0) continue;
-            Line(Invariant($"| {method.Name} | {runs.Count} | {runs.Average(run => run.Steps):0.0} | {runs.Average(run => run.Seconds):0.0} | ")
-                + Invariant($"{runs.Average(run => run.PeakMegabytes):0} MiB |"));
-        }
+        Costs(InformedMethod.All.Select(method =>
+            (method.Name, results.Where(run => run.Method == method).Select(run => run.Result).OfType<RunResult>().ToList())));
     }
 
     private IEnumerable<InformedResult> Of(Mix mix, int rows, InformedMethod method) =>
@@ -122,19 +111,6 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
         if (values.Count == 0) return "-";
         var estimate = Statistics.Mean(values);
         if (values.Count == 1) return signed ? Invariant($"{estimate.Mean:+0.0;-0.0;0.0}") : Invariant($"{estimate.Mean:0.0}");
-        return signed ? Invariant($"{estimate.Mean:+0.0;-0.0;0.0} [{estimate.Lower:+0.0;-0.0;0.0} to {estimate.Upper:+0.0;-0.0;0.0}]")
-            : Invariant($"{estimate.Mean:0.0} [{estimate.Lower:0.0} to {estimate.Upper:0.0}]");
+        return signed ? Signed(estimate) : Invariant($"{estimate.Mean:0.0} [{estimate.Lower:0.0} to {estimate.Upper:0.0}]");
     }
-
-    private void Header(string first, IReadOnlyList<int> rows)
-    {
-        Line($"| {first} | {string.Join(" | ", rows.Select(count => $"{count} rows"))} |");
-        Line($"|---|{string.Concat(rows.Select(_ => "---|"))}");
-    }
-
-    private void Row(string name, IEnumerable<string> cells) => Line($"| {name} | {string.Join(" | ", cells)} |");
-
-    private void Line(string text) => _text.Append(text).Append('\n');
-
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -36,7 +36,7 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
         {
             Epochs = StudyRun.TargetSteps, MaximumSteps = StudyRun.TargetSteps, BatchSize = StudyRun.BatchSize, LearningRate = Rate, Seed = Seed,
             AllowContradictions = true,
-        }, new Sampler<TrainingProgress>(Memory), Cancellation).Steps.Count;
+        }, new Listener<TrainingProgress>(_ => Memory.Sample()), Cancellation).Steps.Count;
     }
 
     /// <summary>Trains in five rounds of as many steps in all.</summary>
@@ -50,7 +50,7 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
                 Rounds = 5, StepsPerRound = StudyRun.TargetSteps / 5,
                 Generation = new() { Temperature = 1, MaximumNewTokens = 160, MaximumBatchSize = 100, Seed = Seed },
                 Training = new() { BatchSize = StudyRun.BatchSize, LearningRate = Rate, Seed = Seed },
-            }).RunAsync(new Sampler<OnPolicyProgress>(Memory), Cancellation).GetAwaiter().GetResult().Rounds.Sum(round => round.Steps);
+            }).RunAsync(new Listener<OnPolicyProgress>(_ => Memory.Sample()), Cancellation).GetAwaiter().GetResult().Rounds.Sum(round => round.Steps);
         }
         catch (NlftException e) when (e.Subject == "the rounds")
         {
@@ -67,12 +67,7 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
         {
             WarmUp = null, Epochs = 10, BatchSize = 16, LearningRate = 3e-4, Seed = Seed,
             Generation = new() { Temperature = 1, MaximumNewTokens = 160, MaximumBatchSize = 16 },
-        }).Run(new Sampler<ReinforcedProgress>(Memory), Cancellation);
+        }).Run(new Listener<ReinforcedProgress>(_ => Memory.Sample()), Cancellation);
         return steps + 2 * result.Batches.Count;
-    }
-
-    private sealed class Sampler<T>(PeakMemory memory) : IProgress<T>
-    {
-        public void Report(T value) => memory.Sample();
     }
 }

@@ -47,15 +47,8 @@ internal sealed class InformedStudy(string modelFolder, string folder, StudyOpti
     /// <summary>Finds the best rate of a method on the development family, the same rates and rows for each; the smaller of equals.</summary>
     private RateChoice Search(IReadOnlyDictionary<string, StudyData> data, InformedMethod method, CancellationToken cancellationToken)
     {
-        var tried = new List<(double Rate, double Accuracy)>();
-        foreach (var rate in options.Rates)
-        {
-            var runs = StudyRun.DevelopmentSeeds
-                .Select(seed => Run(data, StudyFamily.Development, Mix.AsTheyCome, SearchRows, method, rate, seed, cancellationToken, out _))
-                .OfType<RunResult>().ToList();
-            if (runs.Count > 0) tried.Add((rate, runs.Average(run => run.Accuracy)));
-        }
-        var choice = new RateChoice(tried.MaxBy(pair => pair.Accuracy).Rate, tried);
+        var choice = RateChoice.Of(options.Rates, rate => StudyRun.DevelopmentSeeds
+            .Select(seed => Run(data, StudyFamily.Development, Mix.AsTheyCome, SearchRows, method, rate, seed, cancellationToken, out _)));
         log.WriteLine($"learning rate of {method.Name}: {choice}");
         return choice;
     }

@@ -54,7 +54,7 @@ internal sealed class Reinforcement(string modelFolder, TextWriter log)
         model.FineTune([.. rows.Select(row => row.Example with { Answer = row.GoldSolution })], new NaturalLanguageObjective(), new FineTuneOptions
         {
             Epochs = StudyRun.EpochsFor(rows.Count), BatchSize = StudyRun.BatchSize, LearningRate = NlftRate, Seed = seed,
-        }, new Sampler<TrainingProgress>(_ => memory.Sample()), cancellationToken);
+        }, new Listener<TrainingProgress>(_ => memory.Sample()), cancellationToken);
         var (seconds, peak) = (watch.Elapsed.TotalSeconds, memory.Megabytes());
         return (data.TestModel(model, cancellationToken).Right, seconds, peak);
     }
@@ -76,7 +76,7 @@ internal sealed class Reinforcement(string modelFolder, TextWriter log)
             AllowContradictions = true,
         };
         model.FineTune([.. questions.Select(row => row.ToExample())], new LikelihoodObjective(), warmUp,
-            new Sampler<TrainingProgress>(_ => memory.Sample()), cancellationToken);
+            new Listener<TrainingProgress>(_ => memory.Sample()), cancellationToken);
         var (first, best, reached) = (Test(), 0, (double?)null);
         best = first;
         if (first >= goal) reached = watch.Elapsed.TotalSeconds;
@@ -84,7 +84,7 @@ internal sealed class Reinforcement(string modelFolder, TextWriter log)
         {
             WarmUp = null, Epochs = Epochs, BatchSize = 16, LearningRate = ReinforcedRate, Seed = seed,
             Generation = new() { Temperature = 1, MaximumNewTokens = 160, MaximumBatchSize = 16 },
-        }).Run(new Sampler<ReinforcedProgress>(report =>
+        }).Run(new Listener<ReinforcedProgress>(report =>
         {
             memory.Sample();
             if (report.Epoch != Math.Floor(report.Epoch)) return;
@@ -105,9 +105,4 @@ internal sealed class Reinforcement(string modelFolder, TextWriter log)
 
     private LocalModel Load(int seed, CancellationToken cancellationToken) =>
         LocalModel.Load(modelFolder, new() { Trainable = TrainableWeights.Lora, Seed = seed }, cancellationToken);
-
-    private sealed class Sampler<T>(Action<T> sample) : IProgress<T>
-    {
-        public void Report(T value) => sample(value);
-    }
 }

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using Microsoft.ML.Nlft.Report;
 
 namespace Microsoft.ML.Nlft.Study;
@@ -8,10 +6,8 @@ namespace Microsoft.ML.Nlft.Study;
 internal sealed class StudyPage(
     StudyOptions options, IReadOnlyList<StudyFamily> families,
     IReadOnlyDictionary<string, (int Right, int Total, (int Correct, int Incorrect) Pool)> basic,
-    IReadOnlyDictionary<Method, RateChoice> rates, IReadOnlyList<(Cell Cell, RunResult? Result)> results, string code)
+    IReadOnlyDictionary<Method, RateChoice> rates, IReadOnlyList<(Cell Cell, RunResult? Result)> results, string code) : MarkdownPage
 {
-    private readonly StringBuilder _text = new();
-
     /// <summary>Writes page and plot atomically.</summary>
     public void Write(string path)
     {
@@ -22,7 +18,7 @@ internal sealed class StudyPage(
 
     public string Markdown()
     {
-        _text.Clear();
+        Text.Clear();
         Line("# NLFT and supervised fine-tuning, compared");
         Line("");
         Line("`./build.sh study` writes this page. It compares methods on a model of a million parameters and generated word problems;");
@@ -56,7 +52,7 @@ internal sealed class StudyPage(
         Mixes();
         Differences();
         Cost();
-        return _text.ToString();
+        return Text.ToString();
     }
 
     private IEnumerable<RunResult> Done => results.Select(pair => pair.Result).OfType<RunResult>();
@@ -100,10 +96,9 @@ internal sealed class StudyPage(
     {
         Line($"### {family.Name}");
         Line("");
-        Line($"| method | {string.Join(" | ", options.Rows.Select(rows => $"{rows} rows"))} |");
-        Line($"|---|{string.Concat(options.Rows.Select(_ => "---|"))}");
+        Header("method", Sizes(options));
         foreach (var method in Method.All.Where(method => mix == Mix.AsTheyCome || !method.NeedsBothKinds))
-            Line($"| {method.Name} | {string.Join(" | ", options.Rows.Select(rows => Shown(family, mix, rows, method)))} |");
+            Row(method.Name, options.Rows.Select(rows => Shown(family, mix, rows, method)));
         Line("");
     }
 
@@ -127,10 +122,8 @@ internal sealed class StudyPage(
         Line("Percentage points of accuracy of NLFT above the other method for the same family, number of rows and seed, responses as sampled;");
         Line("the interval treats families and seeds as a sample.");
         Line("");
-        Line($"| NLFT minus | {string.Join(" | ", options.Rows.Select(rows => $"{rows} rows"))} |");
-        Line($"|---|{string.Concat(options.Rows.Select(_ => "---|"))}");
-        foreach (var method in Method.All.Skip(1))
-            Line($"| {method.Name} | {string.Join(" | ", options.Rows.Select(rows => Difference(method, rows)))} |");
+        Header("NLFT minus", Sizes(options));
+        foreach (var method in Method.All.Skip(1)) Row(method.Name, options.Rows.Select(rows => Difference(method, rows)));
         Line("");
     }
 
@@ -143,9 +136,7 @@ internal sealed class StudyPage(
         var values = pairs.ToList();
         if (values.Count == 0) return "-";
         var estimate = Statistics.Mean(values);
-        return values.Count == 1
-            ? Invariant($"{estimate.Mean:+0.0;-0.0;0.0} (one pair)")
-            : Invariant($"{estimate.Mean:+0.0;-0.0;0.0} [{estimate.Lower:+0.0;-0.0;0.0} to {estimate.Upper:+0.0;-0.0;0.0}]");
+        return values.Count == 1 ? Invariant($"{estimate.Mean:+0.0;-0.0;0.0} (one pair)") : Signed(estimate);
     }
 
     private void Cost()
@@ -155,15 +146,8 @@ internal sealed class StudyPage(
         Line("Means over all runs of a method. Time is that of training, on the machine of the run; memory is the peak of the process, including");
         Line("the runtime and the data of the study.");
         Line("");
-        Line("| method | runs | steps | seconds | peak memory |");
-        Line("|---|---|---|---|---|");
-        foreach (var method in Method.All)
-        {
-            var runs = results.Where(pair => pair.Cell.Method == method).Select(pair => pair.Result).OfType<RunResult>().ToList();
-            if (runs.Count == 0) continue;
-            Line(Invariant($"| {method.Name} | {runs.Count} | {runs.Average(run => run.Steps):0.0} | {runs.Average(run => run.Seconds):0.0} | ")
-                + Invariant($"{runs.Average(run => run.PeakMegabytes):0} MiB |"));
-        }
+        Costs(Method.All.Select(method =>
+            (method.Name, results.Where(pair => pair.Cell.Method == method).Select(pair => pair.Result).OfType<RunResult>().ToList())));
     }
 
     private List<RunResult> Seeds(StudyFamily family, Mix mix, int rows, Method method) =>
@@ -181,8 +165,4 @@ internal sealed class StudyPage(
         return Invariant($"{100 * estimate.Mean:0.0} [{100 * estimate.Lower:0.0} to {100 * estimate.Upper:0.0}]")
             + (seeds.Count < options.Seeds ? $" ({seeds.Count} seeds)" : "");
     }
-
-    private void Line(string text) => _text.Append(text).Append('\n');
-
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -134,15 +134,8 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         var choices = new Dictionary<Method, RateChoice>();
         foreach (var method in Method.All)
         {
-            var tried = new List<(double Rate, double Accuracy)>();
-            foreach (var rate in options.Rates.Count > 1 ? options.Rates : [])
-            {
-                var runs = (from rows in DevelopmentRows from seed in DevelopmentSeeds select Run(
-                    new Cell(StudyFamily.Development, Mix.AsTheyCome, rows, method, seed), rate, cancellationToken))
-                    .OfType<RunResult>().ToList();
-                if (runs.Count > 0) tried.Add((rate, runs.Average(run => run.Accuracy)));
-            }
-            choices[method] = new RateChoice(tried.Count == 0 ? options.Rates[0] : tried.MaxBy(pair => pair.Accuracy).Rate, tried);
+            choices[method] = RateChoice.Of(options.Rates, rate => from rows in DevelopmentRows from seed in DevelopmentSeeds select Run(
+                new Cell(StudyFamily.Development, Mix.AsTheyCome, rows, method, seed), rate, cancellationToken));
             log.WriteLine($"learning rate of {method.Name}: {choices[method]}");
         }
         return choices;
@@ -161,7 +154,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             Refresh = cell.Method.Refresh, Seed = cell.Seed };
         var memory = new PeakMemory();
         var watch = Stopwatch.StartNew();
-        var result = model.FineTune(rows, cell.Method.Objective(), training, new MemorySampler(memory), cancellationToken);
+        var result = model.FineTune(rows, cell.Method.Objective(), training, new Listener<TrainingProgress>(_ => memory.Sample()), cancellationToken);
         var (seconds, peak) = (watch.Elapsed.TotalSeconds, memory.Megabytes());
         var tests = data.TestModel(model, cancellationToken);
         double[] salient = [result.Steps.Take(5).Average(step => step.SalientShare), result.Steps.TakeLast(5).Average(step => step.SalientShare)];
@@ -195,20 +188,5 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         {
             return "unknown"; // git is not installed
         }
-    }
-
-    private sealed class MemorySampler(PeakMemory memory) : IProgress<TrainingProgress>
-    {
-        public void Report(TrainingProgress value) => memory.Sample();
-    }
-}
-
-/// <summary>The learning rate of a method, with the accuracy of every rate on the development family; empty when there was no choice.</summary>
-internal sealed record RateChoice(double Rate, IReadOnlyList<(double Rate, double Accuracy)> Tried)
-{
-    public override string ToString()
-    {
-        var tried = Tried.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Rate:0.0e+0}: {100 * pair.Accuracy:0.0} %"));
-        return string.Create(CultureInfo.InvariantCulture, $"{Rate:0.0e+0}{(Tried.Count == 0 ? " (given)" : $" of {string.Join(", ", tried)}")}");
     }
 }

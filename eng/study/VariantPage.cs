@@ -1,17 +1,13 @@
-using System.Globalization;
-using System.Text;
 
 namespace Microsoft.ML.Nlft.Study;
 
 /// <summary>Writes the comparison of variants as a Markdown page.</summary>
 internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamily> families,
-    IReadOnlyList<(Cell Cell, Variant Variant, RunResult? Result)> results)
+    IReadOnlyList<(Cell Cell, Variant Variant, RunResult? Result)> results) : MarkdownPage
 {
-    private readonly StringBuilder _text = new();
-
     public string Markdown()
     {
-        _text.Clear();
+        Text.Clear();
         Line("# Variants of NLFT");
         Line("");
         Line("`./build.sh study --variants` writes this page. Every row changes one option of the published objective; docs/options.md explains the");
@@ -29,18 +25,13 @@ internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamil
         {
             Line(mix == Mix.AsTheyCome ? "## Responses as sampled" : "## Wrong responses only");
             Line("");
-            Line($"| method | {string.Join(" | ", families.Select(family => family.Name))} | mean |");
-            Line($"|---|{string.Concat(families.Select(_ => "---|"))}---|");
+            Header("method", [.. families.Select(family => family.Name), "mean"]);
             foreach (var variant in Variant.All.Where(variant => Runs(variant, mix).Any()))
-            {
-                Line($"| {variant.Method.Name} | {string.Join(" | ", families.Select(family => Accuracy(Runs(variant, mix, family))))} | "
-                    + $"{Mean(Runs(variant, mix))} |");
-            }
+                Row(variant.Method.Name, [.. families.Select(family => Accuracy(Runs(variant, mix, family))), Mean(Runs(variant, mix))]);
             Line("");
-            Line($"| salient tokens: first, last steps | {string.Join(" | ", families.Select(family => family.Name))} |");
-            Line($"|---|{string.Concat(families.Select(_ => "---|"))}");
+            Header("salient tokens: first, last steps", families.Select(family => family.Name));
             foreach (var variant in Variant.All.Where(variant => Runs(variant, mix).Any(run => run.Salient is [> 0, ..] or [_, > 0])))
-                Line($"| {variant.Method.Name} | {string.Join(" | ", families.Select(family => Salient(Runs(variant, mix, family))))} |");
+                Row(variant.Method.Name, families.Select(family => Salient(Runs(variant, mix, family))));
             Line("");
         }
         Line("## What the models write");
@@ -59,7 +50,7 @@ internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamil
                 Line("");
             }
         }
-        return _text.ToString().TrimEnd('\n') + "\n";
+        return Text.ToString().TrimEnd('\n') + "\n";
     }
 
     private IEnumerable<RunResult> Runs(Variant variant, Mix mix, StudyFamily? family = null) =>
@@ -79,8 +70,4 @@ internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamil
         var all = runs.Select(run => run.Salient).OfType<double[]>().ToList();
         return all.Count == 0 ? "-" : Invariant($"{100 * all.Average(pair => pair[0]):0.0}, {100 * all.Average(pair => pair[1]):0.0}");
     }
-
-    private void Line(string text) => _text.Append(text).Append('\n');
-
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
