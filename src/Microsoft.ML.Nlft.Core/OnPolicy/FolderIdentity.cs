@@ -1,8 +1,23 @@
+using Microsoft.ML.Nlft.Common;
+
 namespace Microsoft.ML.Nlft.OnPolicy;
 
-/// <summary>Compares what a run depends on with what the run depended on that wrote to its folder.</summary>
-internal static class RunDifferences
+/// <summary>What the result of a run depends on, by name, to compare with what the run depended on that wrote to its folder.</summary>
+internal static class FolderIdentity
 {
+    /// <summary>Returns model, engine, every option, and what the kind of run adds.</summary>
+    public static SortedDictionary<string, string> Of(LocalModel model, object options, params IEnumerable<(string Name, string Value)> others)
+    {
+        var values = new SortedDictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["Model"] = model.Folder.WeightFingerprint,
+            ["Engine"] = model.Engine.Arithmetic,
+        };
+        foreach (var (name, value) in others) values[name] = value;
+        foreach (var (name, value) in OptionValues.Of(options, text => $"\"{text}\"")) values[name] = value;
+        return values;
+    }
+
     /// <summary>Refuses a folder of another run.</summary>
     /// <param name="folder">The folder, for the message.</param>
     /// <param name="there">Names and values in the folder.</param>

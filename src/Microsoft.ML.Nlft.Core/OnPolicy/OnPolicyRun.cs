@@ -210,20 +210,13 @@ public sealed class OnPolicyRun
     });
 
     /// <summary>Everything that the result depends on, by name.</summary>
-    private SortedDictionary<string, string> Identity()
-    {
-        var values = new SortedDictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["Model"] = _model.Folder.WeightFingerprint,
-            ["Engine"] = _model.Engine.Arithmetic,
-            ["Questions"] = ResponseGenerator.IdentityOf([.. _questions.SelectMany(row => new[] { row.Instruction, row.Question, row.Answer })]),
-            ["Judge"] = _judge.Name,
-            ["Objective"] = _objective.Name,
-        };
-        foreach (var (name, value) in _objective.Settings) values[$"Objective.{name}"] = value;
-        foreach (var (name, value) in OptionValues.Of(_options, text => $"\"{text}\"")) values[name] = value;
-        return values;
-    }
+    private SortedDictionary<string, string> Identity() => FolderIdentity.Of(_model, _options,
+    [
+        ("Questions", ResponseGenerator.IdentityOf([.. _questions.SelectMany(row => new[] { row.Instruction, row.Question, row.Answer })])),
+        ("Judge", _judge.Name),
+        ("Objective", _objective.Name),
+        .. _objective.Settings.Select(setting => ($"Objective.{setting.Key}", setting.Value)),
+    ]);
 
     /// <summary>Reports from within a round.</summary>
     private sealed class Reporter(IProgress<OnPolicyProgress>? progress, int round, int rounds)

@@ -255,17 +255,8 @@ public sealed class ReinforcedRun
     }
 
     /// <summary>Everything that the result depends on, by name.</summary>
-    private SortedDictionary<string, string> Identity()
-    {
-        var values = new SortedDictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["Model"] = _model.Folder.WeightFingerprint,
-            ["Engine"] = _model.Engine.Arithmetic,
-            ["Rows"] = ResponseGenerator.IdentityOf([.. _rows.SelectMany(row => new[] { row.Instruction, row.Question, row.Response, row.Answer })]),
-            ["Held-out rows"] = ResponseGenerator.IdentityOf([.. _heldOut.SelectMany(row => new[] { row.Question, row.Answer })]),
-            ["Reward"] = _reward.Name,
-        };
-        foreach (var (name, value) in OptionValues.Of(_options, text => $"\"{text}\"")) values[name] = value;
-        return values;
-    }
+    private SortedDictionary<string, string> Identity() => FolderIdentity.Of(_model, _options,
+        ("Rows", ResponseGenerator.IdentityOf([.. _rows.SelectMany(row => new[] { row.Instruction, row.Question, row.Response, row.Answer })])),
+        ("Held-out rows", ResponseGenerator.IdentityOf([.. _heldOut.SelectMany(row => new[] { row.Question, row.Answer })])),
+        ("Reward", _reward.Name));
 }

@@ -52,7 +52,7 @@ internal sealed class ReinforcedState
             throw new NlftException(path, "other contents", "those that such a run wrote", $"The file is damaged. {UseAnother}");
         var document = Read(path, () => JsonSerializer.Deserialize<Document>(text) is { Run: not null, Reports: not null } found ? found
             : throw new JsonException("null"));
-        RunDifferences.Require(folder, document.Run, identity);
+        FolderIdentity.Require(folder, document.Run, identity);
         IReadOnlyList<NamedTensor> Under(string prefix) => Read(path, () => StateTensors.Read(prefix, tensors));
         model.Import(ModelState.Weights, Under("weights/"));
         model.Import(ModelState.Optimizer, Under("optimizer/"));

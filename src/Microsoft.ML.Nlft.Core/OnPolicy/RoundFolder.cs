@@ -41,7 +41,7 @@ internal sealed class RoundFolder(string folder)
             if (writes) Write(path, identity);
             return;
         }
-        RunDifferences.Require(folder, Read<Dictionary<string, string>>(path), identity);
+        FolderIdentity.Require(folder, Read<Dictionary<string, string>>(path), identity);
     }
 
     /// <summary>The reports of the rounds that have ended, in order.</summary>

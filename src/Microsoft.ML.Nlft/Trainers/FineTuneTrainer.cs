@@ -1,6 +1,5 @@
 using System.Globalization;
 using Microsoft.ML.Nlft.Cards;
-using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Objectives;
@@ -46,7 +45,7 @@ internal sealed class FineTuneTrainer
         {
             var rows = _columns.Read(input, "training rows", cancellation, out var layout);
             if (layout is not null) channel.Info(MessageSensitivity.None, $"The rows read as {layout}.");
-            var validation = ReadValidationSet(cancellation);
+            var validation = ReadValidationSet(view => _columns.Read(view, "validation rows", cancellation, out _));
             return (model, training) =>
             {
                 var run = new TrainingRun(model, rows, objective, training, _options.TimeProvider, validation);
@@ -111,12 +110,12 @@ internal sealed class FineTuneTrainer
     private int SeedOf(Communicator processes) => _options.Seed ?? BitConverter.ToInt32(processes.Broadcast(BitConverter.GetBytes(_drawnSeed)));
 
     /// <summary>Reads the held-out rows; null: none are given.</summary>
-    private IReadOnlyList<TrainingExample>? ReadValidationSet(CancellationToken cancellationToken)
+    public IReadOnlyList<T>? ReadValidationSet<T>(Func<IDataView, IReadOnlyList<T>> read)
     {
         if (_options.ValidationSet is not { } view) return null;
         try
         {
-            return _columns.Read(view, "validation rows", cancellationToken, out _);
+            return read(view);
         }
         catch (NlftException e)
         {

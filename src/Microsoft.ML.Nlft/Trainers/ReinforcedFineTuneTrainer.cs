@@ -42,7 +42,7 @@ public sealed class ReinforcedFineTuneTrainer : IEstimator<TextGenerationTransfo
         return _trainer.Fit((channel, cancellation) =>
         {
             var rows = RowViews.Read(input, _columns, cancellation);
-            var heldOut = _options.ValidationSet is { } view ? RowViews.Read(view, _columns, cancellation) : null;
+            var heldOut = _trainer.ReadValidationSet(view => RowViews.Read(view, _columns, cancellation));
             return (model, training) =>
             {
                 var run = new ReinforcedRun(model, rows, _options.Reinforcement with { Seed = training.Seed }, heldOut, _options.Reward,
