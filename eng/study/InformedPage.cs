@@ -100,7 +100,7 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
         Line("## Time and memory of training");
         Line("");
         Costs(InformedMethod.All.Select(method =>
-            (method.Name, results.Where(run => run.Method == method).Select(run => run.Result).OfType<RunResult>().ToList())));
+            (method.Name, results.Where(run => run.Method == method).Select(run => run.Result).OfType<RunResult>().ToList())), "processor seconds");
     }
 
     private IEnumerable<InformedResult> Of(Mix mix, int rows, InformedMethod method) =>

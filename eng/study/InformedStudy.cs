@@ -64,11 +64,11 @@ internal sealed class InformedStudy(string modelFolder, string folder, StudyOpti
         cancellationToken.ThrowIfCancellationRequested();
         using var model = LocalModel.Load(modelFolder, new() { Trainable = TrainableWeights.Lora, Seed = seed }, cancellationToken);
         var memory = new PeakMemory();
-        var watch = Stopwatch.StartNew();
+        var before = Environment.CpuUsage.TotalTime; // the runs may share the machine with other work
         var steps = method.Train(new InformedRun(model, [.. drawn.Select(row => row.Example with { Answer = row.GoldSolution })],
             data[family.Name].Judge(seed), rate, seed, memory, cancellationToken));
         if (steps is not { } taken) return null;
-        var (seconds, peak) = (watch.Elapsed.TotalSeconds, memory.Megabytes());
+        var (seconds, peak) = ((Environment.CpuUsage.TotalTime - before).TotalSeconds, memory.Megabytes());
         var tests = data[family.Name].TestModel(model, cancellationToken);
         var mastered = data[family.Name].TestMastered(model, cancellationToken);
         var result = new RunResult(key, tests.Right, data[family.Name].Test.Count, taken, seconds, peak, code, null, tests.FirstWrong)

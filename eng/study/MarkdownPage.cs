@@ -22,9 +22,9 @@ internal abstract class MarkdownPage
     protected static IEnumerable<string> Sizes(StudyOptions options) => options.Rows.Select(rows => $"{rows} rows");
 
     /// <summary>Writes the means of steps, time and memory, for methods with runs.</summary>
-    protected void Costs(IEnumerable<(string Method, List<RunResult> Runs)> methods)
+    protected void Costs(IEnumerable<(string Method, List<RunResult> Runs)> methods, string time = "seconds")
     {
-        Line("| method | runs | steps | seconds | peak memory |");
+        Line($"| method | runs | steps | {time} | peak memory |");
         Line("|---|---|---|---|---|");
         foreach (var (method, runs) in methods.Where(pair => pair.Runs.Count > 0))
         {

@@ -19,6 +19,7 @@ public enum KeptResponses
 /// <remarks>
 /// Expert iteration (T. Anthony et al., arXiv 1705.08439; for language models A. Singh et al., arXiv 2312.06585) is <see cref="KeptResponses.Right"/>
 /// with a likelihood objective. Rationalisation (E. Zelikman et al., arXiv 2203.14465) also draws from <see cref="PromptContexts.Standard"/>.
+/// Rejection sampling fine-tuning (Z. Yuan et al., arXiv 2308.01825) is expert iteration with <see cref="TrainOnAnswers"/>.
 /// </remarks>
 public sealed record OnPolicyOptions
 {
@@ -45,6 +46,12 @@ public sealed record OnPolicyOptions
 
     /// <summary>Whether a round also trains on the responses that earlier rounds kept. Default false.</summary>
     public bool KeepEarlier { get; init; }
+
+    /// <summary>
+    /// Whether every round also trains on the gold answers, as right responses. For answers that are worked solutions; a bare result teaches the
+    /// model to leave out the steps. Default false.
+    /// </summary>
+    public bool TrainOnAnswers { get; init; }
 
     /// <summary>
     /// Training; the learning rate's schedule spans all rounds. Leave <see cref="FineTuneOptions.Epochs"/>,

@@ -163,9 +163,12 @@ public sealed class OnPolicyRun
         return judged.Rows;
     }
 
-    private List<DataRow> Choose(IEnumerable<DataRow> judged) =>
-        [.. judged.Where(row => _options.Keep == KeptResponses.All || row.Polarity == Polarity.Correct)
+    private List<DataRow> Choose(IEnumerable<DataRow> judged)
+    {
+        var answers = _options.TrainOnAnswers ? _questions.Select(row => row with { Response = row.Answer }) : [];
+        return [.. answers.Concat(judged.Where(row => _options.Keep == KeptResponses.All || row.Polarity == Polarity.Correct))
             .DistinctBy(row => (row.Question, row.Instruction, row.Response))];
+    }
 
     /// <summary>Takes the steps of a round.</summary>
     private FineTuneResult Train(Reporter report, List<DataRow> rows, IReadOnlyList<NamedTensor>? teacher, CancellationToken cancellationToken)

@@ -21,6 +21,9 @@ internal sealed record RoundOptions
     /// <summary>Whether a round also trains on the responses that earlier rounds kept. Default false.</summary>
     public bool KeepEarlier { get; init; }
 
+    /// <summary>Whether every round also trains on the answers, which must be worked solutions, as right responses. Default false.</summary>
+    public bool TrainOnAnswers { get; init; }
+
     /// <summary>Whether the model sees the gold answer when it responds, as in rationalisation. Default false.</summary>
     public bool ShowAnswer { get; init; }
 
@@ -32,6 +35,7 @@ internal sealed record RoundOptions
         SamplesPerQuestion = SamplesPerQuestion,
         Keep = Keep,
         KeepEarlier = KeepEarlier,
+        TrainOnAnswers = TrainOnAnswers,
         DrawFrom = ShowAnswer ? PromptContexts.Standard : PromptContexts.Base,
         Generation = all.Generation,
         Training = all.FineTune,

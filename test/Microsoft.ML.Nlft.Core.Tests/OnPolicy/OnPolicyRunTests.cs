@@ -177,6 +177,21 @@ public sealed class OnPolicyRunTests
         CollectionAssert.AreEqual(new[] { judged[0], judged[0] + judged[1], judged.Sum() }, result.Rounds.Select(round => round.Rows).ToArray());
     }
 
+    /// <summary>Rejection sampling: the answers are right responses of every round, once each.</summary>
+    [TestMethod]
+    public async Task RunAsync_TrainingOnAnswers_TrainsOnThemInEveryRound()
+    {
+        using var model = Load();
+        var seen = new List<ExampleScores>();
+        var (result, _) = await RunAsync(model, Options with { Keep = KeptResponses.Right, TrainOnAnswers = true }, new Watching(seen));
+        Assert.IsTrue(seen.All(scores => scores.Polarity == Polarity.Correct));
+        foreach (var round in result.Rounds) Assert.AreEqual(s_questions.Length + round.Right, round.Rows);
+        using var other = Load();
+        var (answersAlone, _) = await RunAsync(other, Options with { Keep = KeptResponses.Right, TrainOnAnswers = true },
+            judge: new LengthJudge(shortest: 100));
+        Assert.IsTrue(answersAlone.Rounds.All(round => (round.Rows, round.Steps) == (s_questions.Length, Options.StepsPerRound)));
+    }
+
     /// <summary>A teacher that is scored once is the model before the first round, in the last round too.</summary>
     [TestMethod]
     public void ScoreAll_WithATeacher_UsesItsWeightsAndReturnsTheCurrentOnes()
