@@ -24,6 +24,12 @@ public sealed record OnPolicyRound
     /// <summary>Optimizer steps; 0: there was no row to train on.</summary>
     public required int Steps { get; init; }
 
+    /// <summary>
+    /// Steps that were skipped because a number was not finite (<see cref="Training.FineTuneOptions.SkipNonFiniteSteps"/>); not among
+    /// <see cref="Steps"/>.
+    /// </summary>
+    public int SkippedSteps { get; init; }
+
     /// <summary>The loss of the first step; null without steps.</summary>
     public double? FirstLoss { get; init; }
 

@@ -70,7 +70,8 @@ public sealed class OnPolicyRun
     /// <param name="cancellationToken">Observed between tokens, judgments and micro-batches.</param>
     /// <returns>What every round drew and learned.</returns>
     /// <exception cref="NlftException">
-    /// A response cannot be judged, the folder holds another run or cannot be written, a number is not finite, or no round had a row to train on.
+    /// A response cannot be judged, the folder holds another run or cannot be written, a number is not finite, no round had a row to train on, or
+    /// all steps were skipped.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled, unless <see cref="FineTuneOptions.ReturnPartialOnCancel"/>.</exception>
     public async Task<OnPolicyResult> RunAsync(IProgress<OnPolicyProgress>? progress = null, CancellationToken cancellationToken = default)
@@ -102,6 +103,11 @@ public sealed class OnPolicyRun
             return new OnPolicyResult(rounds, Cancelled: true) { LastTraining = training };
         }
         if (rounds.Any(round => round.Steps > 0)) return new OnPolicyResult(rounds, Cancelled: false) { LastTraining = training };
+        if (rounds.Sum(round => round.SkippedSteps) is > 0 and var skipped)
+        {
+            throw new NlftException("the rounds", $"{skipped} steps, all of them skipped", "at least one with finite numbers",
+                "Lower the learning rate, or check the model's weights.") { NotFinite = true };
+        }
         throw new NlftException("the rounds",
             $"{rounds.Sum(round => round.Drawn)} responses, {rounds.Sum(round => round.Right)} right and {rounds.Sum(round => round.Wrong)} wrong",
             _options.Keep == KeptResponses.Right ? "at least one right response" : "at least one that can be judged",
@@ -199,6 +205,7 @@ public sealed class OnPolicyRun
         Wrong = judged.Count(row => row.Polarity == Polarity.Incorrect),
         Rows = rows,
         Steps = trained?.Steps.Count ?? 0,
+        SkippedSteps = trained?.SkippedSteps ?? 0,
         FirstLoss = trained?.Steps.FirstOrDefault()?.Loss,
         LastLoss = trained?.Steps.LastOrDefault()?.Loss,
     };

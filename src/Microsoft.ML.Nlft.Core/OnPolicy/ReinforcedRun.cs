@@ -226,8 +226,10 @@ public sealed class ReinforcedRun
     /// <summary>Answers the held-out questions and keeps the weights if no earlier ones answered as many.</summary>
     private int Evaluate(ReinforcedState state, CancellationToken cancellationToken)
     {
-        var answers = _model.Answer([.. _heldOut.Select(row => row.Question)],
-            _options.Generation with { Temperature = 0, LogProbabilities = false, TopLogProbabilities = 0 }, cancellationToken);
+        var generation = _options.Generation with { Temperature = 0, LogProbabilities = false, TopLogProbabilities = 0 };
+        var answers = _model.Generate(
+            [.. _heldOut.Select(row => _model.Prompts.EncodeQuestion(row.Question, row.Instruction, generation.MaximumNewTokens))], generation,
+            cancellationToken);
         var right = answers.Zip(_heldOut, (answer, row) => ExactMatchEvaluator.Compare(answer.Text, row.Answer!, source: row.Source))
             .Count(row => row.Outcome == AnswerOutcome.Correct);
         if (right > (state.BestRight ?? -1)) (state.BestRight, state.Best) = (right, Weights());
@@ -257,6 +259,6 @@ public sealed class ReinforcedRun
     /// <summary>Everything that the result depends on, by name.</summary>
     private SortedDictionary<string, string> Identity() => FolderIdentity.Of(_model, _options,
         ("Rows", ResponseGenerator.IdentityOf([.. _rows.SelectMany(row => new[] { row.Instruction, row.Question, row.Response, row.Answer })])),
-        ("Held-out rows", ResponseGenerator.IdentityOf([.. _heldOut.SelectMany(row => new[] { row.Question, row.Answer })])),
+        ("Held-out rows", ResponseGenerator.IdentityOf([.. _heldOut.SelectMany(row => new[] { row.Instruction, row.Question, row.Answer })])),
         ("Reward", _reward.Name));
 }

@@ -72,8 +72,8 @@ internal sealed class RoundFolder(string folder)
     public void End(IReadOnlyList<OnPolicyRound> rounds)
     {
         Write(Report(rounds.Count), rounds[^1]);
-        foreach (var old in rounds.Where(round => round.Steps > 0).SkipLast(1).Select(round => Checkpoints(round.Round)).Where(Directory.Exists))
-            WriteFault.Ignore(() => Directory.Delete(old, recursive: true));
+        foreach (var old in rounds.Where(round => round.Steps > 0).SkipLast(1))
+            WriteFault.Ignore(() => WriteFault.DeleteFolder(Checkpoints(old.Round)));
     }
 
     /// <summary>The state at the end of the rounds that have ended; null: none has trained.</summary>

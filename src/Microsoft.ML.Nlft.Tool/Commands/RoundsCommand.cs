@@ -101,7 +101,10 @@ internal sealed class RoundsCommand : ToolCommand
                 _ => (1, "done"),
             };
             progress.Report(((value.Round - 1 + share) / value.Rounds, $"round {value.Round} of {value.Rounds}, {words}"));
-            if (value.Done is { } done) console.Error.WriteLine(Line(done));
+            if (value.Done is not { } done) return;
+            console.Error.WriteLine(Line(done));
+            if (done.SkippedSteps == 0) return;
+            console.Error.WriteLine($"{done.SkippedSteps} steps of round {done.Round} were skipped: their loss or gradient was not finite.");
         }
 
         private static string Loss(Training.TrainingProgress step) =>

@@ -55,6 +55,11 @@ public sealed class OnPolicyFineTuneTrainer : IEstimator<TextGenerationTransform
                 var run = new OnPolicyRun(model, questions, _options.Judge ?? new RuleBasedJudge(),
                     _options.TokenObjective ?? new NaturalLanguageObjective(), _options.Rounds with { Training = training }, _options.TimeProvider);
                 var result = run.RunAsync(new ChannelProgress(channel, _options), cancellation).GetAwaiter().GetResult();
+                if (result.Cancelled)
+                {
+                    channel.Warning(MessageSensitivity.None,
+                        $"Training was cancelled in round {result.Rounds.Count + 1}; the model is returned as it was then.");
+                }
                 return (result.LastTraining, run.Card(result), null);
             };
         });
@@ -98,6 +103,11 @@ public sealed class OnPolicyFineTuneTrainer : IEstimator<TextGenerationTransform
                 channel.Info(MessageSensitivity.None, string.Create(CultureInfo.InvariantCulture,
                     $"Round {done.Round} of {value.Rounds}: {done.Right} of {done.Drawn} responses right, {done.Wrong} wrong; {done.Rows} rows, "
                     + $"{done.Steps} steps."));
+                if (done.SkippedSteps > 0)
+                {
+                    channel.Warning(MessageSensitivity.None,
+                        $"{done.SkippedSteps} steps of round {done.Round} were skipped: their loss or gradient was not finite.");
+                }
             }
             options.RoundProgress?.Report(value);
         }

@@ -169,6 +169,20 @@ public sealed class OnPolicyRunTests
     }
 
     [TestMethod]
+    public async Task RunAsync_StepsThatAreNotFinite_AreSkippedAndCounted()
+    {
+        using var model = Load();
+        var options = Options with { Training = Options.Training with { SkipNonFiniteSteps = true } };
+        var (result, _) = await RunAsync(model, options, new Watching([]) { NotFiniteBefore = 3 });
+        var counts = result.Rounds.Select(round => (round.Steps, round.SkippedSteps)).ToArray();
+        CollectionAssert.AreEqual(new[] { (1, 2), (3, 0), (3, 0) }, counts, "the first row of a step that is not finite ends it");
+        using var other = Load();
+        var refused = await Assert.ThrowsExactlyAsync<NlftException>(() =>
+            RunAsync(other, options, new Watching([]) { NotFiniteBefore = int.MaxValue }));
+        StringAssert.StartsWith(refused.Message, "the rounds: found 9 steps, all of them skipped; expected at least one with finite numbers.");
+    }
+
+    [TestMethod]
     public async Task RunAsync_EarlierRowsKept_TrainsOnAllOfThem()
     {
         using var model = Load();
@@ -271,6 +285,10 @@ public sealed class OnPolicyRunTests
     private sealed class Watching(List<ExampleScores> seen) : ITokenObjective
     {
         private readonly LikelihoodObjective _inner = new();
+
+        /// <summary>The loss of the rows before this one is not a number.</summary>
+        public int NotFiniteBefore { get; init; }
+
         public string Name => "watching";
         public IReadOnlyList<KeyValuePair<string, string>> Settings => [];
         public PromptContexts ScoredContexts(Polarity polarity) => PromptContexts.Base;
@@ -280,7 +298,8 @@ public sealed class OnPolicyRunTests
         public TokenObjectiveResult Evaluate(ExampleScores scores)
         {
             seen.Add(scores);
-            return _inner.Evaluate(scores);
+            var result = _inner.Evaluate(scores);
+            return seen.Count < NotFiniteBefore ? result with { Loss = double.NaN } : result;
         }
     }
 }

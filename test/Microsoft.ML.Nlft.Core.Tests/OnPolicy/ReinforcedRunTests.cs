@@ -1,5 +1,6 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.OnPolicy;
 
 namespace Microsoft.ML.Nlft.Tests.OnPolicy;
@@ -98,6 +99,20 @@ public sealed class ReinforcedRunTests
             CollectionAssert.AreEqual(whole.Batches.ToArray(), result.Batches.ToArray());
             Assert.AreEqual(whole.HeldOutRight, result.HeldOutRight);
         }
+    }
+
+    /// <summary>Held-out questions are asked as the others are: with their instruction, which is part of what the run depends on.</summary>
+    [TestMethod]
+    public void Run_HeldOutRowWithAnInstruction_IsAskedWithIt()
+    {
+        using var model = Load(TrainableWeights.All);
+        var row = new DataRow { Question = "1?", Instruction = "Add 6.", Response = "7", Answer = "7", Source = "held-out row" };
+        model.FineTune([row.ToExample(), (row with { Instruction = null, Response = "8", Answer = "8" }).ToExample()], new LikelihoodObjective(),
+            new() { Epochs = 60, BatchSize = 2, LearningRate = 1e-2 });
+        var options = Options with { WarmUp = null, Epochs = 1, LearningRate = 1e-12, Folder = Path.Combine(_folder.Path, "run") };
+        Assert.AreEqual(1, new ReinforcedRun(model, s_rows, options, [row]).Run().HeldOutRight);
+        var refused = Assert.ThrowsExactly<NlftException>(() => new ReinforcedRun(model, s_rows, options, [row with { Instruction = null }]).Run());
+        StringAssert.Contains(refused.Message, "Held-out rows");
     }
 
     [TestMethod]

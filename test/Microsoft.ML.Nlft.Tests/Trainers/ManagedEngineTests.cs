@@ -1,4 +1,6 @@
+using Microsoft.ML.Nlft.OnPolicy;
 using Microsoft.ML.Nlft.Tests.Fakes;
+using Microsoft.ML.Runtime;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Trainers;
@@ -56,6 +58,33 @@ public sealed class ManagedEngineTests : ModelTest
             options.Seed = 5;
             options.Training = options.Training with { Epochs = 2, BatchSize = 1, CheckpointFolder = folder, ResumeFrom = folder };
             return options;
+        }
+    }
+
+    [TestMethod]
+    public void OnPolicyFineTune_CancelledWithReturnPartial_WarnsAndReturnsTheModelSoFar()
+    {
+        using var source = new CancellationTokenSource();
+        var warnings = new List<string>();
+        MLContext.Log += (_, e) => { if (e.Kind == ChannelMessageKind.Warning) warnings.Add(e.RawMessage); };
+        using var model = MLContext.Nlft().Trainers.OnPolicyFineTune(new()
+        {
+            ModelFolder = Disk.Folder,
+            Training = new() { BatchSize = 2, LearningRate = 0.01, ReturnPartialOnCancel = true },
+            Rounds = new() { Rounds = 3, StepsPerRound = 2, TrainOnAnswers = true, Generation = new() { Temperature = 1, MaximumNewTokens = 4 } },
+            RoundProgress = new CancelInRound(2, source),
+            CancellationToken = source.Token,
+        }).Fit(View(ThreeRows));
+
+        CollectionAssert.AreEqual(new[] { "Training was cancelled in round 2; the model is returned as it was then." }, warnings);
+        Assert.AreEqual(1, Answers(model.Transform(Questions(1))).Count);
+    }
+
+    private sealed class CancelInRound(int round, CancellationTokenSource source) : IProgress<OnPolicyProgress>
+    {
+        public void Report(OnPolicyProgress value)
+        {
+            if (value.Round == round && value.Step is not null) source.Cancel();
         }
     }
 
