@@ -17,6 +17,12 @@ namespace Microsoft.ML.Nlft.Study;
 internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExample> Rows, IResponseJudge Judge, double Rate, int Seed,
     PeakMemory Memory, CancellationToken Cancellation)
 {
+    /// <summary>The optimizer steps; those of rounds are a fifth of it each.</summary>
+    public int Steps { get; init; } = StudyRun.TargetSteps;
+
+    /// <summary>The longest response that is drawn, in tokens.</summary>
+    public int MaximumNewTokens { get; init; } = 160;
+
     /// <summary>The worked solutions as right responses, one for every question.</summary>
     public IReadOnlyList<TrainingExample> Solutions =>
         [.. Rows.DistinctBy(row => row.Question).Select(row => row with { Response = row.Answer, Judgment = null })];
@@ -27,6 +33,14 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
         Question = row.Question, Answer = row.Answer, Response = row.Response, Source = row.Source,
     })];
 
+    /// <summary>Trains by a method.</summary>
+    /// <returns>The steps, the processor time in seconds and the peak memory in MiB; null: there was nothing to train on.</returns>
+    public (int Steps, double Seconds, double Megabytes)? Measure(InformedMethod method)
+    {
+        var before = Environment.CpuUsage.TotalTime; // the runs may share the machine with other work
+        return method.Train(this) is { } steps ? (steps, (Environment.CpuUsage.TotalTime - before).TotalSeconds, Memory.Megabytes()) : null;
+    }
+
     /// <summary>Trains on rows for about as many steps as every other method.</summary>
     /// <returns>The steps; null: there are no rows.</returns>
     public int? Train(IReadOnlyList<TrainingExample> rows, ITokenObjective objective)
@@ -34,7 +48,7 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
         if (rows.Count == 0) return null;
         return Model.FineTune(rows, objective, new FineTuneOptions
         {
-            Epochs = StudyRun.TargetSteps, MaximumSteps = StudyRun.TargetSteps, BatchSize = StudyRun.BatchSize, LearningRate = Rate, Seed = Seed,
+            Epochs = Steps, MaximumSteps = Steps, BatchSize = StudyRun.BatchSize, LearningRate = Rate, Seed = Seed,
             AllowContradictions = true,
         }, new Listener<TrainingProgress>(_ => Memory.Sample()), Cancellation).Steps.Count;
     }
@@ -47,8 +61,8 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
         {
             return new OnPolicyRun(Model, Questions, Judge, objective, options with
             {
-                Rounds = 5, StepsPerRound = StudyRun.TargetSteps / 5,
-                Generation = new() { Temperature = 1, MaximumNewTokens = 160, MaximumBatchSize = 100, Seed = Seed },
+                Rounds = 5, StepsPerRound = Steps / 5,
+                Generation = new() { Temperature = 1, MaximumNewTokens = MaximumNewTokens, MaximumBatchSize = 100, Seed = Seed },
                 Training = new() { BatchSize = StudyRun.BatchSize, LearningRate = Rate, Seed = Seed },
             }).RunAsync(new Listener<OnPolicyProgress>(_ => Memory.Sample()), Cancellation).GetAwaiter().GetResult().Rounds.Sum(round => round.Steps);
         }
@@ -66,7 +80,7 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
         var result = new ReinforcedRun(Model, Questions, new()
         {
             WarmUp = null, Epochs = 10, BatchSize = 16, LearningRate = 3e-4, Seed = Seed,
-            Generation = new() { Temperature = 1, MaximumNewTokens = 160, MaximumBatchSize = 16 },
+            Generation = new() { Temperature = 1, MaximumNewTokens = MaximumNewTokens, MaximumBatchSize = 16 },
         }).Run(new Listener<ReinforcedProgress>(_ => Memory.Sample()), Cancellation);
         return steps + 2 * result.Batches.Count;
     }

@@ -63,16 +63,14 @@ internal sealed class InformedStudy(string modelFolder, string folder, StudyOpti
         isFresh = true;
         cancellationToken.ThrowIfCancellationRequested();
         using var model = LocalModel.Load(modelFolder, new() { Trainable = TrainableWeights.Lora, Seed = seed }, cancellationToken);
-        var memory = new PeakMemory();
-        var before = Environment.CpuUsage.TotalTime; // the runs may share the machine with other work
-        var steps = method.Train(new InformedRun(model, [.. drawn.Select(row => row.Example with { Answer = row.GoldSolution })],
-            data[family.Name].Judge(seed), rate, seed, memory, cancellationToken));
-        if (steps is not { } taken) return null;
-        var (seconds, peak) = ((Environment.CpuUsage.TotalTime - before).TotalSeconds, memory.Megabytes());
+        var rows = drawn.Select(row => row.Example with { Answer = row.GoldSolution }).ToList();
+        var run = new InformedRun(model, rows, data[family.Name].Judge(seed), rate, seed, new PeakMemory(), cancellationToken);
+        if (run.Measure(method) is not { } cost) return null;
         var tests = data[family.Name].TestModel(model, cancellationToken);
         var mastered = data[family.Name].TestMastered(model, cancellationToken);
-        var result = new RunResult(key, tests.Right, data[family.Name].Test.Count, taken, seconds, peak, code, null, tests.FirstWrong)
+        var result = new RunResult(key, tests.Right, data[family.Name].Test.Count, cost.Steps, cost.Seconds, cost.Megabytes, code)
         {
+            FirstWrong = tests.FirstWrong,
             Mastered = (double)mastered.Right / mastered.Total,
         };
         _ledger.Add(result);

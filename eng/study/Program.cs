@@ -5,6 +5,7 @@
 //   ./build.sh study --early-stopping --seeds 2  the epoch that early stopping picks beside the best one; prints a table
 //   ./build.sh study --reinforced --seeds 2     NLFT beside reinforced fine-tuning: accuracy, time and memory; prints a table
 //   ./build.sh study --informed   methods that may all read the worked solution; writes docs/study-informed.md
+//   ./build.sh study --real --seeds 1  methods with a real model; writes docs/study-real.md
 //   ./build.sh study --help      all options
 // Finished runs are kept in artifacts/study: a stopped study resumes, and a larger one reuses the runs of a smaller one.
 using System.CommandLine;

@@ -8,6 +8,7 @@ namespace Microsoft.ML.Nlft.Study;
 internal sealed class StudyCommand : RootCommand
 {
     private static readonly int[] s_informed = [10, 25, 50];
+    private static readonly double[] s_realRates = [1e-4, 5e-4, 2e-3];
     private static readonly StudyOptions s_full = new(), s_quick = new() { Seeds = 1, Rows = [25, 50] };
 
     private readonly Option<bool> _quick = new("--quick") { Description = "One seed, 25 and 50 rows." };
@@ -24,6 +25,15 @@ internal sealed class StudyCommand : RootCommand
     private readonly Option<bool> _informed = new("--informed")
     {
         Description = "Compares methods that may all read the worked solution; writes docs/study-informed.md.",
+    };
+    private readonly Option<bool> _real = new("--real")
+    {
+        Description = "Compares methods with SmolLM2-135M-Instruct, or --model; writes docs/study-real.md.",
+    };
+    private readonly Option<string?> _model = new("--model")
+    {
+        Description = "The real model: a GGUF file or a folder. Default: the one among the shared data.",
+        HelpName = "FILE",
     };
     private readonly Option<int?> _seeds = new("--seeds")
     {
@@ -57,7 +67,7 @@ internal sealed class StudyCommand : RootCommand
     };
     private readonly Option<string?> _output = new("--output")
     {
-        Description = "The page. Default: docs/study.md, docs/study-variants.md or docs/study-informed.md. "
+        Description = "The page. Default: docs/study.md, docs/study-variants.md, docs/study-informed.md or docs/study-real.md. "
             + "Its plot is written to the folder images beside it.",
         HelpName = "FILE",
     };
@@ -67,7 +77,7 @@ internal sealed class StudyCommand : RootCommand
     public StudyCommand(Func<StudyOptions, Task<int>> run)
         : base("Compares NLFT with supervised fine-tuning on the tiny base model and writes docs/study.md. A stopped study resumes.")
     {
-        Option[] options = [_quick, _variants, _earlyStopping, _reinforced, _informed, _seeds, _rows, _rates, _families, _output];
+        Option[] options = [_quick, _variants, _earlyStopping, _reinforced, _informed, _real, _model, _seeds, _rows, _rates, _families, _output];
         foreach (var option in options) Options.Add(option);
         SetAction((parsed, _) => run(Read(parsed)));
     }
@@ -80,12 +90,14 @@ internal sealed class StudyCommand : RootCommand
         {
             Seeds = parsed.GetValue(_seeds) ?? size.Seeds,
             Rows = parsed.GetValue(_rows) is { Length: > 0 } rows ? rows : parsed.GetValue(_informed) ? s_informed : size.Rows,
-            Rates = parsed.GetValue(_rates) is { Length: > 0 } rates ? rates : size.Rates,
+            Rates = parsed.GetValue(_rates) is { Length: > 0 } rates ? rates : parsed.GetValue(_real) ? s_realRates : size.Rates,
             Families = parsed.GetValue(_families) ?? size.Families,
             Variants = parsed.GetValue(_variants),
             EarlyStopping = parsed.GetValue(_earlyStopping),
             Reinforced = parsed.GetValue(_reinforced),
             Informed = parsed.GetValue(_informed),
+            Real = parsed.GetValue(_real),
+            Model = parsed.GetValue(_model),
             Output = parsed.GetValue(_output),
             CommandLine = string.Join(' ', parsed.Tokens.Select(token => token.Value)),
         };

@@ -27,7 +27,13 @@ internal sealed record StudyOptions
     /// <summary>Whether to compare methods on the same information.</summary>
     public bool Informed { get; init; }
 
-    /// <summary>The page; null: docs/study.md, docs/study-variants.md or docs/study-informed.md.</summary>
+    /// <summary>Whether to compare methods with a real model.</summary>
+    public bool Real { get; init; }
+
+    /// <summary>The real model; null: the one among the shared data.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>The page; null: docs/study.md, docs/study-variants.md, docs/study-informed.md or docs/study-real.md.</summary>
     public string? Output { get; init; }
 
     /// <summary>The command line, for the page.</summary>

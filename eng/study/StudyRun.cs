@@ -42,6 +42,11 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             new EarlyStopping(ModelFolder, log).Run(_data, options.Seeds, cancellationToken);
             return;
         }
+        if (options.Real)
+        {
+            await CompareRealAsync(cancellationToken);
+            return;
+        }
         if (options.Informed)
         {
             await MakeDataAsync([.. families, StudyFamily.Development], cancellationToken);
@@ -88,6 +93,19 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         var page = Page("study-variants.md");
         ReportFile.Write(page, new VariantPage(options, families, results).Markdown());
         log.WriteLine($"Written: {page}");
+    }
+
+    private async Task CompareRealAsync(CancellationToken cancellationToken)
+    {
+        var model = Path.GetFullPath(options.Model ?? Path.Combine(Environment.GetEnvironmentVariable("NLFT_FIXTURES")
+            ?? Path.Combine(root, "..", "shared"), "models", "smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf"));
+        if (!Path.Exists(model))
+        {
+            log.WriteLine($"Skipped: there is no {model}; name a model with --model.");
+            return;
+        }
+        Directory.CreateDirectory(_folder);
+        await new Real.RealStudy(model, _folder, options, Code, log).RunAsync(Page("study-real.md"), cancellationToken);
     }
 
     private string Page(string name) => options.Output is { } given ? Path.GetFullPath(given) : Path.Combine(root, "docs", name);

@@ -1,0 +1,85 @@
+namespace Microsoft.ML.Nlft.Study.Real;
+
+/// <summary>Writes the comparison with a real model as a Markdown page.</summary>
+internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTask, int> before, IReadOnlyDictionary<InformedMethod, RateChoice> rates,
+    IReadOnlyList<RealResult> results, string code) : MarkdownPage
+{
+    public string Markdown()
+    {
+        Text.Clear();
+        Line("# Methods with a real model");
+        Line("");
+        Line("`./build.sh study --real` writes this page. SmolLM2-135M-Instruct, a GGUF file of four-bit weights, fails these tasks for different");
+        Line("reasons: it knows the content and not the **form** that is asked for, it takes the wrong step (**plan**), or it lacks a **fact** or");
+        Line("gets a number wrong. Expected before the first run: words about a mistake help with form and plan, a worked solution with facts.");
+        Line("[Methods](methods.md) explains the methods; [the same comparison with the sample model](study-informed.md) has more rows and seeds.");
+        Line("");
+        Line($"- Command: `./build.sh study {options.CommandLine}`; code "
+            + $"{string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
+        Line($"- {RealStudy.Rows} rows: responses of the model at temperature 1, judged by rule, with the worked solution as the answer.");
+        Line($"- {RealStudy.Steps} steps in batches of {StudyRun.BatchSize}. Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}. "
+            + $"Greedy answers to {RealStudy.Tests} other questions of a task.");
+        Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} for each method on a task "
+            + $"outside the tables ({RealTasks.Development.What}).");
+        Line("- Intervals: 95 %, Student's t over tasks and seeds.");
+        Line("");
+        Line("| method | what it does | learning rate |");
+        Line("|---|---|---|");
+        foreach (var method in RealStudy.Methods) Line($"| {method.Name} | {method.What} | {rates[method]} |");
+        Line("");
+        Line("## Right answers by what the model lacks");
+        Line("");
+        Header("method", Enum.GetValues<Lack>().Select(lack => Invariant($"{lack}").ToLowerInvariant()).Append("all"));
+        Row("before training", Enum.GetValues<Lack>().Select(lack => Share(before.Where(pair => pair.Key.Lack == lack))).Append(Share(before)));
+        foreach (var method in RealStudy.Methods)
+        {
+            Row(method.Name, Enum.GetValues<Lack>().Select(lack => Interval(Of(method).Where(run => run.Task.Lack == lack)))
+                .Append(Interval(Of(method))));
+        }
+        Line("");
+        Line("## Right answers by task");
+        Line("");
+        Header("method", RealTasks.All.Select(task => task.Name));
+        Row("what", RealTasks.All.Select(task => task.What));
+        Row("before training", RealTasks.All.Select(task => Invariant($"{100.0 * before[task] / RealStudy.Tests:0}")));
+        foreach (var method in RealStudy.Methods)
+        {
+            Row(method.Name, RealTasks.All.Select(task => Of(method).Where(run => run.Task == task).Select(run => 100 * run.Result!.Accuracy).ToList()
+                is { Count: > 0 } all ? Invariant($"{all.Average():0}") : "-"));
+        }
+        Line("");
+        Line("## The other tasks");
+        Line("");
+        Line($"Right answers to {RealStudy.TestsElsewhere} questions of each task that was not trained: mean, worst run. Before training the model "
+            + $"has {Share(before.Where(pair => pair.Key != RealTasks.Development))} %");
+        Line($"of {RealStudy.Tests} questions of each.");
+        Line("");
+        Line("| method | other tasks |");
+        Line("|---|---|");
+        foreach (var method in RealStudy.Methods)
+        {
+            var others = Of(method).Select(run => 100 * run.Result!.Mastered).OfType<double>().ToList();
+            Row(method.Name, [others.Count > 0 ? Invariant($"{others.Average():0}, {others.Min():0}") : "-"]);
+        }
+        Line("");
+        Line("## Time and memory of training");
+        Line("");
+        Costs(RealStudy.Methods.Select(method => (method.Name, Of(method).Select(run => run.Result!).ToList())), "processor seconds");
+        return Text.ToString();
+    }
+
+    private IEnumerable<RunResult> Done => results.Select(run => run.Result).OfType<RunResult>();
+
+    private IEnumerable<RealResult> Of(InformedMethod method) => results.Where(run => run.Result is not null && run.Method == method);
+
+    private static string Share(IEnumerable<KeyValuePair<RealTask, int>> right) =>
+        Invariant($"{100 * right.Where(pair => pair.Key != RealTasks.Development).Average(pair => (double)pair.Value / RealStudy.Tests):0}");
+
+    private static string Interval(IEnumerable<RealResult> runs)
+    {
+        var values = runs.Select(run => 100 * run.Result!.Accuracy).ToList();
+        if (values.Count == 0) return "-";
+        var estimate = Statistics.Mean(values);
+        return values.Count == 1 ? Invariant($"{estimate.Mean:0}") : Invariant($"{estimate.Mean:0} [{estimate.Lower:0} to {estimate.Upper:0}]");
+    }
+}

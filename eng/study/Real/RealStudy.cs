@@ -1,0 +1,139 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Feedback;
+using Microsoft.ML.Nlft.Generation;
+using Microsoft.ML.Nlft.Report;
+
+namespace Microsoft.ML.Nlft.Study.Real;
+
+/// <summary>
+/// Compares methods with a real model on tasks that it fails for different reasons. The rows carry the worked solution as the answer, and every
+/// method may read all columns.
+/// </summary>
+internal sealed class RealStudy(string modelFile, string folder, StudyOptions options, string code, TextWriter log)
+{
+    /// <summary>Rows to train on, of so many questions, with so many responses to each.</summary>
+    public const int Rows = 25, Questions = 40, SamplesPerQuestion = 2;
+
+    /// <summary>Questions that test a task after training on it, and that test it after training on another one.</summary>
+    public const int Tests = 50, TestsElsewhere = 10;
+
+    /// <summary>Optimizer steps, and the longest answer in tokens.</summary>
+    public const int Steps = 25, MaximumNewTokens = 48;
+
+    private const int DrawSeed = 4711;
+
+    private readonly RunLedger _ledger = new(Path.Combine(folder, "real.jsonl"));
+
+    /// <summary>The methods of the comparison on the same information that a real model can afford on a CPU.</summary>
+    public static IReadOnlyList<InformedMethod> Methods { get; } = [.. InformedMethod.All.Where(method => method.Name is "SFT, solutions"
+        or "SFT, right responses" or "NLFT" or "NLFT, judge likelihood" or "NLFT, teacher" or "NLFT and solutions" or "self-distillation"
+        or "rejection sampling")];
+
+    /// <summary>Runs what the ledger lacks and writes the page.</summary>
+    public async Task RunAsync(string page, CancellationToken cancellationToken)
+    {
+        var rows = new Dictionary<RealTask, IReadOnlyList<DataRow>>();
+        var before = new Dictionary<RealTask, int>();
+        using (var model = LocalModel.Load(modelFile, cancellationToken: cancellationToken))
+        {
+            foreach (var task in (RealTask[])[.. RealTasks.All, RealTasks.Development])
+            {
+                rows[task] = await RespondAsync(model, task, cancellationToken);
+                before[task] = Right(model, task, Tests, cancellationToken);
+                log.WriteLine($"{task.Name}: {rows[task].Count(row => row.Polarity == Polarity.Correct)} of {rows[task].Count} responses and "
+                    + $"{before[task]} of {Tests} test answers right before training");
+            }
+        }
+        var rates = Methods.ToDictionary(method => method, method => Search(rows, method, cancellationToken));
+        var plan = (from seed in Enumerable.Range(1, options.Seeds) from task in RealTasks.All from method in Methods
+                    select (task, method, seed)).ToList();
+        var (results, watch, fresh) = (new List<RealResult>(), new Stopwatch(), 0);
+        foreach (var (task, method, seed) in plan)
+        {
+            watch.Start();
+            var result = Run(rows[task], task, method, rates[method].Rate, seed, cancellationToken, out var isFresh);
+            watch.Stop();
+            results.Add(new(task, method, seed, result));
+            if (!isFresh || result is null) continue;
+            fresh++;
+            log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{results.Count} of {plan.Count}: {task.Name}, {method.Name}, seed {seed}: ")
+                + string.Create(CultureInfo.InvariantCulture, $"{100 * result.Accuracy:0} %, {result.Seconds:0} s of the processors, ")
+                + $"about {watch.Elapsed / fresh * (plan.Count - results.Count):hh\\:mm\\:ss} left");
+        }
+        ReportFile.Write(page, new RealPage(options, before, rates, results, code).Markdown());
+        log.WriteLine($"Written: {page}");
+    }
+
+    /// <summary>The model's own responses to the questions of a task, judged.</summary>
+    private async Task<IReadOnlyList<DataRow>> RespondAsync(LocalModel model, RealTask task, CancellationToken cancellationToken)
+    {
+        var problems = task.Distinct(Tests + Questions, DrawSeed).Skip(Tests).ToList();
+        var judge = new RealJudge(problems);
+        var responses = ResponseGenerator.GenerateAsync(model, problems.Select((problem, i) => new DataRow
+        {
+            Question = problem.Question, Answer = problem.Solution, Source = $"problem {i} of {task.Name}",
+        }).ToAsyncEnumerable(), new()
+        {
+            SamplesPerQuestion = SamplesPerQuestion,
+            Generation = new() { Temperature = 1, MaximumNewTokens = MaximumNewTokens, Seed = DrawSeed },
+            Journal = Path.Combine(folder, $"real-responses-{task.Name}.jsonl"),
+        }, cancellationToken);
+        var rows = new List<DataRow>();
+        await foreach (var response in responses)
+        {
+            if (string.IsNullOrWhiteSpace(response.Row.Response)) continue;
+            rows.Add(response.Row with { Judgment = (await judge.JudgeAsync(response.Row, cancellationToken)).Judgment });
+        }
+        return rows;
+    }
+
+    /// <summary>Finds the best rate of a method on the development task; the smaller of equals.</summary>
+    private RateChoice Search(Dictionary<RealTask, IReadOnlyList<DataRow>> rows, InformedMethod method, CancellationToken cancellationToken)
+    {
+        var task = RealTasks.Development;
+        var seed = StudyRun.DevelopmentSeeds[0];
+        var choice = RateChoice.Of(options.Rates, rate => [Run(rows[task], task, method, rate, seed, cancellationToken, out _)]);
+        log.WriteLine($"learning rate of {method.Name}: {choice}");
+        return choice;
+    }
+
+    private RunResult? Run(IReadOnlyList<DataRow> pool, RealTask task, InformedMethod method, double rate, int seed,
+        CancellationToken cancellationToken, out bool isFresh)
+    {
+        isFresh = false;
+        var key = string.Create(CultureInfo.InvariantCulture, $"{task.Name} | {method.Name} | {rate} | {seed}");
+        if (_ledger.Find(key) is { } known) return known;
+        isFresh = true;
+        cancellationToken.ThrowIfCancellationRequested();
+        using var model = LocalModel.Load(modelFile, new() { Trainable = TrainableWeights.Lora, Seed = seed }, cancellationToken);
+        var rows = RowSelection.First(pool, Rows, seed);
+        var run = new InformedRun(model, [.. rows.Select(row => row.ToExample())],
+            new RealJudge(task.Distinct(Tests + Questions, DrawSeed)), rate, seed, new PeakMemory(), cancellationToken)
+        {
+            Steps = Steps, MaximumNewTokens = MaximumNewTokens,
+        };
+        if (run.Measure(method) is not { } cost) return null;
+        var right = Right(model, task, Tests, cancellationToken);
+        var elsewhere = RealTasks.All.Where(other => other != task).Sum(other => Right(model, other, TestsElsewhere, cancellationToken));
+        var result = new RunResult(key, right, Tests, cost.Steps, cost.Seconds, cost.Megabytes, code)
+        {
+            Mastered = (double)elsewhere / (TestsElsewhere * RealTasks.All.Count(other => other != task)),
+        };
+        _ledger.Add(result);
+        return result;
+    }
+
+    private static int Right(LocalModel model, RealTask task, int count, CancellationToken cancellationToken)
+    {
+        var problems = task.Distinct(count, DrawSeed);
+        var answers = model.Answer([.. problems.Select(problem => problem.Question)], new GenerationOptions { MaximumNewTokens = MaximumNewTokens },
+            cancellationToken);
+        return problems.Zip(answers).Count(pair => pair.First.Fault(pair.Second.Text) is null);
+    }
+}
+
+/// <summary>A run with the real model; without a result, there was nothing to train on.</summary>
+internal sealed record RealResult(RealTask Task, InformedMethod Method, int Seed, RunResult? Result);
