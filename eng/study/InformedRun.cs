@@ -33,6 +33,9 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
         Question = row.Question, Answer = row.Answer, Response = row.Response, Source = row.Source,
     })];
 
+    /// <summary>What reinforced fine-tuning earns; null: by the final number, as published.</summary>
+    public IResponseReward? Reward { get; init; }
+
     /// <summary>Trains by a method.</summary>
     /// <returns>The steps, the processor time in seconds and the peak memory in MiB; null: there was nothing to train on.</returns>
     public (int Steps, double Seconds, double Megabytes)? Measure(InformedMethod method)
@@ -81,7 +84,7 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
         {
             WarmUp = null, Epochs = 10, BatchSize = 16, LearningRate = 3e-4, Seed = Seed,
             Generation = new() { Temperature = 1, MaximumNewTokens = MaximumNewTokens, MaximumBatchSize = 16 },
-        }).Run(new Listener<ReinforcedProgress>(_ => Memory.Sample()), Cancellation);
+        }, reward: Reward).Run(new Listener<ReinforcedProgress>(_ => Memory.Sample()), Cancellation);
         return steps + 2 * result.Batches.Count;
     }
 }

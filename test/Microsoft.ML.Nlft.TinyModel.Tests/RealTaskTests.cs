@@ -70,6 +70,8 @@ public sealed class RealTaskTests
         Task<Verdict> Judge(string response) => judge.JudgeAsync(new DataRow { Question = problems[1].Question, Response = response });
         Assert.AreEqual(VerdictKind.Correct, (await Judge(problems[1].Solution)).Kind);
         Assert.AreEqual("There is no number in the answer.", (await Judge("none")).Judgment);
+        double Reward(string response) => judge.Of(new() { Question = problems[1].Question, Response = response });
+        Assert.AreEqual((1, 0), (Reward(problems[1].Solution), Reward("none")));
     }
 
     [TestMethod]
@@ -82,6 +84,6 @@ public sealed class RealTaskTests
         StringAssert.Contains(page, "| before training | 10 | 10 | 10 | 10 |");
         StringAssert.Contains(page, "| NLFT | 50 [50 to 50] | 50 [50 to 50] | 50 [50 to 50] | 50 [50 to 50] |");
         StringAssert.Contains(page, "| NLFT | 8 | 25.0 | 12.5 | 700 MiB |");
-        Assert.HasCount(8, RealStudy.Methods.Select(method => method.Name).Distinct().Where(name => page.Contains($"| {name} | 25, 25 |")));
+        Assert.HasCount(9, RealStudy.Methods.Select(method => method.Name).Distinct().Where(name => page.Contains($"| {name} | 25, 25 |")));
     }
 }

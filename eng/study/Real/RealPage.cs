@@ -18,7 +18,8 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
             + $"{string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
         Line($"- {RealStudy.Rows} rows: responses of the model at temperature 1, judged by rule, with the worked solution as the answer.");
         Line($"- {RealStudy.Steps} steps in batches of {StudyRun.BatchSize}. Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}. "
-            + $"Greedy answers to {RealStudy.Tests} other questions of a task.");
+            + $"Greedy answers to {RealStudy.Tests} other questions of a task. ReFT takes more");
+        Line("  steps, and a right response earns 1, any other 0.");
         Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} for each method on a task "
             + $"outside the tables ({RealTasks.Development.What}).");
         Line("- Intervals: 95 %, Student's t over tasks and seeds.");

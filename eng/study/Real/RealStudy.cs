@@ -30,7 +30,7 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
     /// <summary>The methods of the comparison on the same information that a real model can afford on a CPU.</summary>
     public static IReadOnlyList<InformedMethod> Methods { get; } = [.. InformedMethod.All.Where(method => method.Name is "SFT, solutions"
         or "SFT, right responses" or "NLFT" or "NLFT, judge likelihood" or "NLFT, teacher" or "NLFT and solutions" or "self-distillation"
-        or "rejection sampling")];
+        or "rejection sampling" or "ReFT")];
 
     /// <summary>Runs what the ledger lacks and writes the page.</summary>
     public async Task RunAsync(string page, CancellationToken cancellationToken)
@@ -110,10 +110,10 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
         cancellationToken.ThrowIfCancellationRequested();
         using var model = LocalModel.Load(modelFile, new() { Trainable = TrainableWeights.Lora, Seed = seed }, cancellationToken);
         var rows = RowSelection.First(pool, Rows, seed);
-        var run = new InformedRun(model, [.. rows.Select(row => row.ToExample())],
-            new RealJudge(task.Distinct(Tests + Questions, DrawSeed)), rate, seed, new PeakMemory(), cancellationToken)
+        var judge = new RealJudge(task.Distinct(Tests + Questions, DrawSeed));
+        var run = new InformedRun(model, [.. rows.Select(row => row.ToExample())], judge, rate, seed, new PeakMemory(), cancellationToken)
         {
-            Steps = Steps, MaximumNewTokens = MaximumNewTokens,
+            Steps = Steps, MaximumNewTokens = MaximumNewTokens, Reward = judge,
         };
         if (run.Measure(method) is not { } cost) return null;
         var right = Right(model, task, Tests, cancellationToken);

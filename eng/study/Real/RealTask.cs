@@ -1,5 +1,6 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Feedback;
+using Microsoft.ML.Nlft.OnPolicy;
 
 namespace Microsoft.ML.Nlft.Study.Real;
 
@@ -46,8 +47,8 @@ internal sealed record RealTask(string Name, Lack Lack, string What, Func<Random
     }
 }
 
-/// <summary>Judges the responses to the problems of a task.</summary>
-internal sealed class RealJudge(IEnumerable<RealProblem> problems) : IResponseJudge
+/// <summary>Judges the responses to the problems of a task; a right one earns 1, any other 0.</summary>
+internal sealed class RealJudge(IEnumerable<RealProblem> problems) : IResponseJudge, IResponseReward
 {
     private readonly Dictionary<string, RealProblem> _problems = problems.ToDictionary(problem => problem.Question);
 
@@ -60,4 +61,7 @@ internal sealed class RealJudge(IEnumerable<RealProblem> problems) : IResponseJu
     /// <inheritdoc/>
     public Task<Verdict> JudgeAsync(DataRow row, CancellationToken cancellationToken = default) => Task.FromResult(
         _problems[row.Question].Fault(row.Response!) is { } fault ? Verdict.Incorrect(fault) : Verdict.Correct);
+
+    /// <inheritdoc/>
+    public double Of(DataRow row) => _problems[row.Question].Fault(row.Response!) is null ? 1 : 0;
 }
