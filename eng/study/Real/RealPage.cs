@@ -16,7 +16,7 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
         Line("");
         Line($"- Command: `./build.sh study {options.CommandLine}`; code "
             + $"{string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
-        Line($"- {RealStudy.Rows} rows: responses of the model at temperature 1, judged by rule, with the worked solution as the answer.");
+        Line($"- {RealStudy.Rows} rows: responses of the model at temperature 0.7, judged by rule, with the worked solution as the answer.");
         Line($"- {RealStudy.Steps} steps in batches of {StudyRun.BatchSize}. Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}. "
             + $"Greedy answers to {RealStudy.Tests} other questions of a task. ReFT takes more");
         Line("  steps, and a right response earns 1, any other 0.");

@@ -78,7 +78,7 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
         }).ToAsyncEnumerable(), new()
         {
             SamplesPerQuestion = SamplesPerQuestion,
-            Generation = new() { Temperature = 1, MaximumNewTokens = MaximumNewTokens, Seed = DrawSeed },
+            Generation = new() { Temperature = 0.7, MaximumNewTokens = MaximumNewTokens, Seed = DrawSeed },
             Journal = Path.Combine(folder, $"real-responses-{task.Name}.jsonl"),
         }, cancellationToken);
         var rows = new List<DataRow>();

@@ -75,7 +75,7 @@ internal static class RealTasks
     private static RealProblem Json(Random random)
     {
         var (name, age) = (Of(random, s_first), random.Next(18, 90));
-        return new($"Write as a JSON object with the keys name and age, and nothing else: {name} is {age} years old.",
+        return new($"{name} is {age} years old. Give name and age as JSON.",
             $$"""{"name": "{{name}}", "age": {{age}}}""", response =>
         {
             try

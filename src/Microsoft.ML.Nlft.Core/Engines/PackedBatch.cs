@@ -17,7 +17,7 @@ public sealed class PackedBatch
     /// <summary>First row of every sequence, followed by N: one value more than there are sequences.</summary>
     public int[] Starts { get; }
 
-    /// <summary>Position of every row within its sequence, from 0; N values.</summary>
+    /// <summary>Position of every row within its sequence; N values, consecutive in a sequence.</summary>
     public int[] Positions { get; }
 
     /// <summary>The dropout seed of every sequence; zeros by default.</summary>
@@ -29,7 +29,7 @@ public sealed class PackedBatch
     /// <summary>Number of sequences.</summary>
     public int Count => Starts.Length - 1;
 
-    /// <summary>Returns the number of tokens of a sequence.</summary>
+    /// <summary>Returns the number of rows of a sequence.</summary>
     /// <param name="sequence">Its index, from 0.</param>
     public int Length(int sequence) => Starts[sequence + 1] - Starts[sequence];
 
@@ -61,6 +61,21 @@ public sealed class PackedBatch
             for (var row = starts[i]; row < starts[i + 1]; row++) positions[row] = row - starts[i];
         }
         return new PackedBatch(tokens, starts, positions, dropoutSeeds?.ToArray() ?? new ulong[sequences.Count]);
+    }
+
+    /// <summary>Packs the end of each sequence of a batch, its rows from position <paramref name="firsts"/>[s] on.</summary>
+    internal static PackedBatch CreateEnds(PackedBatch whole, ReadOnlySpan<int> firsts)
+    {
+        var starts = new int[whole.Count + 1];
+        for (var s = 0; s < whole.Count; s++) starts[s + 1] = starts[s] + whole.Length(s) - firsts[s];
+        var (tokens, positions) = (new int[starts[^1]], new int[starts[^1]]);
+        for (var s = 0; s < whole.Count; s++)
+        {
+            var rows = new Range(whole.Starts[s] + firsts[s], whole.Starts[s + 1]);
+            whole.Tokens.AsSpan(rows).CopyTo(tokens.AsSpan(starts[s]));
+            whole.Positions.AsSpan(rows).CopyTo(positions.AsSpan(starts[s]));
+        }
+        return new PackedBatch(tokens, starts, positions, whole.DropoutSeeds);
     }
 
     /// <summary>Packs the next token of each of several sequences.</summary>

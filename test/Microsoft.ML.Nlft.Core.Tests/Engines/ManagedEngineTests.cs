@@ -39,6 +39,26 @@ public class ManagedEngineBehaviourTests : EngineBehaviour
 [TestClass]
 public class ManagedEngineTests
 {
+    /// <summary>Equal prompts run once: the same bits as one alone, and hardly more memory.</summary>
+    [TestMethod]
+    public void StartDecoding_EqualPrompts_RunOnce()
+    {
+        using var folder = TestKit.TinyModels.Create(2);
+        int[] prompt = [.. Enumerable.Range(0, 200).Select(i => i * i % TestKit.TinyModels.Configuration.VocabularySize)];
+        (float[] Logits, long Bytes) Start(int count)
+        {
+            using var model = new ManagedEngine(1).Load(new() { Folder = ModelFolder.Open(folder.Path), Trainable = TrainableWeights.None });
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            using var session = model.StartDecoding([.. Enumerable.Repeat((ReadOnlyMemory<int>)prompt, count)], 1);
+            var bytes = GC.GetAllocatedBytesForCurrentThread() - before;
+            session.Append([.. Enumerable.Range(0, count)]);
+            return (session.Logits(0).ToArray(), bytes);
+        }
+        var (alone, many) = (Start(1), Start(16));
+        CollectionAssert.AreEqual(alone.Logits, many.Logits);
+        Assert.IsLessThan(2 * alone.Bytes, many.Bytes, "three of four pages are shared; 16 prompts would take 16 times the memory");
+    }
+
     [TestMethod]
     [DataRow(TrainableWeights.Lora)]
     [DataRow(TrainableWeights.All)]

@@ -93,6 +93,34 @@ public abstract class EngineBehaviour
         Assert.ThrowsExactly<InvalidOperationException>(() => session.Logits(1).ToArray());
     }
 
+    /// <summary>Several answers to one prompt: each is as if it were alone, whatever the others append.</summary>
+    [TestMethod]
+    [DataRow(63)]
+    [DataRow(64)]
+    [DataRow(65)]
+    public void Decode_EqualPrompts_GivesEachTheLogitsOfItsOwnSequence(int length)
+    {
+        using var folder = TinyModels.Create(2, TinyModels.Configuration with { SlidingWindows = [0, 70] });
+        using var model = Load(folder, TrainableWeights.None);
+        var (first, second) = (Ids(length, 1), Ids(length, 2));
+        int[][] sequences = [first, second, first, first, second];
+        using var session = model.StartDecoding([.. sequences.Select(ids => (ReadOnlyMemory<int>)ids)], 4);
+        for (var step = 0; step < 4; step++)
+        {
+            for (var s = 0; s < sequences.Length; s++)
+            {
+                if (step > 1 && s == 0) continue; // retired: the others keep what they share with it
+                using var alone = model.StartDecoding([sequences[s]], 0);
+                NumberAssert.AreClose(Doubles(alone.Logits(0).ToArray()), session.Logits(s).ToArray(), 1e-5, $"step {step}, sequence {s}");
+            }
+            int[] next = [.. sequences.Select((_, s) => step >= 1 && s == 0 ? -1 : (7 * step + 3 * s + 1) % TinyModels.Configuration.VocabularySize)];
+            session.Append(next);
+            sequences = [.. sequences.Zip(next, (ids, id) => id < 0 ? ids : [.. ids, id])];
+        }
+
+        int[] Ids(int count, int seed) => [.. Enumerable.Range(0, count).Select(i => (seed * i + i * i) % TinyModels.Configuration.VocabularySize)];
+    }
+
     [TestMethod]
     [DataRow(HeadPlace.OwnHead)]
     [DataRow(HeadPlace.EqualHead)]

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed;
 /// One step of decoding, a token for each of several sequences: the buffers that all steps share, and the tokens, positions and caches of the
 /// current one.
 /// </summary>
-internal sealed class DecodingStep : ICachedAttention, IDisposable
+internal sealed class DecodingStep : IWiderAttention, IDisposable
 {
     private readonly ModelConfiguration _configuration;
     private readonly KeyValueCache[] _caches;

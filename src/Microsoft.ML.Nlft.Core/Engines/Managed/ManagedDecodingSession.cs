@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
 using Microsoft.ML.Nlft.ModelFiles;
@@ -5,9 +6,9 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
-/// Decoding with a key/value cache per sequence. The prompts run as one packed batch, in whose last layer only the last token of each prompt is
-/// computed; each step then adds one row per live sequence. A step allocates memory only when a cache takes a new page, or when the rotation of a
-/// sequence changes as it grows: then its prompt and answer run again, into a new cache.
+/// Decoding with a key/value cache per sequence. The prompts run as one packed batch, equal ones once, in whose last layer only the last token of
+/// each prompt is computed; each step then adds one row per live sequence. A step allocates memory only when a cache takes a new page, or when the
+/// rotation of a sequence changes as it grows: then its prompt and answer run again, into a new cache.
 /// </summary>
 internal sealed class ManagedDecodingSession : IDecodingSession
 {
@@ -25,10 +26,22 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         ArgumentOutOfRangeException.ThrowIfNegative(maximumNewTokens);
         _model = model;
         _tokens = [.. prompts.Select(prompt => new List<int>(prompt.ToArray()))];
-        _caches = [.. prompts.Select(_ => new KeyValueCache(model.Configuration, model.Workspace))];
         _rows = [.. Enumerable.Range(0, prompts.Count)];
         _logits = Matrix.Zeros(Count, model.Configuration.VocabularySize);
-        Prefill(prompts, _caches, _logits, cancellationToken);
+
+        // Several samples of one question have the same prompt: it runs once, and what it gives is theirs too.
+        var alike = Enumerable.Range(0, Count).GroupBy(s => prompts[s], SameTokens.Comparer).ToList();
+        KeyValueCache[] caches = [.. alike.Select(_ => new KeyValueCache(model.Configuration, model.Workspace))];
+        Prefill([.. alike.Select(group => group.Key)], caches, _logits.RowRange(0, alike.Count), cancellationToken);
+        _caches = new KeyValueCache[Count];
+        for (var group = alike.Count - 1; group >= 0; group--) // backwards: the sequences of a group are not before the row of its logits
+        {
+            foreach (var s in alike[group])
+            {
+                _caches[s] = s == alike[group].First() ? caches[group] : caches[group].Fork();
+                _logits[group].CopyTo(_logits[s]);
+            }
+        }
     }
 
     public int Count => _tokens.Length;
@@ -95,15 +108,16 @@ internal sealed class ManagedDecodingSession : IDecodingSession
     /// <summary>Fills the caches of whole sequences and computes the logits that follow them.</summary>
     private void Prefill(IReadOnlyList<ReadOnlyMemory<int>> sequences, KeyValueCache[] caches, Matrix logits, CancellationToken cancellationToken)
     {
-        var batch = PackedBatch.Create(sequences, _model.Configuration);
+        var beginnings = SharedBeginnings.Of(sequences, [.. sequences.Select(tokens => tokens.Length - 1)], _model.Configuration);
+        var batch = beginnings?.Own ?? PackedBatch.Create(sequences, _model.Configuration);
         var context = _model.Context(batch, training: false);
         using var activations = new LayerActivations(context, _model.Configuration, batch.Rows);
         var ends = QueryRows.Ends(batch, [.. Enumerable.Repeat(1, batch.Count)], before: 0);
-        Run(context, ends, activations, new PrefillAttention(caches), logits, cancellationToken);
+        Run(context, ends, activations, new PrefillAttention(caches, beginnings), logits, cancellationToken);
     }
 
     /// <summary>Runs the batch through all layers and computes the logits of <paramref name="rows"/>, one for each live sequence.</summary>
-    private void Run(EngineContext context, QueryRows rows, LayerActivations activations, ICachedAttention attention, Matrix logits,
+    private void Run(EngineContext context, QueryRows rows, LayerActivations activations, IWiderAttention attention, Matrix logits,
         CancellationToken cancellationToken)
     {
         var (layers, ropes) = (_model.Network.Layers, _model.Ropes(context.Batch));
@@ -125,13 +139,29 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         context.Return(hidden);
     }
 
+    private sealed class SameTokens : IEqualityComparer<ReadOnlyMemory<int>>
+    {
+        public static readonly SameTokens Comparer = new();
+
+        public bool Equals(ReadOnlyMemory<int> x, ReadOnlyMemory<int> y) => x.Span.SequenceEqual(y.Span);
+
+        public int GetHashCode(ReadOnlyMemory<int> tokens)
+        {
+            var hash = new HashCode();
+            hash.AddBytes(MemoryMarshal.AsBytes(tokens.Span));
+            return hash.ToHashCode();
+        }
+    }
+
     /// <summary>Attention within the prompts, which also fills the caches.</summary>
-    private sealed class PrefillAttention(KeyValueCache[] caches) : ICachedAttention
+    private sealed class PrefillAttention(KeyValueCache[] caches, SharedBeginnings? beginnings) : IWiderAttention
     {
         public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
         {
-            layer.Attention.Store(context, a.Key, a.Value, caches, layer.Index);
-            layer.Attention.Forward(context, a.Query, a.Key, a.Value, a.Attended, a.LogSums);
+            using var whole = beginnings?.Expand(context, a);
+            var (all, key, value) = whole is null ? (context, a.Key, a.Value) : (whole.Context, whole.Key, whole.Value);
+            layer.Attention.Store(all, key, value, caches, layer.Index);
+            layer.Attention.Forward(all, a.Query, key, value, a.Attended, a.LogSums);
         }
     }
 }

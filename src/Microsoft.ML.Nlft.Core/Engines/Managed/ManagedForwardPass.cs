@@ -4,8 +4,9 @@ using Microsoft.ML.Nlft.Engines.Managed.Layers;
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
-/// One forward pass of a packed batch through the network. The last layer computes only the rows that predict a response token. For training, the
-/// pass stores the input of every layer, and the activations of as many layers as the budget allows; the other layers recompute theirs.
+/// One forward pass of a packed batch through the network. The last layer computes only the rows that predict a response token. Without a backward
+/// pass, a common beginning of several sequences is computed once (<see cref="SharedBeginnings"/>). For training, the pass stores the input of
+/// every layer, and the activations of as many layers as the budget allows; the other layers recompute theirs.
 /// </summary>
 internal sealed class ManagedForwardPass : IForwardPass
 {
@@ -13,6 +14,7 @@ internal sealed class ManagedForwardPass : IForwardPass
     private readonly EngineContext _context;
     private readonly LayerRopes _ropes;
     private readonly List<Matrix> _rented = [];
+    private readonly SharedBeginnings? _beginnings;
     private readonly QueryRows _predicting;
     private readonly AskedTokens _asked; // at these rows
     private readonly Matrix[] _inputs; // of every layer and of the final norm
@@ -26,7 +28,9 @@ internal sealed class ManagedForwardPass : IForwardPass
         CancellationToken cancellationToken)
     {
         (_model, _differentiable) = (model, training);
-        var batch = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
+        ReadOnlyMemory<int>[] tokens = [.. sequences.Select(s => s.Tokens)];
+        _beginnings = training ? null : SharedBeginnings.Of(tokens, [.. sequences.Select(s => s.PromptLength - 1)], model.Configuration);
+        var batch = _beginnings?.Own ?? PackedBatch.Create(tokens, model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
         _context = model.Context(batch, training);
         _ropes = model.Ropes(batch);
         _asked = AskedTokens.Of(sequences, model.Configuration);
@@ -110,7 +114,7 @@ internal sealed class ManagedForwardPass : IForwardPass
     private void ForwardLayer(int index)
     {
         var layer = _model.Network.Layers[index];
-        layer.Forward(_context, RowsOf(index), _ropes.Of(layer), _inputs[index], ActivationsOf(index), _inputs[index + 1]);
+        layer.Forward(_context, RowsOf(index), _ropes.Of(layer), _inputs[index], ActivationsOf(index), _inputs[index + 1], _beginnings);
     }
 
     /// <summary>The rows that a layer computes.</summary>

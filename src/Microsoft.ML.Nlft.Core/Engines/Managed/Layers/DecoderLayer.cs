@@ -61,7 +61,7 @@ internal sealed class DecoderLayer
     /// <param name="y">The output.</param>
     /// <param name="attention">Computes a.Attended in place of <see cref="Attention"/>; null for attention within the batch.</param>
     public void Forward(EngineContext context, QueryRows rows, RotaryRows rope, Matrix x, LayerActivations a, Matrix y,
-        ICachedAttention? attention = null)
+        IWiderAttention? attention = null)
     {
         var queryContext = context with { Rows = rows };
         var normed = context.Rent(x.Rows, x.Columns);
@@ -208,8 +208,8 @@ internal sealed class DecoderLayer
     }
 }
 
-/// <summary>Attention that uses the key/value caches of decoding.</summary>
-internal interface ICachedAttention
+/// <summary>Attention with keys and values of other rows than those of the batch alone.</summary>
+internal interface IWiderAttention
 {
     /// <summary>Computes a.Attended from a.Query, a.Key and a.Value.</summary>
     void Attend(EngineContext context, DecoderLayer layer, LayerActivations a);

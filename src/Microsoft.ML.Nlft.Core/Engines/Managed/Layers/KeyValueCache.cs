@@ -7,7 +7,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
 /// The keys (after RoPE) and values of one sequence in every layer, in pages of <see cref="Page"/> positions, allocated as the sequence grows.
-/// A page holds, head by head, the panels of K^T [d x page] and of V [page x d]: the right factors of the two products of a new query.
+/// A page holds, head by head, the panels of K^T [d x page] and of V [page x d]: the right factors of the two products of a new query. Sequences
+/// that begin alike share the pages of their beginning (<see cref="Fork"/>).
 /// </summary>
 internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace workspace) : IDisposable
 {
@@ -17,7 +18,7 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
     private readonly int _heads = configuration.KeyValueHeadCount, _size = configuration.HeadSize;
     private readonly int _keySize = PackedMatrix.Size(configuration.HeadSize, Page); // floats of one head
     private readonly int _valueSize = PackedMatrix.Size(Page, configuration.HeadSize);
-    private readonly List<Matrix>[] _pages = [.. Enumerable.Range(0, configuration.LayerCount).Select(_ => new List<Matrix>())]; // [heads x (K^T, V)]
+    private readonly List<CachePage>[] _pages = [.. Enumerable.Range(0, configuration.LayerCount).Select(_ => new List<CachePage>())];
     private readonly int[] _lengths = new int[configuration.LayerCount];
 
     /// <summary>Number of positions stored for one layer.</summary>
@@ -34,7 +35,7 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
     public void Store(int layer, int head, int position, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
     {
         var (page, index) = Math.DivRem(position, Page);
-        var data = _pages[layer][page][head];
+        var data = _pages[layer][page].Panels[head];
         PackedMatrix.SetColumn(data[.._keySize], index, key.Slice(head * _size, _size));
         PackedMatrix.SetRow(data[_keySize..], Page, index, value.Slice(head * _size, _size));
     }
@@ -45,23 +46,60 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
     /// <summary>V of one head in one page [page x d].</summary>
     public unsafe PackedMatrix Values(int layer, int head, int page) => new(Panels(layer, head, page) + _keySize, Page, PackedMatrix.RoundUp(_size));
 
+    /// <summary>Creates the cache of a sequence that is equal so far: full pages are shared, and the last one, which will grow, is copied.</summary>
+    public KeyValueCache Fork()
+    {
+        var fork = new KeyValueCache(configuration, workspace);
+        for (var layer = 0; layer < _pages.Length; layer++)
+        {
+            fork._lengths[layer] = _lengths[layer];
+            for (var i = 0; i < _pages[layer].Count; i++)
+            {
+                var page = _pages[layer][i];
+                fork._pages[layer].Add((i + 1) * Page <= _lengths[layer] ? page.Share() : NewPage(page));
+            }
+        }
+        return fork;
+    }
+
     public void Dispose()
     {
         foreach (var pages in _pages)
         {
-            pages.ForEach(workspace.Return);
+            foreach (var page in pages)
+            {
+                if (page.Release()) workspace.Return(page.Panels);
+            }
             pages.Clear();
         }
     }
 
     // A pointer is safe: rented arrays are pinned.
     private unsafe float* Panels(int layer, int head, int page) =>
-        (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(_pages[layer][page][head]));
+        (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(_pages[layer][page].Panels[head]));
 
-    private Matrix NewPage()
+    private CachePage NewPage(CachePage? copied = null)
     {
-        var page = workspace.Rent(_heads, _keySize + _valueSize);
-        page.Clear(); // the scores of positions beyond the length are computed and ignored, but must be finite
-        return page;
+        var panels = workspace.Rent(_heads, _keySize + _valueSize);
+        if (copied is null) panels.Clear(); // the scores of positions beyond the length are computed and ignored, but must be finite
+        else copied.Panels.CopyTo(panels);
+        return new CachePage(panels);
+    }
+
+    /// <summary>A page of one layer, panels[heads x (K^T, V)], and how many sequences use it.</summary>
+    private sealed class CachePage(Matrix panels)
+    {
+        private int _users = 1;
+
+        public Matrix Panels => panels;
+
+        public CachePage Share()
+        {
+            _users++;
+            return this;
+        }
+
+        /// <summary>Returns whether nobody uses the page any longer.</summary>
+        public bool Release() => --_users == 0;
     }
 }

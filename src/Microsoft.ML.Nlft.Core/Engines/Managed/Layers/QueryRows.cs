@@ -25,7 +25,8 @@ internal sealed class QueryRows
         var positions = new int[starts[^1]];
         for (var sequence = 0; sequence < batch.Count; sequence++)
         {
-            for (var i = 0; i < counts[sequence]; i++) positions[starts[sequence] + i] = batch.Length(sequence) - before - counts[sequence] + i;
+            var first = batch.Starts[sequence + 1] - before - counts[sequence];
+            batch.Positions.AsSpan(first, counts[sequence]).CopyTo(positions.AsSpan(starts[sequence]));
         }
         return new QueryRows(batch, starts, positions);
     }
@@ -49,7 +50,14 @@ internal sealed class QueryRows
     public int Rows => Starts[^1];
 
     /// <summary>The index in the batch of row <paramref name="row"/>.</summary>
-    public int BatchRow(int row) => KeyStarts[SequenceOf(row)] + Positions[row];
+    public int BatchRow(int row)
+    {
+        var start = KeyStarts[SequenceOf(row)];
+        return start + Positions[row] - _batch.Positions[start];
+    }
+
+    /// <summary>Returns the same rows of a batch that holds the sequences from their beginnings.</summary>
+    public QueryRows In(PackedBatch whole) => new(whole, Starts, Positions);
 
     /// <summary>The dropout seed of a row's sequence.</summary>
     public ulong DropoutSeed(int row) => _batch.DropoutSeeds[SequenceOf(row)];

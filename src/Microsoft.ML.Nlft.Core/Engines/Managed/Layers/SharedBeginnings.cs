@@ -1,0 +1,86 @@
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
+using Microsoft.ML.Nlft.ModelFiles;
+
+namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
+
+/// <summary>
+/// Sequences of a batch that begin alike, such as questions under one system prompt, or the contexts of a row: the network computes a common
+/// beginning once, as rows of one of them, and attention reads its keys and values for all. What a token's row holds depends on the tokens up to it
+/// alone, so the results are those of whole sequences, to the bit.
+/// </summary>
+internal sealed class SharedBeginnings : IWiderAttention
+{
+    private readonly PackedBatch _whole;
+    private readonly int[] _sources; // for every row of the whole sequences, the row of Own that holds the same
+
+    private SharedBeginnings(PackedBatch whole, PackedBatch own, int[] sources) => (_whole, Own, _sources) = (whole, own, sources);
+
+    /// <summary>The rows that the network computes: the end of every sequence, one row at least.</summary>
+    public PackedBatch Own { get; }
+
+    /// <summary>Finds common beginnings.</summary>
+    /// <param name="sequences">Whole sequences.</param>
+    /// <param name="most">The most positions that each may have in common with others, fewer than its tokens.</param>
+    /// <param name="configuration">The model.</param>
+    /// <returns>Null if there are none, or if the rotation of a token depends on the length of its sequence.</returns>
+    /// <exception cref="NlftException">As <see cref="PackedBatch.Create"/>.</exception>
+    public static SharedBeginnings? Of(IReadOnlyList<ReadOnlyMemory<int>> sequences, ReadOnlySpan<int> most, ModelConfiguration configuration)
+    {
+        if (sequences.Count < 2) return null;
+        var whole = PackedBatch.Create(sequences, configuration);
+        var longest = sequences.Max(tokens => tokens.Length);
+        if (RopeFrequencies.DependOnLength(configuration.Rope, longest)) return null;
+        if (configuration.SlidingRope is { } sliding && RopeFrequencies.DependOnLength(sliding, longest)) return null;
+
+        // In the order of their tokens, no other sequence has a longer beginning in common with one than its neighbours have.
+        int[] order = [.. Enumerable.Range(0, sequences.Count)];
+        Array.Sort(order, (a, b) => sequences[a].Span.SequenceCompareTo(sequences[b].Span));
+        var firsts = new int[order.Length];
+        for (var i = 1; i < order.Length; i++)
+        {
+            var common = sequences[order[i]].Span.CommonPrefixLength(sequences[order[i - 1]].Span);
+            firsts[order[i]] = Math.Clamp(common, 0, Math.Max(0, most[order[i]]));
+        }
+        if (Array.TrueForAll(firsts, first => first == 0)) return null;
+
+        var own = PackedBatch.CreateEnds(whole, firsts);
+        var sources = new int[whole.Rows];
+        for (var i = 0; i < order.Length; i++)
+        {
+            var s = order[i];
+            var rows = sources.AsSpan(whole.Starts[s], whole.Length(s));
+            if (firsts[s] > 0) sources.AsSpan(whole.Starts[order[i - 1]], firsts[s]).CopyTo(rows);
+            for (var position = firsts[s]; position < rows.Length; position++) rows[position] = own.Starts[s] + position - firsts[s];
+        }
+        return new SharedBeginnings(whole, own, sources);
+    }
+
+    /// <summary>Attention of the queries of <see cref="Own"/> over whole sequences.</summary>
+    public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
+    {
+        using var whole = Expand(context, a);
+        layer.Attention.Forward(whole.Context, a.Query, whole.Key, whole.Value, a.Attended, a.LogSums);
+    }
+
+    /// <summary>Returns keys and values of whole sequences, to be disposed, and the context of the same queries among them.</summary>
+    public Expanded Expand(EngineContext context, LayerActivations a)
+    {
+        Matrix key = context.Rent(_whole.Rows, a.Key.Columns), value = context.Rent(_whole.Rows, a.Value.Columns);
+        context.ForRows(_whole.Rows, (_sources, a.Key, a.Value, key, value), static (loop, row) =>
+        {
+            loop.Key[loop._sources[row]].CopyTo(loop.key[row]);
+            loop.Value[loop._sources[row]].CopyTo(loop.value[row]);
+        });
+        return new(context with { Batch = _whole, Rows = context.Rows.In(_whole) }, key, value);
+    }
+
+    /// <summary>Keys and values [N x kvHeads d] of whole sequences.</summary>
+    public sealed record Expanded(EngineContext Context, Matrix Key, Matrix Value) : IDisposable
+    {
+        public void Dispose()
+        {
+            Context.Return(Key);
+            Context.Return(Value);
+        }
+    }
+}
