@@ -54,7 +54,11 @@ public abstract class EngineBehaviour
         var batch = Batch(9, 30, 14);
         using var first = Load(folder, TrainableWeights.None);
         var plain = first.Score(batch);
-        LoraAdapter[] adapters = [Trained(Lora), Trained(Lora with { Rank = 2, UseDora = true, TargetModules = ["q_proj", "k_proj"] })];
+        LoraAdapter[] adapters =
+        [
+            Trained(Lora with { TargetModules = ["q_proj", "v_proj"] }),
+            Trained(Lora with { TargetModules = ["q_proj", "k_proj"], Rank = 2, UseDora = true }),
+        ];
         using var other = Shared(adapters[0]);
         using var last = Shared(adapters[1]);
         AreSame(plain, first.Score(batch));
