@@ -68,8 +68,8 @@ internal static class LocalModelLoader
         OptionCheck.Require(trainable != TrainableWeights.All, nameof(LocalModelOptions.SharedWith), shared.Name,
             "null when all weights are trained", "Leave it out.");
         if (shared.Folder.IsAt(folder.Path) && shared.Network.Trainable != TrainableWeights.All) return;
-        throw new NlftException(folder.Path, $"another base model than {shared.Folder.Path}, whose weights it should share", "the same base model, frozen",
-            "Open it on its own.");
+        throw new NlftException(folder.Path, $"another base model than {shared.Folder.Path}, whose weights it should share",
+            "the same base model, frozen", "Open it on its own.");
     }
 
     private static PromptEncoder PromptsOf(ModelFolder folder, HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options)

@@ -66,12 +66,13 @@ public class LocalModelTests
         Assert.IsTrue(Linears(model).All(linear => linear.Lora is null));
 
         using var other = new ByteModelFolder();
-        Assert.AreEqual($"{other.Path}: found another base model than {_folder}, whose weights it should share; expected the same base model, frozen. "
-            + "Open it on its own.", Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(other.Path, new() { SharedWith = model })).Message);
+        Assert.AreEqual($"{other.Path}: found another base model than {_folder}, whose weights it should share; expected the same base model, "
+            + "frozen. Open it on its own.", Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(other.Path, new() { SharedWith = model })).Message);
         StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() =>
             LocalModel.Load(_folder, new() { SharedWith = model, Trainable = TrainableWeights.All })).Message, "option SharedWith: found ");
 
-        static IEnumerable<Linear> Linears(LocalModel model) => ((ManagedLanguageModel)model.Network).Network.Layers.SelectMany(layer => layer.Linears);
+        static IEnumerable<Linear> Linears(LocalModel model) =>
+            ((ManagedLanguageModel)model.Network).Network.Layers.SelectMany(layer => layer.Linears);
     }
 
     [TestMethod]

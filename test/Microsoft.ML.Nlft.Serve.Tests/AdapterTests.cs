@@ -25,7 +25,8 @@ public sealed class AdapterTests
             found.Select(body => body.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()).ToArray());
         CollectionAssert.AreEqual(names, found.Select(body => body.GetProperty("model").GetString()).ToArray());
 
-        static string Answer(LocalModel model) => model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 20, Temperature = 1, Seed = 3 })[0].Text;
+        static string Answer(LocalModel model) =>
+            model.Answer(["What is 2 + 3?"], new() { MaximumNewTokens = 20, Temperature = 1, Seed = 3 })[0].Text;
     }
 
     [TestMethod]
@@ -52,11 +53,13 @@ public sealed class AdapterTests
     [DataRow("serve", ExitCode.Usage, "a model is needed: give --model FOLDER. See 'nlft serve --help'.")]
     [DataRow("serve --model MODEL --port 70000", ExitCode.BadInput, "option Port: found 70000; expected 0 to 65535.")]
     [DataRow("serve --model MODEL --host example.org", ExitCode.BadInput, "option Host: found \"example.org\"; expected localhost or an IP address.")]
-    [DataRow("serve --model MODEL --host 192.0.2.1 --port 0", ExitCode.BadInput, "--host 192.0.2.1 --port 0: found an address that cannot be listened on")]
+    [DataRow("serve --model MODEL --host 192.0.2.1 --port 0", ExitCode.BadInput,
+        "--host 192.0.2.1 --port 0: found an address that cannot be listened on")]
     [DataRow("serve --model MODEL --maximum-answers 0", ExitCode.BadInput, "option MaximumAnswers: found 0; expected 1 or more.")]
     [DataRow("serve --model MODEL --stop-timeout -1", ExitCode.BadInput, "option StopTimeout: found -1")]
     [DataRow("serve --model MODEL --temperature -1", ExitCode.BadInput, "option Temperature: found -1")]
-    [DataRow("serve --model MODEL --adapter MODEL/a MODEL/a", ExitCode.BadInput, "option --adapter: found two models named \"a\"; expected a name for each.")]
+    [DataRow("serve --model MODEL --adapter MODEL/a MODEL/a", ExitCode.BadInput,
+        "option --adapter: found two models named \"a\"; expected a name for each.")]
     [DataRow("serve --model MODEL --adapter =MODEL/a", ExitCode.BadInput, "option --adapter: found a name that is empty; expected NAME=FOLDER.")]
     [DataRow("serve --adapter MODEL/a", ExitCode.BadInput, "base_model_name_or_path: found nothing")]
     [DataRow("serve --model MODEL --api-key ", ExitCode.BadInput, "option --api-key: found an empty key")]

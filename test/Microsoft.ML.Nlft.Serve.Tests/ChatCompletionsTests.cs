@@ -133,7 +133,8 @@ public sealed class ChatCompletionsTests
         {
             if (data == "[DONE]") continue;
             var choice = JsonElement.Parse(data).GetProperty("choices")[0];
-            if (choice.GetProperty("delta").TryGetProperty("content", out var piece)) streamed[choice.GetProperty("index").GetInt32()] += piece.GetString();
+            if (choice.GetProperty("delta").TryGetProperty("content", out var piece))
+                streamed[choice.GetProperty("index").GetInt32()] += piece.GetString();
         }
         CollectionAssert.AreEqual(alone, streamed);
     }

@@ -46,7 +46,10 @@ public sealed class OpenAIClientTests
     [TestMethod]
     public async Task CompleteChatStreaming_Conversation_StreamsTheAnswer()
     {
-        ChatMessage[] messages = [new SystemChatMessage("Be brief."), new UserChatMessage("1?"), new AssistantChatMessage("2"), new UserChatMessage("3?")];
+        ChatMessage[] messages =
+        [
+            new SystemChatMessage("Be brief."), new UserChatMessage("1?"), new AssistantChatMessage("2"), new UserChatMessage("3?"),
+        ];
 #pragma warning disable OPENAI001 // Seed is marked as a preview
         var options = new ChatCompletionOptions { MaxOutputTokenCount = 30, Temperature = 1, Seed = 4 };
 #pragma warning restore OPENAI001

@@ -167,7 +167,8 @@ public sealed class RefusalTests
     [DataRow("{'prompt': [-1]}", null, "-1")]
     [DataRow("{'prompt': [260]}", null, "260")]
     [DataRow("{'prompt': [[]]}", null, "prompt 1: found no tokens; expected one or more.")]
-    [DataRow("{'prompt': 'a', 'echo': true}", "echo", "'echo' is not supported: this server gives the continuation without the prompt. Leave it out.")]
+    [DataRow("{'prompt': 'a', 'echo': true}", "echo",
+        "'echo' is not supported: this server gives the continuation without the prompt. Leave it out.")]
     [DataRow("{'prompt': 'a', 'suffix': 'b'}", "suffix", "not supported")]
     [DataRow("{'prompt': 'a', 'best_of': 3}", "best_of", "not supported")]
     [DataRow("{'prompt': 'a', 'logprobs': 21}", "top_logprobs", "option TopLogProbabilities: found 21")]

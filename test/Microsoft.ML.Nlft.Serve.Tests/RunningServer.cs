@@ -57,7 +57,8 @@ public sealed partial class RunningServer : IAsyncDisposable
     }
 
     /// <summary>Loads the model with one of the adapters.</summary>
-    public LocalModel LoadWith(string adapter) => LocalModel.Load(_folder.Path, new() { Adapter = LoraAdapter.Load(Path.Combine(_folder.Path, adapter)) });
+    public LocalModel LoadWith(string adapter) =>
+        LocalModel.Load(_folder.Path, new() { Adapter = LoraAdapter.Load(Path.Combine(_folder.Path, adapter)) });
 
     /// <summary>Asks the server to stop, as Ctrl+C does, and returns the exit code.</summary>
     public async Task<int> StopAsync()

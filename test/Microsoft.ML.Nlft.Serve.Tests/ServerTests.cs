@@ -86,7 +86,8 @@ public sealed class ServerTests
         using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { Host = host } };
         using var response = await server.Http.SendAsync(request);
         Assert.AreEqual(status, (int)response.StatusCode);
-        Assert.AreEqual(arguments.StartsWith("--host", StringComparison.Ordinal), server.Error.Contains("there is no --api-key", StringComparison.Ordinal));
+        Assert.AreEqual(arguments.StartsWith("--host", StringComparison.Ordinal),
+            server.Error.Contains("there is no --api-key", StringComparison.Ordinal));
     }
 
     [TestMethod]

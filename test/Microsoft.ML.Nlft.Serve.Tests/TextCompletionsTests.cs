@@ -50,8 +50,8 @@ public sealed class TextCompletionsTests
         var chunks = events.SkipLast(1).Select(data => JsonElement.Parse(data)).ToArray();
         Assert.AreEqual(whole.GetProperty("usage").GetRawText(), chunks[^1].GetProperty("usage").GetRawText());
         var choices = chunks.SkipLast(1).Select(chunk => chunk.GetProperty("choices")[0]).ToLookup(choice => choice.GetProperty("index").GetInt32());
-        CollectionAssert.AreEqual(Texts(whole),
-            choices.OrderBy(choice => choice.Key).Select(choice => string.Concat(choice.Select(part => part.GetProperty("text").GetString()))).ToArray());
+        CollectionAssert.AreEqual(Texts(whole), choices.OrderBy(choice => choice.Key)
+            .Select(choice => string.Concat(choice.Select(part => part.GetProperty("text").GetString()))).ToArray());
         Assert.IsTrue(choices.All(choice => choice.Last().GetProperty("finish_reason").GetString() is "length" or "stop"));
     }
 

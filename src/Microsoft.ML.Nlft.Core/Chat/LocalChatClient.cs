@@ -150,7 +150,9 @@ public sealed class LocalChatClient : IChatClient
     /// conversations.
     /// </summary>
     /// <param name="prompt">The prompt, one token or more; see <see cref="EncodeText"/>.</param>
-    /// <param name="options">The options of the request; null: the client's defaults. Instructions and variables of the template have no effect.</param>
+    /// <param name="options">
+    /// The options of the request; null: the client's defaults. Instructions and variables of the template have no effect.
+    /// </param>
     /// <param name="cancellationToken">Observed while waiting and between tokens.</param>
     /// <exception cref="NlftException">The prompt or an option cannot be used; thrown when the enumeration begins.</exception>
     /// <exception cref="ObjectDisposedException">The client or its model has been disposed.</exception>

@@ -6,7 +6,9 @@ using Microsoft.ML.Nlft.Tool.Serving;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>Defines --model, --model-name and --adapter of a server, and opens what they name. Adapters of one base model share its weights.</summary>
+/// <summary>
+/// Defines --model, --model-name and --adapter of a server, and opens what they name. Adapters of one base model share its weights.
+/// </summary>
 internal sealed class ServedModelArguments
 {
     private readonly Option<string> _model = new("--model", "-m")
@@ -22,8 +24,8 @@ internal sealed class ServedModelArguments
     };
     private readonly Option<string[]> _adapters = new("--adapter", "-a")
     {
-        Description = "LoRA adapters to serve, each under its own name, which defaults to that of its folder. With --model, the model without them is "
-            + "served too.",
+        Description = "LoRA adapters to serve, each under its own name, which defaults to that of its folder. With --model, the model without "
+            + "them is served too.",
         HelpName = "NAME=FOLDER...",
         AllowMultipleArgumentsPerToken = true,
     };
@@ -101,8 +103,8 @@ internal sealed class ServedModelArguments
             var folder = _console.PathOf(text[(at + 1)..]);
             var adapter = LoraAdapter.Load(folder);
             var saved = LocalModelDescription.IsIn(folder) ? LocalModelDescription.Load(folder) : null;
-            models.Add(new(at < 0 ? ModelLocator.NameOf(folder) : text[..at],
-                saved?.FindBaseModel(folder, baseFolder, _locator.Of(parsed)) ?? baseFolder ?? _locator.BaseOf(parsed, adapter, folder), adapter, saved));
+            var place = saved?.FindBaseModel(folder, baseFolder, _locator.Of(parsed)) ?? baseFolder ?? _locator.BaseOf(parsed, adapter, folder);
+            models.Add(new(at < 0 ? ModelLocator.NameOf(folder) : text[..at], place, adapter, saved));
         }
         if (models.Find(one => string.IsNullOrWhiteSpace(one.Name)) is not null)
             throw new NlftException("option --adapter", "a name that is empty", "NAME=FOLDER", "Write the name before the equals sign.");

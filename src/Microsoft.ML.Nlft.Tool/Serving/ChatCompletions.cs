@@ -15,8 +15,8 @@ internal static class ChatCompletions
         return new(NewId(), "chat.completion", answers.Created, answers.Model.Name, [.. updates.Select(Choice)],
             TokenUsage.Of([.. updates.Select(choice => Answers.UsageOf(choice[^1]))], answers.PerPrompt));
 
-        ChatChoice Choice(List<ChatResponseUpdate> parts, int index) => new(index, new("assistant", string.Concat(parts.Select(part => part.Text))), null,
-            LogprobsOf(parts[^1], answers), parts[^1].FinishReason?.Value);
+        ChatChoice Choice(List<ChatResponseUpdate> parts, int index) => new(index,
+            new("assistant", string.Concat(parts.Select(part => part.Text))), null, LogprobsOf(parts[^1], answers), parts[^1].FinishReason?.Value);
     }
 
     /// <summary>

@@ -67,7 +67,8 @@ internal sealed record ChatRequest : GenerationRequest
     /// <summary>Converts the form of the answer: the chat client writes text only.</summary>
     private void AddFormat(ChatOptions options)
     {
-        var text = ResponseFormat is { ValueKind: JsonValueKind.Object } format && format.TryGetProperty("type", out var type) && IsOneOf(type, "text");
+        var text = ResponseFormat is { ValueKind: JsonValueKind.Object } format && format.TryGetProperty("type", out var type)
+            && IsOneOf(type, "text");
         Refuse(IsFilled(ResponseFormat) && !text, "response_format", "text");
         options.ResponseFormat = text ? ChatResponseFormat.Text : null;
     }

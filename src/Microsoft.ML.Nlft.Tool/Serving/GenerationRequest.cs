@@ -106,7 +106,8 @@ internal abstract record GenerationRequest
         {
             if (s_harmless.Contains(name) || value.ValueKind == JsonValueKind.Null) continue;
             var near = NearestName.Find(name, type.Properties.Where(field => !field.IsExtensionData).Select(field => field.Name));
-            throw ApiException.Unsupported(name, $"'{name}' is no field of this request. {(near is null ? "Leave it out." : $"Did you mean '{near}'?")}");
+            var remedy = near is null ? "Leave it out." : $"Did you mean '{near}'?";
+            throw ApiException.Unsupported(name, $"'{name}' is no field of this request. {remedy}");
         }
     }
 

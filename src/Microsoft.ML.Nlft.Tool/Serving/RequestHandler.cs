@@ -61,8 +61,10 @@ internal sealed class RequestHandler(ServedModels models, ServerOptions options,
 
     private Task AnswerAsync(HttpContext context, string? endpoint) => endpoint switch
     {
-        Chat => CompleteChatAsync(context),
-        Text => CompleteTextAsync(context),
+        Chat => CompleteAsync(context, Wire.Json.ChatRequest, Wire.Json.ChatCompletion, (request, model) => Answers.To(request, model, clock),
+            ChatCompletions.WholeAsync, ChatCompletions.ChunksAsync),
+        Text => CompleteAsync(context, Wire.Json.TextRequest, Wire.Json.TextCompletion, (request, model) => Answers.To(request, model, clock),
+            TextCompletions.WholeAsync, TextCompletions.ChunksAsync),
         Models when context.Request.Path.Value![Models.Length..] is ['/', .. var id] =>
             context.Response.WriteAsJsonAsync(models.Entry(models.Find(Uri.UnescapeDataString(id))), Wire.Json.ModelEntry),
         Models => context.Response.WriteAsJsonAsync(models.List(), Wire.Json.ModelList),
@@ -70,31 +72,18 @@ internal sealed class RequestHandler(ServedModels models, ServerOptions options,
         _ => WriteMetricsAsync(context),
     };
 
-    private async Task CompleteChatAsync(HttpContext context)
+    /// <summary>Answers a request for completions of either kind, whole or as a stream.</summary>
+    private async Task CompleteAsync<TRequest, TBody>(HttpContext context, JsonTypeInfo<TRequest> requests, JsonTypeInfo<TBody> bodies,
+        Func<TRequest, ServedModel, Answers> start, Func<Answers, CancellationToken, Task<TBody>> whole,
+        Func<Answers, bool, CancellationToken, IAsyncEnumerable<TBody>> chunks) where TRequest : GenerationRequest
     {
-        var request = await ReadAsync(context, Wire.Json.ChatRequest);
+        var request = await ReadAsync(context, requests);
         var model = models.Find(request.Model);
         using var place = _limit.Enter(request.AnswerCount);
-        var answers = Wire.Decode(() => Answers.To(request, model, clock));
-        if (request.Stream is not true)
-            await WriteAsync(context, await ChatCompletions.WholeAsync(answers, context.RequestAborted), Wire.Json.ChatCompletion);
-        else
-            await StreamAsync(context, ChatCompletions.ChunksAsync(answers, IncludesUsage(request), context.RequestAborted), Wire.Json.ChatCompletion);
+        var (answers, left) = (Wire.Decode(() => start(request, model)), context.RequestAborted);
+        if (request.Stream is true) await StreamAsync(context, chunks(answers, request.StreamOptions?.IncludeUsage is true, left), bodies);
+        else await context.Response.WriteAsJsonAsync(await whole(answers, left), bodies, cancellationToken: left);
     }
-
-    private async Task CompleteTextAsync(HttpContext context)
-    {
-        var request = await ReadAsync(context, Wire.Json.TextRequest);
-        var model = models.Find(request.Model);
-        using var place = _limit.Enter(request.AnswerCount);
-        var answers = Wire.Decode(() => Answers.To(request, model, clock));
-        if (request.Stream is not true)
-            await WriteAsync(context, await TextCompletions.WholeAsync(answers, context.RequestAborted), Wire.Json.TextCompletion);
-        else
-            await StreamAsync(context, TextCompletions.ChunksAsync(answers, IncludesUsage(request), context.RequestAborted), Wire.Json.TextCompletion);
-    }
-
-    private static bool IncludesUsage(GenerationRequest request) => request.StreamOptions?.IncludeUsage is true;
 
     private static async Task<T> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type) where T : class
     {
@@ -116,9 +105,6 @@ internal sealed class RequestHandler(ServedModels models, ServerOptions options,
             throw ApiException.Invalid(null, $"The body cannot be read: {fault.Message}", cause: fault);
         }
     }
-
-    private static Task WriteAsync<T>(HttpContext context, T body, JsonTypeInfo<T> type) =>
-        context.Response.WriteAsJsonAsync(body, type, cancellationToken: context.RequestAborted);
 
     /// <summary>Sends server-sent events: the chunks, then [DONE]. A failure before the first chunk is still an HTTP error.</summary>
     private static async Task StreamAsync<T>(HttpContext context, IAsyncEnumerable<T> chunks, JsonTypeInfo<T> type)

@@ -48,7 +48,8 @@ internal sealed class ServerMetrics
         PerModel("nlft_requests_waiting", "gauge", "Answers that wait for the model.", model => model.Client.WaitingRequests);
         PerModel("nlft_requests_running", "gauge", "Answers that the model is writing.", model => model.Client.RunningRequests);
         Times("nlft_time_to_first_token_seconds", "From the request to the first text, waiting included.", model => model.Metrics.TimeToFirstToken);
-        Times("nlft_time_per_output_token_seconds", "Mean time per token after the first text of an answer.", model => model.Metrics.TimePerOutputToken);
+        Times("nlft_time_per_output_token_seconds", "Mean time per token after the first text of an answer.",
+            model => model.Metrics.TimePerOutputToken);
         return text.ToString();
 
         void Begin(string name, string type, string help) => text.Write($"# HELP {name} {help}\n# TYPE {name} {type}\n");

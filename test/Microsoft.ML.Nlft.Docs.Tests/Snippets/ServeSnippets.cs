@@ -1,6 +1,7 @@
 using System.ClientModel;
 using Microsoft.ML.Nlft.Tool.Serving;
 using OpenAI.Chat;
+using ChatCompletion = OpenAI.Chat.ChatCompletion;
 
 namespace Microsoft.ML.Nlft.Docs;
 
