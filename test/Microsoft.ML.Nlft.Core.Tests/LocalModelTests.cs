@@ -66,8 +66,9 @@ public class LocalModelTests
         Assert.IsTrue(Linears(model).All(linear => linear.Lora is null));
 
         using var other = new ByteModelFolder();
+        var refusal = Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(other.Path, new() { SharedWith = model }));
         Assert.AreEqual($"{other.Path}: found another base model than {_folder}, whose weights it should share; expected the same base model, "
-            + "frozen. Open it on its own.", Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(other.Path, new() { SharedWith = model })).Message);
+            + "frozen. Open it on its own.", refusal.Message);
         StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() =>
             LocalModel.Load(_folder, new() { SharedWith = model, Trainable = TrainableWeights.All })).Message, "option SharedWith: found ");
 

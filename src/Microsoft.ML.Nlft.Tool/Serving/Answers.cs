@@ -20,7 +20,7 @@ internal sealed class Answers(ServedModel model, IReadOnlyList<IAsyncEnumerable<
     /// <exception cref="ApiException">A field cannot be used.</exception>
     public static Answers To(ChatRequest request, ServedModel model, TimeProvider clock)
     {
-        var (messages, options) = (request.ToMessages(), request.ToOptions());
+        var (options, messages) = (request.ToOptions(), request.ToMessages()); // a misspelt name of a field comes first
         return new(model, [.. Each(request, options).Select(one => model.Client.GetStreamingResponseAsync(messages, one))], request.N ?? 1, clock);
     }
 
@@ -29,7 +29,7 @@ internal sealed class Answers(ServedModel model, IReadOnlyList<IAsyncEnumerable<
     /// <exception cref="NlftException">A prompt is too long.</exception>
     public static Answers To(TextRequest request, ServedModel model, TimeProvider clock)
     {
-        var (prompts, options) = (request.ToPrompts(model.EncodeText), request.ToOptions());
+        var (options, prompts) = (request.ToOptions(), request.ToPrompts(model.EncodeText));
         return new(model, [.. prompts.SelectMany(prompt => Each(request, options)
             .Select(one => model.Client.ContinueStreamingAsync(model.RequireRoom(prompt), one)))], request.N ?? 1, clock);
     }

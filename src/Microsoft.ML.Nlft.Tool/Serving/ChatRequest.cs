@@ -44,6 +44,7 @@ internal sealed record ChatRequest : GenerationRequest
     {
         var options = CommonOptions(Wire.Json.ChatRequest);
         if (TopLogprobs is > 0 && Logprobs is not true) throw ApiException.Invalid("top_logprobs", "'top_logprobs' needs 'logprobs': true.");
+        if (MaxCompletionTokens < 1) throw ApiException.Invalid("max_completion_tokens", "'max_completion_tokens' must be 1 or more.");
         AddTools(options);
         AddFormat(options);
         options.MaxOutputTokens = MaxCompletionTokens ?? MaxTokens;

@@ -31,6 +31,7 @@ internal sealed record TextRequest : GenerationRequest
         Refuse(Echo is true, "echo", "the continuation without the prompt");
         Refuse(Suffix is { Length: > 0 }, "suffix", "continuations of a prompt");
         Refuse(BestOf is { } best && best != (N ?? 1), "best_of", "every answer that it writes");
+        if (Logprobs is < 0 or > 20) throw ApiException.Invalid("logprobs", "'logprobs' must be a whole number from 0 to 20.");
         options.AdditionalProperties!["logprobs"] = Logprobs is not null;
         options.AdditionalProperties["top_logprobs"] = Logprobs;
         return options;
