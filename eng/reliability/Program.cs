@@ -17,7 +17,7 @@ internal static class Program
     /// <summary>Runs this program again with the instrumented library.</summary>
     public static int RunInstrumented(string[] args)
     {
-        using var code = new InstrumentedCode("Microsoft.ML.Nlft.Reliability", "Microsoft.ML.Nlft", "ChatServer");
+        using var code = new InstrumentedCode("Microsoft.ML.Nlft.Reliability", "Microsoft.ML.Nlft");
         return code.Run(typeof(Program).Assembly, args);
     }
 

@@ -33,14 +33,15 @@ namespace Microsoft.ML.Nlft;
 public sealed class LocalModel : ITrainableModel, IDisposable
 {
     private readonly LoraAdapter? _adapter;
-    private readonly Lock _lock = new();
+    private readonly Lock _lock;
     private Communicator _trainedOn = Communicator.Single;
     private bool _disposed;
 
     internal LocalModel(
         ModelFolder folder, ICausalLanguageModel network, HuggingFaceTokenizer tokenizer, PromptEncoder prompts, IModelEngine engine,
-        LoraAdapter? adapter, Communicator communicator)
+        LoraAdapter? adapter, Communicator communicator, LocalModel? sharedWith = null)
     {
+        _lock = sharedWith?._lock ?? new();
         (Folder, Network, Tokenizer, Prompts, Engine, _adapter, Communicator) = (folder, network, tokenizer, prompts, engine, adapter, communicator);
         Generator = new TextGenerator(network, tokenizer, prompts.StopIds) { Serialize = work => Serialize(work) };
     }

@@ -45,10 +45,11 @@ internal static class LocalModelLoader
             var prompts = PromptsOf(folder, tokenizer, ChatTemplate.Load(folder.Documents, configuration), options.Prompts ?? new());
             var engine = options.Engine ?? new ManagedEngine();
             var communicator = Communicator.Resolve(shared: true, options.Communicator);
-            MemoryCheck.RequireWeights(engine, folder, options.Trainable);
+            RequireSameBase(options.SharedWith, folder, options.Trainable);
+            if (options.SharedWith is null) MemoryCheck.RequireWeights(engine, folder, options.Trainable);
             if (options.Trainable != TrainableWeights.None) _ = folder.WeightFingerprint; // compute it now, from the files that are being read
             var network = engine.Load(Request(folder, options, communicator), cancellationToken);
-            return new LocalModel(folder, network, tokenizer, prompts, engine, options.Adapter, communicator)
+            return new LocalModel(folder, network, tokenizer, prompts, engine, options.Adapter, communicator, options.SharedWith)
             {
                 Description = saved,
                 Name = options.BaseModelName ?? saved?.NameOfBase ?? ModelLocator.NameOf(folder.Path),
@@ -59,6 +60,16 @@ internal static class LocalModelLoader
             folder.Dispose();
             throw;
         }
+    }
+
+    private static void RequireSameBase(LocalModel? shared, ModelFolder folder, TrainableWeights trainable)
+    {
+        if (shared is null) return;
+        OptionCheck.Require(trainable != TrainableWeights.All, nameof(LocalModelOptions.SharedWith), shared.Name,
+            "null when all weights are trained", "Leave it out.");
+        if (shared.Folder.IsAt(folder.Path) && shared.Network.Trainable != TrainableWeights.All) return;
+        throw new NlftException(folder.Path, $"another base model than {shared.Folder.Path}, whose weights it should share",
+            "the same base model, frozen", "Open it on its own.");
     }
 
     private static PromptEncoder PromptsOf(ModelFolder folder, HuggingFaceTokenizer tokenizer, ChatTemplate? template, PromptOptions options)
@@ -74,6 +85,7 @@ internal static class LocalModelLoader
         Lora = options is { Trainable: TrainableWeights.Lora, Adapter: null } ? options.Lora ?? new() : null,
         Trainable = options.Trainable,
         Seed = options.Seed,
+        SharedWith = options.SharedWith?.Network,
         Processors = communicator.Size > 1 ? communicator.Processors : 0,
     };
 }

@@ -28,6 +28,12 @@ public sealed record LocalModelOptions
     /// </summary>
     public string? BaseModelName { get; init; }
 
+    /// <summary>
+    /// A model of the same base model and kind of engine, whose frozen weights this one uses too, so that several adapters need the base model's
+    /// memory once. Calls of the two are serialized; either may be disposed first. Null (default): weights of its own.
+    /// </summary>
+    public LocalModel? SharedWith { get; init; }
+
     /// <summary>Finds models by name; null: in the folders of NLFT_MODELS and in the Hugging Face cache.</summary>
     public ModelLocator? Locator { get; init; }
 

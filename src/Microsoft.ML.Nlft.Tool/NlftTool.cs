@@ -25,6 +25,7 @@ internal sealed class NlftTool
             new RoundsCommand(console),
             new GenerateCommand(console),
             new ChatCommand(console),
+            new ServeCommand(console),
             new JudgeCommand(console),
             new SelectCommand(console),
             new ExportCommand(console),

@@ -24,3 +24,6 @@ void Stop(PosixSignalContext signal)
     signal.Cancel = true;
     cancellation.Cancel();
 }
+
+// Declared, so that ASP.NET Core does not make it public.
+internal sealed partial class Program;

@@ -2,6 +2,8 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.Engines.Managed.Layers;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
@@ -51,6 +53,27 @@ public class LocalModelTests
         Assert.AreEqual(alone.Text, answers[1].Text);
         CollectionAssert.AreEqual(alone.Tokens.ToArray(), answers[1].Tokens.ToArray());
         Assert.IsEmpty(model.Answer([]));
+    }
+
+    [TestMethod]
+    public void Load_SharedWith_HoldsTheBaseModelOnce()
+    {
+        using var model = LocalModel.Load(_folder);
+        var adapter = LoraAdapter.Create(new() { Rank = 2 }, model.Folder, seed: 1);
+        using var shared = LocalModel.Load(_folder, new() { Adapter = adapter, SharedWith = model });
+        foreach (var (first, second) in Linears(model).Zip(Linears(shared))) Assert.AreSame(first.Weight, second.Weight);
+        Assert.IsTrue(Linears(shared).Any(linear => linear.Lora is not null));
+        Assert.IsTrue(Linears(model).All(linear => linear.Lora is null));
+
+        using var other = new ByteModelFolder();
+        var refusal = Assert.ThrowsExactly<NlftException>(() => LocalModel.Load(other.Path, new() { SharedWith = model }));
+        Assert.AreEqual($"{other.Path}: found another base model than {_folder}, whose weights it should share; expected the same base model, "
+            + "frozen. Open it on its own.", refusal.Message);
+        StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() =>
+            LocalModel.Load(_folder, new() { SharedWith = model, Trainable = TrainableWeights.All })).Message, "option SharedWith: found ");
+
+        static IEnumerable<Linear> Linears(LocalModel model) =>
+            ((ManagedLanguageModel)model.Network).Network.Layers.SelectMany(layer => layer.Linears);
     }
 
     [TestMethod]

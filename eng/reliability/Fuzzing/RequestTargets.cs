@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Monitoring;
 
 namespace Microsoft.ML.Nlft.Reliability.Fuzzing;
 
-/// <summary>The readers of requests: the live page, and the chat server of the samples.</summary>
+/// <summary>The readers of requests: the live page, and the server of nlft serve.</summary>
 internal static class RequestTargets
 {
     private static readonly Lazy<LivePage> s_page = new(() =>

@@ -13,6 +13,8 @@ internal sealed class ChatQueue : IDisposable
     private readonly Channel<ChatJob> _waiting = Channel.CreateUnbounded<ChatJob>(new() { SingleReader = true });
     private readonly CancellationTokenSource _closing = new();
     private readonly Task _worker;
+    private int _waitingJobs;
+    private volatile ChatJob[] _running = [];
 
     /// <summary>Creates a queue.</summary>
     /// <param name="model">The model; its lock serializes the queue with other users.</param>
@@ -23,9 +25,21 @@ internal sealed class ChatQueue : IDisposable
         _worker = Task.Run(WorkAsync);
     }
 
+    /// <summary>The number of jobs that wait for the model.</summary>
+    public int Waiting => Volatile.Read(ref _waitingJobs);
+
+    /// <summary>The number of jobs in the batch that the model is answering.</summary>
+    public int Running => _running.Count(job => !job.Row.Ended);
+
     /// <summary>Adds a job at the end.</summary>
     /// <exception cref="ObjectDisposedException">The queue has been closed.</exception>
-    public void Enqueue(ChatJob job) => ObjectDisposedException.ThrowIf(!_waiting.Writer.TryWrite(job), typeof(LocalChatClient));
+    public void Enqueue(ChatJob job)
+    {
+        Interlocked.Increment(ref _waitingJobs);
+        if (_waiting.Writer.TryWrite(job)) return;
+        Interlocked.Decrement(ref _waitingJobs);
+        throw new ObjectDisposedException(nameof(LocalChatClient));
+    }
 
     private async Task WorkAsync()
     {
@@ -34,9 +48,12 @@ internal sealed class ChatQueue : IDisposable
             var jobs = new List<ChatJob>();
             while (jobs.Count < _maximumBatch && _waiting.Reader.TryRead(out var job))
             {
+                Interlocked.Decrement(ref _waitingJobs);
                 if (!job.Row.Ended) jobs.Add(job);
             }
-            if (jobs.Count > 0) Answer([.. jobs]);
+            _running = [.. jobs];
+            if (jobs.Count > 0) Answer(_running);
+            _running = [];
         }
     }
 

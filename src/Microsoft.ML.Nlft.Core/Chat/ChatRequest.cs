@@ -15,7 +15,8 @@ internal static class ChatRequest
     /// <summary>
     /// Names in <see cref="ChatOptions.AdditionalProperties"/>, as in OpenAI's API and compatible servers.
     /// </summary>
-    private const string LogProbabilities = "logprobs", TopLogProbabilities = "top_logprobs", TemplateVariables = "chat_template_kwargs";
+    private const string LogProbabilities = "logprobs", TopLogProbabilities = "top_logprobs", TemplateVariables = "chat_template_kwargs",
+        MinP = "min_p", RepetitionPenalty = "repetition_penalty";
 
     private const string CorrectOrLeaveOut = "Correct the value or leave it out.";
 
@@ -49,6 +50,8 @@ internal static class ChatRequest
             Temperature = Exact(options.Temperature) ?? defaults.Temperature,
             TopP = Exact(options.TopP) ?? defaults.TopP,
             TopK = options.TopK ?? defaults.TopK,
+            MinP = Additional<double>(options, MinP, "a number") ?? defaults.MinP,
+            RepetitionPenalty = Additional<double>(options, RepetitionPenalty, "a number") ?? defaults.RepetitionPenalty,
             FrequencyPenalty = Exact(options.FrequencyPenalty) ?? defaults.FrequencyPenalty,
             PresencePenalty = Exact(options.PresencePenalty) ?? defaults.PresencePenalty,
             Seed = options.Seed is { } seed ? (int)(seed is >= int.MinValue and <= int.MaxValue ? seed : seed ^ (seed >> 32)) : defaults.Seed,

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
-using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;
 
@@ -15,7 +14,8 @@ namespace Microsoft.ML.Nlft.Chat;
 /// client's stop strings), FrequencyPenalty, PresencePenalty and ModelId (the client's own name only). Reasoning.Effort becomes the variables
 /// <c>enable_thinking</c> (false for None) and <c>reasoning_effort</c> (low, medium, high) of the chat template. It supports these
 /// AdditionalProperties: <c>chat_template_kwargs</c> (variables of the chat template, which override
-/// <see cref="Data.PromptOptions.TemplateVariables"/>), <c>logprobs</c> and <c>top_logprobs</c>. A <see cref="ChatOptions.RawRepresentationFactory"/>
+/// <see cref="Data.PromptOptions.TemplateVariables"/>), <c>logprobs</c>, <c>top_logprobs</c>, <c>min_p</c> and
+/// <c>repetition_penalty</c>. A <see cref="ChatOptions.RawRepresentationFactory"/>
 /// that returns <see cref="GenerationOptions"/> replaces the client's defaults. It refuses Tools, a required ToolMode, a JSON ResponseFormat and a
 /// ConversationId, and messages with content other than text. Other options have no effect.</para>
 /// <para>Without a Seed, request n of a client, from 0, uses the default seed plus n. The raw representation of a
@@ -87,6 +87,12 @@ public sealed class LocalChatClient : IChatClient
     /// <summary>Gets the model's name in responses.</summary>
     public string ModelId { get; }
 
+    /// <summary>Gets the number of requests that wait for the model.</summary>
+    public int WaitingRequests => _queue.Waiting;
+
+    /// <summary>Gets the number of requests that the model is answering.</summary>
+    public int RunningRequests => _queue.Running;
+
     /// <summary>Answers a conversation.</summary>
     /// <param name="messages">Text messages of the roles system, user and assistant; the last one is the user's.</param>
     /// <param name="options">The options of the request; null: the client's defaults.</param>
@@ -123,6 +129,11 @@ public sealed class LocalChatClient : IChatClient
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         using var job = await StartAsync(messages, options, cancellationToken).ConfigureAwait(false);
+        await foreach (var update in UpdatesAsync(job, cancellationToken).ConfigureAwait(false)) yield return update;
+    }
+
+    private async IAsyncEnumerable<ChatResponseUpdate> UpdatesAsync(ChatJob job, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         var (id, created) = (NewId(), _clock.GetUtcNow());
         await foreach (var text in job.ReadTexts(cancellationToken).ConfigureAwait(false)) yield return Update(new TextContent(text));
         var answer = job.Row.Result();
@@ -132,6 +143,36 @@ public sealed class LocalChatClient : IChatClient
 
         ChatResponseUpdate Update(AIContent content) =>
             new(ChatRole.Assistant, [content]) { ResponseId = id, MessageId = id, ModelId = ModelId, CreatedAt = created };
+    }
+
+    /// <summary>
+    /// Continues a prompt of token ids, without a chat template, as a stream like that of a conversation. It shares queue and batches with the
+    /// conversations.
+    /// </summary>
+    /// <param name="prompt">The prompt, one token or more; see <see cref="EncodeText"/>.</param>
+    /// <param name="options">
+    /// The options of the request; null: the client's defaults. Instructions and variables of the template have no effect.
+    /// </param>
+    /// <param name="cancellationToken">Observed while waiting and between tokens.</param>
+    /// <exception cref="NlftException">The prompt or an option cannot be used; thrown when the enumeration begins.</exception>
+    /// <exception cref="ObjectDisposedException">The client or its model has been disposed.</exception>
+    public async IAsyncEnumerable<ChatResponseUpdate> ContinueStreamingAsync(
+        int[] prompt, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        using var job = new ChatJob(_model.Generator.CreateRow(prompt, Settings(options)));
+        _queue.Enqueue(job);
+        await foreach (var update in UpdatesAsync(job, cancellationToken).ConfigureAwait(false)) yield return update;
+    }
+
+    /// <summary>Encodes a text for <see cref="ContinueStreamingAsync"/>, with the tokens that begin a sequence.</summary>
+    /// <param name="text">The text; special tokens in it are read as such.</param>
+    /// <exception cref="NlftException">The text is certainly longer than the model's context, or cannot be encoded.</exception>
+    public int[] EncodeText(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        RequireLength("the prompt", text.Length);
+        return _model.Tokenizer.Encode(text, addSpecialTokens: true);
     }
 
     /// <summary>Returns the client itself, its <see cref="LocalModel"/> or its <see cref="ChatClientMetadata"/>; null for other types.</summary>
@@ -160,14 +201,12 @@ public sealed class LocalChatClient : IChatClient
     {
         ArgumentNullException.ThrowIfNull(messages);
         ChatMessage[] conversation = [.. messages];
-        var defaults = options?.RawRepresentationFactory?.Invoke(this) as GenerationOptions
-            ?? _defaults with { Seed = unchecked(_defaults.Seed + Interlocked.Increment(ref _requests)) };
-        var settings = ChatRequest.Generation(options, defaults, ModelId);
+        var settings = Settings(options);
         // Templates and the tokenizer are thread-safe; only the engine is serialized by the queue.
         var job = await Task.Run(() =>
         {
             var turns = ChatRequest.Turns(conversation);
-            RequireLength(turns);
+            RequireLength("the conversation", turns.Sum(turn => (long)turn.Content.Length));
             var prompt = _model.Prompts.EncodeConversation(turns, options?.Instructions, ChatRequest.Variables(options));
             return new ChatJob(_model.Generator.CreateRow(prompt, settings));
         }, cancellationToken).ConfigureAwait(false);
@@ -175,14 +214,20 @@ public sealed class LocalChatClient : IChatClient
         return job;
     }
 
-    /// <summary>Refuses, before any work on its text, a conversation that is certainly longer than the model's context.</summary>
-    private void RequireLength(IReadOnlyList<ChatTurn> turns)
+    private GenerationOptions Settings(ChatOptions? options)
     {
-        var (length, positions) = (turns.Sum(turn => (long)turn.Content.Length), _model.Folder.Configuration.MaximumPositions);
+        var defaults = options?.RawRepresentationFactory?.Invoke(this) as GenerationOptions
+            ?? _defaults with { Seed = unchecked(_defaults.Seed + Interlocked.Increment(ref _requests)) };
+        return ChatRequest.Generation(options, defaults, ModelId);
+    }
+
+    /// <summary>Refuses, before any work on it, text that is certainly longer than the model's context.</summary>
+    private void RequireLength(string what, long length)
+    {
+        var positions = _model.Folder.Configuration.MaximumPositions;
         var most = positions * (long)Math.Max(LongestToken, _model.Tokenizer.LongestToken);
         if (length <= most) return;
-        throw new NlftException("the conversation", $"{length} characters", $"at most {most}: the model reads {positions} tokens",
-            "Shorten the conversation.");
+        throw new NlftException(what, $"{length} characters", $"at most {most}: the model reads {positions} tokens", $"Shorten {what}.");
     }
 
     private static string NewId() => $"chatcmpl-{Guid.NewGuid():N}";

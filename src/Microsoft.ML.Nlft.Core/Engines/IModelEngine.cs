@@ -72,6 +72,12 @@ public sealed record ModelLoadOptions
     public int Seed { get; init; } = 42;
 
     /// <summary>
+    /// A model that the same engine loaded from the same folder: its frozen weights are used again where the engine can, so that several adapters
+    /// of a base model need its memory once. Either model may be disposed first. Ignored when all weights are trained. Default null.
+    /// </summary>
+    public ICausalLanguageModel? SharedWith { get; init; }
+
+    /// <summary>
     /// Processors to use when the engine's options set no number of threads, 1 or more; 0: all processors of this machine. Default 0.
     /// </summary>
     public int Processors { get; init; }

@@ -29,4 +29,18 @@ internal sealed class LocatorArgument
     /// <summary>Returns the folder that a path or a name stands for.</summary>
     /// <exception cref="NlftException">There is no such folder.</exception>
     public string Find(ParseResult parsed, string model) => Of(parsed).Find(model, _console.WorkingDirectory);
+
+    /// <summary>Finds the base model that an adapter names: as a path or a name, also beside the adapter.</summary>
+    /// <exception cref="NlftException">It is not there.</exception>
+    public string BaseOf(ParseResult parsed, LoraAdapter adapter, string folder)
+    {
+        if (adapter.BaseModel is { Length: > 0 } named)
+        {
+            string[] places = [_console.PathOf(named), Path.Combine(folder, "..", named), .. Of(parsed).Places(named)];
+            if (Array.Find(places, ModelLocator.IsModel) is { } found) return found;
+        }
+        throw new NlftException($"{folder}, base_model_name_or_path",
+            adapter.BaseModel is { Length: > 0 } elsewhere ? $"\"{elsewhere}\", which is not a folder here" : "nothing",
+            "the folder of the base model", "Name the base model's folder with --model.");
+    }
 }

@@ -77,7 +77,7 @@ internal sealed class ModelArguments
             "Name the adapter with --adapter.");
         var adapter = LoraAdapter.Load(folder);
         var model = Model(parsed);
-        return (adapter, Saved(parsed)?.FindBaseModel(folder, model, _locator.Of(parsed)) ?? model ?? BaseOf(adapter, folder, parsed));
+        return (adapter, Saved(parsed)?.FindBaseModel(folder, model, _locator.Of(parsed)) ?? model ?? _locator.BaseOf(parsed, adapter, folder));
     }
 
     /// <summary>Returns the adapter, null if there is none, and the folder of the base model; either of the options may name a saved model.</summary>
@@ -113,19 +113,6 @@ internal sealed class ModelArguments
             Seed = options.FineTune.Seed,
             Communicator = _console.Communicator,
         }, cancellationToken);
-    }
-
-    /// <summary>Finds the base model that an adapter names: as a path or a name, also beside the adapter.</summary>
-    private string BaseOf(LoraAdapter adapter, string folder, ParseResult parsed)
-    {
-        if (adapter.BaseModel is { Length: > 0 } named)
-        {
-            string[] places = [_console.PathOf(named), System.IO.Path.Combine(folder, "..", named), .. _locator.Of(parsed).Places(named)];
-            if (Array.Find(places, ModelLocator.IsModel) is { } found) return found;
-        }
-        throw new NlftException($"{parsed.GetValue(_adapter)}, base_model_name_or_path",
-            adapter.BaseModel is { Length: > 0 } elsewhere ? $"\"{elsewhere}\", which is not a folder here" : "nothing",
-            "the folder of the base model", "Name the base model's folder with --model.");
     }
 
     private string? Model(ParseResult parsed) => parsed.GetValue(_model) is { } model ? _locator.Find(parsed, model) : null;

@@ -23,7 +23,7 @@ internal abstract class ToolCommand : Command
         var documentation = new XmlDocumentation();
         _flags = [.. OptionProperty.All.Where(property => sections.Contains(property.Path[0].Name))
             .GroupBy(property => property.Flag).Select(shared => new OptionFlag([.. shared], documentation))];
-        SetAction((parsed, cancellationToken) => RunAsync(parsed, OptionsOf(parsed), cancellationToken));
+        SetAction((parsed, cancellationToken) => RunAsync(parsed, OptionsOf(parsed, Defaults(parsed)), cancellationToken));
     }
 
     /// <summary>The console to read from and write to.</summary>
@@ -43,9 +43,9 @@ internal abstract class ToolCommand : Command
     /// <summary>Returns the defaults of options that neither the options file nor a flag sets.</summary>
     protected virtual ToolOptions Defaults(ParseResult parsed) => new();
 
-    private ToolOptions OptionsOf(ParseResult parsed)
+    /// <summary>Sets what the options file and the flags say over the defaults.</summary>
+    protected ToolOptions OptionsOf(ParseResult parsed, ToolOptions options)
     {
-        var options = Defaults(parsed);
         if (parsed.GetValue(_file) is { } file) OptionsFile.Read(Console.PathOf(file), options);
         foreach (var flag in _flags)
             if (parsed.GetResult(flag) is { Implicit: false }) flag.Set(options, parsed.GetValue(flag));

@@ -2,6 +2,7 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Tool.Serving;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
@@ -43,6 +44,10 @@ internal sealed record ToolOptions
     /// <summary>Columns of the data.</summary>
     [Section("Columns of the data", "column")]
     public DataColumns Columns { get; init; } = new();
+
+    /// <summary>The server.</summary>
+    [Section("Server")]
+    public ServerOptions Server { get; init; } = new();
 
     /// <summary>The engine.</summary>
     [Section("Engine")]

@@ -9,6 +9,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 internal sealed class Network : IDisposable
 {
     private readonly List<Weight> _weights = [];
+    private readonly Dictionary<string, Weight> _frozen = new(StringComparer.Ordinal); // those read from the folder
+    private readonly Network? _shared;
     private readonly List<ulong> _adapted = [];
     private readonly ModelFolder _folder;
     private readonly DeviceContext _context;
@@ -19,6 +21,7 @@ internal sealed class Network : IDisposable
     public Network(ModelLoadOptions options, DeviceContext context, bool int8, CancellationToken cancellationToken)
     {
         (_folder, _context, _int8, _trainAll) = (options.Folder, context, int8, options.Trainable == TrainableWeights.All);
+        _shared = options.SharedWith is TorchLanguageModel other && other.Network.IsSharable(_folder, context, int8) ? other.Network : null;
         var c = _folder.Configuration;
         _adapter = _trainAll || (options.Adapter is null && options.Trainable == TrainableWeights.None) ? null
             : options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), _folder, options.Seed);
@@ -131,11 +134,20 @@ internal sealed class Network : IDisposable
 
     private Weight Load(string name, bool int8, bool transposed, params long[] shape)
     {
-        var data = _folder.Tensor(name, shape);
-        if (_trainAll) Parameters.Fill(name, data);
-        _weights.Add(_trainAll ? new Weight(Parameters[name], _context, transposed) : new Weight(data, _context, int8, transposed));
+        if (_trainAll)
+        {
+            Parameters.Fill(name, _folder.Tensor(name, shape));
+            _weights.Add(new Weight(Parameters[name], _context, transposed));
+            return _weights[^1];
+        }
+        _weights.Add(_shared?._frozen.GetValueOrDefault(name)?.Share() ?? new Weight(_folder.Tensor(name, shape), _context, int8, transposed));
+        _frozen.TryAdd(name, _weights[^1]);
         return _weights[^1];
     }
+
+    /// <summary>Whether frozen weights of this network are those of a folder on a device, in a type.</summary>
+    private bool IsSharable(ModelFolder folder, DeviceContext context, bool int8) => _folder.IsAt(folder.Path) && _int8 == int8
+        && (_context.Device.type, _context.Device.index, _context.ComputeType) == (context.Device.type, context.Device.index, context.ComputeType);
 
     /// <summary>Returns the weight of the embedding or the output layer: the adapter's, or the model's.</summary>
     private Weight Whole(string module)

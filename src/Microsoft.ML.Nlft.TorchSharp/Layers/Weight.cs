@@ -11,6 +11,7 @@ internal sealed class Weight : IDisposable
 {
     private readonly ScalarType _compute;
     private readonly Tensor _values;
+    private int _users = 1;
     private readonly bool _transposed; // a parameter of the shape [in, out]
 
     /// <summary>Loads a frozen weight.</summary>
@@ -60,8 +61,17 @@ internal sealed class Weight : IDisposable
     /// <summary>Returns the rows at some indices in the compute type.</summary>
     public Tensor Select(Tensor indices) => _values.index_select(0, indices).to_type(_compute);
 
+    /// <summary>Returns this frozen weight for one more network, which disposes it too.</summary>
+    public Weight Share()
+    {
+        Interlocked.Increment(ref _users);
+        return this;
+    }
+
+    /// <summary>Frees the weight when the last network that uses it disposes it.</summary>
     public void Dispose()
     {
+        if (Interlocked.Decrement(ref _users) > 0) return;
         if (Parameter is null) _values.Dispose();
         Scales?.Dispose();
     }

@@ -62,6 +62,20 @@ public sealed class LocalChatClientTests : IDisposable
     }
 
     [TestMethod]
+    public async Task ContinueStreaming_Text_IsContinuedWithoutATemplate()
+    {
+        var prompt = _client.EncodeText("2 + 3 =");
+        CollectionAssert.AreEqual(_model.Tokenizer.Encode("2 + 3 =", addSpecialTokens: true), prompt);
+        var expected = _model.Generate([prompt], new() { MaximumNewTokens = 30 })[0];
+        var response = (await _client.ContinueStreamingAsync(prompt, new() { MaxOutputTokens = 30 }).ToListAsync()).ToChatResponse();
+        Assert.AreEqual(expected.Text, response.Text);
+        Assert.AreEqual(30, response.Usage!.OutputTokenCount);
+        Assert.AreEqual((0, 0), (_client.WaitingRequests, _client.RunningRequests));
+        Assert.AreEqual("the prompt: found 300000 characters; expected at most 262144: the model reads 1024 tokens. Shorten the prompt.",
+            Assert.ThrowsExactly<NlftException>(() => _client.EncodeText(new string('a', 300_000))).Message);
+    }
+
+    [TestMethod]
     public async Task GetResponse_Conversation_IsThePrompt()
     {
         ChatMessage[] messages = [new(ChatRole.System, "Be brief."), new(ChatRole.User, [new TextContent("a"), new TextContent("b")]),

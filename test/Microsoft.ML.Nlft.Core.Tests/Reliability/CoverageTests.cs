@@ -53,7 +53,7 @@ public sealed class CoverageTests
     /// </summary>
     private static string CountAnew(string target, int seed)
     {
-        using var code = new InstrumentedCode("Microsoft.ML.Nlft.Core.Tests", "Microsoft.ML.Nlft.Reliability", "Microsoft.ML.Nlft", "ChatServer");
+        using var code = new InstrumentedCode("Microsoft.ML.Nlft.Core.Tests", "Microsoft.ML.Nlft.Reliability", "Microsoft.ML.Nlft");
         return code.Loaded(typeof(CoverageTests).Assembly).GetType(typeof(CoverageTests).FullName!)!
             .GetMethod(nameof(Count), BindingFlags.Public | BindingFlags.Static)!.CreateDelegate<Func<string, int, string>>()(target, seed);
     }

@@ -27,7 +27,7 @@ public sealed class GrowthTests
     [ClassInitialize]
     public static void Instrument(TestContext _)
     {
-        s_code = new("Microsoft.ML.Nlft.Core.Tests", "Microsoft.ML.Nlft.TestKit", "Microsoft.ML.Nlft.Reliability", "Microsoft.ML.Nlft", "ChatServer");
+        s_code = new("Microsoft.ML.Nlft.Core.Tests", "Microsoft.ML.Nlft.TestKit", "Microsoft.ML.Nlft.Reliability", "Microsoft.ML.Nlft");
         s_operations = GrowthCost.In(s_code);
     }
 

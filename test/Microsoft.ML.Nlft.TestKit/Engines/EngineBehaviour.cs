@@ -44,6 +44,49 @@ public abstract class EngineBehaviour
         AreClose(whole.Export(ModelState.Gradients), split.Export(ModelState.Gradients), 1e-4, floor: 1e-3);
     }
 
+    /// <summary>Every adapter on shared weights computes what it computes alone, to the bit, also after the first model is gone.</summary>
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Load_SharedWeights_ScoresAsAlone(bool experts)
+    {
+        using var folder = experts ? TinyModels.Create(1, TinyModels.Mixture) : TinyModels.Create();
+        var batch = Batch(9, 30, 14);
+        using var first = Load(folder, TrainableWeights.None);
+        var plain = first.Score(batch);
+        LoraAdapter[] adapters =
+        [
+            Trained(Lora with { TargetModules = ["q_proj", "v_proj"] }),
+            Trained(Lora with { TargetModules = ["q_proj", "k_proj"], Rank = 2, UseDora = true }),
+        ];
+        using var other = Shared(adapters[0]);
+        using var last = Shared(adapters[1]);
+        AreSame(plain, first.Score(batch));
+        first.Dispose();
+        foreach (var (shared, adapter) in new[] { (other, adapters[0]), (last, adapters[1]) })
+        {
+            using var alone = Engine.Load(new() { Folder = folder, Adapter = adapter });
+            var expected = alone.Score(batch);
+            AreSame(expected, shared.Score(batch));
+            Assert.AreNotEqual(plain[0].LogProbabilities[1], expected[0].LogProbabilities[1]);
+        }
+
+        ICausalLanguageModel Shared(LoraAdapter adapter) => Engine.Load(new() { Folder = folder, Adapter = adapter, SharedWith = first });
+
+        LoraAdapter Trained(LoraConfiguration lora)
+        {
+            using var model = Load(folder, lora: lora with { Dropout = 0 });
+            Step(model, batch);
+            return new(model.Lora!, model.Export(ModelState.Weights));
+        }
+
+        static void AreSame(IReadOnlyList<TokenScores> expected, IReadOnlyList<TokenScores> actual)
+        {
+            for (var s = 0; s < expected.Count; s++)
+                CollectionAssert.AreEqual(expected[s].LogProbabilities.ToArray(), actual[s].LogProbabilities.ToArray());
+        }
+    }
+
     [TestMethod]
     public void Forward_DropoutOn_DependsOnTheSequenceAlone_AndIsOffInScore()
     {

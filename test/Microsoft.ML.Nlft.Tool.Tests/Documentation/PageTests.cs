@@ -140,12 +140,14 @@ public sealed partial class PageTests
 
         public int Start(string command, out string output, out string error)
         {
-            var (result, message) = (new StringWriter(), new StringWriter());
+            using var stop = new CancellationTokenSource();
+            var (result, message) = (new StringWriter(), new ServerError(stop));
+            if (command.StartsWith("serve ", StringComparison.Ordinal)) command += " --port 0"; // any free one
             var console = new ToolConsole
             {
                 In = TextReader.Null, Out = result, Error = message, WorkingDirectory = _folder.FullName, Environment = _ => null,
             };
-            var code = new NlftTool(console).RunAsync([.. CommandLineParser.SplitCommandLine(command)]).GetAwaiter().GetResult();
+            var code = new NlftTool(console).RunAsync([.. CommandLineParser.SplitCommandLine(command)], stop.Token).GetAwaiter().GetResult();
             (output, error) = (result.ToString(), message.ToString());
             return code;
         }
@@ -156,6 +158,16 @@ public sealed partial class PageTests
         {
             Directory.CreateDirectory(PathOf(to));
             foreach (var file in Directory.GetFiles(Path.Combine(Root, from))) File.Copy(file, Path.Combine(PathOf(to), Path.GetFileName(file)));
+        }
+    }
+
+    /// <summary>The standard error of a command. A server that listens is stopped, as by Ctrl+C.</summary>
+    private sealed class ServerError(CancellationTokenSource stop) : StringWriter
+    {
+        public override void WriteLine(string? value)
+        {
+            base.WriteLine(value);
+            if (value?.EndsWith("stop with Ctrl+C.", StringComparison.Ordinal) is true) stop.Cancel();
         }
     }
 

@@ -6,6 +6,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 internal sealed class Network : IDisposable
 {
     private readonly List<Weight> _weights = [];
+    private readonly Dictionary<string, Weight> _frozen = new(StringComparer.Ordinal); // those read from the folder
+    private readonly Network? _shared;
     private readonly ModelFolder _folder;
     private readonly bool _trainAll;
     private readonly ManagedEngineOptions _engine;
@@ -14,6 +16,7 @@ internal sealed class Network : IDisposable
     {
         (_folder, _engine) = (options.Folder, engine);
         _trainAll = options.Trainable == TrainableWeights.All;
+        _shared = options.SharedWith is ManagedLanguageModel other && other.Network.IsSharable(_folder, engine) ? other.Network : null;
         var lora = _trainAll || (options.Adapter is null && options.Trainable == TrainableWeights.None) ? null : new LoraBuilder(options);
         var c = Configuration = lora?.Model ?? _folder.Configuration;
         Embedding = new TokenEmbedding(Whole(lora, ModelLayout.EmbeddingModule(c)), (float)c.EmbeddingMultiplier,
@@ -133,8 +136,14 @@ internal sealed class Network : IDisposable
         bool exact = false)
     {
         int? bits = exact ? null : int4 ? 4 : _engine.Int8Weights || _engine.Int4Weights ? 8 : null;
-        var weight = new Weight(_folder, name, rows, columns, vector, _trainAll, bits, transposed);
+        var weight = _trainAll ? null : _shared?._frozen.GetValueOrDefault(name)?.Share();
+        weight ??= new Weight(_folder, name, rows, columns, vector, _trainAll, bits, transposed);
+        if (!_trainAll) _frozen.TryAdd(name, weight);
         _weights.Add(weight);
         return weight;
     }
+
+    /// <summary>Whether frozen weights of this network are those of a folder on an engine with these options.</summary>
+    private bool IsSharable(ModelFolder folder, ManagedEngineOptions engine) =>
+        _folder.IsAt(folder.Path) && (_engine.Int8Weights, _engine.Int4Weights) == (engine.Int8Weights, engine.Int4Weights);
 }

@@ -12,6 +12,7 @@ internal sealed class Weight : IDisposable
 {
     private readonly PackedWeight? _packed;
     private readonly float[]? _values;
+    private int _users = 1;
 
     public Weight(ModelFolder folder, string name, int rows, int columns, bool vector, bool trainable, int? bits = null, bool transposed = false)
     {
@@ -88,7 +89,18 @@ internal sealed class Weight : IDisposable
         return norms;
     }
 
-    public void Dispose() => _packed?.Dispose();
+    /// <summary>Returns this frozen weight for one more network, which disposes it too.</summary>
+    public Weight Share()
+    {
+        Interlocked.Increment(ref _users);
+        return this;
+    }
+
+    /// <summary>Frees the weight when the last network that uses it disposes it.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Decrement(ref _users) == 0) _packed?.Dispose();
+    }
 
     private Operand AsMatrix(float[] values) =>
         IsTransposed ? new Operand(new Matrix(values, Columns, Rows)).Transposed : new Operand(new Matrix(values, Rows, Columns));

@@ -2,7 +2,7 @@ using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
 using Microsoft.SemanticKernel.Connectors.OpenAI;
 
-namespace ChatServer.Tests;
+namespace Microsoft.ML.Nlft.Serve.Tests;
 
 /// <summary>Semantic Kernel's OpenAI connector works with the server.</summary>
 [TestClass]

@@ -1,0 +1,48 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.AI;
+using Microsoft.ML.Nlft.Generation;
+
+namespace Microsoft.ML.Nlft.Tool.Serving;
+
+/// <summary>Writes the answers to a conversation as a chat completion, whole or in chunks.</summary>
+internal static class ChatCompletions
+{
+    /// <summary>Returns the whole answers.</summary>
+    public static async Task<ChatCompletion> WholeAsync(Answers answers, CancellationToken cancellationToken)
+    {
+        var updates = Enumerable.Range(0, answers.Count).Select(_ => new List<ChatResponseUpdate>()).ToArray();
+        await foreach (var (choice, update) in answers.ReadAsync(cancellationToken)) updates[choice].Add(update);
+        return new(NewId(), "chat.completion", answers.Created, answers.Model.Name, [.. updates.Select(Choice)],
+            TokenUsage.Of([.. updates.Select(choice => Answers.UsageOf(choice[^1]))], answers.PerPrompt));
+
+        ChatChoice Choice(List<ChatResponseUpdate> parts, int index) => new(index,
+            new("assistant", string.Concat(parts.Select(part => part.Text))), null, LogprobsOf(parts[^1], answers), parts[^1].FinishReason?.Value);
+    }
+
+    /// <summary>
+    /// Returns a chunk per text; the last one of a choice has the finish reason and, if requested, the log-probabilities of all its tokens. The usage
+    /// comes in a chunk without choices.
+    /// </summary>
+    public static async IAsyncEnumerable<ChatCompletion> ChunksAsync(
+        Answers answers, bool includeUsage, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var whole = new ChatCompletion(NewId(), "chat.completion.chunk", answers.Created, answers.Model.Name, [], null);
+        var (begun, usages) = (new bool[answers.Count], new UsageDetails?[answers.Count]);
+        await foreach (var (choice, update) in answers.ReadAsync(cancellationToken))
+        {
+            if (!begun[choice]) yield return Chunk(new(choice, null, new("assistant", ""), null, null));
+            begun[choice] = true;
+            if (update.FinishReason is not null) usages[choice] = Answers.UsageOf(update);
+            yield return Chunk(new(choice, null, new(null, update.Text.Length > 0 ? update.Text : null), LogprobsOf(update, answers),
+                update.FinishReason?.Value));
+        }
+        if (includeUsage) yield return whole with { Usage = TokenUsage.Of(usages, answers.PerPrompt) };
+
+        ChatCompletion Chunk(ChatChoice choice) => whole with { Choices = [choice] };
+    }
+
+    private static TokenLogprobs? LogprobsOf(ChatResponseUpdate update, Answers answers) =>
+        TokenLogprobs.Of(update.RawRepresentation as GeneratedText, answers.Model.Model.Tokenizer);
+
+    private static string NewId() => $"chatcmpl-{Guid.NewGuid():N}";
+}
