@@ -62,12 +62,13 @@ internal sealed class NewCommand : ToolCommand
         ModelFolder.Open(model).Dispose();
         var project = Describe(parsed, options, output, Path.GetFullPath(model));
         var files = ProjectFiles.Of(project);
-        OutputFolder.RequireEmpty(output, parsed.GetValue(_overwrite), "replace the project in it with --overwrite");
-        using (FolderLock.Beside(output))
+        Console.Communicator.OnFirst($"writing {output}", () =>
         {
+            using var place = FolderLock.Beside(output);
+            OutputFolder.RequireEmpty(output, parsed.GetValue(_overwrite), "replace the project in it with --overwrite");
             AtomicFile.WriteAll([.. files.Select(file =>
                 (Path.Combine(output, file.Name), (Action<Stream>)(stream => stream.Write(Encoding.UTF8.GetBytes(file.Text)))))]);
-        }
+        });
         foreach (var (name, _) in files) Console.Out.WriteLine(Path.Combine(parsed.GetValue(_output)!, name));
         Console.Error.WriteLine($"Train, evaluate and answer with: dotnet run --project {parsed.GetValue(_output)} -c Release");
         return Task.FromResult(ExitCode.Success);
