@@ -48,6 +48,7 @@ public sealed partial class SiteTests
         Open("index.html", "site-landing");
         Assert.AreEqual(36, browser.Run("return document.getElementById('logo').clientHeight;").GetInt32());
         Open("docs/architecture.html", "site-guide", "document.querySelector('.mermaid svg, svg[id^=mermaid]') && document.querySelector('#toc a')");
+        Assert.AreEqual(0, browser.Run("return document.querySelector('#projects ~ pre code').children.length;").GetInt32(), "text is not coloured");
         Open("api/Microsoft.ML.Nlft.NlftTrainers.html", "site-reference", "document.querySelector('#toc a')");
         Expect(browser.Requests().Where(url => !url.StartsWith(s_site!.Address, StringComparison.Ordinal)), "Requests beyond the site:");
         Expect(browser.Complaints(), "On the console:");

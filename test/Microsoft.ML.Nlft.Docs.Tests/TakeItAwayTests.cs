@@ -37,7 +37,7 @@ public sealed partial class TakeItAwayTests : Workplace
 
         using var merged = ModelFolder.Open("merged");
         using var source = ModelFolder.Open("model");
-        CollectionAssert.AreEqual(source.TensorNames.Order().ToList(), merged.TensorNames.Order().ToList(), "the names of the base model, no adapter");
+        CollectionAssert.AreEqual(source.TensorNames.Order().ToList(), merged.TensorNames.Order().ToList(), "the base model's names, no adapter");
         Assert.IsFalse(File.ReadAllBytes("merged/model.safetensors").AsSpan().SequenceEqual(File.ReadAllBytes("model/model.safetensors")),
             "and the weights are the trained ones");
     }
