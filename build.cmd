@@ -5,7 +5,7 @@ cd /d "%~dp0"
 
 set "verb=%~1"
 if "%verb%"=="" goto help
-for %%v in (build test sample bench study scale fuzz torture pack) do if /i "%verb%"=="%%v" goto run
+for %%v in (build test sample bench study scale fuzz torture pack docs) do if /i "%verb%"=="%%v" goto run
 for %%v in (help -h --help) do if /i "%verb%"=="%%v" goto help
 echo build.cmd: '%verb%' is no verb. 1>&2
 type eng\help.txt 1>&2

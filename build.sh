@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 verb=${1:-help}
 shift || true
 case $verb in
-    build | test | sample | bench | study | scale | fuzz | torture | pack) ;;
+    build | test | sample | bench | study | scale | fuzz | torture | pack | docs) ;;
     help | -h | --help) exec cat eng/help.txt ;;
     *) echo "build.sh: '$verb' is no verb." >&2; cat eng/help.txt >&2; exit 2 ;;
 esac

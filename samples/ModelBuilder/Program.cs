@@ -6,7 +6,7 @@ Console.WriteLine(WordProblems.Evaluate());
 // Create a single instance of sample data from the first line of the dataset for model input.
 var sampleData = new WordProblems.ModelInput
 {
-    Question = "Bela has 19 beads. Elif has 6 fewer than twice as many. How many beads does Elif have?",
+    Question = "Zoe has 13 buttons. Gus has 7 fewer than twice as many. How many buttons does Gus have?",
 };
 var predictionResult = WordProblems.Predict(sampleData);
 

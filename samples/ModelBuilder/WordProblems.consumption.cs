@@ -33,7 +33,7 @@ public partial class WordProblems
         public string GeneratedAnswer { get; set; } = "";
     }
 
-    private static readonly string MLNetModelPath = Path.Combine(Path.GetTempPath(), "WordProblems.mlnet");
+    private static readonly string MLNetModelPath = Path.Combine(AppContext.BaseDirectory, "WordProblems.mlnet");
 
     public static readonly Lazy<PredictionEngine<ModelInput, ModelOutput>> PredictEngine = new(CreatePredictEngine, true);
 
@@ -48,6 +48,6 @@ public partial class WordProblems
         return mlContext.Model.CreatePredictionEngine<ModelInput, ModelOutput>(mlModel);
     }
 
-    /// <summary>The folder of the samples, from the place of this source file.</summary>
-    private static string SamplesFolder([CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, ".."));
+    /// <summary>The folder of the project, from the place of this source file.</summary>
+    private static string ProjectFolder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
 }

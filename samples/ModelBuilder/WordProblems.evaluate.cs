@@ -5,16 +5,17 @@ namespace WordProblems_ConsoleApp;
 
 public partial class WordProblems
 {
-    public static readonly string EvaluateFilePath = Path.Combine(SamplesFolder(), "data", "test-corrected.jsonl");
+    public static readonly string EvaluateFilePath = Path.GetFullPath(Path.Combine(ProjectFolder(), "..", "data", "test-corrected.jsonl"));
 
-    /// <summary>Evaluate the saved model on unseen questions: exact-match accuracy with its 95 % interval.</summary>
-    /// <param name="inputDataFilePath">Path to the JSON Lines file with questions and gold answers.</param>
+    /// <summary>Evaluate the saved model: exact-match accuracy with its 95 % interval.</summary>
+    /// <param name="inputDataFilePath">Path to the file with questions and gold answers.</param>
     public static EvaluationResult Evaluate(string? inputDataFilePath = null)
     {
         var mlContext = new MLContext();
 
         var data = LoadIDataViewFromFile(mlContext, inputDataFilePath ?? EvaluateFilePath);
         var mlModel = mlContext.Model.Load(MLNetModelPath, out _);
-        return mlContext.Nlft().Evaluate(mlModel.Transform(data), answerColumnName: "Answer", generatedColumnName: "GeneratedAnswer");
+        return mlContext.Nlft().Evaluate(mlModel.Transform(data), answerColumnName: "Answer",
+            generatedColumnName: "GeneratedAnswer", comparison: AnswerComparison.Number);
     }
 }

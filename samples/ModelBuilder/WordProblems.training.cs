@@ -1,16 +1,17 @@
 using Microsoft.ML;
+using Microsoft.ML.Nlft;
 
 namespace WordProblems_ConsoleApp;
 
 public partial class WordProblems
 {
-    public static readonly string RetrainFilePath = Path.Combine(SamplesFolder(), "data", "rows.jsonl");
+    public static readonly string RetrainFilePath = Path.GetFullPath(Path.Combine(ProjectFolder(), "..", "data", "rows.jsonl"));
 
-    public static readonly string BaseModelFolder = Path.Combine(SamplesFolder(), "models", "tiny-word-problems");
+    public static readonly string BaseModelFolder = Path.GetFullPath(Path.Combine(ProjectFolder(), "..", "models", "tiny-word-problems"));
 
     /// <summary>Train a new model with the provided dataset.</summary>
     /// <param name="outputModelPath">File path for saving the model.</param>
-    /// <param name="inputDataFilePath">Path to the JSON Lines file for training.</param>
+    /// <param name="inputDataFilePath">Path to the file for training.</param>
     public static void Train(string? outputModelPath = null, string? inputDataFilePath = null)
     {
         var mlContext = new MLContext(seed: 42);
@@ -22,9 +23,9 @@ public partial class WordProblems
 
     /// <summary>Load an IDataView from a file path.</summary>
     /// <param name="mlContext">The common context for all ML.NET operations.</param>
-    /// <param name="inputDataFilePath">Path to the JSON Lines file for training.</param>
+    /// <param name="inputDataFilePath">Path to the file for training.</param>
     public static IDataView LoadIDataViewFromFile(MLContext mlContext, string inputDataFilePath) =>
-        mlContext.Nlft().LoadFromJsonLines(inputDataFilePath);
+        mlContext.Nlft().Data.Load(inputDataFilePath);
 
     /// <summary>Save a model at the specified path.</summary>
     /// <param name="mlContext">The common context for all ML.NET operations.</param>
@@ -41,7 +42,15 @@ public partial class WordProblems
 
     /// <summary>Build the pipeline that is used from Model Builder. Use this function to retrain the model.</summary>
     /// <param name="mlContext">The common context for all ML.NET operations.</param>
-    public static IEstimator<ITransformer> BuildPipeline(MLContext mlContext) => mlContext.Nlft().Trainers.NaturalLanguageFineTune(
-        modelFolder: BaseModelFolder, questionColumnName: "Question", responseColumnName: "Response", judgmentColumnName: "Judgment",
-        answerColumnName: "Answer", outputColumnName: "GeneratedAnswer", epochs: 5, learningRate: 1e-3);
+    public static IEstimator<ITransformer> BuildPipeline(MLContext mlContext) =>
+        mlContext.Nlft().Trainers.NaturalLanguageFineTune(new NaturalLanguageFineTuneTrainer.Options
+        {
+            ModelFolder = BaseModelFolder,
+            QuestionColumnName = "Question",
+            ResponseColumnName = "Response",
+            JudgmentColumnName = "Judgment",
+            AnswerColumnName = "Answer",
+            OutputColumnName = "GeneratedAnswer",
+            Training = new() { Epochs = 5, LearningRate = 0.001 },
+        });
 }

@@ -33,6 +33,7 @@ internal sealed class NlftTool
             new SaliencyCommand(console),
             new MergeCommand(console),
             new InspectCommand(console),
+            new NewCommand(console),
             new ModelsCommand(console),
             new DoctorCommand(console),
             new CompletionCommand(console),

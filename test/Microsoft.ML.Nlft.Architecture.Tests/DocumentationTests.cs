@@ -30,6 +30,15 @@ public sealed partial class DocumentationTests
             $"Tests that {page} names and that are not there:");
     }
 
+    [TestMethod]
+    public void SiteContents_Pages_AreAllListedOnce()
+    {
+        var listed = File.ReadLines(Repository.PathOf("eng", "site", "docs", "toc.yml")).Select(line => line.Trim())
+            .Where(line => line.StartsWith("href: ", StringComparison.Ordinal)).Select(line => line["href: ".Length..]).ToList();
+        var pages = Directory.GetFiles(Repository.PathOf("docs"), "*.md").Select(page => Path.GetFileName(page)).ToList();
+        CollectionAssert.AreEquivalent(pages, listed, "Each page of docs/ stands once in eng/site/docs/toc.yml.");
+    }
+
     /// <summary>The class or method, or a part of its name, in <c>./build.sh test --filter NAME</c>.</summary>
     [GeneratedRegex(@"build\.sh test --filter (\w+)(?![\w=~])")]
     private static partial Regex Filter();

@@ -36,12 +36,14 @@ internal sealed class PackedCopy : IDisposable
     public IEnumerable<string> Packages =>
         Directory.GetFiles(Path.Combine(Root, "artifacts", "packages")).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal);
 
-    public byte[] Bytes(string package) => File.ReadAllBytes(Path.Combine(Root, "artifacts", "packages", package));
+    public string PathOf(string package) => Path.Combine(Root, "artifacts", "packages", package);
+
+    public byte[] Bytes(string package) => File.ReadAllBytes(PathOf(package));
 
     /// <summary>The files of a package, without those of the format itself.</summary>
     public Dictionary<string, byte[]> Contents(string package)
     {
-        using var zip = ZipFile.OpenRead(Path.Combine(Root, "artifacts", "packages", package));
+        using var zip = ZipFile.OpenRead(PathOf(package));
         return zip.Entries.Where(entry => entry.FullName is not ("[Content_Types].xml" or "_rels/.rels") && !entry.FullName.StartsWith("package/"))
             .ToDictionary(entry => entry.FullName, entry =>
             {

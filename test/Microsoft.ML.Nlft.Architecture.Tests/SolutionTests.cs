@@ -18,5 +18,6 @@ public sealed class SolutionTests
             "Without a lock file; 'dotnet restore PROJECT' writes it:");
 
     private static IEnumerable<string> Projects =>
-        new[] { "src", "test", "samples", "eng" }.SelectMany(folder => Repository.Files("*.csproj", folder));
+        new[] { "src", "test", "samples", "eng" }.SelectMany(folder => Repository.Files("*.csproj", folder))
+            .Where(project => !project.StartsWith("eng/templates/content/", StringComparison.Ordinal)); // a template, no project yet
 }

@@ -86,5 +86,6 @@ internal sealed class DataArguments
             : TrainingFile.Read(path, supervised, options.Columns, Delimiter(parsed));
     }
 
-    private char? Delimiter(ParseResult parsed) => parsed.GetValue(_delimiter) is { } delimiter ? delimiter == Tab ? '\t' : delimiter[0] : null;
+    /// <summary>Returns the delimiter that was given, or null.</summary>
+    public char? Delimiter(ParseResult parsed) => parsed.GetValue(_delimiter) is { } delimiter ? delimiter == Tab ? '\t' : delimiter[0] : null;
 }

@@ -27,9 +27,27 @@ internal static class OutputFolder
         if (model.Folder.IsAt(output))
             throw new NlftException(output, "the folder of the base model", "another folder", "Name another folder with --output.");
         var place = console.Communicator.IsFirst ? FolderLock.Beside(output) : null;
-        if (overwrites || !Directory.Exists(output) || !Directory.EnumerateFileSystemEntries(output).Any()) return place;
-        place?.Dispose();
+        try
+        {
+            RequireEmpty(output, overwrites, "replace the model in it with --overwrite");
+            return place;
+        }
+        catch
+        {
+            place?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Refuses a folder that holds files.</summary>
+    /// <param name="output">The folder.</param>
+    /// <param name="overwrites">Whether it may hold files.</param>
+    /// <param name="otherwise">What else to do than to name another folder, for the message.</param>
+    /// <exception cref="NlftException">It holds files.</exception>
+    public static void RequireEmpty(string output, bool overwrites, string otherwise)
+    {
+        if (overwrites || !Directory.Exists(output) || !Directory.EnumerateFileSystemEntries(output).Any()) return;
         throw new NlftException(output, "a folder that is not empty", "an empty folder, or a place for a new one",
-            "Name another folder with --output, or replace the model in it with --overwrite.");
+            $"Name another folder with --output, or {otherwise}.");
     }
 }

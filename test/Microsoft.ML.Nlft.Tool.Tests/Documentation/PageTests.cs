@@ -16,13 +16,14 @@ namespace Microsoft.ML.Nlft.Tool.Tests.Documentation;
 public sealed partial class PageTests
 {
     public static IEnumerable<object[]> Pages =>
-        Directory.GetFiles(Path.Combine(Root, "docs"), "*.md").Order(StringComparer.Ordinal).Select(page => new object[] { Path.GetFileName(page) });
+        Directory.GetFiles(Path.Combine(Root, "docs"), "*.md").Order(StringComparer.Ordinal).Select(page => "docs/" + Path.GetFileName(page))
+            .Append("src/Microsoft.ML.Nlft.Tool/PACKAGE.md").Select(page => new object[] { page });
 
     [TestMethod]
     [DynamicData(nameof(Pages))]
     public void Page_CommandsAndFiles_PrintWhatIsShown(string page)
     {
-        var path = Path.Combine(Root, "docs", page);
+        var path = Path.Combine(Root, page);
         var text = File.ReadAllText(path).ReplaceLineEndings("\n");
         using var place = new Place();
         var written = Fence().Replace(text, block =>
@@ -42,7 +43,7 @@ public sealed partial class PageTests
             return block.Value;
         });
         if (Environment.GetEnvironmentVariable("UPDATE_DOCS") == "1") File.WriteAllText(path, written);
-        else Assert.AreEqual(text, written, $"docs/{page} shows other output than the commands print. Run the test again with UPDATE_DOCS=1.");
+        else Assert.AreEqual(text, written, $"{page} shows other output than the commands print. Run the test again with UPDATE_DOCS=1.");
     }
 
     [TestMethod]
