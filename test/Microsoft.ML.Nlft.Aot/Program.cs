@@ -5,7 +5,6 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft;
-using Microsoft.ML.Nlft.Chat;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Feedback;
