@@ -55,7 +55,7 @@ public sealed class LocalChatClient : IChatClient
         _defaults.Validate();
         (_model, _ownsModel, _clock) = (model, ownsModel, options.TimeProvider);
         ModelId = options.ModelId ?? model.Name;
-        _metadata = new ChatClientMetadata("nlft", providerUri: null, ModelId);
+        _metadata = new ChatClientMetadata(GenerationTelemetry.Provider, providerUri: null, ModelId);
         _queue = new ChatQueue(model, _defaults.MaximumBatchSize);
     }
 
@@ -163,16 +163,25 @@ public sealed class LocalChatClient : IChatClient
         var defaults = options?.RawRepresentationFactory?.Invoke(this) as GenerationOptions
             ?? _defaults with { Seed = unchecked(_defaults.Seed + Interlocked.Increment(ref _requests)) };
         var settings = ChatRequest.Generation(options, defaults, ModelId);
-        // Templates and the tokenizer are thread-safe; only the engine is serialized by the queue.
-        var job = await Task.Run(() =>
+        var telemetry = GenerationTelemetry.Start(GenerationTelemetry.Chat, ModelId, settings, _clock);
+        try
         {
-            var turns = ChatRequest.Turns(conversation);
-            RequireLength(turns);
-            var prompt = _model.Prompts.EncodeConversation(turns, options?.Instructions, ChatRequest.Variables(options));
-            return new ChatJob(_model.Generator.CreateRow(prompt, settings));
-        }, cancellationToken).ConfigureAwait(false);
-        _queue.Enqueue(job);
-        return job;
+            // Templates and the tokenizer are thread-safe; only the engine is serialized by the queue.
+            var job = await Task.Run(() =>
+            {
+                var turns = ChatRequest.Turns(conversation);
+                RequireLength(turns);
+                var prompt = _model.Prompts.EncodeConversation(turns, options?.Instructions, ChatRequest.Variables(options));
+                return new ChatJob(_model.Generator.CreateRow(prompt, settings), telemetry);
+            }, cancellationToken).ConfigureAwait(false);
+            _queue.Enqueue(job);
+            return job;
+        }
+        catch (Exception error)
+        {
+            telemetry?.End(error);
+            throw;
+        }
     }
 
     /// <summary>Refuses, before any work on its text, a conversation that is certainly longer than the model's context.</summary>
