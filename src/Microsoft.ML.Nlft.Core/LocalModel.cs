@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
@@ -121,8 +122,13 @@ public sealed class LocalModel : ITrainableModel, IDisposable
     /// An option lies outside its range, or a prompt is empty, too long, or has a token id outside the vocabulary.
     /// </exception>
     public IReadOnlyList<GeneratedText> GeneratePart(
-        IReadOnlyList<int[]> prompts, GenerationOptions? options, int firstRow, CancellationToken cancellationToken = default) =>
-        Serialize(() => Generator.GeneratePart(prompts, options ?? new GenerationOptions(), firstRow, cancellationToken));
+        IReadOnlyList<int[]> prompts, GenerationOptions? options, int firstRow, CancellationToken cancellationToken = default)
+    {
+        options ??= new GenerationOptions();
+        return GenerationTelemetry.Start(GenerationTelemetry.TextCompletion, Name, options) is { } telemetry ? telemetry.Measure(Run) : Run();
+
+        IReadOnlyList<GeneratedText> Run() => Serialize(() => Generator.GeneratePart(prompts, options, firstRow, cancellationToken));
+    }
 
     /// <summary>Answers one question as a stream of text fragments.</summary>
     /// <param name="question">The question.</param>
@@ -130,8 +136,23 @@ public sealed class LocalModel : ITrainableModel, IDisposable
     /// <param name="cancellationToken">Observed between tokens.</param>
     /// <exception cref="NlftException">An option lies outside its range, or the question cannot be encoded.</exception>
     public IAsyncEnumerable<string> AnswerStreaming(
-        string question, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        Generator.GenerateStreaming(Encode(question, options), options ?? new GenerationOptions(), completed: null, cancellationToken);
+        string question, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new GenerationOptions();
+        var prompt = Encode(question, options);
+        return GenerationTelemetry.IsOn ? Measured(prompt, options, cancellationToken)
+            : Generator.GenerateStreaming(prompt, options, completed: null, cancellationToken);
+    }
+
+    private async IAsyncEnumerable<string> Measured(
+        int[] prompt, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        GeneratedText? answer = null;
+        var texts = Generator.GenerateStreaming(prompt, options, whole => answer = whole, cancellationToken);
+        if (GenerationTelemetry.Start(GenerationTelemetry.TextCompletion, Name, options) is { } telemetry)
+            texts = telemetry.Measure(texts, () => answer!);
+        await foreach (var text in texts.ConfigureAwait(false)) yield return text;
+    }
 
     private int[] Encode(string question, GenerationOptions? options) =>
         Prompts.EncodeQuestion(question, instruction: null, (options ?? new GenerationOptions()).MaximumNewTokens);

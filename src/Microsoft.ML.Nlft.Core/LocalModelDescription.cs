@@ -1,8 +1,12 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.ML.Nlft.Cards;
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Data;
+using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft;
@@ -11,22 +15,35 @@ namespace Microsoft.ML.Nlft;
 /// Describes a saved model in nlft.json, next to the PEFT adapter. The base model is named and fingerprinted, never copied.
 /// <see cref="LocalModel.Save"/> writes it and <see cref="LocalModel.Load"/> reads it.
 /// </summary>
-public sealed record LocalModelDescription
+public sealed partial record LocalModelDescription
 {
     /// <summary>Name of the file.</summary>
     public const string FileName = "nlft.json";
 
     private const int CurrentFormat = 1;
 
-    private static readonly JsonSerializerOptions Json = new()
+    private static readonly JsonSerializerOptions s_json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
-        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals, // 1e999 is read as infinity
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, // 1e999 is read as infinity
         WriteIndented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        TypeInfoResolver = DescriptionJson.Default
+            .WithAddedModifier(JsonDefaults.Of(() => new LocalModelDescription
+            {
+                BaseModelPath = "", BaseModelFingerprint = "", HasAdapter = false, Settings = new(),
+            }))
+            .WithAddedModifier(JsonDefaults.Of(() => new ModelCard { BaseModel = "" }))
+            .WithAddedModifier(JsonDefaults.Of(() => new LocalModelSettings()))
+            .WithAddedModifier(JsonDefaults.Of(() => new GenerationOptions()))
+            .WithAddedModifier(JsonDefaults.Of(() => new PromptOptions())),
+        Converters = { new JsonValueConverter() },
     };
+
+    private static readonly JsonTypeInfo<LocalModelDescription> s_type =
+        (JsonTypeInfo<LocalModelDescription>)s_json.GetTypeInfo(typeof(LocalModelDescription));
 
     /// <summary>Format version, raised when an older library could misread the file. Currently 1.</summary>
     public int Format { get; init; } = CurrentFormat;
@@ -67,7 +84,7 @@ public sealed record LocalModelDescription
         const string expected = "the description of a saved model", remedy = "Name the folder that a model was saved to, or save it again.";
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) throw new NlftException(path, "no such file", expected, remedy);
-        var description = JsonFile.Load(new(path, expected) { FileRemedy = remedy }).Deserialize<LocalModelDescription>(Json);
+        var description = JsonFile.Load(new(path, expected) { FileRemedy = remedy }).Deserialize(s_type);
         if (description.Format is < 1 or > CurrentFormat)
         {
             throw new NlftException($"{path}, format", $"{description.Format}", $"{CurrentFormat}",
@@ -82,7 +99,7 @@ public sealed record LocalModelDescription
 
     private (string Path, Action<Stream> Write) FileOf(string folder)
     {
-        var bytes = Encoding.UTF8.GetBytes(JsonSerializer.Serialize(this, Json) + "\n");
+        var bytes = Encoding.UTF8.GetBytes(JsonSerializer.Serialize(this, s_type) + "\n");
         return (Path.Combine(folder, FileName), stream => stream.Write(bytes));
     }
 
@@ -172,4 +189,8 @@ public sealed record LocalModelDescription
         using var model = ModelFolder.Open(folder);
         return model.Fingerprint;
     }
+
+    [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
+    [JsonSerializable(typeof(LocalModelDescription))]
+    private sealed partial class DescriptionJson : JsonSerializerContext;
 }

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Generation;
 namespace Microsoft.ML.Nlft.Chat;
 
 /// <summary>A request in progress: the row that is decoded, and the text that waits for the reader.</summary>
-internal sealed class ChatJob(DecodingRow row) : IDisposable
+internal sealed class ChatJob(DecodingRow row, GenerationTelemetry? telemetry) : IDisposable
 {
     private readonly Channel<string> _texts = Channel.CreateUnbounded<string>(new() { SingleReader = true, SingleWriter = true });
     private readonly CancellationTokenSource _readerLeft = new();
@@ -16,7 +16,11 @@ internal sealed class ChatJob(DecodingRow row) : IDisposable
     public CancellationToken ReaderLeft => _readerLeft.Token;
 
     /// <summary>Reads the parts of the answer as they become final; ends with the row, or throws the exception of the generation.</summary>
-    public IAsyncEnumerable<string> ReadTexts(CancellationToken cancellationToken) => _texts.Reader.ReadAllAsync(cancellationToken);
+    public IAsyncEnumerable<string> ReadTexts(CancellationToken cancellationToken)
+    {
+        var texts = _texts.Reader.ReadAllAsync(cancellationToken);
+        return telemetry is null ? texts : telemetry.Measure(texts, row.Result);
+    }
 
     /// <summary>Passes on the text that has become final.</summary>
     public void Publish()

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Common;
@@ -10,7 +12,7 @@ namespace Microsoft.ML.Nlft.Chat;
 /// <summary>
 /// Translates messages and options of Microsoft.Extensions.AI for this library. Options that are not supported are refused by name.
 /// </summary>
-internal static class ChatRequest
+internal static partial class ChatRequest
 {
     /// <summary>
     /// Names in <see cref="ChatOptions.AdditionalProperties"/>, as in OpenAI's API and compatible servers.
@@ -50,14 +52,16 @@ internal static class ChatRequest
             Temperature = Exact(options.Temperature) ?? defaults.Temperature,
             TopP = Exact(options.TopP) ?? defaults.TopP,
             TopK = options.TopK ?? defaults.TopK,
-            MinP = Additional<double>(options, MinP, "a number") ?? defaults.MinP,
-            RepetitionPenalty = Additional<double>(options, RepetitionPenalty, "a number") ?? defaults.RepetitionPenalty,
+            MinP = Additional(options, MinP, ChatRequestJson.Default.Double, "a number") ?? defaults.MinP,
+            RepetitionPenalty = Additional(options, RepetitionPenalty, ChatRequestJson.Default.Double, "a number")
+                ?? defaults.RepetitionPenalty,
             FrequencyPenalty = Exact(options.FrequencyPenalty) ?? defaults.FrequencyPenalty,
             PresencePenalty = Exact(options.PresencePenalty) ?? defaults.PresencePenalty,
             Seed = options.Seed is { } seed ? (int)(seed is >= int.MinValue and <= int.MaxValue ? seed : seed ^ (seed >> 32)) : defaults.Seed,
             StopStrings = options.StopSequences is { } stops ? [.. defaults.StopStrings.Union(stops)] : defaults.StopStrings,
-            LogProbabilities = Additional<bool>(options, LogProbabilities, "true or false") ?? defaults.LogProbabilities,
-            TopLogProbabilities = Additional<int>(options, TopLogProbabilities, "a whole number") ?? defaults.TopLogProbabilities,
+            LogProbabilities = Additional(options, LogProbabilities, ChatRequestJson.Default.Boolean, "true or false") ?? defaults.LogProbabilities,
+            TopLogProbabilities = Additional(options, TopLogProbabilities, ChatRequestJson.Default.Int32, "a whole number")
+                ?? defaults.TopLogProbabilities,
         };
     }
 
@@ -90,7 +94,7 @@ internal static class ChatRequest
         return variables;
     }
 
-    private static T? Additional<T>(ChatOptions options, string name, string expected) where T : struct
+    private static T? Additional<T>(ChatOptions options, string name, JsonTypeInfo<T> type, string expected) where T : struct
     {
         var value = options.AdditionalProperties?.GetValueOrDefault(name);
         try
@@ -99,7 +103,7 @@ internal static class ChatRequest
             {
                 null or JsonElement { ValueKind: JsonValueKind.Null } => null,
                 T fitting => fitting,
-                JsonElement json => json.Deserialize<T>(),
+                JsonElement json => json.Deserialize(type),
                 long number when number == (int)number && typeof(T) == typeof(int) => (T)(object)(int)number,
                 _ => throw UnfitAdditional(name, value, expected),
             };
@@ -135,4 +139,10 @@ internal static class ChatRequest
     {
         if (refused) throw new NlftException($"option ChatOptions.{option}", found, expected, remedy);
     }
+
+    [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
+    [JsonSerializable(typeof(bool))]
+    [JsonSerializable(typeof(double))]
+    [JsonSerializable(typeof(int))]
+    private sealed partial class ChatRequestJson : JsonSerializerContext;
 }

@@ -55,7 +55,7 @@ public sealed class LocalChatClient : IChatClient
         _defaults.Validate();
         (_model, _ownsModel, _clock) = (model, ownsModel, options.TimeProvider);
         ModelId = options.ModelId ?? model.Name;
-        _metadata = new ChatClientMetadata("nlft", providerUri: null, ModelId);
+        _metadata = new ChatClientMetadata(GenerationTelemetry.Provider, providerUri: null, ModelId);
         _queue = new ChatQueue(model, _defaults.MaximumBatchSize);
     }
 
@@ -160,8 +160,7 @@ public sealed class LocalChatClient : IChatClient
         int[] prompt, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(prompt);
-        using var job = new ChatJob(_model.Generator.CreateRow(prompt, Settings(options)));
-        _queue.Enqueue(job);
+        using var job = await StartAsync(GenerationTelemetry.TextCompletion, options, () => prompt, cancellationToken).ConfigureAwait(false);
         await foreach (var update in UpdatesAsync(job, cancellationToken).ConfigureAwait(false)) yield return update;
     }
 
@@ -197,21 +196,35 @@ public sealed class LocalChatClient : IChatClient
         if (_ownsModel) _model.Dispose();
     }
 
-    private async Task<ChatJob> StartAsync(IEnumerable<ChatMessage> messages, ChatOptions? options, CancellationToken cancellationToken)
+    private Task<ChatJob> StartAsync(IEnumerable<ChatMessage> messages, ChatOptions? options, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(messages);
         ChatMessage[] conversation = [.. messages];
-        var settings = Settings(options);
-        // Templates and the tokenizer are thread-safe; only the engine is serialized by the queue.
-        var job = await Task.Run(() =>
+        return StartAsync(GenerationTelemetry.Chat, options, () =>
         {
             var turns = ChatRequest.Turns(conversation);
             RequireLength("the conversation", turns.Sum(turn => (long)turn.Content.Length));
-            var prompt = _model.Prompts.EncodeConversation(turns, options?.Instructions, ChatRequest.Variables(options));
-            return new ChatJob(_model.Generator.CreateRow(prompt, settings));
-        }, cancellationToken).ConfigureAwait(false);
-        _queue.Enqueue(job);
-        return job;
+            return _model.Prompts.EncodeConversation(turns, options?.Instructions, ChatRequest.Variables(options));
+        }, cancellationToken);
+    }
+
+    private async Task<ChatJob> StartAsync(string operation, ChatOptions? options, Func<int[]> encode, CancellationToken cancellationToken)
+    {
+        var settings = Settings(options);
+        var telemetry = GenerationTelemetry.Start(operation, ModelId, settings, _clock);
+        try
+        {
+            // Templates and the tokenizer are thread-safe; only the engine is serialized by the queue.
+            var job = await Task.Run(() => new ChatJob(_model.Generator.CreateRow(encode(), settings), telemetry), cancellationToken)
+                .ConfigureAwait(false);
+            _queue.Enqueue(job);
+            return job;
+        }
+        catch (Exception error)
+        {
+            telemetry?.End(error);
+            throw;
+        }
     }
 
     private GenerationOptions Settings(ChatOptions? options)

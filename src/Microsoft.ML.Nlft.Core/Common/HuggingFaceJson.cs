@@ -1,6 +1,6 @@
+using System.Collections;
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Nlft.Common;
 
@@ -9,19 +9,40 @@ namespace Microsoft.ML.Nlft.Common;
 /// </summary>
 internal static class HuggingFaceJson
 {
-    private static readonly JsonSerializerOptions Options = new() { WriteIndented = true, NewLine = "\n", Converters = { new FloatConverter() } };
+    private static readonly JsonWriterOptions s_indented = new() { Indented = true, NewLine = "\n" };
 
-    public static byte[] Write(SortedDictionary<string, object?> keys) => JsonSerializer.SerializeToUtf8Bytes(keys, Options);
-
-    private sealed class FloatConverter : JsonConverter<double>
+    public static byte[] Write(SortedDictionary<string, object?> keys)
     {
-        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            throw new NotSupportedException();
+        var bytes = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(bytes, s_indented)) Write(writer, keys);
+        return bytes.ToArray();
+    }
 
-        public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
+    private static void Write(Utf8JsonWriter writer, object? value)
+    {
+        switch (value)
         {
-            var text = value.ToString("R", CultureInfo.InvariantCulture);
-            writer.WriteRawValue(text.AsSpan().ContainsAny(".E") ? text : text + ".0");
+            case double number:
+                var text = number.ToString("R", CultureInfo.InvariantCulture);
+                writer.WriteRawValue(text.AsSpan().ContainsAny(".E") ? text : text + ".0");
+                break;
+            case IDictionary pairs:
+                writer.WriteStartObject();
+                foreach (DictionaryEntry pair in pairs)
+                {
+                    writer.WritePropertyName((string)pair.Key);
+                    Write(writer, pair.Value);
+                }
+                writer.WriteEndObject();
+                break;
+            case IEnumerable items and not string:
+                writer.WriteStartArray();
+                foreach (var item in items) Write(writer, item);
+                writer.WriteEndArray();
+                break;
+            default:
+                JsonValueConverter.Write(writer, value);
+                break;
         }
     }
 }

@@ -1,4 +1,7 @@
+using System.Buffers;
+using System.Text;
 using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Data;
 
@@ -32,10 +35,10 @@ public sealed record ChatRow
     public IReadOnlyDictionary<string, object?> TemplateVariables { get; init; } = new Dictionary<string, object?>();
 
     /// <summary>Returns what the row asks, as a text by which rows are compared: the prompt; without one, the whole row.</summary>
-    internal string PromptKey => Prompt ?? Completion ?? JsonSerializer.Serialize(Messages.Take(PromptMessages ?? Messages.Count));
+    internal string PromptKey => Prompt ?? Completion ?? KeyOf(Messages.Take(PromptMessages ?? Messages.Count));
 
     /// <summary>Returns the whole row as a text by which rows are compared.</summary>
-    internal string WholeKey => Completion is not null ? Prompt + Completion : JsonSerializer.Serialize(Messages);
+    internal string WholeKey => Completion is not null ? Prompt + Completion : KeyOf(Messages);
 
     /// <summary>
     /// Whether everything that counts in the loss is blank: the completion, the messages after the prompt, or the assistant's messages.
@@ -53,6 +56,13 @@ public sealed record ChatRow
 
     /// <summary>Returns the content of a message; null: it is no text.</summary>
     internal static string? ContentOf(IReadOnlyDictionary<string, object?> message) => TextOf(message, "content");
+
+    private static string KeyOf(IEnumerable<IReadOnlyDictionary<string, object?>> messages)
+    {
+        var bytes = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(bytes)) JsonValueConverter.Write(writer, messages.Select(message => message.ToDictionary()));
+        return Encoding.UTF8.GetString(bytes.WrittenSpan);
+    }
 
     private static bool IsBlank(object? value) => value switch
     {

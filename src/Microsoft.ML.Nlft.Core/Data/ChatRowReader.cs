@@ -116,7 +116,7 @@ internal static class ChatRowReader
             && text.ValueKind == JsonValueKind.String ? text.GetString()
             : throw new NlftException($"{place}, \"{Content}\"", "a part that is not text", "text parts alone: the model reads text",
                 "Leave the row out, or describe the part in words."));
-        return JsonSerializer.SerializeToElement(string.Concat(texts));
+        return JsonSerializer.SerializeToElement(string.Concat(texts), DataJson.Default.String);
     }
 
     private static IEnumerable<IReadOnlyDictionary<string, object?>> SystemOf(JsonFields row) =>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Data;
@@ -179,11 +180,11 @@ public static class DataFile
     /// <param name="rows">The rows.</param>
     /// <param name="columns">The keys; null: the default ones.</param>
     /// <param name="results">
-    /// Further keys of a row by its place from 0: texts, numbers, records or lists of them, null being left out; null: no further keys.
+    /// Further keys of a row by its place from 0: null ones are left out; null: no further keys.
     /// </param>
     /// <exception cref="NlftException">A row has a blank question, or a text that is not valid Unicode.</exception>
     public static void WriteJsonLines(Stream stream, IEnumerable<DataRow> rows, DataColumns? columns = null,
-        Func<int, IEnumerable<(string Name, object? Value)>>? results = null)
+        Func<int, IEnumerable<(string Name, JsonNode? Value)>>? results = null)
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(rows);

@@ -34,7 +34,7 @@ internal static class DelimitedFormat
             var place = RequireCount(path, fields, line, names);
             var row = names.Zip(fields).Where(field => field.First.Length > 0)
                 .ToDictionary(field => field.First, field => string.IsNullOrWhiteSpace(field.Second) ? null : field.Second);
-            return new JsonPlace(JsonSerializer.SerializeToElement(row), new JsonSource(place));
+            return new JsonPlace(JsonSerializer.SerializeToElement(row, DataJson.Default.DictionaryStringString), new JsonSource(place));
         };
     });
 

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Nlft.Evaluation;
 
 namespace Microsoft.ML.Nlft.Data;
@@ -17,8 +17,6 @@ internal static class JsonFormat
     // Letters beyond ASCII stay readable; the files are not HTML.
     private static readonly JsonWriterOptions s_line = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly JsonWriterOptions s_list = s_line with { Indented = true, NewLine = "\n" };
-    private static readonly JsonSerializerOptions s_values =
-        new() { Encoder = s_line.Encoder, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>Reads this library's JSON Lines.</summary>
     public static DataRow ReadLine(JsonFields row, DataColumns columns, IReadOnlyList<string> required) => new()
@@ -75,7 +73,7 @@ internal static class JsonFormat
     /// <param name="place">Names a row in messages by its number from 1.</param>
     /// <param name="results">Further keys of a row, by its index from 0; null: none.</param>
     public static void WriteJsonLines(Stream stream, IEnumerable<DataRow> rows, DataColumns columns, Func<int, string> place,
-        Func<int, IEnumerable<(string Name, object? Value)>>? results = null) => WriteLines(stream, rows, (writer, at, row) =>
+        Func<int, IEnumerable<(string Name, JsonNode? Value)>>? results = null) => WriteLines(stream, rows, (writer, at, row) =>
         {
             if (string.IsNullOrWhiteSpace(row.Question))
                 throw new NlftException($"{place(at + 1)}, \"{columns.Question}\"", "an empty text", "a text", "Fill it in or leave the row out.");
@@ -90,7 +88,7 @@ internal static class JsonFormat
             {
                 if (value is null) continue;
                 writer.WritePropertyName(name);
-                JsonSerializer.Serialize(writer, value, s_values);
+                value.WriteTo(writer);
             }
 
             void Text(string name, string? text)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 
 namespace Microsoft.ML.Nlft.Distributed;
 
@@ -22,6 +23,9 @@ internal sealed record SharedWork<T>
 
     /// <summary>The processes of the job.</summary>
     public required Communicator Communicator { get; init; }
+
+    /// <summary>The JSON of results.</summary>
+    public required JsonTypeInfo<T[]> Json { get; init; }
 
     /// <summary>The number of places, equal on every process.</summary>
     public required int Count { get; init; }
@@ -98,7 +102,7 @@ internal sealed record SharedWork<T>
                     continue;
                 }
                 if (asked.Content.Length > 0)
-                    Complete(BitConverter.ToInt32(asked.Content), JsonSerializer.Deserialize<T[]>(asked.Content.AsSpan(sizeof(int)))!, asked.From);
+                    Complete(BitConverter.ToInt32(asked.Content), JsonSerializer.Deserialize(asked.Content.AsSpan(sizeof(int)), Json)!, asked.From);
                 var next = board.Take(asked.From);
                 if (next is null) working--;
                 Communicator.Send(asked.From, AssignTag, BitConverter.GetBytes(next ?? -1));
@@ -131,7 +135,7 @@ internal sealed record SharedWork<T>
             }
             var chunk = BitConverter.ToInt32(given.Content);
             if (chunk < 0) return;
-            report = [.. given.Content, .. JsonSerializer.SerializeToUtf8Bytes(Work(board.Places(chunk), stop))];
+            report = [.. given.Content, .. JsonSerializer.SerializeToUtf8Bytes([.. Work(board.Places(chunk), stop)], Json)];
         }
     }
 
@@ -141,8 +145,8 @@ internal sealed record SharedWork<T>
         for (var begin = 0; begin < results.Length; begin += BroadcastSize)
         {
             var portion = results.AsSpan(begin, Math.Min(BroadcastSize, results.Length - begin));
-            var bytes = Communicator.Broadcast(Communicator.IsFirst ? JsonSerializer.SerializeToUtf8Bytes(portion.ToArray()) : []);
-            if (!Communicator.IsFirst) JsonSerializer.Deserialize<T[]>(bytes).CopyTo(portion);
+            var bytes = Communicator.Broadcast(Communicator.IsFirst ? JsonSerializer.SerializeToUtf8Bytes<T[]>(portion.ToArray()!, Json) : []);
+            if (!Communicator.IsFirst) JsonSerializer.Deserialize(bytes, Json).CopyTo(portion);
         }
     }
 }

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Engines;
 /// Options of AdamW (Loshchilov and Hutter, arXiv 1711.05101) with clipping by global norm, as in PyTorch's <c>AdamW</c> and
 /// <c>clip_grad_norm_</c>.
 /// </summary>
-public sealed record AdamWOptions
+public sealed record AdamWOptions : INestedOptions
 {
     /// <summary>Decay of the first moment, in [0, 1). Default 0.9.</summary>
     public double Beta1 { get; init; } = 0.9;

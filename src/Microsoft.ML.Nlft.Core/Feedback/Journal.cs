@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
 
@@ -9,15 +8,13 @@ namespace Microsoft.ML.Nlft.Feedback;
 /// Keeps the results of a long run, one per line, appended and flushed as they come, so that a killed run resumes where it stopped. The first line
 /// names the run; a line that was cut off is dropped. Without a path nothing is kept.
 /// </summary>
-/// <typeparam name="T">A result.</typeparam>
+/// <typeparam name="T">A result: <see cref="FeedbackJson"/> lists its entry.</typeparam>
 internal sealed class Journal<T> : IDisposable
 {
-    private static readonly JsonSerializerOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     private readonly Lock _lock = new();
     private readonly string? _path;
     private readonly FileStream? _file;
-    private readonly Dictionary<int, Entry> _done = [];
+    private readonly Dictionary<int, JournalEntry<T>> _done = [];
 
     /// <summary>Opens a journal, or creates one.</summary>
     /// <param name="path">The file; null: nothing is kept.</param>
@@ -88,7 +85,7 @@ internal sealed class Journal<T> : IDisposable
             var lines = new StringBuilder();
             foreach (var (index, row, result) in results)
             {
-                var entry = new Entry(index, row, result);
+                var entry = new JournalEntry<T>(index, row, result);
                 if (_done.TryAdd(index, entry)) lines.Append(LineOf(entry));
             }
             Write(lines.ToString());
@@ -114,18 +111,18 @@ internal sealed class Journal<T> : IDisposable
         {
             var text = bytes.AsSpan(kept, length);
             if (line == 1) RequireRun(text, run);
-            else if (Parse<Entry>(text) is { Row: not null, Result: not null } entry) _done.TryAdd(entry.Index, entry);
+            else if (Parse<JournalEntry<T>>(text) is { Row: not null, Result: not null } entry) _done.TryAdd(entry.Index, entry);
             else break; // the disk lost the rest: those rows are repeated
             kept += length + 1;
         }
         if (kept < bytes.Length) _file.SetLength(kept);
         _file.Position = kept;
-        if (kept == 0) Write(LineOf(new Beginning(run)));
+        if (kept == 0) Write(LineOf(new JournalBeginning(run)));
     }
 
     private void RequireRun(ReadOnlySpan<byte> line, string run)
     {
-        if (Parse<Beginning>(line)?.Run is not { } found)
+        if (Parse<JournalBeginning>(line)?.Run is not { } found)
         {
             throw new NlftException(_path!, "no journal", "the journal of an interrupted run, or no file",
                 "Name another file: this one would be overwritten.");
@@ -143,7 +140,7 @@ internal sealed class Journal<T> : IDisposable
     {
         try
         {
-            return JsonFile.Parse(line, new("journal")).Deserialize<TLine>(s_json);
+            return JsonFile.Parse(line, new("journal")).Deserialize(FeedbackJson.Readable.Of<TLine>());
         }
         catch (NlftException)
         {
@@ -151,7 +148,7 @@ internal sealed class Journal<T> : IDisposable
         }
     }
 
-    private static string LineOf<TLine>(TLine line) => JsonSerializer.Serialize(line, s_json) + "\n";
+    private static string LineOf<TLine>(TLine line) => JsonSerializer.Serialize(line, FeedbackJson.Readable.Of<TLine>()) + "\n";
 
     private void Write(string lines)
     {
@@ -165,8 +162,4 @@ internal sealed class Journal<T> : IDisposable
             throw fault; // a line that was cut off is dropped when the run resumes
         }
     }
-
-    private sealed record Beginning(string Run);
-
-    private sealed record Entry(int Index, string Row, T Result);
 }

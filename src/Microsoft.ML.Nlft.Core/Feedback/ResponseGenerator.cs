@@ -148,8 +148,9 @@ public static class ResponseGenerator
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(model.Folder.Fingerprint));
         foreach (var factor in model.CurrentAdapter()?.Factors ?? []) hash.AppendData(MemoryMarshal.AsBytes(factor.Values.AsSpan()));
-        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options.Generation with { MaximumBatchSize = 1 }));
-        hash.AppendData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(model.Prompts.Options)));
+        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(
+            options.Generation with { MaximumBatchSize = 1 }, FeedbackJson.Default.GenerationOptions));
+        hash.AppendData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(model.Prompts.Options, FeedbackJson.Default.PromptOptions)));
         var shown = options.Context == PromptContexts.Base ? "" : " with its answer";
         return $"responses, {options.SamplesPerQuestion} a question{shown}, set-up {Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
     }

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Nlft.Feedback;
 /// Computes the results of many rows on all processes of a job (<see cref="SharedWork{T}"/>), after a check that they agree on rows and settings.
 /// Process 0 keeps the journal and reports progress.
 /// </summary>
-/// <typeparam name="T">A result; it is sent as JSON.</typeparam>
+/// <typeparam name="T">A result; it is sent as JSON, and <see cref="FeedbackJson"/> lists it.</typeparam>
 internal sealed record SharedResults<T>
     where T : class
 {
@@ -57,6 +57,7 @@ internal sealed record SharedResults<T>
             return new SharedWork<T>
             {
                 Communicator = Processes,
+                Json = FeedbackJson.Default.Of<T[]>(),
                 Count = identities.Count,
                 ChunkSize = ChunkSize > 0 ? ChunkSize : SharedWork.SizeFor(identities.Count, Batch, Processes.Size),
                 Work = Work,

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Generation;
 /// The settings apply in the order of transformers: penalties, temperature, top-k, top-p, min-p. The next token is then drawn from the remaining
 /// ones in proportion to their probabilities. Of equally likely tokens the lowest id comes first. At temperature 0 only the penalties have an effect.
 /// </remarks>
-public sealed record GenerationOptions
+public sealed record GenerationOptions : INestedOptions
 {
     /// <summary>Maximum number of new tokens, 1 or more; the model's last position may end an answer earlier. Default 512.</summary>
     public int MaximumNewTokens { get; init; } = 512;

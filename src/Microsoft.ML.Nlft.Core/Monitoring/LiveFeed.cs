@@ -1,4 +1,4 @@
-using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Microsoft.ML.Nlft.Monitoring;
 
@@ -11,9 +11,9 @@ internal sealed class LiveFeed
     private TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Adds a message with a kind and a body.</summary>
-    public void Add(string kind, object message)
+    public void Add(string kind, JsonObject message)
     {
-        var text = JsonSerializer.Serialize(new Dictionary<string, object> { [kind] = message });
+        var text = new JsonObject { [kind] = message }.ToJsonString();
         Wake(() => _messages.Add(text));
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Saliency;
 using Microsoft.ML.Nlft.Training;
@@ -58,9 +59,12 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
         {
             _recorded.Clear();
             _run = run;
-            _feed.Add("run", new { model = run.Model, method = run.Method, rows = run.Rows,
-                began = _time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture),
-                options = run.Options.Select(option => new[] { option.Group, option.Name, option.Value }) });
+            _feed.Add("run", new()
+            {
+                ["model"] = run.Model, ["method"] = run.Method, ["rows"] = run.Rows,
+                ["began"] = _time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture),
+                ["options"] = new JsonArray([.. run.Options.Select(option => new JsonArray(option.Group, option.Name, option.Value))]),
+            });
         }
     }
 
@@ -68,30 +72,31 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     public void Report(TrainingProgress value)
     {
         ArgumentNullException.ThrowIfNull(value);
-        _feed.Add("step", new
+        _feed.Add("step", new()
         {
-            step = value.Step, total = value.TotalSteps, epoch = value.Epoch, loss = value.Loss, accuracy = value.TokenAccuracy,
-            salient = value.SalientShare,
-            norm = value.GradientNorm, rate = value.LearningRate, tokens = value.TokensSeen, speed = value.TokensPerSecond,
-            elapsed = value.Elapsed.TotalSeconds, left = value.Remaining.TotalSeconds,
+            ["step"] = value.Step, ["total"] = value.TotalSteps, ["epoch"] = value.Epoch, ["loss"] = value.Loss,
+            ["accuracy"] = value.TokenAccuracy, ["salient"] = value.SalientShare,
+            ["norm"] = value.GradientNorm, ["rate"] = value.LearningRate, ["tokens"] = value.TokensSeen, ["speed"] = value.TokensPerSecond,
+            ["elapsed"] = value.Elapsed.TotalSeconds, ["left"] = value.Remaining.TotalSeconds,
         });
         foreach (var report in value.Validation)
         {
-            _feed.Add("validation", new
+            _feed.Add("validation", new()
             {
-                step = report.Step, epoch = report.Epoch, loss = report.Loss, accuracy = report.Accuracy, answered = report.Answered,
-                best = report.IsBest,
-                answers = report.Samples.Select(sample => new[] { sample.Question, sample.Answer, sample.Expected, sample.Outcome.ToString() }),
+                ["step"] = report.Step, ["epoch"] = report.Epoch, ["loss"] = report.Loss, ["accuracy"] = report.Accuracy,
+                ["answered"] = report.Answered, ["best"] = report.IsBest,
+                ["answers"] = new JsonArray([.. report.Samples.Select(sample =>
+                    new JsonArray(sample.Question, sample.Answer, sample.Expected, sample.Outcome.ToString()))]),
             });
         }
         if (value.Recorded.Count == 0) return;
         lock (_lock) _recorded.AddRange(value.Recorded);
-        if (_run?.Map is not null) _feed.Add("recorded", new { epoch = value.Recorded[^1].Epoch, rows = value.Recorded[^1].Rows.Count });
+        if (_run?.Map is not null) _feed.Add("recorded", new() { ["epoch"] = value.Recorded[^1].Epoch, ["rows"] = value.Recorded[^1].Rows.Count });
     }
 
     /// <inheritdoc/>
     public void End(FineTuneResult? result) => _feed.Add("end",
-        new { how = result is null ? "failed" : result.Cancelled ? "cancelled" : "finished" });
+        new() { ["how"] = result is null ? "failed" : result.Cancelled ? "cancelled" : "finished" });
 
     /// <summary>Sends open pages the remaining messages, for a second at most, and stops listening.</summary>
     public void Dispose()

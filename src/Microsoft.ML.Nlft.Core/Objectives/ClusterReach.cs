@@ -17,7 +17,7 @@ internal sealed class ClusterReach
     private const int Steps = 100;
 
     [JsonConstructor]
-    private ClusterReach(IReadOnlyList<double> thresholds, byte[] dissimilar, byte[] similar) =>
+    public ClusterReach(IReadOnlyList<double> thresholds, byte[] dissimilar, byte[] similar) =>
         (Thresholds, Dissimilar, Similar) = (thresholds, dissimilar, similar);
 
     /// <summary>Gets the thresholds that can be tried, ascending.</summary>

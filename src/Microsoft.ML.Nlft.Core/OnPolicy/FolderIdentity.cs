@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.OnPolicy;
@@ -6,7 +7,9 @@ namespace Microsoft.ML.Nlft.OnPolicy;
 internal static class FolderIdentity
 {
     /// <summary>Returns model, engine, every option, and what the kind of run adds.</summary>
-    public static SortedDictionary<string, string> Of(LocalModel model, object options, params IEnumerable<(string Name, string Value)> others)
+    public static SortedDictionary<string, string> Of<[DynamicallyAccessedMembers(OptionValues.Kept)] T>(
+        LocalModel model, T options, params IEnumerable<(string Name, string Value)> others)
+        where T : class
     {
         var values = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {

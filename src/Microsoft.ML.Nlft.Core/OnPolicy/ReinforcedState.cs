@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Training;
@@ -6,7 +7,7 @@ using Microsoft.ML.Nlft.Training;
 namespace Microsoft.ML.Nlft.OnPolicy;
 
 /// <summary>The state of a run between two batches: the model, its optimizer, its reference, the value head and the best weights so far.</summary>
-internal sealed class ReinforcedState
+internal sealed partial class ReinforcedState
 {
     private const string FileName = "reinforced.safetensors", Key = "nlft.reinforced", Hash = "sha256", Head = "value_head",
         UseAnother = "Name another folder to begin anew.";
@@ -29,7 +30,7 @@ internal sealed class ReinforcedState
     /// <summary>Writes the state whole.</summary>
     public void Save(string folder, IReadOnlyDictionary<string, string> identity, ICausalLanguageModel model)
     {
-        var document = JsonSerializer.Serialize(new Document(identity, BestRight, Reports));
+        var document = JsonSerializer.Serialize(new Document(identity, BestRight, Reports), ReinforcedJson.Default.Document);
         List<TensorData> tensors =
         [
             .. StateTensors.Named("weights/", model.Export(ModelState.Weights)),
@@ -50,8 +51,9 @@ internal sealed class ReinforcedState
         var tensors = file.Entries.Select(entry => file.Tensor(entry.Name)).ToList();
         if (!file.Metadata.TryGetValue(Key, out var text) || !file.Metadata.TryGetValue(Hash, out var hash) || Checkpoint.Hash(text, tensors) != hash)
             throw new NlftException(path, "other contents", "those that such a run wrote", $"The file is damaged. {UseAnother}");
-        var document = Read(path, () => JsonSerializer.Deserialize<Document>(text) is { Run: not null, Reports: not null } found ? found
-            : throw new JsonException("null"));
+        var document = Read(path, () =>
+            JsonSerializer.Deserialize(text, ReinforcedJson.Default.Document) is { Run: not null, Reports: not null } found ? found
+                : throw new JsonException("null"));
         FolderIdentity.Require(folder, document.Run, identity);
         IReadOnlyList<NamedTensor> Under(string prefix) => Read(path, () => StateTensors.Read(prefix, tensors));
         model.Import(ModelState.Weights, Under("weights/"));
@@ -78,4 +80,8 @@ internal sealed class ReinforcedState
     }
 
     private sealed record Document(IReadOnlyDictionary<string, string> Run, int? BestRight, IReadOnlyList<ReinforcedProgress> Reports);
+
+    [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
+    [JsonSerializable(typeof(Document))]
+    private sealed partial class ReinforcedJson : JsonSerializerContext;
 }

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Training;
@@ -10,10 +12,8 @@ namespace Microsoft.ML.Nlft.OnPolicy;
 /// The files of a run in rounds: run.json says what the run depends on; round-0001 and so on hold the journals of drawing and judging, then the
 /// judged responses, then the checkpoints of the training, and last round.json, which says that the round has ended. Every file is written whole.
 /// </summary>
-internal sealed class RoundFolder(string folder)
+internal sealed partial class RoundFolder(string folder)
 {
-    private static readonly JsonSerializerOptions s_json = new() { WriteIndented = true };
-
     /// <summary>The journal of the responses of a round.</summary>
     public string Responses(int round) => In(round, "responses.partial");
 
@@ -38,17 +38,17 @@ internal sealed class RoundFolder(string folder)
         var path = Path.Combine(folder, "run.json");
         if (!File.Exists(path))
         {
-            if (writes) Write(path, identity);
+            if (writes) Write(path, identity, RoundJson.Default.IReadOnlyDictionaryStringString);
             return;
         }
-        FolderIdentity.Require(folder, Read<Dictionary<string, string>>(path), identity);
+        FolderIdentity.Require(folder, Read(path, RoundJson.Default.IReadOnlyDictionaryStringString), identity);
     }
 
     /// <summary>The reports of the rounds that have ended, in order.</summary>
     public IReadOnlyList<OnPolicyRound> Finished()
     {
         var reports = new List<OnPolicyRound>();
-        while (File.Exists(Report(reports.Count + 1))) reports.Add(Read<OnPolicyRound>(Report(reports.Count + 1)));
+        while (File.Exists(Report(reports.Count + 1))) reports.Add(Read(Report(reports.Count + 1), RoundJson.Default.OnPolicyRound));
         return reports;
     }
 
@@ -71,7 +71,7 @@ internal sealed class RoundFolder(string folder)
     /// <summary>Writes that the last round has ended; the checkpoints before the last one that trained go.</summary>
     public void End(IReadOnlyList<OnPolicyRound> rounds)
     {
-        Write(Report(rounds.Count), rounds[^1]);
+        Write(Report(rounds.Count), rounds[^1], RoundJson.Default.OnPolicyRound);
         foreach (var old in rounds.Where(round => round.Steps > 0).SkipLast(1))
             WriteFault.Ignore(() => WriteFault.DeleteFolder(Checkpoints(old.Round)));
     }
@@ -86,18 +86,24 @@ internal sealed class RoundFolder(string folder)
         return found.Checkpoint;
     }
 
-    private static void Write<T>(string path, T value) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, value, s_json));
+    private static void Write<T>(string path, T value, JsonTypeInfo<T> type) =>
+        AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, value, type));
 
-    private static T Read<T>(string path)
+    private static T Read<T>(string path, JsonTypeInfo<T> type)
     {
         try
         {
             using var file = InputFile.Open(path, "what a run in rounds wrote");
-            return JsonSerializer.Deserialize<T>(file) ?? throw new JsonException("null");
+            return JsonSerializer.Deserialize(file, type) ?? throw new JsonException("null");
         }
         catch (Exception e) when (e is JsonException or NotSupportedException)
         {
             throw new NlftException(path, $"something else ({e.Message})", "what a run in rounds wrote", "Name another folder to begin anew.", e);
         }
     }
+
+    [JsonSourceGenerationOptions(WriteIndented = true, GenerationMode = JsonSourceGenerationMode.Metadata)]
+    [JsonSerializable(typeof(IReadOnlyDictionary<string, string>))]
+    [JsonSerializable(typeof(OnPolicyRound))]
+    private sealed partial class RoundJson : JsonSerializerContext;
 }

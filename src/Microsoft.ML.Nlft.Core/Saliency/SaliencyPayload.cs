@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.IO.Compression;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
 
@@ -31,30 +33,30 @@ internal static class SaliencyPayload
         var ids = map.Rows.SelectMany(row => row.Texts).Select(text => idOf[text]).ToArray();
         var single = Seen(map).All(seen => IsSingle(seen.Base) && IsSingle(seen.Judge) && IsSingle(seen.Standard));
         var likely = Seen(map).All(seen => seen.Likely is not null) ? Seen(map).First().Likely!.Values.First().PerPosition : 0;
-        var header = JsonSerializer.SerializeToUtf8Bytes(new
+        var header = Encoding.UTF8.GetBytes(new JsonObject
         {
-            model = map.Model,
-            options = OptionValues(map.Options),
-            defaults = OptionValues(new NaturalLanguageObjectiveOptions()),
-            thresholds = map.Rows[0].Epochs[0].Reach?.Thresholds ?? [],
-            supervised = map.IsSupervised,
-            epochs = map.Epochs,
-            date = map.Date?.ToString("O", CultureInfo.InvariantCulture),
-            likely,
-            single,
-            texts,
-            rows = map.Rows.Select(row => new
+            ["model"] = map.Model,
+            ["options"] = OptionValues(map.Options),
+            ["defaults"] = OptionValues(new NaturalLanguageObjectiveOptions()),
+            ["thresholds"] = new JsonArray([.. (map.Rows[0].Epochs[0].Reach?.Thresholds ?? []).Select(value => (JsonNode)value)]),
+            ["supervised"] = map.IsSupervised,
+            ["epochs"] = new JsonArray([.. map.Epochs.Select(epoch => (JsonNode)epoch)]),
+            ["date"] = map.Date?.ToString("O", CultureInfo.InvariantCulture),
+            ["likely"] = likely,
+            ["single"] = single,
+            ["texts"] = new JsonArray([.. texts.Select(text => (JsonNode)text)]),
+            ["rows"] = new JsonArray([.. map.Rows.Select(row => new JsonObject
             {
-                source = row.Example.Source,
-                correct = row.Example.Polarity == Polarity.Correct,
-                tokens = row.Texts.Count,
-                question = row.Example.Question,
-                judgment = row.Example.Judgment ?? "",
-                answer = row.Example.Answer,
-                instruction = row.Example.Instruction ?? "",
-                carries = map.IsSupervised ? string.Concat(row.Epochs[0].Saliency.Select(token => token.Coefficient > 0 ? '1' : '0')) : "",
-            }),
-        }, s_json);
+                ["source"] = row.Example.Source,
+                ["correct"] = row.Example.Polarity == Polarity.Correct,
+                ["tokens"] = row.Texts.Count,
+                ["question"] = row.Example.Question,
+                ["judgment"] = row.Example.Judgment ?? "",
+                ["answer"] = row.Example.Answer,
+                ["instruction"] = row.Example.Instruction ?? "",
+                ["carries"] = map.IsSupervised ? string.Concat(row.Epochs[0].Saliency.Select(token => token.Coefficient > 0 ? '1' : '0')) : "",
+            })]),
+        }.ToJsonString(s_json));
 
         var buffer = new MemoryStream();
         using (var writer = new BinaryWriter(new GZipStream(buffer, CompressionLevel.Optimal)))
@@ -113,10 +115,13 @@ internal static class SaliencyPayload
     private static bool IsSingle(double[] values) => Array.TrueForAll(values, value => (float)value == value);
 
     /// <summary>Returns the options by their C# names, enums by name.</summary>
-    private static Dictionary<string, object> OptionValues(NaturalLanguageObjectiveOptions options) =>
-        typeof(NaturalLanguageObjectiveOptions).GetProperties().ToDictionary(property => property.Name, property => property.GetValue(options) switch
-        {
-            Enum name => name.ToString(),
-            var value => value!,
-        });
+    private static JsonObject OptionValues(NaturalLanguageObjectiveOptions options) =>
+        new(typeof(NaturalLanguageObjectiveOptions).GetProperties().Select(property => KeyValuePair.Create(property.Name,
+            property.GetValue(options) switch
+            {
+                bool flag => (JsonNode)flag,
+                int number => number,
+                double number => number,
+                var name => name!.ToString(),
+            })));
 }

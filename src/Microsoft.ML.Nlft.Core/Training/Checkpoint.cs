@@ -3,6 +3,8 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Saliency;
@@ -13,7 +15,7 @@ namespace Microsoft.ML.Nlft.Training;
 /// The state of a run after a step, as one safetensors file: trained weights, optimizer, cached contexts, metrics and the best weights of
 /// validation as tensors, position and identity as JSON under <c>__metadata__</c>, and a SHA-256 of all of it. The file is written atomically.
 /// </summary>
-internal sealed class Checkpoint
+internal sealed partial class Checkpoint
 {
     internal const string StateKey = "nlft.checkpoint", HashKey = "sha256";
     private const string Kind = "a checkpoint of this library", Extension = ".safetensors";
@@ -22,10 +24,12 @@ internal sealed class Checkpoint
     private const string UseAnother = "Use another checkpoint, or start anew without ResumeFrom.";
     private const int CurrentFormat = 1, Numbers = 12;
 
-    private static readonly JsonSerializerOptions Json = new()
+    private static readonly JsonSerializerOptions s_json = new()
     {
-        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         MaxDepth = 32,
+        TypeInfoResolver = CheckpointJson.Default.WithAddedModifier(
+            JsonDefaults.Of(() => new ValidationReport { Step = 0, Epoch = 0, Loss = 0 })),
     };
 
     /// <summary>The identity of the run.</summary>
@@ -58,14 +62,14 @@ internal sealed class Checkpoint
     public void Save(string path)
     {
         var state = JsonSerializer.Serialize(new Document(CurrentFormat, State.Epoch, State.RowsDone, State.Step, State.Skipped,
-            State.TokensTrained, TokensScored, State.Steps.Count, Run), Json);
+            State.TokensTrained, TokensScored, State.Steps.Count, Run), Of<Document>());
         var recorded = JsonSerializer.SerializeToUtf8Bytes(new Recordings(State.Steps.Index().Where(pair => pair.Item.Recorded.Count > 0)
             .ToDictionary(pair => pair.Index, pair => pair.Item.Recorded), State.Pending)
         {
             Validation = State.Steps.Index().Where(pair => pair.Item.Validation.Count > 0)
                 .ToDictionary(pair => pair.Index, pair => pair.Item.Validation),
             PendingValidation = [.. State.Evaluations.Skip(State.EvaluationsReported)],
-        }, Json);
+        }, Of<Recordings>());
         var tensors = StateTensors.Named(Weights, ModelWeights).Concat(StateTensors.Named(Optimizer, OptimizerState))
             .Concat(StateTensors.Named(Contexts, KeptContexts)).Concat(StateTensors.Named(Best, State.BestWeights))
             .Append(new TensorData(Metrics, TensorType.F64, [State.Steps.Count, Numbers],
@@ -170,7 +174,9 @@ internal sealed class Checkpoint
     }
 
     private static T Parse<T>(string place, ReadOnlySpan<byte> json)
-        where T : class => JsonFile.Parse(json, new(place, Kind) { FileRemedy = UseAnother }).Deserialize<T>(Json);
+        where T : class => JsonFile.Parse(json, new(place, Kind) { FileRemedy = UseAnother }).Deserialize(Of<T>());
+
+    private static JsonTypeInfo<T> Of<T>() => (JsonTypeInfo<T>)s_json.GetTypeInfo(typeof(T));
 
     /// <summary>Hashes state, names, types, shapes and bytes, with tensors sorted by name, so that the order in the file does not matter.</summary>
     internal static string Hash(string state, IEnumerable<TensorData> tensors)
@@ -219,4 +225,9 @@ internal sealed class Checkpoint
 
         public IReadOnlyList<ValidationReport>? PendingValidation { get; init; }
     }
+
+    [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
+    [JsonSerializable(typeof(Document))]
+    [JsonSerializable(typeof(Recordings))]
+    private sealed partial class CheckpointJson : JsonSerializerContext;
 }

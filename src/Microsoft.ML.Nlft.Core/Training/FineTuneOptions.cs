@@ -16,7 +16,7 @@ public enum LossReduction
 }
 
 /// <summary>Options of training; the defaults are those of the published runs (docs/method.md, section 5).</summary>
-public sealed record FineTuneOptions
+public sealed record FineTuneOptions : INestedOptions
 {
     /// <summary>Passes over the rows, 1 or more. Default 10.</summary>
     public int Epochs { get; init; } = 10;

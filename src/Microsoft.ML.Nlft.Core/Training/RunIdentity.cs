@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
@@ -33,7 +34,8 @@ internal sealed record RunIdentity(string BaseModel, string? Engine, IReadOnlyDi
             ["Trainable"] = model.Trainable.ToString(),
             ["Objective"] = objective.Name,
         };
-        void Add(string prefix, object? record)
+        void Add<[DynamicallyAccessedMembers(OptionValues.Kept)] T>(string prefix, T? record)
+            where T : class
         {
             foreach (var (name, value) in OptionValues.Of(record, text => $"\"{text}\""))
                 if (!NotCompared.Contains(name)) values[prefix + name] = value;

@@ -158,7 +158,7 @@ public sealed class TrainingRun
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default, ITrainingMonitor? monitor = null) => _train(() =>
     {
         var team = new TrainingTeam(_group);
-        var observer = team.Rank == 0 ? new MonitorObserver(progress, monitor) : new MonitorObserver(null, null); // one process reports
+        var observer = new MonitorObserver(progress, monitor, reports: team.Rank == 0);
         return team.ReportFailures(() =>
             observer.Follow(Description, team, () =>
             {

@@ -110,11 +110,11 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
             ["steps done"] = $"{step}",
             ["weights to begin with"] = HashOf(model)[..12],
         }, run.Rows);
-        var bytes = JsonSerializer.SerializeToUtf8Bytes(here);
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(here, TrainingJson.Default.RunIdentity);
         var hash = SHA256.HashData(bytes);
         if (group.Exchange(hash).All(other => other.AsSpan().SequenceEqual(hash))) return;
 
-        var all = group.Exchange(bytes).Select(other => JsonSerializer.Deserialize<RunIdentity>(other)!).ToList();
+        var all = group.Exchange(bytes).Select(other => JsonSerializer.Deserialize(other, TrainingJson.Default.RunIdentity)!).ToList();
         var others = Enumerable.Range(1, Size - 1)
             .Select(rank => (Name: Name(rank),
                 Differences: string.Join("; ", all[0].DifferencesFrom(all[rank], anyEngine: false, "there", "on rank 0"))))
@@ -173,13 +173,14 @@ internal sealed class TrainingTeam(ITrainingGroup? group)
     }
 
     /// <summary>Serializes an exception for the other processes.</summary>
-    private sealed record Refusal(string Subject, string Found, string Expected, string Remedy, bool NotFinite)
+    internal sealed record Refusal(string Subject, string Found, string Expected, string Remedy, bool NotFinite)
     {
         public static byte[] Write(NlftException e, string place) =>
-            JsonSerializer.SerializeToUtf8Bytes(new Refusal(e.Subject + place, e.Found, e.Expected, e.Remedy, e.NotFinite));
+            JsonSerializer.SerializeToUtf8Bytes(
+                new Refusal(e.Subject + place, e.Found, e.Expected, e.Remedy, e.NotFinite), TrainingJson.Default.Refusal);
 
         public static NlftException Read(byte[] bytes) =>
-            JsonSerializer.Deserialize<Refusal>(bytes)! is var (subject, found, expected, remedy, notFinite)
+            JsonSerializer.Deserialize(bytes, TrainingJson.Default.Refusal)! is var (subject, found, expected, remedy, notFinite)
             ? new NlftException(subject, found, expected, remedy) { NotFinite = notFinite } : null!;
     }
 }

@@ -43,9 +43,9 @@ internal sealed class ValidationAnswers
             _generator.Generate(Array.ConvertAll(batches[batch], row => _prompts[row]), _generation, token)).Select(answer => answer.Text).ToArray(),
             cancellationToken);
         var texts = new string[_rows.Length];
-        foreach (var (share, bytes) in shares.Zip(team.Exchange(JsonSerializer.SerializeToUtf8Bytes(mine))))
+        foreach (var (share, bytes) in shares.Zip(team.Exchange(JsonSerializer.SerializeToUtf8Bytes(mine, TrainingJson.Default.StringArray))))
         {
-            var answers = JsonSerializer.Deserialize<string[]>(bytes)!;
+            var answers = JsonSerializer.Deserialize(bytes, TrainingJson.Default.StringArray)!;
             foreach (var (row, answer) in share.SelectMany(batch => batches[batch]).Zip(answers)) texts[row] = answer;
         }
         return [.. _rows.Zip(texts, (row, text) =>

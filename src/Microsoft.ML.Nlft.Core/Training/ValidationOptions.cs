@@ -17,7 +17,7 @@ public enum ValidationMeasure
 /// Options of validation: which rows are held out, how often and how they are evaluated, which weights the run returns, and when it stops early. They
 /// have an effect only when there are held-out rows: given to the run, or taken from its rows by <see cref="Share"/>.
 /// </summary>
-public sealed record ValidationOptions
+public sealed record ValidationOptions : INestedOptions
 {
     /// <summary>
     /// Share of the questions to hold out, from 0 to below 1, drawn with the run's seed. All rows of a question are held out or none; white space and

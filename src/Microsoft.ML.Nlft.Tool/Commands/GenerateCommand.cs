@@ -77,7 +77,7 @@ internal sealed class GenerateCommand : ToolCommand
         RowWriter.WriteTo(Console, output, answered, options, journal, at =>
         [
             (nameof(GeneratedText.FinishReason), responses[at].Generated.FinishReason.ToString()),
-            (nameof(GeneratedText.Tokens), TokenLine.Of(responses[at].Generated, model.Tokenizer)),
+            (nameof(GeneratedText.Tokens), TokenLine.JsonOf(responses[at].Generated, model.Tokenizer)),
         ]);
         var cut = responses.Count(response => response.Generated.FinishReason == FinishReason.Length);
         Console.Error.WriteLine($"{responses.Count} answers, {cut} of them cut at the limit of {options.Generation.MaximumNewTokens} tokens.");

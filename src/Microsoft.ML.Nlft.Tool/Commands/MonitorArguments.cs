@@ -5,7 +5,7 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>Defines --live, --tensorboard, --map and --map-rows: the monitors of a run other than the console.</summary>
+/// <summary>Defines --live, --tensorboard, --mlflow, --experiment, --map and --map-rows: the monitors of a run other than the console.</summary>
 internal sealed class MonitorArguments
 {
     private const int DefaultMapRows = 8;
@@ -19,6 +19,23 @@ internal sealed class MonitorArguments
     {
         Description = "Folder for TensorBoard event files.",
         HelpName = "FOLDER",
+    };
+    private readonly Option<Uri> _mlflow = new("--mlflow")
+    {
+        Description = "Address of an MLflow tracking server that records the run, for example http://localhost:5000. MLFLOW_TRACKING_TOKEN, or "
+            + "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, are sent to it.",
+        HelpName = "URL",
+        CustomParser = result =>
+        {
+            if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https") return address;
+            result.AddError($"--mlflow: found \"{result.Tokens[0].Value}\"; expected an address that begins with http:// or https://.");
+            return null;
+        },
+    };
+    private readonly Option<string> _experiment = new("--experiment")
+    {
+        Description = "Experiment of --mlflow; created when missing. Default \"Default\".",
+        HelpName = "NAME",
     };
     private readonly Option<string> _map = new("--map")
     {
@@ -41,7 +58,7 @@ internal sealed class MonitorArguments
             if (result.Tokens is [var token] && int.TryParse(token.Value, out var rows) && rows < 1)
                 result.AddError($"--map-rows: found \"{token.Value}\"; expected 1 or more.");
         });
-        foreach (var option in (Option[])[_live, _tensorBoard, _map, _mapRows]) command.Add(option);
+        foreach (var option in (Option[])[_live, _tensorBoard, _mlflow, _experiment, _map, _mapRows]) command.Add(option);
     }
 
     /// <summary>Returns the options of the run with the rows to record.</summary>
@@ -66,16 +83,24 @@ internal sealed class MonitorArguments
         if (live is not null) _console.Error.WriteLine($"Follow the run at {live.Address}");
         var board = parsed.GetValue(_tensorBoard) is { } folder ? new TensorBoardWriter(_console.PathOf(folder), _console.Time) : null;
         var map = parsed.GetValue(_map) is { } file ? new SaliencyMapFile(_console.PathOf(file)) : null;
-        return new Monitors(new TrainingMonitors([.. new ITrainingMonitor?[] { console, live, board, map }.OfType<ITrainingMonitor>()]), live, board);
+        var mlflow = parsed.GetValue(_mlflow) is not { } server ? null : new MlflowMonitor(server, new()
+        {
+            Experiment = parsed.GetValue(_experiment) ?? new MlflowOptions().Experiment,
+            Warn = _console.Error.WriteLine,
+            TimeProvider = _console.Time,
+        });
+        ITrainingMonitor?[] all = [console, live, board, mlflow, map];
+        return new Monitors(new TrainingMonitors([.. all.OfType<ITrainingMonitor>()]), live, board, mlflow);
     }
 
     /// <summary>Holds the monitors of one run; dispose it after the run.</summary>
-    internal sealed record Monitors(TrainingMonitors All, LivePage? Live, TensorBoardWriter? Board) : IDisposable
+    internal sealed record Monitors(TrainingMonitors All, LivePage? Live, TensorBoardWriter? Board, MlflowMonitor? Mlflow) : IDisposable
     {
         public void Dispose()
         {
             Live?.Dispose();
             Board?.Dispose();
+            Mlflow?.Dispose();
         }
     }
 }

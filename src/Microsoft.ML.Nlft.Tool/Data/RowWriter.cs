@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Tool.Options;
@@ -16,7 +17,7 @@ internal static class RowWriter
     /// <param name="journal">The journal of the run, deleted once the file is written; null: none.</param>
     /// <param name="results">Further keys of a row, by its index from 0; null: none.</param>
     public static void WriteTo(ToolConsole console, string? path, IReadOnlyList<DataRow> rows, ToolOptions options, string? journal = null,
-        Func<int, IEnumerable<(string Name, object? Value)>>? results = null)
+        Func<int, IEnumerable<(string Name, JsonNode? Value)>>? results = null)
     {
         void WriteRows(Stream stream) => DataFile.WriteJsonLines(stream, rows, options.Columns, results);
         if (path is null)

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.Tokenization;
 
@@ -21,6 +23,10 @@ internal sealed record TokenLine(string Text, double? LogProbability, IReadOnlyL
             answer.TopLogProbabilities?[i].Select(other => new TokenLine(Text(other.Token), other.LogProbability, null)).ToArray()))];
     }
 
+    /// <summary>Returns the tokens of an answer as JSON, without what is null; null when none were requested.</summary>
+    public static JsonNode? JsonOf(GeneratedText answer, HuggingFaceTokenizer tokenizer) =>
+        Of(answer, tokenizer) is { } lines ? JsonSerializer.SerializeToNode(lines, s_line) : null;
+
     /// <summary>Formats the line for people: the token, its ln p, then the others.</summary>
     public override string ToString() => $"{One(this),-24}{(Top is null ? "" : string.Join("  ", Top.Select(One)))}".TrimEnd();
 
@@ -29,6 +35,8 @@ internal sealed record TokenLine(string Text, double? LogProbability, IReadOnlyL
         : Quoted(token.Text);
 
     private static string Quoted(string text) => JsonSerializer.Serialize(text, s_text);
+
+    private static readonly JsonSerializerOptions s_line = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     private static readonly JsonSerializerOptions s_text = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 }

@@ -203,7 +203,7 @@ public sealed class ModelCardTests
         Assert.AreEqual("none", Value("TargetPattern"));
         Assert.AreEqual("\"{question}\\u000A\\u000AJudgment: {judgment}\"",
             ModelCardOption.Of("Prompts", new PromptOptions()).Single(option => option.Name == "JudgeUser").Value);
-        Assert.IsEmpty(ModelCardOption.Of("LoRA", null));
+        Assert.IsEmpty(ModelCardOption.Of("LoRA", (LoraConfiguration?)null));
 
         string Value(string name) => options.Single(option => option.Name == name).Value;
     }

@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Distributed;
+using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tests.Distributed;
 
@@ -59,6 +60,7 @@ public sealed class ChunkBoardTests
         var work = new SharedWork<string>
         {
             Communicator = Communicator.Single,
+            Json = TrainingJson.Default.StringArray,
             Count = 10,
             ChunkSize = 4,
             Known = place => place % 2 == 0 ? $"known {place}" : null,
@@ -77,8 +79,8 @@ public sealed class ChunkBoardTests
     [TestMethod]
     public void Run_WorkFails_ThrowsItsException()
     {
-        var work = new SharedWork<string> { Communicator = Communicator.Single, Count = 3, ChunkSize = 1, Work = (places, _) =>
-            places[0] == 1 ? throw new InvalidDataException("place 1") : ["made"] };
+        var work = new SharedWork<string> { Communicator = Communicator.Single, Json = TrainingJson.Default.StringArray, Count = 3, ChunkSize = 1,
+            Work = (places, _) => places[0] == 1 ? throw new InvalidDataException("place 1") : ["made"] };
         Assert.AreEqual("place 1", Assert.ThrowsExactly<InvalidDataException>(() =>
             SharedWork.RunOnAll(Communicator.Single, () => work.Run(CancellationToken.None), CancellationToken.None)).Message);
         using var cancelled = new CancellationTokenSource();

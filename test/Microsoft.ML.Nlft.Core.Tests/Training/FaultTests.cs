@@ -58,7 +58,7 @@ public sealed class FaultTests
     {
         if (!File.Exists("/dev/full")) Assert.Inconclusive("There is no /dev/full here.");
         Assert.AreEqual("/dev/full: found a device; expected a regular file, or none yet. Name another place. What was there before is unchanged.",
-            _run.Folder.Refusal(() => new Microsoft.ML.Nlft.Feedback.Journal<string>("/dev/full", "run")));
+            _run.Folder.Refusal(() => new Microsoft.ML.Nlft.Feedback.Journal<Microsoft.ML.Nlft.Feedback.Verdict>("/dev/full", "run")));
     }
 
     private static void Full(Stream stream)

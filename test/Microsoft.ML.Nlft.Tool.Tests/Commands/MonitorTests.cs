@@ -23,5 +23,10 @@ public sealed class MonitorTests
         Assert.Contains("--map sft.html: found the objective SFT; expected --method nlft", tool.Error);
         Assert.AreEqual(ExitCode.Usage, tool.Run("train --model MODEL --data rows.csv --output out --map map.html --map-rows 0"));
         Assert.Contains("--map-rows: found \"0\"; expected 1 or more.", tool.Error);
+        Assert.AreEqual(ExitCode.Usage, tool.Run("train --model MODEL --data rows.csv --output out --mlflow localhost"));
+        Assert.Contains("--mlflow: found \"localhost\"; expected an address that begins with http:// or https://.", tool.Error);
+        // Nobody listens on port 1: the run ends well, and says once that it is not recorded.
+        tool.Succeed("train --model MODEL --data rows.csv --output recorded --epochs 1 --mlflow http://127.0.0.1:1 --experiment one");
+        Assert.HasCount(2, tool.Error.Split("MLflow at http://127.0.0.1:1: found "));
     }
 }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 
 namespace Microsoft.ML.Nlft.Common;
 
@@ -182,12 +183,12 @@ internal readonly struct JsonPlace
 
     /// <summary>Deserializes the value.</summary>
     /// <exception cref="NlftException">The value does not fit the type; the message names the path.</exception>
-    public T Deserialize<T>(JsonSerializerOptions options)
+    public T Deserialize<T>(JsonTypeInfo<T> type)
         where T : class
     {
         try
         {
-            return Value.Deserialize<T>(options) ?? throw Refuse(Source.Expected, Source.FileRemedy);
+            return Value.Deserialize(type) ?? throw Refuse(Source.Expected, Source.FileRemedy);
         }
         catch (JsonException e)
         {

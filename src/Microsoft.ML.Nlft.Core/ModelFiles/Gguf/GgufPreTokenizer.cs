@@ -97,7 +97,7 @@ internal sealed record GgufPreTokenizer
     /// <summary>Returns the steps as pre_tokenizer of tokenizer.json.</summary>
     public JsonObject ToJson()
     {
-        var steps = new JsonArray();
+        List<JsonNode> steps = [];
         if (SplitsDigits) steps.Add(new JsonObject { ["type"] = "Digits", ["individual_digits"] = true });
         var ofGpt2 = Patterns[^1] == Gpt2; // which ByteLevel splits by itself
         foreach (var pattern in ofGpt2 ? Patterns[..^1] : Patterns)
@@ -108,6 +108,6 @@ internal sealed record GgufPreTokenizer
             });
         }
         steps.Add(new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = ofGpt2 });
-        return new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = steps };
+        return new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = new JsonArray([.. steps]) };
     }
 }

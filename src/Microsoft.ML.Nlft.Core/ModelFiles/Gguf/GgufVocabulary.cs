@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -67,7 +68,7 @@ internal sealed class GgufVocabulary
             if (vocabulary.TokenId(key) is { } id) config[role] = vocabulary._tokens[id];
         }
         if (Templates(metadata) is { } template) config["chat_template"] = template;
-        return JsonSerializer.SerializeToUtf8Bytes(config);
+        return Encoding.UTF8.GetBytes(config.ToJsonString());
     }
 
     private static JsonNode? Templates(GgufMetadata metadata)
@@ -83,7 +84,7 @@ internal sealed class GgufVocabulary
         }
         return all;
 
-        static JsonObject Named(string name, string template) => new() { ["name"] = name, ["template"] = template };
+        static JsonNode Named(string name, string template) => new JsonObject { ["name"] = name, ["template"] = template };
     }
 
     private byte[] ByteLevel()
@@ -109,7 +110,7 @@ internal sealed class GgufVocabulary
     {
         var prefixes = _metadata.Flag(Prefix + "add_space_prefix") ?? true;
         var replace = Replace(" ", Space);
-        var decoders = new JsonArray(Replace(Space, " "), new JsonObject { ["type"] = "ByteFallback" }, new JsonObject { ["type"] = "Fuse" });
+        List<JsonNode> decoders = [Replace(Space, " "), new JsonObject { ["type"] = "ByteFallback" }, new JsonObject { ["type"] = "Fuse" }];
         if (prefixes) decoders.Add(new JsonObject { ["type"] = "Strip", ["content"] = " ", ["start"] = 1, ["stop"] = 0 });
         return Write(
             normalizer: prefixes ? new JsonObject
@@ -117,7 +118,7 @@ internal sealed class GgufVocabulary
                 ["type"] = "Sequence", ["normalizers"] = new JsonArray(new JsonObject { ["type"] = "Prepend", ["prepend"] = Space }, replace),
             } : replace,
             preTokenizer: null,
-            decoder: new JsonObject { ["type"] = "Sequence", ["decoders"] = decoders },
+            decoder: new JsonObject { ["type"] = "Sequence", ["decoders"] = new JsonArray([.. decoders]) },
             addsBeginning: true,
             model: writer =>
             {
@@ -251,11 +252,14 @@ internal sealed class GgufVocabulary
     {
         var (first, last) = (Added("bos", addsBeginning), Added("eos", false));
         if (first is null && last is null) return null;
-        var (single, known) = (new JsonArray(), new JsonObject());
+        var (single, known) = (new List<JsonNode>(), new JsonObject());
         if (first is { } beginning) single.Add(Special(beginning));
         single.Add(new JsonObject { ["Sequence"] = new JsonObject { ["id"] = "A", ["type_id"] = 0 } });
         if (last is { } end) single.Add(Special(end));
-        return new JsonObject { ["type"] = "TemplateProcessing", ["single"] = single, ["pair"] = new JsonArray(), ["special_tokens"] = known };
+        return new JsonObject
+        {
+            ["type"] = "TemplateProcessing", ["single"] = new JsonArray([.. single]), ["pair"] = new JsonArray(), ["special_tokens"] = known,
+        };
 
         int? Added(string role, bool otherwise) => _metadata.Flag($"{Prefix}add_{role}_token") ?? otherwise ? TokenId(role) : null;
 

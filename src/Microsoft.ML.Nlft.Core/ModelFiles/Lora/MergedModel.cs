@@ -168,9 +168,17 @@ internal sealed class MergedModel
             using var written = SafetensorsFile.Open(Path.Combine(folder, shard));
             foreach (var entry in written.Entries) (map[entry.Name], size) = (shard, size + entry.End - entry.Begin);
         }
-        var index = new { metadata = new { total_size = size }, weight_map = map };
-        AtomicFile.Write(Path.Combine(folder, ModelWeights.IndexFile), stream => JsonSerializer.Serialize(stream, index, s_indented));
+        AtomicFile.Write(Path.Combine(folder, ModelWeights.IndexFile), stream =>
+        {
+            using var writer = new Utf8JsonWriter(stream, new() { Indented = true });
+            writer.WriteStartObject();
+            writer.WriteStartObject("metadata");
+            writer.WriteNumber("total_size", size);
+            writer.WriteEndObject();
+            writer.WriteStartObject("weight_map");
+            foreach (var (name, shard) in map) writer.WriteString(name, shard);
+            writer.WriteEndObject();
+            writer.WriteEndObject();
+        });
     }
-
-    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
 }

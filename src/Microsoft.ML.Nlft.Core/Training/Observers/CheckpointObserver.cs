@@ -114,6 +114,7 @@ internal sealed class CheckpointObserver : ITrainingObserver, IDisposable
         try
         {
             checkpoint.Save(path);
+            TrainingTelemetry.Checkpoint(state.Step);
         }
         catch (NlftException e) when (Last is not null)
         {
