@@ -81,6 +81,7 @@ public sealed partial class RunningServer : IAsyncDisposable
         using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = Body(json) };
         using var response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         Assert.AreEqual("text/event-stream", response.EnsureSuccessStatusCode().Content.Headers.ContentType?.MediaType);
+        Assert.AreEqual("no", response.Headers.GetValues("X-Accel-Buffering").Single());
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         while (await reader.ReadLineAsync() is { } line)
         {

@@ -91,7 +91,7 @@ public sealed class ServerTests
     }
 
     [TestMethod]
-    [Timeout(60_000, CooperativeCancellation = true)]
+    [Timeout(300_000, CooperativeCancellation = true)]
     public async Task Post_BeyondMaximumAnswers_IsToldToTryAgain()
     {
         await using var server = await RunningServer.StartAsync("--maximum-answers 2");
@@ -116,10 +116,10 @@ public sealed class ServerTests
     }
 
     [TestMethod]
-    [Timeout(60_000, CooperativeCancellation = true)]
+    [Timeout(300_000, CooperativeCancellation = true)]
     public async Task Stop_RunningAnswer_EndsFirst()
     {
-        await using var server = await RunningServer.StartAsync("--stop-timeout 50");
+        await using var server = await RunningServer.StartAsync("--stop-timeout 600");
         var events = new List<string>();
         Task<int>? stopped = null;
         await foreach (var data in server.StreamAsync($"{{{Question}, 'max_tokens': 400, 'stream': true, 'temperature': 1, 'seed': 1}}"))
@@ -129,12 +129,12 @@ public sealed class ServerTests
         }
         Assert.AreEqual("[DONE]", events[^1]);
         Assert.AreEqual(ExitCode.Success, await stopped!);
-        StringAssert.Contains(server.Error, "Stopping: running answers have 50 s to end.");
+        StringAssert.Contains(server.Error, "Stopping: running answers have 600 s to end.");
         await Assert.ThrowsAsync<HttpRequestException>(() => server.Http.GetAsync("/health"));
     }
 
     [TestMethod]
-    [Timeout(60_000, CooperativeCancellation = true)]
+    [Timeout(300_000, CooperativeCancellation = true)]
     public async Task Stop_AnswerBeyondTheTimeout_IsEnded()
     {
         await using var server = await RunningServer.StartAsync("--stop-timeout 0");

@@ -112,7 +112,10 @@ internal sealed class RequestHandler(ServedModels models, ServerOptions options,
         await foreach (var chunk in chunks)
         {
             if (!context.Response.HasStarted)
+            {
                 (context.Response.ContentType, context.Response.Headers.CacheControl) = ("text/event-stream", "no-cache");
+                context.Response.Headers["X-Accel-Buffering"] = "no"; // nginx would collect the events
+            }
             await WriteEventAsync(context, JsonSerializer.Serialize(chunk, type));
         }
         await WriteEventAsync(context, "[DONE]");
