@@ -54,6 +54,7 @@ internal static class ChatTurns
         { Result: JsonElement { ValueKind: JsonValueKind.String } json } => json.GetString()!,
         { Result: JsonElement json } => json.GetRawText(),
         { Result: TextContent text } => text.Text,
+        { Result: IEnumerable<AIContent> parts } when parts.All(part => part is TextContent) => string.Concat(parts),
         { Result: var value } => JsonSerializer.Serialize(value, AIJsonUtilities.DefaultOptions.GetTypeInfo(value.GetType())),
     };
 

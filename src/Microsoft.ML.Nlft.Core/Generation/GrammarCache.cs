@@ -30,6 +30,7 @@ internal sealed class GrammarCache(HuggingFaceTokenizer tokenizer)
             var names = string.Join('\n', shown.Order(StringComparer.Ordinal));
             if (!_tries.TryGetValue(names, out var trie))
                 _tries[names] = trie = new TokenTrie(TokenBytes.Of(tokenizer, shown), $"the tokenizer of {tokenizer.Folder}");
+            key = $"{names}\n\n{key}";
             if (!_grammars.TryGetValue(key, out var grammar))
             {
                 if (_grammars.Count == MaximumGrammars) _grammars.Clear();

@@ -51,6 +51,9 @@ internal sealed class Grammar
     /// <summary>Gets how many derivatives were computed.</summary>
     public long Computed => _set.Computed;
 
+    /// <summary>Gets how many nodes of vocabularies were visited.</summary>
+    public long Visited { get; private set; }
+
     /// <summary>Gets the state of an empty text.</summary>
     public Expression Start => _start;
 
@@ -72,6 +75,8 @@ internal sealed class Grammar
     }
 
     /// <summary>Returns a bit per token id: whether it may come next. Do not change it.</summary>
+    /// <param name="state">The state.</param>
+    /// <param name="tokens">The vocabulary, the same in every call.</param>
     public ulong[] Allowed(Expression state, TokenTrie tokens)
     {
         lock (_lock)
@@ -80,7 +85,7 @@ internal sealed class Grammar
             if (_masks.Count >= MaximumMasks) _masks.Clear();
             _set.Trim();
             var allowed = new ulong[(tokens.VocabularySize + 63) / 64];
-            tokens.Collect(state, _set, allowed);
+            Visited += tokens.Collect(state, _set, allowed);
             return _masks[state] = allowed;
         }
     }

@@ -56,9 +56,6 @@ internal sealed class TokenTrie
     /// <summary>Gets the number of ids.</summary>
     public int VocabularySize => _bytes.Length;
 
-    /// <summary>Gets how many nodes all walks visited.</summary>
-    public long Visited { get; private set; }
-
     /// <summary>Returns the bytes of a token; empty: it is no text.</summary>
     public ReadOnlySpan<byte> BytesOf(int token) => (uint)token < (uint)_bytes.Length ? _bytes[token] : default;
 
@@ -66,12 +63,13 @@ internal sealed class TokenTrie
     /// <param name="state">What may follow.</param>
     /// <param name="set">Computes the states in between.</param>
     /// <param name="allowed">Receives a bit per id.</param>
-    public void Collect(Expression state, ExpressionSet set, Span<ulong> allowed)
+    /// <returns>How many nodes the walk visited.</returns>
+    public int Collect(Expression state, ExpressionSet set, Span<ulong> allowed)
     {
-        var states = new List<Expression> { state }; // by depth
+        var (states, visited) = (new List<Expression> { state }, 0); // states by depth
         for (var i = 0; i < _nodes.Count;)
         {
-            Visited++;
+            visited++;
             var node = _nodes[i];
             var after = set.After(states[node.Depth], node.Value);
             if (after == set.Nothing)
@@ -84,6 +82,7 @@ internal sealed class TokenTrie
             for (var token = node.FirstToken; token < node.EndToken; token++) allowed[_tokens[token] >> 6] |= 1UL << (_tokens[token] & 63);
             i++;
         }
+        return visited;
     }
 
     /// <summary>A byte of some tokens.</summary>
