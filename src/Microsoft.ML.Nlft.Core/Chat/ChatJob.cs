@@ -4,13 +4,16 @@ using Microsoft.ML.Nlft.Generation;
 namespace Microsoft.ML.Nlft.Chat;
 
 /// <summary>A request in progress: the row that is decoded, and the text that waits for the reader.</summary>
-internal sealed class ChatJob(DecodingRow row, GenerationTelemetry? telemetry) : IDisposable
+internal sealed class ChatJob(DecodingRow row, GenerationTelemetry? telemetry, ToolFormat? tools = null) : IDisposable
 {
     private readonly Channel<string> _texts = Channel.CreateUnbounded<string>(new() { SingleReader = true, SingleWriter = true });
     private readonly CancellationTokenSource _readerLeft = new();
 
     /// <summary>The row.</summary>
     public DecodingRow Row => row;
+
+    /// <summary>The format of the calls that the answer may have; null: it has none.</summary>
+    public ToolFormat? Tools => tools;
 
     /// <summary>Cancelled when the reader has left.</summary>
     public CancellationToken ReaderLeft => _readerLeft.Token;

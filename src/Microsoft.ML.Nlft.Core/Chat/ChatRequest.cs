@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.Extensions.AI;
-using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Generation;
 
@@ -22,10 +21,7 @@ internal static partial class ChatRequest
 
     private const string CorrectOrLeaveOut = "Correct the value or leave it out.";
 
-    /// <summary>Converts the conversation.</summary>
-    /// <exception cref="NlftException">A message has a role or content that a text model does not accept.</exception>
-    public static IReadOnlyList<ChatTurn> Turns(IReadOnlyList<ChatMessage> messages) =>
-        [.. messages.Select((message, i) => new ChatTurn(Role(message, i), Text(message, i)))];
+    private static readonly JsonElement s_anyJson = JsonElement.Parse("true");
 
     /// <summary>Returns the generation options of one answer.</summary>
     /// <param name="options">The options of the request.</param>
@@ -35,12 +31,6 @@ internal static partial class ChatRequest
     public static GenerationOptions Generation(ChatOptions? options, GenerationOptions defaults, string modelId)
     {
         if (options is null) return defaults;
-        Refuse(options.Tools is { Count: > 0 }, nameof(options.Tools), $"{options.Tools?.Count} of them", "none: the model calls no tools",
-            "Leave them out.");
-        Refuse(options.ToolMode is RequiredChatToolMode, nameof(options.ToolMode), "RequireAny", "Auto or None: the model calls no tools",
-            "Leave it out.");
-        Refuse(options.ResponseFormat is not (null or ChatResponseFormatText), nameof(options.ResponseFormat), "JSON", "text",
-            "Ask for the form in the prompt and check the answer.");
         Refuse(options.ConversationId is not null, nameof(options.ConversationId), $"\"{options.ConversationId}\"",
             "nothing: no conversation is kept here",
             "Send the earlier messages with each request.");
@@ -62,13 +52,19 @@ internal static partial class ChatRequest
             LogProbabilities = Additional(options, LogProbabilities, ChatRequestJson.Default.Boolean, "true or false") ?? defaults.LogProbabilities,
             TopLogProbabilities = Additional(options, TopLogProbabilities, ChatRequestJson.Default.Int32, "a whole number")
                 ?? defaults.TopLogProbabilities,
+            JsonSchema = options.ResponseFormat switch
+            {
+                ChatResponseFormatJson json => json.Schema ?? s_anyJson,
+                ChatResponseFormatText => null,
+                _ => defaults.JsonSchema,
+            },
         };
     }
 
     /// <summary>
     /// Returns the variables of the chat template: the reasoning effort under the names that templates use, then the named ones.
     /// </summary>
-    public static IReadOnlyDictionary<string, object?>? Variables(ChatOptions? options)
+    public static Dictionary<string, object?> Variables(ChatOptions? options)
     {
         var variables = new Dictionary<string, object?>();
         if (options?.Reasoning?.Effort is { } effort)
@@ -118,18 +114,6 @@ internal static partial class ChatRequest
         new(SubjectOf(name), string.Create(CultureInfo.InvariantCulture, $"{found}"), expected, CorrectOrLeaveOut);
 
     private static string SubjectOf(string name) => $"option ChatOptions.AdditionalProperties[\"{name}\"]";
-
-    private static string Role(ChatMessage message, int index) =>
-        message.Role == ChatRole.System ? "system"
-        : message.Role == ChatRole.User ? "user"
-        : message.Role == ChatRole.Assistant ? "assistant"
-        : throw new NlftException($"message {index + 1}", $"the role {message.Role}", "system, user or assistant", "Give it one of these roles.");
-
-    private static string Text(ChatMessage message, int index) =>
-        message.Contents.FirstOrDefault(content => content is not TextContent) is { } other
-            ? throw new NlftException($"message {index + 1}", $"a {other.GetType().Name}", "TextContent: the model reads text only",
-                "Leave it out or put it into words.")
-            : message.Text;
 
     /// <summary>Converts a float to the double with the same decimal digits: 0.7f to 0.7.</summary>
     private static double? Exact(float? value) => value is { } number

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
+using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Generation;
 using Microsoft.ML.Nlft.ModelFiles;
 
@@ -14,10 +15,11 @@ namespace Microsoft.ML.Nlft.Chat;
 /// client's stop strings), FrequencyPenalty, PresencePenalty and ModelId (the client's own name only). Reasoning.Effort becomes the variables
 /// <c>enable_thinking</c> (false for None) and <c>reasoning_effort</c> (low, medium, high) of the chat template. It supports these
 /// AdditionalProperties: <c>chat_template_kwargs</c> (variables of the chat template, which override
-/// <see cref="Data.PromptOptions.TemplateVariables"/>), <c>logprobs</c>, <c>top_logprobs</c>, <c>min_p</c> and
-/// <c>repetition_penalty</c>. A <see cref="ChatOptions.RawRepresentationFactory"/>
-/// that returns <see cref="GenerationOptions"/> replaces the client's defaults. It refuses Tools, a required ToolMode, a JSON ResponseFormat and a
-/// ConversationId, and messages with content other than text. Other options have no effect.</para>
+/// <see cref="Data.PromptOptions.TemplateVariables"/>), <c>logprobs</c>, <c>top_logprobs</c>, <c>min_p</c> and <c>repetition_penalty</c>. A
+/// <see cref="ChatOptions.RawRepresentationFactory"/> that returns <see cref="GenerationOptions"/> replaces the client's defaults. A JSON
+/// ResponseFormat is enforced, with and without a schema, as by <see cref="GenerationOptions.JsonSchema"/>. Tools are functions; the model calls them
+/// in its own format if its chat template shows them, and a required ToolMode is enforced. It refuses a ConversationId, and messages with content
+/// other than text, calls and their results. Other options have no effect.</para>
 /// <para>Without a Seed, request n of a client, from 0, uses the default seed plus n. The raw representation of a
 /// response, and of the last update of a stream, is the <see cref="GeneratedText"/>.</para>
 /// </remarks>
@@ -94,7 +96,7 @@ public sealed class LocalChatClient : IChatClient
     public int RunningRequests => _queue.Running;
 
     /// <summary>Answers a conversation.</summary>
-    /// <param name="messages">Text messages of the roles system, user and assistant; the last one is the user's.</param>
+    /// <param name="messages">Messages of the roles system, user, assistant and tool; the last one is the user's or a tool's.</param>
     /// <param name="options">The options of the request; null: the client's defaults.</param>
     /// <param name="cancellationToken">Observed while waiting and between tokens.</param>
     /// <exception cref="NlftException">A message or option cannot be used.</exception>
@@ -108,19 +110,22 @@ public sealed class LocalChatClient : IChatClient
             // Only the complete answer is needed.
         }
         var (answer, id) = (job.Row.Result(), NewId());
-        return new ChatResponse(new ChatMessage(ChatRole.Assistant, answer.Text) { MessageId = id, CreatedAt = _clock.GetUtcNow() })
+        var contents = job.Tools?.Read(answer.Text, NewCallId) ?? [new TextContent(answer.Text)];
+        return new ChatResponse(new ChatMessage(ChatRole.Assistant, contents) { MessageId = id, CreatedAt = _clock.GetUtcNow() })
         {
             ResponseId = id,
             ModelId = ModelId,
             CreatedAt = _clock.GetUtcNow(),
-            FinishReason = Finish(answer),
+            FinishReason = Finish(answer, contents),
             Usage = Usage(answer),
             RawRepresentation = answer,
         };
     }
 
-    /// <summary>Answers a conversation as a stream of texts; the last update has the finish reason and the usage instead of text.</summary>
-    /// <param name="messages">Text messages of the roles system, user and assistant; the last one is the user's.</param>
+    /// <summary>
+    /// Answers a conversation as a stream of texts, and calls of tools at their end; the last update has the finish reason and the usage instead.
+    /// </summary>
+    /// <param name="messages">Messages of the roles system, user, assistant and tool; the last one is the user's or a tool's.</param>
     /// <param name="options">The options of the request; null: the client's defaults.</param>
     /// <param name="cancellationToken">Observed while waiting and between tokens.</param>
     /// <exception cref="NlftException">A message or option cannot be used; thrown when the enumeration begins.</exception>
@@ -135,10 +140,17 @@ public sealed class LocalChatClient : IChatClient
     private async IAsyncEnumerable<ChatResponseUpdate> UpdatesAsync(ChatJob job, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var (id, created) = (NewId(), _clock.GetUtcNow());
-        await foreach (var text in job.ReadTexts(cancellationToken).ConfigureAwait(false)) yield return Update(new TextContent(text));
+        var tools = job.Tools is { } format ? new ToolCallText(format, NewCallId) : null;
+        await foreach (var piece in job.ReadTexts(cancellationToken).ConfigureAwait(false))
+        {
+            var text = tools?.Append(piece) ?? piece;
+            if (text.Length > 0) yield return Update(new TextContent(text));
+        }
+        var contents = tools?.Finish() ?? [];
+        foreach (var content in contents) yield return Update(content);
         var answer = job.Row.Result();
         var last = Update(new UsageContent(Usage(answer)));
-        (last.FinishReason, last.RawRepresentation) = (Finish(answer), answer);
+        (last.FinishReason, last.RawRepresentation) = (Finish(answer, contents), answer);
         yield return last;
 
         ChatResponseUpdate Update(AIContent content) =>
@@ -160,7 +172,8 @@ public sealed class LocalChatClient : IChatClient
         int[] prompt, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(prompt);
-        using var job = await StartAsync(GenerationTelemetry.TextCompletion, options, () => prompt, cancellationToken).ConfigureAwait(false);
+        using var job = await StartAsync(GenerationTelemetry.TextCompletion, options, settings => new(prompt, settings), cancellationToken)
+            .ConfigureAwait(false);
         await foreach (var update in UpdatesAsync(job, cancellationToken).ConfigureAwait(false)) yield return update;
     }
 
@@ -200,23 +213,35 @@ public sealed class LocalChatClient : IChatClient
     {
         ArgumentNullException.ThrowIfNull(messages);
         ChatMessage[] conversation = [.. messages];
-        return StartAsync(GenerationTelemetry.Chat, options, () =>
+        return StartAsync(GenerationTelemetry.Chat, options, settings =>
         {
-            var turns = ChatRequest.Turns(conversation);
-            RequireLength("the conversation", turns.Sum(turn => (long)turn.Content.Length));
-            return _model.Prompts.EncodeConversation(turns, options?.Instructions, ChatRequest.Variables(options));
+            var (turns, variables) = (ChatTurns.Of(conversation), ChatRequest.Variables(options));
+            RequireLength("the conversation", turns.Sum(LengthOf));
+            var hasCalls = turns.Any(turn => turn.ToolCalls.Count > 0 || turn.Answers is not null);
+            var tools = ToolRequest.Of(options, _model.Prompts, hasCalls);
+            if (tools?.List() is { } list) variables["tools"] = list;
+            if (tools is not null) settings = settings with { Form = tools.Form(options?.ToolMode, settings.JsonSchema, _model.Tokenizer) };
+            return new(_model.Prompts.EncodeConversation(turns, options?.Instructions, variables), settings, tools?.Format);
         }, cancellationToken);
+
+        static long LengthOf(ChatTurn turn) => turn.Content.Length + turn.ToolCalls.Sum(call => (long)call.Arguments.GetRawText().Length);
     }
 
-    private async Task<ChatJob> StartAsync(string operation, ChatOptions? options, Func<int[]> encode, CancellationToken cancellationToken)
+    private async Task<ChatJob> StartAsync(
+        string operation, ChatOptions? options, Func<GenerationOptions, Prepared> prepare, CancellationToken cancellationToken)
     {
-        var settings = Settings(options);
+        var defaults = options?.RawRepresentationFactory?.Invoke(this) as GenerationOptions
+            ?? _defaults with { Seed = unchecked(_defaults.Seed + Interlocked.Increment(ref _requests)) };
+        var settings = ChatRequest.Generation(options, defaults, ModelId);
         var telemetry = GenerationTelemetry.Start(operation, ModelId, settings, _clock);
         try
         {
             // Templates and the tokenizer are thread-safe; only the engine is serialized by the queue.
-            var job = await Task.Run(() => new ChatJob(_model.Generator.CreateRow(encode(), settings), telemetry), cancellationToken)
-                .ConfigureAwait(false);
+            var job = await Task.Run(() =>
+            {
+                var prepared = prepare(settings);
+                return new ChatJob(_model.Generator.CreateRow(prepared.Prompt, prepared.Settings), telemetry, prepared.Tools);
+            }, cancellationToken).ConfigureAwait(false);
             _queue.Enqueue(job);
             return job;
         }
@@ -225,13 +250,6 @@ public sealed class LocalChatClient : IChatClient
             telemetry?.End(error);
             throw;
         }
-    }
-
-    private GenerationOptions Settings(ChatOptions? options)
-    {
-        var defaults = options?.RawRepresentationFactory?.Invoke(this) as GenerationOptions
-            ?? _defaults with { Seed = unchecked(_defaults.Seed + Interlocked.Increment(ref _requests)) };
-        return ChatRequest.Generation(options, defaults, ModelId);
     }
 
     /// <summary>Refuses, before any work on it, text that is certainly longer than the model's context.</summary>
@@ -243,10 +261,17 @@ public sealed class LocalChatClient : IChatClient
         throw new NlftException(what, $"{length} characters", $"at most {most}: the model reads {positions} tokens", $"Shorten {what}.");
     }
 
+    /// <summary>A request that is ready for the model.</summary>
+    private readonly record struct Prepared(int[] Prompt, GenerationOptions Settings, ToolFormat? Tools = null);
+
     private static string NewId() => $"chatcmpl-{Guid.NewGuid():N}";
 
-    private static ChatFinishReason Finish(GeneratedText answer) =>
-        answer.FinishReason == FinishReason.Stop ? ChatFinishReason.Stop : ChatFinishReason.Length;
+    /// <summary>Creates the id of a call; templates of Mistral take nine letters and digits.</summary>
+    private static string NewCallId() => Guid.NewGuid().ToString("N")[..9];
+
+    private static ChatFinishReason Finish(GeneratedText answer, IEnumerable<AIContent> contents) =>
+        contents.Any(content => content is FunctionCallContent) ? ChatFinishReason.ToolCalls
+        : answer.FinishReason == FinishReason.Stop ? ChatFinishReason.Stop : ChatFinishReason.Length;
 
     private static UsageDetails Usage(GeneratedText answer) => new()
     {

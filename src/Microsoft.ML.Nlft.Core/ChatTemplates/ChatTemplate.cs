@@ -30,6 +30,7 @@ public sealed class ChatTemplate
         options = (options ?? new()).Validated();
         _template = new Template(main.Source, main.Name, options);
         _toolTemplate = withTools is { } tools ? new Template(tools.Source, tools.Name, options) : null;
+        ToolSource = withTools?.Source ?? main.Source;
     }
 
     /// <summary>Gets the source of the template.</summary>
@@ -95,6 +96,9 @@ public sealed class ChatTemplate
     /// </exception>
     public string Render(IReadOnlyList<ChatTurn> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
         RenderChat(messages, addGenerationPrompt, variables).Text;
+
+    /// <summary>Gets the source of the template that is used where tools are given.</summary>
+    internal string ToolSource { get; }
 
     /// <summary>Whether the template marks the assistant's text with <c>{% generation %}</c>.</summary>
     internal bool MarksGeneration => _template.MarksGeneration;
@@ -165,8 +169,3 @@ public sealed class ChatTemplate
 
     private readonly record struct TemplateText(string Source, string Name);
 }
-
-/// <summary>One message of a conversation.</summary>
-/// <param name="Role">system, user or assistant.</param>
-/// <param name="Content">The text.</param>
-public sealed record ChatTurn(string Role, string Content);

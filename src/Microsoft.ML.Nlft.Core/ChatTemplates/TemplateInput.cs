@@ -28,7 +28,7 @@ internal static class TemplateInput
             case float or decimal:
                 return System.Convert.ToDouble(value, CultureInfo.InvariantCulture);
             case ChatTurn turn:
-                return new TemplateMap { { "role", turn.Role }, { "content", turn.Content } };
+                return Convert(turn.ToMessage(turn.Content), name, depth);
             case JsonDocument document:
                 return Convert((object)document.RootElement, name, depth);
             case JsonElement { ValueKind: JsonValueKind.Undefined }:

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Data;
@@ -9,14 +10,15 @@ namespace Microsoft.ML.Nlft.Data;
 /// </summary>
 internal static class ChatRowReader
 {
-    private const string Role = "role", Content = "content", ToolCalls = "tool_calls", Assistant = "assistant";
+    private const string Role = "role", Content = "content", ToolCalls = "tool_calls", Assistant = "assistant",
+        FunctionCall = "function_call";
     private static readonly string[] s_reasoning = ["reasoning_content", "thinking", "reasoning"]; // in the order in which they count
 
     private static readonly Dictionary<string, string> s_roles = new(StringComparer.OrdinalIgnoreCase)
     {
         ["human"] = "user", ["user"] = "user", ["gpt"] = Assistant, ["chatgpt"] = Assistant, ["bing"] = Assistant, ["bard"] = Assistant,
         ["model"] = Assistant, [Assistant] = Assistant, ["system"] = "system", ["tool"] = "tool", ["observation"] = "tool",
-        ["function_response"] = "tool",
+        ["function_response"] = "tool", [FunctionCall] = Assistant,
     };
 
     /// <summary>Reads a row.</summary>
@@ -101,12 +103,35 @@ internal static class ChatRowReader
             read[Role] = s_roles.TryGetValue(role, out var known) ? known : throw new NlftException($"{place}, \"{names.RoleName}\"",
                 $"\"{role}\"", $"one of {string.Join(", ", s_roles.Keys)}", "Correct the role.");
         }
+        if (names.MapsRoles && role.Equals(FunctionCall, StringComparison.OrdinalIgnoreCase))
+        {
+            read[ToolCalls] = Calls(ChatRow.ContentOf(read), $"{place}, \"{names.ContentName}\"");
+            read[Content] = JsonElement.Parse("\"\"");
+        }
         if (read.GetValueOrDefault(Content) is JsonElement { ValueKind: JsonValueKind.Array } parts) read[Content] = Joined(parts, place);
         if (s_reasoning.FirstOrDefault(read.ContainsKey) is { } name)
             foreach (var alias in s_reasoning[..2]) read.TryAdd(alias, read[name]);
         if (!read.ContainsKey(Content) && !read.ContainsKey(ToolCalls) && !read.ContainsKey(s_reasoning[0]))
             throw new NlftException(place, "a message without content", "a content, or tool calls", "Fill it in or leave the row out.");
         return read;
+    }
+
+    /// <summary>Reads the calls that a text holds as JSON: {"name": ..., "arguments": {...}}, or a list of them.</summary>
+    private static JsonElement Calls(string? text, string place)
+    {
+        JsonElement[] calls = Parsed(text ?? "") switch
+        {
+            { ValueKind: JsonValueKind.Array } list => [.. list.EnumerateArray()],
+            { } one => [one],
+            null => [],
+        };
+        if (calls.Length > 0 && calls.All(call => call.ValueKind == JsonValueKind.Object && call.TryGetProperty("name", out _)
+            && call.TryGetProperty("arguments", out _)))
+        {
+            return JsonElement.Parse(new JsonArray([.. calls.Select(call =>
+                new JsonObject { ["type"] = "function", ["function"] = JsonNode.Parse(call.GetRawText()) })]).ToJsonString());
+        }
+        throw new NlftException(place, "no call of a function", "{\"name\": ..., \"arguments\": {...}} as JSON, or a list of them", "Correct the row.");
     }
 
     /// <summary>Joins the text parts of a content, which templates for text expect as one text.</summary>

@@ -34,6 +34,7 @@ public sealed class PromptEncoder
         var endOfSequence = Id(tokenizer.EndOfSequenceToken) ?? (endOfSequenceIds.Count > 0 ? endOfSequenceIds[0] : null);
         _renderer = new PromptRenderer(tokenizer, template, options, endOfSequence);
         _chats = new ChatRowEncoder(tokenizer, template, options.TemplateVariables, tokenizer.IdToToken(_renderer.EndOfTurn));
+        Template = template;
         (Options, _limit, _beginningOfSequence) = (options, options.MaximumTokens, Id(tokenizer.BeginningOfSequenceToken));
         _baseSystem = new PromptText(nameof(options.BaseSystem), options.BaseSystem, Names[..1]);
         _baseUser = new PromptText(nameof(options.BaseUser), options.BaseUser, Names[..2], "question");
@@ -47,6 +48,9 @@ public sealed class PromptEncoder
 
     /// <summary>Wording and limits.</summary>
     public PromptOptions Options { get; }
+
+    /// <summary>The folder's chat template; null: it has none.</summary>
+    internal ChatTemplate? Template { get; }
 
     /// <summary>
     /// Ids that end a response: those of the model folder, at which transformers' generate stops, and the token that ends every trained response;
@@ -154,12 +158,12 @@ public sealed class PromptEncoder
         ArgumentNullException.ThrowIfNull(turns);
         for (var i = 0; i < turns.Count; i++)
         {
-            if (turns[i].Role is not ("system" or "user" or "assistant"))
+            if (turns[i].Role is not ("system" or "user" or "assistant") && turns[i].Answers is null)
                 throw new NlftException($"message {i + 1}", $"the role {turns[i].Role}", "system, user or assistant", "Give it one of these roles.");
             if (turns[i].Role == "user" && string.IsNullOrWhiteSpace(turns[i].Content))
                 throw new NlftException($"message {i + 1}", "an empty text", "a text", "Fill it in or leave the message out.");
         }
-        if (turns is not [.., { Role: "user" }])
+        if (turns is not [.., { Role: "user" } or { Answers: not null }])
         {
             throw new NlftException("the conversation", turns.Count == 0 ? "no message" : $"a message of the role {turns[^1].Role} at its end",
                 "a user's message at its end", "Add the message that the model should answer.");

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.ML.Nlft.ChatTemplates;
 using Microsoft.ML.Nlft.Tokenization;
@@ -85,6 +86,7 @@ internal sealed partial class PromptRenderer
     {
         if (_template is null) return Plain(turns);
         var all = WithOptions(variables);
+        RequirePlainTools(turns, all);
         var (shown, rendered) = Rendered(_template, turns, all, parts ?? []);
         return _tokenizer.Encode(rendered, addSpecialTokens: false, PlainRanges(shown, rendered, all));
     }
@@ -197,6 +199,24 @@ internal sealed partial class PromptRenderer
         yield return answer.TrimStart('\n');
         yield return answer.Trim();
     }
+
+    /// <summary>Requires that no call or description of a tool spells a token: the template prints them among its own tokens.</summary>
+    private void RequirePlainTools(IReadOnlyList<ChatTurn> turns, IReadOnlyDictionary<string, object?> variables)
+    {
+        var texts = turns.SelectMany(turn => turn.ToolCalls).SelectMany(call => (string[])[call.Name, .. TextsOf(call.Arguments)]);
+        if (variables.GetValueOrDefault("tools") is JsonElement tools) texts = texts.Concat(TextsOf(tools));
+        if (texts.FirstOrDefault(SpellsAddedToken) is not { } text) return;
+        throw new NlftException("a tool or a call of one", $"the text of a token in \"{text}\"", "texts without tokens of the model's prompts",
+            "Remove the token's text.");
+    }
+
+    private static IEnumerable<string> TextsOf(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => [value.GetString()!],
+        JsonValueKind.Array => value.EnumerateArray().SelectMany(TextsOf),
+        JsonValueKind.Object => value.EnumerateObject().SelectMany(member => TextsOf(member.Value).Prepend(member.Name)),
+        _ => [],
+    };
 
     [GeneratedRegex("\uE000([0-9]+)\uE001", RegexOptions.CultureInvariant)]
     private static partial Regex Marker();

@@ -39,12 +39,8 @@ internal sealed class ShownTemplate
     {
         if (_rolesInParts.Count == 0) return _template.Render([.. turns], addGenerationPrompt, variables);
 
-        var messages = turns.Select(turn => new Dictionary<string, object?>
-        {
-            ["role"] = turn.Role,
-            ["content"] = _rolesInParts.Contains(turn.Role)
-                ? new[] { new Dictionary<string, object?> { ["type"] = "text", ["text"] = turn.Content } } : turn.Content,
-        }).ToArray();
+        var messages = turns.Select(turn => turn.ToMessage(_rolesInParts.Contains(turn.Role)
+            ? new[] { new Dictionary<string, object?> { ["type"] = "text", ["text"] = turn.Content } } : turn.Content)).ToArray();
         return _template.Render([], addGenerationPrompt, new Dictionary<string, object?>(variables) { ["messages"] = messages });
     }
 
@@ -68,6 +64,7 @@ internal sealed class ShownTemplate
         for (var i = 0; i < turns.Count; i++)
         {
             var (turn, isShown) = (turns[i], marked.Contains(Mark(i, "z"), StringComparison.Ordinal));
+            if (turn.ToolCalls.Count > 0) continue; // some templates show the call and not the text before it
             if (isShown && (turn.Role == "assistant" || marked.Contains(Mark(i, "a"), StringComparison.Ordinal))) continue;
 
             var lost = parts.FirstOrDefault(part => part.Text is { } text && !rendered.Contains(text.Trim(), StringComparison.Ordinal)).Name;

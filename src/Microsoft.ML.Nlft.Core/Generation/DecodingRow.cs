@@ -1,3 +1,5 @@
+using System.Buffers;
+using Microsoft.ML.Nlft.Grammars;
 using Microsoft.ML.Nlft.Tokenization;
 
 namespace Microsoft.ML.Nlft.Generation;
@@ -8,6 +10,7 @@ internal sealed class DecodingRow
     private readonly IReadOnlySet<int> _stopIds;
     private readonly TokenSampler _sampler;
     private readonly TokenStreamDecoder _decoder;
+    private readonly GrammarText? _grammar;
     private readonly StopStringText _text;
     private readonly List<int> _tokens = [];
     private readonly List<double>? _logProbabilities;
@@ -21,12 +24,14 @@ internal sealed class DecodingRow
     /// <param name="options">Valid options.</param>
     /// <param name="stopIds">Token ids that end the row.</param>
     /// <param name="tokenizer">Decodes the tokens.</param>
-    public DecodingRow(int[] prompt, int row, int limit, GenerationOptions options, IReadOnlySet<int> stopIds, HuggingFaceTokenizer tokenizer)
+    /// <param name="grammar">Restricts the tokens; null: they are free.</param>
+    public DecodingRow(
+        int[] prompt, int row, int limit, GenerationOptions options, IReadOnlySet<int> stopIds, HuggingFaceTokenizer tokenizer, GrammarText? grammar)
     {
-        (Prompt, Limit, _stopIds) = (prompt, limit, stopIds);
+        (Prompt, Limit, _stopIds, _grammar) = (prompt, limit, stopIds, grammar);
         _sampler = new TokenSampler(options, row, prompt);
-        _decoder = new TokenStreamDecoder(tokenizer, skipSpecialTokens: true);
-        _text = new StopStringText(options.StopStrings);
+        _decoder = new TokenStreamDecoder(tokenizer, skipSpecialTokens: true, options.Form?.ShownTokens);
+        _text = new StopStringText(grammar is null ? options.StopStrings : []);
         _logProbabilities = options.LogProbabilities ? [] : null;
         (_alternativeCount, _alternatives) = (options.TopLogProbabilities, options.TopLogProbabilities > 0 ? [] : null);
     }
@@ -50,12 +55,13 @@ internal sealed class DecodingRow
     /// <returns>The token to append, or -1 when the row has ended.</returns>
     public int Next(ReadOnlySpan<float> logits)
     {
-        var token = _sampler.Next(logits);
+        var token = _grammar is null ? _sampler.Next(logits) : NextByGrammar(_grammar, logits);
         _tokens.Add(token);
         if (_logProbabilities is not null || _alternatives is not null) RecordLogProbabilities(logits, token);
         var stopped = _stopIds.Contains(token);
-        if (!stopped) _text.Append(_decoder.Append(token));
-        if (stopped || _tokens.Count == Limit) _text.Append(_decoder.Finish());
+        if (!stopped) _text.Append(_grammar is null ? _decoder.Append(token) : _grammar.Append(token));
+        stopped |= _grammar is { IsComplete: true };
+        if (stopped || _tokens.Count == Limit) _text.Append(_grammar is null ? _decoder.Finish() : _grammar.Finish());
         if (stopped || _text.Stopped) Finish = FinishReason.Stop;
         else if (_tokens.Count == Limit) Finish = FinishReason.Length;
         return Finish is null ? token : -1;
@@ -67,6 +73,23 @@ internal sealed class DecodingRow
     /// <summary>Returns the answer of a row that has ended.</summary>
     public GeneratedText Result() =>
         new(_text.ToString(), _tokens, Prompt.Length, Finish!.Value) { LogProbabilities = _logProbabilities, TopLogProbabilities = _alternatives };
+
+    /// <summary>Chooses among the tokens that fit the grammar; the logits stay as they are.</summary>
+    private int NextByGrammar(GrammarText grammar, ReadOnlySpan<float> logits)
+    {
+        var rented = ArrayPool<float>.Shared.Rent(logits.Length);
+        try
+        {
+            var fitting = rented.AsSpan(0, logits.Length);
+            logits.CopyTo(fitting);
+            grammar.Restrict(fitting, _stopIds);
+            return _sampler.Next(fitting);
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(rented);
+        }
+    }
 
     /// <summary>Records ln p of the chosen token and of the likeliest tokens.</summary>
     private void RecordLogProbabilities(ReadOnlySpan<float> logits, int token)

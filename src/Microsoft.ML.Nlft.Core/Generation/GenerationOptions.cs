@@ -1,4 +1,6 @@
+using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Grammars;
 
 namespace Microsoft.ML.Nlft.Generation;
 
@@ -48,6 +50,21 @@ public sealed record GenerationOptions : INestedOptions
     /// <summary>Non-empty strings that end the answer, also across token boundaries; they are not part of its text. Default none.</summary>
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
+    /// <summary>
+    /// A JSON schema (2020-12) that the answer satisfies; <c>true</c> stands for any JSON. Default null: the answer is free text.
+    /// </summary>
+    /// <remarks>
+    /// <para>Tokens that cannot continue a valid document are excluded before penalties and filters, and the answer ends when the document is
+    /// complete, so an answer whose <see cref="GeneratedText.FinishReason"/> is Stop always satisfies the schema. Stop strings have no effect.
+    /// <see cref="GeneratedText.LogProbabilities"/> remain those of the model, before tokens are excluded.</para>
+    /// <para>Members come in the order of the schema. An object with <c>properties</c> and without <c>additionalProperties</c> gets no others. A
+    /// keyword that would change what is valid and is not supported is refused; docs/chat.md lists the supported ones.</para>
+    /// </remarks>
+    public JsonElement? JsonSchema { get; init; }
+
+    /// <summary>The form of the answer where it is neither free text nor <see cref="JsonSchema"/>; null: it is.</summary>
+    internal AnswerForm? Form { get; init; }
+
     /// <summary>Whether to fill <see cref="GeneratedText.LogProbabilities"/>. Default false.</summary>
     public bool LogProbabilities { get; init; }
 
@@ -82,6 +99,7 @@ public sealed record GenerationOptions : INestedOptions
         OptionCheck.Require(!StopStrings!.Any(string.IsNullOrEmpty), nameof(StopStrings), "", "texts of one character or more",
             "Remove the empty text: it would end every answer at once.");
         OptionCheck.Require(TopLogProbabilities is >= 0 and <= 20, nameof(TopLogProbabilities), TopLogProbabilities, "0 to 20", "Use 0 for none.");
+        if (JsonSchema is { } schema) Grammar.OfSchema(schema, AnswerForm.SchemaOption);
         OptionCheck.Require(MaximumBatchSize >= 1, nameof(MaximumBatchSize), MaximumBatchSize, "1 or more", "Use 1 to generate row by row.");
 
         static void RequirePenalty(string option, double value) =>

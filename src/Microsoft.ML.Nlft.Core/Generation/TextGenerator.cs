@@ -11,6 +11,7 @@ public sealed class TextGenerator
     private readonly ICausalLanguageModel _model;
     private readonly HuggingFaceTokenizer _tokenizer;
     private readonly HashSet<int> _stopIds;
+    private readonly GrammarCache _grammars;
 
     /// <summary>Creates a generator.</summary>
     /// <param name="model">The model; the caller disposes it.</param>
@@ -22,6 +23,7 @@ public sealed class TextGenerator
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(stopIds);
         (_model, _tokenizer, _stopIds) = (model, tokenizer, [.. stopIds]);
+        _grammars = new GrammarCache(tokenizer);
     }
 
     /// <summary>Generates one answer per prompt.</summary>
@@ -106,7 +108,8 @@ public sealed class TextGenerator
         ArgumentNullException.ThrowIfNull(prompt);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        return new DecodingRow(prompt, index, Limit(prompt, $"prompt {index + 1}", options), options, _stopIds, _tokenizer);
+        var limit = Limit(prompt, $"prompt {index + 1}", options);
+        return new DecodingRow(prompt, index, limit, options, _stopIds, _tokenizer, _grammars.TextOf(options));
     }
 
     /// <summary>Extends the rows of a batch token by token until each has ended by its own options.</summary>

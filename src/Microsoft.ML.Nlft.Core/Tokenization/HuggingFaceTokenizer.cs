@@ -110,6 +110,9 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     /// <summary>Gets pad_token of tokenizer_config.json or, if that has no added_tokens_decoder, of special_tokens_map.json; null: none.</summary>
     public string? PaddingToken => _names.GetValueOrDefault("pad_token");
 
+    /// <summary>Gets the folder that the tokenizer was read from, for messages.</summary>
+    internal string Folder => _folder;
+
     /// <summary>Gets the characters of the longest token.</summary>
     internal int LongestToken { get; }
 

@@ -9,6 +9,7 @@ public sealed class TokenStreamDecoder
 {
     private readonly HuggingFaceTokenizer _tokenizer;
     private readonly bool _skipSpecialTokens;
+    private readonly IReadOnlySet<string>? _shown;
     private readonly DecodingStage[] _stages;
     private readonly TextSink _sink = new();
     private readonly TextBudget _budget = new() { Step = "decoder" };
@@ -16,10 +17,18 @@ public sealed class TokenStreamDecoder
     /// <summary>Starts a stream.</summary>
     /// <param name="tokenizer">The tokenizer of the ids.</param>
     /// <param name="skipSpecialTokens">Whether to leave special tokens out of the text.</param>
-    public TokenStreamDecoder(HuggingFaceTokenizer tokenizer, bool skipSpecialTokens)
+    public TokenStreamDecoder(HuggingFaceTokenizer tokenizer, bool skipSpecialTokens) : this(tokenizer, skipSpecialTokens, shown: null)
+    {
+    }
+
+    /// <summary>Starts a stream that shows some special tokens.</summary>
+    /// <param name="tokenizer">As above.</param>
+    /// <param name="skipSpecialTokens">As above.</param>
+    /// <param name="shown">Special tokens that stay in the text; null: none.</param>
+    internal TokenStreamDecoder(HuggingFaceTokenizer tokenizer, bool skipSpecialTokens, IReadOnlySet<string>? shown)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        (_tokenizer, _skipSpecialTokens) = (tokenizer, skipSpecialTokens);
+        (_tokenizer, _skipSpecialTokens, _shown) = (tokenizer, skipSpecialTokens, shown);
         _stages = [.. tokenizer.CreateDecodingStages(), _sink]; // a file may name no step
         for (var i = 0; i + 1 < _stages.Length; i++) (_stages[i].Next, _stages[i].Budget) = (_stages[i + 1], _budget);
     }
@@ -32,7 +41,8 @@ public sealed class TokenStreamDecoder
     /// <returns>The text that is now certain; often empty.</returns>
     public string Append(int id)
     {
-        if (_tokenizer.IdToToken(id) is { } token && !(_skipSpecialTokens && _tokenizer.SpecialTokens.ContainsKey(token)))
+        if (_tokenizer.IdToToken(id) is { } token
+            && !(_skipSpecialTokens && _tokenizer.SpecialTokens.ContainsKey(token) && _shown?.Contains(token) != true))
         {
             _budget.Add(token.Length);
             _stages[0].Append(token);

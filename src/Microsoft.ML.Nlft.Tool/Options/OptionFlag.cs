@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Tool.Options;
 
@@ -47,6 +48,7 @@ internal sealed class OptionFlag : Option<object?>
         : type == typeof(double) ? "X"
         : Words(type) is { Length: > 0 } words ? string.Join('|', words)
         : type == typeof(string) ? "TEXT"
+        : type == typeof(JsonElement) ? "FILE"
         : type == typeof(IReadOnlyList<int>) ? "N..."
         : type == typeof(IReadOnlyList<string>) ? "TEXT..."
         : "NAME=X...";
@@ -82,6 +84,7 @@ internal sealed class OptionFlag : Option<object?>
     {
         var invariant = CultureInfo.InvariantCulture;
         if (type == typeof(object)) return JsonOrText(text);
+        if (type == typeof(JsonElement)) return Json(result, text);
         if (type == typeof(string)) return text.Replace("\\n", "\n", StringComparison.Ordinal);
         if (type == typeof(int))
             return int.TryParse(text, NumberStyles.AllowLeadingSign, invariant, out var number) ? number : Refuse(result, text, "a whole number");
@@ -95,6 +98,19 @@ internal sealed class OptionFlag : Option<object?>
             || OptionProperty.Kebab(name) == text.ToLowerInvariant());
         if (name is null) return Refuse(result, text, string.Join(", ", Words(type)));
         return type.IsEnum ? Enum.Parse(type, name) : name == "True";
+    }
+
+    /// <summary>Reads JSON, or a file that holds an object.</summary>
+    private object? Json(ArgumentResult result, string text)
+    {
+        try
+        {
+            return text.TrimStart() is ['{', ..] or "true" ? JsonElement.Parse(text) : JsonFile.Load(new(text, "JSON")).Value;
+        }
+        catch (Exception e) when (e is JsonException or NlftException)
+        {
+            return Refuse(result, text, "JSON, or a file with a JSON object");
+        }
     }
 
     /// <summary>Reads a value as JSON (true, 3, "a", [1, 2]); anything that is not JSON is a text.</summary>

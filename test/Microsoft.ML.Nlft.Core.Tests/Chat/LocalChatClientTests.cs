@@ -211,19 +211,37 @@ public sealed class LocalChatClientTests : IDisposable
     {
         (new(ChatRole.User, [new TextContent("Look:"), new DataContent(new byte[] { 1 }, "image/png")]), null,
             "message 1: found a DataContent; expected TextContent: the model reads text only. Leave it out or put it into words."),
-        (new(ChatRole.Tool, [new FunctionResultContent("1", 5)]), null,
-            "message 1: found the role tool; expected system, user or assistant. Give it one of these roles."),
+        (new(new ChatRole("critic"), "x"), null,
+            "message 1: found the role critic; expected system, user, assistant or tool. Give it one of these roles."),
         (new(ChatRole.Assistant, "x"), null,
             "the conversation: found a message of the role assistant at its end; expected a user's message at its end. Add the message that the "
             + "model should answer."),
         (new(ChatRole.User, ""), new() { Instructions = "Add." },
             "message 1: found an empty text; expected a text. Fill it in or leave the message out."),
         (Question, new() { Tools = [AIFunctionFactory.Create(() => 5, "five")] },
-            "option ChatOptions.Tools: found 1 of them; expected none: the model calls no tools. Leave them out."),
+            "option ChatOptions.Tools: found a model whose chat template shows no tools, or in a format that is not known; expected the format of "
+                + "Hermes "
+            + "and Qwen, of Llama 3.1 or of Mistral. Use a model whose template shows tools, or leave them out."),
+        (Question, new() { Tools = [new HostedWebSearchTool()] },
+            "option ChatOptions.Tools: found a HostedWebSearchTool; expected functions. Leave it out: only functions are called here."),
         (Question, new() { ToolMode = ChatToolMode.RequireAny },
-            "option ChatOptions.ToolMode: found RequireAny; expected Auto or None: the model calls no tools. Leave it out."),
-        (Question, new() { ResponseFormat = ChatResponseFormat.Json },
-            "option ChatOptions.ResponseFormat: found JSON; expected text. Ask for the form in the prompt and check the answer."),
+            "option ChatOptions.ToolMode: found RequireAny; expected one tool or more to call. Add the tool to ChatOptions.Tools, or leave the "
+                + "mode out."),
+        (Question, new() { ToolMode = ChatToolMode.RequireSpecific("six"), Tools = [AIFunctionFactory.Create(() => 5, "five")] },
+            "option ChatOptions.ToolMode: found RequireSpecific(\"six\"); expected the name of one of the tools. Add the tool to "
+                + "ChatOptions.Tools, or "
+            + "leave the mode out."),
+        (Question, new() { ResponseFormat = ChatResponseFormat.ForJsonSchema(System.Text.Json.JsonElement.Parse("{\"if\":{}}")) },
+            "option JsonSchema, \"if\": found the keyword if; expected keywords that are supported here: docs/chat.md lists them. Leave it out "
+                + "and check "
+            + "the answer, or say the same with supported keywords."),
+        (new(ChatRole.Assistant, [new FunctionCallContent("1", "five")]), new(),
+            "the conversation: found calls of tools for a model whose chat template shows none; expected the format of Hermes and Qwen, of Llama "
+                + "3.1 or of "
+            + "Mistral. Use a model whose template shows tools, or leave them out."),
+        (new(ChatRole.Tool, [new FunctionResultContent("1", 5)]), new(),
+            "message 1: found the result of the call \"1\"; expected the call in an earlier message of the assistant. Send the message with the "
+                + "call, too."),
         (Question, new() { ConversationId = "7" },
             "option ChatOptions.ConversationId: found \"7\"; expected nothing: no conversation is kept here. Send the earlier messages with each "
             + "request."),

@@ -45,6 +45,18 @@ public sealed class ChatRowEncoderTests
         Assert.AreEqual("Yo<|im_end|>Yo<|im_end|>", Counted(ChatMl, $"[{Question}, {Answer}, {Question}, {Answer}, {Question}]"));
 
     [TestMethod]
+    public void Encode_CallsOfTools_CountAndTheirResultsDoNot()
+    {
+        const string Call = """
+            {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}]}
+            """;
+        const string Result = """{"role": "tool", "name": "add", "content": "6"}""";
+        var template = ChatMl.Replace("m.content +", "m.content + (m.tool_calls or []) | tojson +", StringComparison.Ordinal);
+        Assert.AreEqual("[{\"type\": \"function\", \"function\": {\"name\": \"add\", \"arguments\": {\"a\": 1}}}]<|im_end|>Yo[]<|im_end|>",
+            Counted(template, $"[{Question}, {Call}, {Result}, {Answer}]"));
+    }
+
+    [TestMethod]
     [DataRow("{{ messages[0].content }}{{ messages[1].content }}", "shows none of the 2 messages in a loop")]
     [DataRow("{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}>>{% endif %}",
         "writes an answer unlike its generation prompt")]

@@ -90,6 +90,20 @@ public sealed class TrainingFileTests
     }
 
     [TestMethod]
+    public void Read_FunctionCall_IsATurnOfTheAssistant()
+    {
+        var path = _folder.Write("rows.jsonl", """
+            {"conversations": [{"from": "human", "value": "1+5?"}, {"from": "function_call", "value": "{\"name\": \"add\", \"arguments\": {\"a\": 1}}"},
+            """.TrimEnd() + """ {"from": "observation", "value": "6"}, {"from": "gpt", "value": "It is 6."}]}""");
+        var chat = TrainingFile.Read(path).Rows[0].Chat!;
+        CollectionAssert.AreEqual(new[] { "user", "assistant", "tool", "assistant" }, chat.Messages.Select(ChatRow.RoleOf).ToArray());
+        var call = ((JsonElement)chat.Messages[1]["tool_calls"]!)[0];
+        Assert.AreEqual("function", call.GetProperty("type").GetString());
+        Assert.AreEqual("{\"name\":\"add\",\"arguments\":{\"a\":1}}", call.GetProperty("function").GetRawText());
+        Assert.AreEqual("", ChatRow.ContentOf(chat.Messages[1]));
+    }
+
+    [TestMethod]
     [DataRow("""{"chosen": "a", "rejected": "b"}""",
         "found the columns \"chosen\", \"rejected\"; expected the columns of one layout: Question, Response")]
     [DataRow("""{"text": "a", "label": "b"}""", "found the columns \"text\", \"label\"; expected")]
@@ -103,6 +117,8 @@ public sealed class TrainingFileTests
     [DataRow("""{"messages": [{"role": "user", "content": "a"}]}""", "line 1: found a conversation without a turn of the assistant")]
     [DataRow("""{"messages": [{"role": "user", "content": null}]}""", "line 1, \"messages\", message 1: found a message without content")]
     [DataRow("""{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}""", "found a part that is not text; expected text parts alone")]
+    [DataRow("""{"conversations": [{"from": "function_call", "value": "add"}]}""",
+        "message 1, \"value\": found no call of a function; expected {\"name\": ..., \"arguments\": {...}} as JSON, or a list of them")]
     [DataRow("""{"conversations": [{"from": "robot", "value": "a"}]}""", "message 1, \"from\": found \"robot\"; expected one of human, user, gpt")]
     [DataRow("""{"prompt": "a", "completion": [{"role": "assistant", "content": "b"}]}""", "found messages after a prompt that is text")]
     [DataRow("""{"prompt": [{"role": "user", "content": "b"}], "completion": "a"}""", "found text after a prompt of messages")]

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Nlft.Reliability.Fuzzing;
+using JsonMutation = Microsoft.ML.Nlft.Reliability.Fuzzing.Json;
 
 namespace Microsoft.ML.Nlft.Tests.Reliability;
 
@@ -42,7 +43,7 @@ public sealed class FuzzTests
         {
             using var folder = new TemporaryFolder();
             var seen = new List<string>();
-            var target = new Target("spy", "a.json", ["{\"a\": [1, 2]}"u8.ToArray()], Json.Mutate, path =>
+            var target = new Target("spy", "a.json", ["{\"a\": [1, 2]}"u8.ToArray()], JsonMutation.Mutate, path =>
                 seen.Add(Convert.ToHexString(File.ReadAllBytes(Path.Combine(path, "a.json")))));
             new Fuzzer(target, seed, folder.Path).Run(50);
             return string.Join(' ', seen);
@@ -58,7 +59,7 @@ public sealed class FuzzTests
         FuzzReport Report(Action<string> read)
         {
             using var folder = new TemporaryFolder();
-            return new Fuzzer(new Target("bad", "a.json", ["{}"u8.ToArray()], Json.Mutate, read), 1, folder.Path).Run(3, maximumFailures: 1);
+            return new Fuzzer(new Target("bad", "a.json", ["{}"u8.ToArray()], JsonMutation.Mutate, read), 1, folder.Path).Run(3, maximumFailures: 1);
         }
         StringAssert.StartsWith(Report(_ => throw new NullReferenceException("mine")).Failures[0].Fault,
             "a seed is refused or fails: NullReferenceException: mine");

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
@@ -42,6 +44,68 @@ public sealed class ChatSnippets : Workplace
             + $"{string.Join(", ", answer.TopLogProbabilities![0])}");
         #endregion
         Assert.HasCount(3, answer.TopLogProbabilities![0]);
+    }
+
+    [TestMethod]
+    public async Task ChatPage_Json_SatisfiesTheSchema()
+    {
+        using IChatClient client = NlftModel.LoadChatClient("tuned");
+        #region json
+        var schema = JsonElement.Parse("""
+            { "type": "object", "properties": { "apples": { "type": "integer", "minimum": 0, "maximum": 100 } }, "required": ["apples"] }
+            """);
+        var json = await client.GetResponseAsync("Tom has 3 apples and gets 4. How many has he?",
+            new() { ResponseFormat = ChatResponseFormat.ForJsonSchema(schema) });
+        Console.WriteLine(JsonElement.Parse(json.Text).GetProperty("apples"));
+        #endregion
+        Assert.IsTrue(JsonElement.Parse(json.Text).GetProperty("apples").GetInt32() is >= 0 and <= 100);
+    }
+
+    [TestMethod]
+    public async Task ChatPage_Tools_AreCalled()
+    {
+        WriteToolsModel();
+        #region tools
+        AITool[] tools = [AIFunctionFactory.Create((long a, long b) => a + b, "add", "Adds two numbers.")];
+        using IChatClient agent = new ChatClientBuilder(NlftModel.LoadChatClient("tools-model")).UseFunctionInvocation().Build();
+        var sum = await agent.GetResponseAsync("What is 2 + 3?", new() { Tools = tools, ToolMode = ChatToolMode.RequireAny, MaxOutputTokens = 300 });
+        Console.WriteLine(sum.Messages[1].Contents.OfType<FunctionResultContent>().Single().Result);
+        #endregion
+        Assert.AreEqual("add", sum.Messages[0].Contents.OfType<FunctionCallContent>().Single().Name);
+    }
+
+    [TestMethod]
+    public async Task AgentSample_McpTools_AreCalled()
+    {
+        WriteToolsModel();
+        var output = new DirectoryInfo(AppContext.BaseDirectory);
+        var sample = Path.Combine(output.Parent!.Parent!.FullName, "Agent", output.Name, "Agent.dll");
+        using var process = Process.Start(new ProcessStartInfo("dotnet", [sample, "--model", "tools-model", "--require"])
+        {
+            RedirectStandardOutput = true,
+        })!;
+        var printed = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.AreEqual(0, process.ExitCode, printed);
+        Assert.Contains("Tools: add (Adds two numbers.), multiply (Multiplies two numbers.)", printed);
+        Assert.MatchesRegex(@"Call: (add|multiply)\(a: .*, b: .*\)\r?\nResult: -?\d", printed);
+    }
+
+    /// <summary>Writes the sample model with a template that shows tools.</summary>
+    private static void WriteToolsModel()
+    {
+        Copy("samples/models/tiny-word-problems", "tools-model");
+        File.WriteAllText("tools-model/chat_template.jinja", """
+            {%- if tools %}{{- 'Tools: ' + tools | tojson + ' Write <tool_call>{"name": n, "arguments": a}</tool_call>\n' }}{%- endif %}
+            {%- for message in messages %}
+            {{- '<|' + ('user' if message.role != 'assistant' else 'assistant') + '|>' + message.content }}
+            {%- for call in message.tool_calls or [] %}
+            {{- '<tool_call>\n{"name": "' + call.function.name + '", "arguments": ' + call.function.arguments | tojson + '}\n</tool_call>' }}
+            {%- endfor %}
+            {%- if message.role == 'assistant' %}{{- '<|endoftext|>' }}{%- endif %}
+            {%- endfor %}
+            {%- if add_generation_prompt %}{{- '<|assistant|>' }}{%- endif %}
+            """);
     }
 
     [TestMethod]

@@ -182,6 +182,17 @@ public sealed class CommandTests
     }
 
     [TestMethod]
+    public void Generate_JsonSchema_IsSatisfied()
+    {
+        using var tool = new ToolRun();
+        File.WriteAllText(tool.PathOf("schema.json"), """{ "enum": ["three", "four"] }""");
+        var answer = tool.Succeed(["generate", "--model", tool.Model, "--question", "2+3?", "--json-schema", tool.PathOf("schema.json")]);
+        Assert.IsTrue(JsonElement.Parse(answer).GetString() is "three" or "four", answer);
+        answer = tool.Succeed(["generate", "--model", tool.Model, "--question", "2+3?", "--json-schema", """{ "const": 5 }"""]);
+        Assert.AreEqual("5", answer.Trim());
+    }
+
+    [TestMethod]
     public void Generate_LogProbabilities_AreWritten()
     {
         using var tool = new ToolRun();
