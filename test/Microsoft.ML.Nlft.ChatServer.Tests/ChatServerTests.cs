@@ -133,7 +133,7 @@ public sealed class ChatServerTests
         "must be a text")]
     [DataRow("{'messages': [{'content': 'x'}]}", 400, "messages[0].role", null, "is missing")]
     [DataRow("{'messages': [{'role': 'tool', 'content': '5'}]}", 400, null, null,
-        "message 1: found the role tool; expected system, user or assistant.")]
+        "message 1: found a TextContent; expected FunctionResultContent in a message of the role tool.")]
     [DataRow("{'model': 'gpt-x', " + Question + "}", 404, "model", "model_not_found", "There is no model 'gpt-x' here; there is 'tiny'.")]
     [DataRow("{'temperature': 'hot', " + Question + "}", 400, null, null, "$.temperature")]
     [DataRow("{'temperature': -1, " + Question + "}", 400, null, null, "option Temperature: found -1")]
