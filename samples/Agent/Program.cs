@@ -27,7 +27,8 @@ try
     {
         Name = "calculator",
         Command = Environment.ProcessPath!,
-        Arguments = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [typeof(Calculator).Assembly.Location, "--serve"] : ["--serve"],
+        Arguments = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
+            ? [typeof(Calculator).Assembly.Location, "--serve"] : ["--serve"],
     }));
     var tools = await server.ListToolsAsync();
     Console.WriteLine($"Tools: {string.Join(", ", tools.Select(tool => $"{tool.Name} ({tool.Description})"))}");
@@ -45,7 +46,8 @@ try
                     Console.Write(text.Text);
                     break;
                 case FunctionCallContent call:
-                    Console.WriteLine($"Call: {call.Name}({string.Join(", ", call.Arguments!.Select(argument => $"{argument.Key}: {argument.Value}"))})");
+                    var arguments = call.Arguments!.Select(argument => $"{argument.Key}: {argument.Value}");
+                    Console.WriteLine($"Call: {call.Name}({string.Join(", ", arguments)})");
                     break;
                 case FunctionResultContent result:
                     Console.WriteLine($"Result: {result.Result}");

@@ -131,7 +131,8 @@ internal static class ChatRowReader
             return JsonElement.Parse(new JsonArray([.. calls.Select(call =>
                 new JsonObject { ["type"] = "function", ["function"] = JsonNode.Parse(call.GetRawText()) })]).ToJsonString());
         }
-        throw new NlftException(place, "no call of a function", "{\"name\": ..., \"arguments\": {...}} as JSON, or a list of them", "Correct the row.");
+        throw new NlftException(place, "no call of a function", "{\"name\": ..., \"arguments\": {...}} as JSON, or a list of them",
+            "Correct the row.");
     }
 
     /// <summary>Joins the text parts of a content, which templates for text expect as one text.</summary>

@@ -93,7 +93,7 @@ public sealed class TrainingFileTests
     public void Read_FunctionCall_IsATurnOfTheAssistant()
     {
         var path = _folder.Write("rows.jsonl", """
-            {"conversations": [{"from": "human", "value": "1+5?"}, {"from": "function_call", "value": "{\"name\": \"add\", \"arguments\": {\"a\": 1}}"},
+            {"conversations": [{"from": "human", "value": "5?"}, {"from": "function_call", "value": "{\"name\": \"add\", \"arguments\": {\"a\": 1}}"},
             """.TrimEnd() + """ {"from": "observation", "value": "6"}, {"from": "gpt", "value": "It is 6."}]}""");
         var chat = TrainingFile.Read(path).Rows[0].Chat!;
         CollectionAssert.AreEqual(new[] { "user", "assistant", "tool", "assistant" }, chat.Messages.Select(ChatRow.RoleOf).ToArray());
