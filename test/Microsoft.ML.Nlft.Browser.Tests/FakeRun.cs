@@ -32,6 +32,13 @@ internal sealed class FakeRun : IDisposable
         answers = accuracy is null ? [] : new[] { new[] { "2 + 3?", "2 + 3 = 6", "5", "Wrong" }, ["1 + 1?", "2", "2", "Correct"] },
     });
 
+    /// <summary>Sends the curves of an earlier run.</summary>
+    public void Earlier(string name, params double[] losses)
+    {
+        double[][] Points(Func<double, double> of) => [.. losses.Select((loss, i) => new[] { i + 1, of(loss) })];
+        Tell("earlier", new { name, loss = Points(loss => loss), accuracy = Points(_ => 0.5), salient = Points(_ => 0.01), norm = Points(_ => 2) });
+    }
+
     /// <summary>Sends that rows were recorded for the map.</summary>
     public void Recorded(int epoch) => Tell("recorded", new { epoch, rows = 2 });
 

@@ -77,6 +77,32 @@ public sealed class LiveCurveTests
     }
 
     [TestMethod]
+    public void EarlierRuns_Checked_AreDrawnBesideTheRun()
+    {
+        using var browser = HeadlessBrowser.Start();
+        using var run = new FakeRun(browser);
+        Assert.AreEqual("none", browser.Run("return getComputedStyle(document.getElementById('earlier')).display;").GetString());
+        run.Earlier("first <b>run</b>", 4, 3, 2, 1);
+        run.Earlier("second", 8, 6);
+        run.Step(1, 4, 2);
+        run.Step(2, 4, 1.5);
+        run.Show();
+        Assert.AreEqual("Earlier runs:  first <b>run</b>  second",
+            browser.Run("return document.getElementById('earlier').textContent;").GetString());
+        Assert.HasCount(2, Texts(browser, "#curve-loss .earlier"));
+        var (earlier, own) = (Points(browser, "#curve-loss .earlier"), Points(browser, "#curve-loss .raw"));
+        Assert.HasCount(4, earlier);
+        Assert.AreEqual(own[1].X, earlier[1].X, 0.1, "step 2 of both");
+        Assert.AreEqual(own[0].Y, earlier[2].Y, 0.1, "the loss 2 of both");
+        CollectionAssert.AreEqual(new[] { "step 1", "2", "3", "4" }, Texts(browser, "#curve-loss .tick.step"));
+        browser.Run("document.querySelectorAll('#earlier input')[0].click();");
+        browser.Draw();
+        Assert.HasCount(2, Points(browser, "#curve-loss .earlier"));
+        Assert.AreEqual("2", Texts(browser, "#curve-loss .tick.step")[^1]);
+        Assert.AreEqual("", string.Join('\n', browser.Complaints()));
+    }
+
+    [TestMethod]
     public void Validation_Evaluations_AreDrawnBesideTheSteps()
     {
         using var browser = HeadlessBrowser.Start();

@@ -9,7 +9,7 @@ namespace Microsoft.ML.Nlft.Monitoring;
 
 /// <summary>
 /// Serves a web page on this machine that follows a run: progress, curves of loss, validation loss, token accuracy and salient share, sample answers,
-/// the options, and the saliency map of the recorded rows. Nothing listens unless an instance is created.
+/// the options, the saliency map of the recorded rows, and the curves of earlier runs. Nothing listens unless an instance is created.
 /// </summary>
 /// <remarks>
 /// The page listens on 127.0.0.1 only, answers GET requests whose Host header names that address, and sends its data as server-sent events. A slow or
@@ -35,15 +35,26 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     private readonly List<RecordedEpoch> _recorded = [];
     private readonly LiveFeed _feed = new();
     private readonly TimeProvider _time;
+    private readonly List<TrainingProgress> _steps = [];
+    private readonly KeptRuns? _kept;
     private RunDescription? _run;
+    private DateTimeOffset _began;
     private int _followers;
 
     /// <summary>Starts to listen.</summary>
     /// <param name="port">The TCP port, 0 to 65535. Default 0: any free port.</param>
     /// <param name="timeProvider">The clock that says when a run began; null: the system clock.</param>
-    /// <exception cref="NlftException">The port is in use or out of range.</exception>
-    public LivePage(int port = 0, TimeProvider? timeProvider = null) =>
+    /// <param name="runs">
+    /// A folder that keeps the curves of runs: the page shows those of the newest six beside the new one. Default null: only runs that this object
+    /// followed are shown.
+    /// </param>
+    /// <exception cref="NlftException">The port is in use or out of range, or a file of the folder is damaged.</exception>
+    public LivePage(int port = 0, TimeProvider? timeProvider = null, string? runs = null)
+    {
+        _kept = runs is null ? null : new KeptRuns(runs);
+        foreach (var earlier in _kept?.Read() ?? []) _feed.Add("earlier", earlier);
         (_time, _server) = (timeProvider ?? TimeProvider.System, new LoopbackServer(port, AnswerAsync));
+    }
 
     /// <summary>Gets the address of the page.</summary>
     public Uri Address => new(string.Create(CultureInfo.InvariantCulture, $"http://{_server.EndPoint}/"));
@@ -57,12 +68,14 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
         ArgumentNullException.ThrowIfNull(run);
         lock (_lock)
         {
+            if (_run is not null && KeptRuns.Describe(_run, _began, _steps) is { } earlier) _feed.Add("earlier", earlier);
             _recorded.Clear();
-            _run = run;
+            _steps.Clear();
+            (_run, _began) = (run, _time.GetUtcNow());
             _feed.Add("run", new()
             {
                 ["model"] = run.Model, ["method"] = run.Method, ["rows"] = run.Rows,
-                ["began"] = _time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture),
+                ["began"] = _began.UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture),
                 ["options"] = new JsonArray([.. run.Options.Select(option => new JsonArray(option.Group, option.Name, option.Value))]),
             });
         }
@@ -72,6 +85,7 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     public void Report(TrainingProgress value)
     {
         ArgumentNullException.ThrowIfNull(value);
+        lock (_lock) _steps.Add(value with { Recorded = [], Validation = [] });
         _feed.Add("step", new()
         {
             ["step"] = value.Step, ["total"] = value.TotalSteps, ["epoch"] = value.Epoch, ["loss"] = value.Loss,
@@ -95,8 +109,14 @@ public sealed class LivePage : ITrainingMonitor, IDisposable
     }
 
     /// <inheritdoc/>
-    public void End(FineTuneResult? result) => _feed.Add("end",
-        new() { ["how"] = result is null ? "failed" : result.Cancelled ? "cancelled" : "finished" });
+    public void End(FineTuneResult? result)
+    {
+        _feed.Add("end", new() { ["how"] = result is null ? "failed" : result.Cancelled ? "cancelled" : "finished" });
+        lock (_lock)
+        {
+            if (_kept is not null && _run is not null && KeptRuns.Describe(_run, _began, _steps) is { } run) _kept.Keep(run, _began);
+        }
+    }
 
     /// <summary>Sends open pages the remaining messages, for a second at most, and stops listening.</summary>
     public void Dispose()

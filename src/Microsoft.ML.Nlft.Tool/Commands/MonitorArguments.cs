@@ -5,7 +5,9 @@ using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>Defines --live, --tensorboard, --mlflow, --experiment, --map and --map-rows: the monitors of a run other than the console.</summary>
+/// <summary>
+/// Defines --live, --live-runs, --tensorboard, --mlflow, --experiment, --map and --map-rows: the monitors of a run other than the console.
+/// </summary>
 internal sealed class MonitorArguments
 {
     private const int DefaultMapRows = 8;
@@ -14,6 +16,11 @@ internal sealed class MonitorArguments
     {
         Description = "Serve a page that follows the run, on 127.0.0.1 only. Default 0: any free port.", HelpName = "PORT",
         Arity = ArgumentArity.ZeroOrOne, DefaultValueFactory = _ => null,
+    };
+    private readonly Option<string> _liveRuns = new("--live-runs")
+    {
+        Description = "Folder that keeps the curves of runs: the page of --live shows those of the newest six beside the new one.",
+        HelpName = "FOLDER",
     };
     private readonly Option<string> _tensorBoard = new("--tensorboard")
     {
@@ -58,7 +65,7 @@ internal sealed class MonitorArguments
             if (result.Tokens is [var token] && int.TryParse(token.Value, out var rows) && rows < 1)
                 result.AddError($"--map-rows: found \"{token.Value}\"; expected 1 or more.");
         });
-        foreach (var option in (Option[])[_live, _tensorBoard, _mlflow, _experiment, _map, _mapRows]) command.Add(option);
+        foreach (var option in (Option[])[_live, _liveRuns, _tensorBoard, _mlflow, _experiment, _map, _mapRows]) command.Add(option);
     }
 
     /// <summary>Returns the options of the run with the rows to record.</summary>
@@ -79,7 +86,7 @@ internal sealed class MonitorArguments
     /// <summary>Starts the monitors that the command line names, and the console's.</summary>
     public Monitors Create(ParseResult parsed, ITrainingMonitor console)
     {
-        var live = parsed.GetResult(_live) is { Implicit: false } ? new LivePage(parsed.GetValue(_live) ?? 0) : null;
+        var live = parsed.GetResult(_live) is { Implicit: false } ? new LivePage(parsed.GetValue(_live) ?? 0, _console.Time, Kept(parsed)) : null;
         if (live is not null) _console.Error.WriteLine($"Follow the run at {live.Address}");
         var board = parsed.GetValue(_tensorBoard) is { } folder ? new TensorBoardWriter(_console.PathOf(folder), _console.Time) : null;
         var map = parsed.GetValue(_map) is { } file ? new SaliencyMapFile(_console.PathOf(file)) : null;
@@ -92,6 +99,8 @@ internal sealed class MonitorArguments
         ITrainingMonitor?[] all = [console, live, board, mlflow, map];
         return new Monitors(new TrainingMonitors([.. all.OfType<ITrainingMonitor>()]), live, board, mlflow);
     }
+
+    private string? Kept(ParseResult parsed) => parsed.GetValue(_liveRuns) is { } folder ? _console.PathOf(folder) : null;
 
     /// <summary>Holds the monitors of one run; dispose it after the run.</summary>
     internal sealed record Monitors(TrainingMonitors All, LivePage? Live, TensorBoardWriter? Board, MlflowMonitor? Mlflow) : IDisposable

@@ -164,6 +164,64 @@ public sealed class LivePageTests
             Assert.ThrowsExactly<NlftException>(() => new LivePage(70000)).Message);
     }
 
+    [TestMethod]
+    public async Task Begin_FolderOfRuns_ShowsTheNewestOnes()
+    {
+        using var folder = new TemporaryFolder();
+        for (var run = 1; run <= 8; run++)
+        {
+            using var page = new LivePage(runs: folder.Path);
+            page.Begin(Steps.Run with { Rows = run });
+            for (var step = 1; step <= 1200; step++) page.Report(Steps.At(step, 1200));
+            page.End(result: null);
+        }
+        Assert.HasCount(8, Directory.GetFiles(folder.Path));
+
+        using var live = new LivePage(runs: folder.Path);
+        live.Begin(Steps.Run);
+        using var client = new HttpClient();
+        using var events = await EventsAsync(client, live, last: null);
+        for (var run = 3; run <= 8; run++)
+        {
+            var earlier = (await events.NextAsync()).GetProperty("earlier");
+            Assert.StartsWith($"NLFT on {run} rows, ", earlier.GetProperty("name").GetString());
+            var loss = earlier.GetProperty("loss").EnumerateArray().ToList();
+            Assert.HasCount(401, loss, "every third step and the last");
+            Assert.AreEqual((1200, 1.0 / 1200), (loss[^1][0].GetInt32(), loss[^1][1].GetDouble()));
+            Assert.AreEqual(401, earlier.GetProperty("norm").GetArrayLength());
+        }
+        Assert.AreEqual(25, (await events.NextAsync()).GetProperty("run").GetProperty("rows").GetInt32());
+    }
+
+    [TestMethod]
+    public async Task Begin_SecondRun_ShowsTheFirstBesideIt()
+    {
+        using var live = new LivePage();
+        live.Begin(Steps.Run);
+        live.Report(Steps.At(1));
+        live.End(result: null);
+        live.Begin(Steps.Run);
+        using var client = new HttpClient();
+        using var events = await EventsAsync(client, live, last: null);
+        var kinds = new List<string>();
+        for (var i = 0; i < 5; i++) kinds.Add((await events.NextAsync()).EnumerateObject().Single().Name);
+        CollectionAssert.AreEqual(new[] { "run", "step", "end", "earlier", "run" }, kinds);
+    }
+
+    [TestMethod]
+    [DataRow("{\"name\": 1}", "\"name\": found 1; expected a string.")]
+    [DataRow("{\"name\": \"a\", \"loss\": [[1]]}", "\"loss[0]\": found [1]; expected a step and a value.")]
+    [DataRow("no JSON", "found invalid JSON")]
+    public void Construct_DamagedRun_IsRefused(string text, string message)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("run-20250102-030405.json", text);
+        var refused = Assert.ThrowsExactly<NlftException>(() => new LivePage(runs: folder.Path)).Message;
+        Assert.StartsWith(path, refused);
+        Assert.Contains(message, refused);
+        Assert.EndsWith("Delete the file, or name another folder.", refused);
+    }
+
     private async Task<string> SendAsync(LivePage live, string request)
     {
         using var client = new TcpClient();

@@ -10,10 +10,12 @@ public sealed class MonitorTests
         using var tool = new ToolRun();
         tool.WriteRows();
 
-        tool.Succeed("train --model MODEL --data rows.csv --output out --epochs 2 --live --tensorboard runs/one --map map.html --map-rows 2");
+        tool.Succeed("train --model MODEL --data rows.csv --output out --epochs 2 --live --live-runs kept "
+            + "--tensorboard runs/one --map map.html --map-rows 2");
 
         Assert.MatchesRegex(@"Follow the run at http://127\.0\.0\.1:\d+/", tool.Error);
         Assert.StartsWith("events.out.tfevents.", Path.GetFileName(Directory.GetFiles(tool.PathOf("runs/one")).Single()));
+        Assert.HasCount(1, Directory.GetFiles(tool.PathOf("kept")));
         Assert.Contains("<title>Saliency map: model</title>", File.ReadAllText(tool.PathOf("map.html")));
         Assert.DoesNotContain("RecordedRows", File.ReadAllText(tool.PathOf("out/nlft-options.json")));
         // what was recorded is no option of the file

@@ -18,6 +18,7 @@ const live = (() => {
         { key: 'speed', name: 'Tokens per second', text: whole },
     ];
     let steps = [], evaluations = [], run = null, picked = -1, pending = 0;
+    const earlier = [], DASHES = ['2 3', '7 3', '1 5', '9 3 2 3', '4 6', '12 4'];
 
     const make = (name, attributes, ...children) => {
         const node = document.createElementNS(SVG, name);
@@ -99,9 +100,11 @@ const live = (() => {
         return [`${picked >= 0 ? `step ${shown.step}:` : 'now'} ${figure.text(shown[figure.key])}`, ...newest ? [span] : []];
     }
 
-    // The axis of steps ends at the last one that is there; what is left of the run is on the bar.
+    // The axis of steps ends at the last one that is there, of earlier runs too; what is left of the run is on the bar.
     function axis(width) {
-        const first = Math.min(steps[0].step, evaluations[0]?.step ?? Infinity), span = Math.max(steps.at(-1).step - first, 1);
+        const shown = earlier.filter(one => one.box.checked && one.loss.length > 0);
+        const first = Math.min(steps[0].step, evaluations[0]?.step ?? Infinity, ...shown.map(one => one.loss[0][0]));
+        const span = Math.max(steps.at(-1).step - first, ...shown.map(one => one.loss.at(-1)[0] - first), 1);
         return { first, span, x: step => LEFT + (step - first) / span * (width - LEFT - RIGHT) };
     }
 
@@ -117,7 +120,8 @@ const live = (() => {
         const logarithmic = figure.log && byId('log').checked && positive(all).length > 0; // what is not above zero has no place on it
         const shown = points => thin(logarithmic ? positive(points) : points);
         const [raw, valid] = [shown(all), shown(held)];
-        const [low, high] = rangeOf(figure, [...raw, ...valid].map(point => point[1]), logarithmic);
+        const others = earlier.filter(one => one.box.checked).map(one => ({ dash: one.dash, points: shown(one[figure.key]) }));
+        const [low, high] = rangeOf(figure, [...raw, ...valid, ...others.flatMap(one => one.points)].map(point => point[1]), logarithmic);
         const scale = logarithmic ? Math.log10 : value => value, { first, span, x } = axis(width), bottom = height - BOTTOM;
         const y = value => TOP + (scale(high) - scale(value)) / (scale(high) - scale(low)) * (bottom - TOP);
         const path = points => points.map(([step, value], p) => `${p === 0 ? 'M' : 'L'}${x(step).toFixed(1)} ${y(value).toFixed(1)}`).join('');
@@ -130,6 +134,8 @@ const live = (() => {
         for (const [step, anchor] of [[first, 'start'], ...between.map(step => [step, 'middle']), [last, 'end']])
             parts.push(make('text', { class: 'tick step', x: x(step), y: height - 4, 'text-anchor': anchor },
                 step === first ? `step ${step}` : step));
+        for (const { dash, points } of others)
+            parts.push(make('path', { class: 'earlier', d: path(points), 'stroke-dasharray': dash }));
         parts.push(make('path', { class: 'raw', d: path(raw) }), make('path', { class: 'smooth', d: path(shown(smoothed)) }));
         if (valid.length > 0) parts.push(make('path', { class: 'valid', d: path(valid) }),
             ...valid.map(([step, value]) => make('circle', { class: 'valid-dot', cx: x(step), cy: y(value), r: 3 })));
@@ -201,6 +207,17 @@ const live = (() => {
     new ResizeObserver(soon).observe(byId('curves'));
 
     const hear = {
+        earlier(message) {
+            const box = html('input'), dash = DASHES[earlier.length % DASHES.length];
+            box.type = 'checkbox';
+            box.checked = true;
+            box.addEventListener('input', soon);
+            const line = make('svg', { viewBox: '0 0 34 10', 'aria-hidden': true },
+                make('path', { class: 'earlier', d: 'M0 5L34 5', 'stroke-dasharray': dash }));
+            earlier.push({ ...message, box, dash });
+            byId('earlier').append(html('label', box, ' ', line, ` ${message.name}`));
+            byId('earlier').hidden = false;
+        },
         run(message) {
             [run, steps, evaluations, picked] = [message, [], [], -1];
             byId('subtitle').textContent = `${run.method} on ${run.rows} rows, model ${run.model}`;
