@@ -34,12 +34,20 @@ public sealed class RefusalTests
     [DataRow("{'messages': [{'role': 'user', 'content': [{'type': 'image_url', 'image_url': {'url': 'x'}}]}]}", 400, "messages[0].content", null,
         "must be a text")]
     [DataRow("{'messages': [{'content': 'x'}]}", 400, "messages[0].role", null, "is missing")]
-    [DataRow("{'messages': [{'role': 'tool', 'content': '5'}]}", 400, "messages[0].role", "unsupported_parameter",
-        "'messages[0].role' is not supported: this server gives a model that calls no tools. Leave the message out.")]
+    [DataRow("{'messages': [{'role': 'tool', 'content': '5'}]}", 400, "messages[0].tool_call_id", null, "which call is answered?")]
+    [DataRow("{'messages': [{'role': 'tool', 'content': '5', 'tool_call_id': 'x'}]}", 400, null, null, "the result of the call \"x\"")]
     [DataRow("{'messages': [{'role': 'critic', 'content': '5'}]}", 400, "messages[0].role", null,
-        "'messages[0].role' must be system, developer, user or assistant; it is 'critic'.")]
-    [DataRow("{'messages': [{'role': 'assistant', 'content': null, 'tool_calls': [{}]}]}", 400, "messages[0].tool_calls", "unsupported_parameter",
-        "not supported")]
+        "'messages[0].role' must be system, developer, user, assistant or tool; it is 'critic'.")]
+    [DataRow("{'messages': [{'role': 'assistant', 'content': null, 'tool_calls': [{}]}]}", 400, "messages[0].tool_calls[0].id", null, "a text")]
+    [DataRow("{'messages': [{'role': 'assistant', 'tool_calls': 5}]}", 400, "messages[0].tool_calls", null, "must be a list")]
+    [DataRow("{'messages': [{'role': 'user', 'content': 'x', 'tool_calls': [{'id': 'a', 'function': {'name': 'f', 'arguments': '{}'}}]}]}", 400,
+        "messages[0].tool_calls", null, "needs the role assistant")]
+    [DataRow("{'messages': [{'role': 'assistant', 'tool_calls': [{'id': 'a', 'function': {'name': 'f', 'arguments': '{'}}]}]}", 400,
+        "messages[0].tool_calls[0].function.arguments", null, "no valid JSON")]
+    [DataRow("{'messages': [{'role': 'assistant', 'tool_calls': [{'id': 'a', 'function': {'name': 'f', 'arguments': '[1]'}}]}]}", 400,
+        "messages[0].tool_calls[0].function.arguments", null, "an object of JSON")]
+    [DataRow("{'messages': [{'role': 'assistant', 'content': 'x', 'function_call': {'name': 'f'}}]}", 400, "messages[0].function_call",
+        "unsupported_parameter", "'tool_calls' stands in its place")]
     [DataRow("{'model': 'gpt-x', " + Question + "}", 404, "model", "model_not_found", "There is no model 'gpt-x' here; there is 'tiny'.")]
     [DataRow("{'temperature': 'hot', " + Question + "}", 400, "temperature", null, "'temperature' must be a number.")]
     [DataRow("{'seed': 1.5, " + Question + "}", 400, "seed", null, "'seed' must be a whole number.")]
@@ -67,11 +75,17 @@ public sealed class RefusalTests
     [DataRow("{'logprobs': true, 'top_logprobs': 21, " + Question + "}", 400, "top_logprobs", null, "option TopLogProbabilities: found 21")]
     [DataRow("{'chat_template_kwargs': 5, " + Question + "}", 400, "chat_template_kwargs", null, "expected an object of names and values")]
     [DataRow("{'logit_bias': {'1': 5}, " + Question + "}", 400, "logit_bias", "unsupported_parameter", "not supported")]
-    [DataRow("{'tools': [{}], " + Question + "}", 400, "tools", "unsupported_parameter", "not supported")]
-    [DataRow("{'functions': [{}], " + Question + "}", 400, "functions", "unsupported_parameter", "not supported")]
-    [DataRow("{'response_format': {'type': 5}, " + Question + "}", 400, "response_format", "unsupported_parameter", "not supported")]
-    [DataRow("{'response_format': 'text', " + Question + "}", 400, "response_format", "unsupported_parameter", "not supported")]
-    [DataRow("{'response_format': [1], " + Question + "}", 400, "response_format", "unsupported_parameter", "not supported")]
+    [DataRow("{'tools': [{}], " + Question + "}", 400, "tools[0].function.name", null, "must be a text")]
+    [DataRow("{'tools': {'a': 1}, " + Question + "}", 400, "tools", null, "must be a list")]
+    [DataRow("{'tools': [{'type': 'web_search'}], " + Question + "}", 400, "tools[0].type", "unsupported_parameter", "must be function")]
+    [DataRow("{'tools': [{'type': 'function', 'function': {'name': 'f'}}], " + Question + "}", 400, "tools", null,
+        "a model whose chat template shows no tools")]
+    [DataRow("{'tool_choice': 'any', " + Question + "}", 400, "tool_choice", null, "must be none, auto, required or")]
+    [DataRow("{'tool_choice': 'required', " + Question + "}", 400, "tool_choice", null, "one tool or more to call")]
+    [DataRow("{'functions': [{}], " + Question + "}", 400, "functions", "unsupported_parameter", "this server gives 'tools' in place of them")]
+    [DataRow("{'response_format': {'type': 5}, " + Question + "}", 400, "response_format", null, "must be an object whose type is text,")]
+    [DataRow("{'response_format': 'text', " + Question + "}", 400, "response_format", null, "must be an object whose type is text,")]
+    [DataRow("{'response_format': [1], " + Question + "}", 400, "response_format", null, "must be an object whose type is text,")]
     [DataRow("{'messages': [null]}", 400, "messages[0]", null, "'messages[0]' is null.")]
     [DataRow("{'messages': [{'role': 'user', 'content': 'x'}, null]}", 400, "messages[1]", null, "'messages[1]' is null.")]
     [DataRow("{'messages': [{'role': 'user', 'content': '\\ud800'}]}", 400, null, null, "not Unicode")]
@@ -79,7 +93,9 @@ public sealed class RefusalTests
     [DataRow("{'stop': '\\ud800', " + Question + "}", 400, null, null, "not Unicode")]
     [DataRow("{'stop': ['\\ud800x'], " + Question + "}", 400, null, null, "not Unicode")]
     [DataRow("{'chat_template_kwargs': {'a': '\\ud800'}, " + Question + "}", 400, "chat_template_kwargs", null, "half of a surrogate pair")]
-    [DataRow("{'response_format': {'type': 'json_object'}, " + Question + "}", 400, "response_format", "unsupported_parameter", "not supported")]
+    [DataRow("{'response_format': {'type': 'json_schema'}, " + Question + "}", 400, "response_format.json_schema.schema", null, "is missing")]
+    [DataRow("{'response_format': {'type': 'json_schema', 'json_schema': {'schema': {'format': 'x', 'not': {}}}}, " + Question + "}", 400,
+        "response_format", null, "the keyword not")]
     public async Task Post_BadRequest_ReturnsAnErrorObject(string json, int status, string? parameter, string? code, string message)
     {
         var (answered, body) = await _server.PostAsync(json);

@@ -12,12 +12,16 @@ public sealed partial class RunningServer : IAsyncDisposable
     /// <summary>A question, as a field of a body in single quotes.</summary>
     public const string Question = "'messages': [{'role': 'user', 'content': 'What is 2 + 3?'}]";
 
-    private readonly ByteModelFolder _folder = new(maximumPositions: 16384);
+    private readonly ByteModelFolder _folder;
     private readonly CancellationTokenSource _stop = new();
     private readonly ErrorText _error = new();
     private Task<int> _run = Task.FromResult(-1);
 
-    private RunningServer() => Model = LocalModel.Load(_folder.Path);
+    private RunningServer(string? template)
+    {
+        _folder = template is null ? new(maximumPositions: 16384) : new(template, maximumPositions: 16384);
+        Model = LocalModel.Load(_folder.Path);
+    }
 
     public HttpClient Http { get; private set; } = null!;
 
@@ -34,9 +38,10 @@ public sealed partial class RunningServer : IAsyncDisposable
     /// <summary>Starts a server.</summary>
     /// <param name="arguments">Further arguments; {adapters} stands for a folder with the adapters a and b.</param>
     /// <param name="apiKey">The variable NLFT_API_KEY.</param>
-    public static async Task<RunningServer> StartAsync(string arguments = "", string? apiKey = null)
+    /// <param name="template">The chat template; null: one without tools.</param>
+    public static async Task<RunningServer> StartAsync(string arguments = "", string? apiKey = null, string? template = null)
     {
-        var server = new RunningServer();
+        var server = new RunningServer(template);
         if (arguments.Contains("{adapters}", StringComparison.Ordinal))
         {
             foreach (var (name, seed, rank) in new[] { ("a", 1, 2), ("b", 2, 3) }) server.WriteAdapter(name, seed, rank);

@@ -54,8 +54,8 @@ public sealed class SemanticKernelTests
     {
         var chat = _kernel.GetRequiredService<IChatCompletionService>();
         var refusal = await Assert.ThrowsExactlyAsync<HttpOperationException>(() =>
-            chat.GetChatMessageContentAsync("x", new OpenAIPromptExecutionSettings { ResponseFormat = "json_object" }));
+            chat.GetChatMessageContentAsync("x", new OpenAIPromptExecutionSettings { Temperature = -1 }));
         Assert.AreEqual(System.Net.HttpStatusCode.BadRequest, refusal.StatusCode);
-        StringAssert.Contains(refusal.Message, "'response_format' is not supported: this server gives text. Leave it out.");
+        StringAssert.Contains(refusal.Message, "option Temperature: found -1");
     }
 }

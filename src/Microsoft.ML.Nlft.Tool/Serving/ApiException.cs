@@ -21,6 +21,8 @@ internal sealed class ApiException(HttpStatusCode status, string type, string me
         ["MaximumNewTokens"] = "max_tokens",
         ["StopStrings"] = "stop",
         ["TopLogProbabilities"] = "top_logprobs",
+        ["JsonSchema"] = "response_format",
+        ["ChatOptions.ToolMode"] = "tool_choice",
     };
 
     public HttpStatusCode Status => status;
@@ -51,7 +53,7 @@ internal sealed class ApiException(HttpStatusCode status, string type, string me
     private static string? Field(NlftException fault)
     {
         if (!fault.Subject.StartsWith("option ", StringComparison.Ordinal)) return null;
-        var option = fault.Subject["option ".Length..];
+        var option = fault.Subject["option ".Length..].Split(',', ' ')[0];
         if (option.Split('"') is [_, var quoted, ..]) return quoted;
         return s_fields.GetValueOrDefault(option) ?? JsonNamingPolicy.SnakeCaseLower.ConvertName(option.Split('.')[^1]);
     }

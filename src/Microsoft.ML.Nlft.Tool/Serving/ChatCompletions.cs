@@ -15,8 +15,12 @@ internal static class ChatCompletions
         return new(NewId(), "chat.completion", answers.Created, answers.Model.Name, [.. updates.Select(Choice)],
             TokenUsage.Of([.. updates.Select(choice => Answers.UsageOf(choice[^1]))], answers.PerPrompt));
 
-        ChatChoice Choice(List<ChatResponseUpdate> parts, int index) => new(index,
-            new("assistant", string.Concat(parts.Select(part => part.Text))), null, LogprobsOf(parts[^1], answers), parts[^1].FinishReason?.Value);
+        ChatChoice Choice(List<ChatResponseUpdate> parts, int index)
+        {
+            var calls = ToolFields.Of(parts.SelectMany(part => part.Contents));
+            var text = string.Concat(parts.Select(part => part.Text));
+            return new(index, new("assistant", text, calls), null, LogprobsOf(parts[^1], answers), parts[^1].FinishReason?.Value);
+        }
     }
 
     /// <summary>
@@ -27,13 +31,14 @@ internal static class ChatCompletions
         Answers answers, bool includeUsage, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var whole = new ChatCompletion(NewId(), "chat.completion.chunk", answers.Created, answers.Model.Name, [], null);
-        var (begun, usages) = (new bool[answers.Count], new UsageDetails?[answers.Count]);
+        var (begun, usages, called) = (new bool[answers.Count], new UsageDetails?[answers.Count], new int[answers.Count]);
         await foreach (var (choice, update) in answers.ReadAsync(cancellationToken))
         {
             if (!begun[choice]) yield return Chunk(new(choice, null, new("assistant", ""), null, null));
             begun[choice] = true;
             if (update.FinishReason is not null) usages[choice] = Answers.UsageOf(update);
-            yield return Chunk(new(choice, null, new(null, update.Text.Length > 0 ? update.Text : null), LogprobsOf(update, answers),
+            var calls = ToolFields.Of(update.Contents)?.Select(call => call with { Index = called[choice]++ }).ToList();
+            yield return Chunk(new(choice, null, new(null, update.Text.Length > 0 ? update.Text : null, calls), LogprobsOf(update, answers),
                 update.FinishReason?.Value));
         }
         if (includeUsage) yield return whole with { Usage = TokenUsage.Of(usages, answers.PerPrompt) };

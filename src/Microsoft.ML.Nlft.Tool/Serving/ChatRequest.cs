@@ -45,8 +45,10 @@ internal sealed record ChatRequest : GenerationRequest
         var options = CommonOptions(Wire.Json.ChatRequest);
         if (TopLogprobs is > 0 && Logprobs is not true) throw ApiException.Invalid("top_logprobs", "'top_logprobs' needs 'logprobs': true.");
         if (MaxCompletionTokens < 1) throw ApiException.Invalid("max_completion_tokens", "'max_completion_tokens' must be 1 or more.");
-        AddTools(options);
-        AddFormat(options);
+        RefuseFunctions();
+        options.Tools = IsFilled(Tools) ? ToolFields.Tools(Tools!.Value) : null;
+        options.ToolMode = IsFilled(ToolChoice) ? ToolFields.Choice(ToolChoice!.Value) : null;
+        options.ResponseFormat = IsFilled(ResponseFormat) ? ToolFields.Format(ResponseFormat!.Value) : null;
         options.MaxOutputTokens = MaxCompletionTokens ?? MaxTokens;
         options.Reasoning = Effort() is { } effort ? new() { Effort = effort } : null;
         options.AdditionalProperties!["logprobs"] = Logprobs;
@@ -55,23 +57,11 @@ internal sealed record ChatRequest : GenerationRequest
         return options;
     }
 
-    /// <summary>Converts the tools: the chat client has none yet.</summary>
-    private void AddTools(ChatOptions options)
+    /// <summary>Refuses what tools were called before they had this name.</summary>
+    private void RefuseFunctions()
     {
-        Refuse(IsFilled(Tools), "tools", "a model that calls no tools");
-        Refuse(IsFilled(Functions), "functions", "a model that calls no functions");
-        Refuse(IsFilled(ToolChoice) && !IsOneOf(ToolChoice!.Value, "none", "auto"), "tool_choice", "a model that calls no tools");
-        Refuse(IsFilled(FunctionCall) && !IsOneOf(FunctionCall!.Value, "none", "auto"), "function_call", "a model that calls no functions");
-        options.Tools = null;
-    }
-
-    /// <summary>Converts the form of the answer: the chat client writes text only.</summary>
-    private void AddFormat(ChatOptions options)
-    {
-        var text = ResponseFormat is { ValueKind: JsonValueKind.Object } format && format.TryGetProperty("type", out var type)
-            && IsOneOf(type, "text");
-        Refuse(IsFilled(ResponseFormat) && !text, "response_format", "text");
-        options.ResponseFormat = text ? ChatResponseFormat.Text : null;
+        Refuse(IsFilled(Functions), "functions", "'tools' in place of them");
+        Refuse(IsFilled(FunctionCall), "function_call", "'tool_choice' in place of it");
     }
 
     private ReasoningEffort? Effort() => ReasoningEffort switch
@@ -83,12 +73,4 @@ internal sealed record ChatRequest : GenerationRequest
         "high" => Microsoft.Extensions.AI.ReasoningEffort.High,
         _ => throw ApiException.Invalid("reasoning_effort", "'reasoning_effort' must be none, minimal, low, medium or high."),
     };
-
-    private static bool IsOneOf(JsonElement element, params ReadOnlySpan<string> words)
-    {
-        if (element.ValueKind != JsonValueKind.String) return false;
-        foreach (var word in words)
-            if (element.ValueEquals(word)) return true;
-        return false;
-    }
 }

@@ -18,37 +18,33 @@ internal sealed record ChatRequestMessage
 
     /// <summary>Converts the message for Microsoft.Extensions.AI.</summary>
     /// <param name="place">The message's place in the body.</param>
-    /// <exception cref="ApiException">It has no role, or content other than text.</exception>
+    /// <exception cref="ApiException">It has no role, content other than text, or calls that are not whole.</exception>
     public ChatMessage ToMessage(string place)
     {
-        RefuseTools(place);
+        if (FunctionCall is { ValueKind: not JsonValueKind.Null })
+            throw ApiException.Unsupported($"{place}.function_call", $"'{place}.function_call' is not supported: 'tool_calls' stands in its place.");
         var role = Role switch
         {
             "system" or "developer" => ChatRole.System,
             "user" => ChatRole.User,
             "assistant" => ChatRole.Assistant,
+            "tool" => ChatRole.Tool,
             null or "" => throw ApiException.Invalid($"{place}.role", $"'{place}.role' is missing."),
-            _ => throw ApiException.Invalid($"{place}.role", $"'{place}.role' must be system, developer, user or assistant; it is '{Role}'."),
+            _ => throw ApiException.Invalid($"{place}.role",
+                $"'{place}.role' must be system, developer, user, assistant or tool; it is '{Role}'."),
         };
-        return new ChatMessage(role, [.. Texts(place)]);
+        if (role == ChatRole.Tool) return new ChatMessage(role, [new FunctionResultContent(CallId(place), string.Concat(Texts(place)))]);
+        var calls = ToolCalls is { ValueKind: not JsonValueKind.Null } given ? ToolFields.Calls(given, $"{place}.tool_calls").ToList() : [];
+        if (calls.Count > 0 && role != ChatRole.Assistant)
+            throw ApiException.Invalid($"{place}.tool_calls", $"'{place}.tool_calls' needs the role assistant; it is '{Role}'.");
+        var isSilent = calls.Count > 0 && Content is null or { ValueKind: JsonValueKind.Null };
+        return new ChatMessage(role, [.. isSilent ? [] : Texts(place), .. calls]);
     }
 
-    /// <summary>Refuses calls of tools and their results: the chat client has none yet.</summary>
-    private void RefuseTools(string place)
-    {
-        var field = Role is "tool" or "function" ? "role"
-            : ToolCalls is { ValueKind: not JsonValueKind.Null } calls && calls.ValueKind != JsonValueKind.Array | IsNotEmpty(calls) ? "tool_calls"
-            : FunctionCall is { ValueKind: not JsonValueKind.Null } ? "function_call"
-            : ToolCallId is not null ? "tool_call_id"
-            : null;
-        if (field is null) return;
-        throw ApiException.Unsupported($"{place}.{field}",
-            $"'{place}.{field}' is not supported: this server gives a model that calls no tools. Leave the message out.");
+    private string CallId(string place) =>
+        ToolCallId ?? throw ApiException.Invalid($"{place}.tool_call_id", $"'{place}.tool_call_id' is missing: which call is answered?");
 
-        static bool IsNotEmpty(JsonElement list) => list.ValueKind == JsonValueKind.Array && list.GetArrayLength() > 0;
-    }
-
-    private IEnumerable<AIContent> Texts(string place)
+    private IEnumerable<TextContent> Texts(string place)
     {
         var parts = Content switch
         {

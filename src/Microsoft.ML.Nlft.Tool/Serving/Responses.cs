@@ -16,10 +16,18 @@ internal sealed record ChatChoice(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] TokenLogprobs? Logprobs,
     string? FinishReason);
 
-/// <summary>The text of an answer, or a part of it.</summary>
+/// <summary>The text and the calls of an answer, or a part of them.</summary>
 internal sealed record ChatText(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Role,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Content);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Content,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<ChatToolCall>? ToolCalls = null);
+
+/// <summary>A call of a tool; in a chunk with its index among the calls of the answer.</summary>
+internal sealed record ChatToolCall(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Index, string Id, string Type, ChatFunctionCall Function);
+
+/// <summary>A function's name, and its arguments as a text of JSON.</summary>
+internal sealed record ChatFunctionCall(string Name, string Arguments);
 
 /// <summary>A <c>text_completion</c>, whole or in parts.</summary>
 internal sealed record TextCompletion(

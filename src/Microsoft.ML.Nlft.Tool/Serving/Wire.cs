@@ -13,6 +13,7 @@ namespace Microsoft.ML.Nlft.Tool.Serving;
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(HealthBody))]
 [JsonSerializable(typeof(ErrorBody))]
+[JsonSerializable(typeof(JsonElement))]
 internal sealed partial class Wire : JsonSerializerContext
 {
     /// <summary>The contracts of requests and responses.</summary>
