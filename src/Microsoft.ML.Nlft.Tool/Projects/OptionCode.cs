@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Projects;
@@ -23,9 +24,15 @@ internal static class OptionCode
                 continue;
             }
             var ignored = new HashSet<string>();
-            if (CSharpText.Value(value, ignored) != CSharpText.Value(property.GetValue(defaults), ignored))
-                set.Add($"{property.Name} = {CSharpText.Value(value, namespaces)}");
+            if (Text(value, ignored) != Text(property.GetValue(defaults), ignored)) set.Add($"{property.Name} = {Text(value, namespaces)}");
         }
         return set.Count > 0 ? $"new() {{ {string.Join(", ", set)} }}" : null;
+    }
+
+    private static string Text(object? value, ISet<string> namespaces)
+    {
+        if (value is not JsonElement json) return CSharpText.Value(value, namespaces);
+        namespaces.Add(typeof(JsonElement).Namespace!);
+        return $"JsonElement.Parse({CSharpText.Literal(json.GetRawText())})";
     }
 }

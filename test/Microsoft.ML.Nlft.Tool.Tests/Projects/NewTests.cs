@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Projects;
@@ -178,6 +179,7 @@ public sealed class NewTests
         { Type: var type } when type == typeof(double) => (double)option.Default! + 0.125,
         { Type: var type } when type == typeof(string) => option.Default + "\"\\\n{x}",
         { Type.IsEnum: true } => Enum.GetValues(option.Type).Cast<object>().First(value => !value.Equals(option.Default)),
+        { Type: var type } when type == typeof(JsonElement) || type == typeof(JsonElement?) => JsonElement.Parse("""{ "enum": ["a\""] }"""),
         { Type: var type } when type == typeof(IReadOnlyList<int>) => new[] { 1, 2 },
         { Type: var type } when type == typeof(IReadOnlyList<string>) => new[] { "a\"", "b" },
         { Type: var type } when type == typeof(IReadOnlyDictionary<string, int>) => new Dictionary<string, int> { ["a"] = 1 },
