@@ -10,13 +10,14 @@ namespace Microsoft.ML.Nlft.Chat;
 internal sealed class ToolCallText(ToolFormat format, Func<string> newId)
 {
     private readonly StringBuilder _held = new();
-    private bool _began, _isText;
+    private bool _began, _isText, _isCall;
 
     /// <summary>Appends a piece.</summary>
     /// <returns>The text that is certainly no call.</returns>
     public string Append(string piece)
     {
         _held.Append(piece);
+        if (_isCall) return "";
         var held = _held.ToString();
         var end = _isText ? held.Length : SafeLength(held);
         if (!_began && string.IsNullOrWhiteSpace(held[..end])) return ""; // white space before a call is part of its form
@@ -30,18 +31,21 @@ internal sealed class ToolCallText(ToolFormat format, Func<string> newId)
     /// <returns>The calls, and text that was held back, in order.</returns>
     public List<AIContent> Finish() => format.Read(_held.ToString(), newId);
 
-    /// <summary>Returns how much of a text is before what is, or may become, the beginning of a call.</summary>
+    /// <summary>
+    /// Returns how much of a text is before what is, or may become, the beginning of a call. Once it is one, all that follows is held.
+    /// </summary>
     private int SafeLength(string text)
     {
         if (format.AnswerIsCall)
         {
             var start = text.TrimStart();
-            return format.Begins.Any(begin => start.StartsWith(begin, StringComparison.Ordinal) || begin.StartsWith(start, StringComparison.Ordinal))
-                ? 0 : text.Length;
+            _isCall = format.Begins.Any(begin => start.StartsWith(begin, StringComparison.Ordinal));
+            return _isCall || format.Begins.Any(begin => begin.StartsWith(start, StringComparison.Ordinal)) ? 0 : text.Length;
         }
         var mark = format.Begins[0];
         var at = text.IndexOf(mark, StringComparison.Ordinal);
-        if (at >= 0) return at;
+        _isCall = at >= 0;
+        if (_isCall) return at;
         var length = Math.Min(mark.Length - 1, text.Length);
         while (!mark.StartsWith(text[^length..], StringComparison.Ordinal)) length--;
         return text.Length - length;

@@ -1,4 +1,3 @@
-using System.Collections;
 using System.Globalization;
 using System.Text.Json;
 
@@ -14,35 +13,13 @@ internal static class HuggingFaceJson
     public static byte[] Write(SortedDictionary<string, object?> keys)
     {
         var bytes = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(bytes, s_indented)) Write(writer, keys);
+        using (var writer = new Utf8JsonWriter(bytes, s_indented)) JsonValueConverter.Write(writer, keys, WriteFloat);
         return bytes.ToArray();
     }
 
-    private static void Write(Utf8JsonWriter writer, object? value)
+    private static void WriteFloat(Utf8JsonWriter writer, double value)
     {
-        switch (value)
-        {
-            case double number:
-                var text = number.ToString("R", CultureInfo.InvariantCulture);
-                writer.WriteRawValue(text.AsSpan().ContainsAny(".E") ? text : text + ".0");
-                break;
-            case IDictionary pairs:
-                writer.WriteStartObject();
-                foreach (DictionaryEntry pair in pairs)
-                {
-                    writer.WritePropertyName((string)pair.Key);
-                    Write(writer, pair.Value);
-                }
-                writer.WriteEndObject();
-                break;
-            case IEnumerable items and not string:
-                writer.WriteStartArray();
-                foreach (var item in items) Write(writer, item);
-                writer.WriteEndArray();
-                break;
-            default:
-                JsonValueConverter.Write(writer, value);
-                break;
-        }
+        var text = value.ToString("R", CultureInfo.InvariantCulture);
+        writer.WriteRawValue(text.AsSpan().ContainsAny(".E") ? text : text + ".0");
     }
 }

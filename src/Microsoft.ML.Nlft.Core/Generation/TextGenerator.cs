@@ -49,7 +49,9 @@ public sealed class TextGenerator
     {
         ArgumentNullException.ThrowIfNull(prompts);
         ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
-        DecodingRow[] rows = [.. prompts.Select((prompt, i) => CreateRow(prompt, options, checked(firstRow + i)))];
+        ArgumentNullException.ThrowIfNull(options);
+        if (prompts.Count > 0) options.Validate();
+        DecodingRow[] rows = [.. prompts.Select((prompt, i) => RowOf(prompt, options, checked(firstRow + i)))];
         foreach (var batch in rows.Chunk(options.MaximumBatchSize)) Extend(batch, extended: null, cancellationToken);
         return Array.ConvertAll(rows, row => row.Result());
     }
@@ -105,9 +107,15 @@ public sealed class TextGenerator
     /// <param name="index">Index of the row in its call, default 0: selects its random stream and names the prompt in messages.</param>
     internal DecodingRow CreateRow(int[] prompt, GenerationOptions options, int index = 0)
     {
-        ArgumentNullException.ThrowIfNull(prompt);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        return RowOf(prompt, options, index);
+    }
+
+    /// <summary>Creates a row for valid options: a JSON schema among them is read once for many rows.</summary>
+    private DecodingRow RowOf(int[] prompt, GenerationOptions options, int index)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
         var limit = Limit(prompt, $"prompt {index + 1}", options);
         return new DecodingRow(prompt, index, limit, options, _stopIds, _tokenizer, _grammars.TextOf(options));
     }

@@ -30,7 +30,7 @@ internal sealed class TokenTrie
         var isComplete = Enumerable.Range(0x80, 0x40).Concat(Enumerable.Range(0xC2, 0x33)).All(value => single[value]);
         _bytes = Array.ConvertAll(bytes, token => isComplete || Utf8.IsValid(token) ? token : []);
         _tokens = [.. Enumerable.Range(0, bytes.Length).Where(id => _bytes[id].Length > 0)];
-        Array.Sort(_tokens, (one, other) => 
+        Array.Sort(_tokens, (one, other) =>
             _bytes[one].AsSpan().SequenceCompareTo(_bytes[other]) is var order and not 0 ? order : one.CompareTo(other));
         var open = new Stack<int>();
         for (var i = 0; i < _tokens.Length; i++)

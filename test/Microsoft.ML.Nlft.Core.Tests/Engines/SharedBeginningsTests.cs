@@ -14,7 +14,8 @@ public sealed class SharedBeginningsTests
     private static int[] Ids(int count, int seed) => [.. Enumerable.Range(0, count).Select(i => (seed * (i + 3) + i * i) % 23)];
 
     private static SharedBeginnings? Of(int[][] sequences, int[]? most = null, ModelConfiguration? configuration = null) => SharedBeginnings.Of(
-        [.. sequences.Select(ids => (ReadOnlyMemory<int>)ids)], most ?? [.. sequences.Select(ids => ids.Length - 1)], configuration ?? Plain);
+        PackedBatch.Create([.. sequences.Select(ids => (ReadOnlyMemory<int>)ids)], configuration ?? Plain),
+        most ?? [.. sequences.Select(ids => ids.Length - 1)], configuration ?? Plain);
 
     [TestMethod]
     public void Of_CommonBeginnings_ComputesEachOnce()

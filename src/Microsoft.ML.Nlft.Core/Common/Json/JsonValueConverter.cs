@@ -18,11 +18,15 @@ internal sealed class JsonValueConverter : JsonConverter<object?>
     public override void Write(Utf8JsonWriter writer, object? value, JsonSerializerOptions options) => Write(writer, value);
 
     /// <summary>Writes a value.</summary>
+    /// <param name="writer">Receives it.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="writeDouble">Writes a double; null: in the shortest form, without a point if it is whole.</param>
     /// <exception cref="NlftException">The value, or one in it, is of another type.</exception>
-    public static void Write(Utf8JsonWriter writer, object? value)
+    public static void Write(Utf8JsonWriter writer, object? value, Action<Utf8JsonWriter, double>? writeDouble = null)
     {
         switch (value)
         {
+            case double number when writeDouble is not null: writeDouble(writer, number); break;
             case null: writer.WriteNullValue(); break;
             case string text: writer.WriteStringValue(text); break;
             case bool flag: writer.WriteBooleanValue(flag); break;
@@ -41,13 +45,13 @@ internal sealed class JsonValueConverter : JsonConverter<object?>
                 foreach (DictionaryEntry pair in pairs)
                 {
                     writer.WritePropertyName(pair.Key as string ?? throw Refuse(pair.Key, "a text as key"));
-                    Write(writer, pair.Value);
+                    Write(writer, pair.Value, writeDouble);
                 }
                 writer.WriteEndObject();
                 break;
             case IEnumerable items:
                 writer.WriteStartArray();
-                foreach (var item in items) Write(writer, item);
+                foreach (var item in items) Write(writer, item, writeDouble);
                 writer.WriteEndArray();
                 break;
             default:

@@ -108,8 +108,9 @@ internal sealed class ManagedDecodingSession : IDecodingSession
     /// <summary>Fills the caches of whole sequences and computes the logits that follow them.</summary>
     private void Prefill(IReadOnlyList<ReadOnlyMemory<int>> sequences, KeyValueCache[] caches, Matrix logits, CancellationToken cancellationToken)
     {
-        var beginnings = SharedBeginnings.Of(sequences, [.. sequences.Select(tokens => tokens.Length - 1)], _model.Configuration);
-        var batch = beginnings?.Own ?? PackedBatch.Create(sequences, _model.Configuration);
+        var whole = PackedBatch.Create(sequences, _model.Configuration);
+        var beginnings = SharedBeginnings.Of(whole, [.. sequences.Select(tokens => tokens.Length - 1)], _model.Configuration);
+        var batch = beginnings?.Own ?? whole;
         var context = _model.Context(batch, training: false);
         using var activations = new LayerActivations(context, _model.Configuration, batch.Rows);
         var ends = QueryRows.Ends(batch, [.. Enumerable.Repeat(1, batch.Count)], before: 0);

@@ -28,9 +28,9 @@ internal sealed class ManagedForwardPass : IForwardPass
         CancellationToken cancellationToken)
     {
         (_model, _differentiable) = (model, training);
-        ReadOnlyMemory<int>[] tokens = [.. sequences.Select(s => s.Tokens)];
-        _beginnings = training ? null : SharedBeginnings.Of(tokens, [.. sequences.Select(s => s.PromptLength - 1)], model.Configuration);
-        var batch = _beginnings?.Own ?? PackedBatch.Create(tokens, model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
+        var whole = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
+        _beginnings = training ? null : SharedBeginnings.Of(whole, [.. sequences.Select(s => s.PromptLength - 1)], model.Configuration);
+        var batch = _beginnings?.Own ?? whole;
         _context = model.Context(batch, training);
         _ropes = model.Ropes(batch);
         _asked = AskedTokens.Of(sequences, model.Configuration);

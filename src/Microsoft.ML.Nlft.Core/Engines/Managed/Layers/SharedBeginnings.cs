@@ -19,26 +19,24 @@ internal sealed class SharedBeginnings : IWiderAttention
     public PackedBatch Own { get; }
 
     /// <summary>Finds common beginnings.</summary>
-    /// <param name="sequences">Whole sequences.</param>
+    /// <param name="whole">The batch of whole sequences.</param>
     /// <param name="most">The most positions that each may have in common with others, fewer than its tokens.</param>
     /// <param name="configuration">The model.</param>
     /// <returns>Null if there are none, or if the rotation of a token depends on the length of its sequence.</returns>
-    /// <exception cref="NlftException">As <see cref="PackedBatch.Create"/>.</exception>
-    public static SharedBeginnings? Of(IReadOnlyList<ReadOnlyMemory<int>> sequences, ReadOnlySpan<int> most, ModelConfiguration configuration)
+    public static SharedBeginnings? Of(PackedBatch whole, ReadOnlySpan<int> most, ModelConfiguration configuration)
     {
-        if (sequences.Count < 2) return null;
-        var whole = PackedBatch.Create(sequences, configuration);
-        var longest = sequences.Max(tokens => tokens.Length);
+        if (whole.Count < 2) return null;
+        int[] order = [.. Enumerable.Range(0, whole.Count)];
+        var longest = order.Max(whole.Length);
         if (RopeFrequencies.DependOnLength(configuration.Rope, longest)) return null;
         if (configuration.SlidingRope is { } sliding && RopeFrequencies.DependOnLength(sliding, longest)) return null;
 
         // In the order of their tokens, no other sequence has a longer beginning in common with one than its neighbours have.
-        int[] order = [.. Enumerable.Range(0, sequences.Count)];
-        Array.Sort(order, (a, b) => sequences[a].Span.SequenceCompareTo(sequences[b].Span));
+        Array.Sort(order, (a, b) => Tokens(a).SequenceCompareTo(Tokens(b)));
         var firsts = new int[order.Length];
         for (var i = 1; i < order.Length; i++)
         {
-            var common = sequences[order[i]].Span.CommonPrefixLength(sequences[order[i - 1]].Span);
+            var common = Tokens(order[i]).CommonPrefixLength(Tokens(order[i - 1]));
             firsts[order[i]] = Math.Clamp(common, 0, Math.Max(0, most[order[i]]));
         }
         if (Array.TrueForAll(firsts, first => first == 0)) return null;
@@ -53,6 +51,8 @@ internal sealed class SharedBeginnings : IWiderAttention
             for (var position = firsts[s]; position < rows.Length; position++) rows[position] = own.Starts[s] + position - firsts[s];
         }
         return new SharedBeginnings(whole, own, sources);
+
+        ReadOnlySpan<int> Tokens(int sequence) => whole.Tokens.AsSpan(whole.Starts[sequence], whole.Length(sequence));
     }
 
     /// <summary>Attention of the queries of <see cref="Own"/> over whole sequences.</summary>
