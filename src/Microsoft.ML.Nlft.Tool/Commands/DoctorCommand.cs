@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Numerics;
-using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.ModelFiles;
 using Microsoft.ML.Nlft.Tool.Data;
 using Microsoft.ML.Nlft.Tool.Inspection;
@@ -28,7 +28,7 @@ internal sealed class DoctorCommand : ToolCommand
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var facts = new List<(string Key, object? Value)>(); // with --json, the lines' values by name
-        var version = typeof(DoctorCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+        var version = LibraryVersion.Full;
         Line("nlft", version, ("version", version));
         Line(".NET", $"{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}",
             ("runtime", RuntimeInformation.FrameworkDescription), ("runtimeIdentifier", RuntimeInformation.RuntimeIdentifier));

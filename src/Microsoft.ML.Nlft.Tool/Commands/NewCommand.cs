@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Reflection;
 using System.Text;
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Evaluation;
@@ -102,7 +101,7 @@ internal sealed class NewCommand : ToolCommand
                 ? AnswerComparison.Number : AnswerComparison.Text,
             Question = tests[0].Question,
             Options = options,
-            Version = typeof(NewCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0],
+            Version = LibraryVersion.Short,
         };
     }
 }

@@ -13,7 +13,6 @@ internal sealed class Answers(ServedModel model, IReadOnlyList<IAsyncEnumerable<
 {
     public ServedModel Model => model;
     public int Count => choices.Count;
-    public int PerPrompt => perPrompt;
     public long Created { get; } = clock.GetUtcNow().ToUnixTimeSeconds();
 
     /// <summary>Starts the answers to a conversation.</summary>
@@ -54,6 +53,20 @@ internal sealed class Answers(ServedModel model, IReadOnlyList<IAsyncEnumerable<
             yield return (choice, update);
         }
     }
+
+    /// <summary>Reads all choices to their ends.</summary>
+    /// <returns>The updates of each choice.</returns>
+    public async Task<IReadOnlyList<IReadOnlyList<ChatResponseUpdate>>> ReadAllAsync(CancellationToken cancellationToken)
+    {
+        var updates = choices.Select(_ => new List<ChatResponseUpdate>()).ToArray();
+        await foreach (var (choice, update) in ReadAsync(cancellationToken)) updates[choice].Add(update);
+        return updates;
+    }
+
+    /// <summary>Returns the usage of whole answers, from the last update of each.</summary>
+    /// <param name="ends">The last update of each choice; null: it has not come.</param>
+    public TokenUsage UsageOf(IEnumerable<ChatResponseUpdate?> ends) =>
+        TokenUsage.Of([.. ends.Select(end => end is null ? null : UsageOf(end))], perPrompt);
 
     /// <summary>Returns the tokens that the last update of a choice reports.</summary>
     public static UsageDetails? UsageOf(ChatResponseUpdate last) => last.Contents.OfType<UsageContent>().FirstOrDefault()?.Details;

@@ -10,12 +10,11 @@ internal static class ChatCompletions
     /// <summary>Returns the whole answers.</summary>
     public static async Task<ChatCompletion> WholeAsync(Answers answers, CancellationToken cancellationToken)
     {
-        var updates = Enumerable.Range(0, answers.Count).Select(_ => new List<ChatResponseUpdate>()).ToArray();
-        await foreach (var (choice, update) in answers.ReadAsync(cancellationToken)) updates[choice].Add(update);
+        var updates = await answers.ReadAllAsync(cancellationToken);
         return new(NewId(), "chat.completion", answers.Created, answers.Model.Name, [.. updates.Select(Choice)],
-            TokenUsage.Of([.. updates.Select(choice => Answers.UsageOf(choice[^1]))], answers.PerPrompt));
+            answers.UsageOf(updates.Select(parts => parts[^1])));
 
-        ChatChoice Choice(List<ChatResponseUpdate> parts, int index)
+        ChatChoice Choice(IReadOnlyList<ChatResponseUpdate> parts, int index)
         {
             var calls = ToolFields.Of(parts.SelectMany(part => part.Contents));
             var text = string.Concat(parts.Select(part => part.Text));
@@ -31,17 +30,17 @@ internal static class ChatCompletions
         Answers answers, bool includeUsage, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var whole = new ChatCompletion(NewId(), "chat.completion.chunk", answers.Created, answers.Model.Name, [], null);
-        var (begun, usages, called) = (new bool[answers.Count], new UsageDetails?[answers.Count], new int[answers.Count]);
+        var (begun, ends, called) = (new bool[answers.Count], new ChatResponseUpdate?[answers.Count], new int[answers.Count]);
         await foreach (var (choice, update) in answers.ReadAsync(cancellationToken))
         {
             if (!begun[choice]) yield return Chunk(new(choice, null, new("assistant", ""), null, null));
             begun[choice] = true;
-            if (update.FinishReason is not null) usages[choice] = Answers.UsageOf(update);
+            if (update.FinishReason is not null) ends[choice] = update;
             var calls = ToolFields.Of(update.Contents)?.Select(call => call with { Index = called[choice]++ }).ToList();
             yield return Chunk(new(choice, null, new(null, update.Text.Length > 0 ? update.Text : null, calls), LogprobsOf(update, answers),
                 update.FinishReason?.Value));
         }
-        if (includeUsage) yield return whole with { Usage = TokenUsage.Of(usages, answers.PerPrompt) };
+        if (includeUsage) yield return whole with { Usage = answers.UsageOf(ends) };
 
         ChatCompletion Chunk(ChatChoice choice) => whole with { Choices = [choice] };
     }

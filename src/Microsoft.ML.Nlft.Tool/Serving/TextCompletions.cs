@@ -10,12 +10,11 @@ internal static class TextCompletions
     /// <summary>Returns the whole continuations.</summary>
     public static async Task<TextCompletion> WholeAsync(Answers answers, CancellationToken cancellationToken)
     {
-        var updates = Enumerable.Range(0, answers.Count).Select(_ => new List<ChatResponseUpdate>()).ToArray();
-        await foreach (var (choice, update) in answers.ReadAsync(cancellationToken)) updates[choice].Add(update);
+        var updates = await answers.ReadAllAsync(cancellationToken);
         return Empty(answers) with
         {
             Choices = [.. updates.Select((parts, index) => Choice(index, string.Concat(parts.Select(part => part.Text)), parts[^1], answers))],
-            Usage = TokenUsage.Of([.. updates.Select(choice => Answers.UsageOf(choice[^1]))], answers.PerPrompt),
+            Usage = answers.UsageOf(updates.Select(parts => parts[^1])),
         };
     }
 
@@ -26,13 +25,13 @@ internal static class TextCompletions
     public static async IAsyncEnumerable<TextCompletion> ChunksAsync(
         Answers answers, bool includeUsage, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var (whole, usages) = (Empty(answers), new UsageDetails?[answers.Count]);
+        var (whole, ends) = (Empty(answers), new ChatResponseUpdate?[answers.Count]);
         await foreach (var (choice, update) in answers.ReadAsync(cancellationToken))
         {
-            if (update.FinishReason is not null) usages[choice] = Answers.UsageOf(update);
+            if (update.FinishReason is not null) ends[choice] = update;
             yield return whole with { Choices = [Choice(choice, update.Text, update, answers)] };
         }
-        if (includeUsage) yield return whole with { Usage = TokenUsage.Of(usages, answers.PerPrompt) };
+        if (includeUsage) yield return whole with { Usage = answers.UsageOf(ends) };
     }
 
     private static TextCompletion Empty(Answers answers) =>

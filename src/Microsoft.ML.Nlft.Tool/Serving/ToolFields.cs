@@ -11,7 +11,7 @@ internal static class ToolFields
 
     /// <summary>Reads <c>tools</c>: functions with name, description and the schema of their parameters.</summary>
     /// <exception cref="ApiException">One is no function, or has no name.</exception>
-    public static IList<AITool>? Tools(JsonElement tools) =>
+    public static IList<AITool> Tools(JsonElement tools) =>
         [.. List(tools, "tools").Select((tool, i) => Function(tool, $"tools[{i}]"))];
 
     /// <summary>Reads <c>tool_choice</c>: none, auto, required, or a function.</summary>
