@@ -105,12 +105,4 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
 
     private IEnumerable<InformedResult> Of(Mix mix, int rows, InformedMethod method) =>
         results.Where(run => run.Result is not null && run.Mix == mix && run.Rows == rows && run.Method == method);
-
-    private static string Interval(List<double> values, bool signed = false)
-    {
-        if (values.Count == 0) return "-";
-        var estimate = Statistics.Mean(values);
-        if (values.Count == 1) return signed ? Invariant($"{estimate.Mean:+0.0;-0.0;0.0}") : Invariant($"{estimate.Mean:0.0}");
-        return signed ? Signed(estimate) : Invariant($"{estimate.Mean:0.0} [{estimate.Lower:0.0} to {estimate.Upper:0.0}]");
-    }
 }

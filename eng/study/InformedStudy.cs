@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Report;
@@ -25,20 +24,11 @@ internal sealed class InformedStudy(string modelFolder, string folder, StudyOpti
         var rates = InformedMethod.All.ToDictionary(method => method, method => Search(data, method, cancellationToken));
         var plan = (from seed in Enumerable.Range(1, options.Seeds) from family in families from mix in Mixes from rows in options.Rows
             from method in InformedMethod.All select (family, mix, rows, method, seed)).ToList();
-        var results = new List<InformedResult>();
-        var (watch, fresh) = (new Stopwatch(), 0);
+        var (results, progress) = (new List<InformedResult>(), new PlanProgress(plan.Count, log));
         foreach (var (family, mix, rows, method, seed) in plan)
         {
-            watch.Start();
-            var result = Run(data, family, mix, rows, method, rates[method].Rate, seed, cancellationToken, out var isFresh);
-            watch.Stop();
-            if (isFresh) fresh++;
-            results.Add(new InformedResult(family, mix, rows, method, seed, result));
-            if (!isFresh || result is null) continue;
-            log.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{results.Count} of {plan.Count}: {family.Name}, {rows} rows {mix}, {method.Name}, seed {seed}: {100 * result.Accuracy:0.0} %, ")
-                + string.Create(CultureInfo.InvariantCulture,
-                    $"{result.Seconds:0.0} s, about {watch.Elapsed / fresh * (plan.Count - results.Count):hh\\:mm\\:ss} left"));
+            results.Add(new(family, mix, rows, method, seed, progress.Follow($"{family.Name}, {rows} rows {mix}, {method.Name}, seed {seed}",
+                () => Run(data, family, mix, rows, method, rates[method].Rate, seed, cancellationToken))));
         }
         ReportFile.Write(page, new InformedPage(options, families, rates, results, code).Markdown());
         log.WriteLine($"Written: {page}");
@@ -48,24 +38,22 @@ internal sealed class InformedStudy(string modelFolder, string folder, StudyOpti
     private RateChoice Search(IReadOnlyDictionary<string, StudyData> data, InformedMethod method, CancellationToken cancellationToken)
     {
         var choice = RateChoice.Of(options.Rates, rate => StudyRun.DevelopmentSeeds
-            .Select(seed => Run(data, StudyFamily.Development, Mix.AsTheyCome, SearchRows, method, rate, seed, cancellationToken, out _)));
+            .Select(seed => Run(data, StudyFamily.Development, Mix.AsTheyCome, SearchRows, method, rate, seed, cancellationToken).Result));
         log.WriteLine($"learning rate of {method.Name}: {choice}");
         return choice;
     }
 
-    private RunResult? Run(IReadOnlyDictionary<string, StudyData> data, StudyFamily family, Mix mix, int count, InformedMethod method, double rate,
-        int seed, CancellationToken cancellationToken, out bool isFresh)
+    private (RunResult? Result, bool IsFresh) Run(IReadOnlyDictionary<string, StudyData> data, StudyFamily family, Mix mix, int count,
+        InformedMethod method, double rate, int seed, CancellationToken cancellationToken)
     {
-        isFresh = false;
         var key = string.Create(CultureInfo.InvariantCulture, $"{family.Name} | {mix} | {count} | {method.Name} | {rate} | {seed}");
-        if (_ledger.Find(key) is { } known) return known;
-        if (data[family.Name].Rows(mix, count, seed) is not { } drawn) return null;
-        isFresh = true;
+        if (_ledger.Find(key) is { } known) return (known, false);
+        if (data[family.Name].Rows(mix, count, seed) is not { } drawn) return (null, false);
         cancellationToken.ThrowIfCancellationRequested();
         using var model = LocalModel.Load(modelFolder, new() { Trainable = TrainableWeights.Lora, Seed = seed }, cancellationToken);
         var rows = drawn.Select(row => row.Example with { Answer = row.GoldSolution }).ToList();
         var run = new InformedRun(model, rows, data[family.Name].Judge(seed), rate, seed, new PeakMemory(), cancellationToken);
-        if (run.Measure(method) is not { } cost) return null;
+        if (run.Measure(method) is not { } cost) return (null, true);
         var tests = data[family.Name].TestModel(model, cancellationToken);
         var mastered = data[family.Name].TestMastered(model, cancellationToken);
         var result = new RunResult(key, tests.Right, data[family.Name].Test.Count, cost.Steps, cost.Seconds, cost.Megabytes, code)
@@ -74,7 +62,7 @@ internal sealed class InformedStudy(string modelFolder, string folder, StudyOpti
             Mastered = (double)mastered.Right / mastered.Total,
         };
         _ledger.Add(result);
-        return result;
+        return (result, true);
     }
 }
 

@@ -33,6 +33,19 @@ internal abstract class MarkdownPage
         }
     }
 
+    /// <summary>A mean with its interval, a single value without one; "-" without values.</summary>
+    /// <param name="values">The values.</param>
+    /// <param name="format">The format of a number.</param>
+    /// <param name="signed">Whether it is a difference, whose sign is shown.</param>
+    protected static string Interval(IReadOnlyList<double> values, string format = "0.0", bool signed = false)
+    {
+        if (values.Count == 0) return "-";
+        var estimate = Statistics.Mean(values);
+        if (signed) return values.Count == 1 ? Invariant($"{estimate.Mean:+0.0;-0.0;0.0}") : Signed(estimate);
+        string Text(double value) => value.ToString(format, CultureInfo.InvariantCulture);
+        return values.Count == 1 ? Text(estimate.Mean) : $"{Text(estimate.Mean)} [{Text(estimate.Lower)} to {Text(estimate.Upper)}]";
+    }
+
     /// <summary>A difference with its interval.</summary>
     protected static string Signed(Estimate estimate) =>
         Invariant($"{estimate.Mean:+0.0;-0.0;0.0} [{estimate.Lower:+0.0;-0.0;0.0} to {estimate.Upper:+0.0;-0.0;0.0}]");

@@ -9,19 +9,6 @@ namespace Microsoft.ML.Nlft.Serve.Tests;
 [TestClass]
 public sealed class ToolTests
 {
-    private const string Hermes = """
-        {%- if tools %}{{- '<|im_start|>system\n' }}{%- for tool in tools %}{{- tool | tojson + '\n' }}{%- endfor %}
-        {{- 'Write <tool_call>\n{"name": n, "arguments": a}\n</tool_call><|im_end|>\n' }}{%- endif %}
-        {%- for message in messages %}
-        {%- if message.role == 'tool' %}{{- '<|im_start|>user\n<tool_response>\n' + message.content + '\n</tool_response><|im_end|>\n' }}
-        {%- else %}{{- '<|im_start|>' + message.role + '\n' + message.content }}
-        {%- for call in message.tool_calls or [] %}
-        {{- '<tool_call>\n{"name": "' + call.function.name + '", "arguments": ' + call.function.arguments | tojson + '}\n</tool_call>' }}
-        {%- endfor %}{{- '<|im_end|>\n' }}{%- endif %}
-        {%- endfor %}
-        {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
-        """;
-
     private static readonly BinaryData s_parameters = BinaryData.FromString(
         """{"type": "object", "properties": {"a": {"enum": [2, 3]}, "unit": {"enum": ["m", "km"]}}, "required": ["a", "unit"]}""");
 
@@ -37,7 +24,7 @@ public sealed class ToolTests
     [ClassInitialize]
     public static async Task StartAsync(TestContext _)
     {
-        _server = await RunningServer.StartAsync(template: Hermes);
+        _server = await RunningServer.StartAsync(template: ByteModelFolder.Hermes);
         _chat = new OpenAIClient(new ApiKeyCredential("none"), new() { Endpoint = new Uri(_server.Address, "/v1") }).GetChatClient("tiny");
     }
 

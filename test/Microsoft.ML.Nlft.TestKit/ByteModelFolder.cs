@@ -18,6 +18,20 @@ public sealed class ByteModelFolder : IDisposable
         {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
         """;
 
+    /// <summary>ChatML that shows tools, calls and their results as the models of the Hermes family do.</summary>
+    public const string Hermes = """
+        {%- if tools %}{{- '<|im_start|>system\n' }}{%- for tool in tools %}{{- tool | tojson + '\n' }}{%- endfor %}
+        {{- 'Write <tool_call>\n{"name": n, "arguments": a}\n</tool_call><|im_end|>\n' }}{%- endif %}
+        {%- for message in messages %}
+        {%- if message.role == 'tool' %}{{- '<|im_start|>user\n<tool_response>\n' + message.content + '\n</tool_response><|im_end|>\n' }}
+        {%- else %}{{- '<|im_start|>' + message.role + '\n' + message.content }}
+        {%- for call in message.tool_calls or [] %}
+        {{- '<tool_call>\n{"name": "' + call.function.name + '", "arguments": ' + call.function.arguments | tojson + '}\n</tool_call>' }}
+        {%- endfor %}{{- '<|im_end|>\n' }}{%- endif %}
+        {%- endfor %}
+        {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
+        """;
+
     public ByteModelFolder(string? template = ChatMl, int maximumPositions = 1024)
     {
         ModelInitializer.Create(Path, new()

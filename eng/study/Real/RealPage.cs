@@ -34,8 +34,8 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
         Row("before training", Enum.GetValues<Lack>().Select(lack => Share(before.Where(pair => pair.Key.Lack == lack))).Append(Share(before)));
         foreach (var method in RealStudy.Methods)
         {
-            Row(method.Name, Enum.GetValues<Lack>().Select(lack => Interval(Of(method).Where(run => run.Task.Lack == lack)))
-                .Append(Interval(Of(method))));
+            Row(method.Name, Enum.GetValues<Lack>().Select(lack => Accuracies(Of(method).Where(run => run.Task.Lack == lack)))
+                .Append(Accuracies(Of(method))));
         }
         Line("");
         Line("## Right answers by task");
@@ -76,11 +76,5 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
     private static string Share(IEnumerable<KeyValuePair<RealTask, int>> right) =>
         Invariant($"{100 * right.Where(pair => pair.Key != RealTasks.Development).Average(pair => (double)pair.Value / RealStudy.Tests):0}");
 
-    private static string Interval(IEnumerable<RealResult> runs)
-    {
-        var values = runs.Select(run => 100 * run.Result!.Accuracy).ToList();
-        if (values.Count == 0) return "-";
-        var estimate = Statistics.Mean(values);
-        return values.Count == 1 ? Invariant($"{estimate.Mean:0}") : Invariant($"{estimate.Mean:0} [{estimate.Lower:0} to {estimate.Upper:0}]");
-    }
+    private static string Accuracies(IEnumerable<RealResult> runs) => Interval([.. runs.Select(run => 100 * run.Result!.Accuracy)], "0");
 }

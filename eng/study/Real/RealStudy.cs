@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
@@ -50,18 +49,11 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
         var rates = Methods.ToDictionary(method => method, method => Search(rows, method, cancellationToken));
         var plan = (from seed in Enumerable.Range(1, options.Seeds) from task in RealTasks.All from method in Methods
                     select (task, method, seed)).ToList();
-        var (results, watch, fresh) = (new List<RealResult>(), new Stopwatch(), 0);
+        var (results, progress) = (new List<RealResult>(), new PlanProgress(plan.Count, log));
         foreach (var (task, method, seed) in plan)
         {
-            watch.Start();
-            var result = Run(rows[task], task, method, rates[method].Rate, seed, cancellationToken, out var isFresh);
-            watch.Stop();
-            results.Add(new(task, method, seed, result));
-            if (!isFresh || result is null) continue;
-            fresh++;
-            log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{results.Count} of {plan.Count}: {task.Name}, {method.Name}, seed {seed}: ")
-                + string.Create(CultureInfo.InvariantCulture, $"{100 * result.Accuracy:0} %, {result.Seconds:0} s of the processors, ")
-                + $"about {watch.Elapsed / fresh * (plan.Count - results.Count):hh\\:mm\\:ss} left");
+            results.Add(new(task, method, seed, progress.Follow($"{task.Name}, {method.Name}, seed {seed}",
+                () => Run(rows[task], task, method, rates[method].Rate, seed, cancellationToken))));
         }
         ReportFile.Write(page, new RealPage(options, before, rates, results, code).Markdown());
         log.WriteLine($"Written: {page}");
@@ -95,18 +87,16 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
     {
         var task = RealTasks.Development;
         var seed = StudyRun.DevelopmentSeeds[0];
-        var choice = RateChoice.Of(options.Rates, rate => [Run(rows[task], task, method, rate, seed, cancellationToken, out _)]);
+        var choice = RateChoice.Of(options.Rates, rate => [Run(rows[task], task, method, rate, seed, cancellationToken).Result]);
         log.WriteLine($"learning rate of {method.Name}: {choice}");
         return choice;
     }
 
-    private RunResult? Run(IReadOnlyList<DataRow> pool, RealTask task, InformedMethod method, double rate, int seed,
-        CancellationToken cancellationToken, out bool isFresh)
+    private (RunResult? Result, bool IsFresh) Run(IReadOnlyList<DataRow> pool, RealTask task, InformedMethod method, double rate, int seed,
+        CancellationToken cancellationToken)
     {
-        isFresh = false;
         var key = string.Create(CultureInfo.InvariantCulture, $"{task.Name} | {method.Name} | {rate} | {seed}");
-        if (_ledger.Find(key) is { } known) return known;
-        isFresh = true;
+        if (_ledger.Find(key) is { } known) return (known, false);
         cancellationToken.ThrowIfCancellationRequested();
         using var model = LocalModel.Load(modelFile, new() { Trainable = TrainableWeights.Lora, Seed = seed }, cancellationToken);
         var rows = RowSelection.First(pool, Rows, seed);
@@ -115,7 +105,7 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
         {
             Steps = Steps, MaximumNewTokens = MaximumNewTokens, Reward = judge,
         };
-        if (run.Measure(method) is not { } cost) return null;
+        if (run.Measure(method) is not { } cost) return (null, true);
         var right = Right(model, task, Tests, cancellationToken);
         var elsewhere = RealTasks.All.Where(other => other != task).Sum(other => Right(model, other, TestsElsewhere, cancellationToken));
         var result = new RunResult(key, right, Tests, cost.Steps, cost.Seconds, cost.Megabytes, code)
@@ -123,7 +113,7 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
             Mastered = (double)elsewhere / (TestsElsewhere * RealTasks.All.Count(other => other != task)),
         };
         _ledger.Add(result);
-        return result;
+        return (result, true);
     }
 
     private static int Right(LocalModel model, RealTask task, int count, CancellationToken cancellationToken)

@@ -11,20 +11,7 @@ namespace Microsoft.ML.Nlft.Tests.Chat;
 [TestClass]
 public sealed class ToolTests : IDisposable
 {
-    private const string Hermes = """
-        {%- if tools %}{{- '<|im_start|>system\n' }}{%- for tool in tools %}{{- tool | tojson + '\n' }}{%- endfor %}
-        {{- 'Write <tool_call>\n{"name": n, "arguments": a}\n</tool_call><|im_end|>\n' }}{%- endif %}
-        {%- for message in messages %}
-        {%- if message.role == 'tool' %}{{- '<|im_start|>user\n<tool_response>\n' + message.content + '\n</tool_response><|im_end|>\n' }}
-        {%- else %}{{- '<|im_start|>' + message.role + '\n' + message.content }}
-        {%- for call in message.tool_calls or [] %}
-        {{- '<tool_call>\n{"name": "' + call.function.name + '", "arguments": ' + call.function.arguments | tojson + '}\n</tool_call>' }}
-        {%- endfor %}{{- '<|im_end|>\n' }}{%- endif %}
-        {%- endfor %}
-        {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
-        """;
-
-    private readonly ByteModelFolder _folder = new(Hermes, maximumPositions: 4096);
+    private readonly ByteModelFolder _folder = new(ByteModelFolder.Hermes, maximumPositions: 4096);
     private readonly LocalModel _model;
     private readonly LocalChatClient _client;
     private readonly List<(long A, string Unit)> _calls = [];
