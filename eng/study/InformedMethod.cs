@@ -23,8 +23,12 @@ internal sealed record InformedMethod(string Name, string What, Func<InformedRun
         new("NLFT, teacher", "its salient tokens learn what the model writes in view of the solution",
             run => run.Train(run.Rows, new NaturalLanguageObjective(new() { SalientTarget = SalientTarget.Teacher }))),
         new("NLFT and solutions", "NLFT on the responses, and on the solutions as right ones",
-            run => run.Train([.. run.Rows, .. run.Solutions], new NaturalLanguageObjective())),
+            run => run.Train(run.Rows, new NaturalLanguageObjective(), trainOnAnswers: true)),
+        new("NLFT, judge likelihood, and solutions", "the same with the aligned likelihood of the judge context", run => run.Train(
+            run.Rows, new NaturalLanguageObjective(new() { JudgeLikelihood = true }), trainOnAnswers: true)),
         new("CUT", "contrastive unlikelihood on the responses", run => run.Train(run.Rows, new ContrastiveUnlikelihoodObjective())),
+        new("CUT and solutions", "CUT on the responses, and on the solutions as right ones",
+            run => run.Train(run.Rows, new ContrastiveUnlikelihoodObjective(), trainOnAnswers: true)),
         new("self-distillation", "of the predictions in view of the solution, on the responses",
             run => run.Train(run.Rows, new SelfDistillationObjective())),
         new("self-distillation, rounds", "the same on responses drawn anew in five rounds",
@@ -35,9 +39,9 @@ internal sealed record InformedMethod(string Name, string What, Func<InformedRun
         new("rationalisation", "the same with responses drawn in view of the solution", run => run.TrainInRounds(new LikelihoodObjective(),
             new() { Keep = KeptResponses.Right, KeepEarlier = true, SamplesPerQuestion = 4, DrawFrom = PromptContexts.Standard })),
         new("rejection sampling", "expert iteration that trains on the solutions too", run => run.TrainInRounds(new LikelihoodObjective(),
-            new() { Keep = KeptResponses.Right, KeepEarlier = true, SamplesPerQuestion = 4, TrainOnAnswers = true })),
+            new() { Keep = KeptResponses.Right, KeepEarlier = true, SamplesPerQuestion = 4 }, trainOnAnswers: true)),
         new("NLFT and solutions, rounds", "NLFT on responses drawn anew in five rounds, and on the solutions as right ones",
-            run => run.TrainInRounds(new NaturalLanguageObjective(), new() { TrainOnAnswers = true })),
+            run => run.TrainInRounds(new NaturalLanguageObjective(), new(), trainOnAnswers: true)),
         new("ReFT", "a warm-up on the solutions, then proximal policy optimization for ten epochs", run => run.TrainReinforced()),
     ];
 }

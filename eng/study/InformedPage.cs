@@ -57,13 +57,20 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
         Line("");
         Header("method", Sizes(options));
         foreach (var method in InformedMethod.All.Skip(1))
-        {
-            Row(method.Name, options.Rows.Select(rows => Interval([.. from a in Of(mix, rows, method)
-                join b in Of(mix, rows, first) on (a.Family, a.Seed) equals (b.Family, b.Seed)
-                select 100 * (a.Result!.Accuracy - b.Result!.Accuracy)], signed: true)));
-        }
+            Row(method.Name, options.Rows.Select(rows => Interval(Above(first, method, mix, rows), signed: true)));
+        Line("");
+        var better = from method in InformedMethod.All.Skip(1) from rows in options.Rows
+            let differences = Above(first, method, mix, rows) where differences.Count > 1 && Statistics.Mean(differences).Lower > 0
+            select Invariant($"{method.Name} at {rows} rows");
+        Line($"With the whole interval above 0: {(better.Any() ? string.Join("; ", better) : "none")}.");
         Line("");
     }
+
+    private List<double> Above(InformedMethod first, InformedMethod method, Mix mix, int rows) =>
+    [
+        .. from a in Of(mix, rows, method) join b in Of(mix, rows, first) on (a.Family, a.Seed) equals (b.Family, b.Seed)
+        select 100 * (a.Result!.Accuracy - b.Result!.Accuracy),
+    ];
 
     private void Family(StudyFamily family, Mix mix)
     {

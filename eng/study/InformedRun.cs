@@ -46,19 +46,19 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
 
     /// <summary>Trains on rows for about as many steps as every other method.</summary>
     /// <returns>The steps; null: there are no rows.</returns>
-    public int? Train(IReadOnlyList<TrainingExample> rows, ITokenObjective objective)
+    public int? Train(IReadOnlyList<TrainingExample> rows, ITokenObjective objective, bool trainOnAnswers = false)
     {
         if (rows.Count == 0) return null;
         return Model.FineTune(rows, objective, new FineTuneOptions
         {
             Epochs = Steps, MaximumSteps = Steps, BatchSize = StudyRun.BatchSize, LearningRate = Rate, Seed = Seed,
-            AllowContradictions = true,
+            AllowContradictions = true, TrainOnAnswers = trainOnAnswers,
         }, new Listener<TrainingProgress>(_ => Memory.Sample()), Cancellation).Steps.Count;
     }
 
     /// <summary>Trains in five rounds of as many steps in all.</summary>
     /// <returns>The steps; null: no round had a row to train on.</returns>
-    public int? TrainInRounds(ITokenObjective objective, OnPolicyOptions options)
+    public int? TrainInRounds(ITokenObjective objective, OnPolicyOptions options, bool trainOnAnswers = false)
     {
         try
         {
@@ -66,7 +66,7 @@ internal sealed record InformedRun(LocalModel Model, IReadOnlyList<TrainingExamp
             {
                 Rounds = 5, StepsPerRound = Steps / 5,
                 Generation = new() { Temperature = 1, MaximumNewTokens = MaximumNewTokens, MaximumBatchSize = 100, Seed = Seed },
-                Training = new() { BatchSize = StudyRun.BatchSize, LearningRate = Rate, Seed = Seed },
+                Training = new() { BatchSize = StudyRun.BatchSize, LearningRate = Rate, Seed = Seed, TrainOnAnswers = trainOnAnswers },
             }).RunAsync(new Listener<OnPolicyProgress>(_ => Memory.Sample()), Cancellation).GetAwaiter().GetResult().Rounds.Sum(round => round.Steps);
         }
         catch (NlftException e) when (e.Subject == "the rounds")

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Nlft.Study;
 internal sealed class StudyCommand : RootCommand
 {
     private static readonly int[] s_informed = [10, 25, 50];
-    private static readonly double[] s_realRates = [1e-4, 5e-4, 2e-3];
+    private static readonly double[] s_informedRates = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], s_realRates = [1e-4, 5e-4, 2e-3];
     private static readonly StudyOptions s_full = new(), s_quick = new() { Seeds = 1, Rows = [25, 50] };
 
     private readonly Option<bool> _quick = new("--quick") { Description = "One seed, 25 and 50 rows." };
@@ -90,7 +90,8 @@ internal sealed class StudyCommand : RootCommand
         {
             Seeds = parsed.GetValue(_seeds) ?? size.Seeds,
             Rows = parsed.GetValue(_rows) is { Length: > 0 } rows ? rows : parsed.GetValue(_informed) ? s_informed : size.Rows,
-            Rates = parsed.GetValue(_rates) is { Length: > 0 } rates ? rates : parsed.GetValue(_real) ? s_realRates : size.Rates,
+            Rates = parsed.GetValue(_rates) is { Length: > 0 } rates ? rates : parsed.GetValue(_real) ? s_realRates
+                : parsed.GetValue(_informed) ? s_informedRates : size.Rates,
             Families = parsed.GetValue(_families) ?? size.Families,
             Variants = parsed.GetValue(_variants),
             EarlyStopping = parsed.GetValue(_earlyStopping),

@@ -4,6 +4,7 @@ using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Report;
 using Microsoft.ML.Nlft.TinyModel.Pretraining;
 using Microsoft.ML.Nlft.Training;
+using Recipe = Microsoft.ML.Nlft.TinyModel.Pretraining.Recipe;
 
 namespace Microsoft.ML.Nlft.Study;
 

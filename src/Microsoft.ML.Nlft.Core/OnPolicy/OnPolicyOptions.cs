@@ -19,7 +19,8 @@ public enum KeptResponses
 /// <remarks>
 /// Expert iteration (T. Anthony et al., arXiv 1705.08439; for language models A. Singh et al., arXiv 2312.06585) is <see cref="KeptResponses.Right"/>
 /// with a likelihood objective. Rationalisation (E. Zelikman et al., arXiv 2203.14465) also draws from <see cref="PromptContexts.Standard"/>.
-/// Rejection sampling fine-tuning (Z. Yuan et al., arXiv 2308.01825) is expert iteration with <see cref="TrainOnAnswers"/>.
+/// Rejection sampling fine-tuning (Z. Yuan et al., arXiv 2308.01825) is expert iteration with
+/// <see cref="FineTuneOptions.TrainOnAnswers"/>.
 /// </remarks>
 public sealed record OnPolicyOptions
 {
@@ -48,13 +49,8 @@ public sealed record OnPolicyOptions
     public bool KeepEarlier { get; init; }
 
     /// <summary>
-    /// Whether every round also trains on the gold answers, as right responses. For answers that are worked solutions; a bare result teaches the
-    /// model to leave out the steps. Default false.
-    /// </summary>
-    public bool TrainOnAnswers { get; init; }
-
-    /// <summary>
-    /// Training; the learning rate's schedule spans all rounds. Leave <see cref="FineTuneOptions.Epochs"/>,
+    /// Training; the learning rate's schedule spans all rounds. With <see cref="FineTuneOptions.TrainOnAnswers"/> every round trains on the gold
+    /// answers to all questions too, also where it keeps no response. Leave <see cref="FineTuneOptions.Epochs"/>,
     /// <see cref="FineTuneOptions.MaximumSteps"/>, <see cref="FineTuneOptions.Validation"/>, <see cref="FineTuneOptions.RecordedRows"/> and the
     /// places of checkpoints at their defaults: a round has <see cref="StepsPerRound"/>, and <see cref="Folder"/> holds its checkpoints.
     /// </summary>

@@ -171,7 +171,7 @@ public sealed class OnPolicyRun
 
     private List<DataRow> Choose(IEnumerable<DataRow> judged)
     {
-        var answers = _options.TrainOnAnswers ? _questions.Select(row => row with { Response = row.Answer }) : [];
+        var answers = _options.Training.TrainOnAnswers ? _questions.Select(row => row with { Response = row.Answer }) : [];
         return [.. answers.Concat(judged.Where(row => _options.Keep == KeptResponses.All || row.Polarity == Polarity.Correct))
             .DistinctBy(row => (row.Question, row.Instruction, row.Response))];
     }
@@ -188,6 +188,7 @@ public sealed class OnPolicyRun
             MaximumSteps = _options.StepsPerRound,
             Part = new RunPart((report.Round - 1) * _options.StepsPerRound, _options.Rounds * _options.StepsPerRound, teacher),
             Seed = unchecked(training.Seed + report.Round - 1),
+            TrainOnAnswers = false, // they are among the rows
             Validation = new(),
             RecordedRows = [],
             AllowContradictions = true, // the judge decides

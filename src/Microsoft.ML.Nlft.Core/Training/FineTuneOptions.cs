@@ -59,6 +59,12 @@ public sealed record FineTuneOptions : INestedOptions
     /// <summary>How the losses of a window are averaged. Default mean over examples.</summary>
     public LossReduction Reduction { get; init; } = LossReduction.ExampleMean;
 
+    /// <summary>
+    /// Whether the run also trains on the gold answers: each is one more row, the right response to its question, at the end of the rows. For
+    /// answers that are worked solutions; a bare result teaches the model to leave out the steps. Default false.
+    /// </summary>
+    public bool TrainOnAnswers { get; init; }
+
     /// <summary>Whether the rows are reshuffled every epoch. Default true.</summary>
     public bool Shuffle { get; init; } = true;
 

@@ -53,6 +53,7 @@ internal sealed record RunRows
             Report = report,
             HeldOutReport = heldOutReport,
         };
+        if (options.TrainOnAnswers) split = split.WithAnswers(model, rows, heldOut.Select(Key).ToHashSet(StringComparer.Ordinal), options);
         if (options.Validation.GeneratedRows > 0 && heldOut.FirstOrDefault(row => row.Chat is not null) is { } chat)
         {
             throw new NlftException(chat.Source, "a chat row", "a question with a gold answer, with which generated answers are compared",
@@ -70,6 +71,21 @@ internal sealed record RunRows
             options.Validation.GeneratedRows, "0 for a network without a tokenizer", "Train a LocalModel to see answers, or set it to 0.");
         RecordingObserver.RequireRows(options.RecordedRows, rows.Count);
         return Split(rows, rows, validation, validation, row => string.Join(' ', row.Prompt(PromptContexts.Base).ToArray()), options, out _);
+    }
+
+    /// <summary>Adds the gold answers to the rows that train, each as the right response to its question.</summary>
+    private RunRows WithAnswers(ITrainableModel model, IReadOnlyList<TrainingExample> rows, HashSet<string> heldOut, FineTuneOptions options)
+    {
+        var answers = rows.Where(row => !heldOut.Contains(Key(row))).DistinctBy(row => (row.Question, row.Instruction)).Select(row => row.Chat is null
+            ? row with { Response = row.Answer, Judgment = null, Source = $"the answer of {row.Source}" }
+            : throw new NlftException(row.Source, "a chat row", $"a question with a gold answer, because {nameof(options.TrainOnAnswers)} is set",
+                $"Leave {nameof(options.TrainOnAnswers)} out.")).ToList();
+        var report = Encode(model, answers, "the answers", options, out var encoded);
+        return this with
+        {
+            Training = [.. Training, .. encoded.OfType<EncodedExample>()],
+            Report = Report! with { TooLong = [.. Report.TooLong, .. report.TooLong], Cut = [.. Report.Cut, .. report.Cut] },
+        };
     }
 
     /// <summary>Encodes rows; null for those that are left out.</summary>

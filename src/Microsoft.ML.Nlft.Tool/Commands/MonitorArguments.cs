@@ -66,6 +66,15 @@ internal sealed class MonitorArguments
                 result.AddError($"--map-rows: found \"{token.Value}\"; expected 1 or more.");
         });
         foreach (var option in (Option[])[_live, _liveRuns, _tensorBoard, _mlflow, _experiment, _map, _mapRows]) command.Add(option);
+        Need(_liveRuns, _live);
+        Need(_experiment, _mlflow);
+        Need(_mapRows, _map, _live);
+
+        void Need(Option option, params Option[] one) => command.Validators.Add(result =>
+        {
+            if (result.GetResult(option) is not null && one.All(other => result.GetResult(other) is null))
+                result.AddError($"{option.Name} has no effect without {string.Join(" or ", one.Select(other => other.Name))}: give both or neither.");
+        });
     }
 
     /// <summary>Returns the options of the run with the rows to record.</summary>

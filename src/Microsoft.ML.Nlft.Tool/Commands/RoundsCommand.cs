@@ -27,11 +27,7 @@ internal sealed class RoundsCommand : ToolCommand
         Description = "A model that judges the responses. Default: by rule, as nlft judge does.",
         HelpName = "MODEL",
     };
-    private readonly Option<string> _method = new("--method")
-    {
-        Description = "What is trained, as for nlft train. Default: nlft, or sft with --keep right.",
-        HelpName = string.Join('|', TrainingMethod.All.Select(method => method.Name)),
-    };
+    private readonly MethodArguments _method;
 
     public RoundsCommand(ToolConsole console) : base(console, "rounds",
         "Fine-tunes a model in rounds: it responds to the questions, a judge reads the responses, and it trains on those that are kept.",
@@ -41,15 +37,17 @@ internal sealed class RoundsCommand : ToolCommand
     {
         _model = new ModelArguments(console, this);
         _data = new DataArguments(console, this);
-        _method.AcceptOnlyFromAmong([.. TrainingMethod.All.Select(method => method.Name)]);
-        foreach (var option in (Option[])[_output, _overwrite, _folder, _judge, _method]) Add(option);
+        foreach (var option in (Option[])[_output, _overwrite, _folder, _judge]) Add(option);
+        _method = new MethodArguments(this, "What is trained, as for nlft train. Default: nlft, or sft with --keep right.", inRounds: true);
         AddGeneratedFlags();
     }
 
     protected override ToolOptions Defaults(ParseResult parsed)
     {
         var options = _model.Defaults(parsed);
-        return options with { Generation = options.Generation with { Temperature = 1 } };
+        options = options with { Generation = options.Generation with { Temperature = 1 } };
+        return _method.RecipeOf(parsed) is not { Rounds: { } rounds } recipe ? options
+            : options with { FineTune = recipe.Training, Rounds = RoundOptions.Of(rounds) };
     }
 
     protected override async Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
@@ -61,7 +59,7 @@ internal sealed class RoundsCommand : ToolCommand
         using var place = OutputFolder.Lock(Console, model, output, parsed.GetValue(_overwrite));
         using var judging = parsed.GetValue(_judge) is { } judge ? LocalModel.Load(Console.PathOf(judge), new(), cancellationToken) : null;
         using var chat = judging is null ? null : ChatJudge.OfModel(judging, new() { TimeProvider = Console.Time });
-        var objective = TrainingMethod.Of(parsed.GetValue(_method), supervised: options.Rounds.Keep == KeptResponses.Right).Objective(options);
+        var objective = _method.Objective(parsed, supervised: options.Rounds.Keep == KeptResponses.Right, options);
         var settings = new LocalModelSettings
         {
             QuestionColumnName = options.Columns.Question, Generation = _model.Defaults(parsed).Generation, Prompts = options.Prompts,

@@ -56,6 +56,10 @@ internal abstract class ToolCommand : Command
 /// <summary>Reads what commands need from a parsed command line.</summary>
 internal static class ParseResultExtensions
 {
+    /// <summary>Returns the word after an option, whether it is one of those that the option takes or not; null: there is none.</summary>
+    public static string? WordAfter(this SymbolResult result, Option<string> option) =>
+        result.GetResult(option) is { Tokens: [var word, ..] } ? word.Value : null;
+
     /// <summary>Returns the names from the root to a command.</summary>
     public static IEnumerable<string> PathOfNames(this CommandResult result) =>
         result.Parent is CommandResult parent ? [.. parent.PathOfNames(), result.Command.Name] : ["nlft"];

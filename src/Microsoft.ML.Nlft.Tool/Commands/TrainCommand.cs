@@ -42,12 +42,7 @@ internal sealed class TrainCommand : ToolCommand
         HelpName = "NAME",
     };
     private readonly JsonArgument _json;
-    private readonly Option<string> _method = new("--method")
-    {
-        Description = string.Join("; ", TrainingMethod.All.Select(method => $"{method.Name}: {method.What}"))
-            + ". Default: nlft for rows with responses and answers, else sft.",
-        HelpName = string.Join('|', TrainingMethod.All.Select(method => method.Name)),
-    };
+    private readonly MethodArguments _method;
     private readonly Option<string> _weights = new("--weights")
     {
         Description = "Weights to train: lora or all; all needs 16 bytes per parameter. Default lora.",
@@ -61,33 +56,33 @@ internal sealed class TrainCommand : ToolCommand
     {
         _model = new ModelArguments(console, this);
         _data = new DataArguments(console, this, trains: true);
-        _method.AcceptOnlyFromAmong([.. TrainingMethod.All.Select(method => method.Name)]);
         _weights.AcceptOnlyFromAmong("lora", "all");
         Add(_output);
         Add(_validation);
         Add(_overwrite);
         Add(_baseName);
         _json = new JsonArgument(console, this);
-        Add(_method);
+        _method = new MethodArguments(this, string.Join("; ", TrainingMethod.All.Select(method => $"{method.Name}: {method.What}"))
+            + ". Default: nlft for rows with responses and answers, else sft.", inRounds: false);
         Add(_weights);
         _monitors = new MonitorArguments(console, this);
         AddGeneratedFlags();
         Validators.Add(result =>
         {
-            if (result.GetValue(_weights) == "all" && _model.AdapterGiven(result))
+            if (result.WordAfter(_weights) == "all" && _model.AdapterGiven(result))
                 result.AddError("--weights all trains the model itself: leave --adapter out, or merge it first.");
         });
     }
 
-    protected override ToolOptions Defaults(ParseResult parsed) => _model.Defaults(parsed);
+    protected override ToolOptions Defaults(ParseResult parsed) =>
+        _method.RecipeOf(parsed) is { } recipe ? _model.Defaults(parsed) with { FineTune = recipe.Training } : _model.Defaults(parsed);
 
     protected override Task<int> RunAsync(ParseResult parsed, ToolOptions options, CancellationToken cancellationToken)
     {
         var trainable = parsed.GetValue(_weights) == "all" ? TrainableWeights.All : TrainableWeights.Lora;
-        var named = parsed.GetValue(_method);
-        var data = _data.ReadTraining(parsed, options, named is null ? null : TrainingMethod.Of(named, false).IsSupervised);
+        var data = _data.ReadTraining(parsed, options, _method.IsSupervised(parsed));
         var (rows, supervised) = (data.Rows, data.IsSupervised);
-        var objective = TrainingMethod.Of(named, supervised).Objective(options);
+        var objective = _method.Objective(parsed, supervised, options);
         var validation = parsed.GetValue(_validation) is { } file ? _data.ReadTraining(file, parsed, options, supervised).Examples() : null;
         var output = Console.PathOf(parsed.GetValue(_output)!);
         OutputFolder.Require(output);

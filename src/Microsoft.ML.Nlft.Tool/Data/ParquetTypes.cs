@@ -44,7 +44,7 @@ internal static class ParquetTypes
         "DataPage2: 1N 2N 3N 4N 5N 6N 7B 8Statistics");
 
     /// <summary>The type of a field; null if the format does not have it.</summary>
-    public static string? Of(string? parent, int field) => parent is null ? null : s_fields.GetValueOrDefault((parent, field));
+    public static string? Of(string parent, int field) => s_fields.GetValueOrDefault((parent, field));
 
     /// <summary>Whether values of a type are written as a type of Thrift's compact protocol. Numbers of all sizes are written alike.</summary>
     public static bool Fits(string type, int written) => written switch

@@ -4,75 +4,66 @@ namespace Microsoft.ML.Nlft.Tool.Data;
 
 /// <summary>
 /// Reads values of Thrift's compact protocol (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md), in which the
-/// headers of Parquet files are written. Every length and count is compared with the bytes that are left, and nesting is limited.
+/// headers of Parquet files are written. Every length and count is compared with the bytes that are left, and nothing nests deeper than Parquet's own
+/// structures. What the library would read otherwise than the protocol says is refused: it skips a structure or a list that it does not know to a
+/// wrong place, and reads 32 bits of a number whatever the number is; past the end of the file it would not come back.
 /// </summary>
 internal ref struct ThriftReader(ReadOnlySpan<byte> bytes)
 {
-    private const int MostNesting = 32; // Parquet's own headers nest 9 deep
-
     private readonly ReadOnlySpan<byte> _bytes = bytes;
 
     /// <summary>The bytes that were read.</summary>
     public int Position { get; private set; }
 
     /// <summary>Reads a structure: its fields by number; numbers are <see cref="long"/>, lists arrays, texts null.</summary>
-    /// <param name="kind">Its name in <see cref="ParquetTypes"/>; null: none of them.</param>
-    /// <param name="depth">The nesting so far.</param>
-    /// <exception cref="InvalidDataException">The bytes end early, nest too deep, or are not of the types of the structure.</exception>
-    public Dictionary<int, object?> Struct(string? kind, int depth = 0)
+    /// <param name="kind">Its name in <see cref="ParquetTypes"/>.</param>
+    /// <exception cref="InvalidDataException">The bytes end early, or are not of the types of the structure.</exception>
+    public Dictionary<int, object?> Struct(string kind)
     {
-        RequireShallow(depth);
         var fields = new Dictionary<int, object?>();
         for (int field = 0, head; (head = Byte()) != 0;)
         {
-            field = head >> 4 is var step and > 0 ? field + step : (int)ZigZag();
-            var type = RequireType(ParquetTypes.Of(kind, field), head & 15, $"field {field} of {kind}");
-            fields[field] = (head & 15) is 1 or 2 ? null : Value(head & 15, type, depth + 1); // a truth is part of the head
+            var (step, written) = (head >> 4, head & 15);
+            field = Require(step > 0 ? field + step : ZigZag(), 1, short.MaxValue, "field");
+            var type = ParquetTypes.Of(kind, field);
+            RequireType(type, written, $"field {field} of {kind}");
+            fields[field] = written is 1 or 2 ? null : Value(written, type ?? ""); // a truth is part of the head
         }
 
         return fields;
     }
 
-    private object? Value(int written, string? type, int depth)
+    private object? Value(int written, string type)
     {
         switch (written)
         {
             case 1 or 2 or 3: return (long)Byte();
-            case 4 or 5 or 6: return ZigZag();
+            case 4 or 5: return (long)Require(ZigZag(), int.MinValue, int.MaxValue, "a number of 32 bits,");
+            case 6: return ZigZag();
             case 7: return BinaryPrimitives.ReadInt64LittleEndian(Take(8));
             case 8: Take(Count()); return null;
-            case 9 or 10: return List(Byte(), type?[1..], depth);
-            case 11: return Map(depth);
-            case 12: return Struct(type, depth);
+            case 9 or 10: return List(Byte(), type[1..]);
+            case 12: return Struct(type);
             default: throw new InvalidDataException($"a value of the unknown type {written}");
         }
     }
 
-    private object?[] List(int head, string? type, int depth)
+    private object?[] List(int head, string type)
     {
-        RequireShallow(depth);
         var items = new object?[head >> 4 is var few and < 15 ? Count(few) : Count()];
         RequireType(type, head & 15, "a list");
-        for (var i = 0; i < items.Length; i++) items[i] = Value(head & 15, type, depth + 1);
+        for (var i = 0; i < items.Length; i++) items[i] = Value(head & 15, type);
         return items;
     }
 
-    private static void RequireShallow(int depth)
+    private static void RequireType(string? type, int written, string place)
     {
-        if (depth > MostNesting) throw new InvalidDataException($"headers nested more than {MostNesting} deep");
+        if (type is null ? written is 7 or > 8 : !ParquetTypes.Fits(type, written)) // numbers and texts of later versions can be skipped
+            throw new InvalidDataException($"{place}: another type");
     }
 
-    private static string? RequireType(string? type, int written, string place) => type is null || ParquetTypes.Fits(type, written) ? type
-        : throw new InvalidDataException($"{place}: another type");
-
-    private object? Map(int depth)
-    {
-        var count = Count();
-        RequireShallow(depth);
-        var types = count == 0 ? 0 : Byte();
-        for (; count > 0; count--) _ = (Value(types >> 4, null, depth + 1), Value(types & 15, null, depth + 1));
-        return null;
-    }
+    private static int Require(long value, int least, int most, string what) => value >= least && value <= most ? (int)value
+        : throw new InvalidDataException($"{what} {value}");
 
     /// <summary>Reads a number of bytes or of items, each of which takes a byte or more.</summary>
     private int Count() => Count((long)Unsigned());

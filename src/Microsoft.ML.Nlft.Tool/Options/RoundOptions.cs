@@ -21,11 +21,19 @@ internal sealed record RoundOptions
     /// <summary>Whether a round also trains on the responses that earlier rounds kept. Default false.</summary>
     public bool KeepEarlier { get; init; }
 
-    /// <summary>Whether every round also trains on the answers, which must be worked solutions, as right responses. Default false.</summary>
-    public bool TrainOnAnswers { get; init; }
-
     /// <summary>Whether the model sees the gold answer when it responds, as in rationalisation. Default false.</summary>
     public bool ShowAnswer { get; init; }
+
+    /// <summary>The rounds of a recipe.</summary>
+    public static RoundOptions Of(OnPolicyOptions rounds) => new()
+    {
+        Rounds = rounds.Rounds,
+        StepsPerRound = rounds.StepsPerRound,
+        SamplesPerQuestion = rounds.SamplesPerQuestion,
+        Keep = rounds.Keep,
+        KeepEarlier = rounds.KeepEarlier,
+        ShowAnswer = rounds.DrawFrom == PromptContexts.Standard,
+    };
 
     /// <summary>The options of a run.</summary>
     public OnPolicyOptions ToOptions(ToolOptions all, string? folder) => new()
@@ -35,7 +43,6 @@ internal sealed record RoundOptions
         SamplesPerQuestion = SamplesPerQuestion,
         Keep = Keep,
         KeepEarlier = KeepEarlier,
-        TrainOnAnswers = TrainOnAnswers,
         DrawFrom = ShowAnswer ? PromptContexts.Standard : PromptContexts.Base,
         Generation = all.Generation,
         Training = all.FineTune,

@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft;
 
@@ -46,6 +47,22 @@ public sealed class NaturalLanguageFineTuneTrainer : IEstimator<TextGenerationTr
     /// <summary>Options of the trainer.</summary>
     public sealed class Options : FineTuneTrainerOptions
     {
+        /// <summary>Creates options with their defaults.</summary>
+        public Options()
+        {
+        }
+
+        /// <summary>Creates options that train by a recipe.</summary>
+        /// <param name="recipe">A recipe without rounds.</param>
+        /// <exception cref="NlftException">The recipe trains in rounds.</exception>
+        public Options(Recipe recipe)
+        {
+            ArgumentNullException.ThrowIfNull(recipe);
+            if (recipe.Rounds is not null)
+                throw new NlftException("the recipe", recipe.Name, "one without rounds, such as judged-solutions", "Train by it with OnPolicyFineTune.");
+            (Training, TokenObjective) = (recipe.Training, recipe.Objective);
+        }
+
         /// <summary>Text column with the responses that the model wrote earlier. Default "Response".</summary>
         public string ResponseColumnName = ColumnNames.Response;
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.OnPolicy;
+using Microsoft.ML.Nlft.Training;
 using Microsoft.ML.Nlft.Views;
 using Microsoft.ML.Runtime;
 
@@ -72,6 +73,22 @@ public sealed class OnPolicyFineTuneTrainer : IEstimator<TextGenerationTransform
     /// <summary>Options of the trainer.</summary>
     public sealed class Options : FineTuneTrainerOptions
     {
+        /// <summary>Creates options with their defaults.</summary>
+        public Options()
+        {
+        }
+
+        /// <summary>Creates options that train by a recipe.</summary>
+        /// <param name="recipe">A recipe in rounds.</param>
+        /// <exception cref="NlftException">The recipe has no rounds.</exception>
+        public Options(Recipe recipe)
+        {
+            ArgumentNullException.ThrowIfNull(recipe);
+            Rounds = recipe.Rounds ?? throw new NlftException("the recipe", recipe.Name, "one in rounds, such as rejection-sampling",
+                "Train by it with NaturalLanguageFineTune.");
+            (Training, TokenObjective) = (recipe.Training, recipe.Objective);
+        }
+
         /// <summary>Text column with the gold answers. Default "Answer".</summary>
         public string AnswerColumnName = ColumnNames.Answer;
 

@@ -197,11 +197,12 @@ public sealed class OnPolicyRunTests
     {
         using var model = Load();
         var seen = new List<ExampleScores>();
-        var (result, _) = await RunAsync(model, Options with { Keep = KeptResponses.Right, TrainOnAnswers = true }, new Watching(seen));
+        var answered = Options with { Keep = KeptResponses.Right, Training = Options.Training with { TrainOnAnswers = true } };
+        var (result, _) = await RunAsync(model, answered, new Watching(seen));
         Assert.IsTrue(seen.All(scores => scores.Polarity == Polarity.Correct));
         foreach (var round in result.Rounds) Assert.AreEqual(s_questions.Length + round.Right, round.Rows);
         using var other = Load();
-        var (answersAlone, _) = await RunAsync(other, Options with { Keep = KeptResponses.Right, TrainOnAnswers = true },
+        var (answersAlone, _) = await RunAsync(other, answered,
             judge: new LengthJudge(shortest: 100));
         Assert.IsTrue(answersAlone.Rounds.All(round => (round.Rows, round.Steps) == (s_questions.Length, Options.StepsPerRound)));
     }

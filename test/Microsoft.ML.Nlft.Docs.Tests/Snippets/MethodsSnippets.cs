@@ -1,5 +1,6 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Docs;
 
@@ -7,6 +8,26 @@ namespace Microsoft.ML.Nlft.Docs;
 [TestClass]
 public sealed class MethodsSnippets : Workplace
 {
+    [TestMethod]
+    public void MethodsPage_Recipe_Runs()
+    {
+        var mlContext = new MLContext(seed: 42);
+        var rows = mlContext.Nlft().LoadFromJsonLines("rows.jsonl");
+        #region recipe
+        using var solved = mlContext.Nlft().Trainers.NaturalLanguageFineTune(
+            new NaturalLanguageFineTuneTrainer.Options(Recipe.JudgedSolutions) { ModelFolder = "model" }).Fit(rows);
+        #endregion
+        Assert.AreEqual("CUT", solved.Card.Method);
+    }
+
+    /// <summary>The page has every recipe.</summary>
+    [TestMethod]
+    public void MethodsPage_Recipes_AreAllOfThem()
+    {
+        var page = File.ReadAllText(Path.Combine(Pages.Root, "docs", "methods.md"));
+        foreach (var recipe in Recipe.All) Assert.Contains($"| `{recipe.Name}` | ", page);
+    }
+
     [TestMethod]
     public void MethodsPage_AnotherObjective_Runs()
     {

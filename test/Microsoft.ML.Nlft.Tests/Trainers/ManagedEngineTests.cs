@@ -62,6 +62,21 @@ public sealed class ManagedEngineTests : ModelTest
     }
 
     [TestMethod]
+    public void Options_Recipe_TrainByIt()
+    {
+        using var model = MLContext.Nlft().Trainers.NaturalLanguageFineTune(new(Recipe.JudgedSolutions) { ModelFolder = Disk.Folder })
+            .Fit(View(ThreeRows));
+        Assert.HasCount(50, model.Training!.Steps);
+
+        var rounds = new OnPolicyFineTuneTrainer.Options(Recipe.RejectionSampling);
+        Assert.AreEqual((4, true, "SFT"), (rounds.Rounds.SamplesPerQuestion, rounds.Training.TrainOnAnswers, rounds.TokenObjective!.Name));
+        Assert.AreEqual("the recipe: found rejection-sampling; expected one without rounds, such as judged-solutions. Train by it with OnPolicyFineTune.",
+            Assert.ThrowsExactly<NlftException>(() => new NaturalLanguageFineTuneTrainer.Options(Recipe.RejectionSampling)).Message);
+        Assert.AreEqual("the recipe: found published; expected one in rounds, such as rejection-sampling. Train by it with NaturalLanguageFineTune.",
+            Assert.ThrowsExactly<NlftException>(() => new OnPolicyFineTuneTrainer.Options(Recipe.Published)).Message);
+    }
+
+    [TestMethod]
     public void OnPolicyFineTune_CancelledWithReturnPartial_WarnsAndReturnsTheModelSoFar()
     {
         using var source = new CancellationTokenSource();
@@ -70,8 +85,8 @@ public sealed class ManagedEngineTests : ModelTest
         using var model = MLContext.Nlft().Trainers.OnPolicyFineTune(new()
         {
             ModelFolder = Disk.Folder,
-            Training = new() { BatchSize = 2, LearningRate = 0.01, ReturnPartialOnCancel = true },
-            Rounds = new() { Rounds = 3, StepsPerRound = 2, TrainOnAnswers = true, Generation = new() { Temperature = 1, MaximumNewTokens = 4 } },
+            Training = new() { BatchSize = 2, LearningRate = 0.01, TrainOnAnswers = true, ReturnPartialOnCancel = true },
+            Rounds = new() { Rounds = 3, StepsPerRound = 2, Generation = new() { Temperature = 1, MaximumNewTokens = 4 } },
             RoundProgress = new CancelInRound(2, source),
             CancellationToken = source.Token,
         }).Fit(View(ThreeRows));
