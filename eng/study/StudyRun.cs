@@ -4,7 +4,6 @@ using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Report;
 using Microsoft.ML.Nlft.TinyModel.Pretraining;
 using Microsoft.ML.Nlft.Training;
-using Recipe = Microsoft.ML.Nlft.TinyModel.Pretraining.Recipe;
 
 namespace Microsoft.ML.Nlft.Study;
 
@@ -131,7 +130,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
     {
         Directory.CreateDirectory(_folder);
         using var model = LocalModel.Load(ModelFolder, cancellationToken: cancellationToken);
-        var seen = TrainingMix.Rows(new Recipe()).Select(row => row.Example.Question).ToHashSet();
+        var seen = TrainingMix.Rows(new PretrainingRecipe()).Select(row => row.Example.Question).ToHashSet();
         var basic = new Dictionary<string, (int, int, (int, int))>();
         foreach (var family in families)
         {

@@ -11,7 +11,7 @@ public static class ModelCard
     /// <param name="recipe">The recipe of the model.</param>
     /// <param name="report">The report of the pretraining run.</param>
     /// <param name="results">The measured results per family.</param>
-    public static string Write(Recipe recipe, PretrainingReport report, IReadOnlyList<FamilyResult> results)
+    public static string Write(PretrainingRecipe recipe, PretrainingReport report, IReadOnlyList<FamilyResult> results)
     {
         ArgumentNullException.ThrowIfNull(recipe);
         ArgumentNullException.ThrowIfNull(report);

@@ -23,7 +23,7 @@ if (options is null || !verbs.Contains(verb))
 IReadOnlyList<ProblemFamily> families = [.. MasteredFamilies.All, .. MisconceptionFamilies.All];
 var samples = Path.Combine(Repository.Root(), "samples");
 var folder = options.Output ?? Path.Combine(samples, "models", "tiny-word-problems");
-var recipe = options.Steps is { } steps ? new Recipe { Steps = steps } : new Recipe();
+var recipe = options.Steps is { } steps ? new PretrainingRecipe { Steps = steps } : new PretrainingRecipe();
 var seen = new Lazy<HashSet<string>>(() => [.. TrainingMix.Rows(recipe).Select(row => row.Example.Question)]);
 switch (verb)
 {

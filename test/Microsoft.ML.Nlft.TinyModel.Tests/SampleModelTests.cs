@@ -72,7 +72,7 @@ public sealed class SampleModelTests
         var questions = files.SelectMany(file => DataFile.Read(Path.Combine(s_data, file))).Select(row => row.Question).ToArray();
         Assert.HasCount(425, questions);
         CollectionAssert.AllItemsAreUnique(questions);
-        var seen = TrainingMix.Rows(new Recipe()).Select(row => row.Example.Question).ToHashSet();
+        var seen = TrainingMix.Rows(new PretrainingRecipe()).Select(row => row.Example.Question).ToHashSet();
         Assert.IsFalse(questions.Any(seen.Contains));
     }
 }

@@ -14,11 +14,11 @@ namespace Microsoft.ML.Nlft.TinyModel.Pretraining;
 /// <summary>Creates the model folder from scratch: tokenizer, random weights, full-parameter training, weights saved in bfloat16.</summary>
 public sealed class Pretrainer
 {
-    private readonly Recipe _recipe;
+    private readonly PretrainingRecipe _recipe;
     private readonly TextWriter _log;
 
     /// <summary>Creates a pretrainer.</summary>
-    public Pretrainer(Recipe recipe, TextWriter log) => (_recipe, _log) = (recipe, log);
+    public Pretrainer(PretrainingRecipe recipe, TextWriter log) => (_recipe, _log) = (recipe, log);
 
     /// <summary>Writes the whole folder.</summary>
     /// <returns>The report of the run, which is also written into the folder.</returns>
@@ -57,12 +57,12 @@ public sealed class Pretrainer
 
     private void WriteTokenizer(string folder)
     {
-        File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), Recipe.ChatTemplate + "\n");
+        File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), PretrainingRecipe.ChatTemplate + "\n");
         var generation = new { eos_token_id = 256, pad_token_id = 256, max_new_tokens = 200 };
         File.WriteAllText(Path.Combine(folder, "generation_config.json"), JsonSerializer.Serialize(generation) + "\n");
 
         // A tokenizer of single bytes renders the prompts exactly as training and use do; their texts train the final tokenizer.
-        Train(folder, 256 + Recipe.SpecialTokens.Count, []);
+        Train(folder, 256 + PretrainingRecipe.SpecialTokens.Count, []);
         var bytes = HuggingFaceTokenizer.Load(folder);
         var prompts = new PromptEncoder(bytes, ChatTemplate.Load(folder), new PromptOptions(), [256]);
         var mix = new TrainingMix(_recipe.Seed + 100, _recipe.Shares);
@@ -73,9 +73,9 @@ public sealed class Pretrainer
 
     private int Train(string folder, int vocabularySize, IReadOnlyList<string> texts)
     {
-        var trainer = new BpeTrainer(vocabularySize, Recipe.SpecialTokens);
+        var trainer = new BpeTrainer(vocabularySize, PretrainingRecipe.SpecialTokens);
         trainer.Train(texts);
-        trainer.Save(folder, null, Recipe.EndOfText, Recipe.EndOfText, _recipe.MaximumPositions);
+        trainer.Save(folder, null, PretrainingRecipe.EndOfText, PretrainingRecipe.EndOfText, _recipe.MaximumPositions);
         return trainer.Tokens.Count;
     }
 

@@ -49,7 +49,7 @@ public sealed class TrainingMix
     public TrainingMix(int seed, MixShares shares) => (_random, _problems, _shares) = (new Random(seed), new ProblemGenerator(seed + 1), shares);
 
     /// <summary>Draws the training rows of a recipe, in order.</summary>
-    public static IEnumerable<MixedRow> Rows(Recipe recipe)
+    public static IEnumerable<MixedRow> Rows(PretrainingRecipe recipe)
     {
         ArgumentNullException.ThrowIfNull(recipe);
         var mix = new TrainingMix(recipe.Seed, recipe.Shares);

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.Tool.Options;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 

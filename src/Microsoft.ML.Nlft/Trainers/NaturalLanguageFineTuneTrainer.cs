@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft;
 

@@ -2,7 +2,6 @@ using System.Globalization;
 using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.OnPolicy;
-using Microsoft.ML.Nlft.Training;
 using Microsoft.ML.Nlft.Views;
 using Microsoft.ML.Runtime;
 

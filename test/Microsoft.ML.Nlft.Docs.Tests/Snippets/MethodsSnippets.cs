@@ -1,6 +1,5 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Docs;
 

@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.Tool.Options;
-using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;
 

@@ -1,8 +1,9 @@
 using Microsoft.ML.Nlft.Common;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.OnPolicy;
+using Microsoft.ML.Nlft.Training;
 
-namespace Microsoft.ML.Nlft.Training;
+namespace Microsoft.ML.Nlft;
 
 /// <summary>
 /// An objective and options of training, by the rows that they are for: those of the published runs, and those that did best in the comparison on
@@ -35,7 +36,7 @@ public sealed record Recipe
     /// <summary>Gets the options of training.</summary>
     public required FineTuneOptions Training { get; init; }
 
-    /// <summary>Gets the rounds on the model's own responses, without <see cref="OnPolicyOptions.Training"/>; null: the rows hold responses.</summary>
+    /// <summary>Gets the rounds on responses that the model draws, without their training; null: the rows hold the responses.</summary>
     public OnPolicyOptions? Rounds { get; init; }
 
     /// <summary>Gets natural language fine-tuning as published (arXiv 2412.20382): the defaults of this library.</summary>

@@ -2,9 +2,8 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.OnPolicy;
-using Microsoft.ML.Nlft.Training;
 
-namespace Microsoft.ML.Nlft.Tests.Training;
+namespace Microsoft.ML.Nlft.Tests;
 
 /// <summary>Every recipe trains as it stands.</summary>
 [TestClass]

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TinyModel.Pretraining;
 
 /// <summary>All settings that determine the tiny base model.</summary>
-public sealed record Recipe
+public sealed record PretrainingRecipe
 {
     /// <summary>The token that ends an answer and pads.</summary>
     public const string EndOfText = "<|endoftext|>";
