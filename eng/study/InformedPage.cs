@@ -20,7 +20,7 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
         Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} for each method on a "
             + $"family outside the tables ({StudyFamily.Development.Name}, {InformedStudy.SearchRows} rows,");
         Line($"  {StudyRun.DevelopmentSeeds.Length} seeds); the smaller of equally good ones.");
-        Line("- Intervals: 95 %, Student's t over families and seeds.");
+        Line("- Intervals: 95 %, Student's t over families and seeds. For a single family: the mean of the seeds, the least and the most.");
         Line("");
         Line("| method | what it does | learning rate |");
         Line("|---|---|---|");
@@ -80,10 +80,14 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
         foreach (var method in InformedMethod.All)
         {
             Row(method.Name, options.Rows.Select(rows =>
-                Interval([.. Of(mix, rows, method).Where(run => run.Family == family).Select(run => 100 * run.Result!.Accuracy)])));
+                Range([.. Of(mix, rows, method).Where(run => run.Family == family).Select(run => 100 * run.Result!.Accuracy)])));
         }
         Line("");
     }
+
+    /// <summary>The mean of the seeds, the least and the most.</summary>
+    private static string Range(IReadOnlyList<double> seeds) =>
+        seeds.Count == 0 ? "-" : Invariant($"{seeds.Average():0} [{seeds.Min():0} to {seeds.Max():0}]");
 
     private void Mastered()
     {

@@ -1,11 +1,12 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Recipes;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Commands;
 
-/// <summary>What is trained: --method names an objective, --recipe an objective with options, over which those of the file and the flags count.</summary>
+/// <summary>What is trained: --method names an objective, --recipe an objective with options, which the file and the flags change.</summary>
 internal sealed class MethodArguments
 {
     private readonly Option<string> _method = new("--method") { HelpName = string.Join('|', TrainingMethod.All.Select(method => method.Name)) };

@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Recipes;
 
 namespace Microsoft.ML.Nlft;
 
@@ -58,7 +59,7 @@ public sealed class NaturalLanguageFineTuneTrainer : IEstimator<TextGenerationTr
         {
             ArgumentNullException.ThrowIfNull(recipe);
             if (recipe.Rounds is not null)
-                throw new NlftException("the recipe", recipe.Name, "one without rounds, such as judged-solutions", "Train by it with OnPolicyFineTune.");
+                throw new NlftException("the recipe", recipe.Name, "one without rounds, as judged-solutions", "Train by it with OnPolicyFineTune.");
             (Training, TokenObjective) = (recipe.Training, recipe.Objective);
         }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.OnPolicy;
+using Microsoft.ML.Nlft.Recipes;
 using Microsoft.ML.Nlft.Views;
 using Microsoft.ML.Runtime;
 
@@ -83,7 +84,7 @@ public sealed class OnPolicyFineTuneTrainer : IEstimator<TextGenerationTransform
         public Options(Recipe recipe)
         {
             ArgumentNullException.ThrowIfNull(recipe);
-            Rounds = recipe.Rounds ?? throw new NlftException("the recipe", recipe.Name, "one in rounds, such as rejection-sampling",
+            Rounds = recipe.Rounds ?? throw new NlftException("the recipe", recipe.Name, "one in rounds, as rejection-sampling",
                 "Train by it with NaturalLanguageFineTune.");
             (Training, TokenObjective) = (recipe.Training, recipe.Objective);
         }

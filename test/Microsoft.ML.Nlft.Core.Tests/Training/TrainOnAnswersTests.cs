@@ -22,7 +22,8 @@ public sealed class TrainOnAnswersTests : IDisposable
     public void Run_TrainingOnAnswers_TrainsOnOneMoreRowForEveryQuestion()
     {
         var rows = s_rows.Append(s_rows[1] with { Instruction = "Be brief." }).ToArray(); // another instruction is another prompt
-        TrainingExample[] answers = [.. new[] { rows[0], rows[1], rows[3], rows[4] }.Select(row => row with { Response = row.Answer, Judgment = null })];
+        TrainingExample[] first = [rows[0], rows[1], rows[3], rows[4]];
+        var answers = first.Select(row => row with { Response = row.Answer, Judgment = null });
         var recording = s_options with { RecordedRows = [3] };
         var (losses, run) = Run(rows, recording);
         var (expected, byHand) = Run([.. rows, .. answers], recording with { TrainOnAnswers = false });

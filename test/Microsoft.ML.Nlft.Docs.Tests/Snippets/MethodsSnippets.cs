@@ -1,5 +1,6 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.Recipes;
 
 namespace Microsoft.ML.Nlft.Docs;
 

@@ -1,4 +1,5 @@
 using Microsoft.ML.Nlft.OnPolicy;
+using Microsoft.ML.Nlft.Recipes;
 using Microsoft.ML.Nlft.Tests.Fakes;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Nlft.Training;
@@ -70,9 +71,9 @@ public sealed class ManagedEngineTests : ModelTest
 
         var rounds = new OnPolicyFineTuneTrainer.Options(Recipe.RejectionSampling);
         Assert.AreEqual((4, true, "SFT"), (rounds.Rounds.SamplesPerQuestion, rounds.Training.TrainOnAnswers, rounds.TokenObjective!.Name));
-        Assert.AreEqual("the recipe: found rejection-sampling; expected one without rounds, such as judged-solutions. Train by it with OnPolicyFineTune.",
+        Assert.AreEqual("the recipe: found rejection-sampling; expected one without rounds, as judged-solutions. Train by it with OnPolicyFineTune.",
             Assert.ThrowsExactly<NlftException>(() => new NaturalLanguageFineTuneTrainer.Options(Recipe.RejectionSampling)).Message);
-        Assert.AreEqual("the recipe: found published; expected one in rounds, such as rejection-sampling. Train by it with NaturalLanguageFineTune.",
+        Assert.AreEqual("the recipe: found published; expected one in rounds, as rejection-sampling. Train by it with NaturalLanguageFineTune.",
             Assert.ThrowsExactly<NlftException>(() => new OnPolicyFineTuneTrainer.Options(Recipe.Published)).Message);
     }
 

@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Recipes;
 using Microsoft.ML.Nlft.Tool.Options;
 
 namespace Microsoft.ML.Nlft.Tool.Tests.Commands;

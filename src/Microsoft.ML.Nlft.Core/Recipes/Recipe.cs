@@ -3,7 +3,7 @@ using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.OnPolicy;
 using Microsoft.ML.Nlft.Training;
 
-namespace Microsoft.ML.Nlft;
+namespace Microsoft.ML.Nlft.Recipes;
 
 /// <summary>
 /// An objective and options of training, by the rows that they are for: those of the published runs, and those that did best in the comparison on

@@ -2,8 +2,9 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.OnPolicy;
+using Microsoft.ML.Nlft.Recipes;
 
-namespace Microsoft.ML.Nlft.Tests;
+namespace Microsoft.ML.Nlft.Tests.Recipes;
 
 /// <summary>Every recipe trains as it stands.</summary>
 [TestClass]
