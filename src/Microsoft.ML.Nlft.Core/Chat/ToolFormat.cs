@@ -115,19 +115,24 @@ internal sealed record ToolFormat(string Name, string[] Begins, bool AnswerIsCal
         return (name.GetString()!, read);
     }
 
-    /// <summary>Reads the JSON value at a place, after white space; null: none is there.</summary>
+    /// <summary>Reads the JSON value at a place, after white space; null: none is there. A value is read in windows: the text may hold many.</summary>
     private static (JsonElement Value, int End)? Json(string text, int at)
     {
-        var bytes = Encoding.UTF8.GetBytes(text[at..]);
-        var reader = new Utf8JsonReader(bytes);
-        try
+        for (var length = 256; ; length *= 2)
         {
-            var value = JsonElement.ParseValue(ref reader);
-            return (value, at + Encoding.UTF8.GetCharCount(bytes.AsSpan(0, (int)reader.BytesConsumed)));
-        }
-        catch (JsonException)
-        {
-            return null;
+            var isRest = length >= text.Length - at;
+            var bytes = Encoding.UTF8.GetBytes(isRest ? text[at..] : text.Substring(at, length));
+            var reader = new Utf8JsonReader(bytes, isRest, default);
+            try
+            {
+                if (JsonElement.TryParseValue(ref reader, out var value))
+                    return (value.Value, at + Encoding.UTF8.GetCharCount(bytes.AsSpan(0, (int)reader.BytesConsumed)));
+            }
+            catch (JsonException)
+            {
+                return null;
+            }
+            if (isRest) return null;
         }
     }
 }

@@ -11,7 +11,7 @@ internal sealed record GrowthCase(string Name, Func<TemporaryFolder, int, Func<o
 {
     /// <summary>Every case.</summary>
     public static IReadOnlyList<GrowthCase> All { get; } =
-        [.. ModelGrowth.All, .. RowGrowth.All, .. TokenizerGrowth.All, .. TextGrowth.All, .. TemplateGrowth.All];
+        [.. ModelGrowth.All, .. RowGrowth.All, .. TokenizerGrowth.All, .. TextGrowth.All, .. TemplateGrowth.All, .. ToolGrowth.All];
 
     /// <summary>A reader of a file.</summary>
     public static GrowthCase Of(string name, string file, Func<int, string> text, Func<string, object?> read) =>
