@@ -115,7 +115,7 @@ internal sealed record ToolFormat(string Name, string[] Begins, bool AnswerIsCal
         return (name.GetString()!, read);
     }
 
-    /// <summary>Reads the JSON value at a place, after white space; null: none is there. A value is read in windows: the text may hold many.</summary>
+    /// <summary>Reads the JSON value at a place, after white space, in windows, because a text may hold many; null: none is there.</summary>
     private static (JsonElement Value, int End)? Json(string text, int at)
     {
         for (var length = 256; ; length *= 2)

@@ -14,7 +14,8 @@ internal static class ToolGrowth
     [
         (Hermes, "<tool_call>"), (Hermes, "<tool_call>{\"name\": \"a\", \"arguments\": {}}</tool_call>"), (Hermes, "<tool_call>\""),
         (Hermes, "<tool_call>[1,"), (Hermes, "<tool_call>{\"a\": \"b\"} "), (Hermes, "<tool_call>7"), (Hermes, "<"),
-        (Mistral, "[TOOL_CALLS]"), (Mistral, "[TOOL_CALLS][{\"name\": \"a\", \"arguments\": {}}]"), (Mistral, "[TOOL_CALLS][{\"a\": \"\u00e9\"}, "),
+        (Mistral, "[TOOL_CALLS]"), (Mistral, "[TOOL_CALLS][{\"name\": \"a\", \"arguments\": {}}]"),
+        (Mistral, "[TOOL_CALLS][{\"a\": \"\u00e9\"}, "),
         (Llama, "{"), (Llama, "{\"name\": \"a\", \"parameters\": {}};"), (Llama, "<|python_tag|>"),
     ];
 
