@@ -1,6 +1,7 @@
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Objectives;
 using Microsoft.ML.Nlft.OnPolicy;
+using Microsoft.ML.Nlft.Recipes;
 
 namespace Microsoft.ML.Nlft.Study;
 
@@ -38,8 +39,8 @@ internal sealed record InformedMethod(string Name, string What, Func<InformedRun
             run.TrainInRounds(new LikelihoodObjective(), new() { Keep = KeptResponses.Right, KeepEarlier = true, SamplesPerQuestion = 4 })),
         new("rationalisation", "the same with responses drawn in view of the solution", run => run.TrainInRounds(new LikelihoodObjective(),
             new() { Keep = KeptResponses.Right, KeepEarlier = true, SamplesPerQuestion = 4, DrawFrom = PromptContexts.Standard })),
-        new("rejection sampling", "expert iteration that trains on the solutions too", run => run.TrainInRounds(new LikelihoodObjective(),
-            new() { Keep = KeptResponses.Right, KeepEarlier = true, SamplesPerQuestion = 4 }, trainOnAnswers: true)),
+        new("rejection sampling", "expert iteration that trains on the solutions too", run => run.TrainInRounds(
+            Recipe.RejectionSampling.Objective, Recipe.RejectionSampling.Rounds!, Recipe.RejectionSampling.Training.TrainOnAnswers)),
         new("NLFT and solutions, rounds", "NLFT on responses drawn anew in five rounds, and on the solutions as right ones",
             run => run.TrainInRounds(new NaturalLanguageObjective(), new(), trainOnAnswers: true)),
         new("ReFT", "a warm-up on the solutions, then proximal policy optimization for ten epochs", run => run.TrainReinforced()),

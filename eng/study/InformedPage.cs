@@ -56,13 +56,16 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
         Line($"Percentage points above {first.Name} for the same family and seed:");
         Line("");
         Header("method", Sizes(options));
+        var better = new List<string>();
         foreach (var method in InformedMethod.All.Skip(1))
-            Row(method.Name, options.Rows.Select(rows => Interval(Above(first, method, mix, rows), signed: true)));
+        {
+            var differences = options.Rows.Select(rows => Above(first, method, mix, rows)).ToList();
+            Row(method.Name, differences.Select(values => Interval(values, signed: true)));
+            better.AddRange(options.Rows.Zip(differences).Where(pair => pair.Second.Count > 1 && Statistics.Mean(pair.Second).Lower > 0)
+                .Select(pair => Invariant($"{method.Name} at {pair.First} rows")));
+        }
         Line("");
-        var better = from method in InformedMethod.All.Skip(1) from rows in options.Rows
-            let differences = Above(first, method, mix, rows) where differences.Count > 1 && Statistics.Mean(differences).Lower > 0
-            select Invariant($"{method.Name} at {rows} rows");
-        Line($"With the whole interval above 0: {(better.Any() ? string.Join("; ", better) : "none")}.");
+        Line($"With the whole interval above 0: {(better.Count > 0 ? string.Join("; ", better) : "none")}.");
         Line("");
     }
 
