@@ -19,6 +19,9 @@ internal sealed record RunResult(string Key, int Right, int Total, int Steps, do
 
     /// <summary>The accuracy on problems that the base model masters; null: not tested.</summary>
     public double? Mastered { get; init; }
+
+    /// <summary>The answers to the first tests, right or wrong; null: not kept.</summary>
+    public IReadOnlyList<string>? Answers { get; init; }
 }
 
 /// <summary>Stores finished runs, one per line; a partial last line is dropped.</summary>

@@ -104,8 +104,9 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             log.WriteLine($"Skipped: there is no {model}; name a model with --model.");
             return;
         }
-        Directory.CreateDirectory(_folder);
-        await new Real.RealStudy(model, _folder, options, Code, log).RunAsync(Page("study-real.md"), cancellationToken);
+        var folder = Path.Combine(root, "eng", "study", "results"); // kept with the page: they take hours
+        Directory.CreateDirectory(folder);
+        await new Real.RealStudy(model, folder, options, Code, log).RunAsync(Page("study-real.md"), cancellationToken);
     }
 
     private string Page(string name) => options.Output is { } given ? Path.GetFullPath(given) : Path.Combine(root, "docs", name);

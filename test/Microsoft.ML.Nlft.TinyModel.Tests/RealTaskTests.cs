@@ -77,13 +77,15 @@ public sealed class RealTaskTests
     [TestMethod]
     public void Markdown_ResultsOfOneSeed_HaveEveryTaskAndMethod()
     {
+        string[] answers = ["5 | 6", "7\n8", "`", "x", ""];
         var results = (from task in RealTasks.All from method in RealStudy.Methods
-                       select new RealResult(task, method, 1, new("key", 25, RealStudy.Tests, 25, 12.5, 700, "code") { Mastered = 0.25 })).ToList();
-        var page = new RealPage(new() { Seeds = 1, CommandLine = "--real" }, Tasks.ToDictionary(task => task, _ => 5),
+                       select new RealResult(task, method, 1, new("key", 25, RealStudy.Tests, 25, 12.5, 700, "code") { Mastered = 0.25, Answers = answers })).ToList();
+        var page = new RealPage(new() { Seeds = 1, CommandLine = "--real" }, Tasks.ToDictionary(task => task, _ => new RealTests(5, answers)),
             RealStudy.Methods.ToDictionary(method => method, _ => new RateChoice(5e-4, [])), results, "code").Markdown();
         StringAssert.Contains(page, "| before training | 10 | 10 | 10 | 10 |");
         StringAssert.Contains(page, "| NLFT | 50 [50 to 50] | 50 [50 to 50] | 50 [50 to 50] | 50 [50 to 50] |");
         StringAssert.Contains(page, "| NLFT | 8 | 25.0 | 12.5 | 700 MiB |");
+        StringAssert.Contains(page, "| NLFT | `5 \\| 6` | This is not JSON. |");
         Assert.HasCount(9, RealStudy.Methods.Select(method => method.Name).Distinct().Where(name => page.Contains($"| {name} | 25, 25 |")));
     }
 }

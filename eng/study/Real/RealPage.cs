@@ -1,8 +1,8 @@
 namespace Microsoft.ML.Nlft.Study.Real;
 
 /// <summary>Writes the comparison with a real model as a Markdown page.</summary>
-internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTask, int> before, IReadOnlyDictionary<InformedMethod, RateChoice> rates,
-    IReadOnlyList<RealResult> results, string code) : MarkdownPage
+internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTask, RealTests> before,
+    IReadOnlyDictionary<InformedMethod, RateChoice> rates, IReadOnlyList<RealResult> results, string code) : MarkdownPage
 {
     public string Markdown()
     {
@@ -42,7 +42,7 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
         Line("");
         Header("method", RealTasks.All.Select(task => task.Name));
         Row("what", RealTasks.All.Select(task => task.What));
-        Row("before training", RealTasks.All.Select(task => Invariant($"{100.0 * before[task] / RealStudy.Tests:0}")));
+        Row("before training", RealTasks.All.Select(task => Invariant($"{100.0 * before[task].Right / RealStudy.Tests:0}")));
         foreach (var method in RealStudy.Methods)
         {
             Row(method.Name, RealTasks.All.Select(task => Of(method).Where(run => run.Task == task).Select(run => 100 * run.Result!.Accuracy).ToList()
@@ -63,18 +63,46 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
             Row(method.Name, [others.Count > 0 ? Invariant($"{others.Average():0}, {others.Min():0}") : "-"]);
         }
         Line("");
+        Answers();
         Line("## Time and memory of training");
         Line("");
         Costs(RealStudy.Methods.Select(method => (method.Name, Of(method).Select(run => run.Result!).ToList())), "processor seconds");
         return Text.ToString();
     }
 
+    /// <summary>The first question of each task that the model fails before training, with its answers before and after.</summary>
+    private void Answers()
+    {
+        Line("## Answers before and after");
+        Line("");
+        Line($"The first of {RealStudy.Shown} test questions of each task that the model fails before training; after training with seed 1.");
+        foreach (var task in RealTasks.All)
+        {
+            var problems = task.Distinct(RealStudy.Shown, RealStudy.DrawSeed);
+            var first = Math.Max(0, problems.Zip(before[task].Answers).ToList().FindIndex(pair => pair.First.Fault(pair.Second) is not null));
+            Line("");
+            Line($"**{task.Name}**: {OneLine(problems[first].Question)}");
+            Line("");
+            Line("| method | answer | fault |");
+            Line("|---|---|---|");
+            void Answer(string method, string answer) =>
+                Row(method, [$"`{OneLine(answer).Replace('`', '\'')}`", OneLine(problems[first].Fault(answer) ?? "none")]);
+            Answer("before training", before[task].Answers[first]);
+            foreach (var run in results.Where(run => run.Task == task && run.Seed == 1))
+                if (run.Result?.Answers is { } answers) Answer(run.Method.Name, answers[first]);
+        }
+        Line("");
+    }
+
+    private static string OneLine(string text) =>
+        string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).Replace("|", "\\|", StringComparison.Ordinal);
+
     private IEnumerable<RunResult> Done => results.Select(run => run.Result).OfType<RunResult>();
 
     private IEnumerable<RealResult> Of(InformedMethod method) => results.Where(run => run.Result is not null && run.Method == method);
 
-    private static string Share(IEnumerable<KeyValuePair<RealTask, int>> right) =>
-        Invariant($"{100 * right.Where(pair => pair.Key != RealTasks.Development).Average(pair => (double)pair.Value / RealStudy.Tests):0}");
+    private static string Share(IEnumerable<KeyValuePair<RealTask, RealTests>> tests) =>
+        Invariant($"{100 * tests.Where(pair => pair.Key != RealTasks.Development).Average(pair => (double)pair.Value.Right / RealStudy.Tests):0}");
 
     private static string Accuracies(IEnumerable<RealResult> runs) => Interval([.. runs.Select(run => 100 * run.Result!.Accuracy)], "0");
 }

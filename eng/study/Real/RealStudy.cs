@@ -19,10 +19,13 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
     /// <summary>Questions that test a task after training on it, and that test it after training on another one.</summary>
     public const int Tests = 50, TestsElsewhere = 10;
 
+    /// <summary>Answers of a run that are kept to be shown.</summary>
+    public const int Shown = 5;
+
     /// <summary>Optimizer steps, and the longest answer in tokens.</summary>
     public const int Steps = 25, MaximumNewTokens = 48;
 
-    private const int DrawSeed = 4711;
+    internal const int DrawSeed = 4711;
 
     private readonly RunLedger _ledger = new(Path.Combine(folder, "real.jsonl"));
 
@@ -35,15 +38,15 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
     public async Task RunAsync(string page, CancellationToken cancellationToken)
     {
         var rows = new Dictionary<RealTask, IReadOnlyList<DataRow>>();
-        var before = new Dictionary<RealTask, int>();
+        var before = new Dictionary<RealTask, RealTests>();
         using (var model = LocalModel.Load(modelFile, cancellationToken: cancellationToken))
         {
             foreach (var task in (RealTask[])[.. RealTasks.All, RealTasks.Development])
             {
                 rows[task] = await RespondAsync(model, task, cancellationToken);
-                before[task] = Right(model, task, Tests, cancellationToken);
+                before[task] = Test(model, task, Tests, cancellationToken);
                 log.WriteLine($"{task.Name}: {rows[task].Count(row => row.Polarity == Polarity.Correct)} of {rows[task].Count} responses and "
-                    + $"{before[task]} of {Tests} test answers right before training");
+                    + $"{before[task].Right} of {Tests} test answers right before training");
             }
         }
         var rates = Methods.ToDictionary(method => method, method => Search(rows, method, cancellationToken));
@@ -106,24 +109,32 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
             Steps = Steps, MaximumNewTokens = MaximumNewTokens, Reward = judge,
         };
         if (run.Measure(method) is not { } cost) return (null, true);
-        var right = Right(model, task, Tests, cancellationToken);
-        var elsewhere = RealTasks.All.Where(other => other != task).Sum(other => Right(model, other, TestsElsewhere, cancellationToken));
-        var result = new RunResult(key, right, Tests, cost.Steps, cost.Seconds, cost.Megabytes, code)
+        var tests = Test(model, task, Tests, cancellationToken);
+        var result = new RunResult(key, tests.Right, Tests, cost.Steps, cost.Seconds, cost.Megabytes, code) { Answers = tests.Answers };
+        if (task != RealTasks.Development)
         {
-            Mastered = (double)elsewhere / (TestsElsewhere * RealTasks.All.Count(other => other != task)),
-        };
+            var others = RealTasks.All.Where(other => other != task).ToList();
+            var right = others.Sum(other => Test(model, other, TestsElsewhere, cancellationToken).Right);
+            result = result with { Mastered = (double)right / (TestsElsewhere * others.Count) };
+        }
         _ledger.Add(result);
         return (result, true);
     }
 
-    private static int Right(LocalModel model, RealTask task, int count, CancellationToken cancellationToken)
+    private static RealTests Test(LocalModel model, RealTask task, int count, CancellationToken cancellationToken)
     {
         var problems = task.Distinct(count, DrawSeed);
         var answers = model.Answer([.. problems.Select(problem => problem.Question)], new GenerationOptions { MaximumNewTokens = MaximumNewTokens },
             cancellationToken);
-        return problems.Zip(answers).Count(pair => pair.First.Fault(pair.Second.Text) is null);
+        return new(problems.Zip(answers).Count(pair => pair.First.Fault(pair.Second.Text) is null),
+            [.. answers.Take(Shown).Select(answer => answer.Text)]);
     }
 }
+
+/// <summary>How a model answers the tests of a task.</summary>
+/// <param name="Right">The number of right answers.</param>
+/// <param name="Answers">The first answers.</param>
+internal sealed record RealTests(int Right, IReadOnlyList<string> Answers);
 
 /// <summary>A run with the real model; without a result, there was nothing to train on.</summary>
 internal sealed record RealResult(RealTask Task, InformedMethod Method, int Seed, RunResult? Result);
