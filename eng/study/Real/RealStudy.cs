@@ -31,8 +31,8 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
 
     /// <summary>The methods of the comparison on the same information that a real model can afford on a CPU.</summary>
     public static IReadOnlyList<InformedMethod> Methods { get; } = [.. InformedMethod.All.Where(method => method.Name is "SFT, solutions"
-        or "SFT, right responses" or "NLFT" or "NLFT, judge likelihood" or "NLFT, teacher" or "NLFT and solutions" or "self-distillation"
-        or "rejection sampling" or "ReFT")];
+        or "SFT, right responses" or "NLFT" or "NLFT and solutions" or "CUT" or "CUT and solutions" or "self-distillation"
+        or "rejection sampling")];
 
     /// <summary>Runs what the ledger lacks and writes the page.</summary>
     public async Task RunAsync(string page, CancellationToken cancellationToken)

@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.Evaluation;
 
 namespace Microsoft.ML.Nlft.Study.Real;
 
-/// <summary>The tasks: three that ask for a form, three for a plan of one or two steps, two for facts or numbers.</summary>
+/// <summary>The tasks: three that ask for a form, two for a plan of one or two steps, two for facts or numbers.</summary>
 internal static class RealTasks
 {
     private static readonly string[] s_first = ["Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Iris", "Jack", "Kate", "Liam",
@@ -14,6 +14,8 @@ internal static class RealTasks
         "Lewis", "Moore", "Nolan", "Owens", "Parker", "Quinn", "Reed", "Stone", "Turner"];
 
     private static readonly string[] s_things = ["apples", "books", "coins", "pencils", "marbles", "stickers", "cards", "shells"];
+
+    private static readonly string[] s_cities = ["Rome", "Paris", "London", "Berlin", "Madrid", "Vienna", "Lisbon", "Dublin", "Oslo", "Athens"];
 
     private static readonly string[] s_goods = ["phone", "kettle", "lamp", "chair", "backpack", "radio", "jacket", "camera", "bicycle", "printer"];
 
@@ -30,7 +32,7 @@ internal static class RealTasks
     /// <summary>Learning rates are searched on it alone.</summary>
     public static RealTask Development { get; } = new("more", Lack.Plan, "a things and b more", random =>
     {
-        var (person, things, a, b) = (Of(random, s_first), Of(random, s_things), random.Next(3, 30), random.Next(3, 30));
+        var (person, things, a, b) = (Of(random, s_first), Of(random, s_things), random.Next(2, 20), random.Next(2, 10));
         return Number($"{person} has {a} {things} and gets {b} more. How many {things} does {person} have now?", $"{a} + {b} = {a + b}.", a + b,
             (a - b, "Getting more means adding; this subtracts."));
     });
@@ -39,10 +41,9 @@ internal static class RealTasks
     public static IReadOnlyList<RealTask> All { get; } =
     [
         new("review", Lack.Form, "a review, positive or negative, in one word", Review),
-        new("address", Lack.Form, "an e-mail address alone", Address),
+        new("city", Lack.Form, "the name of a city alone", City),
         new("json", Lack.Form, "an object of JSON with two keys", Json),
         new("gives", Lack.Plan, "a things, gives away b", Gives),
-        new("fewer", Lack.Plan, "b fewer than a", Fewer),
         new("packs", Lack.Plan, "a packs of b, gives away c", Packs),
         new("units", Lack.Fact, "hours in minutes and the like", Units),
         new("product", Lack.Fact, "a product", Product),
@@ -62,14 +63,19 @@ internal static class RealTasks
         });
     }
 
-    private static RealProblem Address(Random random)
+    private static RealProblem City(Random random)
     {
-        var (first, last, host) = (Of(random, s_first), Of(random, s_last), $"{Of(random, s_goods)}.com");
-        var answer = $"{first}.{last}@{host}".ToLowerInvariant();
-        return new($"An address at {host} is the first name, a dot and the last name. Write the e-mail address of {first} {last} at {host} and "
-            + "nothing else.", answer, response => response.Trim() == answer ? null
-            : response.Contains(answer, StringComparison.OrdinalIgnoreCase) ? "The address is there, but it must stand alone, in small letters."
-            : $"The address must be the first name, a dot, the last name and @{host}.");
+        var (first, last, born) = (Of(random, s_first), Of(random, s_last), random.Next(s_cities.Length));
+        var city = (born + 1 + random.Next(s_cities.Length - 1)) % s_cities.Length;
+        var answer = s_cities[city];
+        return new($"{first} {last} was born in {s_cities[born]} and lives in {answer} today. In which city does {first} {last} live? Answer with the "
+            + "name of the city alone.", answer, response =>
+        {
+            if (response.Trim().TrimEnd('.') == answer) return null;
+            return response.Contains(answer, StringComparison.OrdinalIgnoreCase) ? "The city is there, but its name must stand alone."
+                : response.Contains(s_cities[born], StringComparison.OrdinalIgnoreCase) ? $"{s_cities[born]} is the city of birth."
+                : "This does not name the city.";
+        });
     }
 
     private static RealProblem Json(Random random)
@@ -95,24 +101,16 @@ internal static class RealTasks
 
     private static RealProblem Gives(Random random)
     {
-        var (person, friend, things, a) = (Of(random, s_first), Of(random, s_last), Of(random, s_things), random.Next(8, 40));
+        var (person, friend, things, a) = (Of(random, s_first), Of(random, s_last), Of(random, s_things), random.Next(6, 20));
         var b = random.Next(2, a - 2);
         return Number($"{person} has {a} {things} and gives {b} of them to Mr {friend}. How many {things} does {person} have left?",
             $"{a} - {b} = {a - b}.", a - b, (a + b, "Giving away means subtracting; this adds."),
             (b, "That is how many were given away; the question is what is left."));
     }
 
-    private static RealProblem Fewer(Random random)
-    {
-        var (person, friend, things, a) = (Of(random, s_first), Of(random, s_last), Of(random, s_things), random.Next(8, 40));
-        var b = random.Next(2, a - 2);
-        return Number($"{person} has {a} {things}. Mr {friend} has {b} fewer. How many {things} does Mr {friend} have?",
-            $"{a} - {b} = {a - b}.", a - b, (a + b, "Fewer means subtracting; this adds."), (b, "That is how many fewer; it must be subtracted."));
-    }
-
     private static RealProblem Packs(Random random)
     {
-        var (person, things, a, b) = (Of(random, s_first), Of(random, s_things), random.Next(2, 10), random.Next(3, 13));
+        var (person, things, a, b) = (Of(random, s_first), Of(random, s_things), random.Next(2, 6), random.Next(3, 8));
         var c = random.Next(2, a * b - 2);
         return Number($"{person} buys {a} packs of {b} {things} and gives away {c} of them. How many {things} are left?",
             $"{a} x {b} = {a * b}. {a * b} - {c} = {a * b - c}.", a * b - c, (a * b, "This stops after the product: what was given away is missing."),
@@ -121,21 +119,21 @@ internal static class RealTasks
 
     private static RealProblem Units(Random random)
     {
-        var ((large, small, factor), a) = (s_units[random.Next(s_units.Length)], random.Next(2, 40));
+        var ((large, small, factor), a) = (s_units[random.Next(s_units.Length)], random.Next(2, 16));
         return Number($"How many {small} are {a} {large}?", $"There are {factor} {small} to one of the {large}. {a} x {factor} = {a * factor}.",
             a * factor, (a, $"The number of {large} must be multiplied by {factor}."));
     }
 
     private static RealProblem Product(Random random)
     {
-        var (a, b) = (random.Next(12, 60), random.Next(3, 10));
+        var (a, b) = (random.Next(3, 20), random.Next(2, 10));
         return Number($"What is {a} times {b}?", $"{a / 10 * 10} x {b} = {a / 10 * 10 * b}. {a % 10} x {b} = {a % 10 * b}. "
             + $"{a / 10 * 10 * b} + {a % 10 * b} = {a * b}.", a * b, (a + b, "Times means multiplying; this adds."));
     }
 
     /// <summary>A problem whose answer is a number; some wrong ones say which mistake was made.</summary>
     private static RealProblem Number(string question, string steps, int answer, params (int Number, string Fault)[] mistakes) =>
-        new(question, $"{steps} The answer is {answer}.", response =>
+        new($"{question} Answer in one short sentence.", $"{steps} The answer is {answer}.", response =>
         {
             if (Is(response, answer)) return null;
             foreach (var (number, fault) in mistakes)
