@@ -12,7 +12,7 @@ internal sealed class PeakMemory
     /// <summary>Starts the measurement.</summary>
     public PeakMemory()
     {
-        GC.Collect();
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive); // returns what earlier runs left to the system
         if (OperatingSystem.IsLinux()) File.WriteAllText("/proc/self/clear_refs", "5"); // resets the peak to the current value
     }
 
