@@ -84,19 +84,12 @@ internal sealed class TorchDecodingSession : IDecodingSession
     private float[] Prefill(IReadOnlyList<ReadOnlyMemory<int>> sequences, int firstSequence, CancellationToken cancellationToken)
     {
         var batch = PackedBatch.Create(sequences, _configuration);
-        var attention = new PackedAttention(_configuration, batch, _model.Context);
-        try
+        using var attention = new PackedAttention(_configuration, batch, _model.Context, _model.Network.Operators);
+        return Run(batch, [.. batch.Starts[1..].Select(start => start - 1)], (layer, q, k, v) =>
         {
-            return Run(batch, [.. batch.Starts[1..].Select(start => start - 1)], (layer, q, k, v) =>
-            {
-                _cache.Store(layer, firstSequence, batch, k, v);
-                return attention.Forward(layer, q, k, v);
-            }, cancellationToken);
-        }
-        finally
-        {
-            attention.Release();
-        }
+            _cache.Store(layer, firstSequence, batch, k, v);
+            return attention.Forward(layer, q, k, v);
+        }, cancellationToken);
     }
 
     private float[] Step(PackedBatch batch, CancellationToken cancellationToken)
@@ -135,6 +128,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
         using var scope = NewDisposeScope();
         using var off = no_grad();
         var context = new PassContext { Rotation = _model.Rope.Rows(batch), SlidingRotation = _model.SlidingRope?.Rows(batch), Attend = attend };
+        _model.Network.Parameters.UpdateCopy();
         var x = _model.Network.Embedding.Forward(_model.Context, batch, withGraph: false);
         var layers = _model.Network.Layers;
         for (var i = 0; i < layers.Length; i++)

@@ -26,17 +26,18 @@ internal sealed class TorchForwardPass : IForwardPass
         (_model, _usable) = (model, keep);
         var batch = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
         _asked = AskedTokens.Of(sequences, model.Configuration);
-        _attention = new PackedAttention(model.Configuration, batch, model.Context);
+        _attention = new PackedAttention(model.Configuration, batch, model.Context, model.Network.Operators);
         _graphs = new Graph?[model.Network.Layers.Length];
         using var scope = NewDisposeScope();
         using var off = no_grad();
+        model.Network.Parameters.UpdateCopy();
         try
         {
             (_predicting, _tokens) = (Own(model.Context.Indices(_asked.PackedRows())), Own(model.Context.Indices(Padded(_asked.Tokens, own: true))
                 .reshape(_asked.Rows, _asked.Widest)));
             var (rotation, sliding) = (Own(model.Rope.Rows(batch)), model.SlidingRope?.Rows(batch));
-            var dropout = keep && model.Lora is { Dropout: > 0 } ? new Dropout(batch, model.Network.Adapted, model.Context.Device) : null;
-            if (dropout is not null) Own(dropout.Keys);
+            var dropout = keep && model.Network.DropoutKeys is { } keys ? new Dropout(batch, keys) : null;
+            if (dropout is not null) Own(dropout.Rows);
             _context = new PassContext
             {
                 Rotation = rotation,
@@ -82,7 +83,7 @@ internal sealed class TorchForwardPass : IForwardPass
         _usable = false;
         foreach (var tensor in _owned) tensor.Dispose();
         _owned.Clear();
-        _attention.Release();
+        _attention.Dispose();
     }
 
     private bool Backward(float[] coefficients, CancellationToken cancellationToken)
@@ -105,6 +106,7 @@ internal sealed class TorchForwardPass : IForwardPass
             gradient = next.MoveToOuterDisposeScope();
         }
         _embedded?.backward([gradient]);
+        network.Parameters.AddCopyGradients();
         return true;
     }
 

@@ -52,7 +52,9 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
     public double ApplyGradients(AdamWOptions options, double learningRate)
     {
         RequireTrainable();
-        return Run(() => AdamW.Step(Network.Parameters, options, learningRate));
+        var norm = Run(() => AdamW.Step(Network.Parameters, options, learningRate));
+        if (Context.Device.type == DeviceType.CUDA) _engine.MeasureMemory(); // once a step: the driver waits for the device
+        return norm;
     }
 
     public void ClearGradients() => Network.Parameters.ClearGradients();
@@ -72,13 +74,8 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         SlidingRope?.Dispose();
     }
 
-    /// <summary>Runs the work of one call; explains out-of-memory errors and records the memory in use at the end.</summary>
-    internal T Run<T>(Func<T> work)
-    {
-        var result = TorchErrors.Explain(_device, work);
-        if (Context.Device.type == DeviceType.CUDA) _engine.MeasureMemory();
-        return result;
-    }
+    /// <summary>Runs the work of one call; explains out-of-memory errors.</summary>
+    internal T Run<T>(Func<T> work) => TorchErrors.Explain(_device, work);
 
     internal static float[] ToHost(Tensor tensor)
     {

@@ -80,7 +80,7 @@ public sealed class TorchSharpEngine : IModelEngine
         MemoryNeed Need(bool int8, bool recompute) => new()
         {
             Weights = all ? 0 : int8 ? estimate.Int8Weights : estimate.Weights,
-            Trained = MemoryEstimate.Trained(trained),
+            Trained = TorchSharpMemoryEstimate.Trained(trained, ComputeType, all),
             Activations = request.Tokens == 0 ? 0 : request.ScoresOnly ? estimate.ScoringActivations : estimate.Activations(lora, recompute),
             Available = available,
         };

@@ -9,7 +9,7 @@ namespace Microsoft.ML.Nlft.TorchSharp;
 /// step. On the CPU they are the process's resident memory.
 /// </summary>
 /// <param name="AllocatedBytes">Bytes in use now.</param>
-/// <param name="PeakBytes">Most bytes in use at any time (CPU), or at the end of any pass so far (GPU).</param>
+/// <param name="PeakBytes">Most bytes in use at any time (CPU), or after any optimizer step so far and now (GPU).</param>
 /// <param name="TotalBytes">All bytes of the device.</param>
 public sealed record TorchSharpMemory(long AllocatedBytes, long PeakBytes, long TotalBytes)
 {

@@ -1,4 +1,6 @@
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.TorchSharp.Layers;
 
 namespace Microsoft.ML.Nlft.TorchSharp;
 
@@ -8,7 +10,6 @@ namespace Microsoft.ML.Nlft.TorchSharp;
 /// </summary>
 public sealed class TorchSharpMemoryEstimate
 {
-    private const int HeadRows = 1024, HeadColumns = 8192; // of the logits that exist at a time
 
     private readonly ModelConfiguration _model;
     private readonly long _tokens;
@@ -32,8 +33,8 @@ public sealed class TorchSharpMemoryEstimate
         "b = 2 bytes in bfloat16, as shown here, or 4 in float32",
         "weights      b each; with Int8Weights 1 byte each in the decoder layers' matrices and b per row of them",
         "cache        2b x L x K x T  (keys and values)",
-        "adapter      16 bytes x trained parameters  (float32)",
-        "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x min(T, 1024) x min(V, 8192)",
+        "adapter      16 bytes x trained parameters  (float32), in bfloat16 20: a copy of them and of their gradients",
+        "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x min(T x V, max(2^25, T x 1024))",
         "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more",
         "             with norms before and after also 2H; soft caps on attention keep the scores too, which are not counted",
         "             without a gate I in place of 3I; S = L, or 1 when recomputed, as with Int8Weights",
@@ -47,6 +48,13 @@ public sealed class TorchSharpMemoryEstimate
 
     /// <summary>Gets the bytes of the frozen weights when the matrices of the decoder layers are held as int8.</summary>
     public long Int8Weights => Weights - (_size - 1) * Matrices + _size * Quantized.Sum(linear => (long)linear.Experts * linear.Outputs);
+
+    /// <summary>Computes the bytes of parameters that are trained, their gradients and the moments of AdamW.</summary>
+    /// <param name="parameters">Their number.</param>
+    /// <param name="computeType">The engine's compute type.</param>
+    /// <param name="all">Whether all weights are trained: then there is no copy in the compute type.</param>
+    public static long Trained(long parameters, TensorType computeType, bool all = false) =>
+        MemoryEstimate.Trained(parameters) + (all || computeType == TensorType.F32 ? 0 : 4 * parameters);
 
     /// <summary>Gets the bytes of the key/value cache during generation.</summary>
     public long Cache => 2L * _size * _model.LayerCount * _model.KeyValueHeadCount * _model.HeadSize * _tokens;
@@ -72,7 +80,7 @@ public sealed class TorchSharpMemoryEstimate
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
         var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;
         return _tokens * (_size * layers * hidden + sets * set) + copies
-            + (_size < 4 ? 8 + _size : 8) * Math.Min(_tokens, HeadRows) * Math.Min(HeadColumns, _model.VocabularySize);
+            + (_size < 4 ? 8 + _size : 8) * TokenHead.MostLogits(_tokens, _model.VocabularySize);
     }
 
     /// <summary>

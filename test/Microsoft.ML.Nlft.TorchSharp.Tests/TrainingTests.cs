@@ -5,6 +5,7 @@ using TorchSharp;
 using static Microsoft.ML.Nlft.TestKit.EngineSteps;
 using static Microsoft.ML.Nlft.Tests.Models;
 using Dropout = Microsoft.ML.Nlft.TorchSharp.Layers.Dropout;
+using DropoutKeys = Microsoft.ML.Nlft.TorchSharp.Layers.DropoutKeys;
 
 namespace Microsoft.ML.Nlft.Tests;
 
@@ -84,13 +85,13 @@ public class TrainingTests
     public void Mask_AnyRowsAndModules_EqualsItsDefinition()
     {
         var batch = PackedBatch.Create([new int[200], new int[56]], TinyModels.Configuration, [7, 8]);
-        var (mask, other) = (Mask(0), Mask(1));
+        var (mask, other, features) = (Mask(0), Mask(1), DropoutMask.FeatureKeys(500));
         for (var row = 0; row < 256; row++)
         {
-            var key = DropoutMask.RowKey(row < 200 ? 7ul : 8, 11, row % 200);
+            var key = DropoutMask.RowKey(DropoutMask.PositionKey(row < 200 ? 7ul : 8, row % 200), 11);
             for (var feature = 0; feature < 500; feature++)
             {
-                var kept = DropoutMask.IsKept(key, (uint)feature, DropoutMask.Threshold(0.2));
+                var kept = DropoutMask.IsKept(key, features[feature], DropoutMask.Threshold(0.2));
                 Assert.AreEqual(kept, mask[500 * row + feature], $"row {row}, feature {feature}");
             }
         }
@@ -103,8 +104,9 @@ public class TrainingTests
         bool[] Mask(int module, params long[] rows)
         {
             using var scope = torch.NewDisposeScope();
-            var dropout = new Dropout(batch, [11, 12], torch.device(Device));
-            return [.. dropout.Mask(module, 0.2, 500, rows.Length == 0 ? null : torch.tensor(rows, device: Device)).cpu().data<bool>()];
+            using var keys = new DropoutKeys([11, 12], 600, torch.device(Device));
+            using Scalar threshold = DropoutMask.Threshold(0.2);
+            return [.. new Dropout(batch, keys).Mask(module, threshold, 500, rows.Length == 0 ? null : torch.tensor(rows, device: Device)).cpu().data<bool>()];
         }
     }
 

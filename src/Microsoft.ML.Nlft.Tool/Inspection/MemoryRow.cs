@@ -21,7 +21,8 @@ internal sealed record MemoryRow(string Engine, string Use, long Weights, long C
         var held = model.Tensors.Sum(tensor => tensor.Shape.Length > 1 && tensor.Type != TensorType.F64 ? tensor.HeldBytes : 4 * tensor.Elements);
         var managed = new MemoryEstimate(model.Configuration, held, rows, tokens);
         var torch = new TorchSharpMemoryEstimate(model.Configuration, TensorType.BF16, (long)rows * tokens);
-        var trained = MemoryEstimate.Trained(MemoryEstimate.AdapterParameters(lora, model.Configuration));
+        var adapter = MemoryEstimate.AdapterParameters(lora, model.Configuration);
+        var (trained, copied) = (MemoryEstimate.Trained(adapter), TorchSharpMemoryEstimate.Trained(adapter, TensorType.BF16));
         return
         [
             new("managed", "generate", managed.Weights, managed.Cache, 0, 0),
@@ -31,9 +32,9 @@ internal sealed record MemoryRow(string Engine, string Use, long Weights, long C
             new("managed", "train --int4-weights", managed.Int4Weights, 0, trained, managed.Activations(recompute: true)),
             new("managed", "train --weights all", 0, 0, MemoryEstimate.Trained(managed.Parameters), managed.Activations(recompute: false)),
             new("torchsharp", "generate", torch.Weights, torch.Cache, 0, 0),
-            new("torchsharp", "train", torch.Weights, 0, trained, torch.Activations(lora, recompute: false)),
-            new("torchsharp", "train, RecomputeActivations", torch.Weights, 0, trained, torch.Activations(lora, recompute: true)),
-            new("torchsharp", "train, Int8Weights", torch.Int8Weights, 0, trained, torch.Activations(lora, recompute: true)),
+            new("torchsharp", "train", torch.Weights, 0, copied, torch.Activations(lora, recompute: false)),
+            new("torchsharp", "train, RecomputeActivations", torch.Weights, 0, copied, torch.Activations(lora, recompute: true)),
+            new("torchsharp", "train, Int8Weights", torch.Int8Weights, 0, copied, torch.Activations(lora, recompute: true)),
         ];
     }
 }

@@ -43,39 +43,56 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     {
         using var scope = NewDisposeScope();
         var residual = rows is null ? x : x.index_select(0, rows);
-        var middle = residual.Plus(Branch(Attend(context, x, rows), AttentionOutputNorm));
+        var attended = Attend(context, x, rows);
+        var middle = Add(residual, AttentionOutputNorm, sum => O.Forward(context, attended, rows, sum));
         var read = configuration.ParallelResidual ? residual : middle;
         if (FeedForwardNorm is not null) read = FeedForwardNorm.Forward(read);
-        return middle.Plus(Branch(FeedForward.Forward(context, read, rows), FeedForwardOutputNorm)).MoveToOuterDisposeScope();
+        return Add(middle, FeedForwardOutputNorm, sum => FeedForward.Forward(context, read, rows, sum)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>What attention or the feed-forward network adds to the residual stream.</summary>
-    private Tensor Branch(Tensor output, INorm? norm)
+    /// <summary>
+    /// Adds what attention or the feed-forward network computes to the residual stream; the branch itself adds to what it is given, if it can.
+    /// </summary>
+    private Tensor Add(Tensor residual, INorm? norm, Func<Tensor?, Tensor> branch)
     {
-        if (norm is not null) output = norm.Forward(output);
-        return configuration.ResidualMultiplier == 1 ? output : output * _residualMultiplier;
+        if (norm is null && configuration.ResidualMultiplier == 1) return branch(residual);
+        var output = norm is null ? branch(null) : norm.Forward(branch(null));
+        return residual.Plus(configuration.ResidualMultiplier == 1 ? output : output * _residualMultiplier);
     }
 
+    /// <summary>The heads' outputs [N, heads d], or [R, heads d] of some rows.</summary>
     private Tensor Attend(PassContext context, Tensor x, Tensor? rows)
     {
         using var scope = NewDisposeScope();
-        var (query, key, value) = Project(context, AttentionNorm is null ? x : AttentionNorm.Forward(x));
-        var (q, k, v) = (Rotated(context, Norm(query, QueryNorm)), Rotated(context, Norm(key, KeyNorm)), Heads(value));
+        var (q, k, v) = Project(context, AttentionNorm is null ? x : AttentionNorm.Forward(x));
         if (configuration.AttentionMultiplier is not null) q = q * _queryMultiplier;
         var attended = context.Attend(index, q, k, v);
-        return O.Forward(context, rows is null ? attended : attended.index_select(0, rows), rows).MoveToOuterDisposeScope();
+        return (rows is null ? attended : attended.index_select(0, rows)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Queries [N, heads d], keys and values [N, kvHeads d].</summary>
+    /// <summary>Queries [N, heads, d], keys and values [N, kvHeads, d], normalised and rotated.</summary>
     private (Tensor Query, Tensor Key, Tensor Value) Project(PassContext context, Tensor normed)
     {
+        int heads = configuration.HeadCount, others = configuration.KeyValueHeadCount, size = configuration.HeadSize;
         var first = Qkv[0].Forward(context, normed);
-        if (Qkv is [_, var key, var value]) return (first, key.Forward(context, normed), value.Forward(context, normed));
-        int d = configuration.HeadSize, queries = configuration.HeadCount * d, keys = configuration.KeyValueHeadCount * d;
-        if (configuration.QkvLayout == QkvLayout.Blocks)
-            return (first.narrow(-1, 0, queries), first.narrow(-1, queries, keys), first.narrow(-1, queries + keys, keys));
-        var heads = first.view([first.shape[0], -1, 3, d]);
-        return (heads.select(2, 0).flatten(1), heads.select(2, 1).flatten(1), heads.select(2, 2).flatten(1));
+        if (Qkv is [_, var second, var third])
+            return Positioned(first, second.Forward(context, normed), third.Forward(context, normed));
+        if (configuration.QkvLayout == QkvLayout.ByHead)
+        {
+            var all = first.view([first.shape[0], heads, 3, size]);
+            return Positioned(all.select(2, 0).flatten(1), all.select(2, 1).flatten(1), all.select(2, 2).flatten(1));
+        }
+        if (QueryNorm is not null || KeyNorm is not null)
+        {
+            var parts = first.split([heads * size, others * size, others * size], 1);
+            return Positioned(parts[0], parts[1], parts[2]);
+        }
+        var values = Heads(first).split([heads + others, others], 1); // queries and keys, which are rotated at once, and values
+        var rotated = Rotated(context, values[0]).split([heads, others], 1);
+        return (rotated[0], rotated[1], values[1]);
+
+        (Tensor, Tensor, Tensor) Positioned(Tensor query, Tensor key, Tensor value) =>
+            (Rotated(context, Norm(query, QueryNorm)), Rotated(context, Norm(key, KeyNorm)), Heads(value));
     }
 
     /// <summary>Normalises queries or keys, all heads of a row together or each head by itself: [N, heads, d] from [N, heads d].</summary>

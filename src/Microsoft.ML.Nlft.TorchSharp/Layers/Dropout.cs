@@ -8,51 +8,30 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// </summary>
 internal sealed class Dropout
 {
-    private const int SignBit = int.MinValue;
+    private readonly DropoutKeys _keys;
 
     /// <summary>Computes the keys of all rows in all modules.</summary>
     /// <param name="batch">The batch of N rows.</param>
-    /// <param name="modules">The keys of the adapted modules, <see cref="DropoutMask.ModuleKey"/>.</param>
-    /// <param name="device">The device that computes the masks.</param>
-    public Dropout(PackedBatch batch, IReadOnlyList<ulong> modules, Device device)
+    /// <param name="keys">The keys of the modules and features.</param>
+    public Dropout(PackedBatch batch, DropoutKeys keys)
     {
-        var keys = new int[modules.Count * batch.Rows];
-        var next = 0;
-        foreach (var module in modules)
-        {
-            for (var s = 0; s < batch.Count; s++)
-            {
-                for (var row = batch.Starts[s]; row < batch.Starts[s + 1]; row++)
-                {
-                    keys[next++] = unchecked((int)DropoutMask.RowKey(batch.DropoutSeeds[s], module, batch.Positions[row]));
-                }
-            }
-        }
-        Keys = tensor(keys, [modules.Count, batch.Rows], device: device);
-    }
-
-    /// <summary>The keys of all rows in all modules, [modules, N]; copied once per pass, because each copy waits for the device.</summary>
-    public Tensor Keys { get; }
-
-    /// <summary>
-    /// Returns the mask [N, features] of a module by its number, true where kept; of some rows of the batch if <paramref name="rows"/> names them.
-    /// </summary>
-    public Tensor Mask(int module, double probability, long features, Tensor? rows = null)
-    {
+        _keys = keys;
         using var scope = NewDisposeScope();
-        var key = Keys.select(0, module);
-        if (rows is not null) key = key.index_select(0, rows);
+        var positions = new int[batch.Rows];
+        for (var s = 0; s < batch.Count; s++)
+        {
+            for (var row = batch.Starts[s]; row < batch.Starts[s + 1]; row++)
+                positions[row] = (int)DropoutMask.PositionKey(batch.DropoutSeeds[s], batch.Positions[row]);
+        }
         // Disposed at the end: temporary scalars could be collected during the native call.
-        using Scalar step = unchecked((int)DropoutMask.FeatureStep), first = unchecked((int)DropoutMask.FirstFactor);
-        using Scalar second = unchecked((int)DropoutMask.SecondFactor), threshold = unchecked((int)DropoutMask.Threshold(probability)) ^ SignBit;
-        var x = key.unsqueeze(1) ^ arange(features, ScalarType.Int32, Keys.device).mul_(step);
+        using Scalar first = unchecked((int)DropoutMask.FirstFactor), second = unchecked((int)DropoutMask.SecondFactor);
+        var x = keys.Modules.bitwise_xor(tensor(positions, [1, batch.Rows, 1], device: keys.Modules.device));
         XorShift(16);
         x.mul_(first);
         XorShift(15);
         x.mul_(second);
         XorShift(16);
-        // Signed numbers compare like unsigned ones once the sign bits of both are flipped.
-        return x.bitwise_xor_(SignBit).ge(threshold).MoveToOuterDisposeScope();
+        Rows = x.bitwise_or_(1).MoveToOuterDisposeScope();
 
         // x ^= x >> bits as a logical shift: the mask removes the copies of the sign bit.
         void XorShift(int bits)
@@ -60,5 +39,45 @@ internal sealed class Dropout
             using var shifted = x.bitwise_right_shift(bits).bitwise_and_(int.MaxValue >> bits - 1);
             x.bitwise_xor_(shifted);
         }
+    }
+
+    /// <summary>The keys of all rows in all modules, [modules, N, 1].</summary>
+    public Tensor Rows { get; }
+
+    /// <summary>
+    /// Returns the mask [N, features] of a module by its number, true where kept; of some rows of the batch if <paramref name="rows"/> names them.
+    /// </summary>
+    public Tensor Mask(int module, Scalar threshold, long features, Tensor? rows = null)
+    {
+        var key = Rows.select(0, module);
+        if (rows is not null) key = key.index_select(0, rows);
+        return key.mul(_keys.Features(features)).ge(threshold);
+    }
+}
+
+/// <summary>The keys of <see cref="DropoutMask"/> that belong to a model: of its adapted modules, and of the features of the widest one.</summary>
+/// <param name="modules">What <see cref="DropoutMask.ModuleKey"/> gives for each.</param>
+/// <param name="features">The most features of a module.</param>
+/// <param name="device">The device.</param>
+internal sealed class DropoutKeys(IReadOnlyList<uint> modules, int features, Device device) : IDisposable
+{
+    private readonly Tensor _features = tensor(DropoutMask.FeatureKeys(features), [features], device: device).DetachFromDisposeScope();
+    private readonly Dictionary<long, Tensor> _firsts = [];
+
+    /// <summary>The keys of the modules, [modules, 1, 1].</summary>
+    public Tensor Modules { get; } = tensor([.. modules.Select(key => (int)key)], [modules.Count, 1, 1], device: device).DetachFromDisposeScope();
+
+    /// <summary>The keys of the first features.</summary>
+    public Tensor Features(long count)
+    {
+        if (!_firsts.TryGetValue(count, out var keys)) _firsts.Add(count, keys = _features.narrow(0, 0, count).DetachFromDisposeScope());
+        return keys;
+    }
+
+    public void Dispose()
+    {
+        foreach (var keys in _firsts.Values) keys.Dispose();
+        _features.Dispose();
+        Modules.Dispose();
     }
 }

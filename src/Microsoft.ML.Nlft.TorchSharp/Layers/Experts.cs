@@ -20,7 +20,7 @@ internal sealed class Experts(ModelConfiguration model, Linear router, Expert[] 
     public bool IsTrainable => router.IsTrainable || GateUp is { IsTrainable: true } || Down is { IsTrainable: true }
         || Array.Exists(experts, expert => expert.Gate.IsTrainable);
 
-    public Tensor Forward(PassContext context, Tensor x, Tensor? rows)
+    public Tensor Forward(PassContext context, Tensor x, Tensor? rows, Tensor? residual)
     {
         using var scope = NewDisposeScope();
         var (tokens, width, k) = (x.shape[0], x.shape[1], _configuration.PerToken);
@@ -34,7 +34,8 @@ internal sealed class Experts(ModelConfiguration model, Linear router, Expert[] 
         var (gateUp, down) = (GateUp?.ByExpert(), Down?.ByExpert());
         var outputs = used.Select((expert, i) => Run(context, expert, inputs[i], gateUp, down)).ToArray();
         var unsorted = cat(outputs).index_select(0, device.Indices(inverse)).view(tokens, k, width);
-        return (unsorted * weights.to_type(x.dtype).unsqueeze(2)).sum(1).MoveToOuterDisposeScope();
+        var y = (unsorted * weights.to_type(x.dtype).unsqueeze(2)).sum(1);
+        return (residual is null ? y : residual.Plus(y)).MoveToOuterDisposeScope();
     }
 
     private Tensor Run(PassContext context, int expert, Tensor x, (Tensor[] A, Tensor[] B)? gateUp, (Tensor[] A, Tensor[] B)? down)

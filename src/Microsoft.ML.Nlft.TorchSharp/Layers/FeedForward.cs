@@ -17,17 +17,17 @@ internal sealed class FeedForward(IReadOnlyList<Linear> gateUp, Linear down, Mod
 
     public bool IsTrainable => Linears.Any(linear => linear.IsTrainable);
 
-    public Tensor Forward(PassContext context, Tensor x, Tensor? rows)
+    public Tensor Forward(PassContext context, Tensor x, Tensor? rows, Tensor? residual)
     {
         using var scope = NewDisposeScope();
         var (first, width, f) = (gateUp[0].Forward(context, x, rows), configuration.IntermediateSize, configuration.Activation);
         var activated = configuration.FeedForwardLayout switch
         {
             FeedForwardLayout.UpOnly => Activate(f, first),
-            FeedForwardLayout.Fused => Activate(f, first.narrow(-1, 0, width)) * first.narrow(-1, width, width),
+            FeedForwardLayout.Fused => first.split([width, width], -1) is [var gate, var up] ? Activate(f, gate) * up : first,
             _ => Activate(f, first) * gateUp[1].Forward(context, x, rows),
         };
-        return down.Forward(context, activated, rows).MoveToOuterDisposeScope();
+        return down.Forward(context, activated, rows, residual).MoveToOuterDisposeScope();
     }
 
     /// <summary>Computes f(x).</summary>

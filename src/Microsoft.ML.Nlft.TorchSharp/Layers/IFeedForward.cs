@@ -9,6 +9,9 @@ internal interface IFeedForward
     /// <summary>Whether any tensor is trainable.</summary>
     bool IsTrainable { get; }
 
-    /// <summary>Computes y[N, H] from x[N, H]; <paramref name="rows"/> names the rows of the batch that x holds if these are not all.</summary>
-    Tensor Forward(PassContext context, Tensor x, Tensor? rows);
+    /// <summary>
+    /// Computes y[N, H] from x[N, H], plus r[N, H] if there is one; <paramref name="rows"/> names the rows of the batch that x holds if these are not
+    /// all.
+    /// </summary>
+    Tensor Forward(PassContext context, Tensor x, Tensor? rows, Tensor? residual);
 }

@@ -1,5 +1,3 @@
-using static TorchSharp.torch.nn;
-
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>A linear layer, y = x W^T + bias, optionally with a LoRA adapter, <see cref="LoraFactors"/>.</summary>
@@ -14,21 +12,23 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
     /// <summary>Whether any tensor of the layer is trainable.</summary>
     public bool IsTrainable => Weight.Parameter is not null || Bias?.Parameter?.Gradient is not null || Lora is { A.Gradient: not null };
 
-    /// <summary>Computes y[N, out] from x[N, in]; <paramref name="rows"/> names the rows of the batch that x holds if these are not all.</summary>
-    public Tensor Forward(PassContext context, Tensor x, Tensor? rows = null)
+    /// <summary>
+    /// Computes y[N, out] from x[N, in], plus r[N, out] if there is one; <paramref name="rows"/> names the rows of the batch that x holds if these
+    /// are not all.
+    /// </summary>
+    public Tensor Forward(PassContext context, Tensor x, Tensor? rows = null, Tensor? residual = null)
     {
-        // What an adapter does to the product with W comes before the bias.
-        var bias = Lora is { IsPlain: false } ? null : Bias;
-        Tensor y;
-        if (Weight.Scales is null)
+        // What an adapter does to the product with W comes before the bias and the sum.
+        var plain = Lora is null or { IsPlain: true };
+        var bias = plain ? Bias : null;
+        var sum = plain && bias is null && Weight.Scales is null ? residual : null;
+        var y = (sum ?? (Weight.Scales is null ? bias?.Values : null)) is { } first ? first.addmm(x, Weight.Transposed, 1, 1) : x.mm(Weight.Transposed);
+        if (Weight.Scales is not null)
         {
-            y = functional.linear(x, Weight.Values, bias?.Values);
-        }
-        else
-        {
-            y = functional.linear(x, Weight.Values) * Weight.Scales; // the scales of the rows of W are those of the columns of y
+            y = y * Weight.Scales; // the scales of the rows of W are those of the columns of y
             if (bias is not null) y = y.Plus(bias.Values);
         }
-        return Lora is null ? y : Lora.AddTo(context, this, x, y, rows);
+        if (Lora is not null) y = Lora.AddTo(context, this, x, y, rows);
+        return residual is null || sum is not null ? y : residual.Plus(y);
     }
 }

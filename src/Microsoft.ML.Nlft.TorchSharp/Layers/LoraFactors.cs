@@ -1,4 +1,4 @@
-using static TorchSharp.torch.nn;
+using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
@@ -16,7 +16,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 internal sealed class LoraFactors(int number, ParameterStore store, Parameter a, Parameter b, double scaling, double dropout) : IDisposable
 {
     // Fields: temporary scalars could be collected during the native call.
-    private readonly Scalar _scaling = scaling, _trainingScaling = scaling / (1 - dropout), _smallestNorm = 1e-15; // a row of zeros stays zero
+    private readonly Scalar _threshold = DropoutMask.Threshold(dropout), _scaling = scaling, _trainingScaling = scaling / (1 - dropout);
+    private readonly Scalar _smallestNorm = 1e-15; // a row of zeros stays zero
     private Tensor? _norms; // n, of the values of this version
     private int _version;
 
@@ -33,12 +34,12 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
     public bool IsPlain => Magnitude is null && Bias is null;
 
     /// <summary>
-    /// Returns y + scaling * dropout(x) A^T B^T; the factor 1 / (1 - p) of dropout is part of the scaling. With more than A and B, y is x W^T, and
+    /// Returns y, to which scaling * dropout(x) A^T B^T was added; the factor 1 / (1 - p) of dropout is part of the scaling. With more than A and B, y is x W^T, and
     /// the result includes the layer's bias.
     /// </summary>
     public Tensor AddTo(PassContext context, Linear layer, Tensor x, Tensor y, Tensor? rows)
     {
-        y = y.add(functional.linear(Product(context, x, rows), B.Values.to_type(x.dtype)), alpha: Scaling(context));
+        y.addmm_(Product(context, x, rows), B.Copy.t(), 1, (float)(context.Dropout is null ? scaling : scaling / (1 - dropout)));
         if (IsPlain) return y;
         if (Magnitude is not null) y = y * (Magnitude.Values / Norms(layer.Weight)).to_type(x.dtype);
         if (Bias is not null) y = y.add(Bias.Values.to_type(x.dtype), alpha: _scaling);
@@ -46,15 +47,14 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
     }
 
     /// <summary>Returns scaling * dropout(x) A^T, of which the product with B^T is the adapter's share.</summary>
-    public Tensor Low(PassContext context, Tensor x, Tensor? rows) => Product(context, x, rows) * Scaling(context);
+    public Tensor Low(PassContext context, Tensor x, Tensor? rows) =>
+        Product(context, x, rows) * (context.Dropout is null ? _scaling : _trainingScaling);
 
     private Tensor Product(PassContext context, Tensor x, Tensor? rows)
     {
-        var kept = context.Dropout is { } masks ? x * masks.Mask(number, dropout, x.shape[1], rows) : x;
-        return functional.linear(kept, A.Values.to_type(x.dtype));
+        var kept = context.Dropout is { } masks ? x * masks.Mask(number, _threshold, x.shape[1], rows) : x;
+        return kept.mm(A.Copy.t());
     }
-
-    private Scalar Scaling(PassContext context) => context.Dropout is null ? _scaling : _trainingScaling;
 
     public void Dispose() => _norms?.Dispose();
 

@@ -11,12 +11,13 @@ internal sealed class Network : IDisposable
     private readonly List<Weight> _weights = [];
     private readonly Dictionary<string, Weight> _frozen = new(StringComparer.Ordinal); // those read from the folder
     private readonly Network? _shared;
-    private readonly List<ulong> _adapted = [];
+    private readonly List<uint> _adapted = [];
     private readonly ModelFolder _folder;
     private readonly DeviceContext _context;
     private readonly LoraAdapter? _adapter;
     private readonly HashSet<string> _names; // of the parameters
     private readonly bool _trainAll, _int8;
+    private FusedOperators? _operators;
 
     public Network(ModelLoadOptions options, DeviceContext context, bool int8, CancellationToken cancellationToken)
     {
@@ -32,7 +33,8 @@ internal sealed class Network : IDisposable
             ? [.. ModelLayout.Weights(c).Select(weight => (weight.Name, weight.Shape.Select(size => (int)size).ToArray()))]
             : [.. _adapter?.Trained.Select(factor => (factor.Name, factor.Shape)) ?? []];
         _names = layout.Select(tensor => tensor.Item1).ToHashSet();
-        Parameters = new ParameterStore(layout, trainable: options.Trainable != TrainableWeights.None, context.Device);
+        Parameters = new ParameterStore(layout, trainable: options.Trainable != TrainableWeights.None, context.Device,
+            copyType: _trainAll ? float32 : context.ComputeType);
         try
         {
             foreach (var factor in _adapter?.Trained ?? []) Parameters.Fill(factor.Name, factor.Values);
@@ -48,6 +50,8 @@ internal sealed class Network : IDisposable
             Head = new TokenHead(c.TieWordEmbeddings ? Embedding.Weight : Whole(ModelLayout.HeadModule(c)), 1 / c.LogitsDivisor, c.LogitsSoftCap,
                 ModelLayout.HeadBias(c) is { } bias ? Load(bias) : null);
             if (Lora is not null) Attach(Lora);
+            if (Lora is { Dropout: > 0 } && _adapted.Count > 0)
+                DropoutKeys = new(_adapted, _adapter!.Factors.Where(factor => factor.Shape.Length == 2).Max(factor => factor.Shape[1]), context.Device);
             FirstTrainable = Array.FindIndex(Layers, layer => layer.IsTrainable);
             if (Embedding.IsTrainable) FirstTrainable = 0;
             else if (FirstTrainable < 0) FirstTrainable = Layers.Length;
@@ -67,8 +71,11 @@ internal sealed class Network : IDisposable
     public TokenHead Head { get; }
     public LoraConfiguration? Lora { get; }
 
-    /// <summary>The dropout keys of the adapted modules, in the order of their numbers.</summary>
-    public IReadOnlyList<ulong> Adapted => _adapted;
+    /// <summary>The keys of the dropout masks; null without dropout.</summary>
+    public DropoutKeys? DropoutKeys { get; private set; }
+
+    /// <summary>The operators that the layers share.</summary>
+    public FusedOperators Operators => _operators ??= new FusedOperators(_folder.Configuration.NormEpsilon);
 
     /// <summary>The tensors that an optimizer updates: all weights, or those of the adapter.</summary>
     public ParameterStore Parameters { get; }
@@ -84,6 +91,8 @@ internal sealed class Network : IDisposable
         Head?.Lora?.Dispose();
         _weights.ForEach(weight => weight.Dispose());
         Parameters.Dispose();
+        _operators?.Dispose();
+        DropoutKeys?.Dispose();
     }
 
     private DecoderLayer CreateLayer(ModelConfiguration c, int index, LayerLayout modules)
@@ -93,7 +102,7 @@ internal sealed class Network : IDisposable
         {
             AttentionNorm = attentionNorm,
             AttentionOutputNorm = NormOrNull(modules.AttentionOutputNorm),
-            Qkv = [.. modules.Qkv.Select(Linear)],
+            Qkv = Qkv(modules.Qkv),
             O = Linear(modules.Output),
             QueryNorm = NormOrNull(modules.QueryNorm),
             KeyNorm = NormOrNull(modules.KeyNorm),
@@ -114,6 +123,43 @@ internal sealed class Network : IDisposable
             new(module.Name, Load(module.Parts[part].Weight, int8: _int8 && !module.IsRouter, module.Parts[part].Rows, module.Inputs), null);
     }
 
+    /// <summary>Queries, keys and values: in one product, unless one of them is trained or adapted.</summary>
+    private IReadOnlyList<Linear> Qkv(IReadOnlyList<LinearModule> modules)
+    {
+        if (_trainAll || modules.Count == 1 || modules.Any(module => module.IsTransposed || module.HasBias != modules[0].HasBias))
+            return [.. modules.Select(Linear)];
+        var name = string.Join('+', modules.Select(module => module.Name));
+        var weight = Stack($"{name}.weight", [.. modules.Select(module => ($"{module.Name}.weight", (long[])[module.Outputs, module.Inputs]))], _int8);
+        var bias = modules[0].HasBias
+            ? Stack($"{name}.bias", [.. modules.Select(module => ($"{module.Name}.bias", (long[])[module.Outputs]))], int8: false) : null;
+        if (!modules.Any(module => _adapter?.Factors.Any(factor => factor.Name.StartsWith($"{module.Name}.", StringComparison.Ordinal)) == true))
+            return [new(modules[0].Name, weight, bias)];
+        var firsts = modules.Select((_, i) => modules.Take(i).Sum(before => before.Outputs)).ToArray();
+        return [.. modules.Select((module, i) =>
+            new Linear(module.Name, Part(weight, i), bias is null ? null : Part(bias, i)))];
+
+        Weight Part(Weight whole, int i)
+        {
+            _weights.Add(new Weight(whole, firsts[i], modules[i].Outputs));
+            return _weights[^1];
+        }
+    }
+
+    /// <summary>Loads frozen weights one below the other.</summary>
+    private Weight Stack(string name, IReadOnlyList<(string Name, long[] Shape)> tensors, bool int8) => Frozen(name, () =>
+    {
+        List<Weight> parts = [];
+        try
+        {
+            foreach (var tensor in tensors) parts.Add(new Weight(_folder.Tensor(tensor.Name, tensor.Shape), _context, int8));
+            return new Weight(parts, _context);
+        }
+        finally
+        {
+            parts.ForEach(part => part.Dispose());
+        }
+    });
+
     private Linear Linear(LinearModule module) => new(module.Name, module.IsTransposed
         ? Load($"{module.Name}.weight", int8: _int8, transposed: true, module.Inputs, module.Outputs)
         : Load($"{module.Name}.weight", int8: _int8, module.Outputs, module.Inputs),
@@ -125,7 +171,7 @@ internal sealed class Network : IDisposable
     {
         var (weight, c) = (Load($"{norm.Name}.weight", int8: false, norm.Size), _folder.Configuration);
         return norm.HasBias ? new LayerNorm(weight, Load($"{norm.Name}.bias", int8: false, norm.Size), c.NormEpsilon)
-            : new RmsNorm(weight, c.NormEpsilon, plusOne: c.NormKind == NormKind.RmsPlusOne);
+            : new RmsNorm(weight, plusOne: c.NormKind == NormKind.RmsPlusOne, Operators);
     }
 
     private Weight Load(WeightShape weight) => Load(weight.Name, int8: false, weight.Shape);
@@ -140,7 +186,13 @@ internal sealed class Network : IDisposable
             _weights.Add(new Weight(Parameters[name], _context, transposed));
             return _weights[^1];
         }
-        _weights.Add(_shared?._frozen.GetValueOrDefault(name)?.Share() ?? new Weight(_folder.Tensor(name, shape), _context, int8, transposed));
+        return Frozen(name, () => new Weight(_folder.Tensor(name, shape), _context, int8, transposed));
+    }
+
+    /// <summary>Returns a frozen weight of the network that this one shares with, or loads it.</summary>
+    private Weight Frozen(string name, Func<Weight> load)
+    {
+        _weights.Add(_shared?._frozen.GetValueOrDefault(name)?.Share() ?? load());
         _frozen.TryAdd(name, _weights[^1]);
         return _weights[^1];
     }

@@ -5,7 +5,8 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
 /// All trainable tensors, float32, end to end in one flat tensor on the device; three more flat tensors hold the gradients and the moments of AdamW.
-/// A step therefore takes a handful of kernel launches, whatever the number of parameters.
+/// A step therefore takes a handful of kernel launches, whatever the number of parameters. Where layers compute in a narrower type, a flat copy in
+/// that type and one of its gradients serve a whole pass.
 /// </summary>
 internal sealed class ParameterStore : IDisposable
 {
@@ -13,30 +14,62 @@ internal sealed class ParameterStore : IDisposable
     private readonly Dictionary<string, Parameter> _byName = new(StringComparer.Ordinal);
     private readonly Tensor _values;
     private readonly Tensor[] _training = []; // gradients, first and second moments
+    private readonly Tensor? _copy, _copyGradients; // in the narrower type
+    private int _copyVersion = -1;
 
     /// <summary>Allocates the flat tensors, filled with zeros.</summary>
     /// <param name="layout">Names and shapes.</param>
     /// <param name="trainable">Whether to allocate gradients and moments.</param>
     /// <param name="device">The device.</param>
-    public ParameterStore(IReadOnlyList<(string Name, int[] Shape)> layout, bool trainable, Device device)
+    /// <param name="copyType">The type of the copy; float32 for none.</param>
+    public ParameterStore(IReadOnlyList<(string Name, int[] Shape)> layout, bool trainable, Device device, ScalarType copyType)
     {
         var total = layout.Sum(tensor => Length(tensor.Shape));
         _values = zeros(total, float32, device).DetachFromDisposeScope();
         if (trainable) _training = [.. Enumerable.Range(0, 3).Select(_ => zeros(total, float32, device).DetachFromDisposeScope())];
+        if (copyType != float32)
+        {
+            _copy = zeros(total, copyType, device).DetachFromDisposeScope();
+            if (trainable) _copyGradients = zeros(total, copyType, device).DetachFromDisposeScope();
+        }
         var offset = 0L;
         foreach (var (name, shape) in layout)
         {
-            var values = View(_values, offset, shape);
-            var gradient = trainable ? View(Gradients, offset, shape) : null;
-            if (gradient is not null)
-            {
-                values.requires_grad = true;
-                values.grad = gradient; // backward passes add to it in place
-            }
-            _parameters.Add(new Parameter(name, shape, offset, values, gradient));
+            var (values, gradient) = Leaf(_values, trainable ? Gradients : null, offset, shape);
+            var copy = _copy is null ? (values, null) : Leaf(_copy, _copyGradients, offset, shape);
+            _parameters.Add(new Parameter(name, shape, offset, values, gradient, copy.Item1, copy.Item2));
             _byName.Add(name, _parameters[^1]);
             offset += Length(shape);
         }
+    }
+
+    /// <summary>A part of the values that is a leaf of graphs; backward passes add to its part of the gradients in place.</summary>
+    private static (Tensor Values, Tensor? Gradient) Leaf(Tensor values, Tensor? gradients, long offset, int[] shape)
+    {
+        var part = View(values, offset, shape);
+        if (gradients is null) return (part, null);
+        part.requires_grad = true;
+        var gradient = View(gradients, offset, shape);
+        part.grad = gradient;
+        return (part, gradient);
+    }
+
+    /// <summary>Brings the copy up to date, before a pass.</summary>
+    public void UpdateCopy()
+    {
+        if (_copy is null || _copyVersion == Version) return;
+        using var noGradient = no_grad();
+        _copy.copy_(_values);
+        _copyVersion = Version;
+    }
+
+    /// <summary>Adds the gradients of the copy to those of the values, after a backward pass.</summary>
+    public void AddCopyGradients()
+    {
+        if (_copyGradients is null) return;
+        using var noGradient = no_grad();
+        Gradients.Add(_copyGradients);
+        _copyGradients.zero_().Dispose();
     }
 
     public Parameter this[string name] => _byName[name];
@@ -67,6 +100,7 @@ internal sealed class ParameterStore : IDisposable
     public void ClearGradients()
     {
         if (_training.Length > 0) Gradients.zero_().Dispose();
+        _copyGradients?.zero_().Dispose();
     }
 
     public IReadOnlyList<NamedTensor> Export(ModelState state) => state switch
@@ -123,8 +157,12 @@ internal sealed class ParameterStore : IDisposable
         {
             parameter.Values.Dispose();
             parameter.Gradient?.Dispose();
+            if (_copy is not null) parameter.Copy.Dispose();
+            parameter.CopyGradient?.Dispose();
         }
         _values.Dispose();
+        _copy?.Dispose();
+        _copyGradients?.Dispose();
         foreach (var flat in _training) flat.Dispose();
     }
 
@@ -152,4 +190,11 @@ internal sealed class ParameterStore : IDisposable
 }
 
 /// <summary>A trainable float32 tensor: views of its parts of the flat tensors.</summary>
-internal sealed record Parameter(string Name, int[] Shape, long Offset, Tensor Values, Tensor? Gradient);
+/// <param name="Name">The name.</param>
+/// <param name="Shape">The shape.</param>
+/// <param name="Offset">Where the values begin in the flat tensors.</param>
+/// <param name="Values">The values.</param>
+/// <param name="Gradient">The gradients; null if the model is not trained.</param>
+/// <param name="Copy">The values in the type that layers compute in: a copy, or the values themselves.</param>
+/// <param name="CopyGradient">The gradients of a copy that is trained.</param>
+internal sealed record Parameter(string Name, int[] Shape, long Offset, Tensor Values, Tensor? Gradient, Tensor Copy, Tensor? CopyGradient);

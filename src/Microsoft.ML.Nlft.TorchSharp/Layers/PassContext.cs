@@ -3,7 +3,7 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// <summary>What every layer needs in one pass: the rotary table, attention and dropout.</summary>
 internal sealed class PassContext
 {
-    /// <summary>Cosine and sine for the position of every row, [N, 1, pairs].</summary>
+    /// <summary>What rotates the heads of every row, <see cref="RotaryEmbedding.Rows"/>.</summary>
     public required (Tensor Cosine, Tensor Sine) Rotation { get; init; }
 
     /// <summary>The same for layers with a sliding window; null if they share it.</summary>

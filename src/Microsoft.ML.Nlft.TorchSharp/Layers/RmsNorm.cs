@@ -5,15 +5,10 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// float32 whatever the type of x; autograd stores x and one number per row for the backward pass. The norms of gemma multiply by 1 + w instead, in
 /// float32.
 /// </summary>
-internal sealed class RmsNorm(Weight weight, double epsilon, bool plusOne) : INorm
+internal sealed class RmsNorm(Weight weight, bool plusOne, FusedOperators operators) : INorm
 {
-    // Fields: temporary scalars, such as a missing factor of a sum or the exponent of square(), could be collected during the native call.
-    private readonly Scalar _epsilon = epsilon, _one = 1, _two = 2;
+    private readonly Scalar _one = 1; // a field: a temporary one could be collected during the native call
 
-    public Tensor Forward(Tensor x)
-    {
-        var inverse = x.pow(_two).mean([-1], keepdim: true, type: ScalarType.Float32).Plus(_epsilon).rsqrt();
-        if (plusOne) return (x * inverse * weight.Values.to_type(ScalarType.Float32).Plus(_one)).to_type(x.dtype);
-        return (x * inverse).to_type(x.dtype) * weight.Values;
-    }
+    public Tensor Forward(Tensor x) => !plusOne ? operators.RmsNorm(x, weight.Values)
+        : (x * operators.InverseRoot(x) * weight.Values.to_type(ScalarType.Float32).Plus(_one)).to_type(x.dtype);
 }

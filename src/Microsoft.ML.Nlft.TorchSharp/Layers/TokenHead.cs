@@ -1,15 +1,13 @@
-using static TorchSharp.torch.nn;
-
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T + b. Logits exist for one block of
-/// rows and one chunk of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32. A row
+/// The output layer at the R rows that predict a response token: log p = z_y - log sum exp(z) with z = s h W^T + b. Logits exist for one chunk
+/// of the vocabulary at a time; the backward pass recomputes them. Products use the compute type, everything else float32. A row
 /// may ask for more tokens than y, K in all. With a soft cap c, the logits are c tanh(z / c).
 /// </summary>
 internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight? bias)
 {
-    private const int Chunk = 8192, RowsPerBlock = 1024;
+    private const int Budget = 1 << 25, LeastColumns = 1024; // logits at a time, 128 MiB in float32, and the fewest for each row
 
     // Fields: temporary scalars could be collected during the native call.
     private readonly Scalar _scale = scale, _cap = cap ?? 0, _inverseCap = 1 / cap ?? 0, _zero = 0, _one = 1, _two = 2, _inverseScale = 1 / scale;
@@ -35,28 +33,32 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
     public Tensor Forward(Tensor h, Tensor asked, int likeliest)
     {
         using var scope = NewDisposeScope();
-        var blocks = new List<Tensor>();
-        for (var row = 0L; row < h.shape[0]; row += RowsPerBlock)
+        var found = zeros_like(asked, float32);
+        var logSum = full([asked.shape[0], 1], float.NegativeInfinity, float32, h.device);
+        var (largest, best) = (logSum.clone(), ((Tensor Values, Tensor Ids)?)null);
+        foreach (var (first, count) in Chunks(h.shape[0]))
         {
-            var (hidden, tokens) = Block(h, asked, row);
-            var found = zeros_like(tokens, float32);
-            var logSum = full([found.shape[0], 1], float.NegativeInfinity, float32, h.device);
-            var (largest, best) = (logSum.clone(), ((Tensor Values, Tensor Ids)?)null);
-            for (var first = 0L; first < Weight.Rows; first += Chunk)
-            {
-                using var chunk = NewDisposeScope();
-                var z = Logits(hidden, first);
-                var (column, inside) = Column(tokens, first, z.shape[1]);
-                found.copy_(where(inside, z.gather(1, column), found));
-                logSum.copy_(logaddexp(logSum, z.logsumexp(1, keepdim: true)));
-                largest.copy_(maximum(largest, z.amax([1], keepdim: true)));
-                if (likeliest > 0) best = Best(best, z, first, likeliest);
-            }
-            var y = found.narrow(1, 0, 1);
-            blocks.Add(cat([(found - logSum).clamp_max_(_zero), logSum, y.ge(largest).to_type(float32),
-                .. best is { } top ? new[] { (top.Values - logSum).clamp_max_(_zero), top.Ids.to_type(float32) } : []], 1));
+            using var chunk = NewDisposeScope();
+            var z = Logits(h, first, count);
+            var (column, inside) = Column(asked, first, count);
+            found.copy_(where(inside, z.gather(1, column), found));
+            logSum.copy_(logaddexp(logSum, z.logsumexp(1, keepdim: true)));
+            largest.copy_(maximum(largest, z.amax([1], keepdim: true)));
+            if (likeliest > 0) best = Best(best, z, first, likeliest);
         }
-        return cat(blocks, 0).MoveToOuterDisposeScope();
+        var y = found.narrow(1, 0, 1);
+        return cat([(found - logSum).clamp_max_(_zero), logSum, y.ge(largest).to_type(float32),
+            .. best is { } top ? new[] { (top.Values - logSum).clamp_max_(_zero), top.Ids.to_type(float32) } : []], 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The most logits that exist at a time for so many rows.</summary>
+    public static long MostLogits(long rows, long vocabulary) => Math.Min(rows * vocabulary, Math.Max(Budget, rows * LeastColumns));
+
+    /// <summary>The chunks of the vocabulary for so many rows.</summary>
+    private IEnumerable<(long First, long Count)> Chunks(long rows)
+    {
+        var size = Math.Max(LeastColumns, Budget / Math.Max(1, rows) / LeastColumns * LeastColumns);
+        for (var first = 0L; first < Weight.Rows; first += size) yield return (first, Math.Min(size, Weight.Rows - first));
     }
 
     /// <summary>Merges the likeliest tokens so far, if any, with those of a chunk.</summary>
@@ -83,39 +85,33 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
         using var scope = NewDisposeScope();
         var dh = zeros_like(h, float32);
         var single = asked.shape[1] == 1;
-        for (var row = 0L; row < h.shape[0]; row += RowsPerBlock)
+        var c = coefficients * _scale;
+        var sum = single ? c : c.to_type(float64).sum(1, keepdim: true).to_type(float32); // it often cancels
+        foreach (var (first, count) in Chunks(h.shape[0]))
         {
-            var (hidden, tokens) = Block(h, asked, row);
-            var rows = tokens.shape[0];
-            var (logSum, c) = (logSums.narrow(0, row, rows), coefficients.narrow(0, row, rows) * _scale);
-            var sum = single ? c : c.to_type(float64).sum(1, keepdim: true).to_type(float32); // it often cancels
-            for (var first = 0L; first < Weight.Rows; first += Chunk)
-            {
-                using var chunk = NewDisposeScope();
-                var z = Logits(hidden, first);
-                var slope = cap is null ? null : z.mul(_inverseCap).pow(_two).neg_().Plus(_one);
-                var g = z.sub_(logSum).exp_();
-                var (column, inside) = Column(tokens, first, g.shape[1]);
-                var removed = inside.to_type(float32).neg_();
-                if (!single) g.mul_(sum);
-                g.scatter_add_(1, column, single ? removed : removed.mul_(c));
-                if (slope is not null) g.mul_(slope);
-                if (single) g.mul_(c);
-                var narrow = g.to_type(h.dtype);
-                dh.narrow(0, row, rows).Add(narrow.mm(Range(first, g.shape[1])));
-                Weight.Parameter?.Gradient!.narrow(0, first, g.shape[1]).Add(narrow.t().mm(hidden.narrow(1, 0, Weight.Columns)));
-                Lora?.B.Gradient!.narrow(0, first, g.shape[1]).Add(narrow.t().mm(hidden.narrow(1, Weight.Columns, Lora.B.Shape[1])));
-                bias?.Parameter?.Gradient!.narrow(0, first, g.shape[1]).Add(g.sum(dim: 0).mul_(_inverseScale));
-            }
+            using var chunk = NewDisposeScope();
+            var z = Logits(h, first, count);
+            var slope = cap is null ? null : z.mul(_inverseCap).pow(_two).neg_().Plus(_one);
+            var g = z.sub_(logSums).exp_();
+            var (column, inside) = Column(asked, first, count);
+            var removed = inside.to_type(float32).neg_();
+            if (!single) g.mul_(sum);
+            g.scatter_add_(1, column, single ? removed : removed.mul_(c));
+            if (slope is not null) g.mul_(slope);
+            if (single) g.mul_(c);
+            var narrow = g.to_type(h.dtype);
+            dh.Add(narrow.mm(Range(first, count)));
+            Weight.Parameter?.Gradient!.narrow(0, first, count).Add(narrow.t().mm(h.narrow(1, 0, Weight.Columns)));
+            Lora?.B.Gradient!.narrow(0, first, count).Add(narrow.t().mm(h.narrow(1, Weight.Columns, Lora.B.Shape[1])));
+            bias?.Parameter?.Gradient!.narrow(0, first, count).Add(g.sum(dim: 0).mul_(_inverseScale));
         }
         return dh.MoveToOuterDisposeScope();
     }
 
     /// <summary>Returns all logits z[B, V] in float32, for decoding.</summary>
-    public Tensor Logits(Tensor h) => Finished(functional.linear(h, Lora is null ? Weight.Values : Range(0, Weight.Rows)).to_type(float32), 0);
+    public Tensor Logits(Tensor h) => Logits(h, 0, Weight.Rows);
 
-    private Tensor Logits(Tensor h, long first) =>
-        Finished(functional.linear(h, Range(first, Math.Min(Chunk, Weight.Rows - first))).to_type(float32), first);
+    private Tensor Logits(Tensor h, long first, long count) => Finished(h.mm(Range(first, count).t()).to_type(float32), first);
 
     /// <summary>Returns rows of [W, B] in the compute type.</summary>
     private Tensor Range(long first, long count)
@@ -131,12 +127,6 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
         if (bias is not null) z.Add(bias.Range(first, z.shape[1]));
         if (cap is not null) z.mul_(_inverseCap).tanh_().mul_(_cap);
         return z;
-    }
-
-    private static (Tensor Hidden, Tensor Tokens) Block(Tensor h, Tensor tokens, long row)
-    {
-        var rows = Math.Min(RowsPerBlock, h.shape[0] - row);
-        return (h.narrow(0, row, rows), tokens.narrow(0, row, rows));
     }
 
     /// <summary>

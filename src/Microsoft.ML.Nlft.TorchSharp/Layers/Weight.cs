@@ -13,6 +13,7 @@ internal sealed class Weight : IDisposable
     private readonly Tensor _values;
     private int _users = 1;
     private readonly bool _transposed; // a parameter of the shape [in, out]
+    private Tensor? _turned; // a view
 
     /// <summary>Loads a frozen weight.</summary>
     public Weight(TensorData data, DeviceContext context, bool int8, bool transposed = false)
@@ -25,6 +26,23 @@ internal sealed class Weight : IDisposable
         if (transposed) stored = stored.t().contiguous();
         if (int8) (_values, Scales) = Quantize(stored);
         else _values = stored.to_type(_compute).DetachFromDisposeScope();
+    }
+
+    /// <summary>Copies frozen matrices, or vectors, of equal inputs one below the other: one product gives the outputs of all.</summary>
+    public Weight(IReadOnlyList<Weight> parts, DeviceContext context)
+    {
+        _compute = context.ComputeType;
+        using var noGradient = no_grad();
+        _values = cat([.. parts.Select(part => part._values)]).DetachFromDisposeScope();
+        if (parts[0].Scales is not null) Scales = cat([.. parts.Select(part => part.Scales!)]).DetachFromDisposeScope();
+    }
+
+    /// <summary>Shows some rows of a frozen weight.</summary>
+    public Weight(Weight whole, long first, long count)
+    {
+        _compute = whole._compute;
+        _values = whole._values.narrow(0, first, count).DetachFromDisposeScope();
+        Scales = whole.Scales?.narrow(0, first, count).DetachFromDisposeScope();
     }
 
     /// <summary>Copies a frozen matrix to the device.</summary>
@@ -49,14 +67,17 @@ internal sealed class Weight : IDisposable
     public Tensor? Scales { get; }
 
     /// <summary>The values in the compute type; int8 values are widened at every call, without their scales.</summary>
-    public Tensor Values => (_transposed ? _values.t() : _values).to_type(_compute);
+    public Tensor Values => _transposed ? _values.t().to_type(_compute) : _values.dtype == _compute ? _values : _values.to_type(_compute);
+
+    /// <summary>The transposed values of a matrix, [in, out], as a product with rows needs them.</summary>
+    public Tensor Transposed => Parameter is null && _values.dtype == _compute ? _turned ??= _values.t().DetachFromDisposeScope() : Values.t();
 
     public long Rows => _values.shape[0];
 
     public long Columns => _values.shape[1];
 
     /// <summary>Returns rows [first, first + count) in the compute type.</summary>
-    public Tensor Range(long first, long count) => _values.narrow(0, first, count).to_type(_compute);
+    public Tensor Range(long first, long count) => count == _values.shape[0] ? Values : _values.narrow(0, first, count).to_type(_compute);
 
     /// <summary>Returns the rows at some indices in the compute type.</summary>
     public Tensor Select(Tensor indices) => _values.index_select(0, indices).to_type(_compute);
@@ -72,6 +93,7 @@ internal sealed class Weight : IDisposable
     public void Dispose()
     {
         if (Interlocked.Decrement(ref _users) > 0) return;
+        _turned?.Dispose();
         if (Parameter is null) _values.Dispose();
         Scales?.Dispose();
     }

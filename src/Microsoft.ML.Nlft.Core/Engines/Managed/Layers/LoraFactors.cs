@@ -12,15 +12,14 @@ internal sealed class LoraFactors
 {
     private const double SmallestSquare = 1e-30; // of a norm: a row of zeros stays zero
 
-    private readonly ulong _key;
-    private readonly double _dropout;
+    private readonly Dropout? _dropout;
     private readonly float _scaling;
     private double[]? _squares; // the squared norms of W's rows
     private float[]? _norms; // n, of the values of A and B of this version
     private int _version;
 
     public LoraFactors(string module, Parameter a, Parameter b, double scaling, double dropout) =>
-        (A, B, _scaling, _dropout, _key) = (a, b, (float)scaling, dropout, DropoutMask.ModuleKey(module));
+        (A, B, _scaling, _dropout) = (a, b, (float)scaling, dropout > 0 ? new Dropout(module, dropout, a.Shape[1]) : null);
 
     public Parameter A { get; }
     public Parameter B { get; }
@@ -54,7 +53,7 @@ internal sealed class LoraFactors
         Matrix dropped = Drop(context, x), change = context.Rent(x.Rows, x.Columns);
         context.Multiply(new Operand(gradient).Transposed, dropped, A.AsMatrix(A.Gradient), _scaling, accumulate: true);
         context.Multiply(gradient, A.AsMatrix(A.Values), change, _scaling);
-        if (AppliesDropout(context)) Dropout.Apply(context, _key, _dropout, change, change);
+        if (DropoutOf(context) is { } dropout) dropout.Apply(context, change, change);
         context.ForRows(dx.Rows, (change, dx), static (loop, row) => VectorMath.Add(loop.change[row], loop.dx[row]));
         ReturnDropped(context, x, dropped);
         context.Return(change);
@@ -149,10 +148,10 @@ internal sealed class LoraFactors
         if (dx is { } target)
         {
             var second = new Term(g, A.AsMatrix(A.Values));
-            if (AppliesDropout(context))
+            if (DropoutOf(context) is { } dropout)
             {
                 context.Multiply(second.A, second.B, dropped); // overwrites what is no longer needed
-                Dropout.Apply(context, _key, _dropout, dropped, dropped);
+                dropout.Apply(context, dropped, dropped);
                 MatrixProduct.Multiply(context.Workers, new Product(target, accumulate ? target : null, term));
                 context.ForRows(target.Rows, (dropped, target), static (loop, row) => VectorMath.Add(loop.dropped[row], loop.target[row]));
             }
@@ -175,14 +174,14 @@ internal sealed class LoraFactors
             for (var i = 0; i < sums.Length; i++) sums[i] += loop.source[i][row];
         });
 
-    private bool AppliesDropout(EngineContext context) => context.Training && _dropout > 0;
+    private Dropout? DropoutOf(EngineContext context) => context.Training ? _dropout : null;
 
     /// <summary>Returns drop(x): a rented matrix, or x itself without dropout.</summary>
     private Matrix Drop(EngineContext context, Matrix x)
     {
-        if (!AppliesDropout(context)) return x;
+        if (DropoutOf(context) is not { } dropout) return x;
         var dropped = context.Rent(x.Rows, x.Columns);
-        Dropout.Apply(context, _key, _dropout, x, dropped);
+        dropout.Apply(context, x, dropped);
         return dropped;
     }
 

@@ -1,0 +1,88 @@
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.ModelFiles;
+using static Microsoft.ML.Nlft.Tests.Models;
+
+namespace Microsoft.ML.Nlft.Tests;
+
+/// <summary>
+/// How many operators and handles a layer needs, as the difference between models of two and of four layers. A small GPU kernel is faster than its
+/// launch, so that these numbers bound the speed.
+/// </summary>
+[TestClass]
+[DoNotParallelize]
+public class OpCountTests
+{
+    /// <summary>A layer of a Llama with LoRA on its feed-forward network, as published, and what surrounds the layers.</summary>
+    [TestMethod]
+    [DataRow(TensorType.F32, 0)]
+    [DataRow(TensorType.BF16, 24)] // the norms of the CPU convert, those of a GPU do not
+    public void Pass_OfLlama_StaysWithinItsOperators(TensorType type, int conversions)
+    {
+        RequireLinux();
+        var (two, four) = (Phases(2, type, 4), Phases(4, type, 4));
+        foreach (var (phase, dispatches, handles, rest) in ((string, long, long, long?)[])
+                 [("score", 180, 36, 140), ("forward", 220, 50, 190), ("backward", 365, 4, null), ("step", 0, 0, 60)])
+        {
+            var layer = OpCount.PerLayer(two[phase], 2, four[phase], 4);
+            // The backward pass of the lowest layer is shorter: its input needs no gradient.
+            var others = rest is null ? 0 : two[phase].Total - 2 * layer.Dispatches;
+            var what = $"{phase}, {type}: {layer.Dispatches} dispatches and {layer.Handles} handles a layer, {others} dispatches beside the layers";
+            Console.WriteLine(what);
+            Assert.IsTrue(layer.Dispatches <= dispatches + conversions && layer.Handles <= handles && others <= (rest ?? 0) + conversions,
+                $"{what}; two layers: {OpCount.Difference(two[phase], four[phase])}; two layers and the rest: {OpCount.Difference(new(new Dictionary<string, long>(), 0), two[phase])}");
+        }
+    }
+
+    /// <summary>Sequences of one length take one launch of each operator, however many they are.</summary>
+    [TestMethod]
+    public void Pass_OfMoreSequences_TakesAsManyOperators()
+    {
+        RequireLinux();
+        var (few, many) = (Phases(2, TensorType.F32, 2), Phases(2, TensorType.F32, 8));
+        foreach (var phase in few.Keys)
+            Assert.AreEqual((few[phase].Total, few[phase].Handles), (many[phase].Total, many[phase].Handles), phase);
+    }
+
+    /// <summary>Nothing in a pass waits for the device but the copies of its results; a step waits for the norm.</summary>
+    [TestMethod]
+    public void Pass_OfLlama_ReadsNothingFromTheDeviceOnItsWay()
+    {
+        RequireLinux();
+        var phases = Phases(2, TensorType.BF16, 4);
+        string[] reading = ["aten::_local_scalar_dense", "aten::item", "aten::is_nonzero", "aten::nonzero", "aten::equal", "aten::masked_select"];
+        foreach (var phase in (string[])["score", "forward", "backward"])
+        {
+            var found = reading.Where(phases[phase].Dispatches.ContainsKey).ToArray();
+            Assert.IsEmpty(found, $"{phase}: {string.Join(", ", found)}");
+        }
+    }
+
+    private static Dictionary<string, OpCount> Phases(int layers, TensorType type, int sequences)
+    {
+        using var folder = TinyModels.Create(1, TinyModels.Configuration with
+        {
+            ModelType = "llama", QueryKeyNorm = false, LayerCount = layers, SlidingWindows = new int[layers],
+        });
+        using var model = Load(folder, engine: Engine(type: type), lora: new());
+        var random = new Random(3);
+        TokenSequence[] batch = [.. Enumerable.Range(0, sequences).Select(s => new TokenSequence(
+            Enumerable.Range(0, 30).Select(_ => random.Next(folder.Configuration.VocabularySize)).ToArray(), 16) { DropoutSeed = (ulong)s })];
+        var coefficients = batch.Select(sequence => (ReadOnlyMemory<float>)Enumerable.Repeat(0.1f, sequence.ResponseLength).ToArray()).ToArray();
+        Dictionary<string, OpCount> counts = [];
+        for (var round = 0; round < 3; round++) // the first ones allocate and compile
+        {
+            counts["score"] = OpCount.Of(() => model.Score(batch));
+            IForwardPass? pass = null;
+            counts["forward"] = OpCount.Of(() => pass = model.Forward(batch));
+            counts["backward"] = OpCount.Of(() => pass!.Backward(coefficients));
+            pass!.Dispose();
+            counts["step"] = OpCount.Of(() => model.ApplyGradients(new AdamWOptions(), 1e-4));
+        }
+        return counts;
+    }
+
+    private static void RequireLinux()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Operators are counted on Linux only.");
+    }
+}
