@@ -66,7 +66,7 @@ int Measure(Workload work)
         var program = Path.Combine(AppContext.BaseDirectory, typeof(Workload).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : ""));
         var start = PyTorch.IsBaseline(mode) ? PyTorch.Command(work, mode) : new ProcessStartInfo(program, [.. args, "--only", mode]);
         (start.RedirectStandardOutput, start.RedirectStandardError) = (true, true);
-        start.Environment["OMP_WAIT_POLICY"] = "passive"; // with few cores, spinning threads double the time
+        start.Environment["OMP_WAIT_POLICY"] = "passive"; // as the engine does; PyTorch's threads would spin
         if (work.Threads > 0) start.Environment["OMP_NUM_THREADS"] = $"{work.Threads}";
         try
         {

@@ -19,10 +19,9 @@ internal static class Models
         (engine ?? Engine()).Load(new ModelLoadOptions { Folder = folder, Trainable = trainable, Lora = lora ?? EngineSteps.Lora });
 }
 
-/// <summary>Lets libtorch load on a system with an older standard library, before any test asks for it.</summary>
+/// <summary>Loads libtorch as the engine does, before any test asks for it: on a system with an older standard library it would not load.</summary>
 internal static class NativeLibraryPreparation
 {
     [System.Runtime.CompilerServices.ModuleInitializer]
-    internal static void Prepare() =>
-        System.Runtime.CompilerServices.RuntimeHelpers.RunModuleConstructor(typeof(Gpu.OlderStandardLibrary).Module.ModuleHandle);
+    internal static void Prepare() => TorchSharp.Runtime.LibTorch.Load();
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Microsoft.ML.Nlft.TorchSharp.Runtime;
 
 namespace Microsoft.ML.Nlft.Tests;
@@ -67,4 +68,30 @@ public class NativeLibraryTests
         Assert.AreEqual("Use TorchSharp-cpu, TorchSharp-cuda-linux or TorchSharp-cuda-windows of version 0.107.0, whichever fits this system.",
             other.Remedy);
     }
+
+    /// <summary>The threads of libtorch sleep while they wait: the library of OpenMP reads the environment of C when it loads.</summary>
+    [TestMethod]
+    public void Load_WithoutAWaitPolicy_MakesThreadsWaitPassively()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Inconclusive("The variable is set on Linux only.");
+        Assert.AreEqual(Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") ?? "passive", Marshal.PtrToStringUTF8(Variable("OMP_WAIT_POLICY")));
+    }
+
+    /// <summary>The library that requires a newer libstdc++ loads once the requirement is weak, whatever the system's version is.</summary>
+    [TestMethod]
+    public void Weaken_PublishedLibrary_ChangesTheFlagOfOneRequirement()
+    {
+        var folder = LibTorch.FolderOf("libLibTorchSharp.so");
+        if (folder is null) Assert.Inconclusive("There is no library for Linux.");
+        var bytes = File.ReadAllBytes(Path.Combine(folder, "libLibTorchSharp.so"));
+        var weak = bytes.ToArray();
+        Assert.IsTrue(OlderStandardLibrary.Weaken(weak));
+        var changed = Enumerable.Range(0, bytes.Length).Where(at => bytes[at] != weak[at]).ToArray();
+        Assert.HasCount(1, changed);
+        Assert.AreEqual(bytes[changed[0]] | 2, weak[changed[0]]);
+        Assert.IsFalse(OlderStandardLibrary.Weaken(File.ReadAllBytes(Path.Combine(folder, "libc10.so"))), "it requires no such version");
+    }
+
+    [DllImport("libc", EntryPoint = "getenv", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    private static extern nint Variable(string name);
 }

@@ -14,6 +14,12 @@ internal static class LibTorch
     /// <summary>The version of libtorch that this version of TorchSharp was built for.</summary>
     public const string LibraryVersion = "2.10.0";
 
+    /// <summary>What to do on Windows, where the native library does not fit the libtorch that it is published with.</summary>
+    internal static string WindowsRemedy => $"TorchSharp {ManagedVersion} does not load on Windows (dotnet/TorchSharp#1567): use a later version of "
+        + "TorchSharp and of its packages, Linux, the Windows Subsystem for Linux, or the managed engine.";
+
+    private const string WaitPolicy = "OMP_WAIT_POLICY";
+
     private static string CpuFile => FileName("torch_cpu");
     private static string BridgeFile => FileName("LibTorchSharp");
 
@@ -21,6 +27,7 @@ internal static class LibTorch
     /// <exception cref="NlftException">The library is missing or does not load.</exception>
     public static void Load()
     {
+        WaitPassively();
         if (IsBesideProgram && !TryLoad()) throw Missing(FolderOf(CpuFile), FolderOf(BridgeFile), LoadError(), new DllNotFoundException(BridgeFile));
         try
         {
@@ -45,8 +52,22 @@ internal static class LibTorch
     private static bool TryLoad()
     {
         NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out _);
-        return NativeLibrary.TryLoad("LibTorchSharp", typeof(torch).Assembly, null, out _);
+        return Bridge() || (FolderOf(BridgeFile) is { } folder && OlderStandardLibrary.TryLoad(Path.Combine(folder, BridgeFile)) && Bridge());
+
+        static bool Bridge() => NativeLibrary.TryLoad("LibTorchSharp", typeof(torch).Assembly, null, out _);
     }
+
+    /// <summary>
+    /// Lets the threads of libtorch sleep while they wait, unless OMP_WAIT_POLICY says otherwise: on cores that are shared, threads that spin take the
+    /// time of those that work. The library of OpenMP reads the variable when it loads, from the environment of C, which .NET only copies.
+    /// </summary>
+    private static void WaitPassively()
+    {
+        if (OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable(WaitPolicy) is null) _ = SetVariable(WaitPolicy, "passive", overwrite: 0);
+    }
+
+    [DllImport("libc", EntryPoint = "setenv", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    private static extern int SetVariable(string name, string value, int overwrite);
 
     /// <summary>Returns the first folder in the runtime's search path of native libraries that contains a file; null if none does.</summary>
     public static string? FolderOf(string file)
@@ -71,7 +92,8 @@ internal static class LibTorch
             exception)
         : new NlftException("TorchSharp", $"libtorch in {folder} that does not load ({loadError ?? FirstLine(exception.GetBaseException().Message)})",
             $"the build for this system and TorchSharp {ManagedVersion}, and the system libraries it was built with",
-            loadError?.Contains("GLIBCXX", StringComparison.Ordinal) == true
+            OperatingSystem.IsWindows() ? WindowsRemedy
+                : loadError?.Contains("GLIBCXX", StringComparison.Ordinal) == true
                 ? "Use a system whose libstdc++ is GCC 13's or newer, for example Debian 13 or Ubuntu 24.04."
                 : $"Use TorchSharp-cpu, TorchSharp-cuda-linux or TorchSharp-cuda-windows of version {ManagedVersion}, whichever fits this system.",
             exception);

@@ -1,35 +1,40 @@
 using System.Buffers.Binary;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 
-namespace Microsoft.ML.Nlft.Gpu;
+namespace Microsoft.ML.Nlft.TorchSharp.Runtime;
 
 /// <summary>
 /// Lets the native library of TorchSharp load with a libstdc++ older than that of GCC 13, as on Debian 12 and Ubuntu 22.04. The published binary
 /// requires the version GLIBCXX_3.4.32 for a symbol that it never calls (ios_base_library_init, a marker from the iostream header of GCC 13). A copy
 /// in which this requirement is weak loads and runs. On other systems this does nothing.
 /// </summary>
-public static class OlderStandardLibrary
+internal static class OlderStandardLibrary
 {
-    private const string Requirement = "GLIBCXX_3.4.32", Library = "libLibTorchSharp.so";
+    private const string Requirement = "GLIBCXX_3.4.32";
     private const ushort Weak = 2; // VER_FLG_WEAK
 
-    /// <summary>Runs before any code of TorchSharp.</summary>
-    [ModuleInitializer]
-    internal static void Prepare()
+    /// <summary>Loads a copy of the library that does not insist on the version; the loader then finds the copy by the library's name.</summary>
+    /// <param name="library">The path of the library.</param>
+    /// <returns>Whether it loaded.</returns>
+    public static bool TryLoad(string library)
     {
-        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64) return;
-        var folder = Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native");
-        var library = Path.Combine(folder, Library);
-        if (!File.Exists(library) || !NativeLibrary.TryLoad(Path.Combine(folder, "libtorch.so"), out _)) return;
-        if (NativeLibrary.TryLoad(library, out _)) return;
+        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64) return false;
+        // The copy lies elsewhere, where it would not find what it needs.
+        if (!NativeLibrary.TryLoad(Path.Combine(Path.GetDirectoryName(library)!, "libtorch.so"), out _)) return false;
         var bytes = File.ReadAllBytes(library);
-        if (!Weaken(bytes)) return;
-        var copy = Path.Combine(Directory.CreateTempSubdirectory("nlft-").FullName, Library);
-        File.WriteAllBytes(copy, bytes);
-        NativeLibrary.TryLoad(copy, out _); // when TorchSharp loads it, the loader finds it by name
-        Directory.Delete(Path.GetDirectoryName(copy)!, recursive: true); // mapped files stay mapped
+        if (!Weaken(bytes)) return false;
+        var folder = Directory.CreateTempSubdirectory("nlft-");
+        try
+        {
+            var copy = Path.Combine(folder.FullName, Path.GetFileName(library));
+            File.WriteAllBytes(copy, bytes);
+            return NativeLibrary.TryLoad(copy, out _);
+        }
+        finally
+        {
+            folder.Delete(recursive: true); // mapped files stay mapped
+        }
     }
 
     /// <summary>Sets the weak flag in the table of required versions (DT_VERNEED; System V gABI and LSB, section "Symbol Versioning").</summary>
