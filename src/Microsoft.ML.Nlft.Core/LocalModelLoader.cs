@@ -43,8 +43,9 @@ internal static class LocalModelLoader
             var configuration = TokenizerConfiguration.Read(folder.Documents);
             var tokenizer = HuggingFaceTokenizer.Load(folder.Documents, folder.Configuration.VocabularySize, configuration);
             var prompts = PromptsOf(folder, tokenizer, ChatTemplate.Load(folder.Documents, configuration), options.Prompts ?? new());
-            var engine = options.Engine ?? new ManagedEngine();
             var communicator = Communicator.Resolve(shared: true, options.Communicator);
+            var engine = options.Engine ?? new ManagedEngine();
+            if (communicator.Size > 1) engine = engine.ForProcess(communicator.RankOnThisHost);
             RequireSameBase(options.SharedWith, folder, options.Trainable);
             if (options.SharedWith is null) MemoryCheck.RequireWeights(engine, folder, options.Trainable);
             if (options.Trainable != TrainableWeights.None) _ = folder.WeightFingerprint; // compute it now, from the files that are being read

@@ -20,10 +20,15 @@ public sealed class TorchSharpEngine : IModelEngine
     /// <param name="options">Where and how to compute; null: the defaults.</param>
     /// <exception cref="NlftException">An option is out of its range.</exception>
     public TorchSharpEngine(TorchSharpEngineOptions? options = null)
+        : this(options ?? new(), rankOnHost: 0)
     {
-        Options = options ?? new();
+    }
+
+    private TorchSharpEngine(TorchSharpEngineOptions options, int rankOnHost)
+    {
+        Options = options;
         DeviceChoice.Validate(Options);
-        _device = new Lazy<Device>(() => DeviceChoice.Make(Options));
+        _device = new Lazy<Device>(() => DeviceChoice.Make(Options, rankOnHost));
     }
 
     /// <summary>The options.</summary>
@@ -101,6 +106,14 @@ public sealed class TorchSharpEngine : IModelEngine
     /// <exception cref="NlftException">The number is below 0.</exception>
     public IModelEngine OnGpu(int deviceId, bool fallbackToCpu) => Options.Device is not null || Options.GpuDeviceId is not null ? this
         : new TorchSharpEngine(Options with { GpuDeviceId = deviceId, FallbackToCpu = Options.FallbackToCpu && fallbackToCpu });
+
+    /// <summary>
+    /// Returns an engine with the same options on the GPU of one of several processes, the processes taking the GPUs in turn; this one when
+    /// <see cref="TorchSharpEngineOptions.Device"/> or <see cref="TorchSharpEngineOptions.GpuDeviceId"/> is set.
+    /// </summary>
+    /// <param name="rankOnHost">The process's number on the machine, from 0.</param>
+    public IModelEngine ForProcess(int rankOnHost) =>
+        Options.Device is not null || Options.GpuDeviceId is not null ? this : new TorchSharpEngine(Options, rankOnHost);
 
     /// <summary>Returns the memory of the device in use, now and at its peak.</summary>
     /// <exception cref="NlftException">As for <see cref="Device"/>.</exception>

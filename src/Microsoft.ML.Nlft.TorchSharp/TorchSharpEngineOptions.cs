@@ -7,7 +7,8 @@ public sealed record TorchSharpEngineOptions
 {
     /// <summary>
     /// The device: <c>cpu</c>, <c>cuda</c> (the first GPU) or <c>cuda:N</c>. A device named here is never replaced. Null (default):
-    /// <see cref="GpuDeviceId"/> decides, and without it the first GPU, or the CPU where there is none.
+    /// <see cref="GpuDeviceId"/> decides, and without it the first GPU, or the CPU where there is none; several processes of a job on one machine
+    /// take its GPUs in turn.
     /// </summary>
     public string? Device { get; init; }
 

@@ -34,7 +34,8 @@ public sealed class TorchSharpMemoryEstimate
         "weights      b each; with Int8Weights 1 byte each in the decoder layers' matrices and b per row of them",
         "cache        2b x L x K x T  (keys and values)",
         "adapter      16 bytes x trained parameters  (float32), in bfloat16 20: a copy of them and of their gradients",
-        "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x min(T x V, max(2^25, T x 1024))",
+        "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x Z",
+        "             Z = min(T x V, max(2^23, V x H / 16, 1024 x T)) logits at a time",
         "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more",
         "             with norms before and after also 2H; soft caps on attention keep the scores too, which are not counted",
         "             without a gate I in place of 3I; S = L, or 1 when recomputed, as with Int8Weights",
@@ -80,7 +81,7 @@ public sealed class TorchSharpMemoryEstimate
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
         var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;
         return _tokens * (_size * layers * hidden + sets * set) + copies
-            + (_size < 4 ? 8 + _size : 8) * TokenHead.MostLogits(_tokens, _model.VocabularySize);
+            + (_size < 4 ? 8 + _size : 8) * TokenHead.MostLogits(_tokens, _model.VocabularySize, _model.HiddenSize);
     }
 
     /// <summary>

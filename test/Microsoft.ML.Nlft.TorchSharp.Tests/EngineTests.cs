@@ -68,6 +68,23 @@ public class EngineTests
             Assert.ThrowsExactly<NlftException>(() => open.OnGpu(-1, true)).Message);
     }
 
+    [TestMethod]
+    public void ForProcess_TakesTheGpusInTurn_UnlessTheOptionsMadeAChoice()
+    {
+        CollectionAssert.AreEqual((int[])[0, 1, 2, 0, 1], Enumerable.Range(0, 5).Select(rank => DeviceChoice.GpuOf(rank, devices: 3)).ToArray());
+        Assert.AreEqual(0, DeviceChoice.GpuOf(2, devices: 0), "without a GPU, the first one is missed");
+        foreach (var options in (TorchSharpEngineOptions[])[new() { Device = "cpu" }, new() { GpuDeviceId = 1 }])
+        {
+            var engine = new TorchSharpEngine(options);
+            Assert.AreSame(engine, engine.ForProcess(1));
+        }
+        var open = new TorchSharpEngine(new() { ComputeType = TensorType.F32 });
+        var own = (TorchSharpEngine)open.ForProcess(1);
+        Assert.AreNotSame(open, own);
+        Assert.AreEqual(open.Options, own.Options);
+        if (!global::TorchSharp.torch.cuda.is_available()) Assert.AreEqual("cpu", own.Device);
+    }
+
     public static IEnumerable<object?[]> Obstacles =>
     [
         [true, 2, 1, "/app", new Version(12, 8), null, null],

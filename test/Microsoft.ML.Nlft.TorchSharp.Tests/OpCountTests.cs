@@ -26,7 +26,8 @@ public class OpCountTests
             var layer = OpCount.PerLayer(two[phase], 2, four[phase], 4);
             // The backward pass of the lowest layer is shorter: its input needs no gradient.
             var others = rest is null ? 0 : two[phase].Total - 2 * layer.Dispatches;
-            var what = $"{phase}, {type}: {layer.Dispatches} dispatches and {layer.Handles} handles a layer, {others} dispatches beside the layers";
+            var what = $"{phase}, {type}: {layer.Dispatches} dispatches and {layer.Handles} handles a layer"
+                + (rest is null ? "" : $", {others} dispatches beside the layers");
             Console.WriteLine(what);
             Assert.IsTrue(layer.Dispatches <= dispatches + conversions && layer.Handles <= handles && others <= (rest ?? 0) + conversions,
                 $"{what}; two layers: {OpCount.Difference(two[phase], four[phase])}; two layers and the rest: {OpCount.Difference(new(new Dictionary<string, long>(), 0), two[phase])}");
@@ -57,12 +58,37 @@ public class OpCountTests
         }
     }
 
+    /// <summary>A token of every sequence takes one launch of each operator.</summary>
+    [TestMethod]
+    public void Token_OfOneSequenceOrSixteen_TakesAsManyOperators()
+    {
+        RequireLinux();
+        var (two, four, many) = (Token(2, 1), Token(4, 1), Token(2, 16));
+        var layer = OpCount.PerLayer(two, 2, four, 4);
+        var what = $"{layer.Dispatches} dispatches and {layer.Handles} handles a layer, {two.Total - 2 * layer.Dispatches} dispatches beside the layers";
+        Console.WriteLine(what);
+        Assert.IsTrue(layer.Dispatches <= 180 && layer.Handles <= 48, $"{what}; two layers: {OpCount.Difference(two, four)}");
+        Assert.AreEqual((two.Total, two.Handles), (many.Total, many.Handles));
+    }
+
+    private static OpCount Token(int layers, int sequences)
+    {
+        using var folder = Llama(layers);
+        using var model = Load(folder, lora: new());
+        using var session = model.StartDecoding([.. Enumerable.Repeat<ReadOnlyMemory<int>>(Enumerable.Range(1, 20).ToArray(), sequences)], 8);
+        OpCount count = null!;
+        for (var token = 0; token < 3; token++) count = OpCount.Of(() => session.Append(Enumerable.Repeat(3, sequences).ToArray()));
+        return count;
+    }
+
+    private static ModelFolder Llama(int layers) => TinyModels.Create(1, TinyModels.Configuration with
+    {
+        ModelType = "llama", QueryKeyNorm = false, LayerCount = layers, SlidingWindows = new int[layers],
+    });
+
     private static Dictionary<string, OpCount> Phases(int layers, TensorType type, int sequences)
     {
-        using var folder = TinyModels.Create(1, TinyModels.Configuration with
-        {
-            ModelType = "llama", QueryKeyNorm = false, LayerCount = layers, SlidingWindows = new int[layers],
-        });
+        using var folder = Llama(layers);
         using var model = Load(folder, engine: Engine(type: type), lora: new());
         var random = new Random(3);
         TokenSequence[] batch = [.. Enumerable.Range(0, sequences).Select(s => new TokenSequence(

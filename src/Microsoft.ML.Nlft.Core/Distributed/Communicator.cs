@@ -75,6 +75,9 @@ public sealed class Communicator : IDisposable
     /// <summary>Gets the number of processes on this machine, this one included; they share its memory.</summary>
     public int SizeOnThisHost => Places.Count(place => place.Host == Places[Rank].Host);
 
+    /// <summary>Gets the number of this process among those on this machine, from 0.</summary>
+    public int RankOnThisHost => Places.Take(Rank).Count(place => place.Host == Places[Rank].Host);
+
     /// <summary>
     /// Gets this process's share of processors, 1 or more: its allowed processors divided by the processes that are allowed on the same ones.
     /// </summary>

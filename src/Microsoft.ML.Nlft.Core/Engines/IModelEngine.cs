@@ -38,6 +38,13 @@ public interface IModelEngine
     /// <param name="deviceId">The GPU's number, 0 or more.</param>
     /// <param name="fallbackToCpu">Whether to use the CPU if the GPU cannot be used.</param>
     IModelEngine OnGpu(int deviceId, bool fallbackToCpu) => this;
+
+    /// <summary>
+    /// Returns this engine for one of several processes on a machine, which share its GPUs. Default: the engine unchanged, which suits an engine that
+    /// uses no GPU or whose options name a device.
+    /// </summary>
+    /// <param name="rankOnHost">The process's number on the machine, from 0.</param>
+    IModelEngine ForProcess(int rankOnHost) => this;
 }
 
 /// <summary>Which weights a loaded model can train.</summary>

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// </summary>
 internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight? bias)
 {
-    private const int Budget = 1 << 25, LeastColumns = 1024; // logits at a time, 128 MiB in float32, and the fewest for each row
+    private const int LeastLogits = 1 << 23, LeastColumns = 1024; // at a time: 32 MiB in float32, and for each row
 
     // Fields: temporary scalars could be collected during the native call.
     private readonly Scalar _scale = scale, _cap = cap ?? 0, _inverseCap = 1 / cap ?? 0, _zero = 0, _one = 1, _two = 2, _inverseScale = 1 / scale;
@@ -51,13 +51,16 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
             .. best is { } top ? new[] { (top.Values - logSum).clamp_max_(_zero), top.Ids.to_type(float32) } : []], 1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The most logits that exist at a time for so many rows.</summary>
-    public static long MostLogits(long rows, long vocabulary) => Math.Min(rows * vocabulary, Math.Max(Budget, rows * LeastColumns));
+    /// <summary>The most logits that exist at a time for so many rows: a sixteenth of the output matrix's size, where that is more than a few.</summary>
+    public static long MostLogits(long rows, long vocabulary, long hiddenSize) =>
+        Math.Min(rows * vocabulary, Math.Max(rows * LeastColumns, Budget(vocabulary, hiddenSize)));
+
+    private static long Budget(long vocabulary, long hiddenSize) => Math.Max(LeastLogits, vocabulary * hiddenSize / 16);
 
     /// <summary>The chunks of the vocabulary for so many rows.</summary>
     private IEnumerable<(long First, long Count)> Chunks(long rows)
     {
-        var size = Math.Max(LeastColumns, Budget / Math.Max(1, rows) / LeastColumns * LeastColumns);
+        var size = Math.Max(LeastColumns, Budget(Weight.Rows, Weight.Columns) / Math.Max(1, rows) / LeastColumns * LeastColumns);
         for (var first = 0L; first < Weight.Rows; first += size) yield return (first, Math.Min(size, Weight.Rows - first));
     }
 

@@ -23,11 +23,11 @@ internal static class DeviceChoice
 
     /// <summary>Loads the native library and selects the device.</summary>
     /// <exception cref="NlftException">The native library does not load, or the device cannot be used.</exception>
-    public static Device Make(TorchSharpEngineOptions options)
+    public static Device Make(TorchSharpEngineOptions options, int rankOnHost = 0)
     {
         LibTorch.Load();
         if (options.Threads > 0) set_num_threads(options.Threads);
-        var wanted = options.Device is { } name ? Parse(name)! : new DeviceName(IsCuda: true, options.GpuDeviceId ?? 0);
+        var wanted = options.Device is { } name ? Parse(name)! : new DeviceName(IsCuda: true, options.GpuDeviceId ?? GpuOf(rankOnHost));
         if (!wanted.IsCuda) return new Device(DeviceType.CPU);
         var obstacle = CudaObstacle(wanted.Index);
         if (obstacle is null) return InitializeDevice(new Device(DeviceType.CUDA, wanted.Index));
@@ -36,16 +36,23 @@ internal static class DeviceChoice
             + (options.Device is null ? " Or allow FallbackToCpu." : " Or set Device to \"cpu\"."));
     }
 
-    private static (string Found, string Expected, string Remedy)? CudaObstacle(int index)
+    /// <summary>Returns the number of the GPU of a process: the processes take them in turn.</summary>
+    internal static int GpuOf(int rankOnHost, int? devices = null) => (devices ?? Devices()) is var count && count > 0 ? rankOnHost % count : 0;
+
+    private static int Devices()
     {
-        var works = false;
         try
         {
-            works = cuda.is_available();
+            return cuda.is_available() ? cuda.device_count() : 0;
         }
-        catch (Exception exception) when (exception is TypeInitializationException or NotSupportedException or DllNotFoundException) { }
-        return Obstacle(works, works ? cuda.device_count() : 0, index, LibTorch.FolderOf(LibTorch.CudaFile), CudaDriver.SupportedVersion());
+        catch (Exception exception) when (exception is TypeInitializationException or NotSupportedException or DllNotFoundException)
+        {
+            return 0;
+        }
     }
+
+    private static (string Found, string Expected, string Remedy)? CudaObstacle(int index) => Devices() is var devices
+        ? Obstacle(devices > 0, devices, index, LibTorch.FolderOf(LibTorch.CudaFile), CudaDriver.SupportedVersion()) : null;
 
     /// <summary>
     /// Returns why a GPU cannot be used, or null if it can. Checks the index of the device, the CUDA build of libtorch and the driver, in that order.

@@ -11,6 +11,7 @@ public sealed class SingleCommunicatorTests
     {
         var single = Communicator.Single;
         Assert.AreEqual((0, 1, true, true, 1), (single.Rank, single.Size, single.IsFirst, single.IsSpeaker, single.SizeOnThisHost));
+        Assert.AreEqual(0, single.RankOnThisHost);
         Assert.AreEqual(Environment.ProcessorCount, single.Processors);
         Assert.IsTrue(single.Places[0].IsAlive());
         Assert.IsFalse((single.Places[0] with { StartTime = "yesterday" }).IsAlive());
