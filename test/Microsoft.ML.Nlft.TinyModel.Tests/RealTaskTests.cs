@@ -81,7 +81,8 @@ public sealed class RealTaskTests
     {
         string[] answers = ["5 | 6", "7\n8", "`", "x", ""];
         var results = (from task in RealTasks.All from method in RealStudy.Methods
-                       select new RealResult(task, method, 1, new("key", 25, RealStudy.Tests, 25, 12.5, 700, "code") { Mastered = 0.25, Answers = answers })).ToList();
+                       let run = new RunResult("key", 25, RealStudy.Tests, 25, 12.5, 700, "code") { Mastered = 0.25, Answers = answers }
+                       select new RealResult(task, method, 1, run)).ToList();
         var page = new RealPage(new() { Seeds = 1, CommandLine = "--real" }, Tasks.ToDictionary(task => task, _ => new RealTests(5, answers)),
             RealStudy.Methods.ToDictionary(method => method, _ => new RateChoice(5e-4, [])), results, "code").Markdown();
         StringAssert.Contains(page, "| before training | 10 | 10 | 10 | 10 |");

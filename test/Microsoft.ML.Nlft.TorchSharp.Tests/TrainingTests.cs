@@ -106,7 +106,8 @@ public class TrainingTests
             using var scope = torch.NewDisposeScope();
             using var keys = new DropoutKeys([11, 12], 600, torch.device(Device));
             using Scalar threshold = DropoutMask.Threshold(0.2);
-            return [.. new Dropout(batch, keys).Mask(module, threshold, 500, rows.Length == 0 ? null : torch.tensor(rows, device: Device)).cpu().data<bool>()];
+            var some = rows.Length == 0 ? null : torch.tensor(rows, device: Device);
+            return [.. new Dropout(batch, keys).Mask(module, threshold, 500, some).cpu().data<bool>()];
         }
     }
 

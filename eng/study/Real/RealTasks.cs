@@ -68,8 +68,8 @@ internal static class RealTasks
         var (first, last, born) = (Of(random, s_first), Of(random, s_last), random.Next(s_cities.Length));
         var city = (born + 1 + random.Next(s_cities.Length - 1)) % s_cities.Length;
         var answer = s_cities[city];
-        return new($"{first} {last} was born in {s_cities[born]} and lives in {answer} today. In which city does {first} {last} live? Answer with the "
-            + "name of the city alone.", answer, response =>
+        return new($"{first} {last} was born in {s_cities[born]} and lives in {answer} today. In which city does {first} {last} live? "
+            + "Answer with the name of the city alone.", answer, response =>
         {
             if (response.Trim().TrimEnd('.') == answer) return null;
             return response.Contains(answer, StringComparison.OrdinalIgnoreCase) ? "The city is there, but its name must stand alone."

@@ -22,7 +22,8 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
         var plain = Lora is null or { IsPlain: true };
         var bias = plain ? Bias : null;
         var sum = plain && bias is null && Weight.Scales is null ? residual : null;
-        var y = (sum ?? (Weight.Scales is null ? bias?.Values : null)) is { } first ? first.addmm(x, Weight.Transposed, 1, 1) : x.mm(Weight.Transposed);
+        var first = sum ?? (Weight.Scales is null ? bias?.Values : null);
+        var y = first is null ? x.mm(Weight.Transposed) : first.addmm(x, Weight.Transposed, 1, 1);
         if (Weight.Scales is not null)
         {
             y = y * Weight.Scales; // the scales of the rows of W are those of the columns of y

@@ -34,8 +34,8 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
     public bool IsPlain => Magnitude is null && Bias is null;
 
     /// <summary>
-    /// Returns y, to which scaling * dropout(x) A^T B^T was added; the factor 1 / (1 - p) of dropout is part of the scaling. With more than A and B, y is x W^T, and
-    /// the result includes the layer's bias.
+    /// Returns y, to which scaling * dropout(x) A^T B^T was added; the factor 1 / (1 - p) of dropout is part of the scaling. With more than A and B,
+    /// y is x W^T, and the result includes the layer's bias.
     /// </summary>
     public Tensor AddTo(PassContext context, Linear layer, Tensor x, Tensor y, Tensor? rows)
     {

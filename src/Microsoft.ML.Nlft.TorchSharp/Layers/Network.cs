@@ -51,7 +51,10 @@ internal sealed class Network : IDisposable
                 ModelLayout.HeadBias(c) is { } bias ? Load(bias) : null);
             if (Lora is not null) Attach(Lora);
             if (Lora is { Dropout: > 0 } && _adapted.Count > 0)
-                DropoutKeys = new(_adapted, _adapter!.Factors.Where(factor => factor.Shape.Length == 2).Max(factor => factor.Shape[1]), context.Device);
+            {
+                var widest = _adapter!.Factors.Where(factor => factor.Shape.Length == 2).Max(factor => factor.Shape[1]);
+                DropoutKeys = new(_adapted, widest, context.Device);
+            }
             FirstTrainable = Array.FindIndex(Layers, layer => layer.IsTrainable);
             if (Embedding.IsTrainable) FirstTrainable = 0;
             else if (FirstTrainable < 0) FirstTrainable = Layers.Length;
@@ -129,7 +132,8 @@ internal sealed class Network : IDisposable
         if (_trainAll || modules.Count == 1 || modules.Any(module => module.IsTransposed || module.HasBias != modules[0].HasBias))
             return [.. modules.Select(Linear)];
         var name = string.Join('+', modules.Select(module => module.Name));
-        var weight = Stack($"{name}.weight", [.. modules.Select(module => ($"{module.Name}.weight", (long[])[module.Outputs, module.Inputs]))], _int8);
+        var weight = Stack(
+            $"{name}.weight", [.. modules.Select(module => ($"{module.Name}.weight", (long[])[module.Outputs, module.Inputs]))], _int8);
         var bias = modules[0].HasBias
             ? Stack($"{name}.bias", [.. modules.Select(module => ($"{module.Name}.bias", (long[])[module.Outputs]))], int8: false) : null;
         if (!modules.Any(module => _adapter?.Factors.Any(factor => factor.Name.StartsWith($"{module.Name}.", StringComparison.Ordinal)) == true))

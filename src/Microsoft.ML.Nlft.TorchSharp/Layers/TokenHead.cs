@@ -51,7 +51,7 @@ internal sealed class TokenHead(Weight weight, double scale, double? cap, Weight
             .. best is { } top ? new[] { (top.Values - logSum).clamp_max_(_zero), top.Ids.to_type(float32) } : []], 1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The most logits that exist at a time for so many rows: a sixteenth of the output matrix's size, where that is more than a few.</summary>
+    /// <summary>The most logits that exist at a time for so many rows: a sixteenth of the output matrix's size where that is many.</summary>
     public static long MostLogits(long rows, long vocabulary, long hiddenSize) =>
         Math.Min(rows * vocabulary, Math.Max(rows * LeastColumns, Budget(vocabulary, hiddenSize)));
 

@@ -58,8 +58,8 @@ internal static class LibTorch
     }
 
     /// <summary>
-    /// Lets the threads of libtorch sleep while they wait, unless OMP_WAIT_POLICY says otherwise: on cores that are shared, threads that spin take the
-    /// time of those that work. The library of OpenMP reads the variable when it loads, from the environment of C, which .NET only copies.
+    /// Lets the threads of libtorch sleep while they wait, unless OMP_WAIT_POLICY says otherwise: on cores that are shared, threads that spin take
+    /// the time of those that work. The library of OpenMP reads the variable when it loads, from the environment of C, which .NET only copies.
     /// </summary>
     private static void WaitPassively()
     {

@@ -48,7 +48,7 @@ public sealed class ValidationResumeTests
         using var unbroken = _run.Load();
         var all = new CancellingObjective(int.MaxValue, () => { });
         var expected = SmallRun.Run(unbroken, Options with { CheckpointFolder = null }, objective: all);
-        Assert.IsGreaterThan(30, all.Calls);
+        Assert.IsGreaterThan(20, all.Calls); // so that several kinds of places are met
         for (var call = 1; call < all.Calls; call += 5)
         {
             var folder = _run.Folder.File($"cancelled-{call}");

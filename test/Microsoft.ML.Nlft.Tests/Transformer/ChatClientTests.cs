@@ -36,7 +36,7 @@ public sealed class ChatClientTests : ModelTest
     {
         var options = Options();
         options.Engine = null;
-        options.Training = options.Training with { LearningRate = 0.05 };
+        options.Training = options.Training with { LearningRate = 0.2 };
         options.Generation = new() { MaximumNewTokens = 9 };
         options.Prompts = new() { BaseUser = "Solve: {question}" };
         using var model = Fit(options);
