@@ -34,7 +34,7 @@ public sealed class TorchSharpMemoryEstimate
         "weights      b each; with Int8Weights 1 byte each in the decoder layers' matrices and b per row of them",
         "cache        2b x L x K x T  (keys and values)",
         "adapter      16 bytes x trained parameters  (float32), in bfloat16 20: a copy of them and of their gradients",
-        "activations  b x T x (L x H + (S + 1) x (H + 4Q + 3I + D)) + (8 + b, in float32 8) bytes x Z",
+        "activations  b x T x (L x H + (S + 1) x (H + 2Q + 2K + 3I + D)) + (8 + b, in float32 8) bytes x Z",
         "             Z = min(T x V, max(2^23, V x H / 16, 1024 x T)) logits at a time",
         "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more",
         "             with norms before and after also 2H; soft caps on attention keep the scores too, which are not counted",
@@ -68,15 +68,16 @@ public sealed class TorchSharpMemoryEstimate
     /// <param name="recompute">Whether the backward pass recomputes activations.</param>
     public long Activations(LoraConfiguration? lora, bool recompute)
     {
-        long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize, inner = _model.FeedForwardWidth;
+        long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize;
+        long keys = (long)_model.KeyValueHeadCount * _model.HeadSize, inner = _model.FeedForwardWidth;
         int layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1; // one set is in use
         // What experts put out, what they are given where their weights are trained, and the router's probabilities.
         var experts = _model.Experts is { } mixture ? _size * (lora is null ? 2 : 1) * mixture.PerToken * hidden + 12 * mixture.Count : 0;
         var outputs = _model.Norms == NormPlacement.Both ? 2 * hidden : 0; // inputs of the norms after attention and feed-forward
-        var norms = _model.QueryKeyNorm ? queries + (long)_model.KeyValueHeadCount * _model.HeadSize : 0;
+        var norms = _model.QueryKeyNorm ? queries + keys : 0;
         var activated = (_model.FeedForwardLayout == FeedForwardLayout.UpOnly ? 1 : 3) * inner; // what the activation and the product with up need
         var normed = (_model.NormKind == NormKind.Layer ? 2 : 4) * hidden; // LayerNorm computes what its weights' gradient needs once more
-        var set = _size * (hidden + 4 * queries + activated + norms + outputs) + experts // per token
+        var set = _size * (hidden + 2 * (queries + keys) + activated + norms + outputs) + experts // per token
             + (lora is null ? _size * (normed + outputs + queries + inner + norms) : AdaptedInputs(lora));
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
         var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;

@@ -121,6 +121,9 @@ public sealed class MemoryEstimateTests
         var (all, one) = (Activations(recompute: false), Activations(recompute: true));
         var logits = (type == TensorType.F32 ? 8 : 10) * tokens * Wide.VocabularySize;
         var expected = (recompute ? one : all) - (all - one) / (Wide.LayerCount - 1) - logits;
+        // In bfloat16, rms_norm keeps its inputs in float32 on a CPU; the kernel of a GPU does not.
+        if (type == TensorType.BF16 && kind == "qwen3")
+            expected += 4 * tokens * Wide.LayerCount * (2 * Wide.HiddenSize + (Wide.HeadCount + Wide.KeyValueHeadCount) * Wide.HeadSize);
         Assert.AreEqual(expected, kept, 0.1 * expected + 6e6, $"{kept} bytes kept, {expected} expected");
 
         long Activations(bool recompute) =>
