@@ -85,8 +85,8 @@ public sealed class RealTaskTests
                        select new RealResult(task, method, 1, run)).ToList();
         var page = new RealPage(new() { Seeds = 1, CommandLine = "--real" }, Tasks.ToDictionary(task => task, _ => new RealTests(5, answers)),
             RealStudy.Methods.ToDictionary(method => method, _ => new RateChoice(5e-4, [])), results, "code").Markdown();
-        StringAssert.Contains(page, "| before training | 10 | 10 | 10 | 10 |");
-        StringAssert.Contains(page, "| NLFT | 50 [50 to 50] | 50 [50 to 50] | 50 [50 to 50] | 50 [50 to 50] |");
+        StringAssert.Contains(page, "| before training | 10 | 10 | 10 | 10 |  |");
+        StringAssert.Contains(page, "| NLFT | 50 (50 to 50) | 50 (50 to 50) | 50 (50 to 50) | 50 [50 to 50] | 0.0 [0.0 to 0.0] |");
         StringAssert.Contains(page, "| NLFT | 7 | 25.0 | 12.5 | 700 MiB |");
         StringAssert.Contains(page, "| NLFT | `5 \\| 6` | This is not JSON. |");
         Assert.HasCount(8, RealStudy.Methods.Select(method => method.Name).Distinct().Where(name => page.Contains($"| {name} | 25, 25 |")));

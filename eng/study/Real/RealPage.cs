@@ -18,11 +18,11 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
             + $"{string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
         Line($"- {RealStudy.Rows} rows: responses of the model at temperature 0.7, judged by rule, with the worked solution as the answer.");
         Line($"- {RealStudy.Steps} steps in batches of {StudyRun.BatchSize}. Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}. "
-            + $"Greedy answers to {RealStudy.Tests} other questions of a task. ReFT takes more");
-        Line("  steps, and a right response earns 1, any other 0.");
+            + $"Greedy answers to {RealStudy.Tests} other questions of a task. ReFT is left");
+        Line("  out: a run of it takes several times as long.");
         Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} for each method on a task "
             + $"outside the tables ({RealTasks.Development.What}).");
-        Line("- Intervals: 95 %, Student's t over tasks and seeds.");
+        Line("- Intervals: 95 %, Student's t over tasks and seeds. For one kind of task: the mean, the least and the most.");
         Line("");
         Line("| method | what it does | learning rate |");
         Line("|---|---|---|");
@@ -30,13 +30,15 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
         Line("");
         Line("## Right answers by what the model lacks");
         Line("");
-        Header("method", Enum.GetValues<Lack>().Select(lack => Invariant($"{lack}").ToLowerInvariant()).Append("all"));
-        Row("before training", Enum.GetValues<Lack>().Select(lack => Share(before.Where(pair => pair.Key.Lack == lack))).Append(Share(before)));
+        Header("method", [.. Enum.GetValues<Lack>().Select(lack => Invariant($"{lack}").ToLowerInvariant()), "all", $"all, above {First.Name}"]);
+        Row("before training", [.. Enum.GetValues<Lack>().Select(lack => Share(before.Where(pair => pair.Key.Lack == lack))), Share(before), ""]);
         foreach (var method in RealStudy.Methods)
         {
-            Row(method.Name, Enum.GetValues<Lack>().Select(lack => Accuracies(Of(method).Where(run => run.Task.Lack == lack)))
-                .Append(Accuracies(Of(method))));
+            Row(method.Name, [.. Enum.GetValues<Lack>().Select(lack => Spread(Of(method).Where(run => run.Task.Lack == lack))),
+                Interval([.. Of(method).Select(Percent)], "0"), method == First ? "" : Interval([.. Differences(method)], signed: true)]);
         }
+        Line("");
+        Line($"The last column compares a run with that of {First.Name} on the same task with the same seed.");
         Line("");
         Line("## Right answers by task");
         Line("");
@@ -45,7 +47,7 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
         Row("before training", RealTasks.All.Select(task => Invariant($"{100.0 * before[task].Right / RealStudy.Tests:0}")));
         foreach (var method in RealStudy.Methods)
         {
-            Row(method.Name, RealTasks.All.Select(task => Of(method).Where(run => run.Task == task).Select(run => 100 * run.Result!.Accuracy).ToList()
+            Row(method.Name, RealTasks.All.Select(task => Of(method).Where(run => run.Task == task).Select(Percent).ToList()
                 is { Count: > 0 } all ? Invariant($"{all.Average():0}") : "-"));
         }
         Line("");
@@ -104,5 +106,18 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
     private static string Share(IEnumerable<KeyValuePair<RealTask, RealTests>> tests) =>
         Invariant($"{100 * tests.Where(pair => pair.Key != RealTasks.Development).Average(pair => (double)pair.Value.Right / RealStudy.Tests):0}");
 
-    private static string Accuracies(IEnumerable<RealResult> runs) => Interval([.. runs.Select(run => 100 * run.Result!.Accuracy)], "0");
+    /// <summary>The mean, and the least and the most of several.</summary>
+    private static string Spread(IEnumerable<RealResult> runs) => runs.Select(Percent).ToList() switch
+    {
+        [] => "-",
+        [var one] => Invariant($"{one:0}"),
+        var several => Invariant($"{several.Average():0} ({several.Min():0} to {several.Max():0})"),
+    };
+
+    private static double Percent(RealResult run) => 100 * run.Result!.Accuracy;
+
+    private IEnumerable<double> Differences(InformedMethod method) => from run in Of(method)
+        join other in Of(First) on (run.Task, run.Seed) equals (other.Task, other.Seed) select Percent(run) - Percent(other);
+
+    private static InformedMethod First => RealStudy.Methods[0];
 }

@@ -24,11 +24,13 @@ internal sealed class FeedForward(IReadOnlyList<Linear> gateUp, Linear down, Mod
         var activated = configuration.FeedForwardLayout switch
         {
             FeedForwardLayout.UpOnly => Activate(f, first),
-            FeedForwardLayout.Fused => first.split([width, width], -1) is [var gate, var up] ? Activate(f, gate) * up : first,
-            _ => Activate(f, first) * gateUp[1].Forward(context, x, rows),
+            FeedForwardLayout.Fused => Gate(f, first.split([width, width], -1)),
+            _ => Gate(f, [first, gateUp[1].Forward(context, x, rows)]),
         };
         return down.Forward(context, activated, rows, residual).MoveToOuterDisposeScope();
     }
+
+    private static Tensor Gate(Activation f, Tensor[] gateUp) => Activate(f, gateUp[0]) * gateUp[1];
 
     /// <summary>Computes f(x).</summary>
     public static Tensor Activate(Activation f, Tensor x) => f switch

@@ -51,8 +51,11 @@ internal static class DeviceChoice
         }
     }
 
-    private static (string Found, string Expected, string Remedy)? CudaObstacle(int index) => Devices() is var devices
-        ? Obstacle(devices > 0, devices, index, LibTorch.FolderOf(LibTorch.CudaFile), CudaDriver.SupportedVersion()) : null;
+    private static (string Found, string Expected, string Remedy)? CudaObstacle(int index)
+    {
+        var devices = Devices();
+        return Obstacle(devices > 0, devices, index, LibTorch.FolderOf(LibTorch.CudaFile), CudaDriver.SupportedVersion());
+    }
 
     /// <summary>
     /// Returns why a GPU cannot be used, or null if it can. Checks the index of the device, the CUDA build of libtorch and the driver, in that order.
