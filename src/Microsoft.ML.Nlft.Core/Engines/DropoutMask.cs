@@ -10,14 +10,13 @@ namespace Microsoft.ML.Nlft.Engines;
 /// </summary>
 public static class DropoutMask
 {
-    /// <summary>The step of the hash's input from one feature to the next: 2^32 divided by the golden ratio.</summary>
-    public const uint FeatureStep = 0x9E3779B9;
-
     /// <summary>The first factor of <see cref="Mix"/>.</summary>
     public const uint FirstFactor = 0x7FEB352D;
 
     /// <summary>The second factor of <see cref="Mix"/>.</summary>
     public const uint SecondFactor = 0x846CA68B;
+
+    private const uint FeatureStep = 0x9E3779B9; // 2^32 divided by the golden ratio
 
     /// <summary>Gives the key of a module.</summary>
     /// <param name="module">The module's path, for example <c>model.layers.0.mlp.gate_proj</c>.</param>

@@ -17,7 +17,6 @@ internal sealed class Network : IDisposable
     private readonly LoraAdapter? _adapter;
     private readonly HashSet<string> _names; // of the parameters
     private readonly bool _trainAll, _int8;
-    private FusedOperators? _operators;
 
     public Network(ModelLoadOptions options, DeviceContext context, bool int8, CancellationToken cancellationToken)
     {
@@ -35,6 +34,7 @@ internal sealed class Network : IDisposable
         _names = layout.Select(tensor => tensor.Item1).ToHashSet();
         Parameters = new ParameterStore(layout, trainable: options.Trainable != TrainableWeights.None, context.Device,
             copyType: _trainAll ? float32 : context.ComputeType);
+        Operators = new FusedOperators(c.NormEpsilon);
         try
         {
             foreach (var factor in _adapter?.Trained ?? []) Parameters.Fill(factor.Name, factor.Values);
@@ -78,7 +78,7 @@ internal sealed class Network : IDisposable
     public DropoutKeys? DropoutKeys { get; private set; }
 
     /// <summary>The operators that the layers share.</summary>
-    public FusedOperators Operators => _operators ??= new FusedOperators(_folder.Configuration.NormEpsilon);
+    public FusedOperators Operators { get; }
 
     /// <summary>The tensors that an optimizer updates: all weights, or those of the adapter.</summary>
     public ParameterStore Parameters { get; }
@@ -94,7 +94,7 @@ internal sealed class Network : IDisposable
         Head?.Lora?.Dispose();
         _weights.ForEach(weight => weight.Dispose());
         Parameters.Dispose();
-        _operators?.Dispose();
+        Operators.Dispose();
         DropoutKeys?.Dispose();
     }
 

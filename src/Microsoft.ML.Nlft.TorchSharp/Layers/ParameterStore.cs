@@ -36,22 +36,11 @@ internal sealed class ParameterStore : IDisposable
         foreach (var (name, shape) in layout)
         {
             var (values, gradient) = Leaf(_values, trainable ? Gradients : null, offset, shape);
-            var copy = _copy is null ? (values, null) : Leaf(_copy, _copyGradients, offset, shape);
-            _parameters.Add(new Parameter(name, shape, offset, values, gradient, copy.Item1, copy.Item2));
+            var (copy, copyGradient) = _copy is null ? (values, null) : Leaf(_copy, _copyGradients, offset, shape);
+            _parameters.Add(new Parameter(name, shape, offset, values, gradient, copy, copyGradient));
             _byName.Add(name, _parameters[^1]);
             offset += Length(shape);
         }
-    }
-
-    /// <summary>A part of the values that is a leaf of graphs; backward passes add to its part of the gradients in place.</summary>
-    private static (Tensor Values, Tensor? Gradient) Leaf(Tensor values, Tensor? gradients, long offset, int[] shape)
-    {
-        var part = View(values, offset, shape);
-        if (gradients is null) return (part, null);
-        part.requires_grad = true;
-        var gradient = View(gradients, offset, shape);
-        part.grad = gradient;
-        return (part, gradient);
     }
 
     /// <summary>Brings the copy up to date, before a pass.</summary>
@@ -174,6 +163,17 @@ internal sealed class ParameterStore : IDisposable
             using var host = part.cpu();
             yield return new NamedTensor(p.Name + suffix, p.Shape, host.data<float>().ToArray());
         }
+    }
+
+    /// <summary>A part of the values that is a leaf of graphs; backward passes add to its part of the gradients in place.</summary>
+    private static (Tensor Values, Tensor? Gradient) Leaf(Tensor values, Tensor? gradients, long offset, int[] shape)
+    {
+        var part = View(values, offset, shape);
+        if (gradients is null) return (part, null);
+        part.requires_grad = true;
+        var gradient = View(gradients, offset, shape);
+        part.grad = gradient;
+        return (part, gradient);
     }
 
     private static Tensor View(Tensor flat, long offset, int[] shape)

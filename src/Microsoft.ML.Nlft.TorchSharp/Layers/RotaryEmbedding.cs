@@ -10,7 +10,6 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 /// </summary>
 internal sealed class RotaryEmbedding(ModelConfiguration configuration, RopeConfiguration rope, DeviceContext context) : IDisposable
 {
-    private static readonly Scalar s_one = 1; // a temporary one could be collected during the native call
     private readonly RotaryTable _table = new(configuration, rope);
     private RotaryRows? _shared;
     private Tensor? _cosine, _sine; // [positions, 1, d]
@@ -35,7 +34,7 @@ internal sealed class RotaryEmbedding(ModelConfiguration configuration, RopeConf
     {
         var (width, size) = (rotation.Cosine.shape[^1], x.shape[^1]);
         var turned = width == size ? x : x.narrow(-1, 0, width);
-        var y = turned.mul(rotation.Cosine).addcmul_(turned.roll([width / 2], [-1]), rotation.Sine, s_one);
+        var y = turned.mul(rotation.Cosine).AddProduct(turned.roll([width / 2], [-1]), rotation.Sine);
         return width == size ? y : cat([y, x.narrow(-1, width, size - width)], -1);
     }
 

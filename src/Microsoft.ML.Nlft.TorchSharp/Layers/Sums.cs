@@ -16,4 +16,7 @@ internal static class Sums
 
     /// <summary>Adds y to x.</summary>
     public static void Add(this Tensor x, Tensor y) => x.add_(y, alpha: s_one);
+
+    /// <summary>Returns x, to which y z was added element by element.</summary>
+    public static Tensor AddProduct(this Tensor x, Tensor y, Tensor z) => x.addcmul_(y, z, s_one);
 }
