@@ -66,17 +66,20 @@ internal static class Program
             }
         }
         if (options.Changes > 0) wrong += Changes.Run(place, options.Changes, options.Seed);
-        if (options.Calls > 0) wrong += Shimmed(place, "calls", options.Calls, options.Seed);
-        if (options.Power > 0) wrong += Shimmed(place, "power", options.Power, options.Seed);
+        if (options.Calls > 0) wrong += Shimmed(place, "calls", options.Calls, options);
+        if (options.Power > 0) wrong += Shimmed(place, "power", options.Power, options);
         if (options.Steps > 0) wrong += FlatMemory.Run(place, options.Steps);
         return wrong == 0 ? 0 : 1;
     }
 
     /// <summary>Runs a part in a process with the library of faults; returns 0 when it passed or was left out.</summary>
-    private static int Shimmed(Place place, string part, int count, int seed)
+    private static int Shimmed(Place place, string part, int count, TortureOptions options)
     {
         if (FaultLibrary.Missing is not { } missing)
-            return FaultLibrary.Run(place.Work, part, Directory.GetCurrentDirectory(), place.PathOf(part), $"{count}", $"{seed}");
+        {
+            return FaultLibrary.Run(
+                place.Work, [part, Directory.GetCurrentDirectory(), place.PathOf(part), $"{count}", $"{options.Seed}", .. options.Jobs]);
+        }
         Console.WriteLine($"{(part == "calls" ? "Failing calls" : "Losses of power")} were left out: {missing}");
         return 0;
     }

@@ -54,16 +54,18 @@ internal sealed class ReliabilityCommand : RootCommand
         var calls = Number("--calls", "Calls of a kind that fail in a job, at most; 0 leaves them out.", 20);
         var power = Number("--power", "Losses of power during a job, beside two after each of its calls; 0 leaves them out.", 20);
         var steps = Number("--steps", "Training steps with flat memory; 0 leaves them out.", 2000);
+        var jobs = new Option<string[]>("--job") { Description = "A job whose calls fail and during which the power is cut. Default: all of them." };
+        jobs.AcceptOnlyFromAmong([.. ToolJob.All.Select(job => job.Name)]);
         var minutes = Number("--minutes", "Time limit of the kills.", 15);
         var seed = Number("--seed", "Seed of the interruptions.", 1);
         var command = new Verb("torture",
             "Kills jobs and resumes them, fills disks, changes weight files, fails calls, cuts the power and watches memory. "
             + "Without a number for a part all of them run, else those with a number.")
         {
-            kills, disks, changes, calls, power, steps, minutes, seed,
+            kills, disks, changes, calls, power, jobs, steps, minutes, seed,
         };
         command.SetAction(parsed => Program.Torture(new TortureOptions(Count(parsed, kills), Count(parsed, disks), Count(parsed, changes),
-            Count(parsed, calls), Count(parsed, power), Count(parsed, steps),
+            Count(parsed, calls), Count(parsed, power), parsed.GetValue(jobs) ?? [], Count(parsed, steps),
             TimeSpan.FromMinutes(parsed.GetValue(minutes)), parsed.GetValue(seed))));
         return command;
 

@@ -97,8 +97,9 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
 
     private async Task CompareRealAsync(CancellationToken cancellationToken)
     {
-        var model = Path.GetFullPath(options.Model ?? Path.Combine(Environment.GetEnvironmentVariable("NLFT_FIXTURES")
-            ?? Path.Combine(root, "..", "shared"), "models", "smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf"));
+        var shared = Environment.GetEnvironmentVariable("NLFT_FIXTURES") ?? Path.Combine(root, "..", "shared");
+        var model = Path.GetFullPath(options.Model
+            ?? Path.Combine(shared, "models", "smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf"));
         if (!Path.Exists(model))
         {
             log.WriteLine($"Skipped: there is no {model}; name a model with --model.");
@@ -106,7 +107,8 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         }
         var folder = Path.Combine(root, "eng", "study", "results"); // kept with the page: they take hours
         Directory.CreateDirectory(folder);
-        await new Real.RealStudy(model, folder, options, Code, log).RunAsync(Page("study-real.md"), cancellationToken);
+        await new Real.RealStudy(model, Path.Combine(shared, "fixtures", "gsm8k"), folder, options, Code, log)
+            .RunAsync(Page("study-real.md"), cancellationToken);
     }
 
     private string Page(string name) => options.Output is { } given ? Path.GetFullPath(given) : Path.Combine(root, "docs", name);

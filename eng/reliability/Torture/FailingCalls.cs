@@ -26,10 +26,11 @@ internal static class FailingCalls
     {
         var random = new Random(seed);
         var failed = s_faults.ToDictionary(fault => fault.Kind, _ => 0);
-        var (reported, harmless, wrong, names) = (0, 0, 0, new HashSet<string>());
+        var (names, reported, harmless, wrong) = (0, 0, 0, 0);
         foreach (var check in JobCheck.Of(scene, jobs))
         {
-            names.Add(check.Name);
+            names++;
+            var (failedBefore, wrongBefore) = (failed.Values.Sum(), wrong);
             check.Prepare();
             FaultLibrary.Begin(scene.Folder);
             check.Run();
@@ -56,9 +57,11 @@ internal static class FailingCalls
                         $"    {check.Name}: {kind} {call} of {count}, {path}, error {error}: {broken}; exit code {exitCode}: {said}");
                 }
             }
+            Console.WriteLine(
+                $"{check.Name}: {counts.Sum()} calls, {failed.Values.Sum() - failedBefore} failures, {wrong - wrongBefore} of which broke a rule");
         }
         Console.WriteLine(
-            $"{failed.Values.Sum()} calls of {names.Count} jobs failed ({string.Join(", ", failed.Select(pair => $"{pair.Key} {pair.Value}"))}): "
+            $"{failed.Values.Sum()} calls of {names} jobs failed ({string.Join(", ", failed.Select(pair => $"{pair.Key} {pair.Value}"))}): "
             + $"{harmless} jobs ended with the new files, {reported} said which file it was; {wrong} left files that are neither the old nor the new "
             + "ones, or others");
         return wrong;

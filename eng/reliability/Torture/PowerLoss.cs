@@ -24,6 +24,7 @@ internal static class PowerLoss
         foreach (var check in JobCheck.Of(scene, jobs))
         {
             names++;
+            var (disksBefore, wrongBefore) = (disks, wrong);
             check.Prepare();
             var disk = new RecordedDisk(scene.Folder, scene.Outputs().ToDictionary(file => $"{Out}{file.Key}", file => file.Value));
             var events = Record(scene, check);
@@ -53,6 +54,7 @@ internal static class PowerLoss
                         + $"{(last.Kind is 'W' or 'T' ? last.Inode : last.Path)}), {lost}: {broken}");
                 }
             }
+            Console.WriteLine($"{check.Name}: {events.Count} events, {disks - disksBefore} disks, {wrong - wrongBefore} of which broke a rule");
         }
         Console.WriteLine(
             $"{losses} losses of power during {names} jobs left {disks} different disks: {disks - wrong} with the old files or the new ones, whole, "

@@ -1,8 +1,11 @@
+using System.Globalization;
+
 namespace Microsoft.ML.Nlft.Study.Real;
 
 /// <summary>Writes the comparison with a real model as a Markdown page.</summary>
 internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTask, RealTests> before,
-    IReadOnlyDictionary<InformedMethod, RateChoice> rates, IReadOnlyList<RealResult> results, string code) : MarkdownPage
+    IReadOnlyDictionary<InformedMethod, RateChoice> rates, IReadOnlyList<RealResult> results,
+    IReadOnlyList<(string After, RunResult Result)> record, string code) : MarkdownPage
 {
     public string Markdown()
     {
@@ -18,8 +21,7 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
             + $"{string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
         Line($"- {RealStudy.Rows} rows: responses of the model at temperature 0.7, judged by rule, with the worked solution as the answer.");
         Line($"- {RealStudy.Steps} steps in batches of {StudyRun.BatchSize}. Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}. "
-            + $"Greedy answers to {RealStudy.Tests} other questions of a task. ReFT is left");
-        Line("  out: a run of it takes several times as long.");
+            + $"Greedy answers to {RealStudy.Tests} other questions of a task.");
         Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} for each method on a task "
             + $"outside the tables ({RealTasks.Development.What}).");
         Line("- Intervals: 95 %, Student's t over tasks and seeds. For one kind of task: the mean, the least and the most.");
@@ -66,10 +68,26 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
         }
         Line("");
         Answers();
+        Record();
         Line("## Time and memory of training");
         Line("");
         Costs(RealStudy.Methods.Select(method => (method.Name, Of(method).Select(run => run.Result!).ToList())), "processor seconds");
         return Text.ToString();
+    }
+
+    private void Record()
+    {
+        if (record.Count == 0) return;
+        var tests = record[0].Result.Total;
+        Line("## GSM8K, for the record");
+        Line("");
+        Line($"All {tests.ToString("N0", CultureInfo.InvariantCulture)} test questions, greedy answers of at most {Gsm8kRecord.MaximumNewTokens} tokens, "
+            + $"judged by the last number; {Gsm8kRecord.Rows} training rows, {Gsm8kRecord.Steps} steps.");
+        Line("");
+        Line("| trained by | right | of all |");
+        Line("|---|---|---|");
+        foreach (var (after, result) in record) Row(after, [Invariant($"{result.Right}"), Invariant($"{100 * result.Accuracy:0.0} %")]);
+        Line("");
     }
 
     /// <summary>The first question of each task that the model fails before training, with its answers before and after.</summary>

@@ -11,7 +11,13 @@ namespace Microsoft.ML.Nlft.Study.Real;
 /// Compares methods with a real model on tasks that it fails for different reasons. The rows carry the worked solution as the answer, and every
 /// method may read all columns.
 /// </summary>
-internal sealed class RealStudy(string modelFile, string folder, StudyOptions options, string code, TextWriter log)
+/// <param name="modelFile">The model.</param>
+/// <param name="gsm8k">The folder with the files of GSM8K.</param>
+/// <param name="folder">The folder of the finished runs.</param>
+/// <param name="options">The size.</param>
+/// <param name="code">The commit and date of the code.</param>
+/// <param name="log">Receives a line per run.</param>
+internal sealed class RealStudy(string modelFile, string gsm8k, string folder, StudyOptions options, string code, TextWriter log)
 {
     /// <summary>Rows to train on, of so many questions, with so many responses to each.</summary>
     public const int Rows = 25, Questions = 40, SamplesPerQuestion = 2;
@@ -32,7 +38,7 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
     /// <summary>The methods of the comparison on the same information that a real model can afford on a CPU.</summary>
     public static IReadOnlyList<InformedMethod> Methods { get; } = [.. InformedMethod.All.Where(method => method.Name is "SFT, solutions"
         or "SFT, right responses" or "NLFT" or "NLFT and solutions" or "CUT" or "CUT and solutions" or "self-distillation"
-        or "rejection sampling")];
+        or "rejection sampling" or "ReFT")];
 
     /// <summary>Runs what the ledger lacks and writes the page.</summary>
     public async Task RunAsync(string page, CancellationToken cancellationToken)
@@ -58,7 +64,9 @@ internal sealed class RealStudy(string modelFile, string folder, StudyOptions op
             results.Add(new(task, method, seed, progress.Follow($"{task.Name}, {method.Name}, seed {seed}",
                 () => Run(rows[task], task, method, rates[method].Rate, seed, cancellationToken))));
         }
-        ReportFile.Write(page, new RealPage(options, before, rates, results, code).Markdown());
+        var record = await new Gsm8kRecord(modelFile, gsm8k, _ledger, code, log).RunAsync(
+            method => rates[method].Rate, Path.Combine(folder, "real-responses-gsm8k.jsonl"), cancellationToken);
+        ReportFile.Write(page, new RealPage(options, before, rates, results, record, code).Markdown());
         log.WriteLine($"Written: {page}");
     }
 
