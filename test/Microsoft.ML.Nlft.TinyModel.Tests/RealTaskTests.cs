@@ -84,11 +84,14 @@ public sealed class RealTaskTests
                        let run = new RunResult("key", 25, RealStudy.Tests, 25, 12.5, 700, "code") { Mastered = 0.25, Answers = answers }
                        select new RealResult(task, method, 1, run)).ToList();
         var page = new RealPage(new() { Seeds = 1, CommandLine = "--real" }, Tasks.ToDictionary(task => task, _ => new RealTests(5, answers)),
-            RealStudy.Methods.ToDictionary(method => method, _ => new RateChoice(5e-4, [])), results, "code").Markdown();
+            RealStudy.Methods.ToDictionary(method => method, _ => new RateChoice(5e-4, [])), results, "code")
+            .Markdown([("nothing", new("key", 13, 1319, 0, 0, 0, "code")), ("NLFT and solutions", new("key", 66, 1319, 50, 60, 700, "code"))]);
         StringAssert.Contains(page, "| before training | 10 | 10 | 10 | 10 |  |");
         StringAssert.Contains(page, "| NLFT | 50 (50 to 50) | 50 (50 to 50) | 50 (50 to 50) | 50 [50 to 50] | 0.0 [0.0 to 0.0] |");
+        StringAssert.Contains(page, "All 1,319 test questions");
+        StringAssert.Contains(page, "| NLFT and solutions | 66 | 5.0 % |");
         StringAssert.Contains(page, "| NLFT | 7 | 25.0 | 12.5 | 700 MiB |");
         StringAssert.Contains(page, "| NLFT | `5 \\| 6` | This is not JSON. |");
-        Assert.HasCount(8, RealStudy.Methods.Select(method => method.Name).Distinct().Where(name => page.Contains($"| {name} | 25, 25 |")));
+        Assert.HasCount(9, RealStudy.Methods.Select(method => method.Name).Distinct().Where(name => page.Contains($"| {name} | 25, 25 |")));
     }
 }

@@ -4,10 +4,11 @@ namespace Microsoft.ML.Nlft.Study.Real;
 
 /// <summary>Writes the comparison with a real model as a Markdown page.</summary>
 internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTask, RealTests> before,
-    IReadOnlyDictionary<InformedMethod, RateChoice> rates, IReadOnlyList<RealResult> results,
-    IReadOnlyList<(string After, RunResult Result)> record, string code) : MarkdownPage
+    IReadOnlyDictionary<InformedMethod, RateChoice> rates, IReadOnlyList<RealResult> results, string code) : MarkdownPage
 {
-    public string Markdown()
+    /// <summary>Returns the page.</summary>
+    /// <param name="record">The results on GSM8K, that before training first; empty: they are left out.</param>
+    public string Markdown(IReadOnlyList<(string After, RunResult Result)> record)
     {
         Text.Clear();
         Line("# Methods with a real model");
@@ -68,21 +69,21 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
         }
         Line("");
         Answers();
-        Record();
+        Record(record);
         Line("## Time and memory of training");
         Line("");
         Costs(RealStudy.Methods.Select(method => (method.Name, Of(method).Select(run => run.Result!).ToList())), "processor seconds");
         return Text.ToString();
     }
 
-    private void Record()
+    private void Record(IReadOnlyList<(string After, RunResult Result)> record)
     {
         if (record.Count == 0) return;
         var tests = record[0].Result.Total;
         Line("## GSM8K, for the record");
         Line("");
-        Line($"All {tests.ToString("N0", CultureInfo.InvariantCulture)} test questions, greedy answers of at most {Gsm8kRecord.MaximumNewTokens} tokens, "
-            + $"judged by the last number; {Gsm8kRecord.Rows} training rows, {Gsm8kRecord.Steps} steps.");
+        Line($"All {tests.ToString("N0", CultureInfo.InvariantCulture)} test questions, greedy answers of at most "
+            + $"{Gsm8kRecord.MaximumNewTokens} tokens, judged by the last number; {Gsm8kRecord.Rows} training rows, {Gsm8kRecord.Steps} steps.");
         Line("");
         Line("| trained by | right | of all |");
         Line("|---|---|---|");

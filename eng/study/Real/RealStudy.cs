@@ -64,9 +64,11 @@ internal sealed class RealStudy(string modelFile, string gsm8k, string folder, S
             results.Add(new(task, method, seed, progress.Follow($"{task.Name}, {method.Name}, seed {seed}",
                 () => Run(rows[task], task, method, rates[method].Rate, seed, cancellationToken))));
         }
+        var finished = new RealPage(options, before, rates, results, code);
+        ReportFile.Write(page, finished.Markdown(record: []));
         var record = await new Gsm8kRecord(modelFile, gsm8k, _ledger, code, log).RunAsync(
             method => rates[method].Rate, Path.Combine(folder, "real-responses-gsm8k.jsonl"), cancellationToken);
-        ReportFile.Write(page, new RealPage(options, before, rates, results, record, code).Markdown());
+        ReportFile.Write(page, finished.Markdown(record));
         log.WriteLine($"Written: {page}");
     }
 

@@ -125,41 +125,32 @@ public class MatrixProductTests
     [DataRow(96, 1030)]
     public void Multiply_WeightInBlocks_GivesTheBitsOfItsFloat32Values(int inputs, int outputs)
     {
-        RequireBits<Nibble>(inputs, outputs, -8, 7);
-        RequireBits<UnsignedNibble>(inputs, outputs, 0, 15);
-        RequireBits<ScaledByte<Blocks32>>(inputs, outputs, -127, 127);
-        RequireBits<ScaledByte<Blocks32WithMinimum>>(inputs, outputs, 0, 31);
-        RequireBits<ScaledByte<Blocks16>>(inputs, outputs, -32, 31);
-        RequireBits<ScaledByte<Blocks16WithMinimum>>(inputs, outputs, 0, 3);
+        RequireBits(new(4, 32, HasMinimum: false), inputs, outputs, -8, 7);
+        RequireBits(new(4, 32, HasMinimum: true), inputs, outputs, 0, 15);
+        RequireBits(new(8, 32, HasMinimum: false), inputs, outputs, -127, 127);
+        RequireBits(new(8, 32, HasMinimum: true), inputs, outputs, 0, 31);
+        RequireBits(new(8, 16, HasMinimum: false), inputs, outputs, -32, 31);
+        RequireBits(new(8, 16, HasMinimum: true), inputs, outputs, 0, 3);
     }
 
-    private static void RequireBits<T>(int inputs, int outputs, int lowest, int highest) where T : IBlockElement
+    private static void RequireBits(BlockFormat format, int inputs, int outputs, int lowest, int highest)
     {
         Matrix plain = Matrix.Zeros(outputs, inputs), x = Numbers.Random(30, inputs, 6), dy = Numbers.Random(30, outputs, 7);
-        var rows = Enumerable.Range(0, outputs).Select(_ => new BlockRow(inputs, T.BlockRows)).ToArray();
-        var random = new Random(5);
+        var rows = RandomBlocks.Rows(format, inputs, outputs, lowest, highest);
         for (var row = 0; row < outputs; row++)
         {
-            for (var b = 0; b < rows[row].Scales.Length; b++)
-            {
-                rows[row].Scales[b] = (float)(Half)(random.NextSingle() / 8) * random.Next(1, 64);
-                if (T.BlockFloats > 1) rows[row].Minima[b] = random.NextSingle() - 0.5f;
-            }
             for (var k = 0; k < inputs; k++)
-            {
-                var element = random.Next(lowest, highest + 1);
-                rows[row].Elements[k] = (sbyte)element;
-                plain[row][k] = rows[row].Scales[k / T.BlockRows] * element + rows[row].Minima[k / T.BlockRows];
-            }
+                plain[row][k] = rows[row].Scales[k / format.Length] * rows[row].Elements[k] + rows[row].Minima[k / format.Length];
         }
-        using BlockWeight<T> narrow = new(outputs, inputs, Copy, Tile256.Columns), wide = new(outputs, inputs, Copy, Tile512.Columns);
+        using var narrow = RandomBlocks.Pack(format, rows, inputs, Tile256.Columns);
+        using var wide = RandomBlocks.Pack(format, rows, inputs, Tile512.Columns);
         for (var row = 0; row < outputs; row++)
         {
             var read = new float[inputs];
             foreach (var weight in (PackedWeight[])[narrow, wide])
             {
                 weight.ReadRow(row, read);
-                CollectionAssert.AreEqual(plain[row].ToArray(), read, $"{typeof(T)}, row {row}, {weight.Width} lanes");
+                CollectionAssert.AreEqual(plain[row].ToArray(), read, $"{format}, row {row}, {weight.Width} lanes");
             }
         }
         foreach (var m in (int[])[1, 2, 5, 6, 7, 12, 13, 30])
@@ -171,21 +162,14 @@ public class MatrixProductTests
                 foreach (var forward in (Matrix[])[Product<Tile256>(new Operand(narrow).Transposed, threads, some),
                     Product<Tile512>(new Operand(wide).Transposed, threads, some)])
                 {
-                    Assert.IsTrue(expected.Span.SequenceEqual(forward.Span), $"{typeof(T)}, x W^T of {m} rows");
+                    Assert.IsTrue(expected.Span.SequenceEqual(forward.Span), $"{format}, x W^T of {m} rows");
                 }
                 foreach (var backward in (Matrix[])[Product<Tile256>(new Operand(narrow), threads, upstream),
                     Product<Tile512>(new Operand(wide), threads, upstream)])
                 {
-                    Assert.IsTrue(expectedBackward.Span.SequenceEqual(backward.Span), $"{typeof(T)}, dy W of {m} rows");
+                    Assert.IsTrue(expectedBackward.Span.SequenceEqual(backward.Span), $"{format}, dy W of {m} rows");
                 }
             }
-        }
-
-        void Copy(int row, BlockRow target)
-        {
-            rows[row].Elements.CopyTo(target.Elements, 0);
-            rows[row].Scales.CopyTo(target.Scales, 0);
-            rows[row].Minima.CopyTo(target.Minima, 0);
         }
     }
 

@@ -12,11 +12,15 @@ internal sealed class DecodingStep : IWiderAttention, IDisposable
     private readonly ModelConfiguration _configuration;
     private readonly KeyValueCache[] _caches;
 
-    public DecodingStep(ManagedLanguageModel model, int count)
+    /// <summary>Allocates the buffers.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="count">Number of sequences.</param>
+    /// <param name="inDigits">Whether weights of 4 bits are multiplied in whole numbers.</param>
+    public DecodingStep(ManagedLanguageModel model, int count, bool inDigits)
     {
         _configuration = model.Configuration;
         _caches = new KeyValueCache[count];
-        Context = model.Context(PackedBatch.Step(new int[count], new int[count], _configuration), training: false);
+        Context = model.Context(PackedBatch.Step(new int[count], new int[count], _configuration), training: false) with { InDigits = inDigits };
         Activations = new LayerActivations(Context, _configuration, count);
     }
 

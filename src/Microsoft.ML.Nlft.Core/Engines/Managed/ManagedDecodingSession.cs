@@ -66,7 +66,7 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         if (_step?.Count != live)
         {
             _step?.Dispose();
-            _step = new DecodingStep(_model, live);
+            _step = new DecodingStep(_model, live, inDigits: Count == 1);
         }
         for (var s = 0; s < Count; s++)
         {

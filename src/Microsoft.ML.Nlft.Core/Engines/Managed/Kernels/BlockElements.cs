@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -11,130 +12,90 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 /// </summary>
 internal unsafe interface IBlockElement : IElement
 {
-    /// <summary>The scale of a lane's elements as they are loaded.</summary>
-    static virtual float StoredScale(float scale, int lane, int width) => scale;
-
     /// <summary>Stores a lane's element.</summary>
     static abstract void Store(byte* row, int lane, int width, int element);
 }
 
 /// <summary>
-/// Four bits q from -8 to 7, 32 to a block, w = s q: Q4_0. Lanes of the first half of a row lie in the lower halves of its bytes, as q + 8, those of
-/// the second half in the upper, as q: one mask each takes them out, as q + 8 with the addend -8 s, and as 16 q with the scale s / 16. All of this
-/// is exact.
+/// Four bits q, 32 to a block: w = s q with q from -8 to 7, Q4_0, or w = s q + m with q from 0 to 15, Q4_1 and Q4_K. A lane has the elements of
+/// eight rows k, a group, in four adjacent bytes: those of rows 0 to 3 in their lower halves, of rows 4 to 7 in the upper, as <see cref="Digits"/>
+/// need them. A group has as many bytes as eight rows have, and the address of a row only says which one of the group is meant.
 /// </summary>
-internal readonly unsafe struct Nibble : IBlockElement
+internal readonly unsafe struct Nibble<T> : IBlockElement where T : IBlockShape
 {
-    private const int Offset = 8;
+    private const int Rows = 8, Top = 28; // rows of a group, bits below the highest four
 
     public static int Bits => 4;
-    public static int BlockRows => 32;
-    public static int BlockFloats => 1;
+    public static int BlockRows => T.Rows;
+    public static int BlockFloats => T.HasMinimum ? 2 : 1;
 
-    public static float StoredScale(float scale, int lane, int width) => UnsignedNibble.StoredScale(scale, lane, width);
+    /// <summary>The bits above the element of each row of a group, in all lanes.</summary>
+    private static ReadOnlySpan<uint> Shifts =>
+    [
+        28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28,
+        20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20,
+        12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+        4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
+        24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24,
+        16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+        8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
 
-    public static float Load(byte* row, int lane, int width) => lane < width / 2 ? row[lane] & 0xF : (sbyte)(row[lane - width / 2] & 0xF0);
-
-    public static void Store(byte* row, int lane, int width, int element) =>
-        UnsignedNibble.Store(row, lane, width, lane < width / 2 ? element + Offset : element);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Load8(byte* row, int lane, int width) =>
-        Half8(Widen8(row + lane % (width / 2)), second: lane >= width / 2);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Load16(byte* row, int lane, int width) =>
-        Half16(Widen16(row + lane % (width / 2)), second: lane >= width / 2);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Half8(Vector256<int> pairs, bool second) =>
-        Vector256.ConvertToSingle(pairs & Vector256.Create(second ? ~0xF : 0xF));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Half16(Vector512<int> pairs, bool second) =>
-        Vector512.ConvertToSingle(pairs & Vector512.Create(second ? ~0xF : 0xF));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Addend8(float* block, int lane, int width) =>
-        lane < width / 2 ? Vector256.Load(block + lane) * -Offset : default;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Addend16(float* block, int lane, int width) =>
-        lane < width / 2 ? Vector512.Load(block + lane) * -Offset : default;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Scale8(Vector256<float> elements, float* block, Vector256<float> addend, int lane, int width) => lane < width / 2
-        ? Vector256.FusedMultiplyAdd(elements, Vector256.Load(block + lane), addend) : elements * Vector256.Load(block + lane);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scale16(Vector512<float> elements, float* block, Vector512<float> addend, int lane, int width) => lane < width / 2
-        ? Vector512.FusedMultiplyAdd(elements, Vector512.Load(block + lane), addend) : elements * Vector512.Load(block + lane);
-
-    /// <summary>Eight bytes, widened with their signs.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static Vector256<int> Widen8(byte* source)
-    {
-        if (Avx2.IsSupported) return Avx2.ConvertToVector256Int32((sbyte*)source);
-        var bytes = Vector128.CreateScalarUnsafe(*(long*)source).AsSByte();
-        return Vector256.WidenLower(Vector128.WidenLower(bytes).ToVector256Unsafe());
-    }
-
-    /// <summary>Sixteen bytes, widened with their signs.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static Vector512<int> Widen16(byte* source) => Avx512F.IsSupported
-        ? Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)source))
-        : Vector512.Create(Widen8(source), Widen8(source + 8));
-}
-
-/// <summary>
-/// Four bits q from 0 to 15, 32 to a block, w = s q + m: Q4_1 and Q4_K. Lanes of the first half of a row lie in the lower halves of its bytes, those
-/// of the second half in the upper, which a mask takes out as 16 q.
-/// </summary>
-internal readonly unsafe struct UnsignedNibble : IBlockElement
-{
-    public static int Bits => 4;
-    public static int BlockRows => 32;
-    public static int BlockFloats => 2;
-
-    public static float StoredScale(float scale, int lane, int width) => lane < width / 2 ? scale : scale / 16;
-
-    public static float Load(byte* row, int lane, int width) => lane < width / 2 ? row[lane] & 0xF : row[lane - width / 2] & 0xF0;
+    public static float Load(byte* row, int lane, int width) => Element(Group(row, width)[lane] << (int)Shift(row, width)[0]);
 
     public static void Store(byte* row, int lane, int width, int element)
     {
-        ref var pair = ref row[lane % (width / 2)];
-        pair = (byte)(lane < width / 2 ? (pair & 0xF0) | (element & 0xF) : (pair & 0xF) | (element << 4));
+        var shift = Top - (int)Shift(row, width)[0];
+        ref var rows = ref Group(row, width)[lane];
+        rows = (rows & ~(0xFu << shift)) | ((uint)element & 0xF) << shift;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Load8(byte* row, int lane, int width) =>
-        Half8(Nibble.Widen8(row + lane % (width / 2)), second: lane >= width / 2);
+    public static Vector256<float> Load8(byte* row, int lane, int width)
+    {
+        var rows = Vector256.Load(Group(row, width) + lane);
+        var shift = Shift(row, width);
+        rows = Avx2.IsSupported ? Avx2.ShiftLeftLogicalVariable(rows, Vector256.Load(shift)) : rows << (int)shift[0];
+        return Vector256.ConvertToSingle(T.HasMinimum ? (rows >>> Top).AsInt32() : rows.AsInt32() >> Top);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Load16(byte* row, int lane, int width) =>
-        Half16(Nibble.Widen16(row + lane % (width / 2)), second: lane >= width / 2);
+    public static Vector512<float> Load16(byte* row, int lane, int width)
+    {
+        var rows = Vector512.Load(Group(row, width) + lane);
+        var shift = Shift(row, width);
+        rows = Avx512F.IsSupported ? Avx512F.ShiftLeftLogicalVariable(rows, Vector512.Load(shift)) : rows << (int)shift[0];
+        return Vector512.ConvertToSingle(T.HasMinimum ? (rows >>> Top).AsInt32() : rows.AsInt32() >> Top);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Half8(Vector256<int> pairs, bool second) =>
-        Vector256.ConvertToSingle(pairs & Vector256.Create(second ? 0xF0 : 0xF));
+    public static Vector256<float> Addend8(float* block, int lane, int width) => ScaledByte<T>.Addend8(block, lane, width);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Half16(Vector512<int> pairs, bool second) =>
-        Vector512.ConvertToSingle(pairs & Vector512.Create(second ? 0xF0 : 0xF));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Addend8(float* block, int lane, int width) => Vector256.Load(block + width + lane);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Addend16(float* block, int lane, int width) => Vector512.Load(block + width + lane);
+    public static Vector512<float> Addend16(float* block, int lane, int width) => ScaledByte<T>.Addend16(block, lane, width);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Scale8(Vector256<float> elements, float* block, Vector256<float> addend, int lane, int width) =>
-        Vector256.FusedMultiplyAdd(elements, Vector256.Load(block + lane), addend);
+        ScaledByte<T>.Scale8(elements, block, addend, lane, width);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Scale16(Vector512<float> elements, float* block, Vector512<float> addend, int lane, int width) =>
-        Vector512.FusedMultiplyAdd(elements, Vector512.Load(block + lane), addend);
+        ScaledByte<T>.Scale16(elements, block, addend, lane, width);
+
+    private static int Element(uint top) => T.HasMinimum ? (int)(top >> Top) : (int)top >> Top;
+
+    /// <summary>The bytes of a row's group, which start at a multiple of their number.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint* Group(byte* row, int width) => (uint*)((nint)row & -(width * Rows / 2));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint* Shift(byte* row, int width)
+    {
+        const int Lanes = 16; // of Shifts
+        var bytes = (nint)row & (width * Rows / 2 - 1); // from the start of the group
+        return (uint*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(Shifts)) + bytes * (2 * Lanes / width);
+    }
 }
 
 /// <summary>A signed byte q. <typeparamref name="T"/> says how many share a scale, and whether there is a minimum.</summary>
@@ -156,22 +117,22 @@ internal readonly unsafe struct ScaledByte<T> : IBlockElement where T : IBlockSh
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Addend8(float* block, int lane, int width) =>
-        T.HasMinimum ? UnsignedNibble.Addend8(block, lane, width) : default;
+        T.HasMinimum ? Vector256.Load(block + width + lane) : default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Addend16(float* block, int lane, int width) =>
-        T.HasMinimum ? UnsignedNibble.Addend16(block, lane, width) : default;
+        T.HasMinimum ? Vector512.Load(block + width + lane) : default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Scale8(Vector256<float> elements, float* block, Vector256<float> addend, int lane, int width) => T.HasMinimum
-        ? UnsignedNibble.Scale8(elements, block, addend, lane, width) : elements * Vector256.Load(block + lane);
+        ? Vector256.FusedMultiplyAdd(elements, Vector256.Load(block + lane), addend) : elements * Vector256.Load(block + lane);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Scale16(Vector512<float> elements, float* block, Vector512<float> addend, int lane, int width) => T.HasMinimum
-        ? UnsignedNibble.Scale16(elements, block, addend, lane, width) : elements * Vector512.Load(block + lane);
+        ? Vector512.FusedMultiplyAdd(elements, Vector512.Load(block + lane), addend) : elements * Vector512.Load(block + lane);
 }
 
-/// <summary>The blocks of a <see cref="ScaledByte{T}"/> as a type, so that the compiler specializes the kernels.</summary>
+/// <summary>The blocks of an element as a type, so that the compiler specializes the kernels.</summary>
 internal interface IBlockShape
 {
     /// <summary>Elements of a block.</summary>
@@ -181,14 +142,14 @@ internal interface IBlockShape
     static abstract bool HasMinimum { get; }
 }
 
-/// <summary>Q8_0 and Q5_0.</summary>
+/// <summary>Q4_0, Q5_0 and Q8_0.</summary>
 internal readonly struct Blocks32 : IBlockShape
 {
     public static int Rows => 32;
     public static bool HasMinimum => false;
 }
 
-/// <summary>Q5_1 and Q5_K.</summary>
+/// <summary>Q4_1, Q4_K, Q5_1 and Q5_K.</summary>
 internal readonly struct Blocks32WithMinimum : IBlockShape
 {
     public static int Rows => 32;

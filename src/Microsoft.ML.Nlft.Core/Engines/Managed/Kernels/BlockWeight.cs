@@ -27,7 +27,7 @@ internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockEleme
             var block = PanelAt(row - lane);
             for (var b = 0; b < values.Scales.Length; b++, block += BlockBytes(width))
             {
-                ((float*)block)[lane] = T.StoredScale(values.Scales[b], lane, width);
+                ((float*)block)[lane] = values.Scales[b];
                 if (T.BlockFloats > 1) ((float*)block)[width + lane] = values.Minima[b];
                 var elements = values.Elements.AsSpan(b * T.BlockRows);
                 for (var i = 0; i < Math.Min(T.BlockRows, elements.Length); i++) T.Store(Row(block, i), lane, width, elements[i]);
@@ -44,6 +44,10 @@ internal sealed unsafe class BlockWeight<T> : PackedWeight where T : IBlockEleme
         var (block, row) = Math.DivRem(k, T.BlockRows);
         return block * BlockBytes(Width) + (row == 0 ? 0 : HeaderBytes(Width) + row * RowBytes(Width));
     }
+
+    public override bool MeetsDigits => T.Bits == 4;
+
+    public override bool HasMinima => T.BlockFloats > 1;
 
     public override delegate*<in PanelProduct, int, void> Kernel<TTile>() => &TileLoop<TTile>.Multiply<T>;
 

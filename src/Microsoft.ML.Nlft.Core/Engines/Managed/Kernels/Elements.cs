@@ -44,14 +44,6 @@ internal unsafe interface IElement
     /// <summary>Returns the weights of sixteen lanes, as <see cref="Scale8"/>.</summary>
     static virtual Vector512<float> Scale16(Vector512<float> elements, float* block, Vector512<float> addend, int lane, int width) => elements;
 
-    /// <summary>
-    /// For elements of four bits: takes eight lanes of the first or of the second half of a row out of its bytes, widened with their signs.
-    /// </summary>
-    static virtual Vector256<float> Half8(Vector256<int> pairs, bool second) => default;
-
-    /// <summary>Takes sixteen lanes out of bytes, as <see cref="Half8"/>.</summary>
-    static virtual Vector512<float> Half16(Vector512<int> pairs, bool second) => default;
-
     /// <summary>Loads one lane.</summary>
     static abstract float Load(byte* row, int lane, int width);
 

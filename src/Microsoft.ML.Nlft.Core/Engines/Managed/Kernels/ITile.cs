@@ -20,6 +20,9 @@ internal unsafe interface ITile
 
     /// <summary>Computes one row of <see cref="TileLoop{TTile}.RowPanels"/> panels at once: the sums of one would wait for each other.</summary>
     static abstract void MultiplyRow<T>(in PanelProduct product) where T : IElement;
+
+    /// <summary>Computes a row of C from <see cref="PanelProduct.Digits"/> and a panel of 4 bits.</summary>
+    static abstract void MultiplyDigits(in PanelProduct product, nint row);
 }
 
 /// <summary>The height of a tile as a type, so that the code of rows beyond it is never compiled.</summary>

@@ -14,8 +14,14 @@ internal readonly record struct Term(Operand A, Operand B);
 /// <param name="First">A B.</param>
 /// <param name="Second">A2 B2, the contribution of a LoRA adapter, or null. B2 is a float32 matrix.</param>
 /// <param name="Alpha">The factor on both terms.</param>
-internal readonly record struct Product(Matrix C, Matrix? D, Term First, Term? Second = null, float Alpha = 1)
+/// <param name="InDigits">
+/// Whether A meets a weight of 4 bits in whole numbers, <see cref="Digits"/>, as in decoding; products of one call that do have one A.
+/// </param>
+internal readonly record struct Product(Matrix C, Matrix? D, Term First, Term? Second = null, float Alpha = 1, bool InDigits = false)
 {
+    /// <summary>The weight that meets digits; null: the product is one of float32.</summary>
+    public PackedWeight? ForDigits => InDigits ? First.B.ForDigits : null;
+
     /// <summary>Rejects shapes that do not match; returns the number of multiply-adds.</summary>
     public long Check()
     {
@@ -37,7 +43,7 @@ internal readonly record struct Product(Matrix C, Matrix? D, Term First, Term? S
 /// <summary>
 /// Computes matrix products, for training and decoding alike; docs/kernels.md explains how. Panels are split among threads, sums are not: an element
 /// of C is summed in the order of k, then of the terms, whatever the number of threads and of rows. A row therefore gets the same bits alone or
-/// among others.
+/// among others. Sums of <see cref="Digits"/> are exact; of those, too, a row gets the same bits alone or among others.
 /// </summary>
 internal static unsafe class MatrixProduct
 {
@@ -63,9 +69,10 @@ internal static unsafe class MatrixProduct
         foreach (var product in products) work += product.Check();
         var batch = new ProductBatch<TTile> { Workers = workers, Count = products.Length };
         var (threads, tasks) = (work < SequentialBelow ? 1 : workers.Threads, 0);
+        var digits = DigitsOf(workers, products);
         for (var i = 0; i < products.Length; i++)
         {
-            batch.Products[i] = new ProductPartition<TTile>(products[i], threads, tasks);
+            batch.Products[i] = new ProductPartition<TTile>(products[i], digits, threads, tasks);
             tasks = batch.Products[i].End;
         }
         if (threads > 1)
@@ -74,6 +81,28 @@ internal static unsafe class MatrixProduct
             return;
         }
         for (var task = 0; task < tasks; task++) batch.Run(task);
+    }
+
+    /// <summary>Writes the left factor of the products in whole numbers where all threads read it; null if there is no such product.</summary>
+    private static byte* DigitsOf(Workers workers, ReadOnlySpan<Product> products)
+    {
+        Operand? written = null;
+        var digits = (byte*)null;
+        foreach (var product in products)
+        {
+            if (product.ForDigits is null) continue;
+            var a = product.First.A;
+            if (written is { } other)
+            {
+                if (other.Equals(a)) continue;
+                throw new ArgumentException("Products in whole numbers of one call must have the same left factor.");
+            }
+            var rowBytes = Digits.RowBytes(a.Columns);
+            digits = workers.Shared(a.Rows * rowBytes);
+            for (var row = 0; row < a.Rows; row++) Digits.Write(a.Row(row), digits + row * rowBytes);
+            written = a;
+        }
+        return digits;
     }
 
     private struct ProductBatch<TTile> where TTile : ITile

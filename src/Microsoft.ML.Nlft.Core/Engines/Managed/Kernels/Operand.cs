@@ -22,6 +22,10 @@ internal readonly unsafe struct Operand
     public int Rows { get; }
     public int Columns { get; }
 
+    /// <summary>Whether the other is the same factor of the same memory.</summary>
+    public bool Equals(Operand other) => ReferenceEquals(_weight, other._weight) && _matrix == other._matrix && _firstRow == other._firstRow
+        && _transposed == other._transposed && (Rows, Columns) == (other.Rows, other.Columns);
+
     public Operand Transposed => new(_matrix, _weight, _firstRow, Columns, Rows, !_transposed);
 
     /// <summary>The float32 matrix as stored, before any transposition; null for a weight.</summary>
@@ -32,6 +36,13 @@ internal readonly unsafe struct Operand
     /// first.
     /// </summary>
     public PackedWeight? Prepacked(int rows) => _transposed && rows <= _weight?.MaximumRows ? _weight : null;
+
+    /// <summary>The weight whose panels a product in <see cref="Digits"/> reads, as panels of this factor, W^T; null for another factor.</summary>
+    public PackedWeight? ForDigits => _transposed && _weight is { MeetsDigits: true } ? _weight : null;
+
+    /// <summary>A row of a float32 matrix that is not transposed.</summary>
+    public ReadOnlySpan<float> Row(int row) =>
+        _weight is null && !_transposed ? _matrix[row] : throw new InvalidOperationException("This factor has no rows in memory.");
 
     /// <summary>Where the depth of a product may be split: at multiples of this.</summary>
     public int DepthStep => _weight?.BlockRows ?? 8;

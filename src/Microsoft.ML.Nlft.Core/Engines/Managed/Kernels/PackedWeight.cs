@@ -12,7 +12,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 /// </summary>
 internal abstract unsafe class PackedWeight : IDisposable
 {
-    private const int Slack = 64; // bytes that a kernel may read beyond the end
+    private const int Slack = 64, Alignment = 128; // bytes that a kernel may read beyond the end; of the panels
 
     private void* _block; // the scales, then the panels
     private readonly float* _scales;
@@ -28,7 +28,7 @@ internal abstract unsafe class PackedWeight : IDisposable
         (Rows, Columns, Width, PanelBytes) = (rows, columns, width, panelBytes);
         var padded = (rows + width - 1) / width * width;
         var scales = scaled ? padded * sizeof(float) : 0; // a multiple of a cache line
-        _block = NativeMemory.AlignedAlloc(checked((nuint)scales + (nuint)(padded / width) * (nuint)PanelBytes + Slack), 64);
+        _block = NativeMemory.AlignedAlloc(checked((nuint)scales + (nuint)(padded / width) * (nuint)PanelBytes + Slack), Alignment);
         _panels = (byte*)_block + scales;
         if (!scaled) return;
         _scales = (float*)_block;
@@ -53,6 +53,12 @@ internal abstract unsafe class PackedWeight : IDisposable
     /// The most rows of x for which x W^T reads the panels in place: above, unpacking them once costs less than converting elements again and again.
     /// </summary>
     public virtual int MaximumRows => int.MaxValue;
+
+    /// <summary>Whether a product in <see cref="Digits"/> reads the panels, of 4 bits.</summary>
+    public virtual bool MeetsDigits => false;
+
+    /// <summary>Whether every block has a minimum.</summary>
+    public virtual bool HasMinima => false;
 
     /// <summary>Bytes from the start of a panel to its row k, a multiple of <see cref="BlockRows"/>.</summary>
     public abstract nint Offset(int k);
@@ -80,8 +86,8 @@ internal abstract unsafe class PackedWeight : IDisposable
     /// <param name="width">Rows of W in a panel.</param>
     public static PackedWeight Create(BlockFormat format, int rows, int columns, Action<int, BlockRow> readRow, int width) => format switch
     {
-        { Bits: 4, Length: 32, HasMinimum: false } => new BlockWeight<Nibble>(rows, columns, readRow, width),
-        { Bits: 4, Length: 32 } => new BlockWeight<UnsignedNibble>(rows, columns, readRow, width),
+        { Bits: 4, Length: 32, HasMinimum: false } => new BlockWeight<Nibble<Blocks32>>(rows, columns, readRow, width),
+        { Bits: 4, Length: 32 } => new BlockWeight<Nibble<Blocks32WithMinimum>>(rows, columns, readRow, width),
         { Bits: 8, Length: 32, HasMinimum: false } => new BlockWeight<ScaledByte<Blocks32>>(rows, columns, readRow, width),
         { Bits: 8, Length: 32 } => new BlockWeight<ScaledByte<Blocks32WithMinimum>>(rows, columns, readRow, width),
         { Bits: 8, Length: 16, HasMinimum: false } => new BlockWeight<ScaledByte<Blocks16>>(rows, columns, readRow, width),
@@ -96,7 +102,7 @@ internal abstract unsafe class PackedWeight : IDisposable
     public static PackedWeight CreateNibbles(int rows, int columns, Action<int, Span<float>> readRow, int width)
     {
         var values = new float[columns];
-        return new BlockWeight<Nibble>(rows, columns, Quantize, width);
+        return new BlockWeight<Nibble<Blocks32>>(rows, columns, Quantize, width);
 
         void Quantize(int row, BlockRow target)
         {

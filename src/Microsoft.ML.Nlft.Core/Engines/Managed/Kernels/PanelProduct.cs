@@ -18,6 +18,13 @@ internal unsafe struct PanelProduct
     /// <summary>Bytes from one panel to the next.</summary>
     public nint PanelBytes;
 
+    /// <summary>The left factor in whole numbers, instead of A, and bytes from one row to the next; see <see cref="Kernels.Digits"/>.</summary>
+    public byte* Digits;
+    public nint DigitsRow;
+
+    /// <summary>Whether the panel of 4 bits has minima.</summary>
+    public bool HasMinima;
+
     /// <summary>The panel of the second term, float32.</summary>
     public float* B2;
 

@@ -12,17 +12,20 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
     private const int MinimumRows = 24; // of a task
 
     private readonly Product _product;
+    private readonly byte* _digits;
     private readonly int _threads, _panels, _groups, _taskRows, _firstTask;
 
     /// <param name="product">The product.</param>
+    /// <param name="digits">Its left factor in whole numbers, if it is a product of those.</param>
     /// <param name="threads">Threads that compute it.</param>
     /// <param name="firstTask">The number of its first task.</param>
-    public ProductPartition(in Product product, int threads, int firstTask)
+    public ProductPartition(in Product product, byte* digits, int threads, int firstTask)
     {
         (_product, _threads, _firstTask) = (product, threads, firstTask);
+        _digits = product.ForDigits is null ? null : digits;
         var rows = product.C.Rows;
         _panels = (product.C.Columns + TTile.Columns - 1) / TTile.Columns;
-        var streamed = product.First.B.Prepacked(rows) is not null && rows <= RowBlock(product.First.A.Columns);
+        var streamed = InPlace(rows) is not null && rows <= RowBlock(product.First.A.Columns);
         var perRound = threads * (streamed ? MaximumStreamedColumns : MaximumColumns) / TTile.Columns;
         _groups = Math.Min(_panels, threads * ((_panels + perRound - 1) / perRound));
         for (var equal = _groups; equal > 0 && equal <= Math.Min(_panels, 2 * _groups); equal += threads) // up to twice as many, if all are equal
@@ -52,6 +55,9 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
     /// <summary>The rows of A that meet all panels of a group while both are in the second-level cache.</summary>
     private static int RowBlock(int depth) => Math.Max(1, MaximumLeftFloats / Math.Clamp(depth, 1, MaximumDepth) / TTile.Rows) * TTile.Rows;
 
+    /// <summary>The weight whose panels a product of that many rows reads in place; null if there is none.</summary>
+    private PackedWeight? InPlace(int rows) => _digits is null ? _product.First.B.Prepacked(rows) : _product.First.B.ForDigits;
+
     /// <summary>The first column of a group.</summary>
     private int Column(int group) => (int)((long)_panels * group / _groups) * TTile.Columns;
 
@@ -63,8 +69,9 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
         var d = _product.D?.Slice(row, rows, column, c.Columns); // D for the first block, C itself for the later ones
         var step = term.B.DepthStep;
         var padded = (c.Columns + TTile.Columns - 1) / TTile.Columns * TTile.Columns;
-        var weight = term.B.Prepacked(_product.C.Rows);
-        var multiply = weight is null ? &TileLoop<TTile>.Multiply<Float32> : weight.Kernel<TTile>();
+        var weight = InPlace(_product.C.Rows);
+        var multiply = weight is null ? &TileLoop<TTile>.Multiply<Float32>
+            : _digits is null ? weight.Kernel<TTile>() : &TileLoop<TTile>.MultiplyDigits;
         for (int block = 0, first = 0; block < Math.Max(1, depths); block++)
         {
             var last = block >= depths - 1;
@@ -92,6 +99,9 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
                         A = term.A.ToStrided(pinnedA, row + top, first, depth),
                         B = panels,
                         PanelBytes = panelBytes,
+                        Digits = _digits is null ? null : _digits + (row + top) * Digits.RowBytes(term.A.Columns) + Digits.RowBytes(first),
+                        DigitsRow = Digits.RowBytes(term.A.Columns),
+                        HasMinima = _digits is not null && weight!.HasMinima,
                         Scales = weight is null ? null : weight.Scales(term.B.WeightRow(column)),
                         A2 = second is { } other ? other.A.ToStrided(pinnedA2, row + top, 0, secondDepth) : default,
                         B2 = secondPanels,
@@ -102,7 +112,7 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
                     };
                     for (int left = c.Columns, columns, wide; left > 0; left -= columns)
                     {
-                        wide = rows == 1 && left >= TileLoop<TTile>.RowPanels * TTile.Columns ? TileLoop<TTile>.RowPanels : 1;
+                        wide = rows == 1 && _digits is null && left >= TileLoop<TTile>.RowPanels * TTile.Columns ? TileLoop<TTile>.RowPanels : 1;
                         columns = Math.Min(wide * TTile.Columns, left);
                         if (weight is not null && wide == 1) // two panels are two streams, which the processor itself reads ahead
                         {

@@ -44,8 +44,7 @@ internal readonly unsafe struct Tile512 : ITile
                 for (var end = b + size * nint.Min(left, T.BlockRows); b < end; b += size, a0 += step, a4 += step, a8 += step, next += nextStep)
                 {
                     if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-                    Load<T>(b, out var b0, out var b1);
-                    Add<TRows>(T.Scale16(b0, block, m0, 0, 32), T.Scale16(b1, block, m1, 16, 32),
+                    Add<TRows>(T.Scale16(T.Load16(b, 0, 32), block, m0, 0, 32), T.Scale16(T.Load16(b, 16, 32), block, m1, 16, 32),
                         a0, a4, a8, row1, row2, row3,
                         ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
                         ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
@@ -126,29 +125,69 @@ internal readonly unsafe struct Tile512 : ITile
         Store(product, product.C + 32, product.D + 32, c10, c11);
     }
 
+    [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MultiplyDigits(in PanelProduct product, nint row)
+    {
+        const int Groups = 4, Bytes = 128; // eight rows k in each
+        var (next, nextStep) = product.PrefetchOf(row, 1);
+        var low = Vector512.Create((byte)0xF);
+        var flip = product.HasMinima ? default : Vector512.Create((byte)0x88); // q from -8 to 7 becomes q + 8
+        Vector512<float> c0 = default, c1 = default;
+        byte* b = product.B, x = product.Digits + row * product.DigitsRow;
+        for (nint left = product.A.Depth; left > 0; left -= Digits.BlockLength, x += Digits.BlockBytes)
+        {
+            var block = (float*)b;
+            b += 32 * sizeof(float) * (product.HasMinima ? 2 : 1);
+            Vector512<short> s00 = default, s01 = default, s10 = default, s11 = default, s20 = default, s21 = default;
+            var digits = x;
+            for (var end = b + Groups * Bytes; b < end; b += Bytes, digits += 2 * Digits.FourBytes)
+            {
+                if (Sse.IsSupported)
+                {
+                    Sse.Prefetch1((void*)next);
+                    Sse.Prefetch1((void*)(next + 4 * nextStep));
+                    next += 8 * nextStep;
+                }
+                Vector512<byte> q0 = Vector512.Load(b) ^ flip, q1 = Vector512.Load(b + Bytes / 2) ^ flip;
+                AddDigits(q0 & low, q1 & low, digits, ref s00, ref s01, ref s10, ref s11, ref s20, ref s21);
+                AddDigits((q0.AsUInt16() >>> 4).AsByte() & low, (q1.AsUInt16() >>> 4).AsByte() & low, digits + Digits.FourBytes,
+                    ref s00, ref s01, ref s10, ref s11, ref s20, ref s21);
+            }
+            Vector512<float> scale0 = Vector512.Load(block), scale1 = Vector512.Load(block + 16);
+            Vector512<float> unit = Vector512.Create(Digits.UnitOf(x)), sum = Vector512.Create(Digits.SumOf(x));
+            c0 = Vector512.FusedMultiplyAdd(Digits.Value(s20, s10, s00), scale0 * unit, c0);
+            c1 = Vector512.FusedMultiplyAdd(Digits.Value(s21, s11, s01), scale1 * unit, c1);
+            var (m0, m1) = product.HasMinima ? (Vector512.Load(block + 32), Vector512.Load(block + 48))
+                : (scale0 * -Digits.Middle, scale1 * -Digits.Middle);
+            c0 = Vector512.FusedMultiplyAdd(m0, sum, c0);
+            c1 = Vector512.FusedMultiplyAdd(m1, sum, c1);
+        }
+        float* a = product.A2.Data + row * product.A2.RowStride, b2 = product.B2;
+        for (var end = b2 + 32 * (nint)product.A2.Depth; b2 < end; b2 += 32, a += product.A2.ColumnStride)
+            AddPanel<Float32>(Vector512.Create(a[0]), (byte*)b2, null, default, default, ref c0, ref c1);
+        Store(product, product.C + row * product.CRow, product.D + row * product.DRow, c0, c1);
+    }
+
+    /// <summary>Adds four rows k to the sums of each digit of x, of the left and the right half of a panel.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddDigits(Vector512<byte> left, Vector512<byte> right, byte* digits, ref Vector512<short> s00, ref Vector512<short> s01,
+        ref Vector512<short> s10, ref Vector512<short> s11, ref Vector512<short> s20, ref Vector512<short> s21)
+    {
+        s00 += Digits.Multiply(left, digits);
+        s01 += Digits.Multiply(right, digits);
+        s10 += Digits.Multiply(left, digits + Digits.Place);
+        s11 += Digits.Multiply(right, digits + Digits.Place);
+        s20 += Digits.Multiply(left, digits + 2 * Digits.Place);
+        s21 += Digits.Multiply(right, digits + 2 * Digits.Place);
+    }
+
     /// <summary>Adds one step k of the sums of one panel, c += x b.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddPanel<T>(Vector512<float> x, byte* b, float* block, Vector512<float> m0, Vector512<float> m1, ref Vector512<float> left,
         ref Vector512<float> right) where T : IElement
     {
-        Load<T>(b, out var b0, out var b1);
-        left = Vector512.FusedMultiplyAdd(x, T.Scale16(b0, block, m0, 0, 32), left);
-        right = Vector512.FusedMultiplyAdd(x, T.Scale16(b1, block, m1, 16, 32), right);
-    }
-
-    /// <summary>Loads a row of a panel. Elements of four bits lie in the same bytes, which are widened once.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Load<T>(byte* b, out Vector512<float> left, out Vector512<float> right) where T : IElement
-    {
-        if (T.Bits == 4)
-        {
-            var pairs = Nibble.Widen16(b);
-            (left, right) = (T.Half16(pairs, second: false), T.Half16(pairs, second: true));
-        }
-        else
-        {
-            (left, right) = (T.Load16(b, 0, 32), T.Load16(b, 16, 32));
-        }
+        left = Vector512.FusedMultiplyAdd(x, T.Scale16(T.Load16(b, 0, 32), block, m0, 0, 32), left);
+        right = Vector512.FusedMultiplyAdd(x, T.Scale16(T.Load16(b, 16, 32), block, m1, 16, 32), right);
     }
 
     /// <summary>Adds one step k of the sums, c[i] += a[i] b.</summary>

@@ -24,7 +24,7 @@ internal static unsafe class TileLoop<TTile> where TTile : ITile
         }
         if (columns < TTile.Columns)
         {
-            MultiplyEdge<T>(product, columns);
+            MultiplyEdge(product, columns, &MultiplyTile<T>, TTile.Rows);
             return;
         }
         for (int row = 0, height; row < product.Rows; row += height)
@@ -34,15 +34,28 @@ internal static unsafe class TileLoop<TTile> where TTile : ITile
         }
     }
 
+    /// <summary>Computes the first <paramref name="columns"/> columns of C, at most a tile's, from <see cref="Digits"/>, row by row.</summary>
+    public static void MultiplyDigits(in PanelProduct product, int columns)
+    {
+        if (columns < TTile.Columns)
+        {
+            MultiplyEdge(product, columns, &MultiplyDigitRow, mostRows: 1);
+            return;
+        }
+        for (var row = 0; row < product.Rows; row++) TTile.MultiplyDigits(product, row);
+    }
+
+    private static void MultiplyDigitRow(int height, in PanelProduct product, nint row) => TTile.MultiplyDigits(product, row);
+
     /// <summary>Computes the last columns of C, which do not fill a tile: each tile goes into a buffer first.</summary>
     [SkipLocalsInit]
-    private static void MultiplyEdge<T>(in PanelProduct product, int columns) where T : IElement
+    private static void MultiplyEdge(in PanelProduct product, int columns, delegate*<int, in PanelProduct, nint, void> multiply, int mostRows)
     {
         var tile = stackalloc float[TTile.Rows * TTile.Columns];
         for (int row = 0, height; row < product.Rows; row += height)
         {
-            height = Height(product.Rows - row);
-            MultiplyTile<T>(height, product with { C = tile - row * TTile.Columns, CRow = TTile.Columns, D = null }, row);
+            height = Math.Min(mostRows, Height(product.Rows - row));
+            multiply(height, product with { C = tile - row * TTile.Columns, CRow = TTile.Columns, D = null }, row);
             for (nint i = 0; i < height; i++)
             {
                 for (var j = 0; j < columns; j++)

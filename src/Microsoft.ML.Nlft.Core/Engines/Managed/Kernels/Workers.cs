@@ -20,6 +20,7 @@ internal sealed unsafe class Workers(int threads)
 
     private readonly SemaphoreSlim _wake = new(0);
     private readonly float[]?[] _scratch = new float[threads][];
+    private float[]? _shared;
     private readonly bool[] _running = new bool[threads]; // by slot; also the lock for starting and ending helpers
     private int _busy, _helpers, _asleep;
 
@@ -69,10 +70,14 @@ internal sealed unsafe class Workers(int threads)
     /// Returns at least <paramref name="length"/> floats, uninitialized and aligned to a cache line. They belong to the calling thread of the team
     /// until its next call.
     /// </summary>
-    public float* Scratch(int length)
+    public float* Scratch(int length) => AtLeast(ref _scratch[t_slot], length);
+
+    /// <summary>Returns at least as many bytes that the caller fills before a loop and all threads read in it, until its next call.</summary>
+    public byte* Shared(nint bytes) => (byte*)AtLeast(ref _shared, checked((int)((bytes + sizeof(float) - 1) / sizeof(float))));
+
+    private static float* AtLeast(ref float[]? array, int length)
     {
         const int Line = 64;
-        ref var array = ref _scratch[t_slot];
         var needed = length + Line / sizeof(float);
         if (array is null || array.Length < needed) array = GC.AllocateUninitializedArray<float>(needed, pinned: true);
         return (float*)(((nuint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(array)) + Line - 1) & ~(nuint)(Line - 1));

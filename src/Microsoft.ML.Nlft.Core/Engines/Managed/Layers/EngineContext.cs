@@ -14,6 +14,11 @@ internal readonly record struct EngineContext(Workers Workers, Workspace Workspa
     /// <summary>The rows of the batch that the matrices hold. Default: all rows.</summary>
     public QueryRows Rows { get; init; } = QueryRows.All(Batch);
 
+    /// <summary>
+    /// Whether products with weights of 4 bits are of whole numbers, <see cref="Digits"/>: faster for one row, slower for many.
+    /// </summary>
+    public bool InDigits { get; init; }
+
     public Matrix Rent(int rows, int columns) => Workspace.Rent(rows, columns);
 
     public void Return(Matrix matrix) => Workspace.Return(matrix);

@@ -36,7 +36,8 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
     }
 
     private Product Product(EngineContext context, Matrix x, Matrix y, Matrix? residual) =>
-        new(y, Lora is { IsPlain: false } ? null : Addend(context, y, residual), new Term(x, Weight.Operand.Transposed), Lora?.Term(context, x));
+        new(y, Lora is { IsPlain: false } ? null : Addend(context, y, residual), new Term(x, Weight.Operand.Transposed), Lora?.Term(context, x),
+            InDigits: context.InDigits);
 
     /// <summary>Returns the matrix that the adapter's term rented, and does what an adapter with more than two factors does to the product.</summary>
     private void Finish(EngineContext context, Product product, Matrix? residual)

@@ -214,7 +214,7 @@ internal sealed class TokenHead(Weight weight, float scale, float cap = 0, Weigh
         var term = new Term(h, Weight.Operand.RowRange(first, z.Columns).Transposed);
         var second = low is { } factor ? new Term(factor, new Operand(Lora!.B.AsMatrix(Lora.B.Values).RowRange(first, z.Columns)).Transposed)
             : (Term?)null;
-        MatrixProduct.Multiply(context.Workers, new Product(z, addend, term, second, scale));
+        MatrixProduct.Multiply(context.Workers, new Product(z, addend, term, second, scale, InDigits: context.InDigits));
         if (cap > 0) context.ForRows(z.Rows, (z, cap), static (loop, row) => VectorMath.SoftCap(loop.z[row], loop.cap));
     }
 }
