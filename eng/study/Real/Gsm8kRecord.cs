@@ -48,7 +48,8 @@ internal sealed partial class Gsm8kRecord(string modelFile, string data, RunLedg
         {
             using var model = LocalModel.Load(modelFile, new() { Trainable = TrainableWeights.Lora, Seed = 1 }, cancellationToken);
             var cost = method is null ? default
-                : Train(model, method, rate, await RespondAsync(model, journal, cancellationToken), cancellationToken);
+                : Train(model, method, rate, await RealStudy.RespondAsync(model, Read("train").Take(Rows), samplesPerQuestion: 1, MaximumNewTokens,
+                    new RuleBasedJudge(), journal, cancellationToken), cancellationToken);
             var problems = Read("test").ToList();
             var answers = model.Answer([.. problems.Select(problem => problem.Question)],
                 new GenerationOptions { MaximumNewTokens = MaximumNewTokens, MaximumBatchSize = 32 }, cancellationToken);
@@ -66,21 +67,6 @@ internal sealed partial class Gsm8kRecord(string modelFile, string data, RunLedg
         {
             Steps = Steps, MaximumNewTokens = MaximumNewTokens,
         }.Measure(method)!.Value;
-
-    /// <summary>The model's own responses to the first training questions, judged.</summary>
-    private async Task<IReadOnlyList<DataRow>> RespondAsync(LocalModel model, string journal, CancellationToken cancellationToken)
-    {
-        var rows = new List<DataRow>();
-        await foreach (var response in ResponseGenerator.GenerateAsync(model, Read("train").Take(Rows).ToAsyncEnumerable(), new()
-        {
-            Generation = new() { Temperature = 0.7, MaximumNewTokens = MaximumNewTokens, Seed = RealStudy.DrawSeed }, Journal = journal,
-        }, cancellationToken))
-        {
-            if (string.IsNullOrWhiteSpace(response.Row.Response)) continue;
-            rows.Add(response.Row with { Judgment = RuleBasedJudge.Judge(response.Row.Response, response.Row.Answer!, response.Row.Source) });
-        }
-        return rows;
-    }
 
     /// <summary>The rows of a file, the solutions without their annotations for a calculator.</summary>
     private IEnumerable<DataRow> Read(string part) =>

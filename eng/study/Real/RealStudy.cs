@@ -73,18 +73,26 @@ internal sealed class RealStudy(string modelFile, string gsm8k, string folder, S
     }
 
     /// <summary>The model's own responses to the questions of a task, judged.</summary>
-    private async Task<IReadOnlyList<DataRow>> RespondAsync(LocalModel model, RealTask task, CancellationToken cancellationToken)
+    private Task<IReadOnlyList<DataRow>> RespondAsync(LocalModel model, RealTask task, CancellationToken cancellationToken)
     {
         var problems = task.Distinct(Tests + Questions, DrawSeed).Skip(Tests).ToList();
-        var judge = new RealJudge(problems);
-        var responses = ResponseGenerator.GenerateAsync(model, problems.Select((problem, i) => new DataRow
+        var questions = problems.Select((problem, i) => new DataRow
         {
             Question = problem.Question, Answer = problem.Solution, Source = $"problem {i} of {task.Name}",
-        }).ToAsyncEnumerable(), new()
+        });
+        return RespondAsync(model, questions, SamplesPerQuestion, MaximumNewTokens, new RealJudge(problems),
+            Path.Combine(folder, $"real-responses-{task.Name}.jsonl"), cancellationToken);
+    }
+
+    /// <summary>The model's own responses at temperature 0.7, judged; empty ones are left out.</summary>
+    internal static async Task<IReadOnlyList<DataRow>> RespondAsync(LocalModel model, IEnumerable<DataRow> questions, int samplesPerQuestion,
+        int maximumNewTokens, IResponseJudge judge, string journal, CancellationToken cancellationToken)
+    {
+        var responses = ResponseGenerator.GenerateAsync(model, questions.ToAsyncEnumerable(), new()
         {
-            SamplesPerQuestion = SamplesPerQuestion,
-            Generation = new() { Temperature = 0.7, MaximumNewTokens = MaximumNewTokens, Seed = DrawSeed },
-            Journal = Path.Combine(folder, $"real-responses-{task.Name}.jsonl"),
+            SamplesPerQuestion = samplesPerQuestion,
+            Generation = new() { Temperature = 0.7, MaximumNewTokens = maximumNewTokens, Seed = DrawSeed },
+            Journal = journal,
         }, cancellationToken);
         var rows = new List<DataRow>();
         await foreach (var response in responses)

@@ -94,7 +94,7 @@ internal static unsafe class MatrixProduct
             var a = product.First.A;
             if (written is { } other)
             {
-                if (other.Equals(a)) continue;
+                if (other == a) continue;
                 throw new ArgumentException("Products in whole numbers of one call must have the same left factor.");
             }
             var rowBytes = Digits.RowBytes(a.Columns);

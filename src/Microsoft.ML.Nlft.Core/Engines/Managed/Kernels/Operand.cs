@@ -3,7 +3,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 /// <summary>
 /// A factor of a matrix product, possibly transposed: a float32 matrix or, on the right only, rows of a <see cref="PackedWeight"/>.
 /// </summary>
-internal readonly unsafe struct Operand
+internal readonly unsafe record struct Operand
 {
     private readonly Matrix _matrix;
     private readonly PackedWeight? _weight;
@@ -21,10 +21,6 @@ internal readonly unsafe struct Operand
 
     public int Rows { get; }
     public int Columns { get; }
-
-    /// <summary>Whether the other is the same factor of the same memory.</summary>
-    public bool Equals(Operand other) => ReferenceEquals(_weight, other._weight) && _matrix == other._matrix && _firstRow == other._firstRow
-        && _transposed == other._transposed && (Rows, Columns) == (other.Rows, other.Columns);
 
     public Operand Transposed => new(_matrix, _weight, _firstRow, Columns, Rows, !_transposed);
 
