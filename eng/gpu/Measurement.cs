@@ -34,6 +34,7 @@ internal sealed record Measurement(double SecondsPerStep, double? ProductRate, l
             Device = work.Device,
             RecomputeActivations = mode == "recompute",
             Int8Weights = mode == "int8",
+            Int4Weights = mode == "int4",
             Threads = work.Threads,
         });
         var type = engine.ComputeType == TensorType.BF16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;

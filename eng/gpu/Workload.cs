@@ -20,7 +20,7 @@ internal sealed record Workload
     public string Shape { get; init; } = "8b";
     public string Device { get; init; } = "cuda";
     public string Folder { get; init; } = Path.Combine(Path.GetTempPath(), "nlft-gpu");
-    public string[] Modes { get; init; } = ["plain", "recompute", "int8", "pytorch-lean", "pytorch-published"];
+    public string[] Modes { get; init; } = ["plain", "recompute", "int8", "int4", "pytorch-lean", "pytorch-published"];
 
     /// <summary>Threads of every mode on the CPU; 0 for the default of each.</summary>
     public int Threads { get; init; }

@@ -7,10 +7,11 @@ namespace Microsoft.ML.Nlft.TorchSharp;
 
 /// <summary>
 /// Decodes with a key/value cache: the prompts run as one packed batch, then each step runs one row per sequence, all rows in one launch per
-/// operation. Only token ids are copied to the device and only logits back. A retired sequence continues as a dummy row, since the weights are read
-/// for the others anyway. When the rotation of a sequence changes as it grows, its prompt and answer run again and replace its keys and values.
+/// operation. Only token ids are copied to the device and only chosen tokens back, or logits where they are asked for. A retired sequence continues
+/// as a dummy row, since the weights are read for the others anyway. When the rotation of a sequence changes as it grows, its prompt and answer run
+/// again and replace its keys and values.
 /// </summary>
-internal sealed class TorchDecodingSession : IDecodingSession
+internal sealed class TorchDecodingSession : IChoosingSession
 {
     private const int InitialNewTokens = 64; // capacity of the cache for new tokens before it grows
 
@@ -20,7 +21,8 @@ internal sealed class TorchDecodingSession : IDecodingSession
     private readonly CappedAttention? _capped;
     private readonly List<int>[] _tokens;
     private readonly bool[] _retired;
-    private float[] _logits;
+    private readonly Tensor _logits; // [B, V]
+    private float[]? _copy; // of the logits
 
     public TorchDecodingSession(TorchLanguageModel model, IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens,
         CancellationToken cancellationToken)
@@ -34,7 +36,8 @@ internal sealed class TorchDecodingSession : IDecodingSession
             Math.Min(_configuration.MaximumPositions, _tokens.Max(tokens => tokens.Count) + Math.Min(maximumNewTokens, InitialNewTokens)));
         try
         {
-            _logits = Prefill(prompts, firstSequence: 0, cancellationToken);
+            using var scope = NewDisposeScope();
+            _logits = Prefill(prompts, firstSequence: 0, cancellationToken).DetachFromDisposeScope();
         }
         catch
         {
@@ -45,9 +48,26 @@ internal sealed class TorchDecodingSession : IDecodingSession
 
     public int Count => _tokens.Length;
 
-    public ReadOnlySpan<float> Logits(int sequence) =>
-        !_retired[sequence] ? _logits.AsSpan(sequence * _configuration.VocabularySize, _configuration.VocabularySize)
-        : throw new InvalidOperationException($"Sequence {sequence} was retired.");
+    public ReadOnlySpan<float> Logits(int sequence)
+    {
+        if (_retired[sequence]) throw new InvalidOperationException($"Sequence {sequence} was retired.");
+        _copy ??= _model.Run(() => TorchLanguageModel.ToHost(_logits));
+        return _copy.AsSpan(sequence * _configuration.VocabularySize, _configuration.VocabularySize);
+    }
+
+    public int[] Choose(IReadOnlyList<TokenChoice?> choices)
+    {
+        if (choices.Count != Count) throw new ArgumentException($"{choices.Count} choices for {Count} sequences.", nameof(choices));
+        int[] rows = [.. Enumerable.Range(0, Count).Where(s => choices[s] is not null)];
+        var tokens = new int[Count];
+        Array.Fill(tokens, -1);
+        if (rows.Length == 0) return tokens;
+        using var scope = NewDisposeScope();
+        var chosen = _model.Run(() => DeviceSampler.Choose(rows.Length == Count ? _logits : _logits.index_select(0, _model.Context.Indices(rows)),
+            [.. rows.Select(row => choices[row]!.Value)]));
+        for (var i = 0; i < rows.Length; i++) tokens[rows[i]] = chosen[i];
+        return tokens;
+    }
 
     public void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default)
     {
@@ -68,20 +88,25 @@ internal sealed class TorchDecodingSession : IDecodingSession
         var batch = PackedBatch.Step(ids, positions, _configuration);
         for (var s = 0; s < Count; s++)
             if (!_retired[s]) _tokens[s].Add(tokens[s]);
-        _logits = _model.Run(() => Step(batch, cancellationToken));
+        using var scope = NewDisposeScope();
+        _copy = null;
+        _logits.copy_(_model.Run(() => Step(batch, cancellationToken)));
         for (var s = 0; s < Count; s++)
         {
             if (_retired[s] || !RopeFrequencies.StartAnew(_configuration.Rope, _tokens[s].Count)) continue;
             var sequence = s;
-            _model.Run(() => Prefill([_tokens[sequence].ToArray()], sequence, cancellationToken))
-                .CopyTo(_logits, s * _configuration.VocabularySize);
+            _logits.narrow(0, s, 1).copy_(_model.Run(() => Prefill([_tokens[sequence].ToArray()], sequence, cancellationToken)));
         }
     }
 
-    public void Dispose() => _cache.Dispose();
+    public void Dispose()
+    {
+        _cache.Dispose();
+        _logits?.Dispose();
+    }
 
     /// <summary>Fills the cache of whole sequences, from the number of the first one on, and returns the logits that follow them.</summary>
-    private float[] Prefill(IReadOnlyList<ReadOnlyMemory<int>> sequences, int firstSequence, CancellationToken cancellationToken)
+    private Tensor Prefill(IReadOnlyList<ReadOnlyMemory<int>> sequences, int firstSequence, CancellationToken cancellationToken)
     {
         var batch = PackedBatch.Create(sequences, _configuration);
         using var attention = new PackedAttention(_configuration, batch, _model.Context, _model.Network.Operators);
@@ -92,7 +117,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
         }, cancellationToken);
     }
 
-    private float[] Step(PackedBatch batch, CancellationToken cancellationToken)
+    private Tensor Step(PackedBatch batch, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
         using var off = no_grad();
@@ -110,7 +135,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
             var attended = _capped?.Forward(queries, keys, values, mask)
                 ?? functional.scaled_dot_product_attention(queries, keys, values, mask);
             return attended.reshape([Count, -1]);
-        }, cancellationToken);
+        }, cancellationToken).MoveToOuterDisposeScope();
     }
 
     /// <summary>Returns, for every window of the model, the slots that a new query sees: [B, 1, 1, length].</summary>
@@ -123,7 +148,7 @@ internal sealed class TorchDecodingSession : IDecodingSession
     }
 
     /// <summary>Runs a batch through all layers and returns the logits of some rows, or of all.</summary>
-    private float[] Run(PackedBatch batch, int[]? rows, Func<int, Tensor, Tensor, Tensor, Tensor> attend, CancellationToken cancellationToken)
+    private Tensor Run(PackedBatch batch, int[]? rows, Func<int, Tensor, Tensor, Tensor, Tensor> attend, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
         using var off = no_grad();
@@ -138,6 +163,6 @@ internal sealed class TorchDecodingSession : IDecodingSession
             x.Dispose();
             x = y;
         }
-        return TorchLanguageModel.ToHost(_model.Network.Head.Logits(_model.Network.Head.Input(context, _model.Network.FinalNorm.Forward(x))));
+        return _model.Network.Head.Logits(_model.Network.Head.Input(context, _model.Network.FinalNorm.Forward(x))).MoveToOuterDisposeScope();
     }
 }

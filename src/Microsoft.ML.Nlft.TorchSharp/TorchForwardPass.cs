@@ -4,7 +4,7 @@ using Microsoft.ML.Nlft.TorchSharp.Layers;
 namespace Microsoft.ML.Nlft.TorchSharp;
 
 /// <summary>
-/// Runs a packed batch through the network. For training, every layer has its own autograd graph, from its input to its output; if activations are
+/// Runs a packed batch through the network. For training, every layer has a graph of its own, from its input to its output; if activations are
 /// recomputed, only the input is kept, and the backward pass builds the graph when it reaches the layer.
 /// </summary>
 internal sealed class TorchForwardPass : IForwardPass
@@ -15,8 +15,8 @@ internal sealed class TorchForwardPass : IForwardPass
     private readonly PackedAttention _attention;
     private readonly AskedTokens _asked;
     private readonly Tensor _predicting, _tokens, _logSums; // the R rows that predict a response token, what is asked for there [R, K], and [R, 1]
-    private readonly Graph?[] _graphs; // of every layer from the lowest trainable one on
-    private readonly Graph _top; // the final norm, at the rows that predict a response token: the last layer gives these alone
+    private readonly LayerGraph?[] _graphs; // of every layer from the lowest trainable one on
+    private readonly Graph? _top; // the final norm, at the rows that predict a response token: the last layer gives these alone
     private readonly Tensor? _embedded; // with its graph when the embedding is trained
     private bool _usable;
 
@@ -27,7 +27,7 @@ internal sealed class TorchForwardPass : IForwardPass
         var batch = PackedBatch.Create([.. sequences.Select(s => s.Tokens)], model.Configuration, [.. sequences.Select(s => s.DropoutSeed)]);
         _asked = AskedTokens.Of(sequences, model.Configuration);
         _attention = new PackedAttention(model.Configuration, batch, model.Context, model.Network.Operators);
-        _graphs = new Graph?[model.Network.Layers.Length];
+        _graphs = new LayerGraph?[model.Network.Layers.Length];
         using var scope = NewDisposeScope();
         using var off = no_grad();
         model.Network.Parameters.UpdateCopy();
@@ -54,11 +54,12 @@ internal sealed class TorchForwardPass : IForwardPass
                 x.Dispose();
                 x = y;
             }
-            _top = new Graph(Own(x.detach()), needsGradient: keep);
-            using (set_grad_enabled(keep)) _top.Output = Own(Top());
-            var results = model.Network.Head.Forward(_top.Output.detach(), _tokens, _asked.Likeliest);
+            _top = new Graph(x.detach(), needsGradient: keep);
+            using (set_grad_enabled(keep)) _top.Keep(Top());
+            var output = _top.Output!.detach();
+            var results = model.Network.Head.Forward(output, _tokens, _asked.Likeliest);
             _logSums = Own(results.narrow(1, _asked.Widest, 1));
-            Scores = ReadScores(results, hiddenStates ? _top.Output.detach().narrow(1, 0, model.Configuration.HiddenSize) : null);
+            Scores = ReadScores(results, hiddenStates ? output.narrow(1, 0, model.Configuration.HiddenSize) : null);
 
             Tensor Top() => model.Network.Head.Input(_context, model.Network.FinalNorm.Forward(_top.Input), _predicting);
         }
@@ -81,6 +82,8 @@ internal sealed class TorchForwardPass : IForwardPass
     public void Dispose()
     {
         _usable = false;
+        foreach (var graph in _graphs) graph?.Dispose();
+        _top?.Dispose();
         foreach (var tensor in _owned) tensor.Dispose();
         _owned.Clear();
         _attention.Dispose();
@@ -92,16 +95,13 @@ internal sealed class TorchForwardPass : IForwardPass
         var network = _model.Network;
         var c = tensor(Padded(coefficients), [_asked.Rows, _asked.Widest], device: _model.Context.Device);
         Tensor gradient;
-        using (no_grad()) gradient = network.Head.Backward(_top.Output!.detach(), _tokens, _logSums, c).to_type(_model.Context.ComputeType);
+        using (no_grad()) gradient = network.Head.Backward(_top!.Output!.detach(), _tokens, _logSums, c).to_type(_model.Context.ComputeType);
         gradient = _top.Backward(gradient);
         for (var i = _graphs.Length - 1; i >= network.FirstTrainable; i--)
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var layer = NewDisposeScope();
-            var graph = _graphs[i]!;
-            if (graph.Output is null)
-                using (enable_grad()) graph.Output = network.Layers[i].Forward(_context, graph.Input, RowsOf(i));
-            var next = graph.Backward(gradient);
+            var next = _graphs[i]!.Backward(_context, gradient);
             gradient.Dispose();
             gradient = next.MoveToOuterDisposeScope();
         }
@@ -111,16 +111,13 @@ internal sealed class TorchForwardPass : IForwardPass
     }
 
     /// <summary>
-    /// Runs a layer so that it can be differentiated later: builds its graph now, or again in the backward pass. The last layer always builds it
-    /// now, because the backward pass starts there.
+    /// Runs a layer so that it can be differentiated later. The last layer is never recomputed, because the backward pass starts there.
     /// </summary>
     private Tensor Keep(int index, Tensor x)
     {
-        var layer = _model.Network.Layers[index];
-        var graph = _graphs[index] = new Graph(Own(x.detach()), needsGradient: index > _model.Network.FirstTrainable || _embedded is not null);
-        if (_model.Recompute && index < _graphs.Length - 1) return layer.Forward(_context, graph.Input);
-        using (enable_grad()) graph.Output = Own(layer.Forward(_context, graph.Input, RowsOf(index)));
-        return graph.Output.detach();
+        var first = index == _model.Network.FirstTrainable && _embedded is null;
+        _graphs[index] = new LayerGraph(_model.Network.Layers[index], x.detach(), RowsOf(index), needsGradient: !first);
+        return _graphs[index]!.Forward(_context, recompute: _model.Recompute && index < _graphs.Length - 1);
     }
 
     /// <summary>Returns the rows whose outputs are needed, null for all: after the last layer, only those that predict.</summary>
@@ -170,32 +167,4 @@ internal sealed class TorchForwardPass : IForwardPass
     }
 
     private (Tensor, Tensor) Own((Tensor Cosine, Tensor Sine) rotation) => (Own(rotation.Cosine), Own(rotation.Sine));
-
-    /// <summary>The part of the network between two tensors: a leaf and the output that autograd computed from it.</summary>
-    private sealed class Graph
-    {
-        private readonly bool _needsGradient;
-
-        public Graph(Tensor input, bool needsGradient)
-        {
-            (Input, _needsGradient) = (input, needsGradient);
-            input.requires_grad = needsGradient;
-        }
-
-        public Tensor Input { get; }
-        public Tensor? Output { get; set; }
-
-        /// <summary>
-        /// Accumulates the gradients of the part's parameters, frees the graph and returns the gradient of the input (or the given gradient if the
-        /// input needs none).
-        /// </summary>
-        public Tensor Backward(Tensor gradient)
-        {
-            Output!.backward([gradient]);
-            Output.Dispose();
-            var result = _needsGradient ? Input.grad!.alias() : gradient.alias();
-            Input.Dispose();
-            return result;
-        }
-    }
 }

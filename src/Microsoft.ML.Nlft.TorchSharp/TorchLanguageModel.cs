@@ -20,7 +20,7 @@ internal sealed class TorchLanguageModel : ICausalLanguageModel
         var c = options.Folder.Configuration;
         Rope = new RotaryEmbedding(c, c.Rope, Context);
         SlidingRope = c.SlidingRope is { } sliding ? new RotaryEmbedding(c, sliding, Context) : null;
-        Network = new Network(options, Context, engine.Options.Int8Weights, cancellationToken);
+        Network = new Network(options, Context, engine.Bits, cancellationToken);
     }
 
     public ModelConfiguration Configuration => Network.Configuration;

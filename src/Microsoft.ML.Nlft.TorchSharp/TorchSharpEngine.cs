@@ -37,10 +37,12 @@ public sealed class TorchSharpEngine : IModelEngine
     /// <inheritdoc/>
     public string Name => "torchsharp";
 
-    /// <summary>The name with kind of device, <see cref="ComputeType"/> and int8 weights, for example "torchsharp on cuda, BF16".</summary>
+    /// <summary>
+    /// The name with kind of device, <see cref="ComputeType"/> and int8 or int4 weights, for example "torchsharp on cuda, BF16".
+    /// </summary>
     /// <exception cref="NlftException">As for <see cref="Device"/>.</exception>
     public string Arithmetic => $"torchsharp on {(_device.Value.type == DeviceType.CPU ? "cpu" : "cuda")}, "
-        + $"{ComputeType}{(Options.Int8Weights ? ", int8 weights" : "")}";
+        + $"{ComputeType}{(Bits is { } bits ? $", int{bits} weights" : "")}";
 
     /// <summary>The device in use, for example <c>cuda:0</c>.</summary>
     /// <exception cref="NlftException">
@@ -53,16 +55,19 @@ public sealed class TorchSharpEngine : IModelEngine
     public TensorType ComputeType => Options.ComputeType ?? (_device.Value.type == DeviceType.CPU ? TensorType.F32 : TensorType.BF16);
 
     /// <summary>Whether the backward pass recomputes activations.</summary>
-    internal bool Recompute => Options.RecomputeActivations || Options.Int8Weights;
+    internal bool Recompute => Options.RecomputeActivations || Bits is not null;
+
+    /// <summary>Bits of an element of the layers' frozen matrices, 8 or 4; null: those of the compute type.</summary>
+    internal int? Bits => Options.Int4Weights ? 4 : Options.Int8Weights ? 8 : null;
 
     /// <inheritdoc/>
     public ICausalLanguageModel Load(ModelLoadOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        if (Options.Int8Weights && options.Trainable == TrainableWeights.All)
+        if (Bits is { } bits && options.Trainable == TrainableWeights.All)
         {
-            throw new NlftException("option Int8Weights", "true", "false when all weights are trained",
-                "Train a LoRA adapter, or leave Int8Weights out.");
+            throw new NlftException($"option Int{bits}Weights", "true", "false when all weights are trained",
+                $"Train a LoRA adapter, or leave Int{bits}Weights out.");
         }
         return TorchErrors.Explain(Device, () => new TorchLanguageModel(this, _device.Value, options, cancellationToken));
     }
@@ -82,16 +87,16 @@ public sealed class TorchSharpEngine : IModelEngine
         var lora = all ? null : request.Lora ?? new();
         var trained = request.Trainable == TrainableWeights.None ? 0 : lora is null ? estimate.Parameters
             : MemoryEstimate.AdapterParameters(lora, request.Model);
-        MemoryNeed Need(bool int8, bool recompute) => new()
+        MemoryNeed Need(int? bits, bool recompute) => new()
         {
-            Weights = all ? 0 : int8 ? estimate.Int8Weights : estimate.Weights,
+            Weights = all ? 0 : bits switch { 4 => estimate.Int4Weights, 8 => estimate.Int8Weights, _ => estimate.Weights },
             Trained = TorchSharpMemoryEstimate.Trained(trained, ComputeType, all),
             Activations = request.Tokens == 0 ? 0 : request.ScoresOnly ? estimate.ScoringActivations : estimate.Activations(lora, recompute),
             Available = available,
         };
-        var need = Need(Options.Int8Weights, Recompute);
-        var savings = new List<MemorySaving> { new("set RecomputeActivations of the engine", Need(Options.Int8Weights, recompute: true)) };
-        if (!all) savings.Add(new("set Int8Weights of the engine", Need(int8: true, recompute: true)));
+        var need = Need(Bits, Recompute);
+        var savings = new List<MemorySaving> { new("set RecomputeActivations of the engine", Need(Bits, recompute: true)) };
+        foreach (var bits in all ? [] : (int[])[8, 4]) savings.Add(new($"set Int{bits}Weights of the engine", Need(bits, recompute: true)));
         return need with { Savings = [.. savings.Where(saving => saving.Need.Sum < need.Sum)] };
     }
 

@@ -35,6 +35,14 @@ public sealed record TorchSharpEngineOptions
     public bool Int8Weights { get; init; }
 
     /// <summary>
+    /// Whether the frozen matrices of the decoder layers are held in 4 bits, in blocks of 32 elements of a row by the rule of Q4_0 in GGUF files, and
+    /// widened layer by layer: less than a third of the memory of BF16. The error of a weight is at most 1/8 of the largest magnitude in its block.
+    /// Implies <see cref="RecomputeActivations"/>; not together with <see cref="Int8Weights"/>, and not possible when all weights are trained.
+    /// Default false.
+    /// </summary>
+    public bool Int4Weights { get; init; }
+
+    /// <summary>
     /// Whether a training pass keeps only the input of every layer and recomputes the rest in the backward pass: about a third more time, far less
     /// memory. Default false.
     /// </summary>

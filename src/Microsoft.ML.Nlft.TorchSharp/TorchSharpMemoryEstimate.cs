@@ -31,14 +31,15 @@ public sealed class TorchSharpMemoryEstimate
     public static IReadOnlyList<string> Formulas { get; } =
     [
         "b = 2 bytes in bfloat16, as shown here, or 4 in float32",
-        "weights      b each; with Int8Weights 1 byte each in the decoder layers' matrices and b per row of them",
+        "weights      b each; in the decoder layers' matrices with Int8Weights 1 byte each and b per row, with Int4Weights 18 bytes for 32",
         "cache        2b x L x K x T  (keys and values)",
         "adapter      16 bytes x trained parameters  (float32), in bfloat16 20: a copy of them and of their gradients",
-        "activations  b x T x (L x H + (S + 1) x (H + 2Q + 2K + 3I + D)) + (8 + b, in float32 8) bytes x Z",
-        "             Z = min(T x V, max(2^23, V x H / 16, 1024 x T)) logits at a time",
-        "             D = distinct inputs of a layer's adapted matrices; with dropout one of b + 1 bytes per matrix; with query/key norms Q + K more",
+        "activations  b x T x (L x H + S x (H + 2Q + 2K + 2I + D) + (H + 2Q + 2K + 3I + E)) + (8 + b, in float32 8) bytes x Z",
+        "             Z = min(T x V, max(2^23, V x H / 16, 1024 x T)) logits at a time; S = L, or 1 when recomputed, as with 8 or 4 bits",
+        "             E = distinct inputs of a layer's adapted matrices, D = those of attention; with dropout one of b + 1 bytes per matrix",
+        "             with query/key norms Q + K more; without a gate I in place of 2I and of 3I",
+        "             experts, norms after the parts of a layer, DoRA, trained biases: 3I + E in place of 2I + D in S too",
         "             with norms before and after also 2H; soft caps on attention keep the scores too, which are not counted",
-        "             without a gate I in place of 3I; S = L, or 1 when recomputed, as with Int8Weights",
     ];
 
     /// <summary>Gets the number of parameters of the model.</summary>
@@ -49,6 +50,10 @@ public sealed class TorchSharpMemoryEstimate
 
     /// <summary>Gets the bytes of the frozen weights when the matrices of the decoder layers are held as int8.</summary>
     public long Int8Weights => Weights - (_size - 1) * Matrices + _size * Quantized.Sum(linear => (long)linear.Experts * linear.Outputs);
+
+    /// <summary>Gets the bytes of the frozen weights when the matrices of the decoder layers are held in 4 bits.</summary>
+    public long Int4Weights => Weights - _size * Matrices
+        + Quantized.Sum(linear => (long)linear.Experts * linear.Outputs * ((linear.Inputs + BlockMatrix.Length - 1) / BlockMatrix.Length) * 18);
 
     /// <summary>Computes the bytes of parameters that are trained, their gradients and the moments of AdamW.</summary>
     /// <param name="parameters">Their number.</param>
@@ -70,18 +75,21 @@ public sealed class TorchSharpMemoryEstimate
     {
         long hidden = _model.HiddenSize, queries = (long)_model.HeadCount * _model.HeadSize;
         long keys = (long)_model.KeyValueHeadCount * _model.HeadSize, inner = _model.FeedForwardWidth;
-        int layers = _model.LayerCount, sets = (recompute ? 1 : layers) + 1; // one set is in use
         // What experts put out, what they are given where their weights are trained, and the router's probabilities.
         var experts = _model.Experts is { } mixture ? _size * (lora is null ? 2 : 1) * mixture.PerToken * hidden + 12 * mixture.Count : 0;
         var outputs = _model.Norms == NormPlacement.Both ? 2 * hidden : 0; // inputs of the norms after attention and feed-forward
         var norms = _model.QueryKeyNorm ? queries + keys : 0;
-        var activated = (_model.FeedForwardLayout == FeedForwardLayout.UpOnly ? 1 : 3) * inner; // what the activation and the product with up need
+        var gated = _model.FeedForwardLayout != FeedForwardLayout.UpOnly;
         var normed = (_model.NormKind == NormKind.Layer ? 2 : 4) * hidden; // LayerNorm computes what its weights' gradient needs once more
-        var set = _size * (hidden + 2 * (queries + keys) + activated + norms + outputs) + experts // per token
-            + (lora is null ? _size * (normed + outputs + queries + inner + norms) : AdaptedInputs(lora));
+        var attention = hidden + 2 * (queries + keys) + norms + outputs;
+        var whole = _size * (attention + (gated ? 3 : 1) * inner) + experts // per token, as autograd keeps it
+            + (lora is null ? _size * (normed + outputs + queries + inner + norms) : AdaptedInputs(lora, attentionOnly: false));
+        var kept = DecoderLayer.MayBeByHand(_model, lora) // without what the feed-forward network computes once more
+            ? _size * (attention + (gated ? 2 : 1) * inner) + AdaptedInputs(lora!, attentionOnly: true) : whole;
+        int layers = _model.LayerCount, kepts = recompute ? 1 : layers;
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
-        var copies = lora is null && _size < 4 ? _size * Matrices / layers * sets : 0;
-        return _tokens * (_size * layers * hidden + sets * set) + copies
+        var copies = lora is null && _size < 4 ? _size * Matrices / layers * (kepts + 1) : 0;
+        return _tokens * (_size * layers * hidden + kepts * kept + whole) + copies
             + (_size < 4 ? 8 + _size : 8) * TokenHead.MostLogits(_tokens, _model.VocabularySize, _model.HiddenSize);
     }
 
@@ -89,12 +97,15 @@ public sealed class TorchSharpMemoryEstimate
     /// Returns the bytes per token and layer that are kept of the inputs of adapted matrices: each input once, or with dropout one for every matrix,
     /// masked, and its mask.
     /// </summary>
-    private long AdaptedInputs(LoraConfiguration lora)
+    private long AdaptedInputs(LoraConfiguration lora, bool attentionOnly)
     {
         lora = lora.For(_model);
         var perToken = _model.Experts?.PerToken ?? 1;
         var inputs = _linears.ToDictionary(linear => linear.Name, linear => linear.Experts > 1 ? (long)perToken * linear.Inputs : linear.Inputs);
-        var modules = lora.Resolve(_model).Select(target => target.Module).Where(inputs.ContainsKey);
+        var attention = Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))
+            .SelectMany(layer => layer.Qkv.Append(layer.Output)).Select(linear => linear.Name).ToHashSet();
+        var modules = lora.Resolve(_model).Select(target => target.Module)
+            .Where(module => inputs.ContainsKey(module) && (!attentionOnly || attention.Contains(module)));
         var sharing = Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))
             .SelectMany(layer => layer.Qkv.Skip(1).Select(linear => (linear.Name, First: layer.Qkv[0].Name))
                 .Concat(layer.GateUp.Skip(1).Select(linear => (linear.Name, First: layer.GateUp[0].Name))))

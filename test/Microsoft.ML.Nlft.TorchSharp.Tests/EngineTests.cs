@@ -115,16 +115,24 @@ public class EngineTests
             throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from malloc")));
         Assert.AreEqual("device cuda:0: found not enough memory (CUDA out of memory. Tried to allocate 2.00 GiB.); expected room for the model and "
             + "the batch. "
-            + "Use smaller batches or shorter sequences, or set RecomputeActivations or Int8Weights of TorchSharpEngineOptions.", exception.Message);
+            + "Use smaller batches or shorter sequences, or set RecomputeActivations, Int8Weights or Int4Weights of TorchSharpEngineOptions.",
+            exception.Message);
         Assert.ThrowsExactly<ExternalException>(() => TorchErrors.Explain<int>("cuda:0", () => throw new ExternalException("another fault")));
     }
 
     [TestMethod]
-    public void Int8Weights_WithAllWeightsTrained_IsRefused()
+    [DataRow(8)]
+    [DataRow(4)]
+    public void WeightsOfFewBits_WithAllWeightsTrained_AreRefused(int bits)
     {
         using var folder = TinyModels.Create();
-        var exception = Assert.ThrowsExactly<NlftException>(() => Load(folder, TrainableWeights.All, Engine(int8: true)));
-        Assert.AreEqual("option Int8Weights: found true; expected false when all weights are trained. Train a LoRA adapter, or leave Int8Weights "
-            + "out.", exception.Message);
+        var exception = Assert.ThrowsExactly<NlftException>(() => Load(folder, TrainableWeights.All, Engine(bits: bits)));
+        Assert.AreEqual($"option Int{bits}Weights: found true; expected false when all weights are trained. Train a LoRA adapter, or leave "
+            + $"Int{bits}Weights out.", exception.Message);
     }
+
+    [TestMethod]
+    public void WeightsOfFewBits_OfTwoKinds_AreRefused() =>
+        Assert.AreEqual("option Int4Weights: found True; expected false with Int8Weights. Set one of the two.",
+            Assert.ThrowsExactly<NlftException>(() => new TorchSharpEngine(new() { Int8Weights = true, Int4Weights = true })).Message);
 }

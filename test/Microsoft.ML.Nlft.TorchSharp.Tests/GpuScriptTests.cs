@@ -11,7 +11,7 @@ public class GpuScriptTests
     [TestCategory("Slow")]
     public void Program_TinyShapeOnTheCpu_PrintsARowForEveryMode()
     {
-        string[] modes = ["managed", "plain", "recompute", "int8", "sft"];
+        string[] modes = ["managed", "plain", "recompute", "int8", "int4", "sft"];
         var folder = Directory.CreateTempSubdirectory("nlft-gpu-");
         try
         {

@@ -11,8 +11,11 @@ internal static class Models
     public static string Device { get; } = Environment.GetEnvironmentVariable("NLFT_TORCH_DEVICE") is { Length: > 0 } named ? named : "cpu";
 
     // One thread, because models this small gain nothing from more.
-    public static TorchSharpEngine Engine(bool recompute = false, bool int8 = false, TensorType type = TensorType.F32) =>
-        new(new() { Device = Device, ComputeType = type, RecomputeActivations = recompute, Int8Weights = int8, Threads = 1 });
+    public static TorchSharpEngine Engine(bool recompute = false, int? bits = null, TensorType type = TensorType.F32) =>
+        new(new()
+        {
+            Device = Device, ComputeType = type, RecomputeActivations = recompute, Int8Weights = bits == 8, Int4Weights = bits == 4, Threads = 1,
+        });
 
     public static ICausalLanguageModel Load(ModelFolder folder, TrainableWeights trainable = TrainableWeights.Lora, IModelEngine? engine = null,
         LoraConfiguration? lora = null) =>

@@ -16,6 +16,7 @@ public sealed class ToolTests
     [DataRow("--engine torch --device cpu --recompute-activations", 1e-4)]
     [DataRow("--engine torch --device cpu --threads 1 --weights all", 1e-4)]
     [DataRow("--engine torch --device cpu --int8-weights", 0.1)]
+    [DataRow("--engine torch --device cpu --int4-weights", 0.5)]
     [DataRow("--engine managed --device cpu", 0)]
     public void Train_EitherEngine_GivesTheSameFirstLoss(string engine, double tolerance)
     {
@@ -49,15 +50,16 @@ public sealed class ToolTests
 
     /// <summary>The rows of nlft inspect are the engine's own estimates.</summary>
     [TestMethod]
-    [DataRow("train", false, false)]
-    [DataRow("train, RecomputeActivations", true, false)]
-    [DataRow("train, Int8Weights", false, true)]
-    public void Inspect_TorchSharpRow_IsTheEnginesEstimate(string use, bool recompute, bool int8)
+    [DataRow("train", false, null)]
+    [DataRow("train, RecomputeActivations", true, null)]
+    [DataRow("train, Int8Weights", false, 8)]
+    [DataRow("train, Int4Weights", false, 4)]
+    public void Inspect_TorchSharpRow_IsTheEnginesEstimate(string use, bool recompute, int? bits)
     {
         using var model = new ModelOnDisk();
         var (facts, lora) = (ModelFacts.Read(model.Folder), new LoraConfiguration { Rank = 4 });
         var row = MemoryRow.Of(facts, lora, rows: 3, tokens: 50).Single(row => row.Engine == "torchsharp" && row.Use == use);
-        var need = Models.Engine(recompute, int8, TensorType.BF16).Estimate(new()
+        var need = Models.Engine(recompute, bits, TensorType.BF16).Estimate(new()
         {
             Model = facts.Configuration, WeightBytes = 0, Trainable = TrainableWeights.Lora, Lora = lora, Tokens = 150,
         })!;

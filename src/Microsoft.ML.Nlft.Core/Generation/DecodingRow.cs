@@ -1,4 +1,5 @@
 using System.Buffers;
+using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Grammars;
 using Microsoft.ML.Nlft.Tokenization;
 
@@ -51,13 +52,26 @@ internal sealed class DecodingRow
     /// <summary>Gets whether the row gets no more tokens.</summary>
     public bool Ended => Finish is not null || Abandoned;
 
+    /// <summary>
+    /// Returns how to choose the next token where the row needs no logits for anything else, for <see cref="Append"/>; else null, for
+    /// <see cref="Next"/>. To be called once a token.
+    /// </summary>
+    public TokenChoice? Choice() => _grammar is null && _logProbabilities is null && _alternatives is null ? _sampler.Choice() : null;
+
     /// <summary>Chooses the next token.</summary>
     /// <returns>The token to append, or -1 when the row has ended.</returns>
     public int Next(ReadOnlySpan<float> logits)
     {
         var token = _grammar is null ? _sampler.Next(logits) : NextByGrammar(_grammar, logits);
-        _tokens.Add(token);
         if (_logProbabilities is not null || _alternatives is not null) RecordLogProbabilities(logits, token);
+        return Append(token);
+    }
+
+    /// <summary>Takes the next token.</summary>
+    /// <returns>The token to append, or -1 when the row has ended.</returns>
+    public int Append(int token)
+    {
+        _tokens.Add(token);
         var stopped = _stopIds.Contains(token);
         if (!stopped) _text.Append(_grammar is null ? _decoder.Append(token) : _grammar.Append(token));
         stopped |= _grammar is { IsComplete: true };

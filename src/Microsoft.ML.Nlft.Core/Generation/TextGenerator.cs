@@ -83,7 +83,7 @@ public sealed class TextGenerator
                 {
                     if (session is null) session = _model.StartDecoding([prompt], row.Limit, cancellationToken);
                     else session.Append([next], cancellationToken);
-                    return row.Next(session.Logits(0));
+                    return Next(session, [row])[0];
                 }), cancellationToken).ConfigureAwait(false);
                 var text = row.TakeText();
                 if (text.Length > 0) yield return text;
@@ -132,16 +132,27 @@ public sealed class TextGenerator
         var next = new int[batch.Length]; // negative once a row has ended
         while (true)
         {
+            var ended = Array.ConvertAll(next, token => token < 0);
+            next = Next(session, batch);
             for (var i = 0; i < batch.Length; i++)
             {
-                if (next[i] < 0) continue;
-                next[i] = batch[i].Ended ? -1 : batch[i].Next(session.Logits(i));
-                extended?.Invoke(i);
+                if (!ended[i]) extended?.Invoke(i);
             }
             if (Array.TrueForAll(next, token => token < 0)) return;
             cancellationToken.ThrowIfCancellationRequested();
             session.Append(next, cancellationToken);
         }
+    }
+
+    /// <summary>
+    /// Chooses the next token of every row that has not ended, in the session where it can: the token to append, or -1 when the row has ended.
+    /// </summary>
+    private static int[] Next(IDecodingSession session, DecodingRow[] rows)
+    {
+        var choosing = session as IChoosingSession;
+        var choices = Array.ConvertAll(rows, row => choosing is null || row.Ended ? null : row.Choice());
+        var chosen = Array.Exists(choices, choice => choice is not null) ? choosing!.Choose(choices) : null;
+        return [.. rows.Select((row, i) => row.Ended ? -1 : choices[i] is null ? row.Next(session.Logits(i)) : row.Append(chosen![i]))];
     }
 
     /// <summary>Computes the maximum number of new tokens for a prompt; refuses a prompt that leaves no room.</summary>

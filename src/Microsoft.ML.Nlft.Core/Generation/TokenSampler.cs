@@ -1,5 +1,6 @@
 using System.Buffers;
 using Microsoft.ML.Nlft.Common;
+using Microsoft.ML.Nlft.Engines;
 
 namespace Microsoft.ML.Nlft.Generation;
 
@@ -24,6 +25,14 @@ internal sealed class TokenSampler
         _random = new SplitMix64(SplitMix64.Hash((ulong)options.Seed, (ulong)row));
         if (options.RepetitionPenalty != 1) _seen.UnionWith(prompt.ToArray());
     }
+
+    /// <summary>
+    /// Returns how to choose the next token, for a session that does it itself; null if penalties change the logits. To be called once a token, in
+    /// place of <see cref="Next"/>.
+    /// </summary>
+    public TokenChoice? Choice() =>
+        _options.RepetitionPenalty != 1 || _options.FrequencyPenalty != 0 || _options.PresencePenalty != 0 ? null
+        : new(_options.Temperature, _options.TopK, _options.TopP, _options.MinP, _options.Temperature == 0 ? 0 : _random.NextDouble());
 
     /// <summary>Chooses the next token.</summary>
     /// <param name="logits">One value per vocabulary id; minus infinity excludes a token.</param>
@@ -77,15 +86,12 @@ internal sealed class TokenSampler
         var best = 0;
         for (var i = 0; i < logits.Length; i++)
         {
-            if (double.IsNaN(logits[i]) || double.IsPositiveInfinity(logits[i])) throw Unusable(logits[i], i);
+            if (!(logits[i] < double.PositiveInfinity)) TokenChoice.RequireUsable(logits[i], i); // NaN too
             if (logits[i] > logits[best]) best = i;
         }
 
-        return double.IsNegativeInfinity(logits[best]) ? throw Unusable(logits[best], best) : best;
-
-        static NlftException Unusable(double logit, int token) =>
-            new($"the logit of token {token}", logit.ToString(System.Globalization.CultureInfo.InvariantCulture), "a finite number",
-                "Check the model folder's weights and the adapter: the network's output cannot be used.");
+        TokenChoice.RequireUsable(logits[best], best);
+        return best;
     }
 
     /// <summary>Turns logits into weights exp((logit - max) / temperature) and zeroes what the filters exclude.</summary>

@@ -35,6 +35,7 @@ internal sealed record MemoryRow(string Engine, string Use, long Weights, long C
             new("torchsharp", "train", torch.Weights, 0, copied, torch.Activations(lora, recompute: false)),
             new("torchsharp", "train, RecomputeActivations", torch.Weights, 0, copied, torch.Activations(lora, recompute: true)),
             new("torchsharp", "train, Int8Weights", torch.Int8Weights, 0, copied, torch.Activations(lora, recompute: true)),
+            new("torchsharp", "train, Int4Weights", torch.Int4Weights, 0, copied, torch.Activations(lora, recompute: true)),
         ];
     }
 }

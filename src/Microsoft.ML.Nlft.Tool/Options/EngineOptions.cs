@@ -48,7 +48,7 @@ internal sealed record EngineOptions
 
     /// <summary>
     /// Whether frozen weights of the layers are quantized to 4 bits in blocks of 32 while loading: less than a third of the memory of bfloat16,
-    /// weights off by at most 1/8 of the largest of their block. The managed engine only. Default false.
+    /// weights off by at most 1/8 of the largest of their block. Default false.
     /// </summary>
     public bool Int4Weights { get; init; }
 
@@ -59,13 +59,13 @@ internal sealed record EngineOptions
     {
         if (Engine == EngineName.Torch)
         {
-            OptionCheck.Require(!Int4Weights, nameof(Int4Weights), true, "false with the torch engine", "Use --int8-weights, or the managed engine.");
             return new TorchSharpEngine(new()
             {
                 Device = Device,
                 ComputeType = computeType,
                 Threads = Threads,
                 Int8Weights = Int8Weights,
+                Int4Weights = Int4Weights,
                 RecomputeActivations = RecomputeActivations,
             });
         }

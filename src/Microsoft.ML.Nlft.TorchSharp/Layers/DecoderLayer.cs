@@ -35,6 +35,19 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     /// <summary>Whether any linear layer is trainable.</summary>
     public bool IsTrainable => FeedForward.IsTrainable || Linears.Any(linear => linear.IsTrainable);
 
+    /// <summary>Whether <see cref="Backward"/> differentiates the feed-forward network; see <see cref="MayBeByHand"/>.</summary>
+    public bool IsByHand { get; init; }
+
+    /// <summary>
+    /// Returns whether the feed-forward networks of a model can be differentiated by hand: y = m + feedforward(norm(m)), all weights frozen, adapted
+    /// by A and B alone, if at all.
+    /// </summary>
+    /// <param name="model">The model.</param>
+    /// <param name="lora">The adapter that is trained; null: all weights are.</param>
+    public static bool MayBeByHand(ModelConfiguration model, LoraConfiguration? lora) =>
+        lora is { UseDora: false, LoraBias: false, Bias: TrainedBiases.None }
+        && model is { Experts: null, Norms: NormPlacement.Before, ParallelResidual: false, ResidualMultiplier: 1 };
+
     /// <summary>
     /// Computes y[N, H] from x[N, H] or, if <paramref name="rows"/> names R rows, y[R, H] of these: keys and values are computed for all rows,
     /// everything else for these.
@@ -42,13 +55,50 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     public Tensor Forward(PassContext context, Tensor x, Tensor? rows = null)
     {
         using var scope = NewDisposeScope();
-        var residual = rows is null ? x : x.index_select(0, rows);
-        var attended = Attend(context, x, rows);
-        var middle = Add(residual, AttentionOutputNorm, sum => O.Forward(context, attended, rows, sum));
-        var read = configuration.ParallelResidual ? residual : middle;
-        if (FeedForwardNorm is not null) read = FeedForwardNorm.Forward(read);
+        var middle = AddAttention(context, x, rows);
+        var read = Normed(!configuration.ParallelResidual ? middle : rows is null ? x : x.index_select(0, rows));
         return Add(middle, FeedForwardOutputNorm, sum => FeedForward.Forward(context, read, rows, sum)).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Computes m[N, H], or [R, H], from x[N, H].</summary>
+    public Tensor AddAttention(PassContext context, Tensor x, Tensor? rows)
+    {
+        using var scope = NewDisposeScope();
+        var residual = rows is null ? x : x.index_select(0, rows);
+        var attended = Attend(context, x, rows);
+        return Add(residual, AttentionOutputNorm, sum => O.Forward(context, attended, rows, sum)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Computes gate and up of the feed-forward network from m.</summary>
+    public Tensor[] GateUp(PassContext context, Tensor m, Tensor? rows)
+    {
+        using var scope = NewDisposeScope();
+        return Array.ConvertAll(Plain.GateUp(context, Normed(m), rows), product => product.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Computes y from m and what <see cref="GateUp"/> returned.</summary>
+    public Tensor AddDown(PassContext context, Tensor m, Tensor[] products, Tensor? rows) => Plain.Down(context, products, rows, m);
+
+    /// <summary>
+    /// Adds the gradients of the feed-forward network's adapters and returns dm, or dy if dm is not needed. The norm is computed once more.
+    /// </summary>
+    public Tensor Backward(PassContext context, Tensor m, Tensor[] products, Tensor dy, Tensor? rows, bool needed)
+    {
+        using var scope = NewDisposeScope();
+        using var off = no_grad();
+        var leaf = m.requires_grad_(needed);
+        Tensor read;
+        using (set_grad_enabled(needed)) read = Normed(leaf);
+        var dread = Plain.Backward(context, read.detach(), products, dy, rows, needed);
+        if (!needed) return dy.alias().MoveToOuterDisposeScope();
+        if (FeedForwardNorm is null) return dy.Plus(dread!).MoveToOuterDisposeScope();
+        read.backward([dread!]);
+        return dy.Plus(leaf.grad!).MoveToOuterDisposeScope();
+    }
+
+    private FeedForward Plain => (FeedForward)FeedForward;
+
+    private Tensor Normed(Tensor m) => FeedForwardNorm is null ? m : FeedForwardNorm.Forward(m);
 
     /// <summary>
     /// Adds what attention or the feed-forward network computes to the residual stream; the branch itself adds to what it is given, if it can.

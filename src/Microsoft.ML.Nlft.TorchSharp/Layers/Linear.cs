@@ -23,7 +23,7 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
         var bias = plain ? Bias : null;
         var sum = plain && bias is null && Weight.Scales is null ? residual : null;
         var first = sum ?? (Weight.Scales is null ? bias?.Values : null);
-        var y = first is null ? x.mm(Weight.Transposed) : first.addmm(x, Weight.Transposed, 1, 1);
+        var y = Product(x, first, turned: true);
         if (Weight.Scales is not null)
         {
             y = y * Weight.Scales; // the scales of the rows of W are those of the columns of y
@@ -31,5 +31,29 @@ internal sealed class Linear(string module, Weight weight, Weight? bias)
         }
         if (Lora is not null) y = Lora.AddTo(context, this, x, y, rows);
         return residual is null || sum is not null ? y : residual.Plus(y);
+    }
+
+    /// <summary>
+    /// Computes the gradients from x and dy where W and the bias are frozen and the adapter has A and B alone: adds dA and dB, and returns
+    /// dx = dy W + the adapter's share, plus the given sum, if it is needed; else null.
+    /// </summary>
+    public Tensor? Backward(PassContext context, Tensor x, Tensor dy, Tensor? rows, bool needed = true, Tensor? sum = null)
+    {
+        Tensor? dx = null;
+        if (needed)
+        {
+            using var scaled = Weight.Scales is null ? null : dy * Weight.Scales;
+            dx = Product(scaled ?? dy, sum, turned: false);
+        }
+        Lora?.Backward(context, x, dy, dx, rows);
+        return dx;
+    }
+
+    /// <summary>Returns x W or x W^T, plus a sum if there is one. A matrix that was widened for it is freed, unless autograd keeps it.</summary>
+    private Tensor Product(Tensor x, Tensor? sum, bool turned)
+    {
+        using var scope = NewDisposeScope();
+        var w = turned ? Weight.Transposed : Weight.Values;
+        return (sum is null ? x.mm(w) : sum.addmm(x, w, 1, 1)).MoveToOuterDisposeScope();
     }
 }

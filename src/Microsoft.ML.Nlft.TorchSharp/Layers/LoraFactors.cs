@@ -39,7 +39,7 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
     /// </summary>
     public Tensor AddTo(PassContext context, Linear layer, Tensor x, Tensor y, Tensor? rows)
     {
-        y.addmm_(Product(context, x, rows), B.Copy.t(), 1, (float)(context.Dropout is null ? scaling : scaling / (1 - dropout)));
+        y.addmm_(Product(context, x, rows), B.Copy.t(), 1, (float)Scaling(context));
         if (IsPlain) return y;
         if (Magnitude is not null) y = y * (Magnitude.Values / Norms(layer.Weight)).to_type(x.dtype);
         if (Bias is not null) y = y.add(Bias.Values.to_type(x.dtype), alpha: _scaling);
@@ -50,11 +50,27 @@ internal sealed class LoraFactors(int number, ParameterStore store, Parameter a,
     public Tensor Low(PassContext context, Tensor x, Tensor? rows) =>
         Product(context, x, rows) * (context.Dropout is null ? _scaling : _trainingScaling);
 
-    private Tensor Product(PassContext context, Tensor x, Tensor? rows)
+    /// <summary>
+    /// Adds the gradients of A and B and, with the mask M of dropout, the adapter's share of dx: with low = (M x) A^T and dlow = dy B,
+    /// dB += scaling * dy^T low, dA += scaling * dlow^T (M x), dx += scaling * M (dlow A). Low and the mask are computed once more.
+    /// </summary>
+    public void Backward(PassContext context, Tensor x, Tensor dy, Tensor? dx, Tensor? rows)
     {
-        var kept = context.Dropout is { } masks ? x * masks.Mask(number, _threshold, x.shape[1], rows) : x;
-        return kept.mm(A.Copy.t());
+        var mask = Mask(context, x, rows);
+        var kept = mask is null ? x : x * mask;
+        var (factor, dlow) = ((float)Scaling(context), dy.mm(B.Copy));
+        B.Sum.addmm_(dy.t(), kept.mm(A.Copy.t()), 1, factor);
+        A.Sum.addmm_(dlow.t(), kept, 1, factor);
+        if (mask is null) dx?.addmm_(dlow, A.Copy, 1, factor);
+        else dx?.addcmul_(dlow.mm(A.Copy), mask, _trainingScaling);
     }
+
+    private Tensor Product(PassContext context, Tensor x, Tensor? rows) =>
+        (Mask(context, x, rows) is { } mask ? x * mask : x).mm(A.Copy.t());
+
+    private Tensor? Mask(PassContext context, Tensor x, Tensor? rows) => context.Dropout?.Mask(number, _threshold, x.shape[1], rows);
+
+    private double Scaling(PassContext context) => context.Dropout is null ? scaling : scaling / (1 - dropout);
 
     public void Dispose() => _norms?.Dispose();
 

@@ -16,12 +16,13 @@ internal sealed class Network : IDisposable
     private readonly DeviceContext _context;
     private readonly LoraAdapter? _adapter;
     private readonly HashSet<string> _names; // of the parameters
-    private readonly bool _trainAll, _int8;
+    private readonly bool _trainAll;
+    private readonly int? _bits; // of the layers' frozen matrices; null: of the compute type
 
-    public Network(ModelLoadOptions options, DeviceContext context, bool int8, CancellationToken cancellationToken)
+    public Network(ModelLoadOptions options, DeviceContext context, int? bits, CancellationToken cancellationToken)
     {
-        (_folder, _context, _int8, _trainAll) = (options.Folder, context, int8, options.Trainable == TrainableWeights.All);
-        _shared = options.SharedWith is TorchLanguageModel other && other.Network.IsSharable(_folder, context, int8) ? other.Network : null;
+        (_folder, _context, _bits, _trainAll) = (options.Folder, context, bits, options.Trainable == TrainableWeights.All);
+        _shared = options.SharedWith is TorchLanguageModel other && other.Network.IsSharable(_folder, context, bits) ? other.Network : null;
         var c = _folder.Configuration;
         _adapter = _trainAll || (options.Adapter is null && options.Trainable == TrainableWeights.None) ? null
             : options.Adapter ?? LoraAdapter.Create(options.Lora ?? new LoraConfiguration(), _folder, options.Seed);
@@ -111,6 +112,7 @@ internal sealed class Network : IDisposable
             KeyNorm = NormOrNull(modules.KeyNorm),
             FeedForwardNorm = modules.FeedForwardNorm == modules.AttentionNorm ? attentionNorm : NormOrNull(modules.FeedForwardNorm),
             FeedForwardOutputNorm = NormOrNull(modules.FeedForwardOutputNorm),
+            IsByHand = DecoderLayer.MayBeByHand(c, Lora),
             FeedForward = modules.Router is { } router ? Experts(c, router, modules.GateUp[0], modules.Down)
                 : new FeedForward([.. modules.GateUp.Select(Linear)], Linear(modules.Down), c),
         };
@@ -123,7 +125,7 @@ internal sealed class Network : IDisposable
             [.. experts.Select(expert => new Expert(Part(gateUp, 2 * expert), Part(gateUp, 2 * expert + 1), Part(down, expert)))], _context);
 
         Linear Part(LinearModule module, int part) =>
-            new(module.Name, Load(module.Parts[part].Weight, int8: _int8 && !module.IsRouter, module.Parts[part].Rows, module.Inputs), null);
+            new(module.Name, Load(module.Parts[part].Weight, module.IsRouter ? null : _bits, module.Parts[part].Rows, module.Inputs), null);
     }
 
     /// <summary>Queries, keys and values: in one product, unless one of them is trained or adapted.</summary>
@@ -133,9 +135,9 @@ internal sealed class Network : IDisposable
             return [.. modules.Select(Linear)];
         var name = string.Join('+', modules.Select(module => module.Name));
         var weight = Stack(
-            $"{name}.weight", [.. modules.Select(module => ($"{module.Name}.weight", (long[])[module.Outputs, module.Inputs]))], _int8);
+            $"{name}.weight", [.. modules.Select(module => ($"{module.Name}.weight", (long[])[module.Outputs, module.Inputs]))], _bits);
         var bias = modules[0].HasBias
-            ? Stack($"{name}.bias", [.. modules.Select(module => ($"{module.Name}.bias", (long[])[module.Outputs]))], int8: false) : null;
+            ? Stack($"{name}.bias", [.. modules.Select(module => ($"{module.Name}.bias", (long[])[module.Outputs]))], bits: null) : null;
         if (!modules.Any(module => _adapter?.Factors.Any(factor => factor.Name.StartsWith($"{module.Name}.", StringComparison.Ordinal)) == true))
             return [new(modules[0].Name, weight, bias)];
         var firsts = modules.Select((_, i) => modules.Take(i).Sum(before => before.Outputs)).ToArray();
@@ -150,12 +152,12 @@ internal sealed class Network : IDisposable
     }
 
     /// <summary>Loads frozen weights one below the other.</summary>
-    private Weight Stack(string name, IReadOnlyList<(string Name, long[] Shape)> tensors, bool int8) => Frozen(name, () =>
+    private Weight Stack(string name, IReadOnlyList<(string Name, long[] Shape)> tensors, int? bits) => Frozen(name, () =>
     {
         List<Weight> parts = [];
         try
         {
-            foreach (var tensor in tensors) parts.Add(new Weight(_folder.Tensor(tensor.Name, tensor.Shape), _context, int8));
+            foreach (var tensor in tensors) parts.Add(new Weight(_folder.Tensor(tensor.Name, tensor.Shape), _context, bits));
             return new Weight(parts, _context);
         }
         finally
@@ -165,24 +167,24 @@ internal sealed class Network : IDisposable
     });
 
     private Linear Linear(LinearModule module) => new(module.Name, module.IsTransposed
-        ? Load($"{module.Name}.weight", int8: _int8, transposed: true, module.Inputs, module.Outputs)
-        : Load($"{module.Name}.weight", int8: _int8, module.Outputs, module.Inputs),
-        module.HasBias ? Load($"{module.Name}.bias", int8: false, module.Outputs) : null);
+        ? Load($"{module.Name}.weight", _bits, transposed: true, module.Inputs, module.Outputs)
+        : Load($"{module.Name}.weight", _bits, module.Outputs, module.Inputs),
+        module.HasBias ? Load($"{module.Name}.bias", bits: null, module.Outputs) : null);
 
     private INorm? NormOrNull(NormModule? norm) => norm is null ? null : Norm(norm);
 
     private INorm Norm(NormModule norm)
     {
-        var (weight, c) = (Load($"{norm.Name}.weight", int8: false, norm.Size), _folder.Configuration);
-        return norm.HasBias ? new LayerNorm(weight, Load($"{norm.Name}.bias", int8: false, norm.Size), c.NormEpsilon)
+        var (weight, c) = (Load($"{norm.Name}.weight", bits: null, norm.Size), _folder.Configuration);
+        return norm.HasBias ? new LayerNorm(weight, Load($"{norm.Name}.bias", bits: null, norm.Size), c.NormEpsilon)
             : new RmsNorm(weight, plusOne: c.NormKind == NormKind.RmsPlusOne, Operators);
     }
 
-    private Weight Load(WeightShape weight) => Load(weight.Name, int8: false, weight.Shape);
+    private Weight Load(WeightShape weight) => Load(weight.Name, bits: null, weight.Shape);
 
-    private Weight Load(string name, bool int8, params long[] shape) => Load(name, int8, transposed: false, shape);
+    private Weight Load(string name, int? bits, params long[] shape) => Load(name, bits, transposed: false, shape);
 
-    private Weight Load(string name, bool int8, bool transposed, params long[] shape)
+    private Weight Load(string name, int? bits, bool transposed, params long[] shape)
     {
         if (_trainAll)
         {
@@ -190,7 +192,7 @@ internal sealed class Network : IDisposable
             _weights.Add(new Weight(Parameters[name], _context, transposed));
             return _weights[^1];
         }
-        return Frozen(name, () => new Weight(_folder.Tensor(name, shape), _context, int8, transposed));
+        return Frozen(name, () => new Weight(_folder.Tensor(name, shape), _context, bits, transposed));
     }
 
     /// <summary>Returns a frozen weight of the network that this one shares with, or loads it.</summary>
@@ -202,7 +204,7 @@ internal sealed class Network : IDisposable
     }
 
     /// <summary>Whether frozen weights of this network are those of a folder on a device, in a type.</summary>
-    private bool IsSharable(ModelFolder folder, DeviceContext context, bool int8) => _folder.IsAt(folder.Path) && _int8 == int8
+    private bool IsSharable(ModelFolder folder, DeviceContext context, int? bits) => _folder.IsAt(folder.Path) && _bits == bits
         && (_context.Device.type, _context.Device.index, _context.ComputeType) == (context.Device.type, context.Device.index, context.ComputeType);
 
     /// <summary>Returns the weight of the embedding or the output layer: the adapter's, or the model's.</summary>

@@ -197,4 +197,8 @@ internal sealed class ParameterStore : IDisposable
 /// <param name="Gradient">The gradients; null if the model is not trained.</param>
 /// <param name="Copy">The values in the type that layers compute in: a copy, or the values themselves.</param>
 /// <param name="CopyGradient">The gradients of a copy that is trained.</param>
-internal sealed record Parameter(string Name, int[] Shape, long Offset, Tensor Values, Tensor? Gradient, Tensor Copy, Tensor? CopyGradient);
+internal sealed record Parameter(string Name, int[] Shape, long Offset, Tensor Values, Tensor? Gradient, Tensor Copy, Tensor? CopyGradient)
+{
+    /// <summary>Where a backward pass adds gradients: those of the copy, or of the values.</summary>
+    public Tensor Sum => CopyGradient ?? Gradient!;
+}

@@ -4,19 +4,21 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 
 /// <summary>
-/// A matrix [out, in] or vector of the base model on the device: frozen in the compute type, frozen as int8 with one scale per row, or a trainable
-/// <see cref="Layers.Parameter"/> in float32. A matrix that the files hold transposed is turned as it is loaded; as a parameter it keeps their shape.
+/// A matrix [out, in] or vector of the base model on the device: frozen in the compute type, as int8 with one scale per row or in blocks of 4 bits,
+/// or a trainable <see cref="Layers.Parameter"/> in float32. A matrix that the files hold transposed is turned as it is loaded; as a parameter it
+/// keeps their shape.
 /// </summary>
 internal sealed class Weight : IDisposable
 {
     private readonly ScalarType _compute;
-    private readonly Tensor _values;
+    private readonly Tensor _values = null!; // unless there are blocks
+    private readonly BlockMatrix? _blocks;
     private int _users = 1;
     private readonly bool _transposed; // a parameter of the shape [in, out]
     private Tensor? _turned; // a view
 
-    /// <summary>Loads a frozen weight.</summary>
-    public Weight(TensorData data, DeviceContext context, bool int8, bool transposed = false)
+    /// <summary>Loads a frozen weight, in the compute type or rounded to 8 or 4 bits.</summary>
+    public Weight(TensorData data, DeviceContext context, int? bits, bool transposed = false)
     {
         _compute = context.ComputeType;
         using var scope = NewDisposeScope();
@@ -24,7 +26,8 @@ internal sealed class Weight : IDisposable
         // On the CPU, the file is widened as it is read: a temporary copy would leave a hole in the heap.
         var stored = FromFile(data, widen: _compute == float32 && context.Device.type == DeviceType.CPU).to(context.Device);
         if (transposed) stored = stored.t().contiguous();
-        if (int8) (_values, Scales) = Quantize(stored);
+        if (bits == 4) _blocks = new BlockMatrix(stored);
+        else if (bits == 8) (_values, Scales) = Quantize(stored);
         else _values = stored.to_type(_compute).DetachFromDisposeScope();
     }
 
@@ -33,7 +36,8 @@ internal sealed class Weight : IDisposable
     {
         _compute = context.ComputeType;
         using var noGradient = no_grad();
-        _values = cat([.. parts.Select(part => part._values)]).DetachFromDisposeScope();
+        if (parts[0]._blocks is not null) _blocks = BlockMatrix.Stack([.. parts.Select(part => part._blocks!)]);
+        else _values = cat([.. parts.Select(part => part._values)]).DetachFromDisposeScope();
         if (parts[0].Scales is not null) Scales = cat([.. parts.Select(part => part.Scales!)]).DetachFromDisposeScope();
     }
 
@@ -41,7 +45,8 @@ internal sealed class Weight : IDisposable
     public Weight(Weight whole, long first, long count)
     {
         _compute = whole._compute;
-        _values = whole._values.narrow(0, first, count).DetachFromDisposeScope();
+        if (whole._blocks is not null) _blocks = whole._blocks.Rows(first, count);
+        else _values = whole._values.narrow(0, first, count).DetachFromDisposeScope();
         Scales = whole.Scales?.narrow(0, first, count).DetachFromDisposeScope();
     }
 
@@ -66,11 +71,13 @@ internal sealed class Weight : IDisposable
     /// </summary>
     public Tensor? Scales { get; }
 
-    /// <summary>The values in the compute type; int8 values are widened at every call, without their scales.</summary>
-    public Tensor Values => _transposed ? _values.t().to_type(_compute) : _values.dtype == _compute ? _values : _values.to_type(_compute);
+    /// <summary>The values in the compute type; 8 and 4 bits are widened at every call, 8 bits without their scales.</summary>
+    public Tensor Values => _blocks is not null ? _blocks.Widen(_compute)
+        : _transposed ? _values.t().to_type(_compute) : _values.dtype == _compute ? _values : _values.to_type(_compute);
 
     /// <summary>The transposed values of a matrix, [in, out], as a product with rows needs them.</summary>
-    public Tensor Transposed => Parameter is null && _values.dtype == _compute ? _turned ??= _values.t().DetachFromDisposeScope() : Values.t();
+    public Tensor Transposed => Parameter is not null || _blocks is not null || _values.dtype != _compute ? Values.t()
+        : _turned ??= _values.t().DetachFromDisposeScope();
 
     public long Rows => _values.shape[0];
 
@@ -94,7 +101,8 @@ internal sealed class Weight : IDisposable
     {
         if (Interlocked.Decrement(ref _users) > 0) return;
         _turned?.Dispose();
-        if (Parameter is null) _values.Dispose();
+        if (Parameter is null) _values?.Dispose();
+        _blocks?.Dispose();
         Scales?.Dispose();
     }
 

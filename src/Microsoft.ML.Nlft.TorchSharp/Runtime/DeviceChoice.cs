@@ -18,6 +18,8 @@ internal static class DeviceChoice
             $"nothing beside Device = \"{options.Device}\"", "Give one of the two.");
         OptionCheck.Require(options.ComputeType is null or TensorType.BF16 or TensorType.F32, nameof(options.ComputeType), options.ComputeType,
             "BF16 or F32", "Leave it out for BF16 on a GPU and F32 on the CPU.");
+        OptionCheck.Require(!(options.Int8Weights && options.Int4Weights), nameof(options.Int4Weights), true,
+            "false with Int8Weights", "Set one of the two.");
         OptionCheck.Require(options.Threads >= 0, nameof(options.Threads), options.Threads, "0 (libtorch's choice) or more", "Leave it out.");
     }
 

@@ -17,7 +17,8 @@ internal static class TorchErrors
         {
             var cause = exception.Message.Split('\n', 2)[0].Trim();
             throw new NlftException($"device {device}", $"not enough memory ({cause})", "room for the model and the batch",
-                "Use smaller batches or shorter sequences, or set RecomputeActivations or Int8Weights of TorchSharpEngineOptions.", exception);
+                "Use smaller batches or shorter sequences, or set RecomputeActivations, Int8Weights or Int4Weights of TorchSharpEngineOptions.",
+                exception);
         }
     }
 
