@@ -14,10 +14,11 @@ namespace Microsoft.ML.Nlft.Gpu;
 /// <param name="SecondsPerStep">The median time of the steps after the first two.</param>
 /// <param name="ProductRate">Floating-point operations per second of a large matrix product in the type of the mode; null if not measured.</param>
 /// <param name="PeakBytes">Peak memory: of the device on a GPU, resident on a CPU.</param>
-internal sealed record Measurement(double SecondsPerStep, double? ProductRate, long PeakBytes)
+/// <param name="Phases">The phases of a step; none for a baseline.</param>
+internal sealed record Measurement(double SecondsPerStep, double? ProductRate, long PeakBytes, IReadOnlyList<Phase> Phases)
 {
     public const string Prefix = "MEASURED ";
-    private const int WarmUp = 2;
+    private const int WarmUp = 2, Phased = 3; // steps before and after those of the median
 
     /// <summary>Trains a few steps with the published settings, dropout included, and measures each of them.</summary>
     public static Measurement Take(Workload work)
@@ -25,9 +26,9 @@ internal sealed record Measurement(double SecondsPerStep, double? ProductRate, l
         var mode = work.Only!;
         if (mode.StartsWith("managed", StringComparison.Ordinal))
         {
-            var seconds = Train(work, new ManagedEngine(new ManagedEngineOptions { Threads = work.Threads }));
+            var (seconds, parts) = Train(work, new ManagedEngine(new ManagedEngineOptions { Threads = work.Threads }), () => { });
             using var process = Process.GetCurrentProcess();
-            return new Measurement(seconds, null, process.PeakWorkingSet64);
+            return new Measurement(seconds, null, process.PeakWorkingSet64, parts);
         }
         var engine = new TorchSharpEngine(new()
         {
@@ -38,28 +39,35 @@ internal sealed record Measurement(double SecondsPerStep, double? ProductRate, l
             Threads = work.Threads,
         });
         var type = engine.ComputeType == TensorType.BF16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
-        var median = Train(work, engine);
+        var device = torch.device(engine.Device);
+        var (median, phases) = Train(work, engine, () => Synchronize(device));
         var peak = engine.MeasureMemory().PeakBytes;
-        return new Measurement(median, MeasureProducts(torch.device(engine.Device), type), peak);
+        return new Measurement(median, MeasureProducts(device, type), peak, phases);
     }
 
-    /// <summary>Returns the median time of a step.</summary>
-    private static double Train(Workload work, IModelEngine engine)
+    /// <summary>Returns the median time of a step, and the phases of further steps.</summary>
+    private static (double Seconds, IReadOnlyList<Phase> Phases) Train(Workload work, IModelEngine engine, Action synchronize)
     {
         using var folder = ModelFolder.Open(Path.Combine(work.Folder, work.Shape));
-        using var model = engine.Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora });
+        using var model = new PhasedModel(engine.Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora }), synchronize,
+            after: WarmUp + work.Steps);
         var random = new Random(2);
-        EncodedExample[] rows = [.. Enumerable.Range(0, work.Rows * (WarmUp + work.Steps)).Select(i => new EncodedExample(
+        EncodedExample[] rows = [.. Enumerable.Range(0, work.Rows * (WarmUp + work.Steps + Phased)).Select(i => new EncodedExample(
             Polarity.Incorrect, Tokens(work.Response), Tokens(work.Prompt), Tokens(work.Prompt + work.Extra), Tokens(work.Prompt + work.Extra),
             $"row {i}"))];
         ITokenObjective objective = Workload.IsSupervised(work.Only!) ? new LikelihoodObjective() : new NaturalLanguageObjective();
         var options = new FineTuneOptions { Epochs = 1, BatchSize = work.Rows, Shuffle = false };
         var steps = new TrainingRun(model, rows, objective, options).Run().Steps;
-        var seconds = steps.Zip(steps.Skip(1)).Skip(WarmUp - 1)
+        var seconds = steps.Zip(steps.Skip(1)).Skip(WarmUp - 1).Take(work.Steps)
             .Select(pair => (pair.Second.Elapsed - pair.First.Elapsed).TotalSeconds).Order().ToArray();
-        return seconds[seconds.Length / 2];
+        return (seconds[seconds.Length / 2], model.Phases);
 
         int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(work.Model.VocabularySize))];
+    }
+
+    private static void Synchronize(torch.Device device)
+    {
+        if (device.type == DeviceType.CUDA) torch.cuda.synchronize(device);
     }
 
     private static double MeasureProducts(torch.Device device, torch.ScalarType type)

@@ -37,7 +37,7 @@ int Measure(Workload work)
     Console.WriteLine($"{work.Shape} on {work.Device}: {work.Rows} rows of {work.Prompt}+{work.Response} tokens, judge and standard +{work.Extra}; " +
         $"{work.TokensPerStep("")} tokens and {work.Operations("") / 1e12:0.###} T operations a step");
     Console.WriteLine($"{"mode",-18} {"s/step",9} {"tokens/s",10} {"TFLOP/s",9} {"product",9} {"use",6} {"peak GiB",9}");
-    var (failed, measured) = (false, new List<(string Mode, double Seconds)>());
+    var (failed, measured) = (false, new List<(string Mode, Measurement Found)>());
     foreach (var mode in work.Modes)
     {
         var (found, error) = RunAlone(mode);
@@ -47,19 +47,36 @@ int Measure(Workload work)
             Console.WriteLine($"{mode,-18} not measured: {error}");
             continue;
         }
-        measured.Add((mode, found.SecondsPerStep));
+        measured.Add((mode, found));
         var rate = work.Operations(mode) / found.SecondsPerStep;
         var tokenRate = work.TokensPerStep(mode) / found.SecondsPerStep;
         Console.WriteLine($"{mode,-18} {found.SecondsPerStep,9:0.0000} {tokenRate,10:0} {rate / 1e12,9:0.000} " +
             $"{found.ProductRate / 1e12,9:0.000} {rate / found.ProductRate,6:0.0 %} {found.PeakBytes / (double)(1 << 30),9:0.00}");
     }
     Console.WriteLine("product: the measured rate of large matrix products in the mode's type; use: the step's rate as a share of it.");
-    foreach (var (baseline, seconds) in measured.Where(one => PyTorch.IsBaseline(one.Mode)))
+    PrintPhases(measured);
+    foreach (var (baseline, its) in measured.Where(one => PyTorch.IsBaseline(one.Mode)))
     {
         var ours = measured.Where(one => !PyTorch.IsBaseline(one.Mode) && Workload.IsSupervised(one.Mode) == Workload.IsSupervised(baseline));
-        Console.WriteLine($"times the step of {baseline}: " + string.Join(", ", ours.Select(one => $"{one.Mode} {one.Seconds / seconds:0.00}")));
+        Console.WriteLine($"times the step of {baseline}: " + string.Join(", ", ours.Select(one =>
+            $"{one.Mode} {one.Found.SecondsPerStep / its.SecondsPerStep:0.00}")));
     }
     return failed ? 1 : 0;
+
+    void PrintPhases(IReadOnlyList<(string Mode, Measurement Found)> all)
+    {
+        var rows = all.Where(one => one.Found.Phases is { Count: > 0 }).ToList();
+        if (rows.Count == 0) return;
+        string[] names = ["score", "forward", "backward", "update"];
+        Console.WriteLine($"{"seconds",-18} " + string.Join(' ', names.Select(name => $"{name,17}"))
+            + "    until the call returns / the device is done");
+        foreach (var (mode, found) in rows)
+        {
+            var cells = names.Select(name => found.Phases.FirstOrDefault(phase => phase.Name == name))
+                .Select(phase => phase is null ? $"{"",17}" : $"{phase.Returned,8:0.0000}/{phase.Done,8:0.0000}");
+            Console.WriteLine($"{mode,-18} " + string.Join(' ', cells));
+        }
+    }
 
     (Measurement?, string) RunAlone(string mode)
     {

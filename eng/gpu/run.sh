@@ -3,7 +3,7 @@
 #   eng/gpu/run.sh                                a Llama of the 8B shape with random weights, compared with PyTorch (python3 with torch)
 #   eng/gpu/run.sh --shape tiny --device cpu      the same in seconds, without a GPU
 #   eng/gpu/run.sh --shape small-20m --device cpu --rows 1 --threads 2 \
-#       --modes managed,plain,recompute,int8,peer-lean,peer-published,managed-sft,sft,peer-sft
+#       --modes managed,plain,recompute,int8,int4,peer-lean,peer-published,managed-sft,sft,peer-sft
 #                                                 beside the managed engine and the PyTorch script of the shared test data (NLFT_FIXTURES)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
