@@ -30,18 +30,25 @@ internal sealed partial record Published(string Folder, string Log)
             "--runtime", RuntimeInformation.RuntimeIdentifier, "--output", folder, "-nodeReuse:false", "-p:PublishAot=true",
             "-p:TrimmerSingleWarn=false", "-p:TreatWarningsAsErrors=false", "-p:RunAnalyzersDuringBuild=false", $"-p:ArtifactsPath={artifacts}",
             $"-p:CppCompilerAndLinker={linker}", $"-p:NlftCore={Path.Combine(AppContext.BaseDirectory, "Microsoft.ML.Nlft.Core.dll")}",
-            // The lock file has no compiler in it; NuGet refuses to ignore one that lies beside the project, so it is told to look elsewhere.
-            "-p:RestorePackagesWithLockFile=false", "-p:RestoreLockedMode=false", $"-p:NuGetLockFilePath={artifacts}/no.lock.json"]);
+            .. Unlocked(artifacts)]);
         if (Missing().Match(log) is { Success: true } missing) Assert.Inconclusive($"Skipped: a package could not be restored: {missing.Value}");
         Assert.AreEqual(0, exit, log);
         return new Published(folder, log);
     }
 
+    /// <summary>
+    /// The arguments for packages that the lock file does not have, such as a compiler or another system's runtime. NuGet refuses to ignore a lock file
+    /// beside the project, so it is told to look elsewhere.
+    /// </summary>
+    public static string[] Unlocked(string artifacts) =>
+        ["-p:RestorePackagesWithLockFile=false", "-p:RestoreLockedMode=false", $"-p:NuGetLockFilePath={artifacts}/no.lock.json"];
+
     /// <summary>Runs a program and returns its exit code and all that it prints.</summary>
-    public static (int Exit, string Output) Run(string program, string[] arguments)
+    public static (int Exit, string Output) Run(string program, string[] arguments, params (string Name, string Value)[] variables)
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1";
+        foreach (var (name, value) in variables) start.Environment[name] = value;
         using var process = Process.Start(start)!;
         var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         if (!process.WaitForExit(s_longest))
@@ -52,7 +59,8 @@ internal sealed partial record Published(string Folder, string Log)
         return (process.ExitCode, output.Result + errors.Result);
     }
 
-    private static bool Found(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+    /// <summary>Returns whether a program is on the path.</summary>
+    public static bool Found(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
         .Any(folder => File.Exists(Path.Combine(folder, program)));
 
     private static string FindRoot()
