@@ -6,6 +6,11 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Kernels;
 /// </summary>
 internal unsafe struct PanelProduct
 {
+    /// <summary>
+    /// How many bytes ahead a product with one row prefetches its panels, which it reads once: the processor's own prefetching ends with every page.
+    /// </summary>
+    public const int Ahead = 1024;
+
     /// <summary>Rows of C.</summary>
     public int Rows;
 

@@ -88,6 +88,11 @@ internal readonly unsafe struct Tile256 : ITile
             b += 16 * sizeof(float) * T.BlockFloats;
             for (var end = b + size * nint.Min(left, rows); b < end; b += size, a += step)
             {
+                if (Sse.IsSupported)
+                {
+                    Sse.Prefetch0(b + PanelProduct.Ahead);
+                    Sse.Prefetch0(b + panel + PanelProduct.Ahead);
+                }
                 var x = Vector256.Create(a[0]);
                 AddPanel<T>(x, b, block, m00, m01, ref c00, ref c01);
                 AddPanel<T>(x, b + panel, other, m10, m11, ref c10, ref c11);
