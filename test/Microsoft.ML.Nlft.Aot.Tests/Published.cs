@@ -37,8 +37,8 @@ internal sealed partial record Published(string Folder, string Log)
     }
 
     /// <summary>
-    /// The arguments for packages that the lock file does not have, such as a compiler or another system's runtime. NuGet refuses to ignore a lock file
-    /// beside the project, so it is told to look elsewhere.
+    /// The arguments for packages that the lock file does not have, such as a compiler or another system's runtime. NuGet refuses to ignore a lock
+    /// file beside the project, so it is told to look elsewhere.
     /// </summary>
     public static string[] Unlocked(string artifacts) =>
         ["-p:RestorePackagesWithLockFile=false", "-p:RestoreLockedMode=false", $"-p:NuGetLockFilePath={artifacts}/no.lock.json"];
