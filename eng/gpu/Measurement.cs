@@ -14,8 +14,8 @@ namespace Microsoft.ML.Nlft.Gpu;
 /// <param name="SecondsPerStep">The median time of the steps after the first two.</param>
 /// <param name="ProductRate">Floating-point operations per second of a large matrix product in the type of the mode; null if not measured.</param>
 /// <param name="PeakBytes">Peak memory: of the device on a GPU, resident on a CPU.</param>
-/// <param name="Phases">The phases of a step; none for a baseline.</param>
-internal sealed record Measurement(double SecondsPerStep, double? ProductRate, long PeakBytes, IReadOnlyList<Phase> Phases)
+/// <param name="Phases">The phases of a step; null for a baseline.</param>
+internal sealed record Measurement(double SecondsPerStep, double? ProductRate, long PeakBytes, IReadOnlyList<Phase>? Phases = null)
 {
     public const string Prefix = "MEASURED ";
     private const int WarmUp = 2, Phased = 3; // steps before and after those of the median
@@ -49,8 +49,8 @@ internal sealed record Measurement(double SecondsPerStep, double? ProductRate, l
     private static (double Seconds, IReadOnlyList<Phase> Phases) Train(Workload work, IModelEngine engine, Action synchronize)
     {
         using var folder = ModelFolder.Open(Path.Combine(work.Folder, work.Shape));
-        using var model = new PhasedModel(engine.Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora }), synchronize,
-            after: WarmUp + work.Steps);
+        using var loaded = engine.Load(new ModelLoadOptions { Folder = folder, Trainable = TrainableWeights.Lora });
+        using var model = new PhasedModel(loaded, synchronize, after: WarmUp + work.Steps);
         var random = new Random(2);
         EncodedExample[] rows = [.. Enumerable.Range(0, work.Rows * (WarmUp + work.Steps + Phased)).Select(i => new EncodedExample(
             Polarity.Incorrect, Tokens(work.Response), Tokens(work.Prompt), Tokens(work.Prompt + work.Extra), Tokens(work.Prompt + work.Extra),
@@ -58,11 +58,17 @@ internal sealed record Measurement(double SecondsPerStep, double? ProductRate, l
         ITokenObjective objective = Workload.IsSupervised(work.Only!) ? new LikelihoodObjective() : new NaturalLanguageObjective();
         var options = new FineTuneOptions { Epochs = 1, BatchSize = work.Rows, Shuffle = false };
         var steps = new TrainingRun(model, rows, objective, options).Run().Steps;
-        var seconds = steps.Zip(steps.Skip(1)).Skip(WarmUp - 1).Take(work.Steps)
-            .Select(pair => (pair.Second.Elapsed - pair.First.Elapsed).TotalSeconds).Order().ToArray();
-        return (seconds[seconds.Length / 2], model.Phases);
+        var pairs = steps.Zip(steps.Skip(1)).Skip(WarmUp - 1).Take(work.Steps);
+        return (Median(pairs.Select(pair => (pair.Second.Elapsed - pair.First.Elapsed).TotalSeconds)), model.Phases);
 
         int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(work.Model.VocabularySize))];
+    }
+
+    /// <summary>The middle of the sorted values, the upper one of two.</summary>
+    public static double Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return sorted[sorted.Length / 2];
     }
 
     private static void Synchronize(torch.Device device)

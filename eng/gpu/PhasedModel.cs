@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.ModelFiles;
+using Microsoft.ML.Nlft.TestKit;
 
 namespace Microsoft.ML.Nlft.Gpu;
 
@@ -14,50 +14,32 @@ internal sealed record Phase(string Name, double Returned, double Done);
 /// Passes the calls of a training run on to a model and, from some step on, measures each of them. Only then does it wait for the device, so that the
 /// steps before keep their speed.
 /// </summary>
-/// <param name="model">The model, which this one owns.</param>
+/// <param name="model">The model.</param>
 /// <param name="synchronize">Waits until the device has finished.</param>
 /// <param name="after">The number of steps that are not measured.</param>
-internal sealed class PhasedModel(ICausalLanguageModel model, Action synchronize, int after) : ICausalLanguageModel
+internal sealed class PhasedModel(ICausalLanguageModel model, Action synchronize, int after) : PassingModel(model)
 {
     private readonly Dictionary<string, List<(double Returned, double Done)>> _times = [];
     private int _steps;
 
-    public ModelConfiguration Configuration => model.Configuration;
-
-    public LoraConfiguration? Lora => model.Lora;
-
-    public TrainableWeights Trainable => model.Trainable;
-
     /// <summary>The median of each phase over the measured steps, in the order of their first calls.</summary>
-    public IReadOnlyList<Phase> Phases => [.. _times.Select(phase =>
-        new Phase(phase.Key, Median(phase.Value.Select(time => time.Returned)), Median(phase.Value.Select(time => time.Done))))];
+    public IReadOnlyList<Phase> Phases => [.. _times.Select(phase => new Phase(phase.Key,
+        Measurement.Median(phase.Value.Select(time => time.Returned)), Measurement.Median(phase.Value.Select(time => time.Done))))];
 
-    public IReadOnlyList<TokenScores> Score(
+    public override IReadOnlyList<TokenScores> Score(
         IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
-        Measure("score", () => model.Score(batch, hiddenStates, cancellationToken));
+        Measure("score", () => base.Score(batch, hiddenStates, cancellationToken));
 
-    public IForwardPass Forward(
+    public override IForwardPass Forward(
         IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
-        new PhasedPass(this, Measure("forward", () => model.Forward(batch, hiddenStates, cancellationToken)));
+        new PhasedPass(this, Measure("forward", () => base.Forward(batch, hiddenStates, cancellationToken)));
 
-    public double ApplyGradients(AdamWOptions options, double learningRate)
+    public override double ApplyGradients(AdamWOptions options, double learningRate)
     {
-        var norm = Measure("update", () => model.ApplyGradients(options, learningRate));
+        var norm = Measure("update", () => base.ApplyGradients(options, learningRate));
         _steps++;
         return norm;
     }
-
-    public void ClearGradients() => model.ClearGradients();
-
-    public IReadOnlyList<NamedTensor> Export(ModelState state) => model.Export(state);
-
-    public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors) => model.Import(state, tensors);
-
-    public IDecodingSession StartDecoding(
-        IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
-        model.StartDecoding(prompts, maximumNewTokens, cancellationToken);
-
-    public void Dispose() => model.Dispose();
 
     private T Measure<T>(string phase, Func<T> call)
     {
@@ -70,12 +52,6 @@ internal sealed class PhasedModel(ICausalLanguageModel model, Action synchronize
         if (!_times.TryGetValue(phase, out var times)) _times.Add(phase, times = []);
         times.Add((returned, Stopwatch.GetElapsedTime(start).TotalSeconds));
         return result;
-    }
-
-    private static double Median(IEnumerable<double> values)
-    {
-        var sorted = values.Order().ToArray();
-        return sorted[sorted.Length / 2];
     }
 
     private sealed class PhasedPass(PhasedModel model, IForwardPass pass) : IForwardPass

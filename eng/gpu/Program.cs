@@ -65,14 +65,14 @@ int Measure(Workload work)
 
     void PrintPhases(IReadOnlyList<(string Mode, Measurement Found)> all)
     {
-        var rows = all.Where(one => one.Found.Phases is { Count: > 0 }).ToList();
-        if (rows.Count == 0) return;
+        if (all.All(one => one.Found.Phases is null)) return;
         string[] names = ["score", "forward", "backward", "update"];
         Console.WriteLine($"{"seconds",-18} " + string.Join(' ', names.Select(name => $"{name,17}"))
             + "    until the call returns / the device is done");
-        foreach (var (mode, found) in rows)
+        foreach (var (mode, found) in all)
         {
-            var cells = names.Select(name => found.Phases.FirstOrDefault(phase => phase.Name == name))
+            if (found.Phases is not { } phases) continue;
+            var cells = names.Select(name => phases.FirstOrDefault(phase => phase.Name == name))
                 .Select(phase => phase is null ? $"{"",17}" : $"{phase.Returned,8:0.0000}/{phase.Done,8:0.0000}");
             Console.WriteLine($"{mode,-18} " + string.Join(' ', cells));
         }

@@ -37,7 +37,6 @@ internal static class PyTorch
     {
         if (!mode.StartsWith(Peer, StringComparison.Ordinal) || Array.Find(lines, line => line.StartsWith('{')) is not { } line) return null;
         using var json = JsonDocument.Parse(line);
-        return new Measurement(json.RootElement.GetProperty("seconds").GetDouble(), null, json.RootElement.GetProperty("peak_mib").GetInt64() << 20,
-            []);
+        return new Measurement(json.RootElement.GetProperty("seconds").GetDouble(), null, json.RootElement.GetProperty("peak_mib").GetInt64() << 20);
     }
 }

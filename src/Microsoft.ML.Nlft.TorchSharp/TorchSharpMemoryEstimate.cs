@@ -53,7 +53,7 @@ public sealed class TorchSharpMemoryEstimate
 
     /// <summary>Gets the bytes of the frozen weights when the matrices of the decoder layers are held in 4 bits.</summary>
     public long Int4Weights => Weights - _size * Matrices
-        + Quantized.Sum(linear => (long)linear.Experts * linear.Outputs * ((linear.Inputs + BlockMatrix.Length - 1) / BlockMatrix.Length) * 18);
+        + Quantized.Sum(linear => (long)linear.Experts * linear.Outputs * BlockMatrix.RowBytes(linear.Inputs));
 
     /// <summary>Computes the bytes of parameters that are trained, their gradients and the moments of AdamW.</summary>
     /// <param name="parameters">Their number.</param>
@@ -86,10 +86,10 @@ public sealed class TorchSharpMemoryEstimate
             + (lora is null ? _size * (normed + outputs + queries + inner + norms) : AdaptedInputs(lora, attentionOnly: false));
         var kept = DecoderLayer.MayBeByHand(_model, lora) // without what the feed-forward network computes once more
             ? _size * (attention + (gated ? 2 : 1) * inner) + AdaptedInputs(lora!, attentionOnly: true) : whole;
-        int layers = _model.LayerCount, kepts = recompute ? 1 : layers;
+        int layers = _model.LayerCount, graphs = recompute ? 1 : layers; // that exist before the backward pass
         // Weights that are trained are float32: products in another type need a copy, which autograd keeps.
-        var copies = lora is null && _size < 4 ? _size * Matrices / layers * (kepts + 1) : 0;
-        return _tokens * (_size * layers * hidden + kepts * kept + whole) + copies
+        var copies = lora is null && _size < 4 ? _size * Matrices / layers * (graphs + 1) : 0;
+        return _tokens * (_size * layers * hidden + graphs * kept + whole) + copies
             + (_size < 4 ? 8 + _size : 8) * TokenHead.MostLogits(_tokens, _model.VocabularySize, _model.HiddenSize);
     }
 
@@ -102,11 +102,11 @@ public sealed class TorchSharpMemoryEstimate
         lora = lora.For(_model);
         var perToken = _model.Experts?.PerToken ?? 1;
         var inputs = _linears.ToDictionary(linear => linear.Name, linear => linear.Experts > 1 ? (long)perToken * linear.Inputs : linear.Inputs);
-        var attention = Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))
-            .SelectMany(layer => layer.Qkv.Append(layer.Output)).Select(linear => linear.Name).ToHashSet();
+        LayerLayout[] layers = [.. Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))];
+        var attention = layers.SelectMany(layer => layer.Qkv.Append(layer.Output)).Select(linear => linear.Name).ToHashSet();
         var modules = lora.Resolve(_model).Select(target => target.Module)
             .Where(module => inputs.ContainsKey(module) && (!attentionOnly || attention.Contains(module)));
-        var sharing = Enumerable.Range(0, _model.LayerCount).Select(layer => ModelLayout.Layer(_model, layer))
+        var sharing = layers
             .SelectMany(layer => layer.Qkv.Skip(1).Select(linear => (linear.Name, First: layer.Qkv[0].Name))
                 .Concat(layer.GateUp.Skip(1).Select(linear => (linear.Name, First: layer.GateUp[0].Name))))
             .ToDictionary(pair => pair.Name, pair => pair.First); // queries, keys and values share an input, and so do gate and up

@@ -17,18 +17,13 @@ public sealed class Arm64Tests
             Assert.Inconclusive("Skipped: there is no emulator: dpkg --add-architecture arm64, apt update, "
                 + "apt install qemu-user libssl3:arm64 libstdc++6:arm64.");
         }
-        var artifacts = Path.Combine(Published.Root, "artifacts", "arm64");
-        var folder = Path.Combine(artifacts, "published");
-        var (exit, log) = Published.Run("dotnet", ["publish", Path.Combine(Published.Root, "test", "Microsoft.ML.Nlft.Arm64"),
-            "--configuration", "Release", "--runtime", "linux-arm64", "--self-contained", "--output", folder, "-nodeReuse:false",
-            "-p:RunAnalyzersDuringBuild=false", "-p:TreatWarningsAsErrors=false", $"-p:ArtifactsPath={artifacts}",
-            $"-p:NlftBuilt={AppContext.BaseDirectory.TrimEnd('/')}", .. Published.Unlocked(artifacts)]);
-        Assert.AreEqual(0, exit, log);
+        var program = Published.Make("Microsoft.ML.Nlft.Arm64", "nlft-arm64", "arm64", "linux-arm64",
+            $"-p:NlftBuilt={AppContext.BaseDirectory.TrimEnd('/')}");
 
         // Memory that is written and executed at different addresses costs an emulator much.
-        var (code, output) = Published.Run(Emulator, [Path.Combine(folder, "nlft-arm64")], ("DOTNET_EnableWriteXorExecute", "0"));
+        var (exit, output) = Published.Run(Emulator, [program.Executable], ("DOTNET_EnableWriteXorExecute", "0"));
 
-        Assert.AreEqual(0, code, output);
+        Assert.AreEqual(0, exit, output);
         StringAssert.StartsWith(output, "Arm64, AdvSimd yes");
         Assert.MatchesRegex(new Regex(@"(?m)^\d\d passed, 0 failed$"), output);
     }

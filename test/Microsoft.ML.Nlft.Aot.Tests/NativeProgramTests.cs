@@ -10,7 +10,7 @@ public sealed partial class NativeProgramTests
     [TestMethod]
     public void Publish_TheWholeWayThroughAModel_PrintsWhatTheManagedProgramPrints()
     {
-        var native = Published.Make();
+        var native = Published.Native();
 
         Assert.IsEmpty(Warnings().Matches(native.Log).Select(match => match.Value).Distinct().ToList(), "warnings of trimming and compilation");
         Assert.IsEmpty(Directory.GetFiles(native.Folder, "*.dll"), "assemblies that are loaded at run time");

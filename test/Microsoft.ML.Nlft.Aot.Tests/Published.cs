@@ -4,44 +4,53 @@ using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.Nlft.Tests;
 
-/// <summary>The program nlft-aot, compiled to native code.</summary>
-/// <param name="Folder">The folder of what was published.</param>
+/// <summary>A program of the repository, published for a system with all that it needs of the runtime.</summary>
+/// <param name="Executable">The executable.</param>
 /// <param name="Log">What the build printed.</param>
-internal sealed partial record Published(string Folder, string Log)
+internal sealed partial record Published(string Executable, string Log)
 {
     private static readonly TimeSpan s_longest = TimeSpan.FromMinutes(8);
 
     /// <summary>Gets the repository's folder.</summary>
     public static string Root { get; } = FindRoot();
 
-    /// <summary>Gets the native executable.</summary>
-    public string Executable => Path.Combine(Folder, "nlft-aot");
+    /// <summary>Gets the folder of what was published.</summary>
+    public string Folder => Path.GetDirectoryName(Executable)!;
 
-    /// <summary>Publishes the program; skips the test where something is missing that a native program is linked with.</summary>
-    public static Published Make()
+    /// <summary>
+    /// Compiles the program nlft-aot to native code; skips the test where something is missing that a native program is linked with.
+    /// </summary>
+    public static Published Native()
     {
         if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Skipped: the native program is tested on Linux.");
         var linker = new[] { "clang", "gcc" }.FirstOrDefault(Found);
         if (linker is null) Assert.Inconclusive("Skipped: there is no linker: apt install clang, or gcc.");
         if (!File.Exists("/usr/include/zlib.h")) Assert.Inconclusive("Skipped: there is no zlib to link with: apt install zlib1g-dev.");
-        var artifacts = Path.Combine(Root, "artifacts", "native");
-        var folder = Path.Combine(artifacts, "published");
-        var (exit, log) = Run("dotnet", ["publish", Path.Combine(Root, "test", "Microsoft.ML.Nlft.Aot"), "--configuration", "Release",
-            "--runtime", RuntimeInformation.RuntimeIdentifier, "--output", folder, "-nodeReuse:false", "-p:PublishAot=true",
-            "-p:TrimmerSingleWarn=false", "-p:TreatWarningsAsErrors=false", "-p:RunAnalyzersDuringBuild=false", $"-p:ArtifactsPath={artifacts}",
-            $"-p:CppCompilerAndLinker={linker}", $"-p:NlftCore={Path.Combine(AppContext.BaseDirectory, "Microsoft.ML.Nlft.Core.dll")}",
-            .. Unlocked(artifacts)]);
-        if (Missing().Match(log) is { Success: true } missing) Assert.Inconclusive($"Skipped: a package could not be restored: {missing.Value}");
-        Assert.AreEqual(0, exit, log);
-        return new Published(folder, log);
+        return Make("Microsoft.ML.Nlft.Aot", "nlft-aot", "native", RuntimeInformation.RuntimeIdentifier, "-p:PublishAot=true",
+            "-p:TrimmerSingleWarn=false", $"-p:CppCompilerAndLinker={linker}",
+            $"-p:NlftCore={Path.Combine(AppContext.BaseDirectory, "Microsoft.ML.Nlft.Core.dll")}");
     }
 
-    /// <summary>
-    /// The arguments for packages that the lock file does not have, such as a compiler or another system's runtime. NuGet refuses to ignore a lock
-    /// file beside the project, so it is told to look elsewhere.
-    /// </summary>
-    public static string[] Unlocked(string artifacts) =>
-        ["-p:RestorePackagesWithLockFile=false", "-p:RestoreLockedMode=false", $"-p:NuGetLockFilePath={artifacts}/no.lock.json"];
+    /// <summary>Publishes a program; skips the test where a package of the other system cannot be restored.</summary>
+    /// <param name="project">The project's name.</param>
+    /// <param name="name">The program's name.</param>
+    /// <param name="artifacts">The folder of all output, below that of the build.</param>
+    /// <param name="system">The system's runtime identifier.</param>
+    /// <param name="properties">More arguments of the build.</param>
+    public static Published Make(string project, string name, string artifacts, string system, params string[] properties)
+    {
+        artifacts = Path.Combine(Root, "artifacts", artifacts);
+        var folder = Path.Combine(artifacts, "published");
+        var (exit, log) = Run("dotnet", ["publish", Path.Combine(Root, "test", project), "--configuration", "Release", "--runtime", system,
+            "--self-contained", "--output", folder, "-nodeReuse:false", "-p:TreatWarningsAsErrors=false", "-p:RunAnalyzersDuringBuild=false",
+            $"-p:ArtifactsPath={artifacts}", .. properties,
+            // The lock file has neither the compiler nor another system's runtime in it; NuGet refuses to ignore one that lies beside the project,
+            // so it is told to look elsewhere.
+            "-p:RestorePackagesWithLockFile=false", "-p:RestoreLockedMode=false", $"-p:NuGetLockFilePath={artifacts}/no.lock.json"]);
+        if (Missing().Match(log) is { Success: true } missing) Assert.Inconclusive($"Skipped: a package could not be restored: {missing.Value}");
+        Assert.AreEqual(0, exit, log);
+        return new Published(Path.Combine(folder, name), log);
+    }
 
     /// <summary>Runs a program and returns its exit code and all that it prints.</summary>
     public static (int Exit, string Output) Run(string program, string[] arguments, params (string Name, string Value)[] variables)

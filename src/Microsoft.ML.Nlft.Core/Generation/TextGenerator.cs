@@ -132,11 +132,11 @@ public sealed class TextGenerator
         var next = new int[batch.Length]; // negative once a row has ended
         while (true)
         {
-            var ended = Array.ConvertAll(next, token => token < 0);
+            var before = next;
             next = Next(session, batch);
             for (var i = 0; i < batch.Length; i++)
             {
-                if (!ended[i]) extended?.Invoke(i);
+                if (before[i] >= 0) extended?.Invoke(i);
             }
             if (Array.TrueForAll(next, token => token < 0)) return;
             cancellationToken.ThrowIfCancellationRequested();

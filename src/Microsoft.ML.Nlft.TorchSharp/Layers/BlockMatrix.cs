@@ -10,7 +10,7 @@ namespace Microsoft.ML.Nlft.TorchSharp.Layers;
 internal sealed class BlockMatrix : IDisposable
 {
     /// <summary>Elements of a block; zeros fill up the last one of a row.</summary>
-    public const int Length = 32;
+    private const int Length = 32;
 
     private readonly Tensor _nibbles; // uint8 [out, blocks, 16]: the first half of a block low, the second high
     private readonly Tensor _scales; // float16 [out, blocks, 1, 1]
@@ -36,6 +36,9 @@ internal sealed class BlockMatrix : IDisposable
 
     private BlockMatrix(Tensor nibbles, Tensor scales, long columns) =>
         (_nibbles, _scales, _columns) = (nibbles.DetachFromDisposeScope(), scales.DetachFromDisposeScope(), columns);
+
+    /// <summary>The bytes of a row: of whole blocks, their elements and their scales.</summary>
+    public static long RowBytes(long columns) => (columns + Length - 1) / Length * (Length / 2 + 2);
 
     /// <summary>Copies matrices of equal widths one below the other.</summary>
     public static BlockMatrix Stack(IReadOnlyList<BlockMatrix> parts) =>

@@ -55,8 +55,9 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     public Tensor Forward(PassContext context, Tensor x, Tensor? rows = null)
     {
         using var scope = NewDisposeScope();
-        var middle = AddAttention(context, x, rows);
-        var read = Normed(!configuration.ParallelResidual ? middle : rows is null ? x : x.index_select(0, rows));
+        var residual = Taken(x, rows);
+        var middle = AddAttention(context, x, residual, rows);
+        var read = Normed(configuration.ParallelResidual ? residual : middle);
         return Add(middle, FeedForwardOutputNorm, sum => FeedForward.Forward(context, read, rows, sum)).MoveToOuterDisposeScope();
     }
 
@@ -64,7 +65,12 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     public Tensor AddAttention(PassContext context, Tensor x, Tensor? rows)
     {
         using var scope = NewDisposeScope();
-        var residual = rows is null ? x : x.index_select(0, rows);
+        return AddAttention(context, x, Taken(x, rows), rows).MoveToOuterDisposeScope();
+    }
+
+    private Tensor AddAttention(PassContext context, Tensor x, Tensor residual, Tensor? rows)
+    {
+        using var scope = NewDisposeScope();
         var attended = Attend(context, x, rows);
         return Add(residual, AttentionOutputNorm, sum => O.Forward(context, attended, rows, sum)).MoveToOuterDisposeScope();
     }
@@ -117,7 +123,7 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
         var (q, k, v) = Project(context, AttentionNorm is null ? x : AttentionNorm.Forward(x));
         if (configuration.AttentionMultiplier is not null) q = q * _queryMultiplier;
         var attended = context.Attend(index, q, k, v);
-        return (rows is null ? attended : attended.index_select(0, rows)).MoveToOuterDisposeScope();
+        return Taken(attended, rows).MoveToOuterDisposeScope();
     }
 
     /// <summary>Queries [N, heads, d], keys and values [N, kvHeads, d], normalised and rotated.</summary>
@@ -152,6 +158,9 @@ internal sealed class DecoderLayer(int index, ModelConfiguration configuration)
     private Tensor Rotated(PassContext context, Tensor x) =>
         !configuration.IsRotated(index) ? x
         : RotaryEmbedding.Rotate(x, (configuration.SlidingWindows[index] > 0 ? context.SlidingRotation : null) ?? context.Rotation);
+
+    /// <summary>The rows that are named, or all.</summary>
+    private static Tensor Taken(Tensor x, Tensor? rows) => rows is null ? x : x.index_select(0, rows);
 
     /// <summary>[N, heads, d] from [N, heads d].</summary>
     private Tensor Heads(Tensor x) => x.reshape([x.shape[0], -1, configuration.HeadSize]);

@@ -25,13 +25,12 @@ internal static class DeviceSampler
         Tensor Draw()
         {
             var logits = z.to_type(float64);
-            var most = choices.Max(choice => choice.TopK < z.shape[1] ? choice.TopK : 0);
+            var most = choices.Max(Kept);
             if (most > 0)
             {
                 var top = logits.topk(most, 1).values; // descending
-                var least = top.gather(1, Column(choice => Math.Clamp(choice.TopK, 1, most) - 1).to_type(int64));
-                var filters = Column(choice => choice.TopK > 0 && choice.TopK < z.shape[1] ? 1 : 0).gt(zero);
-                logits = logits.masked_fill(logits.lt(least).logical_and(filters), none);
+                var least = top.gather(1, Column(choice => Math.Max(Kept(choice), 1) - 1).to_type(int64));
+                logits = logits.masked_fill(logits.lt(least).logical_and(Column(choice => Kept(choice)).gt(zero)), none);
             }
             // at temperature 0, whose draw is not used, as at 1
             var weights = (logits - largest).div(Column(choice => choice.Temperature > 0 ? choice.Temperature : 1)).exp();
@@ -48,6 +47,9 @@ internal static class DeviceSampler
             // the first token whose sum passes the share, or that reaches the total
             return sums.le(total * Column(choice => choice.Uniform)).logical_and(sums.lt(total)).sum(1, keepdim: true);
         }
+
+        // The number of largest logits that a choice keeps; 0: all.
+        int Kept(TokenChoice choice) => choice.TopK < z.shape[1] ? choice.TopK : 0;
 
         Tensor Column(Func<TokenChoice, double> value) => tensor([.. choices.Select(value)], [choices.Count, 1], dtype: float64, device: z.device);
     }

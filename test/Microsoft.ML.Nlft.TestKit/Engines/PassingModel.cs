@@ -12,7 +12,7 @@ public abstract class PassingModel(ICausalLanguageModel model) : ICausalLanguage
 
     public TrainableWeights Trainable => model.Trainable;
 
-    public IReadOnlyList<TokenScores> Score(
+    public virtual IReadOnlyList<TokenScores> Score(
         IReadOnlyList<TokenSequence> batch, bool hiddenStates = false, CancellationToken cancellationToken = default) =>
         model.Score(batch, hiddenStates, cancellationToken);
 
