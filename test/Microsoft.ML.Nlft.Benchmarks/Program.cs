@@ -37,11 +37,14 @@ Console.WriteLine(Machine.Description(Threads));
     ("steps", (threads, folder) => StepYardstick.Run(threads, folder, args)),
     ("generation", GenerationYardstick.Run),
     ("generation", LlamaCppYardstick.Run),
+    ("generation", ReuseYardstick.Run),
+    ("generation", TokenWork.Run),
+    ("32k", LlamaCppYardstick.RunLongest), // only by its name
     ("growth", GrowthYardstick.Run),
     ("ranks", RankYardstick.Run),
 ];
 foreach (var (name, run) in yardsticks)
 {
-    if (!args.Contains("--only") || args.Contains(name)) run(Threads, artifacts);
+    if (args.Contains(name) || (!args.Contains("--only") && name != "32k")) run(Threads, artifacts);
 }
 return 0;

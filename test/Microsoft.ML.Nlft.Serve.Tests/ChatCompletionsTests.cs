@@ -60,6 +60,32 @@ public sealed class ChatCompletionsTests
         Assert.AreEqual(whole.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString(), text);
     }
 
+    /// <summary>Each turn computes what the turns before did not, and every answer is that of a server that keeps nothing.</summary>
+    [TestMethod]
+    public async Task Post_TurnsOfAConversation_ComputeTheirOwnTokens()
+    {
+        await using var keeping = await RunningServer.StartAsync();
+        await using var forgetting = await RunningServer.StartAsync("--prompt-cache-memory 0");
+        var (conversation, read) = ("{'role': 'system', 'content': 'Answer in one word.'}", 0);
+        foreach (var question in new[] { "What is 2 + 3?", "And 4 + 5?", "Why?" })
+        {
+            conversation += $", {{'role': 'user', 'content': '{question}'}}";
+            var body = $"{{'messages': [{conversation}], 'max_tokens': 9}}";
+            JsonElement kept = (await keeping.PostAsync(body)).Body, whole = (await forgetting.PostAsync(body)).Body;
+            Assert.AreEqual(Text(whole), Text(kept));
+            Assert.AreEqual(0, Cached(whole));
+            Assert.AreEqual(read, Cached(kept), question);
+            read = kept.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(); // the next turn begins with all of this prompt
+            conversation += $", {{'role': 'assistant', 'content': {JsonSerializer.Serialize(Text(kept))}}}";
+        }
+        var last = (await keeping.PostAsync($"{{'messages': [{conversation}, {{'role': 'user', 'content': 'x'}}], 'n': 3, 'max_tokens': 2}}")).Body;
+        Assert.AreEqual(read, Cached(last), "a prompt with several answers counts once");
+        StringAssert.Contains(await keeping.Http.GetStringAsync("/metrics"), "nlft_cached_prompt_tokens_total{model=\"tiny\"} ");
+
+        static int Cached(JsonElement body) =>
+            body.GetProperty("usage").GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32();
+    }
+
     [TestMethod]
     public async Task Post_StopString_EndsCompletionAndStream()
     {

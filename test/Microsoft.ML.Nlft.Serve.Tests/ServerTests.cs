@@ -40,6 +40,7 @@ public sealed class ServerTests
             "nlft_requests_total{endpoint=\"/v1/completions\",status=\"200\"} 1",
             "nlft_requests_total{endpoint=\"other\",status=\"404\"} 1",
             $"nlft_prompt_tokens_total{{model=\"tiny\"}} {prompt}",
+            "nlft_cached_prompt_tokens_total{model=\"tiny\"} 0",
             "nlft_generated_tokens_total{model=\"tiny\"} 11",
             "nlft_requests_waiting{model=\"tiny\"} 0",
             "nlft_requests_running{model=\"tiny\"} 0",

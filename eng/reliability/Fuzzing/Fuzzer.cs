@@ -36,7 +36,11 @@ internal sealed class Fuzzer(Target target, int seed, string folder, Coverage? c
     private readonly List<byte[]> _corpus = [.. target.Seeds];
 
     /// <summary>Feeds inputs until the count, the time limit or the maximum of failures is reached.</summary>
-    public FuzzReport Run(long count, TimeSpan? limit = null, int maximumFailures = 5)
+    /// <param name="count">The most inputs.</param>
+    /// <param name="limit">The time limit; null: none.</param>
+    /// <param name="maximumFailures">The most failures.</param>
+    /// <param name="least">Inputs that are fed whatever the time, 0 or more: what a slow machine finds does not depend on its speed.</param>
+    public FuzzReport Run(long count, TimeSpan? limit = null, int maximumFailures = 5, long least = 0)
     {
         Directory.CreateDirectory(folder);
         var path = Path.Combine(folder, target.FileName);
@@ -57,8 +61,9 @@ internal sealed class Fuzzer(Target target, int seed, string folder, Coverage? c
             coverage?.Collect();
             _corpus.Add(given);
         }
-        for (var number = 0L; number < count && (limit is null || clock.Elapsed < limit) && report.Failures.Count < maximumFailures; number++)
+        for (var number = 0L; number < count && report.Failures.Count < maximumFailures; number++)
         {
+            if (number >= least && clock.Elapsed >= limit) break;
             var random = new Draw(HashCode(seed, number), words);
             var from = random.Next(SeedsEvery) == 0 ? target.Seeds[random.Next(target.Seeds.Count)] : _corpus[random.Next(_corpus.Count)];
             var input = target.Mutate(random, from);

@@ -276,6 +276,7 @@ public sealed class LocalChatClient : IChatClient
     private static UsageDetails Usage(GeneratedText answer) => new()
     {
         InputTokenCount = answer.PromptTokens,
+        CachedInputTokenCount = answer.CachedPromptTokens,
         OutputTokenCount = answer.Tokens.Count,
         TotalTokenCount = answer.PromptTokens + answer.Tokens.Count,
     };

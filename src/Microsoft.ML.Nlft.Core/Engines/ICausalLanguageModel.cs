@@ -102,6 +102,9 @@ public interface IDecodingSession : IDisposable
     /// </summary>
     ReadOnlySpan<float> Logits(int sequence);
 
+    /// <summary>Returns how many tokens of a prompt were not computed, because the model kept them of an earlier prompt; by default 0.</summary>
+    int CachedTokens(int sequence) => 0;
+
     /// <summary>Appends one token to each sequence and computes its logits; a negative id retires a sequence permanently.</summary>
     void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default);
 }

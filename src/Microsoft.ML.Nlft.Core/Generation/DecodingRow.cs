@@ -43,6 +43,9 @@ internal sealed class DecodingRow
     /// <summary>Gets the maximum number of new tokens.</summary>
     public int Limit { get; }
 
+    /// <summary>Gets or sets how many tokens of the prompt were not computed.</summary>
+    public int CachedTokens { get; set; }
+
     /// <summary>Gets why the row ended; null while it is being generated or after it was abandoned.</summary>
     public FinishReason? Finish { get; private set; }
 
@@ -86,7 +89,12 @@ internal sealed class DecodingRow
 
     /// <summary>Returns the answer of a row that has ended.</summary>
     public GeneratedText Result() =>
-        new(_text.ToString(), _tokens, Prompt.Length, Finish!.Value) { LogProbabilities = _logProbabilities, TopLogProbabilities = _alternatives };
+        new(_text.ToString(), _tokens, Prompt.Length, Finish!.Value)
+        {
+            CachedPromptTokens = CachedTokens,
+            LogProbabilities = _logProbabilities,
+            TopLogProbabilities = _alternatives,
+        };
 
     /// <summary>Chooses among the tokens that fit the grammar; the logits stay as they are.</summary>
     private int NextByGrammar(GrammarText grammar, ReadOnlySpan<float> logits)

@@ -17,6 +17,9 @@ public enum FinishReason
 /// <param name="FinishReason">Why the answer ended.</param>
 public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens, int PromptTokens, FinishReason FinishReason)
 {
+    /// <summary>Gets how many of the prompt's tokens the model had kept of an earlier prompt, and so did not compute. Default 0.</summary>
+    public int CachedPromptTokens { get; init; }
+
     /// <summary>
     /// Gets ln p, in nats, of each token of <see cref="Tokens"/> given the prompt and the tokens before it, under the model's own distribution:
     /// before penalties, temperature and filters. Null unless <see cref="GenerationOptions.LogProbabilities"/> is set.

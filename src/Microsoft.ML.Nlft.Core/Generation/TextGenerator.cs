@@ -81,7 +81,7 @@ public sealed class TextGenerator
                 // Locked for a token at a time, its logits included: others may use the model in between, or dispose it.
                 await Task.Run(() => next = Serialize(() =>
                 {
-                    if (session is null) session = _model.StartDecoding([prompt], row.Limit, cancellationToken);
+                    if (session is null) session = Start([row], cancellationToken);
                     else session.Append([next], cancellationToken);
                     return Next(session, [row])[0];
                 }), cancellationToken).ConfigureAwait(false);
@@ -127,8 +127,7 @@ public sealed class TextGenerator
     internal void Extend(DecodingRow[] batch, Action<int>? extended, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var prompts = Array.ConvertAll(batch, row => (ReadOnlyMemory<int>)row.Prompt);
-        using var session = _model.StartDecoding(prompts, batch.Max(row => row.Limit), cancellationToken);
+        using var session = Start(batch, cancellationToken);
         var next = new int[batch.Length]; // negative once a row has ended
         while (true)
         {
@@ -142,6 +141,15 @@ public sealed class TextGenerator
             cancellationToken.ThrowIfCancellationRequested();
             session.Append(next, cancellationToken);
         }
+    }
+
+    /// <summary>Reads the prompts of the rows.</summary>
+    private IDecodingSession Start(DecodingRow[] rows, CancellationToken cancellationToken)
+    {
+        var prompts = Array.ConvertAll(rows, row => (ReadOnlyMemory<int>)row.Prompt);
+        var session = _model.StartDecoding(prompts, rows.Max(row => row.Limit), cancellationToken);
+        for (var i = 0; i < rows.Length; i++) rows[i].CachedTokens = session.CachedTokens(i);
+        return session;
     }
 
     /// <summary>

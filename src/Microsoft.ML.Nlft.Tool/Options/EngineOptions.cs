@@ -52,6 +52,12 @@ internal sealed record EngineOptions
     /// </summary>
     public bool Int4Weights { get; init; }
 
+    /// <summary>
+    /// Most bytes of keys and values that the managed engine keeps of the prompts of a model: a prompt that begins like one of them, such as the next
+    /// turn of a conversation, computes only its rest, with the same results. 0 keeps nothing. Default 268435456 (256 MiB).
+    /// </summary>
+    public long PromptCacheMemory { get; init; } = new ManagedEngineOptions().PromptCacheMemory;
+
     /// <summary>Creates the engine.</summary>
     /// <param name="computeType">The type that the torch engine computes in; null: its choice.</param>
     /// <exception cref="NlftException">An option is out of range or does not go with the engine.</exception>
@@ -76,6 +82,7 @@ internal sealed record EngineOptions
             Int8Weights = Int8Weights,
             Int4Weights = Int4Weights,
             ActivationMemory = RecomputeActivations ? 0 : null,
+            PromptCacheMemory = PromptCacheMemory,
         });
     }
 }

@@ -44,7 +44,7 @@ internal sealed class OptionFlag : Option<object?>
         type == typeof(bool) ? ["true", "false"] : type.IsEnum ? [.. Enum.GetNames(type).Select(OptionProperty.Kebab)] : [];
 
     private static string Placeholder(Type type) =>
-        type == typeof(int) ? "N"
+        type == typeof(int) || type == typeof(long) ? "N"
         : type == typeof(double) ? "X"
         : Words(type) is { Length: > 0 } words ? string.Join('|', words)
         : type == typeof(string) ? "TEXT"
@@ -88,6 +88,8 @@ internal sealed class OptionFlag : Option<object?>
         if (type == typeof(string)) return text.Replace("\\n", "\n", StringComparison.Ordinal);
         if (type == typeof(int))
             return int.TryParse(text, NumberStyles.AllowLeadingSign, invariant, out var number) ? number : Refuse(result, text, "a whole number");
+        if (type == typeof(long))
+            return long.TryParse(text, NumberStyles.AllowLeadingSign, invariant, out var large) ? large : Refuse(result, text, "a whole number");
         if (type == typeof(double))
         {
             return double.TryParse(text, NumberStyles.Float, invariant, out var real) ? real

@@ -73,7 +73,7 @@ internal static class OptionsFile
     {
         type = Nullable.GetUnderlyingType(type) ?? type;
         return type.IsEnum ? string.Join(", ", Enum.GetNames(type).Select(name => $"\"{name}\""))
-            : type == typeof(int) ? "a whole number"
+            : type == typeof(int) || type == typeof(long) ? "a whole number"
             : type == typeof(double) ? "a number"
             : type == typeof(bool) ? "true or false"
             : type == typeof(string) ? "a text"

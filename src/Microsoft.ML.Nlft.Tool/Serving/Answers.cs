@@ -48,7 +48,8 @@ internal sealed class Answers(ServedModel model, IReadOnlyList<IAsyncEnumerable<
             if (update.FinishReason is not null)
             {
                 var (usage, seconds) = (UsageOf(update), clock.GetElapsedTime(firsts[choice]!.Value, now).TotalSeconds);
-                model.Metrics.Count(choice % perPrompt == 0 ? usage?.InputTokenCount ?? 0 : 0, usage?.OutputTokenCount ?? 0, seconds);
+                var prompt = choice % perPrompt == 0 ? usage : null;
+                model.Metrics.Count(prompt?.InputTokenCount ?? 0, prompt?.CachedInputTokenCount ?? 0, usage?.OutputTokenCount ?? 0, seconds);
             }
             yield return (choice, update);
         }

@@ -38,18 +38,22 @@ internal sealed record TextCompletion(
 internal sealed record TextChoice(int Index, string Text, TextLogprobs? Logprobs, string? FinishReason);
 
 /// <summary>The tokens of a request.</summary>
-internal sealed record TokenUsage(long PromptTokens, long CompletionTokens, long TotalTokens)
+internal sealed record TokenUsage(long PromptTokens, long CompletionTokens, long TotalTokens, PromptTokensDetails PromptTokensDetails)
 {
     /// <summary>Adds up the tokens of choices; a prompt with several answers counts once.</summary>
     /// <param name="ends">The last update of each choice.</param>
     /// <param name="perPrompt">Answers per prompt.</param>
     public static TokenUsage Of(IReadOnlyList<UsageDetails?> ends, int perPrompt)
     {
-        var prompt = ends.Where((_, choice) => choice % perPrompt == 0).Sum(usage => usage?.InputTokenCount ?? 0);
+        var prompts = ends.Where((_, choice) => choice % perPrompt == 0).ToList();
+        var (prompt, cached) = (prompts.Sum(usage => usage?.InputTokenCount ?? 0), prompts.Sum(usage => usage?.CachedInputTokenCount ?? 0));
         var completion = ends.Sum(usage => usage?.OutputTokenCount ?? 0);
-        return new(prompt, completion, prompt + completion);
+        return new(prompt, completion, prompt + completion, new(cached));
     }
 }
+
+/// <summary>How many tokens of the prompts were not computed, because the model had kept them of earlier ones.</summary>
+internal sealed record PromptTokensDetails(long CachedTokens);
 
 /// <summary>GET /v1/models.</summary>
 internal sealed record ModelList(string Object, IReadOnlyList<ModelEntry> Data);

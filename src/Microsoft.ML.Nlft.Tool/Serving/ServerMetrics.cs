@@ -5,9 +5,10 @@ namespace Microsoft.ML.Nlft.Tool.Serving;
 /// <summary>The tokens and times of one model.</summary>
 internal sealed class ModelMetrics
 {
-    private long _promptTokens, _generatedTokens;
+    private long _promptTokens, _cachedTokens, _generatedTokens;
 
     public long PromptTokens => Volatile.Read(ref _promptTokens);
+    public long CachedTokens => Volatile.Read(ref _cachedTokens);
     public long GeneratedTokens => Volatile.Read(ref _generatedTokens);
 
     /// <summary>From a request to the first text of an answer, waiting included.</summary>
@@ -18,11 +19,13 @@ internal sealed class ModelMetrics
 
     /// <summary>Counts a complete answer.</summary>
     /// <param name="prompt">Tokens of the prompt.</param>
+    /// <param name="cached">Those of them that were not computed.</param>
     /// <param name="generated">Tokens of the answer.</param>
     /// <param name="seconds">From its first text to its end.</param>
-    public void Count(long prompt, long generated, double seconds)
+    public void Count(long prompt, long cached, long generated, double seconds)
     {
         Interlocked.Add(ref _promptTokens, prompt);
+        Interlocked.Add(ref _cachedTokens, cached);
         Interlocked.Add(ref _generatedTokens, generated);
         if (generated > 1) TimePerOutputToken.Observe(seconds / (generated - 1));
     }
@@ -44,6 +47,8 @@ internal sealed class ServerMetrics
         foreach (var ((endpoint, status), count) in _requests.OrderBy(entry => entry.Key))
             text.Write($"nlft_requests_total{{endpoint=\"{endpoint}\",status=\"{status}\"}} {count}\n");
         PerModel("nlft_prompt_tokens_total", "counter", "Tokens of the prompts of complete answers.", model => model.Metrics.PromptTokens);
+        PerModel("nlft_cached_prompt_tokens_total", "counter", "Those of them that were kept of earlier prompts, and so not computed.",
+            model => model.Metrics.CachedTokens);
         PerModel("nlft_generated_tokens_total", "counter", "Tokens of complete answers.", model => model.Metrics.GeneratedTokens);
         PerModel("nlft_requests_waiting", "gauge", "Answers that wait for the model.", model => model.Client.WaitingRequests);
         PerModel("nlft_requests_running", "gauge", "Answers that the model is writing.", model => model.Client.RunningRequests);

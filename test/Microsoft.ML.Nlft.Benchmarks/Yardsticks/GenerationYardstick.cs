@@ -24,7 +24,10 @@ internal static class GenerationYardstick
             [(TensorType.F32, "F32", 32), (TensorType.BF16, "BF16", 16), (TensorType.BF16, "8 bits", 8), (TensorType.BF16, "4 bits", 4)])
         {
             using var folder = ModelFolder.Open(shape.Folder(artifacts, type));
-            var engine = new ManagedEngine(new ManagedEngineOptions { Threads = threads, Int8Weights = bits == 8, Int4Weights = bits == 4 });
+            var engine = new ManagedEngine(new ManagedEngineOptions
+            {
+                Threads = threads, Int8Weights = bits == 8, Int4Weights = bits == 4, PromptCacheMemory = 0,
+            });
             using var model = engine.Load(new ModelLoadOptions { Folder = folder });
             var estimate = new MemoryEstimate(shape.Configuration, shape.WeightBytes(bits / 8), 1, 1);
             var bytes = bits switch { 8 => estimate.Int8Weights, 4 => estimate.Int4Weights, _ => estimate.Weights };

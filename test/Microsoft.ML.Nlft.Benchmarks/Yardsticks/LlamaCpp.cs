@@ -53,20 +53,16 @@ internal sealed class LlamaCpp : IDisposable
     }
 
     /// <summary>Computes the prompts, then a token for each of them <paramref name="tokens"/> times; returns the seconds of both.</summary>
-    public (double Prompts, double Tokens) Measure(int[][] prompts, int tokens)
+    /// <param name="prompts">The prompts.</param>
+    /// <param name="tokens">Tokens that follow.</param>
+    /// <param name="kept">Tokens at the beginning of each prompt that are computed before, outside the time, as in an earlier turn.</param>
+    public (double Prompts, double Tokens) Measure(int[][] prompts, int tokens, int kept = 0)
     {
         _context.NativeHandle.MemoryClear();
         var batch = new LLamaBatch();
+        Read(0, kept);
         var start = Stopwatch.GetTimestamp();
-        for (var s = 0; s < prompts.Length; s++)
-        {
-            for (var i = 0; i < prompts[s].Length; i++)
-            {
-                batch.Add((LLamaToken)prompts[s][i], i, (LLamaSeqId)s, logits: i == prompts[s].Length - 1);
-                if (batch.TokenCount == BatchSize) Decode(batch);
-            }
-        }
-        Decode(batch);
+        Read(kept, int.MaxValue);
         var prompt = Stopwatch.GetElapsedTime(start).TotalSeconds;
         start = Stopwatch.GetTimestamp();
         for (var i = 0; i < tokens; i++)
@@ -75,6 +71,19 @@ internal sealed class LlamaCpp : IDisposable
             Decode(batch);
         }
         return (prompt, Stopwatch.GetElapsedTime(start).TotalSeconds);
+
+        void Read(int from, int to)
+        {
+            for (var s = 0; s < prompts.Length; s++)
+            {
+                for (var i = from; i < Math.Min(to, prompts[s].Length); i++)
+                {
+                    batch.Add((LLamaToken)prompts[s][i], i, (LLamaSeqId)s, logits: i == prompts[s].Length - 1);
+                    if (batch.TokenCount == BatchSize) Decode(batch);
+                }
+            }
+            Decode(batch);
+        }
     }
 
     public void Dispose()

@@ -17,6 +17,18 @@ internal static class LlamaCppYardstick
     private static readonly Work[] s_short = [new(1, 512, 64, 3, true), new(16, 16, 64, 3, false)];
     private static readonly Work[] s_long = [new(1, 2048, 32, 2, true), new(1, 8192, 32, 1, true)];
 
+    /// <summary>A context of 32,768 positions, by its own name since it takes a quarter of an hour.</summary>
+    public static void RunLongest(int threads, string artifacts)
+    {
+        var table = new MeasurementTable("32k positions beside llama.cpp", artifacts);
+        var path = File(artifacts, GgufType.BF16);
+        using var folder = ModelFolder.Open(path);
+        using var model = new ManagedEngine(new ManagedEngineOptions { Threads = threads, PromptCacheMemory = 0 })
+            .Load(new ModelLoadOptions { Folder = folder });
+        Compare(table, $"{Shape.SmolLm2.Name} {GgufType.BF16}", model, path, new(1, 32768, 16, 1, true), threads);
+        table.Save();
+    }
+
     public static void Run(int threads, string artifacts)
     {
         var table = new MeasurementTable("Prompts and answers beside llama.cpp", artifacts);
@@ -24,7 +36,8 @@ internal static class LlamaCppYardstick
         {
             var path = File(artifacts, type);
             using var folder = ModelFolder.Open(path);
-            using var model = new ManagedEngine(new ManagedEngineOptions { Threads = threads }).Load(new ModelLoadOptions { Folder = folder });
+            using var model = new ManagedEngine(new ManagedEngineOptions { Threads = threads, PromptCacheMemory = 0 })
+                .Load(new ModelLoadOptions { Folder = folder });
             foreach (var work in type is GgufType.BF16 or GgufType.Q4_0 ? [.. s_short, .. s_long] : s_short)
             {
                 if (!Compare(table, $"{Shape.SmolLm2.Name} {type}", model, path, work, threads)) return;
@@ -75,9 +88,9 @@ internal static class LlamaCppYardstick
         (Math.Min(a.Prompts, b.Prompts), Math.Min(a.Tokens, b.Tokens));
 
     /// <summary>A GGUF file of the shape, created on first use, with a vocabulary whose texts do not matter.</summary>
-    private static string File(string artifacts, GgufType type)
+    public static string File(string artifacts, GgufType type)
     {
-        var shape = Shape.SmolLm2 with { Name = "smollm2-135m-16k", Positions = 16384 };
+        var shape = Shape.SmolLm2 with { Name = "smollm2-135m-40k", Positions = 40960 };
         var source = shape.Folder(artifacts, TensorType.F32);
         var path = Path.Combine(artifacts, "models", $"{shape.Name}.{type}.gguf");
         if (System.IO.File.Exists(path)) return path;

@@ -6,14 +6,16 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
-/// Decoding with a key/value cache per sequence. The prompts run as one packed batch, equal ones once, in whose last layer only the last token of
-/// each prompt is computed; each step then adds one row per live sequence. A step allocates memory only when a cache takes a new page, or when the
-/// rotation of a sequence changes as it grows: then its prompt and answer run again, into a new cache.
+/// Decoding with a key/value cache per sequence. The prompts run as one packed batch, equal ones once, without the beginnings that the model's
+/// <see cref="PromptCache"/> holds; in its last layer only the last token of each prompt is computed. Each step then adds one row per live sequence.
+/// A step allocates memory only when a cache takes a new page, or when the rotation of a sequence changes as it grows: then its prompt and answer
+/// run again, into a new cache.
 /// </summary>
 internal sealed class ManagedDecodingSession : IDecodingSession
 {
     private readonly ManagedLanguageModel _model;
     private readonly KeyValueCache[] _caches;
+    private readonly int[] _cachedTokens;
     private readonly List<int>[] _tokens;
     private readonly int[] _rows; // the row of every sequence in _logits, -1 once retired
     private DecodingStep? _step;
@@ -31,14 +33,17 @@ internal sealed class ManagedDecodingSession : IDecodingSession
 
         // Several samples of one question have the same prompt: it runs once, and what it gives is theirs too.
         var alike = Enumerable.Range(0, Count).GroupBy(s => prompts[s], SameTokens.Comparer).ToList();
-        KeyValueCache[] caches = [.. alike.Select(_ => new KeyValueCache(model.Configuration, model.Workspace))];
+        KeyValueCache[] caches = [.. alike.Select(group => model.PromptCache.Begin(group.Key.Span))];
+        int[] cached = [.. caches.Select(cache => cache.Length(0))];
         Prefill([.. alike.Select(group => group.Key)], caches, _logits.RowRange(0, alike.Count), cancellationToken);
-        _caches = new KeyValueCache[Count];
+        for (var group = 0; group < alike.Count; group++) model.PromptCache.Keep(alike[group].Key.Span, caches[group]);
+        (_caches, _cachedTokens) = (new KeyValueCache[Count], new int[Count]);
         for (var group = alike.Count - 1; group >= 0; group--) // backwards: the sequences of a group are not before the row of its logits
         {
             foreach (var s in alike[group])
             {
-                _caches[s] = s == alike[group].First() ? caches[group] : caches[group].Fork();
+                _caches[s] = s == alike[group].First() ? caches[group] : caches[group].Fork(prompts[s].Length);
+                _cachedTokens[s] = cached[group];
                 _logits[group].CopyTo(_logits[s]);
             }
         }
@@ -48,6 +53,8 @@ internal sealed class ManagedDecodingSession : IDecodingSession
 
     public ReadOnlySpan<float> Logits(int sequence) =>
         _rows[sequence] >= 0 ? _logits[_rows[sequence]] : throw new InvalidOperationException($"Sequence {sequence} was retired.");
+
+    public int CachedTokens(int sequence) => _cachedTokens[sequence];
 
     public void Append(ReadOnlySpan<int> tokens, CancellationToken cancellationToken = default)
     {
@@ -105,11 +112,11 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         _caches[sequence].Dispose();
     }
 
-    /// <summary>Fills the caches of whole sequences and computes the logits that follow them.</summary>
+    /// <summary>Fills the caches of whole sequences, which may hold their beginnings, and computes the logits that follow them.</summary>
     private void Prefill(IReadOnlyList<ReadOnlyMemory<int>> sequences, KeyValueCache[] caches, Matrix logits, CancellationToken cancellationToken)
     {
         var whole = PackedBatch.Create(sequences, _model.Configuration);
-        var beginnings = SharedBeginnings.Of(whole, [.. sequences.Select(tokens => tokens.Length - 1)], _model.Configuration);
+        var beginnings = SharedBeginnings.Of(whole, [.. sequences.Select(tokens => tokens.Length - 1)], _model.Configuration, caches);
         var batch = beginnings?.Own ?? whole;
         var context = _model.Context(batch, training: false);
         using var activations = new LayerActivations(context, _model.Configuration, batch.Rows);
@@ -159,7 +166,7 @@ internal sealed class ManagedDecodingSession : IDecodingSession
     {
         public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
         {
-            using var whole = beginnings?.Expand(context, a);
+            using var whole = beginnings?.Expand(context, layer, a);
             var (all, key, value) = whole is null ? (context, a.Key, a.Value) : (whole.Context, whole.Key, whole.Value);
             layer.Attention.Store(all, key, value, caches, layer.Index);
             layer.Attention.Forward(all, a.Query, key, value, a.Attended, a.LogSums);

@@ -23,6 +23,8 @@ public sealed class ManagedEngine : IModelEngine
             "0 (one per processor) or more", "Leave it out to use every processor.");
         OptionCheck.Require(options.ActivationMemory is null or >= 0, nameof(options.ActivationMemory), options.ActivationMemory,
             "0 bytes or more", "Leave it out to use half of the available memory.");
+        OptionCheck.Require(options.PromptCacheMemory >= 0, nameof(options.PromptCacheMemory), options.PromptCacheMemory,
+            "0 bytes (keep nothing) or more", "Leave it out for 256 MiB.");
         OptionCheck.Require(!(options.Int8Weights && options.Int4Weights), nameof(options.Int4Weights), true,
             "false with Int8Weights", "Set one of the two.");
         Options = options;

@@ -21,6 +21,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         Trainable = options.Trainable;
         _network = new Network(options, engine, cancellationToken);
         _optimizer = new AdamW(_network.Parameters);
+        PromptCache = new PromptCache(Configuration, _workspace, engine.PromptCacheMemory);
         _rope = new RotaryTable(Configuration, Configuration.Rope);
         _slidingRope = Configuration.SlidingRope is { } sliding ? new RotaryTable(Configuration, sliding) : null;
     }
@@ -46,6 +47,7 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
     {
         RequireTrainable();
         var norm = _optimizer.GradientNorm();
+        PromptCache.Clear();
         if (double.IsFinite(norm)) _optimizer.Step(_workers, options, learningRate, norm);
         _optimizer.ClearGradients();
         return norm;
@@ -88,13 +90,20 @@ internal sealed class ManagedLanguageModel : ICausalLanguageModel
         foreach (var tensor in tensors) targets[tensor.Name].Parameter.Import(targets[tensor.Name].Values, tensor.Values);
         _optimizer.Steps = (int)step[0];
         foreach (var p in _network.Parameters) p.Version++;
+        PromptCache.Clear();
     }
 
-    public void Dispose() => _network.Dispose();
+    public void Dispose()
+    {
+        PromptCache.Clear();
+        _network.Dispose();
+    }
 
     internal Network Network => _network;
 
     internal Workspace Workspace => _workspace;
+
+    internal PromptCache PromptCache { get; }
 
     /// <summary>Maximum number of bytes of activations that a training pass stores.</summary>
     internal long ActivationMemory { get; }

@@ -43,6 +43,10 @@ public static class RopeFrequencies
         return rope.Type is "dynamic" or "longrope" && length > rope.OriginalMaximumPositions;
     }
 
+    /// <summary>Returns whether a sequence of that many tokens has frequencies of its own in some layer of a model.</summary>
+    internal static bool DependOnLength(ModelConfiguration model, int length) =>
+        DependOnLength(model.Rope, length) || (model.SlidingRope is { } sliding && DependOnLength(sliding, length));
+
     /// <summary>
     /// Returns whether a sequence that grows to that many tokens is rotated anew from its start, as with longrope, whose frequencies change once.
     /// With dynamic scaling the keys of earlier positions keep the frequencies that they have.

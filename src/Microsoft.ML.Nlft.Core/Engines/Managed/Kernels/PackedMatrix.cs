@@ -39,6 +39,23 @@ internal readonly unsafe struct PackedMatrix(float* panels, int depth, int colum
         }
     }
 
+    /// <summary>Reads column <paramref name="column"/> of a matrix packed in <paramref name="panels"/>.</summary>
+    public static void GetColumn(ReadOnlySpan<float> panels, int column, Span<float> values)
+    {
+        var panel = panels[(column / Panel.Width * Panel.Width * values.Length)..];
+        for (int k = 0, index = column % Panel.Width; k < values.Length; k++, index += Panel.Width) values[k] = panel[index];
+    }
+
+    /// <summary>Reads row <paramref name="row"/> of a matrix of <paramref name="rows"/> rows packed in <paramref name="panels"/>.</summary>
+    public static void GetRow(ReadOnlySpan<float> panels, int rows, int row, Span<float> values)
+    {
+        for (var j = 0; j < values.Length; j += Panel.Width)
+        {
+            var part = values[j..Math.Min(values.Length, j + Panel.Width)];
+            panels.Slice(j * rows + row * Panel.Width, part.Length).CopyTo(part);
+        }
+    }
+
     /// <summary>The panels.</summary>
     public float* Panels => panels;
 

@@ -144,14 +144,15 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
         }
     }
 
-    /// <summary>Stores the keys and values of whole sequences, k and v[N x kvHeads d], in their caches.</summary>
+    /// <summary>Stores the keys and values of whole sequences, k and v[N x kvHeads d], at the positions that their caches lack.</summary>
     public void Store(EngineContext context, Matrix k, Matrix v, KeyValueCache[] caches, int layer)
     {
-        for (var s = 0; s < caches.Length; s++) caches[s].Extend(layer, context.Batch.Length(s));
-        context.Workers.For(caches.Length * _keyValueHeads, (_keyValueHeads, context.Batch, k, v, caches, layer), static (loop, task) =>
+        var firsts = Array.ConvertAll(caches, cache => cache.Length(layer));
+        for (var s = 0; s < caches.Length; s++) caches[s].Extend(layer, context.Batch.Length(s) - firsts[s]);
+        context.Workers.For(caches.Length * _keyValueHeads, (_keyValueHeads, context.Batch, k, v, caches, layer, firsts), static (loop, task) =>
         {
             var (s, head) = Math.DivRem(task, loop._keyValueHeads);
-            for (int position = 0, row = loop.Batch.Starts[s]; position < loop.Batch.Length(s); position++, row++)
+            for (int position = loop.firsts[s], row = loop.Batch.Starts[s] + position; position < loop.Batch.Length(s); position++, row++)
             {
                 loop.caches[s].Store(loop.layer, head, position, loop.k[row], loop.v[row]);
             }

@@ -24,6 +24,9 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
     /// <summary>Number of positions stored for one layer.</summary>
     public int Length(int layer) => _lengths[layer];
 
+    /// <summary>Bytes of the pages, shared ones included.</summary>
+    public long Bytes => (long)_pages.Sum(pages => pages.Count) * _heads * (_keySize + _valueSize) * sizeof(float);
+
     /// <summary>Makes room for <paramref name="count"/> more positions of one layer, to be filled by <see cref="Store"/>.</summary>
     public void Extend(int layer, int count)
     {
@@ -40,23 +43,38 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
         PackedMatrix.SetRow(data[_keySize..], Page, index, value.Slice(head * _size, _size));
     }
 
+    /// <summary>Reads a key and a value row [heads d] of a position.</summary>
+    public void Load(int layer, int position, Span<float> key, Span<float> value)
+    {
+        var (page, index) = Math.DivRem(position, Page);
+        for (var head = 0; head < _heads; head++)
+        {
+            var data = _pages[layer][page].Panels[head];
+            PackedMatrix.GetColumn(data[.._keySize], index, key.Slice(head * _size, _size));
+            PackedMatrix.GetRow(data[_keySize..], Page, index, value.Slice(head * _size, _size));
+        }
+    }
+
     /// <summary>K^T of one head in one page [d x page].</summary>
     public unsafe PackedMatrix Keys(int layer, int head, int page) => new(Panels(layer, head, page), _size, Page);
 
     /// <summary>V of one head in one page [page x d].</summary>
     public unsafe PackedMatrix Values(int layer, int head, int page) => new(Panels(layer, head, page) + _keySize, Page, PackedMatrix.RoundUp(_size));
 
-    /// <summary>Creates the cache of a sequence that is equal so far: full pages are shared, and the last one, which will grow, is copied.</summary>
-    public KeyValueCache Fork()
+    /// <summary>
+    /// Creates the cache of a sequence that begins with the first <paramref name="length"/> positions of this one: full pages are shared, and the
+    /// last one, which will grow, is copied.
+    /// </summary>
+    public KeyValueCache Fork(int length)
     {
         var fork = new KeyValueCache(configuration, workspace);
         for (var layer = 0; layer < _pages.Length; layer++)
         {
-            fork._lengths[layer] = _lengths[layer];
-            for (var i = 0; i < _pages[layer].Count; i++)
+            fork._lengths[layer] = length;
+            for (var i = 0; i * Page < length; i++)
             {
                 var page = _pages[layer][i];
-                fork._pages[layer].Add((i + 1) * Page <= _lengths[layer] ? page.Share() : NewPage(page));
+                fork._pages[layer].Add((i + 1) * Page <= length ? page.Share() : NewPage(page));
             }
         }
         return fork;
@@ -86,7 +104,10 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
         return new CachePage(panels);
     }
 
-    /// <summary>A page of one layer, panels[heads x (K^T, V)], and how many sequences use it.</summary>
+    /// <summary>
+    /// A page of one layer, panels[heads x (K^T, V)], and how many sequences use it. Sequences may end at the same time: a stream whose reader leaves
+    /// ends on the reader's thread.
+    /// </summary>
     private sealed class CachePage(Matrix panels)
     {
         private int _users = 1;
@@ -95,11 +116,11 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
 
         public CachePage Share()
         {
-            _users++;
+            Interlocked.Increment(ref _users);
             return this;
         }
 
         /// <summary>Returns whether nobody uses the page any longer.</summary>
-        public bool Release() => --_users == 0;
+        public bool Release() => Interlocked.Decrement(ref _users) == 0;
     }
 }

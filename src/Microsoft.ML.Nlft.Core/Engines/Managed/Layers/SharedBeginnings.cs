@@ -4,16 +4,20 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 
 /// <summary>
-/// Sequences of a batch that begin alike, such as questions under one system prompt, or the contexts of a row: the network computes a common
-/// beginning once, as rows of one of them, and attention reads its keys and values for all. What a token's row holds depends on the tokens up to it
-/// alone, so the results are those of whole sequences, to the bit.
+/// Sequences of a batch that begin alike, such as questions under one system prompt, or the contexts of a row, or whose beginning a cache holds: the
+/// network computes a common beginning once, as rows of one of them, and a cached one not at all; attention reads its keys and values for all. What a
+/// token's row holds depends on the tokens up to it alone, so the results are those of whole sequences, to the bit.
 /// </summary>
 internal sealed class SharedBeginnings : IWiderAttention
 {
     private readonly PackedBatch _whole;
-    private readonly int[] _sources; // for every row of the whole sequences, the row of Own that holds the same
+    private readonly IReadOnlyList<KeyValueCache> _caches;
 
-    private SharedBeginnings(PackedBatch whole, PackedBatch own, int[] sources) => (_whole, Own, _sources) = (whole, own, sources);
+    /// <summary>For every row of the whole sequences, the row of Own that holds the same, or ~s where the cache of sequence s does.</summary>
+    private readonly int[] _sources;
+
+    private SharedBeginnings(PackedBatch whole, PackedBatch own, int[] sources, IReadOnlyList<KeyValueCache> caches) =>
+        (_whole, Own, _sources, _caches) = (whole, own, sources, caches);
 
     /// <summary>The rows that the network computes: the end of every sequence, one row at least.</summary>
     public PackedBatch Own { get; }
@@ -22,22 +26,22 @@ internal sealed class SharedBeginnings : IWiderAttention
     /// <param name="whole">The batch of whole sequences.</param>
     /// <param name="most">The most positions that each may have in common with others, fewer than its tokens.</param>
     /// <param name="configuration">The model.</param>
-    /// <returns>Null if there are none, or if the rotation of a token depends on the length of its sequence.</returns>
-    public static SharedBeginnings? Of(PackedBatch whole, ReadOnlySpan<int> most, ModelConfiguration configuration)
+    /// <param name="caches">A cache for each sequence, which may hold its beginning, of fewer positions than its tokens; null: none.</param>
+    /// <returns>Null if there are none. A sequence whose rotation depends on its length has nothing in common with others.</returns>
+    public static SharedBeginnings? Of(PackedBatch whole, ReadOnlySpan<int> most, ModelConfiguration configuration,
+        IReadOnlyList<KeyValueCache>? caches = null)
     {
-        if (whole.Count < 2) return null;
         int[] order = [.. Enumerable.Range(0, whole.Count)];
-        var longest = order.Max(whole.Length);
-        if (RopeFrequencies.DependOnLength(configuration.Rope, longest)) return null;
-        if (configuration.SlidingRope is { } sliding && RopeFrequencies.DependOnLength(sliding, longest)) return null;
+        int[] cached = [.. order.Select(s => caches?[s].Length(0) ?? 0)];
+        if (whole.Count < 2 && cached[0] == 0) return null;
 
         // In the order of their tokens, no other sequence has a longer beginning in common with one than its neighbours have.
         Array.Sort(order, (a, b) => Tokens(a).SequenceCompareTo(Tokens(b)));
-        var firsts = new int[order.Length];
+        int[] firsts = [.. cached];
         for (var i = 1; i < order.Length; i++)
         {
-            var common = Tokens(order[i]).CommonPrefixLength(Tokens(order[i - 1]));
-            firsts[order[i]] = Math.Clamp(common, 0, Math.Max(0, most[order[i]]));
+            var common = IsAlone(order[i]) || IsAlone(order[i - 1]) ? 0 : Tokens(order[i]).CommonPrefixLength(Tokens(order[i - 1]));
+            firsts[order[i]] = Math.Max(cached[order[i]], Math.Min(common, most[order[i]]));
         }
         if (Array.TrueForAll(firsts, first => first == 0)) return null;
 
@@ -47,10 +51,13 @@ internal sealed class SharedBeginnings : IWiderAttention
         {
             var s = order[i];
             var rows = sources.AsSpan(whole.Starts[s], whole.Length(s));
-            if (firsts[s] > 0) sources.AsSpan(whole.Starts[order[i - 1]], firsts[s]).CopyTo(rows);
+            if (firsts[s] > cached[s]) sources.AsSpan(whole.Starts[order[i - 1]], firsts[s]).CopyTo(rows);
+            else rows[..firsts[s]].Fill(~s);
             for (var position = firsts[s]; position < rows.Length; position++) rows[position] = own.Starts[s] + position - firsts[s];
         }
-        return new SharedBeginnings(whole, own, sources);
+        return new SharedBeginnings(whole, own, sources, caches ?? []);
+
+        bool IsAlone(int sequence) => RopeFrequencies.DependOnLength(configuration, whole.Length(sequence));
 
         ReadOnlySpan<int> Tokens(int sequence) => whole.Tokens.AsSpan(whole.Starts[sequence], whole.Length(sequence));
     }
@@ -58,18 +65,24 @@ internal sealed class SharedBeginnings : IWiderAttention
     /// <summary>Attention of the queries of <see cref="Own"/> over whole sequences.</summary>
     public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
     {
-        using var whole = Expand(context, a);
+        using var whole = Expand(context, layer, a);
         layer.Attention.Forward(whole.Context, a.Query, whole.Key, whole.Value, a.Attended, a.LogSums);
     }
 
     /// <summary>Returns keys and values of whole sequences, to be disposed, and the context of the same queries among them.</summary>
-    public Expanded Expand(EngineContext context, LayerActivations a)
+    public Expanded Expand(EngineContext context, DecoderLayer layer, LayerActivations a)
     {
         Matrix key = context.Rent(_whole.Rows, a.Key.Columns), value = context.Rent(_whole.Rows, a.Value.Columns);
-        context.ForRows(_whole.Rows, (_sources, a.Key, a.Value, key, value), static (loop, row) =>
+        context.ForRows(_whole.Rows, (shared: this, layer.Index, a.Key, a.Value, key, value), static (loop, row) =>
         {
-            loop.Key[loop._sources[row]].CopyTo(loop.key[row]);
-            loop.Value[loop._sources[row]].CopyTo(loop.value[row]);
+            var source = loop.shared._sources[row];
+            if (source < 0)
+            {
+                loop.shared._caches[~source].Load(loop.Index, loop.shared._whole.Positions[row], loop.key[row], loop.value[row]);
+                return;
+            }
+            loop.Key[source].CopyTo(loop.key[row]);
+            loop.Value[source].CopyTo(loop.value[row]);
         });
         return new(context with { Batch = _whole, Rows = context.Rows.In(_whole) }, key, value);
     }
