@@ -83,6 +83,28 @@ public sealed class SharingTests
         RequireEqual("alone", "shared", 3);
     }
 
+    /// <summary>All processes end with the same weights; killed while it draws, judges, trains or between, a run ends as if it had not been.</summary>
+    [TestMethod]
+    [DataRow("Open MPI")]
+    [DataRow("MPICH")]
+    public void Rounds_SeveralProcesses_AgreeAndResumeAfterKills(string launcher)
+    {
+        string[] Rounds(string folder, string output, int killedAt = 0) =>
+            ["rounds", s_model, Path.Combine(_folder, folder), Path.Combine(_folder, output), $"{killedAt}"];
+        Launcher.RunAlone(Rounds("one", "alone")).Require(0);
+        new Launcher(launcher).Run(2, Rounds("two", "whole")).Require(0);
+        RequireEqual("whole", "whole", 2);
+        // The first round draws before anything is trained: it has the responses of one process.
+        Assert.AreEqual(File.ReadAllText(Path.Combine(_folder, "one", "round-0001", "rows.jsonl")),
+            File.ReadAllText(Path.Combine(_folder, "two", "round-0001", "rows.jsonl")));
+        foreach (var killedAt in (int[])[3, 11, 17, 21])
+            Assert.AreNotEqual(0, new Launcher(launcher).Run(2, Rounds("killed", "killed", killedAt)).ExitCode, $"killed at report {killedAt}");
+        new Launcher(launcher).Run(2, Rounds("killed", "resumed")).Require(0);
+        RequireEqual("whole", "resumed", 2);
+        new Launcher(launcher).Run(3, Rounds("killed", "again")).Require(0); // nothing is left to do, for another number
+        RequireEqual("whole", "again", 3);
+    }
+
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]

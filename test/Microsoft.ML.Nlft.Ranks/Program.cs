@@ -14,6 +14,7 @@ internal static class Program
         {
             case "judge": new Sharing(Communicator.Current, arguments[1..]).JudgeAsync().GetAwaiter().GetResult(); break;
             case "respond": new Sharing(Communicator.Current, arguments[1..]).RespondAsync().GetAwaiter().GetResult(); break;
+            case "rounds": Rounds.RunAsync(Communicator.Current, arguments[1..]).GetAwaiter().GetResult(); break;
             case "transform": new Sharing(Communicator.Current, arguments[1..]).Transform(); break;
             case "communicate": CommunicatorChecks.Run(Communicator.Current); break;
             case "train": RankTraining.Run(arguments[1], new ManagedEngine()); break;

@@ -3,19 +3,20 @@ using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Feedback;
 using Microsoft.ML.Nlft.Objectives;
+using Microsoft.ML.Nlft.OnPolicy;
 using Microsoft.ML.Nlft.Training;
 
 namespace Microsoft.ML.Nlft.Reliability.Torture;
 
 /// <summary>
-/// The job that is killed: generates answers with the sample model, judges them, trains on them with checkpoints and saves the model. Run again in
-/// the same folder, it resumes.
+/// The job that is killed: generates answers with the sample model, judges them, trains on them with checkpoints and saves the model; then trains it
+/// in rounds on its own responses and saves that too. Run again in the same folder, it resumes.
 /// </summary>
 internal static class Job
 {
     /// <summary>The files of a finished job, which must equal those of the uninterrupted one.</summary>
     public static readonly string[] Results = ["answers.jsonl", "rows.jsonl", "model/adapter_model.safetensors", "model/adapter_config.json",
-        "model/README.md", "model/nlft.json"];
+        "model/README.md", "model/nlft.json", "practised/adapter_model.safetensors", "practised/nlft.json"];
 
     /// <summary>The results that do not contain the base model's folder.</summary>
     public static readonly string[] Numbers = Results[..3];
@@ -24,9 +25,15 @@ internal static class Job
     public const int Refused = 3;
 
     /// <summary>The phases of the job.</summary>
-    public static readonly string[] Phases = ["generating", "judging", "training", "saving"];
+    public static readonly string[] Phases = ["generating", "judging", "training", "saving", "rounds"];
 
     private static readonly FineTuneOptions s_options = new() { Epochs = 2, BatchSize = 2, LearningRate = 1e-3, CheckpointSteps = 1 };
+
+    private static readonly OnPolicyOptions s_rounds = new()
+    {
+        Rounds = 3, StepsPerRound = 2, SamplesPerQuestion = 2, Training = s_options with { Epochs = new FineTuneOptions().Epochs },
+        Generation = new() { Temperature = 1, MaximumNewTokens = 16, MaximumBatchSize = 2 },
+    };
 
     /// <summary>
     /// Starts <see cref="Run"/> in its own process, which prints a line when it starts to load and at the beginning of each of the
@@ -65,14 +72,24 @@ internal static class Job
             DataFile.WriteExamples(PathOf("rows.jsonl"), DataFile.ReadExamples(PathOf("answers.jsonl")).Select(row =>
                 row with { Judgment = RuleBasedJudge.Judge(row.Response, row.Answer, row.Source) ?? "The result is wrong." }));
         }
-        if (File.Exists(PathOf("model/nlft.json"))) return;
-        var examples = DataFile.ReadExamples(PathOf("rows.jsonl"));
-        begins("training");
+        var (weights, optimizer) = (model.Network.Export(ModelState.Weights), model.Network.Export(ModelState.Optimizer));
         var objective = new NaturalLanguageObjective();
-        var options = s_options with { CheckpointFolder = PathOf("checkpoints"), ResumeFrom = PathOf("checkpoints") };
-        var run = new TrainingRun(model, examples, objective, options);
-        var result = run.Run();
-        begins("saving");
-        model.Save(PathOf("model"), card: run.Card(result) with { Date = null }); // runs of two days are compared byte by byte
+        if (!File.Exists(PathOf("model/nlft.json")))
+        {
+            var examples = DataFile.ReadExamples(PathOf("rows.jsonl"));
+            begins("training");
+            var options = s_options with { CheckpointFolder = PathOf("checkpoints"), ResumeFrom = PathOf("checkpoints") };
+            var run = new TrainingRun(model, examples, objective, options);
+            var result = run.Run();
+            begins("saving");
+            model.Save(PathOf("model"), card: run.Card(result) with { Date = null }); // runs of two days are compared byte by byte
+        }
+        if (File.Exists(PathOf("practised/nlft.json"))) return;
+        begins("rounds");
+        model.Network.Import(ModelState.Weights, weights);
+        model.Network.Import(ModelState.Optimizer, optimizer);
+        new OnPolicyRun(model, [.. DataFile.Read(questions).Take(4)], new RuleBasedJudge(), objective, s_rounds with { Folder = PathOf("rounds") })
+            .RunAsync().GetAwaiter().GetResult();
+        model.Save(PathOf("practised"));
     }
 }

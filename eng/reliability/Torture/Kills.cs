@@ -7,7 +7,7 @@ namespace Microsoft.ML.Nlft.Reliability.Torture;
 /// </summary>
 internal static class Kills
 {
-    private const int KillsOfOneJob = 4, LongestDelay = 120;
+    private const int KillsOfOneJob = 4;
 
     /// <summary>Kills jobs a number of times.</summary>
     /// <returns>The number of finished jobs whose files are missing or differ from the uninterrupted ones.</returns>
@@ -57,7 +57,7 @@ internal static class Kills
         {
             now = line;
             if (Array.IndexOf(Job.Phases, line) < Array.IndexOf(Job.Phases, phase)) continue;
-            Thread.Sleep(random.Next(line is "training" or "generating" ? LongestDelay : 8));
+            Thread.Sleep(random.Next(line switch { "rounds" => 600, "training" or "generating" => 120, _ => 8 })); // as long as they take
             break;
         }
         job.Kill(); // SIGKILL

@@ -94,7 +94,7 @@ public sealed class OnPolicyRun
                 training = trained ?? training;
                 if (trained is { Cancelled: true }) return new OnPolicyResult(rounds, Cancelled: true) { LastTraining = training };
                 rounds.Add(Round(report.Round, judged[^1], rows.Count, trained));
-                if (_processes.IsFirst) _folder?.End(rounds);
+                if (_folder is not null) _processes.OnFirst($"writing the end of round {report.Round}", () => _folder.End(rounds));
                 report.Ended(rounds[^1]);
             }
         }
@@ -165,7 +165,7 @@ public sealed class OnPolicyRun
             Distributed = _options.Training.Distributed,
             Communicator = _processes,
         }, cancellationToken).ToSetAsync(cancellationToken).ConfigureAwait(false);
-        if (_processes.IsFirst) _folder?.Keep(round, judged.Rows);
+        if (_folder is not null) _processes.OnFirst($"writing the responses of round {round}", () => _folder.Keep(round, judged.Rows));
         return judged.Rows;
     }
 
