@@ -255,6 +255,8 @@ public sealed class LocalModel : ITrainableModel, IDisposable
         }
     }
 
+    internal bool IsDisposed => Volatile.Read(ref _disposed);
+
     FineTuneResult ITrainableModel.Train(Communicator processes, Func<FineTuneResult> training) => Serialize(() =>
     {
         var result = training();

@@ -66,6 +66,7 @@ internal static class LocalModelLoader
     private static void RequireSameBase(LocalModel? shared, ModelFolder folder, TrainableWeights trainable)
     {
         if (shared is null) return;
+        ObjectDisposedException.ThrowIf(shared.IsDisposed, shared);
         OptionCheck.Require(trainable != TrainableWeights.All, nameof(LocalModelOptions.SharedWith), shared.Name,
             "null when all weights are trained", "Leave it out.");
         if (shared.Folder.IsAt(folder.Path) && shared.Network.Trainable != TrainableWeights.All) return;

@@ -30,7 +30,7 @@ public sealed record LocalModelOptions
 
     /// <summary>
     /// A model of the same base model and kind of engine, whose frozen weights this one uses too, so that several adapters need the base model's
-    /// memory once. Calls of the two are serialized; either may be disposed first. Null (default): weights of its own.
+    /// memory once. Calls of the two are serialized; once both are loaded, either may be disposed first. Null (default): weights of its own.
     /// </summary>
     public LocalModel? SharedWith { get; init; }
 

@@ -72,6 +72,10 @@ public class LocalModelTests
         StringAssert.StartsWith(Assert.ThrowsExactly<NlftException>(() =>
             LocalModel.Load(_folder, new() { SharedWith = model, Trainable = TrainableWeights.All })).Message, "option SharedWith: found ");
 
+        model.Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => LocalModel.Load(_folder, new() { SharedWith = model }));
+        Assert.HasCount(1, shared.Answer(["1+1?"], Short));
+
         static IEnumerable<Linear> Linears(LocalModel model) =>
             ((ManagedLanguageModel)model.Network).Network.Layers.SelectMany(layer => layer.Linears);
     }
