@@ -38,7 +38,7 @@ Console.WriteLine(Machine.Description(Threads));
     ("generation", GenerationYardstick.Run),
     ("generation", LlamaCppYardstick.Run),
     ("generation", ReuseYardstick.Run),
-    ("generation", TokenWork.Run),
+    ("work", TokenWork.Run),
     ("32k", LlamaCppYardstick.RunLongest), // only by its name
     ("growth", GrowthYardstick.Run),
     ("ranks", RankYardstick.Run),

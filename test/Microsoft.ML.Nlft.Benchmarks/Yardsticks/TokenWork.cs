@@ -46,5 +46,5 @@ internal static class TokenWork
 
     private static string Count(int tokens) => tokens.ToString("N0", CultureInfo.InvariantCulture);
 
-    private static string Megabytes(double bytes) => (bytes / 1e6).ToString("0.0", CultureInfo.InvariantCulture) + " MB";
+    private static string Megabytes(double bytes) => (bytes / 1e6).ToString(bytes < 1e7 ? "0.00" : "0", CultureInfo.InvariantCulture) + " MB";
 }
