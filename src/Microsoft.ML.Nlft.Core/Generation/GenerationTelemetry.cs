@@ -139,6 +139,7 @@ internal sealed class GenerationTelemetry
             if (output > 1) s_perToken.Record((whole - first).TotalSeconds / (output - 1), tags);
         }
         _span?.SetTag("gen_ai.response.model", _model).SetTag("gen_ai.usage.input_tokens", input).SetTag("gen_ai.usage.output_tokens", output)
+            .SetTag("gen_ai.usage.cache_read.input_tokens", answers.Sum(answer => (long)answer.CachedPromptTokens))
             .SetTag("gen_ai.response.finish_reasons",
                 answers.Select(answer => answer.FinishReason == FinishReason.Stop ? "stop" : "length").ToArray());
         _span?.Dispose();

@@ -215,6 +215,23 @@ public sealed class PromptCacheTests
         Assert.AreEqual(0, Read(model, Prompt(5)).Cached[0]);
     }
 
+    /// <summary>A prompt that is refused or cancelled leaves what is kept as it was, and nothing of its own.</summary>
+    [TestMethod]
+    public void StartDecoding_RefusedOrCancelled_KeepsWhatWasKept()
+    {
+        using var folder = TestKit.TinyModels.Create(3, Plain);
+        using var keeping = Load(folder);
+        using var forgetting = Load(folder, new() { PromptCacheMemory = 0 });
+        int[] prompt = Ids(70, 1), next = [.. prompt, .. Ids(30, 2)];
+        Read(keeping, prompt);
+        foreach (var bad in (int[][])[[], [.. prompt, Plain.VocabularySize], [.. prompt, -1], new int[500]])
+            Assert.ThrowsExactly<NlftException>(() => keeping.StartDecoding([bad], 1));
+        Assert.Throws<OperationCanceledException>(() => keeping.StartDecoding([next], 1, new CancellationToken(canceled: true)));
+        var (actual, cached) = Read(keeping, next);
+        Assert.AreEqual(70, cached[0]);
+        AssertSame(Read(forgetting, next).Logits, actual, "after the refusals");
+    }
+
     [TestMethod]
     public void Load_NegativeMemory_IsRefused()
     {

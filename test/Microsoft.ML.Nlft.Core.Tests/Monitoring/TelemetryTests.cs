@@ -81,6 +81,7 @@ public sealed class TelemetryTests : IDisposable
         var text = string.Concat(await model.AnswerStreaming("1+2?", new() { MaximumNewTokens = 5 }).ToListAsync());
         Assert.HasCount(2, recorder.Spans);
         Assert.AreEqual(5L, recorder.Spans[1].GetTagItem("gen_ai.usage.output_tokens"));
+        Assert.AreEqual(answers[0].PromptTokens - 1L, recorder.Spans[1].GetTagItem("gen_ai.usage.cache_read.input_tokens"), "asked before");
         Assert.HasCount(1, recorder.Values("gen_ai.server.time_to_first_token", "s"), text);
         Assert.HasCount(1, recorder.Values("gen_ai.server.time_per_output_token", "s"));
         RequireNoTexts(recorder);
@@ -140,6 +141,7 @@ public sealed class TelemetryTests : IDisposable
             span.GetTagItem("gen_ai.request.model")));
         Assert.AreEqual(answers.Sum(answer => (long)answer.PromptTokens), span.GetTagItem("gen_ai.usage.input_tokens"));
         Assert.AreEqual(answers.Sum(answer => (long)answer.Tokens.Count), span.GetTagItem("gen_ai.usage.output_tokens"));
+        Assert.AreEqual(answers.Sum(answer => (long)answer.CachedPromptTokens), span.GetTagItem("gen_ai.usage.cache_read.input_tokens"));
         CollectionAssert.AreEqual(answers.Select(answer => answer.FinishReason == FinishReason.Stop ? "stop" : "length").ToArray(),
             (string[])span.GetTagItem("gen_ai.response.finish_reasons")!);
     }

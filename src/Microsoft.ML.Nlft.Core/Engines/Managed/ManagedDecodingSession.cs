@@ -35,7 +35,15 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         var alike = Enumerable.Range(0, Count).GroupBy(s => prompts[s], SameTokens.Comparer).ToList();
         KeyValueCache[] caches = [.. alike.Select(group => model.PromptCache.Begin(group.Key.Span))];
         int[] cached = [.. caches.Select(cache => cache.Length(0))];
-        Prefill([.. alike.Select(group => group.Key)], caches, _logits.RowRange(0, alike.Count), cancellationToken);
+        try
+        {
+            Prefill([.. alike.Select(group => group.Key)], caches, _logits.RowRange(0, alike.Count), cancellationToken);
+        }
+        catch
+        {
+            foreach (var cache in caches) cache.Dispose();
+            throw;
+        }
         for (var group = 0; group < alike.Count; group++) model.PromptCache.Keep(alike[group].Key.Span, caches[group]);
         (_caches, _cachedTokens) = (new KeyValueCache[Count], new int[Count]);
         for (var group = alike.Count - 1; group >= 0; group--) // backwards: the sequences of a group are not before the row of its logits

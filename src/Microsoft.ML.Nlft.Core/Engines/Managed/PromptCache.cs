@@ -22,13 +22,13 @@ internal sealed class PromptCache(ModelConfiguration configuration, Workspace wo
     /// <summary>Creates the cache of a prompt: with the longest beginning that is kept, of at most all tokens but the last, or empty.</summary>
     public KeyValueCache Begin(ReadOnlySpan<int> prompt)
     {
-        var (longest, best) = (0, -1);
-        for (var i = 0; i < _kept.Count && !RopeFrequencies.DependOnLength(configuration, prompt.Length); i++)
+        var (longest, best, most) = (0, -1, Math.Max(0, prompt.Length - 1));
+        for (var i = 0; i < _kept.Count; i++)
         {
-            var common = _kept[i].Tokens.AsSpan().CommonPrefixLength(prompt[..^1]);
+            var common = _kept[i].Tokens.AsSpan().CommonPrefixLength(prompt[..most]);
             if (common > longest) (longest, best) = (common, i);
         }
-        if (best < 0) return new KeyValueCache(configuration, workspace);
+        if (best < 0 || RopeFrequencies.DependOnLength(configuration, prompt.Length)) return new KeyValueCache(configuration, workspace);
         var entry = _kept[best];
         _kept.RemoveAt(best);
         _kept.Add(entry);
