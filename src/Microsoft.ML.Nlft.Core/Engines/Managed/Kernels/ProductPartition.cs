@@ -34,7 +34,9 @@ internal readonly unsafe struct ProductPartition<TTile> where TTile : ITile
             _groups = equal;
             break;
         }
-        var parts = threads == 1 || _groups == 0 ? 1 : Math.Clamp(4 * threads / _groups, 1, Math.Max(1, rows / MinimumRows));
+        // Every part packs the panels of a factor that is not packed yet: few parts then, else more of them to share evenly.
+        var tasks = InPlace(rows) is null ? threads : 4 * threads;
+        var parts = threads == 1 || _groups == 0 ? 1 : Math.Clamp(tasks / _groups, 1, Math.Max(1, rows / MinimumRows));
         _taskRows = parts == 1 ? rows : ((rows + parts - 1) / parts + TTile.Rows - 1) / TTile.Rows * TTile.Rows;
         End = firstTask + (rows == 0 ? 0 : _groups * RowParts);
     }
