@@ -14,7 +14,7 @@ internal sealed class InformedPage(StudyOptions options, IReadOnlyList<StudyFami
         Line("read all columns. Model, families and tests are those of [the study](study.md); [methods](methods.md) explains the methods.");
         Line("");
         Line($"- Command: `./build.sh study {options.CommandLine}`; code "
-            + $"{string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
+            + $"{CodeVersions.Text(Done.Select(run => run.Code).Append(code))}.");
         Line($"- Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}. {StudyRun.TargetSteps} steps in batches of {StudyRun.BatchSize} for "
             + "every method; ReFT takes more.");
         Line($"- Learning rate: the best of {string.Join(", ", options.Rates.Select(rate => Invariant($"{rate:0.0e+0}")))} for each method on a "

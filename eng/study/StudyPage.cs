@@ -26,7 +26,7 @@ internal sealed class StudyPage(
         Line("[variants](study-variants.md) for each option.");
         Line("");
         Line($"- Command: `./build.sh study{(options.CommandLine.Length > 0 ? " " + options.CommandLine : "")}`; code "
-            + $"{string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
+            + $"{CodeVersions.Text(Done.Select(run => run.Code).Append(code))}.");
         Line($"- Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}: each draws the rows, the adapter's first weights, the order of the "
             + "rows and dropout.");
         var steps = options.Rows.Select(rows =>

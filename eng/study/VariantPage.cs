@@ -14,7 +14,7 @@ internal sealed class VariantPage(StudyOptions options, IReadOnlyList<StudyFamil
         Line("options. Families, rows and tests are those of [the study](study.md).");
         Line("");
         Line($"- Command: `./build.sh study {options.CommandLine}`; code "
-            + $"{string.Join(", ", results.Select(run => run.Result?.Code).OfType<string>().Distinct().Order(StringComparer.Ordinal))}.");
+            + $"{CodeVersions.Text(results.Select(run => run.Result?.Code).OfType<string>())}.");
         Line(Invariant(
             $"- {Variant.Rows} rows, {Variant.Seeds} seeds, about {StudyRun.TargetSteps} steps. The learning rate is {Variant.CommonRate:0.0e+0}"));
         Line("  unless the row says otherwise; it is not searched for each variant, so a small difference may be due to the rate.");

@@ -83,7 +83,7 @@ public sealed class SharingTests
         RequireEqual("alone", "shared", 3);
     }
 
-    /// <summary>All processes end with the same weights; killed while it draws, judges, trains or between, a run ends as if it had not been.</summary>
+    /// <summary>All processes end with the same weights; killed while it draws, judges or trains, a run ends as if it had not been.</summary>
     [TestMethod]
     [DataRow("Open MPI")]
     [DataRow("MPICH")]

@@ -13,8 +13,8 @@ using Microsoft.ML.Nlft.OnPolicy;
 namespace Microsoft.ML.Nlft.Ranks;
 
 /// <summary>
-/// Trains in rounds on all ranks. Arguments: the model's folder, the folder of the rounds, the output (one file per rank: <c>output.rank</c>), and the
-/// number of reports after which rank 0 is killed, or 0.
+/// Trains in rounds on all ranks. Arguments: the model's folder, the folder of the rounds, the output (one file per rank: <c>output.rank</c>), and
+/// the number of reports after which rank 0 is killed, or 0.
 /// </summary>
 internal static class Rounds
 {

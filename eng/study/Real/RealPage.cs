@@ -19,7 +19,7 @@ internal sealed class RealPage(StudyOptions options, IReadOnlyDictionary<RealTas
         Line("[Methods](methods.md) explains the methods; [the same comparison with the sample model](study-informed.md) has more rows and seeds.");
         Line("");
         Line($"- Command: `./build.sh study {options.CommandLine}`; code "
-            + $"{string.Join(", ", Done.Select(run => run.Code).Append(code).Distinct().Order(StringComparer.Ordinal))}.");
+            + $"{CodeVersions.Text(Done.Select(run => run.Code).Append(code))}.");
         Line($"- {RealStudy.Rows} rows: responses of the model at temperature 0.7, judged by rule, with the worked solution as the answer.");
         Line($"- {RealStudy.Steps} steps in batches of {StudyRun.BatchSize}. Seeds {string.Join(", ", Enumerable.Range(1, options.Seeds))}. "
             + $"Greedy answers to {RealStudy.Tests} other questions of a task.");
