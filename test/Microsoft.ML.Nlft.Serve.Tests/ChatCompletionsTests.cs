@@ -79,7 +79,8 @@ public sealed class ChatCompletionsTests
             conversation += $", {{'role': 'assistant', 'content': {JsonSerializer.Serialize(Text(kept))}}}";
         }
         var last = (await keeping.PostAsync($"{{'messages': [{conversation}, {{'role': 'user', 'content': 'x'}}], 'n': 3, 'max_tokens': 2}}")).Body;
-        Assert.AreEqual(read, Cached(last), "a prompt with several answers counts once");
+        var prompt = last.GetProperty("usage").GetProperty("prompt_tokens").GetInt32();
+        Assert.IsInRange(read, prompt - 1, Cached(last)); // once for three answers, of which the first need not be the first to run
         StringAssert.Contains(await keeping.Http.GetStringAsync("/metrics"), "nlft_cached_prompt_tokens_total{model=\"tiny\"} ");
 
         static int Cached(JsonElement body) =>
