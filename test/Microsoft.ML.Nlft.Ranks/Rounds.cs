@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Microsoft.ML.Nlft.Data;
 using Microsoft.ML.Nlft.Distributed;
 using Microsoft.ML.Nlft.Engines;
@@ -34,18 +32,12 @@ internal static class Rounds
             Training = new() { BatchSize = 4, LearningRate = 1e-3, CheckpointSteps = 1 },
             Folder = arguments[1],
         });
-        var result = await run.RunAsync(new Listener(_ =>
+        var result = await run.RunAsync(new Listener<OnPolicyProgress>(_ =>
         {
             if (++reports == killedAt) Process.GetCurrentProcess().Kill();
         }));
-        var weights = string.Concat(model.Network.Export(ModelState.Weights).SelectMany(tensor =>
-            Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(tensor.Values.AsSpan())))));
-        File.WriteAllLines($"{arguments[2]}.{ranks.Rank}", [.. result.Rounds.Select(round => $"{round}"), weights]);
+        File.WriteAllLines($"{arguments[2]}.{ranks.Rank}",
+            [.. result.Rounds.Select(round => $"{round}"), RankTraining.Hash(model.ExportAdapter())]);
         CommunicatorChecks.Require(ranks.IsFirst || reports == 0, "progress was reported on a rank other than 0");
-    }
-
-    private sealed class Listener(Action<OnPolicyProgress> report) : IProgress<OnPolicyProgress>
-    {
-        public void Report(OnPolicyProgress value) => report(value);
     }
 }

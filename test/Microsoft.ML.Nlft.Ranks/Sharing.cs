@@ -131,9 +131,4 @@ internal sealed class Sharing(Communicator ranks, IReadOnlyList<string> argument
         public string Question { get; set; } = "";
         public string GeneratedAnswer { get; set; } = "";
     }
-
-    private sealed class Listener<T>(Action<T> report) : IProgress<T>
-    {
-        public void Report(T value) => report(value);
-    }
 }

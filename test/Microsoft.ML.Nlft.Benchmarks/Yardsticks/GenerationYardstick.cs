@@ -29,10 +29,8 @@ internal static class GenerationYardstick
                 Threads = threads, Int8Weights = bits == 8, Int4Weights = bits == 4, PromptCacheMemory = 0,
             });
             using var model = engine.Load(new ModelLoadOptions { Folder = folder });
-            var estimate = new MemoryEstimate(shape.Configuration, shape.WeightBytes(bits / 8), 1, 1);
-            var bytes = bits switch { 8 => estimate.Int8Weights, 4 => estimate.Int4Weights, _ => estimate.Weights };
             double one = TokensPerSecond(model, 1), sixteen = TokensPerSecond(model, 16);
-            var bound = bandwidth / bytes;
+            var bound = bandwidth / shape.HeldBytes(bits);
             table.Add($"{shape.Name} {name}, batch 1", Rate(one), $"bound {Rate(bound)} at {bandwidth / 1e9:0.0} GB/s", one / bound,
                 "0.8", one / bound >= 0.8);
             table.Add($"{shape.Name} {name}, batch 16", Rate(sixteen), $"batch 1 {Rate(one)}", sixteen / one, "6", sixteen / one >= 6);

@@ -17,28 +17,25 @@ internal static class LlamaCppYardstick
     private static readonly Work[] s_short = [new(1, 512, 64, 3, true), new(16, 16, 64, 3, false)];
     private static readonly Work[] s_long = [new(1, 2048, 32, 2, true), new(1, 8192, 32, 1, true)];
 
-    /// <summary>A context of 32,768 positions, by its own name since it takes a quarter of an hour.</summary>
-    public static void RunLongest(int threads, string artifacts)
-    {
-        var table = new MeasurementTable("32k positions beside llama.cpp", artifacts);
-        var path = File(artifacts, GgufType.BF16);
-        using var folder = ModelFolder.Open(path);
-        using var model = new ManagedEngine(new ManagedEngineOptions { Threads = threads, PromptCacheMemory = 0 })
-            .Load(new ModelLoadOptions { Folder = folder });
-        Compare(table, $"{Shape.SmolLm2.Name} {GgufType.BF16}", model, path, new(1, 32768, 16, 1, true), threads);
-        table.Save();
-    }
+    private static readonly Work[] s_longest = [new(1, 32768, 16, 1, true)];
 
-    public static void Run(int threads, string artifacts)
+    public static void Run(int threads, string artifacts) => Run("Prompts and answers beside llama.cpp", threads, artifacts,
+        (GgufType.F32, s_short), (GgufType.BF16, [.. s_short, .. s_long]), (GgufType.Q8_0, s_short), (GgufType.Q4_0, [.. s_short, .. s_long]));
+
+    /// <summary>A context of 32,768 positions, by its own name since it takes a quarter of an hour.</summary>
+    public static void RunLongest(int threads, string artifacts) =>
+        Run("32k positions beside llama.cpp", threads, artifacts, (GgufType.BF16, s_longest));
+
+    private static void Run(string title, int threads, string artifacts, params (GgufType Type, Work[] Works)[] all)
     {
-        var table = new MeasurementTable("Prompts and answers beside llama.cpp", artifacts);
-        foreach (var type in (GgufType[])[GgufType.F32, GgufType.BF16, GgufType.Q8_0, GgufType.Q4_0])
+        var table = new MeasurementTable(title, artifacts);
+        foreach (var (type, works) in all)
         {
             var path = File(artifacts, type);
             using var folder = ModelFolder.Open(path);
             using var model = new ManagedEngine(new ManagedEngineOptions { Threads = threads, PromptCacheMemory = 0 })
                 .Load(new ModelLoadOptions { Folder = folder });
-            foreach (var work in type is GgufType.BF16 or GgufType.Q4_0 ? [.. s_short, .. s_long] : s_short)
+            foreach (var work in works)
             {
                 if (!Compare(table, $"{Shape.SmolLm2.Name} {type}", model, path, work, threads)) return;
             }

@@ -1,3 +1,4 @@
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Benchmarks.Yardsticks;
@@ -74,6 +75,13 @@ internal sealed record Shape(string Name, int Hidden, int Intermediate, int Laye
     {
         int trained = prompt + response, constant = trained + extra;
         return LayerFlops * (2 * trained + 2 * constant) + AttentionFlops(trained) * 3.5 + AttentionFlops(constant) * 2 + HeadFlops * 4 * response;
+    }
+
+    /// <summary>Bytes of all weights as an engine holds them in 32, 16, 8 or 4 bits, with the scales of the last two.</summary>
+    public long HeldBytes(int bits)
+    {
+        var estimate = new MemoryEstimate(Configuration, WeightBytes(bits / 8), 1, 1);
+        return bits switch { 8 => estimate.Int8Weights, 4 => estimate.Int4Weights, _ => estimate.Weights };
     }
 
     /// <summary>Bytes of all weights in one type, which decoding reads for each token.</summary>

@@ -33,15 +33,9 @@ internal static class TokenWork
 
         void Write(string what, double operations, int sharing, long cache)
         {
-            var bytes = s_types.Select(type => Megabytes((double)Weights(shape, type.Bits) / sharing + cache));
+            var bytes = s_types.Select(type => Megabytes((double)shape.HeldBytes(type.Bits) / sharing + cache));
             Console.WriteLine($"| {what} | {(operations / 1e6).ToString("0", CultureInfo.InvariantCulture)} million | {string.Join(" | ", bytes)} |");
         }
-    }
-
-    private static long Weights(Shape shape, int bits)
-    {
-        var estimate = new MemoryEstimate(shape.Configuration, shape.WeightBytes(bits / 8), 1, 1);
-        return bits switch { 8 => estimate.Int8Weights, 4 => estimate.Int4Weights, _ => estimate.Weights };
     }
 
     private static string Count(int tokens) => tokens.ToString("N0", CultureInfo.InvariantCulture);

@@ -3,6 +3,7 @@ using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
 using Microsoft.ML.Nlft.ModelFiles;
+using static Microsoft.ML.Nlft.Tests.Engines.AlikeSequences;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 
@@ -10,10 +11,6 @@ namespace Microsoft.ML.Nlft.Tests.Engines;
 [TestClass]
 public sealed class PromptCacheTests
 {
-    private static ModelConfiguration Plain => TestKit.TinyModels.Configuration with { MaximumPositions = 400 };
-
-    private static int[] Ids(int count, int seed) => [.. Enumerable.Range(0, count).Select(i => (seed * (i + 3) + i * i) % 23)];
-
     private static ICausalLanguageModel Load(ModelFolder folder, ManagedEngineOptions? options = null, TrainableWeights trainable = default) =>
         new ManagedEngine(options ?? new() { Threads = 2 }).Load(new() { Folder = folder, Trainable = trainable, Lora = new() });
 
@@ -35,22 +32,14 @@ public sealed class PromptCacheTests
         for (var i = 0; i < expected.Length; i++) CollectionAssert.AreEqual(expected[i], actual[i], $"{place}, logits {i}");
     }
 
-    public static IEnumerable<object[]> Models =>
+    public static IEnumerable<object[]> ModelsAndWeights =>
     [
-        .. TestKit.Architectures.AllNames.Select(name => new object[] { name[0], 1, "" }), ["tiny", 5, ""], ["mixture", 5, ""], ["sliding", 5, ""],
+        .. AlikeSequences.Models.Select(model => new object[] { model.Name, model.Scale, "" }),
         ["tiny", 5, "int8"], ["tiny", 5, "int4"], ["mixture", 2, "int4"],
     ];
 
-    private static ModelFolder Create(string name) => name switch
-    {
-        "tiny" => TestKit.TinyModels.Create(3, Plain),
-        "mixture" => TestKit.TinyModels.Create(3, TestKit.TinyModels.Mixture with { MaximumPositions = 400 }),
-        "sliding" => TestKit.TinyModels.Create(3, Plain with { SlidingWindows = [0, 30] }),
-        _ => TestKit.Architectures.Create(name),
-    };
-
     [TestMethod]
-    [DynamicData(nameof(Models))]
+    [DynamicData(nameof(ModelsAndWeights))]
     public void StartDecoding_NextTurns_HaveTheBitsOfWholePrompts(string name, int scale, string weights)
     {
         using var folder = Create(name);

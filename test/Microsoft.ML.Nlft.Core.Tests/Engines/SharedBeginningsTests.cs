@@ -2,6 +2,7 @@ using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
 using Microsoft.ML.Nlft.ModelFiles;
+using static Microsoft.ML.Nlft.Tests.Engines.AlikeSequences;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
 
@@ -9,10 +10,6 @@ namespace Microsoft.ML.Nlft.Tests.Engines;
 [TestClass]
 public sealed class SharedBeginningsTests
 {
-    private static ModelConfiguration Plain => TestKit.TinyModels.Configuration;
-
-    private static int[] Ids(int count, int seed) => [.. Enumerable.Range(0, count).Select(i => (seed * (i + 3) + i * i) % 23)];
-
     private static SharedBeginnings? Of(int[][] sequences, int[]? most = null, ModelConfiguration? configuration = null) => SharedBeginnings.Of(
         PackedBatch.Create([.. sequences.Select(ids => (ReadOnlyMemory<int>)ids)], configuration ?? Plain),
         most ?? [.. sequences.Select(ids => ids.Length - 1)], configuration ?? Plain);
@@ -43,22 +40,10 @@ public sealed class SharedBeginningsTests
         Assert.IsNull(Of([Ids(9, 1), Ids(9, 1)], configuration: dynamic), "a longer sequence rotates its first tokens otherwise");
     }
 
-    /// <summary>Every kind of layer with sequences of at most 32 tokens, and some with several tiles and pages of 64.</summary>
-    public static IEnumerable<object[]> Models =>
-    [
-        .. TestKit.Architectures.AllNames.Select(name => new object[] { name[0], 1 }), ["tiny", 5], ["mixture", 5], ["sliding", 5],
-    ];
-
-    private static ModelFolder Create(string name) => name switch
-    {
-        "tiny" => TestKit.TinyModels.Create(3),
-        "mixture" => TestKit.TinyModels.Create(3, TestKit.TinyModels.Mixture),
-        "sliding" => TestKit.TinyModels.Create(3, Plain with { SlidingWindows = [0, 30] }),
-        _ => TestKit.Architectures.Create(name),
-    };
+    public static IEnumerable<object[]> AllModels => Models.Select(model => new object[] { model.Name, model.Scale });
 
     [TestMethod]
-    [DynamicData(nameof(Models))]
+    [DynamicData(nameof(AllModels))]
     public void Score_SequencesThatBeginAlike_HaveTheBitsOfEachAlone(string name, int scale)
     {
         using var folder = Create(name);
@@ -79,7 +64,7 @@ public sealed class SharedBeginningsTests
     }
 
     [TestMethod]
-    [DynamicData(nameof(Models))]
+    [DynamicData(nameof(AllModels))]
     public void StartDecoding_PromptsThatBeginAlike_GiveTheBitsOfEachAlone(string name, int scale)
     {
         using var folder = Create(name);

@@ -45,7 +45,7 @@ public sealed class OnPolicyRunTests
         CancellationToken cancellation = default)
     {
         var run = new OnPolicyRun(model, s_questions, judge ?? new LengthJudge(), objective ?? new NaturalLanguageObjective(), options);
-        return (await run.RunAsync(told is null ? null : new Teller(told), cancellation), State(model));
+        return (await run.RunAsync(told is null ? null : new TestKit.Listener<OnPolicyProgress>(told), cancellation), State(model));
     }
 
     [TestMethod]
@@ -276,11 +276,6 @@ public sealed class OnPolicyRunTests
 
         public Task<Verdict> JudgeAsync(DataRow row, CancellationToken cancellationToken = default) => Task.FromResult(
             row.Response!.Length >= shortest ? Verdict.Correct : Verdict.Incorrect($"{row.Response.Length} characters are too few."));
-    }
-
-    private sealed class Teller(Action<OnPolicyProgress> told) : IProgress<OnPolicyProgress>
-    {
-        public void Report(OnPolicyProgress value) => told(value);
     }
 
     private sealed class Watching(List<ExampleScores> seen) : ITokenObjective

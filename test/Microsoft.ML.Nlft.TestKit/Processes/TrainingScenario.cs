@@ -64,7 +64,7 @@ public static class RankTraining
             var reports = 0;
             var options = scenario.Disagree && ranks.Rank == 1 ? scenario.Options with { LearningRate = 2 * scenario.Options.LearningRate }
                 : scenario.Options;
-            var listener = new Listener(step =>
+            var listener = new Listener<TrainingProgress>(step =>
             {
                 reports++;
                 if (step.Step == scenario.CancelAt) source.Cancel();
@@ -97,16 +97,12 @@ public static class RankTraining
         }
     }
 
-    private static string Hash(LoraAdapter adapter)
+    /// <summary>The fingerprint of an adapter's values.</summary>
+    public static string Hash(LoraAdapter adapter)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var tensor in adapter.Factors.OrderBy(factor => factor.Name, StringComparer.Ordinal))
             hash.AppendData(MemoryMarshal.AsBytes(tensor.Values.AsSpan()));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
-
-    private sealed class Listener(Action<TrainingProgress> report) : IProgress<TrainingProgress>
-    {
-        public void Report(TrainingProgress value) => report(value);
     }
 }
