@@ -30,7 +30,6 @@ if (args.Contains("--filter") || args.Contains("--list"))
     return summaries.Any(summary => summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
 }
 
-Console.WriteLine(Machine.Description(Threads));
 (string Name, Action<int, string> Run)[] yardsticks =
 [
     ("products", ProductYardstick.Run),
@@ -38,13 +37,19 @@ Console.WriteLine(Machine.Description(Threads));
     ("generation", GenerationYardstick.Run),
     ("generation", LlamaCppYardstick.Run),
     ("generation", ReuseYardstick.Run),
+    ("guesses", GuessYardstick.Run),
     ("work", TokenWork.Run),
     ("32k", LlamaCppYardstick.RunLongest), // only by its name
     ("growth", GrowthYardstick.Run),
     ("ranks", RankYardstick.Run),
 ];
-foreach (var (name, run) in yardsticks)
+var chosen = Array.FindAll(yardsticks, yardstick => args.Contains(yardstick.Name) || (!args.Contains("--only") && yardstick.Name != "32k"));
+if (chosen.Length == 0)
 {
-    if (args.Contains(name) || (!args.Contains("--only") && name != "32k")) run(Threads, artifacts);
+    Console.Error.WriteLine($"None of these is a yardstick: {string.Join(' ', args)}. Name one of "
+        + $"{string.Join(", ", yardsticks.Select(yardstick => yardstick.Name).Distinct())} after --only.");
+    return 2;
 }
+Console.WriteLine(Machine.Description(Threads));
+foreach (var (_, run) in chosen) run(Threads, artifacts);
 return 0;

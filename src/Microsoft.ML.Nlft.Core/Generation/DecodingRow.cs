@@ -30,6 +30,7 @@ internal sealed class DecodingRow
         int[] prompt, int row, int limit, GenerationOptions options, IReadOnlySet<int> stopIds, HuggingFaceTokenizer tokenizer, GrammarText? grammar)
     {
         (Prompt, Limit, _stopIds, _grammar) = (prompt, limit, stopIds, grammar);
+        PromptLookupTokens = options.PromptLookupTokens;
         _sampler = new TokenSampler(options, row, prompt);
         _decoder = new TokenStreamDecoder(tokenizer, skipSpecialTokens: true, options.Form?.ShownTokens);
         _text = new StopStringText(grammar is null ? options.StopStrings : []);
@@ -43,8 +44,14 @@ internal sealed class DecodingRow
     /// <summary>Gets the maximum number of new tokens.</summary>
     public int Limit { get; }
 
+    /// <summary>Gets the most tokens to guess at a time.</summary>
+    public int PromptLookupTokens { get; }
+
     /// <summary>Gets or sets how many tokens of the prompt were not computed.</summary>
     public int CachedTokens { get; set; }
+
+    /// <summary>Gets or sets how many tokens of the answer were guessed.</summary>
+    public int GuessedTokens { get; set; }
 
     /// <summary>Gets why the row ended; null while it is being generated or after it was abandoned.</summary>
     public FinishReason? Finish { get; private set; }
@@ -92,6 +99,7 @@ internal sealed class DecodingRow
         new(_text.ToString(), _tokens, Prompt.Length, Finish!.Value)
         {
             CachedPromptTokens = CachedTokens,
+            GuessedTokens = GuessedTokens,
             LogProbabilities = _logProbabilities,
             TopLogProbabilities = _alternatives,
         };

@@ -21,6 +21,12 @@ public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens, int P
     public int CachedPromptTokens { get; init; }
 
     /// <summary>
+    /// Gets how many tokens of the answer were guessed right, so that they had no pass of their own; see
+    /// <see cref="GenerationOptions.PromptLookupTokens"/>. Default 0.
+    /// </summary>
+    public int GuessedTokens { get; init; }
+
+    /// <summary>
     /// Gets ln p, in nats, of each token of <see cref="Tokens"/> given the prompt and the tokens before it, under the model's own distribution:
     /// before penalties, temperature and filters. Null unless <see cref="GenerationOptions.LogProbabilities"/> is set.
     /// </summary>

@@ -116,9 +116,9 @@ internal static class StepYardstick
     /// </summary>
     private static Figure? PyTorch(Shape shape, string variant, int threads, string artifacts)
     {
-        var fixtures = Environment.GetEnvironmentVariable("NLFT_FIXTURES") ?? Path.Combine("..", "shared");
         var isOwn = shape.ModelType != "llama";
-        var script = isOwn ? Path.Combine(AppContext.BaseDirectory, "pytorch_step.py") : Path.Combine(fixtures, "peers", "torch_nlft_step.py");
+        var script = isOwn ? Path.Combine(AppContext.BaseDirectory, "pytorch_step.py")
+            : Path.Combine(Machine.SharedData, "peers", "torch_nlft_step.py");
         if (!File.Exists(script) || !File.Exists("/usr/bin/python3")) return null;
         string[] arguments = isOwn
             ? [script, Path.Combine(shape.Folder(artifacts, TensorType.F32), "config.json"), "cpu", variant, "1", $"{Prompt}", $"{Extra}",

@@ -28,7 +28,7 @@ public abstract class PassingModel(ICausalLanguageModel model) : ICausalLanguage
 
     public void Import(ModelState state, IReadOnlyList<NamedTensor> tensors) => model.Import(state, tensors);
 
-    public IDecodingSession StartDecoding(
+    public virtual IDecodingSession StartDecoding(
         IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens, CancellationToken cancellationToken = default) =>
         model.StartDecoding(prompts, maximumNewTokens, cancellationToken);
 

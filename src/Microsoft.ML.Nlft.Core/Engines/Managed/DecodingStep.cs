@@ -4,8 +4,8 @@ using Microsoft.ML.Nlft.ModelFiles;
 namespace Microsoft.ML.Nlft.Engines.Managed;
 
 /// <summary>
-/// One step of decoding, a token for each of several sequences: the buffers that all steps share, and the tokens, positions and caches of the
-/// current one.
+/// One step of decoding, a token for each of several sequences or several tokens of one: the buffers that all steps share, and the tokens,
+/// positions and caches of the current one.
 /// </summary>
 internal sealed class DecodingStep : IWiderAttention, IDisposable
 {
@@ -14,7 +14,7 @@ internal sealed class DecodingStep : IWiderAttention, IDisposable
 
     /// <summary>Allocates the buffers.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="count">Number of sequences.</param>
+    /// <param name="count">Number of tokens.</param>
     /// <param name="inDigits">Whether weights of 4 bits are multiplied in whole numbers.</param>
     public DecodingStep(ManagedLanguageModel model, int count, bool inDigits)
     {
@@ -24,7 +24,7 @@ internal sealed class DecodingStep : IWiderAttention, IDisposable
         Activations = new LayerActivations(Context, _configuration, count);
     }
 
-    /// <summary>Number of sequences.</summary>
+    /// <summary>Number of tokens.</summary>
     public int Count => _caches.Length;
 
     public EngineContext Context { get; }

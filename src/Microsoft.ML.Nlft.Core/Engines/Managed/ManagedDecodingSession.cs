@@ -11,7 +11,7 @@ namespace Microsoft.ML.Nlft.Engines.Managed;
 /// A step allocates memory only when a cache takes a new page, or when the rotation of a sequence changes as it grows: then its prompt and answer
 /// run again, into a new cache.
 /// </summary>
-internal sealed class ManagedDecodingSession : IDecodingSession
+internal sealed class ManagedDecodingSession : IDraftingSession
 {
     private readonly ManagedLanguageModel _model;
     private readonly KeyValueCache[] _caches;
@@ -19,7 +19,7 @@ internal sealed class ManagedDecodingSession : IDecodingSession
     private readonly List<int>[] _tokens;
     private readonly int[] _rows; // the row of every sequence in _logits, -1 once retired
     private DecodingStep? _step;
-    private readonly Matrix _logits;
+    private Matrix _logits;
 
     public ManagedDecodingSession(ManagedLanguageModel model, IReadOnlyList<ReadOnlyMemory<int>> prompts, int maximumNewTokens,
         CancellationToken cancellationToken)
@@ -78,18 +78,12 @@ internal sealed class ManagedDecodingSession : IDecodingSession
             if (_rows[s] >= 0) _rows[s] = live++;
         }
         if (live == 0) return;
-        if (_step?.Count != live)
-        {
-            _step?.Dispose();
-            _step = new DecodingStep(_model, live, inDigits: Count == 1);
-        }
+        var step = StepOf(live);
         for (var s = 0; s < Count; s++)
         {
-            if (_rows[s] < 0) continue;
-            _step.Set(_rows[s], tokens[s], _tokens[s].Count, _caches[s]);
-            _tokens[s].Add(tokens[s]);
+            if (_rows[s] >= 0) Add(step, _rows[s], s, tokens[s]);
         }
-        Run(_step.Context, _step.Context.Rows, _step.Activations, _step, _logits.RowRange(0, live), cancellationToken);
+        Run(step.Context, step.Context.Rows, step.Activations, step, _logits.RowRange(0, live), cancellationToken);
         for (var s = 0; s < Count; s++)
         {
             if (_rows[s] < 0 || !RopeFrequencies.StartAnew(_model.Configuration.Rope, _tokens[s].Count)) continue;
@@ -99,11 +93,52 @@ internal sealed class ManagedDecodingSession : IDecodingSession
         }
     }
 
+    public int MaximumDraft => Count > 1 || RopeFrequencies.DependOnLength(_model.Configuration, _model.Configuration.MaximumPositions) ? 0
+        : Math.Max(0, _model.Configuration.MaximumPositions - _tokens[0].Count - 1);
+
+    public void Append(int token, ReadOnlySpan<int> draft, CancellationToken cancellationToken = default)
+    {
+        if (draft.IsEmpty)
+        {
+            Append([token], cancellationToken);
+            return;
+        }
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(draft.Length, MaximumDraft, nameof(draft));
+        var rows = 1 + draft.Length;
+        if (_logits.Rows < rows) _logits = Matrix.Zeros(rows, _model.Configuration.VocabularySize);
+        var step = StepOf(rows);
+        for (var row = 0; row < rows; row++) Add(step, row, 0, row == 0 ? token : draft[row - 1]);
+        Run(step.Context, step.Context.Rows, step.Activations, step, _logits.RowRange(0, rows), cancellationToken);
+    }
+
+    public ReadOnlySpan<float> DraftLogits(int tokens) => _logits[tokens];
+
+    public void Forget(int tokens)
+    {
+        _caches[0].Shorten(tokens);
+        _tokens[0].RemoveRange(_tokens[0].Count - tokens, tokens);
+    }
+
     public void Dispose()
     {
         for (var s = 0; s < Count; s++) Retire(s);
         _step?.Dispose();
         _step = null;
+    }
+
+    /// <summary>Returns the step of that many tokens: the one before if it has as many.</summary>
+    private DecodingStep StepOf(int rows)
+    {
+        if (_step?.Count == rows) return _step;
+        _step?.Dispose();
+        return _step = new DecodingStep(_model, rows, inDigits: Count == 1);
+    }
+
+    /// <summary>Adds a token to a sequence and to a row of the step.</summary>
+    private void Add(DecodingStep step, int row, int sequence, int token)
+    {
+        step.Set(row, token, _tokens[sequence].Count, _caches[sequence]);
+        _tokens[sequence].Add(token);
     }
 
     private void RequireRoom(int sequence)

@@ -160,8 +160,8 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
     }
 
     /// <summary>
-    /// Computes o[B x heads d] for one new query per sequence, after storing the new keys and values k, v[B x kvHeads d] in the caches. A task is
-    /// one key/value head of one sequence.
+    /// Computes o[B x heads d] for new queries, after storing their keys and values k, v[B x kvHeads d] in the caches: one for each sequence, or
+    /// several that follow one another, whose rows then have the same cache. A task is one key/value head of one sequence.
     /// </summary>
     public void Decode(EngineContext context, Matrix q, Matrix k, Matrix v, KeyValueCache[] caches, int layer, Matrix o)
     {
@@ -170,29 +170,39 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
         context.Workers.For(q.Rows * _keyValueHeads, state, static (loop, task) =>
         {
             var attention = loop.attention;
-            var (row, head) = Math.DivRem(task, attention._keyValueHeads);
-            var (cache, group) = (loop.caches[row], head * attention._group * attention._size);
-            cache.Store(loop.layer, head, cache.Length(loop.layer) - 1, loop.k[row], loop.v[row]);
+            var (first, head) = Math.DivRem(task, attention._keyValueHeads);
+            var (cache, group) = (loop.caches[first], head * attention._group * attention._size);
+            if (first > 0 && loop.caches[first - 1] == cache) return; // the task of the sequence's first row computes them all
+            var afterLast = first;
+            while (afterLast < loop.caches.Length && loop.caches[afterLast] == cache) afterLast++;
+            var start = cache.Length(loop.layer) - (afterLast - first);
+            for (var row = first; row < afterLast; row++) cache.Store(loop.layer, head, start + row - first, loop.k[row], loop.v[row]);
             var next = attention.FirstKeys(loop.caches, loop.layer, task + loop.Workers.Threads);
-            fixed (float* query = loop.q[row], output = loop.o[row])
-                attention.Decode(loop.Workers, cache, loop.layer, head, query + group, output + group, next);
+            for (var row = first; row < afterLast; row++)
+            {
+                fixed (float* query = loop.q[row], output = loop.o[row])
+                    attention.Decode(loop.Workers, cache, start + row - first + 1, loop.layer, head, query + group, output + group, next);
+            }
         });
     }
 
-    private int FirstVisible(KeyValueCache cache, int layer) => window > 0 ? Math.Max(0, cache.Length(layer) - window) : 0;
+    private int FirstVisible(int end) => window > 0 ? Math.Max(0, end - window) : 0;
 
     /// <summary>The keys that a task reads first; null if there is no such task.</summary>
     private float* FirstKeys(KeyValueCache[] caches, int layer, int task)
     {
         var (row, head) = Math.DivRem(task, _keyValueHeads);
-        return row < caches.Length ? caches[row].Keys(layer, head, FirstVisible(caches[row], layer) / KeyValueCache.Page).Panels : null;
+        return row < caches.Length ? caches[row].Keys(layer, head, FirstVisible(caches[row].Length(layer)) / KeyValueCache.Page).Panels : null;
     }
 
-    /// <summary>Decodes the heads that share a key/value head, q and o[group d]; prefetches <paramref name="next"/> for the next task.</summary>
-    private void Decode(Workers workers, KeyValueCache cache, int layer, int keyValueHead, float* q, float* o, float* next)
+    /// <summary>
+    /// Decodes the heads that share a key/value head, q and o[group d], over the positions before <paramref name="end"/>; prefetches
+    /// <paramref name="next"/> for the next task.
+    /// </summary>
+    private void Decode(Workers workers, KeyValueCache cache, int end, int layer, int keyValueHead, float* q, float* o, float* next)
     {
         const int Page = KeyValueCache.Page;
-        int first = FirstVisible(cache, layer), end = cache.Length(layer), firstPage = first / Page, endPage = (end + Page - 1) / Page;
+        int first = FirstVisible(end), firstPage = first / Page, endPage = (end + Page - 1) / Page;
         int stride = (endPage - firstPage) * Page, firstInPage = first - firstPage * Page;
         var p = workers.Scratch(_group * stride);
         for (var page = firstPage; page < endPage; page++)

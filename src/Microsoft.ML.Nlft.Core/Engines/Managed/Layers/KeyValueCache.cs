@@ -34,6 +34,12 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
         while (_pages[layer].Count * Page < _lengths[layer]) _pages[layer].Add(NewPage());
     }
 
+    /// <summary>Forgets the last <paramref name="count"/> positions; their pages stay for those to come.</summary>
+    public void Shorten(int count)
+    {
+        for (var layer = 0; layer < _lengths.Length; layer++) _lengths[layer] -= count;
+    }
+
     /// <summary>Stores the part of one head of a key and a value row [heads d] at a position.</summary>
     public void Store(int layer, int head, int position, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
     {
