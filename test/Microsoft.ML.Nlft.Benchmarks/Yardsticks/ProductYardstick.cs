@@ -97,8 +97,8 @@ internal static class ProductYardstick
             };
             for (var i = 0; i < Times; i++)
             {
-                if (wide) Tile512.Multiply<Rows12, Float32>(product, 0);
-                else Tile256.Multiply<Rows6, Float32>(product, 0);
+                if (wide) Tile512.Multiply<Rows12, WholeWidth, Float32>(product, 0);
+                else Tile256.Multiply<Rows6, WholeWidth, Float32>(product, 0);
             }
         }
         var tile = Vector512.IsHardwareAccelerated ? Tile512.Rows * Tile512.Columns : Tile256.Rows * Tile256.Columns;

@@ -14,9 +14,10 @@ internal unsafe interface ITile
 
     /// <summary>
     /// Computes the tile of <c>TRows.Count</c> rows, at most <see cref="Rows"/>, that starts at <paramref name="row"/>. The compiler specializes it
-    /// for every height and for every element type of B.
+    /// for every height, for both widths and for every element type of B.
     /// </summary>
-    static abstract void Multiply<TRows, T>(in PanelProduct product, nint row) where TRows : IRowCount where T : IElement;
+    static abstract void Multiply<TRows, TWidth, T>(in PanelProduct product, nint row)
+        where TRows : IRowCount where TWidth : IWidth where T : IElement;
 
     /// <summary>Computes one row of <see cref="TileLoop{TTile}.RowPanels"/> panels at once: the sums of one would wait for each other.</summary>
     static abstract void MultiplyRow<T>(in PanelProduct product) where T : IElement;
@@ -43,3 +44,12 @@ internal readonly struct Rows9 : IRowCount { public static int Count => 9; }
 internal readonly struct Rows10 : IRowCount { public static int Count => 10; }
 internal readonly struct Rows11 : IRowCount { public static int Count => 11; }
 internal readonly struct Rows12 : IRowCount { public static int Count => 12; }
+
+/// <summary>The width of a tile as a type: two vectors, or one, as for the products with a factor of LoRA.</summary>
+internal interface IWidth
+{
+    static abstract bool IsWhole { get; }
+}
+
+internal readonly struct WholeWidth : IWidth { public static bool IsWhole => true; }
+internal readonly struct HalfWidth : IWidth { public static bool IsWhole => false; }

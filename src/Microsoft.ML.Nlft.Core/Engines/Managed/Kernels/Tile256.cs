@@ -11,7 +11,8 @@ internal readonly unsafe struct Tile256 : ITile
     public static int Columns => 16;
 
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply<TRows, T>(in PanelProduct product, nint row) where TRows : IRowCount where T : IElement
+    public static void Multiply<TRows, TWidth, T>(in PanelProduct product, nint row)
+        where TRows : IRowCount where TWidth : IWidth where T : IElement
     {
         // Called before the sums are in registers: a call later would spill them to memory for the whole loop.
         var (next, nextStep) = product.PrefetchOf(row, TRows.Count);
@@ -28,7 +29,7 @@ internal readonly unsafe struct Tile256 : ITile
             for (var end = b + size * product.A.Depth; b < end; b += size, a0 += step, a3 += step, next += nextStep)
             {
                 if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-                Add<TRows>(T.Load8(b, 0, 16), T.Load8(b, 8, 16), a0, a3, row1, row2,
+                Add<TRows, TWidth>(T.Load8(b, 0, 16), TWidth.IsWhole ? T.Load8(b, 8, 16) : default, a0, a3, row1, row2,
                     ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
             }
         }
@@ -42,7 +43,8 @@ internal readonly unsafe struct Tile256 : ITile
                 for (var end = b + size * nint.Min(left, T.BlockRows); b < end; b += size, a0 += step, a3 += step, next += nextStep)
                 {
                     if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-                    Add<TRows>(T.Scale8(T.Load8(b, 0, 16), block, m0, 0, 16), T.Scale8(T.Load8(b, 8, 16), block, m1, 8, 16),
+                    Add<TRows, TWidth>(T.Scale8(T.Load8(b, 0, 16), block, m0, 0, 16),
+                        TWidth.IsWhole ? T.Scale8(T.Load8(b, 8, 16), block, m1, 8, 16) : default,
                         a0, a3, row1, row2,
                         ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
                 }
@@ -60,17 +62,17 @@ internal readonly unsafe struct Tile256 : ITile
         var b2 = product.B2;
         for (var end = b2 + 16 * (nint)product.A2.Depth; b2 < end; b2 += 16, a0 += step, a3 += step)
         {
-            Add<TRows>(Vector256.Load(b2), Vector256.Load(b2 + 8), a0, a3, row1, row2,
+            Add<TRows, TWidth>(Vector256.Load(b2), TWidth.IsWhole ? Vector256.Load(b2 + 8) : default, a0, a3, row1, row2,
                 ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
         }
 
         float* c = product.C + row * product.CRow, d = product.D + row * product.DRow;
-        Store(product, c, d, c00, c01);
-        if (TRows.Count > 1) Store(product, c + product.CRow, d + product.DRow, c10, c11);
-        if (TRows.Count > 2) Store(product, c + 2 * product.CRow, d + 2 * product.DRow, c20, c21);
-        if (TRows.Count > 3) Store(product, c + 3 * product.CRow, d + 3 * product.DRow, c30, c31);
-        if (TRows.Count > 4) Store(product, c + 4 * product.CRow, d + 4 * product.DRow, c40, c41);
-        if (TRows.Count > 5) Store(product, c + 5 * product.CRow, d + 5 * product.DRow, c50, c51);
+        Store<TWidth>(product, c, d, c00, c01);
+        if (TRows.Count > 1) Store<TWidth>(product, c + product.CRow, d + product.DRow, c10, c11);
+        if (TRows.Count > 2) Store<TWidth>(product, c + 2 * product.CRow, d + 2 * product.DRow, c20, c21);
+        if (TRows.Count > 3) Store<TWidth>(product, c + 3 * product.CRow, d + 3 * product.DRow, c30, c31);
+        if (TRows.Count > 4) Store<TWidth>(product, c + 4 * product.CRow, d + 4 * product.DRow, c40, c41);
+        if (TRows.Count > 5) Store<TWidth>(product, c + 5 * product.CRow, d + 5 * product.DRow, c50, c51);
     }
 
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -113,8 +115,8 @@ internal readonly unsafe struct Tile256 : ITile
             AddPanel<Float32>(x, b, null, default, default, ref c00, ref c01);
             AddPanel<Float32>(x, b + panel, null, default, default, ref c10, ref c11);
         }
-        Store(product, product.C, product.D, c00, c01);
-        Store(product, product.C + 16, product.D + 16, c10, c11);
+        Store<WholeWidth>(product, product.C, product.D, c00, c01);
+        Store<WholeWidth>(product, product.C + 16, product.D + 16, c10, c11);
     }
 
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -157,7 +159,7 @@ internal readonly unsafe struct Tile256 : ITile
         float* a = product.A2.Data + row * product.A2.RowStride, b2 = product.B2;
         for (var end = b2 + 16 * (nint)product.A2.Depth; b2 < end; b2 += 16, a += product.A2.ColumnStride)
             AddPanel<Float32>(Vector256.Create(a[0]), (byte*)b2, null, default, default, ref c0, ref c1);
-        Store(product, product.C + row * product.CRow, product.D + row * product.DRow, c0, c1);
+        Store<WholeWidth>(product, product.C + row * product.CRow, product.D + row * product.DRow, c0, c1);
     }
 
     /// <summary>Adds four rows k to the sums of each digit of x, of the left and the right half of a panel.</summary>
@@ -184,54 +186,58 @@ internal readonly unsafe struct Tile256 : ITile
 
     /// <summary>Adds one step k of the sums, c[i] += a[i] b.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add<TRows>(Vector256<float> b0, Vector256<float> b1, float* a0, float* a3, nint row1, nint row2,
+    private static void Add<TRows, TWidth>(Vector256<float> b0, Vector256<float> b1, float* a0, float* a3, nint row1, nint row2,
         ref Vector256<float> c00, ref Vector256<float> c01, ref Vector256<float> c10, ref Vector256<float> c11,
         ref Vector256<float> c20, ref Vector256<float> c21, ref Vector256<float> c30, ref Vector256<float> c31,
         ref Vector256<float> c40, ref Vector256<float> c41, ref Vector256<float> c50, ref Vector256<float> c51)
-        where TRows : IRowCount
+        where TRows : IRowCount where TWidth : IWidth
     {
         var x = Vector256.Create(a0[0]);
         c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
-        c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
+        if (TWidth.IsWhole) c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
         if (TRows.Count > 1)
         {
             x = Vector256.Create(a0[row1]);
             c10 = Vector256.FusedMultiplyAdd(x, b0, c10);
-            c11 = Vector256.FusedMultiplyAdd(x, b1, c11);
+            if (TWidth.IsWhole) c11 = Vector256.FusedMultiplyAdd(x, b1, c11);
         }
         if (TRows.Count > 2)
         {
             x = Vector256.Create(a0[row2]);
             c20 = Vector256.FusedMultiplyAdd(x, b0, c20);
-            c21 = Vector256.FusedMultiplyAdd(x, b1, c21);
+            if (TWidth.IsWhole) c21 = Vector256.FusedMultiplyAdd(x, b1, c21);
         }
         if (TRows.Count > 3)
         {
             x = Vector256.Create(a3[0]);
             c30 = Vector256.FusedMultiplyAdd(x, b0, c30);
-            c31 = Vector256.FusedMultiplyAdd(x, b1, c31);
+            if (TWidth.IsWhole) c31 = Vector256.FusedMultiplyAdd(x, b1, c31);
         }
         if (TRows.Count > 4)
         {
             x = Vector256.Create(a3[row1]);
             c40 = Vector256.FusedMultiplyAdd(x, b0, c40);
-            c41 = Vector256.FusedMultiplyAdd(x, b1, c41);
+            if (TWidth.IsWhole) c41 = Vector256.FusedMultiplyAdd(x, b1, c41);
         }
         if (TRows.Count > 5)
         {
             x = Vector256.Create(a3[row2]);
             c50 = Vector256.FusedMultiplyAdd(x, b0, c50);
-            c51 = Vector256.FusedMultiplyAdd(x, b1, c51);
+            if (TWidth.IsWhole) c51 = Vector256.FusedMultiplyAdd(x, b1, c51);
         }
     }
 
     /// <summary>Stores one row, C = D + alpha times the sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(in PanelProduct product, float* c, float* d, Vector256<float> left, Vector256<float> right)
+    private static void Store<TWidth>(in PanelProduct product, float* c, float* d, Vector256<float> left, Vector256<float> right)
+        where TWidth : IWidth
     {
-        (left, right) = (left * product.Alpha, right * product.Alpha);
-        if (product.D is not null) (left, right) = (left + Vector256.Load(d), right + Vector256.Load(d + 8));
+        left *= product.Alpha;
+        if (product.D is not null) left += Vector256.Load(d);
         left.Store(c);
+        if (!TWidth.IsWhole) return;
+        right *= product.Alpha;
+        if (product.D is not null) right += Vector256.Load(d + 8);
         right.Store(c + 8);
     }
 }

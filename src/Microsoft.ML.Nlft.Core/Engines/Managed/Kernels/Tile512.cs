@@ -11,7 +11,8 @@ internal readonly unsafe struct Tile512 : ITile
     public static int Columns => 32;
 
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply<TRows, T>(in PanelProduct product, nint row) where TRows : IRowCount where T : IElement
+    public static void Multiply<TRows, TWidth, T>(in PanelProduct product, nint row)
+        where TRows : IRowCount where TWidth : IWidth where T : IElement
     {
         // Called before the sums are in registers: a call later would spill them to memory for the whole loop.
         var (next, nextStep) = product.PrefetchOf(row, TRows.Count);
@@ -29,7 +30,7 @@ internal readonly unsafe struct Tile512 : ITile
             for (var end = b + size * product.A.Depth; b < end; b += size, a0 += step, a4 += step, a8 += step, next += nextStep)
             {
                 if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-                Add<TRows>(T.Load16(b, 0, 32), T.Load16(b, 16, 32), a0, a4, a8, row1, row2, row3,
+                Add<TRows, TWidth>(T.Load16(b, 0, 32), TWidth.IsWhole ? T.Load16(b, 16, 32) : default, a0, a4, a8, row1, row2, row3,
                     ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
                     ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
             }
@@ -44,7 +45,8 @@ internal readonly unsafe struct Tile512 : ITile
                 for (var end = b + size * nint.Min(left, T.BlockRows); b < end; b += size, a0 += step, a4 += step, a8 += step, next += nextStep)
                 {
                     if (Sse.IsSupported) Sse.Prefetch1((void*)next);
-                    Add<TRows>(T.Scale16(T.Load16(b, 0, 32), block, m0, 0, 32), T.Scale16(T.Load16(b, 16, 32), block, m1, 16, 32),
+                    Add<TRows, TWidth>(T.Scale16(T.Load16(b, 0, 32), block, m0, 0, 32),
+                        TWidth.IsWhole ? T.Scale16(T.Load16(b, 16, 32), block, m1, 16, 32) : default,
                         a0, a4, a8, row1, row2, row3,
                         ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
                         ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
@@ -66,24 +68,24 @@ internal readonly unsafe struct Tile512 : ITile
         var b2 = product.B2;
         for (var end = b2 + 32 * (nint)product.A2.Depth; b2 < end; b2 += 32, a0 += step, a4 += step, a8 += step)
         {
-            Add<TRows>(Vector512.Load(b2), Vector512.Load(b2 + 16), a0, a4, a8, row1, row2, row3,
+            Add<TRows, TWidth>(Vector512.Load(b2), TWidth.IsWhole ? Vector512.Load(b2 + 16) : default, a0, a4, a8, row1, row2, row3,
                 ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
                 ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
         }
 
         float* c = product.C + row * product.CRow, d = product.D + row * product.DRow;
-        Store(product, c, d, c00, c01);
-        if (TRows.Count > 1) Store(product, c + product.CRow, d + product.DRow, c10, c11);
-        if (TRows.Count > 2) Store(product, c + 2 * product.CRow, d + 2 * product.DRow, c20, c21);
-        if (TRows.Count > 3) Store(product, c + 3 * product.CRow, d + 3 * product.DRow, c30, c31);
-        if (TRows.Count > 4) Store(product, c + 4 * product.CRow, d + 4 * product.DRow, c40, c41);
-        if (TRows.Count > 5) Store(product, c + 5 * product.CRow, d + 5 * product.DRow, c50, c51);
-        if (TRows.Count > 6) Store(product, c + 6 * product.CRow, d + 6 * product.DRow, c60, c61);
-        if (TRows.Count > 7) Store(product, c + 7 * product.CRow, d + 7 * product.DRow, c70, c71);
-        if (TRows.Count > 8) Store(product, c + 8 * product.CRow, d + 8 * product.DRow, c80, c81);
-        if (TRows.Count > 9) Store(product, c + 9 * product.CRow, d + 9 * product.DRow, c90, c91);
-        if (TRows.Count > 10) Store(product, c + 10 * product.CRow, d + 10 * product.DRow, ca0, ca1);
-        if (TRows.Count > 11) Store(product, c + 11 * product.CRow, d + 11 * product.DRow, cb0, cb1);
+        Store<TWidth>(product, c, d, c00, c01);
+        if (TRows.Count > 1) Store<TWidth>(product, c + product.CRow, d + product.DRow, c10, c11);
+        if (TRows.Count > 2) Store<TWidth>(product, c + 2 * product.CRow, d + 2 * product.DRow, c20, c21);
+        if (TRows.Count > 3) Store<TWidth>(product, c + 3 * product.CRow, d + 3 * product.DRow, c30, c31);
+        if (TRows.Count > 4) Store<TWidth>(product, c + 4 * product.CRow, d + 4 * product.DRow, c40, c41);
+        if (TRows.Count > 5) Store<TWidth>(product, c + 5 * product.CRow, d + 5 * product.DRow, c50, c51);
+        if (TRows.Count > 6) Store<TWidth>(product, c + 6 * product.CRow, d + 6 * product.DRow, c60, c61);
+        if (TRows.Count > 7) Store<TWidth>(product, c + 7 * product.CRow, d + 7 * product.DRow, c70, c71);
+        if (TRows.Count > 8) Store<TWidth>(product, c + 8 * product.CRow, d + 8 * product.DRow, c80, c81);
+        if (TRows.Count > 9) Store<TWidth>(product, c + 9 * product.CRow, d + 9 * product.DRow, c90, c91);
+        if (TRows.Count > 10) Store<TWidth>(product, c + 10 * product.CRow, d + 10 * product.DRow, ca0, ca1);
+        if (TRows.Count > 11) Store<TWidth>(product, c + 11 * product.CRow, d + 11 * product.DRow, cb0, cb1);
     }
 
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -123,8 +125,8 @@ internal readonly unsafe struct Tile512 : ITile
             AddPanel<Float32>(x, b, null, default, default, ref c00, ref c01);
             AddPanel<Float32>(x, b + panel, null, default, default, ref c10, ref c11);
         }
-        Store(product, product.C, product.D, c00, c01);
-        Store(product, product.C + 32, product.D + 32, c10, c11);
+        Store<WholeWidth>(product, product.C, product.D, c00, c01);
+        Store<WholeWidth>(product, product.C + 32, product.D + 32, c10, c11);
     }
 
     [SkipLocalsInit, MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -167,7 +169,7 @@ internal readonly unsafe struct Tile512 : ITile
         float* a = product.A2.Data + row * product.A2.RowStride, b2 = product.B2;
         for (var end = b2 + 32 * (nint)product.A2.Depth; b2 < end; b2 += 32, a += product.A2.ColumnStride)
             AddPanel<Float32>(Vector512.Create(a[0]), (byte*)b2, null, default, default, ref c0, ref c1);
-        Store(product, product.C + row * product.CRow, product.D + row * product.DRow, c0, c1);
+        Store<WholeWidth>(product, product.C + row * product.CRow, product.D + row * product.DRow, c0, c1);
     }
 
     /// <summary>Adds four rows k to the sums of each digit of x, of the left and the right half of a panel.</summary>
@@ -194,93 +196,97 @@ internal readonly unsafe struct Tile512 : ITile
 
     /// <summary>Adds one step k of the sums, c[i] += a[i] b.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add<TRows>(Vector512<float> b0, Vector512<float> b1, float* a0, float* a4, float* a8, nint row1, nint row2, nint row3,
+    private static void Add<TRows, TWidth>(Vector512<float> b0, Vector512<float> b1, float* a0, float* a4, float* a8, nint row1, nint row2, nint row3,
         ref Vector512<float> c00, ref Vector512<float> c01, ref Vector512<float> c10, ref Vector512<float> c11,
         ref Vector512<float> c20, ref Vector512<float> c21, ref Vector512<float> c30, ref Vector512<float> c31,
         ref Vector512<float> c40, ref Vector512<float> c41, ref Vector512<float> c50, ref Vector512<float> c51,
         ref Vector512<float> c60, ref Vector512<float> c61, ref Vector512<float> c70, ref Vector512<float> c71,
         ref Vector512<float> c80, ref Vector512<float> c81, ref Vector512<float> c90, ref Vector512<float> c91,
         ref Vector512<float> ca0, ref Vector512<float> ca1, ref Vector512<float> cb0, ref Vector512<float> cb1)
-        where TRows : IRowCount
+        where TRows : IRowCount where TWidth : IWidth
     {
         var x = Vector512.Create(a0[0]);
         c00 = Vector512.FusedMultiplyAdd(x, b0, c00);
-        c01 = Vector512.FusedMultiplyAdd(x, b1, c01);
+        if (TWidth.IsWhole) c01 = Vector512.FusedMultiplyAdd(x, b1, c01);
         if (TRows.Count > 1)
         {
             x = Vector512.Create(a0[row1]);
             c10 = Vector512.FusedMultiplyAdd(x, b0, c10);
-            c11 = Vector512.FusedMultiplyAdd(x, b1, c11);
+            if (TWidth.IsWhole) c11 = Vector512.FusedMultiplyAdd(x, b1, c11);
         }
         if (TRows.Count > 2)
         {
             x = Vector512.Create(a0[row2]);
             c20 = Vector512.FusedMultiplyAdd(x, b0, c20);
-            c21 = Vector512.FusedMultiplyAdd(x, b1, c21);
+            if (TWidth.IsWhole) c21 = Vector512.FusedMultiplyAdd(x, b1, c21);
         }
         if (TRows.Count > 3)
         {
             x = Vector512.Create(a0[row3]);
             c30 = Vector512.FusedMultiplyAdd(x, b0, c30);
-            c31 = Vector512.FusedMultiplyAdd(x, b1, c31);
+            if (TWidth.IsWhole) c31 = Vector512.FusedMultiplyAdd(x, b1, c31);
         }
         if (TRows.Count > 4)
         {
             x = Vector512.Create(a4[0]);
             c40 = Vector512.FusedMultiplyAdd(x, b0, c40);
-            c41 = Vector512.FusedMultiplyAdd(x, b1, c41);
+            if (TWidth.IsWhole) c41 = Vector512.FusedMultiplyAdd(x, b1, c41);
         }
         if (TRows.Count > 5)
         {
             x = Vector512.Create(a4[row1]);
             c50 = Vector512.FusedMultiplyAdd(x, b0, c50);
-            c51 = Vector512.FusedMultiplyAdd(x, b1, c51);
+            if (TWidth.IsWhole) c51 = Vector512.FusedMultiplyAdd(x, b1, c51);
         }
         if (TRows.Count > 6)
         {
             x = Vector512.Create(a4[row2]);
             c60 = Vector512.FusedMultiplyAdd(x, b0, c60);
-            c61 = Vector512.FusedMultiplyAdd(x, b1, c61);
+            if (TWidth.IsWhole) c61 = Vector512.FusedMultiplyAdd(x, b1, c61);
         }
         if (TRows.Count > 7)
         {
             x = Vector512.Create(a4[row3]);
             c70 = Vector512.FusedMultiplyAdd(x, b0, c70);
-            c71 = Vector512.FusedMultiplyAdd(x, b1, c71);
+            if (TWidth.IsWhole) c71 = Vector512.FusedMultiplyAdd(x, b1, c71);
         }
         if (TRows.Count > 8)
         {
             x = Vector512.Create(a8[0]);
             c80 = Vector512.FusedMultiplyAdd(x, b0, c80);
-            c81 = Vector512.FusedMultiplyAdd(x, b1, c81);
+            if (TWidth.IsWhole) c81 = Vector512.FusedMultiplyAdd(x, b1, c81);
         }
         if (TRows.Count > 9)
         {
             x = Vector512.Create(a8[row1]);
             c90 = Vector512.FusedMultiplyAdd(x, b0, c90);
-            c91 = Vector512.FusedMultiplyAdd(x, b1, c91);
+            if (TWidth.IsWhole) c91 = Vector512.FusedMultiplyAdd(x, b1, c91);
         }
         if (TRows.Count > 10)
         {
             x = Vector512.Create(a8[row2]);
             ca0 = Vector512.FusedMultiplyAdd(x, b0, ca0);
-            ca1 = Vector512.FusedMultiplyAdd(x, b1, ca1);
+            if (TWidth.IsWhole) ca1 = Vector512.FusedMultiplyAdd(x, b1, ca1);
         }
         if (TRows.Count > 11)
         {
             x = Vector512.Create(a8[row3]);
             cb0 = Vector512.FusedMultiplyAdd(x, b0, cb0);
-            cb1 = Vector512.FusedMultiplyAdd(x, b1, cb1);
+            if (TWidth.IsWhole) cb1 = Vector512.FusedMultiplyAdd(x, b1, cb1);
         }
     }
 
     /// <summary>Stores one row, C = D + alpha times the sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(in PanelProduct product, float* c, float* d, Vector512<float> left, Vector512<float> right)
+    private static void Store<TWidth>(in PanelProduct product, float* c, float* d, Vector512<float> left, Vector512<float> right)
+        where TWidth : IWidth
     {
-        (left, right) = (left * product.Alpha, right * product.Alpha);
-        if (product.D is not null) (left, right) = (left + Vector512.Load(d), right + Vector512.Load(d + 16));
+        left *= product.Alpha;
+        if (product.D is not null) left += Vector512.Load(d);
         left.Store(c);
+        if (!TWidth.IsWhole) return;
+        right *= product.Alpha;
+        if (product.D is not null) right += Vector512.Load(d + 16);
         right.Store(c + 16);
     }
 }

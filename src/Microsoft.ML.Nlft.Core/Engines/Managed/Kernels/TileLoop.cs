@@ -17,21 +17,10 @@ internal static unsafe class TileLoop<TTile> where TTile : ITile
     /// </summary>
     public static void Multiply<T>(in PanelProduct product, int columns) where T : IElement
     {
-        if (columns > TTile.Columns)
-        {
-            TTile.MultiplyRow<T>(product);
-            return;
-        }
-        if (columns < TTile.Columns)
-        {
-            MultiplyEdge(product, columns, &MultiplyTile<T>, TTile.Rows);
-            return;
-        }
-        for (int row = 0, height; row < product.Rows; row += height)
-        {
-            height = Height(product.Rows - row);
-            MultiplyTile<T>(height, product, row);
-        }
+        if (columns > TTile.Columns) TTile.MultiplyRow<T>(product);
+        else if (columns == TTile.Columns) MultiplyTiles<WholeWidth, T>(product);
+        else if (columns == TTile.Columns / 2) MultiplyTiles<HalfWidth, T>(product);
+        else MultiplyEdge(product, columns, columns < TTile.Columns / 2 ? &MultiplyTile<HalfWidth, T> : &MultiplyTile<WholeWidth, T>, TTile.Rows);
     }
 
     /// <summary>Computes the first <paramref name="columns"/> columns of C, at most a tile's, from <see cref="Digits"/>, row by row.</summary>
@@ -45,9 +34,18 @@ internal static unsafe class TileLoop<TTile> where TTile : ITile
         for (var row = 0; row < product.Rows; row++) TTile.MultiplyDigits(product, row);
     }
 
+    private static void MultiplyTiles<TWidth, T>(in PanelProduct product) where TWidth : IWidth where T : IElement
+    {
+        for (int row = 0, height; row < product.Rows; row += height)
+        {
+            height = Height(product.Rows - row);
+            MultiplyTile<TWidth, T>(height, product, row);
+        }
+    }
+
     private static void MultiplyDigitRow(int height, in PanelProduct product, nint row) => TTile.MultiplyDigits(product, row);
 
-    /// <summary>Computes the last columns of C, which do not fill a tile: each tile goes into a buffer first.</summary>
+    /// <summary>Computes the last columns of C, which fill neither a tile nor half of it: each tile goes into a buffer first.</summary>
     [SkipLocalsInit]
     private static void MultiplyEdge(in PanelProduct product, int columns, delegate*<int, in PanelProduct, nint, void> multiply, int mostRows)
     {
@@ -77,22 +75,22 @@ internal static unsafe class TileLoop<TTile> where TTile : ITile
         return rows < 2 * TTile.Rows && rest is > 0 and < MinimumRows - 1 ? rows - MinimumRows : TTile.Rows;
     }
 
-    private static void MultiplyTile<T>(int height, in PanelProduct product, nint row) where T : IElement
+    private static void MultiplyTile<TWidth, T>(int height, in PanelProduct product, nint row) where TWidth : IWidth where T : IElement
     {
         switch (height)
         {
-            case 1: TTile.Multiply<Rows1, T>(product, row); break;
-            case 2: TTile.Multiply<Rows2, T>(product, row); break;
-            case 3: TTile.Multiply<Rows3, T>(product, row); break;
-            case 4: TTile.Multiply<Rows4, T>(product, row); break;
-            case 5: TTile.Multiply<Rows5, T>(product, row); break;
-            case 6: TTile.Multiply<Rows6, T>(product, row); break;
-            case 7: TTile.Multiply<Rows7, T>(product, row); break;
-            case 8: TTile.Multiply<Rows8, T>(product, row); break;
-            case 9: TTile.Multiply<Rows9, T>(product, row); break;
-            case 10: TTile.Multiply<Rows10, T>(product, row); break;
-            case 11: TTile.Multiply<Rows11, T>(product, row); break;
-            case 12: TTile.Multiply<Rows12, T>(product, row); break;
+            case 1: TTile.Multiply<Rows1, TWidth, T>(product, row); break;
+            case 2: TTile.Multiply<Rows2, TWidth, T>(product, row); break;
+            case 3: TTile.Multiply<Rows3, TWidth, T>(product, row); break;
+            case 4: TTile.Multiply<Rows4, TWidth, T>(product, row); break;
+            case 5: TTile.Multiply<Rows5, TWidth, T>(product, row); break;
+            case 6: TTile.Multiply<Rows6, TWidth, T>(product, row); break;
+            case 7: TTile.Multiply<Rows7, TWidth, T>(product, row); break;
+            case 8: TTile.Multiply<Rows8, TWidth, T>(product, row); break;
+            case 9: TTile.Multiply<Rows9, TWidth, T>(product, row); break;
+            case 10: TTile.Multiply<Rows10, TWidth, T>(product, row); break;
+            case 11: TTile.Multiply<Rows11, TWidth, T>(product, row); break;
+            case 12: TTile.Multiply<Rows12, TWidth, T>(product, row); break;
         }
     }
 }
