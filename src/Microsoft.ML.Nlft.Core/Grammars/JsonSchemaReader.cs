@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 using Microsoft.ML.Nlft.Common;
 
@@ -12,7 +11,7 @@ namespace Microsoft.ML.Nlft.Grammars;
 /// </summary>
 internal sealed class JsonSchemaReader
 {
-    private const int MaximumBytes = 1 << 18, MaximumSchemas = 4096, MaximumChain = 64, MaximumAlternatives = 64;
+    private const int MaximumBytes = 1 << 18, MaximumSchemas = 4096;
 
     private const string Simplify = "Leave it out and check the answer, or say the same with supported keywords.";
 
@@ -68,15 +67,15 @@ internal sealed class JsonSchemaReader
     private static SchemaRules Finish(JsonSchemaReader reader, int root)
     {
         while (reader._waiting.TryDequeue(out var next)) reader.ReadRule(reader._rules[next], reader._places[next]);
-        reader.RequireValuesBetween();
-        reader.FindDepths();
+        var check = new SchemaCheck(reader._rules, reader._places);
+        check.RequireValuesBetween();
+        check.FindDepths();
         if (reader._rules[root].Depth > SchemaRules.MaximumDepth)
         {
             throw reader._root.Refuse("a schema that allows a value", reader._rules[root].Depth == SchemaRules.NoDepth
                 ? "Correct the schema: no value is valid." : $"Nest at most {SchemaRules.MaximumDepth} arrays and objects.");
         }
-        for (var i = 2; i < reader._rules.Count; i++)
-            if (reader._rules[i].OneAlternative) reader.RequireApart(reader._rules[i], reader._places[i]);
+        check.RequireApart();
         return new SchemaRules(reader._rules, root);
     }
 
@@ -114,7 +113,7 @@ internal sealed class JsonSchemaReader
                 throw new NlftException(place[other].Subject, $"{other} beside {keyword}",
                     $"{keyword} without other keywords that restrict the value", Simplify);
             }
-            if (mayHaveType) rule.Values = ReadValues(place, keyword, keywords.Contains("type") ? ReadTypes(place["type"]) : JsonTypes.All);
+            if (mayHaveType) rule.Values = ListedValues.Read(place, keyword, keywords.Contains("type") ? ReadTypes(place["type"]) : JsonTypes.All);
             else rule.Alternatives = keyword == "$ref" ? [Resolve(place["$ref"])] : ReadAlternatives(place[keyword]);
             rule.OneAlternative = keyword == "oneOf";
             if (keyword == "allOf" && rule.Alternatives.Count > 1) throw place[keyword].Refuse("one schema", Simplify);
@@ -174,72 +173,6 @@ internal sealed class JsonSchemaReader
             : throw place.Refuse("a number from -1e15 to 1e15");
     }
 
-    private static List<ListedValue> ReadValues(JsonPlace place, string keyword, JsonTypes types)
-    {
-        var values = new List<ListedValue>();
-        foreach (var item in keyword == "const" ? [place[keyword]] : place[keyword].Items())
-        {
-            var type = item.Value.ValueKind switch
-            {
-                JsonValueKind.Null => JsonTypes.Null,
-                JsonValueKind.True or JsonValueKind.False => JsonTypes.Boolean,
-                JsonValueKind.String => JsonTypes.String,
-                JsonValueKind.Array => JsonTypes.Array,
-                JsonValueKind.Object => JsonTypes.Object,
-                _ => item.Value.TryGetDouble(out var number) && Math.Floor(number) == number ? JsonTypes.Integer : JsonTypes.Number,
-            };
-            if ((types & type) == 0 && !(type == JsonTypes.Integer && types.HasFlag(JsonTypes.Number))) continue;
-            List<byte[]> spellings = [];
-            foreach (var escapes in (bool[])[false, true])
-            {
-                var text = new StringBuilder();
-                Write(item.Value, escapes, text);
-                var bytes = Encoding.UTF8.GetBytes(text.ToString());
-                if (spellings.Count == 0 || !spellings[0].AsSpan().SequenceEqual(bytes)) spellings.Add(bytes);
-            }
-            values.Add(new(type, spellings, DepthOf(item.Value)));
-        }
-        return values;
-    }
-
-    private static void Write(JsonElement value, bool escapes, StringBuilder text)
-    {
-        switch (value.ValueKind)
-        {
-            case JsonValueKind.String:
-                text.Append('"').Append(JsonExpressions.Spelling(value.GetString()!, escapes));
-                break;
-            case JsonValueKind.Array:
-                text.Append('[');
-                foreach (var (at, item) in value.EnumerateArray().Index())
-                {
-                    if (at > 0) text.Append(',');
-                    Write(item, escapes, text);
-                }
-                text.Append(']');
-                break;
-            case JsonValueKind.Object:
-                text.Append('{');
-                foreach (var (at, member) in value.EnumerateObject().Index())
-                {
-                    text.Append(at > 0 ? "," : "").Append('"').Append(JsonExpressions.Spelling(member.Name, escapes)).Append(':');
-                    Write(member.Value, escapes, text);
-                }
-                text.Append('}');
-                break;
-            default:
-                text.Append(value.GetRawText());
-                break;
-        }
-    }
-
-    private static int DepthOf(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Array => 1 + value.EnumerateArray().Select(DepthOf).DefaultIfEmpty().Max(),
-        JsonValueKind.Object => 1 + value.EnumerateObject().Select(member => DepthOf(member.Value)).DefaultIfEmpty().Max(),
-        _ => 0,
-    };
-
     private int[] ReadAlternatives(JsonPlace place)
     {
         int[] alternatives = place.Value.ValueKind == JsonValueKind.Array ? [.. place.Items().Select(Add)] : throw place.Refuse("a list of schemas");
@@ -285,79 +218,5 @@ internal sealed class JsonSchemaReader
             target = next ?? throw place.Refuse(Expected, "Correct the reference: there is no such place.");
         }
         return _references[reference] = Add(target);
-    }
-
-    /// <summary>Refuses schemas that lead back to themselves through $ref and anyOf alone, and long chains of them.</summary>
-    private void RequireValuesBetween()
-    {
-        var lengths = new int[_rules.Count]; // of the longest chain from each rule; 0: unknown, -1: being computed
-        for (var i = 0; i < _rules.Count; i++) Length(i, 0);
-
-        int Length(int rule, int depth)
-        {
-            if (lengths[rule] > 0) return lengths[rule];
-            if (lengths[rule] < 0 || depth > MaximumChain)
-            {
-                throw _places[rule].Refuse("a schema that refers to itself only inside an array or an object, and not through long chains",
-                    "Let the reference stand in items or properties.");
-            }
-            lengths[rule] = -1;
-            var length = 1 + _rules[rule].Alternatives.Select(other => Length(other, depth + 1)).DefaultIfEmpty().Max();
-            if (length > MaximumChain) throw _places[rule].Refuse($"at most {MaximumChain} references in a row", "Refer to the last one.");
-            return lengths[rule] = length;
-        }
-    }
-
-    /// <summary>Computes the least depth of each rule's values, from the certain ones on.</summary>
-    private void FindDepths()
-    {
-        for (var changed = true; changed;)
-        {
-            changed = false;
-            for (var i = _rules.Count - 1; i >= 0; i--)
-            {
-                var depth = DepthOf(_rules[i]);
-                changed |= depth < _rules[i].Depth;
-                _rules[i].Depth = Math.Min(depth, _rules[i].Depth);
-            }
-        }
-    }
-
-    private int DepthOf(SchemaRule rule)
-    {
-        var least = rule.Alternatives.Select(other => _rules[other].Depth).Concat(rule.Values.Select(value => value.Depth))
-            .DefaultIfEmpty(SchemaRules.NoDepth).Min();
-        if ((rule.Types & (JsonTypes.Null | JsonTypes.Boolean)) != 0) return 0;
-        if (rule.Types.HasFlag(JsonTypes.String) && rule.MinimumLength <= rule.MaximumLength) return 0;
-        if ((rule.Types & (JsonTypes.Integer | JsonTypes.Number)) != 0 && SchemaGrammar.HasNumber(rule)) return 0;
-        if (rule.Types.HasFlag(JsonTypes.Array) && rule.MinimumItems <= rule.MaximumItems)
-        {
-            var needed = rule.FirstItems.Take(rule.MinimumItems).Append(rule.MinimumItems > rule.FirstItems.Count ? rule.Items : SchemaRules.Any);
-            least = Math.Min(least, 1 + needed.Max(item => _rules[item].Depth));
-        }
-        if (rule.Types.HasFlag(JsonTypes.Object))
-        {
-            var needed = rule.Properties.Where(property => property.IsRequired).Select(property => _rules[property.Schema].Depth);
-            least = Math.Min(least, 1 + needed.DefaultIfEmpty().Max());
-        }
-        return Math.Min(least, SchemaRules.NoDepth);
-    }
-
-    /// <summary>Requires that no value is valid for two alternatives of oneOf, as far as can be told from types and listed values.</summary>
-    private void RequireApart(SchemaRule rule, JsonPlace place)
-    {
-        if (rule.Alternatives.Count > MaximumAlternatives)
-            throw place["oneOf"].Refuse($"at most {MaximumAlternatives} schemas", "Write anyOf.");
-        var overlap = new SchemaOverlap(_rules);
-        for (var i = 0; i < rule.Alternatives.Count; i++)
-        {
-            for (var j = i + 1; j < rule.Alternatives.Count; j++)
-            {
-                if (overlap.AreApart(rule.Alternatives[i], rule.Alternatives[j])) continue;
-                throw new NlftException(place["oneOf"].Subject, $"schemas {i + 1} and {j + 1}, for both of which a value may be valid",
-                    "schemas that differ in their types, in their values, or in the values of a required property",
-                    "Write anyOf, or tell them apart.");
-            }
-        }
     }
 }
