@@ -27,6 +27,8 @@ public sealed class ErrorTests
     [DataRow(2, "train --engine gpu --model MODEL --data rows.csv --output out", "--engine: found \"gpu\"; expected managed, torch.")]
     [DataRow(1, "train --device cuda --model MODEL --data rows.csv --output out", "option Device: found \"cuda\"; expected cpu with the managed "
         + "engine. Add --engine torch to use a GPU.")]
+    [DataRow(1, "generate --engine torch --prompt-cache-memory 5 --model MODEL --question a", "option PromptCacheMemory: found 5; expected nothing "
+        + "or 0 with the torch engine, which keeps no prompts. Leave it out.")]
     [DataRow(1, "train --engine torch --device gpu --model MODEL --data rows.csv --output out", "option Device: found \"gpu\"; expected cpu, cuda "
         + "or cuda:N.")]
     [DataRow(1, "train --engine torch --model MODEL --data rows.csv --output out", "TorchSharp: found no libtorch in ")]

@@ -2,7 +2,9 @@ using Microsoft.ML.Nlft.Common;
 
 namespace Microsoft.ML.Nlft.Grammars;
 
-/// <summary>Checks the rules of a schema once all are read: that values lie between references, that some value is valid, and that oneOf is clear.</summary>
+/// <summary>
+/// Checks the rules of a schema once all are read: that values lie between references, that some value is valid, and that oneOf is clear.
+/// </summary>
 /// <param name="rules">The rules.</param>
 /// <param name="places">Where each stands.</param>
 internal sealed class SchemaCheck(List<SchemaRule> rules, List<JsonPlace> places)

@@ -65,6 +65,9 @@ internal sealed record EngineOptions
     {
         if (Engine == EngineName.Torch)
         {
+            var kept = PromptCacheMemory == 0 || PromptCacheMemory == new ManagedEngineOptions().PromptCacheMemory;
+            OptionCheck.Require(kept, nameof(PromptCacheMemory), PromptCacheMemory, "nothing or 0 with the torch engine, which keeps no prompts",
+                "Leave it out.");
             return new TorchSharpEngine(new()
             {
                 Device = Device,
