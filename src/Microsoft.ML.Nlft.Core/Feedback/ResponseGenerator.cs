@@ -149,7 +149,7 @@ public static class ResponseGenerator
         hash.AppendData(Encoding.UTF8.GetBytes(model.Folder.Fingerprint));
         foreach (var factor in model.CurrentAdapter()?.Factors ?? []) hash.AppendData(MemoryMarshal.AsBytes(factor.Values.AsSpan()));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(
-            options.Generation with { MaximumBatchSize = 1 }, FeedbackJson.Default.GenerationOptions));
+            options.Generation with { MaximumBatchSize = 1, PromptLookupTokens = 0 }, FeedbackJson.Default.GenerationOptions));
         hash.AppendData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(model.Prompts.Options, FeedbackJson.Default.PromptOptions)));
         var shown = options.Context == PromptContexts.Base ? "" : " with its answer";
         return $"responses, {options.SamplesPerQuestion} a question{shown}, set-up {Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
