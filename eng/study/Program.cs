@@ -7,8 +7,8 @@
 //   ./build.sh study --informed   methods that may all read the worked solution; writes docs/study-informed.md
 //   ./build.sh study --real --seeds 1  methods with a real model; writes docs/study-real.md
 //   ./build.sh study --help      all options
-// Finished runs are kept in artifacts/study, those with a real model in eng/study/results: a stopped study resumes, and a larger one reuses the
-// runs of a smaller one.
+// Finished runs are kept in artifacts/study, those of --informed and --real in eng/study/results: a stopped study resumes, and a larger one reuses
+// the runs of a smaller one.
 using System.CommandLine;
 using System.Runtime.CompilerServices;
 using Microsoft.ML.Nlft.Study;

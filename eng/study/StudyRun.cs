@@ -23,6 +23,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
     public static readonly int[] DevelopmentRows = [10, 50], DevelopmentSeeds = [101, 102, 103];
 
     private readonly string _folder = Path.Combine(root, "artifacts", "study");
+    private readonly string _results = Path.Combine(root, "eng", "study", "results"); // of studies that take hours, kept with their pages
     private readonly Dictionary<string, StudyData> _data = [];
     private readonly Stopwatch _watch = new();
     private int _fresh;
@@ -50,7 +51,7 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
         if (options.Informed)
         {
             await MakeDataAsync([.. families, StudyFamily.Development], cancellationToken);
-            new InformedStudy(ModelFolder, _folder, options, Code, log).Run(_data, families, Page("study-informed.md"), cancellationToken);
+            new InformedStudy(ModelFolder, _results, options, Code, log).Run(_data, families, Page("study-informed.md"), cancellationToken);
             return;
         }
         if (options.Reinforced)
@@ -105,9 +106,8 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             log.WriteLine($"Skipped: there is no {model}; name a model with --model.");
             return;
         }
-        var folder = Path.Combine(root, "eng", "study", "results"); // kept with the page: they take hours
-        Directory.CreateDirectory(folder);
-        await new Real.RealStudy(model, Path.Combine(shared, "fixtures", "gsm8k"), folder, options, Code, log)
+        Directory.CreateDirectory(_results);
+        await new Real.RealStudy(model, Path.Combine(shared, "fixtures", "gsm8k"), _results, options, Code, log)
             .RunAsync(Page("study-real.md"), cancellationToken);
     }
 
