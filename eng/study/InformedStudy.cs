@@ -58,7 +58,6 @@ internal sealed class InformedStudy(string modelFolder, string folder, StudyOpti
         var mastered = data[family.Name].TestMastered(model, cancellationToken);
         var result = new RunResult(key, tests.Right, data[family.Name].Test.Count, cost.Steps, cost.Seconds, cost.Megabytes, code)
         {
-            FirstWrong = tests.FirstWrong,
             Mastered = (double)mastered.Right / mastered.Total,
         };
         _ledger.Add(result);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.Nlft.Study;
 
@@ -27,6 +28,9 @@ internal sealed record RunResult(string Key, int Right, int Total, int Steps, do
 /// <summary>Stores finished runs, one per line; a partial last line is dropped.</summary>
 internal sealed class RunLedger
 {
+    private static readonly JsonSerializerOptions s_json =
+        new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, IgnoreReadOnlyProperties = true };
+
     private readonly string _path;
     private readonly Dictionary<string, RunResult> _runs = [];
 
@@ -49,6 +53,6 @@ internal sealed class RunLedger
     /// <summary>Adds a result.</summary>
     public void Add(RunResult run)
     {
-        if (_runs.TryAdd(run.Key, run)) File.AppendAllText(_path, JsonSerializer.Serialize(run) + "\n");
+        if (_runs.TryAdd(run.Key, run)) File.AppendAllText(_path, JsonSerializer.Serialize(run, s_json) + "\n");
     }
 }

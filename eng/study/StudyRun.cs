@@ -106,7 +106,6 @@ internal sealed class StudyRun(string root, StudyOptions options, TextWriter log
             log.WriteLine($"Skipped: there is no {model}; name a model with --model.");
             return;
         }
-        Directory.CreateDirectory(_results);
         await new Real.RealStudy(model, Path.Combine(shared, "fixtures", "gsm8k"), _results, options, Code, log)
             .RunAsync(Page("study-real.md"), cancellationToken);
     }

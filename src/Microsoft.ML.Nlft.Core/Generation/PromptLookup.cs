@@ -16,6 +16,9 @@ internal sealed class PromptLookup
         foreach (var token in prompt) Add(token);
     }
 
+    /// <summary>Gets the number of tokens.</summary>
+    public int Count => _tokens.Count;
+
     /// <summary>Adds the next token of the sequence.</summary>
     public void Add(int token)
     {

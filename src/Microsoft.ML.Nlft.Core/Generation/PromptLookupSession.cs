@@ -7,14 +7,13 @@ namespace Microsoft.ML.Nlft.Generation;
 /// guesses them, and those that the answer then takes have their logits already. Logits, and so answers, are the same as without, to the bit.
 /// </summary>
 /// <param name="session">The session, of one sequence.</param>
-/// <param name="row">The answer.</param>
-/// <param name="most">Most tokens of a guess, 1 or more.</param>
-internal sealed class PromptLookupSession(IDraftingSession session, DecodingRow row, int most) : IDecodingSession
+/// <param name="row">The answer, whose <see cref="DecodingRow.PromptLookupTokens"/> are 1 or more.</param>
+internal sealed class PromptLookupSession(IDraftingSession session, DecodingRow row) : IDecodingSession
 {
     private readonly PromptLookup _lookup = new(row.Prompt);
     private int[] _guess = [];
-    private int _taken, _appended; // tokens of the guess that the answer took; tokens of the answer
-    private int _length = Math.Min(2, most); // of the next guess: twice that of a right one, as much as was right of a wrong one
+    private int _taken; // tokens of the guess that the answer took
+    private int _length = Math.Min(2, row.PromptLookupTokens); // of the next guess: twice that of a right one, as much as was right of a wrong one
 
     public int Count => session.Count;
 
@@ -31,7 +30,6 @@ internal sealed class PromptLookupSession(IDraftingSession session, DecodingRow 
             return;
         }
         _lookup.Add(token);
-        _appended++;
         if (_taken < _guess.Length && _guess[_taken] == token)
         {
             _taken++;
@@ -39,8 +37,9 @@ internal sealed class PromptLookupSession(IDraftingSession session, DecodingRow 
             return;
         }
         session.Forget(_guess.Length - _taken);
-        if (_guess.Length > 0) _length = Math.Clamp(_taken == _guess.Length ? 2 * _taken : _taken, 1, most);
-        _guess = _lookup.Guess(Math.Min(Math.Min(_length, session.MaximumDraft), row.Limit - _appended - 1));
+        if (_guess.Length > 0) _length = Math.Clamp(_taken == _guess.Length ? 2 * _taken : _taken, 1, row.PromptLookupTokens);
+        var left = row.Prompt.Length + row.Limit - _lookup.Count - 1; // before the last token, which has no pass
+        _guess = _lookup.Guess(Math.Min(Math.Min(_length, session.MaximumDraft), left));
         _taken = 0;
         session.Append(token, _guess, cancellationToken);
     }

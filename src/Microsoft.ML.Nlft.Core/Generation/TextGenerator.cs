@@ -148,8 +148,7 @@ public sealed class TextGenerator
     {
         var prompts = Array.ConvertAll(rows, row => (ReadOnlyMemory<int>)row.Prompt);
         var session = _model.StartDecoding(prompts, rows.Max(row => row.Limit), cancellationToken);
-        if (rows is [{ PromptLookupTokens: > 0 } row] && session is IDraftingSession drafting)
-            session = new PromptLookupSession(drafting, row, row.PromptLookupTokens);
+        if (rows is [{ PromptLookupTokens: > 0 } row] && session is IDraftingSession drafting) session = new PromptLookupSession(drafting, row);
         for (var i = 0; i < rows.Length; i++) rows[i].CachedTokens = session.CachedTokens(i);
         return session;
     }

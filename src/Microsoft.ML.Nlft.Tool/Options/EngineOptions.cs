@@ -19,6 +19,8 @@ internal enum EngineName
 /// <summary>Settings of the engine.</summary>
 internal sealed record EngineOptions
 {
+    private static readonly long s_promptCacheMemory = new ManagedEngineOptions().PromptCacheMemory;
+
     /// <summary>
     /// The engine: managed, on the CPU; or torch, on an NVIDIA GPU or the CPU, with libtorch beside the tool. Default managed.
     /// </summary>
@@ -56,7 +58,7 @@ internal sealed record EngineOptions
     /// Most bytes of keys and values that the managed engine keeps of the prompts of a model: a prompt that begins like one of them, such as the next
     /// turn of a conversation, computes only its rest, with the same results. 0 keeps nothing. Default 268435456 (256 MiB).
     /// </summary>
-    public long PromptCacheMemory { get; init; } = new ManagedEngineOptions().PromptCacheMemory;
+    public long PromptCacheMemory { get; init; } = s_promptCacheMemory;
 
     /// <summary>Creates the engine.</summary>
     /// <param name="computeType">The type that the torch engine computes in; null: its choice.</param>
@@ -65,9 +67,8 @@ internal sealed record EngineOptions
     {
         if (Engine == EngineName.Torch)
         {
-            var kept = PromptCacheMemory == 0 || PromptCacheMemory == new ManagedEngineOptions().PromptCacheMemory;
-            OptionCheck.Require(kept, nameof(PromptCacheMemory), PromptCacheMemory, "nothing or 0 with the torch engine, which keeps no prompts",
-                "Leave it out.");
+            OptionCheck.Require(PromptCacheMemory == 0 || PromptCacheMemory == s_promptCacheMemory, nameof(PromptCacheMemory), PromptCacheMemory,
+                "nothing or 0 with the torch engine, which keeps no prompts", "Leave it out.");
             return new TorchSharpEngine(new()
             {
                 Device = Device,

@@ -18,9 +18,8 @@ internal static class Machine
 
     private static string Processor()
     {
-        const string Information = "/proc/cpuinfo", Key = "model name";
-        if (!File.Exists(Information)) return RuntimeInformation.ProcessArchitecture.ToString();
-        var line = File.ReadLines(Information).FirstOrDefault(text => text.StartsWith(Key, StringComparison.Ordinal));
+        const string Path = "/proc/cpuinfo", Key = "model name";
+        var line = File.Exists(Path) ? File.ReadLines(Path).FirstOrDefault(text => text.StartsWith(Key, StringComparison.Ordinal)) : null;
         return line?[(line.IndexOf(':') + 1)..].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
     }
 }

@@ -1,3 +1,5 @@
+using Microsoft.ML.Nlft.Engines;
+using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 
 namespace Microsoft.ML.Nlft.Tests.Engines;
@@ -23,4 +25,18 @@ internal static class AlikeSequences
         "sliding" => TestKit.TinyModels.Create(3, Plain with { SlidingWindows = [0, 30] }),
         _ => TestKit.Architectures.Create(name),
     };
+
+    /// <summary>The models with the weights of their files, and some with quantised ones.</summary>
+    public static IEnumerable<object[]> ModelsAndWeights =>
+    [
+        .. Models.Select(model => new object[] { model.Name, model.Scale, "" }),
+        ["tiny", 5, "int8"], ["tiny", 5, "int4"], ["mixture", 2, "int4"],
+    ];
+
+    /// <summary>Returns options for the weights that <see cref="ModelsAndWeights"/> names.</summary>
+    public static ManagedEngineOptions Options(string weights) =>
+        new() { Threads = 2, Int8Weights = weights == "int8", Int4Weights = weights == "int4" };
+
+    public static ICausalLanguageModel Load(ModelFolder folder, ManagedEngineOptions? options = null, TrainableWeights trainable = default) =>
+        new ManagedEngine(options ?? new() { Threads = 2 }).Load(new() { Folder = folder, Trainable = trainable, Lora = new() });
 }

@@ -1,5 +1,4 @@
 using Microsoft.ML.Nlft.Engines;
-using Microsoft.ML.Nlft.Engines.Managed;
 using Microsoft.ML.Nlft.ModelFiles;
 using static Microsoft.ML.Nlft.Tests.Engines.AlikeSequences;
 
@@ -9,21 +8,15 @@ namespace Microsoft.ML.Nlft.Tests.Engines;
 [TestClass]
 public sealed class DraftTests
 {
-    private static ICausalLanguageModel Load(ModelFolder folder, ManagedEngineOptions? options = null) =>
-        new ManagedEngine(options ?? new() { Threads = 2 }).Load(new() { Folder = folder, Lora = new() });
-
     private static IDraftingSession Start(ICausalLanguageModel model, params int[][] prompts) =>
         (IDraftingSession)model.StartDecoding([.. prompts.Select(ids => (ReadOnlyMemory<int>)ids)], 300);
 
-    public static IEnumerable<object[]> ModelsAndWeights => PromptCacheTests.ModelsAndWeights;
-
     [TestMethod]
-    [DynamicData(nameof(ModelsAndWeights))]
+    [DynamicData(nameof(ModelsAndWeights), typeof(AlikeSequences))]
     public void Append_RightAndWrongDrafts_HasTheBitsOfTokensOneByOne(string name, int scale, string weights)
     {
         using var folder = Create(name);
-        var options = new ManagedEngineOptions { Threads = 2, Int8Weights = weights == "int8", Int4Weights = weights == "int4" };
-        using var model = Load(folder, options);
+        using var model = Load(folder, Options(weights));
         int[] prompt = Ids(4 * scale, 1), answer = Ids(20 * scale, 2); // longrope changes its frequencies at 7 tokens
         using IDraftingSession oneByOne = Start(model, prompt), drafted = Start(model, prompt);
         var logits = new List<float[]>();
@@ -77,7 +70,7 @@ public sealed class DraftTests
     {
         using var folder = TestKit.TinyModels.Create(3, Plain);
         using var model = Load(folder);
-        using var fresh = Load(folder, new() { Threads = 2, PromptCacheMemory = 0 });
+        using var fresh = Load(folder, new() { PromptCacheMemory = 0 });
         var prompt = Ids(length, 1);
         using (var session = Start(model, prompt))
         {

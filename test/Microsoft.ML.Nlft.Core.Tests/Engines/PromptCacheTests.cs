@@ -11,9 +11,6 @@ namespace Microsoft.ML.Nlft.Tests.Engines;
 [TestClass]
 public sealed class PromptCacheTests
 {
-    private static ICausalLanguageModel Load(ModelFolder folder, ManagedEngineOptions? options = null, TrainableWeights trainable = default) =>
-        new ManagedEngine(options ?? new() { Threads = 2 }).Load(new() { Folder = folder, Trainable = trainable, Lora = new() });
-
     /// <summary>Reads prompts and continues each by three tokens; returns all logits, and how many tokens were kept.</summary>
     private static (float[][] Logits, int[] Cached) Read(ICausalLanguageModel model, params int[][] prompts)
     {
@@ -32,18 +29,12 @@ public sealed class PromptCacheTests
         for (var i = 0; i < expected.Length; i++) CollectionAssert.AreEqual(expected[i], actual[i], $"{place}, logits {i}");
     }
 
-    public static IEnumerable<object[]> ModelsAndWeights =>
-    [
-        .. AlikeSequences.Models.Select(model => new object[] { model.Name, model.Scale, "" }),
-        ["tiny", 5, "int8"], ["tiny", 5, "int4"], ["mixture", 2, "int4"],
-    ];
-
     [TestMethod]
-    [DynamicData(nameof(ModelsAndWeights))]
+    [DynamicData(nameof(ModelsAndWeights), typeof(AlikeSequences))]
     public void StartDecoding_NextTurns_HaveTheBitsOfWholePrompts(string name, int scale, string weights)
     {
         using var folder = Create(name);
-        var options = new ManagedEngineOptions { Threads = 2, Int8Weights = weights == "int8", Int4Weights = weights == "int4" };
+        var options = Options(weights);
         using var keeping = Load(folder, options);
         using var forgetting = Load(folder, options with { PromptCacheMemory = 0 });
         int[] first = Ids(9 * scale, 1), second = [.. first, .. Ids(7 * scale, 2)], third = [.. second, .. Ids(8 * scale, 4)];

@@ -86,7 +86,7 @@ public sealed class PromptLookupTests
         int guessed = 0, passes = 0;
         foreach (var text in (string[])["abcabcabc", "one two one two one", "x", "11 + 11 = 11 + 11"])
         {
-            var prompt = local.Tokenizer.Encode(text, addSpecialTokens: false).ToArray();
+            var prompt = local.Tokenizer.Encode(text, addSpecialTokens: false);
             var expected = generator.Generate([prompt], options)[0];
             Assert.AreEqual(0, expected.GuessedTokens);
             counting.Passes = 0;

@@ -8,8 +8,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed;
 /// <summary>
 /// Decoding with a key/value cache per sequence. The prompts run as one packed batch, equal ones once, without the beginnings that the model's
 /// <see cref="PromptCache"/> holds; in its last layer only the last token of each prompt is computed. Each step then adds one row per live sequence.
-/// A step allocates memory only when a cache takes a new page, or when the rotation of a sequence changes as it grows: then its prompt and answer
-/// run again, into a new cache.
+/// A step allocates memory only when a cache takes a new page, when it has more or fewer tokens than the one before, or when the rotation of a
+/// sequence changes as it grows: then its prompt and answer run again, into a new cache.
 /// </summary>
 internal sealed class ManagedDecodingSession : IDraftingSession
 {
