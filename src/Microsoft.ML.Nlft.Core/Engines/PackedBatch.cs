@@ -78,6 +78,11 @@ public sealed class PackedBatch
         return new PackedBatch(tokens, starts, positions, whole.DropoutSeeds);
     }
 
+    /// <summary>Packs rows [first, first + rows) of a batch: a part of each of its sequences, none of some.</summary>
+    internal static PackedBatch CreatePart(PackedBatch batch, int first, int rows) => new(
+        batch.Tokens.AsSpan(first, rows).ToArray(), Array.ConvertAll(batch.Starts, start => Math.Clamp(start - first, 0, rows)),
+        batch.Positions.AsSpan(first, rows).ToArray(), batch.DropoutSeeds);
+
     /// <summary>Packs the next token of each of several sequences.</summary>
     /// <param name="tokens">Their ids.</param>
     /// <param name="positions">Their positions, from 0.</param>

@@ -16,10 +16,16 @@ internal static class Machine
             + $"{RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}";
     }
 
-    private static string Processor()
+    /// <summary>Whether the processor has AVX-512, even if .NET was told not to use it.</summary>
+    public static bool HasAvx512 => Field("flags")?.Split(' ').Contains("avx512f") ?? Vector512.IsHardwareAccelerated;
+
+    private static string Processor() => Field("model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
+
+    /// <summary>What Linux says of the first processor; null elsewhere.</summary>
+    private static string? Field(string key)
     {
-        const string Path = "/proc/cpuinfo", Key = "model name";
-        var line = File.Exists(Path) ? File.ReadLines(Path).FirstOrDefault(text => text.StartsWith(Key, StringComparison.Ordinal)) : null;
-        return line?[(line.IndexOf(':') + 1)..].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
+        const string Path = "/proc/cpuinfo";
+        var line = File.Exists(Path) ? File.ReadLines(Path).FirstOrDefault(text => text.StartsWith(key, StringComparison.Ordinal)) : null;
+        return line?[(line.IndexOf(':') + 1)..].Trim();
     }
 }

@@ -33,7 +33,7 @@ internal static class ProductYardstick
                 {
                     var possible = string.Create(CultureInfo.InvariantCulture, $"{ceiling / (flops / theirs):0.00}");
                     table.Add($"{shape.Name}, {(backward ? "dy W" : "x W^T")}, weights {Types[t].Type}, M 64-512", Gigaflops(flops / ours[t]),
-                        $"OpenBLAS sgemm {Gigaflops(flops / theirs)}, at most {possible} possible", theirs / ours[t],
+                        $"OpenBLAS sgemm ({openBlas.Core}) {Gigaflops(flops / theirs)}, at most {possible} possible", theirs / ours[t],
                         string.Create(CultureInfo.InvariantCulture, $"{Types[t].Target}"), theirs / ours[t] >= Types[t].Target);
                 }
             }
@@ -81,7 +81,15 @@ internal static class ProductYardstick
     }
 
     /// <summary>Returns the floating-point operations per second of full tiles on panels in the first-level cache, on all threads.</summary>
-    public static unsafe double Ceiling(Workers workers)
+    public static double Ceiling(Workers workers)
+    {
+        var operations = 0.0;
+        var seconds = Settled(() => operations = RunTiles(workers), rounds: 400); // some seconds, because whatever ran before may still be ending
+        return operations / seconds;
+    }
+
+    /// <summary>Computes full tiles on panels in the first-level cache for some milliseconds; returns the floating-point operations.</summary>
+    public static unsafe double RunTiles(Workers workers)
     {
         const int Depth = 192, Times = 20_000;
         [MethodImpl(MethodImplOptions.AggressiveOptimization)] // optimized at once, without tiering
@@ -101,9 +109,9 @@ internal static class ProductYardstick
                 else Tile256.Multiply<Rows6, WholeWidth, Float32>(product, 0);
             }
         }
+        workers.For(workers.Threads, workers, Run);
         var tile = Vector512.IsHardwareAccelerated ? Tile512.Rows * Tile512.Columns : Tile256.Rows * Tile256.Columns;
-        // For some seconds, because whatever ran before may still be ending.
-        return 2.0 * Depth * Times * workers.Threads * tile / Settled(() => workers.For(workers.Threads, workers, Run), rounds: 400);
+        return 2.0 * Depth * Times * workers.Threads * tile;
     }
 
     /// <summary>

@@ -41,6 +41,7 @@ internal sealed class ManagedForwardPass : IForwardPass
         try
         {
             var stored = training ? Math.Min(layers.Length, model.ActivationMemory / LayerActivations.Size(model.Configuration, batch.Rows)) : 0;
+            using var pipeline = LayerPipeline.Of(model.Network, _context, _ropes, _predicting, _beginnings);
             _inputs[0] = Track(model.Network.Embedding.Forward(_context));
             for (var i = 0; i < layers.Length; i++)
             {
@@ -49,8 +50,9 @@ internal sealed class ManagedForwardPass : IForwardPass
                 // Without a backward pass, two matrices are enough: each layer overwrites the input of the one below.
                 var isNew = training || i == 0 || i == layers.Length - 1;
                 _inputs[i + 1] = isNew ? Track(_context.Rent(RowsOf(i).Rows, hiddenSize)) : _inputs[i - 1];
-                ForwardLayer(i);
+                if (pipeline is null) ForwardLayer(i);
             }
+            pipeline?.Run(_inputs, _activations, cancellationToken);
             _hidden = Track(_context.Rent(_predicting.Rows, hiddenSize));
             model.Network.FinalNorm.Forward(_context, _inputs[^1], _hidden);
 

@@ -20,6 +20,7 @@ internal sealed unsafe class Workers(int threads)
 
     private readonly SemaphoreSlim _wake = new(0);
     private readonly float[]?[] _scratch = new float[threads][];
+    private readonly Workers?[] _alone = new Workers?[threads];
     private float[]? _shared;
     private readonly bool[] _running = new bool[threads]; // by slot; also the lock for starting and ending helpers
     private int _busy, _helpers, _asleep;
@@ -34,6 +35,12 @@ internal sealed unsafe class Workers(int threads)
     private ExceptionDispatchInfo? _failure;
 
     public int Threads { get; } = threads;
+
+    /// <summary>The number of the calling thread in its team, from 0: the index of what a task finds for itself.</summary>
+    public static int Slot => t_slot;
+
+    /// <summary>A team of the calling thread alone, for a task that calls what runs loops.</summary>
+    public Workers Alone => _alone[t_slot] ??= new Workers(1);
 
     /// <summary>
     /// Calls body(state, 0) to body(state, count - 1) and returns when all have ended; rethrows the first exception that one of them threw.
@@ -70,7 +77,7 @@ internal sealed unsafe class Workers(int threads)
     /// Returns at least <paramref name="length"/> floats, uninitialized and aligned to a cache line. They belong to the calling thread of the team
     /// until its next call.
     /// </summary>
-    public float* Scratch(int length) => AtLeast(ref _scratch[t_slot], length);
+    public float* Scratch(int length) => AtLeast(ref _scratch[Threads == 1 ? 0 : t_slot], length);
 
     /// <summary>Returns at least as many bytes that the caller fills before a loop and all threads read in it, until its next call.</summary>
     public byte* Shared(nint bytes) => (byte*)AtLeast(ref _shared, checked((int)((bytes + sizeof(float) - 1) / sizeof(float))));

@@ -10,7 +10,8 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// </summary>
 internal sealed unsafe class Attention(ModelConfiguration configuration, int window)
 {
-    private const int Tile = 64;
+    private const int Tile = 64, RowsAlone = 128; // rows of a task, where threads share the loop and where it is one thread's
+    private const int ForwardTile = 24; // the fewer rows, the fewer scores of keys that they do not see
 
     private readonly int _size = configuration.HeadSize, _heads = configuration.HeadCount, _keyValueHeads = configuration.KeyValueHeadCount;
     private readonly int _group = configuration.HeadCount / configuration.KeyValueHeadCount;
@@ -22,47 +23,53 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
 
     /// <summary>
     /// Computes o[R x heads d] from q[R x heads d] and k, v[N x kvHeads d], and logSums[R x heads] = log sum exp(scores) for the backward pass.
-    /// A task is one tile of queries with all heads that share a key/value head.
+    /// A task is some queries with all heads that share a key/value head.
     /// </summary>
     public void Forward(EngineContext context, Matrix q, Matrix k, Matrix v, Matrix o, Matrix logSums)
     {
-        var tiles = context.Rows.Tiles(Tile);
-        var state = (attention: this, context, tiles, q, k, v, o, logSums);
-        context.Workers.For(tiles * _keyValueHeads, state, static (loop, task) =>
+        var rows = context.Workers.Threads == 1 ? RowsAlone : Tile;
+        var tasks = context.Rows.Tiles(rows);
+        var state = (attention: this, context, rows, tasks, q, k, v, o, logSums);
+        context.Workers.For(tasks * _keyValueHeads, state, static (loop, task) =>
         {
             var (tile, head) = Math.DivRem(task, loop.attention._keyValueHeads);
-            var keys = loop.attention.KeysOf(loop.context.Rows.TileAt(Tile, loop.tiles - 1 - tile)); // the longest first
+            var keys = loop.attention.KeysOf(loop.context.Rows.TileAt(loop.rows, loop.tasks - 1 - tile)); // the longest first
             loop.attention.Forward(loop.context, keys, head, loop.q, loop.k, loop.v, loop.o, loop.logSums);
         });
     }
 
-    private void Forward(EngineContext context, VisibleKeys tile, int keyValueHead, Matrix q, Matrix k, Matrix v, Matrix o, Matrix logSums)
+    private void Forward(EngineContext context, VisibleKeys queries, int keyValueHead, Matrix q, Matrix k, Matrix v, Matrix o, Matrix logSums)
     {
-        int keySize = PackedMatrix.Size(_size, tile.Count), valueSize = PackedMatrix.Size(tile.Count, _size);
-        var stride = PackedMatrix.RoundUp(tile.Count);
-        var scratch = context.Workers.Scratch(keySize + valueSize + tile.Rows * stride);
-        var keys = PackedMatrix.Pack(new Operand(k.Slice(tile.FirstKeyRow, tile.Count, keyValueHead * _size, _size)).Transposed, scratch);
-        var values = PackedMatrix.Pack(v.Slice(tile.FirstKeyRow, tile.Count, keyValueHead * _size, _size), scratch + keySize);
+        int keySize = PackedMatrix.Size(_size, queries.Count), valueSize = PackedMatrix.Size(queries.Count, _size);
+        var stride = PackedMatrix.RoundUp(queries.Count);
+        var scratch = context.Workers.Scratch(keySize + valueSize + ForwardTile * stride);
+        var keys = PackedMatrix.Pack(new Operand(k.Slice(queries.FirstKeyRow, queries.Count, keyValueHead * _size, _size)).Transposed, scratch);
+        var values = PackedMatrix.Pack(v.Slice(queries.FirstKeyRow, queries.Count, keyValueHead * _size, _size), scratch + keySize);
         var p = scratch + keySize + valueSize;
-        var inverseSums = stackalloc float[Tile];
+        var inverseSums = stackalloc float[ForwardTile];
         fixed (float* pinnedQ = q.Data, pinnedO = o.Data)
         {
             for (var head = keyValueHead * _group; head < (keyValueHead + 1) * _group; head++)
             {
-                keys.Multiply(tile.Rows, _size, stride, pinnedQ + q.Index(tile.FirstRow, head * _size), q.Stride, 1, p, stride, _scale);
-                for (var i = 0; i < tile.Rows; i++)
+                for (var start = 0; start < queries.Rows; start += ForwardTile)
                 {
-                    var (first, end) = tile.Visible(i);
-                    var row = new Span<float>(p + (nint)i * stride, tile.Count);
-                    if (_cap > 0) VectorMath.SoftCap(row[first..end], _cap);
-                    var max = VectorMath.Max(row[first..end]);
-                    var sum = VectorMath.ExpShifted(row[first..end], max);
-                    row[..first].Clear();
-                    row[end..].Clear();
-                    (logSums[tile.FirstRow + i][head], inverseSums[i]) = (max + MathF.Log(sum), 1 / sum);
+                    var tile = queries.Part(start, Math.Min(ForwardTile, queries.Rows - start));
+                    var tileQ = pinnedQ + q.Index(tile.FirstRow, head * _size);
+                    keys.Multiply(tile.Rows, _size, PackedMatrix.RoundUp(tile.Count), tileQ, q.Stride, 1, p, stride, _scale);
+                    for (var i = 0; i < tile.Rows; i++)
+                    {
+                        var (first, end) = tile.Visible(i);
+                        var row = new Span<float>(p + (nint)i * stride, tile.Count);
+                        if (_cap > 0) VectorMath.SoftCap(row[first..end], _cap);
+                        var max = VectorMath.Max(row[first..end]);
+                        var sum = VectorMath.ExpShifted(row[first..end], max);
+                        row[..first].Clear();
+                        row[end..].Clear();
+                        (logSums[tile.FirstRow + i][head], inverseSums[i]) = (max + MathF.Log(sum), 1 / sum);
+                    }
+                    values.Multiply(tile.Rows, tile.Count, _size, p, stride, 1, pinnedO + o.Index(tile.FirstRow, head * _size), o.Stride);
+                    for (var i = 0; i < tile.Rows; i++) VectorMath.Scale(o[tile.FirstRow + i].Slice(head * _size, _size), inverseSums[i]);
                 }
-                values.Multiply(tile.Rows, tile.Count, _size, p, stride, 1, pinnedO + o.Index(tile.FirstRow, head * _size), o.Stride);
-                for (var i = 0; i < tile.Rows; i++) VectorMath.Scale(o[tile.FirstRow + i].Slice(head * _size, _size), inverseSums[i]);
             }
         }
     }
@@ -253,6 +260,10 @@ internal sealed unsafe class Attention(ModelConfiguration configuration, int win
     private readonly record struct VisibleKeys(int FirstRow, int Rows, int FirstPosition, int KeyStart, int First, int End, int Window)
     {
         public int Count => End - First;
+
+        /// <summary>The queries [start, start + rows) of the tile, with keys from the same first one on.</summary>
+        public VisibleKeys Part(int start, int rows) =>
+            this with { FirstRow = FirstRow + start, Rows = rows, FirstPosition = FirstPosition + start, End = FirstPosition + start + rows };
 
         public int FirstKeyRow => KeyStart + First;
 

@@ -64,9 +64,18 @@ internal sealed class DecoderLayer
         IWiderAttention? attention = null)
     {
         var queryContext = context with { Rows = rows };
+        Project(context, queryContext, rope, x, a);
+        if (attention is null) Attention.Forward(queryContext, a.Query, a.Key, a.Value, a.Attended, a.LogSums);
+        else attention.Attend(queryContext, this, a);
+        Complete(queryContext, x, a, y);
+    }
+
+    /// <summary>The part of <see cref="Forward"/> before attention: computes the queries of R rows, and the keys and values of N rows, from x.</summary>
+    public void Project(EngineContext context, EngineContext queryContext, RotaryRows rope, Matrix x, LayerActivations a)
+    {
         var normed = context.Rent(x.Rows, x.Columns);
         NormInput(context, AttentionNorm, x, normed);
-        Matrix queryInput = queryContext.Gather(normed), residual = queryContext.Gather(x);
+        var queryInput = queryContext.Gather(normed);
         Qkv.Forward(context, queryContext, normed, queryInput, a.RawQuery, a.RawKey, a.Value);
         QueryNorm?.Forward(queryContext, a.RawQuery, a.Query);
         KeyNorm?.Forward(context, a.RawKey, a.Key);
@@ -75,28 +84,30 @@ internal sealed class DecoderLayer
             RotaryEmbedding.Rotate(queryContext, rope, HeadSize, a.Query, 1);
             RotaryEmbedding.Rotate(context, rope, HeadSize, a.Key, 1);
         }
-        if (attention is null) Attention.Forward(queryContext, a.Query, a.Key, a.Value, a.Attended, a.LogSums);
-        else attention.Attend(queryContext, this, a);
+        if (!queryContext.Rows.IsAll) context.Return(queryInput);
+        context.Return(normed);
+    }
+
+    /// <summary>The part of <see cref="Forward"/> after attention: computes y[R x H] from x[N x H] and what attention gave.</summary>
+    public void Complete(EngineContext queryContext, Matrix x, LayerActivations a, Matrix y)
+    {
+        Matrix residual = queryContext.Gather(x), normed = queryContext.Rent(y.Rows, x.Columns);
         if (IsPlain)
         {
             O.Forward(queryContext, a.Attended, a.PostAttention, residual);
-            NormInput(queryContext, FeedForwardNorm, IsParallel ? residual : a.PostAttention, queryInput);
-            FeedForward.Forward(queryContext, queryInput, a, a.PostAttention, y);
+            NormInput(queryContext, FeedForwardNorm, IsParallel ? residual : a.PostAttention, normed);
+            FeedForward.Forward(queryContext, normed, a, a.PostAttention, y);
         }
         else
         {
             O.Forward(queryContext, a.Attended, a.AttentionOutput ?? a.PostAttention);
             AddToResidual(queryContext, AttentionOutputNorm, a.AttentionOutput, residual, a.PostAttention);
-            NormInput(queryContext, FeedForwardNorm, IsParallel ? residual : a.PostAttention, queryInput);
-            FeedForward.Forward(queryContext, queryInput, a, null, a.FeedForwardOutput ?? y);
+            NormInput(queryContext, FeedForwardNorm, IsParallel ? residual : a.PostAttention, normed);
+            FeedForward.Forward(queryContext, normed, a, null, a.FeedForwardOutput ?? y);
             AddToResidual(queryContext, FeedForwardOutputNorm, a.FeedForwardOutput, a.PostAttention, y);
         }
-        if (!rows.IsAll)
-        {
-            context.Return(queryInput);
-            context.Return(residual);
-        }
-        context.Return(normed);
+        if (!queryContext.Rows.IsAll) queryContext.Return(residual);
+        queryContext.Return(normed);
     }
 
     /// <summary>

@@ -39,7 +39,14 @@ internal sealed class Network : IDisposable
         Parameters = lora?.Parameters ?? (_trainAll ? [.. _weights.Select(weight => weight.Parameter!)] : []);
         Lora = lora?.Configuration;
         lora?.Attach(Layers.SelectMany(layer => layer.Linears));
+        IsByRows = c.Experts is null && Layers.SelectMany(layer => layer.Linears).All(linear =>
+            linear.Weight.Operand.Transposed.Prepacked(int.MaxValue) is not null && linear.Lora is not { IsPlain: false });
     }
+
+    /// <summary>
+    /// Whether a few rows at a time cost no more than all of them together: no weight is packed or unpacked for a product, and no state is shared.
+    /// </summary>
+    public bool IsByRows { get; }
 
     /// <summary>The architecture, with the adapter on.</summary>
     public ModelConfiguration Configuration { get; }

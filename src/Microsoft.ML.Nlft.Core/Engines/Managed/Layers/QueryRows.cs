@@ -31,6 +31,23 @@ internal sealed class QueryRows
         return new QueryRows(batch, starts, positions);
     }
 
+    /// <summary>Returns those of these rows that <paramref name="part"/> of the batch has, as rows of the part.</summary>
+    public QueryRows Within(PackedBatch part)
+    {
+        var starts = new int[Count + 1];
+        var positions = new List<int>();
+        for (var sequence = 0; sequence < Count; sequence++)
+        {
+            if (part.Length(sequence) > 0)
+            {
+                var (first, last) = (part.Positions[part.Starts[sequence]], part.Positions[part.Starts[sequence + 1] - 1]);
+                positions.AddRange(Positions[Starts[sequence]..Starts[sequence + 1]].Where(position => position >= first && position <= last));
+            }
+            starts[sequence + 1] = positions.Count;
+        }
+        return new QueryRows(part, starts, [.. positions]);
+    }
+
     /// <summary>The first row of every sequence among these rows, then R.</summary>
     public int[] Starts { get; }
 

@@ -10,14 +10,16 @@ namespace Microsoft.ML.Nlft.Engines.Managed.Layers;
 /// </summary>
 internal sealed class SharedBeginnings : IWiderAttention
 {
-    private readonly PackedBatch _whole;
     private readonly IReadOnlyList<KeyValueCache> _caches;
 
     /// <summary>For every row of the whole sequences, the row of Own that holds the same, or ~s where the cache of sequence s does.</summary>
     private readonly int[] _sources;
 
     private SharedBeginnings(PackedBatch whole, PackedBatch own, int[] sources, IReadOnlyList<KeyValueCache> caches) =>
-        (_whole, Own, _sources, _caches) = (whole, own, sources, caches);
+        (Whole, Own, _sources, _caches) = (whole, own, sources, caches);
+
+    /// <summary>The batch of whole sequences.</summary>
+    public PackedBatch Whole { get; }
 
     /// <summary>The rows that the network computes: the end of every sequence, one row at least.</summary>
     public PackedBatch Own { get; }
@@ -62,6 +64,19 @@ internal sealed class SharedBeginnings : IWiderAttention
         ReadOnlySpan<int> Tokens(int sequence) => whole.Tokens.AsSpan(whole.Starts[sequence], whole.Length(sequence));
     }
 
+    /// <summary>The row of <see cref="Own"/> that holds what a row of <see cref="Whole"/> does; negative where a cache does.</summary>
+    public int Source(int row) => _sources[row];
+
+    /// <summary>The rows of <see cref="Whole"/> that a row of <see cref="Own"/> stands for: Rows[Starts[row]] to Rows[Starts[row + 1] - 1].</summary>
+    public (int[] Starts, int[] Rows) Places()
+    {
+        int[] rows = [.. Enumerable.Range(0, Whole.Rows).Where(row => _sources[row] >= 0).OrderBy(row => _sources[row])];
+        var starts = new int[Own.Rows + 1];
+        foreach (var row in rows) starts[_sources[row] + 1]++;
+        for (var row = 0; row < Own.Rows; row++) starts[row + 1] += starts[row];
+        return (starts, rows);
+    }
+
     /// <summary>Attention of the queries of <see cref="Own"/> over whole sequences.</summary>
     public void Attend(EngineContext context, DecoderLayer layer, LayerActivations a)
     {
@@ -72,19 +87,19 @@ internal sealed class SharedBeginnings : IWiderAttention
     /// <summary>Returns keys and values of whole sequences, to be disposed, and the context of the same queries among them.</summary>
     public Expanded Expand(EngineContext context, DecoderLayer layer, LayerActivations a)
     {
-        Matrix key = context.Rent(_whole.Rows, a.Key.Columns), value = context.Rent(_whole.Rows, a.Value.Columns);
-        context.ForRows(_whole.Rows, (shared: this, layer.Index, a.Key, a.Value, key, value), static (loop, row) =>
+        Matrix key = context.Rent(Whole.Rows, a.Key.Columns), value = context.Rent(Whole.Rows, a.Value.Columns);
+        context.ForRows(Whole.Rows, (shared: this, layer.Index, a.Key, a.Value, key, value), static (loop, row) =>
         {
             var source = loop.shared._sources[row];
             if (source < 0)
             {
-                loop.shared._caches[~source].Load(loop.Index, loop.shared._whole.Positions[row], loop.key[row], loop.value[row]);
+                loop.shared._caches[~source].Load(loop.Index, loop.shared.Whole.Positions[row], loop.key[row], loop.value[row]);
                 return;
             }
             loop.Key[source].CopyTo(loop.key[row]);
             loop.Value[source].CopyTo(loop.value[row]);
         });
-        return new(context with { Batch = _whole, Rows = context.Rows.In(_whole) }, key, value);
+        return new(context with { Batch = Whole, Rows = context.Rows.In(Whole) }, key, value);
     }
 
     /// <summary>Keys and values [N x kvHeads d] of whole sequences.</summary>
