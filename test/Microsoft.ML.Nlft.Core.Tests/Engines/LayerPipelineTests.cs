@@ -84,6 +84,38 @@ public sealed class LayerPipelineTests
     }
 
     [TestMethod]
+    [DynamicData(nameof(AllModels))]
+    public void StartDecoding_ByBlocks_HasTheBitsOfWholeLayers(string name, int scale)
+    {
+        using var folder = Create(name);
+        foreach (var alike in (bool[])[false, true])
+        {
+            var expected = Logits(MoreThanBlocks, alike);
+            foreach (var threads in (int[])[1, 2, 3]) CollectionAssert.AreEqual(expected, Logits(threads, alike), $"{threads} threads, alike: {alike}");
+        }
+
+        // Of prompts, the tokens after them, and prompts whose beginnings the first ones left in the cache.
+        List<float> Logits(int threads, bool alike)
+        {
+            using var model = Model(folder, threads);
+            var (first, logits) = (Batch(scale, alike), new List<float>());
+            Add([.. first.Select(sequence => sequence.Tokens[..sequence.PromptLength])]);
+            Add([.. first.Select((sequence, s) => (ReadOnlyMemory<int>)(int[])[.. sequence.Tokens.Span[..(sequence.PromptLength - s % 3)], .. Ids(3 * scale, s)])]);
+            return logits;
+
+            void Add(ReadOnlyMemory<int>[] prompts)
+            {
+                using var session = model.StartDecoding(prompts, 3);
+                for (var step = 0; step < 3; step++)
+                {
+                    if (step > 0) session.Append(Ids(prompts.Length, step));
+                    for (var s = 0; s < prompts.Length; s++) logits.AddRange(session.Logits(s));
+                }
+            }
+        }
+    }
+
+    [TestMethod]
     public void Score_CancelledWhileItRuns_Ends()
     {
         using var folder = Create("tiny");

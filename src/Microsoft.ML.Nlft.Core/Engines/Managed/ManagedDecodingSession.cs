@@ -162,9 +162,20 @@ internal sealed class ManagedDecodingSession : IDraftingSession
         var beginnings = SharedBeginnings.Of(whole, [.. sequences.Select(tokens => tokens.Length - 1)], _model.Configuration, caches);
         var batch = beginnings?.Own ?? whole;
         var context = _model.Context(batch, training: false);
-        using var activations = new LayerActivations(context, _model.Configuration, batch.Rows);
         var ends = QueryRows.Ends(batch, [.. Enumerable.Repeat(1, batch.Count)], before: 0);
-        Run(context, ends, activations, new PrefillAttention(caches, beginnings), logits, cancellationToken);
+        using var pipeline = LayerPipeline.Of(_model.Network, context, _model.Ropes(batch), ends, beginnings, caches);
+        if (pipeline is null)
+        {
+            using var activations = new LayerActivations(context, _model.Configuration, batch.Rows);
+            Run(context, ends, activations, new PrefillAttention(caches, beginnings), logits, cancellationToken);
+            return;
+        }
+        Matrix x = _model.Network.Embedding.Forward(context), y = context.Rent(x.Rows, x.Columns), hidden = context.Rent(ends.Rows, x.Columns);
+        var layers = _model.Network.Layers.Length;
+        pipeline.Run([.. Enumerable.Range(0, layers).Select(i => i % 2 == 0 ? x : y), hidden], new LayerActivations?[layers], cancellationToken);
+        Finish(context, hidden, logits);
+        context.Return(x);
+        context.Return(y);
     }
 
     /// <summary>Runs the batch through all layers and computes the logits of <paramref name="rows"/>, one for each live sequence.</summary>
@@ -183,10 +194,16 @@ internal sealed class ManagedDecodingSession : IDraftingSession
         {
             layers[^1].Forward(context, rows, ropes.Of(layers[^1]), x, few ?? activations, hidden, attention);
         }
-        _model.Network.FinalNorm.Forward(context, hidden, hidden);
-        _model.Network.Head.Logits(context, hidden, logits);
+        Finish(context, hidden, logits);
         context.Return(x);
         context.Return(y);
+    }
+
+    /// <summary>Computes logits from the output of the last layer, a rented matrix, which it gives back.</summary>
+    private void Finish(EngineContext context, Matrix hidden, Matrix logits)
+    {
+        _model.Network.FinalNorm.Forward(context, hidden, hidden);
+        _model.Network.Head.Logits(context, hidden, logits);
         context.Return(hidden);
     }
 

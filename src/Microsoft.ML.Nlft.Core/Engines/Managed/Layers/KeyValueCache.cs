@@ -49,6 +49,12 @@ internal sealed class KeyValueCache(ModelConfiguration configuration, Workspace 
         PackedMatrix.SetRow(data[_keySize..], Page, index, value.Slice(head * _size, _size));
     }
 
+    /// <summary>Stores a key and a value row [heads d] at a position.</summary>
+    public void StoreRow(int layer, int position, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
+    {
+        for (var head = 0; head < _heads; head++) Store(layer, head, position, key, value);
+    }
+
     /// <summary>Reads a key and a value row [heads d] of a position.</summary>
     public void Load(int layer, int position, Span<float> key, Span<float> value)
     {

@@ -12,20 +12,20 @@ internal sealed class LayerPipeline : IDisposable
 {
     // A block meets every weight of a layer: with fewer rows it would wait for the memory, with more it would leave the cache.
     private const int MinimumRows = 64, MaximumRows = 128, RowStep = 12;
-    private const int BlocksPerThread = 3, Rings = 3;
+    private const int BlocksPerThread = 3;
 
     private readonly DecoderLayer[] _layers;
     private readonly ModelConfiguration _configuration;
     private readonly EngineContext _context;
     private readonly LayerRopes _ropes;
     private readonly PackedBatch _whole;
-    private readonly int[]? _placeStarts, _places; // the rows of the whole sequences that a row's keys and values belong to, if they are not its own
+    private readonly SharedBeginnings? _beginnings;
+    private readonly KeyValueCache[]? _caches;
     private readonly Block[] _blocks;
     private readonly int[] _done; // levels of each block
     private readonly (LayerActivations Own, LayerActivations View)[] _slots; // of each thread
-    private readonly List<Matrix> _rented = [];
-    private readonly (Matrix Key, Matrix Value)[] _rings = new (Matrix, Matrix)[Rings]; // of whole sequences, for layers that store none
-    private Matrix _query;
+    private LayerKeys? _keys; // of layers that store none
+    private Matrix? _query;
     private volatile bool _failed;
 
     /// <summary>Rows [FirstRow, FirstRow + Context.Batch.Rows) of the batch, and those of them that the last layer computes.</summary>
@@ -48,23 +48,25 @@ internal sealed class LayerPipeline : IDisposable
     /// <param name="context">Threads, the pool of arrays and the batch.</param>
     /// <param name="ropes">The rotary tables.</param>
     /// <param name="last">The rows that the last layer computes.</param>
-    /// <param name="beginnings">What the sequences have in common, not in a cache, if the batch is their ends.</param>
+    /// <param name="beginnings">What the sequences have in common or in a cache, if the batch is their ends.</param>
+    /// <param name="caches">A cache to fill for each sequence, which may hold its beginning; null: none.</param>
     /// <returns>Null if there are fewer blocks than threads, or layers that compute several rows better together.</returns>
-    public static LayerPipeline? Of(Network network, EngineContext context, LayerRopes ropes, QueryRows last, SharedBeginnings? beginnings)
+    public static LayerPipeline? Of(Network network, EngineContext context, LayerRopes ropes, QueryRows last, SharedBeginnings? beginnings,
+        KeyValueCache[]? caches = null)
     {
         var (rows, threads) = (context.Batch.Rows, context.Workers.Threads);
         var blocks = Math.Max((rows + MaximumRows - 1) / MaximumRows, Math.Min(BlocksPerThread * threads, rows / MinimumRows));
         return blocks < Math.Max(2, threads) || !network.IsByRows || !ropes.Full.ByPosition || !ropes.Sliding.ByPosition ? null
-            : new LayerPipeline(network, context, ropes, last, beginnings, blocks);
+            : new LayerPipeline(network, context, ropes, last, beginnings, caches, blocks);
     }
 
-    private LayerPipeline(Network network, EngineContext context, LayerRopes ropes, QueryRows last, SharedBeginnings? beginnings, int blocks)
+    private LayerPipeline(Network network, EngineContext context, LayerRopes ropes, QueryRows last, SharedBeginnings? beginnings,
+        KeyValueCache[]? caches, int blocks)
     {
         (_layers, _configuration, _context, _ropes) = (network.Layers, network.Configuration, context, ropes);
         (_blocks, _done, _slots) = (new Block[blocks], new int[blocks], new (LayerActivations, LayerActivations)[context.Workers.Threads]);
         var batch = context.Batch;
-        _whole = beginnings?.Whole ?? batch;
-        if (beginnings is not null) (_placeStarts, _places) = beginnings.Places();
+        (_whole, _beginnings, _caches) = (beginnings?.Whole ?? batch, beginnings, caches);
 
         var blockOf = new int[batch.Rows];
         int FirstRow(int block) => block == blocks ? batch.Rows : (int)((long)batch.Rows * block / blocks) / RowStep * RowStep;
@@ -85,7 +87,10 @@ internal sealed class LayerPipeline : IDisposable
             {
                 if (part.Length(s) == 0) continue;
                 var seen = part.Positions[part.Starts[s + 1] - 1] + 1;
-                for (var row = _whole.Starts[s]; row < _whole.Starts[s] + seen; row++) needs.Add(blockOf[beginnings?.Source(row) ?? row]);
+                for (var row = _whole.Starts[s]; row < _whole.Starts[s] + seen; row++)
+                {
+                    if ((beginnings?.Source(row) ?? row) is >= 0 and var source) needs.Add(blockOf[source]); // a cache's come with the first own row
+                }
             }
             return [.. needs];
         }
@@ -99,9 +104,8 @@ internal sealed class LayerPipeline : IDisposable
     {
         if (Array.Exists(activations, stored => stored is null))
         {
-            var keys = _configuration.KeyValueHeadCount * _configuration.HeadSize;
-            _query = Rent(_context.Batch.Rows, _configuration.HeadCount * _configuration.HeadSize);
-            for (var ring = 0; ring < Rings; ring++) _rings[ring] = (Rent(_whole.Rows, keys), Rent(_whole.Rows, keys));
+            _query = _context.Rent(_context.Batch.Rows, _configuration.HeadCount * _configuration.HeadSize);
+            _keys = new LayerKeys(_context, _configuration, _beginnings, _caches);
         }
         _context.Workers.For((_layers.Length + 1) * _blocks.Length, (pipeline: this, inputs, activations, cancellationToken),
             static (loop, task) => loop.pipeline.Run(task, loop.inputs, loop.activations, loop.cancellationToken));
@@ -110,8 +114,8 @@ internal sealed class LayerPipeline : IDisposable
     public void Dispose()
     {
         foreach (var (own, _) in _slots) own?.Dispose();
-        foreach (var matrix in _rented) _context.Return(matrix);
-        _rented.Clear();
+        _keys?.Dispose();
+        if (_query is { } query) _context.Return(query);
     }
 
     private void Run(int task, Matrix[] inputs, LayerActivations?[] activations, CancellationToken cancellationToken)
@@ -140,10 +144,10 @@ internal sealed class LayerPipeline : IDisposable
         {
             if (!WaitFor(needed, level)) return false;
         }
-        // The keys and values of a layer overwrite those of the layer Rings below, which the tasks of the level above that one have read.
-        for (var other = 0; level >= Rings && other < _blocks.Length; other++)
+        // The keys of a layer overwrite others, which the tasks of the level above theirs have read.
+        for (var other = 0; level >= LayerKeys.Layers && other < _blocks.Length; other++)
         {
-            if (!WaitFor(other, level - Rings + 2)) return false;
+            if (!WaitFor(other, level - LayerKeys.Layers + 2)) return false;
         }
         return true;
     }
@@ -163,16 +167,7 @@ internal sealed class LayerPipeline : IDisposable
         var (layer, a) = (_layers[index], View(index, block, stored));
         var context = block.Context with { Workers = _context.Workers.Alone };
         layer.Project(context, context with { Rows = RowsOf(index, block) }, _ropes.Of(layer), input.RowRange(block.FirstRow, block.Rows), a);
-        if (_placeStarts is null) return;
-        var (key, value) = _rings[index % Rings];
-        for (var row = 0; row < block.Rows; row++)
-        {
-            foreach (var place in _places.AsSpan(_placeStarts[block.FirstRow + row].._placeStarts[block.FirstRow + row + 1]))
-            {
-                a.Key[row].CopyTo(key[place]);
-                a.Value[row].CopyTo(value[place]);
-            }
-        }
+        if (stored is null) _keys!.Add(index, block.FirstRow, a.Key, a.Value);
     }
 
     /// <summary>Computes a layer's output: attention and what follows it.</summary>
@@ -182,7 +177,7 @@ internal sealed class LayerPipeline : IDisposable
         if (rows.Rows == 0) return;
         var a = View(index, block, stored);
         var context = block.Context with { Workers = _context.Workers.Alone, Rows = rows };
-        var (key, value) = stored is null ? _rings[index % Rings] : (stored.Key, stored.Value);
+        var (key, value) = stored is null ? _keys!.Of(index) : (stored.Key, stored.Value);
         layer.Attention.Forward(context with { Batch = _whole, Rows = IsLast(index) ? block.LastWhole : block.Whole }, a.Query, key, value,
             a.Attended, a.LogSums);
         layer.Complete(context, inputs[index].RowRange(block.FirstRow, block.Rows), a, inputs[index + 1].RowRange(FirstOf(index, block), rows.Rows));
@@ -209,16 +204,10 @@ internal sealed class LayerPipeline : IDisposable
         }
         slot.Own ??= new LayerActivations(_blocks.MaxBy(other => other.Rows)!.Context, _configuration, _blocks.Max(other => other.Rows));
         slot.View.Show(slot.Own, 0, block.Rows, 0, queries);
-        var (key, value) = _placeStarts is not null ? (slot.View.Key, slot.View.Value)
-            : (_rings[index % Rings].Key.RowRange(block.FirstRow, block.Rows), _rings[index % Rings].Value.RowRange(block.FirstRow, block.Rows));
-        slot.View.Place(_query.RowRange(block.FirstRow, queries), key, value);
+        var (key, value) = _keys!.Of(index);
+        slot.View.Place(_query!.Value.RowRange(block.FirstRow, queries),
+            _keys.AreInPlace ? key.RowRange(block.FirstRow, block.Rows) : slot.View.Key,
+            _keys.AreInPlace ? value.RowRange(block.FirstRow, block.Rows) : slot.View.Value);
         return slot.View;
-    }
-
-    private Matrix Rent(int rows, int columns)
-    {
-        var matrix = _context.Rent(rows, columns);
-        _rented.Add(matrix);
-        return matrix;
     }
 }
