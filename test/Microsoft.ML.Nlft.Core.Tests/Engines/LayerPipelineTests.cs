@@ -54,8 +54,9 @@ public sealed class LayerPipelineTests
                 var scores = model.Score(batch, hiddenStates: true);
                 for (var s = 0; s < batch.Length; s++)
                 {
-                    CollectionAssert.AreEqual(expected[s].LogProbabilities.ToArray(), scores[s].LogProbabilities.ToArray(), $"{threads}, sequence {s}");
-                    CollectionAssert.AreEqual(expected[s].HiddenStates.ToArray(), scores[s].HiddenStates.ToArray(), $"{threads}, sequence {s}");
+                    var what = $"{threads} threads, sequence {s}";
+                    CollectionAssert.AreEqual(expected[s].LogProbabilities.ToArray(), scores[s].LogProbabilities.ToArray(), what);
+                    CollectionAssert.AreEqual(expected[s].HiddenStates.ToArray(), scores[s].HiddenStates.ToArray(), what);
                 }
             }
         }
@@ -79,7 +80,7 @@ public sealed class LayerPipelineTests
             using var model = Model(folder, threads, memory);
             using var pass = model.Forward(batch);
             pass.Backward([.. batch.Select(sequence => (ReadOnlyMemory<float>)Array.ConvertAll(new float[sequence.ResponseLength], _ => 0.5f))]);
-            return [.. model.Export(ModelState.Gradients).Select(tensor => tensor.Values), .. pass.Scores.Select(scores => scores.LogProbabilities.ToArray())];
+            return [.. model.Export(ModelState.Gradients).Select(tensor => tensor.Values), .. pass.Scores.Select(s => s.LogProbabilities.ToArray())];
         }
     }
 
@@ -91,7 +92,7 @@ public sealed class LayerPipelineTests
         foreach (var alike in (bool[])[false, true])
         {
             var expected = Logits(MoreThanBlocks, alike);
-            foreach (var threads in (int[])[1, 2, 3]) CollectionAssert.AreEqual(expected, Logits(threads, alike), $"{threads} threads, alike: {alike}");
+            foreach (var threads in (int[])[1, 2, 3]) CollectionAssert.AreEqual(expected, Logits(threads, alike), $"{threads} threads, {alike}");
         }
 
         // Of prompts, the tokens after them, and prompts whose beginnings the first ones left in the cache.
@@ -100,7 +101,8 @@ public sealed class LayerPipelineTests
             using var model = Model(folder, threads);
             var (first, logits) = (Batch(scale, alike), new List<float>());
             Add([.. first.Select(sequence => sequence.Tokens[..sequence.PromptLength])]);
-            Add([.. first.Select((sequence, s) => (ReadOnlyMemory<int>)(int[])[.. sequence.Tokens.Span[..(sequence.PromptLength - s % 3)], .. Ids(3 * scale, s)])]);
+            Add([.. first.Select((sequence, s) =>
+                (ReadOnlyMemory<int>)(int[])[.. sequence.Tokens.Span[..(sequence.PromptLength - s % 3)], .. Ids(3 * scale, s)])]);
             return logits;
 
             void Add(ReadOnlyMemory<int>[] prompts)

@@ -70,7 +70,7 @@ internal sealed class DecoderLayer
         Complete(queryContext, x, a, y);
     }
 
-    /// <summary>The part of <see cref="Forward"/> before attention: computes the queries of R rows, and the keys and values of N rows, from x.</summary>
+    /// <summary>The part of <see cref="Forward"/> before attention: computes queries of R rows, and keys and values of N rows, from x.</summary>
     public void Project(EngineContext context, EngineContext queryContext, RotaryRows rope, Matrix x, LayerActivations a)
     {
         var normed = context.Rent(x.Rows, x.Columns);

@@ -191,7 +191,9 @@ internal sealed class LayerPipeline : IDisposable
     /// <summary>The first row of a block in the output of a layer.</summary>
     private int FirstOf(int layer, Block block) => IsLast(layer) ? block.FirstLast : block.FirstRow;
 
-    /// <summary>A block's rows of the activations of a layer: of those stored, or else of the thread's own, with queries and keys of the batch's.</summary>
+    /// <summary>
+    /// A block's rows of the activations of a layer: of those stored, or else the thread's own but for queries, keys and values, which other tasks read.
+    /// </summary>
     private LayerActivations View(int index, Block block, LayerActivations? stored)
     {
         ref var slot = ref _slots[Workers.Slot];
