@@ -1,5 +1,6 @@
 using Microsoft.ML.Nlft.Engines;
 using Microsoft.ML.Nlft.Engines.Managed;
+using Microsoft.ML.Nlft.Engines.Managed.Kernels;
 using Microsoft.ML.Nlft.Engines.Managed.Layers;
 using Microsoft.ML.Nlft.ModelFiles;
 using static Microsoft.ML.Nlft.Tests.Engines.AlikeSequences;
@@ -118,14 +119,30 @@ public sealed class LayerPipelineTests
     }
 
     [TestMethod]
-    public void Score_CancelledWhileItRuns_Ends()
+    public void Run_Cancelled_EndsOnAllThreads()
     {
         using var folder = Create("tiny");
-        using var model = Model(folder, 2);
+        using var model = Model(folder, 3);
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
-        Assert.ThrowsExactly<OperationCanceledException>(() => model.Score(Batch(5, alike: true), cancellationToken: cancelled.Token));
-        Assert.AreEqual(1, model.Score(Batch(5, alike: true)[..1]).Count);
+        var batch = Batch(5, alike: false);
+        var inputs = Enumerable.Range(0, model.Network.Layers.Length + 1).Select(_ => Matrix.Zeros(400, model.Configuration.HiddenSize)).ToArray();
+        using (var pipeline = Pipeline(model, batch)!)
+            Assert.ThrowsExactly<OperationCanceledException>(() => pipeline.Run(inputs, new LayerActivations?[inputs.Length - 1], cancelled.Token));
+        Assert.AreEqual(batch.Length, model.Score(batch).Count, "the threads are free again");
+    }
+
+    [TestMethod]
+    public void Run_BlockThatFails_EndsThoseThatWaitForIt()
+    {
+        using var folder = Create("tiny");
+        using var model = Model(folder, 3);
+        var batch = Batch(5, alike: false);
+        var inputs = Enumerable.Range(0, model.Network.Layers.Length + 1).Select(_ => Matrix.Zeros(400, model.Configuration.HiddenSize)).ToArray();
+        inputs[0] = Matrix.Zeros(70, model.Configuration.HiddenSize); // too few rows for the second block's norm
+        using (var pipeline = Pipeline(model, batch)!)
+            Assert.Throws<Exception>(() => pipeline.Run(inputs, new LayerActivations?[inputs.Length - 1], default));
+        Assert.AreEqual(batch.Length, model.Score(batch).Count, "the threads are free again");
     }
 
     [TestMethod]

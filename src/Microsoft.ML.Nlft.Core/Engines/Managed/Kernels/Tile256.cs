@@ -26,7 +26,20 @@ internal readonly unsafe struct Tile256 : ITile
         nint size = 16 * T.Bits / 8; // of a row
         if (T.BlockRows == 0)
         {
-            for (var end = b + size * product.A.Depth; b < end; b += size, a0 += step, a3 += step, next += nextStep)
+            var end = b + size * product.A.Depth;
+            for (var pairs = step == 1 ? end - size : b; b < pairs; b += 2 * size, a0 += 2, a3 += 2, next += 2 * nextStep)
+            {
+                if (Sse.IsSupported)
+                {
+                    Sse.Prefetch1((void*)next);
+                    Sse.Prefetch1((void*)(next + nextStep));
+                }
+                Add<TRows, TWidth>(T.Load8(b, 0, 16), TWidth.IsWhole ? T.Load8(b, 8, 16) : default, a0, a3, row1, row2,
+                    ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
+                Add<TRows, TWidth>(T.Load8(b + size, 0, 16), TWidth.IsWhole ? T.Load8(b + size, 8, 16) : default, a0 + 1, a3 + 1, row1, row2,
+                    ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51);
+            }
+            for (; b < end; b += size, a0 += step, a3 += step, next += nextStep)
             {
                 if (Sse.IsSupported) Sse.Prefetch1((void*)next);
                 Add<TRows, TWidth>(T.Load8(b, 0, 16), TWidth.IsWhole ? T.Load8(b, 8, 16) : default, a0, a3, row1, row2,

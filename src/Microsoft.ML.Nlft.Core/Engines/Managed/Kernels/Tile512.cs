@@ -27,7 +27,23 @@ internal readonly unsafe struct Tile512 : ITile
         nint size = 32 * T.Bits / 8; // of a row
         if (T.BlockRows == 0)
         {
-            for (var end = b + size * product.A.Depth; b < end; b += size, a0 += step, a4 += step, a8 += step, next += nextStep)
+            var end = b + size * product.A.Depth;
+            for (var pairs = step == 1 ? end - size : b; b < pairs; b += 2 * size, a0 += 2, a4 += 2, a8 += 2, next += 2 * nextStep)
+            {
+                if (Sse.IsSupported)
+                {
+                    Sse.Prefetch1((void*)next);
+                    Sse.Prefetch1((void*)(next + nextStep));
+                }
+                Add<TRows, TWidth>(T.Load16(b, 0, 32), TWidth.IsWhole ? T.Load16(b, 16, 32) : default, a0, a4, a8, row1, row2, row3,
+                    ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
+                    ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
+                Add<TRows, TWidth>(T.Load16(b + size, 0, 32), TWidth.IsWhole ? T.Load16(b + size, 16, 32) : default, a0 + 1, a4 + 1, a8 + 1,
+                    row1, row2, row3,
+                    ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31, ref c40, ref c41, ref c50, ref c51,
+                    ref c60, ref c61, ref c70, ref c71, ref c80, ref c81, ref c90, ref c91, ref ca0, ref ca1, ref cb0, ref cb1);
+            }
+            for (; b < end; b += size, a0 += step, a4 += step, a8 += step, next += nextStep)
             {
                 if (Sse.IsSupported) Sse.Prefetch1((void*)next);
                 Add<TRows, TWidth>(T.Load16(b, 0, 32), TWidth.IsWhole ? T.Load16(b, 16, 32) : default, a0, a4, a8, row1, row2, row3,

@@ -86,10 +86,12 @@ internal sealed class LayerPipeline : IDisposable
             for (var s = 0; s < part.Count; s++)
             {
                 if (part.Length(s) == 0) continue;
-                var seen = part.Positions[part.Starts[s + 1] - 1] + 1;
+                var (seen, last) = (part.Positions[part.Starts[s + 1] - 1] + 1, -1);
                 for (var row = _whole.Starts[s]; row < _whole.Starts[s] + seen; row++)
                 {
-                    if ((beginnings?.Source(row) ?? row) is >= 0 and var source) needs.Add(blockOf[source]); // a cache's come with the first own row
+                    var source = beginnings?.Source(row) ?? row;
+                    if (source < 0 || blockOf[source] == last) continue; // what a cache holds comes with the sequence's first own row
+                    needs.Add(last = blockOf[source]);
                 }
             }
             return [.. needs];
@@ -192,7 +194,8 @@ internal sealed class LayerPipeline : IDisposable
     private int FirstOf(int layer, Block block) => IsLast(layer) ? block.FirstLast : block.FirstRow;
 
     /// <summary>
-    /// A block's rows of the activations of a layer: of those stored, or else the thread's own but for queries, keys and values, which other tasks read.
+    /// A block's rows of the activations of a layer: of those stored, or else the thread's own but for queries, keys and values, which other tasks
+    /// read.
     /// </summary>
     private LayerActivations View(int index, Block block, LayerActivations? stored)
     {

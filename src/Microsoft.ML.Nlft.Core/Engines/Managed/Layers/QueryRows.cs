@@ -35,17 +35,18 @@ internal sealed class QueryRows
     public QueryRows Within(PackedBatch part)
     {
         var starts = new int[Count + 1];
-        var positions = new List<int>();
-        for (var sequence = 0; sequence < Count; sequence++)
+        for (var sequence = 0; sequence < Count; sequence++) starts[sequence + 1] = starts[sequence] + Common(sequence).Length;
+        var positions = new int[starts[^1]];
+        for (var sequence = 0; sequence < Count; sequence++) Common(sequence).CopyTo(positions.AsSpan(starts[sequence]));
+        return new QueryRows(part, starts, positions);
+
+        ReadOnlySpan<int> Common(int sequence)
         {
-            if (part.Length(sequence) > 0)
-            {
-                var (first, last) = (part.Positions[part.Starts[sequence]], part.Positions[part.Starts[sequence + 1] - 1]);
-                positions.AddRange(Positions[Starts[sequence]..Starts[sequence + 1]].Where(position => position >= first && position <= last));
-            }
-            starts[sequence + 1] = positions.Count;
+            var own = Positions.AsSpan(Starts[sequence]..Starts[sequence + 1]);
+            if (own.IsEmpty || part.Length(sequence) == 0) return [];
+            int shift = part.Positions[part.Starts[sequence]] - own[0], first = Math.Clamp(shift, 0, own.Length);
+            return own[first..Math.Clamp(shift + part.Length(sequence), first, own.Length)];
         }
-        return new QueryRows(part, starts, [.. positions]);
     }
 
     /// <summary>The first row of every sequence among these rows, then R.</summary>

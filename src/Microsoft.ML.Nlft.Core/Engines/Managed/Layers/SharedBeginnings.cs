@@ -70,10 +70,17 @@ internal sealed class SharedBeginnings : IWiderAttention
     /// <summary>The rows of <see cref="Whole"/> that a row of <see cref="Own"/> stands for: Rows[Starts[row]] to Rows[Starts[row + 1] - 1].</summary>
     public (int[] Starts, int[] Rows) Places()
     {
-        int[] rows = [.. Enumerable.Range(0, Whole.Rows).Where(row => _sources[row] >= 0).OrderBy(row => _sources[row])];
         var starts = new int[Own.Rows + 1];
-        foreach (var row in rows) starts[_sources[row] + 1]++;
+        foreach (var source in _sources)
+        {
+            if (source >= 0) starts[source]++;
+        }
         for (var row = 0; row < Own.Rows; row++) starts[row + 1] += starts[row];
+        var rows = new int[starts[^1]];
+        for (var row = Whole.Rows - 1; row >= 0; row--)
+        {
+            if (_sources[row] is >= 0 and var source) rows[--starts[source]] = row; // from the end of its rows, which becomes their start
+        }
         return (starts, rows);
     }
 
