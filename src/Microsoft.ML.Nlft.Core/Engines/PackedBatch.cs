@@ -24,7 +24,7 @@ public sealed class PackedBatch
     public ulong[] DropoutSeeds { get; }
 
     /// <summary>N, the number of rows.</summary>
-    public int Rows => Tokens.Length;
+    public int Rows => Positions.Length;
 
     /// <summary>Number of sequences.</summary>
     public int Count => Starts.Length - 1;
@@ -78,10 +78,12 @@ public sealed class PackedBatch
         return new PackedBatch(tokens, starts, positions, whole.DropoutSeeds);
     }
 
-    /// <summary>Packs rows [first, first + rows) of a batch: a part of each of its sequences, none of some.</summary>
-    internal static PackedBatch CreatePart(PackedBatch batch, int first, int rows) => new(
-        batch.Tokens.AsSpan(first, rows).ToArray(), Array.ConvertAll(batch.Starts, start => Math.Clamp(start - first, 0, rows)),
-        batch.Positions.AsSpan(first, rows).ToArray(), batch.DropoutSeeds);
+    /// <summary>
+    /// Packs rows [first, first + rows) of a batch, a part of each of its sequences, none of some; without tokens, which only the embedding reads.
+    /// </summary>
+    internal static PackedBatch CreatePart(PackedBatch batch, int first, int rows) => new([],
+        Array.ConvertAll(batch.Starts, start => Math.Clamp(start - first, 0, rows)), batch.Positions.AsSpan(first, rows).ToArray(),
+        batch.DropoutSeeds);
 
     /// <summary>Packs the next token of each of several sequences.</summary>
     /// <param name="tokens">Their ids.</param>

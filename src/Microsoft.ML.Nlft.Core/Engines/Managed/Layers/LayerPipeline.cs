@@ -68,30 +68,31 @@ internal sealed class LayerPipeline : IDisposable
         var batch = context.Batch;
         (_whole, _beginnings, _caches) = (beginnings?.Whole ?? batch, beginnings, caches);
 
-        var blockOf = new int[batch.Rows];
-        int FirstRow(int block) => block == blocks ? batch.Rows : (int)((long)batch.Rows * block / blocks) / RowStep * RowStep;
-        for (var b = 0; b < blocks; b++) blockOf.AsSpan(FirstRow(b)..FirstRow(b + 1)).Fill(b);
+        var firsts = new int[blocks + 1];
+        for (var b = 0; b < blocks; b++) firsts[b] = (int)((long)batch.Rows * b / blocks) / RowStep * RowStep;
+        firsts[blocks] = batch.Rows;
         for (int b = 0, firstLast = 0; b < blocks; b++)
         {
-            var part = PackedBatch.CreatePart(batch, FirstRow(b), FirstRow(b + 1) - FirstRow(b));
+            var part = PackedBatch.CreatePart(batch, firsts[b], firsts[b + 1] - firsts[b]);
             var (all, lastRows) = (QueryRows.All(part), last.Within(part));
-            _blocks[b] = new Block(b, FirstRow(b), context with { Batch = part, Rows = all }, all.In(_whole), firstLast, lastRows,
+            _blocks[b] = new Block(b, firsts[b], context with { Batch = part, Rows = all }, all.In(_whole), firstLast, lastRows,
                 lastRows.In(_whole), Needs(b, part));
             firstLast += lastRows.Rows;
         }
 
         int[] Needs(int block, PackedBatch part)
         {
-            var needs = new SortedSet<int> { block };
+            var needs = new List<int>(block + 1) { block };
             for (var s = 0; s < part.Count; s++)
             {
                 if (part.Length(s) == 0) continue;
-                var (seen, last) = (part.Positions[part.Starts[s + 1] - 1] + 1, -1);
-                for (var row = _whole.Starts[s]; row < _whole.Starts[s] + seen; row++)
+                var seen = _whole.Starts[s] + part.Positions[part.Starts[s + 1] - 1] + 1;
+                for (int row = _whole.Starts[s], owner = block; row < seen; row++)
                 {
                     var source = beginnings?.Source(row) ?? row;
-                    if (source < 0 || blockOf[source] == last) continue; // what a cache holds comes with the sequence's first own row
-                    needs.Add(last = blockOf[source]);
+                    if (source < 0 || (source >= firsts[owner] && source < firsts[owner + 1])) continue; // a cache's come with the first own row
+                    owner = Array.BinarySearch(firsts, source) is >= 0 and var found ? found : ~Array.BinarySearch(firsts, source) - 1;
+                    if (!needs.Contains(owner)) needs.Add(owner);
                 }
             }
             return [.. needs];
