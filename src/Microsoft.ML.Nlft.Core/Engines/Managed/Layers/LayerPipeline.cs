@@ -29,7 +29,6 @@ internal sealed class LayerPipeline : IDisposable
     private volatile bool _failed;
 
     /// <summary>Rows [FirstRow, FirstRow + Context.Batch.Rows) of the batch, and those of them that the last layer computes.</summary>
-    /// <param name="Index">Its index.</param>
     /// <param name="FirstRow">Its first row.</param>
     /// <param name="Context">The rows as a batch.</param>
     /// <param name="Whole">The rows among whole sequences.</param>
@@ -37,7 +36,7 @@ internal sealed class LayerPipeline : IDisposable
     /// <param name="Last">The rows that the last layer computes.</param>
     /// <param name="LastWhole">These among whole sequences.</param>
     /// <param name="Needs">The blocks, itself among them, that hold the keys its rows see.</param>
-    private sealed record Block(int Index, int FirstRow, EngineContext Context, QueryRows Whole, int FirstLast, QueryRows Last, QueryRows LastWhole,
+    private sealed record Block(int FirstRow, EngineContext Context, QueryRows Whole, int FirstLast, QueryRows Last, QueryRows LastWhole,
         int[] Needs)
     {
         public int Rows => Context.Batch.Rows;
@@ -75,7 +74,7 @@ internal sealed class LayerPipeline : IDisposable
         {
             var part = PackedBatch.CreatePart(batch, firsts[b], firsts[b + 1] - firsts[b]);
             var (all, lastRows) = (QueryRows.All(part), last.Within(part));
-            _blocks[b] = new Block(b, firsts[b], context with { Batch = part, Rows = all }, all.In(_whole), firstLast, lastRows,
+            _blocks[b] = new Block(firsts[b], context with { Batch = part, Rows = all }, all.In(_whole), firstLast, lastRows,
                 lastRows.In(_whole), Needs(b, part));
             firstLast += lastRows.Rows;
         }
@@ -91,7 +90,8 @@ internal sealed class LayerPipeline : IDisposable
                 {
                     var source = beginnings?.Source(row) ?? row;
                     if (source < 0 || (source >= firsts[owner] && source < firsts[owner + 1])) continue; // a cache's come with the first own row
-                    owner = Array.BinarySearch(firsts, source) is >= 0 and var found ? found : ~Array.BinarySearch(firsts, source) - 1;
+                    var found = Array.BinarySearch(firsts, source);
+                    owner = found >= 0 ? found : ~found - 1;
                     if (!needs.Contains(owner)) needs.Add(owner);
                 }
             }
